@@ -1,0 +1,152 @@
+//! The one table from what went wrong to the error code that says so.
+//!
+//! Codes: OCPP-J 1.6 section 4.2.3; OCPP 2.0.1 and 2.1 part 4 section 4.3. A charge point that gets a code it does not
+//! expect may send the same message for ever, so each version gets its own spelling.
+
+use crate::frame::{ErrorHead, Frame, MessageType};
+use crate::publish::Attributes;
+use crate::version::Version;
+use std::borrow::Cow;
+
+/// The attribute that marks a frame which the gateway itself made.
+pub const ORIGIN: (&str, &str) = ("origin", "gateway");
+
+/// The message id of a CALLERROR that answers a message whose own id could not be read (OCPP 2.0.1 part 4 section 4.2.3).
+pub const UNREADABLE_ID: &str = "-1";
+
+/// What went wrong with a message, as far as the other side needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The text is no OCPP-J message, but its id could be read.
+    BadFrame,
+    /// The text is no OCPP-J message, and has no readable id.
+    UnreadableFrame,
+    /// The message type does not exist in this version.
+    UnknownMessageType,
+    /// The sender has a CALL open already: one at a time (OCPP-J 1.6 section 4.1.1).
+    CallAlreadyOpen,
+    /// The message id is that of a CALL that is still open.
+    IdInUse,
+    /// An answer to a CALL that is not, or no longer, open.
+    UnknownCall,
+    /// The answer did not come in time.
+    TimedOut,
+    /// Too many messages wait already.
+    QueueFull,
+    /// The charge point is not connected, or went away before it could answer.
+    Disconnected,
+    /// The gateway, or a transform in it, could not do its part.
+    Internal,
+    /// The back end's message cannot be understood.
+    NotUnderstood,
+    /// The broker delivered the message a second time.
+    Duplicate,
+}
+
+impl Fault {
+    pub const ALL: [Fault; 12] = [
+        Fault::BadFrame,
+        Fault::UnreadableFrame,
+        Fault::UnknownMessageType,
+        Fault::CallAlreadyOpen,
+        Fault::IdInUse,
+        Fault::UnknownCall,
+        Fault::TimedOut,
+        Fault::QueueFull,
+        Fault::Disconnected,
+        Fault::Internal,
+        Fault::NotUnderstood,
+        Fault::Duplicate,
+    ];
+
+    /// A name for logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fault::BadFrame => "bad_frame",
+            Fault::UnreadableFrame => "unreadable_frame",
+            Fault::UnknownMessageType => "unknown_message_type",
+            Fault::CallAlreadyOpen => "call_already_open",
+            Fault::IdInUse => "id_in_use",
+            Fault::UnknownCall => "unknown_call",
+            Fault::TimedOut => "timed_out",
+            Fault::QueueFull => "queue_full",
+            Fault::Disconnected => "disconnected",
+            Fault::Internal => "internal",
+            Fault::NotUnderstood => "not_understood",
+            Fault::Duplicate => "duplicate",
+        }
+    }
+
+    pub fn code(self, version: Version) -> &'static str {
+        let old = version == Version::V1_6;
+        match self {
+            Fault::BadFrame if old => "FormationViolation",
+            Fault::BadFrame | Fault::UnreadableFrame if !old => "RpcFrameworkError",
+            Fault::BadFrame | Fault::UnreadableFrame => "FormationViolation",
+            Fault::UnknownMessageType if old => "NotSupported",
+            Fault::UnknownMessageType => "MessageTypeNotSupported",
+            Fault::NotUnderstood if old => "FormationViolation",
+            Fault::NotUnderstood => "FormatViolation",
+            Fault::TimedOut | Fault::QueueFull | Fault::Disconnected | Fault::Internal => "InternalError",
+            Fault::CallAlreadyOpen | Fault::IdInUse | Fault::UnknownCall | Fault::Duplicate => "GenericError",
+        }
+    }
+
+    /// The error that says so, in the spelling of `version`.
+    pub fn error(self, version: Version, description: impl Into<Cow<'static, str>>) -> CallError {
+        CallError { code: self.code(version).into(), description: description.into(), details: "{}".into() }
+    }
+}
+
+/// What a CALLERROR says besides the id of the call it answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallError {
+    pub code: Cow<'static, str>,
+    pub description: Cow<'static, str>,
+    /// JSON text of an object.
+    pub details: Cow<'static, str>,
+}
+
+impl CallError {
+    /// The CALLERROR frame for the call `id`, marked as made by the gateway.
+    pub fn into_frame(self, id: &str, action: Option<&str>) -> Frame<'static> {
+        let (name, value) = ORIGIN;
+        Frame {
+            kind: MessageType::CallError,
+            id: Cow::Owned(id.to_owned()),
+            action: action.map(|action| Cow::Owned(action.to_owned())),
+            payload: self.details,
+            error: Some(ErrorHead { code: self.code, description: self.description }),
+            attributes: Attributes::from([(name.to_owned(), value.to_owned())]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_version_gets_its_own_spelling() {
+        use Version::{V1_6, V2_0_1, V2_1};
+        for (fault, old, new) in [
+            (Fault::BadFrame, "FormationViolation", "RpcFrameworkError"),
+            (Fault::UnreadableFrame, "FormationViolation", "RpcFrameworkError"),
+            (Fault::UnknownMessageType, "NotSupported", "MessageTypeNotSupported"),
+            (Fault::NotUnderstood, "FormationViolation", "FormatViolation"),
+            (Fault::Internal, "InternalError", "InternalError"),
+            (Fault::IdInUse, "GenericError", "GenericError"),
+        ] {
+            assert_eq!(fault.code(V1_6), old, "{fault:?}");
+            assert_eq!(fault.code(V2_0_1), new, "{fault:?}");
+            assert_eq!(fault.code(V2_1), new, "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn the_frame_is_marked_as_the_gateways() {
+        let frame = Fault::TimedOut.error(Version::V1_6, "no answer in 30s").into_frame("7", Some("Reset"));
+        assert_eq!(frame.encode(), r#"[4,"7","InternalError","no answer in 30s",{}]"#);
+        assert_eq!(frame.attributes, [("origin".to_owned(), "gateway".to_owned())]);
+    }
+}

@@ -1,0 +1,112 @@
+//! Charge point identities.
+
+use percent_encoding::percent_decode_str;
+use std::fmt;
+use std::sync::Arc;
+
+/// The identity of a charge point: the last segment of the path it connects to, percent-decoded (OCPP-J 1.6 section
+/// 3.1.1; OCPP 2.0.1 part 4 section 3.1.1). Safe as one level of an MQTT topic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity(Arc<str>);
+
+/// Why a path or a name is not the identity of a charge point.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidIdentity {
+    #[error("the path is not {base}/<charge point identity>")]
+    WrongPath { base: String },
+    #[error("the identity is empty")]
+    Empty,
+    #[error("the identity is longer than {limit} characters")]
+    TooLong { limit: usize },
+    #[error("the identity contains {0:?}")]
+    IllegalCharacter(char),
+    #[error("the identity is not UTF-8 once percent-decoded")]
+    NotUtf8,
+}
+
+impl Identity {
+    /// Checks a name that is already decoded. `limit` is in characters (Unicode scalar values).
+    pub fn new(name: &str, limit: usize) -> Result<Self, InvalidIdentity> {
+        if name.is_empty() {
+            return Err(InvalidIdentity::Empty);
+        }
+        // `/`, `+` and `#` would change the meaning of an MQTT topic; control characters are of no use in a name.
+        if let Some(bad) = name.chars().find(|c| matches!(c, '/' | '+' | '#') || c.is_control()) {
+            return Err(InvalidIdentity::IllegalCharacter(bad));
+        }
+        if name.chars().count() > limit {
+            return Err(InvalidIdentity::TooLong { limit });
+        }
+        Ok(Identity(name.into()))
+    }
+
+    /// Reads the identity from a request path such as `/ocpp/CP%20001`, where `base` is `/ocpp`. A query is ignored,
+    /// and so is one slash at the end, which some charge points add.
+    pub fn from_path(path: &str, base: &str, limit: usize) -> Result<Self, InvalidIdentity> {
+        let wrong_path = || InvalidIdentity::WrongPath { base: base.trim_end_matches('/').to_owned() };
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let rest = path.strip_prefix(base.trim_end_matches('/')).ok_or_else(wrong_path)?;
+        let segment = rest.strip_prefix('/').ok_or_else(wrong_path)?;
+        let segment = segment.strip_suffix('/').unwrap_or(segment);
+        if segment.contains('/') {
+            return Err(wrong_path());
+        }
+        let name = percent_decode_str(segment).decode_utf8().map_err(|_| InvalidIdentity::NotUtf8)?;
+        Identity::new(&name, limit)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::borrow::Borrow<str> for Identity {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(path: &str) -> Result<String, InvalidIdentity> {
+        Identity::from_path(path, "/ocpp", 48).map(|identity| identity.to_string())
+    }
+
+    #[test]
+    fn the_last_segment_is_percent_decoded() {
+        assert_eq!(read("/ocpp/CP001"), Ok("CP001".into()));
+        assert_eq!(read("/ocpp/CP%20001?token=1"), Ok("CP 001".into()));
+        assert_eq!(read("/ocpp/RDAM%7C123/"), Ok("RDAM|123".into()));
+    }
+
+    #[test]
+    fn a_base_of_its_root_works() {
+        assert_eq!(Identity::from_path("/CP1", "/", 48).map(|i| i.to_string()), Ok("CP1".into()));
+    }
+
+    #[test]
+    fn what_would_change_a_topic_is_refused() {
+        for (path, bad) in [("/ocpp/a%2Fb", '/'), ("/ocpp/a+b", '+'), ("/ocpp/a%23b", '#'), ("/ocpp/a%00b", '\0')] {
+            assert_eq!(read(path), Err(InvalidIdentity::IllegalCharacter(bad)), "{path}");
+        }
+    }
+
+    #[test]
+    fn empty_long_foreign_and_undecodable_paths_are_refused() {
+        assert_eq!(read("/ocpp/"), Err(InvalidIdentity::Empty));
+        assert_eq!(read(&format!("/ocpp/{}", "é".repeat(48))).map(|i| i.chars().count()), Ok(48));
+        assert_eq!(read(&format!("/ocpp/{}", "x".repeat(49))), Err(InvalidIdentity::TooLong { limit: 48 }));
+        assert_eq!(read("/ocpp/%FF"), Err(InvalidIdentity::NotUtf8));
+        for path in ["/", "/ocpp", "/ocppX/CP1", "/other/CP1", "/ocpp/a/b"] {
+            assert_eq!(read(path), Err(InvalidIdentity::WrongPath { base: "/ocpp".into() }), "{path}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! OCPP-J for a gateway: what a charge point and a back end may say to each other, and when.
+//!
+//! Nothing here opens a socket, reads a clock, spawns a task or runs a component: bytes and instants come in as
+//! arguments, decisions come out as values. That makes every rule of the protocol testable without waiting.
+//!
+//! - [`frame`]: one message, split into its parts and put together again.
+//! - [`call_error`]: which error code answers which fault, in which version.
+//! - [`session`]: the conversation with one charge point.
+//! - [`peer`]: the other end of it.
+//! - [`identity`], [`version`]: what is agreed on when a charge point connects.
+//! - [`publish`]: an MQTT message, as far as a mapping is concerned.
+
+pub mod call_error;
+pub mod frame;
+pub mod identity;
+pub mod peer;
+pub mod publish;
+pub mod session;
+pub mod version;
+
+pub use call_error::{CallError, Fault};
+pub use frame::{ErrorHead, Frame, MessageType};
+pub use identity::Identity;
+pub use peer::Peer;
+pub use publish::{Attributes, Publish, QoS, TopicFilter};
+pub use session::Session;
+pub use version::Version;

@@ -1,0 +1,48 @@
+//! MQTT messages, as far as a mapping is concerned.
+
+/// Open-ended extra facts, as name and value. Unknown names are ignored.
+pub type Attributes = Vec<(String, String)>;
+
+/// How hard the broker tries (MQTT 3.1.1 section 4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum QoS {
+    AtMostOnce = 0,
+    #[default]
+    AtLeastOnce = 1,
+    ExactlyOnce = 2,
+}
+
+impl QoS {
+    /// `None` for a number above 2.
+    pub fn from_level(level: u8) -> Option<Self> {
+        match level {
+            0 => Some(QoS::AtMostOnce),
+            1 => Some(QoS::AtLeastOnce),
+            2 => Some(QoS::ExactlyOnce),
+            _ => None,
+        }
+    }
+
+    pub fn level(self) -> u8 {
+        self as u8
+    }
+}
+
+/// An MQTT message.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Publish {
+    pub topic: String,
+    pub payload: Vec<u8>,
+    pub qos: QoS,
+    pub retain: bool,
+    /// MQTT 5 user properties.
+    pub properties: Attributes,
+    pub attributes: Attributes,
+}
+
+/// What to subscribe to; may hold the wildcards `+` and `#`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TopicFilter {
+    pub filter: String,
+    pub qos: QoS,
+}

@@ -1,0 +1,316 @@
+//! The conversation with one charge point, without its socket.
+//!
+//! What comes in is handed to a `handle_…` function together with the time; what is to be done about it comes out of
+//! [`Session::poll`]. The rules kept here: one CALL open at a time in each direction, and the directions do not wait
+//! for each other (OCPP-J 1.6 section 4.1.1); every CALL gets an answer, if need be from the gateway; an answer reaches
+//! only the CALL that it belongs to; nothing is lost without an [`Incident`].
+
+mod liveness;
+mod uplink;
+
+use crate::call_error::{CallError, Fault};
+use crate::frame::{Frame, MessageType};
+use crate::version::Version;
+use liveness::Liveness;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// What a session has to know about its configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a CALL may stay unanswered, in either direction, and how long one may wait for its turn.
+    pub call_timeout: Duration,
+    /// How many CALLs may wait for their turn to go to the charge point.
+    pub queue: usize,
+    pub unmatched_responses: Unmatched,
+    /// Zero: no pings.
+    pub ping_interval: Duration,
+    /// In force until a BootNotification answer sets another.
+    pub heartbeat_interval: Duration,
+    /// How long a charge point may be silent. `None`: twice the heartbeat interval in force.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// What happens to an answer that no open CALL waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmatched {
+    Drop,
+    Forward,
+}
+
+/// Which way a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the charge point to back ends.
+    Uplink,
+    /// From back ends to the charge point.
+    Downlink,
+}
+
+/// What the owner of the session has to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send this text to the charge point.
+    Send(String),
+    /// Send it a WebSocket ping.
+    Ping,
+    /// Tell the back ends: map this CALLERROR like any other frame of the charge point.
+    Report(Frame<'static>),
+    /// Count and log this.
+    Incident(Incident),
+    /// The charge point has been silent for too long: close the connection.
+    Silent,
+}
+
+/// A message did not take its ordinary road.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incident {
+    /// The way that the message was going.
+    pub direction: Direction,
+    pub fault: Fault,
+    /// The message id, if it could be read.
+    pub id: String,
+    pub action: String,
+    pub detail: String,
+}
+
+/// A CALL that waits for its answer.
+#[derive(Debug)]
+struct OpenCall {
+    id: Box<str>,
+    action: Box<str>,
+    deadline: Instant,
+}
+
+/// A CALL to the charge point that waits for its turn.
+#[derive(Debug)]
+struct WaitingCall {
+    id: Box<str>,
+    action: Box<str>,
+    text: String,
+    expires: Instant,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Session {
+    version: Version,
+    settings: std::sync::Arc<Settings>,
+    /// The CALL of the charge point that back ends have not answered yet.
+    from_charge_point: Option<OpenCall>,
+    /// The CALL of a back end that the charge point has not answered yet.
+    to_charge_point: Option<OpenCall>,
+    waiting: VecDeque<WaitingCall>,
+    liveness: Liveness,
+    outputs: VecDeque<Output>,
+}
+
+impl Session {
+    pub fn new(version: Version, settings: std::sync::Arc<Settings>, now: Instant) -> Self {
+        let liveness = Liveness::new(&settings, now);
+        Session {
+            version,
+            settings,
+            from_charge_point: None,
+            to_charge_point: None,
+            waiting: VecDeque::new(),
+            liveness,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// What to do next; `None` when there is nothing left to do for now.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Whether nobody waits for an answer.
+    pub fn is_idle(&self) -> bool {
+        self.from_charge_point.is_none() && self.to_charge_point.is_none() && self.waiting.is_empty()
+    }
+
+    /// When [`Session::handle_timeout`] wants to be called.
+    pub fn next_timeout(&self) -> Instant {
+        let calls = [&self.from_charge_point, &self.to_charge_point].into_iter().flatten().map(|call| call.deadline);
+        let waiting = self.waiting.front().map(|call| call.expires);
+        calls.chain(waiting).fold(self.liveness.next_timeout(), Instant::min)
+    }
+
+    /// Something arrived from the charge point, if only a pong.
+    pub fn handle_alive(&mut self, now: Instant) {
+        self.liveness.heard(now);
+    }
+
+    /// A frame from the back ends, on its way to the charge point. `redelivered` if the broker said that it may have
+    /// delivered the message before.
+    pub fn handle_downlink(&mut self, frame: Frame<'_>, redelivered: bool, now: Instant) {
+        match frame.kind {
+            MessageType::Call => self.call_charge_point(frame, redelivered, now),
+            MessageType::CallResult | MessageType::CallError => self.answer_charge_point(frame, redelivered),
+            MessageType::Send | MessageType::CallResultError if self.version.has_send() => {
+                self.outputs.push_back(Output::Send(frame.encode()));
+            }
+            MessageType::Send | MessageType::CallResultError => {
+                let text = format!("{} has no {}", self.version, frame.kind.name());
+                self.report(Fault::UnknownMessageType, &frame.id, frame.action_name(), text);
+            }
+        }
+    }
+
+    fn call_charge_point(&mut self, frame: Frame<'_>, redelivered: bool, now: Instant) {
+        let (id, action) = (&*frame.id, frame.action_name());
+        if self.is_open_or_waiting(id) {
+            // The broker's second copy must not fail the call that the first one made.
+            return if redelivered {
+                self.note(Direction::Downlink, Fault::Duplicate, id, action, "delivered twice by the broker");
+            } else {
+                self.report(Fault::IdInUse, id, action, "a CALL with this id is open or waiting");
+            };
+        }
+        if self.to_charge_point.is_some() && self.waiting.len() >= self.settings.queue {
+            let text = format!("{} CALLs are waiting for this charge point", self.waiting.len());
+            return self.report(Fault::QueueFull, id, action, text);
+        }
+        self.waiting.push_back(WaitingCall {
+            id: id.into(),
+            action: action.into(),
+            text: frame.encode(),
+            expires: now + self.settings.call_timeout,
+        });
+        self.call_next(now);
+    }
+
+    fn answer_charge_point(&mut self, frame: Frame<'_>, redelivered: bool) {
+        match self.from_charge_point.take_if(|call| *call.id == *frame.id) {
+            Some(call) => {
+                if frame.kind == MessageType::CallResult && &*call.action == "BootNotification" {
+                    self.liveness.booted(&self.settings, &frame.payload);
+                }
+            }
+            None if redelivered => {
+                let action = frame.action_name();
+                return self.note(
+                    Direction::Downlink,
+                    Fault::Duplicate,
+                    &frame.id,
+                    action,
+                    "delivered twice by the broker",
+                );
+            }
+            None if self.settings.unmatched_responses == Unmatched::Forward => {
+                self.note(
+                    Direction::Downlink,
+                    Fault::UnknownCall,
+                    &frame.id,
+                    frame.action_name(),
+                    "forwarded all the same",
+                );
+            }
+            None => {
+                let text = "no open CALL of the charge point has this id";
+                return self.report(Fault::UnknownCall, &frame.id, frame.action_name(), text);
+            }
+        }
+        self.outputs.push_back(Output::Send(frame.encode()));
+    }
+
+    /// A transform, or the way to the broker, failed a frame of the charge point.
+    pub fn handle_failed_uplink(&mut self, kind: MessageType, id: &str, action: &str, error: CallError) {
+        self.note(Direction::Uplink, Fault::Internal, id, action, error.description.clone());
+        let frame = error.into_frame(id, Some(action));
+        match kind {
+            MessageType::Call => {
+                self.from_charge_point.take_if(|call| &*call.id == id);
+                self.outputs.push_back(Output::Send(frame.encode()));
+            }
+            // The back end still waits for this answer.
+            MessageType::CallResult | MessageType::CallError => self.outputs.push_back(Output::Report(frame)),
+            MessageType::CallResultError | MessageType::Send => {}
+        }
+    }
+
+    /// Ends what has waited too long. To be called at [`Session::next_timeout`]; earlier does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let within = humantime(self.settings.call_timeout);
+        if let Some(call) = self.from_charge_point.take_if(|call| call.deadline <= now) {
+            let text = format!("no answer from the back end within {within}");
+            self.note(Direction::Uplink, Fault::TimedOut, &call.id, &call.action, text.clone());
+            self.reply(Fault::TimedOut, &call.id, text);
+        }
+        if let Some(call) = self.to_charge_point.take_if(|call| call.deadline <= now) {
+            let text = format!("no answer from the charge point within {within}");
+            self.report(Fault::TimedOut, &call.id, &call.action, text);
+        }
+        while let Some(call) = self.waiting.pop_front_if(|call| call.expires <= now) {
+            let text = format!("not sent: earlier CALLs were still open after {within}");
+            self.report(Fault::TimedOut, &call.id, &call.action, text);
+        }
+        self.call_next(now);
+        let outputs = &mut self.outputs;
+        self.liveness.handle_timeout(now, |output| outputs.push_back(output));
+    }
+
+    /// The connection is over: what waited for the charge point is reported to the back ends.
+    pub fn handle_disconnect(&mut self) {
+        self.from_charge_point = None;
+        if let Some(call) = self.to_charge_point.take() {
+            self.report(
+                Fault::Disconnected,
+                &call.id,
+                &call.action,
+                "the charge point disconnected before it answered",
+            );
+        }
+        for call in std::mem::take(&mut self.waiting) {
+            self.report(Fault::Disconnected, &call.id, &call.action, "not sent: the charge point disconnected");
+        }
+    }
+
+    /// Sends the next CALL if the charge point is free to take it.
+    fn call_next(&mut self, now: Instant) {
+        if self.to_charge_point.is_some() {
+            return;
+        }
+        if let Some(WaitingCall { id, action, text, .. }) = self.waiting.pop_front() {
+            self.to_charge_point = Some(OpenCall { id, action, deadline: now + self.settings.call_timeout });
+            self.outputs.push_back(Output::Send(text));
+        }
+    }
+
+    fn is_open_or_waiting(&self, id: &str) -> bool {
+        self.to_charge_point.as_ref().is_some_and(|call| &*call.id == id)
+            || self.waiting.iter().any(|call| &*call.id == id)
+    }
+
+    /// Answers the charge point with a CALLERROR.
+    fn reply(&mut self, fault: Fault, id: &str, text: impl Into<String>) {
+        let frame = fault.error(self.version, text.into()).into_frame(id, None);
+        self.outputs.push_back(Output::Send(frame.encode()));
+    }
+
+    /// Counts what did not reach the charge point, and tells the back ends with a CALLERROR.
+    fn report(&mut self, fault: Fault, id: &str, action: &str, text: impl Into<String>) {
+        let text = text.into();
+        self.note(Direction::Downlink, fault, id, action, text.clone());
+        let action = (!action.is_empty()).then_some(action);
+        self.outputs.push_back(Output::Report(fault.error(self.version, text).into_frame(id, action)));
+    }
+
+    fn note(&mut self, direction: Direction, fault: Fault, id: &str, action: &str, detail: impl Into<String>) {
+        self.outputs.push_back(Output::Incident(Incident {
+            direction,
+            fault,
+            id: id.to_owned(),
+            action: action.to_owned(),
+            detail: detail.into(),
+        }));
+    }
+}
+
+/// `30s`, `1.5s`: a duration for an error text.
+fn humantime(duration: Duration) -> String {
+    format!("{}s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,286 @@
+use super::*;
+use std::sync::Arc;
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A session and a clock that only moves when told to.
+struct Desk {
+    session: Session,
+    now: Instant,
+}
+
+impl Desk {
+    fn new(version: Version) -> Self {
+        Desk::with(version, |_| {})
+    }
+
+    fn with(version: Version, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings {
+            call_timeout: TIMEOUT,
+            queue: 2,
+            unmatched_responses: Unmatched::Drop,
+            ping_interval: Duration::from_secs(60),
+            heartbeat_interval: Duration::from_secs(300),
+            idle_timeout: None,
+        };
+        change(&mut settings);
+        let now = Instant::now();
+        Desk { session: Session::new(version, Arc::new(settings), now), now }
+    }
+
+    /// The charge point sends `text`; answers the frame that goes to the mapping.
+    fn up(&mut self, text: &str) -> Option<Frame<'static>> {
+        self.session.handle_text(text, self.now).map(Frame::into_owned)
+    }
+
+    /// A back end sends `text`.
+    fn down(&mut self, text: &str) {
+        self.session.handle_downlink(Frame::parse(text).expect(text), false, self.now);
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now += time;
+        self.session.handle_timeout(self.now);
+    }
+
+    /// All outputs: `> text` to the charge point, `! code id` reported to back ends, `# fault` an incident.
+    fn out(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.session.poll())
+            .map(|output| match output {
+                Output::Send(text) => format!("> {text}"),
+                Output::Ping => "ping".into(),
+                Output::Report(frame) => format!("! {} {}", frame.error.expect("an error").code, frame.id),
+                Output::Incident(incident) => format!("# {}", incident.fault.name()),
+                Output::Silent => "silent".into(),
+            })
+            .collect()
+    }
+}
+
+const HEARTBEAT: &str = r#"[2,"h1","Heartbeat",{}]"#;
+const RESET: &str = r#"[2,"r1","Reset",{"type":"Soft"}]"#;
+const CLEAR: &str = r#"[2,"c1","ClearCache",{}]"#;
+
+#[test]
+fn a_call_is_passed_on_and_its_answer_comes_back() {
+    let mut desk = Desk::new(Version::V1_6);
+    assert_eq!(desk.up(HEARTBEAT).expect("passed on").action_name(), "Heartbeat");
+    desk.down(r#"[3,"h1",{"currentTime": "x"}]"#);
+    assert_eq!(desk.out(), [r#"> [3,"h1",{"currentTime": "x"}]"#]);
+    assert!(desk.session.is_idle());
+}
+
+#[test]
+fn the_charge_point_gets_one_call_at_a_time_and_the_next_when_it_has_answered() {
+    let mut desk = Desk::new(Version::V1_6);
+    desk.down(RESET);
+    desk.down(CLEAR);
+    assert_eq!(desk.out(), [format!("> {RESET}")]);
+    let answer = desk.up(r#"[3,"r1",{"status":"Accepted"}]"#).expect("passed on");
+    assert_eq!(answer.action_name(), "Reset");
+    assert_eq!(desk.out(), [format!("> {CLEAR}")]);
+}
+
+#[test]
+fn calls_in_both_directions_may_cross() {
+    let mut desk = Desk::new(Version::V2_0_1);
+    desk.down(RESET);
+    assert!(desk.up(HEARTBEAT).is_some());
+    desk.down(r#"[3,"h1",{}]"#);
+    assert!(desk.up(r#"[3,"r1",{}]"#).is_some());
+    assert_eq!(desk.out().len(), 2);
+}
+
+#[test]
+fn a_second_call_of_the_charge_point_is_refused_and_the_first_stays_open() {
+    let mut desk = Desk::new(Version::V1_6);
+    desk.up(HEARTBEAT);
+    assert!(desk.up(r#"[2,"h2","Heartbeat",{}]"#).is_none());
+    assert!(desk.up(HEARTBEAT).is_none());
+    let out = desk.out();
+    assert_eq!(out[0], "# call_already_open");
+    assert!(out[1].starts_with(r#"> [4,"h2","GenericError","#), "{}", out[1]);
+    assert_eq!(out[2], "# id_in_use");
+    assert!(out[3].starts_with(r#"> [4,"h1","GenericError","#), "{}", out[3]);
+    desk.down(r#"[3,"h1",{}]"#);
+    assert_eq!(desk.out(), [r#"> [3,"h1",{}]"#]);
+}
+
+#[test]
+fn a_call_that_no_back_end_answers_times_out_with_an_error_to_the_charge_point() {
+    let mut desk = Desk::new(Version::V1_6);
+    desk.up(HEARTBEAT);
+    assert_eq!(desk.session.next_timeout(), desk.now + TIMEOUT);
+    desk.wait(TIMEOUT);
+    let out = desk.out();
+    assert_eq!(out[0], "# timed_out");
+    assert_eq!(out[1], r#"> [4,"h1","InternalError","no answer from the back end within 30s",{}]"#);
+    desk.down(r#"[3,"h1",{}]"#);
+    assert_eq!(desk.out(), ["# unknown_call", "! GenericError h1"]);
+}
+
+#[test]
+fn a_call_that_the_charge_point_does_not_answer_is_reported_and_the_next_one_sent() {
+    let mut desk = Desk::new(Version::V1_6);
+    desk.down(RESET);
+    desk.now += TIMEOUT / 2;
+    desk.down(CLEAR);
+    desk.out();
+    desk.wait(TIMEOUT / 2);
+    assert_eq!(desk.out(), ["# timed_out", "! InternalError r1", &format!("> {CLEAR}")]);
+    assert!(desk.up(r#"[3,"r1",{}]"#).is_none(), "a late answer is not passed on");
+    assert_eq!(desk.out(), ["# unknown_call"]);
+}
+
+#[test]
+fn calls_wait_no_longer_than_the_timeout_and_no_more_than_the_queue_holds() {
+    let mut desk = Desk::new(Version::V1_6);
+    desk.down(RESET);
+    desk.down(CLEAR);
+    desk.down(r#"[2,"c2","ClearCache",{}]"#);
+    desk.out();
+    desk.down(r#"[2,"c3","ClearCache",{}]"#);
+    assert_eq!(desk.out(), ["# queue_full", "! InternalError c3"]);
+    desk.wait(TIMEOUT);
+    let out = desk.out();
+    assert_eq!(out.iter().filter(|line| line.starts_with('!')).count(), 3, "{out:?}");
+    assert!(desk.session.is_idle());
+}
+
+#[test]
+fn a_reused_id_is_reported_but_a_redelivered_message_is_only_counted() {
+    let mut desk = Desk::new(Version::V1_6);
+    desk.down(RESET);
+    desk.out();
+    desk.down(RESET);
+    assert_eq!(desk.out(), ["# id_in_use", "! GenericError r1"]);
+    desk.session.handle_downlink(Frame::parse(RESET).expect("a call"), true, desk.now);
+    assert_eq!(desk.out(), ["# duplicate"]);
+}
+
+#[test]
+fn unmatched_answers_are_forwarded_where_that_is_wanted() {
+    let mut desk = Desk::with(Version::V1_6, |settings| settings.unmatched_responses = Unmatched::Forward);
+    assert!(desk.up(r#"[3,"x",{}]"#).is_some());
+    desk.down(r#"[3,"y",{}]"#);
+    assert_eq!(desk.out(), ["# unknown_call", "# unknown_call", r#"> [3,"y",{}]"#]);
+}
+
+#[test]
+fn unreadable_text_is_answered_as_the_version_wants_it() {
+    let cut = r#"[2,"m1","MeterValues",{"connectorId":"#;
+    let answers = |version, text: &str| {
+        let mut desk = Desk::new(version);
+        assert!(desk.up(text).is_none());
+        let out = desk.out();
+        out.get(1).map(|line| line.split(',').take(3).collect::<Vec<_>>().join(","))
+    };
+    assert_eq!(answers(Version::V1_6, cut).as_deref(), Some(r#"> [4,"m1","FormationViolation""#));
+    assert_eq!(answers(Version::V1_6, "garbage"), None);
+    assert_eq!(answers(Version::V2_0_1, cut).as_deref(), Some(r#"> [4,"m1","RpcFrameworkError""#));
+    assert_eq!(answers(Version::V2_1, "garbage").as_deref(), Some(r#"> [4,"-1","RpcFrameworkError""#));
+    // Never answer an answer.
+    for version in Version::ALL {
+        assert_eq!(answers(version, r#"[3,"m1"]"#), None);
+        assert_eq!(answers(version, r#"[4,"m1",7]"#), None);
+    }
+}
+
+#[test]
+fn unknown_message_types_are_ignored_except_in_2_0_1() {
+    for (version, answered) in [(Version::V1_6, false), (Version::V2_0_1, true), (Version::V2_1, false)] {
+        let mut desk = Desk::new(version);
+        assert!(desk.up(r#"[9,"m1",{}]"#).is_none());
+        let out = desk.out();
+        assert_eq!(out.len() == 2, answered, "{version}: {out:?}");
+        assert!(!answered || out[1].starts_with(r#"> [4,"m1","MessageTypeNotSupported""#), "{out:?}");
+    }
+}
+
+#[test]
+fn send_is_exempt_from_one_at_a_time_and_exists_in_2_1_only() {
+    let send = r#"[6,"s1","NotifyPeriodicEventStream",{}]"#;
+    let mut desk = Desk::new(Version::V2_1);
+    desk.up(HEARTBEAT);
+    assert!(desk.up(send).is_some());
+    desk.down(RESET);
+    desk.down(send);
+    assert_eq!(desk.out(), [format!("> {RESET}"), format!("> {send}")]);
+
+    let mut desk = Desk::new(Version::V1_6);
+    assert!(desk.up(send).is_none());
+    desk.down(send);
+    assert_eq!(desk.out(), ["# unknown_message_type", "# unknown_message_type", "! NotSupported s1"]);
+}
+
+#[test]
+fn a_broken_answer_frees_the_way_at_once() {
+    let mut desk = Desk::new(Version::V1_6);
+    desk.down(RESET);
+    desk.down(CLEAR);
+    desk.out();
+    desk.up(r#"[3,"r1",{"status":"#);
+    assert_eq!(desk.out(), ["# bad_frame", "# bad_frame", "! FormationViolation r1", &format!("> {CLEAR}")]);
+}
+
+#[test]
+fn a_failed_mapping_is_answered_or_reported() {
+    let mut desk = Desk::new(Version::V1_6);
+    desk.up(HEARTBEAT);
+    let error = || Fault::Internal.error(Version::V1_6, "no luck");
+    desk.session.handle_failed_uplink(MessageType::Call, "h1", "Heartbeat", error());
+    assert_eq!(desk.out(), ["# internal", r#"> [4,"h1","InternalError","no luck",{}]"#]);
+    assert!(desk.up(HEARTBEAT).is_some(), "the call is over");
+    desk.session.handle_failed_uplink(MessageType::CallResult, "r1", "Reset", error());
+    assert_eq!(desk.out(), ["# internal", "! InternalError r1"]);
+}
+
+#[test]
+fn at_a_disconnect_everything_that_waited_is_reported() {
+    let mut desk = Desk::new(Version::V1_6);
+    desk.up(HEARTBEAT);
+    desk.down(RESET);
+    desk.down(CLEAR);
+    desk.out();
+    desk.session.handle_disconnect();
+    assert_eq!(desk.out(), ["# disconnected", "! InternalError r1", "# disconnected", "! InternalError c1"]);
+    assert!(desk.session.is_idle());
+}
+
+#[test]
+fn pings_go_out_and_silence_ends_the_connection() {
+    let mut desk = Desk::new(Version::V1_6);
+    for _ in 0..9 {
+        desk.wait(Duration::from_secs(60));
+        assert_eq!(desk.out(), ["ping"]);
+    }
+    desk.wait(Duration::from_secs(60));
+    assert_eq!(desk.out(), ["silent"], "twice the heartbeat interval of 300 s");
+}
+
+#[test]
+fn talking_without_pongs_is_enough_to_stay() {
+    let mut desk = Desk::new(Version::V1_6);
+    for _ in 0..40 {
+        desk.wait(Duration::from_secs(60));
+        desk.up("garbage counts");
+    }
+    assert!(!desk.out().contains(&"silent".to_owned()));
+}
+
+#[test]
+fn the_boot_answer_sets_the_interval_unless_it_makes_no_sense() {
+    for (interval, limit) in
+        [("10", 60), ("900", 1800), (r#""900""#, 1800), ("-5", 600), ("0", 600), (r#""x""#, 600), ("1e99", 600)]
+    {
+        let mut desk = Desk::with(Version::V1_6, |settings| settings.ping_interval = Duration::from_secs(60));
+        desk.up(r#"[2,"b","BootNotification",{}]"#);
+        desk.down(&format!(r#"[3,"b",{{"interval":{interval}}}]"#));
+        let mut silent_after = 0;
+        while !desk.out().contains(&"silent".to_owned()) {
+            desk.wait(Duration::from_secs(10));
+            silent_after += 10;
+        }
+        assert_eq!(silent_after, limit, "interval {interval}");
+    }
+}

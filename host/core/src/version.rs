@@ -1,0 +1,106 @@
+//! OCPP versions and how one is agreed on.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// An OCPP version, named in WebSocket as a subprotocol (OCPP-J 1.6 section 3.2; OCPP 2.0.1 part 4 section 3.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Version {
+    V1_6,
+    V2_0_1,
+    V2_1,
+}
+
+impl Version {
+    pub const ALL: [Version; 3] = [Version::V1_6, Version::V2_0_1, Version::V2_1];
+
+    /// The registered subprotocol name: `ocpp1.6`, `ocpp2.0.1` or `ocpp2.1`.
+    pub fn subprotocol(self) -> &'static str {
+        match self {
+            Version::V1_6 => "ocpp1.6",
+            Version::V2_0_1 => "ocpp2.0.1",
+            Version::V2_1 => "ocpp2.1",
+        }
+    }
+
+    /// Whether message types 5 (CALLRESULTERROR) and 6 (SEND) exist (OCPP 2.1 part 4 section 4.2).
+    pub fn has_send(self) -> bool {
+        self == Version::V2_1
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.subprotocol())
+    }
+}
+
+/// The text names no OCPP version that this gateway knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown OCPP version {0:?}: expected \"ocpp1.6\", \"ocpp2.0.1\" or \"ocpp2.1\"")]
+pub struct UnknownVersion(pub String);
+
+impl FromStr for Version {
+    type Err = UnknownVersion;
+
+    /// Reads a subprotocol name, whatever its case and the spaces around it: both occur in the field.
+    fn from_str(text: &str) -> Result<Self, UnknownVersion> {
+        let name = text.trim();
+        Version::ALL
+            .into_iter()
+            .find(|version| version.subprotocol().eq_ignore_ascii_case(name))
+            .ok_or_else(|| UnknownVersion(name.to_owned()))
+    }
+}
+
+/// What the client's offer of subprotocols comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Negotiated {
+    /// The client's first choice that is enabled.
+    Agreed(Version),
+    /// The client offered none.
+    NothingOffered,
+    /// It offered some, and none is enabled here.
+    NoMatch,
+}
+
+/// Picks the client's first choice that is `enabled`. `offers` are the values of all `Sec-WebSocket-Protocol` header
+/// lines, each a comma-separated list.
+pub fn negotiate<'a>(offers: impl IntoIterator<Item = &'a str>, enabled: &[Version]) -> Negotiated {
+    let mut offered_any = false;
+    for name in offers.into_iter().flat_map(|line| line.split(',')) {
+        if name.trim().is_empty() {
+            continue;
+        }
+        offered_any = true;
+        if let Ok(version) = name.parse::<Version>()
+            && enabled.contains(&version)
+        {
+            return Negotiated::Agreed(version);
+        }
+    }
+    if offered_any { Negotiated::NoMatch } else { Negotiated::NothingOffered }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clients_first_enabled_choice_wins() {
+        let enabled = [Version::V2_0_1, Version::V1_6];
+        assert_eq!(negotiate(["ocpp2.1, ocpp1.6,ocpp2.0.1"], &enabled), Negotiated::Agreed(Version::V1_6));
+    }
+
+    #[test]
+    fn spaces_case_and_several_header_lines_are_accepted() {
+        assert_eq!(negotiate(["soap , ", "OCPP2.0.1 "], &Version::ALL), Negotiated::Agreed(Version::V2_0_1));
+    }
+
+    #[test]
+    fn no_offer_is_told_from_no_match() {
+        assert_eq!(negotiate([], &Version::ALL), Negotiated::NothingOffered);
+        assert_eq!(negotiate([" , "], &Version::ALL), Negotiated::NothingOffered);
+        assert_eq!(negotiate(["ocpp1.5"], &Version::ALL), Negotiated::NoMatch);
+    }
+}
