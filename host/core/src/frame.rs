@@ -89,8 +89,10 @@ pub struct Malformed {
 /// What is wrong with a text that is no frame. Never quotes the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    #[error("not a JSON array of message type, message id and what belongs to them ({0})")]
-    Syntax(String),
+    #[error("not JSON, at column {column}")]
+    NotJson { column: usize },
+    #[error("not an array of message type, message id and what belongs to them, at column {column}")]
+    Shape { column: usize },
     #[error("unknown message type {0}")]
     UnknownType(u64),
     #[error("the message id is longer than {MAX_MESSAGE_ID} characters")]
@@ -111,8 +113,9 @@ impl<'a> Frame<'a> {
                 Err(problem) => problem,
             },
             Err(_) if head.unknown_type() => Problem::UnknownType(head.message_type.unwrap_or_default()),
-            // serde_json's message may quote the text; its place in it does not.
-            Err(error) => Problem::Syntax(format!("{:?} at column {}", error.classify(), error.column())),
+            // serde_json's message may quote the text; the place of the error does not.
+            Err(error) if error.is_data() => Problem::Shape { column: error.column() },
+            Err(error) => Problem::NotJson { column: error.column() },
         };
         Err(Malformed {
             problem,
@@ -323,22 +326,19 @@ mod tests {
         assert_eq!((three.message_type, three.id.as_deref()), (Some(2), Some("id-1")));
         let numeric = problem(r#"[2,17,"Heartbeat",{}]"#);
         assert_eq!((numeric.message_type, numeric.id), (Some(2), None));
-        assert!(matches!(numeric.problem, Problem::Syntax(_)));
+        assert!(matches!(numeric.problem, Problem::Shape { .. }));
     }
 
     #[test]
     fn wrong_shapes_are_refused() {
+        for text in ["", "hello", "[2,", r#"[2,"a","b",{}"#, r#"[2,"a","b",{}]]"#, r#"[2,"a","b",{}] {}"#] {
+            assert!(matches!(problem(text).problem, Problem::NotJson { .. }), "{text}");
+        }
         for text in [
-            "",
             "{}",
             "null",
             "[]",
             "[2]",
-            "hello",
-            "[2,",
-            r#"[2,"a","b",{}"#,
-            r#"[2,"a","b",{}]]"#,
-            r#"[2,"a","b",{}] {}"#,
             r#"[2,"a","b",{},1]"#,
             r#"[3,"a"]"#,
             r#"[4,"a","c","d"]"#,
@@ -346,7 +346,7 @@ mod tests {
             r#"[-2,"a","b",{}]"#,
             r#"[2.5,"a","b",{}]"#,
         ] {
-            assert!(matches!(problem(text).problem, Problem::Syntax(_)), "{text}");
+            assert!(matches!(problem(text).problem, Problem::Shape { .. }), "{text}");
         }
         for text in [r#"[2,"a","b",[]]"#, r#"[2,"a","b",1]"#, r#"[3,"a","text"]"#] {
             assert_eq!(problem(text).problem, Problem::PayloadNotAnObject, "{text}");

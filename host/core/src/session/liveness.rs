@@ -1,6 +1,6 @@
 //! When to ping a charge point, and when to give it up.
 
-use super::{Output, Settings};
+use super::Settings;
 use serde::Deserialize;
 use std::time::{Duration, Instant};
 
@@ -51,14 +51,17 @@ impl Liveness {
         self.next_ping.min(self.last_heard + self.idle_limit)
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Instant, mut emit: impl FnMut(Output)) {
-        if self.last_heard + self.idle_limit <= now {
-            emit(Output::Silent);
-            self.last_heard = now;
-        } else if self.next_ping <= now {
-            emit(Output::Ping);
+    pub(super) fn is_silent(&self, now: Instant) -> bool {
+        self.last_heard + self.idle_limit <= now
+    }
+
+    /// Answers true once per interval.
+    pub(super) fn ping_is_due(&mut self, now: Instant) -> bool {
+        let due = self.next_ping <= now;
+        if due {
             self.next_ping = now + self.ping_interval;
         }
+        due
     }
 }
 

@@ -8,7 +8,7 @@
 mod liveness;
 mod uplink;
 
-use crate::call_error::{CallError, Fault};
+use crate::call_error::{CallError, Fault, UNREADABLE_ID};
 use crate::frame::{Frame, MessageType};
 use crate::version::Version;
 use liveness::Liveness;
@@ -50,16 +50,14 @@ pub enum Direction {
 /// What the owner of the session has to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Send this text to the charge point.
-    Send(String),
+    /// Send this text to the charge point; it is a message of that type.
+    Send(MessageType, String),
     /// Send it a WebSocket ping.
     Ping,
     /// Tell the back ends: map this CALLERROR like any other frame of the charge point.
     Report(Frame<'static>),
     /// Count and log this.
     Incident(Incident),
-    /// The charge point has been silent for too long: close the connection.
-    Silent,
 }
 
 /// A message did not take its ordinary road.
@@ -119,6 +117,11 @@ impl Session {
         }
     }
 
+    /// Whether [`Session::poll`] has something to say.
+    pub fn has_output(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
     /// What to do next; `None` when there is nothing left to do for now.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
@@ -141,6 +144,11 @@ impl Session {
         self.liveness.heard(now);
     }
 
+    /// Whether the charge point has been silent for longer than the idle timeout: then its connection is to be closed.
+    pub fn is_silent(&self, now: Instant) -> bool {
+        self.liveness.is_silent(now)
+    }
+
     /// A frame from the back ends, on its way to the charge point. `redelivered` if the broker said that it may have
     /// delivered the message before.
     pub fn handle_downlink(&mut self, frame: Frame<'_>, redelivered: bool, now: Instant) {
@@ -148,7 +156,7 @@ impl Session {
             MessageType::Call => self.call_charge_point(frame, redelivered, now),
             MessageType::CallResult | MessageType::CallError => self.answer_charge_point(frame, redelivered),
             MessageType::Send | MessageType::CallResultError if self.version.has_send() => {
-                self.outputs.push_back(Output::Send(frame.encode()));
+                self.outputs.push_back(Output::Send(frame.kind, frame.encode()));
             }
             MessageType::Send | MessageType::CallResultError => {
                 let text = format!("{} has no {}", self.version, frame.kind.name());
@@ -211,7 +219,7 @@ impl Session {
                 return self.report(Fault::UnknownCall, &frame.id, frame.action_name(), text);
             }
         }
-        self.outputs.push_back(Output::Send(frame.encode()));
+        self.outputs.push_back(Output::Send(frame.kind, frame.encode()));
     }
 
     /// A transform, or the way to the broker, failed a frame of the charge point.
@@ -221,12 +229,17 @@ impl Session {
         match kind {
             MessageType::Call => {
                 self.from_charge_point.take_if(|call| &*call.id == id);
-                self.outputs.push_back(Output::Send(frame.encode()));
+                self.outputs.push_back(Output::Send(frame.kind, frame.encode()));
             }
             // The back end still waits for this answer.
             MessageType::CallResult | MessageType::CallError => self.outputs.push_back(Output::Report(frame)),
             MessageType::CallResultError | MessageType::Send => {}
         }
+    }
+
+    /// A message of a back end could not be made into frames. `id` is empty where it could not even be read.
+    pub fn handle_failed_downlink(&mut self, fault: Fault, id: &str, text: impl Into<String>) {
+        self.report(fault, if id.is_empty() { UNREADABLE_ID } else { id }, "", text);
     }
 
     /// Ends what has waited too long. To be called at [`Session::next_timeout`]; earlier does no harm.
@@ -246,8 +259,9 @@ impl Session {
             self.report(Fault::TimedOut, &call.id, &call.action, text);
         }
         self.call_next(now);
-        let outputs = &mut self.outputs;
-        self.liveness.handle_timeout(now, |output| outputs.push_back(output));
+        if self.liveness.ping_is_due(now) {
+            self.outputs.push_back(Output::Ping);
+        }
     }
 
     /// The connection is over: what waited for the charge point is reported to the back ends.
@@ -273,7 +287,7 @@ impl Session {
         }
         if let Some(WaitingCall { id, action, text, .. }) = self.waiting.pop_front() {
             self.to_charge_point = Some(OpenCall { id, action, deadline: now + self.settings.call_timeout });
-            self.outputs.push_back(Output::Send(text));
+            self.outputs.push_back(Output::Send(MessageType::Call, text));
         }
     }
 
@@ -285,7 +299,7 @@ impl Session {
     /// Answers the charge point with a CALLERROR.
     fn reply(&mut self, fault: Fault, id: &str, text: impl Into<String>) {
         let frame = fault.error(self.version, text.into()).into_frame(id, None);
-        self.outputs.push_back(Output::Send(frame.encode()));
+        self.outputs.push_back(Output::Send(frame.kind, frame.encode()));
     }
 
     /// Counts what did not reach the charge point, and tells the back ends with a CALLERROR.

@@ -64,23 +64,26 @@ impl Session {
         if let Problem::UnknownType(number) = problem {
             return self.ignore_unknown_type(number, id.as_deref());
         }
-        let fault = if id.is_some() { Fault::BadFrame } else { Fault::UnreadableFrame };
+        // 1.6 answers as soon as it has an id; later versions want "-1" for what is no JSON, whatever could be made out.
+        let readable = self.version == Version::V1_6 || !matches!(problem, Problem::NotJson { .. });
+        let answer_to = id.as_deref().filter(|_| readable);
+        let fault = if answer_to.is_some() { Fault::BadFrame } else { Fault::UnreadableFrame };
         let text = problem.to_string();
         self.note(Direction::Uplink, fault, id.as_deref().unwrap_or_default(), "", text.clone());
 
         let may_be_a_call = message_type.is_none_or(|number| number == u64::from(MessageType::Call.number()));
-        match id {
-            Some(id) if may_be_a_call => self.reply(fault, &id, text),
-            None if may_be_a_call && self.version != Version::V1_6 => self.reply(fault, UNREADABLE_ID, text),
+        match (answer_to, id.as_deref()) {
+            (Some(id), _) if may_be_a_call => self.reply(fault, id, text),
+            (None, _) if may_be_a_call && self.version != Version::V1_6 => self.reply(fault, UNREADABLE_ID, text),
             // A broken answer is an answer: the back end need not wait for the timeout.
-            Some(id) => {
-                if let Some(call) = self.to_charge_point.take_if(|call| *call.id == *id) {
+            (_, Some(id)) => {
+                if let Some(call) = self.to_charge_point.take_if(|call| &*call.id == id) {
                     let text = format!("the charge point's answer cannot be read: {text}");
                     self.report(fault, &call.id, &call.action, text);
                     self.call_next(now);
                 }
             }
-            None => {}
+            (_, None) => {}
         }
     }
 
