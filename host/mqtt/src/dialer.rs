@@ -1,0 +1,166 @@
+//! Keeps trying to reach the broker.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
+use tracing::{debug, info, warn};
+
+use crate::{
+    link::{Link, LinkError},
+    options::Options,
+    stats::ConnectionStats,
+};
+
+/// What to do with a session that an earlier process left on the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inheritance {
+    /// Messages wait in it: take it over.
+    Accept,
+    /// Packet ids of publishes that this process knows nothing about linger in it: clear it away.
+    Discard,
+}
+
+pub(crate) struct Dialer {
+    options: Arc<Options>,
+    client_id: String,
+    inheritance: Inheritance,
+    backoff: Backoff,
+    pause: Duration,
+    connected_at: Option<Instant>,
+    stats: Arc<ConnectionStats>,
+    last_error: String,
+}
+
+impl Dialer {
+    pub(crate) fn new(
+        options: Arc<Options>,
+        client_id: String,
+        inheritance: Inheritance,
+        stats: Arc<ConnectionStats>,
+    ) -> Self {
+        let backoff = Backoff::new(options.reconnect_min, options.reconnect_max);
+        Dialer {
+            options,
+            client_id,
+            inheritance,
+            backoff,
+            pause: Duration::ZERO,
+            connected_at: None,
+            stats,
+            last_error: String::new(),
+        }
+    }
+
+    /// Tries until the broker accepts; tells whether it kept our session. Can be dropped and called again.
+    pub(crate) async fn dial(&mut self) -> (Link, bool) {
+        loop {
+            sleep(self.pause).await;
+            match self.attempt().await {
+                Ok((link, session_present)) => {
+                    info!(client = self.client_id, broker = %self.options.broker, session_present, "MQTT connected");
+                    self.stats.up();
+                    self.connected_at = Some(Instant::now());
+                    self.last_error.clear();
+                    return (link, session_present);
+                }
+                Err(error) => self.failed(&error),
+            }
+        }
+    }
+
+    /// Notes why the latest connection ended. The next [`dial`](Self::dial) pauses first.
+    pub(crate) fn lost(&mut self, error: &LinkError) {
+        warn!(client = self.client_id, broker = %self.options.broker, %error, "MQTT connection lost");
+        if self.connected_at.take().is_some_and(|since| since.elapsed() > self.pause) {
+            self.backoff.reset();
+        }
+        self.pause = self.backoff.next();
+        self.stats.down(Some(error.to_string()));
+    }
+
+    /// Notes that the connection was ended on purpose.
+    pub(crate) fn closed(&self) {
+        self.stats.down(None);
+    }
+
+    async fn attempt(&mut self) -> Result<(Link, bool), LinkError> {
+        let (link, session_present) = self.connect(false).await?;
+        if self.inheritance == Inheritance::Accept {
+            return Ok((link, session_present));
+        }
+        if !session_present {
+            self.inheritance = Inheritance::Accept;
+            return Ok((link, false));
+        }
+        link.disconnect().await;
+        self.connect(true).await?.0.disconnect().await;
+        self.inheritance = Inheritance::Accept;
+        self.connect(false).await
+    }
+
+    async fn connect(&self, clean_session: bool) -> Result<(Link, bool), LinkError> {
+        Link::connect(&self.options, &self.client_id, clean_session, Arc::clone(&self.stats)).await
+    }
+
+    fn failed(&mut self, error: &LinkError) {
+        self.pause = self.backoff.next();
+        self.stats.failures.add(1);
+        let (text, pause) = (error.to_string(), self.pause);
+        // One warning per cause: the rest of a long outage is no news.
+        if text == self.last_error {
+            debug!(client = self.client_id, error = text, ?pause, "MQTT broker still not reached");
+        } else {
+            warn!(client = self.client_id, broker = %self.options.broker, error = text, ?pause, "MQTT broker not reached");
+            self.stats.down(Some(text.clone()));
+            self.last_error = text;
+        }
+    }
+}
+
+/// Pauses that double, each shortened by a random part of up to a half so that many clients do not come back at once.
+#[derive(Debug)]
+struct Backoff {
+    min: Duration,
+    max: Duration,
+    next: Duration,
+}
+
+impl Backoff {
+    fn new(min: Duration, max: Duration) -> Self {
+        let min = min.max(Duration::from_millis(1));
+        Backoff { min, max: max.max(min), next: min }
+    }
+
+    fn reset(&mut self) {
+        self.next = self.min;
+    }
+
+    fn next(&mut self) -> Duration {
+        let full = self.next;
+        self.next = (full * 2).min(self.max);
+        // A fresh `RandomState` is the standard library's source of randomness.
+        let random = RandomState::new().hash_one(0) as u32;
+        full - full.mul_f64(0.5 * f64::from(random) / f64::from(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_to_their_limit_and_start_again() {
+        let ms = Duration::from_millis;
+        let mut backoff = Backoff::new(ms(100), ms(350));
+        for full in [100, 200, 350, 350] {
+            let pause = backoff.next();
+            assert!((ms(full) / 2..=ms(full)).contains(&pause), "{pause:?} of {full}");
+        }
+        backoff.reset();
+        assert!(backoff.next() <= ms(100));
+    }
+}

@@ -1,0 +1,21 @@
+//! MQTT that does not lose: a [`Publisher`] and a [`Subscriber`], each with a connection of its own, and an
+//! [`EmbeddedBroker`] for those who have none.
+//!
+//! This is the only crate that knows MQTT's wire format (by rumqttc's codec) and the embedded broker (mqtt5). It knows
+//! nothing of OCPP.
+
+mod dialer;
+mod embedded;
+mod link;
+mod message;
+mod options;
+mod publisher;
+mod stats;
+mod subscriber;
+
+pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
+pub use message::{Message, Publication, QoS, Unpublishable};
+pub use options::{BrokerUrl, BrokerUrlError, Credentials, Options};
+pub use publisher::{Permit, PublishError, Publisher, Stopped};
+pub use stats::{ConnectionStats, ConnectionStatus, Counter, Gauge, Loss, PublisherStats, SubscriberStats};
+pub use subscriber::{Recipient, SubscribeError, Subscriber};

@@ -1,0 +1,249 @@
+//! One TCP connection that speaks MQTT 3.1.1: bytes to packets and back.
+//!
+//! The packets are rumqttc's. Its event loop is not used: it writes each publish with a system call of its own, and loses
+//! or collides publishes around a reconnect.
+
+mod keep_alive;
+mod oversized;
+
+use std::{
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Buf, BytesMut};
+use rumqttc::{Connect, ConnectReturnCode, Login, Packet, Publish, mqttbytes};
+use tokio::{
+    io::{AsyncReadExt, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+
+use self::{
+    keep_alive::{KeepAlive, Pulse},
+    oversized::Skip,
+};
+use crate::{options::Options, stats::ConnectionStats};
+
+pub(crate) use self::oversized::Oversized;
+
+/// Room offered to each read. Larger packets grow the buffer.
+const READ_SIZE: usize = 16 << 10;
+/// Unwritten bytes above which no more should be added.
+const WRITE_MARK: usize = 64 << 10;
+/// How long a polite goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Why there is no connection (any more).
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("no connection and CONNACK within {0:?}")]
+    ConnectTimeout(Duration),
+    #[error("the broker refuses the connection: {}", refusal(*.0))]
+    Refused(ConnectReturnCode),
+    #[error("the broker closed the connection")]
+    Closed,
+    #[error("the broker does not answer pings")]
+    Silent,
+    #[error("the broker breaks the protocol: {0}")]
+    Protocol(#[from] mqttbytes::Error),
+    #[error("the broker breaks the protocol: its first packet is not CONNACK")]
+    NotConnAck,
+}
+
+fn refusal(code: ConnectReturnCode) -> &'static str {
+    match code {
+        ConnectReturnCode::Success => "no reason",
+        ConnectReturnCode::RefusedProtocolVersion => "it does not speak MQTT 3.1.1",
+        ConnectReturnCode::BadClientId => "client id not accepted",
+        ConnectReturnCode::ServiceUnavailable => "service unavailable",
+        ConnectReturnCode::BadUserNamePassword => "bad user name or password",
+        ConnectReturnCode::NotAuthorized => "not authorized",
+    }
+}
+
+/// What came from the broker.
+#[derive(Debug)]
+pub(crate) enum Inbound {
+    Packet(Packet),
+    /// A PUBLISH above the size limit, of which only the head was read.
+    Oversized(Oversized),
+}
+
+pub(crate) struct Link {
+    stream: TcpStream,
+    input: BytesMut,
+    output: BytesMut,
+    max_packet_size: usize,
+    skip: Skip,
+    keep_alive: KeepAlive,
+    stats: Arc<ConnectionStats>,
+}
+
+impl Link {
+    /// Connects and says whether the broker kept a session of this client.
+    pub(crate) async fn connect(
+        options: &Options,
+        client_id: &str,
+        clean_session: bool,
+        stats: Arc<ConnectionStats>,
+    ) -> Result<(Link, bool), LinkError> {
+        let limit = options.connect_timeout;
+        let connecting = async {
+            let stream = TcpStream::connect((options.broker.host.as_str(), options.broker.port)).await?;
+            stream.set_nodelay(true)?;
+            let mut link = Link {
+                stream,
+                input: BytesMut::new(),
+                output: BytesMut::new(),
+                max_packet_size: options.max_packet_size,
+                skip: Skip::default(),
+                keep_alive: KeepAlive::new(options.keep_alive),
+                stats,
+            };
+            link.send(&Packet::Connect(connect_packet(options, client_id, clean_session)))?;
+            let session_present = link.connack().await?;
+            Ok((link, session_present))
+        };
+        timeout(limit, connecting).await.unwrap_or(Err(LinkError::ConnectTimeout(limit)))
+    }
+
+    async fn connack(&mut self) -> Result<bool, LinkError> {
+        loop {
+            self.turn().await?;
+            match self.next()? {
+                None => {}
+                Some(Inbound::Packet(Packet::ConnAck(ack))) if ack.code == ConnectReturnCode::Success => {
+                    return Ok(ack.session_present);
+                }
+                Some(Inbound::Packet(Packet::ConnAck(ack))) => return Err(LinkError::Refused(ack.code)),
+                Some(_) => return Err(LinkError::NotConnAck),
+            }
+        }
+    }
+
+    /// Adds a packet to what the next [`turn`](Self::turn) writes.
+    pub(crate) fn send(&mut self, packet: &Packet) -> Result<(), LinkError> {
+        packet.write(&mut self.output, usize::MAX)?;
+        Ok(())
+    }
+
+    /// [`send`](Self::send) without the detour over a [`Packet`], which would want to own the publish.
+    pub(crate) fn publish(&mut self, publish: &Publish) -> Result<(), LinkError> {
+        publish.write(&mut self.output)?;
+        Ok(())
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.output.len() < WRITE_MARK
+    }
+
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.output.is_empty()
+    }
+
+    /// Writes what waits, in one go, and reads what has come; neither waits for the other. Returns once either made
+    /// progress. Dropping the future loses nothing.
+    pub(crate) async fn turn(&mut self) -> Result<(), LinkError> {
+        std::future::poll_fn(|cx| self.poll_turn(cx)).await
+    }
+
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        self.check_pulse(cx)?;
+        let written = self.poll_write(cx)?;
+        let read = self.poll_read(cx)?;
+        if written || read { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    fn check_pulse(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
+        while let Poll::Ready(pulse) = self.keep_alive.poll(cx) {
+            match pulse {
+                Pulse::Fine => {}
+                Pulse::Ping => self.send(&Packet::PingReq)?,
+                Pulse::Dead => return Err(LinkError::Silent),
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<bool, LinkError> {
+        let mut progress = false;
+        while !self.output.is_empty() {
+            let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(cx, &self.output) else { break };
+            match written? {
+                0 => return Err(LinkError::Closed),
+                n => self.output.advance(n),
+            }
+            progress = true;
+            self.keep_alive.sent();
+            self.stats.writes.add(1);
+        }
+        Ok(progress)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<bool, LinkError> {
+        if self.input.capacity() - self.input.len() < READ_SIZE / 4 {
+            self.input.reserve(READ_SIZE);
+        }
+        // Not `try_read`: a poll that reads less than it had room for knows that nothing is left, and the next one does
+        // not ask the system again.
+        match pin!(self.stream.read_buf(&mut self.input)).poll(cx) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Err(error)) => Err(error.into()),
+            Poll::Ready(Ok(0)) => Err(LinkError::Closed),
+            Poll::Ready(Ok(_)) => {
+                self.keep_alive.received();
+                Ok(true)
+            }
+        }
+    }
+
+    /// Takes the next complete packet out of what was read.
+    pub(crate) fn next(&mut self) -> Result<Option<Inbound>, LinkError> {
+        if !self.skip.advance(&mut self.input) {
+            return Ok(None);
+        }
+        match Packet::read(&mut self.input, self.max_packet_size) {
+            Ok(packet) => Ok(Some(Inbound::Packet(packet))),
+            Err(mqttbytes::Error::InsufficientBytes(_)) => Ok(None),
+            Err(mqttbytes::Error::PayloadSizeLimitExceeded(size)) => {
+                let head = Oversized::read(&self.input, size)?;
+                if head.is_some() {
+                    self.skip.begin(size);
+                }
+                Ok(head.map(Inbound::Oversized))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes what waits and DISCONNECT, then waits for the broker to close. It keeps the session.
+    pub(crate) async fn disconnect(mut self) {
+        let goodbye = async {
+            self.send(&Packet::Disconnect)?;
+            loop {
+                self.turn().await?;
+                // What comes now is not acknowledged, so the broker will send it again.
+                self.input.clear();
+            }
+        };
+        match timeout(GOODBYE, goodbye).await {
+            Ok(Err::<(), _>(LinkError::Closed)) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the connection ended while saying goodbye"),
+            Ok(Ok(())) | Err(_) => tracing::debug!("the broker did not close the connection after DISCONNECT"),
+        }
+    }
+}
+
+fn connect_packet(options: &Options, client_id: &str, clean_session: bool) -> Connect {
+    let mut connect = Connect::new(client_id);
+    connect.clean_session = clean_session;
+    connect.keep_alive = options.keep_alive.as_millis().div_ceil(1000).try_into().unwrap_or(u16::MAX);
+    connect.login = options.credentials.as_ref().map(|it| Login::new(it.username.clone(), it.password.clone()));
+    connect
+}

@@ -1,0 +1,102 @@
+//! What is published and what arrives.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+/// MQTT writes the length of a topic in two bytes.
+const MAX_TOPIC: usize = u16::MAX as usize;
+
+/// How hard the broker tries (MQTT 3.1.1, 4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum QoS {
+    AtMostOnce,
+    #[default]
+    AtLeastOnce,
+    ExactlyOnce,
+}
+
+impl From<QoS> for rumqttc::QoS {
+    fn from(qos: QoS) -> Self {
+        match qos {
+            QoS::AtMostOnce => rumqttc::QoS::AtMostOnce,
+            QoS::AtLeastOnce => rumqttc::QoS::AtLeastOnce,
+            QoS::ExactlyOnce => rumqttc::QoS::ExactlyOnce,
+        }
+    }
+}
+
+impl From<rumqttc::QoS> for QoS {
+    fn from(qos: rumqttc::QoS) -> Self {
+        match qos {
+            rumqttc::QoS::AtMostOnce => QoS::AtMostOnce,
+            rumqttc::QoS::AtLeastOnce => QoS::AtLeastOnce,
+            rumqttc::QoS::ExactlyOnce => QoS::ExactlyOnce,
+        }
+    }
+}
+
+/// A message on its way to the broker.
+#[derive(Debug, Clone)]
+pub struct Publication {
+    pub topic: String,
+    pub payload: Bytes,
+    pub qos: QoS,
+    pub retain: bool,
+    /// Past this moment nobody waits for it any more: it is dropped and counted instead of sent.
+    pub expires: Option<Instant>,
+    /// What kind of message it is; losses are counted under this name.
+    pub kind: &'static str,
+}
+
+/// Why MQTT cannot carry a publication at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unpublishable {
+    #[error("{size} bytes exceed the largest MQTT packet of {limit} bytes")]
+    TooLarge { size: usize, limit: usize },
+    #[error("a topic must be 1 to 65535 bytes without wildcards and NUL")]
+    Topic,
+}
+
+impl Publication {
+    /// The bytes of topic and payload, which is nearly all it takes in memory.
+    pub(crate) fn len(&self) -> usize {
+        self.topic.len() + self.payload.len()
+    }
+
+    pub(crate) fn check(&self, max_packet_size: usize) -> Result<(), Unpublishable> {
+        // Fixed header, topic length and packet id take at most 9 bytes more.
+        let size = self.len() + 9;
+        if size > max_packet_size {
+            Err(Unpublishable::TooLarge { size, limit: max_packet_size })
+        } else if !(1..=MAX_TOPIC).contains(&self.topic.len()) || self.topic.contains(['+', '#', '\0']) {
+            Err(Unpublishable::Topic)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// A message from the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub topic: String,
+    pub payload: Bytes,
+    pub qos: QoS,
+    pub retain: bool,
+    /// The broker may have sent it before.
+    pub dup: bool,
+}
+
+impl Message {
+    /// Copies the payload out of the connection's buffer, which a message waiting in a mailbox would otherwise pin.
+    pub(crate) fn from_packet(publish: rumqttc::Publish) -> Self {
+        Message {
+            topic: publish.topic,
+            payload: Bytes::copy_from_slice(&publish.payload),
+            qos: publish.qos.into(),
+            retain: publish.retain,
+            dup: publish.dup,
+        }
+    }
+}

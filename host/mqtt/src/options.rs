@@ -1,0 +1,179 @@
+//! Where the broker is and how to talk to it.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+/// The default port of `mqtt://`.
+const DEFAULT_PORT: u16 = 1883;
+
+/// How both connections reach the broker and how much they may hold.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub broker: BrokerUrl,
+    /// The connections call themselves `{client_id}-pub` and `{client_id}-sub`. Sessions persist under these names, so
+    /// they must be stable over restarts and unique on the broker.
+    pub client_id: String,
+    pub credentials: Option<Credentials>,
+    /// The longest silence on a connection. A broker that stays silent for twice this long is given up.
+    pub keep_alive: Duration,
+    /// How long connecting may take, up to and including the broker's CONNACK.
+    pub connect_timeout: Duration,
+    /// The first pause after a lost connection; doubles up to `reconnect_max`.
+    pub reconnect_min: Duration,
+    pub reconnect_max: Duration,
+    /// The largest MQTT packet in bytes, in either direction.
+    pub max_packet_size: usize,
+    /// QoS 1 and 2 publishes that may wait for their acknowledgement.
+    pub in_flight: u16,
+    /// Publishes between the callers and the publisher; when it is full, callers feel it.
+    pub queue: usize,
+    /// What is kept while the broker is away: messages, and bytes of topic and payload.
+    pub backlog_messages: usize,
+    pub backlog_bytes: usize,
+}
+
+impl Options {
+    pub fn new(broker: BrokerUrl, client_id: impl Into<String>) -> Self {
+        Options {
+            broker,
+            client_id: client_id.into(),
+            credentials: None,
+            keep_alive: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            reconnect_min: Duration::from_millis(100),
+            reconnect_max: Duration::from_secs(10),
+            // An OCPP message of 1 MiB, its envelope and its topic.
+            max_packet_size: (1 << 20) + (64 << 10),
+            in_flight: 200,
+            queue: 1024,
+            backlog_messages: 10_000,
+            backlog_bytes: 16 << 20,
+        }
+    }
+}
+
+/// What the broker wants to see at CONNECT. `Debug` hides the password.
+#[derive(Clone)]
+pub struct Credentials {
+    pub username: String,
+    pub password: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// `mqtt://host[:port]`; the host may be a name, an IPv4 address or an IPv6 address in brackets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerUrl {
+    pub host: String,
+    pub port: u16,
+}
+
+/// Why a text is no [`BrokerUrl`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BrokerUrlError {
+    #[error("`{0}` is not a URL; expected mqtt://host:port")]
+    NoScheme(String),
+    #[error("scheme `{0}://` is not supported; expected mqtt://host:port")]
+    UnsupportedScheme(String),
+    #[error("user name and password do not belong in the broker's URL")]
+    Credentials,
+    #[error("a broker's URL ends after the port, `{0}` is too much")]
+    Path(String),
+    #[error("no host in the broker's URL; expected mqtt://host:port")]
+    NoHost,
+    #[error("`{0}` is not a port; expected 1 to 65535")]
+    BadPort(String),
+}
+
+impl FromStr for BrokerUrl {
+    type Err = BrokerUrlError;
+
+    fn from_str(url: &str) -> Result<Self, BrokerUrlError> {
+        let (scheme, rest) = url.split_once("://").ok_or_else(|| BrokerUrlError::NoScheme(url.to_owned()))?;
+        if !scheme.eq_ignore_ascii_case("mqtt") {
+            return Err(BrokerUrlError::UnsupportedScheme(scheme.to_owned()));
+        }
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        if let Some(path) = rest.find(['/', '?', '#']) {
+            return Err(BrokerUrlError::Path(rest[path..].to_owned()));
+        }
+        if rest.contains('@') {
+            return Err(BrokerUrlError::Credentials);
+        }
+        let (host, port) = split_port(rest);
+        if host.is_empty() {
+            return Err(BrokerUrlError::NoHost);
+        }
+        let port = match port {
+            None => DEFAULT_PORT,
+            Some(text) => {
+                text.parse().ok().filter(|port| *port != 0).ok_or_else(|| BrokerUrlError::BadPort(text.to_owned()))?
+            }
+        };
+        Ok(BrokerUrl { host: host.to_owned(), port })
+    }
+}
+
+/// Host without brackets, and the text after the colon that follows it.
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    if let Some(rest) = authority.strip_prefix('[')
+        && let Some((host, after)) = rest.split_once(']')
+    {
+        return (host, after.strip_prefix(':'));
+    }
+    match authority.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    }
+}
+
+impl fmt::Display for BrokerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "mqtt://[{host}]:{port}") } else { write!(f, "mqtt://{host}:{port}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_that_are_understood() {
+        for (text, shown) in [
+            ("mqtt://broker:1884", "mqtt://broker:1884"),
+            ("MQTT://broker", "mqtt://broker:1883"),
+            ("mqtt://127.0.0.1:1/", "mqtt://127.0.0.1:1"),
+            ("mqtt://[::1]:1885", "mqtt://[::1]:1885"),
+            ("mqtt://[::1]", "mqtt://[::1]:1883"),
+        ] {
+            assert_eq!(text.parse::<BrokerUrl>().expect(text).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn urls_that_are_refused_say_why() {
+        use BrokerUrlError::*;
+        for (text, error) in [
+            ("broker:1883", NoScheme("broker:1883".into())),
+            ("mqtts://broker", UnsupportedScheme("mqtts".into())),
+            ("mqtt://u:p@broker", Credentials),
+            ("mqtt://broker/path", Path("/path".into())),
+            ("mqtt://:1883", NoHost),
+            ("mqtt://broker:http", BadPort("http".into())),
+            ("mqtt://broker:0", BadPort("0".into())),
+            ("mqtt://broker:65536", BadPort("65536".into())),
+        ] {
+            assert_eq!(text.parse::<BrokerUrl>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn debug_hides_the_password() {
+        let credentials = Credentials { username: "gateway".into(), password: "hunter2".into() };
+        assert!(!format!("{credentials:?}").contains("hunter2"));
+    }
+}

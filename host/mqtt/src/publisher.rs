@@ -1,0 +1,119 @@
+//! The publishing connection.
+
+mod backlog;
+mod task;
+mod window;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
+
+use self::task::Task;
+use crate::{
+    message::{Publication, Unpublishable},
+    options::Options,
+    stats::{Loss, PublisherStats},
+};
+
+/// Publishes over one connection on behalf of many tasks. Clones share it.
+///
+/// What was accepted is sent until the broker has taken it over, across any number of reconnects, unless it expires or is
+/// evicted from a full backlog; both are counted. Publications keep their order.
+#[derive(Clone)]
+pub struct Publisher {
+    queue: mpsc::Sender<Publication>,
+    drains: mpsc::Sender<Drain>,
+    max_packet_size: usize,
+    stats: Arc<PublisherStats>,
+}
+
+/// Why a publication was not accepted. It comes back with the answer.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    #[error("the broker does not take messages as fast as they come")]
+    Full(Publication),
+    #[error("the publisher has stopped")]
+    Stopped(Publication),
+    #[error(transparent)]
+    Unpublishable(#[from] Unpublishable),
+}
+
+/// The publisher has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the publisher has stopped")]
+pub struct Stopped;
+
+/// A place in the publisher's queue.
+pub struct Permit<'a> {
+    permit: mpsc::Permit<'a, Publication>,
+    publisher: &'a Publisher,
+}
+
+struct Drain {
+    deadline: Instant,
+    done: oneshot::Sender<usize>,
+}
+
+impl Publisher {
+    /// Starts the connection's task; it connects, and reconnects, on its own. Needs a tokio runtime.
+    ///
+    /// While `current` is false nothing is sent: see [`Subscriber::current`](crate::Subscriber::current).
+    pub fn start(options: Arc<Options>, current: watch::Receiver<bool>) -> Self {
+        let stats = Arc::new(PublisherStats::default());
+        let (queue, publications) = mpsc::channel(options.queue);
+        let (drains, requests) = mpsc::channel(1);
+        let max_packet_size = options.max_packet_size;
+        tokio::spawn(Task::new(&options, publications, requests, current, Arc::clone(&stats)).run(options));
+        Publisher { queue, drains, max_packet_size, stats }
+    }
+
+    /// Accepts the publication if there is room.
+    ///
+    /// [`PublishError::Full`] is the broker's back pressure: stop reading from whoever sends, then [`reserve`](Self::reserve).
+    pub fn try_publish(&self, publication: Publication) -> Result<(), PublishError> {
+        self.check(&publication)?;
+        self.queue.try_send(publication).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(publication) => PublishError::Full(publication),
+            mpsc::error::TrySendError::Closed(publication) => PublishError::Stopped(publication),
+        })
+    }
+
+    /// Waits for room. Dropping the future loses nothing, so it can stand in a `select!`.
+    pub async fn reserve(&self) -> Result<Permit<'_>, Stopped> {
+        let permit = self.queue.reserve().await.map_err(|_| Stopped)?;
+        Ok(Permit { permit, publisher: self })
+    }
+
+    /// Stops: accepts nothing more, sends what waits, waits for the acknowledgements no longer than the grace time, and
+    /// disconnects. Returns how many publications were left over; they are counted as [`Loss::Abandoned`].
+    pub async fn drain(&self, grace: Duration) -> usize {
+        let (done, drained) = oneshot::channel();
+        match self.drains.send(Drain { deadline: Instant::now() + grace, done }).await {
+            Ok(()) => drained.await.unwrap_or(0),
+            Err(_) => 0,
+        }
+    }
+
+    pub fn stats(&self) -> &Arc<PublisherStats> {
+        &self.stats
+    }
+
+    fn check(&self, publication: &Publication) -> Result<(), Unpublishable> {
+        publication.check(self.max_packet_size).inspect_err(|error| {
+            tracing::warn!(publication.topic, publication.kind, %error, "publication refused");
+            self.stats.lose(Loss::Unpublishable, publication.kind);
+        })
+    }
+}
+
+impl Permit<'_> {
+    /// Uses the place.
+    pub fn send(self, publication: Publication) -> Result<(), Unpublishable> {
+        self.publisher.check(&publication)?;
+        self.permit.send(publication);
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+//! Publications that wait for the broker.
+
+use std::{collections::VecDeque, time::Instant};
+
+use super::window::Outgoing;
+
+/// A queue bounded in messages and bytes. It is the caller's to say when the bound matters: see [`Backlog::evict`].
+#[derive(Debug)]
+pub(crate) struct Backlog {
+    waiting: VecDeque<Outgoing>,
+    bytes: usize,
+    max_messages: usize,
+    max_bytes: usize,
+}
+
+impl Backlog {
+    pub(crate) fn new(max_messages: usize, max_bytes: usize) -> Self {
+        Backlog { waiting: VecDeque::new(), bytes: 0, max_messages, max_bytes }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, outgoing: Outgoing) {
+        self.bytes += outgoing.len();
+        self.waiting.push_back(outgoing);
+    }
+
+    /// Puts back what was sent before all that waits, in its order.
+    pub(crate) fn put_back(&mut self, sent: Vec<Outgoing>) {
+        for outgoing in sent.into_iter().rev() {
+            self.bytes += outgoing.len();
+            self.waiting.push_front(outgoing);
+        }
+    }
+
+    pub(crate) fn front(&self) -> Option<&Outgoing> {
+        self.waiting.front()
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Outgoing> {
+        let outgoing = self.waiting.pop_front()?;
+        self.bytes -= outgoing.len();
+        Some(outgoing)
+    }
+
+    /// Takes out what nobody waits for any more.
+    pub(crate) fn expire(&mut self, now: Instant, mut lost: impl FnMut(Outgoing)) {
+        if !self.waiting.iter().any(|outgoing| outgoing.has_expired(now)) {
+            return;
+        }
+        for outgoing in std::mem::take(&mut self.waiting) {
+            if outgoing.has_expired(now) {
+                self.bytes -= outgoing.len();
+                lost(outgoing);
+            } else {
+                self.waiting.push_back(outgoing);
+            }
+        }
+    }
+
+    /// Takes out the oldest until the rest is within bounds.
+    pub(crate) fn evict(&mut self, mut lost: impl FnMut(Outgoing)) {
+        while self.is_over()
+            && let Some(oldest) = self.pop()
+        {
+            lost(oldest);
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.waiting.len() > self.max_messages || self.bytes > self.max_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rumqttc::{Publish, QoS};
+
+    use super::*;
+
+    fn outgoing(topic: &str, expires: Option<Instant>) -> Outgoing {
+        Outgoing { publish: Publish::new(topic, QoS::AtLeastOnce, "0123456789"), expires, kind: "test" }
+    }
+
+    fn drain(backlog: &mut Backlog) -> Vec<String> {
+        std::iter::from_fn(|| backlog.pop()).map(|outgoing| outgoing.publish.topic).collect()
+    }
+
+    #[test]
+    fn the_oldest_leave_first_when_there_are_too_many() {
+        let mut backlog = Backlog::new(2, 1000);
+        for topic in ["a", "b", "c"] {
+            backlog.push(outgoing(topic, None));
+        }
+        let mut lost = Vec::new();
+        backlog.evict(|outgoing| lost.push(outgoing.publish.topic));
+        assert_eq!((lost, drain(&mut backlog)), (vec!["a".into()], vec!["b".into(), "c".into()]));
+    }
+
+    #[test]
+    fn bytes_are_bounded_too() {
+        let mut backlog = Backlog::new(1000, 25);
+        for topic in ["a", "b", "c"] {
+            backlog.push(outgoing(topic, None));
+        }
+        backlog.evict(drop);
+        assert_eq!(drain(&mut backlog), ["b", "c"]);
+        assert_eq!(backlog.bytes, 0);
+    }
+
+    #[test]
+    fn the_expired_leave_from_the_middle() {
+        let now = Instant::now();
+        let mut backlog = Backlog::new(10, 1000);
+        backlog.push(outgoing("a", None));
+        backlog.push(outgoing("b", Some(now)));
+        backlog.push(outgoing("c", Some(now + Duration::from_secs(1))));
+        let mut lost = 0;
+        backlog.expire(now, |_| lost += 1);
+        assert_eq!((lost, drain(&mut backlog)), (1, vec!["a".into(), "c".into()]));
+    }
+
+    #[test]
+    fn what_was_sent_goes_back_to_the_front_in_its_order() {
+        let mut backlog = Backlog::new(10, 1000);
+        backlog.push(outgoing("c", None));
+        backlog.put_back(vec![outgoing("a", None), outgoing("b", None)]);
+        assert_eq!(drain(&mut backlog), ["a", "b", "c"]);
+    }
+}

@@ -1,0 +1,272 @@
+//! The task behind a [`Publisher`](super::Publisher): publications in, connection out.
+
+use std::{pin::pin, sync::Arc, time::Instant};
+
+use rumqttc::{Packet, PubRel, QoS};
+use tokio::{
+    sync::{mpsc, watch},
+    time::sleep_until,
+};
+use tracing::{debug, warn};
+
+use super::{
+    Drain,
+    backlog::Backlog,
+    window::{Outgoing, Resend, Window},
+};
+use crate::{
+    dialer::{Dialer, Inheritance},
+    link::{Inbound, Link, LinkError},
+    message::Publication,
+    options::Options,
+    stats::{Loss, PublisherStats},
+};
+
+/// Publications taken from the queue at once while none can be sent.
+const COLLECT: usize = 256;
+
+pub(super) struct Task {
+    queue: mpsc::Receiver<Publication>,
+    /// Publications on their way from `queue` to `backlog`; empty between turns.
+    inbox: Vec<Publication>,
+    /// Nothing will come from `queue` any more.
+    exhausted: bool,
+    drains: mpsc::Receiver<Drain>,
+    drain: Option<Drain>,
+    /// Whether answers to what is published now would arrive.
+    current: watch::Receiver<bool>,
+    /// Queue, backlog, window: a publication passes through all three in this order.
+    backlog: Backlog,
+    window: Window,
+    stats: Arc<PublisherStats>,
+}
+
+impl Task {
+    pub(super) fn new(
+        options: &Options,
+        queue: mpsc::Receiver<Publication>,
+        drains: mpsc::Receiver<Drain>,
+        current: watch::Receiver<bool>,
+        stats: Arc<PublisherStats>,
+    ) -> Self {
+        Task {
+            queue,
+            inbox: Vec::new(),
+            exhausted: false,
+            drains,
+            drain: None,
+            current,
+            backlog: Backlog::new(options.backlog_messages, options.backlog_bytes),
+            window: Window::new(options.in_flight),
+            stats,
+        }
+    }
+
+    pub(super) async fn run(mut self, options: Arc<Options>) {
+        let client_id = format!("{}-pub", options.client_id);
+        let mut dialer = Dialer::new(options, client_id, Inheritance::Discard, Arc::clone(&self.stats.connection));
+        while let Some((mut link, session_present)) = self.connect(&mut dialer).await {
+            match self.serve(&mut link, session_present).await {
+                Ok(()) => {
+                    link.disconnect().await;
+                    dialer.closed();
+                    break;
+                }
+                Err(error) => dialer.lost(&error),
+            }
+        }
+        self.finish();
+    }
+
+    /// Collects publications until there is a connection. `None` when it is time to stop.
+    async fn connect(&mut self, dialer: &mut Dialer) -> Option<(Link, bool)> {
+        let mut dial = pin!(dialer.dial());
+        while !self.is_finished() {
+            tokio::select! {
+                connected = &mut dial => return Some(connected),
+                count = self.queue.recv_many(&mut self.inbox, COLLECT), if !self.exhausted => {
+                    self.take(count);
+                    self.trim();
+                }
+                Some(drain) = self.drains.recv(), if self.drain.is_none() => self.begin_drain(drain),
+                () = deadline(&self.drain) => return None,
+            }
+        }
+        None
+    }
+
+    /// Runs one connection. `Ok` when it is time to stop.
+    async fn serve(&mut self, link: &mut Link, session_present: bool) -> Result<(), LinkError> {
+        let mut resumed = false;
+        loop {
+            let flowing = self.drain.is_some() || *self.current.borrow_and_update();
+            if flowing {
+                if !std::mem::replace(&mut resumed, true) {
+                    self.resume(link, session_present)?;
+                }
+                self.pump(link)?;
+            }
+            if self.is_finished() && link.is_flushed() {
+                return Ok(());
+            }
+            self.show();
+            let room = self.room(link, flowing);
+            tokio::select! {
+                turned = link.turn() => {
+                    turned?;
+                    self.read(link)?;
+                }
+                count = self.queue.recv_many(&mut self.inbox, room), if room > 0 => {
+                    self.take(count);
+                    if !flowing {
+                        self.trim();
+                    }
+                }
+                () = changed(&mut self.current), if !flowing => {}
+                Some(drain) = self.drains.recv(), if self.drain.is_none() => self.begin_drain(drain),
+                () = deadline(&self.drain) => return Ok(()),
+            }
+        }
+    }
+
+    /// How many publications to take from the queue. What is not taken makes the callers wait.
+    fn room(&self, link: &Link, flowing: bool) -> usize {
+        match (self.exhausted, flowing) {
+            (true, _) => 0,
+            (false, false) => COLLECT,
+            (false, true) if self.backlog.is_empty() && link.has_room() => self.window.room().min(COLLECT),
+            (false, true) => 0,
+        }
+    }
+
+    fn take(&mut self, count: usize) {
+        self.exhausted |= count == 0;
+        self.inbox.drain(..).for_each(|publication| self.backlog.push(publication.into()));
+    }
+
+    /// Keeps the backlog within its bounds while nothing can be sent.
+    fn trim(&mut self) {
+        if self.backlog.is_over() {
+            let stats = &self.stats;
+            self.backlog.expire(Instant::now(), |outgoing| stats.lose(Loss::Expired, outgoing.kind));
+            self.backlog.evict(|outgoing| stats.lose(Loss::Evicted, outgoing.kind));
+        }
+        self.stats.backlog.set(self.backlog.len());
+    }
+
+    /// Sends again what was sent over an earlier connection and not acknowledged (MQTT 3.1.1, 4.4).
+    fn resume(&mut self, link: &mut Link, session_present: bool) -> Result<(), LinkError> {
+        let open = self.window.len() as u64;
+        self.stats.resent.add(open);
+        if !session_present {
+            self.backlog.put_back(self.window.take_all());
+            return Ok(());
+        }
+        self.stats.published.add(open);
+        for resend in self.window.resend() {
+            match resend {
+                Resend::Publish(publish) => link.publish(publish)?,
+                Resend::Release(pkid) => link.send(&Packet::PubRel(PubRel::new(pkid)))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves publications from the backlog into the connection as far as there is room.
+    fn pump(&mut self, link: &mut Link) -> Result<(), LinkError> {
+        if self.backlog.is_empty() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        let mut published = 0;
+        while link.has_room()
+            && let Some(next) = self.backlog.front()
+            && (next.publish.qos == QoS::AtMostOnce || self.window.room() > 0)
+            && let Some(outgoing) = self.backlog.pop()
+        {
+            if outgoing.has_expired(now) {
+                self.stats.lose(Loss::Expired, outgoing.kind);
+            } else {
+                published += 1;
+                self.start(link, outgoing)?;
+            }
+        }
+        self.stats.published.add(published);
+        Ok(())
+    }
+
+    fn start(&mut self, link: &mut Link, outgoing: Outgoing) -> Result<(), LinkError> {
+        if outgoing.publish.qos == QoS::AtMostOnce {
+            link.publish(&outgoing.publish)
+        } else {
+            link.publish(self.window.insert(outgoing))
+        }
+    }
+
+    fn read(&mut self, link: &mut Link) -> Result<(), LinkError> {
+        let mut acknowledged = 0;
+        while let Some(inbound) = link.next()? {
+            let Inbound::Packet(packet) = inbound else { continue };
+            match packet {
+                Packet::PubAck(ack) => acknowledged += u64::from(self.window.acknowledge(ack.pkid)),
+                Packet::PubRec(ack) => {
+                    self.window.release(ack.pkid);
+                    link.send(&Packet::PubRel(PubRel::new(ack.pkid)))?;
+                }
+                Packet::PubComp(ack) => acknowledged += u64::from(self.window.complete(ack.pkid)),
+                Packet::PingResp => {}
+                other => debug!(?other, "unexpected packet on the publishing connection"),
+            }
+        }
+        self.stats.acknowledged.add(acknowledged);
+        Ok(())
+    }
+
+    fn show(&self) {
+        self.stats.in_flight.set(self.window.len());
+        self.stats.backlog.set(self.backlog.len());
+    }
+
+    fn begin_drain(&mut self, drain: Drain) {
+        self.queue.close();
+        self.drain = Some(drain);
+    }
+
+    fn is_finished(&self) -> bool {
+        self.exhausted && self.backlog.is_empty() && self.window.len() == 0
+    }
+
+    /// Counts what is left over and answers whoever waits for the drain.
+    fn finish(&mut self) {
+        self.queue.close();
+        while let Ok(publication) = self.queue.try_recv() {
+            self.backlog.push(publication.into());
+        }
+        self.backlog.put_back(self.window.take_all());
+        let left = self.backlog.len();
+        while let Some(outgoing) = self.backlog.pop() {
+            self.stats.lose(Loss::Abandoned, outgoing.kind);
+        }
+        self.show();
+        if left > 0 {
+            warn!(left, "publisher stopped with publications that the broker did not acknowledge");
+        }
+        if let Some(drain) = self.drain.take() {
+            let _ = drain.done.send(left);
+        }
+    }
+}
+
+async fn deadline(drain: &Option<Drain>) {
+    match drain {
+        Some(drain) => sleep_until(drain.deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for a change; for ever when there can be none.
+async fn changed(current: &mut watch::Receiver<bool>) {
+    if current.changed().await.is_err() {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,160 @@
+//! What the connections count and say about themselves, for metrics and readiness.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    pub(crate) fn add(&self, n: u64) {
+        self.0.fetch_add(n, Relaxed);
+    }
+}
+
+/// A number that goes up and down.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    pub(crate) fn set(&self, n: usize) {
+        self.0.store(n as u64, Relaxed);
+    }
+}
+
+/// Why a publication did not reach the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Loss {
+    /// Its time had passed before it could be sent.
+    Expired,
+    /// The backlog was full and it was the oldest.
+    Evicted,
+    /// MQTT cannot carry it: too large, or not a topic.
+    Unpublishable,
+    /// The publisher stopped before it was acknowledged.
+    Abandoned,
+}
+
+/// The state of one connection.
+#[derive(Debug, Clone)]
+pub struct ConnectionStatus {
+    pub connected: bool,
+    /// When it became so.
+    pub since: Instant,
+    /// Why the latest connection, or the latest attempt to connect, failed.
+    pub last_error: Option<String>,
+}
+
+/// One connection to the broker.
+#[derive(Debug)]
+pub struct ConnectionStats {
+    /// Connections that were accepted by the broker.
+    pub connects: Counter,
+    /// Attempts that failed.
+    pub failures: Counter,
+    /// Writes to the socket; beside the messages it shows how well they are batched.
+    pub writes: Counter,
+    status: Mutex<ConnectionStatus>,
+}
+
+impl Default for ConnectionStats {
+    fn default() -> Self {
+        ConnectionStats {
+            connects: Counter::default(),
+            failures: Counter::default(),
+            writes: Counter::default(),
+            status: Mutex::new(ConnectionStatus { connected: false, since: Instant::now(), last_error: None }),
+        }
+    }
+}
+
+impl ConnectionStats {
+    pub fn status(&self) -> ConnectionStatus {
+        locked(&self.status).clone()
+    }
+
+    pub(crate) fn up(&self) {
+        self.connects.add(1);
+        let mut status = locked(&self.status);
+        (status.connected, status.since) = (true, Instant::now());
+    }
+
+    pub(crate) fn down(&self, error: Option<String>) {
+        let mut status = locked(&self.status);
+        if status.connected {
+            (status.connected, status.since) = (false, Instant::now());
+        }
+        if error.is_some() {
+            status.last_error = error;
+        }
+    }
+}
+
+/// The publishing side.
+#[derive(Debug, Default)]
+pub struct PublisherStats {
+    pub connection: Arc<ConnectionStats>,
+    /// PUBLISH packets written, repetitions included.
+    pub published: Counter,
+    /// Publications of QoS 1 and 2 that the broker took over.
+    pub acknowledged: Counter,
+    /// Publications sent again after a reconnect.
+    pub resent: Counter,
+    /// Waiting for their acknowledgement.
+    pub in_flight: Gauge,
+    /// Waiting for the broker to come back, or for room in flight.
+    pub backlog: Gauge,
+    losses: Mutex<BTreeMap<(Loss, &'static str), u64>>,
+}
+
+impl PublisherStats {
+    /// How many publications of which kind were lost for which reason.
+    pub fn losses(&self) -> Vec<(Loss, &'static str, u64)> {
+        locked(&self.losses).iter().map(|(&(loss, kind), &count)| (loss, kind, count)).collect()
+    }
+
+    /// The losses of all kinds for one reason.
+    pub fn lost(&self, loss: Loss) -> u64 {
+        locked(&self.losses).iter().filter(|((cause, _), _)| *cause == loss).map(|(_, count)| count).sum()
+    }
+
+    pub(crate) fn lose(&self, loss: Loss, kind: &'static str) {
+        *locked(&self.losses).entry((loss, kind)).or_default() += 1;
+    }
+}
+
+/// The subscribing side.
+#[derive(Debug, Default)]
+pub struct SubscriberStats {
+    pub connection: Arc<ConnectionStats>,
+    pub received: Counter,
+    /// Messages on topics that nobody subscribes to (any more).
+    pub unrouted: Counter,
+    /// Messages above the packet size limit: acknowledged and thrown away.
+    pub oversized: Counter,
+    /// SUBSCRIBE packets sent, and UNSUBSCRIBE packets.
+    pub subscribe_packets: Counter,
+    pub unsubscribe_packets: Counter,
+    /// Topic filters held by the broker, or asked for.
+    pub subscriptions: Gauge,
+}
+
+/// Nothing panics while holding these locks, and a count is still a count if something did.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

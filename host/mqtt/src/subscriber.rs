@@ -1,0 +1,121 @@
+//! The subscribing connection.
+
+mod filter_tree;
+mod subscriptions;
+mod task;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
+
+use self::{subscriptions::Done, task::Task};
+use crate::{
+    message::{Message, QoS},
+    options::Options,
+    stats::SubscriberStats,
+};
+
+/// Commands between the callers and the task.
+const COMMANDS: usize = 1024;
+
+/// Takes messages in. Called on the connection's own task, so it must return at once: put the message into a mailbox and
+/// deal there with its being full.
+pub trait Recipient: Clone + Send + Sync + 'static {
+    fn deliver(&self, message: Message);
+}
+
+/// Why an owner does not have the subscriptions it asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubscribeError {
+    #[error("`{0}` is not a topic filter")]
+    BadFilter(String),
+    #[error("the broker refuses the subscription to `{0}`")]
+    Refused(String),
+    #[error("nobody subscribes under this key")]
+    UnknownOwner,
+    #[error("a later request took the place of this one")]
+    Superseded,
+    #[error("the subscriber has stopped")]
+    Stopped,
+}
+
+/// Subscribes on behalf of many owners over one connection. Clones share it; it stops with the last of them.
+///
+/// Owners of the same topic filter share one subscription, which ends with the last of them. After a reconnect the broker
+/// gets to know again what it has forgotten.
+pub struct Subscriber<R> {
+    commands: mpsc::Sender<Command<R>>,
+    current: watch::Receiver<bool>,
+    stats: Arc<SubscriberStats>,
+}
+
+enum Command<R> {
+    Set { owner: u64, filters: Vec<(String, QoS)>, recipient: Option<R>, done: Done },
+    Remove { owner: u64 },
+    Stop { deadline: Instant, done: oneshot::Sender<()> },
+}
+
+impl<R> Clone for Subscriber<R> {
+    fn clone(&self) -> Self {
+        let Self { commands, current, stats } = self;
+        Subscriber { commands: commands.clone(), current: current.clone(), stats: Arc::clone(stats) }
+    }
+}
+
+impl<R: Recipient> Subscriber<R> {
+    /// Starts the connection's task; it connects, and reconnects, on its own. Needs a tokio runtime.
+    pub fn start(options: Arc<Options>) -> Self {
+        let stats = Arc::new(SubscriberStats::default());
+        let (commands, requests) = mpsc::channel(COMMANDS);
+        let (currency, current) = watch::channel(false);
+        tokio::spawn(Task::new(requests, currency, Arc::clone(&stats)).run(options));
+        Subscriber { commands, current, stats }
+    }
+
+    /// Subscribes the owner to these filters and no others, and resolves once the broker has acknowledged all of them:
+    /// from then on no message is missed. Filters that the owner had before are left only then. On an error the owner has
+    /// what it had before. Waits as long as the broker is away.
+    pub async fn subscribe(&self, owner: u64, filters: Vec<(String, QoS)>, recipient: R) -> Result<(), SubscribeError> {
+        self.set(owner, filters, Some(recipient)).await
+    }
+
+    /// [`subscribe`](Self::subscribe) with the recipient that the owner has.
+    pub async fn replace(&self, owner: u64, filters: Vec<(String, QoS)>) -> Result<(), SubscribeError> {
+        self.set(owner, filters, None).await
+    }
+
+    /// The owner gets no further messages, except those already on their way to its recipient.
+    pub async fn unsubscribe(&self, owner: u64) {
+        // When the task has stopped, so have the subscriptions.
+        let _ = self.commands.send(Command::Remove { owner }).await;
+    }
+
+    /// Tells the broker what was unsubscribed, waiting for its acknowledgement no longer than the grace time, and
+    /// disconnects. The session stays with the broker.
+    pub async fn stop(&self, grace: Duration) {
+        let (done, stopped) = oneshot::channel();
+        if self.commands.send(Command::Stop { deadline: Instant::now() + grace, done }).await.is_ok() {
+            let _ = stopped.await;
+        }
+    }
+
+    /// True while connected with all that was wanted at the latest connect subscribed again: answers to what is published
+    /// now will arrive.
+    pub fn current(&self) -> watch::Receiver<bool> {
+        self.current.clone()
+    }
+
+    pub fn stats(&self) -> &Arc<SubscriberStats> {
+        &self.stats
+    }
+
+    async fn set(&self, owner: u64, filters: Vec<(String, QoS)>, recipient: Option<R>) -> Result<(), SubscribeError> {
+        let (done, settled) = oneshot::channel();
+        let command = Command::Set { owner, filters, recipient, done };
+        self.commands.send(command).await.map_err(|_| SubscribeError::Stopped)?;
+        settled.await.unwrap_or(Err(SubscribeError::Stopped))
+    }
+}

@@ -1,0 +1,388 @@
+//! Who wants which topics, and what the broker knows of it. No I/O: the subscriber asks for the next batch and reports
+//! what became of it.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use rumqttc::{SubscribeReasonCode, has_wildcards, valid_filter};
+use tokio::sync::oneshot;
+
+use super::{Recipient, SubscribeError, filter_tree::FilterTree};
+use crate::message::{Message, QoS};
+
+/// Topic filters in one SUBSCRIBE or UNSUBSCRIBE.
+pub(crate) const BATCH: usize = 200;
+/// Bytes of topic filters in one batch.
+const BATCH_BYTES: usize = 64 << 10;
+/// Levels in a topic filter; mosquitto's limit as well.
+const MAX_LEVELS: usize = 200;
+/// Changes waiting for their turn above which leftovers of another process are left alone.
+const MAX_WAITING_FOR_STRAYS: usize = 1000;
+
+pub(crate) type Done = oneshot::Sender<Result<(), SubscribeError>>;
+
+/// What is to be written next.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) subscribe: Vec<(Arc<str>, QoS)>,
+    pub(crate) unsubscribe: Vec<Arc<str>>,
+}
+
+/// Where a filter stands with the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Absent,
+    Subscribing,
+    Held,
+    Unsubscribing,
+    Refused,
+}
+
+struct Entry<R> {
+    routes: Vec<(u64, R)>,
+    standing: Standing,
+    /// The highest QoS that an owner wants, and the one the broker was last asked for.
+    wanted: QoS,
+    granted: QoS,
+    /// Already in the queue of changes.
+    queued: bool,
+    /// Belongs to the set that was restored after the latest connect and is not settled yet.
+    restoring: bool,
+}
+
+impl<R: Recipient> Entry<R> {
+    fn new(standing: Standing) -> Self {
+        let qos = QoS::AtMostOnce;
+        Entry { routes: Vec::new(), standing, wanted: qos, granted: qos, queued: false, restoring: false }
+    }
+
+    fn is_met(&self) -> bool {
+        self.standing == Standing::Held && self.granted >= self.wanted
+    }
+
+    fn route(&mut self, owner: u64, recipient: &R) {
+        match self.routes.iter_mut().find(|(key, _)| *key == owner) {
+            Some((_, known)) => known.clone_from(recipient),
+            None => self.routes.push((owner, recipient.clone())),
+        }
+    }
+}
+
+struct Owner<R> {
+    recipient: R,
+    filters: Vec<Arc<str>>,
+    /// What it had before the change that is under way, to be left once that succeeds and restored if it fails.
+    previous: Vec<Arc<str>>,
+    /// Filters that the broker has not acknowledged yet.
+    unmet: Vec<Arc<str>>,
+    done: Option<Done>,
+}
+
+pub(crate) struct Subscriptions<R> {
+    owners: HashMap<u64, Owner<R>>,
+    entries: HashMap<Arc<str>, Entry<R>>,
+    /// The keys of `entries` that have wildcards.
+    wildcards: FilterTree,
+    changes: VecDeque<Arc<str>>,
+    restoring: usize,
+    connected: bool,
+}
+
+impl<R: Recipient> Subscriptions<R> {
+    pub(crate) fn new() -> Self {
+        Subscriptions {
+            owners: HashMap::new(),
+            entries: HashMap::new(),
+            wildcards: FilterTree::default(),
+            changes: VecDeque::new(),
+            restoring: 0,
+            connected: false,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// How many changes wait for the next batch.
+    pub(crate) fn waiting(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Everything that was wanted at the latest connect has been settled since.
+    pub(crate) fn is_current(&self) -> bool {
+        self.connected && self.restoring == 0
+    }
+
+    /// Gives the owner these filters in place of those it has: first the new ones are held, then the others left.
+    /// Without a recipient the owner's present one goes on.
+    pub(crate) fn set(&mut self, key: u64, filters: Vec<(String, QoS)>, recipient: Option<R>, done: Done) {
+        if let Some((filter, _)) = filters.iter().find(|(filter, _)| !is_filter(filter)) {
+            return answer(done, Err(SubscribeError::BadFilter(filter.clone())));
+        }
+        let previous = self.owners.remove(&key);
+        let Some(recipient) = recipient.or_else(|| previous.as_ref().map(|owner| owner.recipient.clone())) else {
+            return answer(done, Err(SubscribeError::UnknownOwner));
+        };
+        let mut owner =
+            Owner { recipient, filters: Vec::new(), previous: Vec::new(), unmet: Vec::new(), done: Some(done) };
+        if let Some(before) = previous {
+            before.done.into_iter().for_each(|done| answer(done, Err(SubscribeError::Superseded)));
+            owner.previous = before.filters;
+            owner.previous.extend(before.previous);
+        }
+        for (filter, qos) in filters {
+            let filter: Arc<str> = filter.into();
+            if !self.attach(key, &filter, qos, &owner.recipient) {
+                owner.unmet.push(Arc::clone(&filter));
+            }
+            owner.filters.push(filter);
+        }
+        self.owners.insert(key, owner);
+        self.commit_if_met(key);
+    }
+
+    pub(crate) fn remove(&mut self, key: u64) {
+        let Some(owner) = self.owners.remove(&key) else { return };
+        owner.filters.iter().chain(&owner.previous).for_each(|filter| self.detach(key, filter));
+        owner.done.into_iter().for_each(|done| answer(done, Err(SubscribeError::Superseded)));
+    }
+
+    /// Hands the message to everyone who wants it, each once. Gives it back when nobody does.
+    pub(crate) fn deliver(&self, message: Message) -> Result<(), Message> {
+        let exact = self.entries.get(message.topic.as_str()).map_or(&[][..], |entry| &entry.routes);
+        if self.wildcards.is_empty() {
+            return hand_out(exact.iter().map(|(_, recipient)| recipient), message);
+        }
+        let mut routes: Vec<&(u64, R)> = exact.iter().collect();
+        self.wildcards.matches(&message.topic, &mut |filter| {
+            routes.extend(self.entries.get(filter).into_iter().flat_map(|entry| &entry.routes));
+        });
+        routes.sort_unstable_by_key(|(owner, _)| *owner);
+        routes.dedup_by_key(|(owner, _)| *owner);
+        hand_out(routes.into_iter().map(|(_, recipient)| recipient), message)
+    }
+
+    /// A message came on a topic that nobody wants: an earlier process subscribed to it, so leave it.
+    pub(crate) fn stray(&mut self, topic: &str) {
+        if self.changes.len() < MAX_WAITING_FOR_STRAYS && !self.entries.contains_key(topic) && is_filter(topic) {
+            let topic: Arc<str> = topic.into();
+            self.entries.insert(Arc::clone(&topic), Entry::new(Standing::Held));
+            self.enqueue(&topic);
+        }
+    }
+
+    /// Takes the next changes off the queue. They count as sent.
+    pub(crate) fn next_batch(&mut self) -> Batch {
+        let (mut batch, mut bytes) = (Batch::default(), 0);
+        while batch.subscribe.len().max(batch.unsubscribe.len()) < BATCH
+            && bytes < BATCH_BYTES
+            && let Some(filter) = self.changes.pop_front()
+        {
+            let Some(entry) = self.entries.get_mut(&filter) else { continue };
+            entry.queued = false;
+            match (entry.standing, entry.routes.is_empty()) {
+                (Standing::Absent | Standing::Refused, true) => self.forget(&filter),
+                (Standing::Absent, false) | (Standing::Held, false) if !entry.is_met() => {
+                    entry.standing = Standing::Subscribing;
+                    bytes += filter.len();
+                    batch.subscribe.push((filter, entry.wanted));
+                }
+                (Standing::Held, true) => {
+                    entry.standing = Standing::Unsubscribing;
+                    bytes += filter.len();
+                    batch.unsubscribe.push(filter);
+                }
+                _ => {}
+            }
+        }
+        batch
+    }
+
+    /// SUBACK for one filter of a batch, asked for at this QoS.
+    pub(crate) fn subscribed(&mut self, filter: &Arc<str>, asked: QoS, code: SubscribeReasonCode) {
+        let Some(entry) = self.entries.get_mut(filter) else { return };
+        let refused = code == SubscribeReasonCode::Failure;
+        entry.granted = asked;
+        entry.standing = if refused { Standing::Refused } else { Standing::Held };
+        if std::mem::take(&mut entry.restoring) {
+            self.restoring -= 1;
+        }
+        let owners: Vec<u64> = entry.routes.iter().map(|(owner, _)| *owner).collect();
+        let unsettled = owners.is_empty() || !entry.is_met();
+        match (refused, unsettled) {
+            (true, _) if owners.is_empty() => self.forget(filter),
+            (false, true) => self.enqueue(filter),
+            _ => owners.into_iter().for_each(|owner| self.settle(owner, filter, refused)),
+        }
+    }
+
+    /// UNSUBACK for one filter of a batch.
+    pub(crate) fn unsubscribed(&mut self, filter: &Arc<str>) {
+        let Some(entry) = self.entries.get_mut(filter) else { return };
+        entry.standing = Standing::Absent;
+        if entry.routes.is_empty() {
+            self.forget(filter);
+        } else {
+            self.enqueue(filter);
+        }
+    }
+
+    /// What was under way is open again.
+    pub(crate) fn disconnected(&mut self) {
+        self.connected = false;
+        self.restoring = 0;
+        self.changes.clear();
+        for entry in self.entries.values_mut() {
+            (entry.queued, entry.restoring) = (false, false);
+            entry.standing = match entry.standing {
+                Standing::Subscribing | Standing::Refused => Standing::Absent,
+                Standing::Unsubscribing => Standing::Held,
+                settled => settled,
+            };
+        }
+        self.forget_absent();
+    }
+
+    /// Queues what the broker does not know: everything when it kept no session.
+    pub(crate) fn connected(&mut self, session_present: bool) {
+        self.connected = true;
+        if !session_present {
+            self.entries.values_mut().for_each(|entry| entry.standing = Standing::Absent);
+            self.forget_absent();
+        }
+        for (filter, entry) in &mut self.entries {
+            let restore = !entry.routes.is_empty() && !entry.is_met();
+            if restore || entry.routes.is_empty() {
+                entry.queued = true;
+                self.changes.push_back(Arc::clone(filter));
+            }
+            entry.restoring = restore;
+            self.restoring += usize::from(restore);
+        }
+    }
+
+    /// True when the broker holds the filter already.
+    fn attach(&mut self, owner: u64, filter: &Arc<str>, qos: QoS, recipient: &R) -> bool {
+        if !self.entries.contains_key(filter) {
+            self.entries.insert(Arc::clone(filter), Entry::new(Standing::Absent));
+            if has_wildcards(filter) {
+                self.wildcards.insert(Arc::clone(filter));
+            }
+        }
+        let Some(entry) = self.entries.get_mut(filter) else { return false };
+        entry.route(owner, recipient);
+        entry.wanted = entry.wanted.max(qos);
+        if entry.standing == Standing::Refused {
+            entry.standing = Standing::Absent;
+        }
+        let met = entry.is_met();
+        if !met {
+            self.enqueue(filter);
+        }
+        met
+    }
+
+    fn detach(&mut self, owner: u64, filter: &Arc<str>) {
+        let Some(entry) = self.entries.get_mut(filter) else { return };
+        entry.routes.retain(|(key, _)| *key != owner);
+        if entry.routes.is_empty() {
+            if std::mem::take(&mut entry.restoring) {
+                self.restoring -= 1;
+            }
+            match entry.standing {
+                Standing::Absent | Standing::Refused if !entry.queued => self.forget(filter),
+                _ => self.enqueue(filter),
+            }
+        }
+    }
+
+    /// Notes that something may have to be told to the broker; [`next_batch`](Self::next_batch) decides what. While
+    /// disconnected nothing is noted: [`connected`](Self::connected) looks at everything anyway.
+    fn enqueue(&mut self, filter: &Arc<str>) {
+        if let Some(entry) = self.entries.get_mut(filter)
+            && self.connected
+            && !std::mem::replace(&mut entry.queued, true)
+        {
+            self.changes.push_back(Arc::clone(filter));
+        }
+    }
+
+    fn forget(&mut self, filter: &Arc<str>) {
+        self.entries.remove(filter);
+        if has_wildcards(filter) {
+            self.wildcards.remove(filter);
+        }
+    }
+
+    fn forget_absent(&mut self) {
+        let gone = |entry: &Entry<R>| entry.routes.is_empty() && entry.standing == Standing::Absent;
+        let absent: Vec<Arc<str>> =
+            self.entries.iter().filter(|(_, entry)| gone(entry)).map(|(filter, _)| Arc::clone(filter)).collect();
+        absent.iter().for_each(|filter| self.forget(filter));
+    }
+
+    fn settle(&mut self, key: u64, filter: &Arc<str>, refused: bool) {
+        let Some(owner) = self.owners.get_mut(&key) else { return };
+        if refused && owner.unmet.contains(filter) {
+            self.roll_back(key, filter);
+        } else {
+            owner.unmet.retain(|unmet| unmet != filter);
+            self.commit_if_met(key);
+        }
+    }
+
+    fn commit_if_met(&mut self, key: u64) {
+        let Some(owner) = self.owners.get_mut(&key) else { return };
+        if owner.unmet.is_empty()
+            && let Some(done) = owner.done.take()
+        {
+            let mut left = std::mem::take(&mut owner.previous);
+            left.retain(|filter| !owner.filters.contains(filter));
+            left.iter().for_each(|filter| self.detach(key, filter));
+            answer(done, Ok(()));
+        }
+    }
+
+    fn roll_back(&mut self, key: u64, refused: &str) {
+        let Some(owner) = self.owners.get_mut(&key) else { return };
+        let done = owner.done.take();
+        owner.unmet.clear();
+        let mut left = std::mem::replace(&mut owner.filters, std::mem::take(&mut owner.previous));
+        left.retain(|filter| !owner.filters.contains(filter));
+        if owner.filters.is_empty() {
+            self.owners.remove(&key);
+        }
+        left.iter().for_each(|filter| self.detach(key, filter));
+        done.into_iter().for_each(|done| answer(done, Err(SubscribeError::Refused(refused.to_owned()))));
+    }
+}
+
+fn is_filter(filter: &str) -> bool {
+    valid_filter(filter)
+        && filter.len() <= usize::from(u16::MAX)
+        && !filter.contains('\0')
+        && filter.split('/').count() <= MAX_LEVELS
+}
+
+fn hand_out<'a, R: Recipient>(
+    recipients: impl DoubleEndedIterator<Item = &'a R>,
+    message: Message,
+) -> Result<(), Message> {
+    let mut recipients = recipients;
+    // The last one, nearly always the only one, gets the message itself.
+    let Some(last) = recipients.next_back() else { return Err(message) };
+    recipients.for_each(|recipient| recipient.deliver(message.clone()));
+    last.deliver(message);
+    Ok(())
+}
+
+/// Whoever asked may have stopped waiting.
+fn answer(done: Done, result: Result<(), SubscribeError>) {
+    let _ = done.send(result);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+use std::sync::Mutex;
+
+use super::*;
+
+const OK: SubscribeReasonCode = SubscribeReasonCode::Success(rumqttc::QoS::AtLeastOnce);
+
+/// Remembers the topics of what it got.
+#[derive(Clone, Default)]
+struct Inbox(Arc<Mutex<Vec<String>>>);
+
+impl Recipient for Inbox {
+    fn deliver(&self, message: Message) {
+        self.0.lock().expect("not poisoned").push(message.topic);
+    }
+}
+
+impl Inbox {
+    fn count(&self) -> usize {
+        self.0.lock().expect("not poisoned").len()
+    }
+}
+
+type Settled = oneshot::Receiver<Result<(), SubscribeError>>;
+
+fn set(subs: &mut Subscriptions<Inbox>, owner: u64, filters: &[&str], inbox: Option<&Inbox>) -> Settled {
+    let (done, settled) = oneshot::channel();
+    let filters = filters.iter().map(|filter| ((*filter).to_owned(), QoS::AtLeastOnce)).collect();
+    subs.set(owner, filters, inbox.cloned(), done);
+    settled
+}
+
+/// Lets the broker grant whatever is asked, and returns what was asked.
+fn grant_all(subs: &mut Subscriptions<Inbox>) -> (Vec<String>, Vec<String>) {
+    let batch = subs.next_batch();
+    for (filter, qos) in &batch.subscribe {
+        subs.subscribed(filter, *qos, OK);
+    }
+    batch.unsubscribe.iter().for_each(|filter| subs.unsubscribed(filter));
+    let mut subscribed: Vec<String> = batch.subscribe.iter().map(|(filter, _)| filter.to_string()).collect();
+    let mut unsubscribed: Vec<String> = batch.unsubscribe.iter().map(|filter| filter.to_string()).collect();
+    subscribed.sort();
+    unsubscribed.sort();
+    (subscribed, unsubscribed)
+}
+
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+fn deliver(subs: &Subscriptions<Inbox>, topic: &str) -> bool {
+    let (payload, qos) = (bytes::Bytes::new(), QoS::AtLeastOnce);
+    subs.deliver(Message { topic: topic.to_owned(), payload, qos, retain: false, dup: false }).is_ok()
+}
+
+fn connected() -> Subscriptions<Inbox> {
+    let mut subs = Subscriptions::new();
+    subs.connected(false);
+    subs
+}
+
+#[test]
+fn resolves_when_the_last_filter_is_acknowledged() {
+    let mut subs = connected();
+    let mut settled = set(&mut subs, 1, &["a", "b"], Some(&Inbox::default()));
+    let batch = subs.next_batch();
+    subs.subscribed(&batch.subscribe[0].0, QoS::AtLeastOnce, OK);
+    assert!(settled.try_recv().is_err());
+    subs.subscribed(&batch.subscribe[1].0, QoS::AtLeastOnce, OK);
+    assert_eq!(settled.try_recv(), Ok(Ok(())));
+}
+
+#[test]
+fn owners_of_one_filter_share_its_subscription() {
+    let (mut subs, first, second) = (connected(), Inbox::default(), Inbox::default());
+    let _one = set(&mut subs, 1, &["a"], Some(&first));
+    grant_all(&mut subs);
+    assert_eq!(set(&mut subs, 2, &["a"], Some(&second)).try_recv(), Ok(Ok(())));
+    assert!(deliver(&subs, "a"));
+    subs.remove(1);
+    assert_eq!(grant_all(&mut subs), (vec![], vec![]));
+    assert!(deliver(&subs, "a"));
+    assert_eq!((first.count(), second.count()), (1, 2));
+    subs.remove(2);
+    assert_eq!(grant_all(&mut subs), (vec![], strings(&["a"])));
+    assert_eq!(subs.len(), 0);
+}
+
+#[test]
+fn a_successor_before_the_unsubscribe_leaves_no_gap() {
+    let mut subs = connected();
+    let _one = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
+    grant_all(&mut subs);
+    subs.remove(1);
+    assert_eq!(set(&mut subs, 2, &["a"], Some(&Inbox::default())).try_recv(), Ok(Ok(())));
+    assert_eq!(grant_all(&mut subs), (vec![], vec![]));
+}
+
+#[test]
+fn a_successor_during_the_unsubscribe_subscribes_again() {
+    let mut subs = connected();
+    let _one = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
+    grant_all(&mut subs);
+    subs.remove(1);
+    let leaving = subs.next_batch().unsubscribe;
+    let mut settled = set(&mut subs, 2, &["a"], Some(&Inbox::default()));
+    assert!(settled.try_recv().is_err());
+    subs.unsubscribed(&leaving[0]);
+    assert_eq!(grant_all(&mut subs), (strings(&["a"]), vec![]));
+    assert_eq!(settled.try_recv(), Ok(Ok(())));
+}
+
+#[test]
+fn replacing_makes_before_it_breaks() {
+    let mut subs = connected();
+    let _one = set(&mut subs, 1, &["a", "b"], Some(&Inbox::default()));
+    grant_all(&mut subs);
+    let mut settled = set(&mut subs, 1, &["b", "c"], None);
+    assert!(deliver(&subs, "a"), "the old filter works until the new one does");
+    assert_eq!(grant_all(&mut subs), (strings(&["c"]), vec![]));
+    assert_eq!(settled.try_recv(), Ok(Ok(())));
+    assert_eq!(grant_all(&mut subs), (vec![], strings(&["a"])));
+}
+
+#[test]
+fn a_refused_replacement_leaves_things_as_they_were() {
+    let mut subs = connected();
+    let _one = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
+    grant_all(&mut subs);
+    let mut settled = set(&mut subs, 1, &["b"], None);
+    let batch = subs.next_batch();
+    subs.subscribed(&batch.subscribe[0].0, QoS::AtLeastOnce, SubscribeReasonCode::Failure);
+    assert_eq!(settled.try_recv(), Ok(Err(SubscribeError::Refused("b".into()))));
+    assert!(deliver(&subs, "a") && !deliver(&subs, "b"));
+    assert_eq!((grant_all(&mut subs), subs.len()), ((vec![], vec![]), 1));
+}
+
+#[test]
+fn a_later_request_supersedes_an_open_one() {
+    let mut subs = connected();
+    let mut first = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
+    let mut second = set(&mut subs, 1, &["b"], None);
+    assert_eq!(first.try_recv(), Ok(Err(SubscribeError::Superseded)));
+    grant_all(&mut subs);
+    assert_eq!(second.try_recv(), Ok(Ok(())));
+    assert_eq!(grant_all(&mut subs), (vec![], strings(&["a"])));
+}
+
+#[test]
+fn what_is_no_filter_or_no_owner_is_refused_at_once() {
+    let mut subs = connected();
+    let deep = "a/".repeat(MAX_LEVELS);
+    for bad in ["", "a/#/b", "a+", "a\0", &deep, &"a".repeat(65_536)] {
+        let settled = set(&mut subs, 1, &["fine", bad], Some(&Inbox::default())).try_recv();
+        assert_eq!(settled, Ok(Err(SubscribeError::BadFilter(bad.to_owned()))));
+    }
+    assert_eq!(set(&mut subs, 1, &["a"], None).try_recv(), Ok(Err(SubscribeError::UnknownOwner)));
+    assert_eq!(subs.len(), 0);
+}
+
+#[test]
+fn a_lost_session_is_restored_and_current_only_then() {
+    let mut subs = connected();
+    let _one = set(&mut subs, 1, &["a", "b/#"], Some(&Inbox::default()));
+    grant_all(&mut subs);
+    subs.disconnected();
+    assert!(!subs.is_current());
+    subs.connected(false);
+    assert!(!subs.is_current());
+    assert_eq!(grant_all(&mut subs), (strings(&["a", "b/#"]), vec![]));
+    assert!(subs.is_current());
+}
+
+#[test]
+fn with_a_kept_session_only_what_is_missing_is_asked_for() {
+    let mut subs = connected();
+    let _one = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
+    let _two = set(&mut subs, 2, &["b"], Some(&Inbox::default()));
+    grant_all(&mut subs);
+    let mut open = set(&mut subs, 3, &["c"], Some(&Inbox::default()));
+    let _lost_on_the_way = subs.next_batch();
+    subs.disconnected();
+    subs.remove(2);
+    let _while_away = set(&mut subs, 4, &["d"], Some(&Inbox::default()));
+    subs.connected(true);
+    assert_eq!(grant_all(&mut subs), (strings(&["c", "d"]), strings(&["b"])));
+    assert_eq!(open.try_recv(), Ok(Ok(())));
+    assert!(subs.is_current());
+}
+
+#[test]
+fn nothing_piles_up_while_the_broker_is_away() {
+    let mut subs = connected();
+    subs.disconnected();
+    for owner in 0..1000 {
+        drop(set(&mut subs, owner, &[&format!("cs/{owner}"), "cs/+/all"], Some(&Inbox::default())));
+        subs.remove(owner);
+    }
+    assert_eq!((subs.len(), subs.waiting()), (0, 0));
+    assert!(subs.wildcards.is_empty());
+}
+
+#[test]
+fn changes_back_and_forth_take_one_place_in_the_queue() {
+    let mut subs = connected();
+    for owner in 0..1000 {
+        drop(set(&mut subs, owner, &["a"], Some(&Inbox::default())));
+        subs.remove(owner);
+    }
+    assert_eq!(subs.waiting(), 1);
+    assert_eq!((grant_all(&mut subs), subs.len()), ((vec![], vec![]), 0));
+}
+
+#[test]
+fn an_owner_gets_a_message_once_however_many_filters_match() {
+    let (mut subs, inbox, other) = (connected(), Inbox::default(), Inbox::default());
+    let _one = set(&mut subs, 1, &["a/b", "a/+", "#"], Some(&inbox));
+    let _two = set(&mut subs, 2, &["a/+"], Some(&other));
+    assert!(deliver(&subs, "a/b"));
+    assert_eq!((inbox.count(), other.count()), (1, 1));
+}
+
+#[test]
+fn a_topic_left_over_from_another_process_is_left() {
+    let mut subs = connected();
+    assert!(!deliver(&subs, "old"));
+    subs.stray("old");
+    subs.stray("old");
+    assert_eq!(grant_all(&mut subs), (vec![], strings(&["old"])));
+    assert_eq!(subs.len(), 0);
+}
+
+#[test]
+fn a_higher_qos_is_asked_for_again() {
+    let mut subs = connected();
+    let _one = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
+    grant_all(&mut subs);
+    let (done, mut settled) = oneshot::channel();
+    subs.set(2, vec![("a".into(), QoS::ExactlyOnce)], Some(Inbox::default()), done);
+    assert!(settled.try_recv().is_err());
+    assert_eq!(subs.next_batch().subscribe, [("a".into(), QoS::ExactlyOnce)]);
+    subs.subscribed(&"a".into(), QoS::ExactlyOnce, OK);
+    assert_eq!(settled.try_recv(), Ok(Ok(())));
+}
+
+#[test]
+fn batches_are_bounded() {
+    let mut subs = connected();
+    for owner in 0..BATCH as u64 + 1 {
+        drop(set(&mut subs, owner, &[&format!("cs/{owner}")], Some(&Inbox::default())));
+    }
+    assert_eq!(subs.next_batch().subscribe.len(), BATCH);
+    assert_eq!(subs.next_batch().subscribe.len(), 1);
+}

@@ -1,0 +1,275 @@
+//! The task behind a [`Subscriber`](super::Subscriber): connection in, messages out.
+
+use std::{
+    collections::{HashMap, HashSet},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use rumqttc::{Packet, PubAck, PubComp, PubRec, Publish, QoS, SubAck, Subscribe, SubscribeFilter, Unsubscribe};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep_until},
+};
+use tracing::{debug, warn};
+
+use super::{
+    COMMANDS, Command, Recipient,
+    subscriptions::{BATCH, Batch, Subscriptions},
+};
+use crate::{
+    dialer::{Dialer, Inheritance},
+    link::{Inbound, Link, LinkError, Oversized},
+    message::Message,
+    options::Options,
+    stats::SubscriberStats,
+};
+
+/// SUBSCRIBE and UNSUBSCRIBE packets that may wait for their acknowledgement.
+const MAX_OPEN: usize = 4;
+/// After a batch, how long the next one collects unless it is full: a storm of charge points becomes few packets, a single
+/// one does not wait.
+const COLLECT: Duration = Duration::from_millis(10);
+
+pub(super) struct Task<R> {
+    requests: mpsc::Receiver<Command<R>>,
+    /// Commands on their way from `requests`; empty between turns.
+    inbox: Vec<Command<R>>,
+    subscriptions: Subscriptions<R>,
+    /// What waits for a SUBACK or UNSUBACK, by packet id.
+    open: HashMap<u16, Open>,
+    last_pkid: u16,
+    collect_until: Instant,
+    /// Packet ids of QoS 2 messages that were delivered but not released by the broker.
+    unreleased: HashSet<u16>,
+    stop: Option<Stop>,
+    currency: watch::Sender<bool>,
+    stats: Arc<SubscriberStats>,
+}
+
+enum Open {
+    Subscribe(Vec<(Arc<str>, crate::QoS)>),
+    Unsubscribe(Vec<Arc<str>>),
+}
+
+/// A wish to stop. `None` for the waiter when all handles are gone.
+struct Stop {
+    deadline: Instant,
+    _done: Option<oneshot::Sender<()>>,
+}
+
+impl<R: Recipient> Task<R> {
+    pub(super) fn new(
+        requests: mpsc::Receiver<Command<R>>,
+        currency: watch::Sender<bool>,
+        stats: Arc<SubscriberStats>,
+    ) -> Self {
+        Task {
+            requests,
+            inbox: Vec::new(),
+            subscriptions: Subscriptions::new(),
+            open: HashMap::new(),
+            last_pkid: 0,
+            collect_until: Instant::now(),
+            unreleased: HashSet::new(),
+            stop: None,
+            currency,
+            stats,
+        }
+    }
+
+    pub(super) async fn run(mut self, options: Arc<Options>) {
+        let client_id = format!("{}-sub", options.client_id);
+        let mut dialer = Dialer::new(options, client_id, Inheritance::Accept, Arc::clone(&self.stats.connection));
+        while let Some((mut link, session_present)) = self.connect(&mut dialer).await {
+            self.subscriptions.connected(session_present);
+            if !session_present {
+                self.unreleased.clear();
+            }
+            match self.serve(&mut link).await {
+                Ok(()) => {
+                    link.disconnect().await;
+                    dialer.closed();
+                    break;
+                }
+                Err(error) => dialer.lost(&error),
+            }
+            self.open.clear();
+            self.subscriptions.disconnected();
+            self.currency.send_replace(false);
+        }
+        self.currency.send_replace(false);
+    }
+
+    /// Takes commands until there is a connection. `None` when it is time to stop.
+    async fn connect(&mut self, dialer: &mut Dialer) -> Option<(Link, bool)> {
+        let mut dial = pin!(dialer.dial());
+        while self.stop.is_none() {
+            tokio::select! {
+                connected = &mut dial => return Some(connected),
+                count = self.requests.recv_many(&mut self.inbox, COMMANDS) => self.obey(count),
+            }
+        }
+        None
+    }
+
+    /// Runs one connection. `Ok` when it is time to stop.
+    async fn serve(&mut self, link: &mut Link) -> Result<(), LinkError> {
+        loop {
+            let collecting = self.write_batches(link)?;
+            self.show();
+            if self.stop.is_some() && self.open.is_empty() && self.subscriptions.waiting() == 0 {
+                return Ok(());
+            }
+            let deadline = self.stop.as_ref().map(|stop| stop.deadline);
+            tokio::select! {
+                turned = link.turn() => {
+                    turned?;
+                    self.read(link)?;
+                }
+                count = self.requests.recv_many(&mut self.inbox, COMMANDS), if deadline.is_none() => self.obey(count),
+                () = sleep_until(self.collect_until), if collecting => {}
+                () = sleep_until(deadline.unwrap_or(self.collect_until)), if deadline.is_some() => return Ok(()),
+            }
+        }
+    }
+
+    fn obey(&mut self, count: usize) {
+        if count == 0 {
+            self.stop = Some(Stop { deadline: Instant::now(), _done: None });
+        }
+        for command in self.inbox.drain(..) {
+            match command {
+                Command::Set { owner, filters, recipient, done } => {
+                    self.subscriptions.set(owner, filters, recipient, done);
+                }
+                Command::Remove { owner } => self.subscriptions.remove(owner),
+                Command::Stop { deadline, done } => self.stop = Some(Stop { deadline, _done: Some(done) }),
+            }
+        }
+        self.stats.subscriptions.set(self.subscriptions.len());
+    }
+
+    /// True when changes wait for the moment of the next batch.
+    fn write_batches(&mut self, link: &mut Link) -> Result<bool, LinkError> {
+        while self.open.len() < MAX_OPEN && self.subscriptions.waiting() > 0 {
+            let now = Instant::now();
+            if self.subscriptions.waiting() < BATCH && now < self.collect_until && self.stop.is_none() {
+                return Ok(true);
+            }
+            self.collect_until = now + COLLECT;
+            let Batch { subscribe, unsubscribe } = self.subscriptions.next_batch();
+            if !subscribe.is_empty() {
+                self.write_subscribe(link, subscribe)?;
+            }
+            if !unsubscribe.is_empty() {
+                self.write_unsubscribe(link, unsubscribe)?;
+            }
+        }
+        self.stats.subscriptions.set(self.subscriptions.len());
+        Ok(false)
+    }
+
+    fn write_subscribe(&mut self, link: &mut Link, batch: Vec<(Arc<str>, crate::QoS)>) -> Result<(), LinkError> {
+        let pkid = self.next_pkid();
+        let filters =
+            batch.iter().map(|(filter, qos)| SubscribeFilter::new(filter.to_string(), (*qos).into())).collect();
+        link.send(&Packet::Subscribe(Subscribe { pkid, filters }))?;
+        self.stats.subscribe_packets.add(1);
+        self.open.insert(pkid, Open::Subscribe(batch));
+        Ok(())
+    }
+
+    fn write_unsubscribe(&mut self, link: &mut Link, batch: Vec<Arc<str>>) -> Result<(), LinkError> {
+        let pkid = self.next_pkid();
+        let topics = batch.iter().map(|filter| filter.to_string()).collect();
+        link.send(&Packet::Unsubscribe(Unsubscribe { pkid, topics }))?;
+        self.stats.unsubscribe_packets.add(1);
+        self.open.insert(pkid, Open::Unsubscribe(batch));
+        Ok(())
+    }
+
+    fn next_pkid(&mut self) -> u16 {
+        loop {
+            self.last_pkid = self.last_pkid.checked_add(1).unwrap_or(1);
+            if !self.open.contains_key(&self.last_pkid) {
+                return self.last_pkid;
+            }
+        }
+    }
+
+    fn show(&self) {
+        let current = self.subscriptions.is_current();
+        if *self.currency.borrow() != current {
+            self.currency.send_replace(current);
+        }
+    }
+
+    /// Deals with all packets that have come; their acknowledgements leave together.
+    fn read(&mut self, link: &mut Link) -> Result<(), LinkError> {
+        while let Some(inbound) = link.next()? {
+            match inbound {
+                Inbound::Packet(Packet::Publish(publish)) => self.receive(link, publish)?,
+                Inbound::Packet(Packet::SubAck(ack)) => self.subscribed(&ack),
+                Inbound::Packet(Packet::UnsubAck(ack)) => {
+                    if let Some(Open::Unsubscribe(batch)) = self.open.remove(&ack.pkid) {
+                        batch.iter().for_each(|filter| self.subscriptions.unsubscribed(filter));
+                    }
+                }
+                Inbound::Packet(Packet::PubRel(release)) => {
+                    self.unreleased.remove(&release.pkid);
+                    link.send(&Packet::PubComp(PubComp::new(release.pkid)))?;
+                }
+                Inbound::Packet(_) => {}
+                Inbound::Oversized(head) => self.refuse(link, &head)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, link: &mut Link, publish: Publish) -> Result<(), LinkError> {
+        if acknowledge(link, &mut self.unreleased, publish.qos, publish.pkid)? {
+            self.stats.received.add(1);
+            self.route(Message::from_packet(publish));
+        }
+        Ok(())
+    }
+
+    fn route(&mut self, message: Message) {
+        if let Err(message) = self.subscriptions.deliver(message) {
+            debug!(message.topic, "message on a topic that nobody subscribes to");
+            self.stats.unrouted.add(1);
+            self.subscriptions.stray(&message.topic);
+        }
+    }
+
+    fn refuse(&mut self, link: &mut Link, head: &Oversized) -> Result<(), LinkError> {
+        if acknowledge(link, &mut self.unreleased, head.qos, head.pkid)? {
+            warn!(head.topic, head.size, "message larger than the packet size limit thrown away");
+            self.stats.oversized.add(1);
+        }
+        Ok(())
+    }
+
+    fn subscribed(&mut self, ack: &SubAck) {
+        let Some(Open::Subscribe(batch)) = self.open.remove(&ack.pkid) else { return };
+        // A broker that answers for fewer filters than it was asked for has not granted the others.
+        let codes = ack.return_codes.iter().copied().chain(std::iter::repeat(rumqttc::SubscribeReasonCode::Failure));
+        for ((filter, qos), code) in batch.iter().zip(codes) {
+            if code == rumqttc::SubscribeReasonCode::Failure {
+                warn!(%filter, "the broker refuses a subscription");
+            }
+            self.subscriptions.subscribed(filter, *qos, code);
+        }
+    }
+}
+
+/// Adds the acknowledgement that the QoS asks for. False when the message is a repetition to be ignored.
+fn acknowledge(link: &mut Link, unreleased: &mut HashSet<u16>, qos: QoS, pkid: u16) -> Result<bool, LinkError> {
+    match qos {
+        QoS::AtMostOnce => Ok(true),
+        QoS::AtLeastOnce => link.send(&Packet::PubAck(PubAck::new(pkid))).map(|()| true),
+        QoS::ExactlyOnce => link.send(&Packet::PubRec(PubRec::new(pkid))).map(|()| unreleased.insert(pkid)),
+    }
+}

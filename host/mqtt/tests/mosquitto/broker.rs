@@ -1,0 +1,99 @@
+//! A real mosquitto on a loopback port, to be killed and restarted.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use tokio::{net::TcpStream, time::sleep};
+
+use crate::support::PATIENCE;
+
+pub(crate) struct Mosquitto {
+    program: PathBuf,
+    directory: PathBuf,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl Mosquitto {
+    /// Starts one that keeps its sessions on disk when asked to stop, or forgets everything.
+    pub(crate) async fn start(persistence: bool) -> Mosquitto {
+        let port = free_port();
+        let directory = std::env::temp_dir().join(format!("mosquitto-test-{}-{port}", std::process::id()));
+        fs::create_dir_all(&directory).expect("a temporary directory");
+        // Unlimited queues: what this broker drops is not what is tested. `user` keeps it able to write here as root.
+        let config = format!(
+            "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\nmax_queued_messages 0\nlog_dest none\n\
+             persistence {persistence}\npersistence_location {}/\n",
+            directory.display()
+        );
+        fs::write(directory.join("mosquitto.conf"), config).expect("a writable temporary directory");
+        let mut broker = Mosquitto { program: program(), directory, port, process: None };
+        broker.restart().await;
+        broker
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("mqtt://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Starts it (again) on the same port and waits until it accepts connections.
+    pub(crate) async fn restart(&mut self) {
+        let config = self.directory.join("mosquitto.conf");
+        let mut command = Command::new(&self.program);
+        let process = command.arg("-c").arg(config).stdin(Stdio::null()).stderr(Stdio::null()).spawn();
+        self.process = Some(process.expect("mosquitto starts"));
+        let accepts = async {
+            while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_err() {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, accepts).await.expect("mosquitto accepts connections");
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("mosquitto was running");
+            process.wait().expect("mosquitto ended");
+        }
+    }
+
+    /// SIGTERM: it saves what it has to save.
+    pub(crate) fn terminate(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let kill = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", process.id())).status();
+            assert!(kill.expect("a shell").success());
+            assert!(process.wait().expect("mosquitto ended").success());
+        }
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("bound").port()
+}
+
+fn program() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    // Debian puts it where the PATH of a user need not lead.
+    directories.extend(["/usr/sbin", "/usr/local/sbin"].map(|directory| Path::new(directory).to_owned()));
+    let found = directories.into_iter().map(|directory| directory.join("mosquitto")).find(|file| file.is_file());
+    found.expect("mosquitto is not installed; on Debian and Ubuntu: sudo apt-get install mosquitto")
+}

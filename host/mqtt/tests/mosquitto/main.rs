@@ -1,0 +1,169 @@
+//! Kills and restarts a real mosquitto under load and accounts for every message.
+
+mod broker;
+mod consumer;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use broker::Mosquitto;
+use consumer::Consumer;
+use ocpp_gateway_mqtt::{Loss, Publication, Publisher};
+use rumqttc::QoS;
+use support::{PATIENCE, eventually, options, publication};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+const RESTARTS: usize = 5;
+/// Acknowledgements between two restarts.
+const ROUND: u64 = 2000;
+const TASKS: usize = 4;
+
+/// Tasks that publish consecutive numbers until they are stopped.
+struct Load {
+    next: Arc<AtomicU32>,
+    stop: Arc<AtomicBool>,
+    tasks: JoinSet<()>,
+}
+
+impl Load {
+    fn start(publisher: &Publisher, make: impl Fn(u32) -> Publication + Clone + Send + 'static) -> Load {
+        let (next, stop) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
+        let mut tasks = JoinSet::new();
+        for _ in 0..TASKS {
+            let (publisher, next, stop, make) = (publisher.clone(), Arc::clone(&next), Arc::clone(&stop), make.clone());
+            tasks.spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    for _ in 0..20 {
+                        let permit = publisher.reserve().await.expect("a running publisher");
+                        permit.send(make(next.fetch_add(1, Ordering::Relaxed))).expect("publishable");
+                    }
+                    // About 16,000 a second from all tasks together, whether or not the broker is there.
+                    sleep(Duration::from_millis(5)).await;
+                }
+            });
+        }
+        Load { next, stop, tasks }
+    }
+
+    /// Stops, and says how many were published.
+    async fn finish(self) -> u32 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.tasks.join_all().await;
+        self.next.load(Ordering::Relaxed)
+    }
+}
+
+/// Waits until so many more publications are acknowledged.
+async fn acknowledged(publisher: &Publisher, more: u64) {
+    let goal = publisher.stats().acknowledged.get() + more;
+    eventually("publications are acknowledged", || publisher.stats().acknowledged.get() >= goal).await;
+}
+
+async fn becomes(state: &mut watch::Receiver<bool>, expected: bool) {
+    timeout(PATIENCE, state.wait_for(|state| *state == expected)).await.expect("in time").expect("a running consumer");
+}
+
+/// SIGKILL takes what the broker acknowledged but still held for the consumer. Mosquitto writes a QoS 0 message to a
+/// subscriber before it acknowledges it to the publisher, so with QoS 0 to a consumer that keeps up, and with nothing
+/// published while the consumer is away, acknowledged means received, and what was not acknowledged must be sent again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_without_persistence_loses_nothing() {
+    let mut broker = Mosquitto::start(false).await;
+    let consumer = Consumer::start(broker.port(), QoS::AtMostOnce);
+    let mut options = options(&broker.url());
+    options.backlog_messages = usize::MAX;
+    let publisher = Publisher::start(Arc::new(options), consumer.subscribed());
+    let load = Load::start(&publisher, |number| publication("t", number.to_string()));
+    let mut subscribed = consumer.subscribed();
+    for _ in 0..RESTARTS {
+        acknowledged(&publisher, ROUND).await;
+        broker.kill();
+        becomes(&mut subscribed, false).await;
+        broker.restart().await;
+        becomes(&mut subscribed, true).await;
+    }
+    let published = load.finish().await;
+    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.stats().losses(), []);
+    eventually("everything is received", || consumer.count() == published as usize).await;
+    assert!(consumer.received().into_iter().eq(0..published));
+}
+
+/// SIGTERM lets the broker save its sessions: strictly at least once for a consumer that the broker queues for, and the
+/// publisher resumes its session.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn restarted_with_persistence_loses_nothing() {
+    let mut broker = Mosquitto::start(true).await;
+    let consumer = Consumer::start(broker.port(), QoS::AtLeastOnce);
+    becomes(&mut consumer.subscribed(), true).await;
+    let mut options = options(&broker.url());
+    options.backlog_messages = usize::MAX;
+    let publisher = Publisher::start(Arc::new(options), support::always_current());
+    let load = Load::start(&publisher, |number| publication("t", number.to_string()));
+    for _ in 0..RESTARTS {
+        acknowledged(&publisher, ROUND).await;
+        broker.terminate();
+        broker.restart().await;
+    }
+    let published = load.finish().await;
+    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.stats().losses(), []);
+    eventually("everything is received", || consumer.count() == published as usize).await;
+    assert!(consumer.received().into_iter().eq(0..published));
+}
+
+/// With little room and little patience some must go. Each that is missing was counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_given_up_is_counted() {
+    let mut broker = Mosquitto::start(false).await;
+    let consumer = Consumer::start(broker.port(), QoS::AtMostOnce);
+    let mut options = options(&broker.url());
+    options.backlog_messages = 500;
+    let publisher = Publisher::start(Arc::new(options), consumer.subscribed());
+    // Even numbers are calls that somebody waits for; odd ones are answers.
+    let load = Load::start(&publisher, |number| match number % 2 {
+        0 => {
+            let expires = Some(Instant::now() + Duration::from_millis(30));
+            Publication { expires, kind: "call", ..publication("t", number.to_string()) }
+        }
+        _ => Publication { kind: "answer", ..publication("t", number.to_string()) },
+    });
+    let mut subscribed = consumer.subscribed();
+    for _ in 0..3 {
+        acknowledged(&publisher, ROUND).await;
+        broker.kill();
+        becomes(&mut subscribed, false).await;
+        // An outage long enough for calls to expire and answers to pile up.
+        let lost = publisher.stats().lost(Loss::Evicted) + publisher.stats().lost(Loss::Expired);
+        eventually("some are given up", || {
+            publisher.stats().lost(Loss::Evicted) + publisher.stats().lost(Loss::Expired) > lost + 500
+        })
+        .await;
+        broker.restart().await;
+        becomes(&mut subscribed, true).await;
+    }
+    let published = load.finish().await;
+    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    let losses = publisher.stats().losses();
+    let lost =
+        |kind| losses.iter().filter(|(_, of, _)| *of == kind).map(|(_, _, count)| *count as usize).sum::<usize>();
+    // One that was sent, not acknowledged and then given up may have arrived all the same, hence "at most".
+    let all_accounted_for = || {
+        let received = consumer.received();
+        let missing = |parity| (0..published).filter(|n| n % 2 == parity && !received.contains(n)).count();
+        missing(0) <= lost("call") && missing(1) <= lost("answer")
+    };
+    eventually("what is missing was counted", all_accounted_for).await;
+    assert!(losses.iter().any(|(loss, ..)| *loss == Loss::Expired), "{losses:?}");
+}

@@ -1,0 +1,305 @@
+//! The publisher against a broker that misbehaves on demand.
+
+mod support;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ocpp_gateway_mqtt::{Loss, Options, Publication, PublishError, Publisher, QoS, Unpublishable};
+use ocpp_gateway_testkit::broker::{Script, ScriptedBroker, Seen};
+use rumqttc::{ConnectReturnCode, Packet};
+use support::{PATIENCE, always_current, eventually, options, publication};
+use tokio::{net::TcpListener, sync::watch, time::timeout};
+
+fn start(options: Options) -> Publisher {
+    Publisher::start(Arc::new(options), always_current())
+}
+
+/// Accepts the publication, waiting for room.
+async fn publish(publisher: &Publisher, publication: Publication) {
+    let permit = timeout(PATIENCE, publisher.reserve()).await.expect("room in time").expect("a running publisher");
+    permit.send(publication).expect("publishable");
+}
+
+async fn publish_numbered(publisher: &Publisher, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        publish(publisher, publication("t", number.to_string())).await;
+    }
+}
+
+/// The payloads published, in order of arrival, over all connections or one.
+fn payloads(seen: &[Seen], connection: Option<usize>) -> Vec<u32> {
+    let of = seen.iter().filter(|seen| connection.is_none_or(|number| seen.connection == number));
+    of.filter_map(Seen::publish)
+        .map(|publish| std::str::from_utf8(&publish.payload).expect("text").parse().expect("a number"))
+        .collect()
+}
+
+fn count(seen: &[Seen], connection: usize) -> usize {
+    seen.iter().filter(|seen| seen.connection == connection && seen.publish().is_some()).count()
+}
+
+#[tokio::test]
+async fn a_lost_session_loses_no_publication() {
+    let broker = ScriptedBroker::start_with(Script { acknowledge: false, ..Script::default() }).await;
+    let publisher = start(options(&broker.url()));
+    publish_numbered(&publisher, 0..200).await;
+    broker.seen_by(|seen| count(seen, 0) == 200).await;
+    // Out of order, so that the free packet ids are scattered.
+    broker.acknowledge((2..100).step_by(3));
+    eventually("acknowledged", || publisher.stats().acknowledged.get() == 33).await;
+    publish_numbered(&publisher, 200..300).await;
+    broker.seen_by(|seen| count(seen, 0) == 233).await;
+
+    broker.script(|script| script.acknowledge = true);
+    broker.drop_connections(None);
+    let seen = broker.seen_by(|seen| count(seen, 1) == 267).await;
+    let open: Vec<u32> = (0..300).filter(|number| !(1..99).contains(number) || (number + 1) % 3 != 2).collect();
+    assert_eq!(payloads(&seen, Some(1)), open, "all that was open, in its order");
+    assert!(seen.iter().filter(|seen| seen.connection == 1).filter_map(Seen::publish).all(|publish| !publish.dup));
+    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.stats().losses(), []);
+}
+
+#[tokio::test]
+async fn a_kept_session_gets_the_same_packet_ids_with_dup() {
+    let script = Script { acknowledge: false, session_present: true, ..Script::default() };
+    let broker = ScriptedBroker::start_with(script).await;
+    let publisher = start(options(&broker.url()));
+    // The session that an earlier process left is cleared away first: connections 0 and 1.
+    publish_numbered(&publisher, 0..80).await;
+    let seen = broker.seen_by(|seen| count(seen, 2) == 80).await;
+    let first: HashMap<u32, u16> = numbered_pkids(&seen, 2, false);
+    broker.acknowledge([5, 3]);
+    eventually("acknowledged", || publisher.stats().acknowledged.get() == 2).await;
+
+    broker.script(|script| script.acknowledge = true);
+    broker.drop_connections(None);
+    let seen = broker.seen_by(|seen| count(seen, 3) == 78).await;
+    let open: Vec<u32> = (0..80).filter(|number| ![2, 4].contains(number)).collect();
+    assert_eq!(payloads(&seen, Some(3)), open);
+    for (number, pkid) in numbered_pkids(&seen, 3, true) {
+        assert_eq!(first[&number], pkid);
+    }
+    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.stats().acknowledged.get(), 80);
+}
+
+fn numbered_pkids(seen: &[Seen], connection: usize, dup: bool) -> HashMap<u32, u16> {
+    let publishes = seen.iter().filter(|seen| seen.connection == connection).filter_map(Seen::publish);
+    publishes
+        .map(|publish| {
+            assert_eq!(publish.dup, dup);
+            (std::str::from_utf8(&publish.payload).expect("text").parse().expect("a number"), publish.pkid)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn slow_acknowledgements_never_share_a_packet_id_or_exceed_the_window() {
+    let broker = ScriptedBroker::start_with(Script { acknowledge: false, ..Script::default() }).await;
+    let mut options = options(&broker.url());
+    options.in_flight = 20;
+    let publisher = start(options);
+    let publishing = tokio::spawn({
+        let publisher = publisher.clone();
+        async move { publish_numbered(&publisher, 0..500).await }
+    });
+    let mut arrived = 0;
+    while arrived < 500 {
+        arrived = broker.seen_by(|seen| count(seen, 0) > arrived).await.len() - 1;
+        let open = broker.held();
+        assert!(open.len() <= 20);
+        let distinct: HashSet<&u16> = open.iter().collect();
+        assert_eq!(distinct.len(), open.len(), "two open publishes share a packet id");
+        // The newest first, and the oldest only when nothing else is left.
+        broker.acknowledge(open.into_iter().rev().take(7));
+    }
+    publishing.await.expect("published");
+    broker.script(|script| script.acknowledge = true);
+    broker.acknowledge(broker.held());
+    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(payloads(&broker.seen(), None), (0..500).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn exactly_once_resumes_where_it_was() {
+    let broker = ScriptedBroker::start_with(Script { acknowledge: false, ..Script::default() }).await;
+    let publisher = start(options(&broker.url()));
+    for number in 0..2 {
+        let publication = publication("t", number.to_string());
+        publish(&publisher, Publication { qos: QoS::ExactlyOnce, ..publication }).await;
+    }
+    broker.seen_by(|seen| count(seen, 0) == 2).await;
+    broker.acknowledge([1]);
+    broker.seen_by(|seen| seen.iter().any(|seen| matches!(seen.packet, Packet::PubRel(_)))).await;
+
+    broker.script(|script| (script.session_present, script.acknowledge) = (true, true));
+    broker.drop_connections(None);
+    eventually("acknowledged", || publisher.stats().acknowledged.get() == 2).await;
+    let seen = broker.seen();
+    assert_eq!(payloads(&seen, Some(1)), [1], "the released one is not published again");
+}
+
+#[tokio::test]
+async fn what_expired_while_the_broker_was_away_is_counted_and_not_sent() {
+    let broker = ScriptedBroker::start_with(Script { connect: None, ..Script::default() }).await;
+    let mut options = options(&broker.url());
+    options.connect_timeout = Duration::from_millis(100);
+    let publisher = start(options);
+    let call = publication("t", "0");
+    publish(&publisher, Publication { expires: Some(Instant::now()), kind: "call", ..call }).await;
+    publish_numbered(&publisher, 1..3).await;
+    broker.script(|script| script.connect = Some(ConnectReturnCode::Success));
+    let seen = broker.seen_by(|seen| seen.iter().filter(|seen| seen.publish().is_some()).count() == 2).await;
+    assert_eq!(payloads(&seen, None), [1, 2]);
+    assert_eq!(publisher.stats().losses(), [(Loss::Expired, "call", 1)]);
+}
+
+#[tokio::test]
+async fn a_full_backlog_gives_up_the_oldest_and_counts_them() {
+    let broker =
+        ScriptedBroker::start_with(Script { connect: Some(ConnectReturnCode::NotAuthorized), ..Script::default() });
+    let broker = broker.await;
+    let mut options = options(&broker.url());
+    options.backlog_messages = 10;
+    let publisher = start(options);
+    publish_numbered(&publisher, 0..50).await;
+    eventually("evicted", || publisher.stats().lost(Loss::Evicted) == 40).await;
+    let refused = || publisher.stats().connection.status().last_error;
+    let reason = "the broker refuses the connection: not authorized";
+    eventually("the reason is known", || refused().as_deref() == Some(reason)).await;
+    broker.script(|script| script.connect = Some(ConnectReturnCode::Success));
+    let seen = broker.seen_by(|seen| seen.iter().filter(|seen| seen.publish().is_some()).count() == 10).await;
+    assert_eq!(payloads(&seen, None), (40..50).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_mqtt_cannot_carry_is_refused_and_harms_nothing() {
+    let broker = ScriptedBroker::start().await;
+    let mut options = options(&broker.url());
+    options.max_packet_size = 1000;
+    let publisher = start(options);
+    let large = publisher.try_publish(publication("t", vec![b'x'; 1000]));
+    assert!(matches!(large, Err(PublishError::Unpublishable(Unpublishable::TooLarge { limit: 1000, .. }))));
+    for topic in ["", "a/+", "#", "a\0", &"a".repeat(65_536)] {
+        assert!(matches!(publisher.try_publish(publication(topic, "")), Err(PublishError::Unpublishable(_))));
+    }
+    publish(&publisher, publication("t", "1")).await;
+    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.stats().losses(), [(Loss::Unpublishable, "test", 6)]);
+    assert_eq!(payloads(&broker.seen(), Some(0)), [1]);
+}
+
+#[tokio::test]
+async fn a_broker_that_does_not_acknowledge_is_felt_by_the_caller() {
+    let broker = ScriptedBroker::start_with(Script { acknowledge: false, ..Script::default() }).await;
+    let mut options = options(&broker.url());
+    (options.in_flight, options.queue) = (4, 8);
+    let publisher = start(options);
+    eventually("connected", || publisher.stats().connection.status().connected).await;
+    publish_numbered(&publisher, 0..12).await;
+    let full = publisher.try_publish(publication("t", "12"));
+    assert!(matches!(full, Err(PublishError::Full(publication)) if publication.payload == "12"));
+    assert!(timeout(Duration::from_millis(50), publisher.reserve()).await.is_err());
+    broker.acknowledge([1]);
+    publish(&publisher, publication("t", "12")).await;
+    assert_eq!(publisher.stats().in_flight.get(), 4);
+}
+
+#[tokio::test]
+async fn a_drain_sends_what_waits_and_says_goodbye() {
+    let broker = ScriptedBroker::start().await;
+    let publisher = start(options(&broker.url()));
+    publish_numbered(&publisher, 0..1000).await;
+    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    let seen = broker.seen();
+    assert_eq!(payloads(&seen, None).len(), 1000);
+    assert!(matches!(seen.last().map(|seen| &seen.packet), Some(Packet::Disconnect)));
+    assert!(matches!(publisher.try_publish(publication("t", "late")), Err(PublishError::Stopped(_))));
+    assert!(!publisher.stats().connection.status().connected);
+}
+
+#[tokio::test]
+async fn a_drain_ends_at_its_deadline_and_tells_what_is_left() {
+    let broker = ScriptedBroker::start_with(Script { acknowledge: false, ..Script::default() }).await;
+    let publisher = start(options(&broker.url()));
+    publish_numbered(&publisher, 0..10).await;
+    broker.seen_by(|seen| count(seen, 0) == 10).await;
+    broker.acknowledge([1, 2, 3]);
+    assert_eq!(publisher.drain(Duration::from_millis(200)).await, 7);
+    assert_eq!(publisher.stats().losses(), [(Loss::Abandoned, "test", 7)]);
+}
+
+#[tokio::test]
+async fn a_drain_without_a_broker_ends_at_its_deadline() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("mqtt://{}", listener.local_addr().expect("bound"));
+    drop(listener);
+    let publisher = start(options(&url));
+    publish_numbered(&publisher, 0..3).await;
+    assert_eq!(publisher.drain(Duration::from_millis(100)).await, 3);
+}
+
+#[tokio::test]
+async fn nothing_is_published_until_answers_would_arrive() {
+    let broker = ScriptedBroker::start().await;
+    let (subscriber, current) = watch::channel(false);
+    let publisher = Publisher::start(Arc::new(options(&broker.url())), current);
+    publish_numbered(&publisher, 0..3).await;
+    eventually("backlog", || publisher.stats().backlog.get() == 3).await;
+    eventually("connected", || publisher.stats().connection.status().connected).await;
+    assert!(payloads(&broker.seen(), None).is_empty());
+    subscriber.send_replace(true);
+    broker.seen_by(|seen| count(seen, 0) == 3).await;
+}
+
+#[tokio::test]
+async fn a_broker_that_never_answers_connect_is_tried_again() {
+    let broker = ScriptedBroker::start_with(Script { connect: None, ..Script::default() }).await;
+    let mut options = options(&broker.url());
+    options.connect_timeout = Duration::from_millis(50);
+    let publisher = start(options);
+    broker.seen_by(|seen| seen.iter().any(|seen| seen.connection == 2)).await;
+    let error = publisher.stats().connection.status().last_error;
+    assert_eq!(error.as_deref(), Some("no connection and CONNACK within 50ms"));
+}
+
+#[tokio::test]
+async fn a_broker_that_stops_answering_pings_is_given_up() {
+    let broker = ScriptedBroker::start_with(Script { pong: false, ..Script::default() }).await;
+    let mut options = options(&broker.url());
+    options.keep_alive = Duration::from_millis(100);
+    let publisher = start(options);
+    broker.seen_by(|seen| seen.iter().any(|seen| seen.connection == 1)).await;
+    let error = publisher.stats().connection.status().last_error;
+    assert_eq!(error.as_deref(), Some("the broker does not answer pings"));
+}
+
+#[tokio::test]
+async fn a_broker_that_talks_nonsense_is_left() {
+    let broker = ScriptedBroker::start().await;
+    let publisher = start(options(&broker.url()));
+    publish(&publisher, publication("t", "0")).await;
+    broker.seen_by(|seen| count(seen, 0) == 1).await;
+    broker.inject_bytes("gw-pub", b"\xf0\x01\x00");
+    broker.seen_by(|seen| seen.iter().any(|seen| seen.connection == 1)).await;
+}
+
+#[tokio::test]
+async fn what_comes_together_leaves_in_few_writes() {
+    let broker = ScriptedBroker::start().await;
+    let publisher = start(options(&broker.url()));
+    eventually("connected", || publisher.stats().connection.status().connected).await;
+    let before = publisher.stats().connection.writes.get();
+    for number in 0..1000 {
+        let publication = publication("t", number.to_string());
+        publisher.try_publish(Publication { qos: QoS::AtMostOnce, ..publication }).expect("room");
+    }
+    broker.seen_by(|seen| count(seen, 0) == 1000).await;
+    let writes = publisher.stats().connection.writes.get() - before;
+    assert!(writes <= 10, "{writes} writes for 1000 publications");
+}

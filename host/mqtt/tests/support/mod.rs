@@ -1,0 +1,71 @@
+//! What the tests of both connections need.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::{sync::Arc, time::Duration};
+
+use ocpp_gateway_mqtt::{Message, Options, Publication, QoS, Recipient};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
+
+/// How long anything may take before a test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Options for a client called `gw`, with short pauses.
+pub(crate) fn options(url: &str) -> Options {
+    let mut options = Options::new(url.parse().expect("a broker URL"), "gw");
+    options.reconnect_min = Duration::from_millis(10);
+    options.reconnect_max = Duration::from_millis(100);
+    options
+}
+
+pub(crate) fn publication(topic: &str, payload: impl Into<Vec<u8>>) -> Publication {
+    Publication {
+        topic: topic.to_owned(),
+        payload: payload.into().into(),
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        expires: None,
+        kind: "test",
+    }
+}
+
+/// A subscriber's readiness that never changes.
+pub(crate) fn always_current() -> watch::Receiver<bool> {
+    watch::channel(true).1
+}
+
+/// Fails the test when the condition does not come true in time.
+pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let poll = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    if timeout(PATIENCE, poll).await.is_err() {
+        panic!("{what}");
+    }
+}
+
+/// A mailbox, and where it is emptied.
+#[derive(Clone)]
+pub(crate) struct Mailbox(Arc<mpsc::Sender<Message>>);
+
+impl Mailbox {
+    pub(crate) fn new() -> (Mailbox, mpsc::Receiver<Message>) {
+        let (sender, receiver) = mpsc::channel(10_000);
+        (Mailbox(Arc::new(sender)), receiver)
+    }
+}
+
+impl Recipient for Mailbox {
+    fn deliver(&self, message: Message) {
+        self.0.try_send(message).expect("a mailbox with room");
+    }
+}
+
+pub(crate) async fn receive(inbox: &mut mpsc::Receiver<Message>) -> Message {
+    timeout(PATIENCE, inbox.recv()).await.expect("a message in time").expect("an open mailbox")
+}
