@@ -1,0 +1,190 @@
+//! Runs that set two things side by side: gateway and floor, many charge points and few.
+
+use crate::charge_point::Pace;
+use crate::report::{Report, figure};
+use crate::stand::{Contestant, StandArgs};
+use anyhow::{Context as _, Result};
+use clap::Args;
+use serde::Serialize;
+use std::time::Duration;
+
+#[derive(Args)]
+pub(crate) struct CompareArgs {
+    #[command(flatten)]
+    stand: StandArgs,
+    #[arg(short = 'n', long, default_value_t = 100)]
+    charge_points: usize,
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct IdleArgs {
+    #[command(flatten)]
+    stand: StandArgs,
+    #[arg(short = 'n', long, default_value_t = 5000)]
+    charge_points: usize,
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct PacedArgs {
+    #[command(flatten)]
+    stand: StandArgs,
+    #[arg(short = 'n', long, default_value_t = 10_000)]
+    charge_points: usize,
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "30s")]
+    interval: Duration,
+    #[arg(long)]
+    json: bool,
+}
+
+/// Charge points that the many are compared with.
+const FEW: usize = 100;
+
+/// A named run.
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    #[serde(flatten)]
+    report: Report,
+}
+
+/// Gateway and floor in turn, so that a drift of the machine meets both.
+pub(crate) async fn compare(args: CompareArgs) -> Result<()> {
+    let mut rows = Vec::new();
+    let mut ratios = Vec::new();
+    for round in 1..=args.rounds {
+        let mut costs = [0.0; 2];
+        for (cost, contestant) in costs.iter_mut().zip([Contestant::Floor, Contestant::Gateway]) {
+            let report = args.stand.run(contestant, args.charge_points, Pace::ClosedLoop).await?;
+            *cost = report.cpu_us_per_call().context("no CALL was answered")?;
+            let row = Row { name: format!("{round} {}", contestant.name()), report };
+            progress(args.json, rows.is_empty(), &row);
+            rows.push(row);
+        }
+        ratios.push(costs[1] / costs[0]);
+    }
+    let ratio = median(&mut ratios).context("no rounds")?;
+    let summary = format!("gateway / floor, CPU per answered CALL, median of {}: {ratio:.2}", args.rounds);
+    finish(args.json, &rows, &[("cpu_ratio", ratio)], &summary)
+}
+
+/// What a charge point costs that is connected and silent.
+pub(crate) async fn idle(args: IdleArgs) -> Result<()> {
+    let mut rows = Vec::new();
+    for contestant in [Contestant::Floor, Contestant::Gateway] {
+        let report = args.stand.run(contestant, args.charge_points, Pace::Idle).await?;
+        let row = Row { name: contestant.name().to_owned(), report };
+        progress(args.json, rows.is_empty(), &row);
+        rows.push(row);
+    }
+    let kib = rows.last().and_then(|row| row.report.gateway.as_ref()).map(|gateway| gateway.rss_kib_per_charge_point);
+    let kib = kib.context("no figures")?;
+    let summary = format!("gateway, resident memory per idle charge point: {kib:.1} KiB");
+    finish(args.json, &rows, &[("rss_kib_per_charge_point", kib)], &summary)
+}
+
+/// Many charge points, against a few that send as many CALLs in all; and against the same few in a closed loop.
+pub(crate) async fn paced(args: PacedArgs) -> Result<()> {
+    let fewer = args.interval.mul_f64(FEW as f64 / args.charge_points as f64);
+    let runs = [
+        ("few, closed loop", FEW, Pace::ClosedLoop),
+        ("few, same rate", FEW, Pace::Every(fewer)),
+        ("many", args.charge_points, Pace::Every(args.interval)),
+    ];
+    let mut rows = Vec::new();
+    for (name, charge_points, pace) in runs {
+        let report = args.stand.run(Contestant::Gateway, charge_points, pace).await?;
+        let row = Row { name: name.to_owned(), report };
+        progress(args.json, rows.is_empty(), &row);
+        rows.push(row);
+    }
+    let cost = |row: usize| rows.get(row).and_then(|row: &Row| row.report.cpu_us_per_call()).context("no CALLs");
+    let (closed, same_rate, many) = (cost(0)?, cost(1)?, cost(2)?);
+    let summary = format!(
+        "CPU per answered CALL, {} charge points / {FEW}: {:.2} at the same rate, {:.2} of a closed loop",
+        args.charge_points,
+        many / same_rate,
+        many / closed
+    );
+    let figures = [("cpu_ratio_same_rate", many / same_rate), ("cpu_ratio_closed_loop", many / closed)];
+    finish(args.json, &rows, &figures, &summary)
+}
+
+/// Prints a row as soon as it is there, under a heading if it is the first.
+fn progress(json: bool, first: bool, row: &Row) {
+    if json {
+        return;
+    }
+    if first {
+        println!(
+            "{:<18} {:>8} {:>9} {:>11} {:>13} {:>8} {:>8} {:>7} {:>9} {:>8}",
+            "run",
+            "points",
+            "CALLs/s",
+            "µs CPU/CALL",
+            "switches/CALL",
+            "p50 µs",
+            "p99 µs",
+            "errors",
+            "RSS MiB",
+            "KiB/cp"
+        );
+    }
+    let report = &row.report;
+    let gateway = report.gateway.as_ref();
+    println!(
+        "{:<18} {:>8} {:>9.0} {:>11} {:>13} {:>8} {:>8} {:>7} {:>9} {:>8}",
+        row.name,
+        report.charge_points,
+        report.calls_per_second,
+        figure(report.cpu_us_per_call(), 2),
+        figure(report.switches_per_call(), 2),
+        report.latency_us.p50,
+        report.latency_us.p99,
+        report.errors.total(),
+        figure(gateway.map(|gateway| gateway.memory.rss_kib as f64 / 1024.0), 1),
+        figure(gateway.map(|gateway| gateway.rss_kib_per_charge_point), 1),
+    );
+}
+
+fn finish(json: bool, rows: &[Row], figures: &[(&str, f64)], summary: &str) -> Result<()> {
+    if json {
+        let figures: serde_json::Map<_, _> =
+            figures.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+        println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "runs": rows, "figures": figures }))?);
+    } else {
+        println!("{summary}");
+    }
+    for row in rows {
+        let errors = row.report.errors;
+        anyhow::ensure!(errors.total() == 0, "{}: {} errors: {errors}", row.name, errors.total());
+    }
+    Ok(())
+}
+
+fn median(values: &mut [f64]) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        odd if odd % 2 == 1 => Some(values[middle]),
+        _ => Some((values[middle - 1] + values[middle]) / 2.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(&mut []), None);
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), Some(2.5));
+    }
+}

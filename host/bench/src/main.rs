@@ -1,0 +1,95 @@
+//! `bench`: what one answered CALL and one connected charge point cost the gateway, against a floor.
+
+mod charge_point;
+mod child;
+mod compare;
+mod dialect;
+mod floor;
+mod load;
+mod mqtt;
+mod report;
+mod responder;
+mod stand;
+mod stats;
+mod usage;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Load generator for OCPP gateways, and the floor to compare them with.
+#[derive(Parser)]
+#[command(name = "bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Drive a running gateway with charge points and a responder on MQTT
+    Load(load::LoadArgs),
+    /// Relay text between WebSocket and MQTT and do nothing else: the least that a gateway can cost
+    Floor(floor::FloorArgs),
+    /// Start floor and gateway in turn on a fresh mosquitto; print the ratio of their CPU per answered CALL
+    Compare(compare::CompareArgs),
+    /// Memory per idle charge point, of floor and gateway
+    Idle(compare::IdleArgs),
+    /// Thousands of charge points that heart-beat now and then, against a hundred
+    Paced(compare::PacedArgs),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Floor(args) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            runtime.block_on(floor::run(args))
+        }
+        command => {
+            // One thread: the generator shares its cores with what it measures.
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(until_stopped(drive(command)))
+        }
+    }
+}
+
+async fn drive(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Load(args) => load::command(args).await,
+        Command::Floor(args) => floor::run(args).await,
+        Command::Compare(args) => compare::compare(args).await,
+        Command::Idle(args) => compare::idle(args).await,
+        Command::Paced(args) => compare::paced(args).await,
+    }
+}
+
+/// Ends `work` at Ctrl-C or SIGTERM by dropping it, which stops every program that it started.
+async fn until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        done = work => done,
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+        _ = terminate.recv() => anyhow::bail!("terminated"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

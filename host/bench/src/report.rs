@@ -1,0 +1,202 @@
+//! What a run of the load generator found, as a table and as JSON.
+
+use crate::stats::Errors;
+use crate::usage::{Memory, Usage};
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use std::fmt;
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Report {
+    pub(crate) charge_points: usize,
+    pub(crate) seconds: f64,
+    pub(crate) calls: u64,
+    pub(crate) calls_per_second: f64,
+    /// From CALL to CALLRESULT, as the charge point sees it.
+    pub(crate) latency_us: Latency,
+    pub(crate) errors: Errors,
+    pub(crate) generator_cpu_us_per_call: Option<f64>,
+    pub(crate) gateway: Option<GatewayReport>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Latency {
+    pub(crate) p50: u64,
+    pub(crate) p90: u64,
+    pub(crate) p99: u64,
+    pub(crate) max: u64,
+}
+
+/// The gateway's share, read from the operating system.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct GatewayReport {
+    /// Of one core.
+    pub(crate) cpu_percent: f64,
+    pub(crate) cpu_us_per_call: Option<f64>,
+    pub(crate) voluntary_switches_per_call: Option<f64>,
+    pub(crate) involuntary_switches_per_call: Option<f64>,
+    pub(crate) memory: Memory,
+    /// Growth since before the first charge point connected.
+    pub(crate) rss_kib_per_charge_point: f64,
+}
+
+/// Raw figures of the gateway's process.
+pub(crate) struct Cost {
+    /// Within the measured window.
+    pub(crate) usage: Usage,
+    pub(crate) calls: u64,
+    pub(crate) seconds: f64,
+    pub(crate) charge_points: usize,
+    /// Before any charge point connected.
+    pub(crate) empty: Memory,
+    /// At the end.
+    pub(crate) memory: Memory,
+}
+
+impl From<Cost> for GatewayReport {
+    fn from(cost: Cost) -> Self {
+        let grown = cost.memory.rss_kib as f64 - cost.empty.rss_kib as f64;
+        GatewayReport {
+            cpu_percent: cost.usage.cpu_ns as f64 / 1e7 / cost.seconds,
+            cpu_us_per_call: cpu_us_per_call(cost.usage, cost.calls),
+            voluntary_switches_per_call: per_call(cost.usage.voluntary_switches as f64, cost.calls),
+            involuntary_switches_per_call: per_call(cost.usage.involuntary_switches as f64, cost.calls),
+            memory: cost.memory,
+            rss_kib_per_charge_point: grown / cost.charge_points as f64,
+        }
+    }
+}
+
+impl Report {
+    pub(crate) fn new(
+        charge_points: usize,
+        seconds: f64,
+        latency: &Histogram<u64>,
+        errors: Errors,
+        generator: Usage,
+        cost: Option<Cost>,
+    ) -> Self {
+        let calls = latency.len();
+        Report {
+            charge_points,
+            seconds,
+            calls,
+            calls_per_second: calls as f64 / seconds,
+            latency_us: Latency {
+                p50: latency.value_at_quantile(0.5),
+                p90: latency.value_at_quantile(0.9),
+                p99: latency.value_at_quantile(0.99),
+                max: latency.max(),
+            },
+            errors,
+            generator_cpu_us_per_call: cpu_us_per_call(generator, calls),
+            gateway: cost.map(GatewayReport::from),
+        }
+    }
+
+    /// CPU microseconds of the gateway per answered CALL.
+    pub(crate) fn cpu_us_per_call(&self) -> Option<f64> {
+        self.gateway.as_ref()?.cpu_us_per_call
+    }
+
+    /// Context switches of the gateway per answered CALL, of both kinds.
+    pub(crate) fn switches_per_call(&self) -> Option<f64> {
+        let gateway = self.gateway.as_ref()?;
+        Some(gateway.voluntary_switches_per_call? + gateway.involuntary_switches_per_call?)
+    }
+}
+
+fn per_call(amount: f64, calls: u64) -> Option<f64> {
+    (calls > 0).then(|| amount / calls as f64)
+}
+
+fn cpu_us_per_call(usage: Usage, calls: u64) -> Option<f64> {
+    per_call(usage.cpu_ns as f64 / 1e3, calls)
+}
+
+/// A figure, or a dash where there is none.
+pub(crate) fn figure(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Latency { p50, p90, p99, max } = self.latency_us;
+        writeln!(out, "charge points     {:>12}", self.charge_points)?;
+        writeln!(out, "answered CALLs    {:>12}  in {:.1} s", self.calls, self.seconds)?;
+        writeln!(out, "CALLs per second  {:>12.0}", self.calls_per_second)?;
+        writeln!(out, "latency           {p50:>12}  µs p50   {p90} p90   {p99} p99   {max} max")?;
+        writeln!(out, "errors            {:>12}  {}", self.errors.total(), self.errors)?;
+        writeln!(out, "generator CPU     {:>12}  µs per CALL", figure(self.generator_cpu_us_per_call, 1))?;
+        match &self.gateway {
+            Some(gateway) => gateway.fmt(out),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for GatewayReport {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (voluntary, involuntary) = (self.voluntary_switches_per_call, self.involuntary_switches_per_call);
+        writeln!(
+            out,
+            "gateway CPU       {:>12}  µs per CALL   {:.1} % of a core",
+            figure(self.cpu_us_per_call, 1),
+            self.cpu_percent
+        )?;
+        writeln!(
+            out,
+            "context switches  {:>12}  voluntary per CALL   {} involuntary",
+            figure(voluntary, 2),
+            figure(involuntary, 2)
+        )?;
+        writeln!(
+            out,
+            "gateway memory    {:>12}  KiB resident   {} KiB proportional",
+            self.memory.rss_kib,
+            figure(self.memory.pss_kib.map(|kib| kib as f64), 0)
+        )?;
+        writeln!(out, "per charge point  {:>12.1}  KiB resident", self.rss_kib_per_charge_point)
+    }
+}
+
+impl fmt::Display for Errors {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = [
+            ("timeouts", self.timeouts),
+            ("CALLERRORs", self.call_errors),
+            ("unexpected messages", self.unexpected),
+            ("disconnects", self.disconnects),
+            ("responder", self.responder),
+            ("reports on Reply topics", self.reports),
+        ];
+        let seen: Vec<_> =
+            kinds.iter().filter(|(_, count)| *count > 0).map(|(kind, n)| format!("{n} {kind}")).collect();
+        out.write_str(&seen.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_per_call_and_per_charge_point() {
+        let memory = |rss_kib| Memory { rss_kib, pss_kib: None };
+        let usage = Usage { cpu_ns: 2_000_000, voluntary_switches: 50, involuntary_switches: 10 };
+        let cost =
+            Cost { usage, calls: 100, seconds: 1.0, charge_points: 10, empty: memory(1000), memory: memory(1100) };
+        let gateway = GatewayReport::from(cost);
+        assert_eq!(gateway.cpu_us_per_call, Some(20.0));
+        assert_eq!(gateway.voluntary_switches_per_call, Some(0.5));
+        assert_eq!(gateway.rss_kib_per_charge_point, 10.0);
+    }
+
+    #[test]
+    fn without_calls_there_is_no_cost_of_one() {
+        let latency = Histogram::new(3).expect("a histogram");
+        let report = Report::new(5, 1.0, &latency, Errors::default(), Usage::default(), None);
+        assert_eq!(report.generator_cpu_us_per_call, None);
+        assert!(report.to_string().contains("generator CPU                -"));
+    }
+}

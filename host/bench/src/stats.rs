@@ -1,0 +1,93 @@
+//! What the charge points see, counted.
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Calls that went wrong, from connecting to the end of the measured window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Errors {
+    /// Calls that were not answered in time.
+    pub(crate) timeouts: u64,
+    /// Calls answered with a CALLERROR.
+    pub(crate) call_errors: u64,
+    /// Messages that answer no open call.
+    pub(crate) unexpected: u64,
+    /// Connections that ended.
+    pub(crate) disconnects: u64,
+    /// Messages that the responder could not read, or could not answer.
+    pub(crate) responder: u64,
+    /// Error reports that the gateway published.
+    pub(crate) reports: u64,
+}
+
+impl Errors {
+    pub(crate) fn total(self) -> u64 {
+        self.timeouts + self.call_errors + self.unexpected + self.disconnects + self.responder + self.reports
+    }
+}
+
+/// Shared by the charge points and the responder.
+pub(crate) struct Stats(Mutex<Counts>);
+
+struct Counts {
+    measuring: bool,
+    /// Microseconds from CALL to CALLRESULT, within the measured window.
+    latency: Histogram<u64>,
+    errors: Errors,
+}
+
+impl Stats {
+    pub(crate) fn new() -> Self {
+        let longest = Duration::from_secs(60).as_micros() as u64;
+        let latency = Histogram::new_with_bounds(1, longest, 3).expect("the bounds are constant and legal");
+        Stats(Mutex::new(Counts { measuring: false, latency, errors: Errors::default() }))
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn answered(&self, sent: Instant) {
+        let mut counts = self.counts();
+        if counts.measuring {
+            counts.latency.saturating_record(sent.elapsed().as_micros() as u64);
+        }
+    }
+
+    pub(crate) fn failed(&self, count: impl FnOnce(&mut Errors)) {
+        count(&mut self.counts().errors);
+    }
+
+    /// Opens or closes the measured window.
+    pub(crate) fn measure(&self, on: bool) {
+        self.counts().measuring = on;
+    }
+
+    pub(crate) fn latency(&self) -> Histogram<u64> {
+        self.counts().latency.clone()
+    }
+
+    pub(crate) fn errors(&self) -> Errors {
+        self.counts().errors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_window_is_measured_but_every_error_counts() {
+        let stats = Stats::new();
+        stats.answered(Instant::now());
+        stats.failed(|errors| errors.timeouts += 1);
+        stats.measure(true);
+        stats.answered(Instant::now());
+        stats.measure(false);
+        stats.answered(Instant::now());
+        assert_eq!(stats.latency().len(), 1);
+        assert_eq!(stats.errors().total(), 1);
+    }
+}

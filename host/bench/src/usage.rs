@@ -1,0 +1,102 @@
+//! What a process has used so far, as Linux tells it under `/proc/PID`.
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Counters that only grow, summed over the threads that live.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Time on a CPU, user and system.
+    pub(crate) cpu_ns: u64,
+    pub(crate) voluntary_switches: u64,
+    pub(crate) involuntary_switches: u64,
+}
+
+impl Usage {
+    pub(crate) fn of(pid: u32) -> Result<Self> {
+        let tasks = PathBuf::from(format!("/proc/{pid}/task"));
+        let mut total = Usage::default();
+        for task in fs::read_dir(&tasks).with_context(|| format!("no process {pid}"))? {
+            // A thread may end between listing and reading: what it used is lost, which is little.
+            if let Ok(usage) = Usage::of_task(&task?.path()) {
+                total.cpu_ns += usage.cpu_ns;
+                total.voluntary_switches += usage.voluntary_switches;
+                total.involuntary_switches += usage.involuntary_switches;
+            }
+        }
+        Ok(total)
+    }
+
+    fn of_task(task: &Path) -> Result<Self> {
+        let schedstat = fs::read_to_string(task.join("schedstat"))?;
+        let status = fs::read_to_string(task.join("status"))?;
+        Ok(Usage {
+            cpu_ns: schedstat.split_whitespace().next().context("schedstat is empty")?.parse()?,
+            voluntary_switches: field(&status, "voluntary_ctxt_switches")?,
+            involuntary_switches: field(&status, "nonvoluntary_ctxt_switches")?,
+        })
+    }
+
+    /// What was used after `earlier`.
+    pub(crate) fn since(self, earlier: Usage) -> Usage {
+        Usage {
+            cpu_ns: self.cpu_ns.saturating_sub(earlier.cpu_ns),
+            voluntary_switches: self.voluntary_switches.saturating_sub(earlier.voluntary_switches),
+            involuntary_switches: self.involuntary_switches.saturating_sub(earlier.involuntary_switches),
+        }
+    }
+}
+
+/// Resident memory in KiB.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Memory {
+    pub(crate) rss_kib: u64,
+    /// Shared pages counted in part; absent where the kernel does not say.
+    pub(crate) pss_kib: Option<u64>,
+}
+
+impl Memory {
+    pub(crate) fn of(pid: u32) -> Result<Self> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("no process {pid}"))?;
+        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+        Ok(Memory { rss_kib: field(&status, "VmRSS")?, pss_kib: field(&rollup, "Pss").ok() })
+    }
+}
+
+/// How many files this process may have open.
+pub(crate) fn open_file_limit() -> Result<u64> {
+    let limits = fs::read_to_string("/proc/self/limits")?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).context("no such limit")?;
+    let soft = line.split_whitespace().next().context("no such limit")?;
+    Ok(soft.parse().unwrap_or(u64::MAX))
+}
+
+/// The number in a line such as `VmRSS:   1234 kB`.
+fn field(text: &str, name: &str) -> Result<u64> {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let value = value.with_context(|| format!("no {name}"))?;
+    Ok(value.split_whitespace().next().with_context(|| format!("{name} is empty"))?.parse()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_found_by_its_whole_name() {
+        let status = "VmRSS:\t    6124 kB\nnonvoluntary_ctxt_switches:\t7\nvoluntary_ctxt_switches:\t12\n";
+        assert_eq!(field(status, "VmRSS").expect("there"), 6124);
+        assert_eq!(field(status, "voluntary_ctxt_switches").expect("there"), 12);
+        assert!(field(status, "Vm").is_err());
+    }
+
+    #[test]
+    fn this_process_uses_something() {
+        let pid = std::process::id();
+        assert!(Usage::of(pid).expect("own usage").cpu_ns > 0);
+        assert!(Memory::of(pid).expect("own memory").rss_kib > 0);
+        assert!(open_file_limit().expect("own limit") > 0);
+    }
+}
