@@ -1,0 +1,112 @@
+//! Memory for components: a list of free blocks per power of two.
+//!
+//! Each call of a hook allocates a dozen short strings and frees them again; the standard library's allocator spends
+//! more time on that than the hook on its work. Blocks above 4 KiB, and rare alignments, are still its business.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
+use std::ptr::{self, NonNull};
+
+#[global_allocator]
+static ALLOCATOR: Blocks = Blocks(UnsafeCell::new(Lists { free: [None; CLASSES], fresh: ptr::null_mut(), left: 0 }));
+
+/// Blocks of 16, 32, … 4096 bytes.
+const CLASSES: usize = 9;
+const SMALLEST: usize = 16;
+const LARGEST: usize = SMALLEST << (CLASSES - 1);
+/// What is taken from the standard library's allocator at a time, in bytes.
+const CHUNK: usize = 16 << 10;
+
+struct Blocks(UnsafeCell<Lists>);
+
+// SAFETY: a component has one thread.
+unsafe impl Sync for Blocks {}
+
+struct Lists {
+    free: [Option<NonNull<Free>>; CLASSES],
+    /// The part of the newest chunk that no block was cut from yet, always a multiple of `SMALLEST`.
+    fresh: *mut u8,
+    left: usize,
+}
+
+struct Free {
+    next: Option<NonNull<Free>>,
+}
+
+/// Which list a layout belongs to; `None`: none of ours.
+#[inline(always)]
+fn class(layout: &Layout) -> Option<usize> {
+    if layout.size() > LARGEST || layout.align() > SMALLEST {
+        return None;
+    }
+    let shift = usize::BITS - (layout.size().max(SMALLEST) - 1).leading_zeros();
+    Some(shift as usize - SMALLEST.trailing_zeros() as usize)
+}
+
+impl Lists {
+    #[cold]
+    fn cut(&mut self, class: usize) -> *mut u8 {
+        let size = SMALLEST << class;
+        if self.left < size {
+            // SAFETY: the layout is valid and not empty.
+            let chunk = unsafe { System.alloc(Layout::from_size_align_unchecked(CHUNK, SMALLEST)) };
+            if chunk.is_null() {
+                return chunk;
+            }
+            (self.fresh, self.left) = (chunk, CHUNK);
+        }
+        let block = self.fresh;
+        // SAFETY: `left` bytes from `fresh` on are ours, and `size` is no more than that.
+        self.fresh = unsafe { block.add(size) };
+        self.left -= size;
+        block
+    }
+}
+
+// SAFETY: a block is either in use or in the list of its class, and as large and aligned as its class says.
+unsafe impl GlobalAlloc for Blocks {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let Some(class) = class(&layout) else {
+            return unsafe { System.alloc(layout) };
+        };
+        let lists = unsafe { &mut *self.0.get() };
+        match lists.free[class] {
+            Some(block) => {
+                lists.free[class] = unsafe { block.as_ref().next };
+                block.as_ptr().cast()
+            }
+            None => lists.cut(class),
+        }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        let Some(class) = class(&layout) else {
+            return unsafe { System.dealloc(block, layout) };
+        };
+        let lists = unsafe { &mut *self.0.get() };
+        let block = block.cast::<Free>();
+        unsafe { block.write(Free { next: lists.free[class] }) };
+        lists.free[class] = NonNull::new(block);
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        match (class(&layout), class(&wanted)) {
+            (Some(old), Some(new)) if old == new => block,
+            (None, None) => unsafe { System.realloc(block, layout, size) },
+            _ => {
+                let moved = unsafe { self.alloc(wanted) };
+                if !moved.is_null() {
+                    unsafe {
+                        ptr::copy_nonoverlapping(block, moved, layout.size().min(size));
+                        self.dealloc(block, layout);
+                    }
+                }
+                moved
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Write a transform for `ocpp-gateway`.
+//!
+//! A transform is a WebAssembly component that stands in the gateway's road between charge points (OCPP) and back ends
+//! (MQTT). It is a type that is made from its configuration and implements the hooks it wants; [`export!`] names them:
+//!
+//! ```
+//! use ocpp_transform::{Frame, FrameAction, Peer, Transform, Uplink, export};
+//!
+//! /// Answers Heartbeats of test chargers with silence.
+//! struct Quiet;
+//!
+//! impl Transform for Quiet {
+//!     fn configure(_config: &str) -> Result<Self, String> {
+//!         Ok(Quiet)
+//!     }
+//! }
+//!
+//! impl Uplink for Quiet {
+//!     fn handle(&self, peer: &Peer, frame: Frame) -> Vec<FrameAction> {
+//!         if peer.id.starts_with("TEST-") && frame.action.as_deref() == Some("Heartbeat") {
+//!             return vec![FrameAction::Drop("a test charger".into())];
+//!         }
+//!         vec![FrameAction::Pass]
+//!     }
+//! }
+//!
+//! export!(Quiet: Uplink);
+//! # fn main() {}
+//! ```
+//!
+//! Set `crate-type = ["cdylib"]`, build for `wasm32-unknown-unknown` and encode the module as a component. The same
+//! code compiles off WebAssembly, where the gateway's side is a fake ([`testing`]): unit tests run with `cargo test`.
+//!
+//! A transform is called by one thread at a time, and several instances of it may live beside each other: what must
+//! outlive an instance belongs into [`state`], not into fields.
+
+// Generated code: its shape is wit-bindgen's business.
+#[doc(hidden)]
+#[allow(unreachable_pub, clippy::all)]
+pub mod bindings;
+
+pub mod clock;
+mod export;
+mod hooks;
+pub mod log;
+pub mod metrics;
+pub mod state;
+mod types;
+
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
+
+#[cfg(all(target_family = "wasm", feature = "allocator"))]
+mod allocator;
+
+pub use export::rt as __rt;
+pub use hooks::{Admission, Downlink, Events, Inbound, Mapping, Outbound, Transform, Uplink, Validation};
+pub use types::{
+    Acceptance, Attributes, CallError, Decision, ErrorHead, Frame, FrameAction, FrameType, Info, Offer, Peer, Publish,
+    PublishAction, Refusal, Rejection, Rule, TopicFilter,
+};

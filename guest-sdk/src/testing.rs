@@ -1,0 +1,161 @@
+//! The gateway's side, faked, for the unit tests of a transform. Each thread, and so each test, has its own.
+//!
+//! ```
+//! use ocpp_transform::{log, testing};
+//!
+//! log::info("seen");
+//! let lines = testing::take_log();
+//! assert_eq!(lines[0].message, "seen");
+//! ```
+
+use crate::log::Level;
+use crate::state::StateError;
+use crate::types::{Attributes, Frame, FrameType, Peer};
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// One line that the transform logged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    pub level: Level,
+    pub message: String,
+    pub fields: Attributes,
+}
+
+/// Milliseconds until which a value lives, if it does not live for ever, and the value.
+type Kept = (Option<u64>, Vec<u8>);
+
+#[derive(Default)]
+struct FakeHost {
+    log: Vec<Line>,
+    state: HashMap<String, Kept>,
+    counters: HashMap<String, u32>,
+    observations: HashMap<String, Vec<f64>>,
+    unix_ms: u64,
+}
+
+thread_local! {
+    static HOST: RefCell<FakeHost> = RefCell::default();
+}
+
+fn with<R>(visit: impl FnOnce(&mut FakeHost) -> R) -> R {
+    HOST.with_borrow_mut(visit)
+}
+
+/// A charge point that speaks OCPP 1.6.
+///
+/// ```
+/// assert_eq!(ocpp_transform::testing::peer("CP1").protocol, "ocpp1.6");
+/// ```
+pub fn peer(id: &str) -> Peer {
+    Peer { id: id.into(), protocol: "ocpp1.6".into(), connection: 1, attributes: Attributes::new() }
+}
+
+/// A CALL.
+///
+/// ```
+/// let call = ocpp_transform::testing::call("17", "Heartbeat", "{}");
+/// assert_eq!(call.action.as_deref(), Some("Heartbeat"));
+/// ```
+pub fn call(id: &str, action: &str, payload: &str) -> Frame {
+    Frame::new(FrameType::Call, id, Some(action.into()), payload)
+}
+
+/// What was logged since this was last asked.
+///
+/// ```
+/// assert!(ocpp_transform::testing::take_log().is_empty());
+/// ```
+pub fn take_log() -> Vec<Line> {
+    with(|host| std::mem::take(&mut host.log))
+}
+
+/// Sets the clock, which stands still otherwise (it starts at 0). Values in the state expire by it.
+///
+/// ```
+/// use ocpp_transform::{state, testing};
+/// state::set("short", b"", Some(1)).expect("room");
+/// testing::set_clock(1_000);
+/// assert_eq!(state::get("short"), None);
+/// ```
+pub fn set_clock(unix_ms: u64) {
+    with(|host| host.unix_ms = unix_ms);
+}
+
+/// The sum of what was counted under a name, whatever its labels.
+///
+/// ```
+/// assert_eq!(ocpp_transform::testing::counter("never counted"), 0);
+/// ```
+pub fn counter(name: &str) -> u32 {
+    with(|host| host.counters.get(name).copied().unwrap_or_default())
+}
+
+/// What was observed under a name, whatever its labels.
+///
+/// ```
+/// ocpp_transform::metrics::observe("wh", 1.5, &vec![]);
+/// assert_eq!(ocpp_transform::testing::observations("wh"), [1.5]);
+/// ```
+pub fn observations(name: &str) -> Vec<f64> {
+    with(|host| host.observations.get(name).cloned().unwrap_or_default())
+}
+
+/// The functions that the gateway would provide, with the signatures wit-bindgen gives them.
+pub(crate) mod host {
+    use super::*;
+
+    pub(crate) fn log(level: Level, message: &str, fields: &Attributes) {
+        with(|host| host.log.push(Line { level, message: message.to_owned(), fields: fields.clone() }));
+    }
+
+    pub(crate) fn unix_ms() -> u64 {
+        with(|host| host.unix_ms)
+    }
+
+    pub(crate) fn monotonic_ns() -> u64 {
+        unix_ms() * 1_000_000
+    }
+
+    pub(crate) fn count(name: &str, by: u32, _labels: &Attributes) {
+        with(|host| *host.counters.entry(name.to_owned()).or_default() += by);
+    }
+
+    pub(crate) fn observe(name: &str, value: f64, _labels: &Attributes) {
+        with(|host| host.observations.entry(name.to_owned()).or_default().push(value));
+    }
+
+    pub(crate) fn get(key: &str) -> Option<Vec<u8>> {
+        with(|host| {
+            let now = host.unix_ms;
+            host.state.retain(|_, (until, _)| until.is_none_or(|until| now < until));
+            host.state.get(key).map(|(_, value)| value.clone())
+        })
+    }
+
+    pub(crate) fn set(key: &str, value: &[u8], ttl_s: Option<u32>) -> Result<(), StateError> {
+        with(|host| {
+            let until = ttl_s.map(|seconds| host.unix_ms + u64::from(seconds) * 1000);
+            host.state.insert(key.to_owned(), (until, value.to_owned()));
+        });
+        Ok(())
+    }
+
+    pub(crate) fn delete(key: &str) -> bool {
+        let was_there = get(key).is_some();
+        with(|host| host.state.remove(key));
+        was_there
+    }
+
+    pub(crate) fn compare_and_set(
+        key: &str,
+        expected: Option<&[u8]>,
+        value: &[u8],
+        ttl_s: Option<u32>,
+    ) -> Result<bool, StateError> {
+        if get(key).as_deref() != expected {
+            return Ok(false);
+        }
+        set(key, value, ttl_s).map(|()| true)
+    }
+}

@@ -1,0 +1,91 @@
+//! A mapping that breaks in every way a host must contain, for the host's tests. What it does is the action of the
+//! frame, the text of the message, or the configuration.
+
+use ocpp_transform::{Frame, FrameType, Mapping, Peer, Publish, Refusal, TopicFilter, Transform, clock, export, log};
+use std::hint::black_box;
+
+struct Faulty;
+
+impl Transform for Faulty {
+    fn configure(config: &str) -> Result<Self, String> {
+        match config {
+            "refuse" => return Err("nothing is right".into()),
+            "panic" => panic!("cannot be configured"),
+            "loop" => endless_loop(),
+            _ => {}
+        }
+        log::info("configured");
+        Ok(Faulty)
+    }
+}
+
+impl Mapping for Faulty {
+    fn subscriptions(&self, peer: &Peer) -> Vec<TopicFilter> {
+        let filter = if peer.id == "HASH" { "#/a".to_owned() } else { format!("down/{}/+", peer.id) };
+        vec![TopicFilter { filter, qos: 1 }]
+    }
+
+    fn to_mqtt(&self, peer: &Peer, frame: Frame) -> Result<Vec<Publish>, Refusal> {
+        let publish = |topic: &str, payload: Vec<u8>| Publish::new(topic, payload);
+        Ok(match frame.action.as_deref().unwrap_or_default() {
+            "Loop" => endless_loop(),
+            "Hog" => hog(),
+            "Recurse" => vec![publish("up", vec![recurse(&frame.payload, 0)])],
+            "Panic" => panic!("no such luck"),
+            "Flood" => {
+                (0..1000).for_each(|line| log::info(&format!("line {line}")));
+                Vec::new()
+            }
+            "Log" => {
+                log::log(log::Level::Warn, "odd", &[("payload", &frame.payload)]);
+                Vec::new()
+            }
+            "Clock" => vec![publish("up", format!("{} {}", clock::unix_ms(), clock::monotonic_ns()).into_bytes())],
+            "Many" => (0..17).map(|_| publish("up", Vec::new())).collect(),
+            "Large" => vec![publish("up", vec![b' '; 300 << 10])],
+            "Huge" => (0..16).map(|_| publish("up", vec![b' '; 512 << 10])).collect(),
+            "Leak" => {
+                std::mem::forget(black_box(vec![1_u8; 20_000]));
+                vec![publish("up", Vec::new())]
+            }
+            "Wildcard" => vec![publish("up/#", Vec::new())],
+            "QoS" => vec![Publish { qos: 3, ..publish("up", Vec::new()) }],
+            "Refuse" => {
+                let details = r#"{"UniqueId":"7"}"#.to_owned();
+                return Err(Refusal { details, ..Refusal::new("SecurityError", "not today") });
+            }
+            _ => vec![publish(&format!("up/{}", peer.id), frame.payload.into_bytes())],
+        })
+    }
+
+    fn from_mqtt(&self, _peer: &Peer, message: Publish) -> Result<Vec<Frame>, Refusal> {
+        let result = |id: &str, payload: &str| Frame::new(FrameType::CallResult, id, None, payload);
+        Ok(vec![match String::from_utf8_lossy(&message.payload).as_ref() {
+            "two values" => result("1", "{} {}"),
+            "long id" => result(&"x".repeat(37), "{}"),
+            "no action" => Frame::new(FrameType::Call, "1", None, "{}"),
+            text => result("1", text),
+        }])
+    }
+}
+
+fn endless_loop() -> ! {
+    loop {
+        black_box(());
+    }
+}
+
+fn hog() -> ! {
+    let mut kept = Vec::new();
+    loop {
+        kept.push(black_box(vec![1_u8; 1 << 20]));
+    }
+}
+
+#[allow(unconditional_recursion)]
+fn recurse(text: &str, depth: u32) -> u8 {
+    let here = black_box([depth; 64]);
+    recurse(text, depth + 1) + here[text.len() % 64] as u8
+}
+
+export!(Faulty: Mapping);

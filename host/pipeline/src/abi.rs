@@ -1,0 +1,209 @@
+//! The records of `wit/transform.wit` as they cross into and out of a component, and what they are on this side.
+//!
+//! Written out instead of generated: what goes in is borrowed, and what comes out is moved into the types of `core`.
+
+use crate::pipeline::Message;
+use ocpp_gateway_core::{self as ocpp, Attributes, MessageType};
+use wasmtime::component::{ComponentType, Lift, Lower};
+
+/// The package, as it stands before `/` in the name of an interface.
+pub(crate) const PACKAGE: &str = "ocpp-gateway:transform";
+/// The version of the package that this host was written against.
+pub(crate) const VERSION: &str = "1.0.0";
+
+pub(crate) type Configure = (Result<Info, String>,);
+pub(crate) type Subscriptions = (Vec<TopicFilter>,);
+pub(crate) type ToMqtt = (Result<Vec<Publish>, Refusal>,);
+pub(crate) type FromMqtt = (Result<Vec<Frame>, Refusal>,);
+
+// ---- into the guest --------------------------------------------------------------------------------------------------
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct PeerIn<'a> {
+    id: &'a str,
+    protocol: &'a str,
+    connection: u32,
+    attributes: &'a [(String, String)],
+}
+
+impl<'a> From<&'a ocpp::Peer> for PeerIn<'a> {
+    fn from(peer: &'a ocpp::Peer) -> Self {
+        PeerIn {
+            id: peer.identity.as_str(),
+            protocol: peer.version.subprotocol(),
+            connection: peer.connection,
+            attributes: &[],
+        }
+    }
+}
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct FrameIn<'a> {
+    #[component(name = "type")]
+    kind: FrameType,
+    id: &'a str,
+    action: Option<&'a str>,
+    payload: &'a str,
+    error: Option<ErrorHeadIn<'a>>,
+    attributes: &'a [(String, String)],
+}
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct ErrorHeadIn<'a> {
+    code: &'a str,
+    description: &'a str,
+}
+
+impl<'a> From<&'a ocpp::Frame<'_>> for FrameIn<'a> {
+    fn from(frame: &'a ocpp::Frame<'_>) -> Self {
+        FrameIn {
+            kind: frame.kind.into(),
+            id: &frame.id,
+            action: frame.action.as_deref(),
+            payload: &frame.payload,
+            error: frame.error.as_ref().map(|head| ErrorHeadIn { code: &head.code, description: &head.description }),
+            attributes: &frame.attributes,
+        }
+    }
+}
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct PublishIn<'a> {
+    topic: &'a str,
+    payload: &'a [u8],
+    qos: u8,
+    retain: bool,
+    properties: &'a [(String, String)],
+    attributes: &'a [(String, String)],
+}
+
+impl<'a> From<&Message<'a>> for PublishIn<'a> {
+    fn from(message: &Message<'a>) -> Self {
+        PublishIn {
+            topic: message.topic,
+            payload: message.payload,
+            qos: message.qos.level(),
+            retain: message.retain,
+            properties: &[],
+            attributes: &[],
+        }
+    }
+}
+
+// ---- both ways -------------------------------------------------------------------------------------------------------
+
+#[derive(Clone, Copy, ComponentType, Lower, Lift)]
+#[component(enum)]
+#[repr(u8)]
+pub(crate) enum FrameType {
+    #[component(name = "call")]
+    Call,
+    #[component(name = "call-result")]
+    CallResult,
+    #[component(name = "call-error")]
+    CallError,
+    #[component(name = "call-result-error")]
+    CallResultError,
+    #[component(name = "send")]
+    Send,
+}
+
+impl From<MessageType> for FrameType {
+    fn from(kind: MessageType) -> Self {
+        match kind {
+            MessageType::Call => FrameType::Call,
+            MessageType::CallResult => FrameType::CallResult,
+            MessageType::CallError => FrameType::CallError,
+            MessageType::CallResultError => FrameType::CallResultError,
+            MessageType::Send => FrameType::Send,
+        }
+    }
+}
+
+impl From<FrameType> for MessageType {
+    fn from(kind: FrameType) -> Self {
+        match kind {
+            FrameType::Call => MessageType::Call,
+            FrameType::CallResult => MessageType::CallResult,
+            FrameType::CallError => MessageType::CallError,
+            FrameType::CallResultError => MessageType::CallResultError,
+            FrameType::Send => MessageType::Send,
+        }
+    }
+}
+
+// ---- out of the guest ------------------------------------------------------------------------------------------------
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Info {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) attributes: Attributes,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct TopicFilter {
+    pub(crate) filter: String,
+    pub(crate) qos: u8,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Publish {
+    pub(crate) topic: String,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) qos: u8,
+    pub(crate) retain: bool,
+    pub(crate) properties: Attributes,
+    pub(crate) attributes: Attributes,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Frame {
+    #[component(name = "type")]
+    pub(crate) kind: FrameType,
+    pub(crate) id: String,
+    pub(crate) action: Option<String>,
+    pub(crate) payload: String,
+    pub(crate) error: Option<ErrorHead>,
+    pub(crate) attributes: Attributes,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct ErrorHead {
+    pub(crate) code: String,
+    pub(crate) description: String,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Refusal {
+    pub(crate) code: String,
+    pub(crate) description: String,
+    pub(crate) details: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift)]
+#[component(enum)]
+#[repr(u8)]
+#[allow(dead_code)] // They are made by lifting.
+pub(crate) enum Level {
+    #[component(name = "trace")]
+    Trace,
+    #[component(name = "debug")]
+    Debug,
+    #[component(name = "info")]
+    Info,
+    #[component(name = "warn")]
+    Warn,
+    #[component(name = "error")]
+    Error,
+}

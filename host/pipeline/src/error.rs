@@ -1,0 +1,143 @@
+//! Why a transform was not loaded, and why a call of one came to nothing.
+//!
+//! A guest that says no, a guest that breaks and a host that fails are three types: the first is the message's fault,
+//! the second the transform's, the third the gateway's.
+
+use std::io;
+use std::time::Duration;
+
+/// Why a call came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    #[error("refused: {0}")]
+    Refused(Refusal),
+    #[error(transparent)]
+    Guest(#[from] GuestFault),
+    #[error(transparent)]
+    Host(#[from] HostFault),
+}
+
+/// The transform says no to a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {description}")]
+pub struct Refusal {
+    /// An OCPP error code.
+    pub code: String,
+    pub description: String,
+    /// JSON text of an object. `UniqueId` in it names the message that was meant.
+    pub details: String,
+}
+
+impl Refusal {
+    /// The id of the message that was refused, if the transform could read it.
+    pub fn message_id(&self) -> Option<String> {
+        let details: serde_json::Value = serde_json::from_str(&self.details).ok()?;
+        Some(details.get("UniqueId")?.as_str()?.to_owned())
+    }
+}
+
+/// The transform broke, or broke a limit. Its instance is thrown away.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GuestFault {
+    #[error("took longer than {limit:?}")]
+    Deadline { limit: Duration },
+    #[error("wanted {wanted} bytes of memory, where {limit} are allowed")]
+    Memory { wanted: usize, limit: usize },
+    #[error("ran out of stack")]
+    Stack,
+    /// With a backtrace. What a panic said stands in the log.
+    #[error("trapped: {0}")]
+    Trap(String),
+    #[error("answered with {0}")]
+    Output(#[from] IllegalOutput),
+}
+
+/// What a transform must not answer with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IllegalOutput {
+    #[error("{count} items, where {limit} are allowed")]
+    TooMany { count: usize, limit: usize },
+    #[error("{bytes} bytes, where {limit} are allowed")]
+    TooLarge { bytes: usize, limit: usize },
+    #[error("an empty topic")]
+    EmptyTopic,
+    #[error("a topic of {0} bytes, where MQTT allows 65535")]
+    LongTopic(usize),
+    #[error("{0:?} in a topic")]
+    TopicCharacter(char),
+    #[error("a topic filter that MQTT does not allow: {0:?}")]
+    Filter(String),
+    #[error("QoS {0}")]
+    QoS(u8),
+    #[error("a message id of {0} characters, where 1 to 36 are allowed")]
+    MessageId(usize),
+    #[error("a CALL or SEND without an action")]
+    NoAction,
+    #[error("a CALLERROR without an error code")]
+    NoErrorCode,
+    #[error("a payload that is not a JSON object")]
+    Payload,
+}
+
+/// The gateway could not do its part.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HostFault {
+    #[error("no instance of the transform could be made: {0}")]
+    Instance(String),
+}
+
+/// A transform that cannot go live.
+#[derive(Debug, thiserror::Error)]
+#[error("transform {transform:?} ({component}): {fault}")]
+pub struct LoadError {
+    /// Its name in the configuration.
+    pub transform: String,
+    /// `builtin:NAME` or a path.
+    pub component: String,
+    pub fault: LoadFault,
+}
+
+/// What is wrong with it: what was wanted and what was offered.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadFault {
+    #[error("the component cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    #[error("there is no such component in this gateway; there is builtin:standard")]
+    UnknownBuiltin,
+    #[error("another transform has this name already")]
+    DuplicateName,
+    #[error("wanted a WebAssembly component, but the file is not WebAssembly at all")]
+    NotWasm,
+    #[error("wanted a WebAssembly component, but the file is a core module: encode it as a component first")]
+    CoreModule,
+    #[error("not a valid component: {0}")]
+    Invalid(String),
+    #[error("built against ocpp-gateway:transform@{built}, while this gateway runs {runs} (any 1.x)")]
+    OtherVersion { built: String, runs: &'static str },
+    #[error("the hook {0} is not run by this version of the gateway, which runs lifecycle and mapping")]
+    HookNotRun(String),
+    #[error("wants to import {0}, which this version of the gateway does not offer yet; it offers log and clock")]
+    ImportNotOffered(String),
+    #[error(
+        "wants to import {0}, which no transform gets; this gateway offers log and clock of ocpp-gateway:transform"
+    )]
+    ForeignImport(String),
+    #[error("exports no {wanted}; it exports {offered}")]
+    MissingHook { wanted: &'static str, offered: String },
+    #[error("{hook} has other types than wit/transform.wit gives it: {reason}")]
+    OtherShape { hook: &'static str, reason: String },
+    #[error("cannot be linked: {0}")]
+    Link(String),
+    #[error("is a second mapping: {first:?} is one already, and a chain has exactly one")]
+    SecondMapping { first: String },
+    #[error(
+        "on_error = \"bypass\" is not for a mapping: without it a message has nowhere to go; use \"reject\" or \"drop\""
+    )]
+    BypassedMapping,
+    #[error("refuses its configuration: {0}")]
+    Config(String),
+    #[error("cannot start: {0}")]
+    Start(Failure),
+    #[error("the engine cannot be set up: {0}")]
+    Engine(String),
+}

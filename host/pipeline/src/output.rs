@@ -1,0 +1,228 @@
+//! What a transform may answer with; and what it answered with, in the types of `core`.
+
+use crate::abi;
+use crate::error::{IllegalOutput, Refusal};
+use crate::spec::Limits;
+use ocpp_gateway_core::frame::MAX_MESSAGE_ID;
+use ocpp_gateway_core::{Attributes, ErrorHead, Frame, MessageType, Publish, QoS, TopicFilter};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// How much one call may answer with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowance {
+    items: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Allowance {
+    /// `bytes_in`: the size of the message that the call is given.
+    pub(crate) fn new(limits: &Limits, bytes_in: usize) -> Self {
+        Allowance { items: limits.items, bytes: limits.bytes_out.max(2 * bytes_in) }
+    }
+
+    /// Checks one call's answer. `size`: the bytes of one item.
+    fn check<T>(self, items: &[T], size: impl Fn(&T) -> usize) -> Result<(), IllegalOutput> {
+        if items.len() > self.items {
+            return Err(IllegalOutput::TooMany { count: items.len(), limit: self.items });
+        }
+        let bytes = items.iter().map(size).sum();
+        if bytes > self.bytes {
+            return Err(IllegalOutput::TooLarge { bytes, limit: self.bytes });
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn publishes(lifted: Vec<abi::Publish>, allowance: Allowance) -> Result<Vec<Publish>, IllegalOutput> {
+    allowance
+        .check(&lifted, |publish| publish.topic.len() + publish.payload.len() + attributes_size(&publish.properties))?;
+    lifted.into_iter().map(publish).collect()
+}
+
+pub(crate) fn frames(lifted: Vec<abi::Frame>, allowance: Allowance) -> Result<Vec<Frame<'static>>, IllegalOutput> {
+    allowance.check(&lifted, |frame| {
+        let head = frame.error.as_ref().map_or(0, |head| head.code.len() + head.description.len());
+        frame.payload.len() + frame.action.as_ref().map_or(0, String::len) + head + attributes_size(&frame.attributes)
+    })?;
+    lifted.into_iter().map(frame).collect()
+}
+
+pub(crate) fn filters(lifted: Vec<abi::TopicFilter>, allowance: Allowance) -> Result<Vec<TopicFilter>, IllegalOutput> {
+    allowance.check(&lifted, |filter| filter.filter.len())?;
+    lifted.into_iter().map(filter).collect()
+}
+
+fn attributes_size(attributes: &Attributes) -> usize {
+    attributes.iter().map(|(name, value)| name.len() + value.len()).sum()
+}
+
+fn publish(lifted: abi::Publish) -> Result<Publish, IllegalOutput> {
+    check_topic(&lifted.topic)?;
+    Ok(Publish {
+        topic: lifted.topic,
+        payload: lifted.payload,
+        qos: qos(lifted.qos)?,
+        retain: lifted.retain,
+        properties: lifted.properties,
+        attributes: lifted.attributes,
+    })
+}
+
+/// MQTT 3.1.1 section 4.7.
+fn check_topic(topic: &str) -> Result<(), IllegalOutput> {
+    check_length(topic)?;
+    match topic.bytes().find(|byte| matches!(byte, b'+' | b'#' | b'\0')) {
+        Some(byte) => Err(IllegalOutput::TopicCharacter(char::from(byte))),
+        None => Ok(()),
+    }
+}
+
+fn check_length(topic: &str) -> Result<(), IllegalOutput> {
+    match topic.len() {
+        0 => Err(IllegalOutput::EmptyTopic),
+        length if length > usize::from(u16::MAX) => Err(IllegalOutput::LongTopic(length)),
+        _ => Ok(()),
+    }
+}
+
+fn filter(lifted: abi::TopicFilter) -> Result<TopicFilter, IllegalOutput> {
+    let abi::TopicFilter { filter, qos: level } = lifted;
+    check_length(&filter)?;
+    let mut levels = filter.split('/').peekable();
+    while let Some(level) = levels.next() {
+        let wildcard_alone = level.len() == 1 || !level.contains(['+', '#']);
+        let hash_last = level != "#" || levels.peek().is_none();
+        if !wildcard_alone || !hash_last || level.contains('\0') {
+            return Err(IllegalOutput::Filter(filter));
+        }
+    }
+    Ok(TopicFilter { filter, qos: qos(level)? })
+}
+
+fn qos(level: u8) -> Result<QoS, IllegalOutput> {
+    QoS::from_level(level).ok_or(IllegalOutput::QoS(level))
+}
+
+fn frame(lifted: abi::Frame) -> Result<Frame<'static>, IllegalOutput> {
+    let kind = MessageType::from(lifted.kind);
+    let id_length = lifted.id.chars().count();
+    if id_length == 0 || id_length > MAX_MESSAGE_ID {
+        return Err(IllegalOutput::MessageId(id_length));
+    }
+    let action = lifted.action.filter(|action| !action.is_empty());
+    if matches!(kind, MessageType::Call | MessageType::Send) && action.is_none() {
+        return Err(IllegalOutput::NoAction);
+    }
+    let error = match kind {
+        MessageType::CallError | MessageType::CallResultError => {
+            let head = lifted.error.filter(|head| !head.code.is_empty()).ok_or(IllegalOutput::NoErrorCode)?;
+            Some(ErrorHead { code: Cow::Owned(head.code), description: Cow::Owned(head.description) })
+        }
+        _ => None,
+    };
+    if !is_json_object(&lifted.payload) {
+        return Err(IllegalOutput::Payload);
+    }
+    Ok(Frame {
+        kind,
+        id: Cow::Owned(lifted.id),
+        action: action.map(Cow::Owned),
+        payload: Cow::Owned(lifted.payload),
+        error,
+        attributes: lifted.attributes,
+    })
+}
+
+/// What goes on a WebSocket must be one JSON value, whatever the guest made of it.
+fn is_json_object(text: &str) -> bool {
+    serde_json::from_str::<&RawValue>(text).is_ok_and(|value| value.get().starts_with('{'))
+}
+
+/// Details that are no JSON object are left out: they may go into a CALLERROR.
+pub(crate) fn refusal(lifted: abi::Refusal) -> Refusal {
+    let abi::Refusal { code, description, details } = lifted;
+    let details = if is_json_object(&details) { details } else { "{}".to_owned() };
+    Refusal { code, description, details }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowance() -> Allowance {
+        Allowance::new(&Limits::default(), 0)
+    }
+
+    fn lifted_publish(topic: &str, payload: usize, qos: u8) -> abi::Publish {
+        let topic = topic.to_owned();
+        abi::Publish { topic, payload: vec![0; payload], qos, retain: false, properties: vec![], attributes: vec![] }
+    }
+
+    fn lifted_frame(kind: abi::FrameType, id: &str, action: Option<&str>, payload: &str) -> abi::Frame {
+        abi::Frame {
+            kind,
+            id: id.into(),
+            action: action.map(str::to_owned),
+            payload: payload.into(),
+            error: None,
+            attributes: vec![],
+        }
+    }
+
+    #[test]
+    fn publishes_are_checked() {
+        let check = |publish| publishes(vec![publish], allowance()).map(|_| ());
+        assert_eq!(check(lifted_publish("a/b", 10, 2)), Ok(()));
+        assert_eq!(check(lifted_publish("", 0, 0)), Err(IllegalOutput::EmptyTopic));
+        assert_eq!(check(lifted_publish("a/+", 0, 0)), Err(IllegalOutput::TopicCharacter('+')));
+        assert_eq!(check(lifted_publish("#", 0, 0)), Err(IllegalOutput::TopicCharacter('#')));
+        assert_eq!(check(lifted_publish("a\0", 0, 0)), Err(IllegalOutput::TopicCharacter('\0')));
+        assert_eq!(check(lifted_publish("a", 0, 3)), Err(IllegalOutput::QoS(3)));
+        assert_eq!(check(lifted_publish(&"a".repeat(65_536), 0, 0)), Err(IllegalOutput::LongTopic(65_536)));
+    }
+
+    #[test]
+    fn the_limits_on_number_and_size_bind() {
+        let many = |count| (0..count).map(|_| lifted_publish("a", 0, 0)).collect();
+        assert!(publishes(many(16), allowance()).is_ok());
+        assert_eq!(publishes(many(17), allowance()), Err(IllegalOutput::TooMany { count: 17, limit: 16 }));
+        let limit = 256 << 10;
+        assert!(publishes(vec![lifted_publish("a", limit - 1, 0)], allowance()).is_ok());
+        assert_eq!(
+            publishes(vec![lifted_publish("a", limit, 0)], allowance()),
+            Err(IllegalOutput::TooLarge { bytes: limit + 1, limit })
+        );
+        let large_in = Allowance::new(&Limits::default(), 1 << 20);
+        assert!(publishes(vec![lifted_publish("a", 1 << 20, 0)], large_in).is_ok());
+    }
+
+    #[test]
+    fn frames_are_checked() {
+        use abi::FrameType::*;
+        let check = |frame| frames(vec![frame], allowance()).map(|_| ());
+        assert_eq!(check(lifted_frame(Call, "1", Some("Reset"), "{}")), Ok(()));
+        assert_eq!(check(lifted_frame(Call, "1", None, "{}")), Err(IllegalOutput::NoAction));
+        assert_eq!(check(lifted_frame(Send, "1", Some(""), "{}")), Err(IllegalOutput::NoAction));
+        assert_eq!(check(lifted_frame(CallResult, "", None, "{}")), Err(IllegalOutput::MessageId(0)));
+        assert_eq!(check(lifted_frame(CallResult, &"x".repeat(37), None, "{}")), Err(IllegalOutput::MessageId(37)));
+        assert_eq!(check(lifted_frame(CallError, "1", None, "{}")), Err(IllegalOutput::NoErrorCode));
+        for payload in ["", "[]", "{", "{}]", "{},{}", "null", "{\"a\":1}\u{0}"] {
+            assert_eq!(check(lifted_frame(CallResult, "1", None, payload)), Err(IllegalOutput::Payload), "{payload}");
+        }
+    }
+
+    #[test]
+    fn filters_are_checked() {
+        let check = |text: &str| {
+            let filter = abi::TopicFilter { filter: text.into(), qos: 1 };
+            filters(vec![filter], allowance()).is_ok()
+        };
+        for good in ["a", "a/b", "+/b", "a/+/c", "a/#", "#", "/", "a//b"] {
+            assert!(check(good), "{good}");
+        }
+        for bad in ["", "a+", "a/#/b", "a#", "a/b+/c", "a\0"] {
+            assert!(!check(bad), "{bad:?}");
+        }
+    }
+}

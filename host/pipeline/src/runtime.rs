@@ -1,0 +1,43 @@
+//! The engine, and the clock that ends calls that take too long.
+
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
+use wasmtime::{Config, Engine};
+
+/// How many ticks the shortest time limit has. A call is stopped within two ticks of its limit.
+const TICKS_PER_LIMIT: u32 = 4;
+const SHORTEST_TICK: Duration = Duration::from_millis(1);
+
+/// Shared by the transforms of one pipeline. Its ticker ends with it.
+pub(crate) struct Runtime {
+    pub(crate) engine: Engine,
+    pub(crate) tick: Duration,
+    _alive: Sender<()>,
+}
+
+impl Runtime {
+    /// `shortest_limit`: the shortest time that a transform of the pipeline is allowed per call.
+    pub(crate) fn new(shortest_limit: Duration) -> wasmtime::Result<Self> {
+        let mut config = Config::new();
+        // Components that wait for something would cost every call of those that do not, which is 40 % of a small one.
+        config.concurrency_support(false);
+        config.epoch_interruption(true);
+        let engine = Engine::new(&config)?;
+        let tick = (shortest_limit / TICKS_PER_LIMIT).max(SHORTEST_TICK);
+        let (alive, ended) = mpsc::channel::<()>();
+        let ticker = engine.weak();
+        thread::Builder::new().name("transform-ticker".into()).spawn(move || {
+            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(tick) {
+                let Some(engine) = ticker.upgrade() else { break };
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(Runtime { engine, tick, _alive: alive })
+    }
+
+    /// The number of ticks after which a call has had `time`, less at most one tick.
+    pub(crate) fn ticks(&self, time: Duration) -> u64 {
+        u64::try_from(time.as_nanos().div_ceil(self.tick.as_nanos())).unwrap_or(u64::MAX)
+    }
+}

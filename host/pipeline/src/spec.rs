@@ -1,0 +1,93 @@
+//! What to load, as the configuration says it.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// One `[[transforms]]` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransformSpec {
+    /// For logs and metrics; different for each transform.
+    pub name: String,
+    pub source: Source,
+    /// JSON text of an object, handed to the component's `configure`.
+    pub config: String,
+    pub on_error: OnError,
+    pub limits: Limits,
+}
+
+impl TransformSpec {
+    /// The component that ships with the gateway, with its own defaults.
+    pub fn standard() -> Self {
+        TransformSpec {
+            name: "standard".into(),
+            source: Source::Builtin("standard".into()),
+            config: "{}".into(),
+            on_error: OnError::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Where a component comes from; written as `builtin:NAME` or as a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Builtin(String),
+    File(PathBuf),
+}
+
+impl FromStr for Source {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text.strip_prefix("builtin:") {
+            Some(name) => Source::Builtin(name.into()),
+            None => Source::File(text.into()),
+        })
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Builtin(name) => write!(f, "builtin:{name}"),
+            Source::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// What becomes of a message when its transform traps, breaks a limit or answers nonsense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnError {
+    /// A CALL is answered with an error.
+    #[default]
+    Reject,
+    /// The message goes on as if the transform were not there. Not for a mapping.
+    Bypass,
+    /// The message ends here, counted.
+    Drop,
+}
+
+/// What one transform may use. Each limit binds on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Per call. Making an instance and configuring it may take ten times as long.
+    pub time: Duration,
+    /// Linear memory of one instance, in bytes.
+    pub memory: usize,
+    /// Messages that one call may answer with.
+    pub items: usize,
+    /// Bytes that one call may answer with. A call with a large message may answer with twice its size instead, so
+    /// that a mapping can always pass on what it was given.
+    pub bytes_out: usize,
+    /// Log lines per second, over all instances.
+    pub log_lines: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { time: Duration::from_millis(20), memory: 16 << 20, items: 16, bytes_out: 256 << 10, log_lines: 100 }
+    }
+}

@@ -1,0 +1,198 @@
+//! A guest that breaks in every way (`guest-sdk/tests/guests/faulty.rs`): each is contained, named and survived.
+
+#[path = "../build/guest.rs"]
+mod guest;
+
+mod common;
+
+use common::{file, frame, peer, spec};
+use ocpp_gateway_core::{Frame, Publish};
+use ocpp_gateway_pipeline::{Failure, GuestFault, IllegalOutput, Limits, LoadFault, Message, Pipeline, TransformSpec};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+fn faulty() -> PathBuf {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let target_dir = Path::new(env!("OUT_DIR")).join("guest");
+        let crate_args = ["--package", "ocpp-transform", "--example", "faulty"];
+        let component = guest::build(&workspace, &target_dir, &crate_args, "examples/faulty.wasm").expect("it builds");
+        file("faulty.wasm", &component)
+    })
+    .clone()
+}
+
+fn load(limits: Limits) -> Pipeline {
+    Pipeline::load(vec![TransformSpec { limits, ..spec(faulty()) }]).expect("it loads")
+}
+
+fn call<'a>(action: &'a str) -> Frame<'a> {
+    Frame { action: Some(action.into()), ..frame(r#"[2,"1","x",{}]"#) }
+}
+
+/// What the fault of one action is; and that the next call works again.
+fn fault(pipeline: &Pipeline, action: &str) -> GuestFault {
+    let fault = match pipeline.to_mqtt(&peer("CP1"), &call(action)) {
+        Err(Failure::Guest(fault)) => fault,
+        other => panic!("{action}: {other:?}"),
+    };
+    let next = pipeline.to_mqtt(&peer("CP1"), &call("Heartbeat")).expect("a fresh instance");
+    assert_eq!((next[0].topic.as_str(), next[0].payload.as_slice()), ("up/CP1", &b"{}"[..]));
+    fault
+}
+
+/// What reaches the log while `run` runs.
+fn log_of(run: impl FnOnce()) -> String {
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("one thread").write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, run);
+    let bytes = log.0.lock().expect("one thread").clone();
+    String::from_utf8(bytes).expect("text")
+}
+
+#[test]
+fn an_endless_loop_ends_at_the_deadline() {
+    let limit = Duration::from_millis(20);
+    let pipeline = load(Limits { time: limit, ..Limits::default() });
+    pipeline.to_mqtt(&peer("CP1"), &call("Heartbeat")).expect("a warm instance");
+    let started = Instant::now();
+    assert_eq!(fault(&pipeline, "Loop"), GuestFault::Deadline { limit });
+    assert!(started.elapsed() >= limit);
+}
+
+#[test]
+fn memory_is_limited() {
+    let limit = 4 << 20;
+    let pipeline = load(Limits { memory: limit, ..Limits::default() });
+    let hog = fault(&pipeline, "Hog");
+    assert!(matches!(hog, GuestFault::Memory { wanted, limit: named } if wanted > limit && named == limit), "{hog}");
+}
+
+#[test]
+fn deep_recursion_is_reported_as_such() {
+    assert_eq!(fault(&load(Limits::default()), "Recurse"), GuestFault::Stack);
+}
+
+#[test]
+fn a_panic_reaches_the_log_and_has_a_backtrace() {
+    let pipeline = load(Limits::default());
+    let log = log_of(|| {
+        let panic = fault(&pipeline, "Panic").to_string();
+        assert!(panic.contains("unreachable") && panic.contains("faulty"), "{panic}");
+    });
+    let line = log.lines().find(|line| line.contains("no such luck")).expect(&log);
+    assert!(line.contains("ERROR") && line.contains("under test") && line.contains("CP1"), "{line}");
+    let status = pipeline.transforms().remove(0);
+    assert_eq!((status.calls, status.failures), (2, 1));
+}
+
+#[test]
+fn what_it_logs_carries_transform_charge_point_and_fields() {
+    let pipeline = load(Limits::default());
+    let log = log_of(|| assert_eq!(pipeline.to_mqtt(&peer("CP1"), &call("Log")), Ok(vec![])));
+    let line = log.lines().find(|line| line.contains("odd")).expect(&log);
+    for part in ["WARN", "transform", "under test", "CP1", "payload", "{}"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+}
+
+#[test]
+fn a_flood_of_log_lines_is_stopped() {
+    let pipeline = load(Limits { log_lines: 10, ..Limits::default() });
+    let log = log_of(|| assert_eq!(pipeline.to_mqtt(&peer("CP1"), &call("Flood")), Ok(vec![])));
+    // Ten, or some more where the second came to its end meanwhile.
+    let lines = log.lines().count();
+    assert!((1..=21).contains(&lines), "{lines}");
+    assert!(pipeline.transforms()[0].log_lines_suppressed >= 980);
+}
+
+#[test]
+fn illegal_output_is_not_passed_on() {
+    let pipeline = load(Limits::default());
+    let limit = Limits::default().bytes_out;
+    for (action, illegal) in [
+        ("Many", IllegalOutput::TooMany { count: 17, limit: 16 }),
+        ("Large", IllegalOutput::TooLarge { bytes: (300 << 10) + 2, limit }),
+        ("Wildcard", IllegalOutput::TopicCharacter('#')),
+        ("QoS", IllegalOutput::QoS(3)),
+    ] {
+        assert_eq!(fault(&pipeline, action), GuestFault::Output(illegal), "{action}");
+    }
+    // So much that it is not even copied.
+    assert!(matches!(fault(&pipeline, "Huge"), GuestFault::Trap(_)));
+    let filters = pipeline.subscriptions(&peer("HASH"));
+    assert_eq!(filters, Err(GuestFault::Output(IllegalOutput::Filter("#/a".into())).into()));
+}
+
+#[test]
+fn illegal_frames_do_not_reach_a_charge_point() {
+    let pipeline = load(Limits::default());
+    for (text, illegal) in [
+        ("two values", IllegalOutput::Payload),
+        ("[]", IllegalOutput::Payload),
+        ("{", IllegalOutput::Payload),
+        ("long id", IllegalOutput::MessageId(37)),
+        ("no action", IllegalOutput::NoAction),
+    ] {
+        let publish = Publish { topic: "down/CP1/x".into(), payload: text.into(), ..Publish::default() };
+        let frames = pipeline.from_mqtt(&peer("CP1"), &Message::from(&publish));
+        assert_eq!(frames, Err(GuestFault::Output(illegal).into()), "{text}");
+    }
+}
+
+#[test]
+fn a_refusal_is_no_fault() {
+    let pipeline = load(Limits::default());
+    let refused = pipeline.to_mqtt(&peer("CP1"), &call("Refuse"));
+    let Err(Failure::Refused(refusal)) = refused else { panic!("{refused:?}") };
+    assert_eq!((refusal.code.as_str(), refusal.message_id().as_deref()), ("SecurityError", Some("7")));
+    let status = pipeline.transforms().remove(0);
+    assert_eq!((status.calls, status.refusals, status.failures), (1, 1, 0));
+}
+
+#[test]
+fn the_clock_runs() {
+    let pipeline = load(Limits::default());
+    let read = || {
+        let published = pipeline.to_mqtt(&peer("CP1"), &call("Clock")).expect("a reading");
+        let text = String::from_utf8(published[0].payload.clone()).expect("text");
+        let (unix_ms, monotonic_ns) = text.split_once(' ').expect("two numbers");
+        (unix_ms.parse::<u64>().expect("a number"), monotonic_ns.parse::<u64>().expect("a number"))
+    };
+    let (first, second) = (read(), read());
+    assert!(first.0 > 1_700_000_000_000 && second.1 > first.1, "{first:?} {second:?}");
+}
+
+#[test]
+fn an_instance_that_leaks_is_replaced_before_it_fails() {
+    let pipeline = load(Limits::default());
+    // 100 MB through 16 MiB.
+    for _ in 0..5_000 {
+        pipeline.to_mqtt(&peer("CP1"), &call("Leak")).expect("never out of memory");
+    }
+}
+
+#[test]
+fn a_configuration_may_be_refused_panic_or_never_end() {
+    let fault = |config: &str| {
+        let errors = Pipeline::load(vec![TransformSpec { config: config.into(), ..spec(faulty()) }]);
+        errors.err().expect("not loaded").remove(0).fault
+    };
+    assert!(matches!(fault("refuse"), LoadFault::Config(reason) if reason == "nothing is right"));
+    assert!(matches!(fault("panic"), LoadFault::Start(Failure::Guest(GuestFault::Trap(_)))));
+    assert!(matches!(fault("loop"), LoadFault::Start(Failure::Guest(GuestFault::Deadline { .. }))));
+}

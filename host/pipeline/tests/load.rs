@@ -1,0 +1,171 @@
+//! What does not load, and how it is said.
+
+mod common;
+
+use common::{file, spec};
+use ocpp_gateway_pipeline::{Failure, GuestFault, LoadFault, OnError, Pipeline, STANDARD, Source, TransformSpec};
+
+/// The faults of one transform.
+fn faults(spec: TransformSpec) -> Vec<LoadFault> {
+    let (name, component) = (spec.name.clone(), spec.source.to_string());
+    let errors = Pipeline::load(vec![spec]).err().expect("not loaded");
+    errors
+        .into_iter()
+        .map(|error| {
+            assert_eq!((&error.transform, &error.component), (&name, &component));
+            let text = error.to_string();
+            assert!(text.contains(&name) && text.contains(&component), "{text}");
+            error.fault
+        })
+        .collect()
+}
+
+fn faults_of_file(name: &str, content: &[u8]) -> Vec<LoadFault> {
+    faults(spec(file(name, content)))
+}
+
+/// A component with what it imports and exports, as text; the first fault of it.
+fn fault_of_wat(name: &str, text: &str) -> LoadFault {
+    let component = wat::parse_str(text).expect("the text is a component");
+    faults_of_file(name, &component).remove(0)
+}
+
+/// A component whose hooks exist but take and answer nothing. `core` is in its core module.
+fn with_empty_hooks(core: &str) -> String {
+    format!(
+        r#"(component
+            (core module $module (func (export "f")) {core})
+            (core instance $core (instantiate $module))
+            (func $f (canon lift (core func $core "f")))
+            (instance $lifecycle (export "configure" (func $f)))
+            (export "ocpp-gateway:transform/lifecycle@1.0.0" (instance $lifecycle))
+            (instance $mapping
+                (export "subscriptions" (func $f)) (export "to-mqtt" (func $f)) (export "from-mqtt" (func $f)))
+            (export "ocpp-gateway:transform/mapping@1.0.0" (instance $mapping)))"#
+    )
+}
+
+#[test]
+fn a_file_that_is_not_there() {
+    let missing = spec("no/such/file.wasm".into());
+    assert!(matches!(faults(missing)[..], [LoadFault::Unreadable(_)]));
+}
+
+#[test]
+fn a_builtin_that_does_not_exist() {
+    let spec = TransformSpec { source: Source::Builtin("nonsense".into()), ..TransformSpec::standard() };
+    assert!(matches!(faults(spec)[..], [LoadFault::UnknownBuiltin]));
+}
+
+#[test]
+fn a_file_that_is_no_component() {
+    assert!(matches!(faults_of_file("text.wasm", b"hello, world")[..], [LoadFault::NotWasm]));
+    assert!(matches!(faults_of_file("empty.wasm", b"")[..], [LoadFault::NotWasm]));
+    let module = wat::parse_str("(module)").expect("a module");
+    assert!(matches!(faults_of_file("module.wasm", &module)[..], [LoadFault::CoreModule]));
+    assert!(matches!(faults_of_file("cut.wasm", &STANDARD[..STANDARD.len() / 2])[..], [LoadFault::Invalid(_)]));
+}
+
+#[test]
+fn another_version_of_the_package() {
+    for version in ["2.0.0", "0.9.0", "1.0.0-rc.1"] {
+        for (name, text) in [
+            ("import", format!(r#"(component (import "ocpp-gateway:transform/log@{version}" (instance)))"#)),
+            (
+                "export",
+                format!(
+                    r#"(component (instance $i) (export "ocpp-gateway:transform/mapping@{version}" (instance $i)))"#
+                ),
+            ),
+        ] {
+            let fault = fault_of_wat(&format!("{name}-{version}.wasm"), &text);
+            assert!(matches!(&fault, LoadFault::OtherVersion { built, .. } if built == version), "{fault}");
+            assert!(fault.to_string().contains("this gateway runs 1.0.0"), "{fault}");
+        }
+    }
+}
+
+#[test]
+fn a_component_without_a_mapping() {
+    let faults = faults_of_file("nothing.wasm", &wat::parse_str("(component)").expect("a component"));
+    let wanted: Vec<_> = faults
+        .iter()
+        .map(|fault| match fault {
+            LoadFault::MissingHook { wanted, offered } => (*wanted, offered.as_str()),
+            other => panic!("{other}"),
+        })
+        .collect();
+    assert_eq!(wanted, [("lifecycle", "nothing"), ("mapping", "nothing")]);
+}
+
+#[test]
+fn hooks_that_are_not_run_yet() {
+    for hook in ["uplink", "downlink", "outbound", "inbound", "admission", "events", "validation"] {
+        let text = format!(r#"(component (instance $i) (export "ocpp-gateway:transform/{hook}@1.0.0" (instance $i)))"#);
+        let fault = fault_of_wat(&format!("hook-{hook}.wasm"), &text);
+        assert!(matches!(&fault, LoadFault::HookNotRun(name) if name == hook), "{fault}");
+    }
+}
+
+#[test]
+fn imports_that_are_not_offered() {
+    for import in ["state", "metrics"] {
+        let text = format!(r#"(component (import "ocpp-gateway:transform/{import}@1.0.0" (instance)))"#);
+        let fault = fault_of_wat(&format!("import-{import}.wasm"), &text);
+        assert!(matches!(&fault, LoadFault::ImportNotOffered(name) if name == import), "{fault}");
+    }
+    for import in ["wasi:cli/environment@0.2.0", "vendor:secrets/key"] {
+        let text = format!(r#"(component (import "{import}" (instance)))"#);
+        let fault = fault_of_wat(&format!("import-{}.wasm", import.len()), &text);
+        assert!(matches!(&fault, LoadFault::ForeignImport(name) if name == import), "{fault}");
+    }
+}
+
+#[test]
+fn hooks_of_another_shape() {
+    let fault = fault_of_wat("shape.wasm", &with_empty_hooks(""));
+    assert!(matches!(&fault, LoadFault::OtherShape { hook: "lifecycle.configure", .. }), "{fault}");
+}
+
+#[test]
+fn a_trap_at_the_start() {
+    let fault = fault_of_wat("trap.wasm", &with_empty_hooks("(func $start unreachable) (start $start)"));
+    assert!(matches!(&fault, LoadFault::Start(Failure::Guest(GuestFault::Trap(_)))), "{fault}");
+    let fault = fault_of_wat("endless.wasm", &with_empty_hooks("(func $start (loop (br 0))) (start $start)"));
+    assert!(matches!(&fault, LoadFault::Start(Failure::Guest(GuestFault::Deadline { .. }))), "{fault}");
+    let fault = fault_of_wat("large.wasm", &with_empty_hooks("(memory 1000)"));
+    assert!(matches!(&fault, LoadFault::Start(Failure::Guest(GuestFault::Memory { .. }))), "{fault}");
+}
+
+#[test]
+fn a_configuration_that_the_component_refuses() {
+    let config = r#"{"uplink": {"topik": "x"}}"#.to_owned();
+    let faults = faults(TransformSpec { config, ..TransformSpec::standard() });
+    assert!(matches!(&faults[..], [LoadFault::Config(reason)] if reason.contains("uplink.topik")), "{faults:?}");
+}
+
+#[test]
+fn a_mapping_cannot_be_bypassed() {
+    let spec = TransformSpec { on_error: OnError::Bypass, ..TransformSpec::standard() };
+    assert!(matches!(faults(spec)[..], [LoadFault::BypassedMapping]));
+}
+
+#[test]
+fn every_fault_is_reported_at_once() {
+    let specs = vec![
+        TransformSpec::standard(),
+        TransformSpec { name: "second".into(), ..TransformSpec::standard() },
+        TransformSpec { config: "{]".into(), ..TransformSpec::standard() },
+        spec(file("three.wasm", b"hello")),
+    ];
+    let errors = Pipeline::load(specs).err().expect("not loaded");
+    let faults: Vec<_> = errors.iter().map(|error| &error.fault).collect();
+    assert!(
+        matches!(
+            &faults[..],
+            [LoadFault::SecondMapping { first }, LoadFault::DuplicateName, LoadFault::Config(_), LoadFault::NotWasm]
+                if first == "standard"
+        ),
+        "{faults:?}"
+    );
+}

@@ -1,0 +1,119 @@
+//! The component that ships with the gateway, run by the real engine.
+
+mod common;
+
+use common::{frame, peer};
+use ocpp_gateway_core::{Publish, QoS, TopicFilter};
+use ocpp_gateway_pipeline::{Failure, Message, Pipeline, STANDARD, TransformSpec};
+use std::thread;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+fn standard() -> Pipeline {
+    Pipeline::load(Vec::new()).expect("the standard transform loads")
+}
+
+fn down(text: &str) -> Publish {
+    Publish { topic: "ocpp/cs/CP1".into(), payload: text.into(), ..Publish::default() }
+}
+
+#[test]
+fn it_imports_nothing_but_ours() {
+    let engine = Engine::default();
+    let component = Component::new(&engine, STANDARD).expect("a component");
+    let ty = component.component_type();
+    let imports: Vec<_> = ty.imports(&engine).map(|(name, _)| name).collect();
+    assert!(imports.iter().all(|name| name.starts_with("ocpp-gateway:transform/")), "{imports:?}");
+}
+
+#[test]
+fn the_tutorial_works() {
+    let (pipeline, peer) = (standard(), peer("chargePointSim"));
+    assert_eq!(
+        pipeline.subscriptions(&peer),
+        Ok(vec![TopicFilter { filter: "ocpp/cs/chargePointSim".into(), qos: QoS::AtLeastOnce }])
+    );
+    let boot = r#"[2,"1200012677","BootNotification",{"chargePointVendor":"vendor1","chargePointModel":"model1"}]"#;
+    let published = pipeline.to_mqtt(&peer, &frame(boot)).expect("mapped");
+    let expected = r#"{"MessageTypeId":2,"UniqueId":"1200012677","Action":"BootNotification","Payload":{"chargePointVendor":"vendor1","chargePointModel":"model1"}}"#;
+    assert_eq!(
+        published,
+        [Publish { topic: "ocpp/cp/chargePointSim".into(), payload: expected.into(), ..Publish::default() }]
+    );
+    let answer = down(
+        r#"{"MessageTypeId":3,"UniqueId":"1200012677","Payload":{"currentTime":"2023-12-01T14:20:39+00:00","interval":300,"status":"Accepted"},"Action":"BootNotification"}"#,
+    );
+    let frames = pipeline.from_mqtt(&peer, &Message::from(&answer)).expect("mapped");
+    assert_eq!(
+        frames[0].encode(),
+        r#"[3,"1200012677",{"currentTime":"2023-12-01T14:20:39+00:00","interval":300,"status":"Accepted"}]"#
+    );
+}
+
+#[test]
+fn every_frame_survives_the_way_there_and_back() {
+    let (pipeline, peer) = (standard(), peer("CP1"));
+    for text in [
+        r#"[2,"a","MeterValues",{ "b" : 1.0, "a" : 1e3, "ä":"\u00e4\"" }]"#,
+        r#"[3,"a",{}]"#,
+        r#"[4,"a","InternalError","no \"luck\"\n",{"x":null}]"#,
+        r#"[5,"a","FormatViolation","",{}]"#,
+        r#"[6,"a","NotifyPeriodicEventStream",{"id":1}]"#,
+    ] {
+        let published = pipeline.to_mqtt(&peer, &frame(text)).expect("mapped");
+        let back = pipeline.from_mqtt(&peer, &Message::from(&published[0])).expect("mapped back");
+        assert_eq!(back[0].encode(), text);
+    }
+}
+
+#[test]
+fn a_megabyte_passes_both_ways() {
+    let (pipeline, peer) = (standard(), peer("CP1"));
+    let text = format!(r#"[2,"a","DataTransfer",{{"data":"{}"}}]"#, "x".repeat(1 << 20));
+    let published = pipeline.to_mqtt(&peer, &frame(&text)).expect("mapped");
+    let back = pipeline.from_mqtt(&peer, &Message::from(&published[0])).expect("mapped back");
+    assert_eq!(back[0].encode(), text);
+}
+
+#[test]
+fn what_is_not_understood_is_refused_by_name() {
+    let (pipeline, peer) = (standard(), peer("CP1"));
+    let refused = |text| match pipeline.from_mqtt(&peer, &Message::from(&down(text))) {
+        Err(Failure::Refused(refusal)) => refusal,
+        other => panic!("{other:?}"),
+    };
+    let refusal = refused(r#"{"MessageTypeId":2,"UniqueId":"17"}"#);
+    assert_eq!((refusal.code.as_str(), refusal.message_id().as_deref()), ("FormationViolation", Some("17")));
+    assert_eq!(refused("garbage").message_id(), None);
+}
+
+#[test]
+fn it_is_configured() {
+    let config = r#"{"mountpoint": "site/", "uplink": {"qos": 2, "retain": true}}"#.to_owned();
+    let pipeline = Pipeline::load(vec![TransformSpec { config, ..TransformSpec::standard() }]).expect("loads");
+    let published = pipeline.to_mqtt(&peer("CP1"), &frame(r#"[2,"a","Heartbeat",{}]"#)).expect("mapped");
+    let Publish { topic, qos, retain, .. } = &published[0];
+    assert_eq!((topic.as_str(), *qos, *retain), ("site/cp/CP1", QoS::ExactlyOnce, true));
+}
+
+#[test]
+fn threads_share_a_pipeline_and_its_counts() {
+    let pipeline = standard();
+    let workers: Vec<_> = (0..4)
+        .map(|worker| {
+            let pipeline = pipeline.clone();
+            thread::spawn(move || {
+                let peer = peer(&format!("CP{worker}"));
+                for _ in 0..100 {
+                    let published = pipeline.to_mqtt(&peer, &frame(r#"[2,"a","Heartbeat",{}]"#)).expect("mapped");
+                    assert_eq!(published[0].topic, format!("ocpp/cp/CP{worker}"));
+                }
+            })
+        })
+        .collect();
+    workers.into_iter().for_each(|worker| worker.join().expect("a thread ends well"));
+    let status = pipeline.transforms().remove(0);
+    assert_eq!((status.name.as_str(), status.component.as_str()), ("standard", "builtin:standard"));
+    assert_eq!((status.built_as.as_str(), status.size), ("ocpp-transform-standard", STANDARD.len()));
+    assert_eq!((status.calls, status.refusals, status.failures, status.timed_calls), (400, 0, 0, 4 * 6));
+}

@@ -1,0 +1,119 @@
+//! The settings, `[transforms.config]` of the gateway's configuration, as JSON.
+
+use crate::Standard;
+use crate::template::Template;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// All settings. Whatever is absent has the value of the [contract](crate).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Stands before every topic, as it is: end it with a slash.
+    pub mountpoint: String,
+    pub uplink: Uplink,
+    pub downlink: Downlink,
+}
+
+/// Topics for what comes from charge points. `${cid}`, `${clientid}`: the charge point; `${action}`: the action;
+/// `${id}`: the message id; `${type}`: the number of the message type.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Uplink {
+    /// CALL and SEND.
+    pub topic: String,
+    /// CALLRESULT.
+    pub reply_topic: String,
+    /// CALLERROR and CALLRESULTERROR.
+    pub error_topic: String,
+    /// Instead of `topic`, by action.
+    pub topic_overrides: BTreeMap<String, String>,
+    /// 0 to 2.
+    pub qos: u8,
+    pub retain: bool,
+}
+
+/// The topic for what goes to a charge point: exact, so only the charge point may occur in it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Downlink {
+    pub topic: String,
+    /// 0 to 2.
+    pub qos: u8,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { mountpoint: "ocpp/".into(), uplink: Uplink::default(), downlink: Downlink::default() }
+    }
+}
+
+impl Default for Uplink {
+    fn default() -> Self {
+        Uplink {
+            topic: "cp/${cid}".into(),
+            reply_topic: "cp/${cid}/Reply".into(),
+            error_topic: "cp/${cid}/Reply".into(),
+            topic_overrides: BTreeMap::new(),
+            qos: 1,
+            retain: false,
+        }
+    }
+}
+
+impl Default for Downlink {
+    fn default() -> Self {
+        Downlink { topic: "cs/${cid}".into(), qos: 1 }
+    }
+}
+
+impl Config {
+    pub(crate) fn parse(json: &str) -> Result<Self, String> {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            let key = error.path().to_string();
+            match key.as_str() {
+                "." => error.inner().to_string(),
+                _ => format!("{key}: {}", error.inner()),
+            }
+        })
+    }
+
+    /// Compiles the templates. The error names the key.
+    pub(crate) fn compile(&self) -> Result<Standard, String> {
+        let template = |key: &str, text: &str| {
+            Template::parse(&format!("{}{text}", self.mountpoint)).map_err(|fault| format!("{key}: {fault}"))
+        };
+        if let Err(fault) = check_mountpoint(&self.mountpoint) {
+            return Err(format!("mountpoint: {fault}"));
+        }
+        check_qos("uplink.qos", self.uplink.qos)?;
+        check_qos("downlink.qos", self.downlink.qos)?;
+        let commands = template("downlink.topic", &self.downlink.topic)?;
+        if !commands.names_only_the_charge_point() {
+            return Err("downlink.topic: only ${cid} and ${clientid} are known when the gateway subscribes".into());
+        }
+        let calls_by_action = self.uplink.topic_overrides.iter().map(|(action, text)| {
+            let key = format!("uplink.topic_overrides.{action}");
+            Ok((action.clone(), template(&key, text)?))
+        });
+        Ok(Standard {
+            calls: template("uplink.topic", &self.uplink.topic)?,
+            calls_by_action: calls_by_action.collect::<Result<_, String>>()?,
+            replies: template("uplink.reply_topic", &self.uplink.reply_topic)?,
+            errors: template("uplink.error_topic", &self.uplink.error_topic)?,
+            commands,
+            uplink_qos: self.uplink.qos,
+            downlink_qos: self.downlink.qos,
+            retain: self.uplink.retain,
+        })
+    }
+}
+
+fn check_mountpoint(text: &str) -> Result<(), String> {
+    if text.is_empty() { Ok(()) } else { Template::parse(text).map(|_| ()) }
+}
+
+fn check_qos(key: &str, qos: u8) -> Result<(), String> {
+    if qos <= 2 { Ok(()) } else { Err(format!("{key}: {qos} is no QoS; there are 0, 1 and 2")) }
+}

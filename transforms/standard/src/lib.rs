@@ -1,0 +1,100 @@
+//! The mapping that ships with the gateway: frames on `ocpp/cp/…`, answers and commands on `ocpp/cs/…`.
+//!
+//! | what | topic | payload |
+//! |---|---|---|
+//! | CALL from the charge point | `ocpp/cp/{id}` | `{"MessageTypeId":2,"UniqueId":…,"Action":…,"Payload":{…}}` |
+//! | CALLRESULT from it | `ocpp/cp/{id}/Reply` | `{"MessageTypeId":3,"UniqueId":…,"Payload":{…}}` |
+//! | CALLERROR from it | `ocpp/cp/{id}/Reply` | `{"MessageTypeId":4,"UniqueId":…,"ErrorCode":…,"ErrorDescription":…,"ErrorDetails":{…}}` |
+//! | CALLRESULTERROR from it (2.1) | as a CALLERROR | as a CALLERROR, `"MessageTypeId":5` |
+//! | SEND from it (2.1) | `ocpp/cp/{id}` | as a CALL, `"MessageTypeId":6` |
+//! | anything to it | `ocpp/cs/{id}` | the same objects |
+//!
+//! Payload text passes through byte for byte. Topics, QoS and retain are settings ([`config::Config`]).
+
+pub mod config;
+mod message;
+mod template;
+
+use config::Config;
+use message::NotUnderstood;
+use ocpp_transform::{Attributes, Frame, FrameType, Mapping, Peer, Publish, Refusal, TopicFilter, Transform, export};
+use std::collections::HashMap;
+use template::{Facts, Template};
+
+/// The mapping, with its topic templates compiled.
+pub struct Standard {
+    calls: Template,
+    calls_by_action: HashMap<String, Template>,
+    replies: Template,
+    errors: Template,
+    commands: Template,
+    uplink_qos: u8,
+    downlink_qos: u8,
+    retain: bool,
+}
+
+impl Transform for Standard {
+    fn configure(config: &str) -> Result<Self, String> {
+        Config::parse(config)?.compile()
+    }
+}
+
+impl Mapping for Standard {
+    fn subscriptions(&self, peer: &Peer) -> Vec<TopicFilter> {
+        let filter = self.commands.render(&Facts::of_peer(peer));
+        vec![TopicFilter { filter, qos: self.downlink_qos }]
+    }
+
+    fn to_mqtt(&self, peer: &Peer, frame: Frame) -> Result<Vec<Publish>, Refusal> {
+        let template = self.template_for(&frame);
+        let facts = Facts::of_frame(peer, &frame);
+        if let Some(illegal) = template.illegal_placeholder(&facts) {
+            return Err(Refusal::new(violation(peer), format!("the {illegal} cannot stand in a topic")));
+        }
+        let topic = template.render(&facts);
+        Ok(vec![Publish {
+            topic,
+            payload: message::write(&frame).into_bytes(),
+            qos: self.uplink_qos,
+            retain: self.retain,
+            properties: Attributes::new(),
+            attributes: Attributes::new(),
+        }])
+    }
+
+    fn from_mqtt(&self, peer: &Peer, message: Publish) -> Result<Vec<Frame>, Refusal> {
+        match message::read(&message.payload) {
+            Ok(frame) => Ok(vec![frame]),
+            Err(NotUnderstood { description, id }) => Err(Refusal {
+                // Lets the gateway report against the message that was meant.
+                details: id.map_or("{}".into(), |id| serde_json::json!({ "UniqueId": id }).to_string()),
+                ..Refusal::new(violation(peer), description)
+            }),
+        }
+    }
+}
+
+impl Standard {
+    fn template_for(&self, frame: &Frame) -> &Template {
+        match frame.type_ {
+            FrameType::Call | FrameType::Send => {
+                let action = frame.action.as_deref().unwrap_or_default();
+                // Hashing the action of every message costs more than the rest of this function.
+                let own = if self.calls_by_action.is_empty() { None } else { self.calls_by_action.get(action) };
+                own.unwrap_or(&self.calls)
+            }
+            FrameType::CallResult => &self.replies,
+            FrameType::CallError | FrameType::CallResultError => &self.errors,
+        }
+    }
+}
+
+/// The code for what is no proper message, in the spelling of the charge point's version (OCPP-J 1.6 section 4.2.3).
+fn violation(peer: &Peer) -> &'static str {
+    if peer.protocol == "ocpp1.6" { "FormationViolation" } else { "FormatViolation" }
+}
+
+export!(Standard: Mapping);
+
+#[cfg(test)]
+mod tests;

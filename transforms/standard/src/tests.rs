@@ -1,0 +1,219 @@
+use super::*;
+use ocpp_transform::testing::{call, peer};
+use ocpp_transform::{ErrorHead, Transform};
+use proptest::prelude::*;
+
+fn standard(config: &str) -> Standard {
+    Standard::configure(config).expect(config)
+}
+
+fn sent(standard: &Standard, frame: Frame) -> (String, String) {
+    let mut publishes = standard.to_mqtt(&peer("CP1"), frame).expect("never refused");
+    assert_eq!(publishes.len(), 1);
+    let publish = publishes.remove(0);
+    (publish.topic, String::from_utf8(publish.payload).expect("JSON is UTF-8"))
+}
+
+fn received(text: &str) -> Result<Frame, Refusal> {
+    let publish = Publish::new("ocpp/cs/CP1", text);
+    standard("{}").from_mqtt(&peer("CP1"), publish).map(|mut frames| frames.remove(0))
+}
+
+fn error_frame(type_: FrameType, code: &str, description: &str, details: &str) -> Frame {
+    Frame {
+        error: Some(ErrorHead { code: code.into(), description: description.into() }),
+        ..Frame::new(type_, "7", None, details)
+    }
+}
+
+#[test]
+fn the_defaults_are_the_contract() {
+    let standard = standard("{}");
+    assert_eq!(
+        sent(&standard, call("1200012677", "BootNotification", r#"{"chargePointVendor":"vendor1"}"#)),
+        (
+            "ocpp/cp/CP1".into(),
+            concat!(
+                r#"{"MessageTypeId":2,"UniqueId":"1200012677","Action":"BootNotification","#,
+                r#""Payload":{"chargePointVendor":"vendor1"}}"#
+            )
+            .into()
+        )
+    );
+    assert_eq!(
+        sent(&standard, Frame::new(FrameType::CallResult, "7", Some("Reset".into()), r#"{"status":"Accepted"}"#)),
+        ("ocpp/cp/CP1/Reply".into(), r#"{"MessageTypeId":3,"UniqueId":"7","Payload":{"status":"Accepted"}}"#.into())
+    );
+    for (type_, number) in [(FrameType::CallError, 4), (FrameType::CallResultError, 5)] {
+        let expected = format!(
+            r#"{{"MessageTypeId":{number},"UniqueId":"7","ErrorCode":"NotSupported","ErrorDescription":"no \"luck\"","ErrorDetails":{{"x":1}}}}"#
+        );
+        let frame = error_frame(type_, "NotSupported", "no \"luck\"", r#"{"x":1}"#);
+        assert_eq!(sent(&standard, frame), ("ocpp/cp/CP1/Reply".into(), expected));
+    }
+    assert_eq!(
+        sent(&standard, Frame::new(FrameType::Send, "9", Some("NotifyPeriodicEventStream".into()), "{}")),
+        (
+            "ocpp/cp/CP1".into(),
+            r#"{"MessageTypeId":6,"UniqueId":"9","Action":"NotifyPeriodicEventStream","Payload":{}}"#.into()
+        )
+    );
+    let filters = standard.subscriptions(&peer("CP1"));
+    assert_eq!(filters, [TopicFilter { filter: "ocpp/cs/CP1".into(), qos: 1 }]);
+    let publish = standard.to_mqtt(&peer("CP1"), call("1", "Heartbeat", "{}")).expect("one publish").remove(0);
+    assert_eq!((publish.qos, publish.retain), (1, false));
+}
+
+#[test]
+fn every_setting_has_its_effect() {
+    let standard = standard(
+        r#"{"mountpoint": "site/",
+            "uplink": {"topic": "up/${clientid}/${action}", "reply_topic": "re/${cid}/${type}/${id}", "error_topic": "err/${cid}",
+                       "topic_overrides": {"MeterValues": "meters/${cid}"}, "qos": 2, "retain": true},
+            "downlink": {"topic": "down/${cid}", "qos": 0}}"#,
+    );
+    assert_eq!(sent(&standard, call("1", "Heartbeat", "{}")).0, "site/up/CP1/Heartbeat");
+    assert_eq!(sent(&standard, call("1", "MeterValues", "{}")).0, "site/meters/CP1");
+    assert_eq!(sent(&standard, Frame::new(FrameType::CallResult, "7", None, "{}")).0, "site/re/CP1/3/7");
+    assert_eq!(sent(&standard, error_frame(FrameType::CallError, "X", "", "{}")).0, "site/err/CP1");
+    let publish = standard.to_mqtt(&peer("CP1"), call("1", "Heartbeat", "{}")).expect("one publish").remove(0);
+    assert_eq!((publish.qos, publish.retain), (2, true));
+    assert_eq!(standard.subscriptions(&peer("CP1")), [TopicFilter { filter: "site/down/CP1".into(), qos: 0 }]);
+}
+
+#[test]
+fn a_wrong_setting_is_refused_by_its_key() {
+    for (config, key) in [
+        (r#"{"mount": "x/"}"#, "mount"),
+        (r#"{"mountpoint": "x/#"}"#, "mountpoint"),
+        (r#"{"uplink": {"topics": "x"}}"#, "uplink.topics"),
+        (r#"{"uplink": {"qos": 3}}"#, "uplink.qos"),
+        (r#"{"uplink": {"qos": "1"}}"#, "uplink.qos"),
+        (r#"{"uplink": {"retain": 1}}"#, "uplink.retain"),
+        (r#"{"uplink": {"topic": "cp/${vendor}"}}"#, "uplink.topic"),
+        (r#"{"uplink": {"reply_topic": "cp/${cid"}}"#, "uplink.reply_topic"),
+        (r#"{"uplink": {"error_topic": "cp/+/e"}}"#, "uplink.error_topic"),
+        (r#"{"uplink": {"topic_overrides": {"MeterValues": "m/#"}}}"#, "uplink.topic_overrides.MeterValues"),
+        (r#"{"downlink": {"topic": "cs/${cid}/${action}"}}"#, "downlink.topic"),
+        (r#"{"downlink": {"topic": "cs/+"}}"#, "downlink.topic"),
+        (r#"{"downlink": {"qos": 300}}"#, "downlink.qos"),
+        (r#"{"downlink": "cs/"}"#, "downlink"),
+    ] {
+        let error = Standard::configure(config).err().expect(config);
+        assert!(error.starts_with(key), "{config}: {error}");
+    }
+    assert!(Standard::configure("not JSON").is_err());
+}
+
+#[test]
+fn what_a_charge_point_chooses_cannot_change_a_topic() {
+    let standard = standard(r#"{"uplink": {"topic": "cp/${cid}/${action}/${id}"}}"#);
+    for (id, action) in [("1", "a/b"), ("1", "+"), ("#", "Heartbeat"), ("\0", "Heartbeat")] {
+        let mut peer = peer("CP1");
+        let refusal = standard.to_mqtt(&peer, call(id, action, "{}")).expect_err("a wildcard");
+        assert_eq!(refusal.code, "FormationViolation");
+        peer.protocol = "ocpp2.0.1".into();
+        assert_eq!(standard.to_mqtt(&peer, call(id, action, "{}")).expect_err("a wildcard").code, "FormatViolation");
+    }
+}
+
+#[test]
+fn the_tutorials_answer_is_understood() {
+    let frame = received(
+        r#"{"MessageTypeId":3,"UniqueId":"1200012677","Payload":{"currentTime":"2023-12-01T14:20:39+00:00","interval":300,"status":"Accepted"},"Action":"BootNotification"}"#,
+    )
+    .expect("an answer");
+    assert_eq!((frame.type_, frame.id.as_str()), (FrameType::CallResult, "1200012677"));
+    assert_eq!(frame.action.as_deref(), Some("BootNotification"));
+    assert_eq!(frame.payload, r#"{"currentTime":"2023-12-01T14:20:39+00:00","interval":300,"status":"Accepted"}"#);
+}
+
+#[test]
+fn what_is_missing_and_harmless_has_a_default() {
+    let reset = received(r#" {"UniqueId":"1","Action":"Reset","MessageTypeId":2,"Comment":[1,{}]} "#).expect("a CALL");
+    assert_eq!((reset.action.as_deref(), reset.payload.as_str()), (Some("Reset"), "{}"));
+    let answer = received(r#"{"MessageTypeId":3,"UniqueId":"1"}"#).expect("a CALLRESULT");
+    assert_eq!((answer.action, answer.payload.as_str()), (None, "{}"));
+    let error = received(r#"{"MessageTypeId":4,"UniqueId":"1","ErrorCode":"NotSupported"}"#).expect("a CALLERROR");
+    assert_eq!(error.error, Some(ErrorHead { code: "NotSupported".into(), description: String::new() }));
+    assert_eq!(error.payload, "{}");
+}
+
+#[test]
+fn what_is_wrong_is_said_and_the_message_named() {
+    for (text, fault) in [
+        (r#"{"UniqueId":"i\"1"}"#, "MessageTypeId is missing"),
+        (r#"{"MessageTypeId":"2","UniqueId":"i\"1"}"#, "MessageTypeId is not a number"),
+        (r#"{"MessageTypeId":7,"UniqueId":"i\"1"}"#, "MessageTypeId is not a number from 2 to 6"),
+        (r#"{"MessageTypeId":2,"UniqueId":"i\"1"}"#, "Action is missing"),
+        (r#"{"MessageTypeId":2,"UniqueId":"i\"1","Action":5}"#, "Action is not a string"),
+        (r#"{"MessageTypeId":2,"UniqueId":"i\"1","Action":"Reset","Payload":[]}"#, "Payload is not an object"),
+        (r#"{"MessageTypeId":4,"UniqueId":"i\"1"}"#, "ErrorCode is missing"),
+        (
+            r#"{"MessageTypeId":4,"UniqueId":"i\"1","ErrorCode":"X","ErrorDetails":"y"}"#,
+            "ErrorDetails is not an object",
+        ),
+    ] {
+        let refusal = received(text).expect_err(text);
+        assert_eq!(refusal.code, "FormationViolation");
+        assert!(refusal.description.starts_with(fault), "{text}: {}", refusal.description);
+        assert_eq!(refusal.details, r#"{"UniqueId":"i\"1"}"#, "{text}");
+    }
+}
+
+#[test]
+fn what_names_no_message_is_refused_without_details() {
+    for text in [
+        "",
+        "[]",
+        r#"[2,"1","Reset"]"#,
+        "secret",
+        "{",
+        r#"{"MessageTypeId":3}"#,
+        r#"{"MessageTypeId":3,"UniqueId":17}"#,
+        "\u{0}",
+    ] {
+        let refusal = received(text).expect_err(text);
+        assert_eq!(refusal.details, "{}");
+        assert!(!refusal.description.contains("secret"));
+    }
+    let not_utf8 = Publish::new("ocpp/cs/CP1", b"{\"UniqueId\":\"\xff\"}".to_vec());
+    assert!(standard("{}").from_mqtt(&peer("CP1"), not_utf8).is_err());
+}
+
+/// JSON text of an object, with the spaces and number formats that parsing would lose.
+fn object_text() -> impl Strategy<Value = String> {
+    let scalar = prop_oneof![
+        Just("1.0".to_owned()),
+        Just("1e3".to_owned()),
+        Just(" null ".to_owned()),
+        any::<String>().prop_map(|text| serde_json::Value::from(text).to_string()),
+    ];
+    proptest::collection::vec((any::<String>(), scalar), 0..6).prop_map(|members| {
+        let members: Vec<_> =
+            members.iter().map(|(key, value)| format!("{} : {value}", serde_json::Value::from(key.as_str()))).collect();
+        format!("{{ {} }}", members.join(","))
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_frame_survives_the_way_there_and_back(id in any::<String>(), action in any::<String>(), payload in object_text()) {
+        let (_, text) = sent(&standard("{}"), call(&id, &action, &payload));
+        let frame = received(&text).expect("its own message");
+        prop_assert_eq!(frame, call(&id, &action, &payload));
+    }
+
+    #[test]
+    fn an_error_survives_the_way_there_and_back(code in any::<String>(), description in any::<String>(), details in object_text()) {
+        let frame = error_frame(FrameType::CallError, &code, &description, &details);
+        let (_, text) = sent(&standard("{}"), frame.clone());
+        prop_assert_eq!(received(&text).expect("its own message"), frame);
+    }
+
+    #[test]
+    fn garbage_is_refused_in_peace(text in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let garbage = Publish::new("ocpp/cs/CP1", text);
+        let _ = standard("{}").from_mqtt(&peer("CP1"), garbage);
+    }
+}
