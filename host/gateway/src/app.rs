@@ -1,0 +1,223 @@
+//! The whole gateway: started, run, stopped.
+
+use crate::admin::{self, Desk};
+use crate::charge_point::Hall;
+use crate::config::Config;
+use crate::listener::Door;
+use crate::metrics::{BrokerMetrics, Metrics, TransformMetrics};
+use crate::registry::Registry;
+use crate::road::Road;
+use crate::transforms;
+use ocpp_gateway_mqtt::{BrokerUrl, Credentials, EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Subscriber};
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+/// Charge points that come back all at once after an outage wait here until they are accepted.
+const LISTEN_BACKLOG: u32 = 4096;
+
+/// Topic and envelope of the largest OCPP message, in bytes.
+const ENVELOPE: usize = 64 << 10;
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Transforms(#[from] transforms::Faults),
+    #[error("{key} = {address}: cannot listen there: {error}")]
+    Listen { key: &'static str, address: SocketAddr, error: io::Error },
+    #[error("mqtt.embedded.listen: {0}")]
+    EmbeddedBroker(#[source] EmbeddedBrokerError),
+    #[error("mqtt.url: {0}")]
+    BrokerUrl(#[from] ocpp_gateway_mqtt::BrokerUrlError),
+    #[error("{0}")]
+    Configuration(#[from] io::Error),
+}
+
+/// Why it stopped without being asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    EmbeddedBroker(#[from] EmbeddedBrokerError),
+    #[error("the admin listener failed: {0}")]
+    Admin(io::Error),
+}
+
+/// Where it listens, with the ports that were really taken.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    pub ocpp: SocketAddr,
+    pub admin: SocketAddr,
+    pub broker: Broker,
+}
+
+/// The broker that it speaks to.
+#[derive(Debug, Clone)]
+pub enum Broker {
+    Embedded(SocketAddr),
+    External(BrokerUrl),
+}
+
+/// A gateway that listens, but does not let anybody in yet.
+pub struct Gateway {
+    hall: Arc<Hall>,
+    door: Arc<Door>,
+    addresses: Addresses,
+    listener: TcpListener,
+    admin: TcpListener,
+    desk: Arc<Desk>,
+    embedded: Option<EmbeddedBroker>,
+    /// The tasks of all charge points.
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+    grace: Duration,
+}
+
+impl Gateway {
+    /// Loads the transforms, takes the ports, and starts to connect to the broker. Needs a tokio runtime.
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        let pipeline = tokio::task::block_in_place(|| transforms::load(config))?;
+        let listener = listen("ocpp.listen", config.ocpp.listen)?;
+        let admin = listen("admin.listen", config.admin.listen)?;
+        let (embedded, broker) = match &config.mqtt.url {
+            Some(url) => (None, Broker::External(url.parse()?)),
+            None => {
+                let started = EmbeddedBroker::start(config.mqtt.embedded.listen).await;
+                let embedded = started.map_err(StartError::EmbeddedBroker)?;
+                let address = embedded.local_addr();
+                (Some(embedded), Broker::Embedded(address))
+            }
+        };
+        let addresses = Addresses { ocpp: listener.local_addr()?, admin: admin.local_addr()?, broker };
+
+        let options = Arc::new(mqtt_options(config, &addresses)?);
+        let subscriber = Subscriber::start(Arc::clone(&options));
+        let publisher = Publisher::start(options, subscriber.current());
+        let mut registry = prometheus_client::registry::Registry::with_prefix("ocpp_gateway");
+        let metrics = Metrics::new(&mut registry);
+        registry.register_collector(Box::new(TransformMetrics(pipeline.clone())));
+        registry.register_collector(Box::new(BrokerMetrics::new(&publisher, &subscriber)));
+
+        let road = Arc::new(Road { pipeline, publisher, metrics });
+        let session_settings = Arc::new(config.ocpp.session_settings());
+        let hall = Arc::new(Hall { road, registry: Registry::default(), subscriber, session_settings });
+        let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+        let door = Arc::new(Door::new(&config.ocpp, Arc::clone(&hall), tasks.clone())?);
+        let desk = Arc::new(Desk { hall: Arc::clone(&hall), metrics: registry, stopping: stopping.clone() });
+        let grace = config.shutdown.grace.get();
+        Ok(Gateway { hall, door, addresses, listener, admin, desk, embedded, tasks, stopping, grace })
+    }
+
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Serves until `stop` is ready, and then stops in good order: no new connections, open calls get their answers
+    /// within the grace time, what waits is published.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+        self.open_door_once_broker_is_reached();
+        let closed = CancellationToken::new();
+        let accepting = tokio::spawn(Arc::clone(&self.door).accept(self.listener, closed.clone()));
+        let mut admin = serve_admin(self.admin, self.desk);
+
+        let outcome = tokio::select! {
+            () = stop => Ok(()),
+            error = failed(&mut self.embedded) => Err(error.into()),
+            served = &mut admin => Err(RunError::Admin(served.map_err(io::Error::other).and_then(|served| served).err().unwrap_or_else(ended))),
+        };
+
+        self.stopping.cancel();
+        closed.cancel();
+        let _ = accepting.await;
+        drain(&self.hall, &self.tasks, self.grace).await;
+        admin.abort();
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
+        info!("stopped");
+        outcome
+    }
+
+    fn open_door_once_broker_is_reached(&self) {
+        let (mut current, door) = (self.hall.subscriber.current(), Arc::clone(&self.door));
+        tokio::spawn(async move {
+            if current.wait_for(|current| *current).await.is_ok() {
+                door.open();
+                info!("the broker has been reached: charge points are let in");
+            }
+        });
+    }
+}
+
+/// Ends all connections, those with open calls last, and then both connections to the broker.
+async fn drain(hall: &Hall, tasks: &TaskTracker, grace: Duration) {
+    let by = Instant::now() + grace;
+    let connected = hall.registry.len();
+    if connected > 0 {
+        info!("waiting up to {grace:?} for the open calls of {connected} charge points");
+    }
+    hall.registry.stop_all(by);
+    tasks.close();
+    // A little more than the grace time: connections that are cut off then still have to say why.
+    if tokio::time::timeout_at(by + Duration::from_secs(3), tasks.wait()).await.is_err() {
+        warn!("{} connections did not end in time", tasks.len());
+    }
+    let left = hall.road.publisher.drain(Duration::from_secs(5).max(by - Instant::now())).await;
+    if left > 0 {
+        warn!("{left} messages were not taken by the broker");
+    }
+    hall.subscriber.stop(Duration::from_secs(2)).await;
+}
+
+fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let bind = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(LISTEN_BACKLOG)
+    };
+    bind().map_err(|error| StartError::Listen { key, address, error })
+}
+
+fn mqtt_options(config: &Config, addresses: &Addresses) -> Result<Options, StartError> {
+    let url = match &addresses.broker {
+        Broker::External(url) => url.clone(),
+        Broker::Embedded(address) => BrokerUrl { host: address.ip().to_string(), port: address.port() },
+    };
+    let mut options = Options::new(url, unique_client_id(&config.mqtt.client_id, addresses.ocpp.port()));
+    options.max_packet_size = config.ocpp.max_message_size + ENVELOPE;
+    if let Some(username) = config.mqtt.username.clone() {
+        let password = config.mqtt.resolve_password()?.unwrap_or_default();
+        options.credentials = Some(Credentials { username, password });
+    }
+    Ok(options)
+}
+
+/// Stable, so that the broker keeps our session over a restart, and different for each gateway on a broker.
+fn unique_client_id(name: &str, port: u16) -> String {
+    let host = gethostname::gethostname().to_string_lossy().replace(['/', '+', '#'], "-");
+    format!("{name}-{host}-{port}")
+}
+
+fn serve_admin(listener: TcpListener, desk: Arc<Desk>) -> JoinHandle<io::Result<()>> {
+    tokio::spawn(async move { axum::serve(listener, admin::router(desk)).await })
+}
+
+async fn failed(embedded: &mut Option<EmbeddedBroker>) -> EmbeddedBrokerError {
+    match embedded {
+        Some(broker) => broker.failed().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn ended() -> io::Error {
+    io::Error::other("it ended")
+}

@@ -1,0 +1,284 @@
+//! The task of one connected charge point: it owns the socket and the session, and nothing else ever touches them.
+
+mod ending;
+mod outbox;
+
+pub use ending::Ending;
+
+use crate::mailbox::Mailbox;
+use crate::registry::{Registry, Stop};
+use crate::road::Road;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use ocpp_gateway_core::session::{Direction, Output, Session, Settings};
+use ocpp_gateway_core::{Fault, Frame, MessageType, Peer};
+use ocpp_gateway_mqtt::{Message, Subscriber};
+use outbox::{NotSubscribed, Outbox};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Sleep;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{self, Message as WebSocketMessage};
+use tracing::{debug, info};
+
+/// What every charge point's task shares with the others.
+pub struct Hall {
+    pub road: Arc<Road>,
+    pub registry: Registry,
+    pub subscriber: Subscriber<Mailbox>,
+    pub session_settings: Arc<Settings>,
+}
+
+/// One charge point and its connection.
+pub struct ChargePoint<S> {
+    hall: Arc<Hall>,
+    peer: Peer,
+    socket: WebSocketStream<S>,
+    session: Session,
+    outbox: Outbox,
+    mailbox: mpsc::Receiver<Box<Message>>,
+    stop: oneshot::Receiver<Stop>,
+    /// Set once the gateway stops: this connection ends when nobody waits for an answer, at the latest then.
+    stop_by: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// Everything that can happen to a charge point's task.
+enum Event {
+    /// The charge point sent something, or its connection broke.
+    Received(Option<Result<WebSocketMessage, tungstenite::Error>>),
+    /// The broker has a message for it.
+    Delivered(Box<Message>),
+    /// A deadline of the session has come.
+    Due,
+    /// This connection is to end.
+    Stop(Stop),
+    /// Its topics cannot be subscribed to.
+    NotSubscribed(NotSubscribed),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
+    /// Serves `peer` on `socket` until either ends.
+    pub async fn serve(hall: Arc<Hall>, peer: Peer, socket: WebSocketStream<S>) {
+        let now = Instant::now();
+        let capacity = hall.session_settings.queue;
+        let (letters, mailbox) = Mailbox::new(peer.clone(), Arc::clone(&hall.road), capacity);
+        let stop = hall.registry.enter(&peer, letters.clone());
+        let session = Session::new(peer.version, Arc::clone(&hall.session_settings), now);
+        let outbox = Outbox::new(hall.road.publisher.clone(), subscribe(&hall, &peer, letters.clone()));
+        let timer = Box::pin(tokio::time::sleep_until(session.next_timeout().into()));
+        hall.road.metrics.connections.inc();
+        hall.road.metrics.connected.inc();
+        info!(charge_point = %peer.identity, version = %peer.version, "connected");
+
+        let mut this = ChargePoint { hall, peer, socket, session, outbox, mailbox, stop, stop_by: None, timer };
+        let ending = this.converse().await;
+        letters.close();
+        this.leave(ending).await;
+    }
+
+    async fn converse(&mut self) -> Ending {
+        loop {
+            let event = poll_fn(|cx| self.poll_event(cx)).await;
+            if let Some(ending) = self.handle(event) {
+                return ending;
+            }
+        }
+    }
+
+    /// The next thing that happens. What is to be sent goes out on the way, in one write for all that has gathered.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let congested = match self.poll_outputs(cx) {
+            Poll::Ready(Ok(())) => false,
+            Poll::Ready(Err(error)) => return Poll::Ready(Event::Received(Some(Err(error)))),
+            Poll::Pending => true,
+        };
+        if self.stop_by.is_none()
+            && let Poll::Ready(Ok(stop)) = self.stop.poll_unpin(cx)
+        {
+            return Poll::Ready(Event::Stop(stop));
+        }
+        if self.poll_timer(cx).is_ready() {
+            return Poll::Ready(Event::Due);
+        }
+        // A charge point that does not take what it is sent gets no more: the rest waits in the mailbox, which has a limit.
+        if !congested && let Poll::Ready(Some(message)) = self.mailbox.poll_recv(cx) {
+            return Poll::Ready(Event::Delivered(message));
+        }
+        // And nothing more is read from one whose messages cannot go on to the broker.
+        match self.outbox.poll_empty(cx) {
+            Poll::Ready(Ok(())) => {
+                if let Poll::Ready(received) = self.socket.poll_next_unpin(cx) {
+                    return Poll::Ready(Event::Received(received));
+                }
+            }
+            Poll::Ready(Err(error)) => return Poll::Ready(Event::NotSubscribed(error)),
+            Poll::Pending => {}
+        }
+        match self.socket.poll_flush_unpin(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Event::Received(Some(Err(error)))),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Does what the session wants done, as long as the socket takes it.
+    fn poll_outputs(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
+        while self.session.has_output() {
+            std::task::ready!(self.socket.poll_ready_unpin(cx))?;
+            match self.session.poll() {
+                Some(Output::Send(kind, text)) => self.send(kind, text)?,
+                Some(Output::Ping) => self.socket.start_send_unpin(WebSocketMessage::Ping(Default::default()))?,
+                Some(Output::Report(frame)) => self.report(&frame),
+                Some(Output::Incident(incident)) => self.hall.road.incident(&self.peer, &incident),
+                None => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ready when the session has something to do at this time. The timer is moved only to come earlier: deadlines of
+    /// calls that were answered in time, nearly all of them, never touch it again.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let due = self.stop_by.into_iter().fold(self.session.next_timeout(), Instant::min);
+        if due < self.timer.deadline().into_std() {
+            self.timer.as_mut().reset(due.into());
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            if due <= Instant::now() {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(due.into());
+        }
+        Poll::Pending
+    }
+
+    /// Answers how the connection ends, if it does.
+    fn handle(&mut self, event: Event) -> Option<Ending> {
+        match event {
+            Event::Received(received) => return self.receive(received),
+            Event::Delivered(message) => self.deliver(&message),
+            Event::Stop(Stop::Replaced) => return Some(Ending::Replaced),
+            Event::Stop(Stop::Shutdown { by }) => self.stop_by = Some(by.into_std()),
+            Event::NotSubscribed(error) => return Some(Ending::NotSubscribed(error)),
+            Event::Due => {
+                let now = Instant::now();
+                if self.session.is_silent(now) {
+                    return Some(Ending::Silent);
+                }
+                if self.stop_by.is_some_and(|by| by <= now) {
+                    return Some(Ending::Shutdown);
+                }
+                self.session.handle_timeout(now);
+            }
+        }
+        self.ended_by_shutdown()
+    }
+
+    fn ended_by_shutdown(&self) -> Option<Ending> {
+        let done = self.stop_by.is_some() && self.session.is_idle() && !self.session.has_output();
+        done.then_some(Ending::Shutdown)
+    }
+
+    fn receive(&mut self, received: Option<Result<WebSocketMessage, tungstenite::Error>>) -> Option<Ending> {
+        match received {
+            Some(Ok(WebSocketMessage::Text(text))) => self.take(text.as_str()),
+            Some(Ok(WebSocketMessage::Binary(_))) => return Some(Ending::Binary),
+            Some(Ok(_)) => self.session.handle_alive(Instant::now()),
+            Some(Err(error)) => return Some(error.into()),
+            None => return Some(Ending::Gone(None)),
+        }
+        self.ended_by_shutdown()
+    }
+
+    /// A text from the charge point: through the session and the mapping, and off to the broker.
+    fn take(&mut self, text: &str) {
+        let now = Instant::now();
+        let Some(frame) = self.session.handle_text(text, now) else { return };
+        // After the timeout the charge point has been told that its CALL failed, and will send it again if it matters.
+        let expires = (frame.kind == MessageType::Call).then(|| now + self.hall.session_settings.call_timeout);
+        match self.hall.road.uplink(&self.peer, &frame, expires) {
+            Ok(publications) => {
+                for publication in publications {
+                    if let Err(error) = self.outbox.push(publication) {
+                        let error = Fault::Internal.error(self.peer.version, error.to_string());
+                        return self.session.handle_failed_uplink(frame.kind, &frame.id, frame.action_name(), error);
+                    }
+                }
+            }
+            Err(error) => self.session.handle_failed_uplink(frame.kind, &frame.id, frame.action_name(), error),
+        }
+    }
+
+    /// A message from the broker: through the mapping into the session.
+    fn deliver(&mut self, message: &Message) {
+        match self.hall.road.downlink(&self.peer, message) {
+            Ok(frames) => {
+                let now = Instant::now();
+                for frame in frames {
+                    let (id, action) = (&*frame.id, frame.action_name());
+                    debug!(charge_point = %self.peer.identity, message_id = id, action, "{} from a back end", frame.kind.name());
+                    self.session.handle_downlink(frame, message.dup, now);
+                }
+            }
+            Err(error) => self.session.handle_failed_downlink(error.fault, &error.id, error.text),
+        }
+    }
+
+    fn send(&mut self, kind: MessageType, text: String) -> Result<(), tungstenite::Error> {
+        self.hall.road.metrics.message(Direction::Downlink, kind);
+        self.socket.start_send_unpin(WebSocketMessage::text(text))
+    }
+
+    fn report(&mut self, frame: &Frame<'static>) {
+        for publication in self.hall.road.report(&self.peer, frame) {
+            // The publisher counts and logs what it refuses.
+            let _ = self.outbox.push(publication);
+        }
+    }
+
+    /// Clears up: whoever waited for this charge point is told, and its topics are left.
+    async fn leave(mut self, ending: Ending) {
+        let ChargePoint { hall, peer, .. } = &self;
+        let road = &hall.road;
+        hall.registry.leave(peer);
+        road.metrics.connections.dec();
+        road.metrics.closed(ending.name());
+        info!(charge_point = %peer.identity, reason = ending.name(), "disconnected: {ending}");
+
+        self.mailbox.close();
+        while let Ok(message) = self.mailbox.try_recv() {
+            self.deliver(&message);
+        }
+        self.session.handle_disconnect();
+        while let Some(output) = self.session.poll() {
+            match output {
+                Output::Report(frame) => self.report(&frame),
+                Output::Incident(incident) => self.hall.road.incident(&self.peer, &incident),
+                Output::Send(..) | Output::Ping => {}
+            }
+        }
+        let (socket, outbox) = (&mut self.socket, &mut self.outbox);
+        let unsubscribed = self.hall.subscriber.unsubscribe(owner(&self.peer));
+        tokio::join!(unsubscribed, ending.close(socket), outbox.finish());
+    }
+}
+
+/// Under which name the subscriber knows this connection.
+fn owner(peer: &Peer) -> u64 {
+    u64::from(peer.connection)
+}
+
+/// Subscribes to what the mapping wants for `peer`. The future is ready once the broker has confirmed.
+fn subscribe(hall: &Hall, peer: &Peer, mailbox: Mailbox) -> BoxFuture<'static, Result<(), NotSubscribed>> {
+    let filters = match hall.road.subscriptions(peer) {
+        Ok(filters) => filters,
+        Err(failure) => return std::future::ready(Err(NotSubscribed::Mapping(failure))).boxed(),
+    };
+    let (subscriber, owner) = (hall.subscriber.clone(), owner(peer));
+    async move { subscriber.subscribe(owner, filters, mailbox).await.map_err(NotSubscribed::Broker) }.boxed()
+}

@@ -1,0 +1,64 @@
+//! The command line, as it is written. What it comes to is decided in `main`.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A gateway between OCPP-J charge points and MQTT back ends.
+///
+/// Without a configuration it starts an MQTT broker of its own and waits for charge points. Any key of the
+/// configuration can be given as a variable too: OCPP_GATEWAY__MQTT__URL=mqtt://broker sets `url` in `[mqtt]`.
+/// RUST_LOG=debug shows more of what happens.
+#[derive(Debug, Parser)]
+#[command(name = "ocpp-gateway", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub run: Options,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway; this is also what happens without a command.
+    Run(Options),
+    /// Check the configuration and the components, and report every fault.
+    Check(Options),
+    /// Print the configuration that is in force, without secrets.
+    Config(Options),
+}
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The configuration, in TOML.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl Cli {
+    /// The command, with `run` filled in.
+    pub fn into_command(self) -> Command {
+        self.command.unwrap_or(Command::Run(self.run))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_is_what_happens_without_a_command() {
+        let file_of = |line: &str| match Cli::parse_from(line.split(' ')).into_command() {
+            Command::Run(options) => options.config,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(file_of("ocpp-gateway"), None);
+        assert_eq!(file_of("ocpp-gateway --config a.toml"), Some("a.toml".into()));
+        assert_eq!(file_of("ocpp-gateway run -c a.toml"), Some("a.toml".into()));
+    }
+}

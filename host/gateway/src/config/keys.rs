@@ -1,0 +1,151 @@
+//! Every key there is, and those that this version does not have yet.
+//!
+//! One table, so that a misspelt key, a key of a coming version and a key that works can be told apart, and so that
+//! nothing is accepted and then ignored.
+
+/// Whether a key can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    Works,
+    /// Part of the configuration's contract, but not built yet.
+    NotYet,
+    /// Not a key.
+    Unknown,
+}
+
+const WORKING: &[&str] = &[
+    "ocpp.listen",
+    "ocpp.path",
+    "ocpp.versions",
+    "ocpp.default_version",
+    "ocpp.call_timeout",
+    "ocpp.queue",
+    "ocpp.unmatched_responses",
+    "ocpp.on_duplicate",
+    "ocpp.ping_interval",
+    "ocpp.heartbeat_interval",
+    "ocpp.idle_timeout",
+    "ocpp.handshake_timeout",
+    "ocpp.max_message_size",
+    "ocpp.max_identity_length",
+    "ocpp.max_connections",
+    "ocpp.identities",
+    "mqtt.url",
+    "mqtt.client_id",
+    "mqtt.username",
+    "mqtt.password",
+    "mqtt.password_file",
+    "mqtt.version",
+    "mqtt.embedded.listen",
+    "admin.listen",
+    "shutdown.grace",
+    "transforms.name",
+    "transforms.component",
+    "transforms.on_error",
+    "transforms.limits.time",
+    "transforms.limits.memory",
+    // Anything below it is the component's own affair.
+    "transforms.config",
+];
+
+const NOT_YET: &[&str] = &[
+    "ocpp.accept_rate",
+    "ocpp.trusted_proxies",
+    "ocpp.tls",
+    "ocpp.auth",
+    "mqtt.tls",
+    "admin.token",
+    "admin.token_file",
+    "validation",
+    "transforms.match",
+];
+
+/// Looks a dotted key up, such as `ocpp.listen`. Indices of `[[transforms]]` are left out: `transforms.name`.
+pub(super) fn find(key: &str) -> Key {
+    let is = |known: &&&str| key == **known || key.strip_prefix(**known).is_some_and(|rest| rest.starts_with('.'));
+    if NOT_YET.iter().any(|known| is(&known)) {
+        Key::NotYet
+    } else if WORKING.iter().any(|known| is(&known)) {
+        Key::Works
+    } else {
+        Key::Unknown
+    }
+}
+
+/// Whether keys below `key` are to be looked up one by one.
+pub(super) fn is_section(key: &str) -> bool {
+    WORKING.iter().any(|known| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// The key that somebody who wrote `key` most likely meant.
+pub(super) fn nearest(key: &str) -> Option<&'static str> {
+    WORKING
+        .iter()
+        .chain(NOT_YET)
+        .map(|known| (strsim::damerau_levenshtein(key, known), *known))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, _)| *distance <= key.len() / 3 + 1)
+        .map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, Limits, Span, Transform, values};
+    use super::*;
+
+    /// A configuration in which every key has a value.
+    fn full() -> toml::Table {
+        let mut config = Config::default();
+        config.ocpp.idle_timeout = Some(Span::seconds(1));
+        config.ocpp.identities = Some(values::Identities::List(vec!["CP1".into()]));
+        config.mqtt.url = Some("mqtt://broker".into());
+        config.mqtt.username = Some("name".into());
+        config.mqtt.password_file = Some("file".into());
+        config.transforms = vec![Transform {
+            name: "standard".into(),
+            component: "builtin:standard".into(),
+            on_error: values::OnError::Reject,
+            limits: Limits::default(),
+            config: toml::Table::new(),
+        }];
+        let mut table = toml::Table::try_from(config).expect("a table");
+        // Never printed, so not serialised either.
+        table["mqtt"].as_table_mut().expect("a section").insert("password".into(), "secret".into());
+        table
+    }
+
+    fn leaves(prefix: &str, value: &toml::Value, found: &mut Vec<String>) {
+        match value {
+            toml::Value::Table(table) if is_section(prefix) || prefix.is_empty() => {
+                for (name, value) in table {
+                    let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+                    leaves(&key, value, found);
+                }
+            }
+            toml::Value::Array(list) if is_section(prefix) => list.iter().for_each(|item| leaves(prefix, item, found)),
+            _ => found.push(prefix.to_owned()),
+        }
+    }
+
+    #[test]
+    fn the_table_and_the_structures_agree() {
+        let mut found = Vec::new();
+        leaves("", &toml::Value::Table(full()), &mut found);
+        found.sort();
+        let mut working = WORKING.to_vec();
+        working.sort();
+        assert_eq!(found, working);
+    }
+
+    #[test]
+    fn keys_are_told_apart() {
+        assert_eq!(find("ocpp.listen"), Key::Works);
+        assert_eq!(find("ocpp.tls.cert"), Key::NotYet);
+        assert_eq!(find("validation.mode"), Key::NotYet);
+        assert_eq!(find("transforms.config.uplink.topic"), Key::Works);
+        assert_eq!(find("ocpp.listens"), Key::Unknown);
+        assert_eq!(nearest("ocpp.quue"), Some("ocpp.queue"));
+        assert_eq!(nearest("mqt.url"), Some("mqtt.url"));
+        assert_eq!(nearest("colour"), None);
+    }
+}

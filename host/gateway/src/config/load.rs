@@ -1,0 +1,319 @@
+//! From a TOML file and the environment to a [`Config`], with every fault at once.
+
+use super::keys::{self, Key};
+use super::values::OnError;
+use super::{Config, DefaultVersion};
+use ocpp_gateway_mqtt::BrokerUrl;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// Environment variables that set a key: `OCPP_GATEWAY__MQTT__URL` is `mqtt.url`.
+const PREFIX: &str = "OCPP_GATEWAY__";
+
+/// One thing that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The file and key, or the environment variable.
+    pub place: String,
+    pub problem: String,
+}
+
+/// Everything that is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Faults(pub Vec<Fault>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (line, Fault { place, problem }) in self.0.iter().enumerate() {
+            let separator = if line == 0 { "" } else { "\n" };
+            write!(f, "{separator}{place}: {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads `file`, if there is one, and then the variables of `environment`, which win.
+pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, Faults> {
+    let mut draft = Draft::read(file)?;
+    draft.apply(environment);
+    draft.refuse_unknown_keys();
+    let config = draft.resolve();
+    draft.check(&config);
+    if draft.faults.is_empty() { Ok(config) } else { Err(Faults(draft.faults)) }
+}
+
+/// A configuration on its way: what was written, where, and what is wrong with it so far.
+struct Draft {
+    file: Option<PathBuf>,
+    table: Table,
+    /// Which keys came from the environment, and by what name.
+    variables: BTreeMap<String, String>,
+    faults: Vec<Fault>,
+}
+
+impl Draft {
+    fn read(file: Option<&Path>) -> Result<Self, Faults> {
+        let fault = |path: &Path, problem: String| Faults(vec![Fault { place: path.display().to_string(), problem }]);
+        let table = match file {
+            None => Table::new(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| fault(path, error.to_string()))?;
+                text.parse::<Table>().map_err(|error| fault(path, error.to_string()))?
+            }
+        };
+        Ok(Draft { file: file.map(Path::to_owned), table, variables: BTreeMap::new(), faults: Vec::new() })
+    }
+
+    fn apply(&mut self, environment: impl IntoIterator<Item = (String, String)>) {
+        for (variable, text) in environment {
+            let Some(name) = variable.strip_prefix(PREFIX) else { continue };
+            let key = name.to_ascii_lowercase().replace("__", ".");
+            let path: Vec<&str> = key.split('.').collect();
+            if let Some(slot) = slot(&mut self.table, &path) {
+                *slot = value_of(&text);
+                self.variables.insert(key, variable);
+            } else {
+                let problem = "a key of that name is no section".to_owned();
+                self.faults.push(Fault { place: variable, problem });
+            }
+        }
+    }
+
+    /// Takes out every key that there is not, so that the rest can still be looked at.
+    fn refuse_unknown_keys(&mut self) {
+        let mut strangers = Vec::new();
+        find_strangers("", &mut self.table, &mut strangers);
+        for key in strangers {
+            let problem = match keys::find(&key) {
+                Key::NotYet => "this version does not have it yet".to_owned(),
+                _ => match keys::nearest(&key) {
+                    Some(nearest) => format!("unknown key; did you mean {nearest}?"),
+                    None => "unknown key".to_owned(),
+                },
+            };
+            self.fault(&key, problem);
+        }
+    }
+
+    /// Reads the values. One that cannot be read becomes a fault, and its default takes its place.
+    fn resolve(&mut self) -> Config {
+        loop {
+            let error = match serde_path_to_error::deserialize::<_, Config>(Value::Table(self.table.clone())) {
+                Ok(config) => return config,
+                Err(error) => error,
+            };
+            let path: Vec<String> =
+                error.path().iter().map(|segment| segment.to_string().replace(['[', ']'], "")).collect();
+            let key = error.path().to_string();
+            // A variable holds text; that it looks like a number does not mean that it is one (a password, say).
+            if self.variables.contains_key(&key) && quote(&mut self.table, &path) {
+                continue;
+            }
+            self.fault(&key, error.inner().message());
+            if !remove(&mut self.table, &path) {
+                return Config::default();
+            }
+        }
+    }
+
+    /// Looks for what no single value shows.
+    fn check(&mut self, config: &Config) {
+        let ocpp = &config.ocpp;
+        if ocpp.versions.is_empty() {
+            self.fault("ocpp.versions", "at least one version is needed");
+        }
+        if let DefaultVersion::Use(version) = ocpp.default_version
+            && !ocpp.versions.contains(&version)
+        {
+            self.fault(
+                "ocpp.default_version",
+                format!("{version} is not among ocpp.versions; name one that is, or \"refuse\""),
+            );
+        }
+        if !ocpp.path.starts_with('/') {
+            self.fault("ocpp.path", "has to start with /");
+        }
+        for (key, span) in
+            [("ocpp.call_timeout", ocpp.call_timeout), ("ocpp.handshake_timeout", ocpp.handshake_timeout)]
+        {
+            if span.get().is_zero() {
+                self.fault(key, "has to be longer than nothing");
+            }
+        }
+        for (key, number) in [
+            ("ocpp.max_message_size", ocpp.max_message_size),
+            ("ocpp.max_identity_length", ocpp.max_identity_length),
+            ("ocpp.max_connections", ocpp.max_connections),
+        ] {
+            if number == 0 {
+                self.fault(key, "has to be at least 1");
+            }
+        }
+        if let Err(error) = ocpp.allowed_identities() {
+            self.fault("ocpp.identities", error.to_string());
+        }
+        self.check_mqtt(config);
+        if !config.admin.listen.ip().is_loopback() {
+            self.fault("admin.listen", "only a loopback address: access by token does not exist yet in this version");
+        }
+        self.check_transforms(config);
+    }
+
+    fn check_mqtt(&mut self, config: &Config) {
+        let mqtt = &config.mqtt;
+        match mqtt.version {
+            4 => {}
+            5 => self.fault("mqtt.version", "this version speaks MQTT 3.1.1 (4) only"),
+            other => self.fault("mqtt.version", format!("{other} is neither 4 (MQTT 3.1.1) nor 5")),
+        }
+        if mqtt.url.is_some() && self.is_set("mqtt.embedded.listen") {
+            self.fault(
+                "mqtt.embedded.listen",
+                "contradicts mqtt.url: with a broker of your own, the embedded one does not run",
+            );
+        }
+        if mqtt.url.is_none() && (mqtt.username.is_some() || mqtt.password.is_some() || mqtt.password_file.is_some()) {
+            self.fault("mqtt.username", "without mqtt.url there is nobody to show credentials to");
+        }
+        if mqtt.password.is_some() && mqtt.password_file.is_some() {
+            self.fault("mqtt.password_file", "contradicts mqtt.password");
+        }
+        if let Some(Err(error)) = mqtt.url.as_deref().map(str::parse::<BrokerUrl>) {
+            self.fault("mqtt.url", error.to_string());
+        }
+        if let Err(error) = mqtt.resolve_password() {
+            self.fault("mqtt.password_file", error.to_string());
+        }
+        if mqtt.client_id.contains(['/', '+', '#']) || mqtt.client_id.is_empty() {
+            self.fault("mqtt.client_id", "must not be empty, nor contain / + #");
+        }
+        if !mqtt.embedded.listen.ip().is_loopback() {
+            self.fault(
+                "mqtt.embedded.listen",
+                "only a loopback address: the embedded broker asks nobody for credentials",
+            );
+        }
+    }
+
+    fn check_transforms(&mut self, config: &Config) {
+        let mut names = HashSet::new();
+        for (index, transform) in config.transforms.iter().enumerate() {
+            if !names.insert(&transform.name) {
+                self.fault(&format!("transforms[{index}].name"), format!("{:?} is taken already", transform.name));
+            }
+            if transform.on_error == OnError::Bypass {
+                self.fault(
+                    &format!("transforms[{index}].on_error"),
+                    "a mapping cannot be bypassed: use reject or drop",
+                );
+            }
+            if transform.limits.time.get().is_zero() {
+                self.fault(&format!("transforms[{index}].limits.time"), "has to be longer than nothing");
+            }
+        }
+    }
+
+    fn is_set(&self, key: &str) -> bool {
+        let mut names = key.split('.');
+        let section = names.next().and_then(|name| self.table.get(name));
+        names.fold(section, |value, name| value?.get(name)).is_some()
+    }
+
+    fn fault(&mut self, key: &str, problem: impl Into<String>) {
+        let place = match (self.variables.get(key), &self.file) {
+            (Some(variable), _) => variable.clone(),
+            (None, Some(file)) => format!("{}: {key}", file.display()),
+            (None, None) => key.to_owned(),
+        };
+        self.faults.push(Fault { place, problem: problem.into() });
+    }
+}
+
+/// The value at `path`, made if need be; `None` where a part of the path is a value and not a section.
+fn slot<'t>(table: &'t mut Table, path: &[&str]) -> Option<&'t mut Value> {
+    let (name, rest) = path.split_first()?;
+    let value = table.entry(*name).or_insert_with(|| Value::Table(Table::new()));
+    if rest.is_empty() { Some(value) } else { slot(value.as_table_mut()?, rest) }
+}
+
+/// A variable's text as a number, a truth value or a list, where it is written like one.
+fn value_of(text: &str) -> Value {
+    let read = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    read.unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+/// Takes all keys that do not work out of `table`, and names them.
+fn find_strangers(prefix: &str, table: &mut Table, strangers: &mut Vec<String>) {
+    table.retain(|name, value| {
+        let key = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+        if keys::is_section(&key) {
+            match value {
+                Value::Table(section) => find_strangers(&key, section, strangers),
+                Value::Array(list) => list
+                    .iter_mut()
+                    .filter_map(Value::as_table_mut)
+                    .for_each(|item| find_strangers(&key, item, strangers)),
+                // Not a section at all: the type error says so.
+                _ => {}
+            }
+            return true;
+        }
+        match (keys::find(&key), value) {
+            (Key::Works, _) => return true,
+            // A section that there is not: its keys tell better which one was meant.
+            (Key::Unknown, Value::Table(section)) if !section.is_empty() => find_strangers(&key, section, strangers),
+            _ => strangers.push(key),
+        }
+        false
+    });
+}
+
+/// Turns the value at `path` into text. `false` if it is text already, or is not there.
+fn quote(table: &mut Table, path: &[String]) -> bool {
+    let Some((last, parents)) = path.split_last() else { return false };
+    let mut section = table;
+    for name in parents {
+        let Some(Value::Table(next)) = section.get_mut(name) else { return false };
+        section = next;
+    }
+    match section.get_mut(last) {
+        None | Some(Value::String(_) | Value::Table(_) | Value::Array(_)) => false,
+        Some(value) => {
+            *value = Value::String(value.to_string());
+            true
+        }
+    }
+}
+
+/// Removes the value at `path`, or the nearest one around it that can be removed.
+fn remove(table: &mut Table, path: &[String]) -> bool {
+    fn within(value: &mut Value, path: &[String]) -> bool {
+        let Some((name, rest)) = path.split_first() else { return false };
+        match value {
+            Value::Table(table) => match table.get_mut(name) {
+                Some(inner) => within(inner, rest) || table.remove(name).is_some(),
+                None => false,
+            },
+            Value::Array(list) => match name.parse::<usize>() {
+                Ok(index) if index < list.len() => {
+                    if !within(&mut list[index], rest) {
+                        list.remove(index);
+                    }
+                    true
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+    let Some((name, rest)) = path.split_first() else { return false };
+    match table.get_mut(name) {
+        Some(inner) => within(inner, rest) || table.remove(name).is_some(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

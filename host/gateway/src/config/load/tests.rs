@@ -1,0 +1,123 @@
+use super::*;
+use std::io::Write as _;
+
+/// Loads `text` as a file, with these variables around it.
+fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(text.as_bytes()).expect("written");
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let prefix = format!("{}: ", file.path().display());
+    load(Some(file.path()), variables).map_err(|Faults(faults)| {
+        faults.into_iter().map(|fault| format!("{}: {}", fault.place, fault.problem).replace(&prefix, "")).collect()
+    })
+}
+
+#[test]
+fn without_a_file_the_defaults_are_in_force() {
+    let config = load(None, []).expect("no faults");
+    assert_eq!(config.to_toml(), Config::default().to_toml());
+    assert_eq!(config.ocpp.listen.to_string(), "0.0.0.0:33033");
+}
+
+#[test]
+fn what_is_printed_can_be_read_again() {
+    for url in [None, Some("mqtt://broker".to_owned())] {
+        let mut config = Config::default();
+        config.mqtt.url = url;
+        let printed = config.to_toml().expect("printed");
+        let again = load_text(&printed, &[]).expect("read");
+        assert_eq!(again.to_toml().expect("printed"), printed);
+    }
+}
+
+#[test]
+fn the_environment_wins() {
+    let config = load_text(
+        "[ocpp]\nqueue = 5\ncall_timeout = \"10s\"",
+        &[
+            ("OCPP_GATEWAY__OCPP__QUEUE", "7"),
+            ("OCPP_GATEWAY__MQTT__URL", "mqtt://broker"),
+            ("OCPP_GATEWAY__MQTT__PASSWORD", "12345"),
+            ("OCPP_GATEWAY__OCPP__VERSIONS", r#"["ocpp1.6"]"#),
+            ("UNRELATED", "x"),
+        ],
+    )
+    .expect("no faults");
+    assert_eq!((config.ocpp.queue, config.ocpp.call_timeout), (7, super::super::Span::seconds(10)));
+    assert_eq!(config.mqtt.password.as_deref(), Some("12345"));
+    assert_eq!(config.ocpp.versions.len(), 1);
+}
+
+#[test]
+fn every_fault_is_reported_with_its_place() {
+    let faults = load_text(
+        r#"
+            [ocpp]
+            quue = 3
+            listen = "nowhere"
+            versions = ["ocpp1.5"]
+            call_timeout = 30
+            path = "ocpp"
+            [ocpp.tls]
+            cert = "x.pem"
+            [mqtt]
+            version = 7
+            [[transforms]]
+            name = "a"
+            component = "builtin:standard"
+            on_error = "ignore"
+            [[transforms]]
+            name = "a"
+        "#,
+        &[("OCPP_GATEWAY__OCPP__QUEUE", "many"), ("OCPP_GATEWAY__OCCP__QUEUE", "1")],
+    )
+    .expect_err("faults");
+    let expected = [
+        "OCPP_GATEWAY__OCCP__QUEUE: unknown key; did you mean ocpp.queue?",
+        "OCPP_GATEWAY__OCPP__QUEUE: invalid type",
+        "ocpp.quue: unknown key; did you mean ocpp.queue?",
+        "ocpp.tls: this version does not have it yet",
+        "ocpp.listen: invalid socket address",
+        "ocpp.versions: unknown OCPP version \"ocpp1.5\"",
+        "ocpp.call_timeout: invalid type: integer `30`, expected a string",
+        "ocpp.path: has to start with /",
+        "mqtt.version: 7 is neither 4",
+        "transforms[0].on_error: unknown variant `ignore`, expected one of `reject`, `bypass`, `drop`",
+        "transforms[1]: missing field `component`",
+    ];
+    for wanted in expected {
+        assert!(faults.iter().any(|fault| fault.starts_with(wanted)), "{wanted}\nnot in {faults:#?}");
+    }
+    assert_eq!(faults.len(), expected.len(), "{faults:#?}");
+}
+
+#[test]
+fn contradictions_are_faults() {
+    for (text, wanted) in [
+        (
+            "[mqtt]\nurl = \"mqtt://b\"\n[mqtt.embedded]\nlisten = \"127.0.0.1:1\"",
+            "mqtt.embedded.listen: contradicts mqtt.url",
+        ),
+        ("[mqtt]\nurl = \"mqtts://b\"", "mqtt.url: scheme `mqtts://` is not supported"),
+        ("[mqtt]\npassword = \"x\"", "mqtt.username: without mqtt.url"),
+        (
+            "[mqtt]\nurl = \"mqtt://b\"\npassword_file = \"/nowhere/at/all\"",
+            "mqtt.password_file: /nowhere/at/all: No such file",
+        ),
+        ("[ocpp]\nversions = [\"ocpp2.1\"]", "ocpp.default_version: ocpp1.6 is not among ocpp.versions"),
+        ("[admin]\nlisten = \"0.0.0.0:8080\"", "admin.listen: only a loopback address"),
+        ("[ocpp]\nidentities = \"/nowhere/at/all\"", "ocpp.identities: /nowhere/at/all: No such file"),
+        ("ocpp = 3", "ocpp: invalid type: integer `3`, expected struct Ocpp"),
+    ] {
+        let faults = load_text(text, &[]).expect_err(text);
+        assert!(faults.len() == 1 && faults[0].starts_with(wanted), "{text}: {faults:?}");
+    }
+}
+
+#[test]
+fn what_is_no_toml_is_refused_with_its_line() {
+    let faults = load_text("[ocpp]\nlisten = ", &[]).expect_err("faults");
+    assert!(faults[0].contains("line 2"), "{faults:?}");
+    let missing = load(Some(Path::new("/nowhere/at/all.toml")), []).expect_err("faults");
+    assert_eq!(missing.to_string(), "/nowhere/at/all.toml: No such file or directory (os error 2)");
+}

@@ -1,0 +1,246 @@
+//! What the gateway can be told: the sections and keys of the configuration, with their defaults.
+//!
+//! [`load`] reads them from a TOML file and the environment; [`keys`] says which there are.
+
+mod keys;
+mod load;
+mod values;
+
+pub use load::{Fault, Faults, load};
+pub use values::{DefaultVersion, Identities, OnDuplicate, OnError, Span, UnmatchedResponses};
+
+use ocpp_gateway_core::Version;
+use ocpp_gateway_core::session;
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The effective configuration. `Config::default()` is what runs without a file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    pub ocpp: Ocpp,
+    pub mqtt: Mqtt,
+    pub admin: Admin,
+    pub shutdown: Shutdown,
+    pub transforms: Vec<Transform>,
+}
+
+impl Config {
+    /// The configuration as a file that says the same, without secrets.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        let mut table = toml::Table::try_from(self)?;
+        // With a broker of one's own there is no embedded one to configure.
+        if self.mqtt.url.is_some()
+            && let Some(mqtt) = table.get_mut("mqtt").and_then(toml::Value::as_table_mut)
+        {
+            mqtt.remove("embedded");
+        }
+        toml::to_string_pretty(&table)
+    }
+}
+
+/// The side of the charge points.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ocpp {
+    pub listen: SocketAddr,
+    /// Charge points connect to `{path}/{identity}`.
+    pub path: String,
+    #[serde(with = "values::versions")]
+    pub versions: Vec<Version>,
+    /// For a client that offers no subprotocol.
+    pub default_version: DefaultVersion,
+    pub call_timeout: Span,
+    /// CALLs that may wait for one charge point.
+    pub queue: usize,
+    pub unmatched_responses: UnmatchedResponses,
+    pub on_duplicate: OnDuplicate,
+    pub ping_interval: Span,
+    pub heartbeat_interval: Span,
+    /// Absent: twice the heartbeat interval in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<Span>,
+    pub handshake_timeout: Span,
+    /// Bytes.
+    pub max_message_size: usize,
+    /// Characters.
+    pub max_identity_length: usize,
+    pub max_connections: usize,
+    /// Absent: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identities: Option<Identities>,
+}
+
+impl Default for Ocpp {
+    fn default() -> Self {
+        Ocpp {
+            listen: SocketAddr::from(([0, 0, 0, 0], 33033)),
+            path: "/ocpp".into(),
+            versions: vec![Version::V2_1, Version::V2_0_1, Version::V1_6],
+            default_version: DefaultVersion::Use(Version::V1_6),
+            call_timeout: Span::seconds(30),
+            queue: 100,
+            unmatched_responses: UnmatchedResponses::Drop,
+            on_duplicate: OnDuplicate::Replace,
+            ping_interval: Span::seconds(60),
+            heartbeat_interval: Span::seconds(300),
+            idle_timeout: None,
+            handshake_timeout: Span::seconds(10),
+            max_message_size: 1 << 20,
+            max_identity_length: 48,
+            max_connections: 100_000,
+            identities: None,
+        }
+    }
+}
+
+impl Ocpp {
+    /// The charge points that may connect; `None`: any may.
+    pub fn allowed_identities(&self) -> io::Result<Option<HashSet<String>>> {
+        let names = match &self.identities {
+            None => return Ok(None),
+            Some(Identities::List(names)) => names.iter().cloned().collect(),
+            Some(Identities::File(path)) => read_to_string(path)?
+                .lines()
+                .map(|line| line.trim().to_owned())
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .collect(),
+        };
+        Ok(Some(names))
+    }
+
+    /// The part of it that a session goes by.
+    pub fn session_settings(&self) -> session::Settings {
+        session::Settings {
+            call_timeout: self.call_timeout.get(),
+            queue: self.queue,
+            unmatched_responses: match self.unmatched_responses {
+                UnmatchedResponses::Drop => session::Unmatched::Drop,
+                UnmatchedResponses::Forward => session::Unmatched::Forward,
+            },
+            ping_interval: self.ping_interval.get(),
+            heartbeat_interval: self.heartbeat_interval.get(),
+            idle_timeout: self.idle_timeout.map(Span::get),
+        }
+    }
+}
+
+/// The side of the back ends.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Mqtt {
+    /// `mqtt://host:port`. Absent: the embedded broker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Made unique per instance.
+    pub client_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    #[serde(skip_serializing)]
+    pub password: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    pub version: u8,
+    pub embedded: Embedded,
+}
+
+impl Default for Mqtt {
+    fn default() -> Self {
+        Mqtt {
+            url: None,
+            client_id: "ocpp-gateway".into(),
+            username: None,
+            password: None,
+            password_file: None,
+            version: 4,
+            embedded: Embedded::default(),
+        }
+    }
+}
+
+impl Mqtt {
+    /// The password, from wherever it is kept.
+    pub fn resolve_password(&self) -> io::Result<Option<String>> {
+        match &self.password_file {
+            None => Ok(self.password.clone()),
+            Some(path) => read_to_string(path).map(|text| Some(text.trim_end_matches(['\r', '\n']).to_owned())),
+        }
+    }
+}
+
+/// Reads a file that the configuration names; the error names it too.
+fn read_to_string(path: &Path) -> io::Result<String> {
+    std::fs::read_to_string(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
+/// The broker inside the gateway, for when there is no other.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Embedded {
+    pub listen: SocketAddr,
+}
+
+impl Default for Embedded {
+    fn default() -> Self {
+        Embedded { listen: SocketAddr::from(([127, 0, 0, 1], 1883)) }
+    }
+}
+
+/// The side of the operator.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Admin {
+    pub listen: SocketAddr,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Admin { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Shutdown {
+    /// How long open calls may take to finish once the gateway was asked to stop.
+    pub grace: Span,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Shutdown { grace: Span::seconds(10) }
+    }
+}
+
+/// One stage of the chain.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Transform {
+    pub name: String,
+    /// `builtin:standard`, or the path of a component.
+    pub component: String,
+    #[serde(default)]
+    pub on_error: values::OnError,
+    #[serde(default)]
+    pub limits: Limits,
+    /// Handed to the component as JSON.
+    #[serde(default)]
+    pub config: toml::Table,
+}
+
+/// What one transform may use.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// For one call.
+    pub time: Span,
+    pub memory: values::Bytes,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { time: Span::milliseconds(20), memory: values::Bytes::mebibytes(16) }
+    }
+}

@@ -1,0 +1,171 @@
+//! Values as they are written in a configuration: `"30s"`, `"16MiB"`, `"ocpp1.6"`.
+
+use ocpp_gateway_core::Version;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A length of time, written as `"30s"`, `"10m"` or `"250ms"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(Duration);
+
+impl Span {
+    pub const fn seconds(seconds: u64) -> Self {
+        Span(Duration::from_secs(seconds))
+    }
+
+    pub const fn milliseconds(milliseconds: u64) -> Self {
+        Span(Duration::from_millis(milliseconds))
+    }
+
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_duration(self.0).fmt(f)
+    }
+}
+
+impl FromStr for Span {
+    type Err = humantime::DurationError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // Without a limit a deadline could lie beyond what an instant can hold.
+        const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+        humantime::parse_duration(text).map(|duration| Span(duration.min(LONGEST)))
+    }
+}
+
+/// A number of bytes, written as a number or as `"16MiB"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes(usize);
+
+impl Bytes {
+    pub const fn mebibytes(mebibytes: usize) -> Self {
+        Bytes(mebibytes << 20)
+    }
+
+    pub const fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes > 0 && bytes % (1 << 20) == 0 => write!(f, "{}MiB", bytes >> 20),
+            bytes if bytes > 0 && bytes % (1 << 10) == 0 => write!(f, "{}KiB", bytes >> 10),
+            bytes => write!(f, "{bytes}"),
+        }
+    }
+}
+
+impl FromStr for Bytes {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+        let unit = match text[digits.len()..].trim() {
+            "" | "B" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            other => return Err(format!("unknown unit {other:?}: expected KiB, MiB or GiB")),
+        };
+        let number = digits.trim().parse::<usize>().map_err(|_| format!("{text:?} is not a size such as \"16MiB\""))?;
+        number.checked_mul(unit).map(Bytes).ok_or_else(|| format!("{text:?} is too large"))
+    }
+}
+
+/// What to do with a client that offers no subprotocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DefaultVersion {
+    Use(Version),
+    Refuse,
+}
+
+impl fmt::Display for DefaultVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DefaultVersion::Use(version) => version.fmt(f),
+            DefaultVersion::Refuse => f.write_str("refuse"),
+        }
+    }
+}
+
+impl FromStr for DefaultVersion {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "refuse" => Ok(DefaultVersion::Refuse),
+            _ => text.parse().map(DefaultVersion::Use).map_err(|error| format!("{error}, or \"refuse\"")),
+        }
+    }
+}
+
+macro_rules! written_as_text {
+    ($($name:ident),+) => {$(
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+            }
+        }
+    )+};
+}
+written_as_text!(Span, DefaultVersion, Bytes);
+
+/// Which charge points may connect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a list of identities, or the path of a file with one on each line")]
+pub enum Identities {
+    List(Vec<String>),
+    File(std::path::PathBuf),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnmatchedResponses {
+    Drop,
+    Forward,
+}
+
+/// When a charge point connects that is connected already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDuplicate {
+    /// The new connection wins.
+    Replace,
+    /// The old one stays.
+    Refuse,
+}
+
+/// What becomes of a message on which a transform fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    #[default]
+    Reject,
+    Bypass,
+    Drop,
+}
+
+/// A list of subprotocol names.
+pub(super) mod versions {
+    use super::*;
+
+    pub(in super::super) fn serialize<S: Serializer>(versions: &[Version], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(versions.iter().map(|version| version.subprotocol()))
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Version>, D::Error> {
+        let names = Vec::<String>::deserialize(deserializer)?;
+        names.iter().map(|name| name.parse().map_err(D::Error::custom)).collect()
+    }
+}

@@ -1,0 +1,19 @@
+//! The program `ocpp-gateway`, as a library, so that tests can start whole gateways.
+//!
+//! A message comes in through [`handshake`] and [`charge_point`], takes the [`road`] to the broker, and back by way of
+//! a [`mailbox`]. [`app`] puts it all together.
+
+pub mod admin;
+pub mod app;
+pub mod banner;
+pub mod charge_point;
+pub mod cli;
+pub mod config;
+pub mod handshake;
+pub mod listener;
+pub mod mailbox;
+pub mod metrics;
+pub mod registry;
+pub mod road;
+pub mod shutdown;
+pub mod transforms;

@@ -1,0 +1,113 @@
+//! Lets charge points in, one task each.
+
+use crate::charge_point::{ChargePoint, Ending, Hall};
+use crate::config::{Ocpp, OnDuplicate};
+use crate::handshake::{Admitted, Refused, Terms};
+use ocpp_gateway_core::{Identity, Peer};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::http::StatusCode;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
+
+/// How long to leave the kernel alone after it had no file descriptor left for us.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Charge points that are sent away together shall not come back together: 1 to this many seconds later.
+const RETRY_SPREAD: u32 = 10;
+
+/// Who may come in, and where to.
+pub struct Door {
+    terms: Terms,
+    max_connections: usize,
+    on_duplicate: OnDuplicate,
+    /// Set once the broker has been reached for the first time.
+    open: AtomicBool,
+    hall: Arc<Hall>,
+    /// All tasks of charge points.
+    tasks: TaskTracker,
+}
+
+impl Door {
+    pub fn new(ocpp: &Ocpp, hall: Arc<Hall>, tasks: TaskTracker) -> std::io::Result<Self> {
+        Ok(Door {
+            terms: Terms::new(ocpp)?,
+            max_connections: ocpp.max_connections,
+            on_duplicate: ocpp.on_duplicate,
+            open: AtomicBool::new(false),
+            hall,
+            tasks,
+        })
+    }
+
+    /// From now on charge points are let in.
+    pub fn open(&self) {
+        self.open.store(true, Ordering::Relaxed);
+    }
+
+    /// Accepts connections until `closed`.
+    pub async fn accept(self: Arc<Self>, listener: TcpListener, closed: CancellationToken) {
+        loop {
+            let accepted = tokio::select! {
+                () = closed.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, address)) => {
+                    let door = Arc::clone(&self);
+                    self.tasks.spawn(async move { door.let_in(stream, address).await });
+                }
+                Err(error) => {
+                    warn!("cannot accept connections: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn let_in(&self, stream: TcpStream, address: SocketAddr) {
+        // Messages are small and each is waited for; a connection that is gone already shows soon enough.
+        let _ = stream.set_nodelay(true);
+        let shaken = self.terms.shake_hands(stream, |identity| self.may_enter(identity)).await;
+        let (mut socket, Admitted { identity, version }) = match shaken {
+            Ok(shaken) => shaken,
+            Err(refused) => {
+                self.hall.road.metrics.refused(&refused);
+                info!(%address, "refused: {refused}");
+                return;
+            }
+        };
+        let Some(version) = version else {
+            self.hall.road.metrics.closed(Ending::NoCommonVersion.name());
+            info!(%address, charge_point = %identity, "closed: {}", Ending::NoCommonVersion);
+            return Ending::NoCommonVersion.close(&mut socket).await;
+        };
+        let peer = Peer { identity, version, connection: self.hall.registry.next_connection() };
+        debug!(charge_point = %peer.identity, %address, "handshake done");
+        // A task of its own, so that a connection does not hold on to the room that its handshake needed.
+        self.tasks.spawn(ChargePoint::serve(Arc::clone(&self.hall), peer, socket));
+    }
+
+    fn may_enter(&self, identity: &Identity) -> Result<(), Refused> {
+        if !self.open.load(Ordering::Relaxed) {
+            return Err(self.come_back("the broker has not been reached yet"));
+        }
+        let registry = &self.hall.registry;
+        if registry.len() >= self.max_connections && !registry.contains(identity) {
+            return Err(self.come_back("too many charge points are connected"));
+        }
+        if self.on_duplicate == OnDuplicate::Refuse && registry.contains(identity) {
+            return Err(Refused::status(StatusCode::FORBIDDEN, format!("{identity} is connected already")));
+        }
+        Ok(())
+    }
+
+    fn come_back(&self, reason: &str) -> Refused {
+        let after = 1 + self.hall.registry.next_connection() % RETRY_SPREAD;
+        Refused::unavailable(reason, Duration::from_secs(after.into()))
+    }
+}

@@ -1,0 +1,89 @@
+//! The program `ocpp-gateway`: from the command line to an exit code.
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use ocpp_gateway::app::{Gateway, StartError};
+use ocpp_gateway::cli::{Cli, Command, Options};
+use ocpp_gateway::config::{self, Config};
+use ocpp_gateway::{banner, shutdown, transforms};
+use ocpp_gateway_pipeline::TransformStatus;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// The configuration or a component cannot be used (`EX_CONFIG` of sysexits.h). Wrong usage is clap's 2.
+const BAD_CONFIGURATION: u8 = 78;
+const RUNTIME_FAILURE: u8 = 1;
+
+fn main() -> ExitCode {
+    let command = Cli::parse().into_command();
+    let (Command::Run(options) | Command::Check(options) | Command::Config(options)) = &command;
+    let config = match load(options) {
+        Ok(config) => config,
+        Err(faults) => return complain(&faults, BAD_CONFIGURATION),
+    };
+    match command {
+        Command::Run(_) => run(config),
+        Command::Check(_) => check(&config),
+        Command::Config(_) => match config.to_toml() {
+            Ok(text) => {
+                print!("{text}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => complain(&error, RUNTIME_FAILURE),
+        },
+    }
+}
+
+fn load(options: &Options) -> Result<Config, config::Faults> {
+    // A variable that is no text is none of ours.
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    config::load(options.config.as_deref(), variables)
+}
+
+fn check(config: &Config) -> ExitCode {
+    match transforms::load(config) {
+        Ok(pipeline) => {
+            println!("The configuration can be used.");
+            for TransformStatus { name, component, built_as, version, size, .. } in pipeline.transforms() {
+                println!("transform {name}: {component}, {built_as} {version}, {size} bytes");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(faults) => complain(&faults, BAD_CONFIGURATION),
+    }
+}
+
+fn run(config: Config) -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    match serve(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let bad_component = matches!(error.downcast_ref(), Some(StartError::Transforms(_)));
+            complain(&format_args!("{error:#}"), if bad_component { BAD_CONFIGURATION } else { RUNTIME_FAILURE })
+        }
+    }
+}
+
+fn serve(config: Config) -> anyhow::Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let stop = shutdown::requested().context("cannot listen for signals")?;
+        let gateway = Gateway::start(&config).await?;
+        print!("{}", banner::banner(gateway.addresses(), &config));
+        gateway.run(stop).await?;
+        Ok(())
+    })
+}
+
+fn complain(problem: &dyn std::fmt::Display, code: u8) -> ExitCode {
+    eprintln!("ocpp-gateway: {problem}");
+    ExitCode::from(code)
+}

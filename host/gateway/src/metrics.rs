@@ -1,0 +1,229 @@
+//! What is counted, for `/metrics` in the text form of Prometheus.
+
+use crate::handshake::Refused;
+use crate::mailbox::Mailbox;
+use ocpp_gateway_core::session::Direction;
+use ocpp_gateway_core::{Fault, MessageType};
+use ocpp_gateway_mqtt::{ConnectionStats, Loss, Publisher, PublisherStats, Subscriber, SubscriberStats};
+use ocpp_gateway_pipeline::{Pipeline, TransformStatus};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MessageLabels {
+    direction: &'static str,
+    r#type: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct IncidentLabels {
+    direction: &'static str,
+    cause: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+const DIRECTIONS: [Direction; 2] = [Direction::Uplink, Direction::Downlink];
+
+/// The gateway's own counters. Those on the road of every message are looked up once, here, and not again.
+#[derive(Debug)]
+pub struct Metrics {
+    pub connections: Gauge,
+    pub connected: Counter,
+    refused: Family<ReasonLabels, Counter>,
+    closed: Family<ReasonLabels, Counter>,
+    messages: [[Counter; MessageType::ALL.len()]; 2],
+    incidents: [[Counter; Fault::ALL.len()]; 2],
+}
+
+impl Metrics {
+    pub fn new(registry: &mut Registry) -> Self {
+        let messages = Family::<MessageLabels, Counter>::default();
+        let incidents = Family::<IncidentLabels, Counter>::default();
+        let metrics = Metrics {
+            connections: Gauge::default(),
+            connected: Counter::default(),
+            refused: Family::default(),
+            closed: Family::default(),
+            messages: DIRECTIONS.map(|direction| {
+                MessageType::ALL.map(|kind| {
+                    let labels = MessageLabels { direction: name(direction), r#type: kind.name() };
+                    messages.get_or_create(&labels).clone()
+                })
+            }),
+            incidents: DIRECTIONS.map(|direction| {
+                Fault::ALL.map(|fault| {
+                    let labels = IncidentLabels { direction: name(direction), cause: fault.name() };
+                    incidents.get_or_create(&labels).clone()
+                })
+            }),
+        };
+        registry.register("connections", "Charge points connected now", metrics.connections.clone());
+        registry.register("connected", "Connections accepted so far", metrics.connected.clone());
+        registry.register("refused", "Connections refused, by reason", metrics.refused.clone());
+        registry.register("closed", "Connections ended, by reason", metrics.closed.clone());
+        registry.register("messages", "OCPP messages passed on, by direction and type", messages);
+        registry.register(
+            "incidents",
+            "Messages that did not take their ordinary road, by direction and cause",
+            incidents,
+        );
+        metrics
+    }
+
+    pub fn message(&self, direction: Direction, kind: MessageType) {
+        self.messages[direction as usize][kind.number() as usize - 2].inc();
+    }
+
+    pub fn incident(&self, direction: Direction, fault: Fault) {
+        self.incidents[direction as usize][fault as usize].inc();
+    }
+
+    pub fn refused(&self, refused: &Refused) {
+        self.refused.get_or_create(&ReasonLabels { reason: refused.name() }).inc();
+    }
+
+    pub fn closed(&self, reason: &'static str) {
+        self.closed.get_or_create(&ReasonLabels { reason }).inc();
+    }
+}
+
+/// What the pipeline counts, read when somebody asks.
+pub struct TransformMetrics(pub Pipeline);
+
+impl std::fmt::Debug for TransformMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TransformMetrics").finish_non_exhaustive()
+    }
+}
+
+impl Collector for TransformMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let transforms = self.0.transforms();
+        let mut write = |name: &str, help: &str, value: fn(&TransformStatus) -> f64| {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for transform in &transforms {
+                let labels = [("transform", transform.name.as_str())];
+                family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, f64>(&value(transform), None)?;
+            }
+            Ok::<(), std::fmt::Error>(())
+        };
+        write("transform_calls", "Calls of a transform", |t| t.calls as f64)?;
+        write("transform_refusals", "Messages that a transform refused", |t| t.refusals as f64)?;
+        write("transform_failures", "Calls in which a transform failed", |t| t.failures as f64)?;
+        write("transform_timed_calls", "Calls whose time was taken: one in some", |t| t.timed_calls as f64)?;
+        write("transform_timed_seconds", "Time spent in those", |t| t.timed.as_secs_f64())?;
+        write("transform_log_lines_suppressed", "Log lines over the limit", |t| t.log_lines_suppressed as f64)
+    }
+}
+
+/// What the two connections to the broker count, read when somebody asks.
+#[derive(Debug)]
+pub struct BrokerMetrics {
+    publisher: Arc<PublisherStats>,
+    subscriber: Arc<SubscriberStats>,
+}
+
+impl BrokerMetrics {
+    pub fn new(publisher: &Publisher, subscriber: &Subscriber<Mailbox>) -> Self {
+        BrokerMetrics { publisher: Arc::clone(publisher.stats()), subscriber: Arc::clone(subscriber.stats()) }
+    }
+}
+
+impl Collector for BrokerMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let (publisher, subscriber) = (&self.publisher, &self.subscriber);
+        let connections = [("publisher", &publisher.connection), ("subscriber", &subscriber.connection)];
+        let mut connected =
+            encoder.encode_descriptor("mqtt_connected", "Whether connected now", None, MetricType::Gauge)?;
+        for (name, connection) in connections {
+            let up = i64::from(connection.status().connected);
+            connected.encode_family(&[("connection", name)])?.encode_gauge(&up)?;
+        }
+        let mut per_connection = |name: &str, help: &str, value: fn(&ConnectionStats) -> u64| {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (name, connection) in connections {
+                let labels = [("connection", name)];
+                family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value(connection), None)?;
+            }
+            Ok::<(), std::fmt::Error>(())
+        };
+        per_connection("mqtt_connects", "Connections that the broker accepted", |c| c.connects.get())?;
+        per_connection("mqtt_failures", "Connections that failed", |c| c.failures.get())?;
+        per_connection("mqtt_writes", "Writes to the socket", |c| c.writes.get())?;
+
+        for (name, help, value) in [
+            ("mqtt_in_flight", "Messages that wait for the broker's acknowledgement", publisher.in_flight.get()),
+            ("mqtt_backlog", "Messages that wait to be sent", publisher.backlog.get()),
+            ("mqtt_subscriptions", "Topic filters subscribed to", subscriber.subscriptions.get()),
+        ] {
+            encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&(value as i64))?;
+        }
+        for (name, help, value) in [
+            ("mqtt_published", "Messages sent to the broker", publisher.published.get()),
+            ("mqtt_acknowledged", "Messages that the broker took over", publisher.acknowledged.get()),
+            ("mqtt_resent", "Messages sent again after a reconnect", publisher.resent.get()),
+            ("mqtt_received", "Messages from the broker", subscriber.received.get()),
+            ("mqtt_unrouted", "Messages on topics that no connected charge point has", subscriber.unrouted.get()),
+            ("mqtt_oversized", "Messages too large to take in", subscriber.oversized.get()),
+        ] {
+            let mut counter = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            counter.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
+        }
+        let mut lost = encoder.encode_descriptor(
+            "mqtt_lost",
+            "Messages given up, by reason and type",
+            None,
+            MetricType::Counter,
+        )?;
+        for (loss, kind, count) in publisher.losses() {
+            let labels = [("reason", loss_name(loss)), ("type", kind)];
+            lost.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
+        Ok(())
+    }
+}
+
+fn loss_name(loss: Loss) -> &'static str {
+    match loss {
+        Loss::Expired => "expired",
+        Loss::Evicted => "evicted",
+        Loss::Unpublishable => "unpublishable",
+        Loss::Abandoned => "abandoned",
+    }
+}
+
+/// A name for logs and metrics.
+pub fn name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Uplink => "uplink",
+        Direction::Downlink => "downlink",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_counter_stands_under_its_own_name() {
+        let mut registry = Registry::with_prefix("ocpp_gateway");
+        let metrics = Metrics::new(&mut registry);
+        metrics.message(Direction::Uplink, MessageType::Send);
+        metrics.incident(Direction::Downlink, Fault::Duplicate);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).expect("encoded");
+        assert!(text.contains(r#"ocpp_gateway_messages_total{direction="uplink",type="SEND"} 1"#), "{text}");
+        assert!(text.contains(r#"ocpp_gateway_incidents_total{direction="downlink",cause="duplicate"} 1"#), "{text}");
+        assert_eq!(text.matches("} 1\n").count(), 2, "{text}");
+    }
+}

@@ -1,0 +1,68 @@
+//! From the `[[transforms]]` of the configuration to a pipeline that runs them.
+
+use crate::config::{self, Config};
+use ocpp_gateway_pipeline::{Limits, LoadError, OnError, Pipeline, TransformSpec};
+use std::fmt;
+
+/// Everything that is wrong with the configured components.
+#[derive(Debug, thiserror::Error)]
+pub struct Faults(pub Vec<LoadError>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (line, error) in self.0.iter().enumerate() {
+            let separator = if line == 0 { "" } else { "\n" };
+            write!(f, "{separator}{error}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Compiles and configures all transforms. Takes some dozens of milliseconds each: not for the threads of the sockets.
+pub fn load(config: &Config) -> Result<Pipeline, Faults> {
+    Pipeline::load(config.transforms.iter().map(spec).collect()).map_err(Faults)
+}
+
+fn spec(transform: &config::Transform) -> TransformSpec {
+    TransformSpec {
+        name: transform.name.clone(),
+        source: transform.component.parse().unwrap_or_else(|never: std::convert::Infallible| match never {}),
+        config: serde_json::Value::from_iter(transform.config.iter().map(|(key, value)| (key.clone(), json(value))))
+            .to_string(),
+        on_error: match transform.on_error {
+            config::OnError::Reject => OnError::Reject,
+            config::OnError::Bypass => OnError::Bypass,
+            config::OnError::Drop => OnError::Drop,
+        },
+        limits: Limits {
+            time: transform.limits.time.get(),
+            memory: transform.limits.memory.get(),
+            ..Limits::default()
+        },
+    }
+}
+
+/// TOML as JSON; a date becomes its text.
+fn json(value: &toml::Value) -> serde_json::Value {
+    match value {
+        toml::Value::String(text) => text.as_str().into(),
+        toml::Value::Integer(number) => (*number).into(),
+        toml::Value::Float(number) => (*number).into(),
+        toml::Value::Boolean(truth) => (*truth).into(),
+        toml::Value::Datetime(time) => time.to_string().into(),
+        toml::Value::Array(list) => list.iter().map(json).collect(),
+        toml::Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), json(value))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_becomes_the_json_that_says_the_same() {
+        let table: toml::Table = "a = 1\nb = \"x\"\nc = [true, 1.5]\n[d]\ne = 2020-01-01".parse().expect("TOML");
+        let expected = serde_json::json!({"a": 1, "b": "x", "c": [true, 1.5], "d": {"e": "2020-01-01"}});
+        assert_eq!(json(&toml::Value::Table(table)), expected);
+    }
+}

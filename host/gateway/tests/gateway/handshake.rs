@@ -1,0 +1,167 @@
+//! Who is let in, with which version, and what the others are told.
+
+use crate::Running;
+use ocpp_gateway_testkit::charge_point::ChargePoint;
+
+async fn status(gateway: &Running, path: &str) -> u16 {
+    match ChargePoint::connect(gateway.ocpp(), path, &["ocpp1.6"]).await {
+        Ok(_) => 101,
+        Err(refused) => refused.status,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn identities_that_would_break_a_topic_are_not_found() {
+    let gateway = Running::start("").await;
+    let long = format!("/ocpp/{}", "x".repeat(49));
+    for path in [
+        "/",
+        "/ocpp",
+        "/ocpp/",
+        "/other/CP1",
+        "/ocpp/a/b",
+        "/ocpp/a%2Fb",
+        "/ocpp/a+b",
+        "/ocpp/a%23b",
+        "/ocpp/a%00b",
+        &long,
+    ] {
+        assert_eq!(status(&gateway, path).await, 404, "{path}");
+    }
+    assert_eq!(gateway.metric(r#"ocpp_gateway_refused_total{reason="not_found"}"#).await, 10.0);
+    let mut back_end = gateway.back_end().await;
+    let mut decoded = gateway.charge_point("CP%20%C3%A9").await;
+    decoded.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    back_end.expect_on("ocpp/cp/CP é").await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_identities_are_not_found_where_a_list_is_kept() {
+    let gateway = Running::start("[ocpp]\nidentities = [\"CP1\"]").await;
+    assert_eq!(status(&gateway, "/ocpp/CP1").await, 101);
+    assert_eq!(status(&gateway, "/ocpp/CP2").await, 404);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clients_first_choice_that_is_enabled_is_taken() {
+    let gateway = Running::start("[ocpp]\nversions = [\"ocpp1.6\", \"ocpp2.0.1\"]").await;
+    for (offer, agreed) in [
+        (&["ocpp2.0.1"][..], Some("ocpp2.0.1")),
+        (&["ocpp2.1, ocpp2.0.1 ,ocpp1.6"], Some("ocpp2.0.1")),
+        (&["ocpp2.1", "OCPP1.6 "], Some("ocpp1.6")),
+        (&[], None),
+    ] {
+        // A client that checks the answer letter by letter may refuse one that differs in case: then it is told to.
+        let charge_point = raw_handshake(&gateway, "/ocpp/CP1", offer).await;
+        assert_eq!(charge_point.status, 101, "{offer:?}");
+        assert_eq!(charge_point.subprotocol.as_deref(), agreed, "{offer:?}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_common_version_the_handshake_is_completed_and_the_connection_closed() {
+    let gateway = Running::start("").await;
+    let answer = raw_handshake(&gateway, "/ocpp/CP1", &["ocpp1.5", "soap"]).await;
+    assert_eq!((answer.status, answer.subprotocol), (101, None));
+    // The close frame: opcode 8, code 1002.
+    assert_eq!((answer.first_frame[0], &answer.first_frame[2..4]), (0x88, &1002_u16.to_be_bytes()[..]));
+    assert_eq!(gateway.metric(r#"ocpp_gateway_closed_total{reason="no_common_version"}"#).await, 1.0);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_offers_nothing_can_be_refused() {
+    let gateway = Running::start("[ocpp]\ndefault_version = \"refuse\"").await;
+    let refused = ChargePoint::connect(gateway.ocpp(), "/ocpp/CP1", &[]).await.err().expect("refused");
+    assert_eq!(refused.status, 400);
+    assert!(refused.text.contains("ocpp2.0.1"), "{}", refused.text);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_the_broker_is_reached_charge_points_are_told_when_to_come_back() {
+    // A port that nobody listens on: it was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let gateway = Running::start_unready(&format!("[mqtt]\nurl = \"mqtt://{free}\"")).await;
+    let refused = ChargePoint::connect(gateway.ocpp(), "/ocpp/CP1", &["ocpp1.6"]).await.err().expect("refused");
+    assert_eq!(refused.status, 503);
+    let seconds: u64 = refused.retry_after.expect("Retry-After").parse().expect("seconds");
+    assert!((1..=10).contains(&seconds));
+    let readiness = gateway.admin("/readyz").await;
+    assert!(readiness.starts_with("HTTP/1.1 503") && readiness.contains("mqtt subscriber"), "{readiness}");
+    assert!(gateway.admin("/healthz").await.starts_with("HTTP/1.1 200"));
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_too_many_is_told_when_to_come_back() {
+    let gateway = Running::start("[ocpp]\nmax_connections = 1").await;
+    let first = gateway.charge_point("CP1").await;
+    let refused = ChargePoint::connect(gateway.ocpp(), "/ocpp/CP2", &["ocpp1.6"]).await.err().expect("refused");
+    assert_eq!(refused.status, 503);
+    assert!(refused.retry_after.is_some());
+    first.close().await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_connection_wins_and_the_old_ones_close_harms_nothing() {
+    let gateway = Running::start("").await;
+    let mut back_end = gateway.back_end().await;
+    let mut old = gateway.charge_point("CP1").await;
+    let mut new = gateway.charge_point("CP1").await;
+    let (code, reason) = old.closed().await.expect("a reason");
+    assert_eq!(code, 1008, "{reason}");
+    old.close().await;
+    new.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    back_end.expect_on("ocpp/cp/CP1").await;
+    back_end.publish("ocpp/cs/CP1", crate::result_object("1", "{}")).await;
+    assert_eq!(new.text().await, r#"[3,"1",{}]"#);
+    assert_eq!(gateway.metric("ocpp_gateway_connections").await, 1.0);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_connection_can_be_the_one_that_stays() {
+    let gateway = Running::start("[ocpp]\non_duplicate = \"refuse\"").await;
+    let first = gateway.charge_point("CP1").await;
+    assert_eq!(status(&gateway, "/ocpp/CP1").await, 403);
+    first.close().await;
+    gateway.stop().await;
+}
+
+/// What a handshake comes to, read by hand.
+struct Answer {
+    status: u16,
+    subprotocol: Option<String>,
+    first_frame: Vec<u8>,
+}
+
+async fn raw_handshake(gateway: &Running, path: &str, offers: &[&str]) -> Answer {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(gateway.ocpp()).await.expect("connected");
+    let mut request = format!(
+        "GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    );
+    offers.iter().for_each(|offer| request += &format!("Sec-WebSocket-Protocol: {offer}\r\n"));
+    stream.write_all((request + "\r\n").as_bytes()).await.expect("asked");
+    let mut bytes = Vec::new();
+    let end = loop {
+        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end + 4;
+        }
+        assert!(stream.read_buf(&mut bytes).await.expect("answered") > 0, "closed");
+    };
+    let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+    let subprotocol = head.lines().find_map(|line| line.strip_prefix("sec-websocket-protocol: ")).map(str::to_owned);
+    let expects_frame = !offers.is_empty() && subprotocol.is_none();
+    while expects_frame && bytes.len() < end + 4 {
+        assert!(stream.read_buf(&mut bytes).await.expect("a frame") > 0, "closed");
+    }
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    Answer { status, subprotocol, first_frame: bytes[end..].to_vec() }
+}

@@ -1,0 +1,142 @@
+//! Whole gateways, from a socket to a broker and back, each on ports of its own.
+
+mod bad_input;
+mod calls;
+mod handshake;
+mod operation;
+mod program;
+mod tutorial;
+
+use ocpp_gateway::app::{Addresses, Broker, Gateway, RunError};
+use ocpp_gateway::config;
+use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::back_end::BackEnd;
+use ocpp_gateway_testkit::charge_point::ChargePoint;
+use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// A running gateway.
+struct Running {
+    addresses: Addresses,
+    stop: Option<oneshot::Sender<()>>,
+    ended: JoinHandle<Result<(), RunError>>,
+}
+
+impl Running {
+    /// With an embedded broker, and ready for charge points.
+    async fn start(toml: &str) -> Self {
+        let gateway = Running::start_unready(toml).await;
+        gateway.wait_until_ready().await;
+        gateway
+    }
+
+    async fn start_unready(toml: &str) -> Self {
+        let gateway = Gateway::start(&configuration(toml)).await.expect("started");
+        let addresses = gateway.addresses().clone();
+        let (stop, stopped) = oneshot::channel();
+        let ended = tokio::spawn(gateway.run(async move {
+            // Dropped or sent: either way it is time to stop.
+            let _ = stopped.await;
+        }));
+        Running { addresses, stop: Some(stop), ended }
+    }
+
+    async fn wait_until_ready(&self) {
+        let ready = async {
+            while !self.admin("/readyz").await.starts_with("HTTP/1.1 200") {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, ready).await.expect("ready in time");
+    }
+
+    fn ocpp(&self) -> SocketAddr {
+        let mut address = self.addresses.ocpp;
+        address.set_ip([127, 0, 0, 1].into());
+        address
+    }
+
+    fn broker(&self) -> SocketAddr {
+        match &self.addresses.broker {
+            Broker::Embedded(address) => *address,
+            Broker::External(url) => panic!("not ours: {url}"),
+        }
+    }
+
+    async fn charge_point(&self, id: &str) -> ChargePoint {
+        ChargePoint::ocpp16(self.ocpp(), id).await
+    }
+
+    /// A back end that sees everything.
+    async fn back_end(&self) -> BackEnd {
+        BackEnd::listen(self.broker(), "ocpp/cp/#").await
+    }
+
+    /// A page of the admin listener, with its head.
+    async fn admin(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.addresses.admin).await.expect("the admin listener");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("asked");
+        let mut page = String::new();
+        stream.read_to_string(&mut page).await.expect("answered");
+        page
+    }
+
+    /// The value of a metric, by its name and labels as they are printed.
+    async fn metric(&self, name: &str) -> f64 {
+        let page = self.admin("/metrics").await;
+        let line = page.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+        let line = line.unwrap_or_else(|| panic!("no {name} in\n{page}"));
+        line[name.len()..].trim().parse().expect("a number")
+    }
+
+    /// Asks it to stop and waits until it has.
+    async fn stop(mut self) {
+        drop(self.stop.take());
+        timeout(PATIENCE, self.ended).await.expect("stopped in time").expect("no panic").expect("no failure");
+    }
+}
+
+/// `toml` on top of a configuration that takes free ports on the loopback interface.
+fn configuration(toml: &str) -> config::Config {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), toml).expect("written");
+    let mut keys = vec![("OCPP__LISTEN", "127.0.0.1:0"), ("ADMIN__LISTEN", "127.0.0.1:0")];
+    if !toml.contains("[mqtt]") {
+        keys.push(("MQTT__EMBEDDED__LISTEN", "127.0.0.1:0"));
+    }
+    if !toml.contains("[shutdown]") {
+        keys.push(("SHUTDOWN__GRACE", "100ms"));
+    }
+    let variables = keys.into_iter().map(|(key, value)| (format!("OCPP_GATEWAY__{key}"), value.to_owned()));
+    config::load(Some(file.path()), variables).expect("a configuration")
+}
+
+/// What `standard` makes of a CALL.
+fn call_object(id: &str, action: &str, payload: &str) -> String {
+    format!(r#"{{"MessageTypeId":2,"UniqueId":"{id}","Action":"{action}","Payload":{payload}}}"#)
+}
+
+fn result_object(id: &str, payload: &str) -> String {
+    format!(r#"{{"MessageTypeId":3,"UniqueId":"{id}","Payload":{payload}}}"#)
+}
+
+/// The code in an error object or a CALLERROR.
+fn error_code(text: &str) -> &str {
+    [
+        "FormationViolation",
+        "FormatViolation",
+        "InternalError",
+        "GenericError",
+        "RpcFrameworkError",
+        "MessageTypeNotSupported",
+        "NotSupported",
+    ]
+    .into_iter()
+    .find(|code| text.contains(&format!("\"{code}\"")))
+    .unwrap_or_else(|| panic!("no error code in {text}"))
+}

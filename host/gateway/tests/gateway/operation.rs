@@ -1,0 +1,79 @@
+//! What an operator sees, and how the gateway stops.
+
+use crate::{Running, call_object, result_object};
+use ocpp_gateway_testkit::back_end::BackEnd;
+use ocpp_gateway_testkit::broker::ScriptedBroker;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_tell_what_has_passed() {
+    let gateway = Running::start("").await;
+    let mut back_end = gateway.back_end().await;
+    let mut charge_point = gateway.charge_point("CP1").await;
+    charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    back_end.expect_on("ocpp/cp/CP1").await;
+    back_end.publish("ocpp/cs/CP1", result_object("1", "{}")).await;
+    charge_point.text().await;
+    for (name, value) in [
+        ("ocpp_gateway_connections", 1.0),
+        (r#"ocpp_gateway_messages_total{direction="uplink",type="CALL"}"#, 1.0),
+        (r#"ocpp_gateway_messages_total{direction="downlink",type="CALLRESULT"}"#, 1.0),
+        (r#"ocpp_gateway_mqtt_connected{connection="publisher"}"#, 1.0),
+        ("ocpp_gateway_mqtt_published_total", 1.0),
+        ("ocpp_gateway_mqtt_received_total", 1.0),
+        ("ocpp_gateway_mqtt_subscriptions", 1.0),
+        (r#"ocpp_gateway_transform_calls_total{transform="standard"}"#, 3.0),
+        (r#"ocpp_gateway_transform_failures_total{transform="standard"}"#, 0.0),
+    ] {
+        assert_eq!(gateway.metric(name).await, value, "{name}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_waits_for_open_calls_and_says_goodbye() {
+    let gateway = Running::start("[shutdown]\ngrace = \"1min\"").await;
+    let mut back_end = gateway.back_end().await;
+    let mut busy = gateway.charge_point("BUSY").await;
+    let mut quiet = gateway.charge_point("QUIET").await;
+    back_end.publish("ocpp/cs/BUSY", call_object("1", "Reset", "{}")).await;
+    busy.text().await;
+
+    let stopping = tokio::spawn(gateway.stop());
+    assert_eq!(quiet.closed().await.expect("a reason").0, 1001);
+    assert!(!stopping.is_finished());
+    busy.send(r#"[3,"1",{"status":"Accepted"}]"#).await;
+    assert_eq!(back_end.expect_on("ocpp/cp/BUSY/Reply").await, result_object("1", r#"{"status":"Accepted"}"#));
+    assert_eq!(busy.closed().await.expect("a reason").0, 1001);
+    stopping.await.expect("no panic");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_waits_no_longer_than_the_grace_time() {
+    let gateway = Running::start("[shutdown]\ngrace = \"200ms\"").await;
+    let mut back_end: BackEnd = gateway.back_end().await;
+    let mut busy = gateway.charge_point("BUSY").await;
+    back_end.publish("ocpp/cs/BUSY", call_object("1", "Reset", "{}")).await;
+    busy.text().await;
+    let stopping = tokio::spawn(gateway.stop());
+    let report = back_end.expect_on("ocpp/cp/BUSY/Reply").await;
+    assert!(report.contains(r#""UniqueId":"1","ErrorCode":"InternalError""#), "{report}");
+    assert_eq!(busy.closed().await.expect("a reason").0, 1001);
+    stopping.await.expect("no panic");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_broker_is_away_calls_are_answered_with_an_error_in_time() {
+    let broker = ScriptedBroker::start().await;
+    let toml = format!("[mqtt]\nurl = \"{}\"\n[ocpp]\ncall_timeout = \"300ms\"", broker.url());
+    let gateway = Running::start(&toml).await;
+    let mut charge_point = gateway.charge_point("CP1").await;
+    drop(broker);
+    for number in 0..3 {
+        charge_point.send(&format!(r#"[2,"{number}","Heartbeat",{{}}]"#)).await;
+        let answer = charge_point.text().await;
+        assert!(answer.starts_with(&format!(r#"[4,"{number}","InternalError","#)), "{answer}");
+    }
+    let readiness = gateway.admin("/readyz").await;
+    assert!(readiness.starts_with("HTTP/1.1 503"), "{readiness}");
+    gateway.stop().await;
+}

@@ -1,0 +1,111 @@
+//! The program as its user starts it: exit codes, and what it says.
+
+use std::net::TcpListener;
+use std::process::{Command, Output};
+
+fn run(arguments: &[&str], toml: Option<&str>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
+    command.args(arguments);
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    if let Some(toml) = toml {
+        std::fs::write(file.path(), toml).expect("written");
+        command.arg("--config").arg(file.path());
+    }
+    command.output().expect("the program runs")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+}
+
+#[test]
+fn the_version_is_printed() {
+    let output = run(&["--version"], None);
+    assert!(output.status.success());
+    assert_eq!(said(&output).trim(), concat!("ocpp-gateway ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    assert_eq!(run(&["--no-such-option"], None).status.code(), Some(2));
+    assert_eq!(run(&["no-such-command"], None).status.code(), Some(2));
+}
+
+#[test]
+fn bad_configuration_is_78_with_every_fault() {
+    for command in ["run", "check", "config"] {
+        let output = run(&[command], Some("[ocpp]\nquue = 1\nlisten = \"here\"\n[ocpp.tls]\ncert = \"x\""));
+        assert_eq!(output.status.code(), Some(78), "{command}");
+        let said = said(&output);
+        for wanted in ["did you mean ocpp.queue?", "ocpp.listen: ", "ocpp.tls: this version does not have it yet"] {
+            assert!(said.contains(wanted), "{command}: {wanted} not in {said}");
+        }
+    }
+    assert_eq!(run(&["run", "--config", "/nowhere/at/all.toml"], None).status.code(), Some(78));
+}
+
+#[test]
+fn a_bad_component_is_78_and_named() {
+    let toml = "[[transforms]]\nname = \"mine\"\ncomponent = \"/nowhere/at/all.wasm\"";
+    for command in ["run", "check"] {
+        let output = run(&[command], Some(toml));
+        assert_eq!(output.status.code(), Some(78), "{command}");
+        let said = said(&output);
+        assert!(said.contains("mine") && said.contains("/nowhere/at/all.wasm"), "{said}");
+    }
+    let toml = "[[transforms]]\nname = \"standard\"\ncomponent = \"builtin:standard\"\n[transforms.config]\nmountpont = \"x/\"";
+    let output = run(&["check"], Some(toml));
+    assert_eq!(output.status.code(), Some(78));
+    assert!(said(&output).contains("mountpont"), "{}", said(&output));
+}
+
+#[test]
+fn a_component_of_ones_own_takes_the_place_of_the_built_in_one() {
+    let component = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(component.path(), ocpp_gateway_pipeline::STANDARD).expect("written");
+    let path = component.path().display().to_string();
+    let output = run(&["check"], Some(&format!("[[transforms]]\nname = \"mine\"\ncomponent = \"{path}\"")));
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains(&format!("transform mine: {path}")), "{}", said(&output));
+}
+
+#[test]
+fn check_says_what_it_found() {
+    let output = run(&["check"], None);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("transform standard: builtin:standard"), "{}", said(&output));
+}
+
+#[test]
+fn config_prints_what_can_be_read_again() {
+    let printed = run(
+        &["config"],
+        Some("[ocpp]\nqueue = 7\n[mqtt]\nurl = \"mqtt://b\"\nusername = \"u\"\npassword = \"hunter2\""),
+    );
+    assert!(printed.status.success());
+    let text = String::from_utf8(printed.stdout).expect("text");
+    assert!(text.contains("queue = 7") && !text.contains("hunter2"), "{text}");
+    let again = run(&["config"], Some(&text));
+    assert_eq!(String::from_utf8(again.stdout).expect("text"), text);
+}
+
+#[test]
+fn a_port_in_use_is_1_and_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address");
+    for (section, key) in
+        [("ocpp", "ocpp.listen"), ("admin", "admin.listen"), ("mqtt.embedded", "mqtt.embedded.listen")]
+    {
+        let others: String = ["ocpp", "admin", "mqtt.embedded"]
+            .into_iter()
+            .map(|name| {
+                let address = if name == section { address.to_string() } else { "127.0.0.1:0".to_owned() };
+                format!("[{name}]\nlisten = \"{address}\"\n")
+            })
+            .collect();
+        let output = run(&["run"], Some(&others));
+        assert_eq!(output.status.code(), Some(1), "{key}");
+        let said = said(&output);
+        assert!(said.contains(key) && said.contains(&address.to_string()), "{said}");
+    }
+}
