@@ -20,8 +20,15 @@ pub enum Stop {
 /// All connected charge points. Locked when one comes or goes, never for a message.
 #[derive(Default)]
 pub struct Registry {
-    connected: Mutex<HashMap<Identity, Entry>>,
+    book: Mutex<Book>,
     connections: AtomicU32,
+}
+
+#[derive(Default)]
+struct Book {
+    connected: HashMap<Identity, Entry>,
+    /// Set once the gateway stops: whoever was still at the door then is told at once.
+    stop: Option<Stop>,
 }
 
 struct Entry {
@@ -37,7 +44,7 @@ impl Registry {
     }
 
     pub fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().connected.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -45,39 +52,49 @@ impl Registry {
     }
 
     pub fn contains(&self, identity: &Identity) -> bool {
-        self.lock().contains_key(identity)
+        self.lock().connected.contains_key(identity)
     }
 
     /// Lets a charge point in. Its earlier connection, if there is one, gets no more messages from now on and is told
     /// to end.
     pub fn enter(&self, peer: &Peer, mailbox: Mailbox) -> oneshot::Receiver<Stop> {
         let (stop, stopped) = oneshot::channel();
+        let mut book = self.lock();
+        if let Some(reason) = book.stop {
+            tell(stop, reason);
+            return stopped;
+        }
         let entry = Entry { connection: peer.connection, mailbox, stop };
-        if let Some(old) = self.lock().insert(peer.identity.clone(), entry) {
+        if let Some(old) = book.connected.insert(peer.identity.clone(), entry) {
             old.mailbox.close();
-            // If nobody listens, the old connection is on its way out already.
-            let _ = old.stop.send(Stop::Replaced);
+            tell(old.stop, Stop::Replaced);
         }
         stopped
     }
 
     /// A connection is over. One that was replaced must not take its successor with it.
     pub fn leave(&self, peer: &Peer) {
-        let mut connected = self.lock();
+        let connected = &mut self.lock().connected;
         if connected.get(&peer.identity).is_some_and(|entry| entry.connection == peer.connection) {
             connected.remove(&peer.identity);
         }
     }
 
-    /// Tells every connection to end.
+    /// Tells every connection to end, and every one to come.
     pub fn stop_all(&self, by: Instant) {
-        for (_, entry) in self.lock().drain() {
-            let _ = entry.stop.send(Stop::Shutdown { by });
-        }
+        let reason = Stop::Shutdown { by };
+        let mut book = self.lock();
+        book.stop = Some(reason);
+        book.connected.drain().for_each(|(_, entry)| tell(entry.stop, reason));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Identity, Entry>> {
-        // Whoever panicked while holding it left a map that is still whole.
-        self.connected.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Book> {
+        // Whoever panicked while holding it left a book that is still whole.
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn tell(connection: oneshot::Sender<Stop>, reason: Stop) {
+    // If nobody listens, the connection is on its way out already.
+    let _ = connection.send(reason);
 }

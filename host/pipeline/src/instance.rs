@@ -89,6 +89,7 @@ const CALLS_PER_INSTANCE: u32 = 1_000_000;
 /// An instance that is nearly out of memory is replaced as well, but not one that is small from the start.
 const CALLS_BEFORE_MEMORY_COUNTS: u32 = 100;
 
+#[allow(clippy::wrong_self_convention)] // `to-mqtt` and `from-mqtt` are the names in the WIT package.
 impl Instance {
     /// Gives the next call its time, and its allowance for copying.
     pub(crate) fn prepare(&mut self, blueprint: &Blueprint, bytes_out: usize) {
