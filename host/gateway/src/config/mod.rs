@@ -1,6 +1,6 @@
 //! What the gateway can be told: the sections and keys of the configuration, with their defaults.
 //!
-//! [`load`] reads them from a TOML file and the environment; [`keys`] says which there are.
+//! [`load`] reads them from a TOML file and the environment; `keys` says which there are.
 
 mod keys;
 mod load;
