@@ -42,6 +42,7 @@ pub mod bindings;
 pub mod clock;
 mod export;
 mod hooks;
+mod json;
 pub mod log;
 pub mod metrics;
 pub mod state;
@@ -55,6 +56,7 @@ mod allocator;
 
 pub use export::rt as __rt;
 pub use hooks::{Admission, Downlink, Events, Inbound, Mapping, Outbound, Transform, Uplink, Validation};
+pub use json::read_config;
 pub use types::{
     Acceptance, Attributes, CallError, Decision, ErrorHead, Frame, FrameAction, FrameType, Info, Offer, Peer, Publish,
     PublishAction, Refusal, Rejection, Rule, TopicFilter,

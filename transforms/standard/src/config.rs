@@ -68,17 +68,6 @@ impl Default for Downlink {
 }
 
 impl Config {
-    pub(crate) fn parse(json: &str) -> Result<Self, String> {
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let key = error.path().to_string();
-            match key.as_str() {
-                "." => error.inner().to_string(),
-                _ => format!("{key}: {}", error.inner()),
-            }
-        })
-    }
-
     /// Compiles the templates. The error names the key.
     pub(crate) fn compile(&self) -> Result<Standard, String> {
         let template = |key: &str, text: &str| {

@@ -17,7 +17,9 @@ mod template;
 
 use config::Config;
 use message::NotUnderstood;
-use ocpp_transform::{Attributes, Frame, FrameType, Mapping, Peer, Publish, Refusal, TopicFilter, Transform, export};
+use ocpp_transform::{
+    Attributes, Frame, FrameType, Mapping, Peer, Publish, Refusal, TopicFilter, Transform, export, read_config,
+};
 use std::collections::HashMap;
 use template::{Facts, Template};
 
@@ -35,7 +37,7 @@ pub struct Standard {
 
 impl Transform for Standard {
     fn configure(config: &str) -> Result<Self, String> {
-        Config::parse(config)?.compile()
+        read_config::<Config>(config)?.compile()
     }
 }
 
