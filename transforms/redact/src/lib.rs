@@ -1,0 +1,155 @@
+//! Keeps id tags and personal data from back ends.
+//!
+//! Uplink, each id tag is replaced by its pseudonym, a keyed hash, and the fields that the configuration names are
+//! removed or masked. Downlink, pseudonyms become the tags again that the charge point knows, as far as they are
+//! remembered.
+//!
+//! | version | id tags |
+//! |---|---|
+//! | 1.6 | `idTag`, `parentIdTag`: an IdToken (OCPP 1.6, section 7.28), at any depth, as in SendLocalList.req |
+//! | 2.0.1, 2.1 | `idToken` of an IdTokenType, whatever that is called; `additionalIdToken` of an AdditionalInfoType |
+
+pub mod config;
+mod fields;
+mod memory;
+mod pseudonym;
+
+use config::Config;
+use fields::Fields;
+use memory::Memory;
+use ocpp_transform::{
+    CallError, Downlink, Frame, FrameAction, FrameType, Peer, Transform, Uplink, export, metrics, read_config,
+};
+use ocpp_transform_json_tree::{ReadError, Tree};
+use pseudonym::Pseudonyms;
+use std::borrow::Cow;
+
+/// Replaces, removes and masks.
+pub struct Redact {
+    pseudonyms: Pseudonyms,
+    /// None: what the back end says is not translated.
+    memory: Option<Memory>,
+    /// The names of members that hold id tags.
+    id_tags: Vec<String>,
+    remove: Fields,
+    mask: Fields,
+}
+
+impl Transform for Redact {
+    fn configure(config: &str) -> Result<Self, String> {
+        read_config::<Config>(config)?.compile()
+    }
+}
+
+impl Uplink for Redact {
+    fn handle(&self, peer: &Peer, frame: Frame) -> Vec<FrameAction> {
+        let names = self.id_tags.iter().map(String::as_str).chain(self.remove.names()).chain(self.mask.names());
+        if !may_hold(&frame.payload, names) {
+            return vec![FrameAction::Pass];
+        }
+        match self.redacted(&frame) {
+            Ok(None) => vec![FrameAction::Pass],
+            Ok(Some(payload)) => vec![FrameAction::Replace(Frame { payload, ..frame })],
+            // What cannot be read cannot be redacted.
+            Err(error) if frame.type_ == FrameType::Call => {
+                vec![FrameAction::Reject(CallError::malformed(peer, error.to_string()))]
+            }
+            Err(error) => vec![FrameAction::Drop(error.to_string())],
+        }
+    }
+}
+
+impl Downlink for Redact {
+    fn handle(&self, _peer: &Peer, frame: Frame) -> Vec<FrameAction> {
+        let Some(memory) = &self.memory else {
+            return vec![FrameAction::Pass];
+        };
+        if !may_hold(&frame.payload, self.id_tags.iter().map(String::as_str)) {
+            return vec![FrameAction::Pass];
+        }
+        // What cannot be read holds no secret of ours.
+        match self.restored(memory, &frame) {
+            Ok(Some(payload)) => vec![FrameAction::Replace(Frame { payload, ..frame })],
+            Ok(None) | Err(_) => vec![FrameAction::Pass],
+        }
+    }
+}
+
+impl Redact {
+    /// The payload as back ends may see it; `None`: as it is.
+    fn redacted(&self, frame: &Frame) -> Result<Option<String>, ReadError> {
+        let mut tree = Tree::parse(&frame.payload)?;
+        let action = frame.action.as_deref().unwrap_or_default();
+        let removed = self.remove.remove_from(&mut tree, action);
+        let mut hashed = 0;
+        self.each_tag(&mut tree, |tag| {
+            let pseudonym = self.pseudonym(tag)?;
+            hashed += 1;
+            Some(pseudonym)
+        });
+        let masked = self.mask.mask_in(&mut tree, action);
+        count("tags_hashed", hashed);
+        Ok((removed || masked || hashed > 0).then(|| tree.to_string()))
+    }
+
+    /// The payload as the charge point knows it; `None`: as it is.
+    fn restored(&self, memory: &Memory, frame: &Frame) -> Result<Option<String>, ReadError> {
+        let mut tree = Tree::parse(&frame.payload)?;
+        // The charge point will name the tags of a CALL by itself. Those of a local list only when a card is shown, and
+        // they may be thousands.
+        let will_return = frame.type_ == FrameType::Call && frame.action.as_deref() != Some("SendLocalList");
+        let mut restored = 0;
+        self.each_tag(&mut tree, |name| {
+            let tag = memory.tag(name);
+            match &tag {
+                Some(_) => restored += 1,
+                None if will_return => memory.keep(name, name),
+                None => {}
+            }
+            tag
+        });
+        count("tags_restored", restored);
+        Ok((restored > 0).then(|| tree.to_string()))
+    }
+
+    /// What the back end is to see in place of a tag; `None`: the tag, which is the back end's own.
+    fn pseudonym(&self, tag: &str) -> Option<String> {
+        if self.memory.as_ref().is_some_and(|memory| memory.is_own_name(tag)) {
+            return None;
+        }
+        let pseudonym = self.pseudonyms.of(tag);
+        if let Some(memory) = &self.memory {
+            memory.keep(&pseudonym, tag);
+        }
+        Some(pseudonym)
+    }
+
+    /// Has every id tag replaced by what `edit` answers. A number is a tag that somebody forgot to quote; an empty one,
+    /// which goes with the type `NoAuthorization`, is none.
+    fn each_tag(&self, tree: &mut Tree<'_>, mut edit: impl FnMut(&str) -> Option<String>) {
+        fields::each_scalar(tree, &|name| self.id_tags.iter().any(|tag| tag == name), &mut |value| {
+            let tag = value.as_str().or_else(|| value.as_number().map(Cow::Borrowed));
+            let replacement = tag.filter(|tag| !tag.is_empty()).and_then(|tag| edit(&tag));
+            if let Some(replacement) = replacement {
+                *value = Tree::string(&replacement);
+            }
+        });
+    }
+}
+
+/// Whether a payload may hold a member with one of the names: most do not, and are never parsed. With a backslash, a name
+/// can be spelled in many ways.
+fn may_hold<'a>(payload: &str, mut names: impl Iterator<Item = &'a str>) -> bool {
+    names.any(|name| payload.contains(name)) || payload.contains('\\')
+}
+
+fn count(name: &str, by: u32) {
+    if by > 0 {
+        metrics::count(name, by, &vec![]);
+    }
+}
+
+export!(Redact: Uplink, Downlink);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! Names for tags that say nothing of them.
+
+use data_encoding::BASE32_NOPAD;
+use hmac::digest::InvalidLength;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+/// In characters: OCPP 1.6 has room for no more (CiString20Type), and 2.x for 36. One length for both gives a card one
+/// pseudonym, whichever version a charge point speaks. At 5 bits a character, a million cards share none.
+const LENGTH: usize = 20;
+/// What of the hash goes into that many characters, in bytes.
+const USED: usize = (LENGTH * 5).div_ceil(8);
+
+/// HMAC-SHA-256 (RFC 2104) in base 32 (RFC 4648), cut to 20 characters.
+pub(crate) struct Pseudonyms(Hmac<Sha256>);
+
+impl Pseudonyms {
+    pub(crate) fn new(key: &str) -> Result<Self, InvalidLength> {
+        Hmac::new_from_slice(key.as_bytes()).map(Pseudonyms)
+    }
+
+    /// The same for every spelling of a tag: OCPP compares tags without regard to case.
+    pub(crate) fn of(&self, tag: &str) -> String {
+        let mut keyed = self.0.clone();
+        keyed.update(tag.to_ascii_uppercase().as_bytes());
+        let mut pseudonym = BASE32_NOPAD.encode(&keyed.finalize().into_bytes()[..USED]);
+        pseudonym.truncate(LENGTH);
+        pseudonym
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+    fn pseudonym(key: &str, tag: &str) -> String {
+        Pseudonyms::new(key).expect("any length will do").of(tag)
+    }
+
+    /// As in Python: `base64.b32encode(hmac.digest(KEY, b"04A2B3C4D5E680", "sha256"))[:20]`.
+    #[test]
+    fn it_is_what_others_compute() {
+        assert_eq!(pseudonym(KEY, "04A2B3C4D5E680"), "JOYMJUAK3MAPEPAGRGAY");
+    }
+
+    #[test]
+    fn it_depends_on_key_and_tag_but_not_on_case() {
+        assert_eq!(pseudonym(KEY, "04a2b3c4d5e680"), pseudonym(KEY, "04A2B3C4D5E680"));
+        assert_ne!(pseudonym(KEY, "04A2B3C4D5E681"), pseudonym(KEY, "04A2B3C4D5E680"));
+        assert_ne!(pseudonym("another key of thirty-two bytes..", "04A2"), pseudonym(KEY, "04A2"));
+    }
+
+    #[test]
+    fn it_fits_where_a_tag_does() {
+        for tag in ["1", "04A2B3C4D5E680", &"x".repeat(255), "é"] {
+            let pseudonym = pseudonym(KEY, tag);
+            assert_eq!(pseudonym.len(), LENGTH);
+            assert!(pseudonym.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()));
+        }
+    }
+}

@@ -1,0 +1,205 @@
+use super::*;
+use ocpp_transform::testing::{call, counter, peer, set_clock, take_log};
+
+const TAG: &str = "04A2B3C4D5E680";
+/// What [`TAG`] becomes.
+const PSEUDONYM: &str = "JOYMJUAK3MAPEPAGRGAY";
+
+/// With a key, and settings besides: JSON members, each with a comma before it.
+fn redact(settings: &str) -> Redact {
+    let config = format!(r#"{{"key":"0123456789abcdef0123456789abcdef"{settings}}}"#);
+    Redact::configure(&config).expect(settings)
+}
+
+/// The payload that the charge point's CALL reaches the back end with; `None`: unchanged.
+fn up(redact: &Redact, action: &str, payload: &str) -> Option<String> {
+    replaced(Uplink::handle(redact, &peer("CP1"), call("1", action, payload)))
+}
+
+/// The payload that the back end's CALL reaches the charge point with; `None`: unchanged.
+fn down(redact: &Redact, action: &str, payload: &str) -> Option<String> {
+    replaced(Downlink::handle(redact, &peer("CP1"), call("1", action, payload)))
+}
+
+fn replaced(mut actions: Vec<FrameAction>) -> Option<String> {
+    assert_eq!(actions.len(), 1);
+    match actions.remove(0) {
+        FrameAction::Pass => None,
+        FrameAction::Replace(frame) => Some(frame.payload),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn with_tag(tag: &str) -> String {
+    format!(r#"{{"idTag":"{tag}"}}"#)
+}
+
+#[test]
+fn tags_are_replaced_and_nothing_else() {
+    let redact = redact("");
+    for (payload, expected) in [
+        (
+            r#"{ "connectorId": 1, "idTag": "04A2B3C4D5E680", "meterStart": 1.0 }"#,
+            r#"{"connectorId":1,"idTag":"JOYMJUAK3MAPEPAGRGAY","meterStart":1.0}"#,
+        ),
+        (
+            r#"{"idToken":{"idToken":"04a2b3c4d5e680","type":"ISO14443","additionalInfo":[{"additionalIdToken":"04A2B3C4D5E680","type":"x"}]}}"#,
+            r#"{"idToken":{"idToken":"JOYMJUAK3MAPEPAGRGAY","type":"ISO14443","additionalInfo":[{"additionalIdToken":"JOYMJUAK3MAPEPAGRGAY","type":"x"}]}}"#,
+        ),
+        (r#"{"idTag":["04A2B3C4D5E680",null,true]}"#, r#"{"idTag":["JOYMJUAK3MAPEPAGRGAY",null,true]}"#),
+        (r#"{"id\u0054ag":"\u00304A2B3C4D5E680"}"#, r#"{"idTag":"JOYMJUAK3MAPEPAGRGAY"}"#),
+        (
+            r#"{"idTag":"04A2B3C4D5E680","idTag":"04A2B3C4D5E680"}"#,
+            r#"{"idTag":"JOYMJUAK3MAPEPAGRGAY","idTag":"JOYMJUAK3MAPEPAGRGAY"}"#,
+        ),
+    ] {
+        assert_eq!(up(&redact, "Any", payload).as_deref(), Some(expected), "{payload}");
+    }
+    assert_eq!(counter("tags_hashed"), 7);
+}
+
+#[test]
+fn a_number_is_a_tag_without_quotes() {
+    let redact = redact("");
+    let quoted = up(&redact, "Authorize", r#"{"idTag":"4711"}"#);
+    assert!(quoted.is_some());
+    assert_eq!(up(&redact, "Authorize", r#"{"idTag":4711}"#), quoted);
+}
+
+#[test]
+fn what_holds_no_tag_passes() {
+    let redact = redact("");
+    for payload in [
+        "{}",
+        r#"{"connectorId":1,"status":"Available"}"#,
+        r#"{"data":"idTag 04A2"}"#,
+        r#"{"idToken":{"idToken":"","type":"NoAuthorization"}}"#,
+        r#"{"idTag":null}"#,
+        r#"{"info":"a \\ b"}"#,
+    ] {
+        assert_eq!(up(&redact, "Any", payload), None, "{payload}");
+    }
+    assert_eq!(counter("tags_hashed"), 0);
+}
+
+#[test]
+fn a_pseudonym_leads_back_to_the_tag() {
+    let redact = redact("");
+    assert_eq!(up(&redact, "Authorize", &with_tag("04a2b3c4d5e680")), Some(with_tag(PSEUDONYM)));
+    // As the card's reader spells it, whatever the back end makes of the case.
+    for name in [PSEUDONYM, &PSEUDONYM.to_ascii_lowercase()] {
+        assert_eq!(down(&redact, "RemoteStartTransaction", &with_tag(name)), Some(with_tag("04a2b3c4d5e680")));
+    }
+    assert_eq!(
+        down(
+            &redact,
+            "SendLocalList",
+            r#"{"localAuthorizationList":[{"idTag":"JOYMJUAK3MAPEPAGRGAY"},{"idTag":"?"}]}"#
+        ),
+        Some(r#"{"localAuthorizationList":[{"idTag":"04a2b3c4d5e680"},{"idTag":"?"}]}"#.into())
+    );
+    assert_eq!(counter("tags_restored"), 3);
+}
+
+#[test]
+fn the_back_end_finds_its_own_tags_again() {
+    let redact = redact("");
+    assert_eq!(down(&redact, "RemoteStartTransaction", &with_tag("App-123")), None);
+    assert_eq!(up(&redact, "StartTransaction", &with_tag("APP-123")), None);
+    assert!(up(&redact, "StartTransaction", &with_tag("APP-124")).is_some());
+}
+
+#[test]
+fn tags_of_answers_and_local_lists_are_not_kept() {
+    let redact = redact("");
+    assert_eq!(down(&redact, "SendLocalList", &with_tag(TAG)), None);
+    let answer =
+        Frame::new(FrameType::CallResult, "1", Some("Authorize".into()), r#"{"idTagInfo":{"parentIdTag":"G"}}"#);
+    assert_eq!(Downlink::handle(&redact, &peer("CP1"), answer), [FrameAction::Pass]);
+    assert_eq!(up(&redact, "Authorize", &with_tag(TAG)), Some(with_tag(PSEUDONYM)));
+    assert!(up(&redact, "Authorize", &with_tag("G")).is_some());
+}
+
+#[test]
+fn what_is_remembered_is_forgotten_in_time() {
+    let redact = redact(r#","remember_s":60"#);
+    set_clock(0);
+    up(&redact, "Authorize", &with_tag(TAG));
+    set_clock(59_999);
+    assert!(down(&redact, "RemoteStartTransaction", &with_tag(PSEUDONYM)).is_some());
+    set_clock(60_000);
+    // From now on it is a name that the back end brought up itself.
+    assert_eq!(down(&redact, "RemoteStartTransaction", &with_tag(PSEUDONYM)), None);
+    assert_eq!(up(&redact, "StartTransaction", &with_tag(PSEUDONYM)), None);
+    assert_eq!(up(&redact, "Authorize", &with_tag(TAG)), Some(with_tag(PSEUDONYM)));
+    assert_eq!(down(&redact, "RemoteStartTransaction", &with_tag(PSEUDONYM)), Some(with_tag(TAG)));
+}
+
+#[test]
+fn without_restore_nothing_is_kept() {
+    let redact = redact(r#","restore":false"#);
+    assert_eq!(up(&redact, "Authorize", &with_tag(TAG)), Some(with_tag(PSEUDONYM)));
+    assert_eq!(down(&redact, "RemoteStartTransaction", &with_tag(PSEUDONYM)), None);
+    assert!(up(&redact, "StartTransaction", &with_tag(PSEUDONYM)).is_some());
+}
+
+#[test]
+fn fields_are_removed_and_masked() {
+    let redact = redact(r#","remove":["vehicleId","Authorize.certificate"],"mask":["info","DataTransfer.data"]"#);
+    for (action, payload, expected) in [
+        ("Any", r#"{"vehicleId":"WVW","x":[{"vehicleId":1}]}"#, Some(r#"{"x":[{}]}"#)),
+        ("Authorize", r#"{"certificate":"PEM"}"#, Some("{}")),
+        ("SignCertificate", r#"{"certificate":"PEM"}"#, None),
+        ("Any", r#"{"info":"Mr. X","status":"info"}"#, Some(r#"{"info":"*","status":"info"}"#)),
+        ("DataTransfer", r#"{"vendorId":"v","data":"Mr. X"}"#, Some(r#"{"vendorId":"v","data":"*"}"#)),
+        ("NotifyReport", r#"{"data":"x"}"#, None),
+        (
+            "Any",
+            r#"{"info":{"name":"X","age":41,"tags":["y",true,null]}}"#,
+            Some(r#"{"info":{"name":"*","age":0,"tags":["*",true,null]}}"#),
+        ),
+    ] {
+        assert_eq!(up(&redact, action, payload).as_deref(), expected, "{payload}");
+    }
+    assert_eq!(down(&redact, "Any", r#"{"vehicleId":"WVW","info":"x"}"#), None, "the charge point may know");
+}
+
+#[test]
+fn what_cannot_be_read_does_not_get_through() {
+    let redact = redact("");
+    let deep = format!(r#"{{"idTag":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
+    let refused = |frame: Frame| Uplink::handle(&redact, &peer("CP1"), frame).remove(0);
+    for payload in [deep.as_str(), r#"{"idTag":"#, r#"{"idTag":"04A2\ud800"}"#] {
+        let FrameAction::Reject(error) = refused(call("1", "Authorize", payload)) else { panic!("not rejected") };
+        assert_eq!(error.code, "FormationViolation");
+        let answer = Frame::new(FrameType::CallResult, "1", None, payload);
+        assert!(matches!(refused(answer), FrameAction::Drop(_)));
+        assert_eq!(down(&redact, "Authorize", payload), None);
+    }
+}
+
+#[test]
+fn no_tag_reaches_the_log() {
+    let redact = redact("");
+    up(&redact, "Authorize", &with_tag(TAG));
+    down(&redact, "RemoteStartTransaction", &with_tag(PSEUDONYM));
+    assert_eq!(take_log(), []);
+}
+
+#[test]
+fn a_wrong_setting_is_refused_by_its_key() {
+    for (config, fault) in [
+        (r#"{}"#, "key: a secret of at least 32 bytes is needed; this one has 0"),
+        (r#"{"key":"short"}"#, "key: a secret of at least 32 bytes is needed; this one has 5"),
+        (r#"{"keys":"x"}"#, "keys: unknown field"),
+        (r#"{"restore":"yes"}"#, "restore: "),
+        (r#"{"remember_s":-1}"#, "remember_s: "),
+        (r#"{"remove":"vehicleId"}"#, "remove: "),
+        (r#"{"key":"0123456789abcdef0123456789abcdef","remove":["a","B."]}"#, r#"remove[1]: "B." is neither"#),
+        (r#"{"key":"0123456789abcdef0123456789abcdef","mask":[".data"]}"#, r#"mask[0]: ".data" is neither"#),
+        (r#"{"key":"0123456789abcdef0123456789abcdef","id_tags":["a",""]}"#, "id_tags[1]: "),
+    ] {
+        let error = Redact::configure(config).err().expect(config);
+        assert!(error.starts_with(fault), "{config}: {error}");
+    }
+}
