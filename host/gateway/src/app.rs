@@ -108,7 +108,8 @@ impl Gateway {
 
         let road = Arc::new(Road { pipeline, publisher, metrics });
         let session_settings = Arc::new(config.ocpp.session_settings());
-        let hall = Arc::new(Hall { road, registry: Registry::default(), subscriber, session_settings });
+        let hall =
+            Arc::new(Hall { road, registry: Registry::new(config.ocpp.on_duplicate), subscriber, session_settings });
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let door = Arc::new(Door::new(&config.ocpp, Arc::clone(&hall), tasks.clone())?);
         let desk = Arc::new(Desk { hall: Arc::clone(&hall), metrics: registry, stopping: stopping.clone() });

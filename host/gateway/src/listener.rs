@@ -1,7 +1,7 @@
 //! Lets charge points in, one task each.
 
 use crate::charge_point::{ChargePoint, Ending, Hall};
-use crate::config::{Ocpp, OnDuplicate};
+use crate::config::Ocpp;
 use crate::handshake::{Admitted, Refused, Terms};
 use ocpp_gateway_core::{Identity, Peer};
 use std::net::SocketAddr;
@@ -24,7 +24,6 @@ const RETRY_SPREAD: u32 = 10;
 pub struct Door {
     terms: Terms,
     max_connections: usize,
-    on_duplicate: OnDuplicate,
     /// Set once the broker has been reached for the first time.
     open: AtomicBool,
     hall: Arc<Hall>,
@@ -37,7 +36,6 @@ impl Door {
         Ok(Door {
             terms: Terms::new(ocpp)?,
             max_connections: ocpp.max_connections,
-            on_duplicate: ocpp.on_duplicate,
             open: AtomicBool::new(false),
             hall,
             tasks,
@@ -100,7 +98,7 @@ impl Door {
         if registry.len() >= self.max_connections && !registry.contains(identity) {
             return Err(self.come_back("too many charge points are connected"));
         }
-        if self.on_duplicate == OnDuplicate::Refuse && registry.contains(identity) {
+        if registry.refuses(identity) {
             return Err(Refused::status(StatusCode::FORBIDDEN, format!("{identity} is connected already")));
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! Who is connected.
 
+use crate::config::OnDuplicate;
 use crate::mailbox::Mailbox;
 use ocpp_gateway_core::{Identity, Peer};
 use std::collections::HashMap;
@@ -18,8 +19,8 @@ pub enum Stop {
 }
 
 /// All connected charge points. Locked when one comes or goes, never for a message.
-#[derive(Default)]
 pub struct Registry {
+    on_duplicate: OnDuplicate,
     book: Mutex<Book>,
     connections: AtomicU32,
 }
@@ -38,6 +39,10 @@ struct Entry {
 }
 
 impl Registry {
+    pub fn new(on_duplicate: OnDuplicate) -> Self {
+        Registry { on_duplicate, book: Mutex::default(), connections: AtomicU32::default() }
+    }
+
     /// A number that no other connection of this process has.
     pub fn next_connection(&self) -> u32 {
         self.connections.fetch_add(1, Ordering::Relaxed)
@@ -55,21 +60,30 @@ impl Registry {
         self.lock().connected.contains_key(identity)
     }
 
-    /// Lets a charge point in. Its earlier connection, if there is one, gets no more messages from now on and is told
-    /// to end.
-    pub fn enter(&self, peer: &Peer, mailbox: Mailbox) -> oneshot::Receiver<Stop> {
+    /// Whether a charge point is turned away because it is connected already.
+    pub fn refuses(&self, identity: &Identity) -> bool {
+        self.on_duplicate == OnDuplicate::Refuse && self.contains(identity)
+    }
+
+    /// Lets a charge point in, or answers `None`: it is connected already, and that is refused. Otherwise its earlier
+    /// connection gets no more messages from now on and is told to end.
+    pub fn enter(&self, peer: &Peer, mailbox: Mailbox) -> Option<oneshot::Receiver<Stop>> {
         let (stop, stopped) = oneshot::channel();
         let mut book = self.lock();
         if let Some(reason) = book.stop {
             tell(stop, reason);
-            return stopped;
+            return Some(stopped);
+        }
+        // Asked at the door already; of two handshakes at the same time the second is turned away here.
+        if self.on_duplicate == OnDuplicate::Refuse && book.connected.contains_key(&peer.identity) {
+            return None;
         }
         let entry = Entry { connection: peer.connection, mailbox, stop };
         if let Some(old) = book.connected.insert(peer.identity.clone(), entry) {
             old.mailbox.close();
             tell(old.stop, Stop::Replaced);
         }
-        stopped
+        Some(stopped)
     }
 
     /// A connection is over. One that was replaced must not take its successor with it.

@@ -19,6 +19,8 @@ pub enum Ending {
     Gone(Option<String>),
     /// The same charge point connected again.
     Replaced,
+    /// The same charge point is connected already, and `on_duplicate` refuses a second connection.
+    Duplicate,
     /// The gateway stops.
     Shutdown,
     /// Nothing was heard for longer than the idle timeout.
@@ -40,6 +42,7 @@ impl Ending {
         match self {
             Ending::Gone(_) => "gone",
             Ending::Replaced => "replaced",
+            Ending::Duplicate => "duplicate",
             Ending::Shutdown => "shutdown",
             Ending::Silent => "silent",
             Ending::NoCommonVersion => "no_common_version",
@@ -56,7 +59,7 @@ impl Ending {
         Some(match self {
             Ending::Gone(_) => return None,
             Ending::Shutdown => CloseCode::Away,
-            Ending::Replaced | Ending::Silent => CloseCode::Policy,
+            Ending::Replaced | Ending::Duplicate | Ending::Silent => CloseCode::Policy,
             Ending::NoCommonVersion | Ending::Protocol(_) => CloseCode::Protocol,
             Ending::Binary => CloseCode::Unsupported,
             Ending::NotUtf8 => CloseCode::Invalid,
@@ -88,6 +91,7 @@ impl fmt::Display for Ending {
             Ending::Gone(None) => f.write_str("closed by the charge point"),
             Ending::Gone(Some(error)) => write!(f, "connection lost: {error}"),
             Ending::Replaced => f.write_str("this charge point has connected again"),
+            Ending::Duplicate => f.write_str("this charge point is connected already"),
             Ending::Shutdown => f.write_str("the gateway is stopping"),
             Ending::Silent => f.write_str("nothing heard for too long"),
             Ending::NoCommonVersion => f.write_str("none of the offered subprotocols is enabled"),

@@ -64,11 +64,15 @@ enum Event {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     /// Serves `peer` on `socket` until either ends.
-    pub async fn serve(hall: Arc<Hall>, peer: Peer, socket: WebSocketStream<S>) {
+    pub async fn serve(hall: Arc<Hall>, peer: Peer, mut socket: WebSocketStream<S>) {
         let now = Instant::now();
         let capacity = hall.session_settings.queue;
         let (letters, mailbox) = Mailbox::new(peer.clone(), Arc::clone(&hall.road), capacity);
-        let stop = hall.registry.enter(&peer, letters.clone());
+        let Some(stop) = hall.registry.enter(&peer, letters.clone()) else {
+            hall.road.metrics.closed(Ending::Duplicate.name());
+            info!(charge_point = %peer.identity, "closed: {}", Ending::Duplicate);
+            return Ending::Duplicate.close(&mut socket).await;
+        };
         let session = Session::new(peer.version, Arc::clone(&hall.session_settings), now);
         let outbox = Outbox::new(hall.road.publisher.clone(), subscribe(&hall, &peer, letters.clone()));
         let timer = Box::pin(tokio::time::sleep_until(session.next_timeout().into()));

@@ -165,3 +165,25 @@ async fn raw_handshake(gateway: &Running, path: &str, offers: &[&str]) -> Answer
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
     Answer { status, subprotocol, first_frame: bytes[end..].to_vec() }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_handshakes_at_once_one_gets_in_where_a_second_is_refused() {
+    let gateway = Running::start("[ocpp]\non_duplicate = \"refuse\"").await;
+    let address = gateway.ocpp();
+    let callers = (0..16).map(|_| tokio::spawn(ChargePoint::connect(address, "/ocpp/CP1", &["ocpp1.6"])));
+    let mut connected = Vec::new();
+    for caller in callers.collect::<Vec<_>>() {
+        match caller.await.expect("no panic") {
+            Ok(charge_point) => connected.push(charge_point),
+            Err(refused) => assert_eq!(refused.status, 403),
+        }
+    }
+    assert_eq!(gateway.metric("ocpp_gateway_connections").await, 1.0);
+    assert_eq!(gateway.metric("ocpp_gateway_connected_total").await, 1.0);
+    // Who passed the door and came second after all was told so; the first stays.
+    if connected.len() > 1 {
+        let duplicates = gateway.metric(r#"ocpp_gateway_closed_total{reason="duplicate"}"#).await;
+        assert_eq!(duplicates, connected.len() as f64 - 1.0);
+    }
+    gateway.stop().await;
+}
