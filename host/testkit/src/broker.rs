@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use crate::PATIENCE;
 use bytes::BytesMut;
 use rumqttc::{
     ConnAck, ConnectReturnCode, Packet, PubAck, PubComp, PubRec, PubRel, Publish, QoS, SubAck, SubscribeReasonCode,
@@ -23,8 +24,6 @@ use tokio::{
     time::timeout,
 };
 
-/// How long [`ScriptedBroker::seen_by`] waits before the test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// Packets that may wait for a client.
 const OUTBOX: usize = 10_000;
 

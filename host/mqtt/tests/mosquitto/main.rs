@@ -70,6 +70,15 @@ async fn acknowledged(publisher: &Publisher, more: u64) {
     eventually("publications are acknowledged", || publisher.stats().acknowledged.get() >= goal).await;
 }
 
+/// Ends the load; nothing of it was given up, and everything is received in its order.
+async fn everything_arrives(load: Load, publisher: &Publisher, consumer: &Consumer) {
+    let published = load.finish().await;
+    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.stats().losses(), []);
+    eventually("everything is received", || consumer.count() == published as usize).await;
+    assert!(consumer.received().into_iter().eq(0..published));
+}
+
 async fn becomes(state: &mut watch::Receiver<bool>, expected: bool) {
     timeout(PATIENCE, state.wait_for(|state| *state == expected)).await.expect("in time").expect("a running consumer");
 }
@@ -93,11 +102,7 @@ async fn killed_without_persistence_loses_nothing() {
         broker.restart().await;
         becomes(&mut subscribed, true).await;
     }
-    let published = load.finish().await;
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
-    assert_eq!(publisher.stats().losses(), []);
-    eventually("everything is received", || consumer.count() == published as usize).await;
-    assert!(consumer.received().into_iter().eq(0..published));
+    everything_arrives(load, &publisher, &consumer).await;
 }
 
 /// SIGTERM lets the broker save its sessions: strictly at least once for a consumer that the broker queues for, and the
@@ -116,11 +121,7 @@ async fn restarted_with_persistence_loses_nothing() {
         broker.terminate();
         broker.restart().await;
     }
-    let published = load.finish().await;
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
-    assert_eq!(publisher.stats().losses(), []);
-    eventually("everything is received", || consumer.count() == published as usize).await;
-    assert!(consumer.received().into_iter().eq(0..published));
+    everything_arrives(load, &publisher, &consumer).await;
 }
 
 /// With little room and little patience some must go. Each that is missing was counted.
