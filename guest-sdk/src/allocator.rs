@@ -3,7 +3,7 @@
 //! Each call of a hook allocates a dozen short strings and frees them again; the standard library's allocator spends
 //! more time on that than the hook on its work. Blocks above 4 KiB, and rare alignments, are still its business.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout, System, handle_alloc_error};
 use std::cell::UnsafeCell;
 use std::ptr::{self, NonNull};
 
@@ -109,4 +109,23 @@ unsafe impl GlobalAlloc for Blocks {
             }
         }
     }
+}
+
+/// How the gateway asks for room for what it passes to a hook (canonical ABI, `realloc`). Once per string: the one that
+/// wit-bindgen brings along takes three times as long.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cabi_realloc(old: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8 {
+    // SAFETY: the canonical ABI asks for alignments that are powers of two, and for sizes that a memory can have.
+    let layout = |size| unsafe { Layout::from_size_align_unchecked(size, align) };
+    let block = match (old_size, size) {
+        (0, 0) => return ptr::without_provenance_mut(align),
+        // SAFETY: the size is not zero.
+        (0, _) => unsafe { ALLOCATOR.alloc(layout(size)) },
+        // SAFETY: `old` was got here, with this size.
+        _ => unsafe { ALLOCATOR.realloc(old, layout(old_size), size) },
+    };
+    if block.is_null() {
+        handle_alloc_error(layout(size));
+    }
+    block
 }
