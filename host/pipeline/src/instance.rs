@@ -1,6 +1,6 @@
 //! One instance of a transform: its memory, its limits and the functions that can be called.
 
-use crate::abi::{self, FrameIn, PeerIn, PublishIn};
+use crate::abi::{self, FrameIn, Packed, PeerIn, PublishIn};
 use crate::error::{Failure, GuestFault, HostFault, LoadFault};
 use crate::guest::{DeadlineExceeded, Guest, MemoryExceeded};
 use crate::guest_log::Gate;
@@ -107,12 +107,12 @@ impl Instance {
 
     pub(crate) fn to_mqtt(&mut self, peer: PeerIn<'_>, frame: FrameIn<'_>) -> wasmtime::Result<abi::ToMqtt> {
         // SAFETY: the types are those of `Functions::check`.
-        unsafe { self.call(self.functions.to_mqtt, (peer, frame)) }
+        unsafe { self.call(self.functions.to_mqtt, Packed(peer, frame)) }
     }
 
     pub(crate) fn from_mqtt(&mut self, peer: PeerIn<'_>, message: PublishIn<'_>) -> wasmtime::Result<abi::FromMqtt> {
         // SAFETY: the types are those of `Functions::check`.
-        unsafe { self.call(self.functions.from_mqtt, (peer, message)) }
+        unsafe { self.call(self.functions.from_mqtt, Packed(peer, message)) }
     }
 
     /// # Safety
@@ -130,7 +130,10 @@ impl Instance {
 
     /// Hands on what the guest has logged. `charge_point` is empty where there is none.
     pub(crate) fn flush_log(&mut self, transform: &str, charge_point: &str) {
-        self.store.data_mut().log.drain(..).for_each(|line| line.emit(transform, charge_point));
+        let log = &mut self.store.data_mut().log;
+        if !log.is_empty() {
+            log.drain(..).for_each(|line| line.emit(transform, charge_point));
+        }
     }
 
     /// Whether it should make room for a new one.
@@ -160,18 +163,20 @@ impl Functions {
         store: &mut Store<Guest>,
         exports: &Exports,
     ) -> Result<Self, LoadFault> {
-        type Peer = PeerIn<'static>;
         let mut checked = Checker { instance, store };
         Ok(Functions {
             configure: checked.function("lifecycle.configure", &exports.configure)?,
             subscriptions: *checked
-                .function::<(Peer,), abi::Subscriptions>("mapping.subscriptions", &exports.subscriptions)?
+                .function::<(PeerIn<'static>,), abi::Subscriptions>("mapping.subscriptions", &exports.subscriptions)?
                 .func(),
             to_mqtt: *checked
-                .function::<(Peer, FrameIn<'static>), abi::ToMqtt>("mapping.to-mqtt", &exports.to_mqtt)?
+                .function::<Packed<'static, FrameIn<'static>>, abi::ToMqtt>("mapping.to-mqtt", &exports.to_mqtt)?
                 .func(),
             from_mqtt: *checked
-                .function::<(Peer, PublishIn<'static>), abi::FromMqtt>("mapping.from-mqtt", &exports.from_mqtt)?
+                .function::<Packed<'static, PublishIn<'static>>, abi::FromMqtt>(
+                    "mapping.from-mqtt",
+                    &exports.from_mqtt,
+                )?
                 .func(),
         })
     }

@@ -2,6 +2,10 @@
 //!
 //! Written out instead of generated: what goes in is borrowed, and what comes out is moved into the types of `core`.
 
+mod packed;
+
+pub(crate) use packed::Packed;
+
 use crate::pipeline::Message;
 use ocpp_gateway_core::{self as ocpp, Attributes, MessageType};
 use wasmtime::component::{ComponentType, Lift, Lower};
@@ -10,6 +14,9 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 pub(crate) const PACKAGE: &str = "ocpp-gateway:transform";
 /// The version of the package that this host was written against.
 pub(crate) const VERSION: &str = "1.0.0";
+
+/// Name and value.
+type Attribute = (String, String);
 
 pub(crate) type Configure = (Result<Info, String>,);
 pub(crate) type Subscriptions = (Vec<TopicFilter>,);
@@ -24,7 +31,7 @@ pub(crate) struct PeerIn<'a> {
     id: &'a str,
     protocol: &'a str,
     connection: u32,
-    attributes: &'a [(String, String)],
+    attributes: &'a [Attribute],
 }
 
 impl<'a> From<&'a ocpp::Peer> for PeerIn<'a> {
@@ -47,7 +54,7 @@ pub(crate) struct FrameIn<'a> {
     action: Option<&'a str>,
     payload: &'a str,
     error: Option<ErrorHeadIn<'a>>,
-    attributes: &'a [(String, String)],
+    attributes: &'a [Attribute],
 }
 
 #[derive(ComponentType, Lower)]
@@ -77,8 +84,8 @@ pub(crate) struct PublishIn<'a> {
     payload: &'a [u8],
     qos: u8,
     retain: bool,
-    properties: &'a [(String, String)],
-    attributes: &'a [(String, String)],
+    properties: &'a [Attribute],
+    attributes: &'a [Attribute],
 }
 
 impl<'a> From<&Message<'a>> for PublishIn<'a> {
