@@ -46,10 +46,8 @@ impl BackEnd {
         BackEnd { client, messages, connection }
     }
 
-    /// Retained, so that it also reaches a gateway that has not quite subscribed yet for a charge point that has just
-    /// connected. A real back end hears from a charge point before it writes to it.
     pub async fn publish(&self, topic: &str, text: impl Into<Vec<u8>>) {
-        self.client.publish(topic, QoS::AtLeastOnce, true, text).await.expect("published");
+        self.client.publish(topic, QoS::AtLeastOnce, false, text).await.expect("published");
     }
 
     /// The next message: topic and text.

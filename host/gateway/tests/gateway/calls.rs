@@ -91,10 +91,7 @@ async fn open_calls_are_reported_when_the_charge_point_goes() {
 async fn the_order_of_one_charge_points_messages_is_kept() {
     let gateway = Running::start("").await;
     let mut back_end = gateway.back_end().await;
-    let mut charge_point =
-        ocpp_gateway_testkit::charge_point::ChargePoint::connect(gateway.ocpp(), "/ocpp/CP1", &["ocpp2.1"])
-            .await
-            .expect("let in");
+    let mut charge_point = gateway.charge_point_of("CP1", "ocpp2.1").await;
     for number in 0..500 {
         charge_point.send(&format!(r#"[6,"{number}","NotifyPeriodicEventStream",{{}}]"#)).await;
     }

@@ -68,7 +68,27 @@ impl Running {
     }
 
     async fn charge_point(&self, id: &str) -> ChargePoint {
-        ChargePoint::ocpp16(self.ocpp(), id).await
+        let charge_point = ChargePoint::ocpp16(self.ocpp(), id).await;
+        self.until_subscribed().await;
+        charge_point
+    }
+
+    /// A charge point that speaks one of the later versions.
+    async fn charge_point_of(&self, id: &str, version: &str) -> ChargePoint {
+        let path = format!("/ocpp/{id}");
+        let charge_point = ChargePoint::connect(self.ocpp(), &path, &[version]).await.expect("let in");
+        self.until_subscribed().await;
+        charge_point
+    }
+
+    /// Back ends reach every charge point that is connected. A real one hears from it before it writes.
+    async fn until_subscribed(&self) {
+        let subscribed = async {
+            while self.metric("ocpp_gateway_subscribed").await < self.metric("ocpp_gateway_connections").await {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, subscribed).await.expect("subscribed in time");
     }
 
     /// A back end that sees everything.

@@ -1,7 +1,6 @@
 //! The README's tutorial, and what it rests on: every byte of a payload arrives as it was sent.
 
 use crate::{Running, call_object, result_object};
-use ocpp_gateway_testkit::charge_point::ChargePoint;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_charge_point_boots_and_reports_its_status() {
@@ -85,7 +84,7 @@ async fn a_megabyte_passes() {
 async fn send_of_2_1_is_passed_on_and_never_answered() {
     let gateway = Running::start("").await;
     let mut back_end = gateway.back_end().await;
-    let mut charge_point = ChargePoint::connect(gateway.ocpp(), "/ocpp/CP1", &["ocpp2.1"]).await.expect("let in");
+    let mut charge_point = gateway.charge_point_of("CP1", "ocpp2.1").await;
     charge_point.send(r#"[6,"s1","NotifyPeriodicEventStream",{"id":7}]"#).await;
     assert_eq!(
         back_end.expect_on("ocpp/cp/CP1").await,
