@@ -39,12 +39,16 @@ pub enum Fault {
     Internal,
     /// The back end's message cannot be understood.
     NotUnderstood,
+    /// A transform rejected the message.
+    Rejected,
+    /// A transform dropped the message.
+    Dropped,
     /// The broker delivered the message a second time.
     Duplicate,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 12] = [
+    pub const ALL: [Fault; 14] = [
         Fault::BadFrame,
         Fault::UnreadableFrame,
         Fault::UnknownMessageType,
@@ -56,6 +60,8 @@ impl Fault {
         Fault::Disconnected,
         Fault::Internal,
         Fault::NotUnderstood,
+        Fault::Rejected,
+        Fault::Dropped,
         Fault::Duplicate,
     ];
 
@@ -73,6 +79,8 @@ impl Fault {
             Fault::Disconnected => "disconnected",
             Fault::Internal => "internal",
             Fault::NotUnderstood => "not_understood",
+            Fault::Rejected => "rejected",
+            Fault::Dropped => "dropped",
             Fault::Duplicate => "duplicate",
         }
     }
@@ -88,7 +96,12 @@ impl Fault {
             Fault::NotUnderstood if old => "FormationViolation",
             Fault::NotUnderstood => "FormatViolation",
             Fault::TimedOut | Fault::QueueFull | Fault::Disconnected | Fault::Internal => "InternalError",
-            Fault::CallAlreadyOpen | Fault::IdInUse | Fault::UnknownCall | Fault::Duplicate => "GenericError",
+            Fault::CallAlreadyOpen
+            | Fault::IdInUse
+            | Fault::UnknownCall
+            | Fault::Rejected
+            | Fault::Dropped
+            | Fault::Duplicate => "GenericError",
         }
     }
 

@@ -6,7 +6,7 @@
 //! - [`frame`]: one message, split into its parts and put together again.
 //! - [`call_error`]: which error code answers which fault, in which version.
 //! - [`session`]: the conversation with one charge point.
-//! - [`peer`]: the other end of it.
+//! - [`peer`]: the other end of it, before and after it is let in.
 //! - [`identity`], [`version`]: what is agreed on when a charge point connects.
 //! - [`publish`]: an MQTT message, as far as a mapping is concerned.
 
@@ -21,7 +21,7 @@ pub mod version;
 pub use call_error::{CallError, Fault};
 pub use frame::{ErrorHead, Frame, MessageType};
 pub use identity::Identity;
-pub use peer::Peer;
+pub use peer::{Decision, Offer, Peer};
 pub use publish::{Attributes, Publish, QoS, TopicFilter};
-pub use session::Session;
+pub use session::{Direction, Session};
 pub use version::Version;

@@ -8,6 +8,8 @@ use crate::metrics::{BrokerMetrics, Metrics, TransformMetrics};
 use crate::registry::Registry;
 use crate::road::Road;
 use crate::transforms;
+use futures_util::StreamExt as _;
+use ocpp_gateway_core::Peer;
 use ocpp_gateway_mqtt::{BrokerUrl, Credentials, EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Subscriber};
 use std::future::Future;
 use std::io;
@@ -23,6 +25,9 @@ use tracing::{info, warn};
 
 /// Charge points that come back all at once after an outage wait here until they are accepted.
 const LISTEN_BACKLOG: u32 = 4096;
+
+/// So many charge points change their topics at a time: a few full SUBSCRIBE packets.
+const RESUBSCRIBING: usize = 1000;
 
 /// Topic and envelope of the largest OCPP message, in bytes.
 const ENVELOPE: usize = 64 << 10;
@@ -110,6 +115,7 @@ impl Gateway {
         let session_settings = Arc::new(config.ocpp.session_settings());
         let hall =
             Arc::new(Hall { road, registry: Registry::new(config.ocpp.on_duplicate), subscriber, session_settings });
+        subscribe_anew_after_exchanges(&hall);
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let door = Arc::new(Door::new(&config.ocpp, Arc::clone(&hall), tasks.clone())?);
         let desk = Arc::new(Desk { hall: Arc::clone(&hall), metrics: registry, stopping: stopping.clone() });
@@ -155,6 +161,34 @@ impl Gateway {
                 info!("the broker has been reached: charge points are let in");
             }
         });
+    }
+}
+
+/// After transforms were exchanged the mapping may want other topics for every charge point.
+fn subscribe_anew_after_exchanges(hall: &Arc<Hall>) {
+    let (exchanged, mut exchanges) = tokio::sync::watch::channel(());
+    hall.road.pipeline.on_exchange(move || {
+        exchanged.send_replace(());
+    });
+    let hall = Arc::clone(hall);
+    tokio::spawn(async move {
+        while exchanges.changed().await.is_ok() {
+            let peers = futures_util::stream::iter(hall.registry.peers());
+            peers.for_each_concurrent(RESUBSCRIBING, |peer| subscribe_anew(&hall, peer)).await;
+        }
+    });
+}
+
+/// The new topics are subscribed to before the old ones are left. Those that stay the same are not touched.
+async fn subscribe_anew(hall: &Hall, peer: Peer) {
+    let replaced = match hall.road.subscriptions(&peer) {
+        Ok(filters) => {
+            hall.subscriber.replace(peer.connection.into(), filters).await.map_err(|error| error.to_string())
+        }
+        Err(failure) => Err(failure.to_string()),
+    };
+    if let Err(error) = replaced {
+        warn!(charge_point = %peer.identity, "still on the topics of the mapping before: {error}");
     }
 }
 

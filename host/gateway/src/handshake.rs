@@ -3,7 +3,7 @@
 
 use crate::config::{DefaultVersion, Ocpp};
 use ocpp_gateway_core::version::{Negotiated, negotiate};
-use ocpp_gateway_core::{Identity, Version};
+use ocpp_gateway_core::{Attributes, Identity, Version};
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -34,6 +34,8 @@ pub struct Admitted {
     /// `None`: the client offered subprotocols, and none of them is enabled. The specification has the handshake
     /// completed without one all the same, and the connection closed then.
     pub version: Option<Version>,
+    /// What the transforms that let it in know of it.
+    pub attributes: Attributes,
 }
 
 /// Why nobody was let in.
@@ -108,11 +110,11 @@ impl Terms {
         })
     }
 
-    /// Shakes hands over `stream`. `may_enter` has the last word on who is let in.
+    /// Shakes hands over `stream`. `may_enter` has the last word on who is let in, and gives whoever is their attributes.
     pub async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
-        may_enter: impl FnOnce(&Identity) -> Result<(), Refused> + Unpin,
+        may_enter: impl FnOnce(&Identity, &Request) -> Result<Attributes, Refused> + Unpin,
     ) -> Result<(WebSocketStream<S>, Admitted), Refused> {
         let mut verdict = None;
         let desk = Desk { terms: self, may_enter, verdict: &mut verdict };
@@ -146,7 +148,7 @@ impl Terms {
                 }
             },
         };
-        Ok(Admitted { identity, version })
+        Ok(Admitted { identity, version, attributes: Attributes::new() })
     }
 }
 
@@ -157,11 +159,11 @@ struct Desk<'a, F> {
     verdict: &'a mut Option<Result<Admitted, Refused>>,
 }
 
-impl<F: FnOnce(&Identity) -> Result<(), Refused>> Callback for Desk<'_, F> {
+impl<F: FnOnce(&Identity, &Request) -> Result<Attributes, Refused>> Callback for Desk<'_, F> {
     fn on_request(self, request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
         let admitted = self.terms.admit(request).and_then(|admitted| {
-            (self.may_enter)(&admitted.identity)?;
-            Ok(admitted)
+            let attributes = (self.may_enter)(&admitted.identity, request)?;
+            Ok(Admitted { attributes, ..admitted })
         });
         let answer = match &admitted {
             Ok(admitted) => {

@@ -3,13 +3,14 @@
 use crate::charge_point::{ChargePoint, Ending, Hall};
 use crate::config::Ocpp;
 use crate::handshake::{Admitted, Refused, Terms};
-use ocpp_gateway_core::{Identity, Peer};
+use ocpp_gateway_core::{Attributes, Decision, Identity, Offer, Peer};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_tungstenite::tungstenite::http::StatusCode;
+use tokio_tungstenite::tungstenite::handshake::server::Request;
+use tokio_tungstenite::tungstenite::http::{StatusCode, header};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
@@ -70,8 +71,9 @@ impl Door {
     async fn let_in(&self, stream: TcpStream, address: SocketAddr) {
         // Messages are small and each is waited for; a connection that is gone already shows soon enough.
         let _ = stream.set_nodelay(true);
-        let shaken = self.terms.shake_hands(stream, |identity| self.may_enter(identity)).await;
-        let (mut socket, Admitted { identity, version }) = match shaken {
+        let shaken =
+            self.terms.shake_hands(stream, |identity, request| self.may_enter(identity, request, address)).await;
+        let (mut socket, Admitted { identity, version, attributes }) = match shaken {
             Ok(shaken) => shaken,
             Err(refused) => {
                 self.hall.road.metrics.refused(&refused);
@@ -84,13 +86,13 @@ impl Door {
             info!(%address, charge_point = %identity, "closed: {}", Ending::NoCommonVersion);
             return Ending::NoCommonVersion.close(&mut socket).await;
         };
-        let peer = Peer { identity, version, connection: self.hall.registry.next_connection() };
+        let peer = Peer { identity, version, connection: self.hall.registry.next_connection(), attributes };
         debug!(charge_point = %peer.identity, %address, "handshake done");
         // A task of its own, so that a connection does not hold on to the room that its handshake needed.
         self.tasks.spawn(ChargePoint::serve(Arc::clone(&self.hall), peer, socket));
     }
 
-    fn may_enter(&self, identity: &Identity) -> Result<(), Refused> {
+    fn may_enter(&self, identity: &Identity, request: &Request, address: SocketAddr) -> Result<Attributes, Refused> {
         if !self.open.load(Ordering::Relaxed) {
             return Err(self.come_back("the broker has not been reached yet"));
         }
@@ -101,11 +103,50 @@ impl Door {
         if registry.refuses(identity) {
             return Err(Refused::status(StatusCode::FORBIDDEN, format!("{identity} is connected already")));
         }
-        Ok(())
+        self.admit(identity, request, address)
+    }
+
+    /// Asks the transforms.
+    fn admit(&self, identity: &Identity, request: &Request, address: SocketAddr) -> Result<Attributes, Refused> {
+        let road = &self.hall.road;
+        if !road.pipeline.has_admission() {
+            return Ok(Attributes::new());
+        }
+        let (decision, mishaps) = road.pipeline.admit(&offer(identity, request, address));
+        for mishap in mishaps {
+            warn!(charge_point = %identity, transform = %mishap.transform, version = %mishap.version, "{}", mishap.cause);
+        }
+        match decision {
+            Decision::Accept(attributes) => Ok(attributes),
+            Decision::Refuse { status, reason } => {
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+                Err(Refused::status(status, reason))
+            }
+        }
     }
 
     fn come_back(&self, reason: &str) -> Refused {
         let after = 1 + self.hall.registry.next_connection() % RETRY_SPREAD;
         Refused::unavailable(reason, Duration::from_secs(after.into()))
+    }
+}
+
+/// What transforms get to know of a charge point that wants in: no credentials.
+fn offer(identity: &Identity, request: &Request, address: SocketAddr) -> Offer {
+    const WITHHELD: [header::HeaderName; 2] = [header::AUTHORIZATION, header::COOKIE];
+    let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = request.headers();
+    let protocols = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().map(text).collect::<Vec<_>>().join(",");
+    Offer {
+        identity: identity.clone(),
+        remote_address: address.to_string(),
+        path: request.uri().path().to_owned(),
+        protocols: protocols.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect(),
+        headers: headers
+            .iter()
+            .filter(|(name, _)| !WITHHELD.contains(name))
+            .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+            .collect(),
+        user: None,
     }
 }

@@ -1,9 +1,9 @@
 //! Where MQTT messages wait for the task of their charge point.
 
-use crate::road::Road;
+use crate::road::{Downlinked, Road};
 use ocpp_gateway_core::session::{Direction, Incident};
 use ocpp_gateway_core::{Fault, Peer};
-use ocpp_gateway_mqtt::{Message, Recipient};
+use ocpp_gateway_mqtt::{Message, Publication, Recipient};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
@@ -37,21 +37,25 @@ impl Mailbox {
     /// Tells the back ends that a message did not reach its charge point.
     fn turn_back(&self, message: &Message, fault: Fault, text: &'static str) {
         let Inner { peer, road, .. } = &*self.0;
-        let frames = match road.downlink(peer, message) {
-            Ok(frames) => {
-                frames.into_iter().map(|frame| (frame.id.to_string(), frame.action_name().to_owned())).collect()
-            }
-            Err(not_mapped) => vec![(not_mapped.id, String::new())],
-        };
-        for (id, action) in frames {
+        let Downlinked { frames, publications, not_mapped } = road.downlink(peer, message);
+        publications.into_iter().for_each(|publication| self.publish(publication));
+        let frames = frames.into_iter().map(|frame| (frame.id.to_string(), frame.action_name().to_owned()));
+        let unreadable = not_mapped.map(|not_mapped| (not_mapped.id, String::new()));
+        for (id, action) in frames.chain(unreadable) {
             let report = fault.error(peer.version, text).into_frame(&id, Some(&action));
             road.incident(peer, &Incident { direction: Direction::Downlink, fault, id, action, detail: text.into() });
-            for publication in road.report(peer, &report) {
-                if let Err(error) = road.publisher.try_publish(publication) {
-                    warn!(charge_point = %peer.identity, message_id = %report.id, "a report is lost: {error}");
-                }
-            }
+            road.report(peer, &report).into_iter().for_each(|publication| self.publish(publication));
         }
+    }
+
+    fn publish(&self, publication: Publication) {
+        if let Err(error) = self.0.road.publisher.try_publish(publication) {
+            warn!(charge_point = %self.0.peer.identity, "a report is lost: {error}");
+        }
+    }
+
+    pub fn peer(&self) -> &Peer {
+        &self.0.peer
     }
 }
 

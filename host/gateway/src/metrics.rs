@@ -5,7 +5,7 @@ use crate::mailbox::Mailbox;
 use ocpp_gateway_core::session::Direction;
 use ocpp_gateway_core::{Fault, MessageType};
 use ocpp_gateway_mqtt::{ConnectionStats, Loss, Publisher, PublisherStats, Subscriber, SubscriberStats};
-use ocpp_gateway_pipeline::{Pipeline, TransformStatus};
+use ocpp_gateway_pipeline::{Pipeline, Reading, TransformStatus};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -38,6 +38,8 @@ const DIRECTIONS: [Direction; 2] = [Direction::Uplink, Direction::Downlink];
 #[derive(Debug)]
 pub struct Metrics {
     pub connections: Gauge,
+    /// Those of them whose topics are subscribed to: back ends reach them.
+    pub subscribed: Gauge,
     pub connected: Counter,
     refused: Family<ReasonLabels, Counter>,
     closed: Family<ReasonLabels, Counter>,
@@ -51,6 +53,7 @@ impl Metrics {
         let incidents = Family::<IncidentLabels, Counter>::default();
         let metrics = Metrics {
             connections: Gauge::default(),
+            subscribed: Gauge::default(),
             connected: Counter::default(),
             refused: Family::default(),
             closed: Family::default(),
@@ -68,6 +71,7 @@ impl Metrics {
             }),
         };
         registry.register("connections", "Charge points connected now", metrics.connections.clone());
+        registry.register("subscribed", "Charge points whose topics are subscribed to", metrics.subscribed.clone());
         registry.register("connected", "Connections accepted so far", metrics.connected.clone());
         registry.register("refused", "Connections refused, by reason", metrics.refused.clone());
         registry.register("closed", "Connections ended, by reason", metrics.closed.clone());
@@ -122,8 +126,41 @@ impl Collector for TransformMetrics {
         write("transform_failures", "Calls in which a transform failed", |t| t.failures as f64)?;
         write("transform_timed_calls", "Calls whose time was taken: one in some", |t| t.timed_calls as f64)?;
         write("transform_timed_seconds", "Time spent in those", |t| t.timed.as_secs_f64())?;
-        write("transform_log_lines_suppressed", "Log lines over the limit", |t| t.log_lines_suppressed as f64)
+        write("transform_log_lines_suppressed", "Log lines over the limit", |t| t.log_lines_suppressed as f64)?;
+        write("transform_readings_refused", "Numbers that a transform reported in vain", |t| {
+            t.readings_refused as f64
+        })?;
+        let mut stopped = encoder.encode_descriptor(
+            "transform_stopped",
+            "Not called, as it failed every time",
+            None,
+            MetricType::Gauge,
+        )?;
+        for transform in &transforms {
+            let labels = [("transform", transform.name.as_str())];
+            stopped.encode_family(&labels)?.encode_gauge(&i64::from(transform.stopped))?;
+        }
+        encode_readings(&transforms, &mut encoder)
     }
+}
+
+/// What transforms report themselves: `transform_reported_count` and `transform_reported_sum`, with the name that the
+/// transform gives it as `reading`, and its labels.
+fn encode_readings(transforms: &[TransformStatus], encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+    let mut write = |name: &str, help: &str, value: fn(&Reading) -> f64| {
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for transform in transforms {
+            for (reading, own_labels, numbers) in &transform.readings {
+                let mut labels = vec![("transform", transform.name.as_str()), ("reading", reading.as_str())];
+                labels.extend(own_labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+                let mut encoder = family.encode_family(&labels)?;
+                encoder.encode_counter::<NoLabelSet, _, f64>(&value(numbers), None)?;
+            }
+        }
+        Ok::<(), std::fmt::Error>(())
+    };
+    write("transform_reported", "How often a transform reported a number", |reading| reading.count as f64)?;
+    write("transform_reported_sum", "The sum of the numbers that a transform reported", |reading| reading.sum)
 }
 
 /// What the two connections to the broker count, read when somebody asks.

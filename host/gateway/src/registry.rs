@@ -86,6 +86,11 @@ impl Registry {
         Some(stopped)
     }
 
+    /// Everybody who is connected now.
+    pub fn peers(&self) -> Vec<Peer> {
+        self.lock().connected.values().map(|entry| entry.mailbox.peer().clone()).collect()
+    }
+
     /// A connection is over. One that was replaced must not take its successor with it.
     pub fn leave(&self, peer: &Peer) {
         let connected = &mut self.lock().connected;

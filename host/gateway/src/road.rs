@@ -1,18 +1,15 @@
 //! The road that a message takes between a charge point and the broker, without either end.
 //!
-//! Uplink: frame, mapping, topic. Downlink: message, mapping, frame. And the way of those that do not arrive: an error
+//! Uplink: frame, transforms, topic. Downlink: message, transforms, frame. And the way of those that do not arrive: an error
 //! frame of the gateway's own, which travels through the mapping like any other.
 
 use crate::metrics::{self, Metrics};
 use ocpp_gateway_core::session::{Direction, Incident};
-use ocpp_gateway_core::{CallError, Fault, Frame, Peer, Publish, QoS};
+use ocpp_gateway_core::{Fault, Frame, Peer, Publish, QoS};
 use ocpp_gateway_mqtt::{self as mqtt, Publication, Publisher};
-use ocpp_gateway_pipeline::{self as pipeline, Failure, OnError, Pipeline};
+use ocpp_gateway_pipeline::{self as pipeline, Answer, Cause, Downlink, Failure, Mishap, NotMapped, Pipeline, Uplink};
 use std::time::Instant;
 use tracing::{debug, info, warn};
-
-/// All that charge points and back ends learn of a failure inside; the rest is for the log.
-const NOT_MAPPED: &str = "the gateway could not map this message";
 
 /// What every message needs, whosever it is.
 pub struct Road {
@@ -21,13 +18,22 @@ pub struct Road {
     pub metrics: Metrics,
 }
 
-/// A message for a charge point that the mapping did not take.
+/// What a frame of a charge point has become.
 #[derive(Debug)]
-pub struct NotMapped {
-    pub fault: Fault,
-    /// The message id; empty where it could not be read.
-    pub id: String,
-    pub text: String,
+pub struct Uplinked {
+    pub publications: Vec<Publication>,
+    /// What the charge point is answered now, if it is.
+    pub answer: Option<Answer>,
+}
+
+/// What a message of a back end has become.
+#[derive(Debug)]
+pub struct Downlinked {
+    pub frames: Vec<Frame<'static>>,
+    /// What the transforms want published on the way.
+    pub publications: Vec<Publication>,
+    /// Why there is no frame, if there is none.
+    pub not_mapped: Option<NotMapped>,
 }
 
 impl Road {
@@ -37,37 +43,69 @@ impl Road {
         Ok(filters.into_iter().map(|wanted| (wanted.filter, to_mqtt(wanted.qos))).collect())
     }
 
-    /// Maps a frame of `peer`. `expires` is when back ends have no use for it any more, because the charge point will
-    /// have been told that nobody answered.
-    pub fn uplink(
-        &self,
-        peer: &Peer,
-        frame: &Frame<'_>,
-        expires: Option<Instant>,
-    ) -> Result<Vec<Publication>, CallError> {
-        let mapped = match self.pipeline.to_mqtt(peer, frame) {
-            Ok(mapped) => mapped,
-            Err(failure) => return self.not_published(peer, frame, failure),
-        };
+    /// Takes a frame of `peer` through the transforms. `expires` is when back ends have no use for it any more, because
+    /// the charge point will have been told that nobody answered.
+    pub fn uplink(&self, peer: &Peer, frame: &Frame<'_>, expires: Option<Instant>) -> Uplinked {
         let kind = frame.kind.name();
         debug!(charge_point = %peer.identity, message_id = %frame.id, action = frame.action_name(), "{kind} from the charge point");
+        let Uplink { publishes, answer, mishaps } = self.pipeline.uplink(peer, frame);
         self.metrics.message(Direction::Uplink, frame.kind);
-        Ok(mapped.into_iter().map(|publish| publication(publish, kind, expires)).collect())
+        self.mishaps(peer, Direction::Uplink, &frame.id, frame.action_name(), &mishaps);
+        Uplinked { publications: publications(publishes, kind, expires), answer }
     }
 
-    /// Maps an MQTT message for `peer`; an error says what to report to whoever sent it.
-    pub fn downlink(&self, peer: &Peer, message: &mqtt::Message) -> Result<Vec<Frame<'static>>, NotMapped> {
+    /// Takes an MQTT message for `peer` through the transforms.
+    pub fn downlink(&self, peer: &Peer, message: &mqtt::Message) -> Downlinked {
         let mqtt::Message { topic, payload, qos, retain, .. } = message;
         let message = pipeline::Message { topic, payload, qos: from_mqtt(*qos), retain: *retain };
-        match self.pipeline.from_mqtt(peer, &message) {
-            Ok(frames) => Ok(frames),
-            Err(Failure::Refused(refusal)) => {
-                let id = refusal.message_id().unwrap_or_default();
-                Err(NotMapped { fault: Fault::NotUnderstood, id, text: refusal.description })
+        let Downlink { frames, publishes, not_mapped, mishaps } = self.pipeline.downlink(peer, &message);
+        let (id, action) = frames.first().map_or(("", ""), |frame| (&*frame.id, frame.action_name()));
+        self.mishaps(peer, Direction::Downlink, id, action, &mishaps);
+        Downlinked { publications: publications(publishes, REPORT, None), frames, not_mapped }
+    }
+
+    /// What the transforms want published because `peer` has connected.
+    pub fn connected(&self, peer: &Peer) -> Vec<Publication> {
+        self.event(peer, self.pipeline.connected(peer))
+    }
+
+    /// What the transforms want published because `peer` is gone.
+    pub fn disconnected(&self, peer: &Peer, reason: &str) -> Vec<Publication> {
+        self.event(peer, self.pipeline.disconnected(peer, reason))
+    }
+
+    fn event(&self, peer: &Peer, Uplink { publishes, mishaps, .. }: Uplink) -> Vec<Publication> {
+        self.mishaps(peer, Direction::Uplink, "", "", &mishaps);
+        publications(publishes, "event", None)
+    }
+
+    /// Counts and logs what transforms did to a message, or failed to do.
+    fn mishaps(&self, peer: &Peer, direction: Direction, id: &str, action: &str, mishaps: &[Mishap]) {
+        for Mishap { transform, version, cause } in mishaps {
+            let fault = match cause {
+                Cause::Dropped(_) => Fault::Dropped,
+                Cause::Rejected(_) | Cause::Failed(Failure::Refused(_)) => Fault::Rejected,
+                Cause::Failed(_) => Fault::Internal,
+            };
+            self.metrics.incident(direction, fault);
+            macro_rules! log {
+                ($level:ident) => {
+                    $level!(
+                        charge_point = %peer.identity,
+                        message_id = id,
+                        action,
+                        direction = metrics::name(direction),
+                        cause = fault.name(),
+                        %transform,
+                        %version,
+                        "{cause}"
+                    )
+                };
             }
-            Err(failure) => {
-                warn!(charge_point = %peer.identity, topic, "a message could not be mapped: {failure}");
-                Err(NotMapped { fault: Fault::Internal, id: String::new(), text: NOT_MAPPED.into() })
+            match fault {
+                Fault::Internal => log!(warn),
+                // A transform can do this to every message.
+                _ => log!(debug),
             }
         }
     }
@@ -101,37 +139,21 @@ impl Road {
 
     /// Maps an error frame that the gateway made for back ends. If even that cannot be mapped, the log is all that is left.
     pub fn report(&self, peer: &Peer, frame: &Frame<'static>) -> Vec<Publication> {
-        self.uplink(peer, frame, None).unwrap_or_else(|error| {
-            warn!(charge_point = %peer.identity, message_id = %frame.id, "a report is lost: {}", error.description);
-            self.metrics.incident(Direction::Uplink, Fault::Internal);
-            Vec::new()
-        })
-    }
-
-    fn not_published(&self, peer: &Peer, frame: &Frame<'_>, failure: Failure) -> Result<Vec<Publication>, CallError> {
-        if let Failure::Refused(refusal) = failure {
-            let details = if refusal.details.starts_with('{') { refusal.details } else { "{}".into() };
-            return Err(CallError {
-                code: refusal.code.into(),
-                description: refusal.description.into(),
-                details: details.into(),
-            });
-        }
-        let (id, action) = (&*frame.id, frame.action_name());
-        warn!(charge_point = %peer.identity, message_id = id, action, "a message could not be mapped: {failure}");
-        match self.pipeline.on_error() {
-            OnError::Drop => {
-                self.metrics.incident(Direction::Uplink, Fault::Internal);
-                Ok(Vec::new())
-            }
-            OnError::Reject | OnError::Bypass => Err(Fault::Internal.error(peer.version, NOT_MAPPED)),
-        }
+        let Uplink { publishes, mishaps, .. } = self.pipeline.report(peer, frame);
+        self.mishaps(peer, Direction::Uplink, &frame.id, frame.action_name(), &mishaps);
+        publications(publishes, frame.kind.name(), None)
     }
 }
 
-fn publication(publish: Publish, kind: &'static str, expires: Option<Instant>) -> Publication {
-    let Publish { topic, payload, qos, retain, .. } = publish;
-    Publication { topic, payload: payload.into(), qos: to_mqtt(qos), retain, expires, kind }
+/// What a message is that transforms publish on the way of another.
+const REPORT: &str = "report";
+
+fn publications(publishes: Vec<Publish>, kind: &'static str, expires: Option<Instant>) -> Vec<Publication> {
+    let publication = |publish| {
+        let Publish { topic, payload, qos, retain, .. } = publish;
+        Publication { topic, payload: payload.into(), qos: to_mqtt(qos), retain, expires, kind }
+    };
+    publishes.into_iter().map(publication).collect()
 }
 
 fn to_mqtt(qos: QoS) -> mqtt::QoS {

@@ -1,7 +1,7 @@
 //! From the `[[transforms]]` of the configuration to a pipeline that runs them.
 
 use crate::config::{self, Config};
-use ocpp_gateway_pipeline::{Limits, LoadError, OnError, Pipeline, TransformSpec};
+use ocpp_gateway_pipeline::{Limits, LoadError, Matching, OnError, Pipeline, TransformSpec};
 use std::fmt;
 
 /// Everything that is wrong with the configured components.
@@ -34,10 +34,20 @@ fn spec(transform: &config::Transform) -> TransformSpec {
             config::OnError::Bypass => OnError::Bypass,
             config::OnError::Drop => OnError::Drop,
         },
+        matching: Matching {
+            charge_points: transform.matching.charge_points.clone(),
+            versions: transform.matching.versions.clone(),
+            actions: transform.matching.actions.clone(),
+            directions: transform.matching.directions.iter().map(|&way| way.into()).collect(),
+        },
         limits: Limits {
             time: transform.limits.time.get(),
             memory: transform.limits.memory.get(),
-            ..Limits::default()
+            items: transform.limits.actions,
+            bytes_out: transform.limits.output.get(),
+            log_lines: transform.limits.log_lines,
+            state_keys: transform.limits.state_keys,
+            state_bytes: transform.limits.state.get(),
         },
     }
 }

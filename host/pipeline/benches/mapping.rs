@@ -18,7 +18,7 @@ const ACCEPTED: &str = concat!(
 fn mapping(criterion: &mut Criterion) {
     let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
     let identity = Identity::new("chargePointSim", 48).expect("an identity");
-    let peer = Peer { identity, version: Version::V1_6, connection: 1 };
+    let peer = Peer { identity, version: Version::V1_6, connection: 1, attributes: Vec::new() };
     let boot = Frame::parse(BOOT).expect("a frame");
     let accepted =
         Message { topic: "ocpp/cs/chargePointSim", payload: ACCEPTED.as_bytes(), qos: QoS::AtLeastOnce, retain: false };
@@ -26,9 +26,8 @@ fn mapping(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("mapping");
     group
         .bench_function("native concatenation", |bench| bench.iter(|| concatenate(black_box(&peer), black_box(&boot))));
-    group.bench_function("to_mqtt", |bench| bench.iter(|| pipeline.to_mqtt(black_box(&peer), black_box(&boot))));
-    group
-        .bench_function("from_mqtt", |bench| bench.iter(|| pipeline.from_mqtt(black_box(&peer), black_box(&accepted))));
+    group.bench_function("to_mqtt", |bench| bench.iter(|| pipeline.uplink(black_box(&peer), black_box(&boot))));
+    group.bench_function("from_mqtt", |bench| bench.iter(|| pipeline.downlink(black_box(&peer), black_box(&accepted))));
     group.finish();
 }
 

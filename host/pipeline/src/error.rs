@@ -3,8 +3,32 @@
 //! A guest that says no, a guest that breaks and a host that fails are three types: the first is the message's fault,
 //! the second the transform's, the third the gateway's.
 
+use crate::inspect::IMPORTS;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// What went wrong on the way of a message, or was meant to go otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mishap {
+    /// The name of the transform in the configuration.
+    pub transform: Arc<str>,
+    /// The version that it gives itself.
+    pub version: Arc<str>,
+    pub cause: Cause,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    /// The transform has dropped the message, for this reason.
+    #[error("dropped: {0}")]
+    Dropped(String),
+    /// The transform has rejected the message with this error.
+    #[error("rejected: {0}")]
+    Rejected(String),
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
 
 /// Why a call came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +74,14 @@ pub enum GuestFault {
     Trap(String),
     #[error("answered with {0}")]
     Output(#[from] IllegalOutput),
+    #[error("has failed every time: it is not called for another {until:?}")]
+    Stopped { until: Duration },
+}
+
+impl From<IllegalOutput> for Failure {
+    fn from(illegal: IllegalOutput) -> Self {
+        GuestFault::Output(illegal).into()
+    }
 }
 
 /// What a transform must not answer with.
@@ -77,6 +109,8 @@ pub enum IllegalOutput {
     NoErrorCode,
     #[error("a payload that is not a JSON object")]
     Payload,
+    #[error("the HTTP status {0}, where 400 to 599 refuse a connection")]
+    Status(u16),
 }
 
 /// The gateway could not do its part.
@@ -114,18 +148,12 @@ pub enum LoadFault {
     Invalid(String),
     #[error("built against ocpp-gateway:transform@{built}, while this gateway runs {runs} (any 1.x)")]
     OtherVersion { built: String, runs: &'static str },
-    #[error("the hook {0} is not run by this version of the gateway, which runs lifecycle and mapping")]
-    HookNotRun(String),
-    #[error("wants to import {0}, which this version of the gateway does not offer yet; it offers log and clock")]
-    ImportNotOffered(String),
-    #[error(
-        "wants to import {0}, which no transform gets; this gateway offers log and clock of ocpp-gateway:transform"
-    )]
+    #[error("wants to import {0}, which no transform gets; this gateway offers {IMPORTS}")]
     ForeignImport(String),
     #[error("exports no {wanted}; it exports {offered}")]
     MissingHook { wanted: &'static str, offered: String },
     #[error("{hook} has other types than wit/transform.wit gives it: {reason}")]
-    OtherShape { hook: &'static str, reason: String },
+    OtherShape { hook: String, reason: String },
     #[error("cannot be linked: {0}")]
     Link(String),
     #[error("is a second mapping: {first:?} is one already, and a chain has exactly one")]
@@ -134,10 +162,14 @@ pub enum LoadFault {
         "on_error = \"bypass\" is not for a mapping: without it a message has nowhere to go; use \"reject\" or \"drop\""
     )]
     BypassedMapping,
+    #[error("a mapping is for every message: move `match` to a transform with other hooks")]
+    MatchedMapping,
     #[error("refuses its configuration: {0}")]
     Config(String),
     #[error("cannot start: {0}")]
     Start(Failure),
+    #[error("fails on an ordinary message: {0}")]
+    Sample(Failure),
     #[error("the engine cannot be set up: {0}")]
     Engine(String),
 }

@@ -1,11 +1,16 @@
 //! What the host keeps for a guest, and what it lets the guest have: memory, a log, a clock.
 
 use crate::abi;
+use crate::clock::Clock;
 use crate::guest_log::{Gate, Line, Passage};
+use crate::meters::Meters;
 use crate::spec::Limits;
+use crate::state::{Shelf, ShelfLimits};
+use crate::stats::Ledger;
 use cpu_time::ThreadTime;
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use ocpp_gateway_core::Attributes;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use wasmtime::component::Linker;
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
@@ -15,13 +20,34 @@ pub(crate) struct Guest {
     /// The thread's CPU time when this call came to its deadline.
     pub(crate) overdue_since: Option<Duration>,
     pub(crate) log: Vec<Line>,
-    gate: Arc<Gate>,
+    belongings: Arc<Belongings>,
+}
+
+/// What all instances and versions of one transform share.
+pub(crate) struct Belongings {
+    pub(crate) gate: Gate,
+    pub(crate) shelf: Shelf,
+    pub(crate) meters: Meters,
+    pub(crate) ledger: Ledger,
+    clock: Clock,
+}
+
+impl Belongings {
+    pub(crate) fn new(limits: &Limits, clock: Clock) -> Self {
+        Belongings {
+            gate: Gate::new(limits.log_lines),
+            shelf: Shelf::new(ShelfLimits { keys: limits.state_keys, bytes: limits.state_bytes }),
+            meters: Meters::default(),
+            ledger: Ledger::default(),
+            clock,
+        }
+    }
 }
 
 impl Guest {
-    pub(crate) fn new(limits: &Limits, gate: Arc<Gate>) -> Self {
+    pub(crate) fn new(limits: &Limits, belongings: Arc<Belongings>) -> Self {
         let memory = MemoryLimit { used: 0, limit: limits.memory };
-        Guest { memory, overdue_since: None, log: Vec::new(), gate }
+        Guest { memory, overdue_since: None, log: Vec::new(), belongings }
     }
 
     /// What to do at a deadline, and again at each `tick` after it. The deadline is one by the clock on the wall, which
@@ -34,7 +60,7 @@ impl Guest {
     }
 
     fn log(&mut self, line: Line) {
-        match self.gate.ask(Instant::now()) {
+        match self.belongings.gate.ask(Instant::now()) {
             Passage::Open => self.log.push(line),
             Passage::OpenAgain(suppressed) => {
                 let report = format!("{suppressed} lines were suppressed: over the limit per second");
@@ -82,19 +108,64 @@ impl ResourceLimiter for MemoryLimit {
 
 /// Defines what transforms may import.
 pub(crate) fn define_imports(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    let name = |interface| format!("{}/{interface}@{}", abi::PACKAGE, abi::VERSION);
+    define_log(linker)?;
+    define_state(linker)?;
+    define_metrics(linker)?;
+    define_clock(linker)
+}
+
+fn name(interface: &str) -> String {
+    format!("{}/{interface}@{}", abi::PACKAGE, abi::VERSION)
+}
+
+fn define_log(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.instance(&name("log"))?.func_wrap("log", |mut store, (level, message, fields): (abi::Level, _, _)| {
         store.data_mut().log(Line::new(level, message, fields));
         Ok(())
+    })
+}
+
+fn define_state(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    let mut state = linker.instance(&name("state"))?;
+    state.func_wrap("get", |store, (key,): (String,)| {
+        let Belongings { shelf, clock, .. } = &*store.data().belongings;
+        Ok((shelf.get(&key, clock.monotonic()),))
     })?;
+    state.func_wrap("set", |store, (key, value, ttl_s): (String, Vec<u8>, Option<u32>)| {
+        let Belongings { shelf, clock, .. } = &*store.data().belongings;
+        Ok((shelf.set(key, value, ttl_s, clock.monotonic()),))
+    })?;
+    state.func_wrap("delete", |store, (key,): (String,)| {
+        let Belongings { shelf, clock, .. } = &*store.data().belongings;
+        Ok((shelf.delete(&key, clock.monotonic()),))
+    })?;
+    type Exchange = (String, Option<Vec<u8>>, Vec<u8>, Option<u32>);
+    state.func_wrap("compare-and-set", |store, (key, expected, value, ttl_s): Exchange| {
+        let Belongings { shelf, clock, .. } = &*store.data().belongings;
+        Ok((shelf.compare_and_set(key, expected.as_deref(), value, ttl_s, clock.monotonic()),))
+    })
+}
+
+fn define_metrics(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    let mut metrics = linker.instance(&name("metrics"))?;
+    metrics.func_wrap("count", |store, (name, by, labels): (String, u32, Attributes)| {
+        store.data().belongings.meters.count(name, by, labels);
+        Ok(())
+    })?;
+    metrics.func_wrap("observe", |store, (name, value, labels): (String, f64, Attributes)| {
+        store.data().belongings.meters.observe(name, value, labels);
+        Ok(())
+    })
+}
+
+fn define_clock(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     let mut clock = linker.instance(&name("clock"))?;
-    clock.func_wrap("unix-ms", |_, ()| {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    clock.func_wrap("unix-ms", |store, ()| {
+        let since_epoch = store.data().belongings.clock.since_epoch();
         Ok((u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),))
     })?;
-    clock.func_wrap("monotonic-ns", |_, ()| {
-        static START: OnceLock<Instant> = OnceLock::new();
-        let elapsed = START.get_or_init(Instant::now).elapsed();
+    clock.func_wrap("monotonic-ns", |store, ()| {
+        let elapsed = store.data().belongings.clock.monotonic();
         Ok((u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),))
     })
 }

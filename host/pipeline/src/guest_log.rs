@@ -1,6 +1,7 @@
 //! What transforms write into the gateway's log.
 
 use crate::abi::Level;
+use crate::transform::Subject;
 use ocpp_gateway_core::Attributes;
 use std::fmt;
 use std::sync::Mutex;
@@ -25,12 +26,22 @@ impl Line {
         Line { level, message, fields }
     }
 
-    /// Hands the line to `tracing`. `charge_point` is empty where there is none.
-    pub(crate) fn emit(&self, transform: &str, charge_point: &str) {
+    /// Hands the line to `tracing`, with the transform and its version and what it was called about.
+    pub(crate) fn emit(&self, transform: &str, version: &str, subject: Subject<'_>) {
+        let Subject { charge_point, action, .. } = subject;
         let (message, fields) = (&self.message, Fields(&self.fields));
         macro_rules! event {
             ($level:ident) => {
-                tracing::event!(target: "transform", tracing::Level::$level, transform, charge_point, %fields, "{message}")
+                tracing::event!(
+                    target: "transform",
+                    tracing::Level::$level,
+                    transform,
+                    version,
+                    charge_point,
+                    action,
+                    %fields,
+                    "{message}"
+                )
             };
         }
         match self.level {

@@ -3,18 +3,23 @@
 
 use crate::abi::{PACKAGE, VERSION};
 use crate::error::LoadFault;
+use crate::hook;
+use crate::probe::Inspection;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Hooks that the package knows and this gateway does not run.
-const HOOKS_NOT_RUN: [&str; 7] = ["uplink", "downlink", "outbound", "inbound", "admission", "events", "validation"];
-const IMPORTS_OFFERED: [&str; 3] = ["types", "log", "clock"];
-const IMPORTS_NOT_OFFERED: [&str; 2] = ["state", "metrics"];
+/// What a component may import.
+pub(crate) const IMPORTS: &str = "log, state, metrics and clock of ocpp-gateway:transform";
+const OFFERED: [&str; 5] = ["types", "log", "state", "metrics", "clock"];
 
-/// The names, with their versions, of the interfaces that a component exports.
-pub(crate) struct Interfaces {
-    pub(crate) lifecycle: String,
-    pub(crate) mapping: String,
+/// The names, with their versions, of the interfaces of the package that a component exports.
+pub(crate) struct Interfaces(Vec<String>);
+
+impl Interfaces {
+    /// The full name of an interface, if it is exported.
+    pub(crate) fn find(&self, wanted: &str) -> Option<&str> {
+        self.0.iter().map(String::as_str).find(|name| Interface::is_called(name, wanted))
+    }
 }
 
 /// Tells by its first eight bytes whether a file is a component at all.
@@ -30,23 +35,51 @@ pub(crate) fn check_header(bytes: &[u8]) -> Result<(), LoadFault> {
 pub(crate) fn inspect(component: &Component, engine: &Engine) -> Result<Interfaces, Vec<LoadFault>> {
     let ty = component.component_type();
     let mut faults: Vec<_> = ty.imports(engine).filter_map(|(name, _)| import_fault(name)).collect();
-    let exports: Vec<_> = ty.exports(engine).map(|(name, _)| name).collect();
-    faults.extend(exports.iter().filter_map(|name| export_fault(name)));
-    if let Some(built) = other_version(ty.imports(engine).map(|(name, _)| name).chain(exports.iter().copied())) {
+    let exports: Vec<_> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
+    let imports = ty.imports(engine).map(|(name, _)| name);
+    if let Some(built) = other_version(imports.chain(exports.iter().map(String::as_str))) {
         // The rest follows from it, and would only hide it.
         return Err(vec![LoadFault::OtherVersion { built, runs: VERSION }]);
     }
-    let mut find = |wanted| {
-        let found =
-            exports.iter().find(|name| Interface::parse(name).is_some_and(|interface| interface.name == wanted));
-        if found.is_none() {
-            let offered = if exports.is_empty() { "nothing".into() } else { exports.join(", ") };
-            faults.push(LoadFault::MissingHook { wanted, offered });
-        }
-        found.copied().unwrap_or_default().to_owned()
-    };
-    let interfaces = Interfaces { lifecycle: find("lifecycle"), mapping: find("mapping") };
+    let offered = if exports.is_empty() { "nothing".into() } else { exports.join(", ") };
+    let interfaces = Interfaces(exports);
+    if interfaces.find("lifecycle").is_none() {
+        faults.push(LoadFault::MissingHook { wanted: "lifecycle", offered });
+    } else if !hook::interfaces().skip(1).any(|name| interfaces.find(name).is_some()) {
+        faults.push(LoadFault::MissingHook { wanted: "hook besides lifecycle", offered });
+    }
     if faults.is_empty() { Ok(interfaces) } else { Err(faults) }
+}
+
+/// What a component wants and has, and what this gateway has against it, without linking it.
+pub(crate) fn look_at(bytes: &[u8]) -> Inspection {
+    let refused = |faults: Vec<LoadFault>| Inspection {
+        imports: Vec::new(),
+        exports: Vec::new(),
+        faults: faults.iter().map(ToString::to_string).collect(),
+    };
+    if let Err(fault) = check_header(bytes) {
+        return refused(vec![fault]);
+    }
+    let engine = Engine::default();
+    let component = match Component::new(&engine, bytes) {
+        Ok(component) => component,
+        Err(error) => return refused(vec![LoadFault::Invalid(format!("{error:#}"))]),
+    };
+    let ty = component.component_type();
+    Inspection {
+        imports: ty.imports(&engine).map(|(name, _)| name.to_owned()).collect(),
+        exports: ty.exports(&engine).map(|(name, _)| name.to_owned()).collect(),
+        ..refused(inspect(&component, &engine).err().unwrap_or_default())
+    }
+}
+
+/// The exported interfaces of our package that this gateway does not know: a later 1.x may have added them.
+pub(crate) fn unknown_hooks(interfaces: &Interfaces) -> impl Iterator<Item = &str> {
+    interfaces.0.iter().map(String::as_str).filter(|name| {
+        let ours = Interface::parse(name).is_some();
+        ours && !hook::interfaces().chain(["types"]).any(|known| Interface::is_called(name, known))
+    })
 }
 
 /// `ocpp-gateway:transform/log@1.0.0`, taken apart.
@@ -63,6 +96,10 @@ impl<'a> Interface<'a> {
         Some(Interface { name, version })
     }
 
+    fn is_called(full: &str, wanted: &str) -> bool {
+        Interface::parse(full).is_some_and(|interface| interface.name == wanted)
+    }
+
     /// Whatever is 1.x only adds to 1.0.
     fn is_compatible(&self) -> bool {
         self.version.starts_with("1.") && !self.version.contains('-')
@@ -77,16 +114,6 @@ fn other_version<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
 }
 
 fn import_fault(name: &str) -> Option<LoadFault> {
-    match Interface::parse(name) {
-        Some(interface) if IMPORTS_OFFERED.contains(&interface.name) => None,
-        Some(interface) if IMPORTS_NOT_OFFERED.contains(&interface.name) => {
-            Some(LoadFault::ImportNotOffered(interface.name.to_owned()))
-        }
-        _ => Some(LoadFault::ForeignImport(name.to_owned())),
-    }
-}
-
-fn export_fault(name: &str) -> Option<LoadFault> {
-    let interface = Interface::parse(name)?;
-    HOOKS_NOT_RUN.contains(&interface.name).then(|| LoadFault::HookNotRun(interface.name.to_owned()))
+    let offered = Interface::parse(name).is_some_and(|interface| OFFERED.contains(&interface.name));
+    (!offered).then(|| LoadFault::ForeignImport(name.to_owned()))
 }

@@ -1,34 +1,29 @@
 //! One instance of a transform: its memory, its limits and the functions that can be called.
 
-use crate::abi::{self, FrameIn, Packed, PeerIn, PublishIn};
+use crate::abi;
 use crate::error::{Failure, GuestFault, HostFault, LoadFault};
-use crate::guest::{DeadlineExceeded, Guest, MemoryExceeded};
-use crate::guest_log::Gate;
+use crate::guest::{Belongings, DeadlineExceeded, Guest, MemoryExceeded};
+use crate::hook::{Configure, Function, Hook, PerFunction};
 use crate::runtime::Runtime;
 use crate::spec::Limits;
+use crate::transform::Subject;
 use std::sync::Arc;
-use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Func, InstancePre, Lift, Lower, TypedFunc};
+use wasmtime::component::{ComponentExportIndex, Func, InstancePre, TypedFunc};
 use wasmtime::{Store, Trap};
 
-/// Where the functions of a component are: looked up once per load.
-pub(crate) struct Exports {
-    pub(crate) configure: ComponentExportIndex,
-    pub(crate) subscriptions: ComponentExportIndex,
-    pub(crate) to_mqtt: ComponentExportIndex,
-    pub(crate) from_mqtt: ComponentExportIndex,
-}
-
 /// All it takes to make instances of a transform.
+#[derive(Clone)]
 pub(crate) struct Blueprint {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) pre: InstancePre<Guest>,
-    pub(crate) exports: Exports,
+    /// Where the functions of the component are: looked up once per load.
+    pub(crate) exports: Arc<PerFunction<ComponentExportIndex>>,
     /// JSON text.
     pub(crate) config: String,
     pub(crate) limits: Limits,
     /// The time limit, in ticks of the runtime.
     pub(crate) ticks: u64,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) belongings: Arc<Belongings>,
 }
 
 /// How much longer than a call an instance may take to start and to be configured.
@@ -38,22 +33,45 @@ impl Blueprint {
     /// A new instance, configured; and what it says of itself. `transform`: its name, for what it logs meanwhile.
     pub(crate) fn start(&self, transform: &str) -> Result<(Instance, abi::Info), LoadFault> {
         let engine = &self.runtime.engine;
-        let mut store = Store::new(engine, Guest::new(&self.limits, self.gate.clone()));
+        let mut store = Store::new(engine, Guest::new(&self.limits, self.belongings.clone()));
         store.limiter(|guest| &mut guest.memory);
         store.set_epoch_deadline(self.runtime.ticks(self.limits.time * START_FACTOR));
         let tick = self.runtime.tick;
         store.epoch_deadline_callback(move |mut store| store.data_mut().at_deadline(tick));
         let instance =
             self.pre.instantiate(&mut store).map_err(|error| LoadFault::Start(self.start_failure(&error)))?;
-        let functions = Functions::check(&instance, &mut store, &self.exports)?;
-        let configured = functions.configure.call(&mut store, (self.config.clone(),));
+        let functions = self.check(&instance, &mut store)?;
         let mut instance = Instance { store, functions, calls: 0 };
-        instance.flush_log(transform, "");
+        let configured = instance.call::<Configure>((&self.config,));
+        let version = match &configured {
+            Ok((Ok(info),)) => info.version.as_str(),
+            _ => "",
+        };
+        instance.flush_log(transform, version, Subject { charge_point: "", action: "", bytes: 0 });
         match configured {
             Ok((Ok(info),)) => Ok((instance, info)),
             Ok((Err(reason),)) => Err(LoadFault::Config(reason)),
             Err(error) => Err(LoadFault::Start(self.fault(&error).into())),
         }
+    }
+
+    /// The functions of an instance, each of which has the type of `wit/transform.wit`.
+    fn check(
+        &self,
+        instance: &wasmtime::component::Instance,
+        store: &mut Store<Guest>,
+    ) -> Result<PerFunction<Func>, LoadFault> {
+        let mut functions = PerFunction::new();
+        for &function in Function::ALL {
+            if let Some(export) = self.exports.get(function) {
+                let checked = function.check(instance, store, export).map_err(|error| LoadFault::OtherShape {
+                    hook: format!("{}.{}", function.interface(), function.name()),
+                    reason: format!("{error:#}"),
+                })?;
+                functions.set(function, checked);
+            }
+        }
+        Ok(functions)
     }
 
     fn start_failure(&self, error: &wasmtime::Error) -> Failure {
@@ -80,16 +98,18 @@ impl Blueprint {
 /// An instance, configured and warm.
 pub(crate) struct Instance {
     store: Store<Guest>,
-    functions: Functions,
+    functions: PerFunction<Func>,
     calls: u32,
 }
 
+const COPIES_PER_BYTE: usize = 2;
+/// Bytes of records and lists around the text of one call's answer.
+const RECORDS_PER_CALL: usize = 64 << 10;
 /// Instances are replaced after so many calls, in case they leak what the memory limit would only notice late.
 const CALLS_PER_INSTANCE: u32 = 1_000_000;
 /// An instance that is nearly out of memory is replaced as well, but not one that is small from the start.
 const CALLS_BEFORE_MEMORY_COUNTS: u32 = 100;
 
-#[allow(clippy::wrong_self_convention)] // `to-mqtt` and `from-mqtt` are the names in the WIT package.
 impl Instance {
     /// Gives the next call its time, and its allowance for copying.
     pub(crate) fn prepare(&mut self, blueprint: &Blueprint, bytes_out: usize) {
@@ -100,39 +120,21 @@ impl Instance {
         self.store.data_mut().overdue_since = None;
     }
 
-    pub(crate) fn subscriptions(&mut self, peer: PeerIn<'_>) -> wasmtime::Result<abi::Subscriptions> {
-        // SAFETY: the types are those of `Functions::check`.
-        unsafe { self.call(self.functions.subscriptions, (peer,)) }
-    }
-
-    pub(crate) fn to_mqtt(&mut self, peer: PeerIn<'_>, frame: FrameIn<'_>) -> wasmtime::Result<abi::ToMqtt> {
-        // SAFETY: the types are those of `Functions::check`.
-        unsafe { self.call(self.functions.to_mqtt, Packed(peer, frame)) }
-    }
-
-    pub(crate) fn from_mqtt(&mut self, peer: PeerIn<'_>, message: PublishIn<'_>) -> wasmtime::Result<abi::FromMqtt> {
-        // SAFETY: the types are those of `Functions::check`.
-        unsafe { self.call(self.functions.from_mqtt, Packed(peer, message)) }
-    }
-
-    /// # Safety
-    ///
-    /// `function` must have been checked to have these types, but for their lifetimes.
-    unsafe fn call<In, Out>(&mut self, function: Func, arguments: In) -> wasmtime::Result<Out>
-    where
-        In: ComponentNamedList + Lower,
-        Out: ComponentNamedList + Lift,
-    {
+    /// Calls a function. One that the component does not export is a fault of whoever asked for it.
+    pub(crate) fn call<H: Hook>(&mut self, arguments: H::Arguments<'_>) -> wasmtime::Result<H::Answer> {
+        let function = self.functions.get(H::FUNCTION);
+        let function = *function.ok_or_else(|| wasmtime::format_err!("{:?} is not exported", H::FUNCTION))?;
         // A `TypedFunc` that is kept names one lifetime for its arguments; this one lives as long as they do.
-        let function = unsafe { TypedFunc::<In, Out>::new_unchecked(function) };
+        // SAFETY: `Function::check` has checked these types, whose lifetimes make no difference to the guest.
+        let function = unsafe { TypedFunc::<H::Arguments<'_>, H::Answer>::new_unchecked(function) };
         function.call(&mut self.store, arguments)
     }
 
-    /// Hands on what the guest has logged. `charge_point` is empty where there is none.
-    pub(crate) fn flush_log(&mut self, transform: &str, charge_point: &str) {
+    /// Hands on what the guest has logged.
+    pub(crate) fn flush_log(&mut self, transform: &str, version: &str, subject: Subject<'_>) {
         let log = &mut self.store.data_mut().log;
         if !log.is_empty() {
-            log.drain(..).for_each(|line| line.emit(transform, charge_point));
+            log.drain(..).for_each(|line| line.emit(transform, version, subject));
         }
     }
 
@@ -141,63 +143,5 @@ impl Instance {
         let memory = &self.store.data().memory;
         let nearly_full = memory.used > memory.limit / 4 * 3;
         self.calls >= CALLS_PER_INSTANCE || (nearly_full && self.calls >= CALLS_BEFORE_MEMORY_COUNTS)
-    }
-}
-
-const COPIES_PER_BYTE: usize = 2;
-/// Bytes of records and lists around the text of one call's answer.
-const RECORDS_PER_CALL: usize = 64 << 10;
-
-/// The functions of an instance.
-struct Functions {
-    configure: TypedFunc<(String,), abi::Configure>,
-    subscriptions: Func,
-    to_mqtt: Func,
-    from_mqtt: Func,
-}
-
-impl Functions {
-    /// Checks that the functions have the types of `wit/transform.wit`.
-    fn check(
-        instance: &wasmtime::component::Instance,
-        store: &mut Store<Guest>,
-        exports: &Exports,
-    ) -> Result<Self, LoadFault> {
-        let mut checked = Checker { instance, store };
-        Ok(Functions {
-            configure: checked.function("lifecycle.configure", &exports.configure)?,
-            subscriptions: *checked
-                .function::<(PeerIn<'static>,), abi::Subscriptions>("mapping.subscriptions", &exports.subscriptions)?
-                .func(),
-            to_mqtt: *checked
-                .function::<Packed<'static, FrameIn<'static>>, abi::ToMqtt>("mapping.to-mqtt", &exports.to_mqtt)?
-                .func(),
-            from_mqtt: *checked
-                .function::<Packed<'static, PublishIn<'static>>, abi::FromMqtt>(
-                    "mapping.from-mqtt",
-                    &exports.from_mqtt,
-                )?
-                .func(),
-        })
-    }
-}
-
-struct Checker<'a> {
-    instance: &'a wasmtime::component::Instance,
-    store: &'a mut Store<Guest>,
-}
-
-impl Checker<'_> {
-    fn function<In, Out>(
-        &mut self,
-        hook: &'static str,
-        index: &ComponentExportIndex,
-    ) -> Result<TypedFunc<In, Out>, LoadFault>
-    where
-        In: ComponentNamedList + Lower,
-        Out: ComponentNamedList + Lift,
-    {
-        let function = self.instance.get_typed_func(&mut *self.store, index);
-        function.map_err(|error| LoadFault::OtherShape { hook, reason: format!("{error:#}") })
     }
 }

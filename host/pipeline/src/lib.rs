@@ -4,31 +4,51 @@
 //! inspected, linked, configured and tried once, when it is loaded, and every reason not to use it is a [`LoadError`].
 //! After that each thread that calls a [`Pipeline`] keeps a warm instance, and a call is an ordinary function call.
 //!
-//! - `load`, `inspect`: from bytes to something that may go live.
+//! - `load`, `inspect`, `samples`: from bytes to something that may go live.
 //! - `runtime`, `instance`, `warm`: the engine, one instance, and one for each thread.
-//! - `abi`, `guest`, `guest_log`: what crosses the border, and what a component may call.
-//! - `transform`, `pipeline`, `output`: a call, and the check of what comes back.
+//! - `hook`, `abi`: what crosses the border, and how.
+//! - `guest`, `guest_log`, `state`, `meters`, `clock`: what a component may call.
+//! - `transform`, `breaker`, `output`: a call, and the check of what comes back.
+//! - `matching`, `chain`, `walk`: the way of one message through all of them.
+//! - `pipeline`: all of it together, and its exchange for something newer.
+//! - `probe`: one transform alone, hook by hook, for its developer.
 //! - `error`, `spec`, `stats`: what can go wrong, what is asked for, what is counted.
 
 mod abi;
+mod breaker;
+mod chain;
+mod clock;
 mod error;
 mod guest;
 mod guest_log;
+mod hook;
 mod inspect;
 mod instance;
 mod load;
+mod matching;
+mod meters;
 mod output;
 mod pipeline;
+mod probe;
 mod runtime;
+mod samples;
 mod spec;
+mod state;
 mod stats;
 mod transform;
+mod walk;
 mod warm;
 
-pub use error::{Failure, GuestFault, HostFault, IllegalOutput, LoadError, LoadFault, Refusal};
-pub use pipeline::{Message, Pipeline};
+pub use clock::Clock;
+pub use error::{Cause, Failure, GuestFault, HostFault, IllegalOutput, LoadError, LoadFault, Mishap, Refusal};
+pub use matching::Matching;
+pub use meters::Reading;
+pub use output::{FrameAction, PublishAction};
+pub use pipeline::{Downlink, ExchangeError, Message, Pipeline, Uplink};
+pub use probe::{Hooks, Inspection, Probe, SchemaRule};
 pub use spec::{Limits, OnError, Source, TransformSpec};
 pub use stats::TransformStatus;
+pub use walk::{Answer, NotMapped};
 
 /// The component that does the standard mapping, built from `transforms/standard`: `builtin:standard`.
 pub const STANDARD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/standard.wasm"));

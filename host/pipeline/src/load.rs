@@ -1,131 +1,198 @@
 //! From the configuration to transforms that can be called.
 
 use crate::STANDARD;
+use crate::chain::Chain;
+use crate::clock::Clock;
 use crate::error::{LoadError, LoadFault};
-use crate::guest::{Guest, define_imports};
-use crate::guest_log::Gate;
-use crate::inspect::{Interfaces, check_header, inspect};
-use crate::instance::{Blueprint, Exports};
+use crate::guest::{Belongings, Guest, define_imports};
+use crate::hook::{Function, PerFunction};
+use crate::inspect::{Interfaces, check_header, inspect, unknown_hooks};
+use crate::instance::Blueprint;
+use crate::matching::{Matcher, Matching};
 use crate::runtime::Runtime;
+use crate::samples;
 use crate::spec::{Limits, OnError, Source, TransformSpec};
-use crate::stats::Ledger;
 use crate::transform::Transform;
 use std::borrow::Cow;
 use std::fs;
 use std::sync::Arc;
-use wasmtime::component::{Component, Linker};
+use tracing::warn;
+use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
-/// Loads every transform and makes a trial instance of each; reports every fault of every one.
-pub(crate) fn load(mut specs: Vec<TransformSpec>) -> Result<Transform, Vec<LoadError>> {
-    if specs.is_empty() {
-        specs.push(TransformSpec::standard());
-    }
-    let loader = Loader::new(&specs).map_err(|fault| vec![fault])?;
-    let mut errors = Vec::new();
-    let mut mapping = None::<Transform>;
-    for (place, spec) in specs.iter().enumerate() {
-        if specs[..place].iter().any(|earlier| earlier.name == spec.name) {
-            errors.push(error(spec, LoadFault::DuplicateName));
-        }
-        if spec.on_error == OnError::Bypass {
-            errors.push(error(spec, LoadFault::BypassedMapping));
-        }
-        match (loader.load(spec), &mapping) {
-            (Err(faults), _) => errors.extend(faults.into_iter().map(|fault| error(spec, fault))),
-            (Ok(_), Some(first)) => {
-                errors.push(error(spec, LoadFault::SecondMapping { first: first.name.clone() }));
-            }
-            (Ok(transform), None) => mapping = Some(transform),
-        }
-    }
-    match mapping {
-        Some(mapping) if errors.is_empty() => Ok(mapping),
-        _ => Err(errors),
-    }
-}
-
-fn error(spec: &TransformSpec, fault: LoadFault) -> LoadError {
-    LoadError { transform: spec.name.clone(), component: spec.source.to_string(), fault }
-}
-
-struct Loader {
+/// Compiles, links, configures and tries transforms.
+pub(crate) struct Loader {
     runtime: Arc<Runtime>,
     linker: Linker<Guest>,
+    clock: Clock,
 }
 
 impl Loader {
-    fn new(specs: &[TransformSpec]) -> Result<Self, LoadError> {
+    pub(crate) fn new(specs: &[TransformSpec], clock: Clock) -> Result<Self, Vec<LoadError>> {
         let shortest = specs.iter().map(|spec| spec.limits.time).min().unwrap_or(Limits::default().time);
         let set_up = || {
             let runtime = Runtime::new(shortest)?;
             let mut linker = Linker::new(&runtime.engine);
             define_imports(&mut linker)?;
-            Ok(Loader { runtime: Arc::new(runtime), linker })
+            Ok(Loader { runtime: Arc::new(runtime), linker, clock })
         };
-        set_up().map_err(|fault: wasmtime::Error| error(&specs[0], LoadFault::Engine(format!("{fault:#}"))))
+        set_up().map_err(|fault: wasmtime::Error| {
+            let fault = LoadFault::Engine(format!("{fault:#}"));
+            vec![LoadError { transform: "(all)".into(), component: "(any)".into(), fault }]
+        })
     }
 
-    fn load(&self, spec: &TransformSpec) -> Result<Transform, Vec<LoadFault>> {
+    /// Loads every transform; reports every fault of every one. A transform of the same name in `old` leaves what the
+    /// gateway keeps for it to its successor.
+    pub(crate) fn load_all(
+        &self,
+        specs: &[TransformSpec],
+        old: &[Arc<Transform>],
+    ) -> Result<Vec<Arc<Transform>>, Vec<LoadError>> {
+        let mut errors = Vec::new();
+        let mut transforms = Vec::new();
+        for (place, spec) in specs.iter().enumerate() {
+            if specs[..place].iter().any(|earlier| earlier.name == spec.name) {
+                errors.push(error(spec, LoadFault::DuplicateName));
+            }
+            match self.load(spec, old.iter().find(|transform| *transform.name == spec.name)) {
+                Ok(transform) => transforms.push(transform),
+                Err(faults) => errors.extend(faults.into_iter().map(|fault| error(spec, fault))),
+            }
+        }
+        errors.extend(more_mappings(&transforms));
+        if errors.is_empty() { Ok(transforms) } else { Err(errors) }
+    }
+
+    /// Loads one transform. `old`: the one that it is to take over from.
+    pub(crate) fn load(
+        &self,
+        spec: &TransformSpec,
+        old: Option<&Arc<Transform>>,
+    ) -> Result<Arc<Transform>, Vec<LoadFault>> {
         let bytes = read(&spec.source).map_err(|fault| vec![fault])?;
         check_header(&bytes).map_err(|fault| vec![fault])?;
         let engine = &self.runtime.engine;
         let component =
             Component::new(engine, &bytes).map_err(|fault| vec![LoadFault::Invalid(format!("{fault:#}"))])?;
         let interfaces = inspect(&component, engine)?;
-        self.try_out(spec, &component, &interfaces, bytes.len()).map_err(|fault| vec![fault])
+        for name in unknown_hooks(&interfaces) {
+            warn!(transform = spec.name, hook = name, "this gateway does not know the hook and never calls it");
+        }
+        check_mapping(spec, &interfaces)?;
+        let belongings = match old {
+            Some(old) => old.blueprint.belongings.clone(),
+            None => Arc::new(Belongings::new(&spec.limits, self.clock)),
+        };
+        let exports = exports(&component, &interfaces).map_err(|fault| vec![fault])?;
+        let trial = self.trial(spec, &component, exports, bytes.len()).map_err(|fault| vec![fault])?;
+        samples::try_out(&trial).map_err(|fault| vec![fault])?;
+        Ok(trial.go_live(belongings, Matcher::new(&spec.matching)))
     }
 
-    fn try_out(
+    /// A transform with an instance that is configured, and belongings of its own: what it does on trial is forgotten.
+    fn trial(
         &self,
         spec: &TransformSpec,
         component: &Component,
-        interfaces: &Interfaces,
+        exports: PerFunction<ComponentExportIndex>,
         size: usize,
-    ) -> Result<Transform, LoadFault> {
+    ) -> Result<Arc<Transform>, LoadFault> {
         let pre = self.linker.instantiate_pre(component).map_err(|fault| LoadFault::Link(format!("{fault:#}")))?;
         let blueprint = Blueprint {
             runtime: self.runtime.clone(),
             pre,
-            exports: exports(component, interfaces)?,
+            exports: Arc::new(exports),
             config: spec.config.clone(),
             limits: spec.limits,
             ticks: self.runtime.ticks(spec.limits.time),
-            gate: Arc::new(Gate::new(spec.limits.log_lines)),
+            belongings: Arc::new(Belongings::new(&spec.limits, self.clock)),
         };
         let (_, info) = blueprint.start(&spec.name)?;
-        let component = spec.source.to_string();
-        Ok(Transform {
-            name: spec.name.clone(),
-            component,
+        Ok(Arc::new(Transform {
+            name: spec.name.as_str().into(),
+            component: spec.source.to_string(),
+            version: info.version.as_str().into(),
             info,
             size,
             on_error: spec.on_error,
+            matcher: Matcher::new(&Matching::default()),
             blueprint,
-            ledger: Ledger::default(),
-        })
+            breaker: Default::default(),
+        }))
     }
 }
 
-fn read(source: &Source) -> Result<Cow<'static, [u8]>, LoadFault> {
+/// Puts transforms in their order. Where none of them is the mapping, `standard` closes the chain.
+pub(crate) fn chain(loader: &Loader, mut transforms: Vec<Arc<Transform>>) -> Result<Chain, Vec<LoadError>> {
+    let errors = more_mappings(&transforms);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    if !transforms.iter().any(|transform| transform.has(Function::ToMqtt)) {
+        transforms.push(load_standard(loader, &transforms)?);
+    }
+    Ok(Chain::new(transforms))
+}
+
+/// A fault for every mapping but the first.
+fn more_mappings(transforms: &[Arc<Transform>]) -> Vec<LoadError> {
+    let mut mappings = transforms.iter().filter(|transform| transform.has(Function::ToMqtt));
+    let Some(first) = mappings.next() else { return Vec::new() };
+    let error = |second: &Arc<Transform>| LoadError {
+        transform: second.name.to_string(),
+        component: second.component.clone(),
+        fault: LoadFault::SecondMapping { first: first.name.to_string() },
+    };
+    mappings.map(error).collect()
+}
+
+fn load_standard(loader: &Loader, others: &[Arc<Transform>]) -> Result<Arc<Transform>, Vec<LoadError>> {
+    let taken = others.iter().any(|transform| &*transform.name == "standard");
+    let name = if taken { "builtin:standard" } else { "standard" };
+    let spec = TransformSpec { name: name.into(), ..TransformSpec::standard() };
+    loader.load(&spec, None).map_err(|faults| faults.into_iter().map(|fault| error(&spec, fault)).collect())
+}
+
+pub(crate) fn error(spec: &TransformSpec, fault: LoadFault) -> LoadError {
+    LoadError { transform: spec.name.clone(), component: spec.source.to_string(), fault }
+}
+
+/// A mapping that does not run, or not for everybody, would leave messages with nowhere to go.
+fn check_mapping(spec: &TransformSpec, interfaces: &Interfaces) -> Result<(), Vec<LoadFault>> {
+    if interfaces.find("mapping").is_none() {
+        return Ok(());
+    }
+    let mut faults = Vec::new();
+    if spec.on_error == OnError::Bypass {
+        faults.push(LoadFault::BypassedMapping);
+    }
+    if spec.matching != Matching::default() {
+        faults.push(LoadFault::MatchedMapping);
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+fn read(source: &Source) -> Result<Cow<'_, [u8]>, LoadFault> {
     match source {
         Source::Builtin(name) if name == "standard" => Ok(Cow::Borrowed(STANDARD)),
         Source::Builtin(_) => Err(LoadFault::UnknownBuiltin),
         Source::File(path) => Ok(Cow::Owned(fs::read(path)?)),
+        Source::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),
     }
 }
 
-fn exports(component: &Component, interfaces: &Interfaces) -> Result<Exports, LoadFault> {
-    let find = |interface: &str, function: &str, hook| {
-        let interface = component.get_export_index(None, interface);
-        interface
-            .and_then(|interface| component.get_export_index(Some(&interface), function))
-            .ok_or_else(|| LoadFault::OtherShape { hook, reason: "there is no such function".into() })
-    };
-    let Interfaces { lifecycle, mapping } = interfaces;
-    Ok(Exports {
-        configure: find(lifecycle, "configure", "lifecycle.configure")?,
-        subscriptions: find(mapping, "subscriptions", "mapping.subscriptions")?,
-        to_mqtt: find(mapping, "to-mqtt", "mapping.to-mqtt")?,
-        from_mqtt: find(mapping, "from-mqtt", "mapping.from-mqtt")?,
-    })
+fn exports(component: &Component, interfaces: &Interfaces) -> Result<PerFunction<ComponentExportIndex>, LoadFault> {
+    let mut exports = PerFunction::new();
+    for &function in Function::ALL {
+        let Some(interface) = interfaces.find(function.interface()) else { continue };
+        let export = component
+            .get_export_index(None, interface)
+            .and_then(|interface| component.get_export_index(Some(&interface), function.name()))
+            .ok_or_else(|| LoadFault::OtherShape {
+                hook: format!("{}.{}", function.interface(), function.name()),
+                reason: "there is no such function".into(),
+            })?;
+        exports.set(function, export);
+    }
+    Ok(exports)
 }

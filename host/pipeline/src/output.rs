@@ -4,7 +4,7 @@ use crate::abi;
 use crate::error::{IllegalOutput, Refusal};
 use crate::spec::Limits;
 use ocpp_gateway_core::frame::MAX_MESSAGE_ID;
-use ocpp_gateway_core::{Attributes, ErrorHead, Frame, MessageType, Publish, QoS, TopicFilter};
+use ocpp_gateway_core::{Attributes, CallError, Decision, ErrorHead, Frame, MessageType, Publish, QoS, TopicFilter};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -35,22 +35,121 @@ impl Allowance {
 }
 
 pub(crate) fn publishes(lifted: Vec<abi::Publish>, allowance: Allowance) -> Result<Vec<Publish>, IllegalOutput> {
-    allowance
-        .check(&lifted, |publish| publish.topic.len() + publish.payload.len() + attributes_size(&publish.properties))?;
+    allowance.check(&lifted, publish_size)?;
     lifted.into_iter().map(publish).collect()
 }
 
 pub(crate) fn frames(lifted: Vec<abi::Frame>, allowance: Allowance) -> Result<Vec<Frame<'static>>, IllegalOutput> {
-    allowance.check(&lifted, |frame| {
-        let head = frame.error.as_ref().map_or(0, |head| head.code.len() + head.description.len());
-        frame.payload.len() + frame.action.as_ref().map_or(0, String::len) + head + attributes_size(&frame.attributes)
-    })?;
+    allowance.check(&lifted, frame_size)?;
     lifted.into_iter().map(frame).collect()
+}
+
+/// What a transform wants done with a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FrameAction {
+    Pass,
+    Replace(Frame<'static>),
+    Publish(Publish),
+    /// With this payload.
+    Reply(String),
+    Reject(CallError),
+    Drop(String),
+}
+
+/// What a transform wants done with an MQTT message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublishAction {
+    Pass,
+    Replace(Publish),
+    Drop(String),
+}
+
+pub(crate) fn frame_actions(
+    lifted: Vec<abi::FrameAction>,
+    allowance: Allowance,
+) -> Result<Vec<FrameAction>, IllegalOutput> {
+    allowance.check(&lifted, |action| match action {
+        abi::FrameAction::Pass => 0,
+        abi::FrameAction::Replace(frame) => frame_size(frame),
+        abi::FrameAction::Publish(publish) => publish_size(publish),
+        abi::FrameAction::Reject(error) => error.code.len() + error.description.len() + error.details.len(),
+        abi::FrameAction::Reply(text) | abi::FrameAction::Drop(text) => text.len(),
+    })?;
+    let checked = lifted.into_iter().map(|action| {
+        Ok(match action {
+            abi::FrameAction::Pass => FrameAction::Pass,
+            abi::FrameAction::Replace(lifted) => FrameAction::Replace(frame(lifted)?),
+            abi::FrameAction::Publish(lifted) => FrameAction::Publish(publish(lifted)?),
+            abi::FrameAction::Reply(payload) if is_json_object(&payload) => FrameAction::Reply(payload),
+            abi::FrameAction::Reply(_) => return Err(IllegalOutput::Payload),
+            abi::FrameAction::Reject(lifted) => FrameAction::Reject(call_error(lifted)?),
+            abi::FrameAction::Drop(reason) => FrameAction::Drop(reason),
+        })
+    });
+    checked.collect()
+}
+
+pub(crate) fn publish_actions(
+    lifted: Vec<abi::PublishAction>,
+    allowance: Allowance,
+) -> Result<Vec<PublishAction>, IllegalOutput> {
+    allowance.check(&lifted, |action| match action {
+        abi::PublishAction::Pass => 0,
+        abi::PublishAction::Replace(publish) => publish_size(publish),
+        abi::PublishAction::Drop(reason) => reason.len(),
+    })?;
+    let checked = lifted.into_iter().map(|action| {
+        Ok(match action {
+            abi::PublishAction::Pass => PublishAction::Pass,
+            abi::PublishAction::Replace(lifted) => PublishAction::Replace(publish(lifted)?),
+            abi::PublishAction::Drop(reason) => PublishAction::Drop(reason),
+        })
+    });
+    checked.collect()
+}
+
+/// What a transform has against a frame. Details that are no JSON object are left out.
+pub(crate) fn call_error(lifted: abi::CallError) -> Result<CallError, IllegalOutput> {
+    if lifted.code.is_empty() {
+        return Err(IllegalOutput::NoErrorCode);
+    }
+    Ok(CallError {
+        code: lifted.code.into(),
+        description: lifted.description.into(),
+        details: object_or_empty(lifted.details).into(),
+    })
+}
+
+pub(crate) fn decision(lifted: abi::Decision, allowance: Allowance) -> Result<Decision, IllegalOutput> {
+    match lifted {
+        abi::Decision::Accept(abi::Acceptance { attributes }) => {
+            allowance.check(&[()], |()| attributes_size(&attributes))?;
+            Ok(Decision::Accept(attributes))
+        }
+        abi::Decision::Refuse(abi::Rejection { status, reason }) => {
+            if !(400..600).contains(&status) {
+                return Err(IllegalOutput::Status(status));
+            }
+            Ok(Decision::Refuse { status, reason })
+        }
+    }
 }
 
 pub(crate) fn filters(lifted: Vec<abi::TopicFilter>, allowance: Allowance) -> Result<Vec<TopicFilter>, IllegalOutput> {
     allowance.check(&lifted, |filter| filter.filter.len())?;
     lifted.into_iter().map(filter).collect()
+}
+
+fn publish_size(publish: &abi::Publish) -> usize {
+    publish.topic.len()
+        + publish.payload.len()
+        + attributes_size(&publish.properties)
+        + attributes_size(&publish.attributes)
+}
+
+fn frame_size(frame: &abi::Frame) -> usize {
+    let head = frame.error.as_ref().map_or(0, |head| head.code.len() + head.description.len());
+    frame.payload.len() + frame.action.as_ref().map_or(0, String::len) + head + attributes_size(&frame.attributes)
 }
 
 fn attributes_size(attributes: &Attributes) -> usize {
@@ -139,11 +238,14 @@ fn is_json_object(text: &str) -> bool {
     serde_json::from_str::<&RawValue>(text).is_ok_and(|value| value.get().starts_with('{'))
 }
 
+fn object_or_empty(details: String) -> String {
+    if is_json_object(&details) { details } else { "{}".to_owned() }
+}
+
 /// Details that are no JSON object are left out: they may go into a CALLERROR.
 pub(crate) fn refusal(lifted: abi::Refusal) -> Refusal {
     let abi::Refusal { code, description, details } = lifted;
-    let details = if is_json_object(&details) { details } else { "{}".to_owned() };
-    Refusal { code, description, details }
+    Refusal { code, description, details: object_or_empty(details) }
 }
 
 #[cfg(test)]

@@ -1,20 +1,39 @@
-//! What was loaded, ready to be called from any thread.
+//! What was loaded, ready to be called from any thread; and its exchange for something newer.
 
-use crate::error::{Failure, LoadError};
-use crate::instance::Instance;
-use crate::load;
+use crate::abi::PublishIn;
+use crate::chain::Chain;
+use crate::clock::Clock;
+use crate::error::{Failure, HostFault, LoadError, Mishap};
+use crate::hook;
+use crate::load::{self, Loader};
 use crate::output;
-use crate::spec::{OnError, TransformSpec};
+use crate::spec::{OnError, Source, TransformSpec};
 use crate::stats::TransformStatus;
-use crate::transform::Transform;
-use ocpp_gateway_core::{Frame, Peer, Publish, QoS, TopicFilter};
-use std::sync::Arc;
+use crate::transform::{Subject, Transform};
+use crate::walk::{Answer, NotMapped, Walk};
+use arc_swap::ArcSwap;
+use ocpp_gateway_core::{Decision, Frame, Offer, Peer, Publish, QoS, TopicFilter};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tracing::{info, warn};
 
-/// The transforms that every message runs through. Cheap to clone; each thread that calls it keeps an instance of its
-/// own. A call blocks its thread for as long as the transform works, at most its time limit.
+/// The transforms that every message runs through. Cheap to clone; each thread that calls it keeps instances of its
+/// own. A call blocks its thread for as long as the transforms work, each at most its time limit.
 #[derive(Clone)]
-pub struct Pipeline {
-    mapping: Arc<Transform>,
+pub struct Pipeline(Arc<Inner>);
+
+struct Inner {
+    chain: ArcSwap<Chain>,
+    /// Held while something is loaded, so that no two exchanges overtake each other.
+    workshop: Mutex<Workshop>,
+    /// What each transform was before its last exchange.
+    previous: Mutex<HashMap<Arc<str>, Arc<Transform>>>,
+    on_exchange: Mutex<Option<Box<dyn Fn() + Send>>>,
+}
+
+struct Workshop {
+    loader: Loader,
+    specs: Vec<TransformSpec>,
 }
 
 /// An MQTT message as it was received, borrowed.
@@ -33,38 +52,263 @@ impl<'a> From<&'a Publish> for Message<'a> {
     }
 }
 
+/// What has become of a frame from a charge point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uplink {
+    pub publishes: Vec<Publish>,
+    /// What the charge point is answered now, if it is; only a CALL is.
+    pub answer: Option<Answer>,
+    pub mishaps: Vec<Mishap>,
+}
+
+/// What has become of a message from a back end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Downlink {
+    pub frames: Vec<Frame<'static>>,
+    pub publishes: Vec<Publish>,
+    /// Why it is no frame, if it is none.
+    pub not_mapped: Option<NotMapped>,
+    pub mishaps: Vec<Mishap>,
+}
+
+/// Why a transform was not exchanged.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    #[error("no transform is called {0:?}")]
+    Unknown(String),
+    #[error("there is no previous version to go back to")]
+    NoPrevious,
+    #[error("{}", lines(.0))]
+    Load(Vec<LoadError>),
+}
+
+fn lines(errors: &[LoadError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
 impl Pipeline {
     /// Reads, compiles, links, configures and tries every transform; with none, `builtin:standard` with its defaults.
     /// Takes some 30 ms for a small component: not for a thread that serves sockets. The errors are all there are.
     pub fn load(specs: Vec<TransformSpec>) -> Result<Self, Vec<LoadError>> {
-        load::load(specs).map(|mapping| Pipeline { mapping: Arc::new(mapping) })
+        Self::load_with(specs, Clock::Machine)
+    }
+
+    /// The same, for transforms that are told another time.
+    pub fn load_with(specs: Vec<TransformSpec>, clock: Clock) -> Result<Self, Vec<LoadError>> {
+        let loader = Loader::new(&specs, clock)?;
+        let transforms = loader.load_all(&specs, &[])?;
+        let chain = load::chain(&loader, transforms)?;
+        Ok(Pipeline(Arc::new(Inner {
+            chain: ArcSwap::from_pointee(chain),
+            workshop: Mutex::new(Workshop { loader, specs }),
+            previous: Mutex::default(),
+            on_exchange: Mutex::new(None),
+        })))
+    }
+
+    // ---- messages ----------------------------------------------------------------------------------------------------
+
+    /// A frame from a charge point, through `uplink`, the mapping and `outbound`.
+    pub fn uplink(&self, peer: &Peer, frame: &Frame<'_>) -> Uplink {
+        self.walk(peer, |walk| walk.uplink(frame))
+    }
+
+    /// A frame that the gateway itself made, through the mapping and `outbound`.
+    pub fn report(&self, peer: &Peer, frame: &Frame<'_>) -> Uplink {
+        self.walk(peer, |walk| walk.map_uplink(frame))
+    }
+
+    /// A message from a back end, through `inbound`, the mapping and `downlink`.
+    pub fn downlink(&self, peer: &Peer, message: &Message<'_>) -> Downlink {
+        let chain = self.0.chain.load();
+        let mut walk = Walk::new(&chain, peer);
+        walk.inbound(0, PublishIn::from(message));
+        let Walk { publishes, frames, not_mapped, mishaps, .. } = walk;
+        self.look_after(&chain, &mishaps);
+        Downlink { frames, publishes, not_mapped, mishaps }
+    }
+
+    /// What the transforms want published because a charge point has connected.
+    pub fn connected(&self, peer: &Peer) -> Uplink {
+        self.walk(peer, |walk| {
+            walk.event(|transform, subject, check| transform.call::<hook::Connected, _>(subject, (peer.into(),), check))
+        })
+    }
+
+    /// What the transforms want published because a charge point is gone.
+    pub fn disconnected(&self, peer: &Peer, reason: &str) -> Uplink {
+        self.walk(peer, |walk| {
+            walk.event(|transform, subject, check| {
+                transform.call::<hook::Disconnected, _>(subject, (peer.into(), reason), check)
+            })
+        })
+    }
+
+    fn walk(&self, peer: &Peer, run: impl FnOnce(&mut Walk<'_>)) -> Uplink {
+        let chain = self.0.chain.load();
+        let mut walk = Walk::new(&chain, peer);
+        run(&mut walk);
+        let Walk { publishes, answer, mishaps, .. } = walk;
+        self.look_after(&chain, &mishaps);
+        Uplink { publishes, answer, mishaps }
     }
 
     /// The topic filters whose messages are for this charge point.
     pub fn subscriptions(&self, peer: &Peer) -> Result<Vec<TopicFilter>, Failure> {
-        let hook = |instance: &mut Instance| instance.subscriptions(peer.into()).map(|(filters,)| Ok(filters));
-        self.mapping.call(peer, 0, hook, output::filters)
+        let chain = self.0.chain.load();
+        let mapping = chain.mapping.as_ref().ok_or_else(|| HostFault::Instance("there is no mapping".into()))?;
+        mapping.call::<hook::Subscriptions, _>(Subject::connection(peer), (peer.into(),), |(filters,), allowance| {
+            Ok(output::filters(filters, allowance)?)
+        })
     }
 
-    /// The messages that a frame from the charge point becomes.
-    pub fn to_mqtt(&self, peer: &Peer, frame: &Frame<'_>) -> Result<Vec<Publish>, Failure> {
-        let hook = |instance: &mut Instance| instance.to_mqtt(peer.into(), frame.into()).map(|(answer,)| answer);
-        self.mapping.call(peer, frame.payload.len(), hook, output::publishes)
+    /// Whether a charge point may connect. Every transform has a say; the first that refuses has the last word.
+    pub fn admit(&self, offer: &Offer) -> (Decision, Vec<Mishap>) {
+        let chain = self.0.chain.load();
+        let (mut attributes, mut mishaps) = (Vec::new(), Vec::new());
+        let subject = Subject { charge_point: offer.identity.as_str(), action: "", bytes: 0 };
+        for transform in chain.admission.iter().filter(|it| it.matcher.takes_identity(&offer.identity)) {
+            let asked = transform.call::<hook::Admit, _>(subject, (offer.into(),), |(decision,), allowance| {
+                Ok(output::decision(decision, allowance)?)
+            });
+            match asked {
+                Ok(Decision::Accept(more)) => attributes.extend(more),
+                Ok(refusal) => return (refusal, mishaps),
+                Err(failure) => {
+                    mishaps.push(transform.mishap(failure.into()));
+                    if transform.on_error != OnError::Bypass {
+                        let reason = "the gateway cannot tell whether this charge point may connect".into();
+                        return (Decision::Refuse { status: 503, reason }, mishaps);
+                    }
+                }
+            }
+        }
+        (Decision::Accept(attributes), mishaps)
     }
 
-    /// The frames that a message for the charge point becomes.
-    pub fn from_mqtt(&self, peer: &Peer, message: &Message<'_>) -> Result<Vec<Frame<'static>>, Failure> {
-        let hook = |instance: &mut Instance| instance.from_mqtt(peer.into(), message.into()).map(|(answer,)| answer);
-        self.mapping.call(peer, message.payload.len(), hook, output::frames)
+    /// Whether [`Pipeline::admit`] would ask anybody.
+    pub fn has_admission(&self) -> bool {
+        !self.0.chain.load().admission.is_empty()
     }
 
-    /// What should become of a message whose mapping came to nothing.
-    pub fn on_error(&self) -> OnError {
-        self.mapping.on_error
+    /// Whether [`Pipeline::connected`] and [`Pipeline::disconnected`] would ask anybody.
+    pub fn has_events(&self) -> bool {
+        !self.0.chain.load().events.is_empty()
     }
 
     /// Every transform with its counts.
     pub fn transforms(&self) -> Vec<TransformStatus> {
-        vec![self.mapping.status()]
+        let chain = self.0.chain.load();
+        let previous = self.previous();
+        let status = |transform: &Arc<Transform>| {
+            let previous = previous.get(&transform.name);
+            TransformStatus { previous: previous.map(|old| old.info.version.clone()), ..transform.status() }
+        };
+        chain.transforms.iter().map(status).collect()
+    }
+
+    // ---- exchange ----------------------------------------------------------------------------------------------------
+
+    /// Calls `notice` after each exchange: the subscriptions of charge points may be others now.
+    pub fn on_exchange(&self, notice: impl Fn() + Send + 'static) {
+        *self.0.on_exchange.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(notice));
+    }
+
+    /// Loads the transform `name` from `source`, or anew from where it came from, and puts it in the place of the one
+    /// that runs. If anything is wrong with it, the one that runs goes on. Messages on their way end where they began.
+    pub fn exchange(&self, name: &str, source: Option<Source>) -> Result<(), ExchangeError> {
+        let workshop = self.workshop();
+        let Some(place) = workshop.specs.iter().position(|spec| spec.name == name) else {
+            return Err(ExchangeError::Unknown(name.to_owned()));
+        };
+        let mut spec = workshop.specs[place].clone();
+        if let Some(source) = source {
+            spec.source = source;
+        }
+        let chain = self.0.chain.load_full();
+        let old = chain.transforms.iter().find(|transform| *transform.name == *name);
+        let loaded = workshop.loader.load(&spec, old);
+        let loaded = loaded.map_err(|faults| faults.into_iter().map(|it| load::error(&spec, it)).collect());
+        let new = loaded.map_err(ExchangeError::Load)?;
+        self.put_in_place(&workshop, &chain, new)
+    }
+
+    /// Puts the version before the last exchange back in its place. The one that runs becomes the previous one.
+    pub fn roll_back(&self, name: &str) -> Result<(), ExchangeError> {
+        let workshop = self.workshop();
+        if !workshop.specs.iter().any(|spec| spec.name == name) {
+            return Err(ExchangeError::Unknown(name.to_owned()));
+        }
+        let old = self.previous().get(name).cloned().ok_or(ExchangeError::NoPrevious)?;
+        old.breaker.note_success();
+        let chain = self.0.chain.load_full();
+        self.put_in_place(&workshop, &chain, old)
+    }
+
+    /// Loads other transforms in the place of all that run. If anything is wrong with any of them, everything stays.
+    pub fn exchange_all(&self, specs: Vec<TransformSpec>) -> Result<(), ExchangeError> {
+        let mut workshop = self.workshop();
+        let chain = self.0.chain.load_full();
+        let loaded = workshop.loader.load_all(&specs, &chain.transforms).map_err(ExchangeError::Load)?;
+        let new = load::chain(&workshop.loader, loaded).map_err(ExchangeError::Load)?;
+        let old = chain.transforms.iter().filter(|old| new.transforms.iter().any(|new| new.name == old.name));
+        *self.previous() = old.map(|old| (old.name.clone(), old.clone())).collect();
+        workshop.specs = specs;
+        self.publish(new);
+        Ok(())
+    }
+
+    fn put_in_place(&self, workshop: &Workshop, chain: &Chain, new: Arc<Transform>) -> Result<(), ExchangeError> {
+        let configured = |transform: &&Arc<Transform>| workshop.specs.iter().any(|spec| *spec.name == *transform.name);
+        let exchanged =
+            chain.transforms.iter().filter(configured).map(|old| if old.name == new.name { &new } else { old });
+        let chain = load::chain(&workshop.loader, exchanged.cloned().collect());
+        let chain = chain.map_err(ExchangeError::Load)?;
+        let old = self.0.chain.load().transforms.iter().find(|old| old.name == new.name).cloned();
+        info!(transform = %new.name, version = %new.version, component = new.component, "runs from now on");
+        self.publish(chain);
+        if let Some(old) = old {
+            self.previous().insert(old.name.clone(), old);
+        }
+        Ok(())
+    }
+
+    fn publish(&self, chain: Chain) {
+        self.0.chain.store(Arc::new(chain));
+        if let Some(notice) = &*self.0.on_exchange.lock().unwrap_or_else(PoisonError::into_inner) {
+            notice();
+        }
+    }
+
+    /// Takes a transform back that has failed so often that its breaker has opened.
+    fn look_after(&self, chain: &Chain, mishaps: &[Mishap]) {
+        if mishaps.is_empty() {
+            return;
+        }
+        for transform in chain.transforms.iter().filter(|transform| transform.breaker.take_trip()) {
+            let Transform { name, version, .. } = &**transform;
+            warn!(transform = %name, %version, "fails every time: it is not called for a while");
+            // Not on this thread: whoever loads something holds the workshop for long.
+            let (pipeline, name) = (self.clone(), name.clone());
+            let rolled_back =
+                std::thread::Builder::new().name("transform-rollback".into()).spawn(move || {
+                    match pipeline.roll_back(&name) {
+                        Ok(()) => warn!(transform = %name, "the previous version has taken over"),
+                        Err(ExchangeError::NoPrevious | ExchangeError::Unknown(_)) => {}
+                        Err(error) => warn!(transform = %name, "the previous version could not take over: {error}"),
+                    }
+                });
+            if let Err(error) = rolled_back {
+                warn!("no thread for a rollback: {error}");
+            }
+        }
+    }
+
+    fn previous(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Transform>>> {
+        self.0.previous.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn workshop(&self) -> MutexGuard<'_, Workshop> {
+        self.0.workshop.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

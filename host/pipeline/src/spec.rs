@@ -1,9 +1,11 @@
 //! What to load, as the configuration says it.
 
+use crate::matching::Matching;
 use std::convert::Infallible;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One `[[transforms]]` of the configuration.
@@ -15,6 +17,8 @@ pub struct TransformSpec {
     /// JSON text of an object, handed to the component's `configure`.
     pub config: String,
     pub on_error: OnError,
+    /// Which messages it is for. A mapping is for all of them.
+    pub matching: Matching,
     pub limits: Limits,
 }
 
@@ -26,6 +30,7 @@ impl TransformSpec {
             source: Source::Builtin("standard".into()),
             config: "{}".into(),
             on_error: OnError::default(),
+            matching: Matching::default(),
             limits: Limits::default(),
         }
     }
@@ -36,6 +41,8 @@ impl TransformSpec {
 pub enum Source {
     Builtin(String),
     File(PathBuf),
+    /// Handed over as it is.
+    Bytes(Arc<[u8]>),
 }
 
 impl FromStr for Source {
@@ -54,6 +61,7 @@ impl fmt::Display for Source {
         match self {
             Source::Builtin(name) => write!(f, "builtin:{name}"),
             Source::File(path) => path.display().fmt(f),
+            Source::Bytes(bytes) => write!(f, "upload of {} bytes", bytes.len()),
         }
     }
 }
@@ -84,10 +92,22 @@ pub struct Limits {
     pub bytes_out: usize,
     /// Log lines per second, over all instances.
     pub log_lines: u32,
+    /// Values that the gateway keeps for it.
+    pub state_keys: usize,
+    /// Bytes of these keys and values together.
+    pub state_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { time: Duration::from_millis(20), memory: 16 << 20, items: 16, bytes_out: 256 << 10, log_lines: 100 }
+        Limits {
+            time: Duration::from_millis(20),
+            memory: 16 << 20,
+            items: 16,
+            bytes_out: 256 << 10,
+            log_lines: 100,
+            state_keys: 10_000,
+            state_bytes: 4 << 20,
+        }
     }
 }

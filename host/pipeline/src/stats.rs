@@ -1,12 +1,13 @@
 //! How often transforms were called, and what it took.
 
+use crate::meters::Reading;
 use ocpp_gateway_core::Attributes;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// One transform, for people and for `/metrics`. All counts are since it was loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TransformStatus {
     /// Its name in the configuration.
     pub name: String,
@@ -27,7 +28,15 @@ pub struct TransformStatus {
     /// One call in 16 is timed, as reading the clock takes a tenth of a call; `timed / timed_calls` is the mean.
     pub timed_calls: u64,
     pub timed: Duration,
+    /// The version that a rollback would bring back.
+    pub previous: Option<String>,
+    /// It has failed so often in a row that it is not called for a while.
+    pub stopped: bool,
     pub log_lines_suppressed: u64,
+    /// What it reports itself, by name and labels, over all of its versions.
+    pub readings: Vec<(String, Attributes, Reading)>,
+    /// Reports that were not taken: too many series, or names that Prometheus does not allow.
+    pub readings_refused: u64,
 }
 
 /// The counts of one transform on one thread. Only that thread writes, so no two ever wait for each other.
@@ -53,20 +62,66 @@ impl Counter {
     }
 }
 
-/// The counters of one transform on every thread that has called it.
+/// The counters of one transform on every thread, over all of its versions.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger(Mutex<Vec<Arc<Counters>>>);
+pub(crate) struct Ledger(Mutex<Accounts>);
+
+#[derive(Debug, Default)]
+struct Accounts {
+    open: Vec<Arc<Counters>>,
+    /// The sum of those that nobody writes to any more.
+    closed: Counters,
+}
 
 impl Ledger {
-    /// Counters for a thread that calls the transform for the first time.
+    /// Counters for a thread that calls a version of the transform for the first time.
     pub(crate) fn open(&self) -> Arc<Counters> {
         let counters = Arc::<Counters>::default();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(counters.clone());
+        let Accounts { open, closed } = &mut *self.lock();
+        open.retain(|account| {
+            let in_use = Arc::strong_count(account) > 1;
+            if !in_use {
+                closed.take_over(account);
+            }
+            in_use
+        });
+        open.push(counters.clone());
         counters
     }
 
     pub(crate) fn sum(&self, count: impl Fn(&Counters) -> &Counter) -> u64 {
-        let ledger = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ledger.iter().map(|counters| count(counters).get()).sum()
+        let Accounts { open, closed } = &*self.lock();
+        count(closed).get() + open.iter().map(|counters| count(counters).get()).sum::<u64>()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Accounts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counters {
+    fn take_over(&self, other: &Counters) {
+        let Counters { calls, refusals, failures, timed_calls, timed_ns } = other;
+        self.calls.add(calls.get());
+        self.refusals.add(refusals.get());
+        self.failures.add(failures.get());
+        self.timed_calls.add(timed_calls.get());
+        self.timed_ns.add(timed_ns.get());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_outlive_the_threads_that_made_them() {
+        let ledger = Ledger::default();
+        let gone = ledger.open();
+        gone.calls.add(3);
+        drop(gone);
+        let here = ledger.open();
+        here.calls.add(2);
+        assert_eq!(ledger.sum(|counters| &counters.calls), 5);
     }
 }

@@ -1,82 +1,146 @@
 //! One transform that was loaded, and a call of it.
 
 use crate::abi;
-use crate::error::{Failure, GuestFault, HostFault, IllegalOutput, LoadFault};
+use crate::breaker::Breaker;
+use crate::error::{Cause, Failure, GuestFault, HostFault, LoadFault, Mishap};
+use crate::guest::Belongings;
+use crate::hook::{self, Function, Hook};
 use crate::instance::{Blueprint, Instance};
-use crate::output::{self, Allowance};
+use crate::matching::Matcher;
+use crate::output::Allowance;
+use crate::probe::SchemaRule;
 use crate::spec::OnError;
-use crate::stats::{Ledger, TransformStatus};
+use crate::stats::TransformStatus;
 use crate::warm;
 use ocpp_gateway_core::Peer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// One version of one transform.
 pub(crate) struct Transform {
     /// In the configuration.
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     /// `builtin:NAME` or a path.
     pub(crate) component: String,
     /// What the component says of itself.
     pub(crate) info: abi::Info,
+    pub(crate) version: Arc<str>,
     /// Of the component, in bytes.
     pub(crate) size: usize,
     pub(crate) on_error: OnError,
+    pub(crate) matcher: Matcher,
     pub(crate) blueprint: Blueprint,
-    pub(crate) ledger: Ledger,
+    pub(crate) breaker: Breaker,
+}
+
+/// What a call is about, for the log and the limits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    /// Empty where there is none.
+    pub(crate) charge_point: &'a str,
+    /// Empty where it is not known.
+    pub(crate) action: &'a str,
+    /// The size of the message.
+    pub(crate) bytes: usize,
+}
+
+impl<'a> Subject<'a> {
+    /// A charge point that comes or goes.
+    pub(crate) fn connection(peer: &'a Peer) -> Self {
+        Subject { charge_point: peer.identity.as_str(), action: "", bytes: 0 }
+    }
 }
 
 /// One call in so many is timed.
 const TIMED_EVERY: u64 = 16;
 
 impl Transform {
-    /// Calls a hook in this thread's instance, and checks what it answers with. `bytes_in`: the size of the message.
-    pub(crate) fn call<Lifted, Answer>(
+    /// The same transform after its trial: with its own messages, and with what the gateway keeps for it.
+    pub(crate) fn go_live(&self, belongings: Arc<Belongings>, matcher: Matcher) -> Arc<Self> {
+        Arc::new(Transform {
+            name: self.name.clone(),
+            component: self.component.clone(),
+            info: self.info.clone(),
+            version: self.version.clone(),
+            size: self.size,
+            on_error: self.on_error,
+            matcher,
+            blueprint: Blueprint { belongings, ..self.blueprint.clone() },
+            breaker: Breaker::default(),
+        })
+    }
+
+    pub(crate) fn mishap(&self, cause: Cause) -> Mishap {
+        Mishap { transform: self.name.clone(), version: self.version.clone(), cause }
+    }
+
+    pub(crate) fn has(&self, function: Function) -> bool {
+        self.blueprint.exports.get(function).is_some()
+    }
+
+    /// Calls a hook in this thread's instance, and checks what it answers with.
+    pub(crate) fn call<H: Hook, Answer>(
         self: &Arc<Self>,
-        peer: &Peer,
-        bytes_in: usize,
-        hook: impl FnOnce(&mut Instance) -> wasmtime::Result<Result<Lifted, abi::Refusal>>,
-        check: impl FnOnce(Lifted, Allowance) -> Result<Answer, IllegalOutput>,
+        subject: Subject<'_>,
+        arguments: H::Arguments<'_>,
+        check: impl FnOnce(H::Answer, Allowance) -> Result<Answer, Failure>,
     ) -> Result<Answer, Failure> {
+        if let Some(until) = self.breaker.is_open() {
+            return Err(GuestFault::Stopped { until }.into());
+        }
         warm::with(self, |warm, counters| {
             counters.calls.add(1);
             let started = counters.calls.get().is_multiple_of(TIMED_EVERY).then(Instant::now);
-            let allowance = Allowance::new(&self.blueprint.limits, bytes_in);
-            let answer = self
-                .run(warm, peer, allowance, hook)
-                .and_then(|lifted| check(lifted, allowance).map_err(|illegal| GuestFault::Output(illegal).into()));
+            let allowance = Allowance::new(&self.blueprint.limits, subject.bytes);
+            let answer = self.run::<H>(warm, subject, allowance, arguments).and_then(|lifted| check(lifted, allowance));
             if let Some(started) = started {
                 counters.timed_calls.add(1);
                 counters.timed_ns.add(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
             }
             match answer {
-                Ok(_) => {}
-                Err(Failure::Refused(_)) => counters.refusals.add(1),
-                Err(Failure::Guest(_) | Failure::Host(_)) => counters.failures.add(1),
+                Ok(_) => self.breaker.note_success(),
+                Err(Failure::Refused(_)) => {
+                    self.breaker.note_success();
+                    counters.refusals.add(1);
+                }
+                Err(Failure::Guest(_) | Failure::Host(_)) => {
+                    self.breaker.note_failure();
+                    counters.failures.add(1);
+                }
             }
             answer
         })
     }
 
-    fn run<Lifted>(
+    /// The JSON Schemas that it has; none if it has no such hook.
+    pub(crate) fn schemas(self: &Arc<Self>) -> Result<Vec<SchemaRule>, Failure> {
+        if !self.has(Function::Schemas) {
+            return Ok(Vec::new());
+        }
+        let nobody = Subject { charge_point: "", action: "", bytes: 0 };
+        self.call::<hook::Schemas, _>(nobody, (), |(rules,), _| Ok(rules.into_iter().map(SchemaRule::from).collect()))
+    }
+
+    fn run<H: Hook>(
         &self,
         warm: &mut Option<Instance>,
-        peer: &Peer,
+        subject: Subject<'_>,
         allowance: Allowance,
-        hook: impl FnOnce(&mut Instance) -> wasmtime::Result<Result<Lifted, abi::Refusal>>,
-    ) -> Result<Lifted, Failure> {
+        arguments: H::Arguments<'_>,
+    ) -> Result<H::Answer, Failure> {
         let instance = match warm {
             Some(instance) => instance,
             None => warm.insert(self.start()?),
         };
         instance.prepare(&self.blueprint, allowance.bytes);
-        let answer = hook(instance);
-        instance.flush_log(&self.name, peer.identity.as_str());
+        let answer = instance.call::<H>(arguments);
+        instance.flush_log(&self.name, &self.version, subject);
         match answer {
             Ok(answer) => {
                 if instance.is_worn_out() {
                     *warm = None;
                 }
-                answer.map_err(|refusal| Failure::Refused(output::refusal(refusal)))
+                Ok(answer)
             }
             Err(error) => {
                 // Whatever the guest was about when it was stopped, it is in no state to be called again.
@@ -95,9 +159,10 @@ impl Transform {
     }
 
     pub(crate) fn status(&self) -> TransformStatus {
-        let Transform { name, component, info, size, ledger, blueprint, .. } = self;
+        let Transform { name, component, info, size, blueprint, .. } = self;
+        let ledger = &blueprint.belongings.ledger;
         TransformStatus {
-            name: name.clone(),
+            name: name.to_string(),
             component: component.clone(),
             built_as: info.name.clone(),
             version: info.version.clone(),
@@ -108,7 +173,11 @@ impl Transform {
             failures: ledger.sum(|counters| &counters.failures),
             timed_calls: ledger.sum(|counters| &counters.timed_calls),
             timed: Duration::from_nanos(ledger.sum(|counters| &counters.timed_ns)),
-            log_lines_suppressed: blueprint.gate.suppressed(),
+            previous: None,
+            stopped: self.breaker.is_open().is_some(),
+            log_lines_suppressed: blueprint.belongings.gate.suppressed(),
+            readings: blueprint.belongings.meters.readings(),
+            readings_refused: blueprint.belongings.meters.refused(),
         }
     }
 }

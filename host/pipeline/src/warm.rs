@@ -33,6 +33,10 @@ pub(crate) fn with<R>(transform: &Arc<Transform>, visit: impl FnOnce(&mut Option
 fn open(slots: &mut Vec<Slot>, transform: &Arc<Transform>) -> usize {
     // The first message on a new transform is a good moment to let go of those that are no more.
     slots.retain(|slot| slot.transform.strong_count() > 0);
-    slots.push(Slot { transform: Arc::downgrade(transform), instance: None, counters: transform.ledger.open() });
+    slots.push(Slot {
+        transform: Arc::downgrade(transform),
+        instance: None,
+        counters: transform.blueprint.belongings.ledger.open(),
+    });
     slots.len() - 1
 }

@@ -5,7 +5,7 @@ mod guest;
 
 mod common;
 
-use common::{file, frame, peer, spec};
+use common::{file, frame, from_mqtt, peer, spec, to_mqtt};
 use ocpp_gateway_core::{Frame, Publish};
 use ocpp_gateway_pipeline::{Failure, GuestFault, IllegalOutput, Limits, LoadFault, Message, Pipeline, TransformSpec};
 use std::io;
@@ -35,11 +35,11 @@ fn call<'a>(action: &'a str) -> Frame<'a> {
 
 /// What the fault of one action is; and that the next call works again.
 fn fault(pipeline: &Pipeline, action: &str) -> GuestFault {
-    let fault = match pipeline.to_mqtt(&peer("CP1"), &call(action)) {
+    let fault = match to_mqtt(pipeline, &peer("CP1"), &call(action)) {
         Err(Failure::Guest(fault)) => fault,
         other => panic!("{action}: {other:?}"),
     };
-    let next = pipeline.to_mqtt(&peer("CP1"), &call("Heartbeat")).expect("a fresh instance");
+    let next = to_mqtt(pipeline, &peer("CP1"), &call("Heartbeat")).expect("a fresh instance");
     assert_eq!((next[0].topic.as_str(), next[0].payload.as_slice()), ("up/CP1", &b"{}"[..]));
     fault
 }
@@ -68,7 +68,7 @@ fn log_of(run: impl FnOnce()) -> String {
 fn an_endless_loop_ends_at_the_deadline() {
     let limit = Duration::from_millis(20);
     let pipeline = load(Limits { time: limit, ..Limits::default() });
-    pipeline.to_mqtt(&peer("CP1"), &call("Heartbeat")).expect("a warm instance");
+    to_mqtt(&pipeline, &peer("CP1"), &call("Heartbeat")).expect("a warm instance");
     let started = Instant::now();
     assert_eq!(fault(&pipeline, "Loop"), GuestFault::Deadline { limit });
     assert!(started.elapsed() >= limit);
@@ -103,7 +103,7 @@ fn a_panic_reaches_the_log_and_has_a_backtrace() {
 #[test]
 fn what_it_logs_carries_transform_charge_point_and_fields() {
     let pipeline = load(Limits::default());
-    let log = log_of(|| assert_eq!(pipeline.to_mqtt(&peer("CP1"), &call("Log")), Ok(vec![])));
+    let log = log_of(|| assert_eq!(to_mqtt(&pipeline, &peer("CP1"), &call("Log")), Ok(vec![])));
     let line = log.lines().find(|line| line.contains("odd")).expect(&log);
     for part in ["WARN", "transform", "under test", "CP1", "payload", "{}"] {
         assert!(line.contains(part), "{part}: {line}");
@@ -113,7 +113,7 @@ fn what_it_logs_carries_transform_charge_point_and_fields() {
 #[test]
 fn a_flood_of_log_lines_is_stopped() {
     let pipeline = load(Limits { log_lines: 10, ..Limits::default() });
-    let log = log_of(|| assert_eq!(pipeline.to_mqtt(&peer("CP1"), &call("Flood")), Ok(vec![])));
+    let log = log_of(|| assert_eq!(to_mqtt(&pipeline, &peer("CP1"), &call("Flood")), Ok(vec![])));
     // Ten, or some more where the second came to its end meanwhile.
     let lines = log.lines().count();
     assert!((1..=21).contains(&lines), "{lines}");
@@ -149,7 +149,7 @@ fn illegal_frames_do_not_reach_a_charge_point() {
         ("no action", IllegalOutput::NoAction),
     ] {
         let publish = Publish { topic: "down/CP1/x".into(), payload: text.into(), ..Publish::default() };
-        let frames = pipeline.from_mqtt(&peer("CP1"), &Message::from(&publish));
+        let frames = from_mqtt(&pipeline, &peer("CP1"), &Message::from(&publish));
         assert_eq!(frames, Err(GuestFault::Output(illegal).into()), "{text}");
     }
 }
@@ -157,7 +157,7 @@ fn illegal_frames_do_not_reach_a_charge_point() {
 #[test]
 fn a_refusal_is_no_fault() {
     let pipeline = load(Limits::default());
-    let refused = pipeline.to_mqtt(&peer("CP1"), &call("Refuse"));
+    let refused = to_mqtt(&pipeline, &peer("CP1"), &call("Refuse"));
     let Err(Failure::Refused(refusal)) = refused else { panic!("{refused:?}") };
     assert_eq!((refusal.code.as_str(), refusal.message_id().as_deref()), ("SecurityError", Some("7")));
     let status = pipeline.transforms().remove(0);
@@ -168,7 +168,7 @@ fn a_refusal_is_no_fault() {
 fn the_clock_runs() {
     let pipeline = load(Limits::default());
     let read = || {
-        let published = pipeline.to_mqtt(&peer("CP1"), &call("Clock")).expect("a reading");
+        let published = to_mqtt(&pipeline, &peer("CP1"), &call("Clock")).expect("a reading");
         let text = String::from_utf8(published[0].payload.clone()).expect("text");
         let (unix_ms, monotonic_ns) = text.split_once(' ').expect("two numbers");
         (unix_ms.parse::<u64>().expect("a number"), monotonic_ns.parse::<u64>().expect("a number"))
@@ -182,7 +182,7 @@ fn an_instance_that_leaks_is_replaced_before_it_fails() {
     let pipeline = load(Limits::default());
     // 100 MB through 16 MiB.
     for _ in 0..5_000 {
-        pipeline.to_mqtt(&peer("CP1"), &call("Leak")).expect("never out of memory");
+        to_mqtt(&pipeline, &peer("CP1"), &call("Leak")).expect("never out of memory");
     }
 }
 

@@ -10,8 +10,10 @@ mod uplink;
 
 use crate::call_error::{CallError, Fault, UNREADABLE_ID};
 use crate::frame::{Frame, MessageType};
+use crate::publish::Attributes;
 use crate::version::Version;
 use liveness::Liveness;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -235,6 +237,24 @@ impl Session {
             MessageType::CallResult | MessageType::CallError => self.outputs.push_back(Output::Report(frame)),
             MessageType::CallResultError | MessageType::Send => {}
         }
+    }
+
+    /// A transform has answered the CALL `id` of the charge point, with this payload.
+    pub fn handle_reply(&mut self, id: &str, payload: String) {
+        let frame = Frame {
+            kind: MessageType::CallResult,
+            id: Cow::Borrowed(id),
+            action: None,
+            payload: payload.into(),
+            error: None,
+            attributes: Attributes::new(),
+        };
+        self.answer_charge_point(frame, false);
+    }
+
+    /// A transform has rejected the CALL `id` of the charge point.
+    pub fn handle_rejection(&mut self, id: &str, error: CallError) {
+        self.answer_charge_point(error.into_frame(id, None), false);
     }
 
     /// A message of a back end could not be made into frames. `id` is empty where it could not even be read.

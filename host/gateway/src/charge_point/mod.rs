@@ -7,12 +7,13 @@ pub use ending::Ending;
 
 use crate::mailbox::Mailbox;
 use crate::registry::{Registry, Stop};
-use crate::road::Road;
+use crate::road::{Downlinked, Road, Uplinked};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use ocpp_gateway_core::session::{Direction, Output, Session, Settings};
 use ocpp_gateway_core::{Fault, Frame, MessageType, Peer};
-use ocpp_gateway_mqtt::{Message, Subscriber};
+use ocpp_gateway_mqtt::{Message, Publication, Subscriber};
+use ocpp_gateway_pipeline::{Answer, NotMapped};
 use outbox::{NotSubscribed, Outbox};
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -81,6 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         info!(charge_point = %peer.identity, version = %peer.version, "connected");
 
         let mut this = ChargePoint { hall, peer, socket, session, outbox, mailbox, stop, stop_by: None, timer };
+        this.publish(this.hall.road.connected(&this.peer));
         let ending = this.converse().await;
         letters.close();
         this.leave(ending).await;
@@ -205,31 +207,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let Some(frame) = self.session.handle_text(text, now) else { return };
         // After the timeout the charge point has been told that its CALL failed, and will send it again if it matters.
         let expires = (frame.kind == MessageType::Call).then(|| now + self.hall.session_settings.call_timeout);
-        match self.hall.road.uplink(&self.peer, &frame, expires) {
-            Ok(publications) => {
-                for publication in publications {
-                    if let Err(error) = self.outbox.push(publication) {
-                        let error = Fault::Internal.error(self.peer.version, error.to_string());
-                        return self.session.handle_failed_uplink(frame.kind, &frame.id, frame.action_name(), error);
-                    }
-                }
+        let Uplinked { publications, answer } = self.hall.road.uplink(&self.peer, &frame, expires);
+        match answer {
+            Some(Answer::Result(payload)) => self.session.handle_reply(&frame.id, payload),
+            Some(Answer::Error(error)) => self.session.handle_rejection(&frame.id, error),
+            None => {}
+        }
+        for publication in publications {
+            if let Err(error) = self.outbox.push(publication) {
+                let error = Fault::Internal.error(self.peer.version, error.to_string());
+                return self.session.handle_failed_uplink(frame.kind, &frame.id, frame.action_name(), error);
             }
-            Err(error) => self.session.handle_failed_uplink(frame.kind, &frame.id, frame.action_name(), error),
         }
     }
 
-    /// A message from the broker: through the mapping into the session.
+    /// A message from the broker: through the transforms into the session.
     fn deliver(&mut self, message: &Message) {
-        match self.hall.road.downlink(&self.peer, message) {
-            Ok(frames) => {
-                let now = Instant::now();
-                for frame in frames {
-                    let (id, action) = (&*frame.id, frame.action_name());
-                    debug!(charge_point = %self.peer.identity, message_id = id, action, "{} from a back end", frame.kind.name());
-                    self.session.handle_downlink(frame, message.dup, now);
-                }
-            }
-            Err(error) => self.session.handle_failed_downlink(error.fault, &error.id, error.text),
+        let Downlinked { frames, publications, not_mapped } = self.hall.road.downlink(&self.peer, message);
+        self.publish(publications);
+        let now = Instant::now();
+        for frame in frames {
+            let (id, action) = (&*frame.id, frame.action_name());
+            debug!(charge_point = %self.peer.identity, message_id = id, action, "{} from a back end", frame.kind.name());
+            self.session.handle_downlink(frame, message.dup, now);
+        }
+        if let Some(NotMapped { fault, id, text }) = not_mapped {
+            self.session.handle_failed_downlink(fault, &id, text);
         }
     }
 
@@ -239,7 +242,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     }
 
     fn report(&mut self, frame: &Frame<'static>) {
-        for publication in self.hall.road.report(&self.peer, frame) {
+        self.publish(self.hall.road.report(&self.peer, frame));
+    }
+
+    fn publish(&mut self, publications: Vec<Publication>) {
+        for publication in publications {
             // The publisher counts and logs what it refuses.
             let _ = self.outbox.push(publication);
         }
@@ -251,6 +258,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let road = &hall.road;
         hall.registry.leave(peer);
         road.metrics.connections.dec();
+        if self.outbox.is_subscribed() {
+            road.metrics.subscribed.dec();
+        }
         road.metrics.closed(ending.name());
         info!(charge_point = %peer.identity, reason = ending.name(), "disconnected: {ending}");
 
@@ -266,6 +276,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 Output::Send(..) | Output::Ping => {}
             }
         }
+        self.publish(self.hall.road.disconnected(&self.peer, ending.name()));
         let (socket, outbox) = (&mut self.socket, &mut self.outbox);
         let unsubscribed = self.hall.subscriber.unsubscribe(owner(&self.peer));
         tokio::join!(unsubscribed, ending.close(socket), outbox.finish());
@@ -284,5 +295,11 @@ fn subscribe(hall: &Hall, peer: &Peer, mailbox: Mailbox) -> BoxFuture<'static, R
         Err(failure) => return std::future::ready(Err(NotSubscribed::Mapping(failure))).boxed(),
     };
     let (subscriber, owner) = (hall.subscriber.clone(), owner(peer));
-    async move { subscriber.subscribe(owner, filters, mailbox).await.map_err(NotSubscribed::Broker) }.boxed()
+    let subscribed = hall.road.metrics.subscribed.clone();
+    let subscribe = async move {
+        subscriber.subscribe(owner, filters, mailbox).await.map_err(NotSubscribed::Broker)?;
+        subscribed.inc();
+        Ok(())
+    };
+    subscribe.boxed()
 }

@@ -36,6 +36,11 @@ impl Outbox {
         Outbox { publisher, subscribed: Some(subscribed), waiting: VecDeque::new(), leaving: None }
     }
 
+    /// Whether the charge point's topics are subscribed to.
+    pub(super) fn is_subscribed(&self) -> bool {
+        self.subscribed.is_none()
+    }
+
     /// Publishes now or as soon as may be. An error: MQTT cannot carry this at all.
     pub(super) fn push(&mut self, publication: Publication) -> Result<(), Unpublishable> {
         if self.subscribed.is_some() || self.leaving.is_some() || !self.waiting.is_empty() {

@@ -44,6 +44,15 @@ const WORKING: &[&str] = &[
     "transforms.on_error",
     "transforms.limits.time",
     "transforms.limits.memory",
+    "transforms.limits.actions",
+    "transforms.limits.output",
+    "transforms.limits.log_lines",
+    "transforms.limits.state_keys",
+    "transforms.limits.state",
+    "transforms.match.charge_points",
+    "transforms.match.versions",
+    "transforms.match.actions",
+    "transforms.match.directions",
     // Anything below it is the component's own affair.
     "transforms.config",
 ];
@@ -57,7 +66,6 @@ const NOT_YET: &[&str] = &[
     "admin.token",
     "admin.token_file",
     "validation",
-    "transforms.match",
 ];
 
 /// Looks a dotted key up, such as `ocpp.listen`. Indices of `[[transforms]]` are left out: `transforms.name`.
@@ -90,7 +98,7 @@ pub(super) fn nearest(key: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Limits, Span, Transform, values};
+    use super::super::{Config, Limits, Match, Span, Transform, values};
     use super::*;
 
     /// A configuration in which every key has a value.
@@ -105,6 +113,7 @@ mod tests {
             name: "standard".into(),
             component: "builtin:standard".into(),
             on_error: values::OnError::Reject,
+            matching: Match::default(),
             limits: Limits::default(),
             config: toml::Table::new(),
         }];

@@ -1,7 +1,6 @@
 //! From a TOML file and the environment to a [`Config`], with every fault at once.
 
 use super::keys::{self, Key};
-use super::values::OnError;
 use super::{Config, DefaultVersion};
 use ocpp_gateway_mqtt::BrokerUrl;
 use std::collections::{BTreeMap, HashSet};
@@ -202,12 +201,6 @@ impl Draft {
         for (index, transform) in config.transforms.iter().enumerate() {
             if !names.insert(&transform.name) {
                 self.fault(&format!("transforms[{index}].name"), format!("{:?} is taken already", transform.name));
-            }
-            if transform.on_error == OnError::Bypass {
-                self.fault(
-                    &format!("transforms[{index}].on_error"),
-                    "a mapping cannot be bypassed: use reject or drop",
-                );
             }
             if transform.limits.time.get().is_zero() {
                 self.fault(&format!("transforms[{index}].limits.time"), "has to be longer than nothing");

@@ -7,7 +7,7 @@ mod load;
 mod values;
 
 pub use load::{Fault, Faults, load};
-pub use values::{DefaultVersion, Identities, OnDuplicate, OnError, Span, UnmatchedResponses};
+pub use values::{DefaultVersion, Direction, Identities, OnDuplicate, OnError, Span, UnmatchedResponses};
 
 use ocpp_gateway_core::Version;
 use ocpp_gateway_core::session;
@@ -223,11 +223,25 @@ pub struct Transform {
     pub component: String,
     #[serde(default)]
     pub on_error: values::OnError,
+    #[serde(default, rename = "match")]
+    pub matching: Match,
     #[serde(default)]
     pub limits: Limits,
     /// Handed to the component as JSON.
     #[serde(default)]
     pub config: toml::Table,
+}
+
+/// Which messages a transform is for. What is empty is no condition.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Match {
+    /// Globs, with `*` and `?`.
+    pub charge_points: Vec<String>,
+    #[serde(with = "values::versions")]
+    pub versions: Vec<Version>,
+    pub actions: Vec<String>,
+    pub directions: Vec<Direction>,
 }
 
 /// What one transform may use.
@@ -236,11 +250,30 @@ pub struct Transform {
 pub struct Limits {
     /// For one call.
     pub time: Span,
+    /// Of one instance; each worker thread has one.
     pub memory: values::Bytes,
+    /// Actions, messages or frames that one call may answer with.
+    pub actions: usize,
+    /// What one call may answer with, all in all.
+    pub output: values::Bytes,
+    /// Per second.
+    pub log_lines: u32,
+    /// Values that the gateway keeps for it.
+    pub state_keys: usize,
+    /// All of them together.
+    pub state: values::Bytes,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { time: Span::milliseconds(20), memory: values::Bytes::mebibytes(16) }
+        Limits {
+            time: Span::milliseconds(20),
+            memory: values::Bytes::mebibytes(16),
+            actions: 16,
+            output: values::Bytes::kibibytes(256),
+            log_lines: 100,
+            state_keys: 10_000,
+            state: values::Bytes::mebibytes(4),
+        }
     }
 }

@@ -44,6 +44,10 @@ impl FromStr for Span {
 pub struct Bytes(usize);
 
 impl Bytes {
+    pub const fn kibibytes(kibibytes: usize) -> Self {
+        Bytes(kibibytes << 10)
+    }
+
     pub const fn mebibytes(mebibytes: usize) -> Self {
         Bytes(mebibytes << 20)
     }
@@ -167,5 +171,21 @@ pub(super) mod versions {
     pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Version>, D::Error> {
         let names = Vec::<String>::deserialize(deserializer)?;
         names.iter().map(|name| name.parse().map_err(D::Error::custom)).collect()
+    }
+}
+/// Which way a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    Uplink,
+    Downlink,
+}
+
+impl From<Direction> for ocpp_gateway_core::Direction {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Uplink => ocpp_gateway_core::Direction::Uplink,
+            Direction::Downlink => ocpp_gateway_core::Direction::Downlink,
+        }
     }
 }

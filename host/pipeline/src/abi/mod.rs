@@ -7,6 +7,7 @@ mod packed;
 pub(crate) use packed::Packed;
 
 use crate::pipeline::Message;
+use crate::probe::SchemaRule;
 use ocpp_gateway_core::{self as ocpp, Attributes, MessageType};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
@@ -17,11 +18,6 @@ pub(crate) const VERSION: &str = "1.0.0";
 
 /// Name and value.
 type Attribute = (String, String);
-
-pub(crate) type Configure = (Result<Info, String>,);
-pub(crate) type Subscriptions = (Vec<TopicFilter>,);
-pub(crate) type ToMqtt = (Result<Vec<Publish>, Refusal>,);
-pub(crate) type FromMqtt = (Result<Vec<Frame>, Refusal>,);
 
 // ---- into the guest --------------------------------------------------------------------------------------------------
 
@@ -40,7 +36,7 @@ impl<'a> From<&'a ocpp::Peer> for PeerIn<'a> {
             id: peer.identity.as_str(),
             protocol: peer.version.subprotocol(),
             connection: peer.connection,
-            attributes: &[],
+            attributes: &peer.attributes,
         }
     }
 }
@@ -77,7 +73,7 @@ impl<'a> From<&'a ocpp::Frame<'_>> for FrameIn<'a> {
     }
 }
 
-#[derive(ComponentType, Lower)]
+#[derive(Clone, Copy, ComponentType, Lower)]
 #[component(record)]
 pub(crate) struct PublishIn<'a> {
     topic: &'a str,
@@ -88,6 +84,12 @@ pub(crate) struct PublishIn<'a> {
     attributes: &'a [Attribute],
 }
 
+impl PublishIn<'_> {
+    pub(crate) fn payload_size(&self) -> usize {
+        self.payload.len()
+    }
+}
+
 impl<'a> From<&Message<'a>> for PublishIn<'a> {
     fn from(message: &Message<'a>) -> Self {
         PublishIn {
@@ -96,6 +98,43 @@ impl<'a> From<&Message<'a>> for PublishIn<'a> {
             qos: message.qos.level(),
             retain: message.retain,
             properties: &[],
+            attributes: &[],
+        }
+    }
+}
+
+impl<'a> From<&'a ocpp::Publish> for PublishIn<'a> {
+    fn from(publish: &'a ocpp::Publish) -> Self {
+        PublishIn {
+            properties: &publish.properties,
+            attributes: &publish.attributes,
+            ..PublishIn::from(&Message::from(publish))
+        }
+    }
+}
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct OfferIn<'a> {
+    id: &'a str,
+    #[component(name = "remote-address")]
+    remote_address: &'a str,
+    path: &'a str,
+    protocols: &'a [String],
+    headers: &'a [Attribute],
+    user: Option<&'a str>,
+    attributes: &'a [Attribute],
+}
+
+impl<'a> From<&'a ocpp::Offer> for OfferIn<'a> {
+    fn from(offer: &'a ocpp::Offer) -> Self {
+        OfferIn {
+            id: offer.identity.as_str(),
+            remote_address: &offer.remote_address,
+            path: &offer.path,
+            protocols: &offer.protocols,
+            headers: &offer.headers,
+            user: offer.user.as_deref(),
             attributes: &[],
         }
     }
@@ -145,7 +184,7 @@ impl From<FrameType> for MessageType {
 
 // ---- out of the guest ------------------------------------------------------------------------------------------------
 
-#[derive(ComponentType, Lift)]
+#[derive(Clone, ComponentType, Lift)]
 #[component(record)]
 pub(crate) struct Info {
     pub(crate) name: String,
@@ -196,6 +235,95 @@ pub(crate) struct Refusal {
     pub(crate) code: String,
     pub(crate) description: String,
     pub(crate) details: String,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct CallError {
+    pub(crate) code: String,
+    pub(crate) description: String,
+    pub(crate) details: String,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(variant)]
+pub(crate) enum FrameAction {
+    #[component(name = "pass")]
+    Pass,
+    #[component(name = "replace")]
+    Replace(Frame),
+    #[component(name = "publish")]
+    Publish(Publish),
+    #[component(name = "reply")]
+    Reply(String),
+    #[component(name = "reject")]
+    Reject(CallError),
+    #[component(name = "drop")]
+    Drop(String),
+}
+
+#[derive(ComponentType, Lift)]
+#[component(variant)]
+pub(crate) enum PublishAction {
+    #[component(name = "pass")]
+    Pass,
+    #[component(name = "replace")]
+    Replace(Publish),
+    #[component(name = "drop")]
+    Drop(String),
+}
+
+#[derive(ComponentType, Lift)]
+#[component(variant)]
+pub(crate) enum Decision {
+    #[component(name = "accept")]
+    Accept(Acceptance),
+    #[component(name = "refuse")]
+    Refuse(Rejection),
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Acceptance {
+    pub(crate) attributes: Attributes,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Rejection {
+    pub(crate) status: u16,
+    pub(crate) reason: String,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Rule {
+    pub(crate) protocol: String,
+    pub(crate) action: String,
+    #[component(name = "type")]
+    pub(crate) kind: FrameType,
+    pub(crate) schema: String,
+}
+
+impl From<Rule> for SchemaRule {
+    fn from(rule: Rule) -> Self {
+        let Rule { protocol, action, kind, schema } = rule;
+        SchemaRule { protocol, action, kind: kind.into(), schema }
+    }
+}
+
+/// What `state` answers where it cannot keep a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lower)]
+#[component(enum)]
+#[repr(u8)]
+#[allow(dead_code)] // `unavailable` is for stores that can be: this one is memory.
+pub(crate) enum StateError {
+    #[component(name = "too-many-keys")]
+    TooManyKeys,
+    #[component(name = "too-large")]
+    TooLarge,
+    #[component(name = "unavailable")]
+    Unavailable,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift)]

@@ -2,14 +2,16 @@
 
 #![allow(dead_code)] // Each test uses its share.
 
-use ocpp_gateway_core::{Frame, Identity, Peer, Version};
-use ocpp_gateway_pipeline::{Source, TransformSpec};
+use ocpp_gateway_core::{Attributes, Fault, Frame, Identity, Peer, Publish, Version};
+use ocpp_gateway_pipeline::{
+    Answer, Cause, Downlink, Failure, Message, Pipeline, Refusal, Source, TransformSpec, Uplink,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn peer(id: &str) -> Peer {
     let identity = Identity::new(id, 48).expect("an identity");
-    Peer { identity, version: Version::V1_6, connection: 1 }
+    Peer { identity, version: Version::V1_6, connection: 1, attributes: Attributes::new() }
 }
 
 pub(crate) fn frame(text: &str) -> Frame<'_> {
@@ -26,4 +28,38 @@ pub(crate) fn file(name: &str, content: &[u8]) -> PathBuf {
 /// A transform from a file, with no configuration.
 pub(crate) fn spec(path: PathBuf) -> TransformSpec {
     TransformSpec { name: "under test".into(), source: Source::File(path), ..TransformSpec::standard() }
+}
+
+/// What the mapping makes of a frame, or why it makes nothing of it.
+pub(crate) fn to_mqtt(pipeline: &Pipeline, peer: &Peer, frame: &Frame<'_>) -> Result<Vec<Publish>, Failure> {
+    let Uplink { publishes, answer, mut mishaps } = pipeline.uplink(peer, frame);
+    match (mishaps.pop().map(|mishap| mishap.cause), answer) {
+        (Some(Cause::Failed(failure)), _) => Err(failure),
+        (Some(Cause::Rejected(_)), Some(Answer::Error(error))) => Err(Failure::Refused(Refusal {
+            code: error.code.into(),
+            description: error.description.into(),
+            details: error.details.into(),
+        })),
+        (None, None) => Ok(publishes),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the mapping makes of a message, or why it makes nothing of it. A refusal comes without its code.
+pub(crate) fn from_mqtt(
+    pipeline: &Pipeline,
+    peer: &Peer,
+    message: &Message<'_>,
+) -> Result<Vec<Frame<'static>>, Failure> {
+    let Downlink { frames, not_mapped, mut mishaps, .. } = pipeline.downlink(peer, message);
+    match (mishaps.pop().map(|mishap| mishap.cause), not_mapped) {
+        (Some(Cause::Failed(failure)), _) => Err(failure),
+        (None, Some(not_mapped)) => {
+            assert_eq!(not_mapped.fault, Fault::NotUnderstood);
+            let details = format!(r#"{{"UniqueId":"{}"}}"#, not_mapped.id);
+            Err(Failure::Refused(Refusal { code: String::new(), description: not_mapped.text, details }))
+        }
+        (None, None) => Ok(frames),
+        other => panic!("{other:?}"),
+    }
 }

@@ -1,0 +1,78 @@
+//! Stops calling a transform that fails every time.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// So many failures in a row, over all threads, and it opens.
+const FAILURES: u32 = 10;
+/// For so long nobody calls; then one call after the other may try.
+const REST: Duration = Duration::from_secs(10);
+
+/// Costs a call that succeeds one load.
+#[derive(Debug, Default)]
+pub(crate) struct Breaker {
+    failures: AtomicU32,
+    /// When it may be tried again, in milliseconds since [`start`].
+    open_until: AtomicU64,
+    /// It has opened, and nobody has asked since.
+    tripped: AtomicBool,
+}
+
+fn start() -> Instant {
+    static START: OnceLock<Instant> = OnceLock::new();
+    *START.get_or_init(Instant::now)
+}
+
+impl Breaker {
+    /// How much longer the transform is not to be called.
+    pub(crate) fn is_open(&self) -> Option<Duration> {
+        if self.failures.load(Relaxed) < FAILURES {
+            return None;
+        }
+        Duration::from_millis(self.open_until.load(Relaxed)).checked_sub(start().elapsed())
+    }
+
+    pub(crate) fn note_success(&self) {
+        if self.failures.load(Relaxed) != 0 {
+            self.failures.store(0, Relaxed);
+        }
+    }
+
+    pub(crate) fn note_failure(&self) {
+        let failures = self.failures.fetch_add(1, Relaxed) + 1;
+        if failures >= FAILURES {
+            let until = start().elapsed() + REST;
+            self.open_until.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Relaxed);
+        }
+        if failures == FAILURES {
+            self.tripped.store(true, Relaxed);
+        }
+    }
+
+    /// Whether it has opened since this was last asked.
+    pub(crate) fn take_trip(&self) -> bool {
+        self.tripped.load(Relaxed) && self.tripped.swap(false, Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_opens_after_failures_in_a_row_and_says_so_once() {
+        let breaker = Breaker::default();
+        (1..FAILURES).for_each(|_| breaker.note_failure());
+        breaker.note_success();
+        (1..FAILURES).for_each(|_| breaker.note_failure());
+        assert_eq!(breaker.is_open(), None);
+        assert!(!breaker.take_trip());
+        breaker.note_failure();
+        assert!(breaker.is_open().is_some_and(|rest| rest <= REST));
+        assert!(breaker.take_trip());
+        assert!(!breaker.take_trip());
+        breaker.note_success();
+        assert_eq!(breaker.is_open(), None);
+    }
+}

@@ -1,0 +1,48 @@
+//! The transforms in their order, each where it has hooks.
+
+use crate::hook::Function;
+use crate::transform::Transform;
+use ocpp_gateway_core::Direction;
+use std::sync::Arc;
+
+/// The transforms that have one hook, in the order in which a message comes to them.
+pub(crate) type Stages = Box<[Arc<Transform>]>;
+
+/// One generation of all transforms. A message runs through one of them from beginning to end.
+pub(crate) struct Chain {
+    /// In the order of the configuration; a mapping that nobody configured comes last.
+    pub(crate) transforms: Vec<Arc<Transform>>,
+    /// None behind a transform on trial.
+    pub(crate) mapping: Option<Arc<Transform>>,
+    pub(crate) uplink: Stages,
+    pub(crate) downlink: Stages,
+    pub(crate) outbound: Stages,
+    pub(crate) inbound: Stages,
+    pub(crate) admission: Stages,
+    pub(crate) events: Stages,
+    pub(crate) checks: Stages,
+}
+
+impl Chain {
+    pub(crate) fn new(transforms: Vec<Arc<Transform>>) -> Self {
+        let with = |function, direction: Option<Direction>| {
+            transforms.iter().filter(move |transform| {
+                transform.has(function) && direction.is_none_or(|way| transform.matcher.takes_direction(way))
+            })
+        };
+        let forward = |function, direction| with(function, direction).cloned().collect();
+        // What a transform did to a message on its way up, it undoes on the way down: the last comes first.
+        let backward = |function, direction| with(function, direction).rev().cloned().collect();
+        Chain {
+            uplink: forward(Function::Uplink, Some(Direction::Uplink)),
+            downlink: backward(Function::Downlink, Some(Direction::Downlink)),
+            outbound: forward(Function::Outbound, Some(Direction::Uplink)),
+            inbound: backward(Function::Inbound, Some(Direction::Downlink)),
+            admission: forward(Function::Admit, None),
+            events: forward(Function::Connected, None),
+            checks: forward(Function::Check, None),
+            mapping: with(Function::ToMqtt, None).next().cloned(),
+            transforms,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! One transform alone, hook by hook: for fixtures, benchmarks and whoever wants to look inside.
+
+use crate::abi::{self, Packed, PublishIn};
+use crate::clock::Clock;
+use crate::error::{Failure, LoadError};
+use crate::hook::{self, Function, Hook};
+use crate::inspect;
+use crate::load::{self, Loader};
+use crate::output::{self, Allowance, FrameAction, PublishAction};
+use crate::spec::TransformSpec;
+use crate::stats::TransformStatus;
+use crate::transform::{Subject, Transform};
+use ocpp_gateway_core::{CallError, Decision, Frame, MessageType, Offer, Peer, Publish, TopicFilter};
+use std::sync::Arc;
+
+/// A transform that was loaded as for a gateway, with the same limits, but stands in no chain.
+pub struct Probe(Arc<Transform>);
+
+/// A JSON Schema that a transform has for the payloads of one action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaRule {
+    /// The subprotocol.
+    pub protocol: String,
+    pub action: String,
+    pub kind: MessageType,
+    /// JSON text.
+    pub schema: String,
+}
+
+/// The names of the hooks that a transform has, in the order of the WIT package.
+pub type Hooks = Vec<&'static str>;
+
+#[allow(clippy::wrong_self_convention)] // `to-mqtt` and `from-mqtt` are the names in the WIT package.
+impl Probe {
+    /// Loads a transform as [`Pipeline::load`](crate::Pipeline::load) does. `clock`: what it is told the time is.
+    pub fn load(spec: &TransformSpec, clock: Clock) -> Result<Self, Vec<LoadError>> {
+        let loader = Loader::new(std::slice::from_ref(spec), clock)?;
+        let loaded = loader.load(spec, None);
+        loaded.map(Probe).map_err(|faults| faults.into_iter().map(|fault| load::error(spec, fault)).collect())
+    }
+
+    pub fn hooks(&self) -> Hooks {
+        let has = |interface: &&str| {
+            Function::ALL.iter().any(|function| function.interface() == *interface && self.0.has(*function))
+        };
+        hook::interfaces().filter(|interface| *interface != "lifecycle").filter(has).collect()
+    }
+
+    pub fn status(&self) -> TransformStatus {
+        self.0.status()
+    }
+
+    pub fn uplink(&self, peer: &Peer, frame: &Frame<'_>) -> Result<Vec<FrameAction>, Failure> {
+        self.on_frame::<hook::Uplink, _>(peer, frame, |(actions,), allowance| {
+            Ok(output::frame_actions(actions, allowance)?)
+        })
+    }
+
+    pub fn downlink(&self, peer: &Peer, frame: &Frame<'_>) -> Result<Vec<FrameAction>, Failure> {
+        self.on_frame::<hook::Downlink, _>(peer, frame, |(actions,), allowance| {
+            Ok(output::frame_actions(actions, allowance)?)
+        })
+    }
+
+    pub fn to_mqtt(&self, peer: &Peer, frame: &Frame<'_>) -> Result<Vec<Publish>, Failure> {
+        self.on_frame::<hook::ToMqtt, _>(peer, frame, |(answer,), allowance| {
+            let publishes = answer.map_err(|refusal| Failure::Refused(output::refusal(refusal)))?;
+            Ok(output::publishes(publishes, allowance)?)
+        })
+    }
+
+    pub fn check(&self, peer: &Peer, frame: &Frame<'_>) -> Result<Option<CallError>, Failure> {
+        self.on_frame::<hook::Check, _>(peer, frame, |(error,), _| Ok(error.map(output::call_error).transpose()?))
+    }
+
+    pub fn from_mqtt(&self, peer: &Peer, message: &Publish) -> Result<Vec<Frame<'static>>, Failure> {
+        self.on_message::<hook::FromMqtt, _>(peer, message, |(answer,), allowance| {
+            let frames = answer.map_err(|refusal| Failure::Refused(output::refusal(refusal)))?;
+            Ok(output::frames(frames, allowance)?)
+        })
+    }
+
+    pub fn outbound(&self, peer: &Peer, message: &Publish) -> Result<Vec<PublishAction>, Failure> {
+        self.on_message::<hook::Outbound, _>(peer, message, |(actions,), allowance| {
+            Ok(output::publish_actions(actions, allowance)?)
+        })
+    }
+
+    pub fn inbound(&self, peer: &Peer, message: &Publish) -> Result<Vec<PublishAction>, Failure> {
+        self.on_message::<hook::Inbound, _>(peer, message, |(actions,), allowance| {
+            Ok(output::publish_actions(actions, allowance)?)
+        })
+    }
+
+    pub fn subscriptions(&self, peer: &Peer) -> Result<Vec<TopicFilter>, Failure> {
+        let check = |(filters,): (_,), allowance| Ok(output::filters(filters, allowance)?);
+        self.0.call::<hook::Subscriptions, _>(Subject::connection(peer), (peer.into(),), check)
+    }
+
+    pub fn connected(&self, peer: &Peer) -> Result<Vec<Publish>, Failure> {
+        let check = |(publishes,): (_,), allowance| Ok(output::publishes(publishes, allowance)?);
+        self.0.call::<hook::Connected, _>(Subject::connection(peer), (peer.into(),), check)
+    }
+
+    pub fn disconnected(&self, peer: &Peer, reason: &str) -> Result<Vec<Publish>, Failure> {
+        let check = |(publishes,): (_,), allowance| Ok(output::publishes(publishes, allowance)?);
+        self.0.call::<hook::Disconnected, _>(Subject::connection(peer), (peer.into(), reason), check)
+    }
+
+    pub fn admit(&self, offer: &Offer) -> Result<Decision, Failure> {
+        let subject = Subject { charge_point: offer.identity.as_str(), action: "", bytes: 0 };
+        let check = |(decision,): (_,), allowance| Ok(output::decision(decision, allowance)?);
+        self.0.call::<hook::Admit, _>(subject, (offer.into(),), check)
+    }
+
+    pub fn schemas(&self) -> Result<Vec<SchemaRule>, Failure> {
+        self.0.schemas()
+    }
+
+    fn on_frame<H, Answer>(
+        &self,
+        peer: &Peer,
+        frame: &Frame<'_>,
+        check: impl FnOnce(H::Answer, Allowance) -> Result<Answer, Failure>,
+    ) -> Result<Answer, Failure>
+    where
+        H: for<'a> Hook<Arguments<'a> = Packed<'a, abi::FrameIn<'a>>>,
+    {
+        let subject =
+            Subject { charge_point: peer.identity.as_str(), action: frame.action_name(), bytes: frame.payload.len() };
+        self.0.call::<H, _>(subject, Packed(peer.into(), frame.into()), check)
+    }
+
+    fn on_message<H, Answer>(
+        &self,
+        peer: &Peer,
+        message: &Publish,
+        check: impl FnOnce(H::Answer, Allowance) -> Result<Answer, Failure>,
+    ) -> Result<Answer, Failure>
+    where
+        H: for<'a> Hook<Arguments<'a> = Packed<'a, PublishIn<'a>>>,
+    {
+        let subject = Subject { charge_point: peer.identity.as_str(), action: "", bytes: message.payload.len() };
+        self.0.call::<H, _>(subject, Packed(peer.into(), message.into()), check)
+    }
+}
+
+/// What a file says of itself, before anything of it is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// The interfaces that it imports and exports, with their versions.
+    pub imports: Vec<String>,
+    pub exports: Vec<String>,
+    /// What this gateway would refuse it for.
+    pub faults: Vec<String>,
+}
+
+impl Inspection {
+    /// Looks at a component.
+    pub fn of(bytes: &[u8]) -> Self {
+        inspect::look_at(bytes)
+    }
+}

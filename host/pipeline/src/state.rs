@@ -1,0 +1,164 @@
+//! What the gateway keeps for a transform: it outlives instances and versions, and ends with the process.
+
+use crate::abi::StateError;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// One transform's values. Shared by all of its instances, so each call takes the lock for a moment.
+pub(crate) struct Shelf {
+    limits: ShelfLimits,
+    content: Mutex<Content>,
+}
+
+/// Room for one transform's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ShelfLimits {
+    pub(crate) keys: usize,
+    /// Of keys and values together.
+    pub(crate) bytes: usize,
+}
+
+#[derive(Default)]
+struct Content {
+    values: HashMap<String, Kept>,
+    bytes: usize,
+}
+
+struct Kept {
+    value: Vec<u8>,
+    /// Since the same moment as `now`; `None`: for ever.
+    expires: Option<Duration>,
+}
+
+impl Kept {
+    fn is_alive(&self, now: Duration) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+impl Shelf {
+    pub(crate) fn new(limits: ShelfLimits) -> Self {
+        Shelf { limits, content: Mutex::default() }
+    }
+
+    pub(crate) fn get(&self, key: &str, now: Duration) -> Option<Vec<u8>> {
+        let content = self.lock();
+        content.values.get(key).filter(|kept| kept.is_alive(now)).map(|kept| kept.value.clone())
+    }
+
+    pub(crate) fn set(&self, key: String, value: Vec<u8>, ttl_s: Option<u32>, now: Duration) -> Result<(), StateError> {
+        self.lock().set(self.limits, key, value, ttl_s, now)
+    }
+
+    /// Answers whether there was a value.
+    pub(crate) fn delete(&self, key: &str, now: Duration) -> bool {
+        self.lock().remove(key).is_some_and(|kept| kept.is_alive(now))
+    }
+
+    /// Answers whether the value was as expected, and was set.
+    pub(crate) fn compare_and_set(
+        &self,
+        key: String,
+        expected: Option<&[u8]>,
+        value: Vec<u8>,
+        ttl_s: Option<u32>,
+        now: Duration,
+    ) -> Result<bool, StateError> {
+        let mut content = self.lock();
+        let current = content.values.get(&key).filter(|kept| kept.is_alive(now)).map(|kept| kept.value.as_slice());
+        if current != expected {
+            return Ok(false);
+        }
+        content.set(self.limits, key, value, ttl_s, now).map(|()| true)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Content {
+    fn set(
+        &mut self,
+        limits: ShelfLimits,
+        key: String,
+        value: Vec<u8>,
+        ttl_s: Option<u32>,
+        now: Duration,
+    ) -> Result<(), StateError> {
+        if let Err(error) = self.has_room(limits, &key, &value) {
+            // What has expired is cleared away when room is needed, and not before.
+            self.values.retain(|_, kept| kept.is_alive(now));
+            self.bytes = self.values.iter().map(|(key, kept)| key.len() + kept.value.len()).sum();
+            self.has_room(limits, &key, &value).map_err(|_| error)?;
+        }
+        self.remove(&key);
+        self.bytes += key.len() + value.len();
+        let expires = ttl_s.map(|seconds| now + Duration::from_secs(seconds.into()));
+        self.values.insert(key, Kept { value, expires });
+        Ok(())
+    }
+
+    fn has_room(&self, limits: ShelfLimits, key: &str, value: &[u8]) -> Result<(), StateError> {
+        let (replaced_keys, replaced_bytes) =
+            self.values.get(key).map_or((0, 0), |kept| (1, key.len() + kept.value.len()));
+        if self.values.len() - replaced_keys >= limits.keys {
+            return Err(StateError::TooManyKeys);
+        }
+        if self.bytes - replaced_bytes + key.len() + value.len() > limits.bytes {
+            return Err(StateError::TooLarge);
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, key: &str) -> Option<Kept> {
+        let kept = self.values.remove(key)?;
+        self.bytes -= key.len() + kept.value.len();
+        Some(kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1000);
+
+    fn shelf(keys: usize, bytes: usize) -> Shelf {
+        Shelf::new(ShelfLimits { keys, bytes })
+    }
+
+    #[test]
+    fn values_expire() {
+        let shelf = shelf(10, 100);
+        shelf.set("a".into(), vec![1], Some(2), NOW).expect("room");
+        assert_eq!(shelf.get("a", NOW + Duration::from_millis(1999)), Some(vec![1]));
+        assert_eq!(shelf.get("a", NOW + Duration::from_secs(2)), None);
+        assert!(!shelf.delete("a", NOW + Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn both_limits_bind_and_expired_values_make_room() {
+        let shelf = shelf(2, 10);
+        shelf.set("a".into(), vec![0; 4], Some(1), NOW).expect("room");
+        assert_eq!(shelf.set("b".into(), vec![0; 5], None, NOW), Err(StateError::TooLarge));
+        shelf.set("b".into(), vec![0; 4], None, NOW).expect("room");
+        assert_eq!(shelf.set("c".into(), vec![], None, NOW), Err(StateError::TooManyKeys));
+        shelf.set("b".into(), vec![0; 1], None, NOW).expect("a value may replace itself");
+        let later = NOW + Duration::from_secs(1);
+        shelf.set("c".into(), vec![0; 7], None, later).expect("a has expired");
+        assert_eq!(shelf.get("a", later), None);
+        assert_eq!(shelf.get("b", later), Some(vec![0]));
+    }
+
+    #[test]
+    fn compare_and_set_sets_only_what_is_as_expected() {
+        let shelf = shelf(10, 100);
+        assert_eq!(shelf.compare_and_set("a".into(), Some(b"x"), vec![1], None, NOW), Ok(false));
+        assert_eq!(shelf.compare_and_set("a".into(), None, vec![1], Some(1), NOW), Ok(true));
+        assert_eq!(shelf.compare_and_set("a".into(), None, vec![2], None, NOW), Ok(false));
+        assert_eq!(shelf.compare_and_set("a".into(), Some(&[1]), vec![2], None, NOW), Ok(true));
+        assert_eq!(shelf.get("a", NOW + Duration::from_secs(9)), Some(vec![2]));
+    }
+}
