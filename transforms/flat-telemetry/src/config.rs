@@ -1,0 +1,74 @@
+//! The settings, `[transforms.config]` of the gateway's configuration, as JSON.
+
+use crate::FlatTelemetry;
+use crate::template::Template;
+use serde::Deserialize;
+
+/// All settings.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where a sample goes. `${cid}`: the charge point; `${connector}`, `${evse}`, `${measurand}`, `${phase}`,
+    /// `${unit}`, `${context}`: of the sample, `-` if not known.
+    pub topic: String,
+    /// Where the samples of a frame go as one array. `${cid}`, `${connector}` and `${evse}` only.
+    pub batch_topic: String,
+    /// Samples of one frame that go out one by one; of a frame with more, all go as one array. 0: always an array. One
+    /// less than the `actions` that the gateway allows this transform per call, as the frame itself takes one.
+    pub max_messages: usize,
+    /// All JSON text that one frame is turned into; samples beyond it are left out. To be a little less than what the
+    /// gateway allows this transform per call, as topics count too.
+    pub max_bytes: usize,
+    /// 0 to 2.
+    pub qos: u8,
+    pub retain: bool,
+    pub then: Then,
+}
+
+/// What becomes of the frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Then {
+    /// It goes on to the back end.
+    #[default]
+    Pass,
+    /// A MeterValues all of whose samples are published is answered here. Everything else passes.
+    Reply,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            topic: "telemetry/${cid}/${measurand}".into(),
+            batch_topic: "telemetry/${cid}".into(),
+            max_messages: 15,
+            max_bytes: 240 << 10,
+            qos: 1,
+            retain: false,
+            then: Then::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Compiles the templates. The error names the key.
+    pub(crate) fn compile(&self) -> Result<FlatTelemetry, String> {
+        let template = |key: &str, text: &str| Template::parse(text).map_err(|fault| format!("{key}: {fault}"));
+        let batch_topic = template("batch_topic", &self.batch_topic)?;
+        if !batch_topic.is_same_for_a_frame() {
+            return Err("batch_topic: only ${cid}, ${connector} and ${evse} are the same for all samples".into());
+        }
+        if self.qos > 2 {
+            return Err(format!("qos: {} is no QoS; there are 0, 1 and 2", self.qos));
+        }
+        Ok(FlatTelemetry {
+            topic: template("topic", &self.topic)?,
+            batch_topic,
+            max_messages: self.max_messages,
+            max_bytes: self.max_bytes,
+            qos: self.qos,
+            retain: self.retain,
+            then: self.then,
+        })
+    }
+}
