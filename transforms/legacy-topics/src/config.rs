@@ -1,0 +1,79 @@
+//! The settings, `[transforms.config]` of the gateway's configuration, as JSON.
+
+use crate::LegacyTopics;
+pub use crate::levels::Types;
+use serde::Deserialize;
+
+/// All settings.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Stands before every topic, as it is: end it with a slash.
+    pub mountpoint: String,
+    /// How topics name the type of a message, in both directions.
+    pub types: Types,
+    pub uplink: Uplink,
+    pub downlink: Downlink,
+}
+
+/// What comes from charge points.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Uplink {
+    /// 0 to 2.
+    pub qos: u8,
+    pub retain: bool,
+}
+
+/// What goes to charge points.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Downlink {
+    /// Of the subscription, 0 to 2.
+    pub qos: u8,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            mountpoint: "ocpp/".into(),
+            types: Types::default(),
+            uplink: Uplink::default(),
+            downlink: Downlink::default(),
+        }
+    }
+}
+
+impl Default for Uplink {
+    fn default() -> Self {
+        Uplink { qos: 1, retain: false }
+    }
+}
+
+impl Default for Downlink {
+    fn default() -> Self {
+        Downlink { qos: 1 }
+    }
+}
+
+impl Config {
+    /// Checks the settings. The error names the key.
+    pub(crate) fn resolve(self) -> Result<LegacyTopics, String> {
+        if let Some(bad) = self.mountpoint.chars().find(|c| matches!(c, '+' | '#' | '\0')) {
+            return Err(format!("mountpoint: {bad:?} must not occur in a topic: {:?}", self.mountpoint));
+        }
+        check_qos("uplink.qos", self.uplink.qos)?;
+        check_qos("downlink.qos", self.downlink.qos)?;
+        Ok(LegacyTopics {
+            mountpoint: self.mountpoint,
+            types: self.types,
+            uplink_qos: self.uplink.qos,
+            downlink_qos: self.downlink.qos,
+            retain: self.uplink.retain,
+        })
+    }
+}
+
+fn check_qos(key: &str, qos: u8) -> Result<(), String> {
+    if qos <= 2 { Ok(()) } else { Err(format!("{key}: {qos} is no QoS; there are 0, 1 and 2")) }
+}
