@@ -43,12 +43,14 @@ pub enum Fault {
     Rejected,
     /// A transform dropped the message.
     Dropped,
+    /// A payload breaks a rule, which is only logged.
+    Violation,
     /// The broker delivered the message a second time.
     Duplicate,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 14] = [
+    pub const ALL: [Fault; 15] = [
         Fault::BadFrame,
         Fault::UnreadableFrame,
         Fault::UnknownMessageType,
@@ -62,6 +64,7 @@ impl Fault {
         Fault::NotUnderstood,
         Fault::Rejected,
         Fault::Dropped,
+        Fault::Violation,
         Fault::Duplicate,
     ];
 
@@ -81,6 +84,7 @@ impl Fault {
             Fault::NotUnderstood => "not_understood",
             Fault::Rejected => "rejected",
             Fault::Dropped => "dropped",
+            Fault::Violation => "violation",
             Fault::Duplicate => "duplicate",
         }
     }
@@ -101,6 +105,7 @@ impl Fault {
             | Fault::UnknownCall
             | Fault::Rejected
             | Fault::Dropped
+            | Fault::Violation
             | Fault::Duplicate => "GenericError",
         }
     }

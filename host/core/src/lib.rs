@@ -5,6 +5,7 @@
 //!
 //! - [`frame`]: one message, split into its parts and put together again.
 //! - [`call_error`]: which error code answers which fault, in which version.
+//! - [`schema`]: what payloads have to look like.
 //! - [`session`]: the conversation with one charge point.
 //! - [`peer`]: the other end of it, before and after it is let in.
 //! - [`identity`], [`version`]: what is agreed on when a charge point connects.
@@ -15,6 +16,7 @@ pub mod frame;
 pub mod identity;
 pub mod peer;
 pub mod publish;
+pub mod schema;
 pub mod session;
 pub mod version;
 
@@ -23,5 +25,6 @@ pub use frame::{ErrorHead, Frame, MessageType};
 pub use identity::Identity;
 pub use peer::{Decision, Offer, Peer};
 pub use publish::{Attributes, Publish, QoS, TopicFilter};
+pub use schema::{SchemaError, Schemas};
 pub use session::{Direction, Session};
 pub use version::Version;

@@ -3,6 +3,7 @@
 use crate::admin::{self, Desk};
 use crate::charge_point::Hall;
 use crate::config::Config;
+use crate::exchange::Exchange;
 use crate::listener::Door;
 use crate::metrics::{BrokerMetrics, Metrics, TransformMetrics};
 use crate::registry::Registry;
@@ -11,6 +12,7 @@ use crate::transforms;
 use futures_util::StreamExt as _;
 use ocpp_gateway_core::Peer;
 use ocpp_gateway_mqtt::{BrokerUrl, Credentials, EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Subscriber};
+use ocpp_gateway_pipeline::ExchangeOutcome;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -41,6 +43,8 @@ pub enum StartError {
     Listen { key: &'static str, address: SocketAddr, error: io::Error },
     #[error("mqtt.embedded.listen: {0}")]
     EmbeddedBroker(#[source] EmbeddedBrokerError),
+    #[error("the files of transforms cannot be watched: {0}")]
+    Watch(#[from] notify::Error),
     #[error("mqtt.url: {0}")]
     BrokerUrl(#[from] ocpp_gateway_mqtt::BrokerUrlError),
     #[error("{0}")]
@@ -80,6 +84,7 @@ pub struct Gateway {
     admin: TcpListener,
     desk: Arc<Desk>,
     embedded: Option<EmbeddedBroker>,
+    exchange: Arc<Exchange>,
     /// The tasks of all charge points.
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -116,15 +121,21 @@ impl Gateway {
         let hall =
             Arc::new(Hall { road, registry: Registry::new(config.ocpp.on_duplicate), subscriber, session_settings });
         subscribe_anew_after_exchanges(&hall);
+        let exchange = Exchange::start(hall.road.pipeline.clone(), config)?;
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let door = Arc::new(Door::new(&config.ocpp, Arc::clone(&hall), tasks.clone())?);
         let desk = Arc::new(Desk { hall: Arc::clone(&hall), metrics: registry, stopping: stopping.clone() });
         let grace = config.shutdown.grace.get();
-        Ok(Gateway { hall, door, addresses, listener, admin, desk, embedded, tasks, stopping, grace })
+        Ok(Gateway { hall, door, addresses, listener, admin, desk, embedded, exchange, tasks, stopping, grace })
     }
 
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// Puts other transforms in place while charge points are connected.
+    pub fn exchange(&self) -> &Arc<Exchange> {
+        &self.exchange
     }
 
     /// Serves until `stop` is ready, and then stops in good order: no new connections, open calls get their answers
@@ -167,8 +178,12 @@ impl Gateway {
 /// After transforms were exchanged the mapping may want other topics for every charge point.
 fn subscribe_anew_after_exchanges(hall: &Arc<Hall>) {
     let (exchanged, mut exchanges) = tokio::sync::watch::channel(());
-    hall.road.pipeline.on_exchange(move || {
-        exchanged.send_replace(());
+    let metrics = hall.road.metrics.clone();
+    hall.road.pipeline.on_exchange(move |outcome| {
+        metrics.exchange(outcome);
+        if outcome != ExchangeOutcome::Failed {
+            exchanged.send_replace(());
+        }
     });
     let hall = Arc::clone(hall);
     tokio::spawn(async move {

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         Err(faults) => return complain(&faults, BAD_CONFIGURATION),
     };
     match command {
-        Command::Run(_) => run(config),
+        Command::Run(options) => run(config, options),
         Command::Check(_) => check(&config),
         Command::Config(_) => match config.to_toml() {
             Ok(text) => {
@@ -55,14 +55,14 @@ fn check(config: &Config) -> ExitCode {
     }
 }
 
-fn run(config: Config) -> ExitCode {
+fn run(config: Config, options: Options) -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    match serve(config) {
+    match serve(config, options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let bad_component = matches!(error.downcast_ref(), Some(StartError::Transforms(_)));
@@ -71,12 +71,13 @@ fn run(config: Config) -> ExitCode {
     }
 }
 
-fn serve(config: Config) -> anyhow::Result<()> {
+fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(async {
         let stop = shutdown::requested().context("cannot listen for signals")?;
         let gateway = Gateway::start(&config).await?;
+        gateway.exchange().reload_on_hangup(move || load(&options)).context("cannot listen for signals")?;
         print!("{}", banner::banner(gateway.addresses(), &config));
         gateway.run(stop).await?;
         Ok(())

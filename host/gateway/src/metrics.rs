@@ -5,7 +5,7 @@ use crate::mailbox::Mailbox;
 use ocpp_gateway_core::session::Direction;
 use ocpp_gateway_core::{Fault, MessageType};
 use ocpp_gateway_mqtt::{ConnectionStats, Loss, Publisher, PublisherStats, Subscriber, SubscriberStats};
-use ocpp_gateway_pipeline::{Pipeline, Reading, TransformStatus};
+use ocpp_gateway_pipeline::{ExchangeOutcome, Pipeline, Reading, TransformStatus};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -32,10 +32,15 @@ struct ReasonLabels {
     reason: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
 const DIRECTIONS: [Direction; 2] = [Direction::Uplink, Direction::Downlink];
 
 /// The gateway's own counters. Those on the road of every message are looked up once, here, and not again.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Metrics {
     pub connections: Gauge,
     /// Those of them whose topics are subscribed to: back ends reach them.
@@ -43,6 +48,7 @@ pub struct Metrics {
     pub connected: Counter,
     refused: Family<ReasonLabels, Counter>,
     closed: Family<ReasonLabels, Counter>,
+    exchanges: Family<OutcomeLabels, Counter>,
     messages: [[Counter; MessageType::ALL.len()]; 2],
     incidents: [[Counter; Fault::ALL.len()]; 2],
 }
@@ -57,6 +63,7 @@ impl Metrics {
             connected: Counter::default(),
             refused: Family::default(),
             closed: Family::default(),
+            exchanges: Family::default(),
             messages: DIRECTIONS.map(|direction| {
                 MessageType::ALL.map(|kind| {
                     let labels = MessageLabels { direction: name(direction), r#type: kind.name() };
@@ -75,6 +82,11 @@ impl Metrics {
         registry.register("connected", "Connections accepted so far", metrics.connected.clone());
         registry.register("refused", "Connections refused, by reason", metrics.refused.clone());
         registry.register("closed", "Connections ended, by reason", metrics.closed.clone());
+        registry.register(
+            "transform_exchanges",
+            "Transforms put in the place of others, by outcome",
+            metrics.exchanges.clone(),
+        );
         registry.register("messages", "OCPP messages passed on, by direction and type", messages);
         registry.register(
             "incidents",
@@ -94,6 +106,15 @@ impl Metrics {
 
     pub fn refused(&self, refused: &Refused) {
         self.refused.get_or_create(&ReasonLabels { reason: refused.name() }).inc();
+    }
+
+    pub fn exchange(&self, outcome: ExchangeOutcome) {
+        let outcome = match outcome {
+            ExchangeOutcome::Exchanged => "exchanged",
+            ExchangeOutcome::RolledBack => "rolled_back",
+            ExchangeOutcome::Failed => "failed",
+        };
+        self.exchanges.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
     pub fn closed(&self, reason: &'static str) {

@@ -85,6 +85,7 @@ impl Road {
             let fault = match cause {
                 Cause::Dropped(_) => Fault::Dropped,
                 Cause::Rejected(_) | Cause::Failed(Failure::Refused(_)) => Fault::Rejected,
+                Cause::Violation(_) => Fault::Violation,
                 Cause::Failed(_) => Fault::Internal,
             };
             self.metrics.incident(direction, fault);
@@ -104,6 +105,7 @@ impl Road {
             }
             match fault {
                 Fault::Internal => log!(warn),
+                Fault::Violation => log!(info),
                 // A transform can do this to every message.
                 _ => log!(debug),
             }

@@ -1,7 +1,7 @@
 //! From the `[[transforms]]` of the configuration to a pipeline that runs them.
 
 use crate::config::{self, Config};
-use ocpp_gateway_pipeline::{Limits, LoadError, Matching, OnError, Pipeline, TransformSpec};
+use ocpp_gateway_pipeline::{Limits, LoadError, Matching, OnError, OnViolation, Pipeline, TransformSpec};
 use std::fmt;
 
 /// Everything that is wrong with the configured components.
@@ -20,10 +20,15 @@ impl fmt::Display for Faults {
 
 /// Compiles and configures all transforms. Takes some dozens of milliseconds each: not for the threads of the sockets.
 pub fn load(config: &Config) -> Result<Pipeline, Faults> {
-    Pipeline::load(config.transforms.iter().map(spec).collect()).map_err(Faults)
+    Pipeline::load(specs(config)).map_err(Faults)
 }
 
-fn spec(transform: &config::Transform) -> TransformSpec {
+/// What is to be loaded.
+pub fn specs(config: &Config) -> Vec<TransformSpec> {
+    config.transforms.iter().map(|transform| spec(transform, config.validation.on_violation)).collect()
+}
+
+fn spec(transform: &config::Transform, on_violation: config::OnViolation) -> TransformSpec {
     TransformSpec {
         name: transform.name.clone(),
         source: transform.component.parse().unwrap_or_else(|never: std::convert::Infallible| match never {}),
@@ -33,6 +38,10 @@ fn spec(transform: &config::Transform) -> TransformSpec {
             config::OnError::Reject => OnError::Reject,
             config::OnError::Bypass => OnError::Bypass,
             config::OnError::Drop => OnError::Drop,
+        },
+        on_violation: match on_violation {
+            config::OnViolation::Reject => OnViolation::Reject,
+            config::OnViolation::Log => OnViolation::Log,
         },
         matching: Matching {
             charge_points: transform.matching.charge_points.clone(),

@@ -20,7 +20,8 @@ pub(crate) struct Chain {
     pub(crate) inbound: Stages,
     pub(crate) admission: Stages,
     pub(crate) events: Stages,
-    pub(crate) checks: Stages,
+    /// Those with rules for payloads.
+    pub(crate) rules: Stages,
 }
 
 impl Chain {
@@ -40,7 +41,7 @@ impl Chain {
             inbound: backward(Function::Inbound, Some(Direction::Downlink)),
             admission: forward(Function::Admit, None),
             events: forward(Function::Connected, None),
-            checks: forward(Function::Check, None),
+            rules: forward(Function::Check, None),
             mapping: with(Function::ToMqtt, None).next().cloned(),
             transforms,
         }

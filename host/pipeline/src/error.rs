@@ -4,6 +4,7 @@
 //! the second the transform's, the third the gateway's.
 
 use crate::inspect::IMPORTS;
+use ocpp_gateway_core::SchemaError;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,9 @@ pub enum Cause {
     /// The transform has rejected the message with this error.
     #[error("rejected: {0}")]
     Rejected(String),
+    /// The message breaks one of the transform's rules, and goes on all the same.
+    #[error("breaks a rule: {0}")]
+    Violation(String),
     #[error(transparent)]
     Failed(#[from] Failure),
 }
@@ -170,6 +174,12 @@ pub enum LoadFault {
     Start(Failure),
     #[error("fails on an ordinary message: {0}")]
     Sample(Failure),
+    #[error("does not tell its schemas: {0}")]
+    Schemas(Failure),
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    #[error("has a schema for {0:?}, which is no version of OCPP that this gateway speaks")]
+    SchemaVersion(String),
     #[error("the engine cannot be set up: {0}")]
     Engine(String),
 }

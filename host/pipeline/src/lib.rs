@@ -44,9 +44,9 @@ pub use error::{Cause, Failure, GuestFault, HostFault, IllegalOutput, LoadError,
 pub use matching::Matching;
 pub use meters::Reading;
 pub use output::{FrameAction, PublishAction};
-pub use pipeline::{Downlink, ExchangeError, Message, Pipeline, Uplink};
+pub use pipeline::{Downlink, ExchangeError, ExchangeOutcome, Message, Pipeline, Uplink};
 pub use probe::{Hooks, Inspection, Probe, SchemaRule};
-pub use spec::{Limits, OnError, Source, TransformSpec};
+pub use spec::{Limits, OnError, OnViolation, Source, TransformSpec};
 pub use stats::TransformStatus;
 pub use walk::{Answer, NotMapped};
 

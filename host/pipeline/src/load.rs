@@ -9,13 +9,17 @@ use crate::hook::{Function, PerFunction};
 use crate::inspect::{Interfaces, check_header, inspect, unknown_hooks};
 use crate::instance::Blueprint;
 use crate::matching::{Matcher, Matching};
+use crate::probe::SchemaRule;
 use crate::runtime::Runtime;
 use crate::samples;
 use crate::spec::{Limits, OnError, Source, TransformSpec};
 use crate::transform::Transform;
+use ocpp_gateway_core::{Schemas, Version};
+use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tracing::warn;
 use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
@@ -24,7 +28,15 @@ pub(crate) struct Loader {
     runtime: Arc<Runtime>,
     linker: Linker<Guest>,
     clock: Clock,
+    /// What was compiled lately, by the hash of its bytes: going back and forth must not take seconds.
+    compiled: Mutex<VecDeque<(Hash, Component)>>,
 }
+
+/// SHA-256.
+type Hash = [u8; 32];
+
+/// How many compiled components are kept besides those that run.
+const COMPILED: usize = 8;
 
 impl Loader {
     pub(crate) fn new(specs: &[TransformSpec], clock: Clock) -> Result<Self, Vec<LoadError>> {
@@ -33,7 +45,7 @@ impl Loader {
             let runtime = Runtime::new(shortest)?;
             let mut linker = Linker::new(&runtime.engine);
             define_imports(&mut linker)?;
-            Ok(Loader { runtime: Arc::new(runtime), linker, clock })
+            Ok(Loader { runtime: Arc::new(runtime), linker, clock, compiled: Mutex::default() })
         };
         set_up().map_err(|fault: wasmtime::Error| {
             let fault = LoadFault::Engine(format!("{fault:#}"));
@@ -72,8 +84,7 @@ impl Loader {
         let bytes = read(&spec.source).map_err(|fault| vec![fault])?;
         check_header(&bytes).map_err(|fault| vec![fault])?;
         let engine = &self.runtime.engine;
-        let component =
-            Component::new(engine, &bytes).map_err(|fault| vec![LoadFault::Invalid(format!("{fault:#}"))])?;
+        let component = self.compile(&bytes).map_err(|fault| vec![fault])?;
         let interfaces = inspect(&component, engine)?;
         for name in unknown_hooks(&interfaces) {
             warn!(transform = spec.name, hook = name, "this gateway does not know the hook and never calls it");
@@ -85,8 +96,23 @@ impl Loader {
         };
         let exports = exports(&component, &interfaces).map_err(|fault| vec![fault])?;
         let trial = self.trial(spec, &component, exports, bytes.len()).map_err(|fault| vec![fault])?;
+        let schemas = compile_schemas(&trial)?;
         samples::try_out(&trial).map_err(|fault| vec![fault])?;
-        Ok(trial.go_live(belongings, Matcher::new(&spec.matching)))
+        trial.go_live(belongings, Matcher::new(&spec.matching), schemas).map_err(|fault| vec![fault])
+    }
+
+    fn compile(&self, bytes: &[u8]) -> Result<Component, LoadFault> {
+        let hash: Hash = Sha256::digest(bytes).into();
+        let lock = || self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, component)) = lock().iter().find(|(known, _)| *known == hash) {
+            return Ok(component.clone());
+        }
+        let engine = &self.runtime.engine;
+        let component = Component::new(engine, bytes).map_err(|fault| LoadFault::Invalid(format!("{fault:#}")))?;
+        let mut compiled = lock();
+        compiled.truncate(COMPILED - 1);
+        compiled.push_front((hash, component.clone()));
+        Ok(component)
     }
 
     /// A transform with an instance that is configured, and belongings of its own: what it does on trial is forgotten.
@@ -115,9 +141,12 @@ impl Loader {
             info,
             size,
             on_error: spec.on_error,
+            on_violation: spec.on_violation,
+            schemas: Default::default(),
             matcher: Matcher::new(&Matching::default()),
             blueprint,
             breaker: Default::default(),
+            spares: Default::default(),
         }))
     }
 }
@@ -170,6 +199,19 @@ fn check_mapping(spec: &TransformSpec, interfaces: &Interfaces) -> Result<(), Ve
         faults.push(LoadFault::MatchedMapping);
     }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+/// The schemas of a transform; every fault of every one.
+fn compile_schemas(trial: &Arc<Transform>) -> Result<Schemas, Vec<LoadFault>> {
+    let rules = trial.schemas().map_err(|failure| vec![LoadFault::Schemas(failure)])?;
+    let (mut schemas, mut faults) = (Schemas::default(), Vec::new());
+    for SchemaRule { protocol, action, kind, schema } in rules {
+        match protocol.parse::<Version>() {
+            Ok(version) => faults.extend(schemas.add(version, kind, &action, &schema).err().map(LoadFault::from)),
+            Err(_) => faults.push(LoadFault::SchemaVersion(protocol)),
+        }
+    }
+    if faults.is_empty() { Ok(schemas) } else { Err(faults) }
 }
 
 fn read(source: &Source) -> Result<Cow<'_, [u8]>, LoadFault> {

@@ -28,8 +28,13 @@ struct Inner {
     workshop: Mutex<Workshop>,
     /// What each transform was before its last exchange.
     previous: Mutex<HashMap<Arc<str>, Arc<Transform>>>,
-    on_exchange: Mutex<Option<Box<dyn Fn() + Send>>>,
+    /// Why the latest exchange of a transform failed, if it did.
+    faults: Mutex<HashMap<String, String>>,
+    on_exchange: Mutex<Option<Notice>>,
 }
+
+/// Told of every attempt to put other transforms in place.
+type Notice = Box<dyn Fn(ExchangeOutcome) + Send>;
 
 struct Workshop {
     loader: Loader,
@@ -71,6 +76,15 @@ pub struct Downlink {
     pub mishaps: Vec<Mishap>,
 }
 
+/// What has come of an attempt to put other transforms in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExchangeOutcome {
+    Exchanged,
+    RolledBack,
+    /// Everything is as it was.
+    Failed,
+}
+
 /// Why a transform was not exchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
@@ -102,6 +116,7 @@ impl Pipeline {
             chain: ArcSwap::from_pointee(chain),
             workshop: Mutex::new(Workshop { loader, specs }),
             previous: Mutex::default(),
+            faults: Mutex::default(),
             on_exchange: Mutex::new(None),
         })))
     }
@@ -199,85 +214,102 @@ impl Pipeline {
     /// Every transform with its counts.
     pub fn transforms(&self) -> Vec<TransformStatus> {
         let chain = self.0.chain.load();
-        let previous = self.previous();
-        let status = |transform: &Arc<Transform>| {
-            let previous = previous.get(&transform.name);
-            TransformStatus { previous: previous.map(|old| old.info.version.clone()), ..transform.status() }
+        let (previous, faults) = (lock(&self.0.previous), lock(&self.0.faults));
+        let status = |transform: &Arc<Transform>| TransformStatus {
+            previous: previous.get(&transform.name).map(|old| old.info.version.clone()),
+            last_fault: faults.get(&*transform.name).cloned(),
+            ..transform.status()
         };
         chain.transforms.iter().map(status).collect()
     }
 
     // ---- exchange ----------------------------------------------------------------------------------------------------
 
-    /// Calls `notice` after each exchange: the subscriptions of charge points may be others now.
-    pub fn on_exchange(&self, notice: impl Fn() + Send + 'static) {
-        *self.0.on_exchange.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(notice));
+    /// Calls `notice` after each attempt. Where something was exchanged, charge points may need other subscriptions now.
+    pub fn on_exchange(&self, notice: impl Fn(ExchangeOutcome) + Send + 'static) {
+        *lock(&self.0.on_exchange) = Some(Box::new(notice));
     }
 
     /// Loads the transform `name` from `source`, or anew from where it came from, and puts it in the place of the one
     /// that runs. If anything is wrong with it, the one that runs goes on. Messages on their way end where they began.
     pub fn exchange(&self, name: &str, source: Option<Source>) -> Result<(), ExchangeError> {
-        let workshop = self.workshop();
-        let Some(place) = workshop.specs.iter().position(|spec| spec.name == name) else {
+        let workshop = lock(&self.0.workshop);
+        let Some(spec) = workshop.specs.iter().find(|spec| spec.name == name) else {
             return Err(ExchangeError::Unknown(name.to_owned()));
         };
-        let mut spec = workshop.specs[place].clone();
+        let mut spec = spec.clone();
         if let Some(source) = source {
             spec.source = source;
         }
         let chain = self.0.chain.load_full();
         let old = chain.transforms.iter().find(|transform| *transform.name == *name);
         let loaded = workshop.loader.load(&spec, old);
-        let loaded = loaded.map_err(|faults| faults.into_iter().map(|it| load::error(&spec, it)).collect());
-        let new = loaded.map_err(ExchangeError::Load)?;
-        self.put_in_place(&workshop, &chain, new)
+        let exchanged = loaded
+            .map_err(|faults| faults.into_iter().map(|fault| load::error(&spec, fault)).collect())
+            .and_then(|new| self.put_in_place(&workshop, &chain, new));
+        self.conclude(name, ExchangeOutcome::Exchanged, exchanged)
     }
 
     /// Puts the version before the last exchange back in its place. The one that runs becomes the previous one.
     pub fn roll_back(&self, name: &str) -> Result<(), ExchangeError> {
-        let workshop = self.workshop();
+        let workshop = lock(&self.0.workshop);
         if !workshop.specs.iter().any(|spec| spec.name == name) {
             return Err(ExchangeError::Unknown(name.to_owned()));
         }
-        let old = self.previous().get(name).cloned().ok_or(ExchangeError::NoPrevious)?;
+        let old = lock(&self.0.previous).get(name).cloned().ok_or(ExchangeError::NoPrevious)?;
         old.breaker.note_success();
-        let chain = self.0.chain.load_full();
-        self.put_in_place(&workshop, &chain, old)
+        let rolled_back = self.put_in_place(&workshop, &self.0.chain.load_full(), old);
+        self.conclude(name, ExchangeOutcome::RolledBack, rolled_back)
     }
 
     /// Loads other transforms in the place of all that run. If anything is wrong with any of them, everything stays.
     pub fn exchange_all(&self, specs: Vec<TransformSpec>) -> Result<(), ExchangeError> {
-        let mut workshop = self.workshop();
-        let chain = self.0.chain.load_full();
-        let loaded = workshop.loader.load_all(&specs, &chain.transforms).map_err(ExchangeError::Load)?;
-        let new = load::chain(&workshop.loader, loaded).map_err(ExchangeError::Load)?;
-        let old = chain.transforms.iter().filter(|old| new.transforms.iter().any(|new| new.name == old.name));
-        *self.previous() = old.map(|old| (old.name.clone(), old.clone())).collect();
-        workshop.specs = specs;
-        self.publish(new);
-        Ok(())
+        let mut workshop = lock(&self.0.workshop);
+        let old = self.0.chain.load_full();
+        let loaded = workshop.loader.load_all(&specs, &old.transforms);
+        let exchanged = loaded.and_then(|loaded| load::chain(&workshop.loader, loaded)).map(|new| {
+            let stays = |old: &&Arc<Transform>| new.transforms.iter().any(|new| new.name == old.name);
+            let stayed = old.transforms.iter().filter(stays);
+            *lock(&self.0.previous) = stayed.map(|old| (old.name.clone(), old.clone())).collect();
+            workshop.specs = specs;
+            self.0.chain.store(Arc::new(new));
+        });
+        self.conclude("(all)", ExchangeOutcome::Exchanged, exchanged)
     }
 
-    fn put_in_place(&self, workshop: &Workshop, chain: &Chain, new: Arc<Transform>) -> Result<(), ExchangeError> {
+    fn put_in_place(&self, workshop: &Workshop, chain: &Chain, new: Arc<Transform>) -> Result<(), Vec<LoadError>> {
         let configured = |transform: &&Arc<Transform>| workshop.specs.iter().any(|spec| *spec.name == *transform.name);
-        let exchanged =
-            chain.transforms.iter().filter(configured).map(|old| if old.name == new.name { &new } else { old });
-        let chain = load::chain(&workshop.loader, exchanged.cloned().collect());
-        let chain = chain.map_err(ExchangeError::Load)?;
-        let old = self.0.chain.load().transforms.iter().find(|old| old.name == new.name).cloned();
-        info!(transform = %new.name, version = %new.version, component = new.component, "runs from now on");
-        self.publish(chain);
-        if let Some(old) = old {
-            self.previous().insert(old.name.clone(), old);
+        let exchange = |old: &Arc<Transform>| if old.name == new.name { new.clone() } else { old.clone() };
+        let next = load::chain(&workshop.loader, chain.transforms.iter().filter(configured).map(exchange).collect())?;
+        if let Some(old) = chain.transforms.iter().find(|old| old.name == new.name) {
+            lock(&self.0.previous).insert(old.name.clone(), old.clone());
         }
+        self.0.chain.store(Arc::new(next));
+        info!(transform = %new.name, version = %new.version, component = new.component, "runs from now on");
         Ok(())
     }
 
-    fn publish(&self, chain: Chain) {
-        self.0.chain.store(Arc::new(chain));
-        if let Some(notice) = &*self.0.on_exchange.lock().unwrap_or_else(PoisonError::into_inner) {
-            notice();
+    fn conclude(
+        &self,
+        name: &str,
+        outcome: ExchangeOutcome,
+        exchanged: Result<(), Vec<LoadError>>,
+    ) -> Result<(), ExchangeError> {
+        let concluded = exchanged.map_err(ExchangeError::Load);
+        let outcome = match &concluded {
+            Ok(()) => {
+                lock(&self.0.faults).remove(name);
+                outcome
+            }
+            Err(error) => {
+                lock(&self.0.faults).insert(name.to_owned(), error.to_string());
+                ExchangeOutcome::Failed
+            }
+        };
+        if let Some(notice) = &*lock(&self.0.on_exchange) {
+            notice(outcome);
         }
+        concluded
     }
 
     /// Takes a transform back that has failed so often that its breaker has opened.
@@ -290,25 +322,25 @@ impl Pipeline {
             warn!(transform = %name, %version, "fails every time: it is not called for a while");
             // Not on this thread: whoever loads something holds the workshop for long.
             let (pipeline, name) = (self.clone(), name.clone());
-            let rolled_back =
-                std::thread::Builder::new().name("transform-rollback".into()).spawn(move || {
-                    match pipeline.roll_back(&name) {
-                        Ok(()) => warn!(transform = %name, "the previous version has taken over"),
-                        Err(ExchangeError::NoPrevious | ExchangeError::Unknown(_)) => {}
-                        Err(error) => warn!(transform = %name, "the previous version could not take over: {error}"),
+            let rolled_back = std::thread::Builder::new().name("transform-rollback".into()).spawn(move || {
+                match pipeline.roll_back(&name) {
+                    Ok(()) => {
+                        // What fails every time is not worth going back to.
+                        lock(&pipeline.0.previous).remove(&name);
+                        warn!(transform = %name, "the previous version has taken over");
                     }
-                });
+                    Err(ExchangeError::NoPrevious | ExchangeError::Unknown(_)) => {}
+                    Err(error) => warn!(transform = %name, "the previous version could not take over: {error}"),
+                }
+            });
             if let Err(error) = rolled_back {
                 warn!("no thread for a rollback: {error}");
             }
         }
     }
+}
 
-    fn previous(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Transform>>> {
-        self.0.previous.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn workshop(&self) -> MutexGuard<'_, Workshop> {
-        self.0.workshop.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Whoever panicked while holding it left something that is still whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

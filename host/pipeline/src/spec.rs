@@ -17,6 +17,8 @@ pub struct TransformSpec {
     /// JSON text of an object, handed to the component's `configure`.
     pub config: String,
     pub on_error: OnError,
+    /// What becomes of a frame that breaks one of its rules.
+    pub on_violation: OnViolation,
     /// Which messages it is for. A mapping is for all of them.
     pub matching: Matching,
     pub limits: Limits,
@@ -30,6 +32,7 @@ impl TransformSpec {
             source: Source::Builtin("standard".into()),
             config: "{}".into(),
             on_error: OnError::default(),
+            on_violation: OnViolation::default(),
             matching: Matching::default(),
             limits: Limits::default(),
         }
@@ -76,6 +79,16 @@ pub enum OnError {
     Bypass,
     /// The message ends here, counted.
     Drop,
+}
+
+/// What becomes of a frame that breaks a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnViolation {
+    /// Its sender is told.
+    #[default]
+    Reject,
+    /// It goes on, and the log tells of it.
+    Log,
 }
 
 /// What one transform may use. Each limit binds on its own.

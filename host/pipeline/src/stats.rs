@@ -30,6 +30,8 @@ pub struct TransformStatus {
     pub timed: Duration,
     /// The version that a rollback would bring back.
     pub previous: Option<String>,
+    /// Why the latest attempt to put another version in its place failed, if it did.
+    pub last_fault: Option<String>,
     /// It has failed so often in a row that it is not called for a while.
     pub stopped: bool,
     pub log_lines_suppressed: u64,

@@ -9,11 +9,13 @@ use crate::instance::{Blueprint, Instance};
 use crate::matching::Matcher;
 use crate::output::Allowance;
 use crate::probe::SchemaRule;
-use crate::spec::OnError;
+use crate::spec::{OnError, OnViolation};
 use crate::stats::TransformStatus;
 use crate::warm;
-use ocpp_gateway_core::Peer;
-use std::sync::Arc;
+use ocpp_gateway_core::{Peer, Schemas};
+use std::num::NonZero;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// One version of one transform.
@@ -28,9 +30,14 @@ pub(crate) struct Transform {
     /// Of the component, in bytes.
     pub(crate) size: usize,
     pub(crate) on_error: OnError,
+    pub(crate) on_violation: OnViolation,
+    /// Its rules for payloads.
+    pub(crate) schemas: Arc<Schemas>,
     pub(crate) matcher: Matcher,
     pub(crate) blueprint: Blueprint,
     pub(crate) breaker: Breaker,
+    /// Instances made before anybody waits for one.
+    pub(crate) spares: Mutex<Vec<Instance>>,
 }
 
 /// What a call is about, for the log and the limits.
@@ -55,19 +62,31 @@ impl<'a> Subject<'a> {
 const TIMED_EVERY: u64 = 16;
 
 impl Transform {
-    /// The same transform after its trial: with its own messages, and with what the gateway keeps for it.
-    pub(crate) fn go_live(&self, belongings: Arc<Belongings>, matcher: Matcher) -> Arc<Self> {
-        Arc::new(Transform {
+    /// The same transform after its trial: with its own messages and rules, with what the gateway keeps for it, and with
+    /// an instance for each thread that may call it.
+    pub(crate) fn go_live(
+        &self,
+        belongings: Arc<Belongings>,
+        matcher: Matcher,
+        schemas: Schemas,
+    ) -> Result<Arc<Self>, LoadFault> {
+        let blueprint = Blueprint { belongings, ..self.blueprint.clone() };
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let spares = (0..threads).map(|_| Ok(blueprint.start(&self.name)?.0)).collect::<Result<_, LoadFault>>()?;
+        Ok(Arc::new(Transform {
             name: self.name.clone(),
             component: self.component.clone(),
             info: self.info.clone(),
             version: self.version.clone(),
             size: self.size,
             on_error: self.on_error,
+            on_violation: self.on_violation,
+            schemas: Arc::new(schemas),
             matcher,
-            blueprint: Blueprint { belongings, ..self.blueprint.clone() },
+            blueprint,
             breaker: Breaker::default(),
-        })
+            spares: Mutex::new(spares),
+        }))
     }
 
     pub(crate) fn mishap(&self, cause: Cause) -> Mishap {
@@ -151,6 +170,9 @@ impl Transform {
     }
 
     fn start(&self) -> Result<Instance, Failure> {
+        if let Some(spare) = self.spares.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+            return Ok(spare);
+        }
         match self.blueprint.start(&self.name) {
             Ok((instance, _)) => Ok(instance),
             Err(LoadFault::Start(failure)) => Err(failure),
@@ -174,6 +196,7 @@ impl Transform {
             timed_calls: ledger.sum(|counters| &counters.timed_calls),
             timed: Duration::from_nanos(ledger.sum(|counters| &counters.timed_ns)),
             previous: None,
+            last_fault: None,
             stopped: self.breaker.is_open().is_some(),
             log_lines_suppressed: blueprint.belongings.gate.suppressed(),
             readings: blueprint.belongings.meters.readings(),

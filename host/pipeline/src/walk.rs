@@ -5,7 +5,7 @@ use crate::chain::{Chain, Stages};
 use crate::error::{Cause, Failure, GuestFault, IllegalOutput, Mishap, Refusal};
 use crate::hook;
 use crate::output::{self, FrameAction, PublishAction};
-use crate::spec::OnError;
+use crate::spec::{OnError, OnViolation};
 use crate::transform::{Subject, Transform};
 use ocpp_gateway_core::call_error::ORIGIN;
 use ocpp_gateway_core::{CallError, Direction, ErrorHead, Fault, Frame, MessageType, Peer, Publish};
@@ -331,24 +331,34 @@ impl<'a> Walk<'a> {
 
     // ---- both ways ---------------------------------------------------------------------------------------------------
 
-    /// What a transform's rules have against a frame.
+    /// What the rules of transforms have against a frame, if it is to be rejected for that.
     fn violation(&mut self, direction: Direction, frame: &Frame<'_>) -> Option<(Arc<Transform>, CallError)> {
-        let chain = self.chain;
-        chain.checks.iter().find_map(|transform| {
-            let matcher = &transform.matcher;
-            if !matcher.takes_direction(direction) || !matcher.takes(self.peer, frame.action.as_deref()) {
-                return None;
-            }
-            let arguments = Packed(self.peer.into(), frame.into());
-            let check = |(found,): (Option<_>,), _| Ok(found.map(output::call_error).transpose()?);
-            match self.ask::<hook::Check, _>(transform, subject(self.peer, frame), arguments, check) {
-                Ok(found) => found.map(|error| (transform.clone(), error)),
-                Err(Fallback::Bypass | Fallback::Drop) => None,
-                Err(Fallback::Reject) => {
-                    Some((transform.clone(), Fault::Internal.error(self.peer.version, NOT_PROCESSED)))
+        let (chain, peer) = (self.chain, self.peer);
+        let concerned = |transform: &&Arc<Transform>| {
+            transform.matcher.takes_direction(direction) && transform.matcher.takes(peer, frame.action.as_deref())
+        };
+        chain.rules.iter().filter(concerned).find_map(|transform| {
+            let broken = transform.schemas.violation(peer.version, frame);
+            let error = broken.or_else(|| self.check(transform, frame))?;
+            match transform.on_violation {
+                OnViolation::Reject => Some((transform.clone(), error)),
+                OnViolation::Log => {
+                    self.mishap(transform, Cause::Violation(format!("{}: {}", error.code, error.description)));
+                    None
                 }
             }
         })
+    }
+
+    /// What no schema can say.
+    fn check(&mut self, transform: &Arc<Transform>, frame: &Frame<'_>) -> Option<CallError> {
+        let arguments = Packed(self.peer.into(), frame.into());
+        let check = |(found,): (Option<_>,), _| Ok(found.map(output::call_error).transpose()?);
+        match self.ask::<hook::Check, _>(transform, subject(self.peer, frame), arguments, check) {
+            Ok(found) => found,
+            Err(Fallback::Bypass | Fallback::Drop) => None,
+            Err(Fallback::Reject) => Some(Fault::Internal.error(self.peer.version, NOT_PROCESSED)),
+        }
     }
 
     fn ask<H: hook::Hook, Answer>(

@@ -38,6 +38,7 @@ const WORKING: &[&str] = &[
     "mqtt.version",
     "mqtt.embedded.listen",
     "admin.listen",
+    "validation.on_violation",
     "shutdown.grace",
     "transforms.name",
     "transforms.component",
@@ -65,7 +66,8 @@ const NOT_YET: &[&str] = &[
     "mqtt.tls",
     "admin.token",
     "admin.token_file",
-    "validation",
+    "validation.mode",
+    "validation.unknown_actions",
 ];
 
 /// Looks a dotted key up, such as `ocpp.listen`. Indices of `[[transforms]]` are left out: `transforms.name`.

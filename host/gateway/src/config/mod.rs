@@ -7,7 +7,7 @@ mod load;
 mod values;
 
 pub use load::{Fault, Faults, load};
-pub use values::{DefaultVersion, Direction, Identities, OnDuplicate, OnError, Span, UnmatchedResponses};
+pub use values::{DefaultVersion, Direction, Identities, OnDuplicate, OnError, OnViolation, Span, UnmatchedResponses};
 
 use ocpp_gateway_core::Version;
 use ocpp_gateway_core::session;
@@ -24,6 +24,7 @@ pub struct Config {
     pub ocpp: Ocpp,
     pub mqtt: Mqtt,
     pub admin: Admin,
+    pub validation: Validation,
     pub shutdown: Shutdown,
     pub transforms: Vec<Transform>,
 }
@@ -200,6 +201,13 @@ impl Default for Admin {
     fn default() -> Self {
         Admin { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
     }
+}
+
+/// Rules for payloads.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Validation {
+    pub on_violation: OnViolation,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

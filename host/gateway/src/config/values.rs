@@ -160,6 +160,15 @@ pub enum OnError {
     Drop,
 }
 
+/// What becomes of a frame whose payload breaks a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnViolation {
+    #[default]
+    Reject,
+    Log,
+}
+
 /// A list of subprotocol names.
 pub(super) mod versions {
     use super::*;

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod calls;
+mod exchange;
 mod handshake;
 mod operation;
 mod program;
@@ -9,10 +10,12 @@ mod tutorial;
 
 use ocpp_gateway::app::{Addresses, Broker, Gateway, RunError};
 use ocpp_gateway::config;
+use ocpp_gateway::exchange::Exchange;
 use ocpp_gateway_testkit::PATIENCE;
 use ocpp_gateway_testkit::back_end::BackEnd;
 use ocpp_gateway_testkit::charge_point::ChargePoint;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -22,6 +25,7 @@ use tokio::time::timeout;
 /// A running gateway.
 struct Running {
     addresses: Addresses,
+    exchange: Arc<Exchange>,
     stop: Option<oneshot::Sender<()>>,
     ended: JoinHandle<Result<(), RunError>>,
 }
@@ -37,12 +41,13 @@ impl Running {
     async fn start_unready(toml: &str) -> Self {
         let gateway = Gateway::start(&configuration(toml)).await.expect("started");
         let addresses = gateway.addresses().clone();
+        let exchange = Arc::clone(gateway.exchange());
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(gateway.run(async move {
             // Dropped or sent: either way it is time to stop.
             let _ = stopped.await;
         }));
-        Running { addresses, stop: Some(stop), ended }
+        Running { addresses, exchange, stop: Some(stop), ended }
     }
 
     async fn wait_until_ready(&self) {
@@ -98,9 +103,18 @@ impl Running {
 
     /// A page of the admin listener, with its head.
     async fn admin(&self, path: &str) -> String {
+        self.request("GET", path, &[]).await
+    }
+
+    /// What the admin listener answers to a request, with its head.
+    async fn request(&self, method: &str, path: &str, body: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.addresses.admin).await.expect("the admin listener");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.expect("asked");
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.expect("asked");
+        stream.write_all(body).await.expect("asked");
         let mut page = String::new();
         stream.read_to_string(&mut page).await.expect("answered");
         page

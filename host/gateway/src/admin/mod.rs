@@ -1,4 +1,6 @@
-//! What an operator can look at: `/healthz`, `/readyz` and `/metrics`.
+//! What an operator can look at, and change: `/healthz`, `/readyz`, `/metrics` and `/api/v1`.
+
+mod transforms;
 
 use crate::charge_point::Hall;
 use axum::Router;
@@ -26,6 +28,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .nest("/api/v1/transforms", transforms::router())
         .with_state(desk)
 }
 

@@ -1,0 +1,111 @@
+//! `/api/v1/transforms`: which run, and others in their place.
+
+use super::{Desk, json};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post, put};
+use ocpp_gateway_pipeline::{ExchangeError, Pipeline, Source, TransformStatus};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// The largest component that is taken, in bytes: JavaScript and Python make them of 12 to 19 MB.
+const LARGEST: usize = 64 << 20;
+
+pub(super) fn router() -> Router<Arc<Desk>> {
+    Router::new()
+        .route("/", get(list))
+        .route("/{name}", put(exchange))
+        .route("/{name}/rollback", post(roll_back))
+        .layer(DefaultBodyLimit::max(LARGEST))
+}
+
+/// One transform, as the API shows it.
+#[derive(Serialize)]
+struct Shown {
+    name: String,
+    component: String,
+    built_as: String,
+    version: String,
+    /// Of the component, in bytes.
+    size: usize,
+    calls: u64,
+    refusals: u64,
+    failures: u64,
+    /// The mean of those calls whose time was taken.
+    mean_call_us: Option<f64>,
+    /// Not called for a while, as it failed every time.
+    stopped: bool,
+    /// The version that a rollback brings back.
+    previous_version: Option<String>,
+    /// Why the latest attempt to put another in its place failed, if it did.
+    last_fault: Option<String>,
+}
+
+impl From<TransformStatus> for Shown {
+    fn from(status: TransformStatus) -> Self {
+        let TransformStatus { timed_calls, timed, .. } = status;
+        Shown {
+            name: status.name,
+            component: status.component,
+            built_as: status.built_as,
+            version: status.version,
+            size: status.size,
+            calls: status.calls,
+            refusals: status.refusals,
+            failures: status.failures,
+            mean_call_us: (timed_calls > 0).then(|| timed.as_secs_f64() * 1e6 / timed_calls as f64),
+            stopped: status.stopped,
+            previous_version: status.previous,
+            last_fault: status.last_fault,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Problem {
+    error: String,
+}
+
+async fn list(State(desk): State<Arc<Desk>>) -> Response {
+    let shown: Vec<Shown> = desk.hall.road.pipeline.transforms().into_iter().map(Shown::from).collect();
+    json(StatusCode::OK, &shown)
+}
+
+/// The body is a component. It runs until the next restart; the file that the configuration names is not written.
+async fn exchange(State(desk): State<Arc<Desk>>, Path(name): Path<String>, body: Bytes) -> Response {
+    let source = Source::Bytes(body.as_ref().into());
+    change(&desk, name, move |pipeline, name| pipeline.exchange(name, Some(source))).await
+}
+
+async fn roll_back(State(desk): State<Arc<Desk>>, Path(name): Path<String>) -> Response {
+    change(&desk, name, Pipeline::roll_back).await
+}
+
+/// Does what may take seconds, away from the threads that serve charge points.
+async fn change(
+    desk: &Desk,
+    name: String,
+    change: impl FnOnce(&Pipeline, &str) -> Result<(), ExchangeError> + Send + 'static,
+) -> Response {
+    let pipeline = desk.hall.road.pipeline.clone();
+    let changed = tokio::task::spawn_blocking(move || {
+        change(&pipeline, &name)?;
+        Ok(pipeline.transforms().into_iter().find(|status| status.name == name).map(Shown::from))
+    });
+    match changed.await {
+        Ok(Ok(shown)) => json(StatusCode::OK, &shown),
+        Ok(Err(error)) => json(status_of(&error), &Problem { error: error.to_string() }),
+        Err(error) => json(StatusCode::INTERNAL_SERVER_ERROR, &Problem { error: error.to_string() }),
+    }
+}
+
+fn status_of(error: &ExchangeError) -> StatusCode {
+    match error {
+        ExchangeError::Unknown(_) => StatusCode::NOT_FOUND,
+        ExchangeError::NoPrevious => StatusCode::CONFLICT,
+        ExchangeError::Load(_) => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}

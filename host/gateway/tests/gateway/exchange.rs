@@ -1,0 +1,199 @@
+//! Other transforms while messages run.
+
+use crate::{Running, configuration};
+use ocpp_gateway_pipeline::STANDARD;
+use ocpp_gateway_testkit::PATIENCE;
+use std::path::Path;
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+/// A component that does the same and is another: a custom section more.
+fn another(number: u8) -> Vec<u8> {
+    let mut component = STANDARD.to_vec();
+    component.extend([0, 3, 1, b'n', number]);
+    component
+}
+
+fn mapping_from(path: &Path) -> String {
+    format!("[[transforms]]\nname = \"mine\"\ncomponent = {path:?}")
+}
+
+/// A gateway whose mapping comes from a file.
+async fn with_file() -> (Running, TempDir) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("mine.wasm");
+    std::fs::write(&path, STANDARD).expect("written");
+    (Running::start(&mapping_from(&path)).await, directory)
+}
+
+async fn eventually(gateway: &Running, metric: &str, value: f64) {
+    let reached = async {
+        while !gateway.admin("/metrics").await.contains(&format!("{metric} {value}")) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{metric} never became {value}"));
+}
+
+/// Two components take turns a thousand times while charge points and back ends send what is never answered, so that
+/// nothing holds them back: each message arrives once, in its order.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_exchanges_lose_and_reorder_nothing() {
+    const EXCHANGES: u32 = 1000;
+    let (gateway, _directory) = with_file().await;
+    let mut back_end = gateway.back_end().await;
+    let mut charge_point = gateway.charge_point_of("CP1", "ocpp2.1").await;
+    let components = [another(0), another(1)];
+
+    let exchanging = async {
+        for number in 0..EXCHANGES {
+            let component = &components[number as usize % 2];
+            let answer = gateway.request("PUT", "/api/v1/transforms/mine", component).await;
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+    };
+    let (done, mut exchanged) = tokio::sync::watch::channel(false);
+    let talking = async {
+        let mut sent = 0_u32;
+        while !*exchanged.borrow_and_update() {
+            charge_point.send(&format!(r#"[6,"{sent}","NotifyPeriodicEventStream",{{}}]"#)).await;
+            let text = format!(
+                r#"{{"MessageTypeId":6,"UniqueId":"{sent}","Action":"NotifyWebPaymentStarted","Payload":{{}}}}"#
+            );
+            back_end.publish("ocpp/cs/CP1", text).await;
+            let up = back_end.expect_on("ocpp/cp/CP1").await;
+            assert!(up.contains(&format!(r#""UniqueId":"{sent}""#)), "{sent}: {up}");
+            assert_eq!(charge_point.text().await, format!(r#"[6,"{sent}","NotifyWebPaymentStarted",{{}}]"#));
+            sent += 1;
+        }
+        sent
+    };
+    let ((), sent) = tokio::join!(
+        async {
+            exchanging.await;
+            done.send_replace(true);
+        },
+        talking
+    );
+    assert!(sent > 0);
+    let exchanged = gateway.metric(r#"ocpp_gateway_transform_exchanges_total{outcome="exchanged"}"#).await;
+    assert_eq!(exchanged, f64::from(EXCHANGES));
+    assert_eq!(gateway.metric("ocpp_gateway_mqtt_unrouted_total").await, 0.0);
+    assert!(!gateway.admin("/metrics").await.contains("ocpp_gateway_mqtt_lost_total{"));
+    gateway.stop().await;
+}
+
+/// The same under a stream that does not wait for anybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_not_disturbed_by_exchanges() {
+    const MESSAGES: u32 = 5000;
+    let (gateway, _directory) = with_file().await;
+    let mut back_end = gateway.back_end().await;
+    let mut charge_point = gateway.charge_point_of("CP1", "ocpp2.1").await;
+    let streaming = tokio::spawn(async move {
+        for number in 0..MESSAGES {
+            charge_point.send(&format!(r#"[6,"{number}","NotifyPeriodicEventStream",{{}}]"#)).await;
+        }
+        charge_point
+    });
+    let components = [another(0), another(1)];
+    let mut exchanges = 0;
+    for number in 0..MESSAGES {
+        let up = back_end.expect_on("ocpp/cp/CP1").await;
+        assert!(up.contains(&format!(r#""UniqueId":"{number}""#)), "{number}: {up}");
+        if number % 100 == 0 {
+            let component = &components[exchanges % 2];
+            let answer = gateway.request("PUT", "/api/v1/transforms/mine", component).await;
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            exchanges += 1;
+        }
+    }
+    streaming.await.expect("no panic").close().await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_new_component_is_said_and_the_old_one_stays() {
+    let (gateway, _directory) = with_file().await;
+    let wrong = gateway.request("PUT", "/api/v1/transforms/mine", b"no component at all").await;
+    assert!(wrong.starts_with("HTTP/1.1 422") && wrong.contains("not WebAssembly at all"), "{wrong}");
+    let list = gateway.admin("/api/v1/transforms").await;
+    assert!(list.contains(r#""name": "mine""#) && list.contains("not WebAssembly at all"), "{list}");
+    assert_eq!(gateway.metric(r#"ocpp_gateway_transform_exchanges_total{outcome="failed"}"#).await, 1.0);
+
+    let unknown = gateway.request("PUT", "/api/v1/transforms/yours", &another(0)).await;
+    assert!(unknown.starts_with("HTTP/1.1 404"), "{unknown}");
+
+    let mut back_end = gateway.back_end().await;
+    let mut charge_point = gateway.charge_point("CP1").await;
+    charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    back_end.expect_on("ocpp/cp/CP1").await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_previous_version_can_be_brought_back() {
+    let (gateway, _directory) = with_file().await;
+    let none = gateway.request("POST", "/api/v1/transforms/mine/rollback", &[]).await;
+    assert!(none.starts_with("HTTP/1.1 409"), "{none}");
+    let put = gateway.request("PUT", "/api/v1/transforms/mine", &another(0)).await;
+    assert!(put.contains(&format!("upload of {} bytes", another(0).len())), "{put}");
+    let back = gateway.request("POST", "/api/v1/transforms/mine/rollback", &[]).await;
+    assert!(back.starts_with("HTTP/1.1 200") && back.contains("mine.wasm"), "{back}");
+    assert_eq!(gateway.metric(r#"ocpp_gateway_transform_exchanges_total{outcome="rolled_back"}"#).await, 1.0);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changes_is_taken() {
+    let (gateway, directory) = with_file().await;
+    let (file, beside) = (directory.path().join("mine.wasm"), directory.path().join("new.wasm"));
+    std::fs::write(&file, another(0)).expect("written");
+    eventually(&gateway, r#"ocpp_gateway_transform_exchanges_total{outcome="exchanged"}"#, 1.0).await;
+    std::fs::write(&beside, another(1)).expect("written");
+    std::fs::rename(&beside, &file).expect("moved");
+    eventually(&gateway, r#"ocpp_gateway_transform_exchanges_total{outcome="exchanged"}"#, 2.0).await;
+    std::fs::write(&file, b"half of it").expect("written");
+    eventually(&gateway, r#"ocpp_gateway_transform_exchanges_total{outcome="failed"}"#, 1.0).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connected_charge_points_change_their_topics() {
+    let at = |mountpoint: &str| {
+        let transform = "[[transforms]]\nname = \"standard\"\ncomponent = \"builtin:standard\"";
+        format!("{transform}\n[transforms.config]\nmountpoint = \"{mountpoint}\"")
+    };
+    let gateway = Running::start(&at("ocpp/")).await;
+    let back_end = gateway.back_end().await;
+    let mut charge_point = gateway.charge_point_of("CP1", "ocpp2.1").await;
+    back_end.publish("ocpp/cs/CP1", crate::call_object("1", "Reset", "{}")).await;
+    assert_eq!(charge_point.text().await, r#"[2,"1","Reset",{}]"#);
+    charge_point.send(r#"[3,"1",{}]"#).await;
+
+    gateway.exchange.reload(configuration(&at("site/")));
+    // Two for a moment, and then the new one alone.
+    let moved = async {
+        let mut number = 2;
+        loop {
+            back_end.publish("site/cs/CP1", crate::call_object(&number.to_string(), "Reset", "{}")).await;
+            let heard = tokio::time::timeout(std::time::Duration::from_millis(200), charge_point.text()).await;
+            if heard.is_ok() {
+                break;
+            }
+            number += 1;
+        }
+    };
+    timeout(PATIENCE, moved).await.expect("on the new topic");
+    eventually(&gateway, "ocpp_gateway_mqtt_subscriptions", 1.0).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_with_a_fault_changes_nothing() {
+    let (gateway, _directory) = with_file().await;
+    gateway.exchange.reload(configuration(&mapping_from(Path::new("/nowhere/at/all.wasm"))));
+    assert_eq!(gateway.metric(r#"ocpp_gateway_transform_exchanges_total{outcome="failed"}"#).await, 1.0);
+    assert!(gateway.admin("/api/v1/transforms").await.contains("mine.wasm"));
+    gateway.stop().await;
+}
