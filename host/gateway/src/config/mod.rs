@@ -7,7 +7,7 @@ mod load;
 mod values;
 
 pub use load::{Fault, Faults, load};
-pub use values::{DefaultVersion, Direction, Identities, OnDuplicate, OnError, Span, UnmatchedResponses};
+pub use values::{Bytes, DefaultVersion, Direction, Identities, OnDuplicate, OnError, Span, UnmatchedResponses};
 
 use ocpp_gateway_core::Version;
 use ocpp_gateway_core::session;
