@@ -57,10 +57,6 @@ impl Package {
 
 /// What makes a gateway run it, in TOML.
 fn configuration(name: &str, file: &Path) -> anyhow::Result<String> {
-    let path = fs::canonicalize(file)?;
-    let entry = toml::Table::from_iter([
-        ("name".to_owned(), toml::Value::from(name)),
-        ("component".to_owned(), path.display().to_string().into()),
-    ]);
-    Ok(format!("[[transforms]]\n{entry}"))
+    let [name, path] = [name.to_owned(), fs::canonicalize(file)?.display().to_string()].map(toml::Value::from);
+    Ok(format!("[[transforms]]\nname = {name}\ncomponent = {path}"))
 }

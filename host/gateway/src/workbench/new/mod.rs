@@ -73,11 +73,17 @@ const KEYWORDS: [&str; 52] = [
 
 pub(super) fn run(New { name, hook }: &New) -> anyhow::Result<Verdict> {
     create(Path::new(name), name, *hook)?;
-    println!("{name}/ is a transform with the hook {hook}. Next:\n");
-    println!("  cd {name}");
-    println!("  cargo test                                   # its unit tests");
-    println!("  ocpp-gateway transform build                 # {name}.wasm");
-    println!("  ocpp-gateway transform test {name}.wasm      # its fixtures, through the engine of the gateway");
+    println!("{name}/ is a transform with the hook {hook}. Next:\n\n  cd {name}");
+    for (command, does) in [
+        ("cargo test".to_owned(), "its unit tests".to_owned()),
+        ("ocpp-gateway transform build".to_owned(), format!("{name}.wasm")),
+        (
+            format!("ocpp-gateway transform test {name}.wasm"),
+            "its fixtures, through the engine of the gateway".to_owned(),
+        ),
+    ] {
+        println!("  {command:<50} # {does}");
+    }
     Ok(Verdict::Good)
 }
 
