@@ -2,10 +2,11 @@
 
 use super::{BadConfiguration, Bench, Verdict, desk};
 use anyhow::Context as _;
-use ocpp_gateway_core::{Frame, Identity, Offer, Peer, Publish};
+use ocpp_gateway_core::{Attributes, Frame, Identity, Offer, Peer, Publish, Version};
 use ocpp_gateway_pipeline::{Clock, Failure, Probe, TransformSpec};
 use std::fs;
 use std::hint::black_box;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 11;
@@ -46,7 +47,7 @@ pub(super) fn run(asked: &Bench) -> anyhow::Result<Verdict> {
     Ok(Verdict::Good)
 }
 
-fn configuration(file: &std::path::Path) -> Result<String, String> {
+fn configuration(file: &Path) -> Result<String, String> {
     let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let table: serde_json::Map<_, _> = toml::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
     Ok(serde_json::Value::Object(table).to_string())
@@ -82,7 +83,8 @@ struct Measured {
 impl Samples {
     fn new() -> anyhow::Result<Self> {
         let identity = Identity::new("CP1", 48)?;
-        let peer = desk::charge_point(identity.clone());
+        let peer =
+            Peer { identity: identity.clone(), version: Version::V1_6, connection: 1, attributes: Attributes::new() };
         let call = Frame::parse(CALL)?;
         let payload = format!(r#"{{"MessageTypeId":2,"UniqueId":"{}","Payload":{}}}"#, call.id, call.payload);
         let publish = Publish { topic: "ocpp/cp/CP1".into(), payload: payload.into_bytes(), ..Publish::default() };
@@ -92,7 +94,7 @@ impl Samples {
             remote_address: "192.0.2.1:5000".into(),
             path: "/ocpp/CP1".into(),
             protocols: vec![peer.version.subprotocol().into()],
-            headers: Vec::new(),
+            headers: Attributes::new(),
             user: None,
         };
         Ok(Samples { peer, call: call.into_owned(), publish, message, offer })

@@ -1,7 +1,6 @@
 //! What the commands share: the limits of the desk, and loading one component to look at it.
 
 use crate::config::Bytes;
-use ocpp_gateway_core::{Attributes, Identity, Peer, Version};
 use ocpp_gateway_pipeline::{Clock, Limits, LoadError, Probe, Source, TransformSpec};
 use std::path::Path;
 use std::time::Duration;
@@ -25,11 +24,6 @@ pub(super) fn load(spec: &TransformSpec, clock: Clock) -> Result<Probe, String> 
 
 fn lines(errors: &[LoadError]) -> String {
     errors.iter().map(|error| error.fault.to_string()).collect::<Vec<_>>().join("\n")
-}
-
-/// A charge point that nobody has described any closer.
-pub(super) fn charge_point(identity: Identity) -> Peer {
-    Peer { identity, version: Version::V1_6, connection: 1, attributes: Attributes::new() }
 }
 
 /// What components log goes to the terminal; RUST_LOG=info shows more of it than warnings.

@@ -27,9 +27,8 @@ pub(super) fn run(asked: &Dev) -> anyhow::Result<Verdict> {
         watcher.watch(folder, RecursiveMode::Recursive)?;
     }
     loop {
-        match round(asked) {
-            Ok(()) => {}
-            Err(error) => eprintln!("\nocpp-gateway: {error:#}"),
+        if let Err(error) = round(asked) {
+            eprintln!("\nocpp-gateway: {error:#}");
         }
         println!("\nWaiting for a change in {} …", asked.dir.display());
         wait(&changes, &dir)?;
@@ -44,24 +43,26 @@ fn round(asked: &Dev) -> anyhow::Result<()> {
     if fixtures.is_dir() && test::run_all(&component, &fixtures, desk::MEMORY)? == Verdict::Bad {
         bail!("not pushed, as cases fail");
     }
-    push(asked, asked.name.as_deref().unwrap_or(&package.name), &component)
+    let name = asked.name.as_deref().unwrap_or(&package.name);
+    let answer = push(&asked.gateway, name, &fs::read(component)?)?;
+    println!("pushed to {} as {name}\n{answer}", asked.gateway);
+    Ok(())
 }
 
-/// Hands the component to the gateway, which takes it or says why not.
-fn push(asked: &Dev, name: &str, component: &Path) -> anyhow::Result<()> {
-    let url = format!("{}/api/v1/transforms/{name}", asked.gateway.trim_end_matches('/'));
+/// Hands a component to the gateway, and gives back what it says to that.
+fn push(gateway: &str, name: &str, component: &[u8]) -> anyhow::Result<String> {
+    let url = format!("{}/api/v1/transforms/{name}", gateway.trim_end_matches('/'));
     let mut request = ureq::put(&url).content_type("application/wasm");
     if let Ok(token) = env::var("OCPP_GATEWAY_TOKEN") {
         request = request.header("authorization", format!("Bearer {token}"));
     }
     let request = request.config().http_status_as_error(false).build();
-    let mut response = request.send(fs::read(component)?).with_context(|| format!("not pushed: {url}"))?;
-    let answer = response.body_mut().read_to_string().unwrap_or_default();
+    let mut response = request.send(component).with_context(|| format!("not pushed: {url}"))?;
+    let answer = response.body_mut().read_to_string().with_context(|| format!("{url} does not answer"))?;
     if !response.status().is_success() {
         bail!("not pushed: {url} answers {}\n{}", response.status(), answer.trim_end());
     }
-    println!("pushed to {url}\n{}", answer.trim_end());
-    Ok(())
+    Ok(answer.trim_end().to_owned())
 }
 
 /// Until something has changed that a transform is made of, and no more changes come.
@@ -82,6 +83,43 @@ fn matters(event: &notify::Event, dir: &Path) -> bool {
 mod tests {
     use super::*;
     use notify::event::{AccessKind, ModifyKind};
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+
+    /// What a gateway that answers like this is sent, and what comes of it.
+    fn push_to(answer: &'static str) -> (String, anyhow::Result<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        let gateway = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("a connection");
+            let (mut request, mut part) = (Vec::new(), [0; 4096]);
+            while !request.ends_with(b"component") {
+                let length = socket.read(&mut part).expect("a request");
+                assert_ne!(length, 0, "the request ends early");
+                request.extend_from_slice(&part[..length]);
+            }
+            socket.write_all(answer.as_bytes()).expect("an answer");
+            String::from_utf8(request).expect("text")
+        });
+        let outcome = push(&url, "mine", b"the component");
+        (gateway.join().expect("it has answered"), outcome)
+    }
+
+    #[test]
+    fn what_the_gateway_takes_is_pushed() {
+        let (request, outcome) = push_to("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nmine 0.2\n");
+        assert!(request.starts_with("PUT /api/v1/transforms/mine HTTP/1.1\r\n"), "{request}");
+        assert!(request.to_lowercase().contains("content-type: application/wasm\r\n"), "{request}");
+        assert_eq!(outcome.expect("pushed"), "mine 0.2");
+    }
+
+    #[test]
+    fn what_the_gateway_has_against_it_is_said() {
+        let (_, outcome) = push_to("HTTP/1.1 422 Unprocessable Content\r\ncontent-length: 7\r\n\r\nno hook");
+        let error = outcome.expect_err("refused").to_string();
+        assert!(error.contains("422") && error.contains("no hook"), "{error}");
+    }
 
     #[test]
     fn only_changes_of_sources_matter() {

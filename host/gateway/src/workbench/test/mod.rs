@@ -88,5 +88,5 @@ fn try_case(component: &Path, file: &Path, memory: Bytes) -> Result<(), String> 
 }
 
 fn indent(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+    text.lines().map(|line| format!("  {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
