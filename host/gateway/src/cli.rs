@@ -1,5 +1,6 @@
 //! The command line, as it is written. What it comes to is decided in `main`.
 
+use crate::workbench;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -25,9 +26,12 @@ pub enum Command {
     Check(Options),
     /// Print the configuration that is in force, without secrets.
     Config(Options),
+    /// Write, build and test transforms.
+    #[command(subcommand)]
+    Transform(workbench::Command),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Options {
     /// The configuration, in TOML.
     #[arg(short, long, value_name = "FILE")]

@@ -18,3 +18,4 @@ pub mod registry;
 pub mod road;
 pub mod shutdown;
 pub mod transforms;
+pub mod workbench;

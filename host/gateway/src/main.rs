@@ -5,7 +5,7 @@ use clap::Parser as _;
 use ocpp_gateway::app::{Gateway, StartError};
 use ocpp_gateway::cli::{Cli, Command, Options};
 use ocpp_gateway::config::{self, Config};
-use ocpp_gateway::{banner, shutdown, transforms};
+use ocpp_gateway::{banner, shutdown, transforms, workbench};
 use ocpp_gateway_pipeline::TransformStatus;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -16,22 +16,18 @@ const BAD_CONFIGURATION: u8 = 78;
 const RUNTIME_FAILURE: u8 = 1;
 
 fn main() -> ExitCode {
-    let command = Cli::parse().into_command();
-    let (Command::Run(options) | Command::Check(options) | Command::Config(options)) = &command;
-    let config = match load(options) {
-        Ok(config) => config,
-        Err(faults) => return complain(&faults, BAD_CONFIGURATION),
-    };
-    match command {
-        Command::Run(options) => run(config, options),
-        Command::Check(_) => check(&config),
-        Command::Config(_) => match config.to_toml() {
-            Ok(text) => {
-                print!("{text}");
-                ExitCode::SUCCESS
-            }
-            Err(error) => complain(&error, RUNTIME_FAILURE),
-        },
+    match Cli::parse().into_command() {
+        Command::Run(options) => with_config(&options, |config| run(config, options.clone())),
+        Command::Check(options) => with_config(&options, |config| check(&config)),
+        Command::Config(options) => with_config(&options, |config| print(&config)),
+        Command::Transform(command) => workbench::run(&command),
+    }
+}
+
+fn with_config(options: &Options, then: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+    match load(options) {
+        Ok(config) => then(config),
+        Err(faults) => complain(&faults, BAD_CONFIGURATION),
     }
 }
 
@@ -40,6 +36,16 @@ fn load(options: &Options) -> Result<Config, config::Faults> {
     let variables =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     config::load(options.config.as_deref(), variables)
+}
+
+fn print(config: &Config) -> ExitCode {
+    match config.to_toml() {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => complain(&error, RUNTIME_FAILURE),
+    }
 }
 
 fn check(config: &Config) -> ExitCode {

@@ -1,12 +1,10 @@
 //! A guest that breaks in every way (`guest-sdk/tests/guests/faulty.rs`): each is contained, named and survived.
 
-#[path = "../build/guest.rs"]
-mod guest;
-
 mod common;
 
 use common::{file, frame, from_mqtt, peer, spec, to_mqtt};
 use ocpp_gateway_core::{Frame, Publish};
+use ocpp_gateway_guest_build::Guest;
 use ocpp_gateway_pipeline::{Failure, GuestFault, IllegalOutput, Limits, LoadFault, Message, Pipeline, TransformSpec};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,10 +15,13 @@ fn faulty() -> PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let target_dir = Path::new(env!("OUT_DIR")).join("guest");
-        let crate_args = ["--package", "ocpp-transform", "--example", "faulty"];
-        let component = guest::build(&workspace, &target_dir, &crate_args, "examples/faulty.wasm").expect("it builds");
-        file("faulty.wasm", &component)
+        let guest = Guest {
+            manifest: &workspace.join("Cargo.toml"),
+            target_dir: &Path::new(env!("OUT_DIR")).join("guest"),
+            args: &["--locked", "--package", "ocpp-transform", "--example", "faulty"],
+            module: "examples/faulty.wasm",
+        };
+        file("faulty.wasm", &guest.build().expect("it builds"))
     })
     .clone()
 }

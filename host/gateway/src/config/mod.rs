@@ -7,7 +7,9 @@ mod load;
 mod values;
 
 pub use load::{Fault, Faults, load};
-pub use values::{DefaultVersion, Direction, Identities, OnDuplicate, OnError, OnViolation, Span, UnmatchedResponses};
+pub use values::{
+    Bytes, DefaultVersion, Direction, Identities, OnDuplicate, OnError, OnViolation, Span, UnmatchedResponses,
+};
 
 use ocpp_gateway_core::Version;
 use ocpp_gateway_core::session;

@@ -1,0 +1,58 @@
+//! Publishes who is connected, retained: whoever subscribes later knows at once.
+
+use ocpp_transform::{Events, Peer, Publish, Transform, export, read_config};
+use serde::Deserialize;
+
+/// `[transforms.config]` of the gateway's configuration.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Config {
+    /// Stands before the identity: end it with a slash.
+    prefix: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { prefix: "presence/".into() }
+    }
+}
+
+struct Presence(Config);
+
+impl Transform for Presence {
+    fn configure(config: &str) -> Result<Self, String> {
+        Ok(Presence(read_config(config)?))
+    }
+}
+
+impl Presence {
+    fn publish(&self, peer: &Peer, word: &str) -> Vec<Publish> {
+        vec![Publish { retain: true, ..Publish::new(format!("{}{}", self.0.prefix, peer.id), word) }]
+    }
+}
+
+impl Events for Presence {
+    fn connected(&self, peer: &Peer) -> Vec<Publish> {
+        self.publish(peer, "online")
+    }
+
+    fn disconnected(&self, peer: &Peer, _reason: &str) -> Vec<Publish> {
+        self.publish(peer, "offline")
+    }
+}
+
+export!(Presence: Events);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ocpp_transform::testing::peer;
+
+    #[test]
+    fn it_is_published_who_comes_and_goes() {
+        let transform = Presence::configure("{}").expect("the defaults");
+        let retained = |word: &str| vec![Publish { retain: true, ..Publish::new("presence/CP1", word) }];
+        assert_eq!(transform.connected(&peer("CP1")), retained("online"));
+        assert_eq!(transform.disconnected(&peer("CP1"), "gone"), retained("offline"));
+    }
+}

@@ -1,0 +1,64 @@
+//! Writes id tags in upper case, for charge points that pass them on just as the card reader has them.
+
+use ocpp_transform::{Frame, FrameAction, Peer, Transform, Uplink, export, read_config};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// `[transforms.config]` of the gateway's configuration.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Config {
+    /// The member of a payload that holds the tag.
+    member: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { member: "idTag".into() }
+    }
+}
+
+struct UpperCase(Config);
+
+impl Transform for UpperCase {
+    fn configure(config: &str) -> Result<Self, String> {
+        Ok(UpperCase(read_config(config)?))
+    }
+}
+
+impl Uplink for UpperCase {
+    fn handle(&self, _peer: &Peer, frame: Frame) -> Vec<FrameAction> {
+        // Most frames have no tag: passing one on costs less than replacing it by itself.
+        if !frame.payload.contains(&self.0.member) {
+            return vec![FrameAction::Pass];
+        }
+        let Ok(mut payload) = frame.read_payload::<Map<String, Value>>() else { return vec![FrameAction::Pass] };
+        let Some(Value::String(tag)) = payload.get_mut(&self.0.member) else { return vec![FrameAction::Pass] };
+        *tag = tag.to_uppercase();
+        match frame.with_payload(&payload) {
+            Ok(frame) => vec![FrameAction::Replace(frame)],
+            Err(error) => vec![FrameAction::Drop(error.to_string())],
+        }
+    }
+}
+
+export!(UpperCase: Uplink);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ocpp_transform::testing::{call, peer};
+
+    #[test]
+    fn tags_become_upper_case() {
+        let transform = UpperCase::configure("{}").expect("the defaults");
+        let actions = transform.handle(&peer("CP1"), call("1", "Authorize", r#"{"idTag":"4f2a"}"#));
+        assert_eq!(actions, [FrameAction::Replace(call("1", "Authorize", r#"{"idTag":"4F2A"}"#))]);
+    }
+
+    #[test]
+    fn all_else_passes() {
+        let transform = UpperCase::configure("{}").expect("the defaults");
+        assert_eq!(transform.handle(&peer("CP1"), call("1", "Heartbeat", "{}")), [FrameAction::Pass]);
+    }
+}

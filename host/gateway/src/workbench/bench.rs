@@ -1,0 +1,149 @@
+//! `transform bench`: the time per call of each hook, beside that of the built-in mapping.
+
+use super::{BadConfiguration, Bench, Verdict, desk};
+use anyhow::Context as _;
+use ocpp_gateway_core::{Attributes, Frame, Identity, Offer, Peer, Publish, Version};
+use ocpp_gateway_pipeline::{Clock, Failure, Probe, TransformSpec};
+use std::fs;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const ROUNDS: usize = 11;
+const CALLS: u32 = 1000;
+const WARM_UP: u32 = 500;
+
+const CALL: &str =
+    r#"[2,"1200012677","BootNotification",{"chargePointVendor":"vendor1","chargePointModel":"model-00012"}]"#;
+/// In the form of the standard mapping.
+const ANSWER: &str = concat!(
+    r#"{"MessageTypeId":3,"UniqueId":"1200012677","#,
+    r#""Payload":{"currentTime":"2026-01-02T03:04:05Z","interval":300,"status":"Accepted"}}"#
+);
+
+pub(super) fn run(asked: &Bench) -> anyhow::Result<Verdict> {
+    desk::show_log();
+    let config = match &asked.config {
+        Some(file) => configuration(file).map_err(BadConfiguration)?,
+        None => "{}".into(),
+    };
+    fs::metadata(&asked.file).with_context(|| asked.file.display().to_string())?;
+    let load = |spec: &TransformSpec| desk::load(spec, Clock::Machine).map_err(BadConfiguration);
+    let probe = load(&desk::spec(&asked.file, config, desk::MEMORY))?;
+    let standard = load(&TransformSpec::standard())?;
+    let bench = Samples::new()?;
+
+    let base = bench.measure("to-mqtt", &standard)?.time;
+    println!("{:<24}{:>12}{:>16}", "", "per call", "of standard");
+    row("standard, to-mqtt", base, base, "");
+    for function in functions(&probe) {
+        let Measured { time, refused } = bench.measure(function, &probe)?;
+        row(function, time, base, if refused { "   (it refuses the sample)" } else { "" });
+    }
+    println!(
+        "\n{ROUNDS} rounds of {CALLS} calls on a warm instance, one thread; medians. Sample: {} bytes.",
+        CALL.len()
+    );
+    Ok(Verdict::Good)
+}
+
+fn configuration(file: &Path) -> Result<String, String> {
+    let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let table: serde_json::Map<_, _> = toml::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(serde_json::Value::Object(table).to_string())
+}
+
+/// The functions of its hooks, as far as they are called for messages and charge points.
+fn functions(probe: &Probe) -> Vec<&'static str> {
+    let of = |hook: &'static str| match hook {
+        "mapping" => vec!["to-mqtt", "from-mqtt", "subscriptions"],
+        "admission" => vec!["admit"],
+        "events" => vec!["connected", "disconnected"],
+        "validation" => vec!["check"],
+        other => vec![other],
+    };
+    probe.hooks().into_iter().flat_map(of).collect()
+}
+
+/// What the hooks are called with.
+struct Samples {
+    peer: Peer,
+    call: Frame<'static>,
+    publish: Publish,
+    message: Publish,
+    offer: Offer,
+}
+
+struct Measured {
+    time: Duration,
+    /// A mapping that does not know topic or payload of the sample.
+    refused: bool,
+}
+
+impl Samples {
+    fn new() -> anyhow::Result<Self> {
+        let identity = Identity::new("CP1", 48)?;
+        let peer =
+            Peer { identity: identity.clone(), version: Version::V1_6, connection: 1, attributes: Attributes::new() };
+        let call = Frame::parse(CALL)?;
+        let payload = format!(r#"{{"MessageTypeId":2,"UniqueId":"{}","Payload":{}}}"#, call.id, call.payload);
+        let publish = Publish { topic: "ocpp/cp/CP1".into(), payload: payload.into_bytes(), ..Publish::default() };
+        let message = Publish { topic: "ocpp/cs/CP1".into(), payload: ANSWER.into(), ..Publish::default() };
+        let offer = Offer {
+            identity,
+            remote_address: "192.0.2.1:5000".into(),
+            path: "/ocpp/CP1".into(),
+            protocols: vec![peer.version.subprotocol().into()],
+            headers: Attributes::new(),
+            user: None,
+        };
+        Ok(Samples { peer, call: call.into_owned(), publish, message, offer })
+    }
+
+    /// The median of all rounds. A failure is one of the transform or of the gateway.
+    fn measure(&self, function: &str, probe: &Probe) -> Result<Measured, Failure> {
+        let refused = match self.call(function, probe) {
+            Err(Failure::Refused(_)) => true,
+            answer => answer.map(|()| false)?,
+        };
+        for _ in 0..WARM_UP {
+            let _ = self.call(function, probe);
+        }
+        let mut rounds = [Duration::ZERO; ROUNDS];
+        for round in &mut rounds {
+            let started = Instant::now();
+            for _ in 0..CALLS {
+                let _ = self.call(function, probe);
+            }
+            *round = started.elapsed() / CALLS;
+        }
+        rounds.sort_unstable();
+        Ok(Measured { time: rounds[ROUNDS / 2], refused })
+    }
+
+    fn call(&self, function: &str, probe: &Probe) -> Result<(), Failure> {
+        let Samples { peer, call, publish, message, offer } = self;
+        match function {
+            "uplink" => probe.uplink(peer, call).map(drop_answer),
+            "downlink" => probe.downlink(peer, call).map(drop_answer),
+            "to-mqtt" => probe.to_mqtt(peer, call).map(drop_answer),
+            "check" => probe.check(peer, call).map(drop_answer),
+            "outbound" => probe.outbound(peer, publish).map(drop_answer),
+            "inbound" => probe.inbound(peer, message).map(drop_answer),
+            "from-mqtt" => probe.from_mqtt(peer, message).map(drop_answer),
+            "subscriptions" => probe.subscriptions(peer).map(drop_answer),
+            "admit" => probe.admit(offer).map(drop_answer),
+            "connected" => probe.connected(peer).map(drop_answer),
+            _ => probe.disconnected(peer, "gone").map(drop_answer),
+        }
+    }
+}
+
+fn drop_answer<T>(answer: T) {
+    drop(black_box(answer));
+}
+
+fn row(name: &str, time: Duration, base: Duration, note: &str) {
+    let microseconds = time.as_secs_f64() * 1e6;
+    println!("{name:<24}{microseconds:>9.2} µs{:>15.2}{note}", time.as_secs_f64() / base.as_secs_f64());
+}

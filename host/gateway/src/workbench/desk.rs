@@ -1,0 +1,35 @@
+//! What the commands share: the limits of the desk, and loading one component to look at it.
+
+use crate::config::Bytes;
+use ocpp_gateway_pipeline::{Clock, Limits, LoadError, Probe, Source, TransformSpec};
+use std::path::Path;
+use std::time::Duration;
+
+/// Enough for a component with a JavaScript engine in it.
+pub(super) const MEMORY: Bytes = Bytes::mebibytes(256);
+/// Generous, as nobody waits: a slow machine must not fail a case.
+const TIME: Duration = Duration::from_secs(1);
+
+/// A component from a file, with the limits of the desk. `config`: JSON text of an object.
+pub(super) fn spec(file: &Path, config: String, memory: Bytes) -> TransformSpec {
+    let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let limits = Limits { time: TIME, memory: memory.get(), ..Limits::default() };
+    TransformSpec { name, source: Source::File(file.to_owned()), config, limits, ..TransformSpec::standard() }
+}
+
+/// Loads it, or says everything that is wrong with it, a line each.
+pub(super) fn load(spec: &TransformSpec, clock: Clock) -> Result<Probe, String> {
+    Probe::load(spec, clock).map_err(|errors| lines(&errors))
+}
+
+fn lines(errors: &[LoadError]) -> String {
+    errors.iter().map(|error| error.fault.to_string()).collect::<Vec<_>>().join("\n")
+}
+
+/// What components log goes to the terminal; RUST_LOG=info shows more of it than warnings.
+pub(super) fn show_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // There may be one already, in a test.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+}

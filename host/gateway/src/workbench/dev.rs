@@ -1,0 +1,137 @@
+//! `transform dev`: from a saved file to a running gateway, again and again.
+
+use super::build::Package;
+use super::{Dev, Verdict, desk, test};
+use anyhow::{Context as _, bail};
+use notify::{EventKind, RecursiveMode, Watcher as _};
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+use std::{env, fs};
+
+/// An editor saves in several steps: they count as one change if no more than this lies between them.
+const SETTLED: Duration = Duration::from_millis(100);
+
+/// Folders with what a transform is made of; those that it does not have are not watched.
+const FOLDERS: [&str; 4] = ["src", "fixtures", "ocpp-transform/src", "wit"];
+
+pub(super) fn run(asked: &Dev) -> anyhow::Result<Verdict> {
+    desk::show_log();
+    // Without a manifest there is nothing to wait for.
+    Package::of(&asked.dir)?;
+    let dir = fs::canonicalize(&asked.dir)?;
+    let (said, changes) = mpsc::channel();
+    let mut watcher = notify::recommended_watcher(said)?;
+    watcher.watch(&dir, RecursiveMode::NonRecursive)?;
+    for folder in FOLDERS.map(|folder| dir.join(folder)).iter().filter(|folder| folder.is_dir()) {
+        watcher.watch(folder, RecursiveMode::Recursive)?;
+    }
+    loop {
+        if let Err(error) = round(asked) {
+            eprintln!("\nocpp-gateway: {error:#}");
+        }
+        println!("\nWaiting for a change in {} …", asked.dir.display());
+        wait(&changes, &dir)?;
+    }
+}
+
+/// Builds, tests and pushes what is there.
+fn round(asked: &Dev) -> anyhow::Result<()> {
+    let package = Package::of(&asked.dir)?;
+    let component = package.build(None)?;
+    let fixtures = asked.dir.join("fixtures");
+    if fixtures.is_dir() && test::run_all(&component, &fixtures, desk::MEMORY)? == Verdict::Bad {
+        bail!("not pushed, as cases fail");
+    }
+    let name = asked.name.as_deref().unwrap_or(&package.name);
+    let answer = push(&asked.gateway, name, &fs::read(component)?)?;
+    println!("pushed to {} as {name}\n{answer}", asked.gateway);
+    Ok(())
+}
+
+/// Hands a component to the gateway, and gives back what it says to that.
+fn push(gateway: &str, name: &str, component: &[u8]) -> anyhow::Result<String> {
+    let url = format!("{}/api/v1/transforms/{name}", gateway.trim_end_matches('/'));
+    let mut request = ureq::put(&url).content_type("application/wasm");
+    if let Ok(token) = env::var("OCPP_GATEWAY_TOKEN") {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let request = request.config().http_status_as_error(false).build();
+    let mut response = request.send(component).with_context(|| format!("not pushed: {url}"))?;
+    let answer = response.body_mut().read_to_string().with_context(|| format!("{url} does not answer"))?;
+    if !response.status().is_success() {
+        bail!("not pushed: {url} answers {}\n{}", response.status(), answer.trim_end());
+    }
+    Ok(answer.trim_end().to_owned())
+}
+
+/// Until something has changed that a transform is made of, and no more changes come.
+fn wait(changes: &Receiver<notify::Result<notify::Event>>, dir: &Path) -> anyhow::Result<()> {
+    while !matters(&changes.recv()??, dir) {}
+    while changes.recv_timeout(SETTLED).is_ok() {}
+    Ok(())
+}
+
+/// Whether it is a change, and not one of our own making.
+fn matters(event: &notify::Event, dir: &Path) -> bool {
+    let is_source =
+        |path: &Path| path == dir.join("Cargo.toml") || FOLDERS.iter().any(|folder| path.starts_with(dir.join(folder)));
+    !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|path| is_source(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::event::{AccessKind, ModifyKind};
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+
+    /// What a gateway that answers like this is sent, and what comes of it.
+    fn push_to(answer: &'static str) -> (String, anyhow::Result<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        let gateway = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("a connection");
+            let (mut request, mut part) = (Vec::new(), [0; 4096]);
+            while !request.ends_with(b"component") {
+                let length = socket.read(&mut part).expect("a request");
+                assert_ne!(length, 0, "the request ends early");
+                request.extend_from_slice(&part[..length]);
+            }
+            socket.write_all(answer.as_bytes()).expect("an answer");
+            String::from_utf8(request).expect("text")
+        });
+        let outcome = push(&url, "mine", b"the component");
+        (gateway.join().expect("it has answered"), outcome)
+    }
+
+    #[test]
+    fn what_the_gateway_takes_is_pushed() {
+        let (request, outcome) = push_to("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nmine 0.2\n");
+        assert!(request.starts_with("PUT /api/v1/transforms/mine HTTP/1.1\r\n"), "{request}");
+        assert!(request.to_lowercase().contains("content-type: application/wasm\r\n"), "{request}");
+        assert_eq!(outcome.expect("pushed"), "mine 0.2");
+    }
+
+    #[test]
+    fn what_the_gateway_has_against_it_is_said() {
+        let (_, outcome) = push_to("HTTP/1.1 422 Unprocessable Content\r\ncontent-length: 7\r\n\r\nno hook");
+        let error = outcome.expect_err("refused").to_string();
+        assert!(error.contains("422") && error.contains("no hook"), "{error}");
+    }
+
+    #[test]
+    fn only_changes_of_sources_matter() {
+        let changed = |path: &str| notify::Event::new(EventKind::Modify(ModifyKind::Any)).add_path(path.into());
+        let dir = Path::new("/x/mine");
+        for path in ["/x/mine/src/lib.rs", "/x/mine/Cargo.toml", "/x/mine/fixtures/a.toml"] {
+            assert!(matters(&changed(path), dir), "{path}");
+        }
+        for path in ["/x/mine/mine.wasm", "/x/mine/Cargo.lock", "/x/mine/target/a"] {
+            assert!(!matters(&changed(path), dir), "{path}");
+        }
+        let read = notify::Event::new(EventKind::Access(AccessKind::Any)).add_path("/x/mine/src/lib.rs".into());
+        assert!(!matters(&read, dir));
+    }
+}

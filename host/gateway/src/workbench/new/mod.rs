@@ -1,0 +1,99 @@
+//! `transform new`: a folder that builds and passes its tests.
+
+mod name;
+mod sdk;
+
+use super::{New, Verdict};
+use anyhow::{Context as _, bail};
+use clap::ValueEnum;
+use include_dir::{Dir, include_dir};
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+pub(super) use name::crate_name;
+
+/// `common`, for all; and for each hook, what `hooks` has under its name.
+static SCAFFOLD: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/scaffold");
+
+/// The interfaces of the WIT package that a transform can begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Hook {
+    Uplink,
+    Downlink,
+    Outbound,
+    Inbound,
+    Mapping,
+    Admission,
+    Events,
+    Validation,
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_possible_value().map_or(Ok(()), |value| f.write_str(value.get_name()))
+    }
+}
+
+pub(super) fn run(New { name, hook }: &New) -> anyhow::Result<Verdict> {
+    create(Path::new(name), name, *hook)?;
+    println!("{name}/ is a transform with the hook {hook}. Next:\n\n  cd {name}");
+    println!("  cargo test                       # its unit tests");
+    println!("  ocpp-gateway transform build     # {name}.wasm");
+    println!("  ocpp-gateway transform test {name}.wasm\n");
+    println!("The README in it says more.");
+    Ok(Verdict::Good)
+}
+
+/// Nothing that is there already is written over.
+fn create(folder: &Path, name: &str, hook: Hook) -> anyhow::Result<()> {
+    if folder.exists() {
+        bail!("{} is there already", folder.display());
+    }
+    let hook = hook.to_string();
+    let common = |file: &str| {
+        let text = SCAFFOLD.get_file(format!("common/{file}")).and_then(|file| file.contents_utf8());
+        let text = text.with_context(|| format!("the scaffold has no {file}"))?;
+        anyhow::Ok(text.replace("{{name}}", name).replace("{{hook}}", &hook))
+    };
+    let root = format!("hooks/{hook}");
+    let own = SCAFFOLD.get_dir(&root).with_context(|| format!("the scaffold has no {root}"))?;
+
+    fs::create_dir(folder).with_context(|| folder.display().to_string())?;
+    fs::write(folder.join("Cargo.toml"), common("Cargo.toml")?)?;
+    fs::write(folder.join("README.md"), common("README.md")?)?;
+    fs::write(folder.join(".gitignore"), common("gitignore")?)?;
+    for part in own.dirs() {
+        let to = folder.join(part.path().strip_prefix(&root)?);
+        fs::create_dir(&to)?;
+        for file in part.files() {
+            fs::write(to.join(file.path().file_name().unwrap_or_default()), file.contents())?;
+        }
+    }
+    sdk::write(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_hook_has_an_example_and_two_fixtures() {
+        let parent = tempfile::tempdir().expect("a folder");
+        for hook in Hook::value_variants() {
+            let folder = parent.path().join(hook.to_string());
+            create(&folder, "mine", *hook).expect("created");
+            assert!(folder.join("src/lib.rs").is_file(), "{hook}");
+            assert_eq!(fs::read_dir(folder.join("fixtures")).expect("fixtures").count(), 2, "{hook}");
+            let manifest = fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
+            assert!(manifest.contains("name = \"mine\""), "{manifest}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = create(folder.path(), "mine", Hook::Uplink).expect_err("there already");
+        assert!(error.to_string().contains("already"), "{error}");
+    }
+}

@@ -1,0 +1,67 @@
+//! The SDK and the WIT package, as this gateway was built with: they go beside every transform that is started with it, as
+//! neither is on crates.io.
+
+use anyhow::Context as _;
+use include_dir::{Dir, include_dir};
+use std::fs;
+use std::path::Path;
+use toml::{Table, Value};
+
+static SOURCES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/src");
+static WIT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../wit");
+const MANIFEST: &str = include_str!("../../../../../guest-sdk/Cargo.toml");
+/// Of the workspace that the manifest inherits from.
+const WORKSPACE: &str = include_str!("../../../../../Cargo.toml");
+
+/// Writes `ocpp-transform` and `wit`, beside each other as the SDK wants them.
+pub(super) fn write(folder: &Path) -> anyhow::Result<()> {
+    let (sdk, wit) = (folder.join("ocpp-transform"), folder.join("wit"));
+    fs::create_dir_all(sdk.join("src"))?;
+    fs::write(sdk.join("Cargo.toml"), manifest()?)?;
+    SOURCES.extract(sdk.join("src"))?;
+    fs::create_dir(&wit)?;
+    WIT.extract(&wit)?;
+    Ok(())
+}
+
+/// The manifest with what it inherits filled in, and without what only this repository has.
+fn manifest() -> anyhow::Result<String> {
+    let mut manifest: Table = MANIFEST.parse()?;
+    let workspace: Table = WORKSPACE.parse()?;
+    let workspace = workspace.get("workspace").context("no workspace")?;
+    for section in ["package", "dependencies"] {
+        let inherited = workspace.get(section).with_context(|| format!("the workspace has no {section}"))?;
+        let table = manifest.get_mut(section).and_then(Value::as_table_mut);
+        for (key, value) in table.with_context(|| format!("the SDK has no {section}"))? {
+            if value.get("workspace").is_some() {
+                *value = inherited.get(key).with_context(|| format!("the workspace has no {key}"))?.clone();
+            }
+        }
+    }
+    manifest.remove("lints");
+    manifest.remove("example");
+    Ok(manifest.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifest_stands_on_its_own() {
+        let text = manifest().expect("a manifest");
+        assert!(!text.contains("workspace"), "{text}");
+        let manifest: Table = text.parse().expect("TOML");
+        assert_eq!(manifest["package"]["version"].as_str(), Some(env!("CARGO_PKG_VERSION")));
+        assert!(manifest["dependencies"]["wit-bindgen"]["version"].is_str(), "{text}");
+    }
+
+    #[test]
+    fn every_source_is_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        write(folder.path()).expect("written");
+        for file in ["ocpp-transform/src/lib.rs", "ocpp-transform/src/bindings.rs", "wit/transform.wit"] {
+            assert!(folder.path().join(file).is_file(), "{file}");
+        }
+    }
+}
