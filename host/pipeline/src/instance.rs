@@ -132,10 +132,7 @@ impl Instance {
 
     /// Hands on what the guest has logged.
     pub(crate) fn flush_log(&mut self, transform: &str, version: &str, subject: Subject<'_>) {
-        let log = &mut self.store.data_mut().log;
-        if !log.is_empty() {
-            log.drain(..).for_each(|line| line.emit(transform, version, subject));
-        }
+        self.store.data_mut().take_log().for_each(|line| line.emit(transform, version, subject));
     }
 
     /// Whether it should make room for a new one.

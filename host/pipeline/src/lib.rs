@@ -7,7 +7,7 @@
 //! - `load`, `inspect`, `samples`: from bytes to something that may go live.
 //! - `runtime`, `instance`, `warm`: the engine, one instance, and one for each thread.
 //! - `hook`, `abi`: what crosses the border, and how.
-//! - `guest`, `guest_log`, `state`, `meters`, `clock`: what a component may call.
+//! - `guest`, `guest_log`, `state`, `meters`, `clock`, `wasi`: what a component may call.
 //! - `transform`, `breaker`, `output`: a call, and the check of what comes back.
 //! - `matching`, `chain`, `walk`: the way of one message through all of them.
 //! - `pipeline`: all of it together, and its exchange for something newer.
@@ -38,6 +38,7 @@ mod stats;
 mod transform;
 mod walk;
 mod warm;
+mod wasi;
 
 pub use clock::Clock;
 pub use error::{Cause, Failure, GuestFault, HostFault, IllegalOutput, LoadError, LoadFault, Mishap, Refusal};

@@ -13,11 +13,12 @@ use crate::runtime::Runtime;
 use crate::samples;
 use crate::spec::{Limits, OnError, Source, TransformSpec};
 use crate::transform::Transform;
+use crate::wasi;
 use std::borrow::Cow;
 use std::fs;
 use std::sync::Arc;
 use tracing::warn;
-use wasmtime::component::{Component, ComponentExportIndex, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
 /// Compiles, links, configures and tries transforms.
 pub(crate) struct Loader {
@@ -89,6 +90,12 @@ impl Loader {
         Ok(trial.go_live(belongings, Matcher::new(&spec.matching)))
     }
 
+    fn link(&self, component: &Component) -> wasmtime::Result<InstancePre<Guest>> {
+        let mut linker = self.linker.clone();
+        wasi::define_imports(&mut linker, component, &self.runtime.engine)?;
+        linker.instantiate_pre(component)
+    }
+
     /// A transform with an instance that is configured, and belongings of its own: what it does on trial is forgotten.
     fn trial(
         &self,
@@ -97,7 +104,7 @@ impl Loader {
         exports: PerFunction<ComponentExportIndex>,
         size: usize,
     ) -> Result<Arc<Transform>, LoadFault> {
-        let pre = self.linker.instantiate_pre(component).map_err(|fault| LoadFault::Link(format!("{fault:#}")))?;
+        let pre = self.link(component).map_err(|fault| LoadFault::Link(format!("{fault:#}")))?;
         let blueprint = Blueprint {
             runtime: self.runtime.clone(),
             pre,
