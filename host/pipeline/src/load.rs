@@ -2,7 +2,7 @@
 
 use crate::STANDARD;
 use crate::chain::Chain;
-use crate::clock::Clock;
+use crate::compile::compile;
 use crate::error::{LoadError, LoadFault};
 use crate::guest::{Belongings, Guest, define_imports};
 use crate::hook::{Function, PerFunction};
@@ -12,6 +12,7 @@ use crate::matching::{Matcher, Matching};
 use crate::runtime::Runtime;
 use crate::samples;
 use crate::spec::{Limits, OnError, Source, TransformSpec};
+use crate::surroundings::Surroundings;
 use crate::transform::Transform;
 use crate::wasi;
 use std::borrow::Cow;
@@ -24,17 +25,17 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 pub(crate) struct Loader {
     runtime: Arc<Runtime>,
     linker: Linker<Guest>,
-    clock: Clock,
+    surroundings: Surroundings,
 }
 
 impl Loader {
-    pub(crate) fn new(specs: &[TransformSpec], clock: Clock) -> Result<Self, Vec<LoadError>> {
+    pub(crate) fn new(specs: &[TransformSpec], surroundings: impl Into<Surroundings>) -> Result<Self, Vec<LoadError>> {
         let shortest = specs.iter().map(|spec| spec.limits.time).min().unwrap_or(Limits::default().time);
         let set_up = || {
             let runtime = Runtime::new(shortest)?;
             let mut linker = Linker::new(&runtime.engine);
             define_imports(&mut linker)?;
-            Ok(Loader { runtime: Arc::new(runtime), linker, clock })
+            Ok(Loader { runtime: Arc::new(runtime), linker, surroundings: surroundings.into() })
         };
         set_up().map_err(|fault: wasmtime::Error| {
             let fault = LoadFault::Engine(format!("{fault:#}"));
@@ -73,8 +74,8 @@ impl Loader {
         let bytes = read(&spec.source).map_err(|fault| vec![fault])?;
         check_header(&bytes).map_err(|fault| vec![fault])?;
         let engine = &self.runtime.engine;
-        let component =
-            Component::new(engine, &bytes).map_err(|fault| vec![LoadFault::Invalid(format!("{fault:#}"))])?;
+        let component = compile(engine, &bytes, self.surroundings.cache.as_deref())
+            .map_err(|fault| vec![LoadFault::Invalid(format!("{fault:#}"))])?;
         let interfaces = inspect(&component, engine)?;
         for name in unknown_hooks(&interfaces) {
             warn!(transform = spec.name, hook = name, "this gateway does not know the hook and never calls it");
@@ -82,7 +83,7 @@ impl Loader {
         check_mapping(spec, &interfaces)?;
         let belongings = match old {
             Some(old) => old.blueprint.belongings.clone(),
-            None => Arc::new(Belongings::new(&spec.limits, self.clock)),
+            None => Arc::new(Belongings::new(&spec.limits, self.surroundings.clock)),
         };
         let exports = exports(&component, &interfaces).map_err(|fault| vec![fault])?;
         let trial = self.trial(spec, &component, exports, bytes.len()).map_err(|fault| vec![fault])?;
@@ -112,7 +113,7 @@ impl Loader {
             config: spec.config.clone(),
             limits: spec.limits,
             ticks: self.runtime.ticks(spec.limits.time),
-            belongings: Arc::new(Belongings::new(&spec.limits, self.clock)),
+            belongings: Arc::new(Belongings::new(&spec.limits, self.surroundings.clock)),
         };
         let (_, info) = blueprint.start(&spec.name)?;
         Ok(Arc::new(Transform {
