@@ -1,23 +1,25 @@
 //! What a transform of one's own costs: to load, compiled and from the cache, and per call.
 //!
-//! `cargo run -p ocpp-gateway-pipeline --example measure -- COMPONENT [MEMORY_MIB]`
+//! `cargo run -p ocpp-gateway-pipeline --example measure -- COMPONENT [MEMORY_MIB [TIME_MS]]`
 
 use ocpp_gateway_core::{Attributes, Frame, Identity, Peer, Version};
 use ocpp_gateway_pipeline::{Limits, Probe, Source, Surroundings, TransformSpec};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::time::{Duration, Instant};
 
-const CALLS: u32 = 3000;
+const CALLS: u32 = 1000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let component = arguments.next().ok_or("which component?")?;
     let memory = arguments.next().map_or(Ok(64), |text| text.parse::<usize>())? << 20;
+    let time = Duration::from_millis(arguments.next().map_or(Ok(20), |text| text.parse())?);
     let spec = TransformSpec {
         name: "measured".into(),
         source: Source::File(component.into()),
-        limits: Limits { memory, ..Limits::default() },
+        limits: Limits { memory, time, ..Limits::default() },
         ..TransformSpec::standard()
     };
     let cache = std::env::temp_dir().join(format!("measure-{}", std::process::id()));
@@ -37,17 +39,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         let text = frame_of(bytes);
         let frame = Frame::parse(&text).map_err(|fault| format!("{fault:?}"))?;
         let mut times = Vec::new();
-        let mut failures = 0;
+        let mut failures = BTreeMap::<String, u32>::new();
         for _ in 0..CALLS {
             let started = Instant::now();
-            failures += u32::from(probe.uplink(&peer, &frame).is_err());
+            let outcome = probe.uplink(&peer, &frame);
             times.push(started.elapsed());
+            if let Err(failure) = outcome {
+                let reason = failure.to_string().lines().next().unwrap_or_default().to_owned();
+                *failures.entry(reason).or_default() += 1;
+            }
         }
         let first = times[0];
         times.sort();
         let slow = times.iter().filter(|time| **time > Duration::from_millis(1)).count();
         println!(
-            "{bytes} bytes: first {first:.1?}, median {:.1?}, 99 % {:.1?}, longest {:.1?}, over 1 ms {slow}, failed {failures} of {CALLS}, resident {} MiB",
+            "{bytes} bytes: first {first:.1?}, median {:.1?}, 99 % {:.1?}, longest {:.1?}, over 1 ms {slow}, failed {failures:?} of {CALLS}, resident {} MiB",
             times[times.len() / 2],
             times[times.len() * 99 / 100],
             times[times.len() - 1],

@@ -2,11 +2,10 @@
 
 mod common;
 
-use common::{file, peer, spec};
+use common::{file, log_of, peer, spec};
 use ocpp_gateway_pipeline::{Clock, Failure, GuestFault, LoadError, LoadFault, Probe, Surroundings};
 use std::fs;
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -94,7 +93,7 @@ fn guest(version: &str, imports: &str, text: &str, body: &str) -> Vec<u8> {
 }
 
 fn load(name: &str, component: &[u8]) -> Result<Probe, Vec<LoadError>> {
-    Probe::load(&spec(file(name, component)), Clock::StandsAt(std::time::Duration::from_secs(1_000_000_000)))
+    Probe::load(&spec(file(name, component)), Clock::StandsAt(Duration::from_secs(1_000_000_000)))
 }
 
 /// What comes of a guest when a charge point connects, and what it logs.
@@ -103,26 +102,6 @@ fn connect(name: &str, component: &[u8]) -> (Result<(), Failure>, String) {
     let mut outcome = None;
     let log = log_of(|| outcome = Some(probe.connected(&peer("CP1")).map(|publishes| assert_eq!(publishes, []))));
     (outcome.expect("it ran"), log)
-}
-
-/// What reaches the log while `run` runs.
-fn log_of(run: impl FnOnce()) -> String {
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("one thread").write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::with_default(subscriber, run);
-    let bytes = log.0.lock().expect("one thread").clone();
-    String::from_utf8(bytes).expect("text")
 }
 
 const STREAMS: &str = r#"
