@@ -166,7 +166,8 @@ mod tests {
     #[test]
     fn a_schema_that_is_none_is_refused() {
         let mut schemas = Schemas::default();
-        let mut add = |schema| schemas.add(Version::V1_6, MessageType::Call, "Reset", schema).unwrap_err().to_string();
+        let mut add =
+            |schema| schemas.add(Version::V1_6, MessageType::Call, "Reset", schema).expect_err("no schema").to_string();
         assert!(add("{").contains("the schema for Reset (ocpp1.6, CALL) cannot be used: not JSON"));
         assert!(add(r#"{"type":"strange"}"#).contains("cannot be used"));
         assert!(add(r##"{"$ref":"http://127.0.0.1:1/schema.json"}"##).contains("cannot be used"));

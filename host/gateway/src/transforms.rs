@@ -1,8 +1,9 @@
 //! From the `[[transforms]]` of the configuration to a pipeline that runs them.
 
 use crate::config::{self, Config};
-use ocpp_gateway_pipeline::{Limits, LoadError, Matching, OnError, OnViolation, Pipeline, TransformSpec};
+use ocpp_gateway_pipeline::{Limits, LoadError, Matching, OnError, OnViolation, Pipeline, Surroundings, TransformSpec};
 use std::fmt;
+use std::path::PathBuf;
 
 /// Everything that is wrong with the configured components.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +21,9 @@ impl fmt::Display for Faults {
 
 /// Compiles and configures all transforms. Takes some dozens of milliseconds each: not for the threads of the sockets.
 pub fn load(config: &Config) -> Result<Pipeline, Faults> {
-    Pipeline::load(specs(config)).map_err(Faults)
+    // Where systemd has a service keep such things (`CacheDirectory=`): a JavaScript component takes seconds to compile.
+    let cache = std::env::var_os("CACHE_DIRECTORY").map(PathBuf::from);
+    Pipeline::load_in(specs(config), Surroundings { cache, ..Surroundings::default() }).map_err(Faults)
 }
 
 /// What is to be loaded.

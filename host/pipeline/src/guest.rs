@@ -7,6 +7,7 @@ use crate::meters::Meters;
 use crate::spec::Limits;
 use crate::state::{Shelf, ShelfLimits};
 use crate::stats::Ledger;
+use crate::wasi::{Console, Stream};
 use cpu_time::ThreadTime;
 use ocpp_gateway_core::Attributes;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ pub(crate) struct Guest {
     pub(crate) memory: MemoryLimit,
     /// The thread's CPU time when this call came to its deadline.
     pub(crate) overdue_since: Option<Duration>,
-    pub(crate) log: Vec<Line>,
+    log: Vec<Line>,
+    console: Console,
     belongings: Arc<Belongings>,
 }
 
@@ -47,7 +49,7 @@ impl Belongings {
 impl Guest {
     pub(crate) fn new(limits: &Limits, belongings: Arc<Belongings>) -> Self {
         let memory = MemoryLimit { used: 0, limit: limits.memory };
-        Guest { memory, overdue_since: None, log: Vec::new(), belongings }
+        Guest { memory, overdue_since: None, log: Vec::new(), console: Console::default(), belongings }
     }
 
     /// What to do at a deadline, and again at each `tick` after it. The deadline is one by the clock on the wall, which
@@ -59,15 +61,34 @@ impl Guest {
         if now - since < tick { Ok(UpdateDeadline::Continue(1)) } else { Err(DeadlineExceeded.into()) }
     }
 
-    fn log(&mut self, line: Line) {
-        match self.belongings.gate.ask(Instant::now()) {
-            Passage::Open => self.log.push(line),
-            Passage::OpenAgain(suppressed) => {
-                let report = format!("{suppressed} lines were suppressed: over the limit per second");
-                self.log.extend([Line::new(abi::Level::Warn, report, Vec::new()), line]);
-            }
-            Passage::Shut => {}
+    /// What transforms are told the time is.
+    pub(crate) fn clock(&self) -> Clock {
+        self.belongings.clock
+    }
+
+    /// Takes what a component writes to a standard stream; each line of it goes to the log.
+    pub(crate) fn print(&mut self, stream: Stream, bytes: &[u8]) {
+        let Guest { console, log, belongings, .. } = self;
+        console.write(stream, bytes, |level, line| note(log, &belongings.gate, Line::new(level, line, Vec::new())));
+    }
+
+    /// What was logged and printed since the last time.
+    pub(crate) fn take_log(&mut self) -> impl Iterator<Item = Line> {
+        let Guest { console, log, belongings, .. } = self;
+        console.flush(|level, line| note(log, &belongings.gate, Line::new(level, line, Vec::new())));
+        log.drain(..)
+    }
+}
+
+/// Adds a line to the log, unless there have been too many.
+fn note(log: &mut Vec<Line>, gate: &Gate, line: Line) {
+    match gate.ask(Instant::now()) {
+        Passage::Open => log.push(line),
+        Passage::OpenAgain(suppressed) => {
+            let report = format!("{suppressed} lines were suppressed: over the limit per second");
+            log.extend([Line::new(abi::Level::Warn, report, Vec::new()), line]);
         }
+        Passage::Shut => {}
     }
 }
 
@@ -120,7 +141,8 @@ fn name(interface: &str) -> String {
 
 fn define_log(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.instance(&name("log"))?.func_wrap("log", |mut store, (level, message, fields): (abi::Level, _, _)| {
-        store.data_mut().log(Line::new(level, message, fields));
+        let Guest { log, belongings, .. } = store.data_mut();
+        note(log, &belongings.gate, Line::new(level, message, fields));
         Ok(())
     })
 }

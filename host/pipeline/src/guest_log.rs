@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The longest message or field that reaches the log, in bytes; the rest is cut off.
-const LONGEST: usize = 4096;
+pub(crate) const LONGEST: usize = 4096;
 
 /// One line, kept until the call is over: only then is the charge point at hand.
 pub(crate) struct Line {

@@ -5,11 +5,12 @@ use crate::abi::{PACKAGE, VERSION};
 use crate::error::LoadFault;
 use crate::hook;
 use crate::probe::Inspection;
+use crate::wasi;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 /// What a component may import.
-pub(crate) const IMPORTS: &str = "log, state, metrics and clock of ocpp-gateway:transform";
+pub(crate) const IMPORTS: &str = "log, state, metrics and clock of ocpp-gateway:transform, and WASI 0.2";
 const OFFERED: [&str; 5] = ["types", "log", "state", "metrics", "clock"];
 
 /// The names, with their versions, of the interfaces of the package that a component exports.
@@ -115,5 +116,5 @@ fn other_version<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
 
 fn import_fault(name: &str) -> Option<LoadFault> {
     let offered = Interface::parse(name).is_some_and(|interface| OFFERED.contains(&interface.name));
-    (!offered).then(|| LoadFault::ForeignImport(name.to_owned()))
+    (!offered && !wasi::is_offered(name)).then(|| LoadFault::ForeignImport(name.to_owned()))
 }

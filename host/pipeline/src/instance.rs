@@ -7,6 +7,7 @@ use crate::hook::{Configure, Function, Hook, PerFunction};
 use crate::runtime::Runtime;
 use crate::spec::Limits;
 use crate::transform::Subject;
+use crate::wasi::NotGranted;
 use std::sync::Arc;
 use wasmtime::component::{ComponentExportIndex, Func, InstancePre, TypedFunc};
 use wasmtime::{Store, Trap};
@@ -38,8 +39,11 @@ impl Blueprint {
         store.set_epoch_deadline(self.runtime.ticks(self.limits.time * START_FACTOR));
         let tick = self.runtime.tick;
         store.epoch_deadline_callback(move |mut store| store.data_mut().at_deadline(tick));
-        let instance =
-            self.pre.instantiate(&mut store).map_err(|error| LoadFault::Start(self.start_failure(&error)))?;
+        let nobody = Subject { charge_point: "", action: "", bytes: 0 };
+        let instance = self.pre.instantiate(&mut store).map_err(|error| {
+            store.data_mut().take_log().for_each(|line| line.emit(transform, "", nobody));
+            LoadFault::Start(self.start_failure(&error))
+        })?;
         let functions = self.check(&instance, &mut store)?;
         let mut instance = Instance { store, functions, calls: 0 };
         let configured = instance.call::<Configure>((&self.config,));
@@ -47,7 +51,7 @@ impl Blueprint {
             Ok((Ok(info),)) => info.version.as_str(),
             _ => "",
         };
-        instance.flush_log(transform, version, Subject { charge_point: "", action: "", bytes: 0 });
+        instance.flush_log(transform, version, nobody);
         match configured {
             Ok((Ok(info),)) => Ok((instance, info)),
             Ok((Err(reason),)) => Err(LoadFault::Config(reason)),
@@ -75,7 +79,10 @@ impl Blueprint {
     }
 
     fn start_failure(&self, error: &wasmtime::Error) -> Failure {
-        let by_the_guest = error.is::<Trap>() || error.is::<MemoryExceeded>() || error.is::<DeadlineExceeded>();
+        let by_the_guest = error.is::<Trap>()
+            || error.is::<MemoryExceeded>()
+            || error.is::<DeadlineExceeded>()
+            || error.is::<NotGranted>();
         if by_the_guest { self.fault(error).into() } else { HostFault::Instance(format!("{error:#}")).into() }
     }
 
@@ -132,10 +139,7 @@ impl Instance {
 
     /// Hands on what the guest has logged.
     pub(crate) fn flush_log(&mut self, transform: &str, version: &str, subject: Subject<'_>) {
-        let log = &mut self.store.data_mut().log;
-        if !log.is_empty() {
-            log.drain(..).for_each(|line| line.emit(transform, version, subject));
-        }
+        self.store.data_mut().take_log().for_each(|line| line.emit(transform, version, subject));
     }
 
     /// Whether it should make room for a new one.

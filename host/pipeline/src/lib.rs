@@ -4,20 +4,21 @@
 //! inspected, linked, configured and tried once, when it is loaded, and every reason not to use it is a [`LoadError`].
 //! After that each thread that calls a [`Pipeline`] keeps a warm instance, and a call is an ordinary function call.
 //!
-//! - `load`, `inspect`, `samples`: from bytes to something that may go live.
+//! - `load`, `inspect`, `compile`, `samples`: from bytes to something that may go live.
 //! - `runtime`, `instance`, `warm`: the engine, one instance, and one for each thread.
 //! - `hook`, `abi`: what crosses the border, and how.
-//! - `guest`, `guest_log`, `state`, `meters`, `clock`: what a component may call.
+//! - `guest`, `guest_log`, `state`, `meters`, `clock`, `wasi`: what a component may call.
 //! - `transform`, `breaker`, `output`: a call, and the check of what comes back.
 //! - `matching`, `chain`, `walk`: the way of one message through all of them.
 //! - `pipeline`: all of it together, and its exchange for something newer.
 //! - `probe`: one transform alone, hook by hook, for its developer.
-//! - `error`, `spec`, `stats`: what can go wrong, what is asked for, what is counted.
+//! - `error`, `spec`, `surroundings`, `stats`: what can go wrong, what is asked for, what is counted.
 
 mod abi;
 mod breaker;
 mod chain;
 mod clock;
+mod compile;
 mod error;
 mod guest;
 mod guest_log;
@@ -35,9 +36,11 @@ mod samples;
 mod spec;
 mod state;
 mod stats;
+mod surroundings;
 mod transform;
 mod walk;
 mod warm;
+mod wasi;
 
 pub use clock::Clock;
 pub use error::{Cause, Failure, GuestFault, HostFault, IllegalOutput, LoadError, LoadFault, Mishap, Refusal};
@@ -48,6 +51,7 @@ pub use pipeline::{Downlink, ExchangeError, ExchangeOutcome, Message, Pipeline, 
 pub use probe::{Hooks, Inspection, Probe, SchemaRule};
 pub use spec::{Limits, OnError, OnViolation, Source, TransformSpec};
 pub use stats::TransformStatus;
+pub use surroundings::Surroundings;
 pub use walk::{Answer, NotMapped};
 
 /// The component that does the standard mapping, built from `transforms/standard`: `builtin:standard`.

@@ -2,7 +2,7 @@
 
 use crate::STANDARD;
 use crate::chain::Chain;
-use crate::clock::Clock;
+use crate::compile::compile;
 use crate::error::{LoadError, LoadFault};
 use crate::guest::{Belongings, Guest, define_imports};
 use crate::hook::{Function, PerFunction};
@@ -13,7 +13,9 @@ use crate::probe::SchemaRule;
 use crate::runtime::Runtime;
 use crate::samples;
 use crate::spec::{Limits, OnError, Source, TransformSpec};
+use crate::surroundings::Surroundings;
 use crate::transform::Transform;
+use crate::wasi;
 use ocpp_gateway_core::{Schemas, Version};
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
@@ -21,13 +23,13 @@ use std::collections::VecDeque;
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::warn;
-use wasmtime::component::{Component, ComponentExportIndex, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
 /// Compiles, links, configures and tries transforms.
 pub(crate) struct Loader {
     runtime: Arc<Runtime>,
     linker: Linker<Guest>,
-    clock: Clock,
+    surroundings: Surroundings,
     /// What was compiled lately, by the hash of its bytes: going back and forth must not take seconds.
     compiled: Mutex<VecDeque<(Hash, Component)>>,
 }
@@ -39,13 +41,14 @@ type Hash = [u8; 32];
 const COMPILED: usize = 8;
 
 impl Loader {
-    pub(crate) fn new(specs: &[TransformSpec], clock: Clock) -> Result<Self, Vec<LoadError>> {
+    pub(crate) fn new(specs: &[TransformSpec], surroundings: impl Into<Surroundings>) -> Result<Self, Vec<LoadError>> {
         let shortest = specs.iter().map(|spec| spec.limits.time).min().unwrap_or(Limits::default().time);
         let set_up = || {
             let runtime = Runtime::new(shortest)?;
             let mut linker = Linker::new(&runtime.engine);
             define_imports(&mut linker)?;
-            Ok(Loader { runtime: Arc::new(runtime), linker, clock, compiled: Mutex::default() })
+            let surroundings = surroundings.into();
+            Ok(Loader { runtime: Arc::new(runtime), linker, surroundings, compiled: Mutex::default() })
         };
         set_up().map_err(|fault: wasmtime::Error| {
             let fault = LoadFault::Engine(format!("{fault:#}"));
@@ -92,7 +95,7 @@ impl Loader {
         check_mapping(spec, &interfaces)?;
         let belongings = match old {
             Some(old) => old.blueprint.belongings.clone(),
-            None => Arc::new(Belongings::new(&spec.limits, self.clock)),
+            None => Arc::new(Belongings::new(&spec.limits, self.surroundings.clock)),
         };
         let exports = exports(&component, &interfaces).map_err(|fault| vec![fault])?;
         let trial = self.trial(spec, &component, exports, bytes.len()).map_err(|fault| vec![fault])?;
@@ -107,12 +110,18 @@ impl Loader {
         if let Some((_, component)) = lock().iter().find(|(known, _)| *known == hash) {
             return Ok(component.clone());
         }
-        let engine = &self.runtime.engine;
-        let component = Component::new(engine, bytes).map_err(|fault| LoadFault::Invalid(format!("{fault:#}")))?;
+        let component = compile(&self.runtime.engine, bytes, self.surroundings.cache.as_deref())
+            .map_err(|fault| LoadFault::Invalid(format!("{fault:#}")))?;
         let mut compiled = lock();
         compiled.truncate(COMPILED - 1);
         compiled.push_front((hash, component.clone()));
         Ok(component)
+    }
+
+    fn link(&self, component: &Component) -> wasmtime::Result<InstancePre<Guest>> {
+        let mut linker = self.linker.clone();
+        wasi::define_imports(&mut linker, component, &self.runtime.engine)?;
+        linker.instantiate_pre(component)
     }
 
     /// A transform with an instance that is configured, and belongings of its own: what it does on trial is forgotten.
@@ -123,7 +132,7 @@ impl Loader {
         exports: PerFunction<ComponentExportIndex>,
         size: usize,
     ) -> Result<Arc<Transform>, LoadFault> {
-        let pre = self.linker.instantiate_pre(component).map_err(|fault| LoadFault::Link(format!("{fault:#}")))?;
+        let pre = self.link(component).map_err(|fault| LoadFault::Link(format!("{fault:#}")))?;
         let blueprint = Blueprint {
             runtime: self.runtime.clone(),
             pre,
@@ -131,7 +140,7 @@ impl Loader {
             config: spec.config.clone(),
             limits: spec.limits,
             ticks: self.runtime.ticks(spec.limits.time),
-            belongings: Arc::new(Belongings::new(&spec.limits, self.clock)),
+            belongings: Arc::new(Belongings::new(&spec.limits, self.surroundings.clock)),
         };
         let (_, info) = blueprint.start(&spec.name)?;
         Ok(Arc::new(Transform {

@@ -2,13 +2,13 @@
 
 use crate::abi::PublishIn;
 use crate::chain::Chain;
-use crate::clock::Clock;
 use crate::error::{Failure, HostFault, LoadError, Mishap};
 use crate::hook;
 use crate::load::{self, Loader};
 use crate::output;
 use crate::spec::{OnError, Source, TransformSpec};
 use crate::stats::TransformStatus;
+use crate::surroundings::Surroundings;
 use crate::transform::{Subject, Transform};
 use crate::walk::{Answer, NotMapped, Walk};
 use arc_swap::ArcSwap;
@@ -104,12 +104,12 @@ impl Pipeline {
     /// Reads, compiles, links, configures and tries every transform; with none, `builtin:standard` with its defaults.
     /// Takes some 30 ms for a small component: not for a thread that serves sockets. The errors are all there are.
     pub fn load(specs: Vec<TransformSpec>) -> Result<Self, Vec<LoadError>> {
-        Self::load_with(specs, Clock::Machine)
+        Self::load_in(specs, Surroundings::default())
     }
 
-    /// The same, for transforms that are told another time.
-    pub fn load_with(specs: Vec<TransformSpec>, clock: Clock) -> Result<Self, Vec<LoadError>> {
-        let loader = Loader::new(&specs, clock)?;
+    /// The same, in other surroundings than none.
+    pub fn load_in(specs: Vec<TransformSpec>, surroundings: Surroundings) -> Result<Self, Vec<LoadError>> {
+        let loader = Loader::new(&specs, surroundings)?;
         let transforms = loader.load_all(&specs, &[])?;
         let chain = load::chain(&loader, transforms)?;
         Ok(Pipeline(Arc::new(Inner {

@@ -1,7 +1,6 @@
 //! One transform alone, hook by hook: for fixtures, benchmarks and whoever wants to look inside.
 
 use crate::abi::{self, Packed, PublishIn};
-use crate::clock::Clock;
 use crate::error::{Failure, LoadError};
 use crate::hook::{self, Function, Hook};
 use crate::inspect;
@@ -9,6 +8,7 @@ use crate::load::{self, Loader};
 use crate::output::{self, Allowance, FrameAction, PublishAction};
 use crate::spec::TransformSpec;
 use crate::stats::TransformStatus;
+use crate::surroundings::Surroundings;
 use crate::transform::{Subject, Transform};
 use ocpp_gateway_core::{CallError, Decision, Frame, MessageType, Offer, Peer, Publish, TopicFilter};
 use std::sync::Arc;
@@ -32,9 +32,9 @@ pub type Hooks = Vec<&'static str>;
 
 #[allow(clippy::wrong_self_convention)] // `to-mqtt` and `from-mqtt` are the names in the WIT package.
 impl Probe {
-    /// Loads a transform as [`Pipeline::load`](crate::Pipeline::load) does. `clock`: what it is told the time is.
-    pub fn load(spec: &TransformSpec, clock: Clock) -> Result<Self, Vec<LoadError>> {
-        let loader = Loader::new(std::slice::from_ref(spec), clock)?;
+    /// Loads a transform as [`Pipeline::load`](crate::Pipeline::load) does, into these surroundings.
+    pub fn load(spec: &TransformSpec, surroundings: impl Into<Surroundings>) -> Result<Self, Vec<LoadError>> {
+        let loader = Loader::new(std::slice::from_ref(spec), surroundings)?;
         let loaded = loader.load(spec, None);
         loaded.map(Probe).map_err(|faults| faults.into_iter().map(|fault| load::error(spec, fault)).collect())
     }

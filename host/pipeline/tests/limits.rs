@@ -2,13 +2,12 @@
 
 mod common;
 
-use common::{file, frame, from_mqtt, peer, spec, to_mqtt};
+use common::{file, frame, from_mqtt, log_of, peer, spec, to_mqtt};
 use ocpp_gateway_core::{Frame, Publish};
 use ocpp_gateway_guest_build::Guest;
 use ocpp_gateway_pipeline::{Failure, GuestFault, IllegalOutput, Limits, LoadFault, Message, Pipeline, TransformSpec};
-use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 fn faulty() -> PathBuf {
@@ -43,26 +42,6 @@ fn fault(pipeline: &Pipeline, action: &str) -> GuestFault {
     let next = to_mqtt(pipeline, &peer("CP1"), &call("Heartbeat")).expect("a fresh instance");
     assert_eq!((next[0].topic.as_str(), next[0].payload.as_slice()), ("up/CP1", &b"{}"[..]));
     fault
-}
-
-/// What reaches the log while `run` runs.
-fn log_of(run: impl FnOnce()) -> String {
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("one thread").write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::with_default(subscriber, run);
-    let bytes = log.0.lock().expect("one thread").clone();
-    String::from_utf8(bytes).expect("text")
 }
 
 #[test]

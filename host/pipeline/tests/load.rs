@@ -96,7 +96,7 @@ fn a_component_without_hooks() {
 
 #[test]
 fn imports_that_are_not_offered() {
-    for import in ["wasi:cli/environment@0.2.0", "vendor:secrets/key"] {
+    for import in ["wasi:cli/environment@0.3.0", "vendor:secrets/key"] {
         let text = format!(r#"(component (import "{import}" (instance)))"#);
         let fault = fault_of_wat(&format!("import-{}.wasm", import.len()), &text);
         assert!(matches!(&fault, LoadFault::ForeignImport(name) if name == import), "{fault}");

@@ -6,8 +6,11 @@ use ocpp_gateway_core::{Attributes, Fault, Frame, Identity, Peer, Publish, Versi
 use ocpp_gateway_pipeline::{
     Answer, Cause, Downlink, Failure, Message, Pipeline, Refusal, Source, TransformSpec, Uplink,
 };
+use std::cell::RefCell;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 pub(crate) fn peer(id: &str) -> Peer {
     let identity = Identity::new(id, 48).expect("an identity");
@@ -62,4 +65,27 @@ pub(crate) fn from_mqtt(
         (None, None) => Ok(frames),
         other => panic!("{other:?}"),
     }
+}
+
+thread_local! {
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What this thread logs while `run` runs.
+pub(crate) fn log_of(run: impl FnOnce()) -> String {
+    struct Log;
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            LOG.with_borrow_mut(|log| log.write(bytes))
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    // One for all threads: with one each, a line that is first logged outside of them may be off for good.
+    static SUBSCRIBER: Once = Once::new();
+    SUBSCRIBER.call_once(|| tracing_subscriber::fmt().with_ansi(false).with_writer(|| Log).init());
+    LOG.take();
+    run();
+    String::from_utf8(LOG.take()).expect("text")
 }

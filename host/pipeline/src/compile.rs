@@ -1,0 +1,166 @@
+//! From the bytes of a component to machine code.
+//!
+//! That takes an interpreter's component some ten seconds and half a gigabyte: so it is done one at a time, and what comes
+//! of it can be kept on disk.
+
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::fs::{self, DirBuilder};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use tempfile::NamedTempFile;
+use tracing::warn;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// How many compiled components are kept: those that were compiled last.
+const KEPT: usize = 16;
+const EXTENSION: &str = "cwasm";
+const DIGEST: usize = 32;
+
+/// Compiles a component, or finds it compiled in the directory `cache`. What is wrong with the directory is logged, and
+/// does no other harm.
+pub(crate) fn compile(engine: &Engine, bytes: &[u8], cache: Option<&Path>) -> wasmtime::Result<Component> {
+    let component = match cache.filter(|directory| is_private(directory)) {
+        Some(directory) => compile_once(engine, bytes, directory),
+        None => compile_now(engine, bytes),
+    }?;
+    // Otherwise the first instance does it, against its time limit.
+    component.initialize_copy_on_write_image()?;
+    Ok(component)
+}
+
+fn compile_now(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    Component::from_binary(engine, bytes)
+}
+
+fn compile_once(engine: &Engine, bytes: &[u8], directory: &Path) -> wasmtime::Result<Component> {
+    let file = directory.join(file_name(engine, bytes));
+    if let Some(component) = find(engine, &file) {
+        return Ok(component);
+    }
+    let component = compile_now(engine, bytes)?;
+    let code = component.serialize()?;
+    if let Err(fault) = keep(&code, directory, &file).and_then(|()| prune(directory)) {
+        warn!(directory = %directory.display(), %fault, "a compiled component cannot be kept");
+    }
+    Ok(component)
+}
+
+/// Makes the directory if there is none. Code that somebody else could have put there is not run.
+fn is_private(directory: &Path) -> bool {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory).and_then(|()| fs::metadata(directory));
+    let fault = match made {
+        Ok(found) if found.permissions().mode() & 0o077 == 0 => return true,
+        Ok(_) => io::Error::other("others than its owner have access to it"),
+        Err(fault) => fault,
+    };
+    warn!(directory = %directory.display(), %fault, "no directory for compiled components");
+    false
+}
+
+/// Different for each component, version of wasmtime and configuration of the engine.
+fn file_name(engine: &Engine, bytes: &[u8]) -> String {
+    let mut environment = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut environment);
+    let mut name = String::new();
+    for byte in Sha256::digest(bytes) {
+        let _ = write!(name, "{byte:02x}");
+    }
+    let _ = write!(name, "-{:016x}.{EXTENSION}", environment.finish());
+    name
+}
+
+/// `None` also for a file that is damaged, or another's.
+fn find(engine: &Engine, file: &Path) -> Option<Component> {
+    let kept = fs::read(file).ok()?;
+    let (digest, code) = kept.split_at_checked(DIGEST)?;
+    if *Sha256::digest(code) != *digest {
+        return None;
+    }
+    // SAFETY: this is what `Component::serialize` gave, whole, as its digest shows; nobody but the gateway can have put it
+    // there, see `is_private`. wasmtime checks by itself that it fits its version and configuration.
+    unsafe { Component::deserialize(engine, code) }.ok()
+}
+
+/// Writes a file of which there is never a half.
+fn keep(code: &[u8], directory: &Path, file: &Path) -> io::Result<()> {
+    let mut draft = NamedTempFile::new_in(directory)?;
+    draft.write_all(&Sha256::digest(code))?;
+    draft.write_all(code)?;
+    draft.persist(file)?;
+    Ok(())
+}
+
+/// Removes all but the newest files.
+fn prune(directory: &Path) -> io::Result<()> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == EXTENSION) {
+            files.push((fs::metadata(&path)?.modified()?, path));
+        }
+    }
+    files.sort();
+    let surplus = files.len().saturating_sub(KEPT);
+    files.iter().take(surplus).try_for_each(|(_, path)| fs::remove_file(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn only_file(directory: &Path) -> std::path::PathBuf {
+        let files: Vec<_> = fs::read_dir(directory).expect("it is there").map(|entry| entry.expect("a file")).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        files[0].path()
+    }
+
+    #[test]
+    fn what_is_kept_is_found_unless_it_is_damaged() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let directory = parent.path().join("compiled");
+        let engine = Engine::default();
+        let bytes = wat::parse_str("(component)").expect("a component");
+        compile(&engine, &bytes, Some(&directory)).expect("it compiles");
+        let file = only_file(&directory);
+        assert!(find(&engine, &file).is_some());
+
+        let whole = fs::read(&file).expect("the file");
+        for length in [0, DIGEST, whole.len() - 1] {
+            fs::write(&file, &whole[..length]).expect("a writable file");
+            assert!(find(&engine, &file).is_none(), "{length} bytes");
+        }
+        let mut damaged = whole.clone();
+        damaged[whole.len() / 2] ^= 1;
+        fs::write(&file, &damaged).expect("a writable file");
+        compile(&engine, &bytes, Some(&directory)).expect("it compiles again");
+        assert_eq!(only_file(&directory), file);
+        assert!(find(&engine, &file).is_some());
+    }
+
+    #[test]
+    fn a_directory_of_everybody_is_not_used() {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
+        let bytes = wat::parse_str("(component)").expect("a component");
+        compile(&Engine::default(), &bytes, Some(directory.path())).expect("it compiles");
+        assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 0);
+    }
+
+    #[test]
+    fn only_the_newest_are_kept() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for number in 0..KEPT + 2 {
+            fs::write(directory.path().join(format!("{number}.{EXTENSION}")), "").expect("a writable directory");
+        }
+        fs::write(directory.path().join("other"), "").expect("a writable directory");
+        prune(directory.path()).expect("a readable directory");
+        assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), KEPT + 1);
+    }
+}

@@ -1,0 +1,21 @@
+//! What transforms are loaded into.
+
+use crate::clock::Clock;
+use std::path::PathBuf;
+
+/// What transforms have around them, whatever their configuration says.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// What they are told the time is.
+    pub clock: Clock,
+    /// A directory for compiled components, of the gateway's own: made with mode 0700 where there is none, and not used
+    /// if others have access to it. Without one a component is compiled each time it is loaded, which takes some ten
+    /// seconds for one in JavaScript or Python.
+    pub cache: Option<PathBuf>,
+}
+
+impl From<Clock> for Surroundings {
+    fn from(clock: Clock) -> Self {
+        Surroundings { clock, ..Surroundings::default() }
+    }
+}

@@ -1,0 +1,82 @@
+//! WASI 0.2 for components that cannot do without it: JavaScript and Python bring an interpreter along, which asks for
+//! the environment when it starts and writes its tracebacks to the standard error.
+//!
+//! Such a component finds no arguments, no environment and no files. What it writes goes to the log; it may read the
+//! clock and draw random numbers. Everything else that it imports traps when it is called, and says what was called.
+//! That is too little to take wasmtime-wasi for, whose synchronous functions panic on a thread of tokio.
+
+mod console;
+mod functions;
+
+pub(crate) use console::{Console, Stream};
+
+use crate::guest::Guest;
+use functions::Handle;
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
+
+/// What a component called that no transform gets.
+#[derive(Debug, thiserror::Error)]
+#[error("it called {0}, which no transform gets")]
+pub(crate) struct NotGranted(String);
+
+/// Whether `import` is of WASI 0.2, which only grows from version to version.
+pub(crate) fn is_offered(import: &str) -> bool {
+    let version = import.strip_prefix("wasi:").and_then(|import| import.split_once('@')).map(|(_, version)| version);
+    version.is_some_and(|version| version.starts_with("0.2.") && !version.contains('-'))
+}
+
+/// Defines what `component` imports of WASI: those very interfaces, in its version, with all that it expects in them.
+pub(crate) fn define_imports(
+    linker: &mut Linker<Guest>,
+    component: &Component,
+    engine: &Engine,
+) -> wasmtime::Result<()> {
+    for (interface, import) in component.component_type().imports(engine) {
+        if let ComponentItem::ComponentInstance(wanted) = import.ty
+            && is_offered(interface)
+        {
+            let mut instance = linker.instance(interface)?;
+            for (name, item) in wanted.exports(engine) {
+                define(&mut instance, interface, name, &item.ty)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn define(
+    instance: &mut LinkerInstance<'_, Guest>,
+    interface: &str,
+    name: &str,
+    item: &ComponentItem,
+) -> wasmtime::Result<()> {
+    match item {
+        // One type for all of them: the component tells them apart, and the host only ever sees the standard streams.
+        ComponentItem::Resource(_) => instance.resource(name, ResourceType::host::<Handle>(), |_, _| Ok(())),
+        ComponentItem::ComponentFunc(_) => {
+            let unversioned = interface.split_once('@').map_or(interface, |(interface, _)| interface);
+            if functions::define(instance, unversioned, name)? {
+                return Ok(());
+            }
+            let called = format!("{interface}#{name}");
+            instance.func_new(name, move |_, _, _, _| Err(NotGranted(called.clone()).into()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_0_2_is_offered() {
+        assert!(is_offered("wasi:cli/stderr@0.2.0") && is_offered("wasi:http/types@0.2.10"));
+        for other in ["wasi:cli/stderr@0.3.0", "wasi:cli/stderr@0.20.0", "wasi:cli/stderr", "vendor:cli/stderr@0.2.0"] {
+            assert!(!is_offered(other), "{other}");
+        }
+        assert!(!is_offered("wasi:cli/stderr@0.2.0-rc-2023-12-05"));
+    }
+}
