@@ -129,7 +129,8 @@ fn is_complete(kind: EventKind) -> bool {
     matches!(
         kind,
         EventKind::Access(AccessKind::Close(AccessMode::Write))
-            | EventKind::Modify(ModifyKind::Name(RenameMode::To | RenameMode::Both))
+            // The same is reported once more, together with where it came from.
+            | EventKind::Modify(ModifyKind::Name(RenameMode::To))
     )
 }
 
