@@ -1,0 +1,133 @@
+//! From a back end to a charge point.
+
+use super::{Fallback, NOT_PROCESSED, NotMapped, Walk, next, subject};
+use crate::abi::{Packed, PublishIn};
+use crate::error::{Cause, Failure};
+use crate::hook;
+use crate::output::{self, FrameAction, PublishAction};
+use crate::spec::OnError;
+use crate::transform::Transform;
+use ocpp_gateway_core::call_error::ORIGIN;
+use ocpp_gateway_core::{CallError, Direction, ErrorHead, Fault, Frame, MessageType};
+use std::borrow::Cow;
+
+impl<'a> Walk<'a> {
+    /// A message from a back end, before the stages from `stage` on.
+    pub(crate) fn inbound(&mut self, stage: usize, message: PublishIn<'_>) {
+        let Some((transform, next)) = next(&self.chain.inbound, stage, self.peer, None) else {
+            return self.map_downlink(message);
+        };
+        let subject = self.subject_of(&message);
+        let arguments = Packed(self.peer.into(), message);
+        let asked = self.ask::<hook::Inbound, _>(transform, subject, arguments, |(actions,), allowance| {
+            Ok(output::publish_actions(actions, allowance)?)
+        });
+        match asked {
+            Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
+            Ok(actions) => actions.into_iter().for_each(|action| match action {
+                PublishAction::Pass => self.inbound(next, message),
+                PublishAction::Replace(publish) => self.inbound(next, PublishIn::from(&publish)),
+                PublishAction::Drop(reason) => self.dropped(transform, reason),
+            }),
+            Err(Fallback::Bypass) => self.inbound(next, message),
+            Err(Fallback::Drop) => {}
+            Err(Fallback::Reject) => self.fail_inbound(),
+        }
+    }
+
+    fn map_downlink(&mut self, message: PublishIn<'_>) {
+        let Some(mapping) = &self.chain.mapping else { return };
+        let subject = self.subject_of(&message);
+        let arguments = Packed(self.peer.into(), message);
+        self.calls += 1;
+        let mapped = mapping.call::<hook::FromMqtt, _>(subject, arguments, |(answer,), allowance| {
+            let frames = answer.map_err(|refusal| Failure::Refused(output::refusal(refusal)))?;
+            Ok(output::frames(frames, allowance)?)
+        });
+        match mapped {
+            Ok(frames) => frames.into_iter().for_each(|frame| self.downlink(0, frame)),
+            Err(Failure::Refused(refusal)) => {
+                let id = refusal.message_id().unwrap_or_default();
+                self.not_mapped = Some(NotMapped { fault: Fault::NotUnderstood, id, text: refusal.description });
+            }
+            Err(failure) => {
+                self.failed(mapping, failure);
+                if mapping.on_error != OnError::Drop {
+                    self.fail_inbound();
+                }
+            }
+        }
+    }
+
+    /// A frame for the charge point, before the stages from `stage` on.
+    pub(crate) fn downlink(&mut self, stage: usize, frame: Frame<'static>) {
+        let Some((transform, next)) = next(&self.chain.downlink, stage, self.peer, frame.action.as_deref()) else {
+            return match self.violation(Direction::Downlink, &frame) {
+                Some((transform, error)) => self.reject_downlink(&transform, &frame, error),
+                None => self.frames.push(frame),
+            };
+        };
+        let arguments = Packed(self.peer.into(), (&frame).into());
+        let asked =
+            self.ask::<hook::Downlink, _>(transform, subject(self.peer, &frame), arguments, |(actions,), allowance| {
+                Ok(output::frame_actions(actions, allowance)?)
+            });
+        match asked {
+            Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
+            Ok(actions) => actions.into_iter().for_each(|action| match action {
+                FrameAction::Pass => self.downlink(next, frame.clone()),
+                FrameAction::Replace(frame) => self.downlink(next, frame),
+                FrameAction::Publish(publish) => self.outbound(0, publish, frame.action.as_deref()),
+                FrameAction::Reply(payload) => self.answer_back_end(transform, &frame, payload),
+                FrameAction::Reject(error) => self.reject_downlink(transform, &frame, error),
+                FrameAction::Drop(reason) => self.dropped(transform, reason),
+            }),
+            Err(Fallback::Bypass) => self.downlink(next, frame),
+            Err(Fallback::Drop) => {}
+            Err(Fallback::Reject) => {
+                self.refuse_downlink(&frame, Fault::Internal.error(self.peer.version, NOT_PROCESSED));
+            }
+        }
+    }
+
+    fn fail_inbound(&mut self) {
+        let text = NOT_PROCESSED.to_owned();
+        self.not_mapped = Some(NotMapped { fault: Fault::Internal, id: String::new(), text });
+    }
+
+    fn reject_downlink(&mut self, transform: &Transform, frame: &Frame<'_>, error: CallError) {
+        self.mishap(transform, Cause::Rejected(format!("{}: {}", error.code, error.description)));
+        self.refuse_downlink(frame, error);
+    }
+
+    fn refuse_downlink(&mut self, frame: &Frame<'_>, error: CallError) {
+        match frame.kind {
+            MessageType::Call => self.map_uplink(&error.into_frame(&frame.id, frame.action.as_deref())),
+            // The charge point waits for an answer, and is better off with an error than with the wrong one.
+            MessageType::CallResult | MessageType::CallError => self.frames.push(Frame {
+                kind: MessageType::CallError,
+                id: Cow::Owned(frame.id.to_string()),
+                action: None,
+                payload: error.details,
+                error: Some(ErrorHead { code: error.code, description: error.description }),
+                attributes: Vec::new(),
+            }),
+            MessageType::CallResultError | MessageType::Send => {}
+        }
+    }
+
+    fn answer_back_end(&mut self, transform: &Transform, frame: &Frame<'_>, payload: String) {
+        if frame.kind != MessageType::Call {
+            return self.dropped(transform, format!("replied to a {}, which is never answered", frame.kind.name()));
+        }
+        let (name, value) = ORIGIN;
+        self.map_uplink(&Frame {
+            kind: MessageType::CallResult,
+            id: Cow::Borrowed(&frame.id),
+            action: frame.action.as_deref().map(Cow::Borrowed),
+            payload: payload.into(),
+            error: None,
+            attributes: vec![(name.to_owned(), value.to_owned())],
+        });
+    }
+}

@@ -1,0 +1,129 @@
+//! From a charge point to the broker.
+
+use super::{Answer, Fallback, NOT_PROCESSED, Walk, is_own, next, subject};
+use crate::abi::{Packed, PublishIn};
+use crate::error::{Cause, Failure, Refusal};
+use crate::hook;
+use crate::output::{self, FrameAction, PublishAction};
+use crate::spec::OnError;
+use crate::transform::{Subject, Transform};
+use ocpp_gateway_core::{CallError, Direction, Fault, Frame, MessageType, Publish};
+
+impl Walk<'_> {
+    /// A frame from the charge point, which no stage has seen.
+    pub(crate) fn uplink(&mut self, frame: &Frame<'_>) {
+        if let Some((transform, error)) = self.violation(Direction::Uplink, frame) {
+            return self.reject_uplink(&transform, frame, error);
+        }
+        self.uplink_from(0, frame);
+    }
+
+    fn uplink_from(&mut self, stage: usize, frame: &Frame<'_>) {
+        let Some((transform, next)) = next(&self.chain.uplink, stage, self.peer, frame.action.as_deref()) else {
+            return self.map_uplink(frame);
+        };
+        let asked = self.ask::<hook::Uplink, _>(
+            transform,
+            subject(self.peer, frame),
+            Packed(self.peer.into(), frame.into()),
+            |(actions,), allowance| Ok(output::frame_actions(actions, allowance)?),
+        );
+        match asked {
+            Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
+            Ok(actions) => actions.into_iter().for_each(|action| match action {
+                FrameAction::Pass => self.uplink_from(next, frame),
+                FrameAction::Replace(frame) => self.uplink_from(next, &frame),
+                FrameAction::Publish(publish) => self.outbound(0, publish, frame.action.as_deref()),
+                FrameAction::Reply(payload) => self.answer_charge_point(transform, frame, Answer::Result(payload)),
+                FrameAction::Reject(error) => self.reject_uplink(transform, frame, error),
+                FrameAction::Drop(reason) => self.dropped(transform, reason),
+            }),
+            Err(Fallback::Bypass) => self.uplink_from(next, frame),
+            Err(Fallback::Drop) => {}
+            Err(Fallback::Reject) => self.fail_uplink(frame),
+        }
+    }
+
+    /// The mapping, and what follows it. For frames of the gateway's own, too.
+    pub(crate) fn map_uplink(&mut self, frame: &Frame<'_>) {
+        // A transform on trial has no mapping behind it.
+        let Some(mapping) = &self.chain.mapping else { return };
+        let arguments = Packed(self.peer.into(), frame.into());
+        self.calls += 1;
+        let mapped = mapping.call::<hook::ToMqtt, _>(subject(self.peer, frame), arguments, |(answer,), allowance| {
+            let publishes = answer.map_err(|refusal| Failure::Refused(output::refusal(refusal)))?;
+            Ok(output::publishes(publishes, allowance)?)
+        });
+        match mapped {
+            Ok(publishes) => publishes.into_iter().for_each(|publish| {
+                self.outbound(0, publish, frame.action.as_deref());
+            }),
+            // An error that cannot be mapped is not worth another.
+            Err(failure) if is_own(frame) => self.failed(mapping, failure),
+            Err(Failure::Refused(refusal)) => {
+                let Refusal { code, description, details } = refusal;
+                let error = CallError { code: code.into(), description: description.into(), details: details.into() };
+                self.reject_uplink(mapping, frame, error);
+            }
+            Err(failure) => {
+                self.failed(mapping, failure);
+                if mapping.on_error != OnError::Drop {
+                    self.fail_uplink(frame);
+                }
+            }
+        }
+    }
+
+    /// A message for the broker, before the stages from `stage` on. `action`: of the frame that it comes from.
+    pub(crate) fn outbound(&mut self, stage: usize, publish: Publish, action: Option<&str>) {
+        let Some((transform, next)) = next(&self.chain.outbound, stage, self.peer, action) else {
+            return self.publishes.push(publish);
+        };
+        let bytes = publish.payload.len();
+        let subject = Subject { charge_point: self.peer.identity.as_str(), action: action.unwrap_or_default(), bytes };
+        let arguments = Packed(self.peer.into(), PublishIn::from(&publish));
+        let asked = self.ask::<hook::Outbound, _>(transform, subject, arguments, |(actions,), allowance| {
+            Ok(output::publish_actions(actions, allowance)?)
+        });
+        match asked {
+            Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
+            Ok(actions) => actions.into_iter().for_each(|wanted| match wanted {
+                PublishAction::Pass => self.outbound(next, publish.clone(), action),
+                PublishAction::Replace(publish) => self.outbound(next, publish, action),
+                PublishAction::Drop(reason) => self.dropped(transform, reason),
+            }),
+            Err(Fallback::Bypass) => self.outbound(next, publish, action),
+            // Nobody can be told: the frame may have become several messages, and others of them are on their way.
+            Err(Fallback::Drop | Fallback::Reject) => {}
+        }
+    }
+
+    fn fail_uplink(&mut self, frame: &Frame<'_>) {
+        let error = Fault::Internal.error(self.peer.version, NOT_PROCESSED);
+        self.refuse_uplink(frame, error);
+    }
+
+    fn reject_uplink(&mut self, transform: &Transform, frame: &Frame<'_>, error: CallError) {
+        self.mishap(transform, Cause::Rejected(format!("{}: {}", error.code, error.description)));
+        self.refuse_uplink(frame, error);
+    }
+
+    fn refuse_uplink(&mut self, frame: &Frame<'_>, error: CallError) {
+        match frame.kind {
+            MessageType::Call => self.answer = self.answer.take().or(Some(Answer::Error(error))),
+            // The back end still waits for this answer.
+            MessageType::CallResult | MessageType::CallError => {
+                self.map_uplink(&error.into_frame(&frame.id, frame.action.as_deref()));
+            }
+            MessageType::CallResultError | MessageType::Send => {}
+        }
+    }
+
+    fn answer_charge_point(&mut self, transform: &Transform, frame: &Frame<'_>, answer: Answer) {
+        if frame.kind == MessageType::Call {
+            self.answer = self.answer.take().or(Some(answer));
+        } else {
+            self.dropped(transform, format!("replied to a {}, which is never answered", frame.kind.name()));
+        }
+    }
+}
