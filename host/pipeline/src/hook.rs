@@ -1,19 +1,27 @@
 //! The functions that a transform may export: a type for each, so that none is ever called with the arguments of another.
 
 use crate::abi::{self, FrameIn, OfferIn, Packed, PeerIn, PublishIn};
+use crate::error::Failure;
 use crate::guest::Guest;
+use crate::output::{self, Allowance, FrameAction, PublishAction};
+use crate::probe::SchemaRule;
+use ocpp_gateway_core::{CallError, Decision, Frame, Publish, TopicFilter};
 use wasmtime::Store;
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Func, Instance, Lift, Lower};
 
-/// One of them, with what it takes and what it answers.
+/// One of them, with what it takes, what it answers, and what becomes of the answer once it is checked.
 pub(crate) trait Hook {
     const FUNCTION: Function;
     type Arguments<'a>: ComponentNamedList + Lower;
-    type Answer: ComponentNamedList + Lift + 'static;
+    type Answer: Lift + 'static;
+    type Checked;
+
+    /// Refuses what no guest may answer with.
+    fn check(answer: Self::Answer, allowance: Allowance) -> Result<Self::Checked, Failure>;
 }
 
 macro_rules! hooks {
-    ($($name:ident = $interface:literal, $function:literal: $arguments:ty => $answer:ty;)+) => {
+    ($($name:ident = $interface:literal, $function:literal: $arguments:ty => $answer:ty, $check:path => $checked:ty;)+) => {
         /// What is exported, by name.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Function {
@@ -40,7 +48,7 @@ macro_rules! hooks {
             ) -> wasmtime::Result<Func> {
                 Ok(match self {
                     $(Function::$name => *instance
-                        .get_typed_func::<<$name as Hook>::Arguments<'static>, <$name as Hook>::Answer>(store, export)?
+                        .get_typed_func::<<$name as Hook>::Arguments<'static>, (<$name as Hook>::Answer,)>(store, export)?
                         .func()),+
                 })
             }
@@ -60,25 +68,47 @@ macro_rules! hooks {
                 const FUNCTION: Function = Function::$name;
                 type Arguments<'a> = $arguments;
                 type Answer = $answer;
+                type Checked = $checked;
+
+                #[allow(clippy::needless_question_mark)] // Only mappings fail in more ways than one.
+                fn check(answer: $answer, allowance: Allowance) -> Result<$checked, Failure> {
+                    Ok($check(answer, allowance)?)
+                }
             }
         )+
     };
 }
 
+/// What a mapping answers.
+type Mapped<Item> = Result<Vec<Item>, abi::Refusal>;
+
 hooks! {
-    Configure = "lifecycle", "configure": (&'a str,) => (Result<abi::Info, String>,);
-    Subscriptions = "mapping", "subscriptions": (PeerIn<'a>,) => (Vec<abi::TopicFilter>,);
-    ToMqtt = "mapping", "to-mqtt": Packed<'a, FrameIn<'a>> => (Result<Vec<abi::Publish>, abi::Refusal>,);
-    FromMqtt = "mapping", "from-mqtt": Packed<'a, PublishIn<'a>> => (Result<Vec<abi::Frame>, abi::Refusal>,);
-    Uplink = "uplink", "handle": Packed<'a, FrameIn<'a>> => (Vec<abi::FrameAction>,);
-    Downlink = "downlink", "handle": Packed<'a, FrameIn<'a>> => (Vec<abi::FrameAction>,);
-    Outbound = "outbound", "handle": Packed<'a, PublishIn<'a>> => (Vec<abi::PublishAction>,);
-    Inbound = "inbound", "handle": Packed<'a, PublishIn<'a>> => (Vec<abi::PublishAction>,);
-    Admit = "admission", "admit": (OfferIn<'a>,) => (abi::Decision,);
-    Connected = "events", "connected": (PeerIn<'a>,) => (Vec<abi::Publish>,);
-    Disconnected = "events", "disconnected": (PeerIn<'a>, &'a str) => (Vec<abi::Publish>,);
-    Schemas = "validation", "schemas": () => (Vec<abi::Rule>,);
-    Check = "validation", "check": Packed<'a, FrameIn<'a>> => (Option<abi::CallError>,);
+    Configure = "lifecycle", "configure": (&'a str,)
+        => Result<abi::Info, String>, output::introduction => Result<abi::Info, String>;
+    Subscriptions = "mapping", "subscriptions": (PeerIn<'a>,)
+        => Vec<abi::TopicFilter>, output::filters => Vec<TopicFilter>;
+    ToMqtt = "mapping", "to-mqtt": Packed<'a, FrameIn<'a>>
+        => Mapped<abi::Publish>, output::mapped_publishes => Vec<Publish>;
+    FromMqtt = "mapping", "from-mqtt": Packed<'a, PublishIn<'a>>
+        => Mapped<abi::Frame>, output::mapped_frames => Vec<Frame<'static>>;
+    Uplink = "uplink", "handle": Packed<'a, FrameIn<'a>>
+        => Vec<abi::FrameAction>, output::frame_actions => Vec<FrameAction>;
+    Downlink = "downlink", "handle": Packed<'a, FrameIn<'a>>
+        => Vec<abi::FrameAction>, output::frame_actions => Vec<FrameAction>;
+    Outbound = "outbound", "handle": Packed<'a, PublishIn<'a>>
+        => Vec<abi::PublishAction>, output::publish_actions => Vec<PublishAction>;
+    Inbound = "inbound", "handle": Packed<'a, PublishIn<'a>>
+        => Vec<abi::PublishAction>, output::publish_actions => Vec<PublishAction>;
+    Admit = "admission", "admit": (OfferIn<'a>,)
+        => abi::Decision, output::decision => Decision;
+    Connected = "events", "connected": (PeerIn<'a>,)
+        => Vec<abi::Publish>, output::publishes => Vec<Publish>;
+    Disconnected = "events", "disconnected": (PeerIn<'a>, &'a str)
+        => Vec<abi::Publish>, output::publishes => Vec<Publish>;
+    Schemas = "validation", "schemas": ()
+        => Vec<abi::Rule>, output::rules => Vec<SchemaRule>;
+    Check = "validation", "check": Packed<'a, FrameIn<'a>>
+        => Option<abi::CallError>, output::violation => Option<CallError>;
 }
 
 /// The interfaces of hooks, each once, in the order of the WIT package.

@@ -39,22 +39,21 @@ impl Blueprint {
         store.set_epoch_deadline(self.runtime.ticks(self.limits.time * START_FACTOR));
         let tick = self.runtime.tick;
         store.epoch_deadline_callback(move |mut store| store.data_mut().at_deadline(tick));
-        let nobody = Subject { charge_point: "", action: "", bytes: 0 };
         let instance = self.pre.instantiate(&mut store).map_err(|error| {
-            store.data_mut().take_log().for_each(|line| line.emit(transform, "", nobody));
+            store.data_mut().take_log().for_each(|line| line.emit(transform, "", Subject::NOBODY));
             LoadFault::Start(self.start_failure(&error))
         })?;
         let functions = self.check(&instance, &mut store)?;
         let mut instance = Instance { store, functions, calls: 0 };
         let configured = instance.call::<Configure>((&self.config,));
         let version = match &configured {
-            Ok((Ok(info),)) => info.version.as_str(),
+            Ok(Ok(info)) => info.version.as_str(),
             _ => "",
         };
-        instance.flush_log(transform, version, nobody);
+        instance.flush_log(transform, version, Subject::NOBODY);
         match configured {
-            Ok((Ok(info),)) => Ok((instance, info)),
-            Ok((Err(reason),)) => Err(LoadFault::Config(reason)),
+            Ok(Ok(info)) => Ok((instance, info)),
+            Ok(Err(reason)) => Err(LoadFault::Config(reason)),
             Err(error) => Err(LoadFault::Start(self.fault(&error).into())),
         }
     }
@@ -133,8 +132,8 @@ impl Instance {
         let function = *function.ok_or_else(|| wasmtime::format_err!("{:?} is not exported", H::FUNCTION))?;
         // A `TypedFunc` that is kept names one lifetime for its arguments; this one lives as long as they do.
         // SAFETY: `Function::check` has checked these types, whose lifetimes make no difference to the guest.
-        let function = unsafe { TypedFunc::<H::Arguments<'_>, H::Answer>::new_unchecked(function) };
-        function.call(&mut self.store, arguments)
+        let function = unsafe { TypedFunc::<H::Arguments<'_>, (H::Answer,)>::new_unchecked(function) };
+        function.call(&mut self.store, arguments).map(|(answer,)| answer)
     }
 
     /// Hands on what the guest has logged.

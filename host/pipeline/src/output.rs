@@ -1,7 +1,8 @@
 //! What a transform may answer with; and what it answered with, in the types of `core`.
 
 use crate::abi;
-use crate::error::{IllegalOutput, Refusal};
+use crate::error::{Failure, IllegalOutput, Refusal};
+use crate::probe::SchemaRule;
 use crate::spec::Limits;
 use ocpp_gateway_core::frame::MAX_MESSAGE_ID;
 use ocpp_gateway_core::{Attributes, CallError, Decision, ErrorHead, Frame, MessageType, Publish, QoS, TopicFilter};
@@ -42,6 +43,20 @@ pub(crate) fn publishes(lifted: Vec<abi::Publish>, allowance: Allowance) -> Resu
 pub(crate) fn frames(lifted: Vec<abi::Frame>, allowance: Allowance) -> Result<Vec<Frame<'static>>, IllegalOutput> {
     allowance.check(&lifted, frame_size)?;
     lifted.into_iter().map(frame).collect()
+}
+
+pub(crate) fn mapped_publishes(
+    lifted: Result<Vec<abi::Publish>, abi::Refusal>,
+    allowance: Allowance,
+) -> Result<Vec<Publish>, Failure> {
+    Ok(publishes(lifted.map_err(refusal)?, allowance)?)
+}
+
+pub(crate) fn mapped_frames(
+    lifted: Result<Vec<abi::Frame>, abi::Refusal>,
+    allowance: Allowance,
+) -> Result<Vec<Frame<'static>>, Failure> {
+    Ok(frames(lifted.map_err(refusal)?, allowance)?)
 }
 
 /// What a transform wants done with a frame.
@@ -108,8 +123,26 @@ pub(crate) fn publish_actions(
     checked.collect()
 }
 
-/// What a transform has against a frame. Details that are no JSON object are left out.
-pub(crate) fn call_error(lifted: abi::CallError) -> Result<CallError, IllegalOutput> {
+/// What a transform has against a frame, if it has anything.
+pub(crate) fn violation(lifted: Option<abi::CallError>, _: Allowance) -> Result<Option<CallError>, IllegalOutput> {
+    lifted.map(call_error).transpose()
+}
+
+/// The schemas are still to be compiled.
+pub(crate) fn rules(lifted: Vec<abi::Rule>, _: Allowance) -> Result<Vec<SchemaRule>, IllegalOutput> {
+    Ok(lifted.into_iter().map(SchemaRule::from).collect())
+}
+
+/// Who a transform says it is, or why it will not work with its settings: words for people.
+pub(crate) fn introduction(
+    lifted: Result<abi::Info, String>,
+    _: Allowance,
+) -> Result<Result<abi::Info, String>, IllegalOutput> {
+    Ok(lifted)
+}
+
+/// Details that are no JSON object are left out.
+fn call_error(lifted: abi::CallError) -> Result<CallError, IllegalOutput> {
     if lifted.code.is_empty() {
         return Err(IllegalOutput::NoErrorCode);
     }
@@ -243,9 +276,9 @@ fn object_or_empty(details: String) -> String {
 }
 
 /// Details that are no JSON object are left out: they may go into a CALLERROR.
-pub(crate) fn refusal(lifted: abi::Refusal) -> Refusal {
+fn refusal(lifted: abi::Refusal) -> Failure {
     let abi::Refusal { code, description, details } = lifted;
-    Refusal { code, description, details: object_or_empty(details) }
+    Failure::Refused(Refusal { code, description, details: object_or_empty(details) })
 }
 
 #[cfg(test)]

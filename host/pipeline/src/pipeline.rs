@@ -5,7 +5,6 @@ use crate::chain::Chain;
 use crate::error::{Failure, HostFault, LoadError, Mishap};
 use crate::hook;
 use crate::load::{self, Loader};
-use crate::output;
 use crate::spec::{OnError, Source, TransformSpec};
 use crate::stats::TransformStatus;
 use crate::surroundings::Surroundings;
@@ -146,16 +145,14 @@ impl Pipeline {
     /// What the transforms want published because a charge point has connected.
     pub fn connected(&self, peer: &Peer) -> Uplink {
         self.walk(peer, |walk| {
-            walk.event(|transform, subject, check| transform.call::<hook::Connected, _>(subject, (peer.into(),), check))
+            walk.event(|transform, subject| transform.call::<hook::Connected>(subject, (peer.into(),)))
         })
     }
 
     /// What the transforms want published because a charge point is gone.
     pub fn disconnected(&self, peer: &Peer, reason: &str) -> Uplink {
         self.walk(peer, |walk| {
-            walk.event(|transform, subject, check| {
-                transform.call::<hook::Disconnected, _>(subject, (peer.into(), reason), check)
-            })
+            walk.event(|transform, subject| transform.call::<hook::Disconnected>(subject, (peer.into(), reason)))
         })
     }
 
@@ -172,21 +169,16 @@ impl Pipeline {
     pub fn subscriptions(&self, peer: &Peer) -> Result<Vec<TopicFilter>, Failure> {
         let chain = self.0.chain.load();
         let mapping = chain.mapping.as_ref().ok_or_else(|| HostFault::Instance("there is no mapping".into()))?;
-        mapping.call::<hook::Subscriptions, _>(Subject::connection(peer), (peer.into(),), |(filters,), allowance| {
-            Ok(output::filters(filters, allowance)?)
-        })
+        mapping.call::<hook::Subscriptions>(Subject::identity(&peer.identity), (peer.into(),))
     }
 
     /// Whether a charge point may connect. Every transform has a say; the first that refuses has the last word.
     pub fn admit(&self, offer: &Offer) -> (Decision, Vec<Mishap>) {
         let chain = self.0.chain.load();
         let (mut attributes, mut mishaps) = (Vec::new(), Vec::new());
-        let subject = Subject { charge_point: offer.identity.as_str(), action: "", bytes: 0 };
+        let subject = Subject::identity(&offer.identity);
         for transform in chain.admission.iter().filter(|it| it.matcher.takes_identity(&offer.identity)) {
-            let asked = transform.call::<hook::Admit, _>(subject, (offer.into(),), |(decision,), allowance| {
-                Ok(output::decision(decision, allowance)?)
-            });
-            match asked {
+            match transform.call::<hook::Admit>(subject, (offer.into(),)) {
                 Ok(Decision::Accept(more)) => attributes.extend(more),
                 Ok(refusal) => return (refusal, mishaps),
                 Err(failure) => {

@@ -1,11 +1,11 @@
 //! One transform alone, hook by hook: for fixtures, benchmarks and whoever wants to look inside.
 
-use crate::abi::{self, Packed, PublishIn};
+use crate::abi::{FrameIn, Packed, PublishIn};
 use crate::error::{Failure, LoadError};
 use crate::hook::{self, Function, Hook};
 use crate::inspect;
 use crate::load::{self, Loader};
-use crate::output::{self, Allowance, FrameAction, PublishAction};
+use crate::output::{FrameAction, PublishAction};
 use crate::spec::TransformSpec;
 use crate::stats::TransformStatus;
 use crate::surroundings::Surroundings;
@@ -51,97 +51,66 @@ impl Probe {
     }
 
     pub fn uplink(&self, peer: &Peer, frame: &Frame<'_>) -> Result<Vec<FrameAction>, Failure> {
-        self.on_frame::<hook::Uplink, _>(peer, frame, |(actions,), allowance| {
-            Ok(output::frame_actions(actions, allowance)?)
-        })
+        self.on_frame::<hook::Uplink>(peer, frame)
     }
 
     pub fn downlink(&self, peer: &Peer, frame: &Frame<'_>) -> Result<Vec<FrameAction>, Failure> {
-        self.on_frame::<hook::Downlink, _>(peer, frame, |(actions,), allowance| {
-            Ok(output::frame_actions(actions, allowance)?)
-        })
+        self.on_frame::<hook::Downlink>(peer, frame)
     }
 
     pub fn to_mqtt(&self, peer: &Peer, frame: &Frame<'_>) -> Result<Vec<Publish>, Failure> {
-        self.on_frame::<hook::ToMqtt, _>(peer, frame, |(answer,), allowance| {
-            let publishes = answer.map_err(|refusal| Failure::Refused(output::refusal(refusal)))?;
-            Ok(output::publishes(publishes, allowance)?)
-        })
+        self.on_frame::<hook::ToMqtt>(peer, frame)
     }
 
     pub fn check(&self, peer: &Peer, frame: &Frame<'_>) -> Result<Option<CallError>, Failure> {
-        self.on_frame::<hook::Check, _>(peer, frame, |(error,), _| Ok(error.map(output::call_error).transpose()?))
+        self.on_frame::<hook::Check>(peer, frame)
     }
 
     pub fn from_mqtt(&self, peer: &Peer, message: &Publish) -> Result<Vec<Frame<'static>>, Failure> {
-        self.on_message::<hook::FromMqtt, _>(peer, message, |(answer,), allowance| {
-            let frames = answer.map_err(|refusal| Failure::Refused(output::refusal(refusal)))?;
-            Ok(output::frames(frames, allowance)?)
-        })
+        self.on_message::<hook::FromMqtt>(peer, message)
     }
 
     pub fn outbound(&self, peer: &Peer, message: &Publish) -> Result<Vec<PublishAction>, Failure> {
-        self.on_message::<hook::Outbound, _>(peer, message, |(actions,), allowance| {
-            Ok(output::publish_actions(actions, allowance)?)
-        })
+        self.on_message::<hook::Outbound>(peer, message)
     }
 
     pub fn inbound(&self, peer: &Peer, message: &Publish) -> Result<Vec<PublishAction>, Failure> {
-        self.on_message::<hook::Inbound, _>(peer, message, |(actions,), allowance| {
-            Ok(output::publish_actions(actions, allowance)?)
-        })
+        self.on_message::<hook::Inbound>(peer, message)
     }
 
     pub fn subscriptions(&self, peer: &Peer) -> Result<Vec<TopicFilter>, Failure> {
-        let check = |(filters,): (_,), allowance| Ok(output::filters(filters, allowance)?);
-        self.0.call::<hook::Subscriptions, _>(Subject::connection(peer), (peer.into(),), check)
+        self.0.call::<hook::Subscriptions>(Subject::identity(&peer.identity), (peer.into(),))
     }
 
     pub fn connected(&self, peer: &Peer) -> Result<Vec<Publish>, Failure> {
-        let check = |(publishes,): (_,), allowance| Ok(output::publishes(publishes, allowance)?);
-        self.0.call::<hook::Connected, _>(Subject::connection(peer), (peer.into(),), check)
+        self.0.call::<hook::Connected>(Subject::identity(&peer.identity), (peer.into(),))
     }
 
     pub fn disconnected(&self, peer: &Peer, reason: &str) -> Result<Vec<Publish>, Failure> {
-        let check = |(publishes,): (_,), allowance| Ok(output::publishes(publishes, allowance)?);
-        self.0.call::<hook::Disconnected, _>(Subject::connection(peer), (peer.into(), reason), check)
+        self.0.call::<hook::Disconnected>(Subject::identity(&peer.identity), (peer.into(), reason))
     }
 
     pub fn admit(&self, offer: &Offer) -> Result<Decision, Failure> {
-        let subject = Subject { charge_point: offer.identity.as_str(), action: "", bytes: 0 };
-        let check = |(decision,): (_,), allowance| Ok(output::decision(decision, allowance)?);
-        self.0.call::<hook::Admit, _>(subject, (offer.into(),), check)
+        self.0.call::<hook::Admit>(Subject::identity(&offer.identity), (offer.into(),))
     }
 
     pub fn schemas(&self) -> Result<Vec<SchemaRule>, Failure> {
         self.0.schemas()
     }
 
-    fn on_frame<H, Answer>(
-        &self,
-        peer: &Peer,
-        frame: &Frame<'_>,
-        check: impl FnOnce(H::Answer, Allowance) -> Result<Answer, Failure>,
-    ) -> Result<Answer, Failure>
+    fn on_frame<H>(&self, peer: &Peer, frame: &Frame<'_>) -> Result<H::Checked, Failure>
     where
-        H: for<'a> Hook<Arguments<'a> = Packed<'a, abi::FrameIn<'a>>>,
+        H: for<'a> Hook<Arguments<'a> = Packed<'a, FrameIn<'a>>>,
     {
-        let subject =
-            Subject { charge_point: peer.identity.as_str(), action: frame.action_name(), bytes: frame.payload.len() };
-        self.0.call::<H, _>(subject, Packed(peer.into(), frame.into()), check)
+        self.0.call::<H>(Subject::frame(peer, frame), Packed(peer.into(), frame.into()))
     }
 
-    fn on_message<H, Answer>(
-        &self,
-        peer: &Peer,
-        message: &Publish,
-        check: impl FnOnce(H::Answer, Allowance) -> Result<Answer, Failure>,
-    ) -> Result<Answer, Failure>
+    fn on_message<H>(&self, peer: &Peer, message: &Publish) -> Result<H::Checked, Failure>
     where
         H: for<'a> Hook<Arguments<'a> = Packed<'a, PublishIn<'a>>>,
     {
-        let subject = Subject { charge_point: peer.identity.as_str(), action: "", bytes: message.payload.len() };
-        self.0.call::<H, _>(subject, Packed(peer.into(), message.into()), check)
+        let subject = Subject::message(peer, None, &message.payload);
+        self.0.call::<H>(subject, Packed(peer.into(), message.into()))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::probe::SchemaRule;
 use crate::spec::{OnError, OnViolation};
 use crate::stats::TransformStatus;
 use crate::warm;
-use ocpp_gateway_core::{Peer, Schemas};
+use ocpp_gateway_core::{Frame, Identity, Peer, Schemas};
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -52,9 +52,21 @@ pub(crate) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
+    /// None of the charge points.
+    pub(crate) const NOBODY: Self = Subject { charge_point: "", action: "", bytes: 0 };
+
     /// A charge point that comes or goes.
-    pub(crate) fn connection(peer: &'a Peer) -> Self {
-        Subject { charge_point: peer.identity.as_str(), action: "", bytes: 0 }
+    pub(crate) fn identity(identity: &'a Identity) -> Self {
+        Subject { charge_point: identity.as_str(), ..Subject::NOBODY }
+    }
+
+    pub(crate) fn frame(peer: &'a Peer, frame: &'a Frame<'_>) -> Self {
+        Subject { charge_point: peer.identity.as_str(), action: frame.action_name(), bytes: frame.payload.len() }
+    }
+
+    /// `action`: of the frame that the message comes from.
+    pub(crate) fn message(peer: &'a Peer, action: Option<&'a str>, payload: &[u8]) -> Self {
+        Subject { charge_point: peer.identity.as_str(), action: action.unwrap_or_default(), bytes: payload.len() }
     }
 }
 
@@ -98,12 +110,11 @@ impl Transform {
     }
 
     /// Calls a hook in this thread's instance, and checks what it answers with.
-    pub(crate) fn call<H: Hook, Answer>(
+    pub(crate) fn call<H: Hook>(
         self: &Arc<Self>,
         subject: Subject<'_>,
         arguments: H::Arguments<'_>,
-        check: impl FnOnce(H::Answer, Allowance) -> Result<Answer, Failure>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<H::Checked, Failure> {
         if let Some(until) = self.breaker.is_open() {
             return Err(GuestFault::Stopped { until }.into());
         }
@@ -111,7 +122,8 @@ impl Transform {
             counters.calls.add(1);
             let started = counters.calls.get().is_multiple_of(TIMED_EVERY).then(Instant::now);
             let allowance = Allowance::new(&self.blueprint.limits, subject.bytes);
-            let answer = self.run::<H>(warm, subject, allowance, arguments).and_then(|lifted| check(lifted, allowance));
+            let answer =
+                self.run::<H>(warm, subject, allowance, arguments).and_then(|lifted| H::check(lifted, allowance));
             if let Some(started) = started {
                 counters.timed_calls.add(1);
                 counters.timed_ns.add(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
@@ -136,8 +148,7 @@ impl Transform {
         if !self.has(Function::Schemas) {
             return Ok(Vec::new());
         }
-        let nobody = Subject { charge_point: "", action: "", bytes: 0 };
-        self.call::<hook::Schemas, _>(nobody, (), |(rules,), _| Ok(rules.into_iter().map(SchemaRule::from).collect()))
+        self.call::<hook::Schemas>(Subject::NOBODY, ())
     }
 
     fn run<H: Hook>(

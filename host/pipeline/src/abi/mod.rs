@@ -84,9 +84,9 @@ pub(crate) struct PublishIn<'a> {
     attributes: &'a [Attribute],
 }
 
-impl PublishIn<'_> {
-    pub(crate) fn payload_size(&self) -> usize {
-        self.payload.len()
+impl<'a> PublishIn<'a> {
+    pub(crate) fn payload(&self) -> &'a [u8] {
+        self.payload
     }
 }
 

@@ -1,12 +1,12 @@
 //! From a back end to a charge point.
 
-use super::{Fallback, NOT_PROCESSED, NotMapped, Walk, next, subject};
+use super::{Fallback, NOT_PROCESSED, NotMapped, Walk, next};
 use crate::abi::{Packed, PublishIn};
 use crate::error::{Cause, Failure};
 use crate::hook;
-use crate::output::{self, FrameAction, PublishAction};
+use crate::output::{FrameAction, PublishAction};
 use crate::spec::OnError;
-use crate::transform::Transform;
+use crate::transform::{Subject, Transform};
 use ocpp_gateway_core::call_error::ORIGIN;
 use ocpp_gateway_core::{CallError, Direction, ErrorHead, Fault, Frame, MessageType};
 use std::borrow::Cow;
@@ -17,12 +17,9 @@ impl<'a> Walk<'a> {
         let Some((transform, next)) = next(&self.chain.inbound, stage, self.peer, None) else {
             return self.map_downlink(message);
         };
-        let subject = self.subject_of(&message);
+        let subject = Subject::message(self.peer, None, message.payload());
         let arguments = Packed(self.peer.into(), message);
-        let asked = self.ask::<hook::Inbound, _>(transform, subject, arguments, |(actions,), allowance| {
-            Ok(output::publish_actions(actions, allowance)?)
-        });
-        match asked {
+        match self.ask::<hook::Inbound>(transform, subject, arguments) {
             Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
             Ok(actions) => actions.into_iter().for_each(|action| match action {
                 PublishAction::Pass => self.inbound(next, message),
@@ -37,14 +34,10 @@ impl<'a> Walk<'a> {
 
     fn map_downlink(&mut self, message: PublishIn<'_>) {
         let Some(mapping) = &self.chain.mapping else { return };
-        let subject = self.subject_of(&message);
+        let subject = Subject::message(self.peer, None, message.payload());
         let arguments = Packed(self.peer.into(), message);
         self.calls += 1;
-        let mapped = mapping.call::<hook::FromMqtt, _>(subject, arguments, |(answer,), allowance| {
-            let frames = answer.map_err(|refusal| Failure::Refused(output::refusal(refusal)))?;
-            Ok(output::frames(frames, allowance)?)
-        });
-        match mapped {
+        match mapping.call::<hook::FromMqtt>(subject, arguments) {
             Ok(frames) => frames.into_iter().for_each(|frame| self.downlink(0, frame)),
             Err(Failure::Refused(refusal)) => {
                 let id = refusal.message_id().unwrap_or_default();
@@ -68,11 +61,7 @@ impl<'a> Walk<'a> {
             };
         };
         let arguments = Packed(self.peer.into(), (&frame).into());
-        let asked =
-            self.ask::<hook::Downlink, _>(transform, subject(self.peer, &frame), arguments, |(actions,), allowance| {
-                Ok(output::frame_actions(actions, allowance)?)
-            });
-        match asked {
+        match self.ask::<hook::Downlink>(transform, Subject::frame(self.peer, &frame), arguments) {
             Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
             Ok(actions) => actions.into_iter().for_each(|action| match action {
                 FrameAction::Pass => self.downlink(next, frame.clone()),

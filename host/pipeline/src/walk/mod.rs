@@ -3,11 +3,10 @@
 mod downlink;
 mod uplink;
 
-use crate::abi::{self, Packed, PublishIn};
+use crate::abi::Packed;
 use crate::chain::{Chain, Stages};
 use crate::error::{Cause, Failure, GuestFault, IllegalOutput, Mishap};
 use crate::hook;
-use crate::output;
 use crate::spec::{OnError, OnViolation};
 use crate::transform::{Subject, Transform};
 use ocpp_gateway_core::call_error::ORIGIN;
@@ -50,9 +49,6 @@ pub(crate) struct Walk<'a> {
     pub(crate) mishaps: Vec<Mishap>,
 }
 
-/// Checks what a transform wants published because of a connection.
-pub(crate) type EventCheck = fn((Vec<abi::Publish>,), output::Allowance) -> Result<Vec<Publish>, Failure>;
-
 /// What the failure of a stage means for the message.
 enum Fallback {
     Reject,
@@ -75,14 +71,10 @@ impl<'a> Walk<'a> {
     }
 
     /// Asks every transform that wants to know of connections; `call` calls one.
-    pub(crate) fn event(
-        &mut self,
-        call: impl Fn(&Arc<Transform>, Subject<'_>, EventCheck) -> Result<Vec<Publish>, Failure>,
-    ) {
+    pub(crate) fn event(&mut self, call: impl Fn(&Arc<Transform>, Subject<'_>) -> Result<Vec<Publish>, Failure>) {
         let (chain, peer) = (self.chain, self.peer);
         for transform in chain.events.iter().filter(|transform| transform.matcher.takes_peer(peer)) {
-            let check: EventCheck = |(publishes,), allowance| Ok(output::publishes(publishes, allowance)?);
-            match call(transform, Subject::connection(peer), check) {
+            match call(transform, Subject::identity(&peer.identity)) {
                 Ok(publishes) => publishes.into_iter().for_each(|publish| self.outbound(0, publish, None)),
                 Err(failure) => self.failed(transform, failure),
             }
@@ -111,27 +103,25 @@ impl<'a> Walk<'a> {
     /// What no schema can say.
     fn check(&mut self, transform: &Arc<Transform>, frame: &Frame<'_>) -> Option<CallError> {
         let arguments = Packed(self.peer.into(), frame.into());
-        let check = |(found,): (Option<_>,), _| Ok(found.map(output::call_error).transpose()?);
-        match self.ask::<hook::Check, _>(transform, subject(self.peer, frame), arguments, check) {
+        match self.ask::<hook::Check>(transform, Subject::frame(self.peer, frame), arguments) {
             Ok(found) => found,
             Err(Fallback::Bypass | Fallback::Drop) => None,
             Err(Fallback::Reject) => Some(Fault::Internal.error(self.peer.version, NOT_PROCESSED)),
         }
     }
 
-    fn ask<H: hook::Hook, Answer>(
+    fn ask<H: hook::Hook>(
         &mut self,
         transform: &Arc<Transform>,
         subject: Subject<'_>,
         arguments: H::Arguments<'_>,
-        check: impl FnOnce(H::Answer, output::Allowance) -> Result<Answer, Failure>,
-    ) -> Result<Answer, Fallback> {
+    ) -> Result<H::Checked, Fallback> {
         self.calls += 1;
         let asked = if self.calls > CALLS_PER_MESSAGE {
             let illegal = IllegalOutput::TooMany { count: self.calls, limit: CALLS_PER_MESSAGE };
             Err(GuestFault::Output(illegal).into())
         } else {
-            transform.call::<H, _>(subject, arguments, check)
+            transform.call::<H>(subject, arguments)
         };
         asked.map_err(|failure| {
             self.failed(transform, failure);
@@ -141,13 +131,6 @@ impl<'a> Walk<'a> {
                 OnError::Drop => Fallback::Drop,
             }
         })
-    }
-
-    fn subject_of<'m>(&self, message: &PublishIn<'m>) -> Subject<'m>
-    where
-        'a: 'm,
-    {
-        Subject { charge_point: self.peer.identity.as_str(), action: "", bytes: message.payload_size() }
     }
 
     fn dropped(&mut self, transform: &Transform, reason: impl Into<String>) {
@@ -172,10 +155,6 @@ fn next<'s>(
 ) -> Option<(&'s Arc<Transform>, usize)> {
     let place = stage + stages[stage..].iter().position(|transform| transform.matcher.takes(peer, action))?;
     Some((&stages[place], place + 1))
-}
-
-fn subject<'m>(peer: &'m Peer, frame: &'m Frame<'_>) -> Subject<'m> {
-    Subject { charge_point: peer.identity.as_str(), action: frame.action_name(), bytes: frame.payload.len() }
 }
 
 /// Whether the gateway made this frame.

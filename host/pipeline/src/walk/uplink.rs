@@ -1,10 +1,10 @@
 //! From a charge point to the broker.
 
-use super::{Answer, Fallback, NOT_PROCESSED, Walk, is_own, next, subject};
+use super::{Answer, Fallback, NOT_PROCESSED, Walk, is_own, next};
 use crate::abi::{Packed, PublishIn};
 use crate::error::{Cause, Failure, Refusal};
 use crate::hook;
-use crate::output::{self, FrameAction, PublishAction};
+use crate::output::{FrameAction, PublishAction};
 use crate::spec::OnError;
 use crate::transform::{Subject, Transform};
 use ocpp_gateway_core::{CallError, Direction, Fault, Frame, MessageType, Publish};
@@ -22,13 +22,8 @@ impl Walk<'_> {
         let Some((transform, next)) = next(&self.chain.uplink, stage, self.peer, frame.action.as_deref()) else {
             return self.map_uplink(frame);
         };
-        let asked = self.ask::<hook::Uplink, _>(
-            transform,
-            subject(self.peer, frame),
-            Packed(self.peer.into(), frame.into()),
-            |(actions,), allowance| Ok(output::frame_actions(actions, allowance)?),
-        );
-        match asked {
+        let arguments = Packed(self.peer.into(), frame.into());
+        match self.ask::<hook::Uplink>(transform, Subject::frame(self.peer, frame), arguments) {
             Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
             Ok(actions) => actions.into_iter().for_each(|action| match action {
                 FrameAction::Pass => self.uplink_from(next, frame),
@@ -50,11 +45,7 @@ impl Walk<'_> {
         let Some(mapping) = &self.chain.mapping else { return };
         let arguments = Packed(self.peer.into(), frame.into());
         self.calls += 1;
-        let mapped = mapping.call::<hook::ToMqtt, _>(subject(self.peer, frame), arguments, |(answer,), allowance| {
-            let publishes = answer.map_err(|refusal| Failure::Refused(output::refusal(refusal)))?;
-            Ok(output::publishes(publishes, allowance)?)
-        });
-        match mapped {
+        match mapping.call::<hook::ToMqtt>(Subject::frame(self.peer, frame), arguments) {
             Ok(publishes) => publishes.into_iter().for_each(|publish| {
                 self.outbound(0, publish, frame.action.as_deref());
             }),
@@ -79,13 +70,9 @@ impl Walk<'_> {
         let Some((transform, next)) = next(&self.chain.outbound, stage, self.peer, action) else {
             return self.publishes.push(publish);
         };
-        let bytes = publish.payload.len();
-        let subject = Subject { charge_point: self.peer.identity.as_str(), action: action.unwrap_or_default(), bytes };
+        let subject = Subject::message(self.peer, action, &publish.payload);
         let arguments = Packed(self.peer.into(), PublishIn::from(&publish));
-        let asked = self.ask::<hook::Outbound, _>(transform, subject, arguments, |(actions,), allowance| {
-            Ok(output::publish_actions(actions, allowance)?)
-        });
-        match asked {
+        match self.ask::<hook::Outbound>(transform, subject, arguments) {
             Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
             Ok(actions) => actions.into_iter().for_each(|wanted| match wanted {
                 PublishAction::Pass => self.outbound(next, publish.clone(), action),
