@@ -4,33 +4,60 @@
 //! of it can be kept on disk.
 
 use sha2::{Digest, Sha256};
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use tempfile::NamedTempFile;
 use tracing::warn;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// How many compiled components are kept: those that were compiled last.
+/// How many compiled components are kept on disk, and how many in memory besides those that run: those that were compiled
+/// last.
 const KEPT: usize = 16;
+const REMEMBERED: usize = 8;
 const EXTENSION: &str = "cwasm";
 const DIGEST: usize = 32;
 
-/// Compiles a component, or finds it compiled in the directory `cache`. What is wrong with the directory is logged, and
-/// does no other harm.
-pub(crate) fn compile(engine: &Engine, bytes: &[u8], cache: Option<&Path>) -> wasmtime::Result<Component> {
-    let component = match cache.filter(|directory| is_private(directory)) {
-        Some(directory) => compile_once(engine, bytes, directory),
-        None => compile_now(engine, bytes),
-    }?;
-    // Otherwise the first instance does it, against its time limit.
-    component.initialize_copy_on_write_image()?;
-    Ok(component)
+/// SHA-256.
+type Digest256 = [u8; DIGEST];
+
+/// Compiles components for one engine, each only once.
+pub(crate) struct Compiler {
+    engine: Engine,
+    directory: Option<PathBuf>,
+    /// Going back and forth between two versions must not take seconds.
+    recent: Mutex<VecDeque<(Digest256, Component)>>,
+}
+
+impl Compiler {
+    /// `directory`: where compiled code is kept. What is wrong with it is logged, and does no other harm.
+    pub(crate) fn new(engine: Engine, directory: Option<PathBuf>) -> Self {
+        Compiler { engine, directory: directory.filter(|directory| is_private(directory)), recent: Mutex::default() }
+    }
+
+    pub(crate) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
+        let hash = Digest256::from(Sha256::digest(bytes));
+        let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, component)) = recent().iter().find(|(known, _)| *known == hash) {
+            return Ok(component.clone());
+        }
+        let component = match &self.directory {
+            Some(directory) => compile_once(&self.engine, bytes, hash, directory),
+            None => compile_now(&self.engine, bytes),
+        }?;
+        // Otherwise the first instance does it, against its time limit.
+        component.initialize_copy_on_write_image()?;
+        let mut recent = recent();
+        recent.truncate(REMEMBERED - 1);
+        recent.push_front((hash, component.clone()));
+        Ok(component)
+    }
 }
 
 fn compile_now(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
@@ -39,8 +66,8 @@ fn compile_now(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
     Component::from_binary(engine, bytes)
 }
 
-fn compile_once(engine: &Engine, bytes: &[u8], directory: &Path) -> wasmtime::Result<Component> {
-    let file = directory.join(file_name(engine, bytes));
+fn compile_once(engine: &Engine, bytes: &[u8], hash: Digest256, directory: &Path) -> wasmtime::Result<Component> {
+    let file = directory.join(file_name(engine, hash));
     if let Some(component) = find(engine, &file) {
         return Ok(component);
     }
@@ -65,11 +92,11 @@ fn is_private(directory: &Path) -> bool {
 }
 
 /// Different for each component, version of wasmtime and configuration of the engine.
-fn file_name(engine: &Engine, bytes: &[u8]) -> String {
+fn file_name(engine: &Engine, hash: Digest256) -> String {
     let mut environment = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut environment);
     let mut name = String::new();
-    for byte in Sha256::digest(bytes) {
+    for byte in hash {
         let _ = write!(name, "{byte:02x}");
     }
     let _ = write!(name, "-{:016x}.{EXTENSION}", environment.finish());
@@ -127,7 +154,9 @@ mod tests {
         let directory = parent.path().join("compiled");
         let engine = Engine::default();
         let bytes = wat::parse_str("(component)").expect("a component");
-        compile(&engine, &bytes, Some(&directory)).expect("it compiles");
+        // One that remembers nothing.
+        let compile = || Compiler::new(engine.clone(), Some(directory.clone())).compile(&bytes).expect("it compiles");
+        compile();
         let file = only_file(&directory);
         assert!(find(&engine, &file).is_some());
 
@@ -139,7 +168,7 @@ mod tests {
         let mut damaged = whole.clone();
         damaged[whole.len() / 2] ^= 1;
         fs::write(&file, &damaged).expect("a writable file");
-        compile(&engine, &bytes, Some(&directory)).expect("it compiles again");
+        compile();
         assert_eq!(only_file(&directory), file);
         assert!(find(&engine, &file).is_some());
     }
@@ -149,7 +178,8 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
         let bytes = wat::parse_str("(component)").expect("a component");
-        compile(&Engine::default(), &bytes, Some(directory.path())).expect("it compiles");
+        let compiler = Compiler::new(Engine::default(), Some(directory.path().into()));
+        compiler.compile(&bytes).expect("it compiles");
         assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 0);
     }
 

@@ -2,7 +2,8 @@
 
 use crate::STANDARD;
 use crate::chain::Chain;
-use crate::compile::compile;
+use crate::clock::Clock;
+use crate::compile::Compiler;
 use crate::error::{LoadError, LoadFault};
 use crate::guest::{Belongings, Guest, define_imports};
 use crate::hook::{Function, PerFunction};
@@ -17,11 +18,9 @@ use crate::surroundings::Surroundings;
 use crate::transform::Transform;
 use crate::wasi;
 use ocpp_gateway_core::{Schemas, Version};
-use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::fs;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tracing::warn;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
@@ -29,16 +28,9 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 pub(crate) struct Loader {
     runtime: Arc<Runtime>,
     linker: Linker<Guest>,
-    surroundings: Surroundings,
-    /// What was compiled lately, by the hash of its bytes: going back and forth must not take seconds.
-    compiled: Mutex<VecDeque<(Hash, Component)>>,
+    compiler: Compiler,
+    clock: Clock,
 }
-
-/// SHA-256.
-type Hash = [u8; 32];
-
-/// How many compiled components are kept besides those that run.
-const COMPILED: usize = 8;
 
 impl Loader {
     pub(crate) fn new(specs: &[TransformSpec], surroundings: impl Into<Surroundings>) -> Result<Self, Vec<LoadError>> {
@@ -47,8 +39,9 @@ impl Loader {
             let runtime = Runtime::new(shortest)?;
             let mut linker = Linker::new(&runtime.engine);
             define_imports(&mut linker)?;
-            let surroundings = surroundings.into();
-            Ok(Loader { runtime: Arc::new(runtime), linker, surroundings, compiled: Mutex::default() })
+            let Surroundings { clock, cache } = surroundings.into();
+            let compiler = Compiler::new(runtime.engine.clone(), cache);
+            Ok(Loader { runtime: Arc::new(runtime), linker, compiler, clock })
         };
         set_up().map_err(|fault: wasmtime::Error| {
             let fault = LoadFault::Engine(format!("{fault:#}"));
@@ -87,7 +80,8 @@ impl Loader {
         let bytes = read(&spec.source).map_err(|fault| vec![fault])?;
         check_header(&bytes).map_err(|fault| vec![fault])?;
         let engine = &self.runtime.engine;
-        let component = self.compile(&bytes).map_err(|fault| vec![fault])?;
+        let compiled = self.compiler.compile(&bytes);
+        let component = compiled.map_err(|fault| vec![LoadFault::Invalid(format!("{fault:#}"))])?;
         let interfaces = inspect(&component, engine)?;
         for name in unknown_hooks(&interfaces) {
             warn!(transform = spec.name, hook = name, "this gateway does not know the hook and never calls it");
@@ -95,27 +89,13 @@ impl Loader {
         check_mapping(spec, &interfaces)?;
         let belongings = match old {
             Some(old) => old.blueprint.belongings.clone(),
-            None => Arc::new(Belongings::new(&spec.limits, self.surroundings.clock)),
+            None => Arc::new(Belongings::new(&spec.limits, self.clock)),
         };
         let exports = exports(&component, &interfaces).map_err(|fault| vec![fault])?;
         let trial = self.trial(spec, &component, exports, bytes.len()).map_err(|fault| vec![fault])?;
         let schemas = compile_schemas(&trial)?;
         samples::try_out(&trial).map_err(|fault| vec![fault])?;
         trial.go_live(belongings, Matcher::new(&spec.matching), schemas).map_err(|fault| vec![fault])
-    }
-
-    fn compile(&self, bytes: &[u8]) -> Result<Component, LoadFault> {
-        let hash: Hash = Sha256::digest(bytes).into();
-        let lock = || self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, component)) = lock().iter().find(|(known, _)| *known == hash) {
-            return Ok(component.clone());
-        }
-        let component = compile(&self.runtime.engine, bytes, self.surroundings.cache.as_deref())
-            .map_err(|fault| LoadFault::Invalid(format!("{fault:#}")))?;
-        let mut compiled = lock();
-        compiled.truncate(COMPILED - 1);
-        compiled.push_front((hash, component.clone()));
-        Ok(component)
     }
 
     fn link(&self, component: &Component) -> wasmtime::Result<InstancePre<Guest>> {
@@ -140,7 +120,7 @@ impl Loader {
             config: spec.config.clone(),
             limits: spec.limits,
             ticks: self.runtime.ticks(spec.limits.time),
-            belongings: Arc::new(Belongings::new(&spec.limits, self.surroundings.clock)),
+            belongings: Arc::new(Belongings::new(&spec.limits, self.clock)),
         };
         let (_, info) = blueprint.start(&spec.name)?;
         Ok(Arc::new(Transform {
