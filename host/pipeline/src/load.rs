@@ -140,14 +140,22 @@ impl Loader {
     }
 }
 
-/// Puts transforms in their order. Where none of them is the mapping, `standard` closes the chain.
-pub(crate) fn chain(loader: &Loader, mut transforms: Vec<Arc<Transform>>) -> Result<Chain, Vec<LoadError>> {
+/// Puts transforms in their order. Where none of them is the mapping, `standard` closes the chain: the one that `closed`
+/// the chain before, if there is one.
+pub(crate) fn chain(
+    loader: &Loader,
+    mut transforms: Vec<Arc<Transform>>,
+    closed: Option<&Arc<Transform>>,
+) -> Result<Chain, Vec<LoadError>> {
     let errors = more_mappings(&transforms);
     if !errors.is_empty() {
         return Err(errors);
     }
     if !transforms.iter().any(|transform| transform.has(Function::ToMqtt)) {
-        transforms.push(load_standard(loader, &transforms)?);
+        transforms.push(match closed {
+            Some(standard) => standard.clone(),
+            None => load_standard(loader, &transforms)?,
+        });
     }
     Ok(Chain::new(transforms))
 }

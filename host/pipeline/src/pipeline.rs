@@ -40,6 +40,12 @@ struct Workshop {
     specs: Vec<TransformSpec>,
 }
 
+impl Workshop {
+    fn spec(&self, name: &str) -> Option<&TransformSpec> {
+        self.specs.iter().find(|spec| spec.name == name)
+    }
+}
+
 /// An MQTT message as it was received, borrowed.
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a> {
@@ -110,7 +116,7 @@ impl Pipeline {
     pub fn load_in(specs: Vec<TransformSpec>, surroundings: Surroundings) -> Result<Self, Vec<LoadError>> {
         let loader = Loader::new(&specs, surroundings)?;
         let transforms = loader.load_all(&specs, &[])?;
-        let chain = load::chain(&loader, transforms)?;
+        let chain = load::chain(&loader, transforms, None)?;
         Ok(Pipeline(Arc::new(Inner {
             chain: ArcSwap::from_pointee(chain),
             workshop: Mutex::new(Workshop { loader, specs }),
@@ -225,32 +231,38 @@ impl Pipeline {
     /// Loads the transform `name` from `source`, or anew from where it came from, and puts it in the place of the one
     /// that runs. If anything is wrong with it, the one that runs goes on. Messages on their way end where they began.
     pub fn exchange(&self, name: &str, source: Option<Source>) -> Result<(), ExchangeError> {
-        let workshop = lock(&self.0.workshop);
-        let Some(spec) = workshop.specs.iter().find(|spec| spec.name == name) else {
+        let mut workshop = lock(&self.0.workshop);
+        let chain = self.0.chain.load_full();
+        let Some(old) = chain.transforms.iter().find(|transform| *transform.name == *name) else {
             return Err(ExchangeError::Unknown(name.to_owned()));
         };
-        let mut spec = spec.clone();
+        // Whatever runs without being configured is the mapping that closes the chain.
+        let closing = || TransformSpec { name: name.to_owned(), ..TransformSpec::standard() };
+        let configured = workshop.spec(name).cloned().unwrap_or_else(closing);
+        let mut spec = configured.clone();
         if let Some(source) = source {
             spec.source = source;
         }
-        let chain = self.0.chain.load_full();
-        let old = chain.transforms.iter().find(|transform| *transform.name == *name);
-        let loaded = workshop.loader.load(&spec, old);
+        let loaded = workshop.loader.load(&spec, Some(old));
         let exchanged = loaded
             .map_err(|faults| faults.into_iter().map(|fault| load::error(&spec, fault)).collect())
             .and_then(|new| self.put_in_place(&workshop, &chain, new));
+        if exchanged.is_ok() && workshop.spec(name).is_none() {
+            workshop.specs.push(configured);
+        }
         self.conclude(name, ExchangeOutcome::Exchanged, exchanged)
     }
 
     /// Puts the version before the last exchange back in its place. The one that runs becomes the previous one.
     pub fn roll_back(&self, name: &str) -> Result<(), ExchangeError> {
         let workshop = lock(&self.0.workshop);
-        if !workshop.specs.iter().any(|spec| spec.name == name) {
+        let chain = self.0.chain.load_full();
+        if !chain.transforms.iter().any(|transform| *transform.name == *name) {
             return Err(ExchangeError::Unknown(name.to_owned()));
         }
         let old = lock(&self.0.previous).get(name).cloned().ok_or(ExchangeError::NoPrevious)?;
         old.breaker.note_success();
-        let rolled_back = self.put_in_place(&workshop, &self.0.chain.load_full(), old);
+        let rolled_back = self.put_in_place(&workshop, &chain, old);
         self.conclude(name, ExchangeOutcome::RolledBack, rolled_back)
     }
 
@@ -259,7 +271,7 @@ impl Pipeline {
         let mut workshop = lock(&self.0.workshop);
         let old = self.0.chain.load_full();
         let loaded = workshop.loader.load_all(&specs, &old.transforms);
-        let exchanged = loaded.and_then(|loaded| load::chain(&workshop.loader, loaded)).map(|new| {
+        let exchanged = loaded.and_then(|loaded| load::chain(&workshop.loader, loaded, None)).map(|new| {
             let stays = |old: &&Arc<Transform>| new.transforms.iter().any(|new| new.name == old.name);
             let stayed = old.transforms.iter().filter(stays);
             *lock(&self.0.previous) = stayed.map(|old| (old.name.clone(), old.clone())).collect();
@@ -270,9 +282,11 @@ impl Pipeline {
     }
 
     fn put_in_place(&self, workshop: &Workshop, chain: &Chain, new: Arc<Transform>) -> Result<(), Vec<LoadError>> {
-        let configured = |transform: &&Arc<Transform>| workshop.specs.iter().any(|spec| *spec.name == *transform.name);
         let exchange = |old: &Arc<Transform>| if old.name == new.name { new.clone() } else { old.clone() };
-        let next = load::chain(&workshop.loader, chain.transforms.iter().filter(configured).map(exchange).collect())?;
+        let stays = |old: &&Arc<Transform>| old.name == new.name || workshop.spec(&old.name).is_some();
+        let closed = chain.transforms.iter().find(|old| !stays(old));
+        let transforms = chain.transforms.iter().filter(stays).map(exchange).collect();
+        let next = load::chain(&workshop.loader, transforms, closed)?;
         if let Some(old) = chain.transforms.iter().find(|old| old.name == new.name) {
             lock(&self.0.previous).insert(old.name.clone(), old.clone());
         }
