@@ -1,7 +1,7 @@
 //! JSON as Rust types, on demand: a transform that only routes never parses a payload.
 
 use crate::types::{CallError, Frame, Peer, Publish};
-use serde::de::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::Serialize;
 
 /// Reads the configuration that [`Transform::configure`](crate::Transform::configure) is given. The error names the key,
@@ -25,6 +25,24 @@ pub fn read_config<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, String> {
         "." => error.inner().to_string(),
         key => format!("{key}: {}", error.inner()),
     })
+}
+
+/// For a setting that is a quality of service, 0 to 2.
+///
+/// ```
+/// #[derive(serde::Deserialize)]
+/// struct Config {
+///     #[serde(deserialize_with = "ocpp_transform::qos")]
+///     qos: u8,
+/// }
+///
+/// assert_eq!(ocpp_transform::read_config::<Config>(r#"{"qos":1}"#).expect("a config").qos, 1);
+/// let error = ocpp_transform::read_config::<Config>(r#"{"qos":3}"#).err().expect("no config");
+/// assert!(error.starts_with("qos: 3 is no QoS; there are 0, 1 and 2"));
+/// ```
+pub fn qos<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    let level = u8::deserialize(deserializer)?;
+    if level <= 2 { Ok(level) } else { Err(D::Error::custom(format!("{level} is no QoS; there are 0, 1 and 2"))) }
 }
 
 impl Frame {

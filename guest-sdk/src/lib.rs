@@ -46,6 +46,7 @@ mod json;
 pub mod log;
 pub mod metrics;
 pub mod state;
+pub mod topic;
 mod types;
 
 #[cfg(not(target_family = "wasm"))]
@@ -56,7 +57,7 @@ mod allocator;
 
 pub use export::rt as __rt;
 pub use hooks::{Admission, Downlink, Events, Inbound, Mapping, Outbound, Transform, Uplink, Validation};
-pub use json::read_config;
+pub use json::{qos, read_config};
 pub use types::{
     Acceptance, Attributes, CallError, Decision, ErrorHead, Frame, FrameAction, FrameType, Info, Offer, Peer, Publish,
     PublishAction, Refusal, Rejection, Rule, TopicFilter,

@@ -1,7 +1,8 @@
 //! The settings, `[transforms.config]` of the gateway's configuration, as JSON.
 
 use crate::FlatTelemetry;
-use crate::template::Template;
+use crate::facts::{Fact, Template};
+use ocpp_transform::qos;
 use serde::Deserialize;
 
 /// All settings.
@@ -20,6 +21,7 @@ pub struct Config {
     /// gateway allows this transform per call, as topics count too.
     pub max_bytes: usize,
     /// 0 to 2.
+    #[serde(deserialize_with = "qos")]
     pub qos: u8,
     pub retain: bool,
     pub then: Then,
@@ -55,11 +57,8 @@ impl Config {
     pub(crate) fn compile(&self) -> Result<FlatTelemetry, String> {
         let template = |key: &str, text: &str| Template::parse(text).map_err(|fault| format!("{key}: {fault}"));
         let batch_topic = template("batch_topic", &self.batch_topic)?;
-        if !batch_topic.is_same_for_a_frame() {
+        if !batch_topic.placeholders().all(Fact::is_same_for_a_frame) {
             return Err("batch_topic: only ${cid}, ${connector} and ${evse} are the same for all samples".into());
-        }
-        if self.qos > 2 {
-            return Err(format!("qos: {} is no QoS; there are 0, 1 and 2", self.qos));
         }
         Ok(FlatTelemetry {
             topic: template("topic", &self.topic)?,

@@ -5,18 +5,18 @@
 //! Signed values stay in the frame. Settings: [`config::Config`].
 
 pub mod config;
+mod facts;
 mod number;
 mod payload;
 mod sample;
-mod template;
 
 use config::{Config, Then};
+use facts::Template;
 use ocpp_transform::log::{self, Level};
 use ocpp_transform::{Frame, FrameAction, FrameType, Peer, Publish, Transform, Uplink, export, metrics, read_config};
 use payload::Payload;
 use sample::{LeftOut, Sample};
 use std::collections::BTreeMap;
-use template::Template;
 
 /// The fan-out, with its topic templates compiled.
 pub struct FlatTelemetry {
@@ -87,10 +87,10 @@ impl FlatTelemetry {
         let message = |topic, payload| Publish { qos: self.qos, retain: self.retain, ..Publish::new(topic, payload) };
         if samples.len() > self.max_messages {
             // Charge point, EVSE and connector, all that this topic may name, are the same in all of them.
-            let topic = self.batch_topic.render(&samples[0].0);
+            let topic = self.batch_topic.render(|fact| fact.of(&samples[0].0));
             return vec![message(topic, array(&samples))];
         }
-        samples.into_iter().map(|(sample, text)| message(self.topic.render(&sample), text)).collect()
+        samples.into_iter().map(|(sample, text)| message(self.topic.render(|fact| fact.of(&sample)), text)).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::LegacyTopics;
 pub use crate::levels::Types;
+use ocpp_transform::{qos, topic};
 use serde::Deserialize;
 
 /// All settings.
@@ -21,6 +22,7 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 pub struct Uplink {
     /// 0 to 2.
+    #[serde(deserialize_with = "qos")]
     pub qos: u8,
     pub retain: bool,
 }
@@ -30,6 +32,7 @@ pub struct Uplink {
 #[serde(default, deny_unknown_fields)]
 pub struct Downlink {
     /// Of the subscription, 0 to 2.
+    #[serde(deserialize_with = "qos")]
     pub qos: u8,
 }
 
@@ -59,11 +62,7 @@ impl Default for Downlink {
 impl Config {
     /// Checks the settings. The error names the key.
     pub(crate) fn resolve(self) -> Result<LegacyTopics, String> {
-        if let Some(bad) = self.mountpoint.chars().find(|c| matches!(c, '+' | '#' | '\0')) {
-            return Err(format!("mountpoint: {bad:?} must not occur in a topic: {:?}", self.mountpoint));
-        }
-        check_qos("uplink.qos", self.uplink.qos)?;
-        check_qos("downlink.qos", self.downlink.qos)?;
+        topic::check(&self.mountpoint).map_err(|fault| format!("mountpoint: {fault}"))?;
         Ok(LegacyTopics {
             mountpoint: self.mountpoint,
             types: self.types,
@@ -72,8 +71,4 @@ impl Config {
             retain: self.uplink.retain,
         })
     }
-}
-
-fn check_qos(key: &str, qos: u8) -> Result<(), String> {
-    if qos <= 2 { Ok(()) } else { Err(format!("{key}: {qos} is no QoS; there are 0, 1 and 2")) }
 }

@@ -1,7 +1,8 @@
 //! The settings, `[transforms.config]` of the gateway's configuration, as JSON.
 
 use crate::Standard;
-use crate::template::Template;
+use crate::facts::{Fact, Template};
+use ocpp_transform::{qos, topic};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -29,6 +30,7 @@ pub struct Uplink {
     /// Instead of `topic`, by action.
     pub topic_overrides: BTreeMap<String, String>,
     /// 0 to 2.
+    #[serde(deserialize_with = "qos")]
     pub qos: u8,
     pub retain: bool,
 }
@@ -39,6 +41,7 @@ pub struct Uplink {
 pub struct Downlink {
     pub topic: String,
     /// 0 to 2.
+    #[serde(deserialize_with = "qos")]
     pub qos: u8,
 }
 
@@ -73,13 +76,9 @@ impl Config {
         let template = |key: &str, text: &str| {
             Template::parse(&format!("{}{text}", self.mountpoint)).map_err(|fault| format!("{key}: {fault}"))
         };
-        if let Err(fault) = check_mountpoint(&self.mountpoint) {
-            return Err(format!("mountpoint: {fault}"));
-        }
-        check_qos("uplink.qos", self.uplink.qos)?;
-        check_qos("downlink.qos", self.downlink.qos)?;
+        topic::check(&self.mountpoint).map_err(|fault| format!("mountpoint: {fault}"))?;
         let commands = template("downlink.topic", &self.downlink.topic)?;
-        if !commands.names_only_the_charge_point() {
+        if commands.placeholders().any(|fact| fact != Fact::ChargePoint) {
             return Err("downlink.topic: only ${cid} and ${clientid} are known when the gateway subscribes".into());
         }
         let calls_by_action = self.uplink.topic_overrides.iter().map(|(action, text)| {
@@ -97,12 +96,4 @@ impl Config {
             retain: self.uplink.retain,
         })
     }
-}
-
-fn check_mountpoint(text: &str) -> Result<(), String> {
-    if text.is_empty() { Ok(()) } else { Template::parse(text).map(|_| ()) }
-}
-
-fn check_qos(key: &str, qos: u8) -> Result<(), String> {
-    if qos <= 2 { Ok(()) } else { Err(format!("{key}: {qos} is no QoS; there are 0, 1 and 2")) }
 }

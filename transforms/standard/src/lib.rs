@@ -12,16 +12,16 @@
 //! Payload text passes through byte for byte. Topics, QoS and retain are settings ([`config::Config`]).
 
 pub mod config;
+mod facts;
 mod message;
-mod template;
 
 use config::Config;
+use facts::{Facts, Template};
 use message::NotUnderstood;
 use ocpp_transform::{
     Attributes, Frame, FrameType, Mapping, Peer, Publish, Refusal, TopicFilter, Transform, export, read_config,
 };
 use std::collections::HashMap;
-use template::{Facts, Template};
 
 /// The mapping, with its topic templates compiled.
 pub struct Standard {
@@ -43,19 +43,18 @@ impl Transform for Standard {
 
 impl Mapping for Standard {
     fn subscriptions(&self, peer: &Peer) -> Vec<TopicFilter> {
-        let filter = self.commands.render(&Facts::of_peer(peer));
+        let filter = Facts::of_peer(peer).fill_in(&self.commands);
         vec![TopicFilter { filter, qos: self.downlink_qos }]
     }
 
     fn to_mqtt(&self, peer: &Peer, frame: Frame) -> Result<Vec<Publish>, Refusal> {
         let template = self.template_for(&frame);
         let facts = Facts::of_frame(peer, &frame);
-        if let Some(illegal) = template.illegal_placeholder(&facts) {
-            return Err(Refusal::new(violation(peer), format!("the {illegal} cannot stand in a topic")));
+        if let Some(what) = facts.unsafe_in(template) {
+            return Err(Refusal::new(violation(peer), format!("the {what} cannot stand in a topic")));
         }
-        let topic = template.render(&facts);
         Ok(vec![Publish {
-            topic,
+            topic: facts.fill_in(template),
             payload: message::write(&frame).into_bytes(),
             qos: self.uplink_qos,
             retain: self.retain,

@@ -2,6 +2,7 @@
 
 use crate::Router;
 use crate::rule::Rule;
+use ocpp_transform::topic;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use wildmatch::WildMatch;
@@ -61,9 +62,7 @@ impl RuleConfig {
 }
 
 fn check_prefix(key: &str, prefix: &str) -> Result<(), String> {
-    if let Some(bad) = prefix.chars().find(|c| matches!(c, '+' | '#' | '\0')) {
-        return Err(format!("{key}: {bad:?} must not occur in a topic: {prefix:?}"));
-    }
+    topic::check(prefix).map_err(|fault| format!("{key}: {fault}"))?;
     if !prefix.is_empty() && !prefix.ends_with('/') {
         return Err(format!("{key}: {prefix:?} must end with a slash"));
     }

@@ -1,0 +1,72 @@
+//! What the placeholders of a topic stand for.
+
+use ocpp_transform::topic::{self, Placeholder};
+use ocpp_transform::{Frame, Peer};
+
+pub(crate) type Template = topic::Template<Fact>;
+
+/// What a placeholder may stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fact {
+    /// The identity of the charge point.
+    ChargePoint,
+    /// Empty for an answer whose action is not known.
+    Action,
+    MessageId,
+    /// The number of the message type, 2 to 6.
+    MessageType,
+}
+
+impl Placeholder for Fact {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("cid", Fact::ChargePoint),
+        ("clientid", Fact::ChargePoint),
+        ("action", Fact::Action),
+        ("id", Fact::MessageId),
+        ("type", Fact::MessageType),
+    ];
+}
+
+/// The facts of one message.
+pub(crate) struct Facts<'a> {
+    charge_point: &'a str,
+    action: &'a str,
+    message_id: &'a str,
+    message_type: &'a str,
+}
+
+impl<'a> Facts<'a> {
+    /// For a template in which only the charge point may occur.
+    pub(crate) fn of_peer(peer: &'a Peer) -> Self {
+        Facts { charge_point: &peer.id, action: "", message_id: "", message_type: "" }
+    }
+
+    pub(crate) fn of_frame(peer: &'a Peer, frame: &'a Frame) -> Self {
+        Facts {
+            charge_point: &peer.id,
+            action: frame.action.as_deref().unwrap_or_default(),
+            message_id: &frame.id,
+            message_type: ["", "", "2", "3", "4", "5", "6"][usize::from(frame.type_.number())],
+        }
+    }
+
+    /// The topic for the message.
+    pub(crate) fn fill_in(&self, template: &Template) -> String {
+        template.render(|fact| match fact {
+            Fact::ChargePoint => self.charge_point,
+            Fact::Action => self.action,
+            Fact::MessageId => self.message_id,
+            Fact::MessageType => self.message_type,
+        })
+    }
+
+    /// What may not stand in the topic: an action or a message id, which charge points choose, with characters that would
+    /// change its meaning. (The gateway has checked their identities.)
+    pub(crate) fn unsafe_in(&self, template: &Template) -> Option<&'static str> {
+        template.placeholders().find_map(|fact| match fact {
+            Fact::Action if !topic::is_safe(self.action) => Some("action"),
+            Fact::MessageId if !topic::is_safe(self.message_id) => Some("message id"),
+            _ => None,
+        })
+    }
+}
