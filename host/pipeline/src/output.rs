@@ -204,10 +204,20 @@ fn publish(lifted: abi::Publish) -> Result<Publish, IllegalOutput> {
 /// MQTT 3.1.1 section 4.7.
 fn check_topic(topic: &str) -> Result<(), IllegalOutput> {
     check_length(topic)?;
-    match topic.bytes().find(|byte| matches!(byte, b'+' | b'#' | b'\0')) {
-        Some(byte) => Err(IllegalOutput::TopicCharacter(char::from(byte))),
+    if topic.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'+' | b'#')) {
+        return Ok(());
+    }
+    match topic.chars().find(|character| matches!(character, '+' | '#') || breaks_connections(*character)) {
+        Some(character) => Err(IllegalOutput::TopicCharacter(character)),
         None => Ok(()),
     }
+}
+
+/// What "SHOULD NOT" stand in a string (MQTT 3.1.1 section 1.5.3): control characters and noncharacters. A broker may
+/// close the connection over them, and mosquitto does, each time that the message is sent again.
+fn breaks_connections(character: char) -> bool {
+    let code = u32::from(character);
+    character.is_control() || matches!(code, 0xFDD0..=0xFDEF) || code & 0xFFFE == 0xFFFE
 }
 
 fn check_length(topic: &str) -> Result<(), IllegalOutput> {
@@ -225,7 +235,7 @@ fn filter(lifted: abi::TopicFilter) -> Result<TopicFilter, IllegalOutput> {
     while let Some(level) = levels.next() {
         let wildcard_alone = level.len() == 1 || !level.contains(['+', '#']);
         let hash_last = level != "#" || levels.peek().is_none();
-        if !wildcard_alone || !hash_last || level.contains('\0') {
+        if !wildcard_alone || !hash_last || level.contains(breaks_connections) {
             return Err(IllegalOutput::Filter(filter));
         }
     }
@@ -312,7 +322,11 @@ mod tests {
         assert_eq!(check(lifted_publish("", 0, 0)), Err(IllegalOutput::EmptyTopic));
         assert_eq!(check(lifted_publish("a/+", 0, 0)), Err(IllegalOutput::TopicCharacter('+')));
         assert_eq!(check(lifted_publish("#", 0, 0)), Err(IllegalOutput::TopicCharacter('#')));
-        assert_eq!(check(lifted_publish("a\0", 0, 0)), Err(IllegalOutput::TopicCharacter('\0')));
+        assert_eq!(check(lifted_publish("ä/Ω/日本/a b", 0, 0)), Ok(()));
+        for illegal in ['\0', '\n', '\u{7f}', '\u{85}', '\u{fdd0}', '\u{ffff}', '\u{1fffe}'] {
+            let topic = format!("a/{illegal}");
+            assert_eq!(check(lifted_publish(&topic, 0, 0)), Err(IllegalOutput::TopicCharacter(illegal)));
+        }
         assert_eq!(check(lifted_publish("a", 0, 3)), Err(IllegalOutput::QoS(3)));
         assert_eq!(check(lifted_publish(&"a".repeat(65_536), 0, 0)), Err(IllegalOutput::LongTopic(65_536)));
     }
@@ -356,7 +370,7 @@ mod tests {
         for good in ["a", "a/b", "+/b", "a/+/c", "a/#", "#", "/", "a//b"] {
             assert!(check(good), "{good}");
         }
-        for bad in ["", "a+", "a/#/b", "a#", "a/b+/c", "a\0"] {
+        for bad in ["", "a+", "a/#/b", "a#", "a/b+/c", "a\0", "a/\n"] {
             assert!(!check(bad), "{bad:?}");
         }
     }
