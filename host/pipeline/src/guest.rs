@@ -72,6 +72,11 @@ impl Guest {
         console.write(stream, bytes, |level, line| note(log, &belongings.gate, Line::new(level, line, Vec::new())));
     }
 
+    /// Whether anything was logged or printed since the last time.
+    pub(crate) fn has_log(&self) -> bool {
+        !self.log.is_empty() || self.console.has_begun()
+    }
+
     /// What was logged and printed since the last time.
     pub(crate) fn take_log(&mut self) -> impl Iterator<Item = Line> {
         let Guest { console, log, belongings, .. } = self;

@@ -3,61 +3,73 @@
 use ocpp_transform::{ErrorHead, Frame, FrameType};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// The object for a frame.
 pub(crate) fn write(frame: &Frame) -> String {
-    let mut out = String::with_capacity(room_for(frame));
-    out.push_str("{\"MessageTypeId\":");
-    out.push(char::from(b'0' + frame.type_.number()));
-    push_member(&mut out, ",\"UniqueId\":", &frame.id);
     match frame.type_ {
-        FrameType::Call | FrameType::Send => {
-            push_member(&mut out, ",\"Action\":", frame.action.as_deref().unwrap_or_default());
-            out.push_str(",\"Payload\":");
+        FrameType::Call => call(r#"{"MessageTypeId":2,"UniqueId":""#, frame),
+        FrameType::Send => call(r#"{"MessageTypeId":6,"UniqueId":""#, frame),
+        FrameType::CallResult => {
+            [r#"{"MessageTypeId":3,"UniqueId":""#, &escaped(&frame.id), r#"","Payload":"#, &frame.payload, "}"].concat()
         }
-        FrameType::CallResult => out.push_str(",\"Payload\":"),
-        FrameType::CallError | FrameType::CallResultError => {
-            let (code, description) = match &frame.error {
-                Some(head) => (head.code.as_str(), head.description.as_str()),
-                None => ("GenericError", ""),
-            };
-            push_member(&mut out, ",\"ErrorCode\":", code);
-            push_member(&mut out, ",\"ErrorDescription\":", description);
-            out.push_str(",\"ErrorDetails\":");
-        }
+        FrameType::CallError => error(r#"{"MessageTypeId":4,"UniqueId":""#, frame),
+        FrameType::CallResultError => error(r#"{"MessageTypeId":5,"UniqueId":""#, frame),
     }
-    out.push_str(&frame.payload);
-    out.push('}');
-    out
 }
 
-/// Enough for the object unless strings need escapes, so that it is written without growing.
-fn room_for(frame: &Frame) -> usize {
-    let variable = match (&frame.action, &frame.error) {
-        (_, Some(head)) => head.code.len() + head.description.len(),
-        (Some(action), None) => action.len(),
-        (None, None) => 0,
+fn call(head: &str, frame: &Frame) -> String {
+    const ACTION: &str = r#"","Action":""#;
+    const PAYLOAD: &str = r#"","Payload":"#;
+    let id = escaped(&frame.id);
+    let action = escaped(frame.action.as_deref().unwrap_or_default());
+    // Most messages come this way: two thirds of what `concat` takes.
+    let mut object = String::with_capacity(
+        head.len() + id.len() + ACTION.len() + action.len() + PAYLOAD.len() + frame.payload.len() + 1,
+    );
+    object += head;
+    object += &id;
+    object += ACTION;
+    object += &action;
+    object += PAYLOAD;
+    object += &frame.payload;
+    object.push('}');
+    object
+}
+
+fn error(head: &str, frame: &Frame) -> String {
+    let (code, description) = match &frame.error {
+        Some(head) => (head.code.as_str(), head.description.as_str()),
+        None => ("GenericError", ""),
     };
-    frame.payload.len() + frame.id.len() + variable + 96
+    let parts = [
+        head,
+        &escaped(&frame.id),
+        r#"","ErrorCode":""#,
+        &escaped(code),
+        r#"","ErrorDescription":""#,
+        &escaped(description),
+        r#"","ErrorDetails":"#,
+        &frame.payload,
+        "}",
+    ];
+    parts.concat()
 }
 
-fn push_member(out: &mut String, key: &str, value: &str) {
-    out.push_str(key);
-    if is_plain(value) {
-        out.push('"');
-        out.push_str(value);
-        out.push('"');
-    } else {
-        out.push_str(&serde_json::Value::from(value).to_string());
+/// As it stands between the quotes of a JSON string.
+fn escaped(text: &str) -> Cow<'_, str> {
+    if is_plain(text) {
+        return text.into();
     }
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned().into()
 }
 
-/// Whether `text` can stand between quotes as it is. Eight bytes at a time: this is the only loop over the characters of
-/// a message.
+/// Whether `text` can stand between quotes as it is. Eight bytes at a time, the last of them perhaps twice: this is the
+/// only loop over the characters of a message.
 fn is_plain(text: &str) -> bool {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = ONES << 7;
-    let (words, rest) = text.as_bytes().as_chunks();
     let plain_word = |word: &[u8; 8]| {
         let word = u64::from_ne_bytes(*word);
         // The high bit of a byte is set where it is less than `limit` (which is at most 0x80).
@@ -65,7 +77,10 @@ fn is_plain(text: &str) -> bool {
         let equals = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
         (below(word, 0x20) | equals(b'"') | equals(b'\\')) & HIGH == 0
     };
-    words.iter().all(plain_word) && rest.iter().all(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\')
+    match text.as_bytes().last_chunk() {
+        Some(last) => plain_word(last) && text.as_bytes().as_chunks().0.iter().all(plain_word),
+        None => text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\'),
+    }
 }
 
 /// What may stand in an object for a charge point. Other keys are ignored.

@@ -3,6 +3,7 @@
 //! Written out instead of generated: what goes in is borrowed, and what comes out is moved into the types of `core`.
 
 mod packed;
+mod unpacked;
 
 pub(crate) use packed::Packed;
 
@@ -199,7 +200,7 @@ pub(crate) struct TopicFilter {
     pub(crate) qos: u8,
 }
 
-#[derive(ComponentType, Lift)]
+#[derive(ComponentType)]
 #[component(record)]
 pub(crate) struct Publish {
     pub(crate) topic: String,
@@ -210,7 +211,7 @@ pub(crate) struct Publish {
     pub(crate) attributes: Attributes,
 }
 
-#[derive(ComponentType, Lift)]
+#[derive(ComponentType)]
 #[component(record)]
 pub(crate) struct Frame {
     #[component(name = "type")]

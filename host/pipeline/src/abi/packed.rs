@@ -6,6 +6,7 @@
 
 use super::{Attribute, FrameIn, PeerIn, PublishIn};
 use std::mem::MaybeUninit;
+use wasmtime::component::__internal::wasmtime_environ::component::StringEncoding;
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LowerContext, bad_type_info};
 use wasmtime::component::{ComponentNamedList, ComponentType, Lower};
 use wasmtime::{Result, ValRaw};
@@ -41,12 +42,11 @@ unsafe impl<Subject: Pack + Lower> Lower for Packed<'_, Subject> {
 
     fn linear_lower_to_memory<T>(&self, cx: &mut LowerContext<'_, T>, ty: InterfaceType, offset: usize) -> Result<()> {
         let Packed(peer, subject) = self;
-        let attributes = attributes_type(cx, ty);
-        let mut room = Room { cx, attributes };
+        let mut room = Room::new(cx, ty);
         let peer = peer.pack(&mut room)?;
         let subject = subject.pack(&mut room)?;
-        let record = &mut cx.as_slice_mut()[offset..][..Self::SIZE32];
-        let (place, rest) = record.split_at_mut(PeerIn::SIZE32);
+        let memory = room.fill();
+        let (place, rest) = memory[offset..][..Self::SIZE32].split_at_mut(PeerIn::SIZE32);
         place.copy_from_slice(peer.as_ref());
         rest.copy_from_slice(subject.as_ref());
         Ok(())
@@ -64,13 +64,13 @@ fn attributes_type<T>(cx: &LowerContext<'_, T>, arguments: InterfaceType) -> Int
 pub(crate) trait Pack: ComponentType {
     type Bytes: AsRef<[u8]>;
 
-    fn pack<T>(&self, room: &mut Room<'_, '_, T>) -> Result<Self::Bytes>;
+    fn pack<'v, T>(&'v self, room: &mut Room<'v, '_, '_, T>) -> Result<Self::Bytes>;
 }
 
 impl Pack for PeerIn<'_> {
     type Bytes = [u8; 28];
 
-    fn pack<T>(&self, room: &mut Room<'_, '_, T>) -> Result<Self::Bytes> {
+    fn pack<'v, T>(&'v self, room: &mut Room<'v, '_, '_, T>) -> Result<Self::Bytes> {
         let mut record = [0; 28];
         put(&mut record, 0, room.text(self.id)?);
         put(&mut record, 8, room.text(self.protocol)?);
@@ -83,7 +83,7 @@ impl Pack for PeerIn<'_> {
 impl Pack for FrameIn<'_> {
     type Bytes = [u8; 60];
 
-    fn pack<T>(&self, room: &mut Room<'_, '_, T>) -> Result<Self::Bytes> {
+    fn pack<'v, T>(&'v self, room: &mut Room<'v, '_, '_, T>) -> Result<Self::Bytes> {
         let mut record = [0; 60];
         put(&mut record, 0, [self.kind as u8]);
         put(&mut record, 4, room.text(self.id)?);
@@ -105,7 +105,7 @@ impl Pack for FrameIn<'_> {
 impl Pack for PublishIn<'_> {
     type Bytes = [u8; 36];
 
-    fn pack<T>(&self, room: &mut Room<'_, '_, T>) -> Result<Self::Bytes> {
+    fn pack<'v, T>(&'v self, room: &mut Room<'v, '_, '_, T>) -> Result<Self::Bytes> {
         let mut record = [0; 36];
         put(&mut record, 0, room.text(self.topic)?);
         put(&mut record, 8, room.bytes(self.payload)?);
@@ -122,31 +122,48 @@ fn put<const N: usize>(record: &mut [u8], place: usize, value: [u8; N]) {
     record[place..place + N].copy_from_slice(&value);
 }
 
-/// Where strings and lists go: into memory that the guest provides.
-pub(crate) struct Room<'a, 'b, T: 'static> {
+/// Where strings and lists go: into memory that the guest provides. Asking for room may move that memory, so all that is
+/// to be copied is noted, and copied when everything has its place.
+pub(crate) struct Room<'v, 'a, 'b, T: 'static> {
     cx: &'a mut LowerContext<'b, T>,
     /// What the guest calls attributes.
     attributes: InterfaceType,
+    wants_utf8: bool,
+    noted: [(usize, &'v [u8]); MOST_STRINGS],
+    count: usize,
 }
 
-impl<T> Room<'_, '_, T> {
-    fn text(&mut self, text: &str) -> Result<[u8; 8]> {
-        // In the encoding that the guest wants.
-        self.list(text, text.is_empty(), InterfaceType::String)
+/// Of a peer and a frame: id and protocol; id, action, payload, error code and description.
+const MOST_STRINGS: usize = 7;
+
+impl<'v, 'a, 'b, T> Room<'v, 'a, 'b, T> {
+    fn new(cx: &'a mut LowerContext<'b, T>, arguments: InterfaceType) -> Self {
+        let attributes = attributes_type(cx, arguments);
+        let wants_utf8 = cx.options().string_encoding == StringEncoding::Utf8;
+        Room { cx, attributes, wants_utf8, noted: [(0, &[]); MOST_STRINGS], count: 0 }
     }
 
-    fn attributes(&mut self, attributes: &[Attribute]) -> Result<[u8; 8]> {
-        self.list(attributes, attributes.is_empty(), self.attributes)
+    fn text(&mut self, text: &'v str) -> Result<[u8; 8]> {
+        if self.wants_utf8 {
+            self.bytes(text.as_bytes())
+        } else {
+            self.list(text, text.is_empty(), InterfaceType::String)
+        }
     }
 
-    fn bytes(&mut self, bytes: &[u8]) -> Result<[u8; 8]> {
+    fn bytes(&mut self, bytes: &'v [u8]) -> Result<[u8; 8]> {
         if bytes.is_empty() {
             return Ok(NOWHERE);
         }
         let place = self.cx.realloc(0, 0, 1, bytes.len())?;
-        self.cx.as_slice_mut()[place..][..bytes.len()].copy_from_slice(bytes);
+        self.noted[self.count] = (place, bytes);
+        self.count += 1;
         // A guest's memory is no larger than 32 bits can say.
         Ok(pair(place as u32, bytes.len() as u32))
+    }
+
+    fn attributes(&mut self, attributes: &[Attribute]) -> Result<[u8; 8]> {
+        self.list(attributes, attributes.is_empty(), self.attributes)
     }
 
     fn list<L>(&mut self, list: &L, is_empty: bool, ty: InterfaceType) -> Result<[u8; 8]>
@@ -161,6 +178,15 @@ impl<T> Room<'_, '_, T> {
         // SAFETY: it is initialised when lowering succeeds.
         let [place, length] = unsafe { flat.assume_init() };
         Ok(pair(place.get_u32(), length.get_u32()))
+    }
+
+    /// Copies what was noted; the guest's memory.
+    fn fill(self) -> &'a mut [u8] {
+        let memory = self.cx.as_slice_mut();
+        for (place, bytes) in &self.noted[..self.count] {
+            memory[*place..][..bytes.len()].copy_from_slice(bytes);
+        }
+        memory
     }
 }
 

@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
         let (chain, peer) = (self.chain, self.peer);
         for transform in chain.events.iter().filter(|transform| transform.matcher.takes_peer(peer)) {
             match call(transform, Subject::identity(&peer.identity)) {
-                Ok(publishes) => publishes.into_iter().for_each(|publish| self.outbound(0, publish, None)),
+                Ok(publishes) => self.all_outbound(publishes, None),
                 Err(failure) => self.failed(transform, failure),
             }
         }

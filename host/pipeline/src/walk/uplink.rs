@@ -46,9 +46,7 @@ impl Walk<'_> {
         let arguments = Packed(self.peer.into(), frame.into());
         self.calls += 1;
         match mapping.call::<hook::ToMqtt>(Subject::frame(self.peer, frame), arguments) {
-            Ok(publishes) => publishes.into_iter().for_each(|publish| {
-                self.outbound(0, publish, frame.action.as_deref());
-            }),
+            Ok(publishes) => self.all_outbound(publishes, frame.action.as_deref()),
             // An error that cannot be mapped is not worth another.
             Err(failure) if is_own(frame) => self.failed(mapping, failure),
             Err(Failure::Refused(refusal)) => {
@@ -62,6 +60,16 @@ impl Walk<'_> {
                     self.fail_uplink(frame);
                 }
             }
+        }
+    }
+
+    /// Messages for the broker, which no stage has seen.
+    pub(super) fn all_outbound(&mut self, publishes: Vec<Publish>, action: Option<&str>) {
+        if self.chain.outbound.is_empty() && self.publishes.is_empty() {
+            // Nearly always so, and then there is nothing to move.
+            self.publishes = publishes;
+        } else {
+            publishes.into_iter().for_each(|publish| self.outbound(0, publish, action));
         }
     }
 

@@ -40,6 +40,11 @@ impl Console {
         }
     }
 
+    /// Whether there is a line that was begun and not ended.
+    pub(crate) fn has_begun(&self) -> bool {
+        !self.output.is_empty() || !self.error.is_empty()
+    }
+
     /// Ends the lines that were begun.
     pub(crate) fn flush(&mut self, mut log: impl FnMut(Level, String)) {
         for stream in [Stream::Output, Stream::Error] {
