@@ -53,7 +53,7 @@ fn spec(transform: &config::Transform, on_violation: config::OnViolation) -> Tra
             directions: transform.matching.directions.iter().map(|&way| way.into()).collect(),
         },
         limits: Limits {
-            time: transform.limits.time.get(),
+            time: transform.limits.time.map(config::Span::get),
             memory: transform.limits.memory.get(),
             items: transform.limits.actions,
             bytes_out: transform.limits.output.get(),

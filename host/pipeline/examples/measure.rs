@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let spec = TransformSpec {
         name: "measured".into(),
         source: Source::File(component.into()),
-        limits: Limits { memory, time, ..Limits::default() },
+        limits: Limits { memory, time: Some(time), ..Limits::default() },
         ..TransformSpec::standard()
     };
     let cache = std::env::temp_dir().join(format!("measure-{}", std::process::id()));

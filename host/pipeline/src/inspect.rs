@@ -2,11 +2,13 @@
 //! another version mislead.
 
 use crate::abi::{PACKAGE, VERSION};
+use crate::compile::Compiler;
 use crate::error::LoadFault;
 use crate::hook;
 use crate::probe::Inspection;
+use crate::runtime;
+use crate::surroundings::Surroundings;
 use crate::wasi;
-use wasmtime::Engine;
 use wasmtime::component::Component;
 
 /// What a component may import.
@@ -33,8 +35,8 @@ pub(crate) fn check_header(bytes: &[u8]) -> Result<(), LoadFault> {
 }
 
 /// Compares what a component imports and exports with what this gateway offers and runs; names every difference.
-pub(crate) fn inspect(component: &Component, engine: &Engine) -> Result<Interfaces, Vec<LoadFault>> {
-    let ty = component.component_type();
+pub(crate) fn inspect(component: &Component) -> Result<Interfaces, Vec<LoadFault>> {
+    let (ty, engine) = (component.component_type(), component.engine());
     let mut faults: Vec<_> = ty.imports(engine).filter_map(|(name, _)| import_fault(name)).collect();
     let exports: Vec<_> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
     let imports = ty.imports(engine).map(|(name, _)| name);
@@ -53,7 +55,7 @@ pub(crate) fn inspect(component: &Component, engine: &Engine) -> Result<Interfac
 }
 
 /// What a component wants and has, and what this gateway has against it, without linking it.
-pub(crate) fn look_at(bytes: &[u8]) -> Inspection {
+pub(crate) fn look_at(bytes: &[u8], surroundings: &Surroundings) -> Inspection {
     let refused = |faults: Vec<LoadFault>| Inspection {
         imports: Vec::new(),
         exports: Vec::new(),
@@ -62,16 +64,19 @@ pub(crate) fn look_at(bytes: &[u8]) -> Inspection {
     if let Err(fault) = check_header(bytes) {
         return refused(vec![fault]);
     }
-    let engine = Engine::default();
-    let component = match Component::new(&engine, bytes) {
+    let engine = match runtime::engine(true) {
+        Ok(engine) => engine,
+        Err(error) => return refused(vec![LoadFault::Engine(format!("{error:#}"))]),
+    };
+    let component = match Compiler::new(engine, surroundings.cache.clone()).compile(bytes) {
         Ok(component) => component,
         Err(error) => return refused(vec![LoadFault::Invalid(format!("{error:#}"))]),
     };
-    let ty = component.component_type();
+    let (ty, engine) = (component.component_type(), component.engine());
     Inspection {
-        imports: ty.imports(&engine).map(|(name, _)| name.to_owned()).collect(),
-        exports: ty.exports(&engine).map(|(name, _)| name.to_owned()).collect(),
-        ..refused(inspect(&component, &engine).err().unwrap_or_default())
+        imports: ty.imports(engine).map(|(name, _)| name.to_owned()).collect(),
+        exports: ty.exports(engine).map(|(name, _)| name.to_owned()).collect(),
+        ..refused(inspect(&component).err().unwrap_or_default())
     }
 }
 

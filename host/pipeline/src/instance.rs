@@ -9,6 +9,7 @@ use crate::spec::Limits;
 use crate::transform::Subject;
 use crate::wasi::NotGranted;
 use std::sync::Arc;
+use std::time::Duration;
 use wasmtime::component::{ComponentExportIndex, Func, InstancePre, TypedFunc};
 use wasmtime::{Store, Trap};
 
@@ -22,7 +23,9 @@ pub(crate) struct Blueprint {
     /// JSON text.
     pub(crate) config: String,
     pub(crate) limits: Limits,
-    /// The time limit, in ticks of the runtime.
+    /// What a call may take.
+    pub(crate) time: Duration,
+    /// The same in ticks of the runtime.
     pub(crate) ticks: u64,
     pub(crate) belongings: Arc<Belongings>,
 }
@@ -33,10 +36,9 @@ const START_FACTOR: u32 = 10;
 impl Blueprint {
     /// A new instance, configured; and what it says of itself. `transform`: its name, for what it logs meanwhile.
     pub(crate) fn start(&self, transform: &str) -> Result<(Instance, abi::Info), LoadFault> {
-        let engine = &self.runtime.engine;
-        let mut store = Store::new(engine, Guest::new(&self.limits, self.belongings.clone()));
+        let mut store = Store::new(self.pre.engine(), Guest::new(&self.limits, self.belongings.clone()));
         store.limiter(|guest| &mut guest.memory);
-        store.set_epoch_deadline(self.runtime.ticks(self.limits.time * START_FACTOR));
+        store.set_epoch_deadline(self.runtime.ticks(self.time.saturating_mul(START_FACTOR)));
         let tick = self.runtime.tick;
         store.epoch_deadline_callback(move |mut store| store.data_mut().at_deadline(tick));
         let instance = self.pre.instantiate(&mut store).map_err(|error| {
@@ -44,13 +46,14 @@ impl Blueprint {
             LoadFault::Start(self.start_failure(&error))
         })?;
         let functions = self.check(&instance, &mut store)?;
-        let mut instance = Instance { store, functions, calls: 0 };
+        let mut instance = Instance { store, functions, calls: 0, memory_at_start: 0 };
         let configured = instance.call::<Configure>((&self.config,));
         let version = match &configured {
             Ok(Ok(info)) => info.version.as_str(),
             _ => "",
         };
         instance.flush_log(transform, version, Subject::NOBODY);
+        instance.memory_at_start = instance.store.data().memory.used;
         match configured {
             Ok(Ok(info)) => Ok((instance, info)),
             Ok(Err(reason)) => Err(LoadFault::Config(reason)),
@@ -88,7 +91,7 @@ impl Blueprint {
     /// What the error of a call means: whatever goes wrong once a call is set up is the guest's.
     pub(crate) fn fault(&self, error: &wasmtime::Error) -> GuestFault {
         if error.is::<DeadlineExceeded>() {
-            return GuestFault::Deadline { limit: self.limits.time };
+            return GuestFault::Deadline { limit: self.time };
         }
         if let Some(MemoryExceeded { wanted }) = error.downcast_ref() {
             return GuestFault::Memory { wanted: *wanted, limit: self.limits.memory };
@@ -106,6 +109,8 @@ pub(crate) struct Instance {
     store: Store<Guest>,
     functions: PerFunction<Func>,
     calls: u32,
+    /// Bytes of memory that it used when it was configured.
+    memory_at_start: usize,
 }
 
 const COPIES_PER_BYTE: usize = 2;
@@ -113,8 +118,6 @@ const COPIES_PER_BYTE: usize = 2;
 const RECORDS_PER_CALL: usize = 64 << 10;
 /// Instances are replaced after so many calls, in case they leak what the memory limit would only notice late.
 const CALLS_PER_INSTANCE: u32 = 1_000_000;
-/// An instance that is nearly out of memory is replaced as well, but not one that is small from the start.
-const CALLS_BEFORE_MEMORY_COUNTS: u32 = 100;
 
 impl Instance {
     /// Gives the next call its time, and its allowance for copying.
@@ -138,13 +141,16 @@ impl Instance {
 
     /// Hands on what the guest has logged.
     pub(crate) fn flush_log(&mut self, transform: &str, version: &str, subject: Subject<'_>) {
-        self.store.data_mut().take_log().for_each(|line| line.emit(transform, version, subject));
+        if self.store.data().has_log() {
+            self.store.data_mut().take_log().for_each(|line| line.emit(transform, version, subject));
+        }
     }
 
-    /// Whether it should make room for a new one.
+    /// Whether it should make room for a new one: also when it has used up most of the memory that was left to it when
+    /// it was configured.
     pub(crate) fn is_worn_out(&self) -> bool {
         let memory = &self.store.data().memory;
-        let nearly_full = memory.used > memory.limit / 4 * 3;
-        self.calls >= CALLS_PER_INSTANCE || (nearly_full && self.calls >= CALLS_BEFORE_MEMORY_COUNTS)
+        let (used, left) = (memory.used - self.memory_at_start, memory.limit - self.memory_at_start);
+        self.calls >= CALLS_PER_INSTANCE || used > left / 4 * 3
     }
 }

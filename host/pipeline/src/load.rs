@@ -13,35 +13,57 @@ use crate::matching::{Matcher, Matching};
 use crate::probe::SchemaRule;
 use crate::runtime::Runtime;
 use crate::samples;
-use crate::spec::{Limits, OnError, Source, TransformSpec};
+use crate::spec::{OnError, Source, TIME, TransformSpec};
 use crate::surroundings::Surroundings;
 use crate::transform::Transform;
 use crate::wasi;
 use ocpp_gateway_core::{Schemas, Version};
 use std::borrow::Cow;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tracing::warn;
+use wasmtime::Engine;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
 /// Compiles, links, configures and tries transforms.
 pub(crate) struct Loader {
     runtime: Arc<Runtime>,
-    linker: Linker<Guest>,
-    compiler: Compiler,
+    timed: Kit,
+    untimed: Kit,
     clock: Clock,
+}
+
+/// What compiles and links components for one engine.
+struct Kit {
+    compiler: Compiler,
+    linker: Linker<Guest>,
+}
+
+impl Kit {
+    fn new(engine: &Engine, cache: Option<PathBuf>) -> wasmtime::Result<Self> {
+        let mut linker = Linker::new(engine);
+        define_imports(&mut linker)?;
+        Ok(Kit { compiler: Compiler::new(engine.clone(), cache), linker })
+    }
+
+    fn link(&self, component: &Component) -> wasmtime::Result<InstancePre<Guest>> {
+        let mut linker = self.linker.clone();
+        wasi::define_imports(&mut linker, component)?;
+        linker.instantiate_pre(component)
+    }
 }
 
 impl Loader {
     pub(crate) fn new(specs: &[TransformSpec], surroundings: impl Into<Surroundings>) -> Result<Self, Vec<LoadError>> {
-        let shortest = specs.iter().map(|spec| spec.limits.time).min().unwrap_or(Limits::default().time);
+        let shortest = specs.iter().filter_map(TransformSpec::time_limit).min().unwrap_or(TIME);
         let set_up = || {
-            let runtime = Runtime::new(shortest)?;
-            let mut linker = Linker::new(&runtime.engine);
-            define_imports(&mut linker)?;
+            let runtime = Arc::new(Runtime::new(shortest)?);
             let Surroundings { clock, cache } = surroundings.into();
-            let compiler = Compiler::new(runtime.engine.clone(), cache);
-            Ok(Loader { runtime: Arc::new(runtime), linker, compiler, clock })
+            let timed = Kit::new(&runtime.timed, cache.clone())?;
+            let untimed = Kit::new(&runtime.untimed, cache)?;
+            Ok(Loader { runtime, timed, untimed, clock })
         };
         set_up().map_err(|fault: wasmtime::Error| {
             let fault = LoadFault::Engine(format!("{fault:#}"));
@@ -79,10 +101,10 @@ impl Loader {
     ) -> Result<Arc<Transform>, Vec<LoadFault>> {
         let bytes = read(&spec.source).map_err(|fault| vec![fault])?;
         check_header(&bytes).map_err(|fault| vec![fault])?;
-        let engine = &self.runtime.engine;
-        let compiled = self.compiler.compile(&bytes);
+        let kit = if spec.time_limit().is_some() { &self.timed } else { &self.untimed };
+        let compiled = kit.compiler.compile(&bytes);
         let component = compiled.map_err(|fault| vec![LoadFault::Invalid(format!("{fault:#}"))])?;
-        let interfaces = inspect(&component, engine)?;
+        let interfaces = inspect(&component)?;
         for name in unknown_hooks(&interfaces) {
             warn!(transform = spec.name, hook = name, "this gateway does not know the hook and never calls it");
         }
@@ -92,34 +114,30 @@ impl Loader {
             None => Arc::new(Belongings::new(&spec.limits, self.clock)),
         };
         let exports = exports(&component, &interfaces).map_err(|fault| vec![fault])?;
-        let trial = self.trial(spec, &component, exports, bytes.len()).map_err(|fault| vec![fault])?;
+        let linked = kit.link(&component).map_err(|fault| vec![LoadFault::Link(format!("{fault:#}"))])?;
+        let trial = self.trial(spec, linked, exports, bytes.len()).map_err(|fault| vec![fault])?;
         let schemas = compile_schemas(&trial)?;
         samples::try_out(&trial).map_err(|fault| vec![fault])?;
         trial.go_live(belongings, Matcher::new(&spec.matching), schemas).map_err(|fault| vec![fault])
-    }
-
-    fn link(&self, component: &Component) -> wasmtime::Result<InstancePre<Guest>> {
-        let mut linker = self.linker.clone();
-        wasi::define_imports(&mut linker, component, &self.runtime.engine)?;
-        linker.instantiate_pre(component)
     }
 
     /// A transform with an instance that is configured, and belongings of its own: what it does on trial is forgotten.
     fn trial(
         &self,
         spec: &TransformSpec,
-        component: &Component,
+        pre: InstancePre<Guest>,
         exports: PerFunction<ComponentExportIndex>,
         size: usize,
     ) -> Result<Arc<Transform>, LoadFault> {
-        let pre = self.link(component).map_err(|fault| LoadFault::Link(format!("{fault:#}")))?;
+        let time = spec.time_limit().unwrap_or(Duration::MAX);
         let blueprint = Blueprint {
             runtime: self.runtime.clone(),
             pre,
             exports: Arc::new(exports),
             config: spec.config.clone(),
             limits: spec.limits,
-            ticks: self.runtime.ticks(spec.limits.time),
+            time,
+            ticks: self.runtime.ticks(time),
             belongings: Arc::new(Belongings::new(&spec.limits, self.clock)),
         };
         let (_, info) = blueprint.start(&spec.name)?;

@@ -125,8 +125,8 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Looks at a component.
-    pub fn of(bytes: &[u8]) -> Self {
-        inspect::look_at(bytes)
+    /// Looks at a component. It is compiled for that.
+    pub fn of(bytes: &[u8], surroundings: &Surroundings) -> Self {
+        inspect::look_at(bytes, surroundings)
     }
 }

@@ -11,7 +11,9 @@ const SHORTEST_TICK: Duration = Duration::from_millis(1);
 
 /// Shared by the transforms of one pipeline. Its ticker ends with it.
 pub(crate) struct Runtime {
-    pub(crate) engine: Engine,
+    /// For calls with a time limit.
+    pub(crate) timed: Engine,
+    pub(crate) untimed: Engine,
     pub(crate) tick: Duration,
     _alive: Sender<()>,
 }
@@ -19,25 +21,32 @@ pub(crate) struct Runtime {
 impl Runtime {
     /// `shortest_limit`: the shortest time that a transform of the pipeline is allowed per call.
     pub(crate) fn new(shortest_limit: Duration) -> wasmtime::Result<Self> {
-        let mut config = Config::new();
-        // Components that wait for something would cost every call of those that do not, which is 40 % of a small one.
-        config.concurrency_support(false);
-        config.epoch_interruption(true);
-        let engine = Engine::new(&config)?;
+        let (timed, untimed) = (engine(true)?, engine(false)?);
         let tick = (shortest_limit / TICKS_PER_LIMIT).max(SHORTEST_TICK);
         let (alive, ended) = mpsc::channel::<()>();
-        let ticker = engine.weak();
+        let ticker = timed.weak();
         thread::Builder::new().name("transform-ticker".into()).spawn(move || {
             while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(tick) {
                 let Some(engine) = ticker.upgrade() else { break };
                 engine.increment_epoch();
             }
         })?;
-        Ok(Runtime { engine, tick, _alive: alive })
+        Ok(Runtime { timed, untimed, tick, _alive: alive })
     }
 
     /// The number of ticks after which a call has had `time`, less at most one tick.
     pub(crate) fn ticks(&self, time: Duration) -> u64 {
-        u64::try_from(time.as_nanos().div_ceil(self.tick.as_nanos())).unwrap_or(u64::MAX)
+        // Far enough away, and no overflow when it is added to what the clock shows.
+        const NEVER: u64 = u64::MAX / 2;
+        u64::try_from(time.as_nanos().div_ceil(self.tick.as_nanos())).unwrap_or(NEVER).min(NEVER)
     }
+}
+
+/// An engine for components; one that ends calls which take too long has them look at a clock all the time.
+pub(crate) fn engine(timed: bool) -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+    // Components that wait for something would cost every call of those that do not, which is 40 % of a small one.
+    config.concurrency_support(false);
+    config.epoch_interruption(timed);
+    Engine::new(&config)
 }

@@ -12,7 +12,6 @@ pub(crate) use console::{Console, Stream};
 
 use crate::guest::Guest;
 use functions::Handle;
-use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
 
@@ -28,11 +27,8 @@ pub(crate) fn is_offered(import: &str) -> bool {
 }
 
 /// Defines what `component` imports of WASI: those very interfaces, in its version, with all that it expects in them.
-pub(crate) fn define_imports(
-    linker: &mut Linker<Guest>,
-    component: &Component,
-    engine: &Engine,
-) -> wasmtime::Result<()> {
+pub(crate) fn define_imports(linker: &mut Linker<Guest>, component: &Component) -> wasmtime::Result<()> {
+    let engine = component.engine();
     for (interface, import) in component.component_type().imports(engine) {
         if let ComponentItem::ComponentInstance(wanted) = import.ty
             && is_offered(interface)

@@ -47,7 +47,7 @@ fn fault(pipeline: &Pipeline, action: &str) -> GuestFault {
 #[test]
 fn an_endless_loop_ends_at_the_deadline() {
     let limit = Duration::from_millis(20);
-    let pipeline = load(Limits { time: limit, ..Limits::default() });
+    let pipeline = load(Limits { time: Some(limit), ..Limits::default() });
     to_mqtt(&pipeline, &peer("CP1"), &call("Heartbeat")).expect("a warm instance");
     let started = Instant::now();
     assert_eq!(fault(&pipeline, "Loop"), GuestFault::Deadline { limit });

@@ -116,7 +116,7 @@ mod tests {
             component: "builtin:standard".into(),
             on_error: values::OnError::Reject,
             matching: Match::default(),
-            limits: Limits::default(),
+            limits: Limits { time: Some(Span::seconds(1)), ..Limits::default() },
             config: toml::Table::new(),
         }];
         let mut table = toml::Table::try_from(config).expect("a table");

@@ -202,7 +202,7 @@ impl Draft {
             if !names.insert(&transform.name) {
                 self.fault(&format!("transforms[{index}].name"), format!("{:?} is taken already", transform.name));
             }
-            if transform.limits.time.get().is_zero() {
+            if transform.limits.time.is_some_and(|time| time.get().is_zero()) {
                 self.fault(&format!("transforms[{index}].limits.time"), "has to be longer than nothing");
             }
         }

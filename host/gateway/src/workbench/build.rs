@@ -3,7 +3,7 @@
 use super::{Build, Verdict};
 use anyhow::Context as _;
 use ocpp_gateway_guest_build::Guest;
-use ocpp_gateway_pipeline::Inspection;
+use ocpp_gateway_pipeline::{Inspection, Surroundings};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ pub(super) fn run(asked: &Build) -> anyhow::Result<Verdict> {
     let package = Package::of(&asked.dir)?;
     let file = package.build(asked.out.as_deref())?;
     let bytes = fs::read(&file)?;
-    let hooks = super::inspect::hooks(&Inspection::of(&bytes)).join(", ");
+    let hooks = super::inspect::hooks(&Inspection::of(&bytes, &Surroundings::default())).join(", ");
     println!("\n{}: {} bytes, hooks: {hooks}", file.display(), bytes.len());
     println!("\nIn the configuration of the gateway:\n\n{}", configuration(&package.name, &file)?);
     Ok(Verdict::Good)

@@ -1,7 +1,7 @@
 //! What the commands share: the limits of the desk, and loading one component to look at it.
 
 use crate::config::Bytes;
-use ocpp_gateway_pipeline::{Clock, Limits, LoadError, Probe, Source, TransformSpec};
+use ocpp_gateway_pipeline::{Limits, LoadError, Probe, Source, Surroundings, TransformSpec};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ const TIME: Duration = Duration::from_secs(1);
 /// A component from a file, with the limits of the desk. `config`: JSON text of an object.
 pub(super) fn spec(file: &Path, config: String, memory: Bytes) -> TransformSpec {
     let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let limits = Limits { time: TIME, memory: memory.get(), ..Limits::default() };
+    let limits = Limits { time: Some(TIME), memory: memory.get(), ..Limits::default() };
     TransformSpec { name, source: Source::File(file.to_owned()), config, limits, ..TransformSpec::standard() }
 }
 
 /// Loads it, or says everything that is wrong with it, a line each.
-pub(super) fn load(spec: &TransformSpec, clock: Clock) -> Result<Probe, String> {
-    Probe::load(spec, clock).map_err(|errors| lines(&errors))
+pub(super) fn load(spec: &TransformSpec, surroundings: impl Into<Surroundings>) -> Result<Probe, String> {
+    Probe::load(spec, surroundings).map_err(|errors| lines(&errors))
 }
 
 fn lines(errors: &[LoadError]) -> String {

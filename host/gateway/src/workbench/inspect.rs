@@ -3,7 +3,7 @@
 use super::{Inspect, Verdict, desk};
 use anyhow::Context as _;
 use data_encoding::HEXLOWER;
-use ocpp_gateway_pipeline::{Clock, Inspection, LoadError, LoadFault, Probe};
+use ocpp_gateway_pipeline::{Inspection, LoadError, LoadFault, Probe, Surroundings};
 use sha2::{Digest as _, Sha256};
 use std::fs;
 
@@ -13,8 +13,10 @@ const PACKAGE: &str = "ocpp-gateway:transform/";
 pub(super) fn run(asked: &Inspect) -> anyhow::Result<Verdict> {
     desk::show_log();
     let bytes = fs::read(&asked.file).with_context(|| asked.file.display().to_string())?;
-    let inspection = Inspection::of(&bytes);
-    let loaded = Loaded::of(asked, &inspection);
+    let compiled = tempfile::tempdir().context("a directory for the compiled component")?;
+    let surroundings = Surroundings { cache: Some(compiled.path().to_owned()), ..Surroundings::default() };
+    let inspection = Inspection::of(&bytes, &surroundings);
+    let loaded = Loaded::of(asked, &inspection, surroundings);
 
     say("file", &asked.file.display().to_string());
     if let Some(says) = &loaded.says {
@@ -45,11 +47,11 @@ struct Loaded {
 }
 
 impl Loaded {
-    fn of(asked: &Inspect, inspection: &Inspection) -> Self {
+    fn of(asked: &Inspect, inspection: &Inspection, surroundings: Surroundings) -> Self {
         if !inspection.faults.is_empty() {
             return Loaded { faults: inspection.faults.clone(), ..Loaded::default() };
         }
-        match Probe::load(&desk::spec(&asked.file, "{}".into(), desk::MEMORY), Clock::Machine) {
+        match Probe::load(&desk::spec(&asked.file, "{}".into(), desk::MEMORY), surroundings) {
             Ok(probe) => {
                 let status = probe.status();
                 Loaded { says: Some(format!("{} {}", status.built_as, status.version)), ..Loaded::default() }

@@ -16,6 +16,7 @@ use crate::config::Bytes;
 use anyhow::{Context as _, bail};
 use fixture::Case;
 use ocpp_gateway_core::Peer;
+use ocpp_gateway_pipeline::Surroundings;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -32,9 +33,11 @@ pub(super) fn run(asked: &Test) -> anyhow::Result<Verdict> {
 pub(super) fn run_all(component: &Path, dir: &Path, memory: Bytes) -> anyhow::Result<Verdict> {
     // Otherwise its absence would be the fault of every case.
     fs::metadata(component).with_context(|| component.display().to_string())?;
+    // Each case has an engine of its own, but a component that takes seconds to compile is compiled for the first only.
+    let compiled = tempfile::tempdir().context("a directory for the compiled component")?;
     let (mut passed, mut failed) = (0, 0);
     for file in cases(dir)? {
-        match try_case(component, &file, memory) {
+        match try_case(component, &file, memory, compiled.path()) {
             Ok(()) => passed += 1,
             Err(faults) => {
                 failed += 1;
@@ -69,11 +72,12 @@ fn cases(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// Runs one case; the error is everything that did not come out as expected.
-fn try_case(component: &Path, file: &Path, memory: Bytes) -> Result<(), String> {
+fn try_case(component: &Path, file: &Path, memory: Bytes, compiled: &Path) -> Result<(), String> {
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
     let case: Case = toml::from_str(&text).map_err(|error| error.to_string())?;
     let config = serde_json::Value::Object(case.config).to_string();
-    let probe = desk::load(&desk::spec(component, config, memory), case.clock)?;
+    let surroundings = Surroundings { clock: case.clock, cache: Some(compiled.to_owned()) };
+    let probe = desk::load(&desk::spec(component, config, memory), surroundings)?;
     let peer = Peer::from(case.peer);
     let mut faults = String::new();
     for (number, step) in (1..).zip(&case.steps) {
