@@ -1,0 +1,117 @@
+//! What a message costs in chains, on several threads, and while transforms are exchanged.
+//!
+//! `cargo bench -p ocpp-gateway-pipeline --bench chain`
+
+use criterion::{Bencher, Criterion, criterion_group, criterion_main};
+use ocpp_gateway_core::{Frame, Identity, Peer, Version};
+use ocpp_gateway_guest_build::Guest;
+use ocpp_gateway_pipeline::{Matching, Pipeline, STANDARD, Source, TransformSpec};
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::{Arc, Barrier, LazyLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const HEARTBEAT: &str = r#"[2,"1200012677","Heartbeat",{}]"#;
+
+fn chain(criterion: &mut Criterion) {
+    let passing = passing();
+    let stage = |name: &str, charge_points: &str| TransformSpec {
+        name: name.into(),
+        source: Source::Bytes(passing.clone()),
+        matching: Matching { charge_points: vec![charge_points.into()], ..Matching::default() },
+        ..TransformSpec::standard()
+    };
+    let chains = [
+        ("mapping alone", vec![]),
+        ("two stages and mapping", vec![stage("first", "*"), stage("second", "*")]),
+        ("two stages for others and mapping", vec![stage("first", "A*"), stage("second", "B*")]),
+        ("mapping alone, again", vec![]),
+    ];
+    let mut group = criterion.benchmark_group("chain");
+    for (name, stages) in chains {
+        let pipeline = load([stages, vec![TransformSpec::standard()]].concat());
+        group.bench_function(name, |bench| bench.iter(|| uplink(&pipeline)));
+    }
+    group.finish();
+}
+
+/// The same number of calls on each thread: it takes as long on two as on one if neither waits for the other.
+fn threads(criterion: &mut Criterion) {
+    let pipeline = load(vec![TransformSpec::standard()]);
+    let mut group = criterion.benchmark_group("threads");
+    for threads in [1, 2] {
+        group.bench_function(format!("{threads}"), |bench: &mut Bencher<'_>| {
+            bench.iter_custom(|calls| on_threads(threads, || (0..calls).for_each(|_| uplink(&pipeline))));
+        });
+    }
+    group.finish();
+}
+
+fn on_threads(count: usize, run: impl Fn() + Sync) -> Duration {
+    let start = Barrier::new(count + 1);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..count)
+            .map(|_| {
+                scope.spawn(|| {
+                    start.wait();
+                    run();
+                })
+            })
+            .collect();
+        start.wait();
+        let started = Instant::now();
+        threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+        started.elapsed()
+    })
+}
+
+/// From a file that is complete to the first message on what is in it, when that was compiled before.
+fn exchange(criterion: &mut Criterion) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let files = [0, 1].map(|number| {
+        let path = directory.path().join(format!("{number}.wasm"));
+        // A custom section more.
+        std::fs::write(&path, [STANDARD, &[0, 3, 1, b'n', number]].concat()).expect("written");
+        path
+    });
+    let pipeline = load(vec![TransformSpec::standard()]);
+    let mut turns = files.iter().cycle();
+    criterion.bench_function("exchange and first message", |bench| {
+        bench.iter(|| {
+            let file = turns.next().expect("they take turns for ever");
+            pipeline.exchange("standard", Some(Source::File(file.clone()))).expect("it loads");
+            uplink(&pipeline);
+        });
+    });
+}
+
+fn uplink(pipeline: &Pipeline) {
+    static MESSAGE: LazyLock<(Peer, Frame<'_>)> = LazyLock::new(|| {
+        let identity = Identity::new("chargePointSim", 48).expect("an identity");
+        let peer = Peer { identity, version: Version::V1_6, connection: 1, attributes: Vec::new() };
+        (peer, Frame::parse(HEARTBEAT).expect("a frame"))
+    });
+    let (peer, heartbeat) = &*MESSAGE;
+    let outcome = pipeline.uplink(black_box(peer), black_box(heartbeat));
+    assert_eq!(outcome.publishes.len(), 1);
+}
+
+fn load(specs: Vec<TransformSpec>) -> Pipeline {
+    Pipeline::load(specs).expect("they load")
+}
+
+/// `guest-sdk/tests/guests/passing.rs`, built.
+fn passing() -> Arc<[u8]> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let guest = Guest {
+        manifest: &workspace.join("Cargo.toml"),
+        target_dir: &Path::new(env!("OUT_DIR")).join("guest"),
+        args: &["--locked", "--package", "ocpp-transform", "--example", "passing"],
+        module: "examples/passing.wasm",
+    };
+    guest.build().expect("it builds").into()
+}
+
+criterion_group!(benches, chain, threads, exchange);
+criterion_main!(benches);

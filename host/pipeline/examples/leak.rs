@@ -1,0 +1,50 @@
+//! How much memory it takes to call a component that leaks 20 kB at each call: its instances are replaced before they
+//! are out of memory.
+//!
+//! `cargo run --release -p ocpp-gateway-pipeline --example leak [MILLIONS]`
+
+use ocpp_gateway_core::{Attributes, Frame, Identity, Peer, Version};
+use ocpp_gateway_guest_build::Guest;
+use ocpp_gateway_pipeline::{Pipeline, Source, TransformSpec};
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+const MILLION: u32 = 1_000_000;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let millions: u32 = std::env::args().nth(1).map_or(Ok(10), |text| text.parse())?;
+    let spec =
+        TransformSpec { name: "leaking".into(), source: Source::Bytes(faulty()?.into()), ..TransformSpec::standard() };
+    let pipeline = Pipeline::load(vec![spec]).map_err(|errors| errors[0].to_string())?;
+    let identity = Identity::new("CP1", 48)?;
+    let peer = Peer { identity, version: Version::V1_6, connection: 1, attributes: Attributes::new() };
+    let leak = Frame::parse(r#"[2,"1","Leak",{}]"#).map_err(|fault| format!("{fault:?}"))?;
+    for million in 0..=millions {
+        let failures: u64 = pipeline.transforms().iter().map(|transform| transform.failures).sum();
+        println!("{million} million calls: {} KiB resident, {failures} failed", resident_kib()?);
+        if million < millions {
+            (0..MILLION).for_each(|_| drop(pipeline.uplink(&peer, &leak)));
+        }
+    }
+    Ok(())
+}
+
+/// `guest-sdk/tests/guests/faulty.rs`, built.
+fn faulty() -> Result<Vec<u8>, Box<dyn Error>> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let guest = Guest {
+        manifest: &workspace.join("Cargo.toml"),
+        target_dir: &Path::new(env!("OUT_DIR")).join("guest"),
+        args: &["--locked", "--package", "ocpp-transform", "--example", "faulty"],
+        module: "examples/faulty.wasm",
+    };
+    Ok(guest.build()?)
+}
+
+/// Resident memory of this process.
+fn resident_kib() -> Result<u64, Box<dyn Error>> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}
