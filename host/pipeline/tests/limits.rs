@@ -2,27 +2,17 @@
 
 mod common;
 
-use common::{file, frame, from_mqtt, log_of, peer, spec, to_mqtt};
+use common::{frame, from_mqtt, log_of, peer, spec, to_mqtt};
 use ocpp_gateway_core::{Frame, Publish};
-use ocpp_gateway_guest_build::Guest;
 use ocpp_gateway_pipeline::{Failure, GuestFault, IllegalOutput, Limits, LoadFault, Message, Pipeline, TransformSpec};
-use std::path::{Path, PathBuf};
+use ocpp_gateway_testkit::guest;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 fn faulty() -> PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let guest = Guest {
-            manifest: &workspace.join("Cargo.toml"),
-            target_dir: &Path::new(env!("OUT_DIR")).join("guest"),
-            args: &["--locked", "--package", "ocpp-transform", "--example", "faulty"],
-            module: "examples/faulty.wasm",
-        };
-        file("faulty.wasm", &guest.build().expect("it builds"))
-    })
-    .clone()
+    PATH.get_or_init(|| guest::build("faulty", env!("CARGO_TARGET_TMPDIR"))).clone()
 }
 
 fn load(limits: Limits) -> Pipeline {

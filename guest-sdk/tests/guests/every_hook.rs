@@ -1,0 +1,169 @@
+//! A transform with every hook but the mapping, for the host's tests. It passes everything on, but one hook does what the
+//! configuration says, such as `{"hook":"uplink","does":"panic"}`: for charge points whose id begins with `BAD`, so that
+//! the transform survives its trial and others can be seen to be served.
+
+use ocpp_transform::{
+    Acceptance, Admission, CallError, Decision, Downlink, Events, Frame, FrameAction, FrameType, Inbound, Offer,
+    Outbound, Peer, Publish, PublishAction, Rejection, Rule, Transform, Uplink, Validation, export, log, read_config,
+    state,
+};
+use std::hint::black_box;
+
+const PASS: &str = "pass";
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EveryHook {
+    hook: String,
+    does: String,
+}
+
+impl EveryHook {
+    /// What `hook` is to do. What any hook can do is done already.
+    fn deed(&self, hook: &str, charge_point: &str) -> &str {
+        if self.hook != hook || !charge_point.starts_with("BAD") {
+            return PASS;
+        }
+        match self.does.as_str() {
+            "panic" => panic!("no such luck"),
+            "loop" => loop {
+                black_box(());
+            },
+            "log" => log::warn("odd"),
+            _ => {}
+        }
+        &self.does
+    }
+}
+
+impl Transform for EveryHook {
+    fn configure(config: &str) -> Result<Self, String> {
+        read_config(config)
+    }
+}
+
+impl Uplink for EveryHook {
+    fn handle(&self, peer: &Peer, frame: Frame) -> Vec<FrameAction> {
+        frame_actions(self.deed("uplink", &peer.id), peer, frame)
+    }
+}
+
+impl Downlink for EveryHook {
+    fn handle(&self, peer: &Peer, frame: Frame) -> Vec<FrameAction> {
+        frame_actions(self.deed("downlink", &peer.id), peer, frame)
+    }
+}
+
+impl Outbound for EveryHook {
+    fn handle(&self, peer: &Peer, _message: Publish) -> Vec<PublishAction> {
+        publish_actions(self.deed("outbound", &peer.id), peer)
+    }
+}
+
+impl Inbound for EveryHook {
+    fn handle(&self, peer: &Peer, _message: Publish) -> Vec<PublishAction> {
+        publish_actions(self.deed("inbound", &peer.id), peer)
+    }
+}
+
+impl Admission for EveryHook {
+    fn admit(&self, offer: Offer) -> Decision {
+        let refuse = |status| Decision::Refuse(Rejection { status, reason: "not one of ours".into() });
+        let accept = |attributes| Decision::Accept(Acceptance { attributes });
+        match self.deed("admission", &offer.id) {
+            "refuse" => refuse(403),
+            "refuse with 200" => refuse(200),
+            "name the vendor" => accept(vec![("vendor".into(), "acme".into())]),
+            _ => accept(Vec::new()),
+        }
+    }
+}
+
+impl Events for EveryHook {
+    fn connected(&self, peer: &Peer) -> Vec<Publish> {
+        publish(self.deed("events", &peer.id), peer).into_iter().collect()
+    }
+
+    fn disconnected(&self, peer: &Peer, _reason: &str) -> Vec<Publish> {
+        publish(self.deed("events", &peer.id), peer).into_iter().collect()
+    }
+}
+
+impl Validation for EveryHook {
+    fn schemas(&self) -> Vec<Rule> {
+        let schema = || Rule {
+            protocol: "ocpp1.6".into(),
+            action: "Authorize".into(),
+            type_: FrameType::Call,
+            schema: r#"{"required":["idTag"]}"#.into(),
+        };
+        (self.does == "require idTag").then(schema).into_iter().collect()
+    }
+
+    fn check(&self, peer: &Peer, _frame: &Frame) -> Option<CallError> {
+        rejection(self.deed("validation", &peer.id))
+    }
+}
+
+fn frame_actions(deed: &str, peer: &Peer, frame: Frame) -> Vec<FrameAction> {
+    if let Some(error) = rejection(deed) {
+        return vec![FrameAction::Reject(error)];
+    }
+    if let Some(publish) = publish(deed, peer) {
+        return vec![FrameAction::Publish(publish), FrameAction::Pass];
+    }
+    vec![match deed {
+        "nothing" => return Vec::new(),
+        "drop" => FrameAction::Drop("no reason".into()),
+        "reply" => FrameAction::Reply(r#"{"from":"the edge"}"#.into()),
+        "reply with a list" => FrameAction::Reply("[]".into()),
+        "replace with a list" => FrameAction::Replace(Frame { payload: "[]".into(), ..frame }),
+        "replace without an id" => FrameAction::Replace(Frame { id: String::new(), ..frame }),
+        "replace without an action" => FrameAction::Replace(Frame { action: None, ..frame }),
+        _ => FrameAction::Pass,
+    }]
+}
+
+fn publish_actions(deed: &str, peer: &Peer) -> Vec<PublishAction> {
+    if let Some(publish) = publish(deed, peer) {
+        return vec![PublishAction::Replace(publish)];
+    }
+    match deed {
+        "nothing" => Vec::new(),
+        "drop" => vec![PublishAction::Drop("no reason".into())],
+        _ => vec![PublishAction::Pass],
+    }
+}
+
+fn rejection(deed: &str) -> Option<CallError> {
+    match deed {
+        "reject" => Some(CallError::new("SecurityError", "not today")),
+        "reject without a code" => Some(CallError::new("", "not today")),
+        _ => None,
+    }
+}
+
+/// A message that no broker takes, or what there is to tell.
+fn publish(deed: &str, peer: &Peer) -> Option<Publish> {
+    let no_news = |topic: &str| Some(Publish::new(topic, ""));
+    let news = |text: String| Some(Publish::new(format!("ocpp/cp/{}/news", peer.id), text));
+    match deed {
+        "publish with a wildcard" => no_news("news/#"),
+        "publish with a NUL" => no_news("news/\0"),
+        "publish without a topic" => no_news(""),
+        "publish with a long topic" => no_news(&"x".repeat(70_000)),
+        "publish the attributes" => news(format!("{:?}", peer.attributes)),
+        "keep many values" => news(keep(100_000, b"")),
+        "keep large values" => news(keep(1_000, &[0; 1_000])),
+        "keep a huge value" => news(keep(1, &[0; 500_000])),
+        _ => None,
+    }
+}
+
+/// Has the gateway keep a value under so many keys of 5 bytes; tells how many of them it took.
+fn keep(keys: usize, value: &[u8]) -> String {
+    let kept = (0..keys).filter(|key| state::set(&format!("{key:05}"), value, None).is_ok()).count();
+    format!("{kept} kept")
+}
+
+export!(EveryHook: Uplink, Downlink, Outbound, Inbound, Admission, Events, Validation);
