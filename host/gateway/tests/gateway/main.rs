@@ -6,6 +6,7 @@ mod exchange;
 mod handshake;
 mod operation;
 mod program;
+mod transforms;
 mod tutorial;
 
 use ocpp_gateway::app::{Addresses, Broker, Gateway, RunError};

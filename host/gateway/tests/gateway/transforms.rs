@@ -1,0 +1,131 @@
+//! What transforms decide about connections and messages, and what becomes of a gateway in which one breaks.
+
+use crate::{Running, call_object, result_object};
+use ocpp_gateway_testkit::charge_point::{ChargePoint, Refused};
+use ocpp_gateway_testkit::guest;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+/// A transform whose `hook` does something to charge points that are called `BAD…`, and passes everything on for others
+/// (`guest-sdk/tests/guests/every_hook.rs`). `keys`: more of its configuration.
+fn transform(hook: &str, does: &str, keys: &str) -> String {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    let path = PATH.get_or_init(|| guest::build("every_hook", env!("CARGO_TARGET_TMPDIR")));
+    let config = format!("{{ hook = {hook:?}, does = {does:?} }}");
+    format!("[[transforms]]\nname = {hook:?}\ncomponent = {path:?}\nconfig = {config}\n{keys}\n")
+}
+
+async fn connect(gateway: &Running, id: &str) -> Result<ChargePoint, Refused> {
+    ChargePoint::connect(gateway.ocpp(), &format!("/ocpp/{id}"), &["ocpp1.6"]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_admission_finds_out_is_known_to_the_other_hooks() {
+    let transforms = transform("admission", "name the vendor", "") + &transform("uplink", "publish the attributes", "");
+    let gateway = Running::start(&transforms).await;
+    let mut back_end = gateway.back_end().await;
+    let mut charge_point = gateway.charge_point("BAD1").await;
+    charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    assert_eq!(back_end.expect_on("ocpp/cp/BAD1/news").await, r#"[("vendor", "acme")]"#);
+    assert_eq!(back_end.expect_on("ocpp/cp/BAD1").await, call_object("1", "Heartbeat", "{}"));
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_admission_refuses_is_told_why() {
+    let gateway = Running::start(&transform("admission", "refuse", "")).await;
+    let refused = connect(&gateway, "BAD1").await.err().expect("not let in");
+    assert_eq!((refused.status, refused.text.trim()), (403, "not one of ours"));
+    assert_eq!(gateway.metric(r#"ocpp_gateway_refused_total{reason="forbidden"}"#).await, 1.0);
+    gateway.charge_point("GOOD1").await.close().await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admission_that_breaks_lets_nobody_in_unless_it_is_bypassed() {
+    for (on_error, status) in [("reject", Some(503)), ("drop", Some(503)), ("bypass", None)] {
+        let gateway = Running::start(&transform("admission", "panic", &format!("on_error = {on_error:?}"))).await;
+        let refused = connect(&gateway, "BAD1").await.err().map(|refused| refused.status);
+        assert_eq!(refused, status, "{on_error}");
+        gateway.charge_point("GOOD1").await.close().await;
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_breaks_a_rule_is_told_so() {
+    let gateway = Running::start(&transform("validation", "require idTag", "")).await;
+    let mut back_end = gateway.back_end().await;
+    let mut charge_point = gateway.charge_point("CP1").await;
+    charge_point.send(r#"[2,"1","Authorize",{"idTag":"4F2A"}]"#).await;
+    assert_eq!(back_end.expect_on("ocpp/cp/CP1").await, call_object("1", "Authorize", r#"{"idTag":"4F2A"}"#));
+    back_end.publish("ocpp/cs/CP1", result_object("1", "{}")).await;
+    assert_eq!(charge_point.text().await, r#"[3,"1",{}]"#);
+    charge_point.send(r#"[2,"2","Authorize",{}]"#).await;
+    let answer = charge_point.text().await;
+    // As OCPP 1.6 spells it.
+    assert!(answer.starts_with(r#"[4,"2","OccurenceConstraintViolation","#) && answer.contains("idTag"), "{answer}");
+    gateway.stop().await;
+
+    let gateway = Running::start(&transform("validation", "reject", "")).await;
+    let mut back_end = gateway.back_end().await;
+    let mut charge_point = gateway.charge_point("BAD1").await;
+    charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    assert_eq!(charge_point.text().await, r#"[4,"1","SecurityError","not today",{}]"#);
+    back_end.publish("ocpp/cs/BAD1", call_object("2", "Reset", "{}")).await;
+    let report = back_end.expect_on("ocpp/cp/BAD1/Reply").await;
+    assert!(report.contains(r#""UniqueId":"2","ErrorCode":"SecurityError""#), "{report}");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_is_only_logged_stops_nothing() {
+    const VIOLATIONS: &str = r#"ocpp_gateway_incidents_total{direction="uplink",cause="violation"}"#;
+    for (does, call) in [("require idTag", "Authorize"), ("reject", "Heartbeat")] {
+        let toml = "[validation]\non_violation = \"log\"\n".to_owned() + &transform("validation", does, "");
+        let gateway = Running::start(&toml).await;
+        let mut back_end = gateway.back_end().await;
+        let mut charge_point = gateway.charge_point("BAD1").await;
+        assert_eq!(gateway.metric(VIOLATIONS).await, 0.0);
+        charge_point.send(&format!(r#"[2,"1","{call}",{{}}]"#)).await;
+        assert_eq!(back_end.expect_on("ocpp/cp/BAD1").await, call_object("1", call, "{}"));
+        assert_eq!(gateway.metric(VIOLATIONS).await, 1.0, "{does}");
+        gateway.stop().await;
+    }
+}
+
+/// Two workers, as on the smallest machine that has more than one: while one of them is stuck, the other serves everybody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neighbours_are_served_while_a_transform_loops() {
+    const LOOPS: usize = 5;
+    let gateway = Running::start(&transform("uplink", "loop", "limits = { time = \"200ms\" }")).await;
+    let mut back_end = gateway.back_end().await;
+    let mut bad = gateway.charge_point("BAD1").await;
+    let mut good = gateway.charge_point("GOOD1").await;
+    let looping = async {
+        for number in 0..LOOPS {
+            bad.send(&format!(r#"[2,"{number}","Heartbeat",{{}}]"#)).await;
+            let answer = bad.text().await;
+            assert!(answer.starts_with(&format!(r#"[4,"{number}","InternalError","#)), "{answer}");
+        }
+    };
+    let mut served = 0;
+    let serving = async {
+        loop {
+            good.send(&format!(r#"[2,"{served}","Heartbeat",{{}}]"#)).await;
+            let call = back_end.expect_on("ocpp/cp/GOOD1").await;
+            assert_eq!(call, call_object(&served.to_string(), "Heartbeat", "{}"));
+            back_end.publish("ocpp/cs/GOOD1", result_object(&served.to_string(), "{}")).await;
+            assert_eq!(good.text().await, format!(r#"[3,"{served}",{{}}]"#));
+            served += 1;
+        }
+    };
+    tokio::select! {
+        () = looping => {}
+        () = serving => {}
+    }
+    // If they took turns, there would be about one for each.
+    assert!(served > 4 * LOOPS, "{served}");
+    assert_eq!(gateway.metric(r#"ocpp_gateway_transform_failures_total{transform="uplink"}"#).await, LOOPS as f64);
+    gateway.stop().await;
+}
