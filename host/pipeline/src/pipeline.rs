@@ -183,20 +183,22 @@ impl Pipeline {
         let chain = self.0.chain.load();
         let (mut attributes, mut mishaps) = (Vec::new(), Vec::new());
         let subject = Subject::identity(&offer.identity);
-        for transform in chain.admission.iter().filter(|it| it.matcher.takes_identity(&offer.identity)) {
-            match transform.call::<hook::Admit>(subject, (offer.into(),)) {
-                Ok(Decision::Accept(more)) => attributes.extend(more),
-                Ok(refusal) => return (refusal, mishaps),
-                Err(failure) => {
-                    mishaps.push(transform.mishap(failure.into()));
-                    if transform.on_error != OnError::Bypass {
-                        let reason = "the gateway cannot tell whether this charge point may connect".into();
-                        return (Decision::Refuse { status: 503, reason }, mishaps);
-                    }
-                }
+        let mut asked = chain.admission.iter().filter(|it| it.matcher.takes_identity(&offer.identity));
+        let refusal = asked.find_map(|transform| match transform.call::<hook::Admit>(subject, (offer.into(),)) {
+            Ok(Decision::Accept(more)) => {
+                attributes.extend(more);
+                None
             }
-        }
-        (Decision::Accept(attributes), mishaps)
+            Ok(refusal) => Some(refusal),
+            Err(failure) => {
+                mishaps.push(transform.mishap(failure.into()));
+                let reason = "the gateway cannot tell whether this charge point may connect";
+                let refusal = || Decision::Refuse { status: 503, reason: reason.into() };
+                (transform.on_error != OnError::Bypass).then(refusal)
+            }
+        });
+        self.look_after(&chain, &mishaps);
+        (refusal.unwrap_or(Decision::Accept(attributes)), mishaps)
     }
 
     /// Whether [`Pipeline::admit`] would ask anybody.

@@ -56,8 +56,10 @@ impl<'a> Walk<'a> {
     pub(crate) fn downlink(&mut self, stage: usize, frame: Frame<'static>) {
         let Some((transform, next)) = next(&self.chain.downlink, stage, self.peer, frame.action.as_deref()) else {
             return match self.violation(Direction::Downlink, &frame) {
-                Some((transform, error)) => self.reject_downlink(&transform, &frame, error),
-                None => self.frames.push(frame),
+                Ok(Some((transform, error))) => self.reject_downlink(&transform, &frame, error),
+                Ok(None) | Err(Fallback::Bypass) => self.frames.push(frame),
+                Err(Fallback::Drop) => {}
+                Err(Fallback::Reject) => self.fail_downlink(&frame),
             };
         };
         let arguments = Packed(self.peer.into(), (&frame).into());
@@ -73,15 +75,17 @@ impl<'a> Walk<'a> {
             }),
             Err(Fallback::Bypass) => self.downlink(next, frame),
             Err(Fallback::Drop) => {}
-            Err(Fallback::Reject) => {
-                self.refuse_downlink(&frame, Fault::Internal.error(self.peer.version, NOT_PROCESSED));
-            }
+            Err(Fallback::Reject) => self.fail_downlink(&frame),
         }
     }
 
     fn fail_inbound(&mut self) {
         let text = NOT_PROCESSED.to_owned();
         self.not_mapped = Some(NotMapped { fault: Fault::Internal, id: String::new(), text });
+    }
+
+    fn fail_downlink(&mut self, frame: &Frame<'_>) {
+        self.refuse_downlink(frame, Fault::Internal.error(self.peer.version, NOT_PROCESSED));
     }
 
     fn reject_downlink(&mut self, transform: &Transform, frame: &Frame<'_>, error: CallError) {

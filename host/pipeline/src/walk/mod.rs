@@ -81,32 +81,39 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What the rules of transforms have against a frame, if it is to be rejected for that.
-    fn violation(&mut self, direction: Direction, frame: &Frame<'_>) -> Option<(Arc<Transform>, CallError)> {
+    /// What the rules of transforms have against a frame, if it is to be rejected for that; or what is to become of it
+    /// because a transform failed to say.
+    fn violation(
+        &mut self,
+        direction: Direction,
+        frame: &Frame<'_>,
+    ) -> Result<Option<(Arc<Transform>, CallError)>, Fallback> {
         let (chain, peer) = (self.chain, self.peer);
         let concerned = |transform: &&Arc<Transform>| {
             transform.matcher.takes_direction(direction) && transform.matcher.takes(peer, frame.action.as_deref())
         };
-        chain.rules.iter().filter(concerned).find_map(|transform| {
-            let broken = transform.schemas.violation(peer.version, frame);
-            let error = broken.or_else(|| self.check(transform, frame))?;
+        for transform in chain.rules.iter().filter(concerned) {
+            let broken = match transform.schemas.violation(peer.version, frame) {
+                Some(error) => Some(error),
+                None => self.check(transform, frame)?,
+            };
+            let Some(error) = broken else { continue };
             match transform.on_violation {
-                OnViolation::Reject => Some((transform.clone(), error)),
+                OnViolation::Reject => return Ok(Some((transform.clone(), error))),
                 OnViolation::Log => {
                     self.mishap(transform, Cause::Violation(format!("{}: {}", error.code, error.description)));
-                    None
                 }
             }
-        })
+        }
+        Ok(None)
     }
 
     /// What no schema can say.
-    fn check(&mut self, transform: &Arc<Transform>, frame: &Frame<'_>) -> Option<CallError> {
+    fn check(&mut self, transform: &Arc<Transform>, frame: &Frame<'_>) -> Result<Option<CallError>, Fallback> {
         let arguments = Packed(self.peer.into(), frame.into());
         match self.ask::<hook::Check>(transform, Subject::frame(self.peer, frame), arguments) {
-            Ok(found) => found,
-            Err(Fallback::Bypass | Fallback::Drop) => None,
-            Err(Fallback::Reject) => Some(Fault::Internal.error(self.peer.version, NOT_PROCESSED)),
+            Err(Fallback::Bypass) => Ok(None),
+            asked => asked,
         }
     }
 

@@ -12,10 +12,12 @@ use ocpp_gateway_core::{CallError, Direction, Fault, Frame, MessageType, Publish
 impl Walk<'_> {
     /// A frame from the charge point, which no stage has seen.
     pub(crate) fn uplink(&mut self, frame: &Frame<'_>) {
-        if let Some((transform, error)) = self.violation(Direction::Uplink, frame) {
-            return self.reject_uplink(&transform, frame, error);
+        match self.violation(Direction::Uplink, frame) {
+            Ok(Some((transform, error))) => self.reject_uplink(&transform, frame, error),
+            Ok(None) | Err(Fallback::Bypass) => self.uplink_from(0, frame),
+            Err(Fallback::Drop) => {}
+            Err(Fallback::Reject) => self.fail_uplink(frame),
         }
-        self.uplink_from(0, frame);
     }
 
     fn uplink_from(&mut self, stage: usize, frame: &Frame<'_>) {
