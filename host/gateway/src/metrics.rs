@@ -153,7 +153,7 @@ impl Collector for TransformMetrics {
         })?;
         let mut stopped = encoder.encode_descriptor(
             "transform_stopped",
-            "Not called, as it failed every time",
+            "Whether a hook of it is not called, as it failed every time",
             None,
             MetricType::Gauge,
         )?;

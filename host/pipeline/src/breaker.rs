@@ -1,5 +1,6 @@
-//! Stops calling a transform that fails every time.
+//! Stops calling a hook that fails every time.
 
+use crate::hook::Function;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -8,6 +9,30 @@ use std::time::{Duration, Instant};
 const FAILURES: u32 = 10;
 /// For so long nobody calls; then one call after the other may try.
 const REST: Duration = Duration::from_secs(10);
+
+/// One for each function of a transform: one that works says nothing of another that never does.
+#[derive(Debug, Default)]
+pub(crate) struct Breakers([Breaker; Function::COUNT]);
+
+impl Breakers {
+    pub(crate) fn of(&self, function: Function) -> &Breaker {
+        &self.0[function as usize]
+    }
+
+    pub(crate) fn is_any_open(&self) -> bool {
+        self.0.iter().any(|breaker| breaker.is_open().is_some())
+    }
+
+    /// A function whose breaker has opened since this was last asked.
+    pub(crate) fn take_trip(&self) -> Option<Function> {
+        Function::ALL.iter().copied().find(|&function| self.of(function).take_trip())
+    }
+
+    /// Gives every function another chance.
+    pub(crate) fn close(&self) {
+        self.0.iter().for_each(Breaker::note_success);
+    }
+}
 
 /// Costs a call that succeeds one load.
 #[derive(Debug, Default)]
@@ -25,7 +50,7 @@ fn start() -> Instant {
 }
 
 impl Breaker {
-    /// How much longer the transform is not to be called.
+    /// How much longer the function is not to be called.
     pub(crate) fn is_open(&self) -> Option<Duration> {
         if self.failures.load(Relaxed) < FAILURES {
             return None;

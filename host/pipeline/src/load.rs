@@ -152,7 +152,7 @@ impl Loader {
             schemas: Default::default(),
             matcher: Matcher::new(&Matching::default()),
             blueprint,
-            breaker: Default::default(),
+            breakers: Default::default(),
             spares: Default::default(),
         }))
     }

@@ -263,7 +263,7 @@ impl Pipeline {
             return Err(ExchangeError::Unknown(name.to_owned()));
         }
         let old = lock(&self.0.previous).get(name).cloned().ok_or(ExchangeError::NoPrevious)?;
-        old.breaker.note_success();
+        old.breakers.close();
         let rolled_back = self.put_in_place(&workshop, &chain, old);
         self.conclude(name, ExchangeOutcome::RolledBack, rolled_back)
     }
@@ -320,14 +320,15 @@ impl Pipeline {
         concluded
     }
 
-    /// Takes a transform back that has failed so often that its breaker has opened.
+    /// Takes a transform back of which a hook has failed so often that its breaker has opened.
     fn look_after(&self, chain: &Chain, mishaps: &[Mishap]) {
         if mishaps.is_empty() {
             return;
         }
-        for transform in chain.transforms.iter().filter(|transform| transform.breaker.take_trip()) {
+        for transform in &chain.transforms {
+            let Some(function) = transform.breakers.take_trip() else { continue };
             let Transform { name, version, .. } = &**transform;
-            warn!(transform = %name, %version, "fails every time: it is not called for a while");
+            warn!(transform = %name, %version, hook = function.interface(), "fails every time: it is not called for a while");
             // Not on this thread: whoever loads something holds the workshop for long.
             let (pipeline, name) = (self.clone(), name.clone());
             let rolled_back = std::thread::Builder::new().name("transform-rollback".into()).spawn(move || {

@@ -32,7 +32,7 @@ pub struct TransformStatus {
     pub previous: Option<String>,
     /// Why the latest attempt to put another version in its place failed, if it did.
     pub last_fault: Option<String>,
-    /// It has failed so often in a row that it is not called for a while.
+    /// A hook of it has failed so often in a row that it is not called for a while.
     pub stopped: bool,
     pub log_lines_suppressed: u64,
     /// What it reports itself, by name and labels, over all of its versions.

@@ -1,7 +1,7 @@
 //! One transform that was loaded, and a call of it.
 
 use crate::abi;
-use crate::breaker::Breaker;
+use crate::breaker::Breakers;
 use crate::error::{Cause, Failure, GuestFault, HostFault, LoadFault, Mishap};
 use crate::guest::Belongings;
 use crate::hook::{self, Function, Hook};
@@ -35,7 +35,7 @@ pub(crate) struct Transform {
     pub(crate) schemas: Arc<Schemas>,
     pub(crate) matcher: Matcher,
     pub(crate) blueprint: Blueprint,
-    pub(crate) breaker: Breaker,
+    pub(crate) breakers: Breakers,
     /// Instances made before anybody waits for one.
     pub(crate) spares: Mutex<Vec<Instance>>,
 }
@@ -96,7 +96,7 @@ impl Transform {
             schemas: Arc::new(schemas),
             matcher,
             blueprint,
-            breaker: Breaker::default(),
+            breakers: Breakers::default(),
             spares: Mutex::new(spares),
         }))
     }
@@ -115,7 +115,8 @@ impl Transform {
         subject: Subject<'_>,
         arguments: H::Arguments<'_>,
     ) -> Result<H::Checked, Failure> {
-        if let Some(until) = self.breaker.is_open() {
+        let breaker = self.breakers.of(H::FUNCTION);
+        if let Some(until) = breaker.is_open() {
             return Err(GuestFault::Stopped { until }.into());
         }
         warm::with(self, |warm, counters| {
@@ -129,13 +130,13 @@ impl Transform {
                 counters.timed_ns.add(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
             }
             match answer {
-                Ok(_) => self.breaker.note_success(),
+                Ok(_) => breaker.note_success(),
                 Err(Failure::Refused(_)) => {
-                    self.breaker.note_success();
+                    breaker.note_success();
                     counters.refusals.add(1);
                 }
                 Err(Failure::Guest(_) | Failure::Host(_)) => {
-                    self.breaker.note_failure();
+                    breaker.note_failure();
                     counters.failures.add(1);
                 }
             }
@@ -208,7 +209,7 @@ impl Transform {
             timed: Duration::from_nanos(ledger.sum(|counters| &counters.timed_ns)),
             previous: None,
             last_fault: None,
-            stopped: self.breaker.is_open().is_some(),
+            stopped: self.breakers.is_any_open(),
             log_lines_suppressed: blueprint.belongings.gate.suppressed(),
             readings: blueprint.belongings.meters.readings(),
             readings_refused: blueprint.belongings.meters.refused(),

@@ -1,0 +1,315 @@
+//! A transform with every hook (`guest-sdk/tests/guests/every_hook.rs`), one of which misbehaves: `on_error` decides what
+//! becomes of the message, and the next one finds everything as it was.
+
+mod common;
+
+use common::{frame, log_of, peer, spec};
+use ocpp_gateway_core::{Attributes, Decision, Offer, Publish};
+use ocpp_gateway_pipeline::{
+    Answer, Cause, Downlink, Failure, GuestFault, IllegalOutput, Limits, Message, Mishap, NotMapped, OnError, Pipeline,
+    Surroundings, TransformSpec, Uplink,
+};
+use ocpp_gateway_testkit::guest;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// What transforms are called for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    Admission,
+    Connected,
+    Disconnected,
+    /// A CALL from the charge point.
+    Call,
+    /// A CALLRESULT from the charge point.
+    Result,
+    /// A CALL from a back end.
+    BackEndCall,
+    /// A CALLRESULT from a back end.
+    BackEndResult,
+}
+use Occasion::*;
+
+/// What becomes of what a hook fails on: with `on_error` = reject, bypass and drop.
+const FATES: [(&str, Occasion, [&str; 3]); 13] = [
+    ("admission", Admission, ["refused: 503", "let in", "refused: 503"]),
+    ("events", Connected, ["", "", ""]),
+    ("events", Disconnected, ["", "", ""]),
+    ("validation", Call, ["answered: InternalError", "published: Heartbeat", ""]),
+    ("validation", Result, ["published: InternalError", "published: Accepted", ""]),
+    ("validation", BackEndCall, ["published: InternalError", "sent: Reset", ""]),
+    ("uplink", Call, ["answered: InternalError", "published: Heartbeat", ""]),
+    ("uplink", Result, ["published: InternalError", "published: Accepted", ""]),
+    ("outbound", Call, ["", "published: Heartbeat", ""]),
+    ("inbound", BackEndCall, ["not mapped: internal", "sent: Reset", ""]),
+    ("inbound", BackEndResult, ["not mapped: internal", "sent: currentTime", ""]),
+    ("downlink", BackEndCall, ["published: InternalError", "sent: Reset", ""]),
+    ("downlink", BackEndResult, ["sent: InternalError", "sent: currentTime", ""]),
+];
+
+/// The first occasion for a hook, and what comes of it: without a failure, and where a failure rejects it.
+fn occasion(hook: &str) -> (Occasion, &'static str, &'static str) {
+    let fate = FATES.iter().find(|(of, ..)| *of == hook).expect("a hook");
+    let (_, occasion, [rejected, unharmed, _]) = *fate;
+    (occasion, unharmed, rejected)
+}
+
+/// A transform whose `hook` does something to charge points that are called `BAD…`.
+fn misbehaving(hook: &str, does: &str) -> TransformSpec {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    let path = PATH.get_or_init(|| guest::build("every_hook", env!("CARGO_TARGET_TMPDIR")));
+    TransformSpec { config: json!({ "hook": hook, "does": does }).to_string(), ..spec(path.clone()) }
+}
+
+fn load(specs: Vec<TransformSpec>) -> Pipeline {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+    Pipeline::load_in(specs, Surroundings { cache: Some(cache), ..Surroundings::default() }).expect("it loads")
+}
+
+/// What comes of something, in words; and what went wrong on the way.
+fn happens(pipeline: &Pipeline, id: &str, occasion: Occasion) -> (String, Vec<Cause>) {
+    let (words, mishaps) = match occasion {
+        Admission => {
+            let (decision, mishaps) = pipeline.admit(&offer(id));
+            (vec![decided(&decision)], mishaps)
+        }
+        Connected => uplinked(pipeline.connected(&peer(id))),
+        Disconnected => uplinked(pipeline.disconnected(&peer(id), "gone")),
+        Call => uplinked(pipeline.uplink(&peer(id), &frame(r#"[2,"1","Heartbeat",{}]"#))),
+        Result => uplinked(pipeline.uplink(&peer(id), &frame(r#"[3,"7",{"status":"Accepted"}]"#))),
+        BackEndCall => {
+            from_back_end(pipeline, id, r#"{"MessageTypeId":2,"UniqueId":"7","Action":"Reset","Payload":{}}"#)
+        }
+        BackEndResult => {
+            from_back_end(pipeline, id, r#"{"MessageTypeId":3,"UniqueId":"1","Payload":{"currentTime":"now"}}"#)
+        }
+    };
+    for Mishap { transform, .. } in &mishaps {
+        assert_eq!(&**transform, "under test");
+    }
+    (words.join(", "), mishaps.into_iter().map(|mishap| mishap.cause).collect())
+}
+
+fn offer(id: &str) -> Offer {
+    Offer {
+        identity: peer(id).identity,
+        remote_address: "127.0.0.1:1".into(),
+        path: format!("/ocpp/{id}"),
+        protocols: vec!["ocpp1.6".into()],
+        headers: Attributes::new(),
+        user: None,
+    }
+}
+
+fn decided(decision: &Decision) -> String {
+    match decision {
+        Decision::Accept(attributes) if attributes.is_empty() => "let in".into(),
+        Decision::Accept(attributes) => format!("let in: {attributes:?}"),
+        Decision::Refuse { status, .. } => format!("refused: {status}"),
+    }
+}
+
+fn uplinked(Uplink { publishes, answer, mishaps }: Uplink) -> (Vec<String>, Vec<Mishap>) {
+    let answered = answer.map(|answer| match answer {
+        Answer::Result(payload) => format!("answered: {payload}"),
+        Answer::Error(error) => format!("answered: {}", error.code),
+    });
+    (published(&publishes).chain(answered).collect(), mishaps)
+}
+
+fn from_back_end(pipeline: &Pipeline, id: &str, text: &str) -> (Vec<String>, Vec<Mishap>) {
+    let publish = Publish { topic: format!("ocpp/cs/{id}"), payload: text.into(), ..Publish::default() };
+    let Downlink { frames, publishes, not_mapped, mishaps } = pipeline.downlink(&peer(id), &Message::from(&publish));
+    let sent = frames.iter().map(|frame| format!("sent: {}", gist(&frame.encode())));
+    let not_mapped = not_mapped.map(|NotMapped { fault, .. }| format!("not mapped: {}", fault.name()));
+    (published(&publishes).chain(sent).chain(not_mapped).collect(), mishaps)
+}
+
+fn published(publishes: &[Publish]) -> impl Iterator<Item = String> {
+    publishes.iter().map(|publish| format!("published: {}", gist(&String::from_utf8_lossy(&publish.payload))))
+}
+
+/// An error's code, a CALL's action, or a word of a payload. All of a text that is none of these.
+fn gist(text: &str) -> String {
+    let words = ["InternalError", "SecurityError", "Heartbeat", "Reset", "Accepted", "currentTime", "the edge"];
+    words.into_iter().find(|word| text.contains(word)).unwrap_or(text).to_owned()
+}
+
+fn fault(causes: &[Cause]) -> &GuestFault {
+    match causes {
+        [Cause::Failed(Failure::Guest(fault))] => fault,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn on_error_decides_what_becomes_of_a_message() {
+    for (hook, occasion, fates) in FATES {
+        for (on_error, fate) in [OnError::Reject, OnError::Bypass, OnError::Drop].into_iter().zip(fates) {
+            for does in ["panic", "loop"] {
+                let case = format!("{hook}, {occasion:?}, {does}, {on_error:?}");
+                let pipeline = load(vec![TransformSpec { on_error, ..misbehaving(hook, does) }]);
+                let (words, causes) = happens(&pipeline, "BAD1", occasion);
+                assert_eq!(words, fate, "{case}");
+                match fault(&causes) {
+                    GuestFault::Trap(backtrace) => {
+                        assert!(does == "panic" && backtrace.contains("every_hook"), "{case}")
+                    }
+                    GuestFault::Deadline { limit } => {
+                        assert!(does == "loop" && *limit == Limits::default().time, "{case}")
+                    }
+                    other => panic!("{case}: {other}"),
+                }
+                let [_, unharmed, _] = fates;
+                assert_eq!(
+                    happens(&pipeline, "GOOD1", occasion),
+                    (unharmed.to_owned(), vec![]),
+                    "{case}: a fresh instance"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_hook_says_is_logged_with_transform_and_charge_point() {
+    for (hook, occasion, [_, unharmed, _]) in FATES {
+        for (does, said) in [("panic", "no such luck"), ("log", "odd")] {
+            let pipeline = load(vec![misbehaving(hook, does)]);
+            let log = log_of(|| {
+                let (words, causes) = happens(&pipeline, "BAD1", occasion);
+                assert!(does == "panic" || (words == unharmed && causes.is_empty()), "{hook}: {words} {causes:?}");
+            });
+            let lines: Vec<_> = log.lines().filter(|line| line.contains(said)).collect();
+            assert_eq!(lines.len(), 1, "{hook}: {log}");
+            let action = if occasion == Call { "Heartbeat" } else { "" };
+            for part in ["under test", "BAD1", "version", action] {
+                assert!(lines[0].contains(part), "{hook}: no {part} in {}", lines[0]);
+            }
+        }
+    }
+}
+
+#[test]
+fn illegal_answers_of_a_hook_are_failures() {
+    use IllegalOutput::*;
+    let publishing = ["uplink", "downlink", "outbound", "inbound", "events"].as_slice();
+    let framing = ["uplink", "downlink"].as_slice();
+    for (hooks, does, illegal) in [
+        (publishing, "publish with a wildcard", TopicCharacter('#')),
+        (publishing, "publish with a NUL", TopicCharacter('\0')),
+        (publishing, "publish without a topic", EmptyTopic),
+        (publishing, "publish with a long topic", LongTopic(70_000)),
+        (framing, "replace with a list", Payload),
+        (framing, "replace without an id", MessageId(0)),
+        (framing, "replace without an action", NoAction),
+        (framing, "reply with a list", Payload),
+        (&["uplink", "downlink", "validation"], "reject without a code", NoErrorCode),
+        (&["admission"], "refuse with 200", Status(200)),
+    ] {
+        for hook in hooks {
+            let (occasion, unharmed, rejected) = occasion(hook);
+            let pipeline = load(vec![misbehaving(hook, does)]);
+            let (words, causes) = happens(&pipeline, "BAD1", occasion);
+            assert_eq!(
+                (words.as_str(), fault(&causes)),
+                (rejected, &GuestFault::Output(illegal.clone())),
+                "{hook}: {does}"
+            );
+            assert_eq!(happens(&pipeline, "GOOD1", occasion), (unharmed.to_owned(), vec![]), "{hook}: {does}");
+        }
+    }
+}
+
+#[test]
+fn what_a_hook_decides_is_no_failure() {
+    let security = "rejected: SecurityError: not today";
+    let (nothing, no_reason) = ("dropped: answered with an empty list", "dropped: no reason");
+    for (hook, occasion, does, outcome, cause) in [
+        ("uplink", Call, "reply", "answered: {\"from\":\"the edge\"}", ""),
+        ("uplink", Result, "reply", "", "dropped: replied to a CALLRESULT, which is never answered"),
+        ("uplink", Call, "reject", "answered: SecurityError", security),
+        ("uplink", Result, "reject", "published: SecurityError", security),
+        ("uplink", Call, "drop", "", no_reason),
+        ("uplink", Call, "nothing", "", nothing),
+        ("uplink", Call, "publish the attributes", "published: [], published: Heartbeat", ""),
+        ("downlink", BackEndCall, "reply", "published: the edge", ""),
+        ("downlink", BackEndResult, "reply", "", "dropped: replied to a CALLRESULT, which is never answered"),
+        ("downlink", BackEndCall, "reject", "published: SecurityError", security),
+        ("downlink", BackEndResult, "reject", "sent: SecurityError", security),
+        ("downlink", BackEndCall, "drop", "", no_reason),
+        ("downlink", BackEndCall, "nothing", "", nothing),
+        ("downlink", BackEndCall, "publish the attributes", "published: [], sent: Reset", ""),
+        ("outbound", Call, "drop", "", no_reason),
+        ("outbound", Call, "nothing", "", nothing),
+        ("outbound", Call, "publish the attributes", "published: []", ""),
+        ("inbound", BackEndCall, "drop", "", no_reason),
+        ("inbound", BackEndCall, "nothing", "", nothing),
+        ("inbound", BackEndCall, "publish the attributes", "not mapped: not_understood", ""),
+        ("validation", Call, "reject", "answered: SecurityError", security),
+        ("validation", Result, "reject", "published: SecurityError", security),
+        ("validation", BackEndCall, "reject", "published: SecurityError", security),
+        ("validation", BackEndResult, "reject", "sent: SecurityError", security),
+        ("events", Connected, "publish the attributes", "published: []", ""),
+        ("events", Disconnected, "publish the attributes", "published: []", ""),
+        ("admission", Admission, "refuse", "refused: 403", ""),
+        ("admission", Admission, "name the vendor", "let in: [(\"vendor\", \"acme\")]", ""),
+    ] {
+        let pipeline = load(vec![misbehaving(hook, does)]);
+        let (words, causes) = happens(&pipeline, "BAD1", occasion);
+        let causes = causes.iter().map(Cause::to_string).collect::<Vec<_>>().join(", ");
+        assert_eq!((words.as_str(), causes.as_str()), (outcome, cause), "{hook}, {occasion:?}: {does}");
+        assert_eq!(pipeline.transforms()[0].failures, 0, "{hook}, {occasion:?}: {does}");
+    }
+}
+
+#[test]
+fn a_flood_of_state_ends_at_its_limits_and_takes_nobody_elses_room() {
+    let limits = Limits { time: Duration::from_secs(30), ..Limits::default() };
+    let many =
+        TransformSpec { limits: Limits { state_keys: 100, ..limits }, ..misbehaving("uplink", "keep many values") };
+    let large = TransformSpec {
+        name: "beside it".into(),
+        limits: Limits { state_bytes: 10 * (5 + 1_000) + 999, ..limits },
+        ..misbehaving("uplink", "keep large values")
+    };
+    let huge = TransformSpec {
+        name: "behind it".into(),
+        limits: Limits { state_bytes: 5 + 500_000 - 1, ..limits },
+        ..misbehaving("uplink", "keep a huge value")
+    };
+    let pipeline = load(vec![many, large, huge]);
+    let kept = "published: 100 kept, published: 10 kept, published: 0 kept, published: Heartbeat";
+    // The second time all that was kept takes the place of itself.
+    for _ in 0..2 {
+        assert_eq!(happens(&pipeline, "BAD1", Call), (kept.to_owned(), vec![]));
+    }
+    assert_eq!(happens(&pipeline, "GOOD1", Call), ("published: Heartbeat".to_owned(), vec![]));
+}
+
+#[test]
+fn a_hook_that_fails_ten_times_in_a_row_is_not_called_any_more() {
+    for (hook, occasion, [_, unharmed, _]) in FATES {
+        let pipeline = load(vec![TransformSpec { on_error: OnError::Bypass, ..misbehaving(hook, "panic") }]);
+        let log = log_of(|| {
+            for _ in 0..10 {
+                let (words, causes) = happens(&pipeline, "BAD1", occasion);
+                assert!(
+                    words == unharmed && matches!(fault(&causes), GuestFault::Trap(_)),
+                    "{hook}: {words} {causes:?}"
+                );
+            }
+        });
+        assert_eq!(log.matches("fails every time: it is not called for a while").count(), 1, "{hook}: {log}");
+        let stopped = || pipeline.transforms().remove(0);
+        assert!(stopped().stopped && stopped().failures == 10, "{hook}: {:?}", stopped());
+        let (words, causes) = happens(&pipeline, "GOOD1", occasion);
+        assert!(
+            words == unharmed && matches!(fault(&causes), GuestFault::Stopped { .. }),
+            "{hook}: {words} {causes:?}"
+        );
+        assert_eq!(stopped().failures, 10, "{hook}");
+    }
+}
