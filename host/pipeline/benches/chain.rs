@@ -4,21 +4,20 @@
 
 use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 use ocpp_gateway_core::{Frame, Identity, Peer, Version};
-use ocpp_gateway_guest_build::Guest;
 use ocpp_gateway_pipeline::{Matching, Pipeline, STANDARD, Source, TransformSpec};
+use ocpp_gateway_testkit::guest;
 use std::hint::black_box;
-use std::path::Path;
-use std::sync::{Arc, Barrier, LazyLock};
+use std::sync::{Barrier, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 const HEARTBEAT: &str = r#"[2,"1200012677","Heartbeat",{}]"#;
 
 fn chain(criterion: &mut Criterion) {
-    let passing = passing();
+    let passing = guest::build("passing", env!("CARGO_TARGET_TMPDIR"));
     let stage = |name: &str, charge_points: &str| TransformSpec {
         name: name.into(),
-        source: Source::Bytes(passing.clone()),
+        source: Source::File(passing.clone()),
         matching: Matching { charge_points: vec![charge_points.into()], ..Matching::default() },
         ..TransformSpec::standard()
     };
@@ -99,18 +98,6 @@ fn uplink(pipeline: &Pipeline) {
 
 fn load(specs: Vec<TransformSpec>) -> Pipeline {
     Pipeline::load(specs).expect("they load")
-}
-
-/// `guest-sdk/tests/guests/passing.rs`, built.
-fn passing() -> Arc<[u8]> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let guest = Guest {
-        manifest: &workspace.join("Cargo.toml"),
-        target_dir: &Path::new(env!("OUT_DIR")).join("guest"),
-        args: &["--locked", "--package", "ocpp-transform", "--example", "passing"],
-        module: "examples/passing.wasm",
-    };
-    guest.build().expect("it builds").into()
 }
 
 criterion_group!(benches, chain, threads, exchange);

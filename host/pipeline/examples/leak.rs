@@ -4,18 +4,18 @@
 //! `cargo run --release -p ocpp-gateway-pipeline --example leak [MILLIONS]`
 
 use ocpp_gateway_core::{Attributes, Frame, Identity, Peer, Version};
-use ocpp_gateway_guest_build::Guest;
 use ocpp_gateway_pipeline::{Pipeline, Source, TransformSpec};
+use ocpp_gateway_testkit::guest;
 use std::error::Error;
 use std::fs;
-use std::path::Path;
 
 const MILLION: u32 = 1_000_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let millions: u32 = std::env::args().nth(1).map_or(Ok(10), |text| text.parse())?;
-    let spec =
-        TransformSpec { name: "leaking".into(), source: Source::Bytes(faulty()?.into()), ..TransformSpec::standard() };
+    let directory = tempfile::tempdir()?;
+    let component = guest::build("faulty", directory.path());
+    let spec = TransformSpec { name: "leaking".into(), source: Source::File(component), ..TransformSpec::standard() };
     let pipeline = Pipeline::load(vec![spec]).map_err(|errors| errors[0].to_string())?;
     let identity = Identity::new("CP1", 48)?;
     let peer = Peer { identity, version: Version::V1_6, connection: 1, attributes: Attributes::new() };
@@ -28,18 +28,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
-}
-
-/// `guest-sdk/tests/guests/faulty.rs`, built.
-fn faulty() -> Result<Vec<u8>, Box<dyn Error>> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let guest = Guest {
-        manifest: &workspace.join("Cargo.toml"),
-        target_dir: &Path::new(env!("OUT_DIR")).join("guest"),
-        args: &["--locked", "--package", "ocpp-transform", "--example", "faulty"],
-        module: "examples/faulty.wasm",
-    };
-    Ok(guest.build()?)
 }
 
 /// Resident memory of this process.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Builds the component `name` into `directory`: the `CARGO_TARGET_TMPDIR` of whoever asks, so that what a guest is built
 /// from is compiled once for the tests of all crates. To be asked once in a process.
-pub fn build(name: &str, directory: &str) -> PathBuf {
-    let directory = Path::new(directory);
+pub fn build(name: &str, directory: impl AsRef<Path>) -> PathBuf {
+    let directory = directory.as_ref();
     let guest = Guest {
         manifest: &Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml"),
         target_dir: &directory.join("transforms"),
