@@ -24,7 +24,7 @@ enum Occasion {
     /// A CALL from the charge point.
     Call,
     /// A CALLRESULT from the charge point.
-    Result,
+    CallResult,
     /// A CALL from a back end.
     BackEndCall,
     /// A CALLRESULT from a back end.
@@ -38,10 +38,10 @@ const FATES: [(&str, Occasion, [&str; 3]); 13] = [
     ("events", Connected, ["", "", ""]),
     ("events", Disconnected, ["", "", ""]),
     ("validation", Call, ["answered: InternalError", "published: Heartbeat", ""]),
-    ("validation", Result, ["published: InternalError", "published: Accepted", ""]),
+    ("validation", CallResult, ["published: InternalError", "published: Accepted", ""]),
     ("validation", BackEndCall, ["published: InternalError", "sent: Reset", ""]),
     ("uplink", Call, ["answered: InternalError", "published: Heartbeat", ""]),
-    ("uplink", Result, ["published: InternalError", "published: Accepted", ""]),
+    ("uplink", CallResult, ["published: InternalError", "published: Accepted", ""]),
     ("outbound", Call, ["", "published: Heartbeat", ""]),
     ("inbound", BackEndCall, ["not mapped: internal", "sent: Reset", ""]),
     ("inbound", BackEndResult, ["not mapped: internal", "sent: currentTime", ""]),
@@ -78,7 +78,7 @@ fn happens(pipeline: &Pipeline, id: &str, occasion: Occasion) -> (String, Vec<Ca
         Connected => uplinked(pipeline.connected(&peer(id))),
         Disconnected => uplinked(pipeline.disconnected(&peer(id), "gone")),
         Call => uplinked(pipeline.uplink(&peer(id), &frame(r#"[2,"1","Heartbeat",{}]"#))),
-        Result => uplinked(pipeline.uplink(&peer(id), &frame(r#"[3,"7",{"status":"Accepted"}]"#))),
+        CallResult => uplinked(pipeline.uplink(&peer(id), &frame(r#"[3,"7",{"status":"Accepted"}]"#))),
         BackEndCall => {
             from_back_end(pipeline, id, r#"{"MessageTypeId":2,"UniqueId":"7","Action":"Reset","Payload":{}}"#)
         }
@@ -229,9 +229,9 @@ fn what_a_hook_decides_is_no_failure() {
     let (nothing, no_reason) = ("dropped: answered with an empty list", "dropped: no reason");
     for (hook, occasion, does, outcome, cause) in [
         ("uplink", Call, "reply", "answered: {\"from\":\"the edge\"}", ""),
-        ("uplink", Result, "reply", "", "dropped: replied to a CALLRESULT, which is never answered"),
+        ("uplink", CallResult, "reply", "", "dropped: replied to a CALLRESULT, which is never answered"),
         ("uplink", Call, "reject", "answered: SecurityError", security),
-        ("uplink", Result, "reject", "published: SecurityError", security),
+        ("uplink", CallResult, "reject", "published: SecurityError", security),
         ("uplink", Call, "drop", "", no_reason),
         ("uplink", Call, "nothing", "", nothing),
         ("uplink", Call, "publish the attributes", "published: [], published: Heartbeat", ""),
@@ -249,7 +249,7 @@ fn what_a_hook_decides_is_no_failure() {
         ("inbound", BackEndCall, "nothing", "", nothing),
         ("inbound", BackEndCall, "publish the attributes", "not mapped: not_understood", ""),
         ("validation", Call, "reject", "answered: SecurityError", security),
-        ("validation", Result, "reject", "published: SecurityError", security),
+        ("validation", CallResult, "reject", "published: SecurityError", security),
         ("validation", BackEndCall, "reject", "published: SecurityError", security),
         ("validation", BackEndResult, "reject", "sent: SecurityError", security),
         ("events", Connected, "publish the attributes", "published: []", ""),
