@@ -3,6 +3,7 @@
 use crate::{Running, call_object, result_object};
 use ocpp_gateway_testkit::charge_point::{ChargePoint, Refused};
 use ocpp_gateway_testkit::guest;
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -94,24 +95,28 @@ async fn a_rule_that_is_only_logged_stops_nothing() {
     }
 }
 
-/// Two workers, as on the smallest machine that has more than one: while one of them is stuck, the other serves everybody.
+/// All that a neighbour waits for is a worker that comes to the end of its time: so it may be slow, but is served.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn neighbours_are_served_while_a_transform_loops() {
-    const LOOPS: usize = 5;
-    let gateway = Running::start(&transform("uplink", "loop", "limits = { time = \"200ms\" }")).await;
+    /// 20 ms each.
+    const LOOPS: u32 = 500;
+    const CALLS: u32 = 20;
+    let gateway = Running::start(&transform("uplink", "loop", "")).await;
     let mut back_end = gateway.back_end().await;
     let mut bad = gateway.charge_point("BAD1").await;
     let mut good = gateway.charge_point("GOOD1").await;
+    let looped = Cell::new(0);
     let looping = async {
-        for number in 0..LOOPS {
-            bad.send(&format!(r#"[2,"{number}","Heartbeat",{{}}]"#)).await;
+        while looped.get() < LOOPS {
+            bad.send(r#"[2,"1","Heartbeat",{}]"#).await;
             let answer = bad.text().await;
-            assert!(answer.starts_with(&format!(r#"[4,"{number}","InternalError","#)), "{answer}");
+            assert!(answer.starts_with(r#"[4,"1","InternalError","#), "{answer}");
+            looped.set(looped.get() + 1);
         }
     };
-    let mut served = 0;
     let serving = async {
-        loop {
+        let mut served = 0;
+        while served < CALLS || looped.get() == 0 {
             good.send(&format!(r#"[2,"{served}","Heartbeat",{{}}]"#)).await;
             let call = back_end.expect_on("ocpp/cp/GOOD1").await;
             assert_eq!(call, call_object(&served.to_string(), "Heartbeat", "{}"));
@@ -121,11 +126,8 @@ async fn neighbours_are_served_while_a_transform_loops() {
         }
     };
     tokio::select! {
-        () = looping => {}
+        () = looping => panic!("the neighbour is not served"),
         () = serving => {}
     }
-    // If they took turns, there would be about one for each.
-    assert!(served > 4 * LOOPS, "{served}");
-    assert_eq!(gateway.metric(r#"ocpp_gateway_transform_failures_total{transform="uplink"}"#).await, LOOPS as f64);
     gateway.stop().await;
 }
