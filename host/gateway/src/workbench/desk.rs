@@ -1,9 +1,13 @@
 //! What the commands share: the limits of the desk, and loading one component to look at it.
 
 use crate::config::Bytes;
+use anyhow::Context as _;
 use ocpp_gateway_pipeline::{Limits, LoadError, Probe, Source, Surroundings, TransformSpec};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// Enough for a component with a JavaScript engine in it.
 pub(super) const MEMORY: Bytes = Bytes::mebibytes(256);
@@ -15,6 +19,12 @@ pub(super) fn spec(file: &Path, config: String, memory: Bytes) -> TransformSpec 
     let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let limits = Limits { time: Some(TIME), memory: memory.get(), ..Limits::default() };
     TransformSpec { name, source: Source::File(file.to_owned()), config, limits, ..TransformSpec::standard() }
+}
+
+/// A directory for compiled code, which nobody else has access to: the engine uses no other.
+pub(super) fn private_directory() -> anyhow::Result<TempDir> {
+    let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir();
+    directory.context("a directory for compiled components")
 }
 
 /// Loads it, or says everything that is wrong with it, a line each.
