@@ -2,12 +2,13 @@
 
 use crate::charge_point::{ChargePoint, Ending, Hall};
 use crate::config::Ocpp;
-use crate::handshake::{Admitted, Refused, Terms};
-use ocpp_gateway_core::{Attributes, Decision, Identity, Offer, Peer};
+use crate::handshake::{Knock, Refused, Terms};
+use ocpp_gateway_core::{Attributes, Decision, Identity, Offer, Peer, Version};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::handshake::server::Request;
 use tokio_tungstenite::tungstenite::http::{StatusCode, header};
@@ -30,6 +31,15 @@ pub struct Door {
     hall: Arc<Hall>,
     /// All tasks of charge points.
     tasks: TaskTracker,
+}
+
+/// Whom the handshake let in.
+struct Admitted {
+    identity: Identity,
+    /// `None`: there is none that both sides speak.
+    version: Option<Version>,
+    /// What the transforms that let it in know of it.
+    attributes: Attributes,
 }
 
 impl Door {
@@ -71,16 +81,25 @@ impl Door {
     async fn let_in(&self, stream: TcpStream, address: SocketAddr) {
         // Messages are small and each is waited for; a connection that is gone already shows soon enough.
         let _ = stream.set_nodelay(true);
-        let shaken =
-            self.terms.shake_hands(stream, |identity, request| self.may_enter(identity, request, address)).await;
-        let (mut socket, Admitted { identity, version, attributes }) = match shaken {
-            Ok(shaken) => shaken,
+        self.receive(stream, address).await;
+    }
+
+    /// Shakes hands over whatever carries the bytes, and has a task of its own talk on it.
+    async fn receive<S>(&self, mut stream: S, address: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let limit = self.terms.timeout();
+        let shaken = tokio::time::timeout(limit, self.shake_hands(&mut stream, address)).await;
+        let Admitted { identity, version, attributes } = match shaken.unwrap_or(Err(Refused::TimedOut(limit))) {
+            Ok(admitted) => admitted,
             Err(refused) => {
                 self.hall.road.metrics.refused(&refused);
                 info!(%address, "refused: {refused}");
-                return;
+                return refused.tell(&mut stream).await;
             }
         };
+        let mut socket = self.terms.websocket(stream).await;
         let Some(version) = version else {
             self.hall.road.metrics.closed(Ending::NoCommonVersion.name());
             info!(%address, charge_point = %identity, "closed: {}", Ending::NoCommonVersion);
@@ -92,7 +111,19 @@ impl Door {
         self.tasks.spawn(ChargePoint::serve(Arc::clone(&self.hall), peer, socket));
     }
 
-    fn may_enter(&self, identity: &Identity, request: &Request, address: SocketAddr) -> Result<Attributes, Refused> {
+    /// Hears who is there, and lets it in or says why not.
+    async fn shake_hands<S>(&self, stream: &mut S, address: SocketAddr) -> Result<Admitted, Refused>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let knock = self.terms.hear(stream).await?;
+        let attributes = self.may_enter(&knock, address)?;
+        let admitted = Admitted { identity: knock.identity.clone(), version: knock.version, attributes };
+        self.terms.welcome(stream, knock).await?;
+        Ok(admitted)
+    }
+
+    fn may_enter(&self, Knock { identity, request, .. }: &Knock, address: SocketAddr) -> Result<Attributes, Refused> {
         if !self.open.load(Ordering::Relaxed) {
             return Err(self.come_back("the broker has not been reached yet"));
         }
