@@ -9,11 +9,13 @@
 //! - [`session`]: the conversation with one charge point.
 //! - [`peer`]: the other end of it, before and after it is let in.
 //! - [`identity`], [`version`]: what is agreed on when a charge point connects.
+//! - [`pace`]: how often something may happen.
 //! - [`publish`]: an MQTT message, as far as a mapping is concerned.
 
 pub mod call_error;
 pub mod frame;
 pub mod identity;
+pub mod pace;
 pub mod peer;
 pub mod publish;
 pub mod schema;
