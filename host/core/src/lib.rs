@@ -9,10 +9,12 @@
 //! - [`session`]: the conversation with one charge point.
 //! - [`peer`]: the other end of it, before and after it is let in.
 //! - [`identity`], [`version`]: what is agreed on when a charge point connects.
+//! - [`claims`]: which of several gateways has a charge point.
 //! - [`pace`]: how often something may happen.
 //! - [`publish`]: an MQTT message, as far as a mapping is concerned.
 
 pub mod call_error;
+pub mod claims;
 pub mod frame;
 pub mod identity;
 pub mod pace;
