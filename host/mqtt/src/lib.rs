@@ -15,7 +15,7 @@ mod subscriber;
 
 pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
 pub use message::{Message, Publication, QoS, Unpublishable};
-pub use options::{BrokerUrl, BrokerUrlError, Credentials, Options};
+pub use options::{BrokerUrl, BrokerUrlError, Credentials, Options, Status};
 pub use publisher::{Permit, PublishError, Publisher, Stopped};
 pub use stats::{ConnectionStats, ConnectionStatus, Counter, Gauge, Loss, PublisherStats, SubscriberStats};
 pub use subscriber::{Recipient, SubscribeError, Subscriber};

@@ -15,7 +15,7 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use rumqttc::{Connect, ConnectReturnCode, Login, Packet, Publish, mqttbytes};
+use rumqttc::{Connect, ConnectReturnCode, LastWill, Login, Packet, Publish, mqttbytes};
 use tokio::{
     io::{AsyncReadExt, AsyncWrite},
     net::TcpStream,
@@ -245,5 +245,9 @@ fn connect_packet(options: &Options, client_id: &str, clean_session: bool) -> Co
     connect.clean_session = clean_session;
     connect.keep_alive = options.keep_alive.as_millis().div_ceil(1000).try_into().unwrap_or(u16::MAX);
     connect.login = options.credentials.as_ref().map(|it| Login::new(it.username.clone(), it.password.clone()));
+    connect.last_will = options.status.as_ref().map(|status| {
+        let will = status.farewell();
+        LastWill { topic: will.topic, message: will.payload, qos: will.qos.into(), retain: will.retain }
+    });
     connect
 }

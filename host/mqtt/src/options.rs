@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use crate::message::{Publication, QoS};
+
 /// The default port of `mqtt://`.
 const DEFAULT_PORT: u16 = 1883;
 
@@ -13,6 +15,8 @@ pub struct Options {
     /// they must be stable over restarts and unique on the broker.
     pub client_id: String,
     pub credentials: Option<Credentials>,
+    /// Where others see whether the publisher is connected.
+    pub status: Option<Status>,
     /// The longest silence on a connection. A broker that stays silent for twice this long is given up.
     pub keep_alive: Duration,
     /// How long connecting may take, up to and including the broker's CONNACK.
@@ -37,6 +41,7 @@ impl Options {
             broker,
             client_id: client_id.into(),
             credentials: None,
+            status: None,
             keep_alive: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             reconnect_min: Duration::from_millis(100),
@@ -47,6 +52,36 @@ impl Options {
             queue: 1024,
             backlog_messages: 10_000,
             backlog_bytes: 16 << 20,
+        }
+    }
+}
+
+/// A topic that says whether the publisher is connected: retained, with QoS 1. `offline` comes from the publisher itself
+/// when it stops, after everything else, and from the broker when the connection breaks (the will of MQTT 3.1.1, 3.1.2.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    pub topic: String,
+    pub online: String,
+    pub offline: String,
+}
+
+impl Status {
+    pub(crate) fn birth(&self) -> Publication {
+        self.publication(&self.online)
+    }
+
+    pub(crate) fn farewell(&self) -> Publication {
+        self.publication(&self.offline)
+    }
+
+    fn publication(&self, text: &str) -> Publication {
+        Publication {
+            topic: self.topic.clone(),
+            payload: text.to_owned().into(),
+            qos: QoS::AtLeastOnce,
+            retain: true,
+            expires: None,
+            kind: "status",
         }
     }
 }

@@ -68,6 +68,9 @@ impl<R> Clone for Subscriber<R> {
 impl<R: Recipient> Subscriber<R> {
     /// Starts the connection's task; it connects, and reconnects, on its own. Needs a tokio runtime.
     pub fn start(options: Arc<Options>) -> Self {
+        // Whether we are there is for the publishing connection to say.
+        let options =
+            if options.status.is_some() { Options { status: None, ..(*options).clone() }.into() } else { options };
         let stats = Arc::new(SubscriberStats::default());
         let (commands, requests) = mpsc::channel(COMMANDS);
         let (currency, current) = watch::channel(false);

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ocpp_gateway_mqtt::{Loss, Options, Publication, PublishError, Publisher, QoS, Unpublishable};
+use ocpp_gateway_mqtt::{Loss, Options, Publication, PublishError, Publisher, QoS, Status, Unpublishable};
 use ocpp_gateway_testkit::broker::{Script, ScriptedBroker, Seen};
 use rumqttc::{ConnectReturnCode, Packet};
 use support::{PATIENCE, always_current, eventually, options, publication};
@@ -302,4 +302,31 @@ async fn what_comes_together_leaves_in_few_writes() {
     broker.seen_by(|seen| count(seen, 0) == 1000).await;
     let writes = publisher.stats().connection.writes.get() - before;
     assert!(writes <= 10, "{writes} writes for 1000 publications");
+}
+
+#[tokio::test]
+async fn its_status_comes_first_on_every_connection_and_last_when_it_stops() {
+    let broker = ScriptedBroker::start().await;
+    let (topic, online, offline) = ("gateways/gw".to_owned(), "online".to_owned(), "offline".to_owned());
+    let status = Status { topic, online, offline };
+    let publisher = start(Options { status: Some(status), ..options(&broker.url()) });
+    publish(&publisher, publication("t", "1")).await;
+    broker.seen_by(|seen| count(seen, 0) == 2).await;
+    broker.drop_connections(None);
+    publish(&publisher, publication("t", "2")).await;
+    broker.seen_by(|seen| count(seen, 1) == 2).await;
+    publish(&publisher, publication("t", "3")).await;
+    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    let seen = broker.seen_by(|seen| seen.iter().any(|seen| matches!(seen.packet, Packet::Disconnect))).await;
+    let mut wills = 0;
+    for connect in seen.iter().filter_map(|seen| if let Packet::Connect(it) = &seen.packet { Some(it) } else { None }) {
+        let will = connect.last_will.as_ref().expect("a will");
+        assert_eq!((will.topic.as_str(), &will.message[..], will.retain), ("gateways/gw", &b"offline"[..], true));
+        wills += 1;
+    }
+    assert_eq!(wills, 2);
+    let published: Vec<_> = seen.iter().filter_map(Seen::publish).collect();
+    let texts: Vec<_> = published.iter().map(|it| String::from_utf8_lossy(&it.payload)).collect();
+    assert_eq!(texts, ["online", "1", "online", "2", "3", "offline"]);
+    assert!(published.iter().all(|it| it.retain == (it.topic == "gateways/gw")));
 }

@@ -18,7 +18,7 @@ use crate::{
     dialer::{Dialer, Inheritance},
     link::{Inbound, Link, LinkError},
     message::Publication,
-    options::Options,
+    options::{Options, Status},
     stats::{Loss, PublisherStats},
 };
 
@@ -38,6 +38,7 @@ pub(super) struct Task {
     /// Queue, backlog, window: a publication passes through all three in this order.
     backlog: Backlog,
     window: Window,
+    status: Option<Status>,
     stats: Arc<PublisherStats>,
 }
 
@@ -58,6 +59,7 @@ impl Task {
             current,
             backlog: Backlog::new(options.backlog_messages, options.backlog_bytes),
             window: Window::new(options.in_flight),
+            status: options.status.clone(),
             stats,
         }
     }
@@ -103,6 +105,7 @@ impl Task {
             if flowing {
                 if !std::mem::replace(&mut resumed, true) {
                     self.resume(link, session_present)?;
+                    self.announce();
                 }
                 self.pump(link)?;
             }
@@ -140,8 +143,10 @@ impl Task {
     }
 
     fn take(&mut self, count: usize) {
-        self.exhausted |= count == 0;
         self.inbox.drain(..).for_each(|publication| self.backlog.push(publication.into()));
+        if count == 0 && !std::mem::replace(&mut self.exhausted, true) {
+            self.status.iter().for_each(|status| self.backlog.push(status.farewell().into()));
+        }
     }
 
     /// Keeps the backlog within its bounds while nothing can be sent.
@@ -170,6 +175,13 @@ impl Task {
             }
         }
         Ok(())
+    }
+
+    /// Says first of all that we are there (again). Not once we have taken our leave.
+    fn announce(&mut self) {
+        if !self.exhausted {
+            self.backlog.put_back(self.status.iter().map(|status| status.birth().into()).collect());
+        }
     }
 
     /// Moves publications from the backlog into the connection as far as there is room.

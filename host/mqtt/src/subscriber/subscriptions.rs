@@ -156,10 +156,15 @@ impl<R: Recipient> Subscriptions<R> {
         if self.wildcards.is_empty() {
             return hand_out(exact.iter().map(|(_, recipient)| recipient), message);
         }
-        let mut routes: Vec<&(u64, R)> = exact.iter().collect();
+        let mut routes: Vec<&(u64, R)> = Vec::new();
         self.wildcards.matches(&message.topic, &mut |filter| {
             routes.extend(self.entries.get(filter).into_iter().flat_map(|entry| &entry.routes));
         });
+        // Nearly always: the wildcards are for other topics.
+        if routes.is_empty() {
+            return hand_out(exact.iter().map(|(_, recipient)| recipient), message);
+        }
+        routes.extend(exact);
         routes.sort_unstable_by_key(|(owner, _)| *owner);
         routes.dedup_by_key(|(owner, _)| *owner);
         hand_out(routes.into_iter().map(|(_, recipient)| recipient), message)
