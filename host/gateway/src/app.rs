@@ -4,14 +4,18 @@ use crate::admin::{self, Desk};
 use crate::charge_point::Hall;
 use crate::config::Config;
 use crate::exchange::Exchange;
+use crate::limits::Limits;
 use crate::listener::Door;
 use crate::metrics::{BrokerMetrics, Metrics, TransformMetrics};
+use crate::presence::{self, Presence};
 use crate::registry::Registry;
 use crate::road::Road;
 use crate::transforms;
 use futures_util::StreamExt as _;
 use ocpp_gateway_core::Peer;
-use ocpp_gateway_mqtt::{BrokerUrl, Credentials, EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Subscriber};
+use ocpp_gateway_mqtt::{
+    BrokerUrl, Credentials, EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Status, Subscriber,
+};
 use ocpp_gateway_pipeline::ExchangeOutcome;
 use std::future::Future;
 use std::io;
@@ -109,6 +113,7 @@ impl Gateway {
         let addresses = Addresses { ocpp: listener.local_addr()?, admin: admin.local_addr()?, broker };
 
         let options = Arc::new(mqtt_options(config, &addresses)?);
+        let gateway = options.client_id.clone();
         let subscriber = Subscriber::start(Arc::clone(&options));
         let publisher = Publisher::start(options, subscriber.current());
         let mut registry = prometheus_client::registry::Registry::with_prefix("ocpp_gateway");
@@ -117,9 +122,14 @@ impl Gateway {
         registry.register_collector(Box::new(BrokerMetrics::new(&publisher, &subscriber)));
 
         let road = Arc::new(Road { pipeline, publisher, metrics });
-        let session_settings = Arc::new(config.ocpp.session_settings());
-        let hall =
-            Arc::new(Hall { road, registry: Registry::new(config.ocpp.on_duplicate), subscriber, session_settings });
+        let hall = Arc::new(Hall {
+            road,
+            registry: Registry::new(config.ocpp.on_duplicate, config.ocpp.max_connections),
+            subscriber,
+            limits: Limits::new(&config.ocpp, &mut registry),
+            presence: Presence::new(config, gateway, &mut registry),
+            session_settings: Arc::new(config.ocpp.session_settings()),
+        });
         subscribe_anew_after_exchanges(&hall);
         let exchange = Exchange::start(hall.road.pipeline.clone(), config)?;
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
@@ -166,7 +176,12 @@ impl Gateway {
 
     fn open_door_once_broker_is_reached(&self) {
         let (mut current, door) = (self.hall.subscriber.current(), Arc::clone(&self.door));
+        let hall = Arc::clone(&self.hall);
         tokio::spawn(async move {
+            if let Err(error) = presence::listen(&hall).await {
+                warn!("what other gateways have is not heard of: {error}");
+            }
+            drop(hall);
             if current.wait_for(|current| *current).await.is_ok() {
                 door.open();
                 info!("the broker has been reached: charge points are let in");
@@ -244,6 +259,11 @@ fn mqtt_options(config: &Config, addresses: &Addresses) -> Result<Options, Start
     };
     let mut options = Options::new(url, unique_client_id(&config.mqtt.client_id, addresses.ocpp.port()));
     options.max_packet_size = config.ocpp.max_message_size + ENVELOPE;
+    options.status = config.mqtt.status_topic.as_ref().map(|topic| Status {
+        topic: topic.topic("", &options.client_id),
+        online: "online".into(),
+        offline: "offline".into(),
+    });
     if let Some(username) = config.mqtt.username.clone() {
         let password = config.mqtt.resolve_password()?.unwrap_or_default();
         options.credentials = Some(Credentials { username, password });

@@ -1,13 +1,16 @@
 //! Lets charge points in, one task each.
 
-use crate::charge_point::{ChargePoint, Ending, Hall};
+use crate::charge_point::{Arrival, ChargePoint, Ending, Hall};
 use crate::config::Ocpp;
 use crate::handshake::{Knock, Refused, Terms};
+use crate::limits::{Limit, Seating};
+use crate::proxies::{ClientAddress, Proxies};
+use crate::registry::NotEntered;
+use ocpp_gateway_core::pace::Turn;
 use ocpp_gateway_core::{Attributes, Decision, Identity, Offer, Peer, Version};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::handshake::server::Request;
@@ -25,7 +28,7 @@ const RETRY_SPREAD: u32 = 10;
 /// Who may come in, and where to.
 pub struct Door {
     terms: Terms,
-    max_connections: usize,
+    proxies: Proxies,
     /// Set once the broker has been reached for the first time.
     open: AtomicBool,
     hall: Arc<Hall>,
@@ -46,7 +49,7 @@ impl Door {
     pub fn new(ocpp: &Ocpp, hall: Arc<Hall>, tasks: TaskTracker) -> std::io::Result<Self> {
         Ok(Door {
             terms: Terms::new(ocpp)?,
-            max_connections: ocpp.max_connections,
+            proxies: Proxies::new(ocpp.trusted_proxies.clone()),
             open: AtomicBool::new(false),
             hall,
             tasks,
@@ -60,6 +63,7 @@ impl Door {
 
     /// Accepts connections until `closed`.
     pub async fn accept(self: Arc<Self>, listener: TcpListener, closed: CancellationToken) {
+        let mut turnstile = self.hall.limits.turnstile();
         loop {
             let accepted = tokio::select! {
                 () = closed.cancelled() => return,
@@ -67,8 +71,10 @@ impl Door {
             };
             match accepted {
                 Ok((stream, address)) => {
+                    let now = self.hall.limits.moment(Instant::now());
+                    let turn = turnstile.as_mut().map(|turnstile| turnstile.arrive(now));
                     let door = Arc::clone(&self);
-                    self.tasks.spawn(async move { door.let_in(stream, address).await });
+                    self.tasks.spawn(async move { door.let_in(stream, address.into(), turn).await });
                 }
                 Err(error) => {
                     warn!("cannot accept connections: {error}");
@@ -78,26 +84,32 @@ impl Door {
         }
     }
 
-    async fn let_in(&self, stream: TcpStream, address: SocketAddr) {
+    async fn let_in(&self, mut stream: TcpStream, peer: ClientAddress, turn: Option<Turn>) {
+        if let Some(Turn::In(wait)) = turn
+            && !wait.is_zero()
+        {
+            tokio::time::sleep(wait).await;
+        }
         // Messages are small and each is waited for; a connection that is gone already shows soon enough.
         let _ = stream.set_nodelay(true);
-        self.receive(stream, address).await;
+        match self.find_peer(&mut stream, peer).await {
+            Ok(guest) => self.receive(stream, Guest { turn, ..guest }).await,
+            Err(refused) => self.refuse(&refused, peer, &mut stream).await,
+        }
     }
 
     /// Shakes hands over whatever carries the bytes, and has a task of its own talk on it.
-    async fn receive<S>(&self, mut stream: S, address: SocketAddr)
+    async fn receive<S>(&self, mut stream: S, mut guest: Guest)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let limit = self.terms.timeout();
-        let shaken = tokio::time::timeout(limit, self.shake_hands(&mut stream, address)).await;
+        let shaken = tokio::time::timeout(limit, self.shake_hands(&mut stream, &mut guest)).await;
+        let Guest { arrival, .. } = guest;
+        let address = arrival.address;
         let Admitted { identity, version, attributes } = match shaken.unwrap_or(Err(Refused::TimedOut(limit))) {
             Ok(admitted) => admitted,
-            Err(refused) => {
-                self.hall.road.metrics.refused(&refused);
-                info!(%address, "refused: {refused}");
-                return refused.tell(&mut stream).await;
-            }
+            Err(refused) => return self.refuse(&refused, address, &mut stream).await,
         };
         let mut socket = self.terms.websocket(stream).await;
         let Some(version) = version else {
@@ -108,37 +120,95 @@ impl Door {
         let peer = Peer { identity, version, connection: self.hall.registry.next_connection(), attributes };
         debug!(charge_point = %peer.identity, %address, "handshake done");
         // A task of its own, so that a connection does not hold on to the room that its handshake needed.
-        self.tasks.spawn(ChargePoint::serve(Arc::clone(&self.hall), peer, socket));
+        self.tasks.spawn(ChargePoint::serve(Arc::clone(&self.hall), peer, arrival, socket));
+    }
+
+    async fn refuse<S>(&self, refused: &Refused, address: ClientAddress, stream: &mut S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.hall.road.metrics.refused(refused);
+        info!(%address, "refused: {refused}");
+        refused.tell(stream).await;
+    }
+
+    /// Finds out where a connection comes from, and takes a place for it.
+    async fn find_peer(&self, stream: &mut TcpStream, peer: ClientAddress) -> Result<Guest, Refused> {
+        let limit = self.terms.timeout();
+        let client = tokio::time::timeout(limit, self.proxies.client(stream, peer)).await;
+        let address = client.map_err(|_| Refused::TimedOut(limit))?.map_err(Refused::BadProxyHeader)?;
+        let mut guest = Guest { arrival: Arrival { address, seat: None }, over: false, turn: None };
+        // Of a connection from a proxy, the request says whose it is.
+        if !self.proxies.trusts(address) {
+            self.seat(&mut guest)?;
+        }
+        Ok(guest)
+    }
+
+    fn seat(&self, guest: &mut Guest) -> Result<(), Refused> {
+        match self.hall.limits.seat(guest.arrival.address.ip) {
+            Seating::Free(seat) => guest.arrival.seat = seat,
+            Seating::Over(seat) => (guest.arrival.seat, guest.over) = (Some(seat), true),
+            Seating::Full => return Err(Refused::Crowd),
+        }
+        Ok(())
     }
 
     /// Hears who is there, and lets it in or says why not.
-    async fn shake_hands<S>(&self, stream: &mut S, address: SocketAddr) -> Result<Admitted, Refused>
+    async fn shake_hands<S>(&self, stream: &mut S, guest: &mut Guest) -> Result<Admitted, Refused>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let knock = self.terms.hear(stream).await?;
-        let attributes = self.may_enter(&knock, address)?;
+        let attributes = self.may_enter(&knock, guest)?;
         let admitted = Admitted { identity: knock.identity.clone(), version: knock.version, attributes };
         self.terms.welcome(stream, knock).await?;
         Ok(admitted)
     }
 
-    fn may_enter(&self, Knock { identity, request, .. }: &Knock, address: SocketAddr) -> Result<Attributes, Refused> {
+    fn may_enter(&self, Knock { identity, request, .. }: &Knock, guest: &mut Guest) -> Result<Attributes, Refused> {
         if !self.open.load(Ordering::Relaxed) {
             return Err(self.come_back("the broker has not been reached yet"));
         }
-        let registry = &self.hall.registry;
-        if registry.len() >= self.max_connections && !registry.contains(identity) {
-            return Err(self.come_back("too many charge points are connected"));
+        if let Some(Turn::ComeBack { seconds }) = guest.turn {
+            self.hall.limits.hit(Limit::AcceptRate);
+            let after = Duration::from_secs(seconds.into());
+            return Err(Refused::unavailable("too many charge points connect at the same time", after));
         }
-        if registry.refuses(identity) {
-            return Err(Refused::status(StatusCode::FORBIDDEN, format!("{identity} is connected already")));
+        self.find_client(request, guest)?;
+        match self.hall.registry.refuses(identity) {
+            Some(NotEntered::Full) => {
+                self.hall.limits.hit(Limit::Connections);
+                return Err(self.come_back("too many charge points are connected"));
+            }
+            Some(NotEntered::Duplicate) => {
+                return Err(Refused::status(StatusCode::FORBIDDEN, format!("{identity} is connected already")));
+            }
+            None => {}
         }
-        self.admit(identity, request, address)
+        self.admit(identity, request, guest.arrival.address)
+    }
+
+    /// Reads whose request it is that a proxy passes on. Refuses those of whom there are too many.
+    fn find_client(&self, request: &Request, guest: &mut Guest) -> Result<(), Refused> {
+        if self.proxies.trusts(guest.arrival.address) {
+            let lines = request.headers().get_all("x-forwarded-for");
+            let lines = lines.iter().filter_map(|line| line.to_str().ok());
+            guest.arrival.address = self.proxies.forwarded(guest.arrival.address, lines);
+            // The connections of a proxy itself are not counted.
+            if !self.proxies.trusts(guest.arrival.address) {
+                self.seat(guest)?;
+            }
+        }
+        if guest.over {
+            let reason = format!("too many connections from {}", guest.arrival.address.ip);
+            return Err(Refused::later(StatusCode::TOO_MANY_REQUESTS, reason, self.spread()));
+        }
+        Ok(())
     }
 
     /// Asks the transforms.
-    fn admit(&self, identity: &Identity, request: &Request, address: SocketAddr) -> Result<Attributes, Refused> {
+    fn admit(&self, identity: &Identity, request: &Request, address: ClientAddress) -> Result<Attributes, Refused> {
         let road = &self.hall.road;
         if !road.pipeline.has_admission() {
             return Ok(Attributes::new());
@@ -157,13 +227,24 @@ impl Door {
     }
 
     fn come_back(&self, reason: &str) -> Refused {
-        let after = 1 + self.hall.registry.next_connection() % RETRY_SPREAD;
-        Refused::unavailable(reason, Duration::from_secs(after.into()))
+        Refused::unavailable(reason, self.spread())
+    }
+
+    fn spread(&self) -> Duration {
+        Duration::from_secs((1 + self.hall.registry.next_connection() % RETRY_SPREAD).into())
     }
 }
 
+/// A connection on its way through the door.
+struct Guest {
+    arrival: Arrival,
+    /// It is one too many from its address.
+    over: bool,
+    turn: Option<Turn>,
+}
+
 /// What transforms get to know of a charge point that wants in: no credentials.
-fn offer(identity: &Identity, request: &Request, address: SocketAddr) -> Offer {
+fn offer(identity: &Identity, request: &Request, address: ClientAddress) -> Offer {
     const WITHHELD: [header::HeaderName; 2] = [header::AUTHORIZATION, header::COOKIE];
     let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = request.headers();

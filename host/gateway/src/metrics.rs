@@ -1,7 +1,7 @@
 //! What is counted, for `/metrics` in the text form of Prometheus.
 
 use crate::handshake::Refused;
-use crate::mailbox::Mailbox;
+use crate::presence::Addressee;
 use ocpp_gateway_core::session::Direction;
 use ocpp_gateway_core::{Fault, MessageType};
 use ocpp_gateway_mqtt::{ConnectionStats, Loss, Publisher, PublisherStats, Subscriber, SubscriberStats};
@@ -192,7 +192,7 @@ pub struct BrokerMetrics {
 }
 
 impl BrokerMetrics {
-    pub fn new(publisher: &Publisher, subscriber: &Subscriber<Mailbox>) -> Self {
+    pub fn new(publisher: &Publisher, subscriber: &Subscriber<Addressee>) -> Self {
         BrokerMetrics { publisher: Arc::clone(publisher.stats()), subscriber: Arc::clone(subscriber.stats()) }
     }
 }

@@ -14,13 +14,26 @@ use tokio::time::Instant;
 pub enum Stop {
     /// The same charge point connected again.
     Replaced,
+    /// It connected to another gateway.
+    TakenOver,
     /// The gateway stops: when nothing waits for an answer any more, at the latest at this instant.
     Shutdown { by: Instant },
+}
+
+/// Why a charge point that had come past the door was not let in after all: of many handshakes at the same time, others
+/// were faster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotEntered {
+    /// It is connected already.
+    Duplicate,
+    /// There are as many as there may be.
+    Full,
 }
 
 /// All connected charge points. Locked when one comes or goes, never for a message.
 pub struct Registry {
     on_duplicate: OnDuplicate,
+    max_connections: usize,
     book: Mutex<Book>,
     connections: AtomicU32,
 }
@@ -39,8 +52,8 @@ struct Entry {
 }
 
 impl Registry {
-    pub fn new(on_duplicate: OnDuplicate) -> Self {
-        Registry { on_duplicate, book: Mutex::default(), connections: AtomicU32::default() }
+    pub fn new(on_duplicate: OnDuplicate, max_connections: usize) -> Self {
+        Registry { on_duplicate, max_connections, book: Mutex::default(), connections: AtomicU32::default() }
     }
 
     /// A number that no other connection of this process has.
@@ -56,34 +69,50 @@ impl Registry {
         self.len() == 0
     }
 
-    pub fn contains(&self, identity: &Identity) -> bool {
-        self.lock().connected.contains_key(identity)
+    /// Whether a charge point would be turned away now.
+    pub fn refuses(&self, identity: &Identity) -> Option<NotEntered> {
+        self.refusal(&self.lock(), identity)
     }
 
-    /// Whether a charge point is turned away because it is connected already.
-    pub fn refuses(&self, identity: &Identity) -> bool {
-        self.on_duplicate == OnDuplicate::Refuse && self.contains(identity)
+    fn refusal(&self, book: &Book, identity: &Identity) -> Option<NotEntered> {
+        let connected = book.connected.contains_key(identity);
+        match self.on_duplicate {
+            OnDuplicate::Refuse if connected => Some(NotEntered::Duplicate),
+            // One that takes its own place needs no other.
+            _ if book.connected.len() >= self.max_connections && !connected => Some(NotEntered::Full),
+            _ => None,
+        }
     }
 
-    /// Lets a charge point in, or answers `None`: it is connected already, and that is refused. Otherwise its earlier
-    /// connection gets no more messages from now on and is told to end.
-    pub fn enter(&self, peer: &Peer, mailbox: Mailbox) -> Option<oneshot::Receiver<Stop>> {
+    /// Lets a charge point in. Its earlier connection gets no more messages from now on and is told to end.
+    pub fn enter(&self, peer: &Peer, mailbox: Mailbox) -> Result<oneshot::Receiver<Stop>, NotEntered> {
         let (stop, stopped) = oneshot::channel();
         let mut book = self.lock();
         if let Some(reason) = book.stop {
             tell(stop, reason);
-            return Some(stopped);
+            return Ok(stopped);
         }
         // Asked at the door already; of two handshakes at the same time the second is turned away here.
-        if self.on_duplicate == OnDuplicate::Refuse && book.connected.contains_key(&peer.identity) {
-            return None;
+        if let Some(refusal) = self.refusal(&book, &peer.identity) {
+            return Err(refusal);
         }
         let entry = Entry { connection: peer.connection, mailbox, stop };
         if let Some(old) = book.connected.insert(peer.identity.clone(), entry) {
             old.mailbox.close();
             tell(old.stop, Stop::Replaced);
         }
-        Some(stopped)
+        Ok(stopped)
+    }
+
+    /// The charge point is with another gateway since this connection began: it gets no more messages, and ends.
+    pub fn yield_to_other(&self, identity: &str, connection: u32) {
+        let connected = &mut self.lock().connected;
+        if connected.get(identity).is_some_and(|entry| entry.connection == connection)
+            && let Some(old) = connected.remove(identity)
+        {
+            old.mailbox.close();
+            tell(old.stop, Stop::TakenOver);
+        }
     }
 
     /// Everybody who is connected now.

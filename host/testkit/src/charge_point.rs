@@ -4,7 +4,7 @@ use crate::PATIENCE;
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::net::SocketAddr;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
@@ -41,6 +41,23 @@ impl ChargePoint {
     /// Connects to `path`, such as `/ocpp/CP1`, and offers `subprotocols` in one header line each.
     pub async fn connect(address: SocketAddr, path: &str, subprotocols: &[&str]) -> Result<Self, Refused> {
         let stream = TcpStream::connect(address).await.expect("the gateway listens");
+        Self::shake_hands(stream, address, path, subprotocols).await
+    }
+
+    /// Connects from another address of this machine, such as 127.0.0.2, and offers OCPP 1.6.
+    pub async fn connect_from(own: &str, address: SocketAddr, path: &str) -> Result<Self, Refused> {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::new(own.parse().expect("an address"), 0)).expect("an address of this machine");
+        let stream = socket.connect(address).await.expect("the gateway listens");
+        Self::shake_hands(stream, address, path, &["ocpp1.6"]).await
+    }
+
+    async fn shake_hands(
+        stream: TcpStream,
+        address: SocketAddr,
+        path: &str,
+        subprotocols: &[&str],
+    ) -> Result<Self, Refused> {
         stream.set_nodelay(true).expect("a TCP option");
         let mut request = format!("ws://{address}{path}").into_client_request().expect("a URL");
         for subprotocol in subprotocols {

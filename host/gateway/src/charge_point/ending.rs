@@ -19,6 +19,10 @@ pub enum Ending {
     Gone(Option<String>),
     /// The same charge point connected again.
     Replaced,
+    /// It connected to another gateway on the same broker.
+    TakenOver,
+    /// There are as many charge points as there may be.
+    Full,
     /// The same charge point is connected already, and `on_duplicate` refuses a second connection.
     Duplicate,
     /// The gateway stops.
@@ -42,6 +46,8 @@ impl Ending {
         match self {
             Ending::Gone(_) => "gone",
             Ending::Replaced => "replaced",
+            Ending::TakenOver => "taken_over",
+            Ending::Full => "full",
             Ending::Duplicate => "duplicate",
             Ending::Shutdown => "shutdown",
             Ending::Silent => "silent",
@@ -59,7 +65,8 @@ impl Ending {
         Some(match self {
             Ending::Gone(_) => return None,
             Ending::Shutdown => CloseCode::Away,
-            Ending::Replaced | Ending::Duplicate | Ending::Silent => CloseCode::Policy,
+            Ending::Replaced | Ending::TakenOver | Ending::Duplicate | Ending::Silent => CloseCode::Policy,
+            Ending::Full => CloseCode::Again,
             Ending::NoCommonVersion | Ending::Protocol(_) => CloseCode::Protocol,
             Ending::Binary => CloseCode::Unsupported,
             Ending::NotUtf8 => CloseCode::Invalid,
@@ -91,6 +98,8 @@ impl fmt::Display for Ending {
             Ending::Gone(None) => f.write_str("closed by the charge point"),
             Ending::Gone(Some(error)) => write!(f, "connection lost: {error}"),
             Ending::Replaced => f.write_str("this charge point has connected again"),
+            Ending::TakenOver => f.write_str("this charge point has connected to another gateway"),
+            Ending::Full => f.write_str("too many charge points are connected"),
             Ending::Duplicate => f.write_str("this charge point is connected already"),
             Ending::Shutdown => f.write_str("the gateway is stopping"),
             Ending::Silent => f.write_str("nothing heard for too long"),

@@ -5,8 +5,11 @@ mod outbox;
 
 pub use ending::Ending;
 
+use crate::limits::{Limit, Limits, Pace, Seat};
 use crate::mailbox::Mailbox;
-use crate::registry::{Registry, Stop};
+use crate::presence::{Addressee, Presence};
+use crate::proxies::ClientAddress;
+use crate::registry::{NotEntered, Registry, Stop};
 use crate::road::{Downlinked, Road, Uplinked};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
@@ -31,19 +34,31 @@ use tracing::{debug, info};
 pub struct Hall {
     pub road: Arc<Road>,
     pub registry: Registry,
-    pub subscriber: Subscriber<Mailbox>,
+    pub subscriber: Subscriber<Addressee>,
+    pub limits: Limits,
+    pub presence: Presence,
     pub session_settings: Arc<Settings>,
+}
+
+/// How a charge point's connection came in.
+#[derive(Debug)]
+pub struct Arrival {
+    pub address: ClientAddress,
+    /// Its place among those from that address.
+    pub seat: Option<Seat>,
 }
 
 /// One charge point and its connection.
 pub struct ChargePoint<S> {
     hall: Arc<Hall>,
     peer: Peer,
+    arrival: Arrival,
     socket: WebSocketStream<S>,
     session: Session,
     outbox: Outbox,
     mailbox: mpsc::Receiver<Box<Message>>,
     stop: oneshot::Receiver<Stop>,
+    pace: Pace,
     /// Set once the gateway stops: this connection ends when nobody waits for an answer, at the latest then.
     stop_by: Option<Instant>,
     timer: Pin<Box<Sleep>>,
@@ -65,23 +80,26 @@ enum Event {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     /// Serves `peer` on `socket` until either ends.
-    pub async fn serve(hall: Arc<Hall>, peer: Peer, mut socket: WebSocketStream<S>) {
+    pub async fn serve(hall: Arc<Hall>, peer: Peer, arrival: Arrival, mut socket: WebSocketStream<S>) {
         let now = Instant::now();
         let capacity = hall.session_settings.queue;
         let (letters, mailbox) = Mailbox::new(peer.clone(), Arc::clone(&hall.road), capacity);
-        let Some(stop) = hall.registry.enter(&peer, letters.clone()) else {
-            hall.road.metrics.closed(Ending::Duplicate.name());
-            info!(charge_point = %peer.identity, "closed: {}", Ending::Duplicate);
-            return Ending::Duplicate.close(&mut socket).await;
+        let stop = match hall.registry.enter(&peer, letters.clone()) {
+            Ok(stop) => stop,
+            Err(refusal) => return turn_away(&hall, &peer, refusal).close(&mut socket).await,
         };
         let session = Session::new(peer.version, Arc::clone(&hall.session_settings), now);
-        let outbox = Outbox::new(hall.road.publisher.clone(), subscribe(&hall, &peer, letters.clone()));
+        let outbox =
+            Outbox::new(hall.road.publisher.clone(), subscribe(&hall, &peer, Addressee::ChargePoint(letters.clone())));
         let timer = Box::pin(tokio::time::sleep_until(session.next_timeout().into()));
         hall.road.metrics.connections.inc();
         hall.road.metrics.connected.inc();
         info!(charge_point = %peer.identity, version = %peer.version, "connected");
 
-        let mut this = ChargePoint { hall, peer, socket, session, outbox, mailbox, stop, stop_by: None, timer };
+        let pace = Pace::default();
+        let mut this =
+            ChargePoint { hall, peer, arrival, socket, session, outbox, mailbox, stop, pace, stop_by: None, timer };
+        this.publish(this.hall.presence.connected(&this.peer, this.arrival.address));
         this.publish(this.hall.road.connected(&this.peer));
         let ending = this.converse().await;
         letters.close();
@@ -116,10 +134,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         if !congested && let Poll::Ready(Some(message)) = self.mailbox.poll_recv(cx) {
             return Poll::Ready(Event::Delivered(message));
         }
-        // And nothing more is read from one whose messages cannot go on to the broker.
+        // And nothing more is read from one whose messages cannot go on to the broker, or who sent more than it may.
         match self.outbox.poll_empty(cx) {
             Poll::Ready(Ok(())) => {
-                if let Poll::Ready(received) = self.socket.poll_next_unpin(cx) {
+                if self.pace.held_until().is_none()
+                    && let Poll::Ready(received) = self.socket.poll_next_unpin(cx)
+                {
                     return Poll::Ready(Event::Received(received));
                 }
             }
@@ -150,7 +170,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     /// Ready when the session has something to do at this time. The timer is moved only to come earlier: deadlines of
     /// calls that were answered in time, nearly all of them, never touch it again.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let due = self.stop_by.into_iter().fold(self.session.next_timeout(), Instant::min);
+        let due =
+            self.stop_by.into_iter().chain(self.pace.held_until()).fold(self.session.next_timeout(), Instant::min);
         if due < self.timer.deadline().into_std() {
             self.timer.as_mut().reset(due.into());
         }
@@ -169,10 +190,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Event::Received(received) => return self.receive(received),
             Event::Delivered(message) => self.deliver(&message),
             Event::Stop(Stop::Replaced) => return Some(Ending::Replaced),
+            Event::Stop(Stop::TakenOver) => return Some(Ending::TakenOver),
             Event::Stop(Stop::Shutdown { by }) => self.stop_by = Some(by.into_std()),
             Event::NotSubscribed(error) => return Some(Ending::NotSubscribed(error)),
             Event::Due => {
                 let now = Instant::now();
+                if self.pace.held_until().is_some() {
+                    // Whom nobody listens to is not silent.
+                    self.session.handle_alive(now);
+                    self.pace.release(now);
+                }
                 if self.session.is_silent(now) {
                     return Some(Ending::Silent);
                 }
@@ -191,6 +218,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     }
 
     fn receive(&mut self, received: Option<Result<WebSocketMessage, tungstenite::Error>>) -> Option<Ending> {
+        self.hall.limits.message(&mut self.pace);
         match received {
             Some(Ok(WebSocketMessage::Text(text))) => self.take(text.as_str()),
             Some(Ok(WebSocketMessage::Binary(_))) => return Some(Ending::Binary),
@@ -277,10 +305,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             }
         }
         self.publish(self.hall.road.disconnected(&self.peer, ending.name()));
+        self.publish(self.hall.presence.disconnected(&self.peer, self.arrival.address, ending.name()));
         let (socket, outbox) = (&mut self.socket, &mut self.outbox);
         let unsubscribed = self.hall.subscriber.unsubscribe(owner(&self.peer));
         tokio::join!(unsubscribed, ending.close(socket), outbox.finish());
     }
+}
+
+/// Counts and logs that a charge point came past the door and is not let in.
+fn turn_away(hall: &Hall, peer: &Peer, refusal: NotEntered) -> Ending {
+    let ending = match refusal {
+        NotEntered::Duplicate => Ending::Duplicate,
+        NotEntered::Full => {
+            hall.limits.hit(Limit::Connections);
+            Ending::Full
+        }
+    };
+    hall.road.metrics.closed(ending.name());
+    info!(charge_point = %peer.identity, "closed: {ending}");
+    ending
 }
 
 /// Under which name the subscriber knows this connection.
@@ -289,7 +332,7 @@ fn owner(peer: &Peer) -> u64 {
 }
 
 /// Subscribes to what the mapping wants for `peer`. The future is ready once the broker has confirmed.
-fn subscribe(hall: &Hall, peer: &Peer, mailbox: Mailbox) -> BoxFuture<'static, Result<(), NotSubscribed>> {
+fn subscribe(hall: &Hall, peer: &Peer, mailbox: Addressee) -> BoxFuture<'static, Result<(), NotSubscribed>> {
     let filters = match hall.road.subscriptions(peer) {
         Ok(filters) => filters,
         Err(failure) => return std::future::ready(Err(NotSubscribed::Mapping(failure))).boxed(),

@@ -29,6 +29,12 @@ const WORKING: &[&str] = &[
     "ocpp.max_message_size",
     "ocpp.max_identity_length",
     "ocpp.max_connections",
+    "ocpp.max_connections_per_address",
+    "ocpp.max_header_size",
+    "ocpp.accept_rate",
+    "ocpp.message_rate",
+    "ocpp.total_message_rate",
+    "ocpp.trusted_proxies",
     "ocpp.identities",
     "mqtt.url",
     "mqtt.client_id",
@@ -36,9 +42,15 @@ const WORKING: &[&str] = &[
     "mqtt.password",
     "mqtt.password_file",
     "mqtt.version",
+    "mqtt.status_topic",
     "mqtt.embedded.listen",
     "admin.listen",
     "validation.on_violation",
+    "presence.claims",
+    "events.connected",
+    "events.disconnected",
+    "events.qos",
+    "events.retain",
     "shutdown.grace",
     "transforms.name",
     "transforms.component",
@@ -59,8 +71,6 @@ const WORKING: &[&str] = &[
 ];
 
 const NOT_YET: &[&str] = &[
-    "ocpp.accept_rate",
-    "ocpp.trusted_proxies",
     "ocpp.tls",
     "ocpp.auth",
     "mqtt.tls",
@@ -111,6 +121,10 @@ mod tests {
         config.mqtt.url = Some("mqtt://broker".into());
         config.mqtt.username = Some("name".into());
         config.mqtt.password_file = Some("file".into());
+        config.mqtt.status_topic = Some("status".parse().expect("a topic"));
+        config.presence.claims = Some("claims/${cid}".parse().expect("a topic"));
+        config.events.connected = Some("connected".parse().expect("a topic"));
+        config.events.disconnected = Some("disconnected".parse().expect("a topic"));
         config.transforms = vec![Transform {
             name: "standard".into(),
             component: "builtin:standard".into(),

@@ -145,6 +145,7 @@ impl Draft {
             ("ocpp.max_message_size", ocpp.max_message_size),
             ("ocpp.max_identity_length", ocpp.max_identity_length),
             ("ocpp.max_connections", ocpp.max_connections),
+            ("ocpp.max_header_size", ocpp.max_header_size),
         ] {
             if number == 0 {
                 self.fault(key, "has to be at least 1");
@@ -154,6 +155,7 @@ impl Draft {
             self.fault("ocpp.identities", error.to_string());
         }
         self.check_mqtt(config);
+        super::presence::faults(config).into_iter().for_each(|(key, problem)| self.fault(key, problem));
         if !config.admin.listen.ip().is_loopback() {
             self.fault("admin.listen", "only a loopback address: access by token does not exist yet in this version");
         }

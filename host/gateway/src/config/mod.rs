@@ -4,9 +4,15 @@
 
 mod keys;
 mod load;
+mod network;
+mod presence;
+mod topic;
 mod values;
 
 pub use load::{Fault, Faults, load};
+pub use network::Network;
+pub use presence::{Events, Presence};
+pub use topic::TopicTemplate;
 pub use values::{
     Bytes, DefaultVersion, Direction, Identities, OnDuplicate, OnError, OnViolation, Span, UnmatchedResponses,
 };
@@ -27,6 +33,8 @@ pub struct Config {
     pub mqtt: Mqtt,
     pub admin: Admin,
     pub validation: Validation,
+    pub presence: Presence,
+    pub events: Events,
     pub shutdown: Shutdown,
     pub transforms: Vec<Transform>,
 }
@@ -72,6 +80,18 @@ pub struct Ocpp {
     /// Characters.
     pub max_identity_length: usize,
     pub max_connections: usize,
+    /// From one address, or from one /64 network of IPv6. 0: no limit.
+    pub max_connections_per_address: usize,
+    /// Bytes of a handshake's request.
+    pub max_header_size: usize,
+    /// Handshakes per second. 0: no limit.
+    pub accept_rate: u32,
+    /// Messages per second from one charge point. 0: no limit.
+    pub message_rate: u32,
+    /// Messages per second from all of them together. 0: no limit.
+    pub total_message_rate: u32,
+    /// Whose `X-Forwarded-For` and PROXY header count.
+    pub trusted_proxies: Vec<Network>,
     /// Absent: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identities: Option<Identities>,
@@ -95,6 +115,12 @@ impl Default for Ocpp {
             max_message_size: 1 << 20,
             max_identity_length: 48,
             max_connections: 100_000,
+            max_connections_per_address: 0,
+            max_header_size: 8 << 10,
+            accept_rate: 0,
+            message_rate: 0,
+            total_message_rate: 0,
+            trusted_proxies: Vec::new(),
             identities: None,
         }
     }
@@ -147,6 +173,9 @@ pub struct Mqtt {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
     pub version: u8,
+    /// Where back ends see whether this gateway is there: `online` or `offline`, retained. Absent: nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_topic: Option<TopicTemplate>,
     pub embedded: Embedded,
 }
 
@@ -159,6 +188,7 @@ impl Default for Mqtt {
             password: None,
             password_file: None,
             version: 4,
+            status_topic: None,
             embedded: Embedded::default(),
         }
     }

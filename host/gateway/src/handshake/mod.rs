@@ -30,6 +30,7 @@ pub struct Terms {
     default_version: DefaultVersion,
     identities: Option<HashSet<String>>,
     timeout: Duration,
+    max_header_size: usize,
     websocket: WebSocketConfig,
 }
 
@@ -59,6 +60,7 @@ impl Terms {
             default_version: ocpp.default_version,
             identities: ocpp.allowed_identities()?,
             timeout: ocpp.handshake_timeout.get(),
+            max_header_size: ocpp.max_header_size,
             websocket,
         })
     }
@@ -70,7 +72,7 @@ impl Terms {
 
     /// Hears who is there, without an answer yet: [`welcome`](Self::welcome) or [`Refused::tell`].
     pub async fn hear<S: AsyncRead + Unpin>(&self, stream: &mut S) -> Result<Knock, Refused> {
-        let request = request::read(stream).await?;
+        let request = request::read(stream, self.max_header_size).await?;
         let response = create_response(&request).map_err(|error| Refused::NotWebSocket(error.to_string()))?;
         let (identity, version) = self.look_at(&request)?;
         Ok(Knock { identity, version, request, response })

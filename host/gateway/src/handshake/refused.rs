@@ -1,6 +1,7 @@
 //! Why a charge point is not let in, and how it is told.
 
 use super::response;
+use crate::proxies::BadHeader;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::handshake::server::Response;
@@ -18,6 +19,11 @@ pub enum Refused {
     NotWebSocket(String),
     #[error("no handshake within {0:?}")]
     TimedOut(Duration),
+    #[error(transparent)]
+    BadProxyHeader(BadHeader),
+    /// So many that it is not worth an answer.
+    #[error("far too many connections from this address")]
+    Crowd,
 }
 
 impl Refused {
@@ -27,11 +33,12 @@ impl Refused {
 
     /// 503, and when to come back.
     pub fn unavailable(reason: impl Into<String>, retry_after: Duration) -> Self {
-        Refused::Status {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            reason: reason.into(),
-            retry_after: Some(retry_after),
-        }
+        Refused::later(StatusCode::SERVICE_UNAVAILABLE, reason, retry_after)
+    }
+
+    /// A status, and when to come back.
+    pub fn later(status: StatusCode, reason: impl Into<String>, retry_after: Duration) -> Self {
+        Refused::Status { status, reason: reason.into(), retry_after: Some(retry_after) }
     }
 
     /// A name for logs and metrics.
@@ -42,12 +49,15 @@ impl Refused {
                 401 => "unauthorized",
                 403 => "forbidden",
                 404 => "not_found",
+                429 => "too_many_requests",
                 431 => "header_too_large",
                 503 => "unavailable",
                 _ => "refused",
             },
             Refused::NotWebSocket(_) => "not_websocket",
             Refused::TimedOut(_) => "timed_out",
+            Refused::BadProxyHeader(_) => "bad_proxy_header",
+            Refused::Crowd => "crowd",
         }
     }
 
@@ -56,7 +66,7 @@ impl Refused {
         match self {
             Refused::Status { status, .. } => Some(*status),
             Refused::NotWebSocket(_) => Some(StatusCode::BAD_REQUEST),
-            Refused::TimedOut(_) => None,
+            Refused::TimedOut(_) | Refused::BadProxyHeader(_) | Refused::Crowd => None,
         }
     }
 

@@ -7,14 +7,11 @@ use tokio_tungstenite::tungstenite::handshake::machine::TryParse as _;
 use tokio_tungstenite::tungstenite::handshake::server::Request;
 use tokio_tungstenite::tungstenite::http::{StatusCode, header};
 
-/// Bytes of a request head, of which the charge points of the field send some hundreds.
-const MAX_HEAD: usize = 64 << 10;
-
 /// Room offered to the first read.
 const USUAL_HEAD: usize = 1 << 10;
 
-/// Reads up to and including the empty line. Credentials are marked, so that no `Debug` shows them.
-pub(super) async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Request, Refused> {
+/// Reads up to and including the empty line, at most `limit` bytes. Credentials are marked, so that no `Debug` shows them.
+pub(super) async fn read<S: AsyncRead + Unpin>(stream: &mut S, limit: usize) -> Result<Request, Refused> {
     let mut head = Vec::with_capacity(USUAL_HEAD);
     let mut parsed = 0;
     loop {
@@ -24,15 +21,15 @@ pub(super) async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Request
             Ok(_) => {}
             Err(error) => return Err(Refused::NotWebSocket(error.to_string())),
         }
+        if head.len() > limit {
+            return Err(too_large(format!("a request head is at most {limit} bytes long")));
+        }
         // Rubbish shows before the end, but nobody shall have a long head parsed once for each byte of it.
         if has_end(&head[before.saturating_sub(2)..]) || head.len() >= 2 * parsed {
             parsed = head.len();
             if let Some(request) = parse(&head)? {
                 return Ok(request);
             }
-        }
-        if head.len() > MAX_HEAD {
-            return Err(too_large(format!("a request head is at most {MAX_HEAD} bytes long")));
         }
     }
 }
@@ -68,13 +65,14 @@ mod tests {
     use super::*;
     use tokio::io::AsyncWriteExt as _;
 
+    const MAX_HEAD: usize = 8 << 10;
     const HEAD: &str = "GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\nAuthorization: Basic Q1AxOnNlY3JldA==\r\n\r\n";
 
     async fn read_pieces(text: &[u8], size: usize) -> Result<Request, Refused> {
         let (mut near, mut far) = tokio::io::duplex(size);
         let (read, _) = tokio::join!(
             async {
-                let read = read(&mut near).await;
+                let read = read(&mut near, MAX_HEAD).await;
                 drop(near);
                 read
             },

@@ -4,8 +4,10 @@ mod bad_input;
 mod calls;
 mod exchange;
 mod handshake;
+mod limits;
 mod operation;
 mod program;
+mod proxies;
 mod transforms;
 mod tutorial;
 
@@ -129,11 +131,33 @@ impl Running {
         line[name.len()..].trim().parse().expect("a number")
     }
 
+    /// Waits for a metric that may be counted a moment after what can be seen of it.
+    async fn until(&self, name: &str, value: f64) {
+        let counted = async {
+            while !self.admin("/metrics").await.contains(&format!("{name} {value}\n")) {
+                tokio::task::yield_now().await;
+            }
+        };
+        if timeout(PATIENCE, counted).await.is_err() {
+            assert_eq!(self.metric(name).await, value, "{name}");
+        }
+    }
+
     /// Asks it to stop and waits until it has.
     async fn stop(mut self) {
         drop(self.stop.take());
         timeout(PATIENCE, self.ended).await.expect("stopped in time").expect("no panic").expect("no failure");
     }
+}
+
+/// Sends these bytes and answers what comes back until the connection ends.
+async fn exchange_raw(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    // It may be closed before everything has arrived.
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an end");
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// `toml` on top of a configuration that takes free ports on the loopback interface.

@@ -107,6 +107,16 @@ fn contradictions_are_faults() {
         ("[ocpp]\nversions = [\"ocpp2.1\"]", "ocpp.default_version: ocpp1.6 is not among ocpp.versions"),
         ("[admin]\nlisten = \"0.0.0.0:8080\"", "admin.listen: only a loopback address"),
         ("[ocpp]\nidentities = \"/nowhere/at/all\"", "ocpp.identities: /nowhere/at/all: No such file"),
+        ("[ocpp]\ntrusted_proxies = [\"10.0.0.0/33\"]", "ocpp.trusted_proxies[0]: \"10.0.0.0/33\" is neither"),
+        ("[presence]\nclaims = \"claims/cp-${cid}\"", "presence.claims: ${cid} has to be one whole level"),
+        ("[presence]\nclaims = \"${gateway}/${cid}\"", "presence.claims: has to be the same topic for all"),
+        (
+            "[ocpp]\non_duplicate = \"refuse\"\n[presence]\nclaims = \"claims/${cid}\"",
+            "presence.claims: contradicts ocpp.on_duplicate",
+        ),
+        ("[events]\nconnected = \"events/${id}\"", "events.connected: \"${id}\" is no placeholder"),
+        ("[events]\nqos = 3", "events.qos: has to be 0, 1 or 2"),
+        ("[mqtt]\nstatus_topic = \"status/${cid}\"", "mqtt.status_topic: is one topic for the whole gateway"),
         ("ocpp = 3", "ocpp: invalid type: integer `3`, expected struct Ocpp"),
     ] {
         let faults = load_text(text, &[]).expect_err(text);

@@ -1,0 +1,302 @@
+//! What charge points may ask of the gateway, beyond the sizes and times that handshake and session watch over.
+//!
+//! Over the limit nothing is lost and nobody else is harmed: a handshake is answered 503 or 429 with `Retry-After`, and
+//! from a charge point that sends too fast nothing is read until it is its turn again, so that it feels it.
+
+use crate::config::Ocpp;
+use ocpp_gateway_core::pace::{Nanos, Rate, Turnstile};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Connections from one address beyond the limit that are still told so. More are closed without a word.
+const TOLD: u32 = 16;
+
+/// What may be limited. The sizes of a request and of a message, the time of a handshake and silence are counted as what
+/// they end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    Connections,
+    ConnectionsPerAddress,
+    AcceptRate,
+    MessageRate,
+    TotalMessageRate,
+}
+
+impl Limit {
+    const ALL: [Limit; 5] = [
+        Limit::Connections,
+        Limit::ConnectionsPerAddress,
+        Limit::AcceptRate,
+        Limit::MessageRate,
+        Limit::TotalMessageRate,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Limit::Connections => "max_connections",
+            Limit::ConnectionsPerAddress => "max_connections_per_address",
+            Limit::AcceptRate => "accept_rate",
+            Limit::MessageRate => "message_rate",
+            Limit::TotalMessageRate => "total_message_rate",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Labels {
+    limit: &'static str,
+}
+
+/// All limits, and how often each was in force.
+pub struct Limits {
+    /// Moments are counted from here.
+    start: Instant,
+    accept_rate: Option<Rate>,
+    message_rate: Option<Rate>,
+    total_message_rate: Option<Rate>,
+    total_booked: AtomicU64,
+    addresses: Option<Arc<Addresses>>,
+    limited: [Counter; Limit::ALL.len()],
+}
+
+/// Where one charge point stands with the limits on messages.
+#[derive(Debug, Default)]
+pub struct Pace {
+    booked: Nanos,
+    /// Nothing is read from it before.
+    held_until: Option<Instant>,
+}
+
+impl Pace {
+    pub fn held_until(&self) -> Option<Instant> {
+        self.held_until
+    }
+
+    pub fn release(&mut self, now: Instant) {
+        self.held_until = self.held_until.filter(|until| *until > now);
+    }
+}
+
+impl Limits {
+    pub fn new(ocpp: &Ocpp, registry: &mut Registry) -> Self {
+        let family = Family::<Labels, Counter>::default();
+        let limited = Limit::ALL.map(|limit| family.get_or_create(&Labels { limit: limit.name() }).clone());
+        registry.register("limited", "How often a limit was in force, by limit", family);
+        let per_address = u32::try_from(ocpp.max_connections_per_address).unwrap_or(u32::MAX);
+        Limits {
+            start: Instant::now(),
+            accept_rate: Rate::per_second(ocpp.accept_rate),
+            message_rate: Rate::per_second(ocpp.message_rate),
+            total_message_rate: Rate::per_second(ocpp.total_message_rate),
+            total_booked: AtomicU64::new(0),
+            addresses: (per_address > 0).then(|| Arc::new(Addresses { limit: per_address, open: Mutex::default() })),
+            limited,
+        }
+    }
+
+    /// Counts that a limit was in force.
+    pub fn hit(&self, limit: Limit) {
+        self.limited[limit as usize].inc();
+    }
+
+    /// A moment as the rates count it.
+    pub fn moment(&self, now: Instant) -> Nanos {
+        u64::try_from(now.duration_since(self.start).as_nanos()).unwrap_or(Nanos::MAX)
+    }
+
+    /// For whoever accepts connections.
+    pub fn turnstile(&self) -> Option<Turnstile> {
+        self.accept_rate.map(Turnstile::new)
+    }
+
+    /// A place among the connections from `address`, to be kept as long as the connection.
+    pub fn seat(&self, address: IpAddr) -> Seating {
+        match &self.addresses {
+            None => Seating::Free(None),
+            Some(addresses) => {
+                let seating = addresses.seat(address);
+                if !matches!(seating, Seating::Free(_)) {
+                    self.hit(Limit::ConnectionsPerAddress);
+                }
+                seating
+            }
+        }
+    }
+
+    /// A message has come from a charge point, and goes its way. If it was too early, `pace` says until when no other may
+    /// be read.
+    pub fn message(&self, pace: &mut Pace) {
+        if self.message_rate.is_none() && self.total_message_rate.is_none() {
+            return;
+        }
+        let now = self.moment(Instant::now());
+        let mut due = now;
+        if let Some(rate) = self.message_rate {
+            let (booked, at) = rate.book(pace.booked, now);
+            pace.booked = booked;
+            due = self.later(due, at, now, Limit::MessageRate);
+        }
+        if let Some(rate) = self.total_message_rate {
+            let mut at = now;
+            let book = |booked| {
+                let (booked, place) = rate.book(booked, now);
+                at = place;
+                Some(booked)
+            };
+            let _ = self.total_booked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, book);
+            due = self.later(due, at, now, Limit::TotalMessageRate);
+        }
+        pace.held_until = (due > now).then(|| self.start + Duration::from_nanos(due));
+    }
+
+    fn later(&self, due: Nanos, at: Nanos, now: Nanos, limit: Limit) -> Nanos {
+        if at > now {
+            self.hit(limit);
+        }
+        due.max(at)
+    }
+}
+
+/// How many connections there are from each address.
+#[derive(Debug)]
+struct Addresses {
+    limit: u32,
+    open: Mutex<HashMap<IpAddr, u32>>,
+}
+
+/// Whether there is a place for one more connection.
+#[derive(Debug)]
+pub enum Seating {
+    /// `None`: places are not counted.
+    Free(Option<Seat>),
+    /// One too many. Holding on to it while it is told so keeps more from coming.
+    Over(Seat),
+    /// Far too many.
+    Full,
+}
+
+/// One connection's place, given back when it is dropped.
+#[derive(Debug)]
+pub struct Seat {
+    addresses: Arc<Addresses>,
+    address: IpAddr,
+}
+
+impl Addresses {
+    fn seat(self: &Arc<Self>, address: IpAddr) -> Seating {
+        let address = owner(address);
+        let mut open = self.lock();
+        let count = open.entry(address).or_default();
+        if *count >= self.limit.saturating_add(TOLD) {
+            return Seating::Full;
+        }
+        *count += 1;
+        let over = *count > self.limit;
+        let seat = Seat { addresses: Arc::clone(self), address };
+        if over { Seating::Over(seat) } else { Seating::Free(Some(seat)) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut open = self.addresses.lock();
+        if let Some(count) = open.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// Who has an address: of IPv6, one subscriber has a whole /64 network (RFC 6177).
+fn owner(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(ocpp: Ocpp) -> Limits {
+        Limits::new(&ocpp, &mut Registry::default())
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn each_address_has_its_places_and_gets_them_back() {
+        let limits = limits(Ocpp { max_connections_per_address: 2, ..Ocpp::default() });
+        let here = address("10.0.0.1");
+        let mut taken: Vec<Seating> = (0..2).map(|_| limits.seat(here)).collect();
+        assert!(taken.iter().all(|it| matches!(it, Seating::Free(Some(_)))));
+        for _ in 0..TOLD {
+            let seating = limits.seat(address("::ffff:10.0.0.1"));
+            assert!(matches!(seating, Seating::Over(_)), "{seating:?}");
+            taken.push(seating);
+        }
+        assert!(matches!(limits.seat(here), Seating::Full));
+        assert!(matches!(limits.seat(address("10.0.0.2")), Seating::Free(Some(_))));
+        drop(taken);
+        assert!(matches!(limits.seat(here), Seating::Free(Some(_))));
+        assert_eq!(limits.limited[Limit::ConnectionsPerAddress as usize].get(), u64::from(TOLD) + 1);
+    }
+
+    #[test]
+    fn a_network_of_ipv6_counts_as_one_address() {
+        let limits = limits(Ocpp { max_connections_per_address: 1, ..Ocpp::default() });
+        let _first = limits.seat(address("2001:db8::1"));
+        assert!(matches!(limits.seat(address("2001:db8::ffff:2")), Seating::Over(_)));
+        assert!(matches!(limits.seat(address("2001:db8:0:1::1")), Seating::Free(_)));
+    }
+
+    #[test]
+    fn without_a_limit_nothing_is_counted() {
+        let limits = limits(Ocpp::default());
+        assert!(matches!(limits.seat(address("10.0.0.1")), Seating::Free(None)));
+        assert!(limits.turnstile().is_none());
+        let mut pace = Pace::default();
+        (0..1000).for_each(|_| limits.message(&mut pace));
+        assert_eq!(pace.held_until(), None);
+    }
+
+    #[test]
+    fn who_sends_too_fast_is_held_and_the_others_are_not() {
+        let limits = limits(Ocpp { message_rate: 10, ..Ocpp::default() });
+        let (mut fast, mut slow) = (Pace::default(), Pace::default());
+        (0..12).for_each(|_| limits.message(&mut fast));
+        limits.message(&mut slow);
+        assert_eq!(slow.held_until(), None);
+        let until = fast.held_until().expect("held");
+        fast.release(until - Duration::from_millis(1));
+        assert_eq!(fast.held_until(), Some(until));
+        fast.release(until);
+        assert_eq!(fast.held_until(), None);
+    }
+
+    #[test]
+    fn all_together_have_a_limit_of_their_own() {
+        let limits = limits(Ocpp { total_message_rate: 10, ..Ocpp::default() });
+        let mut paces: Vec<Pace> = (0..30).map(|_| Pace::default()).collect();
+        paces.iter_mut().for_each(|pace| limits.message(pace));
+        let held: Vec<Instant> = paces.iter().filter_map(Pace::held_until).collect();
+        assert!((19..=20).contains(&held.len()), "{}", held.len());
+        assert!(held.is_sorted() && held[0] < held[held.len() - 1], "each has a place of its own in the row");
+    }
+}

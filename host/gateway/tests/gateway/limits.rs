@@ -1,0 +1,250 @@
+//! Each limit binds, is counted, and harms nobody else.
+
+use crate::Running;
+use ocpp_gateway_testkit::charge_point::{ChargePoint, Refused};
+use std::time::{Duration, Instant};
+
+async fn knock(gateway: &Running, id: &str) -> Result<ChargePoint, Refused> {
+    ChargePoint::connect(gateway.ocpp(), &format!("/ocpp/{id}"), &["ocpp1.6"]).await
+}
+
+async fn limited(gateway: &Running, limit: &str) -> f64 {
+    gateway.metric(&format!(r#"ocpp_gateway_limited_total{{limit="{limit}"}}"#)).await
+}
+
+/// `Retry-After`, which nobody who is sent away goes without.
+fn retry_after(refused: &Refused) -> u64 {
+    refused.retry_after.as_deref().expect("Retry-After").parse().expect("seconds")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_in_total() {
+    let gateway = Running::start("[ocpp]\nmax_connections = 2").await;
+    let _others = (gateway.charge_point("CP1").await, gateway.charge_point("CP2").await);
+    let refused = knock(&gateway, "CP3").await.err().expect("refused");
+    assert_eq!(refused.status, 503);
+    assert!((1..=10).contains(&retry_after(&refused)));
+    assert_eq!(limited(&gateway, "max_connections").await, 1.0);
+    // One that takes its own place needs no other.
+    let _again = gateway.charge_point("CP1").await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_handshakes_at_once_no_more_get_in_than_may() {
+    let gateway = Running::start("[ocpp]\nmax_connections = 3").await;
+    let address = gateway.ocpp();
+    let callers = (0..32).map(|n| {
+        let path = format!("/ocpp/CP{n}");
+        tokio::spawn(async move { ChargePoint::connect(address, &path, &["ocpp1.6"]).await })
+    });
+    let mut connected = Vec::new();
+    for caller in callers.collect::<Vec<_>>() {
+        match caller.await.expect("no panic") {
+            Ok(charge_point) => connected.push(charge_point),
+            Err(refused) => assert_eq!(refused.status, 503),
+        }
+    }
+    // Who passed the door and came too late after all is told so: 1013, try again later.
+    let full = gateway.metric("ocpp_gateway_connections").await;
+    assert_eq!(full, 3.0);
+    assert_eq!(limited(&gateway, "max_connections").await, 29.0);
+    let mut closed = 0;
+    for charge_point in connected {
+        let mut charge_point = charge_point;
+        let heard = tokio::time::timeout(Duration::from_millis(200), charge_point.closed()).await;
+        if let Ok(Some((code, _))) = heard {
+            assert_eq!(code, 1013);
+            closed += 1;
+        }
+    }
+    let refused = gateway.metric(r#"ocpp_gateway_refused_total{reason="unavailable"}"#).await as usize;
+    assert_eq!(closed + refused, 29);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_per_address() {
+    let gateway = Running::start("[ocpp]\nmax_connections_per_address = 2").await;
+    let first = gateway.charge_point("CP1").await;
+    let _second = gateway.charge_point("CP2").await;
+    let refused = knock(&gateway, "CP3").await.err().expect("refused");
+    assert_eq!(refused.status, 429);
+    assert!((1..=10).contains(&retry_after(&refused)));
+    assert_eq!(limited(&gateway, "max_connections_per_address").await, 1.0);
+    // Another address is not concerned.
+    let elsewhere = ChargePoint::connect_from("127.0.0.2", gateway.ocpp(), "/ocpp/CP4").await;
+    elsewhere.expect("let in").close().await;
+    // A place that was left can be taken.
+    first.close().await;
+    let taken = async {
+        while knock(&gateway, "CP3").await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(ocpp_gateway_testkit::PATIENCE, taken).await.expect("a place in time");
+    gateway.stop().await;
+}
+
+/// Charge points that lose the gateway and come back at once, doing as they are told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_comes_back_at_the_rate_and_nobody_is_refused_without_retry_after() {
+    const STORM: usize = 400;
+    let gateway = Running::start("[ocpp]\naccept_rate = 100").await;
+    let address = gateway.ocpp();
+    let start = Instant::now();
+    let callers: Vec<_> = (0..STORM)
+        .map(|n| {
+            tokio::spawn(async move {
+                let mut refusals = 0;
+                loop {
+                    match ChargePoint::connect(address, &format!("/ocpp/CP{n}"), &["ocpp1.6"]).await {
+                        Ok(charge_point) => return (charge_point, refusals),
+                        Err(refused) => {
+                            assert_eq!(refused.status, 503);
+                            refusals += 1;
+                            tokio::time::sleep(Duration::from_secs(retry_after(&refused))).await;
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut back = Vec::new();
+    let mut refusals = 0;
+    for caller in callers {
+        let (charge_point, refused) = caller.await.expect("no panic");
+        back.push(charge_point);
+        refusals += refused;
+    }
+    let took = start.elapsed();
+    gateway.until("ocpp_gateway_connections", STORM as f64).await;
+    assert_eq!(limited(&gateway, "accept_rate").await, f64::from(refusals));
+    assert!(refusals > 0, "that many cannot all wait");
+    // A second's worth at once, the others at the rate.
+    assert!(took >= Duration::from_secs(2), "{took:?}");
+    assert!(took <= Duration::from_secs(20), "{took:?}");
+    gateway.stop().await;
+}
+
+const SEND: &str = r#"[6,"1","NotifyPeriodicEventStream",{}]"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charge_point_that_sends_too_fast_is_heard_more_slowly_and_loses_nothing() {
+    let gateway = Running::start("[ocpp]\nmessage_rate = 50").await;
+    let mut back_end = gateway.back_end().await;
+    let mut fast = gateway.charge_point_of("FAST", "ocpp2.1").await;
+    let mut slow = gateway.charge_point("SLOW").await;
+    let start = Instant::now();
+    for _ in 0..150 {
+        fast.send(SEND).await;
+    }
+    // The neighbour is heard at once.
+    slow.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    let mut arrived = 0;
+    loop {
+        match back_end.message().await {
+            (topic, _) if topic == "ocpp/cp/SLOW" => break,
+            _ => arrived += 1,
+        }
+    }
+    assert!(arrived < 150);
+    while arrived < 150 {
+        back_end.expect_on("ocpp/cp/FAST").await;
+        arrived += 1;
+    }
+    // 50 at once, the other 100 at 50 a second.
+    assert!(start.elapsed() >= Duration::from_millis(1900), "{:?}", start.elapsed());
+    assert!(limited(&gateway, "message_rate").await > 0.0);
+    assert_eq!(limited(&gateway, "total_message_rate").await, 0.0);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_charge_points_together_have_a_limit_and_take_turns() {
+    let gateway = Running::start("[ocpp]\ntotal_message_rate = 100").await;
+    let mut back_end = gateway.back_end().await;
+    let mut crowd = Vec::new();
+    for n in 0..10 {
+        crowd.push(gateway.charge_point_of(&format!("CP{n}"), "ocpp2.1").await);
+    }
+    let start = Instant::now();
+    for _ in 0..30 {
+        for charge_point in &mut crowd {
+            charge_point.send(SEND).await;
+        }
+    }
+    let mut last = std::collections::HashMap::new();
+    for number in 0..300 {
+        let (topic, _) = back_end.message().await;
+        last.insert(topic, number);
+    }
+    assert!(start.elapsed() >= Duration::from_millis(1900), "{:?}", start.elapsed());
+    // A few may use up the burst, but then they take turns: most are done towards the end, and together.
+    let late = last.values().filter(|number| **number >= 200).count();
+    assert!(last.len() == 10 && late >= 5, "{last:?}");
+    assert!(limited(&gateway, "total_message_rate").await > 0.0);
+    gateway.stop().await;
+}
+
+/// The limit may hold a charge point longer than it may be silent: it is not, nobody listens.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_held_back_does_not_count_as_silent() {
+    let gateway = Running::start("[ocpp]\nmessage_rate = 1\nidle_timeout = \"300ms\"\nping_interval = \"0s\"").await;
+    let mut back_end = gateway.back_end().await;
+    let mut charge_point = gateway.charge_point_of("CP1", "ocpp2.1").await;
+    for _ in 0..4 {
+        charge_point.send(SEND).await;
+    }
+    for _ in 0..4 {
+        back_end.expect_on("ocpp/cp/CP1").await;
+    }
+    // Now it really is.
+    let (code, reason) = charge_point.closed().await.expect("a reason");
+    assert_eq!(code, 1008, "{reason}");
+    assert_eq!(gateway.metric(r#"ocpp_gateway_closed_total{reason="silent"}"#).await, 1.0);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_in_fragments_is_as_large_as_all_of_them() {
+    let gateway = Running::start("[ocpp]\nmax_message_size = 1000").await;
+    let mut neighbour = gateway.charge_point("CP2").await;
+    let mut charge_point = gateway.charge_point("CP1").await;
+    let fragment = |opcode: u8| {
+        let mut frame = vec![opcode, 0x80 | 126, 600_u16.to_be_bytes()[0], 600_u16.to_be_bytes()[1], 0, 0, 0, 0];
+        frame.extend([b' '; 600]);
+        frame
+    };
+    charge_point.send_raw(&fragment(0x01)).await;
+    charge_point.send_raw(&fragment(0x00)).await;
+    assert_eq!(charge_point.closed().await.expect("a reason").0, 1009);
+    assert_eq!(gateway.metric(r#"ocpp_gateway_closed_total{reason="too_large"}"#).await, 1.0);
+    let mut back_end = gateway.back_end().await;
+    neighbour.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    back_end.expect_on("ocpp/cp/CP2").await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_of_a_handshake() {
+    let gateway = Running::start("[ocpp]\nhandshake_timeout = \"200ms\"").await;
+    let answer = crate::exchange_raw(gateway.ocpp(), b"GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\n").await;
+    assert_eq!(answer, "");
+    gateway.until(r#"ocpp_gateway_refused_total{reason="timed_out"}"#, 1.0).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_size_of_a_handshake() {
+    let gateway = Running::start("[ocpp]\nmax_header_size = 500").await;
+    let padding = "x".repeat(500);
+    for rest in ["", "\r\n\r\n"] {
+        let request = format!("GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\nX-Padding: {padding}{rest}");
+        let answer = crate::exchange_raw(gateway.ocpp(), request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+    gateway.until(r#"ocpp_gateway_refused_total{reason="header_too_large"}"#, 2.0).await;
+    gateway.charge_point("CP1").await.close().await;
+    gateway.stop().await;
+}

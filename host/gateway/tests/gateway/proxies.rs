@@ -1,0 +1,143 @@
+//! Whose address counts if there are proxies before the gateway.
+//!
+//! What the gateway takes for a charge point's address shows in its connection event.
+
+use crate::{Running, exchange_raw};
+use ocpp_gateway_testkit::back_end::BackEnd;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+const EVENTS: &str = "[events]\nconnected = \"events/${cid}\"\n";
+
+/// With proxies on the addresses that tests come from.
+fn trusting(more: &str) -> String {
+    format!("{EVENTS}[ocpp]\ntrusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\"]\n{more}")
+}
+
+fn request(headers: &str) -> Vec<u8> {
+    format!(
+        "GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: ocpp1.6\r\n{headers}\r\n"
+    )
+    .into_bytes()
+}
+
+/// Connects with these bytes and answers the status, and the connection to keep it.
+async fn connect(gateway: &Running, bytes: &[u8]) -> (u16, TcpStream) {
+    let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
+    stream.write_all(bytes).await.expect("asked");
+    let mut head = vec![0; 12];
+    stream.read_exact(&mut head).await.expect("answered");
+    let status = String::from_utf8_lossy(&head[9..]).parse().expect("a status");
+    (status, stream)
+}
+
+/// The address that the gateway sees behind these bytes.
+async fn seen(gateway: &Running, back_end: &mut BackEnd, bytes: &[u8]) -> String {
+    let (status, stream) = connect(gateway, bytes).await;
+    assert_eq!(status, 101, "{}", String::from_utf8_lossy(bytes));
+    let event = back_end.expect_on("events/CP1").await;
+    drop(stream);
+    let event: serde_json::Value = serde_json::from_str(&event).expect("JSON");
+    event["address"].as_str().expect("an address").to_owned()
+}
+
+fn with_v1(header: &str, headers: &str) -> Vec<u8> {
+    [header.as_bytes(), &request(headers)].concat()
+}
+
+fn with_v2(command: u8, family: u8, rest: &[u8], headers: &str) -> Vec<u8> {
+    let length = u16::try_from(rest.len()).expect("short").to_be_bytes();
+    [b"\r\n\r\n\0\r\nQUIT\n", &[0x20 | command, family][..], &length, rest, &request(headers)].concat()
+}
+
+/// 203.0.113.7:1234 for 192.0.2.1:33033, and something that proxies add.
+const ADDRESSES_V4: [u8; 16] = [203, 0, 113, 7, 192, 0, 2, 1, 0x04, 0xD2, 0x81, 0x09, 0x04, 0, 1, 0];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configured_proxy_is_believed() {
+    let gateway = Running::start(&trusting("")).await;
+    let mut back_end = BackEnd::listen(gateway.broker(), "events/#").await;
+    let mut v6 = Vec::new();
+    v6.extend("2001:db8::1".parse::<std::net::Ipv6Addr>().expect("an address").octets());
+    v6.extend("2001:db8::2".parse::<std::net::Ipv6Addr>().expect("an address").octets());
+    v6.extend([0x04, 0xD2, 0x81, 0x09]);
+    for (bytes, address) in [
+        (request("X-Forwarded-For: 203.0.113.7\r\n"), "203.0.113.7"),
+        (request("X-Forwarded-For: 6.6.6.6, 203.0.113.7\r\nx-forwarded-for: 10.1.1.1\r\n"), "203.0.113.7"),
+        (with_v1("PROXY TCP4 203.0.113.7 192.0.2.1 1234 33033\r\n", ""), "203.0.113.7:1234"),
+        (with_v1("PROXY TCP6 2001:db8::1 2001:db8::2 1234 33033\r\n", ""), "[2001:db8::1]:1234"),
+        (with_v2(1, 0x11, &ADDRESSES_V4, ""), "203.0.113.7:1234"),
+        (with_v2(1, 0x21, &v6, ""), "[2001:db8::1]:1234"),
+        // Behind a proxy that is believed, somebody who is not writes headers of its own.
+        (with_v2(1, 0x11, &ADDRESSES_V4, "X-Forwarded-For: 6.6.6.6\r\n"), "203.0.113.7:1234"),
+        // Two proxies in a row: the first one by its header, the second by the request.
+        (with_v1("PROXY TCP4 10.9.9.9 192.0.2.1 1234 33033\r\n", "X-Forwarded-For: 203.0.113.7\r\n"), "203.0.113.7"),
+    ] {
+        assert_eq!(seen(&gateway, &mut back_end, &bytes).await, address, "{}", String::from_utf8_lossy(&bytes));
+    }
+    // A proxy that speaks for itself, or that says nothing: its own address.
+    for bytes in [request(""), with_v1("PROXY UNKNOWN\r\n", ""), with_v2(0, 0x00, &[], "")] {
+        let address = seen(&gateway, &mut back_end, &bytes).await;
+        assert!(address.starts_with("127.0.0.1:"), "{address}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anybody_else_is_not() {
+    let toml = format!("{EVENTS}[ocpp]\ntrusted_proxies = [\"10.0.0.1\"]");
+    let gateway = Running::start(&toml).await;
+    let mut back_end = BackEnd::listen(gateway.broker(), "events/#").await;
+    let address = seen(&gateway, &mut back_end, &request("X-Forwarded-For: 203.0.113.7\r\n")).await;
+    assert!(address.starts_with("127.0.0.1:"), "{address}");
+    for bytes in [with_v1("PROXY TCP4 203.0.113.7 192.0.2.1 1234 33033\r\n", ""), with_v2(1, 0x11, &ADDRESSES_V4, "")] {
+        let answer = exchange_raw(gateway.ocpp(), &bytes).await;
+        assert!(!answer.contains(" 101 "), "{answer}");
+    }
+    gateway.until(r#"ocpp_gateway_refused_total{reason="not_websocket"}"#, 2.0).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_proxy_header_ends_the_connection() {
+    let gateway = Running::start(&trusting("handshake_timeout = \"300ms\"")).await;
+    let absurd = [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xFF\xFF"[..], &[0; 64]].concat();
+    let long = format!("PROXY TCP4 {}", "1".repeat(200));
+    for bytes in [
+        &b"PROXY TCP4 nowhere 192.0.2.1 1234 33033\r\n"[..],
+        b"PROXY SCTP 203.0.113.7 192.0.2.1 1234 33033\r\n",
+        b"PUT / HTTP/1.1\r\n",
+        long.as_bytes(),
+        b"\r\n\r\n\0\r\nQUIT\r\n\r\n\r\n\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x31\x11\0\x00",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x02\0\0",
+        &absurd,
+    ] {
+        assert_eq!(exchange_raw(gateway.ocpp(), bytes).await, "", "{}", String::from_utf8_lossy(bytes));
+    }
+    gateway.until(r#"ocpp_gateway_refused_total{reason="bad_proxy_header"}"#, 8.0).await;
+    // Half a header, and then nothing.
+    for bytes in [&b"PROXY TCP4 203"[..], b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0C\0\0", b""] {
+        assert_eq!(exchange_raw(gateway.ocpp(), bytes).await, "");
+    }
+    gateway.until(r#"ocpp_gateway_refused_total{reason="timed_out"}"#, 3.0).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limit_per_address_is_for_what_stands_behind_a_proxy() {
+    let gateway = Running::start(&trusting("max_connections_per_address = 1")).await;
+    let of = |id: &str, headers: &str| String::from_utf8_lossy(&request(headers)).replace("CP1", id).into_bytes();
+    let forwarded = |address: &str| format!("X-Forwarded-For: {address}\r\n");
+    let (first, _keep) = connect(&gateway, &of("CP1", &forwarded("203.0.113.7"))).await;
+    let (second, _) = connect(&gateway, &of("CP2", &forwarded("203.0.113.7"))).await;
+    let (other, _keep_other) = connect(&gateway, &of("CP3", &forwarded("203.0.113.8"))).await;
+    let (proxied, _) = connect(&gateway, &with_v1("PROXY TCP4 203.0.113.8 192.0.2.1 1 2\r\n", "")).await;
+    assert_eq!((first, second, other, proxied), (101, 429, 101, 429));
+    // Connections of the proxy itself are not counted.
+    let (own, _keep_own) = connect(&gateway, &of("CP4", "")).await;
+    let (own_too, _keep_too) = connect(&gateway, &of("CP5", "")).await;
+    assert_eq!((own, own_too), (101, 101));
+    gateway.stop().await;
+}
