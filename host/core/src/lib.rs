@@ -4,6 +4,7 @@
 //! arguments, decisions come out as values. That makes every rule of the protocol testable without waiting.
 //!
 //! - [`frame`]: one message, split into its parts and put together again.
+//! - [`action`]: the names of what one may ask the other for.
 //! - [`call_error`]: which error code answers which fault, in which version.
 //! - [`schema`]: what payloads have to look like.
 //! - [`session`]: the conversation with one charge point.
@@ -13,6 +14,7 @@
 //! - [`pace`]: how often something may happen.
 //! - [`publish`]: an MQTT message, as far as a mapping is concerned.
 
+pub mod action;
 pub mod call_error;
 pub mod claims;
 pub mod frame;
@@ -24,6 +26,7 @@ pub mod schema;
 pub mod session;
 pub mod version;
 
+pub use action::Action;
 pub use call_error::{CallError, Fault};
 pub use frame::{ErrorHead, Frame, MessageType};
 pub use identity::Identity;
