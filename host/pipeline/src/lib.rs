@@ -11,6 +11,7 @@
 //! - `transform`, `breaker`, `output`: a call, and the check of what comes back.
 //! - `matching`, `chain`, `walk`: the way of one message through all of them.
 //! - `pipeline`: all of it together, and its exchange for something newer.
+//! - `native`: the standard mapping as it would be without components, for one benchmark.
 //! - `probe`: one transform alone, hook by hook, for its developer.
 //! - `error`, `spec`, `surroundings`, `stats`: what can go wrong, what is asked for, what is counted.
 
@@ -28,6 +29,7 @@ mod instance;
 mod load;
 mod matching;
 mod meters;
+mod native;
 mod output;
 mod pipeline;
 mod probe;

@@ -10,6 +10,7 @@ use crate::hook::{Function, PerFunction};
 use crate::inspect::{Interfaces, check_header, inspect, unknown_hooks};
 use crate::instance::Blueprint;
 use crate::matching::{Matcher, Matching};
+use crate::native::Native;
 use crate::probe::SchemaRule;
 use crate::runtime::Runtime;
 use crate::samples;
@@ -152,6 +153,7 @@ impl Loader {
             schemas: Default::default(),
             matcher: Matcher::new(&Matching::default()),
             blueprint,
+            native: Native::of(spec),
             breakers: Default::default(),
             spares: Default::default(),
         }))

@@ -1,18 +1,19 @@
 //! One transform that was loaded, and a call of it.
 
-use crate::abi;
+use crate::abi::{self, Packed, PublishIn};
 use crate::breaker::Breakers;
 use crate::error::{Cause, Failure, GuestFault, HostFault, LoadFault, Mishap};
 use crate::guest::Belongings;
 use crate::hook::{self, Function, Hook};
 use crate::instance::{Blueprint, Instance};
 use crate::matching::Matcher;
+use crate::native::Native;
 use crate::output::Allowance;
 use crate::probe::SchemaRule;
 use crate::spec::{OnError, OnViolation};
 use crate::stats::TransformStatus;
 use crate::warm;
-use ocpp_gateway_core::{Frame, Identity, Peer, Schemas};
+use ocpp_gateway_core::{Frame, Identity, Peer, Publish, Schemas};
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -35,6 +36,7 @@ pub(crate) struct Transform {
     pub(crate) schemas: Arc<Schemas>,
     pub(crate) matcher: Matcher,
     pub(crate) blueprint: Blueprint,
+    pub(crate) native: Option<Native>,
     pub(crate) breakers: Breakers,
     /// Instances made before anybody waits for one.
     pub(crate) spares: Mutex<Vec<Instance>>,
@@ -96,6 +98,7 @@ impl Transform {
             schemas: Arc::new(schemas),
             matcher,
             blueprint,
+            native: self.native.clone(),
             breakers: Breakers::default(),
             spares: Mutex::new(spares),
         }))
@@ -142,6 +145,29 @@ impl Transform {
             }
             answer
         })
+    }
+
+    /// Maps a frame. For a mapping only.
+    pub(crate) fn to_mqtt(self: &Arc<Self>, peer: &Peer, frame: &Frame<'_>) -> Result<Vec<Publish>, Failure> {
+        match &self.native {
+            Some(native) => native.to_mqtt(peer, frame),
+            None => self.call::<hook::ToMqtt>(Subject::frame(peer, frame), Packed(peer.into(), frame.into())),
+        }
+    }
+
+    /// Maps a message. For a mapping only.
+    pub(crate) fn from_mqtt(
+        self: &Arc<Self>,
+        peer: &Peer,
+        message: PublishIn<'_>,
+    ) -> Result<Vec<Frame<'static>>, Failure> {
+        match &self.native {
+            Some(native) => native.from_mqtt(peer, message),
+            None => {
+                let subject = Subject::message(peer, None, message.payload());
+                self.call::<hook::FromMqtt>(subject, Packed(peer.into(), message))
+            }
+        }
     }
 
     /// The JSON Schemas that it has; none if it has no such hook.

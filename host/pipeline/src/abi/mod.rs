@@ -77,12 +77,12 @@ impl<'a> From<&'a ocpp::Frame<'_>> for FrameIn<'a> {
 #[derive(Clone, Copy, ComponentType, Lower)]
 #[component(record)]
 pub(crate) struct PublishIn<'a> {
-    topic: &'a str,
-    payload: &'a [u8],
-    qos: u8,
-    retain: bool,
-    properties: &'a [Attribute],
-    attributes: &'a [Attribute],
+    pub(crate) topic: &'a str,
+    pub(crate) payload: &'a [u8],
+    pub(crate) qos: u8,
+    pub(crate) retain: bool,
+    pub(crate) properties: &'a [Attribute],
+    pub(crate) attributes: &'a [Attribute],
 }
 
 impl<'a> PublishIn<'a> {

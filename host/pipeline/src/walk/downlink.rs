@@ -34,10 +34,8 @@ impl<'a> Walk<'a> {
 
     fn map_downlink(&mut self, message: PublishIn<'_>) {
         let Some(mapping) = &self.chain.mapping else { return };
-        let subject = Subject::message(self.peer, None, message.payload());
-        let arguments = Packed(self.peer.into(), message);
         self.calls += 1;
-        match mapping.call::<hook::FromMqtt>(subject, arguments) {
+        match mapping.from_mqtt(self.peer, message) {
             Ok(frames) => frames.into_iter().for_each(|frame| self.downlink(0, frame)),
             Err(Failure::Refused(refusal)) => {
                 let id = refusal.message_id().unwrap_or_default();

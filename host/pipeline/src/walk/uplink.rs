@@ -45,9 +45,8 @@ impl Walk<'_> {
     pub(crate) fn map_uplink(&mut self, frame: &Frame<'_>) {
         // A transform on trial has no mapping behind it.
         let Some(mapping) = &self.chain.mapping else { return };
-        let arguments = Packed(self.peer.into(), frame.into());
         self.calls += 1;
-        match mapping.call::<hook::ToMqtt>(Subject::frame(self.peer, frame), arguments) {
+        match mapping.to_mqtt(self.peer, frame) {
             Ok(publishes) => self.all_outbound(publishes, frame.action.as_deref()),
             // An error that cannot be mapped is not worth another.
             Err(failure) if is_own(frame) => self.failed(mapping, failure),
