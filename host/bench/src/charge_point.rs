@@ -1,6 +1,8 @@
-//! One charge point of the load generator: connects, and sends Heartbeat CALLs one at a time.
+//! One charge point of the load generator: connects, sends CALLs one at a time, and answers those that it gets.
 
+use crate::script::{Request, Script};
 use crate::stats::Stats;
+use crate::tls::Trust;
 use anyhow::{Context as _, Result, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::value::RawValue;
@@ -8,11 +10,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep_until, timeout};
+use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use tokio_util::either::Either;
 
 /// An answer that takes longer counts as lost.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -25,15 +29,29 @@ const CONNECTIONS_PER_ADDRESS: usize = 20_000;
 pub(crate) enum Pace {
     /// As soon as the one before is answered.
     ClosedLoop,
-    /// At this interval.
+    /// At this interval. The latency of a CALL counts from when it should have been sent, however long the one before
+    /// it was waited for, so that a gateway that stalls is not excused from what would have been sent meanwhile.
     Every(Duration),
     /// Never.
     Idle,
 }
 
+/// Where charge points connect to.
+#[derive(Clone)]
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    /// What comes before `/{id}`.
+    pub(crate) path: String,
+    /// Absent: no TLS.
+    pub(crate) trust: Option<Trust>,
+}
+
+type Stream = Either<TcpStream, TlsStream<TcpStream>>;
+
 pub(crate) struct ChargePoint {
+    index: usize,
     id: String,
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Stream>,
     calls: u64,
 }
 
@@ -43,37 +61,48 @@ enum Waited {
     Disconnected,
 }
 
+/// What charge point number `index` is called.
+pub(crate) fn identity(index: usize) -> String {
+    format!("CP{index:05}")
+}
+
 impl ChargePoint {
-    /// Connects charge point number `index` to `ws://{gateway}{path}/{id}`.
-    pub(crate) async fn connect(gateway: SocketAddr, path: &str, index: usize) -> Result<Self> {
-        let id = format!("CP{index:05}");
+    /// Connects charge point number `index`.
+    pub(crate) async fn connect(gateway: &Gateway, index: usize) -> Result<Self> {
+        let Gateway { address, path, trust } = gateway;
+        let id = identity(index);
         let socket = TcpSocket::new_v4()?;
-        if gateway.ip().is_loopback() {
+        if address.ip().is_loopback() {
             let source = Ipv4Addr::new(127, 0, 0, 1 + (index / CONNECTIONS_PER_ADDRESS) as u8);
             socket.bind(SocketAddr::new(IpAddr::V4(source), 0)).context("no free port to connect from")?;
         }
-        let stream = socket.connect(gateway).await?;
+        let stream = socket.connect(*address).await?;
         stream.set_nodelay(true)?;
+        let (scheme, stream) = match trust {
+            Some(trust) => ("wss", Either::Right(trust.connect(stream).await?)),
+            None => ("ws", Either::Left(stream)),
+        };
 
-        let mut request = format!("ws://{gateway}{path}/{id}").into_client_request()?;
+        let mut request = format!("{scheme}://{address}{path}/{id}").into_client_request()?;
         request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("ocpp1.6"));
         let config = WebSocketConfig::default().read_buffer_size(4096);
         let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
-        Ok(ChargePoint { id, socket, calls: 0 })
+        Ok(ChargePoint { index, id, socket, calls: 0 })
     }
 
     /// Sends CALLs at `pace`, the first after `delay`, until the connection ends.
-    pub(crate) async fn run(mut self, pace: Pace, delay: Duration, stats: &Stats) {
+    pub(crate) async fn run(mut self, pace: Pace, script: &Script, delay: Duration, stats: &Stats) {
         let mut due = Instant::now() + delay;
         loop {
             let ended = match pace {
                 Pace::Idle => self.rest(None, stats).await,
-                Pace::ClosedLoop => self.call(stats).await,
+                Pace::ClosedLoop => self.next_call(script, Instant::now(), stats).await,
                 Pace::Every(interval) => match self.rest(Some(due), stats).await {
                     Waited::Disconnected => Waited::Disconnected,
                     Waited::Done => {
+                        let intended = due;
                         due += interval;
-                        self.call(stats).await
+                        self.next_call(script, intended, stats).await
                     }
                 },
             };
@@ -83,7 +112,15 @@ impl ChargePoint {
         }
     }
 
-    /// Reads, which also answers pings, until `due` or for ever.
+    /// One CALL and its answer, or an error: for charge points that do nothing else.
+    pub(crate) async fn call_once(&mut self, request: &Request, intended: Instant, stats: &Stats) -> Result<()> {
+        match self.call(request, intended, stats).await {
+            Waited::Done => Ok(()),
+            Waited::Disconnected => bail!("disconnected"),
+        }
+    }
+
+    /// Reads, which also answers pings, until `due` or for ever. CALLs are answered.
     async fn rest(&mut self, due: Option<Instant>, stats: &Stats) -> Waited {
         loop {
             let wake = async {
@@ -92,22 +129,29 @@ impl ChargePoint {
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
+            let text = tokio::select! {
                 () = wake => return Waited::Done,
-                text = self.text() => match text {
-                    Ok(_) => stats.failed(|errors| errors.unexpected += 1),
-                    Err(_) => return Waited::Disconnected,
-                }
+                text = self.text() => text,
+            };
+            let Ok(text) = text else { return Waited::Disconnected };
+            let Some(result) = accept(&text) else {
+                stats.failed(|errors| errors.unexpected += 1);
+                continue;
+            };
+            if self.socket.send(Message::text(result)).await.is_err() {
+                return Waited::Disconnected;
             }
         }
     }
 
-    /// One Heartbeat and its answer.
-    async fn call(&mut self, stats: &Stats) -> Waited {
+    async fn next_call(&mut self, script: &Script, intended: Instant, stats: &Stats) -> Waited {
+        self.call(script.request(self.index, self.calls), intended, stats).await
+    }
+
+    async fn call(&mut self, request: &Request, intended: Instant, stats: &Stats) -> Waited {
         self.calls += 1;
         let call = format!("{}-{:020}", self.id, self.calls);
-        let sent = Instant::now();
-        if self.socket.send(Message::text(format!(r#"[2,"{call}","Heartbeat",{{}}]"#))).await.is_err() {
+        if self.socket.send(Message::text(request.frame(&call))).await.is_err() {
             return Waited::Disconnected;
         }
         loop {
@@ -117,7 +161,7 @@ impl ChargePoint {
             };
             let Ok(text) = text else { return Waited::Disconnected };
             match Answer::to(&call, &text) {
-                Answer::Result => stats.answered(sent),
+                Answer::Result => stats.answered(intended),
                 Answer::Error => stats.failed(|errors| errors.call_errors += 1),
                 Answer::Unexpected => {
                     stats.failed(|errors| errors.unexpected += 1);
@@ -138,6 +182,12 @@ impl ChargePoint {
             }
         }
     }
+}
+
+/// The CALLRESULT to a CALL, if it is one.
+fn accept(text: &str) -> Option<String> {
+    let (kind, id, _, _): (u8, &str, &str, &RawValue) = serde_json::from_str(text).ok()?;
+    (kind == 2).then(|| format!(r#"[3,"{id}",{{"status":"Accepted"}}]"#))
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -172,5 +222,13 @@ mod tests {
         assert_eq!(Answer::to("7", r#"[3,"8",{}]"#), Answer::Unexpected);
         assert_eq!(Answer::to("7", r#"[2,"7","Reset",{"type":"Soft"}]"#), Answer::Unexpected);
         assert_eq!(Answer::to("7", "["), Answer::Unexpected);
+    }
+
+    #[test]
+    fn calls_are_accepted_and_nothing_else_is() {
+        let result = accept(r#"[2,"7","TriggerMessage",{"requestedMessage":"Heartbeat"}]"#);
+        assert_eq!(result.as_deref(), Some(r#"[3,"7",{"status":"Accepted"}]"#));
+        assert_eq!(accept(r#"[3,"7",{}]"#), None);
+        assert_eq!(accept("["), None);
     }
 }

@@ -1,8 +1,12 @@
 //! Runs that set two things side by side: gateway and floor, many charge points and few.
 
 use crate::charge_point::Pace;
+use crate::cores::{Cores, pin_this_process};
+use crate::load::Work;
 use crate::report::{Report, figure};
-use crate::stand::{Contestant, StandArgs};
+use crate::script::Script;
+use crate::stand::{Contestant, Stand, StandArgs};
+use crate::statistics::median;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
@@ -16,6 +20,9 @@ pub(crate) struct CompareArgs {
     charge_points: usize,
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// Keep each program to cores of its own
+    #[arg(long)]
+    pin: bool,
     #[arg(long)]
     json: bool,
 }
@@ -53,31 +60,46 @@ struct Row {
     report: Report,
 }
 
-/// Gateway and floor in turn, so that a drift of the machine meets both.
+/// Gateway and floor in turn, so that a drift of the machine meets both; and the gateway with a native mapping, if there
+/// is one.
 pub(crate) async fn compare(args: CompareArgs) -> Result<()> {
-    let mut rows = Vec::new();
-    let mut ratios = Vec::new();
+    let mut stand = Stand::new(&args.stand);
+    if args.pin {
+        let cores = Cores::plan().context("there is only one core")?;
+        pin_this_process(&cores.generator)?;
+        stand.cores = Some(cores);
+    }
+    let mut contestants = vec![Contestant::Floor, Contestant::Gateway];
+    contestants.extend(args.stand.native.is_some().then_some(Contestant::Native));
+    let (mut rows, mut to_floor, mut to_native) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=args.rounds {
-        let mut costs = [0.0; 2];
-        for (cost, contestant) in costs.iter_mut().zip([Contestant::Floor, Contestant::Gateway]) {
-            let report = args.stand.run(contestant, args.charge_points, Pace::ClosedLoop).await?;
-            *cost = report.cpu_us_per_call().context("no CALL was answered")?;
+        let mut costs = Vec::new();
+        for &contestant in &contestants {
+            let report = stand.measure(contestant, args.charge_points, Work::closed_loop()).await?;
+            costs.push(report.cpu_us_per_call().context("no CALL was answered")?);
             let row = Row { name: format!("{round} {}", contestant.name()), report };
             progress(args.json, rows.is_empty(), &row);
             rows.push(row);
         }
-        ratios.push(costs[1] / costs[0]);
+        to_floor.push(costs[1] / costs[0]);
+        to_native.extend(costs.get(2).map(|native| costs[1] / native));
     }
-    let ratio = median(&mut ratios).context("no rounds")?;
-    let summary = format!("gateway / floor, CPU per answered CALL, median of {}: {ratio:.2}", args.rounds);
-    finish(args.json, &rows, &[("cpu_ratio", ratio)], &summary)
+    let ratio = median(&to_floor).context("no rounds")?;
+    let mut figures = vec![("cpu_ratio", ratio)];
+    let mut summary = format!("gateway / floor, CPU per answered CALL, median of {}: {ratio:.2}", args.rounds);
+    if let Some(ratio) = median(&to_native) {
+        figures.push(("cpu_ratio_to_native", ratio));
+        summary += &format!("\ngateway / native mapping, the same: {ratio:.3}");
+    }
+    finish(args.json, &rows, &figures, &summary)
 }
 
 /// What a charge point costs that is connected and silent.
 pub(crate) async fn idle(args: IdleArgs) -> Result<()> {
+    let stand = Stand::new(&args.stand);
     let mut rows = Vec::new();
     for contestant in [Contestant::Floor, Contestant::Gateway] {
-        let report = args.stand.run(contestant, args.charge_points, Pace::Idle).await?;
+        let report = stand.measure(contestant, args.charge_points, Work::idle()).await?;
         let row = Row { name: contestant.name().to_owned(), report };
         progress(args.json, rows.is_empty(), &row);
         rows.push(row);
@@ -90,6 +112,7 @@ pub(crate) async fn idle(args: IdleArgs) -> Result<()> {
 
 /// Many charge points, against a few that send as many CALLs in all; and against the same few in a closed loop.
 pub(crate) async fn paced(args: PacedArgs) -> Result<()> {
+    let stand = Stand::new(&args.stand);
     let fewer = args.interval.mul_f64(FEW as f64 / args.charge_points as f64);
     let runs = [
         ("few, closed loop", FEW, Pace::ClosedLoop),
@@ -98,7 +121,8 @@ pub(crate) async fn paced(args: PacedArgs) -> Result<()> {
     ];
     let mut rows = Vec::new();
     for (name, charge_points, pace) in runs {
-        let report = args.stand.run(Contestant::Gateway, charge_points, pace).await?;
+        let work = Work::Calls(pace, Script::heartbeats());
+        let report = stand.measure(Contestant::Gateway, charge_points, work).await?;
         let row = Row { name: name.to_owned(), report };
         progress(args.json, rows.is_empty(), &row);
         rows.push(row);
@@ -122,11 +146,12 @@ fn progress(json: bool, first: bool, row: &Row) {
     }
     if first {
         println!(
-            "{:<18} {:>8} {:>9} {:>11} {:>13} {:>8} {:>8} {:>7} {:>9} {:>8}",
+            "{:<18} {:>8} {:>9} {:>11} {:>13} {:>13} {:>8} {:>8} {:>7} {:>9} {:>8}",
             "run",
             "points",
             "CALLs/s",
             "µs CPU/CALL",
+            "syscalls/CALL",
             "switches/CALL",
             "p50 µs",
             "p99 µs",
@@ -138,11 +163,12 @@ fn progress(json: bool, first: bool, row: &Row) {
     let report = &row.report;
     let gateway = report.gateway.as_ref();
     println!(
-        "{:<18} {:>8} {:>9.0} {:>11} {:>13} {:>8} {:>8} {:>7} {:>9} {:>8}",
+        "{:<18} {:>8} {:>9.0} {:>11} {:>13} {:>13} {:>8} {:>8} {:>7} {:>9} {:>8}",
         row.name,
         report.charge_points,
         report.calls_per_second,
         figure(report.cpu_us_per_call(), 2),
+        figure(report.syscalls_per_call(), 2),
         figure(report.switches_per_call(), 2),
         report.latency_us.p50,
         report.latency_us.p99,
@@ -165,26 +191,4 @@ fn finish(json: bool, rows: &[Row], figures: &[(&str, f64)], summary: &str) -> R
         anyhow::ensure!(errors.total() == 0, "{}: {} errors: {errors}", row.name, errors.total());
     }
     Ok(())
-}
-
-fn median(values: &mut [f64]) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        odd if odd % 2 == 1 => Some(values[middle]),
-        _ => Some((values[middle - 1] + values[middle]) / 2.0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert_eq!(median(&mut []), None);
-        assert_eq!(median(&mut [3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), Some(2.5));
-    }
 }

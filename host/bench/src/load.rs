@@ -1,104 +1,65 @@
 //! One run of the load generator: connect, warm up, measure.
 
-use crate::charge_point::{ChargePoint, Pace};
+use crate::charge_point::{ChargePoint, Gateway, Pace};
 use crate::dialect::Dialect;
 use crate::mqtt::Quality;
-use crate::report::{Cost, Report};
-use crate::responder::Responder;
+use crate::report::{Cost, Report, Syscalls};
+use crate::responder::{BackEnd, Responder};
+use crate::script::{Script, boot};
 use crate::stats::Stats;
+use crate::storm;
+use crate::syscalls::Counter;
 use crate::usage::{Memory, Usage, open_file_limit};
-use anyhow::{Context as _, Result, bail, ensure};
-use clap::Args;
+use anyhow::{Result, ensure};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-#[derive(Args)]
-pub(crate) struct LoadArgs {
-    /// Where charge points connect, without their id
-    #[arg(long, default_value = "ws://127.0.0.1:33033/ocpp")]
-    url: String,
-    #[arg(long, default_value = "127.0.0.1:1883")]
-    broker: String,
-    #[arg(short = 'n', long, default_value_t = 100)]
-    charge_points: usize,
-    /// Send a CALL this often, instead of as soon as the one before is answered
-    #[arg(long, value_parser = humantime::parse_duration, conflicts_with = "idle")]
-    interval: Option<Duration>,
-    /// Connect only
-    #[arg(long)]
-    idle: bool,
-    /// The other side is `bench floor`
-    #[arg(long)]
-    floor: bool,
-    #[arg(long, default_value = "0")]
-    qos: Quality,
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "3s")]
-    warm_up: Duration,
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "10s")]
-    measure: Duration,
-    /// Process id of the gateway: adds its CPU time, context switches and memory
-    #[arg(long)]
-    pid: Option<u32>,
-    #[arg(long)]
-    json: bool,
+/// What is done to the gateway.
+#[derive(Clone)]
+pub(crate) enum Work {
+    /// Charge points send CALLs, if they are not idle.
+    Calls(Pace, Script),
+    /// The back end sends each charge point a CALL as soon as the one before is answered.
+    Commands,
+    /// All charge points connect at once and boot, again and again until they are in.
+    Storm,
 }
 
-pub(crate) async fn command(args: LoadArgs) -> Result<()> {
-    let address = args.url.strip_prefix("ws://").context("--url is not ws://host:port/path")?;
-    let (host, path) = match address.split_once('/') {
-        Some((host, path)) => (host, format!("/{}", path.trim_end_matches('/'))),
-        None => (address, String::new()),
-    };
-    let gateway = tokio::net::lookup_host(host).await?.find(SocketAddr::is_ipv4);
-    let load = Load {
-        gateway: gateway.with_context(|| format!("{host} has no IPv4 address"))?,
-        path,
-        broker: args.broker,
-        charge_points: args.charge_points,
-        pace: match args.interval {
-            _ if args.idle => Pace::Idle,
-            Some(interval) => Pace::Every(interval),
-            None => Pace::ClosedLoop,
-        },
-        dialect: if args.floor { Dialect::Raw } else { Dialect::Standard },
-        quality: args.qos,
-        warm_up: args.warm_up,
-        window: args.measure,
-        pid: args.pid,
-    };
-    let report = load.run().await?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        print!("{report}");
+impl Work {
+    pub(crate) fn idle() -> Self {
+        Work::Calls(Pace::Idle, Script::heartbeats())
     }
-    Ok(())
+
+    /// Heartbeats, each as soon as the one before is answered.
+    pub(crate) fn closed_loop() -> Self {
+        Work::Calls(Pace::ClosedLoop, Script::heartbeats())
+    }
 }
 
 pub(crate) struct Load {
-    pub(crate) gateway: SocketAddr,
-    /// What comes before `/{id}`.
-    pub(crate) path: String,
+    pub(crate) gateway: Gateway,
     /// `host:port`.
     pub(crate) broker: String,
     pub(crate) charge_points: usize,
-    pub(crate) pace: Pace,
+    pub(crate) work: Work,
     pub(crate) dialect: Dialect,
     pub(crate) quality: Quality,
     pub(crate) warm_up: Duration,
     pub(crate) window: Duration,
     /// The process to look at.
     pub(crate) pid: Option<u32>,
+    /// How its system calls are counted, for how long, and where a file for it may be.
+    pub(crate) syscalls: Option<(Counter, Duration, PathBuf)>,
 }
 
 /// Connections being set up at a time.
 const CONNECTING: usize = 64;
 /// How long a charge point keeps trying to connect.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const CONNECT_PATIENCE: Duration = Duration::from_secs(15);
 /// Files this process needs besides its charge points' sockets.
 const SPARE_FILES: u64 = 64;
 
@@ -111,38 +72,100 @@ impl Load {
         let stats = Arc::new(Stats::new());
         let responder =
             Responder::subscribe(&self.broker, self.dialect, self.quality, self.charge_points, Arc::clone(&stats));
-        let mut tasks = JoinSet::new();
-        let mut responder = tokio::spawn(responder.await?.run());
-        let empty = self.pid.map(Memory::of).transpose()?;
+        let responder = responder.await?;
+        let back_end = responder.back_end();
+        let mut responder = tokio::spawn(responder.run());
+        let report = match &self.work {
+            Work::Storm => tokio::select! {
+                report = self.storm(&stats) => report,
+                ended = &mut responder => Err(ended_early(ended)),
+            },
+            Work::Calls(pace, script) => self.drive(*pace, script, &stats, &mut responder, None).await,
+            Work::Commands => {
+                self.drive(Pace::Idle, &Script::heartbeats(), &stats, &mut responder, Some(back_end)).await
+            }
+        };
+        responder.abort();
+        report
+    }
 
-        for (index, charge_point) in self.connect().await?.into_iter().enumerate() {
-            let (pace, delay, stats) = (self.pace, self.delay(index), Arc::clone(&stats));
-            tasks.spawn(async move { charge_point.run(pace, delay, &stats).await });
+    async fn storm(&self, stats: &Arc<Stats>) -> Result<Report> {
+        let empty = self.pid.map(Memory::of).transpose()?;
+        let (gateway, own) = self.usage()?;
+        stats.measure(true);
+        // They stay connected until everything is measured.
+        let (_connected, seconds) = storm::break_loose(&self.gateway, self.charge_points, stats).await?;
+        let (gateway_after, own_after) = self.usage()?;
+        self.report(stats, empty, gateway_after.since(gateway), own_after.since(own), seconds, None)
+    }
+
+    async fn drive(
+        &self,
+        pace: Pace,
+        script: &Script,
+        stats: &Arc<Stats>,
+        responder: &mut JoinHandle<Result<()>>,
+        back_end: Option<BackEnd>,
+    ) -> Result<Report> {
+        let empty = self.pid.map(Memory::of).transpose()?;
+        let mut charge_points = self.connect().await?;
+        if back_end.is_some() {
+            // An answered CALL shows that whatever subscribes for each charge point has done so.
+            boot_all(&mut charge_points, stats).await?;
         }
-        pass(self.warm_up, &mut responder).await?;
+        let mut tasks = JoinSet::new();
+        for (index, charge_point) in charge_points.into_iter().enumerate() {
+            let (delay, script, stats) = (self.delay(pace, index), script.clone(), Arc::clone(stats));
+            tasks.spawn(async move { charge_point.run(pace, &script, delay, &stats).await });
+        }
+        if let Some(back_end) = back_end {
+            back_end.command_all(self.charge_points).await?;
+        }
+        pass(self.warm_up, responder).await?;
 
         let start = Instant::now();
         let (gateway, own) = self.usage()?;
         stats.measure(true);
-        pass(self.window, &mut responder).await?;
+        pass(self.window, responder).await?;
         stats.measure(false);
         let (gateway_after, own_after) = self.usage()?;
         let seconds = start.elapsed().as_secs_f64();
+        let syscalls = self.count_syscalls(stats).await?;
+        self.report(stats, empty, gateway_after.since(gateway), own_after.since(own), seconds, syscalls)
+    }
 
+    /// In a window of its own, in which the load goes on.
+    async fn count_syscalls(&self, stats: &Stats) -> Result<Option<Syscalls>> {
+        let (Some(pid), Some((counter, window, dir))) = (self.pid, &self.syscalls) else { return Ok(None) };
+        let (start, answered) = (Instant::now(), stats.total());
+        let count = counter.count(pid, *window, dir).await?;
+        let calls_per_second = (stats.total() - answered) as f64 / start.elapsed().as_secs_f64();
+        Ok(count.map(|count| Syscalls::new(*counter, count, calls_per_second)))
+    }
+
+    fn report(
+        &self,
+        stats: &Stats,
+        empty: Option<Memory>,
+        gateway: Usage,
+        generator: Usage,
+        seconds: f64,
+        syscalls: Option<Syscalls>,
+    ) -> Result<Report> {
         let latency = stats.latency();
         let cost = match (self.pid, empty) {
             (Some(pid), Some(empty)) => Some(Cost {
-                usage: gateway_after.since(gateway),
+                usage: gateway,
                 calls: latency.len(),
                 seconds,
                 charge_points: self.charge_points,
                 empty,
                 memory: Memory::of(pid)?,
+                syscalls,
             }),
             _ => None,
         };
-        responder.abort();
-        Ok(Report::new(self.charge_points, seconds, &latency, stats.errors(), own_after.since(own), cost))
+        Ok(Report::new(self.charge_points, seconds, &latency, stats.errors(), generator, cost))
     }
 
     /// CPU time and switches so far: of the gateway, and of this process.
@@ -152,8 +175,8 @@ impl Load {
     }
 
     /// Spreads paced charge points evenly over their interval.
-    fn delay(&self, index: usize) -> Duration {
-        match self.pace {
+    fn delay(&self, pace: Pace, index: usize) -> Duration {
+        match pace {
             Pace::Every(interval) => interval.mul_f64(index as f64 / self.charge_points as f64),
             Pace::ClosedLoop | Pace::Idle => Duration::ZERO,
         }
@@ -170,7 +193,7 @@ impl Load {
         let mut last = None;
         let keep_trying = async {
             loop {
-                match ChargePoint::connect(self.gateway, &self.path, index).await {
+                match ChargePoint::connect(&self.gateway, index).await {
                     Ok(charge_point) => return charge_point,
                     Err(error) => last = Some(error),
                 }
@@ -180,18 +203,29 @@ impl Load {
         let connected = timeout(CONNECT_PATIENCE, keep_trying).await;
         connected.map_err(|_| {
             let reason = last.map_or_else(|| "no answer".to_owned(), |error| format!("{error:#}"));
-            anyhow::anyhow!("charge point {index} cannot connect to {}: {reason}", self.gateway)
+            anyhow::anyhow!("charge point {index} cannot connect to {}: {reason}", self.gateway.address)
         })
     }
+}
+
+async fn boot_all(charge_points: &mut [ChargePoint], stats: &Stats) -> Result<()> {
+    let boot = &boot();
+    let calls = charge_points.iter_mut().map(|charge_point| charge_point.call_once(boot, Instant::now(), stats));
+    stream::iter(calls).buffer_unordered(CONNECTING).try_collect().await
 }
 
 /// Lets time pass while the responder works.
 async fn pass(time: Duration, responder: &mut JoinHandle<Result<()>>) -> Result<()> {
     tokio::select! {
         () = sleep(time) => Ok(()),
-        ended = responder => match ended? {
-            Ok(()) => bail!("the responder ended"),
-            Err(error) => Err(error),
-        }
+        ended = responder => Err(ended_early(ended)),
+    }
+}
+
+fn ended_early(ended: Result<Result<()>, tokio::task::JoinError>) -> anyhow::Error {
+    match ended {
+        Ok(Ok(())) => anyhow::anyhow!("the responder ended"),
+        Ok(Err(error)) => error,
+        Err(error) => error.into(),
     }
 }

@@ -3,14 +3,24 @@
 mod charge_point;
 mod child;
 mod compare;
+mod cores;
 mod dialect;
 mod floor;
+mod gateway_config;
 mod load;
+mod load_command;
 mod mqtt;
+mod peers;
+mod public;
 mod report;
 mod responder;
+mod script;
 mod stand;
+mod statistics;
 mod stats;
+mod storm;
+mod syscalls;
+mod tls;
 mod usage;
 
 use clap::{Parser, Subcommand};
@@ -27,7 +37,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Drive a running gateway with charge points and a responder on MQTT
-    Load(load::LoadArgs),
+    Load(load_command::LoadArgs),
     /// Relay text between WebSocket and MQTT and do nothing else: the least that a gateway can cost
     Floor(floor::FloorArgs),
     /// Start floor and gateway in turn on a fresh mosquitto; print the ratio of their CPU per answered CALL
@@ -36,6 +46,8 @@ enum Command {
     Idle(compare::IdleArgs),
     /// Thousands of charge points that heart-beat now and then, against a hundred
     Paced(compare::PacedArgs),
+    /// Everything: all contestants in all scenarios, with a table and pictures
+    Public(Box<public::PublicArgs>),
 }
 
 fn main() -> ExitCode {
@@ -51,7 +63,8 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Floor(args) => {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            // As many threads as cores it may use, as the gateway has.
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(floor::run(args))
         }
         command => {
@@ -64,11 +77,12 @@ fn run(command: Command) -> anyhow::Result<()> {
 
 async fn drive(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Load(args) => load::command(args).await,
+        Command::Load(args) => load_command::command(args).await,
         Command::Floor(args) => floor::run(args).await,
         Command::Compare(args) => compare::compare(args).await,
         Command::Idle(args) => compare::idle(args).await,
         Command::Paced(args) => compare::paced(args).await,
+        Command::Public(args) => public::public(*args).await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a run of the load generator found, as a table and as JSON.
 
 use crate::stats::Errors;
+use crate::syscalls::{Count, Counter};
 use crate::usage::{Memory, Usage};
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -35,9 +36,28 @@ pub(crate) struct GatewayReport {
     pub(crate) cpu_us_per_call: Option<f64>,
     pub(crate) voluntary_switches_per_call: Option<f64>,
     pub(crate) involuntary_switches_per_call: Option<f64>,
+    /// Absent where nothing counts them.
+    pub(crate) syscalls: Option<Syscalls>,
     pub(crate) memory: Memory,
     /// Growth since before the first charge point connected.
     pub(crate) rss_kib_per_charge_point: f64,
+}
+
+/// Counted in a window of its own, after the one in which everything else is measured.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Syscalls {
+    pub(crate) counted_by: Counter,
+    pub(crate) per_second: f64,
+    pub(crate) per_call: Option<f64>,
+}
+
+impl Syscalls {
+    /// From rates, since what counts begins a little later than its window.
+    pub(crate) fn new(counted_by: Counter, count: Count, calls_per_second: f64) -> Self {
+        let per_second = count.syscalls as f64 / count.seconds;
+        let per_call = (calls_per_second > 0.0).then(|| per_second / calls_per_second);
+        Syscalls { counted_by, per_second, per_call }
+    }
 }
 
 /// Raw figures of the gateway's process.
@@ -51,6 +71,7 @@ pub(crate) struct Cost {
     pub(crate) empty: Memory,
     /// At the end.
     pub(crate) memory: Memory,
+    pub(crate) syscalls: Option<Syscalls>,
 }
 
 impl From<Cost> for GatewayReport {
@@ -61,6 +82,7 @@ impl From<Cost> for GatewayReport {
             cpu_us_per_call: cpu_us_per_call(cost.usage, cost.calls),
             voluntary_switches_per_call: per_call(cost.usage.voluntary_switches as f64, cost.calls),
             involuntary_switches_per_call: per_call(cost.usage.involuntary_switches as f64, cost.calls),
+            syscalls: cost.syscalls,
             memory: cost.memory,
             rss_kib_per_charge_point: grown / cost.charge_points as f64,
         }
@@ -97,6 +119,11 @@ impl Report {
     /// CPU microseconds of the gateway per answered CALL.
     pub(crate) fn cpu_us_per_call(&self) -> Option<f64> {
         self.gateway.as_ref()?.cpu_us_per_call
+    }
+
+    /// System calls of the gateway per answered CALL.
+    pub(crate) fn syscalls_per_call(&self) -> Option<f64> {
+        self.gateway.as_ref()?.syscalls?.per_call
     }
 
     /// Context switches of the gateway per answered CALL, of both kinds.
@@ -184,12 +211,22 @@ mod tests {
     fn figures_are_per_call_and_per_charge_point() {
         let memory = |rss_kib| Memory { rss_kib, pss_kib: None };
         let usage = Usage { cpu_ns: 2_000_000, voluntary_switches: 50, involuntary_switches: 10 };
-        let cost =
-            Cost { usage, calls: 100, seconds: 1.0, charge_points: 10, empty: memory(1000), memory: memory(1100) };
+        let count = Count { syscalls: 900, seconds: 2.0 };
+        let syscalls = Some(Syscalls::new(Counter::Perf, count, 100.0));
+        let cost = Cost {
+            usage,
+            calls: 100,
+            seconds: 1.0,
+            charge_points: 10,
+            empty: memory(1000),
+            memory: memory(1100),
+            syscalls,
+        };
         let gateway = GatewayReport::from(cost);
         assert_eq!(gateway.cpu_us_per_call, Some(20.0));
         assert_eq!(gateway.voluntary_switches_per_call, Some(0.5));
         assert_eq!(gateway.rss_kib_per_charge_point, 10.0);
+        assert_eq!(gateway.syscalls.and_then(|syscalls| syscalls.per_call), Some(4.5));
     }
 
     #[test]

@@ -1,18 +1,28 @@
-//! The back end of a load test: answers every CALL as if it were a Heartbeat.
+//! The back end of a load test: answers every CALL, and commands charge points.
 
-use crate::dialect::{DOWNLINK, Dialect, UPLINK};
+use crate::charge_point::identity;
+use crate::dialect::{DOWNLINK, Dialect, Received, UPLINK};
 use crate::mqtt::{self, Quality};
 use crate::stats::Stats;
 use anyhow::{Context as _, Result};
 use rumqttc::{AsyncClient, Event, EventLoop, Packet, Publish};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub(crate) struct Responder {
-    client: AsyncClient,
     events: EventLoop,
+    back_end: BackEnd,
+}
+
+/// The side of it that publishes.
+#[derive(Clone)]
+pub(crate) struct BackEnd {
+    client: AsyncClient,
     dialect: Dialect,
     quality: Quality,
     stats: Arc<Stats>,
+    /// Message ids are the time since then.
+    epoch: Instant,
 }
 
 impl Responder {
@@ -26,30 +36,64 @@ impl Responder {
     ) -> Result<Self> {
         let filter = format!("{UPLINK}#");
         let (client, events) = mqtt::subscriber("responder", broker, calls + 16, &filter, quality).await?;
-        Ok(Responder { client, events, dialect, quality, stats })
+        Ok(Responder { events, back_end: BackEnd { client, dialect, quality, stats, epoch: Instant::now() } })
+    }
+
+    pub(crate) fn back_end(&self) -> BackEnd {
+        self.back_end.clone()
     }
 
     pub(crate) async fn run(mut self) -> Result<()> {
         loop {
             if let Event::Incoming(Packet::Publish(publish)) = self.events.poll().await.context("the responder")? {
-                self.answer(&publish);
+                self.back_end.take(&publish);
             }
         }
     }
+}
 
-    fn answer(&self, publish: &Publish) {
-        let id = publish.topic.strip_prefix(UPLINK).unwrap_or_default();
-        // `{id}/Reply` is where the standard mapping reports what could not be delivered.
-        if id.contains('/') {
-            return self.stats.failed(|errors| errors.reports += 1);
+impl BackEnd {
+    /// Sends each charge point its first CALL. The next one goes out when it is answered.
+    pub(crate) async fn command_all(&self, charge_points: usize) -> Result<()> {
+        for index in 0..charge_points {
+            let (topic, command) = self.command(&identity(index));
+            self.client.publish(topic, self.quality.into(), false, command).await?;
         }
-        // `try_publish`, since the task that polls must not wait for the queue that polling empties.
-        let answered = self.dialect.message_id(&publish.payload).and_then(|call| {
-            let result = self.dialect.heartbeat_result(call);
-            Ok(self.client.try_publish(format!("{DOWNLINK}{id}"), self.quality.into(), false, result)?)
-        });
-        if answered.is_err() {
+        Ok(())
+    }
+
+    fn command(&self, charge_point: &str) -> (String, String) {
+        let id = format!("{:020}", self.epoch.elapsed().as_nanos());
+        (format!("{DOWNLINK}{charge_point}"), self.dialect.command(&id))
+    }
+
+    fn take(&self, publish: &Publish) {
+        let id = publish.topic.strip_prefix(UPLINK).unwrap_or_default();
+        let charge_point = id.strip_suffix("/Reply").unwrap_or(id);
+        let sent = match self.dialect.read(&publish.payload) {
+            Ok(Received::Call { id, action }) => {
+                self.publish(format!("{DOWNLINK}{charge_point}"), self.dialect.result(id, action))
+            }
+            Ok(Received::Result { id }) => self.answered(id).and_then(|()| {
+                let (topic, command) = self.command(charge_point);
+                self.publish(topic, command)
+            }),
+            Ok(Received::Error) => return self.stats.failed(|errors| errors.reports += 1),
+            Err(error) => Err(error),
+        };
+        if sent.is_err() {
             self.stats.failed(|errors| errors.responder += 1);
         }
+    }
+
+    fn answered(&self, id: &str) -> Result<()> {
+        let sent = Duration::from_nanos(id.parse().context("no id of ours")?);
+        self.stats.answered_after(self.epoch.elapsed().saturating_sub(sent));
+        Ok(())
+    }
+
+    /// Never waits, since the task that polls must not wait for the queue that polling empties.
+    fn publish(&self, topic: String, text: String) -> Result<()> {
+        Ok(self.client.try_publish(topic, self.quality.into(), false, text)?)
     }
 }

@@ -1,13 +1,19 @@
-//! The test stand: a fresh mosquitto, and on it the floor or the gateway.
+//! The test stand: a fresh mosquitto, and on it one of the contestants.
 
-use crate::charge_point::Pace;
+use crate::charge_point::Gateway;
 use crate::child::{Child, ScratchDir, free_address};
+use crate::cores::{Cores, pinned};
 use crate::dialect::Dialect;
-use crate::load::Load;
+use crate::gateway_config::{self, Setup, Surroundings};
+use crate::load::{Load, Work};
 use crate::mqtt::{IN_FLIGHT, Quality};
+use crate::peers::Peer;
 use crate::report::Report;
-use anyhow::{Context as _, Result};
-use clap::Args;
+use crate::syscalls::Counter;
+use crate::tls::Certificate;
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,10 +24,13 @@ use std::time::Duration;
 pub(crate) struct StandArgs {
     /// The gateway's program
     #[arg(long, default_value = "target/release/ocpp-gateway")]
-    gateway: PathBuf,
+    pub(crate) gateway: PathBuf,
+    /// The gateway with its mapping compiled in, for comparison (built with --features native-standard)
+    #[arg(long)]
+    pub(crate) native: Option<PathBuf>,
     /// The broker's program
     #[arg(long, default_value_os_t = mosquitto())]
-    mosquitto: PathBuf,
+    pub(crate) mosquitto: PathBuf,
     #[arg(long, default_value = "0")]
     pub(crate) qos: Quality,
     #[arg(long, value_parser = humantime::parse_duration, default_value = "3s")]
@@ -36,10 +45,19 @@ fn mosquitto() -> PathBuf {
     if debian.exists() { debian.to_owned() } else { PathBuf::from("mosquitto") }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Contestant {
+    /// The least relay that can be written with the same libraries
     Floor,
+    /// Ours
     Gateway,
+    /// Ours, with its mapping compiled in instead of run as a component
+    Native,
+    /// ocpp-rpc and mqtt, on Node.js
+    Node,
+    /// ocpp, websockets and aiomqtt, on Python
+    Python,
 }
 
 impl Contestant {
@@ -47,42 +65,118 @@ impl Contestant {
         match self {
             Contestant::Floor => "floor",
             Contestant::Gateway => "gateway",
+            Contestant::Native => "native",
+            Contestant::Node => "node",
+            Contestant::Python => "python",
         }
     }
 
     fn dialect(self) -> Dialect {
         match self {
             Contestant::Floor => Dialect::Raw,
-            Contestant::Gateway => Dialect::Standard,
+            _ => Dialect::Standard,
+        }
+    }
+
+    pub(crate) fn peer(self) -> Option<Peer> {
+        match self {
+            Contestant::Node => Some(Peer::Node),
+            Contestant::Python => Some(Peer::Python),
+            _ => None,
         }
     }
 }
 
-impl StandArgs {
+/// Where contestants are run, one after the other.
+pub(crate) struct Stand<'a> {
+    pub(crate) args: &'a StandArgs,
+    /// `None`: the kernel decides.
+    pub(crate) cores: Option<Cores>,
+    pub(crate) counter: Counter,
+    /// How long system calls are counted.
+    pub(crate) counted: Duration,
+    /// The component of stages that pass everything on, where it is built.
+    pub(crate) passing: Option<PathBuf>,
+}
+
+/// What came of a run.
+pub(crate) enum Outcome {
+    Measured(Box<Report>),
+    /// The gateway cannot do what the run needs.
+    Refused(String),
+}
+
+/// One run.
+#[derive(Clone)]
+pub(crate) struct Run {
+    pub(crate) charge_points: usize,
+    pub(crate) work: Work,
+    pub(crate) setup: Setup,
+}
+
+impl<'a> Stand<'a> {
+    /// Nothing pinned.
+    pub(crate) fn new(args: &'a StandArgs) -> Self {
+        Stand { args, cores: None, counter: Counter::find(), counted: Duration::from_secs(1), passing: None }
+    }
+
+    /// The same, for what every gateway can do.
+    pub(crate) async fn measure(&self, contestant: Contestant, charge_points: usize, work: Work) -> Result<Report> {
+        match self.run(contestant, &Run { charge_points, work, setup: Setup::default() }).await? {
+            Outcome::Measured(report) => Ok(*report),
+            Outcome::Refused(reason) => bail!("{}: {reason}", contestant.name()),
+        }
+    }
+
     /// Starts broker and contestant, drives them, stops them.
-    pub(crate) async fn run(&self, contestant: Contestant, charge_points: usize, pace: Pace) -> Result<Report> {
+    pub(crate) async fn run(&self, contestant: Contestant, run: &Run) -> Result<Outcome> {
         let dir = ScratchDir::new()?;
         let (_broker, broker) = self.start_mosquitto(dir.path()).await?;
         let listen = free_address().await?;
-        let mut command = match contestant {
-            Contestant::Floor => self.floor(listen, broker)?,
-            Contestant::Gateway => self.gateway(listen, broker, dir.path()).await?,
+        let qos = self.args.qos.number();
+        let mut trust = None;
+        let command = match (contestant, contestant.peer()) {
+            (_, Some(peer)) => peer.command(listen, broker, qos),
+            (Contestant::Floor, _) => self.floor(listen, broker)?,
+            _ => {
+                let certificate = run.setup.tls.then(|| Certificate::make(dir.path())).transpose()?;
+                let (admin, passing) = (free_address().await?, self.passing.as_deref());
+                let around = Surroundings { listen, broker, admin, qos, passing, certificate: certificate.as_ref() };
+                let config = dir.path().join("gateway.toml");
+                fs::write(&config, gateway_config::text(run.setup, &around))?;
+                let program = self.program(contestant)?;
+                if let Some(reason) = refusal(&program, &config, run.setup)? {
+                    return Ok(Outcome::Refused(reason));
+                }
+                trust = certificate.map(|certificate| certificate.trust);
+                let mut command = Command::new(program);
+                command.arg("run").arg("--config").arg(config);
+                command
+            }
         };
-        let mut child = Child::start(contestant.name(), &mut command, dir.path())?;
+        let mut child = self.start(contestant.name(), command, dir.path())?;
         child.accepts(listen).await?;
         let load = Load {
-            gateway: listen,
-            path: "/ocpp".to_owned(),
+            gateway: Gateway { address: listen, path: "/ocpp".to_owned(), trust },
             broker: broker.to_string(),
-            charge_points,
-            pace,
+            charge_points: run.charge_points,
+            work: run.work.clone(),
             dialect: contestant.dialect(),
-            quality: self.qos,
-            warm_up: self.warm_up,
-            window: self.measure,
+            quality: self.args.qos,
+            warm_up: self.args.warm_up,
+            window: self.args.measure,
             pid: Some(child.pid()),
+            syscalls: Some((self.counter, self.counted, dir.path().to_owned())),
         };
-        load.run().await
+        Ok(Outcome::Measured(Box::new(load.run().await?)))
+    }
+
+    fn start(&self, name: &str, command: Command, dir: &Path) -> Result<Child> {
+        let mut command = match &self.cores {
+            Some(Cores { contestant, .. }) => pinned(&command, contestant),
+            None => command,
+        };
+        Child::start(name, &mut command, dir)
     }
 
     async fn start_mosquitto(&self, dir: &Path) -> Result<(Child, SocketAddr)> {
@@ -96,7 +190,13 @@ impl StandArgs {
             address.ip(),
         );
         fs::write(&config, text)?;
-        let mut broker = Child::start("mosquitto", Command::new(&self.mosquitto).arg("-c").arg(config), dir)?;
+        let mut command = Command::new(&self.args.mosquitto);
+        command.arg("-c").arg(config);
+        let mut command = match &self.cores {
+            Some(Cores { broker, .. }) => pinned(&command, broker),
+            None => command,
+        };
+        let mut broker = Child::start("mosquitto", &mut command, dir)?;
         broker.accepts(address).await?;
         Ok((broker, address))
     }
@@ -104,34 +204,33 @@ impl StandArgs {
     fn floor(&self, listen: SocketAddr, broker: SocketAddr) -> Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["floor", "--listen", &listen.to_string(), "--broker", &broker.to_string()]);
-        command.args(["--qos", &self.qos.number().to_string()]);
+        command.args(["--qos", &self.args.qos.number().to_string()]);
         Ok(command)
     }
 
-    async fn gateway(&self, listen: SocketAddr, broker: SocketAddr, dir: &Path) -> Result<Command> {
-        let config = dir.join("gateway.toml");
-        let (qos, admin) = (self.qos.number(), free_address().await?);
-        let text = format!(
-            r#"
-            [ocpp]
-            listen = "{listen}"
-            [mqtt]
-            url = "mqtt://{broker}"
-            [admin]
-            listen = "{admin}"
-            [[transforms]]
-            name = "standard"
-            component = "builtin:standard"
-            [transforms.config]
-            uplink = {{ qos = {qos} }}
-            downlink = {{ qos = {qos} }}
-            "#
-        );
-        fs::write(&config, text)?;
-        let program = fs::canonicalize(&self.gateway);
-        let program = program.with_context(|| format!("no {}: build it first", self.gateway.display()))?;
-        let mut command = Command::new(program);
-        command.arg("run").arg("--config").arg(config);
-        Ok(command)
+    fn program(&self, contestant: Contestant) -> Result<PathBuf> {
+        let path = match (contestant, &self.args.native) {
+            (Contestant::Native, Some(native)) => native,
+            (Contestant::Native, None) => bail!("--native says where the gateway is that has its mapping compiled in"),
+            _ => &self.args.gateway,
+        };
+        fs::canonicalize(path).with_context(|| format!("no {}: build it first", path.display()))
     }
+}
+
+/// Why a gateway would not start with this configuration, if there is more in it than every gateway has.
+fn refusal(program: &Path, config: &Path, setup: Setup) -> Result<Option<String>> {
+    if setup == Setup::default() {
+        return Ok(None);
+    }
+    let check = Command::new(program).arg("check").arg("--config").arg(config).output();
+    let check = check.with_context(|| format!("cannot start {}", program.display()))?;
+    if check.status.success() {
+        return Ok(None);
+    }
+    let said = String::from_utf8_lossy(&check.stderr);
+    let said = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("its configuration is refused");
+    // Without the name of a file that is gone when somebody reads it.
+    let said = said.split_once(&format!("{}: ", config.display())).map_or(said, |(_, fault)| fault);
+    Ok(Some(said.trim().to_owned()))
 }

@@ -33,6 +33,8 @@ pub(crate) struct Stats(Mutex<Counts>);
 
 struct Counts {
     measuring: bool,
+    /// Answered CALLs since the beginning.
+    answered: u64,
     /// Microseconds from CALL to CALLRESULT, within the measured window.
     latency: Histogram<u64>,
     errors: Errors,
@@ -42,18 +44,29 @@ impl Stats {
     pub(crate) fn new() -> Self {
         let longest = Duration::from_secs(60).as_micros() as u64;
         let latency = Histogram::new_with_bounds(1, longest, 3).expect("the bounds are constant and legal");
-        Stats(Mutex::new(Counts { measuring: false, latency, errors: Errors::default() }))
+        Stats(Mutex::new(Counts { measuring: false, answered: 0, latency, errors: Errors::default() }))
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A CALL was answered that was sent, or should have been sent, then.
     pub(crate) fn answered(&self, sent: Instant) {
+        self.answered_after(sent.elapsed());
+    }
+
+    pub(crate) fn answered_after(&self, latency: Duration) {
         let mut counts = self.counts();
+        counts.answered += 1;
         if counts.measuring {
-            counts.latency.saturating_record(sent.elapsed().as_micros() as u64);
+            counts.latency.saturating_record(latency.as_micros() as u64);
         }
+    }
+
+    /// Answered CALLs since the beginning.
+    pub(crate) fn total(&self) -> u64 {
+        self.counts().answered
     }
 
     pub(crate) fn failed(&self, count: impl FnOnce(&mut Errors)) {
@@ -88,6 +101,7 @@ mod tests {
         stats.measure(false);
         stats.answered(Instant::now());
         assert_eq!(stats.latency().len(), 1);
+        assert_eq!(stats.total(), 3);
         assert_eq!(stats.errors().total(), 1);
     }
 }

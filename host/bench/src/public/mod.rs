@@ -1,0 +1,201 @@
+//! The public benchmark: every contestant in every scenario, on the same broker, driven by the same generator.
+
+mod machine;
+mod picture;
+mod prepare;
+mod results;
+mod scenario;
+mod table;
+
+use crate::cores::{Cores, pin_this_process};
+use crate::load::Work;
+use crate::report::figure;
+use crate::stand::{Contestant, Outcome, Stand, StandArgs};
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum as _};
+use machine::Machine;
+use results::Results;
+use scenario::{Point, Scenario};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+#[derive(Args)]
+pub(crate) struct PublicArgs {
+    #[command(flatten)]
+    stand: StandArgs,
+    /// What to measure, separated by commas; everything if absent
+    #[arg(long, value_delimiter = ',')]
+    scenario: Vec<Scenario>,
+    /// Whom to measure, separated by commas; everybody who can be started if absent
+    #[arg(long, value_delimiter = ',')]
+    contestant: Vec<Contestant>,
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// A few minutes instead of an hour: fewer points, one round of a second each
+    #[arg(long)]
+    quick: bool,
+    /// Leave out what needs more charge points
+    #[arg(long, default_value_t = 20_000)]
+    max_charge_points: usize,
+    /// Let the kernel decide which program runs on which core
+    #[arg(long)]
+    no_pin: bool,
+    /// Where the table and the pictures go
+    #[arg(long, default_value = "target/bench/results")]
+    out: PathBuf,
+}
+
+pub(crate) async fn public(mut args: PublicArgs) -> Result<()> {
+    if args.quick {
+        args.rounds = 1;
+        (args.stand.warm_up, args.stand.measure) = (Duration::from_millis(500), Duration::from_secs(1));
+    }
+    let scenarios = if args.scenario.is_empty() { Scenario::ALL.to_vec() } else { args.scenario.clone() };
+    let contestants = prepare::prepare(&args.stand, contestants(&args))?;
+    let mut stand = Stand::new(&args.stand);
+    if args.quick {
+        stand.counted = Duration::from_millis(500);
+    }
+    if scenarios.contains(&Scenario::Chain) {
+        stand.passing = Some(prepare::passing()?);
+    }
+    stand.cores = if args.no_pin { None } else { Cores::plan() };
+    let machine = Machine::look(&args.stand, stand.cores.clone(), stand.counter, args.rounds);
+    // The last of the preparations: they may use every core.
+    if let Some(cores) = &stand.cores {
+        pin_this_process(&cores.generator)?;
+    }
+    let mut bench = Bench { args: &args, stand, results: Results { machine, rows: Vec::new() }, steps: Steps::new() };
+    let plan: Vec<_> = scenarios.into_iter().map(|scenario| (scenario, bench.points(scenario))).collect();
+    let pairs = |(scenario, points): &(Scenario, Vec<Point>)| {
+        points.len() * contestants.iter().filter(|contestant| scenario.takes(**contestant)).count()
+    };
+    bench.steps.all = plan.iter().map(pairs).sum::<usize>() * args.rounds;
+    for (scenario, points) in plan {
+        bench.measure(scenario, &points, &contestants).await?;
+        write(&bench.results, &args.out)?;
+    }
+    println!("\n{}", table::page(&bench.results));
+    println!("written to {}", args.out.display());
+    Ok(())
+}
+
+/// Whom the command line names: everybody, if it names nobody.
+fn contestants(args: &PublicArgs) -> Vec<Contestant> {
+    if args.contestant.is_empty() { Contestant::value_variants().to_vec() } else { args.contestant.clone() }
+}
+
+/// How far it has come.
+struct Steps {
+    all: usize,
+    done: usize,
+    start: Instant,
+}
+
+impl Steps {
+    fn new() -> Self {
+        Steps { all: 0, done: 0, start: Instant::now() }
+    }
+
+    /// What is left, judged by what was.
+    fn left(&self) -> Duration {
+        let each = self.start.elapsed().as_secs_f64() / self.done.max(1) as f64;
+        Duration::from_secs((each * (self.all - self.done.min(self.all)) as f64) as u64)
+    }
+}
+
+struct Bench<'a> {
+    args: &'a PublicArgs,
+    stand: Stand<'a>,
+    results: Results,
+    steps: Steps,
+}
+
+impl Bench<'_> {
+    fn points(&self, scenario: Scenario) -> Vec<Point> {
+        let fits = |point: &Point| point.run.charge_points <= self.args.max_charge_points;
+        scenario.points(self.args.quick).into_iter().filter(fits).collect()
+    }
+
+    /// The contestants in turn, so that a drift of the machine meets all of them.
+    async fn measure(&mut self, scenario: Scenario, points: &[Point], contestants: &[Contestant]) -> Result<()> {
+        println!("\n{}", scenario.title());
+        let mut points = points.to_vec();
+        for point in &mut points {
+            if point.share_of_floor.is_some() {
+                *point = point.at_share(self.floor_calls_per_second(point.run.charge_points).await?);
+            }
+        }
+        for round in 1..=self.args.rounds {
+            for point in &points {
+                for &contestant in contestants.iter().filter(|contestant| scenario.takes(**contestant)) {
+                    self.step(scenario, point, contestant, round).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One run. What goes wrong with one contestant is a remark on it, and does not end the others' race.
+    async fn step(&mut self, scenario: Scenario, point: &Point, contestant: Contestant, round: usize) -> Result<()> {
+        let outcome = self.stand.run(contestant, &point.run).await;
+        self.steps.done += 1;
+        let place = format!(
+            "[{}/{}, {} left] {} {}, round {round}",
+            self.steps.done,
+            self.steps.all,
+            humantime::format_duration(self.steps.left()),
+            point.label,
+            contestant.name(),
+        );
+        let row = self.results.row(scenario, &point.label, point.x, contestant);
+        match outcome {
+            Ok(Outcome::Measured(report)) => {
+                println!(
+                    "{place}: {:.0} CALLs/s, {} µs CPU per CALL, {} system calls, {} switches, p99 {:.2} ms, {} KiB per charge point, {} errors",
+                    report.calls_per_second,
+                    figure(report.cpu_us_per_call(), 1),
+                    figure(report.syscalls_per_call(), 2),
+                    figure(report.switches_per_call(), 2),
+                    report.latency_us.p99 as f64 / 1e3,
+                    figure(report.gateway.as_ref().map(|gateway| gateway.rss_kib_per_charge_point), 1),
+                    report.errors.total(),
+                );
+                if report.errors.total() > 0 {
+                    row.remark(report.errors.to_string());
+                }
+                row.add(*report);
+            }
+            Ok(Outcome::Refused(reason)) => {
+                println!("{place}: skipped: {reason}");
+                row.remark(format!("skipped: {reason}"));
+            }
+            Err(error) => {
+                println!("{place}: failed: {error:#}");
+                row.remark(format!("failed: {error:#}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// From the closed loop, if that was measured.
+    async fn floor_calls_per_second(&self, charge_points: usize) -> Result<f64> {
+        let label = charge_points.to_string();
+        if let Some(summary) = self.results.summary(Scenario::Closed, &label, Contestant::Floor) {
+            return Ok(summary.calls_per_second);
+        }
+        println!("the floor in a closed loop, for a load to compare at");
+        Ok(self.stand.measure(Contestant::Floor, charge_points, Work::closed_loop()).await?.calls_per_second)
+    }
+}
+
+fn write(results: &Results, out: &Path) -> Result<()> {
+    fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+    let put = |name: &str, text: String| {
+        fs::write(out.join(name), text).with_context(|| format!("cannot write {}", out.join(name).display()))
+    };
+    put("results.json", serde_json::to_string_pretty(results)?)?;
+    put("results.md", table::page(results))?;
+    picture::pictures(results)?.into_iter().try_for_each(|(name, svg)| put(name, svg))
+}

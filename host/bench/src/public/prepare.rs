@@ -1,0 +1,48 @@
+//! Gets what the benchmark needs: the broker, the gateway, the peers' packages, a transform.
+
+use crate::peers::{root, run};
+use crate::stand::{Contestant, StandArgs};
+use anyhow::{Context as _, Result, ensure};
+use ocpp_gateway_guest_build::Guest;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Whoever of these can be started. Who cannot is named, with the reason.
+pub(super) fn prepare(args: &StandArgs, wanted: Vec<Contestant>) -> Result<Vec<Contestant>> {
+    run(&mut Command::new(root().join(".ci/mosquitto"))).context("mosquitto is needed")?;
+    if !args.gateway.exists() {
+        println!("building {}", args.gateway.display());
+        let build = ["build", "--release", "--locked", "--package", "ocpp-gateway"];
+        run(Command::new("cargo").args(build).current_dir(root()))?;
+        ensure!(args.gateway.exists(), "no {}", args.gateway.display());
+    }
+    let mut ready = Vec::new();
+    for contestant in wanted {
+        if contestant == Contestant::Native && args.native.is_none() {
+            println!("native: left out, as there is no --native");
+            continue;
+        }
+        match contestant.peer().map_or(Ok(()), |peer| peer.install()) {
+            Ok(()) => ready.push(contestant),
+            Err(error) => println!("{}: left out: {error:#}", contestant.name()),
+        }
+    }
+    ensure!(!ready.is_empty(), "nobody is left to be measured");
+    Ok(ready)
+}
+
+/// Builds the stage that passes everything on.
+pub(super) fn passing() -> Result<PathBuf> {
+    let dir = root().join("target/bench");
+    println!("building a transform that passes everything on");
+    let guest = Guest {
+        manifest: &root().join("Cargo.toml"),
+        target_dir: &dir.join("transforms"),
+        args: &["--locked", "--quiet", "--package", "ocpp-transform", "--example", "passing"],
+        module: "examples/passing.wasm",
+    };
+    let path = dir.join("passing.wasm");
+    fs::write(&path, guest.build()?).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path.canonicalize()?)
+}

@@ -1,0 +1,182 @@
+//! What was found, row by row.
+
+use super::machine::Machine;
+use super::scenario::Scenario;
+use crate::report::Report;
+use crate::stand::Contestant;
+use crate::statistics::{median, spread};
+use serde::Serialize;
+
+/// Everything that one run of the benchmark found.
+#[derive(Serialize)]
+pub(crate) struct Results {
+    pub(crate) machine: Machine,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// One contestant at one point of a scenario.
+#[derive(Serialize)]
+pub(crate) struct Row {
+    pub(crate) scenario: Scenario,
+    pub(crate) point: String,
+    pub(crate) x: f64,
+    pub(crate) contestant: Contestant,
+    pub(crate) summary: Option<Summary>,
+    /// Why there are no figures, or fewer.
+    pub(crate) remarks: Vec<String>,
+    pub(crate) rounds: Vec<Report>,
+}
+
+/// The medians of its rounds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Summary {
+    pub(crate) calls_per_second: f64,
+    pub(crate) cpu_us_per_call: Option<f64>,
+    /// Of the CPU times: how far the rounds are apart, in parts of the median.
+    pub(crate) cpu_spread: Option<f64>,
+    /// Of one core.
+    pub(crate) cpu_percent: Option<f64>,
+    pub(crate) syscalls_per_call: Option<f64>,
+    pub(crate) switches_per_call: Option<f64>,
+    pub(crate) p50_us: Option<f64>,
+    pub(crate) p99_us: Option<f64>,
+    pub(crate) rss_mib: Option<f64>,
+    pub(crate) rss_kib_per_charge_point: Option<f64>,
+    /// Of all rounds.
+    pub(crate) errors: u64,
+}
+
+/// With fewer charge points, what a process takes for itself once it is busy hides what they take.
+const CROWD: usize = 100;
+
+impl Row {
+    pub(crate) fn add(&mut self, report: Report) {
+        self.rounds.push(report);
+        self.summary = Summary::of(&self.rounds);
+    }
+
+    pub(crate) fn remark(&mut self, remark: String) {
+        if !self.remarks.contains(&remark) {
+            self.remarks.push(remark);
+        }
+    }
+}
+
+impl Summary {
+    pub(crate) fn of(rounds: &[Report]) -> Option<Self> {
+        let values = |figure: fn(&Report) -> Option<f64>| rounds.iter().filter_map(figure).collect::<Vec<_>>();
+        let middle = |figure: fn(&Report) -> Option<f64>| median(&values(figure));
+        Some(Summary {
+            calls_per_second: middle(|report| Some(report.calls_per_second))?,
+            cpu_us_per_call: middle(Report::cpu_us_per_call),
+            cpu_spread: spread(&values(Report::cpu_us_per_call)),
+            cpu_percent: middle(|report| Some(report.gateway.as_ref()?.cpu_percent)),
+            syscalls_per_call: middle(Report::syscalls_per_call),
+            switches_per_call: middle(Report::switches_per_call),
+            p50_us: middle(|report| (report.calls > 0).then_some(report.latency_us.p50 as f64)),
+            p99_us: middle(|report| (report.calls > 0).then_some(report.latency_us.p99 as f64)),
+            rss_mib: middle(|report| Some(report.gateway.as_ref()?.memory.rss_kib as f64 / 1024.0)),
+            rss_kib_per_charge_point: middle(|report| {
+                let gateway = report.gateway.as_ref().filter(|_| report.charge_points >= CROWD)?;
+                Some(gateway.rss_kib_per_charge_point)
+            }),
+            errors: rounds.iter().map(|report| report.errors.total()).sum(),
+        })
+    }
+}
+
+impl Results {
+    /// The row of a contestant at a point, new if there is none.
+    pub(crate) fn row(&mut self, scenario: Scenario, point: &str, x: f64, contestant: Contestant) -> &mut Row {
+        let found = self.rows.iter().position(|row| row.is(scenario, point, contestant));
+        let place = found.unwrap_or_else(|| {
+            self.rows.push(Row {
+                scenario,
+                point: point.to_owned(),
+                x,
+                contestant,
+                summary: None,
+                remarks: Vec::new(),
+                rounds: Vec::new(),
+            });
+            self.rows.len() - 1
+        });
+        &mut self.rows[place]
+    }
+
+    pub(crate) fn summary(&self, scenario: Scenario, point: &str, contestant: Contestant) -> Option<&Summary> {
+        self.rows.iter().find(|row| row.is(scenario, point, contestant))?.summary.as_ref()
+    }
+
+    pub(crate) fn of(&self, scenario: Scenario) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(move |row| row.scenario == scenario)
+    }
+}
+
+impl Row {
+    fn is(&self, scenario: Scenario, point: &str, contestant: Contestant) -> bool {
+        self.scenario == scenario && self.point == point && self.contestant == contestant
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::report::Cost;
+    use crate::stats::{Errors, Stats};
+    use crate::usage::{Memory, Usage};
+    use std::time::Duration;
+
+    /// 100 CALLs in a second, each of which took `cpu_us` and `latency_us`.
+    pub(crate) fn report(cpu_us: u64, latency_us: u64) -> Report {
+        let stats = Stats::new();
+        stats.measure(true);
+        (0..100).for_each(|_| stats.answered_after(Duration::from_micros(latency_us)));
+        let cost = Cost {
+            usage: Usage { cpu_ns: cpu_us * 100_000, voluntary_switches: 50, involuntary_switches: 0 },
+            calls: 100,
+            seconds: 1.0,
+            charge_points: CROWD,
+            empty: Memory { rss_kib: 1000, pss_kib: None },
+            memory: Memory { rss_kib: 1100, pss_kib: None },
+            syscalls: None,
+        };
+        let errors = Errors { timeouts: 1, ..Errors::default() };
+        Report::new(CROWD, 1.0, &stats.latency(), errors, Usage::default(), Some(cost))
+    }
+
+    pub(crate) fn results() -> Results {
+        let mut results = Results { machine: Machine::unknown(), rows: Vec::new() };
+        for (point, x) in [("1", 1.0), ("100", 100.0)] {
+            for (contestant, cpu) in [(Contestant::Floor, 20), (Contestant::Gateway, 22)] {
+                let row = results.row(Scenario::Closed, point, x, contestant);
+                row.add(report(cpu, 500));
+                row.add(report(cpu + 2, 700));
+                row.add(report(cpu + 1, 600));
+            }
+        }
+        results
+    }
+
+    #[test]
+    fn a_summary_is_of_the_medians() {
+        let results = results();
+        let summary = results.summary(Scenario::Closed, "100", Contestant::Gateway).expect("a summary");
+        assert_eq!(summary.cpu_us_per_call, Some(23.0));
+        assert_eq!(summary.cpu_spread, Some(2.0 / 23.0));
+        assert_eq!(summary.p50_us, Some(600.0));
+        assert_eq!(summary.switches_per_call, Some(0.5));
+        assert_eq!(summary.rss_kib_per_charge_point, Some(1.0));
+        assert_eq!(summary.errors, 3);
+        assert_eq!(Summary::of(&[]), None);
+    }
+
+    #[test]
+    fn a_remark_is_made_once() {
+        let mut results = results();
+        let row = results.row(Scenario::Closed, "1", 1.0, Contestant::Floor);
+        row.remark("refused".into());
+        row.remark("refused".into());
+        assert_eq!((row.remarks.len(), results.rows.len()), (1, 4));
+    }
+}
