@@ -155,7 +155,7 @@ fn publish(deed: &str, peer: &Peer) -> Option<Publish> {
         "publish the attributes" => news(format!("{:?}", peer.attributes)),
         "keep many values" => news(keep(100_000, b"")),
         "keep large values" => news(keep(1_000, &[0; 1_000])),
-        "keep a huge value" => news(keep(1, &[0; 500_000])),
+        "keep a huge value" => news(keep(1, &vec![0; 2_000_000])),
         _ => None,
     }
 }

@@ -158,18 +158,19 @@ fn define_state(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         let Belongings { shelf, clock, .. } = &*store.data().belongings;
         Ok((shelf.get(&key, clock.monotonic()),))
     })?;
-    state.func_wrap("set", |store, (key, value, ttl_s): (String, Vec<u8>, Option<u32>)| {
+    state.func_wrap("set", |store, (key, abi::Value(value), ttl_s): (String, _, Option<u32>)| {
         let Belongings { shelf, clock, .. } = &*store.data().belongings;
-        Ok((shelf.set(key, value, ttl_s, clock.monotonic()),))
+        Ok((shelf.set(&key, value, ttl_s, clock.monotonic()),))
     })?;
     state.func_wrap("delete", |store, (key,): (String,)| {
         let Belongings { shelf, clock, .. } = &*store.data().belongings;
         Ok((shelf.delete(&key, clock.monotonic()),))
     })?;
-    type Exchange = (String, Option<Vec<u8>>, Vec<u8>, Option<u32>);
-    state.func_wrap("compare-and-set", |store, (key, expected, value, ttl_s): Exchange| {
+    type Exchange = (String, Option<abi::Value>, abi::Value, Option<u32>);
+    state.func_wrap("compare-and-set", |store, (key, expected, abi::Value(value), ttl_s): Exchange| {
         let Belongings { shelf, clock, .. } = &*store.data().belongings;
-        Ok((shelf.compare_and_set(key, expected.as_deref(), value, ttl_s, clock.monotonic()),))
+        let expected = expected.as_ref().map(|abi::Value(value)| value.as_slice());
+        Ok((shelf.compare_and_set(&key, expected, value, ttl_s, clock.monotonic()),))
     })
 }
 

@@ -1,8 +1,8 @@
 //! What the gateway keeps for a transform: it outlives instances and versions, and ends with the process.
 
 use crate::abi::StateError;
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// One transform's values. Shared by all of its instances, so each call takes the lock for a moment.
@@ -21,7 +21,10 @@ pub(crate) struct ShelfLimits {
 
 #[derive(Default)]
 struct Content {
-    values: HashMap<String, Kept>,
+    values: HashMap<Arc<str>, Kept>,
+    /// The keys of those that expire, the next one first.
+    expiring: BTreeSet<(Duration, Arc<str>)>,
+    /// Of all keys and values.
     bytes: usize,
 }
 
@@ -47,7 +50,7 @@ impl Shelf {
         content.values.get(key).filter(|kept| kept.is_alive(now)).map(|kept| kept.value.clone())
     }
 
-    pub(crate) fn set(&self, key: String, value: Vec<u8>, ttl_s: Option<u32>, now: Duration) -> Result<(), StateError> {
+    pub(crate) fn set(&self, key: &str, value: Vec<u8>, ttl_s: Option<u32>, now: Duration) -> Result<(), StateError> {
         self.lock().set(self.limits, key, value, ttl_s, now)
     }
 
@@ -59,14 +62,14 @@ impl Shelf {
     /// Answers whether the value was as expected, and was set.
     pub(crate) fn compare_and_set(
         &self,
-        key: String,
+        key: &str,
         expected: Option<&[u8]>,
         value: Vec<u8>,
         ttl_s: Option<u32>,
         now: Duration,
     ) -> Result<bool, StateError> {
         let mut content = self.lock();
-        let current = content.values.get(&key).filter(|kept| kept.is_alive(now)).map(|kept| kept.value.as_slice());
+        let current = content.values.get(key).filter(|kept| kept.is_alive(now)).map(|kept| kept.value.as_slice());
         if current != expected {
             return Ok(false);
         }
@@ -82,22 +85,33 @@ impl Content {
     fn set(
         &mut self,
         limits: ShelfLimits,
-        key: String,
+        key: &str,
         value: Vec<u8>,
         ttl_s: Option<u32>,
         now: Duration,
     ) -> Result<(), StateError> {
-        if let Err(error) = self.has_room(limits, &key, &value) {
-            // What has expired is cleared away when room is needed, and not before.
-            self.values.retain(|_, kept| kept.is_alive(now));
-            self.bytes = self.values.iter().map(|(key, kept)| key.len() + kept.value.len()).sum();
-            self.has_room(limits, &key, &value).map_err(|_| error)?;
-        }
+        self.clear_expired(now);
+        self.has_room(limits, key, &value)?;
+        let key: Arc<str> = match self.values.get_key_value(key) {
+            Some((known, _)) => known.clone(),
+            None => key.into(),
+        };
         self.remove(&key);
         self.bytes += key.len() + value.len();
         let expires = ttl_s.map(|seconds| now + Duration::from_secs(seconds.into()));
+        self.expiring.extend(expires.map(|expires| (expires, key.clone())));
         self.values.insert(key, Kept { value, expires });
         Ok(())
+    }
+
+    /// Looks at nothing that is alive but the one that expires next: a full shelf costs no more than an empty one.
+    fn clear_expired(&mut self, now: Duration) {
+        while let Some((expires, key)) = self.expiring.first()
+            && *expires <= now
+        {
+            let key = key.clone();
+            self.remove(&key);
+        }
     }
 
     fn has_room(&self, limits: ShelfLimits, key: &str, value: &[u8]) -> Result<(), StateError> {
@@ -113,8 +127,11 @@ impl Content {
     }
 
     fn remove(&mut self, key: &str) -> Option<Kept> {
-        let kept = self.values.remove(key)?;
+        let (key, kept) = self.values.remove_entry(key)?;
         self.bytes -= key.len() + kept.value.len();
+        if let Some(expires) = kept.expires {
+            self.expiring.remove(&(expires, key));
+        }
         Some(kept)
     }
 }
@@ -132,7 +149,7 @@ mod tests {
     #[test]
     fn values_expire() {
         let shelf = shelf(10, 100);
-        shelf.set("a".into(), vec![1], Some(2), NOW).expect("room");
+        shelf.set("a", vec![1], Some(2), NOW).expect("room");
         assert_eq!(shelf.get("a", NOW + Duration::from_millis(1999)), Some(vec![1]));
         assert_eq!(shelf.get("a", NOW + Duration::from_secs(2)), None);
         assert!(!shelf.delete("a", NOW + Duration::from_secs(2)));
@@ -141,24 +158,43 @@ mod tests {
     #[test]
     fn both_limits_bind_and_expired_values_make_room() {
         let shelf = shelf(2, 10);
-        shelf.set("a".into(), vec![0; 4], Some(1), NOW).expect("room");
-        assert_eq!(shelf.set("b".into(), vec![0; 5], None, NOW), Err(StateError::TooLarge));
-        shelf.set("b".into(), vec![0; 4], None, NOW).expect("room");
-        assert_eq!(shelf.set("c".into(), vec![], None, NOW), Err(StateError::TooManyKeys));
-        shelf.set("b".into(), vec![0; 1], None, NOW).expect("a value may replace itself");
+        shelf.set("a", vec![0; 4], Some(1), NOW).expect("room");
+        assert_eq!(shelf.set("b", vec![0; 5], None, NOW), Err(StateError::TooLarge));
+        shelf.set("b", vec![0; 4], None, NOW).expect("room");
+        assert_eq!(shelf.set("c", vec![], None, NOW), Err(StateError::TooManyKeys));
+        shelf.set("b", vec![0; 1], None, NOW).expect("a value may replace itself");
         let later = NOW + Duration::from_secs(1);
-        shelf.set("c".into(), vec![0; 7], None, later).expect("a has expired");
+        shelf.set("c", vec![0; 7], None, later).expect("a has expired");
         assert_eq!(shelf.get("a", later), None);
         assert_eq!(shelf.get("b", later), Some(vec![0]));
     }
 
     #[test]
+    fn a_full_shelf_takes_what_has_expired_and_no_more() {
+        let shelf = shelf(3, 100);
+        shelf.set("a", vec![1], Some(1), NOW).expect("room");
+        shelf.set("b", vec![1], Some(2), NOW).expect("room");
+        shelf.set("c", vec![1], None, NOW).expect("room");
+        // What replaces a value has a time of its own.
+        shelf.set("a", vec![2], Some(3), NOW).expect("room");
+        let after = |seconds| NOW + Duration::from_secs(seconds);
+        assert_eq!(shelf.set("d", vec![], None, after(1)), Err(StateError::TooManyKeys));
+        shelf.set("d", vec![], Some(1), after(2)).expect("b has expired");
+        assert_eq!(shelf.get("a", after(2)), Some(vec![2]));
+        assert!(shelf.delete("d", after(2)));
+        shelf.set("e", vec![], None, after(2)).expect("d is gone, and its time with it");
+        shelf.set("f", vec![], None, after(3)).expect("a has expired");
+        let content = shelf.lock();
+        assert_eq!((content.values.len(), content.expiring.len(), content.bytes), (3, 0, 4));
+    }
+
+    #[test]
     fn compare_and_set_sets_only_what_is_as_expected() {
         let shelf = shelf(10, 100);
-        assert_eq!(shelf.compare_and_set("a".into(), Some(b"x"), vec![1], None, NOW), Ok(false));
-        assert_eq!(shelf.compare_and_set("a".into(), None, vec![1], Some(1), NOW), Ok(true));
-        assert_eq!(shelf.compare_and_set("a".into(), None, vec![2], None, NOW), Ok(false));
-        assert_eq!(shelf.compare_and_set("a".into(), Some(&[1]), vec![2], None, NOW), Ok(true));
+        assert_eq!(shelf.compare_and_set("a", Some(b"x"), vec![1], None, NOW), Ok(false));
+        assert_eq!(shelf.compare_and_set("a", None, vec![1], Some(1), NOW), Ok(true));
+        assert_eq!(shelf.compare_and_set("a", None, vec![2], None, NOW), Ok(false));
+        assert_eq!(shelf.compare_and_set("a", Some(&[1]), vec![2], None, NOW), Ok(true));
         assert_eq!(shelf.get("a", NOW + Duration::from_secs(9)), Some(vec![2]));
     }
 }

@@ -277,11 +277,16 @@ fn a_flood_of_state_ends_at_its_limits_and_takes_nobody_elses_room() {
     };
     let huge = TransformSpec {
         name: "behind it".into(),
-        limits: Limits { state_bytes: 5 + 500_000 - 1, ..limits },
+        limits: Limits { state_bytes: 5 + 2_000_000 - 1, ..limits },
         ..misbehaving("uplink", "keep a huge value")
     };
-    let pipeline = load(vec![many, large, huge]);
-    let kept = "published: 100 kept, published: 10 kept, published: 0 kept, published: Heartbeat";
+    let roomy = TransformSpec {
+        name: "at the end".into(),
+        limits: Limits { state_bytes: 5 + 2_000_000, ..limits },
+        ..huge.clone()
+    };
+    let pipeline = load(vec![many, large, huge, roomy]);
+    let kept = "published: 100 kept, published: 10 kept, published: 0 kept, published: 1 kept, published: Heartbeat";
     // The second time all that was kept takes the place of itself.
     for _ in 0..2 {
         assert_eq!(happens(&pipeline, "BAD1", Call), (kept.to_owned(), vec![]));

@@ -6,6 +6,7 @@ mod packed;
 mod unpacked;
 
 pub(crate) use packed::Packed;
+pub(crate) use unpacked::Value;
 
 use crate::pipeline::Message;
 use crate::probe::SchemaRule;

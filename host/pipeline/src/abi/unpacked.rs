@@ -6,7 +6,7 @@
 use super::{ErrorHead, Frame, FrameType, Publish};
 use ocpp_gateway_core::Attributes;
 use wasmtime::component::__internal::wasmtime_environ::component::StringEncoding;
-use wasmtime::component::__internal::{InterfaceType, LiftContext, bad_type_info};
+use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext, bad_type_info};
 use wasmtime::component::{ComponentType, Lift};
 use wasmtime::{Result, bail};
 
@@ -55,6 +55,42 @@ unsafe impl Lift for Frame {
     }
 }
 
+/// What a guest wants kept. Its copy takes nothing from the allowance for copying: there is one of it in a call, and it is
+/// no larger than the guest's memory. So one that is too large can be told from a guest that is up to something.
+pub(crate) struct Value(pub(crate) Vec<u8>);
+
+// SAFETY: in every respect but the code that reads it, this is the list.
+unsafe impl ComponentType for Value {
+    type Lower = <Vec<u8> as ComponentType>::Lower;
+
+    const ABI: CanonicalAbiInfo = Vec::<u8>::ABI;
+
+    fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
+        Vec::<u8>::typecheck(ty, types)
+    }
+}
+
+// SAFETY: what is read lies in the guest's memory, or is not read.
+unsafe impl Lift for Value {
+    fn linear_lift_from_flat(
+        cx: &mut LiftContext<'_>,
+        _ty: InterfaceType,
+        [start, length]: &Self::Lower,
+    ) -> Result<Self> {
+        slice(cx, start.get_u32() as usize, length.get_u32() as usize).map(|value| Value(value.to_vec()))
+    }
+
+    fn linear_lift_from_memory(cx: &mut LiftContext<'_>, ty: InterfaceType, bytes: &[u8]) -> Result<Self> {
+        let record = Record { cx, ty, bytes };
+        slice(record.cx, record.number(0), record.number(4)).map(|value| Value(value.to_vec()))
+    }
+}
+
+fn slice<'m>(cx: &LiftContext<'m>, start: usize, length: usize) -> Result<&'m [u8]> {
+    let slice = cx.memory().get(start..).and_then(|rest| rest.get(..length));
+    slice.ok_or_else(|| wasmtime::format_err!("a string or list reaches outside the memory"))
+}
+
 const _: () = assert!(Publish::SIZE32 == 36 && Frame::SIZE32 == 60);
 
 /// A record in the guest's memory. Places are in bytes from its beginning.
@@ -98,8 +134,7 @@ impl<'m> Record<'_, 'm> {
         let (start, length) = (self.number(place), self.number(place + 4));
         // What the host copies for a guest is limited before it is copied.
         self.cx.consume_fuel(length)?;
-        let slice = self.cx.memory().get(start..).and_then(|rest| rest.get(..length));
-        slice.ok_or_else(|| wasmtime::format_err!("a string or list reaches outside the memory"))
+        slice(self.cx, start, length)
     }
 
     /// `field`: which field of the record it is.
