@@ -3,10 +3,11 @@
 use crate::admin::{self, Desk};
 use crate::charge_point::Hall;
 use crate::config::Config;
+use crate::events::{Event, Events};
 use crate::exchange::Exchange;
 use crate::limits::Limits;
 use crate::listener::Door;
-use crate::metrics::{BrokerMetrics, Metrics, TransformMetrics};
+use crate::metrics::{self, BrokerMetrics, Metrics, TransformMetrics};
 use crate::presence::{self, Presence};
 use crate::registry::Registry;
 use crate::road::Road;
@@ -121,7 +122,7 @@ impl Gateway {
         registry.register_collector(Box::new(TransformMetrics(pipeline.clone())));
         registry.register_collector(Box::new(BrokerMetrics::new(&publisher, &subscriber)));
 
-        let road = Arc::new(Road { pipeline, publisher, metrics });
+        let road = Arc::new(Road { pipeline, publisher, metrics, events: Events::default() });
         let hall = Arc::new(Hall {
             road,
             registry: Registry::new(config.ocpp.on_duplicate, config.ocpp.max_connections),
@@ -193,9 +194,13 @@ impl Gateway {
 /// After transforms were exchanged the mapping may want other topics for every charge point.
 fn subscribe_anew_after_exchanges(hall: &Arc<Hall>) {
     let (exchanged, mut exchanges) = tokio::sync::watch::channel(());
-    let metrics = hall.road.metrics.clone();
+    // The pipeline is part of the road: it must not hold on to it.
+    let road = Arc::downgrade(&hall.road);
     hall.road.pipeline.on_exchange(move |outcome| {
-        metrics.exchange(outcome);
+        if let Some(road) = road.upgrade() {
+            road.metrics.exchange(outcome);
+            road.events.tell(|| Event::Exchange { outcome: metrics::outcome_name(outcome) });
+        }
         if outcome != ExchangeOutcome::Failed {
             exchanged.send_replace(());
         }

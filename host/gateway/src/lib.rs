@@ -9,6 +9,7 @@ pub mod banner;
 pub mod charge_point;
 pub mod cli;
 pub mod config;
+pub mod events;
 pub mod exchange;
 pub mod handshake;
 pub mod limits;

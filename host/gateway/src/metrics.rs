@@ -1,5 +1,11 @@
 //! What is counted, for `/metrics` in the text form of Prometheus.
 
+mod calls;
+mod histogram;
+mod process;
+
+pub use calls::CallMetrics;
+
 use crate::handshake::Refused;
 use crate::presence::Addressee;
 use ocpp_gateway_core::session::Direction;
@@ -49,6 +55,8 @@ pub struct Metrics {
     refused: Family<ReasonLabels, Counter>,
     closed: Family<ReasonLabels, Counter>,
     exchanges: Family<OutcomeLabels, Counter>,
+    /// How CALLs end, and how long things take.
+    pub calls: Arc<CallMetrics>,
     messages: [[Counter; MessageType::ALL.len()]; 2],
     incidents: [[Counter; Fault::ALL.len()]; 2],
 }
@@ -64,6 +72,7 @@ impl Metrics {
             refused: Family::default(),
             closed: Family::default(),
             exchanges: Family::default(),
+            calls: CallMetrics::new(),
             messages: DIRECTIONS.map(|direction| {
                 MessageType::ALL.map(|kind| {
                     let labels = MessageLabels { direction: name(direction), r#type: kind.name() };
@@ -93,6 +102,8 @@ impl Metrics {
             "Messages that did not take their ordinary road, by direction and cause",
             incidents,
         );
+        registry.register_collector(Box::new(calls::CallCollector(Arc::clone(&metrics.calls))));
+        registry.register_collector(Box::new(process::ProcessMetrics));
         metrics
     }
 
@@ -109,12 +120,7 @@ impl Metrics {
     }
 
     pub fn exchange(&self, outcome: ExchangeOutcome) {
-        let outcome = match outcome {
-            ExchangeOutcome::Exchanged => "exchanged",
-            ExchangeOutcome::RolledBack => "rolled_back",
-            ExchangeOutcome::Failed => "failed",
-        };
-        self.exchanges.get_or_create(&OutcomeLabels { outcome }).inc();
+        self.exchanges.get_or_create(&OutcomeLabels { outcome: outcome_name(outcome) }).inc();
     }
 
     pub fn closed(&self, reason: &'static str) {
@@ -257,6 +263,15 @@ fn loss_name(loss: Loss) -> &'static str {
         Loss::Evicted => "evicted",
         Loss::Unpublishable => "unpublishable",
         Loss::Abandoned => "abandoned",
+    }
+}
+
+/// A name for metrics and events.
+pub fn outcome_name(outcome: ExchangeOutcome) -> &'static str {
+    match outcome {
+        ExchangeOutcome::Exchanged => "exchanged",
+        ExchangeOutcome::RolledBack => "rolled_back",
+        ExchangeOutcome::Failed => "failed",
     }
 }
 

@@ -2,10 +2,12 @@
 
 use crate::config::OnDuplicate;
 use crate::mailbox::Mailbox;
+use crate::proxies::ClientAddress;
 use ocpp_gateway_core::{Identity, Peer};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -16,6 +18,8 @@ pub enum Stop {
     Replaced,
     /// It connected to another gateway.
     TakenOver,
+    /// An operator wants it to end.
+    Kicked,
     /// The gateway stops: when nothing waits for an answer any more, at the latest at this instant.
     Shutdown { by: Instant },
 }
@@ -48,7 +52,30 @@ struct Book {
 struct Entry {
     connection: u32,
     mailbox: Mailbox,
-    stop: oneshot::Sender<Stop>,
+    address: ClientAddress,
+    since: SystemTime,
+    /// Taken once it was told to end.
+    stop: Option<oneshot::Sender<Stop>>,
+}
+
+/// A connected charge point, for whoever looks.
+#[derive(Clone)]
+pub struct Connected {
+    pub mailbox: Mailbox,
+    pub address: ClientAddress,
+    pub since: SystemTime,
+}
+
+impl Entry {
+    fn connected(&self) -> Connected {
+        Connected { mailbox: self.mailbox.clone(), address: self.address, since: self.since }
+    }
+
+    fn tell(&mut self, reason: Stop) {
+        if let Some(stop) = self.stop.take() {
+            tell(stop, reason);
+        }
+    }
 }
 
 impl Registry {
@@ -85,7 +112,12 @@ impl Registry {
     }
 
     /// Lets a charge point in. Its earlier connection gets no more messages from now on and is told to end.
-    pub fn enter(&self, peer: &Peer, mailbox: Mailbox) -> Result<oneshot::Receiver<Stop>, NotEntered> {
+    pub fn enter(
+        &self,
+        peer: &Peer,
+        address: ClientAddress,
+        mailbox: Mailbox,
+    ) -> Result<oneshot::Receiver<Stop>, NotEntered> {
         let (stop, stopped) = oneshot::channel();
         let mut book = self.lock();
         if let Some(reason) = book.stop {
@@ -96,10 +128,11 @@ impl Registry {
         if let Some(refusal) = self.refusal(&book, &peer.identity) {
             return Err(refusal);
         }
-        let entry = Entry { connection: peer.connection, mailbox, stop };
-        if let Some(old) = book.connected.insert(peer.identity.clone(), entry) {
+        let (connection, since) = (peer.connection, SystemTime::now());
+        let entry = Entry { connection, mailbox, address, since, stop: Some(stop) };
+        if let Some(mut old) = book.connected.insert(peer.identity.clone(), entry) {
             old.mailbox.close();
-            tell(old.stop, Stop::Replaced);
+            old.tell(Stop::Replaced);
         }
         Ok(stopped)
     }
@@ -108,16 +141,32 @@ impl Registry {
     pub fn yield_to_other(&self, identity: &str, connection: u32) {
         let connected = &mut self.lock().connected;
         if connected.get(identity).is_some_and(|entry| entry.connection == connection)
-            && let Some(old) = connected.remove(identity)
+            && let Some(mut old) = connected.remove(identity)
         {
             old.mailbox.close();
-            tell(old.stop, Stop::TakenOver);
+            old.tell(Stop::TakenOver);
         }
     }
 
     /// Everybody who is connected now.
     pub fn peers(&self) -> Vec<Peer> {
         self.lock().connected.values().map(|entry| entry.mailbox.peer().clone()).collect()
+    }
+
+    /// Everybody who is connected now, in no order.
+    pub fn connected(&self) -> Vec<Connected> {
+        self.lock().connected.values().map(Entry::connected).collect()
+    }
+
+    pub fn find(&self, identity: &str) -> Option<Connected> {
+        self.lock().connected.get(identity).map(Entry::connected)
+    }
+
+    /// Tells the connection of this charge point to end. It stays in the book until it has. `false`: there is none.
+    pub fn kick(&self, identity: &str) -> bool {
+        let mut book = self.lock();
+        let entry = book.connected.get_mut(identity);
+        entry.map(|entry| entry.tell(Stop::Kicked)).is_some()
     }
 
     /// A connection is over. One that was replaced must not take its successor with it.
@@ -133,7 +182,7 @@ impl Registry {
         let reason = Stop::Shutdown { by };
         let mut book = self.lock();
         book.stop = Some(reason);
-        book.connected.drain().for_each(|(_, entry)| tell(entry.stop, reason));
+        book.connected.drain().for_each(|(_, mut entry)| entry.tell(reason));
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {

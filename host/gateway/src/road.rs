@@ -3,6 +3,7 @@
 //! Uplink: frame, transforms, topic. Downlink: message, transforms, frame. And the way of those that do not arrive: an error
 //! frame of the gateway's own, which travels through the mapping like any other.
 
+use crate::events::{Event, Events};
 use crate::metrics::{self, Metrics};
 use ocpp_gateway_core::session::{Direction, Incident};
 use ocpp_gateway_core::{Fault, Frame, Peer, Publish, QoS};
@@ -16,6 +17,8 @@ pub struct Road {
     pub pipeline: Pipeline,
     pub publisher: Publisher,
     pub metrics: Metrics,
+    /// What watchers are told.
+    pub events: Events,
 }
 
 /// What a frame of a charge point has become.
@@ -89,6 +92,15 @@ impl Road {
                 Cause::Failed(_) => Fault::Internal,
             };
             self.metrics.incident(direction, fault);
+            self.events.tell(|| Event::Incident {
+                charge_point: peer.identity.to_string(),
+                direction: metrics::name(direction),
+                cause: fault.name(),
+                message_id: id.to_owned(),
+                action: action.to_owned(),
+                transform: Some(transform.to_string()),
+                text: cause.to_string(),
+            });
             macro_rules! log {
                 ($level:ident) => {
                     $level!(
@@ -116,6 +128,15 @@ impl Road {
     pub fn incident(&self, peer: &Peer, incident: &Incident) {
         let Incident { direction, fault, id, action, detail } = incident;
         self.metrics.incident(*direction, *fault);
+        self.events.tell(|| Event::Incident {
+            charge_point: peer.identity.to_string(),
+            direction: metrics::name(*direction),
+            cause: fault.name(),
+            message_id: id.clone(),
+            action: action.clone(),
+            transform: None,
+            text: detail.clone(),
+        });
         macro_rules! log {
             ($level:ident) => {
                 $level!(

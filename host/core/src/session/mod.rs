@@ -5,13 +5,17 @@
 //! for each other (OCPP-J 1.6 section 4.1.1); every CALL gets an answer, if need be from the gateway; an answer reaches
 //! only the CALL that it belongs to; nothing is lost without an [`Incident`].
 
+mod call;
 mod liveness;
 mod uplink;
 
+use crate::action::Action;
 use crate::call_error::{CallError, Fault, UNREADABLE_ID};
 use crate::frame::{Frame, MessageType};
 use crate::publish::Attributes;
 use crate::version::Version;
+use call::{Asker, OpenCall, WaitingCall};
+pub use call::{CallEnd, OWN_ID, OpenCalls, Outcome, OwnAnswer};
 use liveness::Liveness;
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -60,6 +64,10 @@ pub enum Output {
     Report(Frame<'static>),
     /// Count and log this.
     Incident(Incident),
+    /// A CALL is over: count it.
+    Ended(CallEnd),
+    /// Tell whoever asked for the gateway's own CALL of this id.
+    Answered(Box<str>, OwnAnswer),
 }
 
 /// A message did not take its ordinary road.
@@ -74,23 +82,6 @@ pub struct Incident {
     pub detail: String,
 }
 
-/// A CALL that waits for its answer.
-#[derive(Debug)]
-struct OpenCall {
-    id: Box<str>,
-    action: Box<str>,
-    deadline: Instant,
-}
-
-/// A CALL to the charge point that waits for its turn.
-#[derive(Debug)]
-struct WaitingCall {
-    id: Box<str>,
-    action: Box<str>,
-    text: String,
-    expires: Instant,
-}
-
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Session {
@@ -98,7 +89,7 @@ pub struct Session {
     settings: std::sync::Arc<Settings>,
     /// The CALL of the charge point that back ends have not answered yet.
     from_charge_point: Option<OpenCall>,
-    /// The CALL of a back end that the charge point has not answered yet.
+    /// The CALL that the charge point has not answered yet.
     to_charge_point: Option<OpenCall>,
     waiting: VecDeque<WaitingCall>,
     liveness: Liveness,
@@ -134,6 +125,16 @@ impl Session {
         self.from_charge_point.is_none() && self.to_charge_point.is_none() && self.waiting.is_empty()
     }
 
+    /// What is open, for somebody who looks.
+    pub fn open_calls(&self) -> OpenCalls {
+        let action = |call: &Option<OpenCall>| call.as_ref().map(|call| call.action.to_string());
+        OpenCalls {
+            from_charge_point: action(&self.from_charge_point),
+            to_charge_point: action(&self.to_charge_point),
+            waiting: self.waiting.len(),
+        }
+    }
+
     /// When [`Session::handle_timeout`] wants to be called.
     pub fn next_timeout(&self) -> Instant {
         let calls = [&self.from_charge_point, &self.to_charge_point].into_iter().flatten().map(|call| call.deadline);
@@ -156,7 +157,9 @@ impl Session {
     pub fn handle_downlink(&mut self, frame: Frame<'_>, redelivered: bool, now: Instant) {
         match frame.kind {
             MessageType::Call => self.call_charge_point(frame, redelivered, now),
-            MessageType::CallResult | MessageType::CallError => self.answer_charge_point(frame, redelivered),
+            MessageType::CallResult | MessageType::CallError => {
+                self.answer_charge_point(frame, redelivered, Some(now));
+            }
             MessageType::Send | MessageType::CallResultError if self.version.has_send() => {
                 self.outputs.push_back(Output::Send(frame.kind, frame.encode()));
             }
@@ -177,25 +180,55 @@ impl Session {
                 self.report(Fault::IdInUse, id, action, "a CALL with this id is open or waiting");
             };
         }
+        self.queue_call(Asker::BackEnd, frame, now);
+    }
+
+    /// The gateway itself asks the charge point, for somebody who is no back end. What becomes of it comes out as
+    /// [`Output::Answered`] with this `id`, and goes nowhere else. The id starts with [`OWN_ID`] and is used once.
+    pub fn handle_own_call(&mut self, id: &str, action: &str, payload: &str, now: Instant) {
+        let frame = Frame {
+            kind: MessageType::Call,
+            id: id.into(),
+            action: Some(action.into()),
+            payload: payload.into(),
+            error: None,
+            attributes: Attributes::new(),
+        };
+        if self.is_open_or_waiting(id) {
+            return self.fail(Asker::Gateway, Fault::IdInUse, id, action, "a CALL with this id is open or waiting");
+        }
+        self.queue_call(Asker::Gateway, frame, now);
+    }
+
+    fn queue_call(&mut self, asker: Asker, frame: Frame<'_>, now: Instant) {
+        let (id, action) = (&*frame.id, frame.action_name());
         if self.to_charge_point.is_some() && self.waiting.len() >= self.settings.queue {
             let text = format!("{} CALLs are waiting for this charge point", self.waiting.len());
-            return self.report(Fault::QueueFull, id, action, text);
+            return self.fail(asker, Fault::QueueFull, id, action, text);
         }
         self.waiting.push_back(WaitingCall {
             id: id.into(),
             action: action.into(),
             text: frame.encode(),
             expires: now + self.settings.call_timeout,
+            asker,
         });
         self.call_next(now);
     }
 
-    fn answer_charge_point(&mut self, frame: Frame<'_>, redelivered: bool) {
+    /// `now`: when a back end answered. `None`: a transform did.
+    fn answer_charge_point(&mut self, frame: Frame<'_>, redelivered: bool, now: Option<Instant>) {
         match self.from_charge_point.take_if(|call| *call.id == *frame.id) {
             Some(call) => {
                 if frame.kind == MessageType::CallResult && &*call.action == "BootNotification" {
                     self.liveness.booted(&self.settings, &frame.payload);
                 }
+                let outcome = match (frame.kind, now) {
+                    (MessageType::CallResult, _) => Outcome::Result,
+                    (_, Some(_)) => Outcome::Error,
+                    (_, None) => Outcome::Failed(Fault::Rejected),
+                };
+                self.end(Direction::Uplink, &call, outcome, now);
             }
             None if redelivered => {
                 let action = frame.action_name();
@@ -230,7 +263,9 @@ impl Session {
         let frame = error.into_frame(id, Some(action));
         match kind {
             MessageType::Call => {
-                self.from_charge_point.take_if(|call| &*call.id == id);
+                if let Some(call) = self.from_charge_point.take_if(|call| &*call.id == id) {
+                    self.end(Direction::Uplink, &call, Outcome::Failed(Fault::Internal), None);
+                }
                 self.outputs.push_back(Output::Send(frame.kind, frame.encode()));
             }
             // The back end still waits for this answer.
@@ -249,12 +284,12 @@ impl Session {
             error: None,
             attributes: Attributes::new(),
         };
-        self.answer_charge_point(frame, false);
+        self.answer_charge_point(frame, false, None);
     }
 
     /// A transform has rejected the CALL `id` of the charge point.
     pub fn handle_rejection(&mut self, id: &str, error: CallError) {
-        self.answer_charge_point(error.into_frame(id, None), false);
+        self.answer_charge_point(error.into_frame(id, None), false, None);
     }
 
     /// A message of a back end could not be made into frames. `id` is empty where it could not even be read.
@@ -269,14 +304,14 @@ impl Session {
             let text = format!("no answer from the back end within {within}");
             self.note(Direction::Uplink, Fault::TimedOut, &call.id, &call.action, text.clone());
             self.reply(Fault::TimedOut, &call.id, text);
+            self.end(Direction::Uplink, &call, Outcome::Failed(Fault::TimedOut), None);
         }
         if let Some(call) = self.to_charge_point.take_if(|call| call.deadline <= now) {
-            let text = format!("no answer from the charge point within {within}");
-            self.report(Fault::TimedOut, &call.id, &call.action, text);
+            self.fail_open(call, Fault::TimedOut, format!("no answer from the charge point within {within}"));
         }
         while let Some(call) = self.waiting.pop_front_if(|call| call.expires <= now) {
             let text = format!("not sent: earlier CALLs were still open after {within}");
-            self.report(Fault::TimedOut, &call.id, &call.action, text);
+            self.fail_open(call.open(now), Fault::TimedOut, text);
         }
         self.call_next(now);
         if self.liveness.ping_is_due(now) {
@@ -286,17 +321,15 @@ impl Session {
 
     /// The connection is over: what waited for the charge point is reported to the back ends.
     pub fn handle_disconnect(&mut self) {
-        self.from_charge_point = None;
+        if let Some(call) = self.from_charge_point.take() {
+            self.end(Direction::Uplink, &call, Outcome::Failed(Fault::Disconnected), None);
+        }
         if let Some(call) = self.to_charge_point.take() {
-            self.report(
-                Fault::Disconnected,
-                &call.id,
-                &call.action,
-                "the charge point disconnected before it answered",
-            );
+            self.fail_open(call, Fault::Disconnected, "the charge point disconnected before it answered");
         }
         for call in std::mem::take(&mut self.waiting) {
-            self.report(Fault::Disconnected, &call.id, &call.action, "not sent: the charge point disconnected");
+            let by = call.expires;
+            self.fail_open(call.open(by), Fault::Disconnected, "not sent: the charge point disconnected");
         }
     }
 
@@ -305,9 +338,36 @@ impl Session {
         if self.to_charge_point.is_some() {
             return;
         }
-        if let Some(WaitingCall { id, action, text, .. }) = self.waiting.pop_front() {
-            self.to_charge_point = Some(OpenCall { id, action, deadline: now + self.settings.call_timeout });
+        if let Some(mut call) = self.waiting.pop_front() {
+            let text = std::mem::take(&mut call.text);
+            self.to_charge_point = Some(call.open(now + self.settings.call_timeout));
             self.outputs.push_back(Output::Send(MessageType::Call, text));
+        }
+    }
+
+    /// `call` is over. `now`: when the other side answered it, if it did.
+    fn end(&mut self, direction: Direction, call: &OpenCall, outcome: Outcome, now: Option<Instant>) {
+        let timeout = self.settings.call_timeout;
+        let answered_after = now.map(|now| (now + timeout).saturating_duration_since(call.deadline));
+        let action = Action::of(&call.action);
+        self.outputs.push_back(Output::Ended(CallEnd { direction, action, outcome, answered_after }));
+    }
+
+    /// A CALL to the charge point is over without an answer.
+    fn fail_open(&mut self, call: OpenCall, fault: Fault, text: impl Into<String>) {
+        self.fail(call.asker, fault, &call.id, &call.action, text);
+        self.end(Direction::Downlink, &call, Outcome::Failed(fault), None);
+    }
+
+    /// Tells whoever asked that the charge point does not answer.
+    fn fail(&mut self, asker: Asker, fault: Fault, id: &str, action: &str, text: impl Into<String>) {
+        let text = text.into();
+        match asker {
+            Asker::BackEnd => self.report(fault, id, action, text),
+            Asker::Gateway => {
+                self.note(Direction::Downlink, fault, id, action, text.clone());
+                self.outputs.push_back(Output::Answered(id.into(), OwnAnswer::None { fault, text }));
+            }
         }
     }
 

@@ -47,14 +47,36 @@ impl Desk {
 
     /// All outputs: `> text` to the charge point, `! code id` reported to back ends, `# fault` an incident.
     fn out(&mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.session.poll())
-            .map(|output| match output {
-                Output::Send(_, text) => format!("> {text}"),
-                Output::Ping => "ping".into(),
-                Output::Report(frame) => format!("! {} {}", frame.error.expect("an error").code, frame.id),
-                Output::Incident(incident) => format!("# {}", incident.fault.name()),
-            })
-            .collect()
+        self.outputs().into_iter().filter_map(Desk::shown).collect()
+    }
+
+    fn outputs(&mut self) -> Vec<Output> {
+        std::iter::from_fn(|| self.session.poll()).collect()
+    }
+
+    fn shown(output: Output) -> Option<String> {
+        Some(match output {
+            Output::Send(_, text) => format!("> {text}"),
+            Output::Ping => "ping".into(),
+            Output::Report(frame) => format!("! {} {}", frame.error.expect("an error").code, frame.id),
+            Output::Incident(incident) => format!("# {}", incident.fault.name()),
+            Output::Answered(id, answer) => format!("= {id} {answer:?}"),
+            Output::Ended(_) => return None,
+        })
+    }
+
+    /// How CALLs ended since the last time somebody asked, and nothing else.
+    fn ends(&mut self) -> Vec<String> {
+        let ended = |output| match output {
+            Output::Ended(end) => Some(end),
+            _ => None,
+        };
+        let ends = self.outputs().into_iter().filter_map(ended);
+        ends.map(|CallEnd { direction, action, outcome, answered_after }| {
+            let after = answered_after.map_or(String::new(), |after| format!(" after {}s", after.as_secs()));
+            format!("{direction:?} {action} {}{after}", outcome.name())
+        })
+        .collect()
     }
 }
 
@@ -295,4 +317,86 @@ fn the_boot_answer_sets_the_interval_unless_it_makes_no_sense() {
         }
         assert_eq!(silent_after, limit, "interval {interval}");
     }
+}
+
+#[test]
+fn every_call_ends_once_and_says_how() {
+    let second = Duration::from_secs(1);
+    let mut desk = Desk::new(Version::V2_0_1);
+    desk.up(HEARTBEAT);
+    desk.down(RESET);
+    desk.down(CLEAR);
+    desk.now += second;
+    desk.down(r#"[3,"h1",{}]"#);
+    assert_eq!(desk.ends(), ["Uplink Heartbeat result after 1s"]);
+    desk.up(r#"[4,"r1","GenericError","",{}]"#);
+    assert_eq!(desk.ends(), ["Downlink Reset error after 1s"]);
+    desk.wait(TIMEOUT);
+    assert_eq!(desk.ends(), ["Downlink ClearCache timed_out"]);
+
+    desk.up(r#"[2,"h2","MadeUp",{}]"#);
+    desk.session.handle_rejection("h2", Fault::Rejected.error(Version::V2_0_1, "no"));
+    desk.up(r#"[2,"h3","Heartbeat",{}]"#);
+    desk.session.handle_reply("h3", "{}".into());
+    desk.up(r#"[2,"h4","Heartbeat",{}]"#);
+    let failed = Fault::Internal.error(Version::V2_0_1, "no topic");
+    desk.session.handle_failed_uplink(MessageType::Call, "h4", "Heartbeat", failed);
+    assert_eq!(desk.ends(), ["Uplink other rejected", "Uplink Heartbeat result", "Uplink Heartbeat internal"]);
+
+    desk.up(r#"[2,"h5","Heartbeat",{}]"#);
+    desk.down(RESET);
+    desk.down(CLEAR);
+    desk.session.handle_disconnect();
+    let ends = ["Uplink Heartbeat disconnected", "Downlink Reset disconnected", "Downlink ClearCache disconnected"];
+    assert_eq!(desk.ends(), ends);
+}
+
+#[test]
+fn the_gateways_own_call_waits_its_turn_and_its_answer_goes_to_whoever_asked() {
+    let mut desk = Desk::new(Version::V1_6);
+    desk.down(RESET);
+    desk.session.handle_own_call("gateway-1", "ClearCache", "{}", desk.now);
+    assert_eq!(desk.out(), [format!("> {RESET}")]);
+    assert_eq!(desk.session.open_calls().waiting, 1);
+    assert!(desk.up(r#"[3,"r1",{}]"#).is_some(), "that of the back end is passed on");
+    assert_eq!(desk.out(), [r#"> [2,"gateway-1","ClearCache",{}]"#]);
+    assert!(desk.up(r#"[3,"gateway-1",{"a": 1.50}]"#).is_none(), "no back end hears of it");
+    assert_eq!(
+        desk.outputs().pop(),
+        Some(Output::Answered("gateway-1".into(), OwnAnswer::Result(r#"{"a": 1.50}"#.into())))
+    );
+    assert!(desk.session.is_idle());
+}
+
+#[test]
+fn the_gateways_own_call_fails_without_a_report_to_back_ends() {
+    let mut desk = Desk::with(Version::V1_6, |settings| settings.unmatched_responses = Unmatched::Forward);
+    let ask = |desk: &mut Desk, id: &str| desk.session.handle_own_call(id, "ClearCache", "{}", desk.now);
+    for number in 1..=4 {
+        ask(&mut desk, &format!("gateway-{number}"));
+    }
+    let out = desk.out();
+    assert_eq!(out[..2], [r#"> [2,"gateway-1","ClearCache",{}]"#, "# queue_full"]);
+    assert!(out[2].starts_with("= gateway-4 None { fault: QueueFull"), "{out:?}");
+
+    desk.up(r#"[4,"gateway-1","NotSupported","no cache",{"a":1}]"#);
+    let out = desk.out();
+    assert!(out[0].starts_with("= gateway-1 Error") && out[0].contains("no cache"), "{out:?}");
+
+    // Too late, and not forwarded either: no back end has asked.
+    desk.wait(TIMEOUT);
+    assert!(desk.out().iter().all(|line| !line.starts_with('!')));
+    assert!(desk.up(r#"[3,"gateway-2",{}]"#).is_none());
+    assert_eq!(desk.out(), ["# unknown_call"]);
+
+    ask(&mut desk, "gateway-5");
+    desk.out();
+    desk.up(r#"[3,"gateway-5"]"#);
+    let out = desk.out();
+    assert!(out[2].starts_with("= gateway-5 None { fault: BadFrame"), "{out:?}");
+    ask(&mut desk, "gateway-6");
+    desk.out();
+    desk.session.handle_disconnect();
+    let out = desk.out();
+    assert!(out[1].starts_with("= gateway-6 None { fault: Disconnected"), "{out:?}");
 }

@@ -1,7 +1,8 @@
 //! What a session makes of the texts that its charge point sends.
 
-use super::{Direction, OpenCall, Session, Unmatched};
-use crate::call_error::{Fault, UNREADABLE_ID};
+use super::call::{Asker, OpenCall};
+use super::{Direction, OWN_ID, Outcome, Output, OwnAnswer, Session, Unmatched};
+use crate::call_error::{CallError, Fault, UNREADABLE_ID};
 use crate::frame::{Frame, Malformed, MessageType, Problem};
 use crate::version::Version;
 use std::borrow::Cow;
@@ -42,17 +43,26 @@ impl Session {
             return None;
         }
         let deadline = now + self.settings.call_timeout;
-        self.from_charge_point = Some(OpenCall { id: id.into(), action: action.into(), deadline });
+        let (id, action, asker) = (id.into(), action.into(), Asker::BackEnd);
+        self.from_charge_point = Some(OpenCall { id, action, deadline, asker });
         Some(frame)
     }
 
     fn match_answer<'a>(&mut self, mut frame: Frame<'a>, now: Instant) -> Option<Frame<'a>> {
         if let Some(call) = self.to_charge_point.take_if(|call| *call.id == *frame.id) {
-            frame.action = Some(Cow::Owned(call.action.into()));
+            let is_result = frame.kind == MessageType::CallResult;
+            let outcome = if is_result { Outcome::Result } else { Outcome::Error };
+            self.end(Direction::Downlink, &call, outcome, Some(now));
+            let own = call.asker == Asker::Gateway;
+            if own {
+                self.outputs.push_back(Output::Answered(call.id, own_answer(&frame)));
+            } else {
+                frame.action = Some(Cow::Owned(call.action.into()));
+            }
             self.call_next(now);
-            return Some(frame);
+            return (!own).then_some(frame);
         }
-        let forward = self.settings.unmatched_responses == Unmatched::Forward;
+        let forward = self.settings.unmatched_responses == Unmatched::Forward && !frame.id.starts_with(OWN_ID);
         let text = if forward { "forwarded all the same" } else { "late, or never asked for" };
         self.note(Direction::Uplink, Fault::UnknownCall, &frame.id, "", text);
         forward.then_some(frame)
@@ -79,7 +89,7 @@ impl Session {
             (_, Some(id)) => {
                 if let Some(call) = self.to_charge_point.take_if(|call| &*call.id == id) {
                     let text = format!("the charge point's answer cannot be read: {text}");
-                    self.report(fault, &call.id, &call.action, text);
+                    self.fail_open(call, fault, text);
                     self.call_next(now);
                 }
             }
@@ -94,5 +104,18 @@ impl Session {
         if self.version == Version::V2_0_1 {
             self.reply(Fault::UnknownMessageType, id.unwrap_or(UNREADABLE_ID), text);
         }
+    }
+}
+
+/// What an answer says to whoever asked for the CALL.
+fn own_answer(frame: &Frame<'_>) -> OwnAnswer {
+    let details = frame.payload.to_string();
+    match &frame.error {
+        None => OwnAnswer::Result(details),
+        Some(head) => OwnAnswer::Error(CallError {
+            code: head.code.to_string().into(),
+            description: head.description.to_string().into(),
+            details: details.into(),
+        }),
     }
 }

@@ -23,6 +23,8 @@ pub enum Ending {
     TakenOver,
     /// There are as many charge points as there may be.
     Full,
+    /// An operator wanted it to end.
+    Kicked,
     /// The same charge point is connected already, and `on_duplicate` refuses a second connection.
     Duplicate,
     /// The gateway stops.
@@ -48,6 +50,7 @@ impl Ending {
             Ending::Replaced => "replaced",
             Ending::TakenOver => "taken_over",
             Ending::Full => "full",
+            Ending::Kicked => "kicked",
             Ending::Duplicate => "duplicate",
             Ending::Shutdown => "shutdown",
             Ending::Silent => "silent",
@@ -65,7 +68,9 @@ impl Ending {
         Some(match self {
             Ending::Gone(_) => return None,
             Ending::Shutdown => CloseCode::Away,
-            Ending::Replaced | Ending::TakenOver | Ending::Duplicate | Ending::Silent => CloseCode::Policy,
+            Ending::Replaced | Ending::TakenOver | Ending::Kicked | Ending::Duplicate | Ending::Silent => {
+                CloseCode::Policy
+            }
             Ending::Full => CloseCode::Again,
             Ending::NoCommonVersion | Ending::Protocol(_) => CloseCode::Protocol,
             Ending::Binary => CloseCode::Unsupported,
@@ -100,6 +105,7 @@ impl fmt::Display for Ending {
             Ending::Replaced => f.write_str("this charge point has connected again"),
             Ending::TakenOver => f.write_str("this charge point has connected to another gateway"),
             Ending::Full => f.write_str("too many charge points are connected"),
+            Ending::Kicked => f.write_str("disconnected by an operator"),
             Ending::Duplicate => f.write_str("this charge point is connected already"),
             Ending::Shutdown => f.write_str("the gateway is stopping"),
             Ending::Silent => f.write_str("nothing heard for too long"),

@@ -1,16 +1,19 @@
 //! The task of one connected charge point: it owns the socket and the session, and nothing else ever touches them.
 
+mod asked;
 mod ending;
 mod outbox;
 
 pub use ending::Ending;
 
+use crate::events::Event as Happening;
 use crate::limits::{Limit, Limits, Pace, Seat};
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Letter, Mailbox};
 use crate::presence::{Addressee, Presence};
 use crate::proxies::ClientAddress;
 use crate::registry::{NotEntered, Registry, Stop};
 use crate::road::{Downlinked, Road, Uplinked};
+use asked::Asked;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use ocpp_gateway_core::session::{Direction, Output, Session, Settings};
@@ -56,7 +59,9 @@ pub struct ChargePoint<S> {
     socket: WebSocketStream<S>,
     session: Session,
     outbox: Outbox,
-    mailbox: mpsc::Receiver<Box<Message>>,
+    mailbox: mpsc::Receiver<Box<Letter>>,
+    /// Who waits for the answers to CALLs of the gateway's own.
+    asked: Asked,
     stop: oneshot::Receiver<Stop>,
     pace: Pace,
     /// Set once the gateway stops: this connection ends when nobody waits for an answer, at the latest then.
@@ -68,12 +73,14 @@ pub struct ChargePoint<S> {
 enum Event {
     /// The charge point sent something, or its connection broke.
     Received(Option<Result<WebSocketMessage, tungstenite::Error>>),
-    /// The broker has a message for it.
-    Delivered(Box<Message>),
+    /// The broker, or an operator, has something for it.
+    Delivered(Box<Letter>),
     /// A deadline of the session has come.
     Due,
     /// This connection is to end.
     Stop(Stop),
+    /// The gateway stops, and nobody waits for an answer any more.
+    Finished,
     /// Its topics cannot be subscribed to.
     NotSubscribed(NotSubscribed),
 }
@@ -84,7 +91,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let now = Instant::now();
         let capacity = hall.session_settings.queue;
         let (letters, mailbox) = Mailbox::new(peer.clone(), Arc::clone(&hall.road), capacity);
-        let stop = match hall.registry.enter(&peer, letters.clone()) {
+        let stop = match hall.registry.enter(&peer, arrival.address, letters.clone()) {
             Ok(stop) => stop,
             Err(refusal) => return turn_away(&hall, &peer, refusal).close(&mut socket).await,
         };
@@ -94,11 +101,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let timer = Box::pin(tokio::time::sleep_until(session.next_timeout().into()));
         hall.road.metrics.connections.inc();
         hall.road.metrics.connected.inc();
-        info!(charge_point = %peer.identity, version = %peer.version, "connected");
+        info!(charge_point = %peer.identity, version = %peer.version, address = %arrival.address, "connected");
+        hall.road.events.tell(|| Happening::Connected {
+            charge_point: peer.identity.to_string(),
+            version: peer.version.subprotocol(),
+            address: arrival.address.to_string(),
+        });
 
-        let pace = Pace::default();
-        let mut this =
-            ChargePoint { hall, peer, arrival, socket, session, outbox, mailbox, stop, pace, stop_by: None, timer };
+        let (asked, pace) = (Asked::default(), Pace::default());
+        let mut this = ChargePoint {
+            hall,
+            peer,
+            arrival,
+            socket,
+            session,
+            outbox,
+            mailbox,
+            asked,
+            stop,
+            pace,
+            stop_by: None,
+            timer,
+        };
         this.publish(this.hall.presence.connected(&this.peer, this.arrival.address));
         this.publish(this.hall.road.connected(&this.peer));
         let ending = this.converse().await;
@@ -122,6 +146,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Poll::Ready(Err(error)) => return Poll::Ready(Event::Received(Some(Err(error)))),
             Poll::Pending => true,
         };
+        if !congested && self.stop_by.is_some() && self.session.is_idle() {
+            return Poll::Ready(Event::Finished);
+        }
         if self.stop_by.is_none()
             && let Poll::Ready(Ok(stop)) = self.stop.poll_unpin(cx)
         {
@@ -137,6 +164,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         // And nothing more is read from one whose messages cannot go on to the broker, or who sent more than it may.
         match self.outbox.poll_empty(cx) {
             Poll::Ready(Ok(())) => {
+                if let Some(after) = self.outbox.passed_late() {
+                    self.hall.road.metrics.calls.passed(Direction::Uplink, after);
+                }
                 if self.pace.held_until().is_none()
                     && let Poll::Ready(received) = self.socket.poll_next_unpin(cx)
                 {
@@ -161,6 +191,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 Some(Output::Ping) => self.socket.start_send_unpin(WebSocketMessage::Ping(Default::default()))?,
                 Some(Output::Report(frame)) => self.report(&frame),
                 Some(Output::Incident(incident)) => self.hall.road.incident(&self.peer, &incident),
+                Some(Output::Ended(end)) => self.hall.road.metrics.calls.ended(&end),
+                Some(Output::Answered(id, answer)) => self.asked.answer(&id, answer),
                 None => break,
             }
         }
@@ -188,10 +220,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     fn handle(&mut self, event: Event) -> Option<Ending> {
         match event {
             Event::Received(received) => return self.receive(received),
-            Event::Delivered(message) => self.deliver(&message),
+            Event::Delivered(letter) => self.open(*letter),
             Event::Stop(Stop::Replaced) => return Some(Ending::Replaced),
             Event::Stop(Stop::TakenOver) => return Some(Ending::TakenOver),
+            Event::Stop(Stop::Kicked) => return Some(Ending::Kicked),
             Event::Stop(Stop::Shutdown { by }) => self.stop_by = Some(by.into_std()),
+            Event::Finished => return Some(Ending::Shutdown),
             Event::NotSubscribed(error) => return Some(Ending::NotSubscribed(error)),
             Event::Due => {
                 let now = Instant::now();
@@ -209,12 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 self.session.handle_timeout(now);
             }
         }
-        self.ended_by_shutdown()
-    }
-
-    fn ended_by_shutdown(&self) -> Option<Ending> {
-        let done = self.stop_by.is_some() && self.session.is_idle() && !self.session.has_output();
-        done.then_some(Ending::Shutdown)
+        None
     }
 
     fn receive(&mut self, received: Option<Result<WebSocketMessage, tungstenite::Error>>) -> Option<Ending> {
@@ -226,7 +255,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Some(Err(error)) => return Some(error.into()),
             None => return Some(Ending::Gone(None)),
         }
-        self.ended_by_shutdown()
+        None
     }
 
     /// A text from the charge point: through the session and the mapping, and off to the broker.
@@ -247,13 +276,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 return self.session.handle_failed_uplink(frame.kind, &frame.id, frame.action_name(), error);
             }
         }
+        if let Some(after) = self.outbox.passed(now) {
+            self.hall.road.metrics.calls.passed(Direction::Uplink, after);
+        }
+    }
+
+    fn open(&mut self, letter: Letter) {
+        match letter {
+            Letter::Message(message, arrived) => self.deliver(&message, arrived),
+            Letter::Question(question) => {
+                self.session.handle_own_call(&question.id, &question.action, &question.payload, Instant::now());
+                self.asked.add(question);
+            }
+            // Whoever has lost interest need not be told.
+            Letter::Look(answer) => drop(answer.send(self.session.open_calls())),
+        }
     }
 
     /// A message from the broker: through the transforms into the session.
-    fn deliver(&mut self, message: &Message) {
+    fn deliver(&mut self, message: &Message, arrived: Instant) {
         let Downlinked { frames, publications, not_mapped } = self.hall.road.downlink(&self.peer, message);
         self.publish(publications);
         let now = Instant::now();
+        self.hall.road.metrics.calls.passed(Direction::Downlink, now.saturating_duration_since(arrived));
         for frame in frames {
             let (id, action) = (&*frame.id, frame.action_name());
             debug!(charge_point = %self.peer.identity, message_id = id, action, "{} from a back end", frame.kind.name());
@@ -291,16 +336,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
         road.metrics.closed(ending.name());
         info!(charge_point = %peer.identity, reason = ending.name(), "disconnected: {ending}");
+        road.events.tell(|| Happening::Disconnected {
+            charge_point: peer.identity.to_string(),
+            reason: ending.name(),
+            text: ending.to_string(),
+        });
 
         self.mailbox.close();
-        while let Ok(message) = self.mailbox.try_recv() {
-            self.deliver(&message);
+        while let Ok(letter) = self.mailbox.try_recv() {
+            self.open(*letter);
         }
         self.session.handle_disconnect();
         while let Some(output) = self.session.poll() {
             match output {
                 Output::Report(frame) => self.report(&frame),
                 Output::Incident(incident) => self.hall.road.incident(&self.peer, &incident),
+                Output::Ended(end) => self.hall.road.metrics.calls.ended(&end),
+                Output::Answered(id, answer) => self.asked.answer(&id, answer),
                 Output::Send(..) | Output::Ping => {}
             }
         }

@@ -6,7 +6,7 @@ use ocpp_gateway_mqtt::{Publication, PublishError, Publisher, SubscribeError, Un
 use ocpp_gateway_pipeline::Failure;
 use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::warn;
 
 /// How long a connection that is over waits for room for its last messages.
@@ -20,6 +20,8 @@ pub(super) struct Outbox {
     waiting: VecDeque<Publication>,
     /// The first of those that waited, on its way into the publisher's queue.
     leaving: Option<BoxFuture<'static, ()>>,
+    /// Since when the messages of one text have been waiting.
+    waiting_since: Option<Instant>,
 }
 
 /// Why a charge point's topics could not be subscribed to.
@@ -33,7 +35,7 @@ pub enum NotSubscribed {
 
 impl Outbox {
     pub(super) fn new(publisher: Publisher, subscribed: BoxFuture<'static, Result<(), NotSubscribed>>) -> Self {
-        Outbox { publisher, subscribed: Some(subscribed), waiting: VecDeque::new(), leaving: None }
+        Outbox { publisher, subscribed: Some(subscribed), waiting: VecDeque::new(), leaving: None, waiting_since: None }
     }
 
     /// Whether the charge point's topics are subscribed to.
@@ -59,6 +61,21 @@ impl Outbox {
                 Ok(())
             }
         }
+    }
+
+    /// The messages of a text that came at this time have been pushed. Answers how long they took to the publisher, unless
+    /// they still wait.
+    pub(super) fn passed(&mut self, since: Instant) -> Option<Duration> {
+        if self.leaving.is_none() && self.waiting.is_empty() {
+            return Some(since.elapsed());
+        }
+        self.waiting_since = Some(since);
+        None
+    }
+
+    /// The same for those that had to wait, once nothing waits any more.
+    pub(super) fn passed_late(&mut self) -> Option<Duration> {
+        self.waiting_since.take().map(|since| since.elapsed())
     }
 
     /// Ready when nothing waits any more.

@@ -1,0 +1,157 @@
+//! How CALLs end, and how long messages and answers take.
+
+use super::histogram::Histogram;
+use super::{DIRECTIONS, name};
+use ocpp_gateway_core::session::{CallEnd, Direction, Outcome};
+use ocpp_gateway_core::{Action, Fault};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Result, error, and each fault.
+const OUTCOMES: usize = 2 + Fault::ALL.len();
+
+/// One counter for each direction, action and outcome: all there can ever be, so that nothing is looked up or made on
+/// the road of a message, and no charge point can add one.
+#[derive(Debug)]
+pub struct CallMetrics {
+    ended: Box<[AtomicU64]>,
+    /// By the direction of the message: through the session and the transforms, and handed over.
+    road: [Histogram; 2],
+    /// By the direction of the CALL: until the other side's answer.
+    answers: [Histogram; 2],
+}
+
+impl CallMetrics {
+    pub fn new() -> Arc<Self> {
+        let ended = std::iter::repeat_with(AtomicU64::default).take(2 * Action::COUNT * OUTCOMES).collect();
+        Arc::new(CallMetrics { ended, road: Default::default(), answers: Default::default() })
+    }
+
+    pub fn ended(&self, end: &CallEnd) {
+        let CallEnd { direction, action, outcome, answered_after } = *end;
+        self.ended[place(direction, action, outcome)].fetch_add(1, Ordering::Relaxed);
+        if let Some(after) = answered_after {
+            self.answers[direction as usize].observe(after);
+        }
+    }
+
+    /// A message was handed over, so long after it came.
+    pub fn passed(&self, direction: Direction, after: Duration) {
+        self.road[direction as usize].observe(after);
+    }
+}
+
+fn place(direction: Direction, action: Action, outcome: Outcome) -> usize {
+    let outcome = match outcome {
+        Outcome::Result => 0,
+        Outcome::Error => 1,
+        Outcome::Failed(fault) => 2 + fault as usize,
+    };
+    (direction as usize * Action::COUNT + action.index()) * OUTCOMES + outcome
+}
+
+/// Shows what has counted, when somebody asks.
+#[derive(Debug)]
+pub(super) struct CallCollector(pub(super) Arc<CallMetrics>);
+
+impl Collector for CallCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let metrics = &self.0;
+        let help = "CALLs that are over, by the way that they went, action and outcome";
+        let mut calls = encoder.encode_descriptor("calls", help, None, MetricType::Counter)?;
+        let outcomes = || [Outcome::Result, Outcome::Error].into_iter().chain(Fault::ALL.map(Outcome::Failed));
+        for direction in DIRECTIONS {
+            for (action, outcome) in Action::all().flat_map(|action| outcomes().map(move |outcome| (action, outcome))) {
+                let count = metrics.ended[place(direction, action, outcome)].load(Ordering::Relaxed);
+                if count > 0 {
+                    let labels =
+                        [("direction", name(direction)), ("action", action.name()), ("outcome", outcome.name())];
+                    calls.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+                }
+            }
+        }
+        for (title, help, histograms) in [
+            ("road_seconds", "From a message's arrival until it is handed over to the other side", &metrics.road),
+            (
+                "answer_seconds",
+                "From a CALL until the other side's answer, by the way that the CALL went",
+                &metrics.answers,
+            ),
+        ] {
+            let mut family = encoder.encode_descriptor(title, help, None, MetricType::Histogram)?;
+            for direction in DIRECTIONS {
+                let labels = [("direction", name(direction))];
+                histograms[direction as usize].encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
+
+    fn end(action: &str, outcome: Outcome) -> CallEnd {
+        let answered_after = Some(Duration::from_millis(3));
+        CallEnd { direction: Direction::Downlink, action: Action::of(action), outcome, answered_after }
+    }
+
+    fn shown(metrics: &Arc<CallMetrics>) -> String {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(CallCollector(Arc::clone(metrics))));
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("encoded");
+        text
+    }
+
+    #[test]
+    fn each_combination_has_a_counter_of_its_own() {
+        let mut places: Vec<usize> = DIRECTIONS
+            .into_iter()
+            .flat_map(|direction| Action::all().map(move |action| (direction, action)))
+            .flat_map(|(direction, action)| {
+                let outcomes = [Outcome::Result, Outcome::Error].into_iter().chain(Fault::ALL.map(Outcome::Failed));
+                outcomes.map(move |outcome| place(direction, action, outcome))
+            })
+            .collect();
+        places.sort();
+        assert!(places.iter().copied().eq(0..2 * Action::COUNT * OUTCOMES));
+    }
+
+    #[test]
+    fn whatever_a_charge_point_calls_its_actions_there_are_no_more_lines_than_known_actions() {
+        let metrics = CallMetrics::new();
+        metrics.ended(&end("Reset", Outcome::Failed(Fault::TimedOut)));
+        for number in 0..10_000 {
+            metrics.ended(&end(&format!("Made{number}\"}} 1\nup"), Outcome::Result));
+        }
+        let text = shown(&metrics);
+        assert!(text.contains(r#"calls_total{direction="downlink",action="Reset",outcome="timed_out"} 1"#), "{text}");
+        assert!(text.contains(r#"calls_total{direction="downlink",action="other",outcome="result"} 10000"#), "{text}");
+        assert_eq!(text.matches("calls_total{").count(), 2, "{text}");
+    }
+
+    #[test]
+    fn times_are_shown_as_histograms() {
+        let metrics = CallMetrics::new();
+        metrics.ended(&end("Reset", Outcome::Result));
+        metrics.passed(Direction::Uplink, Duration::from_micros(20));
+        let text = shown(&metrics);
+        for line in [
+            r#"answer_seconds_bucket{le="0.002048",direction="downlink"} 0"#,
+            r#"answer_seconds_bucket{le="0.004096",direction="downlink"} 1"#,
+            r#"answer_seconds_bucket{le="+Inf",direction="downlink"} 1"#,
+            r#"road_seconds_count{direction="uplink"} 1"#,
+            r#"road_seconds_sum{direction="uplink"} 0.00002"#,
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+}
