@@ -6,8 +6,10 @@ mod exchange;
 mod handshake;
 mod limits;
 mod operation;
+mod presence;
 mod program;
 mod proxies;
+mod several_gateways;
 mod transforms;
 mod tutorial;
 

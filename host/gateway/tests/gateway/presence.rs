@@ -1,0 +1,118 @@
+//! What others are told about who is connected, and whether the gateway is there.
+
+use crate::{Running, configuration};
+use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::back_end::BackEnd;
+use std::process::{Child, Command, Stdio};
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn back_ends_are_told_of_connections() {
+    let events = "connected = \"ev/${cid}/on\"\ndisconnected = \"ev/${cid}/off/${gateway}\"\nretain = true";
+    let gateway = Running::start(&format!("[mqtt]\nclient_id = \"gw\"\n[events]\n{events}")).await;
+    let mut back_end = BackEnd::listen(gateway.broker(), "ev/#").await;
+    let charge_point = gateway.charge_point_of("CP%201", "ocpp2.0.1").await;
+    let (topic, text) = back_end.message().await;
+    let (connected, kept) = (json(&text), text.clone());
+    assert_eq!(topic, "ev/CP 1/on");
+    assert_eq!((&connected["chargePoint"], &connected["version"]), (&"CP 1".into(), &"ocpp2.0.1".into()));
+    assert!(connected["address"].as_str().expect("an address").starts_with("127.0.0.1:"), "{text}");
+    let time = connected["time"].as_str().expect("a time");
+    assert!(time.len() == "2026-01-01T00:00:00.000Z".len() && time.ends_with('Z'), "{text}");
+    assert!(connected.get("reason").is_none(), "{text}");
+
+    charge_point.close().await;
+    let (topic, text) = back_end.message().await;
+    let disconnected = json(&text);
+    let name = disconnected["gateway"].as_str().expect("a name");
+    assert!(name.starts_with("gw-") && topic == format!("ev/CP 1/off/{name}"), "{topic} {text}");
+    assert_eq!(disconnected["reason"], "gone");
+    for same in ["chargePoint", "version", "address", "gateway", "connection"] {
+        assert_eq!(connected[same], disconnected[same], "{same}");
+    }
+    // Whoever comes later still gets to know, as it was asked for.
+    let mut later = BackEnd::listen(gateway.broker(), "ev/+/on").await;
+    assert_eq!(later.expect_on("ev/CP 1/on").await, kept);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_events_end_says_why() {
+    let toml = "[ocpp]\nidle_timeout = \"200ms\"\nping_interval = \"0s\"\n[events]\ndisconnected = \"ev/${cid}\"";
+    let gateway = Running::start(toml).await;
+    let mut back_end = BackEnd::listen(gateway.broker(), "ev/#").await;
+    let _silent = gateway.charge_point("CP1").await;
+    assert_eq!(json(&back_end.expect_on("ev/CP1").await)["reason"], "silent");
+    let mut binary = gateway.charge_point("CP2").await;
+    binary.send_binary(b"x").await;
+    assert_eq!(json(&back_end.expect_on("ev/CP2").await)["reason"], "binary");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_topics_nothing_is_said() {
+    let gateway = Running::start("").await;
+    let mut back_end = BackEnd::listen(gateway.broker(), "#").await;
+    let mut charge_point = gateway.charge_point("CP1").await;
+    charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    // The first message of all.
+    back_end.expect_on("ocpp/cp/CP1").await;
+    assert!(configuration("").mqtt.status_topic.is_none());
+    gateway.stop().await;
+}
+
+/// The program, on another gateway's broker. Ends with the test.
+struct Program(Child);
+
+impl Program {
+    fn start(broker: std::net::SocketAddr, directory: &std::path::Path) -> Self {
+        let file = directory.join("gateway.toml");
+        let toml = format!(
+            "[ocpp]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[mqtt]\nurl = \"mqtt://{broker}\"\n\
+             client_id = \"second\"\nstatus_topic = \"status\"\n"
+        );
+        std::fs::write(&file, toml).expect("written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
+        command.arg("--config").arg(file).stdout(Stdio::null()).stderr(Stdio::null());
+        Program(command.spawn().expect("the program runs"))
+    }
+
+    fn terminate(&self) {
+        let kill = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.0.id())).status();
+        assert!(kill.expect("a shell").success());
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn back_ends_see_a_gateway_come_stop_and_die() {
+    let gateway = Running::start("").await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut back_end = BackEnd::listen(gateway.broker(), "status").await;
+
+    let mut program = Program::start(gateway.broker(), directory.path());
+    assert_eq!(back_end.expect_on("status").await, "online");
+    // In good order: it says so itself.
+    program.terminate();
+    assert_eq!(back_end.expect_on("status").await, "offline");
+    let ended = tokio::task::spawn_blocking(move || program.0.wait().expect("ended"));
+    assert!(tokio::time::timeout(PATIENCE, ended).await.expect("in time").expect("no panic").success());
+
+    let mut program = Program::start(gateway.broker(), directory.path());
+    assert_eq!(back_end.expect_on("status").await, "online");
+    // SIGKILL: the broker says so.
+    program.0.kill().expect("killed");
+    assert_eq!(back_end.expect_on("status").await, "offline");
+    let mut later = BackEnd::listen(gateway.broker(), "status").await;
+    assert_eq!(later.expect_on("status").await, "offline", "it is kept");
+    gateway.stop().await;
+}

@@ -1,0 +1,257 @@
+//! Several gateways on one broker: a charge point is with the one it connected to last.
+
+use crate::{Running, call_object, result_object};
+use ocpp_gateway_mqtt::EmbeddedBroker;
+use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::back_end::BackEnd;
+use ocpp_gateway_testkit::charge_point::{ChargePoint, Heard};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::time::timeout;
+
+const CLAIMS: &str = "[presence]\nclaims = \"claims/${cid}\"\n";
+
+async fn broker() -> EmbeddedBroker {
+    EmbeddedBroker::start(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a broker")
+}
+
+async fn gateway(broker: SocketAddr) -> Running {
+    Running::start(&format!("{CLAIMS}[mqtt]\nurl = \"mqtt://{broker}\"")).await
+}
+
+async fn closed_elsewhere(charge_point: &mut ChargePoint) {
+    let (code, reason) = charge_point.closed().await.expect("a reason");
+    assert_eq!((code, reason.as_str()), (1008, "this charge point has connected to another gateway"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_connection_wins_over_all_gateways() {
+    let broker = broker().await;
+    let (a, b) = (gateway(broker.local_addr()).await, gateway(broker.local_addr()).await);
+    let mut back_end = BackEnd::listen(broker.local_addr(), "ocpp/cp/#").await;
+    let mut old = a.charge_point("CP1").await;
+    let mut new = b.charge_point("CP1").await;
+    closed_elsewhere(&mut old).await;
+    a.until("ocpp_gateway_connections", 0.0).await;
+    assert_eq!(a.metric(r#"ocpp_gateway_closed_total{reason="taken_over"}"#).await, 1.0);
+    assert_eq!(a.metric(r#"ocpp_gateway_claims_total{outcome="yielded"}"#).await, 1.0);
+    // The late end of the old connection harms nothing: back ends reach the new one, and only that.
+    old.close().await;
+    for number in 0..20 {
+        back_end.publish("ocpp/cs/CP1", call_object(&format!("{number}"), "Reset", "{}")).await;
+        assert!(new.text().await.contains(&format!(r#""{number}""#)));
+        new.send(&format!(r#"[3,"{number}",{{}}]"#)).await;
+        assert_eq!(back_end.expect_on("ocpp/cp/CP1/Reply").await, result_object(&format!("{number}"), "{}"));
+    }
+    // And back again.
+    let mut newest = a.charge_point("CP1").await;
+    closed_elsewhere(&mut new).await;
+    newest.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    back_end.expect_on("ocpp/cp/CP1").await;
+    back_end.publish("ocpp/cs/CP1", result_object("1", "{}")).await;
+    assert_eq!(newest.text().await, r#"[3,"1",{}]"#);
+    (a.stop().await, b.stop().await);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_claim_does_not_close_a_newer_connection() {
+    let broker = broker().await;
+    let a = gateway(broker.local_addr()).await;
+    let mut claims = BackEnd::listen(broker.local_addr(), "claims/#").await;
+    let mut charge_point = a.charge_point("CP1").await;
+    let own = claims.expect_on("claims/CP1").await;
+    for claim in [r#"{"chargePoint":"CP1","gateway":"zzz","number":1}"#, "rubbish", "", r#"{"chargePoint":"CP1"}"#] {
+        claims.publish("claims/CP1", claim).await;
+    }
+    // Whoever made it is told.
+    let mut heard = Vec::new();
+    for _ in 0..5 {
+        heard.push(claims.expect_on("claims/CP1").await);
+    }
+    assert!(heard.contains(&own), "{heard:?}");
+    assert_eq!(a.metric(r#"ocpp_gateway_claims_total{outcome="contradicted"}"#).await, 1.0);
+    a.until(r#"ocpp_gateway_claims_total{outcome="unreadable"}"#, 3.0).await;
+    let mut back_end = BackEnd::listen(broker.local_addr(), "ocpp/cp/#").await;
+    charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    back_end.expect_on("ocpp/cp/CP1").await;
+    a.stop().await;
+    broker.stop().await;
+}
+
+/// A broker that forgets everything: what one gateway claimed while the other could not hear is settled afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_was_missed_is_made_up_for() {
+    let first = broker().await;
+    let address = first.local_addr();
+    let (a, b) = (gateway(address).await, gateway(address).await);
+    let mut old = a.charge_point("CP1").await;
+    first.stop().await;
+    for gateway in [&a, &b] {
+        gateway.until(r#"ocpp_gateway_mqtt_connected{connection="publisher"}"#, 0.0).await;
+        gateway.until(r#"ocpp_gateway_mqtt_connected{connection="subscriber"}"#, 0.0).await;
+    }
+    let mut new = ChargePoint::ocpp16(b.ocpp(), "CP1").await;
+    let second = EmbeddedBroker::start(address).await.expect("the same port");
+    closed_elsewhere(&mut old).await;
+    b.until_subscribed().await;
+    let mut back_end = BackEnd::listen(address, "ocpp/cp/#").await;
+    new.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    back_end.expect_on("ocpp/cp/CP1").await;
+    (a.stop().await, b.stop().await);
+    second.stop().await;
+}
+
+#[test]
+fn the_example_is_two_gateways_on_one_broker() {
+    let read = |name: &str| {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/two-gateways").join(name);
+        ocpp_gateway::config::load(Some(&file), []).expect("a configuration")
+    };
+    let (a, b) = (read("a.toml"), read("b.toml"));
+    assert_eq!((&a.mqtt.url, &a.presence.claims), (&b.mqtt.url, &b.presence.claims));
+    assert_ne!((a.mqtt.client_id, a.ocpp.listen, a.admin.listen), (b.mqtt.client_id, b.ocpp.listen, b.admin.listen));
+}
+
+/// Without claims nothing is published, and gateways leave each other alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_claims_every_gateway_is_alone() {
+    let broker = broker().await;
+    let toml = format!("[mqtt]\nurl = \"mqtt://{}\"", broker.local_addr());
+    let (a, b) = (Running::start(&toml).await, Running::start(&toml).await);
+    let mut all = BackEnd::listen(broker.local_addr(), "#").await;
+    let mut old = a.charge_point("CP1").await;
+    let mut new = b.charge_point("CP1").await;
+    for charge_point in [&mut old, &mut new] {
+        charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
+        all.expect_on("ocpp/cp/CP1").await;
+    }
+    (a.stop().await, b.stop().await);
+    broker.stop().await;
+}
+
+const ROAMERS: usize = 6;
+const VISITS: usize = 40;
+/// CALLs that a charge point makes at each visit.
+const CALLS: usize = 10;
+
+/// What became of the CALLs of back ends, by id.
+#[derive(Default)]
+struct Fate {
+    answered: usize,
+    reported: usize,
+}
+
+/// Answers what charge points ask, and asks them something all the time. `stop` ends the asking; then it waits until
+/// every CALL of its own is accounted for.
+async fn work(mut back_end: BackEnd, mut stop: tokio::sync::oneshot::Receiver<()>) -> BTreeMap<String, Fate> {
+    let mut fates: BTreeMap<String, Fate> = BTreeMap::new();
+    let mut tick = tokio::time::interval(Duration::from_millis(3));
+    let mut asking = true;
+    while asking || fates.values().any(|fate| fate.answered + fate.reported == 0) {
+        tokio::select! {
+            _ = &mut stop, if asking => asking = false,
+            _ = tick.tick(), if asking => {
+                let id = format!("b{}", fates.len());
+                let topic = format!("ocpp/cs/CP{}", fates.len() % ROAMERS);
+                fates.insert(id.clone(), Fate::default());
+                back_end.publish(&topic, call_object(&id, "TriggerMessage", "{}")).await;
+            }
+            (topic, text) = back_end.message() => {
+                let message: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+                let id = message["UniqueId"].as_str().expect("an id").to_owned();
+                match message["MessageTypeId"].as_u64() {
+                    Some(2) => {
+                        let answer = result_object(&id, r#"{"currentTime":"now"}"#);
+                        back_end.publish(&topic.replace("ocpp/cp/", "ocpp/cs/"), answer).await;
+                    }
+                    kind => {
+                        // An answer of ours that came after its connection had ended is reported under its own id.
+                        if let Some(fate) = fates.get_mut(&id) {
+                            if kind == Some(3) { fate.answered += 1 } else { fate.reported += 1 }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    fates
+}
+
+/// Answers everything that it is asked, until it is closed or until it has got `answers` of its own.
+async fn converse(charge_point: &mut ChargePoint, answers: &mut usize, wanted: usize) -> Option<(u16, String)> {
+    while *answers < wanted {
+        match charge_point.hear().await {
+            Heard::Ping => {}
+            Heard::Closed(reason) => return reason,
+            Heard::Text(text) => {
+                let frame: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+                match frame[0].as_u64() {
+                    Some(2) => charge_point.send(&format!("[3,{},{{}}]", frame[1])).await,
+                    _ => *answers += 1,
+                }
+            }
+        }
+    }
+    None
+}
+
+/// Roams between the gateways, connecting to the next one while it is still with the last. Answers its last connection.
+async fn roam(name: String, mut here: ChargePoint, gateways: [SocketAddr; 2]) -> ChargePoint {
+    for visit in 1..=VISITS {
+        let mut answers = 0;
+        // One at a time, as OCPP has it, so that each is answered or the connection is closed.
+        for number in 0..CALLS {
+            here.send(&format!(r#"[2,"{name}-{visit}-{number}","Heartbeat",{{}}]"#)).await;
+            let closed = converse(&mut here, &mut answers, number + 1).await;
+            assert_eq!(closed, None, "{name} is nowhere else");
+        }
+        let next = ChargePoint::ocpp16(gateways[visit % 2], &name).await;
+        let mut last = std::mem::replace(&mut here, next);
+        let (code, _) = converse(&mut last, &mut 0, usize::MAX).await.expect("a reason");
+        assert_eq!(code, 1008);
+    }
+    here
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn charge_points_that_roam_under_load_lose_no_call() {
+    let broker = broker().await;
+    let (a, b) = (gateway(broker.local_addr()).await, gateway(broker.local_addr()).await);
+    let addresses = [a.ocpp(), b.ocpp()];
+    let back_end = BackEnd::listen(broker.local_addr(), "ocpp/cp/#").await;
+    // Nobody is asked before it is there.
+    let mut starting = Vec::new();
+    for number in 0..ROAMERS {
+        let name = format!("CP{number}");
+        starting.push((a.charge_point(&name).await, name));
+    }
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let back_end = tokio::spawn(work(back_end, stopped));
+    let roamers: Vec<_> =
+        starting.into_iter().map(|(charge_point, name)| tokio::spawn(roam(name, charge_point, addresses))).collect();
+    let mut charge_points = Vec::new();
+    for roamer in roamers {
+        charge_points.push(timeout(PATIENCE * 3, roamer).await.expect("in time").expect("no panic"));
+    }
+    // Where they are now they go on answering.
+    let talking: Vec<_> = charge_points
+        .into_iter()
+        .map(|mut charge_point| tokio::spawn(async move { converse(&mut charge_point, &mut 0, usize::MAX).await }))
+        .collect();
+    drop(stop);
+    let fates = timeout(PATIENCE, back_end).await.expect("every CALL is accounted for").expect("no panic");
+    let answered = fates.values().filter(|fate| fate.answered > 0).count();
+    assert!(answered > fates.len() / 2, "{answered} of {}", fates.len());
+    // What came while a charge point was with both, for a round trip to the broker, it may have answered on either side.
+    let twice = fates.values().filter(|fate| fate.answered > 1).count();
+    assert!(twice < fates.len() / 10, "{twice} of {}", fates.len());
+    let connections = a.metric("ocpp_gateway_connections").await + b.metric("ocpp_gateway_connections").await;
+    assert_eq!(connections, ROAMERS as f64);
+    let taken_over = r#"ocpp_gateway_closed_total{reason="taken_over"}"#;
+    assert_eq!(a.metric(taken_over).await + b.metric(taken_over).await, (ROAMERS * VISITS) as f64);
+    talking.into_iter().for_each(|task| task.abort());
+    (a.stop().await, b.stop().await);
+    broker.stop().await;
+}
