@@ -239,6 +239,9 @@ pub trait Events: Transform {
 /// ```
 pub trait Validation: Transform {
     /// JSON Schemas that the gateway compiles and runs. None, unless implemented.
+    ///
+    /// They come on top of the published schemas, where the gateway is configured to hold payloads against those. One
+    /// with `"x-replaces": true` in it takes their place, for the payloads that it is for.
     fn schemas(&self) -> Vec<Rule> {
         Vec::new()
     }

@@ -91,13 +91,13 @@ impl Events for EveryHook {
 
 impl Validation for EveryHook {
     fn schemas(&self) -> Vec<Rule> {
-        let schema = || Rule {
-            protocol: "ocpp1.6".into(),
-            action: "Authorize".into(),
-            type_: FrameType::Call,
-            schema: r#"{"required":["idTag"]}"#.into(),
+        let (action, schema) = match self.does.as_str() {
+            "require idTag" => ("Authorize", r#"{"required":["idTag"]}"#),
+            "require another idTag instead" => ("Authorize", r#"{"x-replaces":true,"required":["otherTag"]}"#),
+            "know how to make coffee" => ("MakeCoffee", r#"{"required":["beans"]}"#),
+            _ => return Vec::new(),
         };
-        (self.does == "require idTag").then(schema).into_iter().collect()
+        vec![Rule { protocol: "ocpp1.6".into(), action: action.into(), type_: FrameType::Call, schema: schema.into() }]
     }
 
     fn check(&self, peer: &Peer, _frame: &Frame) -> Option<CallError> {

@@ -43,14 +43,18 @@ pub enum Fault {
     Rejected,
     /// A transform dropped the message.
     Dropped,
-    /// A payload breaks a rule, which is only logged.
+    /// A payload breaks a rule: its sender is told, or only the log. [`Violation`] has the codes.
     Violation,
+    /// No schema names the action.
+    UnknownAction,
+    /// The action exists, but not as a message of this type.
+    UnsupportedAction,
     /// The broker delivered the message a second time.
     Duplicate,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 15] = [
+    pub const ALL: [Fault; 17] = [
         Fault::BadFrame,
         Fault::UnreadableFrame,
         Fault::UnknownMessageType,
@@ -65,6 +69,8 @@ impl Fault {
         Fault::Rejected,
         Fault::Dropped,
         Fault::Violation,
+        Fault::UnknownAction,
+        Fault::UnsupportedAction,
         Fault::Duplicate,
     ];
 
@@ -85,6 +91,8 @@ impl Fault {
             Fault::Rejected => "rejected",
             Fault::Dropped => "dropped",
             Fault::Violation => "violation",
+            Fault::UnknownAction => "unknown_action",
+            Fault::UnsupportedAction => "unsupported_action",
             Fault::Duplicate => "duplicate",
         }
     }
@@ -99,6 +107,8 @@ impl Fault {
             Fault::UnknownMessageType => "MessageTypeNotSupported",
             Fault::NotUnderstood if old => "FormationViolation",
             Fault::NotUnderstood => "FormatViolation",
+            Fault::UnknownAction => "NotImplemented",
+            Fault::UnsupportedAction => "NotSupported",
             Fault::TimedOut | Fault::QueueFull | Fault::Disconnected | Fault::Internal => "InternalError",
             Fault::CallAlreadyOpen
             | Fault::IdInUse
@@ -112,7 +122,50 @@ impl Fault {
 
     /// The error that says so, in the spelling of `version`.
     pub fn error(self, version: Version, description: impl Into<Cow<'static, str>>) -> CallError {
-        CallError { code: self.code(version).into(), description: description.into(), details: "{}".into() }
+        CallError { code: self.code(version).into(), description: clip(description.into()), details: "{}".into() }
+    }
+}
+
+/// What can be wrong with a payload, as far as the specifications tell it apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Violation {
+    /// Something is there that must not be, or nothing that can be looked at.
+    Form,
+    /// A field has the wrong type.
+    Type,
+    /// A field is missing, or there are too few or too many of it.
+    Occurrence,
+    /// A field has a value that it must not have.
+    Value,
+}
+
+impl Violation {
+    pub fn code(self, version: Version) -> &'static str {
+        let old = version == Version::V1_6;
+        match self {
+            Violation::Form if old => "FormationViolation",
+            Violation::Form => "FormatViolation",
+            Violation::Type => "TypeConstraintViolation",
+            // The spelling of OCPP-J 1.6.
+            Violation::Occurrence if old => "OccurenceConstraintViolation",
+            Violation::Occurrence => "OccurrenceConstraintViolation",
+            Violation::Value => "PropertyConstraintViolation",
+        }
+    }
+
+    /// The error that says so, in the spelling of `version`.
+    pub fn error(self, version: Version, description: impl Into<Cow<'static, str>>) -> CallError {
+        CallError { code: self.code(version).into(), description: clip(description.into()), details: "{}".into() }
+    }
+}
+
+/// An error's description has room for 255 characters (OCPP 2.0.1 part 4 section 4.2.3).
+const LONGEST_DESCRIPTION: usize = 255;
+
+fn clip(description: Cow<'static, str>) -> Cow<'static, str> {
+    match description.char_indices().nth(LONGEST_DESCRIPTION) {
+        Some((end, _)) => Cow::Owned(description[..end].to_owned()),
+        None => description,
     }
 }
 
@@ -154,11 +207,20 @@ mod tests {
             (Fault::NotUnderstood, "FormationViolation", "FormatViolation"),
             (Fault::Internal, "InternalError", "InternalError"),
             (Fault::IdInUse, "GenericError", "GenericError"),
+            (Fault::UnknownAction, "NotImplemented", "NotImplemented"),
+            (Fault::UnsupportedAction, "NotSupported", "NotSupported"),
         ] {
             assert_eq!(fault.code(V1_6), old, "{fault:?}");
             assert_eq!(fault.code(V2_0_1), new, "{fault:?}");
             assert_eq!(fault.code(V2_1), new, "{fault:?}");
         }
+    }
+
+    #[test]
+    fn a_description_is_no_longer_than_it_may_be() {
+        let error = Violation::Value.error(Version::V2_1, "ä".repeat(300));
+        assert_eq!(error.description.chars().count(), 255);
+        assert_eq!(Violation::Value.error(Version::V2_1, "idTag: x").description, "idTag: x");
     }
 
     #[test]

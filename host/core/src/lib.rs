@@ -27,11 +27,11 @@ pub mod session;
 pub mod version;
 
 pub use action::Action;
-pub use call_error::{CallError, Fault};
+pub use call_error::{CallError, Fault, Violation};
 pub use frame::{ErrorHead, Frame, MessageType};
 pub use identity::Identity;
 pub use peer::{Decision, Offer, Peer};
 pub use publish::{Attributes, Publish, QoS, TopicFilter};
-pub use schema::{SchemaError, Schemas};
-pub use session::{Direction, Session};
+pub use schema::{Payload, Schema, SchemaError, Schemas};
+pub use session::{Asked, Direction, Session};
 pub use version::Version;

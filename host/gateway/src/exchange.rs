@@ -82,7 +82,7 @@ impl Exchange {
     /// Puts the transforms of `config` in the place of those that run; if anything is wrong with them, all stay.
     pub fn reload(&self, config: Config) {
         let mut watch = lock(&self.watch);
-        if let Err(error) = self.pipeline.exchange_all(transforms::specs(&config)) {
+        if let Err(error) = self.pipeline.exchange_all(transforms::specs(&config), transforms::validation(&config)) {
             return warn!("SIGHUP: everything stays as it is:\n{error}");
         }
         info!("SIGHUP: {} transforms run as they are configured now", config.transforms.len());

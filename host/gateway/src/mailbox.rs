@@ -66,7 +66,7 @@ impl Mailbox {
     /// Tells the back ends that a message did not reach its charge point.
     fn turn_back(&self, message: &Message, fault: Fault, text: &'static str) {
         let Inner { peer, road, .. } = &*self.0;
-        let Downlinked { frames, publications, not_mapped } = road.downlink(peer, message);
+        let Downlinked { frames, publications, not_mapped } = road.downlink(peer, message, None);
         publications.into_iter().for_each(|publication| self.publish(publication));
         let frames = frames.into_iter().map(|frame| (frame.id.to_string(), frame.action_name().to_owned()));
         let unreadable = not_mapped.map(|not_mapped| (not_mapped.id, String::new()));

@@ -6,7 +6,7 @@
 use crate::events::{Event, Events};
 use crate::metrics::{self, Metrics};
 use ocpp_gateway_core::session::{Direction, Incident};
-use ocpp_gateway_core::{Fault, Frame, Peer, Publish, QoS};
+use ocpp_gateway_core::{Asked, Fault, Frame, Peer, Publish, QoS};
 use ocpp_gateway_mqtt::{self as mqtt, Publication, Publisher};
 use ocpp_gateway_pipeline::{self as pipeline, Answer, Cause, Downlink, Failure, Mishap, NotMapped, Pipeline, Uplink};
 use std::time::Instant;
@@ -57,12 +57,15 @@ impl Road {
         Uplinked { publications: publications(publishes, kind, expires), answer }
     }
 
-    /// Takes an MQTT message for `peer` through the transforms.
-    pub fn downlink(&self, peer: &Peer, message: &mqtt::Message) -> Downlinked {
+    /// Takes an MQTT message for `peer` through the transforms. `asked`: what the charge point waits for.
+    pub fn downlink(&self, peer: &Peer, message: &mqtt::Message, asked: Option<Asked<'_>>) -> Downlinked {
         let mqtt::Message { topic, payload, qos, retain, .. } = message;
         let message = pipeline::Message { topic, payload, qos: from_mqtt(*qos), retain: *retain };
-        let Downlink { frames, publishes, not_mapped, mishaps } = self.pipeline.downlink(peer, &message);
-        let (id, action) = frames.first().map_or(("", ""), |frame| (&*frame.id, frame.action_name()));
+        let Downlink { frames, publishes, not_mapped, mishaps, rejected } =
+            self.pipeline.downlink(peer, &message, asked);
+        let sent = || frames.first().map(|frame| (&*frame.id, frame.action_name()));
+        let rejected = rejected.as_ref().map(|(id, action)| (&**id, &**action));
+        let (id, action) = rejected.or_else(sent).unwrap_or_default();
         self.mishaps(peer, Direction::Downlink, id, action, &mishaps);
         Downlinked { publications: publications(publishes, REPORT, None), frames, not_mapped }
     }
@@ -88,7 +91,7 @@ impl Road {
             let fault = match cause {
                 Cause::Dropped(_) => Fault::Dropped,
                 Cause::Rejected(_) | Cause::Failed(Failure::Refused(_)) => Fault::Rejected,
-                Cause::Violation(_) => Fault::Violation,
+                Cause::Invalid { fault, .. } => *fault,
                 Cause::Failed(_) => Fault::Internal,
             };
             self.metrics.incident(direction, fault);
@@ -115,10 +118,11 @@ impl Road {
                     )
                 };
             }
-            match fault {
-                Fault::Internal => log!(warn),
-                Fault::Violation => log!(info),
-                // A transform can do this to every message.
+            match cause {
+                // Nobody else hears of it.
+                Cause::Invalid { rejected: false, .. } => log!(info),
+                _ if fault == Fault::Internal => log!(warn),
+                // A transform can do this to every message, and a charge point can send as many as it likes.
                 _ => log!(debug),
             }
         }

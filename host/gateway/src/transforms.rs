@@ -1,7 +1,10 @@
 //! From the `[[transforms]]` of the configuration to a pipeline that runs them.
 
-use crate::config::{self, Config};
-use ocpp_gateway_pipeline::{Limits, LoadError, Matching, OnError, OnViolation, Pipeline, Surroundings, TransformSpec};
+use crate::config::{self, Config, ValidationMode};
+use ocpp_gateway_pipeline::{
+    Limits, LoadError, Matching, OnError, OnViolation, Pipeline, Surroundings, TransformSpec, UnknownActions,
+    Validation,
+};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -23,12 +26,27 @@ impl fmt::Display for Faults {
 pub fn load(config: &Config) -> Result<Pipeline, Faults> {
     // Where systemd has a service keep such things (`CacheDirectory=`): a JavaScript component takes seconds to compile.
     let cache = std::env::var_os("CACHE_DIRECTORY").map(PathBuf::from);
-    Pipeline::load_in(specs(config), Surroundings { cache, ..Surroundings::default() }).map_err(Faults)
+    let surroundings = Surroundings { cache, validation: validation(config), ..Surroundings::default() };
+    Pipeline::load_in(specs(config), surroundings).map_err(Faults)
 }
 
 /// What is to be loaded.
 pub fn specs(config: &Config) -> Vec<TransformSpec> {
     config.transforms.iter().map(|transform| spec(transform, config.validation.on_violation)).collect()
+}
+
+/// What payloads are held against besides the rules of transforms.
+pub fn validation(config: &Config) -> Validation {
+    let config::Validation { mode, on_violation, unknown_actions } = config.validation;
+    Validation {
+        uplink: matches!(mode, ValidationMode::Uplink | ValidationMode::Both),
+        downlink: matches!(mode, ValidationMode::Downlink | ValidationMode::Both),
+        on_violation: on_violation.into(),
+        unknown_actions: match unknown_actions {
+            config::UnknownActions::Reject => UnknownActions::Reject,
+            config::UnknownActions::Accept => UnknownActions::Accept,
+        },
+    }
 }
 
 fn spec(transform: &config::Transform, on_violation: config::OnViolation) -> TransformSpec {
@@ -42,10 +60,7 @@ fn spec(transform: &config::Transform, on_violation: config::OnViolation) -> Tra
             config::OnError::Bypass => OnError::Bypass,
             config::OnError::Drop => OnError::Drop,
         },
-        on_violation: match on_violation {
-            config::OnViolation::Reject => OnViolation::Reject,
-            config::OnViolation::Log => OnViolation::Log,
-        },
+        on_violation: on_violation.into(),
         matching: Matching {
             charge_points: transform.matching.charge_points.clone(),
             versions: transform.matching.versions.clone(),
@@ -61,6 +76,15 @@ fn spec(transform: &config::Transform, on_violation: config::OnViolation) -> Tra
             state_keys: transform.limits.state_keys,
             state_bytes: transform.limits.state.get(),
         },
+    }
+}
+
+impl From<config::OnViolation> for OnViolation {
+    fn from(on_violation: config::OnViolation) -> Self {
+        match on_violation {
+            config::OnViolation::Reject => OnViolation::Reject,
+            config::OnViolation::Log => OnViolation::Log,
+        }
     }
 }
 

@@ -27,7 +27,9 @@ fn mapping(criterion: &mut Criterion) {
     group
         .bench_function("native concatenation", |bench| bench.iter(|| concatenate(black_box(&peer), black_box(&boot))));
     group.bench_function("to_mqtt", |bench| bench.iter(|| pipeline.uplink(black_box(&peer), black_box(&boot))));
-    group.bench_function("from_mqtt", |bench| bench.iter(|| pipeline.downlink(black_box(&peer), black_box(&accepted))));
+    group.bench_function("from_mqtt", |bench| {
+        bench.iter(|| pipeline.downlink(black_box(&peer), black_box(&accepted), None))
+    });
     group.finish();
 }
 

@@ -1,6 +1,7 @@
 //! The transforms in their order, each where it has hooks.
 
 use crate::hook::Function;
+use crate::spec::Validation;
 use crate::transform::Transform;
 use ocpp_gateway_core::Direction;
 use std::sync::Arc;
@@ -22,10 +23,12 @@ pub(crate) struct Chain {
     pub(crate) events: Stages,
     /// Those with rules for payloads.
     pub(crate) rules: Stages,
+    /// Whether there are others besides theirs.
+    pub(crate) validation: Validation,
 }
 
 impl Chain {
-    pub(crate) fn new(transforms: Vec<Arc<Transform>>) -> Self {
+    pub(crate) fn new(transforms: Vec<Arc<Transform>>, validation: Validation) -> Self {
         let with = |function, direction: Option<Direction>| {
             transforms.iter().filter(move |transform| {
                 transform.has(function) && direction.is_none_or(|way| transform.matcher.takes_direction(way))
@@ -43,6 +46,7 @@ impl Chain {
             events: forward(Function::Connected, None),
             rules: forward(Function::Check, None),
             mapping: with(Function::ToMqtt, None).next().cloned(),
+            validation,
             transforms,
         }
     }

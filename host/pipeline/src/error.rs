@@ -4,7 +4,7 @@
 //! the second the transform's, the third the gateway's.
 
 use crate::inspect::IMPORTS;
-use ocpp_gateway_core::SchemaError;
+use ocpp_gateway_core::{Fault, SchemaError};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use std::time::Duration;
 /// What went wrong on the way of a message, or was meant to go otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mishap {
-    /// The name of the transform in the configuration.
+    /// The name of the transform in the configuration; `(published schemas)` where these object.
     pub transform: Arc<str>,
-    /// The version that it gives itself.
+    /// The version that it gives itself; that of OCPP.
     pub version: Arc<str>,
     pub cause: Cause,
 }
@@ -27,9 +27,10 @@ pub enum Cause {
     /// The transform has rejected the message with this error.
     #[error("rejected: {0}")]
     Rejected(String),
-    /// The message breaks one of the transform's rules, and goes on all the same.
-    #[error("breaks a rule: {0}")]
-    Violation(String),
+    /// The payload or the action of the message is not what it has to be. `rejected`: its sender is told; else it goes on
+    /// all the same.
+    #[error("breaks a rule: {text}")]
+    Invalid { fault: Fault, rejected: bool, text: String },
     #[error(transparent)]
     Failed(#[from] Failure),
 }

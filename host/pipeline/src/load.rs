@@ -14,7 +14,7 @@ use crate::native::Native;
 use crate::probe::SchemaRule;
 use crate::runtime::Runtime;
 use crate::samples;
-use crate::spec::{OnError, Source, TIME, TransformSpec};
+use crate::spec::{OnError, Source, TIME, TransformSpec, Validation};
 use crate::surroundings::Surroundings;
 use crate::transform::Transform;
 use crate::wasi;
@@ -61,7 +61,7 @@ impl Loader {
         let shortest = specs.iter().filter_map(TransformSpec::time_limit).min().unwrap_or(TIME);
         let set_up = || {
             let runtime = Arc::new(Runtime::new(shortest)?);
-            let Surroundings { clock, cache } = surroundings.into();
+            let Surroundings { clock, cache, .. } = surroundings.into();
             let timed = Kit::new(&runtime.timed, cache.clone())?;
             let untimed = Kit::new(&runtime.untimed, cache)?;
             Ok(Loader { runtime, timed, untimed, clock })
@@ -166,6 +166,7 @@ pub(crate) fn chain(
     loader: &Loader,
     mut transforms: Vec<Arc<Transform>>,
     closed: Option<&Arc<Transform>>,
+    validation: Validation,
 ) -> Result<Chain, Vec<LoadError>> {
     let errors = more_mappings(&transforms);
     if !errors.is_empty() {
@@ -177,7 +178,7 @@ pub(crate) fn chain(
             None => load_standard(loader, &transforms)?,
         });
     }
-    Ok(Chain::new(transforms))
+    Ok(Chain::new(transforms, validation))
 }
 
 /// A fault for every mapping but the first.

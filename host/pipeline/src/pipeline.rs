@@ -5,13 +5,13 @@ use crate::chain::Chain;
 use crate::error::{Failure, HostFault, LoadError, Mishap};
 use crate::hook;
 use crate::load::{self, Loader};
-use crate::spec::{OnError, Source, TransformSpec};
+use crate::spec::{OnError, Source, TransformSpec, Validation};
 use crate::stats::TransformStatus;
 use crate::surroundings::Surroundings;
 use crate::transform::{Subject, Transform};
 use crate::walk::{Answer, NotMapped, Walk};
 use arc_swap::ArcSwap;
-use ocpp_gateway_core::{Decision, Frame, Offer, Peer, Publish, QoS, TopicFilter};
+use ocpp_gateway_core::{Asked, Decision, Frame, Offer, Peer, Publish, QoS, TopicFilter};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::{info, warn};
@@ -38,6 +38,7 @@ type Notice = Box<dyn Fn(ExchangeOutcome) + Send>;
 struct Workshop {
     loader: Loader,
     specs: Vec<TransformSpec>,
+    validation: Validation,
 }
 
 impl Workshop {
@@ -66,7 +67,7 @@ impl<'a> From<&'a Publish> for Message<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uplink {
     pub publishes: Vec<Publish>,
-    /// What the charge point is answered now, if it is; only a CALL is.
+    /// What the charge point is answered now, if it is.
     pub answer: Option<Answer>,
     pub mishaps: Vec<Mishap>,
 }
@@ -79,6 +80,8 @@ pub struct Downlink {
     /// Why it is no frame, if it is none.
     pub not_mapped: Option<NotMapped>,
     pub mishaps: Vec<Mishap>,
+    /// Message id and action of a frame that was rejected.
+    pub rejected: Option<(String, String)>,
 }
 
 /// What has come of an attempt to put other transforms in place.
@@ -114,12 +117,13 @@ impl Pipeline {
 
     /// The same, in other surroundings than none.
     pub fn load_in(specs: Vec<TransformSpec>, surroundings: Surroundings) -> Result<Self, Vec<LoadError>> {
+        let validation = surroundings.validation;
         let loader = Loader::new(&specs, surroundings)?;
         let transforms = loader.load_all(&specs, &[])?;
-        let chain = load::chain(&loader, transforms, None)?;
+        let chain = load::chain(&loader, transforms, None, validation)?;
         Ok(Pipeline(Arc::new(Inner {
             chain: ArcSwap::from_pointee(chain),
-            workshop: Mutex::new(Workshop { loader, specs }),
+            workshop: Mutex::new(Workshop { loader, specs, validation }),
             previous: Mutex::default(),
             faults: Mutex::default(),
             on_exchange: Mutex::new(None),
@@ -138,14 +142,15 @@ impl Pipeline {
         self.walk(peer, |walk| walk.map_uplink(frame))
     }
 
-    /// A message from a back end, through `inbound`, the mapping and `downlink`.
-    pub fn downlink(&self, peer: &Peer, message: &Message<'_>) -> Downlink {
+    /// A message from a back end, through `inbound`, the mapping and `downlink`. `asked`: what the charge point waits for.
+    pub fn downlink(&self, peer: &Peer, message: &Message<'_>, asked: Option<Asked<'_>>) -> Downlink {
         let chain = self.0.chain.load();
         let mut walk = Walk::new(&chain, peer);
+        walk.asked = asked;
         walk.inbound(0, PublishIn::from(message));
-        let Walk { publishes, frames, not_mapped, mishaps, .. } = walk;
+        let Walk { publishes, frames, not_mapped, mishaps, rejected, .. } = walk;
         self.look_after(&chain, &mishaps);
-        Downlink { frames, publishes, not_mapped, mishaps }
+        Downlink { frames, publishes, not_mapped, mishaps, rejected }
     }
 
     /// What the transforms want published because a charge point has connected.
@@ -269,15 +274,16 @@ impl Pipeline {
     }
 
     /// Loads other transforms in the place of all that run. If anything is wrong with any of them, everything stays.
-    pub fn exchange_all(&self, specs: Vec<TransformSpec>) -> Result<(), ExchangeError> {
+    pub fn exchange_all(&self, specs: Vec<TransformSpec>, validation: Validation) -> Result<(), ExchangeError> {
         let mut workshop = lock(&self.0.workshop);
         let old = self.0.chain.load_full();
         let loaded = workshop.loader.load_all(&specs, &old.transforms);
-        let exchanged = loaded.and_then(|loaded| load::chain(&workshop.loader, loaded, None)).map(|new| {
+        let exchanged = loaded.and_then(|loaded| load::chain(&workshop.loader, loaded, None, validation)).map(|new| {
             let stays = |old: &&Arc<Transform>| new.transforms.iter().any(|new| new.name == old.name);
             let stayed = old.transforms.iter().filter(stays);
             *lock(&self.0.previous) = stayed.map(|old| (old.name.clone(), old.clone())).collect();
             workshop.specs = specs;
+            workshop.validation = validation;
             self.0.chain.store(Arc::new(new));
         });
         self.conclude("(all)", ExchangeOutcome::Exchanged, exchanged)
@@ -288,7 +294,7 @@ impl Pipeline {
         let stays = |old: &&Arc<Transform>| old.name == new.name || workshop.spec(&old.name).is_some();
         let closed = chain.transforms.iter().find(|old| !stays(old));
         let transforms = chain.transforms.iter().filter(stays).map(exchange).collect();
-        let next = load::chain(&workshop.loader, transforms, closed)?;
+        let next = load::chain(&workshop.loader, transforms, closed, workshop.validation)?;
         if let Some(old) = chain.transforms.iter().find(|old| old.name == new.name) {
             lock(&self.0.previous).insert(old.name.clone(), old.clone());
         }

@@ -5,6 +5,7 @@ use crate::chain::Chain;
 use crate::error::{Cause, Failure, LoadFault};
 use crate::hook::Function;
 use crate::pipeline::Message;
+use crate::spec::Validation;
 use crate::transform::Transform;
 use crate::walk::Walk;
 use ocpp_gateway_core::{Attributes, Frame, Identity, MessageType, Peer, QoS, Version};
@@ -33,7 +34,7 @@ const MESSAGES: [&str; 2] = [
 /// Runs `trial` on every sample. It may refuse, reject or drop them all; but it must neither trap nor break a limit.
 pub(crate) fn try_out(trial: &Arc<Transform>) -> Result<(), LoadFault> {
     // A chain of this one transform, for messages that go no further than through it.
-    let chain = Chain::new(vec![trial.clone()]);
+    let chain = Chain::new(vec![trial.clone()], Validation::default());
     for version in Version::ALL {
         let identity = Identity::new("SAMPLE", 48).map_err(|error| LoadFault::Engine(error.to_string()))?;
         let peer = Peer { identity, version, connection: 0, attributes: Attributes::new() };

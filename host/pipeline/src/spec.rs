@@ -1,6 +1,7 @@
 //! What to load, as the configuration says it.
 
 use crate::matching::Matching;
+use ocpp_gateway_core::Direction;
 use std::convert::Infallible;
 use std::fmt;
 use std::path::PathBuf;
@@ -98,6 +99,34 @@ pub enum OnViolation {
     Reject,
     /// It goes on, and the log tells of it.
     Log,
+}
+
+/// What becomes of a message whose action no schema names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnknownActions {
+    /// The same as of one that breaks a rule.
+    #[default]
+    Reject,
+    /// It goes on.
+    Accept,
+}
+
+/// Which payloads are held against the schemas that the Open Charge Alliance publishes; by default none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Validation {
+    pub uplink: bool,
+    pub downlink: bool,
+    pub on_violation: OnViolation,
+    pub unknown_actions: UnknownActions,
+}
+
+impl Validation {
+    pub(crate) fn covers(self, direction: Direction) -> bool {
+        match direction {
+            Direction::Uplink => self.uplink,
+            Direction::Downlink => self.downlink,
+        }
+    }
 }
 
 /// What one transform may use. Each limit binds on its own.

@@ -1,6 +1,7 @@
 //! What transforms are loaded into.
 
 use crate::clock::Clock;
+use crate::spec::Validation;
 use std::path::PathBuf;
 
 /// What transforms have around them, whatever their configuration says.
@@ -12,6 +13,8 @@ pub struct Surroundings {
     /// if others have access to it. Without one a component is compiled each time it is loaded, which takes some ten
     /// seconds for one in JavaScript or Python.
     pub cache: Option<PathBuf>,
+    /// What payloads are held against besides their own rules.
+    pub validation: Validation,
 }
 
 impl From<Clock> for Surroundings {

@@ -114,14 +114,15 @@ fn decided(decision: &Decision) -> String {
 fn uplinked(Uplink { publishes, answer, mishaps }: Uplink) -> (Vec<String>, Vec<Mishap>) {
     let answered = answer.map(|answer| match answer {
         Answer::Result(payload) => format!("answered: {payload}"),
-        Answer::Error(error) => format!("answered: {}", error.code),
+        Answer::Error(error) | Answer::ResultError(error) => format!("answered: {}", error.code),
     });
     (published(&publishes).chain(answered).collect(), mishaps)
 }
 
 fn from_back_end(pipeline: &Pipeline, id: &str, text: &str) -> (Vec<String>, Vec<Mishap>) {
     let publish = Publish { topic: format!("ocpp/cs/{id}"), payload: text.into(), ..Publish::default() };
-    let Downlink { frames, publishes, not_mapped, mishaps } = pipeline.downlink(&peer(id), &Message::from(&publish));
+    let Downlink { frames, publishes, not_mapped, mishaps, .. } =
+        pipeline.downlink(&peer(id), &Message::from(&publish), None);
     let sent = frames.iter().map(|frame| format!("sent: {}", gist(&frame.encode())));
     let not_mapped = not_mapped.map(|NotMapped { fault, .. }| format!("not mapped: {}", fault.name()));
     (published(&publishes).chain(sent).chain(not_mapped).collect(), mishaps)

@@ -42,6 +42,14 @@ impl WaitingCall {
     }
 }
 
+/// What a charge point has asked and waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// The message id of its CALL.
+    pub id: &'a str,
+    pub action: &'a str,
+}
+
 /// What has become of a CALL of the gateway's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OwnAnswer {

@@ -14,8 +14,8 @@ use crate::call_error::{CallError, Fault, UNREADABLE_ID};
 use crate::frame::{Frame, MessageType};
 use crate::publish::Attributes;
 use crate::version::Version;
+pub use call::{Asked, CallEnd, OWN_ID, OpenCalls, Outcome, OwnAnswer};
 use call::{Asker, OpenCall, WaitingCall};
-pub use call::{CallEnd, OWN_ID, OpenCalls, Outcome, OwnAnswer};
 use liveness::Liveness;
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -133,6 +133,11 @@ impl Session {
             to_charge_point: action(&self.to_charge_point),
             waiting: self.waiting.len(),
         }
+    }
+
+    /// The CALL of the charge point that back ends have not answered yet.
+    pub fn asked(&self) -> Option<Asked<'_>> {
+        self.from_charge_point.as_ref().map(|call| Asked { id: &call.id, action: &call.action })
     }
 
     /// When [`Session::handle_timeout`] wants to be called.
@@ -290,6 +295,13 @@ impl Session {
     /// A transform has rejected the CALL `id` of the charge point.
     pub fn handle_rejection(&mut self, id: &str, error: CallError) {
         self.answer_charge_point(error.into_frame(id, None), false, None);
+    }
+
+    /// The charge point's CALLRESULT `id` has been found wanting: it is told so with a CALLRESULTERROR (OCPP 2.1 part 4
+    /// section 4.2.4).
+    pub fn handle_rejected_result(&mut self, id: &str, error: CallError) {
+        let frame = Frame { kind: MessageType::CallResultError, ..error.into_frame(id, None) };
+        self.outputs.push_back(Output::Send(frame.kind, frame.encode()));
     }
 
     /// A message of a back end could not be made into frames. `id` is empty where it could not even be read.

@@ -268,6 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         match answer {
             Some(Answer::Result(payload)) => self.session.handle_reply(&frame.id, payload),
             Some(Answer::Error(error)) => self.session.handle_rejection(&frame.id, error),
+            Some(Answer::ResultError(error)) => self.session.handle_rejected_result(&frame.id, error),
             None => {}
         }
         for publication in publications {
@@ -295,7 +296,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
 
     /// A message from the broker: through the transforms into the session.
     fn deliver(&mut self, message: &Message, arrived: Instant) {
-        let Downlinked { frames, publications, not_mapped } = self.hall.road.downlink(&self.peer, message);
+        let Downlinked { frames, publications, not_mapped } =
+            self.hall.road.downlink(&self.peer, message, self.session.asked());
         self.publish(publications);
         let now = Instant::now();
         self.hall.road.metrics.calls.passed(Direction::Downlink, now.saturating_duration_since(arrived));

@@ -45,7 +45,9 @@ const WORKING: &[&str] = &[
     "mqtt.status_topic",
     "mqtt.embedded.listen",
     "admin.listen",
+    "validation.mode",
     "validation.on_violation",
+    "validation.unknown_actions",
     "presence.claims",
     "events.connected",
     "events.disconnected",
@@ -70,15 +72,7 @@ const WORKING: &[&str] = &[
     "transforms.config",
 ];
 
-const NOT_YET: &[&str] = &[
-    "ocpp.tls",
-    "ocpp.auth",
-    "mqtt.tls",
-    "admin.token",
-    "admin.token_file",
-    "validation.mode",
-    "validation.unknown_actions",
-];
+const NOT_YET: &[&str] = &["ocpp.tls", "ocpp.auth", "mqtt.tls", "admin.token", "admin.token_file"];
 
 /// Looks a dotted key up, such as `ocpp.listen`. Indices of `[[transforms]]` are left out: `transforms.name`.
 pub(super) fn find(key: &str) -> Key {
@@ -166,7 +160,7 @@ mod tests {
     fn keys_are_told_apart() {
         assert_eq!(find("ocpp.listen"), Key::Works);
         assert_eq!(find("ocpp.tls.cert"), Key::NotYet);
-        assert_eq!(find("validation.mode"), Key::NotYet);
+        assert_eq!(find("validation.mode"), Key::Works);
         assert_eq!(find("transforms.config.uplink.topic"), Key::Works);
         assert_eq!(find("ocpp.listens"), Key::Unknown);
         assert_eq!(nearest("ocpp.quue"), Some("ocpp.queue"));

@@ -14,7 +14,8 @@ pub use network::Network;
 pub use presence::{Events, Presence};
 pub use topic::TopicTemplate;
 pub use values::{
-    Bytes, DefaultVersion, Direction, Identities, OnDuplicate, OnError, OnViolation, Span, UnmatchedResponses,
+    Bytes, DefaultVersion, Direction, Identities, OnDuplicate, OnError, OnViolation, Span, UnknownActions,
+    UnmatchedResponses, ValidationMode,
 };
 
 use ocpp_gateway_core::Version;
@@ -236,10 +237,14 @@ impl Default for Admin {
 }
 
 /// Rules for payloads.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Validation {
+    /// Which messages are held against the published schemas. The rules of transforms are in force with each.
+    pub mode: ValidationMode,
     pub on_violation: OnViolation,
+    /// For messages that are held against the published schemas, and have none.
+    pub unknown_actions: UnknownActions,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

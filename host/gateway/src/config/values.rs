@@ -171,6 +171,28 @@ pub enum OnViolation {
     Log,
 }
 
+/// Which messages are held against the published schemas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ValidationMode {
+    #[default]
+    Off,
+    /// Those from charge points.
+    Uplink,
+    /// Those from back ends.
+    Downlink,
+    Both,
+}
+
+/// What becomes of a message whose action no schema names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownActions {
+    #[default]
+    Reject,
+    Accept,
+}
+
 /// A list of subprotocol names.
 pub(super) mod versions {
     use super::*;

@@ -12,6 +12,7 @@ mod proxies;
 mod several_gateways;
 mod transforms;
 mod tutorial;
+mod validation;
 
 use ocpp_gateway::app::{Addresses, Broker, Gateway, RunError};
 use ocpp_gateway::config;

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 /// A transform whose `hook` does something to charge points that are called `BAD…`, and passes everything on for others
 /// (`guest-sdk/tests/guests/every_hook.rs`). `keys`: more of its configuration.
-fn transform(hook: &str, does: &str, keys: &str) -> String {
+pub(crate) fn transform(hook: &str, does: &str, keys: &str) -> String {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     let path = PATH.get_or_init(|| guest::build("every_hook", env!("CARGO_TARGET_TMPDIR")));
     let config = format!("{{ hook = {hook:?}, does = {does:?} }}");

@@ -1,5 +1,6 @@
 //! From a back end to a charge point.
 
+use super::validation::Objection;
 use super::{Fallback, NOT_PROCESSED, NotMapped, Walk, next};
 use crate::abi::{Packed, PublishIn};
 use crate::error::{Cause, Failure};
@@ -36,7 +37,10 @@ impl<'a> Walk<'a> {
         let Some(mapping) = &self.chain.mapping else { return };
         self.calls += 1;
         match mapping.from_mqtt(self.peer, message) {
-            Ok(frames) => frames.into_iter().for_each(|frame| self.downlink(0, frame)),
+            Ok(frames) => frames.into_iter().for_each(|mut frame| {
+                self.name_action(&mut frame);
+                self.downlink(0, frame);
+            }),
             Err(Failure::Refused(refusal)) => {
                 let id = refusal.message_id().unwrap_or_default();
                 self.not_mapped = Some(NotMapped { fault: Fault::NotUnderstood, id, text: refusal.description });
@@ -50,11 +54,22 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Tells those who want to know which action an answer is for: the charge point's own, whatever the back end says.
+    fn name_action(&self, frame: &mut Frame<'static>) {
+        let answers = matches!(frame.kind, MessageType::CallResult | MessageType::CallError);
+        if (self.chain.downlink.is_empty() && self.chain.rules.is_empty()) || !answers {
+            return;
+        }
+        if let Some(asked) = self.asked.filter(|asked| asked.id == frame.id) {
+            frame.action = Some(Cow::Owned(asked.action.to_owned()));
+        }
+    }
+
     /// A frame for the charge point, before the stages from `stage` on.
     pub(crate) fn downlink(&mut self, stage: usize, frame: Frame<'static>) {
         let Some((transform, next)) = next(&self.chain.downlink, stage, self.peer, frame.action.as_deref()) else {
-            return match self.violation(Direction::Downlink, &frame) {
-                Ok(Some((transform, error))) => self.reject_downlink(&transform, &frame, error),
+            return match self.objection(Direction::Downlink, &frame) {
+                Ok(Some(objection)) => self.refuse_invalid_downlink(&frame, objection),
                 Ok(None) | Err(Fallback::Bypass) => self.frames.push(frame),
                 Err(Fallback::Drop) => {}
                 Err(Fallback::Reject) => self.fail_downlink(&frame),
@@ -92,8 +107,11 @@ impl<'a> Walk<'a> {
     }
 
     fn refuse_downlink(&mut self, frame: &Frame<'_>, error: CallError) {
+        self.rejected = Some((frame.id.to_string(), frame.action_name().to_owned()));
         match frame.kind {
-            MessageType::Call => self.map_uplink(&error.into_frame(&frame.id, frame.action.as_deref())),
+            MessageType::Call | MessageType::Send => {
+                self.map_uplink(&error.into_frame(&frame.id, frame.action.as_deref()));
+            }
             // The charge point waits for an answer, and is better off with an error than with the wrong one.
             MessageType::CallResult | MessageType::CallError => self.frames.push(Frame {
                 kind: MessageType::CallError,
@@ -103,8 +121,24 @@ impl<'a> Walk<'a> {
                 error: Some(ErrorHead { code: error.code, description: error.description }),
                 attributes: Vec::new(),
             }),
-            MessageType::CallResultError | MessageType::Send => {}
+            MessageType::CallResultError => {}
         }
+    }
+
+    /// The sender learns what is wrong with its message; a charge point that waits for an answer learns that there is none.
+    fn refuse_invalid_downlink(&mut self, frame: &Frame<'_>, Objection { error, deliberate }: Objection) {
+        if frame.kind != MessageType::CallResult || deliberate {
+            return self.refuse_downlink(frame, error);
+        }
+        let version = self.peer.version;
+        // It is not the charge point that has sent something wrong.
+        let text = format!("the answer to this CALL is not valid: {}", error.description);
+        self.refuse_downlink(frame, Fault::Internal.error(version, text));
+        let mut report = error.into_frame(&frame.id, frame.action.as_deref());
+        if version.has_send() {
+            report.kind = MessageType::CallResultError;
+        }
+        self.map_uplink(&report);
     }
 
     fn answer_back_end(&mut self, transform: &Transform, frame: &Frame<'_>, payload: String) {

@@ -2,15 +2,15 @@
 
 mod downlink;
 mod uplink;
+mod validation;
 
-use crate::abi::Packed;
 use crate::chain::{Chain, Stages};
 use crate::error::{Cause, Failure, GuestFault, IllegalOutput, Mishap};
 use crate::hook;
-use crate::spec::{OnError, OnViolation};
+use crate::spec::OnError;
 use crate::transform::{Subject, Transform};
 use ocpp_gateway_core::call_error::ORIGIN;
-use ocpp_gateway_core::{CallError, Direction, Fault, Frame, Peer, Publish};
+use ocpp_gateway_core::{Asked, CallError, Fault, Frame, Peer, Publish};
 use std::sync::Arc;
 
 /// All that the other side learns of a failure inside; the rest is for the log.
@@ -22,9 +22,12 @@ const CALLS_PER_MESSAGE: usize = 256;
 /// What a charge point is answered on the spot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// With this payload.
+    /// Its CALL, with this payload.
     Result(String),
+    /// Its CALL.
     Error(CallError),
+    /// Its CALLRESULT, which is not what it has to be. In versions that have a message for that.
+    ResultError(CallError),
 }
 
 /// A message from a back end that was not made into frames.
@@ -40,13 +43,17 @@ pub struct NotMapped {
 pub(crate) struct Walk<'a> {
     chain: &'a Chain,
     peer: &'a Peer,
+    /// What the charge point waits for.
+    pub(crate) asked: Option<Asked<'a>>,
     calls: usize,
     pub(crate) publishes: Vec<Publish>,
     pub(crate) frames: Vec<Frame<'static>>,
-    /// To the charge point, for the CALL that it sent.
+    /// To the charge point, for the message that it sent.
     pub(crate) answer: Option<Answer>,
     pub(crate) not_mapped: Option<NotMapped>,
     pub(crate) mishaps: Vec<Mishap>,
+    /// Message id and action of a frame that was rejected, for the log.
+    pub(crate) rejected: Option<(String, String)>,
 }
 
 /// What the failure of a stage means for the message.
@@ -61,12 +68,14 @@ impl<'a> Walk<'a> {
         Walk {
             chain,
             peer,
+            asked: None,
             calls: 0,
             publishes: Vec::new(),
             frames: Vec::new(),
             answer: None,
             not_mapped: None,
             mishaps: Vec::new(),
+            rejected: None,
         }
     }
 
@@ -78,42 +87,6 @@ impl<'a> Walk<'a> {
                 Ok(publishes) => self.all_outbound(publishes, None),
                 Err(failure) => self.failed(transform, failure),
             }
-        }
-    }
-
-    /// What the rules of transforms have against a frame, if it is to be rejected for that; or what is to become of it
-    /// because a transform failed to say.
-    fn violation(
-        &mut self,
-        direction: Direction,
-        frame: &Frame<'_>,
-    ) -> Result<Option<(Arc<Transform>, CallError)>, Fallback> {
-        let (chain, peer) = (self.chain, self.peer);
-        let concerned = |transform: &&Arc<Transform>| {
-            transform.matcher.takes_direction(direction) && transform.matcher.takes(peer, frame.action.as_deref())
-        };
-        for transform in chain.rules.iter().filter(concerned) {
-            let broken = match transform.schemas.violation(peer.version, frame) {
-                Some(error) => Some(error),
-                None => self.check(transform, frame)?,
-            };
-            let Some(error) = broken else { continue };
-            match transform.on_violation {
-                OnViolation::Reject => return Ok(Some((transform.clone(), error))),
-                OnViolation::Log => {
-                    self.mishap(transform, Cause::Violation(format!("{}: {}", error.code, error.description)));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// What no schema can say.
-    fn check(&mut self, transform: &Arc<Transform>, frame: &Frame<'_>) -> Result<Option<CallError>, Fallback> {
-        let arguments = Packed(self.peer.into(), frame.into());
-        match self.ask::<hook::Check>(transform, Subject::frame(self.peer, frame), arguments) {
-            Err(Fallback::Bypass) => Ok(None),
-            asked => asked,
         }
     }
 

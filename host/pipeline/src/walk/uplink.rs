@@ -12,8 +12,8 @@ use ocpp_gateway_core::{CallError, Direction, Fault, Frame, MessageType, Publish
 impl Walk<'_> {
     /// A frame from the charge point, which no stage has seen.
     pub(crate) fn uplink(&mut self, frame: &Frame<'_>) {
-        match self.violation(Direction::Uplink, frame) {
-            Ok(Some((transform, error))) => self.reject_uplink(&transform, frame, error),
+        match self.objection(Direction::Uplink, frame) {
+            Ok(Some(objection)) => self.refuse_invalid_uplink(frame, objection.error),
             Ok(None) | Err(Fallback::Bypass) => self.uplink_from(0, frame),
             Err(Fallback::Drop) => {}
             Err(Fallback::Reject) => self.fail_uplink(frame),
@@ -113,6 +113,14 @@ impl Walk<'_> {
             }
             MessageType::CallResultError | MessageType::Send => {}
         }
+    }
+
+    /// The sender learns what is wrong with its message; who waits for a CALLRESULT learns that there is none.
+    fn refuse_invalid_uplink(&mut self, frame: &Frame<'_>, error: CallError) {
+        if frame.kind == MessageType::CallResult && self.peer.version.has_send() {
+            self.answer = self.answer.take().or_else(|| Some(Answer::ResultError(error.clone())));
+        }
+        self.refuse_uplink(frame, error);
     }
 
     fn answer_charge_point(&mut self, transform: &Transform, frame: &Frame<'_>, answer: Answer) {

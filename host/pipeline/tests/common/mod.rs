@@ -54,7 +54,7 @@ pub(crate) fn from_mqtt(
     peer: &Peer,
     message: &Message<'_>,
 ) -> Result<Vec<Frame<'static>>, Failure> {
-    let Downlink { frames, not_mapped, mut mishaps, .. } = pipeline.downlink(peer, message);
+    let Downlink { frames, not_mapped, mut mishaps, .. } = pipeline.downlink(peer, message, None);
     match (mishaps.pop().map(|mishap| mishap.cause), not_mapped) {
         (Some(Cause::Failed(failure)), _) => Err(failure),
         (None, Some(not_mapped)) => {

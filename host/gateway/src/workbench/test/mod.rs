@@ -76,7 +76,7 @@ fn try_case(component: &Path, file: &Path, memory: Bytes, compiled: &Path) -> Re
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
     let case: Case = toml::from_str(&text).map_err(|error| error.to_string())?;
     let config = serde_json::Value::Object(case.config).to_string();
-    let surroundings = Surroundings { clock: case.clock, cache: Some(compiled.to_owned()) };
+    let surroundings = Surroundings { clock: case.clock, cache: Some(compiled.to_owned()), ..Surroundings::default() };
     let probe = desk::load(&desk::spec(component, config, memory), surroundings)?;
     let peer = Peer::from(case.peer);
     let mut faults = String::new();

@@ -1,0 +1,75 @@
+//! Packs the published schemas (`schemas/`) into `$OUT_DIR/published.bin`, each compressed by itself, and says in
+//! `$OUT_DIR/published.rs` where each of them lies.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Name in the program, folder, and how the file of a request ends.
+const VERSIONS: [(&str, &str, &str); 3] =
+    [("V1_6", "ocpp1.6", ""), ("V2_0_1", "ocpp2.0.1", "Request"), ("V2_1", "ocpp2.1", "Request")];
+
+/// What a file in a folder is the schema of.
+#[derive(Clone, Copy)]
+enum Kind {
+    Call,
+    Result,
+    Send,
+}
+
+/// The schemas of one action, by [`Kind`], as the program text that finds them.
+type Schemas = [Option<String>; 3];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=schemas");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let (mut archive, mut text) = (Vec::new(), String::new());
+    for (name, folder, request) in VERSIONS {
+        let actions = pack(&Path::new("schemas").join(folder), request, &mut archive)?;
+        writeln!(text, "static {name}: [Messages; {}] = [", actions.len())?;
+        for (action, [call, result, send]) in &actions {
+            let field = |schema: &Option<String>| schema.clone().unwrap_or_else(|| "None".into());
+            writeln!(
+                text,
+                "    Messages {{ action: {action:?}, call: {}, result: {}, send: {} }},",
+                field(call),
+                field(result),
+                field(send)
+            )?;
+        }
+        writeln!(text, "];")?;
+    }
+    fs::write(out.join("published.bin"), archive)?;
+    fs::write(out.join("published.rs"), text)?;
+    Ok(())
+}
+
+/// Appends the schemas in `folder` to `archive`; the actions come in their order.
+fn pack(folder: &Path, request: &str, archive: &mut Vec<u8>) -> Result<BTreeMap<String, Schemas>, Box<dyn Error>> {
+    let mut actions = BTreeMap::<String, Schemas>::new();
+    let mut files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
+    files.sort();
+    for path in files {
+        let file = path.file_name().and_then(|name| name.to_str()).ok_or("a file name that is no text")?;
+        let stem = file.strip_suffix(".json").ok_or_else(|| format!("{}: no schema", path.display()))?;
+        let (action, kind) = kind_of(stem, request);
+        let schema = fs::read(&path)?;
+        let packed = miniz_oxide::deflate::compress_to_vec(&schema, 9);
+        let found = format!("Some(Schema::new({file:?}, {}, {}, {}))", archive.len(), packed.len(), schema.len());
+        archive.extend(packed);
+        actions.entry(action.into()).or_default()[kind as usize] = Some(found);
+    }
+    Ok(actions)
+}
+
+/// `{Action}Request`, `{Action}Response`; where requests end so, a bare `{Action}` is never answered: a SEND.
+fn kind_of<'s>(stem: &'s str, request: &str) -> (&'s str, Kind) {
+    match (stem.strip_suffix("Response"), stem.strip_suffix(request)) {
+        (Some(action), _) => (action, Kind::Result),
+        (None, Some(action)) => (action, Kind::Call),
+        (None, None) => (stem, Kind::Send),
+    }
+}

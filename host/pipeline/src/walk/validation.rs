@@ -1,0 +1,133 @@
+//! Whether the payload of a frame is what it has to be: by the published schemas, and by the rules of transforms.
+//!
+//! Both are asked at the charge point's end of the chain: before the first `uplink` hook, after the last `downlink` hook.
+
+use super::{Fallback, Walk};
+use crate::abi::Packed;
+use crate::chain::Chain;
+use crate::error::{Cause, Mishap};
+use crate::hook;
+use crate::spec::{OnViolation, UnknownActions};
+use crate::transform::{Subject, Transform};
+use ocpp_gateway_core::{CallError, Direction, Fault, Frame, MessageType, Payload, Peer, Schema, Version};
+use std::sync::Arc;
+
+/// In the place of a transform's name, where no transform is to blame. Its version is that of OCPP.
+const PUBLISHED: &str = "(published schemas)";
+
+/// Why a frame may not go on.
+pub(super) struct Objection {
+    pub(super) error: CallError,
+    /// A transform has chosen the error itself, and knows what it says to whom.
+    pub(super) deliberate: bool,
+}
+
+impl Walk<'_> {
+    /// What there is to be said against a frame, if it is to be rejected for that; or what is to become of it because a
+    /// transform failed to say.
+    pub(super) fn objection(&mut self, direction: Direction, frame: &Frame<'_>) -> Result<Option<Objection>, Fallback> {
+        let published = self.chain.validation.covers(direction);
+        if !published && self.chain.rules.is_empty() {
+            return Ok(None);
+        }
+        let payload = Payload::new(&frame.payload);
+        if published && let Some(error) = self.against_published(direction, frame, &payload) {
+            return Ok(Some(Objection { error, deliberate: false }));
+        }
+        self.against_rules(direction, frame, &payload)
+    }
+
+    fn against_published(
+        &mut self,
+        direction: Direction,
+        frame: &Frame<'_>,
+        payload: &Payload<'_>,
+    ) -> Option<CallError> {
+        let (validation, version, kind) = (self.chain.validation, self.peer.version, frame.kind);
+        let action = match (kind, direction) {
+            (MessageType::Call | MessageType::Send, _) | (MessageType::CallResult, Direction::Uplink) => {
+                frame.action.as_deref()
+            }
+            // A back end need not say what it answers, and may be wrong about it.
+            (MessageType::CallResult, Direction::Downlink) => {
+                self.asked.filter(|asked| asked.id == frame.id).map(|asked| asked.action)
+            }
+            (MessageType::CallError | MessageType::CallResultError, _) => None,
+        }?;
+        let mut rules = rules(self.chain, self.peer, direction, frame.action.as_deref());
+        let (fault, error) = match Schema::find(version, kind, action) {
+            Ok(_) if rules.any(|transform| transform.schemas.replaces(version, kind, action)) => return None,
+            Ok(schema) => (Fault::Violation, schema.violation(version, payload)?),
+            // Whoever has let the CALL pass wants its answer.
+            Err(_) if kind == MessageType::CallResult || validation.unknown_actions == UnknownActions::Accept => {
+                return None;
+            }
+            Err(_) if rules.any(|transform| transform.schemas.has(version, kind, action)) => return None,
+            Err(fault) => (fault, fault.error(version, unknown(fault, version, kind))),
+        };
+        let rejected = validation.on_violation == OnViolation::Reject;
+        let text = format!("{}: {}", error.code, error.description);
+        let (transform, version) = (PUBLISHED.into(), version.subprotocol().into());
+        self.mishaps.push(Mishap { transform, version, cause: Cause::Invalid { fault, rejected, text } });
+        rejected.then_some(error)
+    }
+
+    fn against_rules(
+        &mut self,
+        direction: Direction,
+        frame: &Frame<'_>,
+        payload: &Payload<'_>,
+    ) -> Result<Option<Objection>, Fallback> {
+        let (version, kind, action) = (self.peer.version, frame.kind, frame.action_name());
+        for transform in rules(self.chain, self.peer, direction, frame.action.as_deref()) {
+            let objection = match transform.schemas.violation(version, kind, action, payload) {
+                Some(error) => Some(Objection { error, deliberate: false }),
+                None => self.check(transform, frame)?.map(|error| Objection { error, deliberate: true }),
+            };
+            let Some(objection) = objection else { continue };
+            let text = format!("{}: {}", objection.error.code, objection.error.description);
+            let rejected = transform.on_violation == OnViolation::Reject;
+            self.mishap(
+                transform,
+                match objection.deliberate && rejected {
+                    true => Cause::Rejected(text),
+                    false => Cause::Invalid { fault: Fault::Violation, rejected, text },
+                },
+            );
+            if rejected {
+                return Ok(Some(objection));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What no schema can say.
+    fn check(&mut self, transform: &Arc<Transform>, frame: &Frame<'_>) -> Result<Option<CallError>, Fallback> {
+        let arguments = Packed(self.peer.into(), frame.into());
+        match self.ask::<hook::Check>(transform, Subject::frame(self.peer, frame), arguments) {
+            Err(Fallback::Bypass) => Ok(None),
+            asked => asked,
+        }
+    }
+}
+
+/// The transforms whose rules are for such a frame.
+fn rules<'c>(
+    chain: &'c Chain,
+    peer: &'c Peer,
+    direction: Direction,
+    action: Option<&'c str>,
+) -> impl Iterator<Item = &'c Arc<Transform>> {
+    let concerned = move |transform: &&Arc<Transform>| {
+        transform.matcher.takes_direction(direction) && transform.matcher.takes(peer, action)
+    };
+    chain.rules.iter().filter(concerned)
+}
+
+/// What is wrong with an action that there is no schema for.
+fn unknown(fault: Fault, version: Version, kind: MessageType) -> String {
+    match fault {
+        Fault::UnsupportedAction => format!("{version} has this action, but not as a {}", kind.name()),
+        _ => format!("{version} has no such action"),
+    }
+}
