@@ -26,12 +26,20 @@ async def run(executable, logs):
     with checks.check("the gateway runs through all of this on mosquitto"):
         async with mosquitto(logs) as broker:
             # Short, since one check waits for it.
-            async with gateway(executable, broker, logs, OCPP_GATEWAY__OCPP__CALL_TIMEOUT="3s") as port:
+            async with gateway(
+                executable,
+                broker,
+                logs,
+                OCPP_GATEWAY__OCPP__CALL_TIMEOUT="3s",
+                OCPP_GATEWAY__VALIDATION__MODE="both",
+            ) as port:
                 ports = Ports(port, broker)
                 await sessions.session_16(checks, ports)
                 await sessions.session_201(checks, ports)
                 await sessions.session_21(checks, ports)
                 await frames.send(checks, ports)
+            async with gateway(executable, broker, logs) as port:
+                ports = Ports(port, broker)
                 await frames.byte_for_byte(checks, ports)
                 await frames.bad_frames(checks, ports)
     await tutorial(checks, executable, logs)

@@ -191,3 +191,6 @@ fn id_token(token: &str) -> Value {
 fn timestamp() -> String {
     humantime::format_rfc3339_millis(SystemTime::now()).to_string()
 }
+
+#[cfg(test)]
+mod tests;

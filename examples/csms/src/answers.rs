@@ -88,6 +88,27 @@ mod tests {
     }
 
     #[test]
+    fn every_answer_complies_with_the_published_schema() {
+        use ocpp_gateway_core::{MessageType, Payload, Schema, Version};
+        let (old, new) = (json!({"idTag": "TAG"}), json!({"idToken": {"idToken": "TAG", "type": "Central"}}));
+        let others = ["BootNotification", "Heartbeat", "Authorize", "DataTransfer"];
+        let transactions = ["StartTransaction", "StopTransaction", "TransactionEvent"];
+        for version in Version::ALL {
+            let payload = if version == Version::V1_6 { &old } else { &new };
+            let mut checked = 0;
+            for action in others.into_iter().chain(transactions).chain(ACKNOWLEDGED) {
+                // Not every version has all of them.
+                let Ok(schema) = Schema::find(version, MessageType::CallResult, action) else { continue };
+                let answer = Csms::default().answer(action, payload).expect("answered");
+                let violation = schema.violation(version, &Payload::new(&answer.to_string()));
+                assert_eq!(violation, None, "{version} {action}: {answer}");
+                checked += 1;
+            }
+            assert!(checked > 10, "{version}: {checked}");
+        }
+    }
+
+    #[test]
     fn transactions_are_numbered() {
         let mut csms = Csms::default();
         let mut start = || csms.answer("StartTransaction", &json!({"idTag": "TAG"})).expect("answered");
