@@ -6,7 +6,7 @@ use crate::handshake::{Knock, Refused, Terms};
 use crate::limits::{Limit, Seating};
 use crate::proxies::{ClientAddress, Proxies};
 use crate::registry::NotEntered;
-use ocpp_gateway_core::pace::Turn;
+use ocpp_gateway_core::pace::{Turn, Turnstile};
 use ocpp_gateway_core::{Attributes, Decision, Identity, Offer, Peer, Version};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,12 +70,7 @@ impl Door {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, address)) => {
-                    let now = self.hall.limits.moment(Instant::now());
-                    let turn = turnstile.as_mut().map(|turnstile| turnstile.arrive(now));
-                    let door = Arc::clone(&self);
-                    self.tasks.spawn(async move { door.let_in(stream, address.into(), turn).await });
-                }
+                Ok((stream, address)) => self.approach(stream, address.into(), turnstile.as_mut()),
                 Err(error) => {
                     warn!("cannot accept connections: {error}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -84,17 +79,35 @@ impl Door {
         }
     }
 
-    async fn let_in(&self, mut stream: TcpStream, peer: ClientAddress, turn: Option<Turn>) {
-        if let Some(Turn::In(wait)) = turn
+    /// One that is too many from its address does not take a turn from anybody else.
+    fn approach(self: &Arc<Self>, stream: TcpStream, address: ClientAddress, turnstile: Option<&mut Turnstile>) {
+        let mut guest = Guest { arrival: Arrival { address, seat: None }, over: false, turn: None };
+        // Whose connection it is that comes from a proxy shows later.
+        if !self.proxies.trusts(address)
+            && let Err(refused) = self.seat(&mut guest)
+        {
+            self.hall.road.metrics.refused(&refused);
+            return debug!(%address, "refused: {refused}");
+        }
+        if !guest.over {
+            let now = self.hall.limits.moment(Instant::now());
+            guest.turn = turnstile.map(|turnstile| turnstile.arrive(now));
+        }
+        let door = Arc::clone(self);
+        self.tasks.spawn(async move { door.let_in(stream, guest).await });
+    }
+
+    async fn let_in(&self, mut stream: TcpStream, mut guest: Guest) {
+        if let Some(Turn::In(wait)) = guest.turn
             && !wait.is_zero()
         {
             tokio::time::sleep(wait).await;
         }
         // Messages are small and each is waited for; a connection that is gone already shows soon enough.
         let _ = stream.set_nodelay(true);
-        match self.find_peer(&mut stream, peer).await {
-            Ok(guest) => self.receive(stream, Guest { turn, ..guest }).await,
-            Err(refused) => self.refuse(&refused, peer, &mut stream).await,
+        match self.find_peer(&mut stream, &mut guest).await {
+            Ok(()) => self.receive(stream, guest).await,
+            Err(refused) => self.refuse(&refused, guest.arrival.address, &mut stream).await,
         }
     }
 
@@ -132,17 +145,17 @@ impl Door {
         refused.tell(stream).await;
     }
 
-    /// Finds out where a connection comes from, and takes a place for it.
-    async fn find_peer(&self, stream: &mut TcpStream, peer: ClientAddress) -> Result<Guest, Refused> {
-        let limit = self.terms.timeout();
-        let client = tokio::time::timeout(limit, self.proxies.client(stream, peer)).await;
-        let address = client.map_err(|_| Refused::TimedOut(limit))?.map_err(Refused::BadProxyHeader)?;
-        let mut guest = Guest { arrival: Arrival { address, seat: None }, over: false, turn: None };
-        // Of a connection from a proxy, the request says whose it is.
-        if !self.proxies.trusts(address) {
-            self.seat(&mut guest)?;
+    /// Finds out whose connection it is that comes from a proxy, if that says so in front of everything else.
+    async fn find_peer(&self, stream: &mut TcpStream, guest: &mut Guest) -> Result<(), Refused> {
+        let proxy = guest.arrival.address;
+        if !self.proxies.trusts(proxy) {
+            return Ok(());
         }
-        Ok(guest)
+        let limit = self.terms.timeout();
+        let client = tokio::time::timeout(limit, self.proxies.client(stream, proxy)).await;
+        guest.arrival.address = client.map_err(|_| Refused::TimedOut(limit))?.map_err(Refused::BadProxyHeader)?;
+        // If it did not, the request may.
+        if self.proxies.trusts(guest.arrival.address) { Ok(()) } else { self.seat(guest) }
     }
 
     fn seat(&self, guest: &mut Guest) -> Result<(), Refused> {

@@ -12,6 +12,18 @@ async fn limited(gateway: &Running, limit: &str) -> f64 {
     gateway.metric(&format!(r#"ocpp_gateway_limited_total{{limit="{limit}"}}"#)).await
 }
 
+async fn until_let_in(gateway: &Running, id: &str) -> ChargePoint {
+    let knocking = async {
+        loop {
+            match knock(gateway, id).await {
+                Ok(charge_point) => return charge_point,
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    };
+    tokio::time::timeout(ocpp_gateway_testkit::PATIENCE, knocking).await.expect("a place in time")
+}
+
 /// `Retry-After`, which nobody who is sent away goes without.
 fn retry_after(refused: &Refused) -> u64 {
     refused.retry_after.as_deref().expect("Retry-After").parse().expect("seconds")
@@ -77,12 +89,39 @@ async fn connections_per_address() {
     elsewhere.expect("let in").close().await;
     // A place that was left can be taken.
     first.close().await;
-    let taken = async {
-        while knock(&gateway, "CP3").await.is_err() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(ocpp_gateway_testkit::PATIENCE, taken).await.expect("a place in time");
+    let _third = until_let_in(&gateway, "CP3").await;
+    gateway.stop().await;
+}
+
+/// An address that has all the connections it may have does not use up the turns of others.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_over_its_limit_takes_no_turn_from_others() {
+    let gateway = Running::start("[ocpp]\nmax_connections_per_address = 1\naccept_rate = 1").await;
+    let _one = gateway.charge_point("CP1").await;
+    for _ in 0..12 {
+        assert_eq!(knock(&gateway, "CP2").await.err().expect("refused").status, 429);
+    }
+    // The second turn, a second after the first.
+    let elsewhere = ChargePoint::connect_from("127.0.0.2", gateway.ocpp(), "/ocpp/CP3").await;
+    elsewhere.expect("let in").close().await;
+    assert_eq!(limited(&gateway, "accept_rate").await, 0.0);
+    gateway.stop().await;
+}
+
+/// Far too many from one address are closed without a word, and nobody else notices.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_from_one_address_is_cut_off() {
+    let gateway = Running::start("[ocpp]\nmax_connections_per_address = 1\nhandshake_timeout = \"1min\"").await;
+    let mut flood = Vec::new();
+    for _ in 0..100 {
+        flood.push(tokio::net::TcpStream::connect(gateway.ocpp()).await.expect("connected"));
+    }
+    // One that may be, and sixteen that would be told so.
+    gateway.until(r#"ocpp_gateway_refused_total{reason="crowd"}"#, 83.0).await;
+    let elsewhere = ChargePoint::connect_from("127.0.0.2", gateway.ocpp(), "/ocpp/CP1").await;
+    elsewhere.expect("let in").close().await;
+    drop(flood);
+    let _here = until_let_in(&gateway, "CP2").await;
     gateway.stop().await;
 }
 
