@@ -3,7 +3,7 @@
 use super::outbox::NotSubscribed;
 use std::fmt;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as WebSocketError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -80,13 +80,15 @@ impl Ending {
         })
     }
 
-    /// Closes `socket` with a reason and waits a moment for the other side to do the same.
+    /// Closes `socket` with a reason and waits a moment for the other side to close its half.
     pub async fn close<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: &mut WebSocketStream<S>) {
         let Some(code) = self.code() else { return };
         // A close frame has room for 123 bytes of reason.
         let reason: String = self.to_string().chars().take(100).filter(char::is_ascii).collect();
         let goodbye = async {
             socket.close(Some(CloseFrame { code, reason: reason.into() })).await?;
+            // The server is the one to close first (RFC 6455 section 7.1.1). Its own half only: see what follows.
+            socket.get_mut().shutdown().await?;
             // Closing a socket with unread data in it sends a reset, which may overtake the close frame.
             let mut scrap = [0; 1024];
             while socket.get_mut().read(&mut scrap).await? > 0 {}
