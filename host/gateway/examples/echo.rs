@@ -1,0 +1,58 @@
+//! An echo with the gateway's own handshake, its own WebSocket settings and its own ways to end a connection: what comes
+//! in on `/ocpp/{identity}` goes back. It is there for the conformance suite that `.ci/autobahn/run` puts it through.
+//!
+//! Says on standard output where it listens.
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use ocpp_gateway::charge_point::Ending;
+use ocpp_gateway::config::Ocpp;
+use ocpp_gateway::handshake::Terms;
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// The largest message of the suite has 16 MiB.
+const MAX_MESSAGE: usize = 32 << 20;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let terms = Arc::new(Terms::new(&Ocpp { max_message_size: MAX_MESSAGE, ..Ocpp::default() })?);
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("{}", listener.local_addr()?);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let terms = Arc::clone(&terms);
+        tokio::spawn(async move { serve(stream, &terms).await });
+    }
+}
+
+async fn serve(mut stream: TcpStream, terms: &Terms) {
+    let _ = stream.set_nodelay(true);
+    let welcomed = match terms.hear(&mut stream).await {
+        Ok(knock) => terms.welcome(&mut stream, knock).await,
+        Err(refused) => Err(refused),
+    };
+    if let Err(refused) = welcomed {
+        return refused.tell(&mut stream).await;
+    }
+    let mut socket = terms.websocket(stream).await;
+    let ending = echo(&mut socket).await;
+    ending.close(&mut socket).await;
+}
+
+async fn echo(socket: &mut WebSocketStream<TcpStream>) -> Ending {
+    let send = |sent: Result<(), Error>| sent.err().map(Ending::from);
+    loop {
+        let ended = match socket.next().await {
+            Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => send(socket.send(message).await),
+            // tungstenite answers pings and close frames.
+            Some(Ok(_)) => None,
+            Some(Err(error)) => Some(error.into()),
+            None => Some(Ending::Gone(None)),
+        };
+        if let Some(ending) = ended {
+            return ending;
+        }
+    }
+}
