@@ -24,6 +24,9 @@ impl BackEnd {
         let mut options = MqttOptions::new(name, broker.ip().to_string(), broker.port());
         options.set_max_packet_size(MAX_PACKET, MAX_PACKET);
         let (client, mut events) = AsyncClient::new(options, 1000);
+        let mut network = events.network_options();
+        network.set_tcp_nodelay(true);
+        events.set_network_options(network);
         let (sender, messages) = mpsc::channel(100_000);
         let (confirm, mut confirmed) = mpsc::channel(1);
         client.subscribe(filter, QoS::AtLeastOnce).await.expect("asked");
