@@ -55,8 +55,15 @@ impl Downlink for EveryHook {
 }
 
 impl Outbound for EveryHook {
-    fn handle(&self, peer: &Peer, _message: Publish) -> Vec<PublishAction> {
-        publish_actions(self.deed("outbound", &peer.id), peer)
+    fn handle(&self, peer: &Peer, message: Publish) -> Vec<PublishAction> {
+        let deed = self.deed("outbound", &peer.id);
+        if deed == "publish twice" {
+            return vec![PublishAction::Pass, PublishAction::Replace(Publish::new("second", message.payload))];
+        }
+        if deed == "panic on the second" && message.topic == "second" {
+            panic!("one too many");
+        }
+        publish_actions(deed, peer)
     }
 }
 
@@ -158,6 +165,7 @@ fn publish(deed: &str, peer: &Peer) -> Option<Publish> {
         "keep a huge value" => news(keep(1, &vec![0; 2_000_000])),
         _ => None,
     }
+        "publish a second" => no_news("second"),
 }
 
 /// Has the gateway keep a value under so many keys of 5 bytes; tells how many of them it took.

@@ -6,8 +6,8 @@ mod common;
 use common::{frame, log_of, peer, spec};
 use ocpp_gateway_core::{Attributes, Decision, Offer, Publish};
 use ocpp_gateway_pipeline::{
-    Answer, Cause, Downlink, Failure, GuestFault, IllegalOutput, Limits, Message, Mishap, NotMapped, OnError, Pipeline,
-    Surroundings, TransformSpec, Uplink,
+    Answer, Cause, Downlink, Failure, GuestFault, IllegalOutput, Limits, Message, Mishap, NotMapped,
+    OnError, Pipeline, Surroundings, TransformSpec, Uplink,
 };
 use ocpp_gateway_testkit::guest;
 use serde_json::json;
@@ -42,7 +42,7 @@ const FATES: [(&str, Occasion, [&str; 3]); 13] = [
     ("validation", BackEndCall, ["published: InternalError", "sent: Reset", ""]),
     ("uplink", Call, ["answered: InternalError", "published: Heartbeat", ""]),
     ("uplink", CallResult, ["published: InternalError", "published: Accepted", ""]),
-    ("outbound", Call, ["", "published: Heartbeat", ""]),
+    ("outbound", Call, ["answered: InternalError", "published: Heartbeat", ""]),
     ("inbound", BackEndCall, ["not mapped: internal", "sent: Reset", ""]),
     ("inbound", BackEndResult, ["not mapped: internal", "sent: currentTime", ""]),
     ("downlink", BackEndCall, ["published: InternalError", "sent: Reset", ""]),
@@ -172,6 +172,23 @@ fn on_error_decides_what_becomes_of_a_message() {
             }
         }
     }
+}
+
+#[test]
+fn a_message_that_is_rejected_takes_those_beside_it_along() {
+    // Two messages are made of one frame, and the stage behind fails on the second.
+    let twice = TransformSpec { name: "twice".into(), ..misbehaving("outbound", "publish twice") };
+    let breaking = TransformSpec { name: "breaking".into(), ..misbehaving("outbound", "panic on the second") };
+    let pipeline = load(vec![twice.clone(), breaking.clone()]);
+    let Uplink { publishes, answer, .. } = pipeline.uplink(&peer("BAD1"), &frame(r#"[2,"1","Heartbeat",{}]"#));
+    assert_eq!(publishes, []);
+    assert!(matches!(answer, Some(Answer::Error(error)) if error.code == "InternalError"));
+
+    // What a stage publishes beside a frame is no part of it.
+    let aside = TransformSpec { name: "aside".into(), ..misbehaving("uplink", "publish a second") };
+    let pipeline = load(vec![aside, breaking]);
+    let Uplink { publishes, answer, mishaps } = pipeline.uplink(&peer("BAD1"), &frame(r#"[2,"1","Heartbeat",{}]"#));
+    assert_eq!((publishes.len(), answer, mishaps.len()), (1, None, 1));
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl<'a> Walk<'a> {
             Ok(actions) => actions.into_iter().for_each(|action| match action {
                 FrameAction::Pass => self.downlink(next, frame.clone()),
                 FrameAction::Replace(frame) => self.downlink(next, frame),
-                FrameAction::Publish(publish) => self.outbound(0, publish, frame.action.as_deref()),
+                FrameAction::Publish(publish) => self.aside(publish, frame.action.as_deref()),
                 FrameAction::Reply(payload) => self.answer_back_end(transform, &frame, payload),
                 FrameAction::Reject(error) => self.reject_downlink(transform, &frame, error),
                 FrameAction::Drop(reason) => self.dropped(transform, reason),

@@ -84,7 +84,7 @@ impl<'a> Walk<'a> {
         let (chain, peer) = (self.chain, self.peer);
         for transform in chain.events.iter().filter(|transform| transform.matcher.takes_peer(peer)) {
             match call(transform, Subject::identity(&peer.identity)) {
-                Ok(publishes) => self.all_outbound(publishes, None),
+                Ok(publishes) => publishes.into_iter().for_each(|publish| self.aside(publish, None)),
                 Err(failure) => self.failed(transform, failure),
             }
         }

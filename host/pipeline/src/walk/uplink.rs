@@ -9,6 +9,9 @@ use crate::spec::OnError;
 use crate::transform::{Subject, Transform};
 use ocpp_gateway_core::{CallError, Direction, Fault, Frame, MessageType, Publish};
 
+/// A stage has failed on a message, and its `on_error` is to reject what the message comes from.
+struct Rejected;
+
 impl Walk<'_> {
     /// A frame from the charge point, which no stage has seen.
     pub(crate) fn uplink(&mut self, frame: &Frame<'_>) {
@@ -30,7 +33,7 @@ impl Walk<'_> {
             Ok(actions) => actions.into_iter().for_each(|action| match action {
                 FrameAction::Pass => self.uplink_from(next, frame),
                 FrameAction::Replace(frame) => self.uplink_from(next, &frame),
-                FrameAction::Publish(publish) => self.outbound(0, publish, frame.action.as_deref()),
+                FrameAction::Publish(publish) => self.aside(publish, frame.action.as_deref()),
                 FrameAction::Reply(payload) => self.answer_charge_point(transform, frame, Answer::Result(payload)),
                 FrameAction::Reject(error) => self.reject_uplink(transform, frame, error),
                 FrameAction::Drop(reason) => self.dropped(transform, reason),
@@ -47,7 +50,14 @@ impl Walk<'_> {
         let Some(mapping) = &self.chain.mapping else { return };
         self.calls += 1;
         match mapping.to_mqtt(self.peer, frame) {
-            Ok(publishes) => self.all_outbound(publishes, frame.action.as_deref()),
+            Ok(publishes) => {
+                let before = self.publishes.len();
+                if self.all_outbound(publishes, frame.action.as_deref()).is_err() {
+                    // All of it or nothing: none has been published yet, and the charge point may send the frame again.
+                    self.publishes.truncate(before);
+                    self.fail_uplink(frame);
+                }
+            }
             // An error that cannot be mapped is not worth another.
             Err(failure) if is_own(frame) => self.failed(mapping, failure),
             Err(Failure::Refused(refusal)) => {
@@ -64,36 +74,56 @@ impl Walk<'_> {
         }
     }
 
-    /// Messages for the broker, which no stage has seen.
-    pub(super) fn all_outbound(&mut self, publishes: Vec<Publish>, action: Option<&str>) {
+    /// Messages for the broker, which no stage has seen. Goes through all of them, even if one is rejected.
+    fn all_outbound(&mut self, publishes: Vec<Publish>, action: Option<&str>) -> Result<(), Rejected> {
         if self.chain.outbound.is_empty() && self.publishes.is_empty() {
             // Nearly always so, and then there is nothing to move.
             self.publishes = publishes;
-        } else {
-            publishes.into_iter().for_each(|publish| self.outbound(0, publish, action));
+            return Ok(());
+        publishes.into_iter().fold(Ok(()), |so_far, publish| self.outbound(0, publish, action).and(so_far))
+    }
+
+    /// A message that a stage publishes beside the frame. One that is rejected is no reason to reject the frame.
+    pub(super) fn aside(&mut self, publish: Publish, action: Option<&str>) {
+        // The mishap says it all.
+        let _ = self.outbound(0, publish, action);
         }
     }
 
     /// A message for the broker, before the stages from `stage` on. `action`: of the frame that it comes from.
-    pub(crate) fn outbound(&mut self, stage: usize, publish: Publish, action: Option<&str>) {
+    fn outbound(&mut self, stage: usize, publish: Publish, action: Option<&str>) -> Result<(), Rejected> {
         let Some((transform, next)) = next(&self.chain.outbound, stage, self.peer, action) else {
-            return self.publishes.push(publish);
+            self.publishes.push(publish);
+            return Ok(());
         };
         let subject = Subject::message(self.peer, action, &publish.payload);
         let arguments = Packed(self.peer.into(), PublishIn::from(&publish));
         match self.ask::<hook::Outbound>(transform, subject, arguments) {
-            Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
-            Ok(actions) => actions.into_iter().for_each(|wanted| match wanted {
-                PublishAction::Pass => self.outbound(next, publish.clone(), action),
-                PublishAction::Replace(publish) => self.outbound(next, publish, action),
-                PublishAction::Drop(reason) => self.dropped(transform, reason),
+            Ok(actions) if actions.is_empty() => {
+                self.dropped(transform, "answered with an empty list");
+                Ok(())
+            }
+            Ok(actions) => actions.into_iter().fold(Ok(()), |so_far, wanted| {
+                let this = match wanted {
+                    PublishAction::Pass => self.outbound(next, publish.clone(), action),
+                    PublishAction::Replace(publish) => self.outbound(next, publish, action),
+                    PublishAction::Drop(reason) => {
+                        self.dropped(transform, reason);
+                        Ok(())
+                    }
+                };
+                this.and(so_far)
             }),
             Err(Fallback::Bypass) => self.outbound(next, publish, action),
-            // Nobody can be told: the frame may have become several messages, and others of them are on their way.
-            Err(Fallback::Drop | Fallback::Reject) => {}
+            Err(Fallback::Drop) => Ok(()),
+            Err(Fallback::Reject) => Err(Rejected),
         }
     }
 
+        // An error that cannot be published is not worth another.
+        if is_own(frame) {
+            return;
+        }
     fn fail_uplink(&mut self, frame: &Frame<'_>) {
         let error = Fault::Internal.error(self.peer.version, NOT_PROCESSED);
         self.refuse_uplink(frame, error);
