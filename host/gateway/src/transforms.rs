@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 /// Everything that is wrong with the configured components.
 #[derive(Debug, thiserror::Error)]
+use tokio::runtime::Handle;
 pub struct Faults(pub Vec<LoadError>);
 
 impl fmt::Display for Faults {
@@ -26,8 +27,22 @@ impl fmt::Display for Faults {
 pub fn load(config: &Config) -> Result<Pipeline, Faults> {
     // Where systemd has a service keep such things (`CacheDirectory=`): a JavaScript component takes seconds to compile.
     let cache = std::env::var_os("CACHE_DIRECTORY").map(PathBuf::from);
-    let surroundings = Surroundings { cache, validation: validation(config), ..Surroundings::default() };
+    let validation = validation(config);
+    let surroundings = Surroundings { cache, validation, on_long_call: make_way, ..Surroundings::default() };
     Pipeline::load_in(specs(config), surroundings).map_err(Faults)
+}
+
+/// A worker thread of tokio's is about to be busy for long with a transform that takes its time. What waits on this thread
+/// alone must not wait with it: the task that was woken last, which no other thread may take, and all sockets, if it was
+/// this thread that was watching them. Tasks that do nothing push the one out to where others find it, and wake another
+/// thread, which watches the sockets when it has nothing else to do.
+fn make_way() {
+    if let Ok(runtime) = Handle::try_current() {
+        // The second pushes out the first, and only that wakes somebody.
+        for _ in 0..2 {
+            drop(runtime.spawn(async {}));
+        }
+    }
 }
 
 /// What is to be loaded.

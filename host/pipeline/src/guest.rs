@@ -18,8 +18,7 @@ use wasmtime::{ResourceLimiter, UpdateDeadline};
 /// What a store keeps for the guest in it.
 pub(crate) struct Guest {
     pub(crate) memory: MemoryLimit,
-    /// The thread's CPU time when this call came to its deadline.
-    pub(crate) overdue_since: Option<Duration>,
+    pub(crate) patience: Patience,
     log: Vec<Line>,
     console: Console,
     belongings: Arc<Belongings>,
@@ -49,16 +48,7 @@ impl Belongings {
 impl Guest {
     pub(crate) fn new(limits: &Limits, belongings: Arc<Belongings>) -> Self {
         let memory = MemoryLimit { used: 0, limit: limits.memory };
-        Guest { memory, overdue_since: None, log: Vec::new(), console: Console::default(), belongings }
-    }
-
-    /// What to do at a deadline, and again at each `tick` after it. The deadline is one by the clock on the wall, which
-    /// goes on while the machine is busy with others and this thread does not get to run; so a guest is stopped only when
-    /// it has used up another tick of the processor's time.
-    pub(crate) fn at_deadline(&mut self, tick: Duration) -> wasmtime::Result<UpdateDeadline> {
-        let now = ThreadTime::now().as_duration();
-        let since = *self.overdue_since.get_or_insert(now);
-        if now - since < tick { Ok(UpdateDeadline::Continue(1)) } else { Err(DeadlineExceeded.into()) }
+        Guest { memory, patience: Patience::default(), log: Vec::new(), console: Console::default(), belongings }
     }
 
     /// What transforms are told the time is.
@@ -82,6 +72,40 @@ impl Guest {
         let Guest { console, log, belongings, .. } = self;
         console.flush(|level, line| note(log, &belongings.gate, Line::new(level, line, Vec::new())));
         log.drain(..)
+    }
+}
+
+/// How long one call may still take.
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    /// Ticks between the first deadline, at which the call is only found to be long, and the last.
+    left: u64,
+    /// The thread's CPU time when this call came to its last deadline.
+    overdue_since: Option<Duration>,
+}
+
+/// A call that has lasted for so many ticks is a long one.
+const LONG: u64 = 2;
+
+impl Patience {
+    /// For a call that may take so many ticks. Answers with how many are left to its first deadline.
+    pub(crate) fn anew(&mut self, ticks: u64) -> u64 {
+        let first = ticks.min(LONG);
+        *self = Patience { left: ticks - first, overdue_since: None };
+        first
+    }
+
+    /// What to do at a deadline, and again at each `tick` after the last. The deadlines are those of the clock on the wall,
+    /// which goes on while the machine is busy with others and this thread does not get to run; so a guest is stopped only
+    /// when it has used up another tick of the processor's time. `on_long_call` is called at the first.
+    pub(crate) fn at_deadline(&mut self, tick: Duration, on_long_call: fn()) -> wasmtime::Result<UpdateDeadline> {
+        if self.left > 0 {
+            on_long_call();
+            return Ok(UpdateDeadline::Continue(std::mem::take(&mut self.left)));
+        }
+        let now = ThreadTime::now().as_duration();
+        let since = *self.overdue_since.get_or_insert(now);
+        if now - since < tick { Ok(UpdateDeadline::Continue(1)) } else { Err(DeadlineExceeded.into()) }
     }
 }
 

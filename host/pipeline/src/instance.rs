@@ -27,6 +27,7 @@ pub(crate) struct Blueprint {
     pub(crate) time: Duration,
     /// The same in ticks of the runtime.
     pub(crate) ticks: u64,
+    pub(crate) on_long_call: fn(),
     pub(crate) belongings: Arc<Belongings>,
 }
 
@@ -38,9 +39,10 @@ impl Blueprint {
     pub(crate) fn start(&self, transform: &str) -> Result<(Instance, abi::Info), LoadFault> {
         let mut store = Store::new(self.pre.engine(), Guest::new(&self.limits, self.belongings.clone()));
         store.limiter(|guest| &mut guest.memory);
-        store.set_epoch_deadline(self.runtime.ticks(self.time.saturating_mul(START_FACTOR)));
-        let tick = self.runtime.tick;
-        store.epoch_deadline_callback(move |mut store| store.data_mut().at_deadline(tick));
+        let ticks = store.data_mut().patience.anew(self.runtime.ticks(self.time.saturating_mul(START_FACTOR)));
+        store.set_epoch_deadline(ticks);
+        let (tick, on_long_call) = (self.runtime.tick, self.on_long_call);
+        store.epoch_deadline_callback(move |mut store| store.data_mut().patience.at_deadline(tick, on_long_call));
         let instance = self.pre.instantiate(&mut store).map_err(|error| {
             store.data_mut().take_log().for_each(|line| line.emit(transform, "", Subject::NOBODY));
             LoadFault::Start(self.start_failure(&error))
@@ -123,10 +125,10 @@ impl Instance {
     /// Gives the next call its time, and its allowance for copying.
     pub(crate) fn prepare(&mut self, blueprint: &Blueprint, bytes_out: usize) {
         self.calls += 1;
-        self.store.set_epoch_deadline(blueprint.ticks);
+        let ticks = self.store.data_mut().patience.anew(blueprint.ticks);
+        self.store.set_epoch_deadline(ticks);
         // The exact limit is checked later; this one keeps a guest from making the host copy the same megabyte often.
         self.store.set_hostcall_fuel(COPIES_PER_BYTE * bytes_out + RECORDS_PER_CALL);
-        self.store.data_mut().overdue_since = None;
     }
 
     /// Calls a function. One that the component does not export is a fault of whoever asked for it.

@@ -34,6 +34,7 @@ pub(crate) struct Loader {
     timed: Kit,
     untimed: Kit,
     clock: Clock,
+    on_long_call: fn(),
 }
 
 /// What compiles and links components for one engine.
@@ -61,10 +62,10 @@ impl Loader {
         let shortest = specs.iter().filter_map(TransformSpec::time_limit).min().unwrap_or(TIME);
         let set_up = || {
             let runtime = Arc::new(Runtime::new(shortest)?);
-            let Surroundings { clock, cache, .. } = surroundings.into();
+            let Surroundings { clock, cache, on_long_call, .. } = surroundings.into();
             let timed = Kit::new(&runtime.timed, cache.clone())?;
             let untimed = Kit::new(&runtime.untimed, cache)?;
-            Ok(Loader { runtime, timed, untimed, clock })
+            Ok(Loader { runtime, timed, untimed, clock, on_long_call })
         };
         set_up().map_err(|fault: wasmtime::Error| {
             let fault = LoadFault::Engine(format!("{fault:#}"));
@@ -139,6 +140,7 @@ impl Loader {
             limits: spec.limits,
             time,
             ticks: self.runtime.ticks(time),
+            on_long_call: self.on_long_call,
             belongings: Arc::new(Belongings::new(&spec.limits, self.clock)),
         };
         let (_, info) = blueprint.start(&spec.name)?;

@@ -8,6 +8,8 @@ use wasmtime::{Config, Engine};
 /// How many ticks the shortest time limit has. A call is stopped within two ticks of its limit.
 const TICKS_PER_LIMIT: u32 = 4;
 const SHORTEST_TICK: Duration = Duration::from_millis(1);
+/// Others on the thread of a call wait two of these before somebody makes way for them, however long the call may take.
+const LONGEST_TICK: Duration = Duration::from_millis(5);
 
 /// Shared by the transforms of one pipeline. Its ticker ends with it.
 pub(crate) struct Runtime {
@@ -22,7 +24,7 @@ impl Runtime {
     /// `shortest_limit`: the shortest time that a transform of the pipeline is allowed per call.
     pub(crate) fn new(shortest_limit: Duration) -> wasmtime::Result<Self> {
         let (timed, untimed) = (engine(true)?, engine(false)?);
-        let tick = (shortest_limit / TICKS_PER_LIMIT).max(SHORTEST_TICK);
+        let tick = (shortest_limit / TICKS_PER_LIMIT).clamp(SHORTEST_TICK, LONGEST_TICK);
         let (alive, ended) = mpsc::channel::<()>();
         let ticker = timed.weak();
         thread::Builder::new().name("transform-ticker".into()).spawn(move || {

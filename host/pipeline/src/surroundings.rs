@@ -5,7 +5,7 @@ use crate::spec::Validation;
 use std::path::PathBuf;
 
 /// What transforms have around them, whatever their configuration says.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Surroundings {
     /// What they are told the time is.
     pub clock: Clock,
@@ -15,6 +15,15 @@ pub struct Surroundings {
     pub cache: Option<PathBuf>,
     /// What payloads are held against besides their own rules.
     pub validation: Validation,
+    /// Called on the thread of a call that takes some milliseconds and goes on: nothing else runs on this thread until the
+    /// call ends, which may be the time limit.
+    pub on_long_call: fn(),
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Surroundings { clock: Clock::default(), cache: None, validation: Validation::default(), on_long_call: || {} }
+    }
 }
 
 impl From<Clock> for Surroundings {

@@ -1,11 +1,14 @@
 //! What transforms decide about connections and messages, and what becomes of a gateway in which one breaks.
 
 use crate::{Running, call_object, result_object};
+use cpu_time::{ProcessTime, ThreadTime};
+use ocpp_gateway_testkit::PATIENCE;
 use ocpp_gateway_testkit::charge_point::{ChargePoint, Refused};
 use ocpp_gateway_testkit::guest;
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// A transform whose `hook` does something to charge points that are called `BAD…`, and passes everything on for others
 /// (`guest-sdk/tests/guests/every_hook.rs`). `keys`: more of its configuration.
@@ -127,6 +130,38 @@ async fn neighbours_are_served_while_a_transform_loops() {
     };
     tokio::select! {
         () = looping => panic!("the neighbour is not served"),
+        () = serving => {}
+    }
+    gateway.stop().await;
+}
+
+/// A worker that is busy with a transform for long does not keep to itself what others could do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neighbours_do_not_wait_for_the_end_of_a_loop() {
+    const CALLS: u32 = 10;
+    let gateway = Running::start(&transform("uplink", "loop", "limits = { time = \"5s\" }")).await;
+    let mut back_end = gateway.back_end().await;
+    let mut bad = gateway.charge_point("BAD1").await;
+    let mut good = gateway.charge_point("GOOD1").await;
+    // What other threads have been busy for.
+    let others = || ProcessTime::now().as_duration().saturating_sub(ThreadTime::now().as_duration());
+    let (started, quiet) = (ThreadTime::now(), others());
+    bad.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    // The worker that hears of it has nothing else to do then, and no reason to wake the other.
+    while others().saturating_sub(quiet) < Duration::from_millis(50) {
+        assert!(started.elapsed() < PATIENCE, "nothing loops");
+    }
+    let looping = bad.text();
+    let serving = async {
+        for number in 0..CALLS {
+            good.send(&format!(r#"[2,"{number}","Heartbeat",{{}}]"#)).await;
+            back_end.expect_on("ocpp/cp/GOOD1").await;
+            back_end.publish("ocpp/cs/GOOD1", result_object(&number.to_string(), "{}")).await;
+            good.text().await;
+        }
+    };
+    tokio::select! {
+        answer = looping => panic!("the loop has ended first: {answer}"),
         () = serving => {}
     }
     gateway.stop().await;
