@@ -1,6 +1,6 @@
 //! A transform with every hook but the mapping, for the host's tests. It passes everything on, but one hook does what the
-//! configuration says, such as `{"hook":"uplink","does":"panic"}`: for charge points whose id begins with `BAD`, so that
-//! the transform survives its trial and others can be seen to be served.
+//! configuration says, such as `{"hook":"uplink","does":"panic"}`: for charge points whose id begins with `BAD`, or with
+//! what `to` says, so that the transform survives its trial and others can be seen to be served.
 
 use ocpp_transform::{
     Acceptance, Admission, CallError, Decision, Downlink, Events, Frame, FrameAction, FrameType, Inbound, Offer,
@@ -16,12 +16,18 @@ const PASS: &str = "pass";
 struct EveryHook {
     hook: String,
     does: String,
+    #[serde(default = "bad")]
+    to: String,
+}
+
+fn bad() -> String {
+    "BAD".into()
 }
 
 impl EveryHook {
     /// What `hook` is to do. What any hook can do is done already.
     fn deed(&self, hook: &str, charge_point: &str) -> &str {
-        if self.hook != hook || !charge_point.starts_with("BAD") {
+        if self.hook != hook || !charge_point.starts_with(&self.to) {
             return PASS;
         }
         match self.does.as_str() {
@@ -159,13 +165,13 @@ fn publish(deed: &str, peer: &Peer) -> Option<Publish> {
         "publish with a NUL" => no_news("news/\0"),
         "publish without a topic" => no_news(""),
         "publish with a long topic" => no_news(&"x".repeat(70_000)),
+        "publish a second" => no_news("second"),
         "publish the attributes" => news(format!("{:?}", peer.attributes)),
         "keep many values" => news(keep(100_000, b"")),
         "keep large values" => news(keep(1_000, &[0; 1_000])),
         "keep a huge value" => news(keep(1, &vec![0; 2_000_000])),
         _ => None,
     }
-        "publish a second" => no_news("second"),
 }
 
 /// Has the gateway keep a value under so many keys of 5 bytes; tells how many of them it took.

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod events;
 pub mod exchange;
+mod fixture;
 pub mod handshake;
 pub mod limits;
 pub mod listener;

@@ -1,16 +1,18 @@
 //! From the `[[transforms]]` of the configuration to a pipeline that runs them.
 
 use crate::config::{self, Config, ValidationMode};
+use crate::fixture::Folder;
 use ocpp_gateway_pipeline::{
-    Limits, LoadError, Matching, OnError, OnViolation, Pipeline, Surroundings, TransformSpec, UnknownActions,
+    Limits, LoadError, Matching, OnError, OnViolation, Pipeline, Samples, Surroundings, TransformSpec, UnknownActions,
     Validation,
 };
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::runtime::Handle;
 
 /// Everything that is wrong with the configured components.
 #[derive(Debug, thiserror::Error)]
-use tokio::runtime::Handle;
 pub struct Faults(pub Vec<LoadError>);
 
 impl fmt::Display for Faults {
@@ -68,8 +70,7 @@ fn spec(transform: &config::Transform, on_violation: config::OnViolation) -> Tra
     TransformSpec {
         name: transform.name.clone(),
         source: transform.component.parse().unwrap_or_else(|never: std::convert::Infallible| match never {}),
-        config: serde_json::Value::from_iter(transform.config.iter().map(|(key, value)| (key.clone(), json(value))))
-            .to_string(),
+        config: to_json(&transform.config),
         on_error: match transform.on_error {
             config::OnError::Reject => OnError::Reject,
             config::OnError::Bypass => OnError::Bypass,
@@ -91,6 +92,7 @@ fn spec(transform: &config::Transform, on_violation: config::OnViolation) -> Tra
             state_keys: transform.limits.state_keys,
             state_bytes: transform.limits.state.get(),
         },
+        samples: transform.samples.clone().map(|dir| Arc::new(Folder(dir)) as Arc<dyn Samples>),
     }
 }
 
@@ -101,6 +103,11 @@ impl From<config::OnViolation> for OnViolation {
             config::OnViolation::Log => OnViolation::Log,
         }
     }
+}
+
+/// JSON text that says the same.
+pub(crate) fn to_json(table: &toml::Table) -> String {
+    serde_json::Value::from_iter(table.iter().map(|(key, value)| (key.clone(), json(value)))).to_string()
 }
 
 /// TOML as JSON; a date becomes its text.

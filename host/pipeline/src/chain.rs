@@ -13,8 +13,8 @@ pub(crate) type Stages = Box<[Arc<Transform>]>;
 pub(crate) struct Chain {
     /// In the order of the configuration; a mapping that nobody configured comes last.
     pub(crate) transforms: Vec<Arc<Transform>>,
-    /// None behind a transform on trial.
-    pub(crate) mapping: Option<Arc<Transform>>,
+    /// One of them.
+    pub(crate) mapping: Arc<Transform>,
     pub(crate) uplink: Stages,
     pub(crate) downlink: Stages,
     pub(crate) outbound: Stages,
@@ -28,7 +28,7 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    pub(crate) fn new(transforms: Vec<Arc<Transform>>, validation: Validation) -> Self {
+    pub(crate) fn new(transforms: Vec<Arc<Transform>>, mapping: Arc<Transform>, validation: Validation) -> Self {
         let with = |function, direction: Option<Direction>| {
             transforms.iter().filter(move |transform| {
                 transform.has(function) && direction.is_none_or(|way| transform.matcher.takes_direction(way))
@@ -45,7 +45,7 @@ impl Chain {
             admission: forward(Function::Admit, None),
             events: forward(Function::Connected, None),
             rules: forward(Function::Check, None),
-            mapping: with(Function::ToMqtt, None).next().cloned(),
+            mapping,
             validation,
             transforms,
         }

@@ -175,6 +175,9 @@ pub enum LoadFault {
     Start(Failure),
     #[error("fails on an ordinary message: {0}")]
     Sample(Failure),
+    /// What was expected, and what came.
+    #[error("fails on samples of its own:\n{0}")]
+    OwnSamples(String),
     #[error("does not tell its schemas: {0}")]
     Schemas(Failure),
     #[error(transparent)]

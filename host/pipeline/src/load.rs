@@ -119,7 +119,7 @@ impl Loader {
         let linked = kit.link(&component).map_err(|fault| vec![LoadFault::Link(format!("{fault:#}"))])?;
         let trial = self.trial(spec, linked, exports, bytes.len()).map_err(|fault| vec![fault])?;
         let schemas = compile_schemas(&trial)?;
-        samples::try_out(&trial).map_err(|fault| vec![fault])?;
+        samples::try_out(&trial, spec.samples.as_deref()).map_err(|fault| vec![fault])?;
         trial.go_live(belongings, Matcher::new(&spec.matching), schemas).map_err(|fault| vec![fault])
     }
 
@@ -174,13 +174,16 @@ pub(crate) fn chain(
     if !errors.is_empty() {
         return Err(errors);
     }
-    if !transforms.iter().any(|transform| transform.has(Function::ToMqtt)) {
-        transforms.push(match closed {
-            Some(standard) => standard.clone(),
-            None => load_standard(loader, &transforms)?,
-        });
-    }
-    Ok(Chain::new(transforms, validation))
+    let mapping = match (transforms.iter().find(|transform| transform.has(Function::ToMqtt)), closed) {
+        (Some(mapping), _) => mapping.clone(),
+        (None, closing) => {
+            let standard =
+                closing.map_or_else(|| load_standard(loader, &transforms), |standard| Ok(standard.clone()))?;
+            transforms.push(standard.clone());
+            standard
+        }
+    };
+    Ok(Chain::new(transforms, mapping, validation))
 }
 
 /// A fault for every mapping but the first.

@@ -2,7 +2,7 @@
 
 use crate::abi::PublishIn;
 use crate::chain::Chain;
-use crate::error::{Failure, HostFault, LoadError, Mishap};
+use crate::error::{Failure, LoadError, Mishap};
 use crate::hook;
 use crate::load::{self, Loader};
 use crate::spec::{OnError, Source, TransformSpec, Validation};
@@ -179,8 +179,7 @@ impl Pipeline {
     /// The topic filters whose messages are for this charge point.
     pub fn subscriptions(&self, peer: &Peer) -> Result<Vec<TopicFilter>, Failure> {
         let chain = self.0.chain.load();
-        let mapping = chain.mapping.as_ref().ok_or_else(|| HostFault::Instance("there is no mapping".into()))?;
-        mapping.call::<hook::Subscriptions>(Subject::identity(&peer.identity), (peer.into(),))
+        chain.mapping.call::<hook::Subscriptions>(Subject::identity(&peer.identity), (peer.into(),))
     }
 
     /// Whether a charge point may connect. Every transform has a say; the first that refuses has the last word.

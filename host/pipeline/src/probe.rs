@@ -14,7 +14,7 @@ use ocpp_gateway_core::{CallError, Decision, Frame, MessageType, Offer, Peer, Pu
 use std::sync::Arc;
 
 /// A transform that was loaded as for a gateway, with the same limits, but stands in no chain.
-pub struct Probe(Arc<Transform>);
+pub struct Probe(pub(crate) Arc<Transform>);
 
 /// A JSON Schema that a transform has for the payloads of one action.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,15 +1,13 @@
 //! Messages that every transform is tried on before it goes live.
 
-use crate::abi::PublishIn;
-use crate::chain::Chain;
-use crate::error::{Cause, Failure, LoadFault};
+use crate::clock::Clock;
+use crate::error::{Failure, LoadFault};
 use crate::hook::Function;
-use crate::pipeline::Message;
-use crate::spec::Validation;
+use crate::probe::Probe;
 use crate::transform::Transform;
-use crate::walk::Walk;
-use ocpp_gateway_core::{Attributes, Frame, Identity, MessageType, Peer, QoS, Version};
+use ocpp_gateway_core::{Attributes, Frame, Identity, MessageType, Offer, Peer, Publish, Version};
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 /// What charge points say on an ordinary day; the payloads are those of OCPP 1.6.
@@ -25,55 +23,116 @@ const FRAMES: [&str; 6] = [
     r#"[4,"6","NotSupported","no such thing",{}]"#,
 ];
 
-/// What back ends say, in the form that the standard mapping understands.
+/// What goes to back ends and comes from them, in the form of the standard mapping.
 const MESSAGES: [&str; 2] = [
     r#"{"MessageTypeId":2,"UniqueId":"7","Action":"Reset","Payload":{"type":"Soft"}}"#,
     r#"{"MessageTypeId":3,"UniqueId":"2","Payload":{"currentTime":"2026-01-01T00:00:00Z"}}"#,
 ];
 
-/// Runs `trial` on every sample. It may refuse, reject or drop them all; but it must neither trap nor break a limit.
-pub(crate) fn try_out(trial: &Arc<Transform>) -> Result<(), LoadFault> {
-    // A chain of this one transform, for messages that go no further than through it.
-    let chain = Chain::new(vec![trial.clone()], Validation::default());
+/// Cases that a version of a transform has to pass before it goes live: of its own, where those of this module are for
+/// every transform.
+pub trait Samples: fmt::Debug + Send + Sync {
+    /// Runs all of them. The error says which did not come out as they should, and how.
+    fn try_on(&self, candidate: &Candidate<'_>) -> Result<(), String>;
+}
+
+/// A transform on trial.
+pub struct Candidate<'a>(&'a Arc<Transform>);
+
+impl Candidate<'_> {
+    /// As it is to go live.
+    pub fn configured(&self) -> Probe {
+        Probe(self.0.clone())
+    }
+
+    /// With other settings (JSON text of an object), at another time, and with nothing kept for it yet.
+    pub fn with(&self, config: String, clock: Clock) -> Result<Probe, LoadFault> {
+        self.0.with(config, clock).map(Probe)
+    }
+}
+
+/// Calls every hook of `trial` with every sample. It may refuse, reject or drop them all; but it must neither trap nor
+/// break a limit. `own`: what it has to pass besides.
+pub(crate) fn try_out(trial: &Arc<Transform>, own: Option<&dyn Samples>) -> Result<(), LoadFault> {
+    let candidate = Candidate(trial);
+    let probe = candidate.configured();
     for version in Version::ALL {
-        let identity = Identity::new("SAMPLE", 48).map_err(|error| LoadFault::Engine(error.to_string()))?;
-        let peer = Peer { identity, version, connection: 0, attributes: Attributes::new() };
-        for text in FRAMES {
-            let Ok(mut frame) = Frame::parse(text) else { continue };
+        let samples = Ordinary::of(version).map_err(LoadFault::Engine)?;
+        for &function in Function::ALL.iter().filter(|function| trial.has(**function)) {
+            samples.try_on(&probe, function).map_err(LoadFault::Sample)?;
+        }
+    }
+    own.map_or(Ok(()), |own| own.try_on(&candidate).map_err(LoadFault::OwnSamples))
+}
+
+/// A refusal is an answer too.
+fn verdict(tried: Result<(), Failure>) -> Result<(), Failure> {
+    tried.or_else(|failure| if matches!(failure, Failure::Refused(_)) { Ok(()) } else { Err(failure) })
+}
+
+/// What the hooks are called with.
+struct Ordinary {
+    peer: Peer,
+    frames: Vec<Frame<'static>>,
+    outbound: Vec<Publish>,
+    inbound: Vec<Publish>,
+    offer: Offer,
+}
+
+impl Ordinary {
+    fn of(version: Version) -> Result<Self, String> {
+        let identity = Identity::new("SAMPLE", 48).map_err(|error| error.to_string())?;
+        let frame = |text| {
+            let mut frame = Frame::parse(text).map_err(|fault| fault.to_string())?;
             if frame.kind == MessageType::CallResult {
                 frame.action = Some(Cow::Borrowed("Reset"));
             }
-            verdict(&chain, &peer, |walk| {
-                if trial.has(Function::ToMqtt) {
-                    walk.map_uplink(&frame);
-                }
-                if trial.has(Function::Uplink) {
-                    walk.uplink(&frame);
-                }
-                if trial.has(Function::Downlink) {
-                    walk.downlink(0, frame.clone().into_owned());
-                }
-            })?;
-        }
-        for payload in MESSAGES {
-            let payload = payload.as_bytes();
-            let message = Message { topic: "ocpp/cs/SAMPLE", payload, qos: QoS::AtLeastOnce, retain: false };
-            verdict(&chain, &peer, |walk| {
-                if trial.has(Function::FromMqtt) || trial.has(Function::Inbound) {
-                    walk.inbound(0, PublishIn::from(&message));
-                }
-            })?;
+            Ok::<_, String>(frame)
+        };
+        let on = |topic: &str| {
+            let publish =
+                |payload: &&str| Publish { topic: topic.into(), payload: (*payload).into(), ..Publish::default() };
+            MESSAGES.iter().map(publish).collect()
+        };
+        let offer = Offer {
+            identity: identity.clone(),
+            remote_address: "192.0.2.1:5000".into(),
+            path: "/ocpp/SAMPLE".into(),
+            protocols: vec![version.subprotocol().into()],
+            headers: vec![("host".into(), "gateway.example".into())],
+            user: None,
+        };
+        Ok(Ordinary {
+            peer: Peer { identity, version, connection: 0, attributes: Attributes::new() },
+            frames: FRAMES.into_iter().map(frame).collect::<Result<_, _>>()?,
+            outbound: on("ocpp/cp/SAMPLE"),
+            inbound: on("ocpp/cs/SAMPLE"),
+            offer,
+        })
+    }
+
+    fn try_on(&self, probe: &Probe, function: Function) -> Result<(), Failure> {
+        let Ordinary { peer, offer, .. } = self;
+        let each_frame = |call: &dyn Fn(&Frame<'_>) -> Result<(), Failure>| {
+            self.frames.iter().try_for_each(|frame| verdict(call(frame)))
+        };
+        let each = |messages: &[Publish], call: &dyn Fn(&Publish) -> Result<(), Failure>| {
+            messages.iter().try_for_each(|message| verdict(call(message)))
+        };
+        match function {
+            // Called to make the instance and to compile its rules.
+            Function::Configure | Function::Schemas => Ok(()),
+            Function::Subscriptions => probe.subscriptions(peer).map(drop),
+            Function::ToMqtt => each_frame(&|frame| probe.to_mqtt(peer, frame).map(drop)),
+            Function::Uplink => each_frame(&|frame| probe.uplink(peer, frame).map(drop)),
+            Function::Downlink => each_frame(&|frame| probe.downlink(peer, frame).map(drop)),
+            Function::Check => each_frame(&|frame| probe.check(peer, frame).map(drop)),
+            Function::FromMqtt => each(&self.inbound, &|message| probe.from_mqtt(peer, message).map(drop)),
+            Function::Inbound => each(&self.inbound, &|message| probe.inbound(peer, message).map(drop)),
+            Function::Outbound => each(&self.outbound, &|message| probe.outbound(peer, message).map(drop)),
+            Function::Admit => probe.admit(offer).map(drop),
+            Function::Connected => probe.connected(peer).map(drop),
+            Function::Disconnected => probe.disconnected(peer, "gone").map(drop),
         }
     }
-    Ok(())
-}
-
-fn verdict(chain: &Chain, peer: &Peer, run: impl FnOnce(&mut Walk<'_>)) -> Result<(), LoadFault> {
-    let mut walk = Walk::new(chain, peer);
-    run(&mut walk);
-    let fault = walk.mishaps.into_iter().find_map(|mishap| match mishap.cause {
-        Cause::Failed(failure @ (Failure::Guest(_) | Failure::Host(_))) => Some(failure),
-        _ => None,
-    });
-    fault.map_or(Ok(()), |failure| Err(LoadFault::Sample(failure)))
 }

@@ -1,6 +1,7 @@
 //! What to load, as the configuration says it.
 
 use crate::matching::Matching;
+use crate::samples::Samples;
 use ocpp_gateway_core::Direction;
 use std::convert::Infallible;
 use std::fmt;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// One `[[transforms]]` of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct TransformSpec {
     /// For logs and metrics; different for each transform.
     pub name: String,
@@ -23,6 +24,8 @@ pub struct TransformSpec {
     /// Which messages it is for. A mapping is for all of them.
     pub matching: Matching,
     pub limits: Limits,
+    /// What else it is tried on before it goes live.
+    pub samples: Option<Arc<dyn Samples>>,
 }
 
 /// For one call of a component from elsewhere.
@@ -45,6 +48,7 @@ impl TransformSpec {
             on_violation: OnViolation::default(),
             matching: Matching::default(),
             limits: Limits::default(),
+            samples: None,
         }
     }
 }

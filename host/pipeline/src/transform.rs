@@ -2,11 +2,12 @@
 
 use crate::abi::{self, Packed, PublishIn};
 use crate::breaker::Breakers;
+use crate::clock::Clock;
 use crate::error::{Cause, Failure, GuestFault, HostFault, LoadFault, Mishap};
 use crate::guest::Belongings;
 use crate::hook::{self, Function, Hook};
 use crate::instance::{Blueprint, Instance};
-use crate::matching::Matcher;
+use crate::matching::{Matcher, Matching};
 use crate::native::Native;
 use crate::output::Allowance;
 use crate::probe::SchemaRule;
@@ -88,6 +89,24 @@ impl Transform {
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let spares = (0..threads).map(|_| Ok(blueprint.start(&self.name)?.0)).collect::<Result<_, LoadFault>>()?;
         Ok(Arc::new(Transform {
+            schemas: Arc::new(schemas),
+            spares: Mutex::new(spares),
+            ..self.anew(blueprint, matcher)
+        }))
+    }
+
+    /// A transform on trial in other settings, with nothing kept for it.
+    pub(crate) fn with(&self, config: String, clock: Clock) -> Result<Arc<Self>, LoadFault> {
+        let belongings = Arc::new(Belongings::new(&self.blueprint.limits, clock));
+        let blueprint = Blueprint { config, belongings, ..self.blueprint.clone() };
+        let (first, _) = blueprint.start(&self.name)?;
+        let matcher = Matcher::new(&Matching::default());
+        Ok(Arc::new(Transform { spares: Mutex::new(vec![first]), ..self.anew(blueprint, matcher) }))
+    }
+
+    /// The same in other surroundings, without its rules and instances.
+    fn anew(&self, blueprint: Blueprint, matcher: Matcher) -> Self {
+        Transform {
             name: self.name.clone(),
             component: self.component.clone(),
             info: self.info.clone(),
@@ -95,13 +114,13 @@ impl Transform {
             size: self.size,
             on_error: self.on_error,
             on_violation: self.on_violation,
-            schemas: Arc::new(schemas),
+            schemas: Default::default(),
             matcher,
             blueprint,
             native: self.native.clone(),
             breakers: Breakers::default(),
-            spares: Mutex::new(spares),
-        }))
+            spares: Default::default(),
+        }
     }
 
     pub(crate) fn mishap(&self, cause: Cause) -> Mishap {

@@ -6,8 +6,8 @@ mod common;
 use common::{frame, log_of, peer, spec};
 use ocpp_gateway_core::{Attributes, Decision, Offer, Publish};
 use ocpp_gateway_pipeline::{
-    Answer, Cause, Downlink, Failure, GuestFault, IllegalOutput, Limits, Message, Mishap, NotMapped,
-    OnError, Pipeline, Surroundings, TransformSpec, Uplink,
+    Answer, Cause, Downlink, Failure, GuestFault, IllegalOutput, Limits, LoadError, LoadFault, Message, Mishap,
+    NotMapped, OnError, Pipeline, Surroundings, TransformSpec, Uplink,
 };
 use ocpp_gateway_testkit::guest;
 use serde_json::json;
@@ -170,6 +170,21 @@ fn on_error_decides_what_becomes_of_a_message() {
                     "{case}: a fresh instance"
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn a_hook_that_breaks_on_ordinary_messages_does_not_go_live() {
+    for hook in ["uplink", "downlink", "outbound", "inbound", "admission", "events", "validation"] {
+        for does in ["panic", "loop"] {
+            let config = json!({ "hook": hook, "does": does, "to": "" }).to_string();
+            let errors = Pipeline::load(vec![TransformSpec { config, ..misbehaving(hook, does) }]);
+            let errors = errors.err().unwrap_or_else(|| panic!("{hook}, {does}: it loads"));
+            let [LoadError { fault: LoadFault::Sample(Failure::Guest(fault)), .. }] = &errors[..] else {
+                panic!("{hook}, {does}: {errors:?}")
+            };
+            assert_eq!(matches!(fault, GuestFault::Trap(_)), does == "panic", "{hook}: {fault}");
         }
     }
 }

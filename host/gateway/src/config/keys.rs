@@ -57,6 +57,7 @@ const WORKING: &[&str] = &[
     "transforms.name",
     "transforms.component",
     "transforms.on_error",
+    "transforms.samples",
     "transforms.limits.time",
     "transforms.limits.memory",
     "transforms.limits.actions",
@@ -125,6 +126,7 @@ mod tests {
             on_error: values::OnError::Reject,
             matching: Match::default(),
             limits: Limits { time: Some(Span::seconds(1)), ..Limits::default() },
+            samples: Some("fixtures".into()),
             config: toml::Table::new(),
         }];
         let mut table = toml::Table::try_from(config).expect("a table");

@@ -272,6 +272,9 @@ pub struct Transform {
     pub matching: Match,
     #[serde(default)]
     pub limits: Limits,
+    /// A folder of fixtures that a version has to pass before it goes live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<PathBuf>,
     /// Handed to the component as JSON.
     #[serde(default)]
     pub config: toml::Table,

@@ -1,6 +1,7 @@
 //! `transform bench`: the time per call of each hook, beside that of the built-in mapping.
 
 use super::{BadConfiguration, Bench, Verdict, desk};
+use crate::transforms;
 use anyhow::Context as _;
 use ocpp_gateway_core::{Attributes, Frame, Identity, Offer, Peer, Publish, Version};
 use ocpp_gateway_pipeline::{Clock, Failure, Probe, TransformSpec};
@@ -49,8 +50,8 @@ pub(super) fn run(asked: &Bench) -> anyhow::Result<Verdict> {
 
 fn configuration(file: &Path) -> Result<String, String> {
     let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let table: serde_json::Map<_, _> = toml::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
-    Ok(serde_json::Value::Object(table).to_string())
+    let table: toml::Table = text.parse().map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(transforms::to_json(&table))
 }
 
 /// The functions of its hooks, as far as they are called for messages and charge points.

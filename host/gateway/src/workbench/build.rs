@@ -13,7 +13,9 @@ pub(super) fn run(asked: &Build) -> anyhow::Result<Verdict> {
     let bytes = fs::read(&file)?;
     let hooks = super::inspect::hooks(&Inspection::of(&bytes, &Surroundings::default())).join(", ");
     println!("\n{}: {} bytes, hooks: {hooks}", file.display(), bytes.len());
-    println!("\nIn the configuration of the gateway:\n\n{}", configuration(&package.name, &file)?);
+    let samples = asked.dir.join("fixtures");
+    let samples = samples.is_dir().then_some(samples.as_path());
+    println!("\nIn the configuration of the gateway:\n\n{}", configuration(&package.name, &file, samples)?);
     Ok(Verdict::Good)
 }
 
@@ -56,7 +58,11 @@ impl Package {
 }
 
 /// What makes a gateway run it, in TOML.
-fn configuration(name: &str, file: &Path) -> anyhow::Result<String> {
-    let [name, path] = [name.to_owned(), fs::canonicalize(file)?.display().to_string()].map(toml::Value::from);
-    Ok(format!("[[transforms]]\nname = {name}\ncomponent = {path}"))
+fn configuration(name: &str, file: &Path, samples: Option<&Path>) -> anyhow::Result<String> {
+    let path = |path| anyhow::Ok(toml::Value::from(fs::canonicalize(path)?.display().to_string()));
+    let mut keys = format!("[[transforms]]\nname = {}\ncomponent = {}", toml::Value::from(name), path(file)?);
+    if let Some(samples) = samples {
+        keys += &format!("\nsamples = {}", path(samples)?);
+    }
+    Ok(keys)
 }

@@ -131,6 +131,39 @@ async fn what_is_wrong_with_a_new_component_is_said_and_the_old_one_stays() {
     gateway.stop().await;
 }
 
+/// A case for the standard mapping: where a Heartbeat goes.
+fn heartbeat_goes_to(topic: &str) -> String {
+    let payload = crate::call_object("1", "Heartbeat", "{}");
+    let step = "[[step]]\nhook = \"to-mqtt\"\nframe = '[2,\"1\",\"Heartbeat\",{}]'";
+    format!(
+        "about = \"A Heartbeat.\"\n{step}\nexpect = [{{ publish = {{ topic = {topic:?}, payload = '{payload}' }} }}]"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_on_samples_of_its_own_does_not_go_live() {
+    let samples = tempfile::tempdir().expect("a directory");
+    let case = samples.path().join("heartbeat.toml");
+    std::fs::write(&case, heartbeat_goes_to("ocpp/cp/CP1")).expect("written");
+    let toml = format!("{}\nsamples = {:?}", at("site/").replace("[transforms.config]", ""), samples.path());
+    // The case has settings of its own, which are none.
+    let toml = toml.replace("mountpoint = \"site/\"", "config = { mountpoint = \"site/\" }");
+    let gateway = Running::start(&toml).await;
+    let taken = gateway.request("PUT", "/api/v1/transforms/standard", &another(0)).await;
+    assert!(taken.starts_with("HTTP/1.1 200"), "{taken}");
+
+    std::fs::write(&case, heartbeat_goes_to("elsewhere")).expect("written");
+    let refused = gateway.request("PUT", "/api/v1/transforms/standard", &another(1)).await;
+    assert!(refused.starts_with("HTTP/1.1 422"), "{refused}");
+    for part in ["heartbeat.toml", "A Heartbeat.", "step 1, to-mqtt", "elsewhere", "ocpp/cp/CP1"] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+    std::fs::remove_file(&case).expect("removed");
+    let refused = gateway.request("PUT", "/api/v1/transforms/standard", &another(1)).await;
+    assert!(refused.starts_with("HTTP/1.1 422") && refused.contains("there are no cases"), "{refused}");
+    gateway.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_previous_version_can_be_brought_back() {
     let (gateway, _directory) = with_file().await;
@@ -158,12 +191,14 @@ async fn a_file_that_changes_is_taken() {
     gateway.stop().await;
 }
 
+/// The standard mapping with this mount point.
+fn at(mountpoint: &str) -> String {
+    let transform = "[[transforms]]\nname = \"standard\"\ncomponent = \"builtin:standard\"";
+    format!("{transform}\n[transforms.config]\nmountpoint = \"{mountpoint}\"")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn connected_charge_points_change_their_topics() {
-    let at = |mountpoint: &str| {
-        let transform = "[[transforms]]\nname = \"standard\"\ncomponent = \"builtin:standard\"";
-        format!("{transform}\n[transforms.config]\nmountpoint = \"{mountpoint}\"")
-    };
     let gateway = Running::start(&at("ocpp/")).await;
     let back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point_of("CP1", "ocpp2.1").await;

@@ -46,7 +46,7 @@ fn a_new_transform_builds_and_passes_its_tests() {
     for hook in HOOKS {
         exchange(&folder, hook);
         let said = expect_code(0, &transform(&folder, &["build"]));
-        assert!(said.contains(&format!("hooks: {hook}")) && said.contains("[[transforms]]"), "{hook}: {said}");
+        assert!(said.contains(&format!("hooks: {hook}")) && said.contains("\nsamples = "), "{hook}: {said}");
         let said = expect_code(0, &transform(&folder, &["test", "mine.wasm"]));
         assert!(said.contains("2 passed, 0 failed"), "{hook}: {said}");
         let mut natively = Command::new(env!("CARGO"));

@@ -34,7 +34,7 @@ impl<'a> Walk<'a> {
     }
 
     fn map_downlink(&mut self, message: PublishIn<'_>) {
-        let Some(mapping) = &self.chain.mapping else { return };
+        let mapping = &self.chain.mapping;
         self.calls += 1;
         match mapping.from_mqtt(self.peer, message) {
             Ok(frames) => frames.into_iter().for_each(|mut frame| {

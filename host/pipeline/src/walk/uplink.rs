@@ -46,8 +46,7 @@ impl Walk<'_> {
 
     /// The mapping, and what follows it. For frames of the gateway's own, too.
     pub(crate) fn map_uplink(&mut self, frame: &Frame<'_>) {
-        // A transform on trial has no mapping behind it.
-        let Some(mapping) = &self.chain.mapping else { return };
+        let mapping = &self.chain.mapping;
         self.calls += 1;
         match mapping.to_mqtt(self.peer, frame) {
             Ok(publishes) => {
@@ -80,6 +79,7 @@ impl Walk<'_> {
             // Nearly always so, and then there is nothing to move.
             self.publishes = publishes;
             return Ok(());
+        }
         publishes.into_iter().fold(Ok(()), |so_far, publish| self.outbound(0, publish, action).and(so_far))
     }
 
@@ -87,7 +87,6 @@ impl Walk<'_> {
     pub(super) fn aside(&mut self, publish: Publish, action: Option<&str>) {
         // The mishap says it all.
         let _ = self.outbound(0, publish, action);
-        }
     }
 
     /// A message for the broker, before the stages from `stage` on. `action`: of the frame that it comes from.
@@ -120,11 +119,11 @@ impl Walk<'_> {
         }
     }
 
+    fn fail_uplink(&mut self, frame: &Frame<'_>) {
         // An error that cannot be published is not worth another.
         if is_own(frame) {
             return;
         }
-    fn fail_uplink(&mut self, frame: &Frame<'_>) {
         let error = Fault::Internal.error(self.peer.version, NOT_PROCESSED);
         self.refuse_uplink(frame, error);
     }

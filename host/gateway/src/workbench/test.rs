@@ -1,0 +1,57 @@
+//! `transform test`: cases with what must come out, run through the real engine.
+
+use super::{Test, Verdict, desk};
+use crate::config::Bytes;
+use crate::fixture::{self, Fixture};
+use anyhow::{Context as _, bail};
+use ocpp_gateway_pipeline::Surroundings;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub(super) fn run(asked: &Test) -> anyhow::Result<Verdict> {
+    desk::show_log();
+    let dir = match &asked.fixtures {
+        Some(dir) => dir.clone(),
+        None => fixtures_of(&asked.file)?,
+    };
+    run_all(&asked.file, &dir, asked.memory)
+}
+
+/// Runs every case of a folder, and says how each came out.
+pub(super) fn run_all(component: &Path, dir: &Path, memory: Bytes) -> anyhow::Result<Verdict> {
+    // Otherwise its absence would be the fault of every case.
+    fs::metadata(component).with_context(|| component.display().to_string())?;
+    // Each case has an engine of its own, but a component that takes seconds to compile is compiled for the first only.
+    let compiled = desk::private_directory()?;
+    let (mut passed, mut failed) = (0, 0);
+    for file in fixture::files(dir)? {
+        match try_case(component, &file, memory, compiled.path()) {
+            Ok(()) => passed += 1,
+            Err(faults) => {
+                failed += 1;
+                println!("FAILED  {}\n{}\n", file.display(), fixture::indent(faults.trim_end()));
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed");
+    Ok(if failed == 0 { Verdict::Good } else { Verdict::Bad })
+}
+
+/// `fixtures` beside the component, or else in the current folder.
+fn fixtures_of(component: &Path) -> anyhow::Result<PathBuf> {
+    let beside = component.with_file_name("fixtures");
+    let here = PathBuf::from("fixtures");
+    match [&beside, &here].into_iter().find(|dir| dir.is_dir()) {
+        Some(dir) => Ok(dir.clone()),
+        None => bail!("there is no folder {}: say where the cases are with --fixtures", beside.display()),
+    }
+}
+
+/// Runs one case; the error is everything that did not come out as expected.
+fn try_case(component: &Path, file: &Path, memory: Bytes, compiled: &Path) -> Result<(), String> {
+    let fixture = Fixture::read(file)?;
+    let surroundings =
+        Surroundings { clock: fixture.clock(), cache: Some(compiled.to_owned()), ..Surroundings::default() };
+    let probe = desk::load(&desk::spec(component, fixture.config(), memory), surroundings)?;
+    fixture.check(&probe)
+}
