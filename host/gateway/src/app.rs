@@ -15,7 +15,7 @@ use crate::transforms;
 use futures_util::StreamExt as _;
 use ocpp_gateway_core::Peer;
 use ocpp_gateway_mqtt::{
-    BrokerUrl, Credentials, EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Status, Subscriber,
+    BrokerUrl, Credentials, EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Status, SubscribeError, Subscriber,
 };
 use ocpp_gateway_pipeline::ExchangeOutcome;
 use std::future::Future;
@@ -216,10 +216,12 @@ fn subscribe_anew_after_exchanges(hall: &Arc<Hall>) {
 
 /// The new topics are subscribed to before the old ones are left. Those that stay the same are not touched.
 async fn subscribe_anew(hall: &Hall, peer: Peer) {
-    let replaced = match hall.road.subscriptions(&peer) {
-        Ok(filters) => {
-            hall.subscriber.replace(peer.connection.into(), filters).await.map_err(|error| error.to_string())
-        }
+    let replaced = match hall.road.subscriptions_anew(&peer) {
+        Ok(filters) => match hall.subscriber.replace(peer.connection.into(), filters).await {
+            // It is on its way out, or in: then it sees by itself that the transforms are others now.
+            Err(SubscribeError::UnknownOwner | SubscribeError::Superseded) => Ok(()),
+            replaced => replaced.map_err(|error| error.to_string()),
+        },
         Err(failure) => Err(failure.to_string()),
     };
     if let Err(error) = replaced {

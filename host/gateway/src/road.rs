@@ -6,7 +6,7 @@
 use crate::events::{Event, Events};
 use crate::metrics::{self, Metrics};
 use ocpp_gateway_core::session::{Direction, Incident};
-use ocpp_gateway_core::{Asked, Fault, Frame, Peer, Publish, QoS};
+use ocpp_gateway_core::{Asked, Fault, Frame, Peer, Publish, QoS, TopicFilter};
 use ocpp_gateway_mqtt::{self as mqtt, Publication, Publisher};
 use ocpp_gateway_pipeline::{self as pipeline, Answer, Cause, Downlink, Failure, Mishap, NotMapped, Pipeline, Uplink};
 use std::time::Instant;
@@ -42,8 +42,12 @@ pub struct Downlinked {
 impl Road {
     /// The topics on which back ends reach `peer`.
     pub fn subscriptions(&self, peer: &Peer) -> Result<Vec<(String, mqtt::QoS)>, Failure> {
-        let filters = self.pipeline.subscriptions(peer)?;
-        Ok(filters.into_iter().map(|wanted| (wanted.filter, to_mqtt(wanted.qos))).collect())
+        self.pipeline.subscriptions(peer).map(filters)
+    }
+
+    /// The same for one that was connected when the transforms were exchanged.
+    pub fn subscriptions_anew(&self, peer: &Peer) -> Result<Vec<(String, mqtt::QoS)>, Failure> {
+        self.pipeline.subscriptions_anew(peer).map(filters)
     }
 
     /// Takes a frame of `peer` through the transforms. `expires` is when back ends have no use for it any more, because
@@ -181,6 +185,10 @@ fn publications(publishes: Vec<Publish>, kind: &'static str, expires: Option<Ins
         Publication { topic, payload: payload.into(), qos: to_mqtt(qos), retain, expires, kind }
     };
     publishes.into_iter().map(publication).collect()
+}
+
+fn filters(wanted: Vec<TopicFilter>) -> Vec<(String, mqtt::QoS)> {
+    wanted.into_iter().map(|TopicFilter { filter, qos }| (filter, to_mqtt(qos))).collect()
 }
 
 fn to_mqtt(qos: QoS) -> mqtt::QoS {

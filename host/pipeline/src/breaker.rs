@@ -12,15 +12,19 @@ const REST: Duration = Duration::from_secs(10);
 
 /// One for each function of a transform: one that works says nothing of another that never does.
 #[derive(Debug, Default)]
-pub(crate) struct Breakers([Breaker; Function::COUNT]);
+pub(crate) struct Breakers {
+    each: [Breaker; Function::COUNT],
+    /// Somebody has decided to do without the transform.
+    given_up: AtomicBool,
+}
 
 impl Breakers {
     pub(crate) fn of(&self, function: Function) -> &Breaker {
-        &self.0[function as usize]
+        &self.each[function as usize]
     }
 
     pub(crate) fn is_any_open(&self) -> bool {
-        self.0.iter().any(|breaker| breaker.is_open().is_some())
+        self.each.iter().any(|breaker| breaker.is_open().is_some())
     }
 
     /// A function whose breaker has opened since this was last asked.
@@ -28,9 +32,15 @@ impl Breakers {
         Function::ALL.iter().copied().find(|&function| self.of(function).take_trip())
     }
 
+    /// True for the first who decides to do without the transform: one is enough to see to it.
+    pub(crate) fn give_up(&self) -> bool {
+        !self.given_up.swap(true, Relaxed)
+    }
+
     /// Gives every function another chance.
     pub(crate) fn close(&self) {
-        self.0.iter().for_each(Breaker::note_success);
+        self.given_up.store(false, Relaxed);
+        self.each.iter().for_each(Breaker::note_success);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::walk::{Answer, NotMapped, Walk};
 use arc_swap::ArcSwap;
 use ocpp_gateway_core::{Asked, Decision, Frame, Offer, Peer, Publish, QoS, TopicFilter};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::{info, warn};
 
@@ -23,6 +24,8 @@ pub struct Pipeline(Arc<Inner>);
 
 struct Inner {
     chain: ArcSwap<Chain>,
+    /// How often another chain has taken the place of this one.
+    generation: AtomicU64,
     /// Held while something is loaded, so that no two exchanges overtake each other.
     workshop: Mutex<Workshop>,
     /// What each transform was before its last exchange.
@@ -123,6 +126,7 @@ impl Pipeline {
         let chain = load::chain(&loader, transforms, None, validation)?;
         Ok(Pipeline(Arc::new(Inner {
             chain: ArcSwap::from_pointee(chain),
+            generation: AtomicU64::default(),
             workshop: Mutex::new(Workshop { loader, specs, validation }),
             previous: Mutex::default(),
             faults: Mutex::default(),
@@ -179,7 +183,28 @@ impl Pipeline {
     /// The topic filters whose messages are for this charge point.
     pub fn subscriptions(&self, peer: &Peer) -> Result<Vec<TopicFilter>, Failure> {
         let chain = self.0.chain.load();
-        chain.mapping.call::<hook::Subscriptions>(Subject::identity(&peer.identity), (peer.into(),))
+        let filters = chain.mapping.call::<hook::Subscriptions>(Subject::identity(&peer.identity), (peer.into(),));
+        if filters.is_err() {
+            self.look_after_all(&chain);
+        }
+        filters
+    }
+
+    /// The same for a charge point that was connected when another mapping took over. One that fails at this leaves the
+    /// charge point on topics of which it knows nothing: the mapping before it comes back, if there is one.
+    pub fn subscriptions_anew(&self, peer: &Peer) -> Result<Vec<TopicFilter>, Failure> {
+        let chain = self.0.chain.load();
+        let filters = self.subscriptions(peer);
+        if filters.is_err() && chain.mapping.breakers.give_up() {
+            self.take_back(&chain.mapping);
+        }
+        filters
+    }
+
+    /// Different after each exchange. Whoever asks before [`Pipeline::subscriptions`] and again later knows whether what
+    /// it was told still holds.
+    pub fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
     }
 
     /// Whether a charge point may connect. Every transform has a say; the first that refuses has the last word.
@@ -262,13 +287,21 @@ impl Pipeline {
     /// Puts the version before the last exchange back in its place. The one that runs becomes the previous one.
     pub fn roll_back(&self, name: &str) -> Result<(), ExchangeError> {
         let workshop = lock(&self.0.workshop);
+        self.roll_back_in(&workshop, name, true)
+    }
+
+    /// `keep`: whether the one that runs is worth going back to.
+    fn roll_back_in(&self, workshop: &Workshop, name: &str, keep: bool) -> Result<(), ExchangeError> {
         let chain = self.0.chain.load_full();
         if !chain.transforms.iter().any(|transform| *transform.name == *name) {
             return Err(ExchangeError::Unknown(name.to_owned()));
         }
         let old = lock(&self.0.previous).get(name).cloned().ok_or(ExchangeError::NoPrevious)?;
         old.breakers.close();
-        let rolled_back = self.put_in_place(&workshop, &chain, old);
+        let rolled_back = self.put_in_place(workshop, &chain, old);
+        if rolled_back.is_ok() && !keep {
+            lock(&self.0.previous).remove(name);
+        }
         self.conclude(name, ExchangeOutcome::RolledBack, rolled_back)
     }
 
@@ -283,7 +316,7 @@ impl Pipeline {
             *lock(&self.0.previous) = stayed.map(|old| (old.name.clone(), old.clone())).collect();
             workshop.specs = specs;
             workshop.validation = validation;
-            self.0.chain.store(Arc::new(new));
+            self.go_live(new);
         });
         self.conclude("(all)", ExchangeOutcome::Exchanged, exchanged)
     }
@@ -297,9 +330,14 @@ impl Pipeline {
         if let Some(old) = chain.transforms.iter().find(|old| old.name == new.name) {
             lock(&self.0.previous).insert(old.name.clone(), old.clone());
         }
-        self.0.chain.store(Arc::new(next));
+        self.go_live(next);
         info!(transform = %new.name, version = %new.version, component = new.component, "runs from now on");
         Ok(())
+    }
+
+    fn go_live(&self, next: Chain) {
+        self.0.chain.store(Arc::new(next));
+        self.0.generation.fetch_add(1, Ordering::Release);
     }
 
     fn conclude(
@@ -325,31 +363,42 @@ impl Pipeline {
         concluded
     }
 
-    /// Takes a transform back of which a hook has failed so often that its breaker has opened.
     fn look_after(&self, chain: &Chain, mishaps: &[Mishap]) {
-        if mishaps.is_empty() {
-            return;
+        if !mishaps.is_empty() {
+            self.look_after_all(chain);
         }
+    }
+
+    /// Takes a transform back of which a hook has failed so often that its breaker has opened.
+    fn look_after_all(&self, chain: &Chain) {
         for transform in &chain.transforms {
             let Some(function) = transform.breakers.take_trip() else { continue };
             let Transform { name, version, .. } = &**transform;
             warn!(transform = %name, %version, hook = function.interface(), "fails every time: it is not called for a while");
-            // Not on this thread: whoever loads something holds the workshop for long.
-            let (pipeline, name) = (self.clone(), name.clone());
-            let rolled_back = std::thread::Builder::new().name("transform-rollback".into()).spawn(move || {
-                match pipeline.roll_back(&name) {
-                    Ok(()) => {
-                        // What fails every time is not worth going back to.
-                        lock(&pipeline.0.previous).remove(&name);
-                        warn!(transform = %name, "the previous version has taken over");
-                    }
-                    Err(ExchangeError::NoPrevious | ExchangeError::Unknown(_)) => {}
-                    Err(error) => warn!(transform = %name, "the previous version could not take over: {error}"),
-                }
-            });
-            if let Err(error) = rolled_back {
-                warn!("no thread for a rollback: {error}");
+            if transform.breakers.give_up() {
+                self.take_back(transform);
             }
+        }
+    }
+
+    /// Puts the version before `failing` in its place, if there is one and `failing` still runs. Not on this thread:
+    /// whoever loads something holds the workshop for long.
+    fn take_back(&self, failing: &Arc<Transform>) {
+        let (pipeline, failing) = (self.clone(), failing.clone());
+        let taken_back = std::thread::Builder::new().name("transform-rollback".into()).spawn(move || {
+            let workshop = lock(&pipeline.0.workshop);
+            if !pipeline.0.chain.load().transforms.iter().any(|running| Arc::ptr_eq(running, &failing)) {
+                return;
+            }
+            let (name, version) = (&failing.name, &failing.version);
+            match pipeline.roll_back_in(&workshop, name, false) {
+                Ok(()) => warn!(transform = %name, failed = %version, "the previous version has taken over"),
+                Err(ExchangeError::NoPrevious | ExchangeError::Unknown(_)) => {}
+                Err(error) => warn!(transform = %name, "the previous version could not take over: {error}"),
+            }
+        });
+        if let Err(error) = taken_back {
+            warn!("no thread for a rollback: {error}");
         }
     }
 }

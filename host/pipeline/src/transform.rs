@@ -101,7 +101,7 @@ impl Transform {
         let blueprint = Blueprint { config, belongings, ..self.blueprint.clone() };
         let (first, _) = blueprint.start(&self.name)?;
         let matcher = Matcher::new(&Matching::default());
-        Ok(Arc::new(Transform { spares: Mutex::new(vec![first]), ..self.anew(blueprint, matcher) }))
+        Ok(Arc::new(Transform { native: None, spares: Mutex::new(vec![first]), ..self.anew(blueprint, matcher) }))
     }
 
     /// The same in other surroundings, without its rules and instances.

@@ -14,11 +14,10 @@ use crate::proxies::ClientAddress;
 use crate::registry::{NotEntered, Registry, Stop};
 use crate::road::{Downlinked, Road, Uplinked};
 use asked::Asked;
-use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use ocpp_gateway_core::session::{Direction, Output, Session, Settings};
 use ocpp_gateway_core::{Fault, Frame, MessageType, Peer};
-use ocpp_gateway_mqtt::{Message, Publication, Subscriber};
+use ocpp_gateway_mqtt::{Message, Publication, SubscribeError, Subscriber};
 use ocpp_gateway_pipeline::{Answer, NotMapped};
 use outbox::{NotSubscribed, Outbox};
 use std::future::poll_fn;
@@ -96,8 +95,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Err(refusal) => return turn_away(&hall, &peer, refusal).close(&mut socket).await,
         };
         let session = Session::new(peer.version, Arc::clone(&hall.session_settings), now);
-        let outbox =
-            Outbox::new(hall.road.publisher.clone(), subscribe(&hall, &peer, Addressee::ChargePoint(letters.clone())));
+        let subscribed = subscribe(Arc::clone(&hall), peer.clone(), Addressee::ChargePoint(letters.clone()));
+        let outbox = Outbox::new(hall.road.publisher.clone(), subscribed.boxed());
         let timer = Box::pin(tokio::time::sleep_until(session.next_timeout().into()));
         hall.road.metrics.connections.inc();
         hall.road.metrics.connected.inc();
@@ -385,18 +384,29 @@ fn owner(peer: &Peer) -> u64 {
     u64::from(peer.connection)
 }
 
-/// Subscribes to what the mapping wants for `peer`. The future is ready once the broker has confirmed.
-fn subscribe(hall: &Hall, peer: &Peer, mailbox: Addressee) -> BoxFuture<'static, Result<(), NotSubscribed>> {
-    let filters = match hall.road.subscriptions(peer) {
-        Ok(filters) => filters,
-        Err(failure) => return std::future::ready(Err(NotSubscribed::Mapping(failure))).boxed(),
-    };
-    let (subscriber, owner) = (hall.subscriber.clone(), owner(peer));
-    let subscribed = hall.road.metrics.subscribed.clone();
-    let subscribe = async move {
-        subscriber.subscribe(owner, filters, mailbox).await.map_err(NotSubscribed::Broker)?;
-        subscribed.inc();
-        Ok(())
-    };
-    subscribe.boxed()
+/// Subscribes to what the mapping wants for `peer`, once the broker has confirmed; and again, should another mapping have
+/// taken over meanwhile: until this charge point is subscribed nobody else can do it for it.
+async fn subscribe(hall: Arc<Hall>, peer: Peer, mailbox: Addressee) -> Result<(), NotSubscribed> {
+    let pipeline = &hall.road.pipeline;
+    loop {
+        let generation = pipeline.generation();
+        let filters = hall.road.subscriptions(&peer);
+        let subscribed = match filters {
+            Ok(filters) => {
+                let subscribed = hall.subscriber.subscribe(owner(&peer), filters, mailbox.clone()).await;
+                subscribed.map_err(NotSubscribed::Broker)
+            }
+            Err(failure) => Err(NotSubscribed::Mapping(failure)),
+        };
+        match subscribed {
+            _ if generation != pipeline.generation() => {}
+            // By whoever sees to it that charge points change their topics after an exchange.
+            Err(NotSubscribed::Broker(SubscribeError::Superseded)) => {}
+            Err(error) => return Err(error),
+            Ok(()) => {
+                hall.road.metrics.subscribed.inc();
+                return Ok(());
+            }
+        }
+    }
 }
