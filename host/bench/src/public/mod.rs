@@ -11,10 +11,10 @@ use crate::cores::{Cores, pin_this_process};
 use crate::load::Work;
 use crate::report::figure;
 use crate::stand::{Contestant, Outcome, Stand, StandArgs};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum as _};
 use machine::Machine;
-use results::Results;
+use results::{Results, SKIPPED};
 use scenario::{Point, Scenario};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,9 @@ pub(crate) struct PublicArgs {
     /// Let the kernel decide which program runs on which core
     #[arg(long)]
     no_pin: bool,
+    /// End with a failure if a run failed or a CALL was not answered
+    #[arg(long)]
+    strict: bool,
     /// Where the table and the pictures go
     #[arg(long, default_value = "target/bench/results")]
     out: PathBuf,
@@ -78,6 +81,8 @@ pub(crate) async fn public(mut args: PublicArgs) -> Result<()> {
     }
     println!("\n{}", table::page(&bench.results));
     println!("written to {}", args.out.display());
+    let faults = bench.results.faults();
+    ensure!(!args.strict || faults.is_empty(), "not everything went well:\n{}", faults.join("\n"));
     Ok(())
 }
 
@@ -169,7 +174,7 @@ impl Bench<'_> {
             }
             Ok(Outcome::Refused(reason)) => {
                 println!("{place}: skipped: {reason}");
-                row.remark(format!("skipped: {reason}"));
+                row.remark(format!("{SKIPPED}: {reason}"));
             }
             Err(error) => {
                 println!("{place}: failed: {error:#}");

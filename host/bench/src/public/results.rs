@@ -46,6 +46,9 @@ pub(crate) struct Summary {
     pub(crate) errors: u64,
 }
 
+/// How the remark begins on a row that a contestant has no figures for, and need not have.
+pub(crate) const SKIPPED: &str = "skipped";
+
 /// With fewer charge points, what a process takes for itself once it is busy hides what they take.
 const CROWD: usize = 100;
 
@@ -106,6 +109,18 @@ impl Results {
 
     pub(crate) fn summary(&self, scenario: Scenario, point: &str, contestant: Contestant) -> Option<&Summary> {
         self.rows.iter().find(|row| row.is(scenario, point, contestant))?.summary.as_ref()
+    }
+
+    /// What went wrong, line by line. That a gateway refuses a scenario is no fault.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let failed = |row: &&Row| match &row.summary {
+            Some(summary) => summary.errors > 0,
+            None => row.remarks.iter().any(|remark| !remark.starts_with(SKIPPED)),
+        };
+        let line = |row: &Row| {
+            format!("{} {}, {}: {}", row.scenario.title(), row.point, row.contestant.name(), row.remarks.join("; "))
+        };
+        self.rows.iter().filter(failed).map(line).collect()
     }
 
     pub(crate) fn of(&self, scenario: Scenario) -> impl Iterator<Item = &Row> {
@@ -169,6 +184,19 @@ pub(crate) mod tests {
         assert_eq!(summary.rss_kib_per_charge_point, Some(1.0));
         assert_eq!(summary.errors, 3);
         assert_eq!(Summary::of(&[]), None);
+    }
+
+    #[test]
+    fn what_was_skipped_is_no_fault_and_what_failed_is() {
+        let mut results = Results { machine: Machine::unknown(), rows: Vec::new() };
+        results.row(Scenario::Tls, "wss", 0.0, Contestant::Gateway).remark(format!("{SKIPPED}: no such key"));
+        assert_eq!(results.faults(), [""; 0]);
+        results.row(Scenario::Closed, "1", 1.0, Contestant::Node).remark("failed: no answer".into());
+        assert_eq!(results.faults(), ["Closed loop 1, node: failed: no answer"]);
+        let row = results.row(Scenario::Mix, "1", 1.0, Contestant::Floor);
+        row.add(report(1, 1));
+        row.remark("1 timeouts".into());
+        assert_eq!(results.faults().len(), 2);
     }
 
     #[test]
