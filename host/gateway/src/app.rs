@@ -22,6 +22,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
@@ -128,6 +129,7 @@ impl Gateway {
             registry: Registry::new(config.ocpp.on_duplicate, config.ocpp.max_connections),
             subscriber,
             limits: Limits::new(&config.ocpp, &mut registry),
+            open: AtomicBool::new(false),
             presence: Presence::new(config, gateway, &mut registry),
             session_settings: Arc::new(config.ocpp.session_settings()),
         });

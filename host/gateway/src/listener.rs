@@ -9,7 +9,7 @@ use crate::registry::NotEntered;
 use ocpp_gateway_core::pace::{Turn, Turnstile};
 use ocpp_gateway_core::{Attributes, Decision, Identity, Offer, Peer, Version};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -29,8 +29,6 @@ const RETRY_SPREAD: u32 = 10;
 pub struct Door {
     terms: Terms,
     proxies: Proxies,
-    /// Set once the broker has been reached for the first time.
-    open: AtomicBool,
     hall: Arc<Hall>,
     /// All tasks of charge points.
     tasks: TaskTracker,
@@ -47,18 +45,12 @@ struct Admitted {
 
 impl Door {
     pub fn new(ocpp: &Ocpp, hall: Arc<Hall>, tasks: TaskTracker) -> std::io::Result<Self> {
-        Ok(Door {
-            terms: Terms::new(ocpp)?,
-            proxies: Proxies::new(ocpp.trusted_proxies.clone()),
-            open: AtomicBool::new(false),
-            hall,
-            tasks,
-        })
+        Ok(Door { terms: Terms::new(ocpp)?, proxies: Proxies::new(ocpp.trusted_proxies.clone()), hall, tasks })
     }
 
     /// From now on charge points are let in.
     pub fn open(&self) {
-        self.open.store(true, Ordering::Relaxed);
+        self.hall.open.store(true, Ordering::Relaxed);
     }
 
     /// Accepts connections until `closed`.
@@ -180,7 +172,7 @@ impl Door {
     }
 
     fn may_enter(&self, Knock { identity, request, .. }: &Knock, guest: &mut Guest) -> Result<Attributes, Refused> {
-        if !self.open.load(Ordering::Relaxed) {
+        if !self.hall.open.load(Ordering::Relaxed) {
             return Err(self.come_back("the broker has not been reached yet"));
         }
         if let Some(Turn::ComeBack { seconds }) = guest.turn {

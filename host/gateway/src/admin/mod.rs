@@ -12,6 +12,7 @@ use ocpp_gateway_mqtt::ConnectionStatus;
 use prometheus_client::registry::Registry;
 use serde::Serialize;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio_util::sync::CancellationToken;
 
 /// What the pages are made of.
@@ -55,6 +56,9 @@ async fn readyz(State(desk): State<Arc<Desk>>) -> Response {
         .collect();
     if desk.stopping.is_cancelled() {
         not_ready.push(NotReady { what: "gateway", why: "is stopping".into() });
+    }
+    if not_ready.is_empty() && !desk.hall.open.load(Ordering::Relaxed) {
+        not_ready.push(NotReady { what: "gateway", why: "does not let charge points in yet".into() });
     }
     let status = if not_ready.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     json(status, &Readiness { ready: not_ready.is_empty(), not_ready })

@@ -23,6 +23,7 @@ use outbox::{NotSubscribed, Outbox};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -38,6 +39,8 @@ pub struct Hall {
     pub registry: Registry,
     pub subscriber: Subscriber<Addressee>,
     pub limits: Limits,
+    /// Whether charge points are let in: once the broker has been reached for the first time.
+    pub open: AtomicBool,
     pub presence: Presence,
     pub session_settings: Arc<Settings>,
 }

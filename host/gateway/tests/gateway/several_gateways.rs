@@ -4,6 +4,7 @@ use crate::{Running, call_object, result_object};
 use ocpp_gateway_mqtt::EmbeddedBroker;
 use ocpp_gateway_testkit::PATIENCE;
 use ocpp_gateway_testkit::back_end::BackEnd;
+use ocpp_gateway_testkit::broker::{Script, ScriptedBroker};
 use ocpp_gateway_testkit::charge_point::{ChargePoint, Heard};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -112,6 +113,15 @@ fn the_example_is_two_gateways_on_one_broker() {
     let (a, b) = (read("a.toml"), read("b.toml"));
     assert_eq!((&a.mqtt.url, &a.presence.claims), (&b.mqtt.url, &b.presence.claims));
     assert_ne!((a.mqtt.client_id, a.ocpp.listen, a.admin.listen), (b.mqtt.client_id, b.ocpp.listen, b.admin.listen));
+}
+
+/// An access list that forgets the claims makes the gateway one that is alone, and no worse.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_refuses_the_claims_does_not_keep_charge_points_out() {
+    let broker = ScriptedBroker::start_with(Script { refuse: ["claims/+".into()].into(), ..Script::default() }).await;
+    let gateway = Running::start(&format!("{CLAIMS}[mqtt]\nurl = \"{}\"", broker.url())).await;
+    let _charge_point = gateway.charge_point("CP1").await;
+    gateway.stop().await;
 }
 
 /// Without claims nothing is published, and gateways leave each other alone.
