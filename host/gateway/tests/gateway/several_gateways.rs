@@ -145,6 +145,8 @@ const ROAMERS: usize = 6;
 const VISITS: usize = 40;
 /// CALLs that a charge point makes at each visit.
 const CALLS: usize = 10;
+/// CALLs of the back end that may be open.
+const OPEN: usize = 2 * ROAMERS;
 
 /// What became of the CALLs of back ends, by id.
 #[derive(Default)]
@@ -157,12 +159,15 @@ struct Fate {
 /// every CALL of its own is accounted for.
 async fn work(mut back_end: BackEnd, mut stop: tokio::sync::oneshot::Receiver<()>) -> BTreeMap<String, Fate> {
     let mut fates: BTreeMap<String, Fate> = BTreeMap::new();
-    let mut tick = tokio::time::interval(Duration::from_millis(3));
+    let mut tick = tokio::time::interval(Duration::from_millis(1));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut asking = true;
-    while asking || fates.values().any(|fate| fate.answered + fate.reported == 0) {
+    let mut open = 0;
+    while asking || open > 0 {
         tokio::select! {
             _ = &mut stop, if asking => asking = false,
-            _ = tick.tick(), if asking => {
+            _ = tick.tick(), if asking && open < OPEN => {
+                open += 1;
                 let id = format!("b{}", fates.len());
                 let topic = format!("ocpp/cs/CP{}", fates.len() % ROAMERS);
                 fates.insert(id.clone(), Fate::default());
@@ -179,6 +184,7 @@ async fn work(mut back_end: BackEnd, mut stop: tokio::sync::oneshot::Receiver<()
                     kind => {
                         // An answer of ours that came after its connection had ended is reported under its own id.
                         if let Some(fate) = fates.get_mut(&id) {
+                            open -= usize::from(fate.answered + fate.reported == 0);
                             if kind == Some(3) { fate.answered += 1 } else { fate.reported += 1 }
                         }
                     }
