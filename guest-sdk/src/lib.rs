@@ -62,3 +62,16 @@ pub use types::{
     Acceptance, Attributes, CallError, Decision, ErrorHead, Frame, FrameAction, FrameType, Info, Offer, Peer, Publish,
     PublishAction, Refusal, Rejection, Rule, TopicFilter,
 };
+
+#[cfg(test)]
+mod tests {
+    /// A transform that says which SDK it was written with says which gateways run it.
+    #[test]
+    fn the_version_is_that_of_the_wit_package() {
+        let package = include_str!("../../wit/transform.wit").lines().find_map(|line| line.strip_prefix("package "));
+        let package = package.expect("a package").trim_end_matches(';');
+        let minor = |version: &str| version.rsplit_once('.').map(|(minor, _)| minor.to_owned()).expect("three numbers");
+        let (name, version) = package.split_once('@').expect("a version");
+        assert_eq!((name, minor(version)), ("ocpp-gateway:transform", minor(env!("CARGO_PKG_VERSION"))));
+    }
+}

@@ -52,7 +52,7 @@ mod tests {
         let text = manifest().expect("a manifest");
         assert!(!text.contains("workspace"), "{text}");
         let manifest: Table = text.parse().expect("TOML");
-        assert_eq!(manifest["package"]["version"].as_str(), Some(env!("CARGO_PKG_VERSION")));
+        assert_eq!(manifest["package"]["edition"].as_str(), Some("2024"));
         assert!(manifest["dependencies"]["wit-bindgen"]["version"].is_str(), "{text}");
     }
 
