@@ -100,15 +100,20 @@ pub fn check(text: &str) -> Result<(), String> {
     }
 }
 
-/// Whether a text can be part of a level of a topic, and leaves its levels as they are.
+/// The longest text that [`is_safe`], in bytes. No action is nearly as long, and a topic has room for some hundred of them:
+/// one that is too long for MQTT counts as a failure of the transform.
+const LONGEST: usize = 255;
+
+/// Whether a text can be part of a level of a topic, leaves its levels as they are, and leaves room for others.
 ///
 /// ```
 /// use ocpp_transform::topic::is_safe;
 /// assert!(is_safe("Heartbeat"));
 /// assert!(!is_safe("a/b"));
+/// assert!(!is_safe(&"a".repeat(70_000)));
 /// ```
 pub fn is_safe(text: &str) -> bool {
-    !text.contains(|c: char| matches!(c, '+' | '#' | '/') || c.is_control())
+    text.len() <= LONGEST && !text.contains(|c: char| matches!(c, '+' | '#' | '/') || c.is_control())
 }
 
 #[cfg(test)]

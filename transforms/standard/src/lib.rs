@@ -53,8 +53,13 @@ impl Mapping for Standard {
         if let Some(what) = facts.unsafe_in(template) {
             return Err(Refusal::new(violation(peer), format!("the {what} cannot stand in a topic")));
         }
+        let topic = facts.fill_in(template);
+        if topic.is_empty() {
+            // Such as `${action}` alone, for an answer to nobody knows what.
+            return Err(Refusal::new(violation(peer), "nothing is left of the topic"));
+        }
         Ok(vec![Publish {
-            topic: facts.fill_in(template),
+            topic,
             payload: message::write(&frame).into_bytes(),
             qos: self.uplink_qos,
             retain: self.retain,

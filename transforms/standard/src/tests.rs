@@ -196,6 +196,100 @@ fn object_text() -> impl Strategy<Value = String> {
     })
 }
 
+/// Texts that are nearly made of these pieces: any number of them, in any order.
+fn nearly(pieces: &'static [&'static str]) -> impl Strategy<Value = String> {
+    let piece = prop_oneof![9 => prop::sample::select(pieces).prop_map(str::to_owned), 1 => any::<String>()];
+    prop::collection::vec(piece, 0..9).prop_map(|pieces| pieces.concat())
+}
+
+const OF_TEMPLATES: &[&str] = &[
+    "${cid}",
+    "${clientid}",
+    "${action}",
+    "${id}",
+    "${type}",
+    "${vendor}",
+    "${",
+    "}",
+    "$",
+    "{",
+    "/",
+    "+",
+    "#",
+    "\0",
+    "cp",
+    "é",
+];
+
+const OF_OBJECTS: &[&str] = &[
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"",
+    "\\",
+    " ",
+    "null",
+    "2",
+    "3",
+    "4",
+    "6",
+    "1e400",
+    "\"\\ud800\"",
+    "\"x\"",
+    "{}",
+    "\"MessageTypeId\":",
+    "\"UniqueId\":\"1\"",
+    "\"Action\":",
+    "\"Payload\":{}",
+    "\"ErrorCode\":\"e\"",
+    "{\"MessageTypeId\":2,\"UniqueId\":\"1\",\"Action\":\"Reset\",\"Payload\":",
+    "\u{feff}",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever somebody configures, and whatever a charge point chooses: no broker sees a topic that it would close the
+    /// connection for.
+    #[test]
+    fn a_topic_is_legal_or_there_is_none(
+        mountpoint in nearly(&["ocpp", "/", "$", "+"]),
+        template in nearly(OF_TEMPLATES),
+        id in prop_oneof![any::<String>(), nearly(OF_TEMPLATES)],
+        action in prop_oneof![any::<String>(), nearly(OF_TEMPLATES), Just("x".repeat(70_000))],
+    ) {
+        let config = serde_json::json!({ "mountpoint": mountpoint, "uplink": { "topic": template } }).to_string();
+        let Ok(standard) = Standard::configure(&config) else { return Ok(()) };
+        let Ok(publishes) = standard.to_mqtt(&peer("CP1"), call(&id, &action, "{}")) else { return Ok(()) };
+        let topic = &publishes[0].topic;
+        prop_assert!((1..=65_535).contains(&topic.len()));
+        prop_assert_eq!(ocpp_transform::topic::check(topic), Ok(()));
+        // No value is looked through for placeholders: they are filled in where the template has them, once.
+        let levels = |text: &str| text.matches('/').count();
+        prop_assert_eq!(levels(topic), levels(&mountpoint) + levels(&template));
+    }
+
+    #[test]
+    fn what_is_nearly_a_message_is_refused_in_peace(text in nearly(OF_OBJECTS)) {
+        match received(&text) {
+            Ok(frame) => {
+                prop_assert!(frame.payload.starts_with('{'), "{}", text);
+                prop_assert!(serde_json::from_str::<serde_json::Value>(&frame.payload).is_ok(), "{}", text);
+                let has_action = matches!(frame.type_, FrameType::Call | FrameType::Send);
+                prop_assert!(!has_action || frame.action.is_some(), "{}", text);
+            }
+            Err(refusal) => {
+                prop_assert_eq!(refusal.code, "FormationViolation");
+                // What may not belong into a log is not quoted.
+                prop_assert!(!refusal.description.contains('"'), "{}", refusal.description);
+            }
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn a_frame_survives_the_way_there_and_back(id in any::<String>(), action in any::<String>(), payload in object_text()) {
