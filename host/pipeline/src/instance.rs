@@ -7,6 +7,7 @@ use crate::hook::{Configure, Function, Hook, PerFunction};
 use crate::runtime::Runtime;
 use crate::spec::Limits;
 use crate::transform::Subject;
+use crate::trap;
 use crate::wasi::NotGranted;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,7 +102,7 @@ impl Blueprint {
         match error.downcast_ref() {
             // Rust and C keep a second stack in linear memory; a guest that runs past it reaches outside.
             Some(Trap::StackOverflow | Trap::MemoryOutOfBounds) => GuestFault::Stack,
-            _ => GuestFault::Trap(format!("{error:?}")),
+            _ => GuestFault::Trap(trap::describe(error)),
         }
     }
 }

@@ -8,7 +8,7 @@
 //! - `runtime`, `instance`, `warm`: the engine, one instance, and one for each thread.
 //! - `hook`, `abi`: what crosses the border, and how.
 //! - `guest`, `guest_log`, `state`, `meters`, `clock`, `wasi`: what a component may call.
-//! - `transform`, `breaker`, `output`: a call, and the check of what comes back.
+//! - `transform`, `breaker`, `output`, `trap`: a call, the check of what comes back, and why nothing did.
 //! - `matching`, `chain`, `walk`: the way of one message through all of them.
 //! - `pipeline`: all of it together, and its exchange for something newer.
 //! - `native`: the standard mapping as it would be without components, for one benchmark.
@@ -40,6 +40,7 @@ mod state;
 mod stats;
 mod surroundings;
 mod transform;
+mod trap;
 mod walk;
 mod warm;
 mod wasi;

@@ -68,9 +68,16 @@ fn a_panic_reaches_the_log_and_has_a_backtrace() {
     let log = log_of(|| {
         let panic = fault(&pipeline, "Panic").to_string();
         assert!(panic.contains("unreachable") && panic.contains("faulty"), "{panic}");
+        // Names as they stand in the source, and nothing of what all panics have in common.
+        assert!(
+            panic.contains("mapping@1.0.0#to-mqtt") && !panic.contains("panic") && !panic.contains("_RN"),
+            "{panic}"
+        );
     });
     let line = log.lines().find(|line| line.contains("no such luck")).expect(&log);
     assert!(line.contains("ERROR") && line.contains("under test") && line.contains("CP1"), "{line}");
+    // With its place.
+    assert!(line.contains("faulty.rs:") && line.contains("Panic") && line.contains("version"), "{line}");
     let status = pipeline.transforms().remove(0);
     assert_eq!((status.calls, status.failures), (2, 1));
 }
