@@ -184,7 +184,10 @@ impl Pipeline {
     pub fn subscriptions(&self, peer: &Peer) -> Result<Vec<TopicFilter>, Failure> {
         let chain = self.0.chain.load();
         let filters = chain.mapping.call::<hook::Subscriptions>(Subject::identity(&peer.identity), (peer.into(),));
-        if filters.is_err() {
+        if let Err(failure) = &filters {
+            let Transform { name, version, .. } = &*chain.mapping;
+            let charge_point = peer.identity.as_str();
+            warn!(transform = %name, %version, charge_point, "does not name the topics of a charge point: {failure}");
             self.look_after_all(&chain);
         }
         filters
