@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod calls;
+mod dev;
 mod exchange;
 mod handshake;
 mod limits;

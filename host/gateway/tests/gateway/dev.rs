@@ -1,0 +1,137 @@
+//! `transform dev` beside a gateway that runs: from a saved file to what a charge point's messages become.
+
+use crate::{Running, call_object};
+use ocpp_gateway_testkit::back_end::BackEnd;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+
+/// For a crate to be compiled on a busy machine.
+const BUILT: Duration = Duration::from_secs(300);
+
+/// The program at its work; ended with the test.
+struct Dev {
+    child: Child,
+    said: Receiver<String>,
+}
+
+impl Dev {
+    fn start(folder: &Path, gateway: &str) -> Self {
+        let mut command = program(folder);
+        let mut child =
+            command.args(["dev", ".", "--gateway", gateway]).stdout(Stdio::piped()).spawn().expect("started");
+        let (says, said) = mpsc::channel();
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| says.send(line)));
+        Dev { child, said }
+    }
+
+    /// Everything it says until it says this.
+    fn until(&self, wanted: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        while !lines.last().is_some_and(|line: &String| line.starts_with(wanted)) {
+            let line = tokio::task::block_in_place(|| self.said.recv_timeout(BUILT));
+            lines.push(line.unwrap_or_else(|error| panic!("never {wanted:?} ({error}): {lines:#?}")));
+        }
+        lines
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // It never ends by itself.
+        self.child.kill().and_then(|()| self.child.wait()).expect("ended");
+    }
+}
+
+fn program(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
+    // All that is needed has been fetched for the workspace.
+    command.arg("transform").current_dir(folder).env("CARGO_NET_OFFLINE", "true");
+    command
+}
+
+/// Puts a prefix before every topic.
+fn source(prefix: &str) -> String {
+    let handle = format!(
+        "vec![PublishAction::Replace(Publish {{ topic: format!(\"{prefix}/{{}}\", message.topic), ..message }})]"
+    );
+    [
+        "use ocpp_transform::{Outbound, Peer, Publish, PublishAction, Transform, export};\n\nstruct Mine;\n\n\
+      impl Transform for Mine {\n    fn configure(_: &str) -> Result<Self, String> {\n        Ok(Mine)\n    }\n}\n\n\
+      impl Outbound for Mine {\n    fn handle(&self, _: &Peer, message: Publish) -> Vec<PublishAction> {\n        ",
+        &handle,
+        "\n    }\n}\n\nexport!(Mine: Outbound);\n",
+    ]
+    .concat()
+}
+
+fn case(prefix: &str) -> String {
+    format!(
+        "about = \"A prefix.\"\n[[step]]\nhook = \"outbound\"\nmessage = {{ topic = \"a\", payload = 'x' }}\n\
+         expect = [{{ replace = {{ topic = \"{prefix}/a\", payload = 'x' }} }}]\n"
+    )
+}
+
+/// A new transform that is built once. What was compiled for it in an earlier run is kept.
+fn scaffold() -> PathBuf {
+    let parent = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dev");
+    let (folder, kept) = (parent.join("mine"), parent.join("kept"));
+    fs::create_dir_all(&parent).expect("a folder");
+    if folder.join("target").is_dir() {
+        fs::rename(folder.join("target"), &kept).expect("kept");
+    }
+    if folder.is_dir() {
+        fs::remove_dir_all(&folder).expect("removed");
+    }
+    let made = program(&parent).args(["new", "mine", "--hook", "outbound"]).output().expect("the program runs");
+    assert!(made.status.success(), "{made:?}");
+    if kept.is_dir() {
+        fs::rename(&kept, folder.join("target")).expect("put back");
+    }
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock"), folder.join("Cargo.lock"))
+        .expect("copied");
+    fs::remove_dir_all(folder.join("fixtures")).expect("removed");
+    fs::create_dir(folder.join("fixtures")).expect("a folder");
+    write(&folder, "src/lib.rs", &source("one"));
+    write(&folder, "fixtures/prefix.toml", &case("one"));
+    let built = program(&folder).arg("build").output().expect("the program runs");
+    assert!(built.status.success(), "{built:?}");
+    folder
+}
+
+fn write(folder: &Path, file: &str, text: &str) {
+    fs::write(folder.join(file), text).expect("written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_source_reaches_the_messages_of_a_charge_point() {
+    let folder = tokio::task::block_in_place(scaffold);
+    // Not the file that `dev` writes: what changes is to come from the upload.
+    let component = tempfile::NamedTempFile::new().expect("a file");
+    fs::copy(folder.join("mine.wasm"), component.path()).expect("copied");
+    let gateway = Running::start(&format!("[[transforms]]\nname = \"mine\"\ncomponent = {:?}", component.path())).await;
+    let mut back_end = BackEnd::listen(gateway.broker(), "+/ocpp/cp/#").await;
+    let mut charge_point = gateway.charge_point("CP1").await;
+    charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    assert_eq!(back_end.expect_on("one/ocpp/cp/CP1").await, call_object("1", "Heartbeat", "{}"));
+    back_end.publish("ocpp/cs/CP1", crate::result_object("1", "{}")).await;
+    charge_point.text().await;
+
+    let dev = Dev::start(&folder, &format!("http://{}", gateway.addresses.admin));
+    dev.until("pushed to ");
+    dev.until("Waiting for a change");
+    // A change that its own tests do not pass goes nowhere.
+    write(&folder, "src/lib.rs", &source("two"));
+    let said = dev.until("0 passed, 1 failed");
+    assert!(!said.iter().any(|line| line.starts_with("pushed")), "{said:#?}");
+    write(&folder, "fixtures/prefix.toml", &case("two"));
+    dev.until("pushed to ");
+    charge_point.send(r#"[2,"2","Heartbeat",{}]"#).await;
+    assert_eq!(back_end.expect_on("two/ocpp/cp/CP1").await, call_object("2", "Heartbeat", "{}"));
+    gateway.stop().await;
+}
