@@ -21,8 +21,8 @@ use tokio_util::either::Either;
 /// An answer that takes longer counts as lost.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Connections from one source address: below the range of ephemeral ports, 28,232 on Linux.
-const CONNECTIONS_PER_ADDRESS: usize = 20_000;
+/// Connections from one source address, of whose ports Linux gives away 28,232.
+const CONNECTIONS_PER_ADDRESS: usize = 5_000;
 
 /// When the next CALL is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,9 @@ pub(crate) struct Gateway {
     pub(crate) path: String,
     /// Absent: no TLS.
     pub(crate) trust: Option<Trust>,
+    /// The third number of the addresses that charge points connect from. The ports of a run are not free again for a
+    /// minute after it.
+    pub(crate) network: u8,
 }
 
 type Stream = Either<TcpStream, TlsStream<TcpStream>>;
@@ -69,11 +72,11 @@ pub(crate) fn identity(index: usize) -> String {
 impl ChargePoint {
     /// Connects charge point number `index`.
     pub(crate) async fn connect(gateway: &Gateway, index: usize) -> Result<Self> {
-        let Gateway { address, path, trust } = gateway;
+        let Gateway { address, path, trust, network } = gateway;
         let id = identity(index);
         let socket = TcpSocket::new_v4()?;
         if address.ip().is_loopback() {
-            let source = Ipv4Addr::new(127, 0, 0, 1 + (index / CONNECTIONS_PER_ADDRESS) as u8);
+            let source = Ipv4Addr::new(127, 0, *network, 1 + (index / CONNECTIONS_PER_ADDRESS) as u8);
             socket.bind(SocketAddr::new(IpAddr::V4(source), 0)).context("no free port to connect from")?;
         }
         let stream = socket.connect(*address).await?;

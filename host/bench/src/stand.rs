@@ -18,6 +18,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 #[derive(Args)]
@@ -112,6 +113,8 @@ pub(crate) struct Run {
     pub(crate) charge_points: usize,
     pub(crate) work: Work,
     pub(crate) setup: Setup,
+    /// Another one than the command line says.
+    pub(crate) quality: Option<Quality>,
 }
 
 impl<'a> Stand<'a> {
@@ -122,7 +125,7 @@ impl<'a> Stand<'a> {
 
     /// The same, for what every gateway can do.
     pub(crate) async fn measure(&self, contestant: Contestant, charge_points: usize, work: Work) -> Result<Report> {
-        match self.run(contestant, &Run { charge_points, work, setup: Setup::default() }).await? {
+        match self.run(contestant, &Run { charge_points, work, setup: Setup::default(), quality: None }).await? {
             Outcome::Measured(report) => Ok(*report),
             Outcome::Refused(reason) => bail!("{}: {reason}", contestant.name()),
         }
@@ -133,11 +136,12 @@ impl<'a> Stand<'a> {
         let dir = ScratchDir::new()?;
         let (_broker, broker) = self.start_mosquitto(dir.path()).await?;
         let listen = free_address().await?;
-        let qos = self.args.qos.number();
+        let quality = run.quality.unwrap_or(self.args.qos);
+        let qos = quality.number();
         let mut trust = None;
         let command = match (contestant, contestant.peer()) {
             (_, Some(peer)) => peer.command(listen, broker, qos),
-            (Contestant::Floor, _) => self.floor(listen, broker)?,
+            (Contestant::Floor, _) => self.floor(listen, broker, qos)?,
             _ => {
                 let certificate = run.setup.tls.then(|| Certificate::make(dir.path())).transpose()?;
                 let (admin, passing) = (free_address().await?, self.passing.as_deref());
@@ -157,12 +161,12 @@ impl<'a> Stand<'a> {
         let mut child = self.start(contestant.name(), command, dir.path())?;
         child.accepts(listen).await?;
         let load = Load {
-            gateway: Gateway { address: listen, path: "/ocpp".to_owned(), trust },
+            gateway: Gateway { address: listen, path: "/ocpp".to_owned(), trust, network: next_network() },
             broker: broker.to_string(),
             charge_points: run.charge_points,
             work: run.work.clone(),
             dialect: contestant.dialect(),
-            quality: self.args.qos,
+            quality,
             warm_up: self.args.warm_up,
             window: self.args.measure,
             pid: Some(child.pid()),
@@ -201,10 +205,10 @@ impl<'a> Stand<'a> {
         Ok((broker, address))
     }
 
-    fn floor(&self, listen: SocketAddr, broker: SocketAddr) -> Result<Command> {
+    fn floor(&self, listen: SocketAddr, broker: SocketAddr, qos: u8) -> Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["floor", "--listen", &listen.to_string(), "--broker", &broker.to_string()]);
-        command.args(["--qos", &self.args.qos.number().to_string()]);
+        command.args(["--qos", &qos.to_string()]);
         Ok(command)
     }
 
@@ -216,6 +220,12 @@ impl<'a> Stand<'a> {
         };
         fs::canonicalize(path).with_context(|| format!("no {}: build it first", path.display()))
     }
+}
+
+/// Another one for each run.
+fn next_network() -> u8 {
+    static RUNS: AtomicU8 = AtomicU8::new(0);
+    RUNS.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Why a gateway would not start with this configuration, if there is more in it than every gateway has.

@@ -15,9 +15,11 @@ struct Picture {
     x: &'static str,
     y: &'static str,
     figure: fn(&Summary) -> Option<f64>,
+    /// Where the lines leave room for their names.
+    names: SeriesLabelPosition,
 }
 
-const PICTURES: [Picture; 3] = [
+static PICTURES: [Picture; 3] = [
     Picture {
         file: "latency-over-load.svg",
         scenario: Scenario::Open,
@@ -25,6 +27,7 @@ const PICTURES: [Picture; 3] = [
         x: "CALLs per second",
         y: "ms, 99th percentile",
         figure: |summary| Some(summary.p99_us? / 1e3),
+        names: SeriesLabelPosition::UpperLeft,
     },
     Picture {
         file: "cpu-over-charge-points.svg",
@@ -33,6 +36,7 @@ const PICTURES: [Picture; 3] = [
         x: "charge points",
         y: "µs",
         figure: |summary| summary.cpu_us_per_call,
+        names: SeriesLabelPosition::UpperRight,
     },
     Picture {
         file: "memory-over-connections.svg",
@@ -41,6 +45,7 @@ const PICTURES: [Picture; 3] = [
         x: "charge points, connected and idle",
         y: "MiB",
         figure: |summary| summary.rss_mib,
+        names: SeriesLabelPosition::UpperLeft,
     },
 ];
 
@@ -100,10 +105,10 @@ fn draw(picture: &Picture, lines: &[Line]) -> Result<String> {
         builder.caption(picture.title, ("sans-serif", 20)).margin(14).x_label_area_size(44).y_label_area_size(64);
         if picture.scenario == Scenario::Idle {
             // A straight line is to be seen as one.
-            chart(builder.build_cartesian_2d(0.0..most_x * 1.02, 0.0..most_y * 1.1)?, picture, lines)?;
+            chart(builder.build_cartesian_2d(0.0..most_x * 1.02, 0.0..most_y * 1.25)?, picture, lines)?;
         } else {
             let x = (least_x * 0.9..most_x * 1.1).log_scale();
-            chart(builder.build_cartesian_2d(x, (least_y * 0.8..most_y * 1.25).log_scale())?, picture, lines)?;
+            chart(builder.build_cartesian_2d(x, (least_y * 0.8..most_y * 1.6).log_scale())?, picture, lines)?;
         }
         area.present()?;
     }
@@ -138,7 +143,7 @@ where
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
+        .position(picture.names.clone())
         .background_style(WHITE.mix(0.8))
         .border_style(RGBColor(200, 200, 200))
         .draw()?;

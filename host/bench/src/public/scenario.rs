@@ -3,6 +3,7 @@
 use crate::charge_point::Pace;
 use crate::gateway_config::Setup;
 use crate::load::Work;
+use crate::mqtt::Quality;
 use crate::script::Script;
 use crate::stand::{Contestant, Run};
 use clap::ValueEnum;
@@ -14,6 +15,8 @@ use std::time::Duration;
 pub(crate) enum Scenario {
     /// Each charge point sends a Heartbeat as soon as the one before is answered
     Closed,
+    /// The same with QoS 0 and 1
+    Qos,
     /// So many CALLs a second, whether or not those before are answered
     Open,
     /// The CALLs of a charge point's day, in their proportion
@@ -56,6 +59,7 @@ const MOST_IDLE: usize = 18_000;
 impl Scenario {
     pub(crate) const ALL: &[Scenario] = &[
         Scenario::Closed,
+        Scenario::Qos,
         Scenario::Open,
         Scenario::Mix,
         Scenario::Storm,
@@ -69,6 +73,7 @@ impl Scenario {
     pub(crate) fn title(self) -> &'static str {
         match self {
             Scenario::Closed => "Closed loop",
+            Scenario::Qos => "QoS",
             Scenario::Open => "Open loop",
             Scenario::Mix => "The messages of a day",
             Scenario::Storm => "Connect storm",
@@ -85,7 +90,7 @@ impl Scenario {
         match self {
             Scenario::Chain | Scenario::Validation | Scenario::Tls => contestant == Contestant::Gateway,
             Scenario::Open | Scenario::Storm | Scenario::Idle => contestant != Contestant::Native,
-            Scenario::Closed | Scenario::Mix | Scenario::FanOut => true,
+            Scenario::Closed | Scenario::Qos | Scenario::Mix | Scenario::FanOut => true,
         }
     }
 
@@ -97,6 +102,11 @@ impl Scenario {
                 .into_iter()
                 .map(|n| Point::crowd(n, Work::closed_loop()))
                 .collect(),
+            Scenario::Qos => {
+                let qualities = [Quality::AtMostOnce, Quality::AtLeastOnce];
+                let both = |n| qualities.map(|quality| Point::crowd(n, Work::closed_loop()).with(quality));
+                of(&[CROWD, SENDERS], &[CROWD]).into_iter().flat_map(both).collect()
+            }
             Scenario::Open if quick => vec![Point::rate(1000)],
             Scenario::Open => {
                 let rates = [250, 500, 1000, 2000, 4000, 8000].map(Point::rate);
@@ -137,13 +147,18 @@ impl Scenario {
 
 impl Point {
     fn crowd(charge_points: usize, work: Work) -> Self {
-        let run = Run { charge_points, work, setup: Setup::default() };
+        let run = Run { charge_points, work, setup: Setup::default(), quality: None };
         Point { label: charge_points.to_string(), x: charge_points as f64, run, share_of_floor: None }
+    }
+
+    fn with(self, quality: Quality) -> Self {
+        let label = format!("{}, QoS {}", self.label, quality.number());
+        Point { label, run: Run { quality: Some(quality), ..self.run }, ..self }
     }
 
     /// `rate`: CALLs per second, of all charge points together.
     fn rate(rate: usize) -> Self {
-        let run = Run { charge_points: SENDERS, work: at_rate(rate as f64), setup: Setup::default() };
+        let run = Run { charge_points: SENDERS, work: at_rate(rate as f64), setup: Setup::default(), quality: None };
         Point { label: format!("{rate}/s"), x: rate as f64, run, share_of_floor: None }
     }
 
@@ -155,7 +170,7 @@ impl Point {
     fn setup(label: &str, setup: Setup, work: Work) -> Self {
         Point {
             label: label.to_owned(),
-            run: Run { charge_points: CROWD, work, setup },
+            run: Run { charge_points: CROWD, work, setup, quality: None },
             ..Point::crowd(CROWD, Work::idle())
         }
     }

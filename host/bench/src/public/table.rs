@@ -141,6 +141,7 @@ fn cell(text: &str) -> String {
 fn explanation(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Closed => "Each charge point sends a Heartbeat as soon as the one before is answered.",
+        Scenario::Qos => "The same with either QoS of everything that is published and subscribed.",
         Scenario::Open => {
             "400 charge points send Heartbeats at a fixed rate. Latencies count from when a CALL should have been sent."
         }
