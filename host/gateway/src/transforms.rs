@@ -9,7 +9,12 @@ use ocpp_gateway_pipeline::{
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::runtime::Handle;
+use std::sync::mpsc;
+use std::time::Duration;
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+/// How long a thread may take to come and do a worker's work: some dozen microseconds, but on a crowded machine.
+const HANDOVER: Duration = Duration::from_secs(1);
 
 /// Everything that is wrong with the configured components.
 #[derive(Debug, thiserror::Error)]
@@ -34,17 +39,23 @@ pub fn load(config: &Config) -> Result<Pipeline, Faults> {
     Pipeline::load_in(specs(config), surroundings).map_err(Faults)
 }
 
-/// A worker thread of tokio's is about to be busy for long with a transform that takes its time. What waits on this thread
-/// alone must not wait with it: the task that was woken last, which no other thread may take, and all sockets, if it was
-/// this thread that was watching them. Tasks that do nothing push the one out to where others find it, and wake another
-/// thread, which watches the sockets when it has nothing else to do.
+/// A worker thread of tokio's is about to be busy for long with a transform that takes its time. What waits for this
+/// thread must not wait with it: its tasks, and the sockets, if it is the one that watches them. So another thread is made
+/// that goes on in its place, while this one ends the call and is a worker no more.
 fn make_way() {
-    if let Ok(runtime) = Handle::try_current() {
-        // The second pushes out the first, and only that wakes somebody.
-        for _ in 0..2 {
-            drop(runtime.spawn(async {}));
-        }
+    let Ok(runtime) = Handle::try_current() else { return };
+    if runtime.runtime_flavor() != RuntimeFlavor::MultiThread {
+        return;
     }
+    let (taken, takes) = mpsc::channel();
+    // Whoever runs this runs the other tasks too. Nobody listens any more if that took too long.
+    runtime.spawn(async move {
+        let _ = taken.send(());
+    });
+    // The place is given up at once, but taken back if nobody has come for it when the closure ends.
+    tokio::task::block_in_place(|| {
+        let _ = takes.recv_timeout(HANDOVER);
+    });
 }
 
 /// What is to be loaded.
