@@ -78,8 +78,11 @@ fn run(config: Config, options: Options) -> ExitCode {
 }
 
 fn serve(config: Config, options: Options) -> anyhow::Result<()> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.runtime.threads)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
     runtime.block_on(async {
         let stop = shutdown::requested().context("cannot listen for signals")?;
         let gateway = Gateway::start(&config).await?;

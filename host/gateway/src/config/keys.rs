@@ -53,6 +53,7 @@ const WORKING: &[&str] = &[
     "events.disconnected",
     "events.qos",
     "events.retain",
+    "runtime.threads",
     "shutdown.grace",
     "transforms.name",
     "transforms.component",

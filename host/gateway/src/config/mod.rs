@@ -36,6 +36,7 @@ pub struct Config {
     pub validation: Validation,
     pub presence: Presence,
     pub events: Events,
+    pub runtime: Runtime,
     pub shutdown: Shutdown,
     pub transforms: Vec<Transform>,
 }
@@ -245,6 +246,23 @@ pub struct Validation {
     pub on_violation: OnViolation,
     /// For messages that are held against the published schemas, and have none.
     pub unknown_actions: UnknownActions,
+}
+
+/// What it may use of the machine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Runtime {
+    /// Threads that serve sockets and run transforms.
+    pub threads: usize,
+}
+
+impl Default for Runtime {
+    /// Half of the processors. The broker wants some too; and threads that take tasks from each other wake each other
+    /// for each message, which costs more than they gain as long as fewer of them are not fully busy.
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Runtime { threads: (processors / 2).max(1) }
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

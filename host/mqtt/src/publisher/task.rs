@@ -4,6 +4,7 @@ use std::{pin::pin, sync::Arc, time::Instant};
 
 use rumqttc::{Packet, PubRel, QoS};
 use tokio::{
+    runtime::Handle,
     sync::{mpsc, watch},
     time::sleep_until,
 };
@@ -40,6 +41,8 @@ pub(super) struct Task {
     window: Window,
     status: Option<Status>,
     stats: Arc<PublisherStats>,
+    /// One thread runs this task and all that publish.
+    alone: bool,
 }
 
 impl Task {
@@ -61,6 +64,7 @@ impl Task {
             window: Window::new(options.in_flight),
             status: options.status.clone(),
             stats,
+            alone: Handle::current().metrics().num_workers() == 1,
         }
     }
 
@@ -121,6 +125,7 @@ impl Task {
                 }
                 count = self.queue.recv_many(&mut self.inbox, room), if room > 0 => {
                     self.take(count);
+                    self.gather(room.saturating_sub(count)).await;
                     if !flowing {
                         self.trim();
                     }
@@ -139,6 +144,21 @@ impl Task {
             (false, false) => COLLECT,
             (false, true) if self.backlog.is_empty() && link.has_room() => self.window.room().min(COLLECT),
             (false, true) => 0,
+        }
+    }
+
+    /// Lets the tasks run that are ready to publish too, so that one write serves them all. The first of a burst wakes
+    /// this task, which would otherwise run next and write it alone. With more worker threads than one, others are at
+    /// those tasks already, and stepping back would only wake threads that find nothing to do.
+    async fn gather(&mut self, room: usize) {
+        if !self.alone {
+            return;
+        }
+        tokio::task::yield_now().await;
+        let waiting = self.queue.len().min(room);
+        if waiting > 0 {
+            let count = self.queue.recv_many(&mut self.inbox, waiting).await;
+            self.take(count);
         }
     }
 
