@@ -63,8 +63,9 @@ const WASI: &str = r#"
     }
 "#;
 
-/// A component that does `body` when a charge point connects, and then publishes nothing. `imports` and `body` are text
-/// of a core module. Its memory up to 1024 is free and zero; above lies `text`.
+/// A component that does `body` when a charge point connects, but for that of its trial, which has the connection 0; then
+/// it publishes nothing. `imports` and `body` are text of a core module. Its memory up to 1024 is free and zero; above lies
+/// `text`.
 fn guest(version: &str, imports: &str, text: &str, body: &str) -> Vec<u8> {
     let module = format!(
         r#"(module
@@ -77,7 +78,11 @@ fn guest(version: &str, imports: &str, text: &str, body: &str) -> Vec<u8> {
                 (global.set $free (i32.add (global.get $free) (i32.and (i32.add (local.get 3) (i32.const 7)) (i32.const -8)))))
             (func (export "ocpp-gateway:transform/lifecycle@1.0.0#configure") (param i32 i32) (result i32) (i32.const 0))
             (func (export "ocpp-gateway:transform/events@1.0.0#connected")
-                (param i32 i32 i32 i32 i32 i32 i32) (result i32) {body} (i32.const 0))
+                (param i32 i32 i32 i32 i32 i32 i32) (result i32)
+                (local $count i32) (local $stream i32)
+                (if (i32.eqz (local.get 4)) (then (return (i32.const 0))))
+                {body}
+                (i32.const 0))
             (func (export "ocpp-gateway:transform/events@1.0.0#disconnected")
                 (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 0)))"#
     )
@@ -141,7 +146,7 @@ fn what_it_printed_before_a_trap_reaches_the_log() {
 
 #[test]
 fn its_lines_are_limited() {
-    let body = r#"(local $count i32) (local $stream i32)
+    let body = r#"
         (local.set $stream (call $stderr))
         (loop $again
             (call $write (local.get $stream) (i32.const 1024) (i32.const 2) (i32.const 64))
