@@ -217,6 +217,46 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::floor;
+    use tokio::net::TcpListener;
+
+    const STALL: Duration = Duration::from_millis(200);
+    const INTERVAL: Duration = Duration::from_millis(20);
+
+    /// Answers every CALL, the first one after [`STALL`].
+    async fn stall_once(listener: TcpListener) -> Result<()> {
+        let (_, mut socket) = floor::upgrade(listener.accept().await?.0).await?;
+        tokio::time::sleep(STALL).await;
+        while let Some(message) = socket.next().await {
+            let text = message?.into_text()?;
+            let (_, id, _, _): (u8, &str, &str, &RawValue) = serde_json::from_str(&text)?;
+            socket.send(Message::text(format!(r#"[3,"{id}",{{}}]"#))).await?;
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn at_a_fixed_rate_a_stall_is_felt_by_every_call_that_should_have_been_sent_in_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let gateway = Gateway { address, path: String::new(), trust: None, network: 0 };
+        let (stats, script) = (Stats::new(), Script::heartbeats());
+        stats.measure(true);
+        let stalling = tokio::spawn(stall_once(listener));
+        let charge_point = ChargePoint::connect(&gateway, 0).await.expect("connected");
+        let ten_answers = async {
+            while stats.total() < 10 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = charge_point.run(Pace::Every(INTERVAL), &script, Duration::ZERO, &stats) => panic!("disconnected"),
+            () = ten_answers => {}
+        }
+        stalling.abort();
+        // 200 ms, 180, 160, …: measured from when they were sent, all but the first would have taken no time.
+        assert!(stats.latency().value_at_quantile(0.5) >= 80_000, "{} µs", stats.latency().value_at_quantile(0.5));
+    }
 
     #[test]
     fn an_answer_is_told_by_type_and_id() {

@@ -130,7 +130,7 @@ async fn relay(
 }
 
 /// The WebSocket handshake: the charge point's id, and the socket.
-async fn upgrade(stream: TcpStream) -> Result<(String, WebSocketStream<TcpStream>)> {
+pub(crate) async fn upgrade(stream: TcpStream) -> Result<(String, WebSocketStream<TcpStream>)> {
     let mut id = String::new();
     #[expect(clippy::result_large_err, reason = "the signature is tungstenite's")]
     let answer = |request: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
