@@ -8,6 +8,7 @@ use crate::exchange::Exchange;
 use crate::limits::Limits;
 use crate::listener::Door;
 use crate::metrics::{self, BrokerMetrics, Metrics, TransformMetrics};
+use crate::notify::{State, notify};
 use crate::presence::{self, Presence};
 use crate::registry::Registry;
 use crate::road::Road;
@@ -137,7 +138,8 @@ impl Gateway {
         let exchange = Exchange::start(hall.road.pipeline.clone(), config)?;
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let door = Arc::new(Door::new(&config.ocpp, Arc::clone(&hall), tasks.clone())?);
-        let desk = Arc::new(Desk { hall: Arc::clone(&hall), metrics: registry, stopping: stopping.clone() });
+        let token = config.admin.resolve_token()?;
+        let desk = Arc::new(Desk::new(Arc::clone(&hall), registry, stopping.clone(), token.as_deref()));
         let grace = config.shutdown.grace.get();
         Ok(Gateway { hall, door, addresses, listener, admin, desk, embedded, exchange, tasks, stopping, grace })
     }
@@ -155,6 +157,7 @@ impl Gateway {
     /// within the grace time, what waits is published.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         self.open_door_once_broker_is_reached();
+        notify(State::Ready);
         let closed = CancellationToken::new();
         let accepting = tokio::spawn(Arc::clone(&self.door).accept(self.listener, closed.clone()));
         let mut admin = serve_admin(self.admin, self.desk);
@@ -165,6 +168,7 @@ impl Gateway {
             served = &mut admin => Err(RunError::Admin(served.map_err(io::Error::other).and_then(|served| served).err().unwrap_or_else(ended))),
         };
 
+        notify(State::Stopping);
         self.stopping.cancel();
         closed.cancel();
         let _ = accepting.await;

@@ -5,11 +5,9 @@ use clap::Parser as _;
 use ocpp_gateway::app::{Gateway, StartError};
 use ocpp_gateway::cli::{Cli, Command, Options};
 use ocpp_gateway::config::{self, Config};
-use ocpp_gateway::{banner, shutdown, transforms, workbench};
+use ocpp_gateway::{banner, log, shutdown, transforms, workbench};
 use ocpp_gateway_pipeline::TransformStatus;
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 /// The configuration or a component cannot be used (`EX_CONFIG` of sysexits.h). Wrong usage is clap's 2.
 const BAD_CONFIGURATION: u8 = 78;
@@ -62,12 +60,7 @@ fn check(config: &Config) -> ExitCode {
 }
 
 fn run(config: Config, options: Options) -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    log::start(&config.log);
     match serve(config, options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

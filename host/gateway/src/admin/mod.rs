@@ -1,14 +1,24 @@
 //! What an operator can look at, and change: `/healthz`, `/readyz`, `/metrics` and `/api/v1`.
 
+mod charge_points;
+mod events;
+mod guard;
+mod openapi;
+mod own_ids;
+mod problem;
 mod transforms;
 
 use crate::charge_point::Hall;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use guard::Guard;
 use ocpp_gateway_mqtt::ConnectionStatus;
+use own_ids::OwnIds;
+use problem::Problem;
 use prometheus_client::registry::Registry;
 use serde::Serialize;
 use std::sync::Arc;
@@ -17,36 +27,77 @@ use tokio_util::sync::CancellationToken;
 
 /// What the pages are made of.
 pub struct Desk {
-    pub hall: Arc<Hall>,
-    pub metrics: Registry,
+    hall: Arc<Hall>,
+    metrics: Registry,
     /// Cancelled once the gateway was asked to stop.
-    pub stopping: CancellationToken,
+    stopping: CancellationToken,
+    guard: Guard,
+    own_ids: OwnIds,
+}
+
+type Shared = Arc<Desk>;
+
+const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+impl Desk {
+    /// `token`: what whoever uses it has to show. None: nothing, as it can be reached from this machine only.
+    pub fn new(hall: Arc<Hall>, metrics: Registry, stopping: CancellationToken, token: Option<&str>) -> Self {
+        Desk { hall, metrics, stopping, guard: Guard::new(token), own_ids: OwnIds::new() }
+    }
 }
 
 /// The pages.
 pub fn router(desk: Arc<Desk>) -> Router {
     Router::new()
-        .route("/healthz", get(async || "ok\n"))
+        .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .nest("/api/v1/transforms", transforms::router())
+        .route(openapi::PATH, get(description))
+        .merge(charge_points::router())
+        .merge(transforms::router())
+        .merge(events::router())
+        .fallback(nowhere)
+        .method_not_allowed_fallback(not_so)
+        .layer(from_fn_with_state(Arc::clone(&desk), guard::guard))
         .with_state(desk)
 }
 
-#[derive(Serialize)]
+async fn description(State(desk): State<Shared>) -> Response {
+    match openapi::document(desk.guard.wants_token()) {
+        Ok(document) => json(StatusCode::OK, &document),
+        Err(error) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn nowhere(uri: Uri) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("there is no {}", uri.path()))
+}
+
+async fn not_so(method: Method, uri: Uri) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} knows no {method}", uri.path()))
+}
+
+/// Whether the program runs
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Whether charge points can be served.
+#[derive(Debug, Serialize)]
 struct Readiness {
     ready: bool,
     not_ready: Vec<NotReady>,
 }
 
-#[derive(Serialize)]
+/// Something that is missing.
+#[derive(Debug, Serialize)]
 struct NotReady {
     what: &'static str,
     why: String,
 }
 
-/// 200 when charge points can be served, else 503; in both cases JSON that says what is missing.
-async fn readyz(State(desk): State<Arc<Desk>>) -> Response {
+/// Whether charge points can be served, and if not, what is missing
+async fn readyz(State(desk): State<Shared>) -> Response {
     let publisher = desk.hall.road.publisher.stats().connection.status();
     let subscriber = desk.hall.subscriber.stats().connection.status();
     let mut not_ready: Vec<NotReady> = [("mqtt publisher", publisher), ("mqtt subscriber", subscriber)]
@@ -68,12 +119,12 @@ fn why_not(status: ConnectionStatus) -> String {
     status.last_error.unwrap_or_else(|| "not connected yet".into())
 }
 
-async fn metrics(State(desk): State<Arc<Desk>>) -> Response {
+/// What has been counted, in the text form of Prometheus
+async fn metrics(State(desk): State<Shared>) -> Response {
     let mut text = String::new();
     match prometheus_client::encoding::text::encode(&mut text, &desk.metrics) {
-        Ok(()) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
-            .into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        Ok(()) => ([(header::CONTENT_TYPE, METRICS)], text).into_response(),
+        Err(error) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
 

@@ -1,29 +1,30 @@
 //! `/api/v1/transforms`: which run, and others in their place.
 
-use super::{Desk, json};
+use super::problem::Problem;
+use super::{Desk, Shared, json};
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post, put};
 use ocpp_gateway_pipeline::{ExchangeError, Pipeline, Source, TransformStatus};
 use serde::Serialize;
-use std::sync::Arc;
 
 /// The largest component that is taken, in bytes: JavaScript and Python make them of 12 to 19 MB.
 const LARGEST: usize = 64 << 20;
 
-pub(super) fn router() -> Router<Arc<Desk>> {
+pub(super) fn router() -> Router<Shared> {
     Router::new()
-        .route("/", get(list))
-        .route("/{name}", put(exchange))
-        .route("/{name}/rollback", post(roll_back))
+        .route("/api/v1/transforms", get(list))
+        .route("/api/v1/transforms/{name}", put(exchange))
+        .route("/api/v1/transforms/{name}/rollback", post(roll_back))
         .layer(DefaultBodyLimit::max(LARGEST))
 }
 
 /// One transform, as the API shows it.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct Shown {
     name: String,
     component: String,
@@ -64,23 +65,28 @@ impl From<TransformStatus> for Shown {
     }
 }
 
-#[derive(Serialize)]
-struct Problem {
-    error: String,
-}
-
-async fn list(State(desk): State<Arc<Desk>>) -> Response {
+/// Which transforms run
+async fn list(State(desk): State<Shared>) -> Response {
     let shown: Vec<Shown> = desk.hall.road.pipeline.transforms().into_iter().map(Shown::from).collect();
     json(StatusCode::OK, &shown)
 }
 
-/// The body is a component. It runs until the next restart; the file that the configuration names is not written.
-async fn exchange(State(desk): State<Arc<Desk>>, Path(name): Path<String>, body: Bytes) -> Response {
-    let source = Source::Bytes(body.as_ref().into());
+/// Puts a component in the place of the one that runs
+///
+/// It runs until the next restart; the file that the configuration names is not written.
+async fn exchange(
+    State(desk): State<Shared>,
+    name: Result<Path<String>, PathRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let source = Source::Bytes(body?.as_ref().into());
+    let Path(name) = name?;
     change(&desk, name, move |pipeline, name| pipeline.exchange(name, Some(source))).await
 }
 
-async fn roll_back(State(desk): State<Arc<Desk>>, Path(name): Path<String>) -> Response {
+/// Brings the component back that ran before
+async fn roll_back(State(desk): State<Shared>, name: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+    let Path(name) = name?;
     change(&desk, name, Pipeline::roll_back).await
 }
 
@@ -89,16 +95,16 @@ async fn change(
     desk: &Desk,
     name: String,
     change: impl FnOnce(&Pipeline, &str) -> Result<(), ExchangeError> + Send + 'static,
-) -> Response {
+) -> Result<Response, Problem> {
     let pipeline = desk.hall.road.pipeline.clone();
     let changed = tokio::task::spawn_blocking(move || {
         change(&pipeline, &name)?;
         Ok(pipeline.transforms().into_iter().find(|status| status.name == name).map(Shown::from))
     });
     match changed.await {
-        Ok(Ok(shown)) => json(StatusCode::OK, &shown),
-        Ok(Err(error)) => json(status_of(&error), &Problem { error: error.to_string() }),
-        Err(error) => json(StatusCode::INTERNAL_SERVER_ERROR, &Problem { error: error.to_string() }),
+        Ok(Ok(shown)) => Ok(json(StatusCode::OK, &shown)),
+        Ok(Err(error)) => Err(Problem::new(status_of(&error), error.to_string())),
+        Err(error) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
     }
 }
 

@@ -45,6 +45,10 @@ const WORKING: &[&str] = &[
     "mqtt.status_topic",
     "mqtt.embedded.listen",
     "admin.listen",
+    "admin.token",
+    "admin.token_file",
+    "log.format",
+    "log.level",
     "validation.mode",
     "validation.on_violation",
     "validation.unknown_actions",
@@ -74,7 +78,7 @@ const WORKING: &[&str] = &[
     "transforms.config",
 ];
 
-const NOT_YET: &[&str] = &["ocpp.tls", "ocpp.auth", "mqtt.tls", "admin.token", "admin.token_file"];
+const NOT_YET: &[&str] = &["ocpp.tls", "ocpp.auth", "mqtt.tls"];
 
 /// Looks a dotted key up, such as `ocpp.listen`. Indices of `[[transforms]]` are left out: `transforms.name`.
 pub(super) fn find(key: &str) -> Key {
@@ -121,6 +125,7 @@ mod tests {
         config.presence.claims = Some("claims/${cid}".parse().expect("a topic"));
         config.events.connected = Some("connected".parse().expect("a topic"));
         config.events.disconnected = Some("disconnected".parse().expect("a topic"));
+        config.admin.token_file = Some("file".into());
         config.transforms = vec![Transform {
             name: "standard".into(),
             component: "builtin:standard".into(),
@@ -132,7 +137,9 @@ mod tests {
         }];
         let mut table = toml::Table::try_from(config).expect("a table");
         // Never printed, so not serialised either.
-        table["mqtt"].as_table_mut().expect("a section").insert("password".into(), "secret".into());
+        for (section, key) in [("mqtt", "password"), ("admin", "token")] {
+            table[section].as_table_mut().expect("a section").insert(key.into(), "secret".into());
+        }
         table
     }
 

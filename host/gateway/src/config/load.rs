@@ -157,8 +157,11 @@ impl Draft {
         }
         self.check_mqtt(config);
         super::presence::faults(config).into_iter().for_each(|(key, problem)| self.fault(key, problem));
-        if !config.admin.listen.ip().is_loopback() {
-            self.fault("admin.listen", "only a loopback address: access by token does not exist yet in this version");
+        for (key, problem) in config.admin.faults() {
+            self.fault(key, problem);
+        }
+        if let Err(error) = crate::log::filter(&config.log.level) {
+            self.fault("log.level", error.to_string());
         }
         self.check_transforms(config);
     }

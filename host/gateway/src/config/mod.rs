@@ -2,6 +2,7 @@
 //!
 //! [`load`] reads them from a TOML file and the environment; `keys` says which there are.
 
+mod admin;
 mod keys;
 mod load;
 mod network;
@@ -9,6 +10,7 @@ mod presence;
 mod topic;
 mod values;
 
+pub use admin::{Admin, Log, LogFormat};
 pub use load::{Fault, Faults, load};
 pub use network::Network;
 pub use presence::{Events, Presence};
@@ -33,6 +35,7 @@ pub struct Config {
     pub ocpp: Ocpp,
     pub mqtt: Mqtt,
     pub admin: Admin,
+    pub log: Log,
     pub validation: Validation,
     pub presence: Presence,
     pub events: Events,
@@ -221,19 +224,6 @@ pub struct Embedded {
 impl Default for Embedded {
     fn default() -> Self {
         Embedded { listen: SocketAddr::from(([127, 0, 0, 1], 1883)) }
-    }
-}
-
-/// The side of the operator.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Admin {
-    pub listen: SocketAddr,
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        Admin { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
     }
 }
 

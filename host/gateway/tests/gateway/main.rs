@@ -1,5 +1,6 @@
 //! Whole gateways, from a socket to a broker and back, each on ports of its own.
 
+mod admin;
 mod bad_input;
 mod calls;
 mod dev;

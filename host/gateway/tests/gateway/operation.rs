@@ -81,3 +81,52 @@ async fn while_the_broker_is_away_calls_are_answered_with_an_error_in_time() {
     assert!(readiness.starts_with("HTTP/1.1 503"), "{readiness}");
     gateway.stop().await;
 }
+
+/// Dashboards and alarms are built on these names. Those by reason or outcome come with the first of their kind.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_names_of_metrics_stay() {
+    let gateway = Running::start("").await;
+    let page = gateway.admin("/metrics").await;
+    let mut names: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ocpp_gateway_")).collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "answer_seconds histogram",
+            "calls counter",
+            "connected counter",
+            "connections gauge",
+            "incidents counter",
+            "limited counter",
+            "messages counter",
+            "mqtt_acknowledged counter",
+            "mqtt_backlog gauge",
+            "mqtt_connected gauge",
+            "mqtt_connects counter",
+            "mqtt_failures counter",
+            "mqtt_in_flight gauge",
+            "mqtt_lost counter",
+            "mqtt_oversized counter",
+            "mqtt_published counter",
+            "mqtt_received counter",
+            "mqtt_resent counter",
+            "mqtt_subscriptions gauge",
+            "mqtt_unrouted counter",
+            "mqtt_writes counter",
+            "resident_memory_bytes gauge",
+            "road_seconds histogram",
+            "subscribed gauge",
+            "transform_calls counter",
+            "transform_failures counter",
+            "transform_log_lines_suppressed counter",
+            "transform_readings_refused counter",
+            "transform_refusals counter",
+            "transform_reported counter",
+            "transform_reported_sum counter",
+            "transform_stopped gauge",
+            "transform_timed_calls counter",
+            "transform_timed_seconds counter",
+        ]
+    );
+    gateway.stop().await;
+}

@@ -1,7 +1,10 @@
 //! The program as its user starts it: exit codes, and what it says.
 
+use ocpp_gateway_testkit::PATIENCE;
+use std::io::Read as _;
 use std::net::TcpListener;
-use std::process::{Command, Output};
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Output, Stdio};
 
 fn run(arguments: &[&str], toml: Option<&str>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
@@ -108,4 +111,40 @@ fn a_port_in_use_is_1_and_named() {
         let said = said(&output);
         assert!(said.contains(key) && said.contains(&address.to_string()), "{said}");
     }
+}
+
+#[test]
+fn the_log_is_for_programs_where_that_is_wanted_and_the_service_manager_is_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("notify");
+    let manager = UnixDatagram::bind(&path).expect("bound");
+    manager.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
+    for (key, value) in [
+        ("OCPP__LISTEN", "127.0.0.1:0"),
+        ("ADMIN__LISTEN", "127.0.0.1:0"),
+        ("MQTT__EMBEDDED__LISTEN", "127.0.0.1:0"),
+        ("LOG__FORMAT", "json"),
+    ] {
+        command.env(format!("OCPP_GATEWAY__{key}"), value);
+    }
+    command.env("NOTIFY_SOCKET", &path).env_remove("RUST_LOG").stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut program = command.spawn().expect("the program runs");
+    let heard = || {
+        let mut text = [0; 64];
+        let length = manager.recv(&mut text).expect("in time");
+        String::from_utf8_lossy(&text[..length]).into_owned()
+    };
+    assert_eq!(heard(), "READY=1");
+    let stopped = Command::new("kill").arg(program.id().to_string()).status().expect("kill runs");
+    assert!(stopped.success());
+    assert_eq!(heard(), "STOPPING=1");
+    assert!(program.wait().expect("ended").success());
+
+    let mut log = String::new();
+    program.stderr.take().expect("a log").read_to_string(&mut log).expect("text");
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let last = lines.last().expect("a line");
+    assert_eq!((&last["level"], &last["message"]), (&"INFO".into(), &"stopped".into()), "{log}");
+    assert!(last["timestamp"].is_string(), "{log}");
 }

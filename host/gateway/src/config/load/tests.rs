@@ -106,6 +106,11 @@ fn contradictions_are_faults() {
         ),
         ("[ocpp]\nversions = [\"ocpp2.1\"]", "ocpp.default_version: ocpp1.6 is not among ocpp.versions"),
         ("[admin]\nlisten = \"0.0.0.0:8080\"", "admin.listen: only a loopback address"),
+        ("[admin]\nlisten = \"0.0.0.0:8080\"\ntoken = \"short\"", "admin.token: has to have at least 16"),
+        ("[admin]\ntoken = \"with a space in between\"", "admin.token: has to consist of visible ASCII"),
+        ("[admin]\ntoken_file = \"/nowhere/at/all\"", "admin.token_file: /nowhere/at/all: No such file"),
+        ("[log]\nlevel = \"loud=very\"", "log.level: "),
+        ("[log]\nformat = \"xml\"", "log.format: unknown variant `xml`"),
         ("[ocpp]\nidentities = \"/nowhere/at/all\"", "ocpp.identities: /nowhere/at/all: No such file"),
         ("[ocpp]\ntrusted_proxies = [\"10.0.0.0/33\"]", "ocpp.trusted_proxies[0]: \"10.0.0.0/33\" is neither"),
         ("[presence]\nclaims = \"claims/cp-${cid}\"", "presence.claims: ${cid} has to be one whole level"),
@@ -130,4 +135,19 @@ fn what_is_no_toml_is_refused_with_its_line() {
     assert!(faults[0].contains("line 2"), "{faults:?}");
     let missing = load(Some(Path::new("/nowhere/at/all.toml")), []).expect_err("faults");
     assert_eq!(missing.to_string(), "/nowhere/at/all.toml: No such file or directory (os error 2)");
+}
+
+#[test]
+fn with_a_token_the_admin_listener_may_be_anywhere_and_it_is_not_printed() {
+    let token = "0123456789abcdef";
+    let config =
+        load_text(&format!("[admin]\nlisten = \"0.0.0.0:8080\"\ntoken = \"{token}\""), &[]).expect("no faults");
+    assert_eq!(config.admin.resolve_token().expect("read").as_deref(), Some(token));
+    assert!(!config.to_toml().expect("printed").contains(token));
+
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    writeln!(file, "{token}").expect("written");
+    let text = format!("[admin]\nlisten = \"[::]:8080\"\ntoken_file = {:?}", file.path());
+    let config = load_text(&text, &[]).expect("no faults");
+    assert_eq!(config.admin.resolve_token().expect("read").as_deref(), Some(token));
 }

@@ -1,0 +1,263 @@
+//! `/api/v1/charge-points`: who is connected, and one's own word with them.
+
+use super::problem::Problem;
+use super::{Desk, Shared, json};
+use crate::mailbox::{NotTaken, Question};
+use crate::registry::Connected;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use ocpp_gateway_core::Fault;
+use ocpp_gateway_core::session::{OpenCalls, OwnAnswer};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// The largest call that is taken, in bytes.
+const LARGEST_CALL: usize = 1 << 20;
+
+/// The longest action that is taken, in bytes. The longest of the specifications has 33.
+const LONGEST_ACTION: usize = 128;
+
+/// How long a charge point's task may take to say what is open, before that is left out.
+const LOOK: Duration = Duration::from_secs(1);
+
+pub(super) fn router() -> Router<Shared> {
+    Router::new()
+        .route("/api/v1/charge-points", get(list))
+        .route("/api/v1/charge-points/{id}", get(show).delete(kick))
+        .route("/api/v1/charge-points/{id}/calls", post(call))
+        .layer(DefaultBodyLimit::max(LARGEST_CALL))
+}
+
+/// Which part of the list.
+#[derive(Debug, Deserialize)]
+struct Page {
+    /// At most so many.
+    limit: Option<usize>,
+    /// Only those that come after this identity: `next` of the page before.
+    after: Option<String>,
+}
+
+/// Some of those who are connected.
+#[derive(Debug, Serialize)]
+struct ChargePoints {
+    /// In the order of their identities.
+    charge_points: Vec<ChargePoint>,
+    /// How many there are in all.
+    total: usize,
+    /// Where the next page begins, if there is one.
+    next: Option<String>,
+}
+
+/// A connected charge point.
+#[derive(Debug, Serialize)]
+struct ChargePoint {
+    id: String,
+    version: &'static str,
+    /// Where it connected from; the port is not always known.
+    address: String,
+    connected_since: String,
+    /// Messages of back ends that have not been looked at yet, as the charge point takes no more.
+    mailbox: usize,
+}
+
+/// A connected charge point, and what is open.
+#[derive(Debug, Serialize)]
+struct ChargePointInDetail {
+    #[serde(flatten)]
+    charge_point: ChargePoint,
+    /// Absent if it could not be found out in time.
+    calls: Option<Calls>,
+}
+
+/// CALLs that are not answered yet.
+#[derive(Debug, Serialize)]
+struct Calls {
+    /// The action of the charge point's CALL that back ends have not answered.
+    from_charge_point: Option<String>,
+    /// The action of the CALL that the charge point has not answered.
+    to_charge_point: Option<String>,
+    /// CALLs that wait for their turn to go to it.
+    waiting: usize,
+}
+
+impl From<Connected> for ChargePoint {
+    fn from(Connected { mailbox, address, since }: Connected) -> Self {
+        let peer = mailbox.peer();
+        ChargePoint {
+            id: peer.identity.to_string(),
+            version: peer.version.subprotocol(),
+            address: address.to_string(),
+            connected_since: humantime::format_rfc3339_millis(since).to_string(),
+            mailbox: mailbox.waiting(),
+        }
+    }
+}
+
+impl From<OpenCalls> for Calls {
+    fn from(OpenCalls { from_charge_point, to_charge_point, waiting }: OpenCalls) -> Self {
+        Calls { from_charge_point, to_charge_point, waiting }
+    }
+}
+
+/// Who is connected
+async fn list(State(desk): State<Shared>, page: Result<Query<Page>, QueryRejection>) -> Result<Response, Problem> {
+    let Query(Page { limit, after }) = page?;
+    let limit = limit.unwrap_or(100);
+    if !(1..=1000).contains(&limit) {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "limit has to be between 1 and 1000"));
+    }
+    // Sorting ten thousand takes milliseconds, which the threads that serve charge points have better use for.
+    let listed = tokio::task::spawn_blocking(move || page_of(desk.hall.registry.connected(), limit, after)).await;
+    let listed = listed.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    Ok(json(StatusCode::OK, &listed))
+}
+
+fn page_of(mut connected: Vec<Connected>, limit: usize, after: Option<String>) -> ChargePoints {
+    let total = connected.len();
+    if let Some(after) = after {
+        connected.retain(|one| one.mailbox.peer().identity.as_str() > after.as_str());
+    }
+    connected.sort_unstable_by(|a, b| a.mailbox.peer().identity.cmp(&b.mailbox.peer().identity));
+    let more = connected.len() > limit;
+    connected.truncate(limit);
+    let charge_points: Vec<ChargePoint> = connected.into_iter().map(ChargePoint::from).collect();
+    let next = charge_points.last().filter(|_| more).map(|last| last.id.clone());
+    ChargePoints { charge_points, total, next }
+}
+
+/// One charge point, and what is open
+async fn show(State(desk): State<Shared>, id: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+    let connected = find(&desk, &id?)?;
+    let mailbox = connected.mailbox.clone();
+    // One that takes nothing does not look into its mailbox either.
+    let calls = tokio::time::timeout(LOOK, mailbox.look()).await.ok().and_then(Result::ok).map(Calls::from);
+    Ok(json(StatusCode::OK, &ChargePointInDetail { charge_point: connected.into(), calls }))
+}
+
+/// Closes the connection of a charge point
+///
+/// With close code 1008. It may connect again at once; the metric `closed` has it under the reason `kicked`.
+async fn kick(State(desk): State<Shared>, id: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+    let Path(id) = id?;
+    if !desk.hall.registry.kick(&id) {
+        return Err(Problem::not_connected(&id));
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// A CALL to a charge point.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Call {
+    action: String,
+    /// Absent: nothing.
+    #[serde(default)]
+    payload: Option<Box<RawValue>>,
+}
+
+/// The charge point's CALLRESULT.
+#[derive(Debug, Serialize)]
+struct CallAnswer {
+    /// The id that the CALL had, as it is in the log.
+    message_id: String,
+    /// The payload, as the charge point wrote it.
+    result: Box<RawValue>,
+}
+
+/// Sends a CALL to a charge point, and waits for its answer
+///
+/// It waits its turn among the CALLs of back ends. Neither the CALL nor its answer passes through transforms, and back
+/// ends see nothing of them.
+async fn call(
+    State(desk): State<Shared>,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let (action, payload) = read_call(&headers, &body?)?;
+    let connected = find(&desk, &id?)?;
+    let message_id = desk.own_ids.next();
+    let (answer, answered) = oneshot::channel();
+    let question = Question { id: message_id.clone(), action, payload, answer };
+    connected.mailbox.ask(question).map_err(|not_taken| match not_taken {
+        NotTaken::Full => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many messages wait for this charge point"),
+        NotTaken::Gone => Problem::new(StatusCode::NOT_FOUND, "the charge point has just disconnected"),
+    })?;
+    // Its turn and its answer have a limit each. That of one which takes nothing at all never comes.
+    let limit = 2 * desk.hall.session_settings.call_timeout + LOOK;
+    match tokio::time::timeout(limit, answered).await {
+        Ok(Ok(OwnAnswer::Result(payload))) => {
+            let result = RawValue::from_string(payload);
+            let result = result.map_err(|error| Problem::new(StatusCode::BAD_GATEWAY, error.to_string()))?;
+            Ok(json(StatusCode::OK, &CallAnswer { message_id, result }))
+        }
+        Ok(Ok(OwnAnswer::Error(error))) => Err(Problem::call_error(error)),
+        Ok(Ok(OwnAnswer::None { fault, text })) => Err(Problem::new(status_of(fault), text)),
+        Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_GATEWAY, "the charge point went away")),
+        Err(_) => Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "the charge point takes no messages")),
+    }
+}
+
+fn status_of(fault: Fault) -> StatusCode {
+    match fault {
+        Fault::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        Fault::QueueFull => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::BAD_GATEWAY,
+    }
+}
+
+/// Action and payload.
+fn read_call(headers: &HeaderMap, body: &[u8]) -> Result<(String, String), Problem> {
+    let bad = |text: String| Err(Problem::new(StatusCode::BAD_REQUEST, text));
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type: application/json is wanted"));
+    }
+    let Call { action, payload } = match serde_json::from_slice(body) {
+        Ok(call) => call,
+        Err(error) => return bad(error.to_string()),
+    };
+    if action.is_empty() || action.len() > LONGEST_ACTION {
+        return bad(format!("action has to have between 1 and {LONGEST_ACTION} characters"));
+    }
+    let payload = payload.map_or_else(|| "{}".to_owned(), |payload| payload.get().to_owned());
+    if !payload.starts_with('{') {
+        return bad("payload has to be an object".to_owned());
+    }
+    Ok((action, payload))
+}
+
+fn find(desk: &Desk, id: &str) -> Result<Connected, Problem> {
+    desk.hall.registry.find(id).ok_or_else(|| Problem::not_connected(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_read_or_refused() {
+        let read = |media_type: &'static str, body: &str| {
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, header::HeaderValue::from_static(media_type))]);
+            read_call(&headers, body.as_bytes()).map_err(|problem| problem.into_response().status().as_u16())
+        };
+        let json = "application/json; charset=utf-8";
+        let call = |action: &str, payload: &str| Ok((action.to_owned(), payload.to_owned()));
+        assert_eq!(read(json, r#"{"action":"Reset","payload":{"a": 1.50}}"#), call("Reset", r#"{"a": 1.50}"#));
+        assert_eq!(read(json, r#"{"action":"ClearCache"}"#), call("ClearCache", "{}"));
+        assert_eq!(read("text/plain", r#"{"action":"Reset"}"#), Err(415));
+        let long = format!(r#"{{"action":"{}"}}"#, "x".repeat(129));
+        for bad in ["", "[]", r#"{"payload":{}}"#, r#"{"action":""}"#, r#"{"action":"A","payload":[]}"#, &long] {
+            assert_eq!(read(json, bad), Err(400), "{bad}");
+        }
+        assert_eq!(read(json, r#"{"action":"A","timeout":1}"#), Err(400), "what nobody reads is not accepted");
+    }
+}

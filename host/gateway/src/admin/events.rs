@@ -1,0 +1,48 @@
+//! `/api/v1/events`: what happens, as server-sent events.
+
+use super::Shared;
+use super::problem::Problem;
+use crate::events::{Seen, Watcher};
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::sse::{self, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use futures_util::stream;
+use serde::Serialize;
+
+pub(super) fn router() -> Router<Shared> {
+    Router::new().route("/api/v1/events", get(watch))
+}
+
+/// The reader was too slow.
+#[derive(Debug, Serialize)]
+struct Missed {
+    /// So many events are gone.
+    missed: u64,
+}
+
+/// What happens, from now on
+///
+/// Server-sent events named `connected`, `disconnected`, `incident` and `exchange`, with JSON as data. A reader that is too
+/// slow loses some, and gets an event `missed` that says how many.
+async fn watch(State(desk): State<Shared>) -> Result<Response, Problem> {
+    let too_many = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many watch already");
+    let watcher = desk.hall.road.events.watch().ok_or_else(too_many)?;
+    let events = stream::unfold(watcher, next);
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// The next event.
+async fn next(mut watcher: Watcher) -> Option<(serde_json::Result<sse::Event>, Watcher)> {
+    let event = match watcher.next().await? {
+        Seen::Event(event) => message(event.name(), &*event),
+        Seen::Missed(missed) => message("missed", &Missed { missed }),
+    };
+    Some((event, watcher))
+}
+
+fn message(name: &str, data: &impl Serialize) -> serde_json::Result<sse::Event> {
+    Ok(sse::Event::default().event(name).data(serde_json::to_string(data)?))
+}

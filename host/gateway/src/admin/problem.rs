@@ -1,0 +1,80 @@
+//! What is answered to a request that cannot be done: a problem of RFC 9457.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use ocpp_gateway_core::CallError;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+pub(super) const PROBLEM: &str = "application/problem+json";
+
+/// Why a request was not done.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Problem {
+    /// The HTTP status.
+    status: u16,
+    /// What the status means.
+    title: &'static str,
+    /// What is wrong with this request.
+    detail: String,
+    /// The charge point's CALLERROR, if that is the problem.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_error: Option<ShownCallError>,
+}
+
+/// A CALLERROR of a charge point.
+#[derive(Debug, Clone, Serialize)]
+struct ShownCallError {
+    code: String,
+    description: String,
+    details: Option<Box<RawValue>>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error");
+        Problem { status: status.as_u16(), title, detail: detail.into(), call_error: None }
+    }
+
+    pub(super) fn not_connected(id: &str) -> Self {
+        Problem::new(StatusCode::NOT_FOUND, format!("{id:?} is not connected"))
+    }
+
+    pub(super) fn call_error(error: CallError) -> Self {
+        let CallError { code, description, details } = error;
+        let detail = format!("the charge point answers {code}: {description}");
+        let shown = ShownCallError {
+            code: code.into(),
+            description: description.into(),
+            details: RawValue::from_string(details.into()).ok(),
+        };
+        Problem { call_error: Some(shown), ..Problem::new(StatusCode::BAD_GATEWAY, detail) }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = super::json(status, &self);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+macro_rules! from_rejections {
+    ($($rejection:ty),+) => {$(
+        impl From<$rejection> for Problem {
+            fn from(rejection: $rejection) -> Self {
+                Problem::new(rejection.status(), rejection.body_text())
+            }
+        }
+    )+};
+}
+from_rejections!(
+    axum::extract::rejection::BytesRejection,
+    axum::extract::rejection::PathRejection,
+    axum::extract::rejection::QueryRejection
+);
