@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import frames
 import sessions
+from admin import admin
 from checks import Checks
 from programs import gateway, mosquitto
 from tutorial import tutorial
@@ -42,6 +43,7 @@ async def run(executable, logs):
                 ports = Ports(port, broker)
                 await frames.byte_for_byte(checks, ports)
                 await frames.bad_frames(checks, ports)
+    await admin(checks, executable, logs)
     await tutorial(checks, executable, logs)
     return checks
 
