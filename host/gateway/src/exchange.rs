@@ -2,26 +2,23 @@
 
 use crate::config::{Config, Faults};
 use crate::transforms;
-use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
-use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
+use crate::watch::{Watch, is_complete};
 use ocpp_gateway_pipeline::{ExchangeError, Pipeline, Source};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 /// Watches where transforms come from.
 pub struct Exchange {
     pipeline: Pipeline,
-    watch: Mutex<Watch>,
+    sources: Mutex<Sources>,
 }
 
-struct Watch {
-    watcher: RecommendedWatcher,
-    directories: HashSet<PathBuf>,
+struct Sources {
+    watch: Watch,
     files: Arc<Mutex<Files>>,
     config: Config,
 }
@@ -32,16 +29,9 @@ type Files = HashMap<PathBuf, String>;
 impl Exchange {
     /// Watches the files of all transforms. A component is taken when its file was closed after writing, or moved there.
     pub fn start(pipeline: Pipeline, config: &Config) -> notify::Result<Arc<Self>> {
-        let (changed, changes) = mpsc::channel::<PathBuf>();
-        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| match event {
-            // The receiver ends with the gateway.
-            Ok(event) if is_complete(event.kind) => event.paths.into_iter().for_each(|path| drop(changed.send(path))),
-            Ok(_) => {}
-            Err(error) => warn!("files of transforms cannot be watched: {error}"),
-        })?;
         let files = Arc::new(Mutex::new(Files::new()));
         let (exchanged, followed) = (pipeline.clone(), Arc::clone(&files));
-        thread::Builder::new().name("transform-watcher".into()).spawn(move || {
+        let watch = Watch::start("transform-watcher", is_complete, move |changes| {
             for path in changes {
                 let name = lock(&followed).get(&path).cloned();
                 if let Some(name) = name {
@@ -49,9 +39,9 @@ impl Exchange {
                 }
             }
         })?;
-        let watch = Watch { watcher, directories: HashSet::new(), files, config: config.clone() };
-        let this = Exchange { pipeline, watch: Mutex::new(watch) };
-        lock(&this.watch).follow()?;
+        let sources = Sources { watch, files, config: config.clone() };
+        let this = Exchange { pipeline, sources: Mutex::new(sources) };
+        lock(&this.sources).follow()?;
         Ok(Arc::new(this))
     }
 
@@ -81,33 +71,27 @@ impl Exchange {
 
     /// Puts the transforms of `config` in the place of those that run; if anything is wrong with them, all stay.
     pub fn reload(&self, config: Config) {
-        let mut watch = lock(&self.watch);
+        let mut sources = lock(&self.sources);
         if let Err(error) = self.pipeline.exchange_all(transforms::specs(&config), transforms::validation(&config)) {
             return warn!("SIGHUP: everything stays as it is:\n{error}");
         }
         info!("SIGHUP: {} transforms run as they are configured now", config.transforms.len());
-        if rest_differs(&watch.config, &config) {
+        if rest_differs(&sources.config, &config) {
             warn!("SIGHUP: the configuration has changed beside its transforms: that takes a restart");
         }
-        watch.config = config;
-        if let Err(error) = watch.follow() {
+        sources.config = config;
+        if let Err(error) = sources.follow() {
             warn!("files of transforms cannot be watched: {error}");
         }
     }
 }
 
-impl Watch {
-    /// Watches the directories of the files: the files themselves may be replaced.
+impl Sources {
     fn follow(&mut self) -> notify::Result<()> {
         let mut files = Files::new();
         for spec in transforms::specs(&self.config) {
             if let Source::File(path) = spec.source {
-                let path = std::path::absolute(path)?;
-                if let Some(directory) = path.parent()
-                    && self.directories.insert(directory.to_owned())
-                {
-                    self.watcher.watch(directory, RecursiveMode::NonRecursive)?;
-                }
+                let path = self.watch.follow(&path)?;
                 files.insert(path, spec.name);
             }
         }
@@ -122,16 +106,6 @@ fn exchange(pipeline: &Pipeline, name: &str, path: &Path) {
         Err(error @ ExchangeError::Load(_)) => warn!(transform = name, "the one that runs stays: {error}"),
         Err(error) => warn!(transform = name, "{error}"),
     }
-}
-
-/// Whether nobody is still writing.
-fn is_complete(kind: EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::Access(AccessKind::Close(AccessMode::Write))
-            // The same is reported once more, together with where it came from.
-            | EventKind::Modify(ModifyKind::Name(RenameMode::To))
-    )
 }
 
 fn rest_differs(old: &Config, new: &Config) -> bool {

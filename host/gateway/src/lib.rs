@@ -25,4 +25,5 @@ pub mod registry;
 pub mod road;
 pub mod shutdown;
 pub mod transforms;
+pub mod watch;
 pub mod workbench;
