@@ -7,6 +7,7 @@
 
 mod call;
 mod liveness;
+mod outputs;
 mod uplink;
 
 use crate::action::Action;
@@ -17,6 +18,7 @@ use crate::version::Version;
 pub use call::{Asked, CallEnd, OWN_ID, OpenCalls, Outcome, OwnAnswer};
 use call::{Asker, OpenCall, WaitingCall};
 use liveness::Liveness;
+use outputs::Outputs;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -93,7 +95,7 @@ pub struct Session {
     to_charge_point: Option<OpenCall>,
     waiting: VecDeque<WaitingCall>,
     liveness: Liveness,
-    outputs: VecDeque<Output>,
+    outputs: Outputs,
 }
 
 impl Session {
@@ -106,7 +108,7 @@ impl Session {
             to_charge_point: None,
             waiting: VecDeque::new(),
             liveness,
-            outputs: VecDeque::new(),
+            outputs: Outputs::default(),
         }
     }
 
@@ -118,6 +120,16 @@ impl Session {
     /// What to do next; `None` when there is nothing left to do for now.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// [`Session::poll`] while the charge point takes nothing: what is for others does not wait for it.
+    pub fn poll_notice(&mut self) -> Option<Output> {
+        self.outputs.pop_notice()
+    }
+
+    /// How much there is to do.
+    pub fn outputs(&self) -> usize {
+        self.outputs.len()
     }
 
     /// Whether nobody waits for an answer.
@@ -166,7 +178,7 @@ impl Session {
                 self.answer_charge_point(frame, redelivered, Some(now));
             }
             MessageType::Send | MessageType::CallResultError if self.version.has_send() => {
-                self.outputs.push_back(Output::Send(frame.kind, frame.encode()));
+                self.outputs.relay(frame.kind, frame.encode());
             }
             MessageType::Send | MessageType::CallResultError => {
                 let text = format!("{} has no {}", self.version, frame.kind.name());
@@ -259,7 +271,11 @@ impl Session {
                 return self.report(Fault::UnknownCall, &frame.id, frame.action_name(), text);
             }
         }
-        self.outputs.push_back(Output::Send(frame.kind, frame.encode()));
+        if now.is_some() {
+            self.outputs.relay(frame.kind, frame.encode());
+        } else {
+            self.outputs.push_back(Output::Send(frame.kind, frame.encode()));
+        }
     }
 
     /// A transform, or the way to the broker, failed a frame of the charge point.
@@ -319,6 +335,8 @@ impl Session {
             self.end(Direction::Uplink, &call, Outcome::Failed(Fault::TimedOut), None);
         }
         if let Some(call) = self.to_charge_point.take_if(|call| call.deadline <= now) {
+            // One that takes nothing shall not get it after all when whoever asked has been told that it did not.
+            self.outputs.withdraw_call();
             self.fail_open(call, Fault::TimedOut, format!("no answer from the charge point within {within}"));
         }
         while let Some(call) = self.waiting.pop_front_if(|call| call.expires <= now) {
@@ -335,6 +353,12 @@ impl Session {
     pub fn handle_disconnect(&mut self) {
         if let Some(call) = self.from_charge_point.take() {
             self.end(Direction::Uplink, &call, Outcome::Failed(Fault::Disconnected), None);
+        }
+        for text in self.outputs.take_unsent() {
+            if let Ok(frame) = Frame::parse(&text) {
+                let text = "not sent: the charge point disconnected";
+                self.report(Fault::Disconnected, &frame.id, frame.action_name(), text);
+            }
         }
         if let Some(call) = self.to_charge_point.take() {
             self.fail_open(call, Fault::Disconnected, "the charge point disconnected before it answered");

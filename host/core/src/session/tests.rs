@@ -400,3 +400,36 @@ fn the_gateways_own_call_fails_without_a_report_to_back_ends() {
     let out = desk.out();
     assert!(out[1].starts_with("= gateway-6 None { fault: Disconnected"), "{out:?}");
 }
+
+#[test]
+fn what_was_not_sent_before_a_disconnect_is_reported_to_whoever_sent_it() {
+    let mut desk = Desk::new(Version::V2_1);
+    desk.up(HEARTBEAT);
+    desk.down(r#"[3,"h1",{}]"#);
+    desk.down(r#"[6,"s1","NotifyPeriodicEventStream",{}]"#);
+    desk.up(HEARTBEAT);
+    // This answer is the gateway's own: no back end waits to hear of it.
+    desk.up(r#"[2,"h2","Heartbeat",{}]"#);
+    desk.session.handle_disconnect();
+    let expected = ["# call_already_open", "# disconnected", "! InternalError h1", "# disconnected", "! InternalError s1"];
+    assert_eq!(desk.out(), expected);
+}
+
+#[test]
+fn what_is_for_back_ends_does_not_wait_for_the_charge_point() {
+    let mut desk = Desk::new(Version::V1_6);
+    desk.down(RESET);
+    desk.down(r#"[3,"nobody asked",{}]"#);
+    assert!(matches!(desk.session.poll_notice(), Some(Output::Incident(_))));
+    assert!(matches!(desk.session.poll_notice(), Some(Output::Report(_))));
+    assert_eq!(desk.session.poll_notice(), None);
+    assert_eq!(desk.out(), [format!("> {RESET}")]);
+}
+
+#[test]
+fn a_call_that_timed_out_before_it_was_sent_is_not_sent() {
+    let mut desk = Desk::new(Version::V1_6);
+    desk.down(RESET);
+    desk.wait(TIMEOUT);
+    assert_eq!(desk.out(), ["# timed_out", "! InternalError r1"]);
+}

@@ -1,0 +1,67 @@
+//! What a session wants done and nobody has asked for yet.
+
+use super::Output;
+use crate::frame::MessageType;
+use std::collections::VecDeque;
+
+/// In the order in which it came up.
+#[derive(Debug, Default)]
+pub(super) struct Outputs(VecDeque<Waiting>);
+
+#[derive(Debug)]
+struct Waiting {
+    output: Output,
+    /// A back end's own message: if it goes nowhere, back ends are told.
+    relayed: bool,
+}
+
+impl Outputs {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn push_back(&mut self, output: Output) {
+        self.0.push_back(Waiting { output, relayed: false });
+    }
+
+    /// A message of a back end that no open CALL stands for.
+    pub(super) fn relay(&mut self, kind: MessageType, text: String) {
+        self.0.push_back(Waiting { output: Output::Send(kind, text), relayed: true });
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<Output> {
+        self.0.pop_front().map(|waiting| waiting.output)
+    }
+
+    /// The first that the charge point has no part in.
+    pub(super) fn pop_notice(&mut self) -> Option<Output> {
+        let index = self.0.iter().position(|waiting| !is_for_charge_point(&waiting.output))?;
+        self.0.remove(index).map(|waiting| waiting.output)
+    }
+
+    /// Takes back the CALL that was to be sent, if it is still here.
+    pub(super) fn withdraw_call(&mut self) {
+        self.0.retain(|waiting| !matches!(waiting.output, Output::Send(MessageType::Call, _)));
+    }
+
+    /// Takes out all that is for the charge point, and answers what of it back ends have sent.
+    pub(super) fn take_unsent(&mut self) -> Vec<String> {
+        let mut unsent = Vec::new();
+        for waiting in std::mem::take(&mut self.0) {
+            match waiting.output {
+                Output::Send(_, text) if waiting.relayed => unsent.push(text),
+                output if is_for_charge_point(&output) => {}
+                _ => self.0.push_back(waiting),
+            }
+        }
+        unsent
+    }
+}
+
+fn is_for_charge_point(output: &Output) -> bool {
+    matches!(output, Output::Send(..) | Output::Ping)
+}
