@@ -236,6 +236,11 @@ impl Collector for BrokerMetrics {
             ("mqtt_published", "Messages sent to the broker", publisher.published.get()),
             ("mqtt_acknowledged", "Messages that the broker took over", publisher.acknowledged.get()),
             ("mqtt_resent", "Messages sent again after a reconnect", publisher.resent.get()),
+            (
+                "mqtt_unconfirmed",
+                "QoS 0 messages of which nobody knows whether the broker got them before the connection broke",
+                publisher.unconfirmed.get(),
+            ),
             ("mqtt_received", "Messages from the broker", subscriber.received.get()),
             ("mqtt_unrouted", "Messages on topics that no connected charge point has", subscriber.unrouted.get()),
             ("mqtt_oversized", "Messages too large to take in", subscriber.oversized.get()),
@@ -263,6 +268,7 @@ fn loss_name(loss: Loss) -> &'static str {
         Loss::Evicted => "evicted",
         Loss::Unpublishable => "unpublishable",
         Loss::Abandoned => "abandoned",
+        Loss::Overflow => "overflow",
     }
 }
 

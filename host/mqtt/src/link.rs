@@ -79,6 +79,10 @@ pub(crate) struct Link {
     stream: TcpStream,
     input: BytesMut,
     output: BytesMut,
+    /// Bytes written so far.
+    written: u64,
+    /// PINGREQ packets added so far.
+    pings: u64,
     max_packet_size: usize,
     skip: Skip,
     keep_alive: KeepAlive,
@@ -101,6 +105,8 @@ impl Link {
                 stream,
                 input: BytesMut::new(),
                 output: BytesMut::new(),
+                written: 0,
+                pings: 0,
                 max_packet_size: options.max_packet_size,
                 skip: Skip::default(),
                 keep_alive: KeepAlive::new(options.keep_alive),
@@ -143,6 +149,16 @@ impl Link {
         self.output.len() < WRITE_MARK
     }
 
+    /// How many bytes have left for the network, and how many will have when all that waits has.
+    pub(crate) fn written(&self) -> (u64, u64) {
+        (self.written, self.written + self.output.len() as u64)
+    }
+
+    /// How many times the broker has been asked whether it is there.
+    pub(crate) fn pings(&self) -> u64 {
+        self.pings
+    }
+
     pub(crate) fn is_flushed(&self) -> bool {
         self.output.is_empty()
     }
@@ -164,7 +180,10 @@ impl Link {
         while let Poll::Ready(pulse) = self.keep_alive.poll(cx) {
             match pulse {
                 Pulse::Fine => {}
-                Pulse::Ping => self.send(&Packet::PingReq)?,
+                Pulse::Ping => {
+                    self.send(&Packet::PingReq)?;
+                    self.pings += 1;
+                }
                 Pulse::Dead => return Err(LinkError::Silent),
             }
         }
@@ -177,7 +196,10 @@ impl Link {
             let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(cx, &self.output) else { break };
             match written? {
                 0 => return Err(LinkError::Closed),
-                n => self.output.advance(n),
+                n => {
+                    self.output.advance(n);
+                    self.written += n as u64;
+                }
             }
             progress = true;
             self.keep_alive.sent();

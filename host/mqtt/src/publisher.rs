@@ -2,6 +2,7 @@
 
 mod backlog;
 mod task;
+mod unacknowledged;
 mod window;
 
 use std::{sync::Arc, time::Duration};
@@ -95,6 +96,12 @@ impl Publisher {
             Ok(()) => drained.await.unwrap_or(0),
             Err(_) => 0,
         }
+    }
+
+    /// Counts a publication that whoever had it could not hand over.
+    pub fn lose(&self, loss: Loss, kind: &'static str) {
+        tracing::debug!(?loss, kind, "publication lost before it reached the publisher");
+        self.stats.lose(loss, kind);
     }
 
     pub fn stats(&self) -> &Arc<PublisherStats> {

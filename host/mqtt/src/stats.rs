@@ -46,8 +46,10 @@ pub enum Loss {
     Evicted,
     /// MQTT cannot carry it: too large, or not a topic.
     Unpublishable,
-    /// The publisher stopped before it was acknowledged.
+    /// The publisher stopped before it was acknowledged, or took nothing for too long.
     Abandoned,
+    /// Whoever had it could not wait, and there was no room.
+    Overflow,
 }
 
 /// The state of one connection.
@@ -115,6 +117,9 @@ pub struct PublisherStats {
     pub acknowledged: Counter,
     /// Publications sent again after a reconnect.
     pub resent: Counter,
+    /// Publications of QoS 0 written to a connection that broke before the broker showed that it had read them. Nobody
+    /// knows whether they arrived.
+    pub unconfirmed: Counter,
     /// Waiting for their acknowledgement.
     pub in_flight: Gauge,
     /// Waiting for the broker to come back, or for room in flight.

@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 use super::{
     Drain,
     backlog::Backlog,
+    unacknowledged::Unacknowledged,
     window::{Outgoing, Resend, Window},
 };
 use crate::{
@@ -40,6 +41,7 @@ pub(super) struct Task {
     backlog: Backlog,
     window: Window,
     status: Option<Status>,
+    unacknowledged: Unacknowledged,
     stats: Arc<PublisherStats>,
     /// One thread runs this task and all that publish.
     alone: bool,
@@ -63,6 +65,7 @@ impl Task {
             backlog: Backlog::new(options.backlog_messages, options.backlog_bytes),
             window: Window::new(options.in_flight),
             status: options.status.clone(),
+            unacknowledged: Unacknowledged::default(),
             stats,
             alone: Handle::current().metrics().num_workers() == 1,
         }
@@ -72,7 +75,9 @@ impl Task {
         let client_id = format!("{}-pub", options.client_id);
         let mut dialer = Dialer::new(options, client_id, Inheritance::Discard, Arc::clone(&self.stats.connection));
         while let Some((mut link, session_present)) = self.connect(&mut dialer).await {
-            match self.serve(&mut link, session_present).await {
+            let served = self.serve(&mut link, session_present).await;
+            self.take_back(&link);
+            match served {
                 Ok(()) => {
                     link.disconnect().await;
                     dialer.closed();
@@ -105,6 +110,7 @@ impl Task {
     async fn serve(&mut self, link: &mut Link, session_present: bool) -> Result<(), LinkError> {
         let mut resumed = false;
         loop {
+            self.unacknowledged.asked(link.pings());
             let flowing = self.drain.is_some() || *self.current.borrow_and_update();
             if flowing {
                 if !std::mem::replace(&mut resumed, true) {
@@ -121,6 +127,7 @@ impl Task {
             tokio::select! {
                 turned = link.turn() => {
                     turned?;
+                    self.unacknowledged.written(link.written().0);
                     self.read(link)?;
                 }
                 count = self.queue.recv_many(&mut self.inbox, room), if room > 0 => {
@@ -229,10 +236,20 @@ impl Task {
 
     fn start(&mut self, link: &mut Link, outgoing: Outgoing) -> Result<(), LinkError> {
         if outgoing.publish.qos == QoS::AtMostOnce {
-            link.publish(&outgoing.publish)
+            link.publish(&outgoing.publish)?;
+            self.unacknowledged.start(link.written().1, outgoing);
+            Ok(())
         } else {
-            link.publish(self.window.insert(outgoing))
+            link.publish(self.window.insert(outgoing, self.unacknowledged.mark()))
         }
+    }
+
+    /// What a connection that is over took along without an acknowledgement to come.
+    fn take_back(&mut self, link: &Link) {
+        self.unacknowledged.written(link.written().0);
+        let (unwritten, unconfirmed) = self.unacknowledged.end();
+        self.backlog.put_back(unwritten);
+        self.stats.unconfirmed.add(unconfirmed);
     }
 
     fn read(&mut self, link: &mut Link) -> Result<(), LinkError> {
@@ -240,18 +257,25 @@ impl Task {
         while let Some(inbound) = link.next()? {
             let Inbound::Packet(packet) = inbound else { continue };
             match packet {
-                Packet::PubAck(ack) => acknowledged += u64::from(self.window.acknowledge(ack.pkid)),
+                Packet::PubAck(ack) => acknowledged += self.settled(|window| window.acknowledge(ack.pkid)),
                 Packet::PubRec(ack) => {
                     self.window.release(ack.pkid);
                     link.send(&Packet::PubRel(PubRel::new(ack.pkid)))?;
                 }
-                Packet::PubComp(ack) => acknowledged += u64::from(self.window.complete(ack.pkid)),
-                Packet::PingResp => {}
+                Packet::PubComp(ack) => acknowledged += self.settled(|window| window.complete(ack.pkid)),
+                Packet::PingResp => self.unacknowledged.answered(),
                 other => debug!(?other, "unexpected packet on the publishing connection"),
             }
         }
         self.stats.acknowledged.add(acknowledged);
         Ok(())
+    }
+
+    /// How many publications the broker has taken over with this acknowledgement.
+    fn settled(&mut self, acknowledge: impl FnOnce(&mut Window) -> Option<u64>) -> u64 {
+        let Some(mark) = acknowledge(&mut self.window) else { return 0 };
+        self.unacknowledged.read_up_to(mark);
+        1
     }
 
     fn show(&self) {

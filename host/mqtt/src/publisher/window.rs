@@ -41,6 +41,8 @@ struct Slot {
     /// Counts up in the order of publishing, which acknowledgements need not follow.
     order: u64,
     outgoing: Outgoing,
+    /// How far publishes of QoS 0 had got when this was written to the present connection.
+    mark: u64,
     /// QoS 2 after PUBREC. The message is kept until PUBCOMP: a broker that loses its session loses it as well.
     released: bool,
 }
@@ -78,22 +80,22 @@ impl Window {
         if self.bytes < MAX_BYTES { self.free.len() } else { 0 }
     }
 
-    /// Gives the publish a packet id.
+    /// Gives the publish a packet id. `mark` comes back with its acknowledgement.
     ///
     /// # Panics
     /// When there is no [`room`](Self::room).
-    pub(crate) fn insert(&mut self, mut outgoing: Outgoing) -> &Publish {
+    pub(crate) fn insert(&mut self, mut outgoing: Outgoing, mark: u64) -> &Publish {
         let pkid = self.free.pop_front().expect("a free packet id");
         outgoing.publish.pkid = pkid;
         self.bytes += outgoing.len();
         let order = self.next_order;
         self.next_order += 1;
-        let slot = self.slots[usize::from(pkid) - 1].insert(Slot { order, outgoing, released: false });
+        let slot = self.slots[usize::from(pkid) - 1].insert(Slot { order, outgoing, mark, released: false });
         &slot.outgoing.publish
     }
 
-    /// PUBACK. False when no QoS 1 publish waits for it.
-    pub(crate) fn acknowledge(&mut self, pkid: u16) -> bool {
+    /// PUBACK. `None` when no QoS 1 publish waits for it, else its mark.
+    pub(crate) fn acknowledge(&mut self, pkid: u16) -> Option<u64> {
         self.settle(pkid, |slot| slot.outgoing.publish.qos == QoS::AtLeastOnce)
     }
 
@@ -104,8 +106,8 @@ impl Window {
         }
     }
 
-    /// PUBCOMP. False when no released QoS 2 publish waits for it.
-    pub(crate) fn complete(&mut self, pkid: u16) -> bool {
+    /// PUBCOMP. `None` when no released QoS 2 publish waits for it, else its mark.
+    pub(crate) fn complete(&mut self, pkid: u16) -> Option<u64> {
         self.settle(pkid, |slot| slot.released)
     }
 
@@ -115,6 +117,8 @@ impl Window {
         open.sort_unstable_by_key(|slot| slot.order);
         open.into_iter().map(|slot| {
             slot.outgoing.publish.dup = true;
+            // Sent before anything of QoS 0 on the new connection.
+            slot.mark = 0;
             let publish = &slot.outgoing.publish;
             if slot.released { Resend::Release(publish.pkid) } else { Resend::Publish(publish) }
         })
@@ -137,15 +141,14 @@ impl Window {
         self.slots.get_mut(usize::from(pkid).checked_sub(1)?)?.as_mut()
     }
 
-    fn settle(&mut self, pkid: u16, expected: impl FnOnce(&Slot) -> bool) -> bool {
+    fn settle(&mut self, pkid: u16, expected: impl FnOnce(&Slot) -> bool) -> Option<u64> {
         if !self.slot(pkid).is_some_and(|slot| expected(slot)) {
-            return false;
+            return None;
         }
-        if let Some(slot) = self.slots[usize::from(pkid) - 1].take() {
-            self.bytes -= slot.outgoing.len();
-            self.free.push_back(pkid);
-        }
-        true
+        let slot = self.slots[usize::from(pkid) - 1].take()?;
+        self.bytes -= slot.outgoing.len();
+        self.free.push_back(pkid);
+        Some(slot.mark)
     }
 }
 
@@ -160,7 +163,7 @@ mod tests {
     fn window(limit: u16, topics: &[&str]) -> Window {
         let mut window = Window::new(limit);
         for topic in topics {
-            window.insert(outgoing(topic, QoS::AtLeastOnce));
+            window.insert(outgoing(topic, QoS::AtLeastOnce), 0);
         }
         window
     }
@@ -173,23 +176,23 @@ mod tests {
     fn an_open_packet_id_is_never_handed_out_again() {
         let mut window = window(3, &["a", "b", "c"]);
         assert_eq!(window.room(), 0);
-        assert!(window.acknowledge(2));
-        assert_eq!(window.insert(outgoing("d", QoS::AtLeastOnce)).pkid, 2);
+        assert!(window.acknowledge(2).is_some());
+        assert_eq!(window.insert(outgoing("d", QoS::AtLeastOnce), 0).pkid, 2);
     }
 
     #[test]
     fn the_id_that_was_free_longest_comes_next() {
         let mut window = window(3, &["a"]);
-        assert!(window.acknowledge(1));
-        assert!(!window.acknowledge(1));
-        assert_eq!(window.insert(outgoing("b", QoS::AtLeastOnce)).pkid, 2);
+        assert!(window.acknowledge(1).is_some());
+        assert!(window.acknowledge(1).is_none());
+        assert_eq!(window.insert(outgoing("b", QoS::AtLeastOnce), 0).pkid, 2);
     }
 
     #[test]
     fn acknowledgements_out_of_order_keep_the_order_of_the_rest() {
         let mut window = window(4, &["a", "b", "c", "d"]);
-        assert!(window.acknowledge(1) && window.acknowledge(3));
-        window.insert(outgoing("e", QoS::AtLeastOnce));
+        assert!(window.acknowledge(1).is_some() && window.acknowledge(3).is_some());
+        window.insert(outgoing("e", QoS::AtLeastOnce), 0);
         assert_eq!(topics(window.take_all()), ["b", "d", "e"]);
         assert_eq!((window.len(), window.room()), (0, 4));
     }
@@ -205,8 +208,8 @@ mod tests {
     #[test]
     fn exactly_once_goes_through_release_and_survives_a_lost_session() {
         let mut window = Window::new(2);
-        window.insert(outgoing("a", QoS::ExactlyOnce));
-        assert!(!window.acknowledge(1) && !window.complete(1));
+        window.insert(outgoing("a", QoS::ExactlyOnce), 0);
+        assert!(window.acknowledge(1).is_none() && window.complete(1).is_none());
         window.release(1);
         assert_eq!(window.resend().collect::<Vec<_>>(), [Resend::Release(1)]);
         let taken = window.take_all();
@@ -218,7 +221,7 @@ mod tests {
         let mut window = window(2, &["a"]);
         for pkid in [0, 2, 3, u16::MAX] {
             window.release(pkid);
-            assert!(!window.acknowledge(pkid) && !window.complete(pkid));
+            assert!(window.acknowledge(pkid).is_none() && window.complete(pkid).is_none());
         }
         assert_eq!(window.len(), 1);
     }
