@@ -3,6 +3,7 @@
 use crate::admin::{self, Desk};
 use crate::charge_point::Hall;
 use crate::config::Config;
+use crate::dead_letters::DeadLetters;
 use crate::events::{Event, Events};
 use crate::exchange::Exchange;
 use crate::limits::Limits;
@@ -16,7 +17,8 @@ use crate::transforms;
 use futures_util::StreamExt as _;
 use ocpp_gateway_core::Peer;
 use ocpp_gateway_mqtt::{
-    BrokerUrl, Credentials, EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Status, SubscribeError, Subscriber,
+    BrokerUrl, Credentials, EmbeddedBroker, EmbeddedBrokerError, Loss, Options, Publisher, Status, Strays,
+    SubscribeError, Subscriber,
 };
 use ocpp_gateway_pipeline::ExchangeOutcome;
 use std::future::Future;
@@ -117,7 +119,11 @@ impl Gateway {
 
         let options = Arc::new(mqtt_options(config, &addresses)?);
         let gateway = options.client_id.clone();
-        let subscriber = Subscriber::start(Arc::clone(&options));
+        let (dead_letters, office) = DeadLetters::new();
+        // One of several gateways does not know whether another has delivered what it cannot.
+        let alone = config.presence.claims.is_none();
+        let strays: Strays = if alone { dead_letters.strays() } else { Box::new(drop) };
+        let subscriber = Subscriber::start(Arc::clone(&options), strays);
         let publisher = Publisher::start(options, subscriber.current());
         let mut registry = prometheus_client::registry::Registry::with_prefix("ocpp_gateway");
         let metrics = Metrics::new(&mut registry);
@@ -125,10 +131,12 @@ impl Gateway {
         registry.register_collector(Box::new(BrokerMetrics::new(&publisher, &subscriber)));
 
         let road = Arc::new(Road { pipeline, publisher, metrics, events: Events::default() });
+        tokio::spawn(office.open(Arc::clone(&road), config.ocpp.versions.clone()));
         let hall = Arc::new(Hall {
             road,
             registry: Registry::new(config.ocpp.on_duplicate, config.ocpp.max_connections),
             subscriber,
+            dead_letters,
             limits: Limits::new(&config.ocpp, &mut registry),
             open: AtomicBool::new(false),
             presence: Presence::new(config, gateway, &mut registry),
@@ -248,11 +256,18 @@ async fn drain(hall: &Hall, tasks: &TaskTracker, grace: Duration) {
     if tokio::time::timeout_at(by + Duration::from_secs(3), tasks.wait()).await.is_err() {
         warn!("{} connections did not end in time", tasks.len());
     }
-    let left = hall.road.publisher.drain(Duration::from_secs(5).max(by - Instant::now())).await;
-    if left > 0 {
-        warn!("{left} messages were not taken by the broker");
-    }
+    let publisher = &hall.road.publisher;
+    let lost = publisher.stats().lost(Loss::Abandoned);
+    // First nothing more comes in, then whoever sent what did not arrive is told, and then all that is published.
     hall.subscriber.stop(Duration::from_secs(2)).await;
+    hall.dead_letters.flush(Duration::from_secs(2)).await;
+    publisher.drain(Duration::from_secs(5).max(by - Instant::now())).await;
+    // Whoever still had something to publish learns now that it cannot be.
+    let _ = tokio::time::timeout(Duration::from_secs(1), tasks.wait()).await;
+    let lost = publisher.stats().lost(Loss::Abandoned) - lost;
+    if lost > 0 {
+        warn!("{lost} messages were not taken by the broker");
+    }
 }
 
 fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -9,6 +9,7 @@ pub mod banner;
 pub mod charge_point;
 pub mod cli;
 pub mod config;
+pub mod dead_letters;
 pub mod events;
 pub mod exchange;
 mod fixture;

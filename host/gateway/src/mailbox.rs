@@ -1,11 +1,12 @@
 //! Where whatever is for a charge point waits for its task: MQTT messages, and questions of the gateway's own.
 
-use crate::road::{Downlinked, Road};
-use ocpp_gateway_core::session::{Direction, Incident, OpenCalls, OwnAnswer};
+use crate::dead_letters::DeadLetters;
+use crate::road::{REPORT, Road};
+use ocpp_gateway_core::session::{Direction, OpenCalls, OwnAnswer};
 use ocpp_gateway_core::{Fault, Peer};
-use ocpp_gateway_mqtt::{Message, Publication, Recipient};
+use ocpp_gateway_mqtt::{Loss, Message, Recipient};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -39,6 +40,11 @@ pub enum NotTaken {
     Gone,
 }
 
+/// What happens to a message that is put in: it is kept, given back, or dealt with by another gateway.
+const OPEN: u8 = 0;
+const CLOSED: u8 = 1;
+const ELSEWHERE: u8 = 2;
+
 /// The slot in the door: a message can be put in at any time, without waiting.
 #[derive(Clone)]
 pub struct Mailbox(Arc<Inner>);
@@ -46,40 +52,41 @@ pub struct Mailbox(Arc<Inner>);
 struct Inner {
     peer: Peer,
     road: Arc<Road>,
+    dead_letters: DeadLetters,
     // A channel sets room aside for some dozens of messages at once: boxed they take 8 bytes each there.
     sender: mpsc::Sender<Box<Letter>>,
-    closed: AtomicBool,
+    state: AtomicU8,
 }
 
 impl Mailbox {
     /// A mailbox for `capacity` messages, and the end at which it is emptied.
-    pub fn new(peer: Peer, road: Arc<Road>, capacity: usize) -> (Self, mpsc::Receiver<Box<Letter>>) {
+    pub fn new(
+        peer: Peer,
+        road: Arc<Road>,
+        dead_letters: DeadLetters,
+        capacity: usize,
+    ) -> (Self, mpsc::Receiver<Box<Letter>>) {
         let (sender, receiver) = mpsc::channel(capacity.max(1));
-        (Mailbox(Arc::new(Inner { peer, road, sender, closed: AtomicBool::new(false) })), receiver)
+        (Mailbox(Arc::new(Inner { peer, road, dead_letters, sender, state: AtomicU8::new(OPEN) })), receiver)
     }
 
-    /// From now on messages are for the connection that has taken over, which gets them too.
+    /// From now on messages are for the connection that has taken over. Where there is none, they are turned back.
     pub fn close(&self) {
-        self.0.closed.store(true, Ordering::Release);
+        self.0.state.store(CLOSED, Ordering::Release);
     }
 
-    /// Tells the back ends that a message did not reach its charge point.
-    fn turn_back(&self, message: &Message, fault: Fault, text: &'static str) {
-        let Inner { peer, road, .. } = &*self.0;
-        let Downlinked { frames, publications, not_mapped } = road.downlink(peer, message, None);
-        publications.into_iter().for_each(|publication| self.publish(publication));
-        let frames = frames.into_iter().map(|frame| (frame.id.to_string(), frame.action_name().to_owned()));
-        let unreadable = not_mapped.map(|not_mapped| (not_mapped.id, String::new()));
-        for (id, action) in frames.chain(unreadable) {
-            let report = fault.error(peer.version, text).into_frame(&id, Some(&action));
-            road.incident(peer, &Incident { direction: Direction::Downlink, fault, id, action, detail: text.into() });
-            road.report(peer, &report).into_iter().for_each(|publication| self.publish(publication));
-        }
+    /// From now on messages are for another gateway, which gets each of them too.
+    pub fn leave_to_other(&self) {
+        self.0.state.store(ELSEWHERE, Ordering::Release);
     }
 
-    fn publish(&self, publication: Publication) {
-        if let Err(error) = self.0.road.publisher.try_publish(publication) {
-            warn!(charge_point = %self.0.peer.identity, "a report is lost: {error}");
+    /// The back ends are told that a message did not reach its charge point.
+    fn undelivered(&self, message: Message, fault: Fault, text: &'static str) {
+        let Inner { peer, road, dead_letters, .. } = &*self.0;
+        if !dead_letters.put(peer, message, fault, text) {
+            warn!(charge_point = %peer.identity, "a message is lost, and nobody is told: {text}");
+            road.metrics.incident(Direction::Downlink, fault);
+            road.publisher.lose(Loss::Overflow, REPORT);
         }
     }
 
@@ -113,21 +120,28 @@ impl Mailbox {
 }
 
 impl Recipient for Mailbox {
-    fn deliver(&self, message: Message) {
-        if self.0.closed.load(Ordering::Acquire) {
-            return;
+    fn deliver(&self, message: Message) -> Result<(), Message> {
+        match self.0.state.load(Ordering::Acquire) {
+            OPEN => {}
+            ELSEWHERE => return Ok(()),
+            _ => return Err(message),
         }
-        let (letter, fault, text) = match self.0.sender.try_send(Box::new(Letter::Message(message, Instant::now()))) {
-            Ok(()) => return,
+        match self.0.sender.try_send(Box::new(Letter::Message(message, Instant::now()))) {
+            Ok(()) => Ok(()),
             Err(TrySendError::Full(letter)) => {
-                (letter, Fault::QueueFull, "too many messages wait for this charge point")
+                if let Letter::Message(message, _) = *letter {
+                    self.undelivered(message, Fault::QueueFull, "too many messages wait for this charge point");
+                }
+                Ok(())
             }
-            Err(TrySendError::Closed(letter)) => {
-                (letter, Fault::Disconnected, "the charge point has just disconnected")
-            }
-        };
-        if let Letter::Message(message, _) = *letter {
-            self.turn_back(&message, fault, text);
+            Err(TrySendError::Closed(letter)) => match *letter {
+                Letter::Message(message, _) => Err(message),
+                Letter::Question(_) | Letter::Look(_) => Ok(()),
+            },
         }
+    }
+
+    fn turn_back(&self, message: Message) {
+        self.undelivered(message, Fault::Disconnected, "the charge point has just disconnected");
     }
 }

@@ -146,7 +146,7 @@ pub enum Addressee {
 }
 
 impl Recipient for Addressee {
-    fn deliver(&self, message: Message) {
+    fn deliver(&self, message: Message) -> Result<(), Message> {
         match self {
             Addressee::ChargePoint(mailbox) => mailbox.deliver(message),
             Addressee::Gateway(hall) => {
@@ -155,7 +155,15 @@ impl Recipient for Addressee {
                 {
                     hear(&hall, claiming, &message);
                 }
+                Ok(())
             }
+        }
+    }
+
+    fn turn_back(&self, message: Message) {
+        match self {
+            Addressee::ChargePoint(mailbox) => mailbox.turn_back(message),
+            Addressee::Gateway(_) => {}
         }
     }
 }

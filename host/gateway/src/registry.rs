@@ -143,7 +143,7 @@ impl Registry {
         if connected.get(identity).is_some_and(|entry| entry.connection == connection)
             && let Some(mut old) = connected.remove(identity)
         {
-            old.mailbox.close();
+            old.mailbox.leave_to_other();
             old.tell(Stop::TakenOver);
         }
     }

@@ -6,7 +6,7 @@
 use crate::events::{Event, Events};
 use crate::metrics::{self, Metrics};
 use ocpp_gateway_core::session::{Direction, Incident};
-use ocpp_gateway_core::{Asked, Fault, Frame, Peer, Publish, QoS, TopicFilter};
+use ocpp_gateway_core::{Asked, Attributes, Fault, Frame, Identity, Peer, Publish, QoS, TopicFilter, Version};
 use ocpp_gateway_mqtt::{self as mqtt, Publication, Publisher};
 use ocpp_gateway_pipeline::{self as pipeline, Answer, Cause, Downlink, Failure, Mishap, NotMapped, Pipeline, Uplink};
 use std::time::Instant;
@@ -48,6 +48,23 @@ impl Road {
     /// The same for one that was connected when the transforms were exchanged.
     pub fn subscriptions_anew(&self, peer: &Peer) -> Result<Vec<(String, mqtt::QoS)>, Failure> {
         self.pipeline.subscriptions_anew(peer).map(filters)
+    }
+
+    /// The charge point whose topic this is, going by the mapping alone: it need not be connected, nor exist. `None` where
+    /// the mapping names no such topic, or one in which identities do not show.
+    pub fn addressee(&self, topic: &str, versions: &[Version]) -> Option<Peer> {
+        versions.iter().find_map(|&version| {
+            let peer = |name: &str| {
+                let identity = Identity::new(name, usize::MAX).ok()?;
+                Some(Peer { identity, version, connection: u32::MAX, attributes: Attributes::new() })
+            };
+            let wanted = self.pipeline.subscriptions(&peer(ANYBODY)?).ok()?;
+            wanted.iter().filter_map(|pattern| name_in(topic, &pattern.filter)).find_map(|name| {
+                let peer = peer(name)?;
+                let own = self.pipeline.subscriptions(&peer).ok()?;
+                own.iter().any(|wanted| mqtt::topic_matches(topic, &wanted.filter)).then_some(peer)
+            })
+        })
     }
 
     /// Takes a frame of `peer` through the transforms. `expires` is when back ends have no use for it any more, because
@@ -177,7 +194,18 @@ impl Road {
 }
 
 /// What a message is that transforms publish on the way of another.
-const REPORT: &str = "report";
+pub const REPORT: &str = "report";
+
+/// Stands in a pattern of topics in the place of an identity. No charge point is called that.
+const ANYBODY: &str = "ocpp-gateway any identity";
+
+/// What stands in `topic` where `pattern` has [`ANYBODY`].
+fn name_in<'a>(topic: &'a str, pattern: &str) -> Option<&'a str> {
+    let (level, text) = pattern.split('/').enumerate().find(|(_, text)| text.contains(ANYBODY))?;
+    let (before, after) = text.split_once(ANYBODY)?;
+    let name = topic.split('/').nth(level)?.strip_prefix(before)?.strip_suffix(after)?;
+    (!name.is_empty()).then_some(name)
+}
 
 fn publications(publishes: Vec<Publish>, kind: &'static str, expires: Option<Instant>) -> Vec<Publication> {
     let publication = |publish| {
@@ -204,5 +232,25 @@ fn from_mqtt(qos: mqtt::QoS) -> QoS {
         mqtt::QoS::AtMostOnce => QoS::AtMostOnce,
         mqtt::QoS::AtLeastOnce => QoS::AtLeastOnce,
         mqtt::QoS::ExactlyOnce => QoS::ExactlyOnce,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_is_found_where_the_pattern_has_it() {
+        for (topic, pattern, name) in [
+            ("ocpp/cs/CP1", "ocpp/cs/*", Some("CP1")),
+            ("ocpp/cs/CP1/dn", "ocpp/cs/*/+", Some("CP1")),
+            ("cs-CP1-x/2", "cs-*-x/#", Some("CP1")),
+            ("ocpp/cs", "ocpp/cs/*", None),
+            ("ocpp/cs/", "ocpp/cs/*", None),
+            ("cs-CP1-y", "cs-*-x", None),
+            ("all", "all", None),
+        ] {
+            assert_eq!(name_in(topic, &pattern.replace('*', ANYBODY)), name, "{topic} {pattern}");
+        }
     }
 }

@@ -18,4 +18,4 @@ pub use message::{Message, Publication, QoS, Unpublishable};
 pub use options::{BrokerUrl, BrokerUrlError, Credentials, Options, Status};
 pub use publisher::{Permit, PublishError, Publisher, Stopped};
 pub use stats::{ConnectionStats, ConnectionStatus, Counter, Gauge, Loss, PublisherStats, SubscriberStats};
-pub use subscriber::{Recipient, SubscribeError, Subscriber};
+pub use subscriber::{Recipient, Strays, SubscribeError, Subscriber, topic_matches};

@@ -24,8 +24,15 @@ const COMMANDS: usize = 1024;
 /// Takes messages in. Called on the connection's own task, so it must return at once: put the message into a mailbox and
 /// deal there with its being full.
 pub trait Recipient: Clone + Send + Sync + 'static {
-    fn deliver(&self, message: Message);
+    /// Takes the message, or gives it back: whoever it was for has gone.
+    fn deliver(&self, message: Message) -> Result<(), Message>;
+
+    /// None of those who subscribed to its topic takes this message any more; this is one of them.
+    fn turn_back(&self, message: Message);
 }
+
+/// What becomes of a message on a topic that nobody subscribes to. Must return at once.
+pub type Strays = Box<dyn FnMut(Message) + Send>;
 
 /// Why an owner does not have the subscriptions it asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,14 +74,14 @@ impl<R> Clone for Subscriber<R> {
 
 impl<R: Recipient> Subscriber<R> {
     /// Starts the connection's task; it connects, and reconnects, on its own. Needs a tokio runtime.
-    pub fn start(options: Arc<Options>) -> Self {
+    pub fn start(options: Arc<Options>, strays: Strays) -> Self {
         // Whether we are there is for the publishing connection to say.
         let options =
             if options.status.is_some() { Options { status: None, ..(*options).clone() }.into() } else { options };
         let stats = Arc::new(SubscriberStats::default());
         let (commands, requests) = mpsc::channel(COMMANDS);
         let (currency, current) = watch::channel(false);
-        tokio::spawn(Task::new(requests, currency, Arc::clone(&stats)).run(options));
+        tokio::spawn(Task::new(requests, currency, strays, Arc::clone(&stats)).run(options));
         Subscriber { commands, current, stats }
     }
 
@@ -120,5 +127,47 @@ impl<R: Recipient> Subscriber<R> {
         let command = Command::Set { owner, filters, recipient, done };
         self.commands.send(command).await.map_err(|_| SubscribeError::Stopped)?;
         settled.await.unwrap_or(Err(SubscribeError::Stopped))
+    }
+}
+
+/// Whether a message on `topic` is for who subscribes to `filter` (MQTT 3.1.1, 4.7).
+pub fn topic_matches(topic: &str, filter: &str) -> bool {
+    let mut levels = topic.split('/');
+    for (depth, wanted) in filter.split('/').enumerate() {
+        if matches!(wanted, "#" | "+") && depth == 0 && topic.starts_with('$') {
+            return false;
+        }
+        match (wanted, levels.next()) {
+            ("#", _) => return true,
+            ("+", Some(_)) => {}
+            (_, Some(level)) if level == wanted => {}
+            _ => return false,
+        }
+    }
+    levels.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_match_as_the_specification_says() {
+        for (topic, filter, matching) in [
+            ("a/b", "a/b", true),
+            ("a/b", "a", false),
+            ("a", "a/b", false),
+            ("a/b", "a/+", true),
+            ("a/b/c", "a/+", false),
+            ("a/b/c", "a/#", true),
+            ("a", "a/#", true),
+            ("a", "#", true),
+            ("$SYS/a", "#", false),
+            ("$SYS/a", "+/a", false),
+            ("é", "é", true),
+            ("/a", "+/a", true),
+        ] {
+            assert_eq!(topic_matches(topic, filter), matching, "{topic} {filter}");
+        }
     }
 }

@@ -15,7 +15,7 @@ fn anywhere() -> SocketAddr {
 async fn carries_messages_from_publisher_to_subscriber() {
     let broker = EmbeddedBroker::start(anywhere()).await.expect("a broker");
     let options = Arc::new(options(&format!("mqtt://{}", broker.local_addr())));
-    let subscriber = Subscriber::start(Arc::clone(&options));
+    let subscriber = Subscriber::start(Arc::clone(&options), Box::new(drop));
     let publisher = Publisher::start(options, subscriber.current());
     let (mailbox, mut inbox) = Mailbox::new();
     let filters = vec![("ocpp/#".to_owned(), QoS::AtLeastOnce)];
@@ -45,7 +45,7 @@ async fn a_port_in_use_is_named() {
 async fn its_end_is_noticed_by_the_connections() {
     let broker = EmbeddedBroker::start(anywhere()).await.expect("a broker");
     let options = Arc::new(options(&format!("mqtt://{}", broker.local_addr())));
-    let subscriber = Subscriber::<Mailbox>::start(options);
+    let subscriber = Subscriber::<Mailbox>::start(options, Box::new(drop));
     eventually("connected", || subscriber.stats().connection.status().connected).await;
     broker.stop().await;
     eventually("disconnected", || !subscriber.stats().connection.status().connected).await;

@@ -11,7 +11,7 @@ use support::{Mailbox, PATIENCE, eventually, options, receive};
 use tokio::{task::JoinSet, time::timeout};
 
 fn start(broker: &ScriptedBroker) -> Subscriber<Mailbox> {
-    Subscriber::start(Arc::new(options(&broker.url())))
+    Subscriber::start(Arc::new(options(&broker.url())), Box::new(drop))
 }
 
 fn filters(filters: &[&str]) -> Vec<(String, QoS)> {
@@ -152,7 +152,7 @@ async fn a_message_above_the_limit_is_acknowledged_and_harms_nothing() {
     let broker = ScriptedBroker::start().await;
     let mut options = options(&broker.url());
     options.max_packet_size = 10_000;
-    let subscriber = Subscriber::start(Arc::new(options));
+    let subscriber = Subscriber::start(Arc::new(options), Box::new(drop));
     let (mailbox, mut inbox) = Mailbox::new();
     subscriber.subscribe(1, filters(&["cs/a"]), mailbox).await.expect("subscribed");
     broker.inject("gw-sub", "cs/a", vec![0; 3_000_000], rumqttc::QoS::AtLeastOnce, 1);
@@ -213,7 +213,7 @@ async fn a_broker_that_comes_later_is_found() {
     let broker = ScriptedBroker::start_with(Script { connect: None, ..Script::default() }).await;
     let mut options = options(&broker.url());
     options.connect_timeout = Duration::from_millis(50);
-    let subscriber = Subscriber::start(Arc::new(options));
+    let subscriber = Subscriber::start(Arc::new(options), Box::new(drop));
     let waiting = tokio::spawn({
         let subscriber = subscriber.clone();
         async move { subscriber.subscribe(1, filters(&["cs/a"]), Mailbox::new().0).await }

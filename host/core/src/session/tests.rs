@@ -411,7 +411,8 @@ fn what_was_not_sent_before_a_disconnect_is_reported_to_whoever_sent_it() {
     // This answer is the gateway's own: no back end waits to hear of it.
     desk.up(r#"[2,"h2","Heartbeat",{}]"#);
     desk.session.handle_disconnect();
-    let expected = ["# call_already_open", "# disconnected", "! InternalError h1", "# disconnected", "! InternalError s1"];
+    let expected =
+        ["# call_already_open", "# disconnected", "! InternalError h1", "# disconnected", "! InternalError s1"];
     assert_eq!(desk.out(), expected);
 }
 

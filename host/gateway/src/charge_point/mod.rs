@@ -6,6 +6,7 @@ mod outbox;
 
 pub use ending::Ending;
 
+use crate::dead_letters::DeadLetters;
 use crate::events::Event as Happening;
 use crate::limits::{Limit, Limits, Pace, Seat};
 use crate::mailbox::{Letter, Mailbox};
@@ -33,11 +34,15 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{self, Message as WebSocketMessage};
 use tracing::{debug, info};
 
+/// What may wait for a charge point that takes nothing, before nothing more is read from it.
+const MAX_UNSENT: usize = 16;
+
 /// What every charge point's task shares with the others.
 pub struct Hall {
     pub road: Arc<Road>,
     pub registry: Registry,
     pub subscriber: Subscriber<Addressee>,
+    pub dead_letters: DeadLetters,
     pub limits: Limits,
     /// Whether charge points are let in: once the broker has been reached for the first time.
     pub open: AtomicBool,
@@ -92,13 +97,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     pub async fn serve(hall: Arc<Hall>, peer: Peer, arrival: Arrival, mut socket: WebSocketStream<S>) {
         let now = Instant::now();
         let capacity = hall.session_settings.queue;
-        let (letters, mailbox) = Mailbox::new(peer.clone(), Arc::clone(&hall.road), capacity);
+        let (letters, mailbox) =
+            Mailbox::new(peer.clone(), Arc::clone(&hall.road), hall.dead_letters.clone(), capacity);
         let stop = match hall.registry.enter(&peer, arrival.address, letters.clone()) {
             Ok(stop) => stop,
             Err(refusal) => return turn_away(&hall, &peer, refusal).close(&mut socket).await,
         };
         let session = Session::new(peer.version, Arc::clone(&hall.session_settings), now);
-        let subscribed = subscribe(Arc::clone(&hall), peer.clone(), Addressee::ChargePoint(letters.clone()));
+        let subscribed = subscribe(Arc::clone(&hall), peer.clone(), Addressee::ChargePoint(letters));
         let outbox = Outbox::new(hall.road.publisher.clone(), subscribed.boxed());
         let timer = Box::pin(tokio::time::sleep_until(session.next_timeout().into()));
         hall.road.metrics.connections.inc();
@@ -128,7 +134,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         this.publish(this.hall.presence.connected(&this.peer, this.arrival.address));
         this.publish(this.hall.road.connected(&this.peer));
         let ending = this.converse().await;
-        letters.close();
         this.leave(ending).await;
     }
 
@@ -159,17 +164,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         if self.poll_timer(cx).is_ready() {
             return Poll::Ready(Event::Due);
         }
-        // A charge point that does not take what it is sent gets no more: the rest waits in the mailbox, which has a limit.
-        if !congested && let Poll::Ready(Some(message)) = self.mailbox.poll_recv(cx) {
-            return Poll::Ready(Event::Delivered(message));
-        }
-        // And nothing more is read from one whose messages cannot go on to the broker, or who sent more than it may.
-        match self.outbox.poll_empty(cx) {
+        // Whoever does not take what has gathered for it is not listened to: each message may add to that. A charge point
+        // gets no more, so the rest waits in the mailbox, which has a limit; then nothing more is read from it. Nor is
+        // anything from one that sent more than it may.
+        match self.outbox.poll_room(cx) {
             Poll::Ready(Ok(())) => {
                 if let Some(after) = self.outbox.passed_late() {
                     self.hall.road.metrics.calls.passed(Direction::Uplink, after);
                 }
+                if !congested && let Poll::Ready(Some(letter)) = self.mailbox.poll_recv(cx) {
+                    return Poll::Ready(Event::Delivered(letter));
+                }
                 if self.pace.held_until().is_none()
+                    && (!congested || self.session.outputs() < MAX_UNSENT)
                     && let Poll::Ready(received) = self.socket.poll_next_unpin(cx)
                 {
                     return Poll::Ready(Event::Received(received));
@@ -187,18 +194,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     /// Does what the session wants done, as long as the socket takes it.
     fn poll_outputs(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
         while self.session.has_output() {
-            std::task::ready!(self.socket.poll_ready_unpin(cx))?;
-            match self.session.poll() {
-                Some(Output::Send(kind, text)) => self.send(kind, text)?,
-                Some(Output::Ping) => self.socket.start_send_unpin(WebSocketMessage::Ping(Default::default()))?,
-                Some(Output::Report(frame)) => self.report(&frame),
-                Some(Output::Incident(incident)) => self.hall.road.incident(&self.peer, &incident),
-                Some(Output::Ended(end)) => self.hall.road.metrics.calls.ended(&end),
-                Some(Output::Answered(id, answer)) => self.asked.answer(&id, answer),
-                None => break,
+            let Poll::Ready(ready) = self.socket.poll_ready_unpin(cx) else {
+                while let Some(notice) = self.session.poll_notice() {
+                    self.put_out(notice)?;
+                }
+                return Poll::Pending;
+            };
+            ready?;
+            if let Some(output) = self.session.poll() {
+                self.put_out(output)?;
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn put_out(&mut self, output: Output) -> Result<(), tungstenite::Error> {
+        match output {
+            Output::Send(kind, text) => self.send(kind, text)?,
+            Output::Ping => self.socket.start_send_unpin(WebSocketMessage::Ping(Default::default()))?,
+            Output::Report(frame) => self.report(&frame),
+            Output::Incident(incident) => self.hall.road.incident(&self.peer, &incident),
+            Output::Ended(end) => self.hall.road.metrics.calls.ended(&end),
+            Output::Answered(id, answer) => self.asked.answer(&id, answer),
+        }
+        Ok(())
     }
 
     /// Ready when the session has something to do at this time. The timer is moved only to come earlier: deadlines of
@@ -363,7 +382,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         self.publish(self.hall.road.disconnected(&self.peer, ending.name()));
         self.publish(self.hall.presence.disconnected(&self.peer, self.arrival.address, ending.name()));
         let (socket, outbox) = (&mut self.socket, &mut self.outbox);
-        let unsubscribed = self.hall.subscriber.unsubscribe(owner(&self.peer));
+        let unsubscribed = async {
+            // What comes while the gateway is being restarted waits with the broker: it gets an answer afterwards.
+            if !matches!(ending, Ending::Shutdown) {
+                self.hall.subscriber.unsubscribe(owner(&self.peer)).await;
+            }
+        };
         tokio::join!(unsubscribed, ending.close(socket), outbox.finish());
     }
 }

@@ -2,15 +2,19 @@
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use ocpp_gateway_mqtt::{Publication, PublishError, Publisher, SubscribeError, Unpublishable};
+use ocpp_gateway_mqtt::{Loss, Publication, PublishError, Publisher, SubscribeError, Unpublishable};
 use ocpp_gateway_pipeline::Failure;
 use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tracing::warn;
 
-/// How long a connection that is over waits for room for its last messages.
-const LAST_CALL: Duration = Duration::from_secs(10);
+/// How long a connection that is over waits for room for its last messages: longer than it takes to find out that a broker
+/// does not answer any more, after which there is room again.
+const LAST_CALL: Duration = Duration::from_secs(60);
+
+/// So many may wait before nothing more is taken in.
+const ROOM: usize = 16;
 
 /// Nothing leaves it before the charge point's own topics are subscribed to: an answer could come before there is
 /// anybody to take it. After that it is empty unless the publisher is short of room.
@@ -18,8 +22,8 @@ pub(super) struct Outbox {
     publisher: Publisher,
     subscribed: Option<BoxFuture<'static, Result<(), NotSubscribed>>>,
     waiting: VecDeque<Publication>,
-    /// The first of those that waited, on its way into the publisher's queue.
-    leaving: Option<BoxFuture<'static, ()>>,
+    /// The first of those that waited, on its way into the publisher's queue, and what kind of message it is.
+    leaving: Option<(BoxFuture<'static, ()>, &'static str)>,
     /// Since when the messages of one text have been waiting.
     waiting_since: Option<Instant>,
 }
@@ -57,7 +61,7 @@ impl Outbox {
             }
             Err(PublishError::Unpublishable(error)) => Err(error),
             Err(PublishError::Stopped(publication)) => {
-                lost(&publication);
+                self.publisher.lose(Loss::Abandoned, publication.kind);
                 Ok(())
             }
         }
@@ -69,29 +73,56 @@ impl Outbox {
         if self.leaving.is_none() && self.waiting.is_empty() {
             return Some(since.elapsed());
         }
-        self.waiting_since = Some(since);
+        self.waiting_since.get_or_insert(since);
         None
     }
 
     /// The same for those that had to wait, once nothing waits any more.
     pub(super) fn passed_late(&mut self) -> Option<Duration> {
-        self.waiting_since.take().map(|since| since.elapsed())
+        let empty = self.leaving.is_none() && self.waiting.is_empty();
+        self.waiting_since.take_if(|_| empty).map(|since| since.elapsed())
+    }
+
+    /// Ready when there is room for what one more message leads to.
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NotSubscribed>> {
+        if let Poll::Ready(empty) = self.poll_empty(cx) {
+            return Poll::Ready(empty);
+        }
+        if self.waiting.len() >= ROOM {
+            self.expire();
+        }
+        if self.waiting.len() < ROOM { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    /// The charge point has been told that these failed.
+    fn expire(&mut self) {
+        let (now, publisher) = (Instant::now(), &self.publisher);
+        self.waiting.retain(|publication| {
+            let expired = publication.expires.is_some_and(|expires| expires <= now);
+            if expired {
+                publisher.lose(Loss::Expired, publication.kind);
+            }
+            !expired
+        });
     }
 
     /// Ready when nothing waits any more.
-    pub(super) fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NotSubscribed>> {
+    fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NotSubscribed>> {
         if let Some(subscribed) = &mut self.subscribed {
             let answer = ready!(subscribed.poll_unpin(cx));
             self.subscribed = None;
             answer?;
         }
         loop {
-            if let Some(leaving) = &mut self.leaving {
+            if let Some((leaving, _)) = &mut self.leaving {
                 ready!(leaving.poll_unpin(cx));
                 self.leaving = None;
             }
             match self.waiting.pop_front() {
-                Some(publication) => self.leaving = Some(publish(self.publisher.clone(), publication).boxed()),
+                Some(publication) => {
+                    let kind = publication.kind;
+                    self.leaving = Some((publish(self.publisher.clone(), publication).boxed(), kind));
+                }
                 None => return Poll::Ready(Ok(())),
             }
         }
@@ -100,9 +131,15 @@ impl Outbox {
     /// Hands over what is left, to a broker that may be away. The charge point is gone, so it need not be subscribed to.
     pub(super) async fn finish(&mut self) {
         self.subscribed = None;
-        let emptied = tokio::time::timeout(LAST_CALL, std::future::poll_fn(|cx| self.poll_empty(cx))).await;
-        if emptied.is_err() {
-            warn!("{} last messages of a charge point are lost: the broker takes no more", self.waiting.len() + 1);
+        if tokio::time::timeout(LAST_CALL, std::future::poll_fn(|cx| self.poll_empty(cx))).await.is_err() {
+            let leaving = self.leaving.take().map(|(_, kind)| kind);
+            let waiting = self.waiting.drain(..).map(|publication| publication.kind);
+            let mut count = 0;
+            leaving.into_iter().chain(waiting).for_each(|kind| {
+                self.publisher.lose(Loss::Abandoned, kind);
+                count += 1;
+            });
+            warn!("{count} last messages of a charge point are lost: the broker takes no more");
         }
     }
 }
@@ -111,11 +148,7 @@ async fn publish(publisher: Publisher, publication: Publication) {
     match publisher.reserve().await {
         // The publisher counts and logs what it refuses.
         Ok(permit) => drop(permit.send(publication)),
-        Err(_) => lost(&publication),
+        // The process is about to end.
+        Err(_) => publisher.lose(Loss::Abandoned, publication.kind),
     }
-}
-
-/// The publisher has stopped: the process is about to end.
-fn lost(publication: &Publication) {
-    warn!(topic = %publication.topic, kind = publication.kind, "not published: the gateway stops");
 }

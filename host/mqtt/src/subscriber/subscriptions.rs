@@ -150,7 +150,7 @@ impl<R: Recipient> Subscriptions<R> {
         owner.done.into_iter().for_each(|done| answer(done, Err(SubscribeError::Superseded)));
     }
 
-    /// Hands the message to everyone who wants it, each once. Gives it back when nobody does.
+    /// Hands the message to everyone who wants it, each once. Gives it back when nobody subscribes to its topic.
     pub(crate) fn deliver(&self, message: Message) -> Result<(), Message> {
         let exact = self.entries.get(message.topic.as_str()).map_or(&[][..], |entry| &entry.routes);
         if self.wildcards.is_empty() {
@@ -379,8 +379,12 @@ fn hand_out<'a, R: Recipient>(
     let mut recipients = recipients;
     // The last one, nearly always the only one, gets the message itself.
     let Some(last) = recipients.next_back() else { return Err(message) };
-    recipients.for_each(|recipient| recipient.deliver(message.clone()));
-    last.deliver(message);
+    let others = recipients.filter(|recipient| recipient.deliver(message.clone()).is_ok()).count();
+    if let Err(message) = last.deliver(message)
+        && others == 0
+    {
+        last.turn_back(message);
+    }
     Ok(())
 }
 

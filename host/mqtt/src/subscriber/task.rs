@@ -15,7 +15,7 @@ use tokio::{
 use tracing::{debug, warn};
 
 use super::{
-    COMMANDS, Command, Recipient,
+    COMMANDS, Command, Recipient, Strays,
     subscriptions::{BATCH, Batch, Subscriptions},
 };
 use crate::{
@@ -45,6 +45,7 @@ pub(super) struct Task<R> {
     unreleased: HashSet<u16>,
     stop: Option<Stop>,
     currency: watch::Sender<bool>,
+    strays: Strays,
     stats: Arc<SubscriberStats>,
 }
 
@@ -63,6 +64,7 @@ impl<R: Recipient> Task<R> {
     pub(super) fn new(
         requests: mpsc::Receiver<Command<R>>,
         currency: watch::Sender<bool>,
+        strays: Strays,
         stats: Arc<SubscriberStats>,
     ) -> Self {
         Task {
@@ -75,6 +77,7 @@ impl<R: Recipient> Task<R> {
             unreleased: HashSet::new(),
             stop: None,
             currency,
+            strays,
             stats,
         }
     }
@@ -241,6 +244,7 @@ impl<R: Recipient> Task<R> {
             debug!(message.topic, "message on a topic that nobody subscribes to");
             self.stats.unrouted.add(1);
             self.subscriptions.stray(&message.topic);
+            (self.strays)(message);
         }
     }
 

@@ -61,8 +61,13 @@ impl Mailbox {
 }
 
 impl Recipient for Mailbox {
-    fn deliver(&self, message: Message) {
+    fn deliver(&self, message: Message) -> Result<(), Message> {
         self.0.try_send(message).expect("a mailbox with room");
+        Ok(())
+    }
+
+    fn turn_back(&self, message: Message) {
+        panic!("nobody takes {message:?}");
     }
 }
 

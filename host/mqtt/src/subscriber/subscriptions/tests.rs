@@ -4,17 +4,34 @@ use super::*;
 
 const OK: SubscribeReasonCode = SubscribeReasonCode::Success(rumqttc::QoS::AtLeastOnce);
 
-/// Remembers the topics of what it got.
+/// Remembers the topics of what it got, and of what it turned back.
 #[derive(Clone, Default)]
-struct Inbox(Arc<Mutex<Vec<String>>>);
+struct Inbox(Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<String>>>, bool);
 
 impl Recipient for Inbox {
-    fn deliver(&self, message: Message) {
+    fn deliver(&self, message: Message) -> Result<(), Message> {
+        if self.2 {
+            return Err(message);
+        }
         self.0.lock().expect("not poisoned").push(message.topic);
+        Ok(())
+    }
+
+    fn turn_back(&self, message: Message) {
+        self.1.lock().expect("not poisoned").push(message.topic);
     }
 }
 
 impl Inbox {
+    /// One whose owner has gone.
+    fn deserted() -> Self {
+        Inbox(Arc::default(), Arc::default(), true)
+    }
+
+    fn turned_back(&self) -> usize {
+        self.1.lock().expect("not poisoned").len()
+    }
+
     fn count(&self) -> usize {
         self.0.lock().expect("not poisoned").len()
     }
@@ -250,4 +267,19 @@ fn batches_are_bounded() {
     }
     assert_eq!(subs.next_batch().subscribe.len(), BATCH);
     assert_eq!(subs.next_batch().subscribe.len(), 1);
+}
+
+#[test]
+fn a_message_is_turned_back_only_if_nobody_takes_it() {
+    let (mut subs, gone, successor) = (connected(), Inbox::deserted(), Inbox::default());
+    let _one = set(&mut subs, 1, &["a"], Some(&gone));
+    grant_all(&mut subs);
+    assert!(deliver(&subs, "a"));
+    assert_eq!(gone.turned_back(), 1);
+    for (first, second) in [(&gone, &successor), (&successor, &gone)] {
+        let _one = set(&mut subs, 1, &["a"], Some(first));
+        let _two = set(&mut subs, 2, &["a"], Some(second));
+        assert!(deliver(&subs, "a"));
+    }
+    assert_eq!((gone.turned_back(), successor.count()), (1, 2));
 }
