@@ -286,6 +286,7 @@ fn mqtt_options(config: &Config, addresses: &Addresses) -> Result<Options, Start
         Broker::Embedded(address) => BrokerUrl { host: address.ip().to_string(), port: address.port() },
     };
     let mut options = Options::new(url, unique_client_id(&config.mqtt.client_id, addresses.ocpp.port()));
+    options.keep_alive = config.mqtt.keep_alive.get();
     options.max_packet_size = config.ocpp.max_message_size + ENVELOPE;
     options.status = config.mqtt.status_topic.as_ref().map(|topic| Status {
         topic: topic.topic("", &options.client_id),

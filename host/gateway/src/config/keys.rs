@@ -42,6 +42,7 @@ const WORKING: &[&str] = &[
     "mqtt.password",
     "mqtt.password_file",
     "mqtt.version",
+    "mqtt.keep_alive",
     "mqtt.status_topic",
     "mqtt.embedded.listen",
     "admin.listen",

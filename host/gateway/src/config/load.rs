@@ -6,6 +6,7 @@ use ocpp_gateway_mqtt::BrokerUrl;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use toml::{Table, Value};
 
 /// Environment variables that set a key: `OCPP_GATEWAY__MQTT__URL` is `mqtt.url`.
@@ -172,6 +173,10 @@ impl Draft {
             4 => {}
             5 => self.fault("mqtt.version", "this version speaks MQTT 3.1.1 (4) only"),
             other => self.fault("mqtt.version", format!("{other} is neither 4 (MQTT 3.1.1) nor 5")),
+        }
+        let keep_alive = mqtt.keep_alive.get();
+        if !(Duration::from_secs(1)..=Duration::from_secs(u16::MAX.into())).contains(&keep_alive) {
+            self.fault("mqtt.keep_alive", "must be 1s to 65535s");
         }
         if mqtt.url.is_some() && self.is_set("mqtt.embedded.listen") {
             self.fault(

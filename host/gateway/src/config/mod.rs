@@ -178,6 +178,8 @@ pub struct Mqtt {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
     pub version: u8,
+    /// The longest silence on a connection. A broker that stays silent for twice this long is given up.
+    pub keep_alive: Span,
     /// Where back ends see whether this gateway is there: `online` or `offline`, retained. Absent: nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_topic: Option<TopicTemplate>,
@@ -193,6 +195,7 @@ impl Default for Mqtt {
             password: None,
             password_file: None,
             version: 4,
+            keep_alive: Span::seconds(30),
             status_topic: None,
             embedded: Embedded::default(),
         }
