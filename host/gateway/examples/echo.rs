@@ -17,7 +17,7 @@ const MAX_MESSAGE: usize = 32 << 20;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let terms = Arc::new(Terms::new(&Ocpp { max_message_size: MAX_MESSAGE, ..Ocpp::default() })?);
+    let terms = Arc::new(Terms::new(&Ocpp { max_message_size: MAX_MESSAGE, ..Ocpp::default() }));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     loop {

@@ -13,7 +13,9 @@ use crate::notify::{State, notify};
 use crate::presence::{self, Presence};
 use crate::registry::Registry;
 use crate::road::Road;
+use crate::security::{self, Security};
 use crate::transforms;
+use crate::watch::Watch;
 use futures_util::StreamExt as _;
 use ocpp_gateway_core::Peer;
 use ocpp_gateway_mqtt::{
@@ -52,7 +54,9 @@ pub enum StartError {
     Listen { key: &'static str, address: SocketAddr, error: io::Error },
     #[error("mqtt.embedded.listen: {0}")]
     EmbeddedBroker(#[source] EmbeddedBrokerError),
-    #[error("the files of transforms cannot be watched: {0}")]
+    #[error("{}", show(.0))]
+    Security(Vec<security::Fault>),
+    #[error("files cannot be watched: {0}")]
     Watch(#[from] notify::Error),
     #[error("mqtt.url: {0}")]
     BrokerUrl(#[from] ocpp_gateway_mqtt::BrokerUrlError),
@@ -67,6 +71,10 @@ pub enum RunError {
     EmbeddedBroker(#[from] EmbeddedBrokerError),
     #[error("the admin listener failed: {0}")]
     Admin(io::Error),
+}
+
+fn show(faults: &[security::Fault]) -> String {
+    faults.iter().map(|(key, problem)| format!("{key}: {problem}")).collect::<Vec<_>>().join("\n")
 }
 
 /// Where it listens, with the ports that were really taken.
@@ -94,6 +102,9 @@ pub struct Gateway {
     desk: Arc<Desk>,
     embedded: Option<EmbeddedBroker>,
     exchange: Arc<Exchange>,
+    security: Arc<Security>,
+    /// Kept for as long as it is to watch.
+    _security_files: Watch,
     /// The tasks of all charge points.
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -104,6 +115,8 @@ impl Gateway {
     /// Loads the transforms, takes the ports, and starts to connect to the broker. Needs a tokio runtime.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         let pipeline = tokio::task::block_in_place(|| transforms::load(config))?;
+        let security = Arc::new(Security::load(&config.ocpp).map_err(StartError::Security)?);
+        let security_files = security.follow()?;
         let listener = listen("ocpp.listen", config.ocpp.listen)?;
         let admin = listen("admin.listen", config.admin.listen)?;
         let (embedded, broker) = match &config.mqtt.url {
@@ -145,11 +158,25 @@ impl Gateway {
         subscribe_anew_after_exchanges(&hall);
         let exchange = Exchange::start(hall.road.pipeline.clone(), config)?;
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-        let door = Arc::new(Door::new(&config.ocpp, Arc::clone(&hall), tasks.clone())?);
+        let door = Arc::new(Door::new(&config.ocpp, Arc::clone(&security), Arc::clone(&hall), tasks.clone()));
         let token = config.admin.resolve_token()?;
         let desk = Arc::new(Desk::new(Arc::clone(&hall), registry, stopping.clone(), token.as_deref()));
         let grace = config.shutdown.grace.get();
-        Ok(Gateway { hall, door, addresses, listener, admin, desk, embedded, exchange, tasks, stopping, grace })
+        Ok(Gateway {
+            hall,
+            door,
+            addresses,
+            listener,
+            admin,
+            desk,
+            embedded,
+            exchange,
+            security,
+            _security_files: security_files,
+            tasks,
+            stopping,
+            grace,
+        })
     }
 
     pub fn addresses(&self) -> &Addresses {
@@ -159,6 +186,11 @@ impl Gateway {
     /// Puts other transforms in place while charge points are connected.
     pub fn exchange(&self) -> &Arc<Exchange> {
         &self.exchange
+    }
+
+    /// What charge points have to show.
+    pub fn security(&self) -> &Arc<Security> {
+        &self.security
     }
 
     /// Serves until `stop` is ready, and then stops in good order: no new connections, open calls get their answers
@@ -283,10 +315,11 @@ fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartEr
 fn mqtt_options(config: &Config, addresses: &Addresses) -> Result<Options, StartError> {
     let url = match &addresses.broker {
         Broker::External(url) => url.clone(),
-        Broker::Embedded(address) => BrokerUrl { host: address.ip().to_string(), port: address.port() },
+        Broker::Embedded(address) => BrokerUrl { tls: false, host: address.ip().to_string(), port: address.port() },
     };
     let mut options = Options::new(url, unique_client_id(&config.mqtt.client_id, addresses.ocpp.port()));
     options.keep_alive = config.mqtt.keep_alive.get();
+    options.tls = config.mqtt.tls_files();
     options.max_packet_size = config.ocpp.max_message_size + ENVELOPE;
     options.status = config.mqtt.status_topic.as_ref().map(|topic| Status {
         topic: topic.topic("", &options.client_id),

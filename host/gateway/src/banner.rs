@@ -9,9 +9,10 @@ pub fn banner(addresses: &Addresses, config: &Config) -> String {
     let Addresses { ocpp, admin, broker } = addresses;
     let path = config.ocpp.path.trim_end_matches('/');
     let port = ocpp.port();
+    let scheme = if config.ocpp.tls.is_some() { "wss" } else { "ws" };
     let versions: Vec<_> = config.ocpp.versions.iter().map(|version| version.subprotocol()).collect();
     let mut text = format!("ocpp-gateway {} is running\n\n", env!("CARGO_PKG_VERSION"));
-    let _ = writeln!(text, "  charge points  ws://{ocpp}{path}/<identity>   ({})", versions.join(", "));
+    let _ = writeln!(text, "  charge points  {scheme}://{ocpp}{path}/<identity>   ({})", versions.join(", "));
     let (broker_line, client) = match broker {
         Broker::Embedded(address) => {
             (format!("mqtt://{address}   (embedded)"), format!("-h {} -p {}", address.ip(), address.port()))
@@ -21,6 +22,6 @@ pub fn banner(addresses: &Addresses, config: &Config) -> String {
     let _ = writeln!(text, "  back ends      {broker_line}");
     let _ = writeln!(text, "  operators      http://{admin}   (/healthz, /readyz, /metrics)");
     let _ = writeln!(text, "\nTry it: watch everything with\n  mosquitto_sub {client} -v -t 'ocpp/#'");
-    let _ = writeln!(text, "and connect a charge point to ws://127.0.0.1:{port}{path}/chargePointSim\n");
+    let _ = writeln!(text, "and connect a charge point to {scheme}://127.0.0.1:{port}{path}/chargePointSim\n");
     text
 }

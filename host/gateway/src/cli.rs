@@ -26,6 +26,11 @@ pub enum Command {
     Check(Options),
     /// Print the configuration that is in force, without secrets.
     Config(Options),
+    /// Make an entry for the file of `ocpp.auth.users`, from a password on the standard input.
+    User {
+        /// The identity of the charge point.
+        identity: String,
+    },
     /// Write, build and test transforms.
     #[command(subcommand)]
     Transform(workbench::Command),

@@ -24,6 +24,7 @@ pub mod presence;
 pub mod proxies;
 pub mod registry;
 pub mod road;
+pub mod security;
 pub mod shutdown;
 pub mod transforms;
 pub mod watch;

@@ -6,6 +6,7 @@ use crate::handshake::{Knock, Refused, Terms};
 use crate::limits::{Limit, Seating};
 use crate::proxies::{ClientAddress, Proxies};
 use crate::registry::NotEntered;
+use crate::security::{Certified, Security};
 use ocpp_gateway_core::pace::{Turn, Turnstile};
 use ocpp_gateway_core::{Attributes, Decision, Identity, Offer, Peer, Version};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout_at;
 use tokio_tungstenite::tungstenite::handshake::server::Request;
 use tokio_tungstenite::tungstenite::http::{StatusCode, header};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +30,7 @@ const RETRY_SPREAD: u32 = 10;
 /// Who may come in, and where to.
 pub struct Door {
     terms: Terms,
+    security: Arc<Security>,
     proxies: Proxies,
     hall: Arc<Hall>,
     /// All tasks of charge points.
@@ -44,8 +47,9 @@ struct Admitted {
 }
 
 impl Door {
-    pub fn new(ocpp: &Ocpp, hall: Arc<Hall>, tasks: TaskTracker) -> std::io::Result<Self> {
-        Ok(Door { terms: Terms::new(ocpp)?, proxies: Proxies::new(ocpp.trusted_proxies.clone()), hall, tasks })
+    pub fn new(ocpp: &Ocpp, security: Arc<Security>, hall: Arc<Hall>, tasks: TaskTracker) -> Self {
+        let proxies = Proxies::new(ocpp.trusted_proxies.clone());
+        Door { terms: Terms::new(ocpp), security, proxies, hall, tasks }
     }
 
     /// From now on charge points are let in.
@@ -73,7 +77,7 @@ impl Door {
 
     /// One that is too many from its address does not take a turn from anybody else.
     fn approach(self: &Arc<Self>, stream: TcpStream, address: ClientAddress, turnstile: Option<&mut Turnstile>) {
-        let mut guest = Guest { arrival: Arrival { address, seat: None }, over: false, turn: None };
+        let mut guest = Guest { arrival: Arrival { address, seat: None }, over: false, turn: None, certified: None };
         // Whose connection it is that comes from a proxy shows later.
         if !self.proxies.trusts(address)
             && let Err(refused) = self.seat(&mut guest)
@@ -97,22 +101,26 @@ impl Door {
         }
         // Messages are small and each is waited for; a connection that is gone already shows soon enough.
         let _ = stream.set_nodelay(true);
-        match self.find_peer(&mut stream, &mut guest).await {
-            Ok(()) => self.receive(stream, guest).await,
-            Err(refused) => self.refuse(&refused, guest.arrival.address, &mut stream).await,
+        let by = tokio::time::Instant::now() + self.terms.timeout();
+        if let Err(refused) = self.find_peer(&mut stream, &mut guest, by).await {
+            return self.refuse(&refused, guest.arrival.address, &mut stream).await;
+        }
+        let Some(tls) = &self.security.tls else { return self.receive(stream, guest, by).await };
+        match timeout_at(by, tls.accept(stream)).await.unwrap_or_else(|_| Err(self.timed_out())) {
+            Ok((stream, certified)) => self.receive(stream, Guest { certified, ..guest }, by).await,
+            Err(refused) => self.turned_away(&refused, guest.arrival.address),
         }
     }
 
     /// Shakes hands over whatever carries the bytes, and has a task of its own talk on it.
-    async fn receive<S>(&self, mut stream: S, mut guest: Guest)
+    async fn receive<S>(&self, mut stream: S, mut guest: Guest, by: tokio::time::Instant)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let limit = self.terms.timeout();
-        let shaken = tokio::time::timeout(limit, self.shake_hands(&mut stream, &mut guest)).await;
+        let shaken = timeout_at(by, self.shake_hands(&mut stream, &mut guest)).await;
         let Guest { arrival, .. } = guest;
         let address = arrival.address;
-        let Admitted { identity, version, attributes } = match shaken.unwrap_or(Err(Refused::TimedOut(limit))) {
+        let Admitted { identity, version, attributes } = match shaken.unwrap_or_else(|_| Err(self.timed_out())) {
             Ok(admitted) => admitted,
             Err(refused) => return self.refuse(&refused, address, &mut stream).await,
         };
@@ -132,20 +140,32 @@ impl Door {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        self.hall.road.metrics.refused(refused);
-        info!(%address, "refused: {refused}");
+        self.turned_away(refused, address);
         refused.tell(stream).await;
     }
 
+    fn turned_away(&self, refused: &Refused, address: ClientAddress) {
+        self.hall.road.metrics.refused(refused);
+        info!(%address, "refused: {refused}");
+    }
+
+    fn timed_out(&self) -> Refused {
+        Refused::TimedOut(self.terms.timeout())
+    }
+
     /// Finds out whose connection it is that comes from a proxy, if that says so in front of everything else.
-    async fn find_peer(&self, stream: &mut TcpStream, guest: &mut Guest) -> Result<(), Refused> {
+    async fn find_peer(
+        &self,
+        stream: &mut TcpStream,
+        guest: &mut Guest,
+        by: tokio::time::Instant,
+    ) -> Result<(), Refused> {
         let proxy = guest.arrival.address;
         if !self.proxies.trusts(proxy) {
             return Ok(());
         }
-        let limit = self.terms.timeout();
-        let client = tokio::time::timeout(limit, self.proxies.client(stream, proxy)).await;
-        guest.arrival.address = client.map_err(|_| Refused::TimedOut(limit))?.map_err(Refused::BadProxyHeader)?;
+        let client = timeout_at(by, self.proxies.client(stream, proxy)).await;
+        guest.arrival.address = client.map_err(|_| self.timed_out())?.map_err(Refused::BadProxyHeader)?;
         // If it did not, the request may.
         if self.proxies.trusts(guest.arrival.address) { Ok(()) } else { self.seat(guest) }
     }
@@ -165,13 +185,17 @@ impl Door {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let knock = self.terms.hear(stream).await?;
-        let attributes = self.may_enter(&knock, guest)?;
+        let attributes = self.may_enter(&knock, guest).await?;
         let admitted = Admitted { identity: knock.identity.clone(), version: knock.version, attributes };
         self.terms.welcome(stream, knock).await?;
         Ok(admitted)
     }
 
-    fn may_enter(&self, Knock { identity, request, .. }: &Knock, guest: &mut Guest) -> Result<Attributes, Refused> {
+    async fn may_enter(&self, knock: &Knock, guest: &mut Guest) -> Result<Attributes, Refused> {
+        let Knock { identity, request, .. } = knock;
+        if self.security.identities.as_ref().is_some_and(|known| !known.get().contains(identity.as_str())) {
+            return Err(Refused::status(StatusCode::NOT_FOUND, format!("no charge point {identity} is known here")));
+        }
         if !self.hall.open.load(Ordering::Relaxed) {
             return Err(self.come_back("the broker has not been reached yet"));
         }
@@ -181,17 +205,31 @@ impl Door {
             return Err(Refused::unavailable("too many charge points connect at the same time", after));
         }
         self.find_client(request, guest)?;
-        match self.hall.registry.refuses(identity) {
-            Some(NotEntered::Full) => {
-                self.hall.limits.hit(Limit::Connections);
-                return Err(self.come_back("too many charge points are connected"));
-            }
-            Some(NotEntered::Duplicate) => {
-                return Err(Refused::status(StatusCode::FORBIDDEN, format!("{identity} is connected already")));
-            }
-            None => {}
+        // Where there is no room, nobody need show who they are; and who is here already is nobody's business before that.
+        if self.hall.registry.refuses(identity) == Some(NotEntered::Full) {
+            self.hall.limits.hit(Limit::Connections);
+            return Err(self.come_back("too many charge points are connected"));
         }
-        self.admit(identity, request, guest.arrival.address)
+        let user = self.authenticate(knock, guest.certified.as_ref()).await?;
+        if self.hall.registry.refuses(identity) == Some(NotEntered::Duplicate) {
+            return Err(Refused::status(StatusCode::FORBIDDEN, format!("{identity} is connected already")));
+        }
+        self.admit(identity, request, guest.arrival.address, user)
+    }
+
+    /// The identity, once it has been shown by whatever there is to be shown; `None`: nothing is asked for.
+    async fn authenticate(
+        &self,
+        Knock { identity, request, .. }: &Knock,
+        certified: Option<&Certified>,
+    ) -> Result<Option<String>, Refused> {
+        if let Some(certified) = certified {
+            certified.check(identity)?;
+        }
+        match &self.security.check {
+            Some(check) => check.check(identity, request.headers()).await.map(Some),
+            None => Ok(certified.map(|certified| certified.identity.clone())),
+        }
     }
 
     /// Reads whose request it is that a proxy passes on. Refuses those of whom there are too many.
@@ -213,12 +251,18 @@ impl Door {
     }
 
     /// Asks the transforms.
-    fn admit(&self, identity: &Identity, request: &Request, address: ClientAddress) -> Result<Attributes, Refused> {
+    fn admit(
+        &self,
+        identity: &Identity,
+        request: &Request,
+        address: ClientAddress,
+        user: Option<String>,
+    ) -> Result<Attributes, Refused> {
         let road = &self.hall.road;
         if !road.pipeline.has_admission() {
             return Ok(Attributes::new());
         }
-        let (decision, mishaps) = road.pipeline.admit(&offer(identity, request, address));
+        let (decision, mishaps) = road.pipeline.admit(&Offer { user, ..offer(identity, request, address) });
         for mishap in mishaps {
             warn!(charge_point = %identity, transform = %mishap.transform, version = %mishap.version, "{}", mishap.cause);
         }
@@ -246,6 +290,8 @@ struct Guest {
     /// It is one too many from its address.
     over: bool,
     turn: Option<Turn>,
+    /// Whom its certificate stands for.
+    certified: Option<Certified>,
 }
 
 /// What transforms get to know of a charge point that wants in: no credentials.

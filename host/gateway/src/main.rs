@@ -5,7 +5,7 @@ use clap::Parser as _;
 use ocpp_gateway::app::{Gateway, StartError};
 use ocpp_gateway::cli::{Cli, Command, Options};
 use ocpp_gateway::config::{self, Config};
-use ocpp_gateway::{banner, log, shutdown, transforms, workbench};
+use ocpp_gateway::{banner, log, security, shutdown, transforms, workbench};
 use ocpp_gateway_pipeline::TransformStatus;
 use std::process::ExitCode;
 
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Command::Run(options) => with_config(&options, |config| run(config, options.clone())),
         Command::Check(options) => with_config(&options, |config| check(&config)),
         Command::Config(options) => with_config(&options, |config| print(&config)),
+        Command::User { identity } => user(&identity),
         Command::Transform(command) => workbench::run(&command),
     }
 }
@@ -59,13 +60,24 @@ fn check(config: &Config) -> ExitCode {
     }
 }
 
+/// Prints the line for the file of users.
+fn user(identity: &str) -> ExitCode {
+    match security::user_entry(identity) {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => complain(&format_args!("{error:#}"), RUNTIME_FAILURE),
+    }
+}
+
 fn run(config: Config, options: Options) -> ExitCode {
     log::start(&config.log);
     match serve(config, options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let bad_component = matches!(error.downcast_ref(), Some(StartError::Transforms(_)));
-            complain(&format_args!("{error:#}"), if bad_component { BAD_CONFIGURATION } else { RUNTIME_FAILURE })
+            let unusable = matches!(error.downcast_ref(), Some(StartError::Transforms(_) | StartError::Security(_)));
+            complain(&format_args!("{error:#}"), if unusable { BAD_CONFIGURATION } else { RUNTIME_FAILURE })
         }
     }
 }
@@ -80,6 +92,7 @@ fn serve(config: Config, options: Options) -> anyhow::Result<()> {
         let stop = shutdown::requested().context("cannot listen for signals")?;
         let gateway = Gateway::start(&config).await?;
         gateway.exchange().reload_on_hangup(move || load(&options)).context("cannot listen for signals")?;
+        gateway.security().reload_on_hangup().context("cannot listen for signals")?;
         print!("{}", banner::banner(gateway.addresses(), &config));
         gateway.run(stop).await?;
         Ok(())

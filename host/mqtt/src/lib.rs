@@ -12,6 +12,7 @@ mod options;
 mod publisher;
 mod stats;
 mod subscriber;
+mod tls;
 
 pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
 pub use message::{Message, Publication, QoS, Unpublishable};
@@ -19,3 +20,4 @@ pub use options::{BrokerUrl, BrokerUrlError, Credentials, Options, Status};
 pub use publisher::{Permit, PublishError, Publisher, Stopped};
 pub use stats::{ConnectionStats, ConnectionStatus, Counter, Gauge, Loss, PublisherStats, SubscriberStats};
 pub use subscriber::{Recipient, Strays, SubscribeError, Subscriber, topic_matches};
+pub use tls::{TlsError, TlsFiles};

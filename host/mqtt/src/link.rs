@@ -1,10 +1,11 @@
-//! One TCP connection that speaks MQTT 3.1.1: bytes to packets and back.
+//! One connection, over TCP or TLS, that speaks MQTT 3.1.1: bytes to packets and back.
 //!
 //! The packets are rumqttc's. Its event loop is not used: it writes each publish with a system call of its own, and loses
 //! or collides publishes around a reconnect.
 
 mod keep_alive;
 mod oversized;
+mod stream;
 
 use std::{
     io,
@@ -18,15 +19,15 @@ use bytes::{Buf, BytesMut};
 use rumqttc::{Connect, ConnectReturnCode, LastWill, Login, Packet, Publish, mqttbytes};
 use tokio::{
     io::{AsyncReadExt, AsyncWrite},
-    net::TcpStream,
     time::timeout,
 };
 
 use self::{
     keep_alive::{KeepAlive, Pulse},
     oversized::Skip,
+    stream::Stream,
 };
-use crate::{options::Options, stats::ConnectionStats};
+use crate::{options::Options, stats::ConnectionStats, tls::TlsError};
 
 pub(crate) use self::oversized::Oversized;
 
@@ -42,6 +43,10 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub(crate) enum LinkError {
     #[error(transparent)]
     Io(#[from] io::Error),
+    #[error("no TLS with the broker: {0}")]
+    Tls(String),
+    #[error("mqtt.tls: {0}")]
+    TlsFiles(#[from] TlsError),
     #[error("no connection and CONNACK within {0:?}")]
     ConnectTimeout(Duration),
     #[error("the broker refuses the connection: {}", refusal(*.0))]
@@ -76,7 +81,9 @@ pub(crate) enum Inbound {
 }
 
 pub(crate) struct Link {
-    stream: TcpStream,
+    stream: Stream,
+    /// TLS holds back what was written until it is flushed.
+    unflushed: bool,
     input: BytesMut,
     output: BytesMut,
     /// Bytes written so far.
@@ -99,10 +106,9 @@ impl Link {
     ) -> Result<(Link, bool), LinkError> {
         let limit = options.connect_timeout;
         let connecting = async {
-            let stream = TcpStream::connect((options.broker.host.as_str(), options.broker.port)).await?;
-            stream.set_nodelay(true)?;
             let mut link = Link {
-                stream,
+                stream: Stream::connect(options).await?,
+                unflushed: false,
                 input: BytesMut::new(),
                 output: BytesMut::new(),
                 written: 0,
@@ -160,7 +166,7 @@ impl Link {
     }
 
     pub(crate) fn is_flushed(&self) -> bool {
-        self.output.is_empty()
+        self.output.is_empty() && !self.unflushed
     }
 
     /// Writes what waits, in one go, and reads what has come; neither waits for the other. Returns once either made
@@ -202,8 +208,13 @@ impl Link {
                 }
             }
             progress = true;
+            self.unflushed = true;
             self.keep_alive.sent();
             self.stats.writes.add(1);
+        }
+        if self.unflushed && Pin::new(&mut self.stream).poll_flush(cx)?.is_ready() {
+            self.unflushed = false;
+            progress = true;
         }
         Ok(progress)
     }

@@ -2,10 +2,14 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use crate::message::{Publication, QoS};
+use crate::{
+    message::{Publication, QoS},
+    tls::TlsFiles,
+};
 
-/// The default port of `mqtt://`.
+/// The default port of `mqtt://`, and of `mqtts://`.
 const DEFAULT_PORT: u16 = 1883;
+const DEFAULT_TLS_PORT: u16 = 8883;
 
 /// How both connections reach the broker and how much they may hold.
 #[derive(Debug, Clone)]
@@ -15,6 +19,8 @@ pub struct Options {
     /// they must be stable over restarts and unique on the broker.
     pub client_id: String,
     pub credentials: Option<Credentials>,
+    /// For a broker that is reached over TLS.
+    pub tls: TlsFiles,
     /// Where others see whether the publisher is connected.
     pub status: Option<Status>,
     /// The longest silence on a connection. A broker that stays silent for twice this long is given up.
@@ -41,6 +47,7 @@ impl Options {
             broker,
             client_id: client_id.into(),
             credentials: None,
+            tls: TlsFiles::default(),
             status: None,
             keep_alive: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
@@ -99,9 +106,10 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// `mqtt://host[:port]`; the host may be a name, an IPv4 address or an IPv6 address in brackets.
+/// `mqtt://host[:port]` or `mqtts://host[:port]`; the host may be a name, an IPv4 address or an IPv6 address in brackets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerUrl {
+    pub tls: bool,
     pub host: String,
     pub port: u16,
 }
@@ -111,7 +119,7 @@ pub struct BrokerUrl {
 pub enum BrokerUrlError {
     #[error("`{0}` is not a URL; expected mqtt://host:port")]
     NoScheme(String),
-    #[error("scheme `{0}://` is not supported; expected mqtt://host:port")]
+    #[error("scheme `{0}://` is not supported; expected mqtt:// or mqtts://")]
     UnsupportedScheme(String),
     #[error("user name and password do not belong in the broker's URL")]
     Credentials,
@@ -128,9 +136,11 @@ impl FromStr for BrokerUrl {
 
     fn from_str(url: &str) -> Result<Self, BrokerUrlError> {
         let (scheme, rest) = url.split_once("://").ok_or_else(|| BrokerUrlError::NoScheme(url.to_owned()))?;
-        if !scheme.eq_ignore_ascii_case("mqtt") {
-            return Err(BrokerUrlError::UnsupportedScheme(scheme.to_owned()));
-        }
+        let tls = match scheme.to_ascii_lowercase().as_str() {
+            "mqtt" => false,
+            "mqtts" => true,
+            _ => return Err(BrokerUrlError::UnsupportedScheme(scheme.to_owned())),
+        };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if let Some(path) = rest.find(['/', '?', '#']) {
             return Err(BrokerUrlError::Path(rest[path..].to_owned()));
@@ -143,12 +153,13 @@ impl FromStr for BrokerUrl {
             return Err(BrokerUrlError::NoHost);
         }
         let port = match port {
+            None if tls => DEFAULT_TLS_PORT,
             None => DEFAULT_PORT,
             Some(text) => {
                 text.parse().ok().filter(|port| *port != 0).ok_or_else(|| BrokerUrlError::BadPort(text.to_owned()))?
             }
         };
-        Ok(BrokerUrl { host: host.to_owned(), port })
+        Ok(BrokerUrl { tls, host: host.to_owned(), port })
     }
 }
 
@@ -167,8 +178,9 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
 
 impl fmt::Display for BrokerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
-        if host.contains(':') { write!(f, "mqtt://[{host}]:{port}") } else { write!(f, "mqtt://{host}:{port}") }
+        let Self { tls, host, port } = self;
+        let scheme = if *tls { "mqtts" } else { "mqtt" };
+        if host.contains(':') { write!(f, "{scheme}://[{host}]:{port}") } else { write!(f, "{scheme}://{host}:{port}") }
     }
 }
 
@@ -182,6 +194,8 @@ mod tests {
             ("mqtt://broker:1884", "mqtt://broker:1884"),
             ("MQTT://broker", "mqtt://broker:1883"),
             ("mqtt://127.0.0.1:1/", "mqtt://127.0.0.1:1"),
+            ("mqtts://broker", "mqtts://broker:8883"),
+            ("mqtts://broker:8884", "mqtts://broker:8884"),
             ("mqtt://[::1]:1885", "mqtt://[::1]:1885"),
             ("mqtt://[::1]", "mqtt://[::1]:1883"),
         ] {
@@ -194,7 +208,7 @@ mod tests {
         use BrokerUrlError::*;
         for (text, error) in [
             ("broker:1883", NoScheme("broker:1883".into())),
-            ("mqtts://broker", UnsupportedScheme("mqtts".into())),
+            ("wss://broker", UnsupportedScheme("wss".into())),
             ("mqtt://u:p@broker", Credentials),
             ("mqtt://broker/path", Path("/path".into())),
             ("mqtt://:1883", NoHost),

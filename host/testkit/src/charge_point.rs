@@ -3,19 +3,19 @@
 use crate::PATIENCE;
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::net::SocketAddr;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Response, header};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 /// A connected charge point.
-pub struct ChargePoint {
-    socket: WebSocketStream<TcpStream>,
+pub struct ChargePoint<S = TcpStream> {
+    socket: WebSocketStream<S>,
     /// What the server agreed to, if it did.
     pub subprotocol: Option<String>,
 }
@@ -29,11 +29,12 @@ pub enum Heard {
     Closed(Option<(u16, String)>),
 }
 
-/// Why there is no connection: the HTTP status, its `Retry-After` and its text.
+/// Why there is no connection: the HTTP status, its `Retry-After`, its `WWW-Authenticate` and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     pub status: u16,
     pub retry_after: Option<String>,
+    pub challenge: Option<String>,
     pub text: String,
 }
 
@@ -41,7 +42,7 @@ impl ChargePoint {
     /// Connects to `path`, such as `/ocpp/CP1`, and offers `subprotocols` in one header line each.
     pub async fn connect(address: SocketAddr, path: &str, subprotocols: &[&str]) -> Result<Self, Refused> {
         let stream = TcpStream::connect(address).await.expect("the gateway listens");
-        Self::shake_hands(stream, address, path, subprotocols).await
+        Self::shake_hands(stream, path, subprotocols).await
     }
 
     /// Connects from another address of this machine, such as 127.0.0.2, and offers OCPP 1.6.
@@ -49,25 +50,37 @@ impl ChargePoint {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind(SocketAddr::new(own.parse().expect("an address"), 0)).expect("an address of this machine");
         let stream = socket.connect(address).await.expect("the gateway listens");
-        Self::shake_hands(stream, address, path, &["ocpp1.6"]).await
+        Self::shake_hands(stream, path, &["ocpp1.6"]).await
     }
 
-    async fn shake_hands(
-        stream: TcpStream,
-        address: SocketAddr,
+    async fn shake_hands(stream: TcpStream, path: &str, subprotocols: &[&str]) -> Result<Self, Refused> {
+        stream.set_nodelay(true).expect("a TCP option");
+        Self::over(stream, path, subprotocols, &[]).await
+    }
+
+    /// Connects as `id` with OCPP 1.6.
+    pub async fn ocpp16(address: SocketAddr, id: &str) -> Self {
+        Self::connect(address, &format!("/ocpp/{id}"), &["ocpp1.6"]).await.expect("let in")
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> ChargePoint<S> {
+    /// The same over a stream of any kind, with more lines in the head of the request.
+    pub async fn over(
+        stream: S,
         path: &str,
         subprotocols: &[&str],
+        lines: &[(&'static str, &str)],
     ) -> Result<Self, Refused> {
-        stream.set_nodelay(true).expect("a TCP option");
-        let mut request = format!("ws://{address}{path}").into_client_request().expect("a URL");
+        let mut request = format!("ws://gateway{path}").into_client_request().expect("a URL");
+        for (name, value) in lines {
+            request.headers_mut().append(*name, HeaderValue::from_str(value).expect("a header"));
+        }
         for subprotocol in subprotocols {
             let value = HeaderValue::from_str(subprotocol).expect("a header");
             request.headers_mut().append(header::SEC_WEBSOCKET_PROTOCOL, value);
         }
         let shaken = timeout(PATIENCE, client_async(request, stream)).await.expect("an answer to the handshake");
-        let of = |response: &tokio_tungstenite::tungstenite::handshake::client::Response, name| {
-            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-        };
         match shaken {
             Ok((socket, response)) => {
                 let subprotocol = of(&response, header::SEC_WEBSOCKET_PROTOCOL);
@@ -76,20 +89,12 @@ impl ChargePoint {
             // A client of its own would not connect where its offer is ignored; this one wants to see what happens then.
             Err(Error::Http(response)) => Err(Refused {
                 status: response.status().as_u16(),
-                retry_after: response
-                    .headers()
-                    .get(header::RETRY_AFTER)
-                    .and_then(|v| v.to_str().ok())
-                    .map(str::to_owned),
+                retry_after: of(&response, header::RETRY_AFTER),
+                challenge: of(&response, header::WWW_AUTHENTICATE),
                 text: String::from_utf8_lossy(response.body().as_deref().unwrap_or_default()).into_owned(),
             }),
             Err(error) => panic!("no handshake: {error}"),
         }
-    }
-
-    /// Connects as `id` with OCPP 1.6.
-    pub async fn ocpp16(address: SocketAddr, id: &str) -> Self {
-        Self::connect(address, &format!("/ocpp/{id}"), &["ocpp1.6"]).await.expect("let in")
     }
 
     pub async fn send(&mut self, text: &str) {
@@ -148,4 +153,8 @@ impl ChargePoint {
         // The gateway may have been faster.
         let _ = self.socket.close(Some(frame)).await;
     }
+}
+
+fn of<T>(response: &Response<T>, name: HeaderName) -> Option<String> {
+    response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }

@@ -1,6 +1,7 @@
 //! What tests need at the gateway's ends: charge points, back ends and brokers that do as they are told. And in between:
 //! transforms that do not.
 
+pub mod authority;
 pub mod back_end;
 pub mod broker;
 pub mod charge_point;

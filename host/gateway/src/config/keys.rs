@@ -36,6 +36,13 @@ const WORKING: &[&str] = &[
     "ocpp.total_message_rate",
     "ocpp.trusted_proxies",
     "ocpp.identities",
+    "ocpp.tls.cert",
+    "ocpp.tls.key",
+    "ocpp.tls.client_ca",
+    // Common names are below it.
+    "ocpp.tls.identities",
+    "ocpp.auth.mode",
+    "ocpp.auth.users",
     "mqtt.url",
     "mqtt.client_id",
     "mqtt.username",
@@ -44,6 +51,9 @@ const WORKING: &[&str] = &[
     "mqtt.version",
     "mqtt.keep_alive",
     "mqtt.status_topic",
+    "mqtt.tls.ca",
+    "mqtt.tls.cert",
+    "mqtt.tls.key",
     "mqtt.embedded.listen",
     "admin.listen",
     "admin.token",
@@ -79,7 +89,7 @@ const WORKING: &[&str] = &[
     "transforms.config",
 ];
 
-const NOT_YET: &[&str] = &["ocpp.tls", "ocpp.auth", "mqtt.tls"];
+const NOT_YET: &[&str] = &[];
 
 /// Looks a dotted key up, such as `ocpp.listen`. Indices of `[[transforms]]` are left out: `transforms.name`.
 pub(super) fn find(key: &str) -> Key {
@@ -111,7 +121,7 @@ pub(super) fn nearest(key: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Limits, Match, Span, Transform, values};
+    use super::super::{Config, Limits, Match, MqttTls, Span, Tls, Transform, values};
     use super::*;
 
     /// A configuration in which every key has a value.
@@ -119,6 +129,14 @@ mod tests {
         let mut config = Config::default();
         config.ocpp.idle_timeout = Some(Span::seconds(1));
         config.ocpp.identities = Some(values::Identities::List(vec!["CP1".into()]));
+        config.ocpp.tls = Some(Tls {
+            cert: "cert".into(),
+            key: "key".into(),
+            client_ca: Some("ca".into()),
+            identities: [("name".into(), "CP1".into())].into(),
+        });
+        config.ocpp.auth.users = Some("users".into());
+        config.mqtt.tls = Some(MqttTls { ca: Some("ca".into()), cert: Some("cert".into()), key: Some("key".into()) });
         config.mqtt.url = Some("mqtt://broker".into());
         config.mqtt.username = Some("name".into());
         config.mqtt.password_file = Some("file".into());
@@ -170,7 +188,7 @@ mod tests {
     #[test]
     fn keys_are_told_apart() {
         assert_eq!(find("ocpp.listen"), Key::Works);
-        assert_eq!(find("ocpp.tls.cert"), Key::NotYet);
+        assert_eq!(find("ocpp.tls.identities.SN-1"), Key::Works);
         assert_eq!(find("validation.mode"), Key::Works);
         assert_eq!(find("transforms.config.uplink.topic"), Key::Works);
         assert_eq!(find("ocpp.listens"), Key::Unknown);

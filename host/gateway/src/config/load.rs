@@ -1,7 +1,8 @@
 //! From a TOML file and the environment to a [`Config`], with every fault at once.
 
 use super::keys::{self, Key};
-use super::{Config, DefaultVersion};
+use super::{AuthMode, Config, DefaultVersion};
+use crate::security::Security;
 use ocpp_gateway_mqtt::BrokerUrl;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -153,9 +154,7 @@ impl Draft {
                 self.fault(key, "has to be at least 1");
             }
         }
-        if let Err(error) = ocpp.allowed_identities() {
-            self.fault("ocpp.identities", error.to_string());
-        }
+        self.check_security(config);
         self.check_mqtt(config);
         super::presence::faults(config).into_iter().for_each(|(key, problem)| self.fault(key, problem));
         for (key, problem) in config.admin.faults() {
@@ -165,6 +164,34 @@ impl Draft {
             self.fault("log.level", error.to_string());
         }
         self.check_transforms(config);
+    }
+
+    fn check_security(&mut self, config: &Config) {
+        let ocpp = &config.ocpp;
+        match (ocpp.auth.mode, &ocpp.auth.users) {
+            (AuthMode::Basic, None) => self.fault("ocpp.auth.users", "missing: with mode = \"basic\" it is needed"),
+            (AuthMode::None, Some(_)) => {
+                self.fault("ocpp.auth.users", "contradicts ocpp.auth.mode: nobody is asked for a password");
+            }
+            _ => {}
+        }
+        if ocpp.tls.as_ref().is_some_and(|tls| tls.client_ca.is_none() && !tls.identities.is_empty()) {
+            self.fault("ocpp.tls.identities", "without ocpp.tls.client_ca no charge point shows a certificate");
+        }
+        if let Err(faults) = Security::load(ocpp) {
+            faults.into_iter().for_each(|(key, problem)| self.fault(key, problem));
+        }
+        let url = config.mqtt.url.as_deref().and_then(|url| url.parse::<BrokerUrl>().ok());
+        let tls = config.mqtt.tls_files();
+        match (&config.mqtt.tls, url) {
+            (_, Some(BrokerUrl { tls: true, .. })) => {
+                if let Err(error) = tls.check() {
+                    self.fault("mqtt.tls", error.to_string());
+                }
+            }
+            (Some(_), _) => self.fault("mqtt.tls", "is for a broker whose mqtt.url begins with mqtts://"),
+            (None, _) => {}
+        }
     }
 
     fn check_mqtt(&mut self, config: &Config) {

@@ -7,6 +7,7 @@ mod keys;
 mod load;
 mod network;
 mod presence;
+mod security;
 mod topic;
 mod values;
 
@@ -14,6 +15,7 @@ pub use admin::{Admin, Log, LogFormat};
 pub use load::{Fault, Faults, load};
 pub use network::Network;
 pub use presence::{Events, Presence};
+pub use security::{Auth, AuthMode, MqttTls, Tls};
 pub use topic::TopicTemplate;
 pub use values::{
     Bytes, DefaultVersion, Direction, Identities, OnDuplicate, OnError, OnViolation, Span, UnknownActions,
@@ -22,8 +24,8 @@ pub use values::{
 
 use ocpp_gateway_core::Version;
 use ocpp_gateway_core::session;
+use ocpp_gateway_mqtt::TlsFiles;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -100,6 +102,10 @@ pub struct Ocpp {
     /// Absent: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identities: Option<Identities>,
+    /// Absent: plain WebSocket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    pub auth: Auth,
 }
 
 impl Default for Ocpp {
@@ -127,25 +133,13 @@ impl Default for Ocpp {
             total_message_rate: 0,
             trusted_proxies: Vec::new(),
             identities: None,
+            tls: None,
+            auth: Auth::default(),
         }
     }
 }
 
 impl Ocpp {
-    /// The charge points that may connect; `None`: any may.
-    pub fn allowed_identities(&self) -> io::Result<Option<HashSet<String>>> {
-        let names = match &self.identities {
-            None => return Ok(None),
-            Some(Identities::List(names)) => names.iter().cloned().collect(),
-            Some(Identities::File(path)) => read_to_string(path)?
-                .lines()
-                .map(|line| line.trim().to_owned())
-                .filter(|line| !line.is_empty() && !line.starts_with('#'))
-                .collect(),
-        };
-        Ok(Some(names))
-    }
-
     /// The part of it that a session goes by.
     pub fn session_settings(&self) -> session::Settings {
         session::Settings {
@@ -166,7 +160,7 @@ impl Ocpp {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Mqtt {
-    /// `mqtt://host:port`. Absent: the embedded broker.
+    /// `mqtt://host:port` or `mqtts://host:port`. Absent: the embedded broker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// Made unique per instance.
@@ -183,6 +177,8 @@ pub struct Mqtt {
     /// Where back ends see whether this gateway is there: `online` or `offline`, retained. Absent: nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_topic: Option<TopicTemplate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<MqttTls>,
     pub embedded: Embedded,
 }
 
@@ -197,12 +193,19 @@ impl Default for Mqtt {
             version: 4,
             keep_alive: Span::seconds(30),
             status_topic: None,
+            tls: None,
             embedded: Embedded::default(),
         }
     }
 }
 
 impl Mqtt {
+    /// What TLS towards the broker is made of, for a URL that asks for it.
+    pub fn tls_files(&self) -> TlsFiles {
+        let MqttTls { ca, cert, key } = self.tls.clone().unwrap_or_default();
+        TlsFiles { ca, cert, key }
+    }
+
     /// The password, from wherever it is kept.
     pub fn resolve_password(&self) -> io::Result<Option<String>> {
         match &self.password_file {
@@ -213,7 +216,7 @@ impl Mqtt {
 }
 
 /// Reads a file that the configuration names; the error names it too.
-fn read_to_string(path: &Path) -> io::Result<String> {
+pub(crate) fn read_to_string(path: &Path) -> io::Result<String> {
     std::fs::read_to_string(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 

@@ -2,6 +2,7 @@
 
 use ocpp_gateway_core::Version;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -133,6 +134,20 @@ written_as_text!(Span, DefaultVersion, Bytes);
 pub enum Identities {
     List(Vec<String>),
     File(std::path::PathBuf),
+}
+
+impl Identities {
+    /// All of them, from wherever they are kept.
+    pub fn read(&self) -> std::io::Result<HashSet<String>> {
+        Ok(match self {
+            Identities::List(names) => names.iter().cloned().collect(),
+            Identities::File(path) => super::read_to_string(path)?
+                .lines()
+                .map(|line| line.trim().to_owned())
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .collect(),
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,6 @@ pub use refused::Refused;
 use crate::config::{DefaultVersion, Ocpp};
 use ocpp_gateway_core::version::{Negotiated, negotiate};
 use ocpp_gateway_core::{Identity, Version};
-use std::collections::HashSet;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
@@ -28,7 +27,6 @@ pub struct Terms {
     max_identity_length: usize,
     versions: Vec<Version>,
     default_version: DefaultVersion,
-    identities: Option<HashSet<String>>,
     timeout: Duration,
     max_header_size: usize,
     websocket: WebSocketConfig,
@@ -47,22 +45,21 @@ pub struct Knock {
 }
 
 impl Terms {
-    pub fn new(ocpp: &Ocpp) -> std::io::Result<Self> {
+    pub fn new(ocpp: &Ocpp) -> Self {
         let websocket = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(READ_BUFFER)
             .max_message_size(Some(ocpp.max_message_size))
             .max_frame_size(Some(ocpp.max_message_size));
-        Ok(Terms {
+        Terms {
             path: ocpp.path.clone(),
             max_identity_length: ocpp.max_identity_length,
             versions: ocpp.versions.clone(),
             default_version: ocpp.default_version,
-            identities: ocpp.allowed_identities()?,
             timeout: ocpp.handshake_timeout.get(),
             max_header_size: ocpp.max_header_size,
             websocket,
-        })
+        }
     }
 
     /// How long all of it may take, from the first byte to the last.
@@ -98,9 +95,6 @@ impl Terms {
     fn look_at(&self, request: &Request) -> Result<(Identity, Option<Version>), Refused> {
         let identity = Identity::from_path(request.uri().path(), &self.path, self.max_identity_length)
             .map_err(|error| Refused::status(StatusCode::NOT_FOUND, error.to_string()))?;
-        if self.identities.as_ref().is_some_and(|known| !known.contains(identity.as_str())) {
-            return Err(Refused::status(StatusCode::NOT_FOUND, format!("no charge point {identity} is known here")));
-        }
         let offers = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL);
         let version = match negotiate(offers.iter().filter_map(|line| line.to_str().ok()), &self.versions) {
             Negotiated::Agreed(version) => Some(version),

@@ -10,11 +10,18 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 /// How long the other side gets to read the answer.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// How credentials are to be shown (RFC 7617). There is no charset: passwords are bytes.
+const CHALLENGE: &str = "Basic realm=\"ocpp\"";
+
 /// Why nobody was let in.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     #[error("{}: {reason}", status.as_u16())]
     Status { status: StatusCode, reason: String, retry_after: Option<Duration> },
+    #[error("401: {0}")]
+    Unauthorized(String),
+    #[error("no TLS: {0}")]
+    Tls(String),
     #[error("no WebSocket handshake: {0}")]
     NotWebSocket(String),
     #[error("no handshake within {0:?}")]
@@ -29,6 +36,11 @@ pub enum Refused {
 impl Refused {
     pub fn status(status: StatusCode, reason: impl Into<String>) -> Self {
         Refused::Status { status, reason: reason.into(), retry_after: None }
+    }
+
+    /// 401, and how credentials are to be shown.
+    pub fn unauthorized(reason: impl Into<String>) -> Self {
+        Refused::Unauthorized(reason.into())
     }
 
     /// 503, and when to come back.
@@ -46,7 +58,6 @@ impl Refused {
         match self {
             Refused::Status { status, .. } => match status.as_u16() {
                 400 => "bad_request",
-                401 => "unauthorized",
                 403 => "forbidden",
                 404 => "not_found",
                 429 => "too_many_requests",
@@ -54,6 +65,8 @@ impl Refused {
                 503 => "unavailable",
                 _ => "refused",
             },
+            Refused::Unauthorized(_) => "unauthorized",
+            Refused::Tls(_) => "tls",
             Refused::NotWebSocket(_) => "not_websocket",
             Refused::TimedOut(_) => "timed_out",
             Refused::BadProxyHeader(_) => "bad_proxy_header",
@@ -65,8 +78,9 @@ impl Refused {
     fn answer(&self) -> Option<StatusCode> {
         match self {
             Refused::Status { status, .. } => Some(*status),
+            Refused::Unauthorized(_) => Some(StatusCode::UNAUTHORIZED),
             Refused::NotWebSocket(_) => Some(StatusCode::BAD_REQUEST),
-            Refused::TimedOut(_) | Refused::BadProxyHeader(_) | Refused::Crowd => None,
+            Refused::Tls(_) | Refused::TimedOut(_) | Refused::BadProxyHeader(_) | Refused::Crowd => None,
         }
     }
 
@@ -74,7 +88,7 @@ impl Refused {
     pub async fn tell<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: &mut S) {
         let Some(status) = self.answer() else { return };
         let reason = match self {
-            Refused::Status { reason, .. } => format!("{reason}\n"),
+            Refused::Status { reason, .. } | Refused::Unauthorized(reason) => format!("{reason}\n"),
             other => format!("{other}\n"),
         };
         let mut response = Response::new(());
@@ -85,6 +99,9 @@ impl Refused {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         if let Refused::Status { retry_after: Some(time), .. } = self {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(time.as_secs()));
+        }
+        if let Refused::Unauthorized(_) = self {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
         }
         // Whether it was heard or not: the connection is over.
         let _ = tokio::time::timeout(LINGER, response::write_last(stream, &response, &reason)).await;

@@ -11,6 +11,8 @@ mod operation;
 mod presence;
 mod program;
 mod proxies;
+mod secrets;
+mod security;
 mod several_gateways;
 mod transforms;
 mod tutorial;

@@ -22,12 +22,17 @@ pub(crate) struct Mosquitto {
 impl Mosquitto {
     /// Starts one that keeps its sessions on disk when asked to stop, or forgets everything.
     pub(crate) async fn start(persistence: bool) -> Mosquitto {
+        Mosquitto::with("", persistence).await
+    }
+
+    /// The same with more lines for its listener.
+    pub(crate) async fn with(lines: &str, persistence: bool) -> Mosquitto {
         let port = free_port();
         let directory = std::env::temp_dir().join(format!("mosquitto-test-{}-{port}", std::process::id()));
         fs::create_dir_all(&directory).expect("a temporary directory");
         // Unlimited queues: what this broker drops is not what is tested. `user` keeps it able to write here as root.
         let config = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\nmax_queued_messages 0\nlog_dest none\n\
+            "listener {port} 127.0.0.1\n{lines}allow_anonymous true\nuser root\nmax_queued_messages 0\nlog_dest none\n\
              persistence {persistence}\npersistence_location {}/\n",
             directory.display()
         );

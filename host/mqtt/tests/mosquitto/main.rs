@@ -4,6 +4,7 @@ mod broker;
 mod consumer;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
 
 use std::{
     sync::{

@@ -76,7 +76,7 @@ fn every_fault_is_reported_with_its_place() {
         "OCPP_GATEWAY__OCCP__QUEUE: unknown key; did you mean ocpp.queue?",
         "OCPP_GATEWAY__OCPP__QUEUE: invalid type",
         "ocpp.quue: unknown key; did you mean ocpp.queue?",
-        "ocpp.tls: this version does not have it yet",
+        "ocpp.tls: missing field `key`",
         "ocpp.listen: invalid socket address",
         "ocpp.versions: unknown OCPP version \"ocpp1.5\"",
         "ocpp.call_timeout: invalid type: integer `30`, expected a string",
@@ -98,7 +98,27 @@ fn contradictions_are_faults() {
             "[mqtt]\nurl = \"mqtt://b\"\n[mqtt.embedded]\nlisten = \"127.0.0.1:1\"",
             "mqtt.embedded.listen: contradicts mqtt.url",
         ),
-        ("[mqtt]\nurl = \"mqtts://b\"", "mqtt.url: scheme `mqtts://` is not supported"),
+        ("[mqtt]\nurl = \"wss://b\"", "mqtt.url: scheme `wss://` is not supported"),
+        (
+            "[mqtt]\nurl = \"mqtt://b\"\n[mqtt.tls]\nca = \"x\"",
+            "mqtt.tls: is for a broker whose mqtt.url begins with mqtts",
+        ),
+        (
+            "[mqtt]\nurl = \"mqtts://b\"\n[mqtt.tls]\nca = \"/nowhere/at/all\"",
+            "mqtt.tls: /nowhere/at/all: I/O error: No such file",
+        ),
+        ("[ocpp.auth]\nmode = \"basic\"", "ocpp.auth.users: missing"),
+        ("[ocpp.auth]\nusers = \"/nowhere/at/all\"", "ocpp.auth.users: contradicts ocpp.auth.mode"),
+        (
+            "[ocpp.auth]\nmode = \"basic\"\nusers = \"/nowhere/at/all\"",
+            "ocpp.auth.users: /nowhere/at/all: No such file",
+        ),
+        ("[ocpp.tls]\ncert = \"x\"", "ocpp.tls: missing field `key`"),
+        (
+            "[ocpp.tls]\ncert = \"/nowhere/at/all\"\nkey = \"/dev/null\"",
+            "ocpp.tls: /nowhere/at/all: I/O error: No such file",
+        ),
+        ("[ocpp.tls]\ncert = \"/dev/null\"\nkey = \"/dev/null\"", "ocpp.tls: /dev/null: there is no certificate in it"),
         ("[mqtt]\npassword = \"x\"", "mqtt.username: without mqtt.url"),
         (
             "[mqtt]\nurl = \"mqtt://b\"\npassword_file = \"/nowhere/at/all\"",

@@ -1,0 +1,52 @@
+//! Who has to show what, on both sides: TLS and credentials.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// TLS towards charge points: OCPP's security profile 2, and 3 with `client_ca`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Tls {
+    /// The gateway's certificate and those between it and the root, in PEM.
+    pub cert: PathBuf,
+    /// Its private key, in PEM.
+    pub key: PathBuf,
+    /// Who signs the certificates of charge points, in PEM. Absent: none is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<PathBuf>,
+    /// The identity of a charge point by the common name in its certificate. Where it is not in here: the name itself.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub identities: BTreeMap<String, String>,
+}
+
+/// HTTP Basic authentication of charge points: OCPP's security profile 1, and 2 with TLS.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Auth {
+    pub mode: AuthMode,
+    /// The file with their passwords' hashes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthMode {
+    #[default]
+    None,
+    Basic,
+}
+
+/// TLS towards the broker, for a URL that begins with `mqtts://`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MqttTls {
+    /// Who signs the broker's certificate, in PEM. Absent: whom the operating system trusts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// The gateway's certificate, in PEM, for a broker that asks for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+}

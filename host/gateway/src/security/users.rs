@@ -1,0 +1,177 @@
+//! The file with the passwords of charge points, of which it has salted hashes only.
+
+use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
+use argon2::{Algorithm, Argon2, Params};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// KiB that one entry may ask for: more than any guide recommends, and less than what would bring a gateway down.
+const MOST_MEMORY: u32 = 1 << 20;
+
+/// Proof that a password was found right before: see [`Check`](super::check::Check).
+pub(super) type Proof = [u8; 32];
+
+/// Everybody who has a password.
+pub struct Users {
+    entries: Vec<Arc<User>>,
+    by_identity: HashMap<Box<str>, usize>,
+}
+
+/// One entry.
+pub(super) struct User {
+    /// In PHC form: `$argon2id$v=19$m=…,t=…,p=…$salt$hash`.
+    hash: Box<str>,
+    proof: Mutex<Option<Proof>>,
+}
+
+impl Users {
+    /// Reads lines of `identity:$argon2id$…`. Entries that are the same as `before` keep what is known of them. An error
+    /// names the lines that are wrong, and none of their text.
+    pub fn read(file: &Path, before: Option<&Users>) -> Result<Self, String> {
+        let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let mut users = Users { entries: Vec::new(), by_identity: HashMap::new() };
+        let mut faults = String::new();
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            if let Err(problem) = users.add(line, before) {
+                let separator = if faults.is_empty() { "" } else { "\n" };
+                // Writing to a string does not fail.
+                let _ = write!(faults, "{separator}{}, line {}: {problem}", file.display(), number + 1);
+            }
+        }
+        if faults.is_empty() { Ok(users) } else { Err(faults) }
+    }
+
+    fn add(&mut self, line: &str, before: Option<&Users>) -> Result<(), &'static str> {
+        let (identity, hash) = line.split_once(':').ok_or("it is not of the form identity:$argon2id$…")?;
+        check_hash(hash)?;
+        let known = before.and_then(|before| before.entry(identity)).filter(|known| *known.hash == *hash);
+        let entry = known.unwrap_or_else(|| Arc::new(User { hash: hash.into(), proof: Mutex::new(None) }));
+        if self.by_identity.insert(identity.into(), self.entries.len()).is_some() {
+            return Err("this identity has an entry already");
+        }
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    pub(super) fn entry(&self, identity: &str) -> Option<Arc<User>> {
+        self.by_identity.get(identity).map(|index| Arc::clone(&self.entries[*index]))
+    }
+
+    /// An entry of somebody, always the same for the same number: it costs as much to check as the one that is not there.
+    pub(super) fn somebody(&self, number: u64) -> Option<Arc<User>> {
+        let count = u64::try_from(self.entries.len()).ok().filter(|count| *count > 0)?;
+        self.entries.get(usize::try_from(number % count).ok()?).map(Arc::clone)
+    }
+}
+
+impl User {
+    /// Tens of milliseconds of work, and tens of MiB of memory, by design.
+    pub(super) fn verify(&self, password: &[u8]) -> bool {
+        // The hash was checked when it was read. The comparison takes the same time wherever the difference is.
+        PasswordHash::new(&self.hash).is_ok_and(|hash| Argon2::default().verify_password(password, &hash).is_ok())
+    }
+
+    pub(super) fn proof(&self) -> Option<Proof> {
+        *self.proof.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_proof(&self, proof: Proof) {
+        *self.proof.lock().unwrap_or_else(PoisonError::into_inner) = Some(proof);
+    }
+}
+
+fn check_hash(text: &str) -> Result<(), &'static str> {
+    let hash = PasswordHash::new(text).map_err(|_| "what follows the identity is no password hash")?;
+    if Algorithm::try_from(hash.algorithm) != Ok(Algorithm::Argon2id) {
+        return Err("the hash is not one of argon2id");
+    }
+    let params = Params::try_from(&hash).map_err(|_| "the parameters of the hash are not valid")?;
+    if params.m_cost() > MOST_MEMORY {
+        return Err("the hash asks for more than 1 GiB of memory");
+    }
+    if hash.salt.is_none() || hash.hash.is_none() {
+        return Err("the hash is not complete");
+    }
+    Ok(())
+}
+
+/// An entry for the file: `identity:$argon2id$…`, with a salt of its own and the parameters that OWASP asks for at least
+/// (19 MiB, 2 passes).
+pub(super) fn entry(identity: &str, password: &[u8]) -> anyhow::Result<String> {
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt)?;
+    let salt = SaltString::encode_b64(&salt).map_err(anyhow::Error::msg)?;
+    let hash = Argon2::default().hash_password(password, &salt).map_err(anyhow::Error::msg)?;
+    Ok(format!("{identity}:{hash}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, before: Option<&Users>) -> Result<Users, String> {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("written");
+        Users::read(file.path(), before)
+    }
+
+    #[test]
+    fn entries_verify_their_password_and_no_other() {
+        let password = b"a:b\xff\0";
+        let users = read(&entry("CP1", password).expect("an entry"), None).expect("users");
+        let user = users.entry("CP1").expect("CP1");
+        assert!(user.verify(password) && !user.verify(b"a:b"));
+        assert!(users.entry("CP2").is_none() && users.entry("").is_none());
+        assert!(entry("CP1", password).ok() != entry("CP1", password).ok(), "each has a salt of its own");
+    }
+
+    #[test]
+    fn what_is_known_of_an_entry_stays_while_its_hash_does() {
+        let (one, two) = (entry("CP1", b"one").expect("an entry"), entry("CP2", b"two").expect("an entry"));
+        let before = read(&format!("{one}\n{two}"), None).expect("users");
+        for name in ["CP1", "CP2"] {
+            before.entry(name).expect(name).set_proof([7; 32]);
+        }
+        let after = read(&format!("# new\n{}\n\n  {two}", entry("CP1", b"one").expect("one")), Some(&before));
+        let after = after.expect("users");
+        assert_eq!(after.entry("CP1").expect("CP1").proof(), None);
+        assert_eq!(after.entry("CP2").expect("CP2").proof(), Some([7; 32]));
+    }
+
+    #[test]
+    fn faults_name_their_lines_and_quote_none() {
+        let good = entry("CP1", b"secret").expect("an entry");
+        let hash = good.split_once(':').expect("an entry").1;
+        let short = &hash[..hash.rfind('$').expect("a hash")];
+        let text = [
+            good.as_str(),
+            "CP2",
+            "CP3:secret",
+            &format!("CP4:{}", hash.replace("argon2id", "argon2i")),
+            &format!("CP5:{}", hash.replace("m=19456", "m=4000000")),
+            &format!("CP6:{short}"),
+            &good,
+        ]
+        .join("\n");
+        let faults = read(&text, None).err().expect("faults");
+        let numbers: Vec<_> = faults.lines().map(|line| line.split("line ").nth(1).expect("a line")).collect();
+        assert_eq!(
+            numbers,
+            [
+                "2: it is not of the form identity:$argon2id$…",
+                "3: what follows the identity is no password hash",
+                "4: the hash is not one of argon2id",
+                "5: the hash asks for more than 1 GiB of memory",
+                "6: the hash is not complete",
+                "7: this identity has an entry already",
+            ]
+        );
+        assert!(!faults.contains("secret") && !faults.contains(&hash[40..]), "{faults}");
+    }
+}
