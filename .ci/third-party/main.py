@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import signal
+import ssl
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +13,15 @@ import sessions
 from admin import admin
 from checks import Checks
 from programs import gateway, mosquitto
+from secure import secure
 from tutorial import tutorial
 
 
 class Ports(NamedTuple):
     gateway: int
     broker: int
+    tls: ssl.SSLContext | None = None
+    password: str | None = None
 
 
 async def run(executable, logs):
@@ -44,6 +48,9 @@ async def run(executable, logs):
                 await frames.byte_for_byte(checks, ports)
                 await frames.bad_frames(checks, ports)
     await admin(checks, executable, logs)
+    with checks.check("the gateway runs through a session over wss"):
+        async with mosquitto(logs) as broker:
+            await secure(checks, executable, broker, logs, Ports)
     await tutorial(checks, executable, logs)
     return checks
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextlib import asynccontextmanager
+from urllib.parse import quote
 
 import aiomqtt
 import websockets
@@ -28,10 +29,16 @@ async def serving(endpoint):
         await asyncio.gather(task, return_exceptions=True)
 
 
+def connect(ports, id, subprotocol):
+    if ports.tls is None:
+        return websockets.connect(f"ws://127.0.0.1:{ports.gateway}/ocpp/{id}", subprotocols=[subprotocol])
+    url = f"wss://{id}:{quote(ports.password, safe='')}@localhost:{ports.gateway}/ocpp/{id}"
+    return websockets.connect(url, subprotocols=[subprotocol], ssl=ports.tls)
+
+
 @asynccontextmanager
 async def connected(ports, id, subprotocol, charge_point):
-    url = f"ws://127.0.0.1:{ports.gateway}/ocpp/{id}"
-    async with websockets.connect(url, subprotocols=[subprotocol]) as socket:
+    async with connect(ports, id, subprotocol) as socket:
         equal(socket.subprotocol, subprotocol)
         async with serving(charge_point(id, socket)) as point:
             yield point
@@ -47,52 +54,52 @@ async def back_end(ports, id, kind):
             yield back_end
 
 
-async def session_16(checks, ports):
+async def session_16(checks, ports, version="1.6"):
     id, call = "third-party-16", v16.call
     async with back_end(ports, id, BackEnd16) as csms:
         async with connected(ports, id, "ocpp1.6", ChargePoint16) as point:
             await boot_and_status(
                 checks,
-                "1.6",
+                version,
                 point,
                 call.BootNotification(charge_point_model="Model", charge_point_vendor="Vendor"),
                 call.StatusNotification(connector_id=1, error_code="NoError", status="Available"),
             )
-            with checks.check("1.6: a token is authorised"):
+            with checks.check(f"{version}: a token is authorised"):
                 answer = await soon(point.call(call.Authorize(id_tag="TAG"), suppress=False))
                 equal(answer.id_tag_info["status"], "Accepted")
-            with checks.check("1.6: a transaction starts with the back end's number"):
+            with checks.check(f"{version}: a transaction starts with the back end's number"):
                 start = call.StartTransaction(connector_id=1, id_tag="TAG", meter_start=100, timestamp=now())
                 equal((await soon(point.call(start, suppress=False))).transaction_id, csms.TRANSACTION)
-            with checks.check("1.6: meter values arrive"):
+            with checks.check(f"{version}: meter values arrive"):
                 for value in ["100.5", "101.0"]:
                     sample = {"timestamp": now(), "sampled_value": [{"value": value}]}
                     meter = call.MeterValues(connector_id=1, transaction_id=csms.TRANSACTION, meter_value=[sample])
                     await soon(point.call(meter, suppress=False))
-            with checks.check("1.6: the back end reads the configuration"):
+            with checks.check(f"{version}: the back end reads the configuration"):
                 answer = await soon(csms.call(call.GetConfiguration(key=["HeartbeatInterval", "Colour"]), suppress=False))
                 equal((answer.configuration_key[0]["value"], answer.unknown_key), ("60", ["Colour"]))
-            with checks.check("1.6: the back end stops the transaction"):
+            with checks.check(f"{version}: the back end stops the transaction"):
                 await soon(csms.call(call.RemoteStopTransaction(transaction_id=csms.TRANSACTION), suppress=False))
                 await soon(point.stop_asked.wait())
                 stop = call.StopTransaction(
                     transaction_id=csms.TRANSACTION, meter_stop=120, timestamp=now(), reason="Remote"
                 )
                 await soon(point.call(stop, suppress=False))
-            await calls_that_cross(checks, "1.6", point, csms, call.GetConfiguration())
-            await errors_both_ways(checks, "1.6", point, csms)
-            await reset(checks, "1.6", point, csms, call.Reset(type="Soft"))
-        with checks.check("1.6: the charge point is back after the reset"):
+            await calls_that_cross(checks, version, point, csms, call.GetConfiguration())
+            await errors_both_ways(checks, version, point, csms)
+            await reset(checks, version, point, csms, call.Reset(type="Soft"))
+        with checks.check(f"{version}: the charge point is back after the reset"):
             async with connected(ports, id, "ocpp1.6", ChargePoint16) as point:
                 boot = call.BootNotification(charge_point_model="Model", charge_point_vendor="Vendor")
                 equal((await soon(point.call(boot, suppress=False))).status, "Accepted")
-        with checks.check("1.6: the back end has seen the whole session, in order"):
+        with checks.check(f"{version}: the back end has seen the whole session, in order"):
             equal(
                 csms.seen,
                 ["BootNotification", "Available", "Authorize TAG", "StartTransaction", "MeterValues 100.5"]
                 + ["MeterValues 101.0", "StopTransaction 120", "BootNotification"],
             )
-        with checks.check("1.6: calls came on the uplink topic, answers on the reply topic"):
+        with checks.check(f"{version}: calls came on the uplink topic, answers on the reply topic"):
             equal(set(csms.connection.topics), {f"ocpp/cp/{id}", f"ocpp/cp/{id}/Reply"})
 
 
