@@ -94,14 +94,39 @@ enum Event {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     /// Serves `peer` on `socket` until either ends.
-    pub async fn serve(hall: Arc<Hall>, peer: Peer, arrival: Arrival, mut socket: WebSocketStream<S>) {
+    /// Everything that the connection needs while it lasts is in one place, and what it needs to end is made then.
+    pub fn serve(
+        hall: Arc<Hall>,
+        peer: Peer,
+        arrival: Arrival,
+        socket: WebSocketStream<S>,
+    ) -> impl Future<Output = ()> + use<S> {
+        let entered = Self::enter(hall, peer, arrival, socket);
+        async move {
+            match entered {
+                Ok(mut this) => {
+                    let ending = this.converse().await;
+                    Box::pin(this.leave(ending)).await;
+                }
+                Err((ending, mut socket)) => Box::pin(ending.close(&mut socket)).await,
+            }
+        }
+    }
+
+    /// Takes its place among the connected, or gives the socket back with the reason why it may not.
+    fn enter(
+        hall: Arc<Hall>,
+        peer: Peer,
+        arrival: Arrival,
+        socket: WebSocketStream<S>,
+    ) -> Result<Box<Self>, (Ending, Box<WebSocketStream<S>>)> {
         let now = Instant::now();
         let capacity = hall.session_settings.queue;
         let (letters, mailbox) =
             Mailbox::new(peer.clone(), Arc::clone(&hall.road), hall.dead_letters.clone(), capacity);
         let stop = match hall.registry.enter(&peer, arrival.address, letters.clone()) {
             Ok(stop) => stop,
-            Err(refusal) => return turn_away(&hall, &peer, refusal).close(&mut socket).await,
+            Err(refusal) => return Err((turn_away(&hall, &peer, refusal), Box::new(socket))),
         };
         let session = Session::new(peer.version, Arc::clone(&hall.session_settings), now);
         let subscribed = subscribe(Arc::clone(&hall), peer.clone(), Addressee::ChargePoint(letters));
@@ -117,7 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         });
 
         let (asked, pace) = (Asked::default(), Pace::default());
-        let mut this = ChargePoint {
+        let mut this = Box::new(ChargePoint {
             hall,
             peer,
             arrival,
@@ -130,11 +155,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             pace,
             stop_by: None,
             timer,
-        };
+        });
         this.publish(this.hall.presence.connected(&this.peer, this.arrival.address));
         this.publish(this.hall.road.connected(&this.peer));
-        let ending = this.converse().await;
-        this.leave(ending).await;
+        Ok(this)
     }
 
     async fn converse(&mut self) -> Ending {
@@ -349,8 +373,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     }
 
     /// Clears up: whoever waited for this charge point is told, and its topics are left.
-    async fn leave(mut self, ending: Ending) {
-        let ChargePoint { hall, peer, .. } = &self;
+    async fn leave(mut self: Box<Self>, ending: Ending) {
+        let ChargePoint { hall, peer, .. } = &*self;
         let road = &hall.road;
         hall.registry.leave(peer);
         road.metrics.connections.dec();
@@ -381,11 +405,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
         self.publish(self.hall.road.disconnected(&self.peer, ending.name()));
         self.publish(self.hall.presence.disconnected(&self.peer, self.arrival.address, ending.name()));
-        let (socket, outbox) = (&mut self.socket, &mut self.outbox);
+        let ChargePoint { hall, peer, socket, outbox, .. } = &mut *self;
         let unsubscribed = async {
             // What comes while the gateway is being restarted waits with the broker: it gets an answer afterwards.
             if !matches!(ending, Ending::Shutdown) {
-                self.hall.subscriber.unsubscribe(owner(&self.peer)).await;
+                hall.subscriber.unsubscribe(owner(peer)).await;
             }
         };
         tokio::join!(unsubscribed, ending.close(socket), outbox.finish());
@@ -435,5 +459,24 @@ async fn subscribe(hall: Arc<Hall>, peer: Peer, mailbox: Addressee) -> Result<()
                 return Ok(());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpStream;
+
+    /// Of a future, without making one.
+    fn size_of_future<A, B, C, D, F: Future>(_: impl Fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connection_takes_no_more_room_than_it_needs_while_it_lasts() {
+        type Task = ChargePoint<TcpStream>;
+        let (state, task) = (size_of::<Task>(), size_of_future(Task::serve));
+        assert!(state <= 1024, "{state} bytes for the state of a connection");
+        assert!(task <= 256, "{task} bytes for its task");
     }
 }
