@@ -42,7 +42,7 @@ async fn complaint(options: Arc<Options>) -> String {
 }
 
 async fn carries_messages(options: Arc<Options>) {
-    let subscriber = Subscriber::start(Arc::clone(&options));
+    let subscriber = Subscriber::start(Arc::clone(&options), Box::new(drop));
     let publisher = Publisher::start(options, subscriber.current());
     let (mailbox, mut inbox) = Mailbox::new();
     subscriber.subscribe(1, vec![("t".to_owned(), QoS::AtLeastOnce)], mailbox).await.expect("subscribed");
