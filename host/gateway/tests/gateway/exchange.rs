@@ -206,12 +206,12 @@ async fn a_charge_point_that_connects_at_the_moment_of_an_exchange_gets_the_new_
     let gateway = Running::start(&with_broker("ocpp/")).await;
     broker.script(|script| script.acknowledge_subscriptions = false);
     let mut charge_point = ChargePoint::ocpp16(gateway.ocpp(), "CP1").await;
-    charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
     let subscribes =
         |filter: &'static str| move |seen: &Seen| seen.subscribed().is_some_and(|filters| filters.contains(&filter));
     broker.seen_by(|seen| seen.iter().any(subscribes("ocpp/cs/CP1"))).await;
 
     gateway.exchange.reload(configuration(&with_broker("site/")));
+    charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
     broker.script(|script| script.acknowledge_subscriptions = true);
     let heartbeat = |seen: &Seen| seen.publish().is_some_and(|publish| publish.topic == "site/cp/CP1");
     let seen = broker.seen_by(|seen| seen.iter().any(heartbeat)).await;

@@ -111,6 +111,7 @@ async fn the_names_of_metrics_stay() {
             "mqtt_received counter",
             "mqtt_resent counter",
             "mqtt_subscriptions gauge",
+            "mqtt_unconfirmed counter",
             "mqtt_unrouted counter",
             "mqtt_writes counter",
             "resident_memory_bytes gauge",

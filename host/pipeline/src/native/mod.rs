@@ -30,6 +30,7 @@ mod nothing {
             match *self {}
         }
 
+        #[allow(clippy::wrong_self_convention)] // The name is that of the hook.
         pub(crate) fn from_mqtt(&self, _: &Peer, _message: PublishIn<'_>) -> Result<Vec<Frame<'static>>, Failure> {
             match *self {}
         }

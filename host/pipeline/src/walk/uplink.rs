@@ -80,7 +80,11 @@ impl Walk<'_> {
             self.publishes = publishes;
             return Ok(());
         }
-        publishes.into_iter().fold(Ok(()), |so_far, publish| self.outbound(0, publish, action).and(so_far))
+        let mut verdict = Ok(());
+        for publish in publishes {
+            verdict = self.outbound(0, publish, action).and(verdict);
+        }
+        verdict
     }
 
     /// A message that a stage publishes beside the frame. One that is rejected is no reason to reject the frame.
@@ -102,17 +106,17 @@ impl Walk<'_> {
                 self.dropped(transform, "answered with an empty list");
                 Ok(())
             }
-            Ok(actions) => actions.into_iter().fold(Ok(()), |so_far, wanted| {
-                let this = match wanted {
-                    PublishAction::Pass => self.outbound(next, publish.clone(), action),
-                    PublishAction::Replace(publish) => self.outbound(next, publish, action),
-                    PublishAction::Drop(reason) => {
-                        self.dropped(transform, reason);
-                        Ok(())
+            Ok(actions) => {
+                let mut verdict = Ok(());
+                for wanted in actions {
+                    match wanted {
+                        PublishAction::Pass => verdict = self.outbound(next, publish.clone(), action).and(verdict),
+                        PublishAction::Replace(publish) => verdict = self.outbound(next, publish, action).and(verdict),
+                        PublishAction::Drop(reason) => self.dropped(transform, reason),
                     }
-                };
-                this.and(so_far)
-            }),
+                }
+                verdict
+            }
             Err(Fallback::Bypass) => self.outbound(next, publish, action),
             Err(Fallback::Drop) => Ok(()),
             Err(Fallback::Reject) => Err(Rejected),
