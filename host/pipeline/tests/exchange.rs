@@ -26,13 +26,14 @@ fn the_mapping_that_nobody_configured_has_a_name_too() {
 
 #[test]
 fn a_mapping_that_does_not_name_its_topics_is_taken_back() {
+    type Ask = dyn Fn(&Pipeline, &Peer) -> Vec<Option<Failure>>;
     let faulty = guest::build("faulty", env!("CARGO_TARGET_TMPDIR"));
     // A filter of its for this charge point is none.
     let unlucky = peer("HASH");
     let once = |pipeline: &Pipeline, peer: &Peer| vec![pipeline.subscriptions_anew(peer).err()];
     let until_it_is_stopped =
         |pipeline: &Pipeline, peer: &Peer| (0..10).map(|_| pipeline.subscriptions(peer).err()).collect();
-    let asked: [&dyn Fn(&Pipeline, &Peer) -> Vec<Option<Failure>>; 2] = [&once, &until_it_is_stopped];
+    let asked: [&Ask; 2] = [&once, &until_it_is_stopped];
     for ask in asked {
         let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
         let (notify, noticed) = mpsc::channel();

@@ -52,7 +52,8 @@ async fn the_newest_connection_wins_over_all_gateways() {
     back_end.expect_on("ocpp/cp/CP1").await;
     back_end.publish("ocpp/cs/CP1", result_object("1", "{}")).await;
     assert_eq!(newest.text().await, r#"[3,"1",{}]"#);
-    (a.stop().await, b.stop().await);
+    a.stop().await;
+    b.stop().await;
     broker.stop().await;
 }
 
@@ -100,7 +101,8 @@ async fn a_claim_that_was_missed_is_made_up_for() {
     let mut back_end = BackEnd::listen(address, "ocpp/cp/#").await;
     new.send(r#"[2,"1","Heartbeat",{}]"#).await;
     back_end.expect_on("ocpp/cp/CP1").await;
-    (a.stop().await, b.stop().await);
+    a.stop().await;
+    b.stop().await;
     second.stop().await;
 }
 
@@ -137,7 +139,8 @@ async fn without_claims_every_gateway_is_alone() {
         charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
         all.expect_on("ocpp/cp/CP1").await;
     }
-    (a.stop().await, b.stop().await);
+    a.stop().await;
+    b.stop().await;
     broker.stop().await;
 }
 
@@ -268,6 +271,7 @@ async fn charge_points_that_roam_under_load_lose_no_call() {
     let taken_over = r#"ocpp_gateway_closed_total{reason="taken_over"}"#;
     assert_eq!(a.metric(taken_over).await + b.metric(taken_over).await, (ROAMERS * VISITS) as f64);
     talking.into_iter().for_each(|task| task.abort());
-    (a.stop().await, b.stop().await);
+    a.stop().await;
+    b.stop().await;
     broker.stop().await;
 }
