@@ -16,9 +16,12 @@ pub fn requested() -> io::Result<impl Future<Output = ()> + Send + 'static> {
                 _ = interrupt.recv() => "SIGINT",
             }
         };
-        info!("{}: stopping", next().await);
+        // Not within the macro, which evaluates nothing where its level is switched off.
+        let signal = next().await;
+        info!("{signal}: stopping");
         tokio::spawn(async move {
-            warn!("{} again: stopping at once, whatever is still open", next().await);
+            let signal = next().await;
+            warn!("{signal} again: stopping at once, whatever is still open");
             std::process::exit(1);
         });
     })

@@ -148,3 +148,29 @@ fn the_log_is_for_programs_where_that_is_wanted_and_the_service_manager_is_told(
     assert_eq!((&last["level"], &last["message"]), (&"INFO".into(), &"stopped".into()), "{log}");
     assert!(last["timestamp"].is_string(), "{log}");
 }
+
+/// With nothing to say it used to stop at once: the signal was waited for within the macro that logs it.
+#[test]
+fn a_quiet_log_does_not_stop_it() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
+    for key in ["OCPP__LISTEN", "ADMIN__LISTEN", "MQTT__EMBEDDED__LISTEN"] {
+        command.env(format!("OCPP_GATEWAY__{key}"), "127.0.0.1:0");
+    }
+    let mut process =
+        command.env("RUST_LOG", "off").stdout(std::process::Stdio::piped()).spawn().expect("the program starts");
+    let mut said = std::io::BufReader::new(process.stdout.take().expect("piped"));
+    let page = loop {
+        let mut line = String::new();
+        assert!(std::io::BufRead::read_line(&mut said, &mut line).expect("text") > 0, "it ended");
+        if let Some((_, rest)) = line.split_once("operators      http://") {
+            break rest.split_whitespace().next().expect("an address").to_owned();
+        }
+    };
+    for _ in 0..20 {
+        assert!(std::net::TcpStream::connect(&page).is_ok());
+        std::thread::yield_now();
+    }
+    assert_eq!(process.try_wait().expect("asked"), None);
+    process.kill().expect("it runs");
+    process.wait().expect("it ended");
+}
