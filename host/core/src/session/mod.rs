@@ -95,6 +95,8 @@ pub struct Session {
     to_charge_point: Option<OpenCall>,
     waiting: VecDeque<WaitingCall>,
     liveness: Liveness,
+    /// Set once the gateway stops: what is open is finished, and nothing new begun.
+    stopping: bool,
     outputs: Outputs,
 }
 
@@ -108,6 +110,7 @@ impl Session {
             to_charge_point: None,
             waiting: VecDeque::new(),
             liveness,
+            stopping: false,
             outputs: Outputs::default(),
         }
     }
@@ -219,6 +222,9 @@ impl Session {
 
     fn queue_call(&mut self, asker: Asker, frame: Frame<'_>, now: Instant) {
         let (id, action) = (&*frame.id, frame.action_name());
+        if self.stopping {
+            return self.fail(asker, Fault::Disconnected, id, action, "not sent: the gateway is stopping");
+        }
         if self.to_charge_point.is_some() && self.waiting.len() >= self.settings.queue {
             let text = format!("{} CALLs are waiting for this charge point", self.waiting.len());
             return self.fail(asker, Fault::QueueFull, id, action, text);
@@ -347,6 +353,12 @@ impl Session {
         if self.liveness.ping_is_due(now) {
             self.outputs.push_back(Output::Ping);
         }
+    }
+
+    /// The connection is to end as soon as nobody waits for an answer any more: CALLs that come now for the charge point
+    /// are reported instead.
+    pub fn handle_stop(&mut self) {
+        self.stopping = true;
     }
 
     /// The connection is over: what waited for the charge point is reported to the back ends.

@@ -434,3 +434,18 @@ fn a_call_that_timed_out_before_it_was_sent_is_not_sent() {
     desk.wait(TIMEOUT);
     assert_eq!(desk.out(), ["# timed_out", "! InternalError r1"]);
 }
+
+#[test]
+fn once_the_gateway_stops_open_calls_are_finished_and_new_ones_reported() {
+    let mut desk = Desk::new(Version::V1_6);
+    desk.up(HEARTBEAT);
+    desk.down(RESET);
+    desk.out();
+    desk.session.handle_stop();
+    desk.down(CLEAR);
+    assert_eq!(desk.out(), ["# disconnected", "! InternalError c1"]);
+    desk.down(r#"[3,"h1",{}]"#);
+    assert!(desk.up(r#"[3,"r1",{}]"#).is_some());
+    assert_eq!(desk.out(), [r#"> [3,"h1",{}]"#]);
+    assert!(desk.session.is_idle());
+}

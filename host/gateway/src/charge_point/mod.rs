@@ -185,6 +185,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         {
             return Poll::Ready(Event::Stop(stop));
         }
+        // Before anything new is read: one that always has something to say would be cut off in the middle of it.
+        if !congested && self.stop_by.is_some() && self.session.is_idle() {
+            return Poll::Ready(Event::Finished);
+        }
         if self.poll_timer(cx).is_ready() {
             return Poll::Ready(Event::Due);
         }
@@ -269,7 +273,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Event::Stop(Stop::Replaced) => return Some(Ending::Replaced),
             Event::Stop(Stop::TakenOver) => return Some(Ending::TakenOver),
             Event::Stop(Stop::Kicked) => return Some(Ending::Kicked),
-            Event::Stop(Stop::Shutdown { by }) => self.stop_by = Some(by.into_std()),
+            Event::Stop(Stop::Shutdown { by }) => {
+                self.stop_by = Some(by.into_std());
+                self.session.handle_stop();
+            }
             Event::Finished => return Some(Ending::Shutdown),
             Event::NotSubscribed(error) => return Some(Ending::NotSubscribed(error)),
             Event::Due => {
