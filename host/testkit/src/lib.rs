@@ -6,6 +6,8 @@ pub mod back_end;
 pub mod broker;
 pub mod charge_point;
 pub mod guest;
+pub mod mosquitto;
+pub mod proxy;
 
 use std::time::Duration;
 

@@ -1,6 +1,5 @@
 //! Kills and restarts a real mosquitto under load and accounts for every message.
 
-mod broker;
 mod consumer;
 #[path = "../support/mod.rs"]
 mod support;
@@ -14,9 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use broker::Mosquitto;
 use consumer::Consumer;
 use ocpp_gateway_mqtt::{Loss, Publication, Publisher};
+use ocpp_gateway_testkit::mosquitto::Mosquitto;
 use rumqttc::QoS;
 use support::{PATIENCE, eventually, options, publication};
 use tokio::{

@@ -3,12 +3,12 @@
 use std::{path::Path, sync::Arc};
 
 use ocpp_gateway_mqtt::{Options, Publisher, QoS, Subscriber, TlsFiles};
-use ocpp_gateway_testkit::authority::{Authority, Certified};
-
-use crate::{
-    broker::Mosquitto,
-    support::{Mailbox, PATIENCE, always_current, eventually, options, publication, receive},
+use ocpp_gateway_testkit::{
+    authority::{Authority, Certified},
+    mosquitto::Mosquitto,
 };
+
+use crate::support::{Mailbox, PATIENCE, always_current, eventually, options, publication, receive};
 
 struct Fixture {
     folder: tempfile::TempDir,

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -10,9 +10,10 @@ use std::{
 
 use tokio::{net::TcpStream, time::sleep};
 
-use crate::support::PATIENCE;
+use crate::PATIENCE;
 
-pub(crate) struct Mosquitto {
+/// Ends, and leaves nothing behind, when dropped.
+pub struct Mosquitto {
     program: PathBuf,
     directory: PathBuf,
     port: u16,
@@ -21,12 +22,12 @@ pub(crate) struct Mosquitto {
 
 impl Mosquitto {
     /// Starts one that keeps its sessions on disk when asked to stop, or forgets everything.
-    pub(crate) async fn start(persistence: bool) -> Mosquitto {
+    pub async fn start(persistence: bool) -> Mosquitto {
         Mosquitto::with("", persistence).await
     }
 
     /// The same with more lines for its listener.
-    pub(crate) async fn with(lines: &str, persistence: bool) -> Mosquitto {
+    pub async fn with(lines: &str, persistence: bool) -> Mosquitto {
         let port = free_port();
         let directory = std::env::temp_dir().join(format!("mosquitto-test-{}-{port}", std::process::id()));
         fs::create_dir_all(&directory).expect("a temporary directory");
@@ -42,16 +43,20 @@ impl Mosquitto {
         broker
     }
 
-    pub(crate) fn url(&self) -> String {
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    pub fn url(&self) -> String {
         format!("mqtt://127.0.0.1:{}", self.port)
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// Starts it (again) on the same port and waits until it accepts connections.
-    pub(crate) async fn restart(&mut self) {
+    pub async fn restart(&mut self) {
         let config = self.directory.join("mosquitto.conf");
         let mut command = Command::new(&self.program);
         let process = command.arg("-c").arg(config).stdin(Stdio::null()).stderr(Stdio::null()).spawn();
@@ -65,7 +70,7 @@ impl Mosquitto {
     }
 
     /// SIGKILL.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().expect("mosquitto was running");
             process.wait().expect("mosquitto ended");
@@ -73,7 +78,7 @@ impl Mosquitto {
     }
 
     /// SIGTERM: it saves what it has to save.
-    pub(crate) fn terminate(&mut self) {
+    pub fn terminate(&mut self) {
         if let Some(mut process) = self.process.take() {
             let kill = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", process.id())).status();
             assert!(kill.expect("a shell").success());

@@ -1,0 +1,210 @@
+//! A back end that answers what it is called, and has one CALL open at each charge point all the time.
+//!
+//! It uses the gateway's own MQTT crate, because it must not lose anything itself; that this one does not is what the tests of
+//! that crate show, by a client that shares nothing with it.
+
+use crate::ledger::Ledger;
+use ocpp_gateway_mqtt::{Message, Options, Publication, Publisher, QoS, Recipient, Subscriber};
+use ocpp_gateway_testkit::PATIENCE;
+use serde::Deserialize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+#[derive(Clone)]
+struct Inbox(mpsc::UnboundedSender<Message>);
+
+impl Recipient for Inbox {
+    fn deliver(&self, message: Message) -> Result<(), Message> {
+        // The test may be over.
+        let _ = self.0.send(message);
+        Ok(())
+    }
+
+    fn turn_back(&self, _message: Message) {}
+}
+
+/// What the mapping makes of a frame.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Object {
+    message_type_id: u8,
+    unique_id: String,
+    error_description: Option<String>,
+}
+
+pub(crate) struct Office {
+    publisher: Publisher,
+    subscriber: Subscriber<Inbox>,
+    calling: Arc<AtomicBool>,
+    ledger: Ledger,
+    size: usize,
+}
+
+impl Office {
+    /// At work for the charge points `CP0`, `CP1`, … once this returns. `slow` names the CALLs that it answers only when
+    /// the charge point has given up.
+    pub(crate) async fn open(url: &str, size: usize, ledger: &Ledger, slow: fn(&str) -> bool) -> Self {
+        let mut options = Options::new(url.parse().expect("a URL"), "office");
+        (options.reconnect_min, options.reconnect_max) = (Duration::from_millis(10), Duration::from_millis(100));
+        options.backlog_messages = usize::MAX;
+        let options = Arc::new(options);
+        let subscriber = Subscriber::start(Arc::clone(&options), Box::new(drop));
+        let publisher = Publisher::start(options, subscriber.current());
+        let (inbox, messages) = mpsc::unbounded_channel();
+        subscriber.subscribe(1, vec![("ocpp/cp/#".into(), QoS::AtLeastOnce)], Inbox(inbox)).await.expect("subscribed");
+        let calling = Arc::new(AtomicBool::new(false));
+        let desk = Desk {
+            publisher: publisher.clone(),
+            calling: Arc::clone(&calling),
+            ledger: ledger.clone(),
+            slow,
+            calls: vec![0; size],
+            late: Vec::new(),
+        };
+        tokio::spawn(desk.work(messages));
+        Office { publisher, subscriber, calling, ledger: ledger.clone(), size }
+    }
+
+    /// From now on it calls, beginning with one CALL to each charge point.
+    pub(crate) async fn start_calling(&self, round: &str) {
+        self.calling.store(true, Ordering::Relaxed);
+        for number in 0..self.size {
+            call(&self.publisher, &self.ledger, number, round).await;
+        }
+    }
+
+    /// From now on it calls no more; waits until all that are open have come to something, but for `except`.
+    pub(crate) async fn finish(&self, except: &std::collections::BTreeSet<String>) {
+        self.stop_calling();
+        let settled = async {
+            while self.ledger.open_downlinks().iter().any(|id| !except.contains(id)) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if timeout(PATIENCE, settled).await.is_err() {
+            let open = self.ledger.open_downlinks();
+            panic!("{} CALLs of the back end came to nothing: {open:?}", open.len());
+        }
+    }
+
+    pub(crate) fn stop_calling(&self) {
+        self.calling.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) async fn wait_until_back(&self) {
+        let mut current = self.subscriber.current();
+        timeout(PATIENCE, current.wait_for(|current| *current)).await.expect("back in time").expect("running");
+    }
+
+    /// Everything that it published has been taken by the broker.
+    pub(crate) async fn flush(&self) {
+        let stats = self.publisher.stats();
+        let flushed = async {
+            while stats.in_flight.get() > 0 || stats.backlog.get() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, flushed).await.expect("taken by the broker in time");
+    }
+
+    pub(crate) async fn publish(&self, topic: String, payload: String) {
+        publish(&self.publisher, topic, payload).await;
+    }
+}
+
+struct Desk {
+    publisher: Publisher,
+    calling: Arc<AtomicBool>,
+    ledger: Ledger,
+    slow: fn(&str) -> bool,
+    calls: Vec<usize>,
+    /// CALLs that are answered when their charge point makes the next one: it has given up by then.
+    late: Vec<(String, String)>,
+}
+
+impl Desk {
+    async fn work(mut self, mut messages: mpsc::UnboundedReceiver<Message>) {
+        while let Some(message) = messages.recv().await {
+            let path: Vec<&str> = message.topic.split('/').collect();
+            let object: Object = serde_json::from_slice(&message.payload).expect("an object of the mapping");
+            match path[..] {
+                ["ocpp", "cp", charge_point] => self.answer(charge_point, object.unique_id).await,
+                ["ocpp", "cp", charge_point, "Reply"] => self.settle(charge_point, object).await,
+                _ => panic!("a message on {}", message.topic),
+            }
+        }
+    }
+
+    async fn answer(&mut self, charge_point: &str, id: String) {
+        if let Some(index) = self.late.iter().position(|(of, _)| of == charge_point) {
+            let (_, late) = self.late.swap_remove(index);
+            self.reply(charge_point, &late).await;
+        }
+        // The second copy of a message is answered as well as not at all.
+        if !self.ledger.book().got.insert(id.clone()) {
+            return;
+        }
+        if (self.slow)(&id) {
+            self.late.push((charge_point.to_owned(), id));
+        } else {
+            self.reply(charge_point, &id).await;
+        }
+    }
+
+    async fn reply(&self, charge_point: &str, id: &str) {
+        self.ledger.book().replied.insert(id.to_owned());
+        let result = format!(r#"{{"MessageTypeId":3,"UniqueId":"{id}","Payload":{{}}}}"#);
+        publish(&self.publisher, format!("ocpp/cs/{charge_point}"), result).await;
+    }
+
+    async fn settle(&mut self, charge_point: &str, object: Object) {
+        let Object { message_type_id, unique_id: id, error_description } = object;
+        let first = {
+            let mut book = self.ledger.book();
+            match book.published.get_mut(&id) {
+                Some(outcomes) => {
+                    // A second copy says the same once more.
+                    let outcome = (message_type_id == 4).then(|| error_description.unwrap_or_default());
+                    let first = outcomes.is_empty();
+                    if !outcomes.contains(&outcome) {
+                        outcomes.push(outcome);
+                    }
+                    first
+                }
+                None => {
+                    let description = error_description.expect("a report");
+                    let reports = book.returned.entry(id).or_default();
+                    if !reports.contains(&description) {
+                        reports.push(description);
+                    }
+                    false
+                }
+            }
+        };
+        let number = charge_point.strip_prefix("CP").and_then(|number| number.parse::<usize>().ok());
+        if first
+            && self.calling.load(Ordering::Relaxed)
+            && let Some(number) = number
+        {
+            self.calls[number] += 1;
+            let round = self.calls[number];
+            call(&self.publisher, &self.ledger, number, &round.to_string()).await;
+        }
+    }
+}
+
+async fn call(publisher: &Publisher, ledger: &Ledger, number: usize, round: &str) {
+    let id = format!("down-{number}-{round}");
+    let call = format!(r#"{{"MessageTypeId":2,"UniqueId":"{id}","Action":"Reset","Payload":{{}}}}"#);
+    ledger.book().published.insert(id, Vec::new());
+    publish(publisher, format!("ocpp/cs/CP{number}"), call).await;
+}
+
+async fn publish(publisher: &Publisher, topic: String, payload: String) {
+    let (qos, retain, expires) = (QoS::AtLeastOnce, false, None);
+    let publication = Publication { topic, payload: payload.into(), qos, retain, expires, kind: "office" };
+    publisher.reserve().await.expect("running").send(publication).expect("publishable");
+}
