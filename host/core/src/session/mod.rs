@@ -84,6 +84,9 @@ pub struct Incident {
     pub detail: String,
 }
 
+/// So many CALLs a broker may deliver for one charge point before it sees that it need not deliver them again.
+const RECENT: usize = 4;
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Session {
@@ -94,6 +97,8 @@ pub struct Session {
     /// The CALL that the charge point has not answered yet.
     to_charge_point: Option<OpenCall>,
     waiting: VecDeque<WaitingCall>,
+    /// The ids of the latest CALLs of back ends, the newest last.
+    recent: VecDeque<Box<str>>,
     liveness: Liveness,
     /// Set once the gateway stops: what is open is finished, and nothing new begun.
     stopping: bool,
@@ -109,6 +114,7 @@ impl Session {
             from_charge_point: None,
             to_charge_point: None,
             waiting: VecDeque::new(),
+            recent: VecDeque::new(),
             liveness,
             stopping: false,
             outputs: Outputs::default(),
@@ -192,14 +198,18 @@ impl Session {
 
     fn call_charge_point(&mut self, frame: Frame<'_>, redelivered: bool, now: Instant) {
         let (id, action) = (&*frame.id, frame.action_name());
-        if self.is_open_or_waiting(id) {
-            // The broker's second copy must not fail the call that the first one made.
-            return if redelivered {
-                self.note(Direction::Downlink, Fault::Duplicate, id, action, "delivered twice by the broker");
-            } else {
-                self.report(Fault::IdInUse, id, action, "a CALL with this id is open or waiting");
-            };
+        let open = self.is_open_or_waiting(id);
+        // The broker's second copy must not fail the call that the first one made, nor make the charge point do it twice.
+        if redelivered && (open || self.recent.iter().any(|recent| **recent == *id)) {
+            return self.note(Direction::Downlink, Fault::Duplicate, id, action, "delivered twice by the broker");
         }
+        if open {
+            return self.report(Fault::IdInUse, id, action, "a CALL with this id is open or waiting");
+        }
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(id.into());
         self.queue_call(Asker::BackEnd, frame, now);
     }
 

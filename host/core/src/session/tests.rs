@@ -449,3 +449,16 @@ fn once_the_gateway_stops_open_calls_are_finished_and_new_ones_reported() {
     assert_eq!(desk.out(), [r#"> [3,"h1",{}]"#]);
     assert!(desk.session.is_idle());
 }
+
+#[test]
+fn a_call_that_the_broker_delivers_again_is_not_made_again() {
+    let mut desk = Desk::new(Version::V1_6);
+    desk.down(RESET);
+    desk.up(r#"[3,"r1",{}]"#);
+    desk.out();
+    desk.session.handle_downlink(Frame::parse(RESET).expect("a call"), true, desk.now);
+    assert_eq!(desk.out(), ["# duplicate"]);
+    // Whoever sends it a second time means it.
+    desk.down(RESET);
+    assert_eq!(desk.out(), [format!("> {RESET}")]);
+}
