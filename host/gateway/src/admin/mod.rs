@@ -105,6 +105,10 @@ async fn readyz(State(desk): State<Shared>) -> Response {
         .filter(|(_, status)| !status.connected)
         .map(|(what, status)| NotReady { what, why: why_not(status) })
         .collect();
+    if not_ready.is_empty() && !*desk.hall.subscriber.current().borrow() {
+        let why = "topics are being subscribed to again, as the broker has forgotten them".into();
+        not_ready.push(NotReady { what: "mqtt subscriber", why });
+    }
     if desk.stopping.is_cancelled() {
         not_ready.push(NotReady { what: "gateway", why: "is stopping".into() });
     }
