@@ -119,8 +119,8 @@ impl Stand {
         {
             let book = self.ledger.book();
             book.each_uplink_call_is_answered(false);
-            book.each_downlink_call_is_answered_or_reported(&nothing);
-            book.agrees_with(&metrics);
+            book.each_downlink_call_is_answered_or_reported(&nothing, self.office.resent());
+            book.agrees_with(&metrics, self.office.resent());
         }
         self.fleet.leave().await;
     }

@@ -110,6 +110,11 @@ impl Office {
         timeout(PATIENCE, flushed).await.expect("taken by the broker in time");
     }
 
+    /// How many messages it has sent a second time.
+    pub(crate) fn resent(&self) -> usize {
+        self.publisher.stats().resent.get() as usize
+    }
+
     pub(crate) async fn publish(&self, topic: String, payload: String) {
         publish(&self.publisher, topic, payload).await;
     }

@@ -45,7 +45,7 @@ async fn a_broker_that_restarts_without_its_session() {
     let metrics = stand.gateway.metrics().await;
     let book = stand.ledger.book();
     book.each_uplink_call_is_answered(false);
-    book.each_downlink_call_is_answered_or_reported(&Default::default());
+    book.each_downlink_call_is_answered_or_reported(&Default::default(), stand.office.resent());
     book.failures_agree_with(&metrics);
 }
 

@@ -29,7 +29,7 @@ async fn a_gateway_that_is_stopped_and_started_again() {
     stand.fleet.finish().await;
     let book = stand.ledger.book();
     book.each_uplink_call_is_answered(true);
-    book.each_downlink_call_is_answered_or_reported(&BTreeSet::new());
+    book.each_downlink_call_is_answered_or_reported(&BTreeSet::new(), stand.office.resent());
     // A CALL that the gateway has taken in is answered before it goes.
     let broken = book.broken();
     assert!(broken.iter().all(|id| !book.got.contains(id)), "{broken:?}");
@@ -63,7 +63,7 @@ async fn a_gateway_that_is_killed_and_started_again() {
     stand.fleet.finish().await;
     let book = stand.ledger.book();
     book.each_uplink_call_is_answered(true);
-    book.each_downlink_call_is_answered_or_reported(&lost);
+    book.each_downlink_call_is_answered_or_reported(&lost, stand.office.resent());
 }
 
 /// The broker takes nothing more while the gateway stops: it stops all the same, and says how much that has cost.

@@ -3,6 +3,7 @@
 use crate::{Running, call_object, result_object};
 use ocpp_gateway_testkit::back_end::BackEnd;
 use ocpp_gateway_testkit::broker::ScriptedBroker;
+use ocpp_gateway_testkit::charge_point::ChargePoint;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_tell_what_has_passed() {
@@ -129,5 +130,20 @@ async fn the_names_of_metrics_stay() {
             "transform_timed_seconds counter",
         ]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_connects_while_the_broker_is_away_is_answered_in_time_too() {
+    let broker = ScriptedBroker::start().await;
+    let toml = format!("[mqtt]\nurl = \"{}\"\n[ocpp]\ncall_timeout = \"300ms\"", broker.url());
+    let gateway = Running::start(&toml).await;
+    drop(broker);
+    let mut charge_point = ChargePoint::ocpp16(gateway.ocpp(), "CP1").await;
+    // More than may wait for its topics to be subscribed to: what has been answered makes room.
+    for number in 0..20 {
+        charge_point.send(&format!(r#"[2,"{number}","Heartbeat",{{}}]"#)).await;
+        let answer = charge_point.text().await;
+        assert!(answer.starts_with(&format!(r#"[4,"{number}","InternalError","#)), "{answer}");
+    }
     gateway.stop().await;
 }
