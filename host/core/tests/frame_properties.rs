@@ -1,7 +1,10 @@
 //! What must hold for any text whatsoever. The budget is fixed, so that the suite's time is too.
 
+use ocpp_gateway_core::Version;
 use ocpp_gateway_core::frame::{Frame, MessageType};
+use ocpp_gateway_core::session::{Output, Session, Settings, Unmatched};
 use proptest::prelude::*;
+use std::time::{Duration, Instant};
 
 /// Texts that are nearly frames: pieces of frames in any order, cut anywhere.
 fn nearly_a_frame() -> impl Strategy<Value = String> {
@@ -77,4 +80,59 @@ proptest! {
 
 fn json(text: &str) -> String {
     serde_json::Value::from(text).to_string()
+}
+
+/// Whatever a charge point of whatever version says, it is answered at most once, with a text that can be parsed, and
+/// nothing gathers.
+fn try_session(text: &str) {
+    let settings = std::sync::Arc::new(Settings {
+        call_timeout: Duration::from_secs(30),
+        queue: 1,
+        unmatched_responses: Unmatched::Drop,
+        ping_interval: Duration::from_secs(60),
+        heartbeat_interval: Duration::from_secs(300),
+        idle_timeout: None,
+    });
+    for version in Version::ALL {
+        let now = Instant::now();
+        let mut session = Session::new(version, std::sync::Arc::clone(&settings), now);
+        for _ in 0..3 {
+            drop(session.handle_text(text, now));
+        }
+        let mut answers = 0;
+        while let Some(output) = session.poll() {
+            if let Output::Send(_, answer) = output {
+                answers += 1;
+                let frame = Frame::parse(&answer).unwrap_or_else(|problem| panic!("{answer}: {problem}"));
+                assert_eq!(frame.kind, MessageType::CallError, "{answer}");
+            }
+        }
+        assert!(answers <= 3, "{text}: {answers}");
+    }
+}
+
+/// (cargo-fuzz needs a nightly compiler; a file that one finds goes into `corpus`.)
+#[test]
+fn kept_frames() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/frames");
+    let mut count = 0;
+    for file in std::fs::read_dir(folder).expect("a folder") {
+        let text = std::fs::read_to_string(file.expect("readable").path()).expect("text");
+        if let Ok(frame) = Frame::parse(&text) {
+            let encoded = frame.encode();
+            assert_eq!(Frame::parse(&encoded).as_ref(), Ok(&frame), "{encoded} is not {text}");
+        }
+        try_session(&text);
+        count += 1;
+    }
+    assert!(count > 10, "only {count} inputs");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_makes_a_session_panic(text in prop_oneof![any::<String>(), nearly_a_frame()]) {
+        try_session(&text);
+    }
 }

@@ -311,3 +311,124 @@ proptest! {
         let _ = standard("{}").from_mqtt(&peer("CP1"), garbage);
     }
 }
+
+/// Every kept input of a kind. (cargo-fuzz needs a nightly compiler; a file that one finds goes into `corpus`.)
+fn corpus(kind: &str) -> Vec<Vec<u8>> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(kind);
+    let files = std::fs::read_dir(folder).expect("a folder");
+    let kept: Vec<_> = files.map(|file| std::fs::read(file.expect("readable").path()).expect("readable")).collect();
+    assert!(kept.len() > 10, "{kind}: only {} inputs", kept.len());
+    kept
+}
+
+/// Either it is refused, or what comes of it can be put onto the wire and read again.
+fn try_payload(payload: Vec<u8>) {
+    let frames = standard("{}").from_mqtt(&peer("CP1"), Publish::new("ocpp/cs/CP1", payload));
+    for mut frame in frames.into_iter().flatten() {
+        if !matches!(frame.type_, FrameType::Call | FrameType::Send) {
+            // Of an answer, the action is not on the wire.
+            frame.action = None;
+        }
+        let (_, text) = sent(&standard("{}"), frame.clone());
+        assert_eq!(received(&text).expect("its own message"), frame);
+    }
+}
+
+/// Either the template is refused by its key, or whatever a charge point says gives a topic without wildcards, on as many
+/// levels as the template has. (One without any text is for the host to refuse.)
+fn try_template(text: &str, identity: &str, action: &str, id: &str) {
+    let config = serde_json::json!({ "mountpoint": "", "uplink": { "topic": text } });
+    match Standard::configure(&config.to_string()) {
+        Err(fault) => {
+            assert!(fault.starts_with("uplink.topic: ") || fault.starts_with("mountpoint: "), "{text}: {fault}")
+        }
+        Ok(standard) => {
+            for publish in standard.to_mqtt(&peer(identity), call(id, action, "{}")).into_iter().flatten() {
+                let topic = publish.topic;
+                assert!(!topic.contains(['+', '#', '\0']), "{text}: {topic}");
+                assert_eq!(topic.matches('/').count(), text.matches('/').count(), "{text}: {topic}");
+            }
+        }
+    }
+}
+
+#[test]
+fn kept_payloads() {
+    corpus("payloads").into_iter().for_each(try_payload);
+}
+
+#[test]
+fn kept_templates() {
+    for text in corpus("templates") {
+        try_template(&String::from_utf8(text).expect("text"), "CP1", "Heartbeat", "1");
+    }
+}
+
+fn nearly_a_payload() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "{",
+        "}",
+        ",",
+        ":",
+        "\"MessageTypeId\":2",
+        "\"MessageTypeId\":3",
+        "\"MessageTypeId\":4",
+        "\"UniqueId\":\"1\"",
+        "\"UniqueId\":7",
+        "\"Action\":\"Reset\"",
+        "\"Payload\":{}",
+        "\"Payload\":[",
+        "\"ErrorCode\":\"x\"",
+        "null",
+        "1e9",
+        "\"",
+        "\\",
+        "\"ErrorDetails\":{}",
+        "\"ErrorDescription\":null",
+        " ",
+        "\u{0}",
+        "é",
+    ]);
+    proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+fn nearly_a_template() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "$",
+        "{",
+        "}",
+        "/",
+        "+",
+        "#",
+        "${cid}",
+        "${clientid}",
+        "${action}",
+        "${id}",
+        "${type}",
+        "${",
+        "cp",
+        "\u{0}",
+        "é",
+        " ",
+    ]);
+    proptest::collection::vec(piece, 0..10).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_payload_panics(text in prop_oneof![nearly_a_payload(), any::<String>()]) {
+        try_payload(text.into_bytes());
+    }
+
+    #[test]
+    fn no_template_makes_an_illegal_topic(
+        text in prop_oneof![nearly_a_template(), any::<String>()],
+        identity in "[^/+#\\pC]{1,10}",
+        action in any::<String>(),
+        id in any::<String>(),
+    ) {
+        try_template(&text, &identity, &action, &id);
+    }
+}

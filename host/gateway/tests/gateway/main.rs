@@ -7,6 +7,7 @@ mod dev;
 mod exchange;
 mod handshake;
 mod limits;
+mod malformed;
 mod operation;
 mod presence;
 mod program;

@@ -1,0 +1,185 @@
+//! What must hold for any configuration and any upgrade request whatsoever: with a fixed budget, from texts that are nearly
+//! right, and for everything that is kept in `corpus`. (cargo-fuzz needs a nightly compiler; a file that one finds goes into
+//! `corpus`.)
+
+use ocpp_gateway::config::{self, Ocpp};
+use ocpp_gateway::handshake::Terms;
+use proptest::prelude::*;
+use std::path::Path;
+
+/// Every kept input of a kind, with its name.
+fn corpus(kind: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(kind);
+    let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let kept: Vec<_> = files
+        .map(|file| file.expect("readable").path())
+        .map(|path| (path.display().to_string(), std::fs::read(&path).expect("readable")))
+        .collect();
+    assert!(kept.len() > 10, "{kind}: only {} inputs", kept.len());
+    kept
+}
+
+/// Either it is in force, and what is printed of it can be read again; or there are faults, each with its place.
+fn try_configuration(text: &[u8]) {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("written");
+    match config::load(Some(file.path()), []) {
+        Ok(config) => {
+            let printed = config.to_toml().expect("printed");
+            std::fs::write(file.path(), &printed).expect("written");
+            let again = config::load(Some(file.path()), []).unwrap_or_else(|faults| panic!("{printed}\n{faults}"));
+            assert_eq!(again.to_toml().expect("printed"), printed);
+        }
+        Err(faults) => {
+            assert!(!faults.0.is_empty());
+            assert!(faults.0.iter().all(|fault| !fault.problem.is_empty()), "{faults}");
+        }
+    }
+}
+
+/// Either somebody is there whose identity is fit for a topic, or it is refused.
+fn try_request(text: &[u8]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let terms = Terms::new(&Ocpp::default()).expect("terms");
+    let mut stream = text;
+    match runtime.block_on(terms.hear(&mut stream)) {
+        Ok(knock) => {
+            let identity = knock.identity.as_str();
+            assert!(!identity.is_empty() && identity.chars().count() <= 48, "{identity}");
+            assert!(!identity.contains(['/', '+', '#', '\0']), "{identity}");
+        }
+        Err(refused) => assert!(refused.to_string().len() < 1000, "{refused}"),
+    }
+}
+
+#[test]
+fn kept_configurations() {
+    corpus("configuration").iter().for_each(|(_, text)| try_configuration(text));
+}
+
+#[test]
+fn kept_requests() {
+    let mut heard = 0;
+    for (name, text) in corpus("requests") {
+        println!("{name}");
+        try_request(&text);
+        heard += 1;
+    }
+    assert!(heard > 10);
+}
+
+/// Lines that are nearly a configuration: keys, values and sections in any order.
+fn nearly_a_configuration() -> impl Strategy<Value = String> {
+    let key = prop::sample::select(vec![
+        "ocpp.listen",
+        "ocpp.queue",
+        "ocpp.call_timeout",
+        "ocpp.versions",
+        "ocpp.path",
+        "mqtt.url",
+        "mqtt.version",
+        "mqtt.keep_alive",
+        "admin.listen",
+        "shutdown.grace",
+        "validation.mode",
+        "events.qos",
+        "ocpp",
+        "transforms",
+        "x",
+        "mqtt.client_id",
+        "ocpp.default_version",
+        "ocpp.max_message_size",
+        "ocpp.identities",
+        "presence.claims",
+    ]);
+    let value = prop_oneof![
+        prop::sample::select(vec![
+            "0",
+            "-1",
+            "1",
+            "18446744073709551616",
+            "1.5",
+            "nan",
+            "true",
+            "\"\"",
+            "\"0s\"",
+            "\"30s\"",
+            "\"99999999y\"",
+            "[]",
+            "{}",
+            "[\"ocpp1.6\"]",
+            "\"ocpp2.0.1\"",
+            "\"mqtt://b\"",
+            "\"127.0.0.1:0\"",
+            "\"[::]:1\"",
+            "\"/\"",
+            "\"refuse\"",
+            "2020-01-01",
+            "'''x'''",
+            "[[1]]",
+            "\"${cid}\"",
+            "\"both\"",
+        ])
+        .prop_map(str::to_owned),
+        any::<String>(),
+    ];
+    let line = prop_oneof![
+        8 => (key, value).prop_map(|(key, value)| format!("{key} = {value}\n")),
+        1 => prop::sample::select(vec!["[ocpp]\n", "[mqtt]\n", "[[transforms]]\n", "[", "#\n"]).prop_map(str::to_owned),
+    ];
+    prop::collection::vec(line, 0..6).prop_map(|lines| lines.concat())
+}
+
+/// Pieces of a request in any order.
+fn nearly_a_request() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        prop::sample::select(vec![
+            "GET ",
+            "/ocpp/CP1",
+            "/ocpp/",
+            "%2F",
+            "%",
+            "%C3%A9",
+            " HTTP/1.1\r\n",
+            " HTTP/1.0\r\n",
+            "\r\n",
+            "\n",
+            "Host: x\r\n",
+            "Upgrade: websocket\r\n",
+            "Connection: Upgrade\r\n",
+            "Sec-WebSocket-Version: 13\r\n",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+            "Sec-WebSocket-Protocol: ocpp1.6\r\n",
+            ": ",
+            "\0",
+            "?x#y",
+        ])
+        .prop_map(|piece| piece.as_bytes().to_vec()),
+        prop::collection::vec(any::<u8>(), 0..8),
+    ];
+    prop::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat())
+}
+
+/// A good request in which some bytes are others.
+fn damaged_request() -> impl Strategy<Value = Vec<u8>> {
+    let good = include_bytes!("corpus/requests/good");
+    prop::collection::vec((0..good.len(), any::<u8>()), 0..4).prop_map(move |damage| {
+        let mut request = good.to_vec();
+        damage.into_iter().for_each(|(place, byte)| request[place] = byte);
+        request
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_configuration_panics(text in nearly_a_configuration()) {
+        try_configuration(text.as_bytes());
+    }
+
+    #[test]
+    fn no_request_panics(text in prop_oneof![nearly_a_request(), damaged_request()]) {
+        try_request(&text);
+    }
+}

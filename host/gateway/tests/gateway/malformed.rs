@@ -1,0 +1,149 @@
+//! Fifty malformed inputs, and what is said to each. None of them ends more than its own connection.
+
+use crate::{Running, error_code};
+use ocpp_gateway::config;
+use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::charge_point::ChargePoint;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Texts of a charge point of 2.0.1: the id and the code of the answer.
+const FRAMES: [(&str, &str, &str); 16] = [
+    ("", "-1", "RpcFrameworkError"),
+    ("garbage", "-1", "RpcFrameworkError"),
+    ("[", "-1", "RpcFrameworkError"),
+    ("{}", "-1", "RpcFrameworkError"),
+    ("[]", "-1", "RpcFrameworkError"),
+    ("[2]", "-1", "RpcFrameworkError"),
+    (r#"[2,7,"Heartbeat",{}]"#, "-1", "RpcFrameworkError"),
+    (r#"["2","a","Heartbeat",{}]"#, "-1", "RpcFrameworkError"),
+    (r#"[2.5,"a","Heartbeat",{}]"#, "-1", "RpcFrameworkError"),
+    (r#"[2,"a","Heartbeat",{}][2,"b","Heartbeat",{}]"#, "-1", "RpcFrameworkError"),
+    (r#"[2,"0123456789012345678901234567890123456","Heartbeat",{}]"#, "-1", "RpcFrameworkError"),
+    (r#"[2,"a","Heartbeat"]"#, "a", "RpcFrameworkError"),
+    (r#"[2,"b","Heartbeat",[]]"#, "b", "RpcFrameworkError"),
+    (r#"[2,"c",7,{}]"#, "c", "RpcFrameworkError"),
+    (r#"[2,"d","Heartbeat",{},{}]"#, "d", "RpcFrameworkError"),
+    (r#"[9,"e",{}]"#, "e", "MessageTypeNotSupported"),
+];
+
+/// Those that nobody may answer: they say that they are answers.
+const BROKEN_ANSWERS: [&str; 4] = [r#"[3]"#, r#"[3,"a"]"#, r#"[4,"a","GenericError"]"#, r#"[3,"a",[]]"#];
+
+/// What stands in the place of a request for a WebSocket: the status of the answer.
+const REQUESTS: [(&str, u16); 14] = [
+    ("\x16\x03\x01\x02\0\r\n\r\n", 400),
+    ("\0\0\r\n\r\n", 400),
+    ("GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    ("POST /ocpp/CP1 HTTP/1.1\r\nHost: x\r\nUPGRADE\r\n\r\n", 400),
+    ("GET /ocpp/CP1 HTTP/1.0\r\nHost: x\r\nUPGRADE\r\n\r\n", 400),
+    ("GET /ocpp/CP 1 HTTP/1.1\r\nHost: x\r\nUPGRADE\r\n\r\n", 400),
+    ("GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\nX-\0: y\r\nUPGRADE\r\n\r\n", 400),
+    ("GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\nUPGRADE\r\n\r\n[2,", 400),
+    ("GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\nNOKEY\r\n\r\n", 400),
+    ("GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\nOLD\r\n\r\n", 400),
+    ("GET /ocpp HTTP/1.1\r\nHost: x\r\nUPGRADE\r\n\r\n", 404),
+    ("GET /ocpp/%FF HTTP/1.1\r\nHost: x\r\nUPGRADE\r\n\r\n", 404),
+    ("GET /ocpp/a%2Fb HTTP/1.1\r\nHost: x\r\nUPGRADE\r\n\r\n", 404),
+    ("GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\nX: LONG\r\nUPGRADE\r\n\r\n", 431),
+];
+
+/// What a back end sends to a charge point of 1.6: the id in the report.
+const PAYLOADS: [(&[u8], &str); 8] = [
+    (b"", "-1"),
+    (b"\xff\xfe", "-1"),
+    (b"null", "-1"),
+    (b"[2,\"a\",\"Reset\",{}]", "-1"),
+    (b"{\"MessageTypeId\":2,\"Action\":\"Reset\",\"Payload\":{}}", "-1"),
+    (b"{\"MessageTypeId\":2,\"UniqueId\":\"b\",\"Payload\":{}}", "b"),
+    (b"{\"MessageTypeId\":2,\"UniqueId\":\"c\",\"Action\":\"Reset\",\"Payload\":[]}", "c"),
+    (b"{\"MessageTypeId\":8,\"UniqueId\":\"d\",\"Action\":\"Reset\",\"Payload\":{}}", "d"),
+];
+
+/// Configurations: where the fault is.
+const CONFIGURATIONS: [(&str, &str); 8] = [
+    ("ocpp.queue = ", "line 1, column 14"),
+    ("[ocpp\nqueue = 1", "line 1"),
+    ("ocpp.queue = -1", "ocpp.queue: "),
+    ("ocpp.call_timeout = \"soon\"", "ocpp.call_timeout: "),
+    ("ocpp.listen = \"33033\"", "ocpp.listen: "),
+    ("mqtt.url = \"broker:1883\"", "mqtt.url: "),
+    ("mqtt.keep_alive = \"0s\"", "mqtt.keep_alive: "),
+    ("transforms = 3", "transforms: "),
+];
+
+const COUNT: usize = FRAMES.len() + BROKEN_ANSWERS.len() + REQUESTS.len() + PAYLOADS.len() + CONFIGURATIONS.len();
+const _: () = assert!(COUNT == 50);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_frames() {
+    let gateway = Running::start("").await;
+    let mut charge_point = gateway.charge_point_of("CP1", "ocpp2.0.1").await;
+    for broken in BROKEN_ANSWERS {
+        // If it were answered, the answer would be taken for the next one's.
+        charge_point.send(broken).await;
+    }
+    for (text, id, code) in FRAMES {
+        charge_point.send(text).await;
+        let answer = charge_point.text().await;
+        assert!(answer.starts_with(&format!(r#"[4,"{id}","{code}","#)), "{text}: {answer}");
+        assert!(answer.ends_with(",{}]"), "{text}: {answer}");
+    }
+    let counted = async |cause: &str| {
+        gateway.metric(&format!(r#"ocpp_gateway_incidents_total{{direction="uplink",cause="{cause}"}}"#)).await
+    };
+    let sum = counted("bad_frame").await + counted("unreadable_frame").await + counted("unknown_message_type").await;
+    assert_eq!(sum as usize, FRAMES.len() + BROKEN_ANSWERS.len());
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_upgrade_requests() {
+    let gateway = Running::start("").await;
+    let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    for (text, status) in REQUESTS {
+        let request = text
+            .replace("UPGRADE", upgrade)
+            .replace("NOKEY", &upgrade.replace("Sec-WebSocket-Key", "X-Key"))
+            .replace("OLD", &upgrade.replace("13", "7"))
+            .replace("LONG", &"x".repeat(20_000));
+        let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
+        // It may have heard enough before the end.
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let read = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an end in time");
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{text}: {read:?} {answer}");
+    }
+    // The door is still open.
+    ChargePoint::ocpp16(gateway.ocpp(), "CP1").await.close().await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_payloads_of_back_ends() {
+    let gateway = Running::start("").await;
+    let mut back_end = gateway.back_end().await;
+    let _charge_point = gateway.charge_point("CP1").await;
+    for (payload, id) in PAYLOADS {
+        back_end.publish("ocpp/cs/CP1", payload).await;
+        let report = back_end.expect_on("ocpp/cp/CP1/Reply").await;
+        let text = String::from_utf8_lossy(payload);
+        assert!(report.contains(&format!(r#""MessageTypeId":4,"UniqueId":"{id}""#)), "{text}: {report}");
+        assert_eq!(error_code(&report), "FormationViolation", "{text}: {report}");
+    }
+    let counted = gateway.metric(r#"ocpp_gateway_incidents_total{direction="downlink",cause="not_understood"}"#).await;
+    assert_eq!(counted as usize, PAYLOADS.len());
+    gateway.stop().await;
+}
+
+#[test]
+fn malformed_configurations() {
+    for (text, place) in CONFIGURATIONS {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("written");
+        let faults = config::load(Some(file.path()), []).expect_err(text).to_string();
+        assert!(faults.contains(place), "{text}: {faults}");
+    }
+}
