@@ -40,7 +40,7 @@ fn try_configuration(text: &[u8]) {
 /// Either somebody is there whose identity is fit for a topic, or it is refused.
 fn try_request(text: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let terms = Terms::new(&Ocpp::default()).expect("terms");
+    let terms = Terms::new(&Ocpp::default());
     let mut stream = text;
     match runtime.block_on(terms.hear(&mut stream)) {
         Ok(knock) => {
