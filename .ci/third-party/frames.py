@@ -73,6 +73,9 @@ async def bad_frames(checks, ports):
         with checks.check("1.6: garbage with a readable id is answered with FormationViolation"):
             await socket.send('[2,"readable","Heartbeat",[]]')
             equal(json.loads(await soon(socket.recv()))[:3], [4, "readable", "FormationViolation"])
+            # Once its messages come through, back ends reach it too.
+            await socket.send('[2,"after","Heartbeat",{}]')
+            equal(json.loads((await published(client)).payload)["UniqueId"], "after")
         with checks.check("a message for the charge point that is no object is reported on its reply topic"):
             await client.publish("ocpp/cs/bad-16", "not JSON", qos=1)
             message = await published(client)
