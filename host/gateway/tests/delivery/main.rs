@@ -105,11 +105,9 @@ impl Stand {
         let balanced = async {
             loop {
                 let metrics = self.gateway.metrics().await;
-                let book = self.ledger.book();
-                if book.is_balanced(&metrics) {
+                if self.ledger.book().is_balanced(&metrics) {
                     break;
                 }
-                drop(book);
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
