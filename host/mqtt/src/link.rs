@@ -1,10 +1,13 @@
-//! One connection, over TCP or TLS, that speaks MQTT 3.1.1: bytes to packets and back.
+//! One connection, over TCP or TLS, that speaks MQTT: bytes to packets and back.
 //!
 //! The packets are rumqttc's. Its event loop is not used: it writes each publish with a system call of its own, and loses
 //! or collides publishes around a reconnect.
 
+mod codec;
 mod keep_alive;
 mod oversized;
+mod packet;
+mod reason;
 mod stream;
 
 use std::{
@@ -16,20 +19,25 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use rumqttc::{Connect, ConnectReturnCode, LastWill, Login, Packet, Publish, mqttbytes};
+use rumqttc::mqttbytes;
 use tokio::{
     io::{AsyncReadExt, AsyncWrite},
     time::timeout,
 };
 
 use self::{
+    codec::Codec,
     keep_alive::{KeepAlive, Pulse},
     oversized::Skip,
     stream::Stream,
 };
 use crate::{options::Options, stats::ConnectionStats, tls::TlsError};
 
-pub(crate) use self::oversized::Oversized;
+pub(crate) use self::{
+    oversized::Oversized,
+    packet::{ConnAck, Inbound, Outbound, Publish},
+    reason::{Reason, Verdict},
+};
 
 /// Room offered to each read. Larger packets grow the buffer.
 const READ_SIZE: usize = 16 << 10;
@@ -49,8 +57,8 @@ pub(crate) enum LinkError {
     TlsFiles(#[from] TlsError),
     #[error("no connection and CONNACK within {0:?}")]
     ConnectTimeout(Duration),
-    #[error("the broker refuses the connection: {}", refusal(*.0))]
-    Refused(ConnectReturnCode),
+    #[error("the broker refuses the connection: {0}")]
+    Refused(Reason),
     #[error("the broker closed the connection")]
     Closed,
     #[error("the broker does not answer pings")]
@@ -59,25 +67,6 @@ pub(crate) enum LinkError {
     Protocol(#[from] mqttbytes::Error),
     #[error("the broker breaks the protocol: its first packet is not CONNACK")]
     NotConnAck,
-}
-
-fn refusal(code: ConnectReturnCode) -> &'static str {
-    match code {
-        ConnectReturnCode::Success => "no reason",
-        ConnectReturnCode::RefusedProtocolVersion => "it does not speak MQTT 3.1.1",
-        ConnectReturnCode::BadClientId => "client id not accepted",
-        ConnectReturnCode::ServiceUnavailable => "service unavailable",
-        ConnectReturnCode::BadUserNamePassword => "bad user name or password",
-        ConnectReturnCode::NotAuthorized => "not authorized",
-    }
-}
-
-/// What came from the broker.
-#[derive(Debug)]
-pub(crate) enum Inbound {
-    Packet(Packet),
-    /// A PUBLISH above the size limit, of which only the head was read.
-    Oversized(Oversized),
 }
 
 pub(crate) struct Link {
@@ -90,7 +79,7 @@ pub(crate) struct Link {
     written: u64,
     /// PINGREQ packets added so far.
     pings: u64,
-    max_packet_size: usize,
+    codec: Codec,
     skip: Skip,
     keep_alive: KeepAlive,
     stats: Arc<ConnectionStats>,
@@ -113,42 +102,37 @@ impl Link {
                 output: BytesMut::new(),
                 written: 0,
                 pings: 0,
-                max_packet_size: options.max_packet_size,
+                codec: Codec::new(options),
                 skip: Skip::default(),
                 keep_alive: KeepAlive::new(options.keep_alive),
                 stats,
             };
-            link.send(&Packet::Connect(connect_packet(options, client_id, clean_session)))?;
-            let session_present = link.connack().await?;
+            link.codec.connect(&mut link.output, options, client_id, clean_session)?;
+            let ConnAck { session_present } = link.connack().await?;
             Ok((link, session_present))
         };
         timeout(limit, connecting).await.unwrap_or(Err(LinkError::ConnectTimeout(limit)))
     }
 
-    async fn connack(&mut self) -> Result<bool, LinkError> {
+    async fn connack(&mut self) -> Result<ConnAck, LinkError> {
         loop {
             self.turn().await?;
             match self.next()? {
                 None => {}
-                Some(Inbound::Packet(Packet::ConnAck(ack))) if ack.code == ConnectReturnCode::Success => {
-                    return Ok(ack.session_present);
-                }
-                Some(Inbound::Packet(Packet::ConnAck(ack))) => return Err(LinkError::Refused(ack.code)),
+                Some(Inbound::ConnAck(answer)) => return answer.map_err(LinkError::Refused),
                 Some(_) => return Err(LinkError::NotConnAck),
             }
         }
     }
 
     /// Adds a packet to what the next [`turn`](Self::turn) writes.
-    pub(crate) fn send(&mut self, packet: &Packet) -> Result<(), LinkError> {
-        packet.write(&mut self.output, usize::MAX)?;
-        Ok(())
+    pub(crate) fn send(&mut self, packet: Outbound<'_>) -> Result<(), LinkError> {
+        self.codec.write(&mut self.output, packet)
     }
 
-    /// [`send`](Self::send) without the detour over a [`Packet`], which would want to own the publish.
+    /// The same for a PUBLISH.
     pub(crate) fn publish(&mut self, publish: &Publish) -> Result<(), LinkError> {
-        publish.write(&mut self.output)?;
-        Ok(())
+        self.codec.publish(&mut self.output, publish)
     }
 
     pub(crate) fn has_room(&self) -> bool {
@@ -187,7 +171,7 @@ impl Link {
             match pulse {
                 Pulse::Fine => {}
                 Pulse::Ping => {
-                    self.send(&Packet::PingReq)?;
+                    self.send(Outbound::PingReq)?;
                     self.pings += 1;
                 }
                 Pulse::Dead => return Err(LinkError::Silent),
@@ -241,24 +225,17 @@ impl Link {
         if !self.skip.advance(&mut self.input) {
             return Ok(None);
         }
-        match Packet::read(&mut self.input, self.max_packet_size) {
-            Ok(packet) => Ok(Some(Inbound::Packet(packet))),
-            Err(mqttbytes::Error::InsufficientBytes(_)) => Ok(None),
-            Err(mqttbytes::Error::PayloadSizeLimitExceeded(size)) => {
-                let head = Oversized::read(&self.input, size)?;
-                if head.is_some() {
-                    self.skip.begin(size);
-                }
-                Ok(head.map(Inbound::Oversized))
-            }
-            Err(error) => Err(error.into()),
+        let inbound = self.codec.read(&mut self.input)?;
+        if let Some(Inbound::Oversized(head)) = &inbound {
+            self.skip.begin(head.size);
         }
+        Ok(inbound)
     }
 
     /// Writes what waits and DISCONNECT, then waits for the broker to close. It keeps the session.
     pub(crate) async fn disconnect(mut self) {
         let goodbye = async {
-            self.send(&Packet::Disconnect)?;
+            self.send(Outbound::Disconnect)?;
             loop {
                 self.turn().await?;
                 // What comes now is not acknowledged, so the broker will send it again.
@@ -271,16 +248,4 @@ impl Link {
             Ok(Ok(())) | Err(_) => tracing::debug!("the broker did not close the connection after DISCONNECT"),
         }
     }
-}
-
-fn connect_packet(options: &Options, client_id: &str, clean_session: bool) -> Connect {
-    let mut connect = Connect::new(client_id);
-    connect.clean_session = clean_session;
-    connect.keep_alive = options.keep_alive.as_millis().div_ceil(1000).try_into().unwrap_or(u16::MAX);
-    connect.login = options.credentials.as_ref().map(|it| Login::new(it.username.clone(), it.password.clone()));
-    connect.last_will = options.status.as_ref().map(|status| {
-        let will = status.farewell();
-        LastWill { topic: will.topic, message: will.payload, qos: will.qos.into(), retain: will.retain }
-    });
-    connect
 }

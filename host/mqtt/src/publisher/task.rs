@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc, time::Instant};
 
-use rumqttc::{Packet, PubRel, QoS};
+use rumqttc::QoS;
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     dialer::{Dialer, Inheritance},
-    link::{Inbound, Link, LinkError},
+    link::{Inbound, Link, LinkError, Outbound},
     message::Publication,
     options::{Options, Status},
     stats::{Loss, PublisherStats},
@@ -198,7 +198,7 @@ impl Task {
         for resend in self.window.resend() {
             match resend {
                 Resend::Publish(publish) => link.publish(publish)?,
-                Resend::Release(pkid) => link.send(&Packet::PubRel(PubRel::new(pkid)))?,
+                Resend::Release(pkid) => link.send(Outbound::PubRel(pkid))?,
             }
         }
         Ok(())
@@ -255,15 +255,14 @@ impl Task {
     fn read(&mut self, link: &mut Link) -> Result<(), LinkError> {
         let mut acknowledged = 0;
         while let Some(inbound) = link.next()? {
-            let Inbound::Packet(packet) = inbound else { continue };
-            match packet {
-                Packet::PubAck(ack) => acknowledged += self.settled(|window| window.acknowledge(ack.pkid)),
-                Packet::PubRec(ack) => {
-                    self.window.release(ack.pkid);
-                    link.send(&Packet::PubRel(PubRel::new(ack.pkid)))?;
+            match inbound {
+                Inbound::PubAck(pkid) => acknowledged += self.settled(|window| window.acknowledge(pkid)),
+                Inbound::PubRec(pkid) => {
+                    self.window.release(pkid);
+                    link.send(Outbound::PubRel(pkid))?;
                 }
-                Packet::PubComp(ack) => acknowledged += self.settled(|window| window.complete(ack.pkid)),
-                Packet::PingResp => self.unacknowledged.answered(),
+                Inbound::PubComp(pkid) => acknowledged += self.settled(|window| window.complete(pkid)),
+                Inbound::PingResp => self.unacknowledged.answered(),
                 other => debug!(?other, "unexpected packet on the publishing connection"),
             }
         }

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use rumqttc::{SubscribeReasonCode, has_wildcards, valid_filter};
+use rumqttc::{has_wildcards, valid_filter};
 use tokio::sync::oneshot;
 
 use super::{Recipient, SubscribeError, filter_tree::FilterTree};
@@ -207,9 +207,8 @@ impl<R: Recipient> Subscriptions<R> {
     }
 
     /// SUBACK for one filter of a batch, asked for at this QoS.
-    pub(crate) fn subscribed(&mut self, filter: &Arc<str>, asked: QoS, code: SubscribeReasonCode) {
+    pub(crate) fn subscribed(&mut self, filter: &Arc<str>, asked: QoS, refused: bool) {
         let Some(entry) = self.entries.get_mut(filter) else { return };
-        let refused = code == SubscribeReasonCode::Failure;
         entry.granted = asked;
         entry.standing = if refused { Standing::Refused } else { Standing::Held };
         if std::mem::take(&mut entry.restoring) {

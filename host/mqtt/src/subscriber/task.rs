@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use rumqttc::{Packet, PubAck, PubComp, PubRec, Publish, QoS, SubAck, Subscribe, SubscribeFilter, Unsubscribe};
+use rumqttc::QoS;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until},
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     dialer::{Dialer, Inheritance},
-    link::{Inbound, Link, LinkError, Oversized},
+    link::{Inbound, Link, LinkError, Outbound, Oversized, Publish, Reason, Verdict},
     message::Message,
     options::Options,
     stats::SubscriberStats,
@@ -176,9 +176,7 @@ impl<R: Recipient> Task<R> {
 
     fn write_subscribe(&mut self, link: &mut Link, batch: Vec<(Arc<str>, crate::QoS)>) -> Result<(), LinkError> {
         let pkid = self.next_pkid();
-        let filters =
-            batch.iter().map(|(filter, qos)| SubscribeFilter::new(filter.to_string(), (*qos).into())).collect();
-        link.send(&Packet::Subscribe(Subscribe { pkid, filters }))?;
+        link.send(Outbound::Subscribe(pkid, &batch))?;
         self.stats.subscribe_packets.add(1);
         self.open.insert(pkid, Open::Subscribe(batch));
         Ok(())
@@ -186,8 +184,7 @@ impl<R: Recipient> Task<R> {
 
     fn write_unsubscribe(&mut self, link: &mut Link, batch: Vec<Arc<str>>) -> Result<(), LinkError> {
         let pkid = self.next_pkid();
-        let topics = batch.iter().map(|filter| filter.to_string()).collect();
-        link.send(&Packet::Unsubscribe(Unsubscribe { pkid, topics }))?;
+        link.send(Outbound::Unsubscribe(pkid, &batch))?;
         self.stats.unsubscribe_packets.add(1);
         self.open.insert(pkid, Open::Unsubscribe(batch));
         Ok(())
@@ -213,19 +210,19 @@ impl<R: Recipient> Task<R> {
     fn read(&mut self, link: &mut Link) -> Result<(), LinkError> {
         while let Some(inbound) = link.next()? {
             match inbound {
-                Inbound::Packet(Packet::Publish(publish)) => self.receive(link, publish)?,
-                Inbound::Packet(Packet::SubAck(ack)) => self.subscribed(&ack),
-                Inbound::Packet(Packet::UnsubAck(ack)) => {
-                    if let Some(Open::Unsubscribe(batch)) = self.open.remove(&ack.pkid) {
+                Inbound::Publish(publish) => self.receive(link, publish)?,
+                Inbound::SubAck(pkid, verdicts) => self.subscribed(pkid, &verdicts),
+                Inbound::UnsubAck(pkid) => {
+                    if let Some(Open::Unsubscribe(batch)) = self.open.remove(&pkid) {
                         batch.iter().for_each(|filter| self.subscriptions.unsubscribed(filter));
                     }
                 }
-                Inbound::Packet(Packet::PubRel(release)) => {
-                    self.unreleased.remove(&release.pkid);
-                    link.send(&Packet::PubComp(PubComp::new(release.pkid)))?;
+                Inbound::PubRel(pkid) => {
+                    self.unreleased.remove(&pkid);
+                    link.send(Outbound::PubComp(pkid))?;
                 }
-                Inbound::Packet(_) => {}
                 Inbound::Oversized(head) => self.refuse(link, &head)?,
+                _ => {}
             }
         }
         Ok(())
@@ -256,15 +253,15 @@ impl<R: Recipient> Task<R> {
         Ok(())
     }
 
-    fn subscribed(&mut self, ack: &SubAck) {
-        let Some(Open::Subscribe(batch)) = self.open.remove(&ack.pkid) else { return };
+    fn subscribed(&mut self, pkid: u16, verdicts: &[Verdict]) {
+        let Some(Open::Subscribe(batch)) = self.open.remove(&pkid) else { return };
         // A broker that answers for fewer filters than it was asked for has not granted the others.
-        let codes = ack.return_codes.iter().copied().chain(std::iter::repeat(rumqttc::SubscribeReasonCode::Failure));
-        for ((filter, qos), code) in batch.iter().zip(codes) {
-            if code == rumqttc::SubscribeReasonCode::Failure {
-                warn!(%filter, "the broker refuses a subscription");
+        let verdicts = verdicts.iter().copied().chain(std::iter::repeat(Err(Reason::UNSPECIFIED)));
+        for ((filter, qos), verdict) in batch.iter().zip(verdicts) {
+            if let Err(reason) = verdict {
+                warn!(%filter, %reason, "the broker refuses a subscription");
             }
-            self.subscriptions.subscribed(filter, *qos, code);
+            self.subscriptions.subscribed(filter, *qos, verdict.is_err());
         }
     }
 }
@@ -273,7 +270,7 @@ impl<R: Recipient> Task<R> {
 fn acknowledge(link: &mut Link, unreleased: &mut HashSet<u16>, qos: QoS, pkid: u16) -> Result<bool, LinkError> {
     match qos {
         QoS::AtMostOnce => Ok(true),
-        QoS::AtLeastOnce => link.send(&Packet::PubAck(PubAck::new(pkid))).map(|()| true),
-        QoS::ExactlyOnce => link.send(&Packet::PubRec(PubRec::new(pkid))).map(|()| unreleased.insert(pkid)),
+        QoS::AtLeastOnce => link.send(Outbound::PubAck(pkid)).map(|()| true),
+        QoS::ExactlyOnce => link.send(Outbound::PubRec(pkid)).map(|()| unreleased.insert(pkid)),
     }
 }
