@@ -267,6 +267,7 @@ fn loss_name(loss: Loss) -> &'static str {
         Loss::Expired => "expired",
         Loss::Evicted => "evicted",
         Loss::Unpublishable => "unpublishable",
+        Loss::Refused => "refused",
         Loss::Abandoned => "abandoned",
         Loss::Overflow => "overflow",
     }

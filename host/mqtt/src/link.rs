@@ -35,7 +35,7 @@ use crate::{options::Options, stats::ConnectionStats, tls::TlsError};
 
 pub(crate) use self::{
     oversized::Oversized,
-    packet::{ConnAck, Inbound, Outbound, Publish},
+    packet::{ConnAck, Inbound, Limits, Outbound, Publish},
     reason::{Reason, Verdict},
 };
 
@@ -80,6 +80,7 @@ pub(crate) struct Link {
     /// PINGREQ packets added so far.
     pings: u64,
     codec: Codec,
+    limits: Limits,
     skip: Skip,
     keep_alive: KeepAlive,
     stats: Arc<ConnectionStats>,
@@ -103,12 +104,14 @@ impl Link {
                 written: 0,
                 pings: 0,
                 codec: Codec::new(options),
+                limits: Limits::NONE,
                 skip: Skip::default(),
                 keep_alive: KeepAlive::new(options.keep_alive),
                 stats,
             };
             link.codec.connect(&mut link.output, options, client_id, clean_session)?;
-            let ConnAck { session_present } = link.connack().await?;
+            let ConnAck { session_present, limits } = link.connack().await?;
+            link.limits = limits;
             Ok((link, session_present))
         };
         timeout(limit, connecting).await.unwrap_or(Err(LinkError::ConnectTimeout(limit)))
@@ -133,6 +136,16 @@ impl Link {
     /// The same for a PUBLISH.
     pub(crate) fn publish(&mut self, publish: &Publish) -> Result<(), LinkError> {
         self.codec.publish(&mut self.output, publish)
+    }
+
+    /// What the broker takes.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// False when the broker would end the connection for the size of this publish.
+    pub(crate) fn takes(&self, publish: &Publish) -> bool {
+        self.limits.packet_size == usize::MAX || publish.size() <= self.limits.packet_size
     }
 
     pub(crate) fn has_room(&self) -> bool {

@@ -44,8 +44,10 @@ pub enum Loss {
     Expired,
     /// The backlog was full and it was the oldest.
     Evicted,
-    /// MQTT cannot carry it: too large, or not a topic.
+    /// MQTT cannot carry it: too large, for the broker if not for MQTT, or not a topic.
     Unpublishable,
+    /// The broker did not take it, for a reason that it gave.
+    Refused,
     /// The publisher stopped before it was acknowledged, or took nothing for too long.
     Abandoned,
     /// Whoever had it could not wait, and there was no room.

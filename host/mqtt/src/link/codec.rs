@@ -7,7 +7,7 @@ use rumqttc::mqttbytes::Error;
 
 use super::{
     LinkError, Oversized,
-    packet::{ConnAck, Inbound, Outbound, Publish},
+    packet::{ConnAck, Inbound, Limits, Outbound, Publish},
     reason::{Reason, Verdict},
 };
 use crate::options::Options;

@@ -15,8 +15,8 @@ pub(crate) enum Inbound {
     Publish(Publish),
     /// A PUBLISH above the size limit, of which only the head was read.
     Oversized(Oversized),
-    PubAck(u16),
-    PubRec(u16),
+    PubAck(u16, Verdict),
+    PubRec(u16, Verdict),
     PubRel(u16),
     PubComp(u16),
     /// One verdict for each topic filter.
@@ -32,6 +32,35 @@ pub(crate) enum Inbound {
 pub(crate) struct ConnAck {
     /// The broker kept a session of this client.
     pub(crate) session_present: bool,
+    pub(crate) limits: Limits,
+}
+
+/// What the broker takes over this connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Publishes of QoS 1 and 2 that may wait for their acknowledgement.
+    pub(crate) in_flight: u16,
+    /// Bytes, from the fixed header to the end of the payload.
+    pub(crate) packet_size: usize,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+}
+
+impl Limits {
+    /// Those of a broker that has named none.
+    pub(crate) const NONE: Limits =
+        Limits { in_flight: u16::MAX, packet_size: usize::MAX, qos: QoS::ExactlyOnce, retain: true };
+
+    /// The QoS in place of the one that is wanted.
+    pub(crate) fn qos(&self, wanted: rumqttc::QoS) -> rumqttc::QoS {
+        self.qos.min(wanted.into()).into()
+    }
+
+    /// Takes from a publish what the broker would end the connection for.
+    pub(crate) fn adapt(&self, publish: &mut Publish) {
+        publish.qos = self.qos(publish.qos);
+        publish.retain &= self.retain;
+    }
 }
 
 /// What goes to the broker, apart from CONNECT and PUBLISH.

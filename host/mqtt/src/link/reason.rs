@@ -16,6 +16,7 @@ impl Reason {
     pub(crate) const CREDENTIALS: Reason = Reason(0x86);
     pub(crate) const NOT_AUTHORIZED: Reason = Reason(0x87);
     pub(crate) const UNAVAILABLE: Reason = Reason(0x88);
+    pub(crate) const TOO_LARGE: Reason = Reason(0x95);
 }
 
 impl fmt::Display for Reason {

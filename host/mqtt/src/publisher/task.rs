@@ -1,6 +1,6 @@
 //! The task behind a [`Publisher`](super::Publisher): publications in, connection out.
 
-use std::{pin::pin, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, pin::pin, sync::Arc, time::Instant};
 
 use rumqttc::QoS;
 use tokio::{
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     dialer::{Dialer, Inheritance},
-    link::{Inbound, Link, LinkError, Outbound},
+    link::{Inbound, Link, LinkError, Outbound, Reason},
     message::Publication,
     options::{Options, Status},
     stats::{Loss, PublisherStats},
@@ -42,6 +42,8 @@ pub(super) struct Task {
     window: Window,
     status: Option<Status>,
     unacknowledged: Unacknowledged,
+    /// Why publications were refused so far.
+    refusals: BTreeSet<Reason>,
     stats: Arc<PublisherStats>,
     /// One thread runs this task and all that publish.
     alone: bool,
@@ -66,6 +68,7 @@ impl Task {
             window: Window::new(options.in_flight),
             status: options.status.clone(),
             unacknowledged: Unacknowledged::default(),
+            refusals: BTreeSet::new(),
             stats,
             alone: Handle::current().metrics().num_workers() == 1,
         }
@@ -114,7 +117,7 @@ impl Task {
             let flowing = self.drain.is_some() || *self.current.borrow_and_update();
             if flowing {
                 if !std::mem::replace(&mut resumed, true) {
-                    self.resume(link, session_present)?;
+                    self.resume(link, session_present);
                     self.announce();
                 }
                 self.pump(link)?;
@@ -186,22 +189,17 @@ impl Task {
         self.stats.backlog.set(self.backlog.len());
     }
 
-    /// Sends again what was sent over an earlier connection and not acknowledged (MQTT 3.1.1, 4.4).
-    fn resume(&mut self, link: &mut Link, session_present: bool) -> Result<(), LinkError> {
-        let open = self.window.len() as u64;
-        self.stats.resent.add(open);
-        if !session_present {
+    /// Prepares to send again what was sent over an earlier connection and not acknowledged (MQTT 3.1.1, 4.4).
+    fn resume(&mut self, link: &Link, session_present: bool) {
+        let limits = link.limits();
+        self.window.set_limit(limits.in_flight);
+        self.stats.resent.add(self.window.len() as u64);
+        // What the broker does not take any more as it was sent is begun anew.
+        if session_present && !self.window.exceeds(limits.qos) {
+            self.window.begin_resend();
+        } else {
             self.backlog.put_back(self.window.take_all());
-            return Ok(());
         }
-        self.stats.published.add(open);
-        for resend in self.window.resend() {
-            match resend {
-                Resend::Publish(publish) => link.publish(publish)?,
-                Resend::Release(pkid) => link.send(Outbound::PubRel(pkid))?,
-            }
-        }
-        Ok(())
     }
 
     /// Says first of all that we are there (again). Not once we have taken our leave.
@@ -213,21 +211,25 @@ impl Task {
 
     /// Moves publications from the backlog into the connection as far as there is room.
     fn pump(&mut self, link: &mut Link) -> Result<(), LinkError> {
-        if self.backlog.is_empty() {
+        self.resend(link)?;
+        if self.backlog.is_empty() || self.window.is_resending() {
             return Ok(());
         }
-        let now = Instant::now();
+        let (now, limits) = (Instant::now(), link.limits());
         let mut published = 0;
         while link.has_room()
             && let Some(next) = self.backlog.front()
-            && (next.publish.qos == QoS::AtMostOnce || self.window.room() > 0)
-            && let Some(outgoing) = self.backlog.pop()
+            && (limits.qos(next.publish.qos) == QoS::AtMostOnce || self.window.room() > 0)
+            && let Some(mut outgoing) = self.backlog.pop()
         {
+            limits.adapt(&mut outgoing.publish);
             if outgoing.has_expired(now) {
                 self.stats.lose(Loss::Expired, outgoing.kind);
-            } else {
+            } else if link.takes(&outgoing.publish) {
                 published += 1;
                 self.start(link, outgoing)?;
+            } else {
+                self.lose(&outgoing, Loss::Unpublishable, Reason::TOO_LARGE);
             }
         }
         self.stats.published.add(published);
@@ -240,8 +242,28 @@ impl Task {
             self.unacknowledged.start(link.written().1, outgoing);
             Ok(())
         } else {
-            link.publish(self.window.insert(outgoing, self.unacknowledged.mark()))
+            link.publish(&self.window.insert(outgoing, self.unacknowledged.mark()).publish)
         }
+    }
+
+    /// Sends again what [`resume`](Self::resume) has prepared, as far as there is room.
+    fn resend(&mut self, link: &mut Link) -> Result<(), LinkError> {
+        while link.has_room()
+            && let Some(resend) = self.window.next_resend()
+        {
+            match resend {
+                Resend::Release(pkid) => link.send(Outbound::PubRel(pkid))?,
+                Resend::Publish(outgoing) if link.takes(&outgoing.publish) => {
+                    link.publish(&outgoing.publish)?;
+                    self.stats.published.add(1);
+                }
+                Resend::Publish(outgoing) => {
+                    let pkid = outgoing.publish.pkid;
+                    self.refused(pkid, Loss::Unpublishable, Reason::TOO_LARGE);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What a connection that is over took along without an acknowledgement to come.
@@ -256,10 +278,13 @@ impl Task {
         let mut acknowledged = 0;
         while let Some(inbound) = link.next()? {
             match inbound {
-                Inbound::PubAck(pkid) => acknowledged += self.settled(|window| window.acknowledge(pkid)),
-                Inbound::PubRec(pkid) => {
+                Inbound::PubAck(pkid, Ok(())) => acknowledged += self.settled(|window| window.acknowledge(pkid)),
+                Inbound::PubRec(pkid, Ok(())) => {
                     self.window.release(pkid);
                     link.send(Outbound::PubRel(pkid))?;
+                }
+                Inbound::PubAck(pkid, Err(reason)) | Inbound::PubRec(pkid, Err(reason)) => {
+                    self.refused(pkid, Loss::Refused, reason);
                 }
                 Inbound::PubComp(pkid) => acknowledged += self.settled(|window| window.complete(pkid)),
                 Inbound::PingResp => self.unacknowledged.answered(),
@@ -275,6 +300,23 @@ impl Task {
         let Some(mark) = acknowledge(&mut self.window) else { return 0 };
         self.unacknowledged.read_up_to(mark);
         1
+    }
+
+    /// The broker does not take what has this packet id.
+    fn refused(&mut self, pkid: u16, loss: Loss, reason: Reason) {
+        let Some((outgoing, mark)) = self.window.refuse(pkid) else { return };
+        self.unacknowledged.read_up_to(mark);
+        self.lose(&outgoing, loss, reason);
+    }
+
+    fn lose(&mut self, Outgoing { publish, kind, .. }: &Outgoing, loss: Loss, reason: Reason) {
+        self.stats.lose(loss, kind);
+        // One warning per cause: the rest is no news.
+        if self.refusals.insert(reason) {
+            warn!(publish.topic, kind, %reason, "the broker does not take a publication");
+        } else {
+            debug!(publish.topic, kind, %reason, "the broker does not take a publication");
+        }
     }
 
     fn show(&self) {

@@ -56,47 +56,72 @@ pub(crate) struct Window {
     free: VecDeque<u16>,
     next_order: u64,
     bytes: usize,
+    /// Packet ids of what was sent over an earlier connection and has to be sent over this one too, in this order.
+    resends: VecDeque<u16>,
+    /// How many the broker takes at once over this connection.
+    limit: usize,
 }
 
 /// What to write for one packet id after a reconnect to a broker that kept the session.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Resend<'a> {
-    Publish(&'a Publish),
+    Publish(&'a Outgoing),
     Release(u16),
 }
 
 impl Window {
     pub(crate) fn new(limit: u16) -> Self {
         let limit = limit.max(1);
-        Window { slots: (0..limit).map(|_| None).collect(), free: (1..=limit).collect(), next_order: 0, bytes: 0 }
+        Window {
+            slots: (0..limit).map(|_| None).collect(),
+            free: (1..=limit).collect(),
+            next_order: 0,
+            bytes: 0,
+            resends: VecDeque::new(),
+            limit: usize::MAX,
+        }
+    }
+
+    /// A new connection, over which the broker takes so many at once. It may be fewer than are open.
+    pub(crate) fn set_limit(&mut self, limit: u16) {
+        self.limit = limit.max(1).into();
     }
 
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
-    /// How many more publishes may be started.
+    /// How many more publishes may be started. None before the last one of an earlier connection was sent again.
     pub(crate) fn room(&self) -> usize {
-        if self.bytes < MAX_BYTES { self.free.len() } else { 0 }
+        if self.bytes >= MAX_BYTES || self.is_resending() {
+            return 0;
+        }
+        self.free.len().min(self.limit.saturating_sub(self.len()))
     }
 
     /// Gives the publish a packet id. `mark` comes back with its acknowledgement.
     ///
     /// # Panics
     /// When there is no [`room`](Self::room).
-    pub(crate) fn insert(&mut self, mut outgoing: Outgoing, mark: u64) -> &Publish {
+    pub(crate) fn insert(&mut self, mut outgoing: Outgoing, mark: u64) -> &Outgoing {
         let pkid = self.free.pop_front().expect("a free packet id");
         outgoing.publish.pkid = pkid;
         self.bytes += outgoing.len();
         let order = self.next_order;
         self.next_order += 1;
         let slot = self.slots[usize::from(pkid) - 1].insert(Slot { order, outgoing, mark, released: false });
-        &slot.outgoing.publish
+        &slot.outgoing
     }
 
     /// PUBACK. `None` when no QoS 1 publish waits for it, else its mark.
     pub(crate) fn acknowledge(&mut self, pkid: u16) -> Option<u64> {
-        self.settle(pkid, |slot| slot.outgoing.publish.qos == QoS::AtLeastOnce)
+        self.settle(pkid, |slot| slot.outgoing.publish.qos == QoS::AtLeastOnce).map(|slot| slot.mark)
+    }
+
+    /// PUBACK or PUBREC with the reason for a failure: it is not to be sent again. `None` when no publish waits for it, else
+    /// the publication and its mark.
+    pub(crate) fn refuse(&mut self, pkid: u16) -> Option<(Outgoing, u64)> {
+        self.settle(pkid, |slot| !slot.released).map(|slot| (slot.outgoing, slot.mark))
     }
 
     /// PUBREC.
@@ -108,20 +133,43 @@ impl Window {
 
     /// PUBCOMP. `None` when no released QoS 2 publish waits for it, else its mark.
     pub(crate) fn complete(&mut self, pkid: u16) -> Option<u64> {
-        self.settle(pkid, |slot| slot.released)
+        self.settle(pkid, |slot| slot.released).map(|slot| slot.mark)
     }
 
-    /// Marks everything as sent before and shows it in the order of publishing.
-    pub(crate) fn resend(&mut self) -> impl Iterator<Item = Resend<'_>> {
+    /// Whether anything is open that was to be delivered harder than so.
+    pub(crate) fn exceeds(&self, qos: crate::QoS) -> bool {
+        self.slots.iter().flatten().any(|slot| crate::QoS::from(slot.outgoing.publish.qos) > qos)
+    }
+
+    /// Marks everything as sent before, for [`next_resend`](Self::next_resend).
+    pub(crate) fn begin_resend(&mut self) {
         let mut open: Vec<&mut Slot> = self.slots.iter_mut().flatten().collect();
-        open.sort_unstable_by_key(|slot| slot.order);
-        open.into_iter().map(|slot| {
+        // Releases first: a broker may count what waits for one among what is in flight.
+        open.sort_unstable_by_key(|slot| (!slot.released, slot.order));
+        let mark = |slot: &mut Slot| {
             slot.outgoing.publish.dup = true;
             // Sent before anything of QoS 0 on the new connection.
             slot.mark = 0;
-            let publish = &slot.outgoing.publish;
-            if slot.released { Resend::Release(publish.pkid) } else { Resend::Publish(publish) }
-        })
+            slot.outgoing.publish.pkid
+        };
+        self.resends = open.into_iter().map(mark).collect();
+    }
+
+    pub(crate) fn is_resending(&self) -> bool {
+        !self.resends.is_empty()
+    }
+
+    /// The next of them, as far as the broker takes more: releases, then publishes in their order. A release may go even when
+    /// the broker takes no publish (MQTT 5, 4.9).
+    pub(crate) fn next_resend(&mut self) -> Option<Resend<'_>> {
+        let &pkid = self.resends.front()?;
+        let is_full = self.len() - self.resends.len() >= self.limit;
+        let slot = self.slots.get(usize::from(pkid) - 1)?.as_ref()?;
+        if is_full && !slot.released {
+            return None;
+        }
+        self.resends.pop_front();
+        Some(if slot.released { Resend::Release(pkid) } else { Resend::Publish(&slot.outgoing) })
     }
 
     /// Takes everything out in the order of publishing, as if it had never been sent.
@@ -130,6 +178,7 @@ impl Window {
         open.sort_unstable_by_key(|slot| slot.order);
         self.free = (1..=self.slots.len() as u16).collect();
         self.bytes = 0;
+        self.resends.clear();
         let unsent = |mut outgoing: Outgoing| {
             (outgoing.publish.dup, outgoing.publish.pkid) = (false, 0);
             outgoing
@@ -141,14 +190,15 @@ impl Window {
         self.slots.get_mut(usize::from(pkid).checked_sub(1)?)?.as_mut()
     }
 
-    fn settle(&mut self, pkid: u16, expected: impl FnOnce(&Slot) -> bool) -> Option<u64> {
+    fn settle(&mut self, pkid: u16, expected: impl FnOnce(&Slot) -> bool) -> Option<Slot> {
         if !self.slot(pkid).is_some_and(|slot| expected(slot)) {
             return None;
         }
         let slot = self.slots[usize::from(pkid) - 1].take()?;
         self.bytes -= slot.outgoing.len();
         self.free.push_back(pkid);
-        Some(slot.mark)
+        self.resends.retain(|waiting| *waiting != pkid);
+        Some(slot)
     }
 }
 
@@ -177,7 +227,7 @@ mod tests {
         let mut window = window(3, &["a", "b", "c"]);
         assert_eq!(window.room(), 0);
         assert!(window.acknowledge(2).is_some());
-        assert_eq!(window.insert(outgoing("d", QoS::AtLeastOnce), 0).pkid, 2);
+        assert_eq!(window.insert(outgoing("d", QoS::AtLeastOnce), 0).publish.pkid, 2);
     }
 
     #[test]
@@ -185,7 +235,7 @@ mod tests {
         let mut window = window(3, &["a"]);
         assert!(window.acknowledge(1).is_some());
         assert!(window.acknowledge(1).is_none());
-        assert_eq!(window.insert(outgoing("b", QoS::AtLeastOnce), 0).pkid, 2);
+        assert_eq!(window.insert(outgoing("b", QoS::AtLeastOnce), 0).publish.pkid, 2);
     }
 
     #[test]
@@ -200,9 +250,69 @@ mod tests {
     #[test]
     fn a_kept_session_gets_the_same_ids_with_dup() {
         let mut window = window(2, &["a", "b"]);
-        let resent: Vec<_> = window.resend().collect();
-        let Resend::Publish(first) = resent[0] else { panic!("{resent:?}") };
-        assert_eq!((first.topic.as_str(), first.pkid, first.dup), ("a", 1, true));
+        window.begin_resend();
+        let Some(Resend::Publish(Outgoing { publish, .. })) = window.next_resend() else { panic!("{window:?}") };
+        assert_eq!((publish.topic.as_str(), publish.pkid, publish.dup), ("a", 1, true));
+    }
+
+    /// The topics of what may be sent again now; a release is "-".
+    fn resent(window: &mut Window) -> Vec<String> {
+        let mut resent = Vec::new();
+        while let Some(resend) = window.next_resend() {
+            resent.push(match resend {
+                Resend::Publish(outgoing) => outgoing.publish.topic.clone(),
+                Resend::Release(_) => "-".to_owned(),
+            });
+        }
+        resent
+    }
+
+    #[test]
+    fn a_broker_that_takes_fewer_than_are_open_gets_them_one_after_the_other() {
+        let mut window = window(5, &["a", "b", "c", "d"]);
+        window.set_limit(2);
+        window.begin_resend();
+        assert_eq!((resent(&mut window), window.room()), (vec!["a".into(), "b".into()], 0));
+        // One that waits for its turn can be answered too, for it was sent before.
+        assert!(window.acknowledge(3).is_some());
+        assert_eq!(resent(&mut window), [""; 0]);
+        assert!(window.acknowledge(1).is_some());
+        assert_eq!((resent(&mut window), window.room()), (vec!["d".into()], 0));
+        assert!(window.acknowledge(2).is_some() && window.acknowledge(4).is_some());
+        assert_eq!((window.len(), window.room()), (0, 2));
+    }
+
+    #[test]
+    fn releases_need_no_room_and_leave_less_of_it() {
+        let mut window = Window::new(4);
+        for topic in ["a", "b", "c"] {
+            window.insert(outgoing(topic, QoS::ExactlyOnce), 0);
+        }
+        window.release(2);
+        window.release(3);
+        window.set_limit(1);
+        window.begin_resend();
+        assert_eq!(resent(&mut window), ["-", "-"]);
+        assert!(window.complete(2).is_some());
+        assert_eq!(resent(&mut window), [""; 0]);
+        assert!(window.complete(3).is_some());
+        assert_eq!((resent(&mut window), window.room()), (vec!["a".into()], 0));
+    }
+
+    #[test]
+    fn what_is_refused_frees_its_packet_id() {
+        let mut window = window(2, &["a"]);
+        window.insert(outgoing("b", QoS::ExactlyOnce), 7);
+        let (refused, mark) = window.refuse(2).expect("open");
+        assert_eq!((refused.publish.topic.as_str(), mark, window.room()), ("b", 7, 1));
+        assert!(window.refuse(2).is_none() && window.refuse(0).is_none());
+    }
+
+    #[test]
+    fn what_was_to_be_delivered_harder_is_noticed() {
+        let window = window(2, &["a"]);
+        let exceeds = |qos| window.exceeds(qos);
+        assert!(exceeds(crate::QoS::AtMostOnce) && !exceeds(crate::QoS::AtLeastOnce));
     }
 
     #[test]
@@ -211,7 +321,9 @@ mod tests {
         window.insert(outgoing("a", QoS::ExactlyOnce), 0);
         assert!(window.acknowledge(1).is_none() && window.complete(1).is_none());
         window.release(1);
-        assert_eq!(window.resend().collect::<Vec<_>>(), [Resend::Release(1)]);
+        window.begin_resend();
+        assert!(matches!(window.next_resend(), Some(Resend::Release(1))));
+        assert!(window.next_resend().is_none());
         let taken = window.take_all();
         assert_eq!((taken[0].publish.pkid, taken[0].publish.dup), (0, false));
     }

@@ -14,8 +14,11 @@ use crate::message::{Message, QoS};
 
 /// Topic filters in one SUBSCRIBE or UNSUBSCRIBE.
 pub(crate) const BATCH: usize = 200;
-/// Bytes of topic filters in one batch.
+/// Bytes of one batch.
 const BATCH_BYTES: usize = 64 << 10;
+/// What a batch takes at most beside its filters, and a filter beside its text.
+const BATCH_HEAD: usize = 8;
+const FILTER_HEAD: usize = 3;
 /// Levels in a topic filter; mosquitto's limit as well.
 const MAX_LEVELS: usize = 200;
 /// Changes waiting for their turn above which leftovers of another process are left alone.
@@ -179,11 +182,12 @@ impl<R: Recipient> Subscriptions<R> {
         }
     }
 
-    /// Takes the next changes off the queue. They count as sent.
-    pub(crate) fn next_batch(&mut self) -> Batch {
-        let (mut batch, mut bytes) = (Batch::default(), 0);
+    /// Takes the next changes off the queue, as many as fit into one packet of this size; one at least. They count as sent.
+    pub(crate) fn next_batch(&mut self, packet_size: usize) -> Batch {
+        let (mut batch, mut bytes) = (Batch::default(), BATCH_HEAD);
         while batch.subscribe.len().max(batch.unsubscribe.len()) < BATCH
-            && bytes < BATCH_BYTES
+            && let Some(next) = self.changes.front()
+            && (bytes == BATCH_HEAD || bytes + FILTER_HEAD + next.len() <= packet_size.min(BATCH_BYTES))
             && let Some(filter) = self.changes.pop_front()
         {
             let Some(entry) = self.entries.get_mut(&filter) else { continue };
@@ -192,12 +196,12 @@ impl<R: Recipient> Subscriptions<R> {
                 (Standing::Absent | Standing::Refused, true) => self.forget(&filter),
                 (Standing::Absent, false) | (Standing::Held, false) if !entry.is_met() => {
                     entry.standing = Standing::Subscribing;
-                    bytes += filter.len();
+                    bytes += FILTER_HEAD + filter.len();
                     batch.subscribe.push((filter, entry.wanted));
                 }
                 (Standing::Held, true) => {
                     entry.standing = Standing::Unsubscribing;
-                    bytes += filter.len();
+                    bytes += FILTER_HEAD + filter.len();
                     batch.unsubscribe.push(filter);
                 }
                 _ => {}

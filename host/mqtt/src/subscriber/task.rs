@@ -162,7 +162,7 @@ impl<R: Recipient> Task<R> {
                 return Ok(true);
             }
             self.collect_until = now + COLLECT;
-            let Batch { subscribe, unsubscribe } = self.subscriptions.next_batch();
+            let Batch { subscribe, unsubscribe } = self.subscriptions.next_batch(link.limits().packet_size);
             if !subscribe.is_empty() {
                 self.write_subscribe(link, subscribe)?;
             }

@@ -6,7 +6,7 @@ use rumqttc::{
     SubscribeFilter, SubscribeReasonCode, Unsubscribe, mqttbytes::Error,
 };
 
-use super::{ConnAck, Inbound, Outbound, Reason, Verdict, keep_alive};
+use super::{ConnAck, Inbound, Limits, Outbound, Reason, Verdict, keep_alive};
 use crate::options::Options;
 
 pub(super) fn connect(
@@ -54,15 +54,15 @@ pub(super) fn write(output: &mut BytesMut, packet: Outbound<'_>) -> Result<(), E
 pub(super) fn read(input: &mut BytesMut, max_packet_size: usize) -> Result<Inbound, Error> {
     Ok(match Packet::read(input, max_packet_size)? {
         Packet::Publish(publish) => Inbound::Publish(publish),
-        Packet::PubAck(ack) => Inbound::PubAck(ack.pkid),
-        Packet::PubRec(ack) => Inbound::PubRec(ack.pkid),
+        Packet::PubAck(ack) => Inbound::PubAck(ack.pkid, Ok(())),
+        Packet::PubRec(ack) => Inbound::PubRec(ack.pkid, Ok(())),
         Packet::PubRel(release) => Inbound::PubRel(release.pkid),
         Packet::PubComp(ack) => Inbound::PubComp(ack.pkid),
         Packet::SubAck(ack) => Inbound::SubAck(ack.pkid, ack.return_codes.into_iter().map(verdict).collect()),
         Packet::UnsubAck(ack) => Inbound::UnsubAck(ack.pkid),
         Packet::PingResp => Inbound::PingResp,
         Packet::ConnAck(ack) => Inbound::ConnAck(match refusal(ack.code) {
-            None => Ok(ConnAck { session_present: ack.session_present }),
+            None => Ok(ConnAck { session_present: ack.session_present, limits: Limits::NONE }),
             Some(reason) => Err(reason),
         }),
         Packet::Connect(_) | Packet::Subscribe(_) | Packet::Unsubscribe(_) | Packet::PingReq | Packet::Disconnect => {

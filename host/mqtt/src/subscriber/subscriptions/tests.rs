@@ -48,7 +48,7 @@ fn set(subs: &mut Subscriptions<Inbox>, owner: u64, filters: &[&str], inbox: Opt
 
 /// Lets the broker grant whatever is asked, and returns what was asked.
 fn grant_all(subs: &mut Subscriptions<Inbox>) -> (Vec<String>, Vec<String>) {
-    let batch = subs.next_batch();
+    let batch = subs.next_batch(usize::MAX);
     for (filter, qos) in &batch.subscribe {
         subs.subscribed(filter, *qos, !REFUSED);
     }
@@ -79,7 +79,7 @@ fn connected() -> Subscriptions<Inbox> {
 fn resolves_when_the_last_filter_is_acknowledged() {
     let mut subs = connected();
     let mut settled = set(&mut subs, 1, &["a", "b"], Some(&Inbox::default()));
-    let batch = subs.next_batch();
+    let batch = subs.next_batch(usize::MAX);
     subs.subscribed(&batch.subscribe[0].0, QoS::AtLeastOnce, !REFUSED);
     assert!(settled.try_recv().is_err());
     subs.subscribed(&batch.subscribe[1].0, QoS::AtLeastOnce, !REFUSED);
@@ -118,7 +118,7 @@ fn a_successor_during_the_unsubscribe_subscribes_again() {
     let _one = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
     grant_all(&mut subs);
     subs.remove(1);
-    let leaving = subs.next_batch().unsubscribe;
+    let leaving = subs.next_batch(usize::MAX).unsubscribe;
     let mut settled = set(&mut subs, 2, &["a"], Some(&Inbox::default()));
     assert!(settled.try_recv().is_err());
     subs.unsubscribed(&leaving[0]);
@@ -144,7 +144,7 @@ fn a_refused_replacement_leaves_things_as_they_were() {
     let _one = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
     grant_all(&mut subs);
     let mut settled = set(&mut subs, 1, &["b"], None);
-    let batch = subs.next_batch();
+    let batch = subs.next_batch(usize::MAX);
     subs.subscribed(&batch.subscribe[0].0, QoS::AtLeastOnce, REFUSED);
     assert_eq!(settled.try_recv(), Ok(Err(SubscribeError::Refused("b".into()))));
     assert!(deliver(&subs, "a") && !deliver(&subs, "b"));
@@ -194,7 +194,7 @@ fn with_a_kept_session_only_what_is_missing_is_asked_for() {
     let _two = set(&mut subs, 2, &["b"], Some(&Inbox::default()));
     grant_all(&mut subs);
     let mut open = set(&mut subs, 3, &["c"], Some(&Inbox::default()));
-    let _lost_on_the_way = subs.next_batch();
+    let _lost_on_the_way = subs.next_batch(usize::MAX);
     subs.disconnected();
     subs.remove(2);
     let _while_away = set(&mut subs, 4, &["d"], Some(&Inbox::default()));
@@ -254,7 +254,7 @@ fn a_higher_qos_is_asked_for_again() {
     let (done, mut settled) = oneshot::channel();
     subs.set(2, vec![("a".into(), QoS::ExactlyOnce)], Some(Inbox::default()), done);
     assert!(settled.try_recv().is_err());
-    assert_eq!(subs.next_batch().subscribe, [("a".into(), QoS::ExactlyOnce)]);
+    assert_eq!(subs.next_batch(usize::MAX).subscribe, [("a".into(), QoS::ExactlyOnce)]);
     subs.subscribed(&"a".into(), QoS::ExactlyOnce, !REFUSED);
     assert_eq!(settled.try_recv(), Ok(Ok(())));
 }
@@ -265,8 +265,21 @@ fn batches_are_bounded() {
     for owner in 0..BATCH as u64 + 1 {
         drop(set(&mut subs, owner, &[&format!("cs/{owner}")], Some(&Inbox::default())));
     }
-    assert_eq!(subs.next_batch().subscribe.len(), BATCH);
-    assert_eq!(subs.next_batch().subscribe.len(), 1);
+    assert_eq!(subs.next_batch(usize::MAX).subscribe.len(), BATCH);
+    assert_eq!(subs.next_batch(usize::MAX).subscribe.len(), 1);
+}
+
+#[test]
+fn a_batch_fits_into_a_packet_of_the_brokers_size() {
+    let mut subs = connected();
+    for owner in 0..5 {
+        drop(set(&mut subs, owner, &[&format!("cs/{owner:04}")], Some(&Inbox::default())));
+    }
+    // Two filters of 7 bytes, and a bit.
+    let sizes: Vec<usize> = (0..3).map(|_| subs.next_batch(8 + 2 * 10 + 5).subscribe.len()).collect();
+    assert_eq!(sizes, [2, 2, 1]);
+    drop(set(&mut subs, 9, &["longer/than/all/that"], Some(&Inbox::default())));
+    assert_eq!(subs.next_batch(10).subscribe.len(), 1);
 }
 
 #[test]
