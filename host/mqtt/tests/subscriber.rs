@@ -8,7 +8,7 @@ use ocpp_gateway_mqtt::{QoS, SubscribeError, Subscriber};
 use ocpp_gateway_testkit::broker::{Script, ScriptedBroker, Seen};
 use rumqttc::Packet;
 use support::{Mailbox, PATIENCE, eventually, options, receive};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{io::AsyncWriteExt, net::TcpListener, sync::mpsc, task::JoinSet, time::timeout};
 
 fn start(broker: &ScriptedBroker) -> Subscriber<Mailbox> {
     Subscriber::start(Arc::new(options(&broker.url())), Box::new(drop))
@@ -45,6 +45,19 @@ async fn a_message_reaches_its_owner_and_is_acknowledged() {
     let message = receive(&mut inbox).await;
     assert_eq!((message.topic.as_str(), &message.payload[..], message.qos), ("cs/a", &b"hello"[..], QoS::AtLeastOnce));
     broker.seen_by(|seen| acknowledged(seen, 7)).await;
+}
+
+/// Nothing else comes after it that would wake anybody up.
+#[tokio::test]
+async fn a_message_that_comes_together_with_connack_is_not_left_lying() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let options = options(&format!("mqtt://{}", listener.local_addr().expect("bound")));
+    let (strays, mut inbox) = mpsc::channel(1);
+    let stray = Box::new(move |message| strays.try_send(message).expect("room"));
+    let _subscriber = Subscriber::<Mailbox>::start(Arc::new(options), stray);
+    let (mut stream, _) = listener.accept().await.expect("a connection");
+    stream.write_all(b"\x20\x02\x01\x00\x30\x06\x00\x01they").await.expect("written");
+    assert_eq!(receive(&mut inbox).await.payload, "hey");
 }
 
 #[tokio::test]

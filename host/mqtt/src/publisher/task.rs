@@ -112,6 +112,8 @@ impl Task {
     /// Runs one connection. `Ok` when it is time to stop.
     async fn serve(&mut self, link: &mut Link, session_present: bool) -> Result<(), LinkError> {
         let mut resumed = false;
+        // Whatever came together with CONNACK.
+        self.read(link)?;
         loop {
             self.unacknowledged.asked(link.pings());
             let flowing = self.drain.is_some() || *self.current.borrow_and_update();

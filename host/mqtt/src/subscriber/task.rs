@@ -119,6 +119,8 @@ impl<R: Recipient> Task<R> {
 
     /// Runs one connection. `Ok` when it is time to stop.
     async fn serve(&mut self, link: &mut Link) -> Result<(), LinkError> {
+        // What waited in a session that the broker kept may have come together with its CONNACK.
+        self.read(link)?;
         loop {
             let collecting = self.write_batches(link)?;
             self.show();
