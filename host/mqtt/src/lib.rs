@@ -16,7 +16,7 @@ mod tls;
 
 pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
 pub use message::{Message, Publication, QoS, Unpublishable};
-pub use options::{BrokerUrl, BrokerUrlError, Credentials, Options, Status};
+pub use options::{BrokerUrl, BrokerUrlError, Credentials, Options, ProtocolVersion, Status};
 pub use publisher::{Permit, PublishError, Publisher, Stopped};
 pub use stats::{ConnectionStats, ConnectionStatus, Counter, Gauge, Loss, PublisherStats, SubscriberStats};
 pub use subscriber::{Recipient, Strays, SubscribeError, Subscriber, topic_matches};

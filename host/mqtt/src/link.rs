@@ -15,7 +15,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::{Buf, BytesMut};
@@ -63,8 +63,12 @@ pub(crate) enum LinkError {
     Closed,
     #[error("the broker does not answer pings")]
     Silent,
+    #[error("the broker ends the connection: {0}")]
+    Disconnected(Reason),
     #[error("the broker breaks the protocol: {0}")]
     Protocol(#[from] mqttbytes::Error),
+    #[error("the broker breaks the protocol: {0}")]
+    ProtocolV5(#[from] rumqttc::v5::mqttbytes::Error),
     #[error("the broker breaks the protocol: its first packet is not CONNACK")]
     NotConnAck,
 }
@@ -110,8 +114,9 @@ impl Link {
                 stats,
             };
             link.codec.connect(&mut link.output, options, client_id, clean_session)?;
-            let ConnAck { session_present, limits } = link.connack().await?;
+            let ConnAck { session_present, limits, keep_alive } = link.connack().await?;
             link.limits = limits;
+            link.obey(options.keep_alive, keep_alive);
             Ok((link, session_present))
         };
         timeout(limit, connecting).await.unwrap_or(Err(LinkError::ConnectTimeout(limit)))
@@ -128,14 +133,22 @@ impl Link {
         }
     }
 
+    /// A broker gives up who is silent for longer than it said (MQTT 5, 3.2.2.3.14). Asking it more often than that is no
+    /// offence, and what we want to know does not change.
+    fn obey(&mut self, ours: Duration, brokers: Option<Duration>) {
+        if let Some(brokers) = brokers.filter(|brokers| !brokers.is_zero() && *brokers < ours) {
+            self.keep_alive = KeepAlive::new(brokers);
+        }
+    }
+
     /// Adds a packet to what the next [`turn`](Self::turn) writes.
     pub(crate) fn send(&mut self, packet: Outbound<'_>) -> Result<(), LinkError> {
         self.codec.write(&mut self.output, packet)
     }
 
-    /// The same for a PUBLISH.
-    pub(crate) fn publish(&mut self, publish: &Publish) -> Result<(), LinkError> {
-        self.codec.publish(&mut self.output, publish)
+    /// The same for a PUBLISH. `expires` is for the broker, should it not get rid of the message before.
+    pub(crate) fn publish(&mut self, publish: &Publish, expires: Option<Instant>) -> Result<(), LinkError> {
+        self.codec.publish(&mut self.output, publish, expires)
     }
 
     /// What the broker takes.
@@ -144,8 +157,9 @@ impl Link {
     }
 
     /// False when the broker would end the connection for the size of this publish.
-    pub(crate) fn takes(&self, publish: &Publish) -> bool {
-        self.limits.packet_size == usize::MAX || publish.size() <= self.limits.packet_size
+    pub(crate) fn takes(&self, publish: &Publish, expires: Option<Instant>) -> bool {
+        let limit = self.limits.packet_size;
+        limit == usize::MAX || self.codec.size(publish, expires) <= limit
     }
 
     pub(crate) fn has_room(&self) -> bool {

@@ -43,7 +43,8 @@ pub struct Publication {
     pub payload: Bytes,
     pub qos: QoS,
     pub retain: bool,
-    /// Past this moment nobody waits for it any more: it is dropped and counted instead of sent.
+    /// Past this moment nobody waits for it any more: it is dropped and counted instead of sent. With MQTT 5 the broker drops
+    /// it too, at most a second later, as it counts in whole seconds.
     pub expires: Option<Instant>,
     /// What kind of message it is; losses are counted under this name.
     pub kind: &'static str,

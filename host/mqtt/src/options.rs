@@ -11,10 +11,21 @@ use crate::{
 const DEFAULT_PORT: u16 = 1883;
 const DEFAULT_TLS_PORT: u16 = 8883;
 
+/// Which MQTT is spoken with the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProtocolVersion {
+    /// MQTT 3.1.1, whose protocol level is 4.
+    #[default]
+    V4,
+    /// MQTT 5.
+    V5,
+}
+
 /// How both connections reach the broker and how much they may hold.
 #[derive(Debug, Clone)]
 pub struct Options {
     pub broker: BrokerUrl,
+    pub version: ProtocolVersion,
     /// The connections call themselves `{client_id}-pub` and `{client_id}-sub`. Sessions persist under these names, so
     /// they must be stable over restarts and unique on the broker.
     pub client_id: String,
@@ -23,16 +34,17 @@ pub struct Options {
     pub tls: TlsFiles,
     /// Where others see whether the publisher is connected.
     pub status: Option<Status>,
-    /// The longest silence on a connection. A broker that stays silent for twice this long is given up.
+    /// The longest silence on a connection, unless the broker wants it to be shorter. A broker that stays silent for twice
+    /// this long is given up.
     pub keep_alive: Duration,
     /// How long connecting may take, up to and including the broker's CONNACK.
     pub connect_timeout: Duration,
     /// The first pause after a lost connection; doubles up to `reconnect_max`.
     pub reconnect_min: Duration,
     pub reconnect_max: Duration,
-    /// The largest MQTT packet in bytes, in either direction.
+    /// The largest MQTT packet in bytes, in either direction. A broker of MQTT 5 may take less.
     pub max_packet_size: usize,
-    /// QoS 1 and 2 publishes that may wait for their acknowledgement.
+    /// QoS 1 and 2 publishes that may wait for their acknowledgement. A broker of MQTT 5 may take fewer.
     pub in_flight: u16,
     /// Publishes between the callers and the publisher; when it is full, callers feel it.
     pub queue: usize,
@@ -45,6 +57,7 @@ impl Options {
     pub fn new(broker: BrokerUrl, client_id: impl Into<String>) -> Self {
         Options {
             broker,
+            version: ProtocolVersion::default(),
             client_id: client_id.into(),
             credentials: None,
             tls: TlsFiles::default(),

@@ -4,8 +4,8 @@ mod support;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Publisher, QoS, Subscriber};
-use support::{Mailbox, PATIENCE, eventually, options, publication, receive};
+use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, QoS, Subscriber};
+use support::{Mailbox, PATIENCE, VERSIONS, eventually, options, options_in, publication, receive};
 
 fn anywhere() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
@@ -13,6 +13,12 @@ fn anywhere() -> SocketAddr {
 
 #[tokio::test]
 async fn carries_messages_from_publisher_to_subscriber() {
+    for version in VERSIONS {
+        carries_messages(|url| options_in(version, url)).await;
+    }
+}
+
+async fn carries_messages(options: impl Fn(&str) -> Options) {
     let broker = EmbeddedBroker::start(anywhere()).await.expect("a broker");
     let options = Arc::new(options(&format!("mqtt://{}", broker.local_addr())));
     let subscriber = Subscriber::start(Arc::clone(&options), Box::new(drop));

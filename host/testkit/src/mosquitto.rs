@@ -31,9 +31,10 @@ impl Mosquitto {
         let port = free_port();
         let directory = std::env::temp_dir().join(format!("mosquitto-test-{}-{port}", std::process::id()));
         fs::create_dir_all(&directory).expect("a temporary directory");
-        // Unlimited queues: what this broker drops is not what is tested. `user` keeps it able to write here as root.
+        // Queues without an end: what this broker drops is not what is tested. 0 would say the same, but then it ends the
+        // connection after each publish that it refuses. `user` keeps it able to write here as root.
         let config = format!(
-            "listener {port} 127.0.0.1\n{lines}allow_anonymous true\nuser root\nmax_queued_messages 0\nlog_dest none\n\
+            "listener {port} 127.0.0.1\n{lines}allow_anonymous true\nuser root\nmax_queued_messages 1000000\nlog_dest none\n\
              persistence {persistence}\npersistence_location {}/\n",
             directory.display()
         );

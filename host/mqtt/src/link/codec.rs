@@ -1,51 +1,84 @@
 //! Packets to bytes and back. What differs between versions of MQTT is in here and nowhere else.
 
 mod v4;
+mod v5;
+
+use std::time::Instant;
 
 use bytes::BytesMut;
 use rumqttc::mqttbytes::Error;
 
 use super::{
     LinkError, Oversized,
+    oversized::size_length,
     packet::{ConnAck, Inbound, Limits, Outbound, Publish},
     reason::{Reason, Verdict},
 };
-use crate::options::Options;
+use crate::options::{Options, ProtocolVersion};
 
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Codec {
+    version: ProtocolVersion,
+    /// The largest packet to be read.
     max_packet_size: usize,
 }
 
 impl Codec {
     pub(super) fn new(options: &Options) -> Self {
-        Codec { max_packet_size: options.max_packet_size }
+        Codec { version: options.version, max_packet_size: options.max_packet_size }
     }
 
     pub(super) fn connect(
-        &self,
+        self,
         output: &mut BytesMut,
         options: &Options,
         client_id: &str,
         clean_session: bool,
     ) -> Result<(), LinkError> {
-        Ok(v4::connect(output, options, client_id, clean_session)?)
+        match self.version {
+            ProtocolVersion::V4 => Ok(v4::connect(output, options, client_id, clean_session)?),
+            ProtocolVersion::V5 => Ok(v5::connect(output, options, client_id, clean_session)?),
+        }
     }
 
-    pub(super) fn publish(&self, output: &mut BytesMut, publish: &Publish) -> Result<(), LinkError> {
-        Ok(v4::publish(output, publish)?)
+    /// PUBLISH. Where the version has words for it, the broker gets to know when the publish expires.
+    pub(super) fn publish(
+        self,
+        output: &mut BytesMut,
+        publish: &Publish,
+        expires: Option<Instant>,
+    ) -> Result<(), LinkError> {
+        match self.version {
+            ProtocolVersion::V4 => Ok(v4::publish(output, publish)?),
+            ProtocolVersion::V5 => Ok(v5::publish(output, publish, expires)?),
+        }
     }
 
-    pub(super) fn write(&self, output: &mut BytesMut, packet: Outbound<'_>) -> Result<(), LinkError> {
-        Ok(v4::write(output, packet)?)
+    /// The bytes of a PUBLISH, for a broker that has a limit: it speaks MQTT 5.
+    pub(super) fn size(self, publish: &Publish, expires: Option<Instant>) -> usize {
+        v5::size(publish, expires.is_some())
+    }
+
+    pub(super) fn write(self, output: &mut BytesMut, packet: Outbound<'_>) -> Result<(), LinkError> {
+        match self.version {
+            ProtocolVersion::V4 => Ok(v4::write(output, packet)?),
+            ProtocolVersion::V5 => Ok(v5::write(output, packet)?),
+        }
     }
 
     /// Takes the next packet out of what has come. `None` when more bytes are needed. Of an oversized one the bytes stay.
-    pub(super) fn read(&self, input: &mut BytesMut) -> Result<Option<Inbound>, LinkError> {
-        match v4::read(input, self.max_packet_size) {
+    pub(super) fn read(self, input: &mut BytesMut) -> Result<Option<Inbound>, LinkError> {
+        let read = match self.version {
+            ProtocolVersion::V4 => v4::read(input, self.max_packet_size).map_err(LinkError::Protocol),
+            ProtocolVersion::V5 => v5::read(input, self.max_packet_size),
+        };
+        match read {
             Ok(packet) => Ok(Some(packet)),
-            Err(Error::InsufficientBytes(_)) => Ok(None),
-            Err(Error::PayloadSizeLimitExceeded(size)) => Ok(Oversized::read(input, size)?.map(Inbound::Oversized)),
-            Err(error) => Err(error.into()),
+            Err(LinkError::Protocol(Error::InsufficientBytes(_))) => Ok(None),
+            Err(LinkError::Protocol(Error::PayloadSizeLimitExceeded(size))) => {
+                Ok(Oversized::read(input, size)?.map(Inbound::Oversized))
+            }
+            Err(error) => Err(error),
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Oversized {
 }
 
 impl Oversized {
-    /// Reads the head of the packet that `input` begins with. `None` when more bytes are needed; an error when the packet
+    /// Reads the head of the packet that `input` begins with; the properties of MQTT 5 come after it. `None` when more bytes are needed; an error when the packet
     /// is anything but a PUBLISH, because no broker has reason to send another one that large.
     pub(crate) fn read(input: &[u8], size: usize) -> Result<Option<Self>, mqttbytes::Error> {
         let Some((&first, mut rest)) = input.split_first() else { return Ok(None) };
@@ -43,7 +43,7 @@ impl Oversized {
 }
 
 /// How many bytes the size itself takes in a fixed header (MQTT 3.1.1, 2.2.3).
-fn size_length(size: usize) -> usize {
+pub(super) fn size_length(size: usize) -> usize {
     match size {
         0..128 => 1,
         128..16_384 => 2,

@@ -1,6 +1,6 @@
 //! Packets in terms that all versions of MQTT share.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// A PUBLISH of 3.1.1 has what all versions have.
 pub(crate) use rumqttc::Publish;
@@ -33,6 +33,8 @@ pub(crate) struct ConnAck {
     /// The broker kept a session of this client.
     pub(crate) session_present: bool,
     pub(crate) limits: Limits,
+    /// The longest silence on the connection, if the broker wants it to be another than we do. Zero: it does not mind.
+    pub(crate) keep_alive: Option<Duration>,
 }
 
 /// What the broker takes over this connection.

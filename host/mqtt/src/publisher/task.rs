@@ -227,7 +227,7 @@ impl Task {
             limits.adapt(&mut outgoing.publish);
             if outgoing.has_expired(now) {
                 self.stats.lose(Loss::Expired, outgoing.kind);
-            } else if link.takes(&outgoing.publish) {
+            } else if link.takes(&outgoing.publish, outgoing.expires) {
                 published += 1;
                 self.start(link, outgoing)?;
             } else {
@@ -240,11 +240,12 @@ impl Task {
 
     fn start(&mut self, link: &mut Link, outgoing: Outgoing) -> Result<(), LinkError> {
         if outgoing.publish.qos == QoS::AtMostOnce {
-            link.publish(&outgoing.publish)?;
+            link.publish(&outgoing.publish, outgoing.expires)?;
             self.unacknowledged.start(link.written().1, outgoing);
             Ok(())
         } else {
-            link.publish(&self.window.insert(outgoing, self.unacknowledged.mark()).publish)
+            let outgoing = self.window.insert(outgoing, self.unacknowledged.mark());
+            link.publish(&outgoing.publish, outgoing.expires)
         }
     }
 
@@ -255,8 +256,8 @@ impl Task {
         {
             match resend {
                 Resend::Release(pkid) => link.send(Outbound::PubRel(pkid))?,
-                Resend::Publish(outgoing) if link.takes(&outgoing.publish) => {
-                    link.publish(&outgoing.publish)?;
+                Resend::Publish(outgoing) if link.takes(&outgoing.publish, outgoing.expires) => {
+                    link.publish(&outgoing.publish, outgoing.expires)?;
                     self.stats.published.add(1);
                 }
                 Resend::Publish(outgoing) => {

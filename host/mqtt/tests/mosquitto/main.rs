@@ -4,6 +4,7 @@ mod consumer;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
+mod version5;
 
 use std::{
     sync::{
@@ -14,10 +15,10 @@ use std::{
 };
 
 use consumer::Consumer;
-use ocpp_gateway_mqtt::{Loss, Publication, Publisher};
+use ocpp_gateway_mqtt::{Loss, Options, Publication, Publisher};
 use ocpp_gateway_testkit::mosquitto::Mosquitto;
 use rumqttc::QoS;
-use support::{PATIENCE, eventually, options, publication};
+use support::{PATIENCE, VERSIONS, eventually, options_in, publication};
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -88,6 +89,12 @@ async fn becomes(state: &mut watch::Receiver<bool>, expected: bool) {
 /// published while the consumer is away, acknowledged means received, and what was not acknowledged must be sent again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_without_persistence_loses_nothing() {
+    for version in VERSIONS {
+        killed_without_persistence(|url| options_in(version, url)).await;
+    }
+}
+
+async fn killed_without_persistence(options: impl Fn(&str) -> Options) {
     let mut broker = Mosquitto::start(false).await;
     let consumer = Consumer::start(broker.port(), QoS::AtMostOnce);
     let mut options = options(&broker.url());
@@ -109,6 +116,12 @@ async fn killed_without_persistence_loses_nothing() {
 /// publisher resumes its session.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn restarted_with_persistence_loses_nothing() {
+    for version in VERSIONS {
+        restarted_with_persistence(|url| options_in(version, url)).await;
+    }
+}
+
+async fn restarted_with_persistence(options: impl Fn(&str) -> Options) {
     let mut broker = Mosquitto::start(true).await;
     let consumer = Consumer::start(broker.port(), QoS::AtLeastOnce);
     becomes(&mut consumer.subscribed(), true).await;
@@ -127,6 +140,12 @@ async fn restarted_with_persistence_loses_nothing() {
 /// With little room and little patience some must go. Each that is missing was counted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_given_up_is_counted() {
+    for version in VERSIONS {
+        what_is_given_up(|url| options_in(version, url)).await;
+    }
+}
+
+async fn what_is_given_up(options: impl Fn(&str) -> Options) {
     let mut broker = Mosquitto::start(false).await;
     let consumer = Consumer::start(broker.port(), QoS::AtMostOnce);
     let mut options = options(&broker.url());

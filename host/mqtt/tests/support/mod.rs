@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ocpp_gateway_mqtt::{Message, Options, Publication, QoS, Recipient};
+use ocpp_gateway_mqtt::{Message, Options, ProtocolVersion, Publication, QoS, Recipient};
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
@@ -19,6 +19,15 @@ pub(crate) fn options(url: &str) -> Options {
     options.reconnect_min = Duration::from_millis(10);
     options.reconnect_max = Duration::from_millis(100);
     options
+}
+
+/// What has to hold in either version of MQTT.
+pub(crate) const VERSIONS: [ProtocolVersion; 2] = [ProtocolVersion::V4, ProtocolVersion::V5];
+
+/// The same in this version, which a failing test then names.
+pub(crate) fn options_in(version: ProtocolVersion, url: &str) -> Options {
+    println!("{version:?}");
+    Options { version, ..options(url) }
 }
 
 pub(crate) fn publication(topic: &str, payload: impl Into<Vec<u8>>) -> Publication {

@@ -62,7 +62,7 @@ pub(super) fn read(input: &mut BytesMut, max_packet_size: usize) -> Result<Inbou
         Packet::UnsubAck(ack) => Inbound::UnsubAck(ack.pkid),
         Packet::PingResp => Inbound::PingResp,
         Packet::ConnAck(ack) => Inbound::ConnAck(match refusal(ack.code) {
-            None => Ok(ConnAck { session_present: ack.session_present, limits: Limits::NONE }),
+            None => Ok(ConnAck { session_present: ack.session_present, limits: Limits::NONE, keep_alive: None }),
             Some(reason) => Err(reason),
         }),
         Packet::Connect(_) | Packet::Subscribe(_) | Packet::Unsubscribe(_) | Packet::PingReq | Packet::Disconnect => {

@@ -1,0 +1,230 @@
+//! MQTT 5.
+//!
+//! rumqttc writes our packets, and reads messages and the properties of CONNACK. Of other packets only the packet id and the
+//! reason codes matter. These are read here, because rumqttc 0.25.1
+//! - refuses DISCONNECT without a reason, and takes DISCONNECT and CONNACK without a property length for packets that have
+//!   not come as a whole; but a DISCONNECT may lack both (3.14.2.2.1), and the CONNACK of a broker that speaks 3.1.1 only has
+//!   no properties;
+//! - fails at a reason code that it does not know, and the connection would with it.
+//!
+//! In all packets it takes what ends too early for one that has not come as a whole, and has thrown it away by then. So
+//! whether it has come is looked at beforehand, and `InsufficientBytes` is an error like any other.
+
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use rumqttc::{
+    mqttbytes::{self, PacketType},
+    v5::mqttbytes::{
+        Error, QoS,
+        v5::{
+            self, Connect, ConnectProperties, Disconnect, DisconnectReasonCode, Filter, FixedHeader, LastWill, Login,
+            PingReq, PubAck, PubComp, PubRec, PubRel, PublishProperties, Subscribe, Unsubscribe,
+        },
+    },
+};
+
+use super::{ConnAck, Inbound, Limits, LinkError, Outbound, Publish, Reason, Verdict, keep_alive, size_length};
+use crate::options::Options;
+
+/// Session Expiry Interval (3.1.2.11.2): never, as in 3.1.1.
+const SESSION_EXPIRY: u32 = u32::MAX;
+/// What 3.1.1 calls a refusal for the protocol's version.
+const UNACCEPTABLE_VERSION: u8 = 1;
+
+/// CONNECT. No Receive Maximum and no Maximum Packet Size: what comes is acknowledged at once, and a broker would drop in
+/// silence what is too large instead of leaving it to us to count. No Topic Alias Maximum either, so that there are none.
+pub(super) fn connect(
+    output: &mut BytesMut,
+    options: &Options,
+    client_id: &str,
+    clean_session: bool,
+) -> Result<(), Error> {
+    let connect = Connect {
+        keep_alive: keep_alive(options),
+        client_id: client_id.to_owned(),
+        clean_start: clean_session,
+        // Absent it is 0: the session ends with the connection.
+        properties: (!clean_session)
+            .then(|| ConnectProperties { session_expiry_interval: Some(SESSION_EXPIRY), ..ConnectProperties::new() }),
+    };
+    let login = options.credentials.as_ref().map(|it| Login::new(it.username.clone(), it.password.clone()));
+    let will = options.status.as_ref().map(|status| {
+        let will = status.farewell();
+        // Without properties it has a Will Delay Interval of 0 (3.1.3.2.2): it comes as soon as the connection ends.
+        LastWill {
+            topic: will.topic.into(),
+            message: will.payload,
+            qos: qos(will.qos.into()),
+            retain: will.retain,
+            properties: None,
+        }
+    });
+    // rumqttc goes back to its flags at their place from the beginning of the buffer, not of the packet.
+    let mut packet = BytesMut::new();
+    connect.write(&will, &login, &mut packet)?;
+    output.extend_from_slice(&packet);
+    Ok(())
+}
+
+pub(super) fn publish(output: &mut BytesMut, publish: &Publish, expires: Option<Instant>) -> Result<(), Error> {
+    let properties = expires.map(|expires| PublishProperties {
+        message_expiry_interval: Some(expiry_interval(expires.saturating_duration_since(Instant::now()))),
+        ..PublishProperties::default()
+    });
+    let packet = v5::Publish {
+        dup: publish.dup,
+        qos: qos(publish.qos),
+        retain: publish.retain,
+        topic: Bytes::copy_from_slice(publish.topic.as_bytes()),
+        pkid: publish.pkid,
+        payload: publish.payload.clone(),
+        properties,
+    };
+    packet.write(output).map(drop)
+}
+
+/// The bytes of a PUBLISH, which need not have a packet id yet.
+pub(super) fn size(publish: &Publish, expires: bool) -> usize {
+    let pkid = if publish.qos == rumqttc::QoS::AtMostOnce { 0 } else { 2 };
+    let properties = if expires { 1 + 5 } else { 1 };
+    let length = 2 + publish.topic.len() + pkid + properties + publish.payload.len();
+    1 + size_length(length) + length
+}
+
+/// Message Expiry Interval (3.3.2.3.3), in whole seconds. Rounded up, so that no message ends before its time, and never 0,
+/// which mosquitto takes for no end at all.
+fn expiry_interval(left: Duration) -> u32 {
+    u32::try_from(left.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u32::MAX).max(1)
+}
+
+pub(super) fn write(output: &mut BytesMut, packet: Outbound<'_>) -> Result<(), Error> {
+    let written = match packet {
+        Outbound::PubAck(pkid) => PubAck::new(pkid, None).write(output),
+        Outbound::PubRec(pkid) => PubRec::new(pkid, None).write(output),
+        Outbound::PubRel(pkid) => PubRel::new(pkid, None).write(output),
+        Outbound::PubComp(pkid) => PubComp::new(pkid, None).write(output),
+        Outbound::Subscribe(pkid, filters) => {
+            // The other options of a filter are 0, which is what 3.1.1 does (3.8.3.1).
+            let filters = filters.iter().map(|(filter, wanted)| Filter::new(&**filter, qos((*wanted).into())));
+            Subscribe { pkid, filters: filters.collect(), properties: None }.write(output)
+        }
+        Outbound::Unsubscribe(pkid, filters) => {
+            let filters = filters.iter().map(|filter| filter.to_string()).collect();
+            Unsubscribe { pkid, filters, properties: None }.write(output)
+        }
+        Outbound::PingReq => PingReq::write(output),
+        Outbound::Disconnect => Disconnect::new(DisconnectReasonCode::NormalDisconnection).write(output),
+    };
+    written.map(drop)
+}
+
+/// Takes the packet that `input` begins with, once it is there as a whole.
+pub(super) fn read(input: &mut BytesMut, max_packet_size: usize) -> Result<Inbound, LinkError> {
+    let header = mqttbytes::check(input.iter(), max_packet_size)?;
+    let (packet_type, length) = (header.packet_type()?, header.frame_length());
+    let packet = input.split_to(length).freeze();
+    // Packet type, then the size of the rest, 7 bits a byte.
+    let head = 2 + packet.iter().skip(1).take_while(|byte| **byte >= 0x80).count();
+    let header = || FixedHeader::new(packet[0], head - 1, length - head);
+    let body = &packet[head..];
+    Ok(match packet_type {
+        PacketType::Publish => Inbound::Publish(message(v5::Publish::read(header(), packet)?)?),
+        PacketType::PubAck => acknowledgement(body).map(|(pkid, verdict)| Inbound::PubAck(pkid, verdict))?,
+        PacketType::PubRec => acknowledgement(body).map(|(pkid, verdict)| Inbound::PubRec(pkid, verdict))?,
+        // Whatever the reason, nothing is left to be done about the packet id.
+        PacketType::PubRel => Inbound::PubRel(acknowledgement(body)?.0),
+        PacketType::PubComp => Inbound::PubComp(acknowledgement(body)?.0),
+        PacketType::SubAck => sub_ack(body)?,
+        PacketType::UnsubAck => Inbound::UnsubAck(packet_id(body)?.0),
+        PacketType::PingResp => Inbound::PingResp,
+        PacketType::ConnAck => Inbound::ConnAck(match body {
+            [_, 0, ..] => Ok(conn_ack(v5::ConnAck::read(header(), packet)?)),
+            [_, UNACCEPTABLE_VERSION, ..] => Err(Reason::UNSUPPORTED_VERSION),
+            [_, reason, ..] => Err(Reason(*reason)),
+            _ => return Err(Error::MalformedPacket.into()),
+        }),
+        PacketType::Disconnect => return Err(LinkError::Disconnected(Reason(body.first().copied().unwrap_or(0)))),
+        PacketType::Connect | PacketType::Subscribe | PacketType::Unsubscribe | PacketType::PingReq => {
+            Inbound::Unexpected
+        }
+    })
+}
+
+/// Takes rumqttc's word for where the payload begins. It counts subscription identifiers twice there, but we have none.
+fn message(packet: v5::Publish) -> Result<Publish, Error> {
+    Ok(Publish {
+        dup: packet.dup,
+        qos: match packet.qos {
+            QoS::AtMostOnce => rumqttc::QoS::AtMostOnce,
+            QoS::AtLeastOnce => rumqttc::QoS::AtLeastOnce,
+            QoS::ExactlyOnce => rumqttc::QoS::ExactlyOnce,
+        },
+        retain: packet.retain,
+        topic: std::str::from_utf8(&packet.topic).map_err(|_| Error::TopicNotUtf8)?.to_owned(),
+        pkid: packet.pkid,
+        payload: packet.payload,
+    })
+}
+
+fn conn_ack(packet: v5::ConnAck) -> ConnAck {
+    let mut ack = ConnAck { session_present: packet.session_present, limits: Limits::NONE, keep_alive: None };
+    let Some(properties) = packet.properties else { return ack };
+    let Limits { in_flight, packet_size, qos, retain } = &mut ack.limits;
+    *in_flight = properties.receive_max.unwrap_or(*in_flight);
+    *packet_size = properties.max_packet_size.map_or(*packet_size, |size| size.try_into().unwrap_or(usize::MAX));
+    *qos = match properties.max_qos {
+        Some(0) => crate::QoS::AtMostOnce,
+        Some(1) => crate::QoS::AtLeastOnce,
+        _ => *qos,
+    };
+    *retain = properties.retain_available != Some(0);
+    ack.keep_alive = properties.server_keep_alive.map(|seconds| Duration::from_secs(seconds.into()));
+    ack
+}
+
+fn packet_id(body: &[u8]) -> Result<(u16, &[u8]), Error> {
+    let (pkid, rest) = body.split_first_chunk().ok_or(Error::MalformedPacket)?;
+    Ok((u16::from_be_bytes(*pkid), rest))
+}
+
+/// Packet id and reason code, which stands for success where it is missing (3.4.2.1). There are successes beside 0, such as
+/// that nobody has subscribed to the topic.
+fn acknowledgement(body: &[u8]) -> Result<(u16, Verdict), Error> {
+    let (pkid, rest) = packet_id(body)?;
+    Ok((pkid, verdict(rest.first().copied().unwrap_or(0))))
+}
+
+fn sub_ack(body: &[u8]) -> Result<Inbound, Error> {
+    let (pkid, rest) = packet_id(body)?;
+    let codes = skip_properties(rest).ok_or(Error::MalformedPacket)?;
+    Ok(Inbound::SubAck(pkid, codes.iter().copied().map(verdict).collect()))
+}
+
+fn skip_properties(body: &[u8]) -> Option<&[u8]> {
+    let (mut size, mut rest) = (0, body);
+    for shift in [0, 7, 14, 21] {
+        let (byte, after) = rest.split_first()?;
+        size |= usize::from(byte & 0x7f) << shift;
+        rest = after;
+        if *byte < 0x80 {
+            return rest.get(size..);
+        }
+    }
+    None
+}
+
+fn verdict(code: u8) -> Verdict {
+    if code < 0x80 { Ok(()) } else { Err(Reason(code)) }
+}
+
+fn qos(qos: rumqttc::QoS) -> QoS {
+    match qos {
+        rumqttc::QoS::AtMostOnce => QoS::AtMostOnce,
+        rumqttc::QoS::AtLeastOnce => QoS::AtLeastOnce,
+        rumqttc::QoS::ExactlyOnce => QoS::ExactlyOnce,
+    }
+}
+
+#[cfg(test)]
+mod tests;

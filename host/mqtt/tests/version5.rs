@@ -1,0 +1,274 @@
+//! MQTT 5 with a broker of which a test writes each byte.
+
+mod support;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::BytesMut;
+use ocpp_gateway_mqtt::{Loss, Options, ProtocolVersion, Publication, Publisher, QoS, SubscribeError, Subscriber};
+use rumqttc::v5::mqttbytes::{
+    Error,
+    v5::{Packet, Publish},
+};
+use support::{Mailbox, PATIENCE, always_current, eventually, options_in, publication, receive};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+
+/// CONNACK of a broker without limits, for a new session and for one that it kept.
+const NEW: &[u8] = b"\x20\x03\x00\x00\x00";
+const KEPT: &[u8] = b"\x20\x03\x01\x00\x00";
+/// How long nothing has to happen.
+const QUIET: Duration = Duration::from_millis(50);
+
+struct Broker(TcpListener);
+
+impl Broker {
+    async fn start() -> (Broker, Options) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("mqtt://{}", listener.local_addr().expect("bound"));
+        (Broker(listener), options_in(ProtocolVersion::V5, &url))
+    }
+
+    /// The next connection, with its CONNECT answered so.
+    async fn accept(&self, answer: &[u8]) -> Connection {
+        let (stream, _) = timeout(PATIENCE, self.0.accept()).await.expect("in time").expect("a connection");
+        let mut connection = Connection { stream, input: BytesMut::new() };
+        assert!(matches!(connection.next().await, Packet::Connect(..)));
+        connection.send(answer).await;
+        connection
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    input: BytesMut,
+}
+
+impl Connection {
+    async fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.expect("written");
+    }
+
+    async fn next(&mut self) -> Packet {
+        loop {
+            match Packet::read(&mut self.input, None) {
+                Ok(packet) => return packet,
+                Err(Error::InsufficientBytes(_)) => {}
+                Err(error) => panic!("{error}"),
+            }
+            let read = timeout(PATIENCE, self.stream.read_buf(&mut self.input)).await.expect("in time");
+            assert!(read.expect("readable") > 0, "closed");
+        }
+    }
+
+    async fn publish(&mut self) -> Publish {
+        match self.next().await {
+            Packet::Publish(publish) => publish,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The topics of so many publishes, with their packet ids and whether they may be repetitions.
+    async fn publishes(&mut self, count: usize) -> Vec<(String, u16, bool)> {
+        let mut publishes = Vec::new();
+        for _ in 0..count {
+            let publish = self.publish().await;
+            let topic = String::from_utf8_lossy(&publish.topic).into_owned();
+            publishes.push((topic, publish.pkid, publish.dup));
+        }
+        publishes
+    }
+
+    async fn is_quiet(&mut self) -> bool {
+        self.input.is_empty() && timeout(QUIET, self.stream.read_buf(&mut self.input)).await.is_err()
+    }
+}
+
+fn start(options: Options) -> Publisher {
+    Publisher::start(Arc::new(options), always_current())
+}
+
+fn publish(publisher: &Publisher, topics: &[&str], qos: QoS) {
+    for topic in topics {
+        publisher.try_publish(Publication { qos, ..publication(topic, "x") }).expect("room");
+    }
+}
+
+fn sent(topic: &str, pkid: u16, dup: bool) -> (String, u16, bool) {
+    (topic.to_owned(), pkid, dup)
+}
+
+async fn complaint(publisher: &Publisher) -> String {
+    let error = || publisher.stats().connection.status().last_error;
+    eventually("it fails", || error().is_some()).await;
+    error().expect("an error")
+}
+
+#[tokio::test]
+async fn a_broker_that_takes_fewer_after_a_reconnect_gets_what_is_open_bit_by_bit() {
+    let (broker, options) = Broker::start().await;
+    let publisher = start(options);
+    let mut first = broker.accept(NEW).await;
+    publish(&publisher, &["a", "b", "c", "d"], QoS::AtLeastOnce);
+    first.publishes(4).await;
+    drop(first);
+
+    // Receive Maximum: 2.
+    let mut second = broker.accept(b"\x20\x06\x01\x00\x03\x21\x00\x02").await;
+    assert_eq!(second.publishes(2).await, [sent("a", 1, true), sent("b", 2, true)]);
+    publish(&publisher, &["e"], QoS::AtLeastOnce);
+    assert!(second.is_quiet().await);
+    // No subscribers: taken over all the same.
+    second.send(b"\x40\x03\x00\x02\x10").await;
+    assert_eq!(second.publishes(1).await, [sent("c", 3, true)]);
+    second.send(b"\x40\x02\x00\x01").await;
+    assert_eq!(second.publishes(1).await, [sent("d", 4, true)]);
+    assert!(second.is_quiet().await);
+    second.send(b"\x40\x02\x00\x03").await;
+    assert_eq!(second.publishes(1).await, [sent("e", 5, false)]);
+    second.send(b"\x40\x02\x00\x04\x40\x02\x00\x05").await;
+    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!((publisher.stats().acknowledged.get(), publisher.stats().resent.get()), (5, 4));
+    assert_eq!(publisher.stats().losses(), []);
+}
+
+#[tokio::test]
+async fn what_became_too_large_by_a_reconnect_is_counted_and_the_rest_sent_again() {
+    let (broker, options) = Broker::start().await;
+    let publisher = start(options);
+    let mut first = broker.accept(NEW).await;
+    publish(&publisher, &["a", "a/much/longer/topic", "b"], QoS::AtLeastOnce);
+    first.publishes(3).await;
+    drop(first);
+
+    // Maximum Packet Size: 20.
+    let mut second = broker.accept(b"\x20\x08\x01\x00\x05\x27\x00\x00\x00\x14").await;
+    assert_eq!(second.publishes(2).await, [sent("a", 1, true), sent("b", 3, true)]);
+    second.send(b"\x40\x02\x00\x01\x40\x02\x00\x03").await;
+    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.stats().losses(), [(Loss::Unpublishable, "test", 1)]);
+}
+
+#[tokio::test]
+async fn what_is_open_is_begun_anew_where_its_qos_is_not_to_be_had_any_more() {
+    let (broker, options) = Broker::start().await;
+    let publisher = start(options);
+    let mut first = broker.accept(NEW).await;
+    publish(&publisher, &["a"], QoS::ExactlyOnce);
+    first.publishes(1).await;
+    drop(first);
+
+    // Maximum QoS: 1.
+    let mut second = broker.accept(b"\x20\x05\x01\x00\x02\x24\x01").await;
+    let again = second.publish().await;
+    assert_eq!((again.qos, again.dup), (rumqttc::v5::mqttbytes::QoS::AtLeastOnce, false));
+    second.send(b"\x40\x02\x00\x01").await;
+    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.stats().acknowledged.get(), 1);
+}
+
+/// Whatever the reason is, and wherever it comes. With one in flight, the next shows that the packet id is free again.
+#[tokio::test]
+async fn a_refused_publication_makes_way_for_the_next() {
+    let (broker, options) = Broker::start().await;
+    let publisher = start(Options { in_flight: 1, ..options });
+    let mut connection = broker.accept(NEW).await;
+    publish(&publisher, &["a", "b"], QoS::AtLeastOnce);
+    publish(&publisher, &["c", "d"], QoS::ExactlyOnce);
+    for (topic, answer) in [
+        // Quota exceeded.
+        ("a", &b"\x40\x03\x00\x01\x97"[..]),
+        ("b", b"\x40\x03\x00\x01\xc0"),
+        ("c", b"\x50\x03\x00\x01\x99"),
+        ("d", b"\x50\x03\x00\x01\x10"),
+    ] {
+        assert_eq!(connection.publishes(1).await, [sent(topic, 1, false)]);
+        connection.send(answer).await;
+    }
+    assert!(matches!(connection.next().await, Packet::PubRel(release) if release.pkid == 1));
+    // Packet id not found: it was released before.
+    connection.send(b"\x70\x03\x00\x01\x92").await;
+    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.stats().losses(), [(Loss::Refused, "test", 3)]);
+    assert_eq!(publisher.stats().acknowledged.get(), 1);
+}
+
+#[tokio::test]
+async fn a_broker_that_wants_to_hear_more_often_does() {
+    let (broker, options) = Broker::start().await;
+    let publisher = start(options);
+    // Server Keep Alive: 1 s.
+    let mut connection = broker.accept(b"\x20\x06\x00\x00\x03\x13\x00\x01").await;
+    let next = timeout(Duration::from_millis(900), connection.next()).await;
+    assert!(matches!(next, Ok(Packet::PingReq(_))), "{next:?}");
+    drop(publisher);
+}
+
+#[tokio::test]
+async fn why_there_is_no_connection_is_named() {
+    for (answer, reason) in [
+        (&b"\x20\x03\x00\x8a\x00"[..], "the broker refuses the connection: banned"),
+        // A broker of 3.1.1, which knows no properties.
+        (b"\x20\x02\x00\x01", "the broker refuses the connection: it does not speak this version of MQTT"),
+        (b"\xe0\x01\x89", "the broker ends the connection: busy"),
+        (b"\x20\x03\x00\x00\x00\xe0\x01\x8b", "the broker ends the connection: shutting down"),
+        (b"\x20\x03\x00\x00\x00\x30\x03\x00\x01t", "the broker breaks the protocol: "),
+    ] {
+        let (broker, options) = Broker::start().await;
+        let publisher = start(Options { reconnect_min: PATIENCE, reconnect_max: PATIENCE, ..options });
+        let _connection = broker.accept(answer).await;
+        let complaint = complaint(&publisher).await;
+        assert!(complaint.starts_with(reason), "{complaint}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_above_the_limit_is_acknowledged_whatever_its_properties() {
+    let (broker, options) = Broker::start().await;
+    let subscriber = Subscriber::start(Arc::new(Options { max_packet_size: 1000, ..options }), Box::new(drop));
+    let mut connection = broker.accept(KEPT).await;
+    let (mailbox, mut inbox) = Mailbox::new();
+    let subscribing = tokio::spawn({
+        let subscriber = subscriber.clone();
+        async move { subscriber.subscribe(1, vec![("t".to_owned(), QoS::AtLeastOnce)], mailbox).await }
+    });
+    assert!(matches!(connection.next().await, Packet::Subscribe(_)));
+    connection.send(b"\x90\x04\x00\x01\x00\x01").await;
+    assert_eq!(subscribing.await.expect("no panic"), Ok(()));
+
+    // 10,000 bytes from the topic on, with an expiry and a user property; then one that is not too large.
+    let mut large = b"\x32\x90\x4e\x00\x01t\x00\x07\x0c\x02\x00\x00\x00\x09\x26\x00\x01k\x00\x01v".to_vec();
+    large.resize(3 + 10_000, b'x');
+    connection.send(&large).await;
+    connection.send(b"\x32\x0d\x00\x01t\x00\x08\x05\x02\x00\x00\x00\x09hi").await;
+    assert_eq!(receive(&mut inbox).await.payload, "hi");
+    for pkid in [7, 8] {
+        assert!(matches!(connection.next().await, Packet::PubAck(ack) if ack.pkid == pkid));
+    }
+    assert_eq!(subscriber.stats().oversized.get(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_filter_is_told_to_its_owner() {
+    let (broker, options) = Broker::start().await;
+    let subscriber = Subscriber::start(Arc::new(options), Box::new(drop));
+    let mut connection = broker.accept(NEW).await;
+    let filters = ["a", "b"].map(|filter| (filter.to_owned(), QoS::AtLeastOnce)).to_vec();
+    let answering = async {
+        let Packet::Subscribe(subscribe) = connection.next().await else { panic!("another packet") };
+        let [granted, refused] = &subscribe.filters[..] else { panic!("{subscribe:?}") };
+        connection.send(b"\x90\x05\x00\x01\x00\x01\x87").await;
+        // What was granted is left again; that the broker cannot find it any more does no harm.
+        let Packet::Unsubscribe(unsubscribe) = connection.next().await else { panic!("another packet") };
+        assert_eq!(unsubscribe.filters, [granted.path.as_str()]);
+        connection.send(b"\xb0\x04\x00\x02\x00\x11").await;
+        refused.path.clone()
+    };
+    let (answer, refused) = tokio::join!(subscriber.subscribe(1, filters, Mailbox::new().0), answering);
+    assert_eq!(answer, Err(SubscribeError::Refused(refused)));
+    subscriber.stop(PATIENCE).await;
+    assert_eq!(subscriber.stats().subscriptions.get(), 0);
+}
