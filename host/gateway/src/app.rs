@@ -318,6 +318,7 @@ fn mqtt_options(config: &Config, addresses: &Addresses) -> Result<Options, Start
         Broker::Embedded(address) => BrokerUrl { tls: false, host: address.ip().to_string(), port: address.port() },
     };
     let mut options = Options::new(url, unique_client_id(&config.mqtt.client_id, addresses.ocpp.port()));
+    options.version = config.mqtt.protocol_version().unwrap_or_default();
     options.keep_alive = config.mqtt.keep_alive.get();
     options.tls = config.mqtt.tls_files();
     options.max_packet_size = config.ocpp.max_message_size + ENVELOPE;

@@ -196,10 +196,8 @@ impl Draft {
 
     fn check_mqtt(&mut self, config: &Config) {
         let mqtt = &config.mqtt;
-        match mqtt.version {
-            4 => {}
-            5 => self.fault("mqtt.version", "this version speaks MQTT 3.1.1 (4) only"),
-            other => self.fault("mqtt.version", format!("{other} is neither 4 (MQTT 3.1.1) nor 5")),
+        if mqtt.protocol_version().is_none() {
+            self.fault("mqtt.version", format!("{} is neither 4 (MQTT 3.1.1) nor 5", mqtt.version));
         }
         let keep_alive = mqtt.keep_alive.get();
         if !(Duration::from_secs(1)..=Duration::from_secs(u16::MAX.into())).contains(&keep_alive) {

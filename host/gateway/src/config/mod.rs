@@ -24,7 +24,7 @@ pub use values::{
 
 use ocpp_gateway_core::Version;
 use ocpp_gateway_core::session;
-use ocpp_gateway_mqtt::TlsFiles;
+use ocpp_gateway_mqtt::{ProtocolVersion, TlsFiles};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::SocketAddr;
@@ -171,6 +171,7 @@ pub struct Mqtt {
     pub password: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
+    /// 4 or 5: see [`protocol_version`](Self::protocol_version).
     pub version: u8,
     /// The longest silence on a connection. A broker that stays silent for twice this long is given up.
     pub keep_alive: Span,
@@ -200,6 +201,15 @@ impl Default for Mqtt {
 }
 
 impl Mqtt {
+    /// What is spoken with the broker. `None` where `version` is a number of no version.
+    pub fn protocol_version(&self) -> Option<ProtocolVersion> {
+        match self.version {
+            4 => Some(ProtocolVersion::V4),
+            5 => Some(ProtocolVersion::V5),
+            _ => None,
+        }
+    }
+
     /// What TLS towards the broker is made of, for a URL that asks for it.
     pub fn tls_files(&self) -> TlsFiles {
         let MqttTls { ca, cert, key } = self.tls.clone().unwrap_or_default();

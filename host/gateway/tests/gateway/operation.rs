@@ -35,6 +35,18 @@ async fn metrics_tell_what_has_passed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_and_its_answer_travel_over_mqtt_5() {
+    let gateway = Running::start("[mqtt]\nversion = 5\n[mqtt.embedded]\nlisten = \"127.0.0.1:0\"").await;
+    let mut back_end = gateway.back_end().await;
+    let mut charge_point = gateway.charge_point("CP1").await;
+    charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    back_end.expect_on("ocpp/cp/CP1").await;
+    back_end.publish("ocpp/cs/CP1", result_object("1", "{}")).await;
+    assert_eq!(charge_point.text().await, r#"[3,"1",{}]"#);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stopping_waits_for_open_calls_and_says_goodbye() {
     let gateway = Running::start("[shutdown]\ngrace = \"1min\"").await;
     let mut back_end = gateway.back_end().await;

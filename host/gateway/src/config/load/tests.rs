@@ -1,4 +1,5 @@
 use super::*;
+use ocpp_gateway_mqtt::ProtocolVersion;
 use std::io::Write as _;
 
 /// Loads `text` as a file, with these variables around it.
@@ -46,6 +47,19 @@ fn the_environment_wins() {
     assert_eq!((config.ocpp.queue, config.ocpp.call_timeout), (7, super::super::Span::seconds(10)));
     assert_eq!(config.mqtt.password.as_deref(), Some("12345"));
     assert_eq!(config.ocpp.versions.len(), 1);
+}
+
+#[test]
+fn either_version_of_mqtt_can_be_asked_for() {
+    fn version(text: &str, variables: &[(&str, &str)]) -> Result<Option<ProtocolVersion>, Vec<String>> {
+        load_text(text, variables).map(|config| config.mqtt.protocol_version())
+    }
+    assert_eq!(version("", &[]), Ok(Some(ProtocolVersion::V4)));
+    assert_eq!(version("[mqtt]\nversion = 4", &[]), Ok(Some(ProtocolVersion::V4)));
+    assert_eq!(version("[mqtt]\nversion = 5", &[]), Ok(Some(ProtocolVersion::V5)));
+    assert_eq!(version("", &[("OCPP_GATEWAY__MQTT__VERSION", "5")]), Ok(Some(ProtocolVersion::V5)));
+    let faults = version("[mqtt]\nversion = 3", &[]).expect_err("faults");
+    assert_eq!(faults, ["mqtt.version: 3 is neither 4 (MQTT 3.1.1) nor 5"]);
 }
 
 #[test]
