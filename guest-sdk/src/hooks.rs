@@ -73,7 +73,32 @@ pub trait Mapping: Transform {
     fn from_mqtt(&self, peer: &Peer, message: Publish) -> Result<Vec<Frame>, Refusal>;
 }
 
-/// Frames from the charge point, before the mapping. The example of [the crate](crate) is one.
+/// Frames from the charge point, before the mapping.
+///
+/// ```
+/// use ocpp_transform::{Frame, FrameAction, Peer, Transform, Uplink, export};
+///
+/// /// No vendor's own messages: they are answered here.
+/// struct NoDataTransfer;
+///
+/// impl Transform for NoDataTransfer {
+///     fn configure(_config: &str) -> Result<Self, String> {
+///         Ok(NoDataTransfer)
+///     }
+/// }
+///
+/// impl Uplink for NoDataTransfer {
+///     fn handle(&self, _peer: &Peer, frame: Frame) -> Vec<FrameAction> {
+///         match frame.action.as_deref() {
+///             Some("DataTransfer") => vec![FrameAction::Reply(r#"{"status":"UnknownVendorId"}"#.into())],
+///             _ => vec![FrameAction::Pass],
+///         }
+///     }
+/// }
+///
+/// export!(NoDataTransfer: Uplink);
+/// # fn main() {}
+/// ```
 pub trait Uplink: Transform {
     /// What is to happen to the frame, in this order. An empty list drops it.
     fn handle(&self, peer: &Peer, frame: Frame) -> Vec<FrameAction>;
@@ -141,7 +166,32 @@ pub trait Outbound: Transform {
     fn handle(&self, peer: &Peer, message: Publish) -> Vec<PublishAction>;
 }
 
-/// Messages that were received, before the mapping. Written like [`Outbound`].
+/// Messages that were received, before the mapping.
+///
+/// ```
+/// use ocpp_transform::{Inbound, Peer, Publish, PublishAction, Transform, export};
+///
+/// /// Some back ends send an empty message to clear what they had retained.
+/// struct NothingEmpty;
+///
+/// impl Transform for NothingEmpty {
+///     fn configure(_config: &str) -> Result<Self, String> {
+///         Ok(NothingEmpty)
+///     }
+/// }
+///
+/// impl Inbound for NothingEmpty {
+///     fn handle(&self, _peer: &Peer, message: Publish) -> Vec<PublishAction> {
+///         if message.payload.is_empty() {
+///             return vec![PublishAction::Drop("empty".into())];
+///         }
+///         vec![PublishAction::Pass]
+///     }
+/// }
+///
+/// export!(NothingEmpty: Inbound);
+/// # fn main() {}
+/// ```
 pub trait Inbound: Transform {
     /// What is to happen to the message, in this order. An empty list drops it.
     fn handle(&self, peer: &Peer, message: Publish) -> Vec<PublishAction>;
