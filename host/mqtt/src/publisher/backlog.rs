@@ -64,8 +64,19 @@ impl Backlog {
         }
     }
 
-    /// Takes out the oldest until the rest is within bounds.
+    /// Takes out what it takes for the rest to be within bounds: the oldest of those that expire, since whoever sent them
+    /// is waiting for an answer and will know; then the oldest of all, which nobody would send again.
     pub(crate) fn evict(&mut self, mut lost: impl FnMut(Outgoing)) {
+        let mut place = 0;
+        while self.is_over()
+            && let Some(later) = self.waiting.iter().skip(place).position(|outgoing| outgoing.expires.is_some())
+        {
+            place += later;
+            if let Some(outgoing) = self.waiting.remove(place) {
+                self.bytes -= outgoing.len();
+                lost(outgoing);
+            }
+        }
         while self.is_over()
             && let Some(oldest) = self.pop()
         {
@@ -103,6 +114,21 @@ mod tests {
         let mut lost = Vec::new();
         backlog.evict(|outgoing| lost.push(outgoing.publish.topic));
         assert_eq!((lost, drain(&mut backlog)), (vec!["a".into()], vec!["b".into(), "c".into()]));
+    }
+
+    #[test]
+    fn what_would_expire_leaves_before_what_nobody_sends_again() {
+        let later = Some(Instant::now() + Duration::from_secs(1));
+        let mut backlog = Backlog::new(2, 1000);
+        for (topic, expires) in [("answer", None), ("call 1", later), ("answer 2", None), ("call 2", later)] {
+            backlog.push(outgoing(topic, expires));
+        }
+        let mut lost = Vec::new();
+        backlog.evict(|outgoing| lost.push(outgoing.publish.topic));
+        assert_eq!((lost, backlog.bytes), (vec!["call 1".to_owned(), "call 2".to_owned()], 2 * 10 + 6 + 8));
+        backlog.push(outgoing("answer 3", None));
+        backlog.evict(|_| {});
+        assert_eq!(drain(&mut backlog), ["answer 2", "answer 3"]);
     }
 
     #[test]
