@@ -1,0 +1,125 @@
+//! What happens to a charge point's task, one thing at a time.
+
+use super::ChargePoint;
+use super::outbox::NotSubscribed;
+use crate::mailbox::Letter;
+use crate::registry::Stop;
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use ocpp_gateway_core::session::{Direction, Output};
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::tungstenite::{self, Message as WebSocketMessage};
+
+/// What may wait for a charge point that takes nothing, before nothing more is read from it.
+const MAX_UNSENT: usize = 16;
+
+/// Everything that can happen to a charge point's task.
+pub(super) enum Event {
+    /// The charge point sent something, or its connection broke.
+    Received(Option<Result<WebSocketMessage, tungstenite::Error>>),
+    /// The broker, or an operator, has something for it.
+    Delivered(Box<Letter>),
+    /// A deadline of the session has come.
+    Due,
+    /// This connection is to end.
+    Stop(Stop),
+    /// The gateway stops, and nobody waits for an answer any more.
+    Finished,
+    /// Its topics cannot be subscribed to.
+    NotSubscribed(NotSubscribed),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
+    /// The next thing that happens. What is to be sent goes out on the way, in one write for all that has gathered.
+    pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let congested = match self.poll_outputs(cx) {
+            Poll::Ready(Ok(())) => false,
+            Poll::Ready(Err(error)) => return Poll::Ready(Event::Received(Some(Err(error)))),
+            Poll::Pending => true,
+        };
+        if self.stop_by.is_none()
+            && let Poll::Ready(Ok(stop)) = self.stop.poll_unpin(cx)
+        {
+            return Poll::Ready(Event::Stop(stop));
+        }
+        // Before anything new is read: one that always has something to say would be cut off in the middle of it.
+        if !congested && self.stop_by.is_some() && self.session.is_idle() {
+            return Poll::Ready(Event::Finished);
+        }
+        if self.poll_timer(cx).is_ready() {
+            return Poll::Ready(Event::Due);
+        }
+        // Whoever does not take what has gathered for it is not listened to: each message may add to that. A charge point
+        // gets no more, so the rest waits in the mailbox, which has a limit; then nothing more is read from it. Nor is
+        // anything from one that sent more than it may.
+        match self.outbox.poll_room(cx) {
+            Poll::Ready(Ok(())) => {
+                if let Some(after) = self.outbox.passed_late() {
+                    self.hall.road.metrics.calls.passed(Direction::Uplink, after);
+                }
+                if !congested && let Poll::Ready(Some(letter)) = self.mailbox.poll_recv(cx) {
+                    return Poll::Ready(Event::Delivered(letter));
+                }
+                if self.pace.held_until().is_none()
+                    && (!congested || self.session.outputs() < MAX_UNSENT)
+                    && let Poll::Ready(received) = self.socket.poll_next_unpin(cx)
+                {
+                    return Poll::Ready(Event::Received(received));
+                }
+            }
+            Poll::Ready(Err(error)) => return Poll::Ready(Event::NotSubscribed(error)),
+            Poll::Pending => {}
+        }
+        match self.socket.poll_flush_unpin(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Event::Received(Some(Err(error)))),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Does what the session wants done, as long as the socket takes it.
+    fn poll_outputs(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
+        while self.session.has_output() {
+            let Poll::Ready(ready) = self.socket.poll_ready_unpin(cx) else {
+                while let Some(notice) = self.session.poll_notice() {
+                    self.put_out(notice)?;
+                }
+                return Poll::Pending;
+            };
+            ready?;
+            if let Some(output) = self.session.poll() {
+                self.put_out(output)?;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn put_out(&mut self, output: Output) -> Result<(), tungstenite::Error> {
+        match output {
+            Output::Send(kind, text) => self.send(kind, text)?,
+            Output::Ping => self.socket.start_send_unpin(WebSocketMessage::Ping(Default::default()))?,
+            Output::Report(frame) => self.report(&frame),
+            Output::Incident(incident) => self.hall.road.incident(&self.peer, &incident),
+            Output::Ended(end) => self.hall.road.metrics.calls.ended(&end),
+            Output::Answered(id, answer) => self.asked.answer(&id, answer),
+        }
+        Ok(())
+    }
+
+    /// Ready when the session has something to do at this time. The timer is moved only to come earlier: deadlines of
+    /// calls that were answered in time, nearly all of them, never touch it again.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let due =
+            self.stop_by.into_iter().chain(self.pace.held_until()).fold(self.session.next_timeout(), Instant::min);
+        if due < self.timer.deadline().into_std() {
+            self.timer.as_mut().reset(due.into());
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            if due <= Instant::now() {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(due.into());
+        }
+        Poll::Pending
+    }
+}
