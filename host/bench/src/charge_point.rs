@@ -115,6 +115,37 @@ impl ChargePoint {
         }
     }
 
+    /// Sends CALLs at this interval, the first after `delay`, and none after `until`; each is answered, or has waited in
+    /// vain, when this ends. Answers how many were sent.
+    pub(crate) async fn run_until(
+        &mut self,
+        until: Instant,
+        interval: Duration,
+        script: &Script,
+        delay: Duration,
+        stats: &Stats,
+    ) -> u64 {
+        let mut due = Instant::now() + delay;
+        let before = self.calls;
+        let mut ended = Waited::Done;
+        while due < until && matches!(ended, Waited::Done) {
+            ended = self.rest(Some(due), stats).await;
+            if matches!(ended, Waited::Done) {
+                ended = self.next_call(script, due, stats).await;
+                due += interval;
+            }
+        }
+        if let Waited::Disconnected = ended {
+            stats.failed(|errors| errors.disconnects += 1);
+        }
+        self.calls - before
+    }
+
+    /// Does nothing but answer, until the connection ends.
+    pub(crate) async fn rest_until_disconnected(&mut self, stats: &Stats) {
+        self.rest(None, stats).await;
+    }
+
     /// One CALL and its answer, or an error: for charge points that do nothing else.
     pub(crate) async fn call_once(&mut self, request: &Request, intended: Instant, stats: &Stats) -> Result<()> {
         match self.call(request, intended, stats).await {
@@ -137,13 +168,21 @@ impl ChargePoint {
                 text = self.text() => text,
             };
             let Ok(text) = text else { return Waited::Disconnected };
-            let Some(result) = accept(&text) else {
-                stats.failed(|errors| errors.unexpected += 1);
-                continue;
-            };
-            if self.socket.send(Message::text(result)).await.is_err() {
+            if let Waited::Disconnected = self.answer(&text, stats).await {
                 return Waited::Disconnected;
             }
+        }
+    }
+
+    /// Accepts a CALL. There is nothing else that could come.
+    async fn answer(&mut self, text: &str, stats: &Stats) -> Waited {
+        let Some(result) = accept(text) else {
+            stats.failed(|errors| errors.unexpected += 1);
+            return Waited::Done;
+        };
+        match self.socket.send(Message::text(result)).await {
+            Ok(()) => Waited::Done,
+            Err(_) => Waited::Disconnected,
         }
     }
 
@@ -167,7 +206,9 @@ impl ChargePoint {
                 Answer::Result => stats.answered(intended),
                 Answer::Error => stats.failed(|errors| errors.call_errors += 1),
                 Answer::Unexpected => {
-                    stats.failed(|errors| errors.unexpected += 1);
+                    if let Waited::Disconnected = self.answer(&text, stats).await {
+                        return Waited::Disconnected;
+                    }
                     continue;
                 }
             }

@@ -33,6 +33,14 @@ impl Child {
         self.process.id()
     }
 
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn terminate(mut self) -> Result<()> {
+        let status = Command::new("kill").arg(self.pid().to_string()).status().context("cannot start kill")?;
+        anyhow::ensure!(status.success(), "{} cannot be stopped", self.name);
+        self.process.wait()?;
+        Ok(())
+    }
+
     /// Waits until something accepts connections at `address`.
     pub(crate) async fn accepts(&mut self, address: SocketAddr) -> Result<()> {
         let connecting = async {

@@ -21,6 +21,7 @@ mod stats;
 mod storm;
 mod syscalls;
 mod tls;
+mod trial;
 mod usage;
 
 use clap::{Parser, Subcommand};
@@ -48,6 +49,9 @@ enum Command {
     Paced(compare::PacedArgs),
     /// Everything: all contestants in all scenarios, with a table and pictures
     Public(Box<public::PublicArgs>),
+    /// What has to hold when something ends, or goes on for long: passed or failed
+    #[command(subcommand)]
+    Trial(trial::Trial),
 }
 
 fn main() -> ExitCode {
@@ -83,6 +87,7 @@ async fn drive(command: Command) -> anyhow::Result<()> {
         Command::Idle(args) => compare::idle(args).await,
         Command::Paced(args) => compare::paced(args).await,
         Command::Public(args) => public::public(*args).await,
+        Command::Trial(trial) => trial::trial(trial).await,
     }
 }
 

@@ -8,6 +8,10 @@ use anyhow::{Context as _, Result};
 use rumqttc::{AsyncClient, Event, EventLoop, Packet, Publish};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+/// How long to wait before a broker that is away is tried again.
+const RETRY: Duration = Duration::from_millis(100);
 
 pub(crate) struct Responder {
     events: EventLoop,
@@ -21,6 +25,8 @@ pub(crate) struct BackEnd {
     dialect: Dialect,
     quality: Quality,
     stats: Arc<Stats>,
+    /// Whether the answer to a command is followed by the next.
+    untiring: bool,
     /// Message ids are the time since then.
     epoch: Instant,
 }
@@ -36,7 +42,14 @@ impl Responder {
     ) -> Result<Self> {
         let filter = format!("{UPLINK}#");
         let (client, events) = mqtt::subscriber("responder", broker, calls + 16, &filter, quality).await?;
-        Ok(Responder { events, back_end: BackEnd { client, dialect, quality, stats, epoch: Instant::now() } })
+        let back_end = BackEnd { client, dialect, quality, stats, untiring: true, epoch: Instant::now() };
+        Ok(Responder { events, back_end })
+    }
+
+    /// One that commands only when it is told to.
+    pub(crate) fn patient(mut self) -> Self {
+        self.back_end.untiring = false;
+        self
     }
 
     pub(crate) fn back_end(&self) -> BackEnd {
@@ -50,10 +63,26 @@ impl Responder {
             }
         }
     }
+
+    /// The same, whatever becomes of the broker. What rumqttc loses of the answers at a reconnect is lost.
+    pub(crate) async fn run_through_outages(mut self) {
+        loop {
+            match self.events.poll().await {
+                Ok(Event::Incoming(Packet::Publish(publish))) => self.back_end.take(&publish),
+                Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                    if self.back_end.client.try_subscribe(format!("{UPLINK}#"), self.back_end.quality.into()).is_err() {
+                        self.back_end.stats.failed(|errors| errors.responder += 1);
+                    }
+                }
+                Ok(_) => {}
+                Err(_) => sleep(RETRY).await,
+            }
+        }
+    }
 }
 
 impl BackEnd {
-    /// Sends each charge point its first CALL. The next one goes out when it is answered.
+    /// Sends each charge point a CALL; one that is untiring sends the next when it is answered.
     pub(crate) async fn command_all(&self, charge_points: usize) -> Result<()> {
         for index in 0..charge_points {
             let (topic, command) = self.command(&identity(index));
@@ -75,6 +104,9 @@ impl BackEnd {
                 self.publish(format!("{DOWNLINK}{charge_point}"), self.dialect.result(id, action))
             }
             Ok(Received::Result { id }) => self.answered(id).and_then(|()| {
+                if !self.untiring {
+                    return Ok(());
+                }
                 let (topic, command) = self.command(charge_point);
                 self.publish(topic, command)
             }),

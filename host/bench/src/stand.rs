@@ -41,7 +41,7 @@ pub(crate) struct StandArgs {
 }
 
 /// Debian installs it where ordinary users do not look.
-fn mosquitto() -> PathBuf {
+pub(crate) fn mosquitto() -> PathBuf {
     let debian = Path::new("/usr/sbin/mosquitto");
     if debian.exists() { debian.to_owned() } else { PathBuf::from("mosquitto") }
 }
@@ -186,14 +186,7 @@ impl<'a> Stand<'a> {
     async fn start_mosquitto(&self, dir: &Path) -> Result<(Child, SocketAddr)> {
         let address = free_address().await?;
         let config = dir.join("mosquitto.conf");
-        // Its limits are out of the way: it is not what is measured.
-        let text = format!(
-            "listener {} {}\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\nlog_type error\n\
-             max_inflight_messages {IN_FLIGHT}\nmax_queued_messages 0\n",
-            address.port(),
-            address.ip(),
-        );
-        fs::write(&config, text)?;
+        fs::write(&config, mosquitto_config(address))?;
         let mut command = Command::new(&self.args.mosquitto);
         command.arg("-c").arg(config);
         let mut command = match &self.cores {
@@ -220,6 +213,16 @@ impl<'a> Stand<'a> {
         };
         fs::canonicalize(path).with_context(|| format!("no {}: build it first", path.display()))
     }
+}
+
+/// Its limits are out of the way: it is not what is measured.
+pub(crate) fn mosquitto_config(address: SocketAddr) -> String {
+    format!(
+        "listener {} {}\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\nlog_type error\n\
+         max_inflight_messages {IN_FLIGHT}\nmax_queued_messages 0\n",
+        address.port(),
+        address.ip(),
+    )
 }
 
 /// Another one for each run.

@@ -1,0 +1,27 @@
+//! Trials: what has to hold under load when something ends, or goes on for long. Each is passed or failed.
+
+mod outage;
+mod reconnect;
+mod rig;
+mod soak;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+#[derive(Subcommand)]
+pub(crate) enum Trial {
+    /// Kill the gateway and start it again: how long until all charge points are back, and what they are told meanwhile
+    Reconnect(reconnect::ReconnectArgs),
+    /// Restart the broker under load: what becomes of each CALL
+    Outage(outage::OutageArgs),
+    /// Messages of a day, commands, and charge points that come and go, for long: whether memory stays as it is
+    Soak(soak::SoakArgs),
+}
+
+pub(crate) async fn trial(trial: Trial) -> Result<()> {
+    match trial {
+        Trial::Reconnect(args) => reconnect::reconnect(args).await,
+        Trial::Outage(args) => outage::outage(args).await,
+        Trial::Soak(args) => soak::soak(args).await,
+    }
+}

@@ -1,0 +1,99 @@
+//! The broker ends and comes back while charge points send.
+
+use super::rig::{Rig, RigArgs};
+use crate::charge_point::ChargePoint;
+use crate::dialect::Dialect;
+use crate::mqtt::Quality;
+use crate::responder::Responder;
+use crate::script::Script;
+use crate::stats::Stats;
+use anyhow::{Result, ensure};
+use clap::Args;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+#[derive(Args)]
+pub(crate) struct OutageArgs {
+    #[command(flatten)]
+    rig: RigArgs,
+    #[arg(short = 'n', long, default_value_t = 2000)]
+    charge_points: usize,
+    /// CALLs per second, of all of them
+    #[arg(long, default_value_t = 2000.0)]
+    rate: f64,
+    /// How often the broker is restarted
+    #[arg(long, default_value_t = 3)]
+    times: u32,
+    /// How long it is away each time
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "3s")]
+    away: Duration,
+}
+
+/// Connections being set up at a time.
+const CONNECTING: usize = 64;
+/// Before the first outage, and after each.
+const CALM: Duration = Duration::from_secs(5);
+/// Of the gateway: shorter than what the charge points of this program wait.
+const CALL_TIMEOUT: &str = "call_timeout = \"10s\"\n";
+
+pub(crate) async fn outage(args: OutageArgs) -> Result<()> {
+    let mut rig = Rig::start(&args.rig, CALL_TIMEOUT).await?;
+    let stats = Arc::new(Stats::new());
+    let broker = rig.broker_address.to_string();
+    let calls = args.charge_points * 2;
+    let responder =
+        Responder::subscribe(&broker, Dialect::Standard, Quality::AtLeastOnce, calls, Arc::clone(&stats)).await?;
+    let responder = tokio::spawn(responder.run_through_outages());
+    let entrance = rig.entrance();
+    let connecting = (0..args.charge_points).map(|index| ChargePoint::connect(&entrance, index));
+    let connected: Vec<ChargePoint> = stream::iter(connecting).buffer_unordered(CONNECTING).try_collect().await?;
+    println!("{} charge points are connected and send {} CALLs a second", args.charge_points, args.rate);
+
+    let interval = Duration::from_secs_f64(args.charge_points as f64 / args.rate);
+    let until = Instant::now() + CALM + (args.away + CALM) * args.times;
+    stats.measure(true);
+    let mut tasks = JoinSet::new();
+    for (index, mut charge_point) in connected.into_iter().enumerate() {
+        let stats = Arc::clone(&stats);
+        let delay = interval.mul_f64(index as f64 / args.charge_points as f64);
+        tasks.spawn(async move {
+            let script = Script::heartbeats();
+            let sent = charge_point.run_until(until, interval, &script, delay, &stats).await;
+            (sent, charge_point)
+        });
+    }
+    sleep(CALM).await;
+    for time in 1..=args.times {
+        rig.stop_broker()?;
+        println!("outage {time} of {}: {} CALLs answered so far", args.times, stats.total());
+        sleep(args.away).await;
+        rig.start_broker().await?;
+        sleep(CALM).await;
+    }
+    let mut sent = 0;
+    // They stay connected until the last of them is done.
+    let mut done = Vec::with_capacity(args.charge_points);
+    while let Some(joined) = tasks.join_next().await {
+        let (calls, charge_point) = joined?;
+        sent += calls;
+        done.push(charge_point);
+    }
+    responder.abort();
+
+    let (errors, answered, latency) = (stats.errors(), stats.total(), stats.latency());
+    let told = answered + errors.call_errors;
+    println!(
+        "{sent} CALLs sent, {answered} answered, {} answered with a CALLERROR; {} unaccounted for; \
+         slowest answer {:.1} s; {errors}",
+        errors.call_errors,
+        sent.abs_diff(told),
+        latency.max() as f64 / 1e6,
+    );
+    ensure!(sent == told, "of {sent} CALLs {told} were answered");
+    ensure!(errors.unexpected == 0, "{} messages that answer no CALL", errors.unexpected);
+    ensure!(errors.disconnects == 0, "{} charge points lost their connection", errors.disconnects);
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! A broker and a gateway, either of which can end and come back at its old address.
+
+use crate::charge_point::Gateway;
+use crate::child::{Child, ScratchDir, free_address};
+use crate::gateway_config::{self, Setup, Surroundings};
+use crate::mqtt::Quality;
+use crate::stand::{mosquitto, mosquitto_config};
+use anyhow::{Context as _, Result};
+use clap::Args;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+
+#[derive(Args)]
+pub(crate) struct RigArgs {
+    /// The gateway's program
+    #[arg(long, default_value = "target/release/ocpp-gateway")]
+    gateway: PathBuf,
+    /// The broker's program
+    #[arg(long, default_value_os_t = mosquitto())]
+    mosquitto: PathBuf,
+}
+
+pub(crate) struct Rig {
+    mosquitto: PathBuf,
+    program: PathBuf,
+    pub(crate) broker_address: SocketAddr,
+    pub(crate) listen: SocketAddr,
+    broker: Option<Child>,
+    gateway: Option<Child>,
+    dir: ScratchDir,
+}
+
+impl Rig {
+    /// `ocpp`: lines for that part of the gateway's configuration.
+    pub(crate) async fn start(args: &RigArgs, ocpp: &str) -> Result<Self> {
+        let dir = ScratchDir::new()?;
+        let (broker_address, listen) = (free_address().await?, free_address().await?);
+        // Sessions outlast a restart, as they do with most brokers that people run.
+        let persistence = format!("persistence true\npersistence_location {}/\n", dir.path().display());
+        let mosquitto_config = mosquitto_config(broker_address).replace("persistence false\n", &persistence);
+        fs::write(dir.path().join("mosquitto.conf"), mosquitto_config)?;
+        let around = Surroundings {
+            listen,
+            broker: broker_address,
+            admin: free_address().await?,
+            qos: Quality::AtLeastOnce.number(),
+            passing: None,
+            certificate: None,
+        };
+        let config =
+            gateway_config::text(Setup::default(), &around).replacen("[ocpp]\n", &format!("[ocpp]\n{ocpp}"), 1);
+        fs::write(dir.path().join("gateway.toml"), config)?;
+        let program = &args.gateway;
+        let program = fs::canonicalize(program).with_context(|| format!("no {}: build it first", program.display()))?;
+        let mosquitto = args.mosquitto.clone();
+        let mut rig = Rig { mosquitto, program, broker_address, listen, broker: None, gateway: None, dir };
+        rig.start_broker().await?;
+        rig.start_gateway().await?;
+        Ok(rig)
+    }
+
+    pub(crate) async fn start_broker(&mut self) -> Result<()> {
+        let mut command = Command::new(&self.mosquitto);
+        command.arg("-c").arg(self.dir.path().join("mosquitto.conf"));
+        let broker = self.broker.insert(Child::start("mosquitto", &mut command, self.dir.path())?);
+        broker.accepts(self.broker_address).await
+    }
+
+    /// It gets the time to write its sessions down.
+    pub(crate) fn stop_broker(&mut self) -> Result<()> {
+        self.broker.take().map_or(Ok(()), Child::terminate)
+    }
+
+    pub(crate) async fn start_gateway(&mut self) -> Result<()> {
+        let mut command = Command::new(&self.program);
+        command.arg("run").arg("--config").arg(self.dir.path().join("gateway.toml"));
+        let gateway = self.gateway.insert(Child::start("gateway", &mut command, self.dir.path())?);
+        gateway.accepts(self.listen).await
+    }
+
+    pub(crate) fn kill_gateway(&mut self) {
+        self.gateway = None;
+    }
+
+    /// Where its charge points connect to.
+    pub(crate) fn entrance(&self) -> Gateway {
+        Gateway { address: self.listen, path: "/ocpp".to_owned(), trust: None, network: 0 }
+    }
+
+    /// Process id of the gateway.
+    pub(crate) fn pid(&self) -> Result<u32> {
+        self.gateway.as_ref().map(Child::pid).context("the gateway has been stopped")
+    }
+}

@@ -1,0 +1,116 @@
+//! A long time of everything at once.
+
+use super::rig::{Rig, RigArgs};
+use crate::charge_point::{ChargePoint, Gateway};
+use crate::dialect::Dialect;
+use crate::mqtt::Quality;
+use crate::responder::{BackEnd, Responder};
+use crate::script::Script;
+use crate::stats::Stats;
+use crate::usage::{Memory, Usage};
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+#[derive(Args)]
+pub(crate) struct SoakArgs {
+    #[command(flatten)]
+    rig: RigArgs,
+    #[arg(short = 'n', long, default_value_t = 500)]
+    charge_points: usize,
+    #[arg(long = "for", value_parser = humantime::parse_duration, default_value = "1h")]
+    length: Duration,
+    /// From then on memory has to stay as it is
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "10m")]
+    settled: Duration,
+    /// By how much it may differ then
+    #[arg(long, default_value_t = 5.0)]
+    percent: f64,
+    /// CALLs per second, of all charge points
+    #[arg(long, default_value_t = 500.0)]
+    rate: f64,
+    /// How often memory is looked at
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "1m")]
+    every: Duration,
+}
+
+/// How long charge points stay: from this up to three times as long.
+const STAY: Duration = Duration::from_secs(60);
+/// A back end sends each charge point a CALL this often.
+const COMMANDS: Duration = Duration::from_secs(10);
+
+pub(crate) async fn soak(args: SoakArgs) -> Result<()> {
+    ensure!(args.settled < args.length, "--settled is not before the end");
+    let rig = Rig::start(&args.rig, "").await?;
+    let stats = Arc::new(Stats::new());
+    let (broker, calls) = (rig.broker_address.to_string(), args.charge_points * 2);
+    let responder =
+        Responder::subscribe(&broker, Dialect::Standard, Quality::AtLeastOnce, calls, Arc::clone(&stats)).await?;
+    let responder = responder.patient();
+    let back_end = responder.back_end();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(responder.run());
+    tasks.spawn(command(back_end, args.charge_points));
+    let pause = Duration::from_secs_f64(args.charge_points as f64 / args.rate);
+    for index in 0..args.charge_points {
+        tasks.spawn(come_and_go(rig.entrance(), index, pause, Arc::clone(&stats)));
+    }
+    println!("{:>8} {:>10} {:>9} {:>9} {:>7}  errors", "time", "answered", "RSS KiB", "PSS KiB", "CPU %");
+
+    let (start, pid) = (Instant::now(), rig.pid()?);
+    let mut samples = Vec::new();
+    let mut usage = Usage::of(pid)?;
+    while start.elapsed() < args.length {
+        tokio::select! {
+            () = sleep(args.every) => {}
+            Some(ended) = tasks.join_next() => {
+                ended??;
+                anyhow::bail!("a part of the load has ended");
+            }
+        }
+        let (memory, now, elapsed) = (Memory::of(pid)?, Usage::of(pid)?, start.elapsed());
+        println!(
+            "{:>7}s {:>10} {:>9} {:>9} {:>7.1}  {}",
+            elapsed.as_secs(),
+            stats.total(),
+            memory.rss_kib,
+            memory.pss_kib.map_or_else(String::new, |kib| kib.to_string()),
+            now.since(usage).cpu_ns as f64 / 1e7 / args.every.as_secs_f64(),
+            stats.errors(),
+        );
+        usage = now;
+        if elapsed >= args.settled {
+            samples.push(memory.rss_kib as f64);
+        }
+    }
+    let first = *samples.first().context("memory was never looked at")?;
+    let away = samples.iter().map(|kib| (kib - first).abs() / first * 100.0).fold(0.0, f64::max);
+    println!("resident memory after {:?}: {first:.0} KiB; at most {away:.1} % away from it since", args.settled);
+    ensure!(away <= args.percent, "more than {} %", args.percent);
+    ensure!(stats.errors().timeouts == 0, "CALLs were not answered");
+    Ok(())
+}
+
+/// Stays for a while, goes without a word, comes back.
+async fn come_and_go(gateway: Gateway, index: usize, pause: Duration, stats: Arc<Stats>) -> Result<()> {
+    let script = Script::day();
+    let delay = pause.mul_f64((index % 100) as f64 / 100.0);
+    for visit in 0.. {
+        let mut charge_point = ChargePoint::connect(&gateway, index).await?;
+        let stay = STAY.mul_f64(1.0 + ((index * 37 + visit * 11) % 100) as f64 / 50.0);
+        charge_point.run_until(Instant::now() + stay, pause, &script, delay, &stats).await;
+    }
+    Ok(())
+}
+
+async fn command(back_end: BackEnd, charge_points: usize) -> Result<()> {
+    let mut ticks = interval(COMMANDS);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        back_end.command_all(charge_points).await?;
+    }
+}
