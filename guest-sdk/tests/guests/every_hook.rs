@@ -87,6 +87,10 @@ impl Admission for EveryHook {
             "refuse" => refuse(403),
             "refuse with 200" => refuse(200),
             "name the vendor" => accept(vec![("vendor".into(), "acme".into())]),
+            "tell what it sees" => {
+                let user = offer.user.map(|user| ("user".to_owned(), user));
+                accept(user.into_iter().chain(offer.headers).collect())
+            }
             _ => accept(Vec::new()),
         }
     }

@@ -23,6 +23,7 @@ const TALKATIVE: &str = "trace,cranelift=off,regalloc2=off,wasmtime=off,wasmpars
 const PASSWORD: &str = "correct horse battery staple";
 const WRONG: &str = "Tr0ub4dor&3";
 const BROKER_PASSWORD: &str = "only the broker knows";
+const TOKEN: &str = "open-sesame-0123456789";
 
 /// A gateway as a process, whose every word is kept in a file.
 struct Program {
@@ -51,7 +52,9 @@ impl Program {
 
     async fn page(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.admin).await.expect("the admin listener");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n"
+        );
         stream.write_all(request.as_bytes()).await.expect("asked");
         let mut page = String::new();
         stream.read_to_string(&mut page).await.expect("answered");
@@ -105,7 +108,7 @@ async fn secrets_reach_no_log_no_metric_and_no_printed_configuration() {
     std::fs::write(&users, &entry).expect("written");
     let toml = format!(
         "[ocpp]\nlisten = \"127.0.0.1:0\"\n[ocpp.auth]\nmode = \"basic\"\nusers = {users:?}\n\
-         [ocpp.tls]\ncert = {:?}\nkey = {:?}\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+         [ocpp.tls]\ncert = {:?}\nkey = {:?}\n[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\n\
          [mqtt]\nurl = \"{}\"\nusername = \"gateway\"\npassword = \"{BROKER_PASSWORD}\"\n",
         server.cert,
         server.key,
@@ -138,7 +141,7 @@ async fn secrets_reach_no_log_no_metric_and_no_printed_configuration() {
     let key = std::fs::read_to_string(&server.key).expect("a key");
     let key = key.lines().nth(1).expect("Base64");
     let (right, wrong) = (encoded(PASSWORD), encoded(WRONG));
-    for secret in [PASSWORD, WRONG, BROKER_PASSWORD, hash, key, &right, &wrong, "crumbs of it"] {
+    for secret in [PASSWORD, WRONG, BROKER_PASSWORD, TOKEN, hash, key, &right, &wrong, "crumbs of it"] {
         for (place, text) in [("log", &log), ("metrics", &metrics), ("configuration", &printed)] {
             assert!(!text.contains(secret), "{secret} in the {place}: {text}");
         }

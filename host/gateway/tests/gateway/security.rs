@@ -1,5 +1,6 @@
 //! Passwords, certificates and allow lists: OCPP's security profiles 1, 2 and 3.
 
+use crate::transforms::transform;
 use crate::{Running, result_object};
 use ocpp_gateway_testkit::PATIENCE;
 use ocpp_gateway_testkit::authority::{Authority, Certified, connect};
@@ -110,6 +111,27 @@ async fn profile_1_asks_for_the_password_of_the_charge_point() {
     assert_eq!(gateway.metric(r#"ocpp_gateway_refused_total{reason="unauthorized"}"#).await, 12.0);
     let mut charge_point = knock(&gateway, "CP1", Some(&basic("CP1", b"secret"))).await.expect("let in");
     beat(&gateway, "CP1", &mut charge_point).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn admission_sees_the_user_and_never_the_password() {
+    let folder = folder();
+    let users = folder.path().join("users");
+    std::fs::write(&users, entry("BAD1", b"secret")).expect("written");
+    let transforms =
+        transform("admission", "tell what it sees", "") + &transform("uplink", "publish the attributes", "");
+    let gateway = Running::start(&(auth(&users) + &transforms)).await;
+    let mut back_end = gateway.back_end().await;
+    let mut charge_point = knock(&gateway, "BAD1", Some(&basic("BAD1", b"secret"))).await.expect("let in");
+    charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    let seen = back_end.expect_on("ocpp/cp/BAD1/news").await;
+    assert!(seen.starts_with(r#"[("user", "BAD1"), "#) && seen.contains("sec-websocket-key"), "{seen}");
+    let encoded = data_encoding::BASE64.encode(b"BAD1:secret");
+    for secret in ["authorization", "secret", &encoded] {
+        assert!(!seen.contains(secret), "{seen}");
+    }
+    charge_point.close().await;
     gateway.stop().await;
 }
 
