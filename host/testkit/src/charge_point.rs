@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Response, header};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -29,8 +30,9 @@ pub enum Heard {
     Closed(Option<(u16, String)>),
 }
 
-/// Why there is no connection: the HTTP status, its `Retry-After`, its `WWW-Authenticate` and its text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why there is no connection: the HTTP status, its `Retry-After`, its `WWW-Authenticate` and its text. Without a word:
+/// status 0.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Refused {
     pub status: u16,
     pub retry_after: Option<String>,
@@ -93,6 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ChargePoint<S> {
                 challenge: of(&response, header::WWW_AUTHENTICATE),
                 text: String::from_utf8_lossy(response.body().as_deref().unwrap_or_default()).into_owned(),
             }),
+            Err(Error::Protocol(ProtocolError::HandshakeIncomplete) | Error::Io(_)) => Err(Refused::default()),
             Err(error) => panic!("no handshake: {error}"),
         }
     }
