@@ -85,8 +85,20 @@ fn named<P: Placeholder>(name: &str) -> Result<P, String> {
     })
 }
 
-/// Refuses what must not stand in a topic to publish to: wildcards, and control characters, over which brokers close the
-/// connection (MQTT 3.1.1 sections 1.5.3 and 4.7.1).
+/// Whether brokers may close a connection over this character: control characters and noncharacters, which "SHOULD NOT"
+/// stand in a string (MQTT 3.1.1 section 1.5.3).
+///
+/// ```
+/// use ocpp_transform::topic::breaks_connections;
+/// assert!(breaks_connections('\u{85}') && breaks_connections('\u{fdd0}') && !breaks_connections('é'));
+/// ```
+pub fn breaks_connections(character: char) -> bool {
+    let code = u32::from(character);
+    character.is_control() || matches!(code, 0xFDD0..=0xFDEF) || code & 0xFFFE == 0xFFFE
+}
+
+/// Refuses what must not stand in a topic to publish to: wildcards (MQTT 3.1.1 section 4.7.1), and what
+/// [`breaks_connections`].
 ///
 /// ```
 /// use ocpp_transform::topic::check;
@@ -94,7 +106,7 @@ fn named<P: Placeholder>(name: &str) -> Result<P, String> {
 /// assert_eq!(check("site/+/"), Err("'+' must not occur in a topic: \"site/+/\"".into()));
 /// ```
 pub fn check(text: &str) -> Result<(), String> {
-    match text.chars().find(|c| matches!(c, '+' | '#') || c.is_control()) {
+    match text.chars().find(|c| matches!(c, '+' | '#') || breaks_connections(*c)) {
         Some(bad) => Err(format!("{bad:?} must not occur in a topic: {text:?}")),
         None => Ok(()),
     }
@@ -113,7 +125,7 @@ const LONGEST: usize = 255;
 /// assert!(!is_safe(&"a".repeat(70_000)));
 /// ```
 pub fn is_safe(text: &str) -> bool {
-    text.len() <= LONGEST && !text.contains(|c: char| matches!(c, '+' | '#' | '/') || c.is_control())
+    text.len() <= LONGEST && !text.contains(|c: char| matches!(c, '+' | '#' | '/') || breaks_connections(c))
 }
 
 #[cfg(test)]

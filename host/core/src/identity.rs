@@ -1,5 +1,6 @@
 //! Charge point identities.
 
+use crate::publish::breaks_connections;
 use percent_encoding::percent_decode_str;
 use std::fmt;
 use std::sync::Arc;
@@ -30,8 +31,8 @@ impl Identity {
         if name.is_empty() {
             return Err(InvalidIdentity::Empty);
         }
-        // `/`, `+` and `#` would change the meaning of an MQTT topic; control characters are of no use in a name.
-        if let Some(bad) = name.chars().find(|c| matches!(c, '/' | '+' | '#') || c.is_control()) {
+        // `/`, `+` and `#` would change the meaning of an MQTT topic; others would cost the gateway its broker.
+        if let Some(bad) = name.chars().find(|c| matches!(c, '/' | '+' | '#') || breaks_connections(*c)) {
             return Err(InvalidIdentity::IllegalCharacter(bad));
         }
         if name.chars().count() > limit {
@@ -94,7 +95,15 @@ mod tests {
 
     #[test]
     fn what_would_change_a_topic_is_refused() {
-        for (path, bad) in [("/ocpp/a%2Fb", '/'), ("/ocpp/a+b", '+'), ("/ocpp/a%23b", '#'), ("/ocpp/a%00b", '\0')] {
+        for (path, bad) in [
+            ("/ocpp/a%2Fb", '/'),
+            ("/ocpp/a+b", '+'),
+            ("/ocpp/a%23b", '#'),
+            ("/ocpp/a%00b", '\0'),
+            ("/ocpp/a%C2%85b", '\u{85}'),
+            ("/ocpp/a%EF%B7%90b", '\u{fdd0}'),
+            ("/ocpp/a%EF%BF%BFb", '\u{ffff}'),
+        ] {
             assert_eq!(read(path), Err(InvalidIdentity::IllegalCharacter(bad)), "{path}");
         }
     }

@@ -46,3 +46,10 @@ pub struct TopicFilter {
     pub filter: String,
     pub qos: QoS,
 }
+
+/// What "SHOULD NOT" stand in a string (MQTT 3.1.1 section 1.5.3): control characters and noncharacters. A broker may
+/// close the connection over them, and mosquitto does, each time that the message is sent again.
+pub fn breaks_connections(character: char) -> bool {
+    let code = u32::from(character);
+    character.is_control() || matches!(code, 0xFDD0..=0xFDEF) || code & 0xFFFE == 0xFFFE
+}

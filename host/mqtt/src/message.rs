@@ -55,7 +55,7 @@ pub struct Publication {
 pub enum Unpublishable {
     #[error("{size} bytes exceed the largest MQTT packet of {limit} bytes")]
     TooLarge { size: usize, limit: usize },
-    #[error("a topic must be 1 to 65535 bytes without wildcards and NUL")]
+    #[error("a topic must be 1 to 65535 bytes without wildcards and control characters")]
     Topic,
 }
 
@@ -70,12 +70,30 @@ impl Publication {
         let size = self.len() + 9;
         if size > max_packet_size {
             Err(Unpublishable::TooLarge { size, limit: max_packet_size })
-        } else if !(1..=MAX_TOPIC).contains(&self.topic.len()) || self.topic.contains(['+', '#', '\0']) {
+        } else if !(1..=MAX_TOPIC).contains(&self.topic.len())
+            || !self.topic.bytes().all(is_plain) && !is_topic(&self.topic)
+        {
             Err(Unpublishable::Topic)
         } else {
             Ok(())
         }
     }
+}
+
+/// What most topics are made of.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'+' | b'#')
+}
+
+/// Whether a topic has neither wildcards nor what "SHOULD NOT" stand in a string (MQTT 3.1.1, 1.5.3): over a control
+/// character or a noncharacter a broker may close the connection, and mosquitto does, each time that the message is sent
+/// again.
+fn is_topic(topic: &str) -> bool {
+    !topic.chars().any(|character| {
+        let code = u32::from(character);
+        let noncharacter = matches!(code, 0xFDD0..=0xFDEF) || code & 0xFFFE == 0xFFFE;
+        matches!(character, '+' | '#') || character.is_control() || noncharacter
+    })
 }
 
 /// A message from the broker.

@@ -1,5 +1,6 @@
 //! The last three levels of a topic: `{type}/{action}/{message id}`.
 
+use ocpp_transform::topic::breaks_connections;
 use ocpp_transform::{Frame, FrameType};
 use serde::Deserialize;
 use std::fmt;
@@ -86,13 +87,7 @@ impl fmt::Display for Levels<'_> {
 }
 
 fn is_level(text: &str) -> bool {
-    !text.is_empty() && !text.chars().any(|c| matches!(c, '/' | '+' | '#') || ends_connections(c))
-}
-
-/// Control characters and non-characters, for which a broker may close the connection (MQTT 3.1.1 section 1.5.3).
-fn ends_connections(c: char) -> bool {
-    let code = u32::from(c);
-    c.is_control() || (0xFDD0..=0xFDEF).contains(&code) || code & 0xFFFE == 0xFFFE
+    !text.is_empty() && !text.chars().any(|c| matches!(c, '/' | '+' | '#') || breaks_connections(c))
 }
 
 #[cfg(test)]

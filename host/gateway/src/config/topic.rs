@@ -1,6 +1,7 @@
 //! Topics of the gateway's own messages, with placeholders.
 
 use super::values::written_as_text;
+use ocpp_gateway_core::publish::breaks_connections;
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,7 +15,7 @@ pub struct TopicTemplate(String);
 /// Why a text is no such topic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadTopic {
-    #[error("a topic must not be empty, nor contain + # or NUL")]
+    #[error("a topic must not be empty, nor contain + # or control characters")]
     Topic,
     #[error("{0:?} is no placeholder: there are ${{cid}} and ${{gateway}}")]
     Placeholder(String),
@@ -45,7 +46,11 @@ impl TopicTemplate {
 impl FromStr for TopicTemplate {
     type Err = BadTopic;
     fn from_str(text: &str) -> Result<Self, BadTopic> {
-        if text.is_empty() || text.len() > usize::from(u16::MAX) || text.contains(['+', '#', '\0']) {
+        if text.is_empty()
+            || text.len() > usize::from(u16::MAX)
+            || text.contains(['+', '#'])
+            || text.contains(breaks_connections)
+        {
             return Err(BadTopic::Topic);
         }
         let rest = text.replace(CID, "").replace(GATEWAY, "");
