@@ -97,6 +97,8 @@ pub enum Problem {
     UnknownType(u64),
     #[error("the message id is longer than {MAX_MESSAGE_ID} characters")]
     IdTooLong,
+    #[error("the message id is empty")]
+    IdEmpty,
     #[error("the payload is not a JSON object")]
     PayloadNotAnObject,
 }
@@ -120,7 +122,7 @@ impl<'a> Frame<'a> {
         Err(Malformed {
             problem,
             message_type: head.message_type,
-            id: head.id.filter(|id| id.chars().count() <= MAX_MESSAGE_ID).map(Cow::into_owned),
+            id: head.id.filter(|id| (1..=MAX_MESSAGE_ID).contains(&id.chars().count())).map(Cow::into_owned),
         })
     }
 
@@ -181,6 +183,9 @@ fn push_string(out: &mut String, text: &str) {
 fn check(frame: &Frame<'_>) -> Result<(), Problem> {
     if frame.id.len() > MAX_MESSAGE_ID && frame.id.chars().count() > MAX_MESSAGE_ID {
         return Err(Problem::IdTooLong);
+    }
+    if frame.id.is_empty() {
+        return Err(Problem::IdEmpty);
     }
     if !frame.payload.starts_with('{') {
         return Err(Problem::PayloadNotAnObject);

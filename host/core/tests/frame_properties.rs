@@ -59,7 +59,7 @@ proptest! {
     #[test]
     fn whatever_is_encoded_can_be_parsed(
         kind in prop::sample::select(MessageType::ALL.to_vec()),
-        id in "\\PC{0,36}",
+        id in "\\PC{1,36}",
         action in any::<String>(),
         payload in prop::sample::select(vec!["{}", "{\"a\":1.50}", "{ \"b\" : [null,1e3,\"\\u00e9\"] }"]),
     ) {

@@ -5,6 +5,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
+/// The longest message id there may be, in characters (OCPP-J 1.6 section 4.1.4).
+const MAX_MESSAGE_ID: usize = 36;
+
 /// The object for a frame.
 pub(crate) fn write(frame: &Frame) -> String {
     match frame.type_ {
@@ -123,6 +126,10 @@ pub(crate) fn read(text: &[u8]) -> Result<Frame, NotUnderstood> {
         anonymous(format!("not a JSON object: {:?} error at line {line}, column {column}", error.classify()))
     })?;
     let id = required("UniqueId", members.unique_id).map_err(anonymous)?;
+    if id.chars().count() > MAX_MESSAGE_ID {
+        let description = format!("UniqueId is longer than {MAX_MESSAGE_ID} characters");
+        return Err(NotUnderstood { description, id: Some(id) });
+    }
     members.frame(&id).map_err(|description| NotUnderstood { description, id: Some(id) })
 }
 
@@ -152,7 +159,8 @@ impl Members<'_> {
 }
 
 fn required(key: &str, raw: Option<&RawValue>) -> Result<String, String> {
-    optional(key, raw)?.ok_or_else(|| format!("{key} is missing"))
+    let text = optional(key, raw)?.ok_or_else(|| format!("{key} is missing"))?;
+    if text.is_empty() { Err(format!("{key} is empty")) } else { Ok(text) }
 }
 
 fn optional(key: &str, raw: Option<&RawValue>) -> Result<Option<String>, String> {
