@@ -44,7 +44,10 @@ impl Liveness {
     }
 
     fn set_idle_limit(&mut self, settings: &Settings, heartbeat_interval: Duration) {
-        self.idle_limit = settings.idle_timeout.unwrap_or(heartbeat_interval * 2).max(settings.ping_interval);
+        let limit = settings.idle_timeout.unwrap_or(heartbeat_interval * 2);
+        // One that only answers pings has to have been asked, and to have had the time to answer.
+        let shortest = settings.ping_interval + settings.ping_interval.min(PONG);
+        self.idle_limit = limit.max(shortest);
     }
 
     pub(super) fn next_timeout(&self) -> Instant {
@@ -64,6 +67,9 @@ impl Liveness {
         due
     }
 }
+
+/// How long a charge point may take to answer a ping.
+const PONG: Duration = Duration::from_secs(5);
 
 /// "Never", in a form that can still be added to an instant and doubled.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);

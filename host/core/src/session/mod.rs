@@ -84,8 +84,9 @@ pub struct Incident {
     pub detail: String,
 }
 
-/// So many CALLs a broker may deliver for one charge point before it sees that it need not deliver them again.
-const RECENT: usize = 4;
+/// So many CALLs a broker may deliver for one charge point before it sees that it need not deliver them again: mosquitto
+/// waits for the acknowledgements of 20 messages.
+const RECENT: usize = 32;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -300,10 +301,11 @@ impl Session {
         let frame = error.into_frame(id, Some(action));
         match kind {
             MessageType::Call => {
+                // A transform may have answered it before.
                 if let Some(call) = self.from_charge_point.take_if(|call| &*call.id == id) {
                     self.end(Direction::Uplink, &call, Outcome::Failed(Fault::Internal), None);
+                    self.outputs.push_back(Output::Send(frame.kind, frame.encode()));
                 }
-                self.outputs.push_back(Output::Send(frame.kind, frame.encode()));
             }
             // The back end still waits for this answer.
             MessageType::CallResult | MessageType::CallError => self.outputs.push_back(Output::Report(frame)),

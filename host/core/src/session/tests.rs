@@ -179,6 +179,18 @@ fn a_reused_id_is_reported_but_a_redelivered_message_is_only_counted() {
     assert_eq!(desk.out(), ["# id_in_use", "! GenericError r1"]);
     desk.session.handle_downlink(Frame::parse(RESET).expect("a call"), true, desk.now);
     assert_eq!(desk.out(), ["# duplicate"]);
+    // A broker sends all again that it has no acknowledgement for, long after the first of them was done.
+    let calls = (0..20).map(|number| format!(r#"[2,"c{number}","ClearCache",{{}}]"#)).collect::<Vec<_>>();
+    desk.up(r#"[3,"r1",{}]"#);
+    for (number, call) in calls.iter().enumerate() {
+        desk.down(call);
+        desk.up(&format!(r#"[3,"c{number}",{{}}]"#));
+    }
+    desk.out();
+    for call in &calls {
+        desk.session.handle_downlink(Frame::parse(call).expect("a call"), true, desk.now);
+        assert_eq!(desk.out(), ["# duplicate"]);
+    }
 }
 
 #[test]
@@ -256,6 +268,9 @@ fn a_failed_mapping_is_answered_or_reported() {
     desk.session.handle_failed_uplink(MessageType::Call, "h1", "Heartbeat", error());
     assert_eq!(desk.out(), ["# internal", r#"> [4,"h1","InternalError","no luck",{}]"#]);
     assert!(desk.up(HEARTBEAT).is_some(), "the call is over");
+    desk.session.handle_reply("h1", "{}".into());
+    desk.session.handle_failed_uplink(MessageType::Call, "h1", "Heartbeat", error());
+    assert_eq!(desk.out(), [r#"> [3,"h1",{}]"#, "# internal"], "it has had its answer");
     desk.session.handle_failed_uplink(MessageType::CallResult, "r1", "Reset", error());
     assert_eq!(desk.out(), ["# internal", "! InternalError r1"]);
 }
@@ -293,6 +308,17 @@ fn pings_go_out_and_silence_ends_the_connection() {
 }
 
 #[test]
+fn who_only_answers_pings_has_been_asked_before_it_is_given_up() {
+    let mut desk = Desk::with(Version::V1_6, |settings| settings.idle_timeout = Some(Duration::from_secs(1)));
+    desk.wait(Duration::from_secs(60));
+    assert_eq!((desk.out(), desk.silent), (vec!["ping".to_owned()], false));
+    desk.wait(Duration::from_secs(4));
+    assert!(!desk.silent);
+    desk.wait(Duration::from_secs(1));
+    assert!(desk.silent);
+}
+
+#[test]
 fn talking_without_pongs_is_enough_to_stay() {
     let mut desk = Desk::new(Version::V1_6);
     for _ in 0..40 {
@@ -305,7 +331,7 @@ fn talking_without_pongs_is_enough_to_stay() {
 #[test]
 fn the_boot_answer_sets_the_interval_unless_it_makes_no_sense() {
     for (interval, limit) in
-        [("10", 60), ("900", 1800), (r#""900""#, 1800), ("-5", 600), ("0", 600), (r#""x""#, 600), ("1e99", 600)]
+        [("10", 70), ("900", 1800), (r#""900""#, 1800), ("-5", 600), ("0", 600), (r#""x""#, 600), ("1e99", 600)]
     {
         let mut desk = Desk::with(Version::V1_6, |settings| settings.ping_interval = Duration::from_secs(60));
         desk.up(r#"[2,"b","BootNotification",{}]"#);

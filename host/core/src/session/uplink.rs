@@ -86,14 +86,14 @@ impl Session {
             (Some(id), _) if may_be_a_call => self.reply(fault, id, text),
             (None, _) if may_be_a_call && self.version != Version::V1_6 => self.reply(fault, UNREADABLE_ID, text),
             // A broken answer is an answer: the back end need not wait for the timeout.
-            (_, Some(id)) => {
+            (_, Some(id)) if message_type.is_some_and(is_answer) => {
                 if let Some(call) = self.to_charge_point.take_if(|call| &*call.id == id) {
                     let text = format!("the charge point's answer cannot be read: {text}");
                     self.fail_open(call, fault, text);
                     self.call_next(now);
                 }
             }
-            (_, None) => {}
+            _ => {}
         }
     }
 
@@ -105,6 +105,11 @@ impl Session {
             self.reply(Fault::UnknownMessageType, id.unwrap_or(UNREADABLE_ID), text);
         }
     }
+}
+
+/// Whether a message of this type says that it answers a CALL of the other side.
+fn is_answer(message_type: u64) -> bool {
+    [MessageType::CallResult, MessageType::CallError].iter().any(|kind| u64::from(kind.number()) == message_type)
 }
 
 /// What an answer says to whoever asked for the CALL.
