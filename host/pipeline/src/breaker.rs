@@ -40,7 +40,10 @@ impl Breakers {
     /// Gives every function another chance.
     pub(crate) fn close(&self) {
         self.given_up.store(false, Relaxed);
-        self.each.iter().for_each(Breaker::note_success);
+        for breaker in &self.each {
+            breaker.note_success();
+            breaker.take_trip();
+        }
     }
 }
 

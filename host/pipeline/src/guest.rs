@@ -43,6 +43,12 @@ impl Belongings {
             clock,
         }
     }
+
+    /// What was kept for an earlier version stays, even if it is more than this one may keep.
+    pub(crate) fn set_limits(&self, limits: &Limits) {
+        self.gate.set_limit(limits.log_lines);
+        self.shelf.set_limits(ShelfLimits { keys: limits.state_keys, bytes: limits.state_bytes });
+    }
 }
 
 impl Guest {

@@ -6,7 +6,7 @@ use ocpp_gateway_core::Attributes;
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The longest message or field that reaches the log, in bytes; the rest is cut off.
@@ -75,7 +75,7 @@ impl fmt::Display for Fields<'_> {
 
 /// Lets so many lines of one transform through per second, over all its instances.
 pub(crate) struct Gate {
-    lines_per_second: u32,
+    lines_per_second: AtomicU32,
     window: Mutex<Window>,
     suppressed: AtomicU64,
 }
@@ -97,7 +97,11 @@ pub(crate) enum Passage {
 impl Gate {
     pub(crate) fn new(lines_per_second: u32) -> Self {
         let window = Window { started: Instant::now(), passed: 0, suppressed: 0 };
-        Gate { lines_per_second, window: Mutex::new(window), suppressed: AtomicU64::new(0) }
+        Gate { lines_per_second: lines_per_second.into(), window: Mutex::new(window), suppressed: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn set_limit(&self, lines_per_second: u32) {
+        self.lines_per_second.store(lines_per_second, Ordering::Relaxed);
     }
 
     pub(crate) fn ask(&self, now: Instant) -> Passage {
@@ -107,7 +111,7 @@ impl Gate {
             suppressed_before = window.suppressed;
             *window = Window { started: now, passed: 0, suppressed: 0 };
         }
-        if window.passed >= self.lines_per_second {
+        if window.passed >= self.lines_per_second.load(Ordering::Relaxed) {
             window.suppressed += 1;
             self.suppressed.fetch_add(1, Ordering::Relaxed);
             return Passage::Shut;

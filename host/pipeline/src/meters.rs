@@ -9,6 +9,9 @@ const MAX_SERIES: usize = 200;
 /// The longest name or label, in bytes.
 const LONGEST: usize = 128;
 
+/// Labels that the gateway adds.
+const RESERVED: [&str; 2] = ["transform", "reading"];
+
 /// What one transform has reported, over all of its instances and versions.
 #[derive(Default)]
 pub(crate) struct Meters(Mutex<Board>);
@@ -78,7 +81,13 @@ fn is_legal(name: &str, labels: &Attributes) -> bool {
             && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
-    is_name(name) && labels.iter().all(|(label, value)| is_name(label) && value.len() <= LONGEST)
+    // The same label twice, or one of the gateway's own, would make the whole page illegal.
+    let is_own = |label: &str| RESERVED.contains(&label) || label.starts_with("__");
+    is_name(name)
+        && labels.iter().enumerate().all(|(place, (label, value))| {
+            let again = labels[..place].iter().any(|(earlier, _)| earlier == label);
+            is_name(label) && !is_own(label) && !again && value.len() <= LONGEST
+        })
 }
 
 #[cfg(test)]
@@ -105,9 +114,12 @@ mod tests {
         meters.count("mended things".into(), 1, vec![]);
         meters.count("mended".into(), 1, vec![("a-b".into(), "c".into())]);
         meters.observe("wh".into(), f64::NAN, vec![]);
+        for labels in [&["transform"][..], &["reading"], &["__name__"], &["a", "a"]] {
+            meters.count("mended".into(), 1, labels.iter().map(|&label| (label.into(), "c".into())).collect());
+        }
         (0..MAX_SERIES + 3).for_each(|number| meters.count(format!("n{number}"), 1, vec![]));
         meters.observe("n0".into(), 1.0, vec![]);
-        assert_eq!(meters.refused(), 7);
+        assert_eq!(meters.refused(), 11);
         assert_eq!(meters.readings().len(), MAX_SERIES);
     }
 }

@@ -5,6 +5,7 @@ use crate::error::{Failure, IllegalOutput, Refusal};
 use crate::probe::SchemaRule;
 use crate::spec::Limits;
 use ocpp_gateway_core::frame::MAX_MESSAGE_ID;
+use ocpp_gateway_core::publish::breaks_connections;
 use ocpp_gateway_core::{Attributes, CallError, Decision, ErrorHead, Frame, MessageType, Publish, QoS, TopicFilter};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -211,13 +212,6 @@ fn check_topic(topic: &str) -> Result<(), IllegalOutput> {
         Some(character) => Err(IllegalOutput::TopicCharacter(character)),
         None => Ok(()),
     }
-}
-
-/// What "SHOULD NOT" stand in a string (MQTT 3.1.1 section 1.5.3): control characters and noncharacters. A broker may
-/// close the connection over them, and mosquitto does, each time that the message is sent again.
-fn breaks_connections(character: char) -> bool {
-    let code = u32::from(character);
-    character.is_control() || matches!(code, 0xFDD0..=0xFDEF) || code & 0xFFFE == 0xFFFE
 }
 
 fn check_length(topic: &str) -> Result<(), IllegalOutput> {

@@ -284,7 +284,7 @@ impl Pipeline {
         if exchanged.is_ok() && workshop.spec(name).is_none() {
             workshop.specs.push(configured);
         }
-        self.conclude(name, ExchangeOutcome::Exchanged, exchanged)
+        self.conclude(Some(name), ExchangeOutcome::Exchanged, exchanged)
     }
 
     /// Puts the version before the last exchange back in its place. The one that runs becomes the previous one.
@@ -305,7 +305,7 @@ impl Pipeline {
         if rolled_back.is_ok() && !keep {
             lock(&self.0.previous).remove(name);
         }
-        self.conclude(name, ExchangeOutcome::RolledBack, rolled_back)
+        self.conclude(Some(name), ExchangeOutcome::RolledBack, rolled_back)
     }
 
     /// Loads other transforms in the place of all that run. If anything is wrong with any of them, everything stays.
@@ -321,7 +321,7 @@ impl Pipeline {
             workshop.validation = validation;
             self.go_live(new);
         });
-        self.conclude("(all)", ExchangeOutcome::Exchanged, exchanged)
+        self.conclude(None, ExchangeOutcome::Exchanged, exchanged)
     }
 
     fn put_in_place(&self, workshop: &Workshop, chain: &Chain, new: Arc<Transform>) -> Result<(), Vec<LoadError>> {
@@ -339,24 +339,35 @@ impl Pipeline {
     }
 
     fn go_live(&self, next: Chain) {
+        for transform in &next.transforms {
+            transform.blueprint.belongings.set_limits(&transform.blueprint.limits);
+        }
         self.0.chain.store(Arc::new(next));
         self.0.generation.fetch_add(1, Ordering::Release);
     }
 
+    /// `name`: of the transform that was to be exchanged; `None`: all of them were.
     fn conclude(
         &self,
-        name: &str,
+        name: Option<&str>,
         outcome: ExchangeOutcome,
         exchanged: Result<(), Vec<LoadError>>,
     ) -> Result<(), ExchangeError> {
         let concluded = exchanged.map_err(ExchangeError::Load);
         let outcome = match &concluded {
             Ok(()) => {
-                lock(&self.0.faults).remove(name);
+                let mut faults = lock(&self.0.faults);
+                faults.retain(|transform, _| name.is_some_and(|name| transform != name));
                 outcome
             }
             Err(error) => {
-                lock(&self.0.faults).insert(name.to_owned(), error.to_string());
+                let mut faults = lock(&self.0.faults);
+                match (name, error) {
+                    (None, ExchangeError::Load(errors)) => {
+                        faults.extend(errors.iter().map(|error| (error.transform.clone(), error.to_string())));
+                    }
+                    (name, error) => drop(faults.insert(name.unwrap_or_default().to_owned(), error.to_string())),
+                }
                 ExchangeOutcome::Failed
             }
         };

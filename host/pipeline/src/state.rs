@@ -6,10 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// One transform's values. Shared by all of its instances, so each call takes the lock for a moment.
-pub(crate) struct Shelf {
-    limits: ShelfLimits,
-    content: Mutex<Content>,
-}
+pub(crate) struct Shelf(Mutex<Content>);
 
 /// Room for one transform's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +16,8 @@ pub(crate) struct ShelfLimits {
     pub(crate) bytes: usize,
 }
 
-#[derive(Default)]
 struct Content {
+    limits: ShelfLimits,
     values: HashMap<Arc<str>, Kept>,
     /// The keys of those that expire, the next one first.
     expiring: BTreeSet<(Duration, Arc<str>)>,
@@ -42,7 +39,12 @@ impl Kept {
 
 impl Shelf {
     pub(crate) fn new(limits: ShelfLimits) -> Self {
-        Shelf { limits, content: Mutex::default() }
+        Shelf(Mutex::new(Content { limits, values: HashMap::new(), expiring: BTreeSet::new(), bytes: 0 }))
+    }
+
+    /// What is kept stays, even if it is more.
+    pub(crate) fn set_limits(&self, limits: ShelfLimits) {
+        self.lock().limits = limits;
     }
 
     pub(crate) fn get(&self, key: &str, now: Duration) -> Option<Vec<u8>> {
@@ -51,7 +53,7 @@ impl Shelf {
     }
 
     pub(crate) fn set(&self, key: &str, value: Vec<u8>, ttl_s: Option<u32>, now: Duration) -> Result<(), StateError> {
-        self.lock().set(self.limits, key, value, ttl_s, now)
+        self.lock().set(key, value, ttl_s, now)
     }
 
     /// Answers whether there was a value.
@@ -73,25 +75,18 @@ impl Shelf {
         if current != expected {
             return Ok(false);
         }
-        content.set(self.limits, key, value, ttl_s, now).map(|()| true)
+        content.set(key, value, ttl_s, now).map(|()| true)
     }
 
     fn lock(&self) -> MutexGuard<'_, Content> {
-        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Content {
-    fn set(
-        &mut self,
-        limits: ShelfLimits,
-        key: &str,
-        value: Vec<u8>,
-        ttl_s: Option<u32>,
-        now: Duration,
-    ) -> Result<(), StateError> {
+    fn set(&mut self, key: &str, value: Vec<u8>, ttl_s: Option<u32>, now: Duration) -> Result<(), StateError> {
         self.clear_expired(now);
-        self.has_room(limits, key, &value)?;
+        self.has_room(key, &value)?;
         let key: Arc<str> = match self.values.get_key_value(key) {
             Some((known, _)) => known.clone(),
             None => key.into(),
@@ -114,13 +109,13 @@ impl Content {
         }
     }
 
-    fn has_room(&self, limits: ShelfLimits, key: &str, value: &[u8]) -> Result<(), StateError> {
+    fn has_room(&self, key: &str, value: &[u8]) -> Result<(), StateError> {
         let (replaced_keys, replaced_bytes) =
             self.values.get(key).map_or((0, 0), |kept| (1, key.len() + kept.value.len()));
-        if self.values.len() - replaced_keys >= limits.keys {
+        if self.values.len() - replaced_keys >= self.limits.keys {
             return Err(StateError::TooManyKeys);
         }
-        if self.bytes - replaced_bytes + key.len() + value.len() > limits.bytes {
+        if self.bytes - replaced_bytes + key.len() + value.len() > self.limits.bytes {
             return Err(StateError::TooLarge);
         }
         Ok(())

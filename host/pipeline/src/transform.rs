@@ -64,7 +64,9 @@ impl<'a> Subject<'a> {
     }
 
     pub(crate) fn frame(peer: &'a Peer, frame: &'a Frame<'_>) -> Self {
-        Subject { charge_point: peer.identity.as_str(), action: frame.action_name(), bytes: frame.payload.len() }
+        let error = frame.error.as_ref().map_or(0, |head| head.code.len() + head.description.len());
+        let bytes = frame.payload.len() + frame.id.len() + frame.action_name().len() + error;
+        Subject { charge_point: peer.identity.as_str(), action: frame.action_name(), bytes }
     }
 
     /// `action`: of the frame that the message comes from.

@@ -4,7 +4,9 @@ mod common;
 
 use common::{frame, from_mqtt, log_of, peer, spec, to_mqtt};
 use ocpp_gateway_core::{Frame, Publish};
-use ocpp_gateway_pipeline::{Failure, GuestFault, IllegalOutput, Limits, LoadFault, Message, Pipeline, TransformSpec};
+use ocpp_gateway_pipeline::{
+    Cause, Failure, GuestFault, IllegalOutput, Limits, LoadFault, Message, Pipeline, TransformSpec, Validation,
+};
 use ocpp_gateway_testkit::guest;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -100,6 +102,24 @@ fn a_flood_of_log_lines_is_stopped() {
     let lines = log.lines().count();
     assert!((1..=21).contains(&lines), "{lines}");
     assert!(pipeline.transforms()[0].log_lines_suppressed >= 980);
+}
+
+#[test]
+fn limits_of_a_new_configuration_hold_for_what_the_gateway_keeps() {
+    let quiet = TransformSpec { limits: Limits { log_lines: 0, ..unhurried() }, ..spec(faulty()) };
+    let pipeline = Pipeline::load(vec![quiet.clone()]).expect("it loads");
+    let lines = || log_of(|| assert_eq!(to_mqtt(&pipeline, &peer("CP1"), &call("Log")), Ok(vec![]))).lines().count();
+    assert_eq!(lines(), 0);
+    let talkative = TransformSpec { limits: unhurried(), ..quiet };
+    pipeline.exchange_all(vec![talkative], Validation::default()).expect("exchanged");
+    assert_eq!(lines(), 1);
+}
+
+#[test]
+fn a_mapping_that_makes_nothing_of_a_message_is_found_out() {
+    let pipeline = load(unhurried());
+    let mishaps = pipeline.uplink(&peer("CP1"), &call("Log")).mishaps;
+    assert!(matches!(&mishaps[0].cause, Cause::Dropped(reason) if reason == "answered with an empty list"));
 }
 
 #[test]

@@ -51,6 +51,16 @@ fn the_tutorial_works() {
 }
 
 #[test]
+fn what_is_large_outside_its_payload_is_no_failure_of_the_mapping() {
+    let (pipeline, peer) = (standard(), peer("CP1"));
+    let long = "x".repeat(300 << 10);
+    for text in [format!(r#"[2,"a","{long}",{{}}]"#), format!(r#"[4,"a","InternalError","{long}",{{}}]"#)] {
+        let published = to_mqtt(&pipeline, &peer, &frame(&text)).expect("mapped");
+        assert!(published[0].payload.len() > long.len());
+    }
+}
+
+#[test]
 fn every_frame_survives_the_way_there_and_back() {
     let (pipeline, peer) = (standard(), peer("CP1"));
     for text in [

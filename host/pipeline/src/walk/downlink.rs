@@ -34,9 +34,9 @@ impl<'a> Walk<'a> {
     }
 
     fn map_downlink(&mut self, message: PublishIn<'_>) {
-        let mapping = &self.chain.mapping;
-        self.calls += 1;
-        match mapping.from_mqtt(self.peer, message) {
+        let (mapping, peer) = (&self.chain.mapping, self.peer);
+        match self.note_call().and_then(|()| mapping.from_mqtt(peer, message)) {
+            Ok(frames) if frames.is_empty() => self.dropped(mapping, "answered with an empty list"),
             Ok(frames) => frames.into_iter().for_each(|mut frame| {
                 self.name_action(&mut frame);
                 self.downlink(0, frame);

@@ -96,13 +96,7 @@ impl<'a> Walk<'a> {
         subject: Subject<'_>,
         arguments: H::Arguments<'_>,
     ) -> Result<H::Checked, Fallback> {
-        self.calls += 1;
-        let asked = if self.calls > CALLS_PER_MESSAGE {
-            let illegal = IllegalOutput::TooMany { count: self.calls, limit: CALLS_PER_MESSAGE };
-            Err(GuestFault::Output(illegal).into())
-        } else {
-            transform.call::<H>(subject, arguments)
-        };
+        let asked = self.note_call().and_then(|()| transform.call::<H>(subject, arguments));
         asked.map_err(|failure| {
             self.failed(transform, failure);
             match transform.on_error {
@@ -111,6 +105,16 @@ impl<'a> Walk<'a> {
                 OnError::Drop => Fallback::Drop,
             }
         })
+    }
+
+    /// Counts one more call, unless there have been too many.
+    fn note_call(&mut self) -> Result<(), Failure> {
+        self.calls += 1;
+        if self.calls > CALLS_PER_MESSAGE {
+            let illegal = IllegalOutput::TooMany { count: self.calls, limit: CALLS_PER_MESSAGE };
+            return Err(GuestFault::Output(illegal).into());
+        }
+        Ok(())
     }
 
     fn dropped(&mut self, transform: &Transform, reason: impl Into<String>) {

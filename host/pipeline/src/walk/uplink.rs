@@ -46,9 +46,9 @@ impl Walk<'_> {
 
     /// The mapping, and what follows it. For frames of the gateway's own, too.
     pub(crate) fn map_uplink(&mut self, frame: &Frame<'_>) {
-        let mapping = &self.chain.mapping;
-        self.calls += 1;
-        match mapping.to_mqtt(self.peer, frame) {
+        let (mapping, peer) = (&self.chain.mapping, self.peer);
+        match self.note_call().and_then(|()| mapping.to_mqtt(peer, frame)) {
+            Ok(publishes) if publishes.is_empty() => self.dropped(mapping, "answered with an empty list"),
             Ok(publishes) => {
                 let before = self.publishes.len();
                 if self.all_outbound(publishes, frame.action.as_deref()).is_err() {

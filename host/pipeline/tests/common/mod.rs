@@ -43,7 +43,7 @@ pub(crate) fn to_mqtt(pipeline: &Pipeline, peer: &Peer, frame: &Frame<'_>) -> Re
             description: error.description.into(),
             details: error.details.into(),
         })),
-        (None, None) => Ok(publishes),
+        (None | Some(Cause::Dropped(_)), None) => Ok(publishes),
         other => panic!("{other:?}"),
     }
 }
