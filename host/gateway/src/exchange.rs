@@ -23,8 +23,8 @@ struct Sources {
     config: Config,
 }
 
-/// The name of the transform that comes from a file.
-type Files = HashMap<PathBuf, String>;
+/// The names of the transforms that come from a file.
+type Files = HashMap<PathBuf, Vec<String>>;
 
 impl Exchange {
     /// Watches the files of all transforms. A component is taken when its file was closed after writing, or moved there.
@@ -33,8 +33,8 @@ impl Exchange {
         let (exchanged, followed) = (pipeline.clone(), Arc::clone(&files));
         let watch = Watch::start("transform-watcher", is_complete, move |changes| {
             for path in changes {
-                let name = lock(&followed).get(&path).cloned();
-                if let Some(name) = name {
+                let names = lock(&followed).get(&path).cloned();
+                for name in names.into_iter().flatten() {
                     exchange(&exchanged, &name, &path);
                 }
             }
@@ -92,7 +92,7 @@ impl Sources {
         for spec in transforms::specs(&self.config) {
             if let Source::File(path) = spec.source {
                 let path = self.watch.follow(&path)?;
-                files.insert(path, spec.name);
+                files.entry(path).or_default().push(spec.name);
             }
         }
         *lock(&self.files) = files;

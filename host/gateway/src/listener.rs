@@ -236,8 +236,10 @@ impl Door {
     fn find_client(&self, request: &Request, guest: &mut Guest) -> Result<(), Refused> {
         if self.proxies.trusts(guest.arrival.address) {
             let lines = request.headers().get_all("x-forwarded-for");
-            let lines = lines.iter().filter_map(|line| line.to_str().ok());
-            guest.arrival.address = self.proxies.forwarded(guest.arrival.address, lines);
+            // One of which a part is no text still has the entries of proxies in it.
+            let lines: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+            let address = self.proxies.forwarded(guest.arrival.address, lines.iter().map(AsRef::as_ref));
+            guest.arrival.address = address;
             // The connections of a proxy itself are not counted.
             if !self.proxies.trusts(guest.arrival.address) {
                 self.seat(guest)?;

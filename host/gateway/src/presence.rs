@@ -65,14 +65,18 @@ impl Presence {
         Presence { gateway, events: config.events.clone(), claiming }
     }
 
-    /// What is published because `peer` was let in.
-    pub fn connected(&self, peer: &Peer, address: ClientAddress) -> Vec<Publication> {
-        let claim = self.claiming.as_ref().map(|claiming| {
+    /// Claims `peer`, which is being let in, and answers what other gateways have to be told, if they are told anything.
+    pub fn claim(&self, peer: &Peer) -> Option<Publication> {
+        self.claiming.as_ref().map(|claiming| {
             let claim = claiming.lock().enter(&peer.identity, peer.connection, milliseconds(SystemTime::now()));
             claiming.publication(&claim)
-        });
+        })
+    }
+
+    /// What back ends are told because `peer` was let in.
+    pub fn connected(&self, peer: &Peer, address: ClientAddress) -> Vec<Publication> {
         let event = self.events.connected.as_ref().map(|topic| self.event(topic, peer, address, None));
-        claim.into_iter().chain(event).collect()
+        event.into_iter().collect()
     }
 
     /// What is published because `peer` is gone.

@@ -111,18 +111,20 @@ impl Registry {
         }
     }
 
-    /// Lets a charge point in. Its earlier connection gets no more messages from now on and is told to end.
-    pub fn enter(
+    /// Lets a charge point in. Its earlier connection gets no more messages from now on and is told to end. `claim` is
+    /// called before anybody else may come in, so that others are told of them in the same order.
+    pub fn enter<T>(
         &self,
         peer: &Peer,
         address: ClientAddress,
         mailbox: Mailbox,
-    ) -> Result<oneshot::Receiver<Stop>, NotEntered> {
+        claim: impl FnOnce() -> T,
+    ) -> Result<(oneshot::Receiver<Stop>, T), NotEntered> {
         let (stop, stopped) = oneshot::channel();
         let mut book = self.lock();
         if let Some(reason) = book.stop {
             tell(stop, reason);
-            return Ok(stopped);
+            return Ok((stopped, claim()));
         }
         // Asked at the door already; of two handshakes at the same time the second is turned away here.
         if let Some(refusal) = self.refusal(&book, &peer.identity) {
@@ -134,7 +136,7 @@ impl Registry {
             old.mailbox.close();
             old.tell(Stop::Replaced);
         }
-        Ok(stopped)
+        Ok((stopped, claim()))
     }
 
     /// The charge point is with another gateway since this connection began: it gets no more messages, and ends.

@@ -148,6 +148,10 @@ impl FromStr for BrokerUrl {
     type Err = BrokerUrlError;
 
     fn from_str(url: &str) -> Result<Self, BrokerUrlError> {
+        // Before anything of it is quoted.
+        if url.contains('@') {
+            return Err(BrokerUrlError::Credentials);
+        }
         let (scheme, rest) = url.split_once("://").ok_or_else(|| BrokerUrlError::NoScheme(url.to_owned()))?;
         let tls = match scheme.to_ascii_lowercase().as_str() {
             "mqtt" => false,
@@ -158,10 +162,7 @@ impl FromStr for BrokerUrl {
         if let Some(path) = rest.find(['/', '?', '#']) {
             return Err(BrokerUrlError::Path(rest[path..].to_owned()));
         }
-        if rest.contains('@') {
-            return Err(BrokerUrlError::Credentials);
-        }
-        let (host, port) = split_port(rest);
+        let (host, port) = split_port(rest)?;
         if host.is_empty() {
             return Err(BrokerUrlError::NoHost);
         }
@@ -177,16 +178,19 @@ impl FromStr for BrokerUrl {
 }
 
 /// Host without brackets, and the text after the colon that follows it.
-fn split_port(authority: &str) -> (&str, Option<&str>) {
+fn split_port(authority: &str) -> Result<(&str, Option<&str>), BrokerUrlError> {
     if let Some(rest) = authority.strip_prefix('[')
         && let Some((host, after)) = rest.split_once(']')
     {
-        return (host, after.strip_prefix(':'));
+        return match after.strip_prefix(':') {
+            None if !after.is_empty() => Err(BrokerUrlError::BadPort(after.to_owned())),
+            port => Ok((host, port)),
+        };
     }
-    match authority.rsplit_once(':') {
+    Ok(match authority.rsplit_once(':') {
         Some((host, port)) => (host, Some(port)),
         None => (authority, None),
-    }
+    })
 }
 
 impl fmt::Display for BrokerUrl {
@@ -223,6 +227,9 @@ mod tests {
             ("broker:1883", NoScheme("broker:1883".into())),
             ("wss://broker", UnsupportedScheme("wss".into())),
             ("mqtt://u:p@broker", Credentials),
+            ("mqtt://u:p/w@broker", Credentials),
+            ("u:p@broker", Credentials),
+            ("mqtt://[::1]1885", BadPort("1885".into())),
             ("mqtt://broker/path", Path("/path".into())),
             ("mqtt://:1883", NoHost),
             ("mqtt://broker:http", BadPort("http".into())),

@@ -1,6 +1,7 @@
 //! How a connection ends, and what the other side is told about it.
 
 use super::outbox::NotSubscribed;
+use futures_util::SinkExt as _;
 use std::fmt;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -82,7 +83,11 @@ impl Ending {
 
     /// Closes `socket` with a reason and waits a moment for the other side to close its half.
     pub async fn close<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: &mut WebSocketStream<S>) {
-        let Some(code) = self.code() else { return };
+        let Some(code) = self.code() else {
+            // What is left to be said is the answer to a close frame, which the socket has ready.
+            let _ = tokio::time::timeout(LINGER, socket.flush()).await;
+            return;
+        };
         // A close frame has room for 123 bytes of reason.
         let reason: String = self.to_string().chars().take(100).filter(char::is_ascii).collect();
         let goodbye = async {

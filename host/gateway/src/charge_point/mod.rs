@@ -108,8 +108,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let capacity = hall.session_settings.queue;
         let (letters, mailbox) =
             Mailbox::new(peer.clone(), Arc::clone(&hall.road), hall.dead_letters.clone(), capacity);
-        let stop = match hall.registry.enter(&peer, arrival.address, letters.clone()) {
-            Ok(stop) => stop,
+        let claim = || hall.presence.claim(&peer);
+        let (stop, claim) = match hall.registry.enter(&peer, arrival.address, letters.clone(), claim) {
+            Ok(entered) => entered,
             Err(refusal) => return Err((turn_away(&hall, &peer, refusal), Box::new(socket))),
         };
         let session = Session::new(peer.version, Arc::clone(&hall.session_settings), now);
@@ -140,6 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             stop_by: None,
             timer,
         });
+        this.publish(claim.into_iter().collect());
         this.publish(this.hall.presence.connected(&this.peer, this.arrival.address));
         this.publish(this.hall.road.connected(&this.peer));
         Ok(this)
@@ -170,9 +172,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Event::NotSubscribed(error) => return Some(Ending::NotSubscribed(error)),
             Event::Due => {
                 let now = Instant::now();
-                if self.pace.held_until().is_some() {
-                    // Whom nobody listens to is not silent.
+                // Whom nobody listens to is not silent.
+                if self.pace.held_until().is_some() || self.outbox.is_full() {
                     self.session.handle_alive(now);
+                }
+                if self.pace.held_until().is_some() {
                     self.pace.release(now);
                 }
                 if self.session.is_silent(now) {
@@ -192,6 +196,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         match received {
             Some(Ok(WebSocketMessage::Text(text))) => self.take(text.as_str()),
             Some(Ok(WebSocketMessage::Binary(_))) => return Some(Ending::Binary),
+            // Nothing can be sent to it any more; what has come for it has to go back to whoever sent it.
+            Some(Ok(WebSocketMessage::Close(_))) => return Some(Ending::Gone(None)),
             Some(Ok(_)) => self.session.handle_alive(Instant::now()),
             Some(Err(error)) => return Some(error.into()),
             None => return Some(Ending::Gone(None)),
@@ -212,11 +218,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Some(Answer::ResultError(error)) => self.session.handle_rejected_result(&frame.id, error),
             None => {}
         }
+        let mut unpublishable = None;
         for publication in publications {
             if let Err(error) = self.outbox.push(publication) {
-                let error = Fault::Internal.error(self.peer.version, error.to_string());
-                return self.session.handle_failed_uplink(frame.kind, &frame.id, frame.action_name(), error);
+                unpublishable.get_or_insert(error);
             }
+        }
+        if let Some(error) = unpublishable {
+            let error = Fault::Internal.error(self.peer.version, error.to_string());
+            return self.session.handle_failed_uplink(frame.kind, &frame.id, frame.action_name(), error);
         }
         if let Some(after) = self.outbox.passed(now) {
             self.hall.road.metrics.calls.passed(Direction::Uplink, after);

@@ -20,7 +20,9 @@ const ROOM: usize = 16;
 /// anybody to take it. After that it is empty unless the publisher is short of room.
 pub(super) struct Outbox {
     publisher: Publisher,
-    subscribed: Option<BoxFuture<'static, Result<(), NotSubscribed>>>,
+    /// Nothing leaves before this is over.
+    subscribing: Option<BoxFuture<'static, Result<(), NotSubscribed>>>,
+    subscribed: bool,
     waiting: VecDeque<Publication>,
     /// The first of those that waited, on its way into the publisher's queue, and what kind of message it is.
     leaving: Option<(BoxFuture<'static, ()>, &'static str)>,
@@ -38,18 +40,30 @@ pub enum NotSubscribed {
 }
 
 impl Outbox {
-    pub(super) fn new(publisher: Publisher, subscribed: BoxFuture<'static, Result<(), NotSubscribed>>) -> Self {
-        Outbox { publisher, subscribed: Some(subscribed), waiting: VecDeque::new(), leaving: None, waiting_since: None }
+    pub(super) fn new(publisher: Publisher, subscribing: BoxFuture<'static, Result<(), NotSubscribed>>) -> Self {
+        Outbox {
+            publisher,
+            subscribing: Some(subscribing),
+            subscribed: false,
+            waiting: VecDeque::new(),
+            leaving: None,
+            waiting_since: None,
+        }
     }
 
     /// Whether the charge point's topics are subscribed to.
     pub(super) fn is_subscribed(&self) -> bool {
-        self.subscribed.is_none()
+        self.subscribed
+    }
+
+    /// Whether so much waits that nothing more is taken in.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= ROOM
     }
 
     /// Publishes now or as soon as may be. An error: MQTT cannot carry this at all.
     pub(super) fn push(&mut self, publication: Publication) -> Result<(), Unpublishable> {
-        if self.subscribed.is_some() || self.leaving.is_some() || !self.waiting.is_empty() {
+        if self.subscribing.is_some() || self.leaving.is_some() || !self.waiting.is_empty() {
             self.waiting.push_back(publication);
             return Ok(());
         }
@@ -88,10 +102,10 @@ impl Outbox {
         if let Poll::Ready(empty) = self.poll_empty(cx) {
             return Poll::Ready(empty);
         }
-        if self.waiting.len() >= ROOM {
+        if self.is_full() {
             self.expire();
         }
-        if self.waiting.len() < ROOM { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if self.is_full() { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
     /// The charge point has been told that these failed.
@@ -108,10 +122,11 @@ impl Outbox {
 
     /// Ready when nothing waits any more.
     fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NotSubscribed>> {
-        if let Some(subscribed) = &mut self.subscribed {
-            let answer = ready!(subscribed.poll_unpin(cx));
-            self.subscribed = None;
+        if let Some(subscribing) = &mut self.subscribing {
+            let answer = ready!(subscribing.poll_unpin(cx));
+            self.subscribing = None;
             answer?;
+            self.subscribed = true;
         }
         loop {
             if let Some((leaving, _)) = &mut self.leaving {
@@ -130,7 +145,7 @@ impl Outbox {
 
     /// Hands over what is left, to a broker that may be away. The charge point is gone, so it need not be subscribed to.
     pub(super) async fn finish(&mut self) {
-        self.subscribed = None;
+        self.subscribing = None;
         if tokio::time::timeout(LAST_CALL, std::future::poll_fn(|cx| self.poll_empty(cx))).await.is_err() {
             let leaving = self.leaving.take().map(|(_, kind)| kind);
             let waiting = self.waiting.drain(..).map(|publication| publication.kind);

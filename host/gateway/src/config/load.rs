@@ -212,6 +212,15 @@ impl Draft {
         if mqtt.url.is_none() && (mqtt.username.is_some() || mqtt.password.is_some() || mqtt.password_file.is_some()) {
             self.fault("mqtt.username", "without mqtt.url there is nobody to show credentials to");
         }
+        if mqtt.url.is_some() && mqtt.username.is_none() {
+            for (key, set) in
+                [("mqtt.password", mqtt.password.is_some()), ("mqtt.password_file", mqtt.password_file.is_some())]
+            {
+                if set {
+                    self.fault(key, "is of no use without mqtt.username");
+                }
+            }
+        }
         if mqtt.password.is_some() && mqtt.password_file.is_some() {
             self.fault("mqtt.password_file", "contradicts mqtt.password");
         }

@@ -47,7 +47,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// The configuration as a file that says the same, without secrets.
+    /// The configuration as a file that says the same, without secrets: what transforms have under names that sound like
+    /// one is hidden.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         let mut table = toml::Table::try_from(self)?;
         // With a broker of one's own there is no embedded one to configure.
@@ -56,7 +57,33 @@ impl Config {
         {
             mqtt.remove("embedded");
         }
+        let transforms = table.get_mut("transforms").and_then(toml::Value::as_array_mut);
+        for transform in transforms.into_iter().flatten() {
+            if let Some(config) = transform.get_mut("config") {
+                hide_secrets(config);
+            }
+        }
         toml::to_string_pretty(&table)
+    }
+}
+
+/// How names of secrets end.
+const SECRETS: [&str; 5] = ["key", "secret", "token", "password", "passphrase"];
+
+fn hide_secrets(value: &mut toml::Value) {
+    match value {
+        toml::Value::Table(table) => {
+            for (name, value) in table {
+                let name = name.to_ascii_lowercase();
+                if value.is_str() && SECRETS.iter().any(|secret| name.ends_with(secret)) {
+                    *value = "(hidden)".into();
+                } else {
+                    hide_secrets(value);
+                }
+            }
+        }
+        toml::Value::Array(values) => values.iter_mut().for_each(hide_secrets),
+        _ => {}
     }
 }
 

@@ -19,13 +19,15 @@ use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
 
 /// Certificate and key are written one after the other, and links are made in several steps: so long nothing may have
 /// changed before the files are read again.
 const SETTLED: Duration = Duration::from_millis(200);
+/// Files are read after this long, even if something beside them changes all the time.
+const LONGEST_UNREST: Duration = Duration::from_secs(2);
 
 /// What a charge point has to show.
 pub struct Security {
@@ -100,7 +102,8 @@ fn settled(changes: &mpsc::Receiver<PathBuf>) -> bool {
     if changes.recv().is_err() {
         return false;
     }
-    while changes.recv_timeout(SETTLED).is_ok() {}
+    let by = Instant::now() + LONGEST_UNREST;
+    while changes.recv_timeout(SETTLED).is_ok() && Instant::now() < by {}
     true
 }
 

@@ -5,6 +5,7 @@ use ocpp_gateway_pipeline::STANDARD;
 use ocpp_gateway_testkit::PATIENCE;
 use ocpp_gateway_testkit::broker::{ScriptedBroker, Seen};
 use ocpp_gateway_testkit::charge_point::ChargePoint;
+use ocpp_gateway_testkit::guest;
 use std::path::Path;
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -251,9 +252,31 @@ async fn connected_charge_points_change_their_topics() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_with_a_fault_changes_nothing() {
-    let (gateway, _directory) = with_file().await;
+    let (gateway, directory) = with_file().await;
     gateway.exchange.reload(configuration(&mapping_from(Path::new("/nowhere/at/all.wasm"))));
     assert_eq!(gateway.metric(r#"ocpp_gateway_transform_exchanges_total{outcome="failed"}"#).await, 1.0);
-    assert!(gateway.admin("/api/v1/transforms").await.contains("mine.wasm"));
+    let shown = gateway.admin("/api/v1/transforms").await;
+    assert!(shown.contains("mine.wasm") && shown.contains("the component cannot be read"), "{shown}");
+    gateway.exchange.reload(configuration(&mapping_from(&directory.path().join("mine.wasm"))));
+    let shown = gateway.admin("/api/v1/transforms").await;
+    assert!(shown.contains(r#""last_fault": null"#), "{shown}");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_two_transforms_come_from_is_taken_by_both() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("both.wasm");
+    let every_hook = guest::build("every_hook", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::copy(&every_hook, &path).expect("copied");
+    let transform = |name: &str| {
+        let config = "{ hook = \"uplink\", does = \"pass\" }";
+        format!("[[transforms]]\nname = {name:?}\ncomponent = {path:?}\nconfig = {config}\n")
+    };
+    let gateway = Running::start(&(transform("one") + &transform("two"))).await;
+    let mut other = std::fs::read(&every_hook).expect("read");
+    other.extend([0, 3, 1, b'n', 0]);
+    std::fs::write(&path, other).expect("written");
+    eventually(&gateway, r#"ocpp_gateway_transform_exchanges_total{outcome="exchanged"}"#, 2.0).await;
     gateway.stop().await;
 }

@@ -22,6 +22,13 @@ fn request(headers: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// The same, with these bytes in the place of `?`.
+fn with_bytes(headers: &str, bytes: &[u8]) -> Vec<u8> {
+    let text = request(headers);
+    let place = text.iter().position(|&byte| byte == b'?').expect("a place for them");
+    [&text[..place], bytes, &text[place + 1..]].concat()
+}
+
 /// Connects with these bytes and answers the status, and the connection to keep it.
 async fn connect(gateway: &Running, bytes: &[u8]) -> (u16, TcpStream) {
     let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
@@ -65,6 +72,8 @@ async fn a_configured_proxy_is_believed() {
     for (bytes, address) in [
         (request("X-Forwarded-For: 203.0.113.7\r\n"), "203.0.113.7"),
         (request("X-Forwarded-For: 6.6.6.6, 203.0.113.7\r\nx-forwarded-for: 10.1.1.1\r\n"), "203.0.113.7"),
+        // What the client has put before it is no text.
+        (with_bytes("X-Forwarded-For: ?, 203.0.113.7\r\n", b"\xff"), "203.0.113.7"),
         (with_v1("PROXY TCP4 203.0.113.7 192.0.2.1 1234 33033\r\n", ""), "203.0.113.7:1234"),
         (with_v1("PROXY TCP6 2001:db8::1 2001:db8::2 1234 33033\r\n", ""), "[2001:db8::1]:1234"),
         (with_v2(1, 0x11, &ADDRESSES_V4, ""), "203.0.113.7:1234"),

@@ -32,12 +32,25 @@ fn what_is_printed_can_be_read_again() {
 }
 
 #[test]
+fn what_sounds_like_a_secret_of_a_transform_is_not_printed() {
+    let config = load_text(
+        "[[transforms]]\nname = \"redact\"\ncomponent = \"redact.wasm\"\n\
+         config = { key = \"hunter2\", keys = 3, vendors = [{ apiToken = \"hunter3\", name = \"acme\" }] }",
+        &[],
+    );
+    let printed = config.expect("no faults").to_toml().expect("printed");
+    assert!(!printed.contains("hunter") && printed.matches("(hidden)").count() == 2, "{printed}");
+    assert!(printed.contains("keys = 3") && printed.contains("acme"), "{printed}");
+}
+
+#[test]
 fn the_environment_wins() {
     let config = load_text(
         "[ocpp]\nqueue = 5\ncall_timeout = \"10s\"",
         &[
             ("OCPP_GATEWAY__OCPP__QUEUE", "7"),
             ("OCPP_GATEWAY__MQTT__URL", "mqtt://broker"),
+            ("OCPP_GATEWAY__MQTT__USERNAME", "gateway"),
             ("OCPP_GATEWAY__MQTT__PASSWORD", "12345"),
             ("OCPP_GATEWAY__OCPP__VERSIONS", r#"["ocpp1.6"]"#),
             ("UNRELATED", "x"),
@@ -135,9 +148,10 @@ fn contradictions_are_faults() {
         ("[ocpp.tls]\ncert = \"/dev/null\"\nkey = \"/dev/null\"", "ocpp.tls: /dev/null: there is no certificate in it"),
         ("[mqtt]\npassword = \"x\"", "mqtt.username: without mqtt.url"),
         (
-            "[mqtt]\nurl = \"mqtt://b\"\npassword_file = \"/nowhere/at/all\"",
+            "[mqtt]\nurl = \"mqtt://b\"\nusername = \"u\"\npassword_file = \"/nowhere/at/all\"",
             "mqtt.password_file: /nowhere/at/all: No such file",
         ),
+        ("[mqtt]\nurl = \"mqtt://b\"\npassword = \"x\"", "mqtt.password: is of no use without mqtt.username"),
         ("[ocpp]\nversions = [\"ocpp2.1\"]", "ocpp.default_version: ocpp1.6 is not among ocpp.versions"),
         ("[admin]\nlisten = \"0.0.0.0:8080\"", "admin.listen: only a loopback address"),
         ("[admin]\nlisten = \"0.0.0.0:8080\"\ntoken = \"short\"", "admin.token: has to have at least 16"),
