@@ -15,7 +15,7 @@ use std::{
 };
 
 use consumer::Consumer;
-use ocpp_gateway_mqtt::{Loss, Options, Publication, Publisher};
+use ocpp_gateway_mqtt::{Loss, Options, ProtocolVersion, Publication, Publisher};
 use ocpp_gateway_testkit::mosquitto::Mosquitto;
 use rumqttc::QoS;
 use support::{PATIENCE, VERSIONS, eventually, options_in, publication};
@@ -117,18 +117,26 @@ async fn killed_without_persistence(options: impl Fn(&str) -> Options) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn restarted_with_persistence_loses_nothing() {
     for version in VERSIONS {
-        restarted_with_persistence(|url| options_in(version, url)).await;
+        restarted_with_persistence(|url| options_in(version, url), QoS::AtLeastOnce).await;
     }
 }
 
-async fn restarted_with_persistence(options: impl Fn(&str) -> Options) {
+/// Also with QoS 2, where mosquitto can say that it takes 20 at a time. Of a client of 3.1.1 it forgets at a restart what
+/// exceeds that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn restarted_with_persistence_loses_nothing_of_qos_2() {
+    restarted_with_persistence(|url| options_in(ProtocolVersion::V5, url), QoS::ExactlyOnce).await;
+}
+
+async fn restarted_with_persistence(options: impl Fn(&str) -> Options, qos: QoS) {
     let mut broker = Mosquitto::start(true).await;
     let consumer = Consumer::start(broker.port(), QoS::AtLeastOnce);
     becomes(&mut consumer.subscribed(), true).await;
     let mut options = options(&broker.url());
     options.backlog_messages = usize::MAX;
     let publisher = Publisher::start(Arc::new(options), support::always_current());
-    let load = Load::start(&publisher, |number| publication("t", number.to_string()));
+    let load =
+        Load::start(&publisher, move |number| Publication { qos: qos.into(), ..publication("t", number.to_string()) });
     for _ in 0..RESTARTS {
         acknowledged(&publisher, ROUND).await;
         broker.terminate();

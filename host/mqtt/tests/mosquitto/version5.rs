@@ -71,11 +71,17 @@ async fn no_more_is_in_flight_than_the_broker_takes() {
     let options = options(&broker);
     assert!(options.in_flight > 20);
     let publisher = start(options);
-    let mut most = 0;
     for number in 0..COUNT {
         publish(&publisher, publication("t", number.to_string())).await;
-        most = most.max(publisher.stats().in_flight.get());
     }
+    let (stats, mut most) = (publisher.stats(), 0);
+    let watching = async {
+        while stats.acknowledged.get() < COUNT.into() {
+            most = most.max(stats.in_flight.get());
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, watching).await.expect("acknowledged in time");
     assert_eq!(publisher.drain(PATIENCE).await, 0);
     assert_eq!(most, 20);
     assert_eq!((publisher.stats().acknowledged.get(), publisher.stats().losses()), (COUNT.into(), vec![]));
@@ -87,8 +93,7 @@ async fn the_consumer_learns_when_a_message_expires() {
     let broker = Mosquitto::start(false).await;
     let mut inbox = consumer(broker.port()).await;
     let publisher = start(options(&broker));
-    let lasting = publication("t", "lasting");
-    publish(&publisher, lasting.clone()).await;
+    publish(&publisher, publication("t", "lasting")).await;
     let expires = Some(Instant::now() + Duration::from_millis(29_500));
     publish(&publisher, Publication { expires, ..publication("t", "call") }).await;
     let mut expiries = Vec::new();
