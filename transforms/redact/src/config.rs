@@ -27,11 +27,15 @@ pub struct Config {
     pub mask: Vec<String>,
 }
 
+/// What the schemas of 1.6, 2.0.1 and 2.1 call members that hold an id tag, or a list of some.
+const ID_TAGS: [&str; 7] =
+    ["idTag", "parentIdTag", "idToken", "additionalIdToken", "idTokens", "prioritizedEMAIDs", "pspRef"];
+
 impl Default for Config {
     fn default() -> Self {
         Config {
             key: String::new(),
-            id_tags: ["idTag", "parentIdTag", "idToken", "additionalIdToken"].map(str::to_owned).into(),
+            id_tags: ID_TAGS.map(str::to_owned).into(),
             restore: true,
             remember_s: 30 * 24 * 3600,
             remove: vec![],

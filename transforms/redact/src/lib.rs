@@ -8,6 +8,7 @@
 //! |---|---|
 //! | 1.6 | `idTag`, `parentIdTag`: an IdToken (OCPP 1.6, section 7.28), at any depth, as in SendLocalList.req |
 //! | 2.0.1, 2.1 | `idToken` of an IdTokenType, whatever that is called; `additionalIdToken` of an AdditionalInfoType |
+//! | 2.1 | `idTokens` of a TariffAssignmentType; `prioritizedEMAIDs` of a Get15118EVCertificateRequest; `pspRef` of a NotifySettlementRequest, the `idToken` of who paid at a terminal |
 
 pub mod config;
 mod fields;

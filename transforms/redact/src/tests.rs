@@ -59,6 +59,21 @@ fn tags_are_replaced_and_nothing_else() {
 }
 
 #[test]
+fn tokens_of_2_1_come_in_lists_and_as_payment_references() {
+    let redact = redact("");
+    for (payload, expected) in [
+        (
+            r#"{"tariffAssignments":[{"tariffId":"t","idTokens":["04A2B3C4D5E680","04a2b3c4d5e680"]}]}"#,
+            r#"{"tariffAssignments":[{"tariffId":"t","idTokens":["JOYMJUAK3MAPEPAGRGAY","JOYMJUAK3MAPEPAGRGAY"]}]}"#,
+        ),
+        (r#"{"prioritizedEMAIDs":["04A2B3C4D5E680"]}"#, r#"{"prioritizedEMAIDs":["JOYMJUAK3MAPEPAGRGAY"]}"#),
+        (r#"{"pspRef":"04A2B3C4D5E680"}"#, r#"{"pspRef":"JOYMJUAK3MAPEPAGRGAY"}"#),
+    ] {
+        assert_eq!(up(&redact, "Any", payload).as_deref(), Some(expected), "{payload}");
+    }
+}
+
+#[test]
 fn a_number_is_a_tag_without_quotes() {
     let redact = redact("");
     let quoted = up(&redact, "Authorize", r#"{"idTag":"4711"}"#);
