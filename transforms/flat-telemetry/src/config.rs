@@ -34,7 +34,8 @@ pub enum Then {
     /// It goes on to the back end.
     #[default]
     Pass,
-    /// A MeterValues all of whose samples are published is answered here. Everything else passes.
+    /// A MeterValues all of whose samples are published, and none of them signed, is answered here. Everything else
+    /// passes.
     Reply,
 }
 

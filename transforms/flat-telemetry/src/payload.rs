@@ -71,6 +71,9 @@ pub(crate) struct SampledValue<'a> {
     pub(crate) unit: Option<String>,
     /// 2.x only.
     pub(crate) unit_of_measure: Option<UnitOfMeasure>,
+    /// 2.x only: the value once more, with a signature.
+    #[serde(borrow)]
+    signed_meter_value: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -85,6 +88,11 @@ impl<'a> Payload<'a> {
     pub(crate) fn samples(&self) -> impl Iterator<Item = (&MeterValue<'a>, &SampledValue<'a>)> {
         let meter_values = self.meter_value.iter().flatten();
         meter_values.flat_map(|meter_value| meter_value.sampled_value.iter().map(move |sampled| (meter_value, sampled)))
+    }
+
+    /// Whether a sample has something signed beside its value.
+    pub(crate) fn is_signed(&self) -> bool {
+        self.samples().any(|(_, sampled)| sampled.signed_meter_value.is_some())
     }
 
     pub(crate) fn evse(&self) -> Option<&'a RawValue> {

@@ -157,6 +157,23 @@ fn a_frame_is_answered_here_only_when_all_of_it_is_published() {
 }
 
 #[test]
+fn a_signature_is_never_answered_here() {
+    let telemetry = telemetry(r#"{"then": "reply"}"#);
+    for (signed, expected) in [
+        (r#"{"signedMeterData":"AP","signingMethod":"","encodingMethod":"OCMF","publicKey":""}"#, FrameAction::Pass),
+        ("null", FrameAction::Reply("{}".into())),
+    ] {
+        let payload = format!(
+            r#"{{"evseId":1,"meterValue":[{{"timestamp":"T","sampledValue":[
+                {{"value":1}},{{"value":2,"signedMeterValue":{signed}}}]}}]}}"#
+        );
+        let (messages, last) = handled(&telemetry, "MeterValues", &payload);
+        assert_eq!((messages.len(), last), (2, expected), "{signed}");
+    }
+    assert_eq!(testing::counter("samples_left_out"), 0, "the values in the clear are published");
+}
+
+#[test]
 fn what_cannot_be_read_passes_and_is_not_quoted() {
     let telemetry = telemetry(r#"{"then": "reply"}"#);
     for payload in [
