@@ -13,11 +13,14 @@ pub struct Config {
     pub power: Power,
     /// Whether what the specification takes for granted is written out.
     pub fill_defaults: bool,
+    /// How large a payload may become; or twice its size, which the gateway always allows. To be a little less than the
+    /// `output` that it allows this transform per call, as the rest of the frame counts too.
+    pub max_bytes: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { energy: Energy::Wh, power: Power::W, fill_defaults: true }
+        Config { energy: Energy::Wh, power: Power::W, fill_defaults: true, max_bytes: 240 << 10 }
     }
 }
 

@@ -15,7 +15,7 @@ pub mod unit;
 use config::Config;
 use ocpp_transform::log::{Level, log};
 use ocpp_transform::{Frame, FrameAction, FrameType, Peer, Transform, Uplink, export, metrics, read_config};
-use ocpp_transform_json_tree::{Object, Tree};
+use ocpp_transform_json_tree::{Object, ReadError, Tree};
 use sample::Fault;
 
 /// Mends sampled values.
@@ -37,25 +37,71 @@ impl Uplink for MeterValues {
         let Some((list, mend)) = meter_values(peer, &frame) else {
             return vec![FrameAction::Pass];
         };
-        let mut tree = match Tree::parse(&frame.payload) {
-            Ok(tree) => tree,
+        let Mended { payload, samples, fault } = match self.mended(&frame, list, mend) {
+            Ok(mended) => mended,
             Err(error) => {
                 left_alone(&frame, &format!("the payload cannot be read: {error}"));
                 return vec![FrameAction::Pass];
             }
         };
-        let mut work = Work { config: &self.config, mend, mended: 0, fault: None };
-        work.payload(&mut tree, list);
-        let Work { mended, fault, .. } = work;
         if let Some(fault) = fault {
             left_alone(&frame, &fault);
         }
-        if mended == 0 {
+        let Some(payload) = payload else {
             return vec![FrameAction::Pass];
-        }
-        metrics::count("meter_samples_mended", mended, &vec![]);
-        let payload = tree.to_string();
+        };
+        metrics::count("meter_samples_mended", samples, &vec![]);
         vec![FrameAction::Replace(Frame { payload, ..frame })]
+    }
+}
+
+impl MeterValues {
+    /// As much as there is room for: all, all but the defaults, or nothing. A call that answers with more has failed, and
+    /// the charge point would send the same frame again and again.
+    fn mended(&self, frame: &Frame, list: &str, mend: Mend) -> Result<Mended, ReadError> {
+        let room = self.room(frame);
+        let mended = Mended::of(&frame.payload, list, mend, &self.config)?;
+        if mended.fits(room) {
+            return Ok(mended);
+        }
+        if self.config.fill_defaults {
+            let config = Config { fill_defaults: false, ..self.config.clone() };
+            let mended = Mended::of(&frame.payload, list, mend, &config)?;
+            if mended.fits(room) {
+                return Ok(Mended { fault: Some("there is no room for the defaults".into()), ..mended });
+            }
+        }
+        Ok(Mended { payload: None, samples: 0, fault: Some("there is no room for what would be mended".into()) })
+    }
+
+    /// How large the payload may become.
+    fn room(&self, frame: &Frame) -> usize {
+        let attributes: usize = frame.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.config.max_bytes.max((2 * frame.payload.len()).saturating_sub(attributes))
+    }
+}
+
+/// What became of a payload.
+struct Mended {
+    /// None: there was nothing to mend.
+    payload: Option<String>,
+    /// How many sampled values changed.
+    samples: u32,
+    /// The first thing that could not be mended.
+    fault: Option<String>,
+}
+
+impl Mended {
+    fn of(payload: &str, list: &str, mend: Mend, config: &Config) -> Result<Self, ReadError> {
+        let mut tree = Tree::parse(payload)?;
+        let mut work = Work { config, mend, mended: 0, fault: None };
+        work.payload(&mut tree, list);
+        let Work { mended, fault, .. } = work;
+        Ok(Mended { payload: (mended > 0).then(|| tree.to_string()), samples: mended, fault })
+    }
+
+    fn fits(&self, room: usize) -> bool {
+        self.payload.as_ref().is_none_or(|payload| payload.len() <= room)
     }
 }
 

@@ -225,6 +225,51 @@ fn payloads_that_are_odd_pass() {
     }
 }
 
+/// What a StopTransaction of 1.6 with the same sampled value many times becomes; `None`: it passes.
+fn stopped(config: &str, sample: &str, count: usize) -> (usize, Option<String>) {
+    let meter_value = format!(r#"{{"timestamp":"2026-01-02T03:04:05Z","sampledValue":[{sample}]}}"#);
+    let data = vec![meter_value; count].join(",");
+    let payload = format!(r#"{{"transactionId":9,"transactionData":[{data}]}}"#);
+    match transform(config).handle(&peer("CP1"), call("1", "StopTransaction", &payload)).remove(0) {
+        FrameAction::Pass => (payload.len(), None),
+        FrameAction::Replace(frame) => (payload.len(), Some(frame.payload)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_payload_does_not_grow_beyond_what_the_gateway_takes() {
+    let (_, with_defaults) = stopped("{}", r#"{"value":"1"}"#, 1000);
+    assert!(with_defaults.is_some_and(|payload| payload.contains("Sample.Periodic")));
+    assert_eq!(faults(), Vec::<String>::new());
+
+    let (_, nothing_but_defaults) = stopped("{}", r#"{"value":"1"}"#, 1400);
+    assert_eq!(nothing_but_defaults, None);
+    assert_eq!(faults(), ["there is no room for the defaults"]);
+
+    let (_, without_defaults) = stopped(r#"{"energy":"kWh"}"#, r#"{"value":"1"}"#, 1400);
+    let without_defaults = without_defaults.expect("converted all the same");
+    assert!(without_defaults.contains(r#"[{"value":"0.001","unit":"kWh"}]"#), "{without_defaults}");
+    assert_eq!(faults(), ["there is no room for the defaults"]);
+    assert_eq!(counter("meter_samples_mended"), 2400);
+}
+
+#[test]
+fn a_payload_may_double_whatever_the_setting() {
+    let samples = vec![r#"{"value":"1"}"#; 100].join(",");
+    for (config, becomes) in [
+        (r#"{"energy":"kWh","fill_defaults":false,"max_bytes":0}"#, None),
+        (r#"{"energy":"kWh","fill_defaults":false,"max_bytes":4000}"#, Some(r#"{"value":"0.001","unit":"kWh"}"#)),
+    ] {
+        let becomes = becomes.map(|sample| vec![sample; 100].join(","));
+        assert_eq!(handled(&transform(config), "ocpp1.6", &samples), becomes, "{config}");
+    }
+    assert_eq!(faults(), ["there is no room for what would be mended"]);
+
+    let (before, after) = stopped(r#"{"energy":"kWh","fill_defaults":false,"max_bytes":0}"#, r#"{"value":"1"}"#, 100);
+    assert!(after.is_some_and(|payload| payload.len() < 2 * before));
+}
+
 #[test]
 fn the_actions_are_those_of_the_version() {
     let payload = |list| format!(r#"{{"{list}":[{{"timestamp":"t","sampledValue":[{{"value":"1"}}]}}]}}"#);
@@ -254,6 +299,7 @@ fn a_wrong_setting_is_refused_by_its_key() {
         (r#"{"energy":"kW"}"#, "energy"),
         (r#"{"power":"kWh"}"#, "power"),
         (r#"{"fill_defaults":"yes"}"#, "fill_defaults"),
+        (r#"{"max_bytes":-1}"#, "max_bytes"),
         (r#"{"units":{}}"#, "units"),
     ] {
         let error = MeterValues::configure(config).err().expect(config);
