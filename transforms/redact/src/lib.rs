@@ -100,14 +100,17 @@ impl Redact {
         // they may be thousands.
         let will_return = frame.type_ == FrameType::Call && frame.action.as_deref() != Some("SendLocalList");
         let mut restored = 0;
-        self.each_tag(&mut tree, |name| {
-            let tag = memory.tag(name);
-            match &tag {
-                Some(_) => restored += 1,
-                None if will_return => memory.keep(name, name),
-                None => {}
+        self.each_tag(&mut tree, |name| match memory.tag(name) {
+            Some(tag) if !tag.eq_ignore_ascii_case(name) => {
+                restored += 1;
+                Some(tag)
             }
-            tag
+            None if !will_return => None,
+            // A tag of its own: it stays as the back end spells it now, and is remembered from now on.
+            _ => {
+                memory.keep(name, name);
+                None
+            }
         });
         count("tags_restored", restored);
         Ok((restored > 0).then(|| tree.to_string()))
@@ -115,14 +118,13 @@ impl Redact {
 
     /// What the back end is to see in place of a tag; `None`: the tag, which is the back end's own.
     fn pseudonym(&self, tag: &str) -> Option<String> {
-        if self.memory.as_ref().is_some_and(|memory| memory.is_own_name(tag)) {
-            return None;
-        }
-        let pseudonym = self.pseudonyms.of(tag);
+        let is_own = self.memory.as_ref().is_some_and(|memory| memory.is_own_name(tag));
+        let pseudonym = (!is_own).then(|| self.pseudonyms.of(tag));
         if let Some(memory) = &self.memory {
-            memory.keep(&pseudonym, tag);
+            // Either way it was seen, and is remembered from now on.
+            memory.keep(pseudonym.as_deref().unwrap_or(tag), tag);
         }
-        Some(pseudonym)
+        pseudonym
     }
 
     /// Has every id tag replaced by what `edit` answers. A number is a tag that somebody forgot to quote; an empty one,

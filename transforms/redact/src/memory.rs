@@ -13,7 +13,7 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// `seconds`: how long a name is kept after its last use. 0: for ever.
+    /// `seconds`: how long a name is kept after its tag was last seen. 0: for ever.
     pub(crate) fn new(seconds: u32) -> Self {
         Memory { ttl_s: (seconds > 0).then_some(seconds) }
     }

@@ -151,6 +151,29 @@ fn what_is_remembered_is_forgotten_in_time() {
 }
 
 #[test]
+fn a_tag_of_the_back_end_is_remembered_while_it_is_used() {
+    let redact = redact(r#","remember_s":60"#);
+    let tag = with_tag("App-1");
+    for (seconds, comes_down) in [(0, true), (50, true), (100, false), (150, false), (200, true), (250, false)] {
+        set_clock(seconds * 1000);
+        let unchanged =
+            if comes_down { down(&redact, "ReserveNow", &tag) } else { up(&redact, "StartTransaction", &tag) };
+        assert_eq!(unchanged, None, "after {seconds} s");
+    }
+    set_clock(310_000);
+    assert!(up(&redact, "StartTransaction", &tag).is_some(), "60 s after it was last seen");
+}
+
+#[test]
+fn a_tag_of_the_back_end_stays_as_it_is_written() {
+    let redact = redact("");
+    for payload in [r#"{"idTag":"App-1"}"#, r#"{"idTag":"APP-1"}"#, r#"{"idTag":4711}"#, r#"{"idTag":4711}"#] {
+        assert_eq!(down(&redact, "RemoteStartTransaction", payload), None, "{payload}");
+    }
+    assert_eq!(counter("tags_restored"), 0, "none of them was a pseudonym");
+}
+
+#[test]
 fn without_restore_nothing_is_kept() {
     let redact = redact(r#","restore":false"#);
     assert_eq!(up(&redact, "Authorize", &with_tag(TAG)), Some(with_tag(PSEUDONYM)));
