@@ -59,8 +59,11 @@ pub(crate) struct ChargePoint {
 }
 
 /// How a wait ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Waited {
     Done,
+    /// The CALL that was waited for has had no CALLRESULT.
+    Failed,
     Disconnected,
 }
 
@@ -102,7 +105,7 @@ impl ChargePoint {
                 Pace::ClosedLoop => self.next_call(script, Instant::now(), stats).await,
                 Pace::Every(interval) => match self.rest(Some(due), stats).await {
                     Waited::Disconnected => Waited::Disconnected,
-                    Waited::Done => {
+                    Waited::Done | Waited::Failed => {
                         let intended = due;
                         due += interval;
                         self.next_call(script, intended, stats).await
@@ -128,9 +131,9 @@ impl ChargePoint {
         let mut due = Instant::now() + delay;
         let before = self.calls;
         let mut ended = Waited::Done;
-        while due < until && matches!(ended, Waited::Done) {
+        while due < until && ended != Waited::Disconnected {
             ended = self.rest(Some(due), stats).await;
-            if matches!(ended, Waited::Done) {
+            if ended == Waited::Done {
                 ended = self.next_call(script, due, stats).await;
                 due += interval;
             }
@@ -150,6 +153,7 @@ impl ChargePoint {
     pub(crate) async fn call_once(&mut self, request: &Request, intended: Instant, stats: &Stats) -> Result<()> {
         match self.call(request, intended, stats).await {
             Waited::Done => Ok(()),
+            Waited::Failed => bail!("no CALLRESULT"),
             Waited::Disconnected => bail!("disconnected"),
         }
     }
@@ -199,12 +203,15 @@ impl ChargePoint {
         loop {
             let Ok(text) = timeout(CALL_TIMEOUT, self.text()).await else {
                 stats.failed(|errors| errors.timeouts += 1);
-                return Waited::Done;
+                return Waited::Failed;
             };
             let Ok(text) = text else { return Waited::Disconnected };
             match Answer::to(&call, &text) {
                 Answer::Result => stats.answered(intended),
-                Answer::Error => stats.failed(|errors| errors.call_errors += 1),
+                Answer::Error => {
+                    stats.failed(|errors| errors.call_errors += 1);
+                    return Waited::Failed;
+                }
                 Answer::Unexpected => {
                     if let Waited::Disconnected = self.answer(&text, stats).await {
                         return Waited::Disconnected;

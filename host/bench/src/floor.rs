@@ -10,7 +10,9 @@ use clap::Args;
 use futures_util::{SinkExt as _, StreamExt as _};
 use rumqttc::{AsyncClient, Event, EventLoop, Packet};
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
@@ -27,6 +29,16 @@ pub(crate) struct FloorArgs {
     broker: String,
     #[arg(long, default_value = "0")]
     qos: Quality,
+    /// Absent: half of the cores, as the gateway has
+    #[arg(long)]
+    threads: Option<NonZero<usize>>,
+}
+
+impl FloorArgs {
+    pub(crate) fn threads(&self) -> usize {
+        let half = || thread::available_parallelism().map_or(1, NonZero::get) / 2;
+        self.threads.map_or_else(half, NonZero::get).max(1)
+    }
 }
 
 const UPLINK_QUEUE: usize = 1000;

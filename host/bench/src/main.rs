@@ -67,8 +67,8 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Floor(args) => {
-            // As many threads as cores it may use, as the gateway has.
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            let mut runtime = tokio::runtime::Builder::new_multi_thread();
+            let runtime = runtime.worker_threads(args.threads()).enable_all().build()?;
             runtime.block_on(floor::run(args))
         }
         command => {

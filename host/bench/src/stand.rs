@@ -29,6 +29,9 @@ pub(crate) struct StandArgs {
     /// The gateway with its mapping compiled in, for comparison (built with --features native-standard)
     #[arg(long)]
     pub(crate) native: Option<PathBuf>,
+    /// Threads of the floor; half of the cores if absent, as the gateway has
+    #[arg(long)]
+    pub(crate) floor_threads: Option<usize>,
     /// The broker's program
     #[arg(long, default_value_os_t = mosquitto())]
     pub(crate) mosquitto: PathBuf,
@@ -202,6 +205,9 @@ impl<'a> Stand<'a> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["floor", "--listen", &listen.to_string(), "--broker", &broker.to_string()]);
         command.args(["--qos", &qos.to_string()]);
+        if let Some(threads) = self.args.floor_threads {
+            command.args(["--threads", &threads.to_string()]);
+        }
         Ok(command)
     }
 
@@ -218,7 +224,8 @@ impl<'a> Stand<'a> {
 /// Its limits are out of the way: it is not what is measured.
 pub(crate) fn mosquitto_config(address: SocketAddr) -> String {
     format!(
-        "listener {} {}\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\nlog_type error\n\
+        // As root it would become somebody who may not write here.
+        "user root\nlistener {} {}\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\nlog_type error\n\
          max_inflight_messages {IN_FLIGHT}\nmax_queued_messages 0\n",
         address.port(),
         address.ip(),

@@ -113,9 +113,9 @@ impl Results {
 
     /// What went wrong, line by line. That a gateway refuses a scenario is no fault.
     pub(crate) fn faults(&self) -> Vec<String> {
-        let failed = |row: &&Row| match &row.summary {
-            Some(summary) => summary.errors > 0,
-            None => row.remarks.iter().any(|remark| !remark.starts_with(SKIPPED)),
+        let failed = |row: &&Row| {
+            row.summary.as_ref().is_some_and(|summary| summary.errors > 0)
+                || row.remarks.iter().any(|remark| !remark.starts_with(SKIPPED))
         };
         let line = |row: &Row| {
             format!("{} {}, {}: {}", row.scenario.title(), row.point, row.contestant.name(), row.remarks.join("; "))

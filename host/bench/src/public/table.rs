@@ -125,7 +125,8 @@ fn against(results: &Results, row: &Row, summary: &Summary) -> Option<f64> {
     };
     match (summary.cpu_us_per_call, other.cpu_us_per_call) {
         (Some(own), Some(other)) => Some(own / other),
-        _ => Some(summary.rss_kib_per_charge_point? / other.rss_kib_per_charge_point?),
+        (Some(_), None) | (None, Some(_)) => None,
+        (None, None) => Some(summary.rss_kib_per_charge_point? / other.rss_kib_per_charge_point?),
     }
 }
 

@@ -71,7 +71,9 @@ pub(crate) async fn outage(args: OutageArgs) -> Result<()> {
         println!("outage {time} of {}: {} CALLs answered so far", args.times, stats.total());
         sleep(args.away).await;
         rig.start_broker().await?;
+        let before = stats.total();
         sleep(CALM).await;
+        ensure!(stats.total() > before, "nothing is answered any more after outage {time}");
     }
     let mut sent = 0;
     // They stay connected until the last of them is done.

@@ -6,7 +6,7 @@ use crate::dialect::Dialect;
 use crate::mqtt::Quality;
 use crate::responder::{BackEnd, Responder};
 use crate::script::Script;
-use crate::stats::Stats;
+use crate::stats::{Errors, Stats};
 use crate::usage::{Memory, Usage};
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
@@ -90,7 +90,8 @@ pub(crate) async fn soak(args: SoakArgs) -> Result<()> {
     let away = samples.iter().map(|kib| (kib - first).abs() / first * 100.0).fold(0.0, f64::max);
     println!("resident memory after {:?}: {first:.0} KiB; at most {away:.1} % away from it since", args.settled);
     ensure!(away <= args.percent, "more than {} %", args.percent);
-    ensure!(stats.errors().timeouts == 0, "CALLs were not answered");
+    let Errors { timeouts, call_errors, unexpected, .. } = stats.errors();
+    ensure!(timeouts + call_errors + unexpected == 0, "not all CALLs had their CALLRESULT: {}", stats.errors());
     Ok(())
 }
 
