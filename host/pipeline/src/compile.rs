@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::fs::{self, DirBuilder};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use tempfile::NamedTempFile;
@@ -81,14 +81,20 @@ fn compile_once(engine: &Engine, bytes: &[u8], hash: Digest256, directory: &Path
 
 /// Makes the directory if there is none. Code that somebody else could have put there is not run.
 fn is_private(directory: &Path) -> bool {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory).and_then(|()| fs::metadata(directory));
-    let fault = match made {
-        Ok(found) if found.permissions().mode() & 0o077 == 0 => return true,
-        Ok(_) => io::Error::other("others than its owner have access to it"),
-        Err(fault) => fault,
-    };
+    let Err(fault) = claim(directory) else { return true };
     warn!(directory = %directory.display(), %fault, "no directory for compiled components");
     false
+}
+
+fn claim(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let found = fs::metadata(directory)?;
+    if found.permissions().mode() & 0o077 != 0 {
+        return Err(io::Error::other("others than its owner have access to it"));
+    }
+    // Whose files the ones of this process are.
+    let own = NamedTempFile::new_in(directory)?.as_file().metadata()?.uid();
+    if found.uid() == own { Ok(()) } else { Err(io::Error::other("it belongs to somebody else")) }
 }
 
 /// Different for each component, version of wasmtime and configuration of the engine.

@@ -205,6 +205,10 @@ fn publish(lifted: abi::Publish) -> Result<Publish, IllegalOutput> {
 /// MQTT 3.1.1 section 4.7.
 fn check_topic(topic: &str) -> Result<(), IllegalOutput> {
     check_length(topic)?;
+    // The broker's own (section 4.7.2), among them subscriptions that several clients share.
+    if topic.starts_with('$') {
+        return Err(IllegalOutput::TopicCharacter('$'));
+    }
     if topic.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'+' | b'#')) {
         return Ok(());
     }
@@ -225,6 +229,9 @@ fn check_length(topic: &str) -> Result<(), IllegalOutput> {
 fn filter(lifted: abi::TopicFilter) -> Result<TopicFilter, IllegalOutput> {
     let abi::TopicFilter { filter, qos: level } = lifted;
     check_length(&filter)?;
+    if filter.starts_with('$') {
+        return Err(IllegalOutput::Filter(filter));
+    }
     let mut levels = filter.split('/').peekable();
     while let Some(level) = levels.next() {
         let wildcard_alone = level.len() == 1 || !level.contains(['+', '#']);

@@ -1,19 +1,8 @@
-//! Every key there is, and those that this version does not have yet.
+//! Every key there is.
 //!
-//! One table, so that a misspelt key, a key of a coming version and a key that works can be told apart, and so that
-//! nothing is accepted and then ignored.
+//! One table, so that a misspelt key can be told from one that works, and so that nothing is accepted and then ignored.
 
-/// Whether a key can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Key {
-    Works,
-    /// Part of the configuration's contract, but not built yet.
-    NotYet,
-    /// Not a key.
-    Unknown,
-}
-
-const WORKING: &[&str] = &[
+const KEYS: &[&str] = &[
     "ocpp.listen",
     "ocpp.path",
     "ocpp.versions",
@@ -89,30 +78,19 @@ const WORKING: &[&str] = &[
     "transforms.config",
 ];
 
-const NOT_YET: &[&str] = &[];
-
-/// Looks a dotted key up, such as `ocpp.listen`. Indices of `[[transforms]]` are left out: `transforms.name`.
-pub(super) fn find(key: &str) -> Key {
-    let is = |known: &&&str| key == **known || key.strip_prefix(**known).is_some_and(|rest| rest.starts_with('.'));
-    if NOT_YET.iter().any(|known| is(&known)) {
-        Key::NotYet
-    } else if WORKING.iter().any(|known| is(&known)) {
-        Key::Works
-    } else {
-        Key::Unknown
-    }
+/// Whether there is a dotted key, such as `ocpp.listen`. Indices of `[[transforms]]` are left out: `transforms.name`.
+pub(super) fn is_known(key: &str) -> bool {
+    KEYS.iter().any(|known| key == *known || key.strip_prefix(known).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// Whether keys below `key` are to be looked up one by one.
 pub(super) fn is_section(key: &str) -> bool {
-    WORKING.iter().any(|known| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
+    KEYS.iter().any(|known| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// The key that somebody who wrote `key` most likely meant.
 pub(super) fn nearest(key: &str) -> Option<&'static str> {
-    WORKING
-        .iter()
-        .chain(NOT_YET)
+    KEYS.iter()
         .map(|known| (strsim::damerau_levenshtein(key, known), *known))
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, _)| *distance <= key.len() / 3 + 1)
@@ -180,18 +158,18 @@ mod tests {
         let mut found = Vec::new();
         leaves("", &toml::Value::Table(full()), &mut found);
         found.sort();
-        let mut working = WORKING.to_vec();
+        let mut working = KEYS.to_vec();
         working.sort();
         assert_eq!(found, working);
     }
 
     #[test]
     fn keys_are_told_apart() {
-        assert_eq!(find("ocpp.listen"), Key::Works);
-        assert_eq!(find("ocpp.tls.identities.SN-1"), Key::Works);
-        assert_eq!(find("validation.mode"), Key::Works);
-        assert_eq!(find("transforms.config.uplink.topic"), Key::Works);
-        assert_eq!(find("ocpp.listens"), Key::Unknown);
+        assert!(is_known("ocpp.listen"));
+        assert!(is_known("ocpp.tls.identities.SN-1"));
+        assert!(is_known("validation.mode"));
+        assert!(is_known("transforms.config.uplink.topic"));
+        assert!(!is_known("ocpp.listens"));
         assert_eq!(nearest("ocpp.quue"), Some("ocpp.queue"));
         assert_eq!(nearest("mqt.url"), Some("mqtt.url"));
         assert_eq!(nearest("colour"), None);

@@ -1,6 +1,6 @@
 //! From a TOML file and the environment to a [`Config`], with every fault at once.
 
-use super::keys::{self, Key};
+use super::keys;
 use super::{AuthMode, Config, DefaultVersion};
 use crate::security::Security;
 use ocpp_gateway_mqtt::BrokerUrl;
@@ -49,9 +49,15 @@ pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, 
 struct Draft {
     file: Option<PathBuf>,
     table: Table,
-    /// Which keys came from the environment, and by what name.
-    variables: BTreeMap<String, String>,
+    /// Which keys came from the environment.
+    variables: BTreeMap<String, Variable>,
     faults: Vec<Fault>,
+}
+
+/// Where a key comes from, and what it is as text.
+struct Variable {
+    name: String,
+    text: String,
 }
 
 impl Draft {
@@ -74,7 +80,7 @@ impl Draft {
             let path: Vec<&str> = key.split('.').collect();
             if let Some(slot) = slot(&mut self.table, &path) {
                 *slot = value_of(&text);
-                self.variables.insert(key, variable);
+                self.variables.insert(key, Variable { name: variable, text });
             } else {
                 let problem = "a key of that name is no section".to_owned();
                 self.faults.push(Fault { place: variable, problem });
@@ -87,12 +93,9 @@ impl Draft {
         let mut strangers = Vec::new();
         find_strangers("", &mut self.table, &mut strangers);
         for key in strangers {
-            let problem = match keys::find(&key) {
-                Key::NotYet => "this version does not have it yet".to_owned(),
-                _ => match keys::nearest(&key) {
-                    Some(nearest) => format!("unknown key; did you mean {nearest}?"),
-                    None => "unknown key".to_owned(),
-                },
+            let problem = match keys::nearest(&key) {
+                Some(nearest) => format!("unknown key; did you mean {nearest}?"),
+                None => "unknown key".to_owned(),
             };
             self.fault(&key, problem);
         }
@@ -109,7 +112,9 @@ impl Draft {
                 error.path().iter().map(|segment| segment.to_string().replace(['[', ']'], "")).collect();
             let key = error.path().to_string();
             // A variable holds text; that it looks like a number does not mean that it is one (a password, say).
-            if self.variables.contains_key(&key) && quote(&mut self.table, &path) {
+            if let Some(Variable { text, .. }) = self.variables.get(&key)
+                && quote(&mut self.table, &path, text)
+            {
                 continue;
             }
             self.fault(&key, error.inner().message());
@@ -261,7 +266,7 @@ impl Draft {
 
     fn fault(&mut self, key: &str, problem: impl Into<String>) {
         let place = match (self.variables.get(key), &self.file) {
-            (Some(variable), _) => variable.clone(),
+            (Some(variable), _) => variable.name.clone(),
             (None, Some(file)) => format!("{}: {key}", file.display()),
             (None, None) => key.to_owned(),
         };
@@ -298,18 +303,18 @@ fn find_strangers(prefix: &str, table: &mut Table, strangers: &mut Vec<String>) 
             }
             return true;
         }
-        match (keys::find(&key), value) {
-            (Key::Works, _) => return true,
+        match value {
+            _ if keys::is_known(&key) => return true,
             // A section that there is not: its keys tell better which one was meant.
-            (Key::Unknown, Value::Table(section)) if !section.is_empty() => find_strangers(&key, section, strangers),
+            Value::Table(section) if !section.is_empty() => find_strangers(&key, section, strangers),
             _ => strangers.push(key),
         }
         false
     });
 }
 
-/// Turns the value at `path` into text. `false` if it is text already, or is not there.
-fn quote(table: &mut Table, path: &[String]) -> bool {
+/// Puts `text` in the place of the value at `path`. `false` if that is text already, or is not there.
+fn quote(table: &mut Table, path: &[String], text: &str) -> bool {
     let Some((last, parents)) = path.split_last() else { return false };
     let mut section = table;
     for name in parents {
@@ -319,7 +324,7 @@ fn quote(table: &mut Table, path: &[String]) -> bool {
     match section.get_mut(last) {
         None | Some(Value::String(_) | Value::Table(_) | Value::Array(_)) => false,
         Some(value) => {
-            *value = Value::String(value.to_string());
+            *value = Value::String(text.to_owned());
             true
         }
     }

@@ -75,7 +75,8 @@ fn hide_secrets(value: &mut toml::Value) {
         toml::Value::Table(table) => {
             for (name, value) in table {
                 let name = name.to_ascii_lowercase();
-                if value.is_str() && SECRETS.iter().any(|secret| name.ends_with(secret)) {
+                let harmless = value.is_integer() || value.is_bool();
+                if !harmless && SECRETS.iter().any(|secret| name.trim_end_matches('s').ends_with(secret)) {
                     *value = "(hidden)".into();
                 } else {
                     hide_secrets(value);

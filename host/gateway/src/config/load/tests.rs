@@ -35,12 +35,25 @@ fn what_is_printed_can_be_read_again() {
 fn what_sounds_like_a_secret_of_a_transform_is_not_printed() {
     let config = load_text(
         "[[transforms]]\nname = \"redact\"\ncomponent = \"redact.wasm\"\n\
-         config = { key = \"hunter2\", keys = 3, vendors = [{ apiToken = \"hunter3\", name = \"acme\" }] }",
+         config = { key = \"hunter2\", tokens = [\"hunter4\"], keys = 3, vendors = [{ apiToken = \"hunter3\", name = \"acme\" }] }",
         &[],
     );
     let printed = config.expect("no faults").to_toml().expect("printed");
-    assert!(!printed.contains("hunter") && printed.matches("(hidden)").count() == 2, "{printed}");
+    assert!(!printed.contains("hunter") && printed.matches("(hidden)").count() == 3, "{printed}");
     assert!(printed.contains("keys = 3") && printed.contains("acme"), "{printed}");
+}
+
+#[test]
+fn text_from_the_environment_stays_as_it_is_written() {
+    for password in ["12345", "1234#abcd", "1e3", "0x1F", "1.50", "1_000", "true"] {
+        let environment = [
+            ("OCPP_GATEWAY__MQTT__URL", "mqtt://broker"),
+            ("OCPP_GATEWAY__MQTT__USERNAME", "gateway"),
+            ("OCPP_GATEWAY__MQTT__PASSWORD", password),
+        ];
+        let config = load_text("", &environment).expect("no faults");
+        assert_eq!(config.mqtt.password.as_deref(), Some(password));
+    }
 }
 
 #[test]
