@@ -51,11 +51,7 @@ impl Uplink for Redact {
         match self.redacted(&frame) {
             Ok(None) => vec![FrameAction::Pass],
             Ok(Some(payload)) => vec![FrameAction::Replace(Frame { payload, ..frame })],
-            // What cannot be read cannot be redacted.
-            Err(error) if frame.type_ == FrameType::Call => {
-                vec![FrameAction::Reject(CallError::malformed(peer, error.to_string()))]
-            }
-            Err(error) => vec![FrameAction::Drop(error.to_string())],
+            Err(error) => vec![refused(peer, &frame, &error)],
         }
     }
 }
@@ -137,6 +133,17 @@ impl Redact {
                 *value = Tree::string(&replacement);
             }
         });
+    }
+}
+
+/// What cannot be read cannot be redacted. Who waits is told: the charge point, or the back end in the place of an
+/// answer.
+fn refused(peer: &Peer, frame: &Frame, error: &ReadError) -> FrameAction {
+    match frame.type_ {
+        FrameType::Call | FrameType::CallResult | FrameType::CallError => {
+            FrameAction::Reject(CallError::malformed(peer, error.to_string()))
+        }
+        FrameType::CallResultError | FrameType::Send => FrameAction::Drop(error.to_string()),
     }
 }
 

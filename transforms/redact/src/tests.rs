@@ -208,10 +208,16 @@ fn what_cannot_be_read_does_not_get_through() {
     let deep = format!(r#"{{"idTag":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
     let refused = |frame: Frame| Uplink::handle(&redact, &peer("CP1"), frame).remove(0);
     for payload in [deep.as_str(), r#"{"idTag":"#, r#"{"idTag":"04A2\ud800"}"#] {
-        let FrameAction::Reject(error) = refused(call("1", "Authorize", payload)) else { panic!("not rejected") };
-        assert_eq!(error.code, "FormationViolation");
-        let answer = Frame::new(FrameType::CallResult, "1", None, payload);
-        assert!(matches!(refused(answer), FrameAction::Drop(_)));
+        for awaited in [FrameType::Call, FrameType::CallResult, FrameType::CallError] {
+            let frame = Frame::new(awaited, "1", Some("Authorize".into()), payload);
+            let FrameAction::Reject(error) = refused(frame) else { panic!("{awaited:?} is not rejected") };
+            assert_eq!(error.code, "FormationViolation");
+            assert!(!error.description.contains("04A2"), "{}", error.description);
+        }
+        for unawaited in [FrameType::Send, FrameType::CallResultError] {
+            let frame = Frame::new(unawaited, "1", Some("Authorize".into()), payload);
+            assert!(matches!(refused(frame), FrameAction::Drop(_)), "{unawaited:?}");
+        }
         assert_eq!(down(&redact, "Authorize", payload), None);
     }
 }
