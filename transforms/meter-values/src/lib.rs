@@ -60,14 +60,12 @@ impl MeterValues {
     /// the charge point would send the same frame again and again.
     fn mended(&self, frame: &Frame, list: &str, mend: Mend) -> Result<Mended, ReadError> {
         let room = self.room(frame);
-        let mended = Mended::of(&frame.payload, list, mend, &self.config)?;
-        if mended.fits(room) {
+        if let Some(mended) = Mended::of(&frame.payload, list, mend, &self.config)?.if_fits(room) {
             return Ok(mended);
         }
         if self.config.fill_defaults {
             let config = Config { fill_defaults: false, ..self.config.clone() };
-            let mended = Mended::of(&frame.payload, list, mend, &config)?;
-            if mended.fits(room) {
+            if let Some(mended) = Mended::of(&frame.payload, list, mend, &config)?.if_fits(room) {
                 return Ok(Mended { fault: Some("there is no room for the defaults".into()), ..mended });
             }
         }
@@ -100,8 +98,9 @@ impl Mended {
         Ok(Mended { payload: (mended > 0).then(|| tree.to_string()), samples: mended, fault })
     }
 
-    fn fits(&self, room: usize) -> bool {
-        self.payload.as_ref().is_none_or(|payload| payload.len() <= room)
+    /// Gives back the memory of what does not fit.
+    fn if_fits(self, room: usize) -> Option<Self> {
+        self.payload.as_ref().is_none_or(|payload| payload.len() <= room).then_some(self)
     }
 }
 
