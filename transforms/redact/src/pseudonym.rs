@@ -19,7 +19,8 @@ impl Pseudonyms {
         Hmac::new_from_slice(key.as_bytes()).map(Pseudonyms)
     }
 
-    /// The same for every spelling of a tag: OCPP compares tags without regard to case.
+    /// The same for every spelling of a tag: OCPP compares tags without regard to case. Only that of A to Z counts, of
+    /// which every language knows the same.
     pub(crate) fn of(&self, tag: &str) -> String {
         let mut keyed = self.0.clone();
         keyed.update(tag.to_ascii_uppercase().as_bytes());
@@ -39,10 +40,20 @@ mod tests {
         Pseudonyms::new(key).expect("any length will do").of(tag)
     }
 
-    /// As in Python: `base64.b32encode(hmac.digest(KEY, b"04A2B3C4D5E680", "sha256"))[:20]`.
+    /// In Python. `tag.upper()` would make `STRASSE` of `straße`.
+    const RECIPE: &str = r#"base64.b32encode(hmac.digest(key, tag.encode().upper(), "sha256"))[:20]"#;
+
+    /// What [`RECIPE`] answers with for these tags.
     #[test]
     fn it_is_what_others_compute() {
-        assert_eq!(pseudonym(KEY, "04A2B3C4D5E680"), "JOYMJUAK3MAPEPAGRGAY");
+        for (tag, computed) in [
+            ("04A2B3C4D5E680", "JOYMJUAK3MAPEPAGRGAY"),
+            ("04a2b3c4d5e680", "JOYMJUAK3MAPEPAGRGAY"),
+            ("straße-é", "RRSAL4B4LML4YA3Y2B63"),
+        ] {
+            assert_eq!(pseudonym(KEY, tag), computed, "{tag}");
+        }
+        assert!(include_str!("../README.md").contains(RECIPE), "the README says it differently");
     }
 
     #[test]
