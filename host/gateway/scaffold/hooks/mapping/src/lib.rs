@@ -4,7 +4,8 @@ use ocpp_transform::{
     ErrorHead, Frame, FrameType, Mapping, Peer, Publish, Refusal, TopicFilter, Transform, export, read_config,
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
+use serde_json::value::RawValue;
 
 /// `[transforms.config]` of the gateway's configuration.
 #[derive(Deserialize)]
@@ -48,28 +49,45 @@ impl Mapping for Raw {
     }
 
     fn from_mqtt(&self, _peer: &Peer, message: Publish) -> Result<Vec<Frame>, Refusal> {
-        let parts = serde_json::from_slice::<Vec<Value>>(&message.payload);
+        // What the parts hold stays text, so that the payload comes down as it was written.
+        let parts = serde_json::from_slice::<Vec<&RawValue>>(&message.payload);
         let parts = parts.map_err(|error| Refusal::new("FormationViolation", error.to_string()))?;
-        let frame = read(&parts).ok_or_else(|| Refusal::new("FormationViolation", "not an OCPP-J message"))?;
-        Ok(vec![frame])
+        Ok(vec![read(&parts).ok_or_else(|| not_understood(&parts))?])
     }
 }
 
 /// `[type, id, action or error or nothing, payload]`
-fn read(parts: &[Value]) -> Option<Frame> {
-    let [Value::Number(number), Value::String(id), middle @ .., payload] = parts else { return None };
-    let type_ = FrameType::from_number(number.as_u64()?)?;
-    let texts: Vec<_> = middle.iter().map(Value::as_str).collect::<Option<_>>()?;
-    let frame = Frame::new(type_, id.as_str(), None, payload.to_string());
-    match (type_, texts[..].as_ref()) {
+fn read(parts: &[&RawValue]) -> Option<Frame> {
+    let [number, id, middle @ .., payload] = parts else { return None };
+    let type_ = FrameType::from_number(serde_json::from_str(number.get()).ok()?)?;
+    let texts: Vec<_> = middle.iter().map(|text| string(text)).collect::<Option<_>>()?;
+    let payload = payload.get();
+    if !payload.starts_with('{') {
+        return None;
+    }
+    let frame = Frame::new(type_, string(id)?, None, payload);
+    match (type_, texts.as_slice()) {
         (FrameType::CallResult, []) => Some(frame),
-        (FrameType::Call | FrameType::Send, [action]) => Some(Frame { action: Some(action.to_string()), ..frame }),
+        (FrameType::Call | FrameType::Send, [action]) => Some(Frame { action: Some(action.clone()), ..frame }),
         (FrameType::CallError | FrameType::CallResultError, [code, description]) => {
-            let error = ErrorHead { code: code.to_string(), description: description.to_string() };
+            let error = ErrorHead { code: code.clone(), description: description.clone() };
             Some(Frame { error: Some(error), ..frame })
         }
         _ => None,
     }
+}
+
+/// With the id, if there is one, so that the gateway can say which message it was.
+fn not_understood(parts: &[&RawValue]) -> Refusal {
+    let refusal = Refusal::new("FormationViolation", "not an OCPP-J message");
+    match parts.get(1).and_then(|id| string(id)) {
+        Some(id) => Refusal { details: json!({ "UniqueId": id }).to_string(), ..refusal },
+        None => refusal,
+    }
+}
+
+fn string(part: &RawValue) -> Option<String> {
+    serde_json::from_str(part.get()).ok()
 }
 
 export!(Raw: Mapping);
@@ -86,5 +104,34 @@ mod tests {
         let published = transform.to_mqtt(&peer("CP1"), authorize.clone()).expect("a message");
         assert_eq!(published, [Publish::new("raw/up/CP1", r#"[2,"1","Authorize",{"idTag":"4F2A"}]"#)]);
         assert_eq!(transform.from_mqtt(&peer("CP1"), published[0].clone()), Ok(vec![authorize]));
+    }
+
+    /// What becomes of a message for the charge point.
+    fn down(text: &str) -> Result<Vec<Frame>, Refusal> {
+        let transform = Raw::configure("{}").expect("the defaults");
+        transform.from_mqtt(&peer("CP1"), Publish::new("raw/down/CP1", text))
+    }
+
+    #[test]
+    fn a_payload_comes_down_as_it_was_written() {
+        let payload = r#"{"b": 12345678901234567890123, "a": 1.50, "c": "\u00e9"}"#;
+        let frames = down(&format!(r#"[2, "1", "DataTransfer", {payload}]"#)).expect("a frame");
+        assert_eq!(frames, [call("1", "DataTransfer", payload)]);
+    }
+
+    #[test]
+    fn a_refusal_says_which_message_it_means() {
+        for (text, details) in [
+            (r#"[2,"1",{}]"#, r#"{"UniqueId":"1"}"#),
+            (r#"[9,"\"",{}]"#, r#"{"UniqueId":"\""}"#),
+            (r#"[2,"1","Reset",[]]"#, r#"{"UniqueId":"1"}"#),
+            (r#"[2,"1"]"#, r#"{"UniqueId":"1"}"#),
+            (r#"[2,1,"Reset",{}]"#, "{}"),
+            ("[]", "{}"),
+            ("no JSON", "{}"),
+        ] {
+            let refusal = down(text).expect_err(text);
+            assert_eq!((refusal.code.as_str(), refusal.details.as_str()), ("FormationViolation", details), "{text}");
+        }
     }
 }
