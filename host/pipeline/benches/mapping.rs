@@ -1,10 +1,11 @@
-//! One mapping call, warm, against the same text put together natively.
+//! One mapping call, warm, against the same text put together natively; and the whole way through a chain that has
+//! nothing but the mapping.
 //!
 //! `cargo bench -p ocpp-gateway-pipeline`
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use ocpp_gateway_core::{Frame, Identity, Peer, Publish, QoS, Version};
-use ocpp_gateway_pipeline::{Message, Pipeline};
+use ocpp_gateway_pipeline::{Clock, Message, Pipeline, Probe, TransformSpec};
 use std::hint::black_box;
 
 /// 101 bytes.
@@ -16,6 +17,7 @@ const ACCEPTED: &str = concat!(
 );
 
 fn mapping(criterion: &mut Criterion) {
+    let call = Probe::load(&TransformSpec::standard(), Clock::Machine).expect("the standard transform loads");
     let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
     let identity = Identity::new("chargePointSim", 48).expect("an identity");
     let peer = Peer { identity, version: Version::V1_6, connection: 1, attributes: Vec::new() };
@@ -26,8 +28,9 @@ fn mapping(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("mapping");
     group
         .bench_function("native concatenation", |bench| bench.iter(|| concatenate(black_box(&peer), black_box(&boot))));
-    group.bench_function("to_mqtt", |bench| bench.iter(|| pipeline.uplink(black_box(&peer), black_box(&boot))));
-    group.bench_function("from_mqtt", |bench| {
+    group.bench_function("to_mqtt", |bench| bench.iter(|| call.to_mqtt(black_box(&peer), black_box(&boot))));
+    group.bench_function("uplink", |bench| bench.iter(|| pipeline.uplink(black_box(&peer), black_box(&boot))));
+    group.bench_function("downlink", |bench| {
         bench.iter(|| pipeline.downlink(black_box(&peer), black_box(&accepted), None))
     });
     group.finish();

@@ -191,7 +191,7 @@ fn whatever_happens_nothing_is_lost_and_no_limit_exceeded() {
             (state >> 33) % below
         };
         let (mut window, mut peer, mut settled) = (Window::new(8), Peer { limit: 8, ..Peer::default() }, 0);
-        let qos = |number: u64| if number % 3 == 0 { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
+        let qos = |number: u64| if number.is_multiple_of(3) { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
         let mut waiting: VecDeque<Outgoing> = (0..100).map(|n| outgoing(&n.to_string(), qos(n))).collect();
         while settled < 100 {
             peer.pump(&mut window, &mut waiting);
