@@ -16,7 +16,7 @@ pub struct Matching {
 
 /// The same, ready to be asked.
 pub(crate) struct Matcher {
-    charge_points: Vec<WildMatch>,
+    charge_points: Vec<Glob>,
     versions: Vec<Version>,
     actions: Vec<String>,
     directions: Vec<Direction>,
@@ -25,7 +25,7 @@ pub(crate) struct Matcher {
 impl Matcher {
     pub(crate) fn new(matching: &Matching) -> Self {
         Matcher {
-            charge_points: matching.charge_points.iter().map(|glob| WildMatch::new(glob)).collect(),
+            charge_points: matching.charge_points.iter().map(|glob| Glob::new(glob)).collect(),
             versions: matching.versions.clone(),
             actions: matching.actions.clone(),
             directions: matching.directions.clone(),
@@ -54,6 +54,26 @@ impl Matcher {
     }
 }
 
+/// A glob that is nearly always decided by how a text begins: a vendor's charge points have names that begin alike.
+struct Glob {
+    /// What comes before the first `*` or `?`.
+    beginning: Box<str>,
+    /// Nothing but a `*` comes after it.
+    any_end: bool,
+    whole: WildMatch,
+}
+
+impl Glob {
+    fn new(glob: &str) -> Self {
+        let (beginning, rest) = glob.split_at(glob.find(['*', '?']).unwrap_or(glob.len()));
+        Glob { beginning: beginning.into(), any_end: rest == "*", whole: WildMatch::new(glob) }
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        text.starts_with(&*self.beginning) && (self.any_end || self.whole.matches(text))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +89,23 @@ mod tests {
         let matcher = Matcher::new(&Matching::default());
         assert!(matcher.takes(&peer("CP1", Version::V1_6), Some("Reset")));
         assert!(matcher.takes_direction(Direction::Uplink));
+    }
+
+    #[test]
+    fn globs_are_decided_by_their_beginning_or_as_a_whole() {
+        for (glob, matches, others) in [
+            ("*", &["", "CP1"][..], &[][..]),
+            ("CP*", &["CP", "CP1"], &["C", "cp1", "XCP1"]),
+            ("CP?", &["CP1"], &["CP", "CP11"]),
+            ("CP*-é", &["CP-é", "CP1-é"], &["CP1-e"]),
+            ("*é", &["é", "CPé"], &["CP"]),
+            ("CP1", &["CP1"], &["CP", "CP11"]),
+            ("", &[""], &["CP1"]),
+        ] {
+            let compiled = Glob::new(glob);
+            assert!(matches.iter().all(|text| compiled.matches(text)), "{glob}");
+            assert!(!others.iter().any(|text| compiled.matches(text)), "{glob}");
+        }
     }
 
     #[test]
