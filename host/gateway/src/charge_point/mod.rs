@@ -74,6 +74,8 @@ pub struct ChargePoint<S> {
     /// Set once the gateway stops: this connection ends when nobody waits for an answer, at the latest then.
     stop_by: Option<Instant>,
     timer: Pin<Box<Sleep>>,
+    /// When the timer wakes this task, once it has been set.
+    alarm: Option<Instant>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
@@ -140,6 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             pace,
             stop_by: None,
             timer,
+            alarm: None,
         });
         this.publish(claim.into_iter().collect());
         this.publish(this.hall.presence.connected(&this.peer, this.arrival.address));
