@@ -57,7 +57,7 @@ pub(crate) struct Load {
 }
 
 /// Connections being set up at a time.
-const CONNECTING: usize = 64;
+pub(crate) const CONNECTING: usize = 64;
 /// How long a charge point keeps trying to connect.
 pub(crate) const CONNECT_PATIENCE: Duration = Duration::from_secs(15);
 /// Files this process needs besides its charge points' sockets.

@@ -2,9 +2,7 @@
 
 use super::rig::{Rig, RigArgs};
 use crate::charge_point::ChargePoint;
-use crate::dialect::Dialect;
-use crate::mqtt::Quality;
-use crate::responder::Responder;
+use crate::load::CONNECTING;
 use crate::script::Script;
 use crate::stats::Stats;
 use anyhow::{Result, ensure};
@@ -32,8 +30,6 @@ pub(crate) struct OutageArgs {
     away: Duration,
 }
 
-/// Connections being set up at a time.
-const CONNECTING: usize = 64;
 /// Before the first outage, and after each.
 const CALM: Duration = Duration::from_secs(5);
 /// Of the gateway: shorter than what the charge points of this program wait.
@@ -42,11 +38,7 @@ const CALL_TIMEOUT: &str = "call_timeout = \"10s\"\n";
 pub(crate) async fn outage(args: OutageArgs) -> Result<()> {
     let mut rig = Rig::start(&args.rig, CALL_TIMEOUT).await?;
     let stats = Arc::new(Stats::new());
-    let broker = rig.broker_address.to_string();
-    let calls = args.charge_points * 2;
-    let responder =
-        Responder::subscribe(&broker, Dialect::Standard, Quality::AtLeastOnce, calls, Arc::clone(&stats)).await?;
-    let responder = tokio::spawn(responder.run_through_outages());
+    let responder = tokio::spawn(rig.responder(args.charge_points * 2, &stats).await?.run_through_outages());
     let entrance = rig.entrance();
     let connecting = (0..args.charge_points).map(|index| ChargePoint::connect(&entrance, index));
     let connected: Vec<ChargePoint> = stream::iter(connecting).buffer_unordered(CONNECTING).try_collect().await?;

@@ -2,9 +2,7 @@
 
 use super::rig::{Rig, RigArgs};
 use crate::charge_point::{ChargePoint, Gateway};
-use crate::dialect::Dialect;
-use crate::mqtt::Quality;
-use crate::responder::Responder;
+use crate::load::CONNECTING;
 use crate::script::boot;
 use crate::stats::Stats;
 use anyhow::{Context as _, Result, ensure};
@@ -34,8 +32,6 @@ pub(crate) struct ReconnectArgs {
     within: Duration,
 }
 
-/// Connections being set up at a time, before the trial.
-const CONNECTING: usize = 64;
 /// Charge points that find nobody there try again after this long, and some up to twice as late.
 const PAUSE: Duration = Duration::from_millis(500);
 /// A handshake that takes longer is given up.
@@ -55,10 +51,7 @@ struct Refusals {
 pub(crate) async fn reconnect(args: ReconnectArgs) -> Result<()> {
     let mut rig = Rig::start(&args.rig, &format!("accept_rate = {}\n", args.accept_rate)).await?;
     let (stats, refusals) = (Arc::new(Stats::new()), Arc::new(Refusals::default()));
-    let (broker, calls) = (rig.broker_address.to_string(), args.charge_points);
-    let responder =
-        Responder::subscribe(&broker, Dialect::Standard, Quality::AtLeastOnce, calls, Arc::clone(&stats)).await?;
-    let responder = tokio::spawn(responder.run());
+    let responder = tokio::spawn(rig.responder(args.charge_points, &stats).await?.run());
     println!("{} charge points connect", args.charge_points);
     let entrance = rig.entrance();
     let connecting = (0..args.charge_points).map(|index| come_in(&entrance, index, &stats, &refusals));

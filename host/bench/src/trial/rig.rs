@@ -2,15 +2,19 @@
 
 use crate::charge_point::Gateway;
 use crate::child::{Child, ScratchDir, free_address};
+use crate::dialect::Dialect;
 use crate::gateway_config::{self, Setup, Surroundings};
 use crate::mqtt::Quality;
+use crate::responder::Responder;
 use crate::stand::{mosquitto, mosquitto_config};
+use crate::stats::Stats;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 
 #[derive(Args)]
 pub(crate) struct RigArgs {
@@ -25,8 +29,8 @@ pub(crate) struct RigArgs {
 pub(crate) struct Rig {
     mosquitto: PathBuf,
     program: PathBuf,
-    pub(crate) broker_address: SocketAddr,
-    pub(crate) listen: SocketAddr,
+    broker_address: SocketAddr,
+    listen: SocketAddr,
     broker: Option<Child>,
     gateway: Option<Child>,
     dir: ScratchDir,
@@ -87,6 +91,12 @@ impl Rig {
     /// Where its charge points connect to.
     pub(crate) fn entrance(&self) -> Gateway {
         Gateway { address: self.listen, path: "/ocpp".to_owned(), trust: None, network: 0 }
+    }
+
+    /// A back end that has subscribed; `calls` may be open at once.
+    pub(crate) async fn responder(&self, calls: usize, stats: &Arc<Stats>) -> Result<Responder> {
+        let broker = self.broker_address.to_string();
+        Responder::subscribe(&broker, Dialect::Standard, Quality::AtLeastOnce, calls, Arc::clone(stats)).await
     }
 
     /// Process id of the gateway.

@@ -2,9 +2,7 @@
 
 use super::rig::{Rig, RigArgs};
 use crate::charge_point::{ChargePoint, Gateway};
-use crate::dialect::Dialect;
-use crate::mqtt::Quality;
-use crate::responder::{BackEnd, Responder};
+use crate::responder::BackEnd;
 use crate::script::Script;
 use crate::stats::{Errors, Stats};
 use crate::usage::{Memory, Usage};
@@ -46,10 +44,7 @@ pub(crate) async fn soak(args: SoakArgs) -> Result<()> {
     ensure!(args.settled < args.length, "--settled is not before the end");
     let rig = Rig::start(&args.rig, "").await?;
     let stats = Arc::new(Stats::new());
-    let (broker, calls) = (rig.broker_address.to_string(), args.charge_points * 2);
-    let responder =
-        Responder::subscribe(&broker, Dialect::Standard, Quality::AtLeastOnce, calls, Arc::clone(&stats)).await?;
-    let responder = responder.patient();
+    let responder = rig.responder(args.charge_points * 2, &stats).await?.patient();
     let back_end = responder.back_end();
     let mut tasks = JoinSet::new();
     tasks.spawn(responder.run());
