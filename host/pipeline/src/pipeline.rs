@@ -353,20 +353,15 @@ impl Pipeline {
         outcome: ExchangeOutcome,
         exchanged: Result<(), Vec<LoadError>>,
     ) -> Result<(), ExchangeError> {
-        let concluded = exchanged.map_err(ExchangeError::Load);
-        let outcome = match &concluded {
+        let outcome = match &exchanged {
             Ok(()) => {
-                let mut faults = lock(&self.0.faults);
-                faults.retain(|transform, _| name.is_some_and(|name| transform != name));
+                lock(&self.0.faults).retain(|transform, _| name.is_some_and(|name| transform != name));
                 outcome
             }
-            Err(error) => {
+            Err(errors) => {
                 let mut faults = lock(&self.0.faults);
-                match (name, error) {
-                    (None, ExchangeError::Load(errors)) => {
-                        faults.extend(errors.iter().map(|error| (error.transform.clone(), error.to_string())));
-                    }
-                    (name, error) => drop(faults.insert(name.unwrap_or_default().to_owned(), error.to_string())),
+                for errors in errors.chunk_by(|one, next| name.is_some() || one.transform == next.transform) {
+                    faults.insert(name.unwrap_or(&errors[0].transform).to_owned(), lines(errors));
                 }
                 ExchangeOutcome::Failed
             }
@@ -374,7 +369,7 @@ impl Pipeline {
         if let Some(notice) = &*lock(&self.0.on_exchange) {
             notice(outcome);
         }
-        concluded
+        exchanged.map_err(ExchangeError::Load)
     }
 
     fn look_after(&self, chain: &Chain, mishaps: &[Mishap]) {
