@@ -14,6 +14,11 @@ pub const ORIGIN: (&str, &str) = ("origin", "gateway");
 /// The message id of a CALLERROR that answers a message whose own id could not be read (OCPP 2.0.1 part 4 section 4.2.3).
 pub const UNREADABLE_ID: &str = "-1";
 
+/// Under which id a message is reported: its own, or [`UNREADABLE_ID`] where that is empty.
+pub fn reported_id(id: &str) -> &str {
+    if id.is_empty() { UNREADABLE_ID } else { id }
+}
+
 /// What went wrong with a message, as far as the other side needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {

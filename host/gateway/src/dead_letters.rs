@@ -1,11 +1,10 @@
 //! Messages of back ends that did not reach a charge point: whoever sent them is told.
 
 use crate::road::{Downlinked, Road};
-use ocpp_gateway_core::call_error::UNREADABLE_ID;
+use ocpp_gateway_core::call_error::reported_id;
 use ocpp_gateway_core::session::{Direction, Incident};
 use ocpp_gateway_core::{Fault, Frame, Peer, Version};
 use ocpp_gateway_mqtt::{Loss, Message, Publication, Strays};
-use ocpp_gateway_pipeline::NotMapped;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -92,10 +91,7 @@ async fn turn_back(road: &Road, peer: &Peer, message: &Message, fault: Fault, te
     let Downlinked { frames, publications, not_mapped } = road.downlink(peer, message, None);
     publish(road, publications).await;
     let frames = frames.into_iter().map(|frame: Frame<'_>| (frame.id.to_string(), frame.action_name().to_owned()));
-    let unreadable = not_mapped.map(|NotMapped { id, .. }| match id.is_empty() {
-        true => (UNREADABLE_ID.to_owned(), String::new()),
-        false => (id, String::new()),
-    });
+    let unreadable = not_mapped.map(|not_mapped| (reported_id(&not_mapped.id).to_owned(), String::new()));
     for (id, action) in frames.chain(unreadable) {
         let report = fault.error(peer.version, text).into_frame(&id, Some(&action));
         road.incident(peer, &Incident { direction: Direction::Downlink, fault, id, action, detail: text.into() });

@@ -11,7 +11,7 @@ mod outputs;
 mod uplink;
 
 use crate::action::Action;
-use crate::call_error::{CallError, Fault, UNREADABLE_ID};
+use crate::call_error::{CallError, Fault, reported_id};
 use crate::frame::{Frame, MessageType};
 use crate::publish::Attributes;
 use crate::version::Version;
@@ -340,7 +340,7 @@ impl Session {
 
     /// A message of a back end could not be made into frames. `id` is empty where it could not even be read.
     pub fn handle_failed_downlink(&mut self, fault: Fault, id: &str, text: impl Into<String>) {
-        self.report(fault, if id.is_empty() { UNREADABLE_ID } else { id }, "", text);
+        self.report(fault, reported_id(id), "", text);
     }
 
     /// Ends what has waited too long. To be called at [`Session::next_timeout`]; earlier does no harm.
