@@ -59,8 +59,8 @@ pub use export::rt as __rt;
 pub use hooks::{Admission, Downlink, Events, Inbound, Mapping, Outbound, Transform, Uplink, Validation};
 pub use json::{qos, read_config};
 pub use types::{
-    Acceptance, Attributes, CallError, Decision, ErrorHead, Frame, FrameAction, FrameType, Info, Offer, Peer, Publish,
-    PublishAction, Refusal, Rejection, Rule, TopicFilter,
+    Acceptance, Attributes, CallError, Decision, ErrorHead, Frame, FrameAction, FrameType, Info, MAX_MESSAGE_ID, Offer,
+    Peer, Publish, PublishAction, Refusal, Rejection, Rule, TopicFilter,
 };
 
 #[cfg(test)]

@@ -5,6 +5,9 @@ pub use crate::bindings::ocpp_gateway::transform::types::{
     PublishAction, Refusal, Rejection, Rule, TopicFilter,
 };
 
+/// The longest message id there may be, in characters (OCPP-J 1.6 section 4.1.4).
+pub const MAX_MESSAGE_ID: usize = 36;
+
 impl FrameType {
     /// The number on the wire, 2 to 6.
     ///

@@ -1,15 +1,12 @@
 //! The last three levels of a topic: `{type}/{action}/{message id}`.
 
 use ocpp_transform::topic::breaks_connections;
-use ocpp_transform::{Frame, FrameType};
+use ocpp_transform::{Frame, FrameType, MAX_MESSAGE_ID};
 use serde::Deserialize;
 use std::fmt;
 
 /// In the place of the action of an answer, where it is not known.
 const UNKNOWN: &str = "-";
-
-/// The longest message id there may be, in characters (OCPP-J 1.6 section 4.1.4).
-const MAX_MESSAGE_ID: usize = 36;
 
 /// No action is nearly as long, in bytes. The gateway takes an overlong topic for a fault of the transform.
 const MAX_ACTION: usize = 255;

@@ -1,12 +1,9 @@
 //! The JSON objects on MQTT. Payloads are copied, never parsed.
 
-use ocpp_transform::{ErrorHead, Frame, FrameType};
+use ocpp_transform::{ErrorHead, Frame, FrameType, MAX_MESSAGE_ID};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-
-/// The longest message id there may be, in characters (OCPP-J 1.6 section 4.1.4).
-const MAX_MESSAGE_ID: usize = 36;
 
 /// The object for a frame.
 pub(crate) fn write(frame: &Frame) -> String {
