@@ -3,13 +3,13 @@
 //!
 //! Says on standard output where it listens.
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use ocpp_gateway::charge_point::Ending;
 use ocpp_gateway::config::Ocpp;
 use ocpp_gateway::handshake::Terms;
+use ocpp_gateway::socket::Socket;
+use std::future::poll_fn;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// The largest message of the suite has 16 MiB.
@@ -36,15 +36,15 @@ async fn serve(mut stream: TcpStream, terms: &Terms) {
     if let Err(refused) = welcomed {
         return refused.tell(&mut stream).await;
     }
-    let mut socket = terms.websocket(stream).await;
+    let mut socket = terms.websocket(stream);
     let ending = echo(&mut socket).await;
     ending.close(&mut socket).await;
 }
 
-async fn echo(socket: &mut WebSocketStream<TcpStream>) -> Ending {
+async fn echo(socket: &mut Socket<TcpStream>) -> Ending {
     let send = |sent: Result<(), Error>| sent.err().map(Ending::from);
     loop {
-        let ended = match socket.next().await {
+        let ended = match poll_fn(|cx| socket.poll_next(cx)).await {
             Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => send(socket.send(message).await),
             // tungstenite answers pings and close frames.
             Some(Ok(_)) => None,

@@ -26,6 +26,7 @@ pub mod registry;
 pub mod road;
 pub mod security;
 pub mod shutdown;
+pub mod socket;
 pub mod transforms;
 pub mod watch;
 pub mod workbench;

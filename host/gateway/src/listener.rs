@@ -124,7 +124,7 @@ impl Door {
             Ok(admitted) => admitted,
             Err(refused) => return self.refuse(&refused, address, &mut stream).await,
         };
-        let mut socket = self.terms.websocket(stream).await;
+        let mut socket = self.terms.websocket(stream);
         let Some(version) = version else {
             self.hall.road.metrics.closed(Ending::NoCommonVersion.name());
             info!(%address, charge_point = %identity, "closed: {}", Ending::NoCommonVersion);

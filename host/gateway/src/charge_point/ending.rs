@@ -1,11 +1,11 @@
 //! How a connection ends, and what the other side is told about it.
 
 use super::outbox::NotSubscribed;
-use futures_util::SinkExt as _;
+use crate::socket::Socket;
 use std::fmt;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as WebSocketError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -82,7 +82,7 @@ impl Ending {
     }
 
     /// Closes `socket` with a reason and waits a moment for the other side to close its half.
-    pub async fn close<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: &mut WebSocketStream<S>) {
+    pub async fn close<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: &mut Socket<S>) {
         let Some(code) = self.code() else {
             // What is left to be said is the answer to a close frame, which the socket has ready.
             let _ = tokio::time::timeout(LINGER, socket.flush()).await;
@@ -91,12 +91,12 @@ impl Ending {
         // A close frame has room for 123 bytes of reason.
         let reason: String = self.to_string().chars().take(100).filter(char::is_ascii).collect();
         let goodbye = async {
-            socket.close(Some(CloseFrame { code, reason: reason.into() })).await?;
+            socket.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await?;
             // The server is the one to close first (RFC 6455 section 7.1.1). Its own half only: see what follows.
-            socket.get_mut().shutdown().await?;
+            socket.stream().shutdown().await?;
             // Closing a socket with unread data in it sends a reset, which may overtake the close frame.
             let mut scrap = [0; 1024];
-            while socket.get_mut().read(&mut scrap).await? > 0 {}
+            while socket.stream().read(&mut scrap).await? > 0 {}
             Ok::<(), WebSocketError>(())
         };
         // Whether it worked or not: the connection is over.

@@ -4,7 +4,7 @@ use super::ChargePoint;
 use super::outbox::NotSubscribed;
 use crate::mailbox::Letter;
 use crate::registry::Stop;
-use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use futures_util::FutureExt as _;
 use ocpp_gateway_core::session::{Direction, Output};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -63,7 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 }
                 if self.pace.held_until().is_none()
                     && (!congested || self.session.outputs() < MAX_UNSENT)
-                    && let Poll::Ready(received) = self.socket.poll_next_unpin(cx)
+                    && let Poll::Ready(received) = self.socket.poll_next(cx)
                 {
                     return Poll::Ready(Event::Received(received));
                 }
@@ -71,7 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Poll::Ready(Err(error)) => return Poll::Ready(Event::NotSubscribed(error)),
             Poll::Pending => {}
         }
-        match self.socket.poll_flush_unpin(cx) {
+        match self.socket.poll_flush(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Event::Received(Some(Err(error)))),
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
         }
@@ -80,24 +80,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     /// Does what the session wants done, as long as the socket takes it.
     fn poll_outputs(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
         while self.session.has_output() {
-            let Poll::Ready(ready) = self.socket.poll_ready_unpin(cx) else {
+            let Poll::Ready(ready) = self.socket.poll_ready(cx) else {
                 while let Some(notice) = self.session.poll_notice() {
-                    self.put_out(notice)?;
+                    self.put_out(cx, notice)?;
                 }
                 return Poll::Pending;
             };
             ready?;
             if let Some(output) = self.session.poll() {
-                self.put_out(output)?;
+                self.put_out(cx, output)?;
             }
         }
         Poll::Ready(Ok(()))
     }
 
-    fn put_out(&mut self, output: Output) -> Result<(), tungstenite::Error> {
+    fn put_out(&mut self, cx: &mut Context<'_>, output: Output) -> Result<(), tungstenite::Error> {
         match output {
-            Output::Send(kind, text) => self.send(kind, text)?,
-            Output::Ping => self.socket.start_send_unpin(WebSocketMessage::Ping(Default::default()))?,
+            Output::Send(kind, text) => self.send(cx, kind, text)?,
+            Output::Ping => self.socket.start_send(cx, WebSocketMessage::Ping(Default::default()))?,
             Output::Report(frame) => self.report(&frame),
             Output::Incident(incident) => self.hall.road.incident(&self.peer, &incident),
             Output::Ended(end) => self.hall.road.metrics.calls.ended(&end),

@@ -16,9 +16,10 @@ use crate::presence::{Addressee, Presence};
 use crate::proxies::ClientAddress;
 use crate::registry::{NotEntered, Registry, Stop};
 use crate::road::{Downlinked, Road, Uplinked};
+use crate::socket::Socket;
 use asked::Asked;
 use event::Event;
-use futures_util::{FutureExt as _, SinkExt as _};
+use futures_util::FutureExt as _;
 use ocpp_gateway_core::session::{Direction, Output, Session, Settings};
 use ocpp_gateway_core::{Fault, Frame, MessageType, Peer};
 use ocpp_gateway_mqtt::{Message, Publication, Subscriber};
@@ -28,12 +29,12 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::task::Context;
 use std::time::Instant;
 use subscription::{owner, subscribe};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{self, Message as WebSocketMessage};
 use tracing::{debug, info};
 
@@ -63,7 +64,7 @@ pub struct ChargePoint<S> {
     hall: Arc<Hall>,
     peer: Peer,
     arrival: Arrival,
-    socket: WebSocketStream<S>,
+    socket: Socket<S>,
     session: Session,
     outbox: Outbox,
     mailbox: mpsc::Receiver<Box<Letter>>,
@@ -85,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         hall: Arc<Hall>,
         peer: Peer,
         arrival: Arrival,
-        socket: WebSocketStream<S>,
+        socket: Socket<S>,
     ) -> impl Future<Output = ()> + use<S> {
         let entered = Self::enter(hall, peer, arrival, socket);
         async move {
@@ -104,8 +105,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         hall: Arc<Hall>,
         peer: Peer,
         arrival: Arrival,
-        socket: WebSocketStream<S>,
-    ) -> Result<Box<Self>, (Ending, Box<WebSocketStream<S>>)> {
+        socket: Socket<S>,
+    ) -> Result<Box<Self>, (Ending, Box<Socket<S>>)> {
         let now = Instant::now();
         let capacity = hall.session_settings.queue;
         let (letters, mailbox) =
@@ -265,9 +266,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
     }
 
-    fn send(&mut self, kind: MessageType, text: String) -> Result<(), tungstenite::Error> {
+    fn send(&mut self, cx: &mut Context<'_>, kind: MessageType, text: String) -> Result<(), tungstenite::Error> {
         self.hall.road.metrics.message(Direction::Downlink, kind);
-        self.socket.start_send_unpin(WebSocketMessage::text(text))
+        self.socket.start_send(cx, WebSocketMessage::text(text))
     }
 
     fn report(&mut self, frame: &Frame<'static>) {

@@ -8,14 +8,14 @@ mod response;
 pub use refused::Refused;
 
 use crate::config::{DefaultVersion, Ocpp};
+use crate::socket::Socket;
 use ocpp_gateway_core::version::{Negotiated, negotiate};
 use ocpp_gateway_core::{Identity, Version};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response, create_response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 /// tungstenite's own 128 KiB would cost an idle charge point 134 kB and halve the throughput: each read clears what is free
 /// of the buffer, and of hundreds of charge points no cache holds all buffers. Nearly every message fits in this one.
@@ -90,8 +90,8 @@ impl Terms {
     }
 
     /// What is spoken on `stream` from then on.
-    pub async fn websocket<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> WebSocketStream<S> {
-        WebSocketStream::from_raw_socket(stream, Role::Server, Some(self.websocket)).await
+    pub fn websocket<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Socket<S> {
+        Socket::new(stream, self.websocket)
     }
 
     /// Who it is, and which version is spoken, if there is one that both speak.
