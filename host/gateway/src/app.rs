@@ -282,7 +282,7 @@ async fn drain(hall: &Hall, tasks: &TaskTracker, grace: Duration) {
     if connected > 0 {
         info!("waiting up to {grace:?} for the open calls of {connected} charge points");
     }
-    hall.registry.stop_all(by);
+    hall.registry.stop_all(by.into());
     tasks.close();
     // A little more than the grace time: connections that are cut off then still have to say why.
     if tokio::time::timeout_at(by + Duration::from_secs(3), tasks.wait()).await.is_err() {

@@ -1,15 +1,16 @@
-//! Where whatever is for a charge point waits for its task: MQTT messages, and questions of the gateway's own.
+//! Where whatever is for a charge point waits for its task: MQTT messages, questions of the gateway's own, the wish to stop.
 
 use crate::dead_letters::DeadLetters;
 use crate::road::{REPORT, Road};
 use ocpp_gateway_core::session::{Direction, OpenCalls, OwnAnswer};
 use ocpp_gateway_core::{Fault, Peer};
 use ocpp_gateway_mqtt::{Loss, Message, Recipient};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::collections::LinkedList;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
+use tokio::task::coop;
 use tracing::warn;
 
 /// What is put into a mailbox.
@@ -40,44 +41,128 @@ pub enum NotTaken {
     Gone,
 }
 
-/// What happens to a message that is put in: it is kept, given back, or dealt with by another gateway.
-const OPEN: u8 = 0;
-const CLOSED: u8 = 1;
-const ELSEWHERE: u8 = 2;
+/// Why a connection is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// The same charge point connected again.
+    Replaced,
+    /// It connected to another gateway.
+    TakenOver,
+    /// An operator wants it to end.
+    Kicked,
+    /// The gateway stops: when nothing waits for an answer any more, at the latest at this instant.
+    Shutdown { by: Instant },
+}
 
 /// The slot in the door: a message can be put in at any time, without waiting.
 #[derive(Clone)]
 pub struct Mailbox(Arc<Inner>);
 
+/// The end at which a mailbox is emptied.
+pub struct Inbox(Arc<Inner>);
+
+/// What is found in a mailbox.
+pub enum Post {
+    Stop(Stop),
+    Letter(Letter),
+}
+
 struct Inner {
+    contents: Mutex<Contents>,
+    capacity: usize,
     peer: Peer,
     road: Arc<Road>,
     dead_letters: DeadLetters,
-    // A channel sets room aside for some dozens of messages at once: boxed they take 8 bytes each there.
-    sender: mpsc::Sender<Box<Letter>>,
-    state: AtomicU8,
+}
+
+/// All that a charge point's task looks at each time it wakes, side by side: a channel for the letters, one for the wish to
+/// stop and the waker of each would be ten times as much memory to fetch, for each message of hundreds of charge points.
+#[derive(Default)]
+struct Contents {
+    // A list, because it is nearly always empty or holds a single letter: it has no buffer beside its letters.
+    letters: LinkedList<Letter>,
+    stop: Option<Stop>,
+    /// Whom to wake for the next of either.
+    waker: Option<Waker>,
+    standing: Standing,
+    /// Nobody empties it any more.
+    is_over: bool,
+}
+
+/// What happens to a message that is put in.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    #[default]
+    Kept,
+    GivenBack,
+    /// Another gateway deals with it.
+    Elsewhere,
+}
+
+impl Inbox {
+    /// What has come: a wish to stop before any letter, and letters only if they are wanted now.
+    pub fn poll(&mut self, cx: &mut Context<'_>, letters: bool) -> Poll<Post> {
+        // Whoever gets letter after letter lets others have their turn.
+        let turn = ready!(coop::poll_proceed(cx));
+        let contents = &mut *self.0.lock();
+        if let Some(stop) = contents.stop.take() {
+            return Poll::Ready(Post::Stop(stop));
+        }
+        if letters && let Some(letter) = contents.letters.pop_front() {
+            turn.made_progress();
+            return Poll::Ready(Post::Letter(letter));
+        }
+        if !contents.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            contents.waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Takes what is in it, and from now on nothing more is.
+    pub fn close(&mut self) -> impl Iterator<Item = Letter> + use<> {
+        let mut contents = self.0.lock();
+        contents.is_over = true;
+        std::mem::take(&mut contents.letters).into_iter()
+    }
+}
+
+/// However the task ended.
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        drop(self.close());
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        // Nothing is done under it that leaves anything half done.
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Mailbox {
-    /// A mailbox for `capacity` messages, and the end at which it is emptied.
-    pub fn new(
-        peer: Peer,
-        road: Arc<Road>,
-        dead_letters: DeadLetters,
-        capacity: usize,
-    ) -> (Self, mpsc::Receiver<Box<Letter>>) {
-        let (sender, receiver) = mpsc::channel(capacity.max(1));
-        (Mailbox(Arc::new(Inner { peer, road, dead_letters, sender, state: AtomicU8::new(OPEN) })), receiver)
+    /// A mailbox for `capacity` letters, and the end at which it is emptied.
+    pub fn new(peer: Peer, road: Arc<Road>, dead_letters: DeadLetters, capacity: usize) -> (Self, Inbox) {
+        let contents = Mutex::default();
+        let inner = Arc::new(Inner { contents, capacity: capacity.max(1), peer, road, dead_letters });
+        (Mailbox(Arc::clone(&inner)), Inbox(inner))
     }
 
     /// From now on messages are for the connection that has taken over. Where there is none, they are turned back.
     pub fn close(&self) {
-        self.0.state.store(CLOSED, Ordering::Release);
+        self.0.lock().standing = Standing::GivenBack;
     }
 
     /// From now on messages are for another gateway, which gets each of them too.
     pub fn leave_to_other(&self) {
-        self.0.state.store(ELSEWHERE, Ordering::Release);
+        self.0.lock().standing = Standing::Elsewhere;
+    }
+
+    /// Tells the connection to end. If nobody listens, it is on its way out already.
+    pub fn stop(&self, reason: Stop) {
+        let mut contents = self.0.lock();
+        contents.stop.get_or_insert(reason);
+        wake(contents);
     }
 
     /// The back ends are told that a message did not reach its charge point.
@@ -96,7 +181,7 @@ impl Mailbox {
 
     /// Letters that wait for the charge point's task.
     pub fn waiting(&self) -> usize {
-        self.0.sender.max_capacity() - self.0.sender.capacity()
+        self.0.lock().letters.len()
     }
 
     /// Puts in a CALL of the gateway's own.
@@ -112,36 +197,46 @@ impl Mailbox {
     }
 
     fn put(&self, letter: Letter) -> Result<(), NotTaken> {
-        self.0.sender.try_send(Box::new(letter)).map_err(|error| match error {
-            TrySendError::Full(_) => NotTaken::Full,
-            TrySendError::Closed(_) => NotTaken::Gone,
-        })
+        let mut contents = self.0.lock();
+        if contents.is_over {
+            return Err(NotTaken::Gone);
+        }
+        if contents.letters.len() >= self.0.capacity {
+            return Err(NotTaken::Full);
+        }
+        contents.letters.push_back(letter);
+        wake(contents);
+        Ok(())
     }
 }
 
 impl Recipient for Mailbox {
     fn deliver(&self, message: Message) -> Result<(), Message> {
-        match self.0.state.load(Ordering::Acquire) {
-            OPEN => {}
-            ELSEWHERE => return Ok(()),
-            _ => return Err(message),
+        let mut contents = self.0.lock();
+        match contents.standing {
+            Standing::Kept if contents.is_over => return Err(message),
+            Standing::Kept => {}
+            Standing::GivenBack => return Err(message),
+            Standing::Elsewhere => return Ok(()),
         }
-        match self.0.sender.try_send(Box::new(Letter::Message(message, Instant::now()))) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Full(letter)) => {
-                if let Letter::Message(message, _) = *letter {
-                    self.undelivered(message, Fault::QueueFull, "too many messages wait for this charge point");
-                }
-                Ok(())
-            }
-            Err(TrySendError::Closed(letter)) => match *letter {
-                Letter::Message(message, _) => Err(message),
-                Letter::Question(_) | Letter::Look(_) => Ok(()),
-            },
+        if contents.letters.len() < self.0.capacity {
+            contents.letters.push_back(Letter::Message(message, Instant::now()));
+            wake(contents);
+        } else {
+            drop(contents);
+            self.undelivered(message, Fault::QueueFull, "too many messages wait for this charge point");
         }
+        Ok(())
     }
 
     fn turn_back(&self, message: Message) {
         self.undelivered(message, Fault::Disconnected, "the charge point has just disconnected");
     }
+}
+
+/// Wakes the charge point's task, after the lock that it wants is free.
+fn wake(mut contents: MutexGuard<'_, Contents>) {
+    let waker = contents.waker.take();
+    drop(contents);
+    waker.into_iter().for_each(Waker::wake);
 }

@@ -1,28 +1,13 @@
 //! Who is connected.
 
 use crate::config::OnDuplicate;
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, Stop};
 use crate::proxies::ClientAddress;
 use ocpp_gateway_core::{Identity, Peer};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
-use tokio::sync::oneshot;
-use tokio::time::Instant;
-
-/// Why a connection is to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
-    /// The same charge point connected again.
-    Replaced,
-    /// It connected to another gateway.
-    TakenOver,
-    /// An operator wants it to end.
-    Kicked,
-    /// The gateway stops: when nothing waits for an answer any more, at the latest at this instant.
-    Shutdown { by: Instant },
-}
+use std::time::{Instant, SystemTime};
 
 /// Why a charge point that had come past the door was not let in after all: of many handshakes at the same time, others
 /// were faster.
@@ -54,8 +39,6 @@ struct Entry {
     mailbox: Mailbox,
     address: ClientAddress,
     since: SystemTime,
-    /// Taken once it was told to end.
-    stop: Option<oneshot::Sender<Stop>>,
 }
 
 /// A connected charge point, for whoever looks.
@@ -69,12 +52,6 @@ pub struct Connected {
 impl Entry {
     fn connected(&self) -> Connected {
         Connected { mailbox: self.mailbox.clone(), address: self.address, since: self.since }
-    }
-
-    fn tell(&mut self, reason: Stop) {
-        if let Some(stop) = self.stop.take() {
-            tell(stop, reason);
-        }
     }
 }
 
@@ -119,34 +96,33 @@ impl Registry {
         address: ClientAddress,
         mailbox: Mailbox,
         claim: impl FnOnce() -> T,
-    ) -> Result<(oneshot::Receiver<Stop>, T), NotEntered> {
-        let (stop, stopped) = oneshot::channel();
+    ) -> Result<T, NotEntered> {
         let mut book = self.lock();
         if let Some(reason) = book.stop {
-            tell(stop, reason);
-            return Ok((stopped, claim()));
+            mailbox.stop(reason);
+            return Ok(claim());
         }
         // Asked at the door already; of two handshakes at the same time the second is turned away here.
         if let Some(refusal) = self.refusal(&book, &peer.identity) {
             return Err(refusal);
         }
         let (connection, since) = (peer.connection, SystemTime::now());
-        let entry = Entry { connection, mailbox, address, since, stop: Some(stop) };
-        if let Some(mut old) = book.connected.insert(peer.identity.clone(), entry) {
+        let entry = Entry { connection, mailbox, address, since };
+        if let Some(old) = book.connected.insert(peer.identity.clone(), entry) {
             old.mailbox.close();
-            old.tell(Stop::Replaced);
+            old.mailbox.stop(Stop::Replaced);
         }
-        Ok((stopped, claim()))
+        Ok(claim())
     }
 
     /// The charge point is with another gateway since this connection began: it gets no more messages, and ends.
     pub fn yield_to_other(&self, identity: &str, connection: u32) {
         let connected = &mut self.lock().connected;
         if connected.get(identity).is_some_and(|entry| entry.connection == connection)
-            && let Some(mut old) = connected.remove(identity)
+            && let Some(old) = connected.remove(identity)
         {
             old.mailbox.leave_to_other();
-            old.tell(Stop::TakenOver);
+            old.mailbox.stop(Stop::TakenOver);
         }
     }
 
@@ -166,9 +142,7 @@ impl Registry {
 
     /// Tells the connection of this charge point to end. It stays in the book until it has. `false`: there is none.
     pub fn kick(&self, identity: &str) -> bool {
-        let mut book = self.lock();
-        let entry = book.connected.get_mut(identity);
-        entry.map(|entry| entry.tell(Stop::Kicked)).is_some()
+        self.lock().connected.get(identity).map(|entry| entry.mailbox.stop(Stop::Kicked)).is_some()
     }
 
     /// A connection is over. One that was replaced must not take its successor with it.
@@ -184,16 +158,11 @@ impl Registry {
         let reason = Stop::Shutdown { by };
         let mut book = self.lock();
         book.stop = Some(reason);
-        book.connected.drain().for_each(|(_, mut entry)| entry.tell(reason));
+        book.connected.drain().for_each(|(_, entry)| entry.mailbox.stop(reason));
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {
         // Whoever panicked while holding it left a book that is still whole.
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn tell(connection: oneshot::Sender<Stop>, reason: Stop) {
-    // If nobody listens, the connection is on its way out already.
-    let _ = connection.send(reason);
 }

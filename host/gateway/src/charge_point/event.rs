@@ -2,13 +2,12 @@
 
 use super::ChargePoint;
 use super::outbox::NotSubscribed;
-use crate::mailbox::Letter;
-use crate::registry::Stop;
-use futures_util::FutureExt as _;
+use crate::mailbox::{Letter, Post, Stop};
 use ocpp_gateway_core::session::{Direction, Output};
 use std::task::{Context, Poll};
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::coop;
 use tokio_tungstenite::tungstenite::{self, Message as WebSocketMessage};
 
 /// What may wait for a charge point that takes nothing, before nothing more is read from it.
@@ -19,7 +18,7 @@ pub(super) enum Event {
     /// The charge point sent something, or its connection broke.
     Received(Option<Result<WebSocketMessage, tungstenite::Error>>),
     /// The broker, or an operator, has something for it.
-    Delivered(Box<Letter>),
+    Delivered(Letter),
     /// A deadline of the session has come.
     Due,
     /// This connection is to end.
@@ -38,11 +37,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Poll::Ready(Err(error)) => return Poll::Ready(Event::Received(Some(Err(error)))),
             Poll::Pending => true,
         };
-        if self.stop_by.is_none()
-            && let Poll::Ready(Ok(stop)) = self.stop.poll_unpin(cx)
-        {
-            return Poll::Ready(Event::Stop(stop));
-        }
         // Before anything new is read: one that always has something to say would be cut off in the middle of it.
         if !congested && self.stop_by.is_some() && self.session.is_idle() {
             return Poll::Ready(Event::Finished);
@@ -53,23 +47,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         // Whoever does not take what has gathered for it is not listened to: each message may add to that. A charge point
         // gets no more, so the rest waits in the mailbox, which has a limit; then nothing more is read from it. Nor is
         // anything from one that sent more than it may.
-        match self.outbox.poll_room(cx) {
-            Poll::Ready(Ok(())) => {
-                if let Some(after) = self.outbox.passed_late() {
-                    self.hall.road.metrics.calls.passed(Direction::Uplink, after);
-                }
-                if !congested && let Poll::Ready(Some(letter)) = self.mailbox.poll_recv(cx) {
-                    return Poll::Ready(Event::Delivered(letter));
-                }
-                if self.pace.held_until().is_none()
-                    && (!congested || self.session.outputs() < MAX_UNSENT)
-                    && let Poll::Ready(received) = self.socket.poll_next(cx)
-                {
-                    return Poll::Ready(Event::Received(received));
-                }
-            }
+        let has_room = match self.outbox.poll_room(cx) {
+            Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(error)) => return Poll::Ready(Event::NotSubscribed(error)),
-            Poll::Pending => {}
+            Poll::Pending => false,
+        };
+        if has_room && let Some(after) = self.outbox.passed_late() {
+            self.hall.road.metrics.calls.passed(Direction::Uplink, after);
+        }
+        if let Poll::Ready(post) = self.inbox.poll(cx, has_room && !congested) {
+            return Poll::Ready(match post {
+                Post::Stop(stop) => Event::Stop(stop),
+                Post::Letter(letter) => Event::Delivered(letter),
+            });
+        }
+        if has_room
+            && self.pace.held_until().is_none()
+            && (!congested || self.session.outputs() < MAX_UNSENT)
+            && let Poll::Ready(received) = self.socket.poll_next(cx)
+        {
+            return Poll::Ready(Event::Received(received));
         }
         match self.socket.poll_flush(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Event::Received(Some(Err(error)))),
@@ -118,8 +115,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             return Poll::Pending;
         }
         self.timer.as_mut().reset(due.into());
-        self.alarm = Some(due);
-        self.timer.as_mut().poll(cx)
+        let fired = self.timer.as_mut().poll(cx);
+        // Without a turn left it does not note whom to wake: it is asked again in the next one.
+        self.alarm = coop::has_budget_remaining().then_some(due);
+        fired
     }
 
     fn due(&self) -> Instant {

@@ -11,10 +11,10 @@ pub use ending::Ending;
 use crate::dead_letters::DeadLetters;
 use crate::events::Event as Happening;
 use crate::limits::{Limit, Limits, Pace, Seat};
-use crate::mailbox::{Letter, Mailbox};
+use crate::mailbox::{Inbox, Letter, Mailbox, Stop};
 use crate::presence::{Addressee, Presence};
 use crate::proxies::ClientAddress;
-use crate::registry::{NotEntered, Registry, Stop};
+use crate::registry::{NotEntered, Registry};
 use crate::road::{Downlinked, Road, Uplinked};
 use crate::socket::Socket;
 use asked::Asked;
@@ -33,7 +33,6 @@ use std::task::Context;
 use std::time::Instant;
 use subscription::{owner, subscribe};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::{self, Message as WebSocketMessage};
 use tracing::{debug, info};
@@ -67,10 +66,9 @@ pub struct ChargePoint<S> {
     socket: Socket<S>,
     session: Session,
     outbox: Outbox,
-    mailbox: mpsc::Receiver<Box<Letter>>,
+    inbox: Inbox,
     /// Who waits for the answers to CALLs of the gateway's own.
     asked: Asked,
-    stop: oneshot::Receiver<Stop>,
     pace: Pace,
     /// Set once the gateway stops: this connection ends when nobody waits for an answer, at the latest then.
     stop_by: Option<Instant>,
@@ -109,15 +107,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     ) -> Result<Box<Self>, (Ending, Box<Socket<S>>)> {
         let now = Instant::now();
         let capacity = hall.session_settings.queue;
-        let (letters, mailbox) =
-            Mailbox::new(peer.clone(), Arc::clone(&hall.road), hall.dead_letters.clone(), capacity);
+        let (mailbox, inbox) = Mailbox::new(peer.clone(), Arc::clone(&hall.road), hall.dead_letters.clone(), capacity);
         let claim = || hall.presence.claim(&peer);
-        let (stop, claim) = match hall.registry.enter(&peer, arrival.address, letters.clone(), claim) {
-            Ok(entered) => entered,
+        let claim = match hall.registry.enter(&peer, arrival.address, mailbox.clone(), claim) {
+            Ok(claim) => claim,
             Err(refusal) => return Err((turn_away(&hall, &peer, refusal), Box::new(socket))),
         };
         let session = Session::new(peer.version, Arc::clone(&hall.session_settings), now);
-        let subscribed = subscribe(Arc::clone(&hall), peer.clone(), Addressee::ChargePoint(letters));
+        let subscribed = subscribe(Arc::clone(&hall), peer.clone(), Addressee::ChargePoint(mailbox));
         let outbox = Outbox::new(hall.road.publisher.clone(), subscribed.boxed());
         let timer = Box::pin(tokio::time::sleep_until(session.next_timeout().into()));
         hall.road.metrics.connections.inc();
@@ -137,9 +134,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             socket,
             session,
             outbox,
-            mailbox,
+            inbox,
             asked,
-            stop,
             pace,
             stop_by: None,
             timer,
@@ -164,12 +160,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     fn handle(&mut self, event: Event) -> Option<Ending> {
         match event {
             Event::Received(received) => return self.receive(received),
-            Event::Delivered(letter) => self.open(*letter),
+            Event::Delivered(letter) => self.open(letter),
             Event::Stop(Stop::Replaced) => return Some(Ending::Replaced),
             Event::Stop(Stop::TakenOver) => return Some(Ending::TakenOver),
             Event::Stop(Stop::Kicked) => return Some(Ending::Kicked),
             Event::Stop(Stop::Shutdown { by }) => {
-                self.stop_by = Some(by.into_std());
+                self.stop_by = Some(by);
                 self.session.handle_stop();
             }
             Event::Finished => return Some(Ending::Shutdown),
@@ -299,9 +295,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             text: ending.to_string(),
         });
 
-        self.mailbox.close();
-        while let Ok(letter) = self.mailbox.try_recv() {
-            self.open(*letter);
+        for letter in self.inbox.close() {
+            self.open(letter);
         }
         self.session.handle_disconnect();
         while let Some(output) = self.session.poll() {
