@@ -55,7 +55,7 @@ pub enum Direction {
     Downlink,
 }
 
-/// What the owner of the session has to do next.
+/// What the owner of the session has to do next. What is large is rare, and boxed: some of these wait in each session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// Send this text to the charge point; it is a message of that type.
@@ -63,13 +63,13 @@ pub enum Output {
     /// Send it a WebSocket ping.
     Ping,
     /// Tell the back ends: map this CALLERROR like any other frame of the charge point.
-    Report(Frame<'static>),
+    Report(Box<Frame<'static>>),
     /// Count and log this.
-    Incident(Incident),
+    Incident(Box<Incident>),
     /// A CALL is over: count it.
     Ended(CallEnd),
     /// Tell whoever asked for the gateway's own CALL of this id.
-    Answered(Box<str>, OwnAnswer),
+    Answered(Box<str>, Box<OwnAnswer>),
 }
 
 /// A message did not take its ordinary road.
@@ -308,7 +308,7 @@ impl Session {
                 }
             }
             // The back end still waits for this answer.
-            MessageType::CallResult | MessageType::CallError => self.outputs.push_back(Output::Report(frame)),
+            MessageType::CallResult | MessageType::CallError => self.outputs.push_back(Output::Report(Box::new(frame))),
             MessageType::CallResultError | MessageType::Send => {}
         }
     }
@@ -426,7 +426,8 @@ impl Session {
             Asker::BackEnd => self.report(fault, id, action, text),
             Asker::Gateway => {
                 self.note(Direction::Downlink, fault, id, action, text.clone());
-                self.outputs.push_back(Output::Answered(id.into(), OwnAnswer::None { fault, text }));
+                let answer = Box::new(OwnAnswer::None { fault, text });
+                self.outputs.push_back(Output::Answered(id.into(), answer));
             }
         }
     }
@@ -447,17 +448,18 @@ impl Session {
         let text = text.into();
         self.note(Direction::Downlink, fault, id, action, text.clone());
         let action = (!action.is_empty()).then_some(action);
-        self.outputs.push_back(Output::Report(fault.error(self.version, text).into_frame(id, action)));
+        let frame = fault.error(self.version, text).into_frame(id, action);
+        self.outputs.push_back(Output::Report(Box::new(frame)));
     }
 
     fn note(&mut self, direction: Direction, fault: Fault, id: &str, action: &str, detail: impl Into<String>) {
-        self.outputs.push_back(Output::Incident(Incident {
+        self.outputs.push_back(Output::Incident(Box::new(Incident {
             direction,
             fault,
             id: id.to_owned(),
             action: action.to_owned(),
             detail: detail.into(),
-        }));
+        })));
     }
 }
 

@@ -34,7 +34,12 @@ impl Outputs {
     }
 
     pub(super) fn pop_front(&mut self) -> Option<Output> {
-        self.0.pop_front().map(|waiting| waiting.output)
+        let first = self.0.pop_front()?;
+        if self.0.is_empty() {
+            // The next one goes where the first one was, not to the next place in the ring: that is memory at hand.
+            self.0.clear();
+        }
+        Some(first.output)
     }
 
     /// The first that the charge point has no part in.

@@ -389,7 +389,7 @@ fn the_gateways_own_call_waits_its_turn_and_its_answer_goes_to_whoever_asked() {
     assert!(desk.up(r#"[3,"gateway-1",{"a": 1.50}]"#).is_none(), "no back end hears of it");
     assert_eq!(
         desk.outputs().pop(),
-        Some(Output::Answered("gateway-1".into(), OwnAnswer::Result(r#"{"a": 1.50}"#.into())))
+        Some(Output::Answered("gateway-1".into(), Box::new(OwnAnswer::Result(r#"{"a": 1.50}"#.into()))))
     );
     assert!(desk.session.is_idle());
 }

@@ -55,7 +55,7 @@ impl Session {
             self.end(Direction::Downlink, &call, outcome, Some(now));
             let own = call.asker == Asker::Gateway;
             if own {
-                self.outputs.push_back(Output::Answered(call.id, own_answer(&frame)));
+                self.outputs.push_back(Output::Answered(call.id, Box::new(own_answer(&frame))));
             } else {
                 frame.action = Some(Cow::Owned(call.action.into()));
             }

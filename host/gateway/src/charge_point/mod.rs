@@ -304,7 +304,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 Output::Report(frame) => self.report(&frame),
                 Output::Incident(incident) => self.hall.road.incident(&self.peer, &incident),
                 Output::Ended(end) => self.hall.road.metrics.calls.ended(&end),
-                Output::Answered(id, answer) => self.asked.answer(&id, answer),
+                Output::Answered(id, answer) => self.asked.answer(&id, *answer),
                 Output::Send(..) | Output::Ping => {}
             }
         }
