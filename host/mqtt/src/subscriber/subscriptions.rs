@@ -7,6 +7,7 @@ use std::{
 };
 
 use rumqttc::{has_wildcards, valid_filter};
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::{Recipient, SubscribeError, filter_tree::FilterTree};
@@ -44,7 +45,8 @@ enum Standing {
 }
 
 struct Entry<R> {
-    routes: Vec<(u64, R)>,
+    /// Nearly always one, which is found without another look into memory.
+    routes: SmallVec<[(u64, R); 1]>,
     standing: Standing,
     /// The highest QoS that an owner wants, and the one the broker was last asked for.
     wanted: QoS,
@@ -58,7 +60,7 @@ struct Entry<R> {
 impl<R: Recipient> Entry<R> {
     fn new(standing: Standing) -> Self {
         let qos = QoS::AtMostOnce;
-        Entry { routes: Vec::new(), standing, wanted: qos, granted: qos, queued: false, restoring: false }
+        Entry { routes: SmallVec::new(), standing, wanted: qos, granted: qos, queued: false, restoring: false }
     }
 
     fn is_met(&self) -> bool {
