@@ -8,6 +8,7 @@ pub mod app;
 pub mod banner;
 pub mod charge_point;
 pub mod cli;
+pub mod coalescing;
 pub mod config;
 pub mod dead_letters;
 pub mod events;

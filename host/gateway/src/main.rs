@@ -5,7 +5,7 @@ use clap::Parser as _;
 use ocpp_gateway::app::{Gateway, StartError};
 use ocpp_gateway::cli::{Cli, Command, Options};
 use ocpp_gateway::config::{self, Config};
-use ocpp_gateway::{banner, log, security, shutdown, transforms, workbench};
+use ocpp_gateway::{banner, coalescing, log, security, shutdown, transforms, workbench};
 use ocpp_gateway_pipeline::TransformStatus;
 use std::process::ExitCode;
 
@@ -83,11 +83,15 @@ fn run(config: Config, options: Options) -> ExitCode {
 }
 
 fn serve(config: Config, options: Options) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.runtime.threads)
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
+    let config::Runtime { threads, coalesce } = config.runtime;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(threads).enable_all();
+    let moment = coalesce.get();
+    // Of several threads only one waits for the system, and the others for it.
+    if threads == 1 && !moment.is_zero() {
+        runtime.on_thread_park(move || coalescing::idle(moment));
+    }
+    let runtime = runtime.build().context("cannot start the runtime")?;
     runtime.block_on(async {
         let stop = shutdown::requested().context("cannot listen for signals")?;
         let gateway = Gateway::start(&config).await?;

@@ -8,6 +8,7 @@ mod subscription;
 
 pub use ending::Ending;
 
+use crate::coalescing;
 use crate::dead_letters::DeadLetters;
 use crate::events::Event as Happening;
 use crate::limits::{Limit, Limits, Pace, Seat};
@@ -150,6 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     async fn converse(&mut self) -> Ending {
         loop {
             let event = poll_fn(|cx| self.poll_event(cx)).await;
+            coalescing::message();
             if let Some(ending) = self.handle(event) {
                 return ending;
             }

@@ -57,6 +57,7 @@ const KEYS: &[&str] = &[
     "events.disconnected",
     "events.qos",
     "events.retain",
+    "runtime.coalesce",
     "runtime.threads",
     "shutdown.grace",
     "transforms.name",

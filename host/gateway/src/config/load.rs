@@ -13,6 +13,9 @@ use toml::{Table, Value};
 /// Environment variables that set a key: `OCPP_GATEWAY__MQTT__URL` is `mqtt.url`.
 const PREFIX: &str = "OCPP_GATEWAY__";
 
+/// Longer than this a message is not held up for the sake of others.
+const MAX_COALESCE: Duration = Duration::from_millis(1);
+
 /// One thing that is wrong with a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -158,6 +161,9 @@ impl Draft {
             if number == 0 {
                 self.fault(key, "has to be at least 1");
             }
+        }
+        if config.runtime.coalesce.get() > MAX_COALESCE {
+            self.fault("runtime.coalesce", format!("has to be {MAX_COALESCE:?} at most: messages wait so long"));
         }
         self.check_security(config);
         self.check_mqtt(config);

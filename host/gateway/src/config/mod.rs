@@ -283,11 +283,14 @@ pub struct Validation {
 }
 
 /// What it may use of the machine.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Runtime {
     /// Threads that serve sockets and run transforms.
     pub threads: usize,
+    /// How long a busy thread lets messages gather before it is woken for them, if it is the only one: see
+    /// [`coalescing`](crate::coalescing).
+    pub coalesce: Span,
 }
 
 impl Default for Runtime {
@@ -295,7 +298,7 @@ impl Default for Runtime {
     /// for each message, which costs more than they gain as long as fewer of them are not fully busy.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Runtime { threads: (processors / 2).max(1) }
+        Runtime { threads: (processors / 2).max(1), coalesce: Span::microseconds(50) }
     }
 }
 

@@ -20,6 +20,10 @@ impl Span {
         Span(Duration::from_millis(milliseconds))
     }
 
+    pub const fn microseconds(microseconds: u64) -> Self {
+        Span(Duration::from_micros(microseconds))
+    }
+
     pub const fn get(self) -> Duration {
         self.0
     }

@@ -183,6 +183,7 @@ fn contradictions_are_faults() {
         ("[events]\nconnected = \"events/${id}\"", "events.connected: \"${id}\" is no placeholder"),
         ("[events]\nqos = 3", "events.qos: has to be 0, 1 or 2"),
         ("[mqtt]\nstatus_topic = \"status/${cid}\"", "mqtt.status_topic: is one topic for the whole gateway"),
+        ("[runtime]\ncoalesce = \"2ms\"", "runtime.coalesce: has to be 1ms at most"),
         ("ocpp = 3", "ocpp: invalid type: integer `3`, expected struct Ocpp"),
     ] {
         let faults = load_text(text, &[]).expect_err(text);
