@@ -169,6 +169,8 @@ pub enum LoadFault {
     BypassedMapping,
     #[error("a mapping is for every message: move `match` to a transform with other hooks")]
     MatchedMapping,
+    #[error("no thread for the clock that limits its calls: {0}")]
+    Ticker(io::Error),
     #[error("refuses its configuration: {0}")]
     Config(String),
     #[error("cannot start: {0}")]

@@ -4,7 +4,7 @@ use crate::abi;
 use crate::error::{Failure, GuestFault, HostFault, LoadFault};
 use crate::guest::{Belongings, DeadlineExceeded, Guest, MemoryExceeded};
 use crate::hook::{Configure, Function, Hook, PerFunction};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Ticker};
 use crate::spec::Limits;
 use crate::transform::Subject;
 use crate::trap;
@@ -28,6 +28,8 @@ pub(crate) struct Blueprint {
     pub(crate) time: Duration,
     /// The same in ticks of the runtime.
     pub(crate) ticks: u64,
+    /// Where the time of a call is limited.
+    pub(crate) _ticker: Option<Arc<Ticker>>,
     pub(crate) on_long_call: fn(),
     pub(crate) belongings: Arc<Belongings>,
 }

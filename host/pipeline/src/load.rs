@@ -131,6 +131,7 @@ impl Loader {
         exports: PerFunction<ComponentExportIndex>,
         size: usize,
     ) -> Result<Arc<Transform>, LoadFault> {
+        let ticker = spec.time_limit().map(|_| self.runtime.ticker()).transpose();
         let time = spec.time_limit().unwrap_or(Duration::MAX);
         let blueprint = Blueprint {
             runtime: self.runtime.clone(),
@@ -140,6 +141,7 @@ impl Loader {
             limits: spec.limits,
             time,
             ticks: self.runtime.ticks(time),
+            _ticker: ticker.map_err(LoadFault::Ticker)?,
             on_long_call: self.on_long_call,
             belongings: Arc::new(Belongings::new(&spec.limits, self.clock)),
         };

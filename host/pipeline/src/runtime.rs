@@ -1,9 +1,11 @@
 //! The engine, and the clock that ends calls that take too long.
 
+use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Engine, EngineWeak};
 
 /// How many ticks the shortest time limit has. A call is stopped within two ticks of its limit.
 const TICKS_PER_LIMIT: u32 = 4;
@@ -11,12 +13,17 @@ const SHORTEST_TICK: Duration = Duration::from_millis(1);
 /// Others on the thread of a call wait two of these before somebody makes way for them, however long the call may take.
 const LONGEST_TICK: Duration = Duration::from_millis(5);
 
-/// Shared by the transforms of one pipeline. Its ticker ends with it.
+/// Shared by the transforms of one pipeline.
 pub(crate) struct Runtime {
     /// For calls with a time limit.
     pub(crate) timed: Engine,
     pub(crate) untimed: Engine,
     pub(crate) tick: Duration,
+    ticker: Mutex<Weak<Ticker>>,
+}
+
+/// As long as it is there the clock of timed calls goes on.
+pub(crate) struct Ticker {
     _alive: Sender<()>,
 }
 
@@ -25,15 +32,19 @@ impl Runtime {
     pub(crate) fn new(shortest_limit: Duration) -> wasmtime::Result<Self> {
         let (timed, untimed) = (engine(true)?, engine(false)?);
         let tick = (shortest_limit / TICKS_PER_LIMIT).clamp(SHORTEST_TICK, LONGEST_TICK);
-        let (alive, ended) = mpsc::channel::<()>();
-        let ticker = timed.weak();
-        thread::Builder::new().name("transform-ticker".into()).spawn(move || {
-            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(tick) {
-                let Some(engine) = ticker.upgrade() else { break };
-                engine.increment_epoch();
-            }
-        })?;
-        Ok(Runtime { timed, untimed, tick, _alive: alive })
+        Ok(Runtime { timed, untimed, tick, ticker: Mutex::default() })
+    }
+
+    /// The one ticker. Each transform whose calls are timed holds on to it: a gateway without one is not woken hundreds of
+    /// times a second for nothing.
+    pub(crate) fn ticker(&self) -> io::Result<Arc<Ticker>> {
+        let mut ticker = self.ticker.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ticker) = ticker.upgrade() {
+            return Ok(ticker);
+        }
+        let new = Arc::new(Ticker::start(self.timed.weak(), self.tick)?);
+        *ticker = Arc::downgrade(&new);
+        Ok(new)
     }
 
     /// The number of ticks after which a call has had `time`, less at most one tick.
@@ -44,6 +55,19 @@ impl Runtime {
     }
 }
 
+impl Ticker {
+    fn start(engine: EngineWeak, tick: Duration) -> io::Result<Self> {
+        let (alive, ended) = mpsc::channel::<()>();
+        thread::Builder::new().name("transform-ticker".into()).spawn(move || {
+            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(tick) {
+                let Some(engine) = engine.upgrade() else { break };
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(Ticker { _alive: alive })
+    }
+}
+
 /// An engine for components; one that ends calls which take too long has them look at a clock all the time.
 pub(crate) fn engine(timed: bool) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
@@ -51,4 +75,22 @@ pub(crate) fn engine(timed: bool) -> wasmtime::Result<Engine> {
     config.concurrency_support(false);
     config.epoch_interruption(timed);
     Engine::new(&config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_ticker_while_somebody_needs_it_and_none_otherwise() {
+        let runtime = Runtime::new(Duration::from_millis(20)).expect("engines");
+        let tickers = || runtime.ticker.lock().expect("no panic").strong_count();
+        assert_eq!(tickers(), 0);
+        for _ in 0..2 {
+            let (one, other) = (runtime.ticker().expect("a thread"), runtime.ticker().expect("a thread"));
+            assert!(Arc::ptr_eq(&one, &other));
+            drop((one, other));
+            assert_eq!(tickers(), 0);
+        }
+    }
 }
