@@ -138,6 +138,17 @@ impl Inner {
         // Nothing is done under it that leaves anything half done.
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Whether one more letter would be taken.
+    fn room(&self, contents: &Contents) -> Result<(), NotTaken> {
+        if contents.is_over {
+            Err(NotTaken::Gone)
+        } else if contents.letters.len() >= self.capacity {
+            Err(NotTaken::Full)
+        } else {
+            Ok(())
+        }
+    }
 }
 
 impl Mailbox {
@@ -197,34 +208,28 @@ impl Mailbox {
     }
 
     fn put(&self, letter: Letter) -> Result<(), NotTaken> {
-        let mut contents = self.0.lock();
-        if contents.is_over {
-            return Err(NotTaken::Gone);
-        }
-        if contents.letters.len() >= self.0.capacity {
-            return Err(NotTaken::Full);
-        }
-        contents.letters.push_back(letter);
-        wake(contents);
+        let contents = self.0.lock();
+        self.0.room(&contents)?;
+        add(contents, letter);
         Ok(())
     }
 }
 
 impl Recipient for Mailbox {
     fn deliver(&self, message: Message) -> Result<(), Message> {
-        let mut contents = self.0.lock();
+        let contents = self.0.lock();
         match contents.standing {
-            Standing::Kept if contents.is_over => return Err(message),
             Standing::Kept => {}
             Standing::GivenBack => return Err(message),
             Standing::Elsewhere => return Ok(()),
         }
-        if contents.letters.len() < self.0.capacity {
-            contents.letters.push_back(Letter::Message(message, Instant::now()));
-            wake(contents);
-        } else {
-            drop(contents);
-            self.undelivered(message, Fault::QueueFull, "too many messages wait for this charge point");
+        match self.0.room(&contents) {
+            Ok(()) => add(contents, Letter::Message(message, Instant::now())),
+            Err(NotTaken::Gone) => return Err(message),
+            Err(NotTaken::Full) => {
+                drop(contents);
+                self.undelivered(message, Fault::QueueFull, "too many messages wait for this charge point");
+            }
         }
         Ok(())
     }
@@ -232,6 +237,11 @@ impl Recipient for Mailbox {
     fn turn_back(&self, message: Message) {
         self.undelivered(message, Fault::Disconnected, "the charge point has just disconnected");
     }
+}
+
+fn add(mut contents: MutexGuard<'_, Contents>, letter: Letter) {
+    contents.letters.push_back(letter);
+    wake(contents);
 }
 
 /// Wakes the charge point's task, after the lock that it wants is free.

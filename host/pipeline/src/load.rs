@@ -131,8 +131,9 @@ impl Loader {
         exports: PerFunction<ComponentExportIndex>,
         size: usize,
     ) -> Result<Arc<Transform>, LoadFault> {
-        let ticker = spec.time_limit().map(|_| self.runtime.ticker()).transpose();
-        let time = spec.time_limit().unwrap_or(Duration::MAX);
+        let limit = spec.time_limit();
+        let ticker = limit.map(|_| self.runtime.ticker()).transpose().map_err(LoadFault::Ticker)?;
+        let time = limit.unwrap_or(Duration::MAX);
         let blueprint = Blueprint {
             runtime: self.runtime.clone(),
             pre,
@@ -141,7 +142,7 @@ impl Loader {
             limits: spec.limits,
             time,
             ticks: self.runtime.ticks(time),
-            _ticker: ticker.map_err(LoadFault::Ticker)?,
+            _ticker: ticker,
             on_long_call: self.on_long_call,
             belongings: Arc::new(Belongings::new(&spec.limits, self.clock)),
         };
