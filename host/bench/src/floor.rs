@@ -1,5 +1,8 @@
 //! The floor: the least program that relays text between tokio-tungstenite and rumqttc, with no OCPP and no Wasm.
 //!
+//! Both libraries are used as they come: rumqttc writes each message as soon as it has it. What gathers messages before it
+//! writes them can cost less than this floor, and the gateway does.
+//!
 //! What arrives on a socket is published as it is on `ocpp/cp/{id}`; what is published on `ocpp/cs/{id}` is written
 //! to the socket as it is. No message is looked into. One MQTT connection publishes, another subscribes.
 
@@ -13,7 +16,7 @@ use std::collections::HashMap;
 use std::num::NonZero;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -43,6 +46,8 @@ impl FloorArgs {
 
 const UPLINK_QUEUE: usize = 1000;
 const DOWNLINK_QUEUE: usize = 16;
+/// Connections that wait to be accepted, as with the gateway.
+const BACKLOG: u32 = 4096;
 
 /// The connected charge points, by id.
 #[derive(Default)]
@@ -63,8 +68,7 @@ pub(crate) async fn run(args: FloorArgs) -> Result<()> {
     let (publisher, publishing) = mqtt::client("floor-pub", &args.broker, UPLINK_QUEUE)?;
     let filter = format!("{DOWNLINK}+");
     let (_subscriber, subscribed) = mqtt::subscriber("floor-sub", &args.broker, 1, &filter, args.qos).await?;
-    let listener =
-        TcpListener::bind(&args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener = listen(&args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
 
     let accepting = accept(listener, publisher, args.qos, Arc::clone(&router));
     tokio::select! {
@@ -72,6 +76,14 @@ pub(crate) async fn run(args: FloorArgs) -> Result<()> {
         done = tokio::spawn(deliver(subscribed, router)) => done?,
         done = tokio::spawn(accepting) => done?,
     }
+}
+
+async fn listen(address: &str) -> Result<TcpListener> {
+    let address = tokio::net::lookup_host(address).await?.next().context("no such host")?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket.listen(BACKLOG)?)
 }
 
 async fn publish(mut events: EventLoop) -> Result<()> {

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import os
+import socket
 
 import aiomqtt
 from ocpp.charge_point import camel_to_snake_case, remove_nones, serialize_as_dict, snake_to_camel_case
@@ -19,6 +20,9 @@ from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
 CALL_TIMEOUT = 30
+# As the other contestants have it: connections that wait to be accepted, and no message waits for an acknowledgement.
+BACKLOG = 4096
+NO_DELAY = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 QOS = int(os.environ.get("QOS", "1"))
 
 log = logging.getLogger("gateway")
@@ -145,11 +149,19 @@ async def main():
     # aiomqtt would rather not have more publishes at a time than this; it is not what is measured here.
     logging.getLogger("mqtt").setLevel(logging.ERROR)
     async with aiomqtt.Client(
-        broker_host, int(broker_port), max_inflight_messages=1000, max_concurrent_outgoing_calls=None
+        broker_host,
+        int(broker_port),
+        max_inflight_messages=1000,
+        max_concurrent_outgoing_calls=None,
+        socket_options=NO_DELAY,
     ) as broker:
         await broker.subscribe("ocpp/cs/+", qos=QOS)
         async with serve(
-            lambda connection: connected(connection, broker), host, int(port), subprotocols=["ocpp1.6"]
+            lambda connection: connected(connection, broker),
+            host,
+            int(port),
+            subprotocols=["ocpp1.6"],
+            backlog=BACKLOG,
         ):
             await deliver(broker)
 
