@@ -19,7 +19,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use tokio_util::either::Either;
 
 /// An answer that takes longer counts as lost.
-const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Connections from one source address, of whose ports Linux gives away 28,232.
 const CONNECTIONS_PER_ADDRESS: usize = 5_000;
@@ -96,7 +96,12 @@ impl ChargePoint {
         Ok(ChargePoint { index, id, socket, calls: 0 })
     }
 
-    /// Sends CALLs at `pace`, the first after `delay`, until the connection ends.
+    /// Sends CALLs in a closed loop until then: each is answered, or has waited in vain, when this ends.
+    pub(crate) async fn hurry(&mut self, until: Instant, script: &Script, stats: &Stats) {
+        while Instant::now() < until && self.next_call(script, Instant::now(), stats).await != Waited::Disconnected {}
+    }
+
+    /// Sends CALLs at `pace`, the first after `delay`, until the connection ends; and none when the run is to end.
     pub(crate) async fn run(mut self, pace: Pace, script: &Script, delay: Duration, stats: &Stats) {
         let mut due = Instant::now() + delay;
         loop {
@@ -191,10 +196,22 @@ impl ChargePoint {
     }
 
     async fn next_call(&mut self, script: &Script, intended: Instant, stats: &Stats) -> Waited {
+        if stats.ending() {
+            return self.rest(None, stats).await;
+        }
         self.call(script.request(self.index, self.calls), intended, stats).await
     }
 
     async fn call(&mut self, request: &Request, intended: Instant, stats: &Stats) -> Waited {
+        stats.sent();
+        let waited = self.send_and_wait(request, intended, stats).await;
+        if waited != Waited::Done {
+            stats.gave_up();
+        }
+        waited
+    }
+
+    async fn send_and_wait(&mut self, request: &Request, intended: Instant, stats: &Stats) -> Waited {
         self.calls += 1;
         let call = format!("{}-{:020}", self.id, self.calls);
         if self.socket.send(Message::text(request.frame(&call))).await.is_err() {

@@ -5,7 +5,7 @@ use crate::cores::{Cores, pin_this_process};
 use crate::load::Work;
 use crate::report::{Report, figure};
 use crate::script::Script;
-use crate::stand::{Contestant, Stand, StandArgs};
+use crate::stand::{Contestant, OtherArgs, Stand, StandArgs};
 use crate::statistics::median;
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -16,11 +16,13 @@ use std::time::Duration;
 pub(crate) struct CompareArgs {
     #[command(flatten)]
     stand: StandArgs,
+    #[command(flatten)]
+    others: OtherArgs,
     #[arg(short = 'n', long, default_value_t = 100)]
     charge_points: usize,
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Keep each program to cores of its own
+    /// Keep the contestant to a core of its own
     #[arg(long)]
     pin: bool,
     #[arg(long)]
@@ -63,14 +65,14 @@ struct Row {
 /// Gateway and floor in turn, so that a drift of the machine meets both; and the gateway with a native mapping, if there
 /// is one.
 pub(crate) async fn compare(args: CompareArgs) -> Result<()> {
-    let mut stand = Stand::new(&args.stand);
+    let mut stand = Stand::new(&args.stand, &args.others).await?;
     if args.pin {
-        let cores = Cores::plan().context("there is only one core")?;
+        let cores = Cores::plan()?.context("there is only one core")?;
         pin_this_process(&cores.generator)?;
         stand.cores = Some(cores);
     }
     let mut contestants = vec![Contestant::Floor, Contestant::Gateway];
-    contestants.extend(args.stand.native.is_some().then_some(Contestant::Native));
+    contestants.extend(args.others.native.is_some().then_some(Contestant::Native));
     let (mut rows, mut to_floor, mut to_native) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=args.rounds {
         let mut costs = Vec::new();
@@ -96,7 +98,8 @@ pub(crate) async fn compare(args: CompareArgs) -> Result<()> {
 
 /// What a charge point costs that is connected and silent.
 pub(crate) async fn idle(args: IdleArgs) -> Result<()> {
-    let stand = Stand::new(&args.stand);
+    let others = OtherArgs::default();
+    let stand = Stand::new(&args.stand, &others).await?;
     let mut rows = Vec::new();
     for contestant in [Contestant::Floor, Contestant::Gateway] {
         let report = stand.measure(contestant, args.charge_points, Work::idle()).await?;
@@ -112,7 +115,8 @@ pub(crate) async fn idle(args: IdleArgs) -> Result<()> {
 
 /// Many charge points, against a few that send as many CALLs in all; and against the same few in a closed loop.
 pub(crate) async fn paced(args: PacedArgs) -> Result<()> {
-    let stand = Stand::new(&args.stand);
+    let others = OtherArgs::default();
+    let stand = Stand::new(&args.stand, &others).await?;
     let fewer = args.interval.mul_f64(FEW as f64 / args.charge_points as f64);
     let runs = [
         ("few, closed loop", FEW, Pace::ClosedLoop),

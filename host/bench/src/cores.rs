@@ -1,10 +1,11 @@
 //! Which program runs on which cores, so that neither the generator nor the broker takes time from what is measured.
 
 use anyhow::{Context as _, Result, ensure};
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::unistd::Pid;
 use serde::Serialize;
-use std::num::NonZero;
+use std::fs;
 use std::process::{Command, Stdio};
-use std::thread;
 
 /// Lists of cores, as `taskset` takes them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -16,19 +17,41 @@ pub(crate) struct Cores {
 
 impl Cores {
     /// One core for the contestant; of what is left, one for the generator and one for the broker, if there are two.
-    /// `None` on a machine with a single core.
-    pub(crate) fn plan() -> Option<Self> {
-        Self::of(thread::available_parallelism().map_or(1, NonZero::get))
+    /// Only cores that this process may use, and of those that share one, as a hyper-threading processor has them, only
+    /// the first, if there are others. `None` with a single core.
+    pub(crate) fn plan() -> Result<Option<Self>> {
+        let allowed = sched_getaffinity(Pid::from_raw(0)).context("which cores may be used?")?;
+        let allowed: Vec<usize> =
+            (0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or_default()).collect();
+        let apart: Vec<usize> = allowed.iter().copied().filter(|core| first_of_its_kind(*core, &allowed)).collect();
+        Ok(Self::of(if apart.len() > 1 { &apart } else { &allowed }))
     }
 
-    fn of(cores: usize) -> Option<Self> {
-        let (broker, generator) = match cores {
-            0 | 1 => return None,
-            2 => (1, 1),
-            _ => (1, 2),
+    fn of(cores: &[usize]) -> Option<Self> {
+        let (contestant, broker, generator) = match *cores {
+            [] | [_] => return None,
+            [contestant, other] => (contestant, other, other),
+            [contestant, broker, generator, ..] => (contestant, broker, generator),
         };
-        Some(Cores { contestant: "0".into(), broker: broker.to_string(), generator: generator.to_string() })
+        let [contestant, broker, generator] = [contestant, broker, generator].map(|core| core.to_string());
+        Some(Cores { contestant, broker, generator })
     }
+}
+
+/// Whether no earlier core of these is the same processor core seen twice.
+fn first_of_its_kind(core: usize, allowed: &[usize]) -> bool {
+    let siblings = format!("/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list");
+    let siblings = cores_in(&fs::read_to_string(siblings).unwrap_or_default());
+    !siblings.iter().any(|sibling| *sibling < core && allowed.contains(sibling))
+}
+
+/// Of a list as the kernel writes it: `0-1,64-65`. What is none has none.
+fn cores_in(list: &str) -> Vec<usize> {
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some(first.parse().ok()?..=last.parse().ok()?)
+    };
+    list.trim().split(',').filter_map(range).flatten().collect()
 }
 
 /// The same program, on these cores only. taskset becomes the program, which keeps the process id.
@@ -62,13 +85,21 @@ mod tests {
 
     #[test]
     fn the_contestant_shares_its_core_with_nobody() {
-        assert_eq!(Cores::of(1), None);
-        for cores in [2, 3, 4, 64] {
+        assert_eq!(Cores::of(&[5]), None);
+        for cores in [&[4, 5][..], &[0, 1, 2], &[4, 6, 8, 10]] {
             let plan = Cores::of(cores).expect("a plan");
+            assert_eq!(plan.contestant, cores[0].to_string());
             assert_ne!(plan.contestant, plan.broker);
             assert_ne!(plan.contestant, plan.generator);
-            assert_eq!(plan.broker == plan.generator, cores == 2);
+            assert_eq!(plan.broker == plan.generator, cores.len() == 2);
         }
+    }
+
+    #[test]
+    fn a_core_that_is_seen_twice_is_taken_once() {
+        assert_eq!(cores_in("0-1,64-65\n"), [0, 1, 64, 65]);
+        assert_eq!(cores_in("3\n"), [3]);
+        assert_eq!(cores_in(""), [0; 0]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! One run of the load generator: connect, warm up, measure.
 
-use crate::charge_point::{ChargePoint, Gateway, Pace};
+use crate::charge_point::{CALL_TIMEOUT, ChargePoint, Gateway, Pace};
 use crate::dialect::Dialect;
 use crate::mqtt::Quality;
-use crate::report::{Cost, Report, Syscalls};
+use crate::report::{Around, Cost, Report, Syscalls};
 use crate::responder::{BackEnd, Responder};
 use crate::script::{Script, boot};
 use crate::stats::Stats;
@@ -11,6 +11,7 @@ use crate::storm;
 use crate::syscalls::Counter;
 use crate::usage::{Memory, Usage, open_file_limit};
 use anyhow::{Result, ensure};
+use futures_util::future::join_all;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,6 +53,8 @@ pub(crate) struct Load {
     pub(crate) window: Duration,
     /// The process to look at.
     pub(crate) pid: Option<u32>,
+    /// The broker's, to see whether it is what limits a run.
+    pub(crate) broker_pid: Option<u32>,
     /// How its system calls are counted, for how long, and where a file for it may be.
     pub(crate) syscalls: Option<(Counter, Duration, PathBuf)>,
 }
@@ -60,14 +63,36 @@ pub(crate) struct Load {
 pub(crate) const CONNECTING: usize = 64;
 /// How long a charge point keeps trying to connect.
 pub(crate) const CONNECT_PATIENCE: Duration = Duration::from_secs(15);
+/// Charge points that come before a storm, and the time until they are forgotten.
+const PRACTISING: usize = 100;
+const SETTLING: Duration = Duration::from_millis(500);
 /// Files this process needs besides its charge points' sockets.
 const SPARE_FILES: u64 = 64;
+
+/// What the gateway has used, and the programs around it.
+#[derive(Clone, Copy)]
+struct Used {
+    gateway: Option<Usage>,
+    around: Around,
+}
+
+impl Used {
+    /// After `earlier`, of the same programs.
+    fn since(self, earlier: Used) -> Self {
+        let part = |later: Option<Usage>, earlier: Option<Usage>| Some(later?.since(earlier?));
+        let around = Around {
+            generator: self.around.generator.since(earlier.around.generator),
+            broker: part(self.around.broker, earlier.around.broker),
+        };
+        Used { gateway: part(self.gateway, earlier.gateway), around }
+    }
+}
 
 impl Load {
     pub(crate) async fn run(&self) -> Result<Report> {
         let limit = open_file_limit()?;
-        let needed = self.charge_points as u64 + SPARE_FILES;
-        ensure!(needed <= limit, "{needed} open files are needed, {limit} are allowed: see ulimit -n");
+        let needed = open_files(self.charge_points);
+        ensure!(needed <= limit, "{needed} open files are needed, {limit} are allowed: see ulimit -H -n");
 
         let stats = Arc::new(Stats::new());
         let responder =
@@ -90,13 +115,24 @@ impl Load {
     }
 
     async fn storm(&self, stats: &Arc<Stats>) -> Result<Report> {
-        let empty = self.pid.map(Memory::of).transpose()?;
-        let (gateway, own) = self.usage()?;
+        let empty = self.memory()?;
+        self.practise(stats).await?;
+        let earlier = self.used()?;
         stats.measure(true);
         // They stay connected until everything is measured.
         let (_connected, seconds) = storm::break_loose(&self.gateway, self.charge_points, stats).await?;
-        let (gateway_after, own_after) = self.usage()?;
-        self.report(stats, empty, gateway_after.since(gateway), own_after.since(own), seconds, None)
+        let used = self.used()?.since(earlier);
+        self.report(stats, empty, self.memory()?, used, seconds, None)
+    }
+
+    /// Some charge points come, send CALLs and go, so that a program which is compiled while it runs has been.
+    async fn practise(&self, stats: &Stats) -> Result<()> {
+        let mut charge_points = self.connect(self.charge_points.min(PRACTISING)).await?;
+        let (until, script) = (Instant::now() + self.warm_up, &Script::heartbeats());
+        join_all(charge_points.iter_mut().map(|charge_point| charge_point.hurry(until, script, stats))).await;
+        drop(charge_points);
+        sleep(SETTLING).await;
+        Ok(())
     }
 
     async fn drive(
@@ -107,16 +143,25 @@ impl Load {
         responder: &mut JoinHandle<Result<()>>,
         back_end: Option<BackEnd>,
     ) -> Result<Report> {
-        let empty = self.pid.map(Memory::of).transpose()?;
-        let mut charge_points = self.connect().await?;
-        if back_end.is_some() {
-            // An answered CALL shows that whatever subscribes for each charge point has done so.
+        let empty = self.memory()?;
+        let mut charge_points = self.connect(self.charge_points).await?;
+        if pace == Pace::Idle {
+            // An answered CALL shows that whatever subscribes for each charge point has done so; and what a connection
+            // needs for its first message is not missing from its memory.
             boot_all(&mut charge_points, stats).await?;
         }
         let mut tasks = JoinSet::new();
-        for (index, charge_point) in charge_points.into_iter().enumerate() {
+        // Half of the warm-up is in a closed loop, whatever the pace: at a few CALLs a second, a program which is compiled
+        // while it runs would still be interpreted in the window.
+        let hurried = Instant::now() + self.warm_up / 2;
+        for (index, mut charge_point) in charge_points.into_iter().enumerate() {
             let (delay, script, stats) = (self.delay(pace, index), script.clone(), Arc::clone(stats));
-            tasks.spawn(async move { charge_point.run(pace, &script, delay, &stats).await });
+            tasks.spawn(async move {
+                if pace != Pace::Idle {
+                    charge_point.hurry(hurried, &script, &stats).await;
+                }
+                charge_point.run(pace, &script, delay, &stats).await;
+            });
         }
         if let Some(back_end) = back_end {
             back_end.command_all(self.charge_points).await?;
@@ -124,21 +169,26 @@ impl Load {
         pass(self.warm_up, responder).await?;
 
         let start = Instant::now();
-        let (gateway, own) = self.usage()?;
+        let earlier = self.used()?;
         stats.measure(true);
         pass(self.window, responder).await?;
         stats.measure(false);
-        let (gateway_after, own_after) = self.usage()?;
+        let used = self.used()?.since(earlier);
         let seconds = start.elapsed().as_secs_f64();
+        let memory = self.memory()?;
         let syscalls = self.count_syscalls(stats).await?;
-        self.report(stats, empty, gateway_after.since(gateway), own_after.since(own), seconds, syscalls)
+        settle(stats, responder).await?;
+        self.report(stats, empty, memory, used, seconds, syscalls)
     }
 
     /// In a window of its own, in which the load goes on.
     async fn count_syscalls(&self, stats: &Stats) -> Result<Option<Syscalls>> {
         let (Some(pid), Some((counter, window, dir))) = (self.pid, &self.syscalls) else { return Ok(None) };
         let (start, answered) = (Instant::now(), stats.total());
-        let count = counter.count(pid, *window, dir).await?;
+        let count = counter.count(pid, *window, dir).await.unwrap_or_else(|error| {
+            eprintln!("system calls could not be counted: {error:#}");
+            None
+        });
         let calls_per_second = (stats.total() - answered) as f64 / start.elapsed().as_secs_f64();
         Ok(count.map(|count| Syscalls::new(*counter, count, calls_per_second)))
     }
@@ -147,31 +197,35 @@ impl Load {
         &self,
         stats: &Stats,
         empty: Option<Memory>,
-        gateway: Usage,
-        generator: Usage,
+        memory: Option<Memory>,
+        used: Used,
         seconds: f64,
         syscalls: Option<Syscalls>,
     ) -> Result<Report> {
-        let latency = stats.latency();
-        let cost = match (self.pid, empty) {
-            (Some(pid), Some(empty)) => Some(Cost {
-                usage: gateway,
-                calls: latency.len(),
+        let cost = match (used.gateway, empty, memory) {
+            (Some(usage), Some(empty), Some(memory)) => Some(Cost {
+                usage,
+                calls: stats.latency().len(),
                 seconds,
                 charge_points: self.charge_points,
                 empty,
-                memory: Memory::of(pid)?,
+                memory,
                 syscalls,
             }),
             _ => None,
         };
-        Ok(Report::new(self.charge_points, seconds, &latency, stats.errors(), generator, cost))
+        Ok(Report::new(self.charge_points, seconds, stats, used.around, cost))
     }
 
-    /// CPU time and switches so far: of the gateway, and of this process.
-    fn usage(&self) -> Result<(Usage, Usage)> {
-        let gateway = self.pid.map(Usage::of).transpose()?;
-        Ok((gateway.unwrap_or_default(), Usage::of(std::process::id())?))
+    fn memory(&self) -> Result<Option<Memory>> {
+        self.pid.map(Memory::of).transpose()
+    }
+
+    /// What everybody has used so far.
+    fn used(&self) -> Result<Used> {
+        let around =
+            Around { generator: Usage::of(std::process::id())?, broker: self.broker_pid.map(Usage::of).transpose()? };
+        Ok(Used { gateway: self.pid.map(Usage::of).transpose()?, around })
     }
 
     /// Spreads paced charge points evenly over their interval.
@@ -182,8 +236,8 @@ impl Load {
         }
     }
 
-    async fn connect(&self) -> Result<Vec<ChargePoint>> {
-        stream::iter((0..self.charge_points).map(|index| self.connect_one(index)))
+    async fn connect(&self, charge_points: usize) -> Result<Vec<ChargePoint>> {
+        stream::iter((0..charge_points).map(|index| self.connect_one(index)))
             .buffer_unordered(CONNECTING)
             .try_collect()
             .await
@@ -208,10 +262,28 @@ impl Load {
     }
 }
 
+/// Files that are open in this process with so many charge points.
+pub(crate) fn open_files(charge_points: usize) -> u64 {
+    charge_points as u64 + SPARE_FILES
+}
+
 async fn boot_all(charge_points: &mut [ChargePoint], stats: &Stats) -> Result<()> {
     let boot = &boot();
     let calls = charge_points.iter_mut().map(|charge_point| charge_point.call_once(boot, Instant::now(), stats));
     stream::iter(calls).buffer_unordered(CONNECTING).try_collect().await
+}
+
+/// Nobody sends any more. Waits until every CALL is answered, and counts those that are not.
+async fn settle(stats: &Stats, responder: &mut JoinHandle<Result<()>>) -> Result<()> {
+    stats.end();
+    // Charge points count for themselves; the back end does not.
+    let by = Instant::now() + CALL_TIMEOUT + SETTLING;
+    while stats.open() > 0 && Instant::now() < by {
+        pass(Duration::from_millis(10), responder).await?;
+    }
+    let lost = stats.open();
+    stats.failed(|errors| errors.timeouts += lost);
+    Ok(())
 }
 
 /// Lets time pass while the responder works.

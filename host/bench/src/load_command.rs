@@ -22,7 +22,7 @@ pub(crate) struct LoadArgs {
     /// Send a CALL this often, instead of as soon as the one before is answered
     #[arg(long, value_parser = humantime::parse_duration, conflicts_with = "idle")]
     interval: Option<Duration>,
-    /// Connect only
+    /// Connect and boot only
     #[arg(long)]
     idle: bool,
     /// The CALLs of a day, instead of Heartbeats
@@ -67,6 +67,7 @@ pub(crate) async fn command(args: LoadArgs) -> Result<()> {
         warm_up: args.warm_up,
         window: args.measure,
         pid: args.pid,
+        broker_pid: None,
         syscalls: None,
     };
     let report = load.run().await?;

@@ -37,10 +37,17 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Relay text between WebSocket and MQTT and do nothing else, with the libraries as they come
+    Floor(floor::FloorArgs),
+    #[command(flatten)]
+    Drive(Drive),
+}
+
+/// What drives a gateway.
+#[derive(Subcommand)]
+enum Drive {
     /// Drive a running gateway with charge points and a responder on MQTT
     Load(load_command::LoadArgs),
-    /// Relay text between WebSocket and MQTT and do nothing else: the least that a gateway can cost
-    Floor(floor::FloorArgs),
     /// Start floor and gateway in turn on a fresh mosquitto; print the ratio of their CPU per answered CALL
     Compare(compare::CompareArgs),
     /// Memory per idle charge point, of floor and gateway
@@ -71,7 +78,8 @@ fn run(command: Command) -> anyhow::Result<()> {
             let runtime = runtime.worker_threads(args.threads()).enable_all().build()?;
             runtime.block_on(floor::run(args))
         }
-        command => {
+        Command::Drive(command) => {
+            usage::allow_open_files()?;
             // One thread: the generator shares its cores with what it measures.
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(until_stopped(drive(command)))
@@ -79,26 +87,26 @@ fn run(command: Command) -> anyhow::Result<()> {
     }
 }
 
-async fn drive(command: Command) -> anyhow::Result<()> {
+async fn drive(command: Drive) -> anyhow::Result<()> {
     match command {
-        Command::Load(args) => load_command::command(args).await,
-        Command::Floor(args) => floor::run(args).await,
-        Command::Compare(args) => compare::compare(args).await,
-        Command::Idle(args) => compare::idle(args).await,
-        Command::Paced(args) => compare::paced(args).await,
-        Command::Public(args) => public::public(*args).await,
-        Command::Trial(trial) => trial::trial(trial).await,
+        Drive::Load(args) => load_command::command(args).await,
+        Drive::Compare(args) => compare::compare(args).await,
+        Drive::Idle(args) => compare::idle(args).await,
+        Drive::Paced(args) => compare::paced(args).await,
+        Drive::Public(args) => public::public(*args).await,
+        Drive::Trial(trial) => trial::trial(trial).await,
     }
 }
 
-/// Ends `work` at Ctrl-C or SIGTERM by dropping it, which stops every program that it started.
+/// Ends `work` at Ctrl-C, at SIGTERM or when its terminal is gone, by dropping it, which stops every program that it started.
 async fn until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
+    let (mut terminate, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
     tokio::select! {
         done = work => done,
         _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
         _ = terminate.recv() => anyhow::bail!("terminated"),
+        _ = hangup.recv() => anyhow::bail!("its terminal is gone"),
     }
 }
 

@@ -1,9 +1,8 @@
 //! What a run of the load generator found, as a table and as JSON.
 
-use crate::stats::Errors;
+use crate::stats::{Errors, Stats};
 use crate::syscalls::{Count, Counter};
 use crate::usage::{Memory, Usage};
-use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::fmt;
 
@@ -16,7 +15,12 @@ pub(crate) struct Report {
     /// From CALL to CALLRESULT, as the charge point sees it.
     pub(crate) latency_us: Latency,
     pub(crate) errors: Errors,
+    /// Connections that were refused, or ended before the charge point had booted, and were tried again.
+    pub(crate) turned_away: u64,
     pub(crate) generator_cpu_us_per_call: Option<f64>,
+    /// Of one core; the generator is also the back end.
+    pub(crate) generator_cpu_percent: f64,
+    pub(crate) broker_cpu_percent: Option<f64>,
     pub(crate) gateway: Option<GatewayReport>,
 }
 
@@ -60,6 +64,13 @@ impl Syscalls {
     }
 }
 
+/// What the programs around the gateway have used within the measured window.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Around {
+    pub(crate) generator: Usage,
+    pub(crate) broker: Option<Usage>,
+}
+
 /// Raw figures of the gateway's process.
 pub(crate) struct Cost {
     /// Within the measured window.
@@ -78,7 +89,7 @@ impl From<Cost> for GatewayReport {
     fn from(cost: Cost) -> Self {
         let grown = cost.memory.rss_kib as f64 - cost.empty.rss_kib as f64;
         GatewayReport {
-            cpu_percent: cost.usage.cpu_ns as f64 / 1e7 / cost.seconds,
+            cpu_percent: cpu_percent(cost.usage, cost.seconds),
             cpu_us_per_call: cpu_us_per_call(cost.usage, cost.calls),
             voluntary_switches_per_call: per_call(cost.usage.voluntary_switches as f64, cost.calls),
             involuntary_switches_per_call: per_call(cost.usage.involuntary_switches as f64, cost.calls),
@@ -90,14 +101,8 @@ impl From<Cost> for GatewayReport {
 }
 
 impl Report {
-    pub(crate) fn new(
-        charge_points: usize,
-        seconds: f64,
-        latency: &Histogram<u64>,
-        errors: Errors,
-        generator: Usage,
-        cost: Option<Cost>,
-    ) -> Self {
+    pub(crate) fn new(charge_points: usize, seconds: f64, stats: &Stats, around: Around, cost: Option<Cost>) -> Self {
+        let latency = stats.latency();
         let calls = latency.len();
         Report {
             charge_points,
@@ -110,8 +115,11 @@ impl Report {
                 p99: latency.value_at_quantile(0.99),
                 max: latency.max(),
             },
-            errors,
-            generator_cpu_us_per_call: cpu_us_per_call(generator, calls),
+            errors: stats.errors(),
+            turned_away: stats.turned_away(),
+            generator_cpu_us_per_call: cpu_us_per_call(around.generator, calls),
+            generator_cpu_percent: cpu_percent(around.generator, seconds),
+            broker_cpu_percent: around.broker.map(|broker| cpu_percent(broker, seconds)),
             gateway: cost.map(GatewayReport::from),
         }
     }
@@ -137,6 +145,11 @@ fn per_call(amount: f64, calls: u64) -> Option<f64> {
     (calls > 0).then(|| amount / calls as f64)
 }
 
+/// Of one core.
+fn cpu_percent(usage: Usage, seconds: f64) -> f64 {
+    usage.cpu_ns as f64 / 1e7 / seconds
+}
+
 fn cpu_us_per_call(usage: Usage, calls: u64) -> Option<f64> {
     per_call(usage.cpu_ns as f64 / 1e3, calls)
 }
@@ -154,7 +167,12 @@ impl fmt::Display for Report {
         writeln!(out, "CALLs per second  {:>12.0}", self.calls_per_second)?;
         writeln!(out, "latency           {p50:>12}  µs p50   {p90} p90   {p99} p99   {max} max")?;
         writeln!(out, "errors            {:>12}  {}", self.errors.total(), self.errors)?;
-        writeln!(out, "generator CPU     {:>12}  µs per CALL", figure(self.generator_cpu_us_per_call, 1))?;
+        writeln!(
+            out,
+            "generator CPU     {:>12}  µs per CALL   {:.1} % of a core",
+            figure(self.generator_cpu_us_per_call, 1),
+            self.generator_cpu_percent
+        )?;
         match &self.gateway {
             Some(gateway) => gateway.fmt(out),
             None => Ok(()),
@@ -231,8 +249,7 @@ mod tests {
 
     #[test]
     fn without_calls_there_is_no_cost_of_one() {
-        let latency = Histogram::new(3).expect("a histogram");
-        let report = Report::new(5, 1.0, &latency, Errors::default(), Usage::default(), None);
+        let report = Report::new(5, 1.0, &Stats::new(), Around::default(), None);
         assert_eq!(report.generator_cpu_us_per_call, None);
         assert!(report.to_string().contains("generator CPU                -"));
     }

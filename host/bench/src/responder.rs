@@ -86,6 +86,7 @@ impl BackEnd {
     pub(crate) async fn command_all(&self, charge_points: usize) -> Result<()> {
         for index in 0..charge_points {
             let (topic, command) = self.command(&identity(index));
+            self.stats.sent();
             self.client.publish(topic, self.quality.into(), false, command).await?;
         }
         Ok(())
@@ -104,10 +105,11 @@ impl BackEnd {
                 self.publish(format!("{DOWNLINK}{charge_point}"), self.dialect.result(id, action))
             }
             Ok(Received::Result { id }) => self.answered(id).and_then(|()| {
-                if !self.untiring {
+                if !self.untiring || self.stats.ending() {
                     return Ok(());
                 }
                 let (topic, command) = self.command(charge_point);
+                self.stats.sent();
                 self.publish(topic, command)
             }),
             Ok(Received::Error) => return self.stats.failed(|errors| errors.reports += 1),

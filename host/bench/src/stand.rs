@@ -23,15 +23,9 @@ use std::time::Duration;
 
 #[derive(Args)]
 pub(crate) struct StandArgs {
-    /// The gateway's program
-    #[arg(long, default_value = "target/release/ocpp-gateway")]
+    /// The gateway's program; if absent, the one beside this program
+    #[arg(long, default_value_os_t = beside_this_program("ocpp-gateway"), hide_default_value = true)]
     pub(crate) gateway: PathBuf,
-    /// The gateway with its mapping compiled in, for comparison (built with --features native-standard)
-    #[arg(long)]
-    pub(crate) native: Option<PathBuf>,
-    /// Threads of the floor; half of the cores if absent, as the gateway has
-    #[arg(long)]
-    pub(crate) floor_threads: Option<usize>,
     /// The broker's program
     #[arg(long, default_value_os_t = mosquitto())]
     pub(crate) mosquitto: PathBuf,
@@ -39,8 +33,23 @@ pub(crate) struct StandArgs {
     pub(crate) qos: Quality,
     #[arg(long, value_parser = humantime::parse_duration, default_value = "3s")]
     pub(crate) warm_up: Duration,
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "10s")]
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "5s")]
     pub(crate) measure: Duration,
+}
+
+/// Who may stand beside the gateway.
+#[derive(Args, Default)]
+pub(crate) struct OtherArgs {
+    /// The gateway with its mapping compiled in, for comparison (built with --features native-standard)
+    #[arg(long)]
+    pub(crate) native: Option<PathBuf>,
+    /// Threads of the floor; half of the cores if absent, as the gateway has
+    #[arg(long)]
+    pub(crate) floor_threads: Option<usize>,
+}
+
+fn beside_this_program(name: &str) -> PathBuf {
+    std::env::current_exe().unwrap_or_default().with_file_name(name)
 }
 
 /// Debian installs it where ordinary users do not look.
@@ -52,7 +61,7 @@ pub(crate) fn mosquitto() -> PathBuf {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Contestant {
-    /// The least relay that can be written with the same libraries
+    /// The least relay that can be written with tokio-tungstenite and rumqttc as they come
     Floor,
     /// Ours
     Gateway,
@@ -94,6 +103,7 @@ impl Contestant {
 /// Where contestants are run, one after the other.
 pub(crate) struct Stand<'a> {
     pub(crate) args: &'a StandArgs,
+    pub(crate) others: &'a OtherArgs,
     /// `None`: the kernel decides.
     pub(crate) cores: Option<Cores>,
     pub(crate) counter: Counter,
@@ -122,8 +132,9 @@ pub(crate) struct Run {
 
 impl<'a> Stand<'a> {
     /// Nothing pinned.
-    pub(crate) fn new(args: &'a StandArgs) -> Self {
-        Stand { args, cores: None, counter: Counter::find(), counted: Duration::from_secs(1), passing: None }
+    pub(crate) async fn new(args: &'a StandArgs, others: &'a OtherArgs) -> Result<Self> {
+        let counter = Counter::find(ScratchDir::new()?.path()).await?;
+        Ok(Stand { args, others, cores: None, counter, counted: Duration::from_secs(1), passing: None })
     }
 
     /// The same, for what every gateway can do.
@@ -137,7 +148,7 @@ impl<'a> Stand<'a> {
     /// Starts broker and contestant, drives them, stops them.
     pub(crate) async fn run(&self, contestant: Contestant, run: &Run) -> Result<Outcome> {
         let dir = ScratchDir::new()?;
-        let (_broker, broker) = self.start_mosquitto(dir.path()).await?;
+        let (mosquitto, broker) = self.start_mosquitto(dir.path()).await?;
         let listen = free_address().await?;
         let quality = run.quality.unwrap_or(self.args.qos);
         let qos = quality.number();
@@ -173,6 +184,7 @@ impl<'a> Stand<'a> {
             warm_up: self.args.warm_up,
             window: self.args.measure,
             pid: Some(child.pid()),
+            broker_pid: Some(mosquitto.pid()),
             syscalls: Some((self.counter, self.counted, dir.path().to_owned())),
         };
         Ok(Outcome::Measured(Box::new(load.run().await?)))
@@ -205,14 +217,14 @@ impl<'a> Stand<'a> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["floor", "--listen", &listen.to_string(), "--broker", &broker.to_string()]);
         command.args(["--qos", &qos.to_string()]);
-        if let Some(threads) = self.args.floor_threads {
+        if let Some(threads) = self.others.floor_threads {
             command.args(["--threads", &threads.to_string()]);
         }
         Ok(command)
     }
 
     fn program(&self, contestant: Contestant) -> Result<PathBuf> {
-        let path = match (contestant, &self.args.native) {
+        let path = match (contestant, &self.others.native) {
             (Contestant::Native, Some(native)) => native,
             (Contestant::Native, None) => bail!("--native says where the gateway is that has its mapping compiled in"),
             _ => &self.args.gateway,

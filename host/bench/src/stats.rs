@@ -5,7 +5,7 @@ use serde::Serialize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Calls that went wrong, from connecting to the end of the measured window.
+/// Calls that went wrong, from connecting until the last one is answered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Errors {
     /// Calls that were not answered in time.
@@ -33,6 +33,11 @@ pub(crate) struct Stats(Mutex<Counts>);
 
 struct Counts {
     measuring: bool,
+    ending: bool,
+    /// CALLs that wait for their answer.
+    open: u64,
+    /// Connections that were refused, or ended before the charge point had booted.
+    turned_away: u64,
     /// Answered CALLs since the beginning.
     answered: u64,
     /// Microseconds from CALL to CALLRESULT, within the measured window.
@@ -44,11 +49,52 @@ impl Stats {
     pub(crate) fn new() -> Self {
         let longest = Duration::from_secs(60).as_micros() as u64;
         let latency = Histogram::new_with_bounds(1, longest, 3).expect("the bounds are constant and legal");
-        Stats(Mutex::new(Counts { measuring: false, answered: 0, latency, errors: Errors::default() }))
+        Stats(Mutex::new(Counts {
+            measuring: false,
+            ending: false,
+            open: 0,
+            turned_away: 0,
+            answered: 0,
+            latency,
+            errors: Errors::default(),
+        }))
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A CALL is being sent. It is open until it is answered or given up.
+    pub(crate) fn sent(&self) {
+        self.counts().open += 1;
+    }
+
+    /// An open CALL will get no CALLRESULT any more.
+    pub(crate) fn gave_up(&self) {
+        let mut counts = self.counts();
+        counts.open = counts.open.saturating_sub(1);
+    }
+
+    /// CALLs that wait for their answer.
+    pub(crate) fn open(&self) -> u64 {
+        self.counts().open
+    }
+
+    /// From now on nobody sends a CALL, so that those that are open can be waited for.
+    pub(crate) fn end(&self) {
+        self.counts().ending = true;
+    }
+
+    pub(crate) fn ending(&self) -> bool {
+        self.counts().ending
+    }
+
+    pub(crate) fn was_turned_away(&self) {
+        self.counts().turned_away += 1;
+    }
+
+    pub(crate) fn turned_away(&self) -> u64 {
+        self.counts().turned_away
     }
 
     /// A CALL was answered that was sent, or should have been sent, then.
@@ -59,6 +105,7 @@ impl Stats {
     pub(crate) fn answered_after(&self, latency: Duration) {
         let mut counts = self.counts();
         counts.answered += 1;
+        counts.open = counts.open.saturating_sub(1);
         if counts.measuring {
             counts.latency.saturating_record(latency.as_micros() as u64);
         }
@@ -90,6 +137,18 @@ impl Stats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_is_open_until_it_is_answered_or_given_up() {
+        let stats = Stats::new();
+        (0..3).for_each(|_| stats.sent());
+        stats.answered(Instant::now());
+        stats.gave_up();
+        assert_eq!(stats.open(), 1);
+        assert!(!stats.ending());
+        stats.end();
+        assert!(stats.ending());
+    }
 
     #[test]
     fn only_the_window_is_measured_but_every_error_counts() {

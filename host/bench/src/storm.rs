@@ -42,6 +42,7 @@ async fn come_in(gateway: &Gateway, index: usize, start: Instant, stats: &Stats)
             {
                 return charge_point;
             }
+            stats.was_turned_away();
             sleep(PAUSE).await;
         }
     };

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 const EVENT: &str = "raw_syscalls:sys_enter";
@@ -29,23 +29,21 @@ pub(crate) struct Count {
 }
 
 impl Counter {
-    pub(crate) fn find() -> Self {
-        let works = |program: &str, args: &[&str]| {
-            let quiet = Command::new(program)
-                .args(args)
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
-            quiet.is_ok_and(|status| status.success())
-        };
-        if works("perf", &["stat", "-e", EVENT, "--", "true"]) {
-            Counter::Perf
-        } else if works("strace", &["-c", "-o", "/dev/null", "true"]) {
-            Counter::Strace
-        } else {
-            Counter::None
+    /// What can count here, found out by counting: those who may trace what they start themselves may not always trace
+    /// another process.
+    pub(crate) async fn find(dir: &Path) -> Result<Self> {
+        let busy = ["-c", "while sleep 0.01; do :; done"];
+        let mut other = tokio::process::Command::new("sh").args(busy).kill_on_drop(true).spawn()?;
+        let pid = other.id().context("sh has ended")?;
+        let mut found = Counter::None;
+        for counter in [Counter::Perf, Counter::Strace] {
+            if let Ok(Some(_)) = counter.count(pid, Duration::from_millis(100), dir).await {
+                found = counter;
+                break;
+            }
         }
+        other.kill().await?;
+        Ok(found)
     }
 
     /// Counts for `window`, with its report in a file in `dir`.
@@ -124,7 +122,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_found_counts_this_process() {
         let dir = tempfile::tempdir().expect("a directory");
-        let counter = Counter::find();
+        let counter = Counter::find(dir.path()).await.expect("looked");
         // Whoever runs the tests in a debugger, or where nothing may be traced, has none.
         let busy = async {
             loop {

@@ -1,6 +1,7 @@
 //! What a process has used so far, as Linux tells it by the process's clock and under `/proc/PID`.
 
 use anyhow::{Context as _, Result};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::ClockId;
 use nix::unistd::Pid;
 use serde::Serialize;
@@ -69,10 +70,14 @@ impl Memory {
 
 /// How many files this process may have open.
 pub(crate) fn open_file_limit() -> Result<u64> {
-    let limits = fs::read_to_string("/proc/self/limits")?;
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).context("no such limit")?;
-    let soft = line.split_whitespace().next().context("no such limit")?;
-    Ok(soft.parse().unwrap_or(u64::MAX))
+    Ok(getrlimit(Resource::RLIMIT_NOFILE)?.0)
+}
+
+/// Lets this process, and those that it starts, have as many files open as they may: many a shell allows 1,024 unless it
+/// is asked, which is less than a thousand charge points need.
+pub(crate) fn allow_open_files() -> Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).with_context(|| format!("cannot allow {most} open files"))
 }
 
 /// The process's CPU clock: nanoseconds, where `utime` and `stime` of `/proc/PID/stat` go in steps of 10 ms, which is

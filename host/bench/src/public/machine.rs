@@ -1,8 +1,7 @@
 //! What the figures were found on, and with what.
 
 use crate::cores::Cores;
-use crate::peers::Peer;
-use crate::stand::StandArgs;
+use crate::stand::{Contestant, Stand, StandArgs};
 use crate::syscalls::Counter;
 use serde::Serialize;
 use std::fs;
@@ -32,7 +31,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn look(args: &StandArgs, cores: Option<Cores>, counter: Counter, rounds: usize) -> Self {
+    pub(super) fn look(stand: &Stand<'_>, contestants: &[Contestant], rounds: usize) -> Self {
+        let args = stand.args;
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let field = |text: &str, name: &str| {
             let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
@@ -47,9 +47,9 @@ impl Machine {
             cores: thread::available_parallelism().map_or(1, NonZero::get),
             memory_gib: memory_kib >> 20,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-            programs: programs(args),
-            pinned: cores,
-            syscalls_counted_by: counter,
+            programs: programs(args, contestants),
+            pinned: stand.cores.clone(),
+            syscalls_counted_by: stand.counter,
             qos: args.qos.number(),
             rounds,
             seconds_per_round: args.measure.as_secs_f64(),
@@ -66,7 +66,7 @@ impl Machine {
             memory_gib: 24,
             kernel: "6.1".into(),
             programs: vec![("mosquitto".into(), "2.0".into())],
-            pinned: Cores::plan(),
+            pinned: None,
             syscalls_counted_by: Counter::None,
             qos: 1,
             rounds: 3,
@@ -81,20 +81,23 @@ fn command() -> String {
     std::iter::once(program).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
 }
 
-fn programs(args: &StandArgs) -> Vec<(String, String)> {
+fn programs(args: &StandArgs, contestants: &[Contestant]) -> Vec<(String, String)> {
     let first_line = |command: &mut Command| {
         let output = command.output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
     };
-    let versions = [
-        ("gateway", first_line(Command::new(&args.gateway).arg("--version"))),
-        // It says so and ends with an error.
-        ("mosquitto", first_line(Command::new(&args.mosquitto).arg("-h"))),
-        ("node", Peer::Node.version()),
-        ("python", Peer::Python.version()),
-    ];
-    versions.into_iter().filter_map(|(name, version)| Some((name.to_owned(), version?))).collect()
+    // It says so and ends with an error.
+    let broker = ("mosquitto", first_line(Command::new(&args.mosquitto).arg("-h")));
+    let versions = contestants.iter().map(|contestant| {
+        let version = match (contestant, contestant.peer()) {
+            (_, Some(peer)) => peer.version(),
+            (Contestant::Gateway, None) => first_line(Command::new(&args.gateway).arg("--version")),
+            _ => None,
+        };
+        (contestant.name(), version)
+    });
+    std::iter::once(broker).chain(versions).filter_map(|(name, version)| Some((name.to_owned(), version?))).collect()
 }
 
 fn date() -> String {

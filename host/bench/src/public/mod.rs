@@ -8,13 +8,14 @@ mod scenario;
 mod table;
 
 use crate::cores::{Cores, pin_this_process};
-use crate::load::Work;
+use crate::load::{Work, open_files};
 use crate::report::figure;
-use crate::stand::{Contestant, Outcome, Stand, StandArgs};
+use crate::stand::{Contestant, OtherArgs, Outcome, Stand, StandArgs};
+use crate::usage::open_file_limit;
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum as _};
 use machine::Machine;
-use results::{Results, SKIPPED};
+use results::Results;
 use scenario::{Point, Scenario};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct PublicArgs {
     #[command(flatten)]
     stand: StandArgs,
+    #[command(flatten)]
+    others: OtherArgs,
     /// What to measure, separated by commas; everything if absent
     #[arg(long, value_delimiter = ',')]
     scenario: Vec<Scenario>,
@@ -32,8 +35,8 @@ pub(crate) struct PublicArgs {
     contestant: Vec<Contestant>,
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// A few minutes instead of an hour: fewer points, one round of a second each
-    #[arg(long)]
+    /// Some minutes instead of an hour: fewer points, one round of a second each
+    #[arg(long, conflicts_with_all = ["rounds", "warm_up", "measure"])]
     quick: bool,
     /// Leave out what needs more charge points
     #[arg(long, default_value_t = 20_000)]
@@ -55,22 +58,23 @@ pub(crate) async fn public(mut args: PublicArgs) -> Result<()> {
         (args.stand.warm_up, args.stand.measure) = (Duration::from_millis(500), Duration::from_secs(1));
     }
     let scenarios = if args.scenario.is_empty() { Scenario::ALL.to_vec() } else { args.scenario.clone() };
-    let contestants = prepare::prepare(&args.stand, contestants(&args))?;
-    let mut stand = Stand::new(&args.stand);
+    let contestants = prepare::prepare(&args.stand, &args.others, contestants(&args))?;
+    let mut stand = Stand::new(&args.stand, &args.others).await?;
     if args.quick {
         stand.counted = Duration::from_millis(500);
     }
     if scenarios.contains(&Scenario::Chain) {
         stand.passing = Some(prepare::passing()?);
     }
-    stand.cores = if args.no_pin { None } else { Cores::plan() };
-    let machine = Machine::look(&args.stand, stand.cores.clone(), stand.counter, args.rounds);
+    stand.cores = if args.no_pin { None } else { Cores::plan()? };
+    let machine = Machine::look(&stand, &contestants, args.rounds);
     // The last of the preparations: they may use every core.
     if let Some(cores) = &stand.cores {
         pin_this_process(&cores.generator)?;
     }
     let mut bench = Bench { args: &args, stand, results: Results { machine, rows: Vec::new() }, steps: Steps::new() };
-    let plan: Vec<_> = scenarios.into_iter().map(|scenario| (scenario, bench.points(scenario))).collect();
+    let plan = scenarios.into_iter().map(|scenario| Ok((scenario, bench.points(scenario)?)));
+    let plan = plan.collect::<Result<Vec<_>>>()?;
     let pairs = |(scenario, points): &(Scenario, Vec<Point>)| {
         points.len() * contestants.iter().filter(|contestant| scenario.takes(**contestant)).count()
     };
@@ -118,23 +122,37 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn points(&self, scenario: Scenario) -> Vec<Point> {
-        let fits = |point: &Point| point.run.charge_points <= self.args.max_charge_points;
-        scenario.points(self.args.quick).into_iter().filter(fits).collect()
+    fn points(&self, scenario: Scenario) -> Result<Vec<Point>> {
+        let limit = open_file_limit()?;
+        let fits = |point: &Point| {
+            let charge_points = point.run.charge_points;
+            let possible = open_files(charge_points) <= limit;
+            if !possible {
+                println!("{}, {}: left out, no more than {limit} files may be open", scenario.title(), point.label);
+            }
+            possible && charge_points <= self.args.max_charge_points
+        };
+        Ok(scenario.points(self.args.quick).into_iter().filter(fits).collect())
     }
 
-    /// The contestants in turn, so that a drift of the machine meets all of them.
+    /// The contestants in turn, so that a drift of the machine meets all of them; each round begins with another one, so that
+    /// nobody always comes after the same.
     async fn measure(&mut self, scenario: Scenario, points: &[Point], contestants: &[Contestant]) -> Result<()> {
         println!("\n{}", scenario.title());
         let mut points = points.to_vec();
         for point in &mut points {
             if point.share_of_floor.is_some() {
-                *point = point.at_share(self.floor_calls_per_second(point.run.charge_points).await?);
+                match self.floor_calls_per_second(point.run.charge_points).await {
+                    Ok(calls_per_second) => *point = point.at_share(calls_per_second),
+                    Err(error) => println!("{}: left out, the floor failed: {error:#}", point.label),
+                }
             }
         }
+        points.retain(|point| point.share_of_floor.is_none_or(|_| point.x > 1.0));
         for round in 1..=self.args.rounds {
             for point in &points {
-                for &contestant in contestants.iter().filter(|contestant| scenario.takes(**contestant)) {
+                let from_this_rounds_first = contestants.iter().cycle().skip(round - 1).take(contestants.len());
+                for &contestant in from_this_rounds_first.filter(|contestant| scenario.takes(**contestant)) {
                     self.step(scenario, point, contestant, round).await?;
                 }
             }
@@ -158,7 +176,7 @@ impl Bench<'_> {
         match outcome {
             Ok(Outcome::Measured(report)) => {
                 println!(
-                    "{place}: {:.0} CALLs/s, {} µs CPU per CALL, {} system calls, {} switches, p99 {:.2} ms, {} KiB per charge point, {} errors",
+                    "{place}: {:.0} CALLs/s, {} µs CPU per CALL, {} system calls, {} switches, p99 {:.2} ms, {} KiB per charge point, {} errors; broker {} %, generator {:.0} % of a core",
                     report.calls_per_second,
                     figure(report.cpu_us_per_call(), 1),
                     figure(report.syscalls_per_call(), 2),
@@ -166,19 +184,21 @@ impl Bench<'_> {
                     report.latency_us.p99 as f64 / 1e3,
                     figure(report.gateway.as_ref().map(|gateway| gateway.rss_kib_per_charge_point), 1),
                     report.errors.total(),
+                    figure(report.broker_cpu_percent, 0),
+                    report.generator_cpu_percent,
                 );
                 if report.errors.total() > 0 {
-                    row.remark(report.errors.to_string());
+                    row.remark(round, &report.errors.to_string());
                 }
                 row.add(*report);
             }
             Ok(Outcome::Refused(reason)) => {
                 println!("{place}: skipped: {reason}");
-                row.remark(format!("{SKIPPED}: {reason}"));
+                row.skip(&reason);
             }
             Err(error) => {
                 println!("{place}: failed: {error:#}");
-                row.remark(format!("failed: {error:#}"));
+                row.remark(round, &format!("failed: {error:#}"));
             }
         }
         Ok(())

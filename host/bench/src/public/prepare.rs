@@ -1,7 +1,7 @@
 //! Gets what the benchmark needs: the broker, the gateway, the peers' packages, a transform.
 
 use crate::peers::{root, run};
-use crate::stand::{Contestant, StandArgs};
+use crate::stand::{Contestant, OtherArgs, StandArgs};
 use anyhow::{Context as _, Result, ensure};
 use ocpp_gateway_guest_build::Guest;
 use std::fs;
@@ -9,17 +9,20 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// Whoever of these can be started. Who cannot is named, with the reason.
-pub(super) fn prepare(args: &StandArgs, wanted: Vec<Contestant>) -> Result<Vec<Contestant>> {
-    run(&mut Command::new(root().join(".ci/mosquitto"))).context("mosquitto is needed")?;
+pub(super) fn prepare(args: &StandArgs, others: &OtherArgs, wanted: Vec<Contestant>) -> Result<Vec<Contestant>> {
+    // It says what it is and ends with an error.
+    if Command::new(&args.mosquitto).arg("-h").output().is_err() {
+        run(&mut Command::new(root().join(".ci/mosquitto"))).context("mosquitto is needed")?;
+    }
     if !args.gateway.exists() {
         println!("building {}", args.gateway.display());
         let build = ["build", "--release", "--locked", "--package", "ocpp-gateway"];
         run(Command::new("cargo").args(build).current_dir(root()))?;
-        ensure!(args.gateway.exists(), "no {}", args.gateway.display());
+        ensure!(args.gateway.exists(), "no {}: --gateway says where it is", args.gateway.display());
     }
     let mut ready = Vec::new();
     for contestant in wanted {
-        if contestant == Contestant::Native && args.native.is_none() {
+        if contestant == Contestant::Native && others.native.is_none() {
             println!("native: left out, as there is no --native");
             continue;
         }

@@ -22,8 +22,10 @@ pub(crate) struct Row {
     pub(crate) x: f64,
     pub(crate) contestant: Contestant,
     pub(crate) summary: Option<Summary>,
-    /// Why there are no figures, or fewer.
+    /// Why there are no figures, or fewer, with the round.
     pub(crate) remarks: Vec<String>,
+    /// Why there need not be any.
+    pub(crate) skipped: Option<String>,
     pub(crate) rounds: Vec<Report>,
 }
 
@@ -42,12 +44,13 @@ pub(crate) struct Summary {
     pub(crate) p99_us: Option<f64>,
     pub(crate) rss_mib: Option<f64>,
     pub(crate) rss_kib_per_charge_point: Option<f64>,
+    /// Of one core: the programs around it.
+    pub(crate) broker_percent: Option<f64>,
+    pub(crate) generator_percent: Option<f64>,
     /// Of all rounds.
     pub(crate) errors: u64,
+    pub(crate) turned_away: u64,
 }
-
-/// How the remark begins on a row that a contestant has no figures for, and need not have.
-pub(crate) const SKIPPED: &str = "skipped";
 
 /// With fewer charge points, what a process takes for itself once it is busy hides what they take.
 const CROWD: usize = 100;
@@ -58,10 +61,19 @@ impl Row {
         self.summary = Summary::of(&self.rounds);
     }
 
-    pub(crate) fn remark(&mut self, remark: String) {
-        if !self.remarks.contains(&remark) {
-            self.remarks.push(remark);
-        }
+    pub(crate) fn remark(&mut self, round: usize, remark: &str) {
+        self.remarks.push(format!("round {round}: {remark}"));
+    }
+
+    /// The contestant has no figures here, and need not have any.
+    pub(crate) fn skip(&mut self, reason: &str) {
+        self.skipped = Some(reason.to_owned());
+    }
+
+    /// Whether the window was too short for every charge point to have some CALLs answered: then what they have in
+    /// common, the first moments, weighs too much in it.
+    pub(crate) fn is_hasty(&self) -> bool {
+        self.rounds.iter().any(|report| report.calls > 0 && report.calls < 3 * report.charge_points as u64)
     }
 }
 
@@ -72,7 +84,7 @@ impl Summary {
         Some(Summary {
             calls_per_second: middle(|report| Some(report.calls_per_second))?,
             cpu_us_per_call: middle(Report::cpu_us_per_call),
-            cpu_spread: spread(&values(Report::cpu_us_per_call)),
+            cpu_spread: spread(&values(Report::cpu_us_per_call)).filter(|_| rounds.len() > 1),
             cpu_percent: middle(|report| Some(report.gateway.as_ref()?.cpu_percent)),
             syscalls_per_call: middle(Report::syscalls_per_call),
             switches_per_call: middle(Report::switches_per_call),
@@ -83,7 +95,10 @@ impl Summary {
                 let gateway = report.gateway.as_ref().filter(|_| report.charge_points >= CROWD)?;
                 Some(gateway.rss_kib_per_charge_point)
             }),
+            broker_percent: middle(|report| report.broker_cpu_percent),
+            generator_percent: middle(|report| Some(report.generator_cpu_percent)),
             errors: rounds.iter().map(|report| report.errors.total()).sum(),
+            turned_away: rounds.iter().map(|report| report.turned_away).sum(),
         })
     }
 }
@@ -100,6 +115,7 @@ impl Results {
                 contestant,
                 summary: None,
                 remarks: Vec::new(),
+                skipped: None,
                 rounds: Vec::new(),
             });
             self.rows.len() - 1
@@ -113,10 +129,8 @@ impl Results {
 
     /// What went wrong, line by line. That a gateway refuses a scenario is no fault.
     pub(crate) fn faults(&self) -> Vec<String> {
-        let failed = |row: &&Row| {
-            row.summary.as_ref().is_some_and(|summary| summary.errors > 0)
-                || row.remarks.iter().any(|remark| !remark.starts_with(SKIPPED))
-        };
+        let failed =
+            |row: &&Row| row.summary.as_ref().is_some_and(|summary| summary.errors > 0) || !row.remarks.is_empty();
         let line = |row: &Row| {
             format!("{} {}, {}: {}", row.scenario.title(), row.point, row.contestant.name(), row.remarks.join("; "))
         };
@@ -137,8 +151,8 @@ impl Row {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::report::Cost;
-    use crate::stats::{Errors, Stats};
+    use crate::report::{Around, Cost};
+    use crate::stats::Stats;
     use crate::usage::{Memory, Usage};
     use std::time::Duration;
 
@@ -156,8 +170,9 @@ pub(crate) mod tests {
             memory: Memory { rss_kib: 1100, pss_kib: None },
             syscalls: None,
         };
-        let errors = Errors { timeouts: 1, ..Errors::default() };
-        Report::new(CROWD, 1.0, &stats.latency(), errors, Usage::default(), Some(cost))
+        stats.failed(|errors| errors.timeouts += 1);
+        let around = Around { broker: Some(Usage::default()), ..Around::default() };
+        Report::new(CROWD, 1.0, &stats, around, Some(cost))
     }
 
     pub(crate) fn results() -> Results {
@@ -189,22 +204,24 @@ pub(crate) mod tests {
     #[test]
     fn what_was_skipped_is_no_fault_and_what_failed_is() {
         let mut results = Results { machine: Machine::unknown(), rows: Vec::new() };
-        results.row(Scenario::Tls, "wss", 0.0, Contestant::Gateway).remark(format!("{SKIPPED}: no such key"));
+        results.row(Scenario::Tls, "wss", 0.0, Contestant::Gateway).skip("no such key");
         assert_eq!(results.faults(), [""; 0]);
-        results.row(Scenario::Closed, "1", 1.0, Contestant::Node).remark("failed: no answer".into());
-        assert_eq!(results.faults(), ["Closed loop 1, node: failed: no answer"]);
+        results.row(Scenario::Closed, "1", 1.0, Contestant::Node).remark(2, "failed: no answer");
+        assert_eq!(results.faults(), ["Closed loop 1, node: round 2: failed: no answer"]);
         let row = results.row(Scenario::Mix, "1", 1.0, Contestant::Floor);
         row.add(report(1, 1));
-        row.remark("1 timeouts".into());
+        row.remark(1, "1 timeouts");
         assert_eq!(results.faults().len(), 2);
     }
 
     #[test]
-    fn a_remark_is_made_once() {
+    fn a_window_with_less_than_three_calls_of_each_charge_point_is_hasty() {
         let mut results = results();
+        assert!(results.rows.iter().all(Row::is_hasty));
         let row = results.row(Scenario::Closed, "1", 1.0, Contestant::Floor);
-        row.remark("refused".into());
-        row.remark("refused".into());
-        assert_eq!((row.remarks.len(), results.rows.len()), (1, 4));
+        row.rounds.iter_mut().for_each(|report| report.calls = 300);
+        assert!(!row.is_hasty());
+        row.rounds[1].calls = 299;
+        assert!(row.is_hasty());
     }
 }

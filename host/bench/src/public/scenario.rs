@@ -17,7 +17,7 @@ pub(crate) enum Scenario {
     Closed,
     /// The same with QoS 0 and 1
     Qos,
-    /// So many CALLs a second, whether or not those before are answered
+    /// So many CALLs a second, at most one of them open at each charge point
     Open,
     /// The CALLs of a charge point's day, in their proportion
     Mix,

@@ -55,9 +55,9 @@ fn table(page: &mut String, results: &Results, scenario: Scenario) {
     let _ = write!(
         page,
         "## {}\n\n{}\n\n\
-         | {} | contestant | CALLs/s | µs CPU per CALL | against the {} | system calls per CALL | switches per CALL \
-         | p50 ms | p99 ms | RSS MiB | KiB per charge point | errors |\n\
-         |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+         | {} | contestant | CALLs/s | µs CPU per CALL | ± % | against the {} | system calls per CALL | switches per CALL \
+         | p50 ms | p99 ms | RSS MiB | KiB per charge point | broker, generator % | errors |\n\
+         |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
         scenario.title(),
         explanation(scenario),
         match scenario {
@@ -73,10 +73,10 @@ fn table(page: &mut String, results: &Results, scenario: Scenario) {
         match &row.summary {
             Some(summary) => line(page, results, row, summary),
             None => {
-                let remark = row.remarks.first().map_or("no figures", String::as_str);
+                let remark = row.skipped.as_ref().or(row.remarks.first()).map_or("no figures", String::as_str);
                 let _ = writeln!(
                     page,
-                    "| {} | {} | {} | | | | | | | | | |",
+                    "| {} | {} | {} | | | | | | | | | | | |",
                     row.point,
                     row.contestant.name(),
                     cell(remark)
@@ -84,12 +84,10 @@ fn table(page: &mut String, results: &Results, scenario: Scenario) {
             }
         }
     }
-    let remarks = results
-        .of(scenario)
-        .filter(|row| row.summary.is_some())
-        .flat_map(|row| row.remarks.iter().map(move |remark| (row, remark)));
-    for (row, remark) in remarks {
-        let _ = writeln!(page, "\n{}, {}: {}", row.point, row.contestant.name(), cell(remark));
+    for row in results.of(scenario).filter(|row| row.summary.is_some()) {
+        for remark in remarks(row) {
+            let _ = writeln!(page, "\n{}, {}: {}", row.point, row.contestant.name(), cell(&remark));
+        }
     }
     page.push('\n');
 }
@@ -98,11 +96,12 @@ fn line(page: &mut String, results: &Results, row: &Row, summary: &Summary) {
     let against = against(results, row, summary);
     let _ = writeln!(
         page,
-        "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {}, {} | {} |",
         row.point,
         row.contestant.name(),
         figure(Some(summary.calls_per_second).filter(|calls| *calls > 0.0), 0),
         figure(summary.cpu_us_per_call, 1),
+        figure(summary.cpu_spread.map(|spread| spread * 50.0), 0),
         figure(against, 2),
         figure(summary.syscalls_per_call, 2),
         figure(summary.switches_per_call, 2),
@@ -110,8 +109,23 @@ fn line(page: &mut String, results: &Results, row: &Row, summary: &Summary) {
         figure(summary.p99_us.map(|us| us / 1e3), 2),
         figure(summary.rss_mib, 1),
         figure(summary.rss_kib_per_charge_point, 1),
+        figure(summary.broker_percent, 0),
+        figure(summary.generator_percent, 0),
         summary.errors,
     );
+}
+
+/// What went wrong with it, and what its figures do not say.
+fn remarks(row: &Row) -> Vec<String> {
+    let mut remarks = row.remarks.clone();
+    if !matches!(row.scenario, Scenario::Open | Scenario::Storm) && row.is_hasty() {
+        remarks.push("fewer than three CALLs of each charge point in a window".into());
+    }
+    let turned_away = row.summary.as_ref().map_or(0, |summary| summary.turned_away);
+    if turned_away > 0 {
+        remarks.push(format!("{turned_away} attempts to connect were turned away, and made again"));
+    }
+    remarks
 }
 
 /// The ratio of CPU per CALL, or of memory where nobody sends: to the floor at the same point, or to the first line.
@@ -173,17 +187,19 @@ mod tests {
     fn a_line_has_the_medians_and_the_ratio() {
         let page = page(&results());
         assert!(
-            page.contains("| 100 | gateway | 100 | 23.0 | 1.10 | - | 0.50 | 0.60 | 0.60 | 1.1 | 1.0 | 3 |\n"),
+            page.contains(
+                "| 100 | gateway | 100 | 23.0 | 4 | 1.10 | - | 0.50 | 0.60 | 0.60 | 1.1 | 1.0 | 0, 0 | 3 |\n"
+            ),
             "{page}"
         );
-        assert!(page.contains("| 100 | floor | 100 | 21.0 | 1.00 |"), "{page}");
+        assert!(page.contains("| 100 | floor | 100 | 21.0 | 5 | 1.00 |"), "{page}");
         assert!(page.contains("a processor, 2 cores, 24 GiB"), "{page}");
     }
 
     #[test]
     fn what_was_skipped_says_so_in_its_line() {
         let mut results = results();
-        results.row(Scenario::Tls, "wss, closed loop", 0.0, Contestant::Gateway).remark("no | such key".into());
+        results.row(Scenario::Tls, "wss, closed loop", 0.0, Contestant::Gateway).skip("no | such key");
         let page = page(&results);
         assert!(page.contains("| wss, closed loop | gateway | no \\| such key |"), "{page}");
     }
@@ -195,7 +211,7 @@ mod tests {
             results.row(Scenario::Chain, point, 0.0, Contestant::Gateway).add(report(cpu, 500));
         }
         let page = page(&results);
-        assert!(page.contains("| 3 transforms | gateway | 100 | 25.0 | 1.25 |"), "{page}");
+        assert!(page.contains("| 3 transforms | gateway | 100 | 25.0 | - | 1.25 |"), "{page}");
         assert!(page.contains("against the first line"), "{page}");
     }
 }
