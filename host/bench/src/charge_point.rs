@@ -323,6 +323,33 @@ mod tests {
         assert!(stats.latency().value_at_quantile(0.5) >= 80_000, "{} µs", stats.latency().value_at_quantile(0.5));
     }
 
+    #[tokio::test]
+    async fn when_a_run_ends_the_open_call_is_answered_and_no_other_is_sent() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let gateway = Gateway { address, path: String::new(), trust: None, network: 0 };
+        let stats = std::sync::Arc::new(Stats::new());
+        let answering = tokio::spawn(stall_once(listener));
+        let charge_point = ChargePoint::connect(&gateway, 0).await.expect("connected");
+        let seen = std::sync::Arc::clone(&stats);
+        let running = tokio::spawn(async move {
+            charge_point.run(Pace::ClosedLoop, &Script::heartbeats(), Duration::ZERO, &seen).await;
+        });
+        // The first CALL is open for as long as nothing is answered.
+        while stats.open() == 0 {
+            tokio::task::yield_now().await;
+        }
+        stats.end();
+        while stats.open() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(INTERVAL).await;
+        assert_eq!((stats.total(), stats.open(), stats.errors().total()), (1, 0, 0));
+        assert!(!running.is_finished());
+        running.abort();
+        answering.abort();
+    }
+
     #[test]
     fn an_answer_is_told_by_type_and_id() {
         assert_eq!(Answer::to("7", r#"[3,"7",{}]"#), Answer::Result);
