@@ -35,7 +35,7 @@ pub struct Publish {
     pub payload: Vec<u8>,
     pub qos: QoS,
     pub retain: bool,
-    /// MQTT 5 user properties.
+    /// MQTT 5 user properties, of which none come from the broker or go to it yet.
     pub properties: Attributes,
     pub attributes: Attributes,
 }

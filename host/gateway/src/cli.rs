@@ -7,7 +7,8 @@ use std::path::PathBuf;
 /// A gateway between OCPP-J charge points and MQTT back ends.
 ///
 /// Without a configuration it starts an MQTT broker of its own and waits for charge points. Any key of the
-/// configuration can be given as a variable too: OCPP_GATEWAY__MQTT__URL=mqtt://broker sets `url` in `[mqtt]`.
+/// configuration can be given as a variable too: OCPP_GATEWAY__MQTT__URL=mqtt://broker sets `url` in `[mqtt]`, and
+/// OCPP_GATEWAY__TRANSFORMS is the whole list of transforms, as TOML.
 /// RUST_LOG=debug shows more of what happens.
 #[derive(Debug, Parser)]
 #[command(name = "ocpp-gateway", version, args_conflicts_with_subcommands = true)]

@@ -45,8 +45,8 @@ impl Exchange {
         Ok(Arc::new(this))
     }
 
-    /// Reads the configuration anew at every SIGHUP. Its transforms are put in the place of those that run; the rest of
-    /// it takes a restart.
+    /// Reads the configuration anew at every SIGHUP. Its transforms and its validation are put in the place of those in
+    /// force; the rest of it takes a restart.
     pub fn reload_on_hangup(
         self: &Arc<Self>,
         read: impl Fn() -> Result<Config, Faults> + Send + Sync + 'static,
@@ -69,7 +69,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Puts the transforms of `config` in the place of those that run; if anything is wrong with them, all stay.
+    /// Puts the transforms and the validation of `config` in the place of those in force; if anything is wrong with them, all stay.
     pub fn reload(&self, config: Config) {
         let mut sources = lock(&self.sources);
         if let Err(error) = self.pipeline.exchange_all(transforms::specs(&config), transforms::validation(&config)) {
@@ -77,7 +77,7 @@ impl Exchange {
         }
         info!("SIGHUP: {} transforms run as they are configured now", config.transforms.len());
         if rest_differs(&sources.config, &config) {
-            warn!("SIGHUP: the configuration has changed beside its transforms: that takes a restart");
+            warn!("SIGHUP: the configuration has changed beside its transforms and validation: that takes a restart");
         }
         sources.config = config;
         if let Err(error) = sources.follow() {

@@ -171,7 +171,7 @@ impl Collector for TransformMetrics {
     }
 }
 
-/// What transforms report themselves: `transform_reported_count` and `transform_reported_sum`, with the name that the
+/// What transforms report themselves: `transform_reported_total` and `transform_reported_sum_total`, with the name that the
 /// transform gives it as `reading`, and its labels.
 fn encode_readings(transforms: &[TransformStatus], encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
     let mut write = |name: &str, help: &str, value: fn(&Reading) -> f64| {

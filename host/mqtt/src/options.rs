@@ -34,8 +34,8 @@ pub struct Options {
     pub tls: TlsFiles,
     /// Where others see whether the publisher is connected.
     pub status: Option<Status>,
-    /// The longest silence on a connection, unless the broker wants it to be shorter. A broker that stays silent for twice
-    /// this long is given up.
+    /// The longest silence on a connection, unless the broker wants it to be shorter. A broker is given up that stays silent
+    /// for one and a half times this long, if not before.
     pub keep_alive: Duration,
     /// How long connecting may take, up to and including the broker's CONNACK.
     pub connect_timeout: Duration,

@@ -131,7 +131,7 @@ pub enum HostFault {
 pub struct LoadError {
     /// Its name in the configuration.
     pub transform: String,
-    /// `builtin:NAME` or a path.
+    /// `builtin:NAME`, a path, or that it was uploaded.
     pub component: String,
     pub fault: LoadFault,
 }

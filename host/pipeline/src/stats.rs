@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// One transform, for people and for `/metrics`. All counts are since it was loaded.
+/// One transform, for people and for `/metrics`. All counts are of all its versions, since the process started.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TransformStatus {
     /// Its name in the configuration.
     pub name: String,
-    /// `builtin:NAME` or a path.
+    /// `builtin:NAME`, a path, or that it was uploaded.
     pub component: String,
     /// Name and version that the component gives itself.
     pub built_as: String,

@@ -10,8 +10,8 @@ pub struct Surroundings {
     /// What they are told the time is.
     pub clock: Clock,
     /// A directory for compiled components, of the gateway's own: made with mode 0700 where there is none, and not used
-    /// if others have access to it. Without one a component is compiled each time it is loaded, which takes some ten
-    /// seconds for one in JavaScript or Python.
+    /// if others have access to it. Without one a component is compiled when the process first loads it, which takes some
+    /// ten seconds for one in JavaScript or Python, and again when it has loaded several others since.
     pub cache: Option<PathBuf>,
     /// What payloads are held against besides their own rules.
     pub validation: Validation,

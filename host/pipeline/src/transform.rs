@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Transform {
     /// In the configuration.
     pub(crate) name: Arc<str>,
-    /// `builtin:NAME` or a path.
+    /// `builtin:NAME`, a path, or that it was uploaded.
     pub(crate) component: String,
     /// What the component says of itself.
     pub(crate) info: abi::Info,

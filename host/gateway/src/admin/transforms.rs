@@ -73,7 +73,8 @@ async fn list(State(desk): State<Shared>) -> Response {
 
 /// Puts a component in the place of the one that runs
 ///
-/// It runs until the next restart; the file that the configuration names is not written.
+/// It runs until the next restart or SIGHUP, or until the file that the configuration names changes; that file is not
+/// written.
 async fn exchange(
     State(desk): State<Shared>,
     name: Result<Path<String>, PathRejection>,

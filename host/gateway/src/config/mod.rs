@@ -201,7 +201,8 @@ pub struct Mqtt {
     pub password_file: Option<PathBuf>,
     /// 4 or 5: see [`protocol_version`](Self::protocol_version).
     pub version: u8,
-    /// The longest silence on a connection. A broker that stays silent for twice this long is given up.
+    /// The longest silence on a connection. A broker is given up that stays silent for one and a half times this long, if
+    /// not before.
     pub keep_alive: Span,
     /// Where back ends see whether this gateway is there: `online` or `offline`, retained. Absent: nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]

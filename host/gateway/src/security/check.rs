@@ -22,7 +22,7 @@ const GUESS: Duration = Duration::from_millis(50);
 /// Checks passwords.
 ///
 /// A hash that cannot be guessed backwards is slow to compute: that is done beside the threads that serve charge points,
-/// on half of the processors at most. Whoever would wait too long for a turn is told when to come back.
+/// on half of the processors, rounded up. Whoever would wait too long for a turn is told when to come back.
 ///
 /// Of a password that was right a keyed hash is kept, in memory only, under a key that lives as long as the process. So
 /// a charge point that comes back, with ten thousand others, costs a microsecond. The price: who can read the gateway's
