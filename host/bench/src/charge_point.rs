@@ -96,9 +96,15 @@ impl ChargePoint {
         Ok(ChargePoint { index, id, socket, calls: 0 })
     }
 
-    /// Sends CALLs in a closed loop until then: each is answered, or has waited in vain, when this ends.
-    pub(crate) async fn hurry(&mut self, until: Instant, script: &Script, stats: &Stats) {
-        while Instant::now() < until && self.next_call(script, Instant::now(), stats).await != Waited::Disconnected {}
+    /// Sends CALLs in a closed loop until then: each is answered, or has waited in vain, when this ends. Answers whether it is
+    /// still connected.
+    pub(crate) async fn hurry(&mut self, until: Instant, script: &Script, stats: &Stats) -> bool {
+        while Instant::now() < until {
+            if self.next_call(script, Instant::now(), stats).await == Waited::Disconnected {
+                return false;
+            }
+        }
+        true
     }
 
     /// Sends CALLs at `pace`, the first after `delay`, until the connection ends; and none when the run is to end.

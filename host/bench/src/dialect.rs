@@ -27,7 +27,9 @@ pub(crate) enum Received<'a> {
         id: &'a str,
     },
     /// A CALLERROR, or an error that the gateway reports.
-    Error,
+    Error {
+        id: &'a str,
+    },
 }
 
 #[derive(Deserialize)]
@@ -48,7 +50,7 @@ impl Dialect {
                 Ok(match kind {
                     2 => Received::Call { id, action },
                     3 => Received::Result { id },
-                    _ => Received::Error,
+                    _ => Received::Error { id },
                 })
             }
             Dialect::Raw => {
@@ -58,8 +60,9 @@ impl Dialect {
                 match serde_json::from_slice::<(u8, &str, &RawValue)>(payload) {
                     Ok((3, id, _)) => Ok(Received::Result { id }),
                     _ => {
-                        let _: Vec<&RawValue> = serde_json::from_slice(payload).context("not a frame")?;
-                        Ok(Received::Error)
+                        let frame: Vec<&RawValue> = serde_json::from_slice(payload).context("not a frame")?;
+                        let id = frame.get(1).and_then(|id| serde_json::from_str(id.get()).ok()).unwrap_or_default();
+                        Ok(Received::Error { id })
                     }
                 }
             }
@@ -116,8 +119,8 @@ mod tests {
         assert_eq!(read(Dialect::Standard, r#"{"MessageTypeId":3,"UniqueId":"7","Payload":{}}"#), result);
         assert_eq!(read(Dialect::Raw, r#"[3,"7",{"status":"Accepted"}]"#), result);
         let error = r#"{"MessageTypeId":4,"UniqueId":"7","ErrorCode":"InternalError"}"#;
-        assert_eq!(read(Dialect::Standard, error), Received::Error);
-        assert_eq!(read(Dialect::Raw, r#"[4,"7","InternalError","",{}]"#), Received::Error);
+        assert_eq!(read(Dialect::Standard, error), Received::Error { id: "7" });
+        assert_eq!(read(Dialect::Raw, r#"[4,"7","InternalError","",{}]"#), Received::Error { id: "7" });
         assert!(Dialect::Raw.read(error.as_bytes()).is_err());
         assert!(Dialect::Standard.read(b"{").is_err());
     }

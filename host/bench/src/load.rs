@@ -128,8 +128,8 @@ impl Load {
     /// Some charge points come, send CALLs and go, so that a program which is compiled while it runs has been.
     async fn practise(&self, stats: &Stats) -> Result<()> {
         let mut charge_points = self.connect(self.charge_points.min(PRACTISING)).await?;
-        let (until, script) = (Instant::now() + self.warm_up, &Script::heartbeats());
-        join_all(charge_points.iter_mut().map(|charge_point| charge_point.hurry(until, script, stats))).await;
+        let lost = hurry_all(&mut charge_points, &Script::heartbeats(), self.warm_up, stats).await;
+        stats.failed(|errors| errors.disconnects += lost);
         drop(charge_points);
         sleep(SETTLING).await;
         Ok(())
@@ -150,23 +150,25 @@ impl Load {
             // needs for its first message is not missing from its memory.
             boot_all(&mut charge_points, stats).await?;
         }
+        let mut warm_up = self.warm_up;
+        if let Pace::Every(_) = pace {
+            // At a few CALLs a second, a program which is compiled while it runs would still be interpreted in the window.
+            warm_up /= 2;
+            tokio::select! {
+                // Who is disconnected is counted when it is to go on.
+                _ = hurry_all(&mut charge_points, script, warm_up, stats) => {}
+                ended = &mut *responder => return Err(ended_early(ended)),
+            }
+        }
         let mut tasks = JoinSet::new();
-        // Half of the warm-up is in a closed loop, whatever the pace: at a few CALLs a second, a program which is compiled
-        // while it runs would still be interpreted in the window.
-        let hurried = Instant::now() + self.warm_up / 2;
-        for (index, mut charge_point) in charge_points.into_iter().enumerate() {
+        for (index, charge_point) in charge_points.into_iter().enumerate() {
             let (delay, script, stats) = (self.delay(pace, index), script.clone(), Arc::clone(stats));
-            tasks.spawn(async move {
-                if pace != Pace::Idle {
-                    charge_point.hurry(hurried, &script, &stats).await;
-                }
-                charge_point.run(pace, &script, delay, &stats).await;
-            });
+            tasks.spawn(async move { charge_point.run(pace, &script, delay, &stats).await });
         }
         if let Some(back_end) = back_end {
             back_end.command_all(self.charge_points).await?;
         }
-        pass(self.warm_up, responder).await?;
+        pass(warm_up, responder).await?;
 
         let start = Instant::now();
         let earlier = self.used()?;
@@ -272,6 +274,13 @@ async fn boot_all(charge_points: &mut [ChargePoint], stats: &Stats) -> Result<()
     let boot = &boot();
     let calls = charge_points.iter_mut().map(|charge_point| charge_point.call_once(boot, Instant::now(), stats));
     stream::iter(calls).buffer_unordered(CONNECTING).try_collect().await
+}
+
+/// All of them send in a closed loop for so long, and have their answers. Answers how many were disconnected.
+async fn hurry_all(charge_points: &mut [ChargePoint], script: &Script, time: Duration, stats: &Stats) -> u64 {
+    let until = Instant::now() + time;
+    let all = join_all(charge_points.iter_mut().map(|charge_point| charge_point.hurry(until, script, stats))).await;
+    all.into_iter().filter(|connected| !connected).count() as u64
 }
 
 /// Nobody sends any more. Waits until every CALL is answered, and counts those that are not after `patience`.

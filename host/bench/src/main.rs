@@ -99,14 +99,22 @@ async fn drive(command: Drive) -> anyhow::Result<()> {
 }
 
 /// Ends `work` at Ctrl-C, at SIGTERM or when its terminal is gone, by dropping it, which stops every program that it started.
+/// Under nohup it goes on without a terminal.
 async fn until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = if usage::ignores_hangup()? { None } else { Some(signal(SignalKind::hangup())?) };
+    let terminal_gone = async {
+        match &mut hangup {
+            Some(hangup) => hangup.recv().await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         done = work => done,
         _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
         _ = terminate.recv() => anyhow::bail!("terminated"),
-        _ = hangup.recv() => anyhow::bail!("its terminal is gone"),
+        _ = terminal_gone => anyhow::bail!("its terminal is gone"),
     }
 }
 

@@ -110,9 +110,14 @@ impl BackEnd {
                 }
                 let (topic, command) = self.command(charge_point);
                 self.stats.sent();
-                self.publish(topic, command)
+                self.publish(topic, command).inspect_err(|_| self.stats.gave_up())
             }),
-            Ok(Received::Error) => return self.stats.failed(|errors| errors.reports += 1),
+            Ok(Received::Error { id }) => {
+                if sent_at(id).is_ok() {
+                    self.stats.gave_up();
+                }
+                return self.stats.failed(|errors| errors.reports += 1);
+            }
             Err(error) => Err(error),
         };
         if sent.is_err() {
@@ -121,7 +126,7 @@ impl BackEnd {
     }
 
     fn answered(&self, id: &str) -> Result<()> {
-        let sent = Duration::from_nanos(id.parse().context("no id of ours")?);
+        let sent = sent_at(id)?;
         self.stats.answered_after(self.epoch.elapsed().saturating_sub(sent));
         Ok(())
     }
@@ -130,4 +135,9 @@ impl BackEnd {
     fn publish(&self, topic: String, text: String) -> Result<()> {
         Ok(self.client.try_publish(topic, self.quality.into(), false, text)?)
     }
+}
+
+/// When a command was sent, by its id: those of charge points are no numbers.
+fn sent_at(id: &str) -> Result<Duration> {
+    Ok(Duration::from_nanos(id.parse().context("no id of ours")?))
 }

@@ -37,7 +37,8 @@ impl Counter {
         let pid = other.id().context("sh has ended")?;
         let mut found = Counter::None;
         for counter in [Counter::Perf, Counter::Strace] {
-            if let Ok(Some(_)) = counter.count(pid, Duration::from_millis(100), dir).await {
+            let counted = counter.count(pid, Duration::from_millis(100), dir).await;
+            if counted.is_ok_and(|count| count.is_some_and(|count| count.syscalls > 0)) {
                 found = counter;
                 break;
             }

@@ -80,6 +80,17 @@ pub(crate) fn allow_open_files() -> Result<()> {
     setrlimit(Resource::RLIMIT_NOFILE, most, most).with_context(|| format!("cannot allow {most} open files"))
 }
 
+/// Whether this process was started so that SIGHUP does nothing to it. To listen for it would undo that.
+pub(crate) fn ignores_hangup() -> Result<bool> {
+    const HANGUP: u64 = 1; // bit 0 is signal 1
+    Ok(ignored_signals(&fs::read_to_string("/proc/self/status")?)? & HANGUP != 0)
+}
+
+fn ignored_signals(status: &str) -> Result<u64> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).context("no SigIgn")?;
+    Ok(u64::from_str_radix(mask.trim(), 16)?)
+}
+
 /// The process's CPU clock: nanoseconds, where `utime` and `stime` of `/proc/PID/stat` go in steps of 10 ms, which is
 /// as much as a gateway uses in a second with few messages.
 fn cpu_ns(pid: u32) -> Result<u64> {
@@ -106,6 +117,12 @@ mod tests {
         assert_eq!(field(status, "VmRSS").expect("there"), 6124);
         assert_eq!(field(status, "voluntary_ctxt_switches").expect("there"), 12);
         assert!(field(status, "Vm").is_err());
+    }
+
+    #[test]
+    fn signals_that_are_ignored_are_a_mask() {
+        assert_eq!(ignored_signals("SigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n").expect("a mask"), 0x1001);
+        assert!(ignored_signals("SigBlk:\t0\n").is_err());
     }
 
     #[test]

@@ -139,18 +139,24 @@ impl Bench<'_> {
     /// nobody always comes after the same.
     async fn measure(&mut self, scenario: Scenario, points: &[Point], contestants: &[Contestant]) -> Result<()> {
         println!("\n{}", scenario.title());
-        let mut points = points.to_vec();
-        for point in &mut points {
-            if point.share_of_floor.is_some() {
-                match self.floor_calls_per_second(point.run.charge_points).await {
-                    Ok(calls_per_second) => *point = point.at_share(calls_per_second),
-                    Err(error) => println!("{}: left out, the floor failed: {error:#}", point.label),
+        let mut measured = Vec::new();
+        for point in points {
+            if point.share_of_floor.is_none() {
+                measured.push(point.clone());
+                continue;
+            }
+            match self.floor_calls_per_second(point.run.charge_points).await {
+                Ok(calls_per_second) => measured.push(point.at_share(calls_per_second)),
+                Err(error) => {
+                    println!("{}: left out: {error:#}", point.label);
+                    self.steps.all -= self.args.rounds * contestants.iter().filter(|it| scenario.takes(**it)).count();
+                    let row = self.results.row(scenario, &point.label, point.x, Contestant::Floor);
+                    row.remark(1, &format!("failed in a closed loop: {error:#}"));
                 }
             }
         }
-        points.retain(|point| point.share_of_floor.is_none_or(|_| point.x > 1.0));
         for round in 1..=self.args.rounds {
-            for point in &points {
+            for point in &measured {
                 let from_this_rounds_first = contestants.iter().cycle().skip(round - 1).take(contestants.len());
                 for &contestant in from_this_rounds_first.filter(|contestant| scenario.takes(**contestant)) {
                     self.step(scenario, point, contestant, round).await?;
@@ -207,11 +213,14 @@ impl Bench<'_> {
     /// From the closed loop, if that was measured.
     async fn floor_calls_per_second(&self, charge_points: usize) -> Result<f64> {
         let label = charge_points.to_string();
-        if let Some(summary) = self.results.summary(Scenario::Closed, &label, Contestant::Floor) {
+        let closed = self.results.summary(Scenario::Closed, &label, Contestant::Floor);
+        if let Some(summary) = closed.filter(|summary| summary.calls_per_second > 0.0) {
             return Ok(summary.calls_per_second);
         }
         println!("the floor in a closed loop, for a load to compare at");
-        Ok(self.stand.measure(Contestant::Floor, charge_points, Work::closed_loop()).await?.calls_per_second)
+        let report = self.stand.measure(Contestant::Floor, charge_points, Work::closed_loop()).await?;
+        ensure!(report.calls > 0, "the floor answered no CALL");
+        Ok(report.calls_per_second)
     }
 }
 

@@ -70,10 +70,10 @@ impl Row {
         self.skipped = Some(reason.to_owned());
     }
 
-    /// Whether the window was too short for every charge point to have some CALLs answered: then what they have in
-    /// common, the first moments, weighs too much in it.
+    /// Whether a window was too short for three CALLs of each charge point, on average: then what was begun before it, or
+    /// not ended in it, weighs too much.
     pub(crate) fn is_hasty(&self) -> bool {
-        self.rounds.iter().any(|report| report.calls > 0 && report.calls < 3 * report.charge_points as u64)
+        self.rounds.iter().any(|report| report.calls < 3 * report.charge_points as u64)
     }
 }
 

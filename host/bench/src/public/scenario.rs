@@ -23,7 +23,7 @@ pub(crate) enum Scenario {
     Mix,
     /// All charge points connect at once and boot
     Storm,
-    /// Connected, and silent
+    /// Connected and booted, and silent
     Idle,
     /// A back end sends each charge point a CALL as soon as the one before is answered
     FanOut,
@@ -83,6 +83,11 @@ impl Scenario {
             Scenario::Validation => "Validation",
             Scenario::Tls => "TLS",
         }
+    }
+
+    /// Whether each charge point has a CALL open all the time, at all its points.
+    pub(super) fn is_closed_loop(self) -> bool {
+        !matches!(self, Scenario::Open | Scenario::Storm | Scenario::Idle | Scenario::Tls)
     }
 
     /// Only the gateway has transforms, schemas and certificates.

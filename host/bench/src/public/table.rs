@@ -73,13 +73,13 @@ fn table(page: &mut String, results: &Results, scenario: Scenario) {
         match &row.summary {
             Some(summary) => line(page, results, row, summary),
             None => {
-                let remark = row.skipped.as_ref().or(row.remarks.first()).map_or("no figures", String::as_str);
+                let remark = row.skipped.clone().unwrap_or_else(|| row.remarks.join("; "));
                 let _ = writeln!(
                     page,
                     "| {} | {} | {} | | | | | | | | | | | |",
                     row.point,
                     row.contestant.name(),
-                    cell(remark)
+                    cell(&remark)
                 );
             }
         }
@@ -118,8 +118,8 @@ fn line(page: &mut String, results: &Results, row: &Row, summary: &Summary) {
 /// What went wrong with it, and what its figures do not say.
 fn remarks(row: &Row) -> Vec<String> {
     let mut remarks = row.remarks.clone();
-    if !matches!(row.scenario, Scenario::Open | Scenario::Storm) && row.is_hasty() {
-        remarks.push("fewer than three CALLs of each charge point in a window".into());
+    if row.scenario.is_closed_loop() && row.is_hasty() {
+        remarks.push("fewer than three CALLs of each charge point in a window, on average".into());
     }
     let turned_away = row.summary.as_ref().map_or(0, |summary| summary.turned_away);
     if turned_away > 0 {
@@ -168,7 +168,7 @@ fn explanation(scenario: Scenario) -> &'static str {
             "All charge points connect at the same moment and boot. A CALL is a connection and its BootNotification; \
              latencies count from that moment to the answer."
         }
-        Scenario::Idle => "Connected, and silent. Against the floor: memory per charge point.",
+        Scenario::Idle => "Connected and booted, and silent. Against the floor: memory per charge point.",
         Scenario::FanOut => "A back end sends each charge point a CALL as soon as it has answered the one before.",
         Scenario::Chain => "The mapping alone, and behind two and four transforms that pass every uplink frame on.",
         Scenario::Validation => "StatusNotifications of 110 bytes, each payload checked against its schema, or not.",
