@@ -48,7 +48,7 @@ pub(crate) struct OtherArgs {
     pub(crate) floor_threads: Option<usize>,
 }
 
-fn beside_this_program(name: &str) -> PathBuf {
+pub(crate) fn beside_this_program(name: &str) -> PathBuf {
     std::env::current_exe().unwrap_or_default().with_file_name(name)
 }
 

@@ -6,7 +6,7 @@ use crate::dialect::Dialect;
 use crate::gateway_config::{self, Setup, Surroundings};
 use crate::mqtt::Quality;
 use crate::responder::Responder;
-use crate::stand::{mosquitto, mosquitto_config};
+use crate::stand::{beside_this_program, mosquitto, mosquitto_config};
 use crate::stats::Stats;
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 #[derive(Args)]
 pub(crate) struct RigArgs {
-    /// The gateway's program
-    #[arg(long, default_value = "target/release/ocpp-gateway")]
+    /// The gateway's program; if absent, the one beside this program
+    #[arg(long, default_value_os_t = beside_this_program("ocpp-gateway"), hide_default_value = true)]
     gateway: PathBuf,
     /// The broker's program
     #[arg(long, default_value_os_t = mosquitto())]
