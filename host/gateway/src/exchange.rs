@@ -69,7 +69,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Puts the transforms and the validation of `config` in the place of those in force; if anything is wrong with them, all stay.
+    /// Puts the transforms and the validation of `config` in the place of those in force; if anything is wrong with them,
+    /// all stay.
     pub fn reload(&self, config: Config) {
         let mut sources = lock(&self.sources);
         if let Err(error) = self.pipeline.exchange_all(transforms::specs(&config), transforms::validation(&config)) {
