@@ -23,7 +23,7 @@ impl Cores {
         let allowed = sched_getaffinity(Pid::from_raw(0)).context("which cores may be used?")?;
         let allowed: Vec<usize> =
             (0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or_default()).collect();
-        let apart: Vec<usize> = allowed.iter().copied().filter(|core| first_of_its_kind(*core, &allowed)).collect();
+        let apart = apart(&allowed, siblings);
         Ok(Self::of(if apart.len() > 1 { &apart } else { &allowed }))
     }
 
@@ -38,11 +38,15 @@ impl Cores {
     }
 }
 
-/// Whether no earlier core of these is the same processor core seen twice.
-fn first_of_its_kind(core: usize, allowed: &[usize]) -> bool {
-    let siblings = format!("/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list");
-    let siblings = cores_in(&fs::read_to_string(siblings).unwrap_or_default());
-    !siblings.iter().any(|sibling| *sibling < core && allowed.contains(sibling))
+/// Of those that are the same processor core seen more than once, the first.
+fn apart(cores: &[usize], siblings: impl Fn(usize) -> Vec<usize>) -> Vec<usize> {
+    let seen_before = |core: usize| siblings(core).iter().any(|sibling| *sibling < core && cores.contains(sibling));
+    cores.iter().copied().filter(|core| !seen_before(*core)).collect()
+}
+
+fn siblings(core: usize) -> Vec<usize> {
+    let list = format!("/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list");
+    cores_in(&fs::read_to_string(list).unwrap_or_default())
 }
 
 /// Of a list as the kernel writes it: `0-1,64-65`. What is none has none.
@@ -97,6 +101,13 @@ mod tests {
 
     #[test]
     fn a_core_that_is_seen_twice_is_taken_once() {
+        let siblings = |core| vec![core % 2, core % 2 + 2];
+        assert_eq!(apart(&[0, 1, 2, 3], siblings), [0, 1]);
+        assert_eq!(apart(&[2, 3], siblings), [2, 3]);
+    }
+
+    #[test]
+    fn lists_of_cores_are_read() {
         assert_eq!(cores_in("0-1,64-65\n"), [0, 1, 64, 65]);
         assert_eq!(cores_in("3\n"), [3]);
         assert_eq!(cores_in(""), [0; 0]);
