@@ -20,6 +20,7 @@ mod statistics;
 mod stats;
 mod storm;
 mod syscalls;
+mod this_process;
 mod tls;
 mod trial;
 mod usage;
@@ -79,7 +80,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             runtime.block_on(floor::run(args))
         }
         Command::Drive(command) => {
-            usage::allow_open_files()?;
+            this_process::allow_open_files()?;
             // One thread: the generator shares its cores with what it measures.
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(until_stopped(drive(command)))
@@ -103,7 +104,7 @@ async fn drive(command: Drive) -> anyhow::Result<()> {
 async fn until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = if usage::ignores_hangup()? { None } else { Some(signal(SignalKind::hangup())?) };
+    let mut hangup = if this_process::ignores_hangup()? { None } else { Some(signal(SignalKind::hangup())?) };
     let terminal_gone = async {
         match &mut hangup {
             Some(hangup) => hangup.recv().await,

@@ -1,7 +1,6 @@
 //! What a process has used so far, as Linux tells it by the process's clock and under `/proc/PID`.
 
 use anyhow::{Context as _, Result};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::ClockId;
 use nix::unistd::Pid;
 use serde::Serialize;
@@ -68,29 +67,6 @@ impl Memory {
     }
 }
 
-/// How many files this process may have open.
-pub(crate) fn open_file_limit() -> Result<u64> {
-    Ok(getrlimit(Resource::RLIMIT_NOFILE)?.0)
-}
-
-/// Lets this process, and those that it starts, have as many files open as they may: many a shell allows 1,024 unless it
-/// is asked, which is less than a thousand charge points need.
-pub(crate) fn allow_open_files() -> Result<()> {
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).with_context(|| format!("cannot allow {most} open files"))
-}
-
-/// Whether this process was started so that SIGHUP does nothing to it. To listen for it would undo that.
-pub(crate) fn ignores_hangup() -> Result<bool> {
-    const HANGUP: u64 = 1; // bit 0 is signal 1
-    Ok(ignored_signals(&fs::read_to_string("/proc/self/status")?)? & HANGUP != 0)
-}
-
-fn ignored_signals(status: &str) -> Result<u64> {
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).context("no SigIgn")?;
-    Ok(u64::from_str_radix(mask.trim(), 16)?)
-}
-
 /// The process's CPU clock: nanoseconds, where `utime` and `stime` of `/proc/PID/stat` go in steps of 10 ms, which is
 /// as much as a gateway uses in a second with few messages.
 fn cpu_ns(pid: u32) -> Result<u64> {
@@ -102,9 +78,14 @@ fn cpu_ns(pid: u32) -> Result<u64> {
 
 /// The number in a line such as `VmRSS:   1234 kB`.
 fn field(text: &str, name: &str) -> Result<u64> {
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    let value = value.with_context(|| format!("no {name}"))?;
+    let value = value(text, name)?;
     Ok(value.split_whitespace().next().with_context(|| format!("{name} is empty"))?.parse()?)
+}
+
+/// What stands in a line of this name.
+pub(crate) fn value<'a>(text: &'a str, name: &str) -> Result<&'a str> {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    Ok(value.with_context(|| format!("no {name}"))?.trim())
 }
 
 #[cfg(test)]
@@ -120,18 +101,11 @@ mod tests {
     }
 
     #[test]
-    fn signals_that_are_ignored_are_a_mask() {
-        assert_eq!(ignored_signals("SigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n").expect("a mask"), 0x1001);
-        assert!(ignored_signals("SigBlk:\t0\n").is_err());
-    }
-
-    #[test]
     fn this_process_uses_something() {
         let pid = std::process::id();
         let earlier = Usage::of(pid).expect("own usage");
         std::hint::black_box(vec![1_u8; 1 << 20]);
         assert!(Usage::of(pid).expect("own usage").since(earlier).cpu_ns > 0);
         assert!(Memory::of(pid).expect("own memory").rss_kib > 0);
-        assert!(open_file_limit().expect("own limit") > 0);
     }
 }

@@ -11,7 +11,7 @@ use crate::cores::{Cores, pin_this_process};
 use crate::load::{Work, open_files};
 use crate::report::figure;
 use crate::stand::{Contestant, OtherArgs, Outcome, Stand, StandArgs};
-use crate::usage::open_file_limit;
+use crate::this_process::open_file_limit;
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum as _};
 use machine::Machine;
