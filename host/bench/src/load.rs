@@ -123,7 +123,7 @@ impl Load {
         // They stay connected until everything is measured.
         let (_connected, seconds) = storm::break_loose(&self.gateway, self.charge_points, stats).await?;
         let used = self.used()?.since(earlier);
-        self.report(stats, empty, self.memory()?, used, seconds, None)
+        Ok(self.report(stats, empty, self.memory()?, used, seconds, None))
     }
 
     /// Some charge points come, send CALLs and go, so that a program which is compiled while it runs has been.
@@ -182,7 +182,7 @@ impl Load {
         let syscalls = self.count_syscalls(stats).await?;
         // Charge points give up by themselves before that; the back end does not.
         settle(stats, responder, CALL_TIMEOUT + SETTLING).await?;
-        self.report(stats, empty, memory, used, seconds, syscalls)
+        Ok(self.report(stats, empty, memory, used, seconds, syscalls))
     }
 
     /// In a window of its own, in which the load goes on.
@@ -205,20 +205,12 @@ impl Load {
         used: Used,
         seconds: f64,
         syscalls: Option<Syscalls>,
-    ) -> Result<Report> {
+    ) -> Report {
         let cost = match (used.gateway, empty, memory) {
-            (Some(usage), Some(empty), Some(memory)) => Some(Cost {
-                usage,
-                calls: stats.latency().len(),
-                seconds,
-                charge_points: self.charge_points,
-                empty,
-                memory,
-                syscalls,
-            }),
+            (Some(usage), Some(empty), Some(memory)) => Some(Cost { usage, empty, memory, syscalls }),
             _ => None,
         };
-        Ok(Report::new(self.charge_points, seconds, stats, used.around, cost))
+        Report::new(self.charge_points, seconds, stats, used.around, cost)
     }
 
     fn memory(&self) -> Result<Option<Memory>> {

@@ -75,9 +75,6 @@ pub(crate) struct Around {
 pub(crate) struct Cost {
     /// Within the measured window.
     pub(crate) usage: Usage,
-    pub(crate) calls: u64,
-    pub(crate) seconds: f64,
-    pub(crate) charge_points: usize,
     /// Before any charge point connected.
     pub(crate) empty: Memory,
     /// At the end.
@@ -85,17 +82,17 @@ pub(crate) struct Cost {
     pub(crate) syscalls: Option<Syscalls>,
 }
 
-impl From<Cost> for GatewayReport {
-    fn from(cost: Cost) -> Self {
+impl GatewayReport {
+    fn new(cost: &Cost, calls: u64, seconds: f64, charge_points: usize) -> Self {
         let grown = cost.memory.rss_kib as f64 - cost.empty.rss_kib as f64;
         GatewayReport {
-            cpu_percent: cpu_percent(cost.usage, cost.seconds),
-            cpu_us_per_call: cpu_us_per_call(cost.usage, cost.calls),
-            voluntary_switches_per_call: per_call(cost.usage.voluntary_switches as f64, cost.calls),
-            involuntary_switches_per_call: per_call(cost.usage.involuntary_switches as f64, cost.calls),
+            cpu_percent: cpu_percent(cost.usage, seconds),
+            cpu_us_per_call: cpu_us_per_call(cost.usage, calls),
+            voluntary_switches_per_call: per_call(cost.usage.voluntary_switches as f64, calls),
+            involuntary_switches_per_call: per_call(cost.usage.involuntary_switches as f64, calls),
             syscalls: cost.syscalls,
             memory: cost.memory,
-            rss_kib_per_charge_point: grown / cost.charge_points as f64,
+            rss_kib_per_charge_point: grown / charge_points as f64,
         }
     }
 }
@@ -120,7 +117,7 @@ impl Report {
             generator_cpu_us_per_call: cpu_us_per_call(around.generator, calls),
             generator_cpu_percent: cpu_percent(around.generator, seconds),
             broker_cpu_percent: around.broker.map(|broker| cpu_percent(broker, seconds)),
-            gateway: cost.map(GatewayReport::from),
+            gateway: cost.map(|cost| GatewayReport::new(&cost, calls, seconds, charge_points)),
         }
     }
 
@@ -231,16 +228,8 @@ mod tests {
         let usage = Usage { cpu_ns: 2_000_000, voluntary_switches: 50, involuntary_switches: 10 };
         let count = Count { syscalls: 900, seconds: 2.0 };
         let syscalls = Some(Syscalls::new(Counter::Perf, count, 100.0));
-        let cost = Cost {
-            usage,
-            calls: 100,
-            seconds: 1.0,
-            charge_points: 10,
-            empty: memory(1000),
-            memory: memory(1100),
-            syscalls,
-        };
-        let gateway = GatewayReport::from(cost);
+        let cost = Cost { usage, empty: memory(1000), memory: memory(1100), syscalls };
+        let gateway = GatewayReport::new(&cost, 100, 1.0, 10);
         assert_eq!(gateway.cpu_us_per_call, Some(20.0));
         assert_eq!(gateway.voluntary_switches_per_call, Some(0.5));
         assert_eq!(gateway.rss_kib_per_charge_point, 10.0);

@@ -163,9 +163,6 @@ pub(crate) mod tests {
         (0..100).for_each(|_| stats.answered_after(Duration::from_micros(latency_us)));
         let cost = Cost {
             usage: Usage { cpu_ns: cpu_us * 100_000, voluntary_switches: 50, involuntary_switches: 0 },
-            calls: 100,
-            seconds: 1.0,
-            charge_points: CROWD,
             empty: Memory { rss_kib: 1000, pss_kib: None },
             memory: Memory { rss_kib: 1100, pss_kib: None },
             syscalls: None,
