@@ -73,14 +73,14 @@ pub(crate) async fn public(mut args: PublicArgs) -> Result<()> {
         pin_this_process(&cores.generator)?;
     }
     let mut bench = Bench { args: &args, stand, results: Results { machine, rows: Vec::new() }, steps: Steps::new() };
-    let plan = scenarios.into_iter().map(|scenario| Ok((scenario, bench.points(scenario)?)));
+    let plan = scenarios.into_iter().map(|scenario| {
+        let takers: Vec<_> = contestants.iter().copied().filter(|contestant| scenario.takes(*contestant)).collect();
+        Ok((scenario, bench.points(scenario)?, takers))
+    });
     let plan = plan.collect::<Result<Vec<_>>>()?;
-    let pairs = |(scenario, points): &(Scenario, Vec<Point>)| {
-        points.len() * contestants.iter().filter(|contestant| scenario.takes(**contestant)).count()
-    };
-    bench.steps.all = plan.iter().map(pairs).sum::<usize>() * args.rounds;
-    for (scenario, points) in plan {
-        bench.measure(scenario, &points, &contestants).await?;
+    bench.steps.all = plan.iter().map(|(_, points, takers)| points.len() * takers.len()).sum::<usize>() * args.rounds;
+    for (scenario, points, takers) in plan {
+        bench.measure(scenario, &points, &takers).await?;
         write(&bench.results, &args.out)?;
     }
     println!("\n{}", table::page(&bench.results));
@@ -141,29 +141,35 @@ impl Bench<'_> {
         println!("\n{}", scenario.title());
         let mut measured = Vec::new();
         for point in points {
-            if point.share_of_floor.is_none() {
-                measured.push(point.clone());
-                continue;
-            }
-            match self.floor_calls_per_second(point.run.charge_points).await {
-                Ok(calls_per_second) => measured.push(point.at_share(calls_per_second)),
-                Err(error) => {
-                    println!("{}: left out: {error:#}", point.label);
-                    self.steps.all -= self.args.rounds * contestants.iter().filter(|it| scenario.takes(**it)).count();
-                    let row = self.results.row(scenario, &point.label, point.x, Contestant::Floor);
-                    row.remark(1, &format!("failed in a closed loop: {error:#}"));
-                }
+            match self.at_its_rate(scenario, point).await {
+                Some(point) => measured.push(point),
+                None => self.steps.all -= self.args.rounds * contestants.len(),
             }
         }
         for round in 1..=self.args.rounds {
             for point in &measured {
-                let from_this_rounds_first = contestants.iter().cycle().skip(round - 1).take(contestants.len());
-                for &contestant in from_this_rounds_first.filter(|contestant| scenario.takes(**contestant)) {
+                for &contestant in contestants.iter().cycle().skip(round - 1).take(contestants.len()) {
                     self.step(scenario, point, contestant, round).await?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// With what the floor reaches, if it is a share of that; nothing, but a remark, if the floor fails.
+    async fn at_its_rate(&mut self, scenario: Scenario, point: &Point) -> Option<Point> {
+        if point.share_of_floor.is_none() {
+            return Some(point.clone());
+        }
+        match self.floor_calls_per_second(point.run.charge_points).await {
+            Ok(calls_per_second) => Some(point.at_share(calls_per_second)),
+            Err(error) => {
+                println!("{}: left out: {error:#}", point.label);
+                let row = self.results.row(scenario, &point.label, point.x, Contestant::Floor);
+                row.remark(1, &format!("failed in a closed loop: {error:#}"));
+                None
+            }
+        }
     }
 
     /// One run. What goes wrong with one contestant is a remark on it, and does not end the others' race.
