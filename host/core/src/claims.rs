@@ -1,10 +1,16 @@
 //! Which of several gateways has a charge point.
 //!
 //! Each gateway publishes a claim when it lets a charge point in, and hears those of all others. The newest claim wins:
-//! whoever hears one that is newer than its own closes its connection. Claims carry a number that grows over all
-//! gateways (a hybrid logical clock): the time in milliseconds, or one more than the highest number heard so far, so
+//! a gateway that hears one that is newer than its own closes its connection. Claims carry a number that grows over all
+//! gateways (a hybrid logical clock): the time in milliseconds, or one more than the newest number heard so far, so
 //! that a clock that is slow does not lose what came last. Nothing has to be kept by the broker: a gateway that hears an
 //! older claim than its own repeats its own, and one that was cut off repeats all of its claims.
+//!
+//! Numbers are serial numbers (RFC 1982): after the largest comes 0, and of two numbers that one is newer which is ahead of
+//! the other by less than half of the range. So there is no last number which nothing can follow, whatever a gateway with a
+//! wrong clock, or somebody who is none, has claimed: the next claim is one more, and a claim from the other half of the
+//! range is an old one. Of any two claims both sides find the same one to be newer, so that they do not go on contradicting
+//! each other.
 
 use crate::Identity;
 use serde::{Deserialize, Serialize};
@@ -13,6 +19,16 @@ use std::collections::HashMap;
 /// The largest integer that every reader of JSON takes for what it is.
 const LARGEST: u64 = (1 << 53) - 1;
 
+/// From here on a number that is ahead of another is taken to be behind it.
+const HALF_RANGE: u64 = 1 << 52;
+
+/// Whether `number` comes after `other`. At exactly half of the range neither comes after the other.
+fn is_newer(number: u64, other: u64) -> bool {
+    // The range is a power of two: what does not fit into it is cut off.
+    let ahead = number.wrapping_sub(other) & LARGEST;
+    (1..HALF_RANGE).contains(&ahead)
+}
+
 /// "This charge point is with me."
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -20,7 +36,8 @@ pub struct Claim {
     pub charge_point: String,
     /// The name of the gateway, different for each.
     pub gateway: String,
-    /// The greater, the newer. Of two that are the same, the claim of the gateway with the greater name counts as newer.
+    /// Which of two claims is newer: see the module's documentation. Where their numbers do not tell, the claim of the gateway
+    /// with the greater name counts as newer.
     pub number: u64,
 }
 
@@ -61,8 +78,8 @@ pub enum Heard {
 #[derive(Debug)]
 pub struct Claims {
     gateway: String,
-    /// The highest number so far, of any gateway.
-    highest: u64,
+    /// The newest number so far, of any gateway.
+    newest: u64,
     held: HashMap<Identity, Held>,
 }
 
@@ -74,13 +91,14 @@ struct Held {
 
 impl Claims {
     pub fn new(gateway: impl Into<String>) -> Self {
-        Claims { gateway: gateway.into(), highest: 0, held: HashMap::new() }
+        Claims { gateway: gateway.into(), newest: 0, held: HashMap::new() }
     }
 
     /// A charge point was let in. `now` is in milliseconds since 1970.
     pub fn enter(&mut self, identity: &Identity, connection: u32, now: u64) -> Claim {
-        let number = now.max(self.highest + 1).min(LARGEST);
-        self.highest = number;
+        let now = now & LARGEST;
+        let number = if is_newer(now, self.newest) { now } else { (self.newest + 1) & LARGEST };
+        self.newest = number;
         self.held.insert(identity.clone(), Held { connection, number });
         self.claim(identity, number)
     }
@@ -93,7 +111,9 @@ impl Claims {
     }
 
     pub fn hear(&mut self, claim: &Claim) -> Heard {
-        self.highest = self.highest.max(claim.number);
+        if is_newer(claim.number, self.newest) {
+            self.newest = claim.number;
+        }
         if claim.gateway == self.gateway {
             return Heard::Nothing;
         }
@@ -101,7 +121,8 @@ impl Claims {
             return Heard::Nothing;
         };
         let Held { connection, number } = *held;
-        if (claim.number, &claim.gateway) < (number, &self.gateway) {
+        let is_older = is_newer(number, claim.number);
+        if is_older || !is_newer(claim.number, number) && claim.gateway < self.gateway {
             return Heard::Repeat(self.claim(identity, number));
         }
         self.held.remove(claim.charge_point.as_str());

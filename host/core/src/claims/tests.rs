@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 
 fn cp() -> Identity {
     Identity::new("CP1", 48).expect("an identity")
@@ -133,5 +134,101 @@ impl Random {
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         ((z ^ (z >> 31)) % limit as u64) as usize
+    }
+}
+
+/// A day in 2026.
+const NOW: u64 = 1_780_000_000_000;
+
+/// Any number that a claim can have, most of them where something could change: at the ends of the range, and about half of it
+/// away from the present.
+fn number() -> impl Strategy<Value = u64> {
+    let near = |place: u64| (0_u64..5000).prop_map(move |offset| (place + offset).wrapping_sub(2500) & LARGEST);
+    prop_oneof![0..=LARGEST, near(0), near(LARGEST), near(NOW), near(NOW + HALF_RANGE)]
+}
+
+/// Somebody else's claim to another charge point.
+fn foreign(number: u64) -> Claim {
+    Claim { charge_point: "CP2".into(), gateway: "x".into(), number }
+}
+
+#[test]
+fn after_the_largest_number_comes_a_newer_one() {
+    for newest in [LARGEST, LARGEST - 1, 0, NOW + HALF_RANGE - 1, NOW + HALF_RANGE, NOW + HALF_RANGE + 1] {
+        let (mut a, mut b) = pair();
+        let hostile = Claim { charge_point: "CP1".into(), ..foreign(newest) };
+        a.hear(&hostile);
+        b.hear(&hostile);
+        // The greater name must not win for ever.
+        for now in NOW..NOW + 10 {
+            let of_b = b.enter(&cp(), 1, now);
+            assert!(of_b.number <= LARGEST);
+            a.hear(&of_b);
+            let of_a = a.enter(&cp(), 1, now);
+            assert_eq!(b.hear(&of_a), Heard::Yield { connection: 1 }, "after {newest}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn of_two_claims_both_sides_find_the_same_one_to_be_newer(first in number(), second in number()) {
+        let claims = |gateway: &str, number| {
+            let mut claims = Claims::new(gateway);
+            claims.newest = number;
+            claims.held.insert(cp(), Held { connection: 1, number });
+            claims
+        };
+        let (mut a, mut b) = (claims("a", first), claims("b", second));
+        let (of_a, of_b) = (a.repeat(&cp()).expect("held"), b.repeat(&cp()).expect("held"));
+        let (on_a, on_b) = (a.hear(&of_b), b.hear(&of_a));
+        prop_assert_ne!(matches!(on_a, Heard::Yield { .. }), matches!(on_b, Heard::Yield { .. }));
+        prop_assert_ne!(matches!(on_a, Heard::Repeat(_)), matches!(on_b, Heard::Repeat(_)));
+    }
+
+    /// Whatever anybody has claimed, gateways come to an end with each other, and one of them at most has the charge point.
+    #[test]
+    fn contradictions_end(heard in prop::collection::vec(number(), 3), seed: u64) {
+        let mut random = Random(seed);
+        let mut gateways: Vec<Claims> = ["a", "b", "c"].map(Claims::new).into();
+        let mut under_way: Vec<Vec<Claim>> = vec![vec![]; 3];
+        for (gateway, number) in gateways.iter_mut().zip(heard) {
+            gateway.hear(&foreign(number));
+            let claim = gateway.enter(&cp(), 1, NOW + random.below(1000) as u64);
+            under_way.iter_mut().for_each(|inbox| inbox.push(claim.clone()));
+        }
+        // Each can be contradicted by two others, and answers; that is heard by three.
+        deliver(&mut gateways, &mut under_way, &mut random, 100);
+        prop_assert!(under_way.iter().all(Vec::is_empty), "they go on");
+        prop_assert!(gateways.iter().filter(|gateway| !gateway.held().is_empty()).count() <= 1);
+    }
+
+    /// A claim with any number, heard by some of the gateways or by all, keeps no charge point from one of them: if its
+    /// connection is closed for an older one, the next is not.
+    #[test]
+    fn no_number_keeps_a_charge_point_away(hostile in number(), heard_by in prop::array::uniform2(any::<bool>()), first in 0..2_usize) {
+        let mut gateways = [Claims::new("a"), Claims::new("b")];
+        for (gateway, heard) in gateways.iter_mut().zip(heard_by) {
+            gateway.enter(&Identity::new("CP3", 48).expect("an identity"), 1, NOW);
+            if heard {
+                gateway.hear(&foreign(hostile));
+            }
+        }
+        let mut now = NOW;
+        for visit in 0..8 {
+            let (here, there) = ((first + visit) % 2, (first + visit + 1) % 2);
+            let attempts = (1..5).find(|_| {
+                now += 1000;
+                // Clocks are a second apart.
+                let claim = gateways[here].enter(&cp(), 1, now + 1000 * here as u64);
+                gateways[here].hear(&claim);
+                if let Heard::Repeat(older) = gateways[there].hear(&claim) {
+                    gateways[here].hear(&older);
+                    gateways[there].hear(&older);
+                }
+                gateways[there].repeat(&cp()).is_none()
+            });
+            prop_assert!(attempts.is_some_and(|attempts| attempts <= 2), "{attempts:?} at visit {visit}");
+        }
     }
 }
