@@ -62,7 +62,7 @@ impl Mapping for Faulty {
         let result = |id: &str, payload: &str| Frame::new(FrameType::CallResult, id, None, payload);
         Ok(vec![match String::from_utf8_lossy(&message.payload).as_ref() {
             "two values" => result("1", "{} {}"),
-            "long id" => result(&"x".repeat(37), "{}"),
+            "long id" => result(&"x".repeat(256), "{}"),
             "no action" => Frame::new(FrameType::Call, "1", None, "{}"),
             text => result("1", text),
         }])

@@ -28,9 +28,7 @@ pub enum Fault {
     UnreadableFrame,
     /// The message type does not exist in this version.
     UnknownMessageType,
-    /// The sender has a CALL open already: one at a time (OCPP-J 1.6 section 4.1.1).
-    CallAlreadyOpen,
-    /// The message id is that of a CALL that is still open.
+    /// Another CALL is open under the same message id: this one waits until that is answered.
     IdInUse,
     /// An answer to a CALL that is not, or no longer, open.
     UnknownCall,
@@ -54,16 +52,15 @@ pub enum Fault {
     UnknownAction,
     /// The action exists, but not as a message of this type.
     UnsupportedAction,
-    /// The broker delivered the message a second time.
+    /// The same CALL came once more while it was open, or the broker delivered a message a second time.
     Duplicate,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 17] = [
+    pub const ALL: [Fault; 16] = [
         Fault::BadFrame,
         Fault::UnreadableFrame,
         Fault::UnknownMessageType,
-        Fault::CallAlreadyOpen,
         Fault::IdInUse,
         Fault::UnknownCall,
         Fault::TimedOut,
@@ -85,7 +82,6 @@ impl Fault {
             Fault::BadFrame => "bad_frame",
             Fault::UnreadableFrame => "unreadable_frame",
             Fault::UnknownMessageType => "unknown_message_type",
-            Fault::CallAlreadyOpen => "call_already_open",
             Fault::IdInUse => "id_in_use",
             Fault::UnknownCall => "unknown_call",
             Fault::TimedOut => "timed_out",
@@ -115,8 +111,7 @@ impl Fault {
             Fault::UnknownAction => "NotImplemented",
             Fault::UnsupportedAction => "NotSupported",
             Fault::TimedOut | Fault::QueueFull | Fault::Disconnected | Fault::Internal => "InternalError",
-            Fault::CallAlreadyOpen
-            | Fault::IdInUse
+            Fault::IdInUse
             | Fault::UnknownCall
             | Fault::Rejected
             | Fault::Dropped

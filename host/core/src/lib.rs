@@ -12,6 +12,7 @@
 //! - [`identity`], [`version`]: what is agreed on when a charge point connects.
 //! - [`claims`]: which of several gateways has a charge point.
 //! - [`pace`]: how often something may happen.
+//! - [`recent`]: what came lately, to know it when it comes again.
 //! - [`publish`]: an MQTT message, as far as a mapping is concerned.
 
 pub mod action;
@@ -22,6 +23,7 @@ pub mod identity;
 pub mod pace;
 pub mod peer;
 pub mod publish;
+pub mod recent;
 pub mod schema;
 pub mod session;
 pub mod version;

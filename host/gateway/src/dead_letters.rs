@@ -2,8 +2,9 @@
 
 use crate::road::{Downlinked, Road};
 use ocpp_gateway_core::call_error::reported_id;
+use ocpp_gateway_core::recent::Recent;
 use ocpp_gateway_core::session::{Direction, Incident};
-use ocpp_gateway_core::{Fault, Frame, Peer, Version};
+use ocpp_gateway_core::{Asked, Fault, Frame, MessageType, Peer, Version};
 use ocpp_gateway_mqtt::{Loss, Message, Publication, Strays};
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,15 +68,16 @@ impl Office {
     /// Deals with letters until nobody can put any in. `versions` are those that a charge point which is not connected may
     /// speak, the likeliest first.
     pub async fn open(mut self, road: Arc<Road>, versions: Vec<Version>) {
+        let mut reported = Reported::default();
         while let Some(letter) = self.0.recv().await {
             match letter {
                 Letter::Undelivered { peer, message, fault, text } => {
-                    turn_back(&road, &peer, &message, fault, text).await;
+                    turn_back(&road, &mut reported, &peer, &message, fault, text).await;
                 }
                 Letter::Stray(message) => match road.addressee(&message.topic, &versions) {
                     Some(peer) => {
                         let text = "the charge point is not connected";
-                        turn_back(&road, &peer, &message, Fault::Disconnected, text).await;
+                        turn_back(&road, &mut reported, &peer, &message, Fault::Disconnected, text).await;
                     }
                     None => debug!(message.topic, "message on a topic of no charge point"),
                 },
@@ -86,16 +88,51 @@ impl Office {
     }
 }
 
+/// The latest answers of back ends that were reported because their charge point was away.
+#[derive(Default)]
+struct Reported(Recent<256>);
+
+impl Reported {
+    /// To a back end that answers every message, an error about its error, or a second one about the same answer, would be
+    /// one more to answer, without end.
+    fn is_wanted(&mut self, peer: &Peer, frame: &Frame<'_>) -> bool {
+        match frame.kind {
+            MessageType::CallError | MessageType::CallResultError => false,
+            MessageType::Call | MessageType::Send => true,
+            MessageType::CallResult => {
+                let name = format!("{}/{}", peer.identity, frame.id);
+                let known = self.0.contains(&name, 0);
+                if !known {
+                    self.0.add(&name, 0);
+                }
+                !known
+            }
+        }
+    }
+}
+
 /// Reads the message as its charge point would have got it, and reports each frame in it with its message id.
-async fn turn_back(road: &Road, peer: &Peer, message: &Message, fault: Fault, text: &'static str) {
-    let Downlinked { frames, publications, not_mapped } = road.downlink(peer, message, None);
+async fn turn_back(
+    road: &Road,
+    reported: &mut Reported,
+    peer: &Peer,
+    message: &Message,
+    fault: Fault,
+    text: &'static str,
+) {
+    let Downlinked { frames, publications, not_mapped } = road.downlink(peer, message, Asked::default());
     publish(road, publications).await;
-    let frames = frames.into_iter().map(|frame: Frame<'_>| (frame.id.to_string(), frame.action_name().to_owned()));
-    let unreadable = not_mapped.map(|not_mapped| (reported_id(&not_mapped.id).to_owned(), String::new()));
-    for (id, action) in frames.chain(unreadable) {
+    let frames = frames.into_iter().map(|frame: Frame<'_>| {
+        let is_wanted = reported.is_wanted(peer, &frame);
+        (frame.id.to_string(), frame.action_name().to_owned(), is_wanted)
+    });
+    let unreadable = not_mapped.map(|not_mapped| (reported_id(&not_mapped.id).to_owned(), String::new(), true));
+    for (id, action, is_wanted) in frames.chain(unreadable) {
         let report = fault.error(peer.version, text).into_frame(&id, Some(&action));
         road.incident(peer, &Incident { direction: Direction::Downlink, fault, id, action, detail: text.into() });
-        publish(road, road.report(peer, &report)).await;
+        if is_wanted {
+            publish(road, road.report(peer, &report)).await;
+        }
     }
 }
 
@@ -106,5 +143,29 @@ async fn publish(road: &Road, publications: Vec<Publication>) {
             Ok(permit) => drop(permit.send(publication)),
             Err(_) => road.publisher.lose(Loss::Abandoned, publication.kind),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ocpp_gateway_core::{Attributes, Identity};
+
+    #[test]
+    fn an_answer_to_an_absent_charge_point_is_reported_once_and_an_error_never() {
+        let peer = |name: &str| Peer {
+            identity: Identity::new(name, 48).expect("an identity"),
+            version: Version::V1_6,
+            connection: 1,
+            attributes: Attributes::new(),
+        };
+        let mut reported = Reported::default();
+        let mut is_wanted = |name: &str, text: &str| reported.is_wanted(&peer(name), &Frame::parse(text).expect(text));
+        assert!(is_wanted("CP1", r#"[3,"a",{}]"#));
+        assert!(!is_wanted("CP1", r#"[3,"a",{}]"#));
+        assert!(is_wanted("CP2", r#"[3,"a",{}]"#));
+        assert!(!is_wanted("CP1", r#"[4,"b","GenericError","",{}]"#));
+        assert!(is_wanted("CP1", r#"[2,"c","Reset",{}]"#));
+        assert!(is_wanted("CP1", r#"[2,"c","Reset",{}]"#), "a CALL is reported each time");
     }
 }

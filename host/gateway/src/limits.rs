@@ -27,15 +27,17 @@ pub enum Limit {
     AcceptRate,
     MessageRate,
     TotalMessageRate,
+    OpenCalls,
 }
 
 impl Limit {
-    const ALL: [Limit; 5] = [
+    const ALL: [Limit; 6] = [
         Limit::Connections,
         Limit::ConnectionsPerAddress,
         Limit::AcceptRate,
         Limit::MessageRate,
         Limit::TotalMessageRate,
+        Limit::OpenCalls,
     ];
 
     fn name(self) -> &'static str {
@@ -45,6 +47,7 @@ impl Limit {
             Limit::AcceptRate => "accept_rate",
             Limit::MessageRate => "message_rate",
             Limit::TotalMessageRate => "total_message_rate",
+            Limit::OpenCalls => "open_calls",
         }
     }
 }

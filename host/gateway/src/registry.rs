@@ -3,11 +3,12 @@
 use crate::config::OnDuplicate;
 use crate::mailbox::{Mailbox, Stop};
 use crate::proxies::ClientAddress;
+use lru::LruCache;
 use ocpp_gateway_core::{Identity, Peer};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Why a charge point that had come past the door was not let in after all: of many handshakes at the same time, others
 /// were faster.
@@ -27,9 +28,10 @@ pub struct Registry {
     connections: AtomicU32,
 }
 
-#[derive(Default)]
 struct Book {
     connected: HashMap<Identity, Entry>,
+    /// The heartbeat intervals that charge points were told, connected or not.
+    intervals: LruCache<Identity, Duration>,
     /// Set once the gateway stops: whoever was still at the door then is told at once.
     stop: Option<Stop>,
 }
@@ -57,7 +59,10 @@ impl Entry {
 
 impl Registry {
     pub fn new(on_duplicate: OnDuplicate, max_connections: usize) -> Self {
-        Registry { on_duplicate, max_connections, book: Mutex::default(), connections: AtomicU32::default() }
+        // One with a capacity would take the memory for all of them at once.
+        let intervals = LruCache::unbounded();
+        let book = Book { connected: HashMap::new(), intervals, stop: None };
+        Registry { on_duplicate, max_connections, book: Mutex::new(book), connections: AtomicU32::default() }
     }
 
     /// A number that no other connection of this process has.
@@ -71,6 +76,23 @@ impl Registry {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The heartbeat interval that this charge point was told, on this connection or an earlier one.
+    pub fn interval(&self, identity: &Identity) -> Option<Duration> {
+        self.lock().intervals.get(identity).copied()
+    }
+
+    /// `None`: it was told none. Of more charge points than may be connected, those are forgotten that were heard of first.
+    pub fn remember_interval(&self, identity: &Identity, interval: Option<Duration>) {
+        let intervals = &mut self.lock().intervals;
+        match interval {
+            Some(interval) => drop(intervals.put(identity.clone(), interval)),
+            None => drop(intervals.pop(identity)),
+        }
+        if intervals.len() > self.max_connections {
+            intervals.pop_lru();
+        }
     }
 
     /// Whether a charge point would be turned away now.

@@ -27,6 +27,8 @@ pub struct Uplinked {
     pub publications: Vec<Publication>,
     /// What the charge point is answered now, if it is.
     pub answer: Option<Answer>,
+    /// Nothing is left of the frame that could lead to an answer.
+    pub is_dropped: bool,
 }
 
 /// What a message of a back end has become.
@@ -72,14 +74,15 @@ impl Road {
     pub fn uplink(&self, peer: &Peer, frame: &Frame<'_>, expires: Option<Instant>) -> Uplinked {
         let kind = frame.kind.name();
         debug!(charge_point = %peer.identity, message_id = %frame.id, action = frame.action_name(), "{kind} from the charge point");
-        let Uplink { publishes, answer, mishaps } = self.pipeline.uplink(peer, frame);
+        let Uplink { publishes, answer, is_dropped, mishaps } = self.pipeline.uplink(peer, frame);
         self.metrics.message(Direction::Uplink, frame.kind);
         self.mishaps(peer, Direction::Uplink, &frame.id, frame.action_name(), &mishaps);
-        Uplinked { publications: publications(publishes, kind, expires), answer }
+        Uplinked { publications: publications(publishes, kind, expires), answer, is_dropped }
     }
 
-    /// Takes an MQTT message for `peer` through the transforms. `asked`: what the charge point waits for.
-    pub fn downlink(&self, peer: &Peer, message: &mqtt::Message, asked: Option<Asked<'_>>) -> Downlinked {
+    /// Takes an MQTT message for `peer` through the transforms. `asked`: the CALLs that the charge point
+    /// waits for.
+    pub fn downlink(&self, peer: &Peer, message: &mqtt::Message, asked: Asked<'_>) -> Downlinked {
         let mqtt::Message { topic, payload, qos, retain, .. } = message;
         let message = pipeline::Message { topic, payload, qos: from_mqtt(*qos), retain: *retain };
         let Downlink { frames, publishes, not_mapped, mishaps, rejected } =
@@ -179,8 +182,8 @@ impl Road {
             Fault::BadFrame
             | Fault::UnreadableFrame
             | Fault::UnknownMessageType
-            | Fault::CallAlreadyOpen
-            | Fault::IdInUse => log!(debug),
+            | Fault::IdInUse
+            | Fault::Duplicate => log!(debug),
             _ => log!(info),
         }
     }

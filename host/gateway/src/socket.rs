@@ -17,16 +17,20 @@ pub struct Socket<S> {
     protocol: WebSocketContext,
     /// The stream took no more of what was sent: it has to before there is more.
     is_blocked: bool,
+    /// Bytes arrived since the last [`take_received`](Self::take_received).
+    has_received: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub fn new(stream: S, config: WebSocketConfig) -> Self {
-        Socket { stream, protocol: WebSocketContext::new(Role::Server, Some(config)), is_blocked: false }
+        let protocol = WebSocketContext::new(Role::Server, Some(config));
+        Socket { stream, protocol, is_blocked: false, has_received: false }
     }
 
     /// The next message; the protocol answers pings and close frames by itself. `None`: the connection is over.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
-        match unless_blocked(self.protocol.read(&mut Polled { stream: &mut self.stream, cx })) {
+        let stream = &mut Polled { stream: &mut self.stream, cx, has_received: &mut self.has_received };
+        match unless_blocked(self.protocol.read(stream)) {
             Poll::Ready(Err(Error::ConnectionClosed | Error::AlreadyClosed)) => Poll::Ready(None),
             read => read.map(Some),
         }
@@ -39,7 +43,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Adds a message to what the next [`poll_flush`](Self::poll_flush) writes. Much of it is written at once.
     pub fn start_send(&mut self, cx: &mut Context<'_>, message: Message) -> Result<(), Error> {
-        match unless_blocked(self.protocol.write(&mut Polled { stream: &mut self.stream, cx }, message)) {
+        let stream = &mut Polled { stream: &mut self.stream, cx, has_received: &mut self.has_received };
+        match unless_blocked(self.protocol.write(stream, message)) {
             Poll::Ready(sent) => sent,
             // The message itself was taken.
             Poll::Pending => {
@@ -51,7 +56,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Ready when all that was sent is with the stream.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let flushed = ready!(unless_blocked(self.protocol.flush(&mut Polled { stream: &mut self.stream, cx })));
+        let stream = &mut Polled { stream: &mut self.stream, cx, has_received: &mut self.has_received };
+        let flushed = ready!(unless_blocked(self.protocol.flush(stream)));
         self.is_blocked = false;
         Poll::Ready(match flushed {
             // The answer to a close frame was the last that there was to write.
@@ -72,6 +78,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.flush().await
     }
 
+    /// Whether anything arrived, if only a part of a message, since this was last asked.
+    pub fn take_received(&mut self) -> bool {
+        std::mem::take(&mut self.has_received)
+    }
+
     /// What carries it.
     pub fn stream(&mut self) -> &mut S {
         &mut self.stream
@@ -90,13 +101,16 @@ fn unless_blocked<T>(done: Result<T, Error>) -> Poll<Result<T, Error>> {
 struct Polled<'a, 'c, S> {
     stream: &'a mut S,
     cx: &'a mut Context<'c>,
+    has_received: &'a mut bool,
 }
 
 impl<S: AsyncRead + Unpin> Read for Polled<'_, '_, S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut buffer = ReadBuf::new(buffer);
         let read = Pin::new(&mut *self.stream).poll_read(self.cx, &mut buffer);
-        or_would_block(read).map(|()| buffer.filled().len())
+        let length = or_would_block(read).map(|()| buffer.filled().len())?;
+        *self.has_received |= length > 0;
+        Ok(length)
     }
 }
 

@@ -31,7 +31,7 @@ fn mapping(criterion: &mut Criterion) {
     group.bench_function("to_mqtt", |bench| bench.iter(|| call.to_mqtt(black_box(&peer), black_box(&boot))));
     group.bench_function("uplink", |bench| bench.iter(|| pipeline.uplink(black_box(&peer), black_box(&boot))));
     group.bench_function("downlink", |bench| {
-        bench.iter(|| pipeline.downlink(black_box(&peer), black_box(&accepted), None))
+        bench.iter(|| pipeline.downlink(black_box(&peer), black_box(&accepted), Default::default()))
     });
     group.finish();
 }

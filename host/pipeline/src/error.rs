@@ -106,7 +106,7 @@ pub enum IllegalOutput {
     Filter(String),
     #[error("QoS {0}")]
     QoS(u8),
-    #[error("a message id of {0} characters, where 1 to 36 are allowed")]
+    #[error("a message id of {0} characters, where 1 to 255 are allowed")]
     MessageId(usize),
     #[error("a CALL or SEND without an action")]
     NoAction,

@@ -4,7 +4,7 @@ use crate::abi;
 use crate::error::{Failure, IllegalOutput, Refusal};
 use crate::probe::SchemaRule;
 use crate::spec::Limits;
-use ocpp_gateway_core::frame::MAX_MESSAGE_ID;
+use ocpp_gateway_core::frame::MAX_RECEIVED_ID;
 use ocpp_gateway_core::publish::breaks_connections;
 use ocpp_gateway_core::{Attributes, CallError, Decision, ErrorHead, Frame, MessageType, Publish, QoS, TopicFilter};
 use serde_json::value::RawValue;
@@ -250,7 +250,7 @@ fn qos(level: u8) -> Result<QoS, IllegalOutput> {
 fn frame(lifted: abi::Frame) -> Result<Frame<'static>, IllegalOutput> {
     let kind = MessageType::from(lifted.kind);
     let id_length = lifted.id.chars().count();
-    if id_length == 0 || id_length > MAX_MESSAGE_ID {
+    if id_length == 0 || id_length > MAX_RECEIVED_ID {
         return Err(IllegalOutput::MessageId(id_length));
     }
     let action = lifted.action.filter(|action| !action.is_empty());
@@ -355,7 +355,7 @@ mod tests {
         assert_eq!(check(lifted_frame(Call, "1", None, "{}")), Err(IllegalOutput::NoAction));
         assert_eq!(check(lifted_frame(Send, "1", Some(""), "{}")), Err(IllegalOutput::NoAction));
         assert_eq!(check(lifted_frame(CallResult, "", None, "{}")), Err(IllegalOutput::MessageId(0)));
-        assert_eq!(check(lifted_frame(CallResult, &"x".repeat(37), None, "{}")), Err(IllegalOutput::MessageId(37)));
+        assert_eq!(check(lifted_frame(CallResult, &"x".repeat(256), None, "{}")), Err(IllegalOutput::MessageId(256)));
         assert_eq!(check(lifted_frame(CallError, "1", None, "{}")), Err(IllegalOutput::NoErrorCode));
         for payload in ["", "[]", "{", "{}]", "{},{}", "null", "{\"a\":1}\u{0}"] {
             assert_eq!(check(lifted_frame(CallResult, "1", None, payload)), Err(IllegalOutput::Payload), "{payload}");

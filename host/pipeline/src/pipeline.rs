@@ -72,6 +72,8 @@ pub struct Uplink {
     pub publishes: Vec<Publish>,
     /// What the charge point is answered now, if it is.
     pub answer: Option<Answer>,
+    /// Nothing is left of the frame that could lead to an answer: a CALL ends here.
+    pub is_dropped: bool,
     pub mishaps: Vec<Mishap>,
 }
 
@@ -146,8 +148,9 @@ impl Pipeline {
         self.walk(peer, |walk| walk.map_uplink(frame))
     }
 
-    /// A message from a back end, through `inbound`, the mapping and `downlink`. `asked`: what the charge point waits for.
-    pub fn downlink(&self, peer: &Peer, message: &Message<'_>, asked: Option<Asked<'_>>) -> Downlink {
+    /// A message from a back end, through `inbound`, the mapping and `downlink`. `asked`: the CALLs that the
+    /// charge point waits for.
+    pub fn downlink(&self, peer: &Peer, message: &Message<'_>, asked: Asked<'_>) -> Downlink {
         let chain = self.0.chain.load();
         let mut walk = Walk::new(&chain, peer);
         walk.asked = asked;
@@ -175,9 +178,10 @@ impl Pipeline {
         let chain = self.0.chain.load();
         let mut walk = Walk::new(&chain, peer);
         run(&mut walk);
+        let is_dropped = walk.leads_nowhere();
         let Walk { publishes, answer, mishaps, .. } = walk;
         self.look_after(&chain, &mishaps);
-        Uplink { publishes, answer, mishaps }
+        Uplink { publishes, answer, is_dropped, mishaps }
     }
 
     /// The topic filters whose messages are for this charge point.

@@ -111,7 +111,7 @@ fn decided(decision: &Decision) -> String {
     }
 }
 
-fn uplinked(Uplink { publishes, answer, mishaps }: Uplink) -> (Vec<String>, Vec<Mishap>) {
+fn uplinked(Uplink { publishes, answer, mishaps, .. }: Uplink) -> (Vec<String>, Vec<Mishap>) {
     let answered = answer.map(|answer| match answer {
         Answer::Result(payload) => format!("answered: {payload}"),
         Answer::Error(error) | Answer::ResultError(error) => format!("answered: {}", error.code),
@@ -122,7 +122,7 @@ fn uplinked(Uplink { publishes, answer, mishaps }: Uplink) -> (Vec<String>, Vec<
 fn from_back_end(pipeline: &Pipeline, id: &str, text: &str) -> (Vec<String>, Vec<Mishap>) {
     let publish = Publish { topic: format!("ocpp/cs/{id}"), payload: text.into(), ..Publish::default() };
     let Downlink { frames, publishes, not_mapped, mishaps, .. } =
-        pipeline.downlink(&peer(id), &Message::from(&publish), None);
+        pipeline.downlink(&peer(id), &Message::from(&publish), Default::default());
     let sent = frames.iter().map(|frame| format!("sent: {}", gist(&frame.encode())));
     let not_mapped = not_mapped.map(|NotMapped { fault, .. }| format!("not mapped: {}", fault.name()));
     (published(&publishes).chain(sent).chain(not_mapped).collect(), mishaps)
@@ -202,8 +202,31 @@ fn a_message_that_is_rejected_takes_those_beside_it_along() {
     // What a stage publishes beside a frame is no part of it.
     let aside = TransformSpec { name: "aside".into(), ..misbehaving("uplink", "publish a second") };
     let pipeline = load(vec![aside, breaking]);
-    let Uplink { publishes, answer, mishaps } = pipeline.uplink(&peer("BAD1"), &frame(r#"[2,"1","Heartbeat",{}]"#));
+    let call = frame(r#"[2,"1","Heartbeat",{}]"#);
+    let Uplink { publishes, answer, mishaps, .. } = pipeline.uplink(&peer("BAD1"), &call);
     assert_eq!((publishes.len(), answer, mishaps.len()), (1, None, 1));
+}
+
+/// A CALL of which nothing is left gets no answer, so that it must not stay open.
+#[test]
+fn a_frame_is_dropped_when_nothing_that_could_be_answered_is_left_of_it() {
+    for (hook, does, on_error, is_dropped) in [
+        ("uplink", "pass", OnError::Reject, false),
+        ("uplink", "drop", OnError::Reject, true),
+        ("uplink", "nothing", OnError::Reject, true),
+        ("uplink", "reply", OnError::Reject, false),
+        ("uplink", "reject", OnError::Reject, false),
+        ("uplink", "panic", OnError::Reject, false),
+        ("uplink", "panic", OnError::Bypass, false),
+        ("uplink", "panic", OnError::Drop, true),
+        ("outbound", "drop", OnError::Reject, true),
+        ("outbound", "panic", OnError::Drop, true),
+        ("outbound", "publish twice", OnError::Reject, false),
+    ] {
+        let pipeline = load(vec![TransformSpec { on_error, ..misbehaving(hook, does) }]);
+        let uplink = pipeline.uplink(&peer("BAD1"), &frame(r#"[2,"1","Heartbeat",{}]"#));
+        assert_eq!(uplink.is_dropped, is_dropped, "{hook} {does} {on_error:?}: {uplink:?}");
+    }
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn illegal_frames_do_not_reach_a_charge_point() {
         ("two values", IllegalOutput::Payload),
         ("[]", IllegalOutput::Payload),
         ("{", IllegalOutput::Payload),
-        ("long id", IllegalOutput::MessageId(37)),
+        ("long id", IllegalOutput::MessageId(256)),
         ("no action", IllegalOutput::NoAction),
     ] {
         let publish = Publish { topic: "down/CP1/x".into(), payload: text.into(), ..Publish::default() };

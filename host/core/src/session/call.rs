@@ -1,53 +1,146 @@
 //! What is known of one CALL on its way, and how it ends.
 
+use super::heartbeat::IntervalRequest;
 use crate::action::Action;
 use crate::call_error::{CallError, Fault};
+use crate::frame::{Frame, IdForm};
+use smallvec::SmallVec;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Duration, Instant};
 
 /// How the ids of the gateway's own CALLs begin; their answers are nobody else's affair, however late they come.
 pub const OWN_ID: &str = "gateway-";
 
-/// Who asks the charge point.
+/// Who calls the charge point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asker {
+pub(super) enum Originator {
     BackEnd,
-    Gateway,
+    /// The gateway, for an operator.
+    Operator,
 }
 
-/// A CALL that waits for its answer.
+/// A CALL of either side.
 #[derive(Debug)]
-pub(super) struct OpenCall {
+pub(super) struct Call {
     pub(super) id: Box<str>,
     pub(super) action: Box<str>,
-    pub(super) deadline: Instant,
-    /// Of a CALL to the charge point. One from it is for back ends.
-    pub(super) asker: Asker,
+    /// See [`fingerprint`].
+    pub(super) fingerprint: u64,
+    /// See [`super::Session::set_generation`].
+    pub(super) generation: u64,
 }
 
-/// A CALL to the charge point that waits for its turn.
+impl Call {
+    pub(super) fn new(frame: &Frame<'_>, generation: u64) -> Self {
+        let fingerprint = fingerprint(frame);
+        Call { id: (&*frame.id).into(), action: frame.action_name().into(), fingerprint, generation }
+    }
+
+    /// Whether `frame` is this CALL once more, rather than another one under the same id.
+    pub(super) fn is_repeated_by(&self, frame: &Frame<'_>) -> bool {
+        *self.id == *frame.id && self.fingerprint == fingerprint(frame)
+    }
+}
+
+/// Stands for action and payload where two CALLs are compared.
+pub(super) fn fingerprint(frame: &Frame<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    frame.action_name().hash(&mut hasher);
+    frame.payload.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A CALL of the charge point that back ends have not answered.
+#[derive(Debug)]
+pub(super) struct ReceivedCall {
+    pub(super) call: Call,
+    pub(super) deadline: Instant,
+    pub(super) id_form: IdForm,
+}
+
+/// A CALL that the charge point has not answered.
+#[derive(Debug)]
+pub(super) struct SentCall {
+    pub(super) call: Call,
+    pub(super) deadline: Instant,
+    pub(super) originator: Originator,
+    /// What it asks for, if that is another heartbeat interval.
+    pub(super) interval: Option<Box<IntervalRequest>>,
+}
+
+/// A CALL that waits until the charge point has answered those before it.
 #[derive(Debug)]
 pub(super) struct WaitingCall {
-    pub(super) id: Box<str>,
-    pub(super) action: Box<str>,
+    pub(super) call: Call,
     pub(super) text: String,
     pub(super) expires: Instant,
-    pub(super) asker: Asker,
+    pub(super) originator: Originator,
+    pub(super) interval: Option<Box<IntervalRequest>>,
 }
 
 impl WaitingCall {
     /// It is sent, and its answer has to come by then.
-    pub(super) fn open(self, deadline: Instant) -> OpenCall {
-        let WaitingCall { id, action, asker, .. } = self;
-        OpenCall { id, action, deadline, asker }
+    pub(super) fn sent(self, deadline: Instant) -> SentCall {
+        let WaitingCall { call, originator, interval, .. } = self;
+        SentCall { call, deadline, originator, interval }
     }
 }
 
-/// What a charge point has asked and waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked<'a> {
-    /// The message id of its CALL.
-    pub id: &'a str,
-    pub action: &'a str,
+/// The CALLs of a charge point that back ends have not answered, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct ReceivedCalls(SmallVec<[ReceivedCall; 1]>);
+
+impl ReceivedCalls {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &ReceivedCall> {
+        self.0.iter()
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<&ReceivedCall> {
+        self.iter().find(|open| *open.call.id == *id)
+    }
+
+    pub(super) fn push(&mut self, call: ReceivedCall) {
+        self.0.push(call);
+    }
+
+    pub(super) fn take(&mut self, id: &str) -> Option<ReceivedCall> {
+        let place = self.0.iter().position(|open| *open.call.id == *id)?;
+        Some(self.0.remove(place))
+    }
+
+    /// Takes out one whose deadline has come.
+    pub(super) fn take_overdue(&mut self, now: Instant) -> Option<ReceivedCall> {
+        let place = self.0.iter().position(|open| open.deadline <= now)?;
+        Some(self.0.remove(place))
+    }
+
+    /// Takes out any.
+    pub(super) fn pop(&mut self) -> Option<ReceivedCall> {
+        (!self.0.is_empty()).then(|| self.0.remove(0))
+    }
+}
+
+/// The actions of the CALLs that a charge point waits for, by message id.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Asked<'a>(Option<&'a ReceivedCalls>);
+
+impl<'a> Asked<'a> {
+    pub(super) fn new(calls: &'a ReceivedCalls) -> Self {
+        Asked(Some(calls))
+    }
+
+    /// The action of its CALL `id`, if that is open.
+    pub fn action(self, id: &str) -> Option<&'a str> {
+        self.0?.find(id).map(|open| &*open.call.action)
+    }
 }
 
 /// What has become of a CALL of the gateway's own.
@@ -97,10 +190,10 @@ pub struct CallEnd {
 /// What is open at the moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenCalls {
-    /// The action of the charge point's CALL that back ends have not answered.
-    pub from_charge_point: Option<String>,
+    /// The actions of the charge point's CALLs that back ends have not answered, the oldest first.
+    pub from_charge_point: Vec<String>,
     /// The action of the CALL that the charge point has not answered.
     pub to_charge_point: Option<String>,
-    /// CALLs that wait for their turn to go to it.
+    /// CALLs that wait until the charge point has answered those before them.
     pub waiting: usize,
 }

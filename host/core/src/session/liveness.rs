@@ -1,71 +1,103 @@
 //! When to ping a charge point, and when to give it up.
 
 use super::Settings;
-use serde::Deserialize;
 use std::time::{Duration, Instant};
 
 /// A charge point is alive as long as anything arrives from it. One that never answers a ping but talks may stay.
 #[derive(Debug)]
 pub(super) struct Liveness {
-    ping_interval: Duration,
     next_ping: Instant,
     last_heard: Instant,
     idle_limit: Duration,
+    /// Pings that were sent since anything was heard.
+    unanswered: u8,
+    /// A ping was sent on this connection.
+    has_pinged: bool,
+    /// It has answered a ping on this connection, so that silence after pings tells something.
+    answers_pings: bool,
+    /// Nothing is read from it: its silence tells nothing.
+    is_held: bool,
 }
 
+/// So many pings in a row go unanswered before a charge point that answers pings is given up.
+const UNANSWERED_PINGS: u8 = 2;
+
 impl Liveness {
-    pub(super) fn new(settings: &Settings, now: Instant) -> Self {
-        // Without pings, the next one is further off than the idle limit can be.
-        let ping_interval = Some(settings.ping_interval).filter(|interval| !interval.is_zero()).unwrap_or(FAR);
-        let mut liveness =
-            Liveness { ping_interval, next_ping: now + ping_interval, last_heard: now, idle_limit: Duration::ZERO };
-        liveness.set_idle_limit(settings, settings.heartbeat_interval);
+    /// `heartbeat_interval`: the one that the charge point was told on an earlier connection, if it was.
+    pub(super) fn new(settings: &Settings, heartbeat_interval: Option<Duration>, now: Instant) -> Self {
+        let mut liveness = Liveness {
+            next_ping: now + interval_between_pings(settings),
+            last_heard: now,
+            idle_limit: Duration::ZERO,
+            unanswered: 0,
+            has_pinged: false,
+            answers_pings: false,
+            is_held: false,
+        };
+        liveness.set_heartbeat_interval(settings, heartbeat_interval);
         liveness
     }
 
+    /// Bytes arrived, whatever they are.
     pub(super) fn heard(&mut self, now: Instant) {
         self.last_heard = now;
+        self.unanswered = 0;
     }
 
-    /// A BootNotification was answered: its `interval` is now the one for heartbeats (OCPP 1.6 section 4.2). In the
-    /// field it may be absent, negative or text: then the configured one stays in force.
-    pub(super) fn booted(&mut self, settings: &Settings, payload: &str) {
-        #[derive(Deserialize)]
-        struct Answer {
-            interval: Option<serde_json::Value>,
-        }
-        let seconds = serde_json::from_str::<Answer>(payload).ok().and_then(|answer| match answer.interval? {
-            serde_json::Value::Number(number) => number.as_u64(),
-            serde_json::Value::String(text) => text.trim().parse().ok(),
-            _ => None,
-        });
-        let interval = seconds.filter(|seconds| (1..=FAR.as_secs()).contains(seconds)).map(Duration::from_secs);
-        self.set_idle_limit(settings, interval.unwrap_or(settings.heartbeat_interval));
+    /// A pong arrived. One that comes before any ping was sent answers none (RFC 6455 section 5.5.3).
+    pub(super) fn heard_pong(&mut self, now: Instant) {
+        self.heard(now);
+        self.answers_pings |= self.has_pinged;
     }
 
-    fn set_idle_limit(&mut self, settings: &Settings, heartbeat_interval: Duration) {
-        let limit = settings.idle_timeout.unwrap_or(heartbeat_interval * 2);
+    /// Whether nothing is read from the charge point, from now on. The time in which nothing was read is no silence.
+    pub(super) fn hold(&mut self, held: bool, now: Instant) {
+        self.is_held = held;
+        self.heard(now);
+    }
+
+    /// `None`: the configured interval is in force.
+    pub(super) fn set_heartbeat_interval(&mut self, settings: &Settings, interval: Option<Duration>) {
+        let interval = interval.unwrap_or(settings.heartbeat_interval);
+        let limit = settings.idle_timeout.unwrap_or(interval * 2);
         // One that only answers pings has to have been asked, and to have had the time to answer.
         let shortest = settings.ping_interval + settings.ping_interval.min(PONG);
         self.idle_limit = limit.max(shortest);
     }
 
     pub(super) fn next_timeout(&self) -> Instant {
-        self.next_ping.min(self.last_heard + self.idle_limit)
+        if self.is_held { self.next_ping } else { self.next_ping.min(self.last_heard + self.idle_limit) }
     }
 
+    /// Whether the charge point is to be given up.
     pub(super) fn is_silent(&self, now: Instant) -> bool {
-        self.last_heard + self.idle_limit <= now
+        if self.is_held {
+            return false;
+        }
+        let pings_failed = self.answers_pings
+            && self.unanswered >= UNANSWERED_PINGS
+            && self.next_ping <= now
+            && self.last_heard + 2 * PONG <= now;
+        pings_failed || self.last_heard + self.idle_limit <= now
     }
 
     /// Answers true once per interval.
-    pub(super) fn ping_is_due(&mut self, now: Instant) -> bool {
+    pub(super) fn ping_is_due(&mut self, settings: &Settings, now: Instant) -> bool {
         let due = self.next_ping <= now;
         if due {
-            self.next_ping = now + self.ping_interval;
+            self.next_ping = now + interval_between_pings(settings);
+            self.has_pinged = true;
+            if !self.is_held {
+                self.unanswered = self.unanswered.saturating_add(1);
+            }
         }
         due
     }
+}
+
+/// Without pings, the next one is further off than the idle limit can be.
+fn interval_between_pings(settings: &Settings) -> Duration {
+    if settings.ping_interval.is_zero() { FAR } else { settings.ping_interval }
 }
 
 /// How long a charge point may take to answer a ping.

@@ -11,8 +11,8 @@ pub(super) struct Outputs(VecDeque<Waiting>);
 #[derive(Debug)]
 struct Waiting {
     output: Output,
-    /// A back end's own message: if it goes nowhere, back ends are told.
-    relayed: bool,
+    /// Of a back end's own message, its generation: if it goes nowhere, back ends are told.
+    relayed: Option<u64>,
 }
 
 impl Outputs {
@@ -25,12 +25,12 @@ impl Outputs {
     }
 
     pub(super) fn push_back(&mut self, output: Output) {
-        self.0.push_back(Waiting { output, relayed: false });
+        self.0.push_back(Waiting { output, relayed: None });
     }
 
     /// A message of a back end that no open CALL stands for.
-    pub(super) fn relay(&mut self, kind: MessageType, text: String) {
-        self.0.push_back(Waiting { output: Output::Send(kind, text), relayed: true });
+    pub(super) fn relay(&mut self, kind: MessageType, text: String, generation: u64) {
+        self.0.push_back(Waiting { output: Output::Send(kind, text), relayed: Some(generation) });
     }
 
     pub(super) fn pop_front(&mut self) -> Option<Output> {
@@ -53,14 +53,14 @@ impl Outputs {
         self.0.retain(|waiting| !matches!(waiting.output, Output::Send(MessageType::Call, _)));
     }
 
-    /// Takes out all that is for the charge point, and answers what of it back ends have sent.
-    pub(super) fn take_unsent(&mut self) -> Vec<String> {
+    /// Takes out all that is for the charge point, and answers what of it back ends have sent, with its generation.
+    pub(super) fn take_unsent(&mut self) -> Vec<(String, u64)> {
         let mut unsent = Vec::new();
         for waiting in std::mem::take(&mut self.0) {
-            match waiting.output {
-                Output::Send(_, text) if waiting.relayed => unsent.push(text),
-                output if is_for_charge_point(&output) => {}
-                _ => self.0.push_back(waiting),
+            match (waiting.output, waiting.relayed) {
+                (Output::Send(_, text), Some(generation)) => unsent.push((text, generation)),
+                (output, _) if is_for_charge_point(&output) => {}
+                (output, relayed) => self.0.push_back(Waiting { output, relayed }),
             }
         }
         unsent

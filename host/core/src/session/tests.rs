@@ -1,4 +1,5 @@
 use super::*;
+use crate::frame::Frame;
 use std::sync::Arc;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -18,6 +19,7 @@ impl Desk {
     fn with(version: Version, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
             call_timeout: TIMEOUT,
+            open_calls: 4,
             queue: 2,
             unmatched_responses: Unmatched::Drop,
             ping_interval: Duration::from_secs(60),
@@ -26,19 +28,36 @@ impl Desk {
         };
         change(&mut settings);
         let now = Instant::now();
-        Desk { session: Session::new(version, Arc::new(settings), now), now, silent: false }
+        Desk { session: Session::new(version, Arc::new(settings), None, now), now, silent: false }
     }
 
     /// The charge point sends `text`; answers the frame that goes to the mapping.
     fn up(&mut self, text: &str) -> Option<Frame<'static>> {
-        self.session.handle_text(text, self.now).map(Frame::into_owned)
+        self.session.handle_text(text, self.now).map(|uplink| uplink.frame.into_owned())
     }
 
     /// A back end sends `text`.
     fn down(&mut self, text: &str) {
-        self.session.handle_downlink(Frame::parse(text).expect(text), false, self.now);
+        self.down_in(0, text);
     }
 
+    /// The same, read by a certain generation of transforms.
+    fn down_in(&mut self, generation: u64, text: &str) {
+        let frame = Received::parse(text, MAX_RECEIVED_ID).expect(text).frame;
+        self.session.handle_downlink(frame, false, generation, self.now);
+    }
+
+    /// The broker delivers again what a back end sent.
+    fn redelivered(&mut self, text: &str) {
+        self.session.handle_downlink(Frame::parse(text).expect(text), true, 0, self.now);
+    }
+
+    /// Whether the gateway reads from the charge point.
+    fn reading(&mut self, reading: bool) {
+        self.session.handle_reading(reading, self.now);
+    }
+
+    /// Time passes: whether the charge point is to be given up then.
     fn wait(&mut self, time: Duration) {
         self.now += time;
         self.silent = self.session.is_silent(self.now);
@@ -58,10 +77,14 @@ impl Desk {
         Some(match output {
             Output::Send(_, text) => format!("> {text}"),
             Output::Ping => "ping".into(),
-            Output::Report(frame) => format!("! {} {}", frame.error.expect("an error").code, frame.id),
+            Output::Report(report) => {
+                let UplinkFrame { frame, generation } = *report;
+                let generation = if generation == 0 { String::new() } else { format!(" of {generation}") };
+                format!("! {} {}{generation}", frame.error.expect("an error").code, frame.id)
+            }
             Output::Incident(incident) => format!("# {}", incident.fault.name()),
             Output::Answered(id, answer) => format!("= {id} {answer:?}"),
-            Output::Ended(_) => return None,
+            Output::Ended(_) | Output::HeartbeatInterval(_) => return None,
         })
     }
 
@@ -79,6 +102,9 @@ impl Desk {
         .collect()
     }
 }
+
+mod liveness;
+mod open_calls;
 
 const HEARTBEAT: &str = r#"[2,"h1","Heartbeat",{}]"#;
 const RESET: &str = r#"[2,"r1","Reset",{"type":"Soft"}]"#;
@@ -115,21 +141,6 @@ fn calls_in_both_directions_may_cross() {
 }
 
 #[test]
-fn a_second_call_of_the_charge_point_is_refused_and_the_first_stays_open() {
-    let mut desk = Desk::new(Version::V1_6);
-    desk.up(HEARTBEAT);
-    assert!(desk.up(r#"[2,"h2","Heartbeat",{}]"#).is_none());
-    assert!(desk.up(HEARTBEAT).is_none());
-    let out = desk.out();
-    assert_eq!(out[0], "# call_already_open");
-    assert!(out[1].starts_with(r#"> [4,"h2","GenericError","#), "{}", out[1]);
-    assert_eq!(out[2], "# id_in_use");
-    assert!(out[3].starts_with(r#"> [4,"h1","GenericError","#), "{}", out[3]);
-    desk.down(r#"[3,"h1",{}]"#);
-    assert_eq!(desk.out(), [r#"> [3,"h1",{}]"#]);
-}
-
-#[test]
 fn a_call_that_no_back_end_answers_times_out_with_an_error_to_the_charge_point() {
     let mut desk = Desk::new(Version::V1_6);
     desk.up(HEARTBEAT);
@@ -140,6 +151,22 @@ fn a_call_that_no_back_end_answers_times_out_with_an_error_to_the_charge_point()
     assert_eq!(out[1], r#"> [4,"h1","InternalError","no answer from the back end within 30s",{}]"#);
     desk.down(r#"[3,"h1",{}]"#);
     assert_eq!(desk.out(), ["# unknown_call", "! GenericError h1"]);
+}
+
+#[test]
+fn a_back_end_that_answers_every_message_is_not_answered_without_end() {
+    let mut desk = Desk::new(Version::V1_6);
+    desk.down(r#"[3,"h1",{}]"#);
+    assert_eq!(desk.out(), ["# unknown_call", "! GenericError h1"]);
+    // It answers the report, with either type.
+    desk.down(r#"[4,"h1","GenericError","",{}]"#);
+    assert_eq!(desk.out(), ["# unknown_call"]);
+    desk.down(r#"[3,"h1",{}]"#);
+    assert_eq!(desk.out(), ["# unknown_call"]);
+    desk.down(r#"[4,"h2","GenericError","",{}]"#);
+    assert_eq!(desk.out(), ["# unknown_call"]);
+    desk.down(r#"[3,"h2",{}]"#);
+    assert_eq!(desk.out(), ["# unknown_call", "! GenericError h2"]);
 }
 
 #[test]
@@ -171,29 +198,6 @@ fn calls_wait_no_longer_than_the_timeout_and_no_more_than_the_queue_holds() {
 }
 
 #[test]
-fn a_reused_id_is_reported_but_a_redelivered_message_is_only_counted() {
-    let mut desk = Desk::new(Version::V1_6);
-    desk.down(RESET);
-    desk.out();
-    desk.down(RESET);
-    assert_eq!(desk.out(), ["# id_in_use", "! GenericError r1"]);
-    desk.session.handle_downlink(Frame::parse(RESET).expect("a call"), true, desk.now);
-    assert_eq!(desk.out(), ["# duplicate"]);
-    // A broker sends all again that it has no acknowledgement for, long after the first of them was done.
-    let calls = (0..20).map(|number| format!(r#"[2,"c{number}","ClearCache",{{}}]"#)).collect::<Vec<_>>();
-    desk.up(r#"[3,"r1",{}]"#);
-    for (number, call) in calls.iter().enumerate() {
-        desk.down(call);
-        desk.up(&format!(r#"[3,"c{number}",{{}}]"#));
-    }
-    desk.out();
-    for call in &calls {
-        desk.session.handle_downlink(Frame::parse(call).expect("a call"), true, desk.now);
-        assert_eq!(desk.out(), ["# duplicate"]);
-    }
-}
-
-#[test]
 fn unmatched_answers_are_forwarded_where_that_is_wanted() {
     let mut desk = Desk::with(Version::V1_6, |settings| settings.unmatched_responses = Unmatched::Forward);
     assert!(desk.up(r#"[3,"x",{}]"#).is_some());
@@ -212,6 +216,7 @@ fn unreadable_text_is_answered_as_the_version_wants_it() {
     };
     assert_eq!(answers(Version::V1_6, cut).as_deref(), Some(r#"> [4,"m1","FormationViolation""#));
     assert_eq!(answers(Version::V1_6, "garbage"), None);
+    assert_eq!(answers(Version::V1_6, r#"[2,17,"Heartbeat"]"#).as_deref(), Some(r#"> [4,17,"FormationViolation""#));
     assert_eq!(answers(Version::V2_0_1, cut).as_deref(), Some(r#"> [4,"-1","RpcFrameworkError""#));
     let short = r#"[2,"m1","Heartbeat"]"#;
     assert_eq!(answers(Version::V2_0_1, short).as_deref(), Some(r#"> [4,"m1","RpcFrameworkError""#));
@@ -221,6 +226,61 @@ fn unreadable_text_is_answered_as_the_version_wants_it() {
         assert_eq!(answers(version, r#"[3,"m1"]"#), None);
         assert_eq!(answers(version, r#"[4,"m1",7]"#), None);
     }
+}
+
+#[test]
+fn a_long_id_passes_in_1_6_and_is_refused_under_itself_in_later_versions() {
+    let braces = "{01234567-89ab-cdef-0123-456789abcdef}";
+    let call = format!(r#"[2,"{braces}","Heartbeat",{{}}]"#);
+    let mut desk = Desk::new(Version::V1_6);
+    assert_eq!(desk.up(&call).expect("passed on").id, braces);
+    desk.down(&format!(r#"[3,"{braces}",{{}}]"#));
+    assert_eq!(desk.out(), [format!(r#"> [3,"{braces}",{{}}]"#)]);
+    let longest = "x".repeat(256);
+    for (version, id) in [(Version::V1_6, &*longest), (Version::V2_0_1, braces), (Version::V2_1, braces)] {
+        let mut desk = Desk::new(version);
+        assert!(desk.up(&format!(r#"[2,"{id}","Heartbeat",{{}}]"#)).is_none());
+        let out = desk.out();
+        assert!(
+            out[1].starts_with(&format!(r#"> [4,"{id}","Fo"#)) || out[1].starts_with(&format!(r#"> [4,"{id}","Rpc"#))
+        );
+    }
+    // What the gateway sends keeps to the limit.
+    let mut desk = Desk::new(Version::V1_6);
+    desk.down(&call);
+    assert_eq!(desk.out(), ["# not_understood".to_owned(), format!("! FormationViolation {braces}")]);
+}
+
+#[test]
+fn an_id_that_is_a_number_is_answered_as_a_number() {
+    let mut desk = Desk::new(Version::V1_6);
+    assert_eq!(desk.up(r#"[2,17,"Heartbeat",{}]"#).expect("passed on").id, "17");
+    desk.down(r#"[3,"17",{}]"#);
+    assert_eq!(desk.out(), ["> [3,17,{}]"]);
+    desk.up(r#"[2,18,"Heartbeat",{}]"#);
+    desk.wait(TIMEOUT);
+    assert!(desk.out()[1].starts_with(r#"> [4,18,"InternalError""#));
+    desk.down(RESET.replace("r1", "19").as_str());
+    desk.out();
+    assert!(desk.up(r#"[3,19,{}]"#).is_some(), "an answer to the CALL 19");
+}
+
+#[test]
+fn an_error_of_the_charge_point_keeps_its_code_without_details() {
+    let mut desk = Desk::new(Version::V1_6);
+    desk.down(RESET);
+    let frame = desk.up(r#"[4,"r1","NotImplemented",null]"#).expect("passed on");
+    assert_eq!((frame.error.expect("an error").code.as_ref(), frame.payload.as_ref()), ("NotImplemented", "{}"));
+}
+
+#[test]
+fn a_dropped_call_ends_at_once_and_without_an_answer() {
+    let mut desk = Desk::new(Version::V1_6);
+    desk.up(HEARTBEAT);
+    desk.session.handle_dropped("h1");
+    assert!(desk.session.is_idle());
+    assert_eq!(desk.ends(), ["Uplink Heartbeat dropped"]);
+    assert!(desk.up(HEARTBEAT).is_some(), "the same CALL again is a new one");
 }
 
 #[test]
@@ -265,22 +325,25 @@ fn a_failed_mapping_is_answered_or_reported() {
     let mut desk = Desk::new(Version::V1_6);
     desk.up(HEARTBEAT);
     let error = || Fault::Internal.error(Version::V1_6, "no luck");
-    desk.session.handle_failed_uplink(MessageType::Call, "h1", "Heartbeat", error());
+    desk.session.handle_failed_uplink(MessageType::Call, "h1", "Heartbeat", error(), 0);
     assert_eq!(desk.out(), ["# internal", r#"> [4,"h1","InternalError","no luck",{}]"#]);
     assert!(desk.up(HEARTBEAT).is_some(), "the call is over");
     desk.session.handle_reply("h1", "{}".into());
-    desk.session.handle_failed_uplink(MessageType::Call, "h1", "Heartbeat", error());
+    desk.session.handle_failed_uplink(MessageType::Call, "h1", "Heartbeat", error(), 0);
     assert_eq!(desk.out(), [r#"> [3,"h1",{}]"#, "# internal"], "it has had its answer");
-    desk.session.handle_failed_uplink(MessageType::CallResult, "r1", "Reset", error());
-    assert_eq!(desk.out(), ["# internal", "! InternalError r1"]);
+    desk.session.handle_failed_uplink(MessageType::CallResult, "r1", "Reset", error(), 7);
+    assert_eq!(desk.out(), ["# internal", "! InternalError r1 of 7"]);
 }
 
 #[test]
 fn a_message_that_no_frame_can_be_made_of_is_reported() {
     let mut desk = Desk::new(Version::V2_0_1);
-    desk.session.handle_failed_downlink(Fault::NotUnderstood, "r1", "no Payload");
-    desk.session.handle_failed_downlink(Fault::NotUnderstood, "", "not JSON");
-    assert_eq!(desk.out(), ["# not_understood", "! FormatViolation r1", "# not_understood", "! FormatViolation -1"]);
+    desk.session.handle_failed_downlink(Fault::NotUnderstood, "r1", "no Payload", 3);
+    desk.session.handle_failed_downlink(Fault::NotUnderstood, "", "not JSON", 0);
+    assert_eq!(
+        desk.out(),
+        ["# not_understood", "! FormatViolation r1 of 3", "# not_understood", "! FormatViolation -1"]
+    );
 }
 
 #[test]
@@ -293,56 +356,6 @@ fn at_a_disconnect_everything_that_waited_is_reported() {
     desk.session.handle_disconnect();
     assert_eq!(desk.out(), ["# disconnected", "! InternalError r1", "# disconnected", "! InternalError c1"]);
     assert!(desk.session.is_idle());
-}
-
-#[test]
-fn pings_go_out_and_silence_ends_the_connection() {
-    let mut desk = Desk::new(Version::V1_6);
-    for _ in 0..9 {
-        desk.wait(Duration::from_secs(60));
-        assert_eq!(desk.out(), ["ping"]);
-        assert!(!desk.silent);
-    }
-    desk.wait(Duration::from_secs(60));
-    assert!(desk.silent, "twice the heartbeat interval of 300 s");
-}
-
-#[test]
-fn who_only_answers_pings_has_been_asked_before_it_is_given_up() {
-    let mut desk = Desk::with(Version::V1_6, |settings| settings.idle_timeout = Some(Duration::from_secs(1)));
-    desk.wait(Duration::from_secs(60));
-    assert_eq!((desk.out(), desk.silent), (vec!["ping".to_owned()], false));
-    desk.wait(Duration::from_secs(4));
-    assert!(!desk.silent);
-    desk.wait(Duration::from_secs(1));
-    assert!(desk.silent);
-}
-
-#[test]
-fn talking_without_pongs_is_enough_to_stay() {
-    let mut desk = Desk::new(Version::V1_6);
-    for _ in 0..40 {
-        desk.wait(Duration::from_secs(60));
-        assert!(!desk.silent);
-        desk.up("garbage counts");
-    }
-}
-
-#[test]
-fn the_boot_answer_sets_the_interval_unless_it_makes_no_sense() {
-    for (interval, limit) in
-        [("10", 70), ("900", 1800), (r#""900""#, 1800), ("-5", 600), ("0", 600), (r#""x""#, 600), ("1e99", 600)]
-    {
-        let mut desk = Desk::with(Version::V1_6, |settings| settings.ping_interval = Duration::from_secs(60));
-        desk.up(r#"[2,"b","BootNotification",{}]"#);
-        desk.down(&format!(r#"[3,"b",{{"interval":{interval}}}]"#));
-        let mut silent_after = 0;
-        while !desk.silent {
-            desk.wait(Duration::from_secs(10));
-            silent_after += 10;
-        }
-        assert_eq!(silent_after, limit, "interval {interval}");
-    }
 }
 
 #[test]
@@ -366,7 +379,7 @@ fn every_call_ends_once_and_says_how() {
     desk.session.handle_reply("h3", "{}".into());
     desk.up(r#"[2,"h4","Heartbeat",{}]"#);
     let failed = Fault::Internal.error(Version::V2_0_1, "no topic");
-    desk.session.handle_failed_uplink(MessageType::Call, "h4", "Heartbeat", failed);
+    desk.session.handle_failed_uplink(MessageType::Call, "h4", "Heartbeat", failed, 0);
     assert_eq!(desk.ends(), ["Uplink other rejected", "Uplink Heartbeat result", "Uplink Heartbeat internal"]);
 
     desk.up(r#"[2,"h5","Heartbeat",{}]"#);
@@ -433,12 +446,11 @@ fn what_was_not_sent_before_a_disconnect_is_reported_to_whoever_sent_it() {
     desk.up(HEARTBEAT);
     desk.down(r#"[3,"h1",{}]"#);
     desk.down(r#"[6,"s1","NotifyPeriodicEventStream",{}]"#);
-    desk.up(HEARTBEAT);
     // This answer is the gateway's own: no back end waits to hear of it.
-    desk.up(r#"[2,"h2","Heartbeat",{}]"#);
+    desk.up("garbage");
     desk.session.handle_disconnect();
     let expected =
-        ["# call_already_open", "# disconnected", "! InternalError h1", "# disconnected", "! InternalError s1"];
+        ["# unreadable_frame", "# disconnected", "! InternalError h1", "# disconnected", "! InternalError s1"];
     assert_eq!(desk.out(), expected);
 }
 
@@ -482,7 +494,7 @@ fn a_call_that_the_broker_delivers_again_is_not_made_again() {
     desk.down(RESET);
     desk.up(r#"[3,"r1",{}]"#);
     desk.out();
-    desk.session.handle_downlink(Frame::parse(RESET).expect("a call"), true, desk.now);
+    desk.redelivered(RESET);
     assert_eq!(desk.out(), ["# duplicate"]);
     // Whoever sends it a second time means it.
     desk.down(RESET);

@@ -79,11 +79,11 @@ struct ChargePointInDetail {
 /// CALLs that are not answered yet.
 #[derive(Debug, Serialize)]
 struct Calls {
-    /// The action of the charge point's CALL that back ends have not answered.
-    from_charge_point: Option<String>,
+    /// The actions of the charge point's CALLs that back ends have not answered, the oldest first.
+    from_charge_point: Vec<String>,
     /// The action of the CALL that the charge point has not answered.
     to_charge_point: Option<String>,
-    /// CALLs that wait for their turn to go to it.
+    /// CALLs that wait until the charge point has answered those before them.
     waiting: usize,
 }
 

@@ -2,6 +2,7 @@
 
 use super::ChargePoint;
 use super::outbox::NotSubscribed;
+use crate::limits::Limit;
 use crate::mailbox::{Letter, Post, Stop};
 use ocpp_gateway_core::session::{Direction, Output};
 use std::task::{Context, Poll};
@@ -17,6 +18,8 @@ const MAX_UNSENT: usize = 16;
 pub(super) enum Event {
     /// The charge point sent something, or its connection broke.
     Received(Option<Result<WebSocketMessage, tungstenite::Error>>),
+    /// A text that was read before need not wait any more.
+    Held(Box<str>),
     /// The broker, or an operator, has something for it.
     Delivered(Letter),
     /// A deadline of the session has come.
@@ -61,8 +64,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 Post::Letter(letter) => Event::Delivered(letter),
             });
         }
-        if has_room
-            && self.pace.held_until().is_none()
+        if has_room && let Some(text) = self.session.next_held() {
+            return Poll::Ready(Event::Held(text));
+        }
+        let may_read = has_room && self.pace.held_until().is_none() && self.session.wants_more();
+        if may_read == self.session.is_held() {
+            if !may_read && !self.session.wants_more() {
+                self.hall.limits.hit(Limit::OpenCalls);
+            }
+            self.session.handle_reading(may_read, Instant::now());
+            // Deadlines that stood still run again.
+            if self.poll_timer(cx).is_ready() {
+                return Poll::Ready(Event::Due);
+            }
+        }
+        if may_read
             && (!congested || self.session.outputs() < MAX_UNSENT)
             && let Poll::Ready(received) = self.socket.poll_next(cx)
         {
@@ -95,10 +111,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         match output {
             Output::Send(kind, text) => self.send(cx, kind, text)?,
             Output::Ping => self.socket.start_send(cx, WebSocketMessage::Ping(Default::default()))?,
-            Output::Report(frame) => self.report(&frame),
+            Output::Report(report) => self.report(&report),
             Output::Incident(incident) => self.hall.road.incident(&self.peer, &incident),
             Output::Ended(end) => self.hall.road.metrics.calls.ended(&end),
             Output::Answered(id, answer) => self.asked.answer(&id, *answer),
+            Output::HeartbeatInterval(interval) => self.remember_interval(interval),
         }
         Ok(())
     }

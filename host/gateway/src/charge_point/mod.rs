@@ -21,8 +21,8 @@ use crate::socket::Socket;
 use asked::Asked;
 use event::Event;
 use futures_util::FutureExt as _;
-use ocpp_gateway_core::session::{Direction, Output, Session, Settings};
-use ocpp_gateway_core::{Fault, Frame, MessageType, Peer};
+use ocpp_gateway_core::session::{Direction, Output, Session, Settings, UplinkFrame};
+use ocpp_gateway_core::{Fault, MessageType, Peer};
 use ocpp_gateway_mqtt::{Message, Publication, Subscriber};
 use ocpp_gateway_pipeline::{Answer, NotMapped};
 use outbox::Outbox;
@@ -31,12 +31,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::task::Context;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use subscription::{owner, subscribe};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::{self, Message as WebSocketMessage};
 use tracing::{debug, info};
+
+/// All messages are read by the transforms that are in place now.
+const GENERATION: u64 = 0;
 
 /// What every charge point's task shares with the others.
 pub struct Hall {
@@ -114,7 +117,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Ok(claim) => claim,
             Err(refusal) => return Err((turn_away(&hall, &peer, refusal), Box::new(socket))),
         };
-        let session = Session::new(peer.version, Arc::clone(&hall.session_settings), now);
+        let interval = hall.registry.interval(&peer.identity);
+        let session = Session::new(peer.version, Arc::clone(&hall.session_settings), interval, now);
         let subscribed = subscribe(Arc::clone(&hall), peer.clone(), Addressee::ChargePoint(mailbox));
         let outbox = Outbox::new(hall.road.publisher.clone(), subscribed.boxed());
         let timer = Box::pin(tokio::time::sleep_until(session.next_timeout().into()));
@@ -162,6 +166,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     fn handle(&mut self, event: Event) -> Option<Ending> {
         match event {
             Event::Received(received) => return self.receive(received),
+            Event::Held(text) => self.take(&text),
             Event::Delivered(letter) => self.open(letter),
             Event::Stop(Stop::Replaced) => return Some(Ending::Replaced),
             Event::Stop(Stop::TakenOver) => return Some(Ending::TakenOver),
@@ -174,8 +179,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Event::NotSubscribed(error) => return Some(Ending::NotSubscribed(error)),
             Event::Due => {
                 let now = Instant::now();
-                // Whom nobody listens to is not silent.
-                if self.pace.held_until().is_some() || self.outbox.is_full() {
+                // A message that takes long to arrive is no silence.
+                if self.socket.take_received() {
                     self.session.handle_alive(now);
                 }
                 if self.pace.held_until().is_some() {
@@ -200,6 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Some(Ok(WebSocketMessage::Binary(_))) => return Some(Ending::Binary),
             // Nothing can be sent to it any more; what has come for it has to go back to whoever sent it.
             Some(Ok(WebSocketMessage::Close(_))) => return Some(Ending::Gone(None)),
+            Some(Ok(WebSocketMessage::Pong(_))) => self.session.handle_pong(Instant::now()),
             Some(Ok(_)) => self.session.handle_alive(Instant::now()),
             Some(Err(error)) => return Some(error.into()),
             None => return Some(Ending::Gone(None)),
@@ -210,14 +216,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     /// A text from the charge point: through the session and the mapping, and off to the broker.
     fn take(&mut self, text: &str) {
         let now = Instant::now();
-        let Some(frame) = self.session.handle_text(text, now) else { return };
+        let Some(UplinkFrame { frame, generation }) = self.session.handle_text(text, now) else { return };
         // After the timeout the charge point has been told that its CALL failed, and will send it again if it matters.
         let expires = (frame.kind == MessageType::Call).then(|| now + self.hall.session_settings.call_timeout);
-        let Uplinked { publications, answer } = self.hall.road.uplink(&self.peer, &frame, expires);
+        let Uplinked { publications, answer, is_dropped } = self.hall.road.uplink(&self.peer, &frame, expires);
         match answer {
             Some(Answer::Result(payload)) => self.session.handle_reply(&frame.id, payload),
             Some(Answer::Error(error)) => self.session.handle_rejection(&frame.id, error),
             Some(Answer::ResultError(error)) => self.session.handle_rejected_result(&frame.id, error),
+            None if is_dropped && frame.kind == MessageType::Call => self.session.handle_dropped(&frame.id),
             None => {}
         }
         let mut unpublishable = None;
@@ -228,7 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
         if let Some(error) = unpublishable {
             let error = Fault::Internal.error(self.peer.version, error.to_string());
-            return self.session.handle_failed_uplink(frame.kind, &frame.id, frame.action_name(), error);
+            return self.session.handle_failed_uplink(frame.kind, &frame.id, frame.action_name(), error, generation);
         }
         if let Some(after) = self.outbox.passed(now) {
             self.hall.road.metrics.calls.passed(Direction::Uplink, after);
@@ -257,10 +264,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         for frame in frames {
             let (id, action) = (&*frame.id, frame.action_name());
             debug!(charge_point = %self.peer.identity, message_id = id, action, "{} from a back end", frame.kind.name());
-            self.session.handle_downlink(frame, message.dup, now);
+            self.session.handle_downlink(frame, message.dup, GENERATION, now);
         }
         if let Some(NotMapped { fault, id, text }) = not_mapped {
-            self.session.handle_failed_downlink(fault, &id, text);
+            self.session.handle_failed_downlink(fault, &id, text, GENERATION);
         }
     }
 
@@ -269,8 +276,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         self.socket.start_send(cx, WebSocketMessage::text(text))
     }
 
-    fn report(&mut self, frame: &Frame<'static>) {
-        self.publish(self.hall.road.report(&self.peer, frame));
+    fn report(&mut self, report: &UplinkFrame<'static>) {
+        self.publish(self.hall.road.report(&self.peer, &report.frame));
+    }
+
+    /// It holds on later connections of this charge point too, which need not boot again.
+    fn remember_interval(&self, interval: Option<Duration>) {
+        self.hall.registry.remember_interval(&self.peer.identity, interval);
     }
 
     fn publish(&mut self, publications: Vec<Publication>) {
@@ -303,10 +315,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         self.session.handle_disconnect();
         while let Some(output) = self.session.poll() {
             match output {
-                Output::Report(frame) => self.report(&frame),
+                Output::Report(report) => self.report(&report),
                 Output::Incident(incident) => self.hall.road.incident(&self.peer, &incident),
                 Output::Ended(end) => self.hall.road.metrics.calls.ended(&end),
                 Output::Answered(id, answer) => self.asked.answer(&id, *answer),
+                Output::HeartbeatInterval(interval) => self.remember_interval(interval),
                 Output::Send(..) | Output::Ping => {}
             }
         }

@@ -8,6 +8,7 @@ const KEYS: &[&str] = &[
     "ocpp.versions",
     "ocpp.default_version",
     "ocpp.call_timeout",
+    "ocpp.open_calls",
     "ocpp.queue",
     "ocpp.unmatched_responses",
     "ocpp.on_duplicate",

@@ -155,6 +155,7 @@ impl Draft {
             ("ocpp.max_message_size", ocpp.max_message_size),
             ("ocpp.max_identity_length", ocpp.max_identity_length),
             ("ocpp.max_connections", ocpp.max_connections),
+            ("ocpp.open_calls", ocpp.open_calls),
             ("runtime.threads", config.runtime.threads),
             ("ocpp.max_header_size", ocpp.max_header_size),
         ] {

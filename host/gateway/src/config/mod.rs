@@ -100,6 +100,8 @@ pub struct Ocpp {
     /// For a client that offers no subprotocol.
     pub default_version: DefaultVersion,
     pub call_timeout: Span,
+    /// CALLs of one charge point that may be open. While as many are, no more is read from it.
+    pub open_calls: usize,
     /// CALLs that may wait for one charge point.
     pub queue: usize,
     pub unmatched_responses: UnmatchedResponses,
@@ -144,6 +146,7 @@ impl Default for Ocpp {
             versions: vec![Version::V2_1, Version::V2_0_1, Version::V1_6],
             default_version: DefaultVersion::Use(Version::V1_6),
             call_timeout: Span::seconds(30),
+            open_calls: 16,
             queue: 100,
             unmatched_responses: UnmatchedResponses::Drop,
             on_duplicate: OnDuplicate::Replace,
@@ -172,6 +175,7 @@ impl Ocpp {
     pub fn session_settings(&self) -> session::Settings {
         session::Settings {
             call_timeout: self.call_timeout.get(),
+            open_calls: self.open_calls,
             queue: self.queue,
             unmatched_responses: match self.unmatched_responses {
                 UnmatchedResponses::Drop => session::Unmatched::Drop,

@@ -126,7 +126,7 @@ async fn who_is_connected_is_listed_page_by_page() {
     assert_eq!((&one["id"], &one["version"]), (&json!("CP 2"), &json!("ocpp2.1")));
     assert!(one["address"].as_str().is_some_and(|address| address.starts_with("127.0.0.1:")), "{one}");
     assert!(one["connected_since"].as_str().is_some_and(|since| since.ends_with('Z')), "{one}");
-    assert_eq!(one["calls"], json!({"from_charge_point": null, "to_charge_point": null, "waiting": 0}));
+    assert_eq!(one["calls"], json!({"from_charge_point": [], "to_charge_point": null, "waiting": 0}));
     get(&gateway, "/api/v1/charge-points/CP4").await.problem(404);
     get(&gateway, "/api/v1/charge-points/%ff").await.problem(400);
     gateway.stop().await;

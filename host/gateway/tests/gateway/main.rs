@@ -8,6 +8,7 @@ mod exchange;
 mod handshake;
 mod limits;
 mod malformed;
+mod open_calls;
 mod operation;
 mod presence;
 mod program;

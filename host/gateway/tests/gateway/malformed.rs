@@ -16,11 +16,15 @@ const FRAMES: [(&str, &str, &str); 17] = [
     ("{}", "-1", "RpcFrameworkError"),
     ("[]", "-1", "RpcFrameworkError"),
     ("[2]", "-1", "RpcFrameworkError"),
-    (r#"[2,7,"Heartbeat",{}]"#, "-1", "RpcFrameworkError"),
+    (r#"[2,7.5,"Heartbeat",{}]"#, "-1", "RpcFrameworkError"),
     (r#"["2","a","Heartbeat",{}]"#, "-1", "RpcFrameworkError"),
     (r#"[2.5,"a","Heartbeat",{}]"#, "-1", "RpcFrameworkError"),
     (r#"[2,"a","Heartbeat",{}][2,"b","Heartbeat",{}]"#, "-1", "RpcFrameworkError"),
-    (r#"[2,"0123456789012345678901234567890123456","Heartbeat",{}]"#, "-1", "RpcFrameworkError"),
+    (
+        r#"[2,"0123456789012345678901234567890123456","Heartbeat",{}]"#,
+        "0123456789012345678901234567890123456",
+        "RpcFrameworkError",
+    ),
     (r#"[2,"","Heartbeat",{}]"#, "-1", "RpcFrameworkError"),
     (r#"[2,"a","Heartbeat"]"#, "a", "RpcFrameworkError"),
     (r#"[2,"b","Heartbeat",[]]"#, "b", "RpcFrameworkError"),
@@ -30,7 +34,7 @@ const FRAMES: [(&str, &str, &str); 17] = [
 ];
 
 /// Those that nobody may answer: they say that they are answers.
-const BROKEN_ANSWERS: [&str; 4] = [r#"[3]"#, r#"[3,"a"]"#, r#"[4,"a","GenericError"]"#, r#"[3,"a",[]]"#];
+const BROKEN_ANSWERS: [&str; 4] = [r#"[3]"#, r#"[3,"a"]"#, r#"[4,"a",7]"#, r#"[3,"a",[]]"#];
 
 /// What stands in the place of a request for a WebSocket: the status of the answer.
 const REQUESTS: [(&str, u16); 14] = [

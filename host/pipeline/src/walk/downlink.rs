@@ -60,8 +60,8 @@ impl<'a> Walk<'a> {
         if (self.chain.downlink.is_empty() && self.chain.rules.is_empty()) || !answers {
             return;
         }
-        if let Some(asked) = self.asked.filter(|asked| asked.id == frame.id) {
-            frame.action = Some(Cow::Owned(asked.action.to_owned()));
+        if let Some(action) = self.asked.action(&frame.id) {
+            frame.action = Some(Cow::Owned(action.to_owned()));
         }
     }
 

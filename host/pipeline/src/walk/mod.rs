@@ -43,11 +43,15 @@ pub struct NotMapped {
 pub(crate) struct Walk<'a> {
     chain: &'a Chain,
     peer: &'a Peer,
-    /// What the charge point waits for.
-    pub(crate) asked: Option<Asked<'a>>,
+    /// The CALLs that the charge point waits for.
+    pub(crate) asked: Asked<'a>,
     calls: usize,
     pub(crate) publishes: Vec<Publish>,
     pub(crate) frames: Vec<Frame<'static>>,
+    /// Whether the mapping made a message for the broker of it, and the stages after that let it pass.
+    is_forwarded: bool,
+    /// A transform let the message, or a copy of it, go nowhere.
+    is_dropped: bool,
     /// To the charge point, for the message that it sent.
     pub(crate) answer: Option<Answer>,
     pub(crate) not_mapped: Option<NotMapped>,
@@ -68,10 +72,12 @@ impl<'a> Walk<'a> {
         Walk {
             chain,
             peer,
-            asked: None,
+            asked: Asked::default(),
             calls: 0,
             publishes: Vec::new(),
             frames: Vec::new(),
+            is_forwarded: false,
+            is_dropped: false,
             answer: None,
             not_mapped: None,
             mishaps: Vec::new(),
@@ -117,7 +123,13 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// Whether nothing is left of a frame of the charge point that could lead to an answer.
+    pub(crate) fn leads_nowhere(&self) -> bool {
+        self.answer.is_none() && !self.is_forwarded && (self.is_dropped || self.publishes.is_empty())
+    }
+
     fn dropped(&mut self, transform: &Transform, reason: impl Into<String>) {
+        self.is_dropped = true;
         self.mishap(transform, Cause::Dropped(reason.into()));
     }
 

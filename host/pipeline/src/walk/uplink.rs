@@ -56,6 +56,7 @@ impl Walk<'_> {
                     self.publishes.truncate(before);
                     self.fail_uplink(frame);
                 }
+                self.is_forwarded |= self.publishes.len() > before;
             }
             // An error that cannot be mapped is not worth another.
             Err(failure) if is_own(frame) => self.failed(mapping, failure),

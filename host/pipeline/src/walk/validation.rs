@@ -49,9 +49,7 @@ impl Walk<'_> {
                 frame.action.as_deref()
             }
             // A back end need not say what it answers, and may be wrong about it.
-            (MessageType::CallResult, Direction::Downlink) => {
-                self.asked.filter(|asked| asked.id == frame.id).map(|asked| asked.action)
-            }
+            (MessageType::CallResult, Direction::Downlink) => self.asked.action(&frame.id),
             (MessageType::CallError | MessageType::CallResultError, _) => None,
         }?;
         let mut rules = rules(self.chain, self.peer, direction, frame.action.as_deref());

@@ -1,0 +1,236 @@
+//! What a session makes of the frames that back ends, and operators, send to its charge point.
+
+use super::call::{Call, Originator, SentCall, WaitingCall, fingerprint};
+use super::heartbeat::{BootInterval, IntervalRequest, boot_interval};
+use super::{Direction, Outcome, Output, OwnAnswer, Session, Unmatched};
+use crate::call_error::{CallError, Fault};
+use crate::frame::{Frame, IdForm, MAX_MESSAGE_ID, MessageType};
+use crate::publish::Attributes;
+use std::borrow::Cow;
+use std::time::Instant;
+
+impl Session {
+    /// A frame from the back ends, on its way to the charge point. `redelivered` if the broker said that it may have
+    /// delivered the message before. `generation` is a number like that of [`Session::set_generation`]: a CALL is opened
+    /// under it, and reports carry it.
+    pub fn handle_downlink(&mut self, frame: Frame<'_>, redelivered: bool, generation: u64, now: Instant) {
+        match frame.kind {
+            MessageType::Call => self.call_charge_point(frame, redelivered, generation, now),
+            MessageType::CallResult | MessageType::CallError => {
+                self.answer_charge_point(frame, redelivered, generation, Some(now));
+            }
+            MessageType::Send | MessageType::CallResultError if self.version.has_send() => {
+                self.outputs.relay(frame.kind, frame.encode(), generation);
+            }
+            MessageType::Send | MessageType::CallResultError => {
+                let text = format!("{} has no {}", self.version, frame.kind.name());
+                self.report(Fault::UnknownMessageType, &frame.id, frame.action_name(), text, generation);
+            }
+        }
+    }
+
+    fn call_charge_point(&mut self, frame: Frame<'_>, redelivered: bool, generation: u64, now: Instant) {
+        let (id, action) = (&*frame.id, frame.action_name());
+        if id.chars().count() > MAX_MESSAGE_ID {
+            let text = format!("a message id of more than {MAX_MESSAGE_ID} characters");
+            return self.report(Fault::NotUnderstood, id, action, text, generation);
+        }
+        let fingerprint = fingerprint(&frame);
+        if redelivered && self.remembered.as_ref().is_some_and(|it| it.calls.contains(id, fingerprint)) {
+            // The charge point must not do twice what the broker delivered twice.
+            return self.note(Direction::Downlink, Fault::Duplicate, id, action, DELIVERED_TWICE);
+        }
+        if self.calls_to_charge_point().any(|call| call.is_repeated_by(&frame)) {
+            let text = "the same CALL is open or waits: its answer serves both";
+            return self.note(Direction::Downlink, Fault::Duplicate, id, action, text);
+        }
+        if self.calls_to_charge_point().any(|call| *call.id == *id) {
+            let text = "waits until the other CALL under this id is answered";
+            self.note(Direction::Downlink, Fault::IdInUse, id, action, text);
+        }
+        self.remembered.get_or_insert_default().calls.add(id, fingerprint);
+        self.queue_call(Originator::BackEnd, frame, generation, now);
+    }
+
+    /// The CALL that the charge point has not answered, and those that wait.
+    fn calls_to_charge_point(&self) -> impl Iterator<Item = &Call> {
+        let sent = self.to_charge_point.iter().map(|sent| &sent.call);
+        sent.chain(self.waiting.iter().map(|waiting| &waiting.call))
+    }
+
+    /// The gateway itself calls the charge point, for an operator. What becomes of it comes out as [`Output::Answered`]
+    /// with this `id`, and goes nowhere else. The id starts with [`super::OWN_ID`] and is used once.
+    pub fn handle_own_call(&mut self, id: &str, action: &str, payload: &str, now: Instant) {
+        let frame = Frame {
+            kind: MessageType::Call,
+            id: id.into(),
+            action: Some(action.into()),
+            payload: payload.into(),
+            error: None,
+            attributes: Attributes::new(),
+        };
+        self.queue_call(Originator::Operator, frame, self.generation, now);
+    }
+
+    fn queue_call(&mut self, originator: Originator, frame: Frame<'_>, generation: u64, now: Instant) {
+        let (id, action) = (&*frame.id, frame.action_name());
+        if self.stopping {
+            let text = "not sent: the gateway is stopping";
+            return self.fail(originator, Fault::Disconnected, id, action, text, generation);
+        }
+        if self.to_charge_point.is_some() && self.waiting.len() >= self.settings.queue {
+            let text = format!("{} CALLs are waiting for this charge point", self.waiting.len());
+            return self.fail(originator, Fault::QueueFull, id, action, text, generation);
+        }
+        self.waiting.push_back(WaitingCall {
+            call: Call::new(&frame, generation),
+            text: frame.encode(),
+            expires: now + self.settings.call_timeout,
+            originator,
+            interval: IntervalRequest::of(&frame).map(Box::new),
+        });
+        self.call_next(now);
+    }
+
+    /// `now`: when a back end answered. `None`: a transform did.
+    pub(super) fn answer_charge_point(
+        &mut self,
+        frame: Frame<'_>,
+        redelivered: bool,
+        generation: u64,
+        now: Option<Instant>,
+    ) {
+        let mut id_form = IdForm::Text;
+        match self.from_charge_point.take(&frame.id) {
+            Some(open) => {
+                id_form = open.id_form;
+                if frame.kind == MessageType::CallResult && &*open.call.action == "BootNotification" {
+                    match boot_interval(&frame.payload) {
+                        BootInterval::Accepted(interval) => self.set_heartbeat_interval(interval),
+                        BootInterval::NotAccepted => {}
+                    }
+                }
+                let outcome = match (frame.kind, now) {
+                    (MessageType::CallResult, _) => Outcome::Result,
+                    (_, Some(_)) => Outcome::Error,
+                    (_, None) => Outcome::Failed(Fault::Rejected),
+                };
+                self.end(Direction::Uplink, &open.call, open.deadline, outcome, now);
+            }
+            None => {
+                if !self.forwards_unmatched(&frame, redelivered, generation) {
+                    return;
+                }
+            }
+        }
+        let text = frame.encode_with(id_form);
+        if now.is_some() {
+            self.outputs.relay(frame.kind, text, generation);
+        } else {
+            self.outputs.push_back(Output::Send(frame.kind, text));
+        }
+    }
+
+    /// Whether an answer that no CALL waits for goes to the charge point all the same. If not, its sender is told, once.
+    fn forwards_unmatched(&mut self, frame: &Frame<'_>, redelivered: bool, generation: u64) -> bool {
+        let (id, action) = (&*frame.id, frame.action_name());
+        let text = "no open CALL of the charge point has this id";
+        if redelivered {
+            self.note(Direction::Downlink, Fault::Duplicate, id, action, DELIVERED_TWICE);
+        } else if self.settings.unmatched_responses == Unmatched::Forward {
+            self.note(Direction::Downlink, Fault::UnknownCall, id, action, "forwarded all the same");
+            return true;
+        } else if frame.kind == MessageType::CallError
+            || self.remembered.as_ref().is_some_and(|it| it.reported.contains(id, 0))
+        {
+            // To a back end that answers every message, an error about its error, or a second about the same id, would be
+            // one more to answer, without end.
+            self.note(Direction::Downlink, Fault::UnknownCall, id, action, text);
+        } else {
+            self.remembered.get_or_insert_default().reported.add(id, 0);
+            self.report(Fault::UnknownCall, id, action, text, generation);
+        }
+        false
+    }
+
+    /// A transform has answered the CALL `id` of the charge point, with this payload.
+    pub fn handle_reply(&mut self, id: &str, payload: String) {
+        let frame = Frame {
+            kind: MessageType::CallResult,
+            id: Cow::Borrowed(id),
+            action: None,
+            payload: payload.into(),
+            error: None,
+            attributes: Attributes::new(),
+        };
+        self.answer_charge_point(frame, false, self.generation, None);
+    }
+
+    /// A transform has rejected the CALL `id` of the charge point.
+    pub fn handle_rejection(&mut self, id: &str, error: CallError) {
+        self.answer_charge_point(error.into_frame(id, None), false, self.generation, None);
+    }
+
+    /// The charge point's CALLRESULT `id` has been found wanting: it is told so with a CALLRESULTERROR (OCPP 2.1 part 4
+    /// section 4.2.4).
+    pub fn handle_rejected_result(&mut self, id: &str, error: CallError) {
+        let frame = Frame { kind: MessageType::CallResultError, ..error.into_frame(id, None) };
+        self.outputs.push_back(Output::Send(frame.kind, frame.encode()));
+    }
+
+    /// Ends the CALLs to the charge point that were not answered, or not sent, in time.
+    pub(super) fn end_unanswered(&mut self, now: Instant, within: &str) {
+        if let Some(sent) = self.to_charge_point.take_if(|sent| sent.deadline <= now) {
+            // A charge point that takes nothing must not get it after its sender has been told that it did not.
+            self.outputs.withdraw_call();
+            self.fail_sent(sent, Fault::TimedOut, format!("no answer from the charge point within {within}"));
+        }
+        while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.expires <= now) {
+            let text = format!("not sent: earlier CALLs were still open after {within}");
+            self.fail_sent(waiting.sent(now), Fault::TimedOut, text);
+        }
+        self.call_next(now);
+    }
+
+    /// Sends the next CALL if the charge point is free to take it.
+    pub(super) fn call_next(&mut self, now: Instant) {
+        if self.to_charge_point.is_some() {
+            return;
+        }
+        if let Some(mut waiting) = self.waiting.pop_front() {
+            let text = std::mem::take(&mut waiting.text);
+            self.to_charge_point = Some(waiting.sent(now + self.settings.call_timeout));
+            self.outputs.push_back(Output::Send(MessageType::Call, text));
+        }
+    }
+
+    /// A CALL to the charge point is over without an answer.
+    pub(super) fn fail_sent(&mut self, sent: SentCall, fault: Fault, text: impl Into<String>) {
+        let SentCall { call, deadline, originator, .. } = sent;
+        self.fail(originator, fault, &call.id, &call.action, text, call.generation);
+        self.end(Direction::Downlink, &call, deadline, Outcome::Failed(fault), None);
+    }
+
+    /// Tells the originator of a CALL that the charge point does not answer.
+    fn fail(
+        &mut self,
+        originator: Originator,
+        fault: Fault,
+        id: &str,
+        action: &str,
+        text: impl Into<String>,
+        generation: u64,
+    ) {
+        let text = text.into();
+        match originator {
+            Originator::BackEnd => self.report(fault, id, action, text, generation),
+            Originator::Operator => {
+                self.note(Direction::Downlink, fault, id, action, text.clone());
+                let answer = Box::new(OwnAnswer::None { fault, text });
+                self.outputs.push_back(Output::Answered(id.into(), answer));
+            }
+        }
+    }
+}
+
+const DELIVERED_TWICE: &str = "delivered twice by the broker";
