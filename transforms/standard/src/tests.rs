@@ -291,7 +291,7 @@ proptest! {
 }
 
 /// What a message id may be, and an action or a code: anything but nothing.
-const ID: &str = "(?s).{1,36}";
+const ID: &str = "(?s).{1,255}";
 const NAME: &str = "(?s).{1,200}";
 
 proptest! {

@@ -77,6 +77,23 @@ async fn a_call_under_an_open_id_is_forwarded_after_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn unusual_ids_find_their_answers() {
+    let gateway = Running::start("").await;
+    let mut back_end = gateway.back_end().await;
+    let mut charge_point = gateway.charge_point("CP1").await;
+    let braces = r#""{01234567-89ab-cdef-0123-456789abcdef}""#;
+    let longest = format!("\"{}\"", "x".repeat(255));
+    for sent in [braces, &longest, "17"] {
+        charge_point.send(&format!("\u{feff}[2,{sent},\"Heartbeat\",{{}}]")).await;
+        let id = sent.trim_matches('"');
+        assert_eq!(back_end.expect_on("ocpp/cp/CP1").await, call_object(id, "Heartbeat", "{}"));
+        back_end.publish("ocpp/cs/CP1", result_object(id, "{}")).await;
+        assert_eq!(charge_point.text().await, format!("[3,{sent},{{}}]"));
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_call_ends_at_once() {
     for hook in ["uplink", "outbound"] {
         let gateway = Running::start(&(transform(hook, "drop", "") + "[ocpp]\nopen_calls = 1")).await;
