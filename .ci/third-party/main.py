@@ -11,6 +11,7 @@ from typing import NamedTuple
 import frames
 import sessions
 from admin import admin
+from burst import burst
 from checks import Checks
 from programs import gateway, mosquitto
 from secure import secure
@@ -24,7 +25,7 @@ class Ports(NamedTuple):
     password: str | None = None
 
 
-async def run(executable, logs):
+async def run(executable, logs, node):
     # A SIGTERM ends the task, which stops every program that it started.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
     checks = Checks()
@@ -47,6 +48,7 @@ async def run(executable, logs):
                 ports = Ports(port, broker)
                 await frames.byte_for_byte(checks, ports)
                 await frames.bad_frames(checks, ports)
+                await burst(checks, ports, node)
     await admin(checks, executable, logs)
     with checks.check("the gateway runs through a session over wss"):
         async with mosquitto(logs) as broker:
@@ -59,8 +61,9 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--gateway", type=Path, required=True)
     arguments.add_argument("--logs", type=Path, required=True)
+    arguments.add_argument("--node", type=Path, required=True, help="the folder of burst.mjs with its packages")
     arguments = arguments.parse_args()
-    checks = asyncio.run(run(arguments.gateway.resolve(), arguments.logs))
+    checks = asyncio.run(run(arguments.gateway.resolve(), arguments.logs, arguments.node))
     print(checks.summary())
     sys.exit(1 if checks.failed else 0)
 
