@@ -122,7 +122,7 @@ impl Gateway {
         let (embedded, broker) = match &config.mqtt.url {
             Some(url) => (None, Broker::External(url.parse()?)),
             None => {
-                let started = EmbeddedBroker::start(config.mqtt.embedded.listen).await;
+                let started = EmbeddedBroker::start(config.mqtt.embedded.listen, max_packet_size(config)).await;
                 let embedded = started.map_err(StartError::EmbeddedBroker)?;
                 let address = embedded.local_addr();
                 (Some(embedded), Broker::Embedded(address))
@@ -312,6 +312,11 @@ fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartEr
     bind().map_err(|error| StartError::Listen { key, address, error })
 }
 
+/// Bytes of an MQTT packet, in either direction.
+fn max_packet_size(config: &Config) -> usize {
+    config.ocpp.max_message_size.saturating_add(ENVELOPE)
+}
+
 fn mqtt_options(config: &Config, addresses: &Addresses) -> Result<Options, StartError> {
     let url = match &addresses.broker {
         Broker::External(url) => url.clone(),
@@ -321,7 +326,7 @@ fn mqtt_options(config: &Config, addresses: &Addresses) -> Result<Options, Start
     options.version = config.mqtt.protocol_version().unwrap_or_default();
     options.keep_alive = config.mqtt.keep_alive.get();
     options.tls = config.mqtt.tls_files();
-    options.max_packet_size = config.ocpp.max_message_size + ENVELOPE;
+    options.max_packet_size = max_packet_size(config);
     options.status = config.mqtt.status_topic.as_ref().map(|topic| Status {
         topic: topic.topic("", &options.client_id),
         online: "online".into(),

@@ -1,25 +1,56 @@
 //! A broker inside the process, for a gateway that has no other.
+//!
+//! The broker is that of the crate mqtt5, without its listener: connections are accepted here, because mqtt5 answers the
+//! protocol level with which mosquitto's bridge begins in a form that the bridge does not understand.
 
-use std::{net::SocketAddr, time::Duration};
+mod protocol_level;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mqtt5::broker::{
-    BrokerShutdownHandle, MqttBroker,
-    config::{BrokerConfig, StorageBackend, StorageConfig},
+    AllowAllAuthProvider, AuthProvider, BrokerConfig, DynamicStorage, MemoryBackend, ResourceLimits, ResourceMonitor,
+    StorageBackend as _, client_handler::ClientHandler, router::MessageRouter, sys_topics::BrokerStats,
+    transport::BrokerTransport,
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::broadcast,
+    task::{JoinHandle, JoinSet},
+    time::{sleep, timeout},
+};
+use tracing::{debug, warn};
 
 /// How long [`EmbeddedBroker::stop`] waits for clients to be told.
 const GRACE: Duration = Duration::from_secs(2);
+/// The largest packet that MQTT has words for (3.1.1, 2.2.3): some clients take a larger Maximum Packet Size for an error.
+const LARGEST_PACKET: usize = 268_435_455;
+/// The least that mqtt5 can be limited to.
+const SMALLEST_LIMIT: usize = 1024;
+/// How often what has expired is looked for.
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(600);
+/// How long a connection may take until its first packet is there, and how often it is looked for.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_POLL: Duration = Duration::from_millis(5);
+/// How long a client that was refused may take to close its end.
+const LINGER: Duration = Duration::from_secs(2);
+/// The pause after a connection could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// CONNACK of 3.1.1 with "unacceptable protocol version" (3.1.1, 3.2.2.3).
+const UNACCEPTABLE_PROTOCOL_VERSION: [u8; 4] = [0x20, 0x02, 0x00, 0x01];
 
 /// Why there is no embedded broker (any more).
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedBrokerError {
     #[error("the embedded MQTT broker cannot listen on {address}: {error}")]
-    Listen { address: SocketAddr, error: std::io::Error },
+    Listen { address: SocketAddr, error: io::Error },
     #[error("the embedded MQTT broker does not start: {0}")]
     Start(#[source] mqtt5::MqttError),
-    #[error("the embedded MQTT broker failed: {0}")]
-    Failed(#[source] mqtt5::MqttError),
     #[error("the embedded MQTT broker stopped unexpectedly")]
     Died,
 }
@@ -27,30 +58,24 @@ pub enum EmbeddedBrokerError {
 /// An MQTT broker (3.1.1 and 5) that keeps everything in memory and lets anyone in: bind it to a loopback address.
 pub struct EmbeddedBroker {
     local_addr: SocketAddr,
-    shutdown: BrokerShutdownHandle,
-    task: JoinHandle<mqtt5::Result<()>>,
+    shutdown: broadcast::Sender<()>,
+    task: JoinHandle<()>,
 }
 
 impl EmbeddedBroker {
-    /// Listens; port 0 takes a free one. Clients can connect when this returns.
-    pub async fn start(address: SocketAddr) -> Result<Self, EmbeddedBrokerError> {
-        // mqtt5 tells a port in use only by a long text, so look before it does.
-        let probe = TcpListener::bind(address).await;
-        drop(probe.map_err(|error| EmbeddedBrokerError::Listen { address, error })?);
-        let mut broker = MqttBroker::with_config(config(address)).await.map_err(EmbeddedBrokerError::Start)?;
-        let local_addr = broker.local_addr().unwrap_or(address);
-        let shutdown = broker.shutdown_handle();
-        let mut ready = broker.ready_receiver();
-        let mut task = tokio::spawn(async move { broker.run().await });
-        let outcome = tokio::select! {
-            _ = ready.wait_for(|ready| *ready) => None,
-            outcome = &mut task => Some(outcome),
+    /// Listens; port 0 takes a free one. Clients can connect when this returns. Clients of MQTT 5 are told that a packet may
+    /// have `max_packet_size` bytes at most; with any version, a larger one ends the connection.
+    pub async fn start(address: SocketAddr, max_packet_size: usize) -> Result<Self, EmbeddedBrokerError> {
+        let listening = async {
+            let listener = TcpListener::bind(address).await?;
+            Ok((listener.local_addr()?, listener))
         };
-        match outcome {
-            None => Ok(EmbeddedBroker { local_addr, shutdown, task }),
-            Some(Ok(Err(error))) => Err(EmbeddedBrokerError::Start(error)),
-            Some(_) => Err(EmbeddedBrokerError::Died),
-        }
+        let (local_addr, listener) = listening.await.map_err(|error| EmbeddedBrokerError::Listen { address, error })?;
+        let broker = Broker::new(max_packet_size).map_err(EmbeddedBrokerError::Start)?;
+        let shutdown = broker.shutdown.clone();
+        // Subscribed to before anybody can stop it.
+        let task = tokio::spawn(broker.run(listener, shutdown.subscribe()));
+        Ok(EmbeddedBroker { local_addr, shutdown, task })
     }
 
     pub fn local_addr(&self) -> SocketAddr {
@@ -59,24 +84,150 @@ impl EmbeddedBroker {
 
     /// Resolves, with the reason, if the broker ends by itself. Dropping the future loses nothing.
     pub async fn failed(&mut self) -> EmbeddedBrokerError {
-        match (&mut self.task).await {
-            Ok(Err(error)) => EmbeddedBrokerError::Failed(error),
-            Ok(Ok(())) | Err(_) => EmbeddedBrokerError::Died,
-        }
+        // It ends by a panic, or when it is stopped.
+        let _ = (&mut self.task).await;
+        EmbeddedBrokerError::Died
     }
 
     /// Disconnects the clients and stops. What the broker held is gone.
     pub async fn stop(mut self) {
-        self.shutdown.shutdown();
-        if !self.task.is_finished() && tokio::time::timeout(GRACE, &mut self.task).await.is_err() {
+        // An error: the task has ended already.
+        let _ = self.shutdown.send(());
+        if !self.task.is_finished() && timeout(GRACE, &mut self.task).await.is_err() {
             self.task.abort();
         }
     }
 }
 
-fn config(address: SocketAddr) -> BrokerConfig {
-    BrokerConfig::default()
-        .with_bind_addresses(vec![address])
-        .with_storage(StorageConfig::default().with_backend(StorageBackend::Memory))
-        .with_sys_topics_enabled(false)
+/// What all connections share.
+struct Broker {
+    config: Arc<BrokerConfig>,
+    storage: Arc<DynamicStorage>,
+    router: Arc<MessageRouter>,
+    auth: Arc<dyn AuthProvider>,
+    stats: Arc<BrokerStats>,
+    resources: Arc<ResourceMonitor>,
+    shutdown: broadcast::Sender<()>,
+}
+
+impl Broker {
+    fn new(max_packet_size: usize) -> mqtt5::Result<Self> {
+        let config =
+            BrokerConfig::default().with_max_packet_size(max_packet_size.clamp(SMALLEST_LIMIT, LARGEST_PACKET));
+        config.validate()?;
+        let storage = Arc::new(DynamicStorage::Memory(MemoryBackend::new()));
+        // Everything comes from one address, and nothing is limited but the number of connections.
+        let limits = ResourceLimits {
+            max_connections: config.max_clients,
+            max_connections_per_ip: config.max_clients,
+            max_message_rate_per_client: 0,
+            max_bandwidth_per_client: 0,
+            max_connection_rate: u32::MAX,
+            rate_limit_window: Duration::from_secs(1),
+        };
+        Ok(Broker {
+            config: Arc::new(config),
+            router: Arc::new(MessageRouter::with_storage(Arc::clone(&storage))),
+            storage,
+            auth: Arc::new(AllowAllAuthProvider),
+            stats: Arc::new(BrokerStats::new()),
+            resources: Arc::new(ResourceMonitor::new(limits)),
+            shutdown: broadcast::channel(1).0,
+        })
+    }
+
+    async fn run(self, listener: TcpListener, mut shutdown: broadcast::Receiver<()>) {
+        let mut connections = JoinSet::new();
+        let mut cleanup = tokio::time::interval(CLEANUP_INTERVAL);
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, address)) => self.accept(&mut connections, stream, address).await,
+                    Err(error) => {
+                        warn!(%error, "the embedded broker cannot accept a connection");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(_) = connections.join_next() => {}
+                _ = cleanup.tick() => self.clean_up().await,
+                _ = shutdown.recv() => break,
+            }
+        }
+        drop(listener);
+        // Each connection has heard of the shutdown and says goodbye.
+        while connections.join_next().await.is_some() {}
+    }
+
+    async fn accept(&self, connections: &mut JoinSet<()>, stream: TcpStream, address: SocketAddr) {
+        if !self.resources.can_accept_connection(address.ip()).await {
+            return warn!(%address, "the embedded broker has too many connections");
+        }
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%address, %error, "TCP_NODELAY was not set");
+        }
+        let Broker { config, storage, router, auth, stats, resources, shutdown } = self;
+        let (config, storage, router) = (Arc::clone(config), Arc::clone(storage), Arc::clone(router));
+        let (auth, stats, resources) = (Arc::clone(auth), Arc::clone(stats), Arc::clone(resources));
+        let shutdown = shutdown.subscribe();
+        connections.spawn(async move {
+            let Some(stream) = refuse_bridge_level(stream).await else { return };
+            let transport = BrokerTransport::tcp(stream);
+            let handler =
+                ClientHandler::new(transport, address, config, router, auth, Some(storage), stats, resources, shutdown);
+            match handler.run().await {
+                Err(error) if !error.is_normal_disconnect() => {
+                    warn!(%address, %error, "the embedded broker ends a connection");
+                }
+                Ok(()) | Err(_) => {}
+            }
+        });
+    }
+
+    async fn clean_up(&self) {
+        if let Err(error) = self.storage.cleanup_expired().await {
+            warn!(%error, "the embedded broker cannot remove what has expired");
+        }
+        self.router.sweep_sessions().await;
+        self.resources.cleanup_expired_windows().await;
+    }
+}
+
+/// Refuses a client that sets the bit for bridges in the protocol level, so that it connects again without it. Any other
+/// connection comes back with nothing of it read.
+async fn refuse_bridge_level(mut stream: TcpStream) -> Option<TcpStream> {
+    match timeout(CONNECT_TIMEOUT, protocol_level_of(&stream)).await {
+        Ok(Ok(Some(level))) if level & protocol_level::BRIDGE != 0 => {}
+        Ok(Ok(_)) => return Some(stream),
+        // Nothing came, or the connection is gone.
+        Ok(Err(_)) | Err(_) => return None,
+    }
+    debug!("a bridge is asked to connect without the bit for bridges in the protocol level");
+    let refused = async {
+        stream.write_all(&UNACCEPTABLE_PROTOCOL_VERSION).await?;
+        stream.shutdown().await?;
+        // Closing a socket with unread data in it sends a reset, which may overtake the answer.
+        while stream.read(&mut [0; 1024]).await? > 0 {}
+        Ok::<(), io::Error>(())
+    };
+    // Whether it worked or not: the connection is over.
+    let _ = timeout(LINGER, refused).await;
+    None
+}
+
+/// The protocol level of the CONNECT that comes first. `None` where something else does.
+async fn protocol_level_of(stream: &TcpStream) -> io::Result<Option<u8>> {
+    let mut beginning = [0; protocol_level::ENOUGH];
+    let started = Instant::now();
+    loop {
+        let length = stream.peek(&mut beginning).await?;
+        match protocol_level::of(&beginning[..length]) {
+            protocol_level::Found::Level(level) => return Ok(Some(level)),
+            protocol_level::Found::NoConnect => return Ok(None),
+            // It came in pieces, or has ended: a read would tell, but what is read is gone.
+            protocol_level::Found::TooShort if length == 0 || started.elapsed() > CONNECT_TIMEOUT => {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            protocol_level::Found::TooShort => sleep(CONNECT_POLL).await,
+        }
+    }
 }

@@ -6,6 +6,14 @@ use std::{net::SocketAddr, sync::Arc};
 
 use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, QoS, Subscriber};
 use support::{Mailbox, PATIENCE, VERSIONS, eventually, options, options_in, publication, receive};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// Bytes of the largest packet.
+const LIMIT: usize = 1 << 20;
 
 fn anywhere() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
@@ -19,7 +27,7 @@ async fn carries_messages_from_publisher_to_subscriber() {
 }
 
 async fn carries_messages(options: impl Fn(&str) -> Options) {
-    let broker = EmbeddedBroker::start(anywhere()).await.expect("a broker");
+    let broker = EmbeddedBroker::start(anywhere(), LIMIT).await.expect("a broker");
     let options = Arc::new(options(&format!("mqtt://{}", broker.local_addr())));
     let subscriber = Subscriber::start(Arc::clone(&options), Box::new(drop));
     let publisher = Publisher::start(options, subscriber.current());
@@ -40,8 +48,8 @@ async fn carries_messages(options: impl Fn(&str) -> Options) {
 
 #[tokio::test]
 async fn a_port_in_use_is_named() {
-    let first = EmbeddedBroker::start(anywhere()).await.expect("a broker");
-    let error = EmbeddedBroker::start(first.local_addr()).await.err().expect("no second broker on the port");
+    let first = EmbeddedBroker::start(anywhere(), LIMIT).await.expect("a broker");
+    let error = EmbeddedBroker::start(first.local_addr(), LIMIT).await.err().expect("no second broker on the port");
     assert!(matches!(error, EmbeddedBrokerError::Listen { .. }));
     assert!(error.to_string().contains(&first.local_addr().to_string()), "{error}");
     first.stop().await;
@@ -49,10 +57,115 @@ async fn a_port_in_use_is_named() {
 
 #[tokio::test]
 async fn its_end_is_noticed_by_the_connections() {
-    let broker = EmbeddedBroker::start(anywhere()).await.expect("a broker");
+    let broker = EmbeddedBroker::start(anywhere(), LIMIT).await.expect("a broker");
     let options = Arc::new(options(&format!("mqtt://{}", broker.local_addr())));
     let subscriber = Subscriber::<Mailbox>::start(options, Box::new(drop));
     eventually("connected", || subscriber.stats().connection.status().connected).await;
     broker.stop().await;
     eventually("disconnected", || !subscriber.stats().connection.status().connected).await;
+}
+
+/// A client that says exactly these bytes.
+struct Raw(TcpStream);
+
+impl Raw {
+    async fn connect(broker: &EmbeddedBroker, bytes: &[u8]) -> Self {
+        let mut raw = Raw(TcpStream::connect(broker.local_addr()).await.expect("connected"));
+        raw.send(bytes).await;
+        raw
+    }
+
+    async fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.expect("sent");
+    }
+
+    /// The next packet, whose size takes one byte.
+    async fn packet(&mut self) -> Vec<u8> {
+        let read = async {
+            let mut packet = vec![0; 2];
+            self.0.read_exact(&mut packet).await.expect("a packet");
+            packet.resize(2 + usize::from(packet[1]), 0);
+            self.0.read_exact(&mut packet[2..]).await.expect("all of it");
+            packet
+        };
+        timeout(PATIENCE, read).await.expect("a packet in time")
+    }
+
+    /// What comes before the connection ends.
+    async fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        // It may end with a reset.
+        let _ = timeout(PATIENCE, self.0.read_to_end(&mut rest)).await.expect("an end");
+        rest
+    }
+}
+
+const CONNECT: &[u8] = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01a";
+const CONNECT_V5: &[u8] = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01b";
+const ACCEPTED: &[u8] = b"\x20\x02\x00\x00";
+
+/// What mosquitto's bridge begins with: 0x84 for MQTT 3.1.1. It understands no other answer.
+#[tokio::test]
+async fn the_bit_for_bridges_in_the_protocol_level_is_refused_as_3_1_1_does() {
+    let broker = EmbeddedBroker::start(anywhere(), LIMIT).await.expect("a broker");
+    let bridge = CONNECT.iter().map(|byte| if *byte == 4 { 0x84 } else { *byte }).collect::<Vec<u8>>();
+    // The length of the name is a 4 too.
+    let bridge = [&CONNECT[..4], &bridge[4..]].concat();
+    assert_eq!(Raw::connect(&broker, &bridge).await.rest().await, b"\x20\x02\x00\x01");
+    let mut again = Raw::connect(&broker, CONNECT).await;
+    assert_eq!(again.packet().await, ACCEPTED);
+    // However slowly it comes.
+    let mut slow = Raw::connect(&broker, b"").await;
+    for byte in CONNECT_V5 {
+        slow.send(&[*byte]).await;
+        tokio::task::yield_now().await;
+    }
+    let answer = slow.packet().await;
+    assert_eq!((answer[0], answer[3]), (0x20, 0), "{answer:?}");
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn the_largest_packet_is_announced_and_no_larger_one_taken() {
+    for (limit, announced) in [(LIMIT, LIMIT), (1 << 30, 268_435_455), (1, 1024)] {
+        let broker = EmbeddedBroker::start(anywhere(), limit).await.expect("a broker");
+        let mut client = Raw::connect(&broker, CONNECT_V5).await;
+        let answer = client.packet().await;
+        let property = [&[0x27][..], &(announced as u32).to_be_bytes()].concat();
+        assert!(answer.windows(5).any(|window| window == property), "{limit}: {answer:?}");
+        broker.stop().await;
+    }
+    let broker = EmbeddedBroker::start(anywhere(), 1024).await.expect("a broker");
+    for connect in [CONNECT, CONNECT_V5] {
+        let mut client = Raw::connect(&broker, connect).await;
+        client.packet().await;
+        // QoS 0 on `t` with 2000 bytes.
+        client.send(b"\x30\xd3\x0f\x00\x01t").await;
+        let _ = client.0.write_all(&[0; 2000]).await;
+        client.rest().await;
+    }
+    broker.stop().await;
+}
+
+/// What the README says of it. What mqtt5 has learnt meanwhile need not stand there.
+#[tokio::test]
+async fn mqtt5_does_what_a_broker_should_not() {
+    let broker = EmbeddedBroker::start(anywhere(), LIMIT).await.expect("a broker");
+    let (mut old, mut receiver) = (Raw::connect(&broker, CONNECT).await, Raw::connect(&broker, CONNECT_V5).await);
+    assert_eq!(old.packet().await, ACCEPTED);
+    receiver.packet().await;
+    receiver.send(b"\x82\x07\x00\x01\x00\x00\x01t\x00").await;
+    receiver.packet().await;
+    // A packet id of 0 (3.1.1, 2.3.1) is taken.
+    old.send(b"\x32\x06\x00\x01t\x00\x00x").await;
+    assert_eq!(old.packet().await, b"\x40\x02\x00\x00");
+    // The message tells who published it.
+    let message = receiver.packet().await;
+    let property = b"\x26\x00\x10x-mqtt-client-id\x00\x01a";
+    assert!(message.windows(property.len()).any(|window| window == property), "{message:?}");
+    // 3.1.1 has no DISCONNECT of a broker (3.1.1, 3.14).
+    let mut new = Raw::connect(&broker, CONNECT).await;
+    assert_eq!(new.packet().await, ACCEPTED);
+    assert_eq!(old.rest().await.first(), Some(&0xe0));
+    broker.stop().await;
 }

@@ -13,8 +13,11 @@ use tokio::time::timeout;
 
 const CLAIMS: &str = "[presence]\nclaims = \"claims/${cid}\"\n";
 
+/// Bytes of the largest packet.
+const LIMIT: usize = 2 << 20;
+
 async fn broker() -> EmbeddedBroker {
-    EmbeddedBroker::start(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a broker")
+    EmbeddedBroker::start(SocketAddr::from(([127, 0, 0, 1], 0)), LIMIT).await.expect("a broker")
 }
 
 async fn gateway(broker: SocketAddr) -> Running {
@@ -95,7 +98,7 @@ async fn a_claim_that_was_missed_is_made_up_for() {
         gateway.until(r#"ocpp_gateway_mqtt_connected{connection="subscriber"}"#, 0.0).await;
     }
     let mut new = ChargePoint::ocpp16(b.ocpp(), "CP1").await;
-    let second = EmbeddedBroker::start(address).await.expect("the same port");
+    let second = EmbeddedBroker::start(address, LIMIT).await.expect("the same port");
     closed_elsewhere(&mut old).await;
     b.until_subscribed().await;
     let mut back_end = BackEnd::listen(address, "ocpp/cp/#").await;

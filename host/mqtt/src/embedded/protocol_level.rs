@@ -1,0 +1,75 @@
+//! The protocol level of a CONNECT, as far as it takes to see who is there.
+
+/// Bytes of a CONNECT that always hold its protocol level: packet type, up to four bytes of size, name and level.
+pub(super) const ENOUGH: usize = 1 + 4 + NAME.len() + 1;
+
+/// The protocol's name with its length (3.1.1, 3.1.2.1).
+const NAME: [u8; 6] = *b"\x00\x04MQTT";
+
+/// Set in the protocol level by a mosquitto that connects as a bridge: `try_private` in its configuration.
+pub(super) const BRIDGE: u8 = 0x80;
+
+const CONNECT: u8 = 0x10;
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Level(u8),
+    /// It does not begin like a CONNECT of MQTT 3.1.1 or 5.
+    NoConnect,
+    /// More bytes are needed.
+    TooShort,
+}
+
+pub(super) fn of(bytes: &[u8]) -> Found {
+    let Some((&first, rest)) = bytes.split_first() else { return Found::TooShort };
+    if first != CONNECT {
+        return Found::NoConnect;
+    }
+    let size_length = rest.iter().take_while(|byte| **byte >= 0x80).count() + 1;
+    let Some(rest) = rest.get(size_length..) else {
+        return if size_length > 4 { Found::NoConnect } else { Found::TooShort };
+    };
+    match rest.get(..NAME.len() + 1) {
+        _ if size_length > 4 => Found::NoConnect,
+        Some(header) if header[..NAME.len()] == NAME => Found::Level(header[NAME.len()]),
+        None if NAME.starts_with(&rest[..rest.len().min(NAME.len())]) => Found::TooShort,
+        _ => Found::NoConnect,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_level_is_found_behind_a_size_of_any_length() {
+        for (connect, level) in [
+            (&b"\x10\x0c\x00\x04MQTT\x04\x02"[..], 4),
+            (b"\x10\xff\x01\x00\x04MQTT\x05\x02", 5),
+            (b"\x10\x80\x80\x01\x00\x04MQTT\x84\x02", 0x84),
+            (b"\x10\x80\x80\x80\x01\x00\x04MQTT\x85", 0x85),
+        ] {
+            assert_eq!(of(connect), Found::Level(level));
+            let place = connect.iter().rposition(|byte| *byte == level).expect("it is there");
+            assert!(place < ENOUGH);
+            for length in 0..place {
+                assert_eq!(of(&connect[..length]), Found::TooShort, "{length} bytes of {connect:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_connect_is_not_waited_for() {
+        for bytes in [
+            &b"GET / HTTP/1.1"[..],
+            b"\x30",
+            b"\x10\x80\x80\x80\x80\x01\x00\x04MQTT\x04",
+            b"\x10\x80\x80\x80\x80",
+            b"\x10\x0c\x00\x06MQIsdp\x03",
+            b"\x10\x0c\x00\x06",
+            b"\x16\x03\x01",
+        ] {
+            assert_eq!(of(bytes), Found::NoConnect, "{bytes:?}");
+        }
+    }
+}
