@@ -322,9 +322,12 @@ fn mqtt_options(config: &Config, addresses: &Addresses) -> Result<Options, Start
         Broker::External(url) => url.clone(),
         Broker::Embedded(address) => BrokerUrl { tls: false, host: address.ip().to_string(), port: address.port() },
     };
-    let mut options = Options::new(url, unique_client_id(&config.mqtt.client_id, addresses.ocpp.port()));
+    let host = gethostname::gethostname();
+    let client_id = config.mqtt.full_client_id(&host.to_string_lossy(), addresses.ocpp.port());
+    let mut options = Options::new(url, client_id);
     options.version = config.mqtt.protocol_version().unwrap_or_default();
     options.keep_alive = config.mqtt.keep_alive.get();
+    options.session_expiry = config.mqtt.session_expiry.get();
     options.tls = config.mqtt.tls_files();
     options.max_packet_size = max_packet_size(config);
     options.status = config.mqtt.status_topic.as_ref().map(|topic| Status {
@@ -337,12 +340,6 @@ fn mqtt_options(config: &Config, addresses: &Addresses) -> Result<Options, Start
         options.credentials = Some(Credentials { username, password });
     }
     Ok(options)
-}
-
-/// Stable, so that the broker keeps our session over a restart, and different for each gateway on a broker.
-fn unique_client_id(name: &str, port: u16) -> String {
-    let host = gethostname::gethostname().to_string_lossy().replace(['/', '+', '#'], "-");
-    format!("{name}-{host}-{port}")
 }
 
 fn serve_admin(listener: TcpListener, desk: Arc<Desk>) -> JoinHandle<io::Result<()>> {

@@ -29,6 +29,9 @@ pub struct Options {
     /// The connections call themselves `{client_id}-pub` and `{client_id}-sub`. Sessions persist under these names, so
     /// they must be stable over restarts and unique on the broker.
     pub client_id: String,
+    /// How long the broker keeps the sessions after their connections have ended, in whole seconds, rounded up. With MQTT 5: in
+    /// 3.1.1 the broker decides by itself.
+    pub session_expiry: Duration,
     pub credentials: Option<Credentials>,
     /// For a broker that is reached over TLS.
     pub tls: TlsFiles,
@@ -59,6 +62,7 @@ impl Options {
             broker,
             version: ProtocolVersion::default(),
             client_id: client_id.into(),
+            session_expiry: Duration::from_secs(3600),
             credentials: None,
             tls: TlsFiles::default(),
             status: None,

@@ -35,6 +35,7 @@ const KEYS: &[&str] = &[
     "ocpp.auth.users",
     "mqtt.url",
     "mqtt.client_id",
+    "mqtt.session_expiry",
     "mqtt.username",
     "mqtt.password",
     "mqtt.password_file",

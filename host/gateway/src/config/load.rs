@@ -242,8 +242,11 @@ impl Draft {
         if let Err(error) = mqtt.resolve_password() {
             self.fault("mqtt.password_file", error.to_string());
         }
-        if mqtt.client_id.contains(['/', '+', '#']) || mqtt.client_id.is_empty() {
-            self.fault("mqtt.client_id", "must not be empty, nor contain / + #");
+        if let Some(problem) = mqtt.client_id_fault() {
+            self.fault("mqtt.client_id", problem);
+        }
+        if mqtt.version != 5 && self.is_set("mqtt.session_expiry") {
+            self.fault("mqtt.session_expiry", "is for mqtt.version = 5: in MQTT 3.1.1 the broker alone says how long");
         }
         if !mqtt.embedded.listen.ip().is_loopback() {
             self.fault(

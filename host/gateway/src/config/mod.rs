@@ -51,11 +51,14 @@ impl Config {
     /// one is hidden.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         let mut table = toml::Table::try_from(self)?;
-        // With a broker of one's own there is no embedded one to configure.
-        if self.mqtt.url.is_some()
-            && let Some(mqtt) = table.get_mut("mqtt").and_then(toml::Value::as_table_mut)
-        {
-            mqtt.remove("embedded");
+        if let Some(mqtt) = table.get_mut("mqtt").and_then(toml::Value::as_table_mut) {
+            // With a broker of one's own there is no embedded one to configure.
+            if self.mqtt.url.is_some() {
+                mqtt.remove("embedded");
+            }
+            if self.mqtt.protocol_version() != Some(ProtocolVersion::V5) {
+                mqtt.remove("session_expiry");
+            }
         }
         let transforms = table.get_mut("transforms").and_then(toml::Value::as_array_mut);
         for transform in transforms.into_iter().flatten() {
@@ -195,8 +198,10 @@ pub struct Mqtt {
     /// `mqtt://host:port` or `mqtts://host:port`. Absent: the embedded broker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Made unique per instance.
+    /// With `${host}` and `${port}`: see [`full_client_id`](Self::full_client_id).
     pub client_id: String,
+    /// How long the broker keeps what is subscribed and what is under way when a connection has ended. With MQTT 5 only.
+    pub session_expiry: Span,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     #[serde(skip_serializing)]
@@ -220,7 +225,8 @@ impl Default for Mqtt {
     fn default() -> Self {
         Mqtt {
             url: None,
-            client_id: "ocpp-gateway".into(),
+            client_id: format!("ocpp-gateway-{HOST}-{PORT}"),
+            session_expiry: Span::seconds(3600),
             username: None,
             password: None,
             password_file: None,
@@ -233,7 +239,30 @@ impl Default for Mqtt {
     }
 }
 
+/// Placeholders of `mqtt.client_id`.
+const HOST: &str = "${host}";
+const PORT: &str = "${port}";
+
 impl Mqtt {
+    /// What the broker knows this gateway by: stable, so that it keeps the session over a restart, and different for each
+    /// gateway. `port` is the one that charge points connect to. The two connections add `-pub` and `-sub`.
+    pub fn full_client_id(&self, host: &str, port: u16) -> String {
+        // A host's name can hold anything; a client id is a level of topics, and some brokers make a file's name of it.
+        let host = host.replace(['/', '\\', '+', '#'], "-");
+        self.client_id.replace(HOST, &host).replace(PORT, &port.to_string())
+    }
+
+    /// What is wrong with `client_id`, if anything.
+    fn client_id_fault(&self) -> Option<String> {
+        let rest = self.client_id.replace(HOST, "").replace(PORT, "");
+        if self.client_id.is_empty() || rest.contains(['/', '+', '#']) || rest.contains(char::is_control) {
+            return Some("must not be empty, nor contain / + # or control characters".into());
+        }
+        let start = rest.find("${")?;
+        let end = rest[start..].find('}').map_or(rest.len(), |end| start + end + 1);
+        Some(format!("{:?} is no placeholder: there are {HOST} and {PORT}", &rest[start..end]))
+    }
+
     /// What is spoken with the broker. `None` where `version` is a number of no version.
     pub fn protocol_version(&self) -> Option<ProtocolVersion> {
         match self.version {

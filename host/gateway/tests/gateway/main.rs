@@ -174,7 +174,7 @@ fn configuration(toml: &str) -> config::Config {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), toml).expect("written");
     let mut keys = vec![("OCPP__LISTEN", "127.0.0.1:0"), ("ADMIN__LISTEN", "127.0.0.1:0")];
-    if !toml.contains("[mqtt]") {
+    if !toml.contains("url = ") {
         keys.push(("MQTT__EMBEDDED__LISTEN", "127.0.0.1:0"));
     }
     if !toml.contains("[shutdown]") {

@@ -22,9 +22,9 @@ fn without_a_file_the_defaults_are_in_force() {
 
 #[test]
 fn what_is_printed_can_be_read_again() {
-    for url in [None, Some("mqtt://broker".to_owned())] {
+    for (url, version) in [(None, 4), (Some("mqtt://broker".to_owned()), 4), (None, 5)] {
         let mut config = Config::default();
-        config.mqtt.url = url;
+        (config.mqtt.url, config.mqtt.version) = (url, version);
         let printed = config.to_toml().expect("printed");
         let again = load_text(&printed, &[]).expect("read");
         assert_eq!(again.to_toml().expect("printed"), printed);
@@ -212,4 +212,25 @@ fn with_a_token_the_admin_listener_may_be_anywhere_and_it_is_not_printed() {
     let text = format!("[admin]\nlisten = \"[::]:8080\"\ntoken_file = {:?}", file.path());
     let config = load_text(&text, &[]).expect("no faults");
     assert_eq!(config.admin.resolve_token().expect("read").as_deref(), Some(token));
+}
+
+#[test]
+fn a_client_id_is_what_is_written_with_its_placeholders_filled_in() {
+    let id = |text: &str| load_text(text, &[]).expect("no faults").mqtt.full_client_id("my.host/1", 33033);
+    assert_eq!(id(""), "ocpp-gateway-my.host-1-33033");
+    assert_eq!(id("mqtt.client_id = \"gateway-a\""), "gateway-a");
+    assert_eq!(id("mqtt.client_id = \"${port}@${host}\""), "33033@my.host-1");
+    for bad in ["", "a/b", "+", "#", "${cid}", "a${host", "\\u0007"] {
+        let faults = load_text(&format!("mqtt.client_id = \"{bad}\""), &[]).expect_err(bad);
+        assert!(faults.len() == 1 && faults[0].starts_with("mqtt.client_id: "), "{faults:?}");
+    }
+}
+
+#[test]
+fn how_long_a_session_lasts_is_for_mqtt_5() {
+    let expiry = "mqtt.session_expiry = \"10m\"\n";
+    let config = load_text(&format!("{expiry}mqtt.version = 5"), &[]).expect("no faults");
+    assert_eq!(config.mqtt.session_expiry, super::super::Span::seconds(600));
+    let faults = load_text(expiry, &[]).expect_err("of no use");
+    assert!(faults.len() == 1 && faults[0].starts_with("mqtt.session_expiry: "), "{faults:?}");
 }

@@ -27,8 +27,6 @@ use rumqttc::{
 use super::{ConnAck, Inbound, Limits, LinkError, Outbound, Publish, Reason, Verdict, keep_alive, size_length};
 use crate::options::Options;
 
-/// Session Expiry Interval (3.1.2.11.2): never, as in 3.1.1.
-const SESSION_EXPIRY: u32 = u32::MAX;
 /// What 3.1.1 calls a refusal for the protocol's version.
 const UNACCEPTABLE_VERSION: u8 = 1;
 
@@ -40,13 +38,15 @@ pub(super) fn connect(
     client_id: &str,
     clean_session: bool,
 ) -> Result<(), Error> {
+    // Session Expiry Interval (3.1.2.11.2). The largest number means that a session never expires.
+    let session_expiry = whole_seconds(options.session_expiry);
     let connect = Connect {
         keep_alive: keep_alive(options),
         client_id: client_id.to_owned(),
         clean_start: clean_session,
         // Absent it is 0: the session ends with the connection.
         properties: (!clean_session)
-            .then(|| ConnectProperties { session_expiry_interval: Some(SESSION_EXPIRY), ..ConnectProperties::new() }),
+            .then(|| ConnectProperties { session_expiry_interval: Some(session_expiry), ..ConnectProperties::new() }),
     };
     let login = options.credentials.as_ref().map(|it| Login::new(it.username.clone(), it.password.clone()));
     let will = options.status.as_ref().map(|status| {
@@ -95,7 +95,11 @@ pub(super) fn size(publish: &Publish, expires: bool) -> usize {
 /// Message Expiry Interval (3.3.2.3.3), in whole seconds. Rounded up, so that no message ends before its time, and never 0,
 /// which mosquitto takes for no end at all.
 fn expiry_interval(left: Duration) -> u32 {
-    u32::try_from(left.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u32::MAX).max(1)
+    whole_seconds(left).max(1)
+}
+
+fn whole_seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u32::MAX)
 }
 
 pub(super) fn write(output: &mut BytesMut, packet: Outbound<'_>) -> Result<(), Error> {

@@ -64,11 +64,19 @@ fn time_left_is_rounded_up_and_never_nothing() {
 }
 
 #[test]
-fn a_session_lasts_unless_a_clean_one_is_asked_for() {
+fn a_session_lasts_as_long_as_is_wanted_unless_a_clean_one_is_asked_for() {
     let mut options = options();
     options.credentials = Some(Credentials { username: "u".into(), password: "p".into() });
     options.status = Some(Status { topic: "s".into(), online: "on".into(), offline: "off".into() });
-    for (clean, expiry) in [(false, Some(u32::MAX)), (true, None)] {
+    let ms = Duration::from_millis;
+    for (clean, lasts, expiry) in [
+        (false, ms(3_600_000), Some(3600)),
+        (false, ms(1), Some(1)),
+        (false, ms(0), Some(0)),
+        (false, Duration::MAX, Some(u32::MAX)),
+        (true, ms(3_600_000), None),
+    ] {
+        options.session_expiry = lasts;
         // Behind something else, as rumqttc gets its flags wrong there.
         let mut written = BytesMut::from(&b"\xc0\x00"[..]);
         connect(&mut written, &options, "gw-pub", clean).expect("encodes");
