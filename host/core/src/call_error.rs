@@ -54,10 +54,14 @@ pub enum Fault {
     UnsupportedAction,
     /// The same CALL came once more while it was open, or the broker delivered a message a second time.
     Duplicate,
+    /// The broker has kept the message for whoever subscribes: it is stale (MQTT 3.1.1 section 3.3.1.3).
+    Retained,
+    /// The back end's message is larger than a message may be.
+    TooLarge,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 16] = [
+    pub const ALL: [Fault; 18] = [
         Fault::BadFrame,
         Fault::UnreadableFrame,
         Fault::UnknownMessageType,
@@ -74,6 +78,8 @@ impl Fault {
         Fault::UnknownAction,
         Fault::UnsupportedAction,
         Fault::Duplicate,
+        Fault::Retained,
+        Fault::TooLarge,
     ];
 
     /// A name for logs and metrics.
@@ -95,6 +101,8 @@ impl Fault {
             Fault::UnknownAction => "unknown_action",
             Fault::UnsupportedAction => "unsupported_action",
             Fault::Duplicate => "duplicate",
+            Fault::Retained => "retained",
+            Fault::TooLarge => "too_large",
         }
     }
 
@@ -116,7 +124,9 @@ impl Fault {
             | Fault::Rejected
             | Fault::Dropped
             | Fault::Violation
-            | Fault::Duplicate => "GenericError",
+            | Fault::Duplicate
+            | Fault::Retained
+            | Fault::TooLarge => "GenericError",
         }
     }
 

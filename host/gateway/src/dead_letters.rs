@@ -1,5 +1,7 @@
 //! Messages of back ends that did not reach a charge point: whoever sent them is told.
 
+use crate::mailbox::says_nothing;
+use crate::message_id::{self, Found};
 use crate::road::{Downlinked, Road};
 use ocpp_gateway_core::call_error::reported_id;
 use ocpp_gateway_core::recent::Recent;
@@ -45,6 +47,9 @@ impl DeadLetters {
     pub fn strays(&self) -> Strays {
         let DeadLetters(letters) = self.clone();
         Box::new(move |message| {
+            if says_nothing(&message) {
+                return;
+            }
             if letters.try_send(Letter::Stray(message)).is_err() {
                 debug!("a message for a charge point that is not connected is lost, and nobody is told");
             }
@@ -120,6 +125,9 @@ async fn turn_back(
     fault: Fault,
     text: &'static str,
 ) {
+    if let Some(size) = message.oversized {
+        return turn_back_oversized(road, peer, message, size).await;
+    }
     let Downlinked { frames, publications, not_mapped } = road.downlink(peer, message, Asked::default());
     publish(road, publications).await;
     let frames = frames.into_iter().map(|frame: Frame<'_>| {
@@ -128,11 +136,27 @@ async fn turn_back(
     });
     let unreadable = not_mapped.map(|not_mapped| (reported_id(&not_mapped.id).to_owned(), String::new(), true));
     for (id, action, is_wanted) in frames.chain(unreadable) {
-        let report = fault.error(peer.version, text).into_frame(&id, Some(&action));
-        road.incident(peer, &Incident { direction: Direction::Downlink, fault, id, action, detail: text.into() });
-        if is_wanted {
-            publish(road, road.report(peer, &report)).await;
-        }
+        let incident = Incident { direction: Direction::Downlink, fault, id, action, detail: text.into() };
+        report(road, peer, incident, is_wanted).await;
+    }
+}
+
+/// The mapping cannot read the beginning of a message, so it is not asked which one it was.
+async fn turn_back_oversized(road: &Road, peer: &Peer, message: &Message, size: usize) {
+    let Found { message_type, id, action } = message_id::find(&message.payload);
+    let is_error = [MessageType::CallError, MessageType::CallResultError].map(Some).contains(&message_type);
+    let detail = format!("the message has {size} bytes, which is more than the gateway takes");
+    let (direction, fault, id) = (Direction::Downlink, Fault::TooLarge, reported_id(&id).to_owned());
+    report(road, peer, Incident { direction, fault, id, action, detail }, !is_error).await;
+}
+
+/// Counts and logs that a message did not arrive, and tells the back ends if that is wanted.
+async fn report(road: &Road, peer: &Peer, incident: Incident, is_wanted: bool) {
+    road.incident(peer, &incident);
+    if is_wanted {
+        let Incident { fault, id, action, detail, .. } = incident;
+        let report = fault.error(peer.version, detail).into_frame(&id, Some(&action));
+        publish(road, road.report(peer, &report)).await;
     }
 }
 

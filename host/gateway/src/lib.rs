@@ -19,6 +19,7 @@ pub mod limits;
 pub mod listener;
 pub mod log;
 pub mod mailbox;
+mod message_id;
 pub mod metrics;
 pub mod notify;
 pub mod presence;

@@ -188,6 +188,16 @@ impl Mailbox {
 
     pub fn peer(&self) -> &Peer {
         &self.0.peer
+    /// The same for one that would not reach it however free it is.
+    fn unwanted(&self, message: Message) {
+        let (fault, text) = if message.oversized.is_some() {
+            (Fault::TooLarge, "the message is too large")
+        } else {
+            (Fault::Retained, "a retained message is stale: publish without the retain flag")
+        };
+        self.undelivered(message, fault, text);
+    }
+
     }
 
     /// Letters that wait for the charge point's task.
@@ -219,12 +229,20 @@ impl Recipient for Mailbox {
     fn deliver(&self, message: Message) -> Result<(), Message> {
         let contents = self.0.lock();
         match contents.standing {
+        if says_nothing(&message) {
+            return Ok(());
+        }
             Standing::Kept => {}
             Standing::GivenBack => return Err(message),
             Standing::Elsewhere => return Ok(()),
         }
         match self.0.room(&contents) {
             Ok(()) => add(contents, Letter::Message(message, Instant::now())),
+        if message.retain || message.oversized.is_some() {
+            drop(contents);
+            self.unwanted(message);
+            return Ok(());
+        }
             Err(NotTaken::Gone) => return Err(message),
             Err(NotTaken::Full) => {
                 drop(contents);
@@ -237,6 +255,11 @@ impl Recipient for Mailbox {
     fn turn_back(&self, message: Message) {
         self.undelivered(message, Fault::Disconnected, "the charge point has just disconnected");
     }
+}
+
+/// Whether nobody is meant by it: an empty payload clears what is retained on a topic (MQTT 3.1.1, 3.3.1.3).
+pub fn says_nothing(message: &Message) -> bool {
+    message.payload.is_empty() && message.oversized.is_none()
 }
 
 fn add(mut contents: MutexGuard<'_, Contents>, letter: Letter) {

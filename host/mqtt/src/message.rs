@@ -105,6 +105,9 @@ pub struct Message {
     pub retain: bool,
     /// The broker may have sent it before.
     pub dup: bool,
+    /// The bytes of the whole packet, where it was larger than a packet may be: then `payload` is only the beginning of what
+    /// was sent.
+    pub oversized: Option<usize>,
 }
 
 impl Message {
@@ -116,6 +119,7 @@ impl Message {
             qos: publish.qos.into(),
             retain: publish.retain,
             dup: publish.dup,
+            oversized: None,
         }
     }
 }

@@ -152,7 +152,7 @@ pub struct SubscriberStats {
     pub received: Counter,
     /// Messages on topics that nobody subscribes to (any more).
     pub unrouted: Counter,
-    /// Messages above the packet size limit: acknowledged and thrown away.
+    /// Messages above the packet size limit: acknowledged, and thrown away but for their beginning.
     pub oversized: Counter,
     /// SUBSCRIBE packets sent, and UNSUBSCRIBE packets.
     pub subscribe_packets: Counter,

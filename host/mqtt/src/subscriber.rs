@@ -22,7 +22,8 @@ use crate::{
 const COMMANDS: usize = 1024;
 
 /// Takes messages in. Called on the connection's own task, so it must return at once: put the message into a mailbox and
-/// deal there with its being full.
+/// deal there with its being full. Of a message that is [`oversized`](Message::oversized) it gets the beginning, to tell whose
+/// it was.
 pub trait Recipient: Clone + Send + Sync + 'static {
     /// Takes the message, or gives it back: whoever it was for has gone.
     fn deliver(&self, message: Message) -> Result<(), Message>;
@@ -31,7 +32,7 @@ pub trait Recipient: Clone + Send + Sync + 'static {
     fn turn_back(&self, message: Message);
 }
 
-/// What becomes of a message on a topic that nobody subscribes to. Must return at once.
+/// What becomes of a message on a topic that nobody subscribes to, or of its beginning. Must return at once.
 pub type Strays = Box<dyn FnMut(Message) + Send>;
 
 /// Why an owner does not have the subscriptions it asked for.

@@ -168,9 +168,14 @@ async fn a_message_above_the_limit_is_acknowledged_and_harms_nothing() {
     let subscriber = Subscriber::start(Arc::new(options), Box::new(drop));
     let (mailbox, mut inbox) = Mailbox::new();
     subscriber.subscribe(1, filters(&["cs/a"]), mailbox).await.expect("subscribed");
-    broker.inject("gw-sub", "cs/a", vec![0; 3_000_000], rumqttc::QoS::AtLeastOnce, 1);
+    broker.inject("gw-sub", "cs/a", vec![7; 3_000_000], rumqttc::QoS::AtLeastOnce, 1);
     broker.inject("gw-sub", "cs/a", "small", rumqttc::QoS::AtLeastOnce, 2);
-    assert_eq!(receive(&mut inbox).await.payload, "small");
+    // Who it was for gets its beginning, and knows that it is no more than that.
+    let beginning = receive(&mut inbox).await;
+    assert!(beginning.oversized.is_some_and(|size| size > 3_000_000), "{beginning:?}");
+    assert!(beginning.topic == "cs/a" && beginning.payload == vec![7; 4096], "{beginning:?}");
+    let small = receive(&mut inbox).await;
+    assert_eq!((&small.payload[..], small.oversized), (&b"small"[..], None));
     let seen = broker.seen_by(|seen| acknowledged(seen, 1) && acknowledged(seen, 2)).await;
     assert!(seen.iter().all(|seen| seen.connection == 0));
     assert_eq!(subscriber.stats().oversized.get(), 1);

@@ -244,6 +244,8 @@ async fn a_message_above_the_limit_is_acknowledged_whatever_its_properties() {
     large.resize(3 + 10_000, b'x');
     connection.send(&large).await;
     connection.send(b"\x32\x0d\x00\x01t\x00\x08\x05\x02\x00\x00\x00\x09hi").await;
+    let beginning = receive(&mut inbox).await;
+    assert_eq!((beginning.payload, beginning.oversized), (vec![b'x'; 4096].into(), Some(3 + 10_000)));
     assert_eq!(receive(&mut inbox).await.payload, "hi");
     for pkid in [7, 8] {
         assert!(matches!(connection.next().await, Packet::PubAck(ack) if ack.pkid == pkid));

@@ -53,6 +53,11 @@ impl BackEnd {
         self.client.publish(topic, QoS::AtLeastOnce, false, text).await.expect("published");
     }
 
+    /// The same with the retain flag: the broker keeps it for those who subscribe later.
+    pub async fn retain(&self, topic: &str, text: impl Into<Vec<u8>>) {
+        self.client.publish(topic, QoS::AtLeastOnce, true, text).await.expect("published");
+    }
+
     /// The next message: topic and text.
     pub async fn message(&mut self) -> (String, String) {
         timeout(PATIENCE, self.messages.recv()).await.expect("a message in time").expect("a connection")

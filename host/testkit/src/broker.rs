@@ -12,8 +12,9 @@ use std::{
 
 use crate::PATIENCE;
 use bytes::BytesMut;
+pub use rumqttc::QoS;
 use rumqttc::{
-    ConnAck, ConnectReturnCode, Packet, PubAck, PubComp, PubRec, PubRel, Publish, QoS, SubAck, SubscribeReasonCode,
+    ConnAck, ConnectReturnCode, Packet, PubAck, PubComp, PubRec, PubRel, Publish, SubAck, SubscribeReasonCode,
     UnsubAck, mqttbytes,
 };
 use tokio::{

@@ -18,6 +18,7 @@ mod security;
 mod several_gateways;
 mod transforms;
 mod tutorial;
+mod undeliverable;
 mod validation;
 
 use ocpp_gateway::app::{Addresses, Broker, Gateway, RunError};

@@ -56,7 +56,7 @@ const REQUESTS: [(&str, u16); 14] = [
 
 /// What a back end sends to a charge point of 1.6: the id in the report.
 const PAYLOADS: [(&[u8], &str); 12] = [
-    (b"", "-1"),
+    (b" ", "-1"),
     (b"\xff\xfe", "-1"),
     (b"null", "-1"),
     (b"[2,\"a\",\"Reset\",{}]", "-1"),

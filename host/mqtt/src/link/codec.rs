@@ -76,7 +76,7 @@ impl Codec {
             Ok(packet) => Ok(Some(packet)),
             Err(LinkError::Protocol(Error::InsufficientBytes(_))) => Ok(None),
             Err(LinkError::Protocol(Error::PayloadSizeLimitExceeded(size))) => {
-                Ok(Oversized::read(input, size)?.map(Inbound::Oversized))
+                Ok(Oversized::read(input, size, self.version)?.map(Inbound::Oversized))
             }
             Err(error) => Err(error),
         }

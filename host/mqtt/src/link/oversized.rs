@@ -1,44 +1,108 @@
 //! Messages larger than we are willing to hold.
 //!
 //! Giving up the connection would not help: the broker would send the same message again after the reconnect, for ever.
-//! So the head is read, to acknowledge it, and the rest is thrown away as it comes.
+//! So the beginning is read, to acknowledge the message and to tell which it is, and the rest is thrown away as it comes.
 
-use bytes::{Buf, BytesMut};
-use rumqttc::{QoS, mqttbytes};
+use bytes::{Buf, Bytes, BytesMut};
+use rumqttc::{
+    QoS,
+    mqttbytes::{self, Error},
+};
 
-/// The head of a PUBLISH whose payload is not read.
+use crate::{message::Message, options::ProtocolVersion};
+
+/// Bytes of the payload that are kept. Most messages have their id within the first hundred.
+const KEPT: usize = 4 << 10;
+/// Bytes of properties that are waited for. What comes after more of them is not kept.
+const MAX_PROPERTIES: usize = 64 << 10;
+
+/// The beginning of a PUBLISH whose payload is not read as a whole.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Oversized {
     pub(crate) topic: String,
     pub(crate) qos: QoS,
     pub(crate) pkid: u16,
+    retain: bool,
+    dup: bool,
     /// The packet's bytes after its fixed header.
     pub(crate) size: usize,
+    /// The first [`KEPT`] bytes of the payload, or all of it. Empty behind too many properties.
+    beginning: Bytes,
 }
 
 impl Oversized {
-    /// Reads the head of the packet that `input` begins with; the properties of MQTT 5 come after it. `None` when more bytes are needed; an error when the packet
+    /// Reads the beginning of the packet that `input` begins with. `None` when more bytes are needed; an error when the packet
     /// is anything but a PUBLISH, because no broker has reason to send another one that large.
-    pub(crate) fn read(input: &[u8], size: usize) -> Result<Option<Self>, mqttbytes::Error> {
-        let Some((&first, mut rest)) = input.split_first() else { return Ok(None) };
+    pub(crate) fn read(input: &[u8], size: usize, version: ProtocolVersion) -> Result<Option<Self>, Error> {
+        let Some((&first, rest)) = input.split_first() else { return Ok(None) };
         if first >> 4 != mqttbytes::PacketType::Publish as u8 {
-            return Err(mqttbytes::Error::PayloadSizeLimitExceeded(size));
+            return Err(Error::PayloadSizeLimitExceeded(size));
         }
         let qos = mqttbytes::qos((first >> 1) & 0b11)?;
-        rest = rest.get(size_length(size)..).unwrap_or_default();
-        let Some(length) = rest.split_off(..2) else { return Ok(None) };
-        let Some(topic) = rest.split_off(..usize::from(u16::from_be_bytes([length[0], length[1]]))) else {
-            return Ok(None);
-        };
-        let topic = String::from_utf8(topic.to_vec()).map_err(|_| mqttbytes::Error::TopicNotUtf8)?;
+        let mut body = Body { here: rest.get(size_length(size)..).unwrap_or_default(), left: size };
+        let Some(length) = body.number()? else { return Ok(None) };
+        let Some(topic) = body.take(length.into())? else { return Ok(None) };
+        let topic = String::from_utf8(topic.to_vec()).map_err(|_| Error::TopicNotUtf8)?;
         let pkid = match qos {
-            QoS::AtMostOnce => 0,
-            QoS::AtLeastOnce | QoS::ExactlyOnce => match rest.split_off(..2) {
-                Some(pkid) => u16::from_be_bytes([pkid[0], pkid[1]]),
+            QoS::AtMostOnce => Some(0),
+            QoS::AtLeastOnce | QoS::ExactlyOnce => body.number()?,
+        };
+        let Some(pkid) = pkid else { return Ok(None) };
+        let properties = match version {
+            ProtocolVersion::V4 => Some(0),
+            ProtocolVersion::V5 => body.variable_number()?,
+        };
+        let beginning = match properties {
+            None => return Ok(None),
+            Some(length) if length > MAX_PROPERTIES => Some(&[][..]),
+            Some(length) => match body.take(length)? {
                 None => return Ok(None),
+                Some(_) => body.take(body.left.min(KEPT))?,
             },
         };
-        Ok(Some(Oversized { topic, qos, pkid, size }))
+        let Some(beginning) = beginning.map(Bytes::copy_from_slice) else { return Ok(None) };
+        let (retain, dup) = (first & 1 != 0, first & 0b1000 != 0);
+        Ok(Some(Oversized { topic, qos, pkid, retain, dup, size, beginning }))
+    }
+
+    /// The message, as far as there is one.
+    pub(crate) fn into_message(self) -> Message {
+        let Oversized { topic, qos, retain, dup, size, beginning, .. } = self;
+        let oversized = Some(1 + size_length(size) + size);
+        Message { topic, payload: beginning, qos: qos.into(), retain, dup, oversized }
+    }
+}
+
+/// What follows a fixed header.
+struct Body<'a> {
+    /// What has come of it, and perhaps of the packets behind it.
+    here: &'a [u8],
+    /// How many bytes it has left, whether they have come or not.
+    left: usize,
+}
+
+impl<'a> Body<'a> {
+    /// The next `length` bytes, if they have come. An error: it has not as many.
+    fn take(&mut self, length: usize) -> Result<Option<&'a [u8]>, Error> {
+        self.left = self.left.checked_sub(length).ok_or(Error::MalformedPacket)?;
+        Ok(self.here.split_off(..length))
+    }
+
+    fn number(&mut self) -> Result<Option<u16>, Error> {
+        Ok(self.take(2)?.map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]])))
+    }
+
+    /// A Variable Byte Integer (MQTT 5, 1.5.5).
+    fn variable_number(&mut self) -> Result<Option<usize>, Error> {
+        let mut number = 0;
+        for shift in [0, 7, 14, 21] {
+            let Some(byte) = self.take(1)? else { return Ok(None) };
+            number |= usize::from(byte[0] & 0x7f) << shift;
+            if byte[0] < 0x80 {
+                return Ok(Some(number));
+            }
+        }
+        Err(Error::MalformedRemainingLength)
     }
 }
 
@@ -85,23 +149,78 @@ mod tests {
         bytes
     }
 
+    const V4: ProtocolVersion = ProtocolVersion::V4;
+    const V5: ProtocolVersion = ProtocolVersion::V5;
+
+    /// A PUBLISH of MQTT 5 with this many bytes of properties, and its size.
+    fn packet_with_properties(properties: usize, payload: &[u8]) -> (Vec<u8>, usize) {
+        let length = [properties as u8 | 0x80, (properties >> 7) as u8 | 0x80, (properties >> 14) as u8];
+        let mut body = b"\x00\x07a/topic\x00\x07".to_vec();
+        body.extend(length);
+        body.extend(vec![0; properties]);
+        body.extend(payload);
+        let size = body.len();
+        let mut bytes = vec![0x3b];
+        bytes.extend((0..size_length(size)).map(|place| {
+            let more = if place + 1 < size_length(size) { 0x80 } else { 0 };
+            (size >> (7 * place)) as u8 & 0x7f | more
+        }));
+        bytes.extend(body);
+        (bytes, size)
+    }
+
     #[test]
-    fn the_head_is_read_as_soon_as_it_is_there() {
-        for payload in [100, 10_000, 1_000_000, 3_000_000] {
+    fn the_beginning_is_read_as_soon_as_it_is_there() {
+        for payload in [0, 100, 10_000, 1_000_000, 3_000_000] {
             let bytes = packet(QoS::AtLeastOnce, payload);
             let size = payload + 2 + 7 + 2;
-            let head = 1 + size_length(size) + 2 + 7 + 2;
-            for cut in 0..head {
-                assert_eq!(Oversized::read(&bytes[..cut], size).expect("not malformed"), None, "{cut}");
+            let beginning = 1 + size_length(size) + 2 + 7 + 2 + payload.min(KEPT);
+            for cut in 0..beginning {
+                assert_eq!(Oversized::read(&bytes[..cut], size, V4).expect("not malformed"), None, "{cut}");
             }
-            let expected = Oversized { topic: "a/topic".into(), qos: QoS::AtLeastOnce, pkid: 7, size };
-            assert_eq!(Oversized::read(&bytes[..head], size).expect("not malformed"), Some(expected));
+            let read = Oversized::read(&bytes[..beginning], size, V4).expect("not malformed").expect("enough");
+            assert_eq!((read.topic.as_str(), read.qos, read.pkid, read.size), ("a/topic", QoS::AtLeastOnce, 7, size));
+            let message = read.into_message();
+            assert_eq!((message.payload, message.oversized), (vec![0; payload.min(KEPT)].into(), Some(bytes.len())));
+            assert!(!message.retain && !message.dup);
+        }
+    }
+
+    #[test]
+    fn properties_are_no_part_of_the_beginning() {
+        for properties in [0, 100, MAX_PROPERTIES] {
+            let (bytes, size) = packet_with_properties(properties, b"payload");
+            for cut in 0..bytes.len() {
+                assert_eq!(Oversized::read(&bytes[..cut], size, V5).expect("not malformed"), None, "{cut}");
+            }
+            let message = Oversized::read(&bytes, size, V5).expect("not malformed").expect("enough").into_message();
+            assert_eq!(message.payload, "payload", "after {properties}");
+            assert!(message.retain && message.dup);
+        }
+    }
+
+    #[test]
+    fn too_many_properties_are_not_waited_for() {
+        let (bytes, size) = packet_with_properties(MAX_PROPERTIES + 1, b"payload");
+        let read = Oversized::read(&bytes[..20], size, V5).expect("not malformed").expect("enough");
+        assert_eq!((read.pkid, read.into_message().payload), (7, Bytes::new()));
+    }
+
+    #[test]
+    fn what_does_not_fit_into_its_own_size_is_malformed() {
+        let topic = b"\x30\x05\x00\x09a/topic";
+        assert!(Oversized::read(topic, 5, V4).is_err());
+        // Properties that end behind the packet, and a length without an end.
+        for length in [&b"\x20"[..], b"\xff\xff\xff\xff\x01"] {
+            let mut bytes = b"\x30\x20\x00\x01a".to_vec();
+            bytes.extend(length);
+            assert!(Oversized::read(&bytes, 32, V5).is_err(), "{length:?}");
         }
     }
 
     #[test]
     fn only_a_publish_may_be_skipped() {
-        assert!(Oversized::read(&[0x90, 0xff, 0xff, 0x7f], 2_097_151).is_err());
+        assert!(Oversized::read(&[0x90, 0xff, 0xff, 0x7f], 2_097_151, V4).is_err());
     }
 
     #[test]

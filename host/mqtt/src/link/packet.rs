@@ -13,7 +13,7 @@ use crate::message::QoS;
 pub(crate) enum Inbound {
     ConnAck(Result<ConnAck, Reason>),
     Publish(Publish),
-    /// A PUBLISH above the size limit, of which only the head was read.
+    /// A PUBLISH above the size limit, of which only the beginning was read.
     Oversized(Oversized),
     PubAck(u16, Verdict),
     PubRec(u16, Verdict),

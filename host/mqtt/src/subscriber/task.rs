@@ -223,7 +223,7 @@ impl<R: Recipient> Task<R> {
                     self.unreleased.remove(&pkid);
                     link.send(Outbound::PubComp(pkid))?;
                 }
-                Inbound::Oversized(head) => self.refuse(link, &head)?,
+                Inbound::Oversized(beginning) => self.receive_oversized(link, beginning)?,
                 _ => {}
             }
         }
@@ -247,10 +247,11 @@ impl<R: Recipient> Task<R> {
         }
     }
 
-    fn refuse(&mut self, link: &mut Link, head: &Oversized) -> Result<(), LinkError> {
-        if acknowledge(link, &mut self.unreleased, head.qos, head.pkid)? {
-            warn!(head.topic, head.size, "message larger than the packet size limit thrown away");
+    fn receive_oversized(&mut self, link: &mut Link, beginning: Oversized) -> Result<(), LinkError> {
+        if acknowledge(link, &mut self.unreleased, beginning.qos, beginning.pkid)? {
+            warn!(beginning.topic, beginning.size, "message larger than the packet size limit thrown away");
             self.stats.oversized.add(1);
+            self.route(beginning.into_message());
         }
         Ok(())
     }

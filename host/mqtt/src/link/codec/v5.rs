@@ -19,7 +19,7 @@ use rumqttc::{
         Error, QoS,
         v5::{
             self, Connect, ConnectProperties, Disconnect, DisconnectReasonCode, Filter, FixedHeader, LastWill, Login,
-            PingReq, PubAck, PubComp, PubRec, PubRel, PublishProperties, Subscribe, Unsubscribe,
+            PingReq, PubAck, PubComp, PubRec, PubRel, PublishProperties, RetainForwardRule, Subscribe, Unsubscribe,
         },
     },
 };
@@ -109,8 +109,11 @@ pub(super) fn write(output: &mut BytesMut, packet: Outbound<'_>) -> Result<(), E
         Outbound::PubRel(pkid) => PubRel::new(pkid, None).write(output),
         Outbound::PubComp(pkid) => PubComp::new(pkid, None).write(output),
         Outbound::Subscribe(pkid, filters) => {
-            // The other options of a filter are 0, which is what 3.1.1 does (3.8.3.1).
-            let filters = filters.iter().map(|(filter, wanted)| Filter::new(&**filter, qos((*wanted).into())));
+            let filters = filters.iter().map(|(filter, wanted)| Filter {
+                // Nobody wants what is retained: it is stale (3.3.1.3). The other options are 0, which is what 3.1.1 does.
+                retain_forward_rule: RetainForwardRule::Never,
+                ..Filter::new(&**filter, qos((*wanted).into()))
+            });
             Subscribe { pkid, filters: filters.collect(), properties: None }.write(output)
         }
         Outbound::Unsubscribe(pkid, filters) => {

@@ -66,7 +66,7 @@ fn strings(texts: &[&str]) -> Vec<String> {
 
 fn deliver(subs: &Subscriptions<Inbox>, topic: &str) -> bool {
     let (payload, qos) = (bytes::Bytes::new(), QoS::AtLeastOnce);
-    subs.deliver(Message { topic: topic.to_owned(), payload, qos, retain: false, dup: false }).is_ok()
+    subs.deliver(Message { topic: topic.to_owned(), payload, qos, retain: false, dup: false, oversized: None }).is_ok()
 }
 
 fn connected() -> Subscriptions<Inbox> {

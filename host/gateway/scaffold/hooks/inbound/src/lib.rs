@@ -1,35 +1,43 @@
-//! Drops retained messages: a command that the broker kept from last week must not stop a session of today.
+//! Takes off what a back end puts around its messages: `{"sent":"…","message":{"MessageTypeId":2,…}}`.
 
 use ocpp_transform::{Inbound, Peer, Publish, PublishAction, Transform, export, read_config};
 use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// `[transforms.config]` of the gateway's configuration.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
-    /// Topics that begin like one of these may be retained.
-    except: Vec<String>,
+    /// The member that has the message.
+    member: String,
 }
 
-struct Fresh(Config);
+impl Default for Config {
+    fn default() -> Self {
+        Config { member: "message".into() }
+    }
+}
 
-impl Transform for Fresh {
+struct Unwrap(Config);
+
+impl Transform for Unwrap {
     fn configure(config: &str) -> Result<Self, String> {
-        Ok(Fresh(read_config(config)?))
+        Ok(Unwrap(read_config(config)?))
     }
 }
 
-impl Inbound for Fresh {
+impl Inbound for Unwrap {
     fn handle(&self, _peer: &Peer, message: Publish) -> Vec<PublishAction> {
-        let is_exempt = self.0.except.iter().any(|start| message.topic.starts_with(start));
-        if message.retain && !is_exempt {
-            return vec![PublishAction::Drop("a retained message".into())];
+        let envelope = serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(&message.payload);
+        match envelope.ok().and_then(|mut envelope| envelope.remove(&self.0.member)) {
+            Some(inner) => vec![PublishAction::Replace(Publish { payload: inner.get().into(), ..message })],
+            None => vec![PublishAction::Pass],
         }
-        vec![PublishAction::Pass]
     }
 }
 
-export!(Fresh: Inbound);
+export!(Unwrap: Inbound);
 
 #[cfg(test)]
 mod tests {
@@ -37,10 +45,14 @@ mod tests {
     use ocpp_transform::testing::peer;
 
     #[test]
-    fn retained_messages_are_dropped_with_exceptions() {
-        let transform = Fresh::configure(r#"{"except":["settings/"]}"#).expect("a configuration");
-        let handle = |topic| transform.handle(&peer("CP1"), Publish { retain: true, ..Publish::new(topic, "{}") });
-        assert!(matches!(handle("ocpp/cs/CP1")[..], [PublishAction::Drop(_)]));
-        assert_eq!(handle("settings/CP1"), [PublishAction::Pass]);
+    fn what_is_around_a_message_goes_and_the_message_stays_as_it_is() {
+        let transform = Unwrap::configure(r#"{"member":"ocpp"}"#).expect("a configuration");
+        let handle = |payload: &str| transform.handle(&peer("CP1"), Publish::new("ocpp/cs/CP1", payload));
+        let inner = r#"{"MessageTypeId":3, "Payload":{"limit":1.0}}"#;
+        let unwrapped = PublishAction::Replace(Publish::new("ocpp/cs/CP1", inner));
+        assert_eq!(handle(&format!(r#"{{"sent":"12:00","ocpp":{inner}}}"#)), [unwrapped]);
+        for bare in [inner, "no JSON"] {
+            assert_eq!(handle(bare), [PublishAction::Pass]);
+        }
     }
 }
