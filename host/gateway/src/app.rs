@@ -226,7 +226,7 @@ impl Gateway {
         let hall = Arc::clone(&self.hall);
         tokio::spawn(async move {
             if let Err(error) = presence::listen(&hall).await {
-                warn!("what other gateways have is not heard of: {error}");
+                presence::not_heard(&error);
             }
             drop(hall);
             if current.wait_for(|current| *current).await.is_ok() {

@@ -4,7 +4,7 @@ use crate::dead_letters::DeadLetters;
 use crate::road::{REPORT, Road};
 use ocpp_gateway_core::session::{Direction, OpenCalls, OwnAnswer};
 use ocpp_gateway_core::{Fault, Peer};
-use ocpp_gateway_mqtt::{Loss, Message, Recipient};
+use ocpp_gateway_mqtt::{Loss, Message, Recipient, SubscribeError};
 use std::collections::LinkedList;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -42,7 +42,7 @@ pub enum NotTaken {
 }
 
 /// Why a connection is to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
     /// The same charge point connected again.
     Replaced,
@@ -50,6 +50,8 @@ pub enum Stop {
     TakenOver,
     /// An operator wants it to end.
     Kicked,
+    /// The broker does not let it have its topics any more. In a box: it is rare, and larger than the others.
+    NotSubscribed(Box<SubscribeError>),
     /// The gateway stops: when nothing waits for an answer any more, at the latest at this instant.
     Shutdown { by: Instant },
 }
@@ -186,8 +188,6 @@ impl Mailbox {
         }
     }
 
-    pub fn peer(&self) -> &Peer {
-        &self.0.peer
     /// The same for one that would not reach it however free it is.
     fn unwanted(&self, message: Message) {
         let (fault, text) = if message.oversized.is_some() {
@@ -198,6 +198,8 @@ impl Mailbox {
         self.undelivered(message, fault, text);
     }
 
+    pub fn peer(&self) -> &Peer {
+        &self.0.peer
     }
 
     /// Letters that wait for the charge point's task.
@@ -227,22 +229,22 @@ impl Mailbox {
 
 impl Recipient for Mailbox {
     fn deliver(&self, message: Message) -> Result<(), Message> {
-        let contents = self.0.lock();
-        match contents.standing {
         if says_nothing(&message) {
             return Ok(());
         }
+        let contents = self.0.lock();
+        match contents.standing {
             Standing::Kept => {}
             Standing::GivenBack => return Err(message),
             Standing::Elsewhere => return Ok(()),
         }
-        match self.0.room(&contents) {
-            Ok(()) => add(contents, Letter::Message(message, Instant::now())),
         if message.retain || message.oversized.is_some() {
             drop(contents);
             self.unwanted(message);
             return Ok(());
         }
+        match self.0.room(&contents) {
+            Ok(()) => add(contents, Letter::Message(message, Instant::now())),
             Err(NotTaken::Gone) => return Err(message),
             Err(NotTaken::Full) => {
                 drop(contents);
@@ -254,6 +256,12 @@ impl Recipient for Mailbox {
 
     fn turn_back(&self, message: Message) {
         self.undelivered(message, Fault::Disconnected, "the charge point has just disconnected");
+    }
+
+    /// The charge point is told, and comes back: then its topics are asked for again. Otherwise it would stay connected, and
+    /// no back end could reach it.
+    fn refused(&self, error: SubscribeError) {
+        self.stop(Stop::NotSubscribed(Box::new(error)));
     }
 }
 

@@ -170,6 +170,18 @@ impl Recipient for Addressee {
             Addressee::Gateway(_) => {}
         }
     }
+
+    fn refused(&self, error: SubscribeError) {
+        match self {
+            Addressee::ChargePoint(mailbox) => mailbox.refused(error),
+            Addressee::Gateway(_) => not_heard(&error),
+        }
+    }
+}
+
+/// A charge point that connects elsewhere stays connected here as well, until its silence is noticed.
+pub fn not_heard(error: &SubscribeError) {
+    warn!("what other gateways have is not heard of: {error}");
 }
 
 /// Listens to the claims of other gateways from now on, if that is wanted, and repeats its own after each reconnect:

@@ -120,8 +120,8 @@ impl Registry {
         claim: impl FnOnce() -> T,
     ) -> Result<T, NotEntered> {
         let mut book = self.lock();
-        if let Some(reason) = book.stop {
-            mailbox.stop(reason);
+        if let Some(reason) = &book.stop {
+            mailbox.stop(reason.clone());
             return Ok(claim());
         }
         // Asked at the door already; of two handshakes at the same time the second is turned away here.
@@ -179,8 +179,8 @@ impl Registry {
     pub fn stop_all(&self, by: Instant) {
         let reason = Stop::Shutdown { by };
         let mut book = self.lock();
-        book.stop = Some(reason);
-        book.connected.drain().for_each(|(_, entry)| entry.mailbox.stop(reason));
+        book.stop = Some(reason.clone());
+        book.connected.drain().for_each(|(_, entry)| entry.mailbox.stop(reason.clone()));
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {

@@ -30,6 +30,10 @@ pub trait Recipient: Clone + Send + Sync + 'static {
 
     /// None of those who subscribed to its topic takes this message any more; this is one of them.
     fn turn_back(&self, message: Message);
+
+    /// The broker has refused a subscription that it had granted before the latest reconnect: nothing comes on it any more. It
+    /// is asked for again after the next reconnect, or when somebody else wants it.
+    fn refused(&self, error: SubscribeError);
 }
 
 /// What becomes of a message on a topic that nobody subscribes to, or of its beginning. Must return at once.
@@ -40,8 +44,8 @@ pub type Strays = Box<dyn FnMut(Message) + Send>;
 pub enum SubscribeError {
     #[error("`{0}` is not a topic filter")]
     BadFilter(String),
-    #[error("the broker refuses the subscription to `{0}`")]
-    Refused(String),
+    #[error("the broker refuses the subscription to `{filter}`: {reason}")]
+    Refused { filter: String, reason: String },
     #[error("nobody subscribes under this key")]
     UnknownOwner,
     #[error("a later request took the place of this one")]

@@ -31,6 +31,10 @@ fn subscribed(seen: &[Seen], connection: usize) -> Vec<&str> {
     filters
 }
 
+fn refusal(filter: &str) -> SubscribeError {
+    SubscribeError::Refused { filter: filter.into(), reason: "unspecified error".into() }
+}
+
 fn acknowledged(seen: &[Seen], pkid: u16) -> bool {
     seen.iter().any(|seen| matches!(&seen.packet, Packet::PubAck(ack) if ack.pkid == pkid))
 }
@@ -140,10 +144,28 @@ async fn a_refusal_is_told_to_the_owner_and_to_no_one_else() {
         subscriber.subscribe(1, filters(&["open/1", "secret"]), Mailbox::new().0),
         subscriber.subscribe(2, filters(&["open/2"]), Mailbox::new().0),
     );
-    assert_eq!(refused, Err(SubscribeError::Refused("secret".into())));
+    assert_eq!(refused, Err(refusal("secret")));
     assert_eq!(granted, Ok(()));
     let unknown = subscriber.replace(1, filters(&["open/1"])).await;
     assert_eq!(unknown, Err(SubscribeError::UnknownOwner));
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_reconnect_is_told_to_who_had_the_subscription() {
+    let broker = ScriptedBroker::start().await;
+    let subscriber = start(&broker);
+    let (one, two) = (Mailbox::new().0, Mailbox::new().0);
+    subscriber.subscribe(1, filters(&["cs/1"]), one.clone()).await.expect("subscribed");
+    subscriber.subscribe(2, filters(&["cs/2"]), two.clone()).await.expect("subscribed");
+    broker.script(|script| script.refuse = ["cs/1".to_owned()].into());
+    broker.drop_connections(None);
+    eventually("the refusal is told", || one.refusals() == [refusal("cs/1")]).await;
+    // The other one is served, so the subscriber is what it should be.
+    current(&subscriber, true).await;
+    assert_eq!(two.refusals(), []);
+    subscriber.unsubscribe(1).await;
+    broker.script(|script| script.refuse.clear());
+    subscriber.subscribe(3, filters(&["cs/1"]), Mailbox::new().0).await.expect("subscribed again");
 }
 
 #[tokio::test]

@@ -269,8 +269,8 @@ async fn a_refused_filter_is_told_to_its_owner() {
         connection.send(b"\xb0\x04\x00\x02\x00\x11").await;
         refused.path.clone()
     };
-    let (answer, refused) = tokio::join!(subscriber.subscribe(1, filters, Mailbox::new().0), answering);
-    assert_eq!(answer, Err(SubscribeError::Refused(refused)));
+    let (answer, filter) = tokio::join!(subscriber.subscribe(1, filters, Mailbox::new().0), answering);
+    assert_eq!(answer, Err(SubscribeError::Refused { filter, reason: "not authorized".into() }));
     subscriber.stop(PATIENCE).await;
     assert_eq!(subscriber.stats().subscriptions.get(), 0);
 }

@@ -25,7 +25,7 @@ use ocpp_gateway_core::session::{Direction, Output, Session, Settings, UplinkFra
 use ocpp_gateway_core::{Fault, MessageType, Peer};
 use ocpp_gateway_mqtt::{Message, Publication, Subscriber};
 use ocpp_gateway_pipeline::{Answer, NotMapped};
-use outbox::Outbox;
+use outbox::{NotSubscribed, Outbox};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ use subscription::{owner, subscribe};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::{self, Message as WebSocketMessage};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 /// All messages are read by the transforms that are in place now.
 const GENERATION: u64 = 0;
@@ -171,6 +171,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Event::Stop(Stop::Replaced) => return Some(Ending::Replaced),
             Event::Stop(Stop::TakenOver) => return Some(Ending::TakenOver),
             Event::Stop(Stop::Kicked) => return Some(Ending::Kicked),
+            Event::Stop(Stop::NotSubscribed(error)) => {
+                return Some(Ending::NotSubscribed(NotSubscribed::Broker(*error)));
+            }
             Event::Stop(Stop::Shutdown { by }) => {
                 self.stop_by = Some(by);
                 self.session.handle_stop();
@@ -302,7 +305,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             road.metrics.subscribed.dec();
         }
         road.metrics.closed(ending.name());
-        info!(charge_point = %peer.identity, reason = ending.name(), "disconnected: {ending}");
+        macro_rules! log {
+            ($level:ident) => {
+                $level!(charge_point = %peer.identity, reason = ending.name(), "disconnected: {ending}")
+            };
+        }
+        match ending {
+            // It is the broker that has to be told something, and it will not be by the charge point.
+            Ending::NotSubscribed(_) => log!(warn),
+            _ => log!(info),
+        }
         road.events.tell(|| Happening::Disconnected {
             charge_point: peer.identity.to_string(),
             reason: ending.name(),

@@ -1,4 +1,4 @@
-//! Messages of back ends that must not reach a charge point, or cannot.
+//! Messages of back ends that must not reach a charge point, or cannot, and charge points that no message would reach.
 
 use crate::{Running, call_object, error_code, result_object};
 use ocpp_gateway_testkit::back_end::BackEnd;
@@ -107,5 +107,31 @@ async fn a_message_that_is_too_large_is_reported_for_a_charge_point_that_is_gone
         assert!(text.contains(&format!(r#""UniqueId":"{id}""#)), "{text}");
     }
     assert_eq!(gateway.metric(TOO_LARGE).await, 1.0);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charge_point_that_lost_its_subscription_is_disconnected_and_served_again() {
+    let broker = ScriptedBroker::start().await;
+    let gateway = Running::start(&format!("[mqtt]\nurl = \"{}\"\nclient_id = \"gw\"", broker.url())).await;
+    let mut refused = gateway.charge_point("CP1").await;
+    let mut other = gateway.charge_point("CP2").await;
+    broker.script(|script| script.refuse = ["ocpp/cs/CP1".to_owned()].into());
+    broker.drop_connections(Some("gw-sub"));
+    let (code, reason) = refused.closed().await.expect("a reason");
+    assert_eq!(code, 1011);
+    assert!(reason.contains("the broker refuses the subscription to `ocpp/cs/CP1`"), "{reason}");
+    gateway.until("ocpp_gateway_connections", 1.0).await;
+    assert_eq!(gateway.metric(r#"ocpp_gateway_closed_total{reason="not_subscribed"}"#).await, 1.0);
+    // The others are served.
+    gateway.wait_until_ready().await;
+    gateway.until_subscribed().await;
+    broker.inject("gw-sub", "ocpp/cs/CP2", call_object("1", "Reset", "{}"), QoS::AtMostOnce, 0);
+    assert_eq!(other.text().await, r#"[2,"1","Reset",{}]"#);
+
+    broker.script(|script| script.refuse.clear());
+    let mut back = gateway.charge_point("CP1").await;
+    broker.inject("gw-sub", "ocpp/cs/CP1", call_object("2", "Reset", "{}"), QoS::AtMostOnce, 0);
+    assert_eq!(back.text().await, r#"[2,"2","Reset",{}]"#);
     gateway.stop().await;
 }

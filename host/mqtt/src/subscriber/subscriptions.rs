@@ -11,7 +11,10 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::{Recipient, SubscribeError, filter_tree::FilterTree};
-use crate::message::{Message, QoS};
+use crate::{
+    link::{Reason, Verdict},
+    message::{Message, QoS},
+};
 
 /// Topic filters in one SUBSCRIBE or UNSUBSCRIBE.
 pub(crate) const BATCH: usize = 200;
@@ -213,19 +216,19 @@ impl<R: Recipient> Subscriptions<R> {
     }
 
     /// SUBACK for one filter of a batch, asked for at this QoS.
-    pub(crate) fn subscribed(&mut self, filter: &Arc<str>, asked: QoS, refused: bool) {
+    pub(crate) fn subscribed(&mut self, filter: &Arc<str>, asked: QoS, verdict: Verdict) {
         let Some(entry) = self.entries.get_mut(filter) else { return };
         entry.granted = asked;
-        entry.standing = if refused { Standing::Refused } else { Standing::Held };
+        entry.standing = if verdict.is_err() { Standing::Refused } else { Standing::Held };
         if std::mem::take(&mut entry.restoring) {
             self.restoring -= 1;
         }
         let owners: Vec<u64> = entry.routes.iter().map(|(owner, _)| *owner).collect();
         let unsettled = owners.is_empty() || !entry.is_met();
-        match (refused, unsettled) {
-            (true, _) if owners.is_empty() => self.forget(filter),
-            (false, true) => self.enqueue(filter),
-            _ => owners.into_iter().for_each(|owner| self.settle(owner, filter, refused)),
+        match (verdict, unsettled) {
+            (Err(_), _) if owners.is_empty() => self.forget(filter),
+            (Ok(()), true) => self.enqueue(filter),
+            _ => owners.into_iter().for_each(|owner| self.settle(owner, filter, verdict)),
         }
     }
 
@@ -334,13 +337,16 @@ impl<R: Recipient> Subscriptions<R> {
         absent.iter().for_each(|filter| self.forget(filter));
     }
 
-    fn settle(&mut self, key: u64, filter: &Arc<str>, refused: bool) {
+    fn settle(&mut self, key: u64, filter: &Arc<str>, verdict: Verdict) {
         let Some(owner) = self.owners.get_mut(&key) else { return };
-        if refused && owner.unmet.contains(filter) {
-            self.roll_back(key, filter);
-        } else {
-            owner.unmet.retain(|unmet| unmet != filter);
-            self.commit_if_met(key);
+        match verdict {
+            Ok(()) => {
+                owner.unmet.retain(|unmet| unmet != filter);
+                self.commit_if_met(key);
+            }
+            Err(reason) if owner.unmet.contains(filter) => self.roll_back(key, refusal(filter, reason)),
+            // It had this one.
+            Err(reason) => owner.recipient.refused(refusal(filter, reason)),
         }
     }
 
@@ -356,7 +362,7 @@ impl<R: Recipient> Subscriptions<R> {
         }
     }
 
-    fn roll_back(&mut self, key: u64, refused: &str) {
+    fn roll_back(&mut self, key: u64, error: SubscribeError) {
         let Some(owner) = self.owners.get_mut(&key) else { return };
         let done = owner.done.take();
         owner.unmet.clear();
@@ -366,8 +372,12 @@ impl<R: Recipient> Subscriptions<R> {
             self.owners.remove(&key);
         }
         left.iter().for_each(|filter| self.detach(key, filter));
-        done.into_iter().for_each(|done| answer(done, Err(SubscribeError::Refused(refused.to_owned()))));
+        done.into_iter().for_each(|done| answer(done, Err(error.clone())));
     }
+}
+
+fn refusal(filter: &str, reason: Reason) -> SubscribeError {
+    SubscribeError::Refused { filter: filter.to_owned(), reason: reason.to_string() }
 }
 
 fn is_filter(filter: &str) -> bool {

@@ -262,9 +262,10 @@ impl<R: Recipient> Task<R> {
         let verdicts = verdicts.iter().copied().chain(std::iter::repeat(Err(Reason::UNSPECIFIED)));
         for ((filter, qos), verdict) in batch.iter().zip(verdicts) {
             if let Err(reason) = verdict {
-                warn!(%filter, %reason, "the broker refuses a subscription");
+                // Whose it is says so where it is seen.
+                debug!(%filter, %reason, "the broker refuses a subscription");
             }
-            self.subscriptions.subscribed(filter, *qos, verdict.is_err());
+            self.subscriptions.subscribed(filter, *qos, verdict);
         }
     }
 }

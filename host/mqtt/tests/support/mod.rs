@@ -2,9 +2,12 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use ocpp_gateway_mqtt::{Message, Options, ProtocolVersion, Publication, QoS, Recipient};
+use ocpp_gateway_mqtt::{Message, Options, ProtocolVersion, Publication, QoS, Recipient, SubscribeError};
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
@@ -60,12 +63,17 @@ pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
 
 /// A mailbox, and where it is emptied.
 #[derive(Clone)]
-pub(crate) struct Mailbox(Arc<mpsc::Sender<Message>>);
+pub(crate) struct Mailbox(Arc<mpsc::Sender<Message>>, Arc<Mutex<Vec<SubscribeError>>>);
 
 impl Mailbox {
     pub(crate) fn new() -> (Mailbox, mpsc::Receiver<Message>) {
         let (sender, receiver) = mpsc::channel(10_000);
-        (Mailbox(Arc::new(sender)), receiver)
+        (Mailbox(Arc::new(sender), Arc::default()), receiver)
+    }
+
+    /// What it was told about subscriptions that the broker refused after they had been granted.
+    pub(crate) fn refusals(&self) -> Vec<SubscribeError> {
+        self.1.lock().expect("not poisoned").clone()
     }
 }
 
@@ -77,6 +85,10 @@ impl Recipient for Mailbox {
 
     fn turn_back(&self, message: Message) {
         panic!("nobody takes {message:?}");
+    }
+
+    fn refused(&self, error: SubscribeError) {
+        self.1.lock().expect("not poisoned").push(error);
     }
 }
 

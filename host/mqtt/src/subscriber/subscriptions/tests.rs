@@ -2,11 +2,12 @@ use std::sync::Mutex;
 
 use super::*;
 
-const REFUSED: bool = true;
+const GRANTED: Verdict = Ok(());
+const REFUSED: Verdict = Err(Reason::NOT_AUTHORIZED);
 
-/// Remembers the topics of what it got, and of what it turned back.
+/// Remembers the topics of what it got, of what it turned back, and what it was told about its subscriptions.
 #[derive(Clone, Default)]
-struct Inbox(Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<String>>>, bool);
+struct Inbox(Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<String>>>, bool, Arc<Mutex<Vec<SubscribeError>>>);
 
 impl Recipient for Inbox {
     fn deliver(&self, message: Message) -> Result<(), Message> {
@@ -20,16 +21,28 @@ impl Recipient for Inbox {
     fn turn_back(&self, message: Message) {
         self.1.lock().expect("not poisoned").push(message.topic);
     }
+
+    fn refused(&self, error: SubscribeError) {
+        self.3.lock().expect("not poisoned").push(error);
+    }
+}
+
+fn refused(filter: &str) -> SubscribeError {
+    SubscribeError::Refused { filter: filter.into(), reason: "not authorized".into() }
 }
 
 impl Inbox {
     /// One whose owner has gone.
     fn deserted() -> Self {
-        Inbox(Arc::default(), Arc::default(), true)
+        Inbox(Arc::default(), Arc::default(), true, Arc::default())
     }
 
     fn turned_back(&self) -> usize {
         self.1.lock().expect("not poisoned").len()
+    }
+
+    fn refusals(&self) -> Vec<SubscribeError> {
+        std::mem::take(&mut self.3.lock().expect("not poisoned"))
     }
 
     fn count(&self) -> usize {
@@ -50,7 +63,7 @@ fn set(subs: &mut Subscriptions<Inbox>, owner: u64, filters: &[&str], inbox: Opt
 fn grant_all(subs: &mut Subscriptions<Inbox>) -> (Vec<String>, Vec<String>) {
     let batch = subs.next_batch(usize::MAX);
     for (filter, qos) in &batch.subscribe {
-        subs.subscribed(filter, *qos, !REFUSED);
+        subs.subscribed(filter, *qos, GRANTED);
     }
     batch.unsubscribe.iter().for_each(|filter| subs.unsubscribed(filter));
     let mut subscribed: Vec<String> = batch.subscribe.iter().map(|(filter, _)| filter.to_string()).collect();
@@ -80,9 +93,9 @@ fn resolves_when_the_last_filter_is_acknowledged() {
     let mut subs = connected();
     let mut settled = set(&mut subs, 1, &["a", "b"], Some(&Inbox::default()));
     let batch = subs.next_batch(usize::MAX);
-    subs.subscribed(&batch.subscribe[0].0, QoS::AtLeastOnce, !REFUSED);
+    subs.subscribed(&batch.subscribe[0].0, QoS::AtLeastOnce, GRANTED);
     assert!(settled.try_recv().is_err());
-    subs.subscribed(&batch.subscribe[1].0, QoS::AtLeastOnce, !REFUSED);
+    subs.subscribed(&batch.subscribe[1].0, QoS::AtLeastOnce, GRANTED);
     assert_eq!(settled.try_recv(), Ok(Ok(())));
 }
 
@@ -146,7 +159,7 @@ fn a_refused_replacement_leaves_things_as_they_were() {
     let mut settled = set(&mut subs, 1, &["b"], None);
     let batch = subs.next_batch(usize::MAX);
     subs.subscribed(&batch.subscribe[0].0, QoS::AtLeastOnce, REFUSED);
-    assert_eq!(settled.try_recv(), Ok(Err(SubscribeError::Refused("b".into()))));
+    assert_eq!(settled.try_recv(), Ok(Err(refused("b"))));
     assert!(deliver(&subs, "a") && !deliver(&subs, "b"));
     assert_eq!((grant_all(&mut subs), subs.len()), ((vec![], vec![]), 1));
 }
@@ -255,7 +268,7 @@ fn a_higher_qos_is_asked_for_again() {
     subs.set(2, vec![("a".into(), QoS::ExactlyOnce)], Some(Inbox::default()), done);
     assert!(settled.try_recv().is_err());
     assert_eq!(subs.next_batch(usize::MAX).subscribe, [("a".into(), QoS::ExactlyOnce)]);
-    subs.subscribed(&"a".into(), QoS::ExactlyOnce, !REFUSED);
+    subs.subscribed(&"a".into(), QoS::ExactlyOnce, GRANTED);
     assert_eq!(settled.try_recv(), Ok(Ok(())));
 }
 
@@ -295,4 +308,45 @@ fn a_message_is_turned_back_only_if_nobody_takes_it() {
         assert!(deliver(&subs, "a"));
     }
     assert_eq!((gone.turned_back(), successor.count()), (1, 2));
+}
+
+#[test]
+fn a_subscription_that_is_refused_after_a_reconnect_is_told_to_all_who_had_it() {
+    let (mut subs, first, second, other) = (connected(), Inbox::default(), Inbox::default(), Inbox::default());
+    let _one = set(&mut subs, 1, &["a", "b"], Some(&first));
+    let _two = set(&mut subs, 2, &["b"], Some(&second));
+    let _three = set(&mut subs, 3, &["c"], Some(&other));
+    grant_all(&mut subs);
+    for _ in 0..2 {
+        subs.disconnected();
+        subs.connected(false);
+        for (filter, qos) in subs.next_batch(usize::MAX).subscribe {
+            subs.subscribed(&filter, qos, if &*filter == "b" { REFUSED } else { GRANTED });
+        }
+        assert_eq!((first.refusals(), second.refusals()), (vec![refused("b")], vec![refused("b")]));
+        assert!(other.refusals().is_empty() && subs.is_current());
+    }
+    // Whoever comes next has it asked for again.
+    let mut settled = set(&mut subs, 4, &["b"], Some(&Inbox::default()));
+    assert_eq!(grant_all(&mut subs), (strings(&["b"]), vec![]));
+    assert_eq!(settled.try_recv(), Ok(Ok(())));
+    // Nobody is left who had it.
+    [1, 2, 4].into_iter().for_each(|owner| subs.remove(owner));
+    grant_all(&mut subs);
+    assert_eq!(subs.len(), 1);
+}
+
+#[test]
+fn a_refusal_of_what_an_owner_had_before_a_change_is_told_too() {
+    let (mut subs, inbox) = (connected(), Inbox::default());
+    let _one = set(&mut subs, 1, &["old"], Some(&inbox));
+    grant_all(&mut subs);
+    let mut changed = set(&mut subs, 1, &["new"], None);
+    subs.disconnected();
+    subs.connected(false);
+    for (filter, qos) in subs.next_batch(usize::MAX).subscribe {
+        subs.subscribed(&filter, qos, REFUSED);
+    }
+    assert_eq!(changed.try_recv(), Ok(Err(refused("new"))));
+    assert_eq!(inbox.refusals(), [refused("old")]);
 }
