@@ -4,7 +4,7 @@
 //! that crate show, by a client that shares nothing with it.
 
 use crate::ledger::Ledger;
-use ocpp_gateway_mqtt::{Message, Options, Publication, Publisher, QoS, Recipient, Subscriber};
+use ocpp_gateway_mqtt::{Message, Options, Publication, Publisher, QoS, Recipient, SubscribeError, Subscriber};
 use ocpp_gateway_testkit::PATIENCE;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -24,6 +24,10 @@ impl Recipient for Inbox {
     }
 
     fn turn_back(&self, _message: Message) {}
+
+    fn refused(&self, error: SubscribeError) {
+        panic!("{error}");
+    }
 }
 
 /// What the mapping makes of a frame.
