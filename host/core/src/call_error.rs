@@ -34,6 +34,8 @@ pub enum Fault {
     UnknownCall,
     /// The answer did not come in time.
     TimedOut,
+    /// No back end has subscribed to the message's topic.
+    NoBackEnd,
     /// Too many messages wait already.
     QueueFull,
     /// The charge point is not connected, or went away before it could answer.
@@ -61,13 +63,14 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 18] = [
+    pub const ALL: [Fault; 19] = [
         Fault::BadFrame,
         Fault::UnreadableFrame,
         Fault::UnknownMessageType,
         Fault::IdInUse,
         Fault::UnknownCall,
         Fault::TimedOut,
+        Fault::NoBackEnd,
         Fault::QueueFull,
         Fault::Disconnected,
         Fault::Internal,
@@ -91,6 +94,7 @@ impl Fault {
             Fault::IdInUse => "id_in_use",
             Fault::UnknownCall => "unknown_call",
             Fault::TimedOut => "timed_out",
+            Fault::NoBackEnd => "no_back_end",
             Fault::QueueFull => "queue_full",
             Fault::Disconnected => "disconnected",
             Fault::Internal => "internal",
@@ -118,7 +122,9 @@ impl Fault {
             Fault::NotUnderstood => "FormatViolation",
             Fault::UnknownAction => "NotImplemented",
             Fault::UnsupportedAction => "NotSupported",
-            Fault::TimedOut | Fault::QueueFull | Fault::Disconnected | Fault::Internal => "InternalError",
+            Fault::TimedOut | Fault::NoBackEnd | Fault::QueueFull | Fault::Disconnected | Fault::Internal => {
+                "InternalError"
+            }
             Fault::IdInUse
             | Fault::UnknownCall
             | Fault::Rejected

@@ -54,6 +54,9 @@ pub(super) fn fingerprint(frame: &Frame<'_>) -> u64 {
 #[derive(Debug)]
 pub(super) struct ReceivedCall {
     pub(super) call: Call,
+    /// See [`super::Session::latest_call`].
+    pub(super) number: u32,
+    /// By [`super::BackEndClock`].
     pub(super) deadline: Instant,
     pub(super) id_form: IdForm,
 }
@@ -113,6 +116,11 @@ impl ReceivedCalls {
 
     pub(super) fn take(&mut self, id: &str) -> Option<ReceivedCall> {
         let place = self.0.iter().position(|open| *open.call.id == *id)?;
+        Some(self.0.remove(place))
+    }
+
+    pub(super) fn take_number(&mut self, number: u32) -> Option<ReceivedCall> {
+        let place = self.0.iter().position(|open| open.number == number)?;
         Some(self.0.remove(place))
     }
 

@@ -115,7 +115,8 @@ impl Session {
                     (_, Some(_)) => Outcome::Error,
                     (_, None) => Outcome::Failed(Fault::Rejected),
                 };
-                self.end(Direction::Uplink, &open.call, open.deadline, outcome, now);
+                let answered = now.map(|now| self.clock.time(now));
+                self.end(Direction::Uplink, &open.call, open.deadline, outcome, answered);
             }
             None => {
                 if !self.forwards_unmatched(&frame, redelivered, generation) {

@@ -6,6 +6,7 @@
 //! need be from the gateway, and never two; an answer reaches only the CALL that it belongs to; nothing is lost without an
 //! [`Incident`].
 
+mod back_ends;
 mod call;
 mod downlink;
 mod heartbeat;
@@ -18,6 +19,7 @@ use crate::call_error::{CallError, Fault, reported_id};
 use crate::frame::{IdForm, MAX_RECEIVED_ID, MessageType, Received};
 use crate::recent::Recent;
 use crate::version::Version;
+use back_ends::BackEndClock;
 pub use call::{Asked, CallEnd, OWN_ID, OpenCalls, Outcome, OwnAnswer};
 use call::{Call, ReceivedCalls, SentCall, WaitingCall};
 use liveness::Liveness;
@@ -105,6 +107,9 @@ pub struct Session {
     generation: u64,
     /// The CALLs of the charge point that back ends have not answered yet.
     from_charge_point: ReceivedCalls,
+    /// See [`Session::latest_call`].
+    latest_call: u32,
+    clock: BackEndClock,
     /// A CALL of the charge point whose id is that of another one, which is still open.
     held: Option<Box<HeldCall>>,
     /// The CALL that the charge point has not answered yet.
@@ -151,6 +156,8 @@ impl Session {
             settings,
             generation: 0,
             from_charge_point: ReceivedCalls::default(),
+            latest_call: 0,
+            clock: BackEndClock::default(),
             held: None,
             to_charge_point: None,
             waiting: VecDeque::new(),
@@ -219,7 +226,7 @@ impl Session {
 
     /// When [`Session::handle_timeout`] wants to be called.
     pub fn next_timeout(&self) -> Instant {
-        let received = self.from_charge_point.iter().map(|open| open.deadline);
+        let received = self.from_charge_point.iter().map(|open| self.clock.due(open.deadline));
         // While nothing is read from the charge point, it cannot answer.
         let sent = self.to_charge_point.iter().map(|sent| sent.deadline);
         let waiting = self.waiting.front().map(|waiting| waiting.expires);
@@ -310,7 +317,7 @@ impl Session {
     /// Ends what has waited too long. To be called at [`Session::next_timeout`]; earlier does no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
         let within = humantime(self.settings.call_timeout);
-        while let Some(open) = self.from_charge_point.take_overdue(now) {
+        while let Some(open) = self.from_charge_point.take_overdue(self.clock.time(now)) {
             let text = format!("no answer from the back end within {within}");
             self.note(Direction::Uplink, Fault::TimedOut, &open.call.id, &open.call.action, text.clone());
             self.reply(Fault::TimedOut, &open.call.id, open.id_form, text);

@@ -103,6 +103,7 @@ impl Desk {
     }
 }
 
+mod back_ends;
 mod liveness;
 mod open_calls;
 

@@ -64,8 +64,10 @@ impl Session {
             }
             return None;
         }
-        let (generation, deadline) = (self.generation, now + self.settings.call_timeout);
-        self.from_charge_point.push(ReceivedCall { call: Call::new(&frame, generation), deadline, id_form });
+        let (generation, deadline) = (self.generation, self.clock.time(now) + self.settings.call_timeout);
+        self.latest_call = self.latest_call.wrapping_add(1);
+        let (call, number) = (Call::new(&frame, generation), self.latest_call);
+        self.from_charge_point.push(ReceivedCall { call, number, deadline, id_form });
         Some(UplinkFrame { frame, generation })
     }
 
