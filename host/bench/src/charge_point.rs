@@ -21,6 +21,10 @@ use tokio_util::either::Either;
 /// An answer that takes longer counts as lost.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The same for a charge point that waits out an outage, and how long it tries to come back.
+const PERSISTENCE: Duration = Duration::from_secs(300);
+const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
+
 /// Connections from one source address, of whose ports Linux gives away 28,232.
 const CONNECTIONS_PER_ADDRESS: usize = 5_000;
 
@@ -56,6 +60,7 @@ pub(crate) struct ChargePoint {
     id: String,
     socket: WebSocketStream<Stream>,
     calls: u64,
+    call_timeout: Duration,
 }
 
 /// How a wait ended.
@@ -93,7 +98,7 @@ impl ChargePoint {
         request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("ocpp1.6"));
         let config = WebSocketConfig::default().read_buffer_size(4096);
         let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
-        Ok(ChargePoint { index, id, socket, calls: 0 })
+        Ok(ChargePoint { index, id, socket, calls: 0, call_timeout: CALL_TIMEOUT })
     }
 
     /// Sends CALLs in a closed loop until then: each is answered, or has waited in vain, when this ends. Answers whether it is
@@ -153,6 +158,46 @@ impl ChargePoint {
             stats.failed(|errors| errors.disconnects += 1);
         }
         self.calls - before
+    }
+
+    /// The same, as a charge point does that has transactions to report: it waits for an answer for as long as it is
+    /// connected, and when it is not, connects again and sends the CALL once more that was open then.
+    pub(crate) async fn persist_until(
+        &mut self,
+        gateway: &Gateway,
+        until: Instant,
+        interval: Duration,
+        delay: Duration,
+        stats: &Stats,
+    ) -> Result<u64> {
+        let (script, mut due, mut sent) = (Script::heartbeats(), Instant::now() + delay, 0);
+        self.call_timeout = PERSISTENCE;
+        while due < until {
+            let rested = self.rest(Some(due), stats).await;
+            sent += 1;
+            let mut called = if rested == Waited::Done { self.next_call(&script, due, stats).await } else { rested };
+            while called == Waited::Disconnected {
+                stats.failed(|errors| errors.disconnects += 1);
+                self.connect_again(gateway).await?;
+                called = self.next_call(&script, due, stats).await;
+            }
+            due += interval;
+        }
+        Ok(sent)
+    }
+
+    async fn connect_again(&mut self, gateway: &Gateway) -> Result<()> {
+        let since = Instant::now();
+        loop {
+            match ChargePoint::connect(gateway, self.index).await {
+                Ok(ChargePoint { socket, .. }) => {
+                    self.socket = socket;
+                    return Ok(());
+                }
+                Err(error) if since.elapsed() > PERSISTENCE => return Err(error.context("not let in again")),
+                Err(_) => tokio::time::sleep(RECONNECT_PAUSE).await,
+            }
+        }
     }
 
     /// Does nothing but answer, until the connection ends.
@@ -224,7 +269,7 @@ impl ChargePoint {
             return Waited::Disconnected;
         }
         loop {
-            let Ok(text) = timeout(CALL_TIMEOUT, self.text()).await else {
+            let Ok(text) = timeout(self.call_timeout, self.text()).await else {
                 stats.failed(|errors| errors.timeouts += 1);
                 return Waited::Failed;
             };

@@ -1,9 +1,11 @@
 //! The broker ends and comes back while charge points send.
+//!
+//! Away for less than `mqtt.outage_after`, which is 20 s unless it is configured, it costs no connection and no CALL.
+//! Away for longer, charge points are disconnected before any of them is told an error, and send again what was open.
 
 use super::rig::{Rig, RigArgs};
 use crate::charge_point::ChargePoint;
 use crate::load::CONNECTING;
-use crate::script::Script;
 use crate::stats::Stats;
 use anyhow::{Result, ensure};
 use clap::Args;
@@ -32,6 +34,8 @@ pub(crate) struct OutageArgs {
 
 /// Before the first outage, and after each.
 const CALM: Duration = Duration::from_secs(5);
+/// `mqtt.outage_after`, as it is if nobody configures it.
+const OUTAGE_AFTER: Duration = Duration::from_secs(20);
 /// Of the gateway: shorter than what the charge points of this program wait.
 const CALL_TIMEOUT: &str = "call_timeout = \"10s\"\n";
 
@@ -49,11 +53,10 @@ pub(crate) async fn outage(args: OutageArgs) -> Result<()> {
     stats.measure(true);
     let mut tasks = JoinSet::new();
     for (index, mut charge_point) in connected.into_iter().enumerate() {
-        let stats = Arc::clone(&stats);
+        let (stats, entrance) = (Arc::clone(&stats), entrance.clone());
         let delay = interval.mul_f64(index as f64 / args.charge_points as f64);
         tasks.spawn(async move {
-            let script = Script::heartbeats();
-            let sent = charge_point.run_until(until, interval, &script, delay, &stats).await;
+            let sent = charge_point.persist_until(&entrance, until, interval, delay, &stats).await;
             (sent, charge_point)
         });
     }
@@ -72,7 +75,7 @@ pub(crate) async fn outage(args: OutageArgs) -> Result<()> {
     let mut done = Vec::with_capacity(args.charge_points);
     while let Some(joined) = tasks.join_next().await {
         let (calls, charge_point) = joined?;
-        sent += calls;
+        sent += calls?;
         done.push(charge_point);
     }
     responder.abort();
@@ -88,6 +91,10 @@ pub(crate) async fn outage(args: OutageArgs) -> Result<()> {
     );
     ensure!(sent == told, "of {sent} CALLs {told} were answered");
     ensure!(errors.unexpected == 0, "{} messages that answer no CALL", errors.unexpected);
-    ensure!(errors.disconnects == 0, "{} charge points lost their connection", errors.disconnects);
+    // An answer that the back end's own client loses when it reconnects is an error that the gateway cannot help,
+    // unless the charge point is disconnected before.
+    let long = args.away > OUTAGE_AFTER;
+    ensure!(!long || errors.call_errors == 0, "{} CALLs were answered with an error", errors.call_errors);
+    ensure!(long || errors.disconnects == 0, "{} charge points lost their connection", errors.disconnects);
     Ok(())
 }
