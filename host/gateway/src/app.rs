@@ -10,6 +10,7 @@ use crate::limits::Limits;
 use crate::listener::Door;
 use crate::metrics::{self, BrokerMetrics, Metrics, TransformMetrics};
 use crate::notify::{State, notify};
+use crate::outage;
 use crate::presence::{self, Presence};
 use crate::registry::Registry;
 use crate::road::Road;
@@ -109,6 +110,7 @@ pub struct Gateway {
     tasks: TaskTracker,
     stopping: CancellationToken,
     grace: Duration,
+    outage_after: Duration,
 }
 
 impl Gateway {
@@ -130,7 +132,11 @@ impl Gateway {
         };
         let addresses = Addresses { ocpp: listener.local_addr()?, admin: admin.local_addr()?, broker };
 
-        let options = Arc::new(mqtt_options(config, &addresses)?);
+        let mut options = mqtt_options(config, &addresses)?;
+        if let Some(embedded) = &embedded {
+            options.subscribers = Some(embedded.subscriber_lookup(&format!("{}-sub", options.client_id)));
+        }
+        let options = Arc::new(options);
         let gateway = options.client_id.clone();
         let (dead_letters, office) = DeadLetters::new();
         // One of several gateways does not know whether another has delivered what it cannot.
@@ -154,6 +160,7 @@ impl Gateway {
             open: AtomicBool::new(false),
             presence: Presence::new(config, gateway, &mut registry),
             session_settings: Arc::new(config.ocpp.session_settings()),
+            wait_for_back_end: config.mqtt.wait_for_back_end.get(),
         });
         subscribe_anew_after_exchanges(&hall);
         let exchange = Exchange::start(hall.road.pipeline.clone(), config)?;
@@ -176,6 +183,7 @@ impl Gateway {
             tasks,
             stopping,
             grace,
+            outage_after: config.mqtt.outage_after.get(),
         })
     }
 
@@ -196,7 +204,7 @@ impl Gateway {
     /// Serves until `stop` is ready, and then stops in good order: no new connections, open calls get their answers
     /// within the grace time, what waits is published.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
-        self.open_door_once_broker_is_reached();
+        self.follow_broker();
         notify(State::Ready);
         let closed = CancellationToken::new();
         let accepting = tokio::spawn(Arc::clone(&self.door).accept(self.listener, closed.clone()));
@@ -221,18 +229,17 @@ impl Gateway {
         outcome
     }
 
-    fn open_door_once_broker_is_reached(&self) {
-        let (mut current, door) = (self.hall.subscriber.current(), Arc::clone(&self.door));
-        let hall = Arc::clone(&self.hall);
+    /// Charge points are let in once the broker has been reached, and then as long as it is not away for too long.
+    fn follow_broker(&self) {
+        let (hall, outage_after) = (Arc::clone(&self.hall), self.outage_after);
         tokio::spawn(async move {
             if let Err(error) = presence::listen(&hall).await {
                 presence::not_heard(&error);
             }
+            let reached = hall.road.publisher.availability().reached();
+            let weak = Arc::downgrade(&hall);
             drop(hall);
-            if current.wait_for(|current| *current).await.is_ok() {
-                door.open();
-                info!("the broker has been reached: charge points are let in");
-            }
+            outage::watch(weak, reached, outage_after).await;
         });
     }
 }

@@ -22,6 +22,7 @@ pub mod mailbox;
 mod message_id;
 pub mod metrics;
 pub mod notify;
+pub mod outage;
 pub mod presence;
 pub mod proxies;
 pub mod registry;

@@ -52,11 +52,6 @@ impl Door {
         Door { terms: Terms::new(ocpp), security, proxies, hall, tasks }
     }
 
-    /// From now on charge points are let in.
-    pub fn open(&self) {
-        self.hall.open.store(true, Ordering::Relaxed);
-    }
-
     /// Accepts connections until `closed`.
     pub async fn accept(self: Arc<Self>, listener: TcpListener, closed: CancellationToken) {
         let mut turnstile = self.hall.limits.turnstile();
@@ -197,7 +192,7 @@ impl Door {
             return Err(Refused::status(StatusCode::NOT_FOUND, format!("no charge point {identity} is known here")));
         }
         if !self.hall.open.load(Ordering::Relaxed) {
-            return Err(self.come_back("the broker has not been reached yet"));
+            return Err(self.come_back("the MQTT broker cannot be reached"));
         }
         if let Some(Turn::ComeBack { seconds }) = guest.turn {
             self.hall.limits.hit(Limit::AcceptRate);

@@ -4,7 +4,7 @@ use crate::dead_letters::DeadLetters;
 use crate::road::{REPORT, Road};
 use ocpp_gateway_core::session::{Direction, OpenCalls, OwnAnswer};
 use ocpp_gateway_core::{Fault, Peer};
-use ocpp_gateway_mqtt::{Loss, Message, Recipient, SubscribeError};
+use ocpp_gateway_mqtt::{Loss, Message, Observer, Publication, Recipient, SubscribeError};
 use std::collections::LinkedList;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -52,6 +52,8 @@ pub enum Stop {
     Kicked,
     /// The broker does not let it have its topics any more. In a box: it is rare, and larger than the others.
     NotSubscribed(Box<SubscribeError>),
+    /// The broker has been away for too long.
+    BrokerAway,
     /// The gateway stops: when nothing waits for an answer any more, at the latest at this instant.
     Shutdown { by: Instant },
 }
@@ -66,7 +68,17 @@ pub struct Inbox(Arc<Inner>);
 /// What is found in a mailbox.
 pub enum Post {
     Stop(Stop),
+    /// What the broker says of CALLs of the charge point.
+    Told(Vec<Told>),
     Letter(Letter),
+}
+
+/// What the broker says of the publication that a CALL of the charge point has become.
+pub enum Told {
+    /// Nobody subscribes to its topic.
+    NoSubscriber(Publication),
+    /// Somebody does, for the CALL of this number.
+    Delivered(u32),
 }
 
 struct Inner {
@@ -84,7 +96,8 @@ struct Contents {
     // A list, because it is nearly always empty or holds a single letter: it has no buffer beside its letters.
     letters: LinkedList<Letter>,
     stop: Option<Stop>,
-    /// Whom to wake for the next of either.
+    told: Vec<Told>,
+    /// Whom to wake for the next of these.
     waker: Option<Waker>,
     standing: Standing,
     /// Nobody empties it any more.
@@ -102,13 +115,17 @@ enum Standing {
 }
 
 impl Inbox {
-    /// What has come: a wish to stop before any letter, and letters only if they are wanted now.
+    /// What has come: a wish to stop before anything else, and letters only if they are wanted now.
     pub fn poll(&mut self, cx: &mut Context<'_>, letters: bool) -> Poll<Post> {
         // Whoever gets letter after letter lets others have their turn.
         let turn = ready!(coop::poll_proceed(cx));
         let contents = &mut *self.0.lock();
         if let Some(stop) = contents.stop.take() {
             return Poll::Ready(Post::Stop(stop));
+        }
+        if !contents.told.is_empty() {
+            turn.made_progress();
+            return Poll::Ready(Post::Told(std::mem::take(&mut contents.told)));
         }
         if letters && let Some(letter) = contents.letters.pop_front() {
             turn.made_progress();
@@ -120,10 +137,16 @@ impl Inbox {
         Poll::Pending
     }
 
+    /// Who is told here what becomes of CALLs of the charge point.
+    pub fn observer(&self) -> Arc<dyn Observer> {
+        Arc::clone(&self.0) as _
+    }
+
     /// Takes what is in it, and from now on nothing more is.
     pub fn close(&mut self) -> impl Iterator<Item = Letter> + use<> {
         let mut contents = self.0.lock();
         contents.is_over = true;
+        contents.told = Vec::new();
         std::mem::take(&mut contents.letters).into_iter()
     }
 }
@@ -139,6 +162,22 @@ impl Inner {
     fn lock(&self) -> MutexGuard<'_, Contents> {
         // Nothing is done under it that leaves anything half done.
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stop(&self, reason: Stop) {
+        let mut contents = self.lock();
+        contents.stop.get_or_insert(reason);
+        wake(contents);
+    }
+
+    /// There are no more of them than CALLs of the charge point are open.
+    fn tell(&self, told: Told) {
+        let mut contents = self.lock();
+        // Of one that is gone nobody waits for an answer.
+        if !contents.is_over {
+            contents.told.push(told);
+            wake(contents);
+        }
     }
 
     /// Whether one more letter would be taken.
@@ -173,9 +212,7 @@ impl Mailbox {
 
     /// Tells the connection to end. If nobody listens, it is on its way out already.
     pub fn stop(&self, reason: Stop) {
-        let mut contents = self.0.lock();
-        contents.stop.get_or_insert(reason);
-        wake(contents);
+        self.0.stop(reason);
     }
 
     /// The back ends are told that a message did not reach its charge point.
@@ -224,6 +261,21 @@ impl Mailbox {
         self.0.room(&contents)?;
         add(contents, letter);
         Ok(())
+    }
+}
+
+impl Observer for Inner {
+    fn no_subscriber(&self, publication: Publication) {
+        self.tell(Told::NoSubscriber(publication));
+    }
+
+    fn delivered(&self, number: u32) {
+        self.tell(Told::Delivered(number));
+    }
+
+    /// It would be answered with an error; the charge point keeps what it has to say while it is off line.
+    fn evicted(&self, _number: u32) {
+        self.stop(Stop::BrokerAway);
     }
 }
 

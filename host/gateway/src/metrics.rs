@@ -248,6 +248,15 @@ impl Collector for BrokerMetrics {
             let mut counter = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             counter.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
         }
+        let mut unheard = encoder.encode_descriptor(
+            "mqtt_no_subscriber",
+            "Messages on topics that nobody subscribes to, as far as the broker says so, by type",
+            None,
+            MetricType::Counter,
+        )?;
+        for (kind, count) in publisher.unheard() {
+            unheard.encode_family(&[("type", kind)])?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
         let mut lost = encoder.encode_descriptor(
             "mqtt_lost",
             "Messages given up, by reason and type",
@@ -270,6 +279,7 @@ fn loss_name(loss: Loss) -> &'static str {
         Loss::Refused => "refused",
         Loss::Abandoned => "abandoned",
         Loss::Overflow => "overflow",
+        Loss::Withdrawn => "withdrawn",
     }
 }
 

@@ -110,6 +110,7 @@ impl Presence {
             retain: self.events.retain,
             expires: None,
             kind: "event",
+            tracking: None,
         }
     }
 }
@@ -132,6 +133,7 @@ impl Claiming {
             retain: false,
             expires: None,
             kind: "claim",
+            tracking: None,
         }
     }
 }

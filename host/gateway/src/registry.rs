@@ -32,7 +32,8 @@ struct Book {
     connected: HashMap<Identity, Entry>,
     /// The heartbeat intervals that charge points were told, connected or not.
     intervals: LruCache<Identity, Duration>,
-    /// Set once the gateway stops: whoever was still at the door then is told at once.
+    /// Set once the gateway stops, and while the broker is away for long: whoever was still at the door then is told at
+    /// once.
     stop: Option<Stop>,
 }
 
@@ -181,6 +182,20 @@ impl Registry {
         let mut book = self.lock();
         book.stop = Some(reason.clone());
         book.connected.drain().for_each(|(_, entry)| entry.mailbox.stop(reason.clone()));
+    }
+
+    /// Tells every connection to end because the broker is away, and every one to come until it is back. Answers how
+    /// many there are.
+    pub fn begin_outage(&self) -> usize {
+        let mut book = self.lock();
+        book.stop.get_or_insert(Stop::BrokerAway);
+        book.connected.values().for_each(|entry| entry.mailbox.stop(Stop::BrokerAway));
+        book.connected.len()
+    }
+
+    /// The broker is back.
+    pub fn end_outage(&self) {
+        self.lock().stop.take_if(|stop| *stop == Stop::BrokerAway);
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {

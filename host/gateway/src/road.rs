@@ -25,6 +25,8 @@ pub struct Road {
 #[derive(Debug)]
 pub struct Uplinked {
     pub publications: Vec<Publication>,
+    /// Which of them the mapping made of the frame, if it made one.
+    pub mapped: Option<usize>,
     /// What the charge point is answered now, if it is.
     pub answer: Option<Answer>,
     /// Nothing is left of the frame that could lead to an answer.
@@ -70,14 +72,14 @@ impl Road {
     }
 
     /// Takes a frame of `peer` through the transforms. `expires` is when back ends have no use for it any more, because
-    /// the charge point will have been told that nobody answered.
+    /// the charge point will have been told that nobody answered; in the broker's time.
     pub fn uplink(&self, peer: &Peer, frame: &Frame<'_>, expires: Option<Instant>) -> Uplinked {
         let kind = frame.kind.name();
         debug!(charge_point = %peer.identity, message_id = %frame.id, action = frame.action_name(), "{kind} from the charge point");
-        let Uplink { publishes, answer, is_dropped, mishaps } = self.pipeline.uplink(peer, frame);
+        let Uplink { publishes, mapped, answer, is_dropped, mishaps } = self.pipeline.uplink(peer, frame);
         self.metrics.message(Direction::Uplink, frame.kind);
         self.mishaps(peer, Direction::Uplink, &frame.id, frame.action_name(), &mishaps);
-        Uplinked { publications: publications(publishes, kind, expires), answer, is_dropped }
+        Uplinked { publications: publications(publishes, kind, expires), mapped, answer, is_dropped }
     }
 
     /// Takes an MQTT message for `peer` through the transforms. `asked`: the CALLs that the charge point
@@ -213,7 +215,8 @@ fn name_in<'a>(topic: &'a str, pattern: &str) -> Option<&'a str> {
 fn publications(publishes: Vec<Publish>, kind: &'static str, expires: Option<Instant>) -> Vec<Publication> {
     let publication = |publish| {
         let Publish { topic, payload, qos, retain, .. } = publish;
-        Publication { topic, payload: payload.into(), qos: to_mqtt(qos), retain, expires, kind }
+        let (qos, tracking) = (to_mqtt(qos), None);
+        Publication { topic, payload: payload.into(), qos, retain, expires, kind, tracking }
     };
     publishes.into_iter().map(publication).collect()
 }

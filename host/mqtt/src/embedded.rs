@@ -4,6 +4,7 @@
 //! protocol level with which mosquitto's bridge begins in a form that the bridge does not understand.
 
 mod protocol_level;
+mod subscribers;
 
 use std::{
     io,
@@ -13,9 +14,8 @@ use std::{
 };
 
 use mqtt5::broker::{
-    AllowAllAuthProvider, AuthProvider, BrokerConfig, DynamicStorage, MemoryBackend, ResourceLimits, ResourceMonitor,
-    StorageBackend as _, client_handler::ClientHandler, router::MessageRouter, sys_topics::BrokerStats,
-    transport::BrokerTransport,
+    BrokerConfig, DynamicStorage, MemoryBackend, ResourceLimits, ResourceMonitor, StorageBackend as _,
+    client_handler::ClientHandler, router::MessageRouter, sys_topics::BrokerStats, transport::BrokerTransport,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -25,6 +25,9 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tracing::{debug, warn};
+
+use self::subscribers::Subscribers;
+use crate::options::SubscriberLookup;
 
 /// How long [`EmbeddedBroker::stop`] waits for clients to be told.
 const GRACE: Duration = Duration::from_secs(2);
@@ -59,6 +62,7 @@ pub enum EmbeddedBrokerError {
 pub struct EmbeddedBroker {
     local_addr: SocketAddr,
     shutdown: broadcast::Sender<()>,
+    subscribers: Arc<Subscribers>,
     task: JoinHandle<()>,
 }
 
@@ -72,14 +76,21 @@ impl EmbeddedBroker {
         };
         let (local_addr, listener) = listening.await.map_err(|error| EmbeddedBrokerError::Listen { address, error })?;
         let broker = Broker::new(max_packet_size).map_err(EmbeddedBrokerError::Start)?;
-        let shutdown = broker.shutdown.clone();
+        let (shutdown, subscribers) = (broker.shutdown.clone(), Arc::clone(&broker.subscribers));
         // Subscribed to before anybody can stop it.
         let task = tokio::spawn(broker.run(listener, shutdown.subscribe()));
-        Ok(EmbeddedBroker { local_addr, shutdown, task })
+        Ok(EmbeddedBroker { local_addr, shutdown, subscribers, task })
     }
 
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Answers who asks whether anybody subscribes to a topic: a client other than this one, which is his own.
+    pub fn subscriber_lookup(&self, own_client_id: &str) -> SubscriberLookup {
+        let subscribers = Arc::clone(&self.subscribers);
+        subscribers.ignore(own_client_id.to_owned());
+        SubscriberLookup::new(move |topic| subscribers.has_subscriber(topic))
     }
 
     /// Resolves, with the reason, if the broker ends by itself. Dropping the future loses nothing.
@@ -104,7 +115,7 @@ struct Broker {
     config: Arc<BrokerConfig>,
     storage: Arc<DynamicStorage>,
     router: Arc<MessageRouter>,
-    auth: Arc<dyn AuthProvider>,
+    subscribers: Arc<Subscribers>,
     stats: Arc<BrokerStats>,
     resources: Arc<ResourceMonitor>,
     shutdown: broadcast::Sender<()>,
@@ -125,11 +136,12 @@ impl Broker {
             max_connection_rate: u32::MAX,
             rate_limit_window: Duration::from_secs(1),
         };
+        let router = Arc::new(MessageRouter::with_storage(Arc::clone(&storage)));
         Ok(Broker {
             config: Arc::new(config),
-            router: Arc::new(MessageRouter::with_storage(Arc::clone(&storage))),
+            subscribers: Arc::new(Subscribers::new(Arc::clone(&router))),
+            router,
             storage,
-            auth: Arc::new(AllowAllAuthProvider),
             stats: Arc::new(BrokerStats::new()),
             resources: Arc::new(ResourceMonitor::new(limits)),
             shutdown: broadcast::channel(1).0,
@@ -165,9 +177,9 @@ impl Broker {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%address, %error, "TCP_NODELAY was not set");
         }
-        let Broker { config, storage, router, auth, stats, resources, shutdown } = self;
+        let Broker { config, storage, router, subscribers, stats, resources, shutdown } = self;
         let (config, storage, router) = (Arc::clone(config), Arc::clone(storage), Arc::clone(router));
-        let (auth, stats, resources) = (Arc::clone(auth), Arc::clone(stats), Arc::clone(resources));
+        let (auth, stats, resources) = (Arc::clone(subscribers), Arc::clone(stats), Arc::clone(resources));
         let shutdown = shutdown.subscribe();
         connections.spawn(async move {
             let Some(stream) = refuse_bridge_level(stream).await else { return };

@@ -4,6 +4,7 @@
 //! This is the only crate that knows MQTT's wire format (by rumqttc's codec) and the embedded broker (mqtt5). It knows
 //! nothing of OCPP.
 
+mod availability;
 mod dialer;
 mod embedded;
 mod link;
@@ -14,9 +15,10 @@ mod stats;
 mod subscriber;
 mod tls;
 
+pub use availability::Availability;
 pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
-pub use message::{Message, Publication, QoS, Unpublishable};
-pub use options::{BrokerUrl, BrokerUrlError, Credentials, Options, ProtocolVersion, Status};
+pub use message::{Message, Observer, Publication, QoS, Tracking, Unpublishable};
+pub use options::{BrokerUrl, BrokerUrlError, Credentials, Options, ProtocolVersion, Status, SubscriberLookup};
 pub use publisher::{Permit, PublishError, Publisher, Stopped};
 pub use stats::{ConnectionStats, ConnectionStatus, Counter, Gauge, Loss, PublisherStats, SubscriberStats};
 pub use subscriber::{Recipient, Strays, SubscribeError, Subscriber, topic_matches};

@@ -1,6 +1,6 @@
 //! What is published and what arrives.
 
-use std::time::Instant;
+use std::{fmt, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
@@ -43,11 +43,50 @@ pub struct Publication {
     pub payload: Bytes,
     pub qos: QoS,
     pub retain: bool,
-    /// Past this moment nobody waits for it any more: it is dropped and counted instead of sent. With MQTT 5 the broker drops
-    /// it too, at most a second later, as it counts in whole seconds.
+    /// Past this moment of the broker's time ([`Availability`](crate::Availability)) nobody waits for it any more: it
+    /// is dropped and counted instead of sent. With MQTT 5 the broker drops it too, at most a second later, as it
+    /// counts in whole seconds. What has no such moment outlasts what has one when not everything can be kept.
     pub expires: Option<Instant>,
     /// What kind of message it is; losses are counted under this name.
     pub kind: &'static str,
+    /// Who wants to know whether anybody subscribes to the topic.
+    pub tracking: Option<Tracking>,
+}
+
+/// Gets to know what the broker says of a publication. Called on the publisher's own task, so it must return at once.
+pub trait Observer: Send + Sync + 'static {
+    /// Nobody subscribes to its topic: the broker has thrown it away. It comes back as it was given to the publisher.
+    fn no_subscriber(&self, publication: Publication);
+
+    /// Somebody subscribes to the topic of the publication of this number: the broker has taken it over.
+    fn delivered(&self, number: u32);
+
+    /// The publication of this number was given up: the broker is away, and no more can be kept.
+    fn evicted(&self, number: u32);
+}
+
+/// Whom to tell of a publication, and under which number. Only of QoS 1, and only by a broker of MQTT 5 (3.4.2.1,
+/// reason code 0x10) or one whose [`SubscriberLookup`](crate::SubscriberLookup) is at hand, is anything known.
+#[derive(Clone)]
+pub struct Tracking {
+    pub observer: Arc<dyn Observer>,
+    /// The observer's own.
+    pub number: u32,
+    /// Whether it wants to hear of a success, too.
+    pub confirm: bool,
+}
+
+impl Tracking {
+    pub(crate) fn delivered(&self) {
+        self.observer.delivered(self.number);
+    }
+}
+
+impl fmt::Debug for Tracking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tracking { number, confirm, .. } = self;
+        f.debug_struct("Tracking").field("number", number).field("confirm", confirm).finish_non_exhaustive()
+    }
 }
 
 /// Why MQTT cannot carry a publication at all.

@@ -1,6 +1,6 @@
 //! Where the broker is and how to talk to it.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use crate::{
     message::{Publication, QoS},
@@ -54,6 +54,8 @@ pub struct Options {
     /// What is kept while the broker is away: messages, and bytes of topic and payload.
     pub backlog_messages: usize,
     pub backlog_bytes: usize,
+    /// For a broker that can be asked before something is published.
+    pub subscribers: Option<SubscriberLookup>,
 }
 
 impl Options {
@@ -76,7 +78,28 @@ impl Options {
             queue: 1024,
             backlog_messages: 10_000,
             backlog_bytes: 16 << 20,
+            subscribers: None,
         }
+    }
+}
+
+/// Answers whether anybody subscribes to a topic. At once, as it is asked on the publisher's own task.
+#[derive(Clone)]
+pub struct SubscriberLookup(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl SubscriberLookup {
+    pub fn new(lookup: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        SubscriberLookup(Arc::new(lookup))
+    }
+
+    pub(crate) fn has_subscriber(&self, topic: &str) -> bool {
+        (self.0)(topic)
+    }
+}
+
+impl fmt::Debug for SubscriberLookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubscriberLookup").finish_non_exhaustive()
     }
 }
 
@@ -106,6 +129,7 @@ impl Status {
             retain: true,
             expires: None,
             kind: "status",
+            tracking: None,
         }
     }
 }

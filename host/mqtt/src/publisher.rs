@@ -12,8 +12,9 @@ use tokio::{
     time::Instant,
 };
 
-use self::task::Task;
+use self::task::{Shared, Task};
 use crate::{
+    availability::{self, Availability},
     message::{Publication, Unpublishable},
     options::Options,
     stats::{Loss, PublisherStats},
@@ -26,8 +27,9 @@ use crate::{
 #[derive(Clone)]
 pub struct Publisher {
     queue: mpsc::Sender<Publication>,
-    drains: mpsc::Sender<Drain>,
+    commands: mpsc::Sender<Command>,
     max_packet_size: usize,
+    availability: Arc<Availability>,
     stats: Arc<PublisherStats>,
 }
 
@@ -53,6 +55,12 @@ pub struct Permit<'a> {
     publisher: &'a Publisher,
 }
 
+enum Command {
+    Drain(Drain),
+    /// Answered with how many were taken back; with `None` if the broker can be reached.
+    Withdraw(oneshot::Sender<Option<usize>>),
+}
+
 struct Drain {
     deadline: Instant,
     done: oneshot::Sender<usize>,
@@ -64,11 +72,15 @@ impl Publisher {
     /// While `current` is false nothing is sent: see [`Subscriber::current`](crate::Subscriber::current).
     pub fn start(options: Arc<Options>, current: watch::Receiver<bool>) -> Self {
         let stats = Arc::new(PublisherStats::default());
+        let availability = Arc::new(Availability::new(std::time::Instant::now()));
         let (queue, publications) = mpsc::channel(options.queue);
-        let (drains, requests) = mpsc::channel(1);
+        let (commands, requests) = mpsc::channel(1);
         let max_packet_size = options.max_packet_size;
-        tokio::spawn(Task::new(&options, publications, requests, current, Arc::clone(&stats)).run(options));
-        Publisher { queue, drains, max_packet_size, stats }
+        let connected = watch::channel(false).0;
+        tokio::spawn(availability::follow(Arc::clone(&availability), connected.subscribe(), current.clone()));
+        let shared = Shared { connected, current, availability: Arc::clone(&availability), stats: Arc::clone(&stats) };
+        tokio::spawn(Task::new(&options, publications, requests, shared).run(options));
+        Publisher { queue, commands, max_packet_size, availability, stats }
     }
 
     /// Accepts the publication if there is room.
@@ -92,10 +104,26 @@ impl Publisher {
     /// disconnects. Returns how many publications were left over; they are counted as [`Loss::Abandoned`].
     pub async fn drain(&self, grace: Duration) -> usize {
         let (done, drained) = oneshot::channel();
-        match self.drains.send(Drain { deadline: Instant::now() + grace, done }).await {
+        match self.commands.send(Command::Drain(Drain { deadline: Instant::now() + grace, done })).await {
             Ok(()) => drained.await.unwrap_or(0),
             Err(_) => 0,
         }
+    }
+
+    /// Takes back what expires and was never sent, because the broker is away and whoever sent it is about to be told:
+    /// it is counted as [`Loss::Withdrawn`], and so is all of that kind that still comes before the broker is back.
+    /// What was sent and not acknowledged may have arrived, and stays; so does what does not expire.
+    ///
+    /// Returns how many there were. `None`: the broker is back, and nothing was taken.
+    pub async fn withdraw(&self) -> Result<Option<usize>, Stopped> {
+        let (done, withdrawn) = oneshot::channel();
+        self.commands.send(Command::Withdraw(done)).await.map_err(|_| Stopped)?;
+        withdrawn.await.map_err(|_| Stopped)
+    }
+
+    /// Whether the broker can be reached, and its time.
+    pub fn availability(&self) -> &Arc<Availability> {
+        &self.availability
     }
 
     /// Counts a publication that whoever had it could not hand over.

@@ -52,6 +52,8 @@ pub enum Loss {
     Abandoned,
     /// Whoever had it could not wait, and there was no room.
     Overflow,
+    /// The broker was away for so long that it was taken back: whoever sent it will send it again.
+    Withdrawn,
 }
 
 /// The state of one connection.
@@ -127,6 +129,7 @@ pub struct PublisherStats {
     /// Waiting for the broker to come back, or for room in flight.
     pub backlog: Gauge,
     losses: Mutex<BTreeMap<(Loss, &'static str), u64>>,
+    unheard: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl PublisherStats {
@@ -138,6 +141,15 @@ impl PublisherStats {
     /// The losses of all kinds for one reason.
     pub fn lost(&self, loss: Loss) -> u64 {
         locked(&self.losses).iter().filter(|((cause, _), _)| *cause == loss).map(|(_, count)| count).sum()
+    }
+
+    /// How many publications of which kind were on a topic that nobody subscribes to, as far as the broker says so.
+    pub fn unheard(&self) -> Vec<(&'static str, u64)> {
+        locked(&self.unheard).iter().map(|(&kind, &count)| (kind, count)).collect()
+    }
+
+    pub(crate) fn no_subscriber(&self, kind: &'static str) {
+        *locked(&self.unheard).entry(kind).or_default() += 1;
     }
 
     pub(crate) fn lose(&self, loss: Loss, kind: &'static str) {

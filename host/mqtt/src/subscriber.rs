@@ -11,6 +11,7 @@ use tokio::{
     time::Instant,
 };
 
+pub(crate) use self::filter_tree::FilterTree;
 use self::{subscriptions::Done, task::Task};
 use crate::{
     message::{Message, QoS},

@@ -4,8 +4,10 @@ mod support;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, QoS, Subscriber};
-use support::{Mailbox, PATIENCE, VERSIONS, eventually, options, options_in, publication, receive};
+use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Options, Publication, Publisher, QoS, Subscriber};
+use support::{
+    Mailbox, PATIENCE, Told, VERSIONS, Watching, eventually, options, options_in, publication, receive, told,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -43,6 +45,52 @@ async fn carries_messages(options: impl Fn(&str) -> Options) {
     }
     assert_eq!(publisher.drain(PATIENCE).await, 0);
     subscriber.stop(PATIENCE).await;
+    broker.stop().await;
+}
+
+/// Whatever the version and the QoS: the broker is asked, in the process, before anything is sent.
+#[tokio::test]
+async fn what_nobody_subscribes_to_comes_back() {
+    for version in VERSIONS {
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            what_nobody_subscribes_to(|url| options_in(version, url), qos).await;
+        }
+    }
+}
+
+async fn what_nobody_subscribes_to(options: impl Fn(&str) -> Options, qos: QoS) {
+    let broker = EmbeddedBroker::start(anywhere(), LIMIT).await.expect("a broker");
+    let options = options(&format!("mqtt://{}", broker.local_addr()));
+    let subscribers = Some(broker.subscriber_lookup("gw-sub"));
+    let own = Arc::new(Options { subscribers, ..options.clone() });
+    let own_subscriber = Subscriber::start(Arc::clone(&own), Box::new(drop));
+    let publisher = Publisher::start(own, own_subscriber.current());
+    let (own_mailbox, _own_inbox) = Mailbox::new();
+    own_subscriber.subscribe(1, vec![("t".to_owned(), qos)], own_mailbox).await.expect("subscribed");
+    let (watching, mut all_told) = Watching::new();
+    let publish = |number, confirm, payload: &str| {
+        let publication = Publication { qos, ..publication("t", payload) };
+        publisher.try_publish(watching.watch(number, confirm, publication)).expect("room");
+    };
+    publish(1, false, "1");
+    assert_eq!(told(&mut all_told).await, Told::NoSubscriber(b"1".to_vec(), 1));
+
+    let back_end = Subscriber::start(Arc::new(Options { client_id: "back-end".into(), ..options }), Box::new(drop));
+    let (mailbox, mut inbox) = Mailbox::new();
+    back_end.subscribe(1, vec![("t".to_owned(), qos)], mailbox).await.expect("subscribed");
+    publish(2, false, "2");
+    publish(3, true, "3");
+    assert_eq!(told(&mut all_told).await, Told::Delivered(3));
+    for payload in ["2", "3"] {
+        assert_eq!(receive(&mut inbox).await.payload, payload);
+    }
+
+    back_end.unsubscribe(1).await;
+    eventually("unsubscribed", || back_end.stats().unsubscribe_packets.get() == 1).await;
+    back_end.stop(PATIENCE).await;
+    publish(4, false, "4");
+    assert_eq!(told(&mut all_told).await, Told::NoSubscriber(b"4".to_vec(), 4));
+    assert_eq!(publisher.stats().unheard(), [("test", 2)]);
     broker.stop().await;
 }
 

@@ -11,7 +11,7 @@ use std::{
 use ocpp_gateway_mqtt::{Loss, Options, Publication, PublishError, Publisher, QoS, Status, Unpublishable};
 use ocpp_gateway_testkit::broker::{Script, ScriptedBroker, Seen};
 use rumqttc::{ConnectReturnCode, Packet};
-use support::{PATIENCE, always_current, eventually, options, publication};
+use support::{PATIENCE, Told, Watching, always_current, eventually, options, publication, told};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 
 fn start(options: Options) -> Publisher {
@@ -173,13 +173,86 @@ async fn what_expired_while_the_broker_was_away_is_counted_and_not_sent() {
     let mut options = options(&broker.url());
     options.connect_timeout = Duration::from_millis(100);
     let publisher = start(options);
-    let call = publication("t", "0");
-    publish(&publisher, Publication { expires: Some(Instant::now()), kind: "call", ..call }).await;
+    let before = Instant::now().checked_sub(Duration::from_secs(1));
+    publish(&publisher, Publication { expires: before, kind: "call", ..publication("t", "0") }).await;
     publish_numbered(&publisher, 1..3).await;
     broker.script(|script| script.connect = Some(ConnectReturnCode::Success));
     let seen = broker.seen_by(|seen| seen.iter().filter(|seen| seen.publish().is_some()).count() == 2).await;
     assert_eq!(payloads(&seen, None), [1, 2]);
     assert_eq!(publisher.stats().losses(), [(Loss::Expired, "call", 1)]);
+}
+
+/// Expires so long after now.
+fn call(publisher: &Publisher, number: u32, after: Duration) -> Publication {
+    let expires = Some(publisher.availability().broker_time(Instant::now()) + after);
+    Publication { expires, kind: "call", ..publication("t", number.to_string()) }
+}
+
+#[tokio::test]
+async fn nothing_expires_while_the_broker_is_away() {
+    const LEFT: Duration = Duration::from_millis(300);
+    let broker = ScriptedBroker::start().await;
+    let publisher = start(options(&broker.url()));
+    let availability = Arc::clone(publisher.availability());
+    eventually("reached", || !availability.is_away()).await;
+    broker.script(|script| script.connect = Some(ConnectReturnCode::ServiceUnavailable));
+    broker.drop_connections(None);
+    eventually("away", || availability.is_away()).await;
+    let away = Instant::now();
+    publish(&publisher, call(&publisher, 0, LEFT)).await;
+    while away.elapsed() < 2 * LEFT {
+        tokio::time::sleep(LEFT).await;
+    }
+    broker.script(|script| script.connect = Some(ConnectReturnCode::Success));
+    broker.seen_by(|seen| payloads(seen, None) == [0]).await;
+    assert_eq!(publisher.stats().losses(), []);
+    eventually("reached again", || !availability.is_away()).await;
+    assert!(availability.behind(Instant::now()) >= 2 * LEFT);
+}
+
+#[tokio::test]
+async fn what_was_never_sent_is_withdrawn_if_it_expires() {
+    let broker = ScriptedBroker::start_with(Script { acknowledge: false, ..Script::default() }).await;
+    let publisher = start(options(&broker.url()));
+    eventually("reached", || !publisher.availability().is_away()).await;
+    assert_eq!(publisher.withdraw().await, Ok(None), "the broker is there");
+    publish(&publisher, call(&publisher, 0, PATIENCE)).await;
+    broker.seen_by(|seen| count(seen, 0) == 1).await;
+    broker.script(|script| script.connect = Some(ConnectReturnCode::ServiceUnavailable));
+    broker.drop_connections(None);
+    eventually("away", || publisher.availability().is_away()).await;
+    publish_numbered(&publisher, 1..2).await;
+    for number in [2, 3] {
+        publish(&publisher, call(&publisher, number, PATIENCE)).await;
+    }
+    eventually("all wait", || publisher.stats().backlog.get() == 3).await;
+    assert_eq!(publisher.withdraw().await, Ok(Some(2)));
+    // What comes later is taken back as it comes.
+    publish(&publisher, call(&publisher, 4, PATIENCE)).await;
+    publish_numbered(&publisher, 5..6).await;
+    eventually("all have come", || publisher.stats().lost(Loss::Withdrawn) == 3).await;
+
+    broker.script(|script| (script.connect, script.acknowledge) = (Some(ConnectReturnCode::Success), true));
+    eventually("back", || !publisher.availability().is_away()).await;
+    publish(&publisher, call(&publisher, 6, PATIENCE)).await;
+    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    let seen = broker.seen();
+    let connection = seen.iter().map(|seen| seen.connection).max();
+    assert_eq!(payloads(&seen, connection), [0, 1, 5, 6], "the first may have arrived, and is sent again");
+    assert_eq!(publisher.stats().losses(), [(Loss::Withdrawn, "call", 3)]);
+}
+
+#[tokio::test]
+async fn who_observes_a_publication_is_told_that_there_was_no_room_for_it() {
+    let script = Script { connect: Some(ConnectReturnCode::ServiceUnavailable), ..Script::default() };
+    let broker = ScriptedBroker::start_with(script).await;
+    let publisher = start(Options { backlog_messages: 1, ..options(&broker.url()) });
+    let (watching, mut all_told) = Watching::new();
+    for number in 0..2 {
+        publish(&publisher, watching.watch(number, false, call(&publisher, number, PATIENCE))).await;
+    }
+    assert_eq!(told(&mut all_told).await, Told::Evicted(0));
+    assert_eq!(publisher.stats().losses(), [(Loss::Evicted, "call", 1)]);
 }
 
 #[tokio::test]

@@ -70,6 +70,8 @@ impl<'a> From<&'a Publish> for Message<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uplink {
     pub publishes: Vec<Publish>,
+    /// Which of them the mapping made of the frame, if it made one. Others are published beside the frame.
+    pub mapped: Option<usize>,
     /// What the charge point is answered now, if it is.
     pub answer: Option<Answer>,
     /// Nothing is left of the frame that could lead to an answer: a CALL ends here.
@@ -178,10 +180,11 @@ impl Pipeline {
         let chain = self.0.chain.load();
         let mut walk = Walk::new(&chain, peer);
         run(&mut walk);
+        let mapped = walk.mapped();
         let is_dropped = walk.leads_nowhere();
         let Walk { publishes, answer, mishaps, .. } = walk;
         self.look_after(&chain, &mishaps);
-        Uplink { publishes, answer, is_dropped, mishaps }
+        Uplink { publishes, mapped, answer, is_dropped, mishaps }
     }
 
     /// The topic filters whose messages are for this charge point.

@@ -230,6 +230,21 @@ fn a_frame_is_dropped_when_nothing_that_could_be_answered_is_left_of_it() {
 }
 
 #[test]
+fn what_the_mapping_made_is_told_from_what_is_published_beside_it() {
+    let aside = TransformSpec { name: "aside".into(), ..misbehaving("uplink", "publish a second") };
+    let twice = TransformSpec { name: "twice".into(), ..misbehaving("outbound", "publish twice") };
+    for (transforms, count, mapped) in
+        [(vec![], 1, Some("ocpp/cp/BAD1")), (vec![aside], 2, Some("ocpp/cp/BAD1")), (vec![twice], 2, None)]
+    {
+        let pipeline = load(transforms);
+        let Uplink { publishes, mapped: place, .. } =
+            pipeline.uplink(&peer("BAD1"), &frame(r#"[2,"1","Heartbeat",{}]"#));
+        let topic = place.map(|place| publishes[place].topic.as_str());
+        assert_eq!((publishes.len(), topic), (count, mapped), "{publishes:?}");
+    }
+}
+
+#[test]
 fn what_a_hook_says_is_logged_with_transform_and_charge_point() {
     for (hook, occasion, [_, unharmed, _]) in FATES {
         for (does, said) in [("panic", "no such luck"), ("log", "odd")] {

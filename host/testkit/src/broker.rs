@@ -12,11 +12,11 @@ use std::{
 
 use crate::PATIENCE;
 use bytes::BytesMut;
-pub use rumqttc::QoS;
 use rumqttc::{
-    ConnAck, ConnectReturnCode, Packet, PubAck, PubComp, PubRec, PubRel, Publish, SubAck, SubscribeReasonCode,
-    UnsubAck, mqttbytes,
+    ConnAck, Packet, PubAck, PubComp, PubRec, PubRel, Publish, SubAck, SubscribeReasonCode, UnsubAck, mqttbytes,
 };
+/// What a [`Script`] and an injected message are made of.
+pub use rumqttc::{ConnectReturnCode, QoS};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

@@ -30,6 +30,8 @@ pub enum Ending {
     Duplicate,
     /// The gateway stops.
     Shutdown,
+    /// The broker has been away for too long: CALLs of the charge point would have to be answered with errors.
+    BrokerAway,
     /// Nothing was heard for longer than the idle timeout.
     Silent,
     /// The client offered subprotocols, and none that is enabled here.
@@ -54,6 +56,7 @@ impl Ending {
             Ending::Kicked => "kicked",
             Ending::Duplicate => "duplicate",
             Ending::Shutdown => "shutdown",
+            Ending::BrokerAway => "broker_away",
             Ending::Silent => "silent",
             Ending::NoCommonVersion => "no_common_version",
             Ending::Binary => "binary",
@@ -72,7 +75,7 @@ impl Ending {
             Ending::Replaced | Ending::TakenOver | Ending::Kicked | Ending::Duplicate | Ending::Silent => {
                 CloseCode::Policy
             }
-            Ending::Full => CloseCode::Again,
+            Ending::Full | Ending::BrokerAway => CloseCode::Again,
             Ending::NoCommonVersion | Ending::Protocol(_) => CloseCode::Protocol,
             Ending::Binary => CloseCode::Unsupported,
             Ending::NotUtf8 => CloseCode::Invalid,
@@ -115,6 +118,7 @@ impl fmt::Display for Ending {
             Ending::Kicked => f.write_str("disconnected by an operator"),
             Ending::Duplicate => f.write_str("this charge point is connected already"),
             Ending::Shutdown => f.write_str("the gateway is stopping"),
+            Ending::BrokerAway => f.write_str("the MQTT broker is away: try again later"),
             Ending::Silent => f.write_str("nothing heard for too long"),
             Ending::NoCommonVersion => f.write_str("none of the offered subprotocols is enabled"),
             Ending::Binary => f.write_str("binary message: OCPP-J is text"),

@@ -3,7 +3,7 @@
 use super::ChargePoint;
 use super::outbox::NotSubscribed;
 use crate::limits::Limit;
-use crate::mailbox::{Letter, Post, Stop};
+use crate::mailbox::{Letter, Post, Stop, Told};
 use ocpp_gateway_core::session::{Direction, Output};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -22,6 +22,8 @@ pub(super) enum Event {
     Held(Box<str>),
     /// The broker, or an operator, has something for it.
     Delivered(Letter),
+    /// The broker says something of CALLs of the charge point.
+    Told(Vec<Told>),
     /// A deadline of the session has come.
     Due,
     /// This connection is to end.
@@ -61,6 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         if let Poll::Ready(post) = self.inbox.poll(cx, has_room && !congested) {
             return Poll::Ready(match post {
                 Post::Stop(stop) => Event::Stop(stop),
+                Post::Told(all_told) => Event::Told(all_told),
                 Post::Letter(letter) => Event::Delivered(letter),
             });
         }
@@ -139,6 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     }
 
     fn due(&self) -> Instant {
-        self.stop_by.into_iter().chain(self.pace.held_until()).fold(self.session.next_timeout(), Instant::min)
+        let others = self.stop_by.into_iter().chain(self.pace.held_until()).chain(self.outbox.next_attempt());
+        others.fold(self.session.next_timeout(), Instant::min)
     }
 }

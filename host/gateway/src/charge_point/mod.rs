@@ -1,6 +1,8 @@
 //! The task of one connected charge point: it owns the socket and the session, and nothing else ever touches them.
 
 mod asked;
+mod back_ends;
+mod call_retries;
 mod ending;
 mod event;
 mod outbox;
@@ -52,6 +54,8 @@ pub struct Hall {
     pub open: AtomicBool,
     pub presence: Presence,
     pub session_settings: Arc<Settings>,
+    /// How long a CALL that nobody subscribes to is published again.
+    pub wait_for_back_end: Duration,
 }
 
 /// How a charge point's connection came in.
@@ -74,6 +78,8 @@ pub struct ChargePoint<S> {
     /// Who waits for the answers to CALLs of the gateway's own.
     asked: Asked,
     pace: Pace,
+    /// It has been logged that no back end is subscribed.
+    misses_back_end: bool,
     /// Set once the gateway stops: this connection ends when nobody waits for an answer, at the latest then.
     stop_by: Option<Instant>,
     timer: Pin<Box<Sleep>>,
@@ -142,6 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             inbox,
             asked,
             pace,
+            misses_back_end: false,
             stop_by: None,
             timer,
             alarm: None,
@@ -174,6 +181,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Event::Stop(Stop::NotSubscribed(error)) => {
                 return Some(Ending::NotSubscribed(NotSubscribed::Broker(*error)));
             }
+            Event::Stop(Stop::BrokerAway) => return Some(Ending::BrokerAway),
+            Event::Told(all_told) => self.hear_of_calls(all_told),
             Event::Stop(Stop::Shutdown { by }) => {
                 self.stop_by = Some(by);
                 self.session.handle_stop();
@@ -181,7 +190,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Event::Finished => return Some(Ending::Shutdown),
             Event::NotSubscribed(error) => return Some(Ending::NotSubscribed(error)),
             Event::Due => {
-                let now = Instant::now();
+                let both = self.now();
+                self.outbox.retry(both);
+                let now = both.wall;
                 // A message that takes long to arrive is no silence.
                 if self.socket.take_received() {
                     self.session.handle_alive(now);
@@ -218,21 +229,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
 
     /// A text from the charge point: through the session and the mapping, and off to the broker.
     fn take(&mut self, text: &str) {
-        let now = Instant::now();
-        let Some(UplinkFrame { frame, generation }) = self.session.handle_text(text, now) else { return };
+        let now = self.now();
+        let Some(UplinkFrame { frame, generation }) = self.session.handle_text(text, now.wall) else { return };
         // After the timeout the charge point has been told that its CALL failed, and will send it again if it matters.
-        let expires = (frame.kind == MessageType::Call).then(|| now + self.hall.session_settings.call_timeout);
-        let Uplinked { publications, answer, is_dropped } = self.hall.road.uplink(&self.peer, &frame, expires);
+        let is_call = frame.kind == MessageType::Call;
+        let expires = is_call.then(|| now.broker + self.hall.session_settings.call_timeout);
+        let Uplinked { mut publications, mapped, answer, is_dropped } =
+            self.hall.road.uplink(&self.peer, &frame, expires);
+        if is_call
+            && answer.is_none()
+            && let Some(publication) = mapped.and_then(|place| publications.get_mut(place))
+        {
+            self.track(publication, self.session.latest_call());
+        }
         match answer {
             Some(Answer::Result(payload)) => self.session.handle_reply(&frame.id, payload),
             Some(Answer::Error(error)) => self.session.handle_rejection(&frame.id, error),
             Some(Answer::ResultError(error)) => self.session.handle_rejected_result(&frame.id, error),
-            None if is_dropped && frame.kind == MessageType::Call => self.session.handle_dropped(&frame.id),
+            None if is_dropped && is_call => self.session.handle_dropped(&frame.id),
             None => {}
         }
         let mut unpublishable = None;
         for publication in publications {
-            if let Err(error) = self.outbox.push(publication) {
+            if let Err(error) = self.outbox.push_call(publication, self.hall.wait_for_back_end, now) {
                 unpublishable.get_or_insert(error);
             }
         }
@@ -240,7 +259,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             let error = Fault::Internal.error(self.peer.version, error.to_string());
             return self.session.handle_failed_uplink(frame.kind, &frame.id, frame.action_name(), error, generation);
         }
-        if let Some(after) = self.outbox.passed(now) {
+        if let Some(after) = self.outbox.passed(now.wall) {
             self.hall.road.metrics.calls.passed(Direction::Uplink, after);
         }
     }
@@ -262,7 +281,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let Downlinked { frames, publications, not_mapped } =
             self.hall.road.downlink(&self.peer, message, self.session.asked());
         self.publish(publications);
-        let now = Instant::now();
+        let now = self.now().wall;
         self.hall.road.metrics.calls.passed(Direction::Downlink, now.saturating_duration_since(arrived));
         for frame in frames {
             let (id, action) = (&*frame.id, frame.action_name());
@@ -321,6 +340,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             text: ending.to_string(),
         });
 
+        if matches!(ending, Ending::BrokerAway) {
+            self.outbox.withdraw();
+        }
         for letter in self.inbox.close() {
             self.open(letter);
         }

@@ -1,5 +1,6 @@
 //! What waits to go from one charge point to the broker.
 
+use super::call_retries::{CallRetries, Now};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use ocpp_gateway_mqtt::{Loss, Publication, PublishError, Publisher, SubscribeError, Unpublishable};
@@ -28,6 +29,8 @@ pub(super) struct Outbox {
     leaving: Option<(BoxFuture<'static, ()>, &'static str)>,
     /// Since when the messages of one text have been waiting.
     waiting_since: Option<Instant>,
+    /// CALLs that nobody subscribes to. While there are any, new ones wait behind them.
+    retries: Option<Box<CallRetries>>,
 }
 
 /// Why a charge point's topics could not be subscribed to.
@@ -48,6 +51,7 @@ impl Outbox {
             waiting: VecDeque::new(),
             leaving: None,
             waiting_since: None,
+            retries: None,
         }
     }
 
@@ -81,6 +85,82 @@ impl Outbox {
         }
     }
 
+    /// The same for what a text has become: if that is a CALL, not before an earlier one that nobody subscribes to.
+    pub(super) fn push_call(
+        &mut self,
+        publication: Publication,
+        wait: Duration,
+        now: Now,
+    ) -> Result<(), Unpublishable> {
+        match &mut self.retries {
+            Some(retries) if publication.tracking.is_some() => {
+                retries.hold(publication, wait, now);
+                Ok(())
+            }
+            _ => self.push(publication),
+        }
+    }
+
+    /// Nobody subscribes to the topic of this CALL. It comes back if `wait` is over: then it is not published again.
+    pub(super) fn came_back(&mut self, publication: Publication, wait: Duration, now: Now) -> Option<Publication> {
+        let attempt = match &mut self.retries {
+            Some(retries) => retries.came_back(publication, now),
+            None => Err(publication),
+        };
+        let publication = match attempt {
+            Ok(over) => {
+                self.retries.take_if(|retries| retries.is_empty());
+                return over;
+            }
+            Err(publication) => publication,
+        };
+        if wait.is_zero() {
+            return Some(publication);
+        }
+        match &mut self.retries {
+            Some(retries) => retries.hold(publication, wait, now),
+            None => self.retries = CallRetries::new(publication, wait, now).map(Box::new),
+        }
+        None
+    }
+
+    /// Somebody subscribes to the topic of the CALL of this number: those behind it may go.
+    pub(super) fn delivered(&mut self, number: u32) {
+        if let Some(retries) = self.retries.take_if(|retries| retries.is_tried(number)) {
+            self.publish_all(retries.into_publications());
+        }
+    }
+
+    /// When [`retry`](Self::retry) wants to be called.
+    pub(super) fn next_attempt(&self) -> Option<Instant> {
+        self.retries.as_ref()?.next_attempt()
+    }
+
+    /// Publishes what is to be tried again.
+    pub(super) fn retry(&mut self, now: Now) {
+        let attempt = self.retries.as_mut().and_then(|retries| retries.next(now));
+        self.retries.take_if(|retries| retries.is_empty());
+        self.publish_all(attempt);
+    }
+
+    fn publish_all(&mut self, publications: impl IntoIterator<Item = Publication>) {
+        for publication in publications {
+            // MQTT could carry it before.
+            let _ = self.push(publication);
+        }
+    }
+
+    /// Takes back the CALLs that have not been handed over, because the charge point will send them again.
+    pub(super) fn withdraw(&mut self) {
+        self.lose(Loss::Withdrawn, |publication| publication.expires.is_some());
+        self.drop_held(Loss::Withdrawn);
+    }
+
+    fn drop_held(&mut self, loss: Loss) {
+        let retries = self.retries.take().into_iter().flat_map(|retries| retries.into_publications());
+        retries.for_each(|publication| self.publisher.lose(loss, publication.kind));
+    }
+
     /// The messages of a text that came at this time have been pushed. Answers how long they took to the publisher, unless
     /// they still wait.
     pub(super) fn passed(&mut self, since: Instant) -> Option<Duration> {
@@ -110,13 +190,18 @@ impl Outbox {
 
     /// The charge point has been told that these failed.
     fn expire(&mut self) {
-        let (now, publisher) = (Instant::now(), &self.publisher);
+        let now = self.publisher.availability().broker_time(Instant::now());
+        self.lose(Loss::Expired, |publication| publication.expires.is_some_and(|expires| expires <= now));
+    }
+
+    fn lose(&mut self, loss: Loss, lost: impl Fn(&Publication) -> bool) {
+        let publisher = &self.publisher;
         self.waiting.retain(|publication| {
-            let expired = publication.expires.is_some_and(|expires| expires <= now);
-            if expired {
-                publisher.lose(Loss::Expired, publication.kind);
+            let lost = lost(publication);
+            if lost {
+                publisher.lose(loss, publication.kind);
             }
-            !expired
+            !lost
         });
     }
 
@@ -146,6 +231,7 @@ impl Outbox {
     /// Hands over what is left, to a broker that may be away. The charge point is gone, so it need not be subscribed to.
     pub(super) async fn finish(&mut self) {
         self.subscribing = None;
+        self.drop_held(Loss::Abandoned);
         if tokio::time::timeout(LAST_CALL, std::future::poll_fn(|cx| self.poll_empty(cx))).await.is_err() {
             let leaving = self.leaving.take().map(|(_, kind)| kind);
             let waiting = self.waiting.drain(..).map(|publication| publication.kind);

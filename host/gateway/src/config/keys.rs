@@ -41,6 +41,8 @@ const KEYS: &[&str] = &[
     "mqtt.password_file",
     "mqtt.version",
     "mqtt.keep_alive",
+    "mqtt.outage_after",
+    "mqtt.wait_for_back_end",
     "mqtt.status_topic",
     "mqtt.tls.ca",
     "mqtt.tls.cert",

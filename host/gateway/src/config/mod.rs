@@ -213,6 +213,10 @@ pub struct Mqtt {
     /// The longest silence on a connection. A broker is given up that stays silent for one and a half times this long, if
     /// not before.
     pub keep_alive: Span,
+    /// A broker that is away for so long: charge points are disconnected until it is back.
+    pub outage_after: Span,
+    /// How long a CALL that nobody subscribes to is published again. Zero: not at all.
+    pub wait_for_back_end: Span,
     /// Where back ends see whether this gateway is there: `online` or `offline`, retained. Absent: nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_topic: Option<TopicTemplate>,
@@ -232,6 +236,8 @@ impl Default for Mqtt {
             password_file: None,
             version: 4,
             keep_alive: Span::seconds(30),
+            outage_after: Span::seconds(20),
+            wait_for_back_end: Span::seconds(5),
             status_topic: None,
             tls: None,
             embedded: Embedded::default(),

@@ -91,6 +91,11 @@ impl Stand {
         }
     }
 
+    async fn until_broker_is_missed(&self) {
+        let connected = ["subscriber", "publisher"].map(|name| format!("mqtt_connected{{connection=\"{name}\"}}"));
+        self.until("the broker is missed", |metrics| connected.iter().all(|name| metrics.get(name) == 0)).await;
+    }
+
     /// Lets everything come to an end and balances the books.
     async fn settle(self) {
         let nothing = BTreeSet::new();

@@ -214,6 +214,7 @@ async fn call(publisher: &Publisher, ledger: &Ledger, number: usize, round: &str
 
 async fn publish(publisher: &Publisher, topic: String, payload: String) {
     let (qos, retain, expires) = (QoS::AtLeastOnce, false, None);
-    let publication = Publication { topic, payload: payload.into(), qos, retain, expires, kind: "office" };
+    let (kind, tracking) = ("office", None);
+    let publication = Publication { topic, payload: payload.into(), qos, retain, expires, kind, tracking };
     publisher.reserve().await.expect("running").send(publication).expect("publishable");
 }

@@ -128,7 +128,7 @@ impl Metrics {
     }
 
     pub(crate) fn lost(&self, kind: &str) -> usize {
-        ["expired", "evicted", "unpublishable", "refused", "abandoned", "overflow"]
+        ["expired", "evicted", "unpublishable", "refused", "abandoned", "overflow", "withdrawn"]
             .into_iter()
             .map(|reason| self.get(&format!(r#"mqtt_lost_total{{reason="{reason}",type="{kind}"}}"#)))
             .sum()

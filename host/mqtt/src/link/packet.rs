@@ -16,6 +16,8 @@ pub(crate) enum Inbound {
     /// A PUBLISH above the size limit, of which only the beginning was read.
     Oversized(Oversized),
     PubAck(u16, Verdict),
+    /// PUBACK that says that nobody subscribes to the topic.
+    NoSubscriber(u16),
     PubRec(u16, Verdict),
     PubRel(u16),
     PubComp(u16),

@@ -49,13 +49,22 @@ impl Backlog {
         Some(outgoing)
     }
 
-    /// Takes out what nobody waits for any more.
-    pub(crate) fn expire(&mut self, now: Instant, mut lost: impl FnMut(Outgoing)) {
-        if !self.waiting.iter().any(|outgoing| outgoing.has_expired(now)) {
+    /// Takes out what nobody waits for any more. `now`: in the broker's time.
+    pub(crate) fn expire(&mut self, now: Instant, lost: impl FnMut(Outgoing)) {
+        self.take_out(|outgoing| outgoing.has_expired(now), lost);
+    }
+
+    /// Takes out what expires and was never sent.
+    pub(crate) fn withdraw(&mut self, lost: impl FnMut(Outgoing)) {
+        self.take_out(|outgoing| outgoing.expires.is_some() && !outgoing.sent, lost);
+    }
+
+    fn take_out(&mut self, wanted: impl Fn(&Outgoing) -> bool, mut lost: impl FnMut(Outgoing)) {
+        if !self.waiting.iter().any(&wanted) {
             return;
         }
         for outgoing in std::mem::take(&mut self.waiting) {
-            if outgoing.has_expired(now) {
+            if wanted(&outgoing) {
                 self.bytes -= outgoing.len();
                 lost(outgoing);
             } else {
@@ -98,7 +107,8 @@ mod tests {
     use super::*;
 
     fn outgoing(topic: &str, expires: Option<Instant>) -> Outgoing {
-        Outgoing { publish: Publish::new(topic, QoS::AtLeastOnce, "0123456789"), expires, kind: "test" }
+        let publish = Publish::new(topic, QoS::AtLeastOnce, "0123456789");
+        Outgoing { publish, expires, kind: "test", tracking: None, sent: false }
     }
 
     fn drain(backlog: &mut Backlog) -> Vec<String> {
@@ -152,6 +162,21 @@ mod tests {
         let mut lost = 0;
         backlog.expire(now, |_| lost += 1);
         assert_eq!((lost, drain(&mut backlog)), (1, vec!["a".into(), "c".into()]));
+    }
+
+    #[test]
+    fn only_what_expires_and_was_never_sent_is_taken_back() {
+        let later = Some(Instant::now() + Duration::from_secs(1));
+        let mut backlog = Backlog::new(10, 1000);
+        backlog.put_back(vec![Outgoing { sent: true, ..outgoing("sent call", later) }]);
+        backlog.push(outgoing("call", later));
+        backlog.push(outgoing("answer", None));
+        backlog.push(outgoing("call 2", later));
+        let mut taken = Vec::new();
+        backlog.withdraw(|outgoing| taken.push(outgoing.publish.topic));
+        assert_eq!(taken, ["call", "call 2"]);
+        assert_eq!(backlog.bytes, 2 * 10 + 9 + 6);
+        assert_eq!(drain(&mut backlog), ["sent call", "answer"]);
     }
 
     #[test]

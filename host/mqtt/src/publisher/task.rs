@@ -1,6 +1,15 @@
 //! The task behind a [`Publisher`](super::Publisher): publications in, connection out.
 
-use std::{collections::BTreeSet, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Instant};
+mod answers;
+
+use std::{
+    collections::BTreeSet,
+    future::poll_fn,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use rumqttc::QoS;
 use tokio::{
@@ -8,19 +17,20 @@ use tokio::{
     sync::{mpsc, watch},
     time::sleep_until,
 };
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::{
-    Drain,
+    Command, Drain,
     backlog::Backlog,
     unacknowledged::Unacknowledged,
     window::{Outgoing, Resend, Window},
 };
 use crate::{
+    availability::Availability,
     dialer::{Dialer, Inheritance},
-    link::{Inbound, Link, LinkError, Outbound, Reason},
-    message::Publication,
-    options::{Options, Status},
+    link::{Link, LinkError, Outbound, Reason},
+    message::{Publication, Tracking},
+    options::{Options, Status, SubscriberLookup},
     stats::{Loss, PublisherStats},
 };
 
@@ -33,10 +43,11 @@ pub(super) struct Task {
     inbox: Vec<Publication>,
     /// Nothing will come from `queue` any more.
     exhausted: bool,
-    drains: mpsc::Receiver<Drain>,
+    commands: mpsc::Receiver<Command>,
     drain: Option<Drain>,
-    /// Whether answers to what is published now would arrive.
-    current: watch::Receiver<bool>,
+    /// What expires is taken back as it comes, until the broker is there again.
+    withdrawing: bool,
+    shared: Shared,
     /// Queue, backlog, window: a publication passes through all three in this order.
     backlog: Backlog,
     window: Window,
@@ -44,41 +55,54 @@ pub(super) struct Task {
     unacknowledged: Unacknowledged,
     /// Why publications were refused so far.
     refusals: BTreeSet<Reason>,
-    stats: Arc<PublisherStats>,
+    subscribers: Option<SubscriberLookup>,
     /// One thread runs this task and all that publish.
     alone: bool,
+}
+
+/// What the task has in common with others.
+pub(super) struct Shared {
+    /// Whether there is a connection.
+    pub(super) connected: watch::Sender<bool>,
+    /// Whether answers to what is published now would arrive.
+    pub(super) current: watch::Receiver<bool>,
+    pub(super) availability: Arc<Availability>,
+    pub(super) stats: Arc<PublisherStats>,
 }
 
 impl Task {
     pub(super) fn new(
         options: &Options,
         queue: mpsc::Receiver<Publication>,
-        drains: mpsc::Receiver<Drain>,
-        current: watch::Receiver<bool>,
-        stats: Arc<PublisherStats>,
+        commands: mpsc::Receiver<Command>,
+        shared: Shared,
     ) -> Self {
         Task {
             queue,
             inbox: Vec::new(),
             exhausted: false,
-            drains,
+            commands,
             drain: None,
-            current,
+            withdrawing: false,
+            shared,
             backlog: Backlog::new(options.backlog_messages, options.backlog_bytes),
             window: Window::new(options.in_flight),
             status: options.status.clone(),
             unacknowledged: Unacknowledged::default(),
             refusals: BTreeSet::new(),
-            stats,
+            subscribers: options.subscribers.clone(),
             alone: Handle::current().metrics().num_workers() == 1,
         }
     }
 
     pub(super) async fn run(mut self, options: Arc<Options>) {
         let client_id = format!("{}-pub", options.client_id);
-        let mut dialer = Dialer::new(options, client_id, Inheritance::Discard, Arc::clone(&self.stats.connection));
+        let mut dialer =
+            Dialer::new(options, client_id, Inheritance::Discard, Arc::clone(&self.shared.stats.connection));
         while let Some((mut link, session_present)) = self.connect(&mut dialer).await {
+            self.shared.connected.send_replace(true);
             let served = self.serve(&mut link, session_present).await;
+            self.shared.connected.send_replace(false);
             self.take_back(&link);
             match served {
                 Ok(()) => {
@@ -102,7 +126,7 @@ impl Task {
                     self.take(count);
                     self.trim();
                 }
-                Some(drain) = self.drains.recv(), if self.drain.is_none() => self.begin_drain(drain),
+                Some(command) = self.commands.recv(), if self.drain.is_none() => self.obey(command, false),
                 () = deadline(&self.drain) => return None,
             }
         }
@@ -116,8 +140,9 @@ impl Task {
         self.read(link)?;
         loop {
             self.unacknowledged.asked(link.pings());
-            let flowing = self.drain.is_some() || *self.current.borrow_and_update();
+            let flowing = self.drain.is_some() || *self.shared.current.borrow_and_update();
             if flowing {
+                self.withdrawing = false;
                 if !std::mem::replace(&mut resumed, true) {
                     self.resume(link, session_present);
                     self.announce();
@@ -142,8 +167,8 @@ impl Task {
                         self.trim();
                     }
                 }
-                () = changed(&mut self.current), if !flowing => {}
-                Some(drain) = self.drains.recv(), if self.drain.is_none() => self.begin_drain(drain),
+                () = changed(&mut self.shared.current), if !flowing => {}
+                Some(command) = self.commands.recv(), if self.drain.is_none() => self.obey(command, flowing),
                 () = deadline(&self.drain) => return Ok(()),
             }
         }
@@ -176,6 +201,9 @@ impl Task {
 
     fn take(&mut self, count: usize) {
         self.inbox.drain(..).for_each(|publication| self.backlog.push(publication.into()));
+        if self.withdrawing {
+            self.withdraw();
+        }
         if count == 0 && !std::mem::replace(&mut self.exhausted, true) {
             self.status.iter().for_each(|status| self.backlog.push(status.farewell().into()));
         }
@@ -184,18 +212,22 @@ impl Task {
     /// Keeps the backlog within its bounds while nothing can be sent.
     fn trim(&mut self) {
         if self.backlog.is_over() {
-            let stats = &self.stats;
-            self.backlog.expire(Instant::now(), |outgoing| stats.lose(Loss::Expired, outgoing.kind));
-            self.backlog.evict(|outgoing| stats.lose(Loss::Evicted, outgoing.kind));
+            let Shared { stats, availability, .. } = &self.shared;
+            let now = availability.broker_time(Instant::now());
+            self.backlog.expire(now, |outgoing| stats.lose(Loss::Expired, outgoing.kind));
+            self.backlog.evict(|outgoing| {
+                stats.lose(Loss::Evicted, outgoing.kind);
+                outgoing.tracking.iter().for_each(|tracking| tracking.observer.evicted(tracking.number));
+            });
         }
-        self.stats.backlog.set(self.backlog.len());
+        self.shared.stats.backlog.set(self.backlog.len());
     }
 
     /// Prepares to send again what was sent over an earlier connection and not acknowledged (MQTT 3.1.1, 4.4).
     fn resume(&mut self, link: &Link, session_present: bool) {
         let limits = link.limits();
         self.window.set_limit(limits.in_flight);
-        self.stats.resent.add(self.window.len() as u64);
+        self.shared.stats.resent.add(self.window.len() as u64);
         // What the broker does not take any more as it was sent is begun anew.
         if session_present && !self.window.exceeds(limits.qos) {
             self.window.begin_resend();
@@ -218,6 +250,8 @@ impl Task {
             return Ok(());
         }
         let (now, limits) = (Instant::now(), link.limits());
+        let behind = self.shared.availability.behind(now);
+        let now = now.checked_sub(behind).unwrap_or(now);
         let mut published = 0;
         while link.has_room()
             && let Some(next) = self.backlog.front()
@@ -226,39 +260,46 @@ impl Task {
         {
             limits.adapt(&mut outgoing.publish);
             if outgoing.has_expired(now) {
-                self.stats.lose(Loss::Expired, outgoing.kind);
+                self.shared.stats.lose(Loss::Expired, outgoing.kind);
+            } else if self.has_no_subscriber(&outgoing) {
+                self.no_subscriber(outgoing);
             } else if link.takes(&outgoing.publish, outgoing.expires) {
                 published += 1;
-                self.start(link, outgoing)?;
+                self.start(link, outgoing, behind)?;
             } else {
                 self.lose(&outgoing, Loss::Unpublishable, Reason::TOO_LARGE);
             }
         }
-        self.stats.published.add(published);
+        self.shared.stats.published.add(published);
         Ok(())
     }
 
-    fn start(&mut self, link: &mut Link, outgoing: Outgoing) -> Result<(), LinkError> {
+    /// `behind`: the broker's time.
+    fn start(&mut self, link: &mut Link, outgoing: Outgoing, behind: Duration) -> Result<(), LinkError> {
+        let expires = outgoing.expires.map(|expires| expires + behind);
         if outgoing.publish.qos == QoS::AtMostOnce {
-            link.publish(&outgoing.publish, outgoing.expires)?;
+            link.publish(&outgoing.publish, expires)?;
+            // There is no more to come.
+            outgoing.tracking.iter().filter(|tracking| tracking.confirm).for_each(Tracking::delivered);
             self.unacknowledged.start(link.written().1, outgoing);
             Ok(())
         } else {
             let outgoing = self.window.insert(outgoing, self.unacknowledged.mark());
-            link.publish(&outgoing.publish, outgoing.expires)
+            link.publish(&outgoing.publish, expires)
         }
     }
 
     /// Sends again what [`resume`](Self::resume) has prepared, as far as there is room.
     fn resend(&mut self, link: &mut Link) -> Result<(), LinkError> {
+        let behind = self.shared.availability.behind(Instant::now());
         while link.has_room()
             && let Some(resend) = self.window.next_resend()
         {
             match resend {
                 Resend::Release(pkid) => link.send(Outbound::PubRel(pkid))?,
                 Resend::Publish(outgoing) if link.takes(&outgoing.publish, outgoing.expires) => {
-                    link.publish(&outgoing.publish, outgoing.expires)?;
-                    self.stats.published.add(1);
+                    link.publish(&outgoing.publish, outgoing.expires.map(|expires| expires + behind))?;
+                    self.shared.stats.published.add(1);
                 }
                 Resend::Publish(outgoing) => {
                     let pkid = outgoing.publish.pkid;
@@ -274,62 +315,36 @@ impl Task {
         self.unacknowledged.written(link.written().0);
         let (unwritten, unconfirmed) = self.unacknowledged.end();
         self.backlog.put_back(unwritten);
-        self.stats.unconfirmed.add(unconfirmed);
-    }
-
-    fn read(&mut self, link: &mut Link) -> Result<(), LinkError> {
-        let mut acknowledged = 0;
-        while let Some(inbound) = link.next()? {
-            match inbound {
-                Inbound::PubAck(pkid, Ok(())) => acknowledged += self.settled(|window| window.acknowledge(pkid)),
-                Inbound::PubRec(pkid, Ok(())) => {
-                    self.window.release(pkid);
-                    link.send(Outbound::PubRel(pkid))?;
-                }
-                Inbound::PubAck(pkid, Err(reason)) | Inbound::PubRec(pkid, Err(reason)) => {
-                    self.refused(pkid, Loss::Refused, reason);
-                }
-                Inbound::PubComp(pkid) => acknowledged += self.settled(|window| window.complete(pkid)),
-                Inbound::PingResp => self.unacknowledged.answered(),
-                other => debug!(?other, "unexpected packet on the publishing connection"),
-            }
-        }
-        self.stats.acknowledged.add(acknowledged);
-        Ok(())
-    }
-
-    /// How many publications the broker has taken over with this acknowledgement.
-    fn settled(&mut self, acknowledge: impl FnOnce(&mut Window) -> Option<u64>) -> u64 {
-        let Some(mark) = acknowledge(&mut self.window) else { return 0 };
-        self.unacknowledged.read_up_to(mark);
-        1
-    }
-
-    /// The broker does not take what has this packet id.
-    fn refused(&mut self, pkid: u16, loss: Loss, reason: Reason) {
-        let Some((outgoing, mark)) = self.window.refuse(pkid) else { return };
-        self.unacknowledged.read_up_to(mark);
-        self.lose(&outgoing, loss, reason);
-    }
-
-    fn lose(&mut self, Outgoing { publish, kind, .. }: &Outgoing, loss: Loss, reason: Reason) {
-        self.stats.lose(loss, kind);
-        // One warning per cause: the rest is no news.
-        if self.refusals.insert(reason) {
-            warn!(publish.topic, kind, %reason, "the broker does not take a publication");
-        } else {
-            debug!(publish.topic, kind, %reason, "the broker does not take a publication");
-        }
+        self.shared.stats.unconfirmed.add(unconfirmed);
     }
 
     fn show(&self) {
-        self.stats.in_flight.set(self.window.len());
-        self.stats.backlog.set(self.backlog.len());
+        self.shared.stats.in_flight.set(self.window.len());
+        self.shared.stats.backlog.set(self.backlog.len());
     }
 
-    fn begin_drain(&mut self, drain: Drain) {
-        self.queue.close();
-        self.drain = Some(drain);
+    fn obey(&mut self, command: Command, flowing: bool) {
+        match command {
+            Command::Drain(drain) => {
+                self.queue.close();
+                self.drain = Some(drain);
+            }
+            Command::Withdraw(done) => {
+                self.withdrawing = !flowing;
+                // Whoever asked may have gone.
+                let _ = done.send((!flowing).then(|| self.withdraw()));
+            }
+        }
+    }
+
+    /// Takes back what expires and was never sent. Answers how many there were.
+    fn withdraw(&mut self) -> usize {
+        let (stats, mut count) = (&self.shared.stats, 0);
+        self.backlog.withdraw(|outgoing| {
+            stats.lose(Loss::Withdrawn, outgoing.kind);
+            count += 1;
+        });
+        count
     }
 
     fn is_finished(&self) -> bool {
@@ -345,7 +360,7 @@ impl Task {
         self.backlog.put_back(self.window.take_all());
         let left = self.backlog.len();
         while let Some(outgoing) = self.backlog.pop() {
-            self.stats.lose(Loss::Abandoned, outgoing.kind);
+            self.shared.stats.lose(Loss::Abandoned, outgoing.kind);
         }
         self.show();
         if left > 0 {

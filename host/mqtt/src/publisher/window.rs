@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Instant};
 
 use rumqttc::{Publish, QoS};
 
-use crate::message::Publication;
+use crate::message::{Publication, Tracking};
 
 /// Bytes in flight above which no further publish is started, so that resending them all fits in memory comfortably.
 const MAX_BYTES: usize = 8 << 20;
@@ -15,13 +15,24 @@ pub(crate) struct Outgoing {
     pub(crate) publish: Publish,
     pub(crate) expires: Option<Instant>,
     pub(crate) kind: &'static str,
+    pub(crate) tracking: Option<Tracking>,
+    /// The broker may have it: it was sent over a connection that broke before the broker acknowledged it.
+    pub(crate) sent: bool,
 }
 
 impl From<Publication> for Outgoing {
     fn from(publication: Publication) -> Self {
-        let Publication { topic, payload, qos, retain, expires, kind } = publication;
+        let Publication { topic, payload, qos, retain, expires, kind, tracking } = publication;
         let publish = Publish { dup: false, qos: qos.into(), retain, topic, pkid: 0, payload };
-        Outgoing { publish, expires, kind }
+        Outgoing { publish, expires, kind, tracking, sent: false }
+    }
+}
+
+impl From<Outgoing> for Publication {
+    fn from(outgoing: Outgoing) -> Self {
+        let Outgoing { publish, expires, kind, tracking, .. } = outgoing;
+        let Publish { topic, payload, qos, retain, .. } = publish;
+        Publication { topic, payload, qos: qos.into(), retain, expires, kind, tracking }
     }
 }
 
@@ -60,6 +71,21 @@ pub(crate) struct Window {
     resends: VecDeque<u16>,
     /// How many the broker takes at once over this connection.
     limit: usize,
+}
+
+/// A publication that the broker has taken over.
+#[derive(Debug)]
+pub(crate) struct Acknowledged {
+    pub(crate) mark: u64,
+    /// Who wants to hear of it.
+    pub(crate) confirm: Option<Tracking>,
+}
+
+impl From<Slot> for Acknowledged {
+    fn from(slot: Slot) -> Self {
+        let confirm = slot.outgoing.tracking.filter(|tracking| tracking.confirm);
+        Acknowledged { mark: slot.mark, confirm }
+    }
 }
 
 /// What to write for one packet id after a reconnect to a broker that kept the session.
@@ -113,13 +139,13 @@ impl Window {
         &slot.outgoing
     }
 
-    /// PUBACK. `None` when no QoS 1 publish waits for it, else its mark.
-    pub(crate) fn acknowledge(&mut self, pkid: u16) -> Option<u64> {
-        self.settle(pkid, |slot| slot.outgoing.publish.qos == QoS::AtLeastOnce).map(|slot| slot.mark)
+    /// PUBACK. `None` when no QoS 1 publish waits for it.
+    pub(crate) fn acknowledge(&mut self, pkid: u16) -> Option<Acknowledged> {
+        self.settle(pkid, |slot| slot.outgoing.publish.qos == QoS::AtLeastOnce).map(Acknowledged::from)
     }
 
-    /// PUBACK or PUBREC with the reason for a failure: it is not to be sent again. `None` when no publish waits for it, else
-    /// the publication and its mark.
+    /// PUBACK or PUBREC with a reason: it is not to be sent again. `None` when no publish waits for it, else the
+    /// publication and its mark.
     pub(crate) fn refuse(&mut self, pkid: u16) -> Option<(Outgoing, u64)> {
         self.settle(pkid, |slot| !slot.released).map(|slot| (slot.outgoing, slot.mark))
     }
@@ -131,9 +157,9 @@ impl Window {
         }
     }
 
-    /// PUBCOMP. `None` when no released QoS 2 publish waits for it, else its mark.
-    pub(crate) fn complete(&mut self, pkid: u16) -> Option<u64> {
-        self.settle(pkid, |slot| slot.released).map(|slot| slot.mark)
+    /// PUBCOMP. `None` when no released QoS 2 publish waits for it.
+    pub(crate) fn complete(&mut self, pkid: u16) -> Option<Acknowledged> {
+        self.settle(pkid, |slot| slot.released).map(Acknowledged::from)
     }
 
     /// Whether anything is open that was to be delivered harder than so.
@@ -180,7 +206,7 @@ impl Window {
         self.bytes = 0;
         self.resends.clear();
         let unsent = |mut outgoing: Outgoing| {
-            (outgoing.publish.dup, outgoing.publish.pkid) = (false, 0);
+            (outgoing.publish.dup, outgoing.publish.pkid, outgoing.sent) = (false, 0, true);
             outgoing
         };
         open.into_iter().map(|slot| unsent(slot.outgoing)).collect()

@@ -19,7 +19,9 @@ use rumqttc::v5::{
 };
 use tokio::{sync::mpsc, time::timeout};
 
-use crate::support::{Mailbox, PATIENCE, always_current, eventually, options_in, publication, receive};
+use crate::support::{
+    Mailbox, PATIENCE, Told, Watching, always_current, eventually, options_in, publication, receive, told,
+};
 
 fn options(broker: &Mosquitto) -> Options {
     options_in(ProtocolVersion::V5, &broker.url())
@@ -134,6 +136,28 @@ async fn what_the_broker_refuses_is_counted_and_harms_nothing() {
     assert_eq!(publisher.stats().losses(), [(Loss::Refused, "test", 3)]);
     assert_eq!(publisher.stats().acknowledged.get(), 3);
     assert_eq!(publisher.stats().connection.connects.get(), 1);
+}
+
+#[tokio::test]
+async fn what_nobody_subscribes_to_comes_back() {
+    let broker = Mosquitto::start(false).await;
+    let publisher = start(options(&broker));
+    let (watching, mut all_told) = Watching::new();
+    publish(&publisher, watching.watch(1, false, publication("t", "call"))).await;
+    assert_eq!(told(&mut all_told).await, Told::NoSubscriber(b"call".to_vec(), 1));
+    publish(&publisher, publication("t", "answer")).await;
+    eventually("both are counted", || publisher.stats().unheard() == [("test", 2)]).await;
+
+    let mut inbox = consumer(broker.port()).await;
+    publish(&publisher, watching.watch(2, false, publication("t", "2"))).await;
+    publish(&publisher, watching.watch(3, true, publication("t", "3"))).await;
+    // A success is told only to those who want to hear of it.
+    assert_eq!(told(&mut all_told).await, Told::Delivered(3));
+    for payload in ["2", "3"] {
+        assert_eq!(seen(&mut inbox).await.payload, payload);
+    }
+    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!((publisher.stats().acknowledged.get(), publisher.stats().losses()), (4, vec![]));
 }
 
 #[tokio::test]

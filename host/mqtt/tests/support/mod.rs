@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use ocpp_gateway_mqtt::{Message, Options, ProtocolVersion, Publication, QoS, Recipient, SubscribeError};
+use ocpp_gateway_mqtt::{
+    Message, Observer, Options, ProtocolVersion, Publication, QoS, Recipient, SubscribeError, Tracking,
+};
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
@@ -41,7 +43,56 @@ pub(crate) fn publication(topic: &str, payload: impl Into<Vec<u8>>) -> Publicati
         retain: false,
         expires: None,
         kind: "test",
+        tracking: None,
     }
+}
+
+/// What an observer is told of its publications.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Payload and number of what has come back.
+    NoSubscriber(Vec<u8>, u32),
+    Delivered(u32),
+    Evicted(u32),
+}
+
+#[derive(Clone)]
+pub(crate) struct Watching(mpsc::UnboundedSender<Told>);
+
+impl Watching {
+    pub(crate) fn new() -> (Watching, mpsc::UnboundedReceiver<Told>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Watching(sender), receiver)
+    }
+
+    /// The same publication, observed.
+    pub(crate) fn watch(&self, number: u32, confirm: bool, publication: Publication) -> Publication {
+        let tracking = Some(Tracking { observer: Arc::new(self.clone()), number, confirm });
+        Publication { tracking, ..publication }
+    }
+
+    fn tell(&self, told: Told) {
+        self.0.send(told).expect("somebody listens");
+    }
+}
+
+impl Observer for Watching {
+    fn no_subscriber(&self, publication: Publication) {
+        let number = publication.tracking.expect("its own").number;
+        self.tell(Told::NoSubscriber(publication.payload.to_vec(), number));
+    }
+
+    fn delivered(&self, number: u32) {
+        self.tell(Told::Delivered(number));
+    }
+
+    fn evicted(&self, number: u32) {
+        self.tell(Told::Evicted(number));
+    }
+}
+
+pub(crate) async fn told(receiver: &mut mpsc::UnboundedReceiver<Told>) -> Told {
+    timeout(PATIENCE, receiver.recv()).await.expect("told in time").expect("a running publisher")
 }
 
 /// A subscriber's readiness that never changes.

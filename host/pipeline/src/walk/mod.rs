@@ -47,6 +47,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) asked: Asked<'a>,
     calls: usize,
     pub(crate) publishes: Vec<Publish>,
+    /// How many of them the mapping has made, and where the latest begin.
+    mapped: (usize, usize),
     pub(crate) frames: Vec<Frame<'static>>,
     /// Whether the mapping made a message for the broker of it, and the stages after that let it pass.
     is_forwarded: bool,
@@ -75,6 +77,7 @@ impl<'a> Walk<'a> {
             asked: Asked::default(),
             calls: 0,
             publishes: Vec::new(),
+            mapped: (0, 0),
             frames: Vec::new(),
             is_forwarded: false,
             is_dropped: false,
@@ -83,6 +86,12 @@ impl<'a> Walk<'a> {
             mishaps: Vec::new(),
             rejected: None,
         }
+    }
+
+    /// Where the message is that the mapping has made, if it is a single one.
+    pub(crate) fn mapped(&self) -> Option<usize> {
+        let (count, place) = self.mapped;
+        (count == 1).then_some(place)
     }
 
     /// Asks every transform that wants to know of connections; `call` calls one.

@@ -55,6 +55,8 @@ impl Walk<'_> {
                     // All of it or nothing: none has been published yet, and the charge point may send the frame again.
                     self.publishes.truncate(before);
                     self.fail_uplink(frame);
+                } else {
+                    self.mapped = (self.mapped.0 + self.publishes.len() - before, before);
                 }
                 self.is_forwarded |= self.publishes.len() > before;
             }

@@ -27,6 +27,8 @@ use rumqttc::{
 use super::{ConnAck, Inbound, Limits, LinkError, Outbound, Publish, Reason, Verdict, keep_alive, size_length};
 use crate::options::Options;
 
+/// The reason code of a PUBACK for a message that nobody has subscribed to (3.4.2.1).
+const NO_MATCHING_SUBSCRIBERS: u8 = 0x10;
 /// What 3.1.1 calls a refusal for the protocol's version.
 const UNACCEPTABLE_VERSION: u8 = 1;
 
@@ -137,6 +139,9 @@ pub(super) fn read(input: &mut BytesMut, max_packet_size: usize) -> Result<Inbou
     let body = &packet[head..];
     Ok(match packet_type {
         PacketType::Publish => Inbound::Publish(message(v5::Publish::read(header(), packet)?)?),
+        PacketType::PubAck if body.get(2) == Some(&NO_MATCHING_SUBSCRIBERS) => {
+            Inbound::NoSubscriber(packet_id(body)?.0)
+        }
         PacketType::PubAck => acknowledgement(body).map(|(pkid, verdict)| Inbound::PubAck(pkid, verdict))?,
         PacketType::PubRec => acknowledgement(body).map(|(pkid, verdict)| Inbound::PubRec(pkid, verdict))?,
         // Whatever the reason, nothing is left to be done about the packet id.
@@ -195,8 +200,7 @@ fn packet_id(body: &[u8]) -> Result<(u16, &[u8]), Error> {
     Ok((u16::from_be_bytes(*pkid), rest))
 }
 
-/// Packet id and reason code, which stands for success where it is missing (3.4.2.1). There are successes beside 0, such as
-/// that nobody has subscribed to the topic.
+/// Packet id and reason code, which stands for success where it is missing (3.4.2.1). There are successes beside 0.
 fn acknowledgement(body: &[u8]) -> Result<(u16, Verdict), Error> {
     let (pkid, rest) = packet_id(body)?;
     Ok((pkid, verdict(rest.first().copied().unwrap_or(0))))

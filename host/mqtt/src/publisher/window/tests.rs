@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::*;
 
 fn outgoing(topic: &str, qos: QoS) -> Outgoing {
-    Outgoing { publish: Publish::new(topic, qos, "x"), expires: None, kind: "test" }
+    Outgoing { publish: Publish::new(topic, qos, "x"), expires: None, kind: "test", tracking: None, sent: false }
 }
 
 fn window(limit: u16, topics: &[&str]) -> Window {

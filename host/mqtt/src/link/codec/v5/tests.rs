@@ -127,7 +127,7 @@ fn short_packets_are_written_in_their_shortest_form() {
 fn acknowledgements_may_lack_reason_and_properties() {
     for (body, verdict) in [
         (&b"\x00\x07"[..], Ok(())),
-        (b"\x00\x07\x10", Ok(())),
+        (b"\x00\x07\x00", Ok(())),
         (b"\x00\x07\x87", Err(Reason::NOT_AUTHORIZED)),
         (b"\x00\x07\x97\x00", Err(Reason(0x97))),
         (b"\x00\x07\x87\x05\x1f\x00\x02no", Err(Reason::NOT_AUTHORIZED)),
@@ -138,6 +138,15 @@ fn acknowledgements_may_lack_reason_and_properties() {
         assert!(matches!(read_body(0x50, body), Ok(Inbound::PubRec(7, found)) if found == verdict), "{body:?}");
         assert!(matches!(read_body(0x62, body), Ok(Inbound::PubRel(7))));
         assert!(matches!(read_body(0x70, body), Ok(Inbound::PubComp(7))));
+    }
+}
+
+#[test]
+fn that_nobody_subscribes_is_a_success_of_its_own() {
+    for body in [&b"\x00\x07\x10"[..], b"\x00\x07\x10\x00"] {
+        assert!(matches!(read_body(0x40, body), Ok(Inbound::NoSubscriber(7))), "{body:?}");
+        // Of QoS 2 it is said before the message is released.
+        assert!(matches!(read_body(0x50, body), Ok(Inbound::PubRec(7, Ok(())))), "{body:?}");
     }
 }
 
