@@ -170,23 +170,25 @@ impl ChargePoint {
         delay: Duration,
         stats: &Stats,
     ) -> Result<u64> {
-        let (script, mut due, mut sent) = (Script::heartbeats(), Instant::now() + delay, 0);
+        let (script, mut due, mut sent) = (Script::day(), Instant::now() + delay, 0);
         self.call_timeout = PERSISTENCE;
         while due < until {
-            let rested = self.rest(Some(due), stats).await;
+            while self.rest(Some(due), stats).await == Waited::Disconnected {
+                self.connect_again(gateway, stats).await?;
+            }
             sent += 1;
-            let mut called = if rested == Waited::Done { self.next_call(&script, due, stats).await } else { rested };
-            while called == Waited::Disconnected {
-                stats.failed(|errors| errors.disconnects += 1);
-                self.connect_again(gateway).await?;
-                called = self.next_call(&script, due, stats).await;
+            while self.next_call(&script, due, stats).await == Waited::Disconnected {
+                self.connect_again(gateway, stats).await?;
+                // The same one, under the same id.
+                self.calls -= 1;
             }
             due += interval;
         }
         Ok(sent)
     }
 
-    async fn connect_again(&mut self, gateway: &Gateway) -> Result<()> {
+    async fn connect_again(&mut self, gateway: &Gateway, stats: &Stats) -> Result<()> {
+        stats.failed(|errors| errors.disconnects += 1);
         let since = Instant::now();
         loop {
             match ChargePoint::connect(gateway, self.index).await {
