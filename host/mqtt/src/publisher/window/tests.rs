@@ -43,6 +43,35 @@ fn acknowledgements_out_of_order_keep_the_order_of_the_rest() {
     assert_eq!((window.len(), window.room()), (0, 4));
 }
 
+struct Deaf;
+
+impl crate::Observer for Deaf {
+    fn no_subscriber(&self, _: Publication) {}
+    fn delivered(&self, _: u32) {}
+    fn evicted(&self, _: u32) {}
+}
+
+#[test]
+fn a_success_is_told_only_to_who_wants_to_hear_of_it() {
+    let mut window = window(3, &["a"]);
+    for confirm in [false, true] {
+        let tracking = Some(Tracking { observer: std::sync::Arc::new(Deaf), number: 7, confirm });
+        window.insert(Outgoing { tracking, ..outgoing("b", QoS::AtLeastOnce) }, 5);
+    }
+    let mut acknowledged = |pkid| {
+        let Acknowledged { mark, confirm } = window.acknowledge(pkid).expect("open");
+        (mark, confirm.map(|tracking| tracking.number))
+    };
+    assert_eq!([acknowledged(1), acknowledged(2), acknowledged(3)], [(0, None), (5, None), (5, Some(7))]);
+}
+
+#[test]
+fn what_a_broker_may_have_is_marked() {
+    let mut window = window(1, &["a"]);
+    let taken = window.take_all();
+    assert!(matches!(&taken[..], [Outgoing { sent: true, .. }]), "{taken:?}");
+}
+
 #[test]
 fn a_kept_session_gets_the_same_ids_with_dup() {
     let mut window = window(2, &["a", "b"]);
