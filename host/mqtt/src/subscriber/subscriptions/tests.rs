@@ -350,3 +350,82 @@ fn a_refusal_of_what_an_owner_had_before_a_change_is_told_too() {
     assert_eq!(changed.try_recv(), Ok(Err(refused("new"))));
     assert_eq!(inbox.refusals(), [refused("old")]);
 }
+
+#[test]
+fn what_is_left_in_one_batch_fits_into_a_packet_too() {
+    let mut subs = connected();
+    for owner in 0..5 {
+        drop(set(&mut subs, owner, &[&format!("cs/{owner:04}")], Some(&Inbox::default())));
+    }
+    grant_all(&mut subs);
+    (0..5).for_each(|owner| subs.remove(owner));
+    // Two filters of 7 bytes, and a bit.
+    let sizes: Vec<usize> = (0..3).map(|_| subs.next_batch(8 + 2 * 10 + 5).unsubscribe.len()).collect();
+    assert_eq!(sizes, [2, 2, 1]);
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_any_more_leaves_nothing_behind() {
+    for (verdict, left) in [(GRANTED, strings(&["a"])), (REFUSED, vec![])] {
+        let mut subs = connected();
+        let _one = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
+        let (filter, qos) = subs.next_batch(usize::MAX).subscribe.remove(0);
+        subs.remove(1);
+        subs.subscribed(&filter, qos, verdict);
+        // Only what the broker has granted is left.
+        assert_eq!(grant_all(&mut subs), (vec![], left));
+        assert_eq!(subs.len(), 0);
+    }
+}
+
+#[test]
+fn a_qos_that_was_raised_meanwhile_is_asked_for_after_the_answer() {
+    let mut subs = connected();
+    let mut first = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
+    let (filter, qos) = subs.next_batch(usize::MAX).subscribe.remove(0);
+    let (done, mut second) = oneshot::channel();
+    subs.set(2, vec![("a".into(), QoS::ExactlyOnce)], Some(Inbox::default()), done);
+    assert!(subs.next_batch(usize::MAX).subscribe.is_empty(), "one question at a time");
+    subs.subscribed(&filter, qos, GRANTED);
+    assert!(first.try_recv().is_err() && second.try_recv().is_err());
+    assert_eq!(subs.next_batch(usize::MAX).subscribe, [("a".into(), QoS::ExactlyOnce)]);
+    subs.subscribed(&filter, QoS::ExactlyOnce, GRANTED);
+    assert_eq!((first.try_recv(), second.try_recv()), (Ok(Ok(())), Ok(Ok(()))));
+}
+
+#[test]
+fn what_is_left_while_it_is_restored_is_not_waited_for() {
+    let mut subs = connected();
+    let _one = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
+    let _two = set(&mut subs, 2, &["b"], Some(&Inbox::default()));
+    grant_all(&mut subs);
+    subs.disconnected();
+    subs.connected(false);
+    subs.remove(1);
+    assert!(!subs.is_current());
+    assert_eq!(grant_all(&mut subs), (strings(&["b"]), vec![]));
+    assert!(subs.is_current());
+    assert_eq!(subs.len(), 1);
+}
+
+#[test]
+fn leftovers_of_another_process_are_bounded_and_left_one_by_one() {
+    let mut subs = connected();
+    for number in 0..MAX_WAITING_FOR_STRAYS + 10 {
+        subs.stray(&format!("old/{number}"));
+    }
+    subs.stray("no/+/#/filter");
+    assert_eq!((subs.waiting(), subs.len()), (MAX_WAITING_FOR_STRAYS, MAX_WAITING_FOR_STRAYS));
+    // Somebody wants it: it stays.
+    let mut subs = connected();
+    let _one = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
+    grant_all(&mut subs);
+    subs.stray("a");
+    assert_eq!(grant_all(&mut subs), (vec![], vec![]));
+    // What the broker forgot with its session need not be left.
+    subs.stray("b");
+    subs.disconnected();
+    subs.connected(false);
+    assert_eq!(grant_all(&mut subs), (strings(&["a"]), vec![]));
+    assert_eq!(subs.len(), 1);
+}
