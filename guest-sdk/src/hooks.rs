@@ -166,30 +166,31 @@ pub trait Outbound: Transform {
     fn handle(&self, peer: &Peer, message: Publish) -> Vec<PublishAction>;
 }
 
-/// Messages that were received, before the mapping.
+/// Messages that were received, before the mapping. Empty ones are left out. A message that was retained, or whose charge point is
+/// not connected, is not sent: it passes to find out what to report to its sender.
 ///
 /// ```
 /// use ocpp_transform::{Inbound, Peer, Publish, PublishAction, Transform, export};
 ///
-/// /// Some back ends send an empty message to clear what they had retained.
-/// struct NothingEmpty;
+/// /// Some back ends ask whether anybody is there with a message that is no JSON.
+/// struct NoPings;
 ///
-/// impl Transform for NothingEmpty {
+/// impl Transform for NoPings {
 ///     fn configure(_config: &str) -> Result<Self, String> {
-///         Ok(NothingEmpty)
+///         Ok(NoPings)
 ///     }
 /// }
 ///
-/// impl Inbound for NothingEmpty {
+/// impl Inbound for NoPings {
 ///     fn handle(&self, _peer: &Peer, message: Publish) -> Vec<PublishAction> {
-///         if message.payload.is_empty() {
-///             return vec![PublishAction::Drop("empty".into())];
+///         if message.payload == b"ping" {
+///             return vec![PublishAction::Drop("a ping".into())];
 ///         }
 ///         vec![PublishAction::Pass]
 ///     }
 /// }
 ///
-/// export!(NothingEmpty: Inbound);
+/// export!(NoPings: Inbound);
 /// # fn main() {}
 /// ```
 pub trait Inbound: Transform {
