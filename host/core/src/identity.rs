@@ -23,6 +23,9 @@ pub enum InvalidIdentity {
     IllegalCharacter(char),
     #[error("the identity is not UTF-8 once percent-decoded")]
     NotUtf8,
+    /// RFC 3986 section 2.1: `%` is followed by two hexadecimal digits.
+    #[error("the path has a % without two hexadecimal digits after it")]
+    InvalidEscape,
 }
 
 impl Identity {
@@ -41,16 +44,21 @@ impl Identity {
         Ok(Identity(name.into()))
     }
 
-    /// Reads the identity from a request path such as `/ocpp/CP%20001`, where `base` is `/ocpp`. A query is ignored,
-    /// and so is one slash at the end, which some charge points add.
+    /// Reads the identity from a request path such as `/ocpp/CP%20001`, where `base` is `/ocpp`. A query is ignored.
+    /// Empty segments are too: charge points double slashes, and add one at the end.
     pub fn from_path(path: &str, base: &str, limit: usize) -> Result<Self, InvalidIdentity> {
         let wrong_path = || InvalidIdentity::WrongPath { base: base.trim_end_matches('/').to_owned() };
         let path = path.split(['?', '#']).next().unwrap_or_default();
-        let rest = path.strip_prefix(base.trim_end_matches('/')).ok_or_else(wrong_path)?;
-        let segment = rest.strip_prefix('/').ok_or_else(wrong_path)?;
-        let segment = segment.strip_suffix('/').unwrap_or(segment);
-        if segment.contains('/') {
+        let mut rest = segments(path);
+        if !path.starts_with('/') || !segments(base).all(|segment| rest.next() == Some(segment)) {
             return Err(wrong_path());
+        }
+        let segment = rest.next().ok_or(InvalidIdentity::Empty)?;
+        if rest.next().is_some() {
+            return Err(wrong_path());
+        }
+        if has_invalid_escape(segment) {
+            return Err(InvalidIdentity::InvalidEscape);
         }
         let name = percent_decode_str(segment).decode_utf8().map_err(|_| InvalidIdentity::NotUtf8)?;
         Identity::new(&name, limit)
@@ -59,6 +67,15 @@ impl Identity {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+fn has_invalid_escape(segment: &str) -> bool {
+    let is_escape = |rest: &str| rest.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+    segment.split('%').skip(1).any(|rest| !is_escape(rest))
 }
 
 impl fmt::Display for Identity {
@@ -94,6 +111,25 @@ mod tests {
     }
 
     #[test]
+    fn empty_segments_are_ignored() {
+        for path in ["/ocpp//CP1", "//ocpp/CP1", "/ocpp/CP1//", "///ocpp///CP1///"] {
+            assert_eq!(read(path), Ok("CP1".into()), "{path}");
+        }
+        for (base, path) in [("/", "//CP1"), ("/a/b", "/a//b/CP1"), ("/a//b/", "/a/b/CP1")] {
+            assert_eq!(Identity::from_path(path, base, 48).map(|i| i.to_string()), Ok("CP1".into()), "{base} {path}");
+        }
+    }
+
+    #[test]
+    fn invalid_percent_escapes_are_told_from_identities_that_are_not_text() {
+        for path in ["/ocpp/%", "/ocpp/CP%4", "/ocpp/%ZZ", "/ocpp/CP%1%20", "/ocpp/%%20", "/ocpp/%+1", "/ocpp/100%é"] {
+            assert_eq!(read(path), Err(InvalidIdentity::InvalidEscape), "{path}");
+        }
+        assert_eq!(read("/ocpp/%FF"), Err(InvalidIdentity::NotUtf8));
+        assert_eq!(read("/other/%ZZ"), Err(InvalidIdentity::WrongPath { base: "/ocpp".into() }));
+    }
+
+    #[test]
     fn what_would_change_a_topic_is_refused() {
         for (path, bad) in [
             ("/ocpp/a%2Fb", '/'),
@@ -110,11 +146,12 @@ mod tests {
 
     #[test]
     fn empty_long_foreign_and_undecodable_paths_are_refused() {
-        assert_eq!(read("/ocpp/"), Err(InvalidIdentity::Empty));
+        for path in ["/ocpp", "/ocpp/", "/ocpp//"] {
+            assert_eq!(read(path), Err(InvalidIdentity::Empty), "{path}");
+        }
         assert_eq!(read(&format!("/ocpp/{}", "é".repeat(48))).map(|i| i.chars().count()), Ok(48));
         assert_eq!(read(&format!("/ocpp/{}", "x".repeat(49))), Err(InvalidIdentity::TooLong { limit: 48 }));
-        assert_eq!(read("/ocpp/%FF"), Err(InvalidIdentity::NotUtf8));
-        for path in ["/", "/ocpp", "/ocppX/CP1", "/other/CP1", "/ocpp/a/b"] {
+        for path in ["/", "", "*", "ocpp/CP1", "/ocppX/CP1", "/other/CP1", "/ocpp/a/b", "/ocpp//a//b"] {
             assert_eq!(read(path), Err(InvalidIdentity::WrongPath { base: "/ocpp".into() }), "{path}");
         }
     }

@@ -55,9 +55,10 @@ impl FromStr for Version {
 
 /// What the client's offer of subprotocols comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Negotiated {
-    /// The client's first choice that is enabled.
-    Agreed(Version),
+pub enum Negotiated<'a> {
+    /// The client's first choice that is enabled, and its name as it was offered, without the spaces around it: strict
+    /// clients compare the answer with their offer letter by letter (RFC 6455 section 4.1).
+    Agreed(Version, &'a str),
     /// The client offered none.
     NothingOffered,
     /// It offered some, and none is enabled here.
@@ -66,17 +67,17 @@ pub enum Negotiated {
 
 /// Picks the client's first choice that is `enabled`. `offers` are the values of all `Sec-WebSocket-Protocol` header
 /// lines, each a comma-separated list.
-pub fn negotiate<'a>(offers: impl IntoIterator<Item = &'a str>, enabled: &[Version]) -> Negotiated {
+pub fn negotiate<'a>(offers: impl IntoIterator<Item = &'a str>, enabled: &[Version]) -> Negotiated<'a> {
     let mut offered_any = false;
-    for name in offers.into_iter().flat_map(|line| line.split(',')) {
-        if name.trim().is_empty() {
+    for name in offers.into_iter().flat_map(|line| line.split(',')).map(str::trim) {
+        if name.is_empty() {
             continue;
         }
         offered_any = true;
         if let Ok(version) = name.parse::<Version>()
             && enabled.contains(&version)
         {
-            return Negotiated::Agreed(version);
+            return Negotiated::Agreed(version, name);
         }
     }
     if offered_any { Negotiated::NoMatch } else { Negotiated::NothingOffered }
@@ -89,18 +90,22 @@ mod tests {
     #[test]
     fn the_clients_first_enabled_choice_wins() {
         let enabled = [Version::V2_0_1, Version::V1_6];
-        assert_eq!(negotiate(["ocpp2.1, ocpp1.6,ocpp2.0.1"], &enabled), Negotiated::Agreed(Version::V1_6));
+        let negotiated = negotiate(["ocpp2.1, ocpp1.6,ocpp2.0.1"], &enabled);
+        assert_eq!(negotiated, Negotiated::Agreed(Version::V1_6, "ocpp1.6"));
     }
 
     #[test]
     fn spaces_case_and_several_header_lines_are_accepted() {
-        assert_eq!(negotiate(["soap , ", "OCPP2.0.1 "], &Version::ALL), Negotiated::Agreed(Version::V2_0_1));
+        let negotiated = negotiate(["soap , ", "\tOCPP2.0.1 "], &Version::ALL);
+        assert_eq!(negotiated, Negotiated::Agreed(Version::V2_0_1, "OCPP2.0.1"));
     }
 
     #[test]
     fn no_offer_is_told_from_no_match() {
         assert_eq!(negotiate([], &Version::ALL), Negotiated::NothingOffered);
-        assert_eq!(negotiate([" , "], &Version::ALL), Negotiated::NothingOffered);
+        for nothing in ["", " , ", ",,"] {
+            assert_eq!(negotiate([nothing], &Version::ALL), Negotiated::NothingOffered, "{nothing}");
+        }
         assert_eq!(negotiate(["ocpp1.5"], &Version::ALL), Negotiated::NoMatch);
     }
 }

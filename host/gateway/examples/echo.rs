@@ -27,16 +27,17 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
-async fn serve(mut stream: TcpStream, terms: &Terms) {
+async fn serve(stream: TcpStream, terms: &Terms) {
     let _ = stream.set_nodelay(true);
-    let welcomed = match terms.hear(&mut stream).await {
-        Ok(knock) => terms.welcome(&mut stream, knock).await,
+    let mut handshake = terms.begin(stream);
+    let accepted = match terms.read_request(&mut handshake).await {
+        Ok(request) => handshake.accept(request).await,
         Err(refused) => Err(refused),
     };
-    if let Err(refused) = welcomed {
-        return refused.tell(&mut stream).await;
+    if let Err(refused) = accepted {
+        return handshake.refuse(&refused).await;
     }
-    let mut socket = terms.websocket(stream);
+    let mut socket = terms.websocket(handshake);
     let ending = echo(&mut socket).await;
     ending.close(&mut socket).await;
 }

@@ -2,11 +2,12 @@
 
 use crate::charge_point::{Arrival, ChargePoint, Ending, Hall};
 use crate::config::Ocpp;
-use crate::handshake::{Knock, Refused, Terms};
+use crate::handshake::{Handshake, Refused, Terms, UpgradeRequest};
 use crate::limits::{Limit, Seating};
 use crate::proxies::{ClientAddress, Proxies};
 use crate::registry::NotEntered;
 use crate::security::{Certified, Security};
+use hyper::{Request, StatusCode, header};
 use ocpp_gateway_core::pace::{Turn, Turnstile};
 use ocpp_gateway_core::{Attributes, Decision, Identity, Offer, Peer, Version};
 use std::sync::Arc;
@@ -15,8 +16,6 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout_at;
-use tokio_tungstenite::tungstenite::handshake::server::Request;
-use tokio_tungstenite::tungstenite::http::{StatusCode, header};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
@@ -98,7 +97,8 @@ impl Door {
         let _ = stream.set_nodelay(true);
         let by = tokio::time::Instant::now() + self.terms.timeout();
         if let Err(refused) = self.find_peer(&mut stream, &mut guest, by).await {
-            return self.refuse(&refused, guest.arrival.address, &mut stream).await;
+            // Whoever that was speaks no HTTP yet.
+            return self.turned_away(&refused, guest.arrival.address);
         }
         let Some(tls) = &self.security.tls else { return self.receive(stream, guest, by).await };
         match timeout_at(by, tls.accept(stream)).await.unwrap_or_else(|_| Err(self.timed_out())) {
@@ -108,18 +108,22 @@ impl Door {
     }
 
     /// Shakes hands over whatever carries the bytes, and has a task of its own talk on it.
-    async fn receive<S>(&self, mut stream: S, mut guest: Guest, by: tokio::time::Instant)
+    async fn receive<S>(&self, stream: S, mut guest: Guest, by: tokio::time::Instant)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let shaken = timeout_at(by, self.shake_hands(&mut stream, &mut guest)).await;
+        let mut handshake = self.terms.begin(stream);
+        let shaken = timeout_at(by, self.shake_hands(&mut handshake, &mut guest)).await;
         let Guest { arrival, .. } = guest;
         let address = arrival.address;
         let Admitted { identity, version, attributes } = match shaken.unwrap_or_else(|_| Err(self.timed_out())) {
             Ok(admitted) => admitted,
-            Err(refused) => return self.refuse(&refused, address, &mut stream).await,
+            Err(refused) => {
+                self.turned_away(&refused, address);
+                return handshake.refuse(&refused).await;
+            }
         };
-        let mut socket = self.terms.websocket(stream);
+        let mut socket = self.terms.websocket(handshake);
         let Some(version) = version else {
             self.hall.road.metrics.closed(Ending::NoCommonVersion.name());
             info!(%address, charge_point = %identity, "closed: {}", Ending::NoCommonVersion);
@@ -129,14 +133,6 @@ impl Door {
         debug!(charge_point = %peer.identity, %address, "handshake done");
         // A task of its own, so that a connection does not hold on to the room that its handshake needed.
         self.tasks.spawn(ChargePoint::serve(Arc::clone(&self.hall), peer, arrival, socket));
-    }
-
-    async fn refuse<S>(&self, refused: &Refused, address: ClientAddress, stream: &mut S)
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        self.turned_away(refused, address);
-        refused.tell(stream).await;
     }
 
     fn turned_away(&self, refused: &Refused, address: ClientAddress) {
@@ -174,20 +170,20 @@ impl Door {
         Ok(())
     }
 
-    /// Hears who is there, and lets it in or says why not.
-    async fn shake_hands<S>(&self, stream: &mut S, guest: &mut Guest) -> Result<Admitted, Refused>
+    /// Reads who is there, and lets it in or answers why not.
+    async fn shake_hands<S>(&self, handshake: &mut Handshake<S>, guest: &mut Guest) -> Result<Admitted, Refused>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let knock = self.terms.hear(stream).await?;
-        let attributes = self.may_enter(&knock, guest).await?;
-        let admitted = Admitted { identity: knock.identity.clone(), version: knock.version, attributes };
-        self.terms.welcome(stream, knock).await?;
+        let request = self.terms.read_request(handshake).await?;
+        let attributes = self.may_enter(&request, guest).await?;
+        let admitted = Admitted { identity: request.identity.clone(), version: request.version, attributes };
+        handshake.accept(request).await?;
         Ok(admitted)
     }
 
-    async fn may_enter(&self, knock: &Knock, guest: &mut Guest) -> Result<Attributes, Refused> {
-        let Knock { identity, request, .. } = knock;
+    async fn may_enter(&self, asked: &UpgradeRequest, guest: &mut Guest) -> Result<Attributes, Refused> {
+        let UpgradeRequest { identity, request, .. } = asked;
         if self.security.identities.as_ref().is_some_and(|known| !known.get().contains(identity.as_str())) {
             return Err(Refused::status(StatusCode::NOT_FOUND, format!("no charge point {identity} is known here")));
         }
@@ -205,7 +201,7 @@ impl Door {
             self.hall.limits.hit(Limit::Connections);
             return Err(self.come_back("too many charge points are connected"));
         }
-        let user = self.authenticate(knock, guest.certified.as_ref()).await?;
+        let user = self.authenticate(asked, guest.certified.as_ref()).await?;
         if self.hall.registry.refuses(identity) == Some(NotEntered::Duplicate) {
             return Err(Refused::status(StatusCode::FORBIDDEN, format!("{identity} is connected already")));
         }
@@ -215,7 +211,7 @@ impl Door {
     /// The identity, once it has been shown by whatever there is to be shown; `None`: nothing is asked for.
     async fn authenticate(
         &self,
-        Knock { identity, request, .. }: &Knock,
+        UpgradeRequest { identity, request, .. }: &UpgradeRequest,
         certified: Option<&Certified>,
     ) -> Result<Option<String>, Refused> {
         if let Some(certified) = certified {
@@ -228,7 +224,7 @@ impl Door {
     }
 
     /// Reads whose request it is that a proxy passes on. Refuses those of whom there are too many.
-    fn find_client(&self, request: &Request, guest: &mut Guest) -> Result<(), Refused> {
+    fn find_client(&self, request: &Request<()>, guest: &mut Guest) -> Result<(), Refused> {
         if self.proxies.trusts(guest.arrival.address) {
             let lines = request.headers().get_all("x-forwarded-for");
             // One of which a part is no text still has the entries of proxies in it.
@@ -251,7 +247,7 @@ impl Door {
     fn admit(
         &self,
         identity: &Identity,
-        request: &Request,
+        request: &Request<()>,
         address: ClientAddress,
         user: Option<String>,
     ) -> Result<Attributes, Refused> {
@@ -292,7 +288,7 @@ struct Guest {
 }
 
 /// What transforms get to know of a charge point that wants in: no credentials.
-fn offer(identity: &Identity, request: &Request, address: ClientAddress) -> Offer {
+fn offer(identity: &Identity, request: &Request<()>, address: ClientAddress) -> Offer {
     const WITHHELD: [header::HeaderName; 2] = [header::AUTHORIZATION, header::COOKIE];
     let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = request.headers();

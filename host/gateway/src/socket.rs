@@ -3,6 +3,7 @@
 //! Beside tokio-tungstenite's `WebSocketStream`, which one task may read and another write, and which keeps the waker of
 //! each in allocations of their own: here one task does both, and whatever the stream has for it wakes it.
 
+use hyper::body::Bytes;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
 use std::pin::Pin;
@@ -22,8 +23,13 @@ pub struct Socket<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    pub fn new(stream: S, config: WebSocketConfig) -> Self {
-        let protocol = WebSocketContext::new(Role::Server, Some(config));
+    /// `received` came before the handshake was over.
+    pub fn new(stream: S, received: Bytes, config: WebSocketConfig) -> Self {
+        let protocol = if received.is_empty() {
+            WebSocketContext::new(Role::Server, Some(config))
+        } else {
+            WebSocketContext::from_partially_read(received.into(), Role::Server, Some(config))
+        };
         Socket { stream, protocol, is_blocked: false, has_received: false }
     }
 

@@ -1,14 +1,10 @@
 //! Why a charge point is not let in, and how it is told.
 
-use super::response;
+use super::request::WEBSOCKET_VERSION;
 use crate::proxies::BadHeader;
+use hyper::header::{self, HeaderValue};
+use hyper::{Response, StatusCode};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_tungstenite::tungstenite::handshake::server::Response;
-use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
-
-/// How long the other side gets to read the answer.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// How credentials are to be shown (RFC 7617). There is no charset: passwords are bytes.
 const CHALLENGE: &str = "Basic realm=\"ocpp\"";
@@ -24,6 +20,11 @@ pub enum Refused {
     Tls(String),
     #[error("no WebSocket handshake: {0}")]
     NotWebSocket(String),
+    #[error("426: the version of WebSocket is not 13")]
+    WebSocketVersion,
+    /// Answered while it was read.
+    #[error("431: the request head is too large")]
+    HeaderTooLarge,
     #[error("no handshake within {0:?}")]
     TimedOut(Duration),
     #[error(transparent)]
@@ -61,49 +62,53 @@ impl Refused {
                 403 => "forbidden",
                 404 => "not_found",
                 429 => "too_many_requests",
-                431 => "header_too_large",
                 503 => "unavailable",
                 _ => "refused",
             },
             Refused::Unauthorized(_) => "unauthorized",
             Refused::Tls(_) => "tls",
-            Refused::NotWebSocket(_) => "not_websocket",
+            Refused::NotWebSocket(_) | Refused::WebSocketVersion => "not_websocket",
+            Refused::HeaderTooLarge => "header_too_large",
             Refused::TimedOut(_) => "timed_out",
             Refused::BadProxyHeader(_) => "bad_proxy_header",
             Refused::Crowd => "crowd",
         }
     }
 
-    /// The HTTP status that says so; `None`: nobody is waiting for an answer.
-    fn answer(&self) -> Option<StatusCode> {
-        match self {
-            Refused::Status { status, .. } => Some(*status),
-            Refused::Unauthorized(_) => Some(StatusCode::UNAUTHORIZED),
-            Refused::NotWebSocket(_) => Some(StatusCode::BAD_REQUEST),
-            Refused::Tls(_) | Refused::TimedOut(_) | Refused::BadProxyHeader(_) | Refused::Crowd => None,
-        }
-    }
-
-    /// Answers with the status and the reason, and waits a moment for the other side to have read it.
-    pub async fn tell<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: &mut S) {
-        let Some(status) = self.answer() else { return };
+    /// What the client is told; `None`: it does not wait for a response.
+    pub(super) fn response(&self) -> Option<Response<String>> {
+        let status = match self {
+            Refused::Status { status, .. } => *status,
+            Refused::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Refused::NotWebSocket(_) => StatusCode::BAD_REQUEST,
+            Refused::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
+            Refused::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Refused::Tls(_) | Refused::TimedOut(_) | Refused::BadProxyHeader(_) | Refused::Crowd => return None,
+        };
         let reason = match self {
             Refused::Status { reason, .. } | Refused::Unauthorized(reason) => format!("{reason}\n"),
             other => format!("{other}\n"),
         };
-        let mut response = Response::new(());
+        let mut response = Response::new(reason);
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(reason.len()));
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        if let Refused::Status { retry_after: Some(time), .. } = self {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(time.as_secs()));
+        match self {
+            Refused::Status { retry_after: Some(time), .. } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(time.as_secs()));
+            }
+            Refused::Unauthorized(_) => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+            }
+            Refused::WebSocketVersion => {
+                headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(WEBSOCKET_VERSION));
+                // RFC 9110 section 15.5.22 wants the protocol named.
+                headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+                headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade, close"));
+            }
+            _ => {}
         }
-        if let Refused::Unauthorized(_) = self {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
-        }
-        // Whether it was heard or not: the connection is over.
-        let _ = tokio::time::timeout(LINGER, response::write_last(stream, &response, &reason)).await;
+        Some(response)
     }
 }

@@ -1,8 +1,8 @@
 //! The credentials in an HTTP request (RFC 7617).
 
 use data_encoding::{BASE64, BASE64_NOPAD};
+use hyper::{HeaderMap, header};
 use std::fmt;
-use tokio_tungstenite::tungstenite::http::{HeaderMap, header};
 
 /// A user name, and a password that need not be text. `Debug` hides the password.
 #[derive(Clone, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Basic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio_tungstenite::tungstenite::http::HeaderValue;
+    use hyper::header::HeaderValue;
 
     fn read(lines: &[&str]) -> Result<Basic, NoCredentials> {
         let mut headers = HeaderMap::new();

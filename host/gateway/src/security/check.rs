@@ -5,13 +5,13 @@ use super::live::Live;
 use super::users::{Proof, User, Users};
 use crate::handshake::Refused;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use hyper::HeaderMap;
 use ocpp_gateway_core::Identity;
 use sha2::Sha256;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
-use tokio_tungstenite::tungstenite::http::HeaderMap;
 
 /// Charge points that find a long queue come back 10 seconds later, or up to so many more.
 const RETRY_SPREAD: u64 = 50;
@@ -156,7 +156,7 @@ mod tests {
     use super::super::users::entry;
     use super::*;
     use data_encoding::BASE64;
-    use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
+    use hyper::header::{self, HeaderValue};
 
     /// Somebody with the password `secret`, as CP1.
     fn check(longest_wait: Duration) -> Check {

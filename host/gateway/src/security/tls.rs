@@ -3,6 +3,7 @@
 use super::live::Live;
 use crate::config::Tls as Settings;
 use crate::handshake::Refused;
+use hyper::StatusCode;
 use ocpp_gateway_core::Identity;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
@@ -15,7 +16,6 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tokio_tungstenite::tungstenite::http::StatusCode;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// Bytes of one TLS record that the gateway sends: what it has room for until the other side takes it.

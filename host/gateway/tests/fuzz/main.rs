@@ -41,14 +41,19 @@ fn try_configuration(text: &[u8]) {
 fn try_request(text: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let terms = Terms::new(&Ocpp::default());
-    let mut stream = text;
-    match runtime.block_on(terms.hear(&mut stream)) {
-        Ok(knock) => {
-            let identity = knock.identity.as_str();
+    // A client that sends this and closes its half.
+    let mut handshake = terms.begin(tokio::io::join(text, tokio::io::sink()));
+    match runtime.block_on(terms.read_request(&mut handshake)) {
+        Ok(request) => {
+            let identity = request.identity.as_str();
             assert!(!identity.is_empty() && identity.chars().count() <= 48, "{identity}");
             assert!(!identity.contains(['/', '+', '#', '\0']), "{identity}");
+            runtime.block_on(handshake.accept(request)).expect("answered");
         }
-        Err(refused) => assert!(refused.to_string().len() < 1000, "{refused}"),
+        Err(refused) => {
+            assert!(refused.to_string().len() < 1000, "{refused}");
+            runtime.block_on(handshake.refuse(&refused));
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod several_gateways;
 mod transforms;
 mod tutorial;
 mod undeliverable;
+mod upgrade;
 mod validation;
 
 use ocpp_gateway::app::{Addresses, Broker, Gateway, RunError};

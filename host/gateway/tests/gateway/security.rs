@@ -17,12 +17,12 @@ use tokio_rustls::client::TlsStream;
 
 const BOTH: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 
-fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
 /// What the command makes of a password.
-fn entry(identity: &str, password: &[u8]) -> String {
+pub(crate) fn entry(identity: &str, password: &[u8]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
     command.args(["user", identity]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().expect("the program runs");
@@ -32,16 +32,16 @@ fn entry(identity: &str, password: &[u8]) -> String {
     String::from_utf8(output.stdout).expect("a line")
 }
 
-fn basic(user: &str, password: &[u8]) -> String {
+pub(crate) fn basic(user: &str, password: &[u8]) -> String {
     let credentials = [user.as_bytes(), b":", password].concat();
     format!("Basic {}", data_encoding::BASE64.encode(&credentials))
 }
 
-fn auth(users: &Path) -> String {
+pub(crate) fn auth(users: &Path) -> String {
     format!("[ocpp.auth]\nmode = \"basic\"\nusers = {users:?}\n")
 }
 
-fn tls(server: &Certified, rest: &str) -> String {
+pub(crate) fn tls(server: &Certified, rest: &str) -> String {
     format!("[ocpp.tls]\ncert = {:?}\nkey = {:?}\n{rest}", server.cert, server.key)
 }
 

@@ -1,0 +1,383 @@
+//! What a request for a WebSocket may look like, and what it gets: by clients that write and read bytes.
+
+use crate::security::{auth, basic, entry, folder, tls};
+use crate::{Running, result_object};
+use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::authority::{Authority, connect};
+use rustls::version::{TLS12, TLS13};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// The lines that make a request one for a WebSocket.
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+const VERSION: &str = "Sec-WebSocket-Version: 13\r\n";
+const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+/// A Heartbeat as a client sends it: one text frame, masked with zeros.
+const HEARTBEAT: &[u8] = b"\x81\x96\0\0\0\0[2,\"1\",\"Heartbeat\",{}]";
+
+fn get(path: &str, lines: &[&str]) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\n{}\r\n", lines.concat())
+}
+
+/// A good request with more lines.
+fn good(lines: &str) -> String {
+    get("/ocpp/CP1", &[UPGRADE, VERSION, KEY, lines])
+}
+
+/// The head of a response.
+#[derive(Debug)]
+struct Head(String);
+
+impl Head {
+    fn status(&self) -> u16 {
+        self.0.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.0.lines().filter_map(|line| line.split_once(": "));
+        let mut values = lines.filter(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+        let value = values.next();
+        assert!(values.next().is_none(), "{name} twice: {}", self.0);
+        value
+    }
+}
+
+async fn read_head<S: AsyncRead + Unpin>(stream: &mut S) -> Head {
+    let reading = async {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.expect("a response"));
+        }
+        head
+    };
+    Head(String::from_utf8(timeout(PATIENCE, reading).await.expect("a response in time")).expect("text"))
+}
+
+/// Sends `request` in one piece; the connection stays open.
+async fn ask(gateway: &Running, request: &str) -> (Head, TcpStream) {
+    let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    (read_head(&mut stream).await, stream)
+}
+
+async fn status(gateway: &Running, request: &str) -> u16 {
+    ask(gateway, request).await.0.status()
+}
+
+/// Whether the text frame that `text` makes comes, after pings.
+async fn expect_text<S: AsyncRead + Unpin>(stream: &mut S, text: &str) {
+    let mut frame = vec![0x81, u8::try_from(text.len()).expect("short")];
+    frame.extend_from_slice(text.as_bytes());
+    let mut read = vec![0; frame.len()];
+    timeout(PATIENCE, stream.read_exact(&mut read)).await.expect("a frame in time").expect("a frame");
+    assert_eq!(String::from_utf8_lossy(&read), String::from_utf8_lossy(&frame));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn header_lines_of_one_name_are_one_list() {
+    let gateway = Running::start("").await;
+    for lines in [
+        "Connection: keep-alive\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
+        "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n",
+        "connection:UPGRADE\r\nupgrade:WebSocket\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n",
+        "Connection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n",
+        "Connection: ,, upgrade\t,\r\nUpgrade: h2c ,websocket ,\r\n",
+    ] {
+        let (head, _) = ask(&gateway, &get("/ocpp/CP1", &[lines, VERSION, KEY])).await;
+        assert_eq!(head.status(), 101, "{lines}: {head:?}");
+        assert_eq!(head.header("connection"), Some("Upgrade"), "{head:?}");
+        assert_eq!(head.header("upgrade"), Some("websocket"), "{head:?}");
+        // The example of RFC 6455 section 1.3.
+        assert_eq!(head.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head:?}");
+        assert_eq!(head.header("content-length"), None, "{head:?}");
+    }
+    for lines in [
+        "Connection: keep-alive\r\nUpgrade: websocket\r\n",
+        "Connection: Upgraded\r\nUpgrade: websocket\r\n",
+        "Connection: Upgrade\r\nUpgrade: h2c\r\n",
+        "Connection: Upgrade\r\nUpgrade: web socket\r\n",
+        "Connection: Upgrade\r\n",
+        "",
+    ] {
+        assert_eq!(status(&gateway, &get("/ocpp/CP1", &[lines, VERSION, KEY])).await, 400, "{lines}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_websocket_version_is_told_the_right_one() {
+    let gateway = Running::start("").await;
+    for lines in ["Sec-WebSocket-Version: 8\r\n", "Sec-WebSocket-Version: 131\r\n", "Sec-WebSocket-Version:\r\n", ""] {
+        let (head, _) = ask(&gateway, &get("/ocpp/CP1", &[UPGRADE, lines, KEY])).await;
+        assert_eq!(head.status(), 426, "{lines}: {head:?}");
+        assert_eq!(head.header("sec-websocket-version"), Some("13"), "{head:?}");
+        assert_eq!(head.header("upgrade"), Some("websocket"), "{head:?}");
+    }
+    assert_eq!(gateway.metric(r#"ocpp_gateway_refused_total{reason="not_websocket"}"#).await, 4.0);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doubled_slashes_in_the_path_are_ignored() {
+    let gateway = Running::start("[ocpp]\npath = \"/ocpp/v1\"").await;
+    let mut back_end = gateway.back_end().await;
+    for (number, path) in
+        ["//ocpp/v1/CP1", "/ocpp//v1//CP2/", "/ocpp/v1/CP3//", "http://x/ocpp//v1/CP4"].iter().enumerate()
+    {
+        let (head, mut stream) = ask(&gateway, &get(path, &[UPGRADE, VERSION, KEY])).await;
+        assert_eq!(head.status(), 101, "{path}");
+        stream.write_all(HEARTBEAT).await.expect("sent");
+        back_end.expect_on(&format!("ocpp/cp/CP{}", number + 1)).await;
+    }
+    for path in ["/ocpp/v1//", "//ocpp//v1", "/ocpp/v1/a//b", "/ocpp//CP1"] {
+        assert_eq!(status(&gateway, &get(path, &[UPGRADE, VERSION, KEY])).await, 404, "{path}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invalid_percent_escapes_are_bad_requests() {
+    let gateway = Running::start("").await;
+    for path in ["/ocpp/%", "/ocpp/CP%4", "/ocpp/%ZZ", "/ocpp/100%/", "/ocpp/%C3%A"] {
+        assert_eq!(status(&gateway, &get(path, &[UPGRADE, VERSION, KEY])).await, 400, "{path}");
+    }
+    // A good escape of what is no text is an identity that does not exist.
+    assert_eq!(status(&gateway, &get("/ocpp/%FF", &[UPGRADE, VERSION, KEY])).await, 404);
+    assert_eq!(gateway.metric(r#"ocpp_gateway_refused_total{reason="bad_request"}"#).await, 5.0);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_was_sent_as_key_is_hashed() {
+    let gateway = Running::start("").await;
+    for key in ["", "x", "dGhlIHNhbXBsZSBub25jZQ", "no Base64!", &"k".repeat(300)] {
+        let (head, _) =
+            ask(&gateway, &get("/ocpp/CP1", &[UPGRADE, VERSION, &format!("Sec-WebSocket-Key: {key}\r\n")])).await;
+        assert_eq!(head.status(), 101, "{key}: {head:?}");
+        let expected = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes());
+        assert_eq!(head.header("sec-websocket-accept"), Some(&*expected), "{key}");
+    }
+    assert_eq!(status(&gateway, &get("/ocpp/CP1", &[UPGRADE, VERSION])).await, 400);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subprotocol_is_repeated_as_it_was_offered() {
+    let gateway = Running::start("").await;
+    for (lines, repeated) in [
+        ("Sec-WebSocket-Protocol: ocpp1.6\r\n", Some("ocpp1.6")),
+        ("Sec-WebSocket-Protocol: OCPP1.6\r\n", Some("OCPP1.6")),
+        ("Sec-WebSocket-Protocol: soap,\tOcpp2.0.1 , ocpp1.6\r\n", Some("Ocpp2.0.1")),
+        ("Sec-WebSocket-Protocol:\r\nSec-WebSocket-Protocol: OCPP2.1 \r\n", Some("OCPP2.1")),
+        ("Sec-WebSocket-Protocol:\r\n", None),
+        ("Sec-WebSocket-Protocol: ,\r\n", None),
+        ("Sec-WebSocket-Protocol: , ,,\r\nSec-WebSocket-Protocol:  \r\n", None),
+        ("", None),
+    ] {
+        let (head, mut stream) = ask(&gateway, &good(lines)).await;
+        assert_eq!(head.status(), 101, "{lines}: {head:?}");
+        assert_eq!(head.header("sec-websocket-protocol"), repeated, "{lines}");
+        // It is spoken.
+        gateway.until_subscribed().await;
+        let mut back_end = gateway.back_end().await;
+        stream.write_all(HEARTBEAT).await.expect("sent");
+        back_end.expect_on("ocpp/cp/CP1").await;
+        back_end.publish("ocpp/cs/CP1", result_object("1", "{}")).await;
+        expect_text(&mut stream, r#"[3,"1",{}]"#).await;
+    }
+    gateway.stop().await;
+}
+
+/// Writes request and frames at once, and has them answered.
+async fn frames_with_the_request<S: AsyncRead + AsyncWrite + Unpin>(gateway: &Running, stream: &mut S) {
+    let mut back_end = gateway.back_end().await;
+    // The second frame in two pieces, with the response between them.
+    let (begin, end) = HEARTBEAT.split_at(15);
+    let bytes = [good("").as_bytes(), HEARTBEAT, begin].concat();
+    stream.write_all(&bytes).await.expect("sent");
+    stream.flush().await.expect("sent");
+    assert_eq!(read_head(stream).await.status(), 101);
+    back_end.expect_on("ocpp/cp/CP1").await;
+    back_end.publish("ocpp/cs/CP1", result_object("1", "{}")).await;
+    expect_text(stream, r#"[3,"1",{}]"#).await;
+    stream.write_all(end).await.expect("sent");
+    stream.flush().await.expect("sent");
+    back_end.expect_on("ocpp/cp/CP1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_sent_right_after_the_request_are_kept() {
+    let gateway = Running::start("").await;
+    let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
+    frames_with_the_request(&gateway, &mut stream).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_sent_right_after_the_request_are_kept_with_tls() {
+    let folder = folder();
+    let ca = Authority::new(folder.path(), "ca");
+    let gateway = Running::start(&tls(&ca.server(), "")).await;
+    let mut stream = connect(gateway.ocpp(), &ca.pem(), None, &[&TLS13, &TLS12]).await.expect("TLS");
+    frames_with_the_request(&gateway, &mut stream).await;
+    gateway.stop().await;
+}
+
+/// More than is read with the request, while a password is checked.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_frames_sent_during_the_password_check_are_kept() {
+    let folder = folder();
+    let users = folder.path().join("users");
+    std::fs::write(&users, entry("CP1", b"secret")).expect("written");
+    let gateway = Running::start(&auth(&users)).await;
+    let mut back_end = gateway.back_end().await;
+    let mut bytes = good(&format!("Sec-WebSocket-Protocol: ocpp2.1\r\nAuthorization: {}\r\n", basic("CP1", b"secret")))
+        .into_bytes();
+    const FRAMES: usize = 2000;
+    for number in 0..FRAMES {
+        let text = format!(r#"[6,"{number:04}","NotifyEvent",{{}}]"#);
+        bytes.extend([0x81, 0x80 | u8::try_from(text.len()).expect("short"), 0, 0, 0, 0]);
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
+    stream.write_all(&bytes).await.expect("sent");
+    assert_eq!(read_head(&mut stream).await.status(), 101);
+    for number in 0..FRAMES {
+        let text = back_end.expect_on("ocpp/cp/CP1").await;
+        assert!(text.contains(&format!("\"{number:04}\"")), "{number}: {text}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_client_reads_why_although_it_has_sent_more() {
+    let gateway = Running::start("").await;
+    for (request, expected) in [
+        (get("/other/CP1", &[UPGRADE, VERSION, KEY]), 404),
+        (get("/ocpp/CP1", &[UPGRADE, VERSION]), 400),
+        ("nonsense\r\n\r\n".to_owned(), 400),
+        (get("/ocpp/CP1", &[UPGRADE, VERSION, KEY, &format!("X: {}\r\n", "x".repeat(10_000))]), 431),
+    ] {
+        let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
+        let bytes = [request.as_bytes(), &[b'x'; 100_000]].concat();
+        stream.write_all(&bytes).await.expect("sent");
+        // Unread data at the gateway's end would be a reset by now.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let mut response = String::new();
+        timeout(PATIENCE, stream.read_to_string(&mut response)).await.expect("an end").expect("no reset");
+        assert!(response.starts_with(&format!("HTTP/1.1 {expected} ")), "{request}: {response}");
+        assert!(response.to_lowercase().contains("\r\nconnection: close\r\n"), "{response}");
+    }
+    let (head, mut stream) = ask(&gateway, &get("/other/CP1", &[UPGRADE, VERSION, KEY])).await;
+    assert_eq!(head.header("content-type"), Some("text/plain; charset=utf-8"), "{head:?}");
+    let mut text = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut text)).await.expect("an end").expect("text");
+    assert_eq!(head.header("content-length"), Some(&*text.len().to_string()), "{head:?}");
+    assert!(text.contains("/ocpp/<charge point identity>"), "{text}");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn client_that_has_closed_its_half_is_answered() {
+    let gateway = Running::start("").await;
+    for (request, expected) in [(get("/ocpp", &[UPGRADE, VERSION, KEY]), 404), (good(""), 101)] {
+        let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        stream.shutdown().await.expect("closed");
+        assert_eq!(read_head(&mut stream).await.status(), expected);
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_no_such_request_gets_a_status_or_an_end() {
+    let gateway = Running::start("").await;
+    let length = "Content-Length: 3\r\n";
+    for (text, expected) in [
+        (good("").replace("GET", "POST"), Some(400)),
+        (good("").replace("GET", "HEAD"), Some(400)),
+        (good("").replace("GET", "OPTIONS"), Some(400)),
+        ("CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), Some(400)),
+        (good("").replace("HTTP/1.1", "HTTP/1.0"), Some(400)),
+        (good("").replace("HTTP/1.1", "HTTP/1.2"), Some(400)),
+        (good("").replace("HTTP/1.1", "HTTP/2.0"), Some(400)),
+        (good(length) + "abc", Some(400)),
+        (good(&format!("Expect: 100-continue\r\n{length}")), Some(400)),
+        (good("Transfer-Encoding: chunked\r\n") + "3\r\nabc\r\n0\r\n\r\n", Some(400)),
+        (good("Content-Length: x\r\n"), Some(400)),
+        (good("Content-Length: 0\r\n"), Some(101)),
+        ("GET * HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), Some(400)),
+        ("\x16\x03\x01\x02\0\x01\0\x01\u{7f}\x03\x03".to_owned(), Some(400)),
+        ("SSH-2.0-OpenSSH_9.6\r\n".to_owned(), Some(400)),
+        (get("/ocpp/CP1", &[&"X: y\r\n".repeat(200)]), Some(431)),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), None),
+    ] {
+        let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
+        stream.write_all(text.as_bytes()).await.expect("sent");
+        match expected {
+            Some(expected) => assert_eq!(read_head(&mut stream).await.status(), expected, "{text}"),
+            None => {
+                let mut answer = Vec::new();
+                let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an end");
+                assert_eq!(String::from_utf8_lossy(&answer), "", "{text}");
+            }
+        }
+    }
+    // Nothing at all, and half a head.
+    for text in ["", "GET /ocpp/CP1 HTTP/1.1\r\nHos"] {
+        let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
+        stream.write_all(text.as_bytes()).await.expect("sent");
+        stream.shutdown().await.expect("closed");
+        let mut answer = Vec::new();
+        timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an end").expect("no reset");
+        assert_eq!(String::from_utf8_lossy(&answer), "", "{text}");
+    }
+    gateway.charge_point("CP1").await.close().await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn request_may_come_byte_by_byte() {
+    let gateway = Running::start("").await;
+    for request in [good(""), good("").replace('\r', "")] {
+        let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
+        stream.set_nodelay(true).expect("a TCP option");
+        for byte in request.as_bytes() {
+            stream.write_all(&[*byte]).await.expect("sent");
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(read_head(&mut stream).await.status(), 101);
+    }
+    gateway.stop().await;
+}
+
+/// TLS, the request and the check share one timeout; a client that goes on writing does not prolong it.
+#[tokio::test(flavor = "multi_thread")]
+async fn handshake_timeout_holds_for_all_of_it() {
+    let folder = folder();
+    let ca = Authority::new(folder.path(), "ca");
+    let toml = format!("[ocpp]\nhandshake_timeout = \"600ms\"\n{}", tls(&ca.server(), ""));
+    let gateway = Running::start(&toml).await;
+    let start = Instant::now();
+    let mut stream = connect(gateway.ocpp(), &ca.pem(), None, &[&TLS13]).await.expect("TLS");
+    let mut ended = false;
+    for byte in good(&format!("X-Padding: {}\r\n", "x".repeat(500))).as_bytes() {
+        let written = async {
+            stream.write_all(&[*byte]).await?;
+            stream.flush().await
+        };
+        if written.await.is_err() {
+            ended = true;
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let took = start.elapsed();
+    assert!(ended && took < Duration::from_secs(3), "{took:?}");
+    gateway.until(r#"ocpp_gateway_refused_total{reason="timed_out"}"#, 1.0).await;
+    gateway.stop().await;
+}
