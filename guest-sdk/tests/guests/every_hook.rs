@@ -98,11 +98,11 @@ impl Admission for EveryHook {
 
 impl Events for EveryHook {
     fn connected(&self, peer: &Peer) -> Vec<Publish> {
-        publish(self.deed("events", &peer.id), peer).into_iter().collect()
+        event(self.deed("events", &peer.id), peer, "connected")
     }
 
-    fn disconnected(&self, peer: &Peer, _reason: &str) -> Vec<Publish> {
-        publish(self.deed("events", &peer.id), peer).into_iter().collect()
+    fn disconnected(&self, peer: &Peer, reason: &str) -> Vec<Publish> {
+        event(self.deed("events", &peer.id), peer, reason)
     }
 }
 
@@ -158,6 +158,12 @@ fn rejection(deed: &str) -> Option<CallError> {
         "reject without a code" => Some(CallError::new("", "not today")),
         _ => None,
     }
+}
+
+fn event(deed: &str, peer: &Peer, what: &str) -> Vec<Publish> {
+    let news = || Publish::new(format!("ocpp/cp/{}/news", peer.id), what);
+    let publish = if deed == "publish the event" { Some(news()) } else { publish(deed, peer) };
+    publish.into_iter().collect()
 }
 
 /// A message that no broker takes, or what there is to tell.

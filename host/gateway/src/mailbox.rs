@@ -58,6 +58,17 @@ pub enum Stop {
     Shutdown { by: Instant },
 }
 
+/// How far a connection has come on its way out.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Departure {
+    #[default]
+    Connected,
+    /// Watchers, transforms and back ends have been told, though messages to the latter may still wait to be published.
+    Announced,
+    /// Its last message is with the publisher.
+    Complete,
+}
+
 /// The slot in the door: a message can be put in at any time, without waiting.
 #[derive(Clone)]
 pub struct Mailbox(Arc<Inner>);
@@ -100,6 +111,9 @@ struct Contents {
     /// Whom to wake for the next of these.
     waker: Option<Waker>,
     standing: Standing,
+    departure: Departure,
+    /// Wakes the connection that has taken over, which waits for the departure.
+    successor: Option<Waker>,
     /// Nobody empties it any more.
     is_over: bool,
 }
@@ -149,12 +163,22 @@ impl Inbox {
         contents.told = Vec::new();
         std::mem::take(&mut contents.letters).into_iter()
     }
+
+    /// The connection has come so far on its way out.
+    pub fn depart(&mut self, departure: Departure) {
+        let mut contents = self.0.lock();
+        contents.departure = departure;
+        let successor = contents.successor.take();
+        drop(contents);
+        successor.into_iter().for_each(Waker::wake);
+    }
 }
 
 /// However the task ended.
 impl Drop for Inbox {
     fn drop(&mut self) {
         drop(self.close());
+        self.depart(Departure::Complete);
     }
 }
 
@@ -213,6 +237,16 @@ impl Mailbox {
     /// Tells the connection to end. If nobody listens, it is on its way out already.
     pub fn stop(&self, reason: Stop) {
         self.0.stop(reason);
+    }
+
+    /// Ready when the connection has come as far as `wanted` on its way out. Only its successor may ask.
+    pub fn poll_departure(&self, cx: &mut Context<'_>, wanted: Departure) -> Poll<()> {
+        let mut contents = self.0.lock();
+        if contents.departure >= wanted {
+            return Poll::Ready(());
+        }
+        contents.successor = Some(cx.waker().clone());
+        Poll::Pending
     }
 
     /// The back ends are told that a message did not reach its charge point.

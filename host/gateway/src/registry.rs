@@ -32,6 +32,8 @@ struct Book {
     connected: HashMap<Identity, Entry>,
     /// The heartbeat intervals that charge points were told, connected or not.
     intervals: LruCache<Identity, Duration>,
+    /// Of each charge point the latest connection that is over, until its last message is with the publisher.
+    leaving: HashMap<Identity, Mailbox>,
     /// Set once the gateway stops, and while the broker is away for long: whoever was still at the door then is told at
     /// once.
     stop: Option<Stop>,
@@ -42,6 +44,13 @@ struct Entry {
     mailbox: Mailbox,
     address: ClientAddress,
     since: SystemTime,
+}
+
+/// What a connection has to know once it is let in.
+pub struct Entered<T> {
+    pub claim: T,
+    /// The connection before of the same charge point. What the new one publishes comes after what that one does.
+    pub predecessor: Option<Mailbox>,
 }
 
 /// A connected charge point, for whoever looks.
@@ -62,7 +71,7 @@ impl Registry {
     pub fn new(on_duplicate: OnDuplicate, max_connections: usize) -> Self {
         // One with a capacity would take the memory for all of them at once.
         let intervals = LruCache::unbounded();
-        let book = Book { connected: HashMap::new(), intervals, stop: None };
+        let book = Book { connected: HashMap::new(), intervals, leaving: HashMap::new(), stop: None };
         Registry { on_duplicate, max_connections, book: Mutex::new(book), connections: AtomicU32::default() }
     }
 
@@ -119,33 +128,29 @@ impl Registry {
         address: ClientAddress,
         mailbox: Mailbox,
         claim: impl FnOnce() -> T,
-    ) -> Result<T, NotEntered> {
+    ) -> Result<Entered<T>, NotEntered> {
         let mut book = self.lock();
-        if let Some(reason) = &book.stop {
-            mailbox.stop(reason.clone());
-            return Ok(claim());
+        match &book.stop {
+            Some(reason) => mailbox.stop(reason.clone()),
+            // Asked at the door already; of two handshakes at the same time the second is turned away here.
+            None => self.refusal(&book, &peer.identity).map_or(Ok(()), Err)?,
         }
-        // Asked at the door already; of two handshakes at the same time the second is turned away here.
-        if let Some(refusal) = self.refusal(&book, &peer.identity) {
-            return Err(refusal);
-        }
+        let leaving = book.leaving.get(&peer.identity).cloned();
         let (connection, since) = (peer.connection, SystemTime::now());
         let entry = Entry { connection, mailbox, address, since };
-        if let Some(old) = book.connected.insert(peer.identity.clone(), entry) {
-            old.mailbox.close();
-            old.mailbox.stop(Stop::Replaced);
+        let replaced = book.connected.insert(peer.identity.clone(), entry).map(|old| old.mailbox);
+        if let Some(old) = &replaced {
+            old.close();
+            old.stop(Stop::Replaced);
         }
-        Ok(claim())
+        Ok(Entered { claim: claim(), predecessor: replaced.or(leaving) })
     }
 
     /// The charge point is with another gateway since this connection began: it gets no more messages, and ends.
     pub fn yield_to_other(&self, identity: &str, connection: u32) {
-        let connected = &mut self.lock().connected;
-        if connected.get(identity).is_some_and(|entry| entry.connection == connection)
-            && let Some(old) = connected.remove(identity)
-        {
-            old.mailbox.leave_to_other();
-            old.mailbox.stop(Stop::TakenOver);
+        if let Some(old) = self.lock().disconnect(identity, connection) {
+            old.leave_to_other();
+            old.stop(Stop::TakenOver);
         }
     }
 
@@ -170,9 +175,14 @@ impl Registry {
 
     /// A connection is over. One that was replaced must not take its successor with it.
     pub fn leave(&self, peer: &Peer) {
-        let connected = &mut self.lock().connected;
-        if connected.get(&peer.identity).is_some_and(|entry| entry.connection == peer.connection) {
-            connected.remove(&peer.identity);
+        self.lock().disconnect(peer.identity.as_str(), peer.connection);
+    }
+
+    /// The last message of a connection is with the publisher.
+    pub fn left(&self, peer: &Peer) {
+        let leaving = &mut self.lock().leaving;
+        if leaving.get(&peer.identity).is_some_and(|mailbox| mailbox.peer().connection == peer.connection) {
+            leaving.remove(&peer.identity);
         }
     }
 
@@ -201,5 +211,17 @@ impl Registry {
     fn lock(&self) -> MutexGuard<'_, Book> {
         // Whoever panicked while holding it left a book that is still whole.
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Book {
+    /// Takes this connection from those that are connected, if it is still the one of its charge point.
+    fn disconnect(&mut self, identity: &str, connection: u32) -> Option<Mailbox> {
+        if self.connected.get(identity)?.connection != connection {
+            return None;
+        }
+        let (identity, Entry { mailbox, .. }) = self.connected.remove_entry(identity)?;
+        self.leaving.insert(identity, mailbox.clone());
+        Some(mailbox)
     }
 }

@@ -14,10 +14,10 @@ use crate::coalescing;
 use crate::dead_letters::DeadLetters;
 use crate::events::Event as Happening;
 use crate::limits::{Limit, Limits, Pace, Seat};
-use crate::mailbox::{Inbox, Letter, Mailbox, Stop};
+use crate::mailbox::{Departure, Inbox, Letter, Mailbox, Stop};
 use crate::presence::{Addressee, Presence};
 use crate::proxies::ClientAddress;
-use crate::registry::{NotEntered, Registry};
+use crate::registry::{Entered, NotEntered, Registry};
 use crate::road::{Downlinked, Road, Uplinked};
 use crate::socket::Socket;
 use asked::Asked;
@@ -100,6 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         async move {
             match entered {
                 Ok(mut this) => {
+                    this.announce().await;
                     let ending = this.converse().await;
                     Box::pin(this.leave(ending)).await;
                 }
@@ -119,24 +120,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let capacity = hall.session_settings.queue;
         let (mailbox, inbox) = Mailbox::new(peer.clone(), Arc::clone(&hall.road), hall.dead_letters.clone(), capacity);
         let claim = || hall.presence.claim(&peer);
-        let claim = match hall.registry.enter(&peer, arrival.address, mailbox.clone(), claim) {
-            Ok(claim) => claim,
+        let Entered { claim, predecessor } = match hall.registry.enter(&peer, arrival.address, mailbox.clone(), claim) {
+            Ok(entered) => entered,
             Err(refusal) => return Err((turn_away(&hall, &peer, refusal), Box::new(socket))),
         };
         let interval = hall.registry.interval(&peer.identity);
         let session = Session::new(peer.version, Arc::clone(&hall.session_settings), interval, now);
         let subscribed = subscribe(Arc::clone(&hall), peer.clone(), Addressee::ChargePoint(mailbox));
-        let outbox = Outbox::new(hall.road.publisher.clone(), subscribed.boxed());
+        let outbox = Outbox::new(hall.road.publisher.clone(), predecessor, subscribed.boxed());
         let timer = Box::pin(tokio::time::sleep_until(session.next_timeout().into()));
         hall.road.metrics.connections.inc();
         hall.road.metrics.connected.inc();
-        info!(charge_point = %peer.identity, version = %peer.version, address = %arrival.address, "connected");
-        hall.road.events.tell(|| Happening::Connected {
-            charge_point: peer.identity.to_string(),
-            version: peer.version.subprotocol(),
-            address: arrival.address.to_string(),
-        });
-
         let (asked, pace) = (Asked::default(), Pace::default());
         let mut this = Box::new(ChargePoint {
             hall,
@@ -154,9 +148,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             alarm: None,
         });
         this.publish(claim.into_iter().collect());
-        this.publish(this.hall.presence.connected(&this.peer, this.arrival.address));
-        this.publish(this.hall.road.connected(&this.peer));
         Ok(this)
+    }
+
+    /// Everybody is told that the charge point is connected, after they were told of the end of its connection before. That
+    /// is told at once, whatever becomes of that one's socket.
+    async fn announce(&mut self) {
+        poll_fn(|cx| self.outbox.poll_predecessor(cx)).await;
+        let (peer, address) = (&self.peer, self.arrival.address);
+        info!(charge_point = %peer.identity, version = %peer.version, %address, "connected");
+        self.hall.road.events.tell(|| Happening::Connected {
+            charge_point: peer.identity.to_string(),
+            version: peer.version.subprotocol(),
+            address: address.to_string(),
+        });
+        self.publish(self.hall.presence.connected(&self.peer, address));
+        self.publish(self.hall.road.connected(&self.peer));
     }
 
     async fn converse(&mut self) -> Ending {
@@ -359,14 +366,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
         self.publish(self.hall.road.disconnected(&self.peer, ending.name()));
         self.publish(self.hall.presence.disconnected(&self.peer, self.arrival.address, ending.name()));
-        let ChargePoint { hall, peer, socket, outbox, .. } = &mut *self;
+        self.inbox.depart(Departure::Announced);
+        let ChargePoint { hall, peer, socket, outbox, inbox, .. } = &mut *self;
         let unsubscribed = async {
             // What comes while the gateway is being restarted waits with the broker: it gets an answer afterwards.
             if !matches!(ending, Ending::Shutdown) {
                 hall.subscriber.unsubscribe(owner(peer)).await;
             }
         };
-        tokio::join!(unsubscribed, ending.close(socket), outbox.finish());
+        let published = async {
+            outbox.finish().await;
+            hall.registry.left(peer);
+            inbox.depart(Departure::Complete);
+        };
+        tokio::join!(unsubscribed, ending.close(socket), published);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What waits to go from one charge point to the broker.
 
 use super::call_retries::{CallRetries, Now};
+use crate::mailbox::{Departure, Mailbox};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use ocpp_gateway_mqtt::{Loss, Publication, PublishError, Publisher, SubscribeError, Unpublishable};
@@ -17,10 +18,13 @@ const LAST_CALL: Duration = Duration::from_secs(60);
 /// So many may wait before nothing more is taken in.
 const ROOM: usize = 16;
 
-/// Nothing leaves it before the charge point's own topics are subscribed to: an answer could come before there is
-/// anybody to take it. After that it is empty unless the publisher is short of room.
+/// Nothing leaves it before the last message of the charge point's connection before has left, and before the charge
+/// point's own topics are subscribed to: an answer could come before there is anybody to take it. After that it is empty
+/// unless the publisher is short of room.
 pub(super) struct Outbox {
     publisher: Publisher,
+    /// The connection before, until its last message has left.
+    predecessor: Option<Mailbox>,
     /// Nothing leaves before this is over.
     subscribing: Option<BoxFuture<'static, Result<(), NotSubscribed>>>,
     subscribed: bool,
@@ -43,9 +47,14 @@ pub enum NotSubscribed {
 }
 
 impl Outbox {
-    pub(super) fn new(publisher: Publisher, subscribing: BoxFuture<'static, Result<(), NotSubscribed>>) -> Self {
+    pub(super) fn new(
+        publisher: Publisher,
+        predecessor: Option<Mailbox>,
+        subscribing: BoxFuture<'static, Result<(), NotSubscribed>>,
+    ) -> Self {
         Outbox {
             publisher,
+            predecessor,
             subscribing: Some(subscribing),
             subscribed: false,
             waiting: VecDeque::new(),
@@ -60,6 +69,11 @@ impl Outbox {
         self.subscribed
     }
 
+    /// Ready when the end of the connection before has been announced, if there was one.
+    pub(super) fn poll_predecessor(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.predecessor.as_ref().map_or(Poll::Ready(()), |before| before.poll_departure(cx, Departure::Announced))
+    }
+
     /// Whether so much waits that nothing more is taken in.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() >= ROOM
@@ -67,7 +81,8 @@ impl Outbox {
 
     /// Publishes now or as soon as may be. An error: MQTT cannot carry this at all.
     pub(super) fn push(&mut self, publication: Publication) -> Result<(), Unpublishable> {
-        if self.subscribing.is_some() || self.leaving.is_some() || !self.waiting.is_empty() {
+        let must_wait = self.predecessor.is_some() || self.subscribing.is_some();
+        if must_wait || self.leaving.is_some() || !self.waiting.is_empty() {
             self.waiting.push_back(publication);
             return Ok(());
         }
@@ -212,6 +227,10 @@ impl Outbox {
             self.subscribing = None;
             answer?;
             self.subscribed = true;
+        }
+        if let Some(before) = &self.predecessor {
+            ready!(before.poll_departure(cx, Departure::Complete));
+            self.predecessor = None;
         }
         loop {
             if let Some((leaving, _)) = &mut self.leaving {

@@ -33,7 +33,13 @@ impl Answer {
     }
 }
 
-async fn open(admin: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
+pub(crate) async fn open(
+    admin: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> TcpStream {
     let mut stream = TcpStream::connect(admin).await.expect("the admin listener");
     let host = headers.iter().find(|(name, _)| *name == "Host").map_or("localhost", |(_, host)| host);
     let headers = headers.iter().filter(|(name, _)| *name != "Host");
@@ -218,7 +224,7 @@ async fn a_call_that_is_not_answered_says_why() {
 }
 
 /// The next server-sent event: its name and its data.
-async fn event(lines: &mut Lines<BufReader<TcpStream>>) -> (String, Value) {
+pub(crate) async fn event(lines: &mut Lines<BufReader<TcpStream>>) -> (String, Value) {
     let mut name = String::new();
     loop {
         let line = timeout(PATIENCE, lines.next_line()).await.expect("in time").expect("read").expect("an event");

@@ -15,6 +15,7 @@ mod outage;
 mod presence;
 mod program;
 mod proxies;
+mod reconnect;
 mod secrets;
 mod security;
 mod several_gateways;
