@@ -136,9 +136,21 @@ fn frame_actions(deed: &str, peer: &Peer, frame: Frame) -> Vec<FrameAction> {
         "reply with a list" => FrameAction::Reply("[]".into()),
         "replace with a list" => FrameAction::Replace(Frame { payload: "[]".into(), ..frame }),
         "replace without an id" => FrameAction::Replace(Frame { id: String::new(), ..frame }),
+        "mend" => FrameAction::Replace(mended(frame)),
+        "spoil" => FrameAction::Replace(Frame { payload: r#"{"spoilt":true}"#.into(), ..frame }),
         "replace without an action" => FrameAction::Replace(Frame { action: None, ..frame }),
         _ => FrameAction::Pass,
     }]
+}
+
+/// As the published schemas want it, whatever it was.
+fn mended(frame: Frame) -> Frame {
+    let payload = match (&frame.type_, frame.action.as_deref()) {
+        (FrameType::CallResult, _) => r#"{"status":"Accepted"}"#,
+        (_, Some("Authorize")) => r#"{"idTag":"mended"}"#,
+        _ => "{}",
+    };
+    Frame { payload: payload.into(), ..frame }
 }
 
 fn publish_actions(deed: &str, peer: &Peer) -> Vec<PublishAction> {

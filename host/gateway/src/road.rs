@@ -145,8 +145,8 @@ impl Road {
                 };
             }
             match cause {
-                // Nobody else hears of it.
-                Cause::Invalid { rejected: false, .. } => log!(info),
+                // A message that is refused may be a transaction that is lost; of one that goes on nobody else hears.
+                Cause::Invalid { .. } => log!(info),
                 _ if fault == Fault::Internal => log!(warn),
                 // A transform can do this to every message, and a charge point can send as many as it likes.
                 _ => log!(debug),

@@ -4,7 +4,7 @@ use crate::config::{self, Config, ValidationMode};
 use crate::fixture::Folder;
 use ocpp_gateway_pipeline::{
     Limits, LoadError, Matching, OnError, OnViolation, Pipeline, Samples, Surroundings, TransformSpec, UnknownActions,
-    Validation,
+    Validation, ValidationPoint,
 };
 use std::fmt;
 use std::path::PathBuf;
@@ -65,8 +65,12 @@ pub fn specs(config: &Config) -> Vec<TransformSpec> {
 
 /// What payloads are held against besides the rules of transforms.
 pub fn validation(config: &Config) -> Validation {
-    let config::Validation { mode, on_violation, unknown_actions } = config.validation;
+    let config::Validation { mode, at, on_violation, unknown_actions } = config.validation;
     Validation {
+        at: match at {
+            config::ValidationPoint::Arrival => ValidationPoint::Arrival,
+            config::ValidationPoint::AfterTransforms => ValidationPoint::AfterTransforms,
+        },
         uplink: matches!(mode, ValidationMode::Uplink | ValidationMode::Both),
         downlink: matches!(mode, ValidationMode::Downlink | ValidationMode::Both),
         on_violation: on_violation.into(),

@@ -53,7 +53,7 @@ pub use output::{FrameAction, PublishAction};
 pub use pipeline::{Downlink, ExchangeError, ExchangeOutcome, Message, Pipeline, Uplink};
 pub use probe::{Hooks, Inspection, Probe, SchemaRule};
 pub use samples::{Candidate, Samples};
-pub use spec::{Limits, OnError, OnViolation, Source, TransformSpec, UnknownActions, Validation};
+pub use spec::{Limits, OnError, OnViolation, Source, TransformSpec, UnknownActions, Validation, ValidationPoint};
 pub use stats::TransformStatus;
 pub use surroundings::Surroundings;
 pub use walk::{Answer, NotMapped};

@@ -115,9 +115,21 @@ pub enum UnknownActions {
     Accept,
 }
 
+/// Where frames from a charge point are judged, by published schemas and by rules of transforms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ValidationPoint {
+    /// As the charge point sent them, before any transform sees them.
+    Arrival,
+    /// As the last `uplink` hook leaves them, before the mapping: what a transform mends is judged mended.
+    #[default]
+    AfterTransforms,
+}
+
 /// Which payloads are held against the schemas that the Open Charge Alliance publishes; by default none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Validation {
+    /// In force for the rules of transforms too.
+    pub at: ValidationPoint,
     pub uplink: bool,
     pub downlink: bool,
     pub on_violation: OnViolation,

@@ -7,7 +7,7 @@ use common::{frame, log_of, peer, spec};
 use ocpp_gateway_core::{Attributes, Decision, Offer, Publish};
 use ocpp_gateway_pipeline::{
     Answer, Cause, Downlink, Failure, GuestFault, IllegalOutput, Limits, LoadError, LoadFault, Message, Mishap,
-    NotMapped, OnError, Pipeline, Surroundings, TransformSpec, Uplink,
+    NotMapped, OnError, Pipeline, Surroundings, TransformSpec, Uplink, Validation, ValidationPoint,
 };
 use ocpp_gateway_testkit::guest;
 use serde_json::json;
@@ -296,7 +296,7 @@ fn illegal_answers_of_a_hook_are_failures() {
 
 #[test]
 fn what_a_hook_decides_is_no_failure() {
-    let security = "rejected: SecurityError: not today";
+    let (security, rule) = ("rejected: SecurityError: not today", "breaks a rule: SecurityError: not today");
     let (nothing, no_reason) = ("dropped: answered with an empty list", "dropped: no reason");
     for (hook, occasion, does, outcome, cause) in [
         ("uplink", Call, "reply", "answered: {\"from\":\"the edge\"}", ""),
@@ -319,10 +319,10 @@ fn what_a_hook_decides_is_no_failure() {
         ("inbound", BackEndCall, "drop", "", no_reason),
         ("inbound", BackEndCall, "nothing", "", nothing),
         ("inbound", BackEndCall, "publish the attributes", "not mapped: not_understood", ""),
-        ("validation", Call, "reject", "answered: SecurityError", security),
-        ("validation", CallResult, "reject", "published: SecurityError", security),
-        ("validation", BackEndCall, "reject", "published: SecurityError", security),
-        ("validation", BackEndResult, "reject", "sent: SecurityError", security),
+        ("validation", Call, "reject", "answered: SecurityError", rule),
+        ("validation", CallResult, "reject", "published: SecurityError", rule),
+        ("validation", BackEndCall, "reject", "published: SecurityError", rule),
+        ("validation", BackEndResult, "reject", "sent: SecurityError", rule),
         ("events", Connected, "publish the attributes", "published: []", ""),
         ("events", Disconnected, "publish the attributes", "published: []", ""),
         ("admission", Admission, "refuse", "refused: 403", ""),
@@ -333,6 +333,33 @@ fn what_a_hook_decides_is_no_failure() {
         let causes = causes.iter().map(Cause::to_string).collect::<Vec<_>>().join(", ");
         assert_eq!((words.as_str(), causes.as_str()), (outcome, cause), "{hook}, {occasion:?}: {does}");
         assert_eq!(pipeline.transforms()[0].failures, 0, "{hook}, {occasion:?}: {does}");
+    }
+}
+
+#[test]
+fn frames_of_charge_points_are_judged_where_it_is_wanted() {
+    use ValidationPoint::{AfterTransforms, Arrival};
+    let (right, quirk, violation) = ("{}", r#"{"quirk":1}"#, "answered: FormationViolation");
+    for (does, payload, at, outcome) in [
+        ("mend", quirk, AfterTransforms, "published: Heartbeat"),
+        ("mend", quirk, Arrival, violation),
+        ("spoil", right, AfterTransforms, violation),
+        ("spoil", right, Arrival, "published: Heartbeat"),
+        ("reply", quirk, AfterTransforms, r#"answered: {"from":"the edge"}"#),
+        ("reply", quirk, Arrival, violation),
+        ("pass", quirk, AfterTransforms, violation),
+        ("pass", quirk, Arrival, violation),
+    ] {
+        let surroundings = Surroundings {
+            cache: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled")),
+            validation: Validation { at, uplink: true, ..Validation::default() },
+            ..Surroundings::default()
+        };
+        let pipeline = Pipeline::load_in(vec![misbehaving("uplink", does)], surroundings).expect("it loads");
+        let call = format!(r#"[2,"1","Heartbeat",{payload}]"#);
+        let (words, mishaps) = uplinked(pipeline.uplink(&peer("BAD1"), &frame(&call)));
+        assert_eq!(words, [outcome], "{does} {payload} {at:?}");
+        assert_eq!(mishaps.len(), usize::from(outcome == violation), "{does} {payload} {at:?}: {mishaps:?}");
     }
 }
 

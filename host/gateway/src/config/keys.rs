@@ -54,6 +54,7 @@ const KEYS: &[&str] = &[
     "log.format",
     "log.level",
     "validation.mode",
+    "validation.at",
     "validation.on_violation",
     "validation.unknown_actions",
     "presence.claims",

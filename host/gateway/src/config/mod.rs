@@ -19,7 +19,7 @@ pub use security::{Auth, AuthMode, MqttTls, Tls};
 pub use topic::TopicTemplate;
 pub use values::{
     Bytes, DefaultVersion, Direction, Identities, OnDuplicate, OnError, OnViolation, Span, UnknownActions,
-    UnmatchedResponses, ValidationMode,
+    UnmatchedResponses, ValidationMode, ValidationPoint,
 };
 
 use ocpp_gateway_core::Version;
@@ -317,6 +317,8 @@ impl Default for Embedded {
 pub struct Validation {
     /// Which messages are held against the published schemas. The rules of transforms are in force with each.
     pub mode: ValidationMode,
+    /// For the rules of transforms too.
+    pub at: ValidationPoint,
     pub on_violation: OnViolation,
     /// For messages that are held against the published schemas, and have none.
     pub unknown_actions: UnknownActions,

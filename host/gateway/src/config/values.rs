@@ -203,6 +203,17 @@ pub enum ValidationMode {
     Both,
 }
 
+/// Where frames from charge points are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValidationPoint {
+    /// Before any transform sees them.
+    Arrival,
+    /// After the last one before the mapping.
+    #[default]
+    AfterTransforms,
+}
+
 /// What becomes of a message whose action no schema names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

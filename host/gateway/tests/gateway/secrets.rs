@@ -26,17 +26,18 @@ const BROKER_PASSWORD: &str = "only the broker knows";
 const TOKEN: &str = "open-sesame-0123456789";
 
 /// A gateway as a process, whose every word is kept in a file.
-struct Program {
+pub(crate) struct Program {
     child: Child,
     log: PathBuf,
-    ocpp: SocketAddr,
+    pub(crate) ocpp: SocketAddr,
     admin: SocketAddr,
 }
 
 impl Program {
-    fn start(config: &Path, log: PathBuf) -> Self {
+    /// `scheme`: of the address that charge points connect to.
+    pub(crate) fn start(config: &Path, log: PathBuf, level: &str, scheme: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
-        command.arg("--config").arg(config).env("RUST_LOG", TALKATIVE);
+        command.arg("--config").arg(config).env("RUST_LOG", level);
         let stderr = File::create(&log).expect("a file");
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn().expect("the program runs");
@@ -44,10 +45,16 @@ impl Program {
         let (mut ocpp, mut admin) = (None, None);
         while ocpp.is_none() || admin.is_none() {
             let line = banner.next().expect("a banner").expect("text");
-            ocpp = ocpp.or_else(|| address_after(&line, "wss://"));
+            ocpp = ocpp.or_else(|| address_after(&line, scheme));
             admin = admin.or_else(|| address_after(&line, "http://"));
         }
         Program { child, log, ocpp: ocpp.expect("an address"), admin: admin.expect("an address") }
+    }
+
+    pub(crate) async fn until_ready(&self) {
+        while !self.page("/readyz").await.starts_with("HTTP/1.1 200") {
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn page(&self, path: &str) -> String {
@@ -62,7 +69,7 @@ impl Program {
     }
 
     /// All that it wrote to its log, once it has said so.
-    async fn log_with(&self, last: &str) -> String {
+    pub(crate) async fn log_with(&self, last: &str) -> String {
         let read = || std::fs::read_to_string(&self.log).expect("a log");
         let reading = async {
             while !read().contains(last) {
@@ -116,10 +123,8 @@ async fn secrets_reach_no_log_no_metric_and_no_printed_configuration() {
     );
     std::fs::write(&config, &toml).expect("written");
     let printed = print(&["config", "--config", &config.display().to_string()], b"");
-    let program = Program::start(&config, folder.path().join("log"));
-    while !program.page("/readyz").await.starts_with("HTTP/1.1 200") {
-        tokio::task::yield_now().await;
-    }
+    let program = Program::start(&config, folder.path().join("log"), TALKATIVE, "wss://");
+    program.until_ready().await;
 
     let encoded = |password| BASE64.encode(format!("CP1:{password}").as_bytes());
     for password in [WRONG, PASSWORD, PASSWORD] {

@@ -1,5 +1,6 @@
 //! Payloads that are held against the published schemas: who is told what, in which version, and what goes on.
 
+use crate::secrets::Program;
 use crate::transforms::transform;
 use crate::{Running, call_object, configuration, result_object};
 use ocpp_gateway_testkit::back_end::BackEnd;
@@ -304,4 +305,139 @@ async fn a_new_mode_is_in_force_without_a_restart() {
     charge_point.send(r#"[2,"2","Heartbeat",{"more":1}]"#).await;
     assert!(charge_point.text().await.starts_with(r#"[4,"2","FormationViolation","#));
     gateway.stop().await;
+}
+
+/// Where frames of charge points are judged, as it is written; the first is the default.
+const POINTS: [&str; 3] = ["", "at = \"after_transforms\"", "at = \"arrival\""];
+
+/// The same with a charge point that a transform's deeds are for.
+async fn set_up_bad(toml: &str) -> (Running, ChargePoint, BackEnd) {
+    let gateway = Running::start(toml).await;
+    let back_end = gateway.back_end().await;
+    let charge_point = gateway.charge_point("BAD1").await;
+    (gateway, charge_point, back_end)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_transform_mends_is_judged_mended() {
+    for at in POINTS {
+        let toml = format!("{BOTH}\n{at}\n{}", transform("uplink", "mend", ""));
+        let (gateway, mut charge_point, mut back_end) = set_up_bad(&toml).await;
+        charge_point.send(r#"[2,"1","Heartbeat",{"quirk":1}]"#).await;
+        back_end.publish("ocpp/cs/BAD1", call_object("2", "Reset", r#"{"type":"Soft"}"#)).await;
+        if at.contains("arrival") {
+            assert!(charge_point.text().await.starts_with(r#"[4,"1","FormationViolation","#), "{at}");
+            assert_eq!(charge_point.text().await, r#"[2,"2","Reset",{"type":"Soft"}]"#);
+            charge_point.send(r#"[3,"2",{"status":"ok"}]"#).await;
+            let report = back_end.expect_on("ocpp/cp/BAD1/Reply").await;
+            assert!(report.contains(r#""UniqueId":"2","ErrorCode":"PropertyConstraintViolation""#), "{report}");
+        } else {
+            assert_eq!(back_end.expect_on("ocpp/cp/BAD1").await, call_object("1", "Heartbeat", "{}"), "{at}");
+            assert_eq!(charge_point.text().await, r#"[2,"2","Reset",{"type":"Soft"}]"#);
+            charge_point.send(r#"[3,"2",{"status":"ok"}]"#).await;
+            let mended = result_object("2", r#"{"status":"Accepted"}"#);
+            assert_eq!(back_end.expect_on("ocpp/cp/BAD1/Reply").await, mended, "{at}");
+        }
+        let refused = if at.contains("arrival") { 2.0 } else { 0.0 };
+        assert_eq!(incidents(&gateway, "uplink", "violation").await, refused, "{at}");
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_transform_spoils_is_judged_spoilt() {
+    for at in POINTS {
+        let toml = format!("{BOTH}\n{at}\n{}", transform("uplink", "spoil", ""));
+        let (gateway, mut charge_point, mut back_end) = set_up_bad(&toml).await;
+        charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
+        if at.contains("arrival") {
+            let spoilt = call_object("1", "Heartbeat", r#"{"spoilt":true}"#);
+            assert_eq!(back_end.expect_on("ocpp/cp/BAD1").await, spoilt);
+        } else {
+            let answer = charge_point.text().await;
+            assert!(answer.starts_with(r#"[4,"1","FormationViolation","#), "{at}: {answer}");
+            // Nobody else has heard of it.
+            back_end.publish("ocpp/cs/BAD1", "nonsense").await;
+            assert!(back_end.message().await.1.contains(r#""UniqueId":"-1""#), "{at}");
+        }
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_of_a_transform_judges_where_schemas_do() {
+    for at in POINTS {
+        let transforms = transform("validation", "require idTag", "") + &transform("uplink", "mend", "");
+        let (gateway, mut charge_point, mut back_end) = set_up_bad(&format!("[validation]\n{at}\n{transforms}")).await;
+        charge_point.send(r#"[2,"1","Authorize",{"id_tag":"A"}]"#).await;
+        if at.contains("arrival") {
+            let answer = charge_point.text().await;
+            assert!(answer.starts_with(r#"[4,"1","OccurenceConstraintViolation","#), "{at}: {answer}");
+        } else {
+            let mended = call_object("1", "Authorize", r#"{"idTag":"mended"}"#);
+            assert_eq!(back_end.expect_on("ocpp/cp/BAD1").await, mended, "{at}");
+        }
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_transform_answers_or_drops_is_judged_on_arrival_only() {
+    for (does, counted) in [("reply", ""), ("drop", "dropped")] {
+        for at in POINTS {
+            let toml = format!("{BOTH}\n{at}\n{}", transform("uplink", does, ""));
+            let (gateway, mut charge_point, _back_end) = set_up_bad(&toml).await;
+            charge_point.send(r#"[2,"1","Heartbeat",{"quirk":1}]"#).await;
+            if at.contains("arrival") {
+                assert!(charge_point.text().await.starts_with(r#"[4,"1","FormationViolation","#), "{does} {at}");
+            } else if does == "reply" {
+                assert_eq!(charge_point.text().await, r#"[3,"1",{"from":"the edge"}]"#, "{at}");
+                assert_eq!(incidents(&gateway, "uplink", "violation").await, 0.0, "{at}");
+            } else {
+                let metric = format!(r#"ocpp_gateway_incidents_total{{direction="uplink",cause="{counted}"}}"#);
+                gateway.until(&metric, 1.0).await;
+                assert_eq!(incidents(&gateway, "uplink", "violation").await, 0.0, "{at}");
+            }
+            gateway.stop().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_point_is_in_force_without_a_restart() {
+    let mend = transform("uplink", "mend", "");
+    let (gateway, mut charge_point, mut back_end) = set_up_bad(&format!("{BOTH}\n{mend}")).await;
+    charge_point.send(r#"[2,"1","Heartbeat",{"quirk":1}]"#).await;
+    back_end.expect_on("ocpp/cp/BAD1").await;
+    back_end.publish("ocpp/cs/BAD1", result_object("1", r#"{"currentTime":"2026-01-01T12:00:00Z"}"#)).await;
+    charge_point.text().await;
+    let anew = configuration(&format!("{BOTH}\nat = \"arrival\"\n{mend}"));
+    tokio::task::block_in_place(|| gateway.exchange.reload(anew));
+    charge_point.send(r#"[2,"2","Heartbeat",{"quirk":1}]"#).await;
+    assert!(charge_point.text().await.starts_with(r#"[4,"2","FormationViolation","#));
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_rejected_leaves_a_line_in_the_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("config.toml");
+    let listen = "listen = \"127.0.0.1:0\"";
+    let toml = format!("[ocpp]\n{listen}\n[admin]\n{listen}\n[mqtt.embedded]\n{listen}\n{BOTH}\n");
+    std::fs::write(&config, toml + &transform("validation", "reject", "")).expect("written");
+    let program = Program::start(&config, folder.path().join("log"), "info", "ws://");
+    program.until_ready().await;
+    for (id, text, expected) in [
+        ("CP1", r#"[2,"one","Heartbeat",{"quirk":1}]"#, "FormationViolation: "),
+        ("CP2", r#"[2,"two","MakeCoffee",{}]"#, "NotImplemented: "),
+        // A transform's check, which chooses its error itself.
+        ("BAD1", r#"[2,"three","Heartbeat",{}]"#, "SecurityError: not today"),
+    ] {
+        let mut charge_point = ChargePoint::ocpp16(program.ocpp, id).await;
+        charge_point.send(text).await;
+        assert!(charge_point.text().await.starts_with("[4,"), "{text}");
+        let log = program.log_with(expected).await;
+        let line = log.lines().find(|line| line.contains(expected)).expect("a line");
+        assert!(line.contains("INFO") && line.contains(id), "{line}");
+    }
 }

@@ -5,7 +5,7 @@ use crate::abi::{Packed, PublishIn};
 use crate::error::{Cause, Failure, Refusal};
 use crate::hook;
 use crate::output::{FrameAction, PublishAction};
-use crate::spec::OnError;
+use crate::spec::{OnError, ValidationPoint};
 use crate::transform::{Subject, Transform};
 use ocpp_gateway_core::{CallError, Direction, Fault, Frame, MessageType, Publish};
 
@@ -15,17 +15,28 @@ struct Rejected;
 impl Walk<'_> {
     /// A frame from the charge point, which no stage has seen.
     pub(crate) fn uplink(&mut self, frame: &Frame<'_>) {
+        if self.chain.validation.at == ValidationPoint::AfterTransforms || self.is_valid_uplink(frame) {
+            self.uplink_from(0, frame);
+        }
+    }
+
+    /// Whether the frame may go on. If not, whoever has to know is told.
+    fn is_valid_uplink(&mut self, frame: &Frame<'_>) -> bool {
         match self.objection(Direction::Uplink, frame) {
+            Ok(None) | Err(Fallback::Bypass) => return true,
             Ok(Some(objection)) => self.refuse_invalid_uplink(frame, objection.error),
-            Ok(None) | Err(Fallback::Bypass) => self.uplink_from(0, frame),
             Err(Fallback::Drop) => {}
             Err(Fallback::Reject) => self.fail_uplink(frame),
         }
+        false
     }
 
     fn uplink_from(&mut self, stage: usize, frame: &Frame<'_>) {
         let Some((transform, next)) = next(&self.chain.uplink, stage, self.peer, frame.action.as_deref()) else {
-            return self.map_uplink(frame);
+            if self.chain.validation.at == ValidationPoint::Arrival || self.is_valid_uplink(frame) {
+                self.map_uplink(frame);
+            }
+            return;
         };
         let arguments = Packed(self.peer.into(), frame.into());
         match self.ask::<hook::Uplink>(transform, Subject::frame(self.peer, frame), arguments) {

@@ -1,6 +1,6 @@
 //! Whether the payload of a frame is what it has to be: by the published schemas, and by the rules of transforms.
 //!
-//! Both are asked at the charge point's end of the chain: before the first `uplink` hook, after the last `downlink` hook.
+//! Both are asked after the last `uplink` hook, or before the first if that is wanted; and after the last `downlink` hook.
 
 use super::{Fallback, Walk};
 use crate::abi::Packed;
@@ -85,13 +85,8 @@ impl Walk<'_> {
             let Some(objection) = objection else { continue };
             let text = format!("{}: {}", objection.error.code, objection.error.description);
             let rejected = transform.on_violation == OnViolation::Reject;
-            self.mishap(
-                transform,
-                match objection.deliberate && rejected {
-                    true => Cause::Rejected(text),
-                    false => Cause::Invalid { fault: Fault::Violation, rejected, text },
-                },
-            );
+            let fault = if objection.deliberate && rejected { Fault::Rejected } else { Fault::Violation };
+            self.mishap(transform, Cause::Invalid { fault, rejected, text });
             if rejected {
                 return Ok(Some(objection));
             }
