@@ -54,10 +54,9 @@ fn the_tutorial_works() {
 fn what_is_large_outside_its_payload_is_no_failure_of_the_mapping() {
     let (pipeline, peer) = (standard(), peer("CP1"));
     let long = "x".repeat(300 << 10);
-    for text in [format!(r#"[2,"a","{long}",{{}}]"#), format!(r#"[4,"a","InternalError","{long}",{{}}]"#)] {
-        let published = to_mqtt(&pipeline, &peer, &frame(&text)).expect("mapped");
-        assert!(published[0].payload.len() > long.len());
-    }
+    let text = format!(r#"[4,"a","InternalError","{long}",{{}}]"#);
+    let published = to_mqtt(&pipeline, &peer, &frame(&text)).expect("mapped");
+    assert!(published[0].payload.len() > long.len());
 }
 
 #[test]
