@@ -29,12 +29,18 @@ pub(super) struct Outbox {
     subscribing: Option<BoxFuture<'static, Result<(), NotSubscribed>>>,
     subscribed: bool,
     waiting: VecDeque<Publication>,
-    /// The first of those that waited, on its way into the publisher's queue, and what kind of message it is.
-    leaving: Option<(BoxFuture<'static, ()>, &'static str)>,
+    /// The first of those that waited, on its way into the publisher's queue. In a box, as there is none nearly always.
+    leaving: Option<Box<Leaving>>,
     /// Since when the messages of one text have been waiting.
     waiting_since: Option<Instant>,
     /// CALLs that nobody subscribes to. While there are any, new ones wait behind them.
     retries: Option<Box<CallRetries>>,
+}
+
+struct Leaving {
+    published: BoxFuture<'static, ()>,
+    /// What kind of message it is.
+    kind: &'static str,
 }
 
 /// Why a charge point's topics could not be subscribed to.
@@ -233,14 +239,15 @@ impl Outbox {
             self.predecessor = None;
         }
         loop {
-            if let Some((leaving, _)) = &mut self.leaving {
-                ready!(leaving.poll_unpin(cx));
+            if let Some(leaving) = &mut self.leaving {
+                ready!(leaving.published.poll_unpin(cx));
                 self.leaving = None;
             }
             match self.waiting.pop_front() {
                 Some(publication) => {
                     let kind = publication.kind;
-                    self.leaving = Some((publish(self.publisher.clone(), publication).boxed(), kind));
+                    let published = publish(self.publisher.clone(), publication).boxed();
+                    self.leaving = Some(Box::new(Leaving { published, kind }));
                 }
                 None => return Poll::Ready(Ok(())),
             }
@@ -252,7 +259,7 @@ impl Outbox {
         self.subscribing = None;
         self.drop_held(Loss::Abandoned);
         if tokio::time::timeout(LAST_CALL, std::future::poll_fn(|cx| self.poll_empty(cx))).await.is_err() {
-            let leaving = self.leaving.take().map(|(_, kind)| kind);
+            let leaving = self.leaving.take().map(|leaving| leaving.kind);
             let waiting = self.waiting.drain(..).map(|publication| publication.kind);
             let mut count = 0;
             leaving.into_iter().chain(waiting).for_each(|kind| {

@@ -324,15 +324,17 @@ async fn what_a_transform_mends_is_judged_mended() {
         let toml = format!("{BOTH}\n{at}\n{}", transform("uplink", "mend", ""));
         let (gateway, mut charge_point, mut back_end) = set_up_bad(&toml).await;
         charge_point.send(r#"[2,"1","Heartbeat",{"quirk":1}]"#).await;
-        back_end.publish("ocpp/cs/BAD1", call_object("2", "Reset", r#"{"type":"Soft"}"#)).await;
+        let reset = call_object("2", "Reset", r#"{"type":"Soft"}"#);
         if at.contains("arrival") {
             assert!(charge_point.text().await.starts_with(r#"[4,"1","FormationViolation","#), "{at}");
+            back_end.publish("ocpp/cs/BAD1", reset).await;
             assert_eq!(charge_point.text().await, r#"[2,"2","Reset",{"type":"Soft"}]"#);
             charge_point.send(r#"[3,"2",{"status":"ok"}]"#).await;
             let report = back_end.expect_on("ocpp/cp/BAD1/Reply").await;
             assert!(report.contains(r#""UniqueId":"2","ErrorCode":"PropertyConstraintViolation""#), "{report}");
         } else {
             assert_eq!(back_end.expect_on("ocpp/cp/BAD1").await, call_object("1", "Heartbeat", "{}"), "{at}");
+            back_end.publish("ocpp/cs/BAD1", reset).await;
             assert_eq!(charge_point.text().await, r#"[2,"2","Reset",{"type":"Soft"}]"#);
             charge_point.send(r#"[3,"2",{"status":"ok"}]"#).await;
             let mended = result_object("2", r#"{"status":"Accepted"}"#);
