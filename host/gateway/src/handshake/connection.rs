@@ -94,7 +94,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
 }
 
 /// Hands the request to [`Handshake::read_request`], and the response of [`Handshake::respond`] to hyper.
-struct Relay(Cell<Option<(oneshot::Sender<Request<Incoming>>, oneshot::Receiver<Response<String>>)>>);
+struct Relay(Cell<Option<(ToReader, ToWriter)>>);
+
+type ToReader = oneshot::Sender<Request<Incoming>>;
+type ToWriter = oneshot::Receiver<Response<String>>;
 
 impl Service<Request<Incoming>> for Relay {
     type Response = Response<String>;
