@@ -55,10 +55,12 @@ pub(crate) struct Gateway {
 
 type Stream = Either<TcpStream, TlsStream<TcpStream>>;
 
+pub(crate) type Socket = WebSocketStream<Stream>;
+
 pub(crate) struct ChargePoint {
     index: usize,
     id: String,
-    socket: WebSocketStream<Stream>,
+    socket: Socket,
     calls: u64,
     call_timeout: Duration,
 }
@@ -99,6 +101,11 @@ impl ChargePoint {
         let config = WebSocketConfig::default().read_buffer_size(4096);
         let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
         Ok(ChargePoint { index, id, socket, calls: 0, call_timeout: CALL_TIMEOUT })
+    }
+
+    /// Its identity and its connection, for a load of another kind.
+    pub(crate) fn into_parts(self) -> (String, Socket) {
+        (self.id, self.socket)
     }
 
     /// Sends CALLs in a closed loop until then: each is answered, or has waited in vain, when this ends. Answers whether it is

@@ -35,9 +35,19 @@ impl Child {
 
     /// Asks it to end, and waits until it has.
     pub(crate) fn terminate(mut self) -> Result<()> {
-        let status = Command::new("kill").arg(self.pid().to_string()).status().context("cannot start kill")?;
-        anyhow::ensure!(status.success(), "{} cannot be stopped", self.name);
+        self.signal("TERM")?;
         self.process.wait()?;
+        Ok(())
+    }
+
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) -> Result<()> {
+        self.signal("HUP")
+    }
+
+    fn signal(&self, name: &str) -> Result<()> {
+        let kill = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
+        anyhow::ensure!(kill.context("cannot start kill")?.success(), "no signal reaches {}", self.name);
         Ok(())
     }
 

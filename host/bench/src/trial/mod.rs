@@ -4,6 +4,7 @@ mod outage;
 mod reconnect;
 mod rig;
 mod soak;
+mod swap;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -16,6 +17,8 @@ pub(crate) enum Trial {
     Outage(outage::OutageArgs),
     /// Messages of a day, commands, and charge points that come and go, for long: whether memory stays as it is
     Soak(soak::SoakArgs),
+    /// Put mappings with other topics in place under load: whether each CALL is answered once, and in order
+    Swap(swap::SwapArgs),
 }
 
 pub(crate) async fn trial(trial: Trial) -> Result<()> {
@@ -23,5 +26,6 @@ pub(crate) async fn trial(trial: Trial) -> Result<()> {
         Trial::Reconnect(args) => reconnect::reconnect(args).await,
         Trial::Outage(args) => outage::outage(args).await,
         Trial::Soak(args) => soak::soak(args).await,
+        Trial::Swap(args) => swap::swap(args).await,
     }
 }

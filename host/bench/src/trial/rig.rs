@@ -31,6 +31,8 @@ pub(crate) struct Rig {
     program: PathBuf,
     broker_address: SocketAddr,
     listen: SocketAddr,
+    /// Of the gateway.
+    config: String,
     broker: Option<Child>,
     gateway: Option<Child>,
     dir: ScratchDir,
@@ -55,11 +57,11 @@ impl Rig {
         };
         let config =
             gateway_config::text(Setup::default(), &around).replacen("[ocpp]\n", &format!("[ocpp]\n{ocpp}"), 1);
-        fs::write(dir.path().join("gateway.toml"), config)?;
+        fs::write(dir.path().join("gateway.toml"), &config)?;
         let program = &args.gateway;
         let program = fs::canonicalize(program).with_context(|| format!("no {}: build it first", program.display()))?;
         let mosquitto = args.mosquitto.clone();
-        let mut rig = Rig { mosquitto, program, broker_address, listen, broker: None, gateway: None, dir };
+        let mut rig = Rig { mosquitto, program, broker_address, listen, config, broker: None, gateway: None, dir };
         rig.start_broker().await?;
         rig.start_gateway().await?;
         Ok(rig)
@@ -84,8 +86,21 @@ impl Rig {
         gateway.accepts(self.listen).await
     }
 
+    /// Has the gateway read its configuration anew, with these lines for the configuration of its mapping.
+    pub(crate) fn reload(&self, mapping: &str) -> Result<()> {
+        const MAPPING: &str = "[transforms.config]\n";
+        let config = self.config.replacen(MAPPING, &format!("{MAPPING}{mapping}"), 1);
+        fs::write(self.dir.path().join("gateway.toml"), config)?;
+        self.gateway.as_ref().context("the gateway has been stopped")?.hang_up()
+    }
+
     pub(crate) fn kill_gateway(&mut self) {
         self.gateway = None;
+    }
+
+    /// Where its broker is.
+    pub(crate) fn broker(&self) -> SocketAddr {
+        self.broker_address
     }
 
     /// Where its charge points connect to.
