@@ -17,11 +17,8 @@ use crate::road::Road;
 use crate::security::{self, Security};
 use crate::transforms;
 use crate::watch::Watch;
-use futures_util::StreamExt as _;
-use ocpp_gateway_core::Peer;
 use ocpp_gateway_mqtt::{
-    BrokerUrl, Credentials, EmbeddedBroker, EmbeddedBrokerError, Loss, Options, Publisher, Status, Strays,
-    SubscribeError, Subscriber,
+    BrokerUrl, Credentials, EmbeddedBroker, EmbeddedBrokerError, Loss, Options, Publisher, Status, Strays, Subscriber,
 };
 use ocpp_gateway_pipeline::ExchangeOutcome;
 use std::future::Future;
@@ -40,8 +37,8 @@ use tracing::{info, warn};
 /// Charge points that come back all at once after an outage wait here until they are accepted.
 const LISTEN_BACKLOG: u32 = 4096;
 
-/// So many charge points change their topics at a time: a few full SUBSCRIBE packets.
-const RESUBSCRIBING: usize = 1000;
+/// So many charge points are told of a hot swap before other tasks have their turn: a full SUBSCRIBE packet.
+const NUDGED_AT_ONCE: usize = 200;
 
 /// Topic and envelope of the largest OCPP message, in bytes.
 const ENVELOPE: usize = 64 << 10;
@@ -162,7 +159,7 @@ impl Gateway {
             session_settings: Arc::new(config.ocpp.session_settings()),
             wait_for_back_end: config.mqtt.wait_for_back_end.get(),
         });
-        subscribe_anew_after_exchanges(&hall);
+        nudge_after_swaps(&hall);
         let exchange = Exchange::start(hall.road.pipeline.clone(), config)?;
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let door = Arc::new(Door::new(&config.ocpp, Arc::clone(&security), Arc::clone(&hall), tasks.clone()));
@@ -244,9 +241,9 @@ impl Gateway {
     }
 }
 
-/// After transforms were exchanged the mapping may want other topics for every charge point.
-fn subscribe_anew_after_exchanges(hall: &Arc<Hall>) {
-    let (exchanged, mut exchanges) = tokio::sync::watch::channel(());
+/// After a hot swap the mapping may want other topics for every charge point: each sees to it itself.
+fn nudge_after_swaps(hall: &Arc<Hall>) {
+    let (swapped, mut swaps) = tokio::sync::watch::channel(());
     // The pipeline is part of the road: it must not hold on to it.
     let road = Arc::downgrade(&hall.road);
     hall.road.pipeline.on_exchange(move |outcome| {
@@ -255,31 +252,19 @@ fn subscribe_anew_after_exchanges(hall: &Arc<Hall>) {
             road.events.tell(|| Event::Exchange { outcome: metrics::outcome_name(outcome) });
         }
         if outcome != ExchangeOutcome::Failed {
-            exchanged.send_replace(());
+            swapped.send_replace(());
         }
     });
     let hall = Arc::clone(hall);
     tokio::spawn(async move {
-        while exchanges.changed().await.is_ok() {
-            let peers = futures_util::stream::iter(hall.registry.peers());
-            peers.for_each_concurrent(RESUBSCRIBING, |peer| subscribe_anew(&hall, peer)).await;
+        while swaps.changed().await.is_ok() {
+            for charge_points in hall.registry.connected().chunks(NUDGED_AT_ONCE) {
+                charge_points.iter().for_each(|charge_point| charge_point.mailbox.nudge());
+                // Messages of others come between.
+                tokio::task::yield_now().await;
+            }
         }
     });
-}
-
-/// The new topics are subscribed to before the old ones are left. Those that stay the same are not touched.
-async fn subscribe_anew(hall: &Hall, peer: Peer) {
-    let replaced = match hall.road.subscriptions_anew(&peer) {
-        Ok(filters) => match hall.subscriber.replace(peer.connection.into(), filters).await {
-            // It is on its way out, or in: then it sees by itself that the transforms are others now.
-            Err(SubscribeError::UnknownOwner | SubscribeError::Superseded) => Ok(()),
-            replaced => replaced.map_err(|error| error.to_string()),
-        },
-        Err(failure) => Err(failure.to_string()),
-    };
-    if let Err(error) = replaced {
-        warn!(charge_point = %peer.identity, "still on the topics of the mapping before: {error}");
-    }
 }
 
 /// Ends all connections, those with open calls last, and then both connections to the broker.

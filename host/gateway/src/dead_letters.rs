@@ -8,6 +8,7 @@ use ocpp_gateway_core::recent::Recent;
 use ocpp_gateway_core::session::{Direction, Incident};
 use ocpp_gateway_core::{Asked, Fault, Frame, MessageType, Peer, Version};
 use ocpp_gateway_mqtt::{Loss, Message, Publication, Strays};
+use ocpp_gateway_pipeline::Generation;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -77,12 +78,13 @@ impl Office {
         while let Some(letter) = self.0.recv().await {
             match letter {
                 Letter::Undelivered { peer, message, fault, text } => {
-                    turn_back(&road, &mut reported, &peer, &message, fault, text).await;
+                    let generation = road.reader(&peer, &message.topic);
+                    turn_back(&road, &mut reported, &generation, &peer, &message, fault, text).await;
                 }
                 Letter::Stray(message) => match road.addressee(&message.topic, &versions) {
-                    Some(peer) => {
-                        let text = "the charge point is not connected";
-                        turn_back(&road, &mut reported, &peer, &message, Fault::Disconnected, text).await;
+                    Some((generation, peer)) => {
+                        let (fault, text) = (Fault::Disconnected, "the charge point is not connected");
+                        turn_back(&road, &mut reported, &generation, &peer, &message, fault, text).await;
                     }
                     None => debug!(message.topic, "message on a topic of no charge point"),
                 },
@@ -120,15 +122,16 @@ impl Reported {
 async fn turn_back(
     road: &Road,
     reported: &mut Reported,
+    generation: &Generation,
     peer: &Peer,
     message: &Message,
     fault: Fault,
     text: &'static str,
 ) {
     if let Some(size) = message.oversized {
-        return turn_back_oversized(road, peer, message, size).await;
+        return turn_back_oversized(road, generation, peer, message, size).await;
     }
-    let Downlinked { frames, publications, not_mapped } = road.downlink(peer, message, Asked::default());
+    let Downlinked { frames, publications, not_mapped } = road.downlink(generation, peer, message, Asked::default());
     publish(road, publications).await;
     let frames = frames.into_iter().map(|frame: Frame<'_>| {
         let is_wanted = reported.is_wanted(peer, &frame);
@@ -137,26 +140,27 @@ async fn turn_back(
     let unreadable = not_mapped.map(|not_mapped| (reported_id(&not_mapped.id).to_owned(), String::new(), true));
     for (id, action, is_wanted) in frames.chain(unreadable) {
         let incident = Incident { direction: Direction::Downlink, fault, id, action, detail: text.into() };
-        report(road, peer, incident, is_wanted).await;
+        report(road, generation, peer, incident, is_wanted).await;
     }
 }
 
 /// The mapping cannot read the beginning of a message, so it is not asked which one it was.
-async fn turn_back_oversized(road: &Road, peer: &Peer, message: &Message, size: usize) {
+async fn turn_back_oversized(road: &Road, generation: &Generation, peer: &Peer, message: &Message, size: usize) {
     let Found { message_type, id, action } = message_id::find(&message.payload);
     let is_error = [MessageType::CallError, MessageType::CallResultError].map(Some).contains(&message_type);
     let detail = format!("the message has {size} bytes, which is more than the gateway takes");
     let (direction, fault, id) = (Direction::Downlink, Fault::TooLarge, reported_id(&id).to_owned());
-    report(road, peer, Incident { direction, fault, id, action, detail }, !is_error).await;
+    let incident = Incident { direction, fault, id, action, detail };
+    report(road, generation, peer, incident, !is_error).await;
 }
 
 /// Counts and logs that a message did not arrive, and tells the back ends if that is wanted.
-async fn report(road: &Road, peer: &Peer, incident: Incident, is_wanted: bool) {
+async fn report(road: &Road, generation: &Generation, peer: &Peer, incident: Incident, is_wanted: bool) {
     road.incident(peer, &incident);
     if is_wanted {
         let Incident { fault, id, action, detail, .. } = incident;
         let report = fault.error(peer.version, detail).into_frame(&id, Some(&action));
-        publish(road, road.report(peer, &report)).await;
+        publish(road, road.report(generation, peer, &report)).await;
     }
 }
 

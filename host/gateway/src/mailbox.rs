@@ -156,6 +156,11 @@ impl Inbox {
         Arc::clone(&self.0) as _
     }
 
+    /// Whether no letter waits.
+    pub fn is_empty(&self) -> bool {
+        self.0.lock().letters.is_empty()
+    }
+
     /// Takes what is in it, and from now on nothing more is.
     pub fn close(&mut self) -> impl Iterator<Item = Letter> + use<> {
         let mut contents = self.0.lock();
@@ -247,6 +252,11 @@ impl Mailbox {
         }
         contents.successor = Some(cx.waker().clone());
         Poll::Pending
+    }
+
+    /// Has the charge point's task look around: something that it looks for itself has changed.
+    pub fn nudge(&self) {
+        wake(self.0.lock());
     }
 
     /// The back ends are told that a message did not reach its charge point.

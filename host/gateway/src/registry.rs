@@ -154,11 +154,6 @@ impl Registry {
         }
     }
 
-    /// Everybody who is connected now.
-    pub fn peers(&self) -> Vec<Peer> {
-        self.lock().connected.values().map(|entry| entry.mailbox.peer().clone()).collect()
-    }
-
     /// Everybody who is connected now, in no order.
     pub fn connected(&self) -> Vec<Connected> {
         self.lock().connected.values().map(Entry::connected).collect()

@@ -8,7 +8,9 @@ use crate::metrics::{self, Metrics};
 use ocpp_gateway_core::session::{Direction, Incident};
 use ocpp_gateway_core::{Asked, Attributes, Fault, Frame, Identity, Peer, Publish, QoS, TopicFilter, Version};
 use ocpp_gateway_mqtt::{self as mqtt, Publication, Publisher};
-use ocpp_gateway_pipeline::{self as pipeline, Answer, Cause, Downlink, Failure, Mishap, NotMapped, Pipeline, Uplink};
+use ocpp_gateway_pipeline::{
+    self as pipeline, Answer, Cause, Downlink, Failure, Generation, Mishap, NotMapped, Pipeline, Uplink,
+};
 use std::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -44,51 +46,85 @@ pub struct Downlinked {
 }
 
 impl Road {
-    /// The topics on which back ends reach `peer`.
-    pub fn subscriptions(&self, peer: &Peer) -> Result<Vec<(String, mqtt::QoS)>, Failure> {
-        self.pipeline.subscriptions(peer).map(filters)
+    /// The topics on which back ends reach `peer`, in the order of their names.
+    pub fn subscriptions(&self, generation: &Generation, peer: &Peer) -> Result<Vec<(String, mqtt::QoS)>, Failure> {
+        self.pipeline.subscriptions(generation, peer).map(filters)
     }
 
-    /// The same for one that was connected when the transforms were exchanged.
-    pub fn subscriptions_anew(&self, peer: &Peer) -> Result<Vec<(String, mqtt::QoS)>, Failure> {
-        self.pipeline.subscriptions_anew(peer).map(filters)
+    /// The same for one that was connected when a hot swap put this generation in place.
+    pub fn subscriptions_anew(
+        &self,
+        generation: &Generation,
+        peer: &Peer,
+    ) -> Result<Vec<(String, mqtt::QoS)>, Failure> {
+        self.pipeline.subscriptions_anew(generation, peer).map(filters)
     }
 
-    /// The charge point whose topic this is, going by the mapping alone: it need not be connected, nor exist. `None` where
-    /// the mapping names no such topic, or one in which identities do not show.
-    pub fn addressee(&self, topic: &str, versions: &[Version]) -> Option<Peer> {
-        versions.iter().find_map(|&version| {
-            let peer = |name: &str| {
-                let identity = Identity::new(name, usize::MAX).ok()?;
-                Some(Peer { identity, version, connection: u32::MAX, attributes: Attributes::new() })
-            };
-            let wanted = self.pipeline.subscriptions(&peer(ANYBODY)?).ok()?;
-            wanted.iter().filter_map(|pattern| name_in(topic, &pattern.filter)).find_map(|name| {
-                let peer = peer(name)?;
-                let own = self.pipeline.subscriptions(&peer).ok()?;
-                own.iter().any(|wanted| mqtt::topic_matches(topic, &wanted.filter)).then_some(peer)
-            })
+    /// The charge point whose topic this is, going by the mappings alone: it need not be connected, nor exist. And the
+    /// generation that has the topic: the newest, or one that is still in use. `None` where no mapping names such a topic,
+    /// or only one in which identities do not show.
+    pub fn addressee(&self, topic: &str, versions: &[Version]) -> Option<(Generation, Peer)> {
+        self.pipeline.generations().into_iter().find_map(|generation| {
+            let peer = versions.iter().find_map(|&version| self.addressee_in(&generation, topic, version))?;
+            Some((generation, peer))
         })
     }
 
-    /// Takes a frame of `peer` through the transforms. `expires` is when back ends have no use for it any more, because
-    /// the charge point will have been told that nobody answered; in the broker's time.
-    pub fn uplink(&self, peer: &Peer, frame: &Frame<'_>, expires: Option<Instant>) -> Uplinked {
+    fn addressee_in(&self, generation: &Generation, topic: &str, version: Version) -> Option<Peer> {
+        let peer = |name: &str| {
+            let identity = Identity::new(name, usize::MAX).ok()?;
+            Some(Peer { identity, version, connection: u32::MAX, attributes: Attributes::new() })
+        };
+        let wanted = self.pipeline.subscriptions(generation, &peer(ANYBODY)?).ok()?;
+        wanted.iter().filter_map(|pattern| name_in(topic, &pattern.filter)).find_map(|name| {
+            let peer = peer(name)?;
+            self.has_topic(generation, &peer, topic).then_some(peer)
+        })
+    }
+
+    /// The generation that reads a message for `peer` on this topic where its charge point does not: the newest, unless
+    /// only another one that is still in use has the topic.
+    pub fn reader(&self, peer: &Peer, topic: &str) -> Generation {
+        let mut used = self.pipeline.generations();
+        let reader = if used.len() > 1 { used.iter().position(|used| self.has_topic(used, peer, topic)) } else { None };
+        used.swap_remove(reader.unwrap_or(0))
+    }
+
+    fn has_topic(&self, generation: &Generation, peer: &Peer, topic: &str) -> bool {
+        let wanted = self.pipeline.subscriptions(generation, peer);
+        wanted.is_ok_and(|wanted| wanted.iter().any(|wanted| mqtt::topic_matches(topic, &wanted.filter)))
+    }
+
+    /// Takes a frame of `peer` through the transforms of one generation. `expires` is when back ends have no use for it any
+    /// more, because the charge point will have been told that nobody answered; in the broker's time.
+    pub fn uplink(
+        &self,
+        generation: &Generation,
+        peer: &Peer,
+        frame: &Frame<'_>,
+        expires: Option<Instant>,
+    ) -> Uplinked {
         let kind = frame.kind.name();
         debug!(charge_point = %peer.identity, message_id = %frame.id, action = frame.action_name(), "{kind} from the charge point");
-        let Uplink { publishes, mapped, answer, is_dropped, mishaps } = self.pipeline.uplink(peer, frame);
+        let Uplink { publishes, mapped, answer, is_dropped, mishaps } = self.pipeline.uplink(generation, peer, frame);
         self.metrics.message(Direction::Uplink, frame.kind);
         self.mishaps(peer, Direction::Uplink, &frame.id, frame.action_name(), &mishaps);
         Uplinked { publications: publications(publishes, kind, expires), mapped, answer, is_dropped }
     }
 
-    /// Takes an MQTT message for `peer` through the transforms. `asked`: the CALLs that the charge point
+    /// Takes an MQTT message for `peer` through the transforms of one generation. `asked`: the CALLs that the charge point
     /// waits for.
-    pub fn downlink(&self, peer: &Peer, message: &mqtt::Message, asked: Asked<'_>) -> Downlinked {
+    pub fn downlink(
+        &self,
+        generation: &Generation,
+        peer: &Peer,
+        message: &mqtt::Message,
+        asked: Asked<'_>,
+    ) -> Downlinked {
         let mqtt::Message { topic, payload, qos, retain, .. } = message;
         let message = pipeline::Message { topic, payload, qos: from_mqtt(*qos), retain: *retain };
         let Downlink { frames, publishes, not_mapped, mishaps, rejected } =
-            self.pipeline.downlink(peer, &message, asked);
+            self.pipeline.downlink(generation, peer, &message, asked);
         let sent = || frames.first().map(|frame| (&*frame.id, frame.action_name()));
         let rejected = rejected.as_ref().map(|(id, action)| (&**id, &**action));
         let (id, action) = rejected.or_else(sent).unwrap_or_default();
@@ -97,13 +133,13 @@ impl Road {
     }
 
     /// What the transforms want published because `peer` has connected.
-    pub fn connected(&self, peer: &Peer) -> Vec<Publication> {
-        self.event(peer, self.pipeline.connected(peer))
+    pub fn connected(&self, generation: &Generation, peer: &Peer) -> Vec<Publication> {
+        self.event(peer, self.pipeline.connected(generation, peer))
     }
 
     /// What the transforms want published because `peer` is gone.
-    pub fn disconnected(&self, peer: &Peer, reason: &str) -> Vec<Publication> {
-        self.event(peer, self.pipeline.disconnected(peer, reason))
+    pub fn disconnected(&self, generation: &Generation, peer: &Peer, reason: &str) -> Vec<Publication> {
+        self.event(peer, self.pipeline.disconnected(generation, peer, reason))
     }
 
     fn event(&self, peer: &Peer, Uplink { publishes, mishaps, .. }: Uplink) -> Vec<Publication> {
@@ -191,8 +227,8 @@ impl Road {
     }
 
     /// Maps an error frame that the gateway made for back ends. If even that cannot be mapped, the log is all that is left.
-    pub fn report(&self, peer: &Peer, frame: &Frame<'static>) -> Vec<Publication> {
-        let Uplink { publishes, mishaps, .. } = self.pipeline.report(peer, frame);
+    pub fn report(&self, generation: &Generation, peer: &Peer, frame: &Frame<'static>) -> Vec<Publication> {
+        let Uplink { publishes, mishaps, .. } = self.pipeline.report(generation, peer, frame);
         self.mishaps(peer, Direction::Uplink, &frame.id, frame.action_name(), &mishaps);
         publications(publishes, frame.kind.name(), None)
     }
@@ -222,7 +258,9 @@ fn publications(publishes: Vec<Publish>, kind: &'static str, expires: Option<Ins
 }
 
 fn filters(wanted: Vec<TopicFilter>) -> Vec<(String, mqtt::QoS)> {
-    wanted.into_iter().map(|TopicFilter { filter, qos }| (filter, to_mqtt(qos))).collect()
+    let mut filters: Vec<_> = wanted.into_iter().map(|TopicFilter { filter, qos }| (filter, to_mqtt(qos))).collect();
+    filters.sort_unstable();
+    filters
 }
 
 fn to_mqtt(qos: QoS) -> mqtt::QoS {

@@ -92,7 +92,7 @@ fn uplink(pipeline: &Pipeline) {
         (peer, Frame::parse(HEARTBEAT).expect("a frame"))
     });
     let (peer, heartbeat) = &*MESSAGE;
-    let outcome = pipeline.uplink(black_box(peer), black_box(heartbeat));
+    let outcome = pipeline.uplink(&pipeline.newest(), black_box(peer), black_box(heartbeat));
     assert_eq!(outcome.publishes.len(), 1);
 }
 

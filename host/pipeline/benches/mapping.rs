@@ -29,9 +29,10 @@ fn mapping(criterion: &mut Criterion) {
     group
         .bench_function("native concatenation", |bench| bench.iter(|| concatenate(black_box(&peer), black_box(&boot))));
     group.bench_function("to_mqtt", |bench| bench.iter(|| call.to_mqtt(black_box(&peer), black_box(&boot))));
-    group.bench_function("uplink", |bench| bench.iter(|| pipeline.uplink(black_box(&peer), black_box(&boot))));
+    let newest = pipeline.newest();
+    group.bench_function("uplink", |bench| bench.iter(|| pipeline.uplink(&newest, black_box(&peer), black_box(&boot))));
     group.bench_function("downlink", |bench| {
-        bench.iter(|| pipeline.downlink(black_box(&peer), black_box(&accepted), Default::default()))
+        bench.iter(|| pipeline.downlink(&newest, black_box(&peer), black_box(&accepted), Default::default()))
     });
     group.finish();
 }

@@ -24,7 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let failures: u64 = pipeline.transforms().iter().map(|transform| transform.failures).sum();
         println!("{million} million calls: {} KiB resident, {failures} failed", resident_kib()?);
         if million < millions {
-            (0..MILLION).for_each(|_| drop(pipeline.uplink(&peer, &leak)));
+            let newest = pipeline.newest();
+            (0..MILLION).for_each(|_| drop(pipeline.uplink(&newest, &peer, &leak)));
         }
     }
     Ok(())

@@ -4,13 +4,16 @@ use crate::hook::Function;
 use crate::spec::Validation;
 use crate::transform::Transform;
 use ocpp_gateway_core::Direction;
+use std::fmt;
 use std::sync::Arc;
 
 /// The transforms that have one hook, in the order in which a message comes to them.
 pub(crate) type Stages = Box<[Arc<Transform>]>;
 
-/// One generation of all transforms. A message runs through one of them from beginning to end.
+/// All transforms as they were put in place together. A message runs through one chain from beginning to end.
 pub(crate) struct Chain {
+    /// Of its generation: see [`Generation::number`].
+    pub(crate) number: u64,
     /// In the order of the configuration; a mapping that nobody configured comes last.
     pub(crate) transforms: Vec<Arc<Transform>>,
     /// One of them.
@@ -38,6 +41,7 @@ impl Chain {
         // What a transform did to a message on its way up, it undoes on the way down: the last comes first.
         let backward = |function, direction| with(function, direction).rev().cloned().collect();
         Chain {
+            number: 0,
             uplink: forward(Function::Uplink, Some(Direction::Uplink)),
             downlink: backward(Function::Downlink, Some(Direction::Downlink)),
             outbound: forward(Function::Outbound, Some(Direction::Uplink)),
@@ -49,5 +53,28 @@ impl Chain {
             validation,
             transforms,
         }
+    }
+}
+
+/// The transforms as a hot swap has put them in place: what a message of a charge point runs through. Cheap to clone. A
+/// newer one does not end it: it lasts as long as somebody holds on to it.
+#[derive(Clone)]
+pub struct Generation(pub(crate) Arc<Chain>);
+
+impl Generation {
+    /// Counts the hot swaps, from 0.
+    pub fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    /// Whether both have the very same mapping, which then wants the same topics.
+    pub fn has_mapping_of(&self, other: &Generation) -> bool {
+        Arc::ptr_eq(&self.0.mapping, &other.0.mapping)
+    }
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Generation").field(&self.number()).finish()
     }
 }

@@ -10,7 +10,7 @@
 //! - `guest`, `guest_log`, `state`, `meters`, `clock`, `wasi`: what a component may call.
 //! - `transform`, `breaker`, `output`, `trap`: a call, the check of what comes back, and why nothing did.
 //! - `matching`, `chain`, `walk`: the way of one message through all of them.
-//! - `pipeline`: all of it together, and its exchange for something newer.
+//! - `pipeline`: all of it together, and hot swaps to something newer.
 //! - `native`: the standard mapping as it would be without components, for one benchmark.
 //! - `probe`: one transform alone, hook by hook, for its developer.
 //! - `error`, `spec`, `surroundings`, `stats`: what can go wrong, what is asked for, what is counted.
@@ -45,6 +45,7 @@ mod walk;
 mod warm;
 mod wasi;
 
+pub use chain::Generation;
 pub use clock::Clock;
 pub use error::{Cause, Failure, GuestFault, HostFault, IllegalOutput, LoadError, LoadFault, Mishap, Refusal};
 pub use matching::Matching;

@@ -1,11 +1,13 @@
-//! What was loaded, ready to be called from any thread; and its exchange for something newer.
+//! What was loaded, ready to be called from any thread; and hot swaps to something newer.
+
+mod hot_swap;
 
 use crate::abi::PublishIn;
-use crate::chain::Chain;
+use crate::chain::{Chain, Generation};
 use crate::error::{Failure, LoadError, Mishap};
 use crate::hook;
 use crate::load::{self, Loader};
-use crate::spec::{OnError, Source, TransformSpec, Validation};
+use crate::spec::{OnError, TransformSpec, Validation};
 use crate::stats::TransformStatus;
 use crate::surroundings::Surroundings;
 use crate::transform::{Subject, Transform};
@@ -14,19 +16,22 @@ use arc_swap::ArcSwap;
 use ocpp_gateway_core::{Asked, Decision, Frame, Offer, Peer, Publish, QoS, TopicFilter};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tracing::{info, warn};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use tracing::warn;
 
-/// The transforms that every message runs through. Cheap to clone; each thread that calls it keeps instances of its
-/// own. A call blocks its thread for as long as the transforms work, each at most its time limit.
+/// The transforms that messages run through, generation after generation. Cheap to clone; each thread that calls it keeps
+/// instances of its own. A call blocks its thread for as long as the transforms work, each at most its time limit.
 #[derive(Clone)]
 pub struct Pipeline(Arc<Inner>);
 
 struct Inner {
+    /// The newest one.
     chain: ArcSwap<Chain>,
-    /// How often another chain has taken the place of this one.
-    generation: AtomicU64,
-    /// Held while something is loaded, so that no two exchanges overtake each other.
+    /// Its number, at hand for each message.
+    number: AtomicU64,
+    /// Those that were newest before, as far as they are still in use; the latest comes last.
+    older: Mutex<Vec<Weak<Chain>>>,
+    /// Held while something is loaded, so that no two hot swaps overtake each other.
     workshop: Mutex<Workshop>,
     /// What each transform was before its last exchange.
     previous: Mutex<HashMap<Arc<str>, Arc<Transform>>>,
@@ -130,7 +135,8 @@ impl Pipeline {
         let chain = load::chain(&loader, transforms, None, validation)?;
         Ok(Pipeline(Arc::new(Inner {
             chain: ArcSwap::from_pointee(chain),
-            generation: AtomicU64::default(),
+            number: AtomicU64::default(),
+            older: Mutex::default(),
             workshop: Mutex::new(Workshop { loader, specs, validation }),
             previous: Mutex::default(),
             faults: Mutex::default(),
@@ -138,83 +144,100 @@ impl Pipeline {
         })))
     }
 
+    // ---- generations -------------------------------------------------------------------------------------------------
+
+    /// The generation that the latest hot swap has put in place.
+    pub fn newest(&self) -> Generation {
+        Generation(self.0.chain.load_full())
+    }
+
+    /// The number of [`Pipeline::newest`]: whoever holds on to a generation sees by it whether there is a newer one.
+    pub fn newest_number(&self) -> u64 {
+        self.0.number.load(Ordering::Acquire)
+    }
+
+    /// All that somebody still uses, the newest first.
+    pub fn generations(&self) -> Vec<Generation> {
+        // Under the lock, so that a swap is seen as a whole.
+        let older = lock(&self.0.older);
+        let chains = [self.0.chain.load_full()].into_iter().chain(older.iter().rev().filter_map(Weak::upgrade));
+        chains.map(Generation).collect()
+    }
+
     // ---- messages ----------------------------------------------------------------------------------------------------
 
     /// A frame from a charge point, through `uplink`, the mapping and `outbound`.
-    pub fn uplink(&self, peer: &Peer, frame: &Frame<'_>) -> Uplink {
-        self.walk(peer, |walk| walk.uplink(frame))
+    pub fn uplink(&self, generation: &Generation, peer: &Peer, frame: &Frame<'_>) -> Uplink {
+        self.walk(generation, peer, |walk| walk.uplink(frame))
     }
 
     /// A frame that the gateway itself made, through the mapping and `outbound`.
-    pub fn report(&self, peer: &Peer, frame: &Frame<'_>) -> Uplink {
-        self.walk(peer, |walk| walk.map_uplink(frame))
+    pub fn report(&self, generation: &Generation, peer: &Peer, frame: &Frame<'_>) -> Uplink {
+        self.walk(generation, peer, |walk| walk.map_uplink(frame))
     }
 
-    /// A message from a back end, through `inbound`, the mapping and `downlink`. `asked`: the CALLs that the
-    /// charge point waits for.
-    pub fn downlink(&self, peer: &Peer, message: &Message<'_>, asked: Asked<'_>) -> Downlink {
-        let chain = self.0.chain.load();
-        let mut walk = Walk::new(&chain, peer);
+    /// A message from a back end, through `inbound`, the mapping and `downlink`. `asked`: the CALLs that the charge point
+    /// waits for.
+    pub fn downlink(
+        &self,
+        Generation(chain): &Generation,
+        peer: &Peer,
+        message: &Message<'_>,
+        asked: Asked<'_>,
+    ) -> Downlink {
+        let mut walk = Walk::new(chain, peer);
         walk.asked = asked;
         walk.inbound(0, PublishIn::from(message));
         let Walk { publishes, frames, not_mapped, mishaps, rejected, .. } = walk;
-        self.look_after(&chain, &mishaps);
+        self.look_after(chain, &mishaps);
         Downlink { frames, publishes, not_mapped, mishaps, rejected }
     }
 
     /// What the transforms want published because a charge point has connected.
-    pub fn connected(&self, peer: &Peer) -> Uplink {
-        self.walk(peer, |walk| {
+    pub fn connected(&self, generation: &Generation, peer: &Peer) -> Uplink {
+        self.walk(generation, peer, |walk| {
             walk.event(|transform, subject| transform.call::<hook::Connected>(subject, (peer.into(),)))
         })
     }
 
     /// What the transforms want published because a charge point is gone.
-    pub fn disconnected(&self, peer: &Peer, reason: &str) -> Uplink {
-        self.walk(peer, |walk| {
+    pub fn disconnected(&self, generation: &Generation, peer: &Peer, reason: &str) -> Uplink {
+        self.walk(generation, peer, |walk| {
             walk.event(|transform, subject| transform.call::<hook::Disconnected>(subject, (peer.into(), reason)))
         })
     }
 
-    fn walk(&self, peer: &Peer, run: impl FnOnce(&mut Walk<'_>)) -> Uplink {
-        let chain = self.0.chain.load();
-        let mut walk = Walk::new(&chain, peer);
+    fn walk(&self, Generation(chain): &Generation, peer: &Peer, run: impl FnOnce(&mut Walk<'_>)) -> Uplink {
+        let mut walk = Walk::new(chain, peer);
         run(&mut walk);
         let mapped = walk.mapped();
         let is_dropped = walk.leads_nowhere();
         let Walk { publishes, answer, mishaps, .. } = walk;
-        self.look_after(&chain, &mishaps);
+        self.look_after(chain, &mishaps);
         Uplink { publishes, mapped, answer, is_dropped, mishaps }
     }
 
     /// The topic filters whose messages are for this charge point.
-    pub fn subscriptions(&self, peer: &Peer) -> Result<Vec<TopicFilter>, Failure> {
-        let chain = self.0.chain.load();
+    pub fn subscriptions(&self, Generation(chain): &Generation, peer: &Peer) -> Result<Vec<TopicFilter>, Failure> {
         let filters = chain.mapping.call::<hook::Subscriptions>(Subject::identity(&peer.identity), (peer.into(),));
         if let Err(failure) = &filters {
             let Transform { name, version, .. } = &*chain.mapping;
             let charge_point = peer.identity.as_str();
             warn!(transform = %name, %version, charge_point, "does not name the topics of a charge point: {failure}");
-            self.look_after_all(&chain);
+            self.look_after_all(chain);
         }
         filters
     }
 
-    /// The same for a charge point that was connected when another mapping took over. One that fails at this leaves the
-    /// charge point on topics of which it knows nothing: the mapping before it comes back, if there is one.
-    pub fn subscriptions_anew(&self, peer: &Peer) -> Result<Vec<TopicFilter>, Failure> {
-        let chain = self.0.chain.load();
-        let filters = self.subscriptions(peer);
-        if filters.is_err() && chain.mapping.breakers.give_up() {
-            self.take_back(&chain.mapping);
+    /// The same for a charge point that was connected before this generation came. A mapping that fails at this cannot
+    /// take over from the one before it, which comes back for all charge points, if there is one.
+    pub fn subscriptions_anew(&self, generation: &Generation, peer: &Peer) -> Result<Vec<TopicFilter>, Failure> {
+        let filters = self.subscriptions(generation, peer);
+        let mapping = &generation.0.mapping;
+        if filters.is_err() && mapping.breakers.give_up() {
+            self.take_back(mapping);
         }
         filters
-    }
-
-    /// Different after each exchange. Whoever asks before [`Pipeline::subscriptions`] and again later knows whether what
-    /// it was told still holds.
-    pub fn generation(&self) -> u64 {
-        self.0.generation.load(Ordering::Acquire)
     }
 
     /// Whether a charge point may connect. Every transform has a say; the first that refuses has the last word.
@@ -245,11 +268,6 @@ impl Pipeline {
         !self.0.chain.load().admission.is_empty()
     }
 
-    /// Whether [`Pipeline::connected`] and [`Pipeline::disconnected`] would ask anybody.
-    pub fn has_events(&self) -> bool {
-        !self.0.chain.load().events.is_empty()
-    }
-
     /// Every transform with its counts.
     pub fn transforms(&self) -> Vec<TransformStatus> {
         let chain = self.0.chain.load();
@@ -260,162 +278,6 @@ impl Pipeline {
             ..transform.status()
         };
         chain.transforms.iter().map(status).collect()
-    }
-
-    // ---- exchange ----------------------------------------------------------------------------------------------------
-
-    /// Calls `notice` after each attempt. Where something was exchanged, charge points may need other subscriptions now.
-    pub fn on_exchange(&self, notice: impl Fn(ExchangeOutcome) + Send + 'static) {
-        *lock(&self.0.on_exchange) = Some(Box::new(notice));
-    }
-
-    /// Loads the transform `name` from `source`, or anew from where it came from, and puts it in the place of the one
-    /// that runs. If anything is wrong with it, the one that runs goes on. Messages on their way end where they began.
-    pub fn exchange(&self, name: &str, source: Option<Source>) -> Result<(), ExchangeError> {
-        let mut workshop = lock(&self.0.workshop);
-        let chain = self.0.chain.load_full();
-        let Some(old) = chain.transforms.iter().find(|transform| *transform.name == *name) else {
-            return Err(ExchangeError::Unknown(name.to_owned()));
-        };
-        // Whatever runs without being configured is the mapping that closes the chain.
-        let closing = || TransformSpec { name: name.to_owned(), ..TransformSpec::standard() };
-        let configured = workshop.spec(name).cloned().unwrap_or_else(closing);
-        let mut spec = configured.clone();
-        if let Some(source) = source {
-            spec.source = source;
-        }
-        let loaded = workshop.loader.load(&spec, Some(old));
-        let exchanged = loaded
-            .map_err(|faults| faults.into_iter().map(|fault| load::error(&spec, fault)).collect())
-            .and_then(|new| self.put_in_place(&workshop, &chain, new));
-        if exchanged.is_ok() && workshop.spec(name).is_none() {
-            workshop.specs.push(configured);
-        }
-        self.conclude(Some(name), ExchangeOutcome::Exchanged, exchanged)
-    }
-
-    /// Puts the version before the last exchange back in its place. The one that runs becomes the previous one.
-    pub fn roll_back(&self, name: &str) -> Result<(), ExchangeError> {
-        let workshop = lock(&self.0.workshop);
-        self.roll_back_in(&workshop, name, true)
-    }
-
-    /// `keep`: whether the one that runs is worth going back to.
-    fn roll_back_in(&self, workshop: &Workshop, name: &str, keep: bool) -> Result<(), ExchangeError> {
-        let chain = self.0.chain.load_full();
-        if !chain.transforms.iter().any(|transform| *transform.name == *name) {
-            return Err(ExchangeError::Unknown(name.to_owned()));
-        }
-        let old = lock(&self.0.previous).get(name).cloned().ok_or(ExchangeError::NoPrevious)?;
-        old.breakers.close();
-        let rolled_back = self.put_in_place(workshop, &chain, old);
-        if rolled_back.is_ok() && !keep {
-            lock(&self.0.previous).remove(name);
-        }
-        self.conclude(Some(name), ExchangeOutcome::RolledBack, rolled_back)
-    }
-
-    /// Loads other transforms in the place of all that run. If anything is wrong with any of them, everything stays.
-    pub fn exchange_all(&self, specs: Vec<TransformSpec>, validation: Validation) -> Result<(), ExchangeError> {
-        let mut workshop = lock(&self.0.workshop);
-        let old = self.0.chain.load_full();
-        let loaded = workshop.loader.load_all(&specs, &old.transforms);
-        let exchanged = loaded.and_then(|loaded| load::chain(&workshop.loader, loaded, None, validation)).map(|new| {
-            let stays = |old: &&Arc<Transform>| new.transforms.iter().any(|new| new.name == old.name);
-            let stayed = old.transforms.iter().filter(stays);
-            *lock(&self.0.previous) = stayed.map(|old| (old.name.clone(), old.clone())).collect();
-            workshop.specs = specs;
-            workshop.validation = validation;
-            self.go_live(new);
-        });
-        self.conclude(None, ExchangeOutcome::Exchanged, exchanged)
-    }
-
-    fn put_in_place(&self, workshop: &Workshop, chain: &Chain, new: Arc<Transform>) -> Result<(), Vec<LoadError>> {
-        let exchange = |old: &Arc<Transform>| if old.name == new.name { new.clone() } else { old.clone() };
-        let stays = |old: &&Arc<Transform>| old.name == new.name || workshop.spec(&old.name).is_some();
-        let closed = chain.transforms.iter().find(|old| !stays(old));
-        let transforms = chain.transforms.iter().filter(stays).map(exchange).collect();
-        let next = load::chain(&workshop.loader, transforms, closed, workshop.validation)?;
-        if let Some(old) = chain.transforms.iter().find(|old| old.name == new.name) {
-            lock(&self.0.previous).insert(old.name.clone(), old.clone());
-        }
-        self.go_live(next);
-        info!(transform = %new.name, version = %new.version, component = new.component, "runs from now on");
-        Ok(())
-    }
-
-    fn go_live(&self, next: Chain) {
-        for transform in &next.transforms {
-            transform.blueprint.belongings.set_limits(&transform.blueprint.limits);
-        }
-        self.0.chain.store(Arc::new(next));
-        self.0.generation.fetch_add(1, Ordering::Release);
-    }
-
-    /// `name`: of the transform that was to be exchanged; `None`: all of them were.
-    fn conclude(
-        &self,
-        name: Option<&str>,
-        outcome: ExchangeOutcome,
-        exchanged: Result<(), Vec<LoadError>>,
-    ) -> Result<(), ExchangeError> {
-        let outcome = match &exchanged {
-            Ok(()) => {
-                lock(&self.0.faults).retain(|transform, _| name.is_some_and(|name| transform != name));
-                outcome
-            }
-            Err(errors) => {
-                let mut faults = lock(&self.0.faults);
-                for errors in errors.chunk_by(|one, next| name.is_some() || one.transform == next.transform) {
-                    faults.insert(name.unwrap_or(&errors[0].transform).to_owned(), lines(errors));
-                }
-                ExchangeOutcome::Failed
-            }
-        };
-        if let Some(notice) = &*lock(&self.0.on_exchange) {
-            notice(outcome);
-        }
-        exchanged.map_err(ExchangeError::Load)
-    }
-
-    fn look_after(&self, chain: &Chain, mishaps: &[Mishap]) {
-        if !mishaps.is_empty() {
-            self.look_after_all(chain);
-        }
-    }
-
-    /// Takes a transform back of which a hook has failed so often that its breaker has opened.
-    fn look_after_all(&self, chain: &Chain) {
-        for transform in &chain.transforms {
-            let Some(function) = transform.breakers.take_trip() else { continue };
-            let Transform { name, version, .. } = &**transform;
-            warn!(transform = %name, %version, hook = function.interface(), "fails every time: it is not called for a while");
-            if transform.breakers.give_up() {
-                self.take_back(transform);
-            }
-        }
-    }
-
-    /// Puts the version before `failing` in its place, if there is one and `failing` still runs. Not on this thread:
-    /// whoever loads something holds the workshop for long.
-    fn take_back(&self, failing: &Arc<Transform>) {
-        let (pipeline, failing) = (self.clone(), failing.clone());
-        let taken_back = std::thread::Builder::new().name("transform-rollback".into()).spawn(move || {
-            let workshop = lock(&pipeline.0.workshop);
-            if !pipeline.0.chain.load().transforms.iter().any(|running| Arc::ptr_eq(running, &failing)) {
-                return;
-            }
-            let (name, version) = (&failing.name, &failing.version);
-            match pipeline.roll_back_in(&workshop, name, false) {
-                Ok(()) => warn!(transform = %name, failed = %version, "the previous version has taken over"),
-                Err(ExchangeError::NoPrevious | ExchangeError::Unknown(_)) => {}
-                Err(error) => warn!(transform = %name, "the previous version could not take over: {error}"),
-            }
-        });
-        if let Err(error) = taken_back {
-            warn!("no thread for a rollback: {error}");
-        }
     }
 }
 

@@ -30,18 +30,19 @@ fn a_mapping_that_does_not_name_its_topics_is_taken_back() {
     let faulty = guest::build("faulty", env!("CARGO_TARGET_TMPDIR"));
     // A filter of its for this charge point is none.
     let unlucky = peer("HASH");
-    let once = |pipeline: &Pipeline, peer: &Peer| vec![pipeline.subscriptions_anew(peer).err()];
-    let until_it_is_stopped =
-        |pipeline: &Pipeline, peer: &Peer| (0..10).map(|_| pipeline.subscriptions(peer).err()).collect();
+    let once = |pipeline: &Pipeline, peer: &Peer| vec![pipeline.subscriptions_anew(&pipeline.newest(), peer).err()];
+    let until_it_is_stopped = |pipeline: &Pipeline, peer: &Peer| {
+        (0..10).map(|_| pipeline.subscriptions(&pipeline.newest(), peer).err()).collect()
+    };
     let asked: [&Ask; 2] = [&once, &until_it_is_stopped];
     for ask in asked {
         let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
         let (notify, noticed) = mpsc::channel();
         pipeline.on_exchange(move |outcome| notify.send(outcome).expect("heard"));
-        let generation = pipeline.generation();
+        let generation = pipeline.newest_number();
         pipeline.exchange("standard", Some(Source::File(faulty.clone()))).expect("exchanged");
-        assert_ne!(pipeline.generation(), generation);
-        assert!(pipeline.subscriptions_anew(&peer("CP1")).is_ok());
+        assert_ne!(pipeline.newest_number(), generation);
+        assert!(pipeline.subscriptions_anew(&pipeline.newest(), &peer("CP1")).is_ok());
 
         let failures = ask(&pipeline, &unlucky);
         assert!(failures.iter().all(|failure| matches!(failure, Some(Failure::Guest(_)))), "{failures:?}");
@@ -49,6 +50,6 @@ fn a_mapping_that_does_not_name_its_topics_is_taken_back() {
         assert_eq!([next(), next()], [ExchangeOutcome::Exchanged, ExchangeOutcome::RolledBack]);
         let status = pipeline.transforms().remove(0);
         assert_eq!((status.component.as_str(), status.previous), ("builtin:standard", None));
-        assert!(pipeline.subscriptions(&unlucky).is_ok());
+        assert!(pipeline.subscriptions(&pipeline.newest(), &unlucky).is_ok());
     }
 }

@@ -75,10 +75,12 @@ fn happens(pipeline: &Pipeline, id: &str, occasion: Occasion) -> (String, Vec<Ca
             let (decision, mishaps) = pipeline.admit(&offer(id));
             (vec![decided(&decision)], mishaps)
         }
-        Connected => uplinked(pipeline.connected(&peer(id))),
-        Disconnected => uplinked(pipeline.disconnected(&peer(id), "gone")),
-        Call => uplinked(pipeline.uplink(&peer(id), &frame(r#"[2,"1","Heartbeat",{}]"#))),
-        CallResult => uplinked(pipeline.uplink(&peer(id), &frame(r#"[3,"7",{"status":"Accepted"}]"#))),
+        Connected => uplinked(pipeline.connected(&pipeline.newest(), &peer(id))),
+        Disconnected => uplinked(pipeline.disconnected(&pipeline.newest(), &peer(id), "gone")),
+        Call => uplinked(pipeline.uplink(&pipeline.newest(), &peer(id), &frame(r#"[2,"1","Heartbeat",{}]"#))),
+        CallResult => {
+            uplinked(pipeline.uplink(&pipeline.newest(), &peer(id), &frame(r#"[3,"7",{"status":"Accepted"}]"#)))
+        }
         BackEndCall => {
             from_back_end(pipeline, id, r#"{"MessageTypeId":2,"UniqueId":"7","Action":"Reset","Payload":{}}"#)
         }
@@ -122,7 +124,7 @@ fn uplinked(Uplink { publishes, answer, mishaps, .. }: Uplink) -> (Vec<String>, 
 fn from_back_end(pipeline: &Pipeline, id: &str, text: &str) -> (Vec<String>, Vec<Mishap>) {
     let publish = Publish { topic: format!("ocpp/cs/{id}"), payload: text.into(), ..Publish::default() };
     let Downlink { frames, publishes, not_mapped, mishaps, .. } =
-        pipeline.downlink(&peer(id), &Message::from(&publish), Default::default());
+        pipeline.downlink(&pipeline.newest(), &peer(id), &Message::from(&publish), Default::default());
     let sent = frames.iter().map(|frame| format!("sent: {}", gist(&frame.encode())));
     let not_mapped = not_mapped.map(|NotMapped { fault, .. }| format!("not mapped: {}", fault.name()));
     (published(&publishes).chain(sent).chain(not_mapped).collect(), mishaps)
@@ -195,7 +197,8 @@ fn a_message_that_is_rejected_takes_those_beside_it_along() {
     let twice = TransformSpec { name: "twice".into(), ..misbehaving("outbound", "publish twice") };
     let breaking = TransformSpec { name: "breaking".into(), ..misbehaving("outbound", "panic on the second") };
     let pipeline = load(vec![twice.clone(), breaking.clone()]);
-    let Uplink { publishes, answer, .. } = pipeline.uplink(&peer("BAD1"), &frame(r#"[2,"1","Heartbeat",{}]"#));
+    let Uplink { publishes, answer, .. } =
+        pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &frame(r#"[2,"1","Heartbeat",{}]"#));
     assert_eq!(publishes, []);
     assert!(matches!(answer, Some(Answer::Error(error)) if error.code == "InternalError"));
 
@@ -203,7 +206,7 @@ fn a_message_that_is_rejected_takes_those_beside_it_along() {
     let aside = TransformSpec { name: "aside".into(), ..misbehaving("uplink", "publish a second") };
     let pipeline = load(vec![aside, breaking]);
     let call = frame(r#"[2,"1","Heartbeat",{}]"#);
-    let Uplink { publishes, answer, mishaps, .. } = pipeline.uplink(&peer("BAD1"), &call);
+    let Uplink { publishes, answer, mishaps, .. } = pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &call);
     assert_eq!((publishes.len(), answer, mishaps.len()), (1, None, 1));
 }
 
@@ -224,7 +227,7 @@ fn a_frame_is_dropped_when_nothing_that_could_be_answered_is_left_of_it() {
         ("outbound", "publish twice", OnError::Reject, false),
     ] {
         let pipeline = load(vec![TransformSpec { on_error, ..misbehaving(hook, does) }]);
-        let uplink = pipeline.uplink(&peer("BAD1"), &frame(r#"[2,"1","Heartbeat",{}]"#));
+        let uplink = pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &frame(r#"[2,"1","Heartbeat",{}]"#));
         assert_eq!(uplink.is_dropped, is_dropped, "{hook} {does} {on_error:?}: {uplink:?}");
     }
 }
@@ -238,7 +241,7 @@ fn what_the_mapping_made_is_told_from_what_is_published_beside_it() {
     {
         let pipeline = load(transforms);
         let Uplink { publishes, mapped: place, .. } =
-            pipeline.uplink(&peer("BAD1"), &frame(r#"[2,"1","Heartbeat",{}]"#));
+            pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &frame(r#"[2,"1","Heartbeat",{}]"#));
         let topic = place.map(|place| publishes[place].topic.as_str());
         assert_eq!((publishes.len(), topic), (count, mapped), "{publishes:?}");
     }
@@ -357,7 +360,7 @@ fn frames_of_charge_points_are_judged_where_it_is_wanted() {
         };
         let pipeline = Pipeline::load_in(vec![misbehaving("uplink", does)], surroundings).expect("it loads");
         let call = format!(r#"[2,"1","Heartbeat",{payload}]"#);
-        let (words, mishaps) = uplinked(pipeline.uplink(&peer("BAD1"), &frame(&call)));
+        let (words, mishaps) = uplinked(pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &frame(&call)));
         assert_eq!(words, [outcome], "{does} {payload} {at:?}");
         assert_eq!(mishaps.len(), usize::from(outcome == violation), "{does} {payload} {at:?}: {mishaps:?}");
     }

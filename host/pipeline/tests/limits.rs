@@ -118,7 +118,7 @@ fn limits_of_a_new_configuration_hold_for_what_the_gateway_keeps() {
 #[test]
 fn a_mapping_that_makes_nothing_of_a_message_is_found_out() {
     let pipeline = load(unhurried());
-    let mishaps = pipeline.uplink(&peer("CP1"), &call("Log")).mishaps;
+    let mishaps = pipeline.uplink(&pipeline.newest(), &peer("CP1"), &call("Log")).mishaps;
     assert!(matches!(&mishaps[0].cause, Cause::Dropped(reason) if reason == "answered with an empty list"));
 }
 
@@ -136,7 +136,7 @@ fn illegal_output_is_not_passed_on() {
     }
     // So much that it is not even copied.
     assert!(matches!(fault(&pipeline, "Huge"), GuestFault::Trap(_)));
-    let filters = pipeline.subscriptions(&peer("HASH"));
+    let filters = pipeline.subscriptions(&pipeline.newest(), &peer("HASH"));
     assert_eq!(filters, Err(GuestFault::Output(IllegalOutput::Filter("#/a".into())).into()));
 }
 

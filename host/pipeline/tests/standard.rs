@@ -30,7 +30,7 @@ fn it_imports_nothing_but_ours() {
 fn the_tutorial_works() {
     let (pipeline, peer) = (standard(), peer("chargePointSim"));
     assert_eq!(
-        pipeline.subscriptions(&peer),
+        pipeline.subscriptions(&pipeline.newest(), &peer),
         Ok(vec![TopicFilter { filter: "ocpp/cs/chargePointSim".into(), qos: QoS::AtLeastOnce }])
     );
     let boot = r#"[2,"1200012677","BootNotification",{"chargePointVendor":"vendor1","chargePointModel":"model1"}]"#;

@@ -30,6 +30,8 @@ pub(super) enum Event {
     Stop(Stop),
     /// The gateway stops, and nobody waits for an answer any more.
     Finished,
+    /// It has gone on with a hot swap.
+    Swapped,
     /// Its topics cannot be subscribed to.
     NotSubscribed(NotSubscribed),
 }
@@ -60,12 +62,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         if has_room && let Some(after) = self.outbox.passed_late() {
             self.hall.road.metrics.calls.passed(Direction::Uplink, after);
         }
+        let newest = self.newest_generation();
+        if self.poll_swap(cx) {
+            return Poll::Ready(Event::Swapped);
+        }
         if let Poll::Ready(post) = self.inbox.poll(cx, has_room && !congested) {
             return Poll::Ready(match post {
                 Post::Stop(stop) => Event::Stop(stop),
                 Post::Told(all_told) => Event::Told(all_told),
                 Post::Letter(letter) => Event::Delivered(letter),
             });
+        }
+        // Only now is it certain that whoever swaps has this task woken.
+        if newest != self.newest_generation() {
+            return Poll::Ready(Event::Swapped);
         }
         if has_room && let Some(text) = self.session.next_held() {
             return Poll::Ready(Event::Held(text));
@@ -143,6 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
 
     fn due(&self) -> Instant {
         let others = self.stop_by.into_iter().chain(self.pace.held_until()).chain(self.outbox.next_attempt());
+        let others = others.chain(self.generations.next_timeout());
         others.fold(self.session.next_timeout(), Instant::min)
     }
 }

@@ -5,6 +5,8 @@ mod back_ends;
 mod call_retries;
 mod ending;
 mod event;
+mod generations;
+mod hot_swap;
 mod outbox;
 mod subscription;
 
@@ -23,6 +25,7 @@ use crate::socket::Socket;
 use asked::Asked;
 use event::Event;
 use futures_util::FutureExt as _;
+use generations::Generations;
 use ocpp_gateway_core::session::{Direction, Output, Session, Settings, UplinkFrame};
 use ocpp_gateway_core::{Fault, MessageType, Peer};
 use ocpp_gateway_mqtt::{Message, Publication, Subscriber};
@@ -39,9 +42,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::{self, Message as WebSocketMessage};
 use tracing::{debug, info, warn};
-
-/// All messages are read by the transforms that are in place now.
-const GENERATION: u64 = 0;
 
 /// What every charge point's task shares with the others.
 pub struct Hall {
@@ -75,6 +75,7 @@ pub struct ChargePoint<S> {
     session: Session,
     outbox: Outbox,
     inbox: Inbox,
+    generations: Generations,
     /// Who waits for the answers to CALLs of the gateway's own.
     asked: Asked,
     pace: Pace,
@@ -125,8 +126,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Err(refusal) => return Err((turn_away(&hall, &peer, refusal), Box::new(socket))),
         };
         let interval = hall.registry.interval(&peer.identity);
-        let session = Session::new(peer.version, Arc::clone(&hall.session_settings), interval, now);
-        let subscribed = subscribe(Arc::clone(&hall), peer.clone(), Addressee::ChargePoint(mailbox));
+        let mut session = Session::new(peer.version, Arc::clone(&hall.session_settings), interval, now);
+        let generation = hall.road.pipeline.newest();
+        session.set_generation(generation.number());
+        let mailbox = Addressee::ChargePoint(mailbox);
+        let subscribed = subscribe(Arc::clone(&hall), generation.clone(), peer.clone(), mailbox);
         let outbox = Outbox::new(hall.road.publisher.clone(), predecessor, subscribed.boxed());
         let timer = Box::pin(tokio::time::sleep_until(session.next_timeout().into()));
         hall.road.metrics.connections.inc();
@@ -140,6 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             session,
             outbox,
             inbox,
+            generations: Generations::new(generation),
             asked,
             pace,
             misses_back_end: false,
@@ -163,7 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             address: address.to_string(),
         });
         self.publish(self.hall.presence.connected(&self.peer, address));
-        self.publish(self.hall.road.connected(&self.peer));
+        self.publish(self.hall.road.connected(self.generations.current(), &self.peer));
     }
 
     async fn converse(&mut self) -> Ending {
@@ -195,6 +200,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 self.session.handle_stop();
             }
             Event::Finished => return Some(Ending::Shutdown),
+            Event::Swapped => {}
             Event::NotSubscribed(error) => return Some(Ending::NotSubscribed(error)),
             Event::Due => {
                 let both = self.now();
@@ -214,6 +220,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                     return Some(Ending::Shutdown);
                 }
                 self.session.handle_timeout(now);
+                self.generations.handle_timeout(now, self.hall.road.publisher.availability().behind(now));
             }
         }
         None
@@ -236,13 +243,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
 
     /// A text from the charge point: through the session and the mapping, and off to the broker.
     fn take(&mut self, text: &str) {
+        self.follow_swaps();
         let now = self.now();
         let Some(UplinkFrame { frame, generation }) = self.session.handle_text(text, now.wall) else { return };
         // After the timeout the charge point has been told that its CALL failed, and will send it again if it matters.
         let is_call = frame.kind == MessageType::Call;
         let expires = is_call.then(|| now.broker + self.hall.session_settings.call_timeout);
         let Uplinked { mut publications, mapped, answer, is_dropped } =
-            self.hall.road.uplink(&self.peer, &frame, expires);
+            self.hall.road.uplink(self.generations.of(generation), &self.peer, &frame, expires);
         if is_call
             && answer.is_none()
             && let Some(publication) = mapped.and_then(|place| publications.get_mut(place))
@@ -285,18 +293,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
 
     /// A message from the broker: through the transforms into the session.
     fn deliver(&mut self, message: &Message, arrived: Instant) {
+        self.follow_swaps();
+        let (reader, may_repeat) = self.generations.reader(&message.topic);
+        let (generation, redelivered) = (reader.number(), message.dup || may_repeat);
         let Downlinked { frames, publications, not_mapped } =
-            self.hall.road.downlink(&self.peer, message, self.session.asked());
+            self.hall.road.downlink(reader, &self.peer, message, self.session.asked());
         self.publish(publications);
         let now = self.now().wall;
         self.hall.road.metrics.calls.passed(Direction::Downlink, now.saturating_duration_since(arrived));
         for frame in frames {
             let (id, action) = (&*frame.id, frame.action_name());
             debug!(charge_point = %self.peer.identity, message_id = id, action, "{} from a back end", frame.kind.name());
-            self.session.handle_downlink(frame, message.dup, GENERATION, now);
+            self.session.handle_downlink(frame, redelivered, generation, now);
         }
         if let Some(NotMapped { fault, id, text }) = not_mapped {
-            self.session.handle_failed_downlink(fault, &id, text, GENERATION);
+            self.session.handle_failed_downlink(fault, &id, text, generation);
         }
     }
 
@@ -306,7 +317,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     }
 
     fn report(&mut self, report: &UplinkFrame<'static>) {
-        self.publish(self.hall.road.report(&self.peer, &report.frame));
+        let generation = self.generations.of(report.generation);
+        self.publish(self.hall.road.report(generation, &self.peer, &report.frame));
     }
 
     /// It holds on later connections of this charge point too, which need not boot again.
@@ -364,7 +376,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 Output::Send(..) | Output::Ping => {}
             }
         }
-        self.publish(self.hall.road.disconnected(&self.peer, ending.name()));
+        self.publish(self.hall.road.disconnected(self.generations.current(), &self.peer, ending.name()));
         self.publish(self.hall.presence.disconnected(&self.peer, self.arrival.address, ending.name()));
         self.inbox.depart(Departure::Announced);
         let ChargePoint { hall, peer, socket, outbox, inbox, .. } = &mut *self;

@@ -9,11 +9,12 @@ mod outage;
 mod process;
 mod program;
 mod slow;
+mod swap;
 
 use fleet::Fleet;
 use ledger::Ledger;
 use ocpp_gateway_testkit::PATIENCE;
-use office::Office;
+use office::{Answering, Office};
 use program::Program;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -39,15 +40,15 @@ struct Stand {
 impl Stand {
     /// The gateway reaches the broker at `gateway_url`, the back end at `office_url`.
     async fn start(gateway_url: &str, office_url: &str, toml: &str) -> Self {
-        Self::start_with(gateway_url, office_url, toml, |_| false).await
+        Self::start_with(gateway_url, office_url, toml, Answering::default()).await
     }
 
-    async fn start_with(gateway_url: &str, office_url: &str, toml: &str, slow: fn(&str) -> bool) -> Self {
+    async fn start_with(gateway_url: &str, office_url: &str, toml: &str, answering: Answering) -> Self {
         static TURN: Mutex<()> = Mutex::const_new(());
         let turn = TURN.lock().await;
         let ledger = Ledger::default();
         let gateway = Program::start(gateway_url, toml).await;
-        let office = Office::open(office_url, SIZE, &ledger, slow).await;
+        let office = Office::open(office_url, SIZE, &ledger, answering).await;
         let fleet = Fleet::start(gateway.ocpp, SIZE, &ledger).await;
         let stand = Stand { gateway, office, fleet, ledger, _turn: turn };
         stand.until_subscribed().await;

@@ -30,6 +30,24 @@ impl Recipient for Inbox {
     }
 }
 
+/// How it answers.
+#[derive(Clone, Copy)]
+pub(crate) struct Answering {
+    /// How long it takes.
+    pub(crate) after: Duration,
+    /// CALLs that it answers only when the charge point has given up.
+    pub(crate) late: fn(&str) -> bool,
+}
+
+impl Default for Answering {
+    fn default() -> Self {
+        Answering { after: Duration::ZERO, late: |_| false }
+    }
+}
+
+/// Where the standard mapping begins, if nothing else is configured.
+pub(crate) const MOUNT_POINT: &str = "ocpp";
+
 /// What the mapping makes of a frame.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -48,9 +66,8 @@ pub(crate) struct Office {
 }
 
 impl Office {
-    /// At work for the charge points `CP0`, `CP1`, … once this returns. `slow` names the CALLs that it answers only when
-    /// the charge point has given up.
-    pub(crate) async fn open(url: &str, size: usize, ledger: &Ledger, slow: fn(&str) -> bool) -> Self {
+    /// At work for the charge points `CP0`, `CP1`, … once this returns, under whichever mount point they are.
+    pub(crate) async fn open(url: &str, size: usize, ledger: &Ledger, answering: Answering) -> Self {
         let mut options = Options::new(url.parse().expect("a URL"), "office");
         (options.reconnect_min, options.reconnect_max) = (Duration::from_millis(10), Duration::from_millis(100));
         options.backlog_messages = usize::MAX;
@@ -58,14 +75,15 @@ impl Office {
         let subscriber = Subscriber::start(Arc::clone(&options), Box::new(drop));
         let publisher = Publisher::start(options, subscriber.current());
         let (inbox, messages) = mpsc::unbounded_channel();
-        subscriber.subscribe(1, vec![("ocpp/cp/#".into(), QoS::AtLeastOnce)], Inbox(inbox)).await.expect("subscribed");
+        subscriber.subscribe(1, vec![("+/cp/#".into(), QoS::AtLeastOnce)], Inbox(inbox)).await.expect("subscribed");
         let calling = Arc::new(AtomicBool::new(false));
         let desk = Desk {
             publisher: publisher.clone(),
             calling: Arc::clone(&calling),
             ledger: ledger.clone(),
-            slow,
+            answering,
             calls: vec![0; size],
+            mount_points: vec![MOUNT_POINT.to_owned(); size],
             late: Vec::new(),
         };
         tokio::spawn(desk.work(messages));
@@ -76,7 +94,7 @@ impl Office {
     pub(crate) async fn start_calling(&self, round: &str) {
         self.calling.store(true, Ordering::Relaxed);
         for number in 0..self.size {
-            call(&self.publisher, &self.ledger, number, round).await;
+            call(&self.publisher, &self.ledger, MOUNT_POINT, number, round).await;
         }
     }
 
@@ -128,8 +146,10 @@ struct Desk {
     publisher: Publisher,
     calling: Arc<AtomicBool>,
     ledger: Ledger,
-    slow: fn(&str) -> bool,
+    answering: Answering,
     calls: Vec<usize>,
+    /// Under which each charge point has called last: it is called there. Its answers come where it was called.
+    mount_points: Vec<String>,
     /// CALLs that are answered when their charge point makes the next one: it has given up by then.
     late: Vec<(String, String)>,
 }
@@ -140,33 +160,47 @@ impl Desk {
             let path: Vec<&str> = message.topic.split('/').collect();
             let object: Object = serde_json::from_slice(&message.payload).expect("an object of the mapping");
             match path[..] {
-                ["ocpp", "cp", charge_point] => self.answer(charge_point, object.unique_id).await,
-                ["ocpp", "cp", charge_point, "Reply"] => self.settle(charge_point, object).await,
+                [mount_point, "cp", charge_point] => self.answer(mount_point, charge_point, object.unique_id).await,
+                [_, "cp", charge_point, "Reply"] => self.settle(charge_point, object).await,
                 _ => panic!("a message on {}", message.topic),
             }
         }
     }
 
-    async fn answer(&mut self, charge_point: &str, id: String) {
-        if let Some(index) = self.late.iter().position(|(of, _)| of == charge_point) {
+    async fn answer(&mut self, mount_point: &str, charge_point: &str, id: String) {
+        let topic = format!("{mount_point}/cs/{charge_point}");
+        if let Some(number) = number(charge_point) {
+            mount_point.clone_into(&mut self.mount_points[number]);
+        }
+        if let Some(index) = self.late.iter().position(|(of, _)| *of == topic) {
             let (_, late) = self.late.swap_remove(index);
-            self.reply(charge_point, &late).await;
+            self.reply(&topic, &late).await;
         }
         // The second copy of a message is answered as well as not at all.
         if !self.ledger.book().got.insert(id.clone()) {
             return;
         }
-        if (self.slow)(&id) {
-            self.late.push((charge_point.to_owned(), id));
+        if (self.answering.late)(&id) {
+            self.late.push((topic, id));
         } else {
-            self.reply(charge_point, &id).await;
+            self.reply(&topic, &id).await;
         }
     }
 
-    async fn reply(&self, charge_point: &str, id: &str) {
-        self.ledger.book().replied.insert(id.to_owned());
-        let result = format!(r#"{{"MessageTypeId":3,"UniqueId":"{id}","Payload":{{}}}}"#);
-        publish(&self.publisher, format!("ocpp/cs/{charge_point}"), result).await;
+    async fn reply(&self, topic: &str, id: &str) {
+        let (publisher, ledger) = (self.publisher.clone(), self.ledger.clone());
+        let (topic, id, after) = (topic.to_owned(), id.to_owned(), self.answering.after);
+        let reply = async move {
+            tokio::time::sleep(after).await;
+            let result = format!(r#"{{"MessageTypeId":3,"UniqueId":"{id}","Payload":{{}}}}"#);
+            ledger.book().replied.insert(id);
+            publish(&publisher, topic, result).await;
+        };
+        if after.is_zero() {
+            reply.await;
+        } else {
+            tokio::spawn(reply);
+        }
     }
 
     async fn settle(&mut self, charge_point: &str, object: Object) {
@@ -193,23 +227,26 @@ impl Desk {
                 }
             }
         };
-        let number = charge_point.strip_prefix("CP").and_then(|number| number.parse::<usize>().ok());
-        if first
-            && self.calling.load(Ordering::Relaxed)
-            && let Some(number) = number
-        {
+        let Some(number) = number(charge_point) else { return };
+        if first && self.calling.load(Ordering::Relaxed) {
             self.calls[number] += 1;
             let round = self.calls[number];
-            call(&self.publisher, &self.ledger, number, &round.to_string()).await;
+            let mount_point = &self.mount_points[number];
+            call(&self.publisher, &self.ledger, mount_point, number, &round.to_string()).await;
         }
     }
 }
 
-async fn call(publisher: &Publisher, ledger: &Ledger, number: usize, round: &str) {
+/// Of a charge point of the fleet.
+fn number(charge_point: &str) -> Option<usize> {
+    charge_point.strip_prefix("CP")?.parse().ok()
+}
+
+async fn call(publisher: &Publisher, ledger: &Ledger, mount_point: &str, number: usize, round: &str) {
     let id = format!("down-{number}-{round}");
     let call = format!(r#"{{"MessageTypeId":2,"UniqueId":"{id}","Action":"Reset","Payload":{{}}}}"#);
     ledger.book().published.insert(id, Vec::new());
-    publish(publisher, format!("ocpp/cs/CP{number}"), call).await;
+    publish(publisher, format!("{mount_point}/cs/CP{number}"), call).await;
 }
 
 async fn publish(publisher: &Publisher, topic: String, payload: String) {

@@ -12,6 +12,8 @@ use tokio::time::timeout;
 /// A gateway and what it needs to be started once more as the same one.
 pub(crate) struct Program {
     configuration: tempfile::NamedTempFile,
+    /// What its configuration begins with.
+    own: String,
     pub(crate) ocpp: SocketAddr,
     admin: SocketAddr,
     process: Option<Child>,
@@ -24,12 +26,24 @@ impl Program {
         let (ocpp, admin) = (free_address(), free_address());
         let configuration = tempfile::NamedTempFile::new().expect("a file");
         let own = format!(
-            "ocpp.listen = \"{ocpp}\"\nadmin.listen = \"{admin}\"\nmqtt.url = \"{url}\"\nmqtt.keep_alive = \"2s\"\n{toml}"
+            "ocpp.listen = \"{ocpp}\"\nadmin.listen = \"{admin}\"\nmqtt.url = \"{url}\"\nmqtt.keep_alive = \"2s\"\n"
         );
-        std::fs::write(configuration.path(), own).expect("written");
-        let mut program = Program { configuration, ocpp, admin, process: None, log: Arc::default() };
+        let mut program = Program { configuration, own, ocpp, admin, process: None, log: Arc::default() };
+        program.configure(toml);
         program.restart().await;
         program
+    }
+
+    fn configure(&self, toml: &str) {
+        std::fs::write(self.configuration.path(), format!("{}{toml}", self.own)).expect("written");
+    }
+
+    /// SIGHUP, with this as what else it is told from now on.
+    pub(crate) fn reload(&self, toml: &str) {
+        self.configure(toml);
+        let process = self.process.as_ref().expect("it runs");
+        let kill = Command::new("sh").arg("-c").arg(format!("kill -HUP {}", process.id())).status();
+        assert!(kill.expect("a shell").success());
     }
 
     /// Starts it again after it has stopped.

@@ -1,6 +1,7 @@
 //! Those at the ends are slow.
 
 use crate::fleet::connect;
+use crate::office::Answering;
 use crate::{SIZE, Stand};
 use futures_util::SinkExt as _;
 use ocpp_gateway_testkit::PATIENCE;
@@ -13,8 +14,8 @@ use tokio_tungstenite::tungstenite::Message;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_back_end_that_answers_too_late() {
     let broker = Mosquitto::start(true).await;
-    let slow = |id: &str| id.ends_with('7');
-    let stand = Stand::start_with(&broker.url(), &broker.url(), "ocpp.call_timeout = \"500ms\"", slow).await;
+    let answering = Answering { late: |id| id.ends_with('7'), ..Answering::default() };
+    let stand = Stand::start_with(&broker.url(), &broker.url(), "ocpp.call_timeout = \"500ms\"", answering).await;
     stand.until("late answers", |metrics| metrics.incidents("downlink", "unknown_call") >= SIZE).await;
     stand.settle().await;
 }

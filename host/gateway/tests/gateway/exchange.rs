@@ -3,8 +3,6 @@
 use crate::{Running, configuration};
 use ocpp_gateway_pipeline::STANDARD;
 use ocpp_gateway_testkit::PATIENCE;
-use ocpp_gateway_testkit::broker::{ScriptedBroker, Seen};
-use ocpp_gateway_testkit::charge_point::ChargePoint;
 use ocpp_gateway_testkit::guest;
 use std::path::Path;
 use tempfile::TempDir;
@@ -198,29 +196,6 @@ async fn a_file_that_changes_is_taken() {
 fn at(mountpoint: &str) -> String {
     let transform = "[[transforms]]\nname = \"standard\"\ncomponent = \"builtin:standard\"";
     format!("{transform}\n[transforms.config]\nmountpoint = \"{mountpoint}\"")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_charge_point_that_connects_at_the_moment_of_an_exchange_gets_the_new_topics() {
-    let broker = ScriptedBroker::start().await;
-    let with_broker = |mountpoint| format!("[mqtt]\nurl = \"{}\"\n{}", broker.url(), at(mountpoint));
-    let gateway = Running::start(&with_broker("ocpp/")).await;
-    broker.script(|script| script.acknowledge_subscriptions = false);
-    let mut charge_point = ChargePoint::ocpp16(gateway.ocpp(), "CP1").await;
-    let subscribes =
-        |filter: &'static str| move |seen: &Seen| seen.subscribed().is_some_and(|filters| filters.contains(&filter));
-    broker.seen_by(|seen| seen.iter().any(subscribes("ocpp/cs/CP1"))).await;
-
-    gateway.exchange.reload(configuration(&with_broker("site/")));
-    charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
-    broker.script(|script| script.acknowledge_subscriptions = true);
-    let heartbeat = |seen: &Seen| seen.publish().is_some_and(|publish| publish.topic == "site/cp/CP1");
-    let seen = broker.seen_by(|seen| seen.iter().any(heartbeat)).await;
-    let place = |wanted: &dyn Fn(&Seen) -> bool| seen.iter().position(wanted).expect("seen");
-    assert!(place(&subscribes("site/cs/CP1")) < place(&heartbeat));
-    let leaves = |seen: &Seen| seen.unsubscribed().is_some_and(|filters| filters.contains(&"ocpp/cs/CP1"));
-    broker.seen_by(|seen| seen.iter().any(leaves)).await;
-    gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ mod calls;
 mod dev;
 mod exchange;
 mod handshake;
+mod hot_swap;
 mod limits;
 mod malformed;
 mod no_back_end;

@@ -344,9 +344,16 @@ impl<R: Recipient> Subscriptions<R> {
                 owner.unmet.retain(|unmet| unmet != filter);
                 self.commit_if_met(key);
             }
-            Err(reason) if owner.unmet.contains(filter) => self.roll_back(key, refusal(filter, reason)),
-            // It had this one.
-            Err(reason) => owner.recipient.refused(refusal(filter, reason)),
+            Err(reason) => {
+                let wanted = owner.unmet.contains(filter);
+                // It had this one.
+                if !wanted || owner.previous.contains(filter) {
+                    owner.recipient.refused(refusal(filter, reason));
+                }
+                if wanted {
+                    self.roll_back(key, refusal(filter, reason));
+                }
+            }
         }
     }
 

@@ -35,7 +35,7 @@ pub(crate) fn spec(path: PathBuf) -> TransformSpec {
 
 /// What the mapping makes of a frame, or why it makes nothing of it.
 pub(crate) fn to_mqtt(pipeline: &Pipeline, peer: &Peer, frame: &Frame<'_>) -> Result<Vec<Publish>, Failure> {
-    let Uplink { publishes, answer, mut mishaps, .. } = pipeline.uplink(peer, frame);
+    let Uplink { publishes, answer, mut mishaps, .. } = pipeline.uplink(&pipeline.newest(), peer, frame);
     match (mishaps.pop().map(|mishap| mishap.cause), answer) {
         (Some(Cause::Failed(failure)), _) => Err(failure),
         (Some(Cause::Rejected(_)), Some(Answer::Error(error))) => Err(Failure::Refused(Refusal {
@@ -54,7 +54,8 @@ pub(crate) fn from_mqtt(
     peer: &Peer,
     message: &Message<'_>,
 ) -> Result<Vec<Frame<'static>>, Failure> {
-    let Downlink { frames, not_mapped, mut mishaps, .. } = pipeline.downlink(peer, message, Default::default());
+    let Downlink { frames, not_mapped, mut mishaps, .. } =
+        pipeline.downlink(&pipeline.newest(), peer, message, Default::default());
     match (mishaps.pop().map(|mishap| mishap.cause), not_mapped) {
         (Some(Cause::Failed(failure)), _) => Err(failure),
         (None, Some(not_mapped)) => {

@@ -429,3 +429,19 @@ fn leftovers_of_another_process_are_bounded_and_left_one_by_one() {
     assert_eq!(grant_all(&mut subs), (strings(&["a"]), vec![]));
     assert_eq!(subs.len(), 1);
 }
+
+#[test]
+fn a_refusal_of_what_an_owner_had_and_wants_to_keep_is_told_too() {
+    let (mut subs, inbox) = (connected(), Inbox::default());
+    let _one = set(&mut subs, 1, &["old"], Some(&inbox));
+    grant_all(&mut subs);
+    subs.disconnected();
+    subs.connected(false);
+    // Before the broker has answered for what it has forgotten.
+    let mut changed = set(&mut subs, 1, &["new", "old"], None);
+    for (filter, qos) in subs.next_batch(usize::MAX).subscribe {
+        subs.subscribed(&filter, qos, if &*filter == "old" { REFUSED } else { GRANTED });
+    }
+    assert_eq!(changed.try_recv(), Ok(Err(refused("old"))));
+    assert_eq!(inbox.refusals(), [refused("old")]);
+}

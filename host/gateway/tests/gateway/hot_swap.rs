@@ -1,0 +1,408 @@
+//! Hot swaps that change topics: what is open ends where it began, what is new goes the new way.
+
+use crate::{Running, call_object, configuration, error_code, result_object};
+use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::back_end::BackEnd;
+use ocpp_gateway_testkit::broker::{QoS, ScriptedBroker, Seen};
+use ocpp_gateway_testkit::charge_point::ChargePoint;
+use ocpp_gateway_testkit::guest;
+use std::time::Duration;
+use tokio::time::timeout;
+
+const SUBSCRIPTIONS: &str = "ocpp_gateway_mqtt_subscriptions";
+
+/// The standard mapping with these settings.
+fn standard(settings: &str) -> String {
+    format!("[[transforms]]\nname = \"standard\"\ncomponent = \"builtin:standard\"\n[transforms.config]\n{settings}")
+}
+
+fn mounted(mount_point: &str) -> String {
+    standard(&format!("mountpoint = \"{mount_point}/\""))
+}
+
+/// A gateway with a back end that hears everything and a charge point.
+struct Site {
+    gateway: Running,
+    back_end: BackEnd,
+    charge_point: ChargePoint,
+    calls: u32,
+}
+
+impl Site {
+    async fn start(toml: &str) -> Self {
+        let gateway = Running::start(toml).await;
+        let back_end = BackEnd::listen(gateway.broker(), "+/cp/#").await;
+        let charge_point = gateway.charge_point("CP1").await;
+        Site { gateway, back_end, charge_point, calls: 0 }
+    }
+
+    fn swap(&self, toml: &str) {
+        self.gateway.exchange.reload(configuration(toml));
+    }
+
+    /// The charge point calls. Answers its message id, and where the CALL went.
+    async fn call(&mut self) -> (String, String) {
+        self.calls += 1;
+        let id = format!("up-{}", self.calls);
+        self.charge_point.send(&format!(r#"[2,"{id}","Heartbeat",{{}}]"#)).await;
+        let (topic, text) = self.back_end.message().await;
+        assert_eq!(text, call_object(&id, "Heartbeat", "{}"));
+        (id, topic)
+    }
+
+    /// The back end answers `id` under this mount point, and the charge point hears it.
+    async fn answer(&mut self, id: &str, mount_point: &str) {
+        self.back_end.publish(&format!("{mount_point}/cs/CP1"), result_object(id, "{}")).await;
+        assert_eq!(self.charge_point.text().await, format!(r#"[3,"{id}",{{}}]"#));
+    }
+
+    /// The back end calls under this mount point, and the charge point hears it.
+    async fn command(&mut self, id: &str, mount_point: &str) {
+        self.back_end.publish(&format!("{mount_point}/cs/CP1"), call_object(id, "Reset", "{}")).await;
+        assert_eq!(self.charge_point.text().await, format!(r#"[2,"{id}","Reset",{{}}]"#));
+    }
+
+    /// Calls until a CALL goes out under this mount point. Those before it are answered where they went.
+    async fn until_under(&mut self, mount_point: &str) {
+        let moved = async {
+            loop {
+                let (id, topic) = self.call().await;
+                let (before, _) = topic.split_once('/').expect("a topic of the mapping");
+                self.answer(&id, before).await;
+                if before == mount_point {
+                    break;
+                }
+            }
+        };
+        timeout(PATIENCE, moved).await.expect("the new topics in time");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_open_is_answered_on_the_topics_under_which_it_was_opened() {
+    let mut site = Site::start(&mounted("ocpp")).await;
+    let (id, topic) = site.call().await;
+    assert_eq!(topic, "ocpp/cp/CP1");
+    site.swap(&mounted("site"));
+    site.gateway.until(SUBSCRIPTIONS, 2.0).await;
+    site.answer(&id, "ocpp").await;
+    site.until_under("site").await;
+    // And when nothing is open under them any more, the old ones are left.
+    site.gateway.until(SUBSCRIPTIONS, 1.0).await;
+    site.command("down", "site").await;
+    site.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charge_points_answer_goes_where_the_call_came_from() {
+    let mut site = Site::start(&mounted("ocpp")).await;
+    site.command("down-1", "ocpp").await;
+    site.swap(&mounted("site"));
+    site.until_under("site").await;
+    site.charge_point.send(r#"[3,"down-1",{}]"#).await;
+    assert_eq!(site.back_end.expect_on("ocpp/cp/CP1/Reply").await, result_object("down-1", "{}"));
+    site.command("down-2", "site").await;
+    site.charge_point.send(r#"[3,"down-2",{}]"#).await;
+    assert_eq!(site.back_end.expect_on("site/cp/CP1/Reply").await, result_object("down-2", "{}"));
+    site.gateway.stop().await;
+}
+
+/// A back end that has not heard of the new topics yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_comes_on_old_topics_right_after_a_swap_is_answered_there() {
+    let mut site = Site::start(&mounted("ocpp")).await;
+    site.swap(&mounted("site"));
+    site.until_under("site").await;
+    site.command("down", "ocpp").await;
+    site.charge_point.send(r#"[3,"down",{}]"#).await;
+    site.back_end.expect_on("ocpp/cp/CP1/Reply").await;
+    site.gateway.until(SUBSCRIPTIONS, 1.0).await;
+    site.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_charge_point_leaves_open_is_reported_where_the_call_came_from() {
+    let mut site = Site::start(&mounted("ocpp")).await;
+    site.command("down", "ocpp").await;
+    site.swap(&mounted("site"));
+    site.until_under("site").await;
+    site.charge_point.close().await;
+    let report = site.back_end.expect_on("ocpp/cp/CP1/Reply").await;
+    assert!(report.contains(r#""UniqueId":"down""#) && error_code(&report) == "InternalError", "{report}");
+    site.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_and_back_again_while_calls_are_open() {
+    let mut site = Site::start(&mounted("ocpp")).await;
+    site.command("down", "ocpp").await;
+    let (first, _) = site.call().await;
+    site.swap(&mounted("site"));
+    let (second, topic) = site.until_call_under("site").await;
+    assert_eq!(topic, "site/cp/CP1");
+    site.swap(&mounted("ocpp"));
+    let (third, topic) = site.until_call_under("ocpp").await;
+    assert_eq!(topic, "ocpp/cp/CP1");
+    site.answer(&first, "ocpp").await;
+    site.answer(&second, "site").await;
+    site.answer(&third, "ocpp").await;
+    site.charge_point.send(r#"[3,"down",{}]"#).await;
+    site.back_end.expect_on("ocpp/cp/CP1/Reply").await;
+    site.gateway.until(SUBSCRIPTIONS, 1.0).await;
+    site.command("again", "ocpp").await;
+    site.gateway.stop().await;
+}
+
+/// Mappings that want the same topics take turns within a moment, also with regard to what they make of a frame; only the
+/// answer to a CALL that is open goes where whoever called listens.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swap_that_leaves_the_topics_as_they_are_takes_effect_at_once() {
+    let mut site = Site::start(&mounted("ocpp")).await;
+    site.command("down", "ocpp").await;
+    for round in 0..20 {
+        let (topic, reply) = (format!("cp/{round}"), format!("cp/{round}/Reply"));
+        let uplink =
+            format!("uplink = {{ topic = \"{topic}\", reply_topic = \"{reply}\", error_topic = \"{reply}\" }}");
+        site.swap(&standard(&uplink));
+        let (id, went) = site.call().await;
+        assert_eq!(went, format!("ocpp/{topic}"));
+        site.answer(&id, "ocpp").await;
+    }
+    assert_eq!(site.gateway.metric(SUBSCRIPTIONS).await, 1.0);
+    site.charge_point.send(r#"[3,"down",{}]"#).await;
+    site.back_end.expect_on("ocpp/cp/CP1/Reply").await;
+    site.command("again", "ocpp").await;
+    site.charge_point.send(r#"[3,"again",{}]"#).await;
+    site.back_end.expect_on("ocpp/cp/19/Reply").await;
+    site.gateway.stop().await;
+}
+
+/// While CALLs of eight earlier mappings are open, the charge point stays with the ninth until one of them is answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_swaps_than_generations_may_be_in_use() {
+    let mut site = Site::start(&mounted("mount-0")).await;
+    let mut open = Vec::new();
+    for number in 0..=8 {
+        let mount_point = format!("mount-{number}");
+        let (id, topic) = match number {
+            0 => site.call().await,
+            _ => site.until_call_under(&mount_point).await,
+        };
+        assert_eq!(topic, format!("{mount_point}/cp/CP1"));
+        open.push((id, mount_point));
+        site.swap(&mounted(&format!("mount-{}", number + 1)));
+    }
+    let (id, topic) = site.call().await;
+    assert_eq!(topic, "mount-8/cp/CP1");
+    site.answer(&id, "mount-8").await;
+    assert_eq!(site.gateway.metric(SUBSCRIPTIONS).await, 9.0);
+    // Which, does not matter.
+    let (id, mount_point) = open.remove(4);
+    site.answer(&id, &mount_point).await;
+    site.until_under("mount-9").await;
+    for (id, mount_point) in open {
+        site.answer(&id, &mount_point).await;
+    }
+    site.gateway.until(SUBSCRIPTIONS, 1.0).await;
+    site.gateway.stop().await;
+}
+
+impl Site {
+    /// Calls until a CALL goes out under this mount point, and leaves that open.
+    async fn until_call_under(&mut self, mount_point: &str) -> (String, String) {
+        let moved = async {
+            loop {
+                let (id, topic) = self.call().await;
+                match topic.split_once('/') {
+                    Some((before, _)) if before == mount_point => return (id, topic),
+                    Some((before, _)) => self.answer(&id, before).await,
+                    None => panic!("{topic}"),
+                }
+            }
+        };
+        timeout(PATIENCE, moved).await.expect("the new topics in time")
+    }
+}
+
+/// A stream that nothing holds back, which changes its topics every now and then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_keeps_its_order_over_swaps_to_other_topics() {
+    const MESSAGES: u32 = 5000;
+    let gateway = Running::start(&mounted("ocpp")).await;
+    let mut back_end = BackEnd::listen(gateway.broker(), "+/cp/#").await;
+    let mut charge_point = gateway.charge_point_of("CP1", "ocpp2.1").await;
+    let streaming = tokio::spawn(async move {
+        for number in 0..MESSAGES {
+            charge_point.send(&format!(r#"[6,"{number}","NotifyPeriodicEventStream",{{}}]"#)).await;
+            if number % 100 == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        charge_point
+    });
+    let mut topics = std::collections::BTreeSet::new();
+    for number in 0..MESSAGES {
+        let (topic, up) = back_end.message().await;
+        assert!(up.contains(&format!(r#""UniqueId":"{number}""#)), "{number}: {up}");
+        topics.insert(topic);
+        if number % 500 == 0 {
+            let mount_point = if number % 1000 == 0 { "site" } else { "ocpp" };
+            gateway.exchange.reload(configuration(&mounted(mount_point)));
+        }
+    }
+    assert_eq!(topics.len(), 2, "{topics:?}");
+    streaming.await.expect("no panic").close().await;
+    gateway.stop().await;
+}
+
+fn subscribes(filter: &'static str) -> impl Fn(&Seen) -> bool {
+    move |seen| seen.subscribed().is_some_and(|filters| filters.contains(&filter))
+}
+
+/// A gateway on a broker that does as it is told, and a charge point.
+struct Scripted {
+    broker: ScriptedBroker,
+    gateway: Running,
+    charge_point: ChargePoint,
+    calls: u32,
+}
+
+impl Scripted {
+    /// `confirmed`: whether the broker confirms the subscription of the charge point.
+    async fn start(confirmed: bool) -> Self {
+        let broker = ScriptedBroker::start().await;
+        let gateway = Running::start(&on(&broker, "ocpp")).await;
+        broker.script(|script| script.acknowledge_subscriptions = confirmed);
+        let charge_point = ChargePoint::ocpp16(gateway.ocpp(), "CP1").await;
+        broker.seen_by(|seen| seen.iter().any(subscribes("ocpp/cs/CP1"))).await;
+        if confirmed {
+            gateway.until_subscribed().await;
+        }
+        Scripted { broker, gateway, charge_point, calls: 0 }
+    }
+
+    fn swap(&self, mount_point: &str) {
+        self.gateway.exchange.reload(configuration(&on(&self.broker, mount_point)));
+    }
+
+    async fn say(&mut self) {
+        self.calls += 1;
+        self.charge_point.send(&format!(r#"[2,"up-{}.","Heartbeat",{{}}]"#, self.calls)).await;
+    }
+
+    /// The latest CALL comes to the broker, and is answered. Answers under which mount point.
+    async fn is_answered(&mut self) -> String {
+        let id = format!("up-{}.", self.calls);
+        let topic = |seen: &Seen| {
+            let publish = seen.publish()?;
+            String::from_utf8_lossy(&publish.payload).contains(&id).then(|| publish.topic.clone())
+        };
+        let seen = self.broker.seen_by(|seen| seen.iter().any(|seen| topic(seen).is_some())).await;
+        let topic = seen.iter().find_map(topic).expect("seen");
+        let mount_point = topic.strip_suffix("/cp/CP1").expect("a topic of the mapping");
+        let subscriber = seen.iter().find(|seen| seen.subscribed().is_some()).expect("a subscriber");
+        let (topic, answer) = (format!("{mount_point}/cs/CP1"), result_object(&id, "{}"));
+        self.broker.inject(&subscriber.client_id, &topic, answer, QoS::AtMostOnce, 0);
+        assert_eq!(self.charge_point.text().await, format!(r#"[3,"{id}",{{}}]"#));
+        mount_point.to_owned()
+    }
+
+    async fn until_under(&mut self, mount_point: &str) {
+        let moved = async {
+            loop {
+                self.say().await;
+                if self.is_answered().await == mount_point {
+                    break;
+                }
+            }
+        };
+        timeout(PATIENCE, moved).await.expect("the new topics in time");
+    }
+}
+
+fn on(broker: &ScriptedBroker, mount_point: &str) -> String {
+    format!("[mqtt]\nurl = \"{}\"\n{}", broker.url(), mounted(mount_point))
+}
+
+fn leaves(filter: &'static str) -> impl Fn(&Seen) -> bool {
+    move |seen| seen.unsubscribed().is_some_and(|filters| filters.contains(&filter))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_published_the_new_way_before_the_new_topics_are_confirmed() {
+    let mut site = Scripted::start(true).await;
+    site.broker.script(|script| script.acknowledge_subscriptions = false);
+    site.swap("site");
+    site.broker.seen_by(|seen| seen.iter().any(subscribes("site/cs/CP1"))).await;
+    site.say().await;
+    assert_eq!(site.is_answered().await, "ocpp");
+    site.broker.script(|script| script.acknowledge_subscriptions = true);
+    site.until_under("site").await;
+    site.broker.seen_by(|seen| seen.iter().any(leaves("ocpp/cs/CP1"))).await;
+    site.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charge_point_whose_new_topics_are_refused_stays_on_the_old_ones() {
+    let mut site = Scripted::start(true).await;
+    site.broker.script(|script| script.refuse = ["site/cs/CP1".to_owned()].into());
+    site.swap("site");
+    site.broker.seen_by(|seen| seen.iter().any(subscribes("site/cs/CP1"))).await;
+    // The one that is refused counts until that is known.
+    site.gateway.until(SUBSCRIPTIONS, 1.0).await;
+    site.say().await;
+    assert_eq!(site.is_answered().await, "ocpp");
+    // The next swap is another matter.
+    site.swap("depot");
+    site.until_under("depot").await;
+    site.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charge_point_that_connects_at_the_moment_of_a_swap_gets_the_new_topics() {
+    let mut site = Scripted::start(false).await;
+    site.swap("site");
+    // What it says before it has the new topics goes the old way, once that is open.
+    site.say().await;
+    site.broker.script(|script| script.acknowledge_subscriptions = true);
+    assert_eq!(site.is_answered().await, "ocpp");
+    site.until_under("site").await;
+    site.broker.seen_by(|seen| seen.iter().any(leaves("ocpp/cs/CP1"))).await;
+    site.gateway.stop().await;
+}
+
+/// The broker forgets everything while it is asked for the new topics.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_reconnects_in_the_middle_of_a_swap_is_asked_again() {
+    let mut site = Scripted::start(true).await;
+    site.say().await;
+    site.broker.script(|script| script.acknowledge_subscriptions = false);
+    site.swap("site");
+    let asked = |seen: &[Seen]| seen.iter().filter(|seen| subscribes("site/cs/CP1")(seen)).count();
+    site.broker.seen_by(|seen| asked(seen) == 1).await;
+    site.broker.drop_connections(None);
+    site.broker.script(|script| script.acknowledge_subscriptions = true);
+    site.broker.seen_by(|seen| asked(seen) == 2).await;
+    assert_eq!(site.is_answered().await, "ocpp");
+    site.until_under("site").await;
+    site.broker.seen_by(|seen| seen.iter().any(leaves("ocpp/cs/CP1"))).await;
+    site.gateway.stop().await;
+}
+
+/// A mapping that cannot say where back ends reach this charge point does not get it; and it is taken back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_that_does_not_name_the_topics_of_a_connected_charge_point_is_taken_back() {
+    let gateway = Running::start("").await;
+    let mut back_end = gateway.back_end().await;
+    // The one that the component cannot name a topic for.
+    let mut charge_point = gateway.charge_point("HASH").await;
+    let faulty = std::fs::read(guest::build("faulty", env!("CARGO_TARGET_TMPDIR"))).expect("built");
+    let put = gateway.request("PUT", "/api/v1/transforms/standard", &faulty).await;
+    assert!(put.starts_with("HTTP/1.1 200"), "{put}");
+    gateway.until(r#"ocpp_gateway_transform_exchanges_total{outcome="rolled_back"}"#, 1.0).await;
+    charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    back_end.expect_on("ocpp/cp/HASH").await;
+    back_end.publish("ocpp/cs/HASH", result_object("1", "{}")).await;
+    assert_eq!(charge_point.text().await, r#"[3,"1",{}]"#);
+    gateway.stop().await;
+}

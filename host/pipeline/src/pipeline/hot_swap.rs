@@ -1,0 +1,176 @@
+//! Hot swaps: other transforms in the place of those that run.
+
+use super::{ExchangeError, ExchangeOutcome, Pipeline, Workshop, lines, lock};
+use crate::chain::Chain;
+use crate::error::{LoadError, Mishap};
+use crate::load;
+use crate::spec::{Source, TransformSpec, Validation};
+use crate::transform::Transform;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tracing::{info, warn};
+
+impl Pipeline {
+    /// Calls `notice` after each attempt. Where something was swapped, charge points may need other subscriptions now.
+    pub fn on_exchange(&self, notice: impl Fn(ExchangeOutcome) + Send + 'static) {
+        *lock(&self.0.on_exchange) = Some(Box::new(notice));
+    }
+
+    /// Loads the transform `name` from `source`, or anew from where it came from, and puts it in the place of the one
+    /// that runs. If anything is wrong with it, the one that runs goes on. Messages on their way end where they began, and
+    /// whoever holds on to the generation before goes on with that as long as it wants.
+    pub fn exchange(&self, name: &str, source: Option<Source>) -> Result<(), ExchangeError> {
+        let mut workshop = lock(&self.0.workshop);
+        let chain = self.0.chain.load_full();
+        let Some(old) = chain.transforms.iter().find(|transform| *transform.name == *name) else {
+            return Err(ExchangeError::Unknown(name.to_owned()));
+        };
+        // Whatever runs without being configured is the mapping that closes the chain.
+        let closing = || TransformSpec { name: name.to_owned(), ..TransformSpec::standard() };
+        let configured = workshop.spec(name).cloned().unwrap_or_else(closing);
+        let mut spec = configured.clone();
+        if let Some(source) = source {
+            spec.source = source;
+        }
+        let loaded = workshop.loader.load(&spec, Some(old));
+        let exchanged = loaded
+            .map_err(|faults| faults.into_iter().map(|fault| load::error(&spec, fault)).collect())
+            .and_then(|new| self.put_in_place(&workshop, &chain, new));
+        if exchanged.is_ok() && workshop.spec(name).is_none() {
+            workshop.specs.push(configured);
+        }
+        self.conclude(Some(name), ExchangeOutcome::Exchanged, exchanged)
+    }
+
+    /// Puts the version before the last exchange back in its place. The one that runs becomes the previous one.
+    pub fn roll_back(&self, name: &str) -> Result<(), ExchangeError> {
+        let workshop = lock(&self.0.workshop);
+        self.roll_back_in(&workshop, name, true)
+    }
+
+    /// `keep`: whether the one that runs is worth going back to.
+    fn roll_back_in(&self, workshop: &Workshop, name: &str, keep: bool) -> Result<(), ExchangeError> {
+        let chain = self.0.chain.load_full();
+        if !chain.transforms.iter().any(|transform| *transform.name == *name) {
+            return Err(ExchangeError::Unknown(name.to_owned()));
+        }
+        let old = lock(&self.0.previous).get(name).cloned().ok_or(ExchangeError::NoPrevious)?;
+        old.breakers.close();
+        let rolled_back = self.put_in_place(workshop, &chain, old);
+        if rolled_back.is_ok() && !keep {
+            lock(&self.0.previous).remove(name);
+        }
+        self.conclude(Some(name), ExchangeOutcome::RolledBack, rolled_back)
+    }
+
+    /// Loads other transforms in the place of all that run. If anything is wrong with any of them, everything stays.
+    pub fn exchange_all(&self, specs: Vec<TransformSpec>, validation: Validation) -> Result<(), ExchangeError> {
+        let mut workshop = lock(&self.0.workshop);
+        let old = self.0.chain.load_full();
+        let loaded = workshop.loader.load_all(&specs, &old.transforms);
+        let exchanged = loaded.and_then(|loaded| load::chain(&workshop.loader, loaded, None, validation)).map(|new| {
+            let stays = |old: &&Arc<Transform>| new.transforms.iter().any(|new| new.name == old.name);
+            let stayed = old.transforms.iter().filter(stays);
+            *lock(&self.0.previous) = stayed.map(|old| (old.name.clone(), old.clone())).collect();
+            workshop.specs = specs;
+            workshop.validation = validation;
+            self.go_live(new);
+        });
+        self.conclude(None, ExchangeOutcome::Exchanged, exchanged)
+    }
+
+    fn put_in_place(&self, workshop: &Workshop, chain: &Chain, new: Arc<Transform>) -> Result<(), Vec<LoadError>> {
+        let exchange = |old: &Arc<Transform>| if old.name == new.name { new.clone() } else { old.clone() };
+        let stays = |old: &&Arc<Transform>| old.name == new.name || workshop.spec(&old.name).is_some();
+        let closed = chain.transforms.iter().find(|old| !stays(old));
+        let transforms = chain.transforms.iter().filter(stays).map(exchange).collect();
+        let next = load::chain(&workshop.loader, transforms, closed, workshop.validation)?;
+        if let Some(old) = chain.transforms.iter().find(|old| old.name == new.name) {
+            lock(&self.0.previous).insert(old.name.clone(), old.clone());
+        }
+        self.go_live(next);
+        info!(transform = %new.name, version = %new.version, component = new.component, "runs from now on");
+        Ok(())
+    }
+
+    /// To be called with the workshop held.
+    fn go_live(&self, mut next: Chain) {
+        for transform in &next.transforms {
+            transform.blueprint.belongings.set_limits(&transform.blueprint.limits);
+        }
+        let number = self.newest_number() + 1;
+        next.number = number;
+        {
+            let mut older = lock(&self.0.older);
+            older.retain(|chain| chain.strong_count() > 0);
+            older.push(Arc::downgrade(&self.0.chain.swap(Arc::new(next))));
+        }
+        // Only now: whoever sees it finds the chain.
+        self.0.number.store(number, Ordering::Release);
+    }
+
+    /// `name`: of the transform that was to be exchanged; `None`: all of them were.
+    fn conclude(
+        &self,
+        name: Option<&str>,
+        outcome: ExchangeOutcome,
+        exchanged: Result<(), Vec<LoadError>>,
+    ) -> Result<(), ExchangeError> {
+        let outcome = match &exchanged {
+            Ok(()) => {
+                lock(&self.0.faults).retain(|transform, _| name.is_some_and(|name| transform != name));
+                outcome
+            }
+            Err(errors) => {
+                let mut faults = lock(&self.0.faults);
+                for errors in errors.chunk_by(|one, next| name.is_some() || one.transform == next.transform) {
+                    faults.insert(name.unwrap_or(&errors[0].transform).to_owned(), lines(errors));
+                }
+                ExchangeOutcome::Failed
+            }
+        };
+        if let Some(notice) = &*lock(&self.0.on_exchange) {
+            notice(outcome);
+        }
+        exchanged.map_err(ExchangeError::Load)
+    }
+
+    pub(super) fn look_after(&self, chain: &Chain, mishaps: &[Mishap]) {
+        if !mishaps.is_empty() {
+            self.look_after_all(chain);
+        }
+    }
+
+    /// Takes a transform back of which a hook has failed so often that its breaker has opened.
+    pub(super) fn look_after_all(&self, chain: &Chain) {
+        for transform in &chain.transforms {
+            let Some(function) = transform.breakers.take_trip() else { continue };
+            let Transform { name, version, .. } = &**transform;
+            warn!(transform = %name, %version, hook = function.interface(), "fails every time: it is not called for a while");
+            if transform.breakers.give_up() {
+                self.take_back(transform);
+            }
+        }
+    }
+
+    /// Puts the version before `failing` in its place, if there is one and `failing` still runs. Not on this thread:
+    /// whoever loads something holds the workshop for long.
+    pub(super) fn take_back(&self, failing: &Arc<Transform>) {
+        let (pipeline, failing) = (self.clone(), failing.clone());
+        let taken_back = std::thread::Builder::new().name("transform-rollback".into()).spawn(move || {
+            let workshop = lock(&pipeline.0.workshop);
+            if !pipeline.0.chain.load().transforms.iter().any(|running| Arc::ptr_eq(running, &failing)) {
+                return;
+            }
+            let (name, version) = (&failing.name, &failing.version);
+            match pipeline.roll_back_in(&workshop, name, false) {
+                Ok(()) => warn!(transform = %name, failed = %version, "the previous version has taken over"),
+                Err(ExchangeError::NoPrevious | ExchangeError::Unknown(_)) => {}
+                Err(error) => warn!(transform = %name, "the previous version could not take over: {error}"),
+            }
+        });
+        if let Err(error) = taken_back {
+            warn!("no thread for a rollback: {error}");
+        }
+    }
+}
