@@ -113,9 +113,8 @@ impl Fault {
     pub fn code(self, version: Version) -> &'static str {
         let old = version == Version::V1_6;
         match self {
-            Fault::BadFrame if old => "FormationViolation",
-            Fault::BadFrame | Fault::UnreadableFrame if !old => "RpcFrameworkError",
-            Fault::BadFrame | Fault::UnreadableFrame => "FormationViolation",
+            Fault::BadFrame | Fault::UnreadableFrame if old => "FormationViolation",
+            Fault::BadFrame | Fault::UnreadableFrame => "RpcFrameworkError",
             Fault::UnknownMessageType if old => "NotSupported",
             Fault::UnknownMessageType => "MessageTypeNotSupported",
             Fault::NotUnderstood if old => "FormationViolation",

@@ -103,6 +103,7 @@ mod tests {
         assert_eq!(read("/ocpp/CP001"), Ok("CP001".into()));
         assert_eq!(read("/ocpp/CP%20001?token=1"), Ok("CP 001".into()));
         assert_eq!(read("/ocpp/RDAM%7C123/"), Ok("RDAM|123".into()));
+        assert_eq!(Identity::new("CP1", 48).expect("an identity").as_str(), "CP1");
     }
 
     #[test]

@@ -150,6 +150,21 @@ mod tests {
     }
 
     #[test]
+    fn who_may_wait_two_seconds_waits_and_all_others_come_back_one_by_one() {
+        let mut turnstile = Turnstile::new(rate(1));
+        let now = 10 * SECOND;
+        let mut arrive = || turnstile.arrive(now);
+        for seconds in 0..=2 {
+            assert_eq!(arrive(), Turn::In(Duration::from_secs(seconds)));
+        }
+        for seconds in 3..=120 {
+            assert_eq!(arrive(), Turn::ComeBack { seconds });
+        }
+        // No appointment is later than two minutes from now.
+        assert_eq!([arrive(), arrive()], [Turn::ComeBack { seconds: 3 }, Turn::ComeBack { seconds: 4 }]);
+    }
+
+    #[test]
     fn a_crowd_beyond_the_latest_appointment_gets_in_as_well() {
         let (last, _) = storm(2_000, 10, SECOND);
         assert!(last <= 260, "{last} s where 200 s is the least");

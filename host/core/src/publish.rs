@@ -53,3 +53,16 @@ pub fn breaks_connections(character: char) -> bool {
     let code = u32::from(character);
     character.is_control() || matches!(code, 0xFDD0..=0xFDEF) || code & 0xFFFE == 0xFFFE
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_those_of_mqtt() {
+        for (level, qos) in [(0, QoS::AtMostOnce), (1, QoS::AtLeastOnce), (2, QoS::ExactlyOnce)] {
+            assert_eq!((QoS::from_level(level), qos.level()), (Some(qos), level));
+        }
+        assert_eq!(QoS::from_level(3), None);
+    }
+}

@@ -96,28 +96,23 @@ impl<'a> Visitor<'a> for Envelope<'_, 'a> {
         };
         let mut frame =
             Frame { kind, id, action: None, payload: Cow::Borrowed("{}"), error: None, attributes: Attributes::new() };
-        let end = match kind {
+        match kind {
             MessageType::Call | MessageType::Send => {
                 let Text(action) = next(&mut parts, 2)?;
                 frame.action = Some(action);
                 frame.payload = object_or_nothing(next(&mut parts, 3)?);
-                4
             }
-            MessageType::CallResult => {
-                frame.payload = object_or_nothing(next(&mut parts, 2)?);
-                3
-            }
+            MessageType::CallResult => frame.payload = object_or_nothing(next(&mut parts, 2)?),
             MessageType::CallError | MessageType::CallResultError => {
                 let Text(code) = next(&mut parts, 2)?;
                 let description = parts.next_element()?.map_or(Cow::Borrowed(""), description);
                 frame.error = Some(ErrorHead { code, description });
                 frame.payload = parts.next_element()?.map_or(Cow::Borrowed("{}"), details);
-                5
             }
-        };
+        }
         match parts.next_element::<IgnoredAny>()? {
             None => Ok(frame),
-            Some(_) => Err(A::Error::invalid_length(end + 1, &"fewer elements")),
+            Some(_) => Err(A::Error::custom("too many elements")),
         }
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::frame::Frame;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -272,6 +273,57 @@ fn an_error_of_the_charge_point_keeps_its_code_without_details() {
     desk.down(RESET);
     let frame = desk.up(r#"[4,"r1","NotImplemented",null]"#).expect("passed on");
     assert_eq!((frame.error.expect("an error").code.as_ref(), frame.payload.as_ref()), ("NotImplemented", "{}"));
+}
+
+#[test]
+fn a_session_says_what_there_is_to_do_and_what_is_open() {
+    let mut desk = Desk::new(Version::V1_6);
+    assert_eq!((desk.session.has_output(), desk.session.outputs(), desk.session.is_idle()), (false, 0, true));
+    desk.down(RESET);
+    desk.up("garbage");
+    assert_eq!((desk.session.has_output(), desk.session.outputs(), desk.session.is_idle()), (true, 2, false));
+    desk.down(CLEAR);
+    desk.up(r#"[3,"r1",{}]"#);
+    desk.up(r#"[3,"c1",{}]"#);
+    desk.out();
+    assert!(desk.session.is_idle() && !desk.session.has_output());
+    desk.up(HEARTBEAT);
+    assert!(!desk.session.is_idle());
+    assert_eq!((desk.session.asked().action("h1"), desk.session.asked().action("h2")), (Some("Heartbeat"), None));
+    desk.up(r#"[2,"h1","Authorize",{}]"#);
+    desk.down(r#"[3,"h1",{}]"#);
+    assert!(!desk.session.is_idle(), "one is read, and not forwarded yet");
+    assert_eq!(desk.session.asked().action("h1"), None);
+}
+
+#[test]
+fn a_report_names_the_action_where_it_is_known() {
+    let mut desk = Desk::new(Version::V1_6);
+    desk.down(RESET);
+    desk.session.handle_failed_downlink(Fault::NotUnderstood, "x", "no Payload", 0);
+    desk.session.handle_disconnect();
+    let actions = desk.outputs().into_iter().filter_map(|output| match output {
+        Output::Report(report) => Some(report.frame.action.map(Cow::into_owned)),
+        _ => None,
+    });
+    assert_eq!(actions.collect::<Vec<_>>(), [None, Some("Reset".to_owned())]);
+}
+
+#[test]
+fn a_rejected_result_is_told_to_the_charge_point() {
+    let mut desk = Desk::new(Version::V2_1);
+    desk.session.handle_rejected_result("r1", Fault::Rejected.error(Version::V2_1, "no"));
+    assert_eq!(desk.out(), [r#"> [5,"r1","GenericError","no",{}]"#]);
+}
+
+#[test]
+fn a_call_to_the_charge_point_has_an_id_of_36_characters_at_most() {
+    let mut desk = Desk::new(Version::V1_6);
+    let call = |length| format!(r#"[2,"{}","ClearCache",{{}}]"#, "x".repeat(length));
+    desk.down(&call(36));
+    assert_eq!(desk.out(), [format!("> {}", call(36))]);
+    desk.down(&call(37));
+    assert_eq!(desk.out()[0], "# not_understood");
 }
 
 #[test]

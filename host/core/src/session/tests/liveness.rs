@@ -77,6 +77,31 @@ fn the_boot_answer_sets_the_interval_unless_it_makes_no_sense() {
 }
 
 #[test]
+fn only_the_result_of_a_boot_sets_an_interval() {
+    for (action, answer) in [
+        ("BootNotification", r#"[4,"b","InternalError","",{"status":"Accepted","interval":10}]"#),
+        ("DataTransfer", r#"[3,"b",{"status":"Accepted","interval":10}]"#),
+    ] {
+        let mut desk = Desk::new(Version::V1_6);
+        desk.up(&format!(r#"[2,"b","{action}",{{}}]"#));
+        desk.down(answer);
+        assert_eq!(intervals(&mut desk), [], "{answer}");
+    }
+}
+
+#[test]
+fn without_pings_none_goes_out() {
+    let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+    let mut desk = Desk::with(Version::V1_6, |settings| {
+        settings.ping_interval = Duration::ZERO;
+        settings.idle_timeout = Some(days(300));
+    });
+    assert_eq!(desk.session.next_timeout(), desk.now + days(300));
+    desk.wait(days(299));
+    assert_eq!((desk.out(), desk.silent), (vec![], false));
+}
+
+#[test]
 fn one_that_answers_pings_is_gone_after_two_without_an_answer() {
     let mut desk = Desk::new(Version::V1_6);
     desk.wait(Duration::from_secs(60));
@@ -168,6 +193,7 @@ fn while_nothing_is_read_no_deadline_waits_for_the_charge_point() {
         assert!(desk.out().iter().all(|line| line == "ping" || line.starts_with('>')));
     }
     desk.reading(true);
+    assert!(!desk.session.is_held());
     assert_eq!(desk.session.next_timeout(), desk.now + Duration::from_secs(10), "what was left of the timeout");
     desk.wait(Duration::from_secs(10));
     assert_eq!(desk.out(), ["# timed_out", "! InternalError r1", "# timed_out", "! InternalError c1"]);
