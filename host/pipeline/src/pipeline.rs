@@ -31,7 +31,11 @@ struct Inner {
     number: AtomicU64,
     /// Those that were newest before, as far as they are still in use; the latest comes last.
     older: Mutex<Vec<Weak<Chain>>>,
-    /// Held while something is loaded, so that no two hot swaps overtake each other.
+    loader: Loader,
+    /// Held while something is loaded for a hot swap, which may take a minute: one after the other. Whoever takes both locks
+    /// takes this one first; a rollback, which loads nothing, takes the other one only.
+    loading: Mutex<()>,
+    /// Held while something is put in place.
     workshop: Mutex<Workshop>,
     /// What each transform was before its last exchange.
     previous: Mutex<HashMap<Arc<str>, Arc<Transform>>>,
@@ -44,9 +48,10 @@ struct Inner {
 type Notice = Box<dyn Fn(ExchangeOutcome) + Send>;
 
 struct Workshop {
-    loader: Loader,
     specs: Vec<TransformSpec>,
     validation: Validation,
+    /// Transforms that an operator has rolled back since the latest load began.
+    rolled_back: Vec<String>,
 }
 
 impl Workshop {
@@ -112,6 +117,8 @@ pub enum ExchangeError {
     Unknown(String),
     #[error("there is no previous version to go back to")]
     NoPrevious,
+    #[error("{0:?} was rolled back while another version of it was being loaded: that one is not put in place")]
+    Overtaken(String),
     #[error("{}", lines(.0))]
     Load(Vec<LoadError>),
 }
@@ -137,7 +144,9 @@ impl Pipeline {
             chain: ArcSwap::from_pointee(chain),
             number: AtomicU64::default(),
             older: Mutex::default(),
-            workshop: Mutex::new(Workshop { loader, specs, validation }),
+            loader,
+            loading: Mutex::default(),
+            workshop: Mutex::new(Workshop { specs, validation, rolled_back: Vec::new() }),
             previous: Mutex::default(),
             faults: Mutex::default(),
             on_exchange: Mutex::new(None),

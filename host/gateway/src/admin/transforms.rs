@@ -112,7 +112,7 @@ async fn change(
 fn status_of(error: &ExchangeError) -> StatusCode {
     match error {
         ExchangeError::Unknown(_) => StatusCode::NOT_FOUND,
-        ExchangeError::NoPrevious => StatusCode::CONFLICT,
+        ExchangeError::NoPrevious | ExchangeError::Overtaken(_) => StatusCode::CONFLICT,
         ExchangeError::Load(_) => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{ExchangeError, ExchangeOutcome, Pipeline, Workshop, lines, lock};
 use crate::chain::Chain;
-use crate::error::{LoadError, Mishap};
+use crate::error::Mishap;
 use crate::load;
 use crate::spec::{Source, TransformSpec, Validation};
 use crate::transform::Transform;
@@ -20,32 +20,53 @@ impl Pipeline {
     /// that runs. If anything is wrong with it, the one that runs goes on. Messages on their way end where they began, and
     /// whoever holds on to the generation before goes on with that as long as it wants.
     pub fn exchange(&self, name: &str, source: Option<Source>) -> Result<(), ExchangeError> {
-        let mut workshop = lock(&self.0.workshop);
-        let chain = self.0.chain.load_full();
-        let Some(old) = chain.transforms.iter().find(|transform| *transform.name == *name) else {
-            return Err(ExchangeError::Unknown(name.to_owned()));
-        };
-        // Whatever runs without being configured is the mapping that closes the chain.
-        let closing = || TransformSpec { name: name.to_owned(), ..TransformSpec::standard() };
-        let configured = workshop.spec(name).cloned().unwrap_or_else(closing);
+        let _turn = lock(&self.0.loading);
+        let (configured, old) = self.about_to_load(name)?;
         let mut spec = configured.clone();
         if let Some(source) = source {
             spec.source = source;
         }
-        let loaded = workshop.loader.load(&spec, Some(old));
-        let exchanged = loaded
-            .map_err(|faults| faults.into_iter().map(|fault| load::error(&spec, fault)).collect())
-            .and_then(|new| self.put_in_place(&workshop, &chain, new));
+        // Without the workshop: a rollback does not wait for it.
+        let loaded = self.0.loader.load(&spec, Some(&old));
+        let mut workshop = lock(&self.0.workshop);
+        let exchanged = match loaded {
+            Ok(_) if workshop.rolled_back.iter().any(|rolled_back| rolled_back == name) => {
+                Err(ExchangeError::Overtaken(name.to_owned()))
+            }
+            Ok(new) => self.put_in_place(&workshop, &self.0.chain.load_full(), new),
+            Err(faults) => {
+                Err(ExchangeError::Load(faults.into_iter().map(|fault| load::error(&spec, fault)).collect()))
+            }
+        };
         if exchanged.is_ok() && workshop.spec(name).is_none() {
             workshop.specs.push(configured);
         }
         self.conclude(Some(name), ExchangeOutcome::Exchanged, exchanged)
     }
 
-    /// Puts the version before the last exchange back in its place. The one that runs becomes the previous one.
+    /// What is configured for the transform `name`, and the version of it that runs. From now on it is noted when an
+    /// operator rolls something back.
+    fn about_to_load(&self, name: &str) -> Result<(TransformSpec, Arc<Transform>), ExchangeError> {
+        let mut workshop = lock(&self.0.workshop);
+        let chain = self.0.chain.load_full();
+        let Some(old) = chain.transforms.iter().find(|transform| *transform.name == *name) else {
+            return Err(ExchangeError::Unknown(name.to_owned()));
+        };
+        workshop.rolled_back.clear();
+        // Whatever runs without being configured is the mapping that closes the chain.
+        let closing = || TransformSpec { name: name.to_owned(), ..TransformSpec::standard() };
+        Ok((workshop.spec(name).cloned().unwrap_or_else(closing), old.clone()))
+    }
+
+    /// Puts the version before the last exchange back in its place. The one that runs becomes the previous one, and another
+    /// that is being loaded for its place comes to nothing. Waits for no load.
     pub fn roll_back(&self, name: &str) -> Result<(), ExchangeError> {
-        let workshop = lock(&self.0.workshop);
-        self.roll_back_in(&workshop, name, true)
+        let mut workshop = lock(&self.0.workshop);
+        let rolled_back = self.roll_back_in(&workshop, name, true);
+        if rolled_back.is_ok() && !workshop.rolled_back.iter().any(|other| other == name) {
+            workshop.rolled_back.push(name.to_owned());
+        }
+        rolled_back
     }
 
     /// `keep`: whether the one that runs is worth going back to.
@@ -65,10 +86,14 @@ impl Pipeline {
 
     /// Loads other transforms in the place of all that run. If anything is wrong with any of them, everything stays.
     pub fn exchange_all(&self, specs: Vec<TransformSpec>, validation: Validation) -> Result<(), ExchangeError> {
+        let _turn = lock(&self.0.loading);
+        let loader = &self.0.loader;
+        // Without the workshop: a rollback does not wait for it.
+        let loaded = loader.load_all(&specs, &self.0.chain.load_full().transforms);
+        let loaded = loaded.and_then(|loaded| load::chain(loader, loaded, None, validation));
         let mut workshop = lock(&self.0.workshop);
-        let old = self.0.chain.load_full();
-        let loaded = workshop.loader.load_all(&specs, &old.transforms);
-        let exchanged = loaded.and_then(|loaded| load::chain(&workshop.loader, loaded, None, validation)).map(|new| {
+        let exchanged = loaded.map(|new| {
+            let old = self.0.chain.load_full();
             let stays = |old: &&Arc<Transform>| new.transforms.iter().any(|new| new.name == old.name);
             let stayed = old.transforms.iter().filter(stays);
             *lock(&self.0.previous) = stayed.map(|old| (old.name.clone(), old.clone())).collect();
@@ -76,15 +101,15 @@ impl Pipeline {
             workshop.validation = validation;
             self.go_live(new);
         });
-        self.conclude(None, ExchangeOutcome::Exchanged, exchanged)
+        self.conclude(None, ExchangeOutcome::Exchanged, exchanged.map_err(ExchangeError::Load))
     }
 
-    fn put_in_place(&self, workshop: &Workshop, chain: &Chain, new: Arc<Transform>) -> Result<(), Vec<LoadError>> {
+    fn put_in_place(&self, workshop: &Workshop, chain: &Chain, new: Arc<Transform>) -> Result<(), ExchangeError> {
         let exchange = |old: &Arc<Transform>| if old.name == new.name { new.clone() } else { old.clone() };
         let stays = |old: &&Arc<Transform>| old.name == new.name || workshop.spec(&old.name).is_some();
         let closed = chain.transforms.iter().find(|old| !stays(old));
         let transforms = chain.transforms.iter().filter(stays).map(exchange).collect();
-        let next = load::chain(&workshop.loader, transforms, closed, workshop.validation)?;
+        let next = load::chain(&self.0.loader, transforms, closed, workshop.validation).map_err(ExchangeError::Load)?;
         if let Some(old) = chain.transforms.iter().find(|old| old.name == new.name) {
             lock(&self.0.previous).insert(old.name.clone(), old.clone());
         }
@@ -114,17 +139,23 @@ impl Pipeline {
         &self,
         name: Option<&str>,
         outcome: ExchangeOutcome,
-        exchanged: Result<(), Vec<LoadError>>,
+        exchanged: Result<(), ExchangeError>,
     ) -> Result<(), ExchangeError> {
         let outcome = match &exchanged {
             Ok(()) => {
                 lock(&self.0.faults).retain(|transform, _| name.is_some_and(|name| transform != name));
                 outcome
             }
-            Err(errors) => {
+            Err(error) => {
                 let mut faults = lock(&self.0.faults);
-                for errors in errors.chunk_by(|one, next| name.is_some() || one.transform == next.transform) {
-                    faults.insert(name.unwrap_or(&errors[0].transform).to_owned(), lines(errors));
+                match (name, error) {
+                    (Some(name), error) => drop(faults.insert(name.to_owned(), error.to_string())),
+                    (None, ExchangeError::Load(errors)) => {
+                        for errors in errors.chunk_by(|one, next| one.transform == next.transform) {
+                            faults.insert(errors[0].transform.clone(), lines(errors));
+                        }
+                    }
+                    (None, _) => {}
                 }
                 ExchangeOutcome::Failed
             }
@@ -132,7 +163,7 @@ impl Pipeline {
         if let Some(notice) = &*lock(&self.0.on_exchange) {
             notice(outcome);
         }
-        exchanged.map_err(ExchangeError::Load)
+        exchanged
     }
 
     pub(super) fn look_after(&self, chain: &Chain, mishaps: &[Mishap]) {
@@ -153,8 +184,8 @@ impl Pipeline {
         }
     }
 
-    /// Puts the version before `failing` in its place, if there is one and `failing` still runs. Not on this thread:
-    /// whoever loads something holds the workshop for long.
+    /// Puts the version before `failing` in its place, if there is one and `failing` still runs. Not on this thread: it may
+    /// have to load what closes the chain.
     pub(super) fn take_back(&self, failing: &Arc<Transform>) {
         let (pipeline, failing) = (self.clone(), failing.clone());
         let taken_back = std::thread::Builder::new().name("transform-rollback".into()).spawn(move || {
