@@ -21,7 +21,7 @@ impl Transform for Faulty {
 
 impl Mapping for Faulty {
     fn subscriptions(&self, peer: &Peer) -> Vec<TopicFilter> {
-        let filter = if peer.id == "HASH" { "#/a".to_owned() } else { format!("down/{}/+", peer.id) };
+        let filter = if peer.id.starts_with("HASH") { "#/a".to_owned() } else { format!("down/{}/+", peer.id) };
         vec![TopicFilter { filter, qos: 1 }]
     }
 

@@ -157,16 +157,18 @@ impl Collector for TransformMetrics {
         write("transform_readings_refused", "Numbers that a transform reported in vain", |t| {
             t.readings_refused as f64
         })?;
-        let mut stopped = encoder.encode_descriptor(
-            "transform_stopped",
-            "Whether a hook of it is not called, as it failed every time",
-            None,
-            MetricType::Gauge,
-        )?;
-        for transform in &transforms {
-            let labels = [("transform", transform.name.as_str())];
-            stopped.encode_family(&labels)?.encode_gauge(&i64::from(transform.stopped))?;
-        }
+        let mut write = |name: &str, help: &str, value: fn(&TransformStatus) -> i64| {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for transform in &transforms {
+                let labels = [("transform", transform.name.as_str())];
+                family.encode_family(&labels)?.encode_gauge(&value(transform))?;
+            }
+            Ok::<(), std::fmt::Error>(())
+        };
+        let help = "Whether a hook of it is not called, as it fails for most charge points";
+        write("transform_stopped", help, |t| i64::from(t.stopped))?;
+        let help = "For how many charge points a hook of it is not called, as it fails for them";
+        write("transform_stopped_charge_points", help, |t| i64::try_from(t.stopped_charge_points).unwrap_or(i64::MAX))?;
         encode_readings(&transforms, &mut encoder)
     }
 }

@@ -51,15 +51,6 @@ impl Road {
         self.pipeline.subscriptions(generation, peer).map(filters)
     }
 
-    /// The same for one that was connected when a hot swap put this generation in place.
-    pub fn subscriptions_anew(
-        &self,
-        generation: &Generation,
-        peer: &Peer,
-    ) -> Result<Vec<(String, mqtt::QoS)>, Failure> {
-        self.pipeline.subscriptions_anew(generation, peer).map(filters)
-    }
-
     /// The charge point whose topic this is, going by the mappings alone: it need not be connected, nor exist. And the
     /// generation that has the topic: the newest, or one that is still in use. `None` where no mapping names such a topic,
     /// or only one in which identities do not show.

@@ -67,9 +67,9 @@ impl Generation {
         self.0.number
     }
 
-    /// Whether both have the very same mapping, which then wants the same topics.
+    /// Whether both have the same mapping as it was once loaded, which then wants the same topics.
     pub fn has_mapping_of(&self, other: &Generation) -> bool {
-        Arc::ptr_eq(&self.0.mapping, &other.0.mapping)
+        self.0.mapping.is_same_load(&other.0.mapping)
     }
 }
 

@@ -79,8 +79,12 @@ pub enum GuestFault {
     Trap(String),
     #[error("answered with {0}")]
     Output(#[from] IllegalOutput),
-    #[error("has failed every time: it is not called for another {until:?}")]
-    Stopped { until: Duration },
+    #[error("fails for most {}: not called for another {until:?}", if *.for_all { "charge points" } else { "messages of this charge point" })]
+    Stopped {
+        until: Duration,
+        /// Otherwise it is for this charge point only.
+        for_all: bool,
+    },
 }
 
 impl From<IllegalOutput> for Failure {

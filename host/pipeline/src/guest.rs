@@ -1,6 +1,7 @@
 //! What the host keeps for a guest, and what it lets the guest have: memory, a log, a clock.
 
 use crate::abi;
+use crate::breaker::Caller;
 use crate::clock::Clock;
 use crate::guest_log::{Gate, Line, Passage};
 use crate::meters::Meters;
@@ -19,6 +20,8 @@ use wasmtime::{ResourceLimiter, UpdateDeadline};
 pub(crate) struct Guest {
     pub(crate) memory: MemoryLimit,
     pub(crate) patience: Patience,
+    /// Whom the call is for, as quotas count.
+    pub(crate) caller: Caller,
     log: Vec<Line>,
     console: Console,
     belongings: Arc<Belongings>,
@@ -54,7 +57,14 @@ impl Belongings {
 impl Guest {
     pub(crate) fn new(limits: &Limits, belongings: Arc<Belongings>) -> Self {
         let memory = MemoryLimit { used: 0, limit: limits.memory };
-        Guest { memory, patience: Patience::default(), log: Vec::new(), console: Console::default(), belongings }
+        Guest {
+            memory,
+            patience: Patience::default(),
+            caller: Caller::default(),
+            log: Vec::new(),
+            console: Console::default(),
+            belongings,
+        }
     }
 
     /// What transforms are told the time is.
@@ -64,8 +74,9 @@ impl Guest {
 
     /// Takes what a component writes to a standard stream; each line of it goes to the log.
     pub(crate) fn print(&mut self, stream: Stream, bytes: &[u8]) {
-        let Guest { console, log, belongings, .. } = self;
-        console.write(stream, bytes, |level, line| note(log, &belongings.gate, Line::new(level, line, Vec::new())));
+        let Guest { console, log, belongings, caller, .. } = self;
+        let gate = &belongings.gate;
+        console.write(stream, bytes, |level, line| note(log, gate, *caller, Line::new(level, line, Vec::new())));
     }
 
     /// Whether anything was logged or printed since the last time.
@@ -75,8 +86,8 @@ impl Guest {
 
     /// What was logged and printed since the last time.
     pub(crate) fn take_log(&mut self) -> impl Iterator<Item = Line> {
-        let Guest { console, log, belongings, .. } = self;
-        console.flush(|level, line| note(log, &belongings.gate, Line::new(level, line, Vec::new())));
+        let Guest { console, log, belongings, caller, .. } = self;
+        console.flush(|level, line| note(log, &belongings.gate, *caller, Line::new(level, line, Vec::new())));
         log.drain(..)
     }
 }
@@ -116,8 +127,8 @@ impl Patience {
 }
 
 /// Adds a line to the log, unless there have been too many.
-fn note(log: &mut Vec<Line>, gate: &Gate, line: Line) {
-    match gate.ask(Instant::now()) {
+fn note(log: &mut Vec<Line>, gate: &Gate, caller: Caller, line: Line) {
+    match gate.ask(caller.party, Instant::now()) {
         Passage::Open => log.push(line),
         Passage::OpenAgain(suppressed) => {
             let report = format!("{suppressed} lines were suppressed: over the limit per second");
@@ -176,8 +187,8 @@ fn name(interface: &str) -> String {
 
 fn define_log(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.instance(&name("log"))?.func_wrap("log", |mut store, (level, message, fields): (abi::Level, _, _)| {
-        let Guest { log, belongings, .. } = store.data_mut();
-        note(log, &belongings.gate, Line::new(level, message, fields));
+        let Guest { log, belongings, caller, .. } = store.data_mut();
+        note(log, &belongings.gate, *caller, Line::new(level, message, fields));
         Ok(())
     })
 }

@@ -3,10 +3,10 @@
 use crate::abi::Level;
 use crate::transform::Subject;
 use ocpp_gateway_core::Attributes;
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The longest message or field that reaches the log, in bytes; the rest is cut off.
@@ -73,7 +73,8 @@ impl fmt::Display for Fields<'_> {
     }
 }
 
-/// Lets so many lines of one transform through per second, over all its instances.
+/// Lets so many lines of one transform through per second, over all its instances; and a quarter of them for one charge point,
+/// so that none takes the place of all others.
 pub(crate) struct Gate {
     lines_per_second: AtomicU32,
     window: Mutex<Window>,
@@ -84,7 +85,18 @@ struct Window {
     started: Instant,
     passed: u32,
     suppressed: u64,
+    /// How many lines of them are about whom; of no more than have passed.
+    parties: HashMap<u64, u32>,
 }
+
+impl Window {
+    fn new(started: Instant) -> Self {
+        Window { started, passed: 0, suppressed: 0, parties: HashMap::new() }
+    }
+}
+
+/// One charge point has the use of one line of so many.
+const SHARE: u32 = 4;
 
 /// What becomes of a line.
 pub(crate) enum Passage {
@@ -94,30 +106,44 @@ pub(crate) enum Passage {
     Shut,
 }
 
+impl Passage {
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(self, Passage::Shut)
+    }
+}
+
 impl Gate {
     pub(crate) fn new(lines_per_second: u32) -> Self {
-        let window = Window { started: Instant::now(), passed: 0, suppressed: 0 };
-        Gate { lines_per_second: lines_per_second.into(), window: Mutex::new(window), suppressed: AtomicU64::new(0) }
+        let window = Mutex::new(Window::new(Instant::now()));
+        Gate { lines_per_second: lines_per_second.into(), window, suppressed: AtomicU64::new(0) }
     }
 
     pub(crate) fn set_limit(&self, lines_per_second: u32) {
         self.lines_per_second.store(lines_per_second, Ordering::Relaxed);
     }
 
-    pub(crate) fn ask(&self, now: Instant) -> Passage {
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+    /// `party`: whom the line is about ([`Caller::party`](crate::breaker::Caller)).
+    pub(crate) fn ask(&self, party: u64, now: Instant) -> Passage {
+        let mut window = self.lock();
         let mut suppressed_before = 0;
         if now.duration_since(window.started) >= Duration::from_secs(1) {
             suppressed_before = window.suppressed;
-            *window = Window { started: now, passed: 0, suppressed: 0 };
+            *window = Window::new(now);
         }
-        if window.passed >= self.lines_per_second.load(Ordering::Relaxed) {
+        let limit = self.lines_per_second.load(Ordering::Relaxed);
+        let own = window.parties.get(&party).copied().unwrap_or(0);
+        if window.passed >= limit || own >= limit.div_ceil(SHARE) {
             window.suppressed += 1;
             self.suppressed.fetch_add(1, Ordering::Relaxed);
             return Passage::Shut;
         }
         window.passed += 1;
+        window.parties.insert(party, own + 1);
         if suppressed_before == 0 { Passage::Open } else { Passage::OpenAgain(suppressed_before) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Window> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many lines did not pass, ever.
@@ -134,15 +160,25 @@ mod tests {
     fn the_gate_shuts_and_opens_again() {
         let gate = Gate::new(2);
         let now = Instant::now();
-        assert!(matches!(gate.ask(now), Passage::Open));
-        assert!(matches!(gate.ask(now), Passage::Open));
-        assert!(matches!(gate.ask(now), Passage::Shut));
-        assert!(matches!(gate.ask(now), Passage::Shut));
+        assert!(matches!(gate.ask(1, now), Passage::Open));
+        assert!(matches!(gate.ask(2, now), Passage::Open));
+        assert!(matches!(gate.ask(3, now), Passage::Shut));
+        assert!(matches!(gate.ask(4, now), Passage::Shut));
         let later = now + Duration::from_secs(2);
-        assert!(matches!(gate.ask(later), Passage::OpenAgain(2)));
-        assert!(matches!(gate.ask(later), Passage::Open));
-        assert!(matches!(gate.ask(later), Passage::Shut));
+        assert!(matches!(gate.ask(1, later), Passage::OpenAgain(2)));
+        assert!(matches!(gate.ask(2, later), Passage::Open));
+        assert!(matches!(gate.ask(3, later), Passage::Shut));
         assert_eq!(gate.suppressed(), 3);
+    }
+
+    #[test]
+    fn one_charge_point_leaves_lines_for_others() {
+        let gate = Gate::new(100);
+        let now = Instant::now();
+        let passed = |party, lines| (0..lines).filter(|_| gate.ask(party, now).is_open()).count();
+        assert_eq!((passed(1, 1000), passed(2, 5), passed(3, 1000), passed(4, 1000)), (25, 5, 25, 25));
+        assert_eq!((passed(5, 1000), passed(6, 5)), (20, 0));
+        assert_eq!(gate.lock().parties.len(), 5);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One instance of a transform: its memory, its limits and the functions that can be called.
 
 use crate::abi;
+use crate::breaker::Caller;
 use crate::error::{Failure, GuestFault, HostFault, LoadFault};
 use crate::guest::{Belongings, DeadlineExceeded, Guest, MemoryExceeded};
 use crate::hook::{Configure, Function, Hook, PerFunction};
@@ -9,7 +10,9 @@ use crate::spec::Limits;
 use crate::transform::Subject;
 use crate::trap;
 use crate::wasi::NotGranted;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 use wasmtime::component::{ComponentExportIndex, Func, InstancePre, TypedFunc};
 use wasmtime::{Store, Trap};
@@ -64,6 +67,12 @@ impl Blueprint {
             Ok(Err(reason)) => Err(LoadFault::Config(reason)),
             Err(error) => Err(LoadFault::Start(self.fault(&error).into())),
         }
+    }
+
+    /// An instance for each thread that may call one, so that no message waits for it.
+    pub(crate) fn spares(&self, transform: &str) -> Result<Vec<Instance>, LoadFault> {
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        (0..threads).map(|_| Ok(self.start(transform)?.0)).collect()
     }
 
     /// The functions of an instance, each of which has the type of `wit/transform.wit`.
@@ -126,8 +135,9 @@ const CALLS_PER_INSTANCE: u32 = 1_000_000;
 
 impl Instance {
     /// Gives the next call its time, and its allowance for copying.
-    pub(crate) fn prepare(&mut self, blueprint: &Blueprint, bytes_out: usize) {
+    pub(crate) fn prepare(&mut self, blueprint: &Blueprint, bytes_out: usize, caller: Caller) {
         self.calls += 1;
+        self.store.data_mut().caller = caller;
         let ticks = self.store.data_mut().patience.anew(blueprint.ticks);
         self.store.set_epoch_deadline(ticks);
         // The exact limit is checked later; this one keeps a guest from making the host copy the same megabyte often.

@@ -1,6 +1,7 @@
 //! From the configuration to transforms that can be called.
 
 use crate::STANDARD;
+use crate::breaker::Breakers;
 use crate::chain::Chain;
 use crate::clock::Clock;
 use crate::compile::Compiler;
@@ -30,7 +31,7 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
 /// Compiles, links, configures and tries transforms.
 pub(crate) struct Loader {
-    runtime: Arc<Runtime>,
+    pub(crate) runtime: Arc<Runtime>,
     timed: Kit,
     untimed: Kit,
     clock: Clock,
@@ -120,7 +121,7 @@ impl Loader {
         let trial = self.trial(spec, linked, exports, bytes.len()).map_err(|fault| vec![fault])?;
         let schemas = compile_schemas(&trial)?;
         samples::try_out(&trial, spec.samples.as_deref()).map_err(|fault| vec![fault])?;
-        trial.go_live(belongings, Matcher::new(&spec.matching), schemas).map_err(|fault| vec![fault])
+        trial.go_live(belongings, Matcher::new(&spec.matching), schemas, old).map_err(|fault| vec![fault])
     }
 
     /// A transform with an instance that is configured, and belongings of its own: what it does on trial is forgotten.
@@ -156,10 +157,10 @@ impl Loader {
             on_error: spec.on_error,
             on_violation: spec.on_violation,
             schemas: Default::default(),
-            matcher: Matcher::new(&Matching::default()),
+            matcher: Arc::new(Matcher::new(&Matching::default())),
             blueprint,
             native: Native::of(spec),
-            breakers: Default::default(),
+            breakers: Breakers::new(None),
             spares: Default::default(),
         }))
     }

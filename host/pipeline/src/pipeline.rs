@@ -37,7 +37,7 @@ struct Inner {
     loading: Mutex<()>,
     /// Held while something is put in place.
     workshop: Mutex<Workshop>,
-    /// What each transform was before its last exchange.
+    /// What each transform was before its last exchange: its code, without instances.
     previous: Mutex<HashMap<Arc<str>, Arc<Transform>>>,
     /// Why the latest exchange of a transform failed, if it did.
     faults: Mutex<HashMap<String, String>>,
@@ -202,8 +202,10 @@ impl Pipeline {
         Downlink { frames, publishes, not_mapped, mishaps, rejected }
     }
 
-    /// What the transforms want published because a charge point has connected.
+    /// What the transforms want published because a charge point has connected. To be called once for each connection, and
+    /// [`Pipeline::disconnected`] at its end: this is how many charge points are known to be there.
     pub fn connected(&self, generation: &Generation, peer: &Peer) -> Uplink {
+        self.0.loader.runtime.note_connected();
         self.walk(generation, peer, |walk| {
             walk.event(|transform, subject| transform.call::<hook::Connected>(subject, (peer.into(),)))
         })
@@ -211,6 +213,7 @@ impl Pipeline {
 
     /// What the transforms want published because a charge point is gone.
     pub fn disconnected(&self, generation: &Generation, peer: &Peer, reason: &str) -> Uplink {
+        self.0.loader.runtime.note_disconnected();
         self.walk(generation, peer, |walk| {
             walk.event(|transform, subject| transform.call::<hook::Disconnected>(subject, (peer.into(), reason)))
         })
@@ -238,22 +241,11 @@ impl Pipeline {
         filters
     }
 
-    /// The same for a charge point that was connected before this generation came. A mapping that fails at this cannot
-    /// take over from the one before it, which comes back for all charge points, if there is one.
-    pub fn subscriptions_anew(&self, generation: &Generation, peer: &Peer) -> Result<Vec<TopicFilter>, Failure> {
-        let filters = self.subscriptions(generation, peer);
-        let mapping = &generation.0.mapping;
-        if filters.is_err() && mapping.breakers.give_up() {
-            self.take_back(mapping);
-        }
-        filters
-    }
-
     /// Whether a charge point may connect. Every transform has a say; the first that refuses has the last word.
     pub fn admit(&self, offer: &Offer) -> (Decision, Vec<Mishap>) {
         let chain = self.0.chain.load();
         let (mut attributes, mut mishaps) = (Vec::new(), Vec::new());
-        let subject = Subject::identity(&offer.identity);
+        let subject = Subject::offer(offer);
         let mut asked = chain.admission.iter().filter(|it| it.matcher.takes_identity(&offer.identity));
         let refusal = asked.find_map(|transform| match transform.call::<hook::Admit>(subject, (offer.into(),)) {
             Ok(Decision::Accept(more)) => {

@@ -91,7 +91,7 @@ impl Probe {
     }
 
     pub fn admit(&self, offer: &Offer) -> Result<Decision, Failure> {
-        self.0.call::<hook::Admit>(Subject::identity(&offer.identity), (offer.into(),))
+        self.0.call::<hook::Admit>(Subject::offer(offer), (offer.into(),))
     }
 
     pub fn schemas(&self) -> Result<Vec<SchemaRule>, Failure> {

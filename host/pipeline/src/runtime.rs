@@ -1,6 +1,7 @@
 //! The engine, and the clock that ends calls that take too long.
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
@@ -20,6 +21,7 @@ pub(crate) struct Runtime {
     pub(crate) untimed: Engine,
     pub(crate) tick: Duration,
     ticker: Mutex<Weak<Ticker>>,
+    connected: AtomicUsize,
 }
 
 /// As long as it is there the clock of timed calls goes on.
@@ -32,7 +34,22 @@ impl Runtime {
     pub(crate) fn new(shortest_limit: Duration) -> wasmtime::Result<Self> {
         let (timed, untimed) = (engine(true)?, engine(false)?);
         let tick = (shortest_limit / TICKS_PER_LIMIT).clamp(SHORTEST_TICK, LONGEST_TICK);
-        Ok(Runtime { timed, untimed, tick, ticker: Mutex::default() })
+        Ok(Runtime { timed, untimed, tick, ticker: Mutex::default(), connected: AtomicUsize::new(0) })
+    }
+
+    /// How many charge points are connected.
+    pub(crate) fn connected(&self) -> usize {
+        self.connected.load(Relaxed)
+    }
+
+    pub(crate) fn note_connected(&self) {
+        self.connected.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn note_disconnected(&self) {
+        let less = |connected: usize| Some(connected.saturating_sub(1));
+        // It never refuses.
+        let _ = self.connected.fetch_update(Relaxed, Relaxed, less);
     }
 
     /// The one ticker. Each transform whose calls are timed holds on to it: a gateway without one is not woken hundreds of

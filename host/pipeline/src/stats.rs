@@ -32,8 +32,10 @@ pub struct TransformStatus {
     pub previous: Option<String>,
     /// Why the latest attempt to put another version in its place failed, if it did.
     pub last_fault: Option<String>,
-    /// A hook of it has failed so often in a row that it is not called for a while.
+    /// A hook of it fails for most charge points, so that it is not called for a while.
     pub stopped: bool,
+    /// For how many charge points a hook is not called for a while, because it fails for them.
+    pub stopped_charge_points: usize,
     pub log_lines_suppressed: u64,
     /// What it reports itself, by name and labels, over all of its versions.
     pub readings: Vec<(String, Attributes, Reading)>,

@@ -1,9 +1,9 @@
 //! One transform that was loaded, and a call of it.
 
 use crate::abi::{self, Packed, PublishIn};
-use crate::breaker::Breakers;
+use crate::breaker::{Breakers, Caller};
 use crate::clock::Clock;
-use crate::error::{Cause, Failure, GuestFault, HostFault, LoadFault, Mishap};
+use crate::error::{Cause, Failure, HostFault, LoadFault, Mishap};
 use crate::guest::Belongings;
 use crate::hook::{self, Function, Hook};
 use crate::instance::{Blueprint, Instance};
@@ -14,11 +14,10 @@ use crate::probe::SchemaRule;
 use crate::spec::{OnError, OnViolation};
 use crate::stats::TransformStatus;
 use crate::warm;
-use ocpp_gateway_core::{Frame, Identity, Peer, Publish, Schemas};
-use std::num::NonZero;
+use ocpp_gateway_core::{ErrorHead, Frame, Identity, Offer, Peer, Publish, Schemas};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
+use tracing::warn;
 
 /// One version of one transform.
 pub(crate) struct Transform {
@@ -35,7 +34,7 @@ pub(crate) struct Transform {
     pub(crate) on_violation: OnViolation,
     /// Its rules for payloads.
     pub(crate) schemas: Arc<Schemas>,
-    pub(crate) matcher: Matcher,
+    pub(crate) matcher: Arc<Matcher>,
     pub(crate) blueprint: Blueprint,
     pub(crate) native: Option<Native>,
     pub(crate) breakers: Breakers,
@@ -50,28 +49,51 @@ pub(crate) struct Subject<'a> {
     pub(crate) charge_point: &'a str,
     /// Empty where it is not known.
     pub(crate) action: &'a str,
-    /// The size of the message.
+    /// The size of the message, as text in which everything is escaped that may be.
     pub(crate) bytes: usize,
+    /// For whom it is, as breakers and quotas count.
+    pub(crate) caller: Caller,
+}
+
+/// The size of a text that a transform may have to put into JSON, in bytes: `\u0001` is one character in and six out, and
+/// some writers escape all that is not ASCII.
+fn escaped_length(text: &str) -> usize {
+    let length = |byte| match byte {
+        b'"' | b'\\' => 2,
+        0..=0x1f | 0x7f => 6,
+        // The characters of two bytes become six, those of three six, those of four twelve.
+        0x80.. => 3,
+        _ => 1,
+    };
+    text.bytes().map(length).sum()
 }
 
 impl<'a> Subject<'a> {
     /// None of the charge points.
-    pub(crate) const NOBODY: Self = Subject { charge_point: "", action: "", bytes: 0 };
+    pub(crate) const NOBODY: Self =
+        Subject { charge_point: "", action: "", bytes: 0, caller: Caller { own: 0, party: 0 } };
 
     /// A charge point that comes or goes.
     pub(crate) fn identity(identity: &'a Identity) -> Self {
-        Subject { charge_point: identity.as_str(), ..Subject::NOBODY }
+        let charge_point = identity.as_str();
+        Subject { charge_point, caller: Caller::charge_point(charge_point), ..Subject::NOBODY }
+    }
+
+    /// A charge point that wants in.
+    pub(crate) fn offer(offer: &'a Offer) -> Self {
+        Subject { charge_point: offer.identity.as_str(), caller: Caller::stranger(offer), ..Subject::NOBODY }
     }
 
     pub(crate) fn frame(peer: &'a Peer, frame: &'a Frame<'_>) -> Self {
-        let error = frame.error.as_ref().map_or(0, |head| head.code.len() + head.description.len());
-        let bytes = frame.payload.len() + frame.id.len() + frame.action_name().len() + error;
-        Subject { charge_point: peer.identity.as_str(), action: frame.action_name(), bytes }
+        let error = |head: &ErrorHead<'_>| escaped_length(&head.code) + escaped_length(&head.description);
+        let head = escaped_length(&frame.id) + escaped_length(frame.action_name());
+        let bytes = frame.payload.len() + head + frame.error.as_ref().map_or(0, error);
+        Subject { action: frame.action_name(), bytes, ..Subject::identity(&peer.identity) }
     }
 
     /// `action`: of the frame that the message comes from.
     pub(crate) fn message(peer: &'a Peer, action: Option<&'a str>, payload: &[u8]) -> Self {
-        Subject { charge_point: peer.identity.as_str(), action: action.unwrap_or_default(), bytes: payload.len() }
+        Subject { action: action.unwrap_or_default(), bytes: payload.len(), ..Subject::identity(&peer.identity) }
     }
 }
 
@@ -86,15 +108,38 @@ impl Transform {
         belongings: Arc<Belongings>,
         matcher: Matcher,
         schemas: Schemas,
+        old: Option<&Arc<Transform>>,
     ) -> Result<Arc<Self>, LoadFault> {
         let blueprint = Blueprint { belongings, ..self.blueprint.clone() };
-        let threads = thread::available_parallelism().map_or(1, NonZero::get);
-        let spares = (0..threads).map(|_| Ok(blueprint.start(&self.name)?.0)).collect::<Result<_, LoadFault>>()?;
+        let spares = blueprint.spares(&self.name)?;
         Ok(Arc::new(Transform {
             schemas: Arc::new(schemas),
             spares: Mutex::new(spares),
-            ..self.anew(blueprint, matcher)
+            breakers: Breakers::new(old.map(|old| &old.breakers)),
+            ..self.anew(blueprint, Arc::new(matcher))
         }))
+    }
+
+    /// The same without instances, to be put in place again when that is wanted.
+    pub(crate) fn put_away(&self) -> Arc<Self> {
+        let kept = self.anew(self.blueprint.clone(), self.matcher.clone());
+        Arc::new(Transform { schemas: self.schemas.clone(), ..kept })
+    }
+
+    /// One that was put away, in the place of `running`. It has run before: an instance that cannot be made now is made when
+    /// it is called.
+    pub(crate) fn put_back(&self, running: &Transform) -> Arc<Self> {
+        Arc::new(Transform {
+            schemas: self.schemas.clone(),
+            spares: Mutex::new(self.blueprint.spares(&self.name).unwrap_or_default()),
+            breakers: Breakers::new(Some(&running.breakers)),
+            ..self.anew(self.blueprint.clone(), self.matcher.clone())
+        })
+    }
+
+    /// Whether both are the same code in the same settings, loaded once: one may have been put away and back since.
+    pub(crate) fn is_same_load(&self, other: &Transform) -> bool {
+        Arc::ptr_eq(&self.blueprint.exports, &other.blueprint.exports)
     }
 
     /// A transform on trial in other settings, with nothing kept for it.
@@ -102,12 +147,12 @@ impl Transform {
         let belongings = Arc::new(Belongings::new(&self.blueprint.limits, clock));
         let blueprint = Blueprint { config, belongings, ..self.blueprint.clone() };
         let (first, _) = blueprint.start(&self.name)?;
-        let matcher = Matcher::new(&Matching::default());
+        let matcher = Arc::new(Matcher::new(&Matching::default()));
         Ok(Arc::new(Transform { native: None, spares: Mutex::new(vec![first]), ..self.anew(blueprint, matcher) }))
     }
 
     /// The same in other surroundings, without its rules and instances.
-    fn anew(&self, blueprint: Blueprint, matcher: Matcher) -> Self {
+    fn anew(&self, blueprint: Blueprint, matcher: Arc<Matcher>) -> Self {
         Transform {
             name: self.name.clone(),
             component: self.component.clone(),
@@ -120,7 +165,7 @@ impl Transform {
             matcher,
             blueprint,
             native: self.native.clone(),
-            breakers: Breakers::default(),
+            breakers: Breakers::new(None),
             spares: Default::default(),
         }
     }
@@ -139,10 +184,7 @@ impl Transform {
         subject: Subject<'_>,
         arguments: H::Arguments<'_>,
     ) -> Result<H::Checked, Failure> {
-        let breaker = self.breakers.of(H::FUNCTION);
-        if let Some(until) = breaker.is_open() {
-            return Err(GuestFault::Stopped { until }.into());
-        }
+        self.breakers.admit(H::FUNCTION, subject.caller)?;
         warm::with(self, |warm, counters| {
             counters.calls.add(1);
             let started = counters.calls.get().is_multiple_of(TIMED_EVERY).then(Instant::now);
@@ -152,20 +194,32 @@ impl Transform {
             if let Some(started) = started {
                 counters.timed_calls.add(1);
                 counters.timed_ns.add(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
+                self.breakers.note_time(H::FUNCTION, started);
             }
             match answer {
-                Ok(_) => breaker.note_success(),
+                Ok(_) => self.breakers.note_success(H::FUNCTION, subject.caller),
                 Err(Failure::Refused(_)) => {
-                    breaker.note_success();
+                    self.breakers.note_success(H::FUNCTION, subject.caller);
                     counters.refusals.add(1);
                 }
                 Err(Failure::Guest(_) | Failure::Host(_)) => {
-                    breaker.note_failure();
                     counters.failures.add(1);
+                    self.note_failure(H::FUNCTION, subject);
                 }
             }
             answer
         })
+    }
+
+    #[cold]
+    fn note_failure(&self, function: Function, subject: Subject<'_>) {
+        let Subject { charge_point, caller, .. } = subject;
+        let connected = self.blueprint.runtime.connected();
+        let is_stopped = self.breakers.note_failure(function, caller, connected);
+        if is_stopped && self.blueprint.belongings.gate.ask(caller.party, Instant::now()).is_open() {
+            let (transform, version, hook) = (&self.name, &self.version, function.interface());
+            warn!(%transform, %version, hook, charge_point, "fails for most messages of a charge point: not called for it for a while");
+        }
     }
 
     /// Maps a frame. For a mapping only.
@@ -210,7 +264,7 @@ impl Transform {
             Some(instance) => instance,
             None => warm.insert(self.start()?),
         };
-        instance.prepare(&self.blueprint, allowance.bytes);
+        instance.prepare(&self.blueprint, allowance.bytes, subject.caller);
         let answer = instance.call::<H>(arguments);
         instance.flush_log(&self.name, &self.version, subject);
         match answer {
@@ -257,6 +311,7 @@ impl Transform {
             previous: None,
             last_fault: None,
             stopped: self.breakers.is_any_open(),
+            stopped_charge_points: self.breakers.stopped_individuals(),
             log_lines_suppressed: blueprint.belongings.gate.suppressed(),
             readings: blueprint.belongings.meters.readings(),
             readings_refused: blueprint.belongings.meters.refused(),

@@ -37,8 +37,10 @@ struct Shown {
     failures: u64,
     /// The mean of those calls whose time was taken.
     mean_call_us: Option<f64>,
-    /// Not called for a while, as it failed every time.
+    /// Not called for a while, as it fails for most charge points.
     stopped: bool,
+    /// For how many charge points a hook is not called for a while, as it fails for them.
+    stopped_charge_points: usize,
     /// The version that a rollback brings back.
     previous_version: Option<String>,
     /// Why the latest attempt to put another in its place failed, if it did.
@@ -59,6 +61,7 @@ impl From<TransformStatus> for Shown {
             failures: status.failures,
             mean_call_us: (timed_calls > 0).then(|| timed.as_secs_f64() * 1e6 / timed_calls as f64),
             stopped: status.stopped,
+            stopped_charge_points: status.stopped_charge_points,
             previous_version: status.previous,
             last_fault: status.last_fault,
         }

@@ -71,7 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
         let wanted = match same {
             true => None,
-            false => match road.subscriptions_anew(&newest, peer) {
+            false => match road.subscriptions(&newest, peer) {
                 Ok(filters) => Some(filters),
                 Err(failure) => {
                     warn!(charge_point = %peer.identity, "stays with the mapping before: {failure}");

@@ -120,6 +120,7 @@ async fn the_names_of_metrics_stay() {
             "transform_reported counter",
             "transform_reported_sum counter",
             "transform_stopped gauge",
+            "transform_stopped_charge_points gauge",
             "transform_timed_calls counter",
             "transform_timed_seconds counter",
         ]

@@ -1,0 +1,68 @@
+//! Counts how many are different, in little room and without a lock.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+const WORDS: usize = 64;
+const BITS: usize = WORDS * u64::BITS as usize;
+
+/// Linear counting (Whang and others, 1990): each hash sets a bit, and the bits that are not set tell how many there were.
+/// Within some percent up to a few thousand.
+#[derive(Debug)]
+pub(super) struct Distinct([AtomicU64; WORDS]);
+
+impl Default for Distinct {
+    fn default() -> Self {
+        Distinct([const { AtomicU64::new(0) }; WORDS])
+    }
+}
+
+impl Distinct {
+    /// Costs a load if this one was there before.
+    pub(super) fn insert(&self, hash: u64) {
+        let (word, bit) = self.place(hash);
+        if word.load(Relaxed) & bit == 0 {
+            word.fetch_or(bit, Relaxed);
+        }
+    }
+
+    /// Whether it was inserted, or another one that sets the same bit.
+    pub(super) fn may_have(&self, hash: u64) -> bool {
+        let (word, bit) = self.place(hash);
+        word.load(Relaxed) & bit != 0
+    }
+
+    pub(super) fn estimate(&self) -> f64 {
+        let set: u32 = self.0.iter().map(|word| word.load(Relaxed).count_ones()).sum();
+        // All set: as many as it takes to leave one bit.
+        let unset = (BITS as f64 - f64::from(set)).max(1.0);
+        BITS as f64 * (BITS as f64 / unset).ln()
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.iter().for_each(|word| word.store(0, Relaxed));
+    }
+
+    fn place(&self, hash: u64) -> (&AtomicU64, u64) {
+        let place = hash as usize % BITS;
+        (&self.0[place / 64], 1 << (place % 64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hash;
+    use super::*;
+
+    #[test]
+    fn it_counts_each_once_and_nearly_right() {
+        for count in [0_u32, 1, 3, 50, 1_000, 4_000] {
+            let distinct = Distinct::default();
+            (0..3).for_each(|_| (0..count).for_each(|number| distinct.insert(hash(number))));
+            let (estimate, exact) = (distinct.estimate(), f64::from(count));
+            assert!((estimate - exact).abs() <= exact * 0.1 + 1.0, "{estimate} of {count}");
+            assert!((0..count).all(|number| distinct.may_have(hash(number))));
+            distinct.clear();
+            assert!(distinct.estimate() == 0.0 && !distinct.may_have(hash(1_u32)));
+        }
+    }
+}

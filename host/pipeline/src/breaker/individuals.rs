@@ -1,0 +1,172 @@
+//! Hooks that fail for single charge points.
+
+use super::distinct::Distinct;
+use super::{FAILURES, REST};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// So many are remembered; of more, those that failed last.
+const REMEMBERED: usize = 1024;
+/// What has not failed for so long is forgotten.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
+/// Of about so many calls the failures are counted; earlier ones weigh less.
+const CALLS: u32 = 32;
+
+/// By charge point and hook, those that have failed lately. A call of any other costs a load.
+#[derive(Debug, Default)]
+pub(super) struct Individuals {
+    /// Has all that are in `failing`, and some others.
+    suspects: Distinct,
+    failing: Mutex<HashMap<u64, Record>>,
+}
+
+#[derive(Debug)]
+struct Record {
+    failures: u32,
+    successes: u32,
+    last_failure: Instant,
+    /// Once this has passed, one call may try.
+    stopped_until: Option<Instant>,
+}
+
+/// What a failure leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// As before.
+    Noted,
+    /// There are no more calls for a while.
+    Stopped,
+}
+
+impl Individuals {
+    /// How much longer there must be no call of this one. Where the time is over, the call that asks is the one that may
+    /// try, and others are stopped meanwhile.
+    pub(super) fn stopped_for(&self, key: u64, now: impl FnOnce() -> Instant) -> Option<Duration> {
+        if !self.suspects.may_have(key) {
+            return None;
+        }
+        let mut failing = self.lock();
+        let record = failing.get_mut(&key)?;
+        let (until, now) = (record.stopped_until?, now());
+        if now < until {
+            return Some(until - now);
+        }
+        record.stopped_until = Some(now + REST);
+        None
+    }
+
+    pub(super) fn note_success(&self, key: u64, now: impl FnOnce() -> Instant) {
+        if !self.suspects.may_have(key) {
+            return;
+        }
+        let mut failing = self.lock();
+        let Some(record) = failing.get_mut(&key) else { return };
+        record.count(0, 1);
+        if record.stopped_until.is_some() || record.is_forgotten(now()) {
+            failing.remove(&key);
+            self.look_up(&failing);
+        }
+    }
+
+    pub(super) fn note_failure(&self, key: u64, now: Instant) -> Verdict {
+        let mut failing = self.lock();
+        if !failing.contains_key(&key) {
+            self.make_room(&mut failing, now);
+        }
+        let new = Record { failures: 0, successes: 0, last_failure: now, stopped_until: None };
+        let record = failing.entry(key).or_insert(new);
+        self.suspects.insert(key);
+        record.last_failure = now;
+        record.count(1, 0);
+        if record.failures < FAILURES || record.failures <= record.successes {
+            return Verdict::Noted;
+        }
+        let before = record.stopped_until.replace(now + REST);
+        if before.is_none() { Verdict::Stopped } else { Verdict::Noted }
+    }
+
+    /// How many are stopped.
+    pub(super) fn stopped(&self, now: Instant) -> usize {
+        let stopped = |record: &&Record| record.stopped_until.is_some_and(|until| now < until);
+        self.lock().values().filter(stopped).count()
+    }
+
+    fn make_room(&self, failing: &mut HashMap<u64, Record>, now: Instant) {
+        let known = failing.len();
+        failing.retain(|_, record| !record.is_forgotten(now));
+        if failing.len() >= REMEMBERED {
+            let longest = failing.iter().min_by_key(|(_, record)| record.last_failure).map(|(key, _)| *key);
+            longest.and_then(|key| failing.remove(&key));
+        }
+        if failing.len() < known {
+            self.look_up(failing);
+        }
+    }
+
+    fn look_up(&self, failing: &HashMap<u64, Record>) {
+        self.suspects.clear();
+        failing.keys().for_each(|key| self.suspects.insert(*key));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Record>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Record {
+    fn count(&mut self, failures: u32, successes: u32) {
+        self.failures += failures;
+        self.successes += successes;
+        if self.failures + self.successes >= CALLS {
+            self.failures /= 2;
+            self.successes /= 2;
+        }
+    }
+
+    fn is_forgotten(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.last_failure) >= FORGOTTEN_AFTER
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hash;
+    use super::*;
+
+    fn stop(individuals: &Individuals, key: u64, now: Instant) {
+        let verdicts: Vec<_> = (0..FAILURES).map(|_| individuals.note_failure(key, now)).collect();
+        assert_eq!(verdicts.iter().filter(|verdict| **verdict == Verdict::Stopped).count(), 1);
+    }
+
+    #[test]
+    fn one_call_tries_after_a_rest_and_decides() {
+        let (individuals, now) = (Individuals::default(), Instant::now());
+        stop(&individuals, 1, now);
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let stopped_for = |seconds| individuals.stopped_for(1, || at(seconds));
+        assert_eq!(stopped_for(4), Some(Duration::from_secs(6)));
+        // One tries, others do not.
+        assert_eq!((stopped_for(10), stopped_for(10).is_some()), (None, true));
+        assert_eq!(individuals.note_failure(1, at(11)), Verdict::Noted);
+        assert_eq!(stopped_for(20), Some(Duration::from_secs(1)));
+        assert_eq!((stopped_for(21), individuals.stopped(at(21))), (None, 1));
+        individuals.note_success(1, || at(21));
+        assert_eq!((stopped_for(21), individuals.stopped(at(21))), (None, 0));
+    }
+
+    #[test]
+    fn failures_are_forgotten_with_time_and_number() {
+        let (individuals, now) = (Individuals::default(), Instant::now());
+        (1..FAILURES).for_each(|_| assert_eq!(individuals.note_failure(1, now), Verdict::Noted));
+        individuals.note_success(1, || now + FORGOTTEN_AFTER);
+        assert_eq!(individuals.note_failure(1, now + FORGOTTEN_AFTER), Verdict::Noted);
+
+        let crowd = 3 * REMEMBERED;
+        (0..crowd).for_each(|number| {
+            individuals.note_failure(hash(number), now + FORGOTTEN_AFTER);
+        });
+        assert_eq!(individuals.lock().len(), REMEMBERED);
+        assert!(individuals.suspects.estimate() < 1.1 * REMEMBERED as f64);
+    }
+}
