@@ -86,6 +86,8 @@ impl Admission for EveryHook {
         match self.deed("admission", &offer.id) {
             "refuse" => refuse(403),
             "refuse with 200" => refuse(200),
+            "refuse at length" => Decision::Refuse(Rejection { status: 403, reason: "ä".repeat(1_000) }),
+            "accept with 12000 attributes" => accept(vec![(String::new(), String::new()); 12_000]),
             "name the vendor" => accept(vec![("vendor".into(), "acme".into())]),
             "tell what it sees" => {
                 let user = offer.user.map(|user| ("user".to_owned(), user));
@@ -138,6 +140,9 @@ fn frame_actions(deed: &str, peer: &Peer, frame: Frame) -> Vec<FrameAction> {
         "replace without an id" => FrameAction::Replace(Frame { id: String::new(), ..frame }),
         "mend" => FrameAction::Replace(mended(frame)),
         "spoil" => FrameAction::Replace(Frame { payload: r#"{"spoilt":true}"#.into(), ..frame }),
+        "replace with many attributes" => {
+            FrameAction::Replace(Frame { attributes: vec![(String::new(), String::new()); 129], ..frame })
+        }
         "replace without an action" => FrameAction::Replace(Frame { action: None, ..frame }),
         _ => FrameAction::Pass,
     }]
@@ -167,6 +172,7 @@ fn publish_actions(deed: &str, peer: &Peer) -> Vec<PublishAction> {
 fn rejection(deed: &str) -> Option<CallError> {
     match deed {
         "reject" => Some(CallError::new("SecurityError", "not today")),
+        "reject at length" => Some(CallError::new("é".repeat(100), "ä".repeat(1_000))),
         "reject without a code" => Some(CallError::new("", "not today")),
         _ => None,
     }
@@ -186,6 +192,9 @@ fn publish(deed: &str, peer: &Peer) -> Option<Publish> {
         "publish with a wildcard" => no_news("news/#"),
         "publish with a NUL" => no_news("news/\0"),
         "publish without a topic" => no_news(""),
+        "publish with many attributes" => {
+            Some(Publish { attributes: vec![(String::new(), String::new()); 129], ..Publish::new("news", "") })
+        }
         "publish with a long topic" => no_news(&"x".repeat(70_000)),
         "publish a second" => no_news("second"),
         "publish the attributes" => news(format!("{:?}", peer.attributes)),

@@ -50,6 +50,8 @@ impl Mapping for Faulty {
             }
             "Wildcard" => vec![publish("up/#", Vec::new())],
             "QoS" => vec![Publish { qos: 3, ..publish("up", Vec::new()) }],
+            "RefuseWithoutWords" => return Err(Refusal::new("", "")),
+            "RefuseAtLength" => return Err(Refusal::new("é".repeat(100), "ä".repeat(1_000))),
             "Refuse" => {
                 let details = r#"{"UniqueId":"7"}"#.to_owned();
                 return Err(Refusal { details, ..Refusal::new("SecurityError", "not today") });

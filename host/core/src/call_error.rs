@@ -174,13 +174,25 @@ impl Violation {
     }
 }
 
-/// An error's description has room for 255 characters (OCPP 2.0.1 part 4 section 4.2.3).
+/// An error's code has room for 50 characters, its description for 255 (OCPP 2.0.1 part 4 section 4.2.3).
+const LONGEST_CODE: usize = 50;
 const LONGEST_DESCRIPTION: usize = 255;
 
 fn clip(description: Cow<'static, str>) -> Cow<'static, str> {
-    match description.char_indices().nth(LONGEST_DESCRIPTION) {
-        Some((end, _)) => Cow::Owned(description[..end].to_owned()),
-        None => description,
+    cut(description, LONGEST_DESCRIPTION)
+}
+
+fn cut(text: Cow<'static, str>, characters: usize) -> Cow<'static, str> {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => Cow::Owned(text[..end].to_owned()),
+        None => text,
+    }
+}
+
+impl ErrorHead<'static> {
+    /// Code and description that somebody else has chosen, no longer than they may be.
+    pub fn cut(code: impl Into<Cow<'static, str>>, description: impl Into<Cow<'static, str>>) -> Self {
+        ErrorHead { code: cut(code.into(), LONGEST_CODE), description: clip(description.into()) }
     }
 }
 
@@ -194,6 +206,19 @@ pub struct CallError {
 }
 
 impl CallError {
+    /// An error that a transform has chosen: neither part is longer than it may be, or empty. `details`: JSON text of an
+    /// object.
+    pub fn chosen(code: String, description: String, details: String) -> Self {
+        let ErrorHead { mut code, mut description } = ErrorHead::cut(code, description);
+        if code.is_empty() {
+            code = Fault::Rejected.code(Version::V1_6).into();
+        }
+        if description.is_empty() {
+            description = "no reason is given".into();
+        }
+        CallError { code, description, details: details.into() }
+    }
+
     /// The CALLERROR frame for the call `id`, marked as made by the gateway.
     pub fn into_frame(self, id: &str, action: Option<&str>) -> Frame<'static> {
         let (name, value) = ORIGIN;
@@ -236,6 +261,14 @@ mod tests {
         let error = Violation::Value.error(Version::V2_1, "ä".repeat(300));
         assert_eq!(error.description.chars().count(), 255);
         assert_eq!(Violation::Value.error(Version::V2_1, "idTag: x").description, "idTag: x");
+    }
+
+    #[test]
+    fn what_a_transform_chooses_fits_and_says_something() {
+        let error = CallError::chosen("é".repeat(300), "ä".repeat(300), "{}".into());
+        assert_eq!((error.code.chars().count(), error.description.chars().count()), (50, 255));
+        let error = CallError::chosen(String::new(), String::new(), "{}".into());
+        assert_eq!((&*error.code, &*error.description), ("GenericError", "no reason is given"));
     }
 
     #[test]

@@ -100,6 +100,10 @@ pub enum IllegalOutput {
     TooMany { count: usize, limit: usize },
     #[error("{bytes} bytes, where {limit} are allowed")]
     TooLarge { bytes: usize, limit: usize },
+    #[error("{count} attributes in one list, where {limit} are allowed")]
+    TooManyAttributes { count: usize, limit: usize },
+    #[error("a text of {bytes} bytes about itself, where {limit} are allowed")]
+    LongText { bytes: usize, limit: usize },
     #[error("an empty topic")]
     EmptyTopic,
     #[error("a topic of {0} bytes, where MQTT allows 65535")]

@@ -5,6 +5,7 @@ use crate::breaker::Caller;
 use crate::error::{Failure, GuestFault, HostFault, LoadFault};
 use crate::guest::{Belongings, DeadlineExceeded, Guest, MemoryExceeded};
 use crate::hook::{Configure, Function, Hook, PerFunction};
+use crate::output::{self, Allowance};
 use crate::runtime::{Runtime, Ticker};
 use crate::spec::Limits;
 use crate::transform::Subject;
@@ -56,6 +57,11 @@ impl Blueprint {
         let functions = self.check(&instance, &mut store)?;
         let mut instance = Instance { store, functions, calls: 0, memory_at_start: 0 };
         let configured = instance.call::<Configure>((&self.config,));
+        let configured = match configured {
+            Ok(answer) => Ok(output::introduction(answer, Allowance::new(&self.limits, 0))
+                .map_err(|illegal| LoadFault::Start(illegal.into()))?),
+            Err(error) => Err(error),
+        };
         let version = match &configured {
             Ok(Ok(info)) => info.version.as_str(),
             _ => "",

@@ -8,7 +8,7 @@
 //! - `runtime`, `instance`, `warm`: the engine, one instance, and one for each thread.
 //! - `hook`, `abi`: what crosses the border, and how.
 //! - `guest`, `guest_log`, `state`, `meters`, `clock`, `wasi`: what a component may call.
-//! - `transform`, `breaker`, `output`, `trap`: a call, the check of what comes back, and why nothing did.
+//! - `transform`, `breaker`, `output`, `attributes`, `trap`: a call, the check of what comes back, and why nothing did.
 //! - `matching`, `chain`, `walk`: the way of one message through all of them.
 //! - `pipeline`: all of it together, and hot swaps to something newer.
 //! - `native`: the standard mapping as it would be without components, for one benchmark.
@@ -16,6 +16,7 @@
 //! - `error`, `spec`, `surroundings`, `stats`: what can go wrong, what is asked for, what is counted.
 
 mod abi;
+mod attributes;
 mod breaker;
 mod chain;
 mod clock;

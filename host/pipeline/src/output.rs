@@ -1,12 +1,13 @@
 //! What a transform may answer with; and what it answered with, in the types of `core`.
 
 use crate::abi;
+use crate::attributes;
 use crate::error::{Failure, IllegalOutput, Refusal};
 use crate::probe::SchemaRule;
 use crate::spec::Limits;
 use ocpp_gateway_core::frame::MAX_RECEIVED_ID;
 use ocpp_gateway_core::publish::breaks_connections;
-use ocpp_gateway_core::{Attributes, CallError, Decision, ErrorHead, Frame, MessageType, Publish, QoS, TopicFilter};
+use ocpp_gateway_core::{CallError, Decision, ErrorHead, Frame, MessageType, Publish, QoS, TopicFilter};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -50,14 +51,14 @@ pub(crate) fn mapped_publishes(
     lifted: Result<Vec<abi::Publish>, abi::Refusal>,
     allowance: Allowance,
 ) -> Result<Vec<Publish>, Failure> {
-    Ok(publishes(lifted.map_err(refusal)?, allowance)?)
+    Ok(publishes(lifted.map_err(|lifted| refusal(lifted, allowance))?, allowance)?)
 }
 
 pub(crate) fn mapped_frames(
     lifted: Result<Vec<abi::Frame>, abi::Refusal>,
     allowance: Allowance,
 ) -> Result<Vec<Frame<'static>>, Failure> {
-    Ok(frames(lifted.map_err(refusal)?, allowance)?)
+    Ok(frames(lifted.map_err(|lifted| refusal(lifted, allowance))?, allowance)?)
 }
 
 /// What a transform wants done with a frame.
@@ -88,7 +89,7 @@ pub(crate) fn frame_actions(
         abi::FrameAction::Pass => 0,
         abi::FrameAction::Replace(frame) => frame_size(frame),
         abi::FrameAction::Publish(publish) => publish_size(publish),
-        abi::FrameAction::Reject(error) => error.code.len() + error.description.len() + error.details.len(),
+        abi::FrameAction::Reject(error) => error_size(error),
         abi::FrameAction::Reply(text) | abi::FrameAction::Drop(text) => text.len(),
     })?;
     let checked = lifted.into_iter().map(|action| {
@@ -125,7 +126,11 @@ pub(crate) fn publish_actions(
 }
 
 /// What a transform has against a frame, if it has anything.
-pub(crate) fn violation(lifted: Option<abi::CallError>, _: Allowance) -> Result<Option<CallError>, IllegalOutput> {
+pub(crate) fn violation(
+    lifted: Option<abi::CallError>,
+    allowance: Allowance,
+) -> Result<Option<CallError>, IllegalOutput> {
+    allowance.check(lifted.as_slice(), error_size)?;
     lifted.map(call_error).transpose()
 }
 
@@ -134,12 +139,30 @@ pub(crate) fn rules(lifted: Vec<abi::Rule>, _: Allowance) -> Result<Vec<SchemaRu
     Ok(lifted.into_iter().map(SchemaRule::from).collect())
 }
 
+/// The longest name or version of a transform, and the longest reason not to work with its settings, in bytes.
+const LONGEST_NAME: usize = 256;
+const LONGEST_REASON: usize = 4096;
+
 /// Who a transform says it is, or why it will not work with its settings: words for people.
 pub(crate) fn introduction(
     lifted: Result<abi::Info, String>,
     _: Allowance,
 ) -> Result<Result<abi::Info, String>, IllegalOutput> {
-    Ok(lifted)
+    match lifted {
+        Ok(info) => {
+            attributes::check_kept(&info.attributes)?;
+            // These stand in each line of the log that is about it.
+            let bytes = info.name.len().max(info.version.len());
+            if bytes > LONGEST_NAME {
+                return Err(IllegalOutput::LongText { bytes, limit: LONGEST_NAME });
+            }
+            Ok(Ok(info))
+        }
+        Err(mut reason) => {
+            reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
+            Ok(Err(reason))
+        }
+    }
 }
 
 /// Details that are no JSON object are left out.
@@ -147,23 +170,21 @@ fn call_error(lifted: abi::CallError) -> Result<CallError, IllegalOutput> {
     if lifted.code.is_empty() {
         return Err(IllegalOutput::NoErrorCode);
     }
-    Ok(CallError {
-        code: lifted.code.into(),
-        description: lifted.description.into(),
-        details: object_or_empty(lifted.details).into(),
-    })
+    Ok(CallError::chosen(lifted.code, lifted.description, object_or_empty(lifted.details)))
 }
 
-pub(crate) fn decision(lifted: abi::Decision, allowance: Allowance) -> Result<Decision, IllegalOutput> {
+pub(crate) fn decision(lifted: abi::Decision, _: Allowance) -> Result<Decision, IllegalOutput> {
     match lifted {
         abi::Decision::Accept(abi::Acceptance { attributes }) => {
-            allowance.check(&[()], |()| attributes_size(&attributes))?;
+            attributes::check_kept(&attributes)?;
             Ok(Decision::Accept(attributes))
         }
         abi::Decision::Refuse(abi::Rejection { status, reason }) => {
             if !(400..600).contains(&status) {
                 return Err(IllegalOutput::Status(status));
             }
+            // It is as long as the description of an error may be, and as little empty.
+            let reason = CallError::chosen(String::new(), reason, String::new()).description.into_owned();
             Ok(Decision::Refuse { status, reason })
         }
     }
@@ -177,21 +198,24 @@ pub(crate) fn filters(lifted: Vec<abi::TopicFilter>, allowance: Allowance) -> Re
 fn publish_size(publish: &abi::Publish) -> usize {
     publish.topic.len()
         + publish.payload.len()
-        + attributes_size(&publish.properties)
-        + attributes_size(&publish.attributes)
+        + attributes::size(&publish.properties)
+        + attributes::size(&publish.attributes)
 }
 
 fn frame_size(frame: &abi::Frame) -> usize {
     let head = frame.error.as_ref().map_or(0, |head| head.code.len() + head.description.len());
-    frame.payload.len() + frame.action.as_ref().map_or(0, String::len) + head + attributes_size(&frame.attributes)
+    let action = frame.action.as_ref().map_or(0, String::len);
+    frame.payload.len() + frame.id.len() + action + head + attributes::size(&frame.attributes)
 }
 
-fn attributes_size(attributes: &Attributes) -> usize {
-    attributes.iter().map(|(name, value)| name.len() + value.len()).sum()
+fn error_size(error: &abi::CallError) -> usize {
+    error.code.len() + error.description.len() + error.details.len()
 }
 
 fn publish(lifted: abi::Publish) -> Result<Publish, IllegalOutput> {
     check_topic(&lifted.topic)?;
+    attributes::check(&lifted.properties)?;
+    attributes::check(&lifted.attributes)?;
     Ok(Publish {
         topic: lifted.topic,
         payload: lifted.payload,
@@ -260,13 +284,14 @@ fn frame(lifted: abi::Frame) -> Result<Frame<'static>, IllegalOutput> {
     let error = match kind {
         MessageType::CallError | MessageType::CallResultError => {
             let head = lifted.error.filter(|head| !head.code.is_empty()).ok_or(IllegalOutput::NoErrorCode)?;
-            Some(ErrorHead { code: Cow::Owned(head.code), description: Cow::Owned(head.description) })
+            Some(ErrorHead::cut(head.code, head.description))
         }
         _ => None,
     };
     if !is_json_object(&lifted.payload) {
         return Err(IllegalOutput::Payload);
     }
+    attributes::check(&lifted.attributes)?;
     Ok(Frame {
         kind,
         id: Cow::Owned(lifted.id),
@@ -287,9 +312,14 @@ fn object_or_empty(details: String) -> String {
 }
 
 /// Details that are no JSON object are left out: they may go into a CALLERROR.
-fn refusal(lifted: abi::Refusal) -> Failure {
+fn refusal(lifted: abi::Refusal, allowance: Allowance) -> Failure {
     let abi::Refusal { code, description, details } = lifted;
-    Failure::Refused(Refusal { code, description, details: object_or_empty(details) })
+    if let Err(illegal) = allowance.check(&[()], |()| code.len() + description.len() + details.len()) {
+        return illegal.into();
+    }
+    let CallError { code, description, details } = CallError::chosen(code, description, object_or_empty(details));
+    let (code, description, details) = (code.into_owned(), description.into_owned(), details.into_owned());
+    Failure::Refused(Refusal { code, description, details })
 }
 
 #[cfg(test)]

@@ -276,6 +276,9 @@ fn illegal_answers_of_a_hook_are_failures() {
         (publishing, "publish with a NUL", TopicCharacter('\0')),
         (publishing, "publish without a topic", EmptyTopic),
         (publishing, "publish with a long topic", LongTopic(70_000)),
+        (publishing, "publish with many attributes", TooManyAttributes { count: 129, limit: 128 }),
+        (framing, "replace with many attributes", TooManyAttributes { count: 129, limit: 128 }),
+        (&["admission"], "accept with 12000 attributes", TooManyAttributes { count: 12_000, limit: 128 }),
         (framing, "replace with a list", Payload),
         (framing, "replace without an id", MessageId(0)),
         (framing, "replace without an action", NoAction),
@@ -295,6 +298,18 @@ fn illegal_answers_of_a_hook_are_failures() {
             assert_eq!(happens(&pipeline, "GOOD1", occasion), (unharmed.to_owned(), vec![]), "{hook}: {does}");
         }
     }
+}
+
+#[test]
+fn errors_that_a_hook_chooses_are_no_longer_than_the_specification_has_them() {
+    let pipeline = load(vec![misbehaving("uplink", "reject at length")]);
+    let Uplink { answer, .. } = pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &frame(r#"[2,"1","Heartbeat",{}]"#));
+    let Some(Answer::Error(error)) = answer else { panic!("{answer:?}") };
+    assert_eq!((&*error.code, &*error.description), (&*"é".repeat(50), &*"ä".repeat(255)));
+
+    let pipeline = load(vec![misbehaving("admission", "refuse at length")]);
+    let (decision, _) = pipeline.admit(&offer("BAD1"));
+    assert_eq!(decision, Decision::Refuse { status: 403, reason: "ä".repeat(255) });
 }
 
 #[test]

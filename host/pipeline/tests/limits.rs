@@ -167,6 +167,19 @@ fn a_refusal_is_no_fault() {
 }
 
 #[test]
+fn a_refusal_fits_and_says_something() {
+    let pipeline = load(unhurried());
+    for (action, code, description) in [
+        ("RefuseWithoutWords", "GenericError".to_owned(), "no reason is given".to_owned()),
+        ("RefuseAtLength", "é".repeat(50), "ä".repeat(255)),
+    ] {
+        let refused = to_mqtt(&pipeline, &peer("CP1"), &call(action));
+        let Err(Failure::Refused(refusal)) = refused else { panic!("{refused:?}") };
+        assert_eq!((refusal.code, refusal.description), (code, description));
+    }
+}
+
+#[test]
 fn the_clock_runs() {
     let pipeline = load(unhurried());
     let read = || {
