@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use ocpp_gateway::app::{Gateway, StartError};
 use ocpp_gateway::cli::{Cli, Command, Options};
-use ocpp_gateway::config::{self, Config};
+use ocpp_gateway::config::{self, Config, LogFormat};
 use ocpp_gateway::{banner, coalescing, log, security, shutdown, transforms, workbench};
 use ocpp_gateway_pipeline::TransformStatus;
 use std::process::ExitCode;
@@ -72,7 +72,7 @@ fn user(identity: &str) -> ExitCode {
 }
 
 fn run(config: Config, options: Options) -> ExitCode {
-    log::start(&config.log);
+    let _log = log::start(&config.log);
     match serve(config, options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -97,7 +97,10 @@ fn serve(config: Config, options: Options) -> anyhow::Result<()> {
         let gateway = Gateway::start(&config).await?;
         gateway.exchange().reload_on_hangup(move || load(&options)).context("cannot listen for signals")?;
         gateway.security().reload_on_hangup().context("cannot listen for signals")?;
-        print!("{}", banner::banner(gateway.addresses(), &config));
+        match config.log.format {
+            LogFormat::Text => print!("{}", banner::banner(gateway.addresses(), &config)),
+            LogFormat::Json => banner::log_banner(gateway.addresses(), &config),
+        }
         gateway.run(stop).await?;
         Ok(())
     })

@@ -4,6 +4,7 @@ use crate::abi::Level;
 use crate::transform::Subject;
 use ocpp_gateway_core::Attributes;
 use std::collections::HashMap;
+use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,24 +13,31 @@ use std::time::{Duration, Instant};
 /// The longest message or field that reaches the log, in bytes; the rest is cut off.
 pub(crate) const LONGEST: usize = 4096;
 
+/// The longest name of a field, in bytes.
+const MAX_NAME: usize = 64;
+
 /// One line, kept until the call is over: only then is the charge point at hand.
 pub(crate) struct Line {
     level: Level,
     message: String,
-    fields: Attributes,
+    fields: LogFields,
 }
 
 impl Line {
     pub(crate) fn new(level: Level, mut message: String, mut fields: Attributes) -> Self {
-        cut(&mut message);
-        fields.iter_mut().for_each(|(_, value)| cut(value));
-        Line { level, message, fields }
+        cut(&mut message, LONGEST);
+        for (name, value) in &mut fields {
+            cut(name, MAX_NAME);
+            cut(value, LONGEST);
+        }
+        Line { level, message, fields: LogFields(fields) }
     }
 
     /// Hands the line to `tracing`, with the transform and its version and what it was called about.
     pub(crate) fn emit(&self, transform: &str, version: &str, subject: Subject<'_>) {
         let Subject { charge_point, action, .. } = subject;
-        let (message, fields) = (&self.message, Fields(&self.fields));
+        let message = &self.message;
+        let fields = (!self.fields.0.is_empty()).then_some(&self.fields as &(dyn Error + 'static));
         macro_rules! event {
             ($level:ident) => {
                 tracing::event!(
@@ -39,7 +47,7 @@ impl Line {
                     version,
                     charge_point,
                     action,
-                    %fields,
+                    fields,
                     "{message}"
                 )
             };
@@ -54,20 +62,41 @@ impl Line {
     }
 }
 
-fn cut(text: &mut String) {
-    if text.len() > LONGEST {
-        text.truncate(text.floor_char_boundary(LONGEST));
+fn cut(text: &mut String, longest: usize) {
+    if text.len() > longest {
+        text.truncate(text.floor_char_boundary(longest));
         text.push('…');
     }
 }
 
-struct Fields<'a>(&'a Attributes);
+/// Names and values that a transform adds to a line. An `Error` only because that is the one kind of value that
+/// `tracing` hands on as what it is, so that a log of objects can have an object of it.
+#[derive(Debug)]
+pub struct LogFields(Attributes);
 
-impl fmt::Display for Fields<'_> {
+impl LogFields {
+    pub fn new(fields: Attributes) -> Self {
+        LogFields(fields)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl Error for LogFields {}
+
+/// `name="value" name="value"`, with quotes around names that would not stay one word.
+impl fmt::Display for LogFields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, (name, value)) in self.0.iter().enumerate() {
+        for (place, (name, value)) in self.iter().enumerate() {
             let space = if place == 0 { "" } else { " " };
-            write!(f, "{space}{name}={value:?}")?;
+            let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+            if is_word && !name.is_empty() {
+                write!(f, "{space}{name}={value:?}")?;
+            } else {
+                write!(f, "{space}{name:?}={value:?}")?;
+            }
         }
         Ok(())
     }
@@ -183,8 +212,11 @@ mod tests {
 
     #[test]
     fn long_lines_are_cut_between_characters() {
-        let line = Line::new(Level::Info, "ä".repeat(LONGEST), vec![("a".into(), "x".into())]);
+        let long = "ä".repeat(LONGEST);
+        let line = Line::new(Level::Info, long.clone(), vec![("a".into(), "x".into()), (long.clone(), long)]);
         assert_eq!(line.message.chars().count(), LONGEST / 2 + 1);
-        assert_eq!(Fields(&line.fields).to_string(), "a=\"x\"");
+        assert!(line.fields.to_string().starts_with("a=\"x\" \"ää"), "{}", line.fields);
+        let (name, value) = line.fields.iter().nth(1).expect("a field");
+        assert_eq!((name.chars().count(), value.chars().count()), (MAX_NAME / 2 + 1, LONGEST / 2 + 1));
     }
 }

@@ -49,6 +49,7 @@ mod wasi;
 pub use chain::Generation;
 pub use clock::Clock;
 pub use error::{Cause, Failure, GuestFault, HostFault, IllegalOutput, LoadError, LoadFault, Mishap, Refusal};
+pub use guest_log::LogFields;
 pub use matching::Matching;
 pub use meters::Reading;
 pub use output::{FrameAction, PublishAction};

@@ -387,7 +387,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             }
         };
         let published = async {
-            outbox.finish().await;
+            outbox.finish(&peer.identity).await;
             hall.registry.left(peer);
             inbox.depart(Departure::Complete);
         };

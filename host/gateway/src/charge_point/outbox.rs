@@ -4,6 +4,7 @@ use super::call_retries::{CallRetries, Now};
 use crate::mailbox::{Departure, Mailbox};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use ocpp_gateway_core::Identity;
 use ocpp_gateway_mqtt::{Loss, Publication, PublishError, Publisher, SubscribeError, Unpublishable};
 use ocpp_gateway_pipeline::Failure;
 use std::collections::VecDeque;
@@ -255,7 +256,7 @@ impl Outbox {
     }
 
     /// Hands over what is left, to a broker that may be away. The charge point is gone, so it need not be subscribed to.
-    pub(super) async fn finish(&mut self) {
+    pub(super) async fn finish(&mut self, charge_point: &Identity) {
         self.subscribing = None;
         self.drop_held(Loss::Abandoned);
         if tokio::time::timeout(LAST_CALL, std::future::poll_fn(|cx| self.poll_empty(cx))).await.is_err() {
@@ -266,7 +267,7 @@ impl Outbox {
                 self.publisher.lose(Loss::Abandoned, kind);
                 count += 1;
             });
-            warn!("{count} last messages of a charge point are lost: the broker takes no more");
+            warn!(%charge_point, "{count} last messages are lost: the broker takes no more");
         }
     }
 }

@@ -8,6 +8,7 @@ mod exchange;
 mod handshake;
 mod hot_swap;
 mod limits;
+mod log;
 mod malformed;
 mod no_back_end;
 mod open_calls;

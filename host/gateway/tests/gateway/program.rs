@@ -128,7 +128,7 @@ fn the_log_is_for_programs_where_that_is_wanted_and_the_service_manager_is_told(
     ] {
         command.env(format!("OCPP_GATEWAY__{key}"), value);
     }
-    command.env("NOTIFY_SOCKET", &path).env_remove("RUST_LOG").stdout(Stdio::null()).stderr(Stdio::piped());
+    command.env("NOTIFY_SOCKET", &path).env_remove("RUST_LOG").stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut program = command.spawn().expect("the program runs");
     let heard = || {
         let mut text = [0; 64];
@@ -143,7 +143,15 @@ fn the_log_is_for_programs_where_that_is_wanted_and_the_service_manager_is_told(
 
     let mut log = String::new();
     program.stderr.take().expect("a log").read_to_string(&mut log).expect("text");
+    let mut said = String::new();
+    program.stdout.take().expect("piped").read_to_string(&mut said).expect("text");
+    assert_eq!(said, "", "lines for people are for people");
     let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let banner = lines.iter().find(|line| line["message"] == "ocpp-gateway is running").expect("a banner");
+    let url = banner["charge_points"].as_str().expect("text");
+    assert!(url.starts_with("ws://127.0.0.1:") && url.ends_with("/ocpp/<identity>"), "{log}");
+    assert!(banner["admin"].as_str().is_some_and(|url| url.starts_with("http://127.0.0.1:")), "{log}");
+    assert_eq!(banner["is_embedded"], true, "{log}");
     let last = lines.last().expect("a line");
     assert_eq!((&last["level"], &last["message"]), (&"INFO".into(), &"stopped".into()), "{log}");
     assert!(last["timestamp"].is_string(), "{log}");

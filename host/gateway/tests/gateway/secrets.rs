@@ -57,7 +57,14 @@ impl Program {
         }
     }
 
-    async fn page(&self, path: &str) -> String {
+    /// Asks it to stop, and answers all that it wrote to its log.
+    pub(crate) fn stop(mut self) -> String {
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
+        assert!(asked.success() && self.child.wait().expect("it ends").success());
+        std::fs::read_to_string(&self.log).expect("a log")
+    }
+
+    pub(crate) async fn page(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.admin).await.expect("the admin listener");
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n"

@@ -1,0 +1,354 @@
+//! Limits lines of the log: per charge point, or per address where there is no charge point yet, and per line of code,
+//! so that a charge point that repeats one fault a thousand times hides neither its other lines nor those of others.
+//!
+//! What `debug` and `trace` show was asked for and is all there. Lines of transforms have a limit of their own
+//! (`limits.log_lines`).
+
+use super::text::{Unprintable, write_cut};
+use crate::limits;
+use lru::LruCache;
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tracing::callsite::Identifier;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata, Subscriber, info, warn};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+
+/// Lines are counted anew after so long.
+const WINDOW: Duration = Duration::from_secs(10);
+/// Lines of one charge point in a window, from one line of code.
+const PER_CHARGE_POINT: u32 = 10;
+/// Lines about one address: many charge points may be behind it.
+const PER_ADDRESS: u32 = 100;
+/// Lines about neither.
+const PER_CALLSITE: u32 = 200;
+/// Windows that are kept. Beyond that the oldest starts anew.
+const MAX_WINDOWS: usize = 8192;
+/// The longest name of a charge point that is told from others, in characters.
+const MAX_NAME: usize = 256;
+
+/// The target of what the limiter has to say, which has no limit.
+const TARGET: &str = "ocpp_gateway::log";
+/// The target of lines that transforms write.
+const TRANSFORM: &str = "transform";
+
+/// Whom a line is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Subject {
+    ChargePoint(Box<str>),
+    Address(IpAddr),
+    Nobody,
+}
+
+impl Subject {
+    fn limit(&self) -> u32 {
+        match self {
+            Subject::ChargePoint(_) => PER_CHARGE_POINT,
+            Subject::Address(_) => PER_ADDRESS,
+            Subject::Nobody => PER_CALLSITE,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    subject: Subject,
+    callsite: Identifier,
+}
+
+#[derive(Debug)]
+struct Window {
+    started: Instant,
+    passed: u32,
+}
+
+/// Lines that were left out in a window that is not over.
+#[derive(Debug)]
+struct Suppressed {
+    reported_at: Instant,
+    count: u64,
+    /// Where they come from.
+    target: &'static str,
+}
+
+#[derive(Debug)]
+struct State {
+    windows: LruCache<Key, Window>,
+    suppressed: HashMap<Key, Suppressed>,
+    /// Lines that were left out when `suppressed` was full.
+    others: u64,
+    is_over: bool,
+}
+
+impl State {
+    fn new() -> Self {
+        State { windows: LruCache::unbounded(), suppressed: HashMap::new(), others: 0, is_over: false }
+    }
+
+    /// Whether one more line may pass.
+    fn ask(&mut self, key: Key, target: &'static str, now: Instant) -> bool {
+        let limit = key.subject.limit();
+        let window = self.windows.get_or_insert_mut_ref(&key, || Window { started: now, passed: 0 });
+        if now.duration_since(window.started) >= WINDOW {
+            *window = Window { started: now, passed: 0 };
+        }
+        if window.passed < limit {
+            window.passed += 1;
+            if self.windows.len() > MAX_WINDOWS {
+                self.windows.pop_lru();
+            }
+            return true;
+        }
+        let reported_at = window.started + WINDOW;
+        if let Some(suppressed) = self.suppressed.get_mut(&key) {
+            suppressed.count += 1;
+        } else if self.suppressed.len() < MAX_WINDOWS {
+            self.suppressed.insert(key, Suppressed { reported_at, count: 1, target });
+        } else {
+            self.others += 1;
+        }
+        false
+    }
+
+    /// What is to be reported at `now`; `None`: all of it.
+    fn take_due(&mut self, now: Option<Instant>) -> Vec<(Subject, u64, &'static str)> {
+        let due = |suppressed: &Suppressed| now.is_none_or(|now| suppressed.reported_at <= now);
+        let taken = self.suppressed.extract_if(|_, suppressed| due(suppressed));
+        let mut reports: Vec<_> = taken.map(|(key, it)| (key.subject, it.count, it.target)).collect();
+        if !reports.is_empty() && self.others > 0 {
+            reports.push((Subject::Nobody, std::mem::take(&mut self.others), "others"));
+        }
+        reports
+    }
+
+    fn next_report(&self) -> Option<Instant> {
+        self.suppressed.values().map(|suppressed| suppressed.reported_at).min()
+    }
+}
+
+/// Decides which lines are written, and says by a thread of its own what was left out.
+#[derive(Debug)]
+pub(super) struct LogLimiter {
+    state: Mutex<State>,
+    /// There is something to report that was not there before.
+    changed: Condvar,
+}
+
+impl LogLimiter {
+    pub(super) fn start() -> Arc<Self> {
+        let limiter = Arc::new(LogLimiter { state: Mutex::new(State::new()), changed: Condvar::new() });
+        let reporter = Arc::clone(&limiter);
+        let started = std::thread::Builder::new().name("log-limiter".into()).spawn(move || reporter.report_in_turn());
+        if let Err(error) = started {
+            warn!(target: TARGET, "no thread to say what is left out of the log: {error}");
+        }
+        limiter
+    }
+
+    /// Says what was left out and not yet reported, and that is the last report.
+    pub(super) fn report_all(&self) {
+        let mut state = self.lock();
+        state.is_over = true;
+        let reports = state.take_due(None);
+        drop(state);
+        self.changed.notify_all();
+        reports.into_iter().for_each(report);
+    }
+
+    fn report_in_turn(&self) {
+        let mut state = self.lock();
+        while !state.is_over {
+            let now = Instant::now();
+            state = match state.next_report() {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(due) if due > now => {
+                    self.changed.wait_timeout(state, due - now).unwrap_or_else(PoisonError::into_inner).0
+                }
+                Some(_) => {
+                    let reports = state.take_due(Some(now));
+                    // Reports are events too, and are asked about.
+                    drop(state);
+                    reports.into_iter().for_each(report);
+                    self.lock()
+                }
+            };
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn may_pass(&self, event: &Event<'_>) -> bool {
+        let metadata = event.metadata();
+        if !has_limit(metadata) {
+            return true;
+        }
+        let mut visitor = SubjectVisitor { charge_point: None, address: None };
+        event.record(&mut visitor);
+        let key = Key { subject: visitor.subject(), callsite: metadata.callsite() };
+        let mut state = self.lock();
+        let before = state.suppressed.len();
+        let passes = state.ask(key, metadata.target(), Instant::now());
+        if state.suppressed.len() > before {
+            self.changed.notify_one();
+        }
+        passes
+    }
+}
+
+fn has_limit(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::INFO && ![TARGET, TRANSFORM].contains(&metadata.target())
+}
+
+fn report((subject, suppressed, source): (Subject, u64, &'static str)) {
+    const TEXT: &str = "more lines like the last ones are left out";
+    match subject {
+        Subject::ChargePoint(name) => info!(target: TARGET, charge_point = %name, suppressed, source, "{TEXT}"),
+        Subject::Address(address) => info!(target: TARGET, %address, suppressed, source, "{TEXT}"),
+        Subject::Nobody => info!(target: TARGET, suppressed, source, "{TEXT}"),
+    }
+}
+
+/// A layer that is asked of each event whether it is written.
+pub(super) struct LimiterLayer(pub(super) Arc<LogLimiter>);
+
+impl<S: Subscriber> Layer<S> for LimiterLayer {
+    fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
+        self.0.may_pass(event)
+    }
+}
+
+/// Finds whom an event is about.
+struct SubjectVisitor {
+    charge_point: Option<Box<str>>,
+    address: Option<IpAddr>,
+}
+
+impl SubjectVisitor {
+    fn see(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        let text = || {
+            let mut text = String::new();
+            // Writing to a string does not fail.
+            let _ = write_cut(&mut text, value, MAX_NAME, Unprintable::Keep);
+            text
+        };
+        match field.name() {
+            "charge_point" => self.charge_point = Some(text().into()),
+            "address" => {
+                let text = text();
+                let address = text.parse::<SocketAddr>().map(|address| address.ip()).or_else(|_| text.parse());
+                self.address = address.ok().map(limits::owner);
+            }
+            _ => {}
+        }
+    }
+
+    fn subject(self) -> Subject {
+        match (self.charge_point, self.address) {
+            (Some(name), _) if !name.is_empty() => Subject::ChargePoint(name),
+            (_, Some(address)) => Subject::Address(address),
+            _ => Subject::Nobody,
+        }
+    }
+}
+
+impl Visit for SubjectVisitor {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.see(field, format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.see(field, format_args!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tracing::debug;
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    /// Counts events that come as far as the layers before it.
+    #[derive(Clone, Default)]
+    struct Count(Arc<AtomicUsize>);
+
+    impl<S: Subscriber> Layer<S> for Count {
+        fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn passed(events: impl FnOnce()) -> (usize, State) {
+        let limiter = Arc::new(LogLimiter { state: Mutex::new(State::new()), changed: Condvar::new() });
+        let count = Count::default();
+        let subscriber = tracing_subscriber::registry().with(LimiterLayer(Arc::clone(&limiter))).with(count.clone());
+        tracing::subscriber::with_default(subscriber, events);
+        let state = std::mem::replace(&mut *limiter.lock(), State::new());
+        (count.0.load(Ordering::Relaxed), state)
+    }
+
+    fn incident(charge_point: &str) {
+        info!(charge_point, message_id = "x", "an answer to no CALL");
+    }
+
+    #[test]
+    fn each_charge_point_has_its_lines_and_what_is_left_out_is_counted() {
+        let (passed, mut state) = passed(|| {
+            (0..2000).for_each(|_| incident("CP1"));
+            incident("CP2");
+            info!(charge_point = "CP1", "disconnected");
+        });
+        assert_eq!(passed, PER_CHARGE_POINT as usize + 2);
+        let reports = state.take_due(None);
+        assert_eq!(reports.len(), 1);
+        let (subject, suppressed, _) = &reports[0];
+        assert_eq!(*subject, Subject::ChargePoint("CP1".into()));
+        assert_eq!(*suppressed, 2000 - u64::from(PER_CHARGE_POINT));
+    }
+
+    #[test]
+    fn addresses_and_lines_of_code_have_limits_too_and_what_was_asked_for_has_none() {
+        let (passed, mut state) = passed(|| {
+            (0..1000u16).for_each(|port| info!(address = %format!("10.0.0.1:{port}"), "refused"));
+            (0..1000).for_each(|_| warn!("a publication is refused"));
+            (0..1000).for_each(|_| debug!(charge_point = "CP1", "a message"));
+            (0..1000).for_each(|_| info!(target: TRANSFORM, charge_point = "CP1", "a transform"));
+        });
+        assert_eq!(passed, (PER_ADDRESS + PER_CALLSITE) as usize + 2000);
+        assert_eq!(state.take_due(None).iter().map(|(_, count, _)| count).sum::<u64>(), 900 + 800);
+    }
+
+    #[test]
+    fn a_window_ends_and_is_reported_once() {
+        let (_, mut state) = passed(|| (0..=PER_CHARGE_POINT).for_each(|_| incident("CP1")));
+        let key = state.suppressed.keys().next().expect("one is left out").clone();
+        let end = state.next_report().expect("a report");
+        assert!(state.take_due(Some(end - Duration::from_millis(1))).is_empty());
+        assert!(!state.ask(key.clone(), "", end - Duration::from_millis(1)));
+        assert!(state.ask(key, "", end));
+        assert_eq!(state.take_due(Some(end)).iter().map(|(_, count, _)| *count).collect::<Vec<_>>(), [2]);
+        assert!(state.next_report().is_none() && state.take_due(None).is_empty());
+    }
+
+    #[test]
+    fn no_number_of_charge_points_takes_more_memory() {
+        let (_, mut state) = passed(|| (0..=PER_CHARGE_POINT).for_each(|_| incident("CP0")));
+        let (key, now) = (state.suppressed.keys().next().expect("one is left out").clone(), Instant::now());
+        for number in 0..2 * MAX_WINDOWS {
+            let subject = Subject::ChargePoint(format!("CP{number}").into());
+            for _ in 0..=PER_CHARGE_POINT {
+                state.ask(Key { subject: subject.clone(), ..key.clone() }, "", now);
+            }
+        }
+        assert!(state.windows.len() <= MAX_WINDOWS && state.suppressed.len() <= MAX_WINDOWS);
+        let reported: u64 = state.take_due(None).iter().map(|(_, count, _)| count).sum();
+        // One of CP0's before, and then all of its own.
+        assert_eq!(reported, 1 + 2 * MAX_WINDOWS as u64 + u64::from(PER_CHARGE_POINT));
+    }
+}

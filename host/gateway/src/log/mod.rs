@@ -1,0 +1,101 @@
+//! The log: lines for people or objects for programs, on standard error.
+//!
+//! What charge points and transforms supply is cut, and escaped in lines (`text`); lines that they can cause as often as
+//! they like are limited (`limiter`). Both happen here, for every event, and not where events are made.
+
+mod json;
+mod limiter;
+mod text;
+
+use crate::config::{Log, LogFormat};
+use json::JsonEvents;
+use limiter::{LimiterLayer, LogLimiter};
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+use text::TextFields;
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt};
+
+/// The longest message, in characters; the rest is cut off.
+const MAX_MESSAGE: usize = 4096;
+/// The longest value of a field, in characters: ids, actions, addresses and errors are shorter.
+const MAX_VALUE: usize = 512;
+/// The name that `tracing` gives the text of an event.
+const MESSAGE: &str = "message";
+
+/// Writes the log as long as it lives; at its end it says what was left out.
+#[must_use = "at its end it says what was left out of the log"]
+pub struct LogGuard(Arc<LogLimiter>);
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        self.0.report_all();
+    }
+}
+
+/// Starts to write it. To be called once. `RUST_LOG`, where it is set and makes sense, wins over the configured level.
+pub fn start(log: &Log) -> LogGuard {
+    let configured = || filter(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| configured());
+    let limiter = LogLimiter::start();
+    let events = tracing_subscriber::registry().with(filter).with(LimiterLayer(Arc::clone(&limiter)));
+    match log.format {
+        LogFormat::Text => {
+            let ansi = std::io::stderr().is_terminal();
+            events.with(fmt::layer().fmt_fields(TextFields).with_ansi(ansi).with_writer(std::io::stderr)).init();
+        }
+        LogFormat::Json => {
+            events.with(fmt::layer().event_format(JsonEvents).with_ansi(false).with_writer(std::io::stderr)).init();
+        }
+    }
+    LogGuard(limiter)
+}
+
+/// Reads what `log.level` may be.
+pub fn filter(level: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::builder().parse(level)
+}
+
+fn longest(field: &str) -> usize {
+    if field == MESSAGE { MAX_MESSAGE } else { MAX_VALUE }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+    use tracing_subscriber::fmt::{FormatEvent, FormatFields, Layer};
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::registry::Registry;
+
+    /// Keeps what is written.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("nobody failed").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What `layer` writes of events.
+    pub(super) fn written<N, E>(layer: Layer<Registry, N, E>, events: impl FnOnce()) -> String
+    where
+        N: for<'w> FormatFields<'w> + Send + Sync + 'static,
+        E: FormatEvent<Registry, N> + Send + Sync + 'static,
+    {
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let subscriber = tracing_subscriber::registry().with(layer.with_writer(move || writer.clone()));
+        tracing::subscriber::with_default(subscriber, events);
+        let bytes = kept.0.lock().expect("nobody failed").clone();
+        String::from_utf8(bytes).expect("text")
+    }
+}

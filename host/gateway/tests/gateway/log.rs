@@ -1,0 +1,41 @@
+//! What charge points can do to the log.
+
+use crate::secrets::Program;
+use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::charge_point::ChargePoint;
+use tokio::time::timeout;
+
+/// On free ports of the loopback interface.
+pub(crate) const FREE_PORTS: &str = "[ocpp]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+                                     [mqtt.embedded]\nlisten = \"127.0.0.1:0\"\n[shutdown]\ngrace = \"100ms\"\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_charge_point_repeats_is_counted_and_makes_no_line_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("config.toml");
+    std::fs::write(&config, FREE_PORTS).expect("written");
+    let program = Program::start(&config, folder.path().join("log"), "info", "ws://");
+    program.until_ready().await;
+
+    let mut charge_point = ChargePoint::ocpp16(program.ocpp, "CP1").await;
+    let frame = r#"[3,"x\n2026-11-29T08:00:00Z  INFO forged: \u001b[31mred",{}]"#;
+    for _ in 0..2000 {
+        charge_point.send(frame).await;
+    }
+    let counted = async {
+        while !program.page("/metrics").await.contains("cause=\"unknown_call\"} 2000") {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, counted).await.expect("all are counted");
+    let log = program.stop();
+    let forged: Vec<_> = log.lines().filter(|line| line.contains("forged")).collect();
+    assert!((1..100).contains(&forged.len()), "{} lines", forged.len());
+    assert!(forged.iter().all(|line| line.contains(r"x\n2026") && line.contains("charge_point=CP1")), "{log}");
+    assert!(!log.contains('\x1b'), "{log}");
+    // Suppressed are reported per window, of which a slow machine may need several.
+    let suppressed: usize =
+        log.lines().filter_map(|line| line.split_once("suppressed=")?.1.split(' ').next()?.parse::<usize>().ok()).sum();
+    assert_eq!(forged.len() + suppressed, 2000, "{log}");
+    assert!(log.contains("disconnected"), "its other lines are there: {log}");
+}
