@@ -4,8 +4,8 @@
 
 use ocpp_transform::{
     Acceptance, Admission, CallError, Decision, Downlink, Events, Frame, FrameAction, FrameType, Inbound, Offer,
-    Outbound, Peer, Publish, PublishAction, Rejection, Rule, Transform, Uplink, Validation, export, log, read_config,
-    state,
+    Outbound, Peer, Publish, PublishAction, Rejection, Rule, Transform, Uplink, Validation, export, log, metrics,
+    read_config, state,
 };
 use std::hint::black_box;
 
@@ -36,6 +36,7 @@ impl EveryHook {
                 black_box(());
             },
             "log" => log::warn("odd"),
+            "count with many labels" => count(4_000),
             _ => {}
         }
         &self.does
@@ -44,7 +45,11 @@ impl EveryHook {
 
 impl Transform for EveryHook {
     fn configure(config: &str) -> Result<Self, String> {
-        read_config(config)
+        let this: Self = read_config(config)?;
+        if this.does == "count with many labels while configured" {
+            count(4_000);
+        }
+        Ok(this)
     }
 }
 
@@ -156,6 +161,12 @@ fn mended(frame: Frame) -> Frame {
         _ => "{}",
     };
     Frame { payload: payload.into(), ..frame }
+}
+
+/// One series with so many labels.
+fn count(labels: usize) {
+    let labels: Vec<_> = (0..labels).map(|number| (format!("l{number}"), String::new())).collect();
+    metrics::count("labelled", 1, &labels);
 }
 
 fn publish_actions(deed: &str, peer: &Peer) -> Vec<PublishAction> {

@@ -50,6 +50,7 @@ impl Blueprint {
         store.set_epoch_deadline(ticks);
         let (tick, on_long_call) = (self.runtime.tick, self.on_long_call);
         store.epoch_deadline_callback(move |mut store| store.data_mut().patience.at_deadline(tick, on_long_call));
+        store.set_hostcall_fuel(copies(self.limits.bytes_out));
         let instance = self.pre.instantiate(&mut store).map_err(|error| {
             store.data_mut().take_log().for_each(|line| line.emit(transform, "", Subject::NOBODY));
             LoadFault::Start(self.start_failure(&error))
@@ -136,6 +137,12 @@ pub(crate) struct Instance {
 const COPIES_PER_BYTE: usize = 2;
 /// Bytes of records and lists around the text of one call's answer.
 const RECORDS_PER_CALL: usize = 64 << 10;
+
+/// Bytes that the host copies from a guest at a time: for one answer, and for one function that the guest calls.
+fn copies(bytes_out: usize) -> usize {
+    COPIES_PER_BYTE * bytes_out + RECORDS_PER_CALL
+}
+
 /// Instances are replaced after so many calls, in case they leak what the memory limit would only notice late.
 const CALLS_PER_INSTANCE: u32 = 1_000_000;
 
@@ -147,7 +154,7 @@ impl Instance {
         let ticks = self.store.data_mut().patience.anew(blueprint.ticks);
         self.store.set_epoch_deadline(ticks);
         // The exact limit is checked later; this one keeps a guest from making the host copy the same megabyte often.
-        self.store.set_hostcall_fuel(COPIES_PER_BYTE * bytes_out + RECORDS_PER_CALL);
+        self.store.set_hostcall_fuel(copies(bytes_out));
     }
 
     /// Calls a function. One that the component does not export is a fault of whoever asked for it.

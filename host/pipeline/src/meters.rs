@@ -1,13 +1,19 @@
 //! Numbers that transforms report, for the gateway's metrics.
 
+use crate::attributes;
 use ocpp_gateway_core::Attributes;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How many combinations of name and labels one transform may report.
 const MAX_SERIES: usize = 200;
 /// The longest name or label, in bytes.
 const LONGEST: usize = 128;
+/// The most labels of one.
+const MAX_LABELS: usize = 16;
+/// What all names and labels of one transform may cost: the page of metrics has each of them twice.
+const MAX_BYTES: usize = 64 << 10;
 
 /// Labels that the gateway adds.
 const RESERVED: [&str; 2] = ["transform", "reading"];
@@ -18,7 +24,10 @@ pub(crate) struct Meters(Mutex<Board>);
 
 #[derive(Default)]
 struct Board {
+    /// The labels by their names.
     readings: BTreeMap<(String, Attributes), Reading>,
+    /// What their names and labels cost.
+    bytes: usize,
     refused: u64,
 }
 
@@ -41,21 +50,12 @@ impl Meters {
         self.report(name, labels, value, false);
     }
 
-    fn report(&self, name: String, labels: Attributes, value: f64, is_counter: bool) {
-        let mut board = self.lock();
-        let legal = is_legal(&name, &labels) && value.is_finite();
-        let full = board.readings.len() >= MAX_SERIES;
-        let key = (name, labels);
-        if !legal || (full && !board.readings.contains_key(&key)) {
-            board.refused += 1;
-            return;
-        }
-        let reading = board.readings.entry(key).or_insert(Reading { is_counter, ..Reading::default() });
-        if reading.is_counter == is_counter {
-            reading.count += 1;
-            reading.sum += value;
-        } else {
-            board.refused += 1;
+    fn report(&self, name: String, mut labels: Attributes, value: f64, is_counter: bool) {
+        // All that takes longer with more labels comes before the lock.
+        let legal = value.is_finite() && is_legal(&name, &mut labels);
+        let bytes = name.len() + attributes::size(&labels);
+        if !self.lock().report((name, labels), bytes, legal.then_some(value), is_counter) {
+            self.lock().refused += 1;
         }
     }
 
@@ -65,7 +65,7 @@ impl Meters {
         board.readings.iter().map(|((name, labels), reading)| (name.clone(), labels.clone(), *reading)).collect()
     }
 
-    /// How many reports were not taken: too many series, or a name that Prometheus does not allow.
+    /// How many reports were not taken: too many or too long series, or a name that Prometheus does not allow.
     pub(crate) fn refused(&self) -> u64 {
         self.lock().refused
     }
@@ -75,7 +75,34 @@ impl Meters {
     }
 }
 
-fn is_legal(name: &str, labels: &Attributes) -> bool {
+impl Board {
+    /// Answers whether there is room for it. `value`: `None` is never taken.
+    fn report(&mut self, key: (String, Attributes), bytes: usize, value: Option<f64>, is_counter: bool) -> bool {
+        let has_room = self.readings.len() < MAX_SERIES && self.bytes + bytes <= MAX_BYTES;
+        let Some(value) = value else { return false };
+        let reading = match self.readings.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(_) if !has_room => return false,
+            Entry::Vacant(new) => {
+                self.bytes += bytes;
+                new.insert(Reading { is_counter, ..Reading::default() })
+            }
+        };
+        let fits = reading.is_counter == is_counter;
+        if fits {
+            reading.count += 1;
+            reading.sum += value;
+        }
+        fits
+    }
+}
+
+/// Puts the labels in the order of their names: in another order they are the same to Prometheus.
+fn is_legal(name: &str, labels: &mut Attributes) -> bool {
+    if labels.len() > MAX_LABELS {
+        return false;
+    }
+    labels.sort_unstable();
     let is_name = |text: &str| {
         text.len() <= LONGEST
             && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -84,10 +111,8 @@ fn is_legal(name: &str, labels: &Attributes) -> bool {
     // The same label twice, or one of the gateway's own, would make the whole page illegal.
     let is_own = |label: &str| RESERVED.contains(&label) || label.starts_with("__");
     is_name(name)
-        && labels.iter().enumerate().all(|(place, (label, value))| {
-            let again = labels[..place].iter().any(|(earlier, _)| earlier == label);
-            is_name(label) && !is_own(label) && !again && value.len() <= LONGEST
-        })
+        && labels.iter().all(|(label, value)| is_name(label) && !is_own(label) && value.len() <= LONGEST)
+        && labels.windows(2).all(|pair| pair[0].0 != pair[1].0)
 }
 
 #[cfg(test)]
@@ -121,5 +146,32 @@ mod tests {
         meters.observe("n0".into(), 1.0, vec![]);
         assert_eq!(meters.refused(), 11);
         assert_eq!(meters.readings().len(), MAX_SERIES);
+    }
+
+    #[test]
+    fn labels_have_limits_on_number_length_and_all_together() {
+        let labels = |count: usize, length: usize| -> Attributes {
+            (0..count).map(|number| (format!("label_{number}"), "x".repeat(length))).collect()
+        };
+        for (count, length, refused) in [(16, 128, 0), (17, 0, 1), (1, 129, 1), (9_000, 0, 1)] {
+            let meters = Meters::default();
+            meters.count("mended".into(), 1, labels(count, length));
+            assert_eq!(meters.refused(), refused, "{count} of {length}");
+        }
+        let meters = Meters::default();
+        (0..MAX_SERIES).for_each(|number| meters.count(format!("n{number}"), 1, labels(16, 128)));
+        assert_eq!(meters.readings().len(), MAX_BYTES / (16 * (64 + 128 + 7)));
+        // What is there still counts.
+        meters.count("n0".into(), 1, labels(16, 128));
+        assert_eq!(meters.readings()[0].2.count, 2);
+    }
+
+    #[test]
+    fn labels_in_another_order_are_the_same() {
+        let meters = Meters::default();
+        let labels = |names: [&str; 2]| names.map(|name| (name.to_owned(), "x".to_owned())).to_vec();
+        meters.count("mended".into(), 1, labels(["a", "b"]));
+        meters.count("mended".into(), 1, labels(["b", "a"]));
+        assert_eq!((meters.readings().len(), meters.readings()[0].2.count), (1, 2));
     }
 }

@@ -39,7 +39,7 @@ pub struct TransformStatus {
     pub log_lines_suppressed: u64,
     /// What it reports itself, by name and labels, over all of its versions.
     pub readings: Vec<(String, Attributes, Reading)>,
-    /// Reports that were not taken: too many series, or names that Prometheus does not allow.
+    /// Reports that were not taken: too many series or labels, or names that Prometheus does not allow.
     pub readings_refused: u64,
 }
 

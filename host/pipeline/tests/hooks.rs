@@ -313,6 +313,18 @@ fn errors_that_a_hook_chooses_are_no_longer_than_the_specification_has_them() {
 }
 
 #[test]
+fn numbers_with_many_labels_are_refused_and_the_message_goes_on() {
+    let pipeline = load(vec![misbehaving("uplink", "count with many labels")]);
+    assert_eq!(happens(&pipeline, "BAD1", Call), ("published: Heartbeat".to_owned(), vec![]));
+    let status = pipeline.transforms().remove(0);
+    assert_eq!((status.readings, status.readings_refused), (vec![], 1));
+    // A spare instance for each thread was configured.
+    let pipeline = load(vec![misbehaving("", "count with many labels while configured")]);
+    let status = pipeline.transforms().remove(0);
+    assert!(status.readings.is_empty() && status.readings_refused > 0, "{status:?}");
+}
+
+#[test]
 fn what_a_hook_decides_is_no_failure() {
     let (security, rule) = ("rejected: SecurityError: not today", "breaks a rule: SecurityError: not today");
     let (nothing, no_reason) = ("dropped: answered with an empty list", "dropped: no reason");
