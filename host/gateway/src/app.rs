@@ -4,11 +4,11 @@ use crate::admin::{self, Desk};
 use crate::charge_point::Hall;
 use crate::config::Config;
 use crate::dead_letters::DeadLetters;
-use crate::events::{Event, Events};
+use crate::events::Events;
 use crate::exchange::Exchange;
 use crate::limits::Limits;
 use crate::listener::Door;
-use crate::metrics::{self, BrokerMetrics, Metrics, TransformMetrics};
+use crate::metrics::{BrokerMetrics, Metrics, TransformMetrics};
 use crate::notify::{State, notify};
 use crate::outage;
 use crate::presence::{self, Presence};
@@ -246,12 +246,12 @@ fn nudge_after_swaps(hall: &Arc<Hall>) {
     let (swapped, mut swaps) = tokio::sync::watch::channel(());
     // The pipeline is part of the road: it must not hold on to it.
     let road = Arc::downgrade(&hall.road);
-    hall.road.pipeline.on_exchange(move |outcome| {
+    hall.road.pipeline.on_exchange(move |report| {
         if let Some(road) = road.upgrade() {
-            road.metrics.exchange(outcome);
-            road.events.tell(|| Event::Exchange { outcome: metrics::outcome_name(outcome) });
+            road.metrics.exchange(report.outcome);
+            road.events.tell(|| report.into());
         }
-        if outcome != ExchangeOutcome::Failed {
+        if report.outcome != ExchangeOutcome::Failed {
             swapped.send_replace(());
         }
     });

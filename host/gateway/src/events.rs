@@ -1,8 +1,11 @@
 //! What happens, for whoever watches it live.
 
+use crate::metrics;
+use ocpp_gateway_pipeline::{Change, SwapReport, TransformChange, TransformVersion};
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
 use tokio::sync::broadcast;
 
 /// So many events wait for a slow watcher; it loses older ones, and is told how many.
@@ -36,13 +39,84 @@ pub enum Event {
         /// The transform that had a part in it.
         #[serde(skip_serializing_if = "Option::is_none")]
         transform: Option<String>,
+        /// The version that this transform gives itself.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        transform_version: Option<String>,
         text: String,
     },
-    /// A transform was put in the place of another, or was not.
+    /// Transforms were put in the place of others, or were not.
     Exchange {
         /// As in the metric `transform_exchanges`.
         outcome: &'static str,
+        /// Why it failed, or why a version was taken back although nobody asked for it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Those that have changed; after a failure those that were to change, as they run.
+        transforms: Vec<SwappedTransform>,
     },
+}
+
+/// What has become of a transform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SwappedTransform {
+    pub name: String,
+    /// `added`, `replaced`, `removed` or `kept`.
+    pub change: &'static str,
+    /// What runs; absent: nothing does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub now: Option<SwappedVersion>,
+    /// What ran before, if that was another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<SwappedVersion>,
+}
+
+/// One version of a transform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SwappedVersion {
+    pub component: String,
+    pub version: String,
+    pub sha256: String,
+}
+
+impl From<&SwapReport> for Event {
+    fn from(report: &SwapReport) -> Self {
+        let SwapReport { outcome, transforms, reason } = report;
+        Event::Exchange {
+            outcome: metrics::outcome_name(*outcome),
+            reason: reason.clone(),
+            transforms: transforms.iter().map(SwappedTransform::from).collect(),
+        }
+    }
+}
+
+impl From<&TransformChange> for SwappedTransform {
+    fn from(change: &TransformChange) -> Self {
+        let version = |version: &TransformVersion| SwappedVersion {
+            component: version.component.clone(),
+            version: version.version.clone(),
+            sha256: version.sha256.clone(),
+        };
+        SwappedTransform {
+            name: change.name.clone(),
+            change: match change.what {
+                Change::Added => "added",
+                Change::Replaced => "replaced",
+                Change::Removed => "removed",
+                Change::Kept => "kept",
+            },
+            now: change.now.as_ref().map(version),
+            before: change.before.as_ref().map(version),
+        }
+    }
+}
+
+/// An event, and when it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TimedEvent {
+    /// RFC 3339, in UTC, with milliseconds.
+    pub time: String,
+    #[serde(flatten)]
+    pub event: Event,
 }
 
 impl Event {
@@ -60,20 +134,20 @@ impl Event {
 #[derive(Debug)]
 pub struct Events {
     watchers: Arc<AtomicUsize>,
-    sender: broadcast::Sender<Arc<Event>>,
+    sender: broadcast::Sender<Arc<TimedEvent>>,
 }
 
 /// Somebody who watches. Counts until it is dropped.
 #[derive(Debug)]
 pub struct Watcher {
     watchers: Arc<AtomicUsize>,
-    receiver: broadcast::Receiver<Arc<Event>>,
+    receiver: broadcast::Receiver<Arc<TimedEvent>>,
 }
 
 /// What a watcher sees next.
 #[derive(Debug)]
 pub enum Seen {
-    Event(Arc<Event>),
+    Event(Arc<TimedEvent>),
     /// It was too slow: so many are gone.
     Missed(u64),
 }
@@ -96,9 +170,15 @@ impl Events {
     pub fn tell(&self, event: impl FnOnce() -> Event) {
         if self.watchers.load(Ordering::Relaxed) > 0 {
             // The last watcher may just have left.
-            let _ = self.sender.send(Arc::new(event()));
+            let event = TimedEvent { time: rfc3339(SystemTime::now()), event: event() };
+            let _ = self.sender.send(Arc::new(event));
         }
     }
+}
+
+/// A moment as the API writes it.
+pub fn rfc3339(moment: SystemTime) -> String {
+    humantime::format_rfc3339_millis(moment).to_string()
 }
 
 impl Watcher {
@@ -123,7 +203,7 @@ mod tests {
     use super::*;
 
     fn exchange(outcome: &'static str) -> Event {
-        Event::Exchange { outcome }
+        Event::Exchange { outcome, reason: None, transforms: Vec::new() }
     }
 
     #[tokio::test]
@@ -144,9 +224,9 @@ mod tests {
         events.tell(|| exchange("failed"));
         assert!(matches!(watcher.next().await, Some(Seen::Missed(6))));
         for _ in 1..KEPT {
-            assert!(matches!(watcher.next().await, Some(Seen::Event(event)) if *event == exchange("exchanged")));
+            assert!(matches!(watcher.next().await, Some(Seen::Event(event)) if event.event == exchange("exchanged")));
         }
-        assert!(matches!(watcher.next().await, Some(Seen::Event(event)) if *event == exchange("failed")));
+        assert!(matches!(watcher.next().await, Some(Seen::Event(event)) if event.event == exchange("failed")));
     }
 
     #[test]

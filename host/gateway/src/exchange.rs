@@ -3,8 +3,8 @@
 use crate::config::{Config, Faults};
 use crate::transforms;
 use crate::watch::{Watch, is_complete};
-use ocpp_gateway_pipeline::{ExchangeError, Pipeline, Source};
-use std::collections::HashMap;
+use ocpp_gateway_pipeline::{Change, ExchangeError, FewerHooks, Pipeline, Source, TransformChange, TransformVersion};
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -73,14 +73,18 @@ impl Exchange {
     /// all stay.
     pub fn reload(&self, config: Config) {
         let mut sources = lock(&self.sources);
-        if let Err(error) = self.pipeline.exchange_all(transforms::specs(&config), transforms::validation(&config)) {
-            return warn!("SIGHUP: everything stays as it is:\n{error}");
+        match self.pipeline.exchange_all(transforms::specs(&config), transforms::validation(&config)) {
+            Err(error) => return warn!("SIGHUP: everything stays as it is:\n{error}"),
+            Ok(changes) if changes.is_empty() => info!("SIGHUP: the same transforms run as before"),
+            Ok(changes) => changes.iter().for_each(|change| info!("SIGHUP: {}", describe(change))),
         }
-        info!("SIGHUP: {} transforms run as they are configured now", config.transforms.len());
-        if rest_differs(&sources.config, &config) {
-            warn!("SIGHUP: the configuration has changed beside its transforms and validation: that takes a restart");
+        // Held against what the process started with: what was missed at one SIGHUP is still missing at the next.
+        let waiting = changed_keys(&sources.config, &config);
+        if !waiting.is_empty() {
+            warn!("SIGHUP: these keys have changed and take a restart: {}", waiting.join(", "));
         }
-        sources.config = config;
+        sources.config.transforms = config.transforms;
+        sources.config.validation = config.validation;
         if let Err(error) = sources.follow() {
             warn!("files of transforms cannot be watched: {error}");
         }
@@ -102,21 +106,97 @@ impl Sources {
 }
 
 fn exchange(pipeline: &Pipeline, name: &str, path: &Path) {
-    match pipeline.exchange(name, Some(Source::File(path.to_owned()))) {
-        Ok(()) => {}
+    match pipeline.exchange(name, Some(Source::File(path.to_owned())), FewerHooks::Refuse) {
+        Ok(_) => {}
         Err(error @ ExchangeError::Load(_)) => warn!(transform = name, "the one that runs stays: {error}"),
         Err(error) => warn!(transform = name, "{error}"),
     }
 }
 
-fn rest_differs(old: &Config, new: &Config) -> bool {
-    let rest = |config: &Config| {
-        let without = Config { transforms: Vec::new(), validation: Default::default(), ..config.clone() };
-        without.to_toml().unwrap_or_default()
+/// What has become of a transform, in a sentence.
+fn describe(TransformChange { name, what, now, before }: &TransformChange) -> String {
+    let version = |version: &TransformVersion| {
+        let TransformVersion { component, version, sha256, .. } = version;
+        format!("{component}, version {version}, sha256 {sha256}")
     };
-    rest(old) != rest(new)
+    let (now, then) = (now.as_ref().map(version).unwrap_or_default(), before.as_ref().map(version).unwrap_or_default());
+    let gone = if before.as_ref().is_some_and(|before| before.is_uploaded) { "; the upload is gone" } else { "" };
+    match what {
+        Change::Added => format!("transform {name} is added: {now}"),
+        Change::Replaced => format!("transform {name} is replaced: {now}; before: {then}{gone}"),
+        Change::Removed => format!("transform {name} is removed: {then}{gone}"),
+        Change::Kept => format!("transform {name} stays: {now}"),
+    }
+}
+
+/// The keys whose values differ, but those of transforms and validation.
+fn changed_keys(old: &Config, new: &Config) -> Vec<String> {
+    let mut keys = Vec::new();
+    let table = |config: &Config| {
+        let rest = Config { transforms: Vec::new(), validation: Default::default(), ..config.clone() };
+        toml::Table::try_from(rest).unwrap_or_default()
+    };
+    differences("", &table(old), &table(new), &mut keys);
+    // Secrets are not written.
+    if old.mqtt.password != new.mqtt.password {
+        keys.push("mqtt.password".to_owned());
+    }
+    keys
+}
+
+fn differences(section: &str, old: &toml::Table, new: &toml::Table, keys: &mut Vec<String>) {
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    for name in names {
+        let key = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
+        match (old.get(name), new.get(name)) {
+            (Some(toml::Value::Table(old)), Some(toml::Value::Table(new))) => differences(&key, old, new, keys),
+            (old, new) if old == new => {}
+            _ => keys.push(key),
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_take_a_restart_are_named() {
+        let old = Config::default();
+        let mut new = Config::default();
+        assert_eq!(changed_keys(&old, &new), [""; 0]);
+        new.ocpp.queue += 1;
+        new.ocpp.idle_timeout = Some(new.ocpp.call_timeout);
+        new.mqtt.embedded.listen.set_port(1);
+        new.mqtt.password = Some("secret".into());
+        new.validation.mode = crate::config::ValidationMode::Both;
+        assert_eq!(
+            changed_keys(&old, &new),
+            ["mqtt.embedded.listen", "ocpp.idle_timeout", "ocpp.queue", "mqtt.password"]
+        );
+    }
+
+    #[test]
+    fn an_upload_that_a_reload_takes_away_is_named() {
+        let version = |is_uploaded| TransformVersion {
+            component: if is_uploaded { "upload of 7 bytes".into() } else { "a.wasm".into() },
+            is_uploaded,
+            version: "1".into(),
+            sha256: "ab".into(),
+        };
+        let change = TransformChange {
+            name: "mine".into(),
+            what: Change::Replaced,
+            now: Some(version(false)),
+            before: Some(version(true)),
+        };
+        let text = describe(&change);
+        for part in ["mine", "a.wasm", "upload of 7 bytes", "the upload is gone", "sha256 ab"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
 }

@@ -51,8 +51,8 @@ fn check(config: &Config) -> ExitCode {
     match transforms::load(config) {
         Ok(pipeline) => {
             println!("The configuration can be used.");
-            for TransformStatus { name, component, built_as, version, size, .. } in pipeline.transforms() {
-                println!("transform {name}: {component}, {built_as} {version}, {size} bytes");
+            for TransformStatus { name, component, built_as, version, sha256, size, .. } in pipeline.transforms() {
+                println!("transform {name}: {component}, {built_as} {version}, {size} bytes, sha256 {sha256}");
             }
             ExitCode::SUCCESS
         }

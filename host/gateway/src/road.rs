@@ -155,6 +155,7 @@ impl Road {
                 message_id: id.to_owned(),
                 action: action.to_owned(),
                 transform: Some(transform.to_string()),
+                transform_version: Some(version.to_string()),
                 text: cause.to_string(),
             });
             macro_rules! log {
@@ -192,6 +193,7 @@ impl Road {
             message_id: id.clone(),
             action: action.clone(),
             transform: None,
+            transform_version: None,
             text: detail.clone(),
         });
         macro_rules! log {

@@ -4,7 +4,7 @@
 
 use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 use ocpp_gateway_core::{Frame, Identity, Peer, Version};
-use ocpp_gateway_pipeline::{Matching, Pipeline, STANDARD, Source, TransformSpec};
+use ocpp_gateway_pipeline::{FewerHooks, Matching, Pipeline, STANDARD, Source, TransformSpec};
 use ocpp_gateway_testkit::guest;
 use std::hint::black_box;
 use std::sync::{Barrier, LazyLock};
@@ -79,7 +79,7 @@ fn exchange(criterion: &mut Criterion) {
     criterion.bench_function("exchange and first message", |bench| {
         bench.iter(|| {
             let file = turns.next().expect("they take turns for ever");
-            pipeline.exchange("standard", Some(Source::File(file.clone()))).expect("it loads");
+            pipeline.exchange("standard", Some(Source::File(file.clone())), FewerHooks::Refuse).expect("it loads");
             uplink(&pipeline);
         });
     });

@@ -25,7 +25,12 @@ const EXTENSION: &str = "cwasm";
 const DIGEST: usize = 32;
 
 /// SHA-256.
-type Digest256 = [u8; DIGEST];
+pub(crate) type Digest256 = [u8; DIGEST];
+
+/// What a component is known by.
+pub(crate) fn digest(bytes: &[u8]) -> Digest256 {
+    Sha256::digest(bytes).into()
+}
 
 /// Compiles components for one engine, each only once.
 pub(crate) struct Compiler {
@@ -41,8 +46,8 @@ impl Compiler {
         Compiler { engine, directory: directory.filter(|directory| is_private(directory)), recent: Mutex::default() }
     }
 
-    pub(crate) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
-        let hash = Digest256::from(Sha256::digest(bytes));
+    /// `hash`: of `bytes`.
+    pub(crate) fn compile(&self, bytes: &[u8], hash: Digest256) -> wasmtime::Result<Component> {
         let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, component)) = recent().iter().find(|(known, _)| *known == hash) {
             return Ok(component.clone());
@@ -161,7 +166,9 @@ mod tests {
         let engine = Engine::default();
         let bytes = wat::parse_str("(component)").expect("a component");
         // One that remembers nothing.
-        let compile = || Compiler::new(engine.clone(), Some(directory.clone())).compile(&bytes).expect("it compiles");
+        let hash = digest(&bytes);
+        let compile =
+            || Compiler::new(engine.clone(), Some(directory.clone())).compile(&bytes, hash).expect("it compiles");
         compile();
         let file = only_file(&directory);
         assert!(find(&engine, &file).is_some());
@@ -185,7 +192,7 @@ mod tests {
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
         let bytes = wat::parse_str("(component)").expect("a component");
         let compiler = Compiler::new(Engine::default(), Some(directory.path().into()));
-        compiler.compile(&bytes).expect("it compiles");
+        compiler.compile(&bytes, digest(&bytes)).expect("it compiles");
         assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 0);
     }
 

@@ -165,6 +165,11 @@ pub enum LoadFault {
     ForeignImport(String),
     #[error("exports no {wanted}; it exports {offered}")]
     MissingHook { wanted: &'static str, offered: String },
+    #[error(
+        "has no hook {missing}, which the one that runs has: refused, as messages would take another way; if that is meant, \
+         say so with allow_fewer_hooks=true"
+    )]
+    FewerHooks { missing: String },
     #[error("{hook} has other types than wit/transform.wit gives it: {reason}")]
     OtherShape { hook: String, reason: String },
     #[error("cannot be linked: {0}")]

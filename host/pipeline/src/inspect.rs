@@ -2,7 +2,7 @@
 //! another version mislead.
 
 use crate::abi::{PACKAGE, VERSION};
-use crate::compile::Compiler;
+use crate::compile::{self, Compiler};
 use crate::error::LoadFault;
 use crate::hook;
 use crate::probe::Inspection;
@@ -68,7 +68,7 @@ pub(crate) fn look_at(bytes: &[u8], surroundings: &Surroundings) -> Inspection {
         Ok(engine) => engine,
         Err(error) => return refused(vec![LoadFault::Engine(format!("{error:#}"))]),
     };
-    let component = match Compiler::new(engine, surroundings.cache.clone()).compile(bytes) {
+    let component = match Compiler::new(engine, surroundings.cache.clone()).compile(bytes, compile::digest(bytes)) {
         Ok(component) => component,
         Err(error) => return refused(vec![LoadFault::Invalid(format!("{error:#}"))]),
     };

@@ -40,6 +40,7 @@ mod spec;
 mod state;
 mod stats;
 mod surroundings;
+mod swap_report;
 mod transform;
 mod trap;
 mod walk;
@@ -59,6 +60,7 @@ pub use samples::{Candidate, Samples};
 pub use spec::{Limits, OnError, OnViolation, Source, TransformSpec, UnknownActions, Validation, ValidationPoint};
 pub use stats::TransformStatus;
 pub use surroundings::Surroundings;
+pub use swap_report::{Change, Exchanged, FewerHooks, SwapReport, TransformChange, TransformFault, TransformVersion};
 pub use walk::{Answer, NotMapped};
 
 /// The component that does the standard mapping, built from `transforms/standard`: `builtin:standard`.

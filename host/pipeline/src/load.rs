@@ -4,7 +4,7 @@ use crate::STANDARD;
 use crate::breaker::Breakers;
 use crate::chain::Chain;
 use crate::clock::Clock;
-use crate::compile::Compiler;
+use crate::compile::{self, Compiler};
 use crate::error::{LoadError, LoadFault};
 use crate::guest::{Belongings, Guest, define_imports};
 use crate::hook::{Function, PerFunction};
@@ -19,6 +19,7 @@ use crate::spec::{OnError, Source, TIME, TransformSpec, Validation};
 use crate::surroundings::Surroundings;
 use crate::transform::Transform;
 use crate::wasi;
+use data_encoding::HEXLOWER;
 use ocpp_gateway_core::{Schemas, Version};
 use std::borrow::Cow;
 use std::fs;
@@ -96,7 +97,7 @@ impl Loader {
         if errors.is_empty() { Ok(transforms) } else { Err(errors) }
     }
 
-    /// Loads one transform. `old`: the one that it is to take over from.
+    /// Loads one transform. `old`: the one that it is to take over from; it comes back itself if it is the same already.
     pub(crate) fn load(
         &self,
         spec: &TransformSpec,
@@ -104,8 +105,15 @@ impl Loader {
     ) -> Result<Arc<Transform>, Vec<LoadFault>> {
         let bytes = read(&spec.source).map_err(|fault| vec![fault])?;
         check_header(&bytes).map_err(|fault| vec![fault])?;
+        let sha256 = compile::digest(&bytes);
+        let sha256_hex = HEXLOWER.encode(&sha256);
+        if let Some(old) = old
+            && old.is_made_as(spec, &sha256_hex)
+        {
+            return Ok(old.clone());
+        }
         let kit = if spec.time_limit().is_some() { &self.timed } else { &self.untimed };
-        let compiled = kit.compiler.compile(&bytes);
+        let compiled = kit.compiler.compile(&bytes, sha256);
         let component = compiled.map_err(|fault| vec![LoadFault::Invalid(format!("{fault:#}"))])?;
         let interfaces = inspect(&component)?;
         for name in unknown_hooks(&interfaces) {
@@ -118,7 +126,7 @@ impl Loader {
         };
         let exports = exports(&component, &interfaces).map_err(|fault| vec![fault])?;
         let linked = kit.link(&component).map_err(|fault| vec![LoadFault::Link(format!("{fault:#}"))])?;
-        let trial = self.trial(spec, linked, exports, bytes.len()).map_err(|fault| vec![fault])?;
+        let trial = self.trial(spec, linked, exports, sha256_hex, bytes.len()).map_err(|fault| vec![fault])?;
         let schemas = compile_schemas(&trial)?;
         samples::try_out(&trial, spec.samples.as_deref()).map_err(|fault| vec![fault])?;
         trial.go_live(belongings, Matcher::new(&spec.matching), schemas, old).map_err(|fault| vec![fault])
@@ -130,6 +138,7 @@ impl Loader {
         spec: &TransformSpec,
         pre: InstancePre<Guest>,
         exports: PerFunction<ComponentExportIndex>,
+        sha256: String,
         size: usize,
     ) -> Result<Arc<Transform>, LoadFault> {
         let limit = spec.time_limit();
@@ -151,8 +160,10 @@ impl Loader {
         Ok(Arc::new(Transform {
             name: spec.name.as_str().into(),
             component: spec.source.to_string(),
+            is_uploaded: matches!(spec.source, Source::Bytes(_)),
             version: info.version.as_str().into(),
             info,
+            sha256: sha256.into(),
             size,
             on_error: spec.on_error,
             on_violation: spec.on_violation,
@@ -166,23 +177,32 @@ impl Loader {
     }
 }
 
-/// Puts transforms in their order. Where none of them is the mapping, `standard` closes the chain: the one that `closed`
-/// the chain before, if there is one.
+/// What closes a chain without a configured mapping.
+pub(crate) enum Closing<'a> {
+    /// The one that did so before.
+    Before(&'a Arc<Transform>),
+    /// `builtin:standard` as it ships: that of these transforms, if it is among them.
+    AsConfigured(&'a [Arc<Transform>]),
+}
+
+/// Puts transforms in their order. Where none of them is the mapping, `closing` says which one closes the chain.
 pub(crate) fn chain(
     loader: &Loader,
     mut transforms: Vec<Arc<Transform>>,
-    closed: Option<&Arc<Transform>>,
+    closing: Closing<'_>,
     validation: Validation,
 ) -> Result<Chain, Vec<LoadError>> {
     let errors = more_mappings(&transforms);
     if !errors.is_empty() {
         return Err(errors);
     }
-    let mapping = match (transforms.iter().find(|transform| transform.has(Function::ToMqtt)), closed) {
-        (Some(mapping), _) => mapping.clone(),
-        (None, closing) => {
-            let standard =
-                closing.map_or_else(|| load_standard(loader, &transforms), |standard| Ok(standard.clone()))?;
+    let mapping = match transforms.iter().find(|transform| transform.has(Function::ToMqtt)) {
+        Some(mapping) => mapping.clone(),
+        None => {
+            let standard = match closing {
+                Closing::Before(standard) => standard.clone(),
+                Closing::AsConfigured(old) => load_standard(loader, &transforms, old)?,
+            };
             transforms.push(standard.clone());
             standard
         }
@@ -202,11 +222,17 @@ fn more_mappings(transforms: &[Arc<Transform>]) -> Vec<LoadError> {
     mappings.map(error).collect()
 }
 
-fn load_standard(loader: &Loader, others: &[Arc<Transform>]) -> Result<Arc<Transform>, Vec<LoadError>> {
+fn load_standard(
+    loader: &Loader,
+    others: &[Arc<Transform>],
+    old: &[Arc<Transform>],
+) -> Result<Arc<Transform>, Vec<LoadError>> {
     let taken = others.iter().any(|transform| &*transform.name == "standard");
     let name = if taken { "builtin:standard" } else { "standard" };
     let spec = TransformSpec { name: name.into(), ..TransformSpec::standard() };
-    loader.load(&spec, None).map_err(|faults| faults.into_iter().map(|fault| error(&spec, fault)).collect())
+    loader
+        .load(&spec, old.iter().find(|old| *old.name == *spec.name))
+        .map_err(|faults| faults.into_iter().map(|fault| error(&spec, fault)).collect())
 }
 
 pub(crate) fn error(spec: &TransformSpec, fault: LoadFault) -> LoadError {

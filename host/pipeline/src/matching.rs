@@ -16,20 +16,21 @@ pub struct Matching {
 
 /// The same, ready to be asked.
 pub(crate) struct Matcher {
+    conditions: Matching,
+    /// Those on charge points.
     charge_points: Vec<Glob>,
-    versions: Vec<Version>,
-    actions: Vec<String>,
-    directions: Vec<Direction>,
 }
 
 impl Matcher {
     pub(crate) fn new(matching: &Matching) -> Self {
         Matcher {
+            conditions: matching.clone(),
             charge_points: matching.charge_points.iter().map(|glob| Glob::new(glob)).collect(),
-            versions: matching.versions.clone(),
-            actions: matching.actions.clone(),
-            directions: matching.directions.clone(),
         }
+    }
+
+    pub(crate) fn conditions(&self) -> &Matching {
+        &self.conditions
     }
 
     pub(crate) fn takes_identity(&self, identity: &Identity) -> bool {
@@ -37,17 +38,20 @@ impl Matcher {
     }
 
     pub(crate) fn takes_peer(&self, peer: &Peer) -> bool {
-        self.takes_identity(&peer.identity) && (self.versions.is_empty() || self.versions.contains(&peer.version))
+        self.takes_identity(&peer.identity)
+            && (self.conditions.versions.is_empty() || self.conditions.versions.contains(&peer.version))
     }
 
     pub(crate) fn takes_direction(&self, direction: Direction) -> bool {
-        self.directions.is_empty() || self.directions.contains(&direction)
+        self.conditions.directions.is_empty() || self.conditions.directions.contains(&direction)
     }
 
     /// `None`: the action is not known, which is no reason not to look.
     pub(crate) fn takes(&self, peer: &Peer, action: Option<&str>) -> bool {
         let takes_action = match action {
-            Some(action) => self.actions.is_empty() || self.actions.iter().any(|wanted| wanted == action),
+            Some(action) => {
+                self.conditions.actions.is_empty() || self.conditions.actions.iter().any(|wanted| wanted == action)
+            }
             None => true,
         };
         takes_action && self.takes_peer(peer)

@@ -6,10 +6,11 @@ use crate::abi::PublishIn;
 use crate::chain::{Chain, Generation};
 use crate::error::{Failure, LoadError, Mishap};
 use crate::hook;
-use crate::load::{self, Loader};
+use crate::load::{self, Closing, Loader};
 use crate::spec::{OnError, TransformSpec, Validation};
 use crate::stats::TransformStatus;
 use crate::surroundings::Surroundings;
+use crate::swap_report::{SwapReport, TransformFault, TransformVersion};
 use crate::transform::{Subject, Transform};
 use crate::walk::{Answer, NotMapped, Walk};
 use arc_swap::ArcSwap;
@@ -39,13 +40,13 @@ struct Inner {
     workshop: Mutex<Workshop>,
     /// What each transform was before its last exchange: its code, without instances.
     previous: Mutex<HashMap<Arc<str>, Arc<Transform>>>,
-    /// Why the latest exchange of a transform failed, if it did.
-    faults: Mutex<HashMap<String, String>>,
+    /// Why the latest exchange of a transform failed, or was taken back, if it was.
+    faults: Mutex<HashMap<String, TransformFault>>,
     on_exchange: Mutex<Option<Notice>>,
 }
 
 /// Told of every attempt to put other transforms in place.
-type Notice = Box<dyn Fn(ExchangeOutcome) + Send>;
+type Notice = Box<dyn Fn(&SwapReport) + Send>;
 
 struct Workshop {
     specs: Vec<TransformSpec>,
@@ -139,7 +140,7 @@ impl Pipeline {
         let validation = surroundings.validation;
         let loader = Loader::new(&specs, surroundings)?;
         let transforms = loader.load_all(&specs, &[])?;
-        let chain = load::chain(&loader, transforms, None, validation)?;
+        let chain = load::chain(&loader, transforms, Closing::AsConfigured(&[]), validation)?;
         Ok(Pipeline(Arc::new(Inner {
             chain: ArcSwap::from_pointee(chain),
             number: AtomicU64::default(),
@@ -274,7 +275,7 @@ impl Pipeline {
         let chain = self.0.chain.load();
         let (previous, faults) = (lock(&self.0.previous), lock(&self.0.faults));
         let status = |transform: &Arc<Transform>| TransformStatus {
-            previous: previous.get(&transform.name).map(|old| old.info.version.clone()),
+            previous: previous.get(&transform.name).map(|old| TransformVersion::of(old)),
             last_fault: faults.get(&*transform.name).cloned(),
             ..transform.status()
         };

@@ -1,6 +1,7 @@
 //! How often transforms were called, and what it took.
 
 use crate::meters::Reading;
+use crate::swap_report::{TransformFault, TransformVersion};
 use ocpp_gateway_core::Attributes;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,8 @@ pub struct TransformStatus {
     pub version: String,
     /// What else it says of itself.
     pub attributes: Attributes,
+    /// Of the component: 64 hex digits.
+    pub sha256: String,
     /// Of the component, in bytes.
     pub size: usize,
     pub calls: u64,
@@ -28,10 +31,10 @@ pub struct TransformStatus {
     /// One call in 16 is timed, as reading the clock takes a tenth of a call; `timed / timed_calls` is the mean.
     pub timed_calls: u64,
     pub timed: Duration,
-    /// The version that a rollback would bring back.
-    pub previous: Option<String>,
-    /// Why the latest attempt to put another version in its place failed, if it did.
-    pub last_fault: Option<String>,
+    /// What a rollback would bring back.
+    pub previous: Option<TransformVersion>,
+    /// Why the latest attempt to put another version in its place failed, or was taken back, if it was.
+    pub last_fault: Option<TransformFault>,
     /// A hook of it fails for most charge points, so that it is not called for a while.
     pub stopped: bool,
     /// For how many charge points a hook is not called for a while, because it fails for them.

@@ -11,7 +11,7 @@ use crate::matching::{Matcher, Matching};
 use crate::native::Native;
 use crate::output::Allowance;
 use crate::probe::SchemaRule;
-use crate::spec::{OnError, OnViolation};
+use crate::spec::{OnError, OnViolation, Source, TransformSpec};
 use crate::stats::TransformStatus;
 use crate::warm;
 use ocpp_gateway_core::{ErrorHead, Frame, Identity, Offer, Peer, Publish, Schemas};
@@ -25,9 +25,12 @@ pub(crate) struct Transform {
     pub(crate) name: Arc<str>,
     /// `builtin:NAME`, a path, or that it was uploaded.
     pub(crate) component: String,
+    pub(crate) is_uploaded: bool,
     /// What the component says of itself.
     pub(crate) info: abi::Info,
     pub(crate) version: Arc<str>,
+    /// Of the component: 64 hex digits.
+    pub(crate) sha256: Arc<str>,
     /// Of the component, in bytes.
     pub(crate) size: usize,
     pub(crate) on_error: OnError,
@@ -156,8 +159,10 @@ impl Transform {
         Transform {
             name: self.name.clone(),
             component: self.component.clone(),
+            is_uploaded: self.is_uploaded,
             info: self.info.clone(),
             version: self.version.clone(),
+            sha256: self.sha256.clone(),
             size: self.size,
             on_error: self.on_error,
             on_violation: self.on_violation,
@@ -172,6 +177,19 @@ impl Transform {
 
     pub(crate) fn mishap(&self, cause: Cause) -> Mishap {
         Mishap { transform: self.name.clone(), version: self.version.clone(), cause }
+    }
+
+    /// Whether `spec` would make the same of these bytes.
+    pub(crate) fn is_made_as(&self, spec: &TransformSpec, sha256: &str) -> bool {
+        // Whoever uploads what runs already has changed nothing, wherever that came from.
+        let same_source = matches!(spec.source, Source::Bytes(_)) || self.component == spec.source.to_string();
+        same_source
+            && *self.sha256 == *sha256
+            && self.blueprint.config == spec.config
+            && self.blueprint.limits == spec.limits
+            && self.on_error == spec.on_error
+            && self.on_violation == spec.on_violation
+            && *self.matcher.conditions() == spec.matching
     }
 
     pub(crate) fn has(&self, function: Function) -> bool {
@@ -294,7 +312,7 @@ impl Transform {
     }
 
     pub(crate) fn status(&self) -> TransformStatus {
-        let Transform { name, component, info, size, blueprint, .. } = self;
+        let Transform { name, component, info, sha256, size, blueprint, .. } = self;
         let ledger = &blueprint.belongings.ledger;
         TransformStatus {
             name: name.to_string(),
@@ -302,6 +320,7 @@ impl Transform {
             built_as: info.name.clone(),
             version: info.version.clone(),
             attributes: info.attributes.clone(),
+            sha256: sha256.to_string(),
             size: *size,
             calls: ledger.sum(|counters| &counters.calls),
             refusals: ledger.sum(|counters| &counters.refusals),

@@ -4,16 +4,21 @@ mod common;
 
 use common::peer;
 use ocpp_gateway_pipeline::{
-    Candidate, ExchangeError, ExchangeOutcome, Pipeline, STANDARD, Samples, Source, TransformSpec,
+    Candidate, Change, ExchangeError, ExchangeOutcome, Exchanged, FewerHooks, Pipeline, STANDARD, Samples, Source,
+    TransformSpec, Validation,
 };
 use ocpp_gateway_testkit::{PATIENCE, guest};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
+/// A transform without a mapping.
+static PASSING: LazyLock<PathBuf> = LazyLock::new(|| guest::build("passing", env!("CARGO_TARGET_TMPDIR")));
+
 /// The standard mapping with a custom section more: another component that does the same.
-fn another(number: u8) -> Vec<u8> {
-    [STANDARD, &[0, 3, 1, b'n', number]].concat()
+fn another(number: u8) -> Source {
+    Source::Bytes([STANDARD, &[0, 3, 1, b'n', number]].concat().into())
 }
 
 /// Samples that take until the test lets them end.
@@ -38,7 +43,7 @@ fn rollback_does_not_wait_for_a_load_and_the_load_does_not_undo_it() {
     // The first version, and the second one.
     (0..2).for_each(|_| let_end.send(()).expect("heard"));
     let pipeline = Pipeline::load(vec![spec]).expect("loaded");
-    let exchange = |number| pipeline.exchange("standard", Some(Source::Bytes(another(number).into())));
+    let exchange = |number| pipeline.exchange("standard", Some(another(number)), FewerHooks::Refuse);
     let runs = || pipeline.transforms().remove(0).component;
     exchange(1).expect("exchanged");
     (0..2).for_each(|_| begins.recv().expect("begun"));
@@ -54,7 +59,7 @@ fn rollback_does_not_wait_for_a_load_and_the_load_does_not_undo_it() {
     });
     assert_eq!(runs(), "builtin:standard");
     let fault = pipeline.transforms().remove(0).last_fault.expect("a fault");
-    assert!(fault.contains("rolled back"), "{fault}");
+    assert!(fault.text.contains("rolled back"), "{fault:?}");
 
     // The next one is loaded after the rollback.
     let_end.send(()).expect("heard");
@@ -63,16 +68,88 @@ fn rollback_does_not_wait_for_a_load_and_the_load_does_not_undo_it() {
 }
 
 #[test]
+fn a_swap_to_what_runs_already_is_none() {
+    let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
+    let swap = |source| pipeline.exchange("standard", Some(source), FewerHooks::Refuse).expect("it loads");
+    assert_eq!(swap(another(0)), Exchanged::Replaced);
+    let (generation, status) = (pipeline.newest_number(), pipeline.transforms().remove(0));
+    assert_eq!(swap(another(0)), Exchanged::RanAlready);
+    assert_eq!((pipeline.newest_number(), pipeline.transforms().remove(0)), (generation, status));
+    // So a rollback goes back to other code.
+    pipeline.roll_back("standard").expect("rolled back");
+    assert_eq!(pipeline.transforms()[0].size, STANDARD.len());
+}
+
+#[test]
+fn a_configuration_that_is_the_same_changes_nothing_and_another_names_what_it_changes() {
+    let spec = |name: &str, mountpoint: &str| TransformSpec {
+        name: name.into(),
+        config: format!(r#"{{"mountpoint":"{mountpoint}"}}"#),
+        ..TransformSpec::standard()
+    };
+    let pipeline = Pipeline::load(vec![spec("mapping", "a/")]).expect("it loads");
+    let changes = |specs| {
+        let changes = pipeline.exchange_all(specs, Validation::default()).expect("they load");
+        changes.into_iter().map(|change| (change.name, change.what)).collect::<Vec<_>>()
+    };
+    assert_eq!(changes(vec![spec("mapping", "a/")]), []);
+    assert_eq!(pipeline.newest_number(), 0);
+    assert_eq!(changes(vec![spec("mapping", "b/")]), [("mapping".into(), Change::Replaced)]);
+    assert_eq!(
+        changes(vec![spec("other", "b/")]),
+        [("other".into(), Change::Added), ("mapping".into(), Change::Removed)]
+    );
+    assert_eq!(pipeline.newest_number(), 2);
+    // An upload goes with the next reading of the configuration, which says so.
+    pipeline.exchange("other", Some(another(0)), FewerHooks::Refuse).expect("it loads");
+    let reloaded = pipeline.exchange_all(vec![spec("other", "b/")], Validation::default()).expect("it loads");
+    assert!(matches!(&reloaded[..], [change] if change.before.as_ref().is_some_and(|before| before.is_uploaded)));
+    // Validation is part of what runs.
+    let strict = Validation { uplink: true, ..Validation::default() };
+    assert_eq!(pipeline.exchange_all(vec![spec("other", "b/")], strict).expect("it loads"), []);
+    assert_eq!(pipeline.newest_number(), 5);
+}
+
+#[test]
+fn a_component_without_the_hooks_in_use_is_refused_unless_that_is_allowed() {
+    let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
+    let passing: Arc<[u8]> = std::fs::read(&*PASSING).expect("built").into();
+    let swap = |hooks| pipeline.exchange("standard", Some(Source::Bytes(passing.clone())), hooks);
+    let refused = swap(FewerHooks::Refuse).expect_err("the mapping would be gone").to_string();
+    assert!(refused.contains("mapping") && refused.contains("allow_fewer_hooks"), "{refused}");
+    let status = pipeline.transforms();
+    assert_eq!((status.len(), &*status[0].component), (1, "builtin:standard"));
+    assert!(status[0].last_fault.as_ref().is_some_and(|fault| fault.text == refused), "{status:?}");
+
+    assert_eq!(swap(FewerHooks::Allow).expect("allowed"), Exchanged::Replaced);
+    let components: Vec<_> = pipeline.transforms().into_iter().map(|status| status.component).collect();
+    assert_eq!(components, [Source::Bytes(passing.clone()).to_string(), "builtin:standard".into()]);
+}
+
+#[test]
+fn a_file_that_lost_its_mapping_is_refused_when_the_configuration_is_read_anew() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("mine.wasm");
+    std::fs::write(&file, STANDARD).expect("written");
+    let spec = || TransformSpec { source: Source::File(file.clone()), ..TransformSpec::standard() };
+    let pipeline = Pipeline::load(vec![spec()]).expect("it loads");
+    std::fs::copy(&*PASSING, &file).expect("copied");
+    let refused = pipeline.exchange_all(vec![spec()], Validation::default()).expect_err("the mapping would be gone");
+    assert!(refused.to_string().contains("mapping"), "{refused}");
+    assert_eq!((pipeline.newest_number(), pipeline.transforms()[0].size), (0, STANDARD.len()));
+}
+
+#[test]
 fn the_mapping_that_nobody_configured_has_a_name_too() {
     let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
     let sizes = || pipeline.transforms().iter().map(|transform| transform.size).collect::<Vec<_>>();
-    let another = another(0);
-
-    pipeline.exchange("standard", Some(Source::Bytes(another.clone().into()))).expect("exchanged");
-    assert_eq!(sizes(), [another.len()]);
+    pipeline.exchange("standard", Some(another(0)), FewerHooks::Refuse).expect("exchanged");
+    assert_ne!(sizes(), [STANDARD.len()]);
     pipeline.roll_back("standard").expect("rolled back");
     assert_eq!(sizes(), [STANDARD.len()]);
-    assert!(matches!(pipeline.exchange("nobody", None), Err(ExchangeError::Unknown(name)) if name == "nobody"));
+    assert!(
+        matches!(pipeline.exchange("nobody", None, FewerHooks::Refuse), Err(ExchangeError::Unknown(name)) if name == "nobody")
+    );
 }
 
 #[test]
@@ -84,22 +161,28 @@ fn a_mapping_that_does_not_name_the_topics_of_most_is_taken_back() {
         let peers: Vec<_> = (0..connected).map(|number| peer(&names(number))).collect();
         let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
         let (notify, noticed) = mpsc::channel();
-        pipeline.on_exchange(move |outcome| notify.send(outcome).expect("heard"));
+        pipeline.on_exchange(move |report| notify.send(report.clone()).expect("heard"));
         for peer in &peers {
             pipeline.subscriptions(&pipeline.newest(), peer).expect("topics");
             pipeline.connected(&pipeline.newest(), peer);
         }
-        pipeline.exchange("standard", Some(Source::File(faulty.clone()))).expect("exchanged");
+        pipeline.exchange("standard", Some(Source::File(faulty.clone())), FewerHooks::Refuse).expect("exchanged");
         let newest = pipeline.newest();
         let failed = peers.iter().filter(|peer| pipeline.subscriptions(&newest, peer).is_err()).count();
         assert!(failed >= unlucky, "{failed} of {connected}");
 
         let next = || noticed.recv_timeout(Duration::from_secs(20)).expect("an exchange in time");
-        assert_eq!(next(), ExchangeOutcome::Exchanged);
+        let swapped = next();
+        assert_eq!((swapped.outcome, swapped.reason), (ExchangeOutcome::Exchanged, None));
         if is_taken_back {
-            assert_eq!(next(), ExchangeOutcome::RolledBack);
+            let taken_back = next();
+            assert_eq!(taken_back.outcome, ExchangeOutcome::RolledBack);
+            let before = taken_back.transforms[0].before.as_ref().expect("another ran");
             let status = pipeline.transforms().remove(0);
             assert_eq!((status.component.as_str(), status.previous), ("builtin:standard", None));
+            // Why it is not what was uploaded can be seen afterwards.
+            let fault = status.last_fault.expect("it was taken back").text;
+            assert!(fault.contains(&before.sha256) && taken_back.reason == Some(fault.clone()), "{fault}");
             assert!(peers.iter().all(|peer| pipeline.subscriptions(&pipeline.newest(), peer).is_ok()));
         } else {
             // That nothing follows is decided by then.

@@ -5,7 +5,7 @@ mod common;
 use common::{frame, log_of, peer, spec, to_mqtt};
 use ocpp_gateway_core::{Attributes, Decision, Frame, Offer, Peer};
 use ocpp_gateway_pipeline::{
-    ExchangeOutcome, Failure, GuestFault, Limits, Message, Pipeline, Source, TransformSpec, Uplink,
+    ExchangeOutcome, Failure, FewerHooks, GuestFault, Limits, Message, Pipeline, Source, TransformSpec, Uplink,
 };
 use ocpp_gateway_testkit::guest;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ fn load() -> (Pipeline, mpsc::Receiver<ExchangeOutcome>) {
     let limits = Limits { time: Some(Duration::from_secs(30)), ..Limits::default() };
     let pipeline = Pipeline::load(vec![TransformSpec { limits, ..TransformSpec::standard() }]).expect("it loads");
     let (notify, noticed) = mpsc::channel();
-    pipeline.on_exchange(move |outcome| notify.send(outcome).expect("heard"));
+    pipeline.on_exchange(move |report| notify.send(report.outcome).expect("heard"));
     (pipeline, noticed)
 }
 
@@ -46,7 +46,7 @@ fn panics() -> Frame<'static> {
 fn one_charge_point_of_fifty_that_breaks_a_new_mapping_is_alone_with_that() {
     let (pipeline, noticed) = load();
     let peers = fifty(&pipeline);
-    pipeline.exchange("standard", Some(Source::File(faulty()))).expect("exchanged");
+    pipeline.exchange("standard", Some(Source::File(faulty())), FewerHooks::Refuse).expect("exchanged");
     assert_eq!(noticed.recv(), Ok(ExchangeOutcome::Exchanged));
     let (hostile, others) = peers.split_first().expect("some");
     for _ in 0..20 {
@@ -70,7 +70,7 @@ fn one_charge_point_of_fifty_that_breaks_a_new_mapping_is_alone_with_that() {
 fn a_new_mapping_that_breaks_for_most_is_taken_back_for_all() {
     let (pipeline, noticed) = load();
     let peers = fifty(&pipeline);
-    pipeline.exchange("standard", Some(Source::File(faulty()))).expect("exchanged");
+    pipeline.exchange("standard", Some(Source::File(faulty())), FewerHooks::Refuse).expect("exchanged");
     let failed = peers.iter().filter(|peer| to_mqtt(&pipeline, peer, &panics()).is_err()).count();
     assert!(failed > 23, "{failed}");
     let next = || noticed.recv_timeout(Duration::from_secs(20)).expect("in time");

@@ -37,7 +37,7 @@ async fn watch(State(desk): State<Shared>) -> Result<Response, Problem> {
 /// The next event.
 async fn next(mut watcher: Watcher) -> Option<(serde_json::Result<sse::Event>, Watcher)> {
     let event = match watcher.next().await? {
-        Seen::Event(event) => message(event.name(), &*event),
+        Seen::Event(event) => message(event.event.name(), &*event),
         Seen::Missed(missed) => message("missed", &Missed { missed }),
     };
     Some((event, watcher))

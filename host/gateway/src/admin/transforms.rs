@@ -2,15 +2,16 @@
 
 use super::problem::Problem;
 use super::{Desk, Shared, json};
+use crate::events::rfc3339;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post, put};
-use ocpp_gateway_pipeline::{ExchangeError, Pipeline, Source, TransformStatus};
-use serde::Serialize;
+use ocpp_gateway_pipeline::{ExchangeError, FewerHooks, Pipeline, Source, TransformStatus};
+use serde::{Deserialize, Serialize};
 
 /// The largest component that is taken, in bytes: JavaScript and Python make them of 12 to 19 MB.
 const LARGEST: usize = 64 << 20;
@@ -23,6 +24,15 @@ pub(super) fn router() -> Router<Shared> {
         .layer(DefaultBodyLimit::max(LARGEST))
 }
 
+/// How a component may take the place of another.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SwapQuery {
+    /// Even if it lacks hooks that are in use.
+    #[serde(default)]
+    allow_fewer_hooks: bool,
+}
+
 /// One transform, as the API shows it.
 #[derive(Debug, Serialize)]
 struct Shown {
@@ -30,6 +40,8 @@ struct Shown {
     component: String,
     built_as: String,
     version: String,
+    /// Of the component.
+    sha256: String,
     /// Of the component, in bytes.
     size: usize,
     calls: u64,
@@ -43,18 +55,24 @@ struct Shown {
     stopped_charge_points: usize,
     /// The version that a rollback brings back.
     previous_version: Option<String>,
-    /// Why the latest attempt to put another in its place failed, if it did.
+    previous_sha256: Option<String>,
+    /// Why the latest attempt to put another in its place failed or was taken back, if it was.
     last_fault: Option<String>,
+    /// When that was.
+    last_fault_at: Option<String>,
 }
 
 impl From<TransformStatus> for Shown {
     fn from(status: TransformStatus) -> Self {
         let TransformStatus { timed_calls, timed, .. } = status;
+        let (previous_version, previous_sha256) = status.previous.map(|it| (it.version, it.sha256)).unzip();
+        let (last_fault, last_fault_at) = status.last_fault.map(|it| (it.text, rfc3339(it.at))).unzip();
         Shown {
             name: status.name,
             component: status.component,
             built_as: status.built_as,
             version: status.version,
+            sha256: status.sha256,
             size: status.size,
             calls: status.calls,
             refusals: status.refusals,
@@ -62,8 +80,10 @@ impl From<TransformStatus> for Shown {
             mean_call_us: (timed_calls > 0).then(|| timed.as_secs_f64() * 1e6 / timed_calls as f64),
             stopped: status.stopped,
             stopped_charge_points: status.stopped_charge_points,
-            previous_version: status.previous,
-            last_fault: status.last_fault,
+            previous_version,
+            previous_sha256,
+            last_fault,
+            last_fault_at,
         }
     }
 }
@@ -77,21 +97,24 @@ async fn list(State(desk): State<Shared>) -> Response {
 /// Puts a component in the place of the one that runs
 ///
 /// It runs until the next restart or SIGHUP, or until the file that the configuration names changes; that file is not
-/// written.
+/// written. If it is what runs already, nothing changes.
 async fn exchange(
     State(desk): State<Shared>,
     name: Result<Path<String>, PathRejection>,
+    query: Result<Query<SwapQuery>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
+    let Query(SwapQuery { allow_fewer_hooks }) = query?;
+    let fewer_hooks = if allow_fewer_hooks { FewerHooks::Allow } else { FewerHooks::Refuse };
     let source = Source::Bytes(body?.as_ref().into());
     let Path(name) = name?;
-    change(&desk, name, move |pipeline, name| pipeline.exchange(name, Some(source))).await
+    change(&desk, name, move |pipeline, name| pipeline.exchange(name, Some(source), fewer_hooks).map(drop)).await
 }
 
 /// Brings the component back that ran before
 async fn roll_back(State(desk): State<Shared>, name: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
     let Path(name) = name?;
-    change(&desk, name, Pipeline::roll_back).await
+    change(&desk, name, |pipeline, name| pipeline.roll_back(name).map(drop)).await
 }
 
 /// Does what may take seconds, away from the threads that serve charge points.

@@ -259,7 +259,13 @@ async fn what_happens_can_be_watched() {
     let (name, disconnected) = event(&mut lines).await;
     assert_eq!((&*name, &disconnected["reason"]), ("disconnected", &json!("gone")));
     assert_eq!(ask(&gateway, "PUT", "/api/v1/transforms/standard", &[], "no component").await.status, 422);
-    assert_eq!(event(&mut lines).await, ("exchange".to_owned(), json!({"event": "exchange", "outcome": "failed"})));
+    let (name, exchange) = event(&mut lines).await;
+    assert_eq!((&*name, &exchange["outcome"]), ("exchange", &json!("failed")));
+    assert!(exchange["reason"].as_str().is_some_and(|reason| reason.contains("not WebAssembly")), "{exchange}");
+    let kept = &exchange["transforms"][0];
+    assert_eq!((&kept["name"], &kept["change"]), (&json!("standard"), &json!("kept")));
+    assert_eq!(kept["now"]["sha256"], get(&gateway, "/api/v1/transforms").await.json()[0]["sha256"]);
+    assert!(humantime::parse_rfc3339(exchange["time"].as_str().expect("a time")).is_ok(), "{exchange}");
     gateway.stop().await;
 }
 

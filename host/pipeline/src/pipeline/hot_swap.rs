@@ -2,9 +2,10 @@
 
 use super::{ExchangeError, ExchangeOutcome, Pipeline, Workshop, lines, lock};
 use crate::chain::Chain;
-use crate::error::Mishap;
-use crate::load;
+use crate::error::{LoadError, Mishap};
+use crate::load::{self, Closing};
 use crate::spec::{Source, TransformSpec, Validation};
+use crate::swap_report::{Change, Exchanged, FewerHooks, SwapReport, TransformChange, TransformFault, missing_hooks};
 use crate::transform::Transform;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,14 +13,19 @@ use tracing::{info, warn};
 
 impl Pipeline {
     /// Calls `notice` after each attempt. Where something was swapped, charge points may need other subscriptions now.
-    pub fn on_exchange(&self, notice: impl Fn(ExchangeOutcome) + Send + 'static) {
+    pub fn on_exchange(&self, notice: impl Fn(&SwapReport) + Send + 'static) {
         *lock(&self.0.on_exchange) = Some(Box::new(notice));
     }
 
     /// Loads the transform `name` from `source`, or anew from where it came from, and puts it in the place of the one
     /// that runs. If anything is wrong with it, the one that runs goes on. Messages on their way end where they began, and
     /// whoever holds on to the generation before goes on with that as long as it wants.
-    pub fn exchange(&self, name: &str, source: Option<Source>) -> Result<(), ExchangeError> {
+    pub fn exchange(
+        &self,
+        name: &str,
+        source: Option<Source>,
+        fewer_hooks: FewerHooks,
+    ) -> Result<Exchanged, ExchangeError> {
         let _turn = lock(&self.0.loading);
         let (configured, old) = self.about_to_load(name)?;
         let mut spec = configured.clone();
@@ -27,21 +33,29 @@ impl Pipeline {
             spec.source = source;
         }
         // Without the workshop: a rollback does not wait for it.
-        let loaded = self.0.loader.load(&spec, Some(&old));
+        let loaded = self.0.loader.load(&spec, Some(&old)).and_then(|new| {
+            let missing = if fewer_hooks == FewerHooks::Allow { None } else { missing_hooks(&old, &new) };
+            missing.map_or(Ok(new), |fault| Err(vec![fault]))
+        });
         let mut workshop = lock(&self.0.workshop);
-        let exchanged = match loaded {
+        let swapped = match loaded {
             Ok(_) if workshop.rolled_back.iter().any(|rolled_back| rolled_back == name) => {
                 Err(ExchangeError::Overtaken(name.to_owned()))
+            }
+            Ok(new) if Arc::ptr_eq(&old, &new) => {
+                lock(&self.0.faults).remove(name);
+                return Ok(Exchanged::RanAlready);
             }
             Ok(new) => self.put_in_place(&workshop, &self.0.chain.load_full(), new),
             Err(faults) => {
                 Err(ExchangeError::Load(faults.into_iter().map(|fault| load::error(&spec, fault)).collect()))
             }
         };
-        if exchanged.is_ok() && workshop.spec(name).is_none() {
+        if swapped.is_ok() && workshop.spec(name).is_none() {
             workshop.specs.push(configured);
         }
-        self.conclude(Some(name), ExchangeOutcome::Exchanged, exchanged)
+        self.conclude(Some(name), ExchangeOutcome::Exchanged, None, swapped)?;
+        Ok(Exchanged::Replaced)
     }
 
     /// What is configured for the transform `name`, and the version of it that runs. From now on it is noted when an
@@ -60,61 +74,99 @@ impl Pipeline {
 
     /// Puts the version before the last exchange back in its place. The one that runs becomes the previous one, and another
     /// that is being loaded for its place comes to nothing. Waits for no load.
-    pub fn roll_back(&self, name: &str) -> Result<(), ExchangeError> {
+    pub fn roll_back(&self, name: &str) -> Result<Vec<TransformChange>, ExchangeError> {
         let mut workshop = lock(&self.0.workshop);
-        let rolled_back = self.roll_back_in(&workshop, name, true);
+        let rolled_back = self.roll_back_in(&workshop, name, None);
         if rolled_back.is_ok() && !workshop.rolled_back.iter().any(|other| other == name) {
             workshop.rolled_back.push(name.to_owned());
         }
         rolled_back
     }
 
-    /// `keep`: whether the one that runs is worth going back to.
-    fn roll_back_in(&self, workshop: &Workshop, name: &str, keep: bool) -> Result<(), ExchangeError> {
+    /// `failed`: why the one that runs is not worth going back to, if it is not.
+    fn roll_back_in(
+        &self,
+        workshop: &Workshop,
+        name: &str,
+        failed: Option<String>,
+    ) -> Result<Vec<TransformChange>, ExchangeError> {
         let chain = self.0.chain.load_full();
         let Some(running) = chain.transforms.iter().find(|transform| *transform.name == *name) else {
             return Err(ExchangeError::Unknown(name.to_owned()));
         };
         let old = lock(&self.0.previous).get(name).cloned().ok_or(ExchangeError::NoPrevious)?;
         let rolled_back = self.put_in_place(workshop, &chain, old.put_back(running));
-        if rolled_back.is_ok() && !keep {
+        if rolled_back.is_ok() && failed.is_some() {
             lock(&self.0.previous).remove(name);
         }
-        self.conclude(Some(name), ExchangeOutcome::RolledBack, rolled_back)
+        self.conclude(Some(name), ExchangeOutcome::RolledBack, failed, rolled_back)
     }
 
-    /// Loads other transforms in the place of all that run. If anything is wrong with any of them, everything stays.
-    pub fn exchange_all(&self, specs: Vec<TransformSpec>, validation: Validation) -> Result<(), ExchangeError> {
+    /// Loads other transforms in the place of all that run. If anything is wrong with any of them, everything stays. Those
+    /// that are the same stay as they are.
+    pub fn exchange_all(
+        &self,
+        specs: Vec<TransformSpec>,
+        validation: Validation,
+    ) -> Result<Vec<TransformChange>, ExchangeError> {
         let _turn = lock(&self.0.loading);
         let loader = &self.0.loader;
         // Without the workshop: a rollback does not wait for it.
-        let loaded = loader.load_all(&specs, &self.0.chain.load_full().transforms);
-        let loaded = loaded.and_then(|loaded| load::chain(loader, loaded, None, validation));
-        let mut workshop = lock(&self.0.workshop);
-        let exchanged = loaded.map(|new| {
-            let old = self.0.chain.load_full();
-            let stays = |old: &&Arc<Transform>| new.transforms.iter().any(|new| new.name == old.name);
-            let stayed = old.transforms.iter().filter(stays);
-            *lock(&self.0.previous) = stayed.map(|old| (old.name.clone(), old.put_away())).collect();
-            workshop.specs = specs;
-            workshop.validation = validation;
-            self.go_live(new);
+        let old = self.0.chain.load_full();
+        let loaded = loader.load_all(&specs, &old.transforms).and_then(|loaded| {
+            let errors = missing_hooks_of_files(&specs, &loaded, &old);
+            if !errors.is_empty() {
+                return Err(errors);
+            }
+            load::chain(loader, loaded, Closing::AsConfigured(&old.transforms), validation)
         });
-        self.conclude(None, ExchangeOutcome::Exchanged, exchanged.map_err(ExchangeError::Load))
+        let new = match loaded {
+            Ok(new) => new,
+            Err(errors) => {
+                return self.conclude(None, ExchangeOutcome::Exchanged, None, Err(ExchangeError::Load(errors)));
+            }
+        };
+        let mut workshop = lock(&self.0.workshop);
+        let old = self.0.chain.load_full();
+        workshop.specs = specs;
+        workshop.validation = validation;
+        if new.is_same_as(&old) {
+            lock(&self.0.faults).clear();
+            return Ok(Vec::new());
+        }
+        let changes = TransformChange::between(&old.transforms, &new.transforms);
+        {
+            let mut previous = lock(&self.0.previous);
+            previous.retain(|name, _| new.transforms.iter().any(|new| new.name == *name));
+            let is_replaced = |name: &str| changes.iter().any(|it| it.name == name && it.what == Change::Replaced);
+            let replaced = old.transforms.iter().filter(|old| is_replaced(&old.name));
+            previous.extend(replaced.map(|old| (old.name.clone(), old.put_away())));
+        }
+        self.go_live(new);
+        self.conclude(None, ExchangeOutcome::Exchanged, None, Ok(changes))
     }
 
-    fn put_in_place(&self, workshop: &Workshop, chain: &Chain, new: Arc<Transform>) -> Result<(), ExchangeError> {
+    fn put_in_place(
+        &self,
+        workshop: &Workshop,
+        chain: &Chain,
+        new: Arc<Transform>,
+    ) -> Result<Vec<TransformChange>, ExchangeError> {
         let exchange = |old: &Arc<Transform>| if old.name == new.name { new.clone() } else { old.clone() };
         let stays = |old: &&Arc<Transform>| old.name == new.name || workshop.spec(&old.name).is_some();
         let closed = chain.transforms.iter().find(|old| !stays(old));
         let transforms = chain.transforms.iter().filter(stays).map(exchange).collect();
-        let next = load::chain(&self.0.loader, transforms, closed, workshop.validation).map_err(ExchangeError::Load)?;
+        let closing = closed.map_or(Closing::AsConfigured(&[]), Closing::Before);
+        let next =
+            load::chain(&self.0.loader, transforms, closing, workshop.validation).map_err(ExchangeError::Load)?;
         if let Some(old) = chain.transforms.iter().find(|old| old.name == new.name) {
             lock(&self.0.previous).insert(old.name.clone(), old.put_away());
         }
+        let changes = TransformChange::between(&chain.transforms, &next.transforms);
         self.go_live(next);
-        info!(transform = %new.name, version = %new.version, component = new.component, "runs from now on");
-        Ok(())
+        let Transform { name, version, sha256, component, .. } = &*new;
+        info!(transform = %name, %version, %sha256, component, "runs from now on");
+        Ok(changes)
     }
 
     /// To be called with the workshop held.
@@ -133,36 +185,46 @@ impl Pipeline {
         self.0.number.store(number, Ordering::Release);
     }
 
-    /// `name`: of the transform that was to be exchanged; `None`: all of them were.
+    /// `name`: of the transform that was to be exchanged; `None`: all of them were. `reason`: why one was taken back without
+    /// being asked to, which stays to be seen as its fault.
     fn conclude(
         &self,
         name: Option<&str>,
         outcome: ExchangeOutcome,
-        exchanged: Result<(), ExchangeError>,
-    ) -> Result<(), ExchangeError> {
-        let outcome = match &exchanged {
-            Ok(()) => {
-                lock(&self.0.faults).retain(|transform, _| name.is_some_and(|name| transform != name));
-                outcome
+        reason: Option<String>,
+        swapped: Result<Vec<TransformChange>, ExchangeError>,
+    ) -> Result<Vec<TransformChange>, ExchangeError> {
+        let mut report = SwapReport { outcome, transforms: Vec::new(), reason };
+        match &swapped {
+            Ok(changes) => {
+                report.transforms = changes.clone();
+                let mut faults = lock(&self.0.faults);
+                faults.retain(|transform, _| name.is_some_and(|name| transform != name));
+                if let (Some(name), Some(reason)) = (name, &report.reason) {
+                    faults.insert(name.to_owned(), TransformFault::now(reason.clone()));
+                }
             }
             Err(error) => {
+                report.outcome = ExchangeOutcome::Failed;
+                report.reason = Some(error.to_string());
                 let mut faults = lock(&self.0.faults);
-                match (name, error) {
-                    (Some(name), error) => drop(faults.insert(name.to_owned(), error.to_string())),
-                    (None, ExchangeError::Load(errors)) => {
-                        for errors in errors.chunk_by(|one, next| one.transform == next.transform) {
-                            faults.insert(errors[0].transform.clone(), lines(errors));
-                        }
-                    }
-                    (None, _) => {}
+                for (name, text) in by_transform(name, error) {
+                    report.transforms.extend(self.failed(&name));
+                    faults.insert(name, TransformFault::now(text));
                 }
-                ExchangeOutcome::Failed
             }
-        };
-        if let Some(notice) = &*lock(&self.0.on_exchange) {
-            notice(outcome);
         }
-        exchanged
+        if let Some(notice) = &*lock(&self.0.on_exchange) {
+            notice(&report);
+        }
+        swapped
+    }
+
+    /// The transform that was not replaced, as it runs.
+    fn failed(&self, name: &str) -> Option<TransformChange> {
+        let chain = self.0.chain.load();
+        let running = chain.transforms.iter().find(|running| *running.name == *name)?;
+        Some(TransformChange::of(Change::Kept, Some(running), None))
     }
 
     pub(super) fn look_after(&self, chain: &Chain, mishaps: &[Mishap]) {
@@ -176,25 +238,27 @@ impl Pipeline {
         for transform in &chain.transforms {
             let Some(function) = transform.breakers.take_trip() else { continue };
             let Transform { name, version, .. } = &**transform;
-            warn!(transform = %name, %version, hook = function.interface(), "fails for most charge points: it is not called for a while");
+            let hook = function.interface();
+            warn!(transform = %name, %version, hook, "fails for most charge points: it is not called for a while");
             if transform.breakers.give_up() {
-                self.take_back(transform);
+                self.take_back(transform, format!("{hook} fails for most charge points"));
             }
         }
     }
 
     /// Puts the version before `failing` in its place, if there is one and `failing` still runs. Not on this thread: it may
     /// have to load what closes the chain.
-    pub(super) fn take_back(&self, failing: &Arc<Transform>) {
+    pub(super) fn take_back(&self, failing: &Arc<Transform>, reason: String) {
         let (pipeline, failing) = (self.clone(), failing.clone());
         let taken_back = std::thread::Builder::new().name("transform-rollback".into()).spawn(move || {
             let workshop = lock(&pipeline.0.workshop);
             if !pipeline.0.chain.load().transforms.iter().any(|running| Arc::ptr_eq(running, &failing)) {
                 return;
             }
-            let (name, version) = (&failing.name, &failing.version);
-            match pipeline.roll_back_in(&workshop, name, false) {
-                Ok(()) => warn!(transform = %name, failed = %version, "the previous version has taken over"),
+            let Transform { name, version, sha256, .. } = &*failing;
+            let reason = format!("version {version} (sha256 {sha256}) was taken back: {reason}");
+            match pipeline.roll_back_in(&workshop, name, Some(reason)) {
+                Ok(_) => warn!(transform = %name, failed = %version, "the previous version has taken over"),
                 Err(ExchangeError::NoPrevious | ExchangeError::Unknown(_)) => {}
                 Err(error) => warn!(transform = %name, "the previous version could not take over: {error}"),
             }
@@ -202,5 +266,26 @@ impl Pipeline {
         if let Err(error) = taken_back {
             warn!("no thread for a rollback: {error}");
         }
+    }
+}
+
+/// A component that was read anew from where it came from is no more meant to lose hooks than one that is uploaded.
+fn missing_hooks_of_files(specs: &[TransformSpec], loaded: &[Arc<Transform>], chain: &Chain) -> Vec<LoadError> {
+    let missing = |(spec, new): (&TransformSpec, &Arc<Transform>)| {
+        let old = chain.transforms.iter().find(|old| old.name == new.name && old.component == new.component)?;
+        Some(load::error(spec, missing_hooks(old, new)?))
+    };
+    specs.iter().zip(loaded).filter_map(missing).collect()
+}
+
+/// Which transforms an attempt failed for, and why. `name`: the one that was to be exchanged; `None`: all of them were.
+fn by_transform(name: Option<&str>, error: &ExchangeError) -> Vec<(String, String)> {
+    match (name, error) {
+        (Some(name), error) => vec![(name.to_owned(), error.to_string())],
+        (None, ExchangeError::Load(errors)) => {
+            let each = errors.chunk_by(|one, next| one.transform == next.transform);
+            each.map(|errors| (errors[0].transform.clone(), lines(errors))).collect()
+        }
+        (None, _) => Vec::new(),
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use ocpp_gateway_pipeline::{Pipeline, STANDARD, Source};
+use ocpp_gateway_pipeline::{FewerHooks, Pipeline, STANDARD, Source};
 use std::cell::RefCell;
 use std::task::Waker;
 use tokio::sync::oneshot;
@@ -11,7 +11,7 @@ fn generations(count: usize) -> Vec<Generation> {
     let mut another = STANDARD.to_vec();
     // A custom section more.
     another.extend([0, 3, 1, b'n', 0]);
-    pipeline.exchange("standard", Some(Source::Bytes(another.into()))).expect("it loads");
+    pipeline.exchange("standard", Some(Source::Bytes(another.into())), FewerHooks::Refuse).expect("it loads");
     all.push(pipeline.newest());
     while all.len() < count {
         pipeline.roll_back("standard").expect("there is a version before");
