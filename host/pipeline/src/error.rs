@@ -172,6 +172,8 @@ pub enum LoadFault {
     FewerHooks { missing: String },
     #[error("{hook} has other types than wit/transform.wit gives it: {reason}")]
     OtherShape { hook: String, reason: String },
+    #[error("an instance has {count} {what}, where {limit} are allowed")]
+    TooMany { what: &'static str, count: u64, limit: usize },
     #[error("cannot be linked: {0}")]
     Link(String),
     #[error("is a second mapping: {first:?} is one already, and a chain has exactly one")]

@@ -138,7 +138,7 @@ fn note(log: &mut Vec<Line>, gate: &Gate, caller: Caller, line: Line) {
     }
 }
 
-/// Linear memory never shrinks, so what was ever granted is what is in use.
+/// Of all memories and tables of an instance together. They never shrink, so what was ever granted is what is in use.
 pub(crate) struct MemoryLimit {
     pub(crate) used: usize,
     pub(crate) limit: usize,
@@ -154,12 +154,17 @@ pub(crate) struct MemoryExceeded {
 #[error("out of time")]
 pub(crate) struct DeadlineExceeded;
 
-/// Entries in the tables of one instance; a guest of a megabyte of code has some thousands.
-const MAX_TABLE_ELEMENTS: usize = 100_000;
+/// What one instance may have of each. A memory takes gigabytes of addresses, however small it is; a component that is put
+/// together from several has one of each, and one in Python some more tables, and dozens of core instances.
+pub(crate) const MAX_MEMORIES: usize = 8;
+pub(crate) const MAX_TABLES: usize = 64;
+const MAX_CORE_INSTANCES: usize = 256;
+/// What an entry of a table takes, in bytes.
+const TABLE_ELEMENT: usize = size_of::<*const ()>();
 
-impl ResourceLimiter for MemoryLimit {
-    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let wanted = self.used.saturating_add(desired.saturating_sub(current));
+impl MemoryLimit {
+    fn grant(&mut self, more: usize) -> wasmtime::Result<bool> {
+        let wanted = self.used.saturating_add(more);
         if wanted > self.limit {
             // Answering `false` would show as a bare `unreachable`, once the guest has given up.
             return Err(MemoryExceeded { wanted }.into());
@@ -167,9 +172,27 @@ impl ResourceLimiter for MemoryLimit {
         self.used = wanted;
         Ok(true)
     }
+}
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_TABLE_ELEMENTS)
+impl ResourceLimiter for MemoryLimit {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.grant(desired.saturating_sub(current))
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.grant(desired.saturating_sub(current).saturating_mul(TABLE_ELEMENT))
+    }
+
+    fn memories(&self) -> usize {
+        MAX_MEMORIES
+    }
+
+    fn tables(&self) -> usize {
+        MAX_TABLES
+    }
+
+    fn instances(&self) -> usize {
+        MAX_CORE_INSTANCES
     }
 }
 

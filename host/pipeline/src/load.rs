@@ -6,7 +6,7 @@ use crate::chain::Chain;
 use crate::clock::Clock;
 use crate::compile::{self, Compiler};
 use crate::error::{LoadError, LoadFault};
-use crate::guest::{Belongings, Guest, define_imports};
+use crate::guest::{Belongings, Guest, MAX_MEMORIES, MAX_TABLES, define_imports};
 use crate::hook::{Function, PerFunction};
 use crate::inspect::{Interfaces, check_header, inspect, unknown_hooks};
 use crate::instance::Blueprint;
@@ -115,6 +115,7 @@ impl Loader {
         let kit = if spec.time_limit().is_some() { &self.timed } else { &self.untimed };
         let compiled = kit.compiler.compile(&bytes, sha256);
         let component = compiled.map_err(|fault| vec![LoadFault::Invalid(format!("{fault:#}"))])?;
+        check_resources(&component).map_err(|fault| vec![fault])?;
         let interfaces = inspect(&component)?;
         for name in unknown_hooks(&interfaces) {
             warn!(transform = spec.name, hook = name, "this gateway does not know the hook and never calls it");
@@ -237,6 +238,20 @@ fn load_standard(
 
 pub(crate) fn error(spec: &TransformSpec, fault: LoadFault) -> LoadError {
     LoadError { transform: spec.name.clone(), component: spec.source.to_string(), fault }
+}
+
+/// Each memory takes gigabytes of addresses, and each table a place of its own, whatever their sizes are.
+fn check_resources(component: &Component) -> Result<(), LoadFault> {
+    // What is not known beforehand has core modules to import, which no component gets.
+    let Some(required) = component.resources_required() else { return Ok(()) };
+    for (what, count, limit) in
+        [("memories", required.num_memories, MAX_MEMORIES), ("tables", required.num_tables, MAX_TABLES)]
+    {
+        if count as usize > limit {
+            return Err(LoadFault::TooMany { what, count: count.into(), limit });
+        }
+    }
+    Ok(())
 }
 
 /// A mapping that does not run, or not for everybody, would leave messages with nowhere to go.

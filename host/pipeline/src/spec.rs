@@ -151,7 +151,7 @@ pub struct Limits {
     /// Per call; making an instance and configuring it may take ten times as long. `None`: 20 ms for a component from
     /// elsewhere. One that ships with the gateway is no more timed than the gateway itself, which saves a tenth of a call.
     pub time: Option<Duration>,
-    /// Linear memory of one instance, in bytes.
+    /// All memories and tables of one instance, in bytes.
     pub memory: usize,
     /// Messages that one call may answer with.
     pub items: usize,

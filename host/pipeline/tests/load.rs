@@ -115,8 +115,46 @@ fn a_trap_at_the_start() {
     assert!(matches!(&fault, LoadFault::Start(Failure::Guest(GuestFault::Trap(_)))), "{fault}");
     let fault = fault_of_wat("endless.wasm", &with_empty_hooks("(func $start (loop (br 0))) (start $start)"));
     assert!(matches!(&fault, LoadFault::Start(Failure::Guest(GuestFault::Deadline { .. }))), "{fault}");
-    let fault = fault_of_wat("large.wasm", &with_empty_hooks("(memory 1000)"));
-    assert!(matches!(&fault, LoadFault::Start(Failure::Guest(GuestFault::Memory { .. }))), "{fault}");
+}
+
+/// 16 MiB are allowed.
+#[test]
+fn memories_and_tables_count_together() {
+    let (memory, table) = ("(memory 100) ", "(table 100000 funcref) ");
+    for (name, core) in [
+        ("one memory", "(memory 1000)".to_owned()),
+        ("three memories", memory.repeat(3)),
+        ("one table", "(table 3000000 funcref)".to_owned()),
+        ("many tables", table.repeat(30)),
+        ("both", memory.repeat(2) + &table.repeat(8)),
+    ] {
+        let fault = fault_of_wat("large.wasm", &with_empty_hooks(&core));
+        assert!(matches!(&fault, LoadFault::Start(Failure::Guest(GuestFault::Memory { .. }))), "{name}: {fault}");
+    }
+}
+
+#[test]
+fn memories_and_tables_are_counted() {
+    for (what, core, limit) in [("memories", "(memory 0) ", 8), ("tables", "(table 0 funcref) ", 64)] {
+        for count in [limit + 1, 90] {
+            let fault = fault_of_wat("many.wasm", &with_empty_hooks(&core.repeat(count)));
+            assert_eq!(fault.to_string(), format!("an instance has {count} {what}, where {limit} are allowed"));
+        }
+        // As many as are allowed are no reason.
+        let fault = fault_of_wat("some.wasm", &with_empty_hooks(&core.repeat(limit)));
+        assert!(matches!(fault, LoadFault::OtherShape { .. }), "{fault}");
+    }
+    // Over several core instances.
+    let again = "(core instance (instantiate $module)) ".repeat(8);
+    let several = with_empty_hooks("(memory 0)").replace("(func $f (canon", &(again + "(func $f (canon"));
+    let fault = fault_of_wat("several.wasm", &several);
+    assert!(matches!(fault, LoadFault::TooMany { what: "memories", count: 9, .. }), "{fault}");
+    let instances = "(core instance (instantiate $module)) ".repeat(256);
+    let fault = fault_of_wat(
+        "instances.wasm",
+        &with_empty_hooks("").replace("(func $f (canon", &(instances + "(func $f (canon")),
+    );
+    assert!(matches!(fault, LoadFault::Start(_)) && fault.to_string().contains("instance count too high"), "{fault}");
 }
 
 #[test]
