@@ -71,7 +71,13 @@ impl Door {
 
     /// One that is too many from its address does not take a turn from anybody else.
     fn approach(self: &Arc<Self>, stream: TcpStream, address: ClientAddress, turnstile: Option<&mut Turnstile>) {
-        let mut guest = Guest { arrival: Arrival { address, seat: None }, over: false, turn: None, certified: None };
+        let mut guest = Guest {
+            arrival: Arrival { address, seat: None },
+            over: false,
+            turn: None,
+            certified: None,
+            identity: None,
+        };
         // Whose connection it is that comes from a proxy shows later.
         if !self.proxies.trusts(address)
             && let Err(refused) = self.seat(&mut guest)
@@ -98,12 +104,15 @@ impl Door {
         let by = tokio::time::Instant::now() + self.terms.timeout();
         if let Err(refused) = self.find_peer(&mut stream, &mut guest, by).await {
             // Whoever that was speaks no HTTP yet.
-            return self.turned_away(&refused, guest.arrival.address);
+            return self.turned_away(&refused, &guest);
         }
         let Some(tls) = &self.security.tls else { return self.receive(stream, guest, by).await };
         match timeout_at(by, tls.accept(stream)).await.unwrap_or_else(|_| Err(self.timed_out())) {
-            Ok((stream, certified)) => self.receive(stream, Guest { certified, ..guest }, by).await,
-            Err(refused) => self.turned_away(&refused, guest.arrival.address),
+            Ok((stream, certified)) => {
+                guest.certified = certified;
+                self.receive(stream, guest, by).await;
+            }
+            Err(refused) => self.turned_away(&refused, &guest),
         }
     }
 
@@ -114,12 +123,11 @@ impl Door {
     {
         let mut handshake = self.terms.begin(stream);
         let shaken = timeout_at(by, self.shake_hands(&mut handshake, &mut guest)).await;
-        let Guest { arrival, .. } = guest;
-        let address = arrival.address;
+        let address = guest.arrival.address;
         let Admitted { identity, version, attributes } = match shaken.unwrap_or_else(|_| Err(self.timed_out())) {
             Ok(admitted) => admitted,
             Err(refused) => {
-                self.turned_away(&refused, address);
+                self.turned_away(&refused, &guest);
                 return handshake.refuse(&refused).await;
             }
         };
@@ -132,12 +140,19 @@ impl Door {
         let peer = Peer { identity, version, connection: self.hall.registry.next_connection(), attributes };
         debug!(charge_point = %peer.identity, %address, "handshake done");
         // A task of its own, so that a connection does not hold on to the room that its handshake needed.
-        self.tasks.spawn(ChargePoint::serve(Arc::clone(&self.hall), peer, arrival, socket));
+        self.tasks.spawn(ChargePoint::serve(Arc::clone(&self.hall), peer, guest.arrival, socket));
     }
 
-    fn turned_away(&self, refused: &Refused, address: ClientAddress) {
+    /// Counts and logs a refusal. The log calls an identity that was only claimed so, and not a charge point.
+    fn turned_away(&self, refused: &Refused, guest: &Guest) {
         self.hall.road.metrics.refused(refused);
-        info!(%address, "refused: {refused}");
+        let Guest { arrival, identity, certified, .. } = guest;
+        let subject = match refused {
+            Refused::Tls { subject, .. } => subject.as_deref(),
+            _ => certified.as_ref().map(|certified| certified.subject.as_str()),
+        };
+        let identity = identity.as_ref().map(Identity::as_str);
+        info!(address = %arrival.address, identity, certificate = subject, "refused: {refused}");
     }
 
     fn timed_out(&self) -> Refused {
@@ -176,6 +191,7 @@ impl Door {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let request = self.terms.read_request(handshake).await?;
+        guest.identity = Some(request.identity.clone());
         let attributes = self.may_enter(&request, guest).await?;
         let admitted = Admitted { identity: request.identity.clone(), version: request.version, attributes };
         handshake.accept(request).await?;
@@ -184,8 +200,9 @@ impl Door {
 
     async fn may_enter(&self, asked: &UpgradeRequest, guest: &mut Guest) -> Result<Attributes, Refused> {
         let UpgradeRequest { identity, request, .. } = asked;
-        if self.security.identities.as_ref().is_some_and(|known| !known.get().contains(identity.as_str())) {
-            return Err(Refused::status(StatusCode::NOT_FOUND, format!("no charge point {identity} is known here")));
+        let is_open_to_all = !self.security.wants_credentials();
+        if is_open_to_all {
+            self.security.check_list(identity)?;
         }
         if !self.hall.open.load(Ordering::Relaxed) {
             return Err(self.come_back("the MQTT broker cannot be reached"));
@@ -196,14 +213,20 @@ impl Door {
             return Err(Refused::unavailable("too many charge points connect at the same time", after));
         }
         self.find_client(request, guest)?;
-        // Where there is no room, nobody need show who they are; and who is here already is nobody's business before that.
-        if self.hall.registry.refuses(identity) == Some(NotEntered::Full) {
-            self.hall.limits.hit(Limit::Connections);
-            return Err(self.come_back("too many charge points are connected"));
-        }
+        // Which charge points exist, and which are connected, is told only after they have shown who they are.
         let user = self.authenticate(asked, guest.certified.as_ref()).await?;
-        if self.hall.registry.refuses(identity) == Some(NotEntered::Duplicate) {
-            return Err(Refused::status(StatusCode::FORBIDDEN, format!("{identity} is connected already")));
+        if !is_open_to_all {
+            self.security.check_list(identity)?;
+        }
+        match self.hall.registry.refuses(identity) {
+            None => {}
+            Some(NotEntered::Full) => {
+                self.hall.limits.hit(Limit::Connections);
+                return Err(self.come_back("too many charge points are connected"));
+            }
+            Some(NotEntered::Duplicate) => {
+                return Err(Refused::status(StatusCode::FORBIDDEN, format!("{identity} is connected already")));
+            }
         }
         self.admit(identity, request, guest.arrival.address, user)
     }
@@ -285,6 +308,8 @@ struct Guest {
     turn: Option<Turn>,
     /// Whom its certificate stands for.
     certified: Option<Certified>,
+    /// Who it says it is.
+    identity: Option<Identity>,
 }
 
 /// What transforms get to know of a charge point that wants in: no credentials.

@@ -14,10 +14,12 @@ const CHALLENGE: &str = "Basic realm=\"ocpp\"";
 pub enum Refused {
     #[error("{}: {reason}", status.as_u16())]
     Status { status: StatusCode, reason: String, retry_after: Option<Duration> },
-    #[error("401: {0}")]
-    Unauthorized(String),
-    #[error("no TLS: {0}")]
-    Tls(String),
+    /// The client is told the reason alone: what is known of a charge point is not for strangers.
+    #[error("401: {reason}{}", detail.map(|detail| format!(": {detail}")).unwrap_or_default())]
+    Unauthorized { reason: String, detail: Option<&'static str> },
+    /// With the subject of the certificate that was shown, if one was.
+    #[error("no TLS: {reason}")]
+    Tls { reason: String, subject: Option<String> },
     #[error("no WebSocket handshake: {0}")]
     NotWebSocket(String),
     #[error("426: the version of WebSocket is not 13")]
@@ -41,7 +43,7 @@ impl Refused {
 
     /// 401, and how credentials are to be shown.
     pub fn unauthorized(reason: impl Into<String>) -> Self {
-        Refused::Unauthorized(reason.into())
+        Refused::Unauthorized { reason: reason.into(), detail: None }
     }
 
     /// 503, and when to come back.
@@ -65,8 +67,8 @@ impl Refused {
                 503 => "unavailable",
                 _ => "refused",
             },
-            Refused::Unauthorized(_) => "unauthorized",
-            Refused::Tls(_) => "tls",
+            Refused::Unauthorized { .. } => "unauthorized",
+            Refused::Tls { .. } => "tls",
             Refused::NotWebSocket(_) | Refused::WebSocketVersion => "not_websocket",
             Refused::HeaderTooLarge => "header_too_large",
             Refused::TimedOut(_) => "timed_out",
@@ -79,14 +81,14 @@ impl Refused {
     pub(super) fn response(&self) -> Option<Response<String>> {
         let status = match self {
             Refused::Status { status, .. } => *status,
-            Refused::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Refused::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
             Refused::NotWebSocket(_) => StatusCode::BAD_REQUEST,
             Refused::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
             Refused::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Refused::Tls(_) | Refused::TimedOut(_) | Refused::BadProxyHeader(_) | Refused::Crowd => return None,
+            Refused::Tls { .. } | Refused::TimedOut(_) | Refused::BadProxyHeader(_) | Refused::Crowd => return None,
         };
         let reason = match self {
-            Refused::Status { reason, .. } | Refused::Unauthorized(reason) => format!("{reason}\n"),
+            Refused::Status { reason, .. } | Refused::Unauthorized { reason, .. } => format!("{reason}\n"),
             other => format!("{other}\n"),
         };
         let mut response = Response::new(reason);
@@ -98,7 +100,7 @@ impl Refused {
             Refused::Status { retry_after: Some(time), .. } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(time.as_secs()));
             }
-            Refused::Unauthorized(_) => {
+            Refused::Unauthorized { .. } => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
             }
             Refused::WebSocketVersion => {

@@ -79,11 +79,11 @@ impl Check {
         let number = u64::from_le_bytes(head.try_into().unwrap_or_default());
         let is_known = entry.is_some();
         let Some(entry) = entry.or_else(|| users.somebody(number)) else {
-            return Err(wrong());
+            return Err(wrong(NO_ENTRY));
         };
         let verified = self.verify(Arc::clone(&entry), password).await?;
         if !(verified && is_known) {
-            return Err(wrong());
+            return Err(wrong(if is_known { "the password is another" } else { NO_ENTRY }));
         }
         entry.set_proof(proof);
         Ok(user)
@@ -120,7 +120,7 @@ impl Check {
 
     /// A keyed hash of user and password: of no use to anybody without the key.
     fn prove(&self, user: &str, password: &[u8]) -> Result<Proof, Refused> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).map_err(|_| wrong())?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).map_err(|_| wrong("it cannot be checked"))?;
         // The user's name has no colon, so no two pairs look the same.
         mac.update(user.as_bytes());
         mac.update(b":");
@@ -143,8 +143,12 @@ fn same(one: &Proof, other: &Proof) -> bool {
     one.iter().zip(other).fold(0, |difference, (one, other)| difference | (one ^ other)) == 0
 }
 
-fn wrong() -> Refused {
-    Refused::unauthorized("wrong user name or password")
+/// What is said of a charge point without an entry, in the log only.
+const NO_ENTRY: &str = "it has no entry in ocpp.auth.users";
+
+/// The same for the client whatever the detail, which is for the log.
+pub(super) fn wrong(detail: &'static str) -> Refused {
+    Refused::Unauthorized { reason: "wrong user name or password".into(), detail: Some(detail) }
 }
 
 fn nanoseconds(duration: Duration) -> u64 {
@@ -177,7 +181,7 @@ mod tests {
     #[tokio::test]
     async fn a_password_that_was_right_is_not_computed_again() {
         let check = check(Duration::from_secs(5));
-        assert!(matches!(ask(&check, "CP1", "wrong").await, Err(Refused::Unauthorized(_))));
+        assert!(matches!(ask(&check, "CP1", "wrong").await, Err(Refused::Unauthorized { .. })));
         assert_eq!(ask(&check, "CP1", "secret").await.ok().as_deref(), Some("CP1"));
         // Without a turn nothing can be computed any more.
         check.turns.close();

@@ -14,7 +14,10 @@ pub use user_command::user_entry;
 pub use users::Users;
 
 use crate::config::{AuthMode, Identities, Ocpp};
+use crate::handshake::Refused;
 use crate::watch::{Watch, may_matter};
+use hyper::StatusCode;
+use ocpp_gateway_core::Identity;
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
@@ -64,6 +67,24 @@ impl Security {
             follows.push(tls.live());
         }
         Ok(Security { identities, check: check.map(|(_, check)| check), tls, follows })
+    }
+
+    /// Whether a charge point has to show who it is.
+    pub fn wants_credentials(&self) -> bool {
+        self.check.is_some() || self.tls.as_ref().is_some_and(Tls::wants_certificate)
+    }
+
+    /// Refuses identities that are not on the list. Where credentials are asked for it is to be called when they have been
+    /// shown, and answers as to wrong ones: the list does not tell strangers which names exist.
+    pub fn check_list(&self, identity: &Identity) -> Result<(), Refused> {
+        if self.identities.as_ref().is_none_or(|known| known.get().contains(identity.as_str())) {
+            return Ok(());
+        }
+        if self.check.is_some() {
+            return Err(check::wrong("it is not in ocpp.identities"));
+        }
+        let status = if self.wants_credentials() { StatusCode::FORBIDDEN } else { StatusCode::NOT_FOUND };
+        Err(Refused::status(status, format!("no charge point {identity} is known here")))
     }
 
     /// Reads files again when they change, as long as the answer lives.

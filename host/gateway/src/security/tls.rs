@@ -5,11 +5,14 @@ use crate::config::Tls as Settings;
 use crate::handshake::Refused;
 use hyper::StatusCode;
 use ocpp_gateway_core::Identity;
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +43,8 @@ struct Owners {
 pub struct Certified {
     /// The only identity that it may use.
     pub identity: String,
+    /// Of its certificate, for the log.
+    pub subject: String,
 }
 
 impl Tls {
@@ -53,6 +58,11 @@ impl Tls {
         Ok(Tls { config: Arc::new(config), owners })
     }
 
+    /// Whether charge points have to show a certificate.
+    pub(super) fn wants_certificate(&self) -> bool {
+        self.owners.is_some()
+    }
+
     pub(super) fn live(&self) -> Arc<Live<ServerConfig>> {
         Arc::clone(&self.config)
     }
@@ -60,13 +70,83 @@ impl Tls {
     /// The stream, and whom the certificate at its other end stands for, if certificates are asked for.
     pub async fn accept(&self, stream: TcpStream) -> Result<(TlsStream<TcpStream>, Option<Certified>), Refused> {
         let acceptor = TlsAcceptor::from(self.config.get());
-        let stream = acceptor.accept(stream).await.map_err(|error| Refused::Tls(error.to_string()))?;
+        let accepting = async {
+            acceptor.accept(stream).await.map_err(|error| (error.to_string(), SHOWN.with(|shown| shown.take())))
+        };
+        let accepted = SHOWN.scope(Cell::new(None), accepting).await;
+        let refused = |(reason, subject)| Refused::Tls { reason, subject };
+        let stream = accepted.map_err(refused)?;
         let Some(owners) = &self.owners else { return Ok((stream, None)) };
         let chain = stream.get_ref().1.peer_certificates();
-        let shown = chain.and_then(|chain| chain.first()).ok_or_else(|| Refused::Tls("no certificate".into()))?;
-        let certified = owners.of(shown).map_err(Refused::Tls)?;
+        let shown = chain.and_then(|chain| chain.first()).ok_or_else(|| refused(("no certificate".into(), None)))?;
+        let certified = owners.of(shown).map_err(|reason| refused((reason, subject(shown))))?;
         Ok((stream, Some(certified)))
     }
+}
+
+tokio::task_local! {
+    /// The subject of the certificate that is shown in the handshake of this task. Of one that fails, nothing else is left.
+    static SHOWN: Cell<Option<String>>;
+}
+
+/// Notes whose certificate is shown, and has another verifier decide.
+#[derive(Debug)]
+struct NotingVerifier(Arc<dyn ClientCertVerifier>);
+
+impl ClientCertVerifier for NotingVerifier {
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        // Outside a handshake of ours there is nobody to tell.
+        let _ = SHOWN.try_with(|shown| shown.set(subject(end_entity)));
+        self.0.verify_client_cert(end_entity, intermediates, now)
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.0.root_hint_subjects()
+    }
+
+    fn offer_client_auth(&self) -> bool {
+        self.0.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.0.client_auth_mandatory()
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        self.0.requires_raw_public_keys()
+    }
+}
+
+/// `CN=…, O=…`; `None`: it cannot be read.
+fn subject(certificate: &CertificateDer<'_>) -> Option<String> {
+    X509Certificate::from_der(certificate).ok().map(|(_, parsed)| parsed.subject().to_string())
 }
 
 impl Owners {
@@ -78,20 +158,22 @@ impl Owners {
             return Err("the certificate has expired".into());
         }
         let mut names = parsed.subject().iter_common_name().map(|name| name.as_str());
-        match (names.next(), names.next()) {
-            (Some(Ok(name)), None) => self.named(name),
-            _ => Err("the certificate has to have one common name".into()),
-        }
+        let identity = match (names.next(), names.next()) {
+            (Some(Ok(name)), None) => self.named(name)?,
+            _ => return Err("the certificate has to have one common name".into()),
+        };
+        Ok(Certified { identity: identity.to_owned(), subject: parsed.subject().to_string() })
     }
 
-    fn named(&self, name: &str) -> Result<Certified, String> {
+    /// The identity of the charge point with this common name.
+    fn named<'a>(&'a self, name: &'a str) -> Result<&'a str, String> {
         match self.identities.get(name) {
-            Some(identity) => Ok(Certified { identity: identity.clone() }),
+            Some(identity) => Ok(identity),
             // Otherwise two certificates would stand for one charge point.
             None if self.identities.values().any(|identity| identity == name) => {
                 Err(format!("{name} belongs to another certificate"))
             }
-            None => Ok(Certified { identity: name.to_owned() }),
+            None => Ok(name),
         }
     }
 }
@@ -117,7 +199,8 @@ fn server_config(settings: &Settings) -> Result<ServerConfig, String> {
         Some(file) => {
             let roots = Arc::new(roots(file)?);
             let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
-            builder.with_client_cert_verifier(verifier.map_err(|error| at(file, &error))?)
+            let verifier = verifier.map_err(|error| at(file, &error))?;
+            builder.with_client_cert_verifier(Arc::new(NotingVerifier(verifier)))
         }
     };
     let chain = certificates(&settings.cert)?;
@@ -158,7 +241,7 @@ mod tests {
 
     fn identity_of(name: &str) -> Option<String> {
         let identities = [("SN-1", "CP1")].map(|(name, identity)| (name.to_owned(), identity.to_owned())).into();
-        Owners { identities }.named(name).ok().map(|certified| certified.identity)
+        Owners { identities }.named(name).ok().map(str::to_owned)
     }
 
     #[test]

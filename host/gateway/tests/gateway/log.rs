@@ -1,8 +1,12 @@
 //! What charge points can do to the log.
 
 use crate::secrets::Program;
+use crate::security::{folder, tls};
 use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::authority::{Authority, connect};
 use ocpp_gateway_testkit::charge_point::ChargePoint;
+use rustls::version::{TLS12, TLS13};
+use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 
 /// On free ports of the loopback interface.
@@ -38,4 +42,34 @@ async fn what_a_charge_point_repeats_is_counted_and_makes_no_line_of_its_own() {
         log.lines().filter_map(|line| line.split_once("suppressed=")?.1.split(' ').next()?.parse::<usize>().ok()).sum();
     assert_eq!(forged.len() + suppressed, 2000, "{log}");
     assert!(log.contains("disconnected"), "its other lines are there: {log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_name_the_identity_and_the_certificate() {
+    let folder = folder();
+    let (ca, stranger) = (Authority::new(folder.path(), "ca"), Authority::new(folder.path(), "stranger"));
+    let config = folder.path().join("config.toml");
+    let toml = FREE_PORTS.to_owned() + &tls(&ca.server(), &format!("client_ca = {:?}\n", ca.pem()));
+    std::fs::write(&config, toml).expect("written");
+    let program = Program::start(&config, folder.path().join("log"), "info", "wss://");
+    program.until_ready().await;
+
+    let client = ca.client("CP2");
+    let stream = connect(program.ocpp, &ca.pem(), Some(&client), &[&TLS13]).await.expect("TLS");
+    let refused = ChargePoint::over(stream, "/ocpp/CP3", &["ocpp1.6"], &[]).await.err().expect("refused");
+    assert_eq!(refused.status, 403);
+    for (client, version) in
+        [(ca.expired("CP4"), &TLS12), (ca.expired("CP5"), &TLS13), (stranger.client("CP6"), &TLS13)]
+    {
+        // With TLS 1.3 a client hears only later that it is refused.
+        if let Ok(mut stream) = connect(program.ocpp, &ca.pem(), Some(&client), &[version]).await {
+            let _ = timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await.expect("closed");
+        }
+    }
+    let log = program.stop();
+    let line = |text: &str| log.lines().find(|line| line.contains(text)).unwrap_or_else(|| panic!("{text} in {log}"));
+    assert!(line("refused: 403").contains("identity=\"CP3\" certificate=\"CN=CP2\""), "{log}");
+    for name in ["CP4", "CP5", "CP6"] {
+        assert!(line(&format!("certificate=\"CN={name}\"")).contains("refused: no TLS: "), "{log}");
+    }
 }

@@ -148,7 +148,8 @@ async fn secrets_reach_no_log_no_metric_and_no_printed_configuration() {
     let metrics = program.page("/metrics").await;
     assert!(metrics.contains("unauthorized"), "{metrics}");
     let log = program.log_with("ocpp.auth.users: what was read before stays in force").await;
-    assert!(log.contains("refused: 401") && log.contains("DEBUG"), "{log}");
+    assert!(log.contains("refused: 401: wrong user name or password: the password is another"), "{log}");
+    assert!(log.contains("identity=\"CP1\"") && log.contains("DEBUG"), "{log}");
     let hash = entry.trim_end().rsplit('$').next().expect("a hash");
     let key = std::fs::read_to_string(&server.key).expect("a key");
     let key = key.lines().nth(1).expect("Base64");

@@ -140,22 +140,56 @@ async fn users_and_identities_come_and_go_while_the_gateway_runs() {
     let folder = folder();
     let (users, identities) = (folder.path().join("users"), folder.path().join("identities"));
     let (one, two) = (entry("CP1", b"one"), entry("CP2", b"two"));
-    std::fs::write(&users, &one).expect("written");
-    std::fs::write(&identities, "CP1\n").expect("written");
+    std::fs::write(&users, one + &two + &entry("CP3", b"three")).expect("written");
+    std::fs::write(&identities, "CP1\nCP3\n").expect("written");
     let toml = format!("[ocpp]\nidentities = {identities:?}\n{}", auth(&users));
     let gateway = Running::start(&toml).await;
-    let (first, second) = (basic("CP1", b"one"), basic("CP2", b"two"));
+    let (first, second, third) = (basic("CP1", b"one"), basic("CP2", b"two"), basic("CP3", b"three"));
     let mut connected = knock(&gateway, "CP1", Some(&first)).await.expect("let in");
-    assert_eq!(status(&gateway, "CP2", Some(&second)).await, 404);
+    assert_eq!(status(&gateway, "CP2", Some(&second)).await, 401);
     // A new file in the place of the old one, and an old one with new content.
     let new = folder.path().join("new");
-    std::fs::write(&new, "CP1\nCP2\n").expect("written");
+    std::fs::write(&new, "CP1\nCP2\nCP3\n").expect("written");
     std::fs::rename(&new, &identities).expect("moved");
-    until("CP2 is known", async || status(&gateway, "CP2", Some(&second)).await == 401).await;
-    std::fs::write(&users, two).expect("written");
     until("CP2 is let in", async || status(&gateway, "CP2", Some(&second)).await == 101).await;
+    std::fs::write(&users, two).expect("written");
+    until("CP3 is forgotten", async || status(&gateway, "CP3", Some(&third)).await == 401).await;
+    assert_eq!(status(&gateway, "CP2", Some(&second)).await, 101);
     assert_eq!(status(&gateway, "CP1", Some(&first)).await, 401);
     beat(&gateway, "CP1", &mut connected).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_do_not_learn_which_identities_are_on_the_list() {
+    let folder = folder();
+    let users = folder.path().join("users");
+    std::fs::write(&users, entry("CP1", b"secret") + &entry("CP2", b"secret")).expect("written");
+    let gateway = Running::start(&format!("[ocpp]\nidentities = [\"CP1\", \"CP3\"]\n{}", auth(&users))).await;
+    let mut answers = Vec::new();
+    // One on both lists, one on either, and one on none; with the password of CP2 even if it is right.
+    for id in ["CP1", "CP2", "CP3", "CP4"] {
+        let password: &[u8] = if id == "CP2" { b"secret" } else { b"wrong" };
+        let refused = knock(&gateway, id, Some(&basic(id, password))).await.err().expect("refused");
+        let without = knock(&gateway, id, None).await.err().expect("refused");
+        assert_eq!((refused.status, without.status), (401, 401), "{id}");
+        answers.push((refused.challenge, refused.text, without.text));
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert_eq!(status(&gateway, "CP1", Some(&basic("CP1", b"secret"))).await, 101);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_a_certificate_and_is_not_on_the_list_is_forbidden() {
+    let folder = folder();
+    let ca = Authority::new(folder.path(), "ca");
+    let more = format!("client_ca = {:?}\n", ca.pem());
+    let gateway = Running::start(&format!("[ocpp]\nidentities = [\"CP1\"]\n{}", tls(&ca.server(), &more))).await;
+    let client = ca.client("CP2");
+    for id in ["CP1", "CP2"] {
+        assert_eq!(knock_tls(&gateway, id, &ca, Some(&client)).await.err().expect("refused").status, 403, "{id}");
+    }
     gateway.stop().await;
 }
 
