@@ -5,7 +5,7 @@ use clap::Parser as _;
 use ocpp_gateway::app::{Gateway, StartError};
 use ocpp_gateway::cli::{Cli, Command, Options};
 use ocpp_gateway::config::{self, Config, LogFormat};
-use ocpp_gateway::{banner, coalescing, log, security, shutdown, transforms, workbench};
+use ocpp_gateway::{banner, check, coalescing, log, security, shutdown, workbench};
 use ocpp_gateway_pipeline::TransformStatus;
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ const RUNTIME_FAILURE: u8 = 1;
 fn main() -> ExitCode {
     match Cli::parse().into_command() {
         Command::Run(options) => with_config(&options, |config| run(config, options.clone())),
-        Command::Check(options) => with_config(&options, |config| check(&config)),
+        Command::Check(options) => check(&options),
         Command::Config(options) => with_config(&options, |config| print(&config)),
         Command::User { identity } => user(&identity),
         Command::Transform(command) => workbench::run(&command),
@@ -31,10 +31,12 @@ fn with_config(options: &Options, then: impl FnOnce(Config) -> ExitCode) -> Exit
 }
 
 fn load(options: &Options) -> Result<Config, config::Faults> {
-    // A variable that is no text is none of ours.
-    let variables =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    config::load(options.config.as_deref(), variables)
+    config::load(options.config.as_deref(), variables())
+}
+
+/// A variable that is no text is none of ours.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 fn print(config: &Config) -> ExitCode {
@@ -47,17 +49,18 @@ fn print(config: &Config) -> ExitCode {
     }
 }
 
-fn check(config: &Config) -> ExitCode {
-    match transforms::load(config) {
-        Ok(pipeline) => {
-            println!("The configuration can be used.");
-            for TransformStatus { name, component, built_as, version, sha256, size, .. } in pipeline.transforms() {
-                println!("transform {name}: {component}, {built_as} {version}, {size} bytes, sha256 {sha256}");
-            }
-            ExitCode::SUCCESS
-        }
-        Err(faults) => complain(&faults, BAD_CONFIGURATION),
+fn check(options: &Options) -> ExitCode {
+    let (config, faults) = config::read(options.config.as_deref(), variables());
+    let check::Report { faults, warnings, transforms } = check::check(&config, faults.as_ref());
+    warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    if !faults.is_empty() {
+        return complain(&faults.join("\n"), BAD_CONFIGURATION);
     }
+    println!("The configuration can be used.");
+    for TransformStatus { name, component, built_as, version, sha256, size, .. } in transforms {
+        println!("transform {name}: {component}, {built_as} {version}, {size} bytes, sha256 {sha256}");
+    }
+    ExitCode::SUCCESS
 }
 
 /// Prints the line for the file of users.

@@ -6,6 +6,7 @@ use crate::security::Security;
 use ocpp_gateway_mqtt::BrokerUrl;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::{Table, Value};
@@ -40,12 +41,24 @@ impl fmt::Display for Faults {
 
 /// Reads `file`, if there is one, and then the variables of `environment`, which win.
 pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, Faults> {
-    let mut draft = Draft::read(file)?;
+    match read(file, environment) {
+        (config, None) => Ok(config),
+        (_, Some(faults)) => Err(faults),
+    }
+}
+
+/// The same for whoever wants to look at the rest too if there are faults: what is wrong is left at its default.
+pub fn read(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> (Config, Option<Faults>) {
+    let mut draft = match Draft::read(file) {
+        Ok(draft) => draft,
+        Err(faults) => return (Config::default(), Some(faults)),
+    };
     draft.apply(environment);
     draft.refuse_unknown_keys();
     let config = draft.resolve();
     draft.check(&config);
-    if draft.faults.is_empty() { Ok(config) } else { Err(Faults(draft.faults)) }
+    let faults = (!draft.faults.is_empty()).then_some(Faults(draft.faults));
+    (config, faults)
 }
 
 /// A configuration on its way: what was written, where, and what is wrong with it so far.
@@ -176,6 +189,25 @@ impl Draft {
             self.fault("log.level", error.to_string());
         }
         self.check_transforms(config);
+        self.check_ports(config);
+    }
+
+    /// Whoever listens second would say that the address is in use, and not by whom.
+    fn check_ports(&mut self, config: &Config) {
+        let embedded = config.mqtt.url.is_none().then_some(("mqtt.embedded.listen", config.mqtt.embedded.listen));
+        let all: Vec<(&str, SocketAddr)> = [("ocpp.listen", config.ocpp.listen), ("admin.listen", config.admin.listen)]
+            .into_iter()
+            .chain(embedded)
+            .collect();
+        for (place, (key, address)) in all.iter().enumerate() {
+            let overlaps = |(_, other): &&(&str, SocketAddr)| {
+                let everywhere = address.ip().is_unspecified() || other.ip().is_unspecified();
+                address.port() != 0 && address.port() == other.port() && (everywhere || address.ip() == other.ip())
+            };
+            if let Some((first, other)) = all[..place].iter().find(overlaps) {
+                self.fault(key, format!("{address} is taken already: {first} is {other}"));
+            }
+        }
     }
 
     fn check_security(&mut self, config: &Config) {

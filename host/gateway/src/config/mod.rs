@@ -12,7 +12,7 @@ mod topic;
 mod values;
 
 pub use admin::{Admin, Log, LogFormat};
-pub use load::{Fault, Faults, load};
+pub use load::{Fault, Faults, load, read};
 pub use network::Network;
 pub use presence::{Events, Presence};
 pub use security::{Auth, AuthMode, MqttTls, Tls};

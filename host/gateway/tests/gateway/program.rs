@@ -63,6 +63,18 @@ fn a_bad_component_is_78_and_named() {
 }
 
 #[test]
+fn faults_of_configuration_and_components_are_reported_together() {
+    let toml = "[ocpp]\nquue = 1\n[[transforms]]\nname = \"mine\"\ncomponent = \"/nowhere/at/all.wasm\"\n\
+                match.actions = [\"MeterValue\"]";
+    let output = run(&["check"], Some(toml));
+    assert_eq!(output.status.code(), Some(78));
+    let said = said(&output);
+    for wanted in ["did you mean ocpp.queue?", "/nowhere/at/all.wasm", "warning: ", "did you mean MeterValues?"] {
+        assert!(said.contains(wanted), "{wanted} not in {said}");
+    }
+}
+
+#[test]
 fn a_component_of_ones_own_takes_the_place_of_the_built_in_one() {
     let component = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(component.path(), ocpp_gateway_pipeline::STANDARD).expect("written");

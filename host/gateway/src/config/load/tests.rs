@@ -234,3 +234,15 @@ fn how_long_a_session_lasts_is_for_mqtt_5() {
     let faults = load_text(expiry, &[]).expect_err("of no use");
     assert!(faults.len() == 1 && faults[0].starts_with("mqtt.session_expiry: "), "{faults:?}");
 }
+
+#[test]
+fn one_port_twice_is_a_fault_that_names_both_keys() {
+    let faults = load_text("[ocpp]\nlisten = \"0.0.0.0:8080\"", &[]).expect_err("faults");
+    assert_eq!(faults, ["admin.listen: 127.0.0.1:8080 is taken already: ocpp.listen is 0.0.0.0:8080"]);
+    let faults = load_text("[admin]\nlisten = \"127.0.0.1:1883\"", &[]).expect_err("faults");
+    assert!(matches!(&faults[..], [fault] if fault.starts_with("mqtt.embedded.listen: ")), "{faults:?}");
+    load_text("[admin]\nlisten = \"127.0.0.1:1883\"\n[mqtt]\nurl = \"mqtt://broker\"", &[])
+        .expect("no broker of its own");
+    load_text("[ocpp]\nlisten = \"127.0.0.2:8080\"", &[]).expect("another address");
+    load_text("[ocpp]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"", &[]).expect("any port");
+}

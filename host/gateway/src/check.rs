@@ -1,0 +1,158 @@
+//! `ocpp-gateway check`: what is wrong with a configuration, and what can be used but cannot work.
+
+use crate::config::{self, Config};
+use crate::transforms;
+use ocpp_gateway_core::{Action, Attributes, Frame, Identity, MessageType, Peer, Version};
+use ocpp_gateway_mqtt::topic_matches;
+use ocpp_gateway_pipeline::{Pipeline, TransformStatus};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// With these the gateway does not start, or messages do not arrive.
+    pub faults: Vec<String>,
+    /// Most likely not what was meant.
+    pub warnings: Vec<String>,
+    pub transforms: Vec<TransformStatus>,
+}
+
+/// Looks for everything at once: `faults` is what reading the configuration found already.
+pub fn check(config: &Config, faults: Option<&config::Faults>) -> Report {
+    let mut report = Report { warnings: unknown_actions(config), ..Report::default() };
+    report.faults.extend(faults.map(ToString::to_string));
+    match transforms::load(config) {
+        Ok(pipeline) => {
+            report.faults.extend(topics(&pipeline));
+            report.transforms = pipeline.transforms();
+        }
+        Err(faults) => report.faults.push(faults.to_string()),
+    }
+    report
+}
+
+/// Names of actions that no version of OCPP has. A charge point may have actions of its own, so this is no fault.
+fn unknown_actions(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (index, transform) in config.transforms.iter().enumerate() {
+        let overrides = (transform.component == "builtin:standard").then(|| topic_overrides(&transform.config));
+        let named = transform.matching.actions.iter().map(|action| ("match.actions", action.as_str()));
+        let overridden = overrides.into_iter().flatten().map(|action| ("config.uplink.topic_overrides", action));
+        for (key, action) in named.chain(overridden).filter(|(_, action)| Action::of(action) == Action::OTHER) {
+            let place = format!("transforms[{index}].{key}");
+            warnings.push(match nearest_action(action) {
+                Some(nearest) => format!("{place}: OCPP has no action {action:?}; did you mean {nearest}?"),
+                None => format!("{place}: OCPP has no action {action:?}"),
+            });
+        }
+    }
+    warnings
+}
+
+/// The actions that `standard` is given topics of their own for.
+fn topic_overrides(config: &toml::Table) -> Vec<&str> {
+    let overrides =
+        config.get("uplink").and_then(|uplink| uplink.get("topic_overrides")).and_then(toml::Value::as_table);
+    overrides.into_iter().flat_map(|overrides| overrides.keys().map(String::as_str)).collect()
+}
+
+fn nearest_action(name: &str) -> Option<&'static str> {
+    let distance = |action: &Action| strsim::damerau_levenshtein(&name.to_lowercase(), &action.name().to_lowercase());
+    let nearest = Action::all().filter(|action| *action != Action::OTHER).min_by_key(distance)?;
+    (distance(&nearest) <= name.len() / 3).then(|| nearest.name())
+}
+
+/// What is asked for two made-up charge points: topics that cannot work are told from those of any mapping that can.
+fn topics(pipeline: &Pipeline) -> Vec<String> {
+    let generation = pipeline.newest();
+    let filters = |peer: &Peer| -> Option<Vec<String>> {
+        let filters = pipeline.subscriptions(&generation, peer).ok()?;
+        Some(filters.into_iter().map(|filter| filter.filter).collect())
+    };
+    let (Some(one), Some(other)) = (charge_point("CHECK-1"), charge_point("CHECK-2")) else { return Vec::new() };
+    // A mapping may know its charge points, and refuse these two.
+    let (Some(own), Some(others)) = (filters(&one), filters(&other)) else { return Vec::new() };
+    let mut faults: Vec<String> = Vec::new();
+    if let Some(shared) = own.iter().find(|filter| others.contains(filter)) {
+        faults.push(format!(
+            "the mapping subscribes to {shared:?} for every charge point: a message for one would reach all of them; \
+             the topic has to name the charge point"
+        ));
+    }
+    for frame in frames() {
+        for publish in pipeline.report(&generation, &one, &frame).publishes {
+            let Some(filter) = own.iter().chain(&others).find(|filter| topic_matches(&publish.topic, filter)) else {
+                continue;
+            };
+            let fault = format!(
+                "the mapping publishes on {:?} and subscribes to {filter:?}: what charge points say would come back to \
+                 them as if back ends had said it",
+                publish.topic
+            );
+            if !faults.contains(&fault) {
+                faults.push(fault);
+            }
+        }
+    }
+    faults
+}
+
+fn charge_point(identity: &str) -> Option<Peer> {
+    let identity = Identity::new(identity, identity.len()).ok()?;
+    Some(Peer { identity, version: Version::V1_6, connection: 0, attributes: Attributes::new() })
+}
+
+fn frames() -> [Frame<'static>; 2] {
+    let frame = |kind, action: Option<&'static str>| Frame {
+        kind,
+        id: "1".into(),
+        action: action.map(Into::into),
+        payload: "{}".into(),
+        error: None,
+        attributes: Attributes::new(),
+    };
+    [frame(MessageType::Call, Some("Heartbeat")), frame(MessageType::CallResult, Some("Reset"))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(toml: &str) -> Report {
+        let config: Config = toml::from_str(toml).expect("a configuration");
+        check(&config, None)
+    }
+
+    fn standard(config: &str) -> String {
+        format!("[[transforms]]\nname = \"standard\"\ncomponent = \"builtin:standard\"\n{config}")
+    }
+
+    #[test]
+    fn a_sound_configuration_has_neither_faults_nor_warnings() {
+        for toml in ["", &standard("match.actions = []\n[transforms.config]\nmountpoint = \"site/\"")] {
+            let report = report(toml);
+            assert_eq!((report.faults, report.warnings), (vec![], vec![]), "{toml}");
+            assert_eq!(report.transforms.len(), 1);
+        }
+    }
+
+    #[test]
+    fn topics_that_cannot_work_are_faults() {
+        let same = report(&standard("[transforms.config.downlink]\ntopic = \"cp/${cid}\""));
+        assert!(matches!(&same.faults[..], [fault] if fault.contains("ocpp/cp/CHECK-1")), "{:?}", same.faults);
+        let shared = report(&standard("[transforms.config.downlink]\ntopic = \"cs\""));
+        assert!(matches!(&shared.faults[..], [fault] if fault.contains("\"ocpp/cs\"")), "{:?}", shared.faults);
+    }
+
+    #[test]
+    fn actions_that_there_are_not_are_warned_of() {
+        let toml =
+            standard("[transforms.config.uplink.topic_overrides]\nMeterValue = \"meters/${cid}\"\nOurOwn = \"x\"");
+        let report = report(&toml);
+        assert_eq!(report.faults, [""; 0]);
+        let warned = |part: &str| report.warnings.iter().any(|warning| warning.contains(part));
+        assert!(warned("did you mean MeterValues?") && warned("no action \"OurOwn\""), "{:?}", report.warnings);
+        assert_eq!(report.warnings.len(), 2);
+        assert_eq!(nearest_action("bootnotification"), Some("BootNotification"));
+        assert_eq!(nearest_action("Colour"), None);
+    }
+}
