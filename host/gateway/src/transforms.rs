@@ -32,11 +32,17 @@ impl fmt::Display for Faults {
 
 /// Compiles and configures all transforms. Takes some dozens of milliseconds each: not for the threads of the sockets.
 pub fn load(config: &Config) -> Result<Pipeline, Faults> {
-    // Where systemd has a service keep such things (`CacheDirectory=`): a JavaScript component takes seconds to compile.
-    let cache = std::env::var_os("CACHE_DIRECTORY").map(PathBuf::from);
+    let cache = compiled_cache();
     let validation = validation(config);
     let surroundings = Surroundings { cache, validation, on_long_call: make_way, ..Surroundings::default() };
     Pipeline::load_in(specs(config), surroundings).map_err(Faults)
+}
+
+/// Where compiled components are kept, if anywhere: a JavaScript component takes seconds to compile. It is where systemd has
+/// a service keep such things (`CacheDirectory=`), which may name several directories.
+pub(crate) fn compiled_cache() -> Option<PathBuf> {
+    let directories = std::env::var_os("CACHE_DIRECTORY")?;
+    std::env::split_paths(&directories).next().filter(|first| !first.as_os_str().is_empty())
 }
 
 /// A worker thread of tokio's is about to be busy for long with a transform that takes its time. What waits for this

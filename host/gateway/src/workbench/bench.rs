@@ -4,7 +4,7 @@ use super::{BadConfiguration, Bench, Verdict, desk};
 use crate::transforms;
 use anyhow::Context as _;
 use ocpp_gateway_core::{Attributes, Frame, Identity, Offer, Peer, Publish, Version};
-use ocpp_gateway_pipeline::{Clock, Failure, Probe, TransformSpec};
+use ocpp_gateway_pipeline::{Failure, Probe, Surroundings, TransformSpec};
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
@@ -29,7 +29,9 @@ pub(super) fn run(asked: &Bench) -> anyhow::Result<Verdict> {
         None => "{}".into(),
     };
     fs::metadata(&asked.file).with_context(|| asked.file.display().to_string())?;
-    let load = |spec: &TransformSpec| desk::load(spec, Clock::Machine).map_err(BadConfiguration);
+    let compiled = desk::CompiledCode::directory()?;
+    let surroundings = || Surroundings { cache: Some(compiled.path().to_owned()), ..Surroundings::default() };
+    let load = |spec: &TransformSpec| desk::load(spec, surroundings()).map_err(BadConfiguration);
     let probe = load(&desk::spec(&asked.file, config, desk::MEMORY))?;
     let standard = load(&TransformSpec::standard())?;
     let bench = Samples::new()?;

@@ -1,11 +1,12 @@
 //! What the commands share: the limits of the desk, and loading one component to look at it.
 
 use crate::config::Bytes;
+use crate::transforms;
 use anyhow::Context as _;
 use ocpp_gateway_pipeline::{Limits, LoadError, Probe, Source, Surroundings, TransformSpec};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -21,10 +22,30 @@ pub(super) fn spec(file: &Path, config: String, memory: Bytes) -> TransformSpec 
     TransformSpec { name, source: Source::File(file.to_owned()), config, limits, ..TransformSpec::standard() }
 }
 
-/// A directory for compiled code, which nobody else has access to: the engine uses no other.
-pub(super) fn private_directory() -> anyhow::Result<TempDir> {
-    let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir();
-    directory.context("a directory for compiled components")
+/// A directory for compiled code.
+pub(super) enum CompiledCode {
+    /// Where the gateway keeps it too: what one has compiled, the other finds.
+    Kept(PathBuf),
+    /// Gone when this is dropped.
+    Temporary(TempDir),
+}
+
+impl CompiledCode {
+    /// `CACHE_DIRECTORY`, if it is set; else one of its own, which nobody else has access to: the engine uses no other.
+    pub(super) fn directory() -> anyhow::Result<Self> {
+        if let Some(kept) = transforms::compiled_cache() {
+            return Ok(CompiledCode::Kept(kept));
+        }
+        let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir();
+        Ok(CompiledCode::Temporary(directory.context("a directory for compiled components")?))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            CompiledCode::Kept(directory) => directory,
+            CompiledCode::Temporary(directory) => directory.path(),
+        }
+    }
 }
 
 /// Loads it, or says everything that is wrong with it, a line each.

@@ -13,7 +13,7 @@ const PACKAGE: &str = "ocpp-gateway:transform/";
 pub(super) fn run(asked: &Inspect) -> anyhow::Result<Verdict> {
     desk::show_log();
     let bytes = fs::read(&asked.file).with_context(|| asked.file.display().to_string())?;
-    let compiled = desk::private_directory()?;
+    let compiled = desk::CompiledCode::directory()?;
     let surroundings = Surroundings { cache: Some(compiled.path().to_owned()), ..Surroundings::default() };
     let inspection = Inspection::of(&bytes, &surroundings);
     let loaded = Loaded::of(asked, &inspection, surroundings);

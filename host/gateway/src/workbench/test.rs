@@ -22,7 +22,7 @@ pub(super) fn run_all(component: &Path, dir: &Path, memory: Bytes) -> anyhow::Re
     // Otherwise its absence would be the fault of every case.
     fs::metadata(component).with_context(|| component.display().to_string())?;
     // Each case has an engine of its own, but a component that takes seconds to compile is compiled for the first only.
-    let compiled = desk::private_directory()?;
+    let compiled = desk::CompiledCode::directory()?;
     let (mut passed, mut failed) = (0, 0);
     for file in fixture::files(dir)? {
         match try_case(component, &file, memory, compiled.path()) {
