@@ -11,7 +11,7 @@ use crate::matching::{Matcher, Matching};
 use crate::native::Native;
 use crate::output::Allowance;
 use crate::probe::SchemaRule;
-use crate::spec::{OnError, OnViolation, Source, TransformSpec};
+use crate::spec::{OnError, OnViolation, TransformSpec};
 use crate::stats::TransformStatus;
 use crate::warm;
 use ocpp_gateway_core::{ErrorHead, Frame, Identity, Offer, Peer, Publish, Schemas};
@@ -181,10 +181,8 @@ impl Transform {
 
     /// Whether `spec` would make the same of these bytes.
     pub(crate) fn is_made_as(&self, spec: &TransformSpec, sha256: &str) -> bool {
-        // Whoever uploads what runs already has changed nothing, wherever that came from.
-        let same_source = matches!(spec.source, Source::Bytes(_)) || self.component == spec.source.to_string();
-        same_source
-            && *self.sha256 == *sha256
+        // Wherever it came from: whoever uploads what runs already, or writes what was uploaded to the file, changes nothing.
+        *self.sha256 == *sha256
             && self.blueprint.config == spec.config
             && self.blueprint.limits == spec.limits
             && self.on_error == spec.on_error

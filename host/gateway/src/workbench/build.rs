@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 pub(super) fn run(asked: &Build) -> anyhow::Result<Verdict> {
     let package = Package::of(&asked.dir)?;
-    let file = package.build(asked.out.as_deref())?;
-    let bytes = fs::read(&file)?;
+    let file = asked.out.clone().unwrap_or_else(|| package.component());
+    let bytes = package.build()?;
+    put_in_place(&bytes, &file)?;
     let hooks = super::inspect::hooks(&Inspection::of(&bytes, &Surroundings::default())).join(", ");
     println!("\n{}: {} bytes, hooks: {hooks}", file.display(), bytes.len());
     let samples = asked.dir.join("fixtures");
@@ -42,19 +43,34 @@ impl Package {
         self.dir.join(format!("{}.wasm", self.name))
     }
 
-    /// Compiles, encodes and writes the component; the output of cargo is to be seen.
-    pub(super) fn build(&self, out: Option<&Path>) -> anyhow::Result<PathBuf> {
+    /// Compiles and encodes the component; the output of cargo is to be seen.
+    pub(super) fn build(&self) -> anyhow::Result<Vec<u8>> {
         let guest = Guest {
             manifest: &self.dir.join("Cargo.toml"),
             target_dir: &self.dir.join("target"),
             args: &["--lib"],
             module: &format!("{}.wasm", self.library),
         };
-        let component = guest.build()?;
-        let file = out.map_or_else(|| self.component(), Path::to_owned);
+        Ok(guest.build()?)
+    }
+
+    /// Writes a component where only its tests look for it.
+    pub(super) fn put_aside(&self, component: &[u8]) -> anyhow::Result<PathBuf> {
+        let directory = self.dir.join("target").join("candidate");
+        fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
+        let file = directory.join(format!("{}.wasm", self.name));
         fs::write(&file, component).with_context(|| file.display().to_string())?;
         Ok(file)
     }
+}
+
+/// Writes a file of which nobody ever sees a half: a gateway may watch it.
+pub(super) fn put_in_place(component: &[u8], file: &Path) -> anyhow::Result<()> {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let beside = file.with_file_name(name);
+    fs::write(&beside, component).with_context(|| beside.display().to_string())?;
+    fs::rename(&beside, file).with_context(|| file.display().to_string())
 }
 
 /// What makes a gateway run it, in TOML.

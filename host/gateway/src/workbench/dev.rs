@@ -1,6 +1,6 @@
 //! `transform dev`: from a saved file to a running gateway, again and again.
 
-use super::build::Package;
+use super::build::{Package, put_in_place};
 use super::{Dev, Verdict, desk, test};
 use anyhow::{Context as _, bail};
 use notify::{EventKind, RecursiveMode, Watcher as _};
@@ -35,16 +35,19 @@ pub(super) fn run(asked: &Dev) -> anyhow::Result<Verdict> {
     }
 }
 
-/// Builds, tests and pushes what is there.
+/// Builds and tests what is there, and puts what passes in place: the file, and what the gateway runs.
 fn round(asked: &Dev) -> anyhow::Result<()> {
     let package = Package::of(&asked.dir)?;
-    let component = package.build(None)?;
+    let component = package.build()?;
+    // Not where the component belongs before it has passed: a gateway may watch that file.
+    let candidate = package.put_aside(&component)?;
     let fixtures = asked.dir.join("fixtures");
-    if fixtures.is_dir() && test::run_all(&component, &fixtures, desk::MEMORY)? == Verdict::Bad {
-        bail!("not pushed, as cases fail");
+    if fixtures.is_dir() && test::run_all(&candidate, &fixtures, desk::MEMORY)? == Verdict::Bad {
+        bail!("neither put in place nor pushed, as cases fail: what fails is {}", candidate.display());
     }
+    put_in_place(&component, &package.component())?;
     let name = asked.name.as_deref().unwrap_or(&package.name);
-    let answer = push(&asked.gateway, name, &fs::read(component)?)?;
+    let answer = push(&asked.gateway, name, &component)?;
     println!("pushed to {} as {name}\n{answer}", asked.gateway);
     Ok(())
 }

@@ -2,8 +2,9 @@
 
 use super::{expect_code, transform};
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 const HOOKS: [&str; 8] = ["uplink", "downlink", "outbound", "inbound", "mapping", "admission", "events", "validation"];
 
@@ -54,6 +55,41 @@ fn a_new_transform_builds_and_passes_its_tests() {
         let said = expect_code(0, &natively.output().expect("cargo runs"));
         assert!(said.contains("test result: ok"), "{hook}: {said}");
     }
+    only_what_passes_is_put_in_place(&folder);
+}
+
+/// A gateway may watch the file: `dev` writes it when all cases have passed, and not before.
+fn only_what_passes_is_put_in_place(folder: &Path) {
+    let component = folder.join("mine.wasm");
+    let mark = || fs::write(&component, "what runs").expect("written");
+    mark();
+    dev_until(folder, "not pushed: http://127.0.0.1:1/");
+    assert_ne!(fs::read(&component).expect("a component"), b"what runs");
+    mark();
+    for entry in fs::read_dir(folder.join("fixtures")).expect("a folder") {
+        fs::write(entry.expect("an entry").path(), "about = \"Nonsense.\"").expect("written");
+    }
+    dev_until(folder, "neither put in place nor pushed");
+    assert_eq!(fs::read(&component).expect("a component"), b"what runs");
+}
+
+/// Runs `transform dev`, with a gateway that is not there, until it has said this.
+#[track_caller]
+fn dev_until(folder: &Path, wanted: &str) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
+    command.args(["transform", "dev", "--gateway", "http://127.0.0.1:1"]).current_dir(folder);
+    let mut dev = command.env("CARGO_NET_OFFLINE", "true").stderr(Stdio::piped()).stdout(Stdio::null()).spawn();
+    let dev = dev.as_mut().expect("the program runs");
+    let mut said = Vec::new();
+    for line in BufReader::new(dev.stderr.take().expect("piped")).lines().map_while(Result::ok) {
+        said.push(line);
+        if said.last().is_some_and(|line| line.contains(wanted)) {
+            break;
+        }
+    }
+    dev.kill().expect("it waits for changes");
+    dev.wait().expect("it ends");
+    assert!(said.last().is_some_and(|line| line.contains(wanted)), "{said:?}");
 }
 
 #[test]
