@@ -8,6 +8,7 @@ use crate::events::Events;
 use crate::exchange::Exchange;
 use crate::limits::Limits;
 use crate::listener::Door;
+use crate::memory::QueueMemory;
 use crate::metrics::{BrokerMetrics, Metrics, TransformMetrics};
 use crate::notify::{State, notify};
 use crate::outage;
@@ -135,7 +136,8 @@ impl Gateway {
         }
         let options = Arc::new(options);
         let gateway = options.client_id.clone();
-        let (dead_letters, office) = DeadLetters::new();
+        let memory = QueueMemory::new(config);
+        let (dead_letters, office) = DeadLetters::new(&memory);
         // One of several gateways does not know whether another has delivered what it cannot.
         let alone = config.presence.claims.is_none();
         let strays: Strays = if alone { dead_letters.strays() } else { Box::new(drop) };
@@ -145,8 +147,9 @@ impl Gateway {
         let metrics = Metrics::new(&mut registry);
         registry.register_collector(Box::new(TransformMetrics(pipeline.clone())));
         registry.register_collector(Box::new(BrokerMetrics::new(&publisher, &subscriber)));
+        registry.register_collector(Box::new(memory.clone()));
 
-        let road = Arc::new(Road { pipeline, publisher, metrics, events: Events::default() });
+        let road = Arc::new(Road { pipeline, publisher, metrics, events: Events::default(), memory });
         tokio::spawn(office.open(Arc::clone(&road), config.ocpp.versions.clone()));
         let hall = Arc::new(Hall {
             road,

@@ -1,13 +1,15 @@
 //! Messages of back ends that did not reach a charge point: whoever sent them is told.
 
 use crate::mailbox::says_nothing;
+use crate::memory::QueueMemory;
 use crate::message_id::{self, Found};
 use crate::road::{Downlinked, Road};
+use hyper::body::Bytes;
 use ocpp_gateway_core::call_error::reported_id;
 use ocpp_gateway_core::recent::Recent;
 use ocpp_gateway_core::session::{Direction, Incident};
 use ocpp_gateway_core::{Asked, Fault, Frame, MessageType, Peer, Version};
-use ocpp_gateway_mqtt::{Loss, Message, Publication, Strays};
+use ocpp_gateway_mqtt::{Loss, MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit, Message, Publication, Strays};
 use ocpp_gateway_pipeline::Generation;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,42 +19,76 @@ use tracing::debug;
 /// Letters that may wait. Each is a message that something else had no room for, so there is a limit here too.
 const WAITING: usize = 1024;
 
+/// So much is kept of a message for which there is no memory: enough for its id, in nearly every case.
+const BEGINNING: usize = 4 << 10;
+
 /// Where such messages are put, at any time and without waiting.
 #[derive(Clone)]
-pub struct DeadLetters(mpsc::Sender<Letter>);
+pub struct DeadLetters {
+    letters: mpsc::Sender<Letter>,
+    memory: Arc<MemoryAccount>,
+}
 
 /// Where they come out.
 pub struct Office(mpsc::Receiver<Letter>);
 
 enum Letter {
     /// For this charge point, which did not get it for this reason.
-    Undelivered { peer: Peer, message: Message, fault: Fault, text: &'static str },
+    Undelivered { peer: Peer, message: Kept, fault: Fault, text: &'static str },
     /// On a topic that no connected charge point has.
-    Stray(Message),
+    Stray(Kept),
     /// Somebody wants to know when everything before this is dealt with.
     Mark(oneshot::Sender<()>),
 }
 
+/// A message that waits here.
+struct Kept {
+    message: Message,
+    /// Only its beginning is left.
+    is_cut: bool,
+    _memory: MemoryPermit,
+}
+
 impl DeadLetters {
-    pub fn new() -> (Self, Office) {
-        let (sender, receiver) = mpsc::channel(WAITING);
-        (DeadLetters(sender), Office(receiver))
+    pub fn new(memory: &QueueMemory) -> (Self, Office) {
+        let (letters, receiver) = mpsc::channel(WAITING);
+        (DeadLetters { letters, memory: memory.common_account(Direction::Downlink) }, Office(receiver))
+    }
+
+    /// All of the message if there is memory for it.
+    fn keep(&self, mut message: Message) -> Kept {
+        let size = |message: &Message| message.topic.len() + message.payload.len() + MESSAGE_OVERHEAD;
+        if let Some(memory) = self.memory.try_charge(size(&message)) {
+            return Kept { message, is_cut: false, _memory: memory };
+        }
+        let is_cut = message.payload.len() > BEGINNING;
+        if is_cut {
+            // A copy: a part would keep the whole.
+            message.payload = Bytes::copy_from_slice(&message.payload[..BEGINNING]);
+        }
+        // There cannot be many of them.
+        let memory = self.memory.charge(size(&message));
+        Kept { message, is_cut, _memory: memory }
     }
 
     /// `message` did not reach `peer`. Answers false if there is no room: then nobody is told.
     pub fn put(&self, peer: &Peer, message: Message, fault: Fault, text: &'static str) -> bool {
-        self.0.try_send(Letter::Undelivered { peer: peer.clone(), message, fault, text }).is_ok()
+        // Before anything is copied.
+        let Ok(place) = self.letters.try_reserve() else { return false };
+        place.send(Letter::Undelivered { peer: peer.clone(), message: self.keep(message), fault, text });
+        true
     }
 
     /// Takes in what comes for nobody who is connected. The subscriber counts it; if there is no room, nobody is told.
     pub fn strays(&self) -> Strays {
-        let DeadLetters(letters) = self.clone();
+        let this = self.clone();
         Box::new(move |message| {
             if says_nothing(&message) {
                 return;
             }
-            if letters.try_send(Letter::Stray(message)).is_err() {
-                debug!("a message for a charge point that is not connected is lost, and nobody is told");
+            match this.letters.try_reserve() {
+                Ok(place) => place.send(Letter::Stray(this.keep(message))),
+                Err(_) => debug!("a message for a charge point that is not connected is lost, and nobody is told"),
             }
         })
     }
@@ -61,7 +97,7 @@ impl DeadLetters {
     pub async fn flush(&self, patience: Duration) {
         let (mark, reached) = oneshot::channel();
         let flushed = async {
-            if self.0.send(Letter::Mark(mark)).await.is_ok() {
+            if self.letters.send(Letter::Mark(mark)).await.is_ok() {
                 let _ = reached.await;
             }
         };
@@ -75,18 +111,24 @@ impl Office {
     /// speak, the likeliest first.
     pub async fn open(mut self, road: Arc<Road>, versions: Vec<Version>) {
         let mut reported = Reported::default();
+        let memory = road.memory.common_account(Direction::Uplink);
         while let Some(letter) = self.0.recv().await {
+            // What is said of it waits for the broker. Nothing is reserved: this is only one task.
+            if road.memory.uplink.is_full() {
+                drop(road.memory.uplink.acquire(1).await);
+            }
+            let mut turned_back = TurnBack { road: &road, memory: &memory, reported: &mut reported };
             match letter {
                 Letter::Undelivered { peer, message, fault, text } => {
-                    let generation = road.reader(&peer, &message.topic);
-                    turn_back(&road, &mut reported, &generation, &peer, &message, fault, text).await;
+                    let generation = road.reader(&peer, &message.message.topic);
+                    turned_back.turn_back(&generation, &peer, &message, fault, text).await;
                 }
-                Letter::Stray(message) => match road.addressee(&message.topic, &versions) {
+                Letter::Stray(message) => match road.addressee(&message.message.topic, &versions) {
                     Some((generation, peer)) => {
                         let (fault, text) = (Fault::Disconnected, "the charge point is not connected");
-                        turn_back(&road, &mut reported, &generation, &peer, &message, fault, text).await;
+                        turned_back.turn_back(&generation, &peer, &message, fault, text).await;
                     }
-                    None => debug!(message.topic, "message on a topic of no charge point"),
+                    None => debug!(message.message.topic, "message on a topic of no charge point"),
                 },
                 // Whoever waited may have lost patience.
                 Letter::Mark(mark) => drop(mark.send(())),
@@ -118,58 +160,75 @@ impl Reported {
     }
 }
 
-/// Reads the message as its charge point would have got it, and reports each frame in it with its message id.
-async fn turn_back(
-    road: &Road,
-    reported: &mut Reported,
-    generation: &Generation,
-    peer: &Peer,
-    message: &Message,
-    fault: Fault,
-    text: &'static str,
-) {
-    if let Some(size) = message.oversized {
-        return turn_back_oversized(road, generation, peer, message, size).await;
-    }
-    let Downlinked { frames, publications, not_mapped } = road.downlink(generation, peer, message, Asked::default());
-    publish(road, publications).await;
-    let frames = frames.into_iter().map(|frame: Frame<'_>| {
-        let is_wanted = reported.is_wanted(peer, &frame);
-        (frame.id.to_string(), frame.action_name().to_owned(), is_wanted)
-    });
-    let unreadable = not_mapped.map(|not_mapped| (reported_id(&not_mapped.id).to_owned(), String::new(), true));
-    for (id, action, is_wanted) in frames.chain(unreadable) {
-        let incident = Incident { direction: Direction::Downlink, fault, id, action, detail: text.into() };
-        report(road, generation, peer, incident, is_wanted).await;
-    }
+/// What it takes to tell back ends of a message.
+struct TurnBack<'a> {
+    road: &'a Road,
+    memory: &'a Arc<MemoryAccount>,
+    reported: &'a mut Reported,
 }
 
-/// The mapping cannot read the beginning of a message, so it is not asked which one it was.
-async fn turn_back_oversized(road: &Road, generation: &Generation, peer: &Peer, message: &Message, size: usize) {
-    let Found { message_type, id, action } = message_id::find(&message.payload);
-    let is_error = [MessageType::CallError, MessageType::CallResultError].map(Some).contains(&message_type);
-    let detail = format!("the message has {size} bytes, which is more than the gateway takes");
-    let (direction, fault, id) = (Direction::Downlink, Fault::TooLarge, reported_id(&id).to_owned());
-    let incident = Incident { direction, fault, id, action, detail };
-    report(road, generation, peer, incident, !is_error).await;
-}
-
-/// Counts and logs that a message did not arrive, and tells the back ends if that is wanted.
-async fn report(road: &Road, generation: &Generation, peer: &Peer, incident: Incident, is_wanted: bool) {
-    road.incident(peer, &incident);
-    if is_wanted {
-        let Incident { fault, id, action, detail, .. } = incident;
-        let report = fault.error(peer.version, detail).into_frame(&id, Some(&action));
-        publish(road, road.report(generation, peer, &report)).await;
+impl TurnBack<'_> {
+    /// Reads the message as its charge point would have got it, and reports each frame in it with its message id.
+    async fn turn_back(&mut self, generation: &Generation, peer: &Peer, kept: &Kept, fault: Fault, text: &'static str) {
+        let message = &kept.message;
+        if let Some(size) = message.oversized {
+            let detail = format!("the message has {size} bytes, which is more than the gateway takes");
+            return self.turn_back_unread(generation, peer, message, Fault::TooLarge, detail).await;
+        }
+        if kept.is_cut {
+            return self.turn_back_unread(generation, peer, message, fault, text.into()).await;
+        }
+        let Downlinked { frames, publications, not_mapped } =
+            self.road.downlink(generation, peer, message, Asked::default());
+        self.publish(publications).await;
+        let reported = &mut *self.reported;
+        let frames = frames.into_iter().map(|frame: Frame<'_>| {
+            let is_wanted = reported.is_wanted(peer, &frame);
+            (frame.id.to_string(), frame.action_name().to_owned(), is_wanted)
+        });
+        let unreadable = not_mapped.map(|not_mapped| (reported_id(&not_mapped.id).to_owned(), String::new(), true));
+        let all: Vec<_> = frames.chain(unreadable).collect();
+        for (id, action, is_wanted) in all {
+            let incident = Incident { direction: Direction::Downlink, fault, id, action, detail: text.into() };
+            self.report(generation, peer, incident, is_wanted).await;
+        }
     }
-}
 
-async fn publish(road: &Road, publications: Vec<Publication>) {
-    for publication in publications {
-        match road.publisher.reserve().await {
-            // The publisher counts and logs what it refuses.
-            Ok(permit) => drop(permit.send(publication)),
-            Err(_) => road.publisher.lose(Loss::Abandoned, publication.kind),
+    /// The mapping cannot read the beginning of a message, so it is not asked which one it was.
+    async fn turn_back_unread(
+        &mut self,
+        generation: &Generation,
+        peer: &Peer,
+        message: &Message,
+        fault: Fault,
+        detail: String,
+    ) {
+        let Found { message_type, id, action } = message_id::find(&message.payload);
+        let is_error = [MessageType::CallError, MessageType::CallResultError].map(Some).contains(&message_type);
+        let (direction, id) = (Direction::Downlink, reported_id(&id).to_owned());
+        let incident = Incident { direction, fault, id, action, detail };
+        self.report(generation, peer, incident, !is_error).await;
+    }
+
+    /// Counts and logs that a message did not arrive, and tells the back ends if that is wanted.
+    async fn report(&mut self, generation: &Generation, peer: &Peer, incident: Incident, is_wanted: bool) {
+        self.road.incident(peer, &incident);
+        if is_wanted {
+            let Incident { fault, id, action, detail, .. } = incident;
+            let report = fault.error(peer.version, detail).into_frame(&id, Some(&action));
+            self.publish(self.road.report(generation, peer, &report)).await;
+        }
+    }
+
+    async fn publish(&mut self, publications: Vec<Publication>) {
+        let publisher = &self.road.publisher;
+        for mut publication in publications {
+            publication.charge(self.memory);
+            match publisher.reserve().await {
+                // The publisher counts and logs what it refuses.
+                Ok(permit) => drop(permit.send(publication)),
+                Err(_) => publisher.lose(Loss::Abandoned, publication.kind),
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod limits;
 pub mod listener;
 pub mod log;
 pub mod mailbox;
+mod memory;
 mod message_id;
 pub mod metrics;
 pub mod notify;

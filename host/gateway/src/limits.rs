@@ -28,16 +28,18 @@ pub enum Limit {
     MessageRate,
     TotalMessageRate,
     OpenCalls,
+    QueueMemory,
 }
 
 impl Limit {
-    const ALL: [Limit; 6] = [
+    const ALL: [Limit; 7] = [
         Limit::Connections,
         Limit::ConnectionsPerAddress,
         Limit::AcceptRate,
         Limit::MessageRate,
         Limit::TotalMessageRate,
         Limit::OpenCalls,
+        Limit::QueueMemory,
     ];
 
     fn name(self) -> &'static str {
@@ -48,6 +50,7 @@ impl Limit {
             Limit::MessageRate => "message_rate",
             Limit::TotalMessageRate => "total_message_rate",
             Limit::OpenCalls => "open_calls",
+            Limit::QueueMemory => "queue_memory",
         }
     }
 }

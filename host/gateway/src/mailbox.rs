@@ -4,7 +4,9 @@ use crate::dead_letters::DeadLetters;
 use crate::road::{REPORT, Road};
 use ocpp_gateway_core::session::{Direction, OpenCalls, OwnAnswer};
 use ocpp_gateway_core::{Fault, Peer};
-use ocpp_gateway_mqtt::{Loss, Message, Observer, Publication, Recipient, SubscribeError};
+use ocpp_gateway_mqtt::{
+    Loss, MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit, Message, Observer, Publication, Recipient, SubscribeError,
+};
 use std::collections::LinkedList;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -37,6 +39,8 @@ pub struct Question {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotTaken {
     Full,
+    /// Messages that wait, for this charge point or for all, take as much memory as they may.
+    NoMemory,
     /// The charge point has just gone.
     Gone,
 }
@@ -95,6 +99,7 @@ pub enum Told {
 struct Inner {
     contents: Mutex<Contents>,
     capacity: usize,
+    memory: Arc<MemoryAccount>,
     peer: Peer,
     road: Arc<Road>,
     dead_letters: DeadLetters,
@@ -105,7 +110,7 @@ struct Inner {
 #[derive(Default)]
 struct Contents {
     // A list, because it is nearly always empty or holds a single letter: it has no buffer beside its letters.
-    letters: LinkedList<Letter>,
+    letters: LinkedList<(Letter, MemoryPermit)>,
     stop: Option<Stop>,
     told: Vec<Told>,
     /// Whom to wake for the next of these.
@@ -141,7 +146,7 @@ impl Inbox {
             turn.made_progress();
             return Poll::Ready(Post::Told(std::mem::take(&mut contents.told)));
         }
-        if letters && let Some(letter) = contents.letters.pop_front() {
+        if letters && let Some((letter, _)) = contents.letters.pop_front() {
             turn.made_progress();
             return Poll::Ready(Post::Letter(letter));
         }
@@ -156,6 +161,11 @@ impl Inbox {
         Arc::clone(&self.0) as _
     }
 
+    /// What is charged for letters.
+    pub fn memory(&self) -> &Arc<MemoryAccount> {
+        &self.0.memory
+    }
+
     /// Whether no letter waits.
     pub fn is_empty(&self) -> bool {
         self.0.lock().letters.is_empty()
@@ -166,7 +176,7 @@ impl Inbox {
         let mut contents = self.0.lock();
         contents.is_over = true;
         contents.told = Vec::new();
-        std::mem::take(&mut contents.letters).into_iter()
+        std::mem::take(&mut contents.letters).into_iter().map(|(letter, _)| letter)
     }
 
     /// The connection has come so far on its way out.
@@ -209,23 +219,29 @@ impl Inner {
         }
     }
 
-    /// Whether one more letter would be taken.
-    fn room(&self, contents: &Contents) -> Result<(), NotTaken> {
+    /// Whether one more letter of so many bytes would be taken; then it is paid for.
+    fn room(&self, contents: &Contents, bytes: usize) -> Result<MemoryPermit, NotTaken> {
         if contents.is_over {
             Err(NotTaken::Gone)
         } else if contents.letters.len() >= self.capacity {
             Err(NotTaken::Full)
         } else {
-            Ok(())
+            self.memory.try_charge(bytes + MESSAGE_OVERHEAD).ok_or(NotTaken::NoMemory)
         }
     }
 }
 
 impl Mailbox {
-    /// A mailbox for `capacity` letters, and the end at which it is emptied.
-    pub fn new(peer: Peer, road: Arc<Road>, dead_letters: DeadLetters, capacity: usize) -> (Self, Inbox) {
+    /// A mailbox for `capacity` letters, which `memory` is charged for, and the end at which it is emptied.
+    pub fn new(
+        peer: Peer,
+        road: Arc<Road>,
+        dead_letters: DeadLetters,
+        capacity: usize,
+        memory: Arc<MemoryAccount>,
+    ) -> (Self, Inbox) {
         let contents = Mutex::default();
-        let inner = Arc::new(Inner { contents, capacity: capacity.max(1), peer, road, dead_letters });
+        let inner = Arc::new(Inner { contents, capacity: capacity.max(1), memory, peer, road, dead_letters });
         (Mailbox(Arc::clone(&inner)), Inbox(inner))
     }
 
@@ -301,9 +317,10 @@ impl Mailbox {
     }
 
     fn put(&self, letter: Letter) -> Result<(), NotTaken> {
+        let bytes = if let Letter::Question(question) = &letter { question.payload.len() } else { 0 };
         let contents = self.0.lock();
-        self.0.room(&contents)?;
-        add(contents, letter);
+        let memory = self.0.room(&contents, bytes)?;
+        add(contents, letter, memory);
         Ok(())
     }
 }
@@ -339,12 +356,16 @@ impl Recipient for Mailbox {
             self.unwanted(message);
             return Ok(());
         }
-        match self.0.room(&contents) {
-            Ok(()) => add(contents, Letter::Message(message, Instant::now())),
+        match self.0.room(&contents, message.topic.len() + message.payload.len()) {
+            Ok(memory) => add(contents, Letter::Message(message, Instant::now()), memory),
             Err(NotTaken::Gone) => return Err(message),
             Err(NotTaken::Full) => {
                 drop(contents);
                 self.undelivered(message, Fault::QueueFull, "too many messages wait for this charge point");
+            }
+            Err(NotTaken::NoMemory) => {
+                drop(contents);
+                self.undelivered(message, Fault::QueueFull, "the messages that wait take as much memory as they may");
             }
         }
         Ok(())
@@ -366,8 +387,8 @@ pub fn says_nothing(message: &Message) -> bool {
     message.payload.is_empty() && message.oversized.is_none()
 }
 
-fn add(mut contents: MutexGuard<'_, Contents>, letter: Letter) {
-    contents.letters.push_back(letter);
+fn add(mut contents: MutexGuard<'_, Contents>, letter: Letter, memory: MemoryPermit) {
+    contents.letters.push_back((letter, memory));
     wake(contents);
 }
 

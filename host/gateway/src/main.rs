@@ -86,7 +86,7 @@ fn run(config: Config, options: Options) -> ExitCode {
 }
 
 fn serve(config: Config, options: Options) -> anyhow::Result<()> {
-    let config::Runtime { threads, coalesce } = config.runtime;
+    let config::Runtime { threads, coalesce, .. } = config.runtime;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(threads).enable_all();
     let moment = coalesce.get();

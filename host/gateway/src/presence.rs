@@ -111,6 +111,7 @@ impl Presence {
             expires: None,
             kind: "event",
             tracking: None,
+            memory: None,
         }
     }
 }
@@ -134,6 +135,7 @@ impl Claiming {
             expires: None,
             kind: "claim",
             tracking: None,
+            memory: None,
         }
     }
 }

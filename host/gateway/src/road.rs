@@ -4,6 +4,7 @@
 //! frame of the gateway's own, which travels through the mapping like any other.
 
 use crate::events::{Event, Events};
+use crate::memory::QueueMemory;
 use crate::metrics::{self, Metrics};
 use ocpp_gateway_core::session::{Direction, Incident};
 use ocpp_gateway_core::{Asked, Attributes, Fault, Frame, Identity, Peer, Publish, QoS, TopicFilter, Version};
@@ -21,6 +22,7 @@ pub struct Road {
     pub metrics: Metrics,
     /// What watchers are told.
     pub events: Events,
+    pub memory: QueueMemory,
 }
 
 /// What a frame of a charge point has become.
@@ -244,8 +246,8 @@ fn name_in<'a>(topic: &'a str, pattern: &str) -> Option<&'a str> {
 fn publications(publishes: Vec<Publish>, kind: &'static str, expires: Option<Instant>) -> Vec<Publication> {
     let publication = |publish| {
         let Publish { topic, payload, qos, retain, .. } = publish;
-        let (qos, tracking) = (to_mqtt(qos), None);
-        Publication { topic, payload: payload.into(), qos, retain, expires, kind, tracking }
+        let (qos, tracking, memory) = (to_mqtt(qos), None, None);
+        Publication { topic, payload: payload.into(), qos, retain, expires, kind, tracking, memory }
     };
     publishes.into_iter().map(publication).collect()
 }

@@ -8,6 +8,7 @@ mod availability;
 mod dialer;
 mod embedded;
 mod link;
+mod memory;
 mod message;
 mod options;
 mod publisher;
@@ -17,6 +18,7 @@ mod tls;
 
 pub use availability::Availability;
 pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
+pub use memory::{ASSURED, Acquire, MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit, MemoryPool, Reservation};
 pub use message::{Message, Observer, Publication, QoS, Tracking, Unpublishable};
 pub use options::{BrokerUrl, BrokerUrlError, Credentials, Options, ProtocolVersion, Status, SubscriberLookup};
 pub use publisher::{Permit, PublishError, Publisher, Stopped};

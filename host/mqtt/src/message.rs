@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
+use crate::memory::{MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit};
+
 /// MQTT writes the length of a topic in two bytes.
 const MAX_TOPIC: usize = u16::MAX as usize;
 
@@ -37,7 +39,7 @@ impl From<rumqttc::QoS> for QoS {
 }
 
 /// A message on its way to the broker.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Publication {
     pub topic: String,
     pub payload: Bytes,
@@ -51,6 +53,8 @@ pub struct Publication {
     pub kind: &'static str,
     /// Who wants to know whether anybody subscribes to the topic.
     pub tracking: Option<Tracking>,
+    /// What it takes of the memory for queued messages, until the broker has it.
+    pub memory: Option<MemoryPermit>,
 }
 
 /// Gets to know what the broker says of a publication. Called on the publisher's own task, so it must return at once.
@@ -102,6 +106,13 @@ impl Publication {
     /// The bytes of topic and payload, which is nearly all it takes in memory.
     pub(crate) fn len(&self) -> usize {
         self.topic.len() + self.payload.len()
+    }
+
+    /// Charges `account` for it, unless somebody has been charged already.
+    pub fn charge(&mut self, account: &Arc<MemoryAccount>) {
+        if self.memory.is_none() {
+            self.memory = Some(account.charge(self.len() + MESSAGE_OVERHEAD));
+        }
     }
 
     pub(crate) fn check(&self, max_packet_size: usize) -> Result<(), Unpublishable> {

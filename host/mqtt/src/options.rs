@@ -130,6 +130,7 @@ impl Status {
             expires: None,
             kind: "status",
             tracking: None,
+            memory: None,
         }
     }
 }

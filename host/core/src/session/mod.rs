@@ -202,6 +202,17 @@ impl Session {
         self.outputs.len()
     }
 
+    /// What waits here for the charge point: how many messages, and the bytes of their texts.
+    pub fn queued(&self) -> (usize, usize) {
+        let waiting = self.waiting.iter().map(|waiting| waiting.text.len());
+        waiting.chain(self.outputs.texts()).fold((0, 0), |(count, bytes), more| (count + 1, bytes + more))
+    }
+
+    /// The bytes of a text of the charge point that was read, and waits.
+    pub fn held_bytes(&self) -> usize {
+        self.held.as_ref().map_or(0, |held| held.text.len())
+    }
+
     /// Whether no CALL is open, of either side.
     pub fn is_idle(&self) -> bool {
         self.from_charge_point.is_empty()

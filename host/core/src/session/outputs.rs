@@ -24,6 +24,14 @@ impl Outputs {
         self.0.len()
     }
 
+    /// The lengths of what is to be sent.
+    pub(super) fn texts(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().filter_map(|waiting| match &waiting.output {
+            Output::Send(_, text) => Some(text.len()),
+            _ => None,
+        })
+    }
+
     pub(super) fn push_back(&mut self, output: Output) {
         self.0.push_back(Waiting { output, relayed: None });
     }

@@ -187,6 +187,9 @@ async fn call(
     let (answer, answered) = oneshot::channel();
     let question = Question { id: message_id.clone(), action, payload, answer };
     connected.mailbox.ask(question).map_err(|not_taken| match not_taken {
+        NotTaken::NoMemory => {
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "the messages that wait take as much memory as they may")
+        }
         NotTaken::Full => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many messages wait for this charge point"),
         NotTaken::Gone => Problem::new(StatusCode::NOT_FOUND, "the charge point has just disconnected"),
     })?;

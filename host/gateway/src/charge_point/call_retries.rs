@@ -68,6 +68,7 @@ impl CallRetries {
 
     /// The CALL of this publication has come back from an attempt. Gives the publication back if it has waited for long
     /// enough, and `Err` with it if it was no attempt.
+    #[expect(clippy::result_large_err, reason = "it is given back as it was given, which is no failure")]
     pub(super) fn came_back(&mut self, publication: Publication, now: Now) -> Result<Option<Publication>, Publication> {
         let number = publication.tracking.as_ref().map(|tracking| tracking.number);
         let Some(first) = self.calls.front_mut().filter(|first| self.trying && Some(first.number) == number) else {
@@ -162,7 +163,7 @@ mod tests {
     fn call(number: u32, start: Instant) -> Publication {
         let tracking = Some(Tracking { observer: Arc::new(Deaf), number, confirm: false });
         let (topic, qos, expires) = ("t".to_owned(), QoS::AtLeastOnce, Some(start + TIMEOUT));
-        Publication { topic, payload: "x".into(), qos, retain: false, expires, kind: "CALL", tracking }
+        Publication { topic, payload: "x".into(), qos, retain: false, expires, kind: "CALL", tracking, memory: None }
     }
 
     fn number(publication: &Publication) -> (u32, bool) {

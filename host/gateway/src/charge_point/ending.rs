@@ -34,6 +34,8 @@ pub enum Ending {
     BrokerAway,
     /// Nothing was heard for longer than the idle timeout.
     Silent,
+    /// It took too long to send a message, while others waited for the memory that is kept for it.
+    TooSlow,
     /// The client offered subprotocols, and none that is enabled here.
     NoCommonVersion,
     /// OCPP-J is text (OCPP-J 1.6 section 4.1).
@@ -58,6 +60,7 @@ impl Ending {
             Ending::Shutdown => "shutdown",
             Ending::BrokerAway => "broker_away",
             Ending::Silent => "silent",
+            Ending::TooSlow => "too_slow",
             Ending::NoCommonVersion => "no_common_version",
             Ending::Binary => "binary",
             Ending::NotUtf8 => "not_utf8",
@@ -75,7 +78,7 @@ impl Ending {
             Ending::Replaced | Ending::TakenOver | Ending::Kicked | Ending::Duplicate | Ending::Silent => {
                 CloseCode::Policy
             }
-            Ending::Full | Ending::BrokerAway => CloseCode::Again,
+            Ending::Full | Ending::BrokerAway | Ending::TooSlow => CloseCode::Again,
             Ending::NoCommonVersion | Ending::Protocol(_) => CloseCode::Protocol,
             Ending::Binary => CloseCode::Unsupported,
             Ending::NotUtf8 => CloseCode::Invalid,
@@ -120,6 +123,7 @@ impl fmt::Display for Ending {
             Ending::Shutdown => f.write_str("the gateway is stopping"),
             Ending::BrokerAway => f.write_str("the MQTT broker is away: try again later"),
             Ending::Silent => f.write_str("nothing heard for too long"),
+            Ending::TooSlow => f.write_str("a message took too long to arrive, and others wait"),
             Ending::NoCommonVersion => f.write_str("none of the offered subprotocols is enabled"),
             Ending::Binary => f.write_str("binary message: OCPP-J is text"),
             Ending::NotUtf8 => f.write_str("text that is not UTF-8"),

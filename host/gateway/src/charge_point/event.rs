@@ -80,26 +80,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         if has_room && let Some(text) = self.session.next_held() {
             return Poll::Ready(Event::Held(text));
         }
-        let may_read = has_room && self.pace.held_until().is_none() && self.session.wants_more();
-        if may_read == self.session.is_held() {
-            if !may_read && !self.session.wants_more() {
-                self.hall.limits.hit(Limit::OpenCalls);
-            }
-            self.session.handle_reading(may_read, Instant::now());
-            // Deadlines that stood still run again.
-            if self.poll_timer(cx).is_ready() {
-                return Poll::Ready(Event::Due);
-            }
+        let has_turn = has_room && self.pace.held_until().is_none();
+        if let Poll::Ready(event) = self.poll_read(cx, has_turn, congested) {
+            return Poll::Ready(event);
         }
-        if may_read
-            && (!congested || self.session.outputs() < MAX_UNSENT)
-            && let Poll::Ready(received) = self.socket.poll_next(cx)
-        {
-            return Poll::Ready(Event::Received(received));
-        }
-        match self.socket.poll_flush(cx) {
+        let flushed = self.socket.poll_flush(cx);
+        self.charge_queued();
+        match flushed {
             Poll::Ready(Err(error)) => Poll::Ready(Event::Received(Some(Err(error)))),
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// The next message of the charge point, if it may be read.
+    fn poll_read(&mut self, cx: &mut Context<'_>, has_turn: bool, congested: bool) -> Poll<Event> {
+        loop {
+            let wants_more = self.session.wants_more();
+            // Nothing is kept for whom something else holds back.
+            let may_read = has_turn && wants_more && self.poll_memory(cx).is_ready();
+            if may_read == self.session.is_held() {
+                match (may_read, wants_more, has_turn) {
+                    (false, false, _) => self.hall.limits.hit(Limit::OpenCalls),
+                    (false, true, true) => self.hall.limits.hit(Limit::QueueMemory),
+                    _ => {}
+                }
+                self.session.handle_reading(may_read, Instant::now());
+                // Deadlines that stood still run again.
+                if self.poll_timer(cx).is_ready() {
+                    return Poll::Ready(Event::Due);
+                }
+            }
+            if !may_read || congested && self.session.outputs() >= MAX_UNSENT {
+                return Poll::Pending;
+            }
+            if let Poll::Ready(received) = self.socket.poll_next(cx) {
+                return Poll::Ready(Event::Received(received));
+            }
+            if self.socket.wanted().is_none() {
+                // A message may have been admitted just now.
+                let is_due = self.socket.admitted_until().is_some() && self.poll_timer(cx).is_ready();
+                return if is_due { Poll::Ready(Event::Due) } else { Poll::Pending };
+            }
         }
     }
 
@@ -151,9 +172,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         fired
     }
 
-    fn due(&self) -> Instant {
+    fn due(&mut self) -> Instant {
         let others = self.stop_by.into_iter().chain(self.pace.held_until()).chain(self.outbox.next_attempt());
-        let others = others.chain(self.generations.next_timeout());
+        let others = others.chain(self.generations.next_timeout()).chain(self.socket.admitted_until().copied());
         others.fold(self.session.next_timeout(), Instant::min)
     }
 }

@@ -7,6 +7,7 @@ mod ending;
 mod event;
 mod generations;
 mod hot_swap;
+mod memory;
 mod outbox;
 mod subscription;
 
@@ -26,6 +27,7 @@ use asked::Asked;
 use event::Event;
 use futures_util::FutureExt as _;
 use generations::Generations;
+use memory::Memory;
 use ocpp_gateway_core::session::{Direction, Output, Session, Settings, UplinkFrame};
 use ocpp_gateway_core::{Fault, MessageType, Peer};
 use ocpp_gateway_mqtt::{Message, Publication, Subscriber};
@@ -79,6 +81,7 @@ pub struct ChargePoint<S> {
     /// Who waits for the answers to CALLs of the gateway's own.
     asked: Asked,
     pace: Pace,
+    memory: Memory,
     /// It has been logged that no back end is subscribed.
     misses_back_end: bool,
     /// Set once the gateway stops: this connection ends when nobody waits for an answer, at the latest then.
@@ -119,7 +122,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     ) -> Result<Box<Self>, (Ending, Box<Socket<S>>)> {
         let now = Instant::now();
         let capacity = hall.session_settings.queue;
-        let (mailbox, inbox) = Mailbox::new(peer.clone(), Arc::clone(&hall.road), hall.dead_letters.clone(), capacity);
+        let downlink = hall.road.memory.account(Direction::Downlink);
+        let (road, dead_letters) = (Arc::clone(&hall.road), hall.dead_letters.clone());
+        let (mailbox, inbox) = Mailbox::new(peer.clone(), road, dead_letters, capacity, downlink);
         let claim = || hall.presence.claim(&peer);
         let Entered { claim, predecessor } = match hall.registry.enter(&peer, arrival.address, mailbox.clone(), claim) {
             Ok(entered) => entered,
@@ -131,7 +136,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         session.set_generation(generation.number());
         let mailbox = Addressee::ChargePoint(mailbox);
         let subscribed = subscribe(Arc::clone(&hall), generation.clone(), peer.clone(), mailbox);
-        let outbox = Outbox::new(hall.road.publisher.clone(), predecessor, subscribed.boxed());
+        let outbox = Outbox::new(
+            hall.road.publisher.clone(),
+            hall.road.memory.account(Direction::Uplink),
+            predecessor,
+            subscribed.boxed(),
+        );
         let timer = Box::pin(tokio::time::sleep_until(session.next_timeout().into()));
         hall.road.metrics.connections.inc();
         hall.road.metrics.connected.inc();
@@ -147,6 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             generations: Generations::new(generation),
             asked,
             pace,
+            memory: Memory::default(),
             misses_back_end: false,
             stop_by: None,
             timer,
@@ -215,6 +226,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 }
                 if self.session.is_silent(now) {
                     return Some(Ending::Silent);
+                }
+                if self.receives_too_slowly(now) {
+                    return Some(Ending::TooSlow);
                 }
                 if self.stop_by.is_some_and(|by| by <= now) {
                     return Some(Ending::Shutdown);
@@ -423,7 +437,7 @@ mod tests {
     fn a_connection_takes_no_more_room_than_it_needs_while_it_lasts() {
         type Task = ChargePoint<TcpStream>;
         let (state, task) = (size_of::<Task>(), size_of_future(Task::serve));
-        assert!(state <= 1024, "{state} bytes for the state of a connection");
+        assert!(state <= 1088, "{state} bytes for the state of a connection");
         assert!(task <= 256, "{task} bytes for its task");
     }
 }

@@ -5,9 +5,10 @@ use crate::mailbox::{Departure, Mailbox};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use ocpp_gateway_core::Identity;
-use ocpp_gateway_mqtt::{Loss, Publication, PublishError, Publisher, SubscribeError, Unpublishable};
+use ocpp_gateway_mqtt::{Loss, MemoryAccount, Publication, PublishError, Publisher, SubscribeError, Unpublishable};
 use ocpp_gateway_pipeline::Failure;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tracing::warn;
@@ -24,6 +25,8 @@ const ROOM: usize = 16;
 /// unless the publisher is short of room.
 pub(super) struct Outbox {
     publisher: Publisher,
+    /// Charged for what is published, until the broker has it.
+    memory: Arc<MemoryAccount>,
     /// The connection before, until its last message has left.
     predecessor: Option<Mailbox>,
     /// Nothing leaves before this is over.
@@ -56,11 +59,13 @@ pub enum NotSubscribed {
 impl Outbox {
     pub(super) fn new(
         publisher: Publisher,
+        memory: Arc<MemoryAccount>,
         predecessor: Option<Mailbox>,
         subscribing: BoxFuture<'static, Result<(), NotSubscribed>>,
     ) -> Self {
         Outbox {
             publisher,
+            memory,
             predecessor,
             subscribing: Some(subscribing),
             subscribed: false,
@@ -69,6 +74,11 @@ impl Outbox {
             waiting_since: None,
             retries: None,
         }
+    }
+
+    /// What is charged for its messages.
+    pub(super) fn memory(&self) -> &Arc<MemoryAccount> {
+        &self.memory
     }
 
     /// Whether the charge point's topics are subscribed to.
@@ -87,7 +97,8 @@ impl Outbox {
     }
 
     /// Publishes now or as soon as may be. An error: MQTT cannot carry this at all.
-    pub(super) fn push(&mut self, publication: Publication) -> Result<(), Unpublishable> {
+    pub(super) fn push(&mut self, mut publication: Publication) -> Result<(), Unpublishable> {
+        publication.charge(&self.memory);
         let must_wait = self.predecessor.is_some() || self.subscribing.is_some();
         if must_wait || self.leaving.is_some() || !self.waiting.is_empty() {
             self.waiting.push_back(publication);
@@ -110,10 +121,11 @@ impl Outbox {
     /// The same for what a text has become: if that is a CALL, not before an earlier one that nobody subscribes to.
     pub(super) fn push_call(
         &mut self,
-        publication: Publication,
+        mut publication: Publication,
         wait: Duration,
         now: Now,
     ) -> Result<(), Unpublishable> {
+        publication.charge(&self.memory);
         match &mut self.retries {
             Some(retries) if publication.tracking.is_some() => {
                 retries.hold(publication, wait, now);

@@ -169,6 +169,8 @@ impl Draft {
             ("ocpp.max_identity_length", ocpp.max_identity_length),
             ("ocpp.max_connections", ocpp.max_connections),
             ("ocpp.open_calls", ocpp.open_calls),
+            ("ocpp.queue_memory", ocpp.queue_memory.get()),
+            ("runtime.queue_memory", config.runtime.queue_memory.get()),
             ("runtime.threads", config.runtime.threads),
             ("ocpp.max_header_size", ocpp.max_header_size),
         ] {

@@ -107,6 +107,8 @@ pub struct Ocpp {
     pub open_calls: usize,
     /// CALLs that may wait for one charge point.
     pub queue: usize,
+    /// What queued messages of one charge point may take, half of it in each direction.
+    pub queue_memory: Bytes,
     pub unmatched_responses: UnmatchedResponses,
     pub on_duplicate: OnDuplicate,
     pub ping_interval: Span,
@@ -151,6 +153,7 @@ impl Default for Ocpp {
             call_timeout: Span::seconds(30),
             open_calls: 16,
             queue: 100,
+            queue_memory: Bytes::mebibytes(4),
             unmatched_responses: UnmatchedResponses::Drop,
             on_duplicate: OnDuplicate::Replace,
             ping_interval: Span::seconds(60),
@@ -333,6 +336,8 @@ pub struct Runtime {
     /// How long a busy thread lets messages gather before it is woken for them, if it is the only one: see
     /// [`coalescing`](crate::coalescing).
     pub coalesce: Span,
+    /// What queued messages of all charge points may take, half of it in each direction.
+    pub queue_memory: Bytes,
 }
 
 impl Default for Runtime {
@@ -340,7 +345,11 @@ impl Default for Runtime {
     /// for each message, which costs more than they gain as long as fewer of them are not fully busy.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Runtime { threads: (processors / 2).max(1), coalesce: Span::microseconds(50) }
+        Runtime {
+            threads: (processors / 2).max(1),
+            coalesce: Span::microseconds(50),
+            queue_memory: Bytes::mebibytes(256),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod outage;
 mod presence;
 mod program;
 mod proxies;
+mod queue_memory;
 mod reconnect;
 mod secrets;
 mod security;

@@ -109,6 +109,7 @@ async fn the_names_of_metrics_stay() {
             "mqtt_unconfirmed counter",
             "mqtt_unrouted counter",
             "mqtt_writes counter",
+            "queue_memory_bytes gauge",
             "resident_memory_bytes gauge",
             "road_seconds histogram",
             "subscribed gauge",

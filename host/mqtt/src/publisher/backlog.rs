@@ -108,7 +108,7 @@ mod tests {
 
     fn outgoing(topic: &str, expires: Option<Instant>) -> Outgoing {
         let publish = Publish::new(topic, QoS::AtLeastOnce, "0123456789");
-        Outgoing { publish, expires, kind: "test", tracking: None, sent: false }
+        Outgoing { publish, expires, kind: "test", tracking: None, memory: None, sent: false }
     }
 
     fn drain(backlog: &mut Backlog) -> Vec<String> {

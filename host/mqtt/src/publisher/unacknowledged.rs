@@ -73,7 +73,7 @@ mod tests {
     fn start(publishes: &mut Unacknowledged, ends: impl IntoIterator<Item = u64>) {
         for end in ends {
             let publish = Publish::new(end.to_string(), QoS::AtMostOnce, "x");
-            let outgoing = Outgoing { publish, expires: None, kind: "test", tracking: None, sent: false };
+            let outgoing = Outgoing { publish, expires: None, kind: "test", tracking: None, memory: None, sent: false };
             publishes.start(end, outgoing);
         }
     }

@@ -4,7 +4,10 @@ use std::{collections::VecDeque, time::Instant};
 
 use rumqttc::{Publish, QoS};
 
-use crate::message::{Publication, Tracking};
+use crate::{
+    memory::MemoryPermit,
+    message::{Publication, Tracking},
+};
 
 /// Bytes in flight above which no further publish is started, so that resending them all fits in memory comfortably.
 const MAX_BYTES: usize = 8 << 20;
@@ -16,23 +19,24 @@ pub(crate) struct Outgoing {
     pub(crate) expires: Option<Instant>,
     pub(crate) kind: &'static str,
     pub(crate) tracking: Option<Tracking>,
+    pub(crate) memory: Option<MemoryPermit>,
     /// The broker may have it: it was sent over a connection that broke before the broker acknowledged it.
     pub(crate) sent: bool,
 }
 
 impl From<Publication> for Outgoing {
     fn from(publication: Publication) -> Self {
-        let Publication { topic, payload, qos, retain, expires, kind, tracking } = publication;
+        let Publication { topic, payload, qos, retain, expires, kind, tracking, memory } = publication;
         let publish = Publish { dup: false, qos: qos.into(), retain, topic, pkid: 0, payload };
-        Outgoing { publish, expires, kind, tracking, sent: false }
+        Outgoing { publish, expires, kind, tracking, memory, sent: false }
     }
 }
 
 impl From<Outgoing> for Publication {
     fn from(outgoing: Outgoing) -> Self {
-        let Outgoing { publish, expires, kind, tracking, .. } = outgoing;
+        let Outgoing { publish, expires, kind, tracking, memory, .. } = outgoing;
         let Publish { topic, payload, qos, retain, .. } = publish;
-        Publication { topic, payload, qos: qos.into(), retain, expires, kind, tracking }
+        Publication { topic, payload, qos: qos.into(), retain, expires, kind, tracking, memory }
     }
 }
 

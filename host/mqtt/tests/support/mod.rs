@@ -44,6 +44,7 @@ pub(crate) fn publication(topic: &str, payload: impl Into<Vec<u8>>) -> Publicati
         expires: None,
         kind: "test",
         tracking: None,
+        memory: None,
     }
 }
 

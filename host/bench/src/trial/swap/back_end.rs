@@ -188,5 +188,6 @@ fn publication(mount_point: &str, charge_point: &str, payload: String) -> Public
         expires: None,
         kind: "back end",
         tracking: None,
+        memory: None,
     }
 }

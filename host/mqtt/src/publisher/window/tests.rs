@@ -3,7 +3,14 @@ use std::collections::BTreeSet;
 use super::*;
 
 fn outgoing(topic: &str, qos: QoS) -> Outgoing {
-    Outgoing { publish: Publish::new(topic, qos, "x"), expires: None, kind: "test", tracking: None, sent: false }
+    Outgoing {
+        publish: Publish::new(topic, qos, "x"),
+        expires: None,
+        kind: "test",
+        tracking: None,
+        memory: None,
+        sent: false,
+    }
 }
 
 fn window(limit: u16, topics: &[&str]) -> Window {
