@@ -75,6 +75,8 @@ fn user(identity: &str) -> ExitCode {
 }
 
 fn run(config: Config, options: Options) -> ExitCode {
+    // While there is only one thread.
+    separate_large_blocks();
     let _log = log::start(&config.log);
     match serve(config, options) {
         Ok(()) => ExitCode::SUCCESS,
@@ -82,6 +84,17 @@ fn run(config: Config, options: Options) -> ExitCode {
             let unusable = matches!(error.downcast_ref(), Some(StartError::Transforms(_) | StartError::Security(_)));
             complain(&format_args!("{error:#}"), if unusable { BAD_CONFIGURATION } else { RUNTIME_FAILURE })
         }
+    }
+}
+
+/// Has the allocator ask the system for each large block, and give it back at once. By default glibc does so only until the
+/// first of them is freed: from then on they lie among small ones, which keep them from being given back and used again. A
+/// gigabyte of messages that came and went, an eighth of it at a time, made the process as large.
+fn separate_large_blocks() {
+    #[cfg(target_env = "gnu")]
+    for (parameter, bytes) in [(libc::M_MMAP_THRESHOLD, 128 << 10), (libc::M_TRIM_THRESHOLD, 1 << 20)] {
+        // SAFETY: mallopt takes two numbers, and this is the only thread. A refusal leaves the default.
+        unsafe { libc::mallopt(parameter, bytes) };
     }
 }
 
