@@ -45,6 +45,16 @@ impl Child {
         self.signal("HUP")
     }
 
+    /// SIGSTOP.
+    pub(crate) fn pause(&self) -> Result<()> {
+        self.signal("STOP")
+    }
+
+    /// SIGCONT.
+    pub(crate) fn resume(&self) -> Result<()> {
+        self.signal("CONT")
+    }
+
     fn signal(&self, name: &str) -> Result<()> {
         let kill = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
         anyhow::ensure!(kill.context("cannot start kill")?.success(), "no signal reaches {}", self.name);

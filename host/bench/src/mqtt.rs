@@ -37,7 +37,7 @@ pub(crate) fn client(name: &str, broker: &str, queue: usize) -> Result<(AsyncCli
     let (host, port) = broker.rsplit_once(':').context("the broker is not host:port")?;
     let id = format!("{name}-{}", std::process::id());
     let mut options = MqttOptions::new(id, host, port.parse::<u16>().context("the broker's port")?);
-    options.set_inflight(IN_FLIGHT).set_max_packet_size(1 << 20, 1 << 20);
+    options.set_inflight(IN_FLIGHT).set_max_packet_size(2 << 20, 2 << 20);
     let (client, mut events) = AsyncClient::new(options, queue);
     let mut network = events.network_options();
     network.set_tcp_nodelay(true);

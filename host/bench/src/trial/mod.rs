@@ -4,6 +4,7 @@ mod outage;
 mod reconnect;
 mod rig;
 mod soak;
+mod stalled_broker;
 mod swap;
 
 use anyhow::Result;
@@ -17,6 +18,8 @@ pub(crate) enum Trial {
     Outage(outage::OutageArgs),
     /// Messages of a day, commands, and charge points that come and go, for long: whether memory stays as it is
     Soak(soak::SoakArgs),
+    /// Let the broker stand still while every charge point sends a large message: how much memory the gateway takes
+    StalledBroker(stalled_broker::StalledBrokerArgs),
     /// Put mappings with other topics in place under load: whether each CALL is answered once, and in order
     Swap(swap::SwapArgs),
 }
@@ -26,6 +29,7 @@ pub(crate) async fn trial(trial: Trial) -> Result<()> {
         Trial::Reconnect(args) => reconnect::reconnect(args).await,
         Trial::Outage(args) => outage::outage(args).await,
         Trial::Soak(args) => soak::soak(args).await,
+        Trial::StalledBroker(args) => stalled_broker::stalled_broker(args).await,
         Trial::Swap(args) => swap::swap(args).await,
     }
 }

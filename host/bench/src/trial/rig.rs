@@ -41,6 +41,11 @@ pub(crate) struct Rig {
 impl Rig {
     /// `ocpp`: lines for that part of the gateway's configuration.
     pub(crate) async fn start(args: &RigArgs, ocpp: &str) -> Result<Self> {
+        Self::start_with(args, ocpp, "").await
+    }
+
+    /// `sections`: more parts of it.
+    pub(crate) async fn start_with(args: &RigArgs, ocpp: &str, sections: &str) -> Result<Self> {
         let dir = ScratchDir::new()?;
         let (broker_address, listen) = (free_address().await?, free_address().await?);
         // Sessions outlast a restart, as they do with most brokers that people run.
@@ -55,8 +60,11 @@ impl Rig {
             passing: None,
             certificate: None,
         };
-        let config =
-            gateway_config::text(Setup::default(), &around).replacen("[ocpp]\n", &format!("[ocpp]\n{ocpp}"), 1);
+        let config = gateway_config::text(Setup::default(), &around).replacen(
+            "[ocpp]\n",
+            &format!("{sections}[ocpp]\n{ocpp}"),
+            1,
+        );
         fs::write(dir.path().join("gateway.toml"), &config)?;
         let program = &args.gateway;
         let program = fs::canonicalize(program).with_context(|| format!("no {}: build it first", program.display()))?;
@@ -77,6 +85,15 @@ impl Rig {
     /// It gets the time to write its sessions down.
     pub(crate) fn stop_broker(&mut self) -> Result<()> {
         self.broker.take().map_or(Ok(()), Child::terminate)
+    }
+
+    /// It takes nothing any more, and its connections stay.
+    pub(crate) fn pause_broker(&self) -> Result<()> {
+        self.broker.as_ref().context("the broker has been stopped")?.pause()
+    }
+
+    pub(crate) fn resume_broker(&self) -> Result<()> {
+        self.broker.as_ref().context("the broker has been stopped")?.resume()
     }
 
     pub(crate) async fn start_gateway(&mut self) -> Result<()> {
