@@ -115,7 +115,22 @@ impl Events for EveryHook {
 
 impl Validation for EveryHook {
     fn schemas(&self) -> Vec<Rule> {
+        let doubled = || {
+            let next = |level| format!(r##"{{"$ref":"#/definitions/d{level}"}}"##);
+            let double = |level| format!(r#""d{level}":{{"allOf":[{0},{0}]}},"#, next(level + 1));
+            let definitions: String = (0..40).map(double).collect();
+            format!(r##"{{"$ref":"#/definitions/d0","definitions":{{{definitions}"d40":{{}}}}}}"##)
+        };
+        let doubled = if self.does == "double forty times" { doubled() } else { String::new() };
         let (action, schema) = match self.does.as_str() {
+            "double forty times" => ("DataTransfer", doubled.as_str()),
+            "double with each level" => (
+                "DataTransfer",
+                r##"{"properties":{"next":{"allOf":[{"$ref":"#"},{"$ref":"#"}]},"a":{"$ref":"#/properties/next"}}}"##,
+            ),
+            "double with each level of the payload" => {
+                ("DataTransfer", r##"{"properties":{"next":{"allOf":[{"$ref":"#"},{"$ref":"#"}]}}}"##)
+            }
             "require idTag" => ("Authorize", r#"{"required":["idTag"]}"#),
             "require another idTag instead" => ("Authorize", r#"{"x-replaces":true,"required":["otherTag"]}"#),
             "know how to make coffee" => ("MakeCoffee", r#"{"required":["beans"]}"#),

@@ -4,7 +4,7 @@
 //! the second the transform's, the third the gateway's.
 
 use crate::inspect::IMPORTS;
-use ocpp_gateway_core::{Fault, SchemaError};
+use ocpp_gateway_core::{Fault, SchemaError, TooCostly};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,6 +77,8 @@ pub enum GuestFault {
     /// With a backtrace. What a panic said stands in the log.
     #[error("trapped: {0}")]
     Trap(String),
+    #[error("cannot be asked by its schema: {0}")]
+    Schema(#[from] TooCostly),
     #[error("answered with {0}")]
     Output(#[from] IllegalOutput),
     #[error("fails for most {}: not called for another {until:?}", if *.for_all { "charge points" } else { "messages of this charge point" })]

@@ -279,6 +279,11 @@ fn compile_schemas(trial: &Arc<Transform>) -> Result<Schemas, Vec<LoadFault>> {
             Err(_) => faults.push(LoadFault::SchemaVersion(protocol)),
         }
     }
+    if faults.is_empty() {
+        let payloads = samples::payloads();
+        let payloads: Vec<_> = payloads.iter().map(String::as_str).collect();
+        faults.extend(schemas.try_on(&payloads).err().map(LoadFault::from));
+    }
     if faults.is_empty() { Ok(schemas) } else { Err(faults) }
 }
 

@@ -29,6 +29,14 @@ const MESSAGES: [&str; 2] = [
     r#"{"MessageTypeId":3,"UniqueId":"2","Payload":{"currentTime":"2026-01-01T00:00:00Z"}}"#,
 ];
 
+/// What every schema is held against: what is of another action, or nested deeper than anything is, too.
+pub(crate) fn payloads() -> Vec<String> {
+    const NESTED: usize = 30;
+    let nested = "{\"a\":".repeat(NESTED) + "[]" + &"}".repeat(NESTED);
+    let of_frames = FRAMES.iter().filter_map(|text| Frame::parse(text).ok()).map(|frame| frame.payload.into_owned());
+    of_frames.chain([nested]).collect()
+}
+
 /// Cases that a version of a transform has to pass before it goes live: of its own, where those of this module are for
 /// every transform.
 pub trait Samples: fmt::Debug + Send + Sync {

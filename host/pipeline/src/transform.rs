@@ -3,7 +3,7 @@
 use crate::abi::{self, Packed, PublishIn};
 use crate::breaker::{Breakers, Caller};
 use crate::clock::Clock;
-use crate::error::{Cause, Failure, HostFault, LoadFault, Mishap};
+use crate::error::{Cause, Failure, GuestFault, HostFault, LoadFault, Mishap};
 use crate::guest::Belongings;
 use crate::hook::{self, Function, Hook};
 use crate::instance::{Blueprint, Instance};
@@ -14,7 +14,9 @@ use crate::probe::SchemaRule;
 use crate::spec::{OnError, OnViolation, TransformSpec};
 use crate::stats::TransformStatus;
 use crate::warm;
-use ocpp_gateway_core::{ErrorHead, Frame, Identity, Offer, Peer, Publish, Schemas};
+use ocpp_gateway_core::{
+    CallError, ErrorHead, Frame, Identity, MessageType, Offer, Payload, Peer, Publish, Schemas, Version,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::warn;
@@ -267,6 +269,31 @@ impl Transform {
             return Ok(Vec::new());
         }
         self.call::<hook::Schemas>(Subject::NOBODY, ())
+    }
+
+    /// What its schemas say against a payload. Its time is limited as that of a call, and so it may fail as one.
+    pub(crate) fn violation(
+        &self,
+        subject: Subject<'_>,
+        version: Version,
+        kind: MessageType,
+        action: &str,
+        payload: &Payload<'_>,
+    ) -> Result<Option<CallError>, Failure> {
+        if !self.schemas.has(version, kind, action) {
+            return Ok(None);
+        }
+        self.breakers.admit(Function::Schemas, subject.caller)?;
+        match self.schemas.violation(version, kind, action, payload) {
+            Ok(violation) => {
+                self.breakers.note_success(Function::Schemas, subject.caller);
+                Ok(violation)
+            }
+            Err(costly) => {
+                self.note_failure(Function::Schemas, subject);
+                Err(GuestFault::Schema(costly).into())
+            }
+        }
     }
 
     fn run<H: Hook>(

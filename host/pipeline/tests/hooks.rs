@@ -192,6 +192,38 @@ fn a_hook_that_breaks_on_ordinary_messages_does_not_go_live() {
 }
 
 #[test]
+fn a_schema_that_would_take_years_is_refused_and_a_payload_that_would_is_a_failure() {
+    for (does, reason) in [
+        ("double forty times", "cannot be used: more than 64 levels"),
+        ("double with each level", "holding a payload against the schema may take more than"),
+    ] {
+        let errors = Pipeline::load(vec![misbehaving("", does)]).err().unwrap_or_else(|| panic!("{does}: it loads"));
+        let [LoadError { fault: fault @ LoadFault::Schema(_), .. }] = &errors[..] else { panic!("{does}: {errors:?}") };
+        assert!(fault.to_string().contains(reason), "{does}: {fault}");
+    }
+    let nested = r#"{"next":"#.repeat(60) + "{}" + &"}".repeat(60);
+    let call = format!(r#"[2,"1","DataTransfer",{nested}]"#);
+    for (on_error, outcome) in
+        [(OnError::Reject, "answered"), (OnError::Bypass, "published"), (OnError::Drop, "nothing")]
+    {
+        let does = misbehaving("", "double with each level of the payload");
+        let pipeline = load(vec![TransformSpec { on_error, ..does }]);
+        let of = |id: &str, call: &str| uplinked(pipeline.uplink(&pipeline.newest(), &peer(id), &frame(call)));
+        let harmless = || of("CP2", r#"[2,"1","DataTransfer",{"next":{}}]"#);
+        assert_eq!(harmless().1, []);
+        // It is not tried for ever.
+        for _ in 0..10 {
+            let (words, mishaps) = of("CP1", &call);
+            assert!(words.first().map_or("nothing", String::as_str).starts_with(outcome), "{on_error:?}: {words:?}");
+            let causes: Vec<_> = mishaps.into_iter().map(|mishap| mishap.cause).collect();
+            assert!(matches!(fault(&causes), GuestFault::Schema(_)), "{causes:?}");
+        }
+        assert_eq!(pipeline.transforms()[0].stopped_charge_points, 1);
+        assert_eq!(harmless().1, []);
+    }
+}
+
+#[test]
 fn a_message_that_is_rejected_takes_those_beside_it_along() {
     // Two messages are made of one frame, and the stage behind fails on the second.
     let twice = TransformSpec { name: "twice".into(), ..misbehaving("outbound", "publish twice") };

@@ -4,18 +4,21 @@
 //! - [`Schemas`]: what somebody else has to say besides, or instead.
 //! - [`Payload`]: what they are held against.
 
+mod cost;
 mod errata;
 mod payload;
 mod published;
 
+pub use cost::TooCostly;
 pub use payload::Payload;
 pub use published::Schema;
 
 use crate::call_error::{CallError, Violation};
 use crate::frame::MessageType;
 use crate::version::Version;
+use cost::Plan;
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{ValidationError, Validator};
+use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -29,9 +32,15 @@ pub struct Schemas(HashMap<(Version, MessageType), HashMap<String, Rules>>);
 /// The schemas for the payloads of one message.
 #[derive(Debug, Default)]
 struct Rules {
-    validators: Vec<Validator>,
+    validators: Vec<(Validator, Plan)>,
     replace: bool,
 }
+
+/// What a compiled pattern may take, in bytes. Classes of all of Unicode take some thousands.
+const LARGEST_PATTERN: usize = 256 << 10;
+/// Where it took more steps, the description of a violation does not say what is wrong: all that is wrong would be
+/// gathered for that.
+const DESCRIBED: u64 = 25_000;
 
 /// Why a schema cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,29 +58,70 @@ impl Schemas {
     /// takes the place of the published schema.
     pub fn add(&mut self, version: Version, kind: MessageType, action: &str, schema: &str) -> Result<(), SchemaError> {
         let error = |reason: String| SchemaError { version, kind, action: action.to_owned(), reason };
+        if schema.len() > cost::LONGEST {
+            return Err(error(format!("{} bytes, where {} are allowed", schema.len(), cost::LONGEST)));
+        }
         let schema: Value = serde_json::from_str(schema).map_err(|fault| error(format!("not JSON: {fault}")))?;
         let replaces = match schema.get(REPLACES) {
             None => false,
             Some(Value::Bool(replaces)) => *replaces,
             Some(_) => return Err(error(format!("{REPLACES} is neither true nor false"))),
         };
-        let validator = jsonschema::validator_for(&schema).map_err(|fault| error(fault.to_string()))?;
+        let plan = Plan::of(&schema).map_err(error)?;
+        // Its time grows with the text and with nothing else, as it looks neither back nor ahead.
+        let patterns = PatternOptions::regex().size_limit(LARGEST_PATTERN).dfa_size_limit(LARGEST_PATTERN);
+        let built = jsonschema::options().with_pattern_options(patterns).build(&schema);
+        let validator = built.map_err(|fault| error(fault.to_string()))?;
         let rules = self.0.entry((version, kind)).or_default().entry(action.to_owned()).or_default();
-        rules.validators.push(validator);
+        rules.validators.push((validator, plan));
         rules.replace |= replaces;
         Ok(())
     }
 
     /// The first thing that is wrong with the payload of a message, as `version` names it; the description names the
-    /// field, and never quotes a value. `None`: nothing, or there is no schema for it.
+    /// field, and never quotes a value. `None`: nothing, or there is no schema for it. The error: nobody can tell, as that
+    /// might take too long.
     pub fn violation(
         &self,
         version: Version,
         kind: MessageType,
         action: &str,
         payload: &Payload<'_>,
-    ) -> Option<CallError> {
-        violation_of(version, &self.rules(version, kind, action)?.validators, payload)
+    ) -> Result<Option<CallError>, TooCostly> {
+        let Some(rules) = self.rules(version, kind, action) else { return Ok(None) };
+        let value = match payload.value(version) {
+            Ok(value) => value,
+            Err(error) => return Ok(Some(error)),
+        };
+        for (validator, plan) in &rules.validators {
+            plan.check(value, payload.size())?;
+            if !validator.is_valid(value) {
+                return Ok(Some(match plan.cost(value) {
+                    Ok(..=DESCRIBED) => described(version, validator, value),
+                    _ => Violation::Value.error(version, "payload: breaks its schema"),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Holds these payloads against every schema, whatever they are for: whether they pass does not matter, but that it can
+    /// be told.
+    pub fn try_on(&self, payloads: &[&str]) -> Result<(), SchemaError> {
+        for (&(version, kind), actions) in &self.0 {
+            for action in actions.keys() {
+                for payload in payloads {
+                    let error = |fault: TooCostly| SchemaError {
+                        version,
+                        kind,
+                        action: action.clone(),
+                        reason: fault.to_string(),
+                    };
+                    self.violation(version, kind, action, &Payload::new(payload)).map_err(error)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether there is a schema for the payloads of such messages.
@@ -93,19 +143,13 @@ impl Schemas {
     }
 }
 
-fn violation_of<'v>(
-    version: Version,
-    validators: impl IntoIterator<Item = &'v Validator>,
-    payload: &Payload<'_>,
-) -> Option<CallError> {
-    let value = match payload.value(version) {
-        Ok(value) => value,
-        Err(error) => return Some(error),
-    };
-    let broken = validators.into_iter().find(|validator| !validator.is_valid(value))?;
+/// What is wrong with a payload that does not pass.
+fn described(version: Version, validator: &Validator, value: &Value) -> CallError {
     // The first of them is enough: a list may have one in each of a million items.
-    let error = broken.validate(value).err()?;
-    Some(kind_of(&error).error(version, describe(&error)))
+    match validator.validate(value) {
+        Err(error) => kind_of(&error).error(version, describe(&error)),
+        Ok(()) => Violation::Value.error(version, "payload: breaks its schema"),
+    }
 }
 
 fn kind_of(error: &ValidationError<'_>) -> Violation {
@@ -151,7 +195,8 @@ mod tests {
         let text = format!(r#"[2,"1","Authorize",{payload}]"#);
         let frame = Frame::parse(&text).expect("a frame");
         let payload = Payload::new(&frame.payload);
-        let error = schemas(version).violation(version, frame.kind, frame.action_name(), &payload)?;
+        let found = schemas(version).violation(version, frame.kind, frame.action_name(), &payload);
+        let error = found.expect("it can be told")?;
         Some((error.code.into_owned(), error.description.into_owned()))
     }
 
@@ -189,7 +234,7 @@ mod tests {
         let passes = |version, text| {
             let frame = Frame::parse(text).expect("a frame");
             let payload = Payload::new(&frame.payload);
-            schemas.violation(version, frame.kind, frame.action_name(), &payload).is_none()
+            schemas.violation(version, frame.kind, frame.action_name(), &payload) == Ok(None)
         };
         assert!(passes(Version::V1_6, r#"[2,"1","Heartbeat",{"x":1}]"#));
         assert!(passes(Version::V2_1, r#"[2,"1","Authorize",{}]"#));
@@ -199,11 +244,16 @@ mod tests {
     #[test]
     fn a_schema_that_is_none_is_refused() {
         let mut schemas = Schemas::default();
+        let long = format!("\"{}\"", "x".repeat(300_000));
         let mut add =
             |schema| schemas.add(Version::V1_6, MessageType::Call, "Reset", schema).expect_err("no schema").to_string();
         assert!(add("{").contains("the schema for Reset (ocpp1.6, CALL) cannot be used: not JSON"));
         assert!(add(r#"{"type":"strange"}"#).contains("cannot be used"));
         assert!(add(r##"{"$ref":"http://127.0.0.1:1/schema.json"}"##).contains("cannot be used"));
+        // A pattern for which an engine has to go back.
+        assert!(add(r#"{"pattern":"^(?=a)b"}"#).contains("cannot be used"));
+        assert!(add(r#"{"pattern":"(a{1000}){1000}"}"#).contains("cannot be used"));
+        assert!(add(&long).contains("bytes, where"));
         assert!(add(r#"{"x-replaces":"yes"}"#).contains("x-replaces is neither true nor false"));
         assert!(schemas.is_empty());
     }

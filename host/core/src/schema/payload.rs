@@ -17,6 +17,11 @@ impl<'a> Payload<'a> {
         Payload { text, parsed: OnceCell::new() }
     }
 
+    /// Of the text, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.text.len()
+    }
+
     /// The payload as a tree. Frames are JSON; but what is nested deeper than anything has to be, has numbers beyond all
     /// bounds or halves of characters in it, cannot be looked at: then the error says so.
     pub(super) fn value(&self, version: Version) -> Result<&Value, CallError> {

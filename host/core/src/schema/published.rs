@@ -3,7 +3,7 @@
 //! They lie compressed in the program. One is unpacked and compiled when the first payload comes that it is for, once
 //! for all threads; from then on looking it up takes no lock.
 
-use super::{Payload, errata, violation_of};
+use super::{Payload, described, errata};
 use crate::call_error::{CallError, Fault};
 use crate::frame::MessageType;
 use crate::version::Version;
@@ -64,7 +64,11 @@ impl Schema {
     /// quotes a value.
     pub fn violation(&self, version: Version, payload: &Payload<'_>) -> Option<CallError> {
         let validator = self.validator.get_or_init(|| self.compile(version));
-        violation_of(version, [validator], payload)
+        let value = match payload.value(version) {
+            Ok(value) => value,
+            Err(error) => return Some(error),
+        };
+        (!validator.is_valid(value)).then(|| described(version, validator, value))
     }
 
     /// A test compiles all of them.

@@ -112,14 +112,16 @@ impl<'a> Walk<'a> {
         arguments: H::Arguments<'_>,
     ) -> Result<H::Checked, Fallback> {
         let asked = self.note_call().and_then(|()| transform.call::<H>(subject, arguments));
-        asked.map_err(|failure| {
-            self.failed(transform, failure);
-            match transform.on_error {
-                OnError::Reject => Fallback::Reject,
-                OnError::Bypass => Fallback::Bypass,
-                OnError::Drop => Fallback::Drop,
-            }
-        })
+        asked.map_err(|failure| self.fallback(transform, failure))
+    }
+
+    fn fallback(&mut self, transform: &Transform, failure: Failure) -> Fallback {
+        self.failed(transform, failure);
+        match transform.on_error {
+            OnError::Reject => Fallback::Reject,
+            OnError::Bypass => Fallback::Bypass,
+            OnError::Drop => Fallback::Drop,
+        }
     }
 
     /// Counts one more call, unless there have been too many.

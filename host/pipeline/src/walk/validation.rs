@@ -78,7 +78,15 @@ impl Walk<'_> {
     ) -> Result<Option<Objection>, Fallback> {
         let (version, kind, action) = (self.peer.version, frame.kind, frame.action_name());
         for transform in rules(self.chain, self.peer, direction, frame.action.as_deref()) {
-            let objection = match transform.schemas.violation(version, kind, action, payload) {
+            let subject = Subject::frame(self.peer, frame);
+            let violation = match transform.violation(subject, version, kind, action, payload) {
+                Ok(violation) => violation,
+                Err(failure) => match self.fallback(transform, failure) {
+                    Fallback::Bypass => None,
+                    other => return Err(other),
+                },
+            };
+            let objection = match violation {
                 Some(error) => Some(Objection { error, deliberate: false }),
                 None => self.check(transform, frame)?.map(|error| Objection { error, deliberate: true }),
             };
