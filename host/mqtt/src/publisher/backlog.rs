@@ -180,6 +180,17 @@ mod tests {
     }
 
     #[test]
+    fn it_tells_how_many_wait_and_which_is_next() {
+        let mut backlog = Backlog::new(10, 1000);
+        assert!(backlog.is_empty() && backlog.front().is_none());
+        for topic in ["a", "b"] {
+            backlog.push(outgoing(topic, None));
+        }
+        assert_eq!((backlog.len(), backlog.is_empty()), (2, false));
+        assert_eq!(backlog.front().map(|outgoing| outgoing.publish.topic.as_str()), Some("a"));
+    }
+
+    #[test]
     fn what_was_sent_goes_back_to_the_front_in_its_order() {
         let mut backlog = Backlog::new(10, 1000);
         backlog.push(outgoing("c", None));
