@@ -53,9 +53,13 @@ pub fn start(log: &Log) -> LogGuard {
     LogGuard(limiter)
 }
 
+/// The embedded broker has several lines for each client that comes and goes. Directives of the configuration that name it
+/// win.
+const QUIET: &str = "mqtt5=warn";
+
 /// Reads what `log.level` may be.
 pub fn filter(level: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::builder().parse(level)
+    EnvFilter::builder().parse(format!("{QUIET},{level}"))
 }
 
 fn longest(field: &str) -> usize {
@@ -97,5 +101,18 @@ mod tests {
         tracing::subscriber::with_default(subscriber, events);
         let bytes = kept.0.lock().expect("nobody failed").clone();
         String::from_utf8(bytes).expect("text")
+    }
+
+    #[test]
+    fn the_embedded_broker_is_quiet_unless_it_is_named() {
+        let directives = |level: &str| {
+            let text = super::filter(level).expect("directives").to_string();
+            let mut directives: Vec<String> = text.split(',').map(str::to_owned).collect();
+            directives.sort();
+            directives
+        };
+        assert_eq!(directives("info"), ["info", "mqtt5=warn"]);
+        assert_eq!(directives("debug,mqtt5=debug"), ["debug", "mqtt5=debug"]);
+        assert!(super::filter("no=such=level").is_err());
     }
 }
