@@ -16,6 +16,9 @@ pub(crate) const LONGEST: usize = 4096;
 /// The longest name of a field, in bytes.
 const MAX_NAME: usize = 64;
 
+/// The most fields of a line. Together they are as long as a message may be.
+const MAX_FIELDS: usize = 32;
+
 /// One line, kept until the call is over: only then is the charge point at hand.
 pub(crate) struct Line {
     level: Level,
@@ -26,9 +29,12 @@ pub(crate) struct Line {
 impl Line {
     pub(crate) fn new(level: Level, mut message: String, mut fields: Attributes) -> Self {
         cut(&mut message, LONGEST);
+        fields.truncate(MAX_FIELDS);
+        let mut room = LONGEST;
         for (name, value) in &mut fields {
             cut(name, MAX_NAME);
-            cut(value, LONGEST);
+            cut(value, room);
+            room = room.saturating_sub(name.len() + value.len());
         }
         Line { level, message, fields: LogFields(fields) }
     }
@@ -217,6 +223,14 @@ mod tests {
         assert_eq!(line.message.chars().count(), LONGEST / 2 + 1);
         assert!(line.fields.to_string().starts_with("a=\"x\" \"ää"), "{}", line.fields);
         let (name, value) = line.fields.iter().nth(1).expect("a field");
-        assert_eq!((name.chars().count(), value.chars().count()), (MAX_NAME / 2 + 1, LONGEST / 2 + 1));
+        let left = LONGEST - "ax".len();
+        assert_eq!((name.chars().count(), value.chars().count()), (MAX_NAME / 2 + 1, left / 2 + 1));
+    }
+
+    #[test]
+    fn a_line_has_a_limited_number_of_fields_of_limited_size_in_all() {
+        let line = Line::new(Level::Info, String::new(), vec![("a".repeat(1_000), "b".repeat(1_000)); 10_000]);
+        assert_eq!(line.fields.iter().count(), MAX_FIELDS);
+        assert!(line.fields.to_string().len() < LONGEST + MAX_FIELDS * 2 * MAX_NAME, "{}", line.fields);
     }
 }

@@ -100,7 +100,7 @@ pub(crate) fn frame_actions(
             abi::FrameAction::Reply(payload) if is_json_object(&payload) => FrameAction::Reply(payload),
             abi::FrameAction::Reply(_) => return Err(IllegalOutput::Payload),
             abi::FrameAction::Reject(lifted) => FrameAction::Reject(call_error(lifted)?),
-            abi::FrameAction::Drop(reason) => FrameAction::Drop(reason),
+            abi::FrameAction::Drop(reason) => FrameAction::Drop(cut_reason(reason)),
         })
     });
     checked.collect()
@@ -119,7 +119,7 @@ pub(crate) fn publish_actions(
         Ok(match action {
             abi::PublishAction::Pass => PublishAction::Pass,
             abi::PublishAction::Replace(lifted) => PublishAction::Replace(publish(lifted)?),
-            abi::PublishAction::Drop(reason) => PublishAction::Drop(reason),
+            abi::PublishAction::Drop(reason) => PublishAction::Drop(cut_reason(reason)),
         })
     });
     checked.collect()
@@ -158,11 +158,14 @@ pub(crate) fn introduction(
             }
             Ok(Ok(info))
         }
-        Err(mut reason) => {
-            reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
-            Ok(Err(reason))
-        }
+        Err(reason) => Ok(Err(cut_reason(reason))),
     }
+}
+
+/// It goes to the log, and to all that watch events.
+fn cut_reason(mut reason: String) -> String {
+    reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
+    reason
 }
 
 /// Details that are no JSON object are left out.

@@ -1,4 +1,4 @@
-//! Limits lines of the log: per charge point, or per address where there is no charge point yet, and per line of code,
+//! Limits lines of the log: per charge point, or per address where there is no charge point yet, per transform and per line of code,
 //! so that a charge point that repeats one fault a thousand times hides neither its other lines nor those of others.
 //!
 //! What `debug` and `trace` show was asked for and is all there. Lines of transforms have a limit of their own
@@ -57,6 +57,8 @@ impl Subject {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     subject: Subject,
+    /// The transform that it is about, where it is about one.
+    transform: Option<Box<str>>,
     callsite: Identifier,
 }
 
@@ -73,6 +75,15 @@ struct Suppressed {
     count: u64,
     /// Where they come from.
     target: &'static str,
+}
+
+/// What was left out of one kind of line.
+#[derive(Debug)]
+struct Report {
+    subject: Subject,
+    transform: Option<Box<str>>,
+    suppressed: u64,
+    source: &'static str,
 }
 
 #[derive(Debug)]
@@ -115,12 +126,19 @@ impl State {
     }
 
     /// What is to be reported at `now`; `None`: all of it.
-    fn take_due(&mut self, now: Option<Instant>) -> Vec<(Subject, u64, &'static str)> {
+    fn take_due(&mut self, now: Option<Instant>) -> Vec<Report> {
         let due = |suppressed: &Suppressed| now.is_none_or(|now| suppressed.reported_at <= now);
         let taken = self.suppressed.extract_if(|_, suppressed| due(suppressed));
-        let mut reports: Vec<_> = taken.map(|(key, it)| (key.subject, it.count, it.target)).collect();
+        let report = |(key, it): (Key, Suppressed)| Report {
+            subject: key.subject,
+            transform: key.transform,
+            suppressed: it.count,
+            source: it.target,
+        };
+        let mut reports: Vec<_> = taken.map(report).collect();
         if !reports.is_empty() && self.others > 0 {
-            reports.push((Subject::Nobody, std::mem::take(&mut self.others), "others"));
+            let suppressed = std::mem::take(&mut self.others);
+            reports.push(Report { subject: Subject::Nobody, transform: None, suppressed, source: "others" });
         }
         reports
     }
@@ -188,9 +206,10 @@ impl LogLimiter {
         if !has_limit(metadata) {
             return true;
         }
-        let mut visitor = SubjectVisitor { charge_point: None, address: None };
+        let mut visitor = SubjectVisitor { charge_point: None, address: None, transform: None };
         event.record(&mut visitor);
-        let key = Key { subject: visitor.subject(), callsite: metadata.callsite() };
+        let transform = visitor.transform.take();
+        let key = Key { subject: visitor.subject(), transform, callsite: metadata.callsite() };
         let mut state = self.lock();
         let before = state.suppressed.len();
         let passes = state.ask(key, metadata.target(), Instant::now());
@@ -205,12 +224,15 @@ fn has_limit(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::INFO && ![TARGET, TRANSFORM].contains(&metadata.target())
 }
 
-fn report((subject, suppressed, source): (Subject, u64, &'static str)) {
+fn report(Report { subject, transform, suppressed, source }: Report) {
+    let transform = transform.as_deref();
     const TEXT: &str = "more lines like the last ones are left out";
     match subject {
-        Subject::ChargePoint(name) => info!(target: TARGET, charge_point = %name, suppressed, source, "{TEXT}"),
-        Subject::Address(address) => info!(target: TARGET, %address, suppressed, source, "{TEXT}"),
-        Subject::Nobody => info!(target: TARGET, suppressed, source, "{TEXT}"),
+        Subject::ChargePoint(name) => {
+            info!(target: TARGET, charge_point = %name, transform, suppressed, source, "{TEXT}")
+        }
+        Subject::Address(address) => info!(target: TARGET, %address, transform, suppressed, source, "{TEXT}"),
+        Subject::Nobody => info!(target: TARGET, transform, suppressed, source, "{TEXT}"),
     }
 }
 
@@ -227,6 +249,7 @@ impl<S: Subscriber> Layer<S> for LimiterLayer {
 struct SubjectVisitor {
     charge_point: Option<Box<str>>,
     address: Option<IpAddr>,
+    transform: Option<Box<str>>,
 }
 
 impl SubjectVisitor {
@@ -238,6 +261,7 @@ impl SubjectVisitor {
             text
         };
         match field.name() {
+            "transform" => self.transform = Some(text().into()),
             "charge_point" => self.charge_point = Some(text().into()),
             "address" => {
                 let text = text();
@@ -307,9 +331,21 @@ mod tests {
         assert_eq!(passed, PER_CHARGE_POINT as usize + 2);
         let reports = state.take_due(None);
         assert_eq!(reports.len(), 1);
-        let (subject, suppressed, _) = &reports[0];
-        assert_eq!(*subject, Subject::ChargePoint("CP1".into()));
-        assert_eq!(*suppressed, 2000 - u64::from(PER_CHARGE_POINT));
+        assert_eq!(reports[0].subject, Subject::ChargePoint("CP1".into()));
+        assert_eq!(reports[0].suppressed, 2000 - u64::from(PER_CHARGE_POINT));
+    }
+
+    #[test]
+    fn each_transform_has_its_lines_about_a_charge_point() {
+        let fails = |transform: &str| warn!(charge_point = "CP1", %transform, "fails");
+        let (passed, mut state) = passed(|| {
+            (0..1000).for_each(|_| fails("one"));
+            fails("another");
+        });
+        assert_eq!(passed, PER_CHARGE_POINT as usize + 1);
+        let reports = state.take_due(None);
+        let [Report { transform: Some(transform), suppressed: 990, .. }] = &reports[..] else { panic!("{reports:?}") };
+        assert_eq!(&**transform, "one");
     }
 
     #[test]
@@ -321,7 +357,7 @@ mod tests {
             (0..1000).for_each(|_| info!(target: TRANSFORM, charge_point = "CP1", "a transform"));
         });
         assert_eq!(passed, (PER_ADDRESS + PER_CALLSITE) as usize + 2000);
-        assert_eq!(state.take_due(None).iter().map(|(_, count, _)| count).sum::<u64>(), 900 + 800);
+        assert_eq!(state.take_due(None).iter().map(|report| report.suppressed).sum::<u64>(), 900 + 800);
     }
 
     #[test]
@@ -332,7 +368,7 @@ mod tests {
         assert!(state.take_due(Some(end - Duration::from_millis(1))).is_empty());
         assert!(!state.ask(key.clone(), "", end - Duration::from_millis(1)));
         assert!(state.ask(key, "", end));
-        assert_eq!(state.take_due(Some(end)).iter().map(|(_, count, _)| *count).collect::<Vec<_>>(), [2]);
+        assert_eq!(state.take_due(Some(end)).iter().map(|report| report.suppressed).collect::<Vec<_>>(), [2]);
         assert!(state.next_report().is_none() && state.take_due(None).is_empty());
     }
 
@@ -347,7 +383,7 @@ mod tests {
             }
         }
         assert!(state.windows.len() <= MAX_WINDOWS && state.suppressed.len() <= MAX_WINDOWS);
-        let reported: u64 = state.take_due(None).iter().map(|(_, count, _)| count).sum();
+        let reported: u64 = state.take_due(None).iter().map(|report| report.suppressed).sum();
         // One of CP0's before, and then all of its own.
         assert_eq!(reported, 1 + 2 * MAX_WINDOWS as u64 + u64::from(PER_CHARGE_POINT));
     }
