@@ -2,6 +2,7 @@
 
 use crate::admin::{self, Desk};
 use crate::charge_point::Hall;
+use crate::compile_process::CompileProcess;
 use crate::config::Config;
 use crate::dead_letters::DeadLetters;
 use crate::events::Events;
@@ -21,7 +22,7 @@ use crate::watch::Watch;
 use ocpp_gateway_mqtt::{
     BrokerUrl, Credentials, EmbeddedBroker, EmbeddedBrokerError, Loss, Options, Publisher, Status, Strays, Subscriber,
 };
-use ocpp_gateway_pipeline::ExchangeOutcome;
+use ocpp_gateway_pipeline::{Compile, ExchangeOutcome, Pipeline};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -101,6 +102,7 @@ pub struct Gateway {
     desk: Arc<Desk>,
     embedded: Option<EmbeddedBroker>,
     exchange: Arc<Exchange>,
+    compiler: Option<Arc<CompileProcess>>,
     security: Arc<Security>,
     /// Kept for as long as it is to watch.
     _security_files: Watch,
@@ -114,7 +116,12 @@ pub struct Gateway {
 impl Gateway {
     /// Loads the transforms, takes the ports, and starts to connect to the broker. Needs a tokio runtime.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
-        let pipeline = tokio::task::block_in_place(|| transforms::load(config))?;
+        Gateway::start_with(config, None).await
+    }
+
+    /// `compiler`: what compiles the components of transforms; `None`: this process.
+    pub async fn start_with(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<Self, StartError> {
+        let pipeline = load(config, compiler.clone()).await?;
         let security = Arc::new(Security::load(&config.ocpp).map_err(StartError::Security)?);
         let security_files = security.follow()?;
         let listener = listen("ocpp.listen", config.ocpp.listen)?;
@@ -178,6 +185,7 @@ impl Gateway {
             desk,
             embedded,
             exchange,
+            compiler,
             security,
             _security_files: security_files,
             tasks,
@@ -218,6 +226,9 @@ impl Gateway {
 
         notify(State::Stopping);
         self.stopping.cancel();
+        if let Some(compiler) = &self.compiler {
+            compiler.stop();
+        }
         closed.cancel();
         let _ = accepting.await;
         drain(&self.hall, &self.tasks, self.grace).await;
@@ -242,6 +253,14 @@ impl Gateway {
             outage::watch(weak, reached, outage_after).await;
         });
     }
+}
+
+/// Loads the transforms beside the threads that serve: these see signals meanwhile.
+async fn load(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<Pipeline, StartError> {
+    let config = config.clone();
+    let compile = compiler.map(|compiler| -> Arc<dyn Compile> { compiler });
+    let loaded = tokio::task::spawn_blocking(move || transforms::load(&config, compile)).await;
+    Ok(loaded.map_err(io::Error::other)??)
 }
 
 /// After a hot swap the mapping may want other topics for every charge point: each sees to it itself.

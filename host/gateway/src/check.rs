@@ -4,7 +4,8 @@ use crate::config::{self, Config};
 use crate::transforms;
 use ocpp_gateway_core::{Action, Attributes, Frame, Identity, MessageType, Peer, Version};
 use ocpp_gateway_mqtt::topic_matches;
-use ocpp_gateway_pipeline::{Pipeline, TransformStatus};
+use ocpp_gateway_pipeline::{Compile, Pipeline, TransformStatus};
+use std::sync::Arc;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -16,11 +17,12 @@ pub struct Report {
     pub transforms: Vec<TransformStatus>,
 }
 
-/// Looks for everything at once: `faults` is what reading the configuration found already.
-pub fn check(config: &Config, faults: Option<&config::Faults>) -> Report {
+/// Looks for everything at once: `faults` is what reading the configuration found already. `compile`: what compiles
+/// components; `None`: this process.
+pub fn check(config: &Config, faults: Option<&config::Faults>, compile: Option<Arc<dyn Compile>>) -> Report {
     let mut report = Report { warnings: unknown_actions(config), ..Report::default() };
     report.faults.extend(faults.map(ToString::to_string));
-    match transforms::load(config) {
+    match transforms::load(config, compile) {
         Ok(pipeline) => {
             report.faults.extend(topics(&pipeline));
             report.transforms = pipeline.transforms();
@@ -119,7 +121,7 @@ mod tests {
 
     fn report(toml: &str) -> Report {
         let config: Config = toml::from_str(toml).expect("a configuration");
-        check(&config, None)
+        check(&config, None, None)
     }
 
     fn standard(config: &str) -> String {

@@ -1,5 +1,6 @@
 //! The command line, as it is written. What it comes to is decided in `main`.
 
+use crate::compile_process;
 use crate::workbench;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -35,6 +36,9 @@ pub enum Command {
     /// Write, build and test transforms.
     #[command(subcommand)]
     Transform(workbench::Command),
+    /// What the gateway starts itself with: a component on the standard input, machine code on the standard output.
+    #[command(hide = true)]
+    CompileComponent(compile_process::Order),
 }
 
 #[derive(Debug, Clone, Args)]

@@ -10,6 +10,7 @@ pub mod charge_point;
 pub mod check;
 pub mod cli;
 pub mod coalescing;
+pub mod compile_process;
 pub mod config;
 pub mod dead_letters;
 pub mod events;

@@ -4,14 +4,20 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use ocpp_gateway::app::{Gateway, StartError};
 use ocpp_gateway::cli::{Cli, Command, Options};
+use ocpp_gateway::compile_process::{self, CompileProcess};
 use ocpp_gateway::config::{self, Config, LogFormat};
 use ocpp_gateway::{banner, check, coalescing, log, security, shutdown, workbench};
 use ocpp_gateway_pipeline::TransformStatus;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// The configuration or a component cannot be used (`EX_CONFIG` of sysexits.h). Wrong usage is clap's 2.
 const BAD_CONFIGURATION: u8 = 78;
 const RUNTIME_FAILURE: u8 = 1;
+
+/// How long the end of the program waits for what runs beside the threads that serve.
+const LINGER: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     match Cli::parse().into_command() {
@@ -20,6 +26,7 @@ fn main() -> ExitCode {
         Command::Config(options) => with_config(&options, |config| print(&config)),
         Command::User { identity } => user(&identity),
         Command::Transform(command) => workbench::run(&command),
+        Command::CompileComponent(order) => compile_process::run(&order),
     }
 }
 
@@ -51,7 +58,8 @@ fn print(config: &Config) -> ExitCode {
 
 fn check(options: &Options) -> ExitCode {
     let (config, faults) = config::read(options.config.as_deref(), variables());
-    let check::Report { faults, warnings, transforms } = check::check(&config, faults.as_ref());
+    let compiler = Arc::new(CompileProcess::new(config.runtime.compile_budget()));
+    let check::Report { faults, warnings, transforms } = check::check(&config, faults.as_ref(), Some(compiler));
     warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     if !faults.is_empty() {
         return complain(&faults.join("\n"), BAD_CONFIGURATION);
@@ -108,18 +116,30 @@ fn serve(config: Config, options: Options) -> anyhow::Result<()> {
         runtime.on_thread_park(move || coalescing::idle(moment));
     }
     let runtime = runtime.build().context("cannot start the runtime")?;
-    runtime.block_on(async {
-        let stop = shutdown::requested().context("cannot listen for signals")?;
-        let gateway = Gateway::start(&config).await?;
-        gateway.exchange().reload_on_hangup(move || load(&options)).context("cannot listen for signals")?;
-        gateway.security().reload_on_hangup().context("cannot listen for signals")?;
-        match config.log.format {
-            LogFormat::Text => print!("{}", banner::banner(gateway.addresses(), &config)),
-            LogFormat::Json => banner::log_banner(gateway.addresses(), &config),
-        }
-        gateway.run(stop).await?;
-        Ok(())
-    })
+    let compiler = Arc::new(CompileProcess::new(config.runtime.compile_budget()));
+    let served = runtime.block_on(start(&config, options, &compiler));
+    // What is still being compiled when the program ends, for whatever reason.
+    compiler.stop();
+    // Nobody waits for what a transform is still about.
+    runtime.shutdown_timeout(LINGER);
+    served
+}
+
+async fn start(config: &Config, options: Options, compiler: &Arc<CompileProcess>) -> anyhow::Result<()> {
+    let mut stop = Box::pin(shutdown::requested().context("cannot listen for signals")?);
+    let gateway = tokio::select! {
+        started = Gateway::start_with(config, Some(Arc::clone(compiler))) => started?,
+        // Components may take minutes to load.
+        () = &mut stop => return Ok(()),
+    };
+    gateway.exchange().reload_on_hangup(move || load(&options)).context("cannot listen for signals")?;
+    gateway.security().reload_on_hangup().context("cannot listen for signals")?;
+    match config.log.format {
+        LogFormat::Text => print!("{}", banner::banner(gateway.addresses(), config)),
+        LogFormat::Json => banner::log_banner(gateway.addresses(), config),
+    }
+    gateway.run(stop).await?;
+    Ok(())
 }
 
 fn complain(problem: &dyn std::fmt::Display, code: u8) -> ExitCode {

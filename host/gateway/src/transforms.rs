@@ -3,8 +3,8 @@
 use crate::config::{self, Config, ValidationMode};
 use crate::fixture::Folder;
 use ocpp_gateway_pipeline::{
-    Limits, LoadError, Matching, OnError, OnViolation, Pipeline, Samples, Surroundings, TransformSpec, UnknownActions,
-    Validation, ValidationPoint,
+    Clock, Compile, Limits, LoadError, Matching, OnError, OnViolation, Pipeline, Samples, Surroundings, TransformSpec,
+    UnknownActions, Validation, ValidationPoint,
 };
 use std::fmt;
 use std::path::PathBuf;
@@ -31,10 +31,13 @@ impl fmt::Display for Faults {
 }
 
 /// Compiles and configures all transforms. Takes some dozens of milliseconds each: not for the threads of the sockets.
-pub fn load(config: &Config) -> Result<Pipeline, Faults> {
+/// `compile`: what compiles components; `None`: this process.
+pub fn load(config: &Config, compile: Option<Arc<dyn Compile>>) -> Result<Pipeline, Faults> {
     let cache = compiled_cache();
     let validation = validation(config);
-    let surroundings = Surroundings { cache, validation, on_long_call: make_way, ..Surroundings::default() };
+    let max_functions = config.runtime.compile_functions;
+    let clock = Clock::default();
+    let surroundings = Surroundings { clock, cache, compile, max_functions, validation, on_long_call: make_way };
     Pipeline::load_in(specs(config), surroundings).map_err(Faults)
 }
 

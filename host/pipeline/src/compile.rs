@@ -1,19 +1,23 @@
 //! From the bytes of a component to machine code.
 //!
-//! That takes an interpreter's component some ten seconds and half a gigabyte: so it is done one at a time, and what comes
-//! of it can be kept on disk.
+//! That takes an interpreter's component some ten seconds and half a gigabyte, and as much as it likes where somebody means
+//! harm: so components are counted before, compiled one at a time and, for the gateway, in another process, which has limits
+//! and gives everything back. What comes of it can be kept on disk.
 
+use crate::error::LoadFault;
+use crate::runtime;
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs::{self, DirBuilder};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::NamedTempFile;
 use tracing::warn;
+use wasmparser::{Parser, Payload};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -32,9 +36,64 @@ pub(crate) fn digest(bytes: &[u8]) -> Digest256 {
     Sha256::digest(bytes).into()
 }
 
+/// Compiles components in the place of this process, within a budget.
+pub trait Compile: fmt::Debug + Send + Sync {
+    /// What [`compile_component`] makes of `component` in a process of this very program, and nothing else: the answer is
+    /// run as it is.
+    fn compile(&self, component: &[u8], timed: bool) -> Result<Vec<u8>, CompileError>;
+}
+
+/// Why there is no machine code.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    #[error("not a valid component: {0}")]
+    Invalid(String),
+    /// What it took too much of, and how to allow more.
+    #[error("takes too much to compile: {0}")]
+    Budget(String),
+    /// The fault is not the component's.
+    #[error("could not be compiled: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// The machine code of a component, for the engine whose calls are `timed`, or for the other one. In no hurry and without
+/// any limit: for the process that [`Compile`] speaks of.
+pub fn compile_component(component: &[u8], timed: bool) -> Result<Vec<u8>, CompileError> {
+    let engine = runtime::engine(timed).map_err(|error| CompileError::Io(io::Error::other(format!("{error:#}"))))?;
+    engine.precompile_component(component).map_err(|error| CompileError::Invalid(format!("{error:#}")))
+}
+
+/// Refuses a component with more functions than `limit`, those of all its modules together and those on its borders. What
+/// is not valid is left to the compiler to say.
+pub(crate) fn check_functions(component: &[u8], limit: usize) -> Result<(), LoadFault> {
+    let mut count = 0_usize;
+    for payload in Parser::new(0).parse_all(component) {
+        let more = match payload {
+            Ok(Payload::FunctionSection(functions)) => functions.count(),
+            Ok(Payload::ComponentCanonicalSection(functions)) => functions.count(),
+            Ok(_) => 0,
+            Err(_) => break,
+        };
+        count = count.saturating_add(usize::try_from(more).unwrap_or(usize::MAX));
+    }
+    if count > limit { Err(LoadFault::TooManyFunctions { count, limit }) } else { Ok(()) }
+}
+
+/// Whose component it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It ships with the gateway: compiled here, and without a wait.
+    Ours,
+    Elsewhere,
+}
+
 /// Compiles components for one engine, each only once.
 pub(crate) struct Compiler {
     engine: Engine,
+    /// Whether it is the engine whose calls are.
+    timed: bool,
+    /// `None`: here.
+    process: Option<Arc<dyn Compile>>,
     directory: Option<PathBuf>,
     /// Going back and forth between two versions must not take seconds.
     recent: Mutex<VecDeque<(Digest256, Component)>>,
@@ -42,46 +101,71 @@ pub(crate) struct Compiler {
 
 impl Compiler {
     /// `directory`: where compiled code is kept. What is wrong with it is logged, and does no other harm.
-    pub(crate) fn new(engine: Engine, directory: Option<PathBuf>) -> Self {
-        Compiler { engine, directory: directory.filter(|directory| is_private(directory)), recent: Mutex::default() }
+    pub(crate) fn new(
+        engine: Engine,
+        timed: bool,
+        directory: Option<PathBuf>,
+        process: Option<Arc<dyn Compile>>,
+    ) -> Self {
+        let directory = directory.filter(|directory| is_private(directory));
+        Compiler { engine, timed, process, directory, recent: Mutex::default() }
     }
 
     /// `hash`: of `bytes`.
-    pub(crate) fn compile(&self, bytes: &[u8], hash: Digest256) -> wasmtime::Result<Component> {
+    pub(crate) fn compile(&self, bytes: &[u8], hash: Digest256, origin: Origin) -> Result<Component, CompileError> {
         let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, component)) = recent().iter().find(|(known, _)| *known == hash) {
             return Ok(component.clone());
         }
         let component = match &self.directory {
-            Some(directory) => compile_once(&self.engine, bytes, hash, directory),
-            None => compile_now(&self.engine, bytes),
+            Some(directory) => self.compile_once(bytes, hash, directory, origin),
+            None => self.compile_now(bytes, origin),
         }?;
         // Otherwise the first instance does it, against its time limit.
-        component.initialize_copy_on_write_image()?;
+        component.initialize_copy_on_write_image().map_err(unusable)?;
         let mut recent = recent();
         recent.truncate(REMEMBERED - 1);
         recent.push_front((hash, component.clone()));
         Ok(component)
     }
+
+    fn compile_now(&self, bytes: &[u8], origin: Origin) -> Result<Component, CompileError> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let here =
+            || Component::from_binary(&self.engine, bytes).map_err(|error| CompileError::Invalid(format!("{error:#}")));
+        if origin == Origin::Ours {
+            return here();
+        }
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(process) = &self.process else { return here() };
+        let code = process.compile(bytes, self.timed)?;
+        // SAFETY: this is what `compile_component` gave in a process of this program, whole: `Compile` asks for that.
+        // wasmtime checks by itself that it fits its version and configuration.
+        unsafe { Component::deserialize(&self.engine, code) }.map_err(unusable)
+    }
+
+    fn compile_once(
+        &self,
+        bytes: &[u8],
+        hash: Digest256,
+        directory: &Path,
+        origin: Origin,
+    ) -> Result<Component, CompileError> {
+        let file = directory.join(file_name(&self.engine, hash));
+        if let Some(component) = find(&self.engine, &file) {
+            return Ok(component);
+        }
+        let component = self.compile_now(bytes, origin)?;
+        let code = component.serialize().map_err(unusable)?;
+        if let Err(fault) = keep(&code, directory, &file).and_then(|()| prune(directory)) {
+            warn!(directory = %directory.display(), %fault, "a compiled component cannot be kept");
+        }
+        Ok(component)
+    }
 }
 
-fn compile_now(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    Component::from_binary(engine, bytes)
-}
-
-fn compile_once(engine: &Engine, bytes: &[u8], hash: Digest256, directory: &Path) -> wasmtime::Result<Component> {
-    let file = directory.join(file_name(engine, hash));
-    if let Some(component) = find(engine, &file) {
-        return Ok(component);
-    }
-    let component = compile_now(engine, bytes)?;
-    let code = component.serialize()?;
-    if let Err(fault) = keep(&code, directory, &file).and_then(|()| prune(directory)) {
-        warn!(directory = %directory.display(), %fault, "a compiled component cannot be kept");
-    }
-    Ok(component)
+fn unusable(error: wasmtime::Error) -> CompileError {
+    CompileError::Io(io::Error::other(format!("{error:#}")))
 }
 
 /// Makes the directory if there is none. Code that somebody else could have put there is not run.
@@ -167,8 +251,8 @@ mod tests {
         let bytes = wat::parse_str("(component)").expect("a component");
         // One that remembers nothing.
         let hash = digest(&bytes);
-        let compile =
-            || Compiler::new(engine.clone(), Some(directory.clone())).compile(&bytes, hash).expect("it compiles");
+        let compiler = || Compiler::new(engine.clone(), false, Some(directory.clone()), None);
+        let compile = || compiler().compile(&bytes, hash, Origin::Elsewhere).expect("it compiles");
         compile();
         let file = only_file(&directory);
         assert!(find(&engine, &file).is_some());
@@ -191,8 +275,8 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
         let bytes = wat::parse_str("(component)").expect("a component");
-        let compiler = Compiler::new(Engine::default(), Some(directory.path().into()));
-        compiler.compile(&bytes, digest(&bytes)).expect("it compiles");
+        let compiler = Compiler::new(Engine::default(), false, Some(directory.path().into()), None);
+        compiler.compile(&bytes, digest(&bytes), Origin::Elsewhere).expect("it compiles");
         assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 0);
     }
 

@@ -3,6 +3,7 @@
 //! A guest that says no, a guest that breaks and a host that fails are three types: the first is the message's fault,
 //! the second the transform's, the third the gateway's.
 
+use crate::compile::CompileError;
 use crate::inspect::IMPORTS;
 use ocpp_gateway_core::{Fault, SchemaError, TooCostly};
 use std::io;
@@ -159,8 +160,10 @@ pub enum LoadFault {
     NotWasm,
     #[error("wanted a WebAssembly component, but the file is a core module: encode it as a component first")]
     CoreModule,
-    #[error("not a valid component: {0}")]
-    Invalid(String),
+    #[error("has {count} functions, where {limit} are allowed (runtime.compile_functions)")]
+    TooManyFunctions { count: usize, limit: usize },
+    #[error(transparent)]
+    Compile(#[from] CompileError),
     #[error("built against ocpp-gateway:transform@{built}, while this gateway runs {runs} (any 1.x)")]
     OtherVersion { built: String, runs: &'static str },
     #[error("wants to import {0}, which no transform gets; this gateway offers {IMPORTS}")]

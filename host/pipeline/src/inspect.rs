@@ -2,7 +2,7 @@
 //! another version mislead.
 
 use crate::abi::{PACKAGE, VERSION};
-use crate::compile::{self, Compiler};
+use crate::compile::{Compiler, Origin, check_functions, digest};
 use crate::error::LoadFault;
 use crate::hook;
 use crate::probe::Inspection;
@@ -61,16 +61,17 @@ pub(crate) fn look_at(bytes: &[u8], surroundings: &Surroundings) -> Inspection {
         exports: Vec::new(),
         faults: faults.iter().map(ToString::to_string).collect(),
     };
-    if let Err(fault) = check_header(bytes) {
+    if let Err(fault) = check_header(bytes).and_then(|()| check_functions(bytes, surroundings.max_functions)) {
         return refused(vec![fault]);
     }
     let engine = match runtime::engine(true) {
         Ok(engine) => engine,
         Err(error) => return refused(vec![LoadFault::Engine(format!("{error:#}"))]),
     };
-    let component = match Compiler::new(engine, surroundings.cache.clone()).compile(bytes, compile::digest(bytes)) {
+    let Surroundings { cache, compile, .. } = surroundings.clone();
+    let component = match Compiler::new(engine, true, cache, compile).compile(bytes, digest(bytes), Origin::Elsewhere) {
         Ok(component) => component,
-        Err(error) => return refused(vec![LoadFault::Invalid(format!("{error:#}"))]),
+        Err(error) => return refused(vec![error.into()]),
     };
     let (ty, engine) = (component.component_type(), component.engine());
     Inspection {

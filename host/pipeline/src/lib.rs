@@ -49,6 +49,7 @@ mod wasi;
 
 pub use chain::Generation;
 pub use clock::Clock;
+pub use compile::{Compile, CompileError, compile_component};
 pub use error::{Cause, Failure, GuestFault, HostFault, IllegalOutput, LoadError, LoadFault, Mishap, Refusal};
 pub use guest_log::LogFields;
 pub use matching::Matching;
@@ -59,7 +60,7 @@ pub use probe::{Hooks, Inspection, Probe, SchemaRule};
 pub use samples::{Candidate, Samples};
 pub use spec::{Limits, OnError, OnViolation, Source, TransformSpec, UnknownActions, Validation, ValidationPoint};
 pub use stats::TransformStatus;
-pub use surroundings::Surroundings;
+pub use surroundings::{MAX_FUNCTIONS, Surroundings};
 pub use swap_report::{Change, Exchanged, FewerHooks, SwapReport, TransformChange, TransformFault, TransformVersion};
 pub use walk::{Answer, NotMapped};
 

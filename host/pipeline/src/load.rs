@@ -4,7 +4,7 @@ use crate::STANDARD;
 use crate::breaker::Breakers;
 use crate::chain::Chain;
 use crate::clock::Clock;
-use crate::compile::{self, Compiler};
+use crate::compile::{Compiler, Origin, check_functions, digest};
 use crate::error::{LoadError, LoadFault};
 use crate::guest::{Belongings, Guest, MAX_MEMORIES, MAX_TABLES, define_imports};
 use crate::hook::{Function, PerFunction};
@@ -23,7 +23,6 @@ use data_encoding::HEXLOWER;
 use ocpp_gateway_core::{Schemas, Version};
 use std::borrow::Cow;
 use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::warn;
@@ -37,6 +36,7 @@ pub(crate) struct Loader {
     untimed: Kit,
     clock: Clock,
     on_long_call: fn(),
+    max_functions: usize,
 }
 
 /// What compiles and links components for one engine.
@@ -46,10 +46,11 @@ struct Kit {
 }
 
 impl Kit {
-    fn new(engine: &Engine, cache: Option<PathBuf>) -> wasmtime::Result<Self> {
+    fn new(engine: &Engine, timed: bool, surroundings: &Surroundings) -> wasmtime::Result<Self> {
         let mut linker = Linker::new(engine);
         define_imports(&mut linker)?;
-        Ok(Kit { compiler: Compiler::new(engine.clone(), cache), linker })
+        let Surroundings { cache, compile, .. } = surroundings.clone();
+        Ok(Kit { compiler: Compiler::new(engine.clone(), timed, cache, compile), linker })
     }
 
     fn link(&self, component: &Component) -> wasmtime::Result<InstancePre<Guest>> {
@@ -64,10 +65,11 @@ impl Loader {
         let shortest = specs.iter().filter_map(TransformSpec::time_limit).min().unwrap_or(TIME);
         let set_up = || {
             let runtime = Arc::new(Runtime::new(shortest)?);
-            let Surroundings { clock, cache, on_long_call, .. } = surroundings.into();
-            let timed = Kit::new(&runtime.timed, cache.clone())?;
-            let untimed = Kit::new(&runtime.untimed, cache)?;
-            Ok(Loader { runtime, timed, untimed, clock, on_long_call })
+            let surroundings = surroundings.into();
+            let timed = Kit::new(&runtime.timed, true, &surroundings)?;
+            let untimed = Kit::new(&runtime.untimed, false, &surroundings)?;
+            let Surroundings { clock, on_long_call, max_functions, .. } = surroundings;
+            Ok(Loader { runtime, timed, untimed, clock, on_long_call, max_functions })
         };
         set_up().map_err(|fault: wasmtime::Error| {
             let fault = LoadFault::Engine(format!("{fault:#}"));
@@ -105,16 +107,17 @@ impl Loader {
     ) -> Result<Arc<Transform>, Vec<LoadFault>> {
         let bytes = read(&spec.source).map_err(|fault| vec![fault])?;
         check_header(&bytes).map_err(|fault| vec![fault])?;
-        let sha256 = compile::digest(&bytes);
+        let sha256 = digest(&bytes);
         let sha256_hex = HEXLOWER.encode(&sha256);
         if let Some(old) = old
             && old.is_made_as(spec, &sha256_hex)
         {
             return Ok(old.clone());
         }
+        check_functions(&bytes, self.max_functions).map_err(|fault| vec![fault])?;
         let kit = if spec.time_limit().is_some() { &self.timed } else { &self.untimed };
-        let compiled = kit.compiler.compile(&bytes, sha256);
-        let component = compiled.map_err(|fault| vec![LoadFault::Invalid(format!("{fault:#}"))])?;
+        let origin = if matches!(spec.source, Source::Builtin(_)) { Origin::Ours } else { Origin::Elsewhere };
+        let component = kit.compiler.compile(&bytes, sha256, origin).map_err(|fault| vec![fault.into()])?;
         check_resources(&component).map_err(|fault| vec![fault])?;
         let interfaces = inspect(&component)?;
         for name in unknown_hooks(&interfaces) {

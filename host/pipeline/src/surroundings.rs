@@ -1,8 +1,10 @@
 //! What transforms are loaded into.
 
 use crate::clock::Clock;
+use crate::compile::Compile;
 use crate::spec::Validation;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What transforms have around them, whatever their configuration says.
 #[derive(Debug, Clone)]
@@ -13,6 +15,11 @@ pub struct Surroundings {
     /// if others have access to it. Without one a component is compiled when the process first loads it, which takes some
     /// ten seconds for one in JavaScript or Python, and again when it has loaded several others since.
     pub cache: Option<PathBuf>,
+    /// What compiles components, but those that ship with the gateway. `None`: this process, for as long as it takes, and
+    /// with the memory that it takes.
+    pub compile: Option<Arc<dyn Compile>>,
+    /// Functions that one component may have.
+    pub max_functions: usize,
     /// What payloads are held against besides their own rules.
     pub validation: Validation,
     /// Called on the thread of a call that takes some milliseconds and goes on: nothing else runs on this thread until the
@@ -20,9 +27,19 @@ pub struct Surroundings {
     pub on_long_call: fn(),
 }
 
+/// Functions that one component may have: Python with its standard library has 14,000.
+pub const MAX_FUNCTIONS: usize = 100_000;
+
 impl Default for Surroundings {
     fn default() -> Self {
-        Surroundings { clock: Clock::default(), cache: None, validation: Validation::default(), on_long_call: || {} }
+        Surroundings {
+            clock: Clock::default(),
+            cache: None,
+            compile: None,
+            max_functions: MAX_FUNCTIONS,
+            validation: Validation::default(),
+            on_long_call: || {},
+        }
     }
 }
 

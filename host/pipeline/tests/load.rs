@@ -3,7 +3,9 @@
 mod common;
 
 use common::{file, spec};
-use ocpp_gateway_pipeline::{Failure, GuestFault, LoadFault, OnError, Pipeline, STANDARD, Source, TransformSpec};
+use ocpp_gateway_pipeline::{
+    CompileError, Failure, GuestFault, LoadFault, OnError, Pipeline, STANDARD, Source, TransformSpec,
+};
 
 /// The faults of one transform.
 fn faults(spec: TransformSpec) -> Vec<LoadFault> {
@@ -63,7 +65,10 @@ fn a_file_that_is_no_component() {
     assert!(matches!(faults_of_file("empty.wasm", b"")[..], [LoadFault::NotWasm]));
     let module = wat::parse_str("(module)").expect("a module");
     assert!(matches!(faults_of_file("module.wasm", &module)[..], [LoadFault::CoreModule]));
-    assert!(matches!(faults_of_file("cut.wasm", &STANDARD[..STANDARD.len() / 2])[..], [LoadFault::Invalid(_)]));
+    assert!(matches!(
+        faults_of_file("cut.wasm", &STANDARD[..STANDARD.len() / 2])[..],
+        [LoadFault::Compile(CompileError::Invalid(_))]
+    ));
 }
 
 #[test]

@@ -23,6 +23,7 @@ use prometheus_client::registry::Registry;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// What the pages are made of.
@@ -33,6 +34,8 @@ pub struct Desk {
     stopping: CancellationToken,
     guard: Guard,
     own_ids: OwnIds,
+    /// Of components: each may be large, and is held until it runs or does not.
+    uploads: Arc<Semaphore>,
 }
 
 type Shared = Arc<Desk>;
@@ -42,7 +45,8 @@ const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-
 impl Desk {
     /// `token`: what whoever uses it has to show. None: nothing, as it can be reached from this machine only.
     pub fn new(hall: Arc<Hall>, metrics: Registry, stopping: CancellationToken, token: Option<&str>) -> Self {
-        Desk { hall, metrics, stopping, guard: Guard::new(token), own_ids: OwnIds::new() }
+        let uploads = Arc::new(Semaphore::new(transforms::UPLOADS));
+        Desk { hall, metrics, stopping, guard: Guard::new(token), own_ids: OwnIds::new(), uploads }
     }
 }
 

@@ -20,6 +20,9 @@ pub(super) struct Problem {
     /// The charge point's CALLERROR, if that is the problem.
     #[serde(skip_serializing_if = "Option::is_none")]
     call_error: Option<ShownCallError>,
+    /// Seconds, in the head: when to ask again.
+    #[serde(skip)]
+    retry_after: Option<u16>,
 }
 
 /// A CALLERROR of a charge point.
@@ -33,7 +36,13 @@ struct ShownCallError {
 impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Problem { status: status.as_u16(), title, detail: detail.into(), call_error: None }
+        Problem { status: status.as_u16(), title, detail: detail.into(), call_error: None, retry_after: None }
+    }
+
+    /// Not now, but in so many seconds.
+    pub(super) fn busy(detail: impl Into<String>, retry_after: u16) -> Self {
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+        Problem { retry_after: Some(retry_after), ..problem }
     }
 
     pub(super) fn not_connected(id: &str) -> Self {
@@ -57,6 +66,9 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = super::json(status, &self);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -5,16 +5,26 @@ use super::{Desk, Shared, json};
 use crate::events::rfc3339;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post, put};
 use ocpp_gateway_pipeline::{ExchangeError, FewerHooks, Pipeline, Source, TransformStatus};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// The largest component that is taken, in bytes: JavaScript and Python make them of 12 to 19 MB.
 const LARGEST: usize = 64 << 20;
+
+/// Uploads under way, from the first byte until what was uploaded runs or is refused. One is compiled while the other comes.
+pub(super) const UPLOADS: usize = 2;
+/// How long the component may take to come.
+const UPLOAD_TIME: Duration = Duration::from_secs(120);
+/// When to come again where others are uploading, in seconds.
+const RETRY_AFTER: u16 = 10;
 
 pub(super) fn router() -> Router<Shared> {
     Router::new()
@@ -102,13 +112,25 @@ async fn exchange(
     State(desk): State<Shared>,
     name: Result<Path<String>, PathRejection>,
     query: Result<Query<SwapQuery>, QueryRejection>,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<Response, Problem> {
     let Query(SwapQuery { allow_fewer_hooks }) = query?;
     let fewer_hooks = if allow_fewer_hooks { FewerHooks::Allow } else { FewerHooks::Refuse };
-    let source = Source::Bytes(body?.as_ref().into());
     let Path(name) = name?;
-    change(&desk, name, move |pipeline, name| pipeline.exchange(name, Some(source), fewer_hooks).map(drop)).await
+    let Ok(permit) = Arc::clone(&desk.uploads).try_acquire_owned() else {
+        return Err(Problem::busy(format!("{UPLOADS} components are being uploaded already"), RETRY_AFTER));
+    };
+    let Ok(body) = timeout(UPLOAD_TIME, Bytes::from_request(request, &())).await else {
+        let detail = format!("the component has not come whole within {UPLOAD_TIME:?}");
+        return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail));
+    };
+    let source = Source::Bytes(body?.as_ref().into());
+    change(&desk, name, move |pipeline, name| {
+        // It goes on when whoever has sent it does not wait any more.
+        let _permit = permit;
+        pipeline.exchange(name, Some(source), fewer_hooks).map(drop)
+    })
+    .await
 }
 
 /// Brings the component back that ran before

@@ -1,7 +1,7 @@
 //! From a TOML file and the environment to a [`Config`], with every fault at once.
 
 use super::keys;
-use super::{AuthMode, Config, DefaultVersion};
+use super::{AuthMode, Bytes, Config, DefaultVersion};
 use crate::security::Security;
 use ocpp_gateway_mqtt::BrokerUrl;
 use std::collections::{BTreeMap, HashSet};
@@ -16,6 +16,10 @@ const PREFIX: &str = "OCPP_GATEWAY__";
 
 /// Longer than this a message is not held up for the sake of others.
 const MAX_COALESCE: Duration = Duration::from_millis(1);
+
+/// What the program takes by itself, before it compiles anything, and the shortest time that can be limited.
+const MIN_COMPILE_MEMORY: Bytes = Bytes::mebibytes(256);
+const MIN_COMPILE_TIME: Duration = Duration::from_secs(1);
 
 /// One thing that is wrong with a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,11 +176,18 @@ impl Draft {
             ("ocpp.queue_memory", ocpp.queue_memory.get()),
             ("runtime.queue_memory", config.runtime.queue_memory.get()),
             ("runtime.threads", config.runtime.threads),
+            ("runtime.compile_functions", config.runtime.compile_functions),
             ("ocpp.max_header_size", ocpp.max_header_size),
         ] {
             if number == 0 {
                 self.fault(key, "has to be at least 1");
             }
+        }
+        if config.runtime.compile_memory.get() < MIN_COMPILE_MEMORY.get() {
+            self.fault("runtime.compile_memory", format!("has to be {MIN_COMPILE_MEMORY} at least"));
+        }
+        if config.runtime.compile_time.get() < MIN_COMPILE_TIME {
+            self.fault("runtime.compile_time", format!("has to be {MIN_COMPILE_TIME:?} at least"));
         }
         if config.runtime.coalesce.get() > MAX_COALESCE {
             self.fault("runtime.coalesce", format!("has to be {MAX_COALESCE:?} at most: messages wait so long"));

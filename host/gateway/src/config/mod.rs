@@ -22,6 +22,7 @@ pub use values::{
     UnmatchedResponses, ValidationMode, ValidationPoint,
 };
 
+use crate::compile_process::Budget;
 use ocpp_gateway_core::Version;
 use ocpp_gateway_core::session;
 use ocpp_gateway_mqtt::{ProtocolVersion, TlsFiles};
@@ -338,6 +339,12 @@ pub struct Runtime {
     pub coalesce: Span,
     /// What queued messages of all charge points may take, half of it in each direction.
     pub queue_memory: Bytes,
+    /// Of a processor, for one component.
+    pub compile_time: Span,
+    /// Of the process that compiles one component.
+    pub compile_memory: Bytes,
+    /// Functions of one component.
+    pub compile_functions: usize,
 }
 
 impl Default for Runtime {
@@ -349,7 +356,18 @@ impl Default for Runtime {
             threads: (processors / 2).max(1),
             coalesce: Span::microseconds(50),
             queue_memory: Bytes::mebibytes(256),
+            compile_time: Span::seconds(60),
+            compile_memory: Bytes::mebibytes(2048),
+            compile_functions: ocpp_gateway_pipeline::MAX_FUNCTIONS,
         }
+    }
+}
+
+impl Runtime {
+    /// What one component may take to be compiled. A second is the least that can be limited.
+    pub fn compile_budget(&self) -> Budget {
+        let seconds = self.compile_time.get().as_secs_f64().ceil();
+        Budget { seconds: (seconds as u64).max(1), memory: self.compile_memory.get() as u64 }
     }
 }
 

@@ -3,6 +3,7 @@
 mod admin;
 mod bad_input;
 mod calls;
+mod compile;
 mod dev;
 mod exchange;
 mod handshake;

@@ -183,6 +183,8 @@ fn contradictions_are_faults() {
         ("[events]\nconnected = \"events/${id}\"", "events.connected: \"${id}\" is no placeholder"),
         ("[events]\nqos = 3", "events.qos: has to be 0, 1 or 2"),
         ("[mqtt]\nstatus_topic = \"status/${cid}\"", "mqtt.status_topic: is one topic for the whole gateway"),
+        ("[runtime]\ncompile_time = \"1ms\"", "runtime.compile_time: has to be 1s at least"),
+        ("[runtime]\ncompile_memory = \"16MiB\"", "runtime.compile_memory: has to be 256MiB at least"),
         ("[runtime]\ncoalesce = \"2ms\"", "runtime.coalesce: has to be 1ms at most"),
         ("ocpp = 3", "ocpp: invalid type: integer `3`, expected struct Ocpp"),
     ] {

@@ -1,0 +1,240 @@
+//! Components are compiled in a process that has limits, and that nobody waits for.
+
+use crate::{Running, exchange_raw};
+use ocpp_gateway::compile_process::{Budget, CompileProcess};
+use ocpp_gateway_pipeline::{Compile, CompileError, Pipeline, STANDARD, Source, Surroundings, TransformSpec};
+use ocpp_gateway_testkit::PATIENCE;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
+
+const GATEWAY: &str = env!("CARGO_BIN_EXE_ocpp-gateway");
+
+fn process(seconds: u64, mebibytes: u64) -> CompileProcess {
+    CompileProcess::of(GATEWAY.into(), Budget { seconds, memory: mebibytes << 20 })
+}
+
+/// A number of the binary format.
+fn leb128(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let byte = u8::try_from(number & 0x7f).expect("seven bits");
+        number >>= 7;
+        bytes.push(if number == 0 { byte } else { byte | 0x80 });
+        if number == 0 {
+            return bytes;
+        }
+    }
+}
+
+fn section(id: u8, content: Vec<u8>) -> Vec<u8> {
+    [vec![id], leb128(content.len()), content].concat()
+}
+
+/// A component of one module with so many functions, none of which does anything.
+fn empty_functions(number: usize) -> Vec<u8> {
+    let module = [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, vec![1, 0x60, 0, 0]),
+        section(3, [leb128(number), vec![0; number]].concat()),
+        section(10, [leb128(number), [2, 0, 0x0b].repeat(number)].concat()),
+    ];
+    [b"\0asm\x0d\0\x01\0".to_vec(), section(1, module.concat())].concat()
+}
+
+#[test]
+fn process_compiles_what_runs_here() {
+    let compile: Arc<dyn Compile> = Arc::new(process(600, 2048));
+    for time in [None, Some(Duration::from_secs(1))] {
+        let surroundings = Surroundings { compile: Some(Arc::clone(&compile)), ..Surroundings::default() };
+        let mut spec = TransformSpec { source: Source::Bytes(STANDARD.into()), ..TransformSpec::standard() };
+        spec.limits.time = time;
+        Pipeline::load_in(vec![spec], surroundings).expect("loaded");
+    }
+    let invalid = compile.compile(&STANDARD[..STANDARD.len() / 2], true);
+    assert!(matches!(&invalid, Err(CompileError::Invalid(reason)) if !reason.is_empty()), "{invalid:?}");
+}
+
+#[test]
+fn component_that_takes_too_much_to_compile_is_refused_with_the_key_that_allows_more() {
+    let component = empty_functions(90_000);
+    for (process, key) in [(process(1, 4096), "runtime.compile_time"), (process(600, 300), "runtime.compile_memory")] {
+        match process.compile(&component, true) {
+            Err(CompileError::Budget(text)) => assert!(text.contains(key), "{key}: {text}"),
+            other => panic!("{key}: {:?}", other.map(|code| code.len())),
+        }
+    }
+}
+
+#[test]
+fn nothing_is_compiled_once_the_gateway_stops() {
+    let process = process(600, 2048);
+    process.stop();
+    let stopped = process.compile(STANDARD, false);
+    assert!(
+        matches!(&stopped, Err(CompileError::Io(error)) if error.kind() == io::ErrorKind::Interrupted),
+        "{stopped:?}"
+    );
+}
+
+/// The program, running, and the address of its pages for operators.
+struct Program {
+    child: Child,
+    admin: String,
+}
+
+impl Program {
+    fn start(environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(GATEWAY);
+        for key in ["OCPP__LISTEN", "ADMIN__LISTEN", "MQTT__EMBEDDED__LISTEN"] {
+            command.env(format!("OCPP_GATEWAY__{key}"), "127.0.0.1:0");
+        }
+        command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the program starts");
+        let mut said = BufReader::new(child.stdout.take().expect("piped"));
+        let admin = loop {
+            let mut line = String::new();
+            assert!(said.read_line(&mut line).expect("text") > 0, "it ended");
+            if let Some((_, rest)) = line.split_once("operators      http://") {
+                break rest.split_whitespace().next().expect("an address").to_owned();
+            }
+        };
+        Program { child, admin }
+    }
+
+    fn request(&self, method: &str, path: &str, body: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.admin).expect("the admin listener");
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).expect("asked");
+        stream
+    }
+
+    fn answer(mut stream: TcpStream) -> String {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("answered");
+        answer
+    }
+
+    /// Waits for its end and answers whether it was a good one.
+    fn end(&mut self) -> bool {
+        let since = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("asked") {
+                return status.success();
+            }
+            assert!(since.elapsed() < PATIENCE, "it does not stop");
+            thread::yield_now();
+        }
+    }
+
+    fn terminate(&self) {
+        let stopped = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
+        assert!(stopped.success());
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Where a test has failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The process that `parent` has started to compile something, once it has.
+fn child_of(parent: u32) -> u32 {
+    let since = Instant::now();
+    let wanted = format!("PPid:\t{parent}");
+    loop {
+        let processes = fs::read_dir("/proc")
+            .expect("processes")
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+        let is_child = |id: &u32| {
+            let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+            status.lines().any(|line| line == wanted) && compiles(*id)
+        };
+        if let Some(child) = processes.into_iter().find(is_child) {
+            return child;
+        }
+        assert!(since.elapsed() < PATIENCE, "no process was started");
+        thread::yield_now();
+    }
+}
+
+fn compiles(id: u32) -> bool {
+    let command = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&command).contains("compile-component")
+}
+
+#[test]
+fn neither_rollback_nor_stop_waits_for_a_component_that_takes_long_to_compile() {
+    let mut program = Program::start(&[]);
+    let first = program.request("PUT", "/api/v1/transforms/standard", &[STANDARD, &[0, 3, 1, b'n', 0]].concat());
+    assert!(Program::answer(first).starts_with("HTTP/1.1 200"));
+    // Most of a minute, as it is not optimised here.
+    let upload = program.request("PUT", "/api/v1/transforms/standard", &empty_functions(99_000));
+    let compiling = child_of(program.child.id());
+
+    let rolled_back = Program::answer(program.request("POST", "/api/v1/transforms/standard/rollback", b""));
+    assert!(rolled_back.starts_with("HTTP/1.1 200"), "{rolled_back}");
+    assert!(rolled_back.contains("builtin:standard"), "{rolled_back}");
+    assert!(compiles(compiling));
+
+    program.terminate();
+    assert!(program.end());
+    assert!(!compiles(compiling));
+    drop(upload);
+}
+
+#[test]
+fn stop_does_not_wait_for_what_is_compiled_at_the_start() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let component = directory.path().join("large.wasm");
+    fs::write(&component, empty_functions(99_000)).expect("written");
+    let transforms = format!("[{{ name = \"large\", component = {component:?} }}]");
+    let mut command = Command::new(GATEWAY);
+    command.env("OCPP_GATEWAY__TRANSFORMS", transforms).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut program = Program { child: command.spawn().expect("the program starts"), admin: String::new() };
+    let compiling = child_of(program.child.id());
+    program.terminate();
+    assert!(program.end());
+    assert!(!compiles(compiling));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn third_upload_at_once_is_told_to_come_again() {
+    let gateway = Running::start("").await;
+    let request = |length: usize, more: &str| {
+        let head = "PUT /api/v1/transforms/standard HTTP/1.1\r\nHost: localhost\r\nConnection: close";
+        format!("{head}\r\nContent-Length: {length}\r\n{more}\r\n")
+    };
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(gateway.addresses.admin).expect("the admin listener");
+        stream.write_all(request(1, "Expect: 100-continue\r\n").as_bytes()).expect("asked");
+        // It is wanted: the upload is under way.
+        let mut continues = String::new();
+        let mut stream = BufReader::new(stream);
+        stream.read_line(&mut continues).expect("answered");
+        assert!(continues.starts_with("HTTP/1.1 100"), "{continues}");
+        held.push(stream);
+    }
+    let third = async || exchange_raw(gateway.addresses.admin, (request(1, "") + "x").as_bytes()).await;
+    let refused = third().await;
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after: 10"), "{refused}");
+    // One ends, and there is room.
+    let mut one = held.pop().expect("an upload");
+    one.get_mut().write_all(b"x").expect("sent");
+    let mut answer = String::new();
+    one.read_to_string(&mut answer).expect("answered");
+    assert!(answer.contains("HTTP/1.1 422"), "{answer}");
+    let accepted = third().await;
+    assert!(accepted.starts_with("HTTP/1.1 422"), "{accepted}");
+    gateway.stop().await;
+}

@@ -1,0 +1,86 @@
+//! What may be compiled, and where.
+
+mod common;
+
+use common::peer;
+use ocpp_gateway_pipeline::{
+    Compile, CompileError, FewerHooks, LoadFault, Pipeline, STANDARD, Source, Surroundings, TransformSpec,
+    compile_component,
+};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+fn uploaded(component: &[u8], time: Option<Duration>) -> TransformSpec {
+    let mut spec = TransformSpec { source: Source::Bytes(component.into()), ..TransformSpec::standard() };
+    spec.limits.time = time;
+    spec
+}
+
+fn fault(spec: TransformSpec, surroundings: Surroundings) -> LoadFault {
+    let mut errors = Pipeline::load_in(vec![spec], surroundings).err().expect("not loaded");
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    errors.remove(0).fault
+}
+
+#[test]
+fn component_with_too_many_functions_is_not_compiled() {
+    // In modules of a component in a component too.
+    let text = format!(
+        "(component (core module {}) (component (core module {})))",
+        "(func)".repeat(300),
+        "(func)".repeat(200)
+    );
+    let component = wat::parse_str(text).expect("a component");
+    let surroundings = |max_functions| Surroundings { max_functions, ..Surroundings::default() };
+    let refused = fault(uploaded(&component, None), surroundings(499));
+    assert!(matches!(refused, LoadFault::TooManyFunctions { count: 500, limit: 499 }), "{refused}");
+    assert!(refused.to_string().contains("runtime.compile_functions"), "{refused}");
+    // It has no hooks, which is seen once it is compiled.
+    let compiled = fault(uploaded(&component, None), surroundings(500));
+    assert!(matches!(compiled, LoadFault::MissingHook { .. }), "{compiled}");
+}
+
+/// Stands in for another process: notes for which engine it compiles.
+#[derive(Debug, Default)]
+struct Noted(Mutex<Vec<bool>>);
+
+impl Compile for Noted {
+    fn compile(&self, component: &[u8], timed: bool) -> Result<Vec<u8>, CompileError> {
+        self.0.lock().expect("no panic").push(timed);
+        compile_component(component, timed)
+    }
+}
+
+#[test]
+fn components_from_elsewhere_are_compiled_elsewhere_for_either_engine() {
+    let noted = Arc::new(Noted::default());
+    let surroundings = || Surroundings { compile: Some(noted.clone()), ..Surroundings::default() };
+    let pipeline = Pipeline::load_in(Vec::new(), surroundings()).expect("the standard transform loads");
+    assert_eq!(*noted.0.lock().expect("no panic"), [] as [bool; 0]);
+    // A custom section more, as the same bytes would be no swap.
+    let another = Source::Bytes([STANDARD, &[0, 3, 1, b'n', 0]].concat().into());
+    pipeline.exchange("standard", Some(another), FewerHooks::Refuse).expect("exchanged");
+    let filters = pipeline.subscriptions(&pipeline.newest(), &peer("CP1")).expect("filters");
+    assert_eq!(filters[0].filter.as_str(), "ocpp/cs/CP1");
+    assert_eq!(*noted.0.lock().expect("no panic"), [true]);
+    // What ships with the gateway and has a time limit is for the engine that has one, and still compiled here.
+    let timed =
+        TransformSpec { source: Source::Builtin("standard".into()), ..uploaded(&[], Some(Duration::from_secs(1))) };
+    Pipeline::load_in(vec![timed], surroundings()).expect("loaded");
+    assert_eq!(noted.0.lock().expect("no panic").len(), 1);
+}
+
+#[test]
+fn why_nothing_was_compiled_is_said() {
+    #[derive(Debug)]
+    struct TooLong;
+    impl Compile for TooLong {
+        fn compile(&self, _: &[u8], _: bool) -> Result<Vec<u8>, CompileError> {
+            Err(CompileError::Budget("more than 1 s".into()))
+        }
+    }
+    let surroundings = Surroundings { compile: Some(Arc::new(TooLong)), ..Surroundings::default() };
+    let refused = fault(uploaded(STANDARD, None), surroundings);
+    assert!(matches!(&refused, LoadFault::Compile(CompileError::Budget(_))), "{refused}");
+    assert_eq!(refused.to_string(), "takes too much to compile: more than 1 s");
+}
