@@ -167,6 +167,9 @@ impl Collector for TransformMetrics {
         };
         let help = "Whether a hook of it is not called, as it fails for most charge points";
         write("transform_stopped", help, |t| i64::from(t.stopped))?;
+        write("transform_instances", "Instances of all its versions", |t| {
+            i64::try_from(t.instances).unwrap_or(i64::MAX)
+        })?;
         let help = "For how many charge points a hook of it is not called, as it fails for them";
         write("transform_stopped_charge_points", help, |t| i64::try_from(t.stopped_charge_points).unwrap_or(i64::MAX))?;
         encode_readings(&transforms, &mut encoder)

@@ -12,6 +12,7 @@ use crate::wasi::{Console, Stream};
 use cpu_time::ThreadTime;
 use ocpp_gateway_core::Attributes;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use wasmtime::component::Linker;
 use wasmtime::{ResourceLimiter, UpdateDeadline};
@@ -33,6 +34,8 @@ pub(crate) struct Belongings {
     pub(crate) shelf: Shelf,
     pub(crate) meters: Meters,
     pub(crate) ledger: Ledger,
+    /// How many instances there are.
+    pub(crate) instances: AtomicUsize,
     clock: Clock,
 }
 
@@ -43,6 +46,7 @@ impl Belongings {
             shelf: Shelf::new(ShelfLimits { keys: limits.state_keys, bytes: limits.state_bytes }),
             meters: Meters::default(),
             ledger: Ledger::default(),
+            instances: AtomicUsize::new(0),
             clock,
         }
     }
@@ -57,6 +61,7 @@ impl Belongings {
 impl Guest {
     pub(crate) fn new(limits: &Limits, belongings: Arc<Belongings>) -> Self {
         let memory = MemoryLimit { used: 0, limit: limits.memory };
+        belongings.instances.fetch_add(1, Relaxed);
         Guest {
             memory,
             patience: Patience::default(),
@@ -89,6 +94,12 @@ impl Guest {
         let Guest { console, log, belongings, caller, .. } = self;
         console.flush(|level, line| note(log, &belongings.gate, *caller, Line::new(level, line, Vec::new())));
         log.drain(..)
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.belongings.instances.fetch_sub(1, Relaxed);
     }
 }
 

@@ -177,6 +177,7 @@ impl Loader {
             native: Native::of(spec),
             breakers: Breakers::new(None),
             spares: Default::default(),
+            places: Default::default(),
         }))
     }
 }

@@ -35,6 +35,8 @@ pub struct TransformStatus {
     pub previous: Option<TransformVersion>,
     /// Why the latest attempt to put another version in its place failed, or was taken back, if it was.
     pub last_fault: Option<TransformFault>,
+    /// How many instances of it there are, of all its versions.
+    pub instances: usize,
     /// A hook of it fails for most charge points, so that it is not called for a while.
     pub stopped: bool,
     /// For how many charge points a hook is not called for a while, because it fails for them.

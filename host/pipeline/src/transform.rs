@@ -13,10 +13,11 @@ use crate::output::Allowance;
 use crate::probe::SchemaRule;
 use crate::spec::{OnError, OnViolation, TransformSpec};
 use crate::stats::TransformStatus;
-use crate::warm;
+use crate::warm::{self, Places};
 use ocpp_gateway_core::{
     CallError, ErrorHead, Frame, Identity, MessageType, Offer, Payload, Peer, Publish, Schemas, Version,
 };
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::warn;
@@ -45,6 +46,8 @@ pub(crate) struct Transform {
     pub(crate) breakers: Breakers,
     /// Instances made before anybody waits for one.
     pub(crate) spares: Mutex<Vec<Instance>>,
+    /// Where threads keep theirs.
+    pub(crate) places: Places,
 }
 
 /// What a call is about, for the log and the limits.
@@ -174,6 +177,7 @@ impl Transform {
             native: self.native.clone(),
             breakers: Breakers::new(None),
             spares: Default::default(),
+            places: Default::default(),
         }
     }
 
@@ -352,6 +356,7 @@ impl Transform {
             failures: ledger.sum(|counters| &counters.failures),
             timed_calls: ledger.sum(|counters| &counters.timed_calls),
             timed: Duration::from_nanos(ledger.sum(|counters| &counters.timed_ns)),
+            instances: blueprint.belongings.instances.load(Relaxed),
             previous: None,
             last_fault: None,
             stopped: self.breakers.is_any_open(),

@@ -4,8 +4,8 @@ mod common;
 
 use common::peer;
 use ocpp_gateway_pipeline::{
-    Candidate, Change, ExchangeError, ExchangeOutcome, Exchanged, FewerHooks, Pipeline, STANDARD, Samples, Source,
-    TransformSpec, Validation,
+    Candidate, Change, ExchangeError, ExchangeOutcome, Exchanged, FewerHooks, Generation, Pipeline, STANDARD, Samples,
+    Source, TransformSpec, Validation,
 };
 use ocpp_gateway_testkit::{PATIENCE, guest};
 use std::path::PathBuf;
@@ -189,4 +189,48 @@ fn a_mapping_that_does_not_name_the_topics_of_most_is_taken_back() {
             assert!(!pipeline.transforms()[0].stopped, "{unlucky} of {connected}");
         }
     }
+}
+
+#[test]
+fn old_instances_end_with_the_last_use_of_their_generation() {
+    let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
+    let instances = || pipeline.transforms().remove(0).instances;
+    let call = |generation: &Generation| {
+        let frame = common::frame(r#"[2,"1","Heartbeat",{}]"#);
+        assert_eq!(pipeline.uplink(generation, &peer("CP1"), &frame).publishes.len(), 1);
+    };
+    let fresh = instances();
+    // A thread that calls each version and then has nothing to do any more.
+    let (work, works) = mpsc::channel::<Generation>();
+    let (done, is_done) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let call = &call;
+        scope.spawn(move || {
+            for generation in works {
+                call(&generation);
+                drop(generation);
+                done.send(()).expect("heard");
+            }
+        });
+        let use_it = || {
+            work.send(pipeline.newest()).expect("heard");
+            is_done.recv_timeout(PATIENCE).expect("in time");
+        };
+        for number in 0..4 {
+            use_it();
+            call(&pipeline.newest());
+            pipeline.exchange("standard", Some(another(number)), FewerHooks::Refuse).expect("exchanged");
+            assert_eq!(instances(), fresh, "after exchange {number}");
+        }
+        // Its last open CALL keeps it.
+        use_it();
+        let open = pipeline.newest();
+        let used = instances();
+        pipeline.roll_back("standard").expect("rolled back");
+        assert_eq!(instances(), fresh + used);
+        call(&open);
+        drop(open);
+        assert_eq!(instances(), fresh);
+        drop(work);
+    });
 }

@@ -115,6 +115,7 @@ async fn the_names_of_metrics_stay() {
             "subscribed gauge",
             "transform_calls counter",
             "transform_failures counter",
+            "transform_instances gauge",
             "transform_log_lines_suppressed counter",
             "transform_readings_refused counter",
             "transform_refusals counter",
