@@ -10,7 +10,7 @@ use crate::exchange::Exchange;
 use crate::limits::Limits;
 use crate::listener::Door;
 use crate::memory::QueueMemory;
-use crate::metrics::{BrokerMetrics, Metrics, TransformMetrics};
+use crate::metrics::{BrokerMetrics, EmbeddedBrokerMetrics, Metrics, TransformMetrics};
 use crate::notify::{State, notify};
 use crate::outage;
 use crate::presence::{self, Presence};
@@ -20,7 +20,8 @@ use crate::security::{self, Security};
 use crate::transforms;
 use crate::watch::Watch;
 use ocpp_gateway_mqtt::{
-    BrokerUrl, Credentials, EmbeddedBroker, EmbeddedBrokerError, Loss, Options, Publisher, Status, Strays, Subscriber,
+    BrokerLimits, BrokerUrl, Credentials, EmbeddedBroker, EmbeddedBrokerError, Loss, Options, Publisher, Status,
+    Strays, Subscriber,
 };
 use ocpp_gateway_pipeline::{Compile, ExchangeOutcome, Pipeline};
 use std::future::Future;
@@ -129,7 +130,7 @@ impl Gateway {
         let (embedded, broker) = match &config.mqtt.url {
             Some(url) => (None, Broker::External(url.parse()?)),
             None => {
-                let started = EmbeddedBroker::start(config.mqtt.embedded.listen, max_packet_size(config)).await;
+                let started = EmbeddedBroker::start(config.mqtt.embedded.listen, broker_limits(config)).await;
                 let embedded = started.map_err(StartError::EmbeddedBroker)?;
                 let address = embedded.local_addr();
                 (Some(embedded), Broker::Embedded(address))
@@ -155,6 +156,9 @@ impl Gateway {
         registry.register_collector(Box::new(TransformMetrics(pipeline.clone())));
         registry.register_collector(Box::new(BrokerMetrics::new(&publisher, &subscriber)));
         registry.register_collector(Box::new(memory.clone()));
+        if let Some(embedded) = &embedded {
+            registry.register_collector(Box::new(EmbeddedBrokerMetrics(Arc::clone(embedded.retained_refused()))));
+        }
 
         let road = Arc::new(Road { pipeline, publisher, metrics, events: Events::default(), memory });
         tokio::spawn(office.open(Arc::clone(&road), config.ocpp.versions.clone()));
@@ -329,6 +333,14 @@ fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartEr
 /// Bytes of an MQTT packet, in either direction.
 fn max_packet_size(config: &Config) -> usize {
     config.ocpp.max_message_size.saturating_add(ENVELOPE)
+}
+
+fn broker_limits(config: &Config) -> BrokerLimits {
+    BrokerLimits {
+        packet_size: max_packet_size(config),
+        retained: config.mqtt.embedded.max_retained,
+        retained_memory: config.mqtt.embedded.retained_memory.get(),
+    }
 }
 
 fn mqtt_options(config: &Config, addresses: &Addresses) -> Result<Options, StartError> {

@@ -10,7 +10,7 @@ use crate::handshake::Refused;
 use crate::presence::Addressee;
 use ocpp_gateway_core::session::Direction;
 use ocpp_gateway_core::{Fault, MessageType};
-use ocpp_gateway_mqtt::{ConnectionStats, Loss, Publisher, PublisherStats, Subscriber, SubscriberStats};
+use ocpp_gateway_mqtt::{self as mqtt, ConnectionStats, Loss, Publisher, PublisherStats, Subscriber, SubscriberStats};
 use ocpp_gateway_pipeline::{ExchangeOutcome, Pipeline, Reading, TransformStatus};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
@@ -193,6 +193,19 @@ fn encode_readings(transforms: &[TransformStatus], encoder: &mut DescriptorEncod
     };
     write("transform_reported", "How often a transform reported a number", |reading| reading.count as f64)?;
     write("transform_reported_sum", "The sum of the numbers that a transform reported", |reading| reading.sum)
+}
+
+/// Of the embedded broker: messages that it did not retain.
+#[derive(Debug)]
+pub struct EmbeddedBrokerMetrics(pub Arc<mqtt::Counter>);
+
+impl Collector for EmbeddedBrokerMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let help = "Messages that the embedded broker did not retain, because it keeps no more";
+        encoder
+            .encode_descriptor("mqtt_not_retained", help, None, MetricType::Counter)?
+            .encode_counter::<NoLabelSet, _, u64>(&self.0.get(), None)
+    }
 }
 
 /// What the two connections to the broker count, read when somebody asks.

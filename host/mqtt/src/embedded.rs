@@ -4,6 +4,7 @@
 //! protocol level with which mosquitto's bridge begins in a form that the bridge does not understand.
 
 mod protocol_level;
+mod retained;
 mod subscribers;
 
 use std::{
@@ -26,8 +27,8 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use self::subscribers::Subscribers;
-use crate::options::SubscriberLookup;
+use self::{retained::Retained, subscribers::Subscribers};
+use crate::{options::SubscriberLookup, stats::Counter};
 
 /// How long [`EmbeddedBroker::stop`] waits for clients to be told.
 const GRACE: Duration = Duration::from_secs(2);
@@ -58,32 +59,55 @@ pub enum EmbeddedBrokerError {
     Died,
 }
 
+/// What a broker takes in.
+#[derive(Debug, Clone, Copy)]
+pub struct BrokerLimits {
+    /// Bytes of a packet. Clients of MQTT 5 are told; with any version, a larger one ends the connection.
+    pub packet_size: usize,
+    /// Retained messages. One too many goes to who is subscribed, and is not kept.
+    pub retained: usize,
+    /// Bytes that they may take in memory.
+    pub retained_memory: usize,
+}
+
+impl BrokerLimits {
+    pub fn new(packet_size: usize) -> Self {
+        BrokerLimits { packet_size, retained: 100_000, retained_memory: 64 << 20 }
+    }
+}
+
 /// An MQTT broker (3.1.1 and 5) that keeps everything in memory and lets anyone in: bind it to a loopback address.
 pub struct EmbeddedBroker {
     local_addr: SocketAddr,
     shutdown: broadcast::Sender<()>,
     subscribers: Arc<Subscribers>,
+    retained: Arc<Retained>,
     task: JoinHandle<()>,
 }
 
 impl EmbeddedBroker {
-    /// Listens; port 0 takes a free one. Clients can connect when this returns. Clients of MQTT 5 are told that a packet may
-    /// have `max_packet_size` bytes at most; with any version, a larger one ends the connection.
-    pub async fn start(address: SocketAddr, max_packet_size: usize) -> Result<Self, EmbeddedBrokerError> {
+    /// Listens; port 0 takes a free one. Clients can connect when this returns.
+    pub async fn start(address: SocketAddr, limits: BrokerLimits) -> Result<Self, EmbeddedBrokerError> {
         let listening = async {
             let listener = TcpListener::bind(address).await?;
             Ok((listener.local_addr()?, listener))
         };
         let (local_addr, listener) = listening.await.map_err(|error| EmbeddedBrokerError::Listen { address, error })?;
-        let broker = Broker::new(max_packet_size).map_err(EmbeddedBrokerError::Start)?;
+        let broker = Broker::new(limits).map_err(EmbeddedBrokerError::Start)?;
         let (shutdown, subscribers) = (broker.shutdown.clone(), Arc::clone(&broker.subscribers));
+        let retained = Arc::clone(&broker.retained);
         // Subscribed to before anybody can stop it.
         let task = tokio::spawn(broker.run(listener, shutdown.subscribe()));
-        Ok(EmbeddedBroker { local_addr, shutdown, subscribers, task })
+        Ok(EmbeddedBroker { local_addr, shutdown, subscribers, retained, task })
     }
 
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Messages that were not retained, because there were as many as may be.
+    pub fn retained_refused(&self) -> &Arc<Counter> {
+        self.retained.refused()
     }
 
     /// Answers who asks whether anybody subscribes to a topic: a client other than this one, which is his own.
@@ -116,15 +140,16 @@ struct Broker {
     storage: Arc<DynamicStorage>,
     router: Arc<MessageRouter>,
     subscribers: Arc<Subscribers>,
+    retained: Arc<Retained>,
     stats: Arc<BrokerStats>,
     resources: Arc<ResourceMonitor>,
     shutdown: broadcast::Sender<()>,
 }
 
 impl Broker {
-    fn new(max_packet_size: usize) -> mqtt5::Result<Self> {
-        let config =
-            BrokerConfig::default().with_max_packet_size(max_packet_size.clamp(SMALLEST_LIMIT, LARGEST_PACKET));
+    fn new(broker_limits: BrokerLimits) -> mqtt5::Result<Self> {
+        let BrokerLimits { packet_size, retained, retained_memory } = broker_limits;
+        let config = BrokerConfig::default().with_max_packet_size(packet_size.clamp(SMALLEST_LIMIT, LARGEST_PACKET));
         config.validate()?;
         let storage = Arc::new(DynamicStorage::Memory(MemoryBackend::new()));
         // Everything comes from one address, and nothing is limited but the number of connections.
@@ -136,11 +161,15 @@ impl Broker {
             max_connection_rate: u32::MAX,
             rate_limit_window: Duration::from_secs(1),
         };
-        let router = Arc::new(MessageRouter::with_storage(Arc::clone(&storage)));
+        let retained = Arc::new(Retained::new(retained, retained_memory, Arc::clone(&storage)));
+        let handler: Arc<Retained> = Arc::clone(&retained);
+        let router = Arc::new(MessageRouter::with_storage(Arc::clone(&storage)).with_event_handler(handler));
+        retained.clear_in(&router);
         Ok(Broker {
             config: Arc::new(config),
             subscribers: Arc::new(Subscribers::new(Arc::clone(&router))),
             router,
+            retained,
             storage,
             stats: Arc::new(BrokerStats::new()),
             resources: Arc::new(ResourceMonitor::new(limits)),
@@ -177,7 +206,7 @@ impl Broker {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%address, %error, "TCP_NODELAY was not set");
         }
-        let Broker { config, storage, router, subscribers, stats, resources, shutdown } = self;
+        let Broker { config, storage, router, subscribers, stats, resources, shutdown, .. } = self;
         let (config, storage, router) = (Arc::clone(config), Arc::clone(storage), Arc::clone(router));
         let (auth, stats, resources) = (Arc::clone(subscribers), Arc::clone(stats), Arc::clone(resources));
         let shutdown = shutdown.subscribe();
@@ -199,6 +228,7 @@ impl Broker {
         if let Err(error) = self.storage.cleanup_expired().await {
             warn!(%error, "the embedded broker cannot remove what has expired");
         }
+        self.retained.clean_up().await;
         self.router.sweep_sessions().await;
         self.resources.cleanup_expired_windows().await;
     }

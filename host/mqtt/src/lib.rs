@@ -17,7 +17,7 @@ mod subscriber;
 mod tls;
 
 pub use availability::Availability;
-pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
+pub use embedded::{BrokerLimits, EmbeddedBroker, EmbeddedBrokerError};
 pub use memory::{ASSURED, Acquire, MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit, MemoryPool, Reservation};
 pub use message::{Message, Observer, Publication, QoS, Tracking, Unpublishable};
 pub use options::{BrokerUrl, BrokerUrlError, Credentials, Options, ProtocolVersion, Status, SubscriberLookup};

@@ -4,7 +4,9 @@ mod support;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Options, Publication, Publisher, QoS, Subscriber};
+use ocpp_gateway_mqtt::{
+    BrokerLimits, EmbeddedBroker, EmbeddedBrokerError, Options, Publication, Publisher, QoS, Subscriber,
+};
 use support::{
     Mailbox, PATIENCE, Told, VERSIONS, Watching, eventually, options, options_in, publication, receive, told,
 };
@@ -29,7 +31,7 @@ async fn carries_messages_from_publisher_to_subscriber() {
 }
 
 async fn carries_messages(options: impl Fn(&str) -> Options) {
-    let broker = EmbeddedBroker::start(anywhere(), LIMIT).await.expect("a broker");
+    let broker = EmbeddedBroker::start(anywhere(), BrokerLimits::new(LIMIT)).await.expect("a broker");
     let options = Arc::new(options(&format!("mqtt://{}", broker.local_addr())));
     let subscriber = Subscriber::start(Arc::clone(&options), Box::new(drop));
     let publisher = Publisher::start(options, subscriber.current());
@@ -59,7 +61,7 @@ async fn what_nobody_subscribes_to_comes_back() {
 }
 
 async fn what_nobody_subscribes_to(options: impl Fn(&str) -> Options, qos: QoS) {
-    let broker = EmbeddedBroker::start(anywhere(), LIMIT).await.expect("a broker");
+    let broker = EmbeddedBroker::start(anywhere(), BrokerLimits::new(LIMIT)).await.expect("a broker");
     let options = options(&format!("mqtt://{}", broker.local_addr()));
     let subscribers = Some(broker.subscriber_lookup("gw-sub"));
     let own = Arc::new(Options { subscribers, ..options.clone() });
@@ -96,8 +98,11 @@ async fn what_nobody_subscribes_to(options: impl Fn(&str) -> Options, qos: QoS) 
 
 #[tokio::test]
 async fn a_port_in_use_is_named() {
-    let first = EmbeddedBroker::start(anywhere(), LIMIT).await.expect("a broker");
-    let error = EmbeddedBroker::start(first.local_addr(), LIMIT).await.err().expect("no second broker on the port");
+    let first = EmbeddedBroker::start(anywhere(), BrokerLimits::new(LIMIT)).await.expect("a broker");
+    let error = EmbeddedBroker::start(first.local_addr(), BrokerLimits::new(LIMIT))
+        .await
+        .err()
+        .expect("no second broker on the port");
     assert!(matches!(error, EmbeddedBrokerError::Listen { .. }));
     assert!(error.to_string().contains(&first.local_addr().to_string()), "{error}");
     first.stop().await;
@@ -105,7 +110,7 @@ async fn a_port_in_use_is_named() {
 
 #[tokio::test]
 async fn its_end_is_noticed_by_the_connections() {
-    let broker = EmbeddedBroker::start(anywhere(), LIMIT).await.expect("a broker");
+    let broker = EmbeddedBroker::start(anywhere(), BrokerLimits::new(LIMIT)).await.expect("a broker");
     let options = Arc::new(options(&format!("mqtt://{}", broker.local_addr())));
     let subscriber = Subscriber::<Mailbox>::start(options, Box::new(drop));
     eventually("connected", || subscriber.stats().connection.status().connected).await;
@@ -155,7 +160,7 @@ const ACCEPTED: &[u8] = b"\x20\x02\x00\x00";
 /// What mosquitto's bridge begins with: 0x84 for MQTT 3.1.1. It understands no other answer.
 #[tokio::test]
 async fn the_bit_for_bridges_in_the_protocol_level_is_refused_as_3_1_1_does() {
-    let broker = EmbeddedBroker::start(anywhere(), LIMIT).await.expect("a broker");
+    let broker = EmbeddedBroker::start(anywhere(), BrokerLimits::new(LIMIT)).await.expect("a broker");
     let bridge = CONNECT.iter().map(|byte| if *byte == 4 { 0x84 } else { *byte }).collect::<Vec<u8>>();
     // The length of the name is a 4 too.
     let bridge = [&CONNECT[..4], &bridge[4..]].concat();
@@ -176,14 +181,14 @@ async fn the_bit_for_bridges_in_the_protocol_level_is_refused_as_3_1_1_does() {
 #[tokio::test]
 async fn the_largest_packet_is_announced_and_no_larger_one_taken() {
     for (limit, announced) in [(LIMIT, LIMIT), (1 << 30, 268_435_455), (1, 1024)] {
-        let broker = EmbeddedBroker::start(anywhere(), limit).await.expect("a broker");
+        let broker = EmbeddedBroker::start(anywhere(), BrokerLimits::new(limit)).await.expect("a broker");
         let mut client = Raw::connect(&broker, CONNECT_V5).await;
         let answer = client.packet().await;
         let property = [&[0x27][..], &(announced as u32).to_be_bytes()].concat();
         assert!(answer.windows(5).any(|window| window == property), "{limit}: {answer:?}");
         broker.stop().await;
     }
-    let broker = EmbeddedBroker::start(anywhere(), 1024).await.expect("a broker");
+    let broker = EmbeddedBroker::start(anywhere(), BrokerLimits::new(1024)).await.expect("a broker");
     for connect in [CONNECT, CONNECT_V5] {
         let mut client = Raw::connect(&broker, connect).await;
         client.packet().await;
@@ -198,7 +203,7 @@ async fn the_largest_packet_is_announced_and_no_larger_one_taken() {
 /// What the README says of it. What mqtt5 has learnt meanwhile need not stand there.
 #[tokio::test]
 async fn mqtt5_does_what_a_broker_should_not() {
-    let broker = EmbeddedBroker::start(anywhere(), LIMIT).await.expect("a broker");
+    let broker = EmbeddedBroker::start(anywhere(), BrokerLimits::new(LIMIT)).await.expect("a broker");
     let (mut old, mut receiver) = (Raw::connect(&broker, CONNECT).await, Raw::connect(&broker, CONNECT_V5).await);
     assert_eq!(old.packet().await, ACCEPTED);
     receiver.packet().await;
@@ -216,4 +221,56 @@ async fn mqtt5_does_what_a_broker_should_not() {
     assert_eq!(new.packet().await, ACCEPTED);
     assert_eq!(old.rest().await.first(), Some(&0xe0));
     broker.stop().await;
+}
+
+/// The payloads that are retained on topics below `t/`, to whoever subscribes now.
+async fn retained(broker: &EmbeddedBroker, number: usize) -> Vec<String> {
+    let options = Arc::new(Options::new(format!("mqtt://{}", broker.local_addr()).parse().expect("a URL"), "late"));
+    let subscriber = Subscriber::start(options, Box::new(drop));
+    let (mailbox, mut inbox) = Mailbox::new();
+    subscriber.subscribe(1, vec![("t/#".to_owned(), QoS::AtLeastOnce)], mailbox).await.expect("subscribed");
+    let mut found = Vec::new();
+    for _ in 0..number {
+        found.push(String::from_utf8_lossy(&receive(&mut inbox).await.payload).into_owned());
+    }
+    assert!(timeout(std::time::Duration::from_millis(100), inbox.recv()).await.is_err(), "no more than that");
+    subscriber.stop(PATIENCE).await;
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn retained_messages_are_bounded_in_number_and_in_bytes() {
+    for version in VERSIONS {
+        let limits = BrokerLimits { retained: 3, retained_memory: 50_000, ..BrokerLimits::new(LIMIT) };
+        let broker = EmbeddedBroker::start(anywhere(), limits).await.expect("a broker");
+        let options = Arc::new(options_in(version, &format!("mqtt://{}", broker.local_addr())));
+        let subscriber = Subscriber::start(Arc::clone(&options), Box::new(drop));
+        let publisher = Publisher::start(options, subscriber.current());
+        let (mailbox, mut inbox) = Mailbox::new();
+        subscriber.subscribe(1, vec![("t/#".to_owned(), QoS::AtLeastOnce)], mailbox).await.expect("subscribed");
+        let large = "x".repeat(30_000);
+        for (topic, payload, refused) in [
+            ("t/1", "a", 0),
+            ("t/2", "b", 0),
+            // Its place is given back.
+            ("t/2", "", 0),
+            ("t/2", large.as_str(), 1),
+            ("t/3", "c", 1),
+            ("t/4", "d", 1),
+            ("t/5", "e", 2),
+            // One in the place of another.
+            ("t/1", "f", 2),
+        ] {
+            let message = Publication { retain: true, ..publication(topic, payload) };
+            publisher.try_publish(message).expect("room");
+            // Whoever is subscribed gets it, retained or not.
+            while receive(&mut inbox).await.payload != payload {}
+            assert_eq!(broker.retained_refused().get(), refused, "{topic}");
+        }
+        assert_eq!(retained(&broker, 3).await, ["c", "d", "f"]);
+        publisher.drain(PATIENCE).await;
+        subscriber.stop(PATIENCE).await;
+        broker.stop().await;
+    }
 }

@@ -49,6 +49,8 @@ const KEYS: &[&str] = &[
     "mqtt.tls.cert",
     "mqtt.tls.key",
     "mqtt.embedded.listen",
+    "mqtt.embedded.max_retained",
+    "mqtt.embedded.retained_memory",
     "admin.listen",
     "admin.token",
     "admin.token_file",

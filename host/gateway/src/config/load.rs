@@ -260,11 +260,11 @@ impl Draft {
         if !(Duration::from_secs(1)..=Duration::from_secs(u16::MAX.into())).contains(&keep_alive) {
             self.fault("mqtt.keep_alive", "must be 1s to 65535s");
         }
-        if mqtt.url.is_some() && self.is_set("mqtt.embedded.listen") {
-            self.fault(
-                "mqtt.embedded.listen",
-                "contradicts mqtt.url: with a broker of your own, the embedded one does not run",
-            );
+        let embedded = ["mqtt.embedded.listen", "mqtt.embedded.max_retained", "mqtt.embedded.retained_memory"];
+        for key in embedded {
+            if mqtt.url.is_some() && self.is_set(key) {
+                self.fault(key, "contradicts mqtt.url: with a broker of your own, the embedded one does not run");
+            }
         }
         if mqtt.url.is_none() && (mqtt.username.is_some() || mqtt.password.is_some() || mqtt.password_file.is_some()) {
             self.fault("mqtt.username", "without mqtt.url there is nobody to show credentials to");

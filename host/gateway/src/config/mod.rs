@@ -307,11 +307,19 @@ pub(crate) fn read_to_string(path: &Path) -> io::Result<String> {
 #[serde(default)]
 pub struct Embedded {
     pub listen: SocketAddr,
+    /// Messages that it retains.
+    pub max_retained: usize,
+    /// What they may take.
+    pub retained_memory: Bytes,
 }
 
 impl Default for Embedded {
     fn default() -> Self {
-        Embedded { listen: SocketAddr::from(([127, 0, 0, 1], 1883)) }
+        Embedded {
+            listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
+            max_retained: 100_000,
+            retained_memory: Bytes::mebibytes(64),
+        }
     }
 }
 

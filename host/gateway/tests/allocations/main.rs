@@ -8,7 +8,7 @@ mod counting;
 use counting::{Counting, count, count_this_thread};
 use ocpp_gateway::app::Gateway;
 use ocpp_gateway::config;
-use ocpp_gateway_mqtt::EmbeddedBroker;
+use ocpp_gateway_mqtt::{BrokerLimits, EmbeddedBroker};
 use ocpp_gateway_testkit::PATIENCE;
 use ocpp_gateway_testkit::back_end::BackEnd;
 use ocpp_gateway_testkit::charge_point::ChargePoint;
@@ -46,7 +46,7 @@ fn a_call_and_its_answer_take_as_many_allocations_as_they_did() {
 
 /// Allocations for a CALL and its CALLRESULT, by what it is.
 async fn measure(inside: &Runtime) -> [(&'static str, u64); 2] {
-    let broker = EmbeddedBroker::start(([127, 0, 0, 1], 0).into(), 2 << 20).await.expect("a broker");
+    let broker = EmbeddedBroker::start(([127, 0, 0, 1], 0).into(), BrokerLimits::new(2 << 20)).await.expect("a broker");
     let gateway = {
         let _inside = inside.enter();
         Gateway::start(&configuration(&broker)).await.expect("started")

@@ -101,6 +101,7 @@ async fn the_names_of_metrics_stay() {
             "mqtt_in_flight gauge",
             "mqtt_lost counter",
             "mqtt_no_subscriber counter",
+            "mqtt_not_retained counter",
             "mqtt_oversized counter",
             "mqtt_published counter",
             "mqtt_received counter",

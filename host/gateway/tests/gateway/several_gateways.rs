@@ -1,7 +1,7 @@
 //! Several gateways on one broker: a charge point is with the one it connected to last.
 
 use crate::{Running, call_object, result_object};
-use ocpp_gateway_mqtt::EmbeddedBroker;
+use ocpp_gateway_mqtt::{BrokerLimits, EmbeddedBroker};
 use ocpp_gateway_testkit::PATIENCE;
 use ocpp_gateway_testkit::back_end::BackEnd;
 use ocpp_gateway_testkit::broker::{Script, ScriptedBroker};
@@ -17,7 +17,7 @@ const CLAIMS: &str = "[presence]\nclaims = \"claims/${cid}\"\n";
 const LIMIT: usize = 2 << 20;
 
 async fn broker() -> EmbeddedBroker {
-    EmbeddedBroker::start(SocketAddr::from(([127, 0, 0, 1], 0)), LIMIT).await.expect("a broker")
+    EmbeddedBroker::start(SocketAddr::from(([127, 0, 0, 1], 0)), BrokerLimits::new(LIMIT)).await.expect("a broker")
 }
 
 async fn gateway(broker: SocketAddr) -> Running {
@@ -98,7 +98,7 @@ async fn a_claim_that_was_missed_is_made_up_for() {
         gateway.until(r#"ocpp_gateway_mqtt_connected{connection="subscriber"}"#, 0.0).await;
     }
     let mut new = ChargePoint::ocpp16(b.ocpp(), "CP1").await;
-    let second = EmbeddedBroker::start(address, LIMIT).await.expect("the same port");
+    let second = EmbeddedBroker::start(address, BrokerLimits::new(LIMIT)).await.expect("the same port");
     closed_elsewhere(&mut old).await;
     b.until_subscribed().await;
     let mut back_end = BackEnd::listen(address, "ocpp/cp/#").await;

@@ -1,0 +1,159 @@
+//! What the embedded broker keeps as retained messages, in number and in bytes.
+//!
+//! mqtt5 has limits of its own, for the number and for the payload of each. They count no properties, and what is over them is not
+//! even passed on, without a word to clients of MQTT 3.1.1. Here each message is looked at when it has been kept: one too many is
+//! cleared again, and goes on to who is subscribed. So is one that has expired, which mqtt5 keeps for good.
+
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use mqtt5::{
+    QoS,
+    broker::{
+        DynamicStorage, StorageBackend as _,
+        events::{BrokerEventHandler, RetainedSetEvent},
+        router::MessageRouter,
+        storage::RetainedMessage,
+    },
+    packet::publish::PublishPacket,
+};
+use tracing::warn;
+
+use crate::stats::Counter;
+
+/// What a retained message takes beside its texts, in bytes, roughly.
+const OVERHEAD: usize = 512;
+/// The log has no more than one line in this time.
+const WARN_INTERVAL: Duration = Duration::from_secs(10);
+
+pub(super) struct Retained {
+    max_messages: usize,
+    max_bytes: usize,
+    storage: Arc<DynamicStorage>,
+    router: OnceLock<Weak<MessageRouter>>,
+    kept: Mutex<Kept>,
+    refused: Arc<Counter>,
+}
+
+#[derive(Default)]
+struct Kept {
+    by_topic: HashMap<Arc<str>, Entry>,
+    bytes: usize,
+    warned: Option<Instant>,
+}
+
+struct Entry {
+    bytes: usize,
+    expires_at: Option<SystemTime>,
+}
+
+impl Retained {
+    pub(super) fn new(max_messages: usize, max_bytes: usize, storage: Arc<DynamicStorage>) -> Self {
+        let (router, kept, refused) = (OnceLock::new(), Mutex::default(), Arc::default());
+        Retained { max_messages, max_bytes, storage, router, kept, refused }
+    }
+
+    /// Whom to tell what is not to be kept. To be called once, before the first message.
+    pub(super) fn clear_in(&self, router: &Arc<MessageRouter>) {
+        let _ = self.router.set(Arc::downgrade(router));
+    }
+
+    /// How many were refused.
+    pub(super) fn refused(&self) -> &Arc<Counter> {
+        &self.refused
+    }
+
+    /// Forgets those that have expired.
+    pub(super) async fn clean_up(&self) {
+        let now = SystemTime::now();
+        let expired = |(topic, entry): (&Arc<str>, &Entry)| {
+            entry.expires_at.is_some_and(|expires_at| expires_at <= now).then(|| Arc::clone(topic))
+        };
+        let expired: Vec<_> = self.lock().by_topic.iter().filter_map(expired).collect();
+        for topic in expired {
+            self.clear(&topic).await;
+        }
+    }
+
+    async fn set(&self, RetainedSetEvent { topic, payload, cleared, .. }: RetainedSetEvent) {
+        if cleared {
+            return self.lock().remove(&topic);
+        }
+        // An error, or nothing: it has expired, or somebody has cleared it since.
+        let stored = self.storage.get_retained_message(&topic).await.ok().flatten();
+        let bytes = size(&topic, payload.len(), stored.as_ref());
+        let fits = {
+            let mut kept = self.lock();
+            kept.insert(&topic, Entry { bytes, expires_at: stored.and_then(|stored| stored.expires_at) });
+            kept.by_topic.len() <= self.max_messages && kept.bytes <= self.max_bytes
+        };
+        if !fits {
+            self.refuse(&topic).await;
+        }
+    }
+
+    async fn refuse(&self, topic: &str) {
+        self.refused.add(1);
+        let now = Instant::now();
+        let is_quiet = self.lock().warned.is_some_and(|warned| now.duration_since(warned) < WARN_INTERVAL);
+        if !is_quiet {
+            self.lock().warned = Some(now);
+            let (max_messages, max_bytes, refused) = (self.max_messages, self.max_bytes, self.refused.get());
+            warn!(
+                topic,
+                max_messages, max_bytes, refused, "a message is not retained: the embedded broker keeps no more"
+            );
+        }
+        self.clear(topic).await;
+    }
+
+    /// The router has no other way: who is subscribed sees the empty message that says so.
+    async fn clear(&self, topic: &str) {
+        if let Some(router) = self.router.get().and_then(Weak::upgrade) {
+            let mut nothing = PublishPacket::new(topic, Bytes::new(), QoS::AtMostOnce);
+            nothing.retain = true;
+            router.route_message(&nothing, None).await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        // Nothing panics while holding it.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn insert(&mut self, topic: &Arc<str>, entry: Entry) {
+        self.bytes += entry.bytes;
+        if let Some(before) = self.by_topic.insert(Arc::clone(topic), entry) {
+            self.bytes -= before.bytes;
+        }
+    }
+
+    fn remove(&mut self, topic: &str) {
+        if let Some(before) = self.by_topic.remove(topic) {
+            self.bytes -= before.bytes;
+        }
+    }
+}
+
+impl BrokerEventHandler for Retained {
+    fn on_retained_set<'a>(&'a self, event: RetainedSetEvent) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(self.set(event))
+    }
+}
+
+/// Router and storage have one each.
+fn size(topic: &str, payload: usize, stored: Option<&RetainedMessage>) -> usize {
+    let properties = stored.map_or(0, |stored| {
+        let texts = stored.user_properties.iter().map(|(name, value)| name.len() + value.len() + OVERHEAD / 4);
+        let others = [&stored.content_type, &stored.response_topic].map(|text| text.as_ref().map_or(0, String::len));
+        texts.sum::<usize>() + others.iter().sum::<usize>() + stored.correlation_data.as_ref().map_or(0, Vec::len)
+    });
+    2 * (2 * topic.len() + payload + properties) + OVERHEAD
+}
