@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::dead_letters::DeadLetters;
 use crate::events::Events;
 use crate::exchange::Exchange;
+use crate::file_limit;
 use crate::limits::Limits;
 use crate::listener::Door;
 use crate::memory::QueueMemory;
@@ -123,6 +124,7 @@ impl Gateway {
     /// `compiler`: what compiles the components of transforms; `None`: this process.
     pub async fn start_with(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<Self, StartError> {
         let pipeline = load(config, compiler.clone()).await?;
+        let max_files = file_limit::raise(config.ocpp.max_connections);
         let security = Arc::new(Security::load(&config.ocpp).map_err(StartError::Security)?);
         let security_files = security.follow()?;
         let listener = listen("ocpp.listen", config.ocpp.listen)?;
@@ -167,7 +169,7 @@ impl Gateway {
             registry: Registry::new(config.ocpp.on_duplicate, config.ocpp.max_connections),
             subscriber,
             dead_letters,
-            limits: Limits::new(&config.ocpp, &mut registry),
+            limits: Limits::new(&config.ocpp, max_files, &mut registry),
             open: AtomicBool::new(false),
             presence: Presence::new(config, gateway, &mut registry),
             session_settings: Arc::new(config.ocpp.session_settings()),

@@ -15,6 +15,7 @@ pub mod config;
 pub mod dead_letters;
 pub mod events;
 pub mod exchange;
+pub mod file_limit;
 mod fixture;
 pub mod handshake;
 pub mod limits;

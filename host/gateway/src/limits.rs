@@ -4,6 +4,7 @@
 //! from a charge point that sends too fast nothing is read until it is its turn again, so that it feels it.
 
 use crate::config::Ocpp;
+use crate::file_limit::OTHER_FILES;
 use ocpp_gateway_core::pace::{Nanos, Rate, Turnstile};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -14,9 +15,18 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Connections from one address beyond the limit that are still told so. More are closed without a word.
 const TOLD: u32 = 16;
+
+/// Sockets beyond `max_connections`, as a share of it, and at least: of charge points that come back for their own place,
+/// and of those that are told that there is none.
+const EXTRA_SHARE: usize = 16;
+const MIN_EXTRA: usize = 64;
+/// Handshakes that one address may have under way, as a share of `max_connections`, and at least.
+const HANDSHAKE_SHARE: usize = 4;
+const MIN_HANDSHAKES: usize = 64;
 
 /// What may be limited. The sizes of a request and of a message, the time of a handshake and silence are counted as what
 /// they end.
@@ -29,10 +39,12 @@ pub enum Limit {
     TotalMessageRate,
     OpenCalls,
     QueueMemory,
+    Sockets,
+    Handshakes,
 }
 
 impl Limit {
-    const ALL: [Limit; 7] = [
+    const ALL: [Limit; 9] = [
         Limit::Connections,
         Limit::ConnectionsPerAddress,
         Limit::AcceptRate,
@@ -40,6 +52,8 @@ impl Limit {
         Limit::TotalMessageRate,
         Limit::OpenCalls,
         Limit::QueueMemory,
+        Limit::Sockets,
+        Limit::Handshakes,
     ];
 
     fn name(self) -> &'static str {
@@ -51,6 +65,8 @@ impl Limit {
             Limit::TotalMessageRate => "total_message_rate",
             Limit::OpenCalls => "open_calls",
             Limit::QueueMemory => "queue_memory",
+            Limit::Sockets => "sockets",
+            Limit::Handshakes => "handshakes_per_address",
         }
     }
 }
@@ -69,6 +85,10 @@ pub struct Limits {
     total_message_rate: Option<Rate>,
     total_booked: AtomicU64,
     addresses: Option<Arc<Addresses>>,
+    /// Handshakes under way.
+    handshakes: Arc<Addresses>,
+    /// One for each socket, from its acceptance to its end.
+    sockets: Arc<Semaphore>,
     limited: [Counter; Limit::ALL.len()],
 }
 
@@ -91,18 +111,22 @@ impl Pace {
 }
 
 impl Limits {
-    pub fn new(ocpp: &Ocpp, registry: &mut Registry) -> Self {
+    /// `max_files`: that the process may have open.
+    pub fn new(ocpp: &Ocpp, max_files: usize, registry: &mut Registry) -> Self {
         let family = Family::<Labels, Counter>::default();
         let limited = Limit::ALL.map(|limit| family.get_or_create(&Labels { limit: limit.name() }).clone());
         registry.register("limited", "How often a limit was in force, by limit", family);
         let per_address = u32::try_from(ocpp.max_connections_per_address).unwrap_or(u32::MAX);
+        let handshakes = (ocpp.max_connections / HANDSHAKE_SHARE).max(MIN_HANDSHAKES);
         Limits {
             start: Instant::now(),
             accept_rate: Rate::per_second(ocpp.accept_rate),
             message_rate: Rate::per_second(ocpp.message_rate),
             total_message_rate: Rate::per_second(ocpp.total_message_rate),
             total_booked: AtomicU64::new(0),
-            addresses: (per_address > 0).then(|| Arc::new(Addresses { limit: per_address, open: Mutex::default() })),
+            addresses: (per_address > 0).then(|| Addresses::new(per_address, TOLD)),
+            handshakes: Addresses::new(u32::try_from(handshakes).unwrap_or(u32::MAX), 0),
+            sockets: Arc::new(Semaphore::new(max_sockets(ocpp.max_connections, max_files))),
             limited,
         }
     }
@@ -132,6 +156,28 @@ impl Limits {
                     self.hit(Limit::ConnectionsPerAddress);
                 }
                 seating
+            }
+        }
+    }
+
+    /// Room for one more socket, to be kept as long as the socket: those that only sit in a handshake count like those of
+    /// charge points. `None`: there is none.
+    pub fn socket(&self) -> Option<OwnedSemaphorePermit> {
+        let permit = Arc::clone(&self.sockets).try_acquire_owned().ok();
+        if permit.is_none() {
+            self.hit(Limit::Sockets);
+        }
+        permit
+    }
+
+    /// A place among the handshakes from `address`, to be kept until the handshake is over. `None`: there is none, so that
+    /// one address cannot have the room of all others with sockets that say nothing.
+    pub fn handshake(&self, address: IpAddr) -> Option<Seat> {
+        match self.handshakes.seat(address) {
+            Seating::Free(seat) => seat,
+            Seating::Over(_) | Seating::Full => {
+                self.hit(Limit::Handshakes);
+                None
             }
         }
     }
@@ -170,10 +216,19 @@ impl Limits {
     }
 }
 
+/// Sockets that may be open at a time.
+fn max_sockets(max_connections: usize, max_files: usize) -> usize {
+    let wanted = max_connections.saturating_add((max_connections / EXTRA_SHARE).max(MIN_EXTRA));
+    // Where there are fewer files than connections, the rest of the gateway has to go on all the same.
+    wanted.min(max_files.saturating_sub(OTHER_FILES).max(1)).min(Semaphore::MAX_PERMITS)
+}
+
 /// How many connections there are from each address.
 #[derive(Debug)]
 struct Addresses {
     limit: u32,
+    /// So many more are still told that they are too many.
+    told: u32,
     open: Mutex<HashMap<IpAddr, u32>>,
 }
 
@@ -196,11 +251,15 @@ pub struct Seat {
 }
 
 impl Addresses {
+    fn new(limit: u32, told: u32) -> Arc<Self> {
+        Arc::new(Addresses { limit, told, open: Mutex::default() })
+    }
+
     fn seat(self: &Arc<Self>, address: IpAddr) -> Seating {
         let address = owner(address);
         let mut open = self.lock();
         let count = open.entry(address).or_default();
-        if *count >= self.limit.saturating_add(TOLD) {
+        if *count >= self.limit.saturating_add(self.told) {
             return Seating::Full;
         }
         *count += 1;
@@ -239,7 +298,7 @@ mod tests {
     use super::*;
 
     fn limits(ocpp: Ocpp) -> Limits {
-        Limits::new(&ocpp, &mut Registry::default())
+        Limits::new(&ocpp, usize::MAX, &mut Registry::default())
     }
 
     fn address(text: &str) -> IpAddr {
@@ -270,6 +329,19 @@ mod tests {
         let _first = limits.seat(address("2001:db8::1"));
         assert!(matches!(limits.seat(address("2001:db8::ffff:2")), Seating::Over(_)));
         assert!(matches!(limits.seat(address("2001:db8:0:1::1")), Seating::Free(_)));
+    }
+
+    #[test]
+    fn sockets_are_bounded_and_leave_files_for_the_rest() {
+        assert_eq!(max_sockets(100_000, usize::MAX), 106_250);
+        assert_eq!(max_sockets(2, usize::MAX), 66);
+        assert_eq!(max_sockets(100_000, 1024), 1024 - OTHER_FILES);
+        assert_eq!(max_sockets(usize::MAX, usize::MAX), Semaphore::MAX_PERMITS);
+        let limits = limits(Ocpp { max_connections: 2, ..Ocpp::default() });
+        let taken: Vec<_> = (0..66).map(|_| limits.socket().expect("room")).collect();
+        assert!(limits.socket().is_none());
+        drop(taken);
+        assert!(limits.socket().is_some());
     }
 
     #[test]

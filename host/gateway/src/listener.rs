@@ -3,7 +3,7 @@
 use crate::charge_point::{Arrival, ChargePoint, Ending, Hall};
 use crate::config::Ocpp;
 use crate::handshake::{Handshake, Refused, Terms, UpgradeRequest};
-use crate::limits::{Limit, Seating};
+use crate::limits::{Limit, Seat, Seating};
 use crate::proxies::{ClientAddress, Proxies};
 use crate::registry::NotEntered;
 use crate::security::{Certified, Security};
@@ -71,8 +71,10 @@ impl Door {
 
     /// One that is too many from its address does not take a turn from anybody else.
     fn approach(self: &Arc<Self>, stream: TcpStream, address: ClientAddress, turnstile: Option<&mut Turnstile>) {
+        let Some(permit) = self.hall.limits.socket() else { return self.cut_off(&Refused::NoRoom, address) };
         let mut guest = Guest {
-            arrival: Arrival { address, seat: None },
+            arrival: Arrival { address, seat: None, permit },
+            handshake: None,
             over: false,
             turn: None,
             certified: None,
@@ -82,8 +84,7 @@ impl Door {
         if !self.proxies.trusts(address)
             && let Err(refused) = self.seat(&mut guest)
         {
-            self.hall.road.metrics.refused(&refused);
-            return debug!(%address, "refused: {refused}");
+            return self.cut_off(&refused, address);
         }
         if !guest.over {
             let now = self.hall.limits.moment(Instant::now());
@@ -91,6 +92,12 @@ impl Door {
         }
         let door = Arc::clone(self);
         self.tasks.spawn(async move { door.let_in(stream, guest).await });
+    }
+
+    /// Counts that a socket is closed without a word: there are too many to talk to each.
+    fn cut_off(&self, refused: &Refused, address: ClientAddress) {
+        self.hall.road.metrics.refused(refused);
+        debug!(%address, "refused: {refused}");
     }
 
     async fn let_in(&self, mut stream: TcpStream, mut guest: Guest) {
@@ -181,6 +188,9 @@ impl Door {
             Seating::Free(seat) => guest.arrival.seat = seat,
             Seating::Over(seat) => (guest.arrival.seat, guest.over) = (Some(seat), true),
             Seating::Full => return Err(Refused::Crowd),
+        }
+        if guest.handshake.is_none() {
+            guest.handshake = Some(self.hall.limits.handshake(guest.arrival.address.ip).ok_or(Refused::Crowd)?);
         }
         Ok(())
     }
@@ -303,6 +313,8 @@ impl Door {
 /// A connection on its way through the door.
 struct Guest {
     arrival: Arrival,
+    /// Its place among the handshakes from its address, once that is known.
+    handshake: Option<Seat>,
     /// It is one too many from its address.
     over: bool,
     turn: Option<Turn>,

@@ -41,6 +41,7 @@ use std::task::Context;
 use std::time::{Duration, Instant};
 use subscription::{owner, subscribe};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::{self, Message as WebSocketMessage};
 use tracing::{debug, info, warn};
@@ -66,6 +67,8 @@ pub struct Arrival {
     pub address: ClientAddress,
     /// Its place among those from that address.
     pub seat: Option<Seat>,
+    /// Its place among all sockets.
+    pub permit: OwnedSemaphorePermit,
 }
 
 /// One charge point and its connection.

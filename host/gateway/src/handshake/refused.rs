@@ -34,6 +34,9 @@ pub enum Refused {
     /// So many that it is not worth an answer.
     #[error("far too many connections from this address")]
     Crowd,
+    /// So many sockets are open that there is no room for an answer.
+    #[error("far too many sockets")]
+    NoRoom,
 }
 
 impl Refused {
@@ -74,6 +77,7 @@ impl Refused {
             Refused::TimedOut(_) => "timed_out",
             Refused::BadProxyHeader(_) => "bad_proxy_header",
             Refused::Crowd => "crowd",
+            Refused::NoRoom => "no_room",
         }
     }
 
@@ -85,7 +89,11 @@ impl Refused {
             Refused::NotWebSocket(_) => StatusCode::BAD_REQUEST,
             Refused::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
             Refused::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Refused::Tls { .. } | Refused::TimedOut(_) | Refused::BadProxyHeader(_) | Refused::Crowd => return None,
+            Refused::Tls { .. }
+            | Refused::TimedOut(_)
+            | Refused::BadProxyHeader(_)
+            | Refused::Crowd
+            | Refused::NoRoom => return None,
         };
         let reason = match self {
             Refused::Status { reason, .. } | Refused::Unauthorized { reason, .. } => format!("{reason}\n"),

@@ -125,6 +125,27 @@ async fn a_flood_from_one_address_is_cut_off() {
     gateway.stop().await;
 }
 
+/// Sockets that say nothing count like charge points, and one address has no more of them than its share.
+#[tokio::test(flavor = "multi_thread")]
+async fn sockets_in_a_handshake_are_bounded_in_all_and_per_address() {
+    let gateway = Running::start("[ocpp]\nmax_connections = 2\nhandshake_timeout = \"5min\"").await;
+    let one = gateway.charge_point("CP1").await;
+    let mut silent = Vec::new();
+    for _ in 0..80 {
+        silent.push(tokio::net::TcpStream::connect(gateway.ocpp()).await.expect("connected"));
+    }
+    gateway.until(r#"ocpp_gateway_refused_total{reason="crowd"}"#, 16.0).await;
+    assert_eq!(limited(&gateway, "handshakes_per_address").await, 16.0);
+    // 65 of 66 sockets are open: another address has the last one.
+    let two = ChargePoint::connect_from("127.0.0.2", gateway.ocpp(), "/ocpp/CP2").await.expect("let in");
+    let _ = ChargePoint::connect_from("127.0.0.2", gateway.ocpp(), "/ocpp/CP1").await.err().expect("cut off");
+    assert_eq!(gateway.metric(r#"ocpp_gateway_refused_total{reason="no_room"}"#).await, 1.0);
+    assert_eq!(limited(&gateway, "sockets").await, 1.0);
+    drop((silent, one, two));
+    let _again = until_let_in(&gateway, "CP1").await;
+    gateway.stop().await;
+}
+
 /// Charge points that lose the gateway and come back at once, doing as they are told.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_comes_back_at_the_rate_and_nobody_is_refused_without_retry_after() {

@@ -194,3 +194,25 @@ fn a_quiet_log_does_not_stop_it() {
     process.kill().expect("it runs");
     process.wait().expect("it ended");
 }
+
+#[test]
+fn the_file_limit_is_raised_and_said_if_it_is_too_low() {
+    let mut command = Command::new("sh");
+    let script = format!("ulimit -Sn 200; ulimit -Hn 300; exec {:?}", env!("CARGO_BIN_EXE_ocpp-gateway"));
+    command.args(["-c", &script]);
+    for key in ["OCPP__LISTEN", "ADMIN__LISTEN", "MQTT__EMBEDDED__LISTEN"] {
+        command.env(format!("OCPP_GATEWAY__{key}"), "127.0.0.1:0");
+    }
+    command.env_remove("RUST_LOG").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut program = command.spawn().expect("the program starts");
+    let mut said = std::io::BufReader::new(program.stdout.take().expect("piped"));
+    std::io::BufRead::read_line(&mut said, &mut String::new()).expect("a banner");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.id())).expect("limits");
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line");
+    assert_eq!(files.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["300", "300"]);
+    program.kill().expect("it runs");
+    program.wait().expect("it ended");
+    let mut log = String::new();
+    program.stderr.take().expect("a log").read_to_string(&mut log).expect("text");
+    assert!(log.contains("the limit of open files, 300, is too low for ocpp.max_connections = 100000"), "{log}");
+}
