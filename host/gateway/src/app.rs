@@ -5,6 +5,7 @@ use crate::charge_point::Hall;
 use crate::compile_process::CompileProcess;
 use crate::config::Config;
 use crate::dead_letters::DeadLetters;
+use crate::ephemeral;
 use crate::events::Events;
 use crate::exchange::Exchange;
 use crate::file_limit;
@@ -52,7 +53,7 @@ const ENVELOPE: usize = 64 << 10;
 pub enum StartError {
     #[error(transparent)]
     Transforms(#[from] transforms::Faults),
-    #[error("{key} = {address}: cannot listen there: {error}")]
+    #[error("{key} = {address}: cannot listen there: {error}{}", ephemeral::hint(address.port(), error))]
     Listen { key: &'static str, address: SocketAddr, error: io::Error },
     #[error("mqtt.embedded.listen: {0}")]
     EmbeddedBroker(#[source] EmbeddedBrokerError),
@@ -139,6 +140,12 @@ impl Gateway {
             }
         };
         let addresses = Addresses { ocpp: listener.local_addr()?, admin: admin.local_addr()?, broker };
+        if !security.wants_credentials() && !addresses.ocpp.ip().is_loopback() {
+            warn!(
+                "whoever reaches {} can pass for any charge point: there is neither ocpp.auth nor ocpp.tls.client_ca",
+                addresses.ocpp
+            );
+        }
 
         let mut options = mqtt_options(config, &addresses)?;
         if let Some(embedded) = &embedded {

@@ -12,10 +12,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Connections from one address beyond the limit that are still told so. More are closed without a word.
 const TOLD: u32 = 16;
@@ -84,11 +83,9 @@ pub struct Limits {
     message_rate: Option<Rate>,
     total_message_rate: Option<Rate>,
     total_booked: AtomicU64,
-    addresses: Option<Arc<Addresses>>,
     /// Handshakes under way.
     handshakes: Arc<Addresses>,
-    /// One for each socket, from its acceptance to its end.
-    sockets: Arc<Semaphore>,
+    sockets: Arc<Sockets>,
     limited: [Counter; Limit::ALL.len()],
 }
 
@@ -124,9 +121,12 @@ impl Limits {
             message_rate: Rate::per_second(ocpp.message_rate),
             total_message_rate: Rate::per_second(ocpp.total_message_rate),
             total_booked: AtomicU64::new(0),
-            addresses: (per_address > 0).then(|| Addresses::new(per_address, TOLD)),
-            handshakes: Addresses::new(u32::try_from(handshakes).unwrap_or(u32::MAX), 0),
-            sockets: Arc::new(Semaphore::new(max_sockets(ocpp.max_connections, max_files))),
+            handshakes: Arc::new(Addresses::new(u32::try_from(handshakes).unwrap_or(u32::MAX), 0)),
+            sockets: Arc::new(Sockets {
+                limit: max_sockets(ocpp.max_connections, max_files),
+                open: AtomicUsize::new(0),
+                addresses: (per_address > 0).then(|| Addresses::new(per_address, TOLD)),
+            }),
             limited,
         }
     }
@@ -146,40 +146,34 @@ impl Limits {
         self.accept_rate.map(Turnstile::new)
     }
 
-    /// A place among the connections from `address`, to be kept as long as the connection.
-    pub fn seat(&self, address: IpAddr) -> Seating {
-        match &self.addresses {
-            None => Seating::Free(None),
-            Some(addresses) => {
-                let seating = addresses.seat(address);
-                if !matches!(seating, Seating::Free(_)) {
-                    self.hit(Limit::ConnectionsPerAddress);
-                }
-                seating
-            }
-        }
-    }
-
     /// Room for one more socket, to be kept as long as the socket: those that only sit in a handshake count like those of
     /// charge points. `None`: there is none.
-    pub fn socket(&self) -> Option<OwnedSemaphorePermit> {
-        let permit = Arc::clone(&self.sockets).try_acquire_owned().ok();
-        if permit.is_none() {
+    pub fn socket(&self) -> Option<Place> {
+        let place = self.sockets.enter();
+        if place.is_none() {
             self.hit(Limit::Sockets);
         }
-        permit
+        place
+    }
+
+    /// Counts a socket among those from `address` too, as long as it is open.
+    pub fn seat(&self, place: &mut Place, address: IpAddr) -> Seating {
+        let seating = place.sit(address);
+        if seating != Seating::Free {
+            self.hit(Limit::ConnectionsPerAddress);
+        }
+        seating
     }
 
     /// A place among the handshakes from `address`, to be kept until the handshake is over. `None`: there is none, so that
     /// one address cannot have the room of all others with sockets that say nothing.
     pub fn handshake(&self, address: IpAddr) -> Option<Seat> {
-        match self.handshakes.seat(address) {
-            Seating::Free(seat) => seat,
-            Seating::Over(_) | Seating::Full => {
-                self.hit(Limit::Handshakes);
-                None
-            }
+        let address = owner(address);
+        if self.handshakes.enter(address) != Seating::Free {
+            self.hit(Limit::Handshakes);
+            return None;
         }
+        Some(Seat { addresses: Arc::clone(&self.handshakes), address })
     }
 
     /// A message has come from a charge point, and goes its way. If it was too early, `pace` says until when no other may
@@ -220,10 +214,58 @@ impl Limits {
 fn max_sockets(max_connections: usize, max_files: usize) -> usize {
     let wanted = max_connections.saturating_add((max_connections / EXTRA_SHARE).max(MIN_EXTRA));
     // Where there are fewer files than connections, the rest of the gateway has to go on all the same.
-    wanted.min(max_files.saturating_sub(OTHER_FILES).max(1)).min(Semaphore::MAX_PERMITS)
+    wanted.min(max_files.saturating_sub(OTHER_FILES).max(1))
 }
 
-/// How many connections there are from each address.
+/// How many sockets are open, and from where.
+#[derive(Debug)]
+struct Sockets {
+    limit: usize,
+    open: AtomicUsize,
+    /// `None`: addresses have no limit.
+    addresses: Option<Addresses>,
+}
+
+impl Sockets {
+    fn enter(self: &Arc<Self>) -> Option<Place> {
+        let one_more = |open: usize| (open < self.limit).then_some(open + 1);
+        self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        Some(Place { sockets: Arc::clone(self), address: None })
+    }
+}
+
+/// One socket's place, given back when it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    sockets: Arc<Sockets>,
+    /// Whose place it is as well.
+    address: Option<IpAddr>,
+}
+
+impl Place {
+    fn sit(&mut self, address: IpAddr) -> Seating {
+        let Some(addresses) = self.sockets.addresses.as_ref().filter(|_| self.address.is_none()) else {
+            return Seating::Free;
+        };
+        let address = owner(address);
+        let seating = addresses.enter(address);
+        if seating != Seating::Full {
+            self.address = Some(address);
+        }
+        seating
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let (Some(addresses), Some(address)) = (&self.sockets.addresses, self.address) {
+            addresses.leave(address);
+        }
+        self.sockets.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How many there are from each address.
 #[derive(Debug)]
 struct Addresses {
     limit: u32,
@@ -233,17 +275,16 @@ struct Addresses {
 }
 
 /// Whether there is a place for one more connection.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seating {
-    /// `None`: places are not counted.
-    Free(Option<Seat>),
-    /// One too many. Holding on to it while it is told so keeps more from coming.
-    Over(Seat),
+    Free,
+    /// One too many, which counts while it is told so: that keeps more from coming.
+    Over,
     /// Far too many.
     Full,
 }
 
-/// One connection's place, given back when it is dropped.
+/// One handshake's place, given back when it is dropped.
 #[derive(Debug)]
 pub struct Seat {
     addresses: Arc<Addresses>,
@@ -251,21 +292,28 @@ pub struct Seat {
 }
 
 impl Addresses {
-    fn new(limit: u32, told: u32) -> Arc<Self> {
-        Arc::new(Addresses { limit, told, open: Mutex::default() })
+    fn new(limit: u32, told: u32) -> Self {
+        Addresses { limit, told, open: Mutex::default() }
     }
 
-    fn seat(self: &Arc<Self>, address: IpAddr) -> Seating {
-        let address = owner(address);
+    fn enter(&self, address: IpAddr) -> Seating {
         let mut open = self.lock();
         let count = open.entry(address).or_default();
         if *count >= self.limit.saturating_add(self.told) {
             return Seating::Full;
         }
         *count += 1;
-        let over = *count > self.limit;
-        let seat = Seat { addresses: Arc::clone(self), address };
-        if over { Seating::Over(seat) } else { Seating::Free(Some(seat)) }
+        if *count > self.limit { Seating::Over } else { Seating::Free }
+    }
+
+    fn leave(&self, address: IpAddr) {
+        let mut open = self.lock();
+        if let Some(count) = open.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&address);
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
@@ -275,13 +323,7 @@ impl Addresses {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut open = self.addresses.lock();
-        if let Some(count) = open.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.address);
-            }
-        }
+        self.addresses.leave(self.address);
     }
 }
 
@@ -305,30 +347,35 @@ mod tests {
         text.parse().expect("an address")
     }
 
+    /// A socket from `address`.
+    fn sit(limits: &Limits, address: IpAddr) -> (Seating, Place) {
+        let mut place = limits.socket().expect("room");
+        (limits.seat(&mut place, address), place)
+    }
+
     #[test]
     fn each_address_has_its_places_and_gets_them_back() {
         let limits = limits(Ocpp { max_connections_per_address: 2, ..Ocpp::default() });
         let here = address("10.0.0.1");
-        let mut taken: Vec<Seating> = (0..2).map(|_| limits.seat(here)).collect();
-        assert!(taken.iter().all(|it| matches!(it, Seating::Free(Some(_)))));
-        for _ in 0..TOLD {
-            let seating = limits.seat(address("::ffff:10.0.0.1"));
-            assert!(matches!(seating, Seating::Over(_)), "{seating:?}");
-            taken.push(seating);
+        let mut taken = Vec::new();
+        for number in 0..2 + TOLD {
+            let (seating, place) = sit(&limits, if number % 2 == 0 { here } else { address("::ffff:10.0.0.1") });
+            assert_eq!(seating, if number < 2 { Seating::Free } else { Seating::Over });
+            taken.push(place);
         }
-        assert!(matches!(limits.seat(here), Seating::Full));
-        assert!(matches!(limits.seat(address("10.0.0.2")), Seating::Free(Some(_))));
+        assert_eq!(sit(&limits, here).0, Seating::Full);
+        assert_eq!(sit(&limits, address("10.0.0.2")).0, Seating::Free);
         drop(taken);
-        assert!(matches!(limits.seat(here), Seating::Free(Some(_))));
+        assert_eq!(sit(&limits, here).0, Seating::Free);
         assert_eq!(limits.limited[Limit::ConnectionsPerAddress as usize].get(), u64::from(TOLD) + 1);
     }
 
     #[test]
     fn a_network_of_ipv6_counts_as_one_address() {
         let limits = limits(Ocpp { max_connections_per_address: 1, ..Ocpp::default() });
-        let _first = limits.seat(address("2001:db8::1"));
-        assert!(matches!(limits.seat(address("2001:db8::ffff:2")), Seating::Over(_)));
-        assert!(matches!(limits.seat(address("2001:db8:0:1::1")), Seating::Free(_)));
+        let _first = sit(&limits, address("2001:db8::1"));
+        assert_eq!(sit(&limits, address("2001:db8::ffff:2")).0, Seating::Over);
+        assert_eq!(sit(&limits, address("2001:db8:0:1::1")).0, Seating::Free);
     }
 
     #[test]
@@ -336,7 +383,6 @@ mod tests {
         assert_eq!(max_sockets(100_000, usize::MAX), 106_250);
         assert_eq!(max_sockets(2, usize::MAX), 66);
         assert_eq!(max_sockets(100_000, 1024), 1024 - OTHER_FILES);
-        assert_eq!(max_sockets(usize::MAX, usize::MAX), Semaphore::MAX_PERMITS);
         let limits = limits(Ocpp { max_connections: 2, ..Ocpp::default() });
         let taken: Vec<_> = (0..66).map(|_| limits.socket().expect("room")).collect();
         assert!(limits.socket().is_none());
@@ -347,7 +393,7 @@ mod tests {
     #[test]
     fn without_a_limit_nothing_is_counted() {
         let limits = limits(Ocpp::default());
-        assert!(matches!(limits.seat(address("10.0.0.1")), Seating::Free(None)));
+        assert_eq!(sit(&limits, address("10.0.0.1")).0, Seating::Free);
         assert!(limits.turnstile().is_none());
         let mut pace = Pace::default();
         (0..1000).for_each(|_| limits.message(&mut pace));

@@ -1,7 +1,7 @@
 //! Lets charge points in, one task each.
 
 use crate::charge_point::{Arrival, ChargePoint, Ending, Hall};
-use crate::config::Ocpp;
+use crate::config::{Ocpp, Origin};
 use crate::handshake::{Handshake, Refused, Terms, UpgradeRequest};
 use crate::limits::{Limit, Seat, Seating};
 use crate::proxies::{ClientAddress, Proxies};
@@ -31,6 +31,8 @@ pub struct Door {
     terms: Terms,
     security: Arc<Security>,
     proxies: Proxies,
+    /// Whose pages may connect where nothing is asked for.
+    origins: Vec<Origin>,
     hall: Arc<Hall>,
     /// All tasks of charge points.
     tasks: TaskTracker,
@@ -48,7 +50,7 @@ struct Admitted {
 impl Door {
     pub fn new(ocpp: &Ocpp, security: Arc<Security>, hall: Arc<Hall>, tasks: TaskTracker) -> Self {
         let proxies = Proxies::new(ocpp.trusted_proxies.clone());
-        Door { terms: Terms::new(ocpp), security, proxies, hall, tasks }
+        Door { terms: Terms::new(ocpp), security, proxies, origins: ocpp.origins.clone(), hall, tasks }
     }
 
     /// Accepts connections until `closed`.
@@ -71,9 +73,9 @@ impl Door {
 
     /// One that is too many from its address does not take a turn from anybody else.
     fn approach(self: &Arc<Self>, stream: TcpStream, address: ClientAddress, turnstile: Option<&mut Turnstile>) {
-        let Some(permit) = self.hall.limits.socket() else { return self.cut_off(&Refused::NoRoom, address) };
+        let Some(place) = self.hall.limits.socket() else { return self.cut_off(&Refused::NoRoom, address) };
         let mut guest = Guest {
-            arrival: Arrival { address, seat: None, permit },
+            arrival: Arrival { address, place },
             handshake: None,
             over: false,
             turn: None,
@@ -184,9 +186,10 @@ impl Door {
     }
 
     fn seat(&self, guest: &mut Guest) -> Result<(), Refused> {
-        match self.hall.limits.seat(guest.arrival.address.ip) {
-            Seating::Free(seat) => guest.arrival.seat = seat,
-            Seating::Over(seat) => (guest.arrival.seat, guest.over) = (Some(seat), true),
+        let Arrival { address, place } = &mut guest.arrival;
+        match self.hall.limits.seat(place, address.ip) {
+            Seating::Free => {}
+            Seating::Over => guest.over = true,
             Seating::Full => return Err(Refused::Crowd),
         }
         if guest.handshake.is_none() {
@@ -212,6 +215,7 @@ impl Door {
         let UpgradeRequest { identity, request, .. } = asked;
         let is_open_to_all = !self.security.wants_credentials();
         if is_open_to_all {
+            self.check_origin(request, guest.arrival.address)?;
             self.security.check_list(identity)?;
         }
         if !self.hall.open.load(Ordering::Relaxed) {
@@ -254,6 +258,30 @@ impl Door {
             Some(check) => check.check(identity, request.headers()).await.map(Some),
             None => Ok(certified.map(|certified| certified.identity.clone())),
         }
+    }
+
+    /// Refuses pages from elsewhere: where nothing is asked for, a browser inside the network would let them pass for a
+    /// charge point. Browsers always send `Origin`; of charge points some do, with the server's own address.
+    fn check_origin(&self, request: &Request<()>, sender: ClientAddress) -> Result<(), Refused> {
+        const FORWARDED_HOST: &str = "x-forwarded-host";
+        let headers = request.headers();
+        let lines = |name: &str| headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
+        // A proxy may put its own name for the gateway in the place of the one that the client knows.
+        let is_proxy = self.proxies.trusts(sender);
+        let forwarded = || lines(FORWARDED_HOST).filter(|_| is_proxy).flat_map(|line| line.split(','));
+        let hosts = || lines(header::HOST.as_str()).chain(forwarded());
+        for line in headers.get_all(header::ORIGIN) {
+            let text = String::from_utf8_lossy(line.as_bytes());
+            let is_allowed = text.parse::<Origin>().is_ok_and(|origin| {
+                let is_listed = self.origins.iter().any(|listed| listed.is_same(&origin));
+                is_listed || hosts().any(|host| origin.is_server(host.trim()))
+            });
+            if !is_allowed {
+                let reason = format!("pages of {text} may not connect: they are not in ocpp.origins");
+                return Err(Refused::status(StatusCode::FORBIDDEN, reason));
+            }
+        }
+        Ok(())
     }
 
     /// Reads whose request it is that a proxy passes on. Refuses those of whom there are too many.

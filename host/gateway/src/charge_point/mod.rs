@@ -16,7 +16,7 @@ pub use ending::Ending;
 use crate::coalescing;
 use crate::dead_letters::DeadLetters;
 use crate::events::Event as Happening;
-use crate::limits::{Limit, Limits, Pace, Seat};
+use crate::limits::{Limit, Limits, Pace, Place};
 use crate::mailbox::{Departure, Inbox, Letter, Mailbox, Stop};
 use crate::presence::{Addressee, Presence};
 use crate::proxies::ClientAddress;
@@ -41,7 +41,6 @@ use std::task::Context;
 use std::time::{Duration, Instant};
 use subscription::{owner, subscribe};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::{self, Message as WebSocketMessage};
 use tracing::{debug, info, warn};
@@ -65,10 +64,8 @@ pub struct Hall {
 #[derive(Debug)]
 pub struct Arrival {
     pub address: ClientAddress,
-    /// Its place among those from that address.
-    pub seat: Option<Seat>,
-    /// Its place among all sockets.
-    pub permit: OwnedSemaphorePermit,
+    /// Its place among all sockets, and those from that address.
+    pub place: Place,
 }
 
 /// One charge point and its connection.

@@ -26,6 +26,7 @@ const KEYS: &[&str] = &[
     "ocpp.message_rate",
     "ocpp.total_message_rate",
     "ocpp.trusted_proxies",
+    "ocpp.origins",
     "ocpp.identities",
     "ocpp.tls.cert",
     "ocpp.tls.key",

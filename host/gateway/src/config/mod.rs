@@ -6,6 +6,7 @@ mod admin;
 mod keys;
 mod load;
 mod network;
+mod origin;
 mod presence;
 mod security;
 mod topic;
@@ -14,6 +15,7 @@ mod values;
 pub use admin::{Admin, Log, LogFormat};
 pub use load::{Fault, Faults, load, read};
 pub use network::Network;
+pub use origin::Origin;
 pub use presence::{Events, Presence};
 pub use security::{Auth, AuthMode, MqttTls, Tls};
 pub use topic::TopicTemplate;
@@ -135,6 +137,8 @@ pub struct Ocpp {
     pub total_message_rate: u32,
     /// Whose `X-Forwarded-For` and PROXY header count.
     pub trusted_proxies: Vec<Network>,
+    /// Whose pages in browsers may connect beside the gateway's own, where charge points show no credentials.
+    pub origins: Vec<Origin>,
     /// Absent: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identities: Option<Identities>,
@@ -170,6 +174,7 @@ impl Default for Ocpp {
             message_rate: 0,
             total_message_rate: 0,
             trusted_proxies: Vec::new(),
+            origins: Vec::new(),
             identities: None,
             tls: None,
             auth: Auth::default(),

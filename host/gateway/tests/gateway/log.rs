@@ -73,3 +73,22 @@ async fn refusals_name_the_identity_and_the_certificate() {
         assert!(line(&format!("certificate=\"CN={name}\"")).contains("refused: no TLS: "), "{log}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn start_without_credentials_on_other_than_loopback_warns_once() {
+    let folder = folder();
+    let config = folder.path().join("config.toml");
+    let ca = Authority::new(folder.path(), "ca");
+    let asks = tls(&ca.server(), &format!("client_ca = {:?}\n", ca.pem()));
+    for (listen, rest, scheme, warnings) in
+        [("0.0.0.0:0", "", "ws://", 1), ("0.0.0.0:0", asks.as_str(), "wss://", 0), ("127.0.0.1:0", "", "ws://", 0)]
+    {
+        let toml = FREE_PORTS.replacen("127.0.0.1:0", listen, 1) + rest;
+        std::fs::write(&config, toml).expect("written");
+        let program = Program::start(&config, folder.path().join("log"), "info", scheme);
+        program.until_ready().await;
+        let log = program.stop();
+        let count = log.matches("neither ocpp.auth nor ocpp.tls.client_ca").count();
+        assert_eq!(count, warnings, "{listen} {rest}: {log}");
+    }
+}

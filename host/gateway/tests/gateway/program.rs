@@ -122,6 +122,9 @@ fn a_port_in_use_is_1_and_named() {
         assert_eq!(output.status.code(), Some(1), "{key}");
         let said = said(&output);
         assert!(said.contains(key) && said.contains(&address.to_string()), "{said}");
+        // The system has just given it out, so that it can give it to others too.
+        let names_the_range = said.contains("ip_local_reserved_ports");
+        assert_eq!(names_the_range, section != "mqtt.embedded", "{said}");
     }
 }
 
@@ -214,5 +217,6 @@ fn the_file_limit_is_raised_and_said_if_it_is_too_low() {
     program.wait().expect("it ended");
     let mut log = String::new();
     program.stderr.take().expect("a log").read_to_string(&mut log).expect("text");
+    assert!(!log.contains("whoever reaches"), "loopback is nobody else's: {log}");
     assert!(log.contains("the limit of open files, 300, is too low for ocpp.max_connections = 100000"), "{log}");
 }

@@ -139,6 +139,45 @@ async fn doubled_slashes_in_the_path_are_ignored() {
     gateway.stop().await;
 }
 
+/// A browser inside the network would let any page pass for a charge point.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_from_elsewhere_are_refused_where_nothing_is_asked_for() {
+    let listed = "[ocpp]\norigins = [\"https://console.example\"]\ntrusted_proxies = [\"127.0.0.1\"]";
+    for (toml, lines, expected) in [
+        ("", "", 101),
+        ("", "Origin: http://x\r\n", 101),
+        ("", "Origin: x\r\n", 101),
+        ("", "Origin: http://X:80\r\n", 101),
+        ("", "Origin: http://x:8081\r\n", 403),
+        ("", "Origin: https://console.example\r\n", 403),
+        ("", "Origin: null\r\n", 403),
+        ("", "Origin: \r\n", 403),
+        ("", "Origin: http://x\r\nOrigin: http://evil.example\r\n", 403),
+        ("", "Origin: http://gw.example\r\nX-Forwarded-Host: gw.example\r\n", 403),
+        (listed, "Origin: https://Console.example:443\r\n", 101),
+        (listed, "Origin: http://console.example\r\n", 403),
+        (listed, "Origin: http://gw.example\r\nX-Forwarded-Host: gw.example\r\n", 101),
+    ] {
+        let gateway = Running::start(toml).await;
+        assert_eq!(status(&gateway, &good(lines)).await, expected, "{toml} {lines}");
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_passwords_are_asked_for_any_page_may_try() {
+    let folder = folder();
+    let users = folder.path().join("users");
+    std::fs::write(&users, entry("CP1", b"secret")).expect("written");
+    let gateway = Running::start(&auth(&users)).await;
+    let shown = format!("Authorization: {}\r\n", basic("CP1", b"secret"));
+    for (credentials, expected) in [(shown.as_str(), 101), ("", 401)] {
+        let lines = format!("Origin: http://elsewhere.example\r\n{credentials}");
+        assert_eq!(status(&gateway, &good(&lines)).await, expected);
+    }
+    gateway.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn invalid_percent_escapes_are_bad_requests() {
     let gateway = Running::start("").await;
