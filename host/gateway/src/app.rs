@@ -33,7 +33,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -229,12 +228,13 @@ impl Gateway {
         notify(State::Ready);
         let closed = CancellationToken::new();
         let accepting = tokio::spawn(Arc::clone(&self.door).accept(self.listener, closed.clone()));
-        let mut admin = serve_admin(self.admin, self.desk);
+        let admin_closed = CancellationToken::new();
+        let mut admin = tokio::spawn(admin::serve(self.admin, admin::router(self.desk), admin_closed.clone()));
 
         let outcome = tokio::select! {
             () = stop => Ok(()),
             error = failed(&mut self.embedded) => Err(error.into()),
-            served = &mut admin => Err(RunError::Admin(served.map_err(io::Error::other).and_then(|served| served).err().unwrap_or_else(ended))),
+            served = &mut admin => Err(RunError::Admin(served.map_err(io::Error::other).err().unwrap_or_else(ended))),
         };
 
         notify(State::Stopping);
@@ -245,7 +245,10 @@ impl Gateway {
         closed.cancel();
         let _ = accepting.await;
         drain(&self.hall, &self.tasks, self.grace).await;
-        admin.abort();
+        admin_closed.cancel();
+        if !admin.is_finished() {
+            let _ = admin.await;
+        }
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
         }
@@ -375,10 +378,6 @@ fn mqtt_options(config: &Config, addresses: &Addresses) -> Result<Options, Start
         options.credentials = Some(Credentials { username, password });
     }
     Ok(options)
-}
-
-fn serve_admin(listener: TcpListener, desk: Arc<Desk>) -> JoinHandle<io::Result<()>> {
-    tokio::spawn(async move { axum::serve(listener, admin::router(desk)).await })
 }
 
 async fn failed(embedded: &mut Option<EmbeddedBroker>) -> EmbeddedBrokerError {

@@ -6,7 +6,10 @@ mod guard;
 mod openapi;
 mod own_ids;
 mod problem;
+mod server;
 mod transforms;
+
+pub use server::serve;
 
 use crate::charge_point::Hall;
 use axum::Router;

@@ -1,0 +1,147 @@
+//! HTTP for operators, on hyper itself: `axum::serve` waits without end for a request, for any number of clients.
+
+use axum::Router;
+use hyper::server::conn::http1::Builder;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+/// How long the head of a request may take, the first of a connection or the next. The connection ends after that.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections at a time; more wait in the kernel. Of these, 32 may be those of watchers of events.
+pub(super) const MAX_CONNECTIONS: usize = 128;
+/// How long a request that is being answered may go on when the gateway has stopped.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
+/// How long to leave the kernel alone after it had no file descriptor left for us.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Answers requests until `closed`, and what is under way then.
+pub async fn serve(listener: TcpListener, router: Router, closed: CancellationToken) {
+    serve_within(listener, router, closed, HEADER_TIMEOUT, MAX_CONNECTIONS).await;
+}
+
+async fn serve_within(
+    listener: TcpListener,
+    router: Router,
+    closed: CancellationToken,
+    header_timeout: Duration,
+    max_connections: usize,
+) {
+    let (permits, tasks) = (Arc::new(Semaphore::new(max_connections)), TaskTracker::new());
+    let accept = async {
+        loop {
+            // It is never closed.
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    warn!("the admin listener cannot accept connections: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let connection = answer(stream, router.clone(), closed.clone(), header_timeout);
+            tasks.spawn(async move {
+                connection.await;
+                drop(permit);
+            });
+        }
+    };
+    closed.run_until_cancelled(accept).await;
+    tasks.close();
+    tasks.wait().await;
+}
+
+async fn answer(stream: TcpStream, router: Router, closed: CancellationToken, header_timeout: Duration) {
+    // Events are small and each is waited for.
+    let _ = stream.set_nodelay(true);
+    let mut builder = Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(header_timeout);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    // How a connection ends is its client's affair.
+    if closed.run_until_cancelled(connection.as_mut()).await.is_none() {
+        connection.as_mut().graceful_shutdown();
+        let _ = timeout(LAST_ANSWER, connection).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use std::net::SocketAddr;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::Notify;
+    use tokio::task::JoinHandle;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+    async fn start(
+        router: Router,
+        header_timeout: Duration,
+        max_connections: usize,
+    ) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let closed = CancellationToken::new();
+        let served = serve_within(listener, router, closed.clone(), header_timeout, max_connections);
+        (address, closed, tokio::spawn(served))
+    }
+
+    async fn ask(address: SocketAddr, request: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        stream.write_all(request).await.expect("sent");
+        stream
+    }
+
+    async fn answer_of(mut stream: TcpStream) -> String {
+        let mut text = String::new();
+        timeout(PATIENCE, stream.read_to_string(&mut text)).await.expect("an end").expect("text");
+        text
+    }
+
+    #[tokio::test]
+    async fn a_client_that_says_nothing_is_not_waited_for_and_makes_room() {
+        let router = Router::new().route("/", get(async || "here"));
+        let (address, ..) = start(router, Duration::from_millis(50), 2).await;
+        let silent = [ask(address, b"").await, ask(address, b"GET / HTTP/1.1\r\nHost:").await];
+        assert!(answer_of(ask(address, REQUEST).await).await.ends_with("here"));
+        for stream in silent {
+            let answer = answer_of(stream).await;
+            assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn connections_are_limited_and_what_is_under_way_is_answered_at_the_end() {
+        let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let handler = {
+            let (begun, go_on) = (Arc::clone(&begun), Arc::clone(&go_on));
+            async move || {
+                begun.notify_one();
+                go_on.notified().await;
+                "late"
+            }
+        };
+        let (address, closed, served) = start(Router::new().route("/", get(handler)), PATIENCE, 1).await;
+        let first = ask(address, REQUEST).await;
+        timeout(PATIENCE, begun.notified()).await.expect("it has begun");
+        // It is in the kernel's queue, and stays there.
+        let second = ask(address, REQUEST).await;
+        assert!(timeout(Duration::from_millis(100), begun.notified()).await.is_err());
+        closed.cancel();
+        go_on.notify_one();
+        assert!(answer_of(first).await.ends_with("late"));
+        timeout(PATIENCE, served).await.expect("it ends").expect("no panic");
+        drop(second);
+    }
+}
