@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_too() {
-        let mut backlog = Backlog::new(1000, 25);
+        // As many as fit, to the byte.
+        let mut backlog = Backlog::new(1000, 2 * (10 + 1));
         for topic in ["a", "b", "c"] {
             backlog.push(outgoing(topic, None));
         }

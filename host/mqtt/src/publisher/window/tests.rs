@@ -34,6 +34,18 @@ fn an_open_packet_id_is_never_handed_out_again() {
 }
 
 #[test]
+fn nothing_new_is_started_before_all_that_was_open_was_sent_again() {
+    let mut window = window(4, &["a", "b"]);
+    assert_eq!((window.room(), window.is_resending()), (2, false));
+    window.begin_resend();
+    for _ in ["a", "b"] {
+        assert_eq!((window.room(), window.is_resending()), (0, true));
+        assert!(window.next_resend().is_some());
+    }
+    assert_eq!((window.room(), window.is_resending()), (2, false));
+}
+
+#[test]
 fn the_id_that_was_free_longest_comes_next() {
     let mut window = window(3, &["a"]);
     assert!(window.acknowledge(1).is_some());
