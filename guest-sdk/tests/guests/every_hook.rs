@@ -154,6 +154,7 @@ fn frame_actions(deed: &str, peer: &Peer, frame: Frame) -> Vec<FrameAction> {
     vec![match deed {
         "nothing" => return Vec::new(),
         "drop" => FrameAction::Drop("no reason".into()),
+        "rename" => FrameAction::Replace(Frame { id: format!("new-{}", frame.id), ..frame }),
         "reply" => FrameAction::Reply(r#"{"from":"the edge"}"#.into()),
         "reply with a list" => FrameAction::Reply("[]".into()),
         "replace with a list" => FrameAction::Replace(Frame { payload: "[]".into(), ..frame }),

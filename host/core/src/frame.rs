@@ -121,6 +121,11 @@ pub enum Problem {
 }
 
 impl<'a> Frame<'a> {
+    /// The message id that whoever sent the CALL knows: see [`BACK_END_ID`](crate::call_error::BACK_END_ID).
+    pub fn back_end_id(&self) -> Option<&str> {
+        self.attributes.iter().find(|(name, _)| name == crate::call_error::BACK_END_ID).map(|(_, id)| id.as_str())
+    }
+
     /// Splits the text of one WebSocket message, or says what is wrong with it.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
         Received::parse(text, MAX_MESSAGE_ID).map(|received| received.frame)

@@ -224,6 +224,41 @@ fn a_schema_that_would_take_years_is_refused_and_a_payload_that_would_is_a_failu
 }
 
 #[test]
+fn a_frame_is_answered_under_the_id_that_its_sender_knows() {
+    let renaming = TransformSpec { name: "renaming".into(), ..misbehaving("downlink", "rename") };
+    let call = r#"{"MessageTypeId":2,"UniqueId":"7","Action":"Reset","Payload":{}}"#;
+    // The one that is named last comes first on the way down.
+    for (does, about) in [("reject", "ErrorCode"), ("panic", "ErrorCode"), ("reply", "the edge")] {
+        let after = TransformSpec { name: "after".into(), ..misbehaving("downlink", does) };
+        let pipeline = load(vec![after, renaming.clone()]);
+        let publish = Publish { topic: "ocpp/cs/BAD1".into(), payload: call.into(), ..Publish::default() };
+        let Downlink { publishes, frames, .. } =
+            pipeline.downlink(&pipeline.newest(), &peer("BAD1"), &Message::from(&publish), Default::default());
+        let [answer] = &publishes[..] else { panic!("{does}: {publishes:?}") };
+        let answer = String::from_utf8_lossy(&answer.payload);
+        assert!(
+            frames.is_empty() && answer.contains(r#""UniqueId":"7""#) && answer.contains(about),
+            "{does}: {answer}"
+        );
+    }
+
+    // The charge point gets the new one, and the session knows the other.
+    let pipeline = load(vec![renaming]);
+    let publish = Publish { topic: "ocpp/cs/BAD1".into(), payload: call.into(), ..Publish::default() };
+    let Downlink { frames, .. } =
+        pipeline.downlink(&pipeline.newest(), &peer("BAD1"), &Message::from(&publish), Default::default());
+    assert_eq!((&*frames[0].id, frames[0].back_end_id()), ("new-7", Some("7")));
+
+    // A stage that fails on the charge point's answer may stand before the one that gives it its old id.
+    let pipeline = load(vec![misbehaving("uplink", "panic")]);
+    let mut result = frame(r#"[3,"new-7",{"status":"Accepted"}]"#);
+    result.attributes.push(("back-end-message-id".into(), "7".into()));
+    let Uplink { publishes, .. } = pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &result);
+    let error = String::from_utf8_lossy(&publishes[0].payload);
+    assert!(error.contains(r#""UniqueId":"7","ErrorCode":"InternalError""#), "{error}");
+}
+
+#[test]
 fn a_message_that_is_rejected_takes_those_beside_it_along() {
     // Two messages are made of one frame, and the stage behind fails on the second.
     let twice = TransformSpec { name: "twice".into(), ..misbehaving("outbound", "publish twice") };

@@ -67,8 +67,23 @@ pub(super) struct SentCall {
     pub(super) call: Call,
     pub(super) deadline: Instant,
     pub(super) originator: Originator,
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+/// What is known of few CALLs to the charge point, so that the others need no room for it.
+#[derive(Debug)]
+pub(super) struct Rare {
+    /// See [`BACK_END_ID`](crate::call_error::BACK_END_ID).
+    pub(super) back_end_id: Option<Box<str>>,
     /// What it asks for, if that is another heartbeat interval.
-    pub(super) interval: Option<Box<IntervalRequest>>,
+    pub(super) interval: Option<IntervalRequest>,
+}
+
+impl Rare {
+    pub(super) fn of(frame: &Frame<'_>) -> Option<Box<Self>> {
+        let rare = Rare { back_end_id: frame.back_end_id().map(Box::from), interval: IntervalRequest::of(frame) };
+        (rare.back_end_id.is_some() || rare.interval.is_some()).then(|| Box::new(rare))
+    }
 }
 
 /// A CALL that waits until the charge point has answered those before it.
@@ -78,14 +93,14 @@ pub(super) struct WaitingCall {
     pub(super) text: String,
     pub(super) expires: Instant,
     pub(super) originator: Originator,
-    pub(super) interval: Option<Box<IntervalRequest>>,
+    pub(super) rare: Option<Box<Rare>>,
 }
 
 impl WaitingCall {
     /// It is sent, and its answer has to come by then.
     pub(super) fn sent(self, deadline: Instant) -> SentCall {
-        let WaitingCall { call, originator, interval, .. } = self;
-        SentCall { call, deadline, originator, interval }
+        let WaitingCall { call, originator, rare, .. } = self;
+        SentCall { call, deadline, originator, rare }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a session makes of the frames that back ends, and operators, send to its charge point.
 
-use super::call::{Call, Originator, SentCall, WaitingCall, fingerprint};
-use super::heartbeat::{BootInterval, IntervalRequest, boot_interval};
+use super::call::{Call, Originator, Rare, SentCall, WaitingCall, fingerprint};
+use super::heartbeat::{BootInterval, boot_interval};
 use super::{Direction, Outcome, Output, OwnAnswer, Session, Unmatched};
 use crate::call_error::{CallError, Fault};
 use crate::frame::{Frame, IdForm, MAX_MESSAGE_ID, MessageType};
@@ -33,7 +33,7 @@ impl Session {
         let (id, action) = (&*frame.id, frame.action_name());
         if id.chars().count() > MAX_MESSAGE_ID {
             let text = format!("a message id of more than {MAX_MESSAGE_ID} characters");
-            return self.report(Fault::NotUnderstood, id, action, text, generation);
+            return self.report(Fault::NotUnderstood, frame.back_end_id().unwrap_or(id), action, text, generation);
         }
         let fingerprint = fingerprint(&frame);
         if redelivered && self.remembered.as_ref().is_some_and(|it| it.calls.contains(id, fingerprint)) {
@@ -73,7 +73,7 @@ impl Session {
     }
 
     fn queue_call(&mut self, originator: Originator, frame: Frame<'_>, generation: u64, now: Instant) {
-        let (id, action) = (&*frame.id, frame.action_name());
+        let (id, action) = (frame.back_end_id().unwrap_or(&frame.id), frame.action_name());
         if self.stopping {
             let text = "not sent: the gateway is stopping";
             return self.fail(originator, Fault::Disconnected, id, action, text, generation);
@@ -87,7 +87,7 @@ impl Session {
             text: frame.encode(),
             expires: now + self.settings.call_timeout,
             originator,
-            interval: IntervalRequest::of(&frame).map(Box::new),
+            rare: Rare::of(&frame),
         });
         self.call_next(now);
     }
@@ -207,8 +207,9 @@ impl Session {
 
     /// A CALL to the charge point is over without an answer.
     pub(super) fn fail_sent(&mut self, sent: SentCall, fault: Fault, text: impl Into<String>) {
-        let SentCall { call, deadline, originator, .. } = sent;
-        self.fail(originator, fault, &call.id, &call.action, text, call.generation);
+        let SentCall { call, deadline, originator, rare } = sent;
+        let id = rare.as_ref().and_then(|rare| rare.back_end_id.as_deref()).unwrap_or(&call.id);
+        self.fail(originator, fault, id, &call.action, text, call.generation);
         self.end(Direction::Downlink, &call, deadline, Outcome::Failed(fault), None);
     }
 

@@ -2,7 +2,7 @@
 
 use super::call::{Call, Originator, ReceivedCall};
 use super::{Direction, HeldCall, OWN_ID, Outcome, Output, OwnAnswer, Session, Unmatched};
-use crate::call_error::{CallError, Fault, UNREADABLE_ID};
+use crate::call_error::{BACK_END_ID, CallError, Fault, UNREADABLE_ID};
 use crate::frame::{Frame, IdForm, MAX_MESSAGE_ID, MAX_RECEIVED_ID, Malformed, MessageType, Problem, Received};
 use crate::version::Version;
 use std::borrow::Cow;
@@ -76,7 +76,8 @@ impl Session {
             let is_result = frame.kind == MessageType::CallResult;
             let outcome = if is_result { Outcome::Result } else { Outcome::Error };
             self.end(Direction::Downlink, &sent.call, sent.deadline, outcome, Some(now));
-            if let Some(interval) = sent.interval.filter(|_| is_result)
+            let (interval, back_end_id) = sent.rare.map_or((None, None), |rare| (rare.interval, rare.back_end_id));
+            if let Some(interval) = interval.filter(|_| is_result)
                 && let Some(interval) = interval.accepted(&frame.payload)
             {
                 self.set_heartbeat_interval(Some(interval));
@@ -87,6 +88,8 @@ impl Session {
                 self.outputs.push_back(Output::Answered(id, Box::new(own_answer(&frame))));
             } else {
                 frame.action = Some(Cow::Owned(action.into()));
+                let back_end_id = back_end_id.map(|id| (BACK_END_ID.to_owned(), id.into()));
+                frame.attributes.extend(back_end_id);
             }
             self.call_next(now);
             return (!own).then_some(UplinkFrame { frame, generation });

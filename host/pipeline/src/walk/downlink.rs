@@ -8,7 +8,7 @@ use crate::hook;
 use crate::output::{FrameAction, PublishAction};
 use crate::spec::OnError;
 use crate::transform::{Subject, Transform};
-use ocpp_gateway_core::call_error::ORIGIN;
+use ocpp_gateway_core::call_error::{BACK_END_ID, ORIGIN};
 use ocpp_gateway_core::{CallError, Direction, ErrorHead, Fault, Frame, MessageType};
 use std::borrow::Cow;
 
@@ -39,6 +39,8 @@ impl<'a> Walk<'a> {
             Ok(frames) if frames.is_empty() => self.dropped(mapping, "answered with an empty list"),
             Ok(frames) => frames.into_iter().for_each(|mut frame| {
                 self.name_action(&mut frame);
+                // Without stages its id stays as it is.
+                self.sender_id = (!self.chain.downlink.is_empty()).then(|| frame.id.to_string());
                 self.downlink(0, frame);
             }),
             Err(Failure::Refused(refusal)) => {
@@ -70,7 +72,7 @@ impl<'a> Walk<'a> {
         let Some((transform, next)) = next(&self.chain.downlink, stage, self.peer, frame.action.as_deref()) else {
             return match self.objection(Direction::Downlink, &frame) {
                 Ok(Some(objection)) => self.refuse_invalid_downlink(&frame, objection),
-                Ok(None) | Err(Fallback::Bypass) => self.frames.push(frame),
+                Ok(None) | Err(Fallback::Bypass) => self.pass_on(frame),
                 Err(Fallback::Drop) => {}
                 Err(Fallback::Reject) => self.fail_downlink(&frame),
             };
@@ -92,6 +94,30 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// To the charge point. What becomes of a CALL there is told under the id that the back end knows.
+    fn pass_on(&mut self, mut frame: Frame<'static>) {
+        if frame.kind == MessageType::Call
+            && let Some(id) = self.sender_id.as_ref().filter(|id| **id != *frame.id)
+        {
+            frame.attributes.push((BACK_END_ID.to_owned(), id.clone()));
+        }
+        self.frames.push(frame);
+    }
+
+    /// The id under which a back end is told about a frame of its own.
+    fn told_id<'f>(&'f self, frame: &'f Frame<'_>) -> &'f str {
+        self.sender_id.as_deref().unwrap_or(&frame.id)
+    }
+
+    /// The id under which the charge point waits for an answer: before a transform has changed it, or after that.
+    fn awaited_id(&self, frame: &Frame<'_>) -> String {
+        let before = self.sender_id.as_deref().filter(|id| self.asked.action(id).is_some());
+        match before {
+            Some(before) if self.asked.action(&frame.id).is_none() => before.to_owned(),
+            _ => frame.id.to_string(),
+        }
+    }
+
     fn fail_inbound(&mut self) {
         let text = NOT_PROCESSED.to_owned();
         self.not_mapped = Some(NotMapped { fault: Fault::Internal, id: String::new(), text });
@@ -110,12 +136,13 @@ impl<'a> Walk<'a> {
         self.rejected = Some((frame.id.to_string(), frame.action_name().to_owned()));
         match frame.kind {
             MessageType::Call | MessageType::Send => {
-                self.map_uplink(&error.into_frame(&frame.id, frame.action.as_deref()));
+                let report = error.into_frame(self.told_id(frame), frame.action.as_deref());
+                self.map_uplink(&report);
             }
             // The charge point waits for an answer, and is better off with an error than with the wrong one.
             MessageType::CallResult | MessageType::CallError => self.frames.push(Frame {
                 kind: MessageType::CallError,
-                id: Cow::Owned(frame.id.to_string()),
+                id: Cow::Owned(self.awaited_id(frame)),
                 action: None,
                 payload: error.details,
                 error: Some(ErrorHead { code: error.code, description: error.description }),
@@ -134,7 +161,7 @@ impl<'a> Walk<'a> {
         // It is not the charge point that has sent something wrong.
         let text = format!("the answer to this CALL is not valid: {}", error.description);
         self.refuse_downlink(frame, Fault::Internal.error(version, text));
-        let mut report = error.into_frame(&frame.id, frame.action.as_deref());
+        let mut report = error.into_frame(self.told_id(frame), frame.action.as_deref());
         if version.has_send() {
             report.kind = MessageType::CallResultError;
         }
@@ -148,7 +175,7 @@ impl<'a> Walk<'a> {
         let (name, value) = ORIGIN;
         self.map_uplink(&Frame {
             kind: MessageType::CallResult,
-            id: Cow::Borrowed(&frame.id),
+            id: Cow::Owned(self.told_id(frame).to_owned()),
             action: frame.action.as_deref().map(Cow::Borrowed),
             payload: payload.into(),
             error: None,

@@ -58,6 +58,9 @@ pub(crate) struct Walk<'a> {
     pub(crate) answer: Option<Answer>,
     pub(crate) not_mapped: Option<NotMapped>,
     pub(crate) mishaps: Vec<Mishap>,
+    /// Under which message id the sender of the frame, or whoever waits for it as an answer, knows it: transforms may change
+    /// the one in the frame. `None`: it is that one.
+    sender_id: Option<String>,
     /// Message id and action of a frame that was rejected, for the log.
     pub(crate) rejected: Option<(String, String)>,
 }
@@ -84,6 +87,7 @@ impl<'a> Walk<'a> {
             answer: None,
             not_mapped: None,
             mishaps: Vec::new(),
+            sender_id: None,
             rejected: None,
         }
     }

@@ -15,6 +15,7 @@ struct Rejected;
 impl Walk<'_> {
     /// A frame from the charge point, which no stage has seen.
     pub(crate) fn uplink(&mut self, frame: &Frame<'_>) {
+        self.sender_id = frame.back_end_id().map(str::to_owned);
         if self.chain.validation.at == ValidationPoint::AfterTransforms || self.is_valid_uplink(frame) {
             self.uplink_from(0, frame);
         }
@@ -156,7 +157,8 @@ impl Walk<'_> {
             MessageType::Call => self.answer = self.answer.take().or(Some(Answer::Error(error))),
             // The back end still waits for this answer.
             MessageType::CallResult | MessageType::CallError => {
-                self.map_uplink(&error.into_frame(&frame.id, frame.action.as_deref()));
+                let id = self.sender_id.as_deref().unwrap_or(&frame.id);
+                self.map_uplink(&error.into_frame(id, frame.action.as_deref()));
             }
             MessageType::CallResultError | MessageType::Send => {}
         }

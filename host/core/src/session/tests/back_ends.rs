@@ -65,3 +65,26 @@ fn a_call_that_no_back_end_subscribes_to_is_answered_and_others_stay_open() {
     assert_eq!(desk.out(), [""; 0]);
     assert_eq!(desk.session.open_calls().from_charge_point, ["Authorize"]);
 }
+
+#[test]
+fn a_call_that_a_transform_has_renamed_is_reported_under_the_id_that_its_back_end_knows() {
+    let renamed = |desk: &mut Desk, id: &str| {
+        let mut frame = Frame::parse(CLEAR).expect("a frame").into_owned();
+        frame
+            .attributes
+            .push(("back-end-message-id".into(), std::mem::replace(&mut frame.id, id.to_owned().into()).into()));
+        desk.session.handle_downlink(frame, false, 0, desk.now);
+    };
+    let mut desk = Desk::new(Version::V1_6);
+    renamed(&mut desk, "new");
+    assert_eq!(desk.out(), [r#"> [2,"new","ClearCache",{}]"#]);
+    let answer = desk.up(r#"[3,"new",{"status":"Accepted"}]"#).expect("passed on");
+    assert_eq!((&*answer.id, answer.back_end_id()), ("new", Some("c1")));
+
+    renamed(&mut desk, "new");
+    desk.out();
+    desk.wait(TIMEOUT);
+    assert_eq!(desk.out(), ["# timed_out", "! InternalError c1"]);
+    renamed(&mut desk, &"x".repeat(40));
+    assert_eq!(desk.out(), ["# not_understood", "! FormationViolation c1"]);
+}
