@@ -21,7 +21,11 @@ impl Transform for Faulty {
 
 impl Mapping for Faulty {
     fn subscriptions(&self, peer: &Peer) -> Vec<TopicFilter> {
-        let filter = if peer.id.starts_with("HASH") { "#/a".to_owned() } else { format!("down/{}/+", peer.id) };
+        let filter = match peer.id.as_str() {
+            id if id.starts_with("HASH") => "#/a".to_owned(),
+            id if id.starts_with("ALL") => "#".to_owned(),
+            id => format!("down/{id}/+"),
+        };
         vec![TopicFilter { filter, qos: 1 }]
     }
 
@@ -60,7 +64,10 @@ impl Mapping for Faulty {
         })
     }
 
-    fn from_mqtt(&self, _peer: &Peer, message: Publish) -> Result<Vec<Frame>, Refusal> {
+    fn from_mqtt(&self, peer: &Peer, message: Publish) -> Result<Vec<Frame>, Refusal> {
+        if peer.id.starts_with("ALL") {
+            return Err(Refusal::new("", "nothing is understood"));
+        }
         let result = |id: &str, payload: &str| Frame::new(FrameType::CallResult, id, None, payload);
         Ok(vec![match String::from_utf8_lossy(&message.payload).as_ref() {
             "two values" => result("1", "{} {}"),

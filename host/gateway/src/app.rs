@@ -5,6 +5,7 @@ use crate::charge_point::Hall;
 use crate::compile_process::CompileProcess;
 use crate::config::Config;
 use crate::dead_letters::DeadLetters;
+use crate::echoes::Echoes;
 use crate::ephemeral;
 use crate::events::Events;
 use crate::exchange::Exchange;
@@ -168,7 +169,14 @@ impl Gateway {
             registry.register_collector(Box::new(EmbeddedBrokerMetrics(Arc::clone(embedded.retained_refused()))));
         }
 
-        let road = Arc::new(Road { pipeline, publisher, metrics, events: Events::default(), memory });
+        let road = Arc::new(Road {
+            pipeline,
+            publisher,
+            metrics,
+            events: Events::default(),
+            memory,
+            echoes: Echoes::default(),
+        });
         tokio::spawn(office.open(Arc::clone(&road), config.ocpp.versions.clone()));
         let hall = Arc::new(Hall {
             road,

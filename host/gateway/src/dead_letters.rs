@@ -123,6 +123,9 @@ impl Office {
                     let generation = road.reader(&peer, &message.message.topic);
                     turned_back.turn_back(&generation, &peer, &message, fault, text).await;
                 }
+                Letter::Stray(message) if road.echoes.is_echo(&message.message, None) => {
+                    road.metrics.echoes.inc();
+                }
                 Letter::Stray(message) => match road.addressee(&message.message.topic, &versions) {
                     Some((generation, peer)) => {
                         let (fault, text) = (Fault::Disconnected, "the charge point is not connected");

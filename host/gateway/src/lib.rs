@@ -13,6 +13,7 @@ pub mod coalescing;
 pub mod compile_process;
 pub mod config;
 pub mod dead_letters;
+mod echoes;
 mod ephemeral;
 pub mod events;
 pub mod exchange;

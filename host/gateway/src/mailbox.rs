@@ -345,6 +345,11 @@ impl Recipient for Mailbox {
         if says_nothing(&message) {
             return Ok(());
         }
+        let Inner { peer, road, .. } = &*self.0;
+        if road.echoes.is_echo(&message, Some(peer.identity.as_str())) {
+            road.metrics.echoes.inc();
+            return Ok(());
+        }
         let contents = self.0.lock();
         match contents.standing {
             Standing::Kept => {}

@@ -52,6 +52,8 @@ pub struct Metrics {
     /// Those of them whose topics are subscribed to: back ends reach them.
     pub subscribed: Gauge,
     pub connected: Counter,
+    /// Messages of the gateway's own that came back.
+    pub echoes: Counter,
     refused: Family<ReasonLabels, Counter>,
     closed: Family<ReasonLabels, Counter>,
     exchanges: Family<OutcomeLabels, Counter>,
@@ -69,6 +71,7 @@ impl Metrics {
             connections: Gauge::default(),
             subscribed: Gauge::default(),
             connected: Counter::default(),
+            echoes: Counter::default(),
             refused: Family::default(),
             closed: Family::default(),
             exchanges: Family::default(),
@@ -89,6 +92,11 @@ impl Metrics {
         registry.register("connections", "Charge points connected now", metrics.connections.clone());
         registry.register("subscribed", "Charge points whose topics are subscribed to", metrics.subscribed.clone());
         registry.register("connected", "Connections accepted so far", metrics.connected.clone());
+        registry.register(
+            "echoes",
+            "Messages of the gateway itself that came back from the broker",
+            metrics.echoes.clone(),
+        );
         registry.register("refused", "Connections refused, by reason", metrics.refused.clone());
         registry.register("closed", "Connections ended, by reason", metrics.closed.clone());
         registry.register(

@@ -3,6 +3,7 @@
 //! Uplink: frame, transforms, topic. Downlink: message, transforms, frame. And the way of those that do not arrive: an error
 //! frame of the gateway's own, which travels through the mapping like any other.
 
+use crate::echoes::Echoes;
 use crate::events::{Event, Events};
 use crate::memory::QueueMemory;
 use crate::metrics::{self, Metrics};
@@ -23,6 +24,8 @@ pub struct Road {
     /// What watchers are told.
     pub events: Events,
     pub memory: QueueMemory,
+    /// What was published, and is not to come back.
+    pub echoes: Echoes,
 }
 
 /// What a frame of a charge point has become.
@@ -122,7 +125,9 @@ impl Road {
         let rejected = rejected.as_ref().map(|(id, action)| (&**id, &**action));
         let (id, action) = rejected.or_else(sent).unwrap_or_default();
         self.mishaps(peer, Direction::Downlink, id, action, &mishaps);
-        Downlinked { publications: publications(publishes, REPORT, None), frames, not_mapped }
+        let publications = publications(publishes, REPORT, None);
+        self.echoes.note(&publications, Some(peer.identity.as_str()));
+        Downlinked { publications, frames, not_mapped }
     }
 
     /// What the transforms want published because `peer` has connected.
@@ -225,7 +230,9 @@ impl Road {
     pub fn report(&self, generation: &Generation, peer: &Peer, frame: &Frame<'static>) -> Vec<Publication> {
         let Uplink { publishes, mishaps, .. } = self.pipeline.report(generation, peer, frame);
         self.mishaps(peer, Direction::Uplink, &frame.id, frame.action_name(), &mishaps);
-        publications(publishes, frame.kind.name(), None)
+        let publications = publications(publishes, frame.kind.name(), None);
+        self.echoes.note(&publications, None);
+        publications
     }
 }
 

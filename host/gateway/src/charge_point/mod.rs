@@ -45,6 +45,9 @@ use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::{self, Message as WebSocketMessage};
 use tracing::{debug, info, warn};
 
+/// So many CALLs of a connection are noted in any case: see [`crate::echoes`].
+const NOTED: u32 = 4;
+
 /// What every charge point's task shares with the others.
 pub struct Hall {
     pub road: Arc<Road>,
@@ -265,6 +268,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let expires = is_call.then(|| now.broker + self.hall.session_settings.call_timeout);
         let Uplinked { mut publications, mapped, answer, is_dropped } =
             self.hall.road.uplink(self.generations.of(generation), &self.peer, &frame, expires);
+        if (self.session.latest_call() <= NOTED || self.hall.road.echoes.is_heard())
+            && let Some(publication) = mapped.and_then(|place| publications.get(place))
+        {
+            self.hall.road.echoes.note([publication], None);
+        }
         if is_call
             && answer.is_none()
             && let Some(publication) = mapped.and_then(|place| publications.get_mut(place))

@@ -5,6 +5,7 @@ mod bad_input;
 mod calls;
 mod compile;
 mod dev;
+mod echoes;
 mod exchange;
 mod handshake;
 mod hot_swap;

@@ -90,6 +90,7 @@ async fn the_names_of_metrics_stay() {
             "calls counter",
             "connected counter",
             "connections gauge",
+            "echoes counter",
             "incidents counter",
             "limited counter",
             "messages counter",
