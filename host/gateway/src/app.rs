@@ -13,7 +13,7 @@ use crate::file_limit;
 use crate::limits::Limits;
 use crate::listener::Door;
 use crate::memory::QueueMemory;
-use crate::metrics::{BrokerMetrics, EmbeddedBrokerMetrics, Metrics, TransformMetrics};
+use crate::metrics::{BrokerMetrics, CertificateMetrics, EmbeddedBrokerMetrics, Metrics, TransformMetrics};
 use crate::notify::{State, notify};
 use crate::outage;
 use crate::presence::{self, Presence};
@@ -163,6 +163,7 @@ impl Gateway {
         let mut registry = prometheus_client::registry::Registry::with_prefix("ocpp_gateway");
         let metrics = Metrics::new(&mut registry);
         registry.register_collector(Box::new(TransformMetrics(pipeline.clone())));
+        registry.register_collector(Box::new(CertificateMetrics(Arc::clone(&security))));
         registry.register_collector(Box::new(BrokerMetrics::new(&publisher, &subscriber)));
         registry.register_collector(Box::new(memory.clone()));
         if let Some(embedded) = &embedded {

@@ -1,13 +1,17 @@
 //! What is counted, for `/metrics` in the text form of Prometheus.
 
 mod calls;
+mod exposition;
 mod histogram;
 mod process;
 
 pub use calls::CallMetrics;
+pub use exposition::Exposition;
+pub use process::process_registry;
 
 use crate::handshake::Refused;
 use crate::presence::Addressee;
+use crate::security::Security;
 use ocpp_gateway_core::session::Direction;
 use ocpp_gateway_core::{Fault, MessageType};
 use ocpp_gateway_mqtt::{self as mqtt, ConnectionStats, Loss, Publisher, PublisherStats, Subscriber, SubscriberStats};
@@ -18,8 +22,11 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use std::env::consts;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct MessageLabels {
@@ -111,7 +118,9 @@ impl Metrics {
             incidents,
         );
         registry.register_collector(Box::new(calls::CallCollector(Arc::clone(&metrics.calls))));
-        registry.register_collector(Box::new(process::ProcessMetrics));
+        registry.register_collector(Box::new(process::ResidentMemory));
+        let build = [("version", env!("CARGO_PKG_VERSION")), ("os", consts::OS), ("arch", consts::ARCH)];
+        registry.register("build", "The program", Info::new(build));
         metrics
     }
 
@@ -180,7 +189,40 @@ impl Collector for TransformMetrics {
         })?;
         let help = "For how many charge points a hook of it is not called, as it fails for them";
         write("transform_stopped_charge_points", help, |t| i64::try_from(t.stopped_charge_points).unwrap_or(i64::MAX))?;
+        let mut family = encoder.encode_descriptor("transform", "What runs", None, MetricType::Info)?;
+        for transform in &transforms {
+            let labels = [
+                ("transform", transform.name.as_str()),
+                ("version", transform.version.as_str()),
+                ("sha256", transform.sha256.as_str()),
+            ];
+            family.encode_info(&labels)?;
+        }
         encode_readings(&transforms, &mut encoder)
+    }
+}
+
+/// When certificates of charge points' TLS end.
+pub struct CertificateMetrics(pub Arc<Security>);
+
+impl std::fmt::Debug for CertificateMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CertificateMetrics").finish_non_exhaustive()
+    }
+}
+
+impl Collector for CertificateMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        const DAY: f64 = 86_400.0;
+        let Some(tls) = &self.0.tls else { return Ok(()) };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let help = "Days until a certificate expires, the first one of its file";
+        let mut family = encoder.encode_descriptor("certificate_days_left", help, None, MetricType::Gauge)?;
+        for (certificate, expires) in tls.expiries() {
+            let days = (expires as f64 - now) / DAY;
+            family.encode_family(&[("certificate", certificate)])?.encode_gauge(&days)?;
+        }
+        Ok(())
     }
 }
 
@@ -340,6 +382,7 @@ mod tests {
         prometheus_client::encoding::text::encode(&mut text, &registry).expect("encoded");
         assert!(text.contains(r#"ocpp_gateway_messages_total{direction="uplink",type="SEND"} 1"#), "{text}");
         assert!(text.contains(r#"ocpp_gateway_incidents_total{direction="downlink",cause="duplicate"} 1"#), "{text}");
-        assert_eq!(text.matches("} 1\n").count(), 2, "{text}");
+        // And the build, which is always there.
+        assert_eq!(text.matches("} 1\n").count(), 3, "{text}");
     }
 }

@@ -12,9 +12,10 @@ mod transforms;
 pub use server::serve;
 
 use crate::charge_point::Hall;
+use crate::metrics::{Exposition, process_registry};
 use axum::Router;
 use axum::extract::State;
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -22,6 +23,7 @@ use guard::Guard;
 use ocpp_gateway_mqtt::ConnectionStatus;
 use own_ids::OwnIds;
 use problem::Problem;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::registry::Registry;
 use serde::Serialize;
 use std::sync::Arc;
@@ -33,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Desk {
     hall: Arc<Hall>,
     metrics: Registry,
+    process_metrics: Registry,
     /// Cancelled once the gateway was asked to stop.
     stopping: CancellationToken,
     guard: Guard,
@@ -43,13 +46,19 @@ pub struct Desk {
 
 type Shared = Arc<Desk>;
 
-const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
 impl Desk {
     /// `token`: what whoever uses it has to show. None: nothing, as it can be reached from this machine only.
     pub fn new(hall: Arc<Hall>, metrics: Registry, stopping: CancellationToken, token: Option<&str>) -> Self {
         let uploads = Arc::new(Semaphore::new(transforms::UPLOADS));
-        Desk { hall, metrics, stopping, guard: Guard::new(token), own_ids: OwnIds::new(), uploads }
+        Desk {
+            hall,
+            metrics,
+            process_metrics: process_registry(),
+            stopping,
+            guard: Guard::new(token),
+            own_ids: OwnIds::new(),
+            uploads,
+        }
     }
 }
 
@@ -131,10 +140,17 @@ fn why_not(status: ConnectionStatus) -> String {
 }
 
 /// What has been counted, in the text form of Prometheus
-async fn metrics(State(desk): State<Shared>) -> Response {
-    let mut text = String::new();
-    match prometheus_client::encoding::text::encode(&mut text, &desk.metrics) {
-        Ok(()) => ([(header::CONTENT_TYPE, METRICS)], text).into_response(),
+///
+/// Version 0.0.4 of it or OpenMetrics, as `Accept` asks.
+async fn metrics(State(desk): State<Shared>, headers: HeaderMap) -> Response {
+    let accept = headers.get_all(header::ACCEPT).into_iter().filter_map(|line| line.to_str().ok());
+    let exposition = Exposition::wanted(accept);
+    let mut page = String::new();
+    let written = encode_registry(&mut page, &desk.metrics)
+        .and_then(|()| encode_registry(&mut page, &desk.process_metrics))
+        .and_then(|()| encode_eof(&mut page));
+    match written {
+        Ok(()) => ([(header::CONTENT_TYPE, exposition.content_type())], exposition.of(page)).into_response(),
         Err(error) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }

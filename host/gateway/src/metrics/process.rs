@@ -1,19 +1,63 @@
 //! What the operating system knows of this process, read when somebody asks.
 
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+/// The gateway's own gauge, which was there before those that go by the names that all programs use.
 #[derive(Debug)]
-pub(super) struct ProcessMetrics;
+pub(super) struct ResidentMemory;
 
-impl Collector for ProcessMetrics {
+impl Collector for ResidentMemory {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         // Where there is no /proc, there is no number either.
         let Some(bytes) = resident() else { return Ok(()) };
         encoder
             .encode_descriptor("resident_memory_bytes", "Memory in use by the process", None, MetricType::Gauge)?
             .encode_gauge(&bytes)
+    }
+}
+
+/// Metrics under the names that Prometheus' client libraries give them, `process_…`.
+pub fn process_registry() -> Registry {
+    let mut registry = Registry::with_prefix("process");
+    // A moment later than the system has it, which is of no matter to whoever looks for restarts.
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    registry.register_collector(Box::new(ProcessMetrics { started }));
+    registry
+}
+
+#[derive(Debug)]
+struct ProcessMetrics {
+    /// Seconds since 1970.
+    started: f64,
+}
+
+impl Collector for ProcessMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
+            let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+            let spent = seconds(usage.user_time()) + seconds(usage.system_time());
+            encoder
+                .encode_descriptor("cpu_seconds", "CPU time of the process", None, MetricType::Counter)?
+                .encode_counter::<NoLabelSet, _, f64>(&spent, None)?;
+        }
+        let max_files = getrlimit(Resource::RLIMIT_NOFILE).ok().and_then(|(soft, _)| i64::try_from(soft).ok());
+        for (name, help, value) in [
+            ("resident_memory_bytes", "Memory in use by the process", resident()),
+            ("open_fds", "Files and sockets that are open", open_files()),
+            ("max_fds", "Files and sockets that may be open", max_files),
+        ] {
+            if let Some(value) = value {
+                encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)?;
+            }
+        }
+        encoder
+            .encode_descriptor("start_time_seconds", "When it started, since 1970", None, MetricType::Gauge)?
+            .encode_gauge(&self.started)
     }
 }
 
@@ -24,12 +68,26 @@ fn resident() -> Option<i64> {
     line.trim().strip_suffix("kB")?.trim().parse::<i64>().ok()?.checked_mul(1024)
 }
 
+/// Without the one that counts them.
+fn open_files() -> Option<i64> {
+    i64::try_from(std::fs::read_dir("/proc/self/fd").ok()?.count()).ok().map(|count| count - 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_test_takes_some_memory() {
-        assert!(resident().expect("read") > 1 << 20);
+    fn a_test_takes_some_of_everything() {
+        let mut page = String::new();
+        prometheus_client::encoding::text::encode(&mut page, &process_registry()).expect("encoded");
+        let value = |name: &str| {
+            let line = page.lines().find_map(|line| line.strip_prefix(&format!("process_{name} ")));
+            line.unwrap_or_else(|| panic!("{name} in {page}")).parse::<f64>().expect("a number")
+        };
+        assert!(value("resident_memory_bytes") > 1e6, "{page}");
+        assert!(value("cpu_seconds_total") > 0.0, "{page}");
+        assert!((3.0..value("max_fds")).contains(&value("open_fds")), "{page}");
+        assert!(value("start_time_seconds") > 1.7e9, "{page}");
     }
 }

@@ -26,9 +26,16 @@ const FRAGMENT: usize = 4 << 10;
 
 /// Shakes hands with charge points before they ask for a WebSocket.
 pub struct Tls {
-    config: Arc<Live<ServerConfig>>,
+    files: Arc<Live<TlsFiles>>,
     /// `None`: charge points show no certificates.
     owners: Option<Owners>,
+}
+
+/// What the files are good for.
+pub(super) struct TlsFiles {
+    config: Arc<ServerConfig>,
+    /// The first end of a certificate's time in each file, in seconds since 1970.
+    expiries: Vec<(&'static str, i64)>,
 }
 
 /// Which identity a certificate stands for.
@@ -53,9 +60,9 @@ impl Tls {
         let files = [Some(&settings.cert), Some(&settings.key), settings.client_ca.as_ref()];
         let files = files.into_iter().flatten().cloned().collect();
         let read = settings.clone();
-        let config = Live::new("ocpp.tls", files, move |_| server_config(&read))?;
+        let files = Live::new("ocpp.tls", files, move |_| TlsFiles::read(&read))?;
         let owners = settings.client_ca.is_some().then(|| Owners { identities: settings.identities.clone() });
-        Ok(Tls { config: Arc::new(config), owners })
+        Ok(Tls { files: Arc::new(files), owners })
     }
 
     /// Whether charge points have to show a certificate.
@@ -63,13 +70,19 @@ impl Tls {
         self.owners.is_some()
     }
 
-    pub(super) fn live(&self) -> Arc<Live<ServerConfig>> {
-        Arc::clone(&self.config)
+    pub(super) fn live(&self) -> Arc<Live<TlsFiles>> {
+        Arc::clone(&self.files)
+    }
+
+    /// When certificates end, by what they are for: `server` and, if charge points show some, `client_ca`. In seconds since
+    /// 1970; of several in one file the first one.
+    pub fn expiries(&self) -> Vec<(&'static str, i64)> {
+        self.files.get().expiries.clone()
     }
 
     /// The stream, and whom the certificate at its other end stands for, if certificates are asked for.
     pub async fn accept(&self, stream: TcpStream) -> Result<(TlsStream<TcpStream>, Option<Certified>), Refused> {
-        let acceptor = TlsAcceptor::from(self.config.get());
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.files.get().config));
         let accepting = async {
             acceptor.accept(stream).await.map_err(|error| (error.to_string(), SHOWN.with(|shown| shown.take())))
         };
@@ -185,6 +198,24 @@ impl Certified {
             return Ok(());
         }
         Err(Refused::status(StatusCode::FORBIDDEN, format!("the certificate is not the one of {identity}")))
+    }
+}
+
+impl TlsFiles {
+    fn read(settings: &Settings) -> Result<Self, String> {
+        let config = Arc::new(server_config(settings)?);
+        let files = [("server", Some(&settings.cert)), ("client_ca", settings.client_ca.as_ref())];
+        let mut expiries = Vec::new();
+        for (name, file) in files {
+            let Some(file) = file else { continue };
+            let certificates = certificates(file)?;
+            let ends = certificates.iter().filter_map(|certificate| {
+                let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+                Some(parsed.validity().not_after.timestamp())
+            });
+            expiries.extend(ends.min().map(|end| (name, end)));
+        }
+        Ok(TlsFiles { config, expiries })
     }
 }
 

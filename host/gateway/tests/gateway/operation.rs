@@ -1,6 +1,6 @@
 //! What an operator sees, and how the gateway stops.
 
-use crate::{Running, call_object, result_object};
+use crate::{Running, call_object, exchange_raw, result_object};
 use ocpp_gateway_testkit::back_end::BackEnd;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,13 +80,18 @@ async fn stopping_waits_no_longer_than_the_grace_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_names_of_metrics_stay() {
     let gateway = Running::start("").await;
-    let page = gateway.admin("/metrics").await;
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: application/openmetrics-text; version=1.0.0\r\n\
+                   Connection: close\r\n\r\n";
+    let page = exchange_raw(gateway.addresses.admin, request.as_bytes()).await;
+    assert!(page.contains("content-type: application/openmetrics-text; version=1.0.0"), "{page}");
+    assert!(page.ends_with("# EOF\n"), "{page}");
     let mut names: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ocpp_gateway_")).collect();
     names.sort();
     assert_eq!(
         names,
         [
             "answer_seconds histogram",
+            "build info",
             "calls counter",
             "connected counter",
             "connections gauge",
@@ -115,6 +120,7 @@ async fn the_names_of_metrics_stay() {
             "resident_memory_bytes gauge",
             "road_seconds histogram",
             "subscribed gauge",
+            "transform info",
             "transform_calls counter",
             "transform_failures counter",
             "transform_instances gauge",
@@ -129,4 +135,21 @@ async fn the_names_of_metrics_stay() {
             "transform_timed_seconds counter",
         ]
     );
+    let text = gateway.admin("/metrics").await;
+    assert!(text.contains("content-type: text/plain; version=0.0.4") && !text.contains("# EOF"), "{text}");
+    for line in [
+        "# TYPE ocpp_gateway_connected_total counter",
+        "# TYPE process_cpu_seconds_total counter",
+        "# TYPE process_resident_memory_bytes gauge",
+        "# TYPE process_open_fds gauge",
+        "# TYPE process_max_fds gauge",
+        "# TYPE process_start_time_seconds gauge",
+    ] {
+        assert!(text.contains(&format!("{line}\n")), "{line} in {text}");
+    }
+    let version = concat!("ocpp_gateway_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"");
+    let transform = text.lines().find(|line| line.starts_with("ocpp_gateway_transform_info{transform=\"standard\""));
+    let sha256 = transform.and_then(|line| line.split_once("sha256=\"")?.1.split('"').next()).unwrap_or_default();
+    assert!(text.contains(version) && sha256.len() == 64, "{text}");
+    gateway.stop().await;
 }

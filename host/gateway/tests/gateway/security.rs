@@ -265,6 +265,10 @@ async fn profile_3_takes_the_identity_from_the_certificate() {
             Err(refused) => assert_eq!(refused.status, expected, "{common_name} as {id}: {}", refused.text),
         }
     }
+    for certificate in ["server", "client_ca"] {
+        let name = format!("ocpp_gateway_certificate_days_left{{certificate=\"{certificate}\"}}");
+        assert!(gateway.metric(&name).await > 0.0, "{certificate}");
+    }
     let counted = gateway.metric(r#"ocpp_gateway_refused_total{reason="forbidden"}"#).await;
     assert_eq!(counted, 2.0);
     // A table gives CP1 to another certificate; the rest is nobody that is vouched for.
