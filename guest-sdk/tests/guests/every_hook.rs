@@ -155,6 +155,10 @@ fn frame_actions(deed: &str, peer: &Peer, frame: Frame) -> Vec<FrameAction> {
         "nothing" => return Vec::new(),
         "drop" => FrameAction::Drop("no reason".into()),
         "rename" => FrameAction::Replace(Frame { id: format!("new-{}", frame.id), ..frame }),
+        "rename back" => {
+            let id = frame.id.strip_prefix("new-").unwrap_or(&frame.id).to_owned();
+            FrameAction::Replace(Frame { id, ..frame })
+        }
         "reply" => FrameAction::Reply(r#"{"from":"the edge"}"#.into()),
         "reply with a list" => FrameAction::Reply("[]".into()),
         "replace with a list" => FrameAction::Replace(Frame { payload: "[]".into(), ..frame }),

@@ -109,7 +109,14 @@ impl Road {
     }
 
     /// Takes an MQTT message for `peer` through the transforms of one generation. `asked`: the CALLs that the charge point
-    /// waits for.
+    /// waits for. What comes of it is nothing yet, unless it is handed to [`Road::downlinked`].
+    pub fn read(&self, generation: &Generation, peer: &Peer, message: &mqtt::Message, asked: Asked<'_>) -> Downlink {
+        let mqtt::Message { topic, payload, qos, retain, .. } = message;
+        let message = pipeline::Message { topic, payload, qos: from_mqtt(*qos), retain: *retain };
+        self.pipeline.downlink(generation, peer, &message, asked)
+    }
+
+    /// The same, and what comes of it counts.
     pub fn downlink(
         &self,
         generation: &Generation,
@@ -117,10 +124,12 @@ impl Road {
         message: &mqtt::Message,
         asked: Asked<'_>,
     ) -> Downlinked {
-        let mqtt::Message { topic, payload, qos, retain, .. } = message;
-        let message = pipeline::Message { topic, payload, qos: from_mqtt(*qos), retain: *retain };
-        let Downlink { frames, publishes, not_mapped, mishaps, rejected } =
-            self.pipeline.downlink(generation, peer, &message, asked);
+        self.downlinked(peer, self.read(generation, peer, message, asked))
+    }
+
+    /// Counts and logs what has come of a message for `peer`.
+    pub fn downlinked(&self, peer: &Peer, read: Downlink) -> Downlinked {
+        let Downlink { frames, publishes, not_mapped, mishaps, rejected } = read;
         let sent = || frames.first().map(|frame| (&*frame.id, frame.action_name()));
         let rejected = rejected.as_ref().map(|(id, action)| (&**id, &**action));
         let (id, action) = rejected.or_else(sent).unwrap_or_default();

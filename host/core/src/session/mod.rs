@@ -175,6 +175,11 @@ impl Session {
         self.generation = generation;
     }
 
+    /// Whether the charge point waits for an answer to a CALL of this id that was opened under this number.
+    pub fn is_open(&self, id: &str, generation: u64) -> bool {
+        self.from_charge_point.find(id).is_some_and(|open| open.call.generation == generation)
+    }
+
     /// Whether a CALL, of either side, is open or waits that was opened under this number.
     pub fn has_open_calls_of(&self, generation: u64) -> bool {
         self.from_charge_point.iter().any(|open| open.call.generation == generation)

@@ -116,6 +116,17 @@ impl Generations {
         (reader.unwrap_or(&self.current), matching.len() > 1)
     }
 
+    /// Other generations that a message on this topic may be for, the newest first. Those that kept their topics when they
+    /// were taken over from have none of their own.
+    pub(super) fn others_on(&self, topic: &str) -> impl Iterator<Item = &Generation> {
+        let older = self.change.as_deref().into_iter().flat_map(|change| change.older.iter().rev());
+        let matching = move |older: &&Older| {
+            !older.leaving
+                && (older.filters.is_empty() || older.filters.iter().any(|(filter, _)| topic_matches(topic, filter)))
+        };
+        older.filter(matching).map(|older| &older.generation)
+    }
+
     /// The number of the newest generation that has been looked at.
     pub(super) fn seen(&self) -> u64 {
         let Some(change) = self.change.as_deref() else { return self.current.number() };

@@ -6,8 +6,9 @@ use super::subscription::owner;
 use super::{ChargePoint, Hall};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use ocpp_gateway_core::Peer;
-use ocpp_gateway_mqtt::SubscribeError;
+use ocpp_gateway_core::{Frame, MessageType, Peer};
+use ocpp_gateway_mqtt::{Message, SubscribeError};
+use ocpp_gateway_pipeline::{Downlink, Generation};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -58,6 +59,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
         let (session, hall, peer) = (&self.session, &self.hall, &self.peer);
         self.generations.retire(|number| session.has_open_calls_of(number), |topics| replace(hall, peer, topics))
+    }
+
+    /// An answer belongs to the generation of the CALL that it is for, whose transforms may have changed the message id. That
+    /// does not show before it is read: so where the transforms of `reader` make no answer to a CALL of their own of it, and
+    /// no CALL, those of CALLs that are still open are asked, too.
+    pub(super) fn read_by_others<'s>(
+        &'s self,
+        reader: &Generation,
+        read: &Downlink,
+        message: &Message,
+    ) -> Option<(&'s Generation, Downlink)> {
+        if self.generations.is_settled() {
+            return None;
+        }
+        let session = &self.session;
+        let is_answer = |kind| matches!(kind, MessageType::CallResult | MessageType::CallError);
+        let answers_its_own = |generation: &Generation, read: &Downlink| {
+            let answers = |frame: &Frame<'_>| is_answer(frame.kind) && session.is_open(&frame.id, generation.number());
+            read.frames.iter().any(answers)
+        };
+        if read.frames.iter().any(|frame| !is_answer(frame.kind)) || answers_its_own(reader, read) {
+            return None;
+        }
+        let others = self.generations.others_on(&message.topic);
+        let waiting =
+            |other: &&Generation| other.number() != reader.number() && session.has_open_calls_of(other.number());
+        others.filter(waiting).find_map(|other| {
+            let read = self.hall.road.read(other, &self.peer, message, session.asked());
+            answers_its_own(other, &read).then_some((other, read))
+        })
     }
 
     #[cold]

@@ -317,9 +317,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     fn deliver(&mut self, message: &Message, arrived: Instant) {
         self.follow_swaps();
         let (reader, may_repeat) = self.generations.reader(&message.topic);
+        let read = self.hall.road.read(reader, &self.peer, message, self.session.asked());
+        let (reader, read) = match self.read_by_others(reader, &read, message) {
+            Some(other) => other,
+            None => (reader, read),
+        };
         let (generation, redelivered) = (reader.number(), message.dup || may_repeat);
-        let Downlinked { frames, publications, not_mapped } =
-            self.hall.road.downlink(reader, &self.peer, message, self.session.asked());
+        let Downlinked { frames, publications, not_mapped } = self.hall.road.downlinked(&self.peer, read);
         self.publish(publications);
         let now = self.now().wall;
         self.hall.road.metrics.calls.passed(Direction::Downlink, now.saturating_duration_since(arrived));

@@ -1,5 +1,6 @@
 //! Hot swaps that change topics: what is open ends where it began, what is new goes the new way.
 
+use crate::transforms::transform;
 use crate::{Running, call_object, configuration, error_code, result_object};
 use ocpp_gateway_testkit::PATIENCE;
 use ocpp_gateway_testkit::back_end::BackEnd;
@@ -404,5 +405,25 @@ async fn a_mapping_that_does_not_name_the_topics_of_a_connected_charge_point_is_
     back_end.expect_on("ocpp/cp/HASH").await;
     back_end.publish("ocpp/cs/HASH", result_object("1", "{}")).await;
     assert_eq!(charge_point.text().await, r#"[3,"1",{}]"#);
+    gateway.stop().await;
+}
+
+/// An answer is read by the transforms that its CALL went through: only they know which id the charge point gave it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_id_was_changed_is_answered_after_a_swap() {
+    let renaming = transform("uplink", "rename", "") + &transform("downlink", "rename back", "");
+    let gateway = Running::start(&renaming).await;
+    let mut back_end = gateway.back_end().await;
+    let mut charge_point = gateway.charge_point("BAD1").await;
+    charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    assert_eq!(back_end.expect_on("ocpp/cp/BAD1").await, call_object("new-1", "Heartbeat", "{}"));
+
+    gateway.exchange.reload(configuration(""));
+    charge_point.send(r#"[2,"2","Heartbeat",{}]"#).await;
+    assert_eq!(back_end.expect_on("ocpp/cp/BAD1").await, call_object("2", "Heartbeat", "{}"));
+    back_end.publish("ocpp/cs/BAD1", result_object("new-1", "{}")).await;
+    assert_eq!(charge_point.text().await, r#"[3,"1",{}]"#);
+    back_end.publish("ocpp/cs/BAD1", result_object("2", "{}")).await;
+    assert_eq!(charge_point.text().await, r#"[3,"2",{}]"#);
     gateway.stop().await;
 }
