@@ -11,6 +11,10 @@ use tokio::sync::broadcast;
 /// So many events wait for a slow watcher; it loses older ones, and is told how many.
 const KEPT: usize = 1024;
 
+/// Bytes of each text in an event that a charge point, a back end or a transform can make as long as it likes: with [`KEPT`], this
+/// bounds what events take.
+const LONGEST_TEXT: usize = 1024;
+
 /// So many may watch at the same time.
 const WATCHERS: usize = 32;
 
@@ -128,6 +132,26 @@ impl Event {
             Event::Exchange { .. } => "exchange",
         }
     }
+
+    /// Cuts texts that are too long.
+    fn cut(&mut self) {
+        match self {
+            // An identity has a limit of its own.
+            Event::Connected { .. } => {}
+            Event::Disconnected { text, .. } => cut(text),
+            Event::Incident { message_id, action, text, .. } => [message_id, action, text].into_iter().for_each(cut),
+            Event::Exchange { reason, .. } => reason.iter_mut().for_each(cut),
+        }
+    }
+}
+
+fn cut(text: &mut String) {
+    if text.len() > LONGEST_TEXT {
+        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+        text.push('…');
+        // What was cut off is given back.
+        text.shrink_to_fit();
+    }
 }
 
 /// Carries events to watchers. While nobody watches, an event costs a look at one number, and is not even made.
@@ -170,7 +194,8 @@ impl Events {
     pub fn tell(&self, event: impl FnOnce() -> Event) {
         if self.watchers.load(Ordering::Relaxed) > 0 {
             // The last watcher may just have left.
-            let event = TimedEvent { time: rfc3339(SystemTime::now()), event: event() };
+            let mut event = TimedEvent { time: rfc3339(SystemTime::now()), event: event() };
+            event.event.cut();
             let _ = self.sender.send(Arc::new(event));
         }
     }
@@ -212,6 +237,26 @@ mod tests {
         events.tell(|| panic!("nobody watches"));
         drop(events.watch().expect("room"));
         events.tell(|| panic!("nobody watches any more"));
+    }
+
+    #[tokio::test]
+    async fn texts_are_cut() {
+        let events = Events::default();
+        let mut watcher = events.watch().expect("room");
+        events.tell(|| Event::Incident {
+            charge_point: "CP1".into(),
+            direction: "uplink",
+            cause: "dropped",
+            message_id: "1".into(),
+            action: "é".repeat(1000),
+            transform: None,
+            transform_version: None,
+            text: "x".repeat(1 << 20),
+        });
+        let Some(Seen::Event(event)) = watcher.next().await else { panic!("no event") };
+        let Event::Incident { message_id, action, text, .. } = &event.event else { panic!("another event") };
+        assert_eq!((message_id.as_str(), action), ("1", &("é".repeat(512) + "…")));
+        assert!(text.len() == LONGEST_TEXT + '…'.len_utf8() && text.capacity() < 2 * LONGEST_TEXT);
     }
 
     #[tokio::test]
