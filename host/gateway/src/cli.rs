@@ -1,6 +1,7 @@
 //! The command line, as it is written. What it comes to is decided in `main`.
 
 use crate::compile_process;
+use crate::security::HashKind;
 use crate::workbench;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -32,6 +33,9 @@ pub enum Command {
     User {
         /// The identity of the charge point.
         identity: String,
+        /// How the password is hashed.
+        #[arg(long, value_enum, default_value_t)]
+        hash: HashKind,
     },
     /// Write, build and test transforms.
     #[command(subcommand)]

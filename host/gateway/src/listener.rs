@@ -228,7 +228,7 @@ impl Door {
         }
         self.find_client(request, guest)?;
         // Which charge points exist, and which are connected, is told only after they have shown who they are.
-        let user = self.authenticate(asked, guest.certified.as_ref()).await?;
+        let user = self.authenticate(asked, guest).await?;
         if !is_open_to_all {
             self.security.check_list(identity)?;
         }
@@ -249,14 +249,14 @@ impl Door {
     async fn authenticate(
         &self,
         UpgradeRequest { identity, request, .. }: &UpgradeRequest,
-        certified: Option<&Certified>,
+        Guest { certified, arrival, .. }: &Guest,
     ) -> Result<Option<String>, Refused> {
         if let Some(certified) = certified {
             certified.check(identity)?;
         }
         match &self.security.check {
-            Some(check) => check.check(identity, request.headers()).await.map(Some),
-            None => Ok(certified.map(|certified| certified.identity.clone())),
+            Some(check) => check.check(identity, request.headers(), arrival.address.ip).await.map(Some),
+            None => Ok(certified.as_ref().map(|certified| certified.identity.clone())),
         }
     }
 

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Command::Run(options) => with_config(&options, |config| run(config, options.clone())),
         Command::Check(options) => check(&options),
         Command::Config(options) => with_config(&options, |config| print(&config)),
-        Command::User { identity } => user(&identity),
+        Command::User { identity, hash } => user(&identity, hash),
         Command::Transform(command) => workbench::run(&command),
         Command::CompileComponent(order) => compile_process::run(&order),
     }
@@ -72,8 +72,8 @@ fn check(options: &Options) -> ExitCode {
 }
 
 /// Prints the line for the file of users.
-fn user(identity: &str) -> ExitCode {
-    match security::user_entry(identity) {
+fn user(identity: &str, hash: security::HashKind) -> ExitCode {
+    match security::user_entry(identity, hash) {
         Ok(line) => {
             println!("{line}");
             ExitCode::SUCCESS

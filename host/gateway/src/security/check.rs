@@ -2,16 +2,18 @@
 
 use super::basic::Basic;
 use super::live::Live;
+use super::turns::{Place, Turns};
 use super::users::{Proof, User, Users};
 use crate::handshake::Refused;
+use crate::limits::owner;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hyper::HeaderMap;
 use ocpp_gateway_core::Identity;
 use sha2::Sha256;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
 
 /// Charge points that find a long queue come back 10 seconds later, or up to so many more.
 const RETRY_SPREAD: u64 = 50;
@@ -22,7 +24,8 @@ const GUESS: Duration = Duration::from_millis(50);
 /// Checks passwords.
 ///
 /// A hash that cannot be guessed backwards is slow to compute: that is done beside the threads that serve charge points,
-/// on half of the processors, rounded up. Whoever would wait too long for a turn is told when to come back.
+/// on half of the processors, rounded up. Addresses take turns: wrong passwords from one of them do not keep others
+/// waiting. Whoever would wait too long for a turn is told when to come back. A fast hash is computed at once.
 ///
 /// Of a password that was right a keyed hash is kept, in memory only, under a key that lives as long as the process. So
 /// a charge point that comes back, with ten thousand others, costs a microsecond. The price: who can read the gateway's
@@ -30,10 +33,7 @@ const GUESS: Duration = Duration::from_millis(50);
 pub struct Check {
     users: Arc<Live<Users>>,
     key: [u8; 32],
-    turns: Arc<Semaphore>,
-    workers: u64,
-    /// Charge points that wait for a turn, or have one.
-    waiting: AtomicUsize,
+    turns: Arc<Turns>,
     /// Nanoseconds that the latest checks took.
     usual: AtomicU64,
     longest_wait: Duration,
@@ -50,9 +50,7 @@ impl Check {
         Ok(Check {
             users,
             key,
-            turns: Arc::new(Semaphore::new(workers)),
-            workers: workers as u64,
-            waiting: AtomicUsize::new(0),
+            turns: Turns::new(workers),
             usual: AtomicU64::new(nanoseconds(GUESS)),
             longest_wait,
             sent_away: AtomicU64::new(0),
@@ -61,7 +59,7 @@ impl Check {
 
     /// The name of the user, which is the charge point's identity. Somebody without an entry is found out no sooner than
     /// somebody with a wrong password.
-    pub async fn check(&self, identity: &Identity, headers: &HeaderMap) -> Result<String, Refused> {
+    pub async fn check(&self, identity: &Identity, headers: &HeaderMap, address: IpAddr) -> Result<String, Refused> {
         let Basic { user, password } =
             Basic::from_headers(headers).map_err(|error| Refused::unauthorized(format!("no credentials: {error}")))?;
         if user != identity.as_str() {
@@ -81,7 +79,7 @@ impl Check {
         let Some(entry) = entry.or_else(|| users.somebody(number)) else {
             return Err(wrong(NO_ENTRY));
         };
-        let verified = self.verify(Arc::clone(&entry), password).await?;
+        let verified = self.verify(Arc::clone(&entry), password, address).await?;
         if !(verified && is_known) {
             return Err(wrong(if is_known { "the password is another" } else { NO_ENTRY }));
         }
@@ -89,10 +87,17 @@ impl Check {
         Ok(user)
     }
 
-    async fn verify(&self, entry: Arc<User>, password: Vec<u8>) -> Result<bool, Refused> {
-        let _place = self.queue()?;
+    async fn verify(&self, entry: Arc<User>, password: Vec<u8>, address: IpAddr) -> Result<bool, Refused> {
+        if entry.is_fast() {
+            return Ok(entry.verify(&password));
+        }
+        let usual = self.usual.load(Ordering::Relaxed).max(1);
+        let longest = nanoseconds(self.longest_wait) / usual;
         // The turn is over when the work is, even if nobody waits for it any more.
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| self.come_back())?;
+        let turn = match self.turns.queue(owner(address), longest).ok_or_else(|| self.come_back())? {
+            Place::Now(turn) => turn,
+            Place::Later(turn) => turn.await.map_err(|_| self.come_back())?,
+        };
         let work = tokio::task::spawn_blocking(move || {
             let started = Instant::now();
             let verified = entry.verify(&password);
@@ -103,14 +108,6 @@ impl Check {
         let usual = self.usual.load(Ordering::Relaxed);
         self.usual.store(usual - usual / 8 + nanoseconds(took) / 8, Ordering::Relaxed);
         Ok(verified)
-    }
-
-    /// A place in the queue, if it is short enough.
-    fn queue(&self) -> Result<Place<'_>, Refused> {
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let place = Place(&self.waiting);
-        let wait = self.usual.load(Ordering::Relaxed).saturating_mul(before as u64) / self.workers;
-        if wait > nanoseconds(self.longest_wait) { Err(self.come_back()) } else { Ok(place) }
     }
 
     fn come_back(&self) -> Refused {
@@ -126,14 +123,6 @@ impl Check {
         mac.update(b":");
         mac.update(password);
         Ok(mac.finalize().into_bytes().into())
-    }
-}
-
-struct Place<'a>(&'a AtomicUsize);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -157,61 +146,86 @@ fn nanoseconds(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::HashKind;
     use super::super::users::entry;
     use super::*;
     use data_encoding::BASE64;
+    use futures_util::FutureExt as _;
     use hyper::header::{self, HeaderValue};
 
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
+
     /// Somebody with the password `secret`, as CP1.
-    fn check(longest_wait: Duration) -> Check {
+    fn check(longest_wait: Duration, kind: HashKind) -> Check {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), entry("CP1", b"secret").expect("an entry")).expect("written");
+        std::fs::write(file.path(), entry("CP1", b"secret", kind).expect("an entry")).expect("written");
         let path = file.path().to_owned();
         let users = Live::new("key", vec![path.clone()], move |before| Users::read(&path, before)).expect("users");
         Check::new(Arc::new(users), longest_wait).expect("a key")
     }
 
-    async fn ask(check: &Check, user: &str, password: &str) -> Result<String, Refused> {
+    async fn ask_from(check: &Check, user: &str, password: &str, address: IpAddr) -> Result<String, Refused> {
         let mut headers = HeaderMap::new();
         let credentials = format!("Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes()));
         headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&credentials).expect("a header"));
-        check.check(&Identity::new(user, 48).expect("an identity"), &headers).await
+        check.check(&Identity::new(user, 48).expect("an identity"), &headers, address).await
+    }
+
+    async fn ask(check: &Check, user: &str, password: &str) -> Result<String, Refused> {
+        ask_from(check, user, password, HERE).await
+    }
+
+    /// All turns, so that whoever needs one waits.
+    fn occupy(check: &Check) -> Vec<Place> {
+        std::iter::repeat_with(|| check.turns.queue(HERE, 0)).map_while(|place| place).collect()
     }
 
     #[tokio::test]
     async fn a_password_that_was_right_is_not_computed_again() {
-        let check = check(Duration::from_secs(5));
+        let check = check(Duration::from_secs(5), HashKind::Argon2id);
         assert!(matches!(ask(&check, "CP1", "wrong").await, Err(Refused::Unauthorized { .. })));
         assert_eq!(ask(&check, "CP1", "secret").await.ok().as_deref(), Some("CP1"));
         // Without a turn nothing can be computed any more.
-        check.turns.close();
+        let _turns = occupy(&check);
         assert_eq!(ask(&check, "CP1", "secret").await.ok().as_deref(), Some("CP1"));
-        assert!(matches!(ask(&check, "CP1", "wrong").await, Err(Refused::Status { .. })));
+        assert!(ask(&check, "CP1", "wrong").now_or_never().is_none());
     }
 
     #[tokio::test]
     async fn who_has_no_entry_costs_as_much_as_who_has_one() {
-        let check = check(Duration::from_secs(5));
-        check.turns.close();
+        let slow = check(Duration::from_secs(5), HashKind::Argon2id);
+        let turns = occupy(&slow);
         // It asks for a turn, as the one with a wrong password does.
         for user in ["CP1", "CP2"] {
-            assert!(matches!(ask(&check, user, "wrong").await, Err(Refused::Status { .. })), "{user}");
+            assert!(ask(&slow, user, "wrong").now_or_never().is_none(), "{user}");
         }
+        drop(turns);
+        let fast = check(Duration::from_secs(5), HashKind::Sha256);
+        let _turns = occupy(&fast);
+        for user in ["CP1", "CP2"] {
+            assert!(matches!(ask(&fast, user, "wrong").now_or_never(), Some(Err(Refused::Unauthorized { .. }))));
+        }
+        assert_eq!(ask(&fast, "CP1", "secret").await.ok().as_deref(), Some("CP1"), "it needs no turn");
     }
 
     #[test]
-    fn a_queue_that_is_too_long_is_not_joined() {
-        let check = check(4 * GUESS);
-        let places = 4 * usize::try_from(check.workers).expect("some") + 1;
-        let waiting: Vec<_> = (0..places).map(|_| check.queue().expect("a place")).collect();
-        for _ in 0..3 {
-            let Err(Refused::Status { status, retry_after: Some(after), .. }) = check.queue() else {
-                panic!("a queue without end")
-            };
-            assert_eq!(status.as_u16(), 503);
-            assert!((10..10 + RETRY_SPREAD).contains(&after.as_secs()));
-        }
-        drop(waiting);
-        assert!(check.queue().is_ok());
+    fn a_queue_that_is_too_long_is_not_joined_and_is_that_of_one_address() {
+        let check = check(4 * GUESS, HashKind::Argon2id);
+        let _turns = occupy(&check);
+        let mut waiting = Vec::new();
+        let refused = loop {
+            let mut asked = Box::pin(ask(&check, "CP1", "wrong"));
+            match asked.as_mut().now_or_never() {
+                None => waiting.push(asked),
+                Some(answer) => break answer,
+            }
+            assert!(waiting.len() < 10_000, "a queue without end");
+        };
+        let Err(Refused::Status { status, retry_after: Some(after), .. }) = refused else { panic!("{refused:?}") };
+        assert_eq!(status.as_u16(), 503);
+        assert!((10..10 + RETRY_SPREAD).contains(&after.as_secs()));
+        // The flood of one address is its own affair.
+        assert!(ask_from(&check, "CP1", "wrong", ELSEWHERE).now_or_never().is_none());
     }
 }

@@ -2,12 +2,15 @@
 
 mod basic;
 mod check;
+mod hashes;
 mod live;
 mod tls;
+mod turns;
 mod user_command;
 mod users;
 
 pub use check::Check;
+pub use hashes::HashKind;
 pub use live::{Live, Reload};
 pub use tls::{Certified, Tls};
 pub use user_command::user_entry;

@@ -1,18 +1,26 @@
 //! The command that makes entries for the file of users.
 
+use super::HashKind;
 use super::users::entry;
 use anyhow::{Context as _, ensure};
 use ocpp_gateway_core::Identity;
 use std::io::{IsTerminal as _, Read as _};
 
+/// What a fast hash is for has at least so many bytes (OCPP 1.6 security white paper, 4.2: passwords of 16 to 40).
+const SHORTEST_RANDOM: usize = 16;
+
 /// An entry for `identity`, with a password from the standard input: asked for twice at a terminal, and otherwise all of it
 /// but one line break at the end, whatever bytes it is made of.
-pub fn user_entry(identity: &str) -> anyhow::Result<String> {
+pub fn user_entry(identity: &str, kind: HashKind) -> anyhow::Result<String> {
     Identity::new(identity, usize::MAX)?;
     ensure!(!identity.contains(':'), "Basic authentication cannot carry a user name with a colon");
     let password = if std::io::stdin().is_terminal() { ask(identity)? } else { read()? };
     ensure!(!password.is_empty(), "the password is empty");
-    entry(identity, &password)
+    ensure!(
+        kind != HashKind::Sha256 || password.len() >= SHORTEST_RANDOM,
+        "a password of less than {SHORTEST_RANDOM} bytes can be guessed from a fast hash: leave out --hash sha256"
+    );
+    entry(identity, &password, kind)
 }
 
 fn ask(identity: &str) -> anyhow::Result<Vec<u8>> {

@@ -1,14 +1,10 @@
 //! The file with the passwords of charge points, of which it has salted hashes only.
 
-use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
-use argon2::{Algorithm, Argon2, Params};
+use super::hashes::{Hash, HashKind};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// KiB that one entry may ask for: more than any guide recommends, and less than what would bring a gateway down.
-const MOST_MEMORY: u32 = 1 << 20;
 
 /// Proof that a password was found right before: see [`Check`](super::check::Check).
 pub(super) type Proof = [u8; 32];
@@ -21,13 +17,14 @@ pub struct Users {
 
 /// One entry.
 pub(super) struct User {
-    /// In PHC form: `$argon2id$v=19$m=…,t=…,p=…$salt$hash`.
-    hash: Box<str>,
+    /// As it stands in the file.
+    text: Box<str>,
+    hash: Hash,
     proof: Mutex<Option<Proof>>,
 }
 
 impl Users {
-    /// Reads lines of `identity:$argon2id$…`. Entries that are the same as `before` keep what is known of them. An error
+    /// Reads lines of `identity:hash`, in any of the forms of [`Hash`]. Entries that are the same as `before` keep what is known of them. An error
     /// names the lines that are wrong, and none of their text.
     pub fn read(file: &Path, before: Option<&Users>) -> Result<Self, String> {
         let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -48,10 +45,12 @@ impl Users {
     }
 
     fn add(&mut self, line: &str, before: Option<&Users>) -> Result<(), &'static str> {
-        let (identity, hash) = line.split_once(':').ok_or("it is not of the form identity:$argon2id$…")?;
-        check_hash(hash)?;
-        let known = before.and_then(|before| before.entry(identity)).filter(|known| *known.hash == *hash);
-        let entry = known.unwrap_or_else(|| Arc::new(User { hash: hash.into(), proof: Mutex::new(None) }));
+        let (identity, text) = line.split_once(':').ok_or("it is not of the form identity:hash")?;
+        let known = before.and_then(|before| before.entry(identity)).filter(|known| *known.text == *text);
+        let entry = match known {
+            Some(known) => known,
+            None => Arc::new(User { hash: Hash::read(text)?, text: text.into(), proof: Mutex::new(None) }),
+        };
         if self.by_identity.insert(identity.into(), self.entries.len()).is_some() {
             return Err("this identity has an entry already");
         }
@@ -71,10 +70,14 @@ impl Users {
 }
 
 impl User {
-    /// Tens of milliseconds of work, and tens of MiB of memory, by design.
+    /// See [`Hash::verify`].
     pub(super) fn verify(&self, password: &[u8]) -> bool {
-        // The hash was checked when it was read. The comparison takes the same time wherever the difference is.
-        PasswordHash::new(&self.hash).is_ok_and(|hash| Argon2::default().verify_password(password, &hash).is_ok())
+        self.hash.verify(password)
+    }
+
+    /// See [`Hash::is_fast`].
+    pub(super) fn is_fast(&self) -> bool {
+        self.hash.is_fast()
     }
 
     pub(super) fn proof(&self) -> Option<Proof> {
@@ -86,34 +89,18 @@ impl User {
     }
 }
 
-fn check_hash(text: &str) -> Result<(), &'static str> {
-    let hash = PasswordHash::new(text).map_err(|_| "what follows the identity is no password hash")?;
-    if Algorithm::try_from(hash.algorithm) != Ok(Algorithm::Argon2id) {
-        return Err("the hash is not one of argon2id");
-    }
-    let params = Params::try_from(&hash).map_err(|_| "the parameters of the hash are not valid")?;
-    if params.m_cost() > MOST_MEMORY {
-        return Err("the hash asks for more than 1 GiB of memory");
-    }
-    if hash.salt.is_none() || hash.hash.is_none() {
-        return Err("the hash is not complete");
-    }
-    Ok(())
-}
-
-/// An entry for the file: `identity:$argon2id$…`, with a salt of its own and the parameters that OWASP asks for at least
-/// (19 MiB, 2 passes).
-pub(super) fn entry(identity: &str, password: &[u8]) -> anyhow::Result<String> {
-    let mut salt = [0; 16];
-    getrandom::fill(&mut salt)?;
-    let salt = SaltString::encode_b64(&salt).map_err(anyhow::Error::msg)?;
-    let hash = Argon2::default().hash_password(password, &salt).map_err(anyhow::Error::msg)?;
-    Ok(format!("{identity}:{hash}"))
+/// An entry for the file: `identity:hash`, with a salt of its own.
+pub(super) fn entry(identity: &str, password: &[u8], kind: HashKind) -> anyhow::Result<String> {
+    Ok(format!("{identity}:{}", Hash::make(kind, password)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn entry(identity: &str, password: &[u8]) -> anyhow::Result<String> {
+        super::entry(identity, password, HashKind::Argon2id)
+    }
 
     fn read(text: &str, before: Option<&Users>) -> Result<Users, String> {
         let file = tempfile::NamedTempFile::new().expect("a file");
@@ -164,9 +151,9 @@ mod tests {
         assert_eq!(
             numbers,
             [
-                "2: it is not of the form identity:$argon2id$…",
+                "2: it is not of the form identity:hash",
                 "3: what follows the identity is no password hash",
-                "4: the hash is not one of argon2id",
+                "4: the hash is none of argon2id, pbkdf2-sha256, pbkdf2-sha512, sha256",
                 "5: the hash asks for more than 1 GiB of memory",
                 "6: the hash is not complete",
                 "7: this identity has an entry already",

@@ -23,8 +23,12 @@ pub(crate) fn folder() -> TempDir {
 
 /// What the command makes of a password.
 pub(crate) fn entry(identity: &str, password: &[u8]) -> String {
+    entry_with("argon2id", identity, password)
+}
+
+fn entry_with(hash: &str, identity: &str, password: &[u8]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
-    command.args(["user", identity]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.args(["user", identity, "--hash", hash]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().expect("the program runs");
     child.stdin.take().expect("a pipe").write_all(password).expect("it reads");
     let output = child.wait_with_output().expect("it ends");
@@ -111,6 +115,24 @@ async fn profile_1_asks_for_the_password_of_the_charge_point() {
     assert_eq!(gateway.metric(r#"ocpp_gateway_refused_total{reason="unauthorized"}"#).await, 12.0);
     let mut charge_point = knock(&gateway, "CP1", Some(&basic("CP1", b"secret"))).await.expect("let in");
     beat(&gateway, "CP1", &mut charge_point).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_may_be_hashed_in_each_form_there_is() {
+    let folder = folder();
+    let users = folder.path().join("users");
+    let password = b"a long and random one";
+    let kinds = ["argon2id", "pbkdf2-sha256", "sha256"];
+    let entries: String = kinds.iter().map(|kind| entry_with(kind, kind, password)).collect();
+    assert!(entries.contains("pbkdf2-sha256:$pbkdf2-sha256$i=600000,l=32$") && entries.contains("sha256:sha256:"));
+    std::fs::write(&users, entries).expect("written");
+    let gateway = Running::start(&auth(&users)).await;
+    for kind in kinds {
+        assert_eq!(status(&gateway, kind, Some(&basic(kind, b"another"))).await, 401, "{kind}");
+        assert_eq!(status(&gateway, kind, Some(&basic(kind, password))).await, 101, "{kind}");
+    }
+    assert_eq!(status(&gateway, "NOBODY", Some(&basic("NOBODY", password))).await, 401);
     gateway.stop().await;
 }
 

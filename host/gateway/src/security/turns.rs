@@ -1,0 +1,159 @@
+//! Turns at work that is slow by design: addresses take turns, so that one of them cannot occupy all workers.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// Hands out as many turns at a time as there are workers.
+#[derive(Debug)]
+pub(super) struct Turns {
+    workers: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    free: usize,
+    /// Who waits, by address.
+    waiting: HashMap<IpAddr, VecDeque<oneshot::Sender<Turn>>>,
+    /// Addresses with somebody who waits; the first one is next.
+    order: VecDeque<IpAddr>,
+}
+
+/// The right to do work, passed on when it is dropped.
+#[derive(Debug)]
+pub(super) struct Turn(Option<Arc<Turns>>);
+
+/// A place among those who wait.
+#[derive(Debug)]
+pub(super) enum Place {
+    Now(Turn),
+    Later(oneshot::Receiver<Turn>),
+}
+
+impl Turns {
+    pub(super) fn new(workers: usize) -> Arc<Self> {
+        let state = State { free: workers, waiting: HashMap::new(), order: VecDeque::new() };
+        Arc::new(Turns { workers, state: Mutex::new(state) })
+    }
+
+    /// A place for `address`, unless more than `longest` pieces of work come before it on each worker.
+    pub(super) fn queue(self: &Arc<Self>, address: IpAddr, longest: u64) -> Option<Place> {
+        let mut state = self.lock();
+        if state.free > 0 {
+            state.free -= 1;
+            return Some(Place::Now(Turn(Some(Arc::clone(self)))));
+        }
+        if (state.before(address) + self.workers) as u64 / self.workers as u64 > longest {
+            return None;
+        }
+        let (turn, place) = oneshot::channel();
+        let State { waiting, order, .. } = &mut *state;
+        let queue = waiting.entry(address).or_default();
+        if queue.is_empty() {
+            order.push_back(address);
+        }
+        queue.push_back(turn);
+        Some(Place::Later(place))
+    }
+
+    fn pass_on(self: Arc<Self>) {
+        let mut state = self.lock();
+        let mut turn = Turn(Some(Arc::clone(&self)));
+        while let Some(next) = state.next() {
+            match next.send(turn) {
+                Ok(()) => return,
+                // That one waits no longer.
+                Err(unused) => turn = unused,
+            }
+        }
+        turn.0 = None;
+        state.free += 1;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// How many come before one more of `address`: of each other address no more than of its own.
+    fn before(&self, address: IpAddr) -> usize {
+        let own = self.waiting.get(&address).map_or(0, VecDeque::len);
+        let others = self.waiting.iter().filter(|(other, _)| **other != address);
+        own + others.map(|(_, queue)| queue.len().min(own + 1)).sum::<usize>()
+    }
+
+    fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
+        let address = self.order.pop_front()?;
+        let queue = self.waiting.get_mut(&address)?;
+        let next = queue.pop_front();
+        if queue.is_empty() {
+            self.waiting.remove(&address);
+        } else {
+            self.order.push_back(address);
+        }
+        next
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(turns) = self.0.take() {
+            turns.pass_on();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> IpAddr {
+        [10, 0, 0, last].into()
+    }
+
+    fn later(turns: &Arc<Turns>, last: u8) -> oneshot::Receiver<Turn> {
+        match turns.queue(address(last), u64::MAX).expect("a place") {
+            Place::Later(place) => place,
+            Place::Now(_) => panic!("all workers are busy"),
+        }
+    }
+
+    #[test]
+    fn addresses_take_turns_however_many_wait_of_one() {
+        let turns = Turns::new(1);
+        let Some(Place::Now(turn)) = turns.queue(address(1), 0) else { panic!("nobody is there") };
+        let flood: Vec<_> = (0..100).map(|_| later(&turns, 1)).collect();
+        let (two, three) = (later(&turns, 2), later(&turns, 3));
+        let mut places: Vec<_> = flood.into_iter().chain([two, three]).collect();
+        let mut turn = Some(turn);
+        let mut order = Vec::new();
+        while let Some(done) = turn.take() {
+            drop(done);
+            let next = places.iter_mut().position(|place| match place.try_recv() {
+                Ok(given) => turn.insert(given).0.is_some(),
+                Err(_) => false,
+            });
+            order.extend(next);
+        }
+        assert_eq!(order.len(), 102);
+        assert_eq!(order[..4], [0, 100, 101, 1]);
+        assert!(turns.lock().waiting.is_empty() && turns.lock().order.is_empty());
+    }
+
+    #[test]
+    fn a_queue_is_as_long_as_that_of_its_address() {
+        let turns = Turns::new(2);
+        let busy = [turns.queue(address(1), 0), turns.queue(address(1), 0)];
+        assert!(busy.iter().all(|place| matches!(place, Some(Place::Now(_)))));
+        let waiting: Vec<_> = (0..20).map_while(|_| turns.queue(address(1), 4)).collect();
+        assert_eq!(waiting.len(), 8, "four for each worker");
+        // One of another address comes before most of them.
+        assert!(turns.queue(address(2), 4).is_some() && turns.queue(address(1), 4).is_none());
+        drop(waiting);
+        drop(busy);
+        assert_eq!(turns.lock().free, 2, "who does not wait any more gets no turn");
+    }
+}
