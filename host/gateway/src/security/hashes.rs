@@ -85,7 +85,7 @@ impl Hash {
         match self {
             // It was checked when it was read.
             Hash::Argon2(text) => {
-                PasswordHash::make(text).is_ok_and(|hash| Argon2::default().verify_password(password, &hash).is_ok())
+                PasswordHash::new(text).is_ok_and(|hash| Argon2::default().verify_password(password, &hash).is_ok())
             }
             Hash::Pbkdf2 { algorithm, rounds, salt, hash } => {
                 pbkdf2::verify(*algorithm, *rounds, salt, password, hash).is_ok()
@@ -137,7 +137,7 @@ fn base64(text: &str) -> Result<Box<[u8]>, &'static str> {
 }
 
 fn check_argon2(text: &str) -> Result<(), &'static str> {
-    let hash = PasswordHash::make(text).map_err(|_| "what follows the identity is no password hash")?;
+    let hash = PasswordHash::new(text).map_err(|_| "what follows the identity is no password hash")?;
     if Algorithm::try_from(hash.algorithm) != Ok(Algorithm::Argon2id) {
         return Err("the hash is none of argon2id, pbkdf2-sha256, pbkdf2-sha512, sha256");
     }
