@@ -4,8 +4,8 @@
 
 use ocpp_transform::{
     Acceptance, Admission, CallError, Decision, Downlink, Events, Frame, FrameAction, FrameType, Inbound, Offer,
-    Outbound, Peer, Publish, PublishAction, Rejection, Rule, Transform, Uplink, Validation, export, log, metrics,
-    read_config, state,
+    Outbound, Peer, Publish, PublishAction, Rejection, Rule, Transform, Uplink, Validation, clock, export, log,
+    metrics, read_config, state,
 };
 use std::hint::black_box;
 
@@ -35,12 +35,20 @@ impl EveryHook {
             "loop" => loop {
                 black_box(());
             },
+            "take 9 ms" => spin(9),
+            "take 18 ms" => spin(18),
             "log" => log::warn("odd"),
             "count with many labels" => count(4_000),
             _ => {}
         }
         &self.does
     }
+}
+
+/// Takes longer than a message should, and says nothing.
+fn spin(milliseconds: u64) {
+    let until = clock::monotonic_ns() + milliseconds * 1_000_000;
+    while clock::monotonic_ns() < until {}
 }
 
 impl Transform for EveryHook {

@@ -34,6 +34,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -189,6 +190,7 @@ impl Gateway {
             presence: Presence::new(config, gateway, &mut registry),
             session_settings: Arc::new(config.ocpp.session_settings()),
             wait_for_back_end: config.mqtt.wait_for_back_end.get(),
+            slow_share: Arc::new(Semaphore::new(config.runtime.threads)),
         });
         nudge_after_swaps(&hall);
         let exchange = Exchange::start(hall.road.pipeline.clone(), config)?;

@@ -23,6 +23,7 @@ pub mod handshake;
 pub mod limits;
 pub mod listener;
 pub mod log;
+mod long_calls;
 pub mod mailbox;
 mod memory;
 mod message_id;

@@ -16,6 +16,9 @@ use std::time::Duration;
 const BAD_CONFIGURATION: u8 = 78;
 const RUNTIME_FAILURE: u8 = 1;
 
+/// Beside the workers: more than what is bounded elsewhere (password checks, uploads, long calls of transforms) takes.
+const MAX_BLOCKING_THREADS: usize = 64;
+
 /// How long the end of the program waits for what runs beside the threads that serve.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -109,7 +112,7 @@ fn separate_large_blocks() {
 fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     let config::Runtime { threads, coalesce, .. } = config.runtime;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.worker_threads(threads).enable_all();
+    runtime.worker_threads(threads).max_blocking_threads(MAX_BLOCKING_THREADS).enable_all();
     let moment = coalesce.get();
     // Of several threads only one waits for the system, and the others for it.
     if threads == 1 && !moment.is_zero() {

@@ -2,6 +2,7 @@
 
 use crate::config::{self, Config, ValidationMode};
 use crate::fixture::Folder;
+use crate::long_calls::LONG_CALLS;
 use ocpp_gateway_pipeline::{
     Clock, Compile, Limits, LoadError, Matching, OnError, OnViolation, Pipeline, Samples, Surroundings, TransformSpec,
     UnknownActions, Validation, ValidationPoint,
@@ -9,12 +10,6 @@ use ocpp_gateway_pipeline::{
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc;
-use std::time::Duration;
-use tokio::runtime::{Handle, RuntimeFlavor};
-
-/// How long a thread may take to come and do a worker's work: some dozen microseconds, but on a crowded machine.
-const HANDOVER: Duration = Duration::from_secs(1);
 
 /// Everything that is wrong with the configured components.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +32,7 @@ pub fn load(config: &Config, compile: Option<Arc<dyn Compile>>) -> Result<Pipeli
     let validation = validation(config);
     let max_functions = config.runtime.compile_functions;
     let clock = Clock::default();
-    let surroundings = Surroundings { clock, cache, compile, max_functions, validation, on_long_call: make_way };
+    let surroundings = Surroundings { clock, cache, compile, max_functions, validation, long_calls: LONG_CALLS };
     Pipeline::load_in(specs(config), surroundings).map_err(Faults)
 }
 
@@ -46,25 +41,6 @@ pub fn load(config: &Config, compile: Option<Arc<dyn Compile>>) -> Result<Pipeli
 pub(crate) fn compiled_cache() -> Option<PathBuf> {
     let directories = std::env::var_os("CACHE_DIRECTORY")?;
     std::env::split_paths(&directories).next().filter(|first| !first.as_os_str().is_empty())
-}
-
-/// A worker thread of tokio's is about to be busy for long with a transform that takes its time. What waits for this
-/// thread must not wait with it: its tasks, and the sockets, if it is the one that watches them. So another thread is made
-/// that goes on in its place, while this one ends the call and is a worker no more.
-fn make_way() {
-    let Ok(runtime) = Handle::try_current() else { return };
-    if runtime.runtime_flavor() != RuntimeFlavor::MultiThread {
-        return;
-    }
-    let (taken, takes) = mpsc::channel();
-    // Whoever runs this runs the other tasks too. Nobody listens any more if that took too long.
-    runtime.spawn(async move {
-        let _ = taken.send(());
-    });
-    // The place is given up at once, but taken back if nobody has come for it when the closure ends.
-    tokio::task::block_in_place(|| {
-        let _ = takes.recv_timeout(HANDOVER);
-    });
 }
 
 /// What is to be loaded.

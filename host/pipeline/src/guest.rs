@@ -8,6 +8,7 @@ use crate::meters::Meters;
 use crate::spec::Limits;
 use crate::state::{Shelf, ShelfLimits};
 use crate::stats::Ledger;
+use crate::surroundings::LongCalls;
 use crate::wasi::{Console, Stream};
 use cpu_time::ThreadTime;
 use ocpp_gateway_core::Attributes;
@@ -110,6 +111,8 @@ pub(crate) struct Patience {
     left: u64,
     /// The thread's CPU time when this call came to its last deadline.
     overdue_since: Option<Duration>,
+    /// Whom to tell at the end of the call, if it has become a long one.
+    long: Option<fn()>,
 }
 
 /// A call that has lasted for so many ticks is a long one.
@@ -119,21 +122,29 @@ impl Patience {
     /// For a call that may take so many ticks. Answers with how many are left to its first deadline.
     pub(crate) fn anew(&mut self, ticks: u64) -> u64 {
         let first = ticks.min(LONG);
-        *self = Patience { left: ticks - first, overdue_since: None };
+        *self = Patience { left: ticks - first, overdue_since: None, long: None };
         first
     }
 
     /// What to do at a deadline, and again at each `tick` after the last. The deadlines are those of the clock on the wall,
     /// which goes on while the machine is busy with others and this thread does not get to run; so a guest is stopped only
-    /// when it has used up another tick of the processor's time. `on_long_call` is called at the first.
-    pub(crate) fn at_deadline(&mut self, tick: Duration, on_long_call: fn()) -> wasmtime::Result<UpdateDeadline> {
+    /// when it has used up another tick of the processor's time. It becomes a long call at the first.
+    pub(crate) fn at_deadline(&mut self, tick: Duration, long_calls: LongCalls) -> wasmtime::Result<UpdateDeadline> {
         if self.left > 0 {
-            on_long_call();
+            self.long = Some(long_calls.end);
+            (long_calls.begin)();
             return Ok(UpdateDeadline::Continue(std::mem::take(&mut self.left)));
         }
         let now = ThreadTime::now().as_duration();
         let since = *self.overdue_since.get_or_insert(now);
         if now - since < tick { Ok(UpdateDeadline::Continue(1)) } else { Err(DeadlineExceeded.into()) }
+    }
+
+    /// The call is over.
+    pub(crate) fn end(&mut self) {
+        if let Some(end) = self.long.take() {
+            end();
+        }
     }
 }
 

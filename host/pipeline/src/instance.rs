@@ -8,6 +8,7 @@ use crate::hook::{Configure, Function, Hook, PerFunction};
 use crate::output::{self, Allowance};
 use crate::runtime::{Runtime, Ticker};
 use crate::spec::Limits;
+use crate::surroundings::LongCalls;
 use crate::transform::Subject;
 use crate::trap;
 use crate::wasi::NotGranted;
@@ -34,7 +35,7 @@ pub(crate) struct Blueprint {
     pub(crate) ticks: u64,
     /// Where the time of a call is limited.
     pub(crate) _ticker: Option<Arc<Ticker>>,
-    pub(crate) on_long_call: fn(),
+    pub(crate) long_calls: LongCalls,
     pub(crate) belongings: Arc<Belongings>,
 }
 
@@ -48,10 +49,11 @@ impl Blueprint {
         store.limiter(|guest| &mut guest.memory);
         let ticks = store.data_mut().patience.anew(self.runtime.ticks(self.time.saturating_mul(START_FACTOR)));
         store.set_epoch_deadline(ticks);
-        let (tick, on_long_call) = (self.runtime.tick, self.on_long_call);
-        store.epoch_deadline_callback(move |mut store| store.data_mut().patience.at_deadline(tick, on_long_call));
+        let (tick, long_calls) = (self.runtime.tick, self.long_calls);
+        store.epoch_deadline_callback(move |mut store| store.data_mut().patience.at_deadline(tick, long_calls));
         store.set_hostcall_fuel(copies(self.limits.bytes_out));
         let instance = self.pre.instantiate(&mut store).map_err(|error| {
+            store.data_mut().patience.end();
             store.data_mut().take_log().for_each(|line| line.emit(transform, "", Subject::NOBODY));
             LoadFault::Start(self.start_failure(&error))
         })?;
@@ -164,7 +166,9 @@ impl Instance {
         // A `TypedFunc` that is kept names one lifetime for its arguments; this one lives as long as they do.
         // SAFETY: `Function::check` has checked these types, whose lifetimes make no difference to the guest.
         let function = unsafe { TypedFunc::<H::Arguments<'_>, (H::Answer,)>::new_unchecked(function) };
-        function.call(&mut self.store, arguments).map(|(answer,)| answer)
+        let answer = function.call(&mut self.store, arguments);
+        self.store.data_mut().patience.end();
+        answer.map(|(answer,)| answer)
     }
 
     /// Hands on what the guest has logged.

@@ -60,7 +60,7 @@ pub use probe::{Hooks, Inspection, Probe, SchemaRule};
 pub use samples::{Candidate, Samples};
 pub use spec::{Limits, OnError, OnViolation, Source, TransformSpec, UnknownActions, Validation, ValidationPoint};
 pub use stats::TransformStatus;
-pub use surroundings::{MAX_FUNCTIONS, Surroundings};
+pub use surroundings::{LongCalls, MAX_FUNCTIONS, Surroundings};
 pub use swap_report::{Change, Exchanged, FewerHooks, SwapReport, TransformChange, TransformFault, TransformVersion};
 pub use walk::{Answer, NotMapped};
 

@@ -16,7 +16,7 @@ use crate::probe::SchemaRule;
 use crate::runtime::Runtime;
 use crate::samples;
 use crate::spec::{OnError, Source, TIME, TransformSpec, Validation};
-use crate::surroundings::Surroundings;
+use crate::surroundings::{LongCalls, Surroundings};
 use crate::transform::Transform;
 use crate::wasi;
 use data_encoding::HEXLOWER;
@@ -35,7 +35,7 @@ pub(crate) struct Loader {
     timed: Kit,
     untimed: Kit,
     clock: Clock,
-    on_long_call: fn(),
+    long_calls: LongCalls,
     max_functions: usize,
 }
 
@@ -68,8 +68,8 @@ impl Loader {
             let surroundings = surroundings.into();
             let timed = Kit::new(&runtime.timed, true, &surroundings)?;
             let untimed = Kit::new(&runtime.untimed, false, &surroundings)?;
-            let Surroundings { clock, on_long_call, max_functions, .. } = surroundings;
-            Ok(Loader { runtime, timed, untimed, clock, on_long_call, max_functions })
+            let Surroundings { clock, long_calls, max_functions, .. } = surroundings;
+            Ok(Loader { runtime, timed, untimed, clock, long_calls, max_functions })
         };
         set_up().map_err(|fault: wasmtime::Error| {
             let fault = LoadFault::Engine(format!("{fault:#}"));
@@ -157,7 +157,7 @@ impl Loader {
             time,
             ticks: self.runtime.ticks(time),
             _ticker: ticker,
-            on_long_call: self.on_long_call,
+            long_calls: self.long_calls,
             belongings: Arc::new(Belongings::new(&spec.limits, self.clock)),
         };
         let (_, info) = blueprint.start(&spec.name)?;

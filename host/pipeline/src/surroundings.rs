@@ -22,9 +22,23 @@ pub struct Surroundings {
     pub max_functions: usize,
     /// What payloads are held against besides their own rules.
     pub validation: Validation,
-    /// Called on the thread of a call that takes some milliseconds and goes on: nothing else runs on this thread until the
-    /// call ends, which may be the time limit.
-    pub on_long_call: fn(),
+    pub long_calls: LongCalls,
+}
+
+/// Called on the thread of a call that takes some milliseconds and goes on: nothing else runs on this thread until the call
+/// ends, which may be the time limit.
+#[derive(Debug, Clone, Copy)]
+pub struct LongCalls {
+    pub begin: fn(),
+    /// Once for each `begin`.
+    pub end: fn(),
+}
+
+impl Default for LongCalls {
+    /// Nobody cares.
+    fn default() -> Self {
+        LongCalls { begin: || {}, end: || {} }
+    }
 }
 
 /// Functions that one component may have: Python with its standard library has 14,000.
@@ -38,7 +52,7 @@ impl Default for Surroundings {
             compile: None,
             max_functions: MAX_FUNCTIONS,
             validation: Validation::default(),
-            on_long_call: || {},
+            long_calls: LongCalls::default(),
         }
     }
 }

@@ -36,7 +36,35 @@ pub(super) enum Event {
     NotSubscribed(NotSubscribed),
 }
 
+impl Event {
+    /// Whether transforms are called for it, as a rule.
+    pub(super) fn is_message(&self) -> bool {
+        matches!(self, Event::Received(_) | Event::Held(_) | Event::Delivered(_))
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
+    /// What happens while a message waits for its turn: nothing that would have to wait behind it.
+    pub(super) fn poll_urgent(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        if let Poll::Ready(Err(error)) = self.poll_outputs(cx) {
+            return Poll::Ready(Event::Received(Some(Err(error))));
+        }
+        if self.poll_timer(cx).is_ready() {
+            return Poll::Ready(Event::Due);
+        }
+        if let Poll::Ready(post) = self.inbox.poll(cx, false) {
+            return Poll::Ready(match post {
+                Post::Stop(stop) => Event::Stop(stop),
+                Post::Told(all_told) => Event::Told(all_told),
+                Post::Letter(letter) => Event::Delivered(letter),
+            });
+        }
+        match self.socket.poll_flush(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Event::Received(Some(Err(error)))),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        }
+    }
+
     /// The next thing that happens. What is to be sent goes out on the way, in one write for all that has gathered.
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let congested = match self.poll_outputs(cx) {

@@ -9,6 +9,7 @@ mod generations;
 mod hot_swap;
 mod memory;
 mod outbox;
+mod slow;
 mod subscription;
 
 pub use ending::Ending;
@@ -17,6 +18,7 @@ use crate::coalescing;
 use crate::dead_letters::DeadLetters;
 use crate::events::Event as Happening;
 use crate::limits::{Limit, Limits, Pace, Place};
+use crate::long_calls::CallTime;
 use crate::mailbox::{Departure, Inbox, Letter, Mailbox, Stop};
 use crate::presence::{Addressee, Presence};
 use crate::proxies::ClientAddress;
@@ -41,6 +43,7 @@ use std::task::Context;
 use std::time::{Duration, Instant};
 use subscription::{owner, subscribe};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::{self, Message as WebSocketMessage};
 use tracing::{debug, info, warn};
@@ -61,6 +64,8 @@ pub struct Hall {
     pub session_settings: Arc<Settings>,
     /// How long a CALL that nobody subscribes to is published again.
     pub wait_for_back_end: Duration,
+    /// A permit for each charge point that may be served at once of those whose messages take long.
+    pub slow_share: Arc<Semaphore>,
 }
 
 /// How a charge point's connection came in.
@@ -84,6 +89,7 @@ pub struct ChargePoint<S> {
     /// Who waits for the answers to CALLs of the gateway's own.
     asked: Asked,
     pace: Pace,
+    call_time: CallTime,
     memory: Memory,
     /// It has been logged that no back end is subscribed.
     misses_back_end: bool,
@@ -160,6 +166,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             generations: Generations::new(generation),
             asked,
             pace,
+            call_time: CallTime::default(),
             memory: Memory::default(),
             misses_back_end: false,
             stop_by: None,
@@ -189,10 +196,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         loop {
             let event = poll_fn(|cx| self.poll_event(cx)).await;
             coalescing::message();
-            if let Some(ending) = self.handle(event) {
+            let ending = if !event.is_message() {
+                self.handle(event)
+            } else if self.call_time.is_long() {
+                Box::pin(self.handle_in_turn(event)).await
+            } else {
+                self.handle_message(event)
+            };
+            if let Some(ending) = ending {
                 return ending;
             }
         }
+    }
+
+    fn handle_message(&mut self, event: Event) -> Option<Ending> {
+        let started = Instant::now();
+        let ending = self.handle(event);
+        self.call_time.note(started.elapsed());
+        ending
     }
 
     /// Answers how the connection ends, if it does.

@@ -80,14 +80,15 @@ fn nothing_is_compiled_once_the_gateway_stops() {
     );
 }
 
-/// The program, running, and the address of its pages for operators.
-struct Program {
-    child: Child,
+/// The program, running, and where it listens for charge points and for operators.
+pub(crate) struct Program {
+    pub(crate) child: Child,
+    pub(crate) ocpp: String,
     admin: String,
 }
 
 impl Program {
-    fn start(environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(GATEWAY);
         for key in ["OCPP__LISTEN", "ADMIN__LISTEN", "MQTT__EMBEDDED__LISTEN"] {
             command.env(format!("OCPP_GATEWAY__{key}"), "127.0.0.1:0");
@@ -95,14 +96,18 @@ impl Program {
         command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("the program starts");
         let mut said = BufReader::new(child.stdout.take().expect("piped"));
+        let mut ocpp = String::new();
         let admin = loop {
             let mut line = String::new();
             assert!(said.read_line(&mut line).expect("text") > 0, "it ended");
+            if let Some((_, rest)) = line.split_once("charge points  ws://") {
+                ocpp = rest.split('/').next().expect("an address").to_owned();
+            }
             if let Some((_, rest)) = line.split_once("operators      http://") {
                 break rest.split_whitespace().next().expect("an address").to_owned();
             }
         };
-        Program { child, admin }
+        Program { child, ocpp, admin }
     }
 
     fn request(&self, method: &str, path: &str, body: &[u8]) -> TcpStream {
@@ -119,6 +124,13 @@ impl Program {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("answered");
         answer
+    }
+
+    /// The value of a metric, by its name and labels as they are printed.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let page = Program::answer(self.request("GET", "/metrics", b""));
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in\n{page}")).trim().parse().expect("a number")
     }
 
     /// Waits for its end and answers whether it was a good one.
@@ -200,7 +212,8 @@ fn stop_does_not_wait_for_what_is_compiled_at_the_start() {
     let transforms = format!("[{{ name = \"large\", component = {component:?} }}]");
     let mut command = Command::new(GATEWAY);
     command.env("OCPP_GATEWAY__TRANSFORMS", transforms).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut program = Program { child: command.spawn().expect("the program starts"), admin: String::new() };
+    let mut program =
+        Program { child: command.spawn().expect("the program starts"), ocpp: String::new(), admin: String::new() };
     let compiling = child_of(program.child.id());
     program.terminate();
     assert!(program.end());

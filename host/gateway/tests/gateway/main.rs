@@ -11,6 +11,7 @@ mod handshake;
 mod hot_swap;
 mod limits;
 mod log;
+mod long_calls;
 mod malformed;
 mod no_back_end;
 mod open_calls;

@@ -13,10 +13,15 @@ use std::time::Duration;
 /// A transform whose `hook` does something to charge points that are called `BAD…`, and passes everything on for others
 /// (`guest-sdk/tests/guests/every_hook.rs`). `keys`: more of its configuration.
 pub(crate) fn transform(hook: &str, does: &str, keys: &str) -> String {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    let path = PATH.get_or_init(|| guest::build("every_hook", env!("CARGO_TARGET_TMPDIR")));
+    let path = component();
     let config = format!("{{ hook = {hook:?}, does = {does:?} }}");
     format!("[[transforms]]\nname = {hook:?}\ncomponent = {path:?}\nconfig = {config}\n{keys}\n")
+}
+
+/// Its component.
+pub(crate) fn component() -> &'static PathBuf {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| guest::build("every_hook", env!("CARGO_TARGET_TMPDIR")))
 }
 
 async fn connect(gateway: &Running, id: &str) -> Result<ChargePoint, Refused> {

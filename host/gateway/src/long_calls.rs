@@ -1,0 +1,135 @@
+//! Calls of transforms that take long, and the threads that these may occupy.
+//!
+//! A call is synchronous, so that a worker thread does nothing else before it ends. Two things keep others from waiting for
+//! it. A charge point whose messages take long ([`CallTime`]) goes on only with a permit of the slow share, of which there
+//! are few, and beside the workers ([`apart`]). And a call that turns out to be long gives its worker's place to another
+//! thread ([`LONG_CALLS`]), as long as not too many do.
+
+use ocpp_gateway_pipeline::LongCalls;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc;
+use std::time::Duration;
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+/// How long a thread may take to come and do a worker's work: some dozen microseconds, but on a crowded machine.
+const HANDOVER: Duration = Duration::from_secs(1);
+
+/// Calls that may go on at once on threads that have given their place as workers away, over all runtimes of the process.
+const MAX_HANDED_OVER: usize = 8;
+
+/// How many there are.
+static HANDED_OVER: AtomicUsize = AtomicUsize::new(0);
+
+/// What a thread is while a transform is called on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Nothing special; a worker, most of the time.
+    Ordinary,
+    /// It has given its place to another, as the call is long.
+    HandedOver,
+    /// It was made sure beforehand that nobody waits for it.
+    Apart,
+}
+
+thread_local! {
+    static PLACE: Cell<Place> = const { Cell::new(Place::Ordinary) };
+}
+
+/// What is done about a call that takes some milliseconds and goes on.
+pub(crate) const LONG_CALLS: LongCalls = LongCalls { begin: make_way, end: way_was_made };
+
+/// A worker thread of tokio's is about to be busy for long with a transform that takes its time. What waits for this
+/// thread must not wait with it: its tasks, and the sockets, if it is the one that watches them. So another thread is made
+/// that goes on in its place, while this one ends the call and is a worker no more.
+fn make_way() {
+    let Some(runtime) = with_workers().filter(|_| PLACE.get() == Place::Ordinary) else { return };
+    let one_more = |number| (number < MAX_HANDED_OVER).then_some(number + 1);
+    if HANDED_OVER.fetch_update(Relaxed, Relaxed, one_more).is_err() {
+        return;
+    }
+    PLACE.set(Place::HandedOver);
+    let (taken, takes) = mpsc::channel();
+    // Whoever runs this runs the other tasks too. Nobody listens any more if that took too long.
+    runtime.spawn(async move {
+        let _ = taken.send(());
+    });
+    // The place is given up at once, but taken back if nobody has come for it when the closure ends.
+    tokio::task::block_in_place(|| {
+        let _ = takes.recv_timeout(HANDOVER);
+    });
+}
+
+fn way_was_made() {
+    if PLACE.get() == Place::HandedOver {
+        PLACE.set(Place::Ordinary);
+        HANDED_OVER.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Runs what is known to take long while another thread does the worker's work.
+pub(crate) fn apart<R>(run: impl FnOnce() -> R) -> R {
+    /// However it ends.
+    struct Back;
+    impl Drop for Back {
+        fn drop(&mut self) {
+            PLACE.set(Place::Ordinary);
+        }
+    }
+    if with_workers().is_none() {
+        return run();
+    }
+    tokio::task::block_in_place(|| {
+        PLACE.set(Place::Apart);
+        let _back = Back;
+        run()
+    })
+}
+
+/// The runtime of this thread, if it has threads to give work to.
+fn with_workers() -> Option<Handle> {
+    Handle::try_current().ok().filter(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
+}
+
+/// A charge point whose messages take so long on average has to wait for its turn among its like.
+const LONG: u32 = 1_000;
+/// What one message counts at most: one that takes so long is enough, and a charge point is not held to be slow for ever.
+const LONGEST: u32 = 8 * LONG;
+
+/// The moving mean of what the messages of one charge point take.
+#[derive(Debug, Default)]
+pub(crate) struct CallTime {
+    microseconds: u32,
+}
+
+impl CallTime {
+    pub(crate) fn note(&mut self, took: Duration) {
+        let sample = u32::try_from(took.as_micros()).map_or(LONGEST, |took| took.min(LONGEST));
+        self.microseconds = self.microseconds - self.microseconds / 8 + sample / 8;
+    }
+
+    pub(crate) fn is_long(&self) -> bool {
+        self.microseconds >= LONG
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_very_long_call_or_several_long_ones_are_slow_and_a_hiccup_is_not() {
+        let after = |samples: &[(u64, u32)]| {
+            let mut time = CallTime::default();
+            for &(milliseconds, number) in samples {
+                (0..number).for_each(|_| time.note(Duration::from_millis(milliseconds)));
+            }
+            time.is_long()
+        };
+        assert!(after(&[(18, 1)]));
+        assert!(after(&[(2, 8)]));
+        assert!(after(&[(0, 100), (9, 1)]));
+        assert!(!after(&[(0, 100), (4, 1)]));
+        assert!(!after(&[(18, 100), (0, 20)]));
+    }
+}

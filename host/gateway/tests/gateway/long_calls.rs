@@ -1,0 +1,75 @@
+//! Charge points whose messages take long in a transform, and those beside them.
+
+use crate::compile::Program;
+use crate::transforms::component;
+use crate::{Running, call_object, result_object};
+use ocpp_gateway_testkit::back_end::BackEnd;
+use ocpp_gateway_testkit::charge_point::ChargePoint;
+use std::fs;
+
+/// Each message of a slow charge point takes 9 ms: they have seven seconds' worth of work.
+const SLOW: usize = 20;
+const BACKLOG: usize = 40;
+const CALLS: usize = 30;
+const ROUNDS: usize = 10;
+const UPLINK: &str = r#"ocpp_gateway_messages_total{direction="uplink",type="CALL"}"#;
+
+/// Their messages take longer than others, as long as `does` says.
+fn configuration(does: &str) -> String {
+    let (component, config) = (component(), format!("{{ hook = \"uplink\", does = {does:?} }}"));
+    format!("[{{ name = \"uplink\", component = {component:?}, config = {config}, limits = {{ time = \"1s\" }} }}]")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn charge_points_are_served_while_many_others_are_slow() {
+    let gateway =
+        Running::start(&format!("transforms = {}\n[ocpp]\nopen_calls = 100", configuration("take 9 ms"))).await;
+    let mut back_end = BackEnd::listen(gateway.broker(), "ocpp/cp/GOOD1").await;
+    let mut good = gateway.charge_point("GOOD1").await;
+    let mut slow = Vec::new();
+    for number in 0..SLOW {
+        slow.push(gateway.charge_point(&format!("BAD{number}")).await);
+    }
+    for charge_point in &mut slow {
+        for number in 0..BACKLOG {
+            charge_point.send(&format!(r#"[2,"{number}","Heartbeat",{{}}]"#)).await;
+        }
+    }
+    for number in 0..CALLS {
+        good.send(&format!(r#"[2,"{number}","Heartbeat",{{}}]"#)).await;
+        let call = back_end.expect_on("ocpp/cp/GOOD1").await;
+        assert_eq!(call, call_object(&number.to_string(), "Heartbeat", "{}"));
+        back_end.publish("ocpp/cs/GOOD1", result_object(&number.to_string(), "{}")).await;
+        assert_eq!(good.text().await, format!(r#"[3,"{number}",{{}}]"#));
+    }
+    // On a worker of all, each answer waits for about ten messages of slow ones.
+    let through = gateway.metric(UPLINK).await - CALLS as f64;
+    assert!(through < (5 * CALLS) as f64, "{through} slow messages came before {CALLS} answers");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_charge_points_take_no_thread_each() {
+    let program = Program::start(&[
+        ("OCPP_GATEWAY__TRANSFORMS", configuration("take 18 ms").as_str()),
+        ("OCPP_GATEWAY__RUNTIME__THREADS", "1"),
+        ("OCPP_GATEWAY__OCPP__OPEN_CALLS", "1000"),
+    ]);
+    let threads = || fs::read_dir(format!("/proc/{}/task", program.child.id())).expect("it runs").count();
+    let address = program.ocpp.parse().expect("an address");
+    let mut slow = Vec::new();
+    for number in 0..3 * SLOW {
+        slow.push(ChargePoint::ocpp16(address, &format!("BAD{number}")).await);
+    }
+    for round in 0..ROUNDS {
+        for charge_point in &mut slow {
+            charge_point.send(&format!(r#"[2,"{round}","Heartbeat",{{}}]"#)).await;
+        }
+    }
+    let mut most = threads();
+    while program.metric(UPLINK) < (slow.len() * ROUNDS / 4) as f64 {
+        most = most.max(threads());
+    }
+    // Workers, those of their places that were given away, the slow share, and what has nothing to do with messages.
+    assert!(most <= 30, "{most} threads");
+}
