@@ -163,9 +163,9 @@ impl Generations {
     }
 
     /// `newer`, which has the same topics, takes the place of the current generation at once. `open`: whether CALLs are open
-    /// under the current one, so that it is needed for their answers.
+    /// under the current one, so that it is needed for their answers, and there has to be
+    /// room for one more.
     pub(super) fn take_over(&mut self, newer: Generation, open: bool) {
-        let open = open && self.has_room();
         let old = std::mem::replace(&mut self.current, newer);
         if open {
             let older = Older { generation: old, filters: Filters::new(), linger: None, leaving: false };

@@ -119,8 +119,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         match changed {
             None => {
                 let open = session.has_open_calls_of(generations.current().number());
-                generations.take_over(newest, open);
-                session.set_generation(generations.current().number());
+                // Not before CALLs of earlier generations have ended: those that are open need theirs.
+                if !open || generations.has_room() {
+                    generations.take_over(newest, open);
+                    session.set_generation(generations.current().number());
+                }
             }
             Some((wanted, held)) if self.outbox.is_subscribed() && generations.has_room() => {
                 generations.enter(newest, wanted, held, |topics| replace(hall, peer, topics));

@@ -427,3 +427,26 @@ async fn a_call_whose_id_was_changed_is_answered_after_a_swap() {
     assert_eq!(charge_point.text().await, r#"[3,"2",{}]"#);
     gateway.stop().await;
 }
+
+/// A ninth generation would have to go without one whose CALL is open: it waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swap_waits_where_calls_of_eight_generations_are_open() {
+    let renaming = transform("uplink", "rename", "") + &transform("downlink", "rename back", "");
+    let gateway = Running::start(&renaming).await;
+    let mut back_end = gateway.back_end().await;
+    let mut charge_point = gateway.charge_point("BAD1").await;
+    let mut ids = Vec::new();
+    for number in 0..12 {
+        charge_point.send(&format!(r#"[2,"{number}","Heartbeat",{{}}]"#)).await;
+        let call = back_end.expect_on("ocpp/cp/BAD1").await;
+        let renamed = call == call_object(&format!("new-{number}"), "Heartbeat", "{}");
+        assert_eq!(renamed, number % 2 == 0 || number > 8, "{call}");
+        ids.push(if renamed { format!("new-{number}") } else { number.to_string() });
+        gateway.exchange.reload(configuration(if number % 2 == 0 { "" } else { &renaming }));
+    }
+    for (number, id) in ids.iter().enumerate() {
+        back_end.publish("ocpp/cs/BAD1", result_object(id, "{}")).await;
+        assert_eq!(charge_point.text().await, format!(r#"[3,"{number}",{{}}]"#));
+    }
+    gateway.stop().await;
+}
