@@ -56,11 +56,12 @@ const NO_ANSWER_FROM_BACK_END: &str = "no answer from the back end within";
 const NOT_OPEN: &str = "no open CALL of the charge point has this id";
 
 /// What error objects say, and under which cause of a downlink incident each is counted.
-const REPORTS: [(&str, &str); 9] = [
+const REPORTS: [(&str, &str); 10] = [
     ("no answer from the charge point", "timed_out"),
     ("not sent: earlier CALLs were still open", "timed_out"),
     ("CALLs are waiting for this charge point", "queue_full"),
     ("too many messages wait for this charge point", "queue_full"),
+    ("the messages that wait take as much memory as they may", "queue_full"),
     ("disconnected", "disconnected"),
     ("the charge point is not connected", "disconnected"),
     ("the gateway is stopping", "disconnected"),
