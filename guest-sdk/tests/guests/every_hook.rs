@@ -37,6 +37,7 @@ impl EveryHook {
             },
             "take 9 ms" => spin(9),
             "take 18 ms" => spin(18),
+            "take memory" => drop(black_box(vec![1_u8; 1 << 30])),
             "log" => log::warn("odd"),
             "count with many labels" => count(4_000),
             _ => {}

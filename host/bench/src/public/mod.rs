@@ -2,7 +2,7 @@
 
 mod machine;
 mod picture;
-mod prepare;
+pub(crate) mod prepare;
 mod results;
 mod scenario;
 mod table;

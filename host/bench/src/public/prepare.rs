@@ -37,15 +37,26 @@ pub(super) fn prepare(args: &StandArgs, others: &OtherArgs, wanted: Vec<Contesta
 
 /// Builds the stage that passes everything on.
 pub(super) fn passing() -> Result<PathBuf> {
-    let dir = root().join("target/bench");
     println!("building a transform that passes everything on");
+    guest("passing")
+}
+
+/// Builds one that does harm, if its configuration says so.
+pub(crate) fn hostile() -> Result<PathBuf> {
+    println!("building a transform that does harm");
+    guest("every_hook")
+}
+
+/// Builds one of the transforms that the tests use.
+fn guest(name: &str) -> Result<PathBuf> {
+    let dir = root().join("target/bench");
     let guest = Guest {
         manifest: &root().join("Cargo.toml"),
         target_dir: &dir.join("transforms"),
-        args: &["--locked", "--quiet", "--package", "ocpp-transform", "--example", "passing"],
-        module: "examples/passing.wasm",
+        args: &["--locked", "--quiet", "--package", "ocpp-transform", "--example", name],
+        module: &format!("examples/{name}.wasm"),
     };
-    let path = dir.join("passing.wasm");
+    let path = dir.join(format!("{name}.wasm"));
     fs::write(&path, guest.build()?).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path.canonicalize()?)
 }

@@ -1,5 +1,6 @@
 //! Trials: what has to hold under load when something ends, or goes on for long. Each is passed or failed.
 
+mod hostile;
 mod outage;
 mod reconnect;
 mod rig;
@@ -16,6 +17,8 @@ pub(crate) enum Trial {
     Reconnect(reconnect::ReconnectArgs),
     /// Restart the broker under load: what becomes of each CALL
     Outage(outage::OutageArgs),
+    /// A transform that does harm to a few charge points: what the others feel of it
+    Hostile(hostile::HostileArgs),
     /// Messages of a day, commands, and charge points that come and go, for long: whether memory stays as it is
     Soak(soak::SoakArgs),
     /// Let the broker stand still while every charge point sends a large message: how much memory the gateway takes
@@ -28,6 +31,7 @@ pub(crate) async fn trial(trial: Trial) -> Result<()> {
     match trial {
         Trial::Reconnect(args) => reconnect::reconnect(args).await,
         Trial::Outage(args) => outage::outage(args).await,
+        Trial::Hostile(args) => hostile::hostile(args).await,
         Trial::Soak(args) => soak::soak(args).await,
         Trial::StalledBroker(args) => stalled_broker::stalled_broker(args).await,
         Trial::Swap(args) => swap::swap(args).await,

@@ -111,6 +111,11 @@ impl Rig {
         self.gateway.as_ref().context("the gateway has been stopped")?.hang_up()
     }
 
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn terminate_gateway(&mut self) -> Result<()> {
+        self.gateway.take().map_or(Ok(()), Child::terminate)
+    }
+
     pub(crate) fn kill_gateway(&mut self) {
         self.gateway = None;
     }
