@@ -5,6 +5,7 @@ use crate::transforms;
 use crate::watch::{Watch, is_complete};
 use ocpp_gateway_pipeline::{Change, ExchangeError, FewerHooks, Pipeline, Source, TransformChange, TransformVersion};
 use std::collections::{BTreeSet, HashMap};
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,7 +60,7 @@ impl Exchange {
                 // Compiling is not for the threads that serve charge points.
                 let reloaded = tokio::task::spawn_blocking(move || match read() {
                     Ok(config) => this.reload(config),
-                    Err(faults) => warn!("SIGHUP: everything stays as it is: {faults}"),
+                    Err(faults) => everything_stays(&faults),
                 });
                 if let Err(error) = reloaded.await {
                     warn!("SIGHUP: {error}");
@@ -74,7 +75,7 @@ impl Exchange {
     pub fn reload(&self, config: Config) {
         let mut sources = lock(&self.sources);
         match self.pipeline.exchange_all(transforms::specs(&config), transforms::validation(&config)) {
-            Err(error) => return warn!("SIGHUP: everything stays as it is:\n{error}"),
+            Err(error) => return everything_stays(&error),
             Ok(changes) if changes.is_empty() => info!("SIGHUP: the same transforms run as before"),
             Ok(changes) => changes.iter().for_each(|change| info!("SIGHUP: {}", describe(change))),
         }
@@ -111,6 +112,12 @@ fn exchange(pipeline: &Pipeline, name: &str, path: &Path) {
         Err(error @ ExchangeError::Load(_)) => warn!(transform = name, "the one that runs stays: {error}"),
         Err(error) => warn!(transform = name, "{error}"),
     }
+}
+
+/// A line of the log for each fault: one line for all of them would hold its line breaks escaped.
+fn everything_stays(faults: &dyn Display) {
+    warn!("SIGHUP: everything stays as it is");
+    faults.to_string().lines().for_each(|fault| warn!("SIGHUP: {fault}"));
 }
 
 /// What has become of a transform, in a sentence.
