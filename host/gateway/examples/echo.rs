@@ -7,8 +7,11 @@ use ocpp_gateway::charge_point::Ending;
 use ocpp_gateway::config::Ocpp;
 use ocpp_gateway::handshake::Terms;
 use ocpp_gateway::socket::Socket;
+use ocpp_gateway_mqtt::MemoryPool;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -44,8 +47,9 @@ async fn serve(stream: TcpStream, terms: &Terms) {
 
 async fn echo(socket: &mut Socket<TcpStream>) -> Ending {
     let send = |sent: Result<(), Error>| sent.err().map(Ending::from);
+    let memory = MemoryPool::new(MAX_MESSAGE);
     loop {
-        let ended = match poll_fn(|cx| socket.poll_next(cx)).await {
+        let ended = match next(socket, &memory).await {
             Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => send(socket.send(message).await),
             // tungstenite answers pings and close frames.
             Some(Ok(_)) => None,
@@ -54,6 +58,21 @@ async fn echo(socket: &mut Socket<TcpStream>) -> Ending {
         };
         if let Some(ending) = ended {
             return ending;
+        }
+    }
+}
+
+/// The next message. One that is not small is read once there is memory for it: here there always is.
+async fn next(socket: &mut Socket<TcpStream>, memory: &Arc<MemoryPool>) -> Option<Result<Message, Error>> {
+    loop {
+        let arrived = poll_fn(|cx| match (socket.poll_next(cx), socket.wanted()) {
+            (Poll::Ready(message), _) => Poll::Ready(Ok(message)),
+            (Poll::Pending, Some(bytes)) => Poll::Ready(Err(bytes)),
+            (Poll::Pending, None) => Poll::Pending,
+        });
+        match arrived.await {
+            Ok(message) => return message,
+            Err(bytes) => socket.admit(memory.acquire(bytes).await, Instant::now()),
         }
     }
 }
