@@ -194,7 +194,7 @@ fn cut(text: Cow<'static, str>, characters: usize) -> Cow<'static, str> {
 }
 
 impl ErrorHead<'static> {
-    /// Code and description that somebody else has chosen, no longer than they may be.
+    /// Code and description that a transform has chosen, cut to the lengths that OCPP-J allows.
     pub fn cut(code: impl Into<Cow<'static, str>>, description: impl Into<Cow<'static, str>>) -> Self {
         ErrorHead { code: cut(code.into(), LONGEST_CODE), description: clip(description.into()) }
     }

@@ -121,7 +121,7 @@ pub enum Problem {
 }
 
 impl<'a> Frame<'a> {
-    /// The message id that whoever sent the CALL knows: see [`BACK_END_ID`](crate::call_error::BACK_END_ID).
+    /// The message id that the sender of the CALL used: see [`BACK_END_ID`](crate::call_error::BACK_END_ID).
     pub fn back_end_id(&self) -> Option<&str> {
         self.attributes.iter().find(|(name, _)| name == crate::call_error::BACK_END_ID).map(|(_, id)| id.as_str())
     }

@@ -91,7 +91,7 @@ fn with_workers() -> Option<Handle> {
     Handle::try_current().ok().filter(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
-/// A charge point whose messages take so long on average has to wait for its turn among its like.
+/// A charge point whose messages take so long on average waits for a permit of the slow share.
 const LONG: u32 = 1_000;
 /// What one message counts at most: one that takes so long is enough, and a charge point is not held to be slow for ever.
 const LONGEST: u32 = 8 * LONG;

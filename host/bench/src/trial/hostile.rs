@@ -80,7 +80,7 @@ pub(crate) async fn hostile(args: HostileArgs) -> Result<()> {
     Ok(())
 }
 
-/// The gateway lets nobody in before it has reached the broker.
+/// The gateway refuses charge points until it has reached the broker.
 async fn connect(gateway: &Gateway, index: usize) -> Result<ChargePoint> {
     let since = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! What it may take to hold a payload against a schema that somebody else has written.
+//! How much work it may be to validate a payload with a transform's schema.
 //!
 //! A validator cannot be stopped, and a schema of a few lines can make it run for years: forty definitions, each of which
 //! refers twice to the next. So nothing is validated before its cost is reckoned. What is reckoned is an upper bound: all

@@ -79,8 +79,8 @@ impl Schemas {
     }
 
     /// The first thing that is wrong with the payload of a message, as `version` names it; the description names the
-    /// field, and never quotes a value. `None`: nothing, or there is no schema for it. The error: nobody can tell, as that
-    /// might take too long.
+    /// field, and never quotes a value. `None`: nothing, or there is no schema for it. The error: it was not validated,
+    /// as that might take too long.
     pub fn violation(
         &self,
         version: Version,
