@@ -1,4 +1,6 @@
 //! Tells a service manager how the gateway is doing (sd_notify(3)).
+//!
+//! The crate `sd-notify` (0.5) does not know sockets of the abstract namespace, which sd_notify(3) allows.
 
 use std::env;
 use std::ffi::OsStr;

@@ -2,6 +2,10 @@
 //!
 //! Only what a configured proxy says counts: its PROXY header (versions 1 and 2 of HAProxy's PROXY protocol, before
 //! everything else, TLS included), and its `X-Forwarded-For`.
+//!
+//! `proxy-header` parses the header. Its `ProxiedStream` does not read it: it takes what follows the header out of the
+//! socket, which leaves a layer on the connection for as long as that lasts; and it waits for a header of version 2 of
+//! any announced length (up to 64 KiB), where this module refuses at once.
 
 use crate::config::Network;
 use proxy_header::{ParseConfig, ProxyHeader};

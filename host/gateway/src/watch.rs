@@ -1,4 +1,8 @@
 //! Files that are followed while the gateway runs.
+//!
+//! Without a debouncer: inotify says when the last writer has closed a file, which is earlier than any quiet time and
+//! never too early. `notify-debouncer-mini` does not tell a change from the opening of a file, so that reading a changed
+//! file would be its next change; `notify-debouncer-full` adds a delay and nothing else here.
 
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};

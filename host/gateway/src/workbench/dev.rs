@@ -9,7 +9,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 use std::{env, fs};
 
-/// An editor saves in several steps: they count as one change if no more than this lies between them.
+/// An editor saves in several steps: they count as one change if no more than this lies between them. Over all files:
+/// the debouncers made for `notify` wait for each path by itself, or take the build's reading for a change.
 const SETTLED: Duration = Duration::from_millis(100);
 
 /// Folders with what a transform is made of; those that it does not have are not watched.
