@@ -1,11 +1,8 @@
 //! Keeps trying to reach the broker.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
@@ -28,7 +25,9 @@ pub(crate) struct Dialer {
     options: Arc<Options>,
     client_id: String,
     inheritance: Inheritance,
-    backoff: Backoff,
+    backoff: ExponentialBuilder,
+    /// The pauses to come until it is connected again.
+    pauses: ExponentialBackoff,
     pause: Duration,
     connected_at: Option<Instant>,
     stats: Arc<ConnectionStats>,
@@ -42,12 +41,13 @@ impl Dialer {
         inheritance: Inheritance,
         stats: Arc<ConnectionStats>,
     ) -> Self {
-        let backoff = Backoff::new(options.reconnect_min, options.reconnect_max);
+        let backoff = backoff(options.reconnect_min, options.reconnect_max);
         Dialer {
             options,
             client_id,
             inheritance,
             backoff,
+            pauses: backoff.build(),
             pause: Duration::ZERO,
             connected_at: None,
             stats,
@@ -76,9 +76,9 @@ impl Dialer {
     pub(crate) fn lost(&mut self, error: &LinkError) {
         warn!(client = self.client_id, broker = %self.options.broker, %error, "MQTT connection lost");
         if self.connected_at.take().is_some_and(|since| since.elapsed() > self.pause) {
-            self.backoff.reset();
+            self.pauses = self.backoff.build();
         }
-        self.pause = self.backoff.next();
+        self.pause = self.next_pause();
         self.stats.down(Some(error.to_string()));
     }
 
@@ -106,8 +106,12 @@ impl Dialer {
         Link::connect(&self.options, &self.client_id, clean_session, Arc::clone(&self.stats)).await
     }
 
+    fn next_pause(&mut self) -> Duration {
+        self.pauses.next().expect("the number of attempts has no limit")
+    }
+
     fn failed(&mut self, error: &LinkError) {
-        self.pause = self.backoff.next();
+        self.pause = self.next_pause();
         self.stats.failures.add(1);
         let (text, pause) = (error.to_string(), self.pause);
         // One warning per cause: the rest of a long outage is no news.
@@ -121,31 +125,13 @@ impl Dialer {
     }
 }
 
-/// Pauses that double, each shortened by a random part of up to a half so that many clients do not come back at once.
-#[derive(Debug)]
-struct Backoff {
-    min: Duration,
-    max: Duration,
-    next: Duration,
-}
-
-impl Backoff {
-    fn new(min: Duration, max: Duration) -> Self {
-        let min = min.max(Duration::from_millis(1));
-        Backoff { min, max: max.max(min), next: min }
-    }
-
-    fn reset(&mut self) {
-        self.next = self.min;
-    }
-
-    fn next(&mut self) -> Duration {
-        let full = self.next;
-        self.next = (full * 2).min(self.max);
-        // A fresh `RandomState` is the standard library's source of randomness.
-        let random = RandomState::new().hash_one(0) as u32;
-        full - full.mul_f64(0.5 * f64::from(random) / f64::from(u32::MAX))
-    }
+/// Pauses that double up to a limit, each a random part between its half and the whole, so that many clients do not come
+/// back at once.
+fn backoff(min: Duration, max: Duration) -> ExponentialBuilder {
+    let min = min.max(Duration::from_millis(1));
+    // The jitter is added to the delay, and is less than that.
+    let builder = ExponentialBuilder::new().with_min_delay(min / 2).with_max_delay(max.max(min) / 2);
+    builder.with_jitter().without_max_times()
 }
 
 #[cfg(test)]
@@ -155,12 +141,12 @@ mod tests {
     #[test]
     fn pauses_double_to_their_limit_and_start_again() {
         let ms = Duration::from_millis;
-        let mut backoff = Backoff::new(ms(100), ms(350));
+        let backoff = backoff(ms(100), ms(350));
+        let mut pauses = backoff.build();
         for full in [100, 200, 350, 350] {
-            let pause = backoff.next();
+            let pause = pauses.next().expect("no end");
             assert!((ms(full) / 2..=ms(full)).contains(&pause), "{pause:?} of {full}");
         }
-        backoff.reset();
-        assert!(backoff.next() <= ms(100));
+        assert!(backoff.build().next().expect("a pause") <= ms(100));
     }
 }
