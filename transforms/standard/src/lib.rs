@@ -60,7 +60,7 @@ impl Mapping for Standard {
         }
         Ok(vec![Publish {
             topic,
-            payload: message::write(&frame).into_bytes(),
+            payload: message::write(&frame),
             qos: self.uplink_qos,
             retain: self.retain,
             properties: Attributes::new(),
