@@ -8,8 +8,7 @@
 //! assert_eq!(lines[0].message, "seen");
 //! ```
 
-use crate::log::Level;
-use crate::state::StateError;
+use crate::bindings::ocpp_gateway::transform::{log::Level, state::StateError};
 use crate::types::{Attributes, Frame, FrameType, Peer};
 use std::cell::RefCell;
 use std::collections::HashMap;

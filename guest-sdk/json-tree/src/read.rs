@@ -1,6 +1,6 @@
 //! From text to tree: `serde_json` finds where values begin and end, the tree borrows them.
 
-use crate::{Object, Tree};
+use crate::tree::{Object, Text, Tree, string};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -50,15 +50,6 @@ fn tree(raw: &RawValue, room: usize) -> Result<Tree<'_>, ReadError> {
         Ok(Tree::List(items.into_iter().map(|item| tree(item, room)).collect::<Result<_, _>>()?))
     }
 }
-
-/// The value of a string's JSON text.
-pub(crate) fn string(text: &str) -> serde_json::Result<Cow<'_, str>> {
-    serde_json::from_str(text).map(|Text(value)| value)
-}
-
-/// A string, borrowed if it has no escapes.
-#[derive(serde::Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// One level of an object.
 struct Members<'a>(Vec<(Text<'a>, &'a RawValue)>);

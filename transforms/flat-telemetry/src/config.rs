@@ -1,7 +1,5 @@
 //! The settings, `[transforms.config]` of the gateway's configuration, as JSON.
 
-use crate::FlatTelemetry;
-use crate::facts::{Fact, Template};
 use ocpp_transform::qos;
 use serde::Deserialize;
 
@@ -50,25 +48,5 @@ impl Default for Config {
             retain: false,
             then: Then::default(),
         }
-    }
-}
-
-impl Config {
-    /// Compiles the templates. The error names the key.
-    pub(crate) fn compile(&self) -> Result<FlatTelemetry, String> {
-        let template = |key: &str, text: &str| Template::parse(text).map_err(|fault| format!("{key}: {fault}"));
-        let batch_topic = template("batch_topic", &self.batch_topic)?;
-        if !batch_topic.placeholders().all(Fact::is_same_for_a_frame) {
-            return Err("batch_topic: only ${cid}, ${connector} and ${evse} are the same for all samples".into());
-        }
-        Ok(FlatTelemetry {
-            topic: template("topic", &self.topic)?,
-            batch_topic,
-            max_messages: self.max_messages,
-            max_bytes: self.max_bytes,
-            qos: self.qos,
-            retain: self.retain,
-            then: self.then,
-        })
     }
 }

@@ -11,7 +11,7 @@ mod payload;
 mod sample;
 
 use config::{Config, Then};
-use facts::Template;
+use facts::{Fact, Template};
 use ocpp_transform::log::{self, Level};
 use ocpp_transform::{Frame, FrameAction, FrameType, Peer, Publish, Transform, Uplink, export, metrics, read_config};
 use payload::Payload;
@@ -31,7 +31,7 @@ pub struct FlatTelemetry {
 
 impl Transform for FlatTelemetry {
     fn configure(config: &str) -> Result<Self, String> {
-        read_config::<Config>(config)?.compile()
+        FlatTelemetry::new(read_config(config)?)
     }
 }
 
@@ -62,6 +62,24 @@ impl Uplink for FlatTelemetry {
 type Written<'a> = (Sample<'a>, Vec<u8>);
 
 impl FlatTelemetry {
+    /// Compiles the templates. The error names the key.
+    fn new(config: Config) -> Result<Self, String> {
+        let template = |key: &str, text: &str| Template::parse(text).map_err(|fault| format!("{key}: {fault}"));
+        let batch_topic = template("batch_topic", &config.batch_topic)?;
+        if !batch_topic.placeholders().all(Fact::is_same_for_a_frame) {
+            return Err("batch_topic: only ${cid}, ${connector} and ${evse} are the same for all samples".into());
+        }
+        Ok(FlatTelemetry {
+            topic: template("topic", &config.topic)?,
+            batch_topic,
+            max_messages: config.max_messages,
+            max_bytes: config.max_bytes,
+            qos: config.qos,
+            retain: config.retain,
+            then: config.then,
+        })
+    }
+
     /// The samples that can be published, and how many of the others there are for each reason.
     fn written<'a>(
         &self,

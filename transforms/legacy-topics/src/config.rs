@@ -1,8 +1,7 @@
 //! The settings, `[transforms.config]` of the gateway's configuration, as JSON.
 
-use crate::LegacyTopics;
 pub use crate::levels::Types;
-use ocpp_transform::{qos, topic};
+use ocpp_transform::qos;
 use serde::Deserialize;
 
 /// All settings.
@@ -56,19 +55,5 @@ impl Default for Uplink {
 impl Default for Downlink {
     fn default() -> Self {
         Downlink { qos: 1 }
-    }
-}
-
-impl Config {
-    /// Checks the settings. The error names the key.
-    pub(crate) fn resolve(self) -> Result<LegacyTopics, String> {
-        topic::check(&self.mountpoint).map_err(|fault| format!("mountpoint: {fault}"))?;
-        Ok(LegacyTopics {
-            mountpoint: self.mountpoint,
-            types: self.types,
-            uplink_qos: self.uplink.qos,
-            downlink_qos: self.downlink.qos,
-            retain: self.uplink.retain,
-        })
     }
 }

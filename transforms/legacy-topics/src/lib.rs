@@ -15,7 +15,9 @@ mod levels;
 
 use config::Config;
 use levels::{Levels, Types};
-use ocpp_transform::{Frame, FrameType, Mapping, Peer, Publish, Refusal, TopicFilter, Transform, export, read_config};
+use ocpp_transform::{
+    Frame, FrameType, Mapping, Peer, Publish, Refusal, TopicFilter, Transform, export, read_config, topic,
+};
 
 /// The mapping.
 pub struct LegacyTopics {
@@ -28,7 +30,7 @@ pub struct LegacyTopics {
 
 impl Transform for LegacyTopics {
     fn configure(config: &str) -> Result<Self, String> {
-        read_config::<Config>(config)?.resolve()
+        LegacyTopics::new(read_config(config)?)
     }
 }
 
@@ -60,6 +62,18 @@ impl Mapping for LegacyTopics {
 }
 
 impl LegacyTopics {
+    /// Checks the settings. The error names the key.
+    fn new(config: Config) -> Result<Self, String> {
+        topic::check(&config.mountpoint).map_err(|fault| format!("mountpoint: {fault}"))?;
+        Ok(LegacyTopics {
+            mountpoint: config.mountpoint,
+            types: config.types,
+            uplink_qos: config.uplink.qos,
+            downlink_qos: config.downlink.qos,
+            retain: config.uplink.retain,
+        })
+    }
+
     /// What the topics of all messages for a charge point begin with.
     fn commands(&self, peer: &Peer) -> String {
         format!("{}{}/dn/", self.mountpoint, peer.id)

@@ -1,13 +1,6 @@
 //! The settings, `[transforms.config]` of the gateway's configuration, as JSON.
 
-use crate::Redact;
-use crate::fields::Fields;
-use crate::memory::Memory;
-use crate::pseudonym::Pseudonyms;
 use serde::Deserialize;
-
-/// As long as what HMAC-SHA-256 makes of it is strong (RFC 2104, section 3), if it is random.
-const SHORTEST_KEY: usize = 32;
 
 /// All settings. Not printable: it holds the key.
 #[derive(Deserialize)]
@@ -41,25 +34,5 @@ impl Default for Config {
             remove: vec![],
             mask: vec!["NotifyCustomerInformation.data".into()],
         }
-    }
-}
-
-impl Config {
-    /// The error names the key, and never quotes the secret.
-    pub(crate) fn compile(self) -> Result<Redact, String> {
-        if self.key.len() < SHORTEST_KEY {
-            let length = self.key.len();
-            return Err(format!("key: a secret of at least {SHORTEST_KEY} bytes is needed; this one has {length}"));
-        }
-        if let Some(index) = self.id_tags.iter().position(String::is_empty) {
-            return Err(format!("id_tags[{index}]: the name is empty"));
-        }
-        Ok(Redact {
-            pseudonyms: Pseudonyms::new(&self.key).map_err(|fault| format!("key: {fault}"))?,
-            memory: self.restore.then(|| Memory::new(self.remember_s)),
-            id_tags: self.id_tags,
-            remove: Fields::parse(&self.remove).map_err(|fault| format!("remove{fault}"))?,
-            mask: Fields::parse(&self.mask).map_err(|fault| format!("mask{fault}"))?,
-        })
     }
 }

@@ -25,6 +25,9 @@ use ocpp_transform_json_tree::{ReadError, Tree};
 use pseudonym::Pseudonyms;
 use std::borrow::Cow;
 
+/// As long as what HMAC-SHA-256 makes of it is strong (RFC 2104, section 3), if it is random.
+const SHORTEST_KEY: usize = 32;
+
 /// Replaces, removes and masks.
 pub struct Redact {
     pseudonyms: Pseudonyms,
@@ -38,7 +41,7 @@ pub struct Redact {
 
 impl Transform for Redact {
     fn configure(config: &str) -> Result<Self, String> {
-        read_config::<Config>(config)?.compile()
+        Redact::new(read_config(config)?)
     }
 }
 
@@ -73,6 +76,25 @@ impl Downlink for Redact {
 }
 
 impl Redact {
+    /// The error names the key of the configuration, and never quotes the secret.
+    fn new(config: Config) -> Result<Self, String> {
+        let Config { key, id_tags, restore, remember_s, remove, mask } = config;
+        if key.len() < SHORTEST_KEY {
+            let length = key.len();
+            return Err(format!("key: a secret of at least {SHORTEST_KEY} bytes is needed; this one has {length}"));
+        }
+        if let Some(index) = id_tags.iter().position(String::is_empty) {
+            return Err(format!("id_tags[{index}]: the name is empty"));
+        }
+        Ok(Redact {
+            pseudonyms: Pseudonyms::new(&key).map_err(|fault| format!("key: {fault}"))?,
+            memory: restore.then(|| Memory::new(remember_s)),
+            id_tags,
+            remove: Fields::parse(&remove).map_err(|fault| format!("remove{fault}"))?,
+            mask: Fields::parse(&mask).map_err(|fault| format!("mask{fault}"))?,
+        })
+    }
+
     /// The payload as back ends may see it; `None`: as it is.
     fn redacted(&self, frame: &Frame) -> Result<Option<String>, ReadError> {
         let mut tree = Tree::parse(&frame.payload)?;

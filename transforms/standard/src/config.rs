@@ -1,8 +1,6 @@
 //! The settings, `[transforms.config]` of the gateway's configuration, as JSON.
 
-use crate::Standard;
-use crate::facts::{Fact, Template};
-use ocpp_transform::{qos, topic};
+use ocpp_transform::qos;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -67,33 +65,5 @@ impl Default for Uplink {
 impl Default for Downlink {
     fn default() -> Self {
         Downlink { topic: "cs/${cid}".into(), qos: 1 }
-    }
-}
-
-impl Config {
-    /// Compiles the templates. The error names the key.
-    pub(crate) fn compile(&self) -> Result<Standard, String> {
-        let template = |key: &str, text: &str| {
-            Template::parse(&format!("{}{text}", self.mountpoint)).map_err(|fault| format!("{key}: {fault}"))
-        };
-        topic::check(&self.mountpoint).map_err(|fault| format!("mountpoint: {fault}"))?;
-        let commands = template("downlink.topic", &self.downlink.topic)?;
-        if commands.placeholders().any(|fact| fact != Fact::ChargePoint) {
-            return Err("downlink.topic: only ${cid} and ${clientid} are known when the gateway subscribes".into());
-        }
-        let calls_by_action = self.uplink.topic_overrides.iter().map(|(action, text)| {
-            let key = format!("uplink.topic_overrides.{action}");
-            Ok((action.clone(), template(&key, text)?))
-        });
-        Ok(Standard {
-            calls: template("uplink.topic", &self.uplink.topic)?,
-            calls_by_action: calls_by_action.collect::<Result<_, String>>()?,
-            replies: template("uplink.reply_topic", &self.uplink.reply_topic)?,
-            errors: template("uplink.error_topic", &self.uplink.error_topic)?,
-            commands,
-            uplink_qos: self.uplink.qos,
-            downlink_qos: self.downlink.qos,
-            retain: self.uplink.retain,
-        })
     }
 }

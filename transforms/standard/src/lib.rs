@@ -16,10 +16,11 @@ mod facts;
 mod message;
 
 use config::Config;
-use facts::{Facts, Template};
+use facts::{Fact, Facts, Template};
 use message::NotUnderstood;
 use ocpp_transform::{
     Attributes, Frame, FrameType, Mapping, Peer, Publish, Refusal, TopicFilter, Transform, export, read_config,
+    topic,
 };
 use std::collections::HashMap;
 
@@ -37,7 +38,7 @@ pub struct Standard {
 
 impl Transform for Standard {
     fn configure(config: &str) -> Result<Self, String> {
-        read_config::<Config>(config)?.compile()
+        Standard::new(read_config(config)?)
     }
 }
 
@@ -81,6 +82,33 @@ impl Mapping for Standard {
 }
 
 impl Standard {
+    /// Compiles the templates. The error names the key.
+    fn new(config: Config) -> Result<Self, String> {
+        let Config { mountpoint, uplink, downlink } = config;
+        let template = |key: &str, text: &str| {
+            Template::parse(&format!("{mountpoint}{text}")).map_err(|fault| format!("{key}: {fault}"))
+        };
+        topic::check(&mountpoint).map_err(|fault| format!("mountpoint: {fault}"))?;
+        let commands = template("downlink.topic", &downlink.topic)?;
+        if commands.placeholders().any(|fact| fact != Fact::ChargePoint) {
+            return Err("downlink.topic: only ${cid} and ${clientid} are known when the gateway subscribes".into());
+        }
+        let calls_by_action = uplink.topic_overrides.iter().map(|(action, text)| {
+            let key = format!("uplink.topic_overrides.{action}");
+            Ok((action.clone(), template(&key, text)?))
+        });
+        Ok(Standard {
+            calls: template("uplink.topic", &uplink.topic)?,
+            calls_by_action: calls_by_action.collect::<Result<_, String>>()?,
+            replies: template("uplink.reply_topic", &uplink.reply_topic)?,
+            errors: template("uplink.error_topic", &uplink.error_topic)?,
+            commands,
+            uplink_qos: uplink.qos,
+            downlink_qos: downlink.qos,
+            retain: uplink.retain,
+        })
+    }
+
     fn template_for(&self, frame: &Frame) -> &Template {
         match frame.type_ {
             FrameType::Call | FrameType::Send => {

@@ -1,6 +1,5 @@
 //! The settings, `[transforms.config]` of the gateway's configuration, as JSON.
 
-use crate::Router;
 use crate::rule::Rule;
 use ocpp_transform::topic;
 use serde::Deserialize;
@@ -34,21 +33,9 @@ pub struct RuleConfig {
     pub prefix: String,
 }
 
-impl Config {
-    /// Compiles the rules. The error names the key.
-    pub(crate) fn compile(self) -> Result<Router, String> {
-        check_prefix("default_prefix", &self.default_prefix)?;
-        let rules = self.rules.into_iter().enumerate().map(|(index, rule)| rule.compile(&format!("rules[{index}]")));
-        Ok(Router {
-            rules: rules.collect::<Result<_, _>>()?,
-            default_prefix: self.default_prefix,
-            per_action: self.per_action,
-        })
-    }
-}
-
 impl RuleConfig {
-    fn compile(self, key: &str) -> Result<Rule, String> {
+    /// `key` names it in errors.
+    pub(crate) fn compile(self, key: &str) -> Result<Rule, String> {
         if self.charge_points.is_empty() && self.attributes.is_empty() {
             return Err(format!("{key}: has neither charge_points nor attributes; default_prefix is for all others"));
         }
@@ -61,7 +48,7 @@ impl RuleConfig {
     }
 }
 
-fn check_prefix(key: &str, prefix: &str) -> Result<(), String> {
+pub(crate) fn check_prefix(key: &str, prefix: &str) -> Result<(), String> {
     topic::check(prefix).map_err(|fault| format!("{key}: {fault}"))?;
     if !prefix.is_empty() && !prefix.ends_with('/') {
         return Err(format!("{key}: {prefix:?} must end with a slash"));

@@ -7,7 +7,7 @@ pub mod config;
 mod envelope;
 mod rule;
 
-use config::Config;
+use config::{Config, check_prefix};
 use ocpp_transform::{Outbound, Peer, Publish, PublishAction, Transform, export, read_config};
 use rule::Rule;
 
@@ -20,7 +20,7 @@ pub struct Router {
 
 impl Transform for Router {
     fn configure(config: &str) -> Result<Self, String> {
-        read_config::<Config>(config)?.compile()
+        Router::new(read_config(config)?)
     }
 }
 
@@ -38,6 +38,14 @@ impl Outbound for Router {
 }
 
 impl Router {
+    /// Compiles the rules. The error names the key.
+    fn new(config: Config) -> Result<Self, String> {
+        let Config { rules, default_prefix, per_action } = config;
+        check_prefix("default_prefix", &default_prefix)?;
+        let rules = rules.into_iter().enumerate().map(|(index, rule)| rule.compile(&format!("rules[{index}]")));
+        Ok(Router { rules: rules.collect::<Result<_, _>>()?, default_prefix, per_action })
+    }
+
     fn prefix(&self, peer: &Peer) -> &str {
         let rule = self.rules.iter().find(|rule| rule.matches(peer));
         rule.map_or(&self.default_prefix, |rule| &rule.prefix)
