@@ -11,10 +11,6 @@ use std::borrow::Cow;
 /// The attribute that marks a frame which the gateway itself made.
 pub const ORIGIN: (&str, &str) = ("origin", "gateway");
 
-/// The attribute that says under which message id a back end knows a CALL, where a transform has given it another one; and
-/// of the charge point's answer, which CALL of the back end it is for.
-pub const BACK_END_ID: &str = "back-end-message-id";
-
 /// The message id of a CALLERROR that answers a message whose own id could not be read (OCPP 2.0.1 part 4 section 4.2.3).
 pub const UNREADABLE_ID: &str = "-1";
 

@@ -19,8 +19,7 @@ use config::Config;
 use facts::{Fact, Facts, Template};
 use message::NotUnderstood;
 use ocpp_transform::{
-    Attributes, Frame, FrameType, Mapping, Peer, Publish, Refusal, TopicFilter, Transform, export, read_config,
-    topic,
+    Attributes, Frame, FrameType, Mapping, Peer, Publish, Refusal, TopicFilter, Transform, export, read_config, topic,
 };
 use std::collections::HashMap;
 

@@ -3,7 +3,7 @@
 //! Read as the field writes it: a byte-order mark, ids that are numbers, errors without details are no reason to lose a
 //! message.
 
-use super::{ErrorHead, Frame, IdForm, MAX_ACTION, Malformed, MessageType, Problem};
+use super::message::{ErrorHead, Frame, IdForm, MAX_ACTION, MAX_MESSAGE_ID, Malformed, MessageType, Problem};
 use crate::publish::Attributes;
 use serde::de::{Deserializer as _, Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -36,6 +36,13 @@ impl<'a> Received<'a> {
         };
         let id = head.id.filter(|id| !id.is_empty()).map(Cow::into_owned);
         Err(Malformed { problem, message_type: head.message_type, id, id_form: head.id_form })
+    }
+}
+
+impl<'a> Frame<'a> {
+    /// Splits the text of one WebSocket message, or says what is wrong with it.
+    pub fn parse(text: &'a str) -> Result<Self, Malformed> {
+        Received::parse(text, MAX_MESSAGE_ID).map(|received| received.frame)
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use std::borrow::Cow;
 
 fn problem(text: &str) -> Malformed {
     Frame::parse(text).expect_err(text)

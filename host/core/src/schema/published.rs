@@ -3,7 +3,9 @@
 //! They lie compressed in the program. One is unpacked and compiled when the first payload comes that it is for, once
 //! for all threads; from then on looking it up takes no lock.
 
-use super::{Payload, described, errata};
+use super::description::described;
+use super::errata;
+use super::payload::Payload;
 use crate::call_error::{CallError, Fault};
 use crate::frame::MessageType;
 use crate::version::Version;

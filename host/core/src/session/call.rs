@@ -1,12 +1,10 @@
 //! What is known of one CALL on its way, and how it ends.
 
 use super::heartbeat::IntervalRequest;
-use crate::action::Action;
-use crate::call_error::{CallError, Fault};
 use crate::frame::{Frame, IdForm};
 use smallvec::SmallVec;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How the ids of the gateway's own CALLs begin; their answers are nobody else's affair, however late they come.
 pub const OWN_ID: &str = "gateway-";
@@ -26,7 +24,7 @@ pub(super) struct Call {
     pub(super) action: Box<str>,
     /// See [`fingerprint`].
     pub(super) fingerprint: u64,
-    /// See [`super::Session::set_generation`].
+    /// See [`Session::set_generation`](super::Session::set_generation).
     pub(super) generation: u64,
 }
 
@@ -54,9 +52,9 @@ pub(super) fn fingerprint(frame: &Frame<'_>) -> u64 {
 #[derive(Debug)]
 pub(super) struct ReceivedCall {
     pub(super) call: Call,
-    /// See [`super::Session::latest_call`].
+    /// See [`Session::latest_call`](super::Session::latest_call).
     pub(super) number: u32,
-    /// By [`super::BackEndClock`].
+    /// By the clock of back ends.
     pub(super) deadline: Instant,
     pub(super) id_form: IdForm,
 }
@@ -73,7 +71,7 @@ pub(super) struct SentCall {
 /// What is known of few CALLs to the charge point, so that the others need no room for it.
 #[derive(Debug)]
 pub(super) struct Rare {
-    /// See [`BACK_END_ID`](crate::call_error::BACK_END_ID).
+    /// See [`BACK_END_ID`](crate::frame::BACK_END_ID).
     pub(super) back_end_id: Option<Box<str>>,
     /// What it asks for, if that is another heartbeat interval.
     pub(super) interval: Option<IntervalRequest>,
@@ -164,50 +162,6 @@ impl<'a> Asked<'a> {
     pub fn action(self, id: &str) -> Option<&'a str> {
         self.0?.find(id).map(|open| &*open.call.action)
     }
-}
-
-/// What has become of a CALL of the gateway's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OwnAnswer {
-    /// The payload of the charge point's CALLRESULT.
-    Result(String),
-    /// The charge point's CALLERROR.
-    Error(CallError),
-    /// There is no answer.
-    None { fault: Fault, text: String },
-}
-
-/// How a CALL ended. Each that was opened, or was queued, ends once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// With a CALLRESULT.
-    Result,
-    /// With a CALLERROR of the other side.
-    Error,
-    /// Without the other side's answer.
-    Failed(Fault),
-}
-
-impl Outcome {
-    /// A name for logs and metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Outcome::Result => "result",
-            Outcome::Error => "error",
-            Outcome::Failed(fault) => fault.name(),
-        }
-    }
-}
-
-/// A CALL is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CallEnd {
-    /// The way that the CALL went; its answer went the other way.
-    pub direction: super::Direction,
-    pub action: Action,
-    pub outcome: Outcome,
-    /// How long the other side took to answer, if it did.
-    pub answered_after: Option<Duration>,
 }
 
 /// What is open at the moment.

@@ -2,7 +2,9 @@
 
 use super::call::{Call, Originator, Rare, SentCall, WaitingCall, fingerprint};
 use super::heartbeat::{BootInterval, boot_interval};
-use super::{Direction, Outcome, Output, OwnAnswer, Session, Unmatched};
+use super::output::{Direction, Outcome, Output, OwnAnswer};
+use super::settings::Unmatched;
+use super::state::Session;
 use crate::call_error::{CallError, Fault};
 use crate::frame::{Frame, IdForm, MAX_MESSAGE_ID, MessageType};
 use crate::publish::Attributes;
@@ -93,13 +95,7 @@ impl Session {
     }
 
     /// `now`: when a back end answered. `None`: a transform did.
-    pub(super) fn answer_charge_point(
-        &mut self,
-        frame: Frame<'_>,
-        redelivered: bool,
-        generation: u64,
-        now: Option<Instant>,
-    ) {
+    fn answer_charge_point(&mut self, frame: Frame<'_>, redelivered: bool, generation: u64, now: Option<Instant>) {
         let mut id_form = IdForm::Text;
         match self.from_charge_point.take(&frame.id) {
             Some(open) => {

@@ -1,6 +1,6 @@
 //! When to ping a charge point, and when to give it up.
 
-use super::Settings;
+use super::settings::Settings;
 use std::time::{Duration, Instant};
 
 /// A charge point is alive as long as anything arrives from it. One that never answers a ping but talks may stay.

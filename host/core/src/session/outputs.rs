@@ -1,6 +1,6 @@
 //! What a session wants done and nobody has asked for yet.
 
-use super::Output;
+use super::output::Output;
 use crate::frame::MessageType;
 use std::collections::VecDeque;
 

@@ -1,7 +1,10 @@
 use super::*;
-use crate::frame::Frame;
+use crate::call_error::Fault;
+use crate::frame::{Frame, MAX_RECEIVED_ID, MessageType, Received};
+use crate::version::Version;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -1,20 +1,16 @@
 //! What a session makes of the texts that its charge point sends.
 
-use super::call::{Call, Originator, ReceivedCall};
-use super::{Direction, HeldCall, OWN_ID, Outcome, Output, OwnAnswer, Session, Unmatched};
-use crate::call_error::{BACK_END_ID, CallError, Fault, UNREADABLE_ID};
-use crate::frame::{Frame, IdForm, MAX_MESSAGE_ID, MAX_RECEIVED_ID, Malformed, MessageType, Problem, Received};
+use super::call::{Call, OWN_ID, Originator, ReceivedCall};
+use super::output::{Direction, Outcome, Output, OwnAnswer, UplinkFrame};
+use super::settings::Unmatched;
+use super::state::{HeldCall, Session};
+use crate::call_error::{CallError, Fault, UNREADABLE_ID};
+use crate::frame::{
+    BACK_END_ID, Frame, IdForm, MAX_MESSAGE_ID, MAX_RECEIVED_ID, Malformed, MessageType, Problem, Received,
+};
 use crate::version::Version;
 use std::borrow::Cow;
 use std::time::Instant;
-
-/// A frame that is to be mapped and published.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UplinkFrame<'a> {
-    pub frame: Frame<'a>,
-    /// The number under which the CALL was opened that this is, answers, or is about. See [`Session::set_generation`].
-    pub generation: u64,
-}
 
 impl Session {
     /// A text from the charge point. Answers the frame that is to be mapped and published, if it holds one that may be.

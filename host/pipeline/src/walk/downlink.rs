@@ -8,7 +8,8 @@ use crate::hook;
 use crate::output::{FrameAction, PublishAction};
 use crate::spec::OnError;
 use crate::transform::{Subject, Transform};
-use ocpp_gateway_core::call_error::{BACK_END_ID, ORIGIN};
+use ocpp_gateway_core::call_error::ORIGIN;
+use ocpp_gateway_core::frame::BACK_END_ID;
 use ocpp_gateway_core::{CallError, Direction, ErrorHead, Fault, Frame, MessageType};
 use std::borrow::Cow;
 

@@ -1,0 +1,28 @@
+//! What is configured for all sessions.
+
+use std::time::Duration;
+
+/// What a session has to know about its configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a CALL may stay unanswered, in either direction, and how long one may wait before it is sent.
+    pub call_timeout: Duration,
+    /// How many CALLs of the charge point may be open before nothing more is read from it.
+    pub open_calls: usize,
+    /// How many CALLs may wait until the charge point has answered those before them.
+    pub queue: usize,
+    pub unmatched_responses: Unmatched,
+    /// Zero: no pings.
+    pub ping_interval: Duration,
+    /// In force until the charge point is told another.
+    pub heartbeat_interval: Duration,
+    /// How long a charge point may be silent. `None`: twice the heartbeat interval in force.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// What happens to an answer that no open CALL waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmatched {
+    Drop,
+    Forward,
+}
