@@ -4,7 +4,7 @@
 //! [`Session::poll`]. The rules kept here: one CALL at a time is open to the charge point, several may be open from it, and
 //! the directions do not wait for each other (OCPP-J 1.6 section 4.1.1: a rule for senders); every CALL gets an answer, if
 //! need be from the gateway, and never two; an answer reaches only the CALL that it belongs to; nothing is lost without an
-//! [`Incident`].
+//! [`Incident`]. [`Session`] says which calls there are, and in which order they are made.
 
 mod call;
 mod clock;

@@ -19,7 +19,80 @@ use std::time::{Duration, Instant};
 /// waits for the acknowledgements of 20 messages.
 const RECENT: usize = 32;
 
-/// See the module's documentation.
+/// The state of the conversation with one charge point.
+///
+/// A session does nothing by itself: it opens no socket, reads no clock, wakes nobody. Its owner makes calls of four kinds:
+///
+/// - **Queries** take `&self` and may be made at any time.
+/// - **Settings** tell what is in force from now on, and make no output: [`set_back_end_clock`](Self::set_back_end_clock)
+///   and [`set_generation`](Self::set_generation).
+/// - **Inputs** are named `handle_…`: they tell what has happened.
+/// - **Polls** tell what the owner has to do: [`poll`](Self::poll) and [`poll_notice`](Self::poll_notice) answer with an
+///   [`Output`], [`next_held`](Self::next_held) with a text.
+///
+/// | what has happened | input |
+/// |---|---|
+/// | Bytes, a text, a pong came from the charge point | `handle_alive`, `handle_text`, `handle_pong` |
+/// | The transforms, or the way to the broker, ended a frame that `handle_text` gave | `handle_reply`, `handle_rejection`, `handle_rejected_result`, `handle_dropped`, `handle_failed_uplink` |
+/// | A message came from back ends | `handle_downlink` for each frame, `handle_failed_downlink` |
+/// | Nobody subscribes to a CALL's topic | `handle_no_back_end` |
+/// | An operator calls the charge point | `handle_own_call` |
+/// | The socket is read again, or no longer | `handle_reading` |
+/// | The time of `next_timeout` has come | `handle_timeout` |
+/// | The gateway stops; the connection is over | `handle_stop`; `handle_disconnect` |
+///
+/// # Order
+///
+/// 1. [`set_back_end_clock`](Self::set_back_end_clock), if that clock has changed, before an input that takes the time.
+/// 2. One input. What becomes of a frame that [`handle_text`](Self::handle_text) gave, and the
+///    [`latest_call`](Self::latest_call) that it made, belong to it: they come before the next text.
+/// 3. [`poll`](Self::poll) until it answers `None`. Outputs keep, in their order, so several inputs may come before; but
+///    they gather, and a charge point waits for its answers. While the socket takes nothing,
+///    [`poll_notice`](Self::poll_notice) in its place: it leaves what is for the charge point, in its order.
+/// 4. [`next_held`](Self::next_held), and what it answers to `handle_text`, before another text is read. While
+///    [`wants_more`](Self::wants_more) is false no text is read at all: there is room for one that is held.
+/// 5. [`next_timeout`](Self::next_timeout). Each of the calls before may have moved it, in both directions.
+///
+/// After [`handle_disconnect`](Self::handle_disconnect) there is one more round of `poll`, which sends nothing, and no
+/// further input.
+///
+/// # Time
+///
+/// The time is that of a monotonic clock: no input has an earlier one than the input before it. Inputs of the same instant
+/// may come in any order. `handle_timeout` is called at `next_timeout` or later; earlier does no harm, and much later
+/// only means that deadlines are kept late.
+///
+/// # Example
+///
+/// ```
+/// use ocpp_gateway_core::Frame;
+/// use ocpp_gateway_core::session::{Output, Session};
+/// use std::time::Instant;
+///
+/// /// A text from the charge point. Answers when to call `handle_timeout`, unless something happens before.
+/// fn receive(
+///     session: &mut Session,
+///     text: &str,
+///     now: Instant,
+///     to_charge_point: &mut Vec<String>,
+///     to_back_ends: &mut Vec<Frame<'static>>,
+/// ) -> Instant {
+///     if let Some(uplink) = session.handle_text(text, now) {
+///         to_back_ends.push(uplink.frame.into_owned());
+///     }
+///     while let Some(output) = session.poll() {
+///         match output {
+///             Output::Send(_, text) => to_charge_point.push(text),
+///             Output::Report(report) => to_back_ends.push(report.frame),
+///             Output::Ping => { /* a WebSocket ping */ }
+///             Output::Incident(_) | Output::Ended(_) => { /* logs and metrics */ }
+///             Output::Answered(..) => { /* to the operator who asked */ }
+///             Output::HeartbeatInterval(_) => { /* for its next connection */ }
+///         }
+///     }
+///     session.next_timeout()
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Session {
     pub(super) version: Version,
