@@ -4,6 +4,7 @@
 //! or collides publishes around a reconnect.
 
 mod codec;
+mod error;
 mod keep_alive;
 mod oversized;
 mod packet;
@@ -11,7 +12,6 @@ mod reason;
 mod stream;
 
 use std::{
-    io,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -19,7 +19,6 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use rumqttc::mqttbytes;
 use tokio::{
     io::{AsyncReadExt, AsyncWrite},
     time::timeout,
@@ -31,9 +30,10 @@ use self::{
     oversized::Skip,
     stream::Stream,
 };
-use crate::{options::Options, stats::ConnectionStats, tls::TlsError};
+use crate::{options::Options, stats::ConnectionStats};
 
 pub(crate) use self::{
+    error::LinkError,
     oversized::Oversized,
     packet::{ConnAck, Inbound, Limits, Outbound, Publish},
     reason::{Reason, Verdict},
@@ -45,33 +45,6 @@ const READ_SIZE: usize = 16 << 10;
 const WRITE_MARK: usize = 64 << 10;
 /// How long a polite goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
-
-/// Why there is no connection (any more).
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum LinkError {
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    #[error("no TLS with the broker: {0}")]
-    Tls(String),
-    #[error("mqtt.tls: {0}")]
-    TlsFiles(#[from] TlsError),
-    #[error("no connection and CONNACK within {0:?}")]
-    ConnectTimeout(Duration),
-    #[error("the broker refuses the connection: {0}")]
-    Refused(Reason),
-    #[error("the broker closed the connection")]
-    Closed,
-    #[error("the broker does not answer pings")]
-    Silent,
-    #[error("the broker ends the connection: {0}")]
-    Disconnected(Reason),
-    #[error("the broker breaks the protocol: {0}")]
-    Protocol(#[from] mqttbytes::Error),
-    #[error("the broker breaks the protocol: {0}")]
-    ProtocolV5(#[from] rumqttc::v5::mqttbytes::Error),
-    #[error("the broker breaks the protocol: its first packet is not CONNACK")]
-    NotConnAck,
-}
 
 pub(crate) struct Link {
     stream: Stream,

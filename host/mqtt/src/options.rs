@@ -81,6 +81,11 @@ impl Options {
             subscribers: None,
         }
     }
+
+    /// [`keep_alive`](Self::keep_alive) as a CONNECT says it: in seconds, rounded up.
+    pub(crate) fn keep_alive_seconds(&self) -> u16 {
+        self.keep_alive.as_millis().div_ceil(1000).try_into().unwrap_or(u16::MAX)
+    }
 }
 
 /// Answers whether anybody subscribes to a topic. At once, as it is asked on the publisher's own task.

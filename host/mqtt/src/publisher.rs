@@ -1,6 +1,10 @@
 //! The publishing connection.
 
+mod answers;
 mod backlog;
+mod command;
+mod sending;
+mod state;
 mod task;
 mod unacknowledged;
 mod window;
@@ -12,7 +16,10 @@ use tokio::{
     time::Instant,
 };
 
-use self::task::{Shared, Task};
+use self::{
+    command::{Command, Drain},
+    state::{Shared, Task},
+};
 use crate::{
     availability::{self, Availability},
     message::{Publication, Unpublishable},
@@ -53,17 +60,6 @@ pub struct Stopped;
 pub struct Permit<'a> {
     permit: mpsc::Permit<'a, Publication>,
     publisher: &'a Publisher,
-}
-
-enum Command {
-    Drain(Drain),
-    /// Answered with how many were taken back; with `None` if the broker can be reached.
-    Withdraw(oneshot::Sender<Option<usize>>),
-}
-
-struct Drain {
-    deadline: Instant,
-    done: oneshot::Sender<usize>,
 }
 
 impl Publisher {

@@ -1,6 +1,8 @@
 //! The subscribing connection.
 
+mod command;
 mod filter_tree;
+mod recipient;
 mod subscriptions;
 mod task;
 
@@ -12,48 +14,12 @@ use tokio::{
 };
 
 pub(crate) use self::filter_tree::FilterTree;
-use self::{subscriptions::Done, task::Task};
-use crate::{
-    message::{Message, QoS},
-    options::Options,
-    stats::SubscriberStats,
+pub use self::recipient::{Recipient, Strays, SubscribeError};
+use self::{
+    command::{COMMANDS, Command},
+    task::Task,
 };
-
-/// Commands between the callers and the task.
-const COMMANDS: usize = 1024;
-
-/// Takes messages in. Called on the connection's own task, so it must return at once: put the message into a mailbox and
-/// deal there with its being full. Of a message that is [`oversized`](Message::oversized) it gets the beginning, to tell whose
-/// it was.
-pub trait Recipient: Clone + Send + Sync + 'static {
-    /// Takes the message, or gives it back: whoever it was for has gone.
-    fn deliver(&self, message: Message) -> Result<(), Message>;
-
-    /// None of those who subscribed to its topic takes this message any more; this is one of them.
-    fn turn_back(&self, message: Message);
-
-    /// The broker has refused a subscription that it had granted before the latest reconnect: nothing comes on it any more. It
-    /// is asked for again after the next reconnect, or when somebody else wants it.
-    fn refused(&self, error: SubscribeError);
-}
-
-/// What becomes of a message on a topic that nobody subscribes to, or of its beginning. Must return at once.
-pub type Strays = Box<dyn FnMut(Message) + Send>;
-
-/// Why an owner does not have the subscriptions it asked for.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SubscribeError {
-    #[error("`{0}` is not a topic filter")]
-    BadFilter(String),
-    #[error("the broker refuses the subscription to `{filter}`: {reason}")]
-    Refused { filter: String, reason: String },
-    #[error("nobody subscribes under this key")]
-    UnknownOwner,
-    #[error("a later request took the place of this one")]
-    Superseded,
-    #[error("the subscriber has stopped")]
-    Stopped,
-}
+use crate::{message::QoS, options::Options, stats::SubscriberStats};
 
 /// Subscribes on behalf of many owners over one connection. Clones share it; it stops with the last of them.
 ///
@@ -63,12 +29,6 @@ pub struct Subscriber<R> {
     commands: mpsc::Sender<Command<R>>,
     current: watch::Receiver<bool>,
     stats: Arc<SubscriberStats>,
-}
-
-enum Command<R> {
-    Set { owner: u64, filters: Vec<(String, QoS)>, recipient: Option<R>, done: Done },
-    Remove { owner: u64 },
-    Stop { deadline: Instant, done: oneshot::Sender<()> },
 }
 
 impl<R> Clone for Subscriber<R> {

@@ -9,10 +9,9 @@ use bytes::BytesMut;
 use rumqttc::mqttbytes::Error;
 
 use super::{
-    LinkError, Oversized,
-    oversized::size_length,
-    packet::{ConnAck, Inbound, Limits, Outbound, Publish},
-    reason::{Reason, Verdict},
+    error::LinkError,
+    oversized::Oversized,
+    packet::{Inbound, Outbound, Publish},
 };
 use crate::options::{Options, ProtocolVersion};
 
@@ -81,9 +80,4 @@ impl Codec {
             Err(error) => Err(error),
         }
     }
-}
-
-/// In the seconds of a CONNECT, rounded up.
-fn keep_alive(options: &Options) -> u16 {
-    options.keep_alive.as_millis().div_ceil(1000).try_into().unwrap_or(u16::MAX)
 }

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 /// A PUBLISH of 3.1.1 has what all versions have.
 pub(crate) use rumqttc::Publish;
 
-use super::{Oversized, Reason, Verdict};
+use super::{
+    oversized::Oversized,
+    reason::{Reason, Verdict},
+};
 use crate::message::QoS;
 
 /// What comes from the broker.

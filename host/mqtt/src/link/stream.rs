@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use super::LinkError;
+use super::error::LinkError;
 use crate::options::Options;
 
 pub(super) enum Stream {

@@ -167,8 +167,8 @@ impl Window {
     }
 
     /// Whether anything is open that was to be delivered harder than so.
-    pub(crate) fn exceeds(&self, qos: crate::QoS) -> bool {
-        self.slots.iter().flatten().any(|slot| crate::QoS::from(slot.outgoing.publish.qos) > qos)
+    pub(crate) fn exceeds(&self, qos: crate::message::QoS) -> bool {
+        self.slots.iter().flatten().any(|slot| crate::message::QoS::from(slot.outgoing.publish.qos) > qos)
     }
 
     /// Marks everything as sent before, for [`next_resend`](Self::next_resend).

@@ -1,16 +1,21 @@
 //! Who wants which topics, and what the broker knows of it. No I/O: the subscriber asks for the next batch and reports
 //! what became of it.
 
+mod entry;
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
 };
 
 use rumqttc::{has_wildcards, valid_filter};
-use smallvec::SmallVec;
-use tokio::sync::oneshot;
 
-use super::{Recipient, SubscribeError, filter_tree::FilterTree};
+use self::entry::{Entry, Standing};
+use super::{
+    command::Done,
+    filter_tree::FilterTree,
+    recipient::{Recipient, SubscribeError},
+};
 use crate::{
     link::{Reason, Verdict},
     message::{Message, QoS},
@@ -28,54 +33,11 @@ const MAX_LEVELS: usize = 200;
 /// Changes waiting for their turn above which leftovers of another process are left alone.
 const MAX_WAITING_FOR_STRAYS: usize = 1000;
 
-pub(crate) type Done = oneshot::Sender<Result<(), SubscribeError>>;
-
 /// What is to be written next.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) subscribe: Vec<(Arc<str>, QoS)>,
     pub(crate) unsubscribe: Vec<Arc<str>>,
-}
-
-/// Where a filter stands with the broker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    Absent,
-    Subscribing,
-    Held,
-    Unsubscribing,
-    Refused,
-}
-
-struct Entry<R> {
-    /// Nearly always one, which is found without another look into memory.
-    routes: SmallVec<[(u64, R); 1]>,
-    standing: Standing,
-    /// The highest QoS that an owner wants, and the one the broker was last asked for.
-    wanted: QoS,
-    granted: QoS,
-    /// Already in the queue of changes.
-    queued: bool,
-    /// Belongs to the set that was restored after the latest connect and is not settled yet.
-    restoring: bool,
-}
-
-impl<R: Recipient> Entry<R> {
-    fn new(standing: Standing) -> Self {
-        let qos = QoS::AtMostOnce;
-        Entry { routes: SmallVec::new(), standing, wanted: qos, granted: qos, queued: false, restoring: false }
-    }
-
-    fn is_met(&self) -> bool {
-        self.standing == Standing::Held && self.granted >= self.wanted
-    }
-
-    fn route(&mut self, owner: u64, recipient: &R) {
-        match self.routes.iter_mut().find(|(key, _)| *key == owner) {
-            Some((_, known)) => known.clone_from(recipient),
-            None => self.routes.push((owner, recipient.clone())),
-        }
-    }
 }
 
 struct Owner<R> {

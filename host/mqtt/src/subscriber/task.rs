@@ -15,7 +15,8 @@ use tokio::{
 use tracing::{debug, warn};
 
 use super::{
-    COMMANDS, Command, Recipient, Strays,
+    command::{COMMANDS, Command},
+    recipient::{Recipient, Strays},
     subscriptions::{BATCH, Batch, Subscriptions},
 };
 use crate::{
@@ -50,7 +51,7 @@ pub(super) struct Task<R> {
 }
 
 enum Open {
-    Subscribe(Vec<(Arc<str>, crate::QoS)>),
+    Subscribe(Vec<(Arc<str>, crate::message::QoS)>),
     Unsubscribe(Vec<Arc<str>>),
 }
 
@@ -176,7 +177,11 @@ impl<R: Recipient> Task<R> {
         Ok(false)
     }
 
-    fn write_subscribe(&mut self, link: &mut Link, batch: Vec<(Arc<str>, crate::QoS)>) -> Result<(), LinkError> {
+    fn write_subscribe(
+        &mut self,
+        link: &mut Link,
+        batch: Vec<(Arc<str>, crate::message::QoS)>,
+    ) -> Result<(), LinkError> {
         let pkid = self.next_pkid();
         link.send(Outbound::Subscribe(pkid, &batch))?;
         self.stats.subscribe_packets.add(1);

@@ -6,8 +6,13 @@ use rumqttc::{
     SubscribeFilter, SubscribeReasonCode, Unsubscribe, mqttbytes::Error,
 };
 
-use super::{ConnAck, Inbound, Limits, Outbound, Reason, Verdict, keep_alive};
-use crate::options::Options;
+use crate::{
+    link::{
+        packet::{ConnAck, Inbound, Limits, Outbound},
+        reason::{Reason, Verdict},
+    },
+    options::Options,
+};
 
 pub(super) fn connect(
     output: &mut BytesMut,
@@ -17,7 +22,7 @@ pub(super) fn connect(
 ) -> Result<(), Error> {
     let mut connect = Connect::new(client_id);
     connect.clean_session = clean_session;
-    connect.keep_alive = keep_alive(options);
+    connect.keep_alive = options.keep_alive_seconds();
     connect.login = options.credentials.as_ref().map(|it| Login::new(it.username.clone(), it.password.clone()));
     connect.last_will = options.status.as_ref().map(|status| {
         let will = status.farewell();

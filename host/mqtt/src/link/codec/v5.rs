@@ -24,8 +24,15 @@ use rumqttc::{
     },
 };
 
-use super::{ConnAck, Inbound, Limits, LinkError, Outbound, Publish, Reason, Verdict, keep_alive, size_length};
-use crate::options::Options;
+use crate::{
+    link::{
+        error::LinkError,
+        oversized::size_length,
+        packet::{ConnAck, Inbound, Limits, Outbound, Publish},
+        reason::{Reason, Verdict},
+    },
+    options::Options,
+};
 
 /// The reason code of a PUBACK for a message that nobody has subscribed to (3.4.2.1).
 const NO_MATCHING_SUBSCRIBERS: u8 = 0x10;
@@ -43,7 +50,7 @@ pub(super) fn connect(
     // Session Expiry Interval (3.1.2.11.2). The largest number means that a session never expires.
     let session_expiry = whole_seconds(options.session_expiry);
     let connect = Connect {
-        keep_alive: keep_alive(options),
+        keep_alive: options.keep_alive_seconds(),
         client_id: client_id.to_owned(),
         clean_start: clean_session,
         // Absent it is 0: the session ends with the connection.
@@ -186,8 +193,8 @@ fn conn_ack(packet: v5::ConnAck) -> ConnAck {
     *in_flight = properties.receive_max.unwrap_or(*in_flight);
     *packet_size = properties.max_packet_size.map_or(*packet_size, |size| size.try_into().unwrap_or(usize::MAX));
     *qos = match properties.max_qos {
-        Some(0) => crate::QoS::AtMostOnce,
-        Some(1) => crate::QoS::AtLeastOnce,
+        Some(0) => crate::message::QoS::AtMostOnce,
+        Some(1) => crate::message::QoS::AtLeastOnce,
         _ => *qos,
     };
     *retain = properties.retain_available != Some(0);

@@ -1,5 +1,7 @@
 use std::sync::Mutex;
 
+use tokio::sync::oneshot;
+
 use super::*;
 
 const GRANTED: Verdict = Ok(());

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use tracing::{debug, warn};
 
-use super::Task;
+use super::{
+    state::Task,
+    window::{Acknowledged, Outgoing, Window},
+};
 use crate::{
     link::{Inbound, Link, LinkError, Outbound, Reason},
     message::Tracking,
-    publisher::window::{Acknowledged, Outgoing, Window},
     stats::Loss,
 };
 

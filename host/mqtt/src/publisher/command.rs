@@ -1,0 +1,14 @@
+//! What callers want of the connection's task besides publishing.
+
+use tokio::{sync::oneshot, time::Instant};
+
+pub(super) enum Command {
+    Drain(Drain),
+    /// Answered with how many were taken back; with `None` if the broker can be reached.
+    Withdraw(oneshot::Sender<Option<usize>>),
+}
+
+pub(super) struct Drain {
+    pub(super) deadline: Instant,
+    pub(super) done: oneshot::Sender<usize>,
+}

@@ -1,0 +1,104 @@
+//! From the backlog into the connection.
+
+use std::time::{Duration, Instant};
+
+use rumqttc::QoS;
+
+use super::{
+    state::Task,
+    window::{Outgoing, Resend},
+};
+use crate::{
+    link::{Link, LinkError, Outbound, Reason},
+    message::Tracking,
+    stats::Loss,
+};
+
+impl Task {
+    /// Prepares to send again what was sent over an earlier connection and not acknowledged (MQTT 3.1.1, 4.4).
+    pub(super) fn resume(&mut self, link: &Link, session_present: bool) {
+        let limits = link.limits();
+        self.window.set_limit(limits.in_flight);
+        self.shared.stats.resent.add(self.window.len() as u64);
+        // What the broker does not take any more as it was sent is begun anew.
+        if session_present && !self.window.exceeds(limits.qos) {
+            self.window.begin_resend();
+        } else {
+            self.backlog.put_back(self.window.take_all());
+        }
+    }
+
+    /// Says first of all that we are there (again). Not once we have taken our leave.
+    pub(super) fn announce(&mut self) {
+        if !self.exhausted {
+            self.backlog.put_back(self.status.iter().map(|status| status.birth().into()).collect());
+        }
+    }
+
+    /// Moves publications from the backlog into the connection as far as there is room.
+    pub(super) fn pump(&mut self, link: &mut Link) -> Result<(), LinkError> {
+        self.resend(link)?;
+        if self.backlog.is_empty() || self.window.is_resending() {
+            return Ok(());
+        }
+        let (now, limits) = (Instant::now(), link.limits());
+        let behind = self.shared.availability.behind(now);
+        let now = now.checked_sub(behind).unwrap_or(now);
+        let mut published = 0;
+        while link.has_room()
+            && let Some(next) = self.backlog.front()
+            && (limits.qos(next.publish.qos) == QoS::AtMostOnce || self.window.room() > 0)
+            && let Some(mut outgoing) = self.backlog.pop()
+        {
+            limits.adapt(&mut outgoing.publish);
+            if outgoing.has_expired(now) {
+                self.shared.stats.lose(Loss::Expired, outgoing.kind);
+            } else if self.has_no_subscriber(&outgoing) {
+                self.no_subscriber(outgoing);
+            } else if link.takes(&outgoing.publish, outgoing.expires) {
+                published += 1;
+                self.start(link, outgoing, behind)?;
+            } else {
+                self.lose(&outgoing, Loss::Unpublishable, Reason::TOO_LARGE);
+            }
+        }
+        self.shared.stats.published.add(published);
+        Ok(())
+    }
+
+    /// `behind`: the broker's time.
+    pub(super) fn start(&mut self, link: &mut Link, outgoing: Outgoing, behind: Duration) -> Result<(), LinkError> {
+        let expires = outgoing.expires.map(|expires| expires + behind);
+        if outgoing.publish.qos == QoS::AtMostOnce {
+            link.publish(&outgoing.publish, expires)?;
+            // There is no more to come.
+            outgoing.tracking.iter().filter(|tracking| tracking.confirm).for_each(Tracking::delivered);
+            self.unacknowledged.start(link.written().1, outgoing);
+            Ok(())
+        } else {
+            let outgoing = self.window.insert(outgoing, self.unacknowledged.mark());
+            link.publish(&outgoing.publish, expires)
+        }
+    }
+
+    /// Sends again what [`resume`](Self::resume) has prepared, as far as there is room.
+    pub(super) fn resend(&mut self, link: &mut Link) -> Result<(), LinkError> {
+        let behind = self.shared.availability.behind(Instant::now());
+        while link.has_room()
+            && let Some(resend) = self.window.next_resend()
+        {
+            match resend {
+                Resend::Release(pkid) => link.send(Outbound::PubRel(pkid))?,
+                Resend::Publish(outgoing) if link.takes(&outgoing.publish, outgoing.expires) => {
+                    link.publish(&outgoing.publish, outgoing.expires.map(|expires| expires + behind))?;
+                    self.shared.stats.published.add(1);
+                }
+                Resend::Publish(outgoing) => {
+                    let pkid = outgoing.publish.pkid;
+                    self.refused(pkid, Loss::Unpublishable, Reason::TOO_LARGE);
+                }
+            }
+        }
+        Ok(())
+    }
+}

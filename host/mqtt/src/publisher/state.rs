@@ -1,0 +1,153 @@
+//! What the task has in hand, from the queue to the end.
+
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
+
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+};
+use tracing::warn;
+
+use super::{
+    backlog::Backlog,
+    command::{Command, Drain},
+    unacknowledged::Unacknowledged,
+    window::Window,
+};
+use crate::{
+    availability::Availability,
+    link::{Link, Reason},
+    message::Publication,
+    options::{Options, Status, SubscriberLookup},
+    stats::{Loss, PublisherStats},
+};
+
+pub(super) struct Task {
+    pub(super) queue: mpsc::Receiver<Publication>,
+    /// Publications on their way from `queue` to `backlog`; empty between turns.
+    pub(super) inbox: Vec<Publication>,
+    /// Nothing will come from `queue` any more.
+    pub(super) exhausted: bool,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) drain: Option<Drain>,
+    /// What expires is taken back as it comes, until the broker is there again.
+    pub(super) withdrawing: bool,
+    pub(super) shared: Shared,
+    /// Queue, backlog, window: a publication passes through all three in this order.
+    pub(super) backlog: Backlog,
+    pub(super) window: Window,
+    pub(super) status: Option<Status>,
+    pub(super) unacknowledged: Unacknowledged,
+    /// Why publications were refused so far.
+    pub(super) refusals: BTreeSet<Reason>,
+    pub(super) subscribers: Option<SubscriberLookup>,
+    /// One thread runs this task and all that publish.
+    pub(super) alone: bool,
+}
+
+/// What the task has in common with others.
+pub(super) struct Shared {
+    /// Whether there is a connection.
+    pub(super) connected: watch::Sender<bool>,
+    /// Whether answers to what is published now would arrive.
+    pub(super) current: watch::Receiver<bool>,
+    pub(super) availability: Arc<Availability>,
+    pub(super) stats: Arc<PublisherStats>,
+}
+
+impl Task {
+    pub(super) fn new(
+        options: &Options,
+        queue: mpsc::Receiver<Publication>,
+        commands: mpsc::Receiver<Command>,
+        shared: Shared,
+    ) -> Self {
+        Task {
+            queue,
+            inbox: Vec::new(),
+            exhausted: false,
+            commands,
+            drain: None,
+            withdrawing: false,
+            shared,
+            backlog: Backlog::new(options.backlog_messages, options.backlog_bytes),
+            window: Window::new(options.in_flight),
+            status: options.status.clone(),
+            unacknowledged: Unacknowledged::default(),
+            refusals: BTreeSet::new(),
+            subscribers: options.subscribers.clone(),
+            alone: Handle::current().metrics().num_workers() == 1,
+        }
+    }
+
+    pub(super) fn take(&mut self, count: usize) {
+        self.inbox.drain(..).for_each(|publication| self.backlog.push(publication.into()));
+        if self.withdrawing {
+            self.withdraw();
+        }
+        if count == 0 && !std::mem::replace(&mut self.exhausted, true) {
+            self.status.iter().for_each(|status| self.backlog.push(status.farewell().into()));
+        }
+    }
+
+    /// Keeps the backlog within its bounds while nothing can be sent.
+    pub(super) fn trim(&mut self) {
+        if self.backlog.is_over() {
+            let Shared { stats, availability, .. } = &self.shared;
+            let now = availability.broker_time(Instant::now());
+            self.backlog.expire(now, |outgoing| stats.lose(Loss::Expired, outgoing.kind));
+            self.backlog.evict(|outgoing| {
+                stats.lose(Loss::Evicted, outgoing.kind);
+                outgoing.tracking.iter().for_each(|tracking| tracking.observer.evicted(tracking.number));
+            });
+        }
+        self.shared.stats.backlog.set(self.backlog.len());
+    }
+
+    /// What a connection that is over took along without an acknowledgement to come.
+    pub(super) fn take_back(&mut self, link: &Link) {
+        self.unacknowledged.written(link.written().0);
+        let (unwritten, unconfirmed) = self.unacknowledged.end();
+        self.backlog.put_back(unwritten);
+        self.shared.stats.unconfirmed.add(unconfirmed);
+    }
+
+    pub(super) fn show(&self) {
+        self.shared.stats.in_flight.set(self.window.len());
+        self.shared.stats.backlog.set(self.backlog.len());
+    }
+
+    /// Takes back what expires and was never sent. Answers how many there were.
+    pub(super) fn withdraw(&mut self) -> usize {
+        let (stats, mut count) = (&self.shared.stats, 0);
+        self.backlog.withdraw(|outgoing| {
+            stats.lose(Loss::Withdrawn, outgoing.kind);
+            count += 1;
+        });
+        count
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.exhausted && self.backlog.is_empty() && self.window.len() == 0
+    }
+
+    /// Counts what is left over and answers whoever waits for the drain.
+    pub(super) fn finish(&mut self) {
+        self.queue.close();
+        while let Ok(publication) = self.queue.try_recv() {
+            self.backlog.push(publication.into());
+        }
+        self.backlog.put_back(self.window.take_all());
+        let left = self.backlog.len();
+        while let Some(outgoing) = self.backlog.pop() {
+            self.shared.stats.lose(Loss::Abandoned, outgoing.kind);
+        }
+        self.show();
+        if left > 0 {
+            warn!(left, "publisher stopped with publications that the broker did not acknowledge");
+        }
+        if let Some(drain) = self.drain.take() {
+            let _ = drain.done.send(left);
+        }
+    }
+}

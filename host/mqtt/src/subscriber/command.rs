@@ -1,0 +1,17 @@
+//! What callers want of the connection's task.
+
+use tokio::{sync::oneshot, time::Instant};
+
+use super::recipient::SubscribeError;
+use crate::message::QoS;
+
+/// Commands between the callers and the task.
+pub(super) const COMMANDS: usize = 1024;
+
+pub(super) type Done = oneshot::Sender<Result<(), SubscribeError>>;
+
+pub(super) enum Command<R> {
+    Set { owner: u64, filters: Vec<(String, QoS)>, recipient: Option<R>, done: Done },
+    Remove { owner: u64 },
+    Stop { deadline: Instant, done: oneshot::Sender<()> },
+}
