@@ -18,6 +18,8 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use tokio_util::either::Either;
 
+/// How long a charge point keeps trying to connect.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// An answer that takes longer counts as lost.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -1,6 +1,6 @@
 //! One run of the load generator: connect, warm up, measure.
 
-use crate::charge_point::{CALL_TIMEOUT, ChargePoint, Gateway, Pace};
+use crate::charge_point::{CALL_TIMEOUT, CONNECT_TIMEOUT, ChargePoint, Gateway, Pace};
 use crate::dialect::Dialect;
 use crate::mqtt::Quality;
 use crate::report::{Around, Cost, Report, Syscalls};
@@ -62,8 +62,6 @@ pub(crate) struct Load {
 
 /// Connections being set up at a time.
 pub(crate) const CONNECTING: usize = 64;
-/// How long a charge point keeps trying to connect.
-pub(crate) const CONNECT_PATIENCE: Duration = Duration::from_secs(15);
 /// Charge points that come before a storm, and the time until they are forgotten.
 const PRACTISING: usize = 100;
 const SETTLING: Duration = Duration::from_millis(500);
@@ -250,7 +248,7 @@ impl Load {
                 sleep(Duration::from_millis(50)).await;
             }
         };
-        let connected = timeout(CONNECT_PATIENCE, keep_trying).await;
+        let connected = timeout(CONNECT_TIMEOUT, keep_trying).await;
         connected.map_err(|_| {
             let reason = last.map_or_else(|| "no answer".to_owned(), |error| format!("{error:#}"));
             anyhow::anyhow!("charge point {index} cannot connect to {}: {reason}", self.gateway.address)

@@ -1,7 +1,6 @@
 //! A storm: charge points that all come back at once, as after an outage.
 
-use crate::charge_point::{ChargePoint, Gateway};
-use crate::load::CONNECT_PATIENCE;
+use crate::charge_point::{CONNECT_TIMEOUT, ChargePoint, Gateway};
 use crate::script::boot;
 use crate::stats::Stats;
 use anyhow::{Context as _, Result};
@@ -46,6 +45,6 @@ async fn come_in(gateway: &Gateway, index: usize, start: Instant, stats: &Stats)
             sleep(PAUSE).await;
         }
     };
-    let came = timeout(CONNECT_PATIENCE * 4, keep_trying).await;
+    let came = timeout(CONNECT_TIMEOUT * 4, keep_trying).await;
     came.with_context(|| format!("charge point {index} did not get in"))
 }
