@@ -141,6 +141,7 @@ async fn the_names_of_metrics_stay() {
         "# TYPE ocpp_gateway_connected_total counter",
         "# TYPE process_cpu_seconds_total counter",
         "# TYPE process_resident_memory_bytes gauge",
+        "# TYPE process_virtual_memory_bytes gauge",
         "# TYPE process_open_fds gauge",
         "# TYPE process_max_fds gauge",
         "# TYPE process_start_time_seconds gauge",
