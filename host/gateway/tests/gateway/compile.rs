@@ -107,7 +107,18 @@ impl Program {
                 break rest.split_whitespace().next().expect("an address").to_owned();
             }
         };
-        Program { child, ocpp, admin }
+        let program = Program { child, ocpp, admin };
+        program.until_ready();
+        program
+    }
+
+    /// It lets no charge point in before it has reached the broker.
+    fn until_ready(&self) {
+        let since = Instant::now();
+        while !Program::answer(self.request("GET", "/readyz", b"")).starts_with("HTTP/1.1 200") {
+            assert!(since.elapsed() < PATIENCE, "it is not ready");
+            thread::yield_now();
+        }
     }
 
     fn request(&self, method: &str, path: &str, body: &[u8]) -> TcpStream {
