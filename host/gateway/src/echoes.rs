@@ -8,8 +8,9 @@
 //! CALLs of each connection are, and all of it once anything has come back. So messages that do not come back cost nothing but a
 //! look at their topic.
 
+use foldhash::fast::RandomState;
 use ocpp_gateway_mqtt::{Message, Publication};
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -37,7 +38,7 @@ struct Table(Box<[AtomicU64]>);
 impl Default for Echoes {
     fn default() -> Self {
         let (topics, contents, is_heard) = (Table::new(), Table::new(), AtomicBool::new(false));
-        Echoes { hasher: RandomState::new(), start: Instant::now(), topics, contents, is_heard }
+        Echoes { hasher: RandomState::default(), start: Instant::now(), topics, contents, is_heard }
     }
 }
 

@@ -201,19 +201,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             } else if self.call_time.is_long() {
                 Box::pin(self.handle_in_turn(event)).await
             } else {
-                self.handle_message(event)
+                self.handle(event)
             };
             if let Some(ending) = ending {
                 return ending;
             }
         }
-    }
-
-    fn handle_message(&mut self, event: Event) -> Option<Ending> {
-        let started = Instant::now();
-        let ending = self.handle(event);
-        self.call_time.note(started.elapsed());
-        ending
     }
 
     /// Answers how the connection ends, if it does.
@@ -313,12 +306,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 unpublishable.get_or_insert(error);
             }
         }
+        let took = now.wall.elapsed();
+        self.call_time.note(took);
         if let Some(error) = unpublishable {
             let error = Fault::Internal.error(self.peer.version, error.to_string());
             return self.session.handle_failed_uplink(frame.kind, &frame.id, frame.action_name(), error, generation);
         }
-        if let Some(after) = self.outbox.passed(now.wall) {
-            self.hall.road.metrics.calls.passed(Direction::Uplink, after);
+        if self.outbox.passed(now.wall) {
+            self.hall.road.metrics.calls.passed(Direction::Uplink, took);
         }
     }
 
@@ -336,6 +331,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
 
     /// A message from the broker: through the transforms into the session.
     fn deliver(&mut self, message: &Message, arrived: Instant) {
+        let started = Instant::now();
         self.follow_swaps();
         let (reader, may_repeat) = self.generations.reader(&message.topic);
         let read = self.hall.road.read(reader, &self.peer, message, self.session.asked());
@@ -347,6 +343,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let Downlinked { frames, publications, not_mapped } = self.hall.road.downlinked(&self.peer, read);
         self.publish(publications);
         let now = self.now().wall;
+        self.call_time.note(now.saturating_duration_since(started));
         self.hall.road.metrics.calls.passed(Direction::Downlink, now.saturating_duration_since(arrived));
         for frame in frames {
             let (id, action) = (&*frame.id, frame.action_name());

@@ -195,17 +195,17 @@ impl Outbox {
         retries.for_each(|publication| self.publisher.lose(loss, publication.kind));
     }
 
-    /// The messages of a text that came at this time have been pushed. Answers how long they took to the publisher, unless
-    /// they still wait.
-    pub(super) fn passed(&mut self, since: Instant) -> Option<Duration> {
-        if self.leaving.is_none() && self.waiting.is_empty() {
-            return Some(since.elapsed());
+    /// The messages of a text that came at this time have been pushed. Answers whether they have reached the publisher;
+    /// if not, they wait.
+    pub(super) fn passed(&mut self, since: Instant) -> bool {
+        let passed = self.leaving.is_none() && self.waiting.is_empty();
+        if !passed {
+            self.waiting_since.get_or_insert(since);
         }
-        self.waiting_since.get_or_insert(since);
-        None
+        passed
     }
 
-    /// The same for those that had to wait, once nothing waits any more.
+    /// How long those took to the publisher that had to wait, once nothing waits any more.
     pub(super) fn passed_late(&mut self) -> Option<Duration> {
         let empty = self.leaving.is_none() && self.waiting.is_empty();
         self.waiting_since.take_if(|_| empty).map(|since| since.elapsed())

@@ -34,7 +34,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 }
             }
         };
-        let ending = apart(|| self.handle_message(message));
+        let ending = apart(|| self.handle(message));
         drop(permit);
         // This thread may be no worker any more.
         tokio::task::yield_now().await;

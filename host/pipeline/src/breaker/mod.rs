@@ -10,10 +10,11 @@ mod individuals;
 
 use crate::error::GuestFault;
 use crate::hook::Function;
+use foldhash::fast::RandomState;
 use hook::HookBreaker;
 use individuals::{Individuals, Verdict};
 use ocpp_gateway_core::Offer;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -52,7 +53,7 @@ impl Caller {
 
 fn hash(of: impl std::hash::Hash) -> u64 {
     static KEY: OnceLock<RandomState> = OnceLock::new();
-    KEY.get_or_init(RandomState::new).hash_one(of)
+    KEY.get_or_init(RandomState::default).hash_one(of)
 }
 
 /// Of an address with or without a port; of IPv6 the first half, as one customer gets all the rest.
