@@ -4,6 +4,7 @@ use crate::script::{Request, Script};
 use crate::stats::Stats;
 use crate::tls::Trust;
 use anyhow::{Context as _, Result, bail};
+use data_encoding::BASE64;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::value::RawValue;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -50,6 +51,8 @@ pub(crate) struct Gateway {
     pub(crate) path: String,
     /// Absent: no TLS.
     pub(crate) trust: Option<Trust>,
+    /// What every charge point shows; absent: no authentication.
+    pub(crate) password: Option<&'static str>,
     /// The third number of the addresses that charge points connect from. The ports of a run are not free again for a
     /// minute after it.
     pub(crate) network: u8,
@@ -84,7 +87,7 @@ pub(crate) fn identity(index: usize) -> String {
 impl ChargePoint {
     /// Connects charge point number `index`.
     pub(crate) async fn connect(gateway: &Gateway, index: usize) -> Result<Self> {
-        let Gateway { address, path, trust, network } = gateway;
+        let Gateway { address, path, trust, password, network } = gateway;
         let id = identity(index);
         let socket = TcpSocket::new_v4()?;
         if address.ip().is_loopback() {
@@ -100,6 +103,10 @@ impl ChargePoint {
 
         let mut request = format!("{scheme}://{address}{path}/{id}").into_client_request()?;
         request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("ocpp1.6"));
+        if let Some(password) = password {
+            let credentials = BASE64.encode(format!("{id}:{password}").as_bytes());
+            request.headers_mut().insert("authorization", HeaderValue::try_from(format!("Basic {credentials}"))?);
+        }
         let config = WebSocketConfig::default().read_buffer_size(4096);
         let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
         Ok(ChargePoint { index, id, socket, calls: 0, call_timeout: CALL_TIMEOUT })
@@ -366,7 +373,7 @@ mod tests {
     async fn at_a_fixed_rate_a_stall_is_felt_by_every_call_that_should_have_been_sent_in_it() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let gateway = Gateway { address, path: String::new(), trust: None, network: 0 };
+        let gateway = Gateway { address, path: String::new(), trust: None, password: None, network: 0 };
         let (stats, script) = (Stats::new(), Script::heartbeats());
         stats.measure(true);
         let stalling = tokio::spawn(stall_once(listener));
@@ -389,7 +396,7 @@ mod tests {
     async fn when_a_run_ends_the_open_call_is_answered_and_no_other_is_sent() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let gateway = Gateway { address, path: String::new(), trust: None, network: 0 };
+        let gateway = Gateway { address, path: String::new(), trust: None, password: None, network: 0 };
         let stats = std::sync::Arc::new(Stats::new());
         let answering = tokio::spawn(stall_once(listener));
         let charge_point = ChargePoint::connect(&gateway, 0).await.expect("connected");

@@ -58,7 +58,7 @@ pub(crate) async fn command(args: LoadArgs) -> Result<()> {
         None => Pace::ClosedLoop,
     };
     let load = Load {
-        gateway: Gateway { address, path, trust: None, network: 0 },
+        gateway: Gateway { address, path, trust: None, password: None, network: 0 },
         broker: args.broker,
         charge_points: args.charge_points,
         work: Work::Calls(pace, if args.day { Script::day() } else { Script::heartbeats() }),

@@ -175,7 +175,13 @@ impl<'a> Stand<'a> {
         let mut child = self.start(contestant.name(), command, dir.path())?;
         child.accepts(listen).await?;
         let load = Load {
-            gateway: Gateway { address: listen, path: "/ocpp".to_owned(), trust, network: next_network() },
+            gateway: Gateway {
+                address: listen,
+                path: "/ocpp".to_owned(),
+                trust,
+                password: None,
+                network: next_network(),
+            },
             broker: broker.to_string(),
             charge_points: run.charge_points,
             work: run.work.clone(),

@@ -1,18 +1,20 @@
 //! All charge points lose the gateway at once, and come back as soon as they can.
 
 use super::rig::{Rig, RigArgs};
-use crate::charge_point::{ChargePoint, Gateway};
+use crate::charge_point::{ChargePoint, Gateway, identity};
 use crate::load::CONNECTING;
 use crate::script::boot;
 use crate::stats::Stats;
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
+use data_encoding::HEXLOWER;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 use tokio_tungstenite::tungstenite;
 
 #[derive(Args)]
@@ -24,6 +26,12 @@ pub(crate) struct ReconnectArgs {
     /// `ocpp.accept_rate` of the gateway; 0: no limit
     #[arg(long, default_value_t = 0)]
     accept_rate: u32,
+    /// Every charge point shows a password, which the gateway knows as a salted SHA-256
+    #[arg(long)]
+    passwords: bool,
+    /// Handshakes per second with wrong passwords, from one address, while they come back
+    #[arg(long, default_value_t = 0, requires = "passwords")]
+    wrong_passwords: u32,
     /// How long the gateway is away
     #[arg(long, value_parser = humantime::parse_duration, default_value = "2s")]
     away: Duration,
@@ -37,6 +45,12 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// A handshake that takes longer is given up.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
+/// Long and random, as those of machines are.
+const PASSWORD: &str = "5f0c2a7e9b1d4836";
+const WRONG_PASSWORD: &str = "5f0c2a7e9b1d4837";
+/// The network that wrong passwords come from.
+const ATTACKER: u8 = 99;
+
 /// What charge points were told instead of being let in.
 #[derive(Default)]
 struct Refusals {
@@ -49,11 +63,17 @@ struct Refusals {
 }
 
 pub(crate) async fn reconnect(args: ReconnectArgs) -> Result<()> {
-    let mut rig = Rig::start(&args.rig, &format!("accept_rate = {}\n", args.accept_rate)).await?;
+    let mut ocpp = format!("accept_rate = {}\n", args.accept_rate);
+    let mut files = Vec::new();
+    if args.passwords {
+        ocpp += "auth = { mode = \"basic\", users = \"users\" }\n";
+        files.push(("users", (0..args.charge_points).map(entry).collect()));
+    }
+    let mut rig = Rig::start_with(&args.rig, &ocpp, "", &files).await?;
     let (stats, refusals) = (Arc::new(Stats::new()), Arc::new(Refusals::default()));
     let responder = tokio::spawn(rig.responder(args.charge_points, &stats).await?.run());
     println!("{} charge points connect", args.charge_points);
-    let entrance = rig.entrance();
+    let entrance = Gateway { password: args.passwords.then_some(PASSWORD), ..rig.entrance() };
     let connecting = (0..args.charge_points).map(|index| come_in(&entrance, index, &stats, &refusals));
     let connected: Vec<ChargePoint> = stream::iter(connecting).buffer_unordered(CONNECTING).try_collect().await?;
 
@@ -73,6 +93,7 @@ pub(crate) async fn reconnect(args: ReconnectArgs) -> Result<()> {
     let start = Instant::now();
     rig.start_gateway().await?;
     let listening = start.elapsed();
+    let attack = tokio::spawn(attack(rig.entrance(), args.wrong_passwords));
     let mut back = Vec::with_capacity(args.charge_points);
     let mut progress = Instant::now();
     while let Some(joined) = tasks.join_next().await {
@@ -84,6 +105,7 @@ pub(crate) async fn reconnect(args: ReconnectArgs) -> Result<()> {
     }
     let took = start.elapsed();
     responder.abort();
+    attack.abort();
 
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let unadvised = count(&refusals.unadvised);
@@ -99,6 +121,33 @@ pub(crate) async fn reconnect(args: ReconnectArgs) -> Result<()> {
     ensure!(unadvised == 0, "{unadvised} refusals said nothing about when to come again");
     ensure!(took <= args.within, "it took longer than {:?}", args.within);
     Ok(())
+}
+
+/// Of the file of users: salted SHA-256.
+fn entry(index: usize) -> String {
+    let (identity, salt) = (identity(index), format!("{index:016x}"));
+    let hash = HEXLOWER.encode(&Sha256::digest(format!("{salt}{PASSWORD}")));
+    format!("{identity}:sha256:{salt}:{hash}\n")
+}
+
+/// Tries wrong passwords at this rate, whatever becomes of them.
+async fn attack(gateway: Gateway, rate: u32) {
+    if rate == 0 {
+        return;
+    }
+    let gateway = Gateway { password: Some(WRONG_PASSWORD), network: ATTACKER, ..gateway };
+    let mut attempts = JoinSet::new();
+    let mut ticks = interval(Duration::from_secs(1) / rate);
+    loop {
+        ticks.tick().await;
+        let gateway = gateway.clone();
+        attempts.spawn(async move {
+            timeout(HANDSHAKE, ChargePoint::connect(&gateway, 0)).await.is_ok_and(|it| it.is_ok())
+        });
+        while let Some(Ok(got_in)) = attempts.try_join_next() {
+            assert!(!got_in, "a wrong password was accepted");
+        }
+    }
 }
 
 /// Tries until it is in and has booted.

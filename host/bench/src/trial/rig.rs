@@ -8,13 +8,20 @@ use crate::mqtt::Quality;
 use crate::responder::Responder;
 use crate::stand::{beside_this_program, mosquitto, mosquitto_config};
 use crate::stats::Stats;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+/// How long it may take until charge points are let in.
+const READY: Duration = Duration::from_secs(30);
 
 #[derive(Args)]
 pub(crate) struct RigArgs {
@@ -31,6 +38,7 @@ pub(crate) struct Rig {
     program: PathBuf,
     broker_address: SocketAddr,
     listen: SocketAddr,
+    admin: SocketAddr,
     /// Of the gateway.
     config: String,
     broker: Option<Child>,
@@ -41,13 +49,18 @@ pub(crate) struct Rig {
 impl Rig {
     /// `ocpp`: lines for that part of the gateway's configuration.
     pub(crate) async fn start(args: &RigArgs, ocpp: &str) -> Result<Self> {
-        Self::start_with(args, ocpp, "").await
+        Self::start_with(args, ocpp, "", &[]).await
     }
 
-    /// `sections`: more parts of it.
-    pub(crate) async fn start_with(args: &RigArgs, ocpp: &str, sections: &str) -> Result<Self> {
+    /// `sections`: more parts of it; `files`: what stands beside it, by name.
+    pub(crate) async fn start_with(
+        args: &RigArgs,
+        ocpp: &str,
+        sections: &str,
+        files: &[(&str, String)],
+    ) -> Result<Self> {
         let dir = ScratchDir::new()?;
-        let (broker_address, listen) = (free_address().await?, free_address().await?);
+        let (broker_address, listen, admin) = (free_address().await?, free_address().await?, free_address().await?);
         // Sessions outlast a restart, as they do with most brokers that people run.
         let persistence = format!("persistence true\npersistence_location {}/\n", dir.path().display());
         let mosquitto_config = mosquitto_config(broker_address).replace("persistence false\n", &persistence);
@@ -55,7 +68,7 @@ impl Rig {
         let around = Surroundings {
             listen,
             broker: broker_address,
-            admin: free_address().await?,
+            admin,
             qos: Quality::AtLeastOnce.number(),
             passing: None,
             certificate: None,
@@ -66,12 +79,17 @@ impl Rig {
             1,
         );
         fs::write(dir.path().join("gateway.toml"), &config)?;
+        for (name, content) in files {
+            fs::write(dir.path().join(name), content)?;
+        }
         let program = &args.gateway;
         let program = fs::canonicalize(program).with_context(|| format!("no {}: build it first", program.display()))?;
         let mosquitto = args.mosquitto.clone();
-        let mut rig = Rig { mosquitto, program, broker_address, listen, config, broker: None, gateway: None, dir };
+        let mut rig =
+            Rig { mosquitto, program, broker_address, listen, admin, config, broker: None, gateway: None, dir };
         rig.start_broker().await?;
         rig.start_gateway().await?;
+        rig.ready().await?;
         Ok(rig)
     }
 
@@ -98,15 +116,47 @@ impl Rig {
 
     pub(crate) async fn start_gateway(&mut self) -> Result<()> {
         let mut command = Command::new(&self.program);
-        command.arg("run").arg("--config").arg(self.dir.path().join("gateway.toml"));
+        // What the configuration names stands beside it.
+        command.current_dir(self.dir.path()).args(["run", "--config", "gateway.toml"]);
         let gateway = self.gateway.insert(Child::start("gateway", &mut command, self.dir.path())?);
         gateway.accepts(self.listen).await
+    }
+
+    /// Waits until it lets charge points in: it refuses them before it has reached the broker.
+    async fn ready(&self) -> Result<()> {
+        let since = Instant::now();
+        while self.admin("GET", "/readyz", &[]).await.unwrap_or_default() != 200 {
+            ensure!(since.elapsed() < READY, "the gateway is not ready after {READY:?}");
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    /// Sends a request to the gateway's admin API. Answers the status.
+    pub(crate) async fn admin(&self, method: &str, path: &str, body: &[u8]) -> Result<u16> {
+        let mut stream = TcpStream::connect(self.admin).await?;
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await?;
+        // What is refused for its size is answered before it is read.
+        let _ = stream.write_all(body).await;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        let status = answer.get(9..12).and_then(|status| str::from_utf8(status).ok()?.parse().ok());
+        status.context("no HTTP status")
     }
 
     /// Has the gateway read its configuration anew, with these lines for the configuration of its mapping.
     pub(crate) fn reload(&self, mapping: &str) -> Result<()> {
         const MAPPING: &str = "[transforms.config]\n";
-        let config = self.config.replacen(MAPPING, &format!("{MAPPING}{mapping}"), 1);
+        self.reload_with(MAPPING, &format!("{MAPPING}{mapping}"))
+    }
+
+    /// Has it read its configuration anew, with `new` in the place of `old`.
+    pub(crate) fn reload_with(&self, old: &str, new: &str) -> Result<()> {
+        let config = self.config.replacen(old, new, 1);
         fs::write(self.dir.path().join("gateway.toml"), config)?;
         self.gateway.as_ref().context("the gateway has been stopped")?.hang_up()
     }
@@ -127,7 +177,7 @@ impl Rig {
 
     /// Where its charge points connect to.
     pub(crate) fn entrance(&self) -> Gateway {
-        Gateway { address: self.listen, path: "/ocpp".to_owned(), trust: None, network: 0 }
+        Gateway { address: self.listen, path: "/ocpp".to_owned(), trust: None, password: None, network: 0 }
     }
 
     /// A back end that has subscribed; `calls` may be open at once.

@@ -43,7 +43,7 @@ const CALL_TIMEOUT: &str = "call_timeout = \"10m\"\n";
 
 pub(crate) async fn stalled_broker(args: StalledBrokerArgs) -> Result<()> {
     let runtime = format!("[runtime]\nqueue_memory = \"{}MiB\"\n", args.queue_memory);
-    let rig = Rig::start_with(&args.rig, CALL_TIMEOUT, &runtime).await?;
+    let rig = Rig::start_with(&args.rig, CALL_TIMEOUT, &runtime, &[]).await?;
     let stats = Arc::new(Stats::new());
     let responder = tokio::spawn(rig.responder(args.charge_points * 2, &stats).await?.run());
     let entrance = rig.entrance();
