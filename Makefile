@@ -9,7 +9,7 @@ run:
 # The tests restart a real broker under load.
 test:
 	.ci/mosquitto
-	cargo test --workspace --locked
+	cargo test --workspace --exclude ocpp-gateway-bench --locked
 
 bench:
 	cargo build --release --locked --package ocpp-gateway
