@@ -1,7 +1,8 @@
-//! Transforms that misbehave, built from `guest-sdk/tests/guests`.
+//! Transforms that misbehave, built from `guest-sdk/tests/guests`; and what others are built from.
 
 use ocpp_gateway_guest_build::Guest;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 /// Builds the component `name` into `directory`: the `CARGO_TARGET_TMPDIR` of whoever asks, so that what a guest is built
@@ -9,12 +10,28 @@ use std::path::{Path, PathBuf};
 pub fn build(name: &str, directory: impl AsRef<Path>) -> PathBuf {
     let directory = directory.as_ref();
     let guest = Guest {
-        manifest: &Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml"),
-        target_dir: &directory.join("transforms"),
+        manifest: &workspace().join("Cargo.toml"),
+        target_dir: &target(directory),
         args: &["--locked", "--quiet", "--package", "ocpp-transform", "--example", name],
         module: &format!("examples/{name}.wasm"),
     };
     let path = directory.join(name).with_extension("wasm");
     fs::write(&path, guest.build().expect("it builds")).expect("a writable directory");
     path
+}
+
+/// Lets a new transform in `folder` have the dependencies that the workspace has, compiled where the guests are.
+pub fn adopt(folder: &Path, directory: impl AsRef<Path>) {
+    let target = target(directory.as_ref());
+    fs::create_dir_all(&target).expect("a writable directory");
+    symlink(target, folder.join("target")).expect("no target yet");
+    fs::copy(workspace().join("Cargo.lock"), folder.join("Cargo.lock")).expect("copied");
+}
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn target(directory: &Path) -> PathBuf {
+    directory.join("transforms")
 }

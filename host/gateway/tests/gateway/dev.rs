@@ -2,6 +2,7 @@
 
 use crate::{Running, call_object};
 use ocpp_gateway_testkit::back_end::BackEnd;
+use ocpp_gateway_testkit::guest;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -77,24 +78,17 @@ fn case(prefix: &str) -> String {
     )
 }
 
-/// A new transform that is built once. What was compiled for it in an earlier run is kept.
+/// A new transform that is built once. What was compiled for it and others in an earlier run is kept.
 fn scaffold() -> PathBuf {
     let parent = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dev");
-    let (folder, kept) = (parent.join("mine"), parent.join("kept"));
+    let folder = parent.join("prefix");
     fs::create_dir_all(&parent).expect("a folder");
-    if folder.join("target").is_dir() {
-        fs::rename(folder.join("target"), &kept).expect("kept");
-    }
     if folder.is_dir() {
         fs::remove_dir_all(&folder).expect("removed");
     }
-    let made = program(&parent).args(["new", "mine", "--hook", "outbound"]).output().expect("the program runs");
+    let made = program(&parent).args(["new", "prefix", "--hook", "outbound"]).output().expect("the program runs");
     assert!(made.status.success(), "{made:?}");
-    if kept.is_dir() {
-        fs::rename(&kept, folder.join("target")).expect("put back");
-    }
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock"), folder.join("Cargo.lock"))
-        .expect("copied");
+    guest::adopt(&folder, env!("CARGO_TARGET_TMPDIR"));
     fs::remove_dir_all(folder.join("fixtures")).expect("removed");
     fs::create_dir(folder.join("fixtures")).expect("a folder");
     write(&folder, "src/lib.rs", &source("one"));
@@ -113,8 +107,9 @@ async fn a_change_of_the_source_reaches_the_messages_of_a_charge_point() {
     let folder = tokio::task::block_in_place(scaffold);
     // Not the file that `dev` writes: what changes is to come from the upload.
     let component = tempfile::NamedTempFile::new().expect("a file");
-    fs::copy(folder.join("mine.wasm"), component.path()).expect("copied");
-    let gateway = Running::start(&format!("[[transforms]]\nname = \"mine\"\ncomponent = {:?}", component.path())).await;
+    fs::copy(folder.join("prefix.wasm"), component.path()).expect("copied");
+    let gateway =
+        Running::start(&format!("[[transforms]]\nname = \"prefix\"\ncomponent = {:?}", component.path())).await;
     let mut back_end = BackEnd::listen(gateway.broker(), "+/ocpp/cp/#").await;
     let mut charge_point = gateway.charge_point("CP1").await;
     charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;

@@ -1,6 +1,7 @@
 //! From a name to a component.
 
 use super::{expect_code, transform};
+use ocpp_gateway_testkit::guest;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -8,22 +9,15 @@ use std::process::{Command, Stdio};
 
 const HOOKS: [&str; 8] = ["uplink", "downlink", "outbound", "inbound", "mapping", "admission", "events", "validation"];
 
-/// A new transform whose dependencies are those that the workspace has; what was compiled for it once is kept.
+/// A new transform whose dependencies are those that the workspace has; what was compiled of them once is kept.
 fn scaffold(parent: &Path) -> PathBuf {
-    let (folder, kept) = (parent.join("mine"), parent.join("kept"));
+    let folder = parent.join("mine");
     fs::create_dir_all(parent).expect("a folder");
-    if folder.join("target").is_dir() {
-        fs::rename(folder.join("target"), &kept).expect("kept");
-    }
     if folder.is_dir() {
         fs::remove_dir_all(&folder).expect("removed");
     }
     expect_code(0, &transform(parent, &["new", "mine"]));
-    if kept.is_dir() {
-        fs::rename(&kept, folder.join("target")).expect("put back");
-    }
-    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock");
-    fs::copy(lock, folder.join("Cargo.lock")).expect("copied");
+    guest::adopt(&folder, env!("CARGO_TARGET_TMPDIR"));
     folder
 }
 
