@@ -3,6 +3,7 @@
 //! The gateway starts itself once more, with the hidden command `compile-component`: the component goes to its standard
 //! input, the machine code comes from its standard output. The process limits itself before it reads anything.
 
+use crate::config::Runtime;
 use clap::Args;
 use ocpp_gateway_pipeline::{Compile, CompileError, compile_component};
 use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
@@ -38,6 +39,14 @@ pub struct Budget {
     /// Bytes of address space.
     #[arg(long)]
     pub memory: u64,
+}
+
+impl Budget {
+    /// A second is the least that can be limited.
+    pub fn of(runtime: &Runtime) -> Self {
+        let seconds = runtime.compile_time.get().as_secs_f64().ceil();
+        Budget { seconds: (seconds as u64).max(1), memory: runtime.compile_memory.get() as u64 }
+    }
 }
 
 /// What the process is told on its command line.

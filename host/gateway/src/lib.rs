@@ -18,6 +18,7 @@ mod ephemeral;
 pub mod events;
 pub mod exchange;
 pub mod file_limit;
+pub mod files;
 mod fixture;
 pub mod handshake;
 pub mod limits;

@@ -4,9 +4,9 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use ocpp_gateway::app::{Gateway, StartError};
 use ocpp_gateway::cli::{Cli, Command, Options};
-use ocpp_gateway::compile_process::{self, CompileProcess};
+use ocpp_gateway::compile_process::{self, Budget, CompileProcess};
 use ocpp_gateway::config::{self, Config, LogFormat};
-use ocpp_gateway::{banner, check, coalescing, log, security, shutdown, workbench};
+use ocpp_gateway::{banner, check, coalescing, files, log, security, shutdown, workbench};
 use ocpp_gateway_pipeline::TransformStatus;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ fn with_config(options: &Options, then: impl FnOnce(Config) -> ExitCode) -> Exit
 }
 
 fn load(options: &Options) -> Result<Config, config::Faults> {
-    config::load(options.config.as_deref(), variables())
+    files::load(options.config.as_deref(), variables())
 }
 
 /// A variable that is no text is none of ours.
@@ -60,9 +60,10 @@ fn print(config: &Config) -> ExitCode {
 }
 
 fn check(options: &Options) -> ExitCode {
-    let (config, faults) = config::read(options.config.as_deref(), variables());
-    let compiler = Arc::new(CompileProcess::new(config.runtime.compile_budget()));
-    let check::Report { faults, warnings, transforms } = check::check(&config, faults.as_ref(), Some(compiler));
+    let reading = files::read(options.config.as_deref(), variables());
+    let (config, faults) = (&reading.config, reading.faults());
+    let compiler = Arc::new(CompileProcess::new(Budget::of(&config.runtime)));
+    let check::Report { faults, warnings, transforms } = check::check(config, faults.as_ref(), Some(compiler));
     warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     if !faults.is_empty() {
         return complain(&faults.join("\n"), BAD_CONFIGURATION);
@@ -119,7 +120,7 @@ fn serve(config: Config, options: Options) -> anyhow::Result<()> {
         runtime.on_thread_park(move || coalescing::idle(moment));
     }
     let runtime = runtime.build().context("cannot start the runtime")?;
-    let compiler = Arc::new(CompileProcess::new(config.runtime.compile_budget()));
+    let compiler = Arc::new(CompileProcess::new(Budget::of(&config.runtime)));
     let served = runtime.block_on(start(&config, options, &compiler));
     // What is still being compiled when the program ends, for whatever reason.
     compiler.stop();

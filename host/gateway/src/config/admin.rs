@@ -1,13 +1,13 @@
-//! The side of the operator: the admin listener and the log.
+//! The side of the operator: the admin listener.
 
-use super::read_to_string;
+use super::files::read_to_string;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// A token that can be guessed is none.
-pub(super) const SHORTEST_TOKEN: usize = 16;
+const SHORTEST_TOKEN: usize = 16;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
@@ -35,53 +35,42 @@ impl Admin {
         }
     }
 
-    /// What is wrong with it: the key, and why.
+    /// What is wrong with it, whatever a file with the token says: the key, and why.
     pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         if self.token.is_some() && self.token_file.is_some() {
             faults.push(("admin.token_file", "contradicts admin.token".to_owned()));
         }
-        let key = if self.token_file.is_some() { "admin.token_file" } else { "admin.token" };
-        match self.resolve_token() {
-            Err(error) => faults.push((key, error.to_string())),
-            Ok(Some(token)) if token.len() < SHORTEST_TOKEN => {
-                faults.push((key, format!("has to have at least {SHORTEST_TOKEN} characters: `openssl rand -hex 32`")));
-            }
-            // Anything else could not be sent in a header.
-            Ok(Some(token)) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                faults.push((key, "has to consist of visible ASCII characters, without spaces".to_owned()));
-            }
-            Ok(Some(_)) => {}
-            Ok(None) if self.listen.ip().is_loopback() => {}
-            Ok(None) => {
+        match &self.token {
+            // The token is the one in the file.
+            _ if self.token_file.is_some() => {}
+            Some(token) => faults.extend(token_fault(token).map(|problem| ("admin.token", problem))),
+            None if self.listen.ip().is_loopback() => {}
+            None => {
                 let text = "only a loopback address, as there is neither admin.token nor admin.token_file";
                 faults.push(("admin.listen", text.to_owned()));
             }
         }
         faults
     }
-}
 
-/// What is written to standard error.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Log {
-    pub format: LogFormat,
-    /// `error`, `warn`, `info`, `debug`, `trace`, or directives as in `RUST_LOG`, which wins.
-    pub level: String,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Log { format: LogFormat::Text, level: "info".into() }
+    /// What is wrong with the file that has the token, if there is one.
+    pub fn token_file_fault(&self) -> Option<String> {
+        let path = self.token_file.as_ref()?;
+        match read_to_string(path) {
+            Ok(text) => token_fault(text.trim()),
+            Err(error) => Some(error.to_string()),
+        }
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One object a line, for programs.
-    Json,
+fn token_fault(token: &str) -> Option<String> {
+    if token.len() < SHORTEST_TOKEN {
+        Some(format!("has to have at least {SHORTEST_TOKEN} characters: `openssl rand -hex 32`"))
+    } else if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        // Anything else could not be sent in a header.
+        Some("has to consist of visible ASCII characters, without spaces".to_owned())
+    } else {
+        None
+    }
 }

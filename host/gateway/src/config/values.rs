@@ -1,7 +1,8 @@
 //! Values as they are written in a configuration: `"30s"`, `"16MiB"`, `"ocpp1.6"`.
 
+use super::files::read_to_string;
 use ocpp_gateway_core::Version;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
@@ -145,7 +146,7 @@ impl Identities {
     pub fn read(&self) -> std::io::Result<HashSet<String>> {
         Ok(match self {
             Identities::List(names) => names.iter().cloned().collect(),
-            Identities::File(path) => super::read_to_string(path)?
+            Identities::File(path) => read_to_string(path)?
                 .lines()
                 .map(|line| line.trim().to_owned())
                 .filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -223,19 +224,6 @@ pub enum UnknownActions {
     Accept,
 }
 
-/// A list of subprotocol names.
-pub(super) mod versions {
-    use super::*;
-
-    pub(in super::super) fn serialize<S: Serializer>(versions: &[Version], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(versions.iter().map(|version| version.subprotocol()))
-    }
-
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Version>, D::Error> {
-        let names = Vec::<String>::deserialize(deserializer)?;
-        names.iter().map(|name| name.parse().map_err(D::Error::custom)).collect()
-    }
-}
 /// Which way a message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

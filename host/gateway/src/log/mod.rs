@@ -13,7 +13,6 @@ use limiter::{LimiterLayer, LogLimiter};
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use text::TextFields;
-use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
@@ -37,7 +36,7 @@ impl Drop for LogGuard {
 
 /// Starts to write it. To be called once. `RUST_LOG`, where it is set and makes sense, wins over the configured level.
 pub fn start(log: &Log) -> LogGuard {
-    let configured = || filter(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let configured = || log.filter().unwrap_or_else(|_| EnvFilter::new("info"));
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| configured());
     let limiter = LogLimiter::start();
     let events = tracing_subscriber::registry().with(filter).with(LimiterLayer(Arc::clone(&limiter)));
@@ -51,15 +50,6 @@ pub fn start(log: &Log) -> LogGuard {
         }
     }
     LogGuard(limiter)
-}
-
-/// The embedded broker has several lines for each client that comes and goes. Directives of the configuration that name it
-/// win.
-const QUIET: &str = "mqtt5=warn";
-
-/// Reads what `log.level` may be.
-pub fn filter(level: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::builder().parse(format!("{QUIET},{level}"))
 }
 
 fn longest(field: &str) -> usize {
@@ -101,18 +91,5 @@ mod tests {
         tracing::subscriber::with_default(subscriber, events);
         let bytes = kept.0.lock().expect("nobody failed").clone();
         String::from_utf8(bytes).expect("text")
-    }
-
-    #[test]
-    fn the_embedded_broker_is_quiet_unless_it_is_named() {
-        let directives = |level: &str| {
-            let text = super::filter(level).expect("directives").to_string();
-            let mut directives: Vec<String> = text.split(',').map(str::to_owned).collect();
-            directives.sort();
-            directives
-        };
-        assert_eq!(directives("info"), ["info", "mqtt5=warn"]);
-        assert_eq!(directives("debug,mqtt5=debug"), ["debug", "mqtt5=debug"]);
-        assert!(super::filter("no=such=level").is_err());
     }
 }

@@ -1,0 +1,116 @@
+//! The side of the charge points.
+
+use super::network::Network;
+use super::origin::Origin;
+use super::security::{Auth, Tls};
+use super::values::{Bytes, DefaultVersion, Identities, OnDuplicate, Span, UnmatchedResponses};
+use super::versions;
+use ocpp_gateway_core::{Version, session};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// The side of the charge points.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ocpp {
+    pub listen: SocketAddr,
+    /// Charge points connect to `{path}/{identity}`.
+    pub path: String,
+    #[serde(with = "versions")]
+    pub versions: Vec<Version>,
+    /// For a client that offers no subprotocol.
+    pub default_version: DefaultVersion,
+    pub call_timeout: Span,
+    /// CALLs of one charge point that may be open. While as many are, no more is read from it.
+    pub open_calls: usize,
+    /// CALLs that may wait for one charge point.
+    pub queue: usize,
+    /// What queued messages of one charge point may take, half of it in each direction.
+    pub queue_memory: Bytes,
+    pub unmatched_responses: UnmatchedResponses,
+    pub on_duplicate: OnDuplicate,
+    pub ping_interval: Span,
+    pub heartbeat_interval: Span,
+    /// Absent: twice the heartbeat interval in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<Span>,
+    pub handshake_timeout: Span,
+    /// Bytes.
+    pub max_message_size: usize,
+    /// Characters.
+    pub max_identity_length: usize,
+    pub max_connections: usize,
+    /// From one address, or from one /64 network of IPv6. 0: no limit.
+    pub max_connections_per_address: usize,
+    /// Bytes of a handshake's request.
+    pub max_header_size: usize,
+    /// Handshakes per second. 0: no limit.
+    pub accept_rate: u32,
+    /// Messages per second from one charge point. 0: no limit.
+    pub message_rate: u32,
+    /// Messages per second from all of them together. 0: no limit.
+    pub total_message_rate: u32,
+    /// Whose `X-Forwarded-For` and PROXY header count.
+    pub trusted_proxies: Vec<Network>,
+    /// Whose pages in browsers may connect beside the gateway's own, where charge points show no credentials.
+    pub origins: Vec<Origin>,
+    /// Absent: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identities: Option<Identities>,
+    /// Absent: plain WebSocket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    pub auth: Auth,
+}
+
+impl Default for Ocpp {
+    fn default() -> Self {
+        Ocpp {
+            listen: SocketAddr::from(([0, 0, 0, 0], 33033)),
+            path: "/ocpp".into(),
+            versions: vec![Version::V2_1, Version::V2_0_1, Version::V1_6],
+            default_version: DefaultVersion::Use(Version::V1_6),
+            call_timeout: Span::seconds(30),
+            open_calls: 16,
+            queue: 100,
+            queue_memory: Bytes::mebibytes(4),
+            unmatched_responses: UnmatchedResponses::Drop,
+            on_duplicate: OnDuplicate::Replace,
+            ping_interval: Span::seconds(60),
+            heartbeat_interval: Span::seconds(300),
+            idle_timeout: None,
+            handshake_timeout: Span::seconds(10),
+            max_message_size: 1 << 20,
+            max_identity_length: 48,
+            max_connections: 100_000,
+            max_connections_per_address: 0,
+            max_header_size: 8 << 10,
+            accept_rate: 0,
+            message_rate: 0,
+            total_message_rate: 0,
+            trusted_proxies: Vec::new(),
+            origins: Vec::new(),
+            identities: None,
+            tls: None,
+            auth: Auth::default(),
+        }
+    }
+}
+
+impl Ocpp {
+    /// The part of it that a session goes by.
+    pub fn session_settings(&self) -> session::Settings {
+        session::Settings {
+            call_timeout: self.call_timeout.get(),
+            open_calls: self.open_calls,
+            queue: self.queue,
+            unmatched_responses: match self.unmatched_responses {
+                UnmatchedResponses::Drop => session::Unmatched::Drop,
+                UnmatchedResponses::Forward => session::Unmatched::Forward,
+            },
+            ping_interval: self.ping_interval.get(),
+            heartbeat_interval: self.heartbeat_interval.get(),
+            idle_timeout: self.idle_timeout.map(Span::get),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The whole configuration, by its sections.
+
+use super::admin::Admin;
+use super::log::Log;
+use super::mqtt::Mqtt;
+use super::ocpp::Ocpp;
+use super::presence::{Events, Presence};
+use super::runtime::Runtime;
+use super::transform::{Transform, Validation};
+use super::values::Span;
+use ocpp_gateway_mqtt::ProtocolVersion;
+use serde::{Deserialize, Serialize};
+
+/// The effective configuration. `Config::default()` is what runs without a file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    pub ocpp: Ocpp,
+    pub mqtt: Mqtt,
+    pub admin: Admin,
+    pub log: Log,
+    pub validation: Validation,
+    pub presence: Presence,
+    pub events: Events,
+    pub runtime: Runtime,
+    pub shutdown: Shutdown,
+    pub transforms: Vec<Transform>,
+}
+
+impl Config {
+    /// The configuration as a file that says the same, without secrets: what transforms have under names that sound like
+    /// one is hidden.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        let mut table = toml::Table::try_from(self)?;
+        if let Some(mqtt) = table.get_mut("mqtt").and_then(toml::Value::as_table_mut) {
+            // With a broker of one's own there is no embedded one to configure.
+            if self.mqtt.url.is_some() {
+                mqtt.remove("embedded");
+            }
+            if self.mqtt.protocol_version() != Some(ProtocolVersion::V5) {
+                mqtt.remove("session_expiry");
+            }
+        }
+        let transforms = table.get_mut("transforms").and_then(toml::Value::as_array_mut);
+        for transform in transforms.into_iter().flatten() {
+            if let Some(config) = transform.get_mut("config") {
+                hide_secrets(config);
+            }
+        }
+        toml::to_string_pretty(&table)
+    }
+}
+
+/// How names of secrets end.
+const SECRETS: [&str; 5] = ["key", "secret", "token", "password", "passphrase"];
+
+fn hide_secrets(value: &mut toml::Value) {
+    match value {
+        toml::Value::Table(table) => {
+            for (name, value) in table {
+                let name = name.to_ascii_lowercase();
+                let harmless = value.is_integer() || value.is_bool();
+                if !harmless && SECRETS.iter().any(|secret| name.trim_end_matches('s').ends_with(secret)) {
+                    *value = "(hidden)".into();
+                } else {
+                    hide_secrets(value);
+                }
+            }
+        }
+        toml::Value::Array(values) => values.iter_mut().for_each(hide_secrets),
+        _ => {}
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Shutdown {
+    /// How long open calls may take to finish once the gateway was asked to stop.
+    pub grace: Span,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Shutdown { grace: Span::seconds(10) }
+    }
+}

@@ -1,0 +1,89 @@
+//! The files that a configuration names: keys, certificates, passwords, lists. What is wrong with them is said in one go
+//! with what is wrong with the configuration itself.
+
+use crate::config::{self, Config, Faults, Reading};
+use crate::security::Security;
+use ocpp_gateway_mqtt::BrokerUrl;
+use std::path::Path;
+
+/// [`config::read`], and every file that the configuration names.
+pub fn read(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Reading {
+    let mut reading = config::read(file, environment);
+    for (key, problem) in faults(&reading.config) {
+        reading.fault(key, problem);
+    }
+    reading
+}
+
+/// [`config::load`], and every file that the configuration names.
+pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, Faults> {
+    read(file, environment).into_result()
+}
+
+/// What is wrong with the files: the key that names one, and what is the matter.
+fn faults(config: &Config) -> Vec<(&'static str, String)> {
+    let mut faults = Security::load(&config.ocpp).err().unwrap_or_default();
+    let url = config.mqtt.url.as_deref().and_then(|url| url.parse::<BrokerUrl>().ok());
+    if url.is_some_and(|url| url.tls)
+        && let Err(error) = config.mqtt.tls_files().check()
+    {
+        faults.push(("mqtt.tls", error.to_string()));
+    }
+    if let Err(error) = config.mqtt.resolve_password() {
+        faults.push(("mqtt.password_file", error.to_string()));
+    }
+    faults.extend(config.admin.token_file_fault().map(|problem| ("admin.token_file", problem)));
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_cannot_be_used_are_faults_of_their_keys() {
+        for (text, wanted) in [
+            (
+                "[mqtt]\nurl = \"mqtts://b\"\n[mqtt.tls]\nca = \"/nowhere/at/all\"",
+                "mqtt.tls: /nowhere/at/all: I/O error: No such file",
+            ),
+            (
+                "[ocpp.auth]\nmode = \"basic\"\nusers = \"/nowhere/at/all\"",
+                "ocpp.auth.users: /nowhere/at/all: No such file",
+            ),
+            (
+                "[ocpp.tls]\ncert = \"/nowhere/at/all\"\nkey = \"/dev/null\"",
+                "ocpp.tls: /nowhere/at/all: I/O error: No such file",
+            ),
+            (
+                "[ocpp.tls]\ncert = \"/dev/null\"\nkey = \"/dev/null\"",
+                "ocpp.tls: /dev/null: there is no certificate in it",
+            ),
+            (
+                "[mqtt]\nurl = \"mqtt://b\"\nusername = \"u\"\npassword_file = \"/nowhere/at/all\"",
+                "mqtt.password_file: /nowhere/at/all: No such file",
+            ),
+            ("[admin]\ntoken_file = \"/nowhere/at/all\"", "admin.token_file: /nowhere/at/all: No such file"),
+            ("[ocpp]\nidentities = \"/nowhere/at/all\"", "ocpp.identities: /nowhere/at/all: No such file"),
+        ] {
+            let faults = faults_of(text);
+            assert!(faults.len() == 1 && faults[0].starts_with(wanted), "{text}: {faults:?}");
+        }
+    }
+
+    #[test]
+    fn faults_of_files_are_reported_with_those_of_the_configuration() {
+        let faults = faults_of("[ocpp]\nquue = 1\nidentities = \"/nowhere/at/all\"");
+        let [key, file] = &faults[..] else { panic!("{faults:?}") };
+        assert!(key.starts_with("ocpp.quue: unknown key") && file.starts_with("ocpp.identities: "), "{faults:?}");
+    }
+
+    /// What is wrong with `text` as a file, without the path of that.
+    fn faults_of(text: &str) -> Vec<String> {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), text).expect("written");
+        let prefix = format!("{}: ", file.path().display());
+        let Faults(faults) = load(Some(file.path()), []).expect_err(text);
+        faults.into_iter().map(|fault| format!("{}: {}", fault.place, fault.problem).replace(&prefix, "")).collect()
+    }
+}
