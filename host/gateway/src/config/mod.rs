@@ -7,6 +7,7 @@ mod admin;
 mod check;
 mod fault;
 mod files;
+mod json;
 mod keys;
 mod load;
 mod log;
@@ -25,6 +26,7 @@ mod versions;
 
 pub use admin::Admin;
 pub use fault::{Fault, Faults};
+pub use json::to_json;
 pub use load::{Reading, load, read};
 pub use log::{Log, LogFormat};
 pub use mqtt::{Embedded, Mqtt};

@@ -3,8 +3,8 @@
 //! `tracing-subscriber` has such a format, but neither cuts what is long, nor has it objects for fields that only a
 //! transform knows the names of.
 
+use super::lengths::{MAX_MESSAGE, MAX_VALUE, longest};
 use super::text::{Unprintable, write_cut};
-use super::{MAX_MESSAGE, MAX_VALUE, longest};
 use ocpp_gateway_pipeline::LogFields;
 use serde::ser::{SerializeMap, Serializer as _};
 use std::collections::BTreeMap;

@@ -4,6 +4,7 @@
 //! they like are limited (`limiter`). Both happen here, for every event, and not where events are made.
 
 mod json;
+mod lengths;
 mod limiter;
 mod text;
 
@@ -16,13 +17,6 @@ use text::TextFields;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
-
-/// The longest message, in characters; the rest is cut off.
-const MAX_MESSAGE: usize = 4096;
-/// The longest value of a field, in characters: ids, actions, addresses and errors are shorter.
-const MAX_VALUE: usize = 512;
-/// The name that `tracing` gives the text of an event.
-const MESSAGE: &str = "message";
 
 /// Writes the log as long as it lives; at its end it says what was left out.
 #[must_use = "at its end it says what was left out of the log"]
@@ -50,10 +44,6 @@ pub fn start(log: &Log) -> LogGuard {
         }
     }
     LogGuard(limiter)
-}
-
-fn longest(field: &str) -> usize {
-    if field == MESSAGE { MAX_MESSAGE } else { MAX_VALUE }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! `tracing-subscriber` keeps some escape sequences away from the terminal, in messages only; a line break passes.
 
-use super::{MAX_MESSAGE, MESSAGE, longest};
+use super::lengths::{MAX_MESSAGE, MESSAGE, longest};
 use ocpp_gateway_pipeline::LogFields;
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -145,7 +145,7 @@ fn is_unprintable(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::MAX_VALUE;
+    use super::super::lengths::MAX_VALUE;
     use super::super::tests::written;
     use super::*;
     use tracing::info;

@@ -1,7 +1,9 @@
 //! `transform bench`: the time per call of each hook, beside that of the built-in mapping.
 
-use super::{BadConfiguration, Bench, Verdict, desk};
-use crate::transforms;
+use super::args::Bench;
+use super::desk;
+use super::verdict::{BadConfiguration, Verdict};
+use crate::config;
 use anyhow::Context as _;
 use ocpp_gateway_core::{Attributes, Frame, Identity, Offer, Peer, Publish, Version};
 use ocpp_gateway_pipeline::{Failure, Probe, Surroundings, TransformSpec};
@@ -53,7 +55,7 @@ pub(super) fn run(asked: &Bench) -> anyhow::Result<Verdict> {
 fn configuration(file: &Path) -> Result<String, String> {
     let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let table: toml::Table = text.parse().map_err(|error| format!("{}: {error}", file.display()))?;
-    Ok(transforms::to_json(&table))
+    Ok(config::to_json(&table))
 }
 
 /// The functions of its hooks, as far as they are called for messages and charge points.

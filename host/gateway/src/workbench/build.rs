@@ -1,6 +1,8 @@
 //! `transform build`: from a crate to a component.
 
-use super::{Build, Verdict};
+use super::args::Build;
+use super::inspect;
+use super::verdict::Verdict;
 use anyhow::Context as _;
 use ocpp_gateway_guest_build::Guest;
 use ocpp_gateway_pipeline::{Inspection, Surroundings};
@@ -12,7 +14,7 @@ pub(super) fn run(asked: &Build) -> anyhow::Result<Verdict> {
     let file = asked.out.clone().unwrap_or_else(|| package.component());
     let bytes = package.build()?;
     put_in_place(&bytes, &file)?;
-    let hooks = super::inspect::hooks(&Inspection::of(&bytes, &Surroundings::default())).join(", ");
+    let hooks = inspect::hooks(&Inspection::of(&bytes, &Surroundings::default())).join(", ");
     println!("\n{}: {} bytes, hooks: {hooks}", file.display(), bytes.len());
     let samples = asked.dir.join("fixtures");
     let samples = samples.is_dir().then_some(samples.as_path());

@@ -1,7 +1,9 @@
 //! `transform dev`: from a saved file to a running gateway, again and again.
 
+use super::args::Dev;
 use super::build::{Package, put_in_place};
-use super::{Dev, Verdict, desk, test};
+use super::verdict::Verdict;
+use super::{desk, test};
 use anyhow::{Context as _, bail};
 use notify::{EventKind, RecursiveMode, Watcher as _};
 use std::path::Path;

@@ -1,6 +1,8 @@
 //! `transform inspect`: what a component wants, has and is.
 
-use super::{Inspect, Verdict, desk};
+use super::args::Inspect;
+use super::desk;
+use super::verdict::Verdict;
 use anyhow::Context as _;
 use data_encoding::HEXLOWER;
 use ocpp_gateway_pipeline::{Inspection, LoadError, LoadFault, Probe, Surroundings};

@@ -1,6 +1,8 @@
 //! `transform test`: cases with what must come out, run through the real engine.
 
-use super::{Test, Verdict, desk};
+use super::args::Test;
+use super::desk;
+use super::verdict::Verdict;
 use crate::config::Bytes;
 use crate::fixture::{self, Fixture};
 use anyhow::{Context as _, bail};

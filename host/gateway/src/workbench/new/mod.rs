@@ -1,39 +1,17 @@
 //! `transform new`: a folder that builds and passes its tests.
 
-mod name;
 mod sdk;
 
-use super::{New, Verdict};
+use super::args::New;
+use super::hook::Hook;
+use super::verdict::Verdict;
 use anyhow::{Context as _, bail};
-use clap::ValueEnum;
 use include_dir::{Dir, include_dir};
-use std::fmt;
 use std::fs;
 use std::path::Path;
 
-pub(super) use name::crate_name;
-
 /// `common`, for all; and for each hook, what `hooks` has under its name.
 static SCAFFOLD: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/scaffold");
-
-/// The interfaces of the WIT package that a transform can begin with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Hook {
-    Uplink,
-    Downlink,
-    Outbound,
-    Inbound,
-    Mapping,
-    Admission,
-    Events,
-    Validation,
-}
-
-impl fmt::Display for Hook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.to_possible_value().map_or(Ok(()), |value| f.write_str(value.get_name()))
-    }
-}
 
 pub(super) fn run(New { name, hook }: &New) -> anyhow::Result<Verdict> {
     create(Path::new(name), name, *hook)?;
@@ -76,6 +54,7 @@ fn create(folder: &Path, name: &str, hook: Hook) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::ValueEnum as _;
 
     #[test]
     fn each_hook_has_an_example_and_two_fixtures() {

@@ -8,7 +8,7 @@ const TAKEN: &str = "alloc core ocpp_transform proc_macro serde serde_json std t
 const LONGEST: usize = 64;
 
 /// Checks a name from the command line.
-pub(in super::super) fn crate_name(text: &str) -> Result<String, String> {
+pub(super) fn crate_name(text: &str) -> Result<String, String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if !text.starts_with(|c: char| c.is_ascii_alphabetic()) || !text.chars().all(legal) {
         return Err("a crate's name begins with a letter; letters, digits, - and _ follow".into());

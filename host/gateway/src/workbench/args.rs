@@ -1,0 +1,84 @@
+//! The commands, as they are written.
+
+use super::crate_name::crate_name;
+use super::desk;
+use super::hook::Hook;
+use crate::config::Bytes;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start a transform in Rust: a folder that builds and passes its tests.
+    New(New),
+    /// Compile a transform in Rust, and encode it as a component.
+    Build(Build),
+    /// Say what a component wants, has and is, and everything this gateway would refuse it for.
+    Inspect(Inspect),
+    /// Run the fixtures of a component through the engine of the gateway.
+    Test(Test),
+    /// Measure the time per call, beside that of builtin:standard.
+    Bench(Bench),
+    /// Build and test at each change of a file, and push what passes to a running gateway.
+    Dev(Dev),
+}
+
+#[derive(Debug, Args)]
+pub struct New {
+    /// The name of the crate and of its folder.
+    #[arg(value_parser = crate_name)]
+    pub name: String,
+    /// What it starts with.
+    #[arg(long, value_enum, default_value_t = Hook::Uplink)]
+    pub hook: Hook,
+}
+
+#[derive(Debug, Args)]
+pub struct Build {
+    /// The folder with the Cargo.toml.
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// Where the component goes; NAME.wasm in the folder if not given.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The component.
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Test {
+    /// The component.
+    pub file: PathBuf,
+    /// The folder with the cases; `fixtures` beside the component, or else in this folder, if not given.
+    #[arg(long, value_name = "DIR")]
+    pub fixtures: Option<PathBuf>,
+    /// How much linear memory an instance may use: on the desk more than a gateway gives it unasked.
+    #[arg(long, value_name = "SIZE", default_value_t = desk::MEMORY)]
+    pub memory: Bytes,
+}
+
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// The component.
+    pub file: PathBuf,
+    /// Its configuration, in TOML: what stands under [transforms.config] in that of the gateway.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// The folder with the Cargo.toml.
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// The admin address of the gateway. A token is read from OCPP_GATEWAY_TOKEN.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub gateway: String,
+    /// The name of the transform in the configuration of the gateway; that of the crate if not given.
+    #[arg(long)]
+    pub name: Option<String>,
+}
