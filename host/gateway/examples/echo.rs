@@ -3,10 +3,9 @@
 //!
 //! Says on standard output where it listens.
 
-use ocpp_gateway::charge_point::Ending;
+use ocpp_gateway::charge_point::{DisconnectReason, Socket};
 use ocpp_gateway::config::Ocpp;
 use ocpp_gateway::handshake::Terms;
-use ocpp_gateway::socket::Socket;
 use ocpp_gateway_mqtt::MemoryPool;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -45,8 +44,8 @@ async fn serve(stream: TcpStream, terms: &Terms) {
     ending.close(&mut socket).await;
 }
 
-async fn echo(socket: &mut Socket<TcpStream>) -> Ending {
-    let send = |sent: Result<(), Error>| sent.err().map(Ending::from);
+async fn echo(socket: &mut Socket<TcpStream>) -> DisconnectReason {
+    let send = |sent: Result<(), Error>| sent.err().map(DisconnectReason::from);
     let memory = MemoryPool::new(MAX_MESSAGE);
     loop {
         let ended = match next(socket, &memory).await {
@@ -54,7 +53,7 @@ async fn echo(socket: &mut Socket<TcpStream>) -> Ending {
             // tungstenite answers pings and close frames.
             Some(Ok(_)) => None,
             Some(Err(error)) => Some(error.into()),
-            None => Some(Ending::Gone(None)),
+            None => Some(DisconnectReason::Gone(None)),
         };
         if let Some(ending) = ended {
             return ending;

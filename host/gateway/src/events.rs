@@ -1,6 +1,6 @@
 //! What happens, for whoever watches it live.
 
-use crate::metrics;
+use crate::names;
 use ocpp_gateway_pipeline::{Change, SwapReport, TransformChange, TransformVersion};
 use serde::Serialize;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ impl From<&SwapReport> for Event {
     fn from(report: &SwapReport) -> Self {
         let SwapReport { outcome, transforms, reason } = report;
         Event::Exchange {
-            outcome: metrics::outcome_name(*outcome),
+            outcome: names::outcome(*outcome),
             reason: reason.clone(),
             transforms: transforms.iter().map(SwappedTransform::from).collect(),
         }

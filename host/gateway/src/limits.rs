@@ -1,23 +1,21 @@
-//! What charge points may ask of the gateway, beyond the sizes and times that handshake and session watch over.
+//! How many connections there may be, in all and from one address, and how fast they may come.
 //!
-//! Over the limit nothing is lost and nobody else is harmed: a handshake is answered 503 or 429 with `Retry-After`, and
-//! from a charge point that sends too fast nothing is read until it is its turn again, so that it feels it.
+//! Over the limit nobody else is harmed: a handshake is answered 503 or 429 with `Retry-After`, as long as there are not
+//! too many to answer each.
 
+use crate::address::owner;
 use crate::config::Ocpp;
 use crate::file_limit::OTHER_FILES;
+use crate::metrics::{Limit, Metrics};
 use ocpp_gateway_core::pace::{Nanos, Rate, Turnstile};
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Connections from one address beyond the limit that are still told so. More are closed without a word.
-const TOLD: u32 = 16;
+const GRACE_CONNECTIONS: u32 = 16;
 
 /// Sockets beyond `max_connections`, as a share of it, and at least: of charge points that come back for their own place,
 /// and of those that are told that there is none.
@@ -27,113 +25,33 @@ const MIN_EXTRA: usize = 64;
 const HANDSHAKE_SHARE: usize = 4;
 const MIN_HANDSHAKES: usize = 64;
 
-/// What may be limited. The sizes of a request and of a message, the time of a handshake and silence are counted as what
-/// they end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Limit {
-    Connections,
-    ConnectionsPerAddress,
-    AcceptRate,
-    MessageRate,
-    TotalMessageRate,
-    OpenCalls,
-    QueueMemory,
-    Sockets,
-    Handshakes,
-}
-
-impl Limit {
-    const ALL: [Limit; 9] = [
-        Limit::Connections,
-        Limit::ConnectionsPerAddress,
-        Limit::AcceptRate,
-        Limit::MessageRate,
-        Limit::TotalMessageRate,
-        Limit::OpenCalls,
-        Limit::QueueMemory,
-        Limit::Sockets,
-        Limit::Handshakes,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Limit::Connections => "max_connections",
-            Limit::ConnectionsPerAddress => "max_connections_per_address",
-            Limit::AcceptRate => "accept_rate",
-            Limit::MessageRate => "message_rate",
-            Limit::TotalMessageRate => "total_message_rate",
-            Limit::OpenCalls => "open_calls",
-            Limit::QueueMemory => "queue_memory",
-            Limit::Sockets => "sockets",
-            Limit::Handshakes => "handshakes_per_address",
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Labels {
-    limit: &'static str,
-}
-
-/// All limits, and how often each was in force.
-pub struct Limits {
+/// All limits on connections.
+pub struct ConnectionLimits {
     /// Moments are counted from here.
     start: Instant,
     accept_rate: Option<Rate>,
-    message_rate: Option<Rate>,
-    total_message_rate: Option<Rate>,
-    total_booked: AtomicU64,
     /// Handshakes under way.
     handshakes: Arc<Addresses>,
     sockets: Arc<Sockets>,
-    limited: [Counter; Limit::ALL.len()],
+    metrics: Metrics,
 }
 
-/// Where one charge point stands with the limits on messages.
-#[derive(Debug, Default)]
-pub struct Pace {
-    booked: Nanos,
-    /// Nothing is read from it before.
-    held_until: Option<Instant>,
-}
-
-impl Pace {
-    pub fn held_until(&self) -> Option<Instant> {
-        self.held_until
-    }
-
-    pub fn release(&mut self, now: Instant) {
-        self.held_until = self.held_until.filter(|until| *until > now);
-    }
-}
-
-impl Limits {
+impl ConnectionLimits {
     /// `max_files`: that the process may have open.
-    pub fn new(ocpp: &Ocpp, max_files: usize, registry: &mut Registry) -> Self {
-        let family = Family::<Labels, Counter>::default();
-        let limited = Limit::ALL.map(|limit| family.get_or_create(&Labels { limit: limit.name() }).clone());
-        registry.register("limited", "How often a limit was in force, by limit", family);
+    pub fn new(ocpp: &Ocpp, max_files: usize, metrics: Metrics) -> Self {
         let per_address = u32::try_from(ocpp.max_connections_per_address).unwrap_or(u32::MAX);
         let handshakes = (ocpp.max_connections / HANDSHAKE_SHARE).max(MIN_HANDSHAKES);
-        Limits {
+        ConnectionLimits {
             start: Instant::now(),
             accept_rate: Rate::per_second(ocpp.accept_rate),
-            message_rate: Rate::per_second(ocpp.message_rate),
-            total_message_rate: Rate::per_second(ocpp.total_message_rate),
-            total_booked: AtomicU64::new(0),
             handshakes: Arc::new(Addresses::new(u32::try_from(handshakes).unwrap_or(u32::MAX), 0)),
             sockets: Arc::new(Sockets {
                 limit: max_sockets(ocpp.max_connections, max_files),
                 open: AtomicUsize::new(0),
-                addresses: (per_address > 0).then(|| Addresses::new(per_address, TOLD)),
+                addresses: (per_address > 0).then(|| Addresses::new(per_address, GRACE_CONNECTIONS)),
             }),
-            limited,
+            metrics,
         }
-    }
-
-    /// Counts that a limit was in force.
-    pub fn hit(&self, limit: Limit) {
-        self.limited[limit as usize].inc();
     }
 
     /// A moment as the rates count it.
@@ -148,65 +66,32 @@ impl Limits {
 
     /// Room for one more socket, to be kept as long as the socket: those that only sit in a handshake count like those of
     /// charge points. `None`: there is none.
-    pub fn socket(&self) -> Option<Place> {
-        let place = self.sockets.enter();
-        if place.is_none() {
-            self.hit(Limit::Sockets);
+    pub fn socket(&self) -> Option<SocketPermit> {
+        let permit = self.sockets.enter();
+        if permit.is_none() {
+            self.metrics.limited(Limit::Sockets);
         }
-        place
+        permit
     }
 
     /// Counts a socket among those from `address` too, as long as it is open.
-    pub fn seat(&self, place: &mut Place, address: IpAddr) -> Seating {
-        let seating = place.sit(address);
+    pub fn seat(&self, permit: &mut SocketPermit, address: IpAddr) -> Seating {
+        let seating = permit.sit(address);
         if seating != Seating::Free {
-            self.hit(Limit::ConnectionsPerAddress);
+            self.metrics.limited(Limit::ConnectionsPerAddress);
         }
         seating
     }
 
     /// A place among the handshakes from `address`, to be kept until the handshake is over. `None`: there is none, so that
     /// one address cannot have the room of all others with sockets that say nothing.
-    pub fn handshake(&self, address: IpAddr) -> Option<Seat> {
+    pub fn handshake(&self, address: IpAddr) -> Option<AddressPermit> {
         let address = owner(address);
         if self.handshakes.enter(address) != Seating::Free {
-            self.hit(Limit::Handshakes);
+            self.metrics.limited(Limit::Handshakes);
             return None;
         }
-        Some(Seat { addresses: Arc::clone(&self.handshakes), address })
-    }
-
-    /// A message has come from a charge point, and goes its way. If it was too early, `pace` says until when no other may
-    /// be read.
-    pub fn message(&self, pace: &mut Pace) {
-        if self.message_rate.is_none() && self.total_message_rate.is_none() {
-            return;
-        }
-        let now = self.moment(Instant::now());
-        let mut due = now;
-        if let Some(rate) = self.message_rate {
-            let (booked, at) = rate.book(pace.booked, now);
-            pace.booked = booked;
-            due = self.later(due, at, now, Limit::MessageRate);
-        }
-        if let Some(rate) = self.total_message_rate {
-            let mut at = now;
-            let book = |booked| {
-                let (booked, place) = rate.book(booked, now);
-                at = place;
-                Some(booked)
-            };
-            let _ = self.total_booked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, book);
-            due = self.later(due, at, now, Limit::TotalMessageRate);
-        }
-        pace.held_until = (due > now).then(|| self.start + Duration::from_nanos(due));
-    }
-
-    fn later(&self, due: Nanos, at: Nanos, now: Nanos, limit: Limit) -> Nanos {
-        if at > now {
-            self.hit(limit);
-        }
-        due.max(at)
+        Some(AddressPermit { addresses: Arc::clone(&self.handshakes), address })
     }
 }
 
@@ -227,22 +112,22 @@ struct Sockets {
 }
 
 impl Sockets {
-    fn enter(self: &Arc<Self>) -> Option<Place> {
+    fn enter(self: &Arc<Self>) -> Option<SocketPermit> {
         let one_more = |open: usize| (open < self.limit).then_some(open + 1);
         self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(Place { sockets: Arc::clone(self), address: None })
+        Some(SocketPermit { sockets: Arc::clone(self), address: None })
     }
 }
 
 /// One socket's place, given back when it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct SocketPermit {
     sockets: Arc<Sockets>,
     /// Whose place it is as well.
     address: Option<IpAddr>,
 }
 
-impl Place {
+impl SocketPermit {
     fn sit(&mut self, address: IpAddr) -> Seating {
         let Some(addresses) = self.sockets.addresses.as_ref().filter(|_| self.address.is_none()) else {
             return Seating::Free;
@@ -256,7 +141,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for SocketPermit {
     fn drop(&mut self) {
         if let (Some(addresses), Some(address)) = (&self.sockets.addresses, self.address) {
             addresses.leave(address);
@@ -286,7 +171,7 @@ pub enum Seating {
 
 /// One handshake's place, given back when it is dropped.
 #[derive(Debug)]
-pub struct Seat {
+pub struct AddressPermit {
     addresses: Arc<Addresses>,
     address: IpAddr,
 }
@@ -321,26 +206,19 @@ impl Addresses {
     }
 }
 
-impl Drop for Seat {
+impl Drop for AddressPermit {
     fn drop(&mut self) {
         self.addresses.leave(self.address);
-    }
-}
-
-/// Who has an address: of IPv6, one subscriber has a whole /64 network (RFC 6177).
-pub fn owner(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prometheus_client::registry::Registry;
 
-    fn limits(ocpp: Ocpp) -> Limits {
-        Limits::new(&ocpp, usize::MAX, &mut Registry::default())
+    fn limits(ocpp: Ocpp) -> ConnectionLimits {
+        ConnectionLimits::new(&ocpp, usize::MAX, Metrics::new(&mut Registry::default()))
     }
 
     fn address(text: &str) -> IpAddr {
@@ -348,9 +226,9 @@ mod tests {
     }
 
     /// A socket from `address`.
-    fn sit(limits: &Limits, address: IpAddr) -> (Seating, Place) {
-        let mut place = limits.socket().expect("room");
-        (limits.seat(&mut place, address), place)
+    fn sit(limits: &ConnectionLimits, address: IpAddr) -> (Seating, SocketPermit) {
+        let mut permit = limits.socket().expect("room");
+        (limits.seat(&mut permit, address), permit)
     }
 
     #[test]
@@ -358,7 +236,7 @@ mod tests {
         let limits = limits(Ocpp { max_connections_per_address: 2, ..Ocpp::default() });
         let here = address("10.0.0.1");
         let mut taken = Vec::new();
-        for number in 0..2 + TOLD {
+        for number in 0..2 + GRACE_CONNECTIONS {
             let (seating, place) = sit(&limits, if number % 2 == 0 { here } else { address("::ffff:10.0.0.1") });
             assert_eq!(seating, if number < 2 { Seating::Free } else { Seating::Over });
             taken.push(place);
@@ -367,7 +245,7 @@ mod tests {
         assert_eq!(sit(&limits, address("10.0.0.2")).0, Seating::Free);
         drop(taken);
         assert_eq!(sit(&limits, here).0, Seating::Free);
-        assert_eq!(limits.limited[Limit::ConnectionsPerAddress as usize].get(), u64::from(TOLD) + 1);
+        assert_eq!(limits.metrics.times_limited(Limit::ConnectionsPerAddress), u64::from(GRACE_CONNECTIONS) + 1);
     }
 
     #[test]
@@ -395,32 +273,5 @@ mod tests {
         let limits = limits(Ocpp::default());
         assert_eq!(sit(&limits, address("10.0.0.1")).0, Seating::Free);
         assert!(limits.turnstile().is_none());
-        let mut pace = Pace::default();
-        (0..1000).for_each(|_| limits.message(&mut pace));
-        assert_eq!(pace.held_until(), None);
-    }
-
-    #[test]
-    fn who_sends_too_fast_is_held_and_the_others_are_not() {
-        let limits = limits(Ocpp { message_rate: 10, ..Ocpp::default() });
-        let (mut fast, mut slow) = (Pace::default(), Pace::default());
-        (0..12).for_each(|_| limits.message(&mut fast));
-        limits.message(&mut slow);
-        assert_eq!(slow.held_until(), None);
-        let until = fast.held_until().expect("held");
-        fast.release(until - Duration::from_millis(1));
-        assert_eq!(fast.held_until(), Some(until));
-        fast.release(until);
-        assert_eq!(fast.held_until(), None);
-    }
-
-    #[test]
-    fn all_together_have_a_limit_of_their_own() {
-        let limits = limits(Ocpp { total_message_rate: 10, ..Ocpp::default() });
-        let mut paces: Vec<Pace> = (0..30).map(|_| Pace::default()).collect();
-        paces.iter_mut().for_each(|pace| limits.message(pace));
-        let held: Vec<Instant> = paces.iter().filter_map(Pace::held_until).collect();
-        assert!((19..=20).contains(&held.len()), "{}", held.len());
-        assert!(held.is_sorted() && held[0] < held[held.len() - 1], "each has a place of its own in the row");
     }
 }

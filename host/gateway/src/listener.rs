@@ -1,17 +1,16 @@
 //! Lets charge points in, one task each.
 
-use crate::charge_point::{Arrival, ChargePoint, Ending, Hall};
+use crate::charge_point::{ChargePoint, ClientAddress, Context, DisconnectReason, NotEntered};
 use crate::config::{Ocpp, Origin};
 use crate::handshake::{Handshake, Refused, Terms, UpgradeRequest};
-use crate::limits::{Limit, Seat, Seating};
-use crate::proxies::{ClientAddress, Proxies};
-use crate::registry::NotEntered;
+use crate::limits::{AddressPermit, ConnectionLimits, Seating, SocketPermit};
+use crate::metrics::Limit;
+use crate::proxies::Proxies;
 use crate::security::{Certified, Security};
 use hyper::{Request, StatusCode, header};
 use ocpp_gateway_core::pace::{Turn, Turnstile};
 use ocpp_gateway_core::{Attributes, Decision, Identity, Offer, Peer, Version};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,14 +25,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Charge points that are sent away together shall not come back together: 1 to this many seconds later.
 const RETRY_SPREAD: u32 = 10;
 
-/// Who may come in, and where to.
-pub struct Door {
+/// Accepts connections, and lets charge points in or tells them why not.
+pub struct Acceptor {
     terms: Terms,
     security: Arc<Security>,
     proxies: Proxies,
     /// Whose pages may connect where nothing is asked for.
     origins: Vec<Origin>,
-    hall: Arc<Hall>,
+    limits: ConnectionLimits,
+    context: Arc<Context>,
     /// All tasks of charge points.
     tasks: TaskTracker,
 }
@@ -47,22 +47,30 @@ struct Admitted {
     attributes: Attributes,
 }
 
-impl Door {
-    pub fn new(ocpp: &Ocpp, security: Arc<Security>, hall: Arc<Hall>, tasks: TaskTracker) -> Self {
-        let proxies = Proxies::new(ocpp.trusted_proxies.clone());
-        Door { terms: Terms::new(ocpp), security, proxies, origins: ocpp.origins.clone(), hall, tasks }
+impl Acceptor {
+    /// `max_files`: that the process may have open.
+    pub fn new(
+        ocpp: &Ocpp,
+        max_files: usize,
+        security: Arc<Security>,
+        context: Arc<Context>,
+        tasks: TaskTracker,
+    ) -> Self {
+        let (proxies, origins) = (Proxies::new(ocpp.trusted_proxies.clone()), ocpp.origins.clone());
+        let limits = ConnectionLimits::new(ocpp, max_files, context.router.metrics.clone());
+        Acceptor { terms: Terms::new(ocpp), security, proxies, origins, limits, context, tasks }
     }
 
     /// Accepts connections until `closed`.
-    pub async fn accept(self: Arc<Self>, listener: TcpListener, closed: CancellationToken) {
-        let mut turnstile = self.hall.limits.turnstile();
+    pub async fn run(self: Arc<Self>, listener: TcpListener, closed: CancellationToken) {
+        let mut turnstile = self.limits.turnstile();
         loop {
             let accepted = tokio::select! {
                 () = closed.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, address)) => self.approach(stream, address.into(), turnstile.as_mut()),
+                Ok((stream, address)) => self.on_accept(stream, address.into(), turnstile.as_mut()),
                 Err(error) => {
                     warn!("cannot accept connections: {error}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -72,10 +80,11 @@ impl Door {
     }
 
     /// One that is too many from its address does not take a turn from anybody else.
-    fn approach(self: &Arc<Self>, stream: TcpStream, address: ClientAddress, turnstile: Option<&mut Turnstile>) {
-        let Some(place) = self.hall.limits.socket() else { return self.cut_off(&Refused::NoRoom, address) };
-        let mut guest = Guest {
-            arrival: Arrival { address, place },
+    fn on_accept(self: &Arc<Self>, stream: TcpStream, address: ClientAddress, turnstile: Option<&mut Turnstile>) {
+        let Some(socket) = self.limits.socket() else { return self.cut_off(&Refused::NoRoom, address) };
+        let mut pending = PendingConnection {
+            address,
+            socket,
             handshake: None,
             over: false,
             turn: None,
@@ -84,26 +93,26 @@ impl Door {
         };
         // Whose connection it is that comes from a proxy shows later.
         if !self.proxies.trusts(address)
-            && let Err(refused) = self.seat(&mut guest)
+            && let Err(refused) = self.seat(&mut pending)
         {
             return self.cut_off(&refused, address);
         }
-        if !guest.over {
-            let now = self.hall.limits.moment(Instant::now());
-            guest.turn = turnstile.map(|turnstile| turnstile.arrive(now));
+        if !pending.over {
+            let now = self.limits.moment(Instant::now());
+            pending.turn = turnstile.map(|turnstile| turnstile.arrive(now));
         }
-        let door = Arc::clone(self);
-        self.tasks.spawn(async move { door.let_in(stream, guest).await });
+        let acceptor = Arc::clone(self);
+        self.tasks.spawn(async move { acceptor.accept(stream, pending).await });
     }
 
     /// Counts that a socket is closed without a word: there are too many to talk to each.
     fn cut_off(&self, refused: &Refused, address: ClientAddress) {
-        self.hall.road.metrics.refused(refused);
+        self.context.router.metrics.refused(refused.name());
         debug!(%address, "refused: {refused}");
     }
 
-    async fn let_in(&self, mut stream: TcpStream, mut guest: Guest) {
-        if let Some(Turn::In(wait)) = guest.turn
+    async fn accept(&self, mut stream: TcpStream, mut pending: PendingConnection) {
+        if let Some(Turn::In(wait)) = pending.turn
             && !wait.is_zero()
         {
             tokio::time::sleep(wait).await;
@@ -111,57 +120,58 @@ impl Door {
         // Messages are small and each is waited for; a connection that is gone already shows soon enough.
         let _ = stream.set_nodelay(true);
         let by = tokio::time::Instant::now() + self.terms.timeout();
-        if let Err(refused) = self.find_peer(&mut stream, &mut guest, by).await {
+        if let Err(refused) = self.find_peer(&mut stream, &mut pending, by).await {
             // Whoever that was speaks no HTTP yet.
-            return self.turned_away(&refused, &guest);
+            return self.turned_away(&refused, &pending);
         }
-        let Some(tls) = &self.security.tls else { return self.receive(stream, guest, by).await };
-        match timeout_at(by, tls.accept(stream)).await.unwrap_or_else(|_| Err(self.timed_out())) {
+        let Some(tls) = &self.security.tls else { return self.receive(stream, pending, by).await };
+        let accepted = timeout_at(by, tls.accept(stream)).await;
+        match accepted.map_or_else(|_| Err(self.timed_out()), |accepted| accepted.map_err(Refused::from)) {
             Ok((stream, certified)) => {
-                guest.certified = certified;
-                self.receive(stream, guest, by).await;
+                pending.certified = certified;
+                self.receive(stream, pending, by).await;
             }
-            Err(refused) => self.turned_away(&refused, &guest),
+            Err(refused) => self.turned_away(&refused, &pending),
         }
     }
 
     /// Shakes hands over whatever carries the bytes, and has a task of its own talk on it.
-    async fn receive<S>(&self, stream: S, mut guest: Guest, by: tokio::time::Instant)
+    async fn receive<S>(&self, stream: S, mut pending: PendingConnection, by: tokio::time::Instant)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let mut handshake = self.terms.begin(stream);
-        let shaken = timeout_at(by, self.shake_hands(&mut handshake, &mut guest)).await;
-        let address = guest.arrival.address;
+        let shaken = timeout_at(by, self.shake_hands(&mut handshake, &mut pending)).await;
+        let PendingConnection { address, .. } = pending;
         let Admitted { identity, version, attributes } = match shaken.unwrap_or_else(|_| Err(self.timed_out())) {
             Ok(admitted) => admitted,
             Err(refused) => {
-                self.turned_away(&refused, &guest);
+                self.turned_away(&refused, &pending);
                 return handshake.refuse(&refused).await;
             }
         };
         let mut socket = self.terms.websocket(handshake);
         let Some(version) = version else {
-            self.hall.road.metrics.closed(Ending::NoCommonVersion.name());
-            info!(%address, charge_point = %identity, "closed: {}", Ending::NoCommonVersion);
-            return Ending::NoCommonVersion.close(&mut socket).await;
+            self.context.router.metrics.closed(DisconnectReason::NoCommonVersion.name());
+            info!(%address, charge_point = %identity, "closed: {}", DisconnectReason::NoCommonVersion);
+            return DisconnectReason::NoCommonVersion.close(&mut socket).await;
         };
-        let peer = Peer { identity, version, connection: self.hall.registry.next_connection(), attributes };
+        let peer = Peer { identity, version, connection: self.context.registry.next_connection(), attributes };
         debug!(charge_point = %peer.identity, %address, "handshake done");
         // A task of its own, so that a connection does not hold on to the room that its handshake needed.
-        self.tasks.spawn(ChargePoint::serve(Arc::clone(&self.hall), peer, guest.arrival, socket));
+        self.tasks.spawn(ChargePoint::serve(Arc::clone(&self.context), peer, address, socket, pending.socket));
     }
 
     /// Counts and logs a refusal. The log calls an identity that was only claimed so, and not a charge point.
-    fn turned_away(&self, refused: &Refused, guest: &Guest) {
-        self.hall.road.metrics.refused(refused);
-        let Guest { arrival, identity, certified, .. } = guest;
+    fn turned_away(&self, refused: &Refused, pending: &PendingConnection) {
+        self.context.router.metrics.refused(refused.name());
+        let PendingConnection { address, identity, certified, .. } = pending;
         let subject = match refused {
             Refused::Tls { subject, .. } => subject.as_deref(),
             _ => certified.as_ref().map(|certified| certified.subject.as_str()),
         };
         let identity = identity.as_ref().map(Identity::as_str);
-        info!(address = %arrival.address, identity, certificate = subject, "refused: {refused}");
+        info!(%address, identity, certificate = subject, "refused: {refused}");
     }
 
     fn timed_out(&self) -> Refused {
@@ -172,90 +182,93 @@ impl Door {
     async fn find_peer(
         &self,
         stream: &mut TcpStream,
-        guest: &mut Guest,
+        pending: &mut PendingConnection,
         by: tokio::time::Instant,
     ) -> Result<(), Refused> {
-        let proxy = guest.arrival.address;
+        let proxy = pending.address;
         if !self.proxies.trusts(proxy) {
             return Ok(());
         }
         let client = timeout_at(by, self.proxies.client(stream, proxy)).await;
-        guest.arrival.address = client.map_err(|_| self.timed_out())?.map_err(Refused::BadProxyHeader)?;
+        pending.address = client.map_err(|_| self.timed_out())?.map_err(Refused::BadProxyHeader)?;
         // If it did not, the request may.
-        if self.proxies.trusts(guest.arrival.address) { Ok(()) } else { self.seat(guest) }
+        if self.proxies.trusts(pending.address) { Ok(()) } else { self.seat(pending) }
     }
 
-    fn seat(&self, guest: &mut Guest) -> Result<(), Refused> {
-        let Arrival { address, place } = &mut guest.arrival;
-        match self.hall.limits.seat(place, address.ip) {
+    fn seat(&self, pending: &mut PendingConnection) -> Result<(), Refused> {
+        match self.limits.seat(&mut pending.socket, pending.address.ip) {
             Seating::Free => {}
-            Seating::Over => guest.over = true,
-            Seating::Full => return Err(Refused::Crowd),
+            Seating::Over => pending.over = true,
+            Seating::Full => return Err(Refused::TooManyFromAddress),
         }
-        if guest.handshake.is_none() {
-            guest.handshake = Some(self.hall.limits.handshake(guest.arrival.address.ip).ok_or(Refused::Crowd)?);
+        if pending.handshake.is_none() {
+            pending.handshake = Some(self.limits.handshake(pending.address.ip).ok_or(Refused::TooManyFromAddress)?);
         }
         Ok(())
     }
 
     /// Reads who is there, and lets it in or answers why not.
-    async fn shake_hands<S>(&self, handshake: &mut Handshake<S>, guest: &mut Guest) -> Result<Admitted, Refused>
+    async fn shake_hands<S>(
+        &self,
+        handshake: &mut Handshake<S>,
+        pending: &mut PendingConnection,
+    ) -> Result<Admitted, Refused>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let request = self.terms.read_request(handshake).await?;
-        guest.identity = Some(request.identity.clone());
-        let attributes = self.may_enter(&request, guest).await?;
+        pending.identity = Some(request.identity.clone());
+        let attributes = self.may_enter(&request, pending).await?;
         let admitted = Admitted { identity: request.identity.clone(), version: request.version, attributes };
         handshake.accept(request).await?;
         Ok(admitted)
     }
 
-    async fn may_enter(&self, asked: &UpgradeRequest, guest: &mut Guest) -> Result<Attributes, Refused> {
+    async fn may_enter(&self, asked: &UpgradeRequest, pending: &mut PendingConnection) -> Result<Attributes, Refused> {
         let UpgradeRequest { identity, request, .. } = asked;
         let is_open_to_all = !self.security.wants_credentials();
         if is_open_to_all {
-            self.check_origin(request, guest.arrival.address)?;
+            self.check_origin(request, pending.address)?;
             self.security.check_list(identity)?;
         }
-        if !self.hall.open.load(Ordering::Relaxed) {
+        if !self.context.registry.is_open() {
             return Err(self.come_back("the MQTT broker cannot be reached"));
         }
-        if let Some(Turn::ComeBack { seconds }) = guest.turn {
-            self.hall.limits.hit(Limit::AcceptRate);
+        if let Some(Turn::ComeBack { seconds }) = pending.turn {
+            self.context.router.metrics.limited(Limit::AcceptRate);
             let after = Duration::from_secs(seconds.into());
             return Err(Refused::unavailable("too many charge points connect at the same time", after));
         }
-        self.find_client(request, guest)?;
+        self.find_client(request, pending)?;
         // Which charge points exist, and which are connected, is told only after they have shown who they are.
-        let user = self.authenticate(asked, guest).await?;
+        let user = self.authenticate(asked, pending).await?;
         if !is_open_to_all {
             self.security.check_list(identity)?;
         }
-        match self.hall.registry.refuses(identity) {
+        match self.context.registry.refuses(identity) {
             None => {}
             Some(NotEntered::Full) => {
-                self.hall.limits.hit(Limit::Connections);
+                self.context.router.metrics.limited(Limit::Connections);
                 return Err(self.come_back("too many charge points are connected"));
             }
             Some(NotEntered::Duplicate) => {
                 return Err(Refused::status(StatusCode::FORBIDDEN, format!("{identity} is connected already")));
             }
         }
-        self.admit(identity, request, guest.arrival.address, user)
+        self.admit(identity, request, pending.address, user)
     }
 
     /// The identity, once it has been shown by whatever there is to be shown; `None`: nothing is asked for.
     async fn authenticate(
         &self,
         UpgradeRequest { identity, request, .. }: &UpgradeRequest,
-        Guest { certified, arrival, .. }: &Guest,
+        PendingConnection { certified, address, .. }: &PendingConnection,
     ) -> Result<Option<String>, Refused> {
         if let Some(certified) = certified {
             certified.check(identity)?;
         }
         match &self.security.check {
-            Some(check) => check.check(identity, request.headers(), arrival.address.ip).await.map(Some),
+            Some(check) => Ok(Some(check.check(identity, request.headers(), address.ip).await?)),
             None => Ok(certified.as_ref().map(|certified| certified.identity.clone())),
         }
     }
@@ -285,20 +298,20 @@ impl Door {
     }
 
     /// Reads whose request it is that a proxy passes on. Refuses those of whom there are too many.
-    fn find_client(&self, request: &Request<()>, guest: &mut Guest) -> Result<(), Refused> {
-        if self.proxies.trusts(guest.arrival.address) {
+    fn find_client(&self, request: &Request<()>, pending: &mut PendingConnection) -> Result<(), Refused> {
+        if self.proxies.trusts(pending.address) {
             let lines = request.headers().get_all("x-forwarded-for");
             // One of which a part is no text still has the entries of proxies in it.
             let lines: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
-            let address = self.proxies.forwarded(guest.arrival.address, lines.iter().map(AsRef::as_ref));
-            guest.arrival.address = address;
+            let address = self.proxies.forwarded(pending.address, lines.iter().map(AsRef::as_ref));
+            pending.address = address;
             // The connections of a proxy itself are not counted.
-            if !self.proxies.trusts(guest.arrival.address) {
-                self.seat(guest)?;
+            if !self.proxies.trusts(pending.address) {
+                self.seat(pending)?;
             }
         }
-        if guest.over {
-            let reason = format!("too many connections from {}", guest.arrival.address.ip);
+        if pending.over {
+            let reason = format!("too many connections from {}", pending.address.ip);
             return Err(Refused::later(StatusCode::TOO_MANY_REQUESTS, reason, self.spread()));
         }
         Ok(())
@@ -312,11 +325,11 @@ impl Door {
         address: ClientAddress,
         user: Option<String>,
     ) -> Result<Attributes, Refused> {
-        let road = &self.hall.road;
-        if !road.pipeline.has_admission() {
+        let router = &self.context.router;
+        if !router.pipeline.has_admission() {
             return Ok(Attributes::new());
         }
-        let (decision, mishaps) = road.pipeline.admit(&Offer { user, ..offer(identity, request, address) });
+        let (decision, mishaps) = router.pipeline.admit(&Offer { user, ..offer(identity, request, address) });
         for mishap in mishaps {
             warn!(charge_point = %identity, transform = %mishap.transform, version = %mishap.version, "{}", mishap.cause);
         }
@@ -334,15 +347,17 @@ impl Door {
     }
 
     fn spread(&self) -> Duration {
-        Duration::from_secs((1 + self.hall.registry.next_connection() % RETRY_SPREAD).into())
+        Duration::from_secs((1 + self.context.registry.next_connection() % RETRY_SPREAD).into())
     }
 }
 
-/// A connection on its way through the door.
-struct Guest {
-    arrival: Arrival,
+/// A connection whose handshake is not over.
+struct PendingConnection {
+    address: ClientAddress,
+    /// Its place among all sockets, and those from that address.
+    socket: SocketPermit,
     /// Its place among the handshakes from its address, once that is known.
-    handshake: Option<Seat>,
+    handshake: Option<AddressPermit>,
     /// It is one too many from its address.
     over: bool,
     turn: Option<Turn>,

@@ -2,11 +2,12 @@
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use ocpp_gateway::app::{Gateway, StartError};
+use ocpp_gateway::app::{Gateway, StartError, files};
+use ocpp_gateway::charge_point::coalescing;
 use ocpp_gateway::cli::{Cli, Command, Options};
 use ocpp_gateway::compile_process::{self, Budget, CompileProcess};
 use ocpp_gateway::config::{self, Config, LogFormat};
-use ocpp_gateway::{banner, check, coalescing, files, log, security, shutdown, workbench};
+use ocpp_gateway::{banner, check, log, security, shutdown, workbench};
 use ocpp_gateway_pipeline::TransformStatus;
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -3,18 +3,18 @@
 mod calls;
 mod exposition;
 mod histogram;
+mod limit;
 mod process;
 
 pub use calls::CallMetrics;
 pub use exposition::Exposition;
+pub use limit::Limit;
 pub use process::process_registry;
 
-use crate::handshake::Refused;
-use crate::presence::Addressee;
-use crate::security::Security;
+use crate::names;
 use ocpp_gateway_core::session::Direction;
 use ocpp_gateway_core::{Fault, MessageType};
-use ocpp_gateway_mqtt::{self as mqtt, ConnectionStats, Loss, Publisher, PublisherStats, Subscriber, SubscriberStats};
+use ocpp_gateway_mqtt::{self as mqtt, ConnectionStats, Loss, PublisherStats, SubscriberStats};
 use ocpp_gateway_pipeline::{ExchangeOutcome, Pipeline, Reading, TransformStatus};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
@@ -26,7 +26,6 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use std::env::consts;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct MessageLabels {
@@ -50,7 +49,10 @@ struct OutcomeLabels {
     outcome: &'static str,
 }
 
-const DIRECTIONS: [Direction; 2] = [Direction::Uplink, Direction::Downlink];
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    limit: &'static str,
+}
 
 /// The gateway's own counters. Those on the road of every message are looked up once, here, and not again.
 #[derive(Debug, Clone)]
@@ -68,12 +70,14 @@ pub struct Metrics {
     pub calls: Arc<CallMetrics>,
     messages: [[Counter; MessageType::ALL.len()]; 2],
     incidents: [[Counter; Fault::ALL.len()]; 2],
+    limited: [Counter; Limit::ALL.len()],
 }
 
 impl Metrics {
     pub fn new(registry: &mut Registry) -> Self {
         let messages = Family::<MessageLabels, Counter>::default();
         let incidents = Family::<IncidentLabels, Counter>::default();
+        let limited = Family::<LimitLabels, Counter>::default();
         let metrics = Metrics {
             connections: Gauge::default(),
             subscribed: Gauge::default(),
@@ -83,18 +87,19 @@ impl Metrics {
             closed: Family::default(),
             exchanges: Family::default(),
             calls: CallMetrics::new(),
-            messages: DIRECTIONS.map(|direction| {
+            messages: names::DIRECTIONS.map(|direction| {
                 MessageType::ALL.map(|kind| {
-                    let labels = MessageLabels { direction: name(direction), r#type: kind.name() };
+                    let labels = MessageLabels { direction: names::direction(direction), r#type: kind.name() };
                     messages.get_or_create(&labels).clone()
                 })
             }),
-            incidents: DIRECTIONS.map(|direction| {
+            incidents: names::DIRECTIONS.map(|direction| {
                 Fault::ALL.map(|fault| {
-                    let labels = IncidentLabels { direction: name(direction), cause: fault.name() };
+                    let labels = IncidentLabels { direction: names::direction(direction), cause: fault.name() };
                     incidents.get_or_create(&labels).clone()
                 })
             }),
+            limited: Limit::ALL.map(|limit| limited.get_or_create(&LimitLabels { limit: limit.name() }).clone()),
         };
         registry.register("connections", "Charge points connected now", metrics.connections.clone());
         registry.register("subscribed", "Charge points whose topics are subscribed to", metrics.subscribed.clone());
@@ -117,6 +122,7 @@ impl Metrics {
             "Messages that did not take their ordinary road, by direction and cause",
             incidents,
         );
+        registry.register("limited", "How often a limit was in force, by limit", limited);
         registry.register_collector(Box::new(calls::CallCollector(Arc::clone(&metrics.calls))));
         registry.register_collector(Box::new(process::ResidentMemory));
         let build = [("version", env!("CARGO_PKG_VERSION")), ("os", consts::OS), ("arch", consts::ARCH)];
@@ -132,12 +138,23 @@ impl Metrics {
         self.incidents[direction as usize][fault as usize].inc();
     }
 
-    pub fn refused(&self, refused: &Refused) {
-        self.refused.get_or_create(&ReasonLabels { reason: refused.name() }).inc();
+    /// A limit was in force.
+    pub fn limited(&self, limit: Limit) {
+        self.limited[limit as usize].inc();
+    }
+
+    /// How often a limit was in force.
+    #[cfg(test)]
+    pub(crate) fn times_limited(&self, limit: Limit) -> u64 {
+        self.limited[limit as usize].get()
+    }
+
+    pub fn refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&ReasonLabels { reason }).inc();
     }
 
     pub fn exchange(&self, outcome: ExchangeOutcome) {
-        self.exchanges.get_or_create(&OutcomeLabels { outcome: outcome_name(outcome) }).inc();
+        self.exchanges.get_or_create(&OutcomeLabels { outcome: names::outcome(outcome) }).inc();
     }
 
     pub fn closed(&self, reason: &'static str) {
@@ -202,30 +219,6 @@ impl Collector for TransformMetrics {
     }
 }
 
-/// When certificates of charge points' TLS end.
-pub struct CertificateMetrics(pub Arc<Security>);
-
-impl std::fmt::Debug for CertificateMetrics {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CertificateMetrics").finish_non_exhaustive()
-    }
-}
-
-impl Collector for CertificateMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        const DAY: f64 = 86_400.0;
-        let Some(tls) = &self.0.tls else { return Ok(()) };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        let help = "Days until a certificate expires, the first one of its file";
-        let mut family = encoder.encode_descriptor("certificate_days_left", help, None, MetricType::Gauge)?;
-        for (certificate, expires) in tls.expiries() {
-            let days = (expires as f64 - now) / DAY;
-            family.encode_family(&[("certificate", certificate)])?.encode_gauge(&days)?;
-        }
-        Ok(())
-    }
-}
-
 /// What transforms report themselves: `transform_reported_total` and `transform_reported_sum_total`, with the name that the
 /// transform gives it as `reading`, and its labels.
 fn encode_readings(transforms: &[TransformStatus], encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
@@ -266,8 +259,8 @@ pub struct BrokerMetrics {
 }
 
 impl BrokerMetrics {
-    pub fn new(publisher: &Publisher, subscriber: &Subscriber<Addressee>) -> Self {
-        BrokerMetrics { publisher: Arc::clone(publisher.stats()), subscriber: Arc::clone(subscriber.stats()) }
+    pub fn new(publisher: &Arc<PublisherStats>, subscriber: &Arc<SubscriberStats>) -> Self {
+        BrokerMetrics { publisher: Arc::clone(publisher), subscriber: Arc::clone(subscriber) }
     }
 }
 
@@ -348,23 +341,6 @@ fn loss_name(loss: Loss) -> &'static str {
         Loss::Abandoned => "abandoned",
         Loss::Overflow => "overflow",
         Loss::Withdrawn => "withdrawn",
-    }
-}
-
-/// A name for metrics and events.
-pub fn outcome_name(outcome: ExchangeOutcome) -> &'static str {
-    match outcome {
-        ExchangeOutcome::Exchanged => "exchanged",
-        ExchangeOutcome::RolledBack => "rolled_back",
-        ExchangeOutcome::Failed => "failed",
-    }
-}
-
-/// A name for logs and metrics.
-pub fn name(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Uplink => "uplink",
-        Direction::Downlink => "downlink",
     }
 }
 

@@ -7,9 +7,9 @@
 //! socket, which leaves a layer on the connection for as long as that lasts; and it waits for a header of version 2 of
 //! any announced length (up to 64 KiB), where this module refuses at once.
 
+use crate::charge_point::ClientAddress;
 use crate::config::Network;
 use proxy_header::{ParseConfig, ProxyHeader};
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use tokio::io::AsyncReadExt as _;
@@ -23,30 +23,6 @@ const SIGNATURE_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 const HEAD_V2: usize = 16;
 /// The longest rest of a header of version 2: addresses, and what a proxy may add about TLS and itself.
 const LONGEST_V2: usize = 4096;
-
-/// The other end, as far as the gateway can tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClientAddress {
-    /// In its shortest form: IPv4 where it is one.
-    pub ip: IpAddr,
-    /// `X-Forwarded-For` does not tell.
-    pub port: Option<u16>,
-}
-
-impl From<SocketAddr> for ClientAddress {
-    fn from(address: SocketAddr) -> Self {
-        ClientAddress { ip: address.ip().to_canonical(), port: Some(address.port()) }
-    }
-}
-
-impl fmt::Display for ClientAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.port {
-            Some(port) => SocketAddr::new(self.ip, port).fmt(f),
-            None => self.ip.fmt(f),
-        }
-    }
-}
 
 /// The proxies that are believed.
 #[derive(Debug)]

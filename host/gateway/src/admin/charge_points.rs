@@ -1,9 +1,9 @@
 //! `/api/v1/charge-points`: who is connected, and one's own word with them.
 
+use super::json::json;
 use super::problem::Problem;
-use super::{Desk, Shared, json};
-use crate::mailbox::{NotTaken, Question};
-use crate::registry::Connected;
+use super::state::{AdminState, Shared};
+use crate::charge_point::{Connected, NotTaken, OperatorCall};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
@@ -107,14 +107,14 @@ impl From<OpenCalls> for Calls {
 }
 
 /// Who is connected
-async fn list(State(desk): State<Shared>, page: Result<Query<Page>, QueryRejection>) -> Result<Response, Problem> {
+async fn list(State(state): State<Shared>, page: Result<Query<Page>, QueryRejection>) -> Result<Response, Problem> {
     let Query(Page { limit, after }) = page?;
     let limit = limit.unwrap_or(100);
     if !(1..=1000).contains(&limit) {
         return Err(Problem::new(StatusCode::BAD_REQUEST, "limit has to be between 1 and 1000"));
     }
     // Sorting ten thousand takes milliseconds, which the threads that serve charge points have better use for.
-    let listed = tokio::task::spawn_blocking(move || page_of(desk.hall.registry.connected(), limit, after)).await;
+    let listed = tokio::task::spawn_blocking(move || page_of(state.context.registry.connected(), limit, after)).await;
     let listed = listed.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     Ok(json(StatusCode::OK, &listed))
 }
@@ -133,20 +133,20 @@ fn page_of(mut connected: Vec<Connected>, limit: usize, after: Option<String>) -
 }
 
 /// One charge point, and what is open
-async fn show(State(desk): State<Shared>, id: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
-    let connected = find(&desk, &id?)?;
+async fn show(State(state): State<Shared>, id: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+    let connected = find(&state, &id?)?;
     let mailbox = connected.mailbox.clone();
     // One that takes nothing does not look into its mailbox either.
-    let calls = tokio::time::timeout(LOOK, mailbox.look()).await.ok().and_then(Result::ok).map(Calls::from);
+    let calls = tokio::time::timeout(LOOK, mailbox.open_calls()).await.ok().and_then(Result::ok).map(Calls::from);
     Ok(json(StatusCode::OK, &ChargePointInDetail { charge_point: connected.into(), calls }))
 }
 
 /// Closes the connection of a charge point
 ///
 /// With close code 1008. It may connect again at once; the metric `closed` has it under the reason `kicked`.
-async fn kick(State(desk): State<Shared>, id: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+async fn kick(State(state): State<Shared>, id: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
     let Path(id) = id?;
-    if !desk.hall.registry.kick(&id) {
+    if !state.context.registry.kick(&id) {
         return Err(Problem::not_connected(&id));
     }
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -176,17 +176,17 @@ struct CallAnswer {
 /// It waits its turn among the CALLs of back ends. Neither the CALL nor its answer passes through transforms, and back
 /// ends see nothing of them.
 async fn call(
-    State(desk): State<Shared>,
+    State(state): State<Shared>,
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let (action, payload) = read_call(&headers, &body?)?;
-    let connected = find(&desk, &id?)?;
-    let message_id = desk.own_ids.next();
+    let connected = find(&state, &id?)?;
+    let message_id = state.own_ids.next();
     let (answer, answered) = oneshot::channel();
-    let question = Question { id: message_id.clone(), action, payload, answer };
-    connected.mailbox.ask(question).map_err(|not_taken| match not_taken {
+    let call = OperatorCall { id: message_id.clone(), action, payload, answer };
+    connected.mailbox.call(call).map_err(|not_taken| match not_taken {
         NotTaken::NoMemory => {
             Problem::new(StatusCode::TOO_MANY_REQUESTS, "the messages that wait take as much memory as they may")
         }
@@ -194,7 +194,7 @@ async fn call(
         NotTaken::Gone => Problem::new(StatusCode::NOT_FOUND, "the charge point has just disconnected"),
     })?;
     // Its turn and its answer have a limit each. That of one which takes nothing at all never comes.
-    let limit = 2 * desk.hall.session_settings.call_timeout + LOOK;
+    let limit = 2 * state.context.session_settings.call_timeout + LOOK;
     match tokio::time::timeout(limit, answered).await {
         Ok(Ok(OwnAnswer::Result(payload))) => {
             let result = RawValue::from_string(payload);
@@ -238,8 +238,8 @@ fn read_call(headers: &HeaderMap, body: &[u8]) -> Result<(String, String), Probl
     Ok((action, payload))
 }
 
-fn find(desk: &Desk, id: &str) -> Result<Connected, Problem> {
-    desk.hall.registry.find(id).ok_or_else(|| Problem::not_connected(id))
+fn find(state: &AdminState, id: &str) -> Result<Connected, Problem> {
+    state.context.registry.find(id).ok_or_else(|| Problem::not_connected(id))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `/api/v1/events`: what happens, as server-sent events.
 
-use super::Shared;
 use super::problem::Problem;
+use super::state::Shared;
 use crate::events::{Seen, Watcher};
 use axum::Router;
 use axum::extract::State;
@@ -27,9 +27,9 @@ struct Missed {
 ///
 /// Server-sent events named `connected`, `disconnected`, `incident` and `exchange`, with JSON as data. A reader that is too
 /// slow loses some, and gets an event `missed` that says how many.
-async fn watch(State(desk): State<Shared>) -> Result<Response, Problem> {
+async fn watch(State(state): State<Shared>) -> Result<Response, Problem> {
     let too_many = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many watch already");
-    let watcher = desk.hall.road.events.watch().ok_or_else(too_many)?;
+    let watcher = state.context.router.events.watch().ok_or_else(too_many)?;
     let events = stream::unfold(watcher, next);
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }

@@ -8,16 +8,11 @@
 //! pointed there (DNS rebinding), or with a request whose answer it does not get to see (CSRF). The first shows in
 //! `Host`, the second in `Origin`.
 
-use super::Desk;
 use super::problem::Problem;
-use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
 use sha2::{Digest as _, Sha256};
 use std::net::IpAddr;
-use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 
 /// What those who watch over a program ask, who have no token: nothing can be done with it.
@@ -37,21 +32,12 @@ impl Guard {
         self.token.is_some()
     }
 
-    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         match &self.token {
             Some(token) => check_token(token, headers),
             None => check_browser(uri, headers),
         }
     }
-}
-
-pub(super) async fn guard(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
-    if !OPEN.contains(&request.uri().path())
-        && let Err(problem) = desk.guard.check(request.uri(), request.headers())
-    {
-        return problem.into_response();
-    }
-    next.run(request).await
 }
 
 fn check_token(token: &[u8; 32], headers: &HeaderMap) -> Result<(), Problem> {

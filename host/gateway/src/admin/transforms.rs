@@ -1,7 +1,8 @@
 //! `/api/v1/transforms`: which run, and others in their place.
 
+use super::json::json;
 use super::problem::Problem;
-use super::{Desk, Shared, json};
+use super::state::{AdminState, Shared, UPLOADS};
 use crate::events::rfc3339;
 use axum::Router;
 use axum::body::Bytes;
@@ -19,8 +20,6 @@ use tokio::time::timeout;
 /// The largest component that is taken, in bytes: JavaScript and Python make them of 12 to 19 MB.
 const LARGEST: usize = 64 << 20;
 
-/// Uploads under way, from the first byte until what was uploaded runs or is refused. One is compiled while the other comes.
-pub(super) const UPLOADS: usize = 2;
 /// How long the component may take to come.
 const UPLOAD_TIME: Duration = Duration::from_secs(120);
 /// When to come again where others are uploading, in seconds.
@@ -99,8 +98,8 @@ impl From<TransformStatus> for Shown {
 }
 
 /// Which transforms run
-async fn list(State(desk): State<Shared>) -> Response {
-    let shown: Vec<Shown> = desk.hall.road.pipeline.transforms().into_iter().map(Shown::from).collect();
+async fn list(State(state): State<Shared>) -> Response {
+    let shown: Vec<Shown> = state.context.router.pipeline.transforms().into_iter().map(Shown::from).collect();
     json(StatusCode::OK, &shown)
 }
 
@@ -109,7 +108,7 @@ async fn list(State(desk): State<Shared>) -> Response {
 /// It runs until the next restart or SIGHUP, or until the file that the configuration names changes; that file is not
 /// written. If it is what runs already, nothing changes.
 async fn exchange(
-    State(desk): State<Shared>,
+    State(state): State<Shared>,
     name: Result<Path<String>, PathRejection>,
     query: Result<Query<SwapQuery>, QueryRejection>,
     request: Request,
@@ -117,7 +116,7 @@ async fn exchange(
     let Query(SwapQuery { allow_fewer_hooks }) = query?;
     let fewer_hooks = if allow_fewer_hooks { FewerHooks::Allow } else { FewerHooks::Refuse };
     let Path(name) = name?;
-    let Ok(permit) = Arc::clone(&desk.uploads).try_acquire_owned() else {
+    let Ok(permit) = Arc::clone(&state.uploads).try_acquire_owned() else {
         return Err(Problem::busy(format!("{UPLOADS} components are being uploaded already"), RETRY_AFTER));
     };
     let Ok(body) = timeout(UPLOAD_TIME, Bytes::from_request(request, &())).await else {
@@ -125,7 +124,7 @@ async fn exchange(
         return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail));
     };
     let source = Source::Bytes(body?.as_ref().into());
-    change(&desk, name, move |pipeline, name| {
+    change(&state, name, move |pipeline, name| {
         // It goes on when whoever has sent it does not wait any more.
         let _permit = permit;
         pipeline.exchange(name, Some(source), fewer_hooks).map(drop)
@@ -134,18 +133,21 @@ async fn exchange(
 }
 
 /// Brings the component back that ran before
-async fn roll_back(State(desk): State<Shared>, name: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+async fn roll_back(
+    State(state): State<Shared>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
     let Path(name) = name?;
-    change(&desk, name, |pipeline, name| pipeline.roll_back(name).map(drop)).await
+    change(&state, name, |pipeline, name| pipeline.roll_back(name).map(drop)).await
 }
 
 /// Does what may take seconds, away from the threads that serve charge points.
 async fn change(
-    desk: &Desk,
+    state: &AdminState,
     name: String,
     change: impl FnOnce(&Pipeline, &str) -> Result<(), ExchangeError> + Send + 'static,
 ) -> Result<Response, Problem> {
-    let pipeline = desk.hall.road.pipeline.clone();
+    let pipeline = state.context.router.pipeline.clone();
     let changed = tokio::task::spawn_blocking(move || {
         change(&pipeline, &name)?;
         Ok(pipeline.transforms().into_iter().find(|status| status.name == name).map(Shown::from))

@@ -1,34 +1,19 @@
 //! What a charge point's task does about back ends that are away.
 
-use super::ChargePoint;
-use super::call_retries::Now;
-use crate::mailbox::Told;
-use ocpp_gateway_core::session::Session;
-use ocpp_gateway_mqtt::{Availability, Publication, Tracking};
-use std::time::Instant;
+use super::connection::ChargePoint;
+use super::delivery::Told;
+use ocpp_gateway_mqtt::{Publication, Tracking};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::info;
 
-/// The time by both clocks. The session learns how far the one by which CALLs of the charge point time out is behind.
-pub(super) fn now(session: &mut Session, availability: &Availability) -> Now {
-    let wall = Instant::now();
-    let behind = availability.behind(wall);
-    session.set_back_end_clock(behind, availability.is_away());
-    Now { wall, broker: wall.checked_sub(behind).unwrap_or(wall) }
-}
-
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
-    pub(super) fn now(&mut self) -> Now {
-        now(&mut self.session, self.hall.road.publisher.availability())
-    }
-
     /// What the CALL of this number has become: whom to tell when nobody subscribes to its topic.
     pub(super) fn track(&self, publication: &mut Publication, number: u32) {
-        publication.tracking = Some(Tracking { observer: self.inbox.observer(), number, confirm: false });
+        publication.tracking = Some(Tracking { observer: self.mailbox.observer(), number, confirm: false });
     }
 
     pub(super) fn hear_of_calls(&mut self, all_told: Vec<Told>) {
-        let (now, wait) = (self.now(), self.hall.wait_for_back_end);
+        let (now, wait) = (self.now(), self.context.wait_for_back_end);
         for told in all_told {
             match told {
                 Told::Delivered(number) => {

@@ -1,9 +1,10 @@
 //! What happens to a charge point's task, one thing at a time.
 
-use super::ChargePoint;
-use super::outbox::NotSubscribed;
-use crate::limits::Limit;
-use crate::mailbox::{Letter, Post, Stop, Told};
+use super::connection::ChargePoint;
+use super::delivery::{Delivery, Received, Stop, Told};
+use super::disconnect_reason::NotSubscribed;
+use crate::metrics::Limit;
+use ocpp_gateway_core::MessageType;
 use ocpp_gateway_core::session::{Direction, Output};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -21,7 +22,7 @@ pub(super) enum Event {
     /// A text that was read before need not wait any more.
     Held(Box<str>),
     /// The broker, or an operator, has something for it.
-    Delivered(Letter),
+    Delivered(Delivery),
     /// The broker says something of CALLs of the charge point.
     Told(Vec<Told>),
     /// A deadline of the session has come.
@@ -52,11 +53,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         if self.poll_timer(cx).is_ready() {
             return Poll::Ready(Event::Due);
         }
-        if let Poll::Ready(post) = self.inbox.poll(cx, false) {
-            return Poll::Ready(match post {
-                Post::Stop(stop) => Event::Stop(stop),
-                Post::Told(all_told) => Event::Told(all_told),
-                Post::Letter(letter) => Event::Delivered(letter),
+        if let Poll::Ready(received) = self.mailbox.poll(cx, false) {
+            return Poll::Ready(match received {
+                Received::Stop(stop) => Event::Stop(stop),
+                Received::Told(all_told) => Event::Told(all_told),
+                Received::Delivery(delivery) => Event::Delivered(delivery),
             });
         }
         match self.socket.poll_flush(cx) {
@@ -79,26 +80,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         if self.poll_timer(cx).is_ready() {
             return Poll::Ready(Event::Due);
         }
-        // Whoever does not take what has gathered for it is not listened to: each message may add to that. A charge point
-        // gets no more, so the rest waits in the mailbox, which has a limit; then nothing more is read from it. Nor is
-        // anything from one that sent more than it may.
+        // Back-pressure: while outgoing data is queued, stop reading, as every message read could queue more. What comes for
+        // the charge point then waits in its mailbox, which has a limit. Nor is one read that sent more than it may.
         let has_room = match self.outbox.poll_room(cx) {
             Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(error)) => return Poll::Ready(Event::NotSubscribed(error)),
             Poll::Pending => false,
         };
         if has_room && let Some(after) = self.outbox.passed_late() {
-            self.hall.road.metrics.calls.passed(Direction::Uplink, after);
+            self.context.router.metrics.calls.passed(Direction::Uplink, after);
         }
         let newest = self.newest_generation();
         if self.poll_swap(cx) {
             return Poll::Ready(Event::Swapped);
         }
-        if let Poll::Ready(post) = self.inbox.poll(cx, has_room && !congested) {
-            return Poll::Ready(match post {
-                Post::Stop(stop) => Event::Stop(stop),
-                Post::Told(all_told) => Event::Told(all_told),
-                Post::Letter(letter) => Event::Delivered(letter),
+        if let Poll::Ready(received) = self.mailbox.poll(cx, has_room && !congested) {
+            return Poll::Ready(match received {
+                Received::Stop(stop) => Event::Stop(stop),
+                Received::Told(all_told) => Event::Told(all_told),
+                Received::Delivery(delivery) => Event::Delivered(delivery),
             });
         }
         // Only now is it certain that whoever swaps has this task woken.
@@ -108,12 +108,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         if has_room && let Some(text) = self.session.next_held() {
             return Poll::Ready(Event::Held(text));
         }
-        let has_turn = has_room && self.pace.held_until().is_none();
+        let has_turn = has_room && self.rate_limiter.held_until().is_none();
         if let Poll::Ready(event) = self.poll_read(cx, has_turn, congested) {
             return Poll::Ready(event);
         }
         let flushed = self.socket.poll_flush(cx);
-        self.charge_queued();
+        self.memory.charge_queued(&self.session, self.socket.unsent(), self.outbox.memory(), self.mailbox.memory());
         match flushed {
             Poll::Ready(Err(error)) => Poll::Ready(Event::Received(Some(Err(error)))),
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
@@ -128,8 +128,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             let may_read = has_turn && wants_more && self.poll_memory(cx).is_ready();
             if may_read == self.session.is_held() {
                 match (may_read, wants_more, has_turn) {
-                    (false, false, _) => self.hall.limits.hit(Limit::OpenCalls),
-                    (false, true, true) => self.hall.limits.hit(Limit::QueueMemory),
+                    (false, false, _) => self.context.router.metrics.limited(Limit::OpenCalls),
+                    (false, true, true) => self.context.router.metrics.limited(Limit::QueueMemory),
                     _ => {}
                 }
                 self.session.handle_reading(may_read, Instant::now());
@@ -150,6 +150,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 return if is_due { Poll::Ready(Event::Due) } else { Poll::Pending };
             }
         }
+    }
+
+    fn poll_memory(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let longest = self.context.session_settings.call_timeout;
+        self.memory.poll_for(cx, &mut self.socket, self.outbox.memory(), longest)
     }
 
     /// Does what the session wants done, as long as the socket takes it.
@@ -174,12 +179,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Output::Send(kind, text) => self.send(cx, kind, text)?,
             Output::Ping => self.socket.start_send(cx, WebSocketMessage::Ping(Default::default()))?,
             Output::Report(report) => self.report(&report),
-            Output::Incident(incident) => self.hall.road.incident(&self.peer, &incident),
-            Output::Ended(end) => self.hall.road.metrics.calls.ended(&end),
-            Output::Answered(id, answer) => self.asked.answer(&id, *answer),
+            Output::Incident(incident) => self.context.router.incident(&self.peer, &incident),
+            Output::Ended(end) => self.context.router.metrics.calls.ended(&end),
+            Output::Answered(id, answer) => self.pending_calls.answer(&id, *answer),
             Output::HeartbeatInterval(interval) => self.remember_interval(interval),
         }
         Ok(())
+    }
+
+    fn send(&mut self, cx: &mut Context<'_>, kind: MessageType, text: String) -> Result<(), tungstenite::Error> {
+        self.context.router.metrics.message(Direction::Downlink, kind);
+        self.socket.start_send(cx, WebSocketMessage::text(text))
     }
 
     /// Ready when the session has something to do at this time. The timer is moved only to come earlier: deadlines of
@@ -201,7 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     }
 
     fn due(&mut self) -> Instant {
-        let others = self.stop_by.into_iter().chain(self.pace.held_until()).chain(self.outbox.next_attempt());
+        let others = self.stop_by.into_iter().chain(self.rate_limiter.held_until()).chain(self.outbox.next_attempt());
         let others = others.chain(self.generations.next_timeout()).chain(self.socket.admitted_until().copied());
         others.fold(self.session.next_timeout(), Instant::min)
     }

@@ -1,16 +1,16 @@
 //! A charge point follows hot swaps: it subscribes to the topics of the newer generation, goes over to it when the broker
 //! has confirmed them, and leaves the old topics when no CALL is open any more that began under them.
 
+use super::connection::{ChargePoint, owner};
+use super::context::Context;
 use super::generations::{Concluded, Filters, Subscribed};
-use super::subscription::owner;
-use super::{ChargePoint, Hall};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use ocpp_gateway_core::{Frame, MessageType, Peer};
 use ocpp_gateway_mqtt::{Message, SubscribeError};
 use ocpp_gateway_pipeline::{Downlink, Generation};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{self, Poll};
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, warn};
@@ -26,11 +26,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
 
     /// The number of the generation that the latest hot swap has put in place.
     pub(super) fn newest_generation(&self) -> u64 {
-        self.hall.road.pipeline.newest_number()
+        self.context.router.pipeline.newest_number()
     }
 
     /// Does what can be done now about hot swaps. Answers whether something has changed by that.
-    pub(super) fn poll_swap(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn poll_swap(&mut self, cx: &mut task::Context<'_>) -> bool {
         let seen = self.generations.seen();
         self.follow_swaps();
         let changed = seen != self.generations.seen();
@@ -39,9 +39,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     }
 
     #[cold]
-    fn poll_change(&mut self, cx: &mut Context<'_>) -> bool {
+    fn poll_change(&mut self, cx: &mut task::Context<'_>) -> bool {
         let now = Instant::now();
-        let behind = self.hall.road.publisher.availability().behind(now);
+        let behind = self.context.router.publisher.availability().behind(now);
         match self.generations.poll_request(cx, now, behind) {
             Poll::Pending => return false,
             Poll::Ready(Some(concluded)) => {
@@ -54,11 +54,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         if self.session.has_output() {
             return false;
         }
-        if self.inbox.is_empty() {
+        if self.mailbox.is_empty() {
             self.generations.forget_left();
         }
-        let (session, hall, peer) = (&self.session, &self.hall, &self.peer);
-        self.generations.retire(|number| session.has_open_calls_of(number), |topics| replace(hall, peer, topics))
+        let (session, context, peer) = (&self.session, &self.context, &self.peer);
+        self.generations.retire(|number| session.has_open_calls_of(number), |topics| replace(context, peer, topics))
     }
 
     /// An answer belongs to the generation of the CALL that it is for, whose transforms may have changed the message id. That
@@ -86,15 +86,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let waiting =
             |other: &&Generation| other.number() != reader.number() && session.has_open_calls_of(other.number());
         others.filter(waiting).find_map(|other| {
-            let read = self.hall.road.read(other, &self.peer, message, session.asked());
+            let read = self.context.router.read(other, &self.peer, message, session.asked());
             answers_its_own(other, &read).then_some((other, read))
         })
     }
 
     #[cold]
     fn begin_swap(&mut self) {
-        let ChargePoint { hall, peer, generations, session, .. } = self;
-        let (road, newest) = (&hall.road, hall.road.pipeline.newest());
+        let ChargePoint { context, peer, generations, session, .. } = self;
+        let (router, newest) = (&context.router, context.router.pipeline.newest());
         let same = newest.has_mapping_of(generations.current());
         // The gateway stops, or something is under way: this is asked again at its end.
         if self.stop_by.is_some() || !same && generations.is_waiting() {
@@ -102,7 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
         let wanted = match same {
             true => None,
-            false => match road.subscriptions(&newest, peer) {
+            false => match router.subscriptions(&newest, peer) {
                 Ok(filters) => Some(filters),
                 Err(failure) => {
                     warn!(charge_point = %peer.identity, "stays with the mapping before: {failure}");
@@ -113,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let held = || match generations.filters() {
             Some(held) => held.clone(),
             // It has said why. As long as the new topics are not confirmed, the old ones stay.
-            None => road.subscriptions(generations.current(), peer).unwrap_or_default(),
+            None => router.subscriptions(generations.current(), peer).unwrap_or_default(),
         };
         let changed = wanted.map(|wanted| (wanted, held())).filter(|(wanted, held)| wanted != held);
         match changed {
@@ -126,7 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 }
             }
             Some((wanted, held)) if self.outbox.is_subscribed() && generations.has_room() => {
-                generations.enter(newest, wanted, held, |topics| replace(hall, peer, topics));
+                generations.enter(newest, wanted, held, |topics| replace(context, peer, topics));
             }
             // Not before its first topics are confirmed, or CALLs of earlier generations have ended.
             Some(_) => {}
@@ -149,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
 }
 
 /// Subscribes to these topics, beside those that are held; when that is confirmed, leaves all others.
-fn replace(hall: &Arc<Hall>, peer: &Peer, topics: Filters) -> BoxFuture<'static, Subscribed> {
-    let (hall, owner) = (Arc::clone(hall), owner(peer));
-    async move { hall.subscriber.replace(owner, topics).await }.boxed()
+fn replace(context: &Arc<Context>, peer: &Peer, topics: Filters) -> BoxFuture<'static, Subscribed> {
+    let (context, owner) = (Arc::clone(context), owner(peer));
+    async move { context.subscriber.replace(owner, topics).await }.boxed()
 }

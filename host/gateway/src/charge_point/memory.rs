@@ -1,12 +1,13 @@
 //! What one charge point's messages take of the memory for queued messages, and what happens when that is too much: nothing
 //! more is read from it.
 
-use super::ChargePoint;
-use crate::socket::SMALL;
+use super::socket::{SMALL, Socket};
+use ocpp_gateway_core::session::Session;
 use ocpp_gateway_mqtt::{ASSURED, Acquire, MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// What it has to do with it at the moment, if anything.
@@ -35,44 +36,45 @@ fn poll_queued(uplink: &MemoryAccount, cx: &mut Context<'_>, message: usize) -> 
     })
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
-    /// Ready when there is memory for more from the charge point.
-    pub(super) fn poll_memory(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (wanted, uplink) = (self.socket.wanted(), self.outbox.memory());
+impl Memory {
+    /// Ready when there is memory for more from the charge point. `longest`: how long it may take to send a message that is
+    /// not small.
+    pub(super) fn poll_for<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &mut Socket<S>,
+        uplink: &MemoryAccount,
+        longest: Duration,
+    ) -> Poll<()> {
+        let wanted = socket.wanted();
         if poll_queued(uplink, cx, wanted.unwrap_or(0)).is_pending() {
             return Poll::Pending;
         }
         let Some(bytes) = wanted else { return Poll::Ready(()) };
-        let acquire = self.memory.acquire.get_or_insert_with(|| Box::new(uplink.pool().acquire(bytes)));
+        let acquire = self.acquire.get_or_insert_with(|| Box::new(uplink.pool().acquire(bytes)));
         let Poll::Ready(reservation) = Pin::new(&mut **acquire).poll(cx) else { return Poll::Pending };
-        self.memory.acquire = None;
-        self.socket.admit(reservation, Instant::now() + self.hall.session_settings.call_timeout);
+        self.acquire = None;
+        socket.admit(reservation, Instant::now() + longest);
         Poll::Ready(())
     }
 
-    /// Whether the charge point takes longer to send a message than a CALL may take, while others wait for the memory that is
-    /// kept for it.
-    pub(super) fn receives_too_slowly(&mut self, now: Instant) -> bool {
-        let is_held = self.session.is_held();
-        let Some(until) = self.socket.admitted_until().filter(|until| **until <= now) else { return false };
-        *until = now + self.hall.session_settings.call_timeout;
-        !is_held && self.outbox.memory().pool().is_awaited()
-    }
-
-    /// Charges for what waits in session and socket. Called when there is nothing else to do, so that what does not have to
-    /// wait costs nothing.
-    pub(super) fn charge_queued(&mut self) {
-        let (count, bytes) = self.session.queued();
-        let unsent = self.socket.unsent();
+    /// Charges for what waits in session and socket, of which `unsent` are bytes in the latter. Called when there is nothing
+    /// else to do, so that what does not have to wait costs nothing.
+    pub(super) fn charge_queued(
+        &mut self,
+        session: &Session,
+        unsent: usize,
+        uplink: &Arc<MemoryAccount>,
+        downlink: &Arc<MemoryAccount>,
+    ) {
+        let (count, bytes) = session.queued();
         let queued = bytes + count * MESSAGE_OVERHEAD + if unsent > SMALL { unsent } else { 0 };
-        let held = self.session.held_bytes();
+        let held = session.held_bytes();
         if queued + held == 0 {
-            self.memory.waiting = None;
+            self.waiting = None;
             return;
         }
-        let (uplink, downlink) = (self.outbox.memory(), self.inbox.memory());
         let waiting = self
-            .memory
             .waiting
             .get_or_insert_with(|| Box::new(Waiting { held: uplink.charge(0), queued: downlink.charge(0) }));
         for (permit, bytes) in [(&mut waiting.queued, queued), (&mut waiting.held, held)] {

@@ -1,12 +1,13 @@
 //! What waits to go from one charge point to the broker.
 
 use super::call_retries::{CallRetries, Now};
-use crate::mailbox::{Departure, Mailbox};
+use super::delivery::Departure;
+use super::disconnect_reason::NotSubscribed;
+use super::mailbox::Mailbox;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use ocpp_gateway_core::Identity;
-use ocpp_gateway_mqtt::{Loss, MemoryAccount, Publication, PublishError, Publisher, SubscribeError, Unpublishable};
-use ocpp_gateway_pipeline::Failure;
+use ocpp_gateway_mqtt::{Loss, MemoryAccount, Publication, PublishError, Publisher, Unpublishable};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -45,15 +46,6 @@ struct Leaving {
     published: BoxFuture<'static, ()>,
     /// What kind of message it is.
     kind: &'static str,
-}
-
-/// Why a charge point's topics could not be subscribed to.
-#[derive(Debug, thiserror::Error)]
-pub enum NotSubscribed {
-    #[error("the mapping does not name its topics: {0}")]
-    Mapping(Failure),
-    #[error("no subscription: {0}")]
-    Broker(SubscribeError),
 }
 
 impl Outbox {

@@ -10,7 +10,7 @@ pub struct Runtime {
     /// Threads that serve sockets and run transforms.
     pub threads: usize,
     /// How long a busy thread lets messages gather before it is woken for them, if it is the only one: see
-    /// [`coalescing`](crate::coalescing).
+    /// `charge_point::coalescing`.
     pub coalesce: Span,
     /// What queued messages of all charge points may take, half of it in each direction.
     pub queue_memory: Bytes,

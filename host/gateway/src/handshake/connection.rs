@@ -1,6 +1,6 @@
 //! HTTP on a connection that is to become a WebSocket: hyper reads the request and writes the response.
 
-use super::Refused;
+use super::refused::Refused;
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::server::conn::http1::{Builder, Connection};
 use hyper::service::Service;

@@ -8,8 +8,8 @@ mod request;
 pub use connection::Handshake;
 pub use refused::Refused;
 
+use crate::charge_point::Socket;
 use crate::config::{DefaultVersion, Ocpp};
-use crate::socket::Socket;
 use hyper::header::{self, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use ocpp_gateway_core::identity::InvalidIdentity;

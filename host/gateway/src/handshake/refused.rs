@@ -1,13 +1,16 @@
 //! Why a charge point is not let in, and how it is told.
 
-use super::request::WEBSOCKET_VERSION;
 use crate::proxies::BadHeader;
+use crate::security::AuthError;
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use std::time::Duration;
 
 /// How credentials are to be shown (RFC 7617). There is no charset: passwords are bytes.
 const CHALLENGE: &str = "Basic realm=\"ocpp\"";
+
+/// The version of the WebSocket protocol, the only one there is.
+pub(super) const WEBSOCKET_VERSION: &str = "13";
 
 /// Why nobody was let in.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +36,7 @@ pub enum Refused {
     BadProxyHeader(BadHeader),
     /// So many that it is not worth an answer.
     #[error("far too many connections from this address")]
-    Crowd,
+    TooManyFromAddress,
     /// So many sockets are open that there is no room for an answer.
     #[error("far too many sockets")]
     NoRoom,
@@ -42,11 +45,6 @@ pub enum Refused {
 impl Refused {
     pub fn status(status: StatusCode, reason: impl Into<String>) -> Self {
         Refused::Status { status, reason: reason.into(), retry_after: None }
-    }
-
-    /// 401, and how credentials are to be shown.
-    pub fn unauthorized(reason: impl Into<String>) -> Self {
-        Refused::Unauthorized { reason: reason.into(), detail: None }
     }
 
     /// 503, and when to come back.
@@ -76,7 +74,7 @@ impl Refused {
             Refused::HeaderTooLarge => "header_too_large",
             Refused::TimedOut(_) => "timed_out",
             Refused::BadProxyHeader(_) => "bad_proxy_header",
-            Refused::Crowd => "crowd",
+            Refused::TooManyFromAddress => "crowd",
             Refused::NoRoom => "no_room",
         }
     }
@@ -92,7 +90,7 @@ impl Refused {
             Refused::Tls { .. }
             | Refused::TimedOut(_)
             | Refused::BadProxyHeader(_)
-            | Refused::Crowd
+            | Refused::TooManyFromAddress
             | Refused::NoRoom => return None,
         };
         let reason = match self {
@@ -120,5 +118,33 @@ impl Refused {
             _ => {}
         }
         Some(response)
+    }
+}
+
+impl From<AuthError> for Refused {
+    fn from(error: AuthError) -> Self {
+        let reason = error.to_string();
+        match error {
+            AuthError::BadCredentials { reason, detail } => Refused::Unauthorized { reason, detail },
+            AuthError::NotListed { has_certificate: false, .. } => Refused::status(StatusCode::NOT_FOUND, reason),
+            AuthError::NotListed { .. } | AuthError::OtherCertificate(_) => {
+                Refused::status(StatusCode::FORBIDDEN, reason)
+            }
+            AuthError::Busy { retry_after } => Refused::unavailable(reason, retry_after),
+            AuthError::Tls { reason, subject } => Refused::Tls { reason, subject },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_shows_a_password_while_too_many_do_is_told_when_to_come_back() {
+        let refused = Refused::from(AuthError::Busy { retry_after: Duration::from_secs(12) });
+        let response = refused.response().expect("a response");
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "12");
     }
 }

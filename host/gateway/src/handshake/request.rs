@@ -1,12 +1,9 @@
 //! What a request for a WebSocket has to say (RFC 6455 section 4.2.1), and the response that switches protocols.
 
-use super::Refused;
+use super::refused::{Refused, WEBSOCKET_VERSION};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-
-/// The version of the WebSocket protocol, the only one there is.
-pub(super) const WEBSOCKET_VERSION: &str = "13";
 
 /// The response to a request for a WebSocket, without a subprotocol.
 pub(super) fn accept(request: &Request<()>) -> Result<Response<String>, Refused> {

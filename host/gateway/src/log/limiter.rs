@@ -5,7 +5,7 @@
 //! (`limits.log_lines`).
 
 use super::text::{Unprintable, write_cut};
-use crate::limits;
+use crate::address;
 use lru::LruCache;
 use std::collections::HashMap;
 use std::fmt;
@@ -266,7 +266,7 @@ impl SubjectVisitor {
             "address" => {
                 let text = text();
                 let address = text.parse::<SocketAddr>().map(|address| address.ip()).or_else(|_| text.parse());
-                self.address = address.ok().map(limits::owner);
+                self.address = address.ok().map(address::owner);
             }
             _ => {}
         }

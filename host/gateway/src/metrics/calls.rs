@@ -1,7 +1,7 @@
 //! How CALLs end, and how long messages and answers take.
 
 use super::histogram::Histogram;
-use super::{DIRECTIONS, name};
+use crate::names::{self, DIRECTIONS};
 use ocpp_gateway_core::session::{CallEnd, Direction, Outcome};
 use ocpp_gateway_core::{Action, Fault};
 use prometheus_client::collector::Collector;
@@ -68,8 +68,11 @@ impl Collector for CallCollector {
             for (action, outcome) in Action::all().flat_map(|action| outcomes().map(move |outcome| (action, outcome))) {
                 let count = metrics.ended[place(direction, action, outcome)].load(Ordering::Relaxed);
                 if count > 0 {
-                    let labels =
-                        [("direction", name(direction)), ("action", action.name()), ("outcome", outcome.name())];
+                    let labels = [
+                        ("direction", names::direction(direction)),
+                        ("action", action.name()),
+                        ("outcome", outcome.name()),
+                    ];
                     calls.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
                 }
             }
@@ -84,7 +87,7 @@ impl Collector for CallCollector {
         ] {
             let mut family = encoder.encode_descriptor(title, help, None, MetricType::Histogram)?;
             for direction in DIRECTIONS {
-                let labels = [("direction", name(direction))];
+                let labels = [("direction", names::direction(direction))];
                 histograms[direction as usize].encode(family.encode_family(&labels)?)?;
             }
         }

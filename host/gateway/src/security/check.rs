@@ -1,11 +1,11 @@
 //! Whether a charge point knows its password, without letting everybody wait for the answer.
 
 use super::basic::Basic;
+use super::error::AuthError;
 use super::live::Live;
 use super::turns::{Place, Turns};
 use super::users::{Proof, User, Users};
-use crate::handshake::Refused;
-use crate::limits::owner;
+use crate::address::owner;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hyper::HeaderMap;
 use ocpp_gateway_core::Identity;
@@ -59,11 +59,11 @@ impl Check {
 
     /// The name of the user, which is the charge point's identity. Somebody without an entry is found out no sooner than
     /// somebody with a wrong password.
-    pub async fn check(&self, identity: &Identity, headers: &HeaderMap, address: IpAddr) -> Result<String, Refused> {
-        let Basic { user, password } =
-            Basic::from_headers(headers).map_err(|error| Refused::unauthorized(format!("no credentials: {error}")))?;
+    pub async fn check(&self, identity: &Identity, headers: &HeaderMap, address: IpAddr) -> Result<String, AuthError> {
+        let Basic { user, password } = Basic::from_headers(headers)
+            .map_err(|error| AuthError::bad_credentials(format!("no credentials: {error}")))?;
         if user != identity.as_str() {
-            return Err(Refused::unauthorized("the user name is not the identity in the path"));
+            return Err(AuthError::bad_credentials("the user name is not the identity in the path"));
         }
         let users = self.users.get();
         let proof = self.prove(&user, &password)?;
@@ -77,17 +77,17 @@ impl Check {
         let number = u64::from_le_bytes(head.try_into().unwrap_or_default());
         let is_known = entry.is_some();
         let Some(entry) = entry.or_else(|| users.somebody(number)) else {
-            return Err(wrong(NO_ENTRY));
+            return Err(AuthError::wrong(NO_ENTRY));
         };
         let verified = self.verify(Arc::clone(&entry), password, address).await?;
         if !(verified && is_known) {
-            return Err(wrong(if is_known { "the password is another" } else { NO_ENTRY }));
+            return Err(AuthError::wrong(if is_known { "the password is another" } else { NO_ENTRY }));
         }
         entry.set_proof(proof);
         Ok(user)
     }
 
-    async fn verify(&self, entry: Arc<User>, password: Vec<u8>, address: IpAddr) -> Result<bool, Refused> {
+    async fn verify(&self, entry: Arc<User>, password: Vec<u8>, address: IpAddr) -> Result<bool, AuthError> {
         if entry.is_fast() {
             return Ok(entry.verify(&password));
         }
@@ -110,14 +110,15 @@ impl Check {
         Ok(verified)
     }
 
-    fn come_back(&self) -> Refused {
+    fn come_back(&self) -> AuthError {
         let more = self.sent_away.fetch_add(1, Ordering::Relaxed) % RETRY_SPREAD;
-        Refused::unavailable("too many charge points show their passwords at once", Duration::from_secs(10 + more))
+        AuthError::Busy { retry_after: Duration::from_secs(10 + more) }
     }
 
     /// A keyed hash of user and password: of no use to anybody without the key.
-    fn prove(&self, user: &str, password: &[u8]) -> Result<Proof, Refused> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).map_err(|_| wrong("it cannot be checked"))?;
+    fn prove(&self, user: &str, password: &[u8]) -> Result<Proof, AuthError> {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.key).map_err(|_| AuthError::wrong("it cannot be checked"))?;
         // The user's name has no colon, so no two pairs look the same.
         mac.update(user.as_bytes());
         mac.update(b":");
@@ -134,11 +135,6 @@ fn same(one: &Proof, other: &Proof) -> bool {
 
 /// What is said of a charge point without an entry, in the log only.
 const NO_ENTRY: &str = "it has no entry in ocpp.auth.users";
-
-/// The same for the client whatever the detail, which is for the log.
-pub(super) fn wrong(detail: &'static str) -> Refused {
-    Refused::Unauthorized { reason: "wrong user name or password".into(), detail: Some(detail) }
-}
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
@@ -165,14 +161,14 @@ mod tests {
         Check::new(Arc::new(users), longest_wait).expect("a key")
     }
 
-    async fn ask_from(check: &Check, user: &str, password: &str, address: IpAddr) -> Result<String, Refused> {
+    async fn ask_from(check: &Check, user: &str, password: &str, address: IpAddr) -> Result<String, AuthError> {
         let mut headers = HeaderMap::new();
         let credentials = format!("Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes()));
         headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&credentials).expect("a header"));
         check.check(&Identity::new(user, 48).expect("an identity"), &headers, address).await
     }
 
-    async fn ask(check: &Check, user: &str, password: &str) -> Result<String, Refused> {
+    async fn ask(check: &Check, user: &str, password: &str) -> Result<String, AuthError> {
         ask_from(check, user, password, HERE).await
     }
 
@@ -184,7 +180,7 @@ mod tests {
     #[tokio::test]
     async fn a_password_that_was_right_is_not_computed_again() {
         let check = check(Duration::from_secs(5), HashKind::Argon2id);
-        assert!(matches!(ask(&check, "CP1", "wrong").await, Err(Refused::Unauthorized { .. })));
+        assert!(matches!(ask(&check, "CP1", "wrong").await, Err(AuthError::BadCredentials { .. })));
         assert_eq!(ask(&check, "CP1", "secret").await.ok().as_deref(), Some("CP1"));
         // Without a turn nothing can be computed any more.
         let _turns = occupy(&check);
@@ -204,7 +200,7 @@ mod tests {
         let fast = check(Duration::from_secs(5), HashKind::Sha256);
         let _turns = occupy(&fast);
         for user in ["CP1", "CP2"] {
-            assert!(matches!(ask(&fast, user, "wrong").now_or_never(), Some(Err(Refused::Unauthorized { .. }))));
+            assert!(matches!(ask(&fast, user, "wrong").now_or_never(), Some(Err(AuthError::BadCredentials { .. }))));
         }
         assert_eq!(ask(&fast, "CP1", "secret").await.ok().as_deref(), Some("CP1"), "it needs no turn");
     }
@@ -222,8 +218,7 @@ mod tests {
             }
             assert!(waiting.len() < 10_000, "a queue without end");
         };
-        let Err(Refused::Status { status, retry_after: Some(after), .. }) = refused else { panic!("{refused:?}") };
-        assert_eq!(status.as_u16(), 503);
+        let Err(AuthError::Busy { retry_after: after }) = refused else { panic!("{refused:?}") };
         assert!((10..10 + RETRY_SPREAD).contains(&after.as_secs()));
         // The flood of one address is its own affair.
         assert!(ask_from(&check, "CP1", "wrong", ELSEWHERE).now_or_never().is_none());

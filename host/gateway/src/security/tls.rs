@@ -1,9 +1,8 @@
 //! TLS towards charge points (OCPP's security profiles 2 and 3).
 
+use super::error::AuthError;
 use super::live::Live;
 use crate::config::Tls as Settings;
-use crate::handshake::Refused;
-use hyper::StatusCode;
 use ocpp_gateway_core::Identity;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::ring;
@@ -81,13 +80,13 @@ impl Tls {
     }
 
     /// The stream, and whom the certificate at its other end stands for, if certificates are asked for.
-    pub async fn accept(&self, stream: TcpStream) -> Result<(TlsStream<TcpStream>, Option<Certified>), Refused> {
+    pub async fn accept(&self, stream: TcpStream) -> Result<(TlsStream<TcpStream>, Option<Certified>), AuthError> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.files.get().config));
         let accepting = async {
             acceptor.accept(stream).await.map_err(|error| (error.to_string(), SHOWN.with(|shown| shown.take())))
         };
         let accepted = SHOWN.scope(Cell::new(None), accepting).await;
-        let refused = |(reason, subject)| Refused::Tls { reason, subject };
+        let refused = |(reason, subject)| AuthError::Tls { reason, subject };
         let stream = accepted.map_err(refused)?;
         let Some(owners) = &self.owners else { return Ok((stream, None)) };
         let chain = stream.get_ref().1.peer_certificates();
@@ -193,11 +192,11 @@ impl Owners {
 
 impl Certified {
     /// Refuses whoever asks for the place of another.
-    pub fn check(&self, identity: &Identity) -> Result<(), Refused> {
+    pub fn check(&self, identity: &Identity) -> Result<(), AuthError> {
         if self.identity == identity.as_str() {
             return Ok(());
         }
-        Err(Refused::status(StatusCode::FORBIDDEN, format!("the certificate is not the one of {identity}")))
+        Err(AuthError::OtherCertificate(identity.clone()))
     }
 }
 

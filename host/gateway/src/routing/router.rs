@@ -1,28 +1,30 @@
-//! The road that a message takes between a charge point and the broker, without either end.
+//! The way of a message between a charge point and the broker, without either end.
 //!
 //! Uplink: frame, transforms, topic. Downlink: message, transforms, frame. And the way of those that do not arrive: an error
 //! frame of the gateway's own, which travels through the mapping like any other.
 
-use crate::echoes::Echoes;
+use super::echoes::Echoes;
+use super::memory::QueueMemory;
 use crate::events::{Event, Events};
-use crate::memory::QueueMemory;
-use crate::metrics::{self, Metrics};
+use crate::metrics::Metrics;
+use crate::names;
 use ocpp_gateway_core::session::{Direction, Incident};
 use ocpp_gateway_core::{Asked, Attributes, Fault, Frame, Identity, Peer, Publish, QoS, TopicFilter, Version};
 use ocpp_gateway_mqtt::{self as mqtt, Publication, Publisher};
 use ocpp_gateway_pipeline::{
     self as pipeline, Answer, Cause, Downlink, Failure, Generation, Mishap, NotMapped, Pipeline, Uplink,
 };
+use std::sync::Arc;
 use std::time::Instant;
 use tracing::{debug, info, warn};
 
 /// What every message needs, whosever it is.
-pub struct Road {
+pub struct MessageRouter {
     pub pipeline: Pipeline,
     pub publisher: Publisher,
     pub metrics: Metrics,
     /// What watchers are told.
-    pub events: Events,
+    pub events: Arc<Events>,
     pub memory: QueueMemory,
     /// What was published, and is not to come back.
     pub echoes: Echoes,
@@ -50,7 +52,7 @@ pub struct Downlinked {
     pub not_mapped: Option<NotMapped>,
 }
 
-impl Road {
+impl MessageRouter {
     /// The topics on which back ends reach `peer`, in the order of their names.
     pub fn subscriptions(&self, generation: &Generation, peer: &Peer) -> Result<Vec<(String, mqtt::QoS)>, Failure> {
         self.pipeline.subscriptions(generation, peer).map(filters)
@@ -59,14 +61,14 @@ impl Road {
     /// The charge point whose topic this is, going by the mappings alone: it need not be connected, nor exist. And the
     /// generation that has the topic: the newest, or one that is still in use. `None` where no mapping names such a topic,
     /// or only one in which identities do not show.
-    pub fn addressee(&self, topic: &str, versions: &[Version]) -> Option<(Generation, Peer)> {
+    pub fn recipient(&self, topic: &str, versions: &[Version]) -> Option<(Generation, Peer)> {
         self.pipeline.generations().into_iter().find_map(|generation| {
-            let peer = versions.iter().find_map(|&version| self.addressee_in(&generation, topic, version))?;
+            let peer = versions.iter().find_map(|&version| self.recipient_in(&generation, topic, version))?;
             Some((generation, peer))
         })
     }
 
-    fn addressee_in(&self, generation: &Generation, topic: &str, version: Version) -> Option<Peer> {
+    fn recipient_in(&self, generation: &Generation, topic: &str, version: Version) -> Option<Peer> {
         let peer = |name: &str| {
             let identity = Identity::new(name, usize::MAX).ok()?;
             Some(Peer { identity, version, connection: u32::MAX, attributes: Attributes::new() })
@@ -109,7 +111,7 @@ impl Road {
     }
 
     /// Takes an MQTT message for `peer` through the transforms of one generation. `asked`: the CALLs that the charge point
-    /// waits for. What comes of it is nothing yet, unless it is handed to [`Road::downlinked`].
+    /// waits for. What comes of it is nothing yet, unless it is handed to [`MessageRouter::downlinked`].
     pub fn read(&self, generation: &Generation, peer: &Peer, message: &mqtt::Message, asked: Asked<'_>) -> Downlink {
         let mqtt::Message { topic, payload, qos, retain, .. } = message;
         let message = pipeline::Message { topic, payload, qos: from_mqtt(*qos), retain: *retain };
@@ -166,7 +168,7 @@ impl Road {
             self.metrics.incident(direction, fault);
             self.events.tell(|| Event::Incident {
                 charge_point: peer.identity.to_string(),
-                direction: metrics::name(direction),
+                direction: names::direction(direction),
                 cause: fault.name(),
                 message_id: id.to_owned(),
                 action: action.to_owned(),
@@ -180,7 +182,7 @@ impl Road {
                         charge_point = %peer.identity,
                         message_id = id,
                         action,
-                        direction = metrics::name(direction),
+                        direction = names::direction(direction),
                         cause = fault.name(),
                         %transform,
                         %version,
@@ -198,13 +200,13 @@ impl Road {
         }
     }
 
-    /// Counts and logs that a message took another road than it should have.
+    /// Counts and logs that a message did not go its way.
     pub fn incident(&self, peer: &Peer, incident: &Incident) {
         let Incident { direction, fault, id, action, detail } = incident;
         self.metrics.incident(*direction, *fault);
         self.events.tell(|| Event::Incident {
             charge_point: peer.identity.to_string(),
-            direction: metrics::name(*direction),
+            direction: names::direction(*direction),
             cause: fault.name(),
             message_id: id.clone(),
             action: action.clone(),
@@ -218,7 +220,7 @@ impl Road {
                     charge_point = %peer.identity,
                     message_id = %id,
                     action = %action,
-                    direction = metrics::name(*direction),
+                    direction = names::direction(*direction),
                     cause = fault.name(),
                     "{detail}"
                 )

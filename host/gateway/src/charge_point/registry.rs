@@ -1,12 +1,14 @@
 //! Who is connected.
 
+use super::client_address::ClientAddress;
+use super::delivery::Stop;
+use super::mailbox::Mailbox;
+use crate::cluster::Connections;
 use crate::config::OnDuplicate;
-use crate::mailbox::{Mailbox, Stop};
-use crate::proxies::ClientAddress;
 use lru::LruCache;
 use ocpp_gateway_core::{Identity, Peer};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,6 +26,8 @@ pub enum NotEntered {
 pub struct Registry {
     on_duplicate: OnDuplicate,
     max_connections: usize,
+    /// Whether charge points are let in: once the broker has been reached for the first time.
+    is_open: AtomicBool,
     book: Mutex<Book>,
     connections: AtomicU32,
 }
@@ -72,7 +76,17 @@ impl Registry {
         // One with a capacity would take the memory for all of them at once.
         let intervals = LruCache::unbounded();
         let book = Book { connected: HashMap::new(), intervals, leaving: HashMap::new(), stop: None };
-        Registry { on_duplicate, max_connections, book: Mutex::new(book), connections: AtomicU32::default() }
+        let (is_open, connections) = (AtomicBool::new(false), AtomicU32::default());
+        Registry { on_duplicate, max_connections, is_open, book: Mutex::new(book), connections }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Relaxed)
+    }
+
+    /// Lets charge points in from now on, or none.
+    pub fn set_open(&self, is_open: bool) {
+        self.is_open.store(is_open, Ordering::Relaxed);
     }
 
     /// A number that no other connection of this process has.
@@ -146,14 +160,6 @@ impl Registry {
         Ok(Entered { claim: claim(), predecessor: replaced.or(leaving) })
     }
 
-    /// The charge point is with another gateway since this connection began: it gets no more messages, and ends.
-    pub fn yield_to_other(&self, identity: &str, connection: u32) {
-        if let Some(old) = self.lock().disconnect(identity, connection) {
-            old.leave_to_other();
-            old.stop(Stop::TakenOver);
-        }
-    }
-
     /// Everybody who is connected now, in no order.
     pub fn connected(&self) -> Vec<Connected> {
         self.lock().connected.values().map(Entry::connected).collect()
@@ -206,6 +212,15 @@ impl Registry {
     fn lock(&self) -> MutexGuard<'_, Book> {
         // Whoever panicked while holding it left a book that is still whole.
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connections for Registry {
+    fn yield_to_other(&self, identity: &str, connection: u32) {
+        if let Some(old) = self.lock().disconnect(identity, connection) {
+            old.leave_to_other();
+            old.stop(Stop::TakenOver);
+        }
     }
 }
 

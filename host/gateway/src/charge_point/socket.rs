@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketC
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// A message of so many bytes, or fewer, is read without asking for memory.
-pub const SMALL: usize = 4 << 10;
+pub(super) const SMALL: usize = 4 << 10;
 
 /// The server's side of a connection whose handshake is done.
 pub struct Socket<S> {

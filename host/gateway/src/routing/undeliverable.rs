@@ -1,9 +1,8 @@
 //! Messages of back ends that did not reach a charge point: whoever sent them is told.
 
-use crate::mailbox::says_nothing;
-use crate::memory::QueueMemory;
-use crate::message_id::{self, Found};
-use crate::road::{Downlinked, Road};
+use super::memory::QueueMemory;
+use super::message_id::{self, Found};
+use super::router::{Downlinked, MessageRouter};
 use hyper::body::Bytes;
 use ocpp_gateway_core::call_error::reported_id;
 use ocpp_gateway_core::recent::Recent;
@@ -16,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
-/// Letters that may wait. Each is a message that something else had no room for, so there is a limit here too.
+/// Messages that may wait. Each is a message that something else had no room for, so there is a limit here too.
 const WAITING: usize = 1024;
 
 /// So much is kept of a message for which there is no memory: enough for its id, in nearly every case.
@@ -24,42 +23,45 @@ const BEGINNING: usize = 4 << 10;
 
 /// Where such messages are put, at any time and without waiting.
 #[derive(Clone)]
-pub struct DeadLetters {
-    letters: mpsc::Sender<Letter>,
+pub struct UndeliverableQueue {
+    queue: mpsc::Sender<Undeliverable>,
     memory: Arc<MemoryAccount>,
 }
 
 /// Where they come out.
-pub struct Office(mpsc::Receiver<Letter>);
+pub struct UndeliverableWorker(mpsc::Receiver<Undeliverable>);
 
-enum Letter {
+enum Undeliverable {
     /// For this charge point, which did not get it for this reason.
-    Undelivered { peer: Peer, message: Kept, fault: Fault, text: &'static str },
+    Message { peer: Peer, message: KeptMessage, fault: Fault, text: &'static str },
     /// On a topic that no connected charge point has.
-    Stray(Kept),
+    Unrouted(KeptMessage),
     /// Somebody wants to know when everything before this is dealt with.
     Mark(oneshot::Sender<()>),
 }
 
 /// A message that waits here.
-struct Kept {
+struct KeptMessage {
     message: Message,
     /// Only its beginning is left.
     is_cut: bool,
     _memory: MemoryPermit,
 }
 
-impl DeadLetters {
-    pub fn new(memory: &QueueMemory) -> (Self, Office) {
-        let (letters, receiver) = mpsc::channel(WAITING);
-        (DeadLetters { letters, memory: memory.common_account(Direction::Downlink) }, Office(receiver))
+impl UndeliverableQueue {
+    pub fn new(memory: &QueueMemory) -> (Self, UndeliverableWorker) {
+        let (queue, receiver) = mpsc::channel(WAITING);
+        (
+            UndeliverableQueue { queue, memory: memory.common_account(Direction::Downlink) },
+            UndeliverableWorker(receiver),
+        )
     }
 
     /// All of the message if there is memory for it.
-    fn keep(&self, mut message: Message) -> Kept {
+    fn keep(&self, mut message: Message) -> KeptMessage {
         let size = |message: &Message| message.topic.len() + message.payload.len() + MESSAGE_OVERHEAD;
         if let Some(memory) = self.memory.try_charge(size(&message)) {
-            return Kept { message, is_cut: false, _memory: memory };
+            return KeptMessage { message, is_cut: false, _memory: memory };
         }
         let is_cut = message.payload.len() > BEGINNING;
         if is_cut {
@@ -68,73 +70,73 @@ impl DeadLetters {
         }
         // There cannot be many of them.
         let memory = self.memory.charge(size(&message));
-        Kept { message, is_cut, _memory: memory }
+        KeptMessage { message, is_cut, _memory: memory }
     }
 
     /// `message` did not reach `peer`. Answers false if there is no room: then nobody is told.
     pub fn put(&self, peer: &Peer, message: Message, fault: Fault, text: &'static str) -> bool {
         // Before anything is copied.
-        let Ok(place) = self.letters.try_reserve() else { return false };
-        place.send(Letter::Undelivered { peer: peer.clone(), message: self.keep(message), fault, text });
+        let Ok(place) = self.queue.try_reserve() else { return false };
+        place.send(Undeliverable::Message { peer: peer.clone(), message: self.keep(message), fault, text });
         true
     }
 
     /// Takes in what comes for nobody who is connected. The subscriber counts it; if there is no room, nobody is told.
-    pub fn strays(&self) -> Strays {
+    pub fn unrouted_handler(&self) -> Strays {
         let this = self.clone();
         Box::new(move |message| {
             if says_nothing(&message) {
                 return;
             }
-            match this.letters.try_reserve() {
-                Ok(place) => place.send(Letter::Stray(this.keep(message))),
+            match this.queue.try_reserve() {
+                Ok(place) => place.send(Undeliverable::Unrouted(this.keep(message))),
                 Err(_) => debug!("a message for a charge point that is not connected is lost, and nobody is told"),
             }
         })
     }
 
-    /// Waits until everything that has been put in so far is dealt with, but not longer than `patience`.
-    pub async fn flush(&self, patience: Duration) {
+    /// Waits until everything that has been put in so far is dealt with, but not longer than `timeout`.
+    pub async fn flush(&self, timeout: Duration) {
         let (mark, reached) = oneshot::channel();
         let flushed = async {
-            if self.letters.send(Letter::Mark(mark)).await.is_ok() {
+            if self.queue.send(Undeliverable::Mark(mark)).await.is_ok() {
                 let _ = reached.await;
             }
         };
         // What is left then is counted by whoever loses it.
-        let _ = tokio::time::timeout(patience, flushed).await;
+        let _ = tokio::time::timeout(timeout, flushed).await;
     }
 }
 
-impl Office {
-    /// Deals with letters until nobody can put any in. `versions` are those that a charge point which is not connected may
+impl UndeliverableWorker {
+    /// Deals with messages until nobody can put any in. `versions` are those that a charge point which is not connected may
     /// speak, the likeliest first.
-    pub async fn open(mut self, road: Arc<Road>, versions: Vec<Version>) {
+    pub async fn run(mut self, router: Arc<MessageRouter>, versions: Vec<Version>) {
         let mut reported = Reported::default();
-        let memory = road.memory.common_account(Direction::Uplink);
-        while let Some(letter) = self.0.recv().await {
+        let memory = router.memory.common_account(Direction::Uplink);
+        while let Some(undeliverable) = self.0.recv().await {
             // What is said of it waits for the broker. Nothing is reserved: this is only one task.
-            if road.memory.uplink.is_full() {
-                drop(road.memory.uplink.acquire(1).await);
+            if router.memory.uplink.is_full() {
+                drop(router.memory.uplink.acquire(1).await);
             }
-            let mut turned_back = TurnBack { road: &road, memory: &memory, reported: &mut reported };
-            match letter {
-                Letter::Undelivered { peer, message, fault, text } => {
-                    let generation = road.reader(&peer, &message.message.topic);
-                    turned_back.turn_back(&generation, &peer, &message, fault, text).await;
+            let mut returning = Returning { router: &router, memory: &memory, reported: &mut reported };
+            match undeliverable {
+                Undeliverable::Message { peer, message, fault, text } => {
+                    let generation = router.reader(&peer, &message.message.topic);
+                    returning.return_undeliverable(&generation, &peer, &message, fault, text).await;
                 }
-                Letter::Stray(message) if road.echoes.is_echo(&message.message, None) => {
-                    road.metrics.echoes.inc();
+                Undeliverable::Unrouted(message) if router.echoes.is_echo(&message.message, None) => {
+                    router.metrics.echoes.inc();
                 }
-                Letter::Stray(message) => match road.addressee(&message.message.topic, &versions) {
+                Undeliverable::Unrouted(message) => match router.recipient(&message.message.topic, &versions) {
                     Some((generation, peer)) => {
                         let (fault, text) = (Fault::Disconnected, "the charge point is not connected");
-                        turned_back.turn_back(&generation, &peer, &message, fault, text).await;
+                        returning.return_undeliverable(&generation, &peer, &message, fault, text).await;
                     }
                     None => debug!(message.message.topic, "message on a topic of no charge point"),
                 },
-                // Whoever waited may have lost patience.
-                Letter::Mark(mark) => drop(mark.send(())),
+                // Whoever waited may have given up.
+                Undeliverable::Mark(mark) => drop(mark.send(())),
             }
         }
     }
@@ -164,25 +166,32 @@ impl Reported {
 }
 
 /// What it takes to tell back ends of a message.
-struct TurnBack<'a> {
-    road: &'a Road,
+struct Returning<'a> {
+    router: &'a MessageRouter,
     memory: &'a Arc<MemoryAccount>,
     reported: &'a mut Reported,
 }
 
-impl TurnBack<'_> {
+impl Returning<'_> {
     /// Reads the message as its charge point would have got it, and reports each frame in it with its message id.
-    async fn turn_back(&mut self, generation: &Generation, peer: &Peer, kept: &Kept, fault: Fault, text: &'static str) {
+    async fn return_undeliverable(
+        &mut self,
+        generation: &Generation,
+        peer: &Peer,
+        kept: &KeptMessage,
+        fault: Fault,
+        text: &'static str,
+    ) {
         let message = &kept.message;
         if let Some(size) = message.oversized {
             let detail = format!("the message has {size} bytes, which is more than the gateway takes");
-            return self.turn_back_unread(generation, peer, message, Fault::TooLarge, detail).await;
+            return self.return_unread(generation, peer, message, Fault::TooLarge, detail).await;
         }
         if kept.is_cut {
-            return self.turn_back_unread(generation, peer, message, fault, text.into()).await;
+            return self.return_unread(generation, peer, message, fault, text.into()).await;
         }
         let Downlinked { frames, publications, not_mapped } =
-            self.road.downlink(generation, peer, message, Asked::default());
+            self.router.downlink(generation, peer, message, Asked::default());
         self.publish(publications).await;
         let reported = &mut *self.reported;
         let frames = frames.into_iter().map(|frame: Frame<'_>| {
@@ -198,7 +207,7 @@ impl TurnBack<'_> {
     }
 
     /// The mapping cannot read the beginning of a message, so it is not asked which one it was.
-    async fn turn_back_unread(
+    async fn return_unread(
         &mut self,
         generation: &Generation,
         peer: &Peer,
@@ -215,16 +224,16 @@ impl TurnBack<'_> {
 
     /// Counts and logs that a message did not arrive, and tells the back ends if that is wanted.
     async fn report(&mut self, generation: &Generation, peer: &Peer, incident: Incident, is_wanted: bool) {
-        self.road.incident(peer, &incident);
+        self.router.incident(peer, &incident);
         if is_wanted {
             let Incident { fault, id, action, detail, .. } = incident;
             let report = fault.error(peer.version, detail).into_frame(&id, Some(&action));
-            self.publish(self.road.report(generation, peer, &report)).await;
+            self.publish(self.router.report(generation, peer, &report)).await;
         }
     }
 
     async fn publish(&mut self, publications: Vec<Publication>) {
-        let publisher = &self.road.publisher;
+        let publisher = &self.router.publisher;
         for mut publication in publications {
             publication.charge(self.memory);
             match publisher.reserve().await {
@@ -234,6 +243,11 @@ impl TurnBack<'_> {
             }
         }
     }
+}
+
+/// Whether nobody is meant by it: an empty payload clears what is retained on a topic (MQTT 3.1.1, 3.3.1.3).
+pub fn says_nothing(message: &Message) -> bool {
+    message.payload.is_empty() && message.oversized.is_none()
 }
 
 #[cfg(test)]

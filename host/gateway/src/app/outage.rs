@@ -4,9 +4,9 @@
 //! is off line keeps it. So CALLs wait for a broker that is away, with their deadlines standing still; and when it does
 //! not come back, charge points are disconnected before any of them is answered with an error.
 
-use crate::charge_point::Hall;
-use std::sync::Weak;
-use std::sync::atomic::Ordering;
+use crate::charge_point::Registry;
+use ocpp_gateway_mqtt::Publisher;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -21,20 +21,24 @@ enum Waited {
     Stopped,
 }
 
-/// Lets charge points in while the broker is there, and none once it has been away for `outage_after`, until the
-/// gateway stops. `reached`: see [`ocpp_gateway_mqtt::Availability::reached`].
-pub async fn watch(hall: Weak<Hall>, mut reached: watch::Receiver<bool>, outage_after: Duration) {
+/// Lets charge points in while the broker is there, and none once it has been away for `outage_after`, until the publisher
+/// stops.
+pub(super) async fn watch(registry: Arc<Registry>, publisher: Publisher, outage_after: Duration) {
+    let mut reached = publisher.availability().reached();
     while becomes(&mut reached, true).await {
-        let Some(strong) = hall.upgrade() else { return };
-        strong.registry.end_outage();
-        strong.open.store(true, Ordering::Relaxed);
+        registry.end_outage();
+        registry.set_open(true);
         info!("the broker has been reached: charge points are let in");
-        drop(strong);
         loop {
             if !becomes(&mut reached, false).await {
                 return;
             }
-            match wait(&hall, &mut reached, outage_after).await {
+            let waited = match timeout(outage_after, becomes(&mut reached, true)).await {
+                Ok(true) => Waited::Back,
+                Ok(false) => Waited::Stopped,
+                Err(_) => begin(&registry, &publisher, outage_after).await,
+            };
+            match waited {
                 Waited::Back => {}
                 Waited::Outage => break,
                 Waited::Stopped => return,
@@ -43,29 +47,18 @@ pub async fn watch(hall: Weak<Hall>, mut reached: watch::Receiver<bool>, outage_
     }
 }
 
-async fn wait(hall: &Weak<Hall>, reached: &mut watch::Receiver<bool>, outage_after: Duration) -> Waited {
-    match timeout(outage_after, becomes(reached, true)).await {
-        Ok(true) => Waited::Back,
-        Ok(false) => Waited::Stopped,
-        Err(_) => match hall.upgrade() {
-            Some(hall) => begin(&hall, outage_after).await,
-            None => Waited::Stopped,
-        },
-    }
-}
-
 /// Nobody comes in any more, what was not sent is taken back, and everybody is told to come again.
-async fn begin(hall: &Hall, outage_after: Duration) -> Waited {
-    hall.open.store(false, Ordering::Relaxed);
-    match hall.road.publisher.withdraw().await {
+async fn begin(registry: &Registry, publisher: &Publisher, outage_after: Duration) -> Waited {
+    registry.set_open(false);
+    match publisher.withdraw().await {
         Err(_) => Waited::Stopped,
         // It has come back just now.
         Ok(None) => {
-            hall.open.store(true, Ordering::Relaxed);
+            registry.set_open(true);
             Waited::Back
         }
         Ok(Some(withdrawn)) => {
-            let connected = hall.registry.begin_outage();
+            let connected = registry.begin_outage();
             warn!(
                 "the broker has been away for {outage_after:?}: {connected} charge points are disconnected and none is \
                  let in until it is back; {withdrawn} messages that were not sent are withdrawn"

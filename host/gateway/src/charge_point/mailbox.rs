@@ -1,11 +1,12 @@
-//! Where whatever is for a charge point waits for its task: MQTT messages, questions of the gateway's own, the wish to stop.
+//! Where whatever is for a charge point waits for its task.
 
-use crate::dead_letters::DeadLetters;
-use crate::road::{REPORT, Road};
-use ocpp_gateway_core::session::{Direction, OpenCalls, OwnAnswer};
+use super::delivery::{Delivery, Departure, NotTaken, OperatorCall, Received, Stop, Told};
+use crate::cluster::ClaimListener;
+use crate::routing::{MessageRouter, REPORT, UndeliverableQueue, says_nothing};
+use ocpp_gateway_core::session::{Direction, OpenCalls};
 use ocpp_gateway_core::{Fault, Peer};
 use ocpp_gateway_mqtt::{
-    Loss, MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit, Message, Observer, Publication, Recipient, SubscribeError,
+    self as mqtt, Loss, MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit, Message, Observer, Publication, SubscribeError,
 };
 use std::collections::LinkedList;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,102 +16,28 @@ use tokio::sync::oneshot;
 use tokio::task::coop;
 use tracing::warn;
 
-/// What is put into a mailbox.
-pub enum Letter {
-    /// A message from the broker, and when it came.
-    Message(Message, Instant),
-    Question(Question),
-    /// Somebody wants to know what is open.
-    Look(oneshot::Sender<OpenCalls>),
-}
-
-/// A CALL of the gateway's own, on behalf of an operator.
-#[derive(Debug)]
-pub struct Question {
-    /// Starts with [`ocpp_gateway_core::session::OWN_ID`]; used once.
-    pub id: String,
-    pub action: String,
-    /// JSON text of an object.
-    pub payload: String,
-    pub answer: oneshot::Sender<OwnAnswer>,
-}
-
-/// Why a letter was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotTaken {
-    Full,
-    /// Messages that wait, for this charge point or for all, take as much memory as they may.
-    NoMemory,
-    /// The charge point has just gone.
-    Gone,
-}
-
-/// Why a connection is to end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stop {
-    /// The same charge point connected again.
-    Replaced,
-    /// It connected to another gateway.
-    TakenOver,
-    /// An operator wants it to end.
-    Kicked,
-    /// The broker does not let it have its topics any more. In a box: it is rare, and larger than the others.
-    NotSubscribed(Box<SubscribeError>),
-    /// The broker has been away for too long.
-    BrokerAway,
-    /// The gateway stops: when nothing waits for an answer any more, at the latest at this instant.
-    Shutdown { by: Instant },
-}
-
-/// How far a connection has come on its way out.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Departure {
-    #[default]
-    Connected,
-    /// Watchers, transforms and back ends have been told, though messages to the latter may still wait to be published.
-    Announced,
-    /// Its last message is with the publisher.
-    Complete,
-}
-
-/// The slot in the door: a message can be put in at any time, without waiting.
+/// Messages can be put in at any time, without waiting.
 #[derive(Clone)]
 pub struct Mailbox(Arc<Inner>);
 
 /// The end at which a mailbox is emptied.
-pub struct Inbox(Arc<Inner>);
-
-/// What is found in a mailbox.
-pub enum Post {
-    Stop(Stop),
-    /// What the broker says of CALLs of the charge point.
-    Told(Vec<Told>),
-    Letter(Letter),
-}
-
-/// What the broker says of the publication that a CALL of the charge point has become.
-pub enum Told {
-    /// Nobody subscribes to its topic.
-    NoSubscriber(Publication),
-    /// Somebody does, for the CALL of this number.
-    Delivered(u32),
-}
+pub struct MailboxReceiver(Arc<Inner>);
 
 struct Inner {
     contents: Mutex<Contents>,
     capacity: usize,
     memory: Arc<MemoryAccount>,
     peer: Peer,
-    road: Arc<Road>,
-    dead_letters: DeadLetters,
+    router: Arc<MessageRouter>,
+    undeliverable: UndeliverableQueue,
 }
 
-/// All that a charge point's task looks at each time it wakes, side by side: a channel for the letters, one for the wish to
+/// All that a charge point's task looks at each time it wakes, side by side: a channel for the deliveries, one for the wish to
 /// stop and the waker of each would be ten times as much memory to fetch, for each message of hundreds of charge points.
 #[derive(Default)]
 struct Contents {
-    // A list, because it is nearly always empty or holds a single letter: it has no buffer beside its letters.
-    letters: LinkedList<(Letter, MemoryPermit)>,
+    // A list, because it is nearly always empty or holds a single delivery: it has no buffer beside its deliveries.
+    deliveries: LinkedList<(Delivery, MemoryPermit)>,
     stop: Option<Stop>,
     told: Vec<Told>,
     /// Whom to wake for the next of these.
@@ -133,22 +60,22 @@ enum Standing {
     Elsewhere,
 }
 
-impl Inbox {
-    /// What has come: a wish to stop before anything else, and letters only if they are wanted now.
-    pub fn poll(&mut self, cx: &mut Context<'_>, letters: bool) -> Poll<Post> {
-        // Whoever gets letter after letter lets others have their turn.
+impl MailboxReceiver {
+    /// What has come: a wish to stop before anything else, and deliveries only if they are wanted now.
+    pub fn poll(&mut self, cx: &mut Context<'_>, deliveries: bool) -> Poll<Received> {
+        // Whoever gets delivery after delivery lets others have their turn.
         let turn = ready!(coop::poll_proceed(cx));
         let contents = &mut *self.0.lock();
         if let Some(stop) = contents.stop.take() {
-            return Poll::Ready(Post::Stop(stop));
+            return Poll::Ready(Received::Stop(stop));
         }
         if !contents.told.is_empty() {
             turn.made_progress();
-            return Poll::Ready(Post::Told(std::mem::take(&mut contents.told)));
+            return Poll::Ready(Received::Told(std::mem::take(&mut contents.told)));
         }
-        if letters && let Some((letter, _)) = contents.letters.pop_front() {
+        if deliveries && let Some((delivery, _)) = contents.deliveries.pop_front() {
             turn.made_progress();
-            return Poll::Ready(Post::Letter(letter));
+            return Poll::Ready(Received::Delivery(delivery));
         }
         if !contents.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             contents.waker = Some(cx.waker().clone());
@@ -161,22 +88,22 @@ impl Inbox {
         Arc::clone(&self.0) as _
     }
 
-    /// What is charged for letters.
+    /// What is charged for deliveries.
     pub fn memory(&self) -> &Arc<MemoryAccount> {
         &self.0.memory
     }
 
-    /// Whether no letter waits.
+    /// Whether no delivery waits.
     pub fn is_empty(&self) -> bool {
-        self.0.lock().letters.is_empty()
+        self.0.lock().deliveries.is_empty()
     }
 
     /// Takes what is in it, and from now on nothing more is.
-    pub fn close(&mut self) -> impl Iterator<Item = Letter> + use<> {
+    pub fn close(&mut self) -> impl Iterator<Item = Delivery> + use<> {
         let mut contents = self.0.lock();
         contents.is_over = true;
         contents.told = Vec::new();
-        std::mem::take(&mut contents.letters).into_iter().map(|(letter, _)| letter)
+        std::mem::take(&mut contents.deliveries).into_iter().map(|(delivery, _)| delivery)
     }
 
     /// The connection has come so far on its way out.
@@ -190,7 +117,7 @@ impl Inbox {
 }
 
 /// However the task ended.
-impl Drop for Inbox {
+impl Drop for MailboxReceiver {
     fn drop(&mut self) {
         drop(self.close());
         self.depart(Departure::Complete);
@@ -219,11 +146,11 @@ impl Inner {
         }
     }
 
-    /// Whether one more letter of so many bytes would be taken; then it is paid for.
+    /// Whether one more delivery of so many bytes would be taken; then it is paid for.
     fn room(&self, contents: &Contents, bytes: usize) -> Result<MemoryPermit, NotTaken> {
         if contents.is_over {
             Err(NotTaken::Gone)
-        } else if contents.letters.len() >= self.capacity {
+        } else if contents.deliveries.len() >= self.capacity {
             Err(NotTaken::Full)
         } else {
             self.memory.try_charge(bytes + MESSAGE_OVERHEAD).ok_or(NotTaken::NoMemory)
@@ -232,17 +159,17 @@ impl Inner {
 }
 
 impl Mailbox {
-    /// A mailbox for `capacity` letters, which `memory` is charged for, and the end at which it is emptied.
+    /// A mailbox for `capacity` deliveries, which `memory` is charged for, and the end at which it is emptied.
     pub fn new(
         peer: Peer,
-        road: Arc<Road>,
-        dead_letters: DeadLetters,
+        router: Arc<MessageRouter>,
+        undeliverable: UndeliverableQueue,
         capacity: usize,
         memory: Arc<MemoryAccount>,
-    ) -> (Self, Inbox) {
+    ) -> (Self, MailboxReceiver) {
         let contents = Mutex::default();
-        let inner = Arc::new(Inner { contents, capacity: capacity.max(1), memory, peer, road, dead_letters });
-        (Mailbox(Arc::clone(&inner)), Inbox(inner))
+        let inner = Arc::new(Inner { contents, capacity: capacity.max(1), memory, peer, router, undeliverable });
+        (Mailbox(Arc::clone(&inner)), MailboxReceiver(inner))
     }
 
     /// From now on messages are for the connection that has taken over. Where there is none, they are turned back.
@@ -277,11 +204,11 @@ impl Mailbox {
 
     /// The back ends are told that a message did not reach its charge point.
     fn undelivered(&self, message: Message, fault: Fault, text: &'static str) {
-        let Inner { peer, road, dead_letters, .. } = &*self.0;
-        if !dead_letters.put(peer, message, fault, text) {
+        let Inner { peer, router, undeliverable, .. } = &*self.0;
+        if !undeliverable.put(peer, message, fault, text) {
             warn!(charge_point = %peer.identity, "a message is lost, and nobody is told: {text}");
-            road.metrics.incident(Direction::Downlink, fault);
-            road.publisher.lose(Loss::Overflow, REPORT);
+            router.metrics.incident(Direction::Downlink, fault);
+            router.publisher.lose(Loss::Overflow, REPORT);
         }
     }
 
@@ -299,28 +226,28 @@ impl Mailbox {
         &self.0.peer
     }
 
-    /// Letters that wait for the charge point's task.
+    /// Deliveries that wait for the charge point's task.
     pub fn waiting(&self) -> usize {
-        self.0.lock().letters.len()
+        self.0.lock().deliveries.len()
     }
 
     /// Puts in a CALL of the gateway's own.
-    pub fn ask(&self, question: Question) -> Result<(), NotTaken> {
-        self.put(Letter::Question(question))
+    pub fn call(&self, call: OperatorCall) -> Result<(), NotTaken> {
+        self.put(Delivery::OperatorCall(call))
     }
 
     /// What is open at the moment.
-    pub async fn look(&self) -> Result<OpenCalls, NotTaken> {
+    pub async fn open_calls(&self) -> Result<OpenCalls, NotTaken> {
         let (answer, answered) = oneshot::channel();
-        self.put(Letter::Look(answer))?;
+        self.put(Delivery::GetOpenCalls(answer))?;
         answered.await.map_err(|_| NotTaken::Gone)
     }
 
-    fn put(&self, letter: Letter) -> Result<(), NotTaken> {
-        let bytes = if let Letter::Question(question) = &letter { question.payload.len() } else { 0 };
+    fn put(&self, delivery: Delivery) -> Result<(), NotTaken> {
+        let bytes = if let Delivery::OperatorCall(call) = &delivery { call.payload.len() } else { 0 };
         let contents = self.0.lock();
         let memory = self.0.room(&contents, bytes)?;
-        add(contents, letter, memory);
+        add(contents, delivery, memory);
         Ok(())
     }
 }
@@ -340,14 +267,14 @@ impl Observer for Inner {
     }
 }
 
-impl Recipient for Mailbox {
+impl mqtt::Recipient for Mailbox {
     fn deliver(&self, message: Message) -> Result<(), Message> {
         if says_nothing(&message) {
             return Ok(());
         }
-        let Inner { peer, road, .. } = &*self.0;
-        if road.echoes.is_echo(&message, Some(peer.identity.as_str())) {
-            road.metrics.echoes.inc();
+        let Inner { peer, router, .. } = &*self.0;
+        if router.echoes.is_echo(&message, Some(peer.identity.as_str())) {
+            router.metrics.echoes.inc();
             return Ok(());
         }
         let contents = self.0.lock();
@@ -362,7 +289,7 @@ impl Recipient for Mailbox {
             return Ok(());
         }
         match self.0.room(&contents, message.topic.len() + message.payload.len()) {
-            Ok(memory) => add(contents, Letter::Message(message, Instant::now()), memory),
+            Ok(memory) => add(contents, Delivery::Message(message, Instant::now()), memory),
             Err(NotTaken::Gone) => return Err(message),
             Err(NotTaken::Full) => {
                 drop(contents);
@@ -387,13 +314,8 @@ impl Recipient for Mailbox {
     }
 }
 
-/// Whether nobody is meant by it: an empty payload clears what is retained on a topic (MQTT 3.1.1, 3.3.1.3).
-pub fn says_nothing(message: &Message) -> bool {
-    message.payload.is_empty() && message.oversized.is_none()
-}
-
-fn add(mut contents: MutexGuard<'_, Contents>, letter: Letter, memory: MemoryPermit) {
-    contents.letters.push_back((letter, memory));
+fn add(mut contents: MutexGuard<'_, Contents>, delivery: Delivery, memory: MemoryPermit) {
+    contents.deliveries.push_back((delivery, memory));
     wake(contents);
 }
 
@@ -402,4 +324,38 @@ fn wake(mut contents: MutexGuard<'_, Contents>) {
     let waker = contents.waker.take();
     drop(contents);
     waker.into_iter().for_each(Waker::wake);
+}
+
+/// Who gets messages from the broker.
+#[derive(Clone)]
+pub enum Recipient {
+    ChargePoint(Mailbox),
+    /// The gateway itself: claims of others.
+    Claims(Arc<ClaimListener>),
+}
+
+impl mqtt::Recipient for Recipient {
+    fn deliver(&self, message: Message) -> Result<(), Message> {
+        match self {
+            Recipient::ChargePoint(mailbox) => mailbox.deliver(message),
+            Recipient::Claims(listener) => {
+                listener.hear(&message);
+                Ok(())
+            }
+        }
+    }
+
+    fn turn_back(&self, message: Message) {
+        match self {
+            Recipient::ChargePoint(mailbox) => mailbox.turn_back(message),
+            Recipient::Claims(_) => {}
+        }
+    }
+
+    fn refused(&self, error: SubscribeError) {
+        match self {
+            Recipient::ChargePoint(mailbox) => mailbox.refused(error),
+            Recipient::Claims(listener) => listener.refused(&error),
+        }
+    }
 }

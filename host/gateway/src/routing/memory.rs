@@ -4,7 +4,7 @@
 //! keep its answers from being read, which they wait for.
 
 use crate::config::Config;
-use crate::metrics;
+use crate::names;
 use ocpp_gateway_core::session::Direction;
 use ocpp_gateway_mqtt::{MemoryAccount, MemoryPool};
 use prometheus_client::collector::Collector;
@@ -55,7 +55,7 @@ impl Collector for QueueMemory {
         let help = "Memory that queued messages take, as runtime.queue_memory counts it";
         let mut family = encoder.encode_descriptor("queue_memory_bytes", help, None, MetricType::Gauge)?;
         for direction in [Direction::Uplink, Direction::Downlink] {
-            let labels = [("direction", metrics::name(direction))];
+            let labels = [("direction", names::direction(direction))];
             let used = i64::try_from(self.pool(direction).used()).unwrap_or(i64::MAX);
             family.encode_family(&labels)?.encode_gauge(&used)?;
         }

@@ -1,0 +1,120 @@
+//! The pages, and those of them that are not of the API.
+
+use super::guard::OPEN;
+use super::json::json;
+use super::problem::Problem;
+use super::state::{AdminState, Shared};
+use super::{charge_points, events, openapi, transforms};
+use crate::metrics::Exposition;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use ocpp_gateway_mqtt::ConnectionStatus;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// The pages.
+pub fn router(state: Arc<AdminState>) -> Router {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route(openapi::PATH, get(description))
+        .merge(charge_points::router())
+        .merge(transforms::router())
+        .merge(events::router())
+        .fallback(nowhere)
+        .method_not_allowed_fallback(not_so)
+        .layer(from_fn_with_state(Arc::clone(&state), check_access))
+        .with_state(state)
+}
+
+async fn check_access(State(state): State<Shared>, request: Request, next: Next) -> Response {
+    if !OPEN.contains(&request.uri().path())
+        && let Err(problem) = state.guard.check(request.uri(), request.headers())
+    {
+        return problem.into_response();
+    }
+    next.run(request).await
+}
+
+async fn description(State(state): State<Shared>) -> Response {
+    match openapi::document(state.guard.wants_token()) {
+        Ok(document) => json(StatusCode::OK, &document),
+        Err(error) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn nowhere(uri: Uri) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("there is no {}", uri.path()))
+}
+
+async fn not_so(method: Method, uri: Uri) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} knows no {method}", uri.path()))
+}
+
+/// Whether the program runs
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Whether charge points can be served.
+#[derive(Debug, Serialize)]
+struct Readiness {
+    ready: bool,
+    not_ready: Vec<NotReady>,
+}
+
+/// Something that is missing.
+#[derive(Debug, Serialize)]
+struct NotReady {
+    what: &'static str,
+    why: String,
+}
+
+/// Whether charge points can be served, and if not, what is missing
+async fn readyz(State(state): State<Shared>) -> Response {
+    let publisher = state.context.router.publisher.stats().connection.status();
+    let subscriber = state.context.subscriber.stats().connection.status();
+    let mut not_ready: Vec<NotReady> = [("mqtt publisher", publisher), ("mqtt subscriber", subscriber)]
+        .into_iter()
+        .filter(|(_, status)| !status.connected)
+        .map(|(what, status)| NotReady { what, why: why_not(status) })
+        .collect();
+    if not_ready.is_empty() && !*state.context.subscriber.current().borrow() {
+        let why = "topics are being subscribed to again, as the broker has forgotten them".into();
+        not_ready.push(NotReady { what: "mqtt subscriber", why });
+    }
+    if state.stopping.is_cancelled() {
+        not_ready.push(NotReady { what: "gateway", why: "is stopping".into() });
+    }
+    if not_ready.is_empty() && !state.context.registry.is_open() {
+        not_ready.push(NotReady { what: "gateway", why: "does not let charge points in yet".into() });
+    }
+    let status = if not_ready.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    json(status, &Readiness { ready: not_ready.is_empty(), not_ready })
+}
+
+fn why_not(status: ConnectionStatus) -> String {
+    status.last_error.unwrap_or_else(|| "not connected yet".into())
+}
+
+/// What has been counted, in the text form of Prometheus
+///
+/// Version 0.0.4 of it or OpenMetrics, as `Accept` asks.
+async fn metrics(State(state): State<Shared>, headers: HeaderMap) -> Response {
+    let accept = headers.get_all(header::ACCEPT).into_iter().filter_map(|line| line.to_str().ok());
+    let exposition = Exposition::wanted(accept);
+    let mut page = String::new();
+    let written = encode_registry(&mut page, &state.metrics)
+        .and_then(|()| encode_registry(&mut page, &state.process_metrics))
+        .and_then(|()| encode_eof(&mut page));
+    match written {
+        Ok(()) => ([(header::CONTENT_TYPE, exposition.content_type())], exposition.of(page)).into_response(),
+        Err(error) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

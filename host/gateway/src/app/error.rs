@@ -1,0 +1,40 @@
+//! Why a gateway did not start, or did not go on.
+
+use crate::ephemeral;
+use crate::security;
+use crate::transforms;
+use ocpp_gateway_mqtt::{BrokerUrlError, EmbeddedBrokerError};
+use std::io;
+use std::net::SocketAddr;
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Transforms(#[from] transforms::Faults),
+    #[error("{key} = {address}: cannot listen there: {error}{}", ephemeral::hint(address.port(), error))]
+    Listen { key: &'static str, address: SocketAddr, error: io::Error },
+    #[error("mqtt.embedded.listen: {0}")]
+    EmbeddedBroker(#[source] EmbeddedBrokerError),
+    #[error("{}", show(.0))]
+    Security(Vec<security::Fault>),
+    #[error("files cannot be watched: {0}")]
+    Watch(#[from] notify::Error),
+    #[error("mqtt.url: {0}")]
+    BrokerUrl(#[from] BrokerUrlError),
+    #[error("{0}")]
+    Configuration(#[from] io::Error),
+}
+
+/// Why it stopped without being asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    EmbeddedBroker(#[from] EmbeddedBrokerError),
+    #[error("the admin listener failed: {0}")]
+    Admin(io::Error),
+}
+
+fn show(faults: &[security::Fault]) -> String {
+    faults.iter().map(|(key, problem)| format!("{key}: {problem}")).collect::<Vec<_>>().join("\n")
+}

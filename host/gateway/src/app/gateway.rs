@@ -1,0 +1,287 @@
+//! The whole gateway: started, run, stopped.
+
+use super::broker::{self, Addresses, mqtt_options};
+use super::drain::drain;
+use super::error::{RunError, StartError};
+use super::outage;
+use crate::admin::{self, AdminState};
+use crate::charge_point::{Context, MessageRates, Recipient, Registry};
+use crate::cluster::{ClaimListener, GatewayClaims, Presence};
+use crate::compile_process::CompileProcess;
+use crate::config::Config;
+use crate::events::Events;
+use crate::exchange::Exchange;
+use crate::file_limit;
+use crate::listener::Acceptor;
+use crate::metrics::{BrokerMetrics, EmbeddedBrokerMetrics, Metrics, TransformMetrics};
+use crate::notify::{State, notify};
+use crate::routing::{Echoes, MessageRouter, QueueMemory, UndeliverableQueue};
+use crate::security::{CertificateMetrics, Security};
+use crate::transforms;
+use crate::watch::Watch;
+use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Publisher, Strays, Subscriber};
+use ocpp_gateway_pipeline::{Compile, ExchangeOutcome, Pipeline};
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+/// Charge points that come back all at once after an outage wait here until they are accepted.
+const LISTEN_BACKLOG: u32 = 4096;
+
+/// So many charge points are told of a hot swap before other tasks have their turn: a full SUBSCRIBE packet.
+const NUDGED_AT_ONCE: usize = 200;
+
+/// A gateway that listens, but does not let anybody in yet.
+pub struct Gateway {
+    context: Arc<Context>,
+    /// `None`: there are no other gateways.
+    claim_listener: Option<Arc<ClaimListener>>,
+    acceptor: Arc<Acceptor>,
+    addresses: Addresses,
+    listener: TcpListener,
+    admin: TcpListener,
+    admin_state: Arc<AdminState>,
+    embedded: Option<EmbeddedBroker>,
+    exchange: Arc<Exchange>,
+    compiler: Option<Arc<CompileProcess>>,
+    security: Arc<Security>,
+    /// Kept for as long as it is to watch.
+    _security_files: Watch,
+    /// The tasks of all charge points.
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+    grace: Duration,
+    outage_after: Duration,
+}
+
+impl Gateway {
+    /// Loads the transforms, takes the ports, and starts to connect to the broker. Needs a tokio runtime.
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        Gateway::start_with(config, None).await
+    }
+
+    /// `compiler`: what compiles the components of transforms; `None`: this process.
+    pub async fn start_with(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<Self, StartError> {
+        let pipeline = load(config, compiler.clone()).await?;
+        let max_files = file_limit::raise(config.ocpp.max_connections);
+        let security = Arc::new(Security::load(&config.ocpp).map_err(StartError::Security)?);
+        let security_files = security.follow()?;
+        let listener = listen("ocpp.listen", config.ocpp.listen)?;
+        let admin = listen("admin.listen", config.admin.listen)?;
+        let (embedded, broker) = broker::start(config).await?;
+        let addresses = Addresses { ocpp: listener.local_addr()?, admin: admin.local_addr()?, broker };
+        if !security.wants_credentials() && !addresses.ocpp.ip().is_loopback() {
+            warn!(
+                "whoever reaches {} can pass for any charge point: there is neither ocpp.auth nor ocpp.tls.client_ca",
+                addresses.ocpp
+            );
+        }
+
+        let mut options = mqtt_options(config, &addresses)?;
+        if let Some(embedded) = &embedded {
+            options.subscribers = Some(embedded.subscriber_lookup(&format!("{}-sub", options.client_id)));
+        }
+        let options = Arc::new(options);
+        let name = options.client_id.clone();
+        let memory = QueueMemory::new(config);
+        let (undeliverable, worker) = UndeliverableQueue::new(&memory);
+        // One of several gateways does not know whether another has delivered what it cannot.
+        let alone = config.presence.claims.is_none();
+        let unrouted: Strays = if alone { undeliverable.unrouted_handler() } else { Box::new(drop) };
+        let subscriber = Subscriber::start(Arc::clone(&options), unrouted);
+        let publisher = Publisher::start(options, subscriber.current());
+        let mut registry = prometheus_client::registry::Registry::with_prefix("ocpp_gateway");
+        let metrics = Metrics::new(&mut registry);
+        registry.register_collector(Box::new(TransformMetrics(pipeline.clone())));
+        registry.register_collector(Box::new(CertificateMetrics(Arc::clone(&security))));
+        registry.register_collector(Box::new(BrokerMetrics::new(publisher.stats(), subscriber.stats())));
+        registry.register_collector(Box::new(memory.clone()));
+        if let Some(embedded) = &embedded {
+            registry.register_collector(Box::new(EmbeddedBrokerMetrics(Arc::clone(embedded.retained_refused()))));
+        }
+
+        let router = Arc::new(MessageRouter {
+            pipeline,
+            publisher: publisher.clone(),
+            metrics: metrics.clone(),
+            events: Arc::default(),
+            memory,
+            echoes: Echoes::default(),
+        });
+        tokio::spawn(worker.run(Arc::clone(&router), config.ocpp.versions.clone()));
+        let charge_points = Arc::new(Registry::new(config.ocpp.on_duplicate, config.ocpp.max_connections));
+        let claims = config.presence.claims.clone();
+        let claims = claims.map(|topic| Arc::new(GatewayClaims::new(topic, &name, &mut registry)));
+        let claim_listener = claims
+            .clone()
+            .map(|claims| Arc::new(ClaimListener::new(claims, Arc::clone(&charge_points) as _, publisher)));
+        let context = Arc::new(Context {
+            router,
+            registry: charge_points,
+            subscriber,
+            undeliverable,
+            message_rates: MessageRates::new(&config.ocpp, metrics),
+            presence: Presence::new(name, config.events.clone(), claims),
+            session_settings: Arc::new(config.ocpp.session_settings()),
+            wait_for_back_end: config.mqtt.wait_for_back_end.get(),
+            slow_share: Arc::new(Semaphore::new(config.runtime.threads)),
+        });
+        nudge_after_swaps(&context.router, &context.registry);
+        let exchange = Exchange::start(context.router.pipeline.clone(), config)?;
+        let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+        let (guard, shared) = (Arc::clone(&security), Arc::clone(&context));
+        let acceptor = Arc::new(Acceptor::new(&config.ocpp, max_files, guard, shared, tasks.clone()));
+        let token = config.admin.resolve_token()?;
+        let admin_state = AdminState::new(Arc::clone(&context), registry, stopping.clone(), token.as_deref());
+        let grace = config.shutdown.grace.get();
+        Ok(Gateway {
+            context,
+            claim_listener,
+            acceptor,
+            addresses,
+            listener,
+            admin,
+            admin_state: Arc::new(admin_state),
+            embedded,
+            exchange,
+            compiler,
+            security,
+            _security_files: security_files,
+            tasks,
+            stopping,
+            grace,
+            outage_after: config.mqtt.outage_after.get(),
+        })
+    }
+
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Puts other transforms in place while charge points are connected.
+    pub fn exchange(&self) -> &Arc<Exchange> {
+        &self.exchange
+    }
+
+    /// What charge points have to show.
+    pub fn security(&self) -> &Arc<Security> {
+        &self.security
+    }
+
+    /// Serves until `stop` is ready, and then stops in good order: no new connections, open calls get their answers
+    /// within the grace time, what waits is published.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+        let following = self.follow_broker();
+        notify(State::Ready);
+        let closed = CancellationToken::new();
+        let accepting = tokio::spawn(Arc::clone(&self.acceptor).run(self.listener, closed.clone()));
+        let admin_closed = CancellationToken::new();
+        let mut admin = tokio::spawn(admin::serve(self.admin, admin::router(self.admin_state), admin_closed.clone()));
+
+        let outcome = tokio::select! {
+            () = stop => Ok(()),
+            error = failed(&mut self.embedded) => Err(error.into()),
+            served = &mut admin => Err(RunError::Admin(served.map_err(io::Error::other).err().unwrap_or_else(ended))),
+        };
+
+        notify(State::Stopping);
+        self.stopping.cancel();
+        if let Some(compiler) = &self.compiler {
+            compiler.stop();
+        }
+        closed.cancel();
+        let _ = accepting.await;
+        drain(&self.context, &self.tasks, self.grace).await;
+        following.abort();
+        admin_closed.cancel();
+        if !admin.is_finished() {
+            let _ = admin.await;
+        }
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
+        info!("stopped");
+        outcome
+    }
+
+    /// Charge points are let in once the broker has been reached, and then as long as it is not away for too long.
+    fn follow_broker(&self) -> JoinHandle<()> {
+        let (context, outage_after) = (Arc::clone(&self.context), self.outage_after);
+        let claim_listener = self.claim_listener.clone();
+        tokio::spawn(async move {
+            if let Some(listener) = claim_listener {
+                listen_to_claims(&context.subscriber, listener).await;
+            }
+            outage::watch(Arc::clone(&context.registry), context.router.publisher.clone(), outage_after).await;
+        })
+    }
+}
+
+/// Hears the claims of other gateways from now on.
+async fn listen_to_claims(subscriber: &Subscriber<Recipient>, listener: Arc<ClaimListener>) {
+    let recipient = Recipient::Claims(Arc::clone(&listener));
+    match subscriber.subscribe(ClaimListener::OWNER, listener.filters(), recipient).await {
+        Ok(()) => drop(tokio::spawn(listener.repeat_after_reconnects(subscriber.current()))),
+        Err(error) => listener.refused(&error),
+    }
+}
+
+/// Loads the transforms beside the threads that serve: these see signals meanwhile.
+async fn load(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<Pipeline, StartError> {
+    let config = config.clone();
+    let compile = compiler.map(|compiler| -> Arc<dyn Compile> { compiler });
+    let loaded = tokio::task::spawn_blocking(move || transforms::load(&config, compile)).await;
+    Ok(loaded.map_err(io::Error::other)??)
+}
+
+/// After a hot swap the mapping may want other topics for every charge point: each sees to it itself.
+fn nudge_after_swaps(router: &MessageRouter, registry: &Arc<Registry>) {
+    let (swapped, mut swaps) = tokio::sync::watch::channel(());
+    let (metrics, events): (Metrics, Arc<Events>) = (router.metrics.clone(), Arc::clone(&router.events));
+    router.pipeline.on_exchange(move |report| {
+        metrics.exchange(report.outcome);
+        events.tell(|| report.into());
+        if report.outcome != ExchangeOutcome::Failed {
+            swapped.send_replace(());
+        }
+    });
+    let registry = Arc::clone(registry);
+    tokio::spawn(async move {
+        while swaps.changed().await.is_ok() {
+            for charge_points in registry.connected().chunks(NUDGED_AT_ONCE) {
+                charge_points.iter().for_each(|charge_point| charge_point.mailbox.nudge());
+                // Messages of others come between.
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+}
+
+fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let bind = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(LISTEN_BACKLOG)
+    };
+    bind().map_err(|error| StartError::Listen { key, address, error })
+}
+
+async fn failed(embedded: &mut Option<EmbeddedBroker>) -> EmbeddedBrokerError {
+    match embedded {
+        Some(broker) => broker.failed().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn ended() -> io::Error {
+    io::Error::other("it ended")
+}

@@ -1,0 +1,100 @@
+//! The messages that pass through a charge point's task, up and down.
+
+use super::connection::ChargePoint;
+use super::delivery::Delivery;
+use crate::routing::{Downlinked, Uplinked};
+use ocpp_gateway_core::session::{Direction, UplinkFrame};
+use ocpp_gateway_core::{Fault, MessageType};
+use ocpp_gateway_mqtt::Message;
+use ocpp_gateway_pipeline::{Answer, NotMapped};
+use std::time::Instant;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::debug;
+
+/// So many CALLs of a connection are noted in any case: see [`crate::routing::Echoes`].
+const NOTED: u32 = 4;
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
+    /// A text from the charge point: through the session and the mapping, and off to the broker.
+    pub(super) fn take(&mut self, text: &str) {
+        self.follow_swaps();
+        let now = self.now();
+        let Some(UplinkFrame { frame, generation }) = self.session.handle_text(text, now.wall) else { return };
+        // After the timeout the charge point has been told that its CALL failed, and will send it again if it matters.
+        let is_call = frame.kind == MessageType::Call;
+        let expires = is_call.then(|| now.broker + self.context.session_settings.call_timeout);
+        let Uplinked { mut publications, mapped, answer, is_dropped } =
+            self.context.router.uplink(self.generations.of(generation), &self.peer, &frame, expires);
+        if (self.session.latest_call() <= NOTED || self.context.router.echoes.is_heard())
+            && let Some(publication) = mapped.and_then(|place| publications.get(place))
+        {
+            self.context.router.echoes.note([publication], None);
+        }
+        if is_call
+            && answer.is_none()
+            && let Some(publication) = mapped.and_then(|place| publications.get_mut(place))
+        {
+            self.track(publication, self.session.latest_call());
+        }
+        match answer {
+            Some(Answer::Result(payload)) => self.session.handle_reply(&frame.id, payload),
+            Some(Answer::Error(error)) => self.session.handle_rejection(&frame.id, error),
+            Some(Answer::ResultError(error)) => self.session.handle_rejected_result(&frame.id, error),
+            None if is_dropped && is_call => self.session.handle_dropped(&frame.id),
+            None => {}
+        }
+        let mut unpublishable = None;
+        for publication in publications {
+            if let Err(error) = self.outbox.push_call(publication, self.context.wait_for_back_end, now) {
+                unpublishable.get_or_insert(error);
+            }
+        }
+        let took = now.wall.elapsed();
+        self.call_time.note(took);
+        if let Some(error) = unpublishable {
+            let error = Fault::Internal.error(self.peer.version, error.to_string());
+            return self.session.handle_failed_uplink(frame.kind, &frame.id, frame.action_name(), error, generation);
+        }
+        if self.outbox.passed(now.wall) {
+            self.context.router.metrics.calls.passed(Direction::Uplink, took);
+        }
+    }
+
+    pub(super) fn open(&mut self, delivery: Delivery) {
+        match delivery {
+            Delivery::Message(message, arrived) => self.deliver(&message, arrived),
+            Delivery::OperatorCall(call) => {
+                self.session.handle_own_call(&call.id, &call.action, &call.payload, Instant::now());
+                self.pending_calls.add(call);
+            }
+            // Whoever has lost interest need not be told.
+            Delivery::GetOpenCalls(answer) => drop(answer.send(self.session.open_calls())),
+        }
+    }
+
+    /// A message from the broker: through the transforms into the session.
+    fn deliver(&mut self, message: &Message, arrived: Instant) {
+        let started = Instant::now();
+        self.follow_swaps();
+        let (reader, may_repeat) = self.generations.reader(&message.topic);
+        let read = self.context.router.read(reader, &self.peer, message, self.session.asked());
+        let (reader, read) = match self.read_by_others(reader, &read, message) {
+            Some(other) => other,
+            None => (reader, read),
+        };
+        let (generation, redelivered) = (reader.number(), message.dup || may_repeat);
+        let Downlinked { frames, publications, not_mapped } = self.context.router.downlinked(&self.peer, read);
+        self.publish(publications);
+        let now = self.now().wall;
+        self.call_time.note(now.saturating_duration_since(started));
+        self.context.router.metrics.calls.passed(Direction::Downlink, now.saturating_duration_since(arrived));
+        for frame in frames {
+            let (id, action) = (&*frame.id, frame.action_name());
+            debug!(charge_point = %self.peer.identity, message_id = id, action, "{} from a back end", frame.kind.name());
+            self.session.handle_downlink(frame, redelivered, generation, now);
+        }
+        if let Some(NotMapped { fault, id, text }) = not_mapped {
+            self.session.handle_failed_downlink(fault, &id, text, generation);
+        }
+    }
+}

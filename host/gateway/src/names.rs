@@ -1,0 +1,21 @@
+//! Names of what happens, the same in metrics, events and the log.
+
+use ocpp_gateway_core::session::Direction;
+use ocpp_gateway_pipeline::ExchangeOutcome;
+
+pub(crate) const DIRECTIONS: [Direction; 2] = [Direction::Uplink, Direction::Downlink];
+
+pub(crate) fn outcome(outcome: ExchangeOutcome) -> &'static str {
+    match outcome {
+        ExchangeOutcome::Exchanged => "exchanged",
+        ExchangeOutcome::RolledBack => "rolled_back",
+        ExchangeOutcome::Failed => "failed",
+    }
+}
+
+pub(crate) fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Uplink => "uplink",
+        Direction::Downlink => "downlink",
+    }
+}
