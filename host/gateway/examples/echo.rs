@@ -5,7 +5,7 @@
 
 use ocpp_gateway::charge_point::{DisconnectReason, Socket};
 use ocpp_gateway::config::Ocpp;
-use ocpp_gateway::handshake::Terms;
+use ocpp_gateway::listener::Terms;
 use ocpp_gateway_mqtt::MemoryPool;
 use std::future::poll_fn;
 use std::sync::Arc;

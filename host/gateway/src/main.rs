@@ -7,7 +7,8 @@ use ocpp_gateway::charge_point::coalescing;
 use ocpp_gateway::cli::{Cli, Command, Options};
 use ocpp_gateway::compile_process::{self, Budget, CompileProcess};
 use ocpp_gateway::config::{self, Config, LogFormat};
-use ocpp_gateway::{banner, check, log, security, shutdown, workbench};
+use ocpp_gateway::listener::authentication;
+use ocpp_gateway::{banner, check, log, shutdown, workbench};
 use ocpp_gateway_pipeline::TransformStatus;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -77,8 +78,8 @@ fn check(options: &Options) -> ExitCode {
 }
 
 /// Prints the line for the file of users.
-fn user(identity: &str, hash: security::HashKind) -> ExitCode {
-    match security::user_entry(identity, hash) {
+fn user(identity: &str, hash: authentication::HashKind) -> ExitCode {
+    match authentication::user_entry(identity, hash) {
         Ok(line) => {
             println!("{line}");
             ExitCode::SUCCESS

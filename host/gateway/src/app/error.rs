@@ -1,7 +1,7 @@
 //! Why a gateway did not start, or did not go on.
 
 use crate::ephemeral;
-use crate::security;
+use crate::listener::authentication;
 use crate::transforms;
 use ocpp_gateway_mqtt::{BrokerUrlError, EmbeddedBrokerError};
 use std::io;
@@ -17,7 +17,7 @@ pub enum StartError {
     #[error("mqtt.embedded.listen: {0}")]
     EmbeddedBroker(#[source] EmbeddedBrokerError),
     #[error("{}", show(.0))]
-    Security(Vec<security::Fault>),
+    Security(Vec<authentication::Fault>),
     #[error("files cannot be watched: {0}")]
     Watch(#[from] notify::Error),
     #[error("mqtt.url: {0}")]
@@ -35,6 +35,6 @@ pub enum RunError {
     Admin(io::Error),
 }
 
-fn show(faults: &[security::Fault]) -> String {
+fn show(faults: &[authentication::Fault]) -> String {
     faults.iter().map(|(key, problem)| format!("{key}: {problem}")).collect::<Vec<_>>().join("\n")
 }

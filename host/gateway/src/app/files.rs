@@ -2,7 +2,7 @@
 //! with what is wrong with the configuration itself.
 
 use crate::config::{self, Config, Faults, Reading};
-use crate::security::Security;
+use crate::listener::authentication::Security;
 use ocpp_gateway_mqtt::BrokerUrl;
 use std::path::Path;
 

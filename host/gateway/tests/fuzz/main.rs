@@ -3,7 +3,7 @@
 //! `corpus`.)
 
 use ocpp_gateway::config::{self, Ocpp};
-use ocpp_gateway::handshake::Terms;
+use ocpp_gateway::listener::Terms;
 use proptest::prelude::*;
 use std::path::Path;
 

@@ -1,12 +1,12 @@
 //! Lets charge points in, one task each.
 
+use super::authentication::{Certified, Security};
+use super::handshake::{Handshake, Refused, Terms, UpgradeRequest};
+use super::limits::{AddressPermit, ConnectionLimits, Seating, SocketPermit};
+use super::proxies::Proxies;
 use crate::charge_point::{ChargePoint, ClientAddress, Context, DisconnectReason, NotEntered};
 use crate::config::{Ocpp, Origin};
-use crate::handshake::{Handshake, Refused, Terms, UpgradeRequest};
-use crate::limits::{AddressPermit, ConnectionLimits, Seating, SocketPermit};
 use crate::metrics::Limit;
-use crate::proxies::Proxies;
-use crate::security::{Certified, Security};
 use hyper::{Request, StatusCode, header};
 use ocpp_gateway_core::pace::{Turn, Turnstile};
 use ocpp_gateway_core::{Attributes, Decision, Identity, Offer, Peer, Version};

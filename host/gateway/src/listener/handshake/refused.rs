@@ -1,7 +1,7 @@
 //! Why a charge point is not let in, and how it is told.
 
-use crate::proxies::BadHeader;
-use crate::security::AuthError;
+use crate::listener::authentication::AuthError;
+use crate::listener::proxies::BadHeader;
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use std::time::Duration;
