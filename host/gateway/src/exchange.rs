@@ -1,8 +1,8 @@
 //! Other transforms while the gateway runs: from a file that has changed, or from the configuration read anew.
 
 use crate::config::{Config, Faults};
+use crate::operations::watch::{Watch, is_complete};
 use crate::transforms;
-use crate::watch::{Watch, is_complete};
 use ocpp_gateway_pipeline::{Change, ExchangeError, FewerHooks, Pipeline, Source, TransformChange, TransformVersion};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;

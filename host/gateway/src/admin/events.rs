@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use super::state::Shared;
-use crate::events::{Seen, Watcher};
+use crate::operations::events::{Seen, Watcher};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;

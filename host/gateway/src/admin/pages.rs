@@ -5,7 +5,7 @@ use super::json::json;
 use super::problem::Problem;
 use super::state::{AdminState, Shared};
 use super::{charge_points, events, openapi, transforms};
-use crate::metrics::Exposition;
+use crate::operations::metrics::Exposition;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};

@@ -3,7 +3,7 @@
 use super::guard::Guard;
 use super::own_ids::OwnIds;
 use crate::charge_point::Context;
-use crate::metrics::process_registry;
+use crate::operations::metrics::process_registry;
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use tokio::sync::Semaphore;

@@ -3,7 +3,7 @@
 use super::json::json;
 use super::problem::Problem;
 use super::state::{AdminState, Shared, UPLOADS};
-use crate::events::rfc3339;
+use crate::operations::events::rfc3339;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{PathRejection, QueryRejection};

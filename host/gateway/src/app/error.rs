@@ -1,7 +1,7 @@
 //! Why a gateway did not start, or did not go on.
 
-use crate::ephemeral;
 use crate::listener::authentication;
+use crate::operations::ephemeral;
 use crate::transforms;
 use ocpp_gateway_mqtt::{BrokerUrlError, EmbeddedBrokerError};
 use std::io;

@@ -3,7 +3,7 @@
 use super::connection::ChargePoint;
 use super::delivery::{Delivery, Received, Stop, Told};
 use super::disconnect_reason::NotSubscribed;
-use crate::metrics::Limit;
+use crate::operations::metrics::Limit;
 use ocpp_gateway_core::MessageType;
 use ocpp_gateway_core::session::{Direction, Output};
 use std::task::{Context, Poll};

@@ -3,7 +3,7 @@
 use super::connection::{ChargePoint, owner};
 use super::delivery::Departure;
 use super::disconnect_reason::DisconnectReason;
-use crate::events::Event as Happening;
+use crate::operations::events::Event as Happening;
 use ocpp_gateway_core::session::Output;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{info, warn};

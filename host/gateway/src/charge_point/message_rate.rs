@@ -4,7 +4,7 @@
 //! again, so that it feels it.
 
 use crate::config::Ocpp;
-use crate::metrics::{Limit, Metrics};
+use crate::operations::metrics::{Limit, Metrics};
 use ocpp_gateway_core::pace::{Nanos, Rate};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -6,7 +6,7 @@ use super::limits::{AddressPermit, ConnectionLimits, Seating, SocketPermit};
 use super::proxies::Proxies;
 use crate::charge_point::{ChargePoint, ClientAddress, Context, DisconnectReason, NotEntered};
 use crate::config::{Ocpp, Origin};
-use crate::metrics::Limit;
+use crate::operations::metrics::Limit;
 use hyper::{Request, StatusCode, header};
 use ocpp_gateway_core::pace::{Turn, Turnstile};
 use ocpp_gateway_core::{Attributes, Decision, Identity, Offer, Peer, Version};

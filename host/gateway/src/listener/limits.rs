@@ -3,10 +3,10 @@
 //! Over the limit nobody else is harmed: a handshake is answered 503 or 429 with `Retry-After`, as long as there are not
 //! too many to answer each.
 
-use crate::address::owner;
 use crate::config::Ocpp;
-use crate::file_limit::OTHER_FILES;
-use crate::metrics::{Limit, Metrics};
+use crate::operations::address::owner;
+use crate::operations::file_limit::OTHER_FILES;
+use crate::operations::metrics::{Limit, Metrics};
 use ocpp_gateway_core::pace::{Nanos, Rate, Turnstile};
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -4,7 +4,7 @@
 //! keep its answers from being read, which they wait for.
 
 use crate::config::Config;
-use crate::names;
+use crate::operations::names;
 use ocpp_gateway_core::session::Direction;
 use ocpp_gateway_mqtt::{MemoryAccount, MemoryPool};
 use prometheus_client::collector::Collector;

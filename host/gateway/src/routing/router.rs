@@ -5,9 +5,9 @@
 
 use super::echoes::Echoes;
 use super::memory::QueueMemory;
-use crate::events::{Event, Events};
-use crate::metrics::Metrics;
-use crate::names;
+use crate::operations::events::{Event, Events};
+use crate::operations::metrics::Metrics;
+use crate::operations::names;
 use ocpp_gateway_core::session::{Direction, Incident};
 use ocpp_gateway_core::{Asked, Attributes, Fault, Frame, Identity, Peer, Publish, QoS, TopicFilter, Version};
 use ocpp_gateway_mqtt::{self as mqtt, Publication, Publisher};

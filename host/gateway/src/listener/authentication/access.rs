@@ -6,7 +6,7 @@ use super::live::{Live, Reload};
 use super::tls::Tls;
 use super::users::Users;
 use crate::config::{AuthMode, Identities, Ocpp};
-use crate::watch::{Watch, may_matter};
+use crate::operations::watch::{Watch, may_matter};
 use ocpp_gateway_core::Identity;
 use std::collections::HashSet;
 use std::io;

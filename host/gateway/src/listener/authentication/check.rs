@@ -5,7 +5,7 @@ use super::error::AuthError;
 use super::live::Live;
 use super::turns::{Place, Turns};
 use super::users::{Proof, User, Users};
-use crate::address::owner;
+use crate::operations::address::owner;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hyper::HeaderMap;
 use ocpp_gateway_core::Identity;

@@ -5,7 +5,7 @@
 //! (`limits.log_lines`).
 
 use super::text::{Unprintable, write_cut};
-use crate::address;
+use crate::operations::address;
 use lru::LruCache;
 use std::collections::HashMap;
 use std::fmt;
@@ -32,7 +32,7 @@ const MAX_WINDOWS: usize = 8192;
 const MAX_NAME: usize = 256;
 
 /// The target of what the limiter has to say, which has no limit.
-const TARGET: &str = "ocpp_gateway::log";
+const TARGET: &str = "ocpp_gateway::operations::log";
 /// The target of lines that transforms write.
 const TRANSFORM: &str = "transform";
 

@@ -1,7 +1,7 @@
 //! How CALLs end, and how long messages and answers take.
 
 use super::histogram::Histogram;
-use crate::names::{self, DIRECTIONS};
+use crate::operations::names::{self, DIRECTIONS};
 use ocpp_gateway_core::session::{CallEnd, Direction, Outcome};
 use ocpp_gateway_core::{Action, Fault};
 use prometheus_client::collector::Collector;

@@ -1,6 +1,6 @@
 //! What happens, for whoever watches it live.
 
-use crate::names;
+use super::names;
 use ocpp_gateway_pipeline::{Change, SwapReport, TransformChange, TransformVersion};
 use serde::Serialize;
 use std::sync::Arc;

@@ -11,7 +11,7 @@ pub use exposition::Exposition;
 pub use limit::Limit;
 pub use process::process_registry;
 
-use crate::names;
+use super::names;
 use ocpp_gateway_core::session::Direction;
 use ocpp_gateway_core::{Fault, MessageType};
 use ocpp_gateway_mqtt::{self as mqtt, ConnectionStats, Loss, PublisherStats, SubscriberStats};

@@ -1,0 +1,17 @@
+//! What those who run the gateway see of it, and what it has from the system. All other modules use these, and these use
+//! nothing but the configuration.
+//!
+//! - `metrics`, `events`, `log`, and their `names`.
+//! - `shutdown`, `notify`: signals, and the service manager.
+//! - `watch`, `file_limit`, `ephemeral`, `address`: files, ports and addresses.
+
+pub(crate) mod address;
+pub(crate) mod ephemeral;
+pub mod events;
+pub mod file_limit;
+pub mod log;
+pub mod metrics;
+pub(crate) mod names;
+pub mod notify;
+pub mod shutdown;
+pub mod watch;
