@@ -1,7 +1,7 @@
 //! The command line, as it is written. What it comes to is decided in `main`.
 
-use crate::compile_process;
 use crate::listener::authentication::HashKind;
+use crate::transforms::compile_process;
 use crate::workbench;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;

@@ -5,10 +5,10 @@ use clap::Parser as _;
 use ocpp_gateway::app::{Gateway, StartError, files};
 use ocpp_gateway::charge_point::coalescing;
 use ocpp_gateway::cli::{Cli, Command, Options};
-use ocpp_gateway::compile_process::{self, Budget, CompileProcess};
 use ocpp_gateway::config::{self, Config, LogFormat};
 use ocpp_gateway::listener::authentication;
 use ocpp_gateway::operations::{log, shutdown};
+use ocpp_gateway::transforms::compile_process::{self, Budget, CompileProcess};
 use ocpp_gateway::{banner, check, workbench};
 use ocpp_gateway_pipeline::TransformStatus;
 use std::process::ExitCode;
@@ -139,7 +139,7 @@ async fn start(config: &Config, options: Options, compiler: &Arc<CompileProcess>
         // Components may take minutes to load.
         () = &mut stop => return Ok(()),
     };
-    gateway.exchange().reload_on_hangup(move || load(&options)).context("cannot listen for signals")?;
+    gateway.hot_swap().reload_on_hangup(move || load(&options)).context("cannot listen for signals")?;
     gateway.security().reload_on_hangup().context("cannot listen for signals")?;
     match config.log.format {
         LogFormat::Text => print!("{}", banner::banner(gateway.addresses(), config)),

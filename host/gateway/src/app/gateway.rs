@@ -7,9 +7,7 @@ use super::outage;
 use crate::admin::{self, AdminState};
 use crate::charge_point::{Context, MessageRates, Recipient, Registry};
 use crate::cluster::{ClaimListener, GatewayClaims, Presence};
-use crate::compile_process::CompileProcess;
 use crate::config::Config;
-use crate::exchange::Exchange;
 use crate::listener::Acceptor;
 use crate::listener::authentication::{CertificateMetrics, Security};
 use crate::operations::events::Events;
@@ -19,6 +17,8 @@ use crate::operations::notify::{State, notify};
 use crate::operations::watch::Watch;
 use crate::routing::{Echoes, MessageRouter, QueueMemory, UndeliverableQueue};
 use crate::transforms;
+use crate::transforms::HotSwap;
+use crate::transforms::compile_process::CompileProcess;
 use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Publisher, Strays, Subscriber};
 use ocpp_gateway_pipeline::{Compile, ExchangeOutcome, Pipeline};
 use std::future::Future;
@@ -50,7 +50,7 @@ pub struct Gateway {
     admin: TcpListener,
     admin_state: Arc<AdminState>,
     embedded: Option<EmbeddedBroker>,
-    exchange: Arc<Exchange>,
+    hot_swap: Arc<HotSwap>,
     compiler: Option<Arc<CompileProcess>>,
     security: Arc<Security>,
     /// Kept for as long as it is to watch.
@@ -135,7 +135,7 @@ impl Gateway {
             slow_share: Arc::new(Semaphore::new(config.runtime.threads)),
         });
         nudge_after_swaps(&context.router, &context.registry);
-        let exchange = Exchange::start(context.router.pipeline.clone(), config)?;
+        let hot_swap = HotSwap::start(context.router.pipeline.clone(), config)?;
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let (guard, shared) = (Arc::clone(&security), Arc::clone(&context));
         let acceptor = Arc::new(Acceptor::new(&config.ocpp, max_files, guard, shared, tasks.clone()));
@@ -151,7 +151,7 @@ impl Gateway {
             admin,
             admin_state: Arc::new(admin_state),
             embedded,
-            exchange,
+            hot_swap,
             compiler,
             security,
             _security_files: security_files,
@@ -167,8 +167,8 @@ impl Gateway {
     }
 
     /// Puts other transforms in place while charge points are connected.
-    pub fn exchange(&self) -> &Arc<Exchange> {
-        &self.exchange
+    pub fn hot_swap(&self) -> &Arc<HotSwap> {
+        &self.hot_swap
     }
 
     /// What charge points have to show.

@@ -4,7 +4,7 @@ use super::args::Test;
 use super::desk;
 use super::verdict::Verdict;
 use crate::config::Bytes;
-use crate::fixture::{self, Fixture};
+use crate::transforms::fixture::{self, Fixture};
 use anyhow::{Context as _, bail};
 use ocpp_gateway_pipeline::Surroundings;
 use std::fs;

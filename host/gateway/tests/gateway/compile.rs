@@ -1,7 +1,7 @@
 //! Components are compiled in a process that has limits, and that nobody waits for.
 
 use crate::{Running, exchange_raw};
-use ocpp_gateway::compile_process::{Budget, CompileProcess};
+use ocpp_gateway::transforms::compile_process::{Budget, CompileProcess};
 use ocpp_gateway_pipeline::{Compile, CompileError, Pipeline, STANDARD, Source, Surroundings, TransformSpec};
 use ocpp_gateway_testkit::PATIENCE;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

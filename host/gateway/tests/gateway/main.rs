@@ -33,7 +33,7 @@ mod validation;
 
 use ocpp_gateway::app::{Addresses, Broker, Gateway, RunError};
 use ocpp_gateway::config;
-use ocpp_gateway::exchange::Exchange;
+use ocpp_gateway::transforms::HotSwap;
 use ocpp_gateway_testkit::PATIENCE;
 use ocpp_gateway_testkit::back_end::BackEnd;
 use ocpp_gateway_testkit::charge_point::ChargePoint;
@@ -48,7 +48,7 @@ use tokio::time::timeout;
 /// A running gateway.
 struct Running {
     addresses: Addresses,
-    exchange: Arc<Exchange>,
+    exchange: Arc<HotSwap>,
     stop: Option<oneshot::Sender<()>>,
     ended: JoinHandle<Result<(), RunError>>,
 }
@@ -64,7 +64,7 @@ impl Running {
     async fn start_unready(toml: &str) -> Self {
         let gateway = Gateway::start(&configuration(toml)).await.expect("started");
         let addresses = gateway.addresses().clone();
-        let exchange = Arc::clone(gateway.exchange());
+        let exchange = Arc::clone(gateway.hot_swap());
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(gateway.run(async move {
             // Dropped or sent: either way it is time to stop.

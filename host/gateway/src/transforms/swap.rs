@@ -1,8 +1,8 @@
 //! Other transforms while the gateway runs: from a file that has changed, or from the configuration read anew.
 
+use super::load::{specs, validation};
 use crate::config::{Config, Faults};
 use crate::operations::watch::{Watch, is_complete};
-use crate::transforms;
 use ocpp_gateway_pipeline::{Change, ExchangeError, FewerHooks, Pipeline, Source, TransformChange, TransformVersion};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 /// Watches where transforms come from.
-pub struct Exchange {
+pub struct HotSwap {
     pipeline: Pipeline,
     sources: Mutex<Sources>,
 }
@@ -27,7 +27,7 @@ struct Sources {
 /// The names of the transforms that come from a file.
 type Files = HashMap<PathBuf, Vec<String>>;
 
-impl Exchange {
+impl HotSwap {
     /// Watches the files of all transforms. A component is taken when its file was closed after writing, or moved there.
     pub fn start(pipeline: Pipeline, config: &Config) -> notify::Result<Arc<Self>> {
         let files = Arc::new(Mutex::new(Files::new()));
@@ -41,7 +41,7 @@ impl Exchange {
             }
         })?;
         let sources = Sources { watch, files, config: config.clone() };
-        let this = Exchange { pipeline, sources: Mutex::new(sources) };
+        let this = HotSwap { pipeline, sources: Mutex::new(sources) };
         lock(&this.sources).follow()?;
         Ok(Arc::new(this))
     }
@@ -74,7 +74,7 @@ impl Exchange {
     /// all stay.
     pub fn reload(&self, config: Config) {
         let mut sources = lock(&self.sources);
-        match self.pipeline.exchange_all(transforms::specs(&config), transforms::validation(&config)) {
+        match self.pipeline.exchange_all(specs(&config), validation(&config)) {
             Err(error) => return everything_stays(&error),
             Ok(changes) if changes.is_empty() => info!("SIGHUP: the same transforms run as before"),
             Ok(changes) => changes.iter().for_each(|change| info!("SIGHUP: {}", describe(change))),
@@ -95,7 +95,7 @@ impl Exchange {
 impl Sources {
     fn follow(&mut self) -> notify::Result<()> {
         let mut files = Files::new();
-        for spec in transforms::specs(&self.config) {
+        for spec in specs(&self.config) {
             if let Source::File(path) = spec.source {
                 let path = self.watch.follow(&path)?;
                 files.entry(path).or_default().push(spec.name);

@@ -1,8 +1,8 @@
 //! From the `[[transforms]]` of the configuration to a pipeline that runs them.
 
+use super::fixture::Folder;
+use super::long_calls::LONG_CALLS;
 use crate::config::{self, Config, ValidationMode};
-use crate::fixture::Folder;
-use crate::long_calls::LONG_CALLS;
 use ocpp_gateway_pipeline::{
     Clock, Compile, Limits, LoadError, Matching, OnError, OnViolation, Pipeline, Samples, Surroundings, TransformSpec,
     UnknownActions, Validation, ValidationPoint,
