@@ -5,9 +5,7 @@
 
 pub mod admin;
 pub mod app;
-pub mod banner;
 pub mod charge_point;
-pub mod check;
 pub mod cli;
 pub mod cluster;
 pub mod config;
