@@ -6,10 +6,10 @@ use ocpp_gateway::app::{Gateway, StartError, files};
 use ocpp_gateway::charge_point::coalescing;
 use ocpp_gateway::cli::{Cli, Command, Options, banner, check};
 use ocpp_gateway::config::{self, Config, LogFormat};
+use ocpp_gateway::devtools;
 use ocpp_gateway::listener::authentication;
 use ocpp_gateway::operations::{log, shutdown};
 use ocpp_gateway::transforms::compile_process::{self, Budget, CompileProcess};
-use ocpp_gateway::workbench;
 use ocpp_gateway_pipeline::TransformStatus;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Command::Check(options) => check(&options),
         Command::Config(options) => with_config(&options, |config| print(&config)),
         Command::User { identity, hash } => user(&identity, hash),
-        Command::Transform(command) => workbench::run(&command),
+        Command::Transform(command) => devtools::run(&command),
         Command::CompileComponent(order) => compile_process::run(&order),
     }
 }

@@ -1,8 +1,8 @@
 //! The command line, as it is written. What it comes to is decided in `main`.
 
+use crate::devtools;
 use crate::listener::authentication::HashKind;
 use crate::transforms::compile_process;
-use crate::workbench;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -39,7 +39,7 @@ pub enum Command {
     },
     /// Write, build and test transforms.
     #[command(subcommand)]
-    Transform(workbench::Command),
+    Transform(devtools::Command),
     /// What the gateway starts itself with: a component on the standard input, machine code on the standard output.
     #[command(hide = true)]
     CompileComponent(compile_process::Order),

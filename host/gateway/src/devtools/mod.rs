@@ -1,4 +1,4 @@
-//! The workbench of people who write transforms: `ocpp-gateway transform …`. None of it is needed to run a gateway.
+//! Tools for people who write transforms: `ocpp-gateway transform …`. None of them is needed to run a gateway.
 
 mod args;
 mod bench;
