@@ -19,7 +19,7 @@ use crate::routing::{Echoes, MessageRouter, QueueMemory, UndeliverableQueue};
 use crate::transforms;
 use crate::transforms::HotSwap;
 use crate::transforms::compile_process::CompileProcess;
-use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Publisher, Strays, Subscriber};
+use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Strays, Subscriber};
 use ocpp_gateway_pipeline::{Compile, ExchangeOutcome, Pipeline};
 use std::future::Future;
 use std::io;
@@ -78,62 +78,15 @@ impl Gateway {
         let admin = listen("admin.listen", config.admin.listen)?;
         let (embedded, broker) = broker::start(config).await?;
         let addresses = Addresses { ocpp: listener.local_addr()?, admin: admin.local_addr()?, broker };
-        if !security.wants_credentials() && !addresses.ocpp.ip().is_loopback() {
-            warn!(
-                "whoever reaches {} can pass for any charge point: there is neither ocpp.auth nor ocpp.tls.client_ca",
-                addresses.ocpp
-            );
-        }
-
+        warn_of_strangers(&security, addresses.ocpp);
         let mut options = mqtt_options(config, &addresses)?;
+        let mut registry = prometheus_client::registry::Registry::with_prefix("ocpp_gateway");
         if let Some(embedded) = &embedded {
             options.subscribers = Some(embedded.subscriber_lookup(&format!("{}-sub", options.client_id)));
-        }
-        let options = Arc::new(options);
-        let name = options.client_id.clone();
-        let memory = QueueMemory::new(config);
-        let (undeliverable, worker) = UndeliverableQueue::new(&memory);
-        // One of several gateways does not know whether another has delivered what it cannot.
-        let alone = config.presence.claims.is_none();
-        let unrouted: Strays = if alone { undeliverable.unrouted_handler() } else { Box::new(drop) };
-        let subscriber = Subscriber::start(Arc::clone(&options), unrouted);
-        let publisher = Publisher::start(options, subscriber.current());
-        let mut registry = prometheus_client::registry::Registry::with_prefix("ocpp_gateway");
-        let metrics = Metrics::new(&mut registry);
-        registry.register_collector(Box::new(TransformMetrics(pipeline.clone())));
-        registry.register_collector(Box::new(CertificateMetrics(Arc::clone(&security))));
-        registry.register_collector(Box::new(BrokerMetrics::new(publisher.stats(), subscriber.stats())));
-        registry.register_collector(Box::new(memory.clone()));
-        if let Some(embedded) = &embedded {
             registry.register_collector(Box::new(EmbeddedBrokerMetrics(Arc::clone(embedded.retained_refused()))));
         }
-
-        let router = Arc::new(MessageRouter {
-            pipeline,
-            publisher: publisher.clone(),
-            metrics: metrics.clone(),
-            events: Arc::default(),
-            memory,
-            echoes: Echoes::default(),
-        });
-        tokio::spawn(worker.run(Arc::clone(&router), config.ocpp.versions.clone()));
-        let charge_points = Arc::new(Registry::new(config.ocpp.on_duplicate, config.ocpp.max_connections));
-        let claims = config.presence.claims.clone();
-        let claims = claims.map(|topic| Arc::new(GatewayClaims::new(topic, &name, &mut registry)));
-        let claim_listener = claims
-            .clone()
-            .map(|claims| Arc::new(ClaimListener::new(claims, Arc::clone(&charge_points) as _, publisher)));
-        let context = Arc::new(Context {
-            router,
-            registry: charge_points,
-            subscriber,
-            undeliverable,
-            message_rates: MessageRates::new(&config.ocpp, metrics),
-            presence: Presence::new(name, config.events.clone(), claims),
-            session_settings: Arc::new(config.ocpp.session_settings()),
-            wait_for_back_end: config.mqtt.wait_for_back_end.get(),
-            slow_share: Arc::new(Semaphore::new(config.runtime.threads)),
-        });
+        registry.register_collector(Box::new(CertificateMetrics(Arc::clone(&security))));
+        let (context, claim_listener) = connect(config, options, pipeline, &mut registry);
         nudge_after_swaps(&context.router, &context.registry);
         let hot_swap = HotSwap::start(context.router.pipeline.clone(), config)?;
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
@@ -232,6 +185,64 @@ async fn listen_to_claims(subscriber: &Subscriber<Recipient>, listener: Arc<Clai
         Ok(()) => drop(tokio::spawn(listener.repeat_after_reconnects(subscriber.current()))),
         Err(error) => listener.refused(&error),
     }
+}
+
+/// Whoever has no password to show is let in by any name.
+fn warn_of_strangers(security: &Security, address: SocketAddr) {
+    if !security.wants_credentials() && !address.ip().is_loopback() {
+        warn!(
+            "whoever reaches {address} can pass for any charge point: there is neither ocpp.auth nor ocpp.tls.client_ca"
+        );
+    }
+}
+
+/// Starts to connect to the broker, and makes what charge points share. With it, what is to listen to claims of other
+/// gateways, if there are any.
+fn connect(
+    config: &Config,
+    options: Options,
+    pipeline: Pipeline,
+    registry: &mut prometheus_client::registry::Registry,
+) -> (Arc<Context>, Option<Arc<ClaimListener>>) {
+    let name = options.client_id.clone();
+    let options = Arc::new(options);
+    let memory = QueueMemory::new(config);
+    let (undeliverable, worker) = UndeliverableQueue::new(&memory);
+    // One of several gateways does not know whether another has delivered what it cannot.
+    let alone = config.presence.claims.is_none();
+    let unrouted: Strays = if alone { undeliverable.unrouted_handler() } else { Box::new(drop) };
+    let subscriber = Subscriber::start(Arc::clone(&options), unrouted);
+    let publisher = Publisher::start(options, subscriber.current());
+    let metrics = Metrics::new(registry);
+    registry.register_collector(Box::new(TransformMetrics(pipeline.clone())));
+    registry.register_collector(Box::new(BrokerMetrics::new(publisher.stats(), subscriber.stats())));
+    registry.register_collector(Box::new(memory.clone()));
+    let router = Arc::new(MessageRouter {
+        pipeline,
+        publisher: publisher.clone(),
+        metrics: metrics.clone(),
+        events: Arc::default(),
+        memory,
+        echoes: Echoes::default(),
+    });
+    tokio::spawn(worker.run(Arc::clone(&router), config.ocpp.versions.clone()));
+    let charge_points = Arc::new(Registry::new(config.ocpp.on_duplicate, config.ocpp.max_connections));
+    let claims = config.presence.claims.clone();
+    let claims = claims.map(|topic| Arc::new(GatewayClaims::new(topic, &name, registry)));
+    let connections = Arc::clone(&charge_points);
+    let listener = claims.clone().map(|claims| Arc::new(ClaimListener::new(claims, connections, publisher)));
+    let context = Context {
+        router,
+        registry: charge_points,
+        subscriber,
+        undeliverable,
+        message_rates: MessageRates::new(&config.ocpp, metrics),
+        presence: Presence::new(name, config.events.clone(), claims),
+        session_settings: Arc::new(config.ocpp.session_settings()),
+        wait_for_back_end: config.mqtt.wait_for_back_end.get(),
+        slow_share: Arc::new(Semaphore::new(config.runtime.threads)),
+    };
+    (Arc::new(context), listener)
 }
 
 /// Loads the transforms beside the threads that serve: these see signals meanwhile.
