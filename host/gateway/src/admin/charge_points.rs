@@ -1,7 +1,6 @@
 //! `/api/v1/charge-points`: who is connected, and one's own word with them.
 
-use super::json::json;
-use super::problem::Problem;
+use super::problem::{Problem, json};
 use super::state::{AdminState, Shared};
 use crate::charge_point::{Connected, NotTaken, OperatorCall};
 use axum::Router;

@@ -3,7 +3,6 @@
 mod charge_points;
 mod events;
 mod guard;
-mod json;
 mod openapi;
 mod own_ids;
 mod pages;

@@ -1,8 +1,7 @@
 //! The pages, and those of them that are not of the API.
 
 use super::guard::OPEN;
-use super::json::json;
-use super::problem::Problem;
+use super::problem::{Problem, json};
 use super::state::{AdminState, Shared};
 use super::{charge_points, events, openapi, transforms};
 use crate::operations::metrics::Exposition;

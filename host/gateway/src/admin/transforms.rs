@@ -1,7 +1,6 @@
 //! `/api/v1/transforms`: which run, and others in their place.
 
-use super::json::json;
-use super::problem::Problem;
+use super::problem::{Problem, json};
 use super::state::{AdminState, Shared, UPLOADS};
 use crate::operations::events::rfc3339;
 use axum::Router;

@@ -1,6 +1,5 @@
 //! One charge point and its connection.
 
-use super::call_retries::Now;
 use super::client_address::ClientAddress;
 use super::context::Context;
 use super::delivery::PendingCalls;
@@ -12,12 +11,10 @@ use super::outbox::Outbox;
 use super::slow_share::CallTime;
 use super::socket::Socket;
 use ocpp_gateway_core::Peer;
-use ocpp_gateway_core::session::{Session, UplinkFrame};
-use ocpp_gateway_mqtt::{Availability, Publication};
+use ocpp_gateway_core::session::Session;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWrite};
+use std::time::Instant;
 use tokio::time::Sleep;
 
 /// One charge point and its connection.
@@ -44,38 +41,7 @@ pub struct ChargePoint<S> {
     pub(super) alarm: Option<Instant>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
-    pub(super) fn report(&mut self, report: &UplinkFrame<'static>) {
-        let generation = self.generations.of(report.generation);
-        self.publish(self.context.router.report(generation, &self.peer, &report.frame));
-    }
-
-    /// It holds on later connections of this charge point too, which need not boot again.
-    pub(super) fn remember_interval(&self, interval: Option<Duration>) {
-        self.context.registry.remember_interval(&self.peer.identity, interval);
-    }
-
-    pub(super) fn publish(&mut self, publications: Vec<Publication>) {
-        for publication in publications {
-            // The publisher counts and logs what it refuses.
-            let _ = self.outbox.push(publication);
-        }
-    }
-
-    pub(super) fn now(&mut self) -> Now {
-        now(&mut self.session, self.context.router.publisher.availability())
-    }
-}
-
 /// Under which name the subscriber knows this connection.
 pub(super) fn owner(peer: &Peer) -> u64 {
     u64::from(peer.connection)
-}
-
-/// The time by both clocks. The session learns how far the one by which CALLs of the charge point time out is behind.
-fn now(session: &mut Session, availability: &Availability) -> Now {
-    let wall = Instant::now();
-    let behind = availability.behind(wall);
-    session.set_back_end_clock(behind, availability.is_away());
-    Now { wall, broker: wall.checked_sub(behind).unwrap_or(wall) }
 }

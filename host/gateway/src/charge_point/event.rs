@@ -1,7 +1,7 @@
 //! What happens to a charge point's task, one thing at a time.
 
 use super::connection::ChargePoint;
-use super::delivery::{Delivery, Received, Stop, Told};
+use super::delivery::Received;
 use super::disconnect_reason::NotSubscribed;
 use crate::operations::metrics::Limit;
 use ocpp_gateway_core::MessageType;
@@ -21,14 +21,10 @@ pub(super) enum Event {
     Received(Option<Result<WebSocketMessage, tungstenite::Error>>),
     /// A text that was read before need not wait any more.
     Held(Box<str>),
-    /// The broker, or an operator, has something for it.
-    Delivered(Delivery),
-    /// The broker says something of CALLs of the charge point.
-    Told(Vec<Told>),
+    /// The broker, or an operator, has something for it; or this connection is to end.
+    Mailbox(Received),
     /// A deadline of the session has come.
     Due,
-    /// This connection is to end.
-    Stop(Stop),
     /// The gateway stops, and nobody waits for an answer any more.
     Finished,
     /// It has gone on with a hot swap.
@@ -40,7 +36,7 @@ pub(super) enum Event {
 impl Event {
     /// Whether transforms are called for it, as a rule.
     pub(super) fn is_message(&self) -> bool {
-        matches!(self, Event::Received(_) | Event::Held(_) | Event::Delivered(_))
+        matches!(self, Event::Received(_) | Event::Held(_) | Event::Mailbox(Received::Delivery(_)))
     }
 }
 
@@ -54,11 +50,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             return Poll::Ready(Event::Due);
         }
         if let Poll::Ready(received) = self.mailbox.poll(cx, false) {
-            return Poll::Ready(match received {
-                Received::Stop(stop) => Event::Stop(stop),
-                Received::Told(all_told) => Event::Told(all_told),
-                Received::Delivery(delivery) => Event::Delivered(delivery),
-            });
+            return Poll::Ready(Event::Mailbox(received));
         }
         match self.socket.poll_flush(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Event::Received(Some(Err(error)))),
@@ -95,11 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             return Poll::Ready(Event::Swapped);
         }
         if let Poll::Ready(received) = self.mailbox.poll(cx, has_room && !congested) {
-            return Poll::Ready(match received {
-                Received::Stop(stop) => Event::Stop(stop),
-                Received::Told(all_told) => Event::Told(all_told),
-                Received::Delivery(delivery) => Event::Delivered(delivery),
-            });
+            return Poll::Ready(Event::Mailbox(received));
         }
         // Only now is it certain that whoever swaps has this task woken.
         if newest != self.newest_generation() {

@@ -1,15 +1,16 @@
 //! The messages that pass through a charge point's task, up and down.
 
+use super::call_retries::Now;
 use super::connection::ChargePoint;
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Told};
 use crate::routing::{Downlinked, Uplinked};
 use ocpp_gateway_core::session::{Direction, UplinkFrame};
 use ocpp_gateway_core::{Fault, MessageType};
-use ocpp_gateway_mqtt::Message;
+use ocpp_gateway_mqtt::{Message, Publication, Tracking};
 use ocpp_gateway_pipeline::{Answer, NotMapped};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tracing::debug;
+use tracing::{debug, info};
 
 /// So many CALLs of a connection are noted in any case: see [`crate::routing::Echoes`].
 const NOTED: u32 = 4;
@@ -96,5 +97,62 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         if let Some(NotMapped { fault, id, text }) = not_mapped {
             self.session.handle_failed_downlink(fault, &id, text, generation);
         }
+    }
+
+    /// What the CALL of this number has become: whom to tell when nobody subscribes to its topic.
+    fn track(&self, publication: &mut Publication, number: u32) {
+        publication.tracking = Some(Tracking { observer: self.mailbox.observer(), number, confirm: false });
+    }
+
+    pub(super) fn hear_of_calls(&mut self, all_told: Vec<Told>) {
+        let (now, wait) = (self.now(), self.context.wait_for_back_end);
+        for told in all_told {
+            match told {
+                Told::Delivered(number) => {
+                    self.outbox.delivered(number);
+                    self.misses_back_end = false;
+                }
+                Told::NoSubscriber(publication) => {
+                    if let Some(publication) = self.outbox.came_back(publication, wait, now) {
+                        self.give_up(&publication);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Nobody has subscribed to this CALL, which is answered with an error.
+    fn give_up(&mut self, Publication { topic, tracking, .. }: &Publication) {
+        let Some(Tracking { number, .. }) = tracking else { return };
+        // Each of them is counted; the log has the first.
+        if !std::mem::replace(&mut self.misses_back_end, true) {
+            info!(charge_point = %self.peer.identity, topic, "no back end is subscribed to it: CALLs fail");
+        }
+        self.session.handle_no_back_end(*number, topic);
+    }
+
+    pub(super) fn report(&mut self, report: &UplinkFrame<'static>) {
+        let generation = self.generations.of(report.generation);
+        self.publish(self.context.router.report(generation, &self.peer, &report.frame));
+    }
+
+    /// It holds on later connections of this charge point too, which need not boot again.
+    pub(super) fn remember_interval(&self, interval: Option<Duration>) {
+        self.context.registry.remember_interval(&self.peer.identity, interval);
+    }
+
+    pub(super) fn publish(&mut self, publications: Vec<Publication>) {
+        for publication in publications {
+            // The publisher counts and logs what it refuses.
+            let _ = self.outbox.push(publication);
+        }
+    }
+
+    /// The time by both clocks. The session learns how far the one by which CALLs of the charge point time out is behind.
+    pub(super) fn now(&mut self) -> Now {
+        let (wall, availability) = (Instant::now(), self.context.router.publisher.availability());
+        let behind = availability.behind(wall);
+        self.session.set_back_end_clock(behind, availability.is_away());
+        Now { wall, broker: wall.checked_sub(behind).unwrap_or(wall) }
     }
 }

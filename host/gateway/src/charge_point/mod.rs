@@ -2,12 +2,11 @@
 //!
 //! - `task`: from the first message of a connection to its end; `connection`: what it consists of; `leave`: its end.
 //! - `event`: what can happen to it, one thing at a time; `messages`: those that pass through it.
-//! - `mailbox`, `delivery`: what comes for it; `outbox`, `call_retries`, `back_ends`: what goes from it to the broker.
+//! - `mailbox`, `delivery`: what comes for it; `outbox`, `call_retries`: what goes from it to the broker.
 //! - `generations`, `hot_swap`: the transforms that its messages take.
 //! - `memory`, `message_rate`, `slow_share`: what it may use.
 //! - `context`, `registry`: what all of them share.
 
-mod back_ends;
 mod call_retries;
 mod client_address;
 pub mod coalescing;

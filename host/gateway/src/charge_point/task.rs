@@ -4,7 +4,7 @@ use super::client_address::ClientAddress;
 use super::coalescing;
 use super::connection::{ChargePoint, owner};
 use super::context::Context;
-use super::delivery::{PendingCalls, Stop};
+use super::delivery::{PendingCalls, Received, Stop};
 use super::disconnect_reason::{DisconnectReason, NotSubscribed};
 use super::event::Event;
 use super::generations::Generations;
@@ -146,19 +146,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         match event {
             Event::Received(received) => return self.receive(received),
             Event::Held(text) => self.take(&text),
-            Event::Delivered(delivery) => self.open(delivery),
-            Event::Stop(Stop::Replaced) => return Some(DisconnectReason::Replaced),
-            Event::Stop(Stop::TakenOver) => return Some(DisconnectReason::TakenOver),
-            Event::Stop(Stop::Kicked) => return Some(DisconnectReason::Kicked),
-            Event::Stop(Stop::NotSubscribed(error)) => {
-                return Some(DisconnectReason::NotSubscribed(NotSubscribed::Broker(*error)));
-            }
-            Event::Stop(Stop::BrokerAway) => return Some(DisconnectReason::BrokerAway),
-            Event::Told(all_told) => self.hear_of_calls(all_told),
-            Event::Stop(Stop::Shutdown { by }) => {
-                self.stop_by = Some(by);
-                self.session.handle_stop();
-            }
+            Event::Mailbox(Received::Delivery(delivery)) => self.open(delivery),
+            Event::Mailbox(Received::Told(all_told)) => self.hear_of_calls(all_told),
+            Event::Mailbox(Received::Stop(stop)) => return self.stop(stop),
             Event::Finished => return Some(DisconnectReason::Shutdown),
             Event::Swapped => {}
             Event::NotSubscribed(error) => return Some(DisconnectReason::NotSubscribed(error)),
@@ -187,6 +177,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             }
         }
         None
+    }
+
+    fn stop(&mut self, stop: Stop) -> Option<DisconnectReason> {
+        Some(match stop {
+            Stop::Replaced => DisconnectReason::Replaced,
+            Stop::TakenOver => DisconnectReason::TakenOver,
+            Stop::Kicked => DisconnectReason::Kicked,
+            Stop::NotSubscribed(error) => DisconnectReason::NotSubscribed(NotSubscribed::Broker(*error)),
+            Stop::BrokerAway => DisconnectReason::BrokerAway,
+            Stop::Shutdown { by } => {
+                self.stop_by = Some(by);
+                self.session.handle_stop();
+                return None;
+            }
+        })
     }
 
     /// Whether the charge point takes longer to send a message than a CALL may take, while others wait for the memory that is
@@ -228,7 +233,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 Err(urgent) => {
                     if let Some(reason) = self.handle(urgent) {
                         // Whoever sent it is to learn what becomes of it; what the charge point said counts as not read.
-                        if let Event::Delivered(delivery) = message {
+                        if let Event::Mailbox(Received::Delivery(delivery)) = message {
                             self.open(delivery);
                         }
                         return Some(reason);

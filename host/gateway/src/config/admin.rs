@@ -1,6 +1,6 @@
 //! The side of the operator: the admin listener.
 
-use super::files::read_to_string;
+use super::values::read_to_string;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::SocketAddr;

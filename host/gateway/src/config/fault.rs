@@ -1,9 +1,10 @@
 //! What is wrong with a configuration.
 
-use std::fmt;
+use std::fmt::Display;
 
 /// One thing that is wrong with a configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
 pub struct Fault {
     /// The file and key, or the environment variable.
     pub place: String,
@@ -12,14 +13,10 @@ pub struct Fault {
 
 /// Everything that is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", lines(.0))]
 pub struct Faults(pub Vec<Fault>);
 
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (line, Fault { place, problem }) in self.0.iter().enumerate() {
-            let separator = if line == 0 { "" } else { "\n" };
-            write!(f, "{separator}{place}: {problem}")?;
-        }
-        Ok(())
-    }
+/// A line for each.
+pub fn lines(faults: &[impl Display]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

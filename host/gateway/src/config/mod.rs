@@ -6,7 +6,6 @@
 mod admin;
 mod check;
 mod fault;
-mod files;
 mod json;
 mod keys;
 mod load;
@@ -25,7 +24,7 @@ mod values;
 mod versions;
 
 pub use admin::Admin;
-pub use fault::{Fault, Faults};
+pub use fault::{Fault, Faults, lines};
 pub use json::to_json;
 pub use load::{Reading, load, read};
 pub use log::{Log, LogFormat};

@@ -1,9 +1,8 @@
 //! The side of the back ends.
 
-use super::files::read_to_string;
 use super::security::MqttTls;
 use super::topic::TopicTemplate;
-use super::values::{Bytes, Span};
+use super::values::{Bytes, Span, read_to_string};
 use ocpp_gateway_mqtt::{ProtocolVersion, TlsFiles};
 use serde::{Deserialize, Serialize};
 use std::io;

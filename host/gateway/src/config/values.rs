@@ -1,10 +1,11 @@
 //! Values as they are written in a configuration: `"30s"`, `"16MiB"`, `"ocpp1.6"`.
 
-use super::files::read_to_string;
 use ocpp_gateway_core::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -138,12 +139,12 @@ written_as_text!(Span, DefaultVersion, Bytes);
 #[serde(untagged, expecting = "a list of identities, or the path of a file with one on each line")]
 pub enum Identities {
     List(Vec<String>),
-    File(std::path::PathBuf),
+    File(PathBuf),
 }
 
 impl Identities {
     /// All of them, from wherever they are kept.
-    pub fn read(&self) -> std::io::Result<HashSet<String>> {
+    pub fn read(&self) -> io::Result<HashSet<String>> {
         Ok(match self {
             Identities::List(names) => names.iter().cloned().collect(),
             Identities::File(path) => read_to_string(path)?
@@ -239,4 +240,9 @@ impl From<Direction> for ocpp_gateway_core::Direction {
             Direction::Downlink => ocpp_gateway_core::Direction::Downlink,
         }
     }
+}
+
+/// Reads a file that the configuration names; the error names it too.
+pub(super) fn read_to_string(path: &Path) -> io::Result<String> {
+    std::fs::read_to_string(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }

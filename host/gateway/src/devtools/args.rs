@@ -2,9 +2,9 @@
 
 use super::crate_name::crate_name;
 use super::desk;
-use super::hook::Hook;
 use crate::config::Bytes;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use std::fmt;
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
@@ -81,4 +81,23 @@ pub struct Dev {
     /// The name of the transform in the configuration of the gateway; that of the crate if not given.
     #[arg(long)]
     pub name: Option<String>,
+}
+
+/// The interfaces of the WIT package that a transform can begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Hook {
+    Uplink,
+    Downlink,
+    Outbound,
+    Inbound,
+    Mapping,
+    Admission,
+    Events,
+    Validation,
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_possible_value().map_or(Ok(()), |value| f.write_str(value.get_name()))
+    }
 }

@@ -6,13 +6,11 @@ mod build;
 mod crate_name;
 mod desk;
 mod dev;
-mod hook;
 mod inspect;
 mod new;
 mod run;
 mod test;
 mod verdict;
 
-pub use args::Command;
-pub use hook::Hook;
+pub use args::{Command, Hook};
 pub use run::run;

@@ -14,9 +14,11 @@ use ocpp_gateway_mqtt::{self as mqtt, Publication, Publisher};
 use ocpp_gateway_pipeline::{
     self as pipeline, Answer, Cause, Downlink, Failure, Generation, Mishap, NotMapped, Pipeline, Uplink,
 };
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::field::display;
+use tracing::{Level, debug, info, warn};
 
 /// What every message needs, whosever it is.
 pub struct MessageRouter {
@@ -50,6 +52,17 @@ pub struct Downlinked {
     pub publications: Vec<Publication>,
     /// Why there is no frame, if there is none.
     pub not_mapped: Option<NotMapped>,
+}
+
+/// What happened to a message, for metrics, watchers and the log.
+struct Note<'a> {
+    direction: Direction,
+    fault: Fault,
+    id: &'a str,
+    action: &'a str,
+    /// Name and version of the transform that had a part in it.
+    transform: Option<(&'a str, &'a str)>,
+    text: &'a dyn Display,
 }
 
 impl MessageRouter {
@@ -158,82 +171,72 @@ impl MessageRouter {
 
     /// Counts and logs what transforms did to a message, or failed to do.
     fn mishaps(&self, peer: &Peer, direction: Direction, id: &str, action: &str, mishaps: &[Mishap]) {
-        for Mishap { transform, version, cause } in mishaps {
-            let fault = match cause {
+        for mishap in mishaps {
+            let fault = match &mishap.cause {
                 Cause::Dropped(_) => Fault::Dropped,
                 Cause::Rejected(_) | Cause::Failed(Failure::Refused(_)) => Fault::Rejected,
                 Cause::Invalid { fault, .. } => *fault,
                 Cause::Failed(_) => Fault::Internal,
             };
-            self.metrics.incident(direction, fault);
-            self.events.tell(|| Event::Incident {
-                charge_point: peer.identity.to_string(),
-                direction: names::direction(direction),
-                cause: fault.name(),
-                message_id: id.to_owned(),
-                action: action.to_owned(),
-                transform: Some(transform.to_string()),
-                transform_version: Some(version.to_string()),
-                text: cause.to_string(),
-            });
-            macro_rules! log {
-                ($level:ident) => {
-                    $level!(
-                        charge_point = %peer.identity,
-                        message_id = id,
-                        action,
-                        direction = names::direction(direction),
-                        cause = fault.name(),
-                        %transform,
-                        %version,
-                        "{cause}"
-                    )
-                };
-            }
-            match cause {
+            let level = match &mishap.cause {
                 // A message that is refused may be a transaction that is lost; of one that goes on nobody else hears.
-                Cause::Invalid { .. } => log!(info),
-                _ if fault == Fault::Internal => log!(warn),
+                Cause::Invalid { .. } => Level::INFO,
+                _ if fault == Fault::Internal => Level::WARN,
                 // A transform can do this to every message, and a charge point can send as many as it likes.
-                _ => log!(debug),
-            }
+                _ => Level::DEBUG,
+            };
+            let transform = Some((&*mishap.transform, &*mishap.version));
+            self.note(peer, level, &Note { direction, fault, id, action, transform, text: &mishap.cause });
         }
     }
 
     /// Counts and logs that a message did not go its way.
-    pub fn incident(&self, peer: &Peer, incident: &Incident) {
-        let Incident { direction, fault, id, action, detail } = incident;
-        self.metrics.incident(*direction, *fault);
-        self.events.tell(|| Event::Incident {
-            charge_point: peer.identity.to_string(),
-            direction: names::direction(*direction),
-            cause: fault.name(),
-            message_id: id.clone(),
-            action: action.clone(),
-            transform: None,
-            transform_version: None,
-            text: detail.clone(),
-        });
-        macro_rules! log {
-            ($level:ident) => {
-                $level!(
-                    charge_point = %peer.identity,
-                    message_id = %id,
-                    action = %action,
-                    direction = names::direction(*direction),
-                    cause = fault.name(),
-                    "{detail}"
-                )
-            };
-        }
-        match fault {
+    pub fn incident(&self, peer: &Peer, Incident { direction, fault, id, action, detail }: &Incident) {
+        let level = match fault {
             // What a charge point can do as often as it likes must not fill the log.
             Fault::BadFrame
             | Fault::UnreadableFrame
             | Fault::UnknownMessageType
             | Fault::IdInUse
-            | Fault::Duplicate => log!(debug),
-            _ => log!(info),
+            | Fault::Duplicate => Level::DEBUG,
+            _ => Level::INFO,
+        };
+        let (direction, fault) = (*direction, *fault);
+        self.note(peer, level, &Note { direction, fault, id, action, transform: None, text: detail });
+    }
+
+    fn note(&self, peer: &Peer, level: Level, &Note { direction, fault, id, action, transform, text }: &Note<'_>) {
+        self.metrics.incident(direction, fault);
+        let (direction, cause) = (names::direction(direction), fault.name());
+        self.events.tell(|| Event::Incident {
+            charge_point: peer.identity.to_string(),
+            direction,
+            cause,
+            message_id: id.to_owned(),
+            action: action.to_owned(),
+            transform: transform.map(|(transform, _)| transform.to_owned()),
+            transform_version: transform.map(|(_, version)| version.to_owned()),
+            text: text.to_string(),
+        });
+        let (transform, version) = transform.unzip();
+        macro_rules! log {
+            ($log:ident) => {
+                $log!(
+                    charge_point = %peer.identity,
+                    message_id = id,
+                    action,
+                    direction,
+                    cause,
+                    transform = transform.map(display),
+                    version = version.map(display),
+                    "{text}"
+                )
+            };
+        }
+        match level {
+            Level::WARN => log!(warn),
+            Level::INFO => log!(info),
+            _ => log!(debug),
         }
     }
 

@@ -7,23 +7,13 @@ use ocpp_gateway_pipeline::{
     Clock, Compile, Limits, LoadError, Matching, OnError, OnViolation, Pipeline, Samples, Surroundings, TransformSpec,
     UnknownActions, Validation, ValidationPoint,
 };
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Everything that is wrong with the configured components.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", config::lines(.0))]
 pub struct Faults(pub Vec<LoadError>);
-
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (line, error) in self.0.iter().enumerate() {
-            let separator = if line == 0 { "" } else { "\n" };
-            write!(f, "{separator}{error}")?;
-        }
-        Ok(())
-    }
-}
 
 /// Compiles and configures all transforms. Takes some dozens of milliseconds each: not for the threads of the sockets.
 /// `compile`: what compiles components; `None`: this process.

@@ -2,8 +2,7 @@
 
 mod sdk;
 
-use super::args::New;
-use super::hook::Hook;
+use super::args::{Hook, New};
 use super::verdict::Verdict;
 use anyhow::{Context as _, bail};
 use include_dir::{Dir, include_dir};
