@@ -26,7 +26,7 @@ const HANDSHAKE_SHARE: usize = 4;
 const MIN_HANDSHAKES: usize = 64;
 
 /// All limits on connections.
-pub struct ConnectionLimits {
+pub(super) struct ConnectionLimits {
     /// Moments are counted from here.
     start: Instant,
     accept_rate: Option<Rate>,
@@ -38,7 +38,7 @@ pub struct ConnectionLimits {
 
 impl ConnectionLimits {
     /// `max_files`: that the process may have open.
-    pub fn new(ocpp: &Ocpp, max_files: usize, metrics: Metrics) -> Self {
+    pub(super) fn new(ocpp: &Ocpp, max_files: usize, metrics: Metrics) -> Self {
         let per_address = u32::try_from(ocpp.max_connections_per_address).unwrap_or(u32::MAX);
         let handshakes = (ocpp.max_connections / HANDSHAKE_SHARE).max(MIN_HANDSHAKES);
         ConnectionLimits {
@@ -55,18 +55,18 @@ impl ConnectionLimits {
     }
 
     /// A moment as the rates count it.
-    pub fn moment(&self, now: Instant) -> Nanos {
+    pub(super) fn moment(&self, now: Instant) -> Nanos {
         u64::try_from(now.duration_since(self.start).as_nanos()).unwrap_or(Nanos::MAX)
     }
 
     /// For whoever accepts connections.
-    pub fn turnstile(&self) -> Option<Turnstile> {
+    pub(super) fn turnstile(&self) -> Option<Turnstile> {
         self.accept_rate.map(Turnstile::new)
     }
 
     /// Room for one more socket, to be kept as long as the socket: those that only sit in a handshake count like those of
     /// charge points. `None`: there is none.
-    pub fn socket(&self) -> Option<SocketPermit> {
+    pub(super) fn socket(&self) -> Option<SocketPermit> {
         let permit = self.sockets.enter();
         if permit.is_none() {
             self.metrics.limited(Limit::Sockets);
@@ -75,7 +75,7 @@ impl ConnectionLimits {
     }
 
     /// Counts a socket among those from `address` too, as long as it is open.
-    pub fn seat(&self, permit: &mut SocketPermit, address: IpAddr) -> Seating {
+    pub(super) fn seat(&self, permit: &mut SocketPermit, address: IpAddr) -> Seating {
         let seating = permit.sit(address);
         if seating != Seating::Free {
             self.metrics.limited(Limit::ConnectionsPerAddress);
@@ -85,7 +85,7 @@ impl ConnectionLimits {
 
     /// A place among the handshakes from `address`, to be kept until the handshake is over. `None`: there is none, so that
     /// one address cannot have the room of all others with sockets that say nothing.
-    pub fn handshake(&self, address: IpAddr) -> Option<AddressPermit> {
+    pub(super) fn handshake(&self, address: IpAddr) -> Option<AddressPermit> {
         let address = owner(address);
         if self.handshakes.enter(address) != Seating::Free {
             self.metrics.limited(Limit::Handshakes);
@@ -121,7 +121,7 @@ impl Sockets {
 
 /// One socket's place, given back when it is dropped.
 #[derive(Debug)]
-pub struct SocketPermit {
+pub(super) struct SocketPermit {
     sockets: Arc<Sockets>,
     /// Whose place it is as well.
     address: Option<IpAddr>,
@@ -161,7 +161,7 @@ struct Addresses {
 
 /// Whether there is a place for one more connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seating {
+pub(super) enum Seating {
     Free,
     /// One too many, which counts while it is told so: that keeps more from coming.
     Over,
@@ -171,7 +171,7 @@ pub enum Seating {
 
 /// One handshake's place, given back when it is dropped.
 #[derive(Debug)]
-pub struct AddressPermit {
+pub(super) struct AddressPermit {
     addresses: Arc<Addresses>,
     address: IpAddr,
 }

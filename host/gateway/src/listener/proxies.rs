@@ -26,7 +26,7 @@ const LONGEST_V2: usize = 4096;
 
 /// The proxies that are believed.
 #[derive(Debug)]
-pub struct Proxies(Vec<Network>);
+pub(super) struct Proxies(Vec<Network>);
 
 /// Why a PROXY header cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -40,17 +40,17 @@ pub enum BadHeader {
 }
 
 impl Proxies {
-    pub fn new(trusted: Vec<Network>) -> Self {
+    pub(super) fn new(trusted: Vec<Network>) -> Self {
         Proxies(trusted)
     }
 
-    pub fn trusts(&self, address: ClientAddress) -> bool {
+    pub(super) fn trusts(&self, address: ClientAddress) -> bool {
         self.0.iter().any(|network| network.contains(address.ip))
     }
 
     /// Takes the PROXY header off the front of a connection that comes from `peer`, if that is trusted and sends one.
     /// Not a byte more is read: neither HTTP nor TLS begins like one.
-    pub async fn client(&self, stream: &mut TcpStream, peer: ClientAddress) -> Result<ClientAddress, BadHeader> {
+    pub(super) async fn client(&self, stream: &mut TcpStream, peer: ClientAddress) -> Result<ClientAddress, BadHeader> {
         if !self.trusts(peer) {
             return Ok(peer);
         }
@@ -71,7 +71,11 @@ impl Proxies {
 
     /// The address that trusted proxies have put into `X-Forwarded-For`, whose lines are `lines` in their order, of a
     /// request from `from`: the right-most that is not one of theirs. What stands further left anybody may have written.
-    pub fn forwarded<'a>(&self, from: ClientAddress, lines: impl DoubleEndedIterator<Item = &'a str>) -> ClientAddress {
+    pub(super) fn forwarded<'a>(
+        &self,
+        from: ClientAddress,
+        lines: impl DoubleEndedIterator<Item = &'a str>,
+    ) -> ClientAddress {
         let mut client = from;
         for entry in lines.rev().flat_map(|line| line.rsplit(',')) {
             if !self.trusts(client) {

@@ -2,7 +2,8 @@
 //! right, and for everything that is kept in `corpus`. (cargo-fuzz needs a nightly compiler; a file that one finds goes into
 //! `corpus`.)
 
-use ocpp_gateway::config::{self, Ocpp};
+use ocpp_gateway::app::files;
+use ocpp_gateway::config::Ocpp;
 use ocpp_gateway::listener::Terms;
 use proptest::prelude::*;
 use std::path::Path;
@@ -23,11 +24,11 @@ fn corpus(kind: &str) -> Vec<(String, Vec<u8>)> {
 fn try_configuration(text: &[u8]) {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), text).expect("written");
-    match config::load(Some(file.path()), []) {
+    match files::load(Some(file.path()), []) {
         Ok(config) => {
             let printed = config.to_toml().expect("printed");
             std::fs::write(file.path(), &printed).expect("written");
-            let again = config::load(Some(file.path()), []).unwrap_or_else(|faults| panic!("{printed}\n{faults}"));
+            let again = files::load(Some(file.path()), []).unwrap_or_else(|faults| panic!("{printed}\n{faults}"));
             assert_eq!(again.to_toml().expect("printed"), printed);
         }
         Err(faults) => {
