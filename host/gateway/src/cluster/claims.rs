@@ -4,7 +4,6 @@ use crate::config::TopicTemplate;
 use ocpp_gateway_core::claims::{Claim, Claims, Heard};
 use ocpp_gateway_core::{Identity, Peer};
 use ocpp_gateway_mqtt::{Message, Publication, PublishError, Publisher, QoS, SubscribeError};
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
@@ -18,12 +17,8 @@ pub struct GatewayClaims {
     topic: TopicTemplate,
     /// Locked when a charge point comes or goes, here or elsewhere; never for a message.
     claims: Mutex<Claims>,
-    heard: Family<OutcomeLabels, Counter>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabels {
-    outcome: &'static str,
+    /// By what became of them.
+    heard: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
 impl GatewayClaims {
@@ -49,7 +44,7 @@ impl GatewayClaims {
     }
 
     fn count(&self, outcome: &'static str) {
-        self.heard.get_or_create(&OutcomeLabels { outcome }).inc();
+        self.heard.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     fn publication(&self, claim: &Claim) -> Publication {

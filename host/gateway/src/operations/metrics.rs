@@ -17,7 +17,7 @@ use ocpp_gateway_core::{Fault, MessageType};
 use ocpp_gateway_mqtt::{self as mqtt, ConnectionStats, Loss, PublisherStats, SubscriberStats};
 use ocpp_gateway_pipeline::{ExchangeOutcome, Pipeline, Reading, TransformStatus};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -27,32 +27,8 @@ use prometheus_client::registry::Registry;
 use std::env::consts;
 use std::sync::Arc;
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct MessageLabels {
-    direction: &'static str,
-    r#type: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct IncidentLabels {
-    direction: &'static str,
-    cause: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabels {
-    reason: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabels {
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LimitLabels {
-    limit: &'static str,
-}
+/// Counters under labels that only the gateway itself makes up.
+type Labelled<const N: usize> = Family<[(&'static str, &'static str); N], Counter>;
 
 /// The gateway's own counters. Those on the road of every message are looked up once, here, and not again.
 #[derive(Debug, Clone)]
@@ -63,9 +39,9 @@ pub struct Metrics {
     pub connected: Counter,
     /// Messages of the gateway's own that came back.
     pub echoes: Counter,
-    refused: Family<ReasonLabels, Counter>,
-    closed: Family<ReasonLabels, Counter>,
-    exchanges: Family<OutcomeLabels, Counter>,
+    refused: Labelled<1>,
+    closed: Labelled<1>,
+    exchanges: Labelled<1>,
     /// How CALLs end, and how long things take.
     pub calls: Arc<CallMetrics>,
     messages: [[Counter; MessageType::ALL.len()]; 2],
@@ -75,9 +51,8 @@ pub struct Metrics {
 
 impl Metrics {
     pub fn new(registry: &mut Registry) -> Self {
-        let messages = Family::<MessageLabels, Counter>::default();
-        let incidents = Family::<IncidentLabels, Counter>::default();
-        let limited = Family::<LimitLabels, Counter>::default();
+        let (messages, incidents, limited) = (Labelled::default(), Labelled::default(), Labelled::default());
+        let way = |direction| ("direction", names::direction(direction));
         let metrics = Metrics {
             connections: Gauge::default(),
             subscribed: Gauge::default(),
@@ -88,18 +63,12 @@ impl Metrics {
             exchanges: Family::default(),
             calls: CallMetrics::new(),
             messages: names::DIRECTIONS.map(|direction| {
-                MessageType::ALL.map(|kind| {
-                    let labels = MessageLabels { direction: names::direction(direction), r#type: kind.name() };
-                    messages.get_or_create(&labels).clone()
-                })
+                MessageType::ALL.map(|kind| messages.get_or_create(&[way(direction), ("type", kind.name())]).clone())
             }),
             incidents: names::DIRECTIONS.map(|direction| {
-                Fault::ALL.map(|fault| {
-                    let labels = IncidentLabels { direction: names::direction(direction), cause: fault.name() };
-                    incidents.get_or_create(&labels).clone()
-                })
+                Fault::ALL.map(|fault| incidents.get_or_create(&[way(direction), ("cause", fault.name())]).clone())
             }),
-            limited: Limit::ALL.map(|limit| limited.get_or_create(&LimitLabels { limit: limit.name() }).clone()),
+            limited: Limit::ALL.map(|limit| limited.get_or_create(&[("limit", limit.name())]).clone()),
         };
         registry.register("connections", "Charge points connected now", metrics.connections.clone());
         registry.register("subscribed", "Charge points whose topics are subscribed to", metrics.subscribed.clone());
@@ -150,15 +119,15 @@ impl Metrics {
     }
 
     pub fn refused(&self, reason: &'static str) {
-        self.refused.get_or_create(&ReasonLabels { reason }).inc();
+        self.refused.get_or_create(&[("reason", reason)]).inc();
     }
 
     pub fn exchange(&self, outcome: ExchangeOutcome) {
-        self.exchanges.get_or_create(&OutcomeLabels { outcome: names::outcome(outcome) }).inc();
+        self.exchanges.get_or_create(&[("outcome", names::outcome(outcome))]).inc();
     }
 
     pub fn closed(&self, reason: &'static str) {
-        self.closed.get_or_create(&ReasonLabels { reason }).inc();
+        self.closed.get_or_create(&[("reason", reason)]).inc();
     }
 }
 
@@ -309,21 +278,13 @@ impl Collector for BrokerMetrics {
             let mut counter = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             counter.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
         }
-        let mut unheard = encoder.encode_descriptor(
-            "mqtt_no_subscriber",
-            "Messages on topics that nobody subscribes to, as far as the broker says so, by type",
-            None,
-            MetricType::Counter,
-        )?;
+        let help = "Messages on topics that nobody subscribes to, as far as the broker says so, by type";
+        let mut unheard = encoder.encode_descriptor("mqtt_no_subscriber", help, None, MetricType::Counter)?;
         for (kind, count) in publisher.unheard() {
             unheard.encode_family(&[("type", kind)])?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
         }
-        let mut lost = encoder.encode_descriptor(
-            "mqtt_lost",
-            "Messages given up, by reason and type",
-            None,
-            MetricType::Counter,
-        )?;
+        let help = "Messages given up, by reason and type";
+        let mut lost = encoder.encode_descriptor("mqtt_lost", help, None, MetricType::Counter)?;
         for (loss, kind, count) in publisher.losses() {
             let labels = [("reason", loss_name(loss)), ("type", kind)];
             lost.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;

@@ -17,7 +17,6 @@ use ocpp_gateway_pipeline::{
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Instant;
-use tracing::field::display;
 use tracing::{Level, debug, info, warn};
 
 /// What every message needs, whosever it is.
