@@ -1,6 +1,11 @@
 //! The least stage before a mapping, for benchmarks: it is called, and passes everything on.
 
 use ocpp_transform::{Frame, FrameAction, Peer, Transform, Uplink, export};
+use std::alloc::System;
+
+/// Which allocator there is a transform decides: it would not compile if the SDK declared one.
+#[global_allocator]
+static ALLOCATOR: System = System;
 
 struct Passing;
 
