@@ -57,7 +57,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 const ROLLBACK: Duration = Duration::from_secs(1);
 /// How much more memory the gateway may take than without the harm, in KiB: `limits.memory` for each of the threads that may
 /// call the transform at once.
-const MEMORY: u64 = 12 * 16 << 10;
+const MEMORY: u64 = 12 * (16 << 10);
 /// How often the configuration is read anew, and memory looked at.
 const OFTEN: Duration = Duration::from_millis(500);
 /// How the hostile transform is reached in the admin API.
