@@ -15,7 +15,7 @@ use ocpp_gateway_core::Attributes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, WasmList, WasmStr};
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
 /// What a store keeps for the guest in it.
@@ -239,23 +239,26 @@ fn define_log(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 }
 
 fn define_state(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    // Keys and values are looked at where they lie in the guest's memory; what is kept is copied when it is known to fit.
+    type Value = WasmList<u8>;
     let mut state = linker.instance(&name("state"))?;
-    state.func_wrap("get", |store, (key,): (String,)| {
+    state.func_wrap("get", |store, (key,): (WasmStr,)| {
         let Belongings { shelf, clock, .. } = &*store.data().belongings;
-        Ok((shelf.get(&key, clock.monotonic()),))
+        Ok((shelf.get(&key.to_str(&store)?, clock.monotonic()),))
     })?;
-    state.func_wrap("set", |store, (key, abi::Value(value), ttl_s): (String, _, Option<u32>)| {
+    state.func_wrap("set", |store, (key, value, ttl_s): (WasmStr, Value, Option<u32>)| {
         let Belongings { shelf, clock, .. } = &*store.data().belongings;
-        Ok((shelf.set(&key, value, ttl_s, clock.monotonic()),))
+        Ok((shelf.set(&key.to_str(&store)?, value.as_le_slice(&store), ttl_s, clock.monotonic()),))
     })?;
-    state.func_wrap("delete", |store, (key,): (String,)| {
+    state.func_wrap("delete", |store, (key,): (WasmStr,)| {
         let Belongings { shelf, clock, .. } = &*store.data().belongings;
-        Ok((shelf.delete(&key, clock.monotonic()),))
+        Ok((shelf.delete(&key.to_str(&store)?, clock.monotonic()),))
     })?;
-    type Exchange = (String, Option<abi::Value>, abi::Value, Option<u32>);
-    state.func_wrap("compare-and-set", |store, (key, expected, abi::Value(value), ttl_s): Exchange| {
+    type Exchange = (WasmStr, Option<Value>, Value, Option<u32>);
+    state.func_wrap("compare-and-set", |store, (key, expected, value, ttl_s): Exchange| {
         let Belongings { shelf, clock, .. } = &*store.data().belongings;
-        let expected = expected.as_ref().map(|abi::Value(value)| value.as_slice());
+        let (key, value) = (key.to_str(&store)?, value.as_le_slice(&store));
+        let expected = expected.as_ref().map(|expected| expected.as_le_slice(&store));
         Ok((shelf.compare_and_set(&key, expected, value, ttl_s, clock.monotonic()),))
     })
 }

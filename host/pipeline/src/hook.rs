@@ -1,13 +1,13 @@
 //! The functions that a transform may export: a type for each, so that none is ever called with the arguments of another.
 
-use crate::abi::{self, FrameIn, OfferIn, Packed, PeerIn, PublishIn};
+use crate::abi::{self, FrameIn, OfferIn, PeerIn, PublishIn};
 use crate::error::Failure;
 use crate::guest::Guest;
 use crate::output::{self, Allowance, FrameAction, PublishAction};
 use crate::probe::SchemaRule;
 use ocpp_gateway_core::{CallError, Decision, Frame, Publish, TopicFilter};
 use wasmtime::Store;
-use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Func, Instance, Lift, Lower};
+use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower, TypedFunc};
 
 /// One of them, with what it takes, what it answers, and what becomes of the answer once it is checked.
 pub(crate) trait Hook {
@@ -16,12 +16,21 @@ pub(crate) trait Hook {
     type Answer: Lift + 'static;
     type Checked;
 
+    /// Its function among those of an instance; `None` if the component does not export it.
+    fn find<'a>(functions: &Functions) -> Option<HookFunc<'a, Self>>
+    where
+        Self: Sized;
+
     /// Refuses what no guest may answer with.
     fn check(answer: Self::Answer, allowance: Allowance) -> Result<Self::Checked, Failure>;
 }
 
+/// The function of a hook, for arguments that live as long as `'a`.
+pub(crate) type HookFunc<'a, H> = TypedFunc<<H as Hook>::Arguments<'a>, (<H as Hook>::Answer,)>;
+
 macro_rules! hooks {
-    ($($name:ident = $interface:literal, $function:literal: $arguments:ty => $answer:ty, $check:path => $checked:ty;)+) => {
+    ($($name:ident, $field:ident = $interface:literal, $function:literal: $arguments:ty
+        => $answer:ty, $check:path => $checked:ty;)+) => {
         /// What is exported, by name.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Function {
@@ -39,25 +48,33 @@ macro_rules! hooks {
                 }
             }
 
-            /// The exported function, once it is known to have this hook's type.
-            pub(crate) fn check(
-                self,
-                instance: &Instance,
-                store: &mut Store<Guest>,
-                export: &ComponentExportIndex,
-            ) -> wasmtime::Result<Func> {
-                Ok(match self {
-                    $(Function::$name => *instance
-                        .get_typed_func::<<$name as Hook>::Arguments<'static>, (<$name as Hook>::Answer,)>(store, export)?
-                        .func()),+
-                })
-            }
-
             /// Its own name there.
             pub(crate) fn name(self) -> &'static str {
                 match self {
                     $(Function::$name => $function),+
                 }
+            }
+        }
+
+        /// The functions of one instance that can be called, each known to have the types of its hook.
+        pub(crate) struct Functions {
+            $($field: Option<HookFunc<'static, $name>>),+
+        }
+
+        impl Functions {
+            /// Looks up what is exported. The error names the function that has other types.
+            pub(crate) fn of(
+                instance: &Instance,
+                store: &mut Store<Guest>,
+                exports: &PerFunction<ComponentExportIndex>,
+            ) -> Result<Self, (Function, wasmtime::Error)> {
+                $(let $field = match exports.get(Function::$name) {
+                    Some(export) => Some(
+                        instance.get_typed_func(&mut *store, export).map_err(|error| (Function::$name, error))?,
+                    ),
+                    None => None,
+                };)+
+                Ok(Functions { $($field),+ })
             }
         }
 
@@ -69,6 +86,11 @@ macro_rules! hooks {
                 type Arguments<'a> = $arguments;
                 type Answer = $answer;
                 type Checked = $checked;
+
+                fn find<'a>(functions: &Functions) -> Option<HookFunc<'a, Self>> {
+                    // Arguments that live for ever and others have the same type to a guest, and to `TypedFunc`.
+                    functions.$field
+                }
 
                 #[allow(clippy::needless_question_mark)] // Only mappings fail in more ways than one.
                 fn check(answer: $answer, allowance: Allowance) -> Result<$checked, Failure> {
@@ -83,31 +105,31 @@ macro_rules! hooks {
 type Mapped<Item> = Result<Vec<Item>, abi::Refusal>;
 
 hooks! {
-    Configure = "lifecycle", "configure": (&'a str,)
+    Configure, configure = "lifecycle", "configure": (&'a str,)
         => Result<abi::Info, String>, output::introduction => Result<abi::Info, String>;
-    Subscriptions = "mapping", "subscriptions": (PeerIn<'a>,)
+    Subscriptions, subscriptions = "mapping", "subscriptions": (PeerIn<'a>,)
         => Vec<abi::TopicFilter>, output::filters => Vec<TopicFilter>;
-    ToMqtt = "mapping", "to-mqtt": Packed<'a, FrameIn<'a>>
+    ToMqtt, to_mqtt = "mapping", "to-mqtt": (PeerIn<'a>, FrameIn<'a>)
         => Mapped<abi::Publish>, output::mapped_publishes => Vec<Publish>;
-    FromMqtt = "mapping", "from-mqtt": Packed<'a, PublishIn<'a>>
+    FromMqtt, from_mqtt = "mapping", "from-mqtt": (PeerIn<'a>, PublishIn<'a>)
         => Mapped<abi::Frame>, output::mapped_frames => Vec<Frame<'static>>;
-    Uplink = "uplink", "handle": Packed<'a, FrameIn<'a>>
+    Uplink, uplink = "uplink", "handle": (PeerIn<'a>, FrameIn<'a>)
         => Vec<abi::FrameAction>, output::frame_actions => Vec<FrameAction>;
-    Downlink = "downlink", "handle": Packed<'a, FrameIn<'a>>
+    Downlink, downlink = "downlink", "handle": (PeerIn<'a>, FrameIn<'a>)
         => Vec<abi::FrameAction>, output::frame_actions => Vec<FrameAction>;
-    Outbound = "outbound", "handle": Packed<'a, PublishIn<'a>>
+    Outbound, outbound = "outbound", "handle": (PeerIn<'a>, PublishIn<'a>)
         => Vec<abi::PublishAction>, output::publish_actions => Vec<PublishAction>;
-    Inbound = "inbound", "handle": Packed<'a, PublishIn<'a>>
+    Inbound, inbound = "inbound", "handle": (PeerIn<'a>, PublishIn<'a>)
         => Vec<abi::PublishAction>, output::publish_actions => Vec<PublishAction>;
-    Admit = "admission", "admit": (OfferIn<'a>,)
+    Admit, admit = "admission", "admit": (OfferIn<'a>,)
         => abi::Decision, output::decision => Decision;
-    Connected = "events", "connected": (PeerIn<'a>,)
+    Connected, connected = "events", "connected": (PeerIn<'a>,)
         => Vec<abi::Publish>, output::publishes => Vec<Publish>;
-    Disconnected = "events", "disconnected": (PeerIn<'a>, &'a str)
+    Disconnected, disconnected = "events", "disconnected": (PeerIn<'a>, &'a str)
         => Vec<abi::Publish>, output::publishes => Vec<Publish>;
-    Schemas = "validation", "schemas": ()
+    Schemas, schemas = "validation", "schemas": ()
         => Vec<abi::Rule>, output::rules => Vec<SchemaRule>;
-    Check = "validation", "check": Packed<'a, FrameIn<'a>>
+    Check, check = "validation", "check": (PeerIn<'a>, FrameIn<'a>)
         => Option<abi::CallError>, output::violation => Option<CallError>;
 }
 

@@ -54,6 +54,11 @@ pub(crate) fn inspect(component: &Component) -> Result<Interfaces, Vec<LoadFault
     if faults.is_empty() { Ok(interfaces) } else { Err(faults) }
 }
 
+/// Whether a component imports an interface of our package.
+pub(crate) fn imports(component: &Component, wanted: &str) -> bool {
+    component.component_type().imports(component.engine()).any(|(name, _)| Interface::is_called(name, wanted))
+}
+
 /// What a component wants and has, and what this gateway has against it, without linking it.
 pub(crate) fn look_at(bytes: &[u8], surroundings: &Surroundings) -> Inspection {
     let refused = |faults: Vec<LoadFault>| Inspection {

@@ -4,7 +4,7 @@ use crate::abi;
 use crate::breaker::Caller;
 use crate::error::{Failure, GuestFault, HostFault, LoadFault};
 use crate::guest::{Belongings, DeadlineExceeded, Guest, MemoryExceeded};
-use crate::hook::{Configure, Function, Hook, PerFunction};
+use crate::hook::{Configure, Functions, Hook, PerFunction};
 use crate::output::{self, Allowance};
 use crate::runtime::{Runtime, Ticker};
 use crate::spec::Limits;
@@ -16,7 +16,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
-use wasmtime::component::{ComponentExportIndex, Func, InstancePre, TypedFunc};
+use wasmtime::component::{ComponentExportIndex, InstancePre};
 use wasmtime::{Store, Trap};
 
 /// All it takes to make instances of a transform.
@@ -29,6 +29,8 @@ pub(crate) struct Blueprint {
     /// JSON text.
     pub(crate) config: String,
     pub(crate) limits: Limits,
+    /// It hands the gateway values to keep.
+    pub(crate) keeps_state: bool,
     /// What a call may take.
     pub(crate) time: Duration,
     /// The same in ticks of the runtime.
@@ -51,13 +53,16 @@ impl Blueprint {
         store.set_epoch_deadline(ticks);
         let (tick, long_calls) = (self.runtime.tick, self.long_calls);
         store.epoch_deadline_callback(move |mut store| store.data_mut().patience.at_deadline(tick, long_calls));
-        store.set_hostcall_fuel(copies(self.limits.bytes_out));
+        store.set_hostcall_fuel(self.copies(self.limits.bytes_out));
         let instance = self.pre.instantiate(&mut store).map_err(|error| {
             store.data_mut().patience.end();
             store.data_mut().take_log().for_each(|line| line.emit(transform, "", Subject::NOBODY));
             LoadFault::Start(self.start_failure(&error))
         })?;
-        let functions = self.check(&instance, &mut store)?;
+        let functions = Functions::of(&instance, &mut store, &self.exports).map_err(|(function, error)| {
+            let hook = format!("{}.{}", function.interface(), function.name());
+            LoadFault::OtherShape { hook, reason: format!("{error:#}") }
+        })?;
         let mut instance = Instance { store, functions, calls: 0, memory_at_start: 0 };
         let configured = instance.call::<Configure>((&self.config,));
         let configured = match configured {
@@ -84,23 +89,13 @@ impl Blueprint {
         (0..threads).map(|_| Ok(self.start(transform)?.0)).collect()
     }
 
-    /// The functions of an instance, each of which has the type of `wit/transform.wit`.
-    fn check(
-        &self,
-        instance: &wasmtime::component::Instance,
-        store: &mut Store<Guest>,
-    ) -> Result<PerFunction<Func>, LoadFault> {
-        let mut functions = PerFunction::new();
-        for &function in Function::ALL {
-            if let Some(export) = self.exports.get(function) {
-                let checked = function.check(instance, store, export).map_err(|error| LoadFault::OtherShape {
-                    hook: format!("{}.{}", function.interface(), function.name()),
-                    reason: format!("{error:#}"),
-                })?;
-                functions.set(function, checked);
-            }
-        }
-        Ok(functions)
+    /// Bytes that the host copies from a guest at a time: for one answer, and for one function that the guest calls. The
+    /// exact limits are checked on the copy; this one keeps a guest from having the same megabyte copied often.
+    fn copies(&self, bytes_out: usize) -> usize {
+        // wasmtime counts values to keep too, of which nothing is copied before they are known to fit; one that does not is
+        // no reason to stop a guest, which cannot hand over more than its memory holds.
+        let value = if self.keeps_state { self.limits.memory } else { 0 };
+        (COPIES_PER_BYTE * bytes_out).max(value).saturating_add(RECORDS_PER_CALL)
     }
 
     fn start_failure(&self, error: &wasmtime::Error) -> Failure {
@@ -130,7 +125,7 @@ impl Blueprint {
 /// An instance, configured and warm.
 pub(crate) struct Instance {
     store: Store<Guest>,
-    functions: PerFunction<Func>,
+    functions: Functions,
     calls: u32,
     /// Bytes of memory that it used when it was configured.
     memory_at_start: usize,
@@ -139,11 +134,6 @@ pub(crate) struct Instance {
 const COPIES_PER_BYTE: usize = 2;
 /// Bytes of records and lists around the text of one call's answer.
 const RECORDS_PER_CALL: usize = 64 << 10;
-
-/// Bytes that the host copies from a guest at a time: for one answer, and for one function that the guest calls.
-fn copies(bytes_out: usize) -> usize {
-    COPIES_PER_BYTE * bytes_out + RECORDS_PER_CALL
-}
 
 /// Instances are replaced after so many calls, in case they leak what the memory limit would only notice late.
 const CALLS_PER_INSTANCE: u32 = 1_000_000;
@@ -155,17 +145,13 @@ impl Instance {
         self.store.data_mut().caller = caller;
         let ticks = self.store.data_mut().patience.anew(blueprint.ticks);
         self.store.set_epoch_deadline(ticks);
-        // The exact limit is checked later; this one keeps a guest from making the host copy the same megabyte often.
-        self.store.set_hostcall_fuel(copies(bytes_out));
+        self.store.set_hostcall_fuel(blueprint.copies(bytes_out));
     }
 
     /// Calls a function. One that the component does not export is a fault of whoever asked for it.
     pub(crate) fn call<H: Hook>(&mut self, arguments: H::Arguments<'_>) -> wasmtime::Result<H::Answer> {
-        let function = self.functions.get(H::FUNCTION);
-        let function = *function.ok_or_else(|| wasmtime::format_err!("{:?} is not exported", H::FUNCTION))?;
-        // A `TypedFunc` that is kept names one lifetime for its arguments; this one lives as long as they do.
-        // SAFETY: `Function::check` has checked these types, whose lifetimes make no difference to the guest.
-        let function = unsafe { TypedFunc::<H::Arguments<'_>, (H::Answer,)>::new_unchecked(function) };
+        let function = H::find(&self.functions);
+        let function = function.ok_or_else(|| wasmtime::format_err!("{:?} is not exported", H::FUNCTION))?;
         let answer = function.call(&mut self.store, arguments);
         self.store.data_mut().patience.end();
         answer.map(|(answer,)| answer)

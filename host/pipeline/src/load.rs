@@ -8,7 +8,7 @@ use crate::compile::{Compiler, Origin, check_functions, digest};
 use crate::error::{LoadError, LoadFault};
 use crate::guest::{Belongings, Guest, MAX_MEMORIES, MAX_TABLES, define_imports};
 use crate::hook::{Function, PerFunction};
-use crate::inspect::{Interfaces, check_header, inspect, unknown_hooks};
+use crate::inspect::{Interfaces, check_header, imports, inspect, unknown_hooks};
 use crate::instance::Blueprint;
 use crate::matching::{Matcher, Matching};
 use crate::native::Native;
@@ -148,12 +148,14 @@ impl Loader {
         let limit = spec.time_limit();
         let ticker = limit.map(|_| self.runtime.ticker()).transpose().map_err(LoadFault::Ticker)?;
         let time = limit.unwrap_or(Duration::MAX);
+        let keeps_state = imports(pre.component(), "state");
         let blueprint = Blueprint {
             runtime: self.runtime.clone(),
             pre,
             exports: Arc::new(exports),
             config: spec.config.clone(),
             limits: spec.limits,
+            keeps_state,
             time,
             ticks: self.runtime.ticks(time),
             _ticker: ticker,

@@ -52,7 +52,7 @@ impl Shelf {
         content.values.get(key).filter(|kept| kept.is_alive(now)).map(|kept| kept.value.clone())
     }
 
-    pub(crate) fn set(&self, key: &str, value: Vec<u8>, ttl_s: Option<u32>, now: Duration) -> Result<(), StateError> {
+    pub(crate) fn set(&self, key: &str, value: &[u8], ttl_s: Option<u32>, now: Duration) -> Result<(), StateError> {
         self.lock().set(key, value, ttl_s, now)
     }
 
@@ -66,7 +66,7 @@ impl Shelf {
         &self,
         key: &str,
         expected: Option<&[u8]>,
-        value: Vec<u8>,
+        value: &[u8],
         ttl_s: Option<u32>,
         now: Duration,
     ) -> Result<bool, StateError> {
@@ -84,9 +84,9 @@ impl Shelf {
 }
 
 impl Content {
-    fn set(&mut self, key: &str, value: Vec<u8>, ttl_s: Option<u32>, now: Duration) -> Result<(), StateError> {
+    fn set(&mut self, key: &str, value: &[u8], ttl_s: Option<u32>, now: Duration) -> Result<(), StateError> {
         self.clear_expired(now);
-        self.has_room(key, &value)?;
+        self.has_room(key, value)?;
         let key: Arc<str> = match self.values.get_key_value(key) {
             Some((known, _)) => known.clone(),
             None => key.into(),
@@ -95,7 +95,7 @@ impl Content {
         self.bytes += key.len() + value.len();
         let expires = ttl_s.map(|seconds| now + Duration::from_secs(seconds.into()));
         self.expiring.extend(expires.map(|expires| (expires, key.clone())));
-        self.values.insert(key, Kept { value, expires });
+        self.values.insert(key, Kept { value: value.to_vec(), expires });
         Ok(())
     }
 
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn values_expire() {
         let shelf = shelf(10, 100);
-        shelf.set("a", vec![1], Some(2), NOW).expect("room");
+        shelf.set("a", &[1], Some(2), NOW).expect("room");
         assert_eq!(shelf.get("a", NOW + Duration::from_millis(1999)), Some(vec![1]));
         assert_eq!(shelf.get("a", NOW + Duration::from_secs(2)), None);
         assert!(!shelf.delete("a", NOW + Duration::from_secs(2)));
@@ -153,13 +153,13 @@ mod tests {
     #[test]
     fn both_limits_bind_and_expired_values_make_room() {
         let shelf = shelf(2, 10);
-        shelf.set("a", vec![0; 4], Some(1), NOW).expect("room");
-        assert_eq!(shelf.set("b", vec![0; 5], None, NOW), Err(StateError::TooLarge));
-        shelf.set("b", vec![0; 4], None, NOW).expect("room");
-        assert_eq!(shelf.set("c", vec![], None, NOW), Err(StateError::TooManyKeys));
-        shelf.set("b", vec![0; 1], None, NOW).expect("a value may replace itself");
+        shelf.set("a", &[0; 4], Some(1), NOW).expect("room");
+        assert_eq!(shelf.set("b", &[0; 5], None, NOW), Err(StateError::TooLarge));
+        shelf.set("b", &[0; 4], None, NOW).expect("room");
+        assert_eq!(shelf.set("c", &[], None, NOW), Err(StateError::TooManyKeys));
+        shelf.set("b", &[0; 1], None, NOW).expect("a value may replace itself");
         let later = NOW + Duration::from_secs(1);
-        shelf.set("c", vec![0; 7], None, later).expect("a has expired");
+        shelf.set("c", &[0; 7], None, later).expect("a has expired");
         assert_eq!(shelf.get("a", later), None);
         assert_eq!(shelf.get("b", later), Some(vec![0]));
     }
@@ -167,18 +167,18 @@ mod tests {
     #[test]
     fn a_full_shelf_takes_what_has_expired_and_no_more() {
         let shelf = shelf(3, 100);
-        shelf.set("a", vec![1], Some(1), NOW).expect("room");
-        shelf.set("b", vec![1], Some(2), NOW).expect("room");
-        shelf.set("c", vec![1], None, NOW).expect("room");
+        shelf.set("a", &[1], Some(1), NOW).expect("room");
+        shelf.set("b", &[1], Some(2), NOW).expect("room");
+        shelf.set("c", &[1], None, NOW).expect("room");
         // What replaces a value has a time of its own.
-        shelf.set("a", vec![2], Some(3), NOW).expect("room");
+        shelf.set("a", &[2], Some(3), NOW).expect("room");
         let after = |seconds| NOW + Duration::from_secs(seconds);
-        assert_eq!(shelf.set("d", vec![], None, after(1)), Err(StateError::TooManyKeys));
-        shelf.set("d", vec![], Some(1), after(2)).expect("b has expired");
+        assert_eq!(shelf.set("d", &[], None, after(1)), Err(StateError::TooManyKeys));
+        shelf.set("d", &[], Some(1), after(2)).expect("b has expired");
         assert_eq!(shelf.get("a", after(2)), Some(vec![2]));
         assert!(shelf.delete("d", after(2)));
-        shelf.set("e", vec![], None, after(2)).expect("d is gone, and its time with it");
-        shelf.set("f", vec![], None, after(3)).expect("a has expired");
+        shelf.set("e", &[], None, after(2)).expect("d is gone, and its time with it");
+        shelf.set("f", &[], None, after(3)).expect("a has expired");
         let content = shelf.lock();
         assert_eq!((content.values.len(), content.expiring.len(), content.bytes), (3, 0, 4));
     }
@@ -186,10 +186,10 @@ mod tests {
     #[test]
     fn compare_and_set_sets_only_what_is_as_expected() {
         let shelf = shelf(10, 100);
-        assert_eq!(shelf.compare_and_set("a", Some(b"x"), vec![1], None, NOW), Ok(false));
-        assert_eq!(shelf.compare_and_set("a", None, vec![1], Some(1), NOW), Ok(true));
-        assert_eq!(shelf.compare_and_set("a", None, vec![2], None, NOW), Ok(false));
-        assert_eq!(shelf.compare_and_set("a", Some(&[1]), vec![2], None, NOW), Ok(true));
+        assert_eq!(shelf.compare_and_set("a", Some(b"x"), &[1], None, NOW), Ok(false));
+        assert_eq!(shelf.compare_and_set("a", None, &[1], Some(1), NOW), Ok(true));
+        assert_eq!(shelf.compare_and_set("a", None, &[2], None, NOW), Ok(false));
+        assert_eq!(shelf.compare_and_set("a", Some(&[1]), &[2], None, NOW), Ok(true));
         assert_eq!(shelf.get("a", NOW + Duration::from_secs(9)), Some(vec![2]));
     }
 }

@@ -1,6 +1,6 @@
 //! One transform that was loaded, and a call of it.
 
-use crate::abi::{self, Packed, PublishIn};
+use crate::abi::{self, PublishIn};
 use crate::breaker::{Breakers, Caller};
 use crate::clock::Clock;
 use crate::error::{Cause, Failure, GuestFault, HostFault, LoadFault, Mishap};
@@ -248,7 +248,7 @@ impl Transform {
     pub(crate) fn to_mqtt(self: &Arc<Self>, peer: &Peer, frame: &Frame<'_>) -> Result<Vec<Publish>, Failure> {
         match &self.native {
             Some(native) => native.to_mqtt(peer, frame),
-            None => self.call::<hook::ToMqtt>(Subject::frame(peer, frame), Packed(peer.into(), frame.into())),
+            None => self.call::<hook::ToMqtt>(Subject::frame(peer, frame), (peer.into(), frame.into())),
         }
     }
 
@@ -262,7 +262,7 @@ impl Transform {
             Some(native) => native.from_mqtt(peer, message),
             None => {
                 let subject = Subject::message(peer, None, message.payload());
-                self.call::<hook::FromMqtt>(subject, Packed(peer.into(), message))
+                self.call::<hook::FromMqtt>(subject, (peer.into(), message))
             }
         }
     }

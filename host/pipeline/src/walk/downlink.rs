@@ -2,7 +2,7 @@
 
 use super::validation::Objection;
 use super::{Fallback, NOT_PROCESSED, NotMapped, Walk, next};
-use crate::abi::{Packed, PublishIn};
+use crate::abi::PublishIn;
 use crate::error::{Cause, Failure};
 use crate::hook;
 use crate::output::{FrameAction, PublishAction};
@@ -20,7 +20,7 @@ impl<'a> Walk<'a> {
             return self.map_downlink(message);
         };
         let subject = Subject::message(self.peer, None, message.payload());
-        let arguments = Packed(self.peer.into(), message);
+        let arguments = (self.peer.into(), message);
         match self.ask::<hook::Inbound>(transform, subject, arguments) {
             Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
             Ok(actions) => actions.into_iter().for_each(|action| match action {
@@ -78,7 +78,7 @@ impl<'a> Walk<'a> {
                 Err(Fallback::Reject) => self.fail_downlink(&frame),
             };
         };
-        let arguments = Packed(self.peer.into(), (&frame).into());
+        let arguments = (self.peer.into(), (&frame).into());
         match self.ask::<hook::Downlink>(transform, Subject::frame(self.peer, &frame), arguments) {
             Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
             Ok(actions) => actions.into_iter().for_each(|action| match action {

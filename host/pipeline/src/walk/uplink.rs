@@ -1,7 +1,7 @@
 //! From a charge point to the broker.
 
 use super::{Answer, Fallback, NOT_PROCESSED, Walk, is_own, next};
-use crate::abi::{Packed, PublishIn};
+use crate::abi::PublishIn;
 use crate::error::{Cause, Failure, Refusal};
 use crate::hook;
 use crate::output::{FrameAction, PublishAction};
@@ -39,7 +39,7 @@ impl Walk<'_> {
             }
             return;
         };
-        let arguments = Packed(self.peer.into(), frame.into());
+        let arguments = (self.peer.into(), frame.into());
         match self.ask::<hook::Uplink>(transform, Subject::frame(self.peer, frame), arguments) {
             Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
             Ok(actions) => actions.into_iter().for_each(|action| match action {
@@ -115,7 +115,7 @@ impl Walk<'_> {
             return Ok(());
         };
         let subject = Subject::message(self.peer, action, &publish.payload);
-        let arguments = Packed(self.peer.into(), PublishIn::from(&publish));
+        let arguments = (self.peer.into(), PublishIn::from(&publish));
         match self.ask::<hook::Outbound>(transform, subject, arguments) {
             Ok(actions) if actions.is_empty() => {
                 self.dropped(transform, "answered with an empty list");

@@ -3,7 +3,6 @@
 //! Both are asked after the last `uplink` hook, or before the first if that is wanted; and after the last `downlink` hook.
 
 use super::{Fallback, Walk};
-use crate::abi::Packed;
 use crate::chain::Chain;
 use crate::error::{Cause, Mishap};
 use crate::hook;
@@ -104,7 +103,7 @@ impl Walk<'_> {
 
     /// What no schema can say.
     fn check(&mut self, transform: &Arc<Transform>, frame: &Frame<'_>) -> Result<Option<CallError>, Fallback> {
-        let arguments = Packed(self.peer.into(), frame.into());
+        let arguments = (self.peer.into(), frame.into());
         match self.ask::<hook::Check>(transform, Subject::frame(self.peer, frame), arguments) {
             Err(Fallback::Bypass) => Ok(None),
             asked => asked,
