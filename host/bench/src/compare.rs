@@ -62,8 +62,7 @@ struct Row {
     report: Report,
 }
 
-/// Gateway and floor in turn, so that a drift of the machine meets both; and the gateway with a native mapping, if there
-/// is one.
+/// Gateway and floor in turn, so that a drift of the machine meets both; and another gateway program, if there is one.
 pub(crate) async fn compare(args: CompareArgs) -> Result<()> {
     let mut stand = Stand::new(&args.stand, &args.others).await?;
     if args.pin {
@@ -72,8 +71,8 @@ pub(crate) async fn compare(args: CompareArgs) -> Result<()> {
         stand.cores = Some(cores);
     }
     let mut contestants = vec![Contestant::Floor, Contestant::Gateway];
-    contestants.extend(args.others.native.is_some().then_some(Contestant::Native));
-    let (mut rows, mut to_floor, mut to_native) = (Vec::new(), Vec::new(), Vec::new());
+    contestants.extend(args.others.other.is_some().then_some(Contestant::Other));
+    let (mut rows, mut to_floor, mut to_other) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=args.rounds {
         let mut costs = Vec::new();
         for &contestant in &contestants {
@@ -84,14 +83,14 @@ pub(crate) async fn compare(args: CompareArgs) -> Result<()> {
             rows.push(row);
         }
         to_floor.push(costs[1] / costs[0]);
-        to_native.extend(costs.get(2).map(|native| costs[1] / native));
+        to_other.extend(costs.get(2).map(|other| costs[1] / other));
     }
     let ratio = median(&to_floor).context("no rounds")?;
     let mut figures = vec![("cpu_ratio", ratio)];
     let mut summary = format!("gateway / floor, CPU per answered CALL, median of {}: {ratio:.2}", args.rounds);
-    if let Some(ratio) = median(&to_native) {
-        figures.push(("cpu_ratio_to_native", ratio));
-        summary += &format!("\ngateway / native mapping, the same: {ratio:.3}");
+    if let Some(ratio) = median(&to_other) {
+        figures.push(("cpu_ratio_to_other", ratio));
+        summary += &format!("\ngateway / other gateway, the same: {ratio:.3}");
     }
     finish(args.json, &rows, &figures, &summary)
 }

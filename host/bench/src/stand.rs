@@ -40,9 +40,9 @@ pub(crate) struct StandArgs {
 /// Who may stand beside the gateway.
 #[derive(Args, Default)]
 pub(crate) struct OtherArgs {
-    /// The gateway with its mapping compiled in, for comparison (built with --features native-standard)
-    #[arg(long)]
-    pub(crate) native: Option<PathBuf>,
+    /// Another gateway program, such as one of an earlier commit, for comparison
+    #[arg(long, alias = "native")]
+    pub(crate) other: Option<PathBuf>,
     /// Threads of the floor; half of the cores if absent, as the gateway has
     #[arg(long)]
     pub(crate) floor_threads: Option<usize>,
@@ -65,8 +65,8 @@ pub(crate) enum Contestant {
     Floor,
     /// Ours
     Gateway,
-    /// Ours, with its mapping compiled in instead of run as a component
-    Native,
+    /// Ours in another build
+    Other,
     /// ocpp-rpc and mqtt, on Node.js
     Node,
     /// ocpp, websockets and aiomqtt, on Python
@@ -78,7 +78,7 @@ impl Contestant {
         match self {
             Contestant::Floor => "floor",
             Contestant::Gateway => "gateway",
-            Contestant::Native => "native",
+            Contestant::Other => "other",
             Contestant::Node => "node",
             Contestant::Python => "python",
         }
@@ -230,9 +230,9 @@ impl<'a> Stand<'a> {
     }
 
     fn program(&self, contestant: Contestant) -> Result<PathBuf> {
-        let path = match (contestant, &self.others.native) {
-            (Contestant::Native, Some(native)) => native,
-            (Contestant::Native, None) => bail!("--native says where the gateway is that has its mapping compiled in"),
+        let path = match (contestant, &self.others.other) {
+            (Contestant::Other, Some(other)) => other,
+            (Contestant::Other, None) => bail!("--other says where the other gateway program is"),
             _ => &self.args.gateway,
         };
         fs::canonicalize(path).with_context(|| format!("no {}: build it first", path.display()))

@@ -11,7 +11,6 @@
 //! - `transform`, `breaker`, `output`, `attributes`, `trap`: a call, the check of what comes back, and why nothing did.
 //! - `matching`, `chain`, `walk`: the way of one message through all of them.
 //! - `pipeline`: all of it together, and hot swaps to something newer.
-//! - `native`: the standard mapping as it would be without components, for one benchmark.
 //! - `probe`: one transform alone, hook by hook, for its developer.
 //! - `error`, `spec`, `surroundings`, `stats`: what can go wrong, what is asked for, what is counted.
 
@@ -30,7 +29,6 @@ mod instance;
 mod load;
 mod matching;
 mod meters;
-mod native;
 mod output;
 mod pipeline;
 mod probe;

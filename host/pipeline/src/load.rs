@@ -11,7 +11,6 @@ use crate::hook::{Function, PerFunction};
 use crate::inspect::{Interfaces, check_header, imports, inspect, unknown_hooks};
 use crate::instance::Blueprint;
 use crate::matching::{Matcher, Matching};
-use crate::native::Native;
 use crate::probe::SchemaRule;
 use crate::runtime::Runtime;
 use crate::samples;
@@ -176,7 +175,6 @@ impl Loader {
             schemas: Default::default(),
             matcher: Arc::new(Matcher::new(&Matching::default())),
             blueprint,
-            native: Native::of(spec),
             breakers: Breakers::new(None),
             spares: Default::default(),
             places: Default::default(),

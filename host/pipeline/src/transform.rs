@@ -8,7 +8,6 @@ use crate::guest::Belongings;
 use crate::hook::{self, Function, Hook};
 use crate::instance::{Blueprint, Instance};
 use crate::matching::{Matcher, Matching};
-use crate::native::Native;
 use crate::output::Allowance;
 use crate::probe::SchemaRule;
 use crate::spec::{OnError, OnViolation, TransformSpec};
@@ -42,7 +41,6 @@ pub(crate) struct Transform {
     pub(crate) schemas: Arc<Schemas>,
     pub(crate) matcher: Arc<Matcher>,
     pub(crate) blueprint: Blueprint,
-    pub(crate) native: Option<Native>,
     pub(crate) breakers: Breakers,
     /// Instances made before anybody waits for one.
     pub(crate) spares: Mutex<Vec<Instance>>,
@@ -156,7 +154,7 @@ impl Transform {
         let blueprint = Blueprint { config, belongings, ..self.blueprint.clone() };
         let (first, _) = blueprint.start(&self.name)?;
         let matcher = Arc::new(Matcher::new(&Matching::default()));
-        Ok(Arc::new(Transform { native: None, spares: Mutex::new(vec![first]), ..self.anew(blueprint, matcher) }))
+        Ok(Arc::new(Transform { spares: Mutex::new(vec![first]), ..self.anew(blueprint, matcher) }))
     }
 
     /// The same in other surroundings, without its rules and instances.
@@ -174,7 +172,6 @@ impl Transform {
             schemas: Default::default(),
             matcher,
             blueprint,
-            native: self.native.clone(),
             breakers: Breakers::new(None),
             spares: Default::default(),
             places: Default::default(),
@@ -246,10 +243,7 @@ impl Transform {
 
     /// Maps a frame. For a mapping only.
     pub(crate) fn to_mqtt(self: &Arc<Self>, peer: &Peer, frame: &Frame<'_>) -> Result<Vec<Publish>, Failure> {
-        match &self.native {
-            Some(native) => native.to_mqtt(peer, frame),
-            None => self.call::<hook::ToMqtt>(Subject::frame(peer, frame), (peer.into(), frame.into())),
-        }
+        self.call::<hook::ToMqtt>(Subject::frame(peer, frame), (peer.into(), frame.into()))
     }
 
     /// Maps a message. For a mapping only.
@@ -258,13 +252,8 @@ impl Transform {
         peer: &Peer,
         message: PublishIn<'_>,
     ) -> Result<Vec<Frame<'static>>, Failure> {
-        match &self.native {
-            Some(native) => native.from_mqtt(peer, message),
-            None => {
-                let subject = Subject::message(peer, None, message.payload());
-                self.call::<hook::FromMqtt>(subject, (peer.into(), message))
-            }
-        }
+        let subject = Subject::message(peer, None, message.payload());
+        self.call::<hook::FromMqtt>(subject, (peer.into(), message))
     }
 
     /// The JSON Schemas that it has; none if it has no such hook.

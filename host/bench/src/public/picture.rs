@@ -87,7 +87,7 @@ fn colour(contestant: Contestant) -> RGBColor {
     match contestant {
         Contestant::Floor => RGBColor(120, 120, 120),
         Contestant::Gateway => RGBColor(200, 60, 30),
-        Contestant::Native => RGBColor(230, 150, 40),
+        Contestant::Other => RGBColor(230, 150, 40),
         Contestant::Node => RGBColor(40, 130, 60),
         Contestant::Python => RGBColor(40, 90, 170),
     }

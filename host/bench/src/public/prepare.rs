@@ -22,8 +22,8 @@ pub(super) fn prepare(args: &StandArgs, others: &OtherArgs, wanted: Vec<Contesta
     }
     let mut ready = Vec::new();
     for contestant in wanted {
-        if contestant == Contestant::Native && others.native.is_none() {
-            println!("native: left out, as there is no --native");
+        if contestant == Contestant::Other && others.other.is_none() {
+            println!("other: left out, as there is no --other");
             continue;
         }
         match contestant.peer().map_or(Ok(()), |peer| peer.install()) {

@@ -94,7 +94,7 @@ impl Scenario {
     pub(crate) fn takes(self, contestant: Contestant) -> bool {
         match self {
             Scenario::Chain | Scenario::Validation | Scenario::Tls => contestant == Contestant::Gateway,
-            Scenario::Open | Scenario::Storm | Scenario::Idle => contestant != Contestant::Native,
+            Scenario::Open | Scenario::Storm | Scenario::Idle => contestant != Contestant::Other,
             Scenario::Closed | Scenario::Qos | Scenario::Mix | Scenario::FanOut => true,
         }
     }
