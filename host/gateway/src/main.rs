@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         Command::Config(options) => with_config(&options, |config| print(&config)),
         Command::User { identity, hash } => user(&identity, hash),
         Command::Transform(command) => devtools::run(&command),
-        Command::CompileComponent(order) => compile_process::run(&order),
+        Command::CompileComponent(budget) => compile_process::run(budget),
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn digest(bytes: &[u8]) -> Digest256 {
 pub trait Compile: fmt::Debug + Send + Sync {
     /// What [`compile_component`] makes of `component` in a process of this very program, and nothing else: the answer is
     /// run as it is.
-    fn compile(&self, component: &[u8], timed: bool) -> Result<Vec<u8>, CompileError>;
+    fn compile(&self, component: &[u8]) -> Result<Vec<u8>, CompileError>;
 }
 
 /// Why there is no machine code.
@@ -56,10 +56,9 @@ pub enum CompileError {
     Io(#[from] io::Error),
 }
 
-/// The machine code of a component, for the engine whose calls are `timed`, or for the other one. In no hurry and without
-/// any limit: for the process that [`Compile`] speaks of.
-pub fn compile_component(component: &[u8], timed: bool) -> Result<Vec<u8>, CompileError> {
-    let engine = runtime::engine(timed).map_err(|error| CompileError::Io(io::Error::other(format!("{error:#}"))))?;
+/// The machine code of a component. In no hurry and without any limit: for the process that [`Compile`] speaks of.
+pub fn compile_component(component: &[u8]) -> Result<Vec<u8>, CompileError> {
+    let engine = runtime::engine().map_err(|error| CompileError::Io(io::Error::other(format!("{error:#}"))))?;
     engine.precompile_component(component).map_err(|error| CompileError::Invalid(format!("{error:#}")))
 }
 
@@ -87,11 +86,9 @@ pub(crate) enum Origin {
     Elsewhere,
 }
 
-/// Compiles components for one engine, each only once.
+/// Compiles components, each only once.
 pub(crate) struct Compiler {
     engine: Engine,
-    /// Whether it is the engine whose calls are.
-    timed: bool,
     /// `None`: here.
     process: Option<Arc<dyn Compile>>,
     directory: Option<PathBuf>,
@@ -103,12 +100,11 @@ impl Compiler {
     /// `directory`: where compiled code is kept. What is wrong with it is logged, and does no other harm.
     pub(crate) fn new(
         engine: Engine,
-        timed: bool,
         directory: Option<PathBuf>,
         process: Option<Arc<dyn Compile>>,
     ) -> Self {
         let directory = directory.filter(|directory| is_private(directory));
-        Compiler { engine, timed, process, directory, recent: Mutex::default() }
+        Compiler { engine, process, directory, recent: Mutex::default() }
     }
 
     /// `hash`: of `bytes`.
@@ -138,7 +134,7 @@ impl Compiler {
         }
         let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(process) = &self.process else { return here() };
-        let code = process.compile(bytes, self.timed)?;
+        let code = process.compile(bytes)?;
         // SAFETY: this is what `compile_component` gave in a process of this program, whole: `Compile` asks for that.
         // wasmtime checks by itself that it fits its version and configuration.
         unsafe { Component::deserialize(&self.engine, code) }.map_err(unusable)
@@ -251,7 +247,7 @@ mod tests {
         let bytes = wat::parse_str("(component)").expect("a component");
         // One that remembers nothing.
         let hash = digest(&bytes);
-        let compiler = || Compiler::new(engine.clone(), false, Some(directory.clone()), None);
+        let compiler = || Compiler::new(engine.clone(), Some(directory.clone()), None);
         let compile = || compiler().compile(&bytes, hash, Origin::Elsewhere).expect("it compiles");
         compile();
         let file = only_file(&directory);
@@ -275,7 +271,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
         let bytes = wat::parse_str("(component)").expect("a component");
-        let compiler = Compiler::new(Engine::default(), false, Some(directory.path().into()), None);
+        let compiler = Compiler::new(Engine::default(), Some(directory.path().into()), None);
         compiler.compile(&bytes, digest(&bytes), Origin::Elsewhere).expect("it compiles");
         assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 0);
     }

@@ -69,12 +69,12 @@ pub(crate) fn look_at(bytes: &[u8], surroundings: &Surroundings) -> Inspection {
     if let Err(fault) = check_header(bytes).and_then(|()| check_functions(bytes, surroundings.max_functions)) {
         return refused(vec![fault]);
     }
-    let engine = match runtime::engine(true) {
+    let engine = match runtime::engine() {
         Ok(engine) => engine,
         Err(error) => return refused(vec![LoadFault::Engine(format!("{error:#}"))]),
     };
     let Surroundings { cache, compile, .. } = surroundings.clone();
-    let component = match Compiler::new(engine, true, cache, compile).compile(bytes, digest(bytes), Origin::Elsewhere) {
+    let component = match Compiler::new(engine, cache, compile).compile(bytes, digest(bytes), Origin::Elsewhere) {
         Ok(component) => component,
         Err(error) => return refused(vec![error.into()]),
     };

@@ -25,38 +25,16 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::warn;
-use wasmtime::Engine;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
 /// Compiles, links, configures and tries transforms.
 pub(crate) struct Loader {
     pub(crate) runtime: Arc<Runtime>,
-    timed: Kit,
-    untimed: Kit,
+    compiler: Compiler,
+    linker: Linker<Guest>,
     clock: Clock,
     long_calls: LongCalls,
     max_functions: usize,
-}
-
-/// What compiles and links components for one engine.
-struct Kit {
-    compiler: Compiler,
-    linker: Linker<Guest>,
-}
-
-impl Kit {
-    fn new(engine: &Engine, timed: bool, surroundings: &Surroundings) -> wasmtime::Result<Self> {
-        let mut linker = Linker::new(engine);
-        define_imports(&mut linker)?;
-        let Surroundings { cache, compile, .. } = surroundings.clone();
-        Ok(Kit { compiler: Compiler::new(engine.clone(), timed, cache, compile), linker })
-    }
-
-    fn link(&self, component: &Component) -> wasmtime::Result<InstancePre<Guest>> {
-        let mut linker = self.linker.clone();
-        wasi::define_imports(&mut linker, component)?;
-        linker.instantiate_pre(component)
-    }
 }
 
 impl Loader {
@@ -64,11 +42,11 @@ impl Loader {
         let shortest = specs.iter().filter_map(TransformSpec::time_limit).min().unwrap_or(TIME);
         let set_up = || {
             let runtime = Arc::new(Runtime::new(shortest)?);
-            let surroundings = surroundings.into();
-            let timed = Kit::new(&runtime.timed, true, &surroundings)?;
-            let untimed = Kit::new(&runtime.untimed, false, &surroundings)?;
-            let Surroundings { clock, long_calls, max_functions, .. } = surroundings;
-            Ok(Loader { runtime, timed, untimed, clock, long_calls, max_functions })
+            let mut linker = Linker::new(&runtime.engine);
+            define_imports(&mut linker)?;
+            let Surroundings { clock, cache, compile, max_functions, long_calls, .. } = surroundings.into();
+            let compiler = Compiler::new(runtime.engine.clone(), cache, compile);
+            Ok(Loader { runtime, compiler, linker, clock, long_calls, max_functions })
         };
         set_up().map_err(|fault: wasmtime::Error| {
             let fault = LoadFault::Engine(format!("{fault:#}"));
@@ -114,9 +92,8 @@ impl Loader {
             return Ok(old.clone());
         }
         check_functions(&bytes, self.max_functions).map_err(|fault| vec![fault])?;
-        let kit = if spec.time_limit().is_some() { &self.timed } else { &self.untimed };
         let origin = if matches!(spec.source, Source::Builtin(_)) { Origin::Ours } else { Origin::Elsewhere };
-        let component = kit.compiler.compile(&bytes, sha256, origin).map_err(|fault| vec![fault.into()])?;
+        let component = self.compiler.compile(&bytes, sha256, origin).map_err(|fault| vec![fault.into()])?;
         check_resources(&component).map_err(|fault| vec![fault])?;
         let interfaces = inspect(&component)?;
         for name in unknown_hooks(&interfaces) {
@@ -128,11 +105,17 @@ impl Loader {
             None => Arc::new(Belongings::new(&spec.limits, self.clock)),
         };
         let exports = exports(&component, &interfaces).map_err(|fault| vec![fault])?;
-        let linked = kit.link(&component).map_err(|fault| vec![LoadFault::Link(format!("{fault:#}"))])?;
+        let linked = self.link(&component).map_err(|fault| vec![LoadFault::Link(format!("{fault:#}"))])?;
         let trial = self.trial(spec, linked, exports, sha256_hex, bytes.len()).map_err(|fault| vec![fault])?;
         let schemas = compile_schemas(&trial)?;
         samples::try_out(&trial, spec.samples.as_deref()).map_err(|fault| vec![fault])?;
         trial.go_live(belongings, Matcher::new(&spec.matching), schemas, old).map_err(|fault| vec![fault])
+    }
+
+    fn link(&self, component: &Component) -> wasmtime::Result<InstancePre<Guest>> {
+        let mut linker = self.linker.clone();
+        wasi::define_imports(&mut linker, component)?;
+        linker.instantiate_pre(component)
     }
 
     /// A transform with an instance that is configured, and belongings of its own: what it does on trial is forgotten.

@@ -16,9 +16,7 @@ const LONGEST_TICK: Duration = Duration::from_millis(5);
 
 /// Shared by the transforms of one pipeline.
 pub(crate) struct Runtime {
-    /// For calls with a time limit.
-    pub(crate) timed: Engine,
-    pub(crate) untimed: Engine,
+    pub(crate) engine: Engine,
     pub(crate) tick: Duration,
     ticker: Mutex<Weak<Ticker>>,
     connected: AtomicUsize,
@@ -32,9 +30,9 @@ pub(crate) struct Ticker {
 impl Runtime {
     /// `shortest_limit`: the shortest time that a transform of the pipeline is allowed per call.
     pub(crate) fn new(shortest_limit: Duration) -> wasmtime::Result<Self> {
-        let (timed, untimed) = (engine(true)?, engine(false)?);
+        let engine = engine()?;
         let tick = (shortest_limit / TICKS_PER_LIMIT).clamp(SHORTEST_TICK, LONGEST_TICK);
-        Ok(Runtime { timed, untimed, tick, ticker: Mutex::default(), connected: AtomicUsize::new(0) })
+        Ok(Runtime { engine, tick, ticker: Mutex::default(), connected: AtomicUsize::new(0) })
     }
 
     /// How many charge points are connected.
@@ -59,7 +57,7 @@ impl Runtime {
         if let Some(ticker) = ticker.upgrade() {
             return Ok(ticker);
         }
-        let new = Arc::new(Ticker::start(self.timed.weak(), self.tick)?);
+        let new = Arc::new(Ticker::start(self.engine.weak(), self.tick)?);
         *ticker = Arc::downgrade(&new);
         Ok(new)
     }
@@ -85,12 +83,12 @@ impl Ticker {
     }
 }
 
-/// An engine for components; one that ends calls which take too long has them look at a clock all the time.
-pub(crate) fn engine(timed: bool) -> wasmtime::Result<Engine> {
+/// An engine for components, which look all the time whether their deadline has come.
+pub(crate) fn engine() -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     // Components that wait for something would cost every call of those that do not, which is 40 % of a small one.
     config.concurrency_support(false);
-    config.epoch_interruption(timed);
+    config.epoch_interruption(true);
     Engine::new(&config)
 }
 
@@ -100,7 +98,7 @@ mod tests {
 
     #[test]
     fn there_is_one_ticker_while_somebody_needs_it_and_none_otherwise() {
-        let runtime = Runtime::new(Duration::from_millis(20)).expect("engines");
+        let runtime = Runtime::new(Duration::from_millis(20)).expect("an engine");
         let tickers = || runtime.ticker.lock().expect("no panic").strong_count();
         assert_eq!(tickers(), 0);
         for _ in 0..2 {

@@ -149,7 +149,7 @@ impl Validation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Per call; making an instance and configuring it may take ten times as long. `None`: 20 ms for a component from
-    /// elsewhere. One that ships with the gateway is no more timed than the gateway itself, which saves a tenth of a call.
+    /// elsewhere. One that ships with the gateway is no more timed than the gateway itself.
     pub time: Option<Duration>,
     /// All memories and tables of one instance, in bytes.
     pub memory: usize,

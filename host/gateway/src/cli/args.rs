@@ -42,7 +42,7 @@ pub enum Command {
     Transform(devtools::Command),
     /// What the gateway starts itself with: a component on the standard input, machine code on the standard output.
     #[command(hide = true)]
-    CompileComponent(compile_process::Order),
+    CompileComponent(compile_process::Budget),
 }
 
 #[derive(Debug, Clone, Args)]

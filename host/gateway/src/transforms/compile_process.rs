@@ -30,7 +30,7 @@ const CLOCK_FACTOR: u32 = 4;
 /// So that whoever answers charge points has the processor first.
 const NICENESS: i32 = 10;
 
-/// What one component may take to be compiled.
+/// What one component may take to be compiled: what the process is told on its command line.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Budget {
     /// Seconds of a processor.
@@ -47,16 +47,6 @@ impl Budget {
         let seconds = runtime.compile_time.get().as_secs_f64().ceil();
         Budget { seconds: (seconds as u64).max(1), memory: runtime.compile_memory.get() as u64 }
     }
-}
-
-/// What the process is told on its command line.
-#[derive(Debug, Clone, Args)]
-pub struct Order {
-    #[command(flatten)]
-    budget: Budget,
-    /// For the engine that ends calls which take too long.
-    #[arg(long)]
-    timed: bool,
 }
 
 /// Starts a process for each component, one at a time as the pipeline wants it.
@@ -97,14 +87,11 @@ impl CompileProcess {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start(&self, timed: bool) -> io::Result<Pipes> {
+    fn start(&self) -> io::Result<Pipes> {
         let Budget { seconds, memory } = self.budget;
         let mut command = Command::new(&self.program);
         command.arg0("ocpp-gateway").arg(COMMAND);
         command.arg("--seconds").arg(seconds.to_string()).arg("--memory").arg(memory.to_string());
-        if timed {
-            command.arg("--timed");
-        }
         // No secret that the configuration left in the environment.
         command.env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut state = self.state();
@@ -169,8 +156,8 @@ impl Pipes {
 }
 
 impl Compile for CompileProcess {
-    fn compile(&self, component: &[u8], timed: bool) -> Result<Vec<u8>, CompileError> {
-        let asked = self.start(timed)?.ask(component);
+    fn compile(&self, component: &[u8]) -> Result<Vec<u8>, CompileError> {
+        let asked = self.start()?.ask(component);
         let status = self.ended()?;
         let (answer, last_words) = asked?;
         if status.success() { Ok(answer) } else { Err(self.explain(status, &answer, &last_words)) }
@@ -188,8 +175,8 @@ fn stopped() -> io::Error {
 }
 
 /// What the process does.
-pub fn run(order: &Order) -> ExitCode {
-    match limit(order.budget).and_then(|()| answer(order)) {
+pub fn run(budget: Budget) -> ExitCode {
+    match limit(budget).and_then(|()| answer()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("{error}");
@@ -198,10 +185,10 @@ pub fn run(order: &Order) -> ExitCode {
     }
 }
 
-fn answer(order: &Order) -> io::Result<ExitCode> {
+fn answer() -> io::Result<ExitCode> {
     let mut component = Vec::new();
     io::stdin().read_to_end(&mut component)?;
-    let (answer, code) = match compile_component(&component, order.timed) {
+    let (answer, code) = match compile_component(&component) {
         Ok(code) => (code, ExitCode::SUCCESS),
         Err(CompileError::Invalid(reason)) => (reason.into_bytes(), ExitCode::from(INVALID)),
         Err(error) => return Err(io::Error::other(error)),

@@ -54,7 +54,7 @@ fn process_compiles_what_runs_here() {
         spec.limits.time = time;
         Pipeline::load_in(vec![spec], surroundings).expect("loaded");
     }
-    let invalid = compile.compile(&STANDARD[..STANDARD.len() / 2], true);
+    let invalid = compile.compile(&STANDARD[..STANDARD.len() / 2]);
     assert!(matches!(&invalid, Err(CompileError::Invalid(reason)) if !reason.is_empty()), "{invalid:?}");
 }
 
@@ -62,7 +62,7 @@ fn process_compiles_what_runs_here() {
 fn component_that_takes_too_much_to_compile_is_refused_with_the_key_that_allows_more() {
     let component = empty_functions(90_000);
     for (process, key) in [(process(1, 4096), "runtime.compile_time"), (process(600, 300), "runtime.compile_memory")] {
-        match process.compile(&component, true) {
+        match process.compile(&component) {
             Err(CompileError::Budget(text)) => assert!(text.contains(key), "{key}: {text}"),
             other => panic!("{key}: {:?}", other.map(|code| code.len())),
         }
@@ -73,7 +73,7 @@ fn component_that_takes_too_much_to_compile_is_refused_with_the_key_that_allows_
 fn nothing_is_compiled_once_the_gateway_stops() {
     let process = process(600, 2048);
     process.stop();
-    let stopped = process.compile(STANDARD, false);
+    let stopped = process.compile(STANDARD);
     assert!(
         matches!(&stopped, Err(CompileError::Io(error)) if error.kind() == io::ErrorKind::Interrupted),
         "{stopped:?}"
