@@ -125,6 +125,7 @@ impl Compiler {
         Ok(component)
     }
 
+    #[allow(unsafe_code)] // It loads what another process has compiled.
     fn compile_now(&self, bytes: &[u8], origin: Origin) -> Result<Component, CompileError> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let here =
@@ -195,6 +196,7 @@ fn file_name(engine: &Engine, hash: Digest256) -> String {
 }
 
 /// `None` also for a file that is damaged, or another's.
+#[allow(unsafe_code)] // It loads what was compiled before.
 fn find(engine: &Engine, file: &Path) -> Option<Component> {
     let kept = fs::read(file).ok()?;
     let (digest, code) = kept.split_at_checked(DIGEST)?;

@@ -14,6 +14,8 @@
 //! - `probe`: one transform alone, hook by hook, for its developer.
 //! - `error`, `spec`, `surroundings`, `stats`: what can go wrong, what is asked for, what is counted.
 
+#![deny(unsafe_code)] // But for `compile`, which loads machine code.
+
 mod abi;
 mod attributes;
 mod breaker;
