@@ -1,7 +1,7 @@
 //! The transforms in their order, each where it has hooks.
 
 use crate::hook::Function;
-use crate::spec::Validation;
+use crate::settings::Validation;
 use crate::transform::Transform;
 use ocpp_gateway_core::Direction;
 use std::fmt;

@@ -4,7 +4,7 @@
 //! harm: so components are counted before, compiled one at a time and, for the gateway, in another process, which has limits
 //! and gives everything back. What comes of it can be kept on disk.
 
-use crate::error::LoadFault;
+use crate::error::{CompileError, LoadFault};
 use crate::runtime;
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
@@ -41,19 +41,6 @@ pub trait Compile: fmt::Debug + Send + Sync {
     /// What [`compile_component`] makes of `component` in a process of this very program, and nothing else: the answer is
     /// run as it is.
     fn compile(&self, component: &[u8]) -> Result<Vec<u8>, CompileError>;
-}
-
-/// Why there is no machine code.
-#[derive(Debug, thiserror::Error)]
-pub enum CompileError {
-    #[error("not a valid component: {0}")]
-    Invalid(String),
-    /// What it took too much of, and how to allow more.
-    #[error("takes too much to compile: {0}")]
-    Budget(String),
-    /// The fault is not the component's.
-    #[error("could not be compiled: {0}")]
-    Io(#[from] io::Error),
 }
 
 /// The machine code of a component. In no hurry and without any limit: for the process that [`Compile`] speaks of.
@@ -98,11 +85,7 @@ pub(crate) struct Compiler {
 
 impl Compiler {
     /// `directory`: where compiled code is kept. What is wrong with it is logged, and does no other harm.
-    pub(crate) fn new(
-        engine: Engine,
-        directory: Option<PathBuf>,
-        process: Option<Arc<dyn Compile>>,
-    ) -> Self {
+    pub(crate) fn new(engine: Engine, directory: Option<PathBuf>, process: Option<Arc<dyn Compile>>) -> Self {
         let directory = directory.filter(|directory| is_private(directory));
         Compiler { engine, process, directory, recent: Mutex::default() }
     }

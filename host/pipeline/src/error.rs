@@ -3,8 +3,7 @@
 //! A guest that says no, a guest that breaks and a host that fails are three types: the first is the message's fault,
 //! the second the transform's, the third the gateway's.
 
-use crate::compile::CompileError;
-use crate::inspect::IMPORTS;
+use crate::package::IMPORTS;
 use ocpp_gateway_core::{Fault, SchemaError, TooCostly};
 use std::io;
 use std::sync::Arc;
@@ -134,6 +133,19 @@ pub enum IllegalOutput {
 pub enum HostFault {
     #[error("no instance of the transform could be made: {0}")]
     Instance(String),
+}
+
+/// Why there is no machine code.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    #[error("not a valid component: {0}")]
+    Invalid(String),
+    /// What it took too much of, and how to allow more.
+    #[error("takes too much to compile: {0}")]
+    Budget(String),
+    /// The fault is not the component's.
+    #[error("could not be compiled: {0}")]
+    Io(#[from] io::Error),
 }
 
 /// A transform that cannot go live.

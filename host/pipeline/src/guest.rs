@@ -1,15 +1,16 @@
 //! What the host keeps for a guest, and what it lets the guest have: memory, a log, a clock.
 
 use crate::abi;
-use crate::breaker::Caller;
+use crate::caller::Caller;
 use crate::clock::Clock;
+use crate::console::{Console, Stream};
 use crate::guest_log::{Gate, Line, Passage};
 use crate::meters::Meters;
-use crate::spec::Limits;
+use crate::package::{PACKAGE, VERSION};
+use crate::settings::Limits;
 use crate::state::{Shelf, ShelfLimits};
 use crate::stats::Ledger;
 use crate::surroundings::LongCalls;
-use crate::wasi::{Console, Stream};
 use cpu_time::ThreadTime;
 use ocpp_gateway_core::Attributes;
 use std::sync::Arc;
@@ -227,7 +228,7 @@ pub(crate) fn define_imports(linker: &mut Linker<Guest>) -> wasmtime::Result<()>
 }
 
 fn name(interface: &str) -> String {
-    format!("{}/{interface}@{}", abi::PACKAGE, abi::VERSION)
+    format!("{PACKAGE}/{interface}@{VERSION}")
 }
 
 fn define_log(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {

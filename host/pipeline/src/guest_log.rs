@@ -1,7 +1,7 @@
 //! What transforms write into the gateway's log.
 
 use crate::abi::Level;
-use crate::transform::Subject;
+use crate::subject::Subject;
 use ocpp_gateway_core::Attributes;
 use std::collections::HashMap;
 use std::error::Error;
@@ -157,7 +157,7 @@ impl Gate {
         self.lines_per_second.store(lines_per_second, Ordering::Relaxed);
     }
 
-    /// `party`: whom the line is about ([`Caller::party`](crate::breaker::Caller)).
+    /// `party`: whom the line is about ([`Caller::party`](crate::caller::Caller)).
     pub(crate) fn ask(&self, party: u64, now: Instant) -> Passage {
         let mut window = self.lock();
         let mut suppressed_before = 0;

@@ -1,12 +1,11 @@
 //! The functions that a transform may export: a type for each, so that none is ever called with the arguments of another.
 
 use crate::abi::{self, FrameIn, OfferIn, PeerIn, PublishIn};
+use crate::actions::{FrameAction, PublishAction, SchemaRule};
 use crate::error::Failure;
-use crate::guest::Guest;
-use crate::output::{self, Allowance, FrameAction, PublishAction};
-use crate::probe::SchemaRule;
+use crate::output::{self, Allowance};
 use ocpp_gateway_core::{CallError, Decision, Frame, Publish, TopicFilter};
-use wasmtime::Store;
+use wasmtime::AsContextMut;
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower, TypedFunc};
 
 /// One of them, with what it takes, what it answers, and what becomes of the answer once it is checked.
@@ -65,7 +64,7 @@ macro_rules! hooks {
             /// Looks up what is exported. The error names the function that has other types.
             pub(crate) fn of(
                 instance: &Instance,
-                store: &mut Store<Guest>,
+                store: &mut impl AsContextMut,
                 exports: &PerFunction<ComponentExportIndex>,
             ) -> Result<Self, (Function, wasmtime::Error)> {
                 $(let $field = match exports.get(Function::$name) {

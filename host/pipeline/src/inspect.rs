@@ -1,19 +1,14 @@
 //! What a component is and what it wants, before anything of it is linked: the linker's own words for a component of
 //! another version mislead.
 
-use crate::abi::{PACKAGE, VERSION};
 use crate::compile::{Compiler, Origin, check_functions, digest};
 use crate::error::LoadFault;
 use crate::hook;
-use crate::probe::Inspection;
+use crate::package::{Interface, OFFERED, VERSION};
 use crate::runtime;
 use crate::surroundings::Surroundings;
 use crate::wasi;
 use wasmtime::component::Component;
-
-/// What a component may import.
-pub(crate) const IMPORTS: &str = "log, state, metrics and clock of ocpp-gateway:transform, and WASI 0.2";
-const OFFERED: [&str; 5] = ["types", "log", "state", "metrics", "clock"];
 
 /// The names, with their versions, of the interfaces of the package that a component exports.
 pub(crate) struct Interfaces(Vec<String>);
@@ -59,30 +54,42 @@ pub(crate) fn imports(component: &Component, wanted: &str) -> bool {
     component.component_type().imports(component.engine()).any(|(name, _)| Interface::is_called(name, wanted))
 }
 
-/// What a component wants and has, and what this gateway has against it, without linking it.
-pub(crate) fn look_at(bytes: &[u8], surroundings: &Surroundings) -> Inspection {
-    let refused = |faults: Vec<LoadFault>| Inspection {
-        imports: Vec::new(),
-        exports: Vec::new(),
-        faults: faults.iter().map(ToString::to_string).collect(),
-    };
-    if let Err(fault) = check_header(bytes).and_then(|()| check_functions(bytes, surroundings.max_functions)) {
-        return refused(vec![fault]);
-    }
-    let engine = match runtime::engine() {
-        Ok(engine) => engine,
-        Err(error) => return refused(vec![LoadFault::Engine(format!("{error:#}"))]),
-    };
-    let Surroundings { cache, compile, .. } = surroundings.clone();
-    let component = match Compiler::new(engine, cache, compile).compile(bytes, digest(bytes), Origin::Elsewhere) {
-        Ok(component) => component,
-        Err(error) => return refused(vec![error.into()]),
-    };
-    let (ty, engine) = (component.component_type(), component.engine());
-    Inspection {
-        imports: ty.imports(engine).map(|(name, _)| name.to_owned()).collect(),
-        exports: ty.exports(engine).map(|(name, _)| name.to_owned()).collect(),
-        ..refused(inspect(&component).err().unwrap_or_default())
+/// What a file says of itself, before anything of it is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// The interfaces that it imports and exports, with their versions.
+    pub imports: Vec<String>,
+    pub exports: Vec<String>,
+    /// What this gateway would refuse it for.
+    pub faults: Vec<String>,
+}
+
+impl Inspection {
+    /// Looks at a component, without linking it. It is compiled for that.
+    pub fn of(bytes: &[u8], surroundings: &Surroundings) -> Self {
+        let refused = |faults: Vec<LoadFault>| Inspection {
+            imports: Vec::new(),
+            exports: Vec::new(),
+            faults: faults.iter().map(ToString::to_string).collect(),
+        };
+        if let Err(fault) = check_header(bytes).and_then(|()| check_functions(bytes, surroundings.max_functions)) {
+            return refused(vec![fault]);
+        }
+        let engine = match runtime::engine() {
+            Ok(engine) => engine,
+            Err(error) => return refused(vec![LoadFault::Engine(format!("{error:#}"))]),
+        };
+        let Surroundings { cache, compile, .. } = surroundings.clone();
+        let component = match Compiler::new(engine, cache, compile).compile(bytes, digest(bytes), Origin::Elsewhere) {
+            Ok(component) => component,
+            Err(error) => return refused(vec![error.into()]),
+        };
+        let (ty, engine) = (component.component_type(), component.engine());
+        Inspection {
+            imports: ty.imports(engine).map(|(name, _)| name.to_owned()).collect(),
+            exports: ty.exports(engine).map(|(name, _)| name.to_owned()).collect(),
+            ..refused(inspect(&component).err().unwrap_or_default())
+        }
     }
 }
 
@@ -92,30 +99,6 @@ pub(crate) fn unknown_hooks(interfaces: &Interfaces) -> impl Iterator<Item = &st
         let ours = Interface::parse(name).is_some();
         ours && !hook::interfaces().chain(["types"]).any(|known| Interface::is_called(name, known))
     })
-}
-
-/// `ocpp-gateway:transform/log@1.0.0`, taken apart.
-struct Interface<'a> {
-    name: &'a str,
-    version: &'a str,
-}
-
-impl<'a> Interface<'a> {
-    /// `None`: not of our package.
-    fn parse(name: &'a str) -> Option<Self> {
-        let name = name.strip_prefix(PACKAGE)?.strip_prefix('/')?;
-        let (name, version) = name.split_once('@').unwrap_or((name, "(none)"));
-        Some(Interface { name, version })
-    }
-
-    fn is_called(full: &str, wanted: &str) -> bool {
-        Interface::parse(full).is_some_and(|interface| interface.name == wanted)
-    }
-
-    /// Whatever is 1.x only adds to 1.0.
-    fn is_compatible(&self) -> bool {
-        self.version.starts_with("1.") && !self.version.contains('-')
-    }
 }
 
 fn other_version<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {

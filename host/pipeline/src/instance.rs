@@ -1,15 +1,15 @@
 //! One instance of a transform: its memory, its limits and the functions that can be called.
 
 use crate::abi;
-use crate::breaker::Caller;
+use crate::caller::Caller;
 use crate::error::{Failure, GuestFault, HostFault, LoadFault};
 use crate::guest::{Belongings, DeadlineExceeded, Guest, MemoryExceeded};
 use crate::hook::{Configure, Functions, Hook, PerFunction};
 use crate::output::{self, Allowance};
 use crate::runtime::{Runtime, Ticker};
-use crate::spec::Limits;
+use crate::settings::Limits;
+use crate::subject::Subject;
 use crate::surroundings::LongCalls;
-use crate::transform::Subject;
 use crate::trap;
 use crate::wasi::NotGranted;
 use std::num::NonZero;
@@ -122,7 +122,7 @@ impl Blueprint {
     }
 }
 
-/// An instance, configured and warm.
+/// An instance, configured.
 pub(crate) struct Instance {
     store: Store<Guest>,
     functions: Functions,
@@ -166,7 +166,7 @@ impl Instance {
 
     /// Whether it should make room for a new one: also when it has used up most of the memory that was left to it when
     /// it was configured.
-    pub(crate) fn is_worn_out(&self) -> bool {
+    pub(crate) fn needs_recycling(&self) -> bool {
         let memory = &self.store.data().memory;
         let (used, left) = (memory.used - self.memory_at_start, memory.limit - self.memory_at_start);
         self.calls >= CALLS_PER_INSTANCE || used > left / 4 * 3

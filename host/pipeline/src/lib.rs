@@ -4,65 +4,81 @@
 //! inspected, linked, configured and tried once, when it is loaded, and every reason not to use it is a [`LoadError`].
 //! After that each thread that calls a [`Pipeline`] keeps a warm instance, and a call is an ordinary function call.
 //!
-//! - `load`, `inspect`, `compile`, `samples`: from bytes to something that may go live.
-//! - `runtime`, `instance`, `warm`: the engine, one instance, and one for each thread.
-//! - `hook`, `abi`: what crosses the border, and how.
-//! - `guest`, `guest_log`, `state`, `meters`, `clock`, `wasi`: what a component may call.
-//! - `transform`, `breaker`, `output`, `attributes`, `trap`: a call, the check of what comes back, and why nothing did.
-//! - `matching`, `chain`, `walk`: the way of one message through all of them.
+//! From what anything may use to what uses all of it; no module uses one of a later line:
+//!
+//! - `package`, `settings`, `error`, `clock`, `matching`: names, limits, what can go wrong.
+//! - `caller`, `subject`, `message`, `actions`: what a call is about, and what is answered; `abi`, `output`, `attributes`: how
+//!   that crosses the border, and the check of what comes back; `hook`: the functions with their types.
+//! - `runtime`, `compile`, `surroundings`: the engine, and from bytes to machine code.
+//! - `guest_log`, `console`, `state`, `meters`, `guest`, `wasi`: what a component may call; `stats`, `swap_report`: what is counted,
+//!   and what a hot swap has changed.
+//! - `instance`, `instance_cache`, `trap`, `breaker`, `transform`: one instance, one for each thread, and a call.
+//! - `chain`, `chain_run`: the way of one message through all transforms.
+//! - `probe`: one transform alone, hook by hook; `samples`, `spec`, `inspect`, `load`: from the configuration to what may go live.
 //! - `pipeline`: all of it together, and hot swaps to something newer.
-//! - `probe`: one transform alone, hook by hook, for its developer.
-//! - `error`, `spec`, `surroundings`, `stats`: what can go wrong, what is asked for, what is counted.
 
 #![deny(unsafe_code)] // But for `compile`, which loads machine code.
 
 mod abi;
+mod actions;
 mod attributes;
 mod breaker;
+mod caller;
 mod chain;
+mod chain_run;
 mod clock;
 mod compile;
+mod console;
 mod error;
 mod guest;
 mod guest_log;
 mod hook;
 mod inspect;
 mod instance;
+mod instance_cache;
 mod load;
 mod matching;
+mod message;
 mod meters;
 mod output;
+mod package;
 mod pipeline;
 mod probe;
 mod runtime;
 mod samples;
+mod settings;
 mod spec;
 mod state;
 mod stats;
+mod subject;
 mod surroundings;
 mod swap_report;
 mod transform;
 mod trap;
-mod walk;
-mod warm;
 mod wasi;
 
+pub use actions::{FrameAction, PublishAction, SchemaRule};
 pub use chain::Generation;
+pub use chain_run::{Answer, NotMapped};
 pub use clock::Clock;
-pub use compile::{Compile, CompileError, compile_component};
-pub use error::{Cause, Failure, GuestFault, HostFault, IllegalOutput, LoadError, LoadFault, Mishap, Refusal};
+pub use compile::{Compile, compile_component};
+pub use error::{
+    Cause, CompileError, Failure, GuestFault, HostFault, IllegalOutput, LoadError, LoadFault, Mishap, Refusal,
+};
 pub use guest_log::LogFields;
+pub use inspect::Inspection;
+pub use load::STANDARD;
 pub use matching::Matching;
+pub use message::Message;
 pub use meters::Reading;
-pub use output::{FrameAction, PublishAction};
-pub use pipeline::{Downlink, ExchangeError, ExchangeOutcome, Message, Pipeline, Uplink};
-pub use probe::{Hooks, Inspection, Probe, SchemaRule};
+pub use pipeline::{Downlink, Pipeline, Uplink};
+pub use probe::{Hooks, Probe};
 pub use samples::{Candidate, Samples};
-pub use spec::{Limits, OnError, OnViolation, Source, TransformSpec, UnknownActions, Validation, ValidationPoint};
+pub use settings::{Limits, OnError, OnViolation, UnknownActions, Validation, ValidationPoint};
+pub use spec::{Source, TransformSpec};
 pub use stats::TransformStatus;
 pub use surroundings::{LongCalls, MAX_FUNCTIONS, Surroundings};
-pub use swap_report::{Change, Exchanged, FewerHooks, SwapReport, TransformChange, TransformFault, TransformVersion};
-pub use walk::{Answer, NotMapped};
-
-/// The component that does the standard mapping, built from `transforms/standard`: `builtin:standard`.
-pub const STANDARD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/standard.wasm"));
+pub use swap_report::{
+    Change, ExchangeError, ExchangeOutcome, Exchanged, FewerHooks, SwapReport, TransformChange, TransformFault,
+    TransformVersion,
+};

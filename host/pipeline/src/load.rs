@@ -1,6 +1,6 @@
 //! From the configuration to transforms that can be called.
 
-use crate::STANDARD;
+use crate::actions::SchemaRule;
 use crate::breaker::Breakers;
 use crate::chain::Chain;
 use crate::clock::Clock;
@@ -11,10 +11,11 @@ use crate::hook::{Function, PerFunction};
 use crate::inspect::{Interfaces, check_header, imports, inspect, unknown_hooks};
 use crate::instance::Blueprint;
 use crate::matching::{Matcher, Matching};
-use crate::probe::SchemaRule;
+use crate::probe::Probe;
 use crate::runtime::Runtime;
 use crate::samples;
-use crate::spec::{OnError, Source, TIME, TransformSpec, Validation};
+use crate::settings::{OnError, Validation};
+use crate::spec::{Source, TIME, TransformSpec};
 use crate::surroundings::{LongCalls, Surroundings};
 use crate::transform::Transform;
 use crate::wasi;
@@ -26,6 +27,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::warn;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
+
+/// The component that does the standard mapping, built from `transforms/standard`: `builtin:standard`.
+pub const STANDARD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/standard.wasm"));
 
 /// Compiles, links, configures and tries transforms.
 pub(crate) struct Loader {
@@ -87,7 +91,7 @@ impl Loader {
         let sha256 = digest(&bytes);
         let sha256_hex = HEXLOWER.encode(&sha256);
         if let Some(old) = old
-            && old.is_made_as(spec, &sha256_hex)
+            && is_made_as(old, spec, &sha256_hex)
         {
             return Ok(old.clone());
         }
@@ -160,8 +164,17 @@ impl Loader {
             blueprint,
             breakers: Breakers::new(None),
             spares: Default::default(),
-            places: Default::default(),
+            instances: Default::default(),
         }))
+    }
+}
+
+impl Probe {
+    /// Loads a transform as [`Pipeline::load`](crate::Pipeline::load) does, into these surroundings.
+    pub fn load(spec: &TransformSpec, surroundings: impl Into<Surroundings>) -> Result<Self, Vec<LoadError>> {
+        let loader = Loader::new(std::slice::from_ref(spec), surroundings)?;
+        let loaded = loader.load(spec, None);
+        loaded.map(Probe).map_err(|faults| faults.into_iter().map(|fault| error(spec, fault)).collect())
     }
 }
 
@@ -225,6 +238,17 @@ fn load_standard(
 
 pub(crate) fn error(spec: &TransformSpec, fault: LoadFault) -> LoadError {
     LoadError { transform: spec.name.clone(), component: spec.source.to_string(), fault }
+}
+
+/// Whether `spec` would make the same of these bytes.
+fn is_made_as(old: &Transform, spec: &TransformSpec, sha256: &str) -> bool {
+    // Wherever it came from: whoever uploads what runs already, or writes what was uploaded to the file, changes nothing.
+    *old.sha256 == *sha256
+        && old.blueprint.config == spec.config
+        && old.blueprint.limits == spec.limits
+        && old.on_error == spec.on_error
+        && old.on_violation == spec.on_violation
+        && *old.matcher.conditions() == spec.matching
 }
 
 /// Each memory takes gigabytes of addresses, and each table a place of its own, whatever their sizes are.

@@ -1,10 +1,10 @@
-//! What a transform may answer with; and what it answered with, in the types of `core`.
+//! What a transform may answer with: checked, and turned into the types of `core`.
 
 use crate::abi;
+use crate::actions::{FrameAction, PublishAction, SchemaRule};
 use crate::attributes;
 use crate::error::{Failure, IllegalOutput, Refusal};
-use crate::probe::SchemaRule;
-use crate::spec::Limits;
+use crate::settings::Limits;
 use ocpp_gateway_core::frame::MAX_RECEIVED_ID;
 use ocpp_gateway_core::publish::breaks_connections;
 use ocpp_gateway_core::{CallError, Decision, ErrorHead, Frame, MessageType, Publish, QoS, TopicFilter};
@@ -59,26 +59,6 @@ pub(crate) fn mapped_frames(
     allowance: Allowance,
 ) -> Result<Vec<Frame<'static>>, Failure> {
     Ok(frames(lifted.map_err(|lifted| refusal(lifted, allowance))?, allowance)?)
-}
-
-/// What a transform wants done with a frame.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FrameAction {
-    Pass,
-    Replace(Frame<'static>),
-    Publish(Publish),
-    /// With this payload.
-    Reply(String),
-    Reject(CallError),
-    Drop(String),
-}
-
-/// What a transform wants done with an MQTT message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PublishAction {
-    Pass,
-    Replace(Publish),
-    Drop(String),
 }
 
 pub(crate) fn frame_actions(
@@ -136,7 +116,9 @@ pub(crate) fn violation(
 
 /// The schemas are still to be compiled.
 pub(crate) fn rules(lifted: Vec<abi::Rule>, _: Allowance) -> Result<Vec<SchemaRule>, IllegalOutput> {
-    Ok(lifted.into_iter().map(SchemaRule::from).collect())
+    let rule =
+        |abi::Rule { protocol, action, kind, schema }| SchemaRule { protocol, action, kind: kind.into(), schema };
+    Ok(lifted.into_iter().map(rule).collect())
 }
 
 /// The longest name or version of a transform, and the longest reason not to work with its settings, in bytes.

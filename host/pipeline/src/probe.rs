@@ -1,44 +1,23 @@
 //! One transform alone, hook by hook: for fixtures, benchmarks and whoever wants to look inside.
 
 use crate::abi::{FrameIn, PeerIn, PublishIn};
-use crate::error::{Failure, LoadError};
+use crate::actions::{FrameAction, PublishAction, SchemaRule};
+use crate::error::Failure;
 use crate::hook::{self, Function, Hook};
-use crate::inspect;
-use crate::load::{self, Loader};
-use crate::output::{FrameAction, PublishAction};
-use crate::spec::TransformSpec;
 use crate::stats::TransformStatus;
-use crate::surroundings::Surroundings;
-use crate::transform::{Subject, Transform};
-use ocpp_gateway_core::{CallError, Decision, Frame, MessageType, Offer, Peer, Publish, TopicFilter};
+use crate::subject::Subject;
+use crate::transform::Transform;
+use ocpp_gateway_core::{CallError, Decision, Frame, Offer, Peer, Publish, TopicFilter};
 use std::sync::Arc;
 
 /// A transform that was loaded as for a gateway, with the same limits, but stands in no chain.
 pub struct Probe(pub(crate) Arc<Transform>);
-
-/// A JSON Schema that a transform has for the payloads of one action.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SchemaRule {
-    /// The subprotocol.
-    pub protocol: String,
-    pub action: String,
-    pub kind: MessageType,
-    /// JSON text.
-    pub schema: String,
-}
 
 /// The names of the hooks that a transform has, in the order of the WIT package.
 pub type Hooks = Vec<&'static str>;
 
 #[allow(clippy::wrong_self_convention)] // `to-mqtt` and `from-mqtt` are the names in the WIT package.
 impl Probe {
-    /// Loads a transform as [`Pipeline::load`](crate::Pipeline::load) does, into these surroundings.
-    pub fn load(spec: &TransformSpec, surroundings: impl Into<Surroundings>) -> Result<Self, Vec<LoadError>> {
-        let loader = Loader::new(std::slice::from_ref(spec), surroundings)?;
-        let loaded = loader.load(spec, None);
-        loaded.map(Probe).map_err(|faults| faults.into_iter().map(|fault| load::error(spec, fault)).collect())
-    }
-
     pub fn hooks(&self) -> Hooks {
         let has = |interface: &&str| {
             Function::ALL.iter().any(|function| function.interface() == *interface && self.0.has(*function))
@@ -111,22 +90,5 @@ impl Probe {
     {
         let subject = Subject::message(peer, None, &message.payload);
         self.0.call::<H>(subject, (peer.into(), message.into()))
-    }
-}
-
-/// What a file says of itself, before anything of it is run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inspection {
-    /// The interfaces that it imports and exports, with their versions.
-    pub imports: Vec<String>,
-    pub exports: Vec<String>,
-    /// What this gateway would refuse it for.
-    pub faults: Vec<String>,
-}
-
-impl Inspection {
-    /// Looks at a component. It is compiled for that.
-    pub fn of(bytes: &[u8], surroundings: &Surroundings) -> Self {
-        inspect::look_at(bytes, surroundings)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::compile::Compile;
-use crate::spec::Validation;
+use crate::settings::Validation;
 use std::path::PathBuf;
 use std::sync::Arc;
 

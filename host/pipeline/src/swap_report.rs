@@ -1,10 +1,6 @@
 //! What a hot swap has changed, for the API, events and the log.
 
-use crate::error::LoadFault;
-use crate::hook::Function;
-use crate::pipeline::ExchangeOutcome;
-use crate::transform::Transform;
-use std::sync::Arc;
+use crate::error::LoadError;
 use std::time::SystemTime;
 
 /// Whether a component may take the place of one with more hooks.
@@ -22,6 +18,32 @@ pub enum Exchanged {
     Replaced,
     /// The same bytes run already, in the same configuration: everything stays, the previous version too.
     RanAlready,
+}
+
+/// What has come of an attempt to put other transforms in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExchangeOutcome {
+    Exchanged,
+    RolledBack,
+    /// Everything is as it was.
+    Failed,
+}
+
+/// Why a transform was not exchanged.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    #[error("no transform is called {0:?}")]
+    Unknown(String),
+    #[error("there is no previous version to go back to")]
+    NoPrevious,
+    #[error("{0:?} was rolled back while another version of it was being loaded: that one is not put in place")]
+    Overtaken(String),
+    #[error("{}", lines(.0))]
+    Load(Vec<LoadError>),
+}
+
+pub(crate) fn lines(errors: &[LoadError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// One attempt to put other transforms in place.
@@ -78,45 +100,4 @@ impl TransformFault {
     pub(crate) fn now(text: String) -> Self {
         TransformFault { text, at: SystemTime::now() }
     }
-}
-
-impl TransformVersion {
-    pub(crate) fn of(transform: &Transform) -> Self {
-        TransformVersion {
-            component: transform.component.clone(),
-            is_uploaded: transform.is_uploaded,
-            version: transform.version.to_string(),
-            sha256: transform.sha256.to_string(),
-        }
-    }
-}
-
-impl TransformChange {
-    /// What has changed from `old` to `new`: those that run now in their order, then those that do not any more.
-    pub(crate) fn between(old: &[Arc<Transform>], new: &[Arc<Transform>]) -> Vec<Self> {
-        fn same<'a>(name: &str, among: &'a [Arc<Transform>]) -> Option<&'a Arc<Transform>> {
-            among.iter().find(|other| *other.name == *name)
-        }
-        let come = new.iter().filter_map(|new| match same(&new.name, old) {
-            None => Some(Self::of(Change::Added, Some(new), None)),
-            Some(old) if Arc::ptr_eq(old, new) => None,
-            Some(old) => Some(Self::of(Change::Replaced, Some(new), Some(old))),
-        });
-        let gone = old.iter().filter(|old| same(&old.name, new).is_none());
-        come.chain(gone.map(|old| Self::of(Change::Removed, None, Some(old)))).collect()
-    }
-
-    pub(crate) fn of(what: Change, now: Option<&Arc<Transform>>, before: Option<&Arc<Transform>>) -> Self {
-        let version = |transform: &Arc<Transform>| TransformVersion::of(transform);
-        let name = now.or(before).map(|transform| transform.name.to_string()).unwrap_or_default();
-        TransformChange { name, what, now: now.map(version), before: before.map(version) }
-    }
-}
-
-/// The hooks of `old` that `new` lacks, as a fault of it.
-pub(crate) fn missing_hooks(old: &Transform, new: &Transform) -> Option<LoadFault> {
-    let missing = Function::ALL.iter().filter(|&&function| old.has(function) && !new.has(function));
-    let mut hooks: Vec<&str> = missing.map(|function| function.interface()).collect();
-    hooks.dedup();
-    (!hooks.is_empty()).then(|| LoadFault::FewerHooks { missing: hooks.join(", ") })
 }

@@ -1,21 +1,21 @@
 //! One transform that was loaded, and a call of it.
 
 use crate::abi::{self, PublishIn};
-use crate::breaker::{Breakers, Caller};
+use crate::actions::SchemaRule;
+use crate::breaker::Breakers;
 use crate::clock::Clock;
 use crate::error::{Cause, Failure, GuestFault, HostFault, LoadFault, Mishap};
 use crate::guest::Belongings;
 use crate::hook::{self, Function, Hook};
 use crate::instance::{Blueprint, Instance};
+use crate::instance_cache::InstanceCache;
 use crate::matching::{Matcher, Matching};
 use crate::output::Allowance;
-use crate::probe::SchemaRule;
-use crate::spec::{OnError, OnViolation, TransformSpec};
+use crate::settings::{OnError, OnViolation};
 use crate::stats::TransformStatus;
-use crate::warm::{self, Places};
-use ocpp_gateway_core::{
-    CallError, ErrorHead, Frame, Identity, MessageType, Offer, Payload, Peer, Publish, Schemas, Version,
-};
+use crate::subject::Subject;
+use crate::swap_report::TransformVersion;
+use ocpp_gateway_core::{CallError, Frame, MessageType, Payload, Peer, Publish, Schemas, Version};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -45,62 +45,7 @@ pub(crate) struct Transform {
     /// Instances made before anybody waits for one.
     pub(crate) spares: Mutex<Vec<Instance>>,
     /// Where threads keep theirs.
-    pub(crate) places: Places,
-}
-
-/// What a call is about, for the log and the limits.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Subject<'a> {
-    /// Empty where there is none.
-    pub(crate) charge_point: &'a str,
-    /// Empty where it is not known.
-    pub(crate) action: &'a str,
-    /// The size of the message, as text in which everything is escaped that may be.
-    pub(crate) bytes: usize,
-    /// For whom it is, as breakers and quotas count.
-    pub(crate) caller: Caller,
-}
-
-/// The size of a text that a transform may have to put into JSON, in bytes: `\u0001` is one character in and six out, and
-/// some writers escape all that is not ASCII.
-fn escaped_length(text: &str) -> usize {
-    let length = |byte| match byte {
-        b'"' | b'\\' => 2,
-        0..=0x1f | 0x7f => 6,
-        // The characters of two bytes become six, those of three six, those of four twelve.
-        0x80.. => 3,
-        _ => 1,
-    };
-    text.bytes().map(length).sum()
-}
-
-impl<'a> Subject<'a> {
-    /// None of the charge points.
-    pub(crate) const NOBODY: Self =
-        Subject { charge_point: "", action: "", bytes: 0, caller: Caller { own: 0, party: 0 } };
-
-    /// A charge point that comes or goes.
-    pub(crate) fn identity(identity: &'a Identity) -> Self {
-        let charge_point = identity.as_str();
-        Subject { charge_point, caller: Caller::charge_point(charge_point), ..Subject::NOBODY }
-    }
-
-    /// A charge point that wants in.
-    pub(crate) fn offer(offer: &'a Offer) -> Self {
-        Subject { charge_point: offer.identity.as_str(), caller: Caller::stranger(offer), ..Subject::NOBODY }
-    }
-
-    pub(crate) fn frame(peer: &'a Peer, frame: &'a Frame<'_>) -> Self {
-        let error = |head: &ErrorHead<'_>| escaped_length(&head.code) + escaped_length(&head.description);
-        let head = escaped_length(&frame.id) + escaped_length(frame.action_name());
-        let bytes = frame.payload.len() + head + frame.error.as_ref().map_or(0, error);
-        Subject { action: frame.action_name(), bytes, ..Subject::identity(&peer.identity) }
-    }
-
-    /// `action`: of the frame that the message comes from.
-    pub(crate) fn message(peer: &'a Peer, action: Option<&'a str>, payload: &[u8]) -> Self {
-        Subject { action: action.unwrap_or_default(), bytes: payload.len(), ..Subject::identity(&peer.identity) }
-    }
+    pub(crate) instances: Arc<InstanceCache>,
 }
 
 /// One call in so many is timed.
@@ -174,23 +119,21 @@ impl Transform {
             blueprint,
             breakers: Breakers::new(None),
             spares: Default::default(),
-            places: Default::default(),
+            instances: Default::default(),
+        }
+    }
+
+    pub(crate) fn as_version(&self) -> TransformVersion {
+        TransformVersion {
+            component: self.component.clone(),
+            is_uploaded: self.is_uploaded,
+            version: self.version.to_string(),
+            sha256: self.sha256.to_string(),
         }
     }
 
     pub(crate) fn mishap(&self, cause: Cause) -> Mishap {
         Mishap { transform: self.name.clone(), version: self.version.clone(), cause }
-    }
-
-    /// Whether `spec` would make the same of these bytes.
-    pub(crate) fn is_made_as(&self, spec: &TransformSpec, sha256: &str) -> bool {
-        // Wherever it came from: whoever uploads what runs already, or writes what was uploaded to the file, changes nothing.
-        *self.sha256 == *sha256
-            && self.blueprint.config == spec.config
-            && self.blueprint.limits == spec.limits
-            && self.on_error == spec.on_error
-            && self.on_violation == spec.on_violation
-            && *self.matcher.conditions() == spec.matching
     }
 
     pub(crate) fn has(&self, function: Function) -> bool {
@@ -199,17 +142,17 @@ impl Transform {
 
     /// Calls a hook in this thread's instance, and checks what it answers with.
     pub(crate) fn call<H: Hook>(
-        self: &Arc<Self>,
+        &self,
         subject: Subject<'_>,
         arguments: H::Arguments<'_>,
     ) -> Result<H::Checked, Failure> {
         self.breakers.admit(H::FUNCTION, subject.caller)?;
-        warm::with(self, |warm, counters| {
+        self.instances.with(&self.blueprint.belongings.ledger, |cached, counters| {
             counters.calls.add(1);
             let started = counters.calls.get().is_multiple_of(TIMED_EVERY).then(Instant::now);
             let allowance = Allowance::new(&self.blueprint.limits, subject.bytes);
             let answer =
-                self.run::<H>(warm, subject, allowance, arguments).and_then(|lifted| H::check(lifted, allowance));
+                self.run::<H>(cached, subject, allowance, arguments).and_then(|lifted| H::check(lifted, allowance));
             if let Some(started) = started {
                 counters.timed_calls.add(1);
                 counters.timed_ns.add(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
@@ -242,22 +185,19 @@ impl Transform {
     }
 
     /// Maps a frame. For a mapping only.
-    pub(crate) fn to_mqtt(self: &Arc<Self>, peer: &Peer, frame: &Frame<'_>) -> Result<Vec<Publish>, Failure> {
+    pub(crate) fn to_mqtt(&self, peer: &Peer, frame: &Frame<'_>) -> Result<Vec<Publish>, Failure> {
         self.call::<hook::ToMqtt>(Subject::frame(peer, frame), (peer.into(), frame.into()))
     }
 
     /// Maps a message. For a mapping only.
-    pub(crate) fn from_mqtt(
-        self: &Arc<Self>,
-        peer: &Peer,
-        message: PublishIn<'_>,
-    ) -> Result<Vec<Frame<'static>>, Failure> {
+    #[allow(clippy::wrong_self_convention)] // The name is that of the hook.
+    pub(crate) fn from_mqtt(&self, peer: &Peer, message: PublishIn<'_>) -> Result<Vec<Frame<'static>>, Failure> {
         let subject = Subject::message(peer, None, message.payload());
         self.call::<hook::FromMqtt>(subject, (peer.into(), message))
     }
 
     /// The JSON Schemas that it has; none if it has no such hook.
-    pub(crate) fn schemas(self: &Arc<Self>) -> Result<Vec<SchemaRule>, Failure> {
+    pub(crate) fn schemas(&self) -> Result<Vec<SchemaRule>, Failure> {
         if !self.has(Function::Schemas) {
             return Ok(Vec::new());
         }
@@ -291,28 +231,28 @@ impl Transform {
 
     fn run<H: Hook>(
         &self,
-        warm: &mut Option<Instance>,
+        cached: &mut Option<Instance>,
         subject: Subject<'_>,
         allowance: Allowance,
         arguments: H::Arguments<'_>,
     ) -> Result<H::Answer, Failure> {
-        let instance = match warm {
+        let instance = match cached {
             Some(instance) => instance,
-            None => warm.insert(self.start()?),
+            None => cached.insert(self.start()?),
         };
         instance.prepare(&self.blueprint, allowance.bytes, subject.caller);
         let answer = instance.call::<H>(arguments);
         instance.flush_log(&self.name, &self.version, subject);
         match answer {
             Ok(answer) => {
-                if instance.is_worn_out() {
-                    *warm = None;
+                if instance.needs_recycling() {
+                    *cached = None;
                 }
                 Ok(answer)
             }
             Err(error) => {
                 // Whatever the guest was about when it was stopped, it is in no state to be called again.
-                *warm = None;
+                *cached = None;
                 Err(self.blueprint.fault(&error).into())
             }
         }

@@ -5,10 +5,7 @@
 //! clock and draw random numbers. Everything else that it imports traps when it is called, and says what was called.
 //! That is too little to take wasmtime-wasi for, whose synchronous functions panic on a thread of tokio.
 
-mod console;
 mod functions;
-
-pub(crate) use console::{Console, Stream};
 
 use crate::guest::Guest;
 use functions::Handle;

@@ -50,8 +50,8 @@ impl Distinct {
 
 #[cfg(test)]
 mod tests {
-    use super::super::hash;
     use super::*;
+    use crate::caller::hash;
 
     #[test]
     fn it_counts_each_once_and_nearly_right() {

@@ -1,7 +1,7 @@
 //! Whether a hook fails for most of those that it is called for.
 
 use super::distinct::Distinct;
-use super::{FAILURES, REST};
+use super::thresholds::{FAILURES, REST};
 use crate::hook::Function;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -146,8 +146,8 @@ impl HookBreaker {
 
 #[cfg(test)]
 mod tests {
-    use super::super::hash;
     use super::*;
+    use crate::caller::hash;
 
     const HOOK: Function = Function::ToMqtt;
 

@@ -1,7 +1,7 @@
 //! Hooks that fail for single charge points.
 
 use super::distinct::Distinct;
-use super::{FAILURES, REST};
+use super::thresholds::{FAILURES, REST};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -131,8 +131,8 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use super::super::hash;
     use super::*;
+    use crate::caller::hash;
 
     fn stop(individuals: &Individuals, key: u64, now: Instant) {
         let verdicts: Vec<_> = (0..FAILURES).map(|_| individuals.note_failure(key, now)).collect();

@@ -7,64 +7,18 @@
 mod distinct;
 mod hook;
 mod individuals;
+mod thresholds;
 
+use crate::caller::Caller;
 use crate::error::GuestFault;
 use crate::hook::Function;
-use foldhash::fast::RandomState;
 use hook::HookBreaker;
 use individuals::{Individuals, Verdict};
-use ocpp_gateway_core::Offer;
-use std::hash::BuildHasher;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// A hook that is stopped is not called for so long.
-const REST: Duration = Duration::from_secs(10);
-/// So many failures at least before anything is stopped.
-const FAILURES: u32 = 10;
 /// A transform that fails for most within this time after a hot swap is taken back.
 const TRIAL: Duration = Duration::from_secs(600);
-
-/// For whom a call is made, as breakers and quotas count. Hashes under a key of this process, so that nobody outside can
-/// choose two that are alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Caller {
-    /// Has failures of its own.
-    pub(crate) own: u64,
-    /// Counts as one among all.
-    pub(crate) party: u64,
-}
-
-impl Caller {
-    pub(crate) fn charge_point(identity: &str) -> Self {
-        let hash = hash(identity);
-        Caller { own: hash, party: hash }
-    }
-
-    /// A stranger, who may say to be a hundred charge points: all from one address count as one. What fails is still
-    /// stopped for one identity only, as many charge points may share an address.
-    pub(crate) fn stranger(offer: &Offer) -> Self {
-        let network = network(&offer.remote_address);
-        Caller { own: hash((network.as_str(), offer.identity.as_str())), party: hash(network) }
-    }
-}
-
-fn hash(of: impl std::hash::Hash) -> u64 {
-    static KEY: OnceLock<RandomState> = OnceLock::new();
-    KEY.get_or_init(RandomState::default).hash_one(of)
-}
-
-/// Of an address with or without a port; of IPv6 the first half, as one customer gets all the rest.
-fn network(address: &str) -> String {
-    let parsed = address.parse::<SocketAddr>().map(|address| address.ip()).or_else(|_| address.parse::<IpAddr>());
-    match parsed.map(|address| address.to_canonical()) {
-        Ok(IpAddr::V6(address)) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).to_string(),
-        Ok(address) => address.to_string(),
-        Err(_) => address.to_owned(),
-    }
-}
 
 /// All of one version of a transform.
 #[derive(Debug)]
@@ -147,8 +101,9 @@ fn individual(function: Function, caller: Caller) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::thresholds::FAILURES;
     use super::*;
-    use ocpp_gateway_core::{Attributes, Identity};
+    use ocpp_gateway_core::{Attributes, Identity, Offer};
 
     const HOOK: Function = Function::ToMqtt;
 
@@ -248,18 +203,5 @@ mod tests {
         }
         assert!(call(&breakers, Function::Admit, stranger(0, "192.0.2.1:1"), true).is_err());
         assert!(call(&breakers, Function::Admit, stranger(500, "192.0.2.1:1"), true).is_ok());
-    }
-
-    #[test]
-    fn an_address_is_known_with_and_without_a_port() {
-        for (address, known) in [
-            ("192.0.2.1:5000", "192.0.2.1"),
-            ("192.0.2.1", "192.0.2.1"),
-            ("[::ffff:192.0.2.1]:80", "192.0.2.1"),
-            ("[2001:db8:1:2:3::4]:80", "2001:db8:1:2::"),
-            ("somewhere", "somewhere"),
-        ] {
-            assert_eq!(network(address), known);
-        }
     }
 }

@@ -1,11 +1,15 @@
 //! Hot swaps: other transforms in the place of those that run.
 
-use super::{ExchangeError, ExchangeOutcome, Pipeline, Workshop, lines, lock};
+use super::changes::missing_hooks;
+use super::generations::{Pipeline, Workshop, lock};
 use crate::chain::Chain;
 use crate::error::{LoadError, Mishap};
 use crate::load::{self, Closing};
-use crate::spec::{Source, TransformSpec, Validation};
-use crate::swap_report::{Change, Exchanged, FewerHooks, SwapReport, TransformChange, TransformFault, missing_hooks};
+use crate::settings::Validation;
+use crate::spec::{Source, TransformSpec};
+use crate::swap_report::{
+    Change, ExchangeError, ExchangeOutcome, Exchanged, FewerHooks, SwapReport, TransformChange, TransformFault, lines,
+};
 use crate::transform::Transform;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

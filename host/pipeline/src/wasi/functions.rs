@@ -1,6 +1,6 @@
 //! The functions of WASI that do something.
 
-use super::console::Stream;
+use crate::console::Stream;
 use crate::guest::Guest;
 use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource};
 

@@ -1,20 +1,17 @@
-//! One message on its way through a chain: `uplink` and `downlink` are the two ways.
-
-mod downlink;
-mod uplink;
-mod validation;
+//! What has come of a message so far, and what each stage on its way has in common.
 
 use crate::chain::{Chain, Stages};
 use crate::error::{Cause, Failure, GuestFault, IllegalOutput, Mishap};
 use crate::hook;
-use crate::spec::OnError;
-use crate::transform::{Subject, Transform};
+use crate::settings::OnError;
+use crate::subject::Subject;
+use crate::transform::Transform;
 use ocpp_gateway_core::call_error::ORIGIN;
 use ocpp_gateway_core::{Asked, CallError, Fault, Frame, Peer, Publish};
 use std::sync::Arc;
 
 /// All that the other side learns of a failure inside; the rest is for the log.
-const NOT_PROCESSED: &str = "the gateway could not process this message";
+pub(super) const NOT_PROCESSED: &str = "the gateway could not process this message";
 
 /// So many calls one message may cause, however many copies of it the transforms make.
 const CALLS_PER_MESSAGE: usize = 256;
@@ -39,19 +36,19 @@ pub struct NotMapped {
     pub text: String,
 }
 
-/// What has come of the message so far.
-pub(crate) struct Walk<'a> {
-    chain: &'a Chain,
-    peer: &'a Peer,
+/// One message on its way through a chain, with what has come of it so far.
+pub(crate) struct ChainRun<'a> {
+    pub(super) chain: &'a Chain,
+    pub(super) peer: &'a Peer,
     /// The CALLs that the charge point waits for.
     pub(crate) asked: Asked<'a>,
     calls: usize,
     pub(crate) publishes: Vec<Publish>,
     /// How many of them the mapping has made, and where the latest begin.
-    mapped: (usize, usize),
+    pub(super) mapped: (usize, usize),
     pub(crate) frames: Vec<Frame<'static>>,
     /// Whether the mapping made a message for the broker of it, and the stages after that let it pass.
-    is_forwarded: bool,
+    pub(super) is_forwarded: bool,
     /// A transform let the message, or a copy of it, go nowhere.
     is_dropped: bool,
     /// To the charge point, for the message that it sent.
@@ -60,21 +57,21 @@ pub(crate) struct Walk<'a> {
     pub(crate) mishaps: Vec<Mishap>,
     /// Under which message id the sender of the frame, or whoever waits for it as an answer, knows it: transforms may change
     /// the one in the frame. `None`: it is that one.
-    sender_id: Option<String>,
+    pub(super) sender_id: Option<String>,
     /// Message id and action of a frame that was rejected, for the log.
     pub(crate) rejected: Option<(String, String)>,
 }
 
 /// What the failure of a stage means for the message.
-enum Fallback {
+pub(super) enum Fallback {
     Reject,
     Bypass,
     Drop,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> ChainRun<'a> {
     pub(crate) fn new(chain: &'a Chain, peer: &'a Peer) -> Self {
-        Walk {
+        ChainRun {
             chain,
             peer,
             asked: Asked::default(),
@@ -98,18 +95,7 @@ impl<'a> Walk<'a> {
         (count == 1).then_some(place)
     }
 
-    /// Asks every transform that wants to know of connections; `call` calls one.
-    pub(crate) fn event(&mut self, call: impl Fn(&Arc<Transform>, Subject<'_>) -> Result<Vec<Publish>, Failure>) {
-        let (chain, peer) = (self.chain, self.peer);
-        for transform in chain.events.iter().filter(|transform| transform.matcher.takes_peer(peer)) {
-            match call(transform, Subject::identity(&peer.identity)) {
-                Ok(publishes) => publishes.into_iter().for_each(|publish| self.aside(publish, None)),
-                Err(failure) => self.failed(transform, failure),
-            }
-        }
-    }
-
-    fn ask<H: hook::Hook>(
+    pub(super) fn ask<H: hook::Hook>(
         &mut self,
         transform: &Arc<Transform>,
         subject: Subject<'_>,
@@ -119,7 +105,7 @@ impl<'a> Walk<'a> {
         asked.map_err(|failure| self.fallback(transform, failure))
     }
 
-    fn fallback(&mut self, transform: &Transform, failure: Failure) -> Fallback {
+    pub(super) fn fallback(&mut self, transform: &Transform, failure: Failure) -> Fallback {
         self.failed(transform, failure);
         match transform.on_error {
             OnError::Reject => Fallback::Reject,
@@ -129,7 +115,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Counts one more call, unless there have been too many.
-    fn note_call(&mut self) -> Result<(), Failure> {
+    pub(super) fn note_call(&mut self) -> Result<(), Failure> {
         self.calls += 1;
         if self.calls > CALLS_PER_MESSAGE {
             let illegal = IllegalOutput::TooMany { count: self.calls, limit: CALLS_PER_MESSAGE };
@@ -143,22 +129,22 @@ impl<'a> Walk<'a> {
         self.answer.is_none() && !self.is_forwarded && (self.is_dropped || self.publishes.is_empty())
     }
 
-    fn dropped(&mut self, transform: &Transform, reason: impl Into<String>) {
+    pub(super) fn dropped(&mut self, transform: &Transform, reason: impl Into<String>) {
         self.is_dropped = true;
         self.mishap(transform, Cause::Dropped(reason.into()));
     }
 
-    pub(crate) fn failed(&mut self, transform: &Transform, failure: Failure) {
+    pub(super) fn failed(&mut self, transform: &Transform, failure: Failure) {
         self.mishap(transform, Cause::Failed(failure));
     }
 
-    fn mishap(&mut self, transform: &Transform, cause: Cause) {
+    pub(super) fn mishap(&mut self, transform: &Transform, cause: Cause) {
         self.mishaps.push(transform.mishap(cause));
     }
 }
 
 /// The first of `stages` from `stage` on that is for this message, and the one to go on with.
-fn next<'s>(
+pub(super) fn next<'s>(
     stages: &'s Stages,
     stage: usize,
     peer: &Peer,
@@ -169,7 +155,7 @@ fn next<'s>(
 }
 
 /// Whether the gateway made this frame.
-fn is_own(frame: &Frame<'_>) -> bool {
+pub(super) fn is_own(frame: &Frame<'_>) -> bool {
     let (name, value) = ORIGIN;
     frame.attributes.iter().any(|(own_name, own_value)| own_name == name && own_value == value)
 }

@@ -1,18 +1,20 @@
 //! From a charge point to the broker.
 
-use super::{Answer, Fallback, NOT_PROCESSED, Walk, is_own, next};
+use super::run::{Answer, ChainRun, Fallback, NOT_PROCESSED, is_own, next};
 use crate::abi::PublishIn;
+use crate::actions::{FrameAction, PublishAction};
 use crate::error::{Cause, Failure, Refusal};
 use crate::hook;
-use crate::output::{FrameAction, PublishAction};
-use crate::spec::{OnError, ValidationPoint};
-use crate::transform::{Subject, Transform};
+use crate::settings::{OnError, ValidationPoint};
+use crate::subject::Subject;
+use crate::transform::Transform;
 use ocpp_gateway_core::{CallError, Direction, Fault, Frame, MessageType, Publish};
+use std::sync::Arc;
 
 /// A stage has failed on a message, and its `on_error` is to reject what the message comes from.
 struct Rejected;
 
-impl Walk<'_> {
+impl ChainRun<'_> {
     /// A frame from the charge point, which no stage has seen.
     pub(crate) fn uplink(&mut self, frame: &Frame<'_>) {
         self.sender_id = frame.back_end_id().map(str::to_owned);
@@ -23,9 +25,9 @@ impl Walk<'_> {
 
     /// Whether the frame may go on. If not, whoever has to know is told.
     fn is_valid_uplink(&mut self, frame: &Frame<'_>) -> bool {
-        match self.objection(Direction::Uplink, frame) {
+        match self.validation_error(Direction::Uplink, frame) {
             Ok(None) | Err(Fallback::Bypass) => return true,
-            Ok(Some(objection)) => self.refuse_invalid_uplink(frame, objection.error),
+            Ok(Some(invalid)) => self.refuse_invalid_uplink(frame, invalid.error),
             Err(Fallback::Drop) => {}
             Err(Fallback::Reject) => self.fail_uplink(frame),
         }
@@ -45,7 +47,7 @@ impl Walk<'_> {
             Ok(actions) => actions.into_iter().for_each(|action| match action {
                 FrameAction::Pass => self.uplink_from(next, frame),
                 FrameAction::Replace(frame) => self.uplink_from(next, &frame),
-                FrameAction::Publish(publish) => self.aside(publish, frame.action.as_deref()),
+                FrameAction::Publish(publish) => self.publish_extra(publish, frame.action.as_deref()),
                 FrameAction::Reply(payload) => self.answer_charge_point(transform, frame, Answer::Result(payload)),
                 FrameAction::Reject(error) => self.reject_uplink(transform, frame, error),
                 FrameAction::Drop(reason) => self.dropped(transform, reason),
@@ -103,7 +105,7 @@ impl Walk<'_> {
     }
 
     /// A message that a stage publishes beside the frame. One that is rejected is no reason to reject the frame.
-    pub(super) fn aside(&mut self, publish: Publish, action: Option<&str>) {
+    pub(super) fn publish_extra(&mut self, publish: Publish, action: Option<&str>) {
         // The mishap says it all.
         let _ = self.outbound(0, publish, action);
     }
@@ -135,6 +137,17 @@ impl Walk<'_> {
             Err(Fallback::Bypass) => self.outbound(next, publish, action),
             Err(Fallback::Drop) => Ok(()),
             Err(Fallback::Reject) => Err(Rejected),
+        }
+    }
+
+    /// Asks every transform that wants to know of connections; `call` calls one.
+    pub(crate) fn event(&mut self, call: impl Fn(&Arc<Transform>, Subject<'_>) -> Result<Vec<Publish>, Failure>) {
+        let (chain, peer) = (self.chain, self.peer);
+        for transform in chain.events.iter().filter(|transform| transform.matcher.takes_peer(peer)) {
+            match call(transform, Subject::identity(&peer.identity)) {
+                Ok(publishes) => publishes.into_iter().for_each(|publish| self.publish_extra(publish, None)),
+                Err(failure) => self.failed(transform, failure),
+            }
         }
     }
 

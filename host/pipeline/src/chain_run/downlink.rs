@@ -1,19 +1,20 @@
 //! From a back end to a charge point.
 
-use super::validation::Objection;
-use super::{Fallback, NOT_PROCESSED, NotMapped, Walk, next};
+use super::run::{ChainRun, Fallback, NOT_PROCESSED, NotMapped, next};
+use super::validation::ValidationError;
 use crate::abi::PublishIn;
+use crate::actions::{FrameAction, PublishAction};
 use crate::error::{Cause, Failure};
 use crate::hook;
-use crate::output::{FrameAction, PublishAction};
-use crate::spec::OnError;
-use crate::transform::{Subject, Transform};
+use crate::settings::OnError;
+use crate::subject::Subject;
+use crate::transform::Transform;
 use ocpp_gateway_core::call_error::ORIGIN;
 use ocpp_gateway_core::frame::BACK_END_ID;
 use ocpp_gateway_core::{CallError, Direction, ErrorHead, Fault, Frame, MessageType};
 use std::borrow::Cow;
 
-impl<'a> Walk<'a> {
+impl ChainRun<'_> {
     /// A message from a back end, before the stages from `stage` on.
     pub(crate) fn inbound(&mut self, stage: usize, message: PublishIn<'_>) {
         let Some((transform, next)) = next(&self.chain.inbound, stage, self.peer, None) else {
@@ -71,8 +72,8 @@ impl<'a> Walk<'a> {
     /// A frame for the charge point, before the stages from `stage` on.
     pub(crate) fn downlink(&mut self, stage: usize, frame: Frame<'static>) {
         let Some((transform, next)) = next(&self.chain.downlink, stage, self.peer, frame.action.as_deref()) else {
-            return match self.objection(Direction::Downlink, &frame) {
-                Ok(Some(objection)) => self.refuse_invalid_downlink(&frame, objection),
+            return match self.validation_error(Direction::Downlink, &frame) {
+                Ok(Some(invalid)) => self.refuse_invalid_downlink(&frame, invalid),
                 Ok(None) | Err(Fallback::Bypass) => self.pass_on(frame),
                 Err(Fallback::Drop) => {}
                 Err(Fallback::Reject) => self.fail_downlink(&frame),
@@ -84,7 +85,7 @@ impl<'a> Walk<'a> {
             Ok(actions) => actions.into_iter().for_each(|action| match action {
                 FrameAction::Pass => self.downlink(next, frame.clone()),
                 FrameAction::Replace(frame) => self.downlink(next, frame),
-                FrameAction::Publish(publish) => self.aside(publish, frame.action.as_deref()),
+                FrameAction::Publish(publish) => self.publish_extra(publish, frame.action.as_deref()),
                 FrameAction::Reply(payload) => self.answer_back_end(transform, &frame, payload),
                 FrameAction::Reject(error) => self.reject_downlink(transform, &frame, error),
                 FrameAction::Drop(reason) => self.dropped(transform, reason),
@@ -154,7 +155,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The sender learns what is wrong with its message; a charge point that waits for an answer learns that there is none.
-    fn refuse_invalid_downlink(&mut self, frame: &Frame<'_>, Objection { error, deliberate }: Objection) {
+    fn refuse_invalid_downlink(&mut self, frame: &Frame<'_>, ValidationError { error, deliberate }: ValidationError) {
         if frame.kind != MessageType::CallResult || deliberate {
             return self.refuse_downlink(frame, error);
         }

@@ -2,12 +2,13 @@
 //!
 //! Both are asked after the last `uplink` hook, or before the first if that is wanted; and after the last `downlink` hook.
 
-use super::{Fallback, Walk};
+use super::run::{ChainRun, Fallback};
 use crate::chain::Chain;
 use crate::error::{Cause, Mishap};
 use crate::hook;
-use crate::spec::{OnViolation, UnknownActions};
-use crate::transform::{Subject, Transform};
+use crate::settings::{OnViolation, UnknownActions};
+use crate::subject::Subject;
+use crate::transform::Transform;
 use ocpp_gateway_core::{CallError, Direction, Fault, Frame, MessageType, Payload, Peer, Schema, Version};
 use std::sync::Arc;
 
@@ -15,23 +16,27 @@ use std::sync::Arc;
 const PUBLISHED: &str = "(published schemas)";
 
 /// Why a frame may not go on.
-pub(super) struct Objection {
+pub(super) struct ValidationError {
     pub(super) error: CallError,
     /// A transform has chosen the error itself, and knows what it says to whom.
     pub(super) deliberate: bool,
 }
 
-impl Walk<'_> {
+impl ChainRun<'_> {
     /// What there is to be said against a frame, if it is to be rejected for that; or what is to become of it because a
     /// transform failed to say.
-    pub(super) fn objection(&mut self, direction: Direction, frame: &Frame<'_>) -> Result<Option<Objection>, Fallback> {
+    pub(super) fn validation_error(
+        &mut self,
+        direction: Direction,
+        frame: &Frame<'_>,
+    ) -> Result<Option<ValidationError>, Fallback> {
         let published = self.chain.validation.covers(direction);
         if !published && self.chain.rules.is_empty() {
             return Ok(None);
         }
         let payload = Payload::new(&frame.payload);
         if published && let Some(error) = self.against_published(direction, frame, &payload) {
-            return Ok(Some(Objection { error, deliberate: false }));
+            return Ok(Some(ValidationError { error, deliberate: false }));
         }
         self.against_rules(direction, frame, &payload)
     }
@@ -74,7 +79,7 @@ impl Walk<'_> {
         direction: Direction,
         frame: &Frame<'_>,
         payload: &Payload<'_>,
-    ) -> Result<Option<Objection>, Fallback> {
+    ) -> Result<Option<ValidationError>, Fallback> {
         let (version, kind, action) = (self.peer.version, frame.kind, frame.action_name());
         for transform in rules(self.chain, self.peer, direction, frame.action.as_deref()) {
             let subject = Subject::frame(self.peer, frame);
@@ -85,17 +90,17 @@ impl Walk<'_> {
                     other => return Err(other),
                 },
             };
-            let objection = match violation {
-                Some(error) => Some(Objection { error, deliberate: false }),
-                None => self.check(transform, frame)?.map(|error| Objection { error, deliberate: true }),
+            let invalid = match violation {
+                Some(error) => Some(ValidationError { error, deliberate: false }),
+                None => self.check(transform, frame)?.map(|error| ValidationError { error, deliberate: true }),
             };
-            let Some(objection) = objection else { continue };
-            let text = format!("{}: {}", objection.error.code, objection.error.description);
+            let Some(invalid) = invalid else { continue };
+            let text = format!("{}: {}", invalid.error.code, invalid.error.description);
             let rejected = transform.on_violation == OnViolation::Reject;
-            let fault = if objection.deliberate && rejected { Fault::Rejected } else { Fault::Violation };
+            let fault = if invalid.deliberate && rejected { Fault::Rejected } else { Fault::Violation };
             self.mishap(transform, Cause::Invalid { fault, rejected, text });
             if rejected {
-                return Ok(Some(objection));
+                return Ok(Some(invalid));
             }
         }
         Ok(None)

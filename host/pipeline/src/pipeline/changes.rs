@@ -1,0 +1,37 @@
+//! How the transforms of two chains differ.
+
+use crate::error::LoadFault;
+use crate::hook::Function;
+use crate::swap_report::{Change, TransformChange};
+use crate::transform::Transform;
+use std::sync::Arc;
+
+impl TransformChange {
+    /// What has changed from `old` to `new`: those that run now in their order, then those that do not any more.
+    pub(crate) fn between(old: &[Arc<Transform>], new: &[Arc<Transform>]) -> Vec<Self> {
+        fn same<'a>(name: &str, among: &'a [Arc<Transform>]) -> Option<&'a Arc<Transform>> {
+            among.iter().find(|other| *other.name == *name)
+        }
+        let come = new.iter().filter_map(|new| match same(&new.name, old) {
+            None => Some(Self::of(Change::Added, Some(new), None)),
+            Some(old) if Arc::ptr_eq(old, new) => None,
+            Some(old) => Some(Self::of(Change::Replaced, Some(new), Some(old))),
+        });
+        let gone = old.iter().filter(|old| same(&old.name, new).is_none());
+        come.chain(gone.map(|old| Self::of(Change::Removed, None, Some(old)))).collect()
+    }
+
+    pub(crate) fn of(what: Change, now: Option<&Arc<Transform>>, before: Option<&Arc<Transform>>) -> Self {
+        let version = |transform: Option<&Arc<Transform>>| transform.map(|it| it.as_version());
+        let name = now.or(before).map(|transform| transform.name.to_string()).unwrap_or_default();
+        TransformChange { name, what, now: version(now), before: version(before) }
+    }
+}
+
+/// The hooks of `old` that `new` lacks, as a fault of it.
+pub(crate) fn missing_hooks(old: &Transform, new: &Transform) -> Option<LoadFault> {
+    let missing = Function::ALL.iter().filter(|&&function| old.has(function) && !new.has(function));
+    let mut hooks: Vec<&str> = missing.map(|function| function.interface()).collect();
+    hooks.dedup();
+    (!hooks.is_empty()).then(|| LoadFault::FewerHooks { missing: hooks.join(", ") })
+}

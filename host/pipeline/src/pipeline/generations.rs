@@ -1,0 +1,118 @@
+//! The transforms that run, and those that ran before.
+
+use crate::chain::{Chain, Generation};
+use crate::error::LoadError;
+use crate::load::{self, Closing, Loader};
+use crate::settings::Validation;
+use crate::spec::TransformSpec;
+use crate::stats::TransformStatus;
+use crate::surroundings::Surroundings;
+use crate::swap_report::{SwapReport, TransformFault};
+use crate::transform::Transform;
+use arc_swap::ArcSwap;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// The transforms that messages run through, generation after generation. Cheap to clone; each thread that calls it keeps
+/// instances of its own. A call blocks its thread for as long as the transforms work, each at most its time limit.
+#[derive(Clone)]
+pub struct Pipeline(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    /// The newest one.
+    pub(super) chain: ArcSwap<Chain>,
+    /// Its number, at hand for each message.
+    pub(super) number: AtomicU64,
+    /// Those that were newest before, as far as they are still in use; the latest comes last.
+    pub(super) older: Mutex<Vec<Weak<Chain>>>,
+    pub(super) loader: Loader,
+    /// Held while something is loaded for a hot swap, which may take a minute: one after the other. Whoever takes both locks
+    /// takes this one first; a rollback, which loads nothing, takes the other one only.
+    pub(super) loading: Mutex<()>,
+    /// Held while something is put in place.
+    pub(super) workshop: Mutex<Workshop>,
+    /// What each transform was before its last exchange: its code, without instances.
+    pub(super) previous: Mutex<HashMap<Arc<str>, Arc<Transform>>>,
+    /// Why the latest exchange of a transform failed, or was taken back, if it was.
+    pub(super) faults: Mutex<HashMap<String, TransformFault>>,
+    pub(super) on_exchange: Mutex<Option<Notice>>,
+}
+
+/// Told of every attempt to put other transforms in place.
+type Notice = Box<dyn Fn(&SwapReport) + Send>;
+
+pub(super) struct Workshop {
+    pub(super) specs: Vec<TransformSpec>,
+    pub(super) validation: Validation,
+    /// Transforms that an operator has rolled back since the latest load began.
+    pub(super) rolled_back: Vec<String>,
+}
+
+impl Workshop {
+    pub(super) fn spec(&self, name: &str) -> Option<&TransformSpec> {
+        self.specs.iter().find(|spec| spec.name == name)
+    }
+}
+
+impl Pipeline {
+    /// Reads, compiles, links, configures and tries every transform; with none, `builtin:standard` with its defaults.
+    /// Takes some 30 ms for a small component: not for a thread that serves sockets. The errors are all there are.
+    pub fn load(specs: Vec<TransformSpec>) -> Result<Self, Vec<LoadError>> {
+        Self::load_in(specs, Surroundings::default())
+    }
+
+    /// The same, in other surroundings than none.
+    pub fn load_in(specs: Vec<TransformSpec>, surroundings: Surroundings) -> Result<Self, Vec<LoadError>> {
+        let validation = surroundings.validation;
+        let loader = Loader::new(&specs, surroundings)?;
+        let transforms = loader.load_all(&specs, &[])?;
+        let chain = load::chain(&loader, transforms, Closing::AsConfigured(&[]), validation)?;
+        Ok(Pipeline(Arc::new(Inner {
+            chain: ArcSwap::from_pointee(chain),
+            number: AtomicU64::default(),
+            older: Mutex::default(),
+            loader,
+            loading: Mutex::default(),
+            workshop: Mutex::new(Workshop { specs, validation, rolled_back: Vec::new() }),
+            previous: Mutex::default(),
+            faults: Mutex::default(),
+            on_exchange: Mutex::new(None),
+        })))
+    }
+
+    /// The generation that the latest hot swap has put in place.
+    pub fn newest(&self) -> Generation {
+        Generation(self.0.chain.load_full())
+    }
+
+    /// The number of [`Pipeline::newest`]: whoever holds on to a generation sees by it whether there is a newer one.
+    pub fn newest_number(&self) -> u64 {
+        self.0.number.load(Ordering::Acquire)
+    }
+
+    /// All that somebody still uses, the newest first.
+    pub fn generations(&self) -> Vec<Generation> {
+        // Under the lock, so that a swap is seen as a whole.
+        let older = lock(&self.0.older);
+        let chains = [self.0.chain.load_full()].into_iter().chain(older.iter().rev().filter_map(Weak::upgrade));
+        chains.map(Generation).collect()
+    }
+
+    /// Every transform with its counts.
+    pub fn transforms(&self) -> Vec<TransformStatus> {
+        let chain = self.0.chain.load();
+        let (previous, faults) = (lock(&self.0.previous), lock(&self.0.faults));
+        let status = |transform: &Arc<Transform>| TransformStatus {
+            previous: previous.get(&transform.name).map(|old| old.as_version()),
+            last_fault: faults.get(&*transform.name).cloned(),
+            ..transform.status()
+        };
+        chain.transforms.iter().map(status).collect()
+    }
+}
+
+/// Whoever panicked while holding it left something that is still whole.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
