@@ -92,8 +92,7 @@ fn guest(version: &str, imports: &str, text: &str, body: &str) -> Vec<u8> {
     resolve.push_str("transform.wit", include_str!("../../../wit/transform.wit")).expect("our package");
     let package = resolve.push_str("guest.wit", &WASI.replace("VERSION", version)).expect("a world");
     let world = resolve.select_world(&[package], Some("guest")).expect("the world");
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
-        .expect("a module of this world");
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("a module of this world");
     ComponentEncoder::default().module(&module).expect("a module").validate(true).encode().expect("a component")
 }
 
