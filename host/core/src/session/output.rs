@@ -27,7 +27,7 @@ pub enum Output {
     Incident(Box<Incident>),
     /// A CALL is over: count it.
     Ended(CallEnd),
-    /// Tell whoever asked for the gateway's own CALL of this id.
+    /// The answer to the gateway's own CALL of this id, for the operator who sent it.
     Answered(Box<str>, Box<OwnAnswer>),
     /// The charge point has been told this heartbeat interval: it holds on later connections too. `None`: it was told
     /// none, so that the configured one is in force.

@@ -21,7 +21,7 @@ const RECENT: usize = 32;
 
 /// The state of the conversation with one charge point.
 ///
-/// A session does nothing by itself: it opens no socket, reads no clock, wakes nobody. Its owner makes calls of four kinds:
+/// A session does nothing by itself: it opens no socket, reads no clock, wakes no task. Its owner makes calls of four kinds:
 ///
 /// - **Queries** take `&self` and may be made at any time.
 /// - **Settings** tell what is in force from now on, and make no output: [`set_back_end_clock`](Self::set_back_end_clock)
@@ -35,7 +35,7 @@ const RECENT: usize = 32;
 /// | Bytes, a text, a pong came from the charge point | `handle_alive`, `handle_text`, `handle_pong` |
 /// | The transforms, or the way to the broker, ended a frame that `handle_text` gave | `handle_reply`, `handle_rejection`, `handle_rejected_result`, `handle_dropped`, `handle_failed_uplink` |
 /// | A message came from back ends | `handle_downlink` for each frame, `handle_failed_downlink` |
-/// | Nobody subscribes to a CALL's topic | `handle_no_back_end` |
+/// | A CALL's topic has no subscriber | `handle_no_back_end` |
 /// | An operator calls the charge point | `handle_own_call` |
 /// | The socket is read again, or no longer | `handle_reading` |
 /// | The time of `next_timeout` has come | `handle_timeout` |

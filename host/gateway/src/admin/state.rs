@@ -28,7 +28,7 @@ pub struct AdminState {
 pub(super) type Shared = Arc<AdminState>;
 
 impl AdminState {
-    /// `token`: what whoever uses it has to show. None: nothing, as it can be reached from this machine only.
+    /// `token`: what a request has to show. None: nothing, as the listener can be reached from this machine only.
     pub fn new(context: Arc<Context>, metrics: Registry, stopping: CancellationToken, token: Option<&str>) -> Self {
         let uploads = Arc::new(Semaphore::new(UPLOADS));
         AdminState {

@@ -22,11 +22,11 @@ pub(super) async fn drain(context: &Context, tasks: &TaskTracker, grace: Duratio
     }
     let publisher = &context.router.publisher;
     let lost = publisher.stats().lost(Loss::Abandoned);
-    // First nothing more comes in, then whoever sent what did not arrive is told, and then all that is published.
+    // First stop receiving, then report messages that did not arrive to their senders, then publish all of that.
     context.subscriber.stop(Duration::from_secs(2)).await;
     context.undeliverable.flush(Duration::from_secs(2)).await;
     publisher.drain(Duration::from_secs(5).max(by - Instant::now())).await;
-    // Whoever still had something to publish learns now that it cannot be.
+    // Tasks that still wait to publish learn now that they cannot.
     let _ = tokio::time::timeout(Duration::from_secs(1), tasks.wait()).await;
     let lost = publisher.stats().lost(Loss::Abandoned) - lost;
     if lost > 0 {

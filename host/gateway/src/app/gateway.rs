@@ -39,7 +39,7 @@ const LISTEN_BACKLOG: u32 = 4096;
 /// So many charge points are told of a hot swap before other tasks have their turn: a full SUBSCRIBE packet.
 const NUDGED_AT_ONCE: usize = 200;
 
-/// A gateway that listens, but does not let anybody in yet.
+/// A gateway that listens, but does not accept connections yet.
 pub struct Gateway {
     context: Arc<Context>,
     /// `None`: there are no other gateways.
@@ -187,7 +187,7 @@ async fn listen_to_claims(subscriber: &Subscriber<Recipient>, listener: Arc<Clai
     }
 }
 
-/// Whoever has no password to show is let in by any name.
+/// Without authentication a client can connect under any identity: warns of it.
 fn warn_of_strangers(security: &Security, address: SocketAddr) {
     if !security.wants_credentials() && !address.ip().is_loopback() {
         warn!(

@@ -47,7 +47,7 @@ pub(super) async fn watch(registry: Arc<Registry>, publisher: Publisher, outage_
     }
 }
 
-/// Nobody comes in any more, what was not sent is taken back, and everybody is told to come again.
+/// Refuses new connections, withdraws CALLs that were not sent, and disconnects all charge points with 1013.
 async fn begin(registry: &Registry, publisher: &Publisher, outage_after: Duration) -> Waited {
     registry.set_open(false);
     match publisher.withdraw().await {
