@@ -10,9 +10,10 @@ use std::{
 
 use ocpp_gateway_mqtt::{Loss, Options, Publication, PublishError, Publisher, QoS, Status, Unpublishable};
 use ocpp_gateway_testkit::broker::{Script, ScriptedBroker, Seen};
+use ocpp_gateway_testkit::port::ReservedPort;
 use rumqttc::{ConnectReturnCode, Packet};
 use support::{PATIENCE, Told, Watching, always_current, eventually, options, publication, told};
-use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio::{sync::watch, time::timeout};
 
 fn start(options: Options) -> Publisher {
     Publisher::start(Arc::new(options), always_current())
@@ -332,10 +333,8 @@ async fn a_drain_ends_at_its_deadline_and_tells_what_is_left() {
 
 #[tokio::test]
 async fn a_drain_without_a_broker_ends_at_its_deadline() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let url = format!("mqtt://{}", listener.local_addr().expect("bound"));
-    drop(listener);
-    let publisher = start(options(&url));
+    let nobody = ReservedPort::new();
+    let publisher = start(options(&format!("mqtt://{}", nobody.address())));
     publish_numbered(&publisher, 0..3).await;
     assert_eq!(publisher.drain(Duration::from_millis(100)).await, 3);
 }

@@ -222,9 +222,10 @@ impl ScriptedBroker {
     }
 
     fn order(&self, client_id: &str, order: impl Fn() -> Order) {
-        for client in locked(&self.shared.clients).iter().filter(|client| client.client_id == client_id) {
-            client.orders.try_send(order()).expect("the client is connected and its outbox not full");
-        }
+        let clients = locked(&self.shared.clients);
+        let mut own = clients.iter().filter(|client| client.client_id == client_id).peekable();
+        assert!(own.peek().is_some(), "{client_id} is not connected");
+        own.for_each(|client| client.orders.try_send(order()).expect("room in the outbox"));
     }
 
     fn release(&self, which: impl Fn(&Packet) -> bool) {

@@ -7,6 +7,7 @@ pub mod broker;
 pub mod charge_point;
 pub mod guest;
 pub mod mosquitto;
+pub mod port;
 pub mod proxy;
 
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -10,13 +10,13 @@ use std::{
 
 use tokio::{net::TcpStream, time::sleep};
 
-use crate::PATIENCE;
+use crate::{PATIENCE, port::ReservedPort};
 
 /// Ends, and leaves nothing behind, when dropped.
 pub struct Mosquitto {
     program: PathBuf,
     directory: PathBuf,
-    port: u16,
+    port: ReservedPort,
     process: Option<Child>,
 }
 
@@ -28,13 +28,14 @@ impl Mosquitto {
 
     /// The same with more lines for its listener.
     pub async fn with(lines: &str, persistence: bool) -> Mosquitto {
-        let port = free_port();
-        let directory = std::env::temp_dir().join(format!("mosquitto-test-{}-{port}", std::process::id()));
+        let port = ReservedPort::new();
+        let number = port.address().port();
+        let directory = std::env::temp_dir().join(format!("mosquitto-test-{}-{number}", std::process::id()));
         fs::create_dir_all(&directory).expect("a temporary directory");
         // Queues without an end: what this broker drops is not what is tested. 0 would say the same, but then it ends the
         // connection after each publish that it refuses. `user` keeps it able to write here as root.
         let config = format!(
-            "listener {port} 127.0.0.1\n{lines}allow_anonymous true\nuser root\nmax_queued_messages 1000000\nlog_dest none\n\
+            "listener {number} 127.0.0.1\n{lines}allow_anonymous true\nuser root\nmax_queued_messages 1000000\nlog_dest none\n\
              persistence {persistence}\npersistence_location {}/\n",
             directory.display()
         );
@@ -45,15 +46,15 @@ impl Mosquitto {
     }
 
     pub fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port).into()
+        self.port.address()
     }
 
     pub fn url(&self) -> String {
-        format!("mqtt://127.0.0.1:{}", self.port)
+        format!("mqtt://{}", self.address())
     }
 
     pub fn port(&self) -> u16 {
-        self.port
+        self.address().port()
     }
 
     /// Starts it (again) on the same port and waits until it accepts connections.
@@ -63,7 +64,7 @@ impl Mosquitto {
         let process = command.arg("-c").arg(config).stdin(Stdio::null()).stderr(Stdio::null()).spawn();
         self.process = Some(process.expect("mosquitto starts"));
         let accepts = async {
-            while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_err() {
+            while TcpStream::connect(self.address()).await.is_err() {
                 sleep(Duration::from_millis(5)).await;
             }
         };
@@ -93,11 +94,6 @@ impl Drop for Mosquitto {
         self.kill();
         let _ = fs::remove_dir_all(&self.directory);
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("bound").port()
 }
 
 fn program() -> PathBuf {

@@ -1,8 +1,9 @@
 //! The gateway as a process of its own, which can be stopped and killed.
 
 use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::port::ReservedPort;
 use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -16,6 +17,8 @@ pub(crate) struct Program {
     own: String,
     pub(crate) ocpp: SocketAddr,
     admin: SocketAddr,
+    /// Its addresses while it does not run, too.
+    _ports: [ReservedPort; 2],
     process: Option<Child>,
     log: Arc<Mutex<Vec<String>>>,
 }
@@ -23,12 +26,14 @@ pub(crate) struct Program {
 impl Program {
     /// Starts one on the broker at `url` and waits until it is ready. `toml` is what else it is told.
     pub(crate) async fn start(url: &str, toml: &str) -> Self {
-        let (ocpp, admin) = (free_address(), free_address());
+        let ports = [ReservedPort::new(), ReservedPort::new()];
+        let [ocpp, admin] = [0, 1].map(|place: usize| ports[place].address());
         let configuration = tempfile::NamedTempFile::new().expect("a file");
         let own = format!(
             "ocpp.listen = \"{ocpp}\"\nadmin.listen = \"{admin}\"\nmqtt.url = \"{url}\"\nmqtt.keep_alive = \"2s\"\n"
         );
-        let mut program = Program { configuration, own, ocpp, admin, process: None, log: Arc::default() };
+        let mut program =
+            Program { configuration, own, ocpp, admin, _ports: ports, process: None, log: Arc::default() };
         program.configure(toml);
         program.restart().await;
         program
@@ -116,11 +121,6 @@ impl Drop for Program {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("bound")
 }
 
 /// What the gateway has counted.

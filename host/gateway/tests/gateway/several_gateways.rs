@@ -6,6 +6,7 @@ use ocpp_gateway_testkit::PATIENCE;
 use ocpp_gateway_testkit::back_end::BackEnd;
 use ocpp_gateway_testkit::broker::{Script, ScriptedBroker};
 use ocpp_gateway_testkit::charge_point::{ChargePoint, Heard};
+use ocpp_gateway_testkit::port::ReservedPort;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -88,8 +89,9 @@ async fn a_late_claim_does_not_close_a_newer_connection() {
 /// A broker that forgets everything: what one gateway claimed while the other could not hear is settled afterwards.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_that_was_missed_is_made_up_for() {
-    let first = broker().await;
-    let address = first.local_addr();
+    let port = ReservedPort::new();
+    let address = port.address();
+    let first = EmbeddedBroker::start(address, BrokerLimits::new(LIMIT)).await.expect("a broker");
     let (a, b) = (gateway(address).await, gateway(address).await);
     let mut old = a.charge_point("CP1").await;
     first.stop().await;
