@@ -5,6 +5,7 @@
 use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 use ocpp_gateway_core::{Frame, Identity, Peer, Version};
 use ocpp_gateway_pipeline::{FewerHooks, Matching, Pipeline, STANDARD, Source, TransformSpec};
+use ocpp_gateway_testkit::component::another_version;
 use ocpp_gateway_testkit::guest;
 use std::hint::black_box;
 use std::sync::{Barrier, LazyLock};
@@ -70,8 +71,7 @@ fn exchange(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("a directory");
     let files = [0, 1].map(|number| {
         let path = directory.path().join(format!("{number}.wasm"));
-        // A custom section more.
-        std::fs::write(&path, [STANDARD, &[0, 3, 1, b'n', number]].concat()).expect("written");
+        std::fs::write(&path, another_version(STANDARD, number)).expect("written");
         path
     });
     let pipeline = load(vec![TransformSpec::standard()]);

@@ -7,6 +7,7 @@ use ocpp_gateway_pipeline::{
     Compile, CompileError, FewerHooks, LoadFault, Pipeline, STANDARD, Source, Surroundings, TransformSpec,
     compile_component,
 };
+use ocpp_gateway_testkit::component::another_version;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -58,8 +59,8 @@ fn components_from_elsewhere_are_compiled_elsewhere() {
     let surroundings = || Surroundings { compile: Some(noted.clone()), ..Surroundings::default() };
     let pipeline = Pipeline::load_in(Vec::new(), surroundings()).expect("the standard transform loads");
     assert_eq!(noted.0.load(Relaxed), 0);
-    // A custom section more, as the same bytes would be no swap.
-    let another = Source::Bytes([STANDARD, &[0, 3, 1, b'n', 0]].concat().into());
+    // The same bytes would be no swap.
+    let another = Source::Bytes(another_version(STANDARD, 0).into());
     pipeline.exchange("standard", Some(another), FewerHooks::Refuse).expect("exchanged");
     let filters = pipeline.subscriptions(&pipeline.newest(), &peer("CP1")).expect("filters");
     assert_eq!(filters[0].filter.as_str(), "ocpp/cs/CP1");

@@ -7,6 +7,7 @@ use ocpp_gateway_pipeline::{
     Candidate, Change, ExchangeError, ExchangeOutcome, Exchanged, FewerHooks, Generation, Pipeline, STANDARD, Samples,
     Source, TransformSpec, Validation,
 };
+use ocpp_gateway_testkit::component::another_version;
 use ocpp_gateway_testkit::{PATIENCE, guest};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -16,9 +17,9 @@ use std::time::Duration;
 /// A transform without a mapping.
 static PASSING: LazyLock<PathBuf> = LazyLock::new(|| guest::build("passing", env!("CARGO_TARGET_TMPDIR")));
 
-/// The standard mapping with a custom section more: another component that does the same.
+/// The standard mapping as another version.
 fn another(number: u8) -> Source {
-    Source::Bytes([STANDARD, &[0, 3, 1, b'n', number]].concat().into())
+    Source::Bytes(another_version(STANDARD, number).into())
 }
 
 /// Samples that take until the test lets them end.

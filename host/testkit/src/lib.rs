@@ -5,6 +5,7 @@ pub mod authority;
 pub mod back_end;
 pub mod broker;
 pub mod charge_point;
+pub mod component;
 pub mod guest;
 pub mod mosquitto;
 pub mod port;

@@ -16,6 +16,7 @@ use crate::usage::Memory;
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use ocpp_gateway_testkit::component::another_version;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
@@ -169,7 +170,7 @@ async fn start(args: &HostileArgs, component: &Path, harm: &Harm, harmful: bool)
         GRACE.as_secs()
     );
     let rig = Rig::start_with(&args.rig, "open_calls = 1000\n", &sections, &[]).await?;
-    let replaced = rig.admin("PUT", TRANSFORM, &harm::another_version(&fs::read(component)?)).await?;
+    let replaced = rig.admin("PUT", TRANSFORM, &another_version(&fs::read(component)?, 0)).await?;
     ensure!(replaced == 200, "the transform was not replaced: status {replaced}");
     Ok(rig)
 }

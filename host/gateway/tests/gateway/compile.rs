@@ -4,6 +4,7 @@ use crate::{Running, exchange_raw};
 use ocpp_gateway::transforms::compile_process::{Budget, CompileProcess};
 use ocpp_gateway_pipeline::{Compile, CompileError, Pipeline, STANDARD, Source, Surroundings, TransformSpec};
 use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::component::{another_version, empty_functions};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -15,34 +16,6 @@ const GATEWAY: &str = env!("CARGO_BIN_EXE_ocpp-gateway");
 
 fn process(seconds: u64, mebibytes: u64) -> CompileProcess {
     CompileProcess::of(GATEWAY.into(), Budget { seconds, memory: mebibytes << 20 })
-}
-
-/// A number of the binary format.
-fn leb128(mut number: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        let byte = u8::try_from(number & 0x7f).expect("seven bits");
-        number >>= 7;
-        bytes.push(if number == 0 { byte } else { byte | 0x80 });
-        if number == 0 {
-            return bytes;
-        }
-    }
-}
-
-fn section(id: u8, content: Vec<u8>) -> Vec<u8> {
-    [vec![id], leb128(content.len()), content].concat()
-}
-
-/// A component of one module with so many functions, none of which does anything.
-fn empty_functions(number: usize) -> Vec<u8> {
-    let module = [
-        b"\0asm\x01\0\0\0".to_vec(),
-        section(1, vec![1, 0x60, 0, 0]),
-        section(3, [leb128(number), vec![0; number]].concat()),
-        section(10, [leb128(number), [2, 0, 0x0b].repeat(number)].concat()),
-    ];
-    [b"\0asm\x0d\0\x01\0".to_vec(), section(1, module.concat())].concat()
 }
 
 #[test]
@@ -198,7 +171,7 @@ fn compiles(id: u32) -> bool {
 #[test]
 fn neither_rollback_nor_stop_waits_for_a_component_that_takes_long_to_compile() {
     let mut program = Program::start(&[]);
-    let first = program.request("PUT", "/api/v1/transforms/standard", &[STANDARD, &[0, 3, 1, b'n', 0]].concat());
+    let first = program.request("PUT", "/api/v1/transforms/standard", &another_version(STANDARD, 0));
     assert!(Program::answer(first).starts_with("HTTP/1.1 200"));
     // Most of a minute, as it is not optimised here.
     let upload = program.request("PUT", "/api/v1/transforms/standard", &empty_functions(99_000));

@@ -3,16 +3,15 @@
 use crate::{Running, configuration};
 use ocpp_gateway_pipeline::STANDARD;
 use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::component::another_version;
 use ocpp_gateway_testkit::guest;
 use std::path::Path;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-/// A component that does the same and is another: a custom section more.
+/// The standard mapping as another version.
 fn another(number: u8) -> Vec<u8> {
-    let mut component = STANDARD.to_vec();
-    component.extend([0, 3, 1, b'n', number]);
-    component
+    another_version(STANDARD, number)
 }
 
 fn mapping_from(path: &Path) -> String {
@@ -249,8 +248,7 @@ async fn a_file_that_two_transforms_come_from_is_taken_by_both() {
         format!("[[transforms]]\nname = {name:?}\ncomponent = {path:?}\nconfig = {config}\n")
     };
     let gateway = Running::start(&(transform("one") + &transform("two"))).await;
-    let mut other = std::fs::read(&every_hook).expect("read");
-    other.extend([0, 3, 1, b'n', 0]);
+    let other = another_version(&std::fs::read(&every_hook).expect("read"), 0);
     std::fs::write(&path, other).expect("written");
     eventually(&gateway, r#"ocpp_gateway_transform_exchanges_total{outcome="exchanged"}"#, 2.0).await;
     gateway.stop().await;

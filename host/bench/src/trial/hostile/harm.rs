@@ -1,5 +1,7 @@
 //! The kinds of harm that are tried, and what the neighbours may feel of each.
 
+use ocpp_gateway_testkit::component::empty_functions;
+
 /// One kind of harm.
 pub(super) struct Harm {
     pub(super) what: &'static str,
@@ -57,52 +59,6 @@ pub(super) const HARMS: [Harm; 10] = [
     of_three("count with many labels", UPLINK),
     of_three("accept with 12000 attributes", By::Connecting),
     of_three("double forty times", By::Reload { hook: "validation" }),
-    of_three("90,000 functions", By::Upload(many_functions)),
+    // Nearly as many as `runtime.compile_functions` allows.
+    of_three("90,000 functions", By::Upload(|| empty_functions(90_000))),
 ];
-
-/// A component of one module with so many empty functions: nearly as many as `runtime.compile_functions` allows.
-fn many_functions() -> Vec<u8> {
-    const NUMBER: usize = 90_000;
-    let module = [
-        b"\0asm\x01\0\0\0".to_vec(),
-        section(1, vec![1, 0x60, 0, 0]),
-        section(3, [leb128(NUMBER), vec![0; NUMBER]].concat()),
-        section(10, [leb128(NUMBER), [2, 0, 0x0b].repeat(NUMBER)].concat()),
-    ];
-    [b"\0asm\x0d\0\x01\0".to_vec(), section(1, module.concat())].concat()
-}
-
-/// `component` with a custom section more: it does the same and is another version.
-pub(super) fn another_version(component: &[u8]) -> Vec<u8> {
-    [component, &section(0, vec![1, b'n'])].concat()
-}
-
-/// A part of a module or a component.
-fn section(id: u8, content: Vec<u8>) -> Vec<u8> {
-    [vec![id], leb128(content.len()), content].concat()
-}
-
-/// A number of the binary format.
-fn leb128(mut number: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        let low = (number & 0x7f) as u8;
-        number >>= 7;
-        bytes.push(if number == 0 { low } else { low | 0x80 });
-        if number == 0 {
-            return bytes;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_written_in_sevens() {
-        assert_eq!(leb128(0), [0]);
-        assert_eq!(leb128(127), [127]);
-        assert_eq!(leb128(624_485), [0xe5, 0x8e, 0x26]);
-    }
-}

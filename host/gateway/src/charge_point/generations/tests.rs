@@ -1,5 +1,6 @@
 use super::*;
 use ocpp_gateway_pipeline::{FewerHooks, Pipeline, STANDARD, Source};
+use ocpp_gateway_testkit::component::another_version;
 use std::cell::RefCell;
 use std::task::Waker;
 use tokio::sync::oneshot;
@@ -8,9 +9,7 @@ use tokio::sync::oneshot;
 fn generations(count: usize) -> Vec<Generation> {
     let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
     let mut all = vec![pipeline.newest()];
-    let mut another = STANDARD.to_vec();
-    // A custom section more.
-    another.extend([0, 3, 1, b'n', 0]);
+    let another = another_version(STANDARD, 0);
     pipeline.exchange("standard", Some(Source::Bytes(another.into())), FewerHooks::Refuse).expect("it loads");
     all.push(pipeline.newest());
     while all.len() < count {
