@@ -103,6 +103,12 @@ pub enum Unpublishable {
 }
 
 impl Publication {
+    /// A publication with QoS 1 that is not retained, does not expire and is not tracked.
+    pub fn new(topic: impl Into<String>, payload: impl Into<Bytes>, kind: &'static str) -> Self {
+        let (topic, payload, qos) = (topic.into(), payload.into(), QoS::AtLeastOnce);
+        Publication { topic, payload, qos, retain: false, expires: None, kind, tracking: None, memory: None }
+    }
+
     /// The bytes of topic and payload, which is nearly all it takes in memory.
     pub(crate) fn len(&self) -> usize {
         self.topic.len() + self.payload.len()

@@ -2,10 +2,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
-use crate::{
-    message::{Publication, QoS},
-    tls::TlsFiles,
-};
+use crate::{message::Publication, tls::TlsFiles};
 
 /// The default port of `mqtt://`, and of `mqtts://`.
 const DEFAULT_PORT: u16 = 1883;
@@ -127,16 +124,7 @@ impl Status {
     }
 
     fn publication(&self, text: &str) -> Publication {
-        Publication {
-            topic: self.topic.clone(),
-            payload: text.to_owned().into(),
-            qos: QoS::AtLeastOnce,
-            retain: true,
-            expires: None,
-            kind: "status",
-            tracking: None,
-            memory: None,
-        }
+        Publication { retain: true, ..Publication::new(self.topic.clone(), text.to_owned(), "status") }
     }
 }
 

@@ -141,7 +141,7 @@ impl RetriedCall {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ocpp_gateway_mqtt::{Observer, QoS};
+    use ocpp_gateway_mqtt::Observer;
     use std::sync::Arc;
 
     const WAIT: Duration = Duration::from_secs(2);
@@ -162,8 +162,7 @@ mod tests {
 
     fn call(number: u32, start: Instant) -> Publication {
         let tracking = Some(Tracking { observer: Arc::new(Deaf), number, confirm: false });
-        let (topic, qos, expires) = ("t".to_owned(), QoS::AtLeastOnce, Some(start + TIMEOUT));
-        Publication { topic, payload: "x".into(), qos, retain: false, expires, kind: "CALL", tracking, memory: None }
+        Publication { expires: Some(start + TIMEOUT), tracking, ..Publication::new("t", "x", "CALL") }
     }
 
     fn number(publication: &Publication) -> (u32, bool) {

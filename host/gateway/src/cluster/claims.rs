@@ -48,17 +48,8 @@ impl GatewayClaims {
     }
 
     fn publication(&self, claim: &Claim) -> Publication {
-        Publication {
-            topic: self.topic.topic(&claim.charge_point, &claim.gateway),
-            payload: claim.to_json().into(),
-            qos: QoS::AtLeastOnce,
-            // Whoever needs it hears it now, or when it has come back to the broker.
-            retain: false,
-            expires: None,
-            kind: "claim",
-            tracking: None,
-            memory: None,
-        }
+        // Not retained: whoever needs it hears it now, or when it has come back to the broker.
+        Publication::new(self.topic.topic(&claim.charge_point, &claim.gateway), claim.to_json(), "claim")
     }
 }
 

@@ -67,20 +67,14 @@ impl Presence {
             time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
             reason,
         };
-        Publication {
-            topic: topic.topic(peer.identity.as_str(), &self.gateway),
-            // Texts and a number: there is nothing in it that could fail.
-            payload: serde_json::to_vec(&event).unwrap_or_default().into(),
-            qos: match self.events.qos {
-                0 => QoS::AtMostOnce,
-                1 => QoS::AtLeastOnce,
-                _ => QoS::ExactlyOnce,
-            },
-            retain: self.events.retain,
-            expires: None,
-            kind: "event",
-            tracking: None,
-            memory: None,
-        }
+        let topic = topic.topic(peer.identity.as_str(), &self.gateway);
+        // Texts and a number: there is nothing in it that could fail.
+        let payload = serde_json::to_vec(&event).unwrap_or_default();
+        let qos = match self.events.qos {
+            0 => QoS::AtMostOnce,
+            1 => QoS::AtLeastOnce,
+            _ => QoS::ExactlyOnce,
+        };
+        Publication { qos, retain: self.events.retain, ..Publication::new(topic, payload, "event") }
     }
 }

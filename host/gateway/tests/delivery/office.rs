@@ -250,9 +250,6 @@ async fn call(publisher: &Publisher, ledger: &Ledger, mount_point: &str, number:
 }
 
 async fn publish(publisher: &Publisher, topic: String, payload: String) {
-    let (qos, retain, expires) = (QoS::AtLeastOnce, false, None);
-    let (kind, tracking) = ("office", None);
-    let publication =
-        Publication { topic, payload: payload.into(), qos, retain, expires, kind, tracking, memory: None };
+    let publication = Publication::new(topic, payload, "office");
     publisher.reserve().await.expect("running").send(publication).expect("publishable");
 }

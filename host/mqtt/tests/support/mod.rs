@@ -8,7 +8,7 @@ use std::{
 };
 
 use ocpp_gateway_mqtt::{
-    Message, Observer, Options, ProtocolVersion, Publication, QoS, Recipient, SubscribeError, Tracking,
+    Message, Observer, Options, ProtocolVersion, Publication, Recipient, SubscribeError, Tracking,
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -36,16 +36,7 @@ pub(crate) fn options_in(version: ProtocolVersion, url: &str) -> Options {
 }
 
 pub(crate) fn publication(topic: &str, payload: impl Into<Vec<u8>>) -> Publication {
-    Publication {
-        topic: topic.to_owned(),
-        payload: payload.into().into(),
-        qos: QoS::AtLeastOnce,
-        retain: false,
-        expires: None,
-        kind: "test",
-        tracking: None,
-        memory: None,
-    }
+    Publication::new(topic, payload.into(), "test")
 }
 
 /// What an observer is told of its publications.

@@ -180,14 +180,5 @@ impl Work {
 }
 
 fn publication(mount_point: &str, charge_point: &str, payload: String) -> Publication {
-    Publication {
-        topic: format!("{mount_point}/cs/{charge_point}"),
-        payload: payload.into(),
-        qos: QoS::AtLeastOnce,
-        retain: false,
-        expires: None,
-        kind: "back end",
-        tracking: None,
-        memory: None,
-    }
+    Publication::new(format!("{mount_point}/cs/{charge_point}"), payload, "back end")
 }
