@@ -14,11 +14,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let ChargePoint { context, peer, .. } = &*self;
         let router = &context.router;
         context.registry.leave(peer);
-        router.metrics.connections.dec();
+        router.metrics.closed(reason.name());
         if self.outbox.is_subscribed() {
             router.metrics.subscribed.dec();
         }
-        router.metrics.closed(reason.name());
+        // Last, so that there never are more subscribed than connected.
+        router.metrics.connections.dec();
         macro_rules! log {
             ($level:ident) => {
                 $level!(charge_point = %peer.identity, reason = reason.name(), "disconnected: {reason}")

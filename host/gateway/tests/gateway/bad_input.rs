@@ -86,7 +86,7 @@ async fn half_a_frame_and_a_cut_connection_leave_nothing_behind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rubbish_instead_of_a_handshake_is_counted_and_forgotten() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    with_neighbour("[ocpp]\nhandshake_timeout = \"200ms\"", async |gateway, _bad| {
+    with_neighbour("[ocpp]\nhandshake_timeout = \"1s\"", async |gateway, _bad| {
         for rubbish in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"GET / HTTP/1.1\r\n\r\n", b"GET /ocpp/CP1 HTTP"] {
             let mut stream = tokio::net::TcpStream::connect(gateway.ocpp()).await.expect("connected");
             stream.write_all(rubbish).await.expect("sent");

@@ -58,20 +58,20 @@ async fn of_many_handshakes_at_once_no_more_get_in_than_may() {
         }
     }
     // Who passed the door and came too late after all is told so: 1013, try again later.
-    let full = gateway.metric("ocpp_gateway_connections").await;
-    assert_eq!(full, 3.0);
-    assert_eq!(limited(&gateway, "max_connections").await, 29.0);
-    let mut closed = 0;
-    for charge_point in connected {
-        let mut charge_point = charge_point;
-        let heard = tokio::time::timeout(Duration::from_millis(200), charge_point.closed()).await;
-        if let Ok(Some((code, _))) = heard {
-            assert_eq!(code, 1013);
-            closed += 1;
-        }
-    }
+    gateway.until(r#"ocpp_gateway_limited_total{limit="max_connections"}"#, 29.0).await;
+    gateway.until("ocpp_gateway_connections", 3.0).await;
     let refused = gateway.metric(r#"ocpp_gateway_refused_total{reason="unavailable"}"#).await as usize;
-    assert_eq!(closed + refused, 29);
+    assert_eq!(connected.len() + refused, 32);
+    let mut closing = tokio::task::JoinSet::new();
+    for mut charge_point in connected {
+        closing.spawn(async move { charge_point.closed().await });
+    }
+    for _ in 0..closing.len() - 3 {
+        let (code, _) = closing.join_next().await.expect("one more").expect("no panic").expect("a reason");
+        assert_eq!(code, 1013);
+    }
+    assert_eq!(gateway.metric("ocpp_gateway_connections").await, 3.0, "the others stay");
+    drop(closing);
     gateway.stop().await;
 }
 
@@ -250,9 +250,10 @@ async fn all_charge_points_together_have_a_limit_and_take_turns() {
 /// The limit may hold a charge point longer than it may be silent: it is not, nobody listens.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_held_back_does_not_count_as_silent() {
-    let gateway = Running::start("[ocpp]\nmessage_rate = 1\nidle_timeout = \"300ms\"\nping_interval = \"0s\"").await;
+    // Shorter than a second, which each message waits for, and long enough for the first one to be sent.
+    let gateway = Running::start("[ocpp]\nmessage_rate = 1\nidle_timeout = \"800ms\"\nping_interval = \"0s\"").await;
     let mut back_end = gateway.back_end().await;
-    let mut charge_point = gateway.charge_point_of("CP1", "ocpp2.1").await;
+    let mut charge_point = ChargePoint::connect(gateway.ocpp(), "/ocpp/CP1", &["ocpp2.1"]).await.expect("let in");
     for _ in 0..4 {
         charge_point.send(SEND).await;
     }

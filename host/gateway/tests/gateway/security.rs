@@ -258,7 +258,7 @@ async fn who_does_not_speak_tls_is_not_waited_for() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let folder = folder();
     let ca = Authority::new(folder.path(), "ca");
-    let toml = format!("[ocpp]\nhandshake_timeout = \"300ms\"\n{}", tls(&ca.server(), ""));
+    let toml = format!("[ocpp]\nhandshake_timeout = \"2s\"\n{}", tls(&ca.server(), ""));
     let gateway = Running::start(&toml).await;
     for (said, reason) in [("", "timed_out"), ("GET /ocpp/CP1 HTTP/1.1\r\n\r\n", "tls")] {
         let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");

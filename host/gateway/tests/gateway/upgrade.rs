@@ -5,7 +5,7 @@ use crate::{Running, result_object};
 use ocpp_gateway_testkit::PATIENCE;
 use ocpp_gateway_testkit::authority::{Authority, connect};
 use rustls::version::{TLS12, TLS13};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -399,11 +399,11 @@ async fn request_may_come_byte_by_byte() {
 async fn handshake_timeout_holds_for_all_of_it() {
     let folder = folder();
     let ca = Authority::new(folder.path(), "ca");
-    let toml = format!("[ocpp]\nhandshake_timeout = \"600ms\"\n{}", tls(&ca.server(), ""));
+    let toml = format!("[ocpp]\nhandshake_timeout = \"2s\"\n{}", tls(&ca.server(), ""));
     let gateway = Running::start(&toml).await;
-    let start = Instant::now();
     let mut stream = connect(gateway.ocpp(), &ca.pem(), None, &[&TLS13]).await.expect("TLS");
     let mut ended = false;
+    // It would take six seconds at least.
     for byte in good(&format!("X-Padding: {}\r\n", "x".repeat(500))).as_bytes() {
         let written = async {
             stream.write_all(&[*byte]).await?;
@@ -415,8 +415,7 @@ async fn handshake_timeout_holds_for_all_of_it() {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let took = start.elapsed();
-    assert!(ended && took < Duration::from_secs(3), "{took:?}");
+    assert!(ended, "all of it was taken");
     gateway.until(r#"ocpp_gateway_refused_total{reason="timed_out"}"#, 1.0).await;
     gateway.stop().await;
 }
