@@ -29,7 +29,10 @@ pub(crate) struct Line {
 impl Line {
     pub(crate) fn new(level: Level, mut message: String, mut fields: Attributes) -> Self {
         cut(&mut message, LONGEST);
-        fields.truncate(MAX_FIELDS);
+        if fields.len() > MAX_FIELDS {
+            fields.truncate(MAX_FIELDS);
+            fields.shrink_to_fit();
+        }
         let mut room = LONGEST;
         for (name, value) in &mut fields {
             cut(name, MAX_NAME);
@@ -72,6 +75,8 @@ fn cut(text: &mut String, longest: usize) {
     if text.len() > longest {
         text.truncate(text.floor_char_boundary(longest));
         text.push('…');
+        // A call may log many lines, which are kept until it is over: what was cut off is given back.
+        text.shrink_to_fit();
     }
 }
 
@@ -191,6 +196,14 @@ impl Gate {
 mod tests {
     use super::*;
 
+    impl Line {
+        /// What it takes of memory, in bytes.
+        fn capacity(&self) -> usize {
+            let fields = self.fields.0.iter().map(|(name, value)| name.capacity() + value.capacity());
+            self.message.capacity() + self.fields.0.capacity() * size_of::<(String, String)>() + fields.sum::<usize>()
+        }
+    }
+
     #[test]
     fn the_gate_shuts_and_opens_again() {
         let gate = Gate::new(2);
@@ -221,6 +234,7 @@ mod tests {
         let long = "ä".repeat(LONGEST);
         let line = Line::new(Level::Info, long.clone(), vec![("a".into(), "x".into()), (long.clone(), long)]);
         assert_eq!(line.message.chars().count(), LONGEST / 2 + 1);
+        assert!(line.capacity() < 3 * LONGEST, "what was cut off is given back");
         assert!(line.fields.to_string().starts_with("a=\"x\" \"ää"), "{}", line.fields);
         let (name, value) = line.fields.iter().nth(1).expect("a field");
         let left = LONGEST - "ax".len();
@@ -231,6 +245,7 @@ mod tests {
     fn a_line_has_a_limited_number_of_fields_of_limited_size_in_all() {
         let line = Line::new(Level::Info, String::new(), vec![("a".repeat(1_000), "b".repeat(1_000)); 10_000]);
         assert_eq!(line.fields.iter().count(), MAX_FIELDS);
+        assert!(line.capacity() < 2 * LONGEST + MAX_FIELDS * (2 * MAX_NAME + size_of::<(String, String)>()));
         assert!(line.fields.to_string().len() < LONGEST + MAX_FIELDS * 2 * MAX_NAME, "{}", line.fields);
     }
 }
