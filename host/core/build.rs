@@ -1,7 +1,7 @@
 //! Packs the published schemas (`schemas/`) into `$OUT_DIR/published.bin`, each compressed by itself, and says in
-//! `$OUT_DIR/published.rs` where each of them lies.
+//! `$OUT_DIR/published.rs` where each of them lies; `$OUT_DIR/actions.rs` has the names of all actions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::error::Error;
 use std::fmt::Write as _;
@@ -26,7 +26,7 @@ type Schemas = [Option<String>; 3];
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=schemas");
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    let (mut archive, mut text) = (Vec::new(), String::new());
+    let (mut archive, mut text, mut names) = (Vec::new(), String::new(), BTreeSet::new());
     for (name, folder, request) in VERSIONS {
         let actions = pack(&Path::new("schemas").join(folder), request, &mut archive)?;
         writeln!(text, "static {name}: [Messages; {}] = [", actions.len())?;
@@ -41,9 +41,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             )?;
         }
         writeln!(text, "];")?;
+        names.extend(actions.into_keys());
     }
     fs::write(out.join("published.bin"), archive)?;
     fs::write(out.join("published.rs"), text)?;
+    fs::write(out.join("actions.rs"), format!("{:?}", Vec::from_iter(names)))?;
     Ok(())
 }
 
