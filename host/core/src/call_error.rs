@@ -7,6 +7,7 @@ use crate::frame::{ErrorHead, Frame, MessageType};
 use crate::publish::Attributes;
 use crate::version::Version;
 use std::borrow::Cow;
+use strum::{EnumCount, IntoStaticStr, VariantArray};
 
 /// The attribute that marks a frame which the gateway itself made.
 pub const ORIGIN: (&str, &str) = ("origin", "gateway");
@@ -20,7 +21,8 @@ pub fn reported_id(id: &str) -> &str {
 }
 
 /// What went wrong with a message, as far as the other side needs to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumCount, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Fault {
     /// The text is no OCPP-J message, but its id could be read.
     BadFrame,
@@ -63,51 +65,11 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 19] = [
-        Fault::BadFrame,
-        Fault::UnreadableFrame,
-        Fault::UnknownMessageType,
-        Fault::IdInUse,
-        Fault::UnknownCall,
-        Fault::TimedOut,
-        Fault::NoBackEnd,
-        Fault::QueueFull,
-        Fault::Disconnected,
-        Fault::Internal,
-        Fault::NotUnderstood,
-        Fault::Rejected,
-        Fault::Dropped,
-        Fault::Violation,
-        Fault::UnknownAction,
-        Fault::UnsupportedAction,
-        Fault::Duplicate,
-        Fault::Retained,
-        Fault::TooLarge,
-    ];
+    pub const ALL: [Fault; Fault::COUNT] = *Fault::VARIANTS.first_chunk().expect("as many as there are");
 
-    /// A name for logs and metrics.
+    /// A name for logs and metrics, such as `bad_frame`.
     pub fn name(self) -> &'static str {
-        match self {
-            Fault::BadFrame => "bad_frame",
-            Fault::UnreadableFrame => "unreadable_frame",
-            Fault::UnknownMessageType => "unknown_message_type",
-            Fault::IdInUse => "id_in_use",
-            Fault::UnknownCall => "unknown_call",
-            Fault::TimedOut => "timed_out",
-            Fault::NoBackEnd => "no_back_end",
-            Fault::QueueFull => "queue_full",
-            Fault::Disconnected => "disconnected",
-            Fault::Internal => "internal",
-            Fault::NotUnderstood => "not_understood",
-            Fault::Rejected => "rejected",
-            Fault::Dropped => "dropped",
-            Fault::Violation => "violation",
-            Fault::UnknownAction => "unknown_action",
-            Fault::UnsupportedAction => "unsupported_action",
-            Fault::Duplicate => "duplicate",
-            Fault::Retained => "retained",
-            Fault::TooLarge => "too_large",
-        }
+        self.into()
     }
 
     pub fn code(self, version: Version) -> &'static str {

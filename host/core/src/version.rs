@@ -1,13 +1,16 @@
 //! OCPP versions and how one is agreed on.
 
-use std::fmt;
 use std::str::FromStr;
+use strum::{Display, IntoStaticStr};
 
 /// An OCPP version, named in WebSocket as a subprotocol (OCPP-J 1.6 section 3.2; OCPP 2.0.1 part 4 section 3.1.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Display, IntoStaticStr)]
 pub enum Version {
+    #[strum(serialize = "ocpp1.6")]
     V1_6,
+    #[strum(serialize = "ocpp2.0.1")]
     V2_0_1,
+    #[strum(serialize = "ocpp2.1")]
     V2_1,
 }
 
@@ -16,22 +19,12 @@ impl Version {
 
     /// The registered subprotocol name: `ocpp1.6`, `ocpp2.0.1` or `ocpp2.1`.
     pub fn subprotocol(self) -> &'static str {
-        match self {
-            Version::V1_6 => "ocpp1.6",
-            Version::V2_0_1 => "ocpp2.0.1",
-            Version::V2_1 => "ocpp2.1",
-        }
+        self.into()
     }
 
     /// Whether message types 5 (CALLRESULTERROR) and 6 (SEND) exist (OCPP 2.1 part 4 section 4.2).
     pub fn has_send(self) -> bool {
         self == Version::V2_1
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.subprotocol())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::publish::Attributes;
 use std::borrow::Cow;
+use strum::{EnumCount, IntoStaticStr, VariantArray};
 
 /// The longest message id that may be sent, in characters (OCPP-J 1.6 section 4.1.4).
 pub const MAX_MESSAGE_ID: usize = 36;
@@ -17,7 +18,8 @@ pub const MAX_ACTION: usize = 128;
 pub const BACK_END_ID: &str = "back-end-message-id";
 
 /// The first element of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumCount, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "UPPERCASE")]
 pub enum MessageType {
     Call = 2,
     CallResult = 3,
@@ -29,13 +31,8 @@ pub enum MessageType {
 }
 
 impl MessageType {
-    pub const ALL: [MessageType; 5] = [
-        MessageType::Call,
-        MessageType::CallResult,
-        MessageType::CallError,
-        MessageType::CallResultError,
-        MessageType::Send,
-    ];
+    pub const ALL: [MessageType; MessageType::COUNT] =
+        *MessageType::VARIANTS.first_chunk().expect("as many as there are");
 
     pub fn from_number(number: u64) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| u64::from(kind.number()) == number)
@@ -47,13 +44,7 @@ impl MessageType {
 
     /// `CALL`, `CALLRESULT`, …: the name in the specification.
     pub fn name(self) -> &'static str {
-        match self {
-            MessageType::Call => "CALL",
-            MessageType::CallResult => "CALLRESULT",
-            MessageType::CallError => "CALLERROR",
-            MessageType::CallResultError => "CALLRESULTERROR",
-            MessageType::Send => "SEND",
-        }
+        self.into()
     }
 }
 
