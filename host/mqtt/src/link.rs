@@ -74,7 +74,7 @@ impl Link {
         let limit = options.connect_timeout;
         let connecting = async {
             let mut link = Link {
-                stream: Stream::connect(options).await?,
+                stream: stream::connect(options).await?,
                 unflushed: false,
                 input: BytesMut::new(),
                 output: BytesMut::new(),
