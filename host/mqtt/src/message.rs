@@ -10,33 +10,7 @@ use crate::memory::{MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit};
 const MAX_TOPIC: usize = u16::MAX as usize;
 
 /// How hard the broker tries (MQTT 3.1.1, 4.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum QoS {
-    AtMostOnce,
-    #[default]
-    AtLeastOnce,
-    ExactlyOnce,
-}
-
-impl From<QoS> for rumqttc::QoS {
-    fn from(qos: QoS) -> Self {
-        match qos {
-            QoS::AtMostOnce => rumqttc::QoS::AtMostOnce,
-            QoS::AtLeastOnce => rumqttc::QoS::AtLeastOnce,
-            QoS::ExactlyOnce => rumqttc::QoS::ExactlyOnce,
-        }
-    }
-}
-
-impl From<rumqttc::QoS> for QoS {
-    fn from(qos: rumqttc::QoS) -> Self {
-        match qos {
-            rumqttc::QoS::AtMostOnce => QoS::AtMostOnce,
-            rumqttc::QoS::AtLeastOnce => QoS::AtLeastOnce,
-            rumqttc::QoS::ExactlyOnce => QoS::ExactlyOnce,
-        }
-    }
-}
+pub use rumqttc::QoS;
 
 /// A message on its way to the broker.
 #[derive(Debug)]
@@ -172,7 +146,7 @@ impl Message {
         Message {
             topic: publish.topic,
             payload: Bytes::copy_from_slice(&publish.payload),
-            qos: publish.qos.into(),
+            qos: publish.qos,
             retain: publish.retain,
             dup: publish.dup,
             oversized: None,

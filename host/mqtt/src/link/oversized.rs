@@ -69,7 +69,7 @@ impl Oversized {
     pub(crate) fn into_message(self) -> Message {
         let Oversized { topic, qos, retain, dup, size, beginning, .. } = self;
         let oversized = Some(1 + size_length(size) + size);
-        Message { topic, payload: beginning, qos: qos.into(), retain, dup, oversized }
+        Message { topic, payload: beginning, qos, retain, dup, oversized }
     }
 }
 

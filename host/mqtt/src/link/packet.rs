@@ -59,8 +59,8 @@ impl Limits {
         Limits { in_flight: u16::MAX, packet_size: usize::MAX, qos: QoS::ExactlyOnce, retain: true };
 
     /// The QoS in place of the one that is wanted.
-    pub(crate) fn qos(&self, wanted: rumqttc::QoS) -> rumqttc::QoS {
-        self.qos.min(wanted.into()).into()
+    pub(crate) fn qos(&self, wanted: QoS) -> QoS {
+        if wanted > self.qos { self.qos } else { wanted }
     }
 
     /// Takes from a publish what the broker would end the connection for.

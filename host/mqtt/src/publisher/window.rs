@@ -2,11 +2,11 @@
 
 use std::{collections::VecDeque, time::Instant};
 
-use rumqttc::{Publish, QoS};
+use rumqttc::Publish;
 
 use crate::{
     memory::MemoryPermit,
-    message::{Publication, Tracking},
+    message::{Publication, QoS, Tracking},
 };
 
 /// Bytes in flight above which no further publish is started, so that resending them all fits in memory comfortably.
@@ -27,7 +27,7 @@ pub(crate) struct Outgoing {
 impl From<Publication> for Outgoing {
     fn from(publication: Publication) -> Self {
         let Publication { topic, payload, qos, retain, expires, kind, tracking, memory } = publication;
-        let publish = Publish { dup: false, qos: qos.into(), retain, topic, pkid: 0, payload };
+        let publish = Publish { dup: false, qos, retain, topic, pkid: 0, payload };
         Outgoing { publish, expires, kind, tracking, memory, sent: false }
     }
 }
@@ -36,7 +36,7 @@ impl From<Outgoing> for Publication {
     fn from(outgoing: Outgoing) -> Self {
         let Outgoing { publish, expires, kind, tracking, memory, .. } = outgoing;
         let Publish { topic, payload, qos, retain, .. } = publish;
-        Publication { topic, payload, qos: qos.into(), retain, expires, kind, tracking, memory }
+        Publication { topic, payload, qos, retain, expires, kind, tracking, memory }
     }
 }
 
@@ -167,8 +167,8 @@ impl Window {
     }
 
     /// Whether anything is open that was to be delivered harder than so.
-    pub(crate) fn exceeds(&self, qos: crate::message::QoS) -> bool {
-        self.slots.iter().flatten().any(|slot| crate::message::QoS::from(slot.outgoing.publish.qos) > qos)
+    pub(crate) fn exceeds(&self, qos: QoS) -> bool {
+        self.slots.iter().flatten().any(|slot| slot.outgoing.publish.qos > qos)
     }
 
     /// Marks everything as sent before, for [`next_resend`](Self::next_resend).

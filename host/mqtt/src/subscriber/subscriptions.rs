@@ -249,7 +249,7 @@ impl<R: Recipient> Subscriptions<R> {
         }
         let Some(entry) = self.entries.get_mut(filter) else { return false };
         entry.route(owner, recipient);
-        entry.wanted = entry.wanted.max(qos);
+        entry.wanted = if qos > entry.wanted { qos } else { entry.wanted };
         if entry.standing == Standing::Refused {
             entry.standing = Standing::Absent;
         }

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use rumqttc::QoS;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until},
@@ -22,7 +21,7 @@ use super::{
 use crate::{
     dialer::{Dialer, Inheritance},
     link::{Inbound, Link, LinkError, Outbound, Oversized, Publish, Reason, Verdict},
-    message::Message,
+    message::{Message, QoS},
     options::Options,
     stats::SubscriberStats,
 };
@@ -51,7 +50,7 @@ pub(super) struct Task<R> {
 }
 
 enum Open {
-    Subscribe(Vec<(Arc<str>, crate::message::QoS)>),
+    Subscribe(Vec<(Arc<str>, QoS)>),
     Unsubscribe(Vec<Arc<str>>),
 }
 
@@ -177,11 +176,7 @@ impl<R: Recipient> Task<R> {
         Ok(false)
     }
 
-    fn write_subscribe(
-        &mut self,
-        link: &mut Link,
-        batch: Vec<(Arc<str>, crate::message::QoS)>,
-    ) -> Result<(), LinkError> {
+    fn write_subscribe(&mut self, link: &mut Link, batch: Vec<(Arc<str>, QoS)>) -> Result<(), LinkError> {
         let pkid = self.next_pkid();
         link.send(Outbound::Subscribe(pkid, &batch))?;
         self.stats.subscribe_packets.add(1);

@@ -26,7 +26,7 @@ pub(super) fn connect(
     connect.login = options.credentials.as_ref().map(|it| Login::new(it.username.clone(), it.password.clone()));
     connect.last_will = options.status.as_ref().map(|status| {
         let will = status.farewell();
-        LastWill { topic: will.topic, message: will.payload, qos: will.qos.into(), retain: will.retain }
+        LastWill { topic: will.topic, message: will.payload, qos: will.qos, retain: will.retain }
     });
     connect.write(output).map(drop)
 }
@@ -42,7 +42,7 @@ pub(super) fn write(output: &mut BytesMut, packet: Outbound<'_>) -> Result<(), E
         Outbound::PubRel(pkid) => Packet::PubRel(PubRel::new(pkid)),
         Outbound::PubComp(pkid) => Packet::PubComp(PubComp::new(pkid)),
         Outbound::Subscribe(pkid, filters) => {
-            let filters = filters.iter().map(|(filter, qos)| SubscribeFilter::new(filter.to_string(), (*qos).into()));
+            let filters = filters.iter().map(|(filter, qos)| SubscribeFilter::new(filter.to_string(), *qos));
             Packet::Subscribe(Subscribe { pkid, filters: filters.collect() })
         }
         Outbound::Unsubscribe(pkid, filters) => {

@@ -64,7 +64,7 @@ pub(super) fn connect(
         LastWill {
             topic: will.topic.into(),
             message: will.payload,
-            qos: qos(will.qos.into()),
+            qos: qos(will.qos),
             retain: will.retain,
             properties: None,
         }
@@ -121,7 +121,7 @@ pub(super) fn write(output: &mut BytesMut, packet: Outbound<'_>) -> Result<(), E
             let filters = filters.iter().map(|(filter, wanted)| Filter {
                 // Nobody wants what is retained: it is stale (3.3.1.3). The other options are 0, which is what 3.1.1 does.
                 retain_forward_rule: RetainForwardRule::Never,
-                ..Filter::new(&**filter, qos((*wanted).into()))
+                ..Filter::new(&**filter, qos(*wanted))
             });
             Subscribe { pkid, filters: filters.collect(), properties: None }.write(output)
         }
@@ -193,8 +193,8 @@ fn conn_ack(packet: v5::ConnAck) -> ConnAck {
     *in_flight = properties.receive_max.unwrap_or(*in_flight);
     *packet_size = properties.max_packet_size.map_or(*packet_size, |size| size.try_into().unwrap_or(usize::MAX));
     *qos = match properties.max_qos {
-        Some(0) => crate::message::QoS::AtMostOnce,
-        Some(1) => crate::message::QoS::AtLeastOnce,
+        Some(0) => rumqttc::QoS::AtMostOnce,
+        Some(1) => rumqttc::QoS::AtLeastOnce,
         _ => *qos,
     };
     *retain = properties.retain_available != Some(0);

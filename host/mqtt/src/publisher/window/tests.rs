@@ -156,7 +156,7 @@ fn what_is_refused_frees_its_packet_id() {
 fn what_was_to_be_delivered_harder_is_noticed() {
     let window = window(2, &["a"]);
     let exceeds = |qos| window.exceeds(qos);
-    assert!(exceeds(crate::message::QoS::AtMostOnce) && !exceeds(crate::message::QoS::AtLeastOnce));
+    assert!(exceeds(QoS::AtMostOnce) && !exceeds(QoS::AtLeastOnce));
 }
 
 #[test]

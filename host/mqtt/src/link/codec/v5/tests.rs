@@ -93,8 +93,8 @@ fn a_session_lasts_as_long_as_is_wanted_unless_a_clean_one_is_asked_for() {
 
 #[test]
 fn subscriptions_are_written_as_a_broker_reads_them() {
-    let filters: Vec<(Arc<str>, crate::message::QoS)> =
-        vec![("a/+".into(), crate::message::QoS::AtLeastOnce), ("é".into(), crate::message::QoS::ExactlyOnce)];
+    let filters: Vec<(Arc<str>, rumqttc::QoS)> =
+        vec![("a/+".into(), rumqttc::QoS::AtLeastOnce), ("é".into(), rumqttc::QoS::ExactlyOnce)];
     let mut written = BytesMut::new();
     write(&mut written, Outbound::Subscribe(9, &filters)).expect("encodes");
     let Packet::Subscribe(read) = read_back(written) else { panic!("another packet") };
@@ -179,7 +179,7 @@ fn limits_come_with_the_consent() {
 
     let body = b"\x00\x00\x12\x21\x00\x14\x27\x00\x00\x10\x00\x13\x00\x0a\x24\x01\x25\x00\x22\x00\x0a";
     let Ok(Inbound::ConnAck(Ok(ack))) = read_body(0x20, body) else { panic!("another packet") };
-    let limits = Limits { in_flight: 20, packet_size: 4096, qos: crate::message::QoS::AtLeastOnce, retain: false };
+    let limits = Limits { in_flight: 20, packet_size: 4096, qos: rumqttc::QoS::AtLeastOnce, retain: false };
     assert_eq!(ack, ConnAck { session_present: false, limits, keep_alive: Some(Duration::from_secs(10)) });
 }
 
