@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     dialer::{Dialer, Inheritance},
-    link::{Inbound, Link, LinkError, Outbound, Oversized, Publish, Reason, Verdict},
+    link::{Inbound, Link, LinkError, Outbound, Reason, Verdict},
     message::{Message, QoS},
     options::Options,
     stats::SubscriberStats,
@@ -166,30 +166,20 @@ impl<R: Recipient> Task<R> {
             self.collect_until = now + COLLECT;
             let Batch { subscribe, unsubscribe } = self.subscriptions.next_batch(link.limits().packet_size);
             if !subscribe.is_empty() {
-                self.write_subscribe(link, subscribe)?;
+                let pkid = self.next_pkid();
+                link.send(Outbound::Subscribe(pkid, &subscribe))?;
+                self.stats.subscribe_packets.add(1);
+                self.open.insert(pkid, Open::Subscribe(subscribe));
             }
             if !unsubscribe.is_empty() {
-                self.write_unsubscribe(link, unsubscribe)?;
+                let pkid = self.next_pkid();
+                link.send(Outbound::Unsubscribe(pkid, &unsubscribe))?;
+                self.stats.unsubscribe_packets.add(1);
+                self.open.insert(pkid, Open::Unsubscribe(unsubscribe));
             }
         }
         self.stats.subscriptions.set(self.subscriptions.len());
         Ok(false)
-    }
-
-    fn write_subscribe(&mut self, link: &mut Link, batch: Vec<(Arc<str>, QoS)>) -> Result<(), LinkError> {
-        let pkid = self.next_pkid();
-        link.send(Outbound::Subscribe(pkid, &batch))?;
-        self.stats.subscribe_packets.add(1);
-        self.open.insert(pkid, Open::Subscribe(batch));
-        Ok(())
-    }
-
-    fn write_unsubscribe(&mut self, link: &mut Link, batch: Vec<Arc<str>>) -> Result<(), LinkError> {
-        let pkid = self.next_pkid();
-        link.send(Outbound::Unsubscribe(pkid, &batch))?;
-        self.stats.unsubscribe_packets.add(1);
-        self.open.insert(pkid, Open::Unsubscribe(batch));
-        Ok(())
     }
 
     fn next_pkid(&mut self) -> u16 {
@@ -212,7 +202,12 @@ impl<R: Recipient> Task<R> {
     fn read(&mut self, link: &mut Link) -> Result<(), LinkError> {
         while let Some(inbound) = link.next()? {
             match inbound {
-                Inbound::Publish(publish) => self.receive(link, publish)?,
+                Inbound::Publish(publish) => {
+                    if acknowledge(link, &mut self.unreleased, publish.qos, publish.pkid)? {
+                        self.stats.received.add(1);
+                        self.route(Message::from_packet(publish));
+                    }
+                }
                 Inbound::SubAck(pkid, verdicts) => self.subscribed(pkid, &verdicts),
                 Inbound::UnsubAck(pkid) => {
                     if let Some(Open::Unsubscribe(batch)) = self.open.remove(&pkid) {
@@ -223,17 +218,15 @@ impl<R: Recipient> Task<R> {
                     self.unreleased.remove(&pkid);
                     link.send(Outbound::PubComp(pkid))?;
                 }
-                Inbound::Oversized(beginning) => self.receive_oversized(link, beginning)?,
+                Inbound::Oversized(beginning) => {
+                    if acknowledge(link, &mut self.unreleased, beginning.qos, beginning.pkid)? {
+                        warn!(beginning.topic, beginning.size, "message larger than the packet size limit thrown away");
+                        self.stats.oversized.add(1);
+                        self.route(beginning.into_message());
+                    }
+                }
                 _ => {}
             }
-        }
-        Ok(())
-    }
-
-    fn receive(&mut self, link: &mut Link, publish: Publish) -> Result<(), LinkError> {
-        if acknowledge(link, &mut self.unreleased, publish.qos, publish.pkid)? {
-            self.stats.received.add(1);
-            self.route(Message::from_packet(publish));
         }
         Ok(())
     }
@@ -245,15 +238,6 @@ impl<R: Recipient> Task<R> {
             self.subscriptions.stray(&message.topic);
             (self.strays)(message);
         }
-    }
-
-    fn receive_oversized(&mut self, link: &mut Link, beginning: Oversized) -> Result<(), LinkError> {
-        if acknowledge(link, &mut self.unreleased, beginning.qos, beginning.pkid)? {
-            warn!(beginning.topic, beginning.size, "message larger than the packet size limit thrown away");
-            self.stats.oversized.add(1);
-            self.route(beginning.into_message());
-        }
-        Ok(())
     }
 
     fn subscribed(&mut self, pkid: u16, verdicts: &[Verdict]) {
