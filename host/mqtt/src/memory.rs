@@ -6,7 +6,6 @@
 
 use std::{
     collections::VecDeque,
-    fmt,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -23,6 +22,7 @@ pub const ASSURED: usize = 4 << 10;
 pub const MESSAGE_OVERHEAD: usize = 256;
 
 /// Memory that many share.
+#[derive(Debug)]
 pub struct MemoryPool {
     limit: usize,
     used: AtomicUsize,
@@ -32,6 +32,7 @@ pub struct MemoryPool {
 }
 
 /// The memory of one of those who share a pool.
+#[derive(Debug)]
 pub struct MemoryAccount {
     pool: Arc<MemoryPool>,
     limit: usize,
@@ -42,6 +43,7 @@ pub struct MemoryAccount {
 }
 
 /// Bytes of an account, and of its pool.
+#[derive(Debug)]
 pub struct MemoryPermit {
     account: Arc<MemoryAccount>,
     bytes: usize,
@@ -60,6 +62,7 @@ pub struct Acquire {
     is_over: bool,
 }
 
+#[derive(Debug)]
 struct Waiter {
     bytes: usize,
     is_granted: AtomicBool,
@@ -280,18 +283,6 @@ fn steps(bytes: usize) -> usize {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing is done under these locks that leaves anything half done.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl fmt::Debug for MemoryPool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryPool").field("used", &self.used).field("limit", &self.limit).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for MemoryPermit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryPermit").field("bytes", &self.bytes).finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]

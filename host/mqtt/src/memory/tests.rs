@@ -158,10 +158,11 @@ fn many_threads_leave_nothing_behind_and_nobody_waiting() {
             let (pool, barrier) = (&pool, &barrier);
             scope.spawn(move || {
                 let account = MemoryAccount::new(Arc::clone(pool), 16 * KIB);
+                let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
                 barrier.wait();
                 for round in 0..2000 {
                     let bytes = (round * 37 + thread * 1013) % (12 * KIB) + 1;
-                    let reservation = wait(pool.acquire(bytes));
+                    let reservation = runtime.block_on(pool.acquire(bytes));
                     let charged = account.charge(bytes / 2);
                     drop(account.try_charge(bytes));
                     drop(reservation);
@@ -172,21 +173,4 @@ fn many_threads_leave_nothing_behind_and_nobody_waiting() {
         }
     });
     assert_eq!((pool.used(), pool.is_awaited()), (0, false));
-}
-
-/// Blocks until it is granted.
-fn wait(mut acquire: Acquire) -> Reservation {
-    struct Unpark(thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    loop {
-        match Pin::new(&mut acquire).poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(reservation) => return reservation,
-            Poll::Pending => thread::park(),
-        }
-    }
 }
