@@ -34,35 +34,32 @@ impl Oversized {
     /// Reads the beginning of the packet that `input` begins with. `None` when more bytes are needed; an error when the packet
     /// is anything but a PUBLISH, because no broker has reason to send another one that large.
     pub(crate) fn read(input: &[u8], size: usize, version: ProtocolVersion) -> Result<Option<Self>, Error> {
-        let Some((&first, rest)) = input.split_first() else { return Ok(None) };
+        match Self::parse(input, size, version) {
+            Err(Error::InsufficientBytes(_)) => Ok(None),
+            parsed => parsed.map(Some),
+        }
+    }
+
+    fn parse(input: &[u8], size: usize, version: ProtocolVersion) -> Result<Self, Error> {
+        let (&first, rest) = input.split_first().ok_or(Error::InsufficientBytes(1))?;
         if first >> 4 != mqttbytes::PacketType::Publish as u8 {
             return Err(Error::PayloadSizeLimitExceeded(size));
         }
         let qos = mqttbytes::qos((first >> 1) & 0b11)?;
         let mut body = Body { here: rest.get(size_length(size)..).unwrap_or_default(), left: size };
-        let Some(length) = body.number()? else { return Ok(None) };
-        let Some(topic) = body.take(length.into())? else { return Ok(None) };
+        let length = body.number()?;
+        let topic = body.take(length.into())?;
         let topic = String::from_utf8(topic.to_vec()).map_err(|_| Error::TopicNotUtf8)?;
-        let pkid = match qos {
-            QoS::AtMostOnce => Some(0),
-            QoS::AtLeastOnce | QoS::ExactlyOnce => body.number()?,
+        let pkid = if qos == QoS::AtMostOnce { 0 } else { body.number()? };
+        let properties = if version == ProtocolVersion::V5 { body.variable_number()? } else { 0 };
+        let beginning = if properties > MAX_PROPERTIES {
+            &[][..]
+        } else {
+            body.take(properties)?;
+            body.take(body.left.min(KEPT))?
         };
-        let Some(pkid) = pkid else { return Ok(None) };
-        let properties = match version {
-            ProtocolVersion::V4 => Some(0),
-            ProtocolVersion::V5 => body.variable_number()?,
-        };
-        let beginning = match properties {
-            None => return Ok(None),
-            Some(length) if length > MAX_PROPERTIES => Some(&[][..]),
-            Some(length) => match body.take(length)? {
-                None => return Ok(None),
-                Some(_) => body.take(body.left.min(KEPT))?,
-            },
-        };
-        let Some(beginning) = beginning.map(Bytes::copy_from_slice) else { return Ok(None) };
-        let (retain, dup) = (first & 1 != 0, first & 0b1000 != 0);
-        Ok(Some(Oversized { topic, qos, pkid, retain, dup, size, beginning }))
+        let (retain, dup, beginning) = (first & 1 != 0, first & 0b1000 != 0, Bytes::copy_from_slice(beginning));
+        Ok(Oversized { topic, qos, pkid, retain, dup, size, beginning })
     }
 
     /// The message, as far as there is one.
@@ -74,32 +71,32 @@ impl Oversized {
 }
 
 /// What follows a fixed header.
-struct Body<'a> {
+pub(super) struct Body<'a> {
     /// What has come of it, and perhaps of the packets behind it.
-    here: &'a [u8],
+    pub(super) here: &'a [u8],
     /// How many bytes it has left, whether they have come or not.
-    left: usize,
+    pub(super) left: usize,
 }
 
 impl<'a> Body<'a> {
-    /// The next `length` bytes, if they have come. An error: it has not as many.
-    fn take(&mut self, length: usize) -> Result<Option<&'a [u8]>, Error> {
+    /// The next `length` bytes. An error: they have not come yet, or it has not as many.
+    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], Error> {
         self.left = self.left.checked_sub(length).ok_or(Error::MalformedPacket)?;
-        Ok(self.here.split_off(..length))
+        self.here.split_off(..length).ok_or(Error::InsufficientBytes(length))
     }
 
-    fn number(&mut self) -> Result<Option<u16>, Error> {
-        Ok(self.take(2)?.map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]])))
+    pub(super) fn number(&mut self) -> Result<u16, Error> {
+        self.take(2).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]))
     }
 
     /// A Variable Byte Integer (MQTT 5, 1.5.5).
-    fn variable_number(&mut self) -> Result<Option<usize>, Error> {
+    pub(super) fn variable_number(&mut self) -> Result<usize, Error> {
         let mut number = 0;
         for shift in [0, 7, 14, 21] {
-            let Some(byte) = self.take(1)? else { return Ok(None) };
-            number |= usize::from(byte[0] & 0x7f) << shift;
-            if byte[0] < 0x80 {
-                return Ok(Some(number));
+            let byte = self.take(1)?[0];
+            number |= usize::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(number);
             }
         }
         Err(Error::MalformedRemainingLength)

@@ -27,7 +27,7 @@ use rumqttc::{
 use crate::{
     link::{
         error::LinkError,
-        oversized::size_length,
+        oversized::{Body, size_length},
         packet::{ConnAck, Inbound, Limits, Outbound, Publish},
         reason::{Reason, Verdict},
     },
@@ -213,23 +213,11 @@ fn acknowledgement(body: &[u8]) -> Result<(u16, Verdict), Error> {
     Ok((pkid, verdict(rest.first().copied().unwrap_or(0))))
 }
 
-fn sub_ack(body: &[u8]) -> Result<Inbound, Error> {
-    let (pkid, rest) = packet_id(body)?;
-    let codes = skip_properties(rest).ok_or(Error::MalformedPacket)?;
-    Ok(Inbound::SubAck(pkid, codes.iter().copied().map(verdict).collect()))
-}
-
-fn skip_properties(body: &[u8]) -> Option<&[u8]> {
-    let (mut size, mut rest) = (0, body);
-    for shift in [0, 7, 14, 21] {
-        let (byte, after) = rest.split_first()?;
-        size |= usize::from(byte & 0x7f) << shift;
-        rest = after;
-        if *byte < 0x80 {
-            return rest.get(size..);
-        }
-    }
-    None
+fn sub_ack(body: &[u8]) -> Result<Inbound, mqttbytes::Error> {
+    let mut body = Body { here: body, left: body.len() };
+    let (pkid, properties) = (body.number()?, body.variable_number()?);
+    body.take(properties)?;
+    Ok(Inbound::SubAck(pkid, body.here.iter().copied().map(verdict).collect()))
 }
 
 fn verdict(code: u8) -> Verdict {
