@@ -8,11 +8,13 @@ use std::{
     collections::VecDeque,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     task::{Context, Poll, Waker},
 };
+
+use parking_lot::Mutex;
 
 /// Accounts report to their pool in steps of so many bytes. So a message that comes and goes while nothing else waits touches
 /// no memory that other threads use; and each account has so much for itself, however full the pool is.
@@ -102,7 +104,7 @@ impl MemoryPool {
         if !self.is_awaited() && self.try_add(bytes) {
             waiter.is_granted.store(true, SeqCst);
         } else {
-            let mut queue = lock(&self.queue);
+            let mut queue = self.queue.lock();
             queue.push_back(Arc::clone(&waiter));
             // Before the room is looked at: whoever frees some afterwards sees that somebody waits.
             self.waiting.fetch_add(1, SeqCst);
@@ -127,7 +129,7 @@ impl MemoryPool {
         if bytes > 0 {
             self.used.fetch_sub(bytes, SeqCst);
             if self.is_awaited() {
-                self.grant(&mut lock(&self.queue));
+                self.grant(&mut self.queue.lock());
             }
         }
     }
@@ -136,7 +138,7 @@ impl MemoryPool {
         while let Some(first) = queue.pop_front_if(|first| self.try_add(first.bytes)) {
             self.waiting.fetch_sub(1, SeqCst);
             first.is_granted.store(true, SeqCst);
-            lock(&first.waker).take().into_iter().for_each(Waker::wake);
+            first.waker.lock().take().into_iter().for_each(Waker::wake);
         }
     }
 }
@@ -182,7 +184,7 @@ impl MemoryAccount {
         if condition(self.used(), self.limit) {
             return Poll::Ready(());
         }
-        *lock(&self.waiter) = Some(cx.waker().clone());
+        *self.waiter.lock() = Some(cx.waker().clone());
         self.is_awaited.store(true, SeqCst);
         if condition(self.used(), self.limit) { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -196,7 +198,7 @@ impl MemoryAccount {
         let before = self.used.fetch_sub(bytes, SeqCst);
         self.pool.subtract(steps(before) - steps(before - bytes));
         if self.is_awaited.load(SeqCst) && self.is_awaited.swap(false, SeqCst) {
-            lock(&self.waiter).take().into_iter().for_each(Waker::wake);
+            self.waiter.lock().take().into_iter().for_each(Waker::wake);
         }
     }
 }
@@ -239,7 +241,7 @@ impl Future for Acquire {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reservation> {
         if !self.waiter.is_granted.load(SeqCst) {
-            *lock(&self.waiter.waker) = Some(cx.waker().clone());
+            *self.waiter.waker.lock() = Some(cx.waker().clone());
             // It may have been granted in between, and then nobody was woken.
             if !self.waiter.is_granted.load(SeqCst) {
                 return Poll::Pending;
@@ -255,7 +257,7 @@ impl Drop for Acquire {
         if self.is_over {
             return;
         }
-        let mut queue = lock(&self.pool.queue);
+        let mut queue = self.pool.queue.lock();
         match queue.iter().position(|waiter| Arc::ptr_eq(waiter, &self.waiter)) {
             Some(place) => {
                 queue.remove(place);
@@ -278,11 +280,6 @@ fn fits(used: usize, more: usize, limit: usize) -> bool {
 
 fn steps(bytes: usize) -> usize {
     bytes / ASSURED * ASSURED
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing is done under these locks that leaves anything half done.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
 };
+
+use parking_lot::Mutex;
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -91,17 +93,17 @@ impl Default for ConnectionStats {
 
 impl ConnectionStats {
     pub fn status(&self) -> ConnectionStatus {
-        locked(&self.status).clone()
+        self.status.lock().clone()
     }
 
     pub(crate) fn up(&self) {
         self.connects.add(1);
-        let mut status = locked(&self.status);
+        let mut status = self.status.lock();
         (status.connected, status.since) = (true, Instant::now());
     }
 
     pub(crate) fn down(&self, error: Option<String>) {
-        let mut status = locked(&self.status);
+        let mut status = self.status.lock();
         if status.connected {
             (status.connected, status.since) = (false, Instant::now());
         }
@@ -135,25 +137,25 @@ pub struct PublisherStats {
 impl PublisherStats {
     /// How many publications of which kind were lost for which reason.
     pub fn losses(&self) -> Vec<(Loss, &'static str, u64)> {
-        locked(&self.losses).iter().map(|(&(loss, kind), &count)| (loss, kind, count)).collect()
+        self.losses.lock().iter().map(|(&(loss, kind), &count)| (loss, kind, count)).collect()
     }
 
     /// The losses of all kinds for one reason.
     pub fn lost(&self, loss: Loss) -> u64 {
-        locked(&self.losses).iter().filter(|((cause, _), _)| *cause == loss).map(|(_, count)| count).sum()
+        self.losses.lock().iter().filter(|((cause, _), _)| *cause == loss).map(|(_, count)| count).sum()
     }
 
     /// How many publications of which kind were on a topic that nobody subscribes to, as far as the broker says so.
     pub fn unheard(&self) -> Vec<(&'static str, u64)> {
-        locked(&self.unheard).iter().map(|(&kind, &count)| (kind, count)).collect()
+        self.unheard.lock().iter().map(|(&kind, &count)| (kind, count)).collect()
     }
 
     pub(crate) fn no_subscriber(&self, kind: &'static str) {
-        *locked(&self.unheard).entry(kind).or_default() += 1;
+        *self.unheard.lock().entry(kind).or_default() += 1;
     }
 
     pub(crate) fn lose(&self, loss: Loss, kind: &'static str) {
-        *locked(&self.losses).entry((loss, kind)).or_default() += 1;
+        *self.losses.lock().entry((loss, kind)).or_default() += 1;
     }
 }
 
@@ -171,9 +173,4 @@ pub struct SubscriberStats {
     pub unsubscribe_packets: Counter,
     /// Topic filters held by the broker, or asked for.
     pub subscriptions: Gauge,
-}
-
-/// Nothing panics while holding these locks, and a count is still a count if something did.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

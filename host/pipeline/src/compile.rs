@@ -6,6 +6,7 @@
 
 use crate::error::{CompileError, LoadFault};
 use crate::runtime;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
@@ -14,7 +15,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tempfile::NamedTempFile;
 use tracing::warn;
 use wasmparser::{Parser, Payload};
@@ -92,7 +93,7 @@ impl Compiler {
 
     /// `hash`: of `bytes`.
     pub(crate) fn compile(&self, bytes: &[u8], hash: Digest256, origin: Origin) -> Result<Component, CompileError> {
-        let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = || self.recent.lock();
         if let Some((_, component)) = recent().iter().find(|(known, _)| *known == hash) {
             return Ok(component.clone());
         }
@@ -116,7 +117,7 @@ impl Compiler {
         if origin == Origin::Ours {
             return here();
         }
-        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = ONE_AT_A_TIME.lock();
         let Some(process) = &self.process else { return here() };
         let code = process.compile(bytes)?;
         // SAFETY: this is what `compile_component` gave in a process of this program, whole: `Compile` asks for that.

@@ -3,11 +3,11 @@
 use crate::abi::Level;
 use crate::subject::Subject;
 use ocpp_gateway_core::Attributes;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The longest message or field that reaches the log, in bytes; the rest is cut off.
@@ -164,7 +164,7 @@ impl Gate {
 
     /// `party`: whom the line is about ([`Caller::party`](crate::caller::Caller)).
     pub(crate) fn ask(&self, party: u64, now: Instant) -> Passage {
-        let mut window = self.lock();
+        let mut window = self.window.lock();
         let mut suppressed_before = 0;
         if now.duration_since(window.started) >= Duration::from_secs(1) {
             suppressed_before = window.suppressed;
@@ -180,10 +180,6 @@ impl Gate {
         window.passed += 1;
         window.parties.insert(party, own + 1);
         if suppressed_before == 0 { Passage::Open } else { Passage::OpenAgain(suppressed_before) }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Window> {
-        self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many lines did not pass, ever.
@@ -226,7 +222,7 @@ mod tests {
         let passed = |party, lines| (0..lines).filter(|_| gate.ask(party, now).is_open()).count();
         assert_eq!((passed(1, 1000), passed(2, 5), passed(3, 1000), passed(4, 1000)), (25, 5, 25, 25));
         assert_eq!((passed(5, 1000), passed(6, 5)), (20, 0));
-        assert_eq!(gate.lock().parties.len(), 5);
+        assert_eq!(gate.window.lock().parties.len(), 5);
     }
 
     #[test]

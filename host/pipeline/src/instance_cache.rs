@@ -5,8 +5,9 @@
 
 use crate::instance::Instance;
 use crate::stats::{Counters, Ledger};
+use parking_lot::Mutex;
 use std::cell::RefCell;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 /// The instance of one thread. Nobody else looks into it before the transform is gone, so that nobody waits for it.
 type Place = Mutex<Option<Instance>>;
@@ -39,7 +40,7 @@ impl InstanceCache {
             let own = all.iter().position(|cached| std::ptr::eq(cached.cache.as_ptr(), Arc::as_ptr(self)));
             let own = own.unwrap_or_else(|| self.open(all, ledger));
             let cached = &mut all[own];
-            visit(&mut cached.place.lock().unwrap_or_else(PoisonError::into_inner), &cached.counters)
+            visit(&mut cached.place.lock(), &cached.counters)
         })
     }
 
@@ -48,7 +49,7 @@ impl InstanceCache {
         // The first message on a new transform is a good moment to let go of those that are no more.
         all.retain(|cached| cached.cache.strong_count() > 0);
         let place = Arc::<Place>::default();
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.0.lock();
         places.retain(|place| place.strong_count() > 0);
         places.push(Arc::downgrade(&place));
         all.push(CachedInstance { cache: Arc::downgrade(self), place, counters: ledger.open() });
@@ -58,8 +59,8 @@ impl InstanceCache {
 
 impl Drop for InstanceCache {
     fn drop(&mut self) {
-        for place in self.0.get_mut().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade) {
-            place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for place in self.0.get_mut().iter().filter_map(Weak::upgrade) {
+            place.lock().take();
         }
     }
 }

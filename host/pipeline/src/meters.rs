@@ -2,9 +2,9 @@
 
 use crate::attributes;
 use ocpp_gateway_core::Attributes;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How many combinations of name and labels one transform may report.
 const MAX_SERIES: usize = 200;
@@ -54,24 +54,20 @@ impl Meters {
         // All that takes longer with more labels comes before the lock.
         let legal = value.is_finite() && is_legal(&name, &mut labels);
         let bytes = name.len() + attributes::size(&labels);
-        if !self.lock().report((name, labels), bytes, legal.then_some(value), is_counter) {
-            self.lock().refused += 1;
+        if !self.0.lock().report((name, labels), bytes, legal.then_some(value), is_counter) {
+            self.0.lock().refused += 1;
         }
     }
 
     /// Everything by name and labels.
     pub(crate) fn readings(&self) -> Vec<(String, Attributes, Reading)> {
-        let board = self.lock();
+        let board = self.0.lock();
         board.readings.iter().map(|((name, labels), reading)| (name.clone(), labels.clone(), *reading)).collect()
     }
 
     /// How many reports were not taken: too many or too long series, or a name that Prometheus does not allow.
     pub(crate) fn refused(&self) -> u64 {
-        self.lock().refused
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Board> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().refused
     }
 }
 

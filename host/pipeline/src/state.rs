@@ -1,8 +1,9 @@
 //! What the gateway keeps for a transform: it outlives instances and versions, and ends with the process.
 
 use crate::abi::StateError;
+use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One transform's values. Shared by all of its instances, so each call takes the lock for a moment.
@@ -44,21 +45,21 @@ impl Shelf {
 
     /// What is kept stays, even if it is more.
     pub(crate) fn set_limits(&self, limits: ShelfLimits) {
-        self.lock().limits = limits;
+        self.0.lock().limits = limits;
     }
 
     pub(crate) fn get(&self, key: &str, now: Duration) -> Option<Vec<u8>> {
-        let content = self.lock();
+        let content = self.0.lock();
         content.values.get(key).filter(|kept| kept.is_alive(now)).map(|kept| kept.value.clone())
     }
 
     pub(crate) fn set(&self, key: &str, value: &[u8], ttl_s: Option<u32>, now: Duration) -> Result<(), StateError> {
-        self.lock().set(key, value, ttl_s, now)
+        self.0.lock().set(key, value, ttl_s, now)
     }
 
     /// Answers whether there was a value.
     pub(crate) fn delete(&self, key: &str, now: Duration) -> bool {
-        self.lock().remove(key).is_some_and(|kept| kept.is_alive(now))
+        self.0.lock().remove(key).is_some_and(|kept| kept.is_alive(now))
     }
 
     /// Answers whether the value was as expected, and was set.
@@ -70,16 +71,12 @@ impl Shelf {
         ttl_s: Option<u32>,
         now: Duration,
     ) -> Result<bool, StateError> {
-        let mut content = self.lock();
+        let mut content = self.0.lock();
         let current = content.values.get(key).filter(|kept| kept.is_alive(now)).map(|kept| kept.value.as_slice());
         if current != expected {
             return Ok(false);
         }
         content.set(key, value, ttl_s, now).map(|()| true)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Content> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -179,7 +176,7 @@ mod tests {
         assert!(shelf.delete("d", after(2)));
         shelf.set("e", &[], None, after(2)).expect("d is gone, and its time with it");
         shelf.set("f", &[], None, after(3)).expect("a has expired");
-        let content = shelf.lock();
+        let content = shelf.0.lock();
         assert_eq!((content.values.len(), content.expiring.len(), content.bytes), (3, 0, 4));
     }
 

@@ -3,8 +3,9 @@
 use crate::meters::Reading;
 use crate::swap_report::{TransformFault, TransformVersion};
 use ocpp_gateway_core::Attributes;
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// One transform, for people and for `/metrics`. All counts are of all its versions, since the process started.
@@ -86,7 +87,7 @@ impl Ledger {
     /// Counters for a thread that calls a version of the transform for the first time.
     pub(crate) fn open(&self) -> Arc<Counters> {
         let counters = Arc::<Counters>::default();
-        let Accounts { open, closed } = &mut *self.lock();
+        let Accounts { open, closed } = &mut *self.0.lock();
         open.retain(|account| {
             let in_use = Arc::strong_count(account) > 1;
             if !in_use {
@@ -99,12 +100,8 @@ impl Ledger {
     }
 
     pub(crate) fn sum(&self, count: impl Fn(&Counters) -> &Counter) -> u64 {
-        let Accounts { open, closed } = &*self.lock();
+        let Accounts { open, closed } = &*self.0.lock();
         count(closed).get() + open.iter().map(|counters| count(counters).get()).sum::<u64>()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Accounts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

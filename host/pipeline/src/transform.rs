@@ -16,8 +16,9 @@ use crate::stats::TransformStatus;
 use crate::subject::Subject;
 use crate::swap_report::TransformVersion;
 use ocpp_gateway_core::{CallError, Frame, MessageType, Payload, Peer, Publish, Schemas, Version};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::warn;
 
@@ -259,7 +260,7 @@ impl Transform {
     }
 
     fn start(&self) -> Result<Instance, Failure> {
-        if let Some(spare) = self.spares.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+        if let Some(spare) = self.spares.lock().pop() {
             return Ok(spare);
         }
         match self.blueprint.start(&self.name) {

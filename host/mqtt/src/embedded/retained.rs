@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    sync::{Arc, OnceLock, Weak},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -22,6 +22,7 @@ use mqtt5::{
     },
     packet::publish::PublishPacket,
 };
+use parking_lot::Mutex;
 use tracing::warn;
 
 use crate::stats::Counter;
@@ -74,7 +75,7 @@ impl Retained {
         let expired = |(topic, entry): (&Arc<str>, &Entry)| {
             entry.expires_at.is_some_and(|expires_at| expires_at <= now).then(|| Arc::clone(topic))
         };
-        let expired: Vec<_> = self.lock().by_topic.iter().filter_map(expired).collect();
+        let expired: Vec<_> = self.kept.lock().by_topic.iter().filter_map(expired).collect();
         for topic in expired {
             self.clear(&topic).await;
         }
@@ -82,13 +83,13 @@ impl Retained {
 
     async fn set(&self, RetainedSetEvent { topic, payload, cleared, .. }: RetainedSetEvent) {
         if cleared {
-            return self.lock().remove(&topic);
+            return self.kept.lock().remove(&topic);
         }
         // An error, or nothing: it has expired, or somebody has cleared it since.
         let stored = self.storage.get_retained_message(&topic).await.ok().flatten();
         let bytes = size(&topic, payload.len(), stored.as_ref());
         let fits = {
-            let mut kept = self.lock();
+            let mut kept = self.kept.lock();
             kept.insert(&topic, Entry { bytes, expires_at: stored.and_then(|stored| stored.expires_at) });
             kept.by_topic.len() <= self.max_messages && kept.bytes <= self.max_bytes
         };
@@ -100,9 +101,9 @@ impl Retained {
     async fn refuse(&self, topic: &str) {
         self.refused.add(1);
         let now = Instant::now();
-        let is_quiet = self.lock().warned.is_some_and(|warned| now.duration_since(warned) < WARN_INTERVAL);
+        let is_quiet = self.kept.lock().warned.is_some_and(|warned| now.duration_since(warned) < WARN_INTERVAL);
         if !is_quiet {
-            self.lock().warned = Some(now);
+            self.kept.lock().warned = Some(now);
             let (max_messages, max_bytes, refused) = (self.max_messages, self.max_bytes, self.refused.get());
             warn!(
                 topic,
@@ -119,11 +120,6 @@ impl Retained {
             nothing.retain = true;
             router.route_message(&nothing, None).await;
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        // Nothing panics while holding it.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

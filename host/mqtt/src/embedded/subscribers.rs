@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
@@ -21,6 +21,7 @@ use mqtt5::{
     },
     packet::connect::ConnectPacket,
 };
+use parking_lot::Mutex;
 use tokio::task::coop::unconstrained;
 
 use crate::subscriber::FilterTree;
@@ -62,19 +63,19 @@ impl Subscribers {
 
     /// From now on the filters of this client do not count.
     pub(super) fn ignore(&self, client_id: String) {
-        self.lock().ignored = Some(client_id);
+        self.noted.lock().ignored = Some(client_id);
     }
 
     /// Whether a client would get a message on `topic`, if only when it connects again.
     pub(super) fn has_subscriber(&self, topic: &str) -> bool {
-        let noted = &*self.lock();
+        let noted = &*self.noted.lock();
         let mut found = noted.has_filter(&self.router, topic);
         noted.wildcards.matches(topic, &mut |filter| found = found || noted.has_filter(&self.router, filter));
         found
     }
 
     fn note(&self, client_id: &str, filter: &str) {
-        let noted = &mut *self.lock();
+        let noted = &mut *self.noted.lock();
         if noted.ignored.as_deref() == Some(client_id) {
             return;
         }
@@ -82,11 +83,6 @@ impl Subscribers {
         if noted.len > noted.clean_up_at.max(FEW) {
             noted.clean_up(&self.router);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Noted> {
-        // Nothing panics while holding it.
-        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -231,7 +227,7 @@ mod tests {
         for number in 0..10 {
             subscribers.note("b", &format!("gone/{number}/+"));
         }
-        let noted = &mut *subscribers.lock();
+        let noted = &mut *subscribers.noted.lock();
         noted.clean_up(&subscribers.router);
         assert_eq!(noted.len, 11, "they may be about to subscribe");
         let long_ago = Instant::now().checked_sub(2 * SETTLED).expect("the machine has run for minutes");

@@ -3,8 +3,9 @@
 use super::distinct::Distinct;
 use super::thresholds::{FAILURES, REST};
 use crate::hook::Function;
+use parking_lot::Mutex;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Calls and failures are counted for so long, or longer where calls are few. An ordinary heartbeat interval.
@@ -60,7 +61,7 @@ impl HookBreaker {
     }
 
     pub(super) fn usually_called(&self) -> Option<f64> {
-        let called = self.called.estimate().max(self.tally().before.unwrap_or_default());
+        let called = self.called.estimate().max(self.tally.lock().before.unwrap_or_default());
         (called > 0.0).then_some(called)
     }
 
@@ -86,7 +87,7 @@ impl HookBreaker {
 
     pub(super) fn note_time(&self, now: Instant) {
         if milliseconds(now) >= self.window_ends.load(Relaxed) {
-            self.begin_window(&mut self.tally(), now);
+            self.begin_window(&mut self.tally.lock(), now);
         }
     }
 
@@ -104,7 +105,7 @@ impl HookBreaker {
     }
 
     pub(super) fn note_failure(&self, function: Function, party: u64, connected: usize, now: Instant) {
-        let mut tally = self.tally();
+        let mut tally = self.tally.lock();
         self.begin_window(&mut tally, now);
         self.called.insert(party);
         self.failed.insert(party);
@@ -137,10 +138,6 @@ impl HookBreaker {
     /// Whether it was stopped since this was last asked.
     pub(super) fn take_trip(&self) -> bool {
         self.tripped.load(Relaxed) && self.tripped.swap(false, Relaxed)
-    }
-
-    fn tally(&self) -> MutexGuard<'_, Tally> {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::distinct::Distinct;
 use super::thresholds::{FAILURES, REST};
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// So many are remembered; of more, those that failed last.
@@ -46,7 +46,7 @@ impl Individuals {
         if !self.suspects.may_have(key) {
             return None;
         }
-        let mut failing = self.lock();
+        let mut failing = self.failing.lock();
         let record = failing.get_mut(&key)?;
         let (until, now) = (record.stopped_until?, now());
         if now < until {
@@ -60,7 +60,7 @@ impl Individuals {
         if !self.suspects.may_have(key) {
             return;
         }
-        let mut failing = self.lock();
+        let mut failing = self.failing.lock();
         let Some(record) = failing.get_mut(&key) else { return };
         record.count(0, 1);
         if record.stopped_until.is_some() || record.is_forgotten(now()) {
@@ -70,7 +70,7 @@ impl Individuals {
     }
 
     pub(super) fn note_failure(&self, key: u64, now: Instant) -> Verdict {
-        let mut failing = self.lock();
+        let mut failing = self.failing.lock();
         if !failing.contains_key(&key) {
             self.make_room(&mut failing, now);
         }
@@ -89,7 +89,7 @@ impl Individuals {
     /// How many are stopped.
     pub(super) fn stopped(&self, now: Instant) -> usize {
         let stopped = |record: &&Record| record.stopped_until.is_some_and(|until| now < until);
-        self.lock().values().filter(stopped).count()
+        self.failing.lock().values().filter(stopped).count()
     }
 
     fn make_room(&self, failing: &mut HashMap<u64, Record>, now: Instant) {
@@ -107,10 +107,6 @@ impl Individuals {
     fn look_up(&self, failing: &HashMap<u64, Record>) {
         self.suspects.clear();
         failing.keys().for_each(|key| self.suspects.insert(*key));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Record>> {
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -166,7 +162,7 @@ mod tests {
         (0..crowd).for_each(|number| {
             individuals.note_failure(hash(number), now + FORGOTTEN_AFTER);
         });
-        assert_eq!(individuals.lock().len(), REMEMBERED);
+        assert_eq!(individuals.failing.lock().len(), REMEMBERED);
         assert!(individuals.suspects.estimate() < 1.1 * REMEMBERED as f64);
     }
 }

@@ -10,9 +10,10 @@ use crate::surroundings::Surroundings;
 use crate::swap_report::{SwapReport, TransformFault};
 use crate::transform::Transform;
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 /// The transforms that messages run through, generation after generation. Cheap to clone; each thread that calls it keeps
 /// instances of its own. A call blocks its thread for as long as the transforms work, each at most its time limit.
@@ -94,7 +95,7 @@ impl Pipeline {
     /// All that somebody still uses, the newest first.
     pub fn generations(&self) -> Vec<Generation> {
         // Under the lock, so that a swap is seen as a whole.
-        let older = lock(&self.0.older);
+        let older = self.0.older.lock();
         let chains = [self.0.chain.load_full()].into_iter().chain(older.iter().rev().filter_map(Weak::upgrade));
         chains.map(Generation).collect()
     }
@@ -102,7 +103,7 @@ impl Pipeline {
     /// Every transform with its counts.
     pub fn transforms(&self) -> Vec<TransformStatus> {
         let chain = self.0.chain.load();
-        let (previous, faults) = (lock(&self.0.previous), lock(&self.0.faults));
+        let (previous, faults) = (self.0.previous.lock(), self.0.faults.lock());
         let status = |transform: &Arc<Transform>| TransformStatus {
             previous: previous.get(&transform.name).map(|old| old.as_version()),
             last_fault: faults.get(&*transform.name).cloned(),
@@ -110,9 +111,4 @@ impl Pipeline {
         };
         chain.transforms.iter().map(status).collect()
     }
-}
-
-/// Whoever panicked while holding it left something that is still whole.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,7 @@
 //! Hot swaps: other transforms in the place of those that run.
 
 use super::changes::missing_hooks;
-use super::generations::{Pipeline, Workshop, lock};
+use super::generations::{Pipeline, Workshop};
 use crate::chain::Chain;
 use crate::error::{LoadError, Mishap};
 use crate::load::{self, Closing};
@@ -18,7 +18,7 @@ use tracing::{info, warn};
 impl Pipeline {
     /// Calls `notice` after each attempt. Where something was swapped, charge points may need other subscriptions now.
     pub fn on_exchange(&self, notice: impl Fn(&SwapReport) + Send + 'static) {
-        *lock(&self.0.on_exchange) = Some(Box::new(notice));
+        *self.0.on_exchange.lock() = Some(Box::new(notice));
     }
 
     /// Loads the transform `name` from `source`, or anew from where it came from, and puts it in the place of the one
@@ -30,7 +30,7 @@ impl Pipeline {
         source: Option<Source>,
         fewer_hooks: FewerHooks,
     ) -> Result<Exchanged, ExchangeError> {
-        let _turn = lock(&self.0.loading);
+        let _turn = self.0.loading.lock();
         let (configured, old) = self.about_to_load(name)?;
         let mut spec = configured.clone();
         if let Some(source) = source {
@@ -41,13 +41,13 @@ impl Pipeline {
             let missing = if fewer_hooks == FewerHooks::Allow { None } else { missing_hooks(&old, &new) };
             missing.map_or(Ok(new), |fault| Err(vec![fault]))
         });
-        let mut workshop = lock(&self.0.workshop);
+        let mut workshop = self.0.workshop.lock();
         let swapped = match loaded {
             Ok(_) if workshop.rolled_back.iter().any(|rolled_back| rolled_back == name) => {
                 Err(ExchangeError::Overtaken(name.to_owned()))
             }
             Ok(new) if Arc::ptr_eq(&old, &new) => {
-                lock(&self.0.faults).remove(name);
+                self.0.faults.lock().remove(name);
                 return Ok(Exchanged::RanAlready);
             }
             Ok(new) => self.put_in_place(&workshop, &self.0.chain.load_full(), new),
@@ -65,7 +65,7 @@ impl Pipeline {
     /// What is configured for the transform `name`, and the version of it that runs. From now on it is noted when an
     /// operator rolls something back.
     fn about_to_load(&self, name: &str) -> Result<(TransformSpec, Arc<Transform>), ExchangeError> {
-        let mut workshop = lock(&self.0.workshop);
+        let mut workshop = self.0.workshop.lock();
         let chain = self.0.chain.load_full();
         let Some(old) = chain.transforms.iter().find(|transform| *transform.name == *name) else {
             return Err(ExchangeError::Unknown(name.to_owned()));
@@ -79,7 +79,7 @@ impl Pipeline {
     /// Puts the version before the last exchange back in its place. The one that runs becomes the previous one, and another
     /// that is being loaded for its place comes to nothing. Waits for no load.
     pub fn roll_back(&self, name: &str) -> Result<Vec<TransformChange>, ExchangeError> {
-        let mut workshop = lock(&self.0.workshop);
+        let mut workshop = self.0.workshop.lock();
         let rolled_back = self.roll_back_in(&workshop, name, None);
         if rolled_back.is_ok() && !workshop.rolled_back.iter().any(|other| other == name) {
             workshop.rolled_back.push(name.to_owned());
@@ -98,10 +98,10 @@ impl Pipeline {
         let Some(running) = chain.transforms.iter().find(|transform| *transform.name == *name) else {
             return Err(ExchangeError::Unknown(name.to_owned()));
         };
-        let old = lock(&self.0.previous).get(name).cloned().ok_or(ExchangeError::NoPrevious)?;
+        let old = self.0.previous.lock().get(name).cloned().ok_or(ExchangeError::NoPrevious)?;
         let rolled_back = self.put_in_place(workshop, &chain, old.put_back(running));
         if rolled_back.is_ok() && failed.is_some() {
-            lock(&self.0.previous).remove(name);
+            self.0.previous.lock().remove(name);
         }
         self.conclude(Some(name), ExchangeOutcome::RolledBack, failed, rolled_back)
     }
@@ -113,7 +113,7 @@ impl Pipeline {
         specs: Vec<TransformSpec>,
         validation: Validation,
     ) -> Result<Vec<TransformChange>, ExchangeError> {
-        let _turn = lock(&self.0.loading);
+        let _turn = self.0.loading.lock();
         let loader = &self.0.loader;
         // Without the workshop: a rollback does not wait for it.
         let old = self.0.chain.load_full();
@@ -130,17 +130,17 @@ impl Pipeline {
                 return self.conclude(None, ExchangeOutcome::Exchanged, None, Err(ExchangeError::Load(errors)));
             }
         };
-        let mut workshop = lock(&self.0.workshop);
+        let mut workshop = self.0.workshop.lock();
         let old = self.0.chain.load_full();
         workshop.specs = specs;
         workshop.validation = validation;
         if new.is_same_as(&old) {
-            lock(&self.0.faults).clear();
+            self.0.faults.lock().clear();
             return Ok(Vec::new());
         }
         let changes = TransformChange::between(&old.transforms, &new.transforms);
         {
-            let mut previous = lock(&self.0.previous);
+            let mut previous = self.0.previous.lock();
             previous.retain(|name, _| new.transforms.iter().any(|new| new.name == *name));
             let is_replaced = |name: &str| changes.iter().any(|it| it.name == name && it.what == Change::Replaced);
             let replaced = old.transforms.iter().filter(|old| is_replaced(&old.name));
@@ -164,7 +164,7 @@ impl Pipeline {
         let next =
             load::chain(&self.0.loader, transforms, closing, workshop.validation).map_err(ExchangeError::Load)?;
         if let Some(old) = chain.transforms.iter().find(|old| old.name == new.name) {
-            lock(&self.0.previous).insert(old.name.clone(), old.put_away());
+            self.0.previous.lock().insert(old.name.clone(), old.put_away());
         }
         let changes = TransformChange::between(&chain.transforms, &next.transforms);
         self.go_live(next);
@@ -181,7 +181,7 @@ impl Pipeline {
         let number = self.newest_number() + 1;
         next.number = number;
         {
-            let mut older = lock(&self.0.older);
+            let mut older = self.0.older.lock();
             older.retain(|chain| chain.strong_count() > 0);
             older.push(Arc::downgrade(&self.0.chain.swap(Arc::new(next))));
         }
@@ -202,7 +202,7 @@ impl Pipeline {
         match &swapped {
             Ok(changes) => {
                 report.transforms = changes.clone();
-                let mut faults = lock(&self.0.faults);
+                let mut faults = self.0.faults.lock();
                 faults.retain(|transform, _| name.is_some_and(|name| transform != name));
                 if let (Some(name), Some(reason)) = (name, &report.reason) {
                     faults.insert(name.to_owned(), TransformFault::now(reason.clone()));
@@ -211,14 +211,14 @@ impl Pipeline {
             Err(error) => {
                 report.outcome = ExchangeOutcome::Failed;
                 report.reason = Some(error.to_string());
-                let mut faults = lock(&self.0.faults);
+                let mut faults = self.0.faults.lock();
                 for (name, text) in by_transform(name, error) {
                     report.transforms.extend(self.failed(&name));
                     faults.insert(name, TransformFault::now(text));
                 }
             }
         }
-        if let Some(notice) = &*lock(&self.0.on_exchange) {
+        if let Some(notice) = &*self.0.on_exchange.lock() {
             notice(&report);
         }
         swapped
@@ -255,7 +255,7 @@ impl Pipeline {
     pub(super) fn take_back(&self, failing: &Arc<Transform>, reason: String) {
         let (pipeline, failing) = (self.clone(), failing.clone());
         let taken_back = std::thread::Builder::new().name("transform-rollback".into()).spawn(move || {
-            let workshop = lock(&pipeline.0.workshop);
+            let workshop = pipeline.0.workshop.lock();
             if !pipeline.0.chain.load().transforms.iter().any(|running| Arc::ptr_eq(running, &failing)) {
                 return;
             }
