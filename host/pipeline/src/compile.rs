@@ -6,10 +6,11 @@
 
 use crate::error::{CompileError, LoadFault};
 use crate::runtime;
+use data_encoding::HEXLOWER;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs::{self, DirBuilder};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write as _};
@@ -171,12 +172,7 @@ fn claim(directory: &Path) -> io::Result<()> {
 fn file_name(engine: &Engine, hash: Digest256) -> String {
     let mut environment = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut environment);
-    let mut name = String::new();
-    for byte in hash {
-        let _ = write!(name, "{byte:02x}");
-    }
-    let _ = write!(name, "-{:016x}.{EXTENSION}", environment.finish());
-    name
+    format!("{}-{:016x}.{EXTENSION}", HEXLOWER.encode(&hash), environment.finish())
 }
 
 /// `None` also for a file that is damaged, or another's.

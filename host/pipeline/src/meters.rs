@@ -54,8 +54,9 @@ impl Meters {
         // All that takes longer with more labels comes before the lock.
         let legal = value.is_finite() && is_legal(&name, &mut labels);
         let bytes = name.len() + attributes::size(&labels);
-        if !self.0.lock().report((name, labels), bytes, legal.then_some(value), is_counter) {
-            self.0.lock().refused += 1;
+        let board = &mut *self.0.lock();
+        if !legal || !board.report((name, labels), bytes, value, is_counter) {
+            board.refused += 1;
         }
     }
 
@@ -72,10 +73,9 @@ impl Meters {
 }
 
 impl Board {
-    /// Answers whether there is room for it. `value`: `None` is never taken.
-    fn report(&mut self, key: (String, Attributes), bytes: usize, value: Option<f64>, is_counter: bool) -> bool {
+    /// Answers whether there is room for it.
+    fn report(&mut self, key: (String, Attributes), bytes: usize, value: f64, is_counter: bool) -> bool {
         let has_room = self.readings.len() < MAX_SERIES && self.bytes + bytes <= MAX_BYTES;
-        let Some(value) = value else { return false };
         let reading = match self.readings.entry(key) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(_) if !has_room => return false,
