@@ -159,7 +159,8 @@ impl ErrorHead<'static> {
 }
 
 /// What a CALLERROR says besides the id of the call it answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {description}")]
 pub struct CallError {
     pub code: Cow<'static, str>,
     pub description: Cow<'static, str>,
@@ -181,16 +182,20 @@ impl CallError {
         CallError { code, description, details: details.into() }
     }
 
+    /// The id of the message that a mapping refuses with this error, if it could read it: `UniqueId` in the details.
+    pub fn message_id(&self) -> Option<String> {
+        let details: serde_json::Value = serde_json::from_str(&self.details).ok()?;
+        Some(details.get("UniqueId")?.as_str()?.to_owned())
+    }
+
     /// The CALLERROR frame for the call `id`, marked as made by the gateway.
     pub fn into_frame(self, id: &str, action: Option<&str>) -> Frame<'static> {
         let (name, value) = ORIGIN;
         Frame {
-            kind: MessageType::CallError,
-            id: Cow::Owned(id.to_owned()),
             action: action.map(|action| Cow::Owned(action.to_owned())),
-            payload: self.details,
             error: Some(ErrorHead { code: self.code, description: self.description }),
             attributes: Attributes::from([(name.to_owned(), value.to_owned())]),
+            ..Frame::new(MessageType::CallError, id.to_owned(), self.details)
         }
     }
 }

@@ -4,7 +4,7 @@
 //! the second the transform's, the third the gateway's.
 
 use crate::package::IMPORTS;
-use ocpp_gateway_core::{Fault, SchemaError, TooCostly};
+use ocpp_gateway_core::{CallError, Fault, SchemaError, TooCostly};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,31 +38,13 @@ pub enum Cause {
 /// Why a call came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
+    /// The transform says no to a message, with this error.
     #[error("refused: {0}")]
-    Refused(Refusal),
+    Refused(CallError),
     #[error(transparent)]
     Guest(#[from] GuestFault),
     #[error(transparent)]
     Host(#[from] HostFault),
-}
-
-/// The transform says no to a message.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {description}")]
-pub struct Refusal {
-    /// An OCPP error code.
-    pub code: String,
-    pub description: String,
-    /// JSON text of an object. `UniqueId` in it names the message that was meant.
-    pub details: String,
-}
-
-impl Refusal {
-    /// The id of the message that was refused, if the transform could read it.
-    pub fn message_id(&self) -> Option<String> {
-        let details: serde_json::Value = serde_json::from_str(&self.details).ok()?;
-        Some(details.get("UniqueId")?.as_str()?.to_owned())
-    }
 }
 
 /// The transform broke, or broke a limit. Its instance is thrown away.

@@ -62,9 +62,7 @@ pub use chain::Generation;
 pub use chain_run::{Answer, NotMapped};
 pub use clock::Clock;
 pub use compile::{Compile, compile_component};
-pub use error::{
-    Cause, CompileError, Failure, GuestFault, HostFault, IllegalOutput, LoadError, LoadFault, Mishap, Refusal,
-};
+pub use error::{Cause, CompileError, Failure, GuestFault, HostFault, IllegalOutput, LoadError, LoadFault, Mishap};
 pub use guest_log::LogFields;
 pub use inspect::Inspection;
 pub use load::STANDARD;

@@ -3,7 +3,7 @@
 use crate::abi;
 use crate::actions::{FrameAction, PublishAction, SchemaRule};
 use crate::attributes;
-use crate::error::{Failure, IllegalOutput, Refusal};
+use crate::error::{Failure, IllegalOutput};
 use crate::settings::Limits;
 use ocpp_gateway_core::frame::MAX_RECEIVED_ID;
 use ocpp_gateway_core::publish::breaks_connections;
@@ -302,9 +302,7 @@ fn refusal(lifted: abi::Refusal, allowance: Allowance) -> Failure {
     if let Err(illegal) = allowance.check(&[()], |()| code.len() + description.len() + details.len()) {
         return illegal.into();
     }
-    let CallError { code, description, details } = CallError::chosen(code, description, object_or_empty(details));
-    let (code, description, details) = (code.into_owned(), description.into_owned(), details.into_owned());
-    Failure::Refused(Refusal { code, description, details })
+    Failure::Refused(CallError::chosen(code, description, object_or_empty(details)))
 }
 
 #[cfg(test)]

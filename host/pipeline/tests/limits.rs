@@ -161,7 +161,7 @@ fn a_refusal_is_no_fault() {
     let pipeline = load(unhurried());
     let refused = to_mqtt(&pipeline, &peer("CP1"), &call("Refuse"));
     let Err(Failure::Refused(refusal)) = refused else { panic!("{refused:?}") };
-    assert_eq!((refusal.code.as_str(), refusal.message_id().as_deref()), ("SecurityError", Some("7")));
+    assert_eq!((&*refusal.code, refusal.message_id().as_deref()), ("SecurityError", Some("7")));
     let status = pipeline.transforms().remove(0);
     assert_eq!((status.calls, status.refusals, status.failures), (1, 1, 0));
 }
@@ -175,7 +175,7 @@ fn a_refusal_fits_and_says_something() {
     ] {
         let refused = to_mqtt(&pipeline, &peer("CP1"), &call(action));
         let Err(Failure::Refused(refusal)) = refused else { panic!("{refused:?}") };
-        assert_eq!((refusal.code, refusal.description), (code, description));
+        assert_eq!((&*refusal.code, &*refusal.description), (&*code, &*description));
     }
 }
 

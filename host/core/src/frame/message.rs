@@ -109,6 +109,14 @@ pub enum Problem {
     PayloadNotAnObject,
 }
 
+impl<'a> Frame<'a> {
+    /// A frame without an action, error or attributes. `payload`: JSON text.
+    pub fn new(kind: MessageType, id: impl Into<Cow<'a, str>>, payload: impl Into<Cow<'a, str>>) -> Self {
+        let (id, payload) = (id.into(), payload.into());
+        Frame { kind, id, action: None, payload, error: None, attributes: Attributes::new() }
+    }
+}
+
 impl Frame<'_> {
     /// The message id that the sender of the CALL used: see [`BACK_END_ID`].
     pub fn back_end_id(&self) -> Option<&str> {

@@ -4,7 +4,6 @@
 //! message.
 
 use super::message::{ErrorHead, Frame, IdForm, MAX_ACTION, MAX_MESSAGE_ID, Malformed, MessageType, Problem};
-use crate::publish::Attributes;
 use serde::de::{Deserializer as _, Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -101,8 +100,7 @@ impl<'a> Visitor<'a> for Envelope<'_, 'a> {
         let Some(kind) = MessageType::from_number(number) else {
             return Err(A::Error::custom("unknown message type"));
         };
-        let mut frame =
-            Frame { kind, id, action: None, payload: Cow::Borrowed("{}"), error: None, attributes: Attributes::new() };
+        let mut frame = Frame::new(kind, id, "{}");
         match kind {
             MessageType::Call | MessageType::Send => {
                 let Text(action) = next(&mut parts, 2)?;

@@ -7,8 +7,6 @@ use super::settings::Unmatched;
 use super::state::Session;
 use crate::call_error::{CallError, Fault};
 use crate::frame::{Frame, IdForm, MAX_MESSAGE_ID, MessageType};
-use crate::publish::Attributes;
-use std::borrow::Cow;
 use std::time::Instant;
 
 impl Session {
@@ -63,14 +61,7 @@ impl Session {
     /// The gateway itself calls the charge point, for an operator. What becomes of it comes out as [`Output::Answered`]
     /// with this `id`, and goes nowhere else. The id starts with [`super::OWN_ID`] and is used once.
     pub fn handle_own_call(&mut self, id: &str, action: &str, payload: &str, now: Instant) {
-        let frame = Frame {
-            kind: MessageType::Call,
-            id: id.into(),
-            action: Some(action.into()),
-            payload: payload.into(),
-            error: None,
-            attributes: Attributes::new(),
-        };
+        let frame = Frame { action: Some(action.into()), ..Frame::new(MessageType::Call, id, payload) };
         self.queue_call(Originator::Operator, frame, self.generation, now);
     }
 
@@ -152,14 +143,7 @@ impl Session {
 
     /// A transform has answered the CALL `id` of the charge point, with this payload.
     pub fn handle_reply(&mut self, id: &str, payload: String) {
-        let frame = Frame {
-            kind: MessageType::CallResult,
-            id: Cow::Borrowed(id),
-            action: None,
-            payload: payload.into(),
-            error: None,
-            attributes: Attributes::new(),
-        };
+        let frame = Frame::new(MessageType::CallResult, id, payload);
         self.answer_charge_point(frame, false, self.generation, None);
     }
 

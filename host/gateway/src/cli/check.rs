@@ -104,15 +104,8 @@ fn charge_point(identity: &str) -> Option<Peer> {
 }
 
 fn frames() -> [Frame<'static>; 2] {
-    let frame = |kind, action: Option<&'static str>| Frame {
-        kind,
-        id: "1".into(),
-        action: action.map(Into::into),
-        payload: "{}".into(),
-        error: None,
-        attributes: Attributes::new(),
-    };
-    [frame(MessageType::Call, Some("Heartbeat")), frame(MessageType::CallResult, Some("Reset"))]
+    let frame = |kind, action: &'static str| Frame { action: Some(action.into()), ..Frame::new(kind, "1", "{}") };
+    [frame(MessageType::Call, "Heartbeat"), frame(MessageType::CallResult, "Reset")]
 }
 
 #[cfg(test)]

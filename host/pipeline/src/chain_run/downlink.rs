@@ -11,7 +11,7 @@ use crate::subject::Subject;
 use crate::transform::Transform;
 use ocpp_gateway_core::call_error::ORIGIN;
 use ocpp_gateway_core::frame::BACK_END_ID;
-use ocpp_gateway_core::{CallError, Direction, ErrorHead, Fault, Frame, MessageType};
+use ocpp_gateway_core::{CallError, Direction, Fault, Frame, MessageType};
 use std::borrow::Cow;
 
 impl ChainRun<'_> {
@@ -47,7 +47,8 @@ impl ChainRun<'_> {
             }),
             Err(Failure::Refused(refusal)) => {
                 let id = refusal.message_id().unwrap_or_default();
-                self.not_mapped = Some(NotMapped { fault: Fault::NotUnderstood, id, text: refusal.description });
+                let text = refusal.description.into_owned();
+                self.not_mapped = Some(NotMapped { fault: Fault::NotUnderstood, id, text });
             }
             Err(failure) => {
                 self.failed(mapping, failure);
@@ -130,7 +131,7 @@ impl ChainRun<'_> {
     }
 
     fn reject_downlink(&mut self, transform: &Transform, frame: &Frame<'_>, error: CallError) {
-        self.mishap(transform, Cause::Rejected(format!("{}: {}", error.code, error.description)));
+        self.mishap(transform, Cause::Rejected(error.to_string()));
         self.refuse_downlink(frame, error);
     }
 
@@ -142,14 +143,10 @@ impl ChainRun<'_> {
                 self.map_uplink(&report);
             }
             // The charge point waits for an answer, and is better off with an error than with the wrong one.
-            MessageType::CallResult | MessageType::CallError => self.frames.push(Frame {
-                kind: MessageType::CallError,
-                id: Cow::Owned(self.awaited_id(frame)),
-                action: None,
-                payload: error.details,
-                error: Some(ErrorHead { code: error.code, description: error.description }),
-                attributes: Vec::new(),
-            }),
+            MessageType::CallResult | MessageType::CallError => {
+                let error = error.into_frame(&self.awaited_id(frame), None);
+                self.frames.push(Frame { attributes: Vec::new(), ..error });
+            }
             MessageType::CallResultError => {}
         }
     }
@@ -175,13 +172,9 @@ impl ChainRun<'_> {
             return self.dropped(transform, format!("replied to a {}, which is never answered", frame.kind.name()));
         }
         let (name, value) = ORIGIN;
-        self.map_uplink(&Frame {
-            kind: MessageType::CallResult,
-            id: Cow::Owned(self.told_id(frame).to_owned()),
-            action: frame.action.as_deref().map(Cow::Borrowed),
-            payload: payload.into(),
-            error: None,
-            attributes: vec![(name.to_owned(), value.to_owned())],
-        });
+        let mut answer = Frame::new(MessageType::CallResult, self.told_id(frame).to_owned(), payload);
+        answer.action = frame.action.as_deref().map(Cow::Borrowed);
+        answer.attributes.push((name.to_owned(), value.to_owned()));
+        self.map_uplink(&answer);
     }
 }

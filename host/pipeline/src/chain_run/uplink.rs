@@ -3,7 +3,7 @@
 use super::run::{Answer, ChainRun, Fallback, NOT_PROCESSED, is_own, next};
 use crate::abi::PublishIn;
 use crate::actions::{FrameAction, PublishAction};
-use crate::error::{Cause, Failure, Refusal};
+use crate::error::{Cause, Failure};
 use crate::hook;
 use crate::settings::{OnError, ValidationPoint};
 use crate::subject::Subject;
@@ -76,11 +76,7 @@ impl ChainRun<'_> {
             }
             // An error that cannot be mapped is not worth another.
             Err(failure) if is_own(frame) => self.failed(mapping, failure),
-            Err(Failure::Refused(refusal)) => {
-                let Refusal { code, description, details } = refusal;
-                let error = CallError { code: code.into(), description: description.into(), details: details.into() };
-                self.reject_uplink(mapping, frame, error);
-            }
+            Err(Failure::Refused(refusal)) => self.reject_uplink(mapping, frame, refusal),
             Err(failure) => {
                 self.failed(mapping, failure);
                 if mapping.on_error != OnError::Drop {
@@ -161,7 +157,7 @@ impl ChainRun<'_> {
     }
 
     fn reject_uplink(&mut self, transform: &Transform, frame: &Frame<'_>, error: CallError) {
-        self.mishap(transform, Cause::Rejected(format!("{}: {}", error.code, error.description)));
+        self.mishap(transform, Cause::Rejected(error.to_string()));
         self.refuse_uplink(frame, error);
     }
 

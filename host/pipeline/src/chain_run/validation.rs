@@ -68,7 +68,7 @@ impl ChainRun<'_> {
             Err(fault) => (fault, fault.error(version, unknown(fault, version, kind))),
         };
         let rejected = validation.on_violation == OnViolation::Reject;
-        let text = format!("{}: {}", error.code, error.description);
+        let text = error.to_string();
         let (transform, version) = (PUBLISHED.into(), version.subprotocol().into());
         self.mishaps.push(Mishap { transform, version, cause: Cause::Invalid { fault, rejected, text } });
         rejected.then_some(error)
@@ -95,7 +95,7 @@ impl ChainRun<'_> {
                 None => self.check(transform, frame)?.map(|error| ValidationError { error, deliberate: true }),
             };
             let Some(invalid) = invalid else { continue };
-            let text = format!("{}: {}", invalid.error.code, invalid.error.description);
+            let text = invalid.error.to_string();
             let rejected = transform.on_violation == OnViolation::Reject;
             let fault = if invalid.deliberate && rejected { Fault::Rejected } else { Fault::Violation };
             self.mishap(transform, Cause::Invalid { fault, rejected, text });

@@ -2,10 +2,8 @@
 
 #![allow(dead_code)] // Each test uses its share.
 
-use ocpp_gateway_core::{Attributes, Fault, Frame, Identity, Peer, Publish, Version};
-use ocpp_gateway_pipeline::{
-    Answer, Cause, Downlink, Failure, Message, Pipeline, Refusal, Source, TransformSpec, Uplink,
-};
+use ocpp_gateway_core::{Attributes, CallError, Fault, Frame, Identity, Peer, Publish, Version};
+use ocpp_gateway_pipeline::{Answer, Cause, Downlink, Failure, Message, Pipeline, Source, TransformSpec, Uplink};
 use std::cell::RefCell;
 use std::fs;
 use std::io;
@@ -38,11 +36,7 @@ pub(crate) fn to_mqtt(pipeline: &Pipeline, peer: &Peer, frame: &Frame<'_>) -> Re
     let Uplink { publishes, answer, mut mishaps, .. } = pipeline.uplink(&pipeline.newest(), peer, frame);
     match (mishaps.pop().map(|mishap| mishap.cause), answer) {
         (Some(Cause::Failed(failure)), _) => Err(failure),
-        (Some(Cause::Rejected(_)), Some(Answer::Error(error))) => Err(Failure::Refused(Refusal {
-            code: error.code.into(),
-            description: error.description.into(),
-            details: error.details.into(),
-        })),
+        (Some(Cause::Rejected(_)), Some(Answer::Error(error))) => Err(Failure::Refused(error)),
         (None | Some(Cause::Dropped(_)), None) => Ok(publishes),
         other => panic!("{other:?}"),
     }
@@ -61,7 +55,8 @@ pub(crate) fn from_mqtt(
         (None, Some(not_mapped)) => {
             assert_eq!(not_mapped.fault, Fault::NotUnderstood);
             let details = format!(r#"{{"UniqueId":"{}"}}"#, not_mapped.id);
-            Err(Failure::Refused(Refusal { code: String::new(), description: not_mapped.text, details }))
+            let (description, details) = (not_mapped.text.into(), details.into());
+            Err(Failure::Refused(CallError { code: "".into(), description, details }))
         }
         (None, None) => Ok(frames),
         other => panic!("{other:?}"),
