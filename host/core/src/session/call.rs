@@ -103,64 +103,20 @@ impl WaitingCall {
 }
 
 /// The CALLs of a charge point that back ends have not answered, the oldest first.
-#[derive(Debug, Default)]
-pub(super) struct ReceivedCalls(SmallVec<[ReceivedCall; 1]>);
+pub(super) type ReceivedCalls = SmallVec<[ReceivedCall; 1]>;
 
-impl ReceivedCalls {
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &ReceivedCall> {
-        self.0.iter()
-    }
-
-    pub(super) fn find(&self, id: &str) -> Option<&ReceivedCall> {
-        self.iter().find(|open| *open.call.id == *id)
-    }
-
-    pub(super) fn push(&mut self, call: ReceivedCall) {
-        self.0.push(call);
-    }
-
-    pub(super) fn take(&mut self, id: &str) -> Option<ReceivedCall> {
-        let place = self.0.iter().position(|open| *open.call.id == *id)?;
-        Some(self.0.remove(place))
-    }
-
-    pub(super) fn take_number(&mut self, number: u32) -> Option<ReceivedCall> {
-        let place = self.0.iter().position(|open| open.number == number)?;
-        Some(self.0.remove(place))
-    }
-
-    /// Takes out one whose deadline has come.
-    pub(super) fn take_overdue(&mut self, now: Instant) -> Option<ReceivedCall> {
-        let place = self.0.iter().position(|open| open.deadline <= now)?;
-        Some(self.0.remove(place))
-    }
-
-    /// Takes out any.
-    pub(super) fn pop(&mut self) -> Option<ReceivedCall> {
-        (!self.0.is_empty()).then(|| self.0.remove(0))
-    }
+pub(super) fn find<'c>(calls: &'c [ReceivedCall], id: &str) -> Option<&'c ReceivedCall> {
+    calls.iter().find(|open| *open.call.id == *id)
 }
 
 /// The actions of the CALLs that a charge point waits for, by message id.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct Asked<'a>(Option<&'a ReceivedCalls>);
+pub struct Asked<'a>(pub(super) &'a [ReceivedCall]);
 
 impl<'a> Asked<'a> {
-    pub(super) fn new(calls: &'a ReceivedCalls) -> Self {
-        Asked(Some(calls))
-    }
-
     /// The action of its CALL `id`, if that is open.
     pub fn action(self, id: &str) -> Option<&'a str> {
-        self.0?.find(id).map(|open| &*open.call.action)
+        find(self.0, id).map(|open| &*open.call.action)
     }
 }
 

@@ -88,7 +88,7 @@ impl Session {
     /// `now`: when a back end answered. `None`: a transform did.
     fn answer_charge_point(&mut self, frame: Frame<'_>, redelivered: bool, generation: u64, now: Option<Instant>) {
         let mut id_form = IdForm::Text;
-        match self.from_charge_point.take(&frame.id) {
+        match self.take_received(|open| *open.call.id == *frame.id) {
             Some(open) => {
                 id_form = open.id_form;
                 if frame.kind == MessageType::CallResult && &*open.call.action == "BootNotification" {

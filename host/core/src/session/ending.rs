@@ -21,7 +21,7 @@ impl Session {
         match kind {
             MessageType::Call => {
                 // A transform may have answered it before.
-                if let Some(open) = self.from_charge_point.take(id) {
+                if let Some(open) = self.take_received(|open| &*open.call.id == id) {
                     self.end(Direction::Uplink, &open.call, open.deadline, Outcome::Failed(Fault::Internal), None);
                     self.outputs.push_back(Output::Send(frame.kind, frame.encode_with(open.id_form)));
                 }
@@ -36,7 +36,7 @@ impl Session {
 
     /// The transforms let the CALL `id` of the charge point go nowhere: it ends without an answer.
     pub fn handle_dropped(&mut self, id: &str) {
-        if let Some(open) = self.from_charge_point.take(id) {
+        if let Some(open) = self.take_received(|open| &*open.call.id == id) {
             self.end(Direction::Uplink, &open.call, open.deadline, Outcome::Failed(Fault::Dropped), None);
         }
     }
@@ -49,7 +49,8 @@ impl Session {
     /// Ends what has waited too long. To be called at [`Session::next_timeout`]; earlier does no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
         let within = humantime(self.settings.call_timeout);
-        while let Some(open) = self.from_charge_point.take_overdue(self.clock.time(now)) {
+        let back_end_time = self.clock.time(now);
+        while let Some(open) = self.take_received(|open| open.deadline <= back_end_time) {
             let text = format!("no answer from the back end within {within}");
             self.note(Direction::Uplink, Fault::TimedOut, &open.call.id, &open.call.action, text.clone());
             self.reply(Fault::TimedOut, &open.call.id, open.id_form, text);
@@ -71,7 +72,7 @@ impl Session {
 
     /// The connection is over: what waited for the charge point is reported to the back ends.
     pub fn handle_disconnect(&mut self) {
-        while let Some(open) = self.from_charge_point.pop() {
+        for open in std::mem::take(&mut self.from_charge_point) {
             self.end(Direction::Uplink, &open.call, open.deadline, Outcome::Failed(Fault::Disconnected), None);
         }
         if let Some(held) = self.held.take() {
@@ -95,7 +96,7 @@ impl Session {
 
     /// No back end has subscribed to `topic`, on which the CALL of this number was published.
     pub fn handle_no_back_end(&mut self, number: u32, topic: &str) {
-        if let Some(open) = self.from_charge_point.take_number(number) {
+        if let Some(open) = self.take_received(|open| open.number == number) {
             let text = format!("no back end is subscribed to {topic}");
             self.note(Direction::Uplink, Fault::NoBackEnd, &open.call.id, &open.call.action, text.clone());
             self.reply(Fault::NoBackEnd, &open.call.id, open.id_form, text);

@@ -1,6 +1,6 @@
 //! What a session knows, and what all of it needs.
 
-use super::call::{Asked, Call, OpenCalls, ReceivedCalls, SentCall, WaitingCall};
+use super::call::{Asked, Call, OpenCalls, ReceivedCall, ReceivedCalls, SentCall, WaitingCall, find};
 use super::clock::BackEndClock;
 use super::liveness::Liveness;
 use super::output::{CallEnd, Direction, Incident, Outcome, Output, UplinkFrame};
@@ -177,7 +177,7 @@ impl Session {
 
     /// Whether the charge point waits for an answer to a CALL of this id that was opened under this number.
     pub fn is_open(&self, id: &str, generation: u64) -> bool {
-        self.from_charge_point.find(id).is_some_and(|open| open.call.generation == generation)
+        find(&self.from_charge_point, id).is_some_and(|open| open.call.generation == generation)
     }
 
     /// Whether a CALL, of either side, is open or waits that was opened under this number.
@@ -237,7 +237,7 @@ impl Session {
 
     /// The CALLs of the charge point that back ends have not answered yet.
     pub fn asked(&self) -> Asked<'_> {
-        Asked::new(&self.from_charge_point)
+        Asked(&self.from_charge_point)
     }
 
     /// When [`Session::handle_timeout`] wants to be called.
@@ -289,6 +289,12 @@ impl Session {
         let pause = now.saturating_duration_since(since);
         self.to_charge_point.iter_mut().for_each(|sent| sent.deadline += pause);
         self.waiting.iter_mut().for_each(|waiting| waiting.expires += pause);
+    }
+
+    /// Takes out the oldest CALL of the charge point that is `wanted`.
+    pub(super) fn take_received(&mut self, wanted: impl FnMut(&ReceivedCall) -> bool) -> Option<ReceivedCall> {
+        let place = self.from_charge_point.iter().position(wanted)?;
+        Some(self.from_charge_point.remove(place))
     }
 
     /// `call` is over. `now`: when the other side answered it, if it did.

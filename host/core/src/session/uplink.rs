@@ -1,6 +1,6 @@
 //! What a session makes of the texts that its charge point sends.
 
-use super::call::{Call, OWN_ID, Originator, ReceivedCall};
+use super::call::{Call, OWN_ID, Originator, ReceivedCall, find};
 use super::output::{Direction, Outcome, Output, OwnAnswer, UplinkFrame};
 use super::settings::Unmatched;
 use super::state::{HeldCall, Session};
@@ -42,14 +42,14 @@ impl Session {
     /// A text for [`Session::handle_text`] that was read before and had to wait, once it need not wait any more.
     pub fn next_held(&mut self) -> Option<Box<str>> {
         let (held, open) = (&mut self.held, &self.from_charge_point);
-        held.take_if(|held| open.find(&held.id).is_none()).map(|held| held.text)
+        held.take_if(|held| find(open, &held.id).is_none()).map(|held| held.text)
     }
 
     /// Charge points repeat a CALL that is not answered soon enough for them, and use an id again for another one.
     fn open_call<'a>(&mut self, received: Received<'a>, text: &str, now: Instant) -> Option<UplinkFrame<'a>> {
         let Received { frame, id_form } = received;
         let (id, action) = (&*frame.id, frame.action_name());
-        if let Some(open) = self.from_charge_point.find(id) {
+        if let Some(open) = find(&self.from_charge_point, id) {
             if open.call.is_repeated_by(&frame) {
                 let text = "the same CALL is open: its answer serves both";
                 self.note(Direction::Uplink, Fault::Duplicate, id, action, text);
