@@ -5,7 +5,6 @@
 //! (2.0.1 part 2, appendix). In the field the number may be absent, negative or text.
 
 use crate::frame::Frame;
-use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -30,98 +29,57 @@ pub(super) enum BootInterval {
 
 /// Reads the payload of a BootNotification's answer.
 pub(super) fn boot_interval(payload: &str) -> BootInterval {
-    #[derive(Deserialize)]
-    struct Answer {
-        status: Option<Value>,
-        interval: Option<Value>,
-    }
-    let Ok(Answer { status, interval }) = serde_json::from_str(payload) else { return BootInterval::Accepted(None) };
-    match status.as_ref().and_then(Value::as_str) {
+    let answer: Value = serde_json::from_str(payload).unwrap_or_default();
+    match answer["status"].as_str() {
         Some("Pending" | "Rejected") => BootInterval::NotAccepted,
-        _ => BootInterval::Accepted(interval.as_ref().and_then(seconds)),
+        _ => BootInterval::Accepted(seconds(&answer["interval"])),
     }
 }
 
 impl IntervalRequest {
     /// Reads a CALL to the charge point.
     pub(super) fn of(frame: &Frame<'_>) -> Option<Self> {
+        let call = || serde_json::from_str::<Value>(&frame.payload).ok();
         match frame.action_name() {
-            "ChangeConfiguration" => change_configuration(&frame.payload).map(IntervalRequest::ChangeConfiguration),
-            "SetVariables" => set_variables(&frame.payload).map(IntervalRequest::SetVariables),
+            // Keys are case-insensitive (OCPP 1.6 section 7.14: CiString50Type).
+            "ChangeConfiguration" => call()
+                .filter(|call| is_called(&call["key"], "HeartbeatInterval"))
+                .and_then(|call| seconds(&call["value"]).map(IntervalRequest::ChangeConfiguration)),
+            "SetVariables" => {
+                let call = call()?;
+                let data = heartbeat_interval_in(&call["setVariableData"])?;
+                seconds(&data["attributeValue"]).map(IntervalRequest::SetVariables)
+            }
             _ => None,
         }
     }
 
     /// The interval that is in force now, if the charge point's CALLRESULT accepts it.
     pub(super) fn accepted(self, payload: &str) -> Option<Duration> {
-        match self {
-            IntervalRequest::ChangeConfiguration(interval) => {
-                #[derive(Deserialize)]
-                struct Answer {
-                    status: String,
-                }
-                let answer: Answer = serde_json::from_str(payload).ok()?;
-                // `RebootRequired`: the next boot will tell.
-                (answer.status == "Accepted").then_some(interval)
-            }
+        let answer: Value = serde_json::from_str(payload).ok()?;
+        let (interval, status) = match self {
+            // `RebootRequired`: the next boot will tell.
+            IntervalRequest::ChangeConfiguration(interval) => (interval, &answer["status"]),
             IntervalRequest::SetVariables(interval) => {
-                #[derive(Deserialize)]
-                #[serde(rename_all = "camelCase")]
-                struct Answer {
-                    set_variable_result: Vec<Variable>,
-                }
-                let answer: Answer = serde_json::from_str(payload).ok()?;
-                let result = answer.set_variable_result.into_iter().find(Variable::is_heartbeat_interval)?;
-                (result.attribute_status.as_deref() == Some("Accepted")).then_some(interval)
+                (interval, &heartbeat_interval_in(&answer["setVariableResult"])?["attributeStatus"])
             }
-        }
+        };
+        (status == "Accepted").then_some(interval)
     }
 }
 
-fn change_configuration(payload: &str) -> Option<Duration> {
-    #[derive(Deserialize)]
-    struct Call {
-        key: String,
-        value: Value,
-    }
-    let call: Call = serde_json::from_str(payload).ok()?;
-    // Keys are case-insensitive (OCPP 1.6 section 7.14: CiString50Type).
-    call.key.eq_ignore_ascii_case("HeartbeatInterval").then(|| seconds(&call.value))?
+/// The element of SetVariables, or of its answer, that is about the heartbeat interval.
+fn heartbeat_interval_in(list: &Value) -> Option<&Value> {
+    list.as_array()?.iter().find(|element| {
+        let attribute = &element["attributeType"];
+        is_called(&element["component"]["name"], "OCPPCommCtrlr")
+            && is_called(&element["variable"]["name"], "HeartbeatInterval")
+            && (attribute.is_null() || attribute == "Actual")
+    })
 }
 
-fn set_variables(payload: &str) -> Option<Duration> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Call {
-        set_variable_data: Vec<Variable>,
-    }
-    let call: Call = serde_json::from_str(payload).ok()?;
-    let data = call.set_variable_data.into_iter().find(Variable::is_heartbeat_interval)?;
-    seconds(data.attribute_value.as_ref()?)
-}
-
-/// An element of SetVariables, or of its answer.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Variable {
-    component: Named,
-    variable: Named,
-    attribute_type: Option<String>,
-    attribute_value: Option<Value>,
-    attribute_status: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-}
-
-impl Variable {
-    fn is_heartbeat_interval(&self) -> bool {
-        self.component.name.eq_ignore_ascii_case("OCPPCommCtrlr")
-            && self.variable.name.eq_ignore_ascii_case("HeartbeatInterval")
-            && self.attribute_type.as_deref().is_none_or(|attribute| attribute == "Actual")
-    }
+fn is_called(value: &Value, name: &str) -> bool {
+    value.as_str().is_some_and(|text| text.eq_ignore_ascii_case(name))
 }
 
 /// A number of seconds, as a number or as text.
