@@ -149,14 +149,9 @@ fn details(value: &RawValue) -> Cow<'_, str> {
     }
 }
 
-/// A string that is borrowed unless it holds an escape. (serde's own `Cow` is always owned.)
-struct Text<'a>(Cow<'a, str>);
-
-impl<'a> serde::Deserialize<'a> for Text<'a> {
-    fn deserialize<D: serde::Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(IdVisitor).map(|id| Text(id.text))
-    }
-}
+/// A string that is borrowed unless it holds an escape. (serde's own `Cow` is always owned without this attribute.)
+#[derive(serde::Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A string, or a whole number as its digits.
 struct Id<'a> {
