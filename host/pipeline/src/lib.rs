@@ -12,7 +12,7 @@
 //! - `runtime`, `compile`, `surroundings`: the engine, and from bytes to machine code.
 //! - `guest_log`, `console`, `state`, `meters`, `guest`, `wasi`: what a component may call; `stats`, `swap_report`: what is counted,
 //!   and what a hot swap has changed.
-//! - `instance`, `instance_cache`, `trap`, `breaker`, `transform`: one instance, one for each thread, and a call.
+//! - `instance`, `trap`, `breaker`, `transform`: one instance, and a call in that of the thread.
 //! - `chain`, `chain_run`: the way of one message through all transforms.
 //! - `probe`: one transform alone, hook by hook; `samples`, `spec`, `inspect`, `load`: from the configuration to what may go live.
 //! - `pipeline`: all of it together, and hot swaps to something newer.
@@ -35,7 +35,6 @@ mod guest_log;
 mod hook;
 mod inspect;
 mod instance;
-mod instance_cache;
 mod load;
 mod matching;
 mod message;

@@ -3,10 +3,9 @@
 use crate::meters::Reading;
 use crate::swap_report::{TransformFault, TransformVersion};
 use ocpp_gateway_core::Attributes;
-use parking_lot::Mutex;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+use thread_local::ThreadLocal;
 
 /// One transform, for people and for `/metrics`. All counts are of all its versions, since the process started.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,60 +73,31 @@ impl Counter {
 
 /// The counters of one transform on every thread, over all of its versions.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger(Mutex<Accounts>);
-
-#[derive(Debug, Default)]
-struct Accounts {
-    open: Vec<Arc<Counters>>,
-    /// The sum of those that nobody writes to any more.
-    closed: Counters,
-}
+pub(crate) struct Ledger(ThreadLocal<Counters>);
 
 impl Ledger {
-    /// Counters for a thread that calls a version of the transform for the first time.
-    pub(crate) fn open(&self) -> Arc<Counters> {
-        let counters = Arc::<Counters>::default();
-        let Accounts { open, closed } = &mut *self.0.lock();
-        open.retain(|account| {
-            let in_use = Arc::strong_count(account) > 1;
-            if !in_use {
-                closed.take_over(account);
-            }
-            in_use
-        });
-        open.push(counters.clone());
-        counters
+    /// Those of this thread. It may go on with those of a thread that has ended.
+    pub(crate) fn own(&self) -> &Counters {
+        self.0.get_or_default()
     }
 
     pub(crate) fn sum(&self, count: impl Fn(&Counters) -> &Counter) -> u64 {
-        let Accounts { open, closed } = &*self.0.lock();
-        count(closed).get() + open.iter().map(|counters| count(counters).get()).sum::<u64>()
-    }
-}
-
-impl Counters {
-    fn take_over(&self, other: &Counters) {
-        let Counters { calls, refusals, failures, timed_calls, timed_ns } = other;
-        self.calls.add(calls.get());
-        self.refusals.add(refusals.get());
-        self.failures.add(failures.get());
-        self.timed_calls.add(timed_calls.get());
-        self.timed_ns.add(timed_ns.get());
+        self.0.iter().map(|counters| count(counters).get()).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::thread;
 
     #[test]
     fn counts_outlive_the_threads_that_made_them() {
         let ledger = Ledger::default();
-        let gone = ledger.open();
-        gone.calls.add(3);
-        drop(gone);
-        let here = ledger.open();
-        here.calls.add(2);
+        thread::scope(|scope| {
+            scope.spawn(|| ledger.own().calls.add(3));
+        });
+        ledger.own().calls.add(2);
         assert_eq!(ledger.sum(|counters| &counters.calls), 5);
     }
 }

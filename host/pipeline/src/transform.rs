@@ -8,7 +8,6 @@ use crate::error::{Cause, Failure, GuestFault, HostFault, LoadFault, Mishap};
 use crate::guest::Belongings;
 use crate::hook::{self, Function, Hook};
 use crate::instance::{Blueprint, Instance};
-use crate::instance_cache::InstanceCache;
 use crate::matching::{Matcher, Matching};
 use crate::output::Allowance;
 use crate::settings::{OnError, OnViolation};
@@ -17,9 +16,11 @@ use crate::subject::Subject;
 use crate::swap_report::TransformVersion;
 use ocpp_gateway_core::{CallError, Frame, MessageType, Payload, Peer, Publish, Schemas, Version};
 use parking_lot::Mutex;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
+use thread_local::ThreadLocal;
 use tracing::warn;
 
 /// One version of one transform.
@@ -45,8 +46,9 @@ pub(crate) struct Transform {
     pub(crate) breakers: Breakers,
     /// Instances made before anybody waits for one.
     pub(crate) spares: Mutex<Vec<Instance>>,
-    /// Where threads keep theirs.
-    pub(crate) instances: Arc<InstanceCache>,
+    /// The instance of each thread that has called it: none at first, and after a fault. They live as long as the transform, so that
+    /// the last message of an old version is their end, also on threads that have nothing to do.
+    pub(crate) instances: ThreadLocal<RefCell<Option<Instance>>>,
 }
 
 /// One call in so many is timed.
@@ -148,30 +150,28 @@ impl Transform {
         arguments: H::Arguments<'_>,
     ) -> Result<H::Checked, Failure> {
         self.breakers.admit(H::FUNCTION, subject.caller)?;
-        self.instances.with(&self.blueprint.belongings.ledger, |cached, counters| {
-            counters.calls.add(1);
-            let started = counters.calls.get().is_multiple_of(TIMED_EVERY).then(Instant::now);
-            let allowance = Allowance::new(&self.blueprint.limits, subject.bytes);
-            let answer =
-                self.run::<H>(cached, subject, allowance, arguments).and_then(|lifted| H::check(lifted, allowance));
-            if let Some(started) = started {
-                counters.timed_calls.add(1);
-                counters.timed_ns.add(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
-                self.breakers.note_time(H::FUNCTION, started);
+        let counters = self.blueprint.belongings.ledger.own();
+        counters.calls.add(1);
+        let started = counters.calls.get().is_multiple_of(TIMED_EVERY).then(Instant::now);
+        let allowance = Allowance::new(&self.blueprint.limits, subject.bytes);
+        let answer = self.run::<H>(subject, allowance, arguments).and_then(|lifted| H::check(lifted, allowance));
+        if let Some(started) = started {
+            counters.timed_calls.add(1);
+            counters.timed_ns.add(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
+            self.breakers.note_time(H::FUNCTION, started);
+        }
+        match answer {
+            Ok(_) => self.breakers.note_success(H::FUNCTION, subject.caller),
+            Err(Failure::Refused(_)) => {
+                self.breakers.note_success(H::FUNCTION, subject.caller);
+                counters.refusals.add(1);
             }
-            match answer {
-                Ok(_) => self.breakers.note_success(H::FUNCTION, subject.caller),
-                Err(Failure::Refused(_)) => {
-                    self.breakers.note_success(H::FUNCTION, subject.caller);
-                    counters.refusals.add(1);
-                }
-                Err(Failure::Guest(_) | Failure::Host(_)) => {
-                    counters.failures.add(1);
-                    self.note_failure(H::FUNCTION, subject);
-                }
+            Err(Failure::Guest(_) | Failure::Host(_)) => {
+                counters.failures.add(1);
+                self.note_failure(H::FUNCTION, subject);
             }
-            answer
-        })
+        }
+        answer
     }
 
     #[cold]
@@ -232,11 +232,11 @@ impl Transform {
 
     fn run<H: Hook>(
         &self,
-        cached: &mut Option<Instance>,
         subject: Subject<'_>,
         allowance: Allowance,
         arguments: H::Arguments<'_>,
     ) -> Result<H::Answer, Failure> {
+        let cached = &mut *self.instances.get_or_default().borrow_mut();
         let instance = match cached {
             Some(instance) => instance,
             None => cached.insert(self.start()?),
