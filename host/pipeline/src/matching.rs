@@ -48,13 +48,9 @@ impl Matcher {
 
     /// `None`: the action is not known, which is no reason not to look.
     pub(crate) fn takes(&self, peer: &Peer, action: Option<&str>) -> bool {
-        let takes_action = match action {
-            Some(action) => {
-                self.conditions.actions.is_empty() || self.conditions.actions.iter().any(|wanted| wanted == action)
-            }
-            None => true,
-        };
-        takes_action && self.takes_peer(peer)
+        let actions = &self.conditions.actions;
+        let takes_action = |action: &str| actions.is_empty() || actions.iter().any(|wanted| wanted == action);
+        action.is_none_or(takes_action) && self.takes_peer(peer)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error::{Cause, Failure, GuestFault, HostFault, LoadFault, Mishap};
 use crate::guest::Belongings;
 use crate::hook::{self, Function, Hook};
 use crate::instance::{Blueprint, Instance};
-use crate::matching::{Matcher, Matching};
+use crate::matching::Matcher;
 use crate::output::Allowance;
 use crate::settings::{OnError, OnViolation};
 use crate::stats::TransformStatus;
@@ -68,26 +68,25 @@ impl Transform {
         let spares = blueprint.spares(&self.name)?;
         Ok(Arc::new(Transform {
             schemas: Arc::new(schemas),
+            matcher: Arc::new(matcher),
             spares: Mutex::new(spares),
             breakers: Breakers::new(old.map(|old| &old.breakers)),
-            ..self.anew(blueprint, Arc::new(matcher))
+            ..self.anew(blueprint)
         }))
     }
 
     /// The same without instances, to be put in place again when that is wanted.
     pub(crate) fn put_away(&self) -> Arc<Self> {
-        let kept = self.anew(self.blueprint.clone(), self.matcher.clone());
-        Arc::new(Transform { schemas: self.schemas.clone(), ..kept })
+        Arc::new(self.anew(self.blueprint.clone()))
     }
 
     /// One that was put away, in the place of `running`. It has run before: an instance that cannot be made now is made when
     /// it is called.
     pub(crate) fn put_back(&self, running: &Transform) -> Arc<Self> {
         Arc::new(Transform {
-            schemas: self.schemas.clone(),
             spares: Mutex::new(self.blueprint.spares(&self.name).unwrap_or_default()),
             breakers: Breakers::new(Some(&running.breakers)),
-            ..self.anew(self.blueprint.clone(), self.matcher.clone())
+            ..self.anew(self.blueprint.clone())
         })
     }
 
@@ -101,12 +100,11 @@ impl Transform {
         let belongings = Arc::new(Belongings::new(&self.blueprint.limits, clock));
         let blueprint = Blueprint { config, belongings, ..self.blueprint.clone() };
         let (first, _) = blueprint.start(&self.name)?;
-        let matcher = Arc::new(Matcher::new(&Matching::default()));
-        Ok(Arc::new(Transform { spares: Mutex::new(vec![first]), ..self.anew(blueprint, matcher) }))
+        Ok(Arc::new(Transform { spares: Mutex::new(vec![first]), ..self.anew(blueprint) }))
     }
 
-    /// The same in other surroundings, without its rules and instances.
-    fn anew(&self, blueprint: Blueprint, matcher: Arc<Matcher>) -> Self {
+    /// The same in other surroundings, without instances.
+    fn anew(&self, blueprint: Blueprint) -> Self {
         Transform {
             name: self.name.clone(),
             component: self.component.clone(),
@@ -117,8 +115,8 @@ impl Transform {
             size: self.size,
             on_error: self.on_error,
             on_violation: self.on_violation,
-            schemas: Default::default(),
-            matcher,
+            schemas: self.schemas.clone(),
+            matcher: self.matcher.clone(),
             blueprint,
             breakers: Breakers::new(None),
             spares: Default::default(),
