@@ -63,14 +63,9 @@ mod tests {
     /// A charge point that tries every name it can think of makes no new one.
     #[test]
     fn no_text_makes_an_index_beyond_the_known() {
-        let mut state = 1_u32;
+        let mut random = fastrand::Rng::with_seed(1);
         for _ in 0..100_000 {
-            let length = 1 + state % 31;
-            let letter = |_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                char::from(b'A' + (state >> 24) as u8 % 58)
-            };
-            let name: String = (0..length).map(letter).collect();
+            let name: String = (0..random.u8(1..32)).map(|_| random.char('A'..='z')).collect();
             assert_eq!(Action::of(&name), Action::OTHER, "{name}");
         }
     }

@@ -1,4 +1,5 @@
 use super::*;
+use fastrand::Rng;
 use proptest::prelude::*;
 
 fn cp() -> Identity {
@@ -90,16 +91,16 @@ fn claims_pass_as_json_and_rubbish_does_not() {
 #[test]
 fn in_whatever_order_claims_arrive_the_last_connection_stays() {
     for seed in 0..2000_u64 {
-        let mut random = Random(seed);
+        let mut random = Rng::with_seed(seed);
         let mut gateways: Vec<Claims> = ["a", "b", "c"].map(Claims::new).into();
         // What is on its way to each of them; the order between any two is lost.
         let mut under_way: Vec<Vec<Claim>> = vec![vec![]; 3];
         let mut last = 0;
         for visit in 0..4 {
-            last = random.below(3);
+            last = random.usize(..3);
             // Clocks differ by less than the time between two connections: a connection before has been heard of, or
             // its number is lower.
-            let claim = gateways[last].enter(&cp(), visit, 1000 * u64::from(visit) + random.below(900) as u64);
+            let claim = gateways[last].enter(&cp(), visit, 1000 * u64::from(visit) + random.u64(..900));
             under_way.iter_mut().for_each(|inbox| inbox.push(claim.clone()));
             deliver(&mut gateways, &mut under_way, &mut random, 2);
         }
@@ -109,31 +110,18 @@ fn in_whatever_order_claims_arrive_the_last_connection_stays() {
     }
 }
 
-fn deliver(gateways: &mut [Claims], under_way: &mut [Vec<Claim>], random: &mut Random, mut steps: usize) {
+fn deliver(gateways: &mut [Claims], under_way: &mut [Vec<Claim>], random: &mut Rng, mut steps: usize) {
     while steps > 0 && under_way.iter().any(|inbox| !inbox.is_empty()) {
-        let to = random.below(gateways.len());
+        let to = random.usize(..gateways.len());
         if under_way[to].is_empty() {
             continue;
         }
-        let index = random.below(under_way[to].len());
+        let index = random.usize(..under_way[to].len());
         let claim = under_way[to].swap_remove(index);
         if let Heard::Repeat(claim) = gateways[to].hear(&claim) {
             under_way.iter_mut().for_each(|inbox| inbox.push(claim.clone()));
         }
         steps -= 1;
-    }
-}
-
-/// Splitmix64: the same sequence for the same seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % limit as u64) as usize
     }
 }
 
@@ -189,12 +177,12 @@ proptest! {
     /// Whatever anybody has claimed, gateways come to an end with each other, and one of them at most has the charge point.
     #[test]
     fn contradictions_end(heard in prop::collection::vec(number(), 3), seed: u64) {
-        let mut random = Random(seed);
+        let mut random = Rng::with_seed(seed);
         let mut gateways: Vec<Claims> = ["a", "b", "c"].map(Claims::new).into();
         let mut under_way: Vec<Vec<Claim>> = vec![vec![]; 3];
         for (gateway, number) in gateways.iter_mut().zip(heard) {
             gateway.hear(&foreign(number));
-            let claim = gateway.enter(&cp(), 1, NOW + random.below(1000) as u64);
+            let claim = gateway.enter(&cp(), 1, NOW + random.u64(..1000));
             under_way.iter_mut().for_each(|inbox| inbox.push(claim.clone()));
         }
         // Each can be contradicted by two others, and answers; that is heard by three.

@@ -232,24 +232,19 @@ impl Peer {
 #[test]
 fn whatever_happens_nothing_is_lost_and_no_limit_exceeded() {
     for seed in 0..200_u64 {
-        // Steps of a linear congruential generator: as good as any for this.
-        let mut state = seed;
-        let mut random = |below: u64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) % below
-        };
+        let mut random = fastrand::Rng::with_seed(seed);
         let (mut window, mut peer, mut settled) = (Window::new(8), Peer { limit: 8, ..Peer::default() }, 0);
         let qos = |number: u64| if number.is_multiple_of(3) { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
         let mut waiting: VecDeque<Outgoing> = (0..100).map(|n| outgoing(&n.to_string(), qos(n))).collect();
         while settled < 100 {
             peer.pump(&mut window, &mut waiting);
-            if random(20) > 0 {
-                settled += usize::from(peer.answer(&mut window, random(100) as usize, random(10) == 0));
+            if random.u8(..20) > 0 {
+                settled += usize::from(peer.answer(&mut window, random.usize(..100), random.u8(..10) == 0));
                 continue;
             }
-            peer = Peer { limit: 1 + random(10) as usize, open: Vec::new(), seen: peer.seen };
+            peer = Peer { limit: random.usize(1..=10), open: Vec::new(), seen: peer.seen };
             window.set_limit(peer.limit as u16);
-            if random(3) > 0 {
+            if random.u8(..3) > 0 {
                 window.begin_resend();
             } else {
                 window.take_all().into_iter().rev().for_each(|outgoing| waiting.push_front(outgoing));
