@@ -3,14 +3,8 @@ use std::collections::BTreeSet;
 use super::*;
 
 fn outgoing(topic: &str, qos: QoS) -> Outgoing {
-    Outgoing {
-        publish: Publish::new(topic, qos, "x"),
-        expires: None,
-        kind: "test",
-        tracking: None,
-        memory: None,
-        sent: false,
-    }
+    let publish = Publish::new(topic, qos, "x");
+    Outgoing { publish, expires: None, kind: "test", tracking: None, memory: None, sent: false }
 }
 
 fn window(limit: u16, topics: &[&str]) -> Window {
