@@ -54,9 +54,7 @@ impl Chain {
             transforms,
         }
     }
-}
 
-impl Chain {
     /// Whether messages would not notice if one took the place of the other.
     pub(crate) fn is_same_as(&self, other: &Chain) -> bool {
         let same = |(one, other): (&Arc<Transform>, &Arc<Transform>)| Arc::ptr_eq(one, other);

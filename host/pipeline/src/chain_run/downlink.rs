@@ -1,6 +1,6 @@
 //! From a back end to a charge point.
 
-use super::run::{ChainRun, Fallback, NOT_PROCESSED, NotMapped, next};
+use super::run::{ChainRun, NOT_PROCESSED, NotMapped, next};
 use super::validation::ValidationError;
 use crate::abi::PublishIn;
 use crate::actions::{FrameAction, PublishAction};
@@ -29,9 +29,9 @@ impl ChainRun<'_> {
                 PublishAction::Replace(publish) => self.inbound(next, PublishIn::from(&publish)),
                 PublishAction::Drop(reason) => self.dropped(transform, reason),
             }),
-            Err(Fallback::Bypass) => self.inbound(next, message),
-            Err(Fallback::Drop) => {}
-            Err(Fallback::Reject) => self.fail_inbound(),
+            Err(OnError::Bypass) => self.inbound(next, message),
+            Err(OnError::Drop) => {}
+            Err(OnError::Reject) => self.fail_inbound(),
         }
     }
 
@@ -75,9 +75,9 @@ impl ChainRun<'_> {
         let Some((transform, next)) = next(&self.chain.downlink, stage, self.peer, frame.action.as_deref()) else {
             return match self.validation_error(Direction::Downlink, &frame) {
                 Ok(Some(invalid)) => self.refuse_invalid_downlink(&frame, invalid),
-                Ok(None) | Err(Fallback::Bypass) => self.pass_on(frame),
-                Err(Fallback::Drop) => {}
-                Err(Fallback::Reject) => self.fail_downlink(&frame),
+                Ok(None) | Err(OnError::Bypass) => self.pass_on(frame),
+                Err(OnError::Drop) => {}
+                Err(OnError::Reject) => self.fail_downlink(&frame),
             };
         };
         let arguments = (self.peer.into(), (&frame).into());
@@ -91,9 +91,9 @@ impl ChainRun<'_> {
                 FrameAction::Reject(error) => self.reject_downlink(transform, &frame, error),
                 FrameAction::Drop(reason) => self.dropped(transform, reason),
             }),
-            Err(Fallback::Bypass) => self.downlink(next, frame),
-            Err(Fallback::Drop) => {}
-            Err(Fallback::Reject) => self.fail_downlink(&frame),
+            Err(OnError::Bypass) => self.downlink(next, frame),
+            Err(OnError::Drop) => {}
+            Err(OnError::Reject) => self.fail_downlink(&frame),
         }
     }
 

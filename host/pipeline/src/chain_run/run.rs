@@ -62,13 +62,6 @@ pub(crate) struct ChainRun<'a> {
     pub(crate) rejected: Option<(String, String)>,
 }
 
-/// What the failure of a stage means for the message.
-pub(super) enum Fallback {
-    Reject,
-    Bypass,
-    Drop,
-}
-
 impl<'a> ChainRun<'a> {
     pub(crate) fn new(chain: &'a Chain, peer: &'a Peer) -> Self {
         ChainRun {
@@ -95,23 +88,20 @@ impl<'a> ChainRun<'a> {
         (count == 1).then_some(place)
     }
 
+    /// Calls a hook. The error says what its failure means for the message.
     pub(super) fn ask<H: hook::Hook>(
         &mut self,
         transform: &Arc<Transform>,
         subject: Subject<'_>,
         arguments: H::Arguments<'_>,
-    ) -> Result<H::Checked, Fallback> {
+    ) -> Result<H::Checked, OnError> {
         let asked = self.note_call().and_then(|()| transform.call::<H>(subject, arguments));
         asked.map_err(|failure| self.fallback(transform, failure))
     }
 
-    pub(super) fn fallback(&mut self, transform: &Transform, failure: Failure) -> Fallback {
+    pub(super) fn fallback(&mut self, transform: &Transform, failure: Failure) -> OnError {
         self.failed(transform, failure);
-        match transform.on_error {
-            OnError::Reject => Fallback::Reject,
-            OnError::Bypass => Fallback::Bypass,
-            OnError::Drop => Fallback::Drop,
-        }
+        transform.on_error
     }
 
     /// Counts one more call, unless there have been too many.

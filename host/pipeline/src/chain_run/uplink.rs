@@ -1,6 +1,6 @@
 //! From a charge point to the broker.
 
-use super::run::{Answer, ChainRun, Fallback, NOT_PROCESSED, is_own, next};
+use super::run::{Answer, ChainRun, NOT_PROCESSED, is_own, next};
 use crate::abi::PublishIn;
 use crate::actions::{FrameAction, PublishAction};
 use crate::error::{Cause, Failure};
@@ -26,10 +26,10 @@ impl ChainRun<'_> {
     /// Whether the frame may go on. If not, whoever has to know is told.
     fn is_valid_uplink(&mut self, frame: &Frame<'_>) -> bool {
         match self.validation_error(Direction::Uplink, frame) {
-            Ok(None) | Err(Fallback::Bypass) => return true,
+            Ok(None) | Err(OnError::Bypass) => return true,
             Ok(Some(invalid)) => self.refuse_invalid_uplink(frame, invalid.error),
-            Err(Fallback::Drop) => {}
-            Err(Fallback::Reject) => self.fail_uplink(frame),
+            Err(OnError::Drop) => {}
+            Err(OnError::Reject) => self.fail_uplink(frame),
         }
         false
     }
@@ -52,9 +52,9 @@ impl ChainRun<'_> {
                 FrameAction::Reject(error) => self.reject_uplink(transform, frame, error),
                 FrameAction::Drop(reason) => self.dropped(transform, reason),
             }),
-            Err(Fallback::Bypass) => self.uplink_from(next, frame),
-            Err(Fallback::Drop) => {}
-            Err(Fallback::Reject) => self.fail_uplink(frame),
+            Err(OnError::Bypass) => self.uplink_from(next, frame),
+            Err(OnError::Drop) => {}
+            Err(OnError::Reject) => self.fail_uplink(frame),
         }
     }
 
@@ -130,9 +130,9 @@ impl ChainRun<'_> {
                 }
                 verdict
             }
-            Err(Fallback::Bypass) => self.outbound(next, publish, action),
-            Err(Fallback::Drop) => Ok(()),
-            Err(Fallback::Reject) => Err(Rejected),
+            Err(OnError::Bypass) => self.outbound(next, publish, action),
+            Err(OnError::Drop) => Ok(()),
+            Err(OnError::Reject) => Err(Rejected),
         }
     }
 

@@ -2,11 +2,11 @@
 //!
 //! Both are asked after the last `uplink` hook, or before the first if that is wanted; and after the last `downlink` hook.
 
-use super::run::{ChainRun, Fallback};
+use super::run::ChainRun;
 use crate::chain::Chain;
 use crate::error::{Cause, Mishap};
 use crate::hook;
-use crate::settings::{OnViolation, UnknownActions};
+use crate::settings::{OnError, OnViolation, UnknownActions};
 use crate::subject::Subject;
 use crate::transform::Transform;
 use ocpp_gateway_core::{CallError, Direction, Fault, Frame, MessageType, Payload, Peer, Schema, Version};
@@ -29,7 +29,7 @@ impl ChainRun<'_> {
         &mut self,
         direction: Direction,
         frame: &Frame<'_>,
-    ) -> Result<Option<ValidationError>, Fallback> {
+    ) -> Result<Option<ValidationError>, OnError> {
         let published = self.chain.validation.covers(direction);
         if !published && self.chain.rules.is_empty() {
             return Ok(None);
@@ -79,14 +79,14 @@ impl ChainRun<'_> {
         direction: Direction,
         frame: &Frame<'_>,
         payload: &Payload<'_>,
-    ) -> Result<Option<ValidationError>, Fallback> {
+    ) -> Result<Option<ValidationError>, OnError> {
         let (version, kind, action) = (self.peer.version, frame.kind, frame.action_name());
         for transform in rules(self.chain, self.peer, direction, frame.action.as_deref()) {
             let subject = Subject::frame(self.peer, frame);
             let violation = match transform.violation(subject, version, kind, action, payload) {
                 Ok(violation) => violation,
                 Err(failure) => match self.fallback(transform, failure) {
-                    Fallback::Bypass => None,
+                    OnError::Bypass => None,
                     other => return Err(other),
                 },
             };
@@ -107,10 +107,10 @@ impl ChainRun<'_> {
     }
 
     /// What no schema can say.
-    fn check(&mut self, transform: &Arc<Transform>, frame: &Frame<'_>) -> Result<Option<CallError>, Fallback> {
+    fn check(&mut self, transform: &Arc<Transform>, frame: &Frame<'_>) -> Result<Option<CallError>, OnError> {
         let arguments = (self.peer.into(), frame.into());
         match self.ask::<hook::Check>(transform, Subject::frame(self.peer, frame), arguments) {
-            Err(Fallback::Bypass) => Ok(None),
+            Err(OnError::Bypass) => Ok(None),
             asked => asked,
         }
     }
