@@ -1,6 +1,6 @@
 //! One transform that was loaded, and a call of it.
 
-use crate::abi::{self, PublishIn};
+use crate::abi;
 use crate::actions::SchemaRule;
 use crate::breaker::Breakers;
 use crate::clock::Clock;
@@ -14,7 +14,7 @@ use crate::settings::{OnError, OnViolation};
 use crate::stats::TransformStatus;
 use crate::subject::Subject;
 use crate::swap_report::TransformVersion;
-use ocpp_gateway_core::{CallError, Frame, MessageType, Payload, Peer, Publish, Schemas, Version};
+use ocpp_gateway_core::{CallError, MessageType, Payload, Schemas, Version};
 use parking_lot::Mutex;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -181,18 +181,6 @@ impl Transform {
             let (transform, version, hook) = (&self.name, &self.version, function.interface());
             warn!(%transform, %version, hook, charge_point, "fails for most messages of a charge point: not called for it for a while");
         }
-    }
-
-    /// Maps a frame. For a mapping only.
-    pub(crate) fn to_mqtt(&self, peer: &Peer, frame: &Frame<'_>) -> Result<Vec<Publish>, Failure> {
-        self.call::<hook::ToMqtt>(Subject::frame(peer, frame), (peer.into(), frame.into()))
-    }
-
-    /// Maps a message. For a mapping only.
-    #[allow(clippy::wrong_self_convention)] // The name is that of the hook.
-    pub(crate) fn from_mqtt(&self, peer: &Peer, message: PublishIn<'_>) -> Result<Vec<Frame<'static>>, Failure> {
-        let subject = Subject::message(peer, None, message.payload());
-        self.call::<hook::FromMqtt>(subject, (peer.into(), message))
     }
 
     /// The JSON Schemas that it has; none if it has no such hook.

@@ -37,7 +37,8 @@ impl ChainRun<'_> {
 
     fn map_downlink(&mut self, message: PublishIn<'_>) {
         let (mapping, peer) = (&self.chain.mapping, self.peer);
-        match self.note_call().and_then(|()| mapping.from_mqtt(peer, message)) {
+        let subject = Subject::message(peer, None, message.payload());
+        match self.note_call().and_then(|()| mapping.call::<hook::FromMqtt>(subject, (peer.into(), message))) {
             Ok(frames) if frames.is_empty() => self.dropped(mapping, "answered with an empty list"),
             Ok(frames) => frames.into_iter().for_each(|mut frame| {
                 self.name_action(&mut frame);

@@ -61,7 +61,8 @@ impl ChainRun<'_> {
     /// The mapping, and what follows it. For frames of the gateway's own, too.
     pub(crate) fn map_uplink(&mut self, frame: &Frame<'_>) {
         let (mapping, peer) = (&self.chain.mapping, self.peer);
-        match self.note_call().and_then(|()| mapping.to_mqtt(peer, frame)) {
+        let call = || mapping.call::<hook::ToMqtt>(Subject::frame(peer, frame), (peer.into(), frame.into()));
+        match self.note_call().and_then(|()| call()) {
             Ok(publishes) if publishes.is_empty() => self.dropped(mapping, "answered with an empty list"),
             Ok(publishes) => {
                 let before = self.publishes.len();
