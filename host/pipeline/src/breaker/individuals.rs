@@ -30,15 +30,6 @@ struct Record {
     stopped_until: Option<Instant>,
 }
 
-/// What a failure leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// As before.
-    Noted,
-    /// There are no more calls for a while.
-    Stopped,
-}
-
 impl Individuals {
     /// How much longer there must be no call of this one. Where the time is over, the call that asks is the one that may
     /// try, and others are stopped meanwhile.
@@ -69,7 +60,8 @@ impl Individuals {
         }
     }
 
-    pub(super) fn note_failure(&self, key: u64, now: Instant) -> Verdict {
+    /// Answers whether there are no more calls for a while, where there were before.
+    pub(super) fn note_failure(&self, key: u64, now: Instant) -> bool {
         let mut failing = self.failing.lock();
         if !failing.contains_key(&key) {
             self.make_room(&mut failing, now);
@@ -80,10 +72,9 @@ impl Individuals {
         record.last_failure = now;
         record.count(1, 0);
         if record.failures < FAILURES || record.failures <= record.successes {
-            return Verdict::Noted;
+            return false;
         }
-        let before = record.stopped_until.replace(now + REST);
-        if before.is_none() { Verdict::Stopped } else { Verdict::Noted }
+        record.stopped_until.replace(now + REST).is_none()
     }
 
     /// How many are stopped.
@@ -131,8 +122,7 @@ mod tests {
     use crate::caller::hash;
 
     fn stop(individuals: &Individuals, key: u64, now: Instant) {
-        let verdicts: Vec<_> = (0..FAILURES).map(|_| individuals.note_failure(key, now)).collect();
-        assert_eq!(verdicts.iter().filter(|verdict| **verdict == Verdict::Stopped).count(), 1);
+        assert_eq!((0..FAILURES).filter(|_| individuals.note_failure(key, now)).count(), 1);
     }
 
     #[test]
@@ -144,7 +134,7 @@ mod tests {
         assert_eq!(stopped_for(4), Some(Duration::from_secs(6)));
         // One tries, others do not.
         assert_eq!((stopped_for(10), stopped_for(10).is_some()), (None, true));
-        assert_eq!(individuals.note_failure(1, at(11)), Verdict::Noted);
+        assert!(!individuals.note_failure(1, at(11)));
         assert_eq!(stopped_for(20), Some(Duration::from_secs(1)));
         assert_eq!((stopped_for(21), individuals.stopped(at(21))), (None, 1));
         individuals.note_success(1, || at(21));
@@ -154,9 +144,9 @@ mod tests {
     #[test]
     fn failures_are_forgotten_with_time_and_number() {
         let (individuals, now) = (Individuals::default(), Instant::now());
-        (1..FAILURES).for_each(|_| assert_eq!(individuals.note_failure(1, now), Verdict::Noted));
+        (1..FAILURES).for_each(|_| assert!(!individuals.note_failure(1, now)));
         individuals.note_success(1, || now + FORGOTTEN_AFTER);
-        assert_eq!(individuals.note_failure(1, now + FORGOTTEN_AFTER), Verdict::Noted);
+        assert!(!individuals.note_failure(1, now + FORGOTTEN_AFTER));
 
         let crowd = 3 * REMEMBERED;
         (0..crowd).for_each(|number| {

@@ -13,7 +13,7 @@ use crate::caller::Caller;
 use crate::error::GuestFault;
 use crate::hook::Function;
 use hook::HookBreaker;
-use individuals::{Individuals, Verdict};
+use individuals::Individuals;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -65,7 +65,7 @@ impl Breakers {
     pub(crate) fn note_failure(&self, function: Function, caller: Caller, connected: usize) -> bool {
         let now = Instant::now();
         self.hooks[function as usize].note_failure(function, caller.party, connected, now);
-        self.individuals.note_failure(individual(function, caller), now) == Verdict::Stopped
+        self.individuals.note_failure(individual(function, caller), now)
     }
 
     /// To be called now and then with the time, so that those that are called are counted anew.
