@@ -22,14 +22,14 @@ impl Stream {
 /// The lines that have been begun. Interpreters write one in several pieces.
 #[derive(Default)]
 pub(crate) struct Console {
-    output: Vec<u8>,
-    error: Vec<u8>,
+    /// By [`Stream`].
+    begun: [Vec<u8>; 2],
 }
 
 impl Console {
     /// Takes the next piece of a stream; hands each line that it ends to `log`.
     pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8], mut log: impl FnMut(Level, String)) {
-        let begun = self.begun(stream);
+        let begun = &mut self.begun[stream as usize];
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             // One byte more than the log shows, so that the log shows that something is missing.
             let room = (LONGEST + 1).saturating_sub(begun.len());
@@ -42,20 +42,13 @@ impl Console {
 
     /// Whether there is a line that was begun and not ended.
     pub(crate) fn has_begun(&self) -> bool {
-        !self.output.is_empty() || !self.error.is_empty()
+        self.begun.iter().any(|line| !line.is_empty())
     }
 
     /// Ends the lines that were begun.
     pub(crate) fn flush(&mut self, mut log: impl FnMut(Level, String)) {
         for stream in [Stream::Output, Stream::Error] {
-            end_line(self.begun(stream), |line| log(stream.level(), line));
-        }
-    }
-
-    fn begun(&mut self, stream: Stream) -> &mut Vec<u8> {
-        match stream {
-            Stream::Output => &mut self.output,
-            Stream::Error => &mut self.error,
+            end_line(&mut self.begun[stream as usize], |line| log(stream.level(), line));
         }
     }
 }
