@@ -4,11 +4,11 @@ use crate::abi;
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::console::{Console, Stream};
-use crate::guest_log::{Gate, Line, Passage};
+use crate::guest_log::{Gate, Line};
 use crate::meters::Meters;
 use crate::package::{PACKAGE, VERSION};
 use crate::settings::Limits;
-use crate::state::{Shelf, ShelfLimits};
+use crate::state::Shelf;
 use crate::stats::Ledger;
 use crate::surroundings::LongCalls;
 use cpu_time::ThreadTime;
@@ -45,7 +45,7 @@ impl Belongings {
     pub(crate) fn new(limits: &Limits, clock: Clock) -> Self {
         Belongings {
             gate: Gate::new(limits.log_lines),
-            shelf: Shelf::new(ShelfLimits { keys: limits.state_keys, bytes: limits.state_bytes }),
+            shelf: Shelf::new(*limits),
             meters: Meters::default(),
             ledger: Ledger::default(),
             instances: AtomicUsize::new(0),
@@ -56,7 +56,7 @@ impl Belongings {
     /// What was kept for an earlier version stays, even if it is more than this one may keep.
     pub(crate) fn set_limits(&self, limits: &Limits) {
         self.gate.set_limit(limits.log_lines);
-        self.shelf.set_limits(ShelfLimits { keys: limits.state_keys, bytes: limits.state_bytes });
+        self.shelf.set_limits(*limits);
     }
 }
 
@@ -152,12 +152,12 @@ impl Patience {
 /// Adds a line to the log, unless there have been too many.
 fn note(log: &mut Vec<Line>, gate: &Gate, caller: Caller, line: Line) {
     match gate.ask(caller.party, Instant::now()) {
-        Passage::Open => log.push(line),
-        Passage::OpenAgain(suppressed) => {
+        Some(0) => log.push(line),
+        Some(suppressed) => {
             let report = format!("{suppressed} lines were suppressed: over the limit per second");
             log.extend([Line::new(abi::Level::Warn, report, Vec::new()), line]);
         }
-        Passage::Shut => {}
+        None => {}
     }
 }
 

@@ -138,20 +138,6 @@ impl Window {
 /// One charge point has the use of one line of so many.
 const SHARE: u32 = 4;
 
-/// What becomes of a line.
-pub(crate) enum Passage {
-    Open,
-    /// It may pass, the first after so many that might not.
-    OpenAgain(u64),
-    Shut,
-}
-
-impl Passage {
-    pub(crate) fn is_open(&self) -> bool {
-        !matches!(self, Passage::Shut)
-    }
-}
-
 impl Gate {
     pub(crate) fn new(lines_per_second: u32) -> Self {
         let window = Mutex::new(Window::new(Instant::now()));
@@ -162,8 +148,9 @@ impl Gate {
         self.lines_per_second.store(lines_per_second, Ordering::Relaxed);
     }
 
-    /// `party`: whom the line is about ([`Caller::party`](crate::caller::Caller)).
-    pub(crate) fn ask(&self, party: u64, now: Instant) -> Passage {
+    /// Whether a line may pass: if so, how many might not since the last that did. `party`: whom it is about
+    /// ([`Caller::party`](crate::caller::Caller)).
+    pub(crate) fn ask(&self, party: u64, now: Instant) -> Option<u64> {
         let mut window = self.window.lock();
         let mut suppressed_before = 0;
         if now.duration_since(window.started) >= Duration::from_secs(1) {
@@ -175,11 +162,11 @@ impl Gate {
         if window.passed >= limit || own >= limit.div_ceil(SHARE) {
             window.suppressed += 1;
             self.suppressed.fetch_add(1, Ordering::Relaxed);
-            return Passage::Shut;
+            return None;
         }
         window.passed += 1;
         window.parties.insert(party, own + 1);
-        if suppressed_before == 0 { Passage::Open } else { Passage::OpenAgain(suppressed_before) }
+        Some(suppressed_before)
     }
 
     /// How many lines did not pass, ever.
@@ -204,14 +191,14 @@ mod tests {
     fn the_gate_shuts_and_opens_again() {
         let gate = Gate::new(2);
         let now = Instant::now();
-        assert!(matches!(gate.ask(1, now), Passage::Open));
-        assert!(matches!(gate.ask(2, now), Passage::Open));
-        assert!(matches!(gate.ask(3, now), Passage::Shut));
-        assert!(matches!(gate.ask(4, now), Passage::Shut));
+        assert_eq!(gate.ask(1, now), Some(0));
+        assert_eq!(gate.ask(2, now), Some(0));
+        assert_eq!(gate.ask(3, now), None);
+        assert_eq!(gate.ask(4, now), None);
         let later = now + Duration::from_secs(2);
-        assert!(matches!(gate.ask(1, later), Passage::OpenAgain(2)));
-        assert!(matches!(gate.ask(2, later), Passage::Open));
-        assert!(matches!(gate.ask(3, later), Passage::Shut));
+        assert_eq!(gate.ask(1, later), Some(2));
+        assert_eq!(gate.ask(2, later), Some(0));
+        assert_eq!(gate.ask(3, later), None);
         assert_eq!(gate.suppressed(), 3);
     }
 
@@ -219,7 +206,7 @@ mod tests {
     fn one_charge_point_leaves_lines_for_others() {
         let gate = Gate::new(100);
         let now = Instant::now();
-        let passed = |party, lines| (0..lines).filter(|_| gate.ask(party, now).is_open()).count();
+        let passed = |party, lines| (0..lines).filter(|_| gate.ask(party, now).is_some()).count();
         assert_eq!((passed(1, 1000), passed(2, 5), passed(3, 1000), passed(4, 1000)), (25, 5, 25, 25));
         assert_eq!((passed(5, 1000), passed(6, 5)), (20, 0));
         assert_eq!(gate.window.lock().parties.len(), 5);

@@ -1,6 +1,7 @@
 //! What the gateway keeps for a transform: it outlives instances and versions, and ends with the process.
 
 use crate::abi::StateError;
+use crate::settings::Limits;
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -9,16 +10,8 @@ use std::time::Duration;
 /// One transform's values. Shared by all of its instances, so each call takes the lock for a moment.
 pub(crate) struct Shelf(Mutex<Content>);
 
-/// Room for one transform's values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ShelfLimits {
-    pub(crate) keys: usize,
-    /// Of keys and values together.
-    pub(crate) bytes: usize,
-}
-
 struct Content {
-    limits: ShelfLimits,
+    limits: Limits,
     values: HashMap<Arc<str>, Kept>,
     /// The keys of those that expire, the next one first.
     expiring: BTreeSet<(Duration, Arc<str>)>,
@@ -39,12 +32,12 @@ impl Kept {
 }
 
 impl Shelf {
-    pub(crate) fn new(limits: ShelfLimits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Shelf(Mutex::new(Content { limits, values: HashMap::new(), expiring: BTreeSet::new(), bytes: 0 }))
     }
 
     /// What is kept stays, even if it is more.
-    pub(crate) fn set_limits(&self, limits: ShelfLimits) {
+    pub(crate) fn set_limits(&self, limits: Limits) {
         self.0.lock().limits = limits;
     }
 
@@ -109,10 +102,10 @@ impl Content {
     fn has_room(&self, key: &str, value: &[u8]) -> Result<(), StateError> {
         let (replaced_keys, replaced_bytes) =
             self.values.get(key).map_or((0, 0), |kept| (1, key.len() + kept.value.len()));
-        if self.values.len() - replaced_keys >= self.limits.keys {
+        if self.values.len() - replaced_keys >= self.limits.state_keys {
             return Err(StateError::TooManyKeys);
         }
-        if self.bytes - replaced_bytes + key.len() + value.len() > self.limits.bytes {
+        if self.bytes - replaced_bytes + key.len() + value.len() > self.limits.state_bytes {
             return Err(StateError::TooLarge);
         }
         Ok(())
@@ -135,7 +128,7 @@ mod tests {
     const NOW: Duration = Duration::from_secs(1000);
 
     fn shelf(keys: usize, bytes: usize) -> Shelf {
-        Shelf::new(ShelfLimits { keys, bytes })
+        Shelf::new(Limits { state_keys: keys, state_bytes: bytes, ..Limits::default() })
     }
 
     #[test]

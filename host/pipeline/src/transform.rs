@@ -177,7 +177,7 @@ impl Transform {
         let Subject { charge_point, caller, .. } = subject;
         let connected = self.blueprint.runtime.connected();
         let is_stopped = self.breakers.note_failure(function, caller, connected);
-        if is_stopped && self.blueprint.belongings.gate.ask(caller.party, Instant::now()).is_open() {
+        if is_stopped && self.blueprint.belongings.gate.ask(caller.party, Instant::now()).is_some() {
             let (transform, version, hook) = (&self.name, &self.version, function.interface());
             warn!(%transform, %version, hook, charge_point, "fails for most messages of a charge point: not called for it for a while");
         }
