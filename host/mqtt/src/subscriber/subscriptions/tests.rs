@@ -90,6 +90,14 @@ fn connected() -> Subscriptions<Inbox> {
     subs
 }
 
+/// The owner 1 has these filters.
+fn holding(filters: &[&str]) -> Subscriptions<Inbox> {
+    let mut subs = connected();
+    drop(set(&mut subs, 1, filters, Some(&Inbox::default())));
+    grant_all(&mut subs);
+    subs
+}
+
 #[test]
 fn resolves_when_the_last_filter_is_acknowledged() {
     let mut subs = connected();
@@ -119,9 +127,7 @@ fn owners_of_one_filter_share_its_subscription() {
 
 #[test]
 fn a_successor_before_the_unsubscribe_leaves_no_gap() {
-    let mut subs = connected();
-    let _one = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
-    grant_all(&mut subs);
+    let mut subs = holding(&["a"]);
     subs.remove(1);
     assert_eq!(set(&mut subs, 2, &["a"], Some(&Inbox::default())).try_recv(), Ok(Ok(())));
     assert_eq!(grant_all(&mut subs), (vec![], vec![]));
@@ -129,9 +135,7 @@ fn a_successor_before_the_unsubscribe_leaves_no_gap() {
 
 #[test]
 fn a_successor_during_the_unsubscribe_subscribes_again() {
-    let mut subs = connected();
-    let _one = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
-    grant_all(&mut subs);
+    let mut subs = holding(&["a"]);
     subs.remove(1);
     let leaving = subs.next_batch(usize::MAX).unsubscribe;
     let mut settled = set(&mut subs, 2, &["a"], Some(&Inbox::default()));
@@ -143,9 +147,7 @@ fn a_successor_during_the_unsubscribe_subscribes_again() {
 
 #[test]
 fn replacing_makes_before_it_breaks() {
-    let mut subs = connected();
-    let _one = set(&mut subs, 1, &["a", "b"], Some(&Inbox::default()));
-    grant_all(&mut subs);
+    let mut subs = holding(&["a", "b"]);
     let mut settled = set(&mut subs, 1, &["b", "c"], None);
     assert!(deliver(&subs, "a"), "the old filter works until the new one does");
     assert_eq!(grant_all(&mut subs), (strings(&["c"]), vec![]));
@@ -155,9 +157,7 @@ fn replacing_makes_before_it_breaks() {
 
 #[test]
 fn a_refused_replacement_leaves_things_as_they_were() {
-    let mut subs = connected();
-    let _one = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
-    grant_all(&mut subs);
+    let mut subs = holding(&["a"]);
     let mut settled = set(&mut subs, 1, &["b"], None);
     let batch = subs.next_batch(usize::MAX);
     subs.subscribed(&batch.subscribe[0].0, QoS::AtLeastOnce, REFUSED);
@@ -191,9 +191,7 @@ fn what_is_no_filter_or_no_owner_is_refused_at_once() {
 
 #[test]
 fn a_lost_session_is_restored_and_current_only_then() {
-    let mut subs = connected();
-    let _one = set(&mut subs, 1, &["a", "b/#"], Some(&Inbox::default()));
-    grant_all(&mut subs);
+    let mut subs = holding(&["a", "b/#"]);
     subs.disconnected();
     assert!(!subs.is_current());
     subs.connected(false);
@@ -263,9 +261,7 @@ fn a_topic_left_over_from_another_process_is_left() {
 
 #[test]
 fn a_higher_qos_is_asked_for_again() {
-    let mut subs = connected();
-    let _one = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
-    grant_all(&mut subs);
+    let mut subs = holding(&["a"]);
     let (done, mut settled) = oneshot::channel();
     subs.set(2, vec![("a".into(), QoS::ExactlyOnce)], Some(Inbox::default()), done);
     assert!(settled.try_recv().is_err());
@@ -419,9 +415,7 @@ fn leftovers_of_another_process_are_bounded_and_left_one_by_one() {
     subs.stray("no/+/#/filter");
     assert_eq!((subs.waiting(), subs.len()), (MAX_WAITING_FOR_STRAYS, MAX_WAITING_FOR_STRAYS));
     // Somebody wants it: it stays.
-    let mut subs = connected();
-    let _one = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
-    grant_all(&mut subs);
+    let mut subs = holding(&["a"]);
     subs.stray("a");
     assert_eq!(grant_all(&mut subs), (vec![], vec![]));
     // What the broker forgot with its session need not be left.
