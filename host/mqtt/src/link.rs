@@ -34,7 +34,6 @@ use crate::{options::Options, stats::ConnectionStats};
 
 pub(crate) use self::{
     error::LinkError,
-    oversized::Oversized,
     packet::{ConnAck, Inbound, Limits, Outbound, Publish},
     reason::{Reason, Verdict},
 };
