@@ -299,7 +299,7 @@ fn union<'a>(all: impl Iterator<Item = &'a Filters>) -> Filters {
     let mut union: BTreeMap<&str, QoS> = BTreeMap::new();
     for (filter, qos) in all.flatten() {
         let wanted = union.entry(filter).or_insert(*qos);
-        *wanted = (*qos).max(*wanted);
+        *wanted = if *qos > *wanted { *qos } else { *wanted };
     }
     union.into_iter().map(|(filter, qos)| (filter.to_owned(), qos)).collect()
 }

@@ -272,10 +272,9 @@ fn publications(publishes: Vec<Publish>, kind: &'static str, expires: Option<Ins
     publishes.into_iter().map(publication).collect()
 }
 
-fn filters(wanted: Vec<TopicFilter>) -> Vec<(String, mqtt::QoS)> {
-    let mut filters: Vec<_> = wanted.into_iter().map(|TopicFilter { filter, qos }| (filter, to_mqtt(qos))).collect();
-    filters.sort_unstable();
-    filters
+fn filters(mut wanted: Vec<TopicFilter>) -> Vec<(String, mqtt::QoS)> {
+    wanted.sort_unstable_by(|one, other| (&one.filter, one.qos.level()).cmp(&(&other.filter, other.qos.level())));
+    wanted.into_iter().map(|TopicFilter { filter, qos }| (filter, to_mqtt(qos))).collect()
 }
 
 fn to_mqtt(qos: QoS) -> mqtt::QoS {
