@@ -202,11 +202,9 @@ impl<R: Recipient> Task<R> {
     fn read(&mut self, link: &mut Link) -> Result<(), LinkError> {
         while let Some(inbound) = link.next()? {
             match inbound {
-                Inbound::Publish(publish) => {
-                    if acknowledge(link, &mut self.unreleased, publish.qos, publish.pkid)? {
-                        self.stats.received.add(1);
-                        self.route(Message::from_packet(publish));
-                    }
+                Inbound::Publish(publish) if acknowledge(link, &mut self.unreleased, publish.qos, publish.pkid)? => {
+                    self.stats.received.add(1);
+                    self.route(Message::from_packet(publish));
                 }
                 Inbound::SubAck(pkid, verdicts) => self.subscribed(pkid, &verdicts),
                 Inbound::UnsubAck(pkid) => {
@@ -218,12 +216,12 @@ impl<R: Recipient> Task<R> {
                     self.unreleased.remove(&pkid);
                     link.send(Outbound::PubComp(pkid))?;
                 }
-                Inbound::Oversized(beginning) => {
-                    if acknowledge(link, &mut self.unreleased, beginning.qos, beginning.pkid)? {
-                        warn!(beginning.topic, beginning.size, "message larger than the packet size limit thrown away");
-                        self.stats.oversized.add(1);
-                        self.route(beginning.into_message());
-                    }
+                Inbound::Oversized(beginning)
+                    if acknowledge(link, &mut self.unreleased, beginning.qos, beginning.pkid)? =>
+                {
+                    warn!(beginning.topic, beginning.size, "message larger than the packet size limit thrown away");
+                    self.stats.oversized.add(1);
+                    self.route(beginning.into_message());
                 }
                 _ => {}
             }

@@ -135,8 +135,7 @@ async fn restarted_with_persistence(options: impl Fn(&str) -> Options, qos: QoS)
     let mut options = options(&broker.url());
     options.backlog_messages = usize::MAX;
     let publisher = Publisher::start(Arc::new(options), support::always_current());
-    let load =
-        Load::start(&publisher, move |number| Publication { qos: qos.into(), ..publication("t", number.to_string()) });
+    let load = Load::start(&publisher, move |number| Publication { qos, ..publication("t", number.to_string()) });
     for _ in 0..RESTARTS {
         acknowledged(&publisher, ROUND).await;
         broker.terminate();
