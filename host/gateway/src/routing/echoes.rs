@@ -105,16 +105,7 @@ mod tests {
     use ocpp_gateway_mqtt::QoS;
 
     fn publication(topic: &str, payload: &str) -> Publication {
-        Publication {
-            topic: topic.to_owned(),
-            payload: payload.to_owned().into(),
-            qos: QoS::AtLeastOnce,
-            retain: false,
-            expires: None,
-            kind: "test",
-            tracking: None,
-            memory: None,
-        }
+        Publication::new(topic, payload.to_owned(), "test")
     }
 
     fn message(topic: &str, payload: &str) -> Message {
