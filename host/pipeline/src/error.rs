@@ -47,7 +47,7 @@ pub enum Failure {
     Host(#[from] HostFault),
 }
 
-/// The transform broke, or broke a limit. Its instance is thrown away.
+/// The transform broke, or broke a limit. An instance that did not come to the end of its call is thrown away.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GuestFault {
     #[error("took longer than {limit:?}")]

@@ -177,6 +177,11 @@ pub(crate) struct MemoryExceeded {
 #[error("out of time")]
 pub(crate) struct DeadlineExceeded;
 
+/// A component wanted something that no transform gets.
+#[derive(Debug, thiserror::Error)]
+#[error("it {0}")]
+pub(crate) struct NotGranted(pub(crate) String);
+
 /// What one instance may have of each. A memory takes gigabytes of addresses, however small it is; a component that is put
 /// together from several has one of each, and one in Python some more tables, and dozens of core instances.
 pub(crate) const MAX_MEMORIES: usize = 8;

@@ -3,7 +3,7 @@
 use crate::abi;
 use crate::caller::Caller;
 use crate::error::{Failure, GuestFault, HostFault, LoadFault};
-use crate::guest::{Belongings, DeadlineExceeded, Guest, MemoryExceeded};
+use crate::guest::{Belongings, DeadlineExceeded, Guest, MemoryExceeded, NotGranted};
 use crate::hook::{Configure, Functions, Hook, PerFunction};
 use crate::output::{self, Allowance};
 use crate::runtime::{Runtime, Ticker};
@@ -11,7 +11,6 @@ use crate::settings::Limits;
 use crate::subject::Subject;
 use crate::surroundings::LongCalls;
 use crate::trap;
-use crate::wasi::NotGranted;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
@@ -53,11 +52,11 @@ impl Blueprint {
         store.set_epoch_deadline(ticks);
         let (tick, long_calls) = (self.runtime.tick, self.long_calls);
         store.epoch_deadline_callback(move |mut store| store.data_mut().patience.at_deadline(tick, long_calls));
-        store.set_hostcall_fuel(self.copies(self.limits.bytes_out));
+        store.set_hostcall_fuel(self.copied(Allowance::new(&self.limits, 0)));
         let instance = self.pre.instantiate(&mut store).map_err(|error| {
             store.data_mut().patience.end();
             store.data_mut().take_log().for_each(|line| line.emit(transform, "", Subject::NOBODY));
-            LoadFault::Start(self.start_failure(&error))
+            LoadFault::Start(self.start_failure(&error, store.hostcall_fuel()))
         })?;
         let functions = Functions::of(&instance, &mut store, &self.exports).map_err(|(function, error)| {
             let hook = format!("{}.{}", function.interface(), function.name());
@@ -79,7 +78,7 @@ impl Blueprint {
         match configured {
             Ok(Ok(info)) => Ok((instance, info)),
             Ok(Err(reason)) => Err(LoadFault::Config(reason)),
-            Err(error) => Err(LoadFault::Start(self.fault(&error).into())),
+            Err(error) => Err(LoadFault::Start(self.fault(&error, instance.copied()).into())),
         }
     }
 
@@ -91,23 +90,24 @@ impl Blueprint {
 
     /// Bytes that the host copies from a guest at a time: for one answer, and for one function that the guest calls. The
     /// exact limits are checked on the copy; this one keeps a guest from having the same megabyte copied often.
-    fn copies(&self, bytes_out: usize) -> usize {
+    fn copied(&self, allowance: Allowance) -> usize {
         // wasmtime counts values to keep too, of which nothing is copied before they are known to fit; one that does not is
-        // no reason to stop a guest, which cannot hand over more than its memory holds.
+        // no reason to stop a guest, which hands over no more than its memory holds, unless it names the same bytes twice.
         let value = if self.keeps_state { self.limits.memory } else { 0 };
-        (COPIES_PER_BYTE * bytes_out).max(value).saturating_add(RECORDS_PER_CALL)
+        allowance.copied().max(value)
     }
 
-    fn start_failure(&self, error: &wasmtime::Error) -> Failure {
+    /// `copied`: as many bytes could be copied at a time.
+    fn start_failure(&self, error: &wasmtime::Error, copied: usize) -> Failure {
         let by_the_guest = error.is::<Trap>()
             || error.is::<MemoryExceeded>()
             || error.is::<DeadlineExceeded>()
             || error.is::<NotGranted>();
-        if by_the_guest { self.fault(error).into() } else { HostFault::Instance(format!("{error:#}")).into() }
+        if by_the_guest { self.fault(error, copied).into() } else { HostFault::Instance(format!("{error:#}")).into() }
     }
 
     /// What the error of a call means: whatever goes wrong once a call is set up is the guest's.
-    pub(crate) fn fault(&self, error: &wasmtime::Error) -> GuestFault {
+    pub(crate) fn fault(&self, error: &wasmtime::Error, copied: usize) -> GuestFault {
         if error.is::<DeadlineExceeded>() {
             return GuestFault::Deadline { limit: self.time };
         }
@@ -117,7 +117,11 @@ impl Blueprint {
         match error.downcast_ref() {
             // Rust and C keep a second stack in linear memory; a guest that runs past it reaches outside.
             Some(Trap::StackOverflow | Trap::MemoryOutOfBounds) => GuestFault::Stack,
-            _ => GuestFault::Trap(trap::describe(error)),
+            // What wasmtime says of values that it cannot take over names no figure.
+            None if !error.is::<NotGranted>() => {
+                GuestFault::Trap(trap::describe(error, &format!(" (at most {copied} bytes are copied at a time)")))
+            }
+            _ => GuestFault::Trap(trap::describe(error, "")),
         }
     }
 }
@@ -131,21 +135,22 @@ pub(crate) struct Instance {
     memory_at_start: usize,
 }
 
-const COPIES_PER_BYTE: usize = 2;
-/// Bytes of records and lists around the text of one call's answer.
-const RECORDS_PER_CALL: usize = 64 << 10;
-
 /// Instances are replaced after so many calls, in case they leak what the memory limit would only notice late.
 const CALLS_PER_INSTANCE: u32 = 1_000_000;
 
 impl Instance {
     /// Gives the next call its time, and its allowance for copying.
-    pub(crate) fn prepare(&mut self, blueprint: &Blueprint, bytes_out: usize, caller: Caller) {
+    pub(crate) fn prepare(&mut self, blueprint: &Blueprint, allowance: Allowance, caller: Caller) {
         self.calls += 1;
         self.store.data_mut().caller = caller;
         let ticks = self.store.data_mut().patience.anew(blueprint.ticks);
         self.store.set_epoch_deadline(ticks);
-        self.store.set_hostcall_fuel(blueprint.copies(bytes_out));
+        self.store.set_hostcall_fuel(blueprint.copied(allowance));
+    }
+
+    /// Bytes that the host copies at a time in this call.
+    pub(crate) fn copied(&self) -> usize {
+        self.store.hostcall_fuel()
     }
 
     /// Calls a function. One that the component does not export is a fault of whoever asked for it.

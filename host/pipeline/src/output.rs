@@ -11,17 +11,26 @@ use ocpp_gateway_core::{CallError, Decision, ErrorHead, Frame, MessageType, Publ
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
+const COPIES_PER_BYTE: usize = 2;
+/// Bytes of records and lists around the text of one call's answer.
+const RECORDS_PER_CALL: usize = 64 << 10;
+
 /// How much one call may answer with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Allowance {
     items: usize,
-    pub(crate) bytes: usize,
+    bytes: usize,
 }
 
 impl Allowance {
     /// `bytes_in`: the size of the message that the call is given.
     pub(crate) fn new(limits: &Limits, bytes_in: usize) -> Self {
         Allowance { items: limits.items, bytes: limits.bytes_out.max(2 * bytes_in) }
+    }
+
+    /// Bytes that the host copies of an answer, with what its records and lists take.
+    pub(crate) fn copied(self) -> usize {
+        COPIES_PER_BYTE * self.bytes + RECORDS_PER_CALL
     }
 
     /// Checks one call's answer. `size`: the bytes of one item.
@@ -114,8 +123,10 @@ pub(crate) fn violation(
     lifted.map(call_error).transpose()
 }
 
-/// The schemas are still to be compiled.
-pub(crate) fn rules(lifted: Vec<abi::Rule>, _: Allowance) -> Result<Vec<SchemaRule>, IllegalOutput> {
+/// The schemas are still to be compiled. There is one answer for a load: it may hold as much as is copied of any.
+pub(crate) fn rules(lifted: Vec<abi::Rule>, allowance: Allowance) -> Result<Vec<SchemaRule>, IllegalOutput> {
+    let size = |rule: &abi::Rule| rule.protocol.len() + rule.action.len() + rule.schema.len();
+    Allowance { items: usize::MAX, bytes: allowance.copied() }.check(&lifted, size)?;
     let rule =
         |abi::Rule { protocol, action, kind, schema }| SchemaRule { protocol, action, kind: kind.into(), schema };
     Ok(lifted.into_iter().map(rule).collect())

@@ -227,7 +227,7 @@ impl Transform {
             Some(instance) => instance,
             None => cached.insert(self.start()?),
         };
-        instance.prepare(&self.blueprint, allowance.bytes, subject.caller);
+        instance.prepare(&self.blueprint, allowance, subject.caller);
         let answer = instance.call::<H>(arguments);
         instance.flush_log(&self.name, &self.version, subject);
         match answer {
@@ -238,9 +238,10 @@ impl Transform {
                 Ok(answer)
             }
             Err(error) => {
+                let fault = self.blueprint.fault(&error, instance.copied());
                 // Whatever the guest was about when it was stopped, it is in no state to be called again.
                 *cached = None;
-                Err(self.blueprint.fault(&error).into())
+                Err(fault.into())
             }
         }
     }

@@ -6,9 +6,9 @@ use wasmtime::{Error, FrameInfo, WasmBacktrace};
 /// What every panic in Rust passes through, and says nothing of the one at hand.
 const OF_A_PANIC: [&str; 4] = ["__rustc::", "std::panicking::", "std::sys::backtrace::", "core::panicking::"];
 
-/// What has happened, and a line for each function that was being called, the innermost first.
-pub(crate) fn describe(error: &Error) -> String {
-    let mut text = error.root_cause().to_string();
+/// What has happened, with a `note`, and a line for each function that was being called, the innermost first.
+pub(crate) fn describe(error: &Error, note: &str) -> String {
+    let mut text = format!("{}{note}", error.root_cause());
     let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
     let ends_in_a_panic = |frame: &&FrameInfo| OF_A_PANIC.iter().any(|path| is_below(&function(frame), path));
     for frame in frames.iter().skip_while(ends_in_a_panic) {

@@ -7,15 +7,10 @@
 
 mod functions;
 
-use crate::guest::Guest;
+use crate::guest::{Guest, NotGranted};
 use functions::Handle;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
-
-/// What a component called that no transform gets.
-#[derive(Debug, thiserror::Error)]
-#[error("it called {0}, which no transform gets")]
-pub(crate) struct NotGranted(String);
 
 /// Whether `import` is of WASI 0.2, which only grows from version to version.
 pub(crate) fn is_offered(import: &str) -> bool {
@@ -53,7 +48,7 @@ fn define(
             if functions::define(instance, unversioned, name)? {
                 return Ok(());
             }
-            let called = format!("{interface}#{name}");
+            let called = format!("called {interface}#{name}, which no transform gets");
             instance.func_new(name, move |_, _, _, _| Err(NotGranted(called.clone()).into()))
         }
         _ => Ok(()),

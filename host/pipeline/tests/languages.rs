@@ -2,12 +2,10 @@
 
 mod common;
 
-use common::{file, log_of, peer, spec};
+use common::{component, file, log_of, peer, spec};
 use ocpp_gateway_pipeline::{Clock, Failure, GuestFault, LoadError, LoadFault, Probe, Surroundings};
 use std::fs;
 use std::time::Duration;
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
 
 /// The part of WASI that the guests below import; resources recur as they do in the whole.
 const WASI: &str = r#"
@@ -87,13 +85,7 @@ fn guest(version: &str, imports: &str, text: &str, body: &str) -> Vec<u8> {
                 (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 0)))"#
     )
     .replace("VERSION", version);
-    let mut module = wat::parse_str(module).expect("a core module");
-    let mut resolve = Resolve::default();
-    resolve.push_str("transform.wit", include_str!("../../../wit/transform.wit")).expect("our package");
-    let package = resolve.push_str("guest.wit", &WASI.replace("VERSION", version)).expect("a world");
-    let world = resolve.select_world(&[package], Some("guest")).expect("the world");
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("a module of this world");
-    ComponentEncoder::default().module(&module).expect("a module").validate(true).encode().expect("a component")
+    component(&module, &WASI.replace("VERSION", version))
 }
 
 fn load(name: &str, component: &[u8]) -> Result<Probe, Vec<LoadError>> {

@@ -1,7 +1,7 @@
 //! The functions of WASI that do something.
 
 use crate::console::Stream;
-use crate::guest::Guest;
+use crate::guest::{Guest, NotGranted};
 use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource};
 
 /// Stands for a resource of WASI. The only ones that a component ever holds are the standard streams.
@@ -123,7 +123,8 @@ fn define_random(instance: &mut LinkerInstance<'_, Guest>, interface: &str, name
         ("wasi:random/random", "get-random-bytes") | ("wasi:random/insecure", "get-insecure-random-bytes") => instance
             .func_wrap(name, |_, (wanted,): (u64,)| {
                 if wanted > MOST_RANDOM {
-                    wasmtime::bail!("it wanted {wanted} random bytes at once, where {MOST_RANDOM} are allowed");
+                    let text = format!("wanted {wanted} random bytes at once, where {MOST_RANDOM} are allowed");
+                    return Err(NotGranted(text).into());
                 }
                 let mut bytes = vec![0; wanted as usize];
                 getrandom::fill(&mut bytes)?;

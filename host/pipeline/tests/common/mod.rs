@@ -9,6 +9,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
 
 pub(crate) fn peer(id: &str) -> Peer {
     let identity = Identity::new(id, 48).expect("an identity");
@@ -61,6 +63,17 @@ pub(crate) fn from_mqtt(
         (None, None) => Ok(frames),
         other => panic!("{other:?}"),
     }
+}
+
+/// A component of a core module, given as text. `package`: WIT with the world `guest` in it, which the module is made for.
+pub(crate) fn component(module: &str, package: &str) -> Vec<u8> {
+    let mut module = wat::parse_str(module).expect("a core module");
+    let mut resolve = Resolve::default();
+    resolve.push_str("transform.wit", include_str!("../../../../wit/transform.wit")).expect("our package");
+    let package = resolve.push_str("guest.wit", package).expect("a world");
+    let world = resolve.select_world(&[package], Some("guest")).expect("the world");
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("a module of this world");
+    ComponentEncoder::default().module(&module).expect("a module").validate(true).encode().expect("a component")
 }
 
 thread_local! {

@@ -1,0 +1,160 @@
+//! How much the host copies from a guest at a time: what a call answers with, and values to keep.
+
+mod common;
+
+use common::{component, file, peer, spec};
+use ocpp_gateway_core::{Peer, Publish};
+use ocpp_gateway_pipeline::{Clock, Failure, GuestFault, IllegalOutput, Limits, Probe, TransformSpec};
+use std::time::Duration;
+
+/// The guest's messages and values are as many times so large as the number of the connection says.
+const UNIT: usize = 64 << 10;
+
+const WORLD: &str = "
+    package test:guest;
+    world guest {
+        include ocpp-gateway:transform/lifecycle-hook@1.0.0;
+        include ocpp-gateway:transform/events-hook@1.0.0;
+    }
+";
+
+const SET: &str = r#"
+    (import "ocpp-gateway:transform/state@1.0.0" "set" (func $set (param i32 i32 i32 i32 i32 i32 i32)))
+"#;
+
+/// When a charge point connects, it publishes a message of one unit as often as the number of the connection says: always the
+/// same bytes, so that it can answer with more than its memory holds. The topic has a character for each call of the instance.
+///
+/// When one disconnects it does `body`, whose result of two bytes, at 128, it publishes.
+fn guest(imports: &str, body: &str) -> Vec<u8> {
+    let module = format!(
+        r#"(module
+            {imports}
+            (memory (export "memory") 20)
+            (data (i32.const 1024) "tttttttt")
+            (global $calls (mut i32) (i32.const 0))
+            (global $free (mut i32) (i32.const 8192))
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+                (global.get $free)
+                (global.set $free (i32.add (global.get $free) (i32.and (i32.add (local.get 3) (i32.const 7)) (i32.const -8)))))
+            (func (export "ocpp-gateway:transform/lifecycle@1.0.0#configure") (param i32 i32) (result i32) (i32.const 0))
+            ;; Adds a message to the list at 64, whose items lie above 32768.
+            (func $publish (param $payload i32) (param $length i32) (local $at i32)
+                (local.set $at (i32.add (i32.const 32768) (i32.mul (i32.load (i32.const 68)) (i32.const 36))))
+                (i32.store (local.get $at) (i32.const 1024))
+                (i32.store offset=4 (local.get $at) (global.get $calls))
+                (i32.store offset=8 (local.get $at) (local.get $payload))
+                (i32.store offset=12 (local.get $at) (local.get $length))
+                (i32.store (i32.const 68) (i32.add (i32.load (i32.const 68)) (i32.const 1))))
+            (func $begin
+                (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+                (i32.store (i32.const 64) (i32.const 32768))
+                (i32.store (i32.const 68) (i32.const 0))
+                (i32.store16 (i32.const 128) (i32.const 0)))
+            (func (export "ocpp-gateway:transform/events@1.0.0#connected")
+                (param i32 i32 i32 i32) (param $number i32) (param i32 i32) (result i32)
+                (call $begin)
+                (block $end (loop $next
+                    (br_if $end (i32.eqz (local.get $number)))
+                    (call $publish (i32.const {UNIT}) (i32.const {UNIT}))
+                    (local.set $number (i32.sub (local.get $number) (i32.const 1)))
+                    (br $next)))
+                (i32.const 64))
+            (func (export "ocpp-gateway:transform/events@1.0.0#disconnected")
+                (param i32 i32 i32 i32) (param $number i32) (param i32 i32 i32 i32) (result i32)
+                (call $begin)
+                {body}
+                (call $publish (i32.const 128) (i32.const 2))
+                (i32.const 64)))"#
+    );
+    component(&module, WORLD)
+}
+
+/// One that keeps nothing.
+fn plain() -> Vec<u8> {
+    guest("", "")
+}
+
+/// One that keeps a value under a key of one byte: as many units as the number of the connection says.
+fn keeping() -> Vec<u8> {
+    let set = format!(
+        "(call $set (i32.const 1024) (i32.const 1)
+            (i32.const {UNIT}) (i32.mul (local.get $number) (i32.const {UNIT})) (i32.const 0) (i32.const 0) (i32.const 128))"
+    );
+    guest(SET, &set)
+}
+
+/// A crowded machine must not make the time limit bind; and the number of messages is not looked at here.
+fn limits() -> Limits {
+    Limits { time: Some(Duration::from_secs(30)), memory: 2 << 20, items: 100, ..Limits::default() }
+}
+
+fn load(name: &str, component: &[u8], limits: Limits) -> Probe {
+    let spec = TransformSpec { limits, ..spec(file(name, component)) };
+    Probe::load(&spec, Clock::Machine).map_err(|errors| errors[0].to_string()).expect("it loads")
+}
+
+fn connection(number: usize) -> Peer {
+    Peer { connection: u32::try_from(number).expect("a small number"), ..peer("CP1") }
+}
+
+/// How many messages an instance answers with, and which of its calls it is; or why it does not.
+fn answer(probe: &Probe, messages: usize) -> Result<(usize, usize), GuestFault> {
+    match probe.connected(&connection(messages)) {
+        Ok(publishes) => Ok((publishes.len(), publishes[0].topic.len())),
+        Err(Failure::Guest(fault)) => Err(fault),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// So much is copied, and found to be too much.
+fn too_large(messages: usize, call: usize) -> GuestFault {
+    IllegalOutput::TooLarge { bytes: messages * (UNIT + call), limit: limits().bytes_out }.into()
+}
+
+/// The figure that the error of an answer names when it is not even copied.
+fn most_copied(answer: Result<(usize, usize), GuestFault>) -> usize {
+    let Err(GuestFault::Trap(text)) = answer else { panic!("{answer:?}") };
+    let (_, figure) = text.split_once("(at most ").expect(&text);
+    figure.split_once(" bytes are copied").expect(&text).0.parse().expect(&text)
+}
+
+#[test]
+fn answer_that_is_too_large_to_be_copied_names_the_limit_and_ends_its_instance() {
+    let probe = load("plain.wasm", &plain(), limits());
+    assert_eq!((answer(&probe, 1), answer(&probe, 3)), (Ok((1, 1)), Ok((3, 2))));
+    assert_eq!(answer(&probe, 4), Err(too_large(4, 3)));
+    assert_eq!(answer(&probe, 8), Err(too_large(8, 4)));
+    assert_eq!(most_copied(answer(&probe, 9)), 9 * UNIT);
+    assert_eq!(answer(&probe, 1), Ok((1, 1)), "another instance");
+}
+
+#[test]
+fn answer_of_a_component_that_keeps_values_is_copied_up_to_its_memory_limit() {
+    let probe = load("keeping.wasm", &keeping(), limits());
+    let units = limits().memory / UNIT;
+    assert_eq!(answer(&probe, units - 1), Err(too_large(units - 1, 1)));
+    assert_eq!(most_copied(answer(&probe, units)), limits().memory);
+    assert_eq!(answer(&probe, 1), Ok((1, 1)), "another instance");
+    // That of another one is not.
+    assert_eq!(most_copied(answer(&load("keeps-nothing.wasm", &plain(), limits()), units - 1)), 9 * UNIT);
+}
+
+#[test]
+fn value_that_does_not_fit_is_refused_and_stops_no_guest() {
+    const KEPT: &[u8] = &[0, 0];
+    const TOO_LARGE: &[u8] = &[1, 1];
+    // More than is copied of the answers of others.
+    let probe = load("keeps.wasm", &keeping(), Limits { state_bytes: 16 * UNIT + 1, ..limits() });
+    let keep = |units: usize, call: usize| {
+        let published = probe.disconnected(&connection(units), "gone").expect("an answer");
+        let [Publish { topic, payload, .. }] = published.as_slice() else { panic!("{published:?}") };
+        assert_eq!(topic.len(), call, "it is still the same instance");
+        payload.clone()
+    };
+    assert_eq!(keep(16, 1), KEPT);
+    assert_eq!(keep(17, 2), TOO_LARGE);
+    // All that there is in its memory from there on.
+    assert_eq!(keep(19, 3), TOO_LARGE);
+    assert_eq!(keep(1, 4), KEPT);
+}
