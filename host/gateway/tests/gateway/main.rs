@@ -96,27 +96,26 @@ impl Running {
     }
 
     async fn charge_point(&self, id: &str) -> ChargePoint {
-        let charge_point = ChargePoint::ocpp16(self.ocpp(), id).await;
-        self.until_subscribed().await;
-        charge_point
+        self.charge_point_of(id, "ocpp1.6").await
     }
 
-    /// A charge point that speaks one of the later versions.
+    /// A charge point that speaks this version. Back ends reach it: a real one hears from it before it writes.
     async fn charge_point_of(&self, id: &str, version: &str) -> ChargePoint {
-        let path = format!("/ocpp/{id}");
-        let charge_point = ChargePoint::connect(self.ocpp(), &path, &[version]).await.expect("let in");
+        let connected = "ocpp_gateway_connected_total";
+        let before = self.metric(connected).await;
+        let charge_point = ChargePoint::connect(self.ocpp(), &format!("/ocpp/{id}"), &[version]).await.expect("let in");
+        // It hears that it was let in before it counts as connected.
+        self.until_page("connected", |page| page.metric(connected) > before).await;
         self.until_subscribed().await;
         charge_point
     }
 
-    /// Back ends reach every charge point that is connected. A real one hears from it before it writes.
+    /// Back ends reach every charge point that is connected.
     async fn until_subscribed(&self) {
-        let subscribed = async {
-            while self.metric("ocpp_gateway_subscribed").await < self.metric("ocpp_gateway_connections").await {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(PATIENCE, subscribed).await.expect("subscribed in time");
+        // From one page: a connection that ends between two would count for another that is not subscribed.
+        let subscribed =
+            |page: &Metrics| page.metric("ocpp_gateway_subscribed") >= page.metric("ocpp_gateway_connections");
+        self.until_page("subscribed", subscribed).await;
     }
 
     /// A back end that sees everything.
@@ -143,12 +142,25 @@ impl Running {
         page
     }
 
+    async fn metrics(&self) -> Metrics {
+        Metrics(self.admin("/metrics").await)
+    }
+
     /// The value of a metric, by its name and labels as they are printed.
     async fn metric(&self, name: &str) -> f64 {
-        let page = self.admin("/metrics").await;
-        let line = page.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
-        let line = line.unwrap_or_else(|| panic!("no {name} in\n{page}"));
-        line[name.len()..].trim().parse().expect("a number")
+        self.metrics().await.metric(name)
+    }
+
+    /// Waits for a page of metrics that satisfies the condition.
+    async fn until_page(&self, what: &str, condition: impl Fn(&Metrics) -> bool) {
+        let satisfied = async {
+            while !condition(&self.metrics().await) {
+                tokio::task::yield_now().await;
+            }
+        };
+        if timeout(PATIENCE, satisfied).await.is_err() {
+            panic!("not {what} in time:\n{}", self.metrics().await.0);
+        }
     }
 
     /// Waits for a metric that may be counted a moment after what can be seen of it.
@@ -167,6 +179,17 @@ impl Running {
     async fn stop(mut self) {
         drop(self.stop.take());
         timeout(PATIENCE, self.ended).await.expect("stopped in time").expect("no panic").expect("no failure");
+    }
+}
+
+/// A page of metrics.
+struct Metrics(String);
+
+impl Metrics {
+    /// The value under a name with its labels as they are printed.
+    fn metric(&self, name: &str) -> f64 {
+        let line = self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in\n{}", self.0)).trim().parse().expect("a number")
     }
 }
 
