@@ -9,10 +9,10 @@ use crate::charge_point::{Context, MessageRates, Recipient, Registry};
 use crate::cluster::{ClaimListener, GatewayClaims, Presence};
 use crate::config::Config;
 use crate::listener::Acceptor;
-use crate::listener::authentication::{CertificateMetrics, Security};
+use crate::listener::authentication::{Security, certificate_metrics};
 use crate::operations::events::Events;
 use crate::operations::file_limit;
-use crate::operations::metrics::{BrokerMetrics, EmbeddedBrokerMetrics, Metrics, TransformMetrics};
+use crate::operations::metrics::{Metrics, broker_metrics, embedded_broker_metrics, transform_metrics};
 use crate::operations::notify::{State, notify};
 use crate::operations::watch::Watch;
 use crate::routing::{Echoes, MessageRouter, QueueMemory, UndeliverableQueue};
@@ -83,9 +83,9 @@ impl Gateway {
         let mut registry = prometheus_client::registry::Registry::with_prefix("ocpp_gateway");
         if let Some(embedded) = &embedded {
             options.subscribers = Some(embedded.subscriber_lookup(&format!("{}-sub", options.client_id)));
-            registry.register_collector(Box::new(EmbeddedBrokerMetrics(Arc::clone(embedded.retained_refused()))));
+            registry.register_collector(embedded_broker_metrics(Arc::clone(embedded.retained_refused())));
         }
-        registry.register_collector(Box::new(CertificateMetrics(Arc::clone(&security))));
+        registry.register_collector(certificate_metrics(Arc::clone(&security)));
         let (context, claim_listener) = connect(config, options, pipeline, &mut registry);
         nudge_after_swaps(&context.router, &context.registry);
         let hot_swap = HotSwap::start(context.router.pipeline.clone(), config)?;
@@ -214,9 +214,9 @@ fn connect(
     let subscriber = Subscriber::start(Arc::clone(&options), unrouted);
     let publisher = Publisher::start(options, subscriber.current());
     let metrics = Metrics::new(registry);
-    registry.register_collector(Box::new(TransformMetrics(pipeline.clone())));
-    registry.register_collector(Box::new(BrokerMetrics::new(publisher.stats(), subscriber.stats())));
-    registry.register_collector(Box::new(memory.clone()));
+    registry.register_collector(transform_metrics(pipeline.clone()));
+    registry.register_collector(broker_metrics(publisher.stats(), subscriber.stats()));
+    registry.register_collector(memory.metrics());
     let router = Arc::new(MessageRouter {
         pipeline,
         publisher: publisher.clone(),

@@ -1,6 +1,7 @@
 //! What is counted, for `/metrics` in the text form of Prometheus.
 
 mod calls;
+pub(crate) mod collect;
 mod exposition;
 mod histogram;
 mod limit;
@@ -12,19 +13,21 @@ pub use limit::Limit;
 pub use process::process_registry;
 
 use super::names;
+use collect::{collector, write, write_family};
 use ocpp_gateway_core::session::Direction;
 use ocpp_gateway_core::{Fault, MessageType};
 use ocpp_gateway_mqtt::{self as mqtt, ConnectionStats, Loss, PublisherStats, SubscriberStats};
 use ocpp_gateway_pipeline::{ExchangeOutcome, Pipeline, Reading, TransformStatus};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use std::env::consts;
+use std::fmt;
 use std::sync::Arc;
 
 /// Counters under labels that only the gateway itself makes up.
@@ -92,8 +95,8 @@ impl Metrics {
             incidents,
         );
         registry.register("limited", "How often a limit was in force, by limit", limited);
-        registry.register_collector(Box::new(calls::CallCollector(Arc::clone(&metrics.calls))));
-        registry.register_collector(Box::new(process::ResidentMemory));
+        registry.register_collector(Box::new(Arc::clone(&metrics.calls)));
+        registry.register_collector(process::resident_memory());
         let build = [("version", env!("CARGO_PKG_VERSION")), ("os", consts::OS), ("arch", consts::ARCH)];
         registry.register("build", "The program", Info::new(build));
         metrics
@@ -131,125 +134,75 @@ impl Metrics {
     }
 }
 
-/// What the pipeline counts, read when somebody asks.
-pub struct TransformMetrics(pub Pipeline);
-
-impl std::fmt::Debug for TransformMetrics {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TransformMetrics").finish_non_exhaustive()
-    }
-}
-
-impl Collector for TransformMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let transforms = self.0.transforms();
-        let mut write = |name: &str, help: &str, value: fn(&TransformStatus) -> f64| {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            for transform in &transforms {
-                let labels = [("transform", transform.name.as_str())];
-                family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, f64>(&value(transform), None)?;
-            }
-            Ok::<(), std::fmt::Error>(())
+/// What the pipeline counts.
+pub fn transform_metrics(pipeline: Pipeline) -> Box<dyn Collector> {
+    collector(move |encoder| {
+        let transforms = pipeline.transforms();
+        let mut counter = |name: &str, help: &str, value: fn(&TransformStatus) -> f64| {
+            let values = transforms.iter().map(|it| ([("transform", it.name.as_str())], ConstCounter::new(value(it))));
+            write_family(encoder, name, help, values)
         };
-        write("transform_calls", "Calls of a transform", |t| t.calls as f64)?;
-        write("transform_refusals", "Messages that a transform refused", |t| t.refusals as f64)?;
-        write("transform_failures", "Calls in which a transform failed", |t| t.failures as f64)?;
-        write("transform_timed_calls", "Calls whose time was taken: one in some", |t| t.timed_calls as f64)?;
-        write("transform_timed_seconds", "Time spent in those", |t| t.timed.as_secs_f64())?;
-        write("transform_log_lines_suppressed", "Log lines over the limit", |t| t.log_lines_suppressed as f64)?;
-        write("transform_readings_refused", "Numbers that a transform reported in vain", |t| {
-            t.readings_refused as f64
-        })?;
-        let mut write = |name: &str, help: &str, value: fn(&TransformStatus) -> i64| {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            for transform in &transforms {
-                let labels = [("transform", transform.name.as_str())];
-                family.encode_family(&labels)?.encode_gauge(&value(transform))?;
-            }
-            Ok::<(), std::fmt::Error>(())
+        counter("transform_calls", "Calls of a transform", |t| t.calls as f64)?;
+        counter("transform_refusals", "Messages that a transform refused", |t| t.refusals as f64)?;
+        counter("transform_failures", "Calls in which a transform failed", |t| t.failures as f64)?;
+        counter("transform_timed_calls", "Calls whose time was taken: one in some", |t| t.timed_calls as f64)?;
+        counter("transform_timed_seconds", "Time spent in those", |t| t.timed.as_secs_f64())?;
+        counter("transform_log_lines_suppressed", "Log lines over the limit", |t| t.log_lines_suppressed as f64)?;
+        let help = "Numbers that a transform reported in vain";
+        counter("transform_readings_refused", help, |t| t.readings_refused as f64)?;
+        let mut gauge = |name: &str, help: &str, value: fn(&TransformStatus) -> usize| {
+            let values = transforms.iter().map(|it| ([("transform", it.name.as_str())], ConstGauge::new(value(it))));
+            write_family(encoder, name, help, values)
         };
         let help = "Whether a hook of it is not called, as it fails for most charge points";
-        write("transform_stopped", help, |t| i64::from(t.stopped))?;
-        write("transform_instances", "Instances of all its versions", |t| {
-            i64::try_from(t.instances).unwrap_or(i64::MAX)
-        })?;
+        gauge("transform_stopped", help, |t| usize::from(t.stopped))?;
+        gauge("transform_instances", "Instances of all its versions", |t| t.instances)?;
         let help = "For how many charge points a hook of it is not called, as it fails for them";
-        write("transform_stopped_charge_points", help, |t| i64::try_from(t.stopped_charge_points).unwrap_or(i64::MAX))?;
-        let mut family = encoder.encode_descriptor("transform", "What runs", None, MetricType::Info)?;
-        for transform in &transforms {
-            let labels = [
-                ("transform", transform.name.as_str()),
-                ("version", transform.version.as_str()),
-                ("sha256", transform.sha256.as_str()),
-            ];
-            family.encode_info(&labels)?;
+        gauge("transform_stopped_charge_points", help, |t| t.stopped_charge_points)?;
+        let mut versions = encoder.encode_descriptor("transform", "What runs", None, MetricType::Info)?;
+        for TransformStatus { name, version, sha256, .. } in &transforms {
+            versions.encode_info(&[("transform", name.as_str()), ("version", version), ("sha256", sha256)])?;
         }
-        encode_readings(&transforms, &mut encoder)
-    }
+        write_readings(&transforms, encoder)
+    })
 }
 
 /// What transforms report themselves: `transform_reported_total` and `transform_reported_sum_total`, with the name that the
 /// transform gives it as `reading`, and its labels.
-fn encode_readings(transforms: &[TransformStatus], encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-    let mut write = |name: &str, help: &str, value: fn(&Reading) -> f64| {
-        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for transform in transforms {
-            for (reading, own_labels, numbers) in &transform.readings {
+fn write_readings(transforms: &[TransformStatus], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let mut counter = |name: &str, help: &str, value: fn(&Reading) -> f64| {
+        let readings = transforms.iter().flat_map(|transform| {
+            transform.readings.iter().map(move |(reading, own_labels, numbers)| {
                 let mut labels = vec![("transform", transform.name.as_str()), ("reading", reading.as_str())];
                 labels.extend(own_labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-                let mut encoder = family.encode_family(&labels)?;
-                encoder.encode_counter::<NoLabelSet, _, f64>(&value(numbers), None)?;
-            }
-        }
-        Ok::<(), std::fmt::Error>(())
+                (labels, ConstCounter::new(value(numbers)))
+            })
+        });
+        write_family(encoder, name, help, readings)
     };
-    write("transform_reported", "How often a transform reported a number", |reading| reading.count as f64)?;
-    write("transform_reported_sum", "The sum of the numbers that a transform reported", |reading| reading.sum)
+    counter("transform_reported", "How often a transform reported a number", |reading| reading.count as f64)?;
+    counter("transform_reported_sum", "The sum of the numbers that a transform reported", |reading| reading.sum)
 }
 
 /// Of the embedded broker: messages that it did not retain.
-#[derive(Debug)]
-pub struct EmbeddedBrokerMetrics(pub Arc<mqtt::Counter>);
-
-impl Collector for EmbeddedBrokerMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let help = "Messages that the embedded broker did not retain, because it keeps no more";
-        encoder
-            .encode_descriptor("mqtt_not_retained", help, None, MetricType::Counter)?
-            .encode_counter::<NoLabelSet, _, u64>(&self.0.get(), None)
-    }
+pub fn embedded_broker_metrics(not_retained: Arc<mqtt::Counter>) -> Box<dyn Collector> {
+    let help = "Messages that the embedded broker did not retain, because it keeps no more";
+    collector(move |encoder| write(encoder, "mqtt_not_retained", help, ConstCounter::new(not_retained.get())))
 }
 
-/// What the two connections to the broker count, read when somebody asks.
-#[derive(Debug)]
-pub struct BrokerMetrics {
-    publisher: Arc<PublisherStats>,
-    subscriber: Arc<SubscriberStats>,
-}
-
-impl BrokerMetrics {
-    pub fn new(publisher: &Arc<PublisherStats>, subscriber: &Arc<SubscriberStats>) -> Self {
-        BrokerMetrics { publisher: Arc::clone(publisher), subscriber: Arc::clone(subscriber) }
-    }
-}
-
-impl Collector for BrokerMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let (publisher, subscriber) = (&self.publisher, &self.subscriber);
+/// What the two connections to the broker count.
+pub fn broker_metrics(publisher: &Arc<PublisherStats>, subscriber: &Arc<SubscriberStats>) -> Box<dyn Collector> {
+    let (publisher, subscriber) = (Arc::clone(publisher), Arc::clone(subscriber));
+    collector(move |encoder| {
         let connections = [("publisher", &publisher.connection), ("subscriber", &subscriber.connection)];
-        let mut connected =
-            encoder.encode_descriptor("mqtt_connected", "Whether connected now", None, MetricType::Gauge)?;
-        for (name, connection) in connections {
-            let up = i64::from(connection.status().connected);
-            connected.encode_family(&[("connection", name)])?.encode_gauge(&up)?;
-        }
+        let connected = connections.map(|(name, connection)| {
+            ([("connection", name)], ConstGauge::new(i64::from(connection.status().connected)))
+        });
+        write_family(encoder, "mqtt_connected", "Whether connected now", connected)?;
         let mut per_connection = |name: &str, help: &str, value: fn(&ConnectionStats) -> u64| {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            for (name, connection) in connections {
-                let labels = [("connection", name)];
-                family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value(connection), None)?;
-            }
-            Ok::<(), std::fmt::Error>(())
+            let values =
+                connections.map(|(name, connection)| ([("connection", name)], ConstCounter::new(value(connection))));
+            write_family(encoder, name, help, values)
         };
         per_connection("mqtt_connects", "Connections that the broker accepted", |c| c.connects.get())?;
         per_connection("mqtt_failures", "Connections that failed", |c| c.failures.get())?;
@@ -260,37 +213,29 @@ impl Collector for BrokerMetrics {
             ("mqtt_backlog", "Messages that wait to be sent", publisher.backlog.get()),
             ("mqtt_subscriptions", "Topic filters subscribed to", subscriber.subscriptions.get()),
         ] {
-            encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&(value as i64))?;
+            write(encoder, name, help, ConstGauge::new(value))?;
         }
+        let help = "QoS 0 messages of which nobody knows whether the broker got them before the connection broke";
         for (name, help, value) in [
             ("mqtt_published", "Messages sent to the broker", publisher.published.get()),
             ("mqtt_acknowledged", "Messages that the broker took over", publisher.acknowledged.get()),
             ("mqtt_resent", "Messages sent again after a reconnect", publisher.resent.get()),
-            (
-                "mqtt_unconfirmed",
-                "QoS 0 messages of which nobody knows whether the broker got them before the connection broke",
-                publisher.unconfirmed.get(),
-            ),
+            ("mqtt_unconfirmed", help, publisher.unconfirmed.get()),
             ("mqtt_received", "Messages from the broker", subscriber.received.get()),
             ("mqtt_unrouted", "Messages on topics that no connected charge point has", subscriber.unrouted.get()),
             ("mqtt_oversized", "Messages too large to take in", subscriber.oversized.get()),
         ] {
-            let mut counter = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            counter.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
+            write(encoder, name, help, ConstCounter::new(value))?;
         }
+        let unheard = publisher.unheard().into_iter().map(|(kind, count)| ([("type", kind)], ConstCounter::new(count)));
         let help = "Messages on topics that nobody subscribes to, as far as the broker says so, by type";
-        let mut unheard = encoder.encode_descriptor("mqtt_no_subscriber", help, None, MetricType::Counter)?;
-        for (kind, count) in publisher.unheard() {
-            unheard.encode_family(&[("type", kind)])?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
-        }
-        let help = "Messages given up, by reason and type";
-        let mut lost = encoder.encode_descriptor("mqtt_lost", help, None, MetricType::Counter)?;
-        for (loss, kind, count) in publisher.losses() {
-            let labels = [("reason", loss_name(loss)), ("type", kind)];
-            lost.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
-        }
-        Ok(())
-    }
+        write_family(encoder, "mqtt_no_subscriber", help, unheard)?;
+        let lost = publisher
+            .losses()
+            .into_iter()
+            .map(|(loss, kind, count)| ([("reason", loss_name(loss)), ("type", kind)], ConstCounter::new(count)));
+        write_family(encoder, "mqtt_lost", "Messages given up, by reason and type", lost)
+    })
 }
 
 fn loss_name(loss: Loss) -> &'static str {

@@ -4,12 +4,12 @@
 //! keep its answers from being read, which they wait for.
 
 use crate::config::Config;
+use crate::operations::metrics::collect::{collector, write_family};
 use crate::operations::names;
 use ocpp_gateway_core::session::Direction;
 use ocpp_gateway_mqtt::{MemoryAccount, MemoryPool};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
 use std::sync::Arc;
 
 /// All of it.
@@ -47,18 +47,16 @@ impl QueueMemory {
             Direction::Downlink => &self.downlink,
         }
     }
-}
 
-/// What of it is in use.
-impl Collector for QueueMemory {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let help = "Memory that queued messages take, as runtime.queue_memory counts it";
-        let mut family = encoder.encode_descriptor("queue_memory_bytes", help, None, MetricType::Gauge)?;
-        for direction in [Direction::Uplink, Direction::Downlink] {
-            let labels = [("direction", names::direction(direction))];
-            let used = i64::try_from(self.pool(direction).used()).unwrap_or(i64::MAX);
-            family.encode_family(&labels)?.encode_gauge(&used)?;
-        }
-        Ok(())
+    /// What of it is in use.
+    pub fn metrics(&self) -> Box<dyn Collector> {
+        let this = self.clone();
+        collector(move |encoder| {
+            let help = "Memory that queued messages take, as runtime.queue_memory counts it";
+            let used = names::DIRECTIONS.map(|direction| {
+                ([("direction", names::direction(direction))], ConstGauge::new(this.pool(direction).used()))
+            });
+            write_family(encoder, "queue_memory_bytes", help, used)
+        })
     }
 }

@@ -15,7 +15,7 @@ mod users;
 pub use access::{Fault, Security};
 pub use check::Check;
 pub use error::AuthError;
-pub use expiry::CertificateMetrics;
+pub use expiry::certificate_metrics;
 pub use hashes::HashKind;
 pub use live::{Live, Reload};
 pub use tls::{Certified, Tls};

@@ -1,12 +1,14 @@
 //! How CALLs end, and how long messages and answers take.
 
+use super::collect::write_family;
 use super::histogram::Histogram;
 use crate::operations::names::{self, DIRECTIONS};
 use ocpp_gateway_core::session::{CallEnd, Direction, Outcome};
 use ocpp_gateway_core::{Action, Fault};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -54,36 +56,28 @@ fn place(direction: Direction, action: Action, outcome: Outcome) -> usize {
     (direction as usize * Action::COUNT + action.index()) * OUTCOMES + outcome
 }
 
-/// Shows what has counted, when somebody asks.
-#[derive(Debug)]
-pub(super) struct CallCollector(pub(super) Arc<CallMetrics>);
+/// All that there can be.
+fn combinations() -> impl Iterator<Item = (Direction, Action, Outcome)> {
+    let outcomes = || [Outcome::Result, Outcome::Error].into_iter().chain(Fault::ALL.map(Outcome::Failed));
+    let actions = DIRECTIONS.into_iter().flat_map(|direction| Action::all().map(move |action| (direction, action)));
+    actions.flat_map(move |(direction, action)| outcomes().map(move |outcome| (direction, action, outcome)))
+}
 
-impl Collector for CallCollector {
+/// Shows what has counted, when somebody asks.
+impl Collector for CallMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let metrics = &self.0;
+        let count = |(direction, action, outcome): (Direction, Action, Outcome)| {
+            let count = self.ended[place(direction, action, outcome)].load(Ordering::Relaxed);
+            let labels =
+                [("direction", names::direction(direction)), ("action", action.name()), ("outcome", outcome.name())];
+            (count > 0).then(|| (labels, ConstCounter::new(count)))
+        };
         let help = "CALLs that are over, by the way that they went, action and outcome";
-        let mut calls = encoder.encode_descriptor("calls", help, None, MetricType::Counter)?;
-        let outcomes = || [Outcome::Result, Outcome::Error].into_iter().chain(Fault::ALL.map(Outcome::Failed));
-        for direction in DIRECTIONS {
-            for (action, outcome) in Action::all().flat_map(|action| outcomes().map(move |outcome| (action, outcome))) {
-                let count = metrics.ended[place(direction, action, outcome)].load(Ordering::Relaxed);
-                if count > 0 {
-                    let labels = [
-                        ("direction", names::direction(direction)),
-                        ("action", action.name()),
-                        ("outcome", outcome.name()),
-                    ];
-                    calls.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
-                }
-            }
-        }
+        write_family(&mut encoder, "calls", help, combinations().filter_map(count))?;
+        let answers = "From a CALL until the other side's answer, by the way that the CALL went";
         for (title, help, histograms) in [
-            ("road_seconds", "From a message's arrival until it is handed over to the other side", &metrics.road),
-            (
-                "answer_seconds",
-                "From a CALL until the other side's answer, by the way that the CALL went",
-                &metrics.answers,
-            ),
+            ("road_seconds", "From a message's arrival until it is handed over to the other side", &self.road),
+            ("answer_seconds", answers, &self.answers),
         ] {
             let mut family = encoder.encode_descriptor(title, help, None, MetricType::Histogram)?;
             for direction in DIRECTIONS {
@@ -108,7 +102,7 @@ mod tests {
 
     fn shown(metrics: &Arc<CallMetrics>) -> String {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(CallCollector(Arc::clone(metrics))));
+        registry.register_collector(Box::new(Arc::clone(metrics)));
         let mut text = String::new();
         encode(&mut text, &registry).expect("encoded");
         text
@@ -116,14 +110,8 @@ mod tests {
 
     #[test]
     fn each_combination_has_a_counter_of_its_own() {
-        let mut places: Vec<usize> = DIRECTIONS
-            .into_iter()
-            .flat_map(|direction| Action::all().map(move |action| (direction, action)))
-            .flat_map(|(direction, action)| {
-                let outcomes = [Outcome::Result, Outcome::Error].into_iter().chain(Fault::ALL.map(Outcome::Failed));
-                outcomes.map(move |outcome| place(direction, action, outcome))
-            })
-            .collect();
+        let mut places: Vec<usize> =
+            combinations().map(|(direction, action, outcome)| place(direction, action, outcome)).collect();
         places.sort();
         assert!(places.iter().copied().eq(0..2 * Action::COUNT * OUTCOMES));
     }

@@ -3,50 +3,34 @@
 //! Read here, in ten lines, and not by `procfs`: its parser fails as a whole where a container's /proc lacks a line of
 //! another figure, its CPU time counts in steps of 10 ms, and its start time moves when the clock is set.
 
+use super::collect::{collector, write};
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The gateway's own gauge, which was there before those that go by the names that all programs use.
-#[derive(Debug)]
-pub(super) struct ResidentMemory;
-
-impl Collector for ResidentMemory {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        // Where there is no /proc, there is no number either.
-        let Some(bytes) = memory("VmRSS:") else { return Ok(()) };
-        encoder
-            .encode_descriptor("resident_memory_bytes", "Memory in use by the process", None, MetricType::Gauge)?
-            .encode_gauge(&bytes)
-    }
+pub(super) fn resident_memory() -> Box<dyn Collector> {
+    // Where there is no /proc, there is no number either.
+    let help = "Memory in use by the process";
+    collector(move |encoder| match memory("VmRSS:") {
+        Some(bytes) => write(encoder, "resident_memory_bytes", help, ConstGauge::new(bytes)),
+        None => Ok(()),
+    })
 }
 
 /// Metrics under the names that Prometheus' client libraries give them, `process_…`.
 pub fn process_registry() -> Registry {
     let mut registry = Registry::with_prefix("process");
-    // A moment later than the system has it, which is of no matter to whoever looks for restarts.
+    // Seconds since 1970: a moment later than the system has it, which is of no matter to whoever looks for restarts.
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    registry.register_collector(Box::new(ProcessMetrics { started }));
-    registry
-}
-
-#[derive(Debug)]
-struct ProcessMetrics {
-    /// Seconds since 1970.
-    started: f64,
-}
-
-impl Collector for ProcessMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+    registry.register_collector(collector(move |encoder| {
         if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
             let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
             let spent = seconds(usage.user_time()) + seconds(usage.system_time());
-            encoder
-                .encode_descriptor("cpu_seconds", "CPU time of the process", None, MetricType::Counter)?
-                .encode_counter::<NoLabelSet, _, f64>(&spent, None)?;
+            write(encoder, "cpu_seconds", "CPU time of the process", ConstCounter::new(spent))?;
         }
         let max_files = getrlimit(Resource::RLIMIT_NOFILE).ok().and_then(|(soft, _)| i64::try_from(soft).ok());
         for (name, help, value) in [
@@ -56,13 +40,12 @@ impl Collector for ProcessMetrics {
             ("max_fds", "Files and sockets that may be open", max_files),
         ] {
             if let Some(value) = value {
-                encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)?;
+                write(encoder, name, help, ConstGauge::new(value))?;
             }
         }
-        encoder
-            .encode_descriptor("start_time_seconds", "When it started, since 1970", None, MetricType::Gauge)?
-            .encode_gauge(&self.started)
-    }
+        write(encoder, "start_time_seconds", "When it started, since 1970", ConstGauge::new(started))
+    }));
+    registry
 }
 
 /// In bytes (proc(5): /proc/self/status, in kB).
