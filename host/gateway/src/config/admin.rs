@@ -16,7 +16,6 @@ pub struct Admin {
     /// What has to be shown for every page but `/healthz` and `/readyz`. Absent: nothing.
     #[serde(skip_serializing)]
     pub token: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<PathBuf>,
 }
 

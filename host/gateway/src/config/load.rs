@@ -180,7 +180,7 @@ fn value_of(text: &str) -> Value {
 /// Takes all keys that do not work out of `table`, and names them.
 fn find_strangers(prefix: &str, table: &mut Table, strangers: &mut Vec<String>) {
     table.retain(|name, value| {
-        let key = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+        let key = keys::below(prefix, name);
         if keys::is_section(&key) {
             match value {
                 Value::Table(section) => find_strangers(&key, section, strangers),

@@ -14,17 +14,14 @@ use std::path::PathBuf;
 #[serde(default)]
 pub struct Mqtt {
     /// `mqtt://host:port` or `mqtts://host:port`. Absent: the embedded broker.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// With `${host}` and `${port}`: see [`full_client_id`](Self::full_client_id).
     pub client_id: String,
     /// How long the broker keeps what is subscribed and what is under way when a connection has ended. With MQTT 5 only.
     pub session_expiry: Span,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     #[serde(skip_serializing)]
     pub password: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
     /// 4 or 5: see [`protocol_version`](Self::protocol_version).
     pub version: u8,
@@ -36,9 +33,7 @@ pub struct Mqtt {
     /// How long a CALL that nobody subscribes to is published again. Zero: not at all.
     pub wait_for_back_end: Span,
     /// Where back ends see whether this gateway is there: `online` or `offline`, retained. Absent: nowhere.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub status_topic: Option<TopicTemplate>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<MqttTls>,
     pub embedded: Embedded,
 }

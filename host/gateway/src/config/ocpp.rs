@@ -32,7 +32,6 @@ pub struct Ocpp {
     pub ping_interval: Span,
     pub heartbeat_interval: Span,
     /// Absent: twice the heartbeat interval in force.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<Span>,
     pub handshake_timeout: Span,
     /// Bytes.
@@ -55,10 +54,8 @@ pub struct Ocpp {
     /// Whose pages in browsers may connect beside the gateway's own, where charge points show no credentials.
     pub origins: Vec<Origin>,
     /// Absent: any.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub identities: Option<Identities>,
     /// Absent: plain WebSocket.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
     pub auth: Auth,
 }

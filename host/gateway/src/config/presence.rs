@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub struct Presence {
     /// Where gateways claim charge points; the same for all of them. Absent: this one knows of no others.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub claims: Option<TopicTemplate>,
 }
 
@@ -16,9 +15,7 @@ pub struct Presence {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Events {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub connected: Option<TopicTemplate>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub disconnected: Option<TopicTemplate>,
     /// 0, 1 or 2.
     pub qos: u8,

@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// TLS towards charge points: OCPP's security profile 2, and 3 with `client_ca`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Tls {
     /// The gateway's certificate and those between it and the root, in PEM.
     pub cert: PathBuf,
     /// Its private key, in PEM.
     pub key: PathBuf,
     /// Who signs the certificates of charge points, in PEM. Absent: none is asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_ca: Option<PathBuf>,
     /// The identity of a charge point by the common name in its certificate. Where it is not in here: the name itself.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -25,7 +24,6 @@ pub struct Tls {
 pub struct Auth {
     pub mode: AuthMode,
     /// The file with their passwords' hashes.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub users: Option<PathBuf>,
 }
 
@@ -42,11 +40,8 @@ pub enum AuthMode {
 #[serde(default)]
 pub struct MqttTls {
     /// Who signs the broker's certificate, in PEM. Absent: whom the operating system trusts.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
     /// The gateway's certificate, in PEM, for a broker that asks for one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cert: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
 }

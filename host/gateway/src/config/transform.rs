@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// One stage of the chain.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Transform {
     pub name: String,
     /// `builtin:standard`, or the path of a component.
@@ -19,7 +19,6 @@ pub struct Transform {
     #[serde(default)]
     pub limits: Limits,
     /// A folder of fixtures that a version has to pass before it goes live.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<PathBuf>,
     /// Handed to the component as JSON.
     #[serde(default)]
@@ -43,7 +42,6 @@ pub struct Match {
 #[serde(default)]
 pub struct Limits {
     /// For one call. Absent: 20 ms, and none for a transform that ships with the gateway.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<Span>,
     /// Of one instance; each worker thread has one.
     pub memory: Bytes,
