@@ -76,7 +76,7 @@ impl KeySources {
 
 /// A configuration on its way: what was written, where, and what is wrong with it so far.
 struct Draft {
-    table: Table,
+    table: Value,
     sources: KeySources,
     faults: Vec<Fault>,
 }
@@ -98,7 +98,7 @@ impl Draft {
             }
         };
         let sources = KeySources { file: file.map(Path::to_owned), variables: BTreeMap::new() };
-        Ok(Draft { table, sources, faults: Vec::new() })
+        Ok(Draft { table: table.into(), sources, faults: Vec::new() })
     }
 
     fn apply(&mut self, environment: impl IntoIterator<Item = (String, String)>) {
@@ -132,7 +132,7 @@ impl Draft {
     /// Reads the values. One that cannot be read becomes a fault, and its default takes its place.
     fn resolve(&mut self) -> Config {
         loop {
-            let error = match serde_path_to_error::deserialize::<_, Config>(Value::Table(self.table.clone())) {
+            let error = match serde_path_to_error::deserialize::<_, Config>(self.table.clone()) {
                 Ok(config) => return config,
                 Err(error) => error,
             };
@@ -153,9 +153,7 @@ impl Draft {
     }
 
     fn is_set(&self, key: &str) -> bool {
-        let mut names = key.split('.');
-        let section = names.next().and_then(|name| self.table.get(name));
-        names.fold(section, |value, name| value?.get(name)).is_some()
+        key.split('.').try_fold(&self.table, |value, name| value.get(name)).is_some()
     }
 
     fn fault(&mut self, key: &str, problem: impl Into<String>) {
@@ -165,10 +163,9 @@ impl Draft {
 }
 
 /// The value at `path`, made if need be; `None` where a part of the path is a value and not a section.
-fn slot<'t>(table: &'t mut Table, path: &[&str]) -> Option<&'t mut Value> {
-    let (name, rest) = path.split_first()?;
-    let value = table.entry(*name).or_insert_with(|| Value::Table(Table::new()));
-    if rest.is_empty() { Some(value) } else { slot(value.as_table_mut()?, rest) }
+fn slot<'t>(value: &'t mut Value, path: &[&str]) -> Option<&'t mut Value> {
+    let Some((name, rest)) = path.split_first() else { return Some(value) };
+    slot(value.as_table_mut()?.entry(*name).or_insert_with(|| Table::new().into()), rest)
 }
 
 /// A variable's text as a number, a truth value or a list, where it is written like one.
@@ -177,74 +174,62 @@ fn value_of(text: &str) -> Value {
     read.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// Takes all keys that do not work out of `table`, and names them.
-fn find_strangers(prefix: &str, table: &mut Table, strangers: &mut Vec<String>) {
+/// Takes all keys that do not work out of a section, and names them.
+fn find_strangers(prefix: &str, section: &mut Value, strangers: &mut Vec<String>) {
+    let table = match section {
+        Value::Table(table) => table,
+        Value::Array(list) => return list.iter_mut().for_each(|item| find_strangers(prefix, item, strangers)),
+        // Not a section at all: the type error says so.
+        _ => return,
+    };
     table.retain(|name, value| {
         let key = keys::below(prefix, name);
-        if keys::is_section(&key) {
-            match value {
-                Value::Table(section) => find_strangers(&key, section, strangers),
-                Value::Array(list) => list
-                    .iter_mut()
-                    .filter_map(Value::as_table_mut)
-                    .for_each(|item| find_strangers(&key, item, strangers)),
-                // Not a section at all: the type error says so.
-                _ => {}
-            }
-            return true;
-        }
         match value {
-            _ if keys::is_known(&key) => return true,
+            _ if keys::is_section(&key) => find_strangers(&key, value, strangers),
+            _ if keys::is_known(&key) => {}
             // A section that there is not: its keys tell better which one was meant.
-            Value::Table(section) if !section.is_empty() => find_strangers(&key, section, strangers),
-            _ => strangers.push(key),
+            Value::Table(section) if !section.is_empty() => {
+                find_strangers(&key, value, strangers);
+                return false;
+            }
+            _ => {
+                strangers.push(key);
+                return false;
+            }
         }
-        false
+        true
     });
 }
 
 /// Puts `text` in the place of the value at `path`. `false` if that is text already, or is not there.
-fn quote(table: &mut Table, path: &[String], text: &str) -> bool {
-    let Some((last, parents)) = path.split_last() else { return false };
-    let mut section = table;
-    for name in parents {
-        let Some(Value::Table(next)) = section.get_mut(name) else { return false };
-        section = next;
-    }
-    match section.get_mut(last) {
+fn quote(table: &mut Value, path: &[String], text: &str) -> bool {
+    match path.iter().try_fold(table, |value, name| value.get_mut(name)) {
         None | Some(Value::String(_) | Value::Table(_) | Value::Array(_)) => false,
         Some(value) => {
-            *value = Value::String(text.to_owned());
+            *value = text.into();
             true
         }
     }
 }
 
 /// Removes the value at `path`, or the nearest one around it that can be removed.
-fn remove(table: &mut Table, path: &[String]) -> bool {
-    fn within(value: &mut Value, path: &[String]) -> bool {
-        let Some((name, rest)) = path.split_first() else { return false };
-        match value {
-            Value::Table(table) => match table.get_mut(name) {
-                Some(inner) => within(inner, rest) || table.remove(name).is_some(),
-                None => false,
-            },
-            Value::Array(list) => match name.parse::<usize>() {
-                Ok(index) if index < list.len() => {
-                    if !within(&mut list[index], rest) {
-                        list.remove(index);
-                    }
-                    true
-                }
-                _ => false,
-            },
-            _ => false,
-        }
-    }
+fn remove(value: &mut Value, path: &[String]) -> bool {
     let Some((name, rest)) = path.split_first() else { return false };
-    match table.get_mut(name) {
-        Some(inner) => within(inner, rest) || table.remove(name).is_some(),
-        None => false,
+    match value {
+        Value::Table(table) => match table.get_mut(name) {
+            Some(inner) => remove(inner, rest) || table.remove(name).is_some(),
+            None => false,
+        },
+        Value::Array(list) => match name.parse::<usize>() {
+            Ok(index) if index < list.len() => {
+                if !remove(&mut list[index], rest) {
+                    list.remove(index);
+                }
+                true
+            }
+            _ => false,
+        },
+        _ => false,
     }
 }
 
