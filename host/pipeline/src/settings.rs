@@ -1,10 +1,12 @@
 //! How transforms are run, and what they may use.
 
 use ocpp_gateway_core::Direction;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What becomes of a message when its transform traps, breaks a limit or answers nonsense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OnError {
     /// A CALL is answered with an error.
     #[default]
@@ -16,7 +18,8 @@ pub enum OnError {
 }
 
 /// What becomes of a frame that breaks a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OnViolation {
     /// Its sender is told.
     #[default]
@@ -26,7 +29,8 @@ pub enum OnViolation {
 }
 
 /// What becomes of a message whose action no schema names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum UnknownActions {
     /// The same as of one that breaks a rule.
     #[default]
@@ -36,7 +40,8 @@ pub enum UnknownActions {
 }
 
 /// Where frames from a charge point are judged, by published schemas and by rules of transforms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ValidationPoint {
     /// As the charge point sent them, before any transform sees them.
     Arrival,

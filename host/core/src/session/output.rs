@@ -3,10 +3,12 @@
 use crate::action::Action;
 use crate::call_error::{CallError, Fault};
 use crate::frame::{Frame, MessageType};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Which way a message goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// From the charge point to back ends.
     Uplink,

@@ -1,5 +1,6 @@
 //! What is configured for all sessions.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What a session has to know about its configuration.
@@ -21,7 +22,8 @@ pub struct Settings {
 }
 
 /// What happens to an answer that no open CALL waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Unmatched {
     Drop,
     Forward,

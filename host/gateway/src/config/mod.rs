@@ -38,7 +38,4 @@ pub use sections::{Config, Shutdown};
 pub use security::{Auth, AuthMode, MqttTls, Tls};
 pub use topic::TopicTemplate;
 pub use transform::{Limits, Match, Transform, Validation};
-pub use values::{
-    Bytes, DefaultVersion, Direction, Identities, OnDuplicate, OnError, OnViolation, Span, UnknownActions,
-    UnmatchedResponses, ValidationMode, ValidationPoint,
-};
+pub use values::{Bytes, DefaultVersion, Identities, OnDuplicate, Span, ValidationMode};

@@ -3,9 +3,10 @@
 use super::network::Network;
 use super::origin::Origin;
 use super::security::{Auth, Tls};
-use super::values::{Bytes, DefaultVersion, Identities, OnDuplicate, Span, UnmatchedResponses};
+use super::values::{Bytes, DefaultVersion, Identities, OnDuplicate, Span};
 use super::versions;
-use ocpp_gateway_core::{Version, session};
+use ocpp_gateway_core::Version;
+use ocpp_gateway_core::session::{self, Unmatched};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -27,7 +28,7 @@ pub struct Ocpp {
     pub queue: usize,
     /// What queued messages of one charge point may take, half of it in each direction.
     pub queue_memory: Bytes,
-    pub unmatched_responses: UnmatchedResponses,
+    pub unmatched_responses: Unmatched,
     pub on_duplicate: OnDuplicate,
     pub ping_interval: Span,
     pub heartbeat_interval: Span,
@@ -71,7 +72,7 @@ impl Default for Ocpp {
             open_calls: 16,
             queue: 100,
             queue_memory: Bytes::mebibytes(4),
-            unmatched_responses: UnmatchedResponses::Drop,
+            unmatched_responses: Unmatched::Drop,
             on_duplicate: OnDuplicate::Replace,
             ping_interval: Span::seconds(60),
             heartbeat_interval: Span::seconds(300),
@@ -101,10 +102,7 @@ impl Ocpp {
             call_timeout: self.call_timeout.get(),
             open_calls: self.open_calls,
             queue: self.queue,
-            unmatched_responses: match self.unmatched_responses {
-                UnmatchedResponses::Drop => session::Unmatched::Drop,
-                UnmatchedResponses::Forward => session::Unmatched::Forward,
-            },
+            unmatched_responses: self.unmatched_responses,
             ping_interval: self.ping_interval.get(),
             heartbeat_interval: self.heartbeat_interval.get(),
             idle_timeout: self.idle_timeout.map(Span::get),

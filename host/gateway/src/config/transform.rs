@@ -1,8 +1,9 @@
 //! The stages of the chain, and the rules for payloads.
 
-use super::values::{Bytes, Direction, OnError, OnViolation, Span, UnknownActions, ValidationMode, ValidationPoint};
+use super::values::{Bytes, Span, ValidationMode};
 use super::versions;
-use ocpp_gateway_core::Version;
+use ocpp_gateway_core::{Direction, Version};
+use ocpp_gateway_pipeline::{OnError, OnViolation, UnknownActions, ValidationPoint};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

@@ -156,13 +156,6 @@ impl Identities {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum UnmatchedResponses {
-    Drop,
-    Forward,
-}
-
 /// When a charge point connects that is connected already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -171,25 +164,6 @@ pub enum OnDuplicate {
     Replace,
     /// The old one stays.
     Refuse,
-}
-
-/// What becomes of a message on which a transform fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnError {
-    #[default]
-    Reject,
-    Bypass,
-    Drop,
-}
-
-/// What becomes of a frame whose payload breaks a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnViolation {
-    #[default]
-    Reject,
-    Log,
 }
 
 /// Which messages are held against the published schemas.
@@ -203,43 +177,6 @@ pub enum ValidationMode {
     /// Those from back ends.
     Downlink,
     Both,
-}
-
-/// Where frames from charge points are judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ValidationPoint {
-    /// Before any transform sees them.
-    Arrival,
-    /// After the last one before the mapping.
-    #[default]
-    AfterTransforms,
-}
-
-/// What becomes of a message whose action no schema names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum UnknownActions {
-    #[default]
-    Reject,
-    Accept,
-}
-
-/// Which way a message goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Direction {
-    Uplink,
-    Downlink,
-}
-
-impl From<Direction> for ocpp_gateway_core::Direction {
-    fn from(direction: Direction) -> Self {
-        match direction {
-            Direction::Uplink => ocpp_gateway_core::Direction::Uplink,
-            Direction::Downlink => ocpp_gateway_core::Direction::Downlink,
-        }
-    }
 }
 
 /// Reads a file that the configuration names; the error names it too.

@@ -4,8 +4,8 @@ use super::fixture::Folder;
 use super::long_calls::LONG_CALLS;
 use crate::config::{self, Config, ValidationMode};
 use ocpp_gateway_pipeline::{
-    Clock, Compile, Limits, LoadError, Matching, OnError, OnViolation, Pipeline, Samples, Surroundings, TransformSpec,
-    UnknownActions, Validation, ValidationPoint,
+    Clock, Compile, Limits, LoadError, Matching, OnViolation, Pipeline, Samples, Surroundings, TransformSpec,
+    Validation,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,36 +42,26 @@ pub fn specs(config: &Config) -> Vec<TransformSpec> {
 pub fn validation(config: &Config) -> Validation {
     let config::Validation { mode, at, on_violation, unknown_actions } = config.validation;
     Validation {
-        at: match at {
-            config::ValidationPoint::Arrival => ValidationPoint::Arrival,
-            config::ValidationPoint::AfterTransforms => ValidationPoint::AfterTransforms,
-        },
+        at,
         uplink: matches!(mode, ValidationMode::Uplink | ValidationMode::Both),
         downlink: matches!(mode, ValidationMode::Downlink | ValidationMode::Both),
-        on_violation: on_violation.into(),
-        unknown_actions: match unknown_actions {
-            config::UnknownActions::Reject => UnknownActions::Reject,
-            config::UnknownActions::Accept => UnknownActions::Accept,
-        },
+        on_violation,
+        unknown_actions,
     }
 }
 
-fn spec(transform: &config::Transform, on_violation: config::OnViolation) -> TransformSpec {
+fn spec(transform: &config::Transform, on_violation: OnViolation) -> TransformSpec {
     TransformSpec {
         name: transform.name.clone(),
         source: transform.component.parse().unwrap_or_else(|never: std::convert::Infallible| match never {}),
         config: config::to_json(&transform.config),
-        on_error: match transform.on_error {
-            config::OnError::Reject => OnError::Reject,
-            config::OnError::Bypass => OnError::Bypass,
-            config::OnError::Drop => OnError::Drop,
-        },
-        on_violation: on_violation.into(),
+        on_error: transform.on_error,
+        on_violation,
         matching: Matching {
             charge_points: transform.matching.charge_points.clone(),
             versions: transform.matching.versions.clone(),
             actions: transform.matching.actions.clone(),
-            directions: transform.matching.directions.iter().map(|&way| way.into()).collect(),
+            directions: transform.matching.directions.clone(),
         },
         limits: Limits {
             time: transform.limits.time.map(config::Span::get),
@@ -83,14 +73,5 @@ fn spec(transform: &config::Transform, on_violation: config::OnViolation) -> Tra
             state_bytes: transform.limits.state.get(),
         },
         samples: transform.samples.clone().map(|dir| Arc::new(Folder(dir)) as Arc<dyn Samples>),
-    }
-}
-
-impl From<config::OnViolation> for OnViolation {
-    fn from(on_violation: config::OnViolation) -> Self {
-        match on_violation {
-            config::OnViolation::Reject => OnViolation::Reject,
-            config::OnViolation::Log => OnViolation::Log,
-        }
     }
 }
