@@ -1,6 +1,7 @@
 //! What a hot swap has changed, for the API, events and the log.
 
 use crate::error::LoadError;
+use serde::Serialize;
 use std::time::SystemTime;
 
 /// Whether a component may take the place of one with more hooks.
@@ -57,18 +58,22 @@ pub struct SwapReport {
 }
 
 /// What has become of one transform.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TransformChange {
     /// Its name in the configuration.
     pub name: String,
+    #[serde(rename = "change")]
     pub what: Change,
     /// The version that runs; `None`: none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub now: Option<TransformVersion>,
     /// The one that ran before, if that was another.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<TransformVersion>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Change {
     Added,
     Replaced,
@@ -78,10 +83,11 @@ pub enum Change {
 }
 
 /// One version of a transform.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TransformVersion {
     /// `builtin:NAME`, a path, or that it was uploaded.
     pub component: String,
+    #[serde(skip)]
     pub is_uploaded: bool,
     /// What it gives itself.
     pub version: String,

@@ -2,6 +2,7 @@
 
 use super::heartbeat::IntervalRequest;
 use crate::frame::{Frame, IdForm};
+use serde::Serialize;
 use smallvec::SmallVec;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Instant;
@@ -121,7 +122,7 @@ impl<'a> Asked<'a> {
 }
 
 /// What is open at the moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OpenCalls {
     /// The actions of the charge point's CALLs that back ends have not answered, the oldest first.
     pub from_charge_point: Vec<String>,

@@ -3,6 +3,7 @@
 use super::problem::{Problem, json};
 use super::state::{AdminState, Shared};
 use crate::charge_point::{Connected, NotTaken, OperatorCall};
+use crate::operations::events::rfc3339;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
@@ -72,18 +73,7 @@ struct ChargePointInDetail {
     #[serde(flatten)]
     charge_point: ChargePoint,
     /// Absent if it could not be found out in time.
-    calls: Option<Calls>,
-}
-
-/// CALLs that are not answered yet.
-#[derive(Debug, Serialize)]
-struct Calls {
-    /// The actions of the charge point's CALLs that back ends have not answered, the oldest first.
-    from_charge_point: Vec<String>,
-    /// The action of the CALL that the charge point has not answered.
-    to_charge_point: Option<String>,
-    /// CALLs that wait until the charge point has answered those before them.
-    waiting: usize,
+    calls: Option<OpenCalls>,
 }
 
 impl From<Connected> for ChargePoint {
@@ -93,15 +83,9 @@ impl From<Connected> for ChargePoint {
             id: peer.identity.to_string(),
             version: peer.version.subprotocol(),
             address: address.to_string(),
-            connected_since: humantime::format_rfc3339_millis(since).to_string(),
+            connected_since: rfc3339(since),
             mailbox: mailbox.waiting(),
         }
-    }
-}
-
-impl From<OpenCalls> for Calls {
-    fn from(OpenCalls { from_charge_point, to_charge_point, waiting }: OpenCalls) -> Self {
-        Calls { from_charge_point, to_charge_point, waiting }
     }
 }
 
@@ -136,7 +120,7 @@ async fn show(State(state): State<Shared>, id: Result<Path<String>, PathRejectio
     let connected = find(&state, &id?)?;
     let mailbox = connected.mailbox.clone();
     // One that takes nothing does not look into its mailbox either.
-    let calls = tokio::time::timeout(LOOK, mailbox.open_calls()).await.ok().and_then(Result::ok).map(Calls::from);
+    let calls = tokio::time::timeout(LOOK, mailbox.open_calls()).await.ok().and_then(Result::ok);
     Ok(json(StatusCode::OK, &ChargePointInDetail { charge_point: connected.into(), calls }))
 }
 

@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use super::state::Shared;
-use crate::operations::events::{Seen, Watcher};
+use crate::operations::events::Watcher;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use futures_util::stream;
 use serde::Serialize;
+use tokio::sync::broadcast::error::RecvError;
 
 pub(super) fn router() -> Router<Shared> {
     Router::new().route("/api/v1/events", get(watch))
@@ -36,9 +37,10 @@ async fn watch(State(state): State<Shared>) -> Result<Response, Problem> {
 
 /// The next event.
 async fn next(mut watcher: Watcher) -> Option<(serde_json::Result<sse::Event>, Watcher)> {
-    let event = match watcher.next().await? {
-        Seen::Event(event) => message(event.event.name(), &*event),
-        Seen::Missed(missed) => message("missed", &Missed { missed }),
+    let event = match watcher.receiver.recv().await {
+        Ok(event) => message(event.event.name(), &*event),
+        Err(RecvError::Lagged(missed)) => message("missed", &Missed { missed }),
+        Err(RecvError::Closed) => return None,
     };
     Some((event, watcher))
 }

@@ -2,6 +2,7 @@
 
 use super::claims::GatewayClaims;
 use crate::config::{Events, TopicTemplate};
+use crate::operations::events::rfc3339;
 use ocpp_gateway_core::Peer;
 use ocpp_gateway_mqtt::{Publication, QoS};
 use serde::Serialize;
@@ -64,7 +65,7 @@ impl Presence {
             address: address.to_string(),
             gateway: &self.gateway,
             connection: peer.connection,
-            time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            time: rfc3339(SystemTime::now()),
             reason,
         };
         let topic = topic.topic(peer.identity.as_str(), &self.gateway);

@@ -1,12 +1,11 @@
 //! What happens, for whoever watches it live.
 
 use super::names;
-use ocpp_gateway_pipeline::{Change, SwapReport, TransformChange, TransformVersion};
+use ocpp_gateway_pipeline::{SwapReport, TransformChange};
 use serde::Serialize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
-use tokio::sync::broadcast;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 
 /// So many events wait for a slow watcher; it loses older ones, and is told how many.
 const KEPT: usize = 1024;
@@ -56,61 +55,14 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
         /// Those that have changed; after a failure those that were to change, as they run.
-        transforms: Vec<SwappedTransform>,
+        transforms: Vec<TransformChange>,
     },
-}
-
-/// What has become of a transform.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SwappedTransform {
-    pub name: String,
-    /// `added`, `replaced`, `removed` or `kept`.
-    pub change: &'static str,
-    /// What runs; absent: nothing does.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub now: Option<SwappedVersion>,
-    /// What ran before, if that was another.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub before: Option<SwappedVersion>,
-}
-
-/// One version of a transform.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SwappedVersion {
-    pub component: String,
-    pub version: String,
-    pub sha256: String,
 }
 
 impl From<&SwapReport> for Event {
     fn from(report: &SwapReport) -> Self {
-        let SwapReport { outcome, transforms, reason } = report;
-        Event::Exchange {
-            outcome: names::outcome(*outcome),
-            reason: reason.clone(),
-            transforms: transforms.iter().map(SwappedTransform::from).collect(),
-        }
-    }
-}
-
-impl From<&TransformChange> for SwappedTransform {
-    fn from(change: &TransformChange) -> Self {
-        let version = |version: &TransformVersion| SwappedVersion {
-            component: version.component.clone(),
-            version: version.version.clone(),
-            sha256: version.sha256.clone(),
-        };
-        SwappedTransform {
-            name: change.name.clone(),
-            change: match change.what {
-                Change::Added => "added",
-                Change::Replaced => "replaced",
-                Change::Removed => "removed",
-                Change::Kept => "kept",
-            },
-            now: change.now.as_ref().map(version),
-            before: change.before.as_ref().map(version),
-        }
+        let SwapReport { outcome, transforms, reason } = report.clone();
+        Event::Exchange { outcome: names::outcome(outcome), reason, transforms }
     }
 }
 
@@ -157,42 +109,35 @@ fn cut(text: &mut String) {
 /// Carries events to watchers. While nobody watches, an event costs a look at one number, and is not even made.
 #[derive(Debug)]
 pub struct Events {
-    watchers: Arc<AtomicUsize>,
+    /// A permit for each that may watch.
+    watchers: Arc<Semaphore>,
     sender: broadcast::Sender<Arc<TimedEvent>>,
 }
 
 /// Somebody who watches. Counts until it is dropped.
 #[derive(Debug)]
 pub struct Watcher {
-    watchers: Arc<AtomicUsize>,
-    receiver: broadcast::Receiver<Arc<TimedEvent>>,
-}
-
-/// What a watcher sees next.
-#[derive(Debug)]
-pub enum Seen {
-    Event(Arc<TimedEvent>),
-    /// It was too slow: so many are gone.
-    Missed(u64),
+    /// `Lagged`: it was too slow, and so many are gone. `Closed`: the gateway has ended.
+    pub receiver: broadcast::Receiver<Arc<TimedEvent>>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Default for Events {
     fn default() -> Self {
-        Events { watchers: Arc::default(), sender: broadcast::Sender::new(KEPT) }
+        Events { watchers: Arc::new(Semaphore::new(WATCHERS)), sender: broadcast::Sender::new(KEPT) }
     }
 }
 
 impl Events {
     /// `None`: too many watch already.
     pub fn watch(&self) -> Option<Watcher> {
-        let more = |watching| (watching < WATCHERS).then_some(watching + 1);
-        self.watchers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Watcher { watchers: Arc::clone(&self.watchers), receiver: self.sender.subscribe() })
+        let permit = Arc::clone(&self.watchers).try_acquire_owned().ok()?;
+        Some(Watcher { receiver: self.sender.subscribe(), _permit: permit })
     }
 
     /// Tells watchers what `event` makes, if there are any.
     pub fn tell(&self, event: impl FnOnce() -> Event) {
-        if self.watchers.load(Ordering::Relaxed) > 0 {
+        if self.watchers.available_permits() < WATCHERS {
             // The last watcher may just have left.
             let mut event = TimedEvent { time: rfc3339(SystemTime::now()), event: event() };
             event.event.cut();
@@ -206,26 +151,10 @@ pub fn rfc3339(moment: SystemTime) -> String {
     humantime::format_rfc3339_millis(moment).to_string()
 }
 
-impl Watcher {
-    /// `None` once the gateway has ended.
-    pub async fn next(&mut self) -> Option<Seen> {
-        match self.receiver.recv().await {
-            Ok(event) => Some(Seen::Event(event)),
-            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Seen::Missed(missed)),
-            Err(broadcast::error::RecvError::Closed) => None,
-        }
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        self.watchers.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::sync::broadcast::error::RecvError;
 
     fn exchange(outcome: &'static str) -> Event {
         Event::Exchange { outcome, reason: None, transforms: Vec::new() }
@@ -253,7 +182,7 @@ mod tests {
             transform_version: None,
             text: "x".repeat(1 << 20),
         });
-        let Some(Seen::Event(event)) = watcher.next().await else { panic!("no event") };
+        let event = watcher.receiver.recv().await.expect("an event");
         let Event::Incident { message_id, action, text, .. } = &event.event else { panic!("another event") };
         assert_eq!((message_id.as_str(), action), ("1", &("é".repeat(512) + "…")));
         assert!(text.len() == LONGEST_TEXT + '…'.len_utf8() && text.capacity() < 2 * LONGEST_TEXT);
@@ -267,11 +196,11 @@ mod tests {
             events.tell(|| exchange("exchanged"));
         }
         events.tell(|| exchange("failed"));
-        assert!(matches!(watcher.next().await, Some(Seen::Missed(6))));
+        assert_eq!(watcher.receiver.recv().await, Err(RecvError::Lagged(6)));
         for _ in 1..KEPT {
-            assert!(matches!(watcher.next().await, Some(Seen::Event(event)) if event.event == exchange("exchanged")));
+            assert!(watcher.receiver.recv().await.is_ok_and(|event| event.event == exchange("exchanged")));
         }
-        assert!(matches!(watcher.next().await, Some(Seen::Event(event)) if event.event == exchange("failed")));
+        assert!(watcher.receiver.recv().await.is_ok_and(|event| event.event == exchange("failed")));
     }
 
     #[test]
