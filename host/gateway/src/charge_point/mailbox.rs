@@ -8,8 +8,9 @@ use ocpp_gateway_core::{Fault, Peer};
 use ocpp_gateway_mqtt::{
     self as mqtt, Loss, MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit, Message, Observer, Publication, SubscribeError,
 };
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::LinkedList;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 use tokio::sync::oneshot;
@@ -65,7 +66,7 @@ impl MailboxReceiver {
     pub fn poll(&mut self, cx: &mut Context<'_>, deliveries: bool) -> Poll<Received> {
         // Whoever gets delivery after delivery lets others have their turn.
         let turn = ready!(coop::poll_proceed(cx));
-        let contents = &mut *self.0.lock();
+        let contents = &mut *self.0.contents.lock();
         if let Some(stop) = contents.stop.take() {
             return Poll::Ready(Received::Stop(stop));
         }
@@ -95,12 +96,12 @@ impl MailboxReceiver {
 
     /// Whether no delivery waits.
     pub fn is_empty(&self) -> bool {
-        self.0.lock().deliveries.is_empty()
+        self.0.contents.lock().deliveries.is_empty()
     }
 
     /// Takes what is in it, and from now on nothing more is.
     pub fn close(&mut self) -> impl Iterator<Item = Delivery> + use<> {
-        let mut contents = self.0.lock();
+        let mut contents = self.0.contents.lock();
         contents.is_over = true;
         contents.told = Vec::new();
         std::mem::take(&mut contents.deliveries).into_iter().map(|(delivery, _)| delivery)
@@ -108,7 +109,7 @@ impl MailboxReceiver {
 
     /// The connection has come so far on its way out.
     pub fn depart(&mut self, departure: Departure) {
-        let mut contents = self.0.lock();
+        let mut contents = self.0.contents.lock();
         contents.departure = departure;
         let successor = contents.successor.take();
         drop(contents);
@@ -125,20 +126,15 @@ impl Drop for MailboxReceiver {
 }
 
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, Contents> {
-        // Nothing is done under it that leaves anything half done.
-        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn stop(&self, reason: Stop) {
-        let mut contents = self.lock();
+        let mut contents = self.contents.lock();
         contents.stop.get_or_insert(reason);
         wake(contents);
     }
 
     /// There are no more of them than CALLs of the charge point are open.
     fn tell(&self, told: Told) {
-        let mut contents = self.lock();
+        let mut contents = self.contents.lock();
         // Of one that is gone nobody waits for an answer.
         if !contents.is_over {
             contents.told.push(told);
@@ -174,12 +170,12 @@ impl Mailbox {
 
     /// From now on messages are for the connection that has taken over. Where there is none, they are turned back.
     pub fn close(&self) {
-        self.0.lock().standing = Standing::GivenBack;
+        self.0.contents.lock().standing = Standing::GivenBack;
     }
 
     /// From now on messages are for another gateway, which gets each of them too.
     pub fn leave_to_other(&self) {
-        self.0.lock().standing = Standing::Elsewhere;
+        self.0.contents.lock().standing = Standing::Elsewhere;
     }
 
     /// Tells the connection to end. If nobody listens, it is on its way out already.
@@ -189,7 +185,7 @@ impl Mailbox {
 
     /// Ready when the connection has come as far as `wanted` on its way out. Only its successor may ask.
     pub fn poll_departure(&self, cx: &mut Context<'_>, wanted: Departure) -> Poll<()> {
-        let mut contents = self.0.lock();
+        let mut contents = self.0.contents.lock();
         if contents.departure >= wanted {
             return Poll::Ready(());
         }
@@ -199,7 +195,7 @@ impl Mailbox {
 
     /// Has the charge point's task look around: something that it looks for itself has changed.
     pub fn nudge(&self) {
-        wake(self.0.lock());
+        wake(self.0.contents.lock());
     }
 
     /// The back ends are told that a message did not reach its charge point.
@@ -228,7 +224,7 @@ impl Mailbox {
 
     /// Deliveries that wait for the charge point's task.
     pub fn waiting(&self) -> usize {
-        self.0.lock().deliveries.len()
+        self.0.contents.lock().deliveries.len()
     }
 
     /// Puts in a CALL of the gateway's own.
@@ -245,7 +241,7 @@ impl Mailbox {
 
     fn put(&self, delivery: Delivery) -> Result<(), NotTaken> {
         let bytes = if let Delivery::OperatorCall(call) = &delivery { call.payload.len() } else { 0 };
-        let contents = self.0.lock();
+        let contents = self.0.contents.lock();
         let memory = self.0.room(&contents, bytes)?;
         add(contents, delivery, memory);
         Ok(())
@@ -277,7 +273,7 @@ impl mqtt::Recipient for Mailbox {
             router.metrics.echoes.inc();
             return Ok(());
         }
-        let contents = self.0.lock();
+        let contents = self.0.contents.lock();
         match contents.standing {
             Standing::Kept => {}
             Standing::GivenBack => return Err(message),

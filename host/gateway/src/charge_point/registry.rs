@@ -7,9 +7,9 @@ use crate::cluster::Connections;
 use crate::config::OnDuplicate;
 use lru::LruCache;
 use ocpp_gateway_core::{Identity, Peer};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Why a charge point that had come past the door was not let in after all: of many handshakes at the same time, others
@@ -95,7 +95,7 @@ impl Registry {
     }
 
     pub fn len(&self) -> usize {
-        self.lock().connected.len()
+        self.book.lock().connected.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -104,12 +104,12 @@ impl Registry {
 
     /// The heartbeat interval that this charge point was told, on this connection or an earlier one.
     pub fn interval(&self, identity: &Identity) -> Option<Duration> {
-        self.lock().intervals.get(identity).copied()
+        self.book.lock().intervals.get(identity).copied()
     }
 
     /// `None`: it was told none. Of more charge points than may be connected, those are forgotten that were heard of first.
     pub fn remember_interval(&self, identity: &Identity, interval: Option<Duration>) {
-        let intervals = &mut self.lock().intervals;
+        let intervals = &mut self.book.lock().intervals;
         match interval {
             Some(interval) => drop(intervals.put(identity.clone(), interval)),
             None => drop(intervals.pop(identity)),
@@ -121,7 +121,7 @@ impl Registry {
 
     /// Whether a charge point would be turned away now.
     pub fn refuses(&self, identity: &Identity) -> Option<NotEntered> {
-        self.refusal(&self.lock(), identity)
+        self.refusal(&self.book.lock(), identity)
     }
 
     fn refusal(&self, book: &Book, identity: &Identity) -> Option<NotEntered> {
@@ -143,7 +143,7 @@ impl Registry {
         mailbox: Mailbox,
         claim: impl FnOnce() -> T,
     ) -> Result<Entered<T>, NotEntered> {
-        let mut book = self.lock();
+        let mut book = self.book.lock();
         match &book.stop {
             Some(reason) => mailbox.stop(reason.clone()),
             // Asked at the door already; of two handshakes at the same time the second is turned away here.
@@ -162,26 +162,26 @@ impl Registry {
 
     /// Everybody who is connected now, in no order.
     pub fn connected(&self) -> Vec<Connected> {
-        self.lock().connected.values().map(Entry::connected).collect()
+        self.book.lock().connected.values().map(Entry::connected).collect()
     }
 
     pub fn find(&self, identity: &str) -> Option<Connected> {
-        self.lock().connected.get(identity).map(Entry::connected)
+        self.book.lock().connected.get(identity).map(Entry::connected)
     }
 
     /// Tells the connection of this charge point to end. It stays in the book until it has. `false`: there is none.
     pub fn kick(&self, identity: &str) -> bool {
-        self.lock().connected.get(identity).map(|entry| entry.mailbox.stop(Stop::Kicked)).is_some()
+        self.book.lock().connected.get(identity).map(|entry| entry.mailbox.stop(Stop::Kicked)).is_some()
     }
 
     /// A connection is over. One that was replaced must not take its successor with it.
     pub fn leave(&self, peer: &Peer) {
-        self.lock().disconnect(peer.identity.as_str(), peer.connection);
+        self.book.lock().disconnect(peer.identity.as_str(), peer.connection);
     }
 
     /// The last message of a connection is with the publisher.
     pub fn left(&self, peer: &Peer) {
-        let leaving = &mut self.lock().leaving;
+        let leaving = &mut self.book.lock().leaving;
         if leaving.get(&peer.identity).is_some_and(|mailbox| mailbox.peer().connection == peer.connection) {
             leaving.remove(&peer.identity);
         }
@@ -190,7 +190,7 @@ impl Registry {
     /// Tells every connection to end, and every one to come.
     pub fn stop_all(&self, by: Instant) {
         let reason = Stop::Shutdown { by };
-        let mut book = self.lock();
+        let mut book = self.book.lock();
         book.stop = Some(reason.clone());
         book.connected.drain().for_each(|(_, entry)| entry.mailbox.stop(reason.clone()));
     }
@@ -198,7 +198,7 @@ impl Registry {
     /// Tells every connection to end because the broker is away, and every one to come until it is back. Answers how
     /// many there are.
     pub fn begin_outage(&self) -> usize {
-        let mut book = self.lock();
+        let mut book = self.book.lock();
         book.stop.get_or_insert(Stop::BrokerAway);
         book.connected.values().for_each(|entry| entry.mailbox.stop(Stop::BrokerAway));
         book.connected.len()
@@ -206,18 +206,13 @@ impl Registry {
 
     /// The broker is back.
     pub fn end_outage(&self) {
-        self.lock().stop.take_if(|stop| *stop == Stop::BrokerAway);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Book> {
-        // Whoever panicked while holding it left a book that is still whole.
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        self.book.lock().stop.take_if(|stop| *stop == Stop::BrokerAway);
     }
 }
 
 impl Connections for Registry {
     fn yield_to_other(&self, identity: &str, connection: u32) {
-        if let Some(old) = self.lock().disconnect(identity, connection) {
+        if let Some(old) = self.book.lock().disconnect(identity, connection) {
             old.leave_to_other();
             old.stop(Stop::TakenOver);
         }

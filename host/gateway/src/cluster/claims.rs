@@ -4,10 +4,11 @@ use crate::config::TopicTemplate;
 use ocpp_gateway_core::claims::{Claim, Claims, Heard};
 use ocpp_gateway_core::{Identity, Peer};
 use ocpp_gateway_mqtt::{Message, Publication, PublishError, Publisher, QoS, SubscribeError};
+use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
@@ -31,16 +32,12 @@ impl GatewayClaims {
 
     /// Claims `peer`, which is being let in, and answers what other gateways have to be told.
     pub(super) fn enter(&self, peer: &Peer) -> Publication {
-        let claim = self.lock().enter(&peer.identity, peer.connection, milliseconds(SystemTime::now()));
+        let claim = self.claims.lock().enter(&peer.identity, peer.connection, milliseconds(SystemTime::now()));
         self.publication(&claim)
     }
 
     pub(super) fn leave(&self, peer: &Peer) {
-        self.lock().leave(&peer.identity, peer.connection);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Claims> {
-        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+        self.claims.lock().leave(&peer.identity, peer.connection);
     }
 
     fn count(&self, outcome: &'static str) {
@@ -94,7 +91,7 @@ impl ClaimListener {
                 return debug!(topic = message.topic, "{error}");
             }
         };
-        let heard = self.claims.lock().hear(&claim);
+        let heard = self.claims.claims.lock().hear(&claim);
         match heard {
             Heard::Nothing => {}
             Heard::Yield { connection } => {
@@ -129,11 +126,11 @@ impl ClaimListener {
     }
 
     async fn repeat_all(&self) {
-        let held: Vec<Identity> = self.claims.lock().held();
+        let held: Vec<Identity> = self.claims.claims.lock().held();
         info!("back at the broker: {} charge points are claimed again", held.len());
         for identity in held {
             let Ok(permit) = self.publisher.reserve().await else { return };
-            let claim = self.claims.lock().repeat(&identity);
+            let claim = self.claims.claims.lock().repeat(&identity);
             if let Some(claim) = claim {
                 // The publisher counts and logs what it refuses.
                 let _ = permit.send(self.claims.publication(&claim));

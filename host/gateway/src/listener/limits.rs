@@ -8,10 +8,11 @@ use crate::operations::address::owner;
 use crate::operations::file_limit::OTHER_FILES;
 use crate::operations::metrics::{Limit, Metrics};
 use ocpp_gateway_core::pace::{Nanos, Rate, Turnstile};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Connections from one address beyond the limit that are still told so. More are closed without a word.
@@ -182,7 +183,7 @@ impl Addresses {
     }
 
     fn enter(&self, address: IpAddr) -> Seating {
-        let mut open = self.lock();
+        let mut open = self.open.lock();
         let count = open.entry(address).or_default();
         if *count >= self.limit.saturating_add(self.told) {
             return Seating::Full;
@@ -192,17 +193,13 @@ impl Addresses {
     }
 
     fn leave(&self, address: IpAddr) {
-        let mut open = self.lock();
+        let mut open = self.open.lock();
         if let Some(count) = open.get_mut(&address) {
             *count -= 1;
             if *count == 0 {
                 open.remove(&address);
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

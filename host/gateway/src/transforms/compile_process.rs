@@ -6,12 +6,12 @@
 use crate::config::Runtime;
 use clap::Args;
 use ocpp_gateway_pipeline::{Compile, CompileError, compile_component};
+use parking_lot::Mutex;
 use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -75,16 +75,12 @@ impl CompileProcess {
 
     /// Ends what is being compiled, and compiles nothing from now on: the gateway stops.
     pub fn stop(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.stopped = true;
         if let Some(running) = &mut state.running {
             // It may have ended just now.
             let _ = running.kill();
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn start(&self) -> io::Result<Pipes> {
@@ -94,7 +90,7 @@ impl CompileProcess {
         command.arg("--seconds").arg(seconds.to_string()).arg("--memory").arg(memory.to_string());
         // No secret that the configuration left in the environment.
         command.env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.stopped {
             return Err(stopped());
         }
@@ -108,9 +104,9 @@ impl CompileProcess {
     /// Waits for the end, which is near: the standard output is closed.
     fn ended(&self) -> io::Result<ExitStatus> {
         // Not with the lock held: whoever stops it must not wait for this.
-        let running = self.state().running.take();
+        let running = self.state.lock().running.take();
         let status = running.map_or_else(|| Err(io::Error::other("no process")), |mut child| child.wait());
-        if self.state().stopped { Err(stopped()) } else { status }
+        if self.state.lock().stopped { Err(stopped()) } else { status }
     }
 
     fn explain(&self, status: ExitStatus, answer: &[u8], last_words: &[u8]) -> CompileError {

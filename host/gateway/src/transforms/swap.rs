@@ -4,11 +4,12 @@ use super::load::{specs, validation};
 use crate::config::{Config, Faults};
 use crate::operations::watch::{Watch, is_complete};
 use ocpp_gateway_pipeline::{Change, ExchangeError, FewerHooks, Pipeline, Source, TransformChange, TransformVersion};
+use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -34,7 +35,7 @@ impl HotSwap {
         let (exchanged, followed) = (pipeline.clone(), Arc::clone(&files));
         let watch = Watch::start("transform-watcher", is_complete, move |changes| {
             for path in changes {
-                let names = lock(&followed).get(&path).cloned();
+                let names = followed.lock().get(&path).cloned();
                 for name in names.into_iter().flatten() {
                     exchange(&exchanged, &name, &path);
                 }
@@ -42,7 +43,7 @@ impl HotSwap {
         })?;
         let sources = Sources { watch, files, config: config.clone() };
         let this = HotSwap { pipeline, sources: Mutex::new(sources) };
-        lock(&this.sources).follow()?;
+        this.sources.lock().follow()?;
         Ok(Arc::new(this))
     }
 
@@ -73,7 +74,7 @@ impl HotSwap {
     /// Puts the transforms and the validation of `config` in the place of those in force; if anything is wrong with them,
     /// all stay.
     pub fn reload(&self, config: Config) {
-        let mut sources = lock(&self.sources);
+        let mut sources = self.sources.lock();
         match self.pipeline.exchange_all(specs(&config), validation(&config)) {
             Err(error) => return everything_stays(&error),
             Ok(changes) if changes.is_empty() => info!("SIGHUP: the same transforms run as before"),
@@ -101,7 +102,7 @@ impl Sources {
                 files.entry(path).or_default().push(spec.name);
             }
         }
-        *lock(&self.files) = files;
+        *self.files.lock() = files;
         Ok(())
     }
 }
@@ -161,10 +162,6 @@ fn differences(section: &str, old: &toml::Table, new: &toml::Table, keys: &mut V
             _ => keys.push(key),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! What was read from files, and is read again when they change.
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tracing::{info, warn};
 
 /// Reads a value from its files, with the one before at hand. The error says which file is wrong, and repeats no secret.
@@ -50,7 +51,7 @@ impl<T: Send + Sync> Reload for Live<T> {
     }
 
     fn reload(&self) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         let now = fingerprint(&self.files);
         if std::mem::replace(&mut *seen, now) == now {
             return;

@@ -1,8 +1,9 @@
 //! Turns at work that is slow by design: addresses take turns, so that one of them cannot occupy all workers.
 
+use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// Hands out as many turns at a time as there are workers.
@@ -40,7 +41,7 @@ impl Turns {
 
     /// A place for `address`, unless more than `longest` pieces of work come before it on each worker.
     pub(super) fn queue(self: &Arc<Self>, address: IpAddr, longest: u64) -> Option<Place> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.free > 0 {
             state.free -= 1;
             return Some(Place::Now(Turn(Some(Arc::clone(self)))));
@@ -59,7 +60,7 @@ impl Turns {
     }
 
     fn pass_on(self: Arc<Self>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let mut turn = Turn(Some(Arc::clone(&self)));
         while let Some(next) = state.next() {
             match next.send(turn) {
@@ -70,10 +71,6 @@ impl Turns {
         }
         turn.0 = None;
         state.free += 1;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -140,7 +137,7 @@ mod tests {
         }
         assert_eq!(order.len(), 102);
         assert_eq!(order[..4], [0, 100, 101, 1]);
-        assert!(turns.lock().waiting.is_empty() && turns.lock().order.is_empty());
+        assert!(turns.state.lock().waiting.is_empty() && turns.state.lock().order.is_empty());
     }
 
     #[test]
@@ -154,6 +151,6 @@ mod tests {
         assert!(turns.queue(address(2), 4).is_some() && turns.queue(address(1), 4).is_none());
         drop(waiting);
         drop(busy);
-        assert_eq!(turns.lock().free, 2, "who does not wait any more gets no turn");
+        assert_eq!(turns.state.lock().free, 2, "who does not wait any more gets no turn");
     }
 }

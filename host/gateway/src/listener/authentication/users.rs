@@ -1,10 +1,11 @@
 //! The file with the passwords of charge points, of which it has salted hashes only.
 
 use super::hashes::{Hash, HashKind};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Proof that a password was found right before: see [`Check`](super::check::Check).
 pub(super) type Proof = [u8; 32];
@@ -81,11 +82,11 @@ impl User {
     }
 
     pub(super) fn proof(&self) -> Option<Proof> {
-        *self.proof.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.proof.lock()
     }
 
     pub(super) fn set_proof(&self, proof: Proof) {
-        *self.proof.lock().unwrap_or_else(PoisonError::into_inner) = Some(proof);
+        *self.proof.lock() = Some(proof);
     }
 }
 

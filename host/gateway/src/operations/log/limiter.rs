@@ -7,10 +7,11 @@
 use super::text::{Unprintable, write_cut};
 use crate::operations::address;
 use lru::LruCache;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
@@ -169,7 +170,7 @@ impl LogLimiter {
 
     /// Says what was left out and not yet reported, and that is the last report.
     pub(super) fn report_all(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.is_over = true;
         let reports = state.take_due(None);
         drop(state);
@@ -178,27 +179,21 @@ impl LogLimiter {
     }
 
     fn report_in_turn(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         while !state.is_over {
             let now = Instant::now();
-            state = match state.next_report() {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            match state.next_report() {
+                None => self.changed.wait(&mut state),
                 Some(due) if due > now => {
-                    self.changed.wait_timeout(state, due - now).unwrap_or_else(PoisonError::into_inner).0
+                    self.changed.wait_until(&mut state, due);
                 }
                 Some(_) => {
                     let reports = state.take_due(Some(now));
                     // Reports are events too, and are asked about.
-                    drop(state);
-                    reports.into_iter().for_each(report);
-                    self.lock()
+                    MutexGuard::unlocked(&mut state, || reports.into_iter().for_each(report));
                 }
-            };
+            }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn may_pass(&self, event: &Event<'_>) -> bool {
@@ -210,7 +205,7 @@ impl LogLimiter {
         event.record(&mut visitor);
         let transform = visitor.transform.take();
         let key = Key { subject: visitor.subject(), transform, callsite: metadata.callsite() };
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let before = state.suppressed.len();
         let passes = state.ask(key, metadata.target(), Instant::now());
         if state.suppressed.len() > before {
@@ -313,7 +308,7 @@ mod tests {
         let count = Count::default();
         let subscriber = tracing_subscriber::registry().with(LimiterLayer(Arc::clone(&limiter))).with(count.clone());
         tracing::subscriber::with_default(subscriber, events);
-        let state = std::mem::replace(&mut *limiter.lock(), State::new());
+        let state = std::mem::replace(&mut *limiter.state.lock(), State::new());
         (count.0.load(Ordering::Relaxed), state)
     }
 
