@@ -20,7 +20,7 @@ const MIN_COMPILE_TIME: Duration = Duration::from_secs(1);
 
 /// All of it: the key, and what is the matter. `is_set`: whether a key was written, rather than left at its default.
 pub(super) fn faults(config: &Config, is_set: impl Fn(&str) -> bool) -> Vec<(Cow<'static, str>, String)> {
-    let mut check = Check { faults: Vec::new() };
+    let mut check = Check(Vec::new());
     check.ocpp(config);
     check.runtime(config);
     check.security(config);
@@ -32,36 +32,26 @@ pub(super) fn faults(config: &Config, is_set: impl Fn(&str) -> bool) -> Vec<(Cow
     }
     check.transforms(config);
     check.ports(config);
-    check.faults
+    check.0
 }
 
-struct Check {
-    faults: Vec<(Cow<'static, str>, String)>,
-}
+struct Check(Vec<(Cow<'static, str>, String)>);
 
 impl Check {
     fn ocpp(&mut self, config: &Config) {
         let ocpp = &config.ocpp;
-        if ocpp.versions.is_empty() {
-            self.fault("ocpp.versions", "at least one version is needed");
-        }
+        self.refuse(ocpp.versions.is_empty(), "ocpp.versions", "at least one version is needed");
         if let DefaultVersion::Use(version) = ocpp.default_version
             && !ocpp.versions.contains(&version)
         {
-            self.fault(
-                "ocpp.default_version",
-                format!("{version} is not among ocpp.versions; name one that is, or \"refuse\""),
-            );
+            let problem = format!("{version} is not among ocpp.versions; name one that is, or \"refuse\"");
+            self.fault("ocpp.default_version", problem);
         }
-        if !ocpp.path.starts_with('/') {
-            self.fault("ocpp.path", "has to start with /");
-        }
+        self.refuse(!ocpp.path.starts_with('/'), "ocpp.path", "has to start with /");
         for (key, span) in
             [("ocpp.call_timeout", ocpp.call_timeout), ("ocpp.handshake_timeout", ocpp.handshake_timeout)]
         {
-            if span.get().is_zero() {
-                self.fault(key, "has to be longer than nothing");
-            }
+            self.refuse(span.get().is_zero(), key, "has to be longer than nothing");
         }
         for (key, number) in [
             ("ocpp.max_message_size", ocpp.max_message_size),
@@ -74,9 +64,7 @@ impl Check {
             ("runtime.compile_functions", config.runtime.compile_functions),
             ("ocpp.max_header_size", ocpp.max_header_size),
         ] {
-            if number == 0 {
-                self.fault(key, "has to be at least 1");
-            }
+            self.refuse(number == 0, key, "has to be at least 1");
         }
     }
 
@@ -95,11 +83,8 @@ impl Check {
     /// Whoever listens second would say that the address is in use, and not by whom.
     fn ports(&mut self, config: &Config) {
         let embedded = config.mqtt.url.is_none().then_some(("mqtt.embedded.listen", config.mqtt.embedded.listen));
-        let all: Vec<(&'static str, SocketAddr)> =
-            [("ocpp.listen", config.ocpp.listen), ("admin.listen", config.admin.listen)]
-                .into_iter()
-                .chain(embedded)
-                .collect();
+        let others = [("ocpp.listen", config.ocpp.listen), ("admin.listen", config.admin.listen)];
+        let all: Vec<(&'static str, SocketAddr)> = others.into_iter().chain(embedded).collect();
         for (place, (key, address)) in all.iter().enumerate() {
             let overlaps = |(_, other): &&(&'static str, SocketAddr)| {
                 let everywhere = address.ip().is_unspecified() || other.ip().is_unspecified();
@@ -112,69 +97,50 @@ impl Check {
     }
 
     fn security(&mut self, config: &Config) {
-        let ocpp = &config.ocpp;
-        match (ocpp.auth.mode, &ocpp.auth.users) {
-            (AuthMode::Basic, None) => self.fault("ocpp.auth.users", "missing: with mode = \"basic\" it is needed"),
-            (AuthMode::None, Some(_)) => {
-                self.fault("ocpp.auth.users", "contradicts ocpp.auth.mode: nobody is asked for a password");
-            }
-            _ => {}
-        }
-        if ocpp.tls.as_ref().is_some_and(|tls| tls.client_ca.is_none() && !tls.identities.is_empty()) {
-            self.fault("ocpp.tls.identities", "without ocpp.tls.client_ca no charge point shows a certificate");
-        }
-        let has_tls =
-            config.mqtt.url.as_deref().and_then(|url| url.parse::<BrokerUrl>().ok()).is_some_and(|url| url.tls);
-        if config.mqtt.tls.is_some() && !has_tls {
-            self.fault("mqtt.tls", "is for a broker whose mqtt.url begins with mqtts://");
-        }
+        let (auth, tls) = (&config.ocpp.auth, config.ocpp.tls.as_ref());
+        let (asks, has_users) = (auth.mode == AuthMode::Basic, auth.users.is_some());
+        self.refuse(asks && !has_users, "ocpp.auth.users", "missing: with mode = \"basic\" it is needed");
+        let problem = "contradicts ocpp.auth.mode: nobody is asked for a password";
+        self.refuse(!asks && has_users, "ocpp.auth.users", problem);
+        let shows_none = tls.is_some_and(|tls| tls.client_ca.is_none() && !tls.identities.is_empty());
+        let problem = "without ocpp.tls.client_ca no charge point shows a certificate";
+        self.refuse(shows_none, "ocpp.tls.identities", problem);
+        let url = config.mqtt.url.as_deref().and_then(|url| url.parse::<BrokerUrl>().ok());
+        let is_plain = !url.is_some_and(|url| url.tls);
+        let problem = "is for a broker whose mqtt.url begins with mqtts://";
+        self.refuse(config.mqtt.tls.is_some() && is_plain, "mqtt.tls", problem);
     }
 
     fn mqtt(&mut self, config: &Config, is_set: impl Fn(&str) -> bool) {
         let mqtt = &config.mqtt;
+        let (has_url, has_name) = (mqtt.url.is_some(), mqtt.username.is_some());
+        let (has_password, has_file) = (mqtt.password.is_some(), mqtt.password_file.is_some());
         if mqtt.protocol_version().is_none() {
             self.fault("mqtt.version", format!("{} is neither 4 (MQTT 3.1.1) nor 5", mqtt.version));
         }
-        let keep_alive = mqtt.keep_alive.get();
-        if !(Duration::from_secs(1)..=Duration::from_secs(u16::MAX.into())).contains(&keep_alive) {
-            self.fault("mqtt.keep_alive", "must be 1s to 65535s");
+        let allowed = Duration::from_secs(1)..=Duration::from_secs(u16::MAX.into());
+        self.refuse(!allowed.contains(&mqtt.keep_alive.get()), "mqtt.keep_alive", "must be 1s to 65535s");
+        for key in ["mqtt.embedded.listen", "mqtt.embedded.max_retained", "mqtt.embedded.retained_memory"] {
+            let problem = "contradicts mqtt.url: with a broker of your own, the embedded one does not run";
+            self.refuse(has_url && is_set(key), key, problem);
         }
-        let embedded = ["mqtt.embedded.listen", "mqtt.embedded.max_retained", "mqtt.embedded.retained_memory"];
-        for key in embedded {
-            if mqtt.url.is_some() && is_set(key) {
-                self.fault(key, "contradicts mqtt.url: with a broker of your own, the embedded one does not run");
-            }
+        let has_credentials = has_name || has_password || has_file;
+        let problem = "without mqtt.url there is nobody to show credentials to";
+        self.refuse(!has_url && has_credentials, "mqtt.username", problem);
+        for (key, set) in [("mqtt.password", has_password), ("mqtt.password_file", has_file)] {
+            self.refuse(has_url && !has_name && set, key, "is of no use without mqtt.username");
         }
-        if mqtt.url.is_none() && (mqtt.username.is_some() || mqtt.password.is_some() || mqtt.password_file.is_some()) {
-            self.fault("mqtt.username", "without mqtt.url there is nobody to show credentials to");
-        }
-        if mqtt.url.is_some() && mqtt.username.is_none() {
-            for (key, set) in
-                [("mqtt.password", mqtt.password.is_some()), ("mqtt.password_file", mqtt.password_file.is_some())]
-            {
-                if set {
-                    self.fault(key, "is of no use without mqtt.username");
-                }
-            }
-        }
-        if mqtt.password.is_some() && mqtt.password_file.is_some() {
-            self.fault("mqtt.password_file", "contradicts mqtt.password");
-        }
+        self.refuse(has_password && has_file, "mqtt.password_file", "contradicts mqtt.password");
         if let Some(Err(error)) = mqtt.url.as_deref().map(str::parse::<BrokerUrl>) {
             self.fault("mqtt.url", error.to_string());
         }
         if let Some(problem) = mqtt.client_id_fault() {
             self.fault("mqtt.client_id", problem);
         }
-        if mqtt.version != 5 && is_set("mqtt.session_expiry") {
-            self.fault("mqtt.session_expiry", "is for mqtt.version = 5: in MQTT 3.1.1 the broker alone says how long");
-        }
-        if !mqtt.embedded.listen.ip().is_loopback() {
-            self.fault(
-                "mqtt.embedded.listen",
-                "only a loopback address: the embedded broker asks nobody for credentials",
-            );
-        }
+        let problem = "is for mqtt.version = 5: in MQTT 3.1.1 the broker alone says how long";
+        self.refuse(mqtt.version != 5 && is_set("mqtt.session_expiry"), "mqtt.session_expiry", problem);
+        let problem = "only a loopback address: the embedded broker asks nobody for credentials";
+        self.refuse(!mqtt.embedded.listen.ip().is_loopback(), "mqtt.embedded.listen", problem);
     }
 
     fn transforms(&mut self, config: &Config) {
@@ -190,29 +156,27 @@ impl Check {
     }
 
     fn presence(&mut self, config: &Config) {
-        if config.events.qos > 2 {
-            self.fault("events.qos", "has to be 0, 1 or 2");
-        }
-        if config.mqtt.status_topic.as_ref().is_some_and(TopicTemplate::names_charge_point) {
-            self.fault("mqtt.status_topic", "is one topic for the whole gateway: there is no ${cid} in it");
-        }
+        self.refuse(config.events.qos > 2, "events.qos", "has to be 0, 1 or 2");
+        let names_one = config.mqtt.status_topic.as_ref().is_some_and(TopicTemplate::names_charge_point);
+        let problem = "is one topic for the whole gateway: there is no ${cid} in it";
+        self.refuse(names_one, "mqtt.status_topic", problem);
         if let Some(claims) = &config.presence.claims {
-            if claims.filter().is_none() {
-                self.fault("presence.claims", "${cid} has to be one whole level of it, such as in ocpp/claims/${cid}");
-            }
-            if claims.names_gateway() {
-                self.fault(
-                    "presence.claims",
-                    "has to be the same topic for all gateways: there is no ${gateway} in it",
-                );
-            }
-            if config.ocpp.on_duplicate == OnDuplicate::Refuse {
-                self.fault("presence.claims", "contradicts ocpp.on_duplicate = \"refuse\": the newest claim wins");
-            }
+            let problem = "${cid} has to be one whole level of it, such as in ocpp/claims/${cid}";
+            self.refuse(claims.filter().is_none(), "presence.claims", problem);
+            let problem = "has to be the same topic for all gateways: there is no ${gateway} in it";
+            self.refuse(claims.names_gateway(), "presence.claims", problem);
+            let problem = "contradicts ocpp.on_duplicate = \"refuse\": the newest claim wins";
+            self.refuse(config.ocpp.on_duplicate == OnDuplicate::Refuse, "presence.claims", problem);
+        }
+    }
+
+    fn refuse(&mut self, is_wrong: bool, key: &'static str, problem: &str) {
+        if is_wrong {
+            self.fault(key, problem);
         }
     }
 
     fn fault(&mut self, key: impl Into<Cow<'static, str>>, problem: impl Into<String>) {
-        self.faults.push((key.into(), problem.into()));
+        self.0.push((key.into(), problem.into()));
     }
 }
