@@ -39,8 +39,9 @@ impl Gauge {
     }
 }
 
-/// Why a publication did not reach the broker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// Why a publication did not reach the broker. As text: the name in lower case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Loss {
     /// Its time had passed before it could be sent.
     Expired,

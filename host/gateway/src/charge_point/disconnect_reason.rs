@@ -3,48 +3,60 @@
 use super::socket::Socket;
 use ocpp_gateway_mqtt::SubscribeError;
 use ocpp_gateway_pipeline::Failure;
-use std::fmt;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::error::{CapacityError, Error as WebSocketError};
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error as WebSocketError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// How long the other side gets to close its half.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Why a connection is over.
-#[derive(Debug)]
+/// Why a connection is over. The text is for the charge point too.
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum DisconnectReason {
     /// The charge point closed it, or the network did.
+    #[error("{}", .0.as_ref().map_or("closed by the charge point".into(), |error| format!("connection lost: {error}")))]
     Gone(Option<String>),
-    /// The same charge point connected again.
+    #[error("this charge point has connected again")]
     Replaced,
-    /// It connected to another gateway on the same broker.
+    /// The other gateway is on the same broker.
+    #[error("this charge point has connected to another gateway")]
     TakenOver,
-    /// There are as many charge points as there may be.
+    #[error("too many charge points are connected")]
     Full,
-    /// An operator wanted it to end.
+    #[error("disconnected by an operator")]
     Kicked,
-    /// The same charge point is connected already, and `on_duplicate` refuses a second connection.
+    /// `on_duplicate` refuses a second connection.
+    #[error("this charge point is connected already")]
     Duplicate,
-    /// The gateway stops.
+    #[error("the gateway is stopping")]
     Shutdown,
-    /// The broker has been away for too long: CALLs of the charge point would have to be answered with errors.
+    /// It has been away for too long: CALLs of the charge point would have to be answered with errors.
+    #[error("the MQTT broker is away: try again later")]
     BrokerAway,
     /// Nothing was heard for longer than the idle timeout.
+    #[error("nothing heard for too long")]
     Silent,
-    /// It took too long to send a message, while others waited for the memory that is kept for it.
+    /// Others wait for the memory that is kept for the message.
+    #[error("a message took too long to arrive, and others wait")]
     TooSlow,
-    /// The client offered subprotocols, and none that is enabled here.
+    #[error("none of the offered subprotocols is enabled")]
     NoCommonVersion,
     /// OCPP-J is text (OCPP-J 1.6 section 4.1).
+    #[error("binary message: OCPP-J is text")]
     Binary,
+    #[error("text that is not UTF-8")]
     NotUtf8,
+    #[error("message too large")]
     TooLarge,
     /// A breach of the WebSocket protocol.
+    #[error("{0}")]
+    #[strum(serialize = "protocol_error")]
     Protocol(String),
+    #[error(transparent)]
     NotSubscribed(NotSubscribed),
 }
 
@@ -60,24 +72,7 @@ pub enum NotSubscribed {
 impl DisconnectReason {
     /// A name for logs and metrics.
     pub fn name(&self) -> &'static str {
-        match self {
-            DisconnectReason::Gone(_) => "gone",
-            DisconnectReason::Replaced => "replaced",
-            DisconnectReason::TakenOver => "taken_over",
-            DisconnectReason::Full => "full",
-            DisconnectReason::Kicked => "kicked",
-            DisconnectReason::Duplicate => "duplicate",
-            DisconnectReason::Shutdown => "shutdown",
-            DisconnectReason::BrokerAway => "broker_away",
-            DisconnectReason::Silent => "silent",
-            DisconnectReason::TooSlow => "too_slow",
-            DisconnectReason::NoCommonVersion => "no_common_version",
-            DisconnectReason::Binary => "binary",
-            DisconnectReason::NotUtf8 => "not_utf8",
-            DisconnectReason::TooLarge => "too_large",
-            DisconnectReason::Protocol(_) => "protocol_error",
-            DisconnectReason::NotSubscribed(_) => "not_subscribed",
-        }
+        self.into()
     }
 
     /// The close code of RFC 6455 section 7.4.1, if there is somebody to tell.
@@ -122,30 +117,6 @@ impl DisconnectReason {
     }
 }
 
-impl fmt::Display for DisconnectReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DisconnectReason::Gone(None) => f.write_str("closed by the charge point"),
-            DisconnectReason::Gone(Some(error)) => write!(f, "connection lost: {error}"),
-            DisconnectReason::Replaced => f.write_str("this charge point has connected again"),
-            DisconnectReason::TakenOver => f.write_str("this charge point has connected to another gateway"),
-            DisconnectReason::Full => f.write_str("too many charge points are connected"),
-            DisconnectReason::Kicked => f.write_str("disconnected by an operator"),
-            DisconnectReason::Duplicate => f.write_str("this charge point is connected already"),
-            DisconnectReason::Shutdown => f.write_str("the gateway is stopping"),
-            DisconnectReason::BrokerAway => f.write_str("the MQTT broker is away: try again later"),
-            DisconnectReason::Silent => f.write_str("nothing heard for too long"),
-            DisconnectReason::TooSlow => f.write_str("a message took too long to arrive, and others wait"),
-            DisconnectReason::NoCommonVersion => f.write_str("none of the offered subprotocols is enabled"),
-            DisconnectReason::Binary => f.write_str("binary message: OCPP-J is text"),
-            DisconnectReason::NotUtf8 => f.write_str("text that is not UTF-8"),
-            DisconnectReason::TooLarge => f.write_str("message too large"),
-            DisconnectReason::Protocol(error) => f.write_str(error),
-            DisconnectReason::NotSubscribed(error) => error.fmt(f),
-        }
-    }
-}
-
 impl From<WebSocketError> for DisconnectReason {
     fn from(error: WebSocketError) -> Self {
         match error {
@@ -158,7 +129,6 @@ impl From<WebSocketError> for DisconnectReason {
     }
 }
 
-fn is_reset(error: &tokio_tungstenite::tungstenite::error::ProtocolError) -> bool {
-    use tokio_tungstenite::tungstenite::error::ProtocolError;
+fn is_reset(error: &ProtocolError) -> bool {
     matches!(error, ProtocolError::ResetWithoutClosingHandshake | ProtocolError::SendAfterClosing)
 }

@@ -16,7 +16,7 @@ use super::names;
 use collect::{collector, write, write_family};
 use ocpp_gateway_core::session::Direction;
 use ocpp_gateway_core::{Fault, MessageType};
-use ocpp_gateway_mqtt::{self as mqtt, ConnectionStats, Loss, PublisherStats, SubscriberStats};
+use ocpp_gateway_mqtt::{self as mqtt, ConnectionStats, PublisherStats, SubscriberStats};
 use ocpp_gateway_pipeline::{ExchangeOutcome, Pipeline, Reading, TransformStatus};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -26,9 +26,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use std::array::from_fn;
 use std::env::consts;
 use std::fmt;
 use std::sync::Arc;
+use strum::{EnumCount as _, VariantArray as _};
 
 /// Counters under labels that only the gateway itself makes up.
 type Labelled<const N: usize> = Family<[(&'static str, &'static str); N], Counter>;
@@ -49,7 +51,7 @@ pub struct Metrics {
     pub calls: Arc<CallMetrics>,
     messages: [[Counter; MessageType::ALL.len()]; 2],
     incidents: [[Counter; Fault::ALL.len()]; 2],
-    limited: [Counter; Limit::ALL.len()],
+    limited: [Counter; Limit::COUNT],
 }
 
 impl Metrics {
@@ -71,7 +73,7 @@ impl Metrics {
             incidents: names::DIRECTIONS.map(|direction| {
                 Fault::ALL.map(|fault| incidents.get_or_create(&[way(direction), ("cause", fault.name())]).clone())
             }),
-            limited: Limit::ALL.map(|limit| limited.get_or_create(&[("limit", limit.name())]).clone()),
+            limited: from_fn(|place| limited.get_or_create(&[("limit", Limit::VARIANTS[place].into())]).clone()),
         };
         registry.register("connections", "Charge points connected now", metrics.connections.clone());
         registry.register("subscribed", "Charge points whose topics are subscribed to", metrics.subscribed.clone());
@@ -233,21 +235,9 @@ pub fn broker_metrics(publisher: &Arc<PublisherStats>, subscriber: &Arc<Subscrib
         let lost = publisher
             .losses()
             .into_iter()
-            .map(|(loss, kind, count)| ([("reason", loss_name(loss)), ("type", kind)], ConstCounter::new(count)));
+            .map(|(loss, kind, count)| ([("reason", loss.into()), ("type", kind)], ConstCounter::new(count)));
         write_family(encoder, "mqtt_lost", "Messages given up, by reason and type", lost)
     })
-}
-
-fn loss_name(loss: Loss) -> &'static str {
-    match loss {
-        Loss::Expired => "expired",
-        Loss::Evicted => "evicted",
-        Loss::Unpublishable => "unpublishable",
-        Loss::Refused => "refused",
-        Loss::Abandoned => "abandoned",
-        Loss::Overflow => "overflow",
-        Loss::Withdrawn => "withdrawn",
-    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,15 @@
 //! Limits, as they are counted.
 
+use strum::{EnumCount, IntoStaticStr, VariantArray};
+
 /// What may be limited. The sizes of a request and of a message, the time of a handshake and silence are counted as what
 /// they end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumCount, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Limit {
+    #[strum(serialize = "max_connections")]
     Connections,
+    #[strum(serialize = "max_connections_per_address")]
     ConnectionsPerAddress,
     AcceptRate,
     MessageRate,
@@ -12,33 +17,6 @@ pub enum Limit {
     OpenCalls,
     QueueMemory,
     Sockets,
+    #[strum(serialize = "handshakes_per_address")]
     Handshakes,
-}
-
-impl Limit {
-    pub(super) const ALL: [Limit; 9] = [
-        Limit::Connections,
-        Limit::ConnectionsPerAddress,
-        Limit::AcceptRate,
-        Limit::MessageRate,
-        Limit::TotalMessageRate,
-        Limit::OpenCalls,
-        Limit::QueueMemory,
-        Limit::Sockets,
-        Limit::Handshakes,
-    ];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Limit::Connections => "max_connections",
-            Limit::ConnectionsPerAddress => "max_connections_per_address",
-            Limit::AcceptRate => "accept_rate",
-            Limit::MessageRate => "message_rate",
-            Limit::TotalMessageRate => "total_message_rate",
-            Limit::OpenCalls => "open_calls",
-            Limit::QueueMemory => "queue_memory",
-            Limit::Sockets => "sockets",
-            Limit::Handshakes => "handshakes_per_address",
-        }
-    }
 }
