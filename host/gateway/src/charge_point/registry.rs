@@ -33,7 +33,7 @@ pub struct Registry {
 }
 
 struct Book {
-    connected: HashMap<Identity, Entry>,
+    connected: HashMap<Identity, Connected>,
     /// The heartbeat intervals that charge points were told, connected or not.
     intervals: LruCache<Identity, Duration>,
     /// Of each charge point the latest connection that is over, until its last message is with the publisher.
@@ -43,13 +43,6 @@ struct Book {
     stop: Option<Stop>,
 }
 
-struct Entry {
-    connection: u32,
-    mailbox: Mailbox,
-    address: ClientAddress,
-    since: SystemTime,
-}
-
 /// What a connection has to know once it is let in.
 pub struct Entered<T> {
     pub claim: T,
@@ -57,18 +50,12 @@ pub struct Entered<T> {
     pub predecessor: Option<Mailbox>,
 }
 
-/// A connected charge point, for whoever looks.
+/// A connected charge point.
 #[derive(Clone)]
 pub struct Connected {
     pub mailbox: Mailbox,
     pub address: ClientAddress,
     pub since: SystemTime,
-}
-
-impl Entry {
-    fn connected(&self) -> Connected {
-        Connected { mailbox: self.mailbox.clone(), address: self.address, since: self.since }
-    }
 }
 
 impl Registry {
@@ -150,9 +137,8 @@ impl Registry {
             None => self.refusal(&book, &peer.identity).map_or(Ok(()), Err)?,
         }
         let leaving = book.leaving.get(&peer.identity).cloned();
-        let (connection, since) = (peer.connection, SystemTime::now());
-        let entry = Entry { connection, mailbox, address, since };
-        let replaced = book.connected.insert(peer.identity.clone(), entry).map(|old| old.mailbox);
+        let connected = Connected { mailbox, address, since: SystemTime::now() };
+        let replaced = book.connected.insert(peer.identity.clone(), connected).map(|old| old.mailbox);
         if let Some(old) = &replaced {
             old.close();
             old.stop(Stop::Replaced);
@@ -162,11 +148,11 @@ impl Registry {
 
     /// Everybody who is connected now, in no order.
     pub fn connected(&self) -> Vec<Connected> {
-        self.book.lock().connected.values().map(Entry::connected).collect()
+        self.book.lock().connected.values().cloned().collect()
     }
 
     pub fn find(&self, identity: &str) -> Option<Connected> {
-        self.book.lock().connected.get(identity).map(Entry::connected)
+        self.book.lock().connected.get(identity).cloned()
     }
 
     /// Tells the connection of this charge point to end. It stays in the book until it has. `false`: there is none.
@@ -222,10 +208,10 @@ impl Connections for Registry {
 impl Book {
     /// Takes this connection from those that are connected, if it is still the one of its charge point.
     fn disconnect(&mut self, identity: &str, connection: u32) -> Option<Mailbox> {
-        if self.connected.get(identity)?.connection != connection {
+        if self.connected.get(identity)?.mailbox.peer().connection != connection {
             return None;
         }
-        let (identity, Entry { mailbox, .. }) = self.connected.remove_entry(identity)?;
+        let (identity, Connected { mailbox, .. }) = self.connected.remove_entry(identity)?;
         self.leaving.insert(identity, mailbox.clone());
         Some(mailbox)
     }
