@@ -4,7 +4,6 @@ use super::connection::ChargePoint;
 use super::delivery::Received;
 use super::disconnect_reason::NotSubscribed;
 use crate::operations::metrics::Limit;
-use ocpp_gateway_core::MessageType;
 use ocpp_gateway_core::session::{Direction, Output};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -164,20 +163,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
 
     fn put_out(&mut self, cx: &mut Context<'_>, output: Output) -> Result<(), tungstenite::Error> {
         match output {
-            Output::Send(kind, text) => self.send(cx, kind, text)?,
-            Output::Ping => self.socket.start_send(cx, WebSocketMessage::Ping(Default::default()))?,
+            Output::Send(kind, text) => {
+                self.context.router.metrics.message(Direction::Downlink, kind);
+                self.socket.start_send(cx, WebSocketMessage::text(text))
+            }
+            Output::Ping => self.socket.start_send(cx, WebSocketMessage::Ping(Default::default())),
+            notice => {
+                self.handle_notice(notice);
+                Ok(())
+            }
+        }
+    }
+
+    /// What the session wants done that is not for the charge point.
+    pub(super) fn handle_notice(&mut self, notice: Output) {
+        match notice {
             Output::Report(report) => self.report(&report),
             Output::Incident(incident) => self.context.router.incident(&self.peer, &incident),
             Output::Ended(end) => self.context.router.metrics.calls.ended(&end),
             Output::Answered(id, answer) => self.pending_calls.answer(&id, *answer),
             Output::HeartbeatInterval(interval) => self.remember_interval(interval),
+            Output::Send(..) | Output::Ping => {}
         }
-        Ok(())
-    }
-
-    fn send(&mut self, cx: &mut Context<'_>, kind: MessageType, text: String) -> Result<(), tungstenite::Error> {
-        self.context.router.metrics.message(Direction::Downlink, kind);
-        self.socket.start_send(cx, WebSocketMessage::text(text))
     }
 
     /// Ready when the session has something to do at this time. The timer is moved only to come earlier: deadlines of

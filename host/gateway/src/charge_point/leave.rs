@@ -4,7 +4,6 @@ use super::connection::{ChargePoint, owner};
 use super::delivery::Departure;
 use super::disconnect_reason::DisconnectReason;
 use crate::operations::events::Event as Happening;
-use ocpp_gateway_core::session::Output;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{info, warn};
 
@@ -43,15 +42,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             self.open(delivery);
         }
         self.session.handle_disconnect();
+        // What is for the charge point itself comes too late.
         while let Some(output) = self.session.poll() {
-            match output {
-                Output::Report(report) => self.report(&report),
-                Output::Incident(incident) => self.context.router.incident(&self.peer, &incident),
-                Output::Ended(end) => self.context.router.metrics.calls.ended(&end),
-                Output::Answered(id, answer) => self.pending_calls.answer(&id, *answer),
-                Output::HeartbeatInterval(interval) => self.remember_interval(interval),
-                Output::Send(..) | Output::Ping => {}
-            }
+            self.handle_notice(output);
         }
         self.publish(self.context.router.disconnected(self.generations.current(), &self.peer, reason.name()));
         self.publish(self.context.presence.disconnected(&self.peer, &self.address, reason.name()));
