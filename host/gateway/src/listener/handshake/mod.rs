@@ -28,12 +28,7 @@ const WRITE_BUFFER: usize = 4 << 10;
 /// On which terms charge points are let in.
 #[derive(Debug)]
 pub struct Terms {
-    path: String,
-    max_identity_length: usize,
-    versions: Vec<Version>,
-    default_version: DefaultVersion,
-    timeout: Duration,
-    max_header_size: usize,
+    ocpp: Ocpp,
     websocket: WebSocketConfig,
 }
 
@@ -56,25 +51,17 @@ impl Terms {
             .write_buffer_size(WRITE_BUFFER)
             .max_message_size(Some(ocpp.max_message_size))
             .max_frame_size(Some(ocpp.max_message_size));
-        Terms {
-            path: ocpp.path.clone(),
-            max_identity_length: ocpp.max_identity_length,
-            versions: ocpp.versions.clone(),
-            default_version: ocpp.default_version,
-            timeout: ocpp.handshake_timeout.get(),
-            max_header_size: ocpp.max_header_size,
-            websocket,
-        }
+        Terms { ocpp: ocpp.clone(), websocket }
     }
 
     /// How long all of it may take, from the first byte to the last.
     pub fn timeout(&self) -> Duration {
-        self.timeout
+        self.ocpp.handshake_timeout.get()
     }
 
     /// Begins a handshake on whatever carries the bytes.
     pub fn begin<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Handshake<S> {
-        Handshake::new(stream, self.max_header_size)
+        Handshake::new(stream, self.ocpp.max_header_size)
     }
 
     /// Reads who is there, without an answer yet: [`Handshake::accept`] or [`Handshake::refuse`].
@@ -85,13 +72,13 @@ impl Terms {
         let mut request = handshake.read_request().await?;
         request::hide_credentials(request.headers_mut());
         let mut response = request::accept(&request)?;
-        let identity = Identity::from_path(request.uri().path(), &self.path, self.max_identity_length);
+        let identity = Identity::from_path(request.uri().path(), &self.ocpp.path, self.ocpp.max_identity_length);
         let identity = identity.map_err(|error| match error {
             InvalidIdentity::InvalidEscape => Refused::status(StatusCode::BAD_REQUEST, error.to_string()),
             _ => Refused::status(StatusCode::NOT_FOUND, error.to_string()),
         })?;
         let offers = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL);
-        let version = match negotiate(offers.iter().filter_map(|line| line.to_str().ok()), &self.versions) {
+        let version = match negotiate(offers.iter().filter_map(|line| line.to_str().ok()), &self.ocpp.versions) {
             Negotiated::Agreed(version, name) => {
                 if let Ok(name) = HeaderValue::from_str(name) {
                     response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, name);
@@ -112,10 +99,10 @@ impl Terms {
 
     /// For a client that offers no subprotocol.
     fn default_version(&self) -> Result<Version, Refused> {
-        match self.default_version {
+        match self.ocpp.default_version {
             DefaultVersion::Use(version) => Ok(version),
             DefaultVersion::Refuse => {
-                let names: Vec<_> = self.versions.iter().map(|version| version.subprotocol()).collect();
+                let names: Vec<_> = self.ocpp.versions.iter().map(|version| version.subprotocol()).collect();
                 let reason = format!("offer a subprotocol: {}", names.join(", "));
                 Err(Refused::status(StatusCode::BAD_REQUEST, reason))
             }
