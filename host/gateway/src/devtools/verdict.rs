@@ -1,7 +1,5 @@
 //! How the work came out.
 
-use std::fmt;
-
 /// How the work came out, where it could be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -11,13 +9,6 @@ pub(super) enum Verdict {
 }
 
 /// A configuration that a transform does not take, or that is none.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub(super) struct BadConfiguration(pub(super) String);
-
-impl fmt::Display for BadConfiguration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for BadConfiguration {}

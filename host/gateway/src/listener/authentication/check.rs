@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use subtle::ConstantTimeEq as _;
 
 /// Charge points that find a long queue come back 10 seconds later, or up to so many more.
 const RETRY_SPREAD: u64 = 50;
@@ -69,7 +70,7 @@ impl Check {
         let proof = self.prove(&user, &password)?;
         let entry = users.entry(&user);
         if let Some(known) = entry.as_ref().and_then(|entry| entry.proof())
-            && same(&known, &proof)
+            && bool::from(known.ct_eq(&proof))
         {
             return Ok(user);
         }
@@ -125,12 +126,6 @@ impl Check {
         mac.update(password);
         Ok(mac.finalize().into_bytes().into())
     }
-}
-
-/// Takes the same time wherever the difference is. Both are hashes under a secret key, so that nothing could be learnt
-/// from it anyway.
-fn same(one: &Proof, other: &Proof) -> bool {
-    one.iter().zip(other).fold(0, |difference, (one, other)| difference | (one ^ other)) == 0
 }
 
 /// What is said of a charge point without an entry, in the log only.

@@ -37,12 +37,8 @@ pub(super) struct TlsFiles {
     expiries: Vec<(&'static str, i64)>,
 }
 
-/// Which identity a certificate stands for.
-#[derive(Debug, Clone)]
-struct Owners {
-    /// By the common name.
-    identities: BTreeMap<String, String>,
-}
+/// Which identity a certificate stands for, by its common name.
+struct Owners(BTreeMap<String, String>);
 
 /// What a charge point has shown to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +56,7 @@ impl Tls {
         let files = files.into_iter().flatten().cloned().collect();
         let read = settings.clone();
         let files = Live::new("ocpp.tls", files, move |_| TlsFiles::read(&read))?;
-        let owners = settings.client_ca.is_some().then(|| Owners { identities: settings.identities.clone() });
+        let owners = settings.client_ca.is_some().then(|| Owners(settings.identities.clone()));
         Ok(Tls { files: Arc::new(files), owners })
     }
 
@@ -179,10 +175,10 @@ impl Owners {
 
     /// The identity of the charge point with this common name.
     fn named<'a>(&'a self, name: &'a str) -> Result<&'a str, String> {
-        match self.identities.get(name) {
+        match self.0.get(name) {
             Some(identity) => Ok(identity),
             // Otherwise two certificates would stand for one charge point.
-            None if self.identities.values().any(|identity| identity == name) => {
+            None if self.0.values().any(|identity| identity == name) => {
                 Err(format!("{name} belongs to another certificate"))
             }
             None => Ok(name),
@@ -271,7 +267,7 @@ mod tests {
 
     fn identity_of(name: &str) -> Option<String> {
         let identities = [("SN-1", "CP1")].map(|(name, identity)| (name.to_owned(), identity.to_owned())).into();
-        Owners { identities }.named(name).ok().map(str::to_owned)
+        Owners(identities).named(name).ok().map(str::to_owned)
     }
 
     #[test]
