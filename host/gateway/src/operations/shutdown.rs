@@ -1,7 +1,8 @@
-//! When to stop, and how long that may take.
+//! Signals: when to stop, and when to read files again.
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -25,4 +26,19 @@ pub fn requested() -> io::Result<impl Future<Output = ()> + Send + 'static> {
             std::process::exit(1);
         });
     })
+}
+
+/// Has `run` called at every SIGHUP, beside the threads that serve charge points.
+pub fn on_hangup(run: impl Fn() + Send + Sync + 'static) -> io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let run = Arc::new(run);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            let run = Arc::clone(&run);
+            if let Err(error) = tokio::task::spawn_blocking(move || run()).await {
+                warn!("SIGHUP: {error}");
+            }
+        }
+    });
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::load::{specs, validation};
 use crate::config::{Config, Faults};
+use crate::operations::shutdown::on_hangup;
 use crate::operations::watch::{Watch, is_complete};
 use ocpp_gateway_pipeline::{Change, ExchangeError, FewerHooks, Pipeline, Source, TransformChange, TransformVersion};
 use parking_lot::Mutex;
@@ -10,7 +11,6 @@ use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 /// Watches where transforms come from.
@@ -53,22 +53,11 @@ impl HotSwap {
         self: &Arc<Self>,
         read: impl Fn() -> Result<Config, Faults> + Send + Sync + 'static,
     ) -> io::Result<()> {
-        let mut hangup = signal(SignalKind::hangup())?;
-        let (this, read) = (Arc::clone(self), Arc::new(read));
-        tokio::spawn(async move {
-            while hangup.recv().await.is_some() {
-                let (this, read) = (Arc::clone(&this), Arc::clone(&read));
-                // Compiling is not for the threads that serve charge points.
-                let reloaded = tokio::task::spawn_blocking(move || match read() {
-                    Ok(config) => this.reload(config),
-                    Err(faults) => everything_stays(&faults),
-                });
-                if let Err(error) = reloaded.await {
-                    warn!("SIGHUP: {error}");
-                }
-            }
-        });
-        Ok(())
+        let this = Arc::clone(self);
+        on_hangup(move || match read() {
+            Ok(config) => this.reload(config),
+            Err(faults) => everything_stays(&faults),
+        })
     }
 
     /// Puts the transforms and the validation of `config` in the place of those in force; if anything is wrong with them,

@@ -6,6 +6,7 @@ use super::live::{Live, Reload};
 use super::tls::Tls;
 use super::users::Users;
 use crate::config::{AuthMode, Identities, Ocpp};
+use crate::operations::shutdown::on_hangup;
 use crate::operations::watch::{Watch, may_matter};
 use ocpp_gateway_core::Identity;
 use std::collections::HashSet;
@@ -13,8 +14,6 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{SignalKind, signal};
-use tracing::warn;
 
 /// Certificate and key are written one after the other, and links are made in several steps: so long nothing may have
 /// changed before the files are read again.
@@ -91,19 +90,9 @@ impl Security {
     }
 
     /// Reads those files again that have changed, at every SIGHUP: not every file system tells of changes.
-    pub fn reload_on_hangup(self: &Arc<Self>) -> io::Result<()> {
-        let mut hangup = signal(SignalKind::hangup())?;
-        let this = Arc::clone(self);
-        tokio::spawn(async move {
-            while hangup.recv().await.is_some() {
-                let follows = this.follows.clone();
-                let reloaded = tokio::task::spawn_blocking(move || follows.iter().for_each(|follow| follow.reload()));
-                if let Err(error) = reloaded.await {
-                    warn!("SIGHUP: {error}");
-                }
-            }
-        });
-        Ok(())
+    pub fn reload_on_hangup(&self) -> io::Result<()> {
+        let follows = self.follows.clone();
+        on_hangup(move || follows.iter().for_each(|follow| follow.reload()))
     }
 }
 
