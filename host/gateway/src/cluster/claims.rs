@@ -1,6 +1,7 @@
 //! Which gateway has a charge point, where several are on one broker: each says so when one connects, and hears the others.
 
 use crate::config::TopicTemplate;
+use crate::operations::metrics::registered;
 use ocpp_gateway_core::claims::{Claim, Claims, Heard};
 use ocpp_gateway_core::{Identity, Peer};
 use ocpp_gateway_mqtt::{Message, Publication, PublishError, Publisher, QoS, SubscribeError};
@@ -25,8 +26,7 @@ pub struct GatewayClaims {
 impl GatewayClaims {
     /// `gateway` is its name, different from those of all others on the broker.
     pub fn new(topic: TopicTemplate, gateway: &str, registry: &mut Registry) -> Self {
-        let heard = Family::default();
-        registry.register("claims", "Claims of other gateways, by what they came to", Family::clone(&heard));
+        let heard = registered(registry, "claims", "Claims of other gateways, by what they came to");
         GatewayClaims { topic, claims: Mutex::new(Claims::new(gateway)), heard }
     }
 

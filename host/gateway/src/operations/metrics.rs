@@ -25,7 +25,7 @@ use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 use std::array::from_fn;
 use std::env::consts;
 use std::fmt;
@@ -56,17 +56,27 @@ pub struct Metrics {
 
 impl Metrics {
     pub fn new(registry: &mut Registry) -> Self {
-        let (messages, incidents, limited) = (Labelled::default(), Labelled::default(), Labelled::default());
         let way = |direction| ("direction", names::direction(direction));
-        let metrics = Metrics {
-            connections: Gauge::default(),
-            subscribed: Gauge::default(),
-            connected: Counter::default(),
-            echoes: Counter::default(),
-            refused: Family::default(),
-            closed: Family::default(),
-            exchanges: Family::default(),
-            calls: CallMetrics::new(),
+        let messages: Labelled<2> = registered(registry, "messages", "OCPP messages passed on, by direction and type");
+        let help = "Messages that did not take their ordinary road, by direction and cause";
+        let incidents: Labelled<2> = registered(registry, "incidents", help);
+        let limited: Labelled<1> = registered(registry, "limited", "How often a limit was in force, by limit");
+        let calls = CallMetrics::new();
+        registry.register_collector(Box::new(Arc::clone(&calls)));
+        registry.register_collector(process::resident_memory());
+        let build = [("version", env!("CARGO_PKG_VERSION")), ("os", consts::OS), ("arch", consts::ARCH)];
+        registry.register("build", "The program", Info::new(build));
+        let echoes = "Messages of the gateway itself that came back from the broker";
+        let exchanges = "Transforms put in the place of others, by outcome";
+        Metrics {
+            connections: registered(registry, "connections", "Charge points connected now"),
+            subscribed: registered(registry, "subscribed", "Charge points whose topics are subscribed to"),
+            connected: registered(registry, "connected", "Connections accepted so far"),
+            echoes: registered(registry, "echoes", echoes),
+            refused: registered(registry, "refused", "Connections refused, by reason"),
+            closed: registered(registry, "closed", "Connections ended, by reason"),
+            exchanges: registered(registry, "transform_exchanges", exchanges),
+            calls,
             messages: names::DIRECTIONS.map(|direction| {
                 MessageType::ALL.map(|kind| messages.get_or_create(&[way(direction), ("type", kind.name())]).clone())
             }),
@@ -74,34 +84,7 @@ impl Metrics {
                 Fault::ALL.map(|fault| incidents.get_or_create(&[way(direction), ("cause", fault.name())]).clone())
             }),
             limited: from_fn(|place| limited.get_or_create(&[("limit", Limit::VARIANTS[place].into())]).clone()),
-        };
-        registry.register("connections", "Charge points connected now", metrics.connections.clone());
-        registry.register("subscribed", "Charge points whose topics are subscribed to", metrics.subscribed.clone());
-        registry.register("connected", "Connections accepted so far", metrics.connected.clone());
-        registry.register(
-            "echoes",
-            "Messages of the gateway itself that came back from the broker",
-            metrics.echoes.clone(),
-        );
-        registry.register("refused", "Connections refused, by reason", metrics.refused.clone());
-        registry.register("closed", "Connections ended, by reason", metrics.closed.clone());
-        registry.register(
-            "transform_exchanges",
-            "Transforms put in the place of others, by outcome",
-            metrics.exchanges.clone(),
-        );
-        registry.register("messages", "OCPP messages passed on, by direction and type", messages);
-        registry.register(
-            "incidents",
-            "Messages that did not take their ordinary road, by direction and cause",
-            incidents,
-        );
-        registry.register("limited", "How often a limit was in force, by limit", limited);
-        registry.register_collector(Box::new(Arc::clone(&metrics.calls)));
-        registry.register_collector(process::resident_memory());
-        let build = [("version", env!("CARGO_PKG_VERSION")), ("os", consts::OS), ("arch", consts::ARCH)];
-        registry.register("build", "The program", Info::new(build));
-        metrics
+        }
     }
 
     pub fn message(&self, direction: Direction, kind: MessageType) {
@@ -136,6 +119,13 @@ impl Metrics {
     }
 }
 
+/// A new metric that is on the page.
+pub(crate) fn registered<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
 /// What the pipeline counts.
 pub fn transform_metrics(pipeline: Pipeline) -> Box<dyn Collector> {
     collector(move |encoder| {
@@ -163,7 +153,11 @@ pub fn transform_metrics(pipeline: Pipeline) -> Box<dyn Collector> {
         gauge("transform_stopped_charge_points", help, |t| t.stopped_charge_points)?;
         let mut versions = encoder.encode_descriptor("transform", "What runs", None, MetricType::Info)?;
         for TransformStatus { name, version, sha256, .. } in &transforms {
-            versions.encode_info(&[("transform", name.as_str()), ("version", version), ("sha256", sha256)])?;
+            versions.encode_info(&[
+                ("transform", name.as_str()),
+                ("version", version.as_str()),
+                ("sha256", sha256.as_str()),
+            ])?;
         }
         write_readings(&transforms, encoder)
     })
