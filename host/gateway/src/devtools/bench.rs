@@ -32,7 +32,7 @@ pub(super) fn run(asked: &Bench) -> anyhow::Result<Verdict> {
     };
     fs::metadata(&asked.file).with_context(|| asked.file.display().to_string())?;
     let compiled = desk::CompiledCode::directory()?;
-    let surroundings = || Surroundings { cache: Some(compiled.path().to_owned()), ..Surroundings::default() };
+    let surroundings = || Surroundings { cache: Some(compiled.path.clone()), ..Surroundings::default() };
     let load = |spec: &TransformSpec| desk::load(spec, surroundings()).map_err(BadConfiguration);
     let probe = load(&desk::spec(&asked.file, config, desk::MEMORY))?;
     let standard = load(&TransformSpec::standard())?;

@@ -22,29 +22,22 @@ pub(super) fn spec(file: &Path, config: String, memory: Bytes) -> TransformSpec 
     TransformSpec { name, source: Source::File(file.to_owned()), config, limits, ..TransformSpec::standard() }
 }
 
-/// A directory for compiled code.
-pub(super) enum CompiledCode {
-    /// Where the gateway keeps it too: what one has compiled, the other finds.
-    Kept(PathBuf),
-    /// Gone when this is dropped.
-    Temporary(TempDir),
+/// A directory for compiled code: where the gateway keeps it too, as what one has compiled the other finds, or one that is
+/// gone when this is dropped.
+pub(super) struct CompiledCode {
+    pub(super) path: PathBuf,
+    _temporary: Option<TempDir>,
 }
 
 impl CompiledCode {
     /// `CACHE_DIRECTORY`, if it is set; else one of its own, which nobody else has access to: the engine uses no other.
     pub(super) fn directory() -> anyhow::Result<Self> {
-        if let Some(kept) = transforms::compiled_cache() {
-            return Ok(CompiledCode::Kept(kept));
+        if let Some(path) = transforms::compiled_cache() {
+            return Ok(CompiledCode { path, _temporary: None });
         }
         let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir();
-        Ok(CompiledCode::Temporary(directory.context("a directory for compiled components")?))
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        match self {
-            CompiledCode::Kept(directory) => directory,
-            CompiledCode::Temporary(directory) => directory.path(),
-        }
+        let directory = directory.context("a directory for compiled components")?;
+        Ok(CompiledCode { path: directory.path().to_owned(), _temporary: Some(directory) })
     }
 }
 

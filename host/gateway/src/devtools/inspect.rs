@@ -16,7 +16,7 @@ pub(super) fn run(asked: &Inspect) -> anyhow::Result<Verdict> {
     desk::show_log();
     let bytes = fs::read(&asked.file).with_context(|| asked.file.display().to_string())?;
     let compiled = desk::CompiledCode::directory()?;
-    let surroundings = Surroundings { cache: Some(compiled.path().to_owned()), ..Surroundings::default() };
+    let surroundings = Surroundings { cache: Some(compiled.path.clone()), ..Surroundings::default() };
     let inspection = Inspection::of(&bytes, &surroundings);
     let loaded = Loaded::of(asked, &inspection, surroundings);
 

@@ -27,7 +27,7 @@ pub(super) fn run_all(component: &Path, dir: &Path, memory: Bytes) -> anyhow::Re
     let compiled = desk::CompiledCode::directory()?;
     let (mut passed, mut failed) = (0, 0);
     for file in fixture::files(dir)? {
-        match try_case(component, &file, memory, compiled.path()) {
+        match try_case(component, &file, memory, &compiled.path) {
             Ok(()) => passed += 1,
             Err(faults) => {
                 failed += 1;

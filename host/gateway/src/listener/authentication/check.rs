@@ -89,8 +89,8 @@ impl Check {
     }
 
     async fn verify(&self, entry: Arc<User>, password: Vec<u8>, address: IpAddr) -> Result<bool, AuthError> {
-        if entry.is_fast() {
-            return Ok(entry.verify(&password));
+        if entry.hash.is_fast() {
+            return Ok(entry.hash.verify(&password));
         }
         let usual = self.usual.load(Ordering::Relaxed).max(1);
         let longest = nanoseconds(self.longest_wait) / usual;
@@ -101,7 +101,7 @@ impl Check {
         };
         let work = tokio::task::spawn_blocking(move || {
             let started = Instant::now();
-            let verified = entry.verify(&password);
+            let verified = entry.hash.verify(&password);
             drop(turn);
             (verified, started.elapsed())
         });

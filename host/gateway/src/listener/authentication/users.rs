@@ -20,7 +20,7 @@ pub struct Users {
 pub(super) struct User {
     /// As it stands in the file.
     text: Box<str>,
-    hash: Hash,
+    pub(super) hash: Hash,
     proof: Mutex<Option<Proof>>,
 }
 
@@ -71,16 +71,6 @@ impl Users {
 }
 
 impl User {
-    /// See [`Hash::verify`].
-    pub(super) fn verify(&self, password: &[u8]) -> bool {
-        self.hash.verify(password)
-    }
-
-    /// See [`Hash::is_fast`].
-    pub(super) fn is_fast(&self) -> bool {
-        self.hash.is_fast()
-    }
-
     pub(super) fn proof(&self) -> Option<Proof> {
         *self.proof.lock()
     }
@@ -114,7 +104,7 @@ mod tests {
         let password = b"a:b\xff\0";
         let users = read(&entry("CP1", password).expect("an entry"), None).expect("users");
         let user = users.entry("CP1").expect("CP1");
-        assert!(user.verify(password) && !user.verify(b"a:b"));
+        assert!(user.hash.verify(password) && !user.hash.verify(b"a:b"));
         assert!(users.entry("CP2").is_none() && users.entry("").is_none());
         assert!(entry("CP1", password).ok() != entry("CP1", password).ok(), "each has a salt of its own");
     }
