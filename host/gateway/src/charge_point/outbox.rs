@@ -4,6 +4,7 @@ use super::call_retries::{CallRetries, Now};
 use super::delivery::Departure;
 use super::disconnect_reason::NotSubscribed;
 use super::mailbox::Mailbox;
+use crate::routing::publish;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use ocpp_gateway_core::Identity;
@@ -273,14 +274,5 @@ impl Outbox {
             });
             warn!(%charge_point, "{count} last messages are lost: the broker takes no more");
         }
-    }
-}
-
-async fn publish(publisher: Publisher, publication: Publication) {
-    match publisher.reserve().await {
-        // The publisher counts and logs what it refuses.
-        Ok(permit) => drop(permit.send(publication)),
-        // The process is about to end.
-        Err(_) => publisher.lose(Loss::Abandoned, publication.kind),
     }
 }

@@ -8,5 +8,5 @@ mod undeliverable;
 
 pub use echoes::Echoes;
 pub use memory::QueueMemory;
-pub use router::{Downlinked, MessageRouter, REPORT, Uplinked};
+pub use router::{Downlinked, MessageRouter, REPORT, Uplinked, publish};
 pub use undeliverable::{UndeliverableQueue, UndeliverableWorker, says_nothing};

@@ -10,7 +10,7 @@ use crate::operations::metrics::Metrics;
 use crate::operations::names;
 use ocpp_gateway_core::session::{Direction, Incident};
 use ocpp_gateway_core::{Asked, Attributes, Fault, Frame, Identity, Peer, Publish, QoS, TopicFilter, Version};
-use ocpp_gateway_mqtt::{self as mqtt, Publication, Publisher};
+use ocpp_gateway_mqtt::{self as mqtt, Loss, Publication, Publisher};
 use ocpp_gateway_pipeline::{
     self as pipeline, Answer, Cause, Downlink, Failure, Generation, Mishap, NotMapped, Pipeline, Uplink,
 };
@@ -270,6 +270,16 @@ fn publications(publishes: Vec<Publish>, kind: &'static str, expires: Option<Ins
         Publication { topic, payload: payload.into(), qos, retain, expires, kind, tracking, memory }
     };
     publishes.into_iter().map(publication).collect()
+}
+
+/// Publishes as soon as there is room.
+pub async fn publish(publisher: Publisher, publication: Publication) {
+    match publisher.reserve().await {
+        // The publisher counts and logs what it refuses.
+        Ok(permit) => drop(permit.send(publication)),
+        // The process is about to end.
+        Err(_) => publisher.lose(Loss::Abandoned, publication.kind),
+    }
 }
 
 fn filters(mut wanted: Vec<TopicFilter>) -> Vec<(String, mqtt::QoS)> {

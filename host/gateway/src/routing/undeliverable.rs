@@ -2,13 +2,13 @@
 
 use super::memory::QueueMemory;
 use super::message_id::{self, Found};
-use super::router::{Downlinked, MessageRouter};
+use super::router::{Downlinked, MessageRouter, publish};
 use hyper::body::Bytes;
 use ocpp_gateway_core::call_error::reported_id;
 use ocpp_gateway_core::recent::Recent;
 use ocpp_gateway_core::session::{Direction, Incident};
 use ocpp_gateway_core::{Asked, Fault, Frame, MessageType, Peer, Version};
-use ocpp_gateway_mqtt::{Loss, MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit, Message, Publication, Strays};
+use ocpp_gateway_mqtt::{MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit, Message, Publication, Strays};
 use ocpp_gateway_pipeline::Generation;
 use std::sync::Arc;
 use std::time::Duration;
@@ -233,14 +233,9 @@ impl Returning<'_> {
     }
 
     async fn publish(&mut self, publications: Vec<Publication>) {
-        let publisher = &self.router.publisher;
         for mut publication in publications {
             publication.charge(self.memory);
-            match publisher.reserve().await {
-                // The publisher counts and logs what it refuses.
-                Ok(permit) => drop(permit.send(publication)),
-                Err(_) => publisher.lose(Loss::Abandoned, publication.kind),
-            }
+            publish(self.router.publisher.clone(), publication).await;
         }
     }
 }
