@@ -1,6 +1,6 @@
 //! For whom a call of a transform is made.
 
-use foldhash::fast::RandomState;
+use foldhash::quality::RandomState;
 use ocpp_gateway_core::Offer;
 use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -30,6 +30,7 @@ impl Caller {
     }
 }
 
+/// Every bit of it is as random as another: what counts how many are different needs that, and a hash for tables alone lacks it.
 pub(crate) fn hash(of: impl std::hash::Hash) -> u64 {
     static KEY: OnceLock<RandomState> = OnceLock::new();
     KEY.get_or_init(RandomState::default).hash_one(of)

@@ -8,7 +8,7 @@
 //! CALLs of each connection are, and all of it once anything has come back. So messages that do not come back cost nothing but a
 //! look at their topic.
 
-use foldhash::fast::RandomState;
+use foldhash::quality::RandomState;
 use ocpp_gateway_mqtt::{Message, Publication};
 use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};

@@ -53,6 +53,7 @@ mod tests {
     use super::*;
     use crate::caller::hash;
 
+    /// Under other keys each time, as a hash that is too regular is so under some keys only.
     #[test]
     fn it_counts_each_once_and_nearly_right() {
         for count in [0_u32, 1, 3, 50, 1_000, 4_000] {
