@@ -135,7 +135,7 @@ fn serve(config: Config, options: Options) -> anyhow::Result<()> {
 async fn start(config: &Config, options: Options, compiler: &Arc<CompileProcess>) -> anyhow::Result<()> {
     let mut stop = Box::pin(shutdown::requested().context("cannot listen for signals")?);
     let gateway = tokio::select! {
-        started = Gateway::start_with(config, Some(Arc::clone(compiler))) => started?,
+        started = Gateway::start(config, Some(Arc::clone(compiler))) => started?,
         // Components may take minutes to load.
         () = &mut stop => return Ok(()),
     };

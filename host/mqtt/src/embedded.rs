@@ -97,7 +97,7 @@ impl EmbeddedBroker {
         let (shutdown, subscribers) = (broker.shutdown.clone(), Arc::clone(&broker.subscribers));
         let retained = Arc::clone(&broker.retained);
         // Subscribed to before anybody can stop it.
-        let task = tokio::spawn(broker.run(listener, shutdown.subscribe()));
+        let task = broker.spawn(listener, shutdown.subscribe());
         Ok(EmbeddedBroker { local_addr, shutdown, subscribers, retained, task })
     }
 
@@ -175,6 +175,11 @@ impl Broker {
             resources: Arc::new(ResourceMonitor::new(limits)),
             shutdown: broadcast::channel(1).0,
         })
+    }
+
+    /// Not where it is awaited: what an async function spawns is compiled again by each crate that awaits it.
+    fn spawn(self, listener: TcpListener, shutdown: broadcast::Receiver<()>) -> JoinHandle<()> {
+        tokio::spawn(self.run(listener, shutdown))
     }
 
     async fn run(self, listener: TcpListener, mut shutdown: broadcast::Receiver<()>) {

@@ -19,9 +19,9 @@ use crate::routing::{Echoes, MessageRouter, QueueMemory, UndeliverableQueue};
 use crate::transforms;
 use crate::transforms::HotSwap;
 use crate::transforms::compile_process::CompileProcess;
+use futures_util::future::BoxFuture;
 use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Strays, Subscriber};
 use ocpp_gateway_pipeline::{Compile, ExchangeOutcome, Pipeline};
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -64,12 +64,15 @@ pub struct Gateway {
 
 impl Gateway {
     /// Loads the transforms, takes the ports, and starts to connect to the broker. Needs a tokio runtime.
-    pub async fn start(config: &Config) -> Result<Self, StartError> {
-        Gateway::start_with(config, None).await
+    ///
+    /// `compiler`: what compiles the components of transforms; `None`: this process.
+    // What is async is compiled where it is awaited, with all that it awaits: by the program and each test again. What is
+    // boxed is compiled here.
+    pub fn start(config: &Config, compiler: Option<Arc<CompileProcess>>) -> BoxFuture<'_, Result<Self, StartError>> {
+        Box::pin(Self::start_here(config, compiler))
     }
 
-    /// `compiler`: what compiles the components of transforms; `None`: this process.
-    pub async fn start_with(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<Self, StartError> {
+    async fn start_here(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<Self, StartError> {
         let pipeline = load(config, compiler.clone()).await?;
         let max_files = file_limit::raise(config.ocpp.max_connections);
         let security = Arc::new(Security::load(&config.ocpp).map_err(StartError::Security)?);
@@ -131,7 +134,11 @@ impl Gateway {
 
     /// Serves until `stop` is ready, and then stops in good order: no new connections, open calls get their answers
     /// within the grace time, what waits is published.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+    pub fn run(self, stop: BoxFuture<'_, ()>) -> BoxFuture<'_, Result<(), RunError>> {
+        Box::pin(self.run_here(stop))
+    }
+
+    async fn run_here(mut self, stop: BoxFuture<'_, ()>) -> Result<(), RunError> {
         let following = self.follow_broker();
         notify(State::Ready);
         let closed = CancellationToken::new();

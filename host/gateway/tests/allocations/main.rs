@@ -49,10 +49,10 @@ async fn measure(inside: &Runtime) -> [(&'static str, u64); 2] {
     let broker = EmbeddedBroker::start(([127, 0, 0, 1], 0).into(), BrokerLimits::new(2 << 20)).await.expect("a broker");
     let gateway = {
         let _inside = inside.enter();
-        Gateway::start(&configuration(&broker)).await.expect("started")
+        Gateway::start(&configuration(&broker), None).await.expect("started")
     };
     let address = gateway.addresses().ocpp;
-    inside.spawn(gateway.run(std::future::pending()));
+    inside.spawn(gateway.run(Box::pin(std::future::pending())));
     let mut back_end = BackEnd::listen(broker.local_addr(), "ocpp/cp/#").await;
     let mut charge_point = timeout(PATIENCE, knock(address)).await.expect("let in");
 

@@ -62,14 +62,14 @@ impl Running {
     }
 
     async fn start_unready(toml: &str) -> Self {
-        let gateway = Gateway::start(&configuration(toml)).await.expect("started");
+        let gateway = Gateway::start(&configuration(toml), None).await.expect("started");
         let addresses = gateway.addresses().clone();
         let exchange = Arc::clone(gateway.hot_swap());
         let (stop, stopped) = oneshot::channel();
-        let ended = tokio::spawn(gateway.run(async move {
+        let ended = tokio::spawn(gateway.run(Box::pin(async move {
             // Dropped or sent: either way it is time to stop.
             let _ = stopped.await;
-        }));
+        })));
         Running { addresses, exchange, stop: Some(stop), ended }
     }
 
