@@ -1,6 +1,6 @@
 //! The functions that a transform may export: a type for each, so that none is ever called with the arguments of another.
 
-use crate::abi::{self, FrameIn, OfferIn, PeerIn, PublishIn};
+use crate::abi::{self, FrameIn, OfferIn, Packed, PeerIn, PublishIn};
 use crate::actions::{FrameAction, PublishAction, SchemaRule};
 use crate::error::Failure;
 use crate::output::{self, Allowance};
@@ -108,17 +108,17 @@ hooks! {
         => Result<abi::Info, String>, output::introduction => Result<abi::Info, String>;
     Subscriptions, subscriptions = "mapping", "subscriptions": (PeerIn<'a>,)
         => Vec<abi::TopicFilter>, output::filters => Vec<TopicFilter>;
-    ToMqtt, to_mqtt = "mapping", "to-mqtt": (PeerIn<'a>, FrameIn<'a>)
+    ToMqtt, to_mqtt = "mapping", "to-mqtt": Packed<'a, FrameIn<'a>>
         => Mapped<abi::Publish>, output::mapped_publishes => Vec<Publish>;
-    FromMqtt, from_mqtt = "mapping", "from-mqtt": (PeerIn<'a>, PublishIn<'a>)
+    FromMqtt, from_mqtt = "mapping", "from-mqtt": Packed<'a, PublishIn<'a>>
         => Mapped<abi::Frame>, output::mapped_frames => Vec<Frame<'static>>;
-    Uplink, uplink = "uplink", "handle": (PeerIn<'a>, FrameIn<'a>)
+    Uplink, uplink = "uplink", "handle": Packed<'a, FrameIn<'a>>
         => Vec<abi::FrameAction>, output::frame_actions => Vec<FrameAction>;
-    Downlink, downlink = "downlink", "handle": (PeerIn<'a>, FrameIn<'a>)
+    Downlink, downlink = "downlink", "handle": Packed<'a, FrameIn<'a>>
         => Vec<abi::FrameAction>, output::frame_actions => Vec<FrameAction>;
-    Outbound, outbound = "outbound", "handle": (PeerIn<'a>, PublishIn<'a>)
+    Outbound, outbound = "outbound", "handle": Packed<'a, PublishIn<'a>>
         => Vec<abi::PublishAction>, output::publish_actions => Vec<PublishAction>;
-    Inbound, inbound = "inbound", "handle": (PeerIn<'a>, PublishIn<'a>)
+    Inbound, inbound = "inbound", "handle": Packed<'a, PublishIn<'a>>
         => Vec<abi::PublishAction>, output::publish_actions => Vec<PublishAction>;
     Admit, admit = "admission", "admit": (OfferIn<'a>,)
         => abi::Decision, output::decision => Decision;
@@ -128,7 +128,7 @@ hooks! {
         => Vec<abi::Publish>, output::publishes => Vec<Publish>;
     Schemas, schemas = "validation", "schemas": ()
         => Vec<abi::Rule>, output::rules => Vec<SchemaRule>;
-    Check, check = "validation", "check": (PeerIn<'a>, FrameIn<'a>)
+    Check, check = "validation", "check": Packed<'a, FrameIn<'a>>
         => Option<abi::CallError>, output::violation => Option<CallError>;
 }
 

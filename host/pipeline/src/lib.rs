@@ -17,7 +17,7 @@
 //! - `probe`: one transform alone, hook by hook; `samples`, `spec`, `inspect`, `load`: from the configuration to what may go live.
 //! - `pipeline`: all of it together, and hot swaps to something newer.
 
-#![deny(unsafe_code)] // But for `compile`, which loads machine code.
+#![deny(unsafe_code)] // But for `compile`, which loads machine code, and the traits of `abi` that are unsafe.
 
 mod abi;
 mod actions;

@@ -1,6 +1,6 @@
 //! One transform alone, hook by hook: for fixtures, benchmarks and whoever wants to look inside.
 
-use crate::abi::{FrameIn, PeerIn, PublishIn};
+use crate::abi::{FrameIn, Packed, PublishIn};
 use crate::actions::{FrameAction, PublishAction, SchemaRule};
 use crate::error::Failure;
 use crate::hook::{self, Function, Hook};
@@ -79,16 +79,16 @@ impl Probe {
 
     fn on_frame<H>(&self, peer: &Peer, frame: &Frame<'_>) -> Result<H::Checked, Failure>
     where
-        H: for<'a> Hook<Arguments<'a> = (PeerIn<'a>, FrameIn<'a>)>,
+        H: for<'a> Hook<Arguments<'a> = Packed<'a, FrameIn<'a>>>,
     {
-        self.0.call::<H>(Subject::frame(peer, frame), (peer.into(), frame.into()))
+        self.0.call::<H>(Subject::frame(peer, frame), Packed(peer.into(), frame.into()))
     }
 
     fn on_message<H>(&self, peer: &Peer, message: &Publish) -> Result<H::Checked, Failure>
     where
-        H: for<'a> Hook<Arguments<'a> = (PeerIn<'a>, PublishIn<'a>)>,
+        H: for<'a> Hook<Arguments<'a> = Packed<'a, PublishIn<'a>>>,
     {
         let subject = Subject::message(peer, None, &message.payload);
-        self.0.call::<H>(subject, (peer.into(), message.into()))
+        self.0.call::<H>(subject, Packed(peer.into(), message.into()))
     }
 }

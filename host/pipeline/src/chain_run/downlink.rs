@@ -2,7 +2,7 @@
 
 use super::run::{ChainRun, NOT_PROCESSED, NotMapped, next};
 use super::validation::ValidationError;
-use crate::abi::PublishIn;
+use crate::abi::{Packed, PublishIn};
 use crate::actions::{FrameAction, PublishAction};
 use crate::error::{Cause, Failure};
 use crate::hook;
@@ -21,7 +21,7 @@ impl ChainRun<'_> {
             return self.map_downlink(message);
         };
         let subject = Subject::message(self.peer, None, message.payload());
-        let arguments = (self.peer.into(), message);
+        let arguments = Packed(self.peer.into(), message);
         match self.ask::<hook::Inbound>(transform, subject, arguments) {
             Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
             Ok(actions) => actions.into_iter().for_each(|action| match action {
@@ -38,7 +38,7 @@ impl ChainRun<'_> {
     fn map_downlink(&mut self, message: PublishIn<'_>) {
         let (mapping, peer) = (&self.chain.mapping, self.peer);
         let subject = Subject::message(peer, None, message.payload());
-        match self.note_call().and_then(|()| mapping.call::<hook::FromMqtt>(subject, (peer.into(), message))) {
+        match self.note_call().and_then(|()| mapping.call::<hook::FromMqtt>(subject, Packed(peer.into(), message))) {
             Ok(frames) if frames.is_empty() => self.dropped(mapping, "answered with an empty list"),
             Ok(frames) => frames.into_iter().for_each(|mut frame| {
                 self.name_action(&mut frame);
@@ -81,7 +81,7 @@ impl ChainRun<'_> {
                 Err(OnError::Reject) => self.fail_downlink(&frame),
             };
         };
-        let arguments = (self.peer.into(), (&frame).into());
+        let arguments = Packed(self.peer.into(), (&frame).into());
         match self.ask::<hook::Downlink>(transform, Subject::frame(self.peer, &frame), arguments) {
             Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
             Ok(actions) => actions.into_iter().for_each(|action| match action {

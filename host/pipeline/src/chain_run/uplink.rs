@@ -1,7 +1,7 @@
 //! From a charge point to the broker.
 
 use super::run::{Answer, ChainRun, NOT_PROCESSED, is_own, next};
-use crate::abi::PublishIn;
+use crate::abi::{Packed, PublishIn};
 use crate::actions::{FrameAction, PublishAction};
 use crate::error::{Cause, Failure};
 use crate::hook;
@@ -41,7 +41,7 @@ impl ChainRun<'_> {
             }
             return;
         };
-        let arguments = (self.peer.into(), frame.into());
+        let arguments = Packed(self.peer.into(), frame.into());
         match self.ask::<hook::Uplink>(transform, Subject::frame(self.peer, frame), arguments) {
             Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
             Ok(actions) => actions.into_iter().for_each(|action| match action {
@@ -61,7 +61,7 @@ impl ChainRun<'_> {
     /// The mapping, and what follows it. For frames of the gateway's own, too.
     pub(crate) fn map_uplink(&mut self, frame: &Frame<'_>) {
         let (mapping, peer) = (&self.chain.mapping, self.peer);
-        let call = || mapping.call::<hook::ToMqtt>(Subject::frame(peer, frame), (peer.into(), frame.into()));
+        let call = || mapping.call::<hook::ToMqtt>(Subject::frame(peer, frame), Packed(peer.into(), frame.into()));
         match self.note_call().and_then(|()| call()) {
             Ok(publishes) if publishes.is_empty() => self.dropped(mapping, "answered with an empty list"),
             Ok(publishes) => {
@@ -114,7 +114,7 @@ impl ChainRun<'_> {
             return Ok(());
         };
         let subject = Subject::message(self.peer, action, &publish.payload);
-        let arguments = (self.peer.into(), PublishIn::from(&publish));
+        let arguments = Packed(self.peer.into(), PublishIn::from(&publish));
         match self.ask::<hook::Outbound>(transform, subject, arguments) {
             Ok(actions) if actions.is_empty() => {
                 self.dropped(transform, "answered with an empty list");

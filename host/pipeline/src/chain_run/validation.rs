@@ -3,6 +3,7 @@
 //! Both are asked after the last `uplink` hook, or before the first if that is wanted; and after the last `downlink` hook.
 
 use super::run::ChainRun;
+use crate::abi::Packed;
 use crate::chain::Chain;
 use crate::error::{Cause, Mishap};
 use crate::hook;
@@ -108,7 +109,7 @@ impl ChainRun<'_> {
 
     /// What no schema can say.
     fn check(&mut self, transform: &Arc<Transform>, frame: &Frame<'_>) -> Result<Option<CallError>, OnError> {
-        let arguments = (self.peer.into(), frame.into());
+        let arguments = Packed(self.peer.into(), frame.into());
         match self.ask::<hook::Check>(transform, Subject::frame(self.peer, frame), arguments) {
             Err(OnError::Bypass) => Ok(None),
             asked => asked,
