@@ -1,6 +1,7 @@
 //! The functions that a transform may export: a type for each, so that none is ever called with the arguments of another.
 
-use crate::abi::{self, FrameIn, OfferIn, Packed, PeerIn, PublishIn};
+use crate::abi::packed::Packed;
+use crate::abi::{self, FrameIn, OfferIn, PeerIn, PublishIn};
 use crate::actions::{FrameAction, PublishAction, SchemaRule};
 use crate::error::Failure;
 use crate::output::{self, Allowance};

@@ -1,6 +1,7 @@
 //! One transform alone, hook by hook: for fixtures, benchmarks and whoever wants to look inside.
 
-use crate::abi::{FrameIn, Packed, PublishIn};
+use crate::abi::packed::Packed;
+use crate::abi::{FrameIn, PublishIn};
 use crate::actions::{FrameAction, PublishAction, SchemaRule};
 use crate::error::Failure;
 use crate::hook::{self, Function, Hook};

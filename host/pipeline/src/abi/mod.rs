@@ -5,11 +5,9 @@
 
 // The traits that wasmtime's derives implement are unsafe, and not public. Written out they save 6 % of a CALL's CPU.
 #[allow(unsafe_code)]
-mod packed;
+pub(crate) mod packed;
 #[allow(unsafe_code)]
 mod unpacked;
-
-pub(crate) use packed::Packed;
 
 use crate::message::Message;
 use ocpp_gateway_core::{self as ocpp, Attributes, MessageType};

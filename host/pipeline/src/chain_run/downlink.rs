@@ -2,7 +2,8 @@
 
 use super::run::{ChainRun, NOT_PROCESSED, NotMapped, next};
 use super::validation::ValidationError;
-use crate::abi::{Packed, PublishIn};
+use crate::abi::PublishIn;
+use crate::abi::packed::Packed;
 use crate::actions::{FrameAction, PublishAction};
 use crate::error::{Cause, Failure};
 use crate::hook;

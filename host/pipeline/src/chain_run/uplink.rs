@@ -1,7 +1,8 @@
 //! From a charge point to the broker.
 
 use super::run::{Answer, ChainRun, NOT_PROCESSED, is_own, next};
-use crate::abi::{Packed, PublishIn};
+use crate::abi::PublishIn;
+use crate::abi::packed::Packed;
 use crate::actions::{FrameAction, PublishAction};
 use crate::error::{Cause, Failure};
 use crate::hook;

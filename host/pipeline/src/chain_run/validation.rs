@@ -3,7 +3,7 @@
 //! Both are asked after the last `uplink` hook, or before the first if that is wanted; and after the last `downlink` hook.
 
 use super::run::ChainRun;
-use crate::abi::Packed;
+use crate::abi::packed::Packed;
 use crate::chain::Chain;
 use crate::error::{Cause, Mishap};
 use crate::hook;
