@@ -333,8 +333,8 @@ async fn a_drain_ends_at_its_deadline_and_tells_what_is_left() {
 
 #[tokio::test]
 async fn a_drain_without_a_broker_ends_at_its_deadline() {
-    let nobody = ReservedPort::new();
-    let publisher = start(options(&format!("mqtt://{}", nobody.address())));
+    let port = ReservedPort::new();
+    let publisher = start(options(&format!("mqtt://{}", port.address())));
     publish_numbered(&publisher, 0..3).await;
     assert_eq!(publisher.drain(Duration::from_millis(100)).await, 3);
 }

@@ -45,7 +45,7 @@ impl GatewayClaims {
     }
 
     fn publication(&self, claim: &Claim) -> Publication {
-        // Not retained: whoever needs it hears it now, or when it has come back to the broker.
+        // Not retained: the other gateways hear it now, or when they have come back to the broker.
         Publication::new(self.topic.topic(&claim.charge_point, &claim.gateway), claim.to_json(), "claim")
     }
 }

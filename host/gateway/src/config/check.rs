@@ -100,7 +100,7 @@ impl Check {
         let (auth, tls) = (&config.ocpp.auth, config.ocpp.tls.as_ref());
         let (asks, has_users) = (auth.mode == AuthMode::Basic, auth.users.is_some());
         self.refuse(asks && !has_users, "ocpp.auth.users", "missing: with mode = \"basic\" it is needed");
-        let problem = "contradicts ocpp.auth.mode: nobody is asked for a password";
+        let problem = "contradicts ocpp.auth.mode: no password is asked for";
         self.refuse(!asks && has_users, "ocpp.auth.users", problem);
         let shows_none = tls.is_some_and(|tls| tls.client_ca.is_none() && !tls.identities.is_empty());
         let problem = "without ocpp.tls.client_ca no charge point shows a certificate";
@@ -125,7 +125,7 @@ impl Check {
             self.refuse(has_url && is_set(key), key, problem);
         }
         let has_credentials = has_name || has_password || has_file;
-        let problem = "without mqtt.url there is nobody to show credentials to";
+        let problem = "without mqtt.url there is no broker to show credentials to";
         self.refuse(!has_url && has_credentials, "mqtt.username", problem);
         for (key, set) in [("mqtt.password", has_password), ("mqtt.password_file", has_file)] {
             self.refuse(has_url && !has_name && set, key, "is of no use without mqtt.username");
@@ -139,7 +139,7 @@ impl Check {
         }
         let problem = "is for mqtt.version = 5: in MQTT 3.1.1 the broker alone says how long";
         self.refuse(mqtt.version != 5 && is_set("mqtt.session_expiry"), "mqtt.session_expiry", problem);
-        let problem = "only a loopback address: the embedded broker asks nobody for credentials";
+        let problem = "only a loopback address: the embedded broker asks for no credentials";
         self.refuse(!mqtt.embedded.listen.ip().is_loopback(), "mqtt.embedded.listen", problem);
     }
 

@@ -211,7 +211,7 @@ pub fn broker_metrics(publisher: &Arc<PublisherStats>, subscriber: &Arc<Subscrib
         ] {
             write(encoder, name, help, ConstGauge::new(value))?;
         }
-        let help = "QoS 0 messages of which nobody knows whether the broker got them before the connection broke";
+        let help = "QoS 0 messages written just before the connection broke: the broker may not have got them";
         for (name, help, value) in [
             ("mqtt_published", "Messages sent to the broker", publisher.published.get()),
             ("mqtt_acknowledged", "Messages that the broker took over", publisher.acknowledged.get()),

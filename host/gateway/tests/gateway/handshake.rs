@@ -83,8 +83,8 @@ async fn a_client_that_offers_nothing_can_be_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn before_the_broker_is_reached_charge_points_are_told_when_to_come_back() {
-    let nobody = ReservedPort::new();
-    let gateway = Running::start_unready(&format!("[mqtt]\nurl = \"mqtt://{}\"", nobody.address())).await;
+    let port = ReservedPort::new();
+    let gateway = Running::start_unready(&format!("[mqtt]\nurl = \"mqtt://{}\"", port.address())).await;
     let refused = ChargePoint::connect(gateway.ocpp(), "/ocpp/CP1", &["ocpp1.6"]).await.err().expect("refused");
     assert_eq!(refused.status, 503);
     let seconds: u64 = refused.retry_after.expect("Retry-After").parse().expect("seconds");

@@ -151,14 +151,14 @@ impl Running {
         self.metrics().await.metric(name)
     }
 
-    /// Waits for a page of metrics that satisfies the condition.
+    /// Waits for a page of metrics for which the condition holds.
     async fn until_page(&self, what: &str, condition: impl Fn(&Metrics) -> bool) {
-        let satisfied = async {
+        let holds = async {
             while !condition(&self.metrics().await) {
                 tokio::task::yield_now().await;
             }
         };
-        if timeout(PATIENCE, satisfied).await.is_err() {
+        if timeout(PATIENCE, holds).await.is_err() {
             panic!("not {what} in time:\n{}", self.metrics().await.0);
         }
     }

@@ -63,7 +63,7 @@ fn combinations() -> impl Iterator<Item = (Direction, Action, Outcome)> {
     actions.flat_map(move |(direction, action)| outcomes().map(move |outcome| (direction, action, outcome)))
 }
 
-/// Shows what has counted, when somebody asks.
+/// Writes the combinations that have occurred, when the page is read.
 impl Collector for CallMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let count = |(direction, action, outcome): (Direction, Action, Outcome)| {

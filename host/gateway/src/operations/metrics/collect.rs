@@ -1,4 +1,4 @@
-//! Metrics whose numbers others have, read when somebody asks for the page.
+//! Metrics whose numbers are kept elsewhere, and read when the page is.
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};

@@ -1,4 +1,4 @@
-//! What the operating system knows of this process, read when somebody asks.
+//! What the operating system knows of this process, read when the page is.
 //!
 //! Read here, in ten lines, and not by `procfs`: its parser fails as a whole where a container's /proc lacks a line of
 //! another figure, its CPU time counts in steps of 10 ms, and its start time moves when the clock is set.
@@ -24,7 +24,7 @@ pub(super) fn resident_memory() -> Box<dyn Collector> {
 /// Metrics under the names that Prometheus' client libraries give them, `process_…`.
 pub fn process_registry() -> Registry {
     let mut registry = Registry::with_prefix("process");
-    // Seconds since 1970: a moment later than the system has it, which is of no matter to whoever looks for restarts.
+    // Seconds since 1970: a moment later than the system has it, which does not matter for noticing restarts.
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     registry.register_collector(collector(move |encoder| {
         if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
