@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{component, file, peer, spec};
+use common::{BEGINNING, component, file, peer, spec};
 use ocpp_gateway_core::{Peer, Publish};
 use ocpp_gateway_pipeline::{Clock, Failure, GuestFault, IllegalOutput, Limits, Probe, TransformSpec};
 use std::time::Duration;
@@ -33,11 +33,7 @@ fn guest(imports: &str, body: &str) -> Vec<u8> {
             (memory (export "memory") 20)
             (data (i32.const 1024) "tttttttt")
             (global $calls (mut i32) (i32.const 0))
-            (global $free (mut i32) (i32.const 8192))
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-                (global.get $free)
-                (global.set $free (i32.add (global.get $free) (i32.and (i32.add (local.get 3) (i32.const 7)) (i32.const -8)))))
-            (func (export "ocpp-gateway:transform/lifecycle@1.0.0#configure") (param i32 i32) (result i32) (i32.const 0))
+            {BEGINNING}
             ;; Adds a message to the list at 64, whose items lie above 32768.
             (func $publish (param $payload i32) (param $length i32) (local $at i32)
                 (local.set $at (i32.add (i32.const 32768) (i32.mul (i32.load (i32.const 68)) (i32.const 36))))

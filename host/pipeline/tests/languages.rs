@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{component, file, log_of, peer, spec};
+use common::{BEGINNING, component, file, log_of, peer, spec};
 use ocpp_gateway_pipeline::{Clock, Failure, GuestFault, LoadError, LoadFault, Probe, Surroundings};
 use std::fs;
 use std::time::Duration;
@@ -70,11 +70,7 @@ fn guest(version: &str, imports: &str, text: &str, body: &str) -> Vec<u8> {
             {imports}
             (memory (export "memory") 4)
             (data (i32.const 1024) "{text}")
-            (global $free (mut i32) (i32.const 8192))
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-                (global.get $free)
-                (global.set $free (i32.add (global.get $free) (i32.and (i32.add (local.get 3) (i32.const 7)) (i32.const -8)))))
-            (func (export "ocpp-gateway:transform/lifecycle@1.0.0#configure") (param i32 i32) (result i32) (i32.const 0))
+            {BEGINNING}
             (func (export "ocpp-gateway:transform/events@1.0.0#connected")
                 (param i32 i32 i32 i32 i32 i32 i32) (result i32)
                 (local $count i32) (local $stream i32)

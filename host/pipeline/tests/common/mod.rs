@@ -21,6 +21,16 @@ pub(crate) fn frame(text: &str) -> Frame<'_> {
     Frame::parse(text).expect("a frame")
 }
 
+/// What a component written as text begins with, in its core module: it takes any configuration, and has memory from 8192 on
+/// that is never freed.
+pub(crate) const BEGINNING: &str = r#"
+    (global $free (mut i32) (i32.const 8192))
+    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+        (global.get $free)
+        (global.set $free (i32.add (global.get $free) (i32.and (i32.add (local.get 3) (i32.const 7)) (i32.const -8)))))
+    (func (export "ocpp-gateway:transform/lifecycle@1.0.0#configure") (param i32 i32) (result i32) (i32.const 0))
+"#;
+
 /// A file in the tests' own directory.
 pub(crate) fn file(name: &str, content: &[u8]) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
