@@ -41,9 +41,9 @@ macro_rules! export {
                 }
             }
 
-            type Component = $crate::__rt::Component<$transform>;
-            $crate::__export_hook!(Component, Lifecycle);
-            $($crate::__export_hook!(Component, $hook);)+
+            type Exports = $crate::__rt::Component<$transform>;
+            $crate::__export_hook!(Exports, Lifecycle);
+            $($crate::__export_hook!(Exports, $hook);)+
         };
     };
 }

@@ -21,7 +21,7 @@ enum Kind {
 }
 
 /// The schemas of one action, by [`Kind`], as the program text that finds them.
-type Schemas = [Option<String>; 3];
+type SchemaFiles = [Option<String>; 3];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=schemas");
@@ -50,8 +50,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Appends the schemas in `folder` to `archive`; the actions come in their order.
-fn pack(folder: &Path, request: &str, archive: &mut Vec<u8>) -> Result<BTreeMap<String, Schemas>, Box<dyn Error>> {
-    let mut actions = BTreeMap::<String, Schemas>::new();
+fn pack(folder: &Path, request: &str, archive: &mut Vec<u8>) -> Result<BTreeMap<String, SchemaFiles>, Box<dyn Error>> {
+    let mut actions = BTreeMap::<String, SchemaFiles>::new();
     let mut files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
     files.sort();
     for path in files {

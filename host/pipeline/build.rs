@@ -1,6 +1,6 @@
 //! Builds the component that ships with the gateway, `transforms/standard`, as `$OUT_DIR/standard.wasm`.
 
-use ocpp_gateway_guest_build::Guest;
+use ocpp_gateway_guest_build::GuestCrate;
 use std::env;
 use std::error::Error;
 use std::fs;
@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for input in ["wit", "guest-sdk", "transforms/standard", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", workspace.join(input).display());
     }
-    let standard = Guest {
+    let standard = GuestCrate {
         manifest: &workspace.join("Cargo.toml"),
         target_dir: &out.join("guest"),
         args: &["--locked", "--package", "ocpp-transform-standard", "--lib"],

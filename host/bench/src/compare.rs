@@ -56,7 +56,7 @@ const FEW: usize = 100;
 
 /// A named run.
 #[derive(Serialize)]
-struct Row {
+struct ComparisonRow {
     name: String,
     #[serde(flatten)]
     report: Report,
@@ -78,7 +78,7 @@ pub(crate) async fn compare(args: CompareArgs) -> Result<()> {
         for &contestant in &contestants {
             let report = stand.measure(contestant, args.charge_points, Work::closed_loop()).await?;
             costs.push(report.cpu_us_per_call().context("no CALL was answered")?);
-            let row = Row { name: format!("{round} {}", contestant.name()), report };
+            let row = ComparisonRow { name: format!("{round} {}", contestant.name()), report };
             progress(args.json, rows.is_empty(), &row);
             rows.push(row);
         }
@@ -102,7 +102,7 @@ pub(crate) async fn idle(args: IdleArgs) -> Result<()> {
     let mut rows = Vec::new();
     for contestant in [Contestant::Floor, Contestant::Gateway] {
         let report = stand.measure(contestant, args.charge_points, Work::idle()).await?;
-        let row = Row { name: contestant.name().to_owned(), report };
+        let row = ComparisonRow { name: contestant.name().to_owned(), report };
         progress(args.json, rows.is_empty(), &row);
         rows.push(row);
     }
@@ -126,11 +126,12 @@ pub(crate) async fn paced(args: PacedArgs) -> Result<()> {
     for (name, charge_points, pace) in runs {
         let work = Work::Calls(pace, Script::heartbeats());
         let report = stand.measure(Contestant::Gateway, charge_points, work).await?;
-        let row = Row { name: name.to_owned(), report };
+        let row = ComparisonRow { name: name.to_owned(), report };
         progress(args.json, rows.is_empty(), &row);
         rows.push(row);
     }
-    let cost = |row: usize| rows.get(row).and_then(|row: &Row| row.report.cpu_us_per_call()).context("no CALLs");
+    let cost =
+        |row: usize| rows.get(row).and_then(|row: &ComparisonRow| row.report.cpu_us_per_call()).context("no CALLs");
     let (closed, same_rate, many) = (cost(0)?, cost(1)?, cost(2)?);
     let summary = format!(
         "CPU per answered CALL, {} charge points / {FEW}: {:.2} at the same rate, {:.2} of a closed loop",
@@ -143,7 +144,7 @@ pub(crate) async fn paced(args: PacedArgs) -> Result<()> {
 }
 
 /// Prints a row as soon as it is there, under a heading if it is the first.
-fn progress(json: bool, first: bool, row: &Row) {
+fn progress(json: bool, first: bool, row: &ComparisonRow) {
     if json {
         return;
     }
@@ -181,7 +182,7 @@ fn progress(json: bool, first: bool, row: &Row) {
     );
 }
 
-fn finish(json: bool, rows: &[Row], figures: &[(&str, f64)], summary: &str) -> Result<()> {
+fn finish(json: bool, rows: &[ComparisonRow], figures: &[(&str, f64)], summary: &str) -> Result<()> {
     if json {
         let figures: serde_json::Map<_, _> =
             figures.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();

@@ -16,7 +16,7 @@ pub(crate) struct Setup {
     pub(crate) tls: bool,
 }
 
-pub(crate) struct Surroundings<'a> {
+pub(crate) struct BrokerSettings<'a> {
     pub(crate) listen: SocketAddr,
     pub(crate) broker: SocketAddr,
     pub(crate) admin: SocketAddr,
@@ -27,8 +27,8 @@ pub(crate) struct Surroundings<'a> {
 }
 
 /// TOML.
-pub(crate) fn text(setup: Setup, around: &Surroundings<'_>) -> String {
-    let Surroundings { listen, broker, admin, qos, .. } = around;
+pub(crate) fn text(setup: Setup, around: &BrokerSettings<'_>) -> String {
+    let BrokerSettings { listen, broker, admin, qos, .. } = around;
     let mut text = format!("[ocpp]\nlisten = \"{listen}\"\n");
     if let Some(Certificate { certificate, key, .. }) = around.certificate {
         let _ = writeln!(text, "[ocpp.tls]\ncert = {:?}\nkey = {:?}", certificate.display(), key.display());
@@ -57,7 +57,7 @@ mod tests {
     fn only_what_is_asked_for_is_in_it() {
         let address: SocketAddr = "127.0.0.1:1".parse().expect("an address");
         let passing = Path::new("/tmp/passing.wasm");
-        let around = Surroundings {
+        let around = BrokerSettings {
             listen: address,
             broker: address,
             admin: address,

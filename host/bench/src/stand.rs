@@ -4,7 +4,7 @@ use crate::charge_point::Gateway;
 use crate::child::{Child, ScratchDir, free_address};
 use crate::cores::{Cores, pinned};
 use crate::dialect::Dialect;
-use crate::gateway_config::{self, Setup, Surroundings};
+use crate::gateway_config::{self, BrokerSettings, Setup};
 use crate::load::{Load, Work};
 use crate::mqtt::{IN_FLIGHT, Quality};
 use crate::peers::Peer;
@@ -159,7 +159,7 @@ impl<'a> Stand<'a> {
             _ => {
                 let certificate = run.setup.tls.then(|| Certificate::make(dir.path())).transpose()?;
                 let (admin, passing) = (free_address().await?, self.passing.as_deref());
-                let around = Surroundings { listen, broker, admin, qos, passing, certificate: certificate.as_ref() };
+                let around = BrokerSettings { listen, broker, admin, qos, passing, certificate: certificate.as_ref() };
                 let config = dir.path().join("gateway.toml");
                 fs::write(&config, gateway_config::text(run.setup, &around))?;
                 let program = self.program(contestant)?;

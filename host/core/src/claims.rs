@@ -65,7 +65,7 @@ pub enum BadClaim {
 
 /// What to do about a claim that was heard.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum ClaimDecision {
     /// Nothing: it is our own, or the charge point is not here.
     Nothing,
     /// The charge point has connected elsewhere after this connection: it ends here.
@@ -80,11 +80,11 @@ pub struct Claims {
     gateway: String,
     /// The newest number so far, of any gateway.
     newest: u64,
-    held: HashMap<Identity, Held>,
+    held: HashMap<Identity, OwnClaim>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct OwnClaim {
     connection: u32,
     number: u64,
 }
@@ -99,7 +99,7 @@ impl Claims {
         let now = now & LARGEST;
         let number = if is_newer(now, self.newest) { now } else { (self.newest + 1) & LARGEST };
         self.newest = number;
-        self.held.insert(identity.clone(), Held { connection, number });
+        self.held.insert(identity.clone(), OwnClaim { connection, number });
         self.claim(identity, number)
     }
 
@@ -110,23 +110,23 @@ impl Claims {
         }
     }
 
-    pub fn hear(&mut self, claim: &Claim) -> Heard {
+    pub fn receive(&mut self, claim: &Claim) -> ClaimDecision {
         if is_newer(claim.number, self.newest) {
             self.newest = claim.number;
         }
         if claim.gateway == self.gateway {
-            return Heard::Nothing;
+            return ClaimDecision::Nothing;
         }
         let Some((identity, held)) = self.held.get_key_value(claim.charge_point.as_str()) else {
-            return Heard::Nothing;
+            return ClaimDecision::Nothing;
         };
-        let Held { connection, number } = *held;
+        let OwnClaim { connection, number } = *held;
         let is_older = is_newer(number, claim.number);
         if is_older || !is_newer(claim.number, number) && claim.gateway < self.gateway {
-            return Heard::Repeat(self.claim(identity, number));
+            return ClaimDecision::Repeat(self.claim(identity, number));
         }
         self.held.remove(claim.charge_point.as_str());
-        Heard::Yield { connection }
+        ClaimDecision::Yield { connection }
     }
 
     /// All charge points that are here.

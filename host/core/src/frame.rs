@@ -7,7 +7,8 @@ mod message;
 mod read;
 
 pub use message::{
-    BACK_END_ID, ErrorHead, Frame, IdForm, MAX_ACTION, MAX_MESSAGE_ID, MAX_RECEIVED_ID, Malformed, MessageType, Problem,
+    BACK_END_ID, ErrorHead, Frame, FrameProblem, IdForm, MAX_ACTION, MAX_MESSAGE_ID, MAX_RECEIVED_ID, Malformed,
+    MessageType,
 };
 pub use read::Received;
 

@@ -4,7 +4,7 @@
 //! Says on standard output where it listens.
 
 use ocpp_gateway::charge_point::{DisconnectReason, Socket};
-use ocpp_gateway::config::Ocpp;
+use ocpp_gateway::config::OcppConfig;
 use ocpp_gateway::listener::Terms;
 use ocpp_gateway_mqtt::MemoryPool;
 use std::future::poll_fn;
@@ -19,7 +19,7 @@ const MAX_MESSAGE: usize = 32 << 20;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let terms = Arc::new(Terms::new(&Ocpp { max_message_size: MAX_MESSAGE, ..Ocpp::default() }));
+    let terms = Arc::new(Terms::new(&OcppConfig { max_message_size: MAX_MESSAGE, ..OcppConfig::default() }));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     loop {

@@ -40,7 +40,7 @@ const PROFILE: [(&str, &str); 5] = [
 
 /// A crate that is to become a component.
 #[derive(Debug, Clone, Copy)]
-pub struct Guest<'a> {
+pub struct GuestCrate<'a> {
     /// The `Cargo.toml` of the crate, or of its workspace.
     pub manifest: &'a Path,
     pub target_dir: &'a Path,
@@ -72,7 +72,7 @@ pub enum CommandError {
     Failed { program: String, status: ExitStatus },
 }
 
-impl Guest<'_> {
+impl GuestCrate<'_> {
     /// Compiles the crate, release, and encodes it as a component. The output of cargo goes where ours goes.
     pub fn build(&self) -> Result<Vec<u8>, BuildError> {
         run(Command::new("bash").args(["-c", WASM_TARGET])).map_err(BuildError::Target)?;

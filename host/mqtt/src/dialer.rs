@@ -14,7 +14,7 @@ use crate::{
 
 /// What to do with a session that an earlier process left on the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Inheritance {
+pub(crate) enum ExistingSession {
     /// Messages wait in it: take it over.
     Accept,
     /// Packet ids of publishes that this process knows nothing about linger in it: clear it away.
@@ -24,7 +24,7 @@ pub(crate) enum Inheritance {
 pub(crate) struct Dialer {
     options: Arc<Options>,
     client_id: String,
-    inheritance: Inheritance,
+    inheritance: ExistingSession,
     backoff: ExponentialBuilder,
     /// The pauses to come until it is connected again.
     pauses: ExponentialBackoff,
@@ -38,7 +38,7 @@ impl Dialer {
     pub(crate) fn new(
         options: Arc<Options>,
         client_id: String,
-        inheritance: Inheritance,
+        inheritance: ExistingSession,
         stats: Arc<ConnectionStats>,
     ) -> Self {
         let backoff = backoff(options.reconnect_min, options.reconnect_max);
@@ -89,16 +89,16 @@ impl Dialer {
 
     async fn attempt(&mut self) -> Result<(Link, bool), LinkError> {
         let (link, session_present) = self.connect(false).await?;
-        if self.inheritance == Inheritance::Accept {
+        if self.inheritance == ExistingSession::Accept {
             return Ok((link, session_present));
         }
         if !session_present {
-            self.inheritance = Inheritance::Accept;
+            self.inheritance = ExistingSession::Accept;
             return Ok((link, false));
         }
         link.disconnect().await;
         self.connect(true).await?.0.disconnect().await;
-        self.inheritance = Inheritance::Accept;
+        self.inheritance = ExistingSession::Accept;
         self.connect(false).await
     }
 

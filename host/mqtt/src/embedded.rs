@@ -93,7 +93,7 @@ impl EmbeddedBroker {
             Ok((listener.local_addr()?, listener))
         };
         let (local_addr, listener) = listening.await.map_err(|error| EmbeddedBrokerError::Listen { address, error })?;
-        let broker = Broker::new(limits).map_err(EmbeddedBrokerError::Start)?;
+        let broker = BrokerShared::new(limits).map_err(EmbeddedBrokerError::Start)?;
         let (shutdown, subscribers) = (broker.shutdown.clone(), Arc::clone(&broker.subscribers));
         let retained = Arc::clone(&broker.retained);
         // Subscribed to before anybody can stop it.
@@ -135,7 +135,7 @@ impl EmbeddedBroker {
 }
 
 /// What all connections share.
-struct Broker {
+struct BrokerShared {
     config: Arc<BrokerConfig>,
     storage: Arc<DynamicStorage>,
     router: Arc<MessageRouter>,
@@ -146,7 +146,7 @@ struct Broker {
     shutdown: broadcast::Sender<()>,
 }
 
-impl Broker {
+impl BrokerShared {
     fn new(broker_limits: BrokerLimits) -> mqtt5::Result<Self> {
         let BrokerLimits { packet_size, retained, retained_memory } = broker_limits;
         let config = BrokerConfig::default().with_max_packet_size(packet_size.clamp(SMALLEST_LIMIT, LARGEST_PACKET));
@@ -165,7 +165,7 @@ impl Broker {
         let handler: Arc<Retained> = Arc::clone(&retained);
         let router = Arc::new(MessageRouter::with_storage(Arc::clone(&storage)).with_event_handler(handler));
         retained.clear_in(&router);
-        Ok(Broker {
+        Ok(BrokerShared {
             config: Arc::new(config),
             subscribers: Arc::new(Subscribers::new(Arc::clone(&router))),
             router,
@@ -211,7 +211,7 @@ impl Broker {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%address, %error, "TCP_NODELAY was not set");
         }
-        let Broker { config, storage, router, subscribers, stats, resources, shutdown, .. } = self;
+        let BrokerShared { config, storage, router, subscribers, stats, resources, shutdown, .. } = self;
         let (config, storage, router) = (Arc::clone(config), Arc::clone(storage), Arc::clone(router));
         let (auth, stats, resources) = (Arc::clone(subscribers), Arc::clone(stats), Arc::clone(resources));
         let shutdown = shutdown.subscribe();
@@ -268,13 +268,13 @@ async fn protocol_level_of(stream: &TcpStream) -> io::Result<Option<u8>> {
     loop {
         let length = stream.peek(&mut beginning).await?;
         match protocol_level::of(&beginning[..length]) {
-            protocol_level::Found::Level(level) => return Ok(Some(level)),
-            protocol_level::Found::NoConnect => return Ok(None),
+            protocol_level::LevelSearch::Level(level) => return Ok(Some(level)),
+            protocol_level::LevelSearch::NoConnect => return Ok(None),
             // It came in pieces, or has ended: a read would tell, but what is read is gone.
-            protocol_level::Found::TooShort if length == 0 || started.elapsed() > CONNECT_TIMEOUT => {
+            protocol_level::LevelSearch::TooShort if length == 0 || started.elapsed() > CONNECT_TIMEOUT => {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            protocol_level::Found::TooShort => sleep(CONNECT_POLL).await,
+            protocol_level::LevelSearch::TooShort => sleep(CONNECT_POLL).await,
         }
     }
 }

@@ -26,7 +26,7 @@ use tokio::{
 
 use self::{
     codec::Codec,
-    keep_alive::{KeepAlive, Pulse},
+    keep_alive::{KeepAlive, KeepAliveAction},
     oversized::Skip,
     stream::Stream,
 };
@@ -34,8 +34,8 @@ use crate::{options::Options, stats::ConnectionStats};
 
 pub(crate) use self::{
     error::LinkError,
-    packet::{ConnAck, Inbound, Limits, Outbound, Publish},
-    reason::{Reason, Verdict},
+    packet::{ConnAck, InboundPacket, OutboundPacket, Publish, ServerLimits},
+    reason::{AckResult, Reason},
 };
 
 /// Room offered to each read. Larger packets grow the buffer.
@@ -56,7 +56,7 @@ pub(crate) struct Link {
     /// PINGREQ packets added so far.
     pings: u64,
     codec: Codec,
-    limits: Limits,
+    limits: ServerLimits,
     skip: Skip,
     keep_alive: KeepAlive,
     stats: Arc<ConnectionStats>,
@@ -80,7 +80,7 @@ impl Link {
                 written: 0,
                 pings: 0,
                 codec: Codec::new(options),
-                limits: Limits::NONE,
+                limits: ServerLimits::NONE,
                 skip: Skip::default(),
                 keep_alive: KeepAlive::new(options.keep_alive),
                 stats,
@@ -99,7 +99,7 @@ impl Link {
             self.turn().await?;
             match self.next()? {
                 None => {}
-                Some(Inbound::ConnAck(answer)) => return answer.map_err(LinkError::Refused),
+                Some(InboundPacket::ConnAck(answer)) => return answer.map_err(LinkError::Refused),
                 Some(_) => return Err(LinkError::NotConnAck),
             }
         }
@@ -114,7 +114,7 @@ impl Link {
     }
 
     /// Adds a packet to what the next [`turn`](Self::turn) writes.
-    pub(crate) fn send(&mut self, packet: Outbound<'_>) -> Result<(), LinkError> {
+    pub(crate) fn send(&mut self, packet: OutboundPacket<'_>) -> Result<(), LinkError> {
         self.codec.write(&mut self.output, packet)
     }
 
@@ -124,7 +124,7 @@ impl Link {
     }
 
     /// What the broker takes.
-    pub(crate) fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> ServerLimits {
         self.limits
     }
 
@@ -168,12 +168,12 @@ impl Link {
     fn check_pulse(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
         while let Poll::Ready(pulse) = self.keep_alive.poll(cx) {
             match pulse {
-                Pulse::Fine => {}
-                Pulse::Ping => {
-                    self.send(Outbound::PingReq)?;
+                KeepAliveAction::Fine => {}
+                KeepAliveAction::Ping => {
+                    self.send(OutboundPacket::PingReq)?;
                     self.pings += 1;
                 }
-                Pulse::Dead => return Err(LinkError::Silent),
+                KeepAliveAction::Dead => return Err(LinkError::Silent),
             }
         }
         Ok(())
@@ -220,12 +220,12 @@ impl Link {
     }
 
     /// Takes the next complete packet out of what was read.
-    pub(crate) fn next(&mut self) -> Result<Option<Inbound>, LinkError> {
+    pub(crate) fn next(&mut self) -> Result<Option<InboundPacket>, LinkError> {
         if !self.skip.advance(&mut self.input) {
             return Ok(None);
         }
         let inbound = self.codec.read(&mut self.input)?;
-        if let Some(Inbound::Oversized(head)) = &inbound {
+        if let Some(InboundPacket::Oversized(head)) = &inbound {
             self.skip.begin(head.size);
         }
         Ok(inbound)
@@ -234,7 +234,7 @@ impl Link {
     /// Writes what waits and DISCONNECT, then waits for the broker to close. It keeps the session.
     pub(crate) async fn disconnect(mut self) {
         let goodbye = async {
-            self.send(Outbound::Disconnect)?;
+            self.send(OutboundPacket::Disconnect)?;
             loop {
                 self.turn().await?;
                 // What comes now is not acknowledged, so the broker will send it again.

@@ -119,7 +119,7 @@ impl Status {
         self.publication(&self.online)
     }
 
-    pub(crate) fn farewell(&self) -> Publication {
+    pub(crate) fn will(&self) -> Publication {
         self.publication(&self.offline)
     }
 

@@ -3,10 +3,10 @@
 mod answers;
 mod backlog;
 mod command;
+mod qos0_tracker;
 mod sending;
 mod state;
 mod task;
-mod unacknowledged;
 mod window;
 
 use std::{sync::Arc, time::Duration};
@@ -17,8 +17,8 @@ use tokio::{
 };
 
 use self::{
-    command::{Command, Drain},
-    state::{Shared, Task},
+    command::{Drain, PublisherCommand},
+    state::{PublisherShared, PublisherTask},
 };
 use crate::{
     availability::{self, Availability},
@@ -34,7 +34,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Publisher {
     queue: mpsc::Sender<Publication>,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<PublisherCommand>,
     max_packet_size: usize,
     availability: Arc<Availability>,
     stats: Arc<PublisherStats>,
@@ -74,8 +74,9 @@ impl Publisher {
         let max_packet_size = options.max_packet_size;
         let connected = watch::channel(false).0;
         tokio::spawn(availability::follow(Arc::clone(&availability), connected.subscribe(), current.clone()));
-        let shared = Shared { connected, current, availability: Arc::clone(&availability), stats: Arc::clone(&stats) };
-        tokio::spawn(Task::new(&options, publications, requests, shared).run(options));
+        let shared =
+            PublisherShared { connected, current, availability: Arc::clone(&availability), stats: Arc::clone(&stats) };
+        tokio::spawn(PublisherTask::new(&options, publications, requests, shared).run(options));
         Publisher { queue, commands, max_packet_size, availability, stats }
     }
 
@@ -101,7 +102,7 @@ impl Publisher {
     /// disconnects. Returns how many publications were left over; they are counted as [`Loss::Abandoned`].
     pub async fn drain(&self, grace: Duration) -> usize {
         let (done, drained) = oneshot::channel();
-        match self.commands.send(Command::Drain(Drain { deadline: Instant::now() + grace, done })).await {
+        match self.commands.send(PublisherCommand::Drain(Drain { deadline: Instant::now() + grace, done })).await {
             Ok(()) => drained.await.unwrap_or(0),
             Err(_) => 0,
         }
@@ -114,7 +115,7 @@ impl Publisher {
     /// Returns how many there were. `None`: the broker is back, and nothing was taken.
     pub async fn withdraw(&self) -> Result<Option<usize>, Stopped> {
         let (done, withdrawn) = oneshot::channel();
-        self.commands.send(Command::Withdraw(done)).await.map_err(|_| Stopped)?;
+        self.commands.send(PublisherCommand::Withdraw(done)).await.map_err(|_| Stopped)?;
         withdrawn.await.map_err(|_| Stopped)
     }
 

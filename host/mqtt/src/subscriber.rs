@@ -14,10 +14,10 @@ use tokio::{
 };
 
 pub(crate) use self::filter_tree::FilterTree;
-pub use self::recipient::{Recipient, Strays, SubscribeError};
+pub use self::recipient::{Recipient, SubscribeError, UnroutedHandler};
 use self::{
-    command::{COMMANDS, Command},
-    task::Task,
+    command::{COMMANDS, SubscriberCommand},
+    task::SubscriberTask,
 };
 use crate::{message::QoS, options::Options, stats::SubscriberStats};
 
@@ -26,7 +26,7 @@ use crate::{message::QoS, options::Options, stats::SubscriberStats};
 /// Owners of the same topic filter share one subscription, which ends with the last of them. After a reconnect the broker
 /// gets to know again what it has forgotten.
 pub struct Subscriber<R> {
-    commands: mpsc::Sender<Command<R>>,
+    commands: mpsc::Sender<SubscriberCommand<R>>,
     current: watch::Receiver<bool>,
     stats: Arc<SubscriberStats>,
 }
@@ -40,14 +40,14 @@ impl<R> Clone for Subscriber<R> {
 
 impl<R: Recipient> Subscriber<R> {
     /// Starts the connection's task; it connects, and reconnects, on its own. Needs a tokio runtime.
-    pub fn start(options: Arc<Options>, strays: Strays) -> Self {
+    pub fn start(options: Arc<Options>, strays: UnroutedHandler) -> Self {
         // Whether we are there is for the publishing connection to say.
         let options =
             if options.status.is_some() { Options { status: None, ..(*options).clone() }.into() } else { options };
         let stats = Arc::new(SubscriberStats::default());
         let (commands, requests) = mpsc::channel(COMMANDS);
         let (currency, current) = watch::channel(false);
-        tokio::spawn(Task::new(requests, currency, strays, Arc::clone(&stats)).run(options));
+        tokio::spawn(SubscriberTask::new(requests, currency, strays, Arc::clone(&stats)).run(options));
         Subscriber { commands, current, stats }
     }
 
@@ -66,14 +66,14 @@ impl<R: Recipient> Subscriber<R> {
     /// The owner gets no further messages, except those already on their way to its recipient.
     pub async fn unsubscribe(&self, owner: u64) {
         // When the task has stopped, so have the subscriptions.
-        let _ = self.commands.send(Command::Remove { owner }).await;
+        let _ = self.commands.send(SubscriberCommand::Remove { owner }).await;
     }
 
     /// Tells the broker what was unsubscribed, waiting for its acknowledgement no longer than the grace time, and
     /// disconnects. The session stays with the broker.
     pub async fn stop(&self, grace: Duration) {
         let (done, stopped) = oneshot::channel();
-        if self.commands.send(Command::Stop { deadline: Instant::now() + grace, done }).await.is_ok() {
+        if self.commands.send(SubscriberCommand::StopRequest { deadline: Instant::now() + grace, done }).await.is_ok() {
             let _ = stopped.await;
         }
     }
@@ -90,7 +90,7 @@ impl<R: Recipient> Subscriber<R> {
 
     async fn set(&self, owner: u64, filters: Vec<(String, QoS)>, recipient: Option<R>) -> Result<(), SubscribeError> {
         let (done, settled) = oneshot::channel();
-        let command = Command::Set { owner, filters, recipient, done };
+        let command = SubscriberCommand::Set { owner, filters, recipient, done };
         self.commands.send(command).await.map_err(|_| SubscribeError::Stopped)?;
         settled.await.unwrap_or(Err(SubscribeError::Stopped))
     }

@@ -8,7 +8,7 @@ use ocpp_gateway_mqtt::{
     BrokerLimits, EmbeddedBroker, EmbeddedBrokerError, Options, Publication, Publisher, QoS, Subscriber,
 };
 use support::{
-    Mailbox, PATIENCE, Told, VERSIONS, Watching, eventually, options, options_in, publication, receive, told,
+    Mailbox, TIMEOUT, Told, VERSIONS, Watching, eventually, options, options_in, publication, receive, told,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -45,8 +45,8 @@ async fn carries_messages(options: impl Fn(&str) -> Options) {
     for number in 0..1000 {
         assert_eq!(receive(&mut inbox).await.payload, number.to_string());
     }
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
-    subscriber.stop(PATIENCE).await;
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
+    subscriber.stop(TIMEOUT).await;
     broker.stop().await;
 }
 
@@ -89,7 +89,7 @@ async fn what_nobody_subscribes_to(options: impl Fn(&str) -> Options, qos: QoS) 
 
     back_end.unsubscribe(1).await;
     eventually("unsubscribed", || back_end.stats().unsubscribe_packets.get() == 1).await;
-    back_end.stop(PATIENCE).await;
+    back_end.stop(TIMEOUT).await;
     publish(4, false, "4");
     assert_eq!(told(&mut all_told).await, Told::NoSubscriber(b"4".to_vec(), 4));
     assert_eq!(publisher.stats().unheard(), [("test", 2)]);
@@ -141,14 +141,14 @@ impl Raw {
             self.0.read_exact(&mut packet[2..]).await.expect("all of it");
             packet
         };
-        timeout(PATIENCE, read).await.expect("a packet in time")
+        timeout(TIMEOUT, read).await.expect("a packet in time")
     }
 
     /// What comes before the connection ends.
     async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         // It may end with a reset.
-        let _ = timeout(PATIENCE, self.0.read_to_end(&mut rest)).await.expect("an end");
+        let _ = timeout(TIMEOUT, self.0.read_to_end(&mut rest)).await.expect("an end");
         rest
     }
 }
@@ -234,7 +234,7 @@ async fn retained(broker: &EmbeddedBroker, number: usize) -> Vec<String> {
         found.push(String::from_utf8_lossy(&receive(&mut inbox).await.payload).into_owned());
     }
     assert!(timeout(std::time::Duration::from_millis(100), inbox.recv()).await.is_err(), "no more than that");
-    subscriber.stop(PATIENCE).await;
+    subscriber.stop(TIMEOUT).await;
     found.sort();
     found
 }
@@ -269,8 +269,8 @@ async fn retained_messages_are_bounded_in_number_and_in_bytes() {
             assert_eq!(broker.retained_refused().get(), refused, "{topic}");
         }
         assert_eq!(retained(&broker, 3).await, ["c", "d", "f"]);
-        publisher.drain(PATIENCE).await;
-        subscriber.stop(PATIENCE).await;
+        publisher.drain(TIMEOUT).await;
+        subscriber.stop(TIMEOUT).await;
         broker.stop().await;
     }
 }

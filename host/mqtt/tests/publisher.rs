@@ -12,7 +12,7 @@ use ocpp_gateway_mqtt::{Loss, Options, Publication, PublishError, Publisher, QoS
 use ocpp_gateway_testkit::broker::{Script, ScriptedBroker, Seen};
 use ocpp_gateway_testkit::port::ReservedPort;
 use rumqttc::{ConnectReturnCode, Packet};
-use support::{PATIENCE, Told, Watching, always_current, eventually, options, publication, told};
+use support::{TIMEOUT, Told, Watching, always_current, eventually, options, publication, told};
 use tokio::{sync::watch, time::timeout};
 
 fn start(options: Options) -> Publisher {
@@ -21,7 +21,7 @@ fn start(options: Options) -> Publisher {
 
 /// Accepts the publication, waiting for room.
 async fn publish(publisher: &Publisher, publication: Publication) {
-    let permit = timeout(PATIENCE, publisher.reserve()).await.expect("room in time").expect("a running publisher");
+    let permit = timeout(TIMEOUT, publisher.reserve()).await.expect("room in time").expect("a running publisher");
     permit.send(publication).expect("publishable");
 }
 
@@ -84,7 +84,7 @@ async fn a_lost_session_loses_no_publication() {
     let open: Vec<u32> = (0..300).filter(|number| !(1..99).contains(number) || (number + 1) % 3 != 2).collect();
     assert_eq!(payloads(&seen, Some(1)), open, "all that was open, in its order");
     assert!(seen.iter().filter(|seen| seen.connection == 1).filter_map(Seen::publish).all(|publish| !publish.dup));
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     assert_eq!(publisher.stats().losses(), []);
 }
 
@@ -108,7 +108,7 @@ async fn a_kept_session_gets_the_same_packet_ids_with_dup() {
     for (number, pkid) in numbered_pkids(&seen, 3, true) {
         assert_eq!(first[&number], pkid);
     }
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     assert_eq!(publisher.stats().acknowledged.get(), 80);
 }
 
@@ -145,7 +145,7 @@ async fn slow_acknowledgements_never_share_a_packet_id_or_exceed_the_window() {
     publishing.await.expect("published");
     broker.script(|script| script.acknowledge = true);
     broker.acknowledge(broker.held());
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     assert_eq!(payloads(&broker.seen(), None), (0..500).collect::<Vec<_>>());
 }
 
@@ -217,26 +217,26 @@ async fn what_was_never_sent_is_withdrawn_if_it_expires() {
     let publisher = start(options(&broker.url()));
     eventually("reached", || !publisher.availability().is_away()).await;
     assert_eq!(publisher.withdraw().await, Ok(None), "the broker is there");
-    publish(&publisher, call(&publisher, 0, PATIENCE)).await;
+    publish(&publisher, call(&publisher, 0, TIMEOUT)).await;
     broker.seen_by(|seen| count(seen, 0) == 1).await;
     broker.script(|script| script.connect = Some(ConnectReturnCode::ServiceUnavailable));
     broker.drop_connections(None);
     eventually("away", || publisher.availability().is_away()).await;
     publish_numbered(&publisher, 1..2).await;
     for number in [2, 3] {
-        publish(&publisher, call(&publisher, number, PATIENCE)).await;
+        publish(&publisher, call(&publisher, number, TIMEOUT)).await;
     }
     eventually("all wait", || publisher.stats().backlog.get() == 3).await;
     assert_eq!(publisher.withdraw().await, Ok(Some(2)));
     // What comes later is taken back as it comes.
-    publish(&publisher, call(&publisher, 4, PATIENCE)).await;
+    publish(&publisher, call(&publisher, 4, TIMEOUT)).await;
     publish_numbered(&publisher, 5..6).await;
     eventually("all have come", || publisher.stats().lost(Loss::Withdrawn) == 3).await;
 
     broker.script(|script| (script.connect, script.acknowledge) = (Some(ConnectReturnCode::Success), true));
     eventually("back", || !publisher.availability().is_away()).await;
-    publish(&publisher, call(&publisher, 6, PATIENCE)).await;
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    publish(&publisher, call(&publisher, 6, TIMEOUT)).await;
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     let seen = broker.seen();
     let connection = seen.iter().map(|seen| seen.connection).max();
     assert_eq!(payloads(&seen, connection), [0, 1, 5, 6], "the first may have arrived, and is sent again");
@@ -250,7 +250,7 @@ async fn who_observes_a_publication_is_told_that_there_was_no_room_for_it() {
     let publisher = start(Options { backlog_messages: 1, ..options(&broker.url()) });
     let (watching, mut all_told) = Watching::new();
     for number in 0..2 {
-        publish(&publisher, watching.watch(number, false, call(&publisher, number, PATIENCE))).await;
+        publish(&publisher, watching.watch(number, false, call(&publisher, number, TIMEOUT))).await;
     }
     assert_eq!(told(&mut all_told).await, Told::Evicted(0));
     assert_eq!(publisher.stats().losses(), [(Loss::Evicted, "call", 1)]);
@@ -286,7 +286,7 @@ async fn what_mqtt_cannot_carry_is_refused_and_harms_nothing() {
         assert!(matches!(publisher.try_publish(publication(topic, "")), Err(PublishError::Unpublishable(_))));
     }
     publish(&publisher, publication("t", "1")).await;
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     assert_eq!(publisher.stats().losses(), [(Loss::Unpublishable, "test", 6)]);
     assert_eq!(payloads(&broker.seen(), Some(0)), [1]);
 }
@@ -312,7 +312,7 @@ async fn a_drain_sends_what_waits_and_says_goodbye() {
     let broker = ScriptedBroker::start().await;
     let publisher = start(options(&broker.url()));
     publish_numbered(&publisher, 0..1000).await;
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     let seen = broker.seen();
     assert_eq!(payloads(&seen, None).len(), 1000);
     assert!(matches!(seen.last().map(|seen| &seen.packet), Some(Packet::Disconnect)));
@@ -411,7 +411,7 @@ async fn its_status_comes_first_on_every_connection_and_last_when_it_stops() {
     publish(&publisher, publication("t", "2")).await;
     broker.seen_by(|seen| count(seen, 1) == 2).await;
     publish(&publisher, publication("t", "3")).await;
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     let seen = broker.seen_by(|seen| seen.iter().any(|seen| matches!(seen.packet, Packet::Disconnect))).await;
     let mut wills = 0;
     for connect in seen.iter().filter_map(|seen| if let Packet::Connect(it) = &seen.packet { Some(it) } else { None }) {

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use ocpp_gateway_mqtt::{QoS, SubscribeError, Subscriber};
 use ocpp_gateway_testkit::broker::{Script, ScriptedBroker, Seen};
 use rumqttc::Packet;
-use support::{Mailbox, PATIENCE, eventually, options, receive};
+use support::{Mailbox, TIMEOUT, eventually, options, receive};
 use tokio::{io::AsyncWriteExt, net::TcpListener, sync::mpsc, task::JoinSet, time::timeout};
 
 fn start(broker: &ScriptedBroker) -> Subscriber<Mailbox> {
@@ -20,7 +20,7 @@ fn filters(filters: &[&str]) -> Vec<(String, QoS)> {
 
 async fn current(subscriber: &Subscriber<Mailbox>, expected: bool) {
     let mut current = subscriber.current();
-    timeout(PATIENCE, current.wait_for(|current| *current == expected)).await.expect("in time").expect("running");
+    timeout(TIMEOUT, current.wait_for(|current| *current == expected)).await.expect("in time").expect("running");
 }
 
 /// The filters of all SUBSCRIBE packets of a connection, sorted.
@@ -73,7 +73,7 @@ async fn a_storm_of_charge_points_becomes_few_packets() {
         let (subscriber, mailbox) = (subscriber.clone(), Mailbox::new().0);
         storm.spawn(async move { subscriber.subscribe(owner, filters(&[&format!("cs/{owner}")]), mailbox).await });
     }
-    let results = timeout(PATIENCE, storm.join_all()).await.expect("in time");
+    let results = timeout(TIMEOUT, storm.join_all()).await.expect("in time");
     assert!(results.iter().all(Result::is_ok));
     let seen = broker.seen();
     let sizes: Vec<usize> = seen.iter().filter_map(Seen::subscribed).map(|filters| filters.len()).collect();
@@ -240,7 +240,7 @@ async fn stopping_leaves_what_was_unsubscribed_and_says_goodbye() {
     for owner in 0..3 {
         subscriber.unsubscribe(owner).await;
     }
-    subscriber.stop(PATIENCE).await;
+    subscriber.stop(TIMEOUT).await;
     let seen = broker.seen();
     assert_eq!(seen.iter().filter_map(Seen::unsubscribed).flatten().count(), 3);
     assert!(matches!(seen.last().map(|seen| &seen.packet), Some(Packet::Disconnect)));
@@ -260,5 +260,5 @@ async fn a_broker_that_comes_later_is_found() {
     });
     eventually("failed attempts", || subscriber.stats().connection.failures.get() >= 2).await;
     broker.script(|script| *script = Script::default());
-    assert_eq!(timeout(PATIENCE, waiting).await.expect("in time").expect("no panic"), Ok(()));
+    assert_eq!(timeout(TIMEOUT, waiting).await.expect("in time").expect("no panic"), Ok(()));
 }

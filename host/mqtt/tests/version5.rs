@@ -10,7 +10,7 @@ use rumqttc::v5::mqttbytes::{
     Error,
     v5::{Packet, Publish},
 };
-use support::{Mailbox, PATIENCE, always_current, eventually, options_in, publication, receive};
+use support::{Mailbox, TIMEOUT, always_current, eventually, options_in, publication, receive};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -23,18 +23,18 @@ const KEPT: &[u8] = b"\x20\x03\x01\x00\x00";
 /// How long nothing has to happen.
 const QUIET: Duration = Duration::from_millis(50);
 
-struct Broker(TcpListener);
+struct MockBroker(TcpListener);
 
-impl Broker {
-    async fn start() -> (Broker, Options) {
+impl MockBroker {
+    async fn start() -> (MockBroker, Options) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("mqtt://{}", listener.local_addr().expect("bound"));
-        (Broker(listener), options_in(ProtocolVersion::V5, &url))
+        (MockBroker(listener), options_in(ProtocolVersion::V5, &url))
     }
 
     /// The next connection, with its CONNECT answered so.
     async fn accept(&self, answer: &[u8]) -> Connection {
-        let (stream, _) = timeout(PATIENCE, self.0.accept()).await.expect("in time").expect("a connection");
+        let (stream, _) = timeout(TIMEOUT, self.0.accept()).await.expect("in time").expect("a connection");
         let mut connection = Connection { stream, input: BytesMut::new() };
         assert!(matches!(connection.next().await, Packet::Connect(..)));
         connection.send(answer).await;
@@ -59,7 +59,7 @@ impl Connection {
                 Err(Error::InsufficientBytes(_)) => {}
                 Err(error) => panic!("{error}"),
             }
-            let read = timeout(PATIENCE, self.stream.read_buf(&mut self.input)).await.expect("in time");
+            let read = timeout(TIMEOUT, self.stream.read_buf(&mut self.input)).await.expect("in time");
             assert!(read.expect("readable") > 0, "closed");
         }
     }
@@ -109,7 +109,7 @@ async fn complaint(publisher: &Publisher) -> String {
 
 #[tokio::test]
 async fn a_broker_that_takes_fewer_after_a_reconnect_gets_what_is_open_bit_by_bit() {
-    let (broker, options) = Broker::start().await;
+    let (broker, options) = MockBroker::start().await;
     let publisher = start(options);
     let mut first = broker.accept(NEW).await;
     publish(&publisher, &["a", "b", "c", "d"], QoS::AtLeastOnce);
@@ -130,14 +130,14 @@ async fn a_broker_that_takes_fewer_after_a_reconnect_gets_what_is_open_bit_by_bi
     second.send(b"\x40\x02\x00\x03").await;
     assert_eq!(second.publishes(1).await, [sent("e", 5, false)]);
     second.send(b"\x40\x02\x00\x04\x40\x02\x00\x05").await;
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     assert_eq!((publisher.stats().acknowledged.get(), publisher.stats().resent.get()), (5, 4));
     assert_eq!(publisher.stats().losses(), []);
 }
 
 #[tokio::test]
 async fn what_became_too_large_by_a_reconnect_is_counted_and_the_rest_sent_again() {
-    let (broker, options) = Broker::start().await;
+    let (broker, options) = MockBroker::start().await;
     let publisher = start(options);
     let mut first = broker.accept(NEW).await;
     publish(&publisher, &["a", "a/much/longer/topic", "b"], QoS::AtLeastOnce);
@@ -148,13 +148,13 @@ async fn what_became_too_large_by_a_reconnect_is_counted_and_the_rest_sent_again
     let mut second = broker.accept(b"\x20\x08\x01\x00\x05\x27\x00\x00\x00\x14").await;
     assert_eq!(second.publishes(2).await, [sent("a", 1, true), sent("b", 3, true)]);
     second.send(b"\x40\x02\x00\x01\x40\x02\x00\x03").await;
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     assert_eq!(publisher.stats().losses(), [(Loss::Unpublishable, "test", 1)]);
 }
 
 #[tokio::test]
 async fn what_is_open_is_begun_anew_where_its_qos_is_not_to_be_had_any_more() {
-    let (broker, options) = Broker::start().await;
+    let (broker, options) = MockBroker::start().await;
     let publisher = start(options);
     let mut first = broker.accept(NEW).await;
     publish(&publisher, &["a"], QoS::ExactlyOnce);
@@ -166,14 +166,14 @@ async fn what_is_open_is_begun_anew_where_its_qos_is_not_to_be_had_any_more() {
     let again = second.publish().await;
     assert_eq!((again.qos, again.dup), (rumqttc::v5::mqttbytes::QoS::AtLeastOnce, false));
     second.send(b"\x40\x02\x00\x01").await;
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     assert_eq!(publisher.stats().acknowledged.get(), 1);
 }
 
 /// Whatever the reason is, and wherever it comes. With one in flight, the next shows that the packet id is free again.
 #[tokio::test]
 async fn a_refused_publication_makes_way_for_the_next() {
-    let (broker, options) = Broker::start().await;
+    let (broker, options) = MockBroker::start().await;
     let publisher = start(Options { in_flight: 1, ..options });
     let mut connection = broker.accept(NEW).await;
     publish(&publisher, &["a", "b"], QoS::AtLeastOnce);
@@ -191,14 +191,14 @@ async fn a_refused_publication_makes_way_for_the_next() {
     assert!(matches!(connection.next().await, Packet::PubRel(release) if release.pkid == 1));
     // Packet id not found: it was released before.
     connection.send(b"\x70\x03\x00\x01\x92").await;
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     assert_eq!(publisher.stats().losses(), [(Loss::Refused, "test", 3)]);
     assert_eq!(publisher.stats().acknowledged.get(), 1);
 }
 
 #[tokio::test]
 async fn a_broker_that_wants_to_hear_more_often_does() {
-    let (broker, options) = Broker::start().await;
+    let (broker, options) = MockBroker::start().await;
     // Of its own accord it would say nothing for so long.
     let publisher = start(Options { keep_alive: Duration::from_secs(3600), ..options });
     // Server Keep Alive: 1 s.
@@ -218,8 +218,8 @@ async fn why_there_is_no_connection_is_named() {
         (b"\x20\x03\x00\x00\x00\xe0\x01\x8b", "the broker ends the connection: shutting down"),
         (b"\x20\x03\x00\x00\x00\x30\x03\x00\x01t", "the broker breaks the protocol: "),
     ] {
-        let (broker, options) = Broker::start().await;
-        let publisher = start(Options { reconnect_min: PATIENCE, reconnect_max: PATIENCE, ..options });
+        let (broker, options) = MockBroker::start().await;
+        let publisher = start(Options { reconnect_min: TIMEOUT, reconnect_max: TIMEOUT, ..options });
         let _connection = broker.accept(answer).await;
         let complaint = complaint(&publisher).await;
         assert!(complaint.starts_with(reason), "{complaint}");
@@ -228,7 +228,7 @@ async fn why_there_is_no_connection_is_named() {
 
 #[tokio::test]
 async fn a_message_above_the_limit_is_acknowledged_whatever_its_properties() {
-    let (broker, options) = Broker::start().await;
+    let (broker, options) = MockBroker::start().await;
     let subscriber = Subscriber::start(Arc::new(Options { max_packet_size: 1000, ..options }), Box::new(drop));
     let mut connection = broker.accept(KEPT).await;
     let (mailbox, mut inbox) = Mailbox::new();
@@ -256,7 +256,7 @@ async fn a_message_above_the_limit_is_acknowledged_whatever_its_properties() {
 
 #[tokio::test]
 async fn a_refused_filter_is_told_to_its_owner() {
-    let (broker, options) = Broker::start().await;
+    let (broker, options) = MockBroker::start().await;
     let subscriber = Subscriber::start(Arc::new(options), Box::new(drop));
     let mut connection = broker.accept(NEW).await;
     let filters = ["a", "b"].map(|filter| (filter.to_owned(), QoS::AtLeastOnce)).to_vec();
@@ -272,6 +272,6 @@ async fn a_refused_filter_is_told_to_its_owner() {
     };
     let (answer, filter) = tokio::join!(subscriber.subscribe(1, filters, Mailbox::new().0), answering);
     assert_eq!(answer, Err(SubscribeError::Refused { filter, reason: "not authorized".into() }));
-    subscriber.stop(PATIENCE).await;
+    subscriber.stop(TIMEOUT).await;
     assert_eq!(subscriber.stats().subscriptions.get(), 0);
 }

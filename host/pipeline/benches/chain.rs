@@ -1,4 +1,4 @@
-//! What a message costs in chains, on several threads, and while transforms are exchanged.
+//! What a message costs in chains, on several threads, and while transforms are swapped.
 //!
 //! `cargo bench -p ocpp-gateway-pipeline --bench chain`
 
@@ -67,7 +67,7 @@ fn on_threads(count: usize, run: impl Fn() + Sync) -> Duration {
 }
 
 /// From a file that is complete to the first message on what is in it, when that was compiled before.
-fn exchange(criterion: &mut Criterion) {
+fn swap(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("a directory");
     let files = [0, 1].map(|number| {
         let path = directory.path().join(format!("{number}.wasm"));
@@ -76,10 +76,10 @@ fn exchange(criterion: &mut Criterion) {
     });
     let pipeline = load(vec![TransformSpec::standard()]);
     let mut turns = files.iter().cycle();
-    criterion.bench_function("exchange and first message", |bench| {
+    criterion.bench_function("swap and first message", |bench| {
         bench.iter(|| {
             let file = turns.next().expect("they take turns for ever");
-            pipeline.exchange("standard", Some(Source::File(file.clone())), FewerHooks::Refuse).expect("it loads");
+            pipeline.swap("standard", Some(Source::File(file.clone())), FewerHooks::Refuse).expect("it loads");
             uplink(&pipeline);
         });
     });
@@ -100,5 +100,5 @@ fn load(specs: Vec<TransformSpec>) -> Pipeline {
     Pipeline::load(specs).expect("they load")
 }
 
-criterion_group!(benches, chain, threads, exchange);
+criterion_group!(benches, chain, threads, swap);
 criterion_main!(benches);

@@ -5,7 +5,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use ocpp_gateway_core::{Frame, Identity, Peer, Publish, QoS, Version};
-use ocpp_gateway_pipeline::{Clock, Message, Pipeline, Probe, TransformSpec};
+use ocpp_gateway_pipeline::{Clock, Message, Pipeline, TransformHarness, TransformSpec};
 use std::hint::black_box;
 
 /// 101 bytes.
@@ -17,7 +17,8 @@ const ACCEPTED: &str = concat!(
 );
 
 fn mapping(criterion: &mut Criterion) {
-    let call = Probe::load(&TransformSpec::standard(), Clock::Machine).expect("the standard transform loads");
+    let call =
+        TransformHarness::load(&TransformSpec::standard(), Clock::Machine).expect("the standard transform loads");
     let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
     let identity = Identity::new("chargePointSim", 48).expect("an identity");
     let peer = Peer { identity, version: Version::V1_6, connection: 1, attributes: Vec::new() };

@@ -3,7 +3,7 @@
 //! `cargo run -p ocpp-gateway-pipeline --example measure -- COMPONENT [MEMORY_MIB [TIME_MS]]`
 
 use ocpp_gateway_core::{Attributes, Frame, Identity, Peer, Version};
-use ocpp_gateway_pipeline::{Limits, Probe, Source, Surroundings, TransformSpec};
+use ocpp_gateway_pipeline::{Limits, LoadOptions, Source, TransformHarness, TransformSpec};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
@@ -23,16 +23,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..TransformSpec::standard()
     };
     let cache = std::env::temp_dir().join(format!("measure-{}", std::process::id()));
-    let surroundings = Surroundings { cache: Some(cache.clone()), ..Surroundings::default() };
+    let options = LoadOptions { cache: Some(cache.clone()), ..LoadOptions::default() };
     let mut last = None;
     for how in ["compiled", "from the cache"] {
         let started = Instant::now();
-        let probe = Probe::load(&spec, surroundings.clone()).map_err(|errors| errors[0].to_string())?;
+        let harness = TransformHarness::load(&spec, options.clone()).map_err(|errors| errors[0].to_string())?;
         println!("loaded, {how}: {:.3?}, resident: {} MiB", started.elapsed(), resident()?);
-        last = Some(probe);
+        last = Some(harness);
     }
     fs::remove_dir_all(cache)?;
-    let probe = last.ok_or("nothing was loaded")?;
+    let harness = last.ok_or("nothing was loaded")?;
     let identity = Identity::new("CP1", 48)?;
     let peer = Peer { identity, version: Version::V1_6, connection: 1, attributes: Attributes::new() };
     for bytes in [100, 1_500, 64_000] {
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut failures = BTreeMap::<String, u32>::new();
         for _ in 0..CALLS {
             let started = Instant::now();
-            let outcome = probe.uplink(&peer, &frame);
+            let outcome = harness.uplink(&peer, &frame);
             times.push(started.elapsed());
             if let Err(failure) = outcome {
                 let reason = failure.to_string().lines().next().unwrap_or_default().to_owned();

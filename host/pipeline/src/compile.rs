@@ -69,7 +69,7 @@ pub(crate) fn check_functions(component: &[u8], limit: usize) -> Result<(), Load
 
 /// Whose component it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum ComponentOrigin {
     /// It ships with the gateway: compiled here, and without a wait.
     Ours,
     Elsewhere,
@@ -93,7 +93,12 @@ impl Compiler {
     }
 
     /// `hash`: of `bytes`.
-    pub(crate) fn compile(&self, bytes: &[u8], hash: Digest256, origin: Origin) -> Result<Component, CompileError> {
+    pub(crate) fn compile(
+        &self,
+        bytes: &[u8],
+        hash: Digest256,
+        origin: ComponentOrigin,
+    ) -> Result<Component, CompileError> {
         let recent = || self.recent.lock();
         if let Some((_, component)) = recent().iter().find(|(known, _)| *known == hash) {
             return Ok(component.clone());
@@ -111,11 +116,11 @@ impl Compiler {
     }
 
     #[allow(unsafe_code)] // It loads what another process has compiled.
-    fn compile_now(&self, bytes: &[u8], origin: Origin) -> Result<Component, CompileError> {
+    fn compile_now(&self, bytes: &[u8], origin: ComponentOrigin) -> Result<Component, CompileError> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let here =
             || Component::from_binary(&self.engine, bytes).map_err(|error| CompileError::Invalid(format!("{error:#}")));
-        if origin == Origin::Ours {
+        if origin == ComponentOrigin::Ours {
             return here();
         }
         let _turn = ONE_AT_A_TIME.lock();
@@ -131,7 +136,7 @@ impl Compiler {
         bytes: &[u8],
         hash: Digest256,
         directory: &Path,
-        origin: Origin,
+        origin: ComponentOrigin,
     ) -> Result<Component, CompileError> {
         let file = directory.join(file_name(&self.engine, hash));
         if let Some(component) = find(&self.engine, &file) {
@@ -230,7 +235,7 @@ mod tests {
         // One that remembers nothing.
         let hash = digest(&bytes);
         let compiler = || Compiler::new(engine.clone(), Some(directory.clone()), None);
-        let compile = || compiler().compile(&bytes, hash, Origin::Elsewhere).expect("it compiles");
+        let compile = || compiler().compile(&bytes, hash, ComponentOrigin::Elsewhere).expect("it compiles");
         compile();
         let file = only_file(&directory);
         assert!(find(&engine, &file).is_some());
@@ -254,7 +259,7 @@ mod tests {
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
         let bytes = wat::parse_str("(component)").expect("a component");
         let compiler = Compiler::new(Engine::default(), Some(directory.path().into()), None);
-        compiler.compile(&bytes, digest(&bytes), Origin::Elsewhere).expect("it compiles");
+        compiler.compile(&bytes, digest(&bytes), ComponentOrigin::Elsewhere).expect("it compiles");
         assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 0);
     }
 

@@ -5,16 +5,16 @@ use crate::guest_log::LONGEST;
 
 /// A standard stream that a component writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stream {
+pub(crate) enum StandardStream {
     Output,
     Error,
 }
 
-impl Stream {
+impl StandardStream {
     fn level(self) -> Level {
         match self {
-            Stream::Output => Level::Info,
-            Stream::Error => Level::Warn,
+            StandardStream::Output => Level::Info,
+            StandardStream::Error => Level::Warn,
         }
     }
 }
@@ -22,13 +22,13 @@ impl Stream {
 /// The lines that have been begun. Interpreters write one in several pieces.
 #[derive(Default)]
 pub(crate) struct Console {
-    /// By [`Stream`].
+    /// By [`StandardStream`].
     begun: [Vec<u8>; 2],
 }
 
 impl Console {
     /// Takes the next piece of a stream; hands each line that it ends to `log`.
-    pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8], mut log: impl FnMut(Level, String)) {
+    pub(crate) fn write(&mut self, stream: StandardStream, bytes: &[u8], mut log: impl FnMut(Level, String)) {
         let begun = &mut self.begun[stream as usize];
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             // One byte more than the log shows, so that the log shows that something is missing.
@@ -47,7 +47,7 @@ impl Console {
 
     /// Ends the lines that were begun.
     pub(crate) fn flush(&mut self, mut log: impl FnMut(Level, String)) {
-        for stream in [Stream::Output, Stream::Error] {
+        for stream in [StandardStream::Output, StandardStream::Error] {
             end_line(&mut self.begun[stream as usize], |line| log(stream.level(), line));
         }
     }
@@ -66,7 +66,7 @@ fn end_line(begun: &mut Vec<u8>, log: impl FnOnce(String)) {
 mod tests {
     use super::*;
 
-    fn lines(pieces: &[(Stream, &[u8])]) -> Vec<(Level, String)> {
+    fn lines(pieces: &[(StandardStream, &[u8])]) -> Vec<(Level, String)> {
         let (mut console, mut lines) = (Console::default(), Vec::new());
         pieces
             .iter()
@@ -78,10 +78,10 @@ mod tests {
     #[test]
     fn pieces_become_lines() {
         let got = lines(&[
-            (Stream::Error, b"Trace"),
-            (Stream::Output, b"hello\n\nworld\r\n"),
-            (Stream::Error, b"back:\n  File"),
-            (Stream::Error, b""),
+            (StandardStream::Error, b"Trace"),
+            (StandardStream::Output, b"hello\n\nworld\r\n"),
+            (StandardStream::Error, b"back:\n  File"),
+            (StandardStream::Error, b""),
         ]);
         let expected =
             [(Level::Info, "hello"), (Level::Info, "world"), (Level::Warn, "Traceback:"), (Level::Warn, "  File")];
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_line_without_an_end_takes_no_memory() {
-        let got = lines(&vec![(Stream::Output, &[b'x'; 1000][..]); 1000]);
+        let got = lines(&vec![(StandardStream::Output, &[b'x'; 1000][..]); 1000]);
         assert_eq!(got.iter().map(|(_, line)| line.len()).collect::<Vec<_>>(), [LONGEST + 1]);
     }
 }

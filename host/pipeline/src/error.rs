@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// What went wrong on the way of a message, or was meant to go otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mishap {
+pub struct TransformIncident {
     /// The name of the transform in the configuration; `(published schemas)` where these object.
     pub transform: Arc<str>,
     /// The version that it gives itself; that of OCPP.

@@ -3,14 +3,14 @@
 use crate::abi;
 use crate::caller::Caller;
 use crate::clock::Clock;
-use crate::console::{Console, Stream};
-use crate::guest_log::{Gate, Line};
-use crate::meters::Meters;
+use crate::console::{Console, StandardStream};
+use crate::custom_metrics::CustomMetrics;
+use crate::guest_log::{GuestLogLimiter, Line};
+use crate::load_options::LongCalls;
 use crate::package::{PACKAGE, VERSION};
 use crate::settings::Limits;
-use crate::state::Shelf;
-use crate::stats::Ledger;
-use crate::surroundings::LongCalls;
+use crate::state::StateStore;
+use crate::stats::CallStats;
 use cpu_time::ThreadTime;
 use ocpp_gateway_core::Attributes;
 use std::sync::Arc;
@@ -20,34 +20,34 @@ use wasmtime::component::{Linker, WasmList, WasmStr};
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
 /// What a store keeps for the guest in it.
-pub(crate) struct Guest {
+pub(crate) struct StoreData {
     pub(crate) memory: MemoryLimit,
-    pub(crate) patience: Patience,
+    pub(crate) call_deadline: CallDeadline,
     /// Whom the call is for, as quotas count.
     pub(crate) caller: Caller,
     log: Vec<Line>,
     console: Console,
-    belongings: Arc<Belongings>,
+    shared: Arc<TransformShared>,
 }
 
 /// What all instances and versions of one transform share.
-pub(crate) struct Belongings {
-    pub(crate) gate: Gate,
-    pub(crate) shelf: Shelf,
-    pub(crate) meters: Meters,
-    pub(crate) ledger: Ledger,
+pub(crate) struct TransformShared {
+    pub(crate) log_limiter: GuestLogLimiter,
+    pub(crate) state_store: StateStore,
+    pub(crate) custom_metrics: CustomMetrics,
+    pub(crate) call_stats: CallStats,
     /// How many instances there are.
     pub(crate) instances: AtomicUsize,
     clock: Clock,
 }
 
-impl Belongings {
+impl TransformShared {
     pub(crate) fn new(limits: &Limits, clock: Clock) -> Self {
-        Belongings {
-            gate: Gate::new(limits.log_lines),
-            shelf: Shelf::new(*limits),
-            meters: Meters::default(),
-            ledger: Ledger::default(),
+        TransformShared {
+            log_limiter: GuestLogLimiter::new(limits.log_lines),
+            state_store: StateStore::new(*limits),
+            custom_metrics: CustomMetrics::default(),
+            call_stats: CallStats::default(),
             instances: AtomicUsize::new(0),
             clock,
         }
@@ -55,35 +55,35 @@ impl Belongings {
 
     /// What was kept for an earlier version stays, even if it is more than this one may keep.
     pub(crate) fn set_limits(&self, limits: &Limits) {
-        self.gate.set_limit(limits.log_lines);
-        self.shelf.set_limits(*limits);
+        self.log_limiter.set_limit(limits.log_lines);
+        self.state_store.set_limits(*limits);
     }
 }
 
-impl Guest {
-    pub(crate) fn new(limits: &Limits, belongings: Arc<Belongings>) -> Self {
+impl StoreData {
+    pub(crate) fn new(limits: &Limits, shared: Arc<TransformShared>) -> Self {
         let memory = MemoryLimit { used: 0, limit: limits.memory };
-        belongings.instances.fetch_add(1, Relaxed);
-        Guest {
+        shared.instances.fetch_add(1, Relaxed);
+        StoreData {
             memory,
-            patience: Patience::default(),
+            call_deadline: CallDeadline::default(),
             caller: Caller::default(),
             log: Vec::new(),
             console: Console::default(),
-            belongings,
+            shared,
         }
     }
 
     /// What transforms are told the time is.
     pub(crate) fn clock(&self) -> Clock {
-        self.belongings.clock
+        self.shared.clock
     }
 
     /// Takes what a component writes to a standard stream; each line of it goes to the log.
-    pub(crate) fn print(&mut self, stream: Stream, bytes: &[u8]) {
-        let Guest { console, log, belongings, caller, .. } = self;
-        let gate = &belongings.gate;
-        console.write(stream, bytes, |level, line| note(log, gate, *caller, Line::new(level, line, Vec::new())));
+    pub(crate) fn print(&mut self, stream: StandardStream, bytes: &[u8]) {
+        let StoreData { console, log, shared, caller, .. } = self;
+        let log_limiter = &shared.log_limiter;
+        console.write(stream, bytes, |level, line| note(log, log_limiter, *caller, Line::new(level, line, Vec::new())));
     }
 
     /// Whether anything was logged or printed since the last time.
@@ -93,21 +93,21 @@ impl Guest {
 
     /// What was logged and printed since the last time.
     pub(crate) fn take_log(&mut self) -> impl Iterator<Item = Line> {
-        let Guest { console, log, belongings, caller, .. } = self;
-        console.flush(|level, line| note(log, &belongings.gate, *caller, Line::new(level, line, Vec::new())));
+        let StoreData { console, log, shared, caller, .. } = self;
+        console.flush(|level, line| note(log, &shared.log_limiter, *caller, Line::new(level, line, Vec::new())));
         log.drain(..)
     }
 }
 
-impl Drop for Guest {
+impl Drop for StoreData {
     fn drop(&mut self) {
-        self.belongings.instances.fetch_sub(1, Relaxed);
+        self.shared.instances.fetch_sub(1, Relaxed);
     }
 }
 
 /// How long one call may still take.
 #[derive(Debug, Default)]
-pub(crate) struct Patience {
+pub(crate) struct CallDeadline {
     /// Ticks between the first deadline, at which the call is only found to be long, and the last.
     left: u64,
     /// The thread's CPU time when this call came to its last deadline.
@@ -119,11 +119,11 @@ pub(crate) struct Patience {
 /// A call that has lasted for so many ticks is a long one.
 const LONG: u64 = 2;
 
-impl Patience {
+impl CallDeadline {
     /// For a call that may take so many ticks. Answers with how many are left to its first deadline.
     pub(crate) fn anew(&mut self, ticks: u64) -> u64 {
         let first = ticks.min(LONG);
-        *self = Patience { left: ticks - first, overdue_since: None, long: None };
+        *self = CallDeadline { left: ticks - first, overdue_since: None, long: None };
         first
     }
 
@@ -150,8 +150,8 @@ impl Patience {
 }
 
 /// Adds a line to the log, unless there have been too many.
-fn note(log: &mut Vec<Line>, gate: &Gate, caller: Caller, line: Line) {
-    match gate.ask(caller.party, Instant::now()) {
+fn note(log: &mut Vec<Line>, log_limiter: &GuestLogLimiter, caller: Caller, line: Line) {
+    match log_limiter.ask(caller.party, Instant::now()) {
         Some(0) => log.push(line),
         Some(suppressed) => {
             let report = format!("{suppressed} lines were suppressed: over the limit per second");
@@ -225,7 +225,7 @@ impl ResourceLimiter for MemoryLimit {
 }
 
 /// Defines what transforms may import.
-pub(crate) fn define_imports(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+pub(crate) fn define_imports(linker: &mut Linker<StoreData>) -> wasmtime::Result<()> {
     define_log(linker)?;
     define_state(linker)?;
     define_metrics(linker)?;
@@ -236,59 +236,59 @@ fn name(interface: &str) -> String {
     format!("{PACKAGE}/{interface}@{VERSION}")
 }
 
-fn define_log(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+fn define_log(linker: &mut Linker<StoreData>) -> wasmtime::Result<()> {
     linker.instance(&name("log"))?.func_wrap("log", |mut store, (level, message, fields): (abi::Level, _, _)| {
-        let Guest { log, belongings, caller, .. } = store.data_mut();
-        note(log, &belongings.gate, *caller, Line::new(level, message, fields));
+        let StoreData { log, shared, caller, .. } = store.data_mut();
+        note(log, &shared.log_limiter, *caller, Line::new(level, message, fields));
         Ok(())
     })
 }
 
-fn define_state(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+fn define_state(linker: &mut Linker<StoreData>) -> wasmtime::Result<()> {
     // Keys and values are looked at where they lie in the guest's memory; what is kept is copied when it is known to fit.
     type Value = WasmList<u8>;
     let mut state = linker.instance(&name("state"))?;
     state.func_wrap("get", |store, (key,): (WasmStr,)| {
-        let Belongings { shelf, clock, .. } = &*store.data().belongings;
-        Ok((shelf.get(&key.to_str(&store)?, clock.monotonic()),))
+        let TransformShared { state_store, clock, .. } = &*store.data().shared;
+        Ok((state_store.get(&key.to_str(&store)?, clock.monotonic()),))
     })?;
     state.func_wrap("set", |store, (key, value, ttl_s): (WasmStr, Value, Option<u32>)| {
-        let Belongings { shelf, clock, .. } = &*store.data().belongings;
-        Ok((shelf.set(&key.to_str(&store)?, value.as_le_slice(&store), ttl_s, clock.monotonic()),))
+        let TransformShared { state_store, clock, .. } = &*store.data().shared;
+        Ok((state_store.set(&key.to_str(&store)?, value.as_le_slice(&store), ttl_s, clock.monotonic()),))
     })?;
     state.func_wrap("delete", |store, (key,): (WasmStr,)| {
-        let Belongings { shelf, clock, .. } = &*store.data().belongings;
-        Ok((shelf.delete(&key.to_str(&store)?, clock.monotonic()),))
+        let TransformShared { state_store, clock, .. } = &*store.data().shared;
+        Ok((state_store.delete(&key.to_str(&store)?, clock.monotonic()),))
     })?;
     type Exchange = (WasmStr, Option<Value>, Value, Option<u32>);
     state.func_wrap("compare-and-set", |store, (key, expected, value, ttl_s): Exchange| {
-        let Belongings { shelf, clock, .. } = &*store.data().belongings;
+        let TransformShared { state_store, clock, .. } = &*store.data().shared;
         let (key, value) = (key.to_str(&store)?, value.as_le_slice(&store));
         let expected = expected.as_ref().map(|expected| expected.as_le_slice(&store));
-        Ok((shelf.compare_and_set(&key, expected, value, ttl_s, clock.monotonic()),))
+        Ok((state_store.compare_and_set(&key, expected, value, ttl_s, clock.monotonic()),))
     })
 }
 
-fn define_metrics(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+fn define_metrics(linker: &mut Linker<StoreData>) -> wasmtime::Result<()> {
     let mut metrics = linker.instance(&name("metrics"))?;
     metrics.func_wrap("count", |store, (name, by, labels): (String, u32, Attributes)| {
-        store.data().belongings.meters.count(name, by, labels);
+        store.data().shared.custom_metrics.count(name, by, labels);
         Ok(())
     })?;
     metrics.func_wrap("observe", |store, (name, value, labels): (String, f64, Attributes)| {
-        store.data().belongings.meters.observe(name, value, labels);
+        store.data().shared.custom_metrics.observe(name, value, labels);
         Ok(())
     })
 }
 
-fn define_clock(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+fn define_clock(linker: &mut Linker<StoreData>) -> wasmtime::Result<()> {
     let mut clock = linker.instance(&name("clock"))?;
     clock.func_wrap("unix-ms", |store, ()| {
-        let since_epoch = store.data().belongings.clock.since_epoch();
+        let since_epoch = store.data().shared.clock.since_epoch();
         Ok((u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),))
     })?;
     clock.func_wrap("monotonic-ns", |store, ()| {
-        let elapsed = store.data().belongings.clock.monotonic();
+        let elapsed = store.data().shared.clock.monotonic();
         Ok((u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),))
     })
 }

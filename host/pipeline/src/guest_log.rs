@@ -115,13 +115,13 @@ impl fmt::Display for LogFields {
 
 /// Lets so many lines of one transform through per second, over all its instances; and a quarter of them for one charge point,
 /// so that none takes the place of all others.
-pub(crate) struct Gate {
+pub(crate) struct GuestLogLimiter {
     lines_per_second: AtomicU32,
-    window: Mutex<Window>,
+    window: Mutex<LogWindow>,
     suppressed: AtomicU64,
 }
 
-struct Window {
+struct LogWindow {
     started: Instant,
     passed: u32,
     suppressed: u64,
@@ -129,19 +129,19 @@ struct Window {
     parties: HashMap<u64, u32>,
 }
 
-impl Window {
+impl LogWindow {
     fn new(started: Instant) -> Self {
-        Window { started, passed: 0, suppressed: 0, parties: HashMap::new() }
+        LogWindow { started, passed: 0, suppressed: 0, parties: HashMap::new() }
     }
 }
 
 /// One charge point has the use of one line of so many.
 const SHARE: u32 = 4;
 
-impl Gate {
+impl GuestLogLimiter {
     pub(crate) fn new(lines_per_second: u32) -> Self {
-        let window = Mutex::new(Window::new(Instant::now()));
-        Gate { lines_per_second: lines_per_second.into(), window, suppressed: AtomicU64::new(0) }
+        let window = Mutex::new(LogWindow::new(Instant::now()));
+        GuestLogLimiter { lines_per_second: lines_per_second.into(), window, suppressed: AtomicU64::new(0) }
     }
 
     pub(crate) fn set_limit(&self, lines_per_second: u32) {
@@ -155,7 +155,7 @@ impl Gate {
         let mut suppressed_before = 0;
         if now.duration_since(window.started) >= Duration::from_secs(1) {
             suppressed_before = window.suppressed;
-            *window = Window::new(now);
+            *window = LogWindow::new(now);
         }
         let limit = self.lines_per_second.load(Ordering::Relaxed);
         let own = window.parties.get(&party).copied().unwrap_or(0);
@@ -189,27 +189,27 @@ mod tests {
 
     #[test]
     fn the_gate_shuts_and_opens_again() {
-        let gate = Gate::new(2);
+        let log_limiter = GuestLogLimiter::new(2);
         let now = Instant::now();
-        assert_eq!(gate.ask(1, now), Some(0));
-        assert_eq!(gate.ask(2, now), Some(0));
-        assert_eq!(gate.ask(3, now), None);
-        assert_eq!(gate.ask(4, now), None);
+        assert_eq!(log_limiter.ask(1, now), Some(0));
+        assert_eq!(log_limiter.ask(2, now), Some(0));
+        assert_eq!(log_limiter.ask(3, now), None);
+        assert_eq!(log_limiter.ask(4, now), None);
         let later = now + Duration::from_secs(2);
-        assert_eq!(gate.ask(1, later), Some(2));
-        assert_eq!(gate.ask(2, later), Some(0));
-        assert_eq!(gate.ask(3, later), None);
-        assert_eq!(gate.suppressed(), 3);
+        assert_eq!(log_limiter.ask(1, later), Some(2));
+        assert_eq!(log_limiter.ask(2, later), Some(0));
+        assert_eq!(log_limiter.ask(3, later), None);
+        assert_eq!(log_limiter.suppressed(), 3);
     }
 
     #[test]
     fn one_charge_point_leaves_lines_for_others() {
-        let gate = Gate::new(100);
+        let log_limiter = GuestLogLimiter::new(100);
         let now = Instant::now();
-        let passed = |party, lines| (0..lines).filter(|_| gate.ask(party, now).is_some()).count();
+        let passed = |party, lines| (0..lines).filter(|_| log_limiter.ask(party, now).is_some()).count();
         assert_eq!((passed(1, 1000), passed(2, 5), passed(3, 1000), passed(4, 1000)), (25, 5, 25, 25));
         assert_eq!((passed(5, 1000), passed(6, 5)), (20, 0));
-        assert_eq!(gate.window.lock().parties.len(), 5);
+        assert_eq!(log_limiter.window.lock().parties.len(), 5);
     }
 
     #[test]

@@ -114,13 +114,13 @@ hooks! {
     FromMqtt, from_mqtt = "mapping", "from-mqtt": Packed<'a, PublishIn<'a>>
         => Mapped<abi::Frame>, output::mapped_frames => Vec<Frame<'static>>;
     Uplink, uplink = "uplink", "handle": Packed<'a, FrameIn<'a>>
-        => Vec<abi::FrameAction>, output::frame_actions => Vec<FrameAction>;
+        => Vec<abi::LiftedFrameAction>, output::frame_actions => Vec<FrameAction>;
     Downlink, downlink = "downlink", "handle": Packed<'a, FrameIn<'a>>
-        => Vec<abi::FrameAction>, output::frame_actions => Vec<FrameAction>;
+        => Vec<abi::LiftedFrameAction>, output::frame_actions => Vec<FrameAction>;
     Outbound, outbound = "outbound", "handle": Packed<'a, PublishIn<'a>>
-        => Vec<abi::PublishAction>, output::publish_actions => Vec<PublishAction>;
+        => Vec<abi::LiftedPublishAction>, output::publish_actions => Vec<PublishAction>;
     Inbound, inbound = "inbound", "handle": Packed<'a, PublishIn<'a>>
-        => Vec<abi::PublishAction>, output::publish_actions => Vec<PublishAction>;
+        => Vec<abi::LiftedPublishAction>, output::publish_actions => Vec<PublishAction>;
     Admit, admit = "admission", "admit": (OfferIn<'a>,)
         => abi::Decision, output::decision => Decision;
     Connected, connected = "events", "connected": (PeerIn<'a>,)

@@ -1,12 +1,12 @@
 //! What a component is and what it wants, before anything of it is linked: the linker's own words for a component of
 //! another version mislead.
 
-use crate::compile::{Compiler, Origin, check_functions, digest};
+use crate::compile::{Compiler, ComponentOrigin, check_functions, digest};
 use crate::error::LoadFault;
 use crate::hook;
+use crate::load_options::LoadOptions;
 use crate::package::{Interface, OFFERED, VERSION};
 use crate::runtime;
-use crate::surroundings::Surroundings;
 use crate::wasi;
 use wasmtime::component::Component;
 
@@ -66,24 +66,25 @@ pub struct Inspection {
 
 impl Inspection {
     /// Looks at a component, without linking it. It is compiled for that.
-    pub fn of(bytes: &[u8], surroundings: &Surroundings) -> Self {
+    pub fn of(bytes: &[u8], options: &LoadOptions) -> Self {
         let refused = |faults: Vec<LoadFault>| Inspection {
             imports: Vec::new(),
             exports: Vec::new(),
             faults: faults.iter().map(ToString::to_string).collect(),
         };
-        if let Err(fault) = check_header(bytes).and_then(|()| check_functions(bytes, surroundings.max_functions)) {
+        if let Err(fault) = check_header(bytes).and_then(|()| check_functions(bytes, options.max_functions)) {
             return refused(vec![fault]);
         }
         let engine = match runtime::engine() {
             Ok(engine) => engine,
             Err(error) => return refused(vec![LoadFault::Engine(format!("{error:#}"))]),
         };
-        let Surroundings { cache, compile, .. } = surroundings.clone();
-        let component = match Compiler::new(engine, cache, compile).compile(bytes, digest(bytes), Origin::Elsewhere) {
-            Ok(component) => component,
-            Err(error) => return refused(vec![error.into()]),
-        };
+        let LoadOptions { cache, compile, .. } = options.clone();
+        let component =
+            match Compiler::new(engine, cache, compile).compile(bytes, digest(bytes), ComponentOrigin::Elsewhere) {
+                Ok(component) => component,
+                Err(error) => return refused(vec![error.into()]),
+            };
         let (ty, engine) = (component.component_type(), component.engine());
         Inspection {
             imports: ty.imports(engine).map(|(name, _)| name.to_owned()).collect(),

@@ -3,13 +3,13 @@
 use crate::abi;
 use crate::caller::Caller;
 use crate::error::{Failure, GuestFault, HostFault, LoadFault};
-use crate::guest::{Belongings, DeadlineExceeded, Guest, MemoryExceeded, NotGranted};
+use crate::guest::{DeadlineExceeded, MemoryExceeded, NotGranted, StoreData, TransformShared};
 use crate::hook::{Configure, Functions, Hook, PerFunction};
+use crate::load_options::LongCalls;
 use crate::output::{self, Allowance};
 use crate::runtime::{Runtime, Ticker};
 use crate::settings::Limits;
 use crate::subject::Subject;
-use crate::surroundings::LongCalls;
 use crate::trap;
 use std::num::NonZero;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use wasmtime::{Store, Trap};
 
 /// All it takes to make instances of a transform.
 #[derive(Clone)]
-pub(crate) struct Blueprint {
+pub(crate) struct InstanceFactory {
     pub(crate) runtime: Arc<Runtime>,
-    pub(crate) pre: InstancePre<Guest>,
+    pub(crate) pre: InstancePre<StoreData>,
     /// Where the functions of the component are: looked up once per load.
     pub(crate) exports: Arc<PerFunction<ComponentExportIndex>>,
     /// JSON text.
@@ -37,24 +37,24 @@ pub(crate) struct Blueprint {
     /// Where the time of a call is limited.
     pub(crate) _ticker: Option<Arc<Ticker>>,
     pub(crate) long_calls: LongCalls,
-    pub(crate) belongings: Arc<Belongings>,
+    pub(crate) shared: Arc<TransformShared>,
 }
 
 /// How much longer than a call an instance may take to start and to be configured.
 const START_FACTOR: u32 = 10;
 
-impl Blueprint {
+impl InstanceFactory {
     /// A new instance, configured; and what it says of itself. `transform`: its name, for what it logs meanwhile.
     pub(crate) fn start(&self, transform: &str) -> Result<(Instance, abi::Info), LoadFault> {
-        let mut store = Store::new(self.pre.engine(), Guest::new(&self.limits, self.belongings.clone()));
+        let mut store = Store::new(self.pre.engine(), StoreData::new(&self.limits, self.shared.clone()));
         store.limiter(|guest| &mut guest.memory);
-        let ticks = store.data_mut().patience.anew(self.runtime.ticks(self.time.saturating_mul(START_FACTOR)));
+        let ticks = store.data_mut().call_deadline.anew(self.runtime.ticks(self.time.saturating_mul(START_FACTOR)));
         store.set_epoch_deadline(ticks);
         let (tick, long_calls) = (self.runtime.tick, self.long_calls);
-        store.epoch_deadline_callback(move |mut store| store.data_mut().patience.at_deadline(tick, long_calls));
+        store.epoch_deadline_callback(move |mut store| store.data_mut().call_deadline.at_deadline(tick, long_calls));
         store.set_hostcall_fuel(self.copied(Allowance::new(&self.limits, 0)));
         let instance = self.pre.instantiate(&mut store).map_err(|error| {
-            store.data_mut().patience.end();
+            store.data_mut().call_deadline.end();
             store.data_mut().take_log().for_each(|line| line.emit(transform, "", Subject::NOBODY));
             LoadFault::Start(self.start_failure(&error, store.hostcall_fuel()))
         })?;
@@ -128,7 +128,7 @@ impl Blueprint {
 
 /// An instance, configured.
 pub(crate) struct Instance {
-    store: Store<Guest>,
+    store: Store<StoreData>,
     functions: Functions,
     calls: u32,
     /// Bytes of memory that it used when it was configured.
@@ -140,12 +140,12 @@ const CALLS_PER_INSTANCE: u32 = 1_000_000;
 
 impl Instance {
     /// Gives the next call its time, and its allowance for copying.
-    pub(crate) fn prepare(&mut self, blueprint: &Blueprint, allowance: Allowance, caller: Caller) {
+    pub(crate) fn prepare(&mut self, factory: &InstanceFactory, allowance: Allowance, caller: Caller) {
         self.calls += 1;
         self.store.data_mut().caller = caller;
-        let ticks = self.store.data_mut().patience.anew(blueprint.ticks);
+        let ticks = self.store.data_mut().call_deadline.anew(factory.ticks);
         self.store.set_epoch_deadline(ticks);
-        self.store.set_hostcall_fuel(blueprint.copied(allowance));
+        self.store.set_hostcall_fuel(factory.copied(allowance));
     }
 
     /// Bytes that the host copies at a time in this call.
@@ -158,7 +158,7 @@ impl Instance {
         let function = H::find(&self.functions);
         let function = function.ok_or_else(|| wasmtime::format_err!("{:?} is not exported", H::FUNCTION))?;
         let answer = function.call(&mut self.store, arguments);
-        self.store.data_mut().patience.end();
+        self.store.data_mut().call_deadline.end();
         answer.map(|(answer,)| answer)
     }
 

@@ -4,19 +4,19 @@ use crate::actions::SchemaRule;
 use crate::breaker::Breakers;
 use crate::chain::Chain;
 use crate::clock::Clock;
-use crate::compile::{Compiler, Origin, check_functions, digest};
+use crate::compile::{Compiler, ComponentOrigin, check_functions, digest};
 use crate::error::{LoadError, LoadFault};
-use crate::guest::{Belongings, Guest, MAX_MEMORIES, MAX_TABLES, define_imports};
+use crate::guest::{MAX_MEMORIES, MAX_TABLES, StoreData, TransformShared, define_imports};
+use crate::harness::TransformHarness;
 use crate::hook::{Function, PerFunction};
 use crate::inspect::{Interfaces, check_header, imports, inspect, unknown_hooks};
-use crate::instance::Blueprint;
+use crate::instance::InstanceFactory;
+use crate::load_options::{LoadOptions, LongCalls};
 use crate::matching::{Matcher, Matching};
-use crate::probe::Probe;
 use crate::runtime::Runtime;
 use crate::samples;
 use crate::settings::{OnError, Validation};
 use crate::spec::{Source, TIME, TransformSpec};
-use crate::surroundings::{LongCalls, Surroundings};
 use crate::transform::Transform;
 use crate::wasi;
 use data_encoding::HEXLOWER;
@@ -35,20 +35,20 @@ pub const STANDARD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/standard.w
 pub(crate) struct Loader {
     pub(crate) runtime: Arc<Runtime>,
     compiler: Compiler,
-    linker: Linker<Guest>,
+    linker: Linker<StoreData>,
     clock: Clock,
     long_calls: LongCalls,
     max_functions: usize,
 }
 
 impl Loader {
-    pub(crate) fn new(specs: &[TransformSpec], surroundings: impl Into<Surroundings>) -> Result<Self, Vec<LoadError>> {
+    pub(crate) fn new(specs: &[TransformSpec], options: impl Into<LoadOptions>) -> Result<Self, Vec<LoadError>> {
         let shortest = specs.iter().filter_map(TransformSpec::time_limit).min().unwrap_or(TIME);
         let set_up = || {
             let runtime = Arc::new(Runtime::new(shortest)?);
             let mut linker = Linker::new(&runtime.engine);
             define_imports(&mut linker)?;
-            let Surroundings { clock, cache, compile, max_functions, long_calls, .. } = surroundings.into();
+            let LoadOptions { clock, cache, compile, max_functions, long_calls, .. } = options.into();
             let compiler = Compiler::new(runtime.engine.clone(), cache, compile);
             Ok(Loader { runtime, compiler, linker, clock, long_calls, max_functions })
         };
@@ -96,7 +96,8 @@ impl Loader {
             return Ok(old.clone());
         }
         check_functions(&bytes, self.max_functions).map_err(|fault| vec![fault])?;
-        let origin = if matches!(spec.source, Source::Builtin(_)) { Origin::Ours } else { Origin::Elsewhere };
+        let origin =
+            if matches!(spec.source, Source::Builtin(_)) { ComponentOrigin::Ours } else { ComponentOrigin::Elsewhere };
         let component = self.compiler.compile(&bytes, sha256, origin).map_err(|fault| vec![fault.into()])?;
         check_resources(&component).map_err(|fault| vec![fault])?;
         let interfaces = inspect(&component)?;
@@ -104,29 +105,29 @@ impl Loader {
             warn!(transform = spec.name, hook = name, "this gateway does not know the hook and never calls it");
         }
         check_mapping(spec, &interfaces)?;
-        let belongings = match old {
-            Some(old) => old.blueprint.belongings.clone(),
-            None => Arc::new(Belongings::new(&spec.limits, self.clock)),
+        let shared = match old {
+            Some(old) => old.factory.shared.clone(),
+            None => Arc::new(TransformShared::new(&spec.limits, self.clock)),
         };
         let exports = exports(&component, &interfaces).map_err(|fault| vec![fault])?;
         let linked = self.link(&component).map_err(|fault| vec![LoadFault::Link(format!("{fault:#}"))])?;
         let trial = self.trial(spec, linked, exports, sha256_hex, bytes.len()).map_err(|fault| vec![fault])?;
         let schemas = compile_schemas(&trial)?;
         samples::try_out(&trial, spec.samples.as_deref()).map_err(|fault| vec![fault])?;
-        trial.go_live(belongings, Matcher::new(&spec.matching), schemas, old).map_err(|fault| vec![fault])
+        trial.go_live(shared, Matcher::new(&spec.matching), schemas, old).map_err(|fault| vec![fault])
     }
 
-    fn link(&self, component: &Component) -> wasmtime::Result<InstancePre<Guest>> {
+    fn link(&self, component: &Component) -> wasmtime::Result<InstancePre<StoreData>> {
         let mut linker = self.linker.clone();
         wasi::define_imports(&mut linker, component)?;
         linker.instantiate_pre(component)
     }
 
-    /// A transform with an instance that is configured, and belongings of its own: what it does on trial is forgotten.
+    /// A transform with an instance that is configured, and shared of its own: what it does on trial is forgotten.
     fn trial(
         &self,
         spec: &TransformSpec,
-        pre: InstancePre<Guest>,
+        pre: InstancePre<StoreData>,
         exports: PerFunction<ComponentExportIndex>,
         sha256: String,
         size: usize,
@@ -135,7 +136,7 @@ impl Loader {
         let ticker = limit.map(|_| self.runtime.ticker()).transpose().map_err(LoadFault::Ticker)?;
         let time = limit.unwrap_or(Duration::MAX);
         let keeps_state = imports(pre.component(), "state");
-        let blueprint = Blueprint {
+        let factory = InstanceFactory {
             runtime: self.runtime.clone(),
             pre,
             exports: Arc::new(exports),
@@ -146,9 +147,9 @@ impl Loader {
             ticks: self.runtime.ticks(time),
             _ticker: ticker,
             long_calls: self.long_calls,
-            belongings: Arc::new(Belongings::new(&spec.limits, self.clock)),
+            shared: Arc::new(TransformShared::new(&spec.limits, self.clock)),
         };
-        let (_, info) = blueprint.start(&spec.name)?;
+        let (_, info) = factory.start(&spec.name)?;
         Ok(Arc::new(Transform {
             name: spec.name.as_str().into(),
             component: spec.source.to_string(),
@@ -161,7 +162,7 @@ impl Loader {
             on_violation: spec.on_violation,
             schemas: Default::default(),
             matcher: Arc::new(Matcher::new(&Matching::default())),
-            blueprint,
+            factory,
             breakers: Breakers::new(None),
             spares: Default::default(),
             instances: Default::default(),
@@ -169,12 +170,12 @@ impl Loader {
     }
 }
 
-impl Probe {
-    /// Loads a transform as [`Pipeline::load`](crate::Pipeline::load) does, into these surroundings.
-    pub fn load(spec: &TransformSpec, surroundings: impl Into<Surroundings>) -> Result<Self, Vec<LoadError>> {
-        let loader = Loader::new(std::slice::from_ref(spec), surroundings)?;
+impl TransformHarness {
+    /// Loads a transform as [`Pipeline::load`](crate::Pipeline::load) does, into these options.
+    pub fn load(spec: &TransformSpec, options: impl Into<LoadOptions>) -> Result<Self, Vec<LoadError>> {
+        let loader = Loader::new(std::slice::from_ref(spec), options)?;
         let loaded = loader.load(spec, None);
-        loaded.map(Probe).map_err(|faults| faults.into_iter().map(|fault| error(spec, fault)).collect())
+        loaded.map(TransformHarness).map_err(|faults| faults.into_iter().map(|fault| error(spec, fault)).collect())
     }
 }
 
@@ -244,8 +245,8 @@ pub(crate) fn error(spec: &TransformSpec, fault: LoadFault) -> LoadError {
 fn is_made_as(old: &Transform, spec: &TransformSpec, sha256: &str) -> bool {
     // Wherever it came from: whoever uploads what runs already, or writes what was uploaded to the file, changes nothing.
     *old.sha256 == *sha256
-        && old.blueprint.config == spec.config
-        && old.blueprint.limits == spec.limits
+        && old.factory.config == spec.config
+        && old.factory.limits == spec.limits
         && old.on_error == spec.on_error
         && old.on_violation == spec.on_violation
         && *old.matcher.conditions() == spec.matching

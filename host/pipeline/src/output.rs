@@ -71,44 +71,44 @@ pub(crate) fn mapped_frames(
 }
 
 pub(crate) fn frame_actions(
-    lifted: Vec<abi::FrameAction>,
+    lifted: Vec<abi::LiftedFrameAction>,
     allowance: Allowance,
 ) -> Result<Vec<FrameAction>, IllegalOutput> {
     allowance.check(&lifted, |action| match action {
-        abi::FrameAction::Pass => 0,
-        abi::FrameAction::Replace(frame) => frame_size(frame),
-        abi::FrameAction::Publish(publish) => publish_size(publish),
-        abi::FrameAction::Reject(error) => error_size(error),
-        abi::FrameAction::Reply(text) | abi::FrameAction::Drop(text) => text.len(),
+        abi::LiftedFrameAction::Pass => 0,
+        abi::LiftedFrameAction::Replace(frame) => frame_size(frame),
+        abi::LiftedFrameAction::Publish(publish) => publish_size(publish),
+        abi::LiftedFrameAction::Reject(error) => error_size(error),
+        abi::LiftedFrameAction::Reply(text) | abi::LiftedFrameAction::Drop(text) => text.len(),
     })?;
     let checked = lifted.into_iter().map(|action| {
         Ok(match action {
-            abi::FrameAction::Pass => FrameAction::Pass,
-            abi::FrameAction::Replace(lifted) => FrameAction::Replace(frame(lifted)?),
-            abi::FrameAction::Publish(lifted) => FrameAction::Publish(publish(lifted)?),
-            abi::FrameAction::Reply(payload) if is_json_object(&payload) => FrameAction::Reply(payload),
-            abi::FrameAction::Reply(_) => return Err(IllegalOutput::Payload),
-            abi::FrameAction::Reject(lifted) => FrameAction::Reject(call_error(lifted)?),
-            abi::FrameAction::Drop(reason) => FrameAction::Drop(cut_reason(reason)),
+            abi::LiftedFrameAction::Pass => FrameAction::Pass,
+            abi::LiftedFrameAction::Replace(lifted) => FrameAction::Replace(frame(lifted)?),
+            abi::LiftedFrameAction::Publish(lifted) => FrameAction::Publish(publish(lifted)?),
+            abi::LiftedFrameAction::Reply(payload) if is_json_object(&payload) => FrameAction::Reply(payload),
+            abi::LiftedFrameAction::Reply(_) => return Err(IllegalOutput::Payload),
+            abi::LiftedFrameAction::Reject(lifted) => FrameAction::Reject(call_error(lifted)?),
+            abi::LiftedFrameAction::Drop(reason) => FrameAction::Drop(cut_reason(reason)),
         })
     });
     checked.collect()
 }
 
 pub(crate) fn publish_actions(
-    lifted: Vec<abi::PublishAction>,
+    lifted: Vec<abi::LiftedPublishAction>,
     allowance: Allowance,
 ) -> Result<Vec<PublishAction>, IllegalOutput> {
     allowance.check(&lifted, |action| match action {
-        abi::PublishAction::Pass => 0,
-        abi::PublishAction::Replace(publish) => publish_size(publish),
-        abi::PublishAction::Drop(reason) => reason.len(),
+        abi::LiftedPublishAction::Pass => 0,
+        abi::LiftedPublishAction::Replace(publish) => publish_size(publish),
+        abi::LiftedPublishAction::Drop(reason) => reason.len(),
     })?;
     let checked = lifted.into_iter().map(|action| {
         Ok(match action {
-            abi::PublishAction::Pass => PublishAction::Pass,
-            abi::PublishAction::Replace(lifted) => PublishAction::Replace(publish(lifted)?),
-            abi::PublishAction::Drop(reason) => PublishAction::Drop(cut_reason(reason)),
+            abi::LiftedPublishAction::Pass => PublishAction::Pass,
+            abi::LiftedPublishAction::Replace(lifted) => PublishAction::Replace(publish(lifted)?),
+            abi::LiftedPublishAction::Drop(reason) => PublishAction::Drop(cut_reason(reason)),
         })
     });
     checked.collect()

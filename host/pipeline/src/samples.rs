@@ -2,8 +2,8 @@
 
 use crate::clock::Clock;
 use crate::error::{Failure, LoadFault};
+use crate::harness::TransformHarness;
 use crate::hook::Function;
-use crate::probe::Probe;
 use crate::transform::Transform;
 use ocpp_gateway_core::{Attributes, Frame, Identity, MessageType, Offer, Peer, Publish, Version};
 use std::borrow::Cow;
@@ -41,33 +41,33 @@ pub(crate) fn payloads() -> Vec<String> {
 /// every transform.
 pub trait Samples: fmt::Debug + Send + Sync {
     /// Runs all of them. The error says which did not come out as they should, and how.
-    fn try_on(&self, candidate: &Candidate<'_>) -> Result<(), String>;
+    fn try_on(&self, candidate: &TrialTransform<'_>) -> Result<(), String>;
 }
 
 /// A transform on trial.
-pub struct Candidate<'a>(&'a Arc<Transform>);
+pub struct TrialTransform<'a>(&'a Arc<Transform>);
 
-impl Candidate<'_> {
+impl TrialTransform<'_> {
     /// As it is to go live.
-    pub fn configured(&self) -> Probe {
-        Probe(self.0.clone())
+    pub fn configured(&self) -> TransformHarness {
+        TransformHarness(self.0.clone())
     }
 
     /// With other settings (JSON text of an object), at another time, and with nothing kept for it yet.
-    pub fn with(&self, config: String, clock: Clock) -> Result<Probe, LoadFault> {
-        self.0.with(config, clock).map(Probe)
+    pub fn with(&self, config: String, clock: Clock) -> Result<TransformHarness, LoadFault> {
+        self.0.with(config, clock).map(TransformHarness)
     }
 }
 
 /// Calls every hook of `trial` with every sample. It may refuse, reject or drop them all; but it must neither trap nor
 /// break a limit. `own`: what it has to pass besides.
 pub(crate) fn try_out(trial: &Arc<Transform>, own: Option<&dyn Samples>) -> Result<(), LoadFault> {
-    let candidate = Candidate(trial);
-    let probe = candidate.configured();
+    let candidate = TrialTransform(trial);
+    let harness = candidate.configured();
     for version in Version::ALL {
-        let samples = Ordinary::of(version).map_err(LoadFault::Engine)?;
+        let samples = BuiltinSamples::of(version).map_err(LoadFault::Engine)?;
         for &function in Function::ALL.iter().filter(|function| trial.has(**function)) {
-            samples.try_on(&probe, function).map_err(LoadFault::Sample)?;
+            samples.try_on(&harness, function).map_err(LoadFault::Sample)?;
         }
     }
     own.map_or(Ok(()), |own| own.try_on(&candidate).map_err(LoadFault::OwnSamples))
@@ -79,7 +79,7 @@ fn verdict(tried: Result<(), Failure>) -> Result<(), Failure> {
 }
 
 /// What the hooks are called with.
-struct Ordinary {
+struct BuiltinSamples {
     peer: Peer,
     frames: Vec<Frame<'static>>,
     outbound: Vec<Publish>,
@@ -87,7 +87,7 @@ struct Ordinary {
     offer: Offer,
 }
 
-impl Ordinary {
+impl BuiltinSamples {
     fn of(version: Version) -> Result<Self, String> {
         let identity = Identity::new("SAMPLE", 48).map_err(|error| error.to_string())?;
         let frame = |text| {
@@ -110,7 +110,7 @@ impl Ordinary {
             headers: vec![("host".into(), "gateway.example".into())],
             user: None,
         };
-        Ok(Ordinary {
+        Ok(BuiltinSamples {
             peer: Peer { identity, version, connection: 0, attributes: Attributes::new() },
             frames: FRAMES.into_iter().map(frame).collect::<Result<_, _>>()?,
             outbound: on("ocpp/cp/SAMPLE"),
@@ -119,8 +119,8 @@ impl Ordinary {
         })
     }
 
-    fn try_on(&self, probe: &Probe, function: Function) -> Result<(), Failure> {
-        let Ordinary { peer, offer, .. } = self;
+    fn try_on(&self, harness: &TransformHarness, function: Function) -> Result<(), Failure> {
+        let BuiltinSamples { peer, offer, .. } = self;
         let each_frame = |call: &dyn Fn(&Frame<'_>) -> Result<(), Failure>| {
             self.frames.iter().try_for_each(|frame| verdict(call(frame)))
         };
@@ -130,17 +130,17 @@ impl Ordinary {
         match function {
             // Called to make the instance and to compile its rules.
             Function::Configure | Function::Schemas => Ok(()),
-            Function::Subscriptions => probe.subscriptions(peer).map(drop),
-            Function::ToMqtt => each_frame(&|frame| probe.to_mqtt(peer, frame).map(drop)),
-            Function::Uplink => each_frame(&|frame| probe.uplink(peer, frame).map(drop)),
-            Function::Downlink => each_frame(&|frame| probe.downlink(peer, frame).map(drop)),
-            Function::Check => each_frame(&|frame| probe.check(peer, frame).map(drop)),
-            Function::FromMqtt => each(&self.inbound, &|message| probe.from_mqtt(peer, message).map(drop)),
-            Function::Inbound => each(&self.inbound, &|message| probe.inbound(peer, message).map(drop)),
-            Function::Outbound => each(&self.outbound, &|message| probe.outbound(peer, message).map(drop)),
-            Function::Admit => probe.admit(offer).map(drop),
-            Function::Connected => probe.connected(peer).map(drop),
-            Function::Disconnected => probe.disconnected(peer, "gone").map(drop),
+            Function::Subscriptions => harness.subscriptions(peer).map(drop),
+            Function::ToMqtt => each_frame(&|frame| harness.to_mqtt(peer, frame).map(drop)),
+            Function::Uplink => each_frame(&|frame| harness.uplink(peer, frame).map(drop)),
+            Function::Downlink => each_frame(&|frame| harness.downlink(peer, frame).map(drop)),
+            Function::Check => each_frame(&|frame| harness.check(peer, frame).map(drop)),
+            Function::FromMqtt => each(&self.inbound, &|message| harness.from_mqtt(peer, message).map(drop)),
+            Function::Inbound => each(&self.inbound, &|message| harness.inbound(peer, message).map(drop)),
+            Function::Outbound => each(&self.outbound, &|message| harness.outbound(peer, message).map(drop)),
+            Function::Admit => harness.admit(offer).map(drop),
+            Function::Connected => harness.connected(peer).map(drop),
+            Function::Disconnected => harness.disconnected(peer, "gone").map(drop),
         }
     }
 }

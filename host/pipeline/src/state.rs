@@ -8,32 +8,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// One transform's values. Shared by all of its instances, so each call takes the lock for a moment.
-pub(crate) struct Shelf(Mutex<Content>);
+pub(crate) struct StateStore(Mutex<StateEntries>);
 
-struct Content {
+struct StateEntries {
     limits: Limits,
-    values: HashMap<Arc<str>, Kept>,
+    values: HashMap<Arc<str>, Entry>,
     /// The keys of those that expire, the next one first.
     expiring: BTreeSet<(Duration, Arc<str>)>,
     /// Of all keys and values.
     bytes: usize,
 }
 
-struct Kept {
+struct Entry {
     value: Vec<u8>,
     /// Since the same moment as `now`; `None`: for ever.
     expires: Option<Duration>,
 }
 
-impl Kept {
+impl Entry {
     fn is_alive(&self, now: Duration) -> bool {
         self.expires.is_none_or(|expires| now < expires)
     }
 }
 
-impl Shelf {
+impl StateStore {
     pub(crate) fn new(limits: Limits) -> Self {
-        Shelf(Mutex::new(Content { limits, values: HashMap::new(), expiring: BTreeSet::new(), bytes: 0 }))
+        StateStore(Mutex::new(StateEntries { limits, values: HashMap::new(), expiring: BTreeSet::new(), bytes: 0 }))
     }
 
     /// What is kept stays, even if it is more.
@@ -73,7 +73,7 @@ impl Shelf {
     }
 }
 
-impl Content {
+impl StateEntries {
     fn set(&mut self, key: &str, value: &[u8], ttl_s: Option<u32>, now: Duration) -> Result<(), StateError> {
         self.clear_expired(now);
         self.has_room(key, value)?;
@@ -85,7 +85,7 @@ impl Content {
         self.bytes += key.len() + value.len();
         let expires = ttl_s.map(|seconds| now + Duration::from_secs(seconds.into()));
         self.expiring.extend(expires.map(|expires| (expires, key.clone())));
-        self.values.insert(key, Kept { value: value.to_vec(), expires });
+        self.values.insert(key, Entry { value: value.to_vec(), expires });
         Ok(())
     }
 
@@ -111,7 +111,7 @@ impl Content {
         Ok(())
     }
 
-    fn remove(&mut self, key: &str) -> Option<Kept> {
+    fn remove(&mut self, key: &str) -> Option<Entry> {
         let (key, kept) = self.values.remove_entry(key)?;
         self.bytes -= key.len() + kept.value.len();
         if let Some(expires) = kept.expires {
@@ -127,59 +127,59 @@ mod tests {
 
     const NOW: Duration = Duration::from_secs(1000);
 
-    fn shelf(keys: usize, bytes: usize) -> Shelf {
-        Shelf::new(Limits { state_keys: keys, state_bytes: bytes, ..Limits::default() })
+    fn state_store(keys: usize, bytes: usize) -> StateStore {
+        StateStore::new(Limits { state_keys: keys, state_bytes: bytes, ..Limits::default() })
     }
 
     #[test]
     fn values_expire() {
-        let shelf = shelf(10, 100);
-        shelf.set("a", &[1], Some(2), NOW).expect("room");
-        assert_eq!(shelf.get("a", NOW + Duration::from_millis(1999)), Some(vec![1]));
-        assert_eq!(shelf.get("a", NOW + Duration::from_secs(2)), None);
-        assert!(!shelf.delete("a", NOW + Duration::from_secs(2)));
+        let state_store = state_store(10, 100);
+        state_store.set("a", &[1], Some(2), NOW).expect("room");
+        assert_eq!(state_store.get("a", NOW + Duration::from_millis(1999)), Some(vec![1]));
+        assert_eq!(state_store.get("a", NOW + Duration::from_secs(2)), None);
+        assert!(!state_store.delete("a", NOW + Duration::from_secs(2)));
     }
 
     #[test]
     fn both_limits_bind_and_expired_values_make_room() {
-        let shelf = shelf(2, 10);
-        shelf.set("a", &[0; 4], Some(1), NOW).expect("room");
-        assert_eq!(shelf.set("b", &[0; 5], None, NOW), Err(StateError::TooLarge));
-        shelf.set("b", &[0; 4], None, NOW).expect("room");
-        assert_eq!(shelf.set("c", &[], None, NOW), Err(StateError::TooManyKeys));
-        shelf.set("b", &[0; 1], None, NOW).expect("a value may replace itself");
+        let state_store = state_store(2, 10);
+        state_store.set("a", &[0; 4], Some(1), NOW).expect("room");
+        assert_eq!(state_store.set("b", &[0; 5], None, NOW), Err(StateError::TooLarge));
+        state_store.set("b", &[0; 4], None, NOW).expect("room");
+        assert_eq!(state_store.set("c", &[], None, NOW), Err(StateError::TooManyKeys));
+        state_store.set("b", &[0; 1], None, NOW).expect("a value may replace itself");
         let later = NOW + Duration::from_secs(1);
-        shelf.set("c", &[0; 7], None, later).expect("a has expired");
-        assert_eq!(shelf.get("a", later), None);
-        assert_eq!(shelf.get("b", later), Some(vec![0]));
+        state_store.set("c", &[0; 7], None, later).expect("a has expired");
+        assert_eq!(state_store.get("a", later), None);
+        assert_eq!(state_store.get("b", later), Some(vec![0]));
     }
 
     #[test]
     fn a_full_shelf_takes_what_has_expired_and_no_more() {
-        let shelf = shelf(3, 100);
-        shelf.set("a", &[1], Some(1), NOW).expect("room");
-        shelf.set("b", &[1], Some(2), NOW).expect("room");
-        shelf.set("c", &[1], None, NOW).expect("room");
+        let state_store = state_store(3, 100);
+        state_store.set("a", &[1], Some(1), NOW).expect("room");
+        state_store.set("b", &[1], Some(2), NOW).expect("room");
+        state_store.set("c", &[1], None, NOW).expect("room");
         // What replaces a value has a time of its own.
-        shelf.set("a", &[2], Some(3), NOW).expect("room");
+        state_store.set("a", &[2], Some(3), NOW).expect("room");
         let after = |seconds| NOW + Duration::from_secs(seconds);
-        assert_eq!(shelf.set("d", &[], None, after(1)), Err(StateError::TooManyKeys));
-        shelf.set("d", &[], Some(1), after(2)).expect("b has expired");
-        assert_eq!(shelf.get("a", after(2)), Some(vec![2]));
-        assert!(shelf.delete("d", after(2)));
-        shelf.set("e", &[], None, after(2)).expect("d is gone, and its time with it");
-        shelf.set("f", &[], None, after(3)).expect("a has expired");
-        let content = shelf.0.lock();
+        assert_eq!(state_store.set("d", &[], None, after(1)), Err(StateError::TooManyKeys));
+        state_store.set("d", &[], Some(1), after(2)).expect("b has expired");
+        assert_eq!(state_store.get("a", after(2)), Some(vec![2]));
+        assert!(state_store.delete("d", after(2)));
+        state_store.set("e", &[], None, after(2)).expect("d is gone, and its time with it");
+        state_store.set("f", &[], None, after(3)).expect("a has expired");
+        let content = state_store.0.lock();
         assert_eq!((content.values.len(), content.expiring.len(), content.bytes), (3, 0, 4));
     }
 
     #[test]
     fn compare_and_set_sets_only_what_is_as_expected() {
-        let shelf = shelf(10, 100);
-        assert_eq!(shelf.compare_and_set("a", Some(b"x"), &[1], None, NOW), Ok(false));
-        assert_eq!(shelf.compare_and_set("a", None, &[1], Some(1), NOW), Ok(true));
-        assert_eq!(shelf.compare_and_set("a", None, &[2], None, NOW), Ok(false));
-        assert_eq!(shelf.compare_and_set("a", Some(&[1]), &[2], None, NOW), Ok(true));
-        assert_eq!(shelf.get("a", NOW + Duration::from_secs(9)), Some(vec![2]));
+        let state_store = state_store(10, 100);
+        assert_eq!(state_store.compare_and_set("a", Some(b"x"), &[1], None, NOW), Ok(false));
+        assert_eq!(state_store.compare_and_set("a", None, &[1], Some(1), NOW), Ok(true));
+        assert_eq!(state_store.compare_and_set("a", None, &[2], None, NOW), Ok(false));
+        assert_eq!(state_store.compare_and_set("a", Some(&[1]), &[2], None, NOW), Ok(true));
+        assert_eq!(state_store.get("a", NOW + Duration::from_secs(9)), Some(vec![2]));
     }
 }

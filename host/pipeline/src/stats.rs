@@ -1,6 +1,6 @@
 //! How often transforms were called, and what it took.
 
-use crate::meters::Reading;
+use crate::custom_metrics::Reading;
 use crate::swap_report::{TransformFault, TransformVersion};
 use ocpp_gateway_core::Attributes;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -73,9 +73,9 @@ impl Counter {
 
 /// The counters of one transform on every thread, over all of its versions.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger(ThreadLocal<Counters>);
+pub(crate) struct CallStats(ThreadLocal<Counters>);
 
-impl Ledger {
+impl CallStats {
     /// Those of this thread. It may go on with those of a thread that has ended.
     pub(crate) fn own(&self) -> &Counters {
         self.0.get_or_default()
@@ -93,11 +93,11 @@ mod tests {
 
     #[test]
     fn counts_outlive_the_threads_that_made_them() {
-        let ledger = Ledger::default();
+        let call_stats = CallStats::default();
         thread::scope(|scope| {
-            scope.spawn(|| ledger.own().calls.add(3));
+            scope.spawn(|| call_stats.own().calls.add(3));
         });
-        ledger.own().calls.add(2);
-        assert_eq!(ledger.sum(|counters| &counters.calls), 5);
+        call_stats.own().calls.add(2);
+        assert_eq!(call_stats.sum(|counters| &counters.calls), 5);
     }
 }

@@ -15,7 +15,7 @@ pub enum FewerHooks {
 
 /// What has become of a component that was to replace another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exchanged {
+pub enum Swapped {
     Replaced,
     /// The same bytes run already, in the same configuration: everything stays, the previous version too.
     RanAlready,
@@ -23,16 +23,16 @@ pub enum Exchanged {
 
 /// What has come of an attempt to put other transforms in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExchangeOutcome {
-    Exchanged,
+pub enum SwapOutcome {
+    Swapped,
     RolledBack,
     /// Everything is as it was.
     Failed,
 }
 
-/// Why a transform was not exchanged.
+/// Why a transform was not swapped.
 #[derive(Debug, thiserror::Error)]
-pub enum ExchangeError {
+pub enum SwapError {
     #[error("no transform is called {0:?}")]
     Unknown(String),
     #[error("there is no previous version to go back to")]
@@ -50,7 +50,7 @@ pub(crate) fn lines(errors: &[LoadError]) -> String {
 /// One attempt to put other transforms in place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SwapReport {
-    pub outcome: ExchangeOutcome,
+    pub outcome: SwapOutcome,
     /// Those that have changed; after a failure those that were to change.
     pub transforms: Vec<TransformChange>,
     /// Why it failed, or why a version was taken back although nobody asked for it.
@@ -95,7 +95,7 @@ pub struct TransformVersion {
     pub sha256: String,
 }
 
-/// Why the latest exchange of a transform failed, or was taken back.
+/// Why the latest swap of a transform failed, or was taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransformFault {
     pub text: String,

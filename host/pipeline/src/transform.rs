@@ -4,10 +4,10 @@ use crate::abi;
 use crate::actions::SchemaRule;
 use crate::breaker::Breakers;
 use crate::clock::Clock;
-use crate::error::{Cause, Failure, GuestFault, HostFault, LoadFault, Mishap};
-use crate::guest::Belongings;
+use crate::error::{Cause, Failure, GuestFault, HostFault, LoadFault, TransformIncident};
+use crate::guest::TransformShared;
 use crate::hook::{self, Function, Hook};
-use crate::instance::{Blueprint, Instance};
+use crate::instance::{Instance, InstanceFactory};
 use crate::matching::Matcher;
 use crate::output::Allowance;
 use crate::settings::{OnError, OnViolation};
@@ -42,7 +42,7 @@ pub(crate) struct Transform {
     /// Its rules for payloads.
     pub(crate) schemas: Arc<Schemas>,
     pub(crate) matcher: Arc<Matcher>,
-    pub(crate) blueprint: Blueprint,
+    pub(crate) factory: InstanceFactory,
     pub(crate) breakers: Breakers,
     /// Instances made before anybody waits for one.
     pub(crate) spares: Mutex<Vec<Instance>>,
@@ -59,52 +59,52 @@ impl Transform {
     /// an instance for each thread that may call it.
     pub(crate) fn go_live(
         &self,
-        belongings: Arc<Belongings>,
+        shared: Arc<TransformShared>,
         matcher: Matcher,
         schemas: Schemas,
         old: Option<&Arc<Transform>>,
     ) -> Result<Arc<Self>, LoadFault> {
-        let blueprint = Blueprint { belongings, ..self.blueprint.clone() };
-        let spares = blueprint.spares(&self.name)?;
+        let factory = InstanceFactory { shared, ..self.factory.clone() };
+        let spares = factory.spares(&self.name)?;
         Ok(Arc::new(Transform {
             schemas: Arc::new(schemas),
             matcher: Arc::new(matcher),
             spares: Mutex::new(spares),
             breakers: Breakers::new(old.map(|old| &old.breakers)),
-            ..self.anew(blueprint)
+            ..self.anew(factory)
         }))
     }
 
     /// The same without instances, to be put in place again when that is wanted.
     pub(crate) fn put_away(&self) -> Arc<Self> {
-        Arc::new(self.anew(self.blueprint.clone()))
+        Arc::new(self.anew(self.factory.clone()))
     }
 
     /// One that was put away, in the place of `running`. It has run before: an instance that cannot be made now is made when
     /// it is called.
     pub(crate) fn put_back(&self, running: &Transform) -> Arc<Self> {
         Arc::new(Transform {
-            spares: Mutex::new(self.blueprint.spares(&self.name).unwrap_or_default()),
+            spares: Mutex::new(self.factory.spares(&self.name).unwrap_or_default()),
             breakers: Breakers::new(Some(&running.breakers)),
-            ..self.anew(self.blueprint.clone())
+            ..self.anew(self.factory.clone())
         })
     }
 
     /// Whether both are the same code in the same settings, loaded once: one may have been put away and back since.
     pub(crate) fn is_same_load(&self, other: &Transform) -> bool {
-        Arc::ptr_eq(&self.blueprint.exports, &other.blueprint.exports)
+        Arc::ptr_eq(&self.factory.exports, &other.factory.exports)
     }
 
     /// A transform on trial in other settings, with nothing kept for it.
     pub(crate) fn with(&self, config: String, clock: Clock) -> Result<Arc<Self>, LoadFault> {
-        let belongings = Arc::new(Belongings::new(&self.blueprint.limits, clock));
-        let blueprint = Blueprint { config, belongings, ..self.blueprint.clone() };
-        let (first, _) = blueprint.start(&self.name)?;
-        Ok(Arc::new(Transform { spares: Mutex::new(vec![first]), ..self.anew(blueprint) }))
+        let shared = Arc::new(TransformShared::new(&self.factory.limits, clock));
+        let factory = InstanceFactory { config, shared, ..self.factory.clone() };
+        let (first, _) = factory.start(&self.name)?;
+        Ok(Arc::new(Transform { spares: Mutex::new(vec![first]), ..self.anew(factory) }))
     }
 
-    /// The same in other surroundings, without instances.
-    fn anew(&self, blueprint: Blueprint) -> Self {
+    /// The same in other options, without instances.
+    fn anew(&self, factory: InstanceFactory) -> Self {
         Transform {
             name: self.name.clone(),
             component: self.component.clone(),
@@ -117,7 +117,7 @@ impl Transform {
             on_violation: self.on_violation,
             schemas: self.schemas.clone(),
             matcher: self.matcher.clone(),
-            blueprint,
+            factory,
             breakers: Breakers::new(None),
             spares: Default::default(),
             instances: Default::default(),
@@ -133,12 +133,12 @@ impl Transform {
         }
     }
 
-    pub(crate) fn mishap(&self, cause: Cause) -> Mishap {
-        Mishap { transform: self.name.clone(), version: self.version.clone(), cause }
+    pub(crate) fn incident(&self, cause: Cause) -> TransformIncident {
+        TransformIncident { transform: self.name.clone(), version: self.version.clone(), cause }
     }
 
     pub(crate) fn has(&self, function: Function) -> bool {
-        self.blueprint.exports.get(function).is_some()
+        self.factory.exports.get(function).is_some()
     }
 
     /// Calls a hook in this thread's instance, and checks what it answers with.
@@ -148,10 +148,10 @@ impl Transform {
         arguments: H::Arguments<'_>,
     ) -> Result<H::Checked, Failure> {
         self.breakers.admit(H::FUNCTION, subject.caller)?;
-        let counters = self.blueprint.belongings.ledger.own();
+        let counters = self.factory.shared.call_stats.own();
         counters.calls.add(1);
         let started = counters.calls.get().is_multiple_of(TIMED_EVERY).then(Instant::now);
-        let allowance = Allowance::new(&self.blueprint.limits, subject.bytes);
+        let allowance = Allowance::new(&self.factory.limits, subject.bytes);
         let answer = self.run::<H>(subject, allowance, arguments).and_then(|lifted| H::check(lifted, allowance));
         if let Some(started) = started {
             counters.timed_calls.add(1);
@@ -175,9 +175,9 @@ impl Transform {
     #[cold]
     fn note_failure(&self, function: Function, subject: Subject<'_>) {
         let Subject { charge_point, caller, .. } = subject;
-        let connected = self.blueprint.runtime.connected();
+        let connected = self.factory.runtime.connected();
         let is_stopped = self.breakers.note_failure(function, caller, connected);
-        if is_stopped && self.blueprint.belongings.gate.ask(caller.party, Instant::now()).is_some() {
+        if is_stopped && self.factory.shared.log_limiter.ask(caller.party, Instant::now()).is_some() {
             let (transform, version, hook) = (&self.name, &self.version, function.interface());
             warn!(%transform, %version, hook, charge_point, "fails for most messages of a charge point: not called for it for a while");
         }
@@ -227,7 +227,7 @@ impl Transform {
             Some(instance) => instance,
             None => cached.insert(self.start()?),
         };
-        instance.prepare(&self.blueprint, allowance, subject.caller);
+        instance.prepare(&self.factory, allowance, subject.caller);
         let answer = instance.call::<H>(arguments);
         instance.flush_log(&self.name, &self.version, subject);
         match answer {
@@ -238,7 +238,7 @@ impl Transform {
                 Ok(answer)
             }
             Err(error) => {
-                let fault = self.blueprint.fault(&error, instance.copied());
+                let fault = self.factory.fault(&error, instance.copied());
                 // Whatever the guest was about when it was stopped, it is in no state to be called again.
                 *cached = None;
                 Err(fault.into())
@@ -250,7 +250,7 @@ impl Transform {
         if let Some(spare) = self.spares.lock().pop() {
             return Ok(spare);
         }
-        match self.blueprint.start(&self.name) {
+        match self.factory.start(&self.name) {
             Ok((instance, _)) => Ok(instance),
             Err(LoadFault::Start(failure)) => Err(failure),
             Err(other) => Err(HostFault::Instance(other.to_string()).into()),
@@ -258,8 +258,8 @@ impl Transform {
     }
 
     pub(crate) fn status(&self) -> TransformStatus {
-        let Transform { name, component, info, sha256, size, blueprint, .. } = self;
-        let ledger = &blueprint.belongings.ledger;
+        let Transform { name, component, info, sha256, size, factory, .. } = self;
+        let call_stats = &factory.shared.call_stats;
         TransformStatus {
             name: name.to_string(),
             component: component.clone(),
@@ -268,19 +268,19 @@ impl Transform {
             attributes: info.attributes.clone(),
             sha256: sha256.to_string(),
             size: *size,
-            calls: ledger.sum(|counters| &counters.calls),
-            refusals: ledger.sum(|counters| &counters.refusals),
-            failures: ledger.sum(|counters| &counters.failures),
-            timed_calls: ledger.sum(|counters| &counters.timed_calls),
-            timed: Duration::from_nanos(ledger.sum(|counters| &counters.timed_ns)),
-            instances: blueprint.belongings.instances.load(Relaxed),
+            calls: call_stats.sum(|counters| &counters.calls),
+            refusals: call_stats.sum(|counters| &counters.refusals),
+            failures: call_stats.sum(|counters| &counters.failures),
+            timed_calls: call_stats.sum(|counters| &counters.timed_calls),
+            timed: Duration::from_nanos(call_stats.sum(|counters| &counters.timed_ns)),
+            instances: factory.shared.instances.load(Relaxed),
             previous: None,
             last_fault: None,
             stopped: self.breakers.is_any_open(),
             stopped_charge_points: self.breakers.stopped_individuals(),
-            log_lines_suppressed: blueprint.belongings.gate.suppressed(),
-            readings: blueprint.belongings.meters.readings(),
-            readings_refused: blueprint.belongings.meters.refused(),
+            log_lines_suppressed: factory.shared.log_limiter.suppressed(),
+            readings: factory.shared.custom_metrics.readings(),
+            readings_refused: factory.shared.custom_metrics.refused(),
         }
     }
 }

@@ -7,7 +7,7 @@
 
 mod functions;
 
-use crate::guest::{Guest, NotGranted};
+use crate::guest::{NotGranted, StoreData};
 use functions::Handle;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
@@ -19,7 +19,7 @@ pub(crate) fn is_offered(import: &str) -> bool {
 }
 
 /// Defines what `component` imports of WASI: those very interfaces, in its version, with all that it expects in them.
-pub(crate) fn define_imports(linker: &mut Linker<Guest>, component: &Component) -> wasmtime::Result<()> {
+pub(crate) fn define_imports(linker: &mut Linker<StoreData>, component: &Component) -> wasmtime::Result<()> {
     let engine = component.engine();
     for (interface, import) in component.component_type().imports(engine) {
         if let ComponentItem::ComponentInstance(wanted) = import.ty
@@ -35,7 +35,7 @@ pub(crate) fn define_imports(linker: &mut Linker<Guest>, component: &Component) 
 }
 
 fn define(
-    instance: &mut LinkerInstance<'_, Guest>,
+    instance: &mut LinkerInstance<'_, StoreData>,
     interface: &str,
     name: &str,
     item: &ComponentItem,

@@ -4,7 +4,7 @@ mod common;
 
 use common::peer;
 use ocpp_gateway_pipeline::{
-    Compile, CompileError, FewerHooks, LoadFault, Pipeline, STANDARD, Source, Surroundings, TransformSpec,
+    Compile, CompileError, FewerHooks, LoadFault, LoadOptions, Pipeline, STANDARD, Source, TransformSpec,
     compile_component,
 };
 use ocpp_gateway_testkit::component::another_version;
@@ -18,8 +18,8 @@ fn uploaded(component: &[u8], time: Option<Duration>) -> TransformSpec {
     spec
 }
 
-fn fault(spec: TransformSpec, surroundings: Surroundings) -> LoadFault {
-    let mut errors = Pipeline::load_in(vec![spec], surroundings).err().expect("not loaded");
+fn fault(spec: TransformSpec, options: LoadOptions) -> LoadFault {
+    let mut errors = Pipeline::load_in(vec![spec], options).err().expect("not loaded");
     assert_eq!(errors.len(), 1, "{errors:?}");
     errors.remove(0).fault
 }
@@ -33,12 +33,12 @@ fn component_with_too_many_functions_is_not_compiled() {
         "(func)".repeat(200)
     );
     let component = wat::parse_str(text).expect("a component");
-    let surroundings = |max_functions| Surroundings { max_functions, ..Surroundings::default() };
-    let refused = fault(uploaded(&component, None), surroundings(499));
+    let options = |max_functions| LoadOptions { max_functions, ..LoadOptions::default() };
+    let refused = fault(uploaded(&component, None), options(499));
     assert!(matches!(refused, LoadFault::TooManyFunctions { count: 500, limit: 499 }), "{refused}");
     assert!(refused.to_string().contains("runtime.compile_functions"), "{refused}");
     // It has no hooks, which is seen once it is compiled.
-    let compiled = fault(uploaded(&component, None), surroundings(500));
+    let compiled = fault(uploaded(&component, None), options(500));
     assert!(matches!(compiled, LoadFault::MissingHook { .. }), "{compiled}");
 }
 
@@ -56,19 +56,19 @@ impl Compile for Noted {
 #[test]
 fn components_from_elsewhere_are_compiled_elsewhere() {
     let noted = Arc::new(Noted::default());
-    let surroundings = || Surroundings { compile: Some(noted.clone()), ..Surroundings::default() };
-    let pipeline = Pipeline::load_in(Vec::new(), surroundings()).expect("the standard transform loads");
+    let options = || LoadOptions { compile: Some(noted.clone()), ..LoadOptions::default() };
+    let pipeline = Pipeline::load_in(Vec::new(), options()).expect("the standard transform loads");
     assert_eq!(noted.0.load(Relaxed), 0);
     // The same bytes would be no swap.
     let another = Source::Bytes(another_version(STANDARD, 0).into());
-    pipeline.exchange("standard", Some(another), FewerHooks::Refuse).expect("exchanged");
+    pipeline.swap("standard", Some(another), FewerHooks::Refuse).expect("swapped");
     let filters = pipeline.subscriptions(&pipeline.newest(), &peer("CP1")).expect("filters");
     assert_eq!(filters[0].filter.as_str(), "ocpp/cs/CP1");
     assert_eq!(noted.0.load(Relaxed), 1);
     // What ships with the gateway is compiled here, with a time limit too.
     let timed =
         TransformSpec { source: Source::Builtin("standard".into()), ..uploaded(&[], Some(Duration::from_secs(1))) };
-    Pipeline::load_in(vec![timed], surroundings()).expect("loaded");
+    Pipeline::load_in(vec![timed], options()).expect("loaded");
     assert_eq!(noted.0.load(Relaxed), 1);
 }
 
@@ -81,8 +81,8 @@ fn why_nothing_was_compiled_is_said() {
             Err(CompileError::Budget("more than 1 s".into()))
         }
     }
-    let surroundings = Surroundings { compile: Some(Arc::new(TooLong)), ..Surroundings::default() };
-    let refused = fault(uploaded(STANDARD, None), surroundings);
+    let options = LoadOptions { compile: Some(Arc::new(TooLong)), ..LoadOptions::default() };
+    let refused = fault(uploaded(STANDARD, None), options);
     assert!(matches!(&refused, LoadFault::Compile(CompileError::Budget(_))), "{refused}");
     assert_eq!(refused.to_string(), "takes too much to compile: more than 1 s");
 }

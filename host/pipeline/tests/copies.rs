@@ -4,7 +4,7 @@ mod common;
 
 use common::{BEGINNING, component, file, peer, spec};
 use ocpp_gateway_core::{Peer, Publish};
-use ocpp_gateway_pipeline::{Clock, Failure, GuestFault, IllegalOutput, Limits, Probe, TransformSpec};
+use ocpp_gateway_pipeline::{Clock, Failure, GuestFault, IllegalOutput, Limits, TransformHarness, TransformSpec};
 use std::time::Duration;
 
 /// The guest's messages and values are as many times so large as the number of the connection says.
@@ -85,9 +85,9 @@ fn limits() -> Limits {
     Limits { time: Some(Duration::from_secs(30)), memory: 2 << 20, items: 100, ..Limits::default() }
 }
 
-fn load(name: &str, component: &[u8], limits: Limits) -> Probe {
+fn load(name: &str, component: &[u8], limits: Limits) -> TransformHarness {
     let spec = TransformSpec { limits, ..spec(file(name, component)) };
-    Probe::load(&spec, Clock::Machine).map_err(|errors| errors[0].to_string()).expect("it loads")
+    TransformHarness::load(&spec, Clock::Machine).map_err(|errors| errors[0].to_string()).expect("it loads")
 }
 
 fn connection(number: usize) -> Peer {
@@ -95,8 +95,8 @@ fn connection(number: usize) -> Peer {
 }
 
 /// How many messages an instance answers with, and which of its calls it is; or why it does not.
-fn answer(probe: &Probe, messages: usize) -> Result<(usize, usize), GuestFault> {
-    match probe.connected(&connection(messages)) {
+fn answer(harness: &TransformHarness, messages: usize) -> Result<(usize, usize), GuestFault> {
+    match harness.connected(&connection(messages)) {
         Ok(publishes) => Ok((publishes.len(), publishes[0].topic.len())),
         Err(Failure::Guest(fault)) => Err(fault),
         Err(other) => panic!("{other}"),
@@ -117,21 +117,21 @@ fn most_copied(answer: Result<(usize, usize), GuestFault>) -> usize {
 
 #[test]
 fn answer_that_is_too_large_to_be_copied_names_the_limit_and_ends_its_instance() {
-    let probe = load("plain.wasm", &plain(), limits());
-    assert_eq!((answer(&probe, 1), answer(&probe, 3)), (Ok((1, 1)), Ok((3, 2))));
-    assert_eq!(answer(&probe, 4), Err(too_large(4, 3)));
-    assert_eq!(answer(&probe, 8), Err(too_large(8, 4)));
-    assert_eq!(most_copied(answer(&probe, 9)), 9 * UNIT);
-    assert_eq!(answer(&probe, 1), Ok((1, 1)), "another instance");
+    let harness = load("plain.wasm", &plain(), limits());
+    assert_eq!((answer(&harness, 1), answer(&harness, 3)), (Ok((1, 1)), Ok((3, 2))));
+    assert_eq!(answer(&harness, 4), Err(too_large(4, 3)));
+    assert_eq!(answer(&harness, 8), Err(too_large(8, 4)));
+    assert_eq!(most_copied(answer(&harness, 9)), 9 * UNIT);
+    assert_eq!(answer(&harness, 1), Ok((1, 1)), "another instance");
 }
 
 #[test]
 fn answer_of_a_component_that_keeps_values_is_copied_up_to_its_memory_limit() {
-    let probe = load("keeping.wasm", &keeping(), limits());
+    let harness = load("keeping.wasm", &keeping(), limits());
     let units = limits().memory / UNIT;
-    assert_eq!(answer(&probe, units - 1), Err(too_large(units - 1, 1)));
-    assert_eq!(most_copied(answer(&probe, units)), limits().memory);
-    assert_eq!(answer(&probe, 1), Ok((1, 1)), "another instance");
+    assert_eq!(answer(&harness, units - 1), Err(too_large(units - 1, 1)));
+    assert_eq!(most_copied(answer(&harness, units)), limits().memory);
+    assert_eq!(answer(&harness, 1), Ok((1, 1)), "another instance");
     // That of another one is not.
     assert_eq!(most_copied(answer(&load("keeps-nothing.wasm", &plain(), limits()), units - 1)), 9 * UNIT);
 }
@@ -141,9 +141,9 @@ fn value_that_does_not_fit_is_refused_and_stops_no_guest() {
     const KEPT: &[u8] = &[0, 0];
     const TOO_LARGE: &[u8] = &[1, 1];
     // More than is copied of the answers of others.
-    let probe = load("keeps.wasm", &keeping(), Limits { state_bytes: 16 * UNIT + 1, ..limits() });
+    let harness = load("keeps.wasm", &keeping(), Limits { state_bytes: 16 * UNIT + 1, ..limits() });
     let keep = |units: usize, call: usize| {
-        let published = probe.disconnected(&connection(units), "gone").expect("an answer");
+        let published = harness.disconnected(&connection(units), "gone").expect("an answer");
         let [Publish { topic, payload, .. }] = published.as_slice() else { panic!("{published:?}") };
         assert_eq!(topic.len(), call, "it is still the same instance");
         payload.clone()

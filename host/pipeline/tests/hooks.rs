@@ -6,8 +6,9 @@ mod common;
 use common::{frame, log_of, peer, spec};
 use ocpp_gateway_core::{Attributes, Decision, Offer, Publish};
 use ocpp_gateway_pipeline::{
-    Answer, Cause, Downlink, Failure, GuestFault, IllegalOutput, Limits, LoadError, LoadFault, Message, Mishap,
-    NotMapped, OnError, Pipeline, Surroundings, TransformSpec, Uplink, Validation, ValidationPoint,
+    Answer, Cause, DownlinkOutcome, Failure, GuestFault, IllegalOutput, Limits, LoadError, LoadFault, LoadOptions,
+    Message, NotMapped, OnError, Pipeline, TransformIncident, TransformSpec, UplinkOutcome, Validation,
+    ValidationPoint,
 };
 use ocpp_gateway_testkit::guest;
 use serde_json::json;
@@ -65,15 +66,15 @@ fn misbehaving(hook: &str, does: &str) -> TransformSpec {
 
 fn load(specs: Vec<TransformSpec>) -> Pipeline {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
-    Pipeline::load_in(specs, Surroundings { cache: Some(cache), ..Surroundings::default() }).expect("it loads")
+    Pipeline::load_in(specs, LoadOptions { cache: Some(cache), ..LoadOptions::default() }).expect("it loads")
 }
 
 /// What comes of something, in words; and what went wrong on the way.
 fn happens(pipeline: &Pipeline, id: &str, occasion: Occasion) -> (String, Vec<Cause>) {
-    let (words, mishaps) = match occasion {
+    let (words, incidents) = match occasion {
         Admission => {
-            let (decision, mishaps) = pipeline.admit(&offer(id));
-            (vec![decided(&decision)], mishaps)
+            let (decision, incidents) = pipeline.admit(&offer(id));
+            (vec![decided(&decision)], incidents)
         }
         Connected => uplinked(pipeline.connected(&pipeline.newest(), &peer(id))),
         Disconnected => uplinked(pipeline.disconnected(&pipeline.newest(), &peer(id), "gone")),
@@ -88,10 +89,10 @@ fn happens(pipeline: &Pipeline, id: &str, occasion: Occasion) -> (String, Vec<Ca
             from_back_end(pipeline, id, r#"{"MessageTypeId":3,"UniqueId":"1","Payload":{"currentTime":"now"}}"#)
         }
     };
-    for Mishap { transform, .. } in &mishaps {
+    for TransformIncident { transform, .. } in &incidents {
         assert_eq!(&**transform, "under test");
     }
-    (words.join(", "), mishaps.into_iter().map(|mishap| mishap.cause).collect())
+    (words.join(", "), incidents.into_iter().map(|incident| incident.cause).collect())
 }
 
 fn offer(id: &str) -> Offer {
@@ -113,21 +114,23 @@ fn decided(decision: &Decision) -> String {
     }
 }
 
-fn uplinked(Uplink { publishes, answer, mishaps, .. }: Uplink) -> (Vec<String>, Vec<Mishap>) {
+fn uplinked(
+    UplinkOutcome { publishes, answer, incidents, .. }: UplinkOutcome,
+) -> (Vec<String>, Vec<TransformIncident>) {
     let answered = answer.map(|answer| match answer {
         Answer::Result(payload) => format!("answered: {payload}"),
         Answer::Error(error) | Answer::ResultError(error) => format!("answered: {}", error.code),
     });
-    (published(&publishes).chain(answered).collect(), mishaps)
+    (published(&publishes).chain(answered).collect(), incidents)
 }
 
-fn from_back_end(pipeline: &Pipeline, id: &str, text: &str) -> (Vec<String>, Vec<Mishap>) {
+fn from_back_end(pipeline: &Pipeline, id: &str, text: &str) -> (Vec<String>, Vec<TransformIncident>) {
     let publish = Publish { topic: format!("ocpp/cs/{id}"), payload: text.into(), ..Publish::default() };
-    let Downlink { frames, publishes, not_mapped, mishaps, .. } =
+    let DownlinkOutcome { frames, publishes, not_mapped, incidents, .. } =
         pipeline.downlink(&pipeline.newest(), &peer(id), &Message::from(&publish), Default::default());
     let sent = frames.iter().map(|frame| format!("sent: {}", gist(&frame.encode())));
     let not_mapped = not_mapped.map(|NotMapped { fault, .. }| format!("not mapped: {}", fault.name()));
-    (published(&publishes).chain(sent).chain(not_mapped).collect(), mishaps)
+    (published(&publishes).chain(sent).chain(not_mapped).collect(), incidents)
 }
 
 fn published(publishes: &[Publish]) -> impl Iterator<Item = String> {
@@ -213,9 +216,9 @@ fn a_schema_that_would_take_years_is_refused_and_a_payload_that_would_is_a_failu
         assert_eq!(harmless().1, []);
         // It is not tried for ever.
         for _ in 0..10 {
-            let (words, mishaps) = of("CP1", &call);
+            let (words, incidents) = of("CP1", &call);
             assert!(words.first().map_or("nothing", String::as_str).starts_with(outcome), "{on_error:?}: {words:?}");
-            let causes: Vec<_> = mishaps.into_iter().map(|mishap| mishap.cause).collect();
+            let causes: Vec<_> = incidents.into_iter().map(|incident| incident.cause).collect();
             assert!(matches!(fault(&causes), GuestFault::Schema(_)), "{causes:?}");
         }
         assert_eq!(pipeline.transforms()[0].stopped_charge_points, 1);
@@ -232,7 +235,7 @@ fn a_frame_is_answered_under_the_id_that_its_sender_knows() {
         let after = TransformSpec { name: "after".into(), ..misbehaving("downlink", does) };
         let pipeline = load(vec![after, renaming.clone()]);
         let publish = Publish { topic: "ocpp/cs/BAD1".into(), payload: call.into(), ..Publish::default() };
-        let Downlink { publishes, frames, .. } =
+        let DownlinkOutcome { publishes, frames, .. } =
             pipeline.downlink(&pipeline.newest(), &peer("BAD1"), &Message::from(&publish), Default::default());
         let [answer] = &publishes[..] else { panic!("{does}: {publishes:?}") };
         let answer = String::from_utf8_lossy(&answer.payload);
@@ -245,7 +248,7 @@ fn a_frame_is_answered_under_the_id_that_its_sender_knows() {
     // The charge point gets the new one, and the session knows the other.
     let pipeline = load(vec![renaming]);
     let publish = Publish { topic: "ocpp/cs/BAD1".into(), payload: call.into(), ..Publish::default() };
-    let Downlink { frames, .. } =
+    let DownlinkOutcome { frames, .. } =
         pipeline.downlink(&pipeline.newest(), &peer("BAD1"), &Message::from(&publish), Default::default());
     assert_eq!((&*frames[0].id, frames[0].back_end_id()), ("new-7", Some("7")));
 
@@ -253,7 +256,7 @@ fn a_frame_is_answered_under_the_id_that_its_sender_knows() {
     let pipeline = load(vec![misbehaving("uplink", "panic")]);
     let mut result = frame(r#"[3,"new-7",{"status":"Accepted"}]"#);
     result.attributes.push(("back-end-message-id".into(), "7".into()));
-    let Uplink { publishes, .. } = pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &result);
+    let UplinkOutcome { publishes, .. } = pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &result);
     let error = String::from_utf8_lossy(&publishes[0].payload);
     assert!(error.contains(r#""UniqueId":"7","ErrorCode":"InternalError""#), "{error}");
 }
@@ -264,7 +267,7 @@ fn a_message_that_is_rejected_takes_those_beside_it_along() {
     let twice = TransformSpec { name: "twice".into(), ..misbehaving("outbound", "publish twice") };
     let breaking = TransformSpec { name: "breaking".into(), ..misbehaving("outbound", "panic on the second") };
     let pipeline = load(vec![twice.clone(), breaking.clone()]);
-    let Uplink { publishes, answer, .. } =
+    let UplinkOutcome { publishes, answer, .. } =
         pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &frame(r#"[2,"1","Heartbeat",{}]"#));
     assert_eq!(publishes, []);
     assert!(matches!(answer, Some(Answer::Error(error)) if error.code == "InternalError"));
@@ -273,8 +276,8 @@ fn a_message_that_is_rejected_takes_those_beside_it_along() {
     let aside = TransformSpec { name: "aside".into(), ..misbehaving("uplink", "publish a second") };
     let pipeline = load(vec![aside, breaking]);
     let call = frame(r#"[2,"1","Heartbeat",{}]"#);
-    let Uplink { publishes, answer, mishaps, .. } = pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &call);
-    assert_eq!((publishes.len(), answer, mishaps.len()), (1, None, 1));
+    let UplinkOutcome { publishes, answer, incidents, .. } = pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &call);
+    assert_eq!((publishes.len(), answer, incidents.len()), (1, None, 1));
 }
 
 /// A CALL of which nothing is left gets no answer, so that it must not stay open.
@@ -307,7 +310,7 @@ fn what_the_mapping_made_is_told_from_what_is_published_beside_it() {
         [(vec![], 1, Some("ocpp/cp/BAD1")), (vec![aside], 2, Some("ocpp/cp/BAD1")), (vec![twice], 2, None)]
     {
         let pipeline = load(transforms);
-        let Uplink { publishes, mapped: place, .. } =
+        let UplinkOutcome { publishes, mapped: place, .. } =
             pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &frame(r#"[2,"1","Heartbeat",{}]"#));
         let topic = place.map(|place| publishes[place].topic.as_str());
         assert_eq!((publishes.len(), topic), (count, mapped), "{publishes:?}");
@@ -370,7 +373,8 @@ fn illegal_answers_of_a_hook_are_failures() {
 #[test]
 fn errors_that_a_hook_chooses_are_no_longer_than_the_specification_has_them() {
     let pipeline = load(vec![misbehaving("uplink", "reject at length")]);
-    let Uplink { answer, .. } = pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &frame(r#"[2,"1","Heartbeat",{}]"#));
+    let UplinkOutcome { answer, .. } =
+        pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &frame(r#"[2,"1","Heartbeat",{}]"#));
     let Some(Answer::Error(error)) = answer else { panic!("{answer:?}") };
     assert_eq!((&*error.code, &*error.description), (&*"é".repeat(50), &*"ä".repeat(255)));
 
@@ -447,16 +451,16 @@ fn frames_of_charge_points_are_judged_where_it_is_wanted() {
         ("pass", quirk, AfterTransforms, violation),
         ("pass", quirk, Arrival, violation),
     ] {
-        let surroundings = Surroundings {
+        let options = LoadOptions {
             cache: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled")),
             validation: Validation { at, uplink: true, ..Validation::default() },
-            ..Surroundings::default()
+            ..LoadOptions::default()
         };
-        let pipeline = Pipeline::load_in(vec![misbehaving("uplink", does)], surroundings).expect("it loads");
+        let pipeline = Pipeline::load_in(vec![misbehaving("uplink", does)], options).expect("it loads");
         let call = format!(r#"[2,"1","Heartbeat",{payload}]"#);
-        let (words, mishaps) = uplinked(pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &frame(&call)));
+        let (words, incidents) = uplinked(pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &frame(&call)));
         assert_eq!(words, [outcome], "{does} {payload} {at:?}");
-        assert_eq!(mishaps.len(), usize::from(outcome == violation), "{does} {payload} {at:?}: {mishaps:?}");
+        assert_eq!(incidents.len(), usize::from(outcome == violation), "{does} {payload} {at:?}: {incidents:?}");
     }
 }
 

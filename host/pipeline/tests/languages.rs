@@ -3,7 +3,7 @@
 mod common;
 
 use common::{BEGINNING, component, file, log_of, peer, spec};
-use ocpp_gateway_pipeline::{Clock, Failure, GuestFault, LoadError, LoadFault, Probe, Surroundings};
+use ocpp_gateway_pipeline::{Clock, Failure, GuestFault, LoadError, LoadFault, LoadOptions, TransformHarness};
 use std::fs;
 use std::time::Duration;
 
@@ -84,15 +84,15 @@ fn guest(version: &str, imports: &str, text: &str, body: &str) -> Vec<u8> {
     component(&module, &WASI.replace("VERSION", version))
 }
 
-fn load(name: &str, component: &[u8]) -> Result<Probe, Vec<LoadError>> {
-    Probe::load(&spec(file(name, component)), Clock::StandsAt(Duration::from_secs(1_000_000_000)))
+fn load(name: &str, component: &[u8]) -> Result<TransformHarness, Vec<LoadError>> {
+    TransformHarness::load(&spec(file(name, component)), Clock::StandsAt(Duration::from_secs(1_000_000_000)))
 }
 
 /// What comes of a guest when a charge point connects, and what it logs.
 fn connect(name: &str, component: &[u8]) -> (Result<(), Failure>, String) {
-    let probe = load(name, component).map_err(|errors| errors[0].to_string()).expect("it loads");
+    let harness = load(name, component).map_err(|errors| errors[0].to_string()).expect("it loads");
     let mut outcome = None;
-    let log = log_of(|| outcome = Some(probe.connected(&peer("CP1")).map(|publishes| assert_eq!(publishes, []))));
+    let log = log_of(|| outcome = Some(harness.connected(&peer("CP1")).map(|publishes| assert_eq!(publishes, []))));
     (outcome.expect("it ran"), log)
 }
 
@@ -200,8 +200,9 @@ fn it_is_compiled_once() {
     let parent = tempfile::tempdir().expect("a directory");
     let cache = parent.path().join("compiled");
     let spec = spec(file("cached.wasm", &guest("0.2.3", STREAMS, "", "(drop (call $stderr))")));
-    let surroundings = Surroundings { cache: Some(cache.clone()), ..Surroundings::default() };
-    let load = || Probe::load(&spec, surroundings.clone()).map_err(|errors| errors[0].to_string()).expect("it loads");
+    let options = LoadOptions { cache: Some(cache.clone()), ..LoadOptions::default() };
+    let load =
+        || TransformHarness::load(&spec, options.clone()).map_err(|errors| errors[0].to_string()).expect("it loads");
     let written = || {
         let files = fs::read_dir(&cache).expect("a directory").map(|file| file.expect("a file"));
         files.map(|file| file.metadata().and_then(|data| data.modified()).expect("a time")).collect::<Vec<_>>()

@@ -111,15 +111,15 @@ fn limits_of_a_new_configuration_hold_for_what_the_gateway_keeps() {
     let lines = || log_of(|| assert_eq!(to_mqtt(&pipeline, &peer("CP1"), &call("Log")), Ok(vec![]))).lines().count();
     assert_eq!(lines(), 0);
     let talkative = TransformSpec { limits: unhurried(), ..quiet };
-    pipeline.exchange_all(vec![talkative], Validation::default()).expect("exchanged");
+    pipeline.swap_all(vec![talkative], Validation::default()).expect("swapped");
     assert_eq!(lines(), 1);
 }
 
 #[test]
 fn a_mapping_that_makes_nothing_of_a_message_is_found_out() {
     let pipeline = load(unhurried());
-    let mishaps = pipeline.uplink(&pipeline.newest(), &peer("CP1"), &call("Log")).mishaps;
-    assert!(matches!(&mishaps[0].cause, Cause::Dropped(reason) if reason == "answered with an empty list"));
+    let incidents = pipeline.uplink(&pipeline.newest(), &peer("CP1"), &call("Log")).incidents;
+    assert!(matches!(&incidents[0].cause, Cause::Dropped(reason) if reason == "answered with an empty list"));
 }
 
 #[test]

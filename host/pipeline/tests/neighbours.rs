@@ -5,7 +5,7 @@ mod common;
 use common::{frame, log_of, peer, spec, to_mqtt};
 use ocpp_gateway_core::{Attributes, Decision, Frame, Offer, Peer};
 use ocpp_gateway_pipeline::{
-    ExchangeOutcome, Failure, FewerHooks, GuestFault, Limits, Message, Pipeline, Source, TransformSpec, Uplink,
+    Failure, FewerHooks, GuestFault, Limits, Message, Pipeline, Source, SwapOutcome, TransformSpec, UplinkOutcome,
 };
 use ocpp_gateway_testkit::guest;
 use std::path::PathBuf;
@@ -30,11 +30,11 @@ fn fifty(pipeline: &Pipeline) -> Vec<Peer> {
 }
 
 /// The standard mapping, and what has become of it.
-fn load() -> (Pipeline, mpsc::Receiver<ExchangeOutcome>) {
+fn load() -> (Pipeline, mpsc::Receiver<SwapOutcome>) {
     let limits = Limits { time: Some(Duration::from_secs(30)), ..Limits::default() };
     let pipeline = Pipeline::load(vec![TransformSpec { limits, ..TransformSpec::standard() }]).expect("it loads");
     let (notify, noticed) = mpsc::channel();
-    pipeline.on_exchange(move |report| notify.send(report.outcome).expect("heard"));
+    pipeline.on_swap(move |report| notify.send(report.outcome).expect("heard"));
     (pipeline, noticed)
 }
 
@@ -46,8 +46,8 @@ fn panics() -> Frame<'static> {
 fn one_charge_point_of_fifty_that_breaks_a_new_mapping_is_alone_with_that() {
     let (pipeline, noticed) = load();
     let peers = fifty(&pipeline);
-    pipeline.exchange("standard", Some(Source::File(faulty())), FewerHooks::Refuse).expect("exchanged");
-    assert_eq!(noticed.recv(), Ok(ExchangeOutcome::Exchanged));
+    pipeline.swap("standard", Some(Source::File(faulty())), FewerHooks::Refuse).expect("swapped");
+    assert_eq!(noticed.recv(), Ok(SwapOutcome::Swapped));
     let (hostile, others) = peers.split_first().expect("some");
     for _ in 0..20 {
         // A hundred messages before any other has sent one.
@@ -70,11 +70,11 @@ fn one_charge_point_of_fifty_that_breaks_a_new_mapping_is_alone_with_that() {
 fn a_new_mapping_that_breaks_for_most_is_taken_back_for_all() {
     let (pipeline, noticed) = load();
     let peers = fifty(&pipeline);
-    pipeline.exchange("standard", Some(Source::File(faulty())), FewerHooks::Refuse).expect("exchanged");
+    pipeline.swap("standard", Some(Source::File(faulty())), FewerHooks::Refuse).expect("swapped");
     let failed = peers.iter().filter(|peer| to_mqtt(&pipeline, peer, &panics()).is_err()).count();
     assert!(failed > 23, "{failed}");
     let next = || noticed.recv_timeout(Duration::from_secs(20)).expect("in time");
-    assert_eq!([next(), next()], [ExchangeOutcome::Exchanged, ExchangeOutcome::RolledBack]);
+    assert_eq!([next(), next()], [SwapOutcome::Swapped, SwapOutcome::RolledBack]);
     for peer in &peers {
         to_mqtt(&pipeline, peer, &frame(HEARTBEAT)).expect("mapped");
     }
@@ -131,11 +131,11 @@ fn what_grows_by_escaping_is_no_failure_of_the_mapping() {
         }
         frame.id = id.into();
         frame.action = (!action.is_empty()).then(|| action.into());
-        let Uplink { publishes, mishaps, .. } = pipeline.uplink(&pipeline.newest(), &peer("CP1"), &frame);
-        assert_eq!((publishes.len(), mishaps), (1, vec![]));
+        let UplinkOutcome { publishes, incidents, .. } = pipeline.uplink(&pipeline.newest(), &peer("CP1"), &frame);
+        assert_eq!((publishes.len(), incidents), (1, vec![]));
         let message = Message { topic: "ocpp/cs/CP1", ..Message::from(&publishes[0]) };
         let back = pipeline.downlink(&pipeline.newest(), &peer("CP1"), &message, Default::default());
         // An id of that length is refused, which is no failure.
-        assert_eq!(back.mishaps, []);
+        assert_eq!(back.incidents, []);
     }
 }

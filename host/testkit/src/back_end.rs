@@ -1,6 +1,6 @@
 //! A back end on a real broker, by an MQTT client that shares nothing with the gateway's own.
 
-use crate::PATIENCE;
+use crate::TIMEOUT;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,7 +45,7 @@ impl BackEnd {
                 }
             }
         });
-        timeout(PATIENCE, confirmed.recv()).await.expect("subscribed in time").expect("subscribed");
+        timeout(TIMEOUT, confirmed.recv()).await.expect("subscribed in time").expect("subscribed");
         BackEnd { client, messages, connection }
     }
 
@@ -60,7 +60,7 @@ impl BackEnd {
 
     /// The next message: topic and text.
     pub async fn message(&mut self) -> (String, String) {
-        timeout(PATIENCE, self.messages.recv()).await.expect("a message in time").expect("a connection")
+        timeout(TIMEOUT, self.messages.recv()).await.expect("a message in time").expect("a connection")
     }
 
     /// The next message's text, which has to be on `topic`.

@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use crate::PATIENCE;
+use crate::TIMEOUT;
 use bytes::BytesMut;
 use rumqttc::{
     ConnAck, Packet, PubAck, PubComp, PubRec, PubRel, Publish, SubAck, SubscribeReasonCode, UnsubAck, mqttbytes,
@@ -211,7 +211,7 @@ impl ScriptedBroker {
     /// After 20 s, with the last few packets.
     pub async fn seen_by(&self, condition: impl Fn(&[Seen]) -> bool) -> Vec<Seen> {
         let mut seen = self.shared.seen.subscribe();
-        let result = timeout(PATIENCE, seen.wait_for(|seen| condition(seen))).await;
+        let result = timeout(TIMEOUT, seen.wait_for(|seen| condition(seen))).await;
         match result {
             Ok(Ok(seen)) => seen.clone(),
             _ => {

@@ -1,6 +1,6 @@
 //! The other end of a WebSocket, without any manners of its own.
 
-use crate::PATIENCE;
+use crate::TIMEOUT;
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::net::SocketAddr;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -82,7 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ChargePoint<S> {
             let value = HeaderValue::from_str(subprotocol).expect("a header");
             request.headers_mut().append(header::SEC_WEBSOCKET_PROTOCOL, value);
         }
-        let shaken = timeout(PATIENCE, client_async(request, stream)).await.expect("an answer to the handshake");
+        let shaken = timeout(TIMEOUT, client_async(request, stream)).await.expect("an answer to the handshake");
         match shaken {
             Ok((socket, response)) => {
                 let subprotocol = of(&response, header::SEC_WEBSOCKET_PROTOCOL);
@@ -139,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ChargePoint<S> {
 
     pub async fn hear(&mut self) -> Heard {
         loop {
-            match timeout(PATIENCE, self.socket.next()).await.expect("something from the gateway") {
+            match timeout(TIMEOUT, self.socket.next()).await.expect("something from the gateway") {
                 Some(Ok(Message::Text(text))) => return Heard::Text(text.as_str().to_owned()),
                 Some(Ok(Message::Ping(_))) => return Heard::Ping,
                 Some(Ok(Message::Close(frame))) => {

@@ -1,6 +1,6 @@
 //! Transforms that misbehave, built from `guest-sdk/tests/guests`; and what others are built from.
 
-use ocpp_gateway_guest_build::Guest;
+use ocpp_gateway_guest_build::GuestCrate;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// from is compiled once for the tests of all crates. To be asked once in a process.
 pub fn build(name: &str, directory: impl AsRef<Path>) -> PathBuf {
     let directory = directory.as_ref();
-    let guest = Guest {
+    let guest = GuestCrate {
         manifest: &workspace().join("Cargo.toml"),
         target_dir: &target(directory),
         args: &["--locked", "--quiet", "--package", "ocpp-transform", "--example", name],

@@ -14,4 +14,4 @@ pub mod proxy;
 use std::time::Duration;
 
 /// How long anything may take before a test fails. Nothing waits this long unless it is broken.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(20);

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{net::TcpStream, time::sleep};
 
-use crate::{PATIENCE, port::ReservedPort};
+use crate::{TIMEOUT, port::ReservedPort};
 
 /// Ends, and leaves nothing behind, when dropped.
 pub struct Mosquitto {
@@ -68,7 +68,7 @@ impl Mosquitto {
                 sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, accepts).await.expect("mosquitto accepts connections");
+        tokio::time::timeout(TIMEOUT, accepts).await.expect("mosquitto accepts connections");
     }
 
     /// SIGKILL.

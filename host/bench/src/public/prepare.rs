@@ -3,7 +3,7 @@
 use crate::peers::{root, run};
 use crate::stand::{Contestant, OtherArgs, StandArgs};
 use anyhow::{Context as _, Result, ensure};
-use ocpp_gateway_guest_build::Guest;
+use ocpp_gateway_guest_build::GuestCrate;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -50,7 +50,7 @@ pub(crate) fn hostile() -> Result<PathBuf> {
 /// Builds one of the transforms that the tests use.
 fn guest(name: &str) -> Result<PathBuf> {
     let dir = root().join("target/bench");
-    let guest = Guest {
+    let guest = GuestCrate {
         manifest: &root().join("Cargo.toml"),
         target_dir: &dir.join("transforms"),
         args: &["--locked", "--quiet", "--package", "ocpp-transform", "--example", name],

@@ -3,7 +3,7 @@
 use crate::charge_point::Gateway;
 use crate::child::{Child, ScratchDir, free_address};
 use crate::dialect::Dialect;
-use crate::gateway_config::{self, Setup, Surroundings};
+use crate::gateway_config::{self, BrokerSettings, Setup};
 use crate::mqtt::Quality;
 use crate::responder::Responder;
 use crate::stand::{beside_this_program, mosquitto, mosquitto_config};
@@ -65,7 +65,7 @@ impl Rig {
         let persistence = format!("persistence true\npersistence_location {}/\n", dir.path().display());
         let mosquitto_config = mosquitto_config(broker_address).replace("persistence false\n", &persistence);
         fs::write(dir.path().join("mosquitto.conf"), mosquitto_config)?;
-        let around = Surroundings {
+        let around = BrokerSettings {
             listen,
             broker: broker_address,
             admin,

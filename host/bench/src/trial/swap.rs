@@ -7,7 +7,7 @@ mod tally;
 use super::rig::{Rig, RigArgs};
 use crate::load::CONNECTING;
 use anyhow::{Context as _, Result, ensure};
-use back_end::BackEnd;
+use back_end::SwapBackEnd;
 use clap::Args;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use station::Station;
@@ -53,7 +53,7 @@ pub(crate) async fn swap(args: SwapArgs) -> Result<()> {
     let mut rig = Rig::start(&args.rig, &ocpp).await?;
     let tally = Tally::default();
     let (calling, orders) = watch::channel(true);
-    let back_end = BackEnd::start(rig.broker(), args.answer_after, orders.clone(), &tally).await?;
+    let back_end = SwapBackEnd::start(rig.broker(), args.answer_after, orders.clone(), &tally).await?;
     let entrance = rig.entrance();
     let connecting = (0..args.charge_points).map(|index| Station::connect(&entrance, index, &tally));
     let stations: Vec<Station> = stream::iter(connecting).buffer_unordered(CONNECTING).try_collect().await?;

@@ -14,11 +14,11 @@ fn pair() -> (Claims, Claims) {
 fn the_newest_claim_wins() {
     let (mut a, mut b) = pair();
     let older = a.enter(&cp(), 1, 1000);
-    assert_eq!(b.hear(&older), Heard::Nothing);
+    assert_eq!(b.receive(&older), ClaimDecision::Nothing);
     let newer = b.enter(&cp(), 7, 2000);
-    assert_eq!(a.hear(&newer), Heard::Yield { connection: 1 });
-    assert_eq!(a.hear(&newer), Heard::Nothing, "it is gone");
-    assert_eq!(b.hear(&newer), Heard::Nothing, "the echo of its own");
+    assert_eq!(a.receive(&newer), ClaimDecision::Yield { connection: 1 });
+    assert_eq!(a.receive(&newer), ClaimDecision::Nothing, "it is gone");
+    assert_eq!(b.receive(&newer), ClaimDecision::Nothing, "the echo of its own");
     assert_eq!((a.held(), b.held()), (vec![], vec![cp()]));
 }
 
@@ -27,18 +27,18 @@ fn a_claim_that_comes_late_does_not_close_a_newer_connection() {
     let (mut a, mut b) = pair();
     let late = a.enter(&cp(), 1, 1000);
     let newer = b.enter(&cp(), 1, 2000);
-    let Heard::Repeat(repeated) = b.hear(&late) else { panic!("b keeps it and says so") };
+    let ClaimDecision::Repeat(repeated) = b.receive(&late) else { panic!("b keeps it and says so") };
     assert_eq!(repeated, newer);
-    assert_eq!(a.hear(&repeated), Heard::Yield { connection: 1 });
+    assert_eq!(a.receive(&repeated), ClaimDecision::Yield { connection: 1 });
 }
 
 #[test]
 fn a_slow_clock_does_not_lose_what_came_last() {
     let (mut a, mut b) = pair();
     let ahead = a.enter(&cp(), 1, 90_000);
-    assert_eq!(b.hear(&ahead), Heard::Nothing);
+    assert_eq!(b.receive(&ahead), ClaimDecision::Nothing);
     let newer = b.enter(&cp(), 1, 1000);
-    assert_eq!(a.hear(&newer), Heard::Yield { connection: 1 });
+    assert_eq!(a.receive(&newer), ClaimDecision::Yield { connection: 1 });
 }
 
 #[test]
@@ -46,8 +46,8 @@ fn ties_go_to_the_greater_name_on_both_sides() {
     let (mut a, mut b) = pair();
     let (of_a, of_b) = (a.enter(&cp(), 1, 1000), b.enter(&cp(), 1, 1000));
     assert_eq!(of_a.number, of_b.number);
-    assert!(matches!(b.hear(&of_a), Heard::Repeat(_)));
-    assert_eq!(a.hear(&of_b), Heard::Yield { connection: 1 });
+    assert!(matches!(b.receive(&of_a), ClaimDecision::Repeat(_)));
+    assert_eq!(a.receive(&of_b), ClaimDecision::Yield { connection: 1 });
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn two_connections_to_one_gateway_have_different_numbers() {
     assert!(second.number > first.number);
     a.leave(&cp(), 1);
     assert_eq!(a.held(), [cp()], "the late end of the first leaves the second its claim");
-    assert_eq!(b.hear(&second), Heard::Nothing);
+    assert_eq!(b.receive(&second), ClaimDecision::Nothing);
     a.leave(&cp(), 2);
     assert_eq!((a.held(), a.repeat(&cp())), (vec![], None));
 }
@@ -69,7 +69,7 @@ fn a_claim_of_an_earlier_process_of_the_same_name_does_nothing() {
     let stale = before.enter(&cp(), 1, 1000);
     let mut after = Claims::new("a");
     after.enter(&cp(), 1, 2000);
-    assert_eq!(after.hear(&stale), Heard::Nothing);
+    assert_eq!(after.receive(&stale), ClaimDecision::Nothing);
     assert_eq!(after.held(), [cp()]);
 }
 
@@ -118,7 +118,7 @@ fn deliver(gateways: &mut [Claims], under_way: &mut [Vec<Claim>], random: &mut R
         }
         let index = random.usize(..under_way[to].len());
         let claim = under_way[to].swap_remove(index);
-        if let Heard::Repeat(claim) = gateways[to].hear(&claim) {
+        if let ClaimDecision::Repeat(claim) = gateways[to].receive(&claim) {
             under_way.iter_mut().for_each(|inbox| inbox.push(claim.clone()));
         }
         steps -= 1;
@@ -145,15 +145,15 @@ fn after_the_largest_number_comes_a_newer_one() {
     for newest in [LARGEST, LARGEST - 1, 0, NOW + HALF_RANGE - 1, NOW + HALF_RANGE, NOW + HALF_RANGE + 1] {
         let (mut a, mut b) = pair();
         let hostile = Claim { charge_point: "CP1".into(), ..foreign(newest) };
-        a.hear(&hostile);
-        b.hear(&hostile);
+        a.receive(&hostile);
+        b.receive(&hostile);
         // The greater name must not win for ever.
         for now in NOW..NOW + 10 {
             let of_b = b.enter(&cp(), 1, now);
             assert!(of_b.number <= LARGEST);
-            a.hear(&of_b);
+            a.receive(&of_b);
             let of_a = a.enter(&cp(), 1, now);
-            assert_eq!(b.hear(&of_a), Heard::Yield { connection: 1 }, "after {newest}");
+            assert_eq!(b.receive(&of_a), ClaimDecision::Yield { connection: 1 }, "after {newest}");
         }
     }
 }
@@ -164,14 +164,14 @@ proptest! {
         let claims = |gateway: &str, number| {
             let mut claims = Claims::new(gateway);
             claims.newest = number;
-            claims.held.insert(cp(), Held { connection: 1, number });
+            claims.held.insert(cp(), OwnClaim { connection: 1, number });
             claims
         };
         let (mut a, mut b) = (claims("a", first), claims("b", second));
         let (of_a, of_b) = (a.repeat(&cp()).expect("held"), b.repeat(&cp()).expect("held"));
-        let (on_a, on_b) = (a.hear(&of_b), b.hear(&of_a));
-        prop_assert_ne!(matches!(on_a, Heard::Yield { .. }), matches!(on_b, Heard::Yield { .. }));
-        prop_assert_ne!(matches!(on_a, Heard::Repeat(_)), matches!(on_b, Heard::Repeat(_)));
+        let (on_a, on_b) = (a.receive(&of_b), b.receive(&of_a));
+        prop_assert_ne!(matches!(on_a, ClaimDecision::Yield { .. }), matches!(on_b, ClaimDecision::Yield { .. }));
+        prop_assert_ne!(matches!(on_a, ClaimDecision::Repeat(_)), matches!(on_b, ClaimDecision::Repeat(_)));
     }
 
     /// Whatever anybody has claimed, gateways come to an end with each other, and one of them at most has the charge point.
@@ -181,7 +181,7 @@ proptest! {
         let mut gateways: Vec<Claims> = ["a", "b", "c"].map(Claims::new).into();
         let mut under_way: Vec<Vec<Claim>> = vec![vec![]; 3];
         for (gateway, number) in gateways.iter_mut().zip(heard) {
-            gateway.hear(&foreign(number));
+            gateway.receive(&foreign(number));
             let claim = gateway.enter(&cp(), 1, NOW + random.u64(..1000));
             under_way.iter_mut().for_each(|inbox| inbox.push(claim.clone()));
         }
@@ -199,7 +199,7 @@ proptest! {
         for (gateway, heard) in gateways.iter_mut().zip(heard_by) {
             gateway.enter(&Identity::new("CP3", 48).expect("an identity"), 1, NOW);
             if heard {
-                gateway.hear(&foreign(hostile));
+                gateway.receive(&foreign(hostile));
             }
         }
         let mut now = NOW;
@@ -209,10 +209,10 @@ proptest! {
                 now += 1000;
                 // Clocks are a second apart.
                 let claim = gateways[here].enter(&cp(), 1, now + 1000 * here as u64);
-                gateways[here].hear(&claim);
-                if let Heard::Repeat(older) = gateways[there].hear(&claim) {
-                    gateways[here].hear(&older);
-                    gateways[there].hear(&older);
+                gateways[here].receive(&claim);
+                if let ClaimDecision::Repeat(older) = gateways[there].receive(&claim) {
+                    gateways[here].receive(&older);
+                    gateways[there].receive(&older);
                 }
                 gateways[there].repeat(&cp()).is_none()
             });

@@ -82,7 +82,7 @@ pub enum IdForm {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct Malformed {
-    pub problem: Problem,
+    pub problem: FrameProblem,
     /// The number in the place of the message type, if there was one.
     pub message_type: Option<u64>,
     /// The message id, if there was one, however long.
@@ -92,7 +92,7 @@ pub struct Malformed {
 
 /// What is wrong with a text that is no frame. Never quotes the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum FrameProblem {
     #[error("not JSON, at column {column}")]
     NotJson { column: usize },
     #[error("not an array of message type, message id and what belongs to them, at column {column}")]

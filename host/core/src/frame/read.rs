@@ -3,7 +3,7 @@
 //! Read as the field writes it: a byte-order mark, ids that are numbers, errors without details are no reason to lose a
 //! message.
 
-use super::message::{ErrorHead, Frame, IdForm, MAX_ACTION, MAX_MESSAGE_ID, Malformed, MessageType, Problem};
+use super::message::{ErrorHead, Frame, FrameProblem, IdForm, MAX_ACTION, MAX_MESSAGE_ID, Malformed, MessageType};
 use serde::de::{Deserializer as _, Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -28,10 +28,10 @@ impl<'a> Received<'a> {
                 Ok(()) => return Ok(Received { frame, id_form: head.id_form }),
                 Err(problem) => problem,
             },
-            Err(_) if head.unknown_type() => Problem::UnknownType(head.message_type.unwrap_or_default()),
+            Err(_) if head.unknown_type() => FrameProblem::UnknownType(head.message_type.unwrap_or_default()),
             // serde_json's message may quote the text; the place of the error does not.
-            Err(error) if error.is_data() => Problem::Shape { column: error.column() },
-            Err(error) => Problem::NotJson { column: error.column() },
+            Err(error) if error.is_data() => FrameProblem::Shape { column: error.column() },
+            Err(error) => FrameProblem::NotJson { column: error.column() },
         };
         let id = head.id.filter(|id| !id.is_empty()).map(Cow::into_owned);
         Err(Malformed { problem, message_type: head.message_type, id, id_form: head.id_form })
@@ -45,18 +45,18 @@ impl<'a> Frame<'a> {
     }
 }
 
-fn check(frame: &Frame<'_>, longest_id: usize) -> Result<(), Problem> {
+fn check(frame: &Frame<'_>, longest_id: usize) -> Result<(), FrameProblem> {
     if is_longer(&frame.id, longest_id) {
-        return Err(Problem::IdTooLong { limit: longest_id });
+        return Err(FrameProblem::IdTooLong { limit: longest_id });
     }
     if frame.id.is_empty() {
-        return Err(Problem::IdEmpty);
+        return Err(FrameProblem::IdEmpty);
     }
     if is_longer(frame.action_name(), MAX_ACTION) {
-        return Err(Problem::ActionTooLong);
+        return Err(FrameProblem::ActionTooLong);
     }
     if !frame.payload.starts_with('{') {
-        return Err(Problem::PayloadNotAnObject);
+        return Err(FrameProblem::PayloadNotAnObject);
     }
     Ok(())
 }

@@ -48,7 +48,7 @@ fn what_could_be_read_is_reported() {
     assert_eq!((three.message_type, three.id.as_deref()), (Some(2), Some("id-1")));
     let numeric = problem(r#"[2,17,"Heartbeat"]"#);
     assert_eq!((numeric.id.as_deref(), numeric.id_form), (Some("17"), IdForm::Number));
-    assert!(matches!(numeric.problem, Problem::Shape { .. }));
+    assert!(matches!(numeric.problem, FrameProblem::Shape { .. }));
     let none = problem(r#"[2,1.5,"Heartbeat",{}]"#);
     assert_eq!((none.message_type, none.id), (Some(2), None));
 }
@@ -56,7 +56,7 @@ fn what_could_be_read_is_reported() {
 #[test]
 fn wrong_shapes_are_refused() {
     for text in ["", "hello", "[2,", r#"[2,"a","b",{}"#, r#"[2,"a","b",{}]]"#, r#"[2,"a","b",{}] {}"#] {
-        assert!(matches!(problem(text).problem, Problem::NotJson { .. }), "{text}");
+        assert!(matches!(problem(text).problem, FrameProblem::NotJson { .. }), "{text}");
     }
     for text in [
         "{}",
@@ -74,13 +74,13 @@ fn wrong_shapes_are_refused() {
         r#"[-2,"a","b",{}]"#,
         r#"[2.5,"a","b",{}]"#,
     ] {
-        assert!(matches!(problem(text).problem, Problem::Shape { .. }), "{text}");
+        assert!(matches!(problem(text).problem, FrameProblem::Shape { .. }), "{text}");
     }
     for text in [r#"[2,"a","b",[]]"#, r#"[2,"a","b",1]"#, r#"[3,"a","text"]"#] {
-        assert_eq!(problem(text).problem, Problem::PayloadNotAnObject, "{text}");
+        assert_eq!(problem(text).problem, FrameProblem::PayloadNotAnObject, "{text}");
     }
-    assert_eq!(problem(r#"[7,"a","b",{}]"#).problem, Problem::UnknownType(7));
-    assert_eq!(problem(r#"[7,"a",{"#).problem, Problem::UnknownType(7));
+    assert_eq!(problem(r#"[7,"a","b",{}]"#).problem, FrameProblem::UnknownType(7));
+    assert_eq!(problem(r#"[7,"a",{"#).problem, FrameProblem::UnknownType(7));
 }
 
 #[test]
@@ -88,12 +88,12 @@ fn ids_and_actions_are_limited_in_characters() {
     let call = |id: &str, action: &str| format!(r#"[2,"{id}","{action}",{{}}]"#);
     assert!(Frame::parse(&call(&"ä".repeat(36), "Heartbeat")).is_ok());
     let long = problem(&call(&"x".repeat(37), "Heartbeat"));
-    assert_eq!((long.problem, long.id), (Problem::IdTooLong { limit: 36 }, Some("x".repeat(37))));
+    assert_eq!((long.problem, long.id), (FrameProblem::IdTooLong { limit: 36 }, Some("x".repeat(37))));
     assert!(Received::parse(&call(&"x".repeat(255), "Heartbeat"), MAX_RECEIVED_ID).is_ok());
     assert!(Received::parse(&call(&"x".repeat(256), "Heartbeat"), MAX_RECEIVED_ID).is_err());
     assert!(Frame::parse(&call("a", &"ä".repeat(128))).is_ok());
     let long = problem(&call("a", &"x".repeat(129)));
-    assert_eq!((long.problem, long.id.as_deref()), (Problem::ActionTooLong, Some("a")));
+    assert_eq!((long.problem, long.id.as_deref()), (FrameProblem::ActionTooLong, Some("a")));
 }
 
 #[test]

@@ -261,7 +261,7 @@ fn escape(name: &str) -> String {
 
 /// A part with all that it refers to.
 #[derive(Debug, Clone, Copy)]
-struct Sum {
+struct TotalCost {
     steps: u64,
     parts: u64,
     levels: usize,
@@ -270,17 +270,17 @@ struct Sum {
 
 /// Adds up a part, each as often as it is referred to. `None` in `sums` stands for what is not known; a part that is being
 /// added up stands there with nothing yet, and refers to itself.
-fn sum(all: &[Shape], part: Part, sums: &mut Vec<Option<Sum>>, depth: usize) -> Result<Sum, String> {
+fn sum(all: &[Shape], part: Part, sums: &mut Vec<Option<TotalCost>>, depth: usize) -> Result<TotalCost, String> {
     if let Some(known) = sums[part] {
         return Ok(known);
     }
     if depth > DEEPEST {
         return Err(format!("more than {DEEPEST} levels"));
     }
-    sums[part] = Some(Sum { steps: 0, parts: 1, levels: 0, refers_to_itself: true });
+    sums[part] = Some(TotalCost { steps: 0, parts: 1, levels: 0, refers_to_itself: true });
     let shape = &all[part];
     let own = 2 + shape.steps + shape.per_byte + u64::from(shape.unique) + shape.patterns * (1 + PER_BYTE);
-    let mut total = Sum { steps: own, parts: 1, levels: 0, refers_to_itself: false };
+    let mut total = TotalCost { steps: own, parts: 1, levels: 0, refers_to_itself: false };
     let lists = [&shape.all_members, &shape.names, &shape.items, &shape.all_items];
     let below = shape.members.values().chain(lists.into_iter().flatten()).map(|&part| (part, 1));
     let beside = shape.same.iter().map(|&part| (part, 1 + u64::from(shape.again)));

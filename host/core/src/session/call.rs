@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Instant;
 
 /// How the ids of the gateway's own CALLs begin; their answers are nobody else's affair, however late they come.
-pub const OWN_ID: &str = "gateway-";
+pub const OPERATOR_ID_PREFIX: &str = "gateway-";
 
 /// Who calls the charge point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,22 +66,23 @@ pub(super) struct SentCall {
     pub(super) call: Call,
     pub(super) deadline: Instant,
     pub(super) originator: Originator,
-    pub(super) rare: Option<Box<Rare>>,
+    pub(super) extras: Option<Box<CallExtras>>,
 }
 
 /// What is known of few CALLs to the charge point, so that the others need no room for it.
 #[derive(Debug)]
-pub(super) struct Rare {
+pub(super) struct CallExtras {
     /// See [`BACK_END_ID`](crate::frame::BACK_END_ID).
     pub(super) back_end_id: Option<Box<str>>,
     /// What it asks for, if that is another heartbeat interval.
     pub(super) interval: Option<IntervalRequest>,
 }
 
-impl Rare {
+impl CallExtras {
     pub(super) fn of(frame: &Frame<'_>) -> Option<Box<Self>> {
-        let rare = Rare { back_end_id: frame.back_end_id().map(Box::from), interval: IntervalRequest::of(frame) };
-        (rare.back_end_id.is_some() || rare.interval.is_some()).then(|| Box::new(rare))
+        let extras =
+            CallExtras { back_end_id: frame.back_end_id().map(Box::from), interval: IntervalRequest::of(frame) };
+        (extras.back_end_id.is_some() || extras.interval.is_some()).then(|| Box::new(extras))
     }
 }
 
@@ -92,14 +93,14 @@ pub(super) struct WaitingCall {
     pub(super) text: String,
     pub(super) expires: Instant,
     pub(super) originator: Originator,
-    pub(super) rare: Option<Box<Rare>>,
+    pub(super) extras: Option<Box<CallExtras>>,
 }
 
 impl WaitingCall {
     /// It is sent, and its answer has to come by then.
     pub(super) fn sent(self, deadline: Instant) -> SentCall {
-        let WaitingCall { call, originator, rare, .. } = self;
-        SentCall { call, deadline, originator, rare }
+        let WaitingCall { call, originator, extras, .. } = self;
+        SentCall { call, deadline, originator, extras }
     }
 }
 
@@ -112,9 +113,9 @@ pub(super) fn find<'c>(calls: &'c [ReceivedCall], id: &str) -> Option<&'c Receiv
 
 /// The actions of the CALLs that a charge point waits for, by message id.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct Asked<'a>(pub(super) &'a [ReceivedCall]);
+pub struct UnansweredCalls<'a>(pub(super) &'a [ReceivedCall]);
 
-impl<'a> Asked<'a> {
+impl<'a> UnansweredCalls<'a> {
     /// The action of its CALL `id`, if that is open.
     pub fn action(self, id: &str) -> Option<&'a str> {
         find(self.0, id).map(|open| &*open.call.action)

@@ -1,8 +1,8 @@
 //! What a session makes of the frames that back ends, and operators, send to its charge point.
 
-use super::call::{Call, Originator, Rare, SentCall, WaitingCall, fingerprint};
+use super::call::{Call, CallExtras, Originator, SentCall, WaitingCall, fingerprint};
 use super::heartbeat::{BootInterval, boot_interval};
-use super::output::{Direction, Outcome, Output, OwnAnswer};
+use super::output::{Direction, OperatorCallOutcome, Outcome, Output};
 use super::settings::Unmatched;
 use super::state::Session;
 use crate::call_error::{CallError, Fault};
@@ -59,8 +59,8 @@ impl Session {
     }
 
     /// The gateway itself calls the charge point, for an operator. What becomes of it comes out as [`Output::Answered`]
-    /// with this `id`, and goes nowhere else. The id starts with [`super::OWN_ID`] and is used once.
-    pub fn handle_own_call(&mut self, id: &str, action: &str, payload: &str, now: Instant) {
+    /// with this `id`, and goes nowhere else. The id starts with [`super::OPERATOR_ID_PREFIX`] and is used once.
+    pub fn handle_operator_call(&mut self, id: &str, action: &str, payload: &str, now: Instant) {
         let frame = Frame { action: Some(action.into()), ..Frame::new(MessageType::Call, id, payload) };
         self.queue_call(Originator::Operator, frame, self.generation, now);
     }
@@ -80,7 +80,7 @@ impl Session {
             text: frame.encode(),
             expires: now + self.settings.call_timeout,
             originator,
-            rare: Rare::of(&frame),
+            extras: CallExtras::of(&frame),
         });
         self.call_next(now);
     }
@@ -187,8 +187,8 @@ impl Session {
 
     /// A CALL to the charge point is over without an answer.
     pub(super) fn fail_sent(&mut self, sent: SentCall, fault: Fault, text: impl Into<String>) {
-        let SentCall { call, deadline, originator, rare } = sent;
-        let id = rare.as_ref().and_then(|rare| rare.back_end_id.as_deref()).unwrap_or(&call.id);
+        let SentCall { call, deadline, originator, extras } = sent;
+        let id = extras.as_ref().and_then(|extras| extras.back_end_id.as_deref()).unwrap_or(&call.id);
         self.fail(originator, fault, id, &call.action, text, call.generation);
         self.end(Direction::Downlink, &call, deadline, Outcome::Failed(fault), None);
     }
@@ -208,7 +208,7 @@ impl Session {
             Originator::BackEnd => self.report(fault, id, action, text, generation),
             Originator::Operator => {
                 self.note(Direction::Downlink, fault, id, action, text.clone());
-                let answer = Box::new(OwnAnswer::None { fault, text });
+                let answer = Box::new(OperatorCallOutcome::None { fault, text });
                 self.outputs.push_back(Output::Answered(id.into(), answer));
             }
         }

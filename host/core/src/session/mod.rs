@@ -18,8 +18,8 @@ mod settings;
 mod state;
 mod uplink;
 
-pub use call::{Asked, OWN_ID, OpenCalls};
-pub use output::{CallEnd, Direction, Incident, Outcome, Output, OwnAnswer, UplinkFrame};
+pub use call::{OPERATOR_ID_PREFIX, OpenCalls, UnansweredCalls};
+pub use output::{CallEnd, Direction, Incident, OperatorCallOutcome, Outcome, Output, UplinkFrame};
 pub use settings::{Settings, Unmatched};
 pub use state::Session;
 

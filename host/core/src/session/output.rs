@@ -30,7 +30,7 @@ pub enum Output {
     /// A CALL is over: count it.
     Ended(CallEnd),
     /// The answer to the gateway's own CALL of this id, for the operator who sent it.
-    Answered(Box<str>, Box<OwnAnswer>),
+    Answered(Box<str>, Box<OperatorCallOutcome>),
     /// The charge point has been told this heartbeat interval: it holds on later connections too. `None`: it was told
     /// none, so that the configured one is in force.
     HeartbeatInterval(Option<Duration>),
@@ -59,7 +59,7 @@ pub struct UplinkFrame<'a> {
 
 /// What has become of a CALL of the gateway's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OwnAnswer {
+pub enum OperatorCallOutcome {
     /// The payload of the charge point's CALLRESULT.
     Result(String),
     /// The charge point's CALLERROR.

@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 
 /// In the order in which it came up.
 #[derive(Debug, Default)]
-pub(super) struct Outputs(VecDeque<Waiting>);
+pub(super) struct Outputs(VecDeque<QueuedOutputs>);
 
 #[derive(Debug)]
-struct Waiting {
+struct QueuedOutputs {
     output: Output,
     /// Of a back end's own message, its generation: if it goes nowhere, back ends are told.
     relayed: Option<u64>,
@@ -33,12 +33,12 @@ impl Outputs {
     }
 
     pub(super) fn push_back(&mut self, output: Output) {
-        self.0.push_back(Waiting { output, relayed: None });
+        self.0.push_back(QueuedOutputs { output, relayed: None });
     }
 
     /// A message of a back end that no open CALL stands for.
     pub(super) fn relay(&mut self, kind: MessageType, text: String, generation: u64) {
-        self.0.push_back(Waiting { output: Output::Send(kind, text), relayed: Some(generation) });
+        self.0.push_back(QueuedOutputs { output: Output::Send(kind, text), relayed: Some(generation) });
     }
 
     pub(super) fn pop_front(&mut self) -> Option<Output> {
@@ -68,7 +68,7 @@ impl Outputs {
             match (waiting.output, waiting.relayed) {
                 (Output::Send(_, text), Some(generation)) => unsent.push((text, generation)),
                 (output, _) if is_for_charge_point(&output) => {}
-                (output, relayed) => self.0.push_back(Waiting { output, relayed }),
+                (output, relayed) => self.0.push_back(QueuedOutputs { output, relayed }),
             }
         }
         unsent

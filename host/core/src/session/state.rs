@@ -1,6 +1,6 @@
 //! What a session knows, and what all of it needs.
 
-use super::call::{Asked, Call, OpenCalls, ReceivedCall, ReceivedCalls, SentCall, WaitingCall, find};
+use super::call::{Call, OpenCalls, ReceivedCall, ReceivedCalls, SentCall, UnansweredCalls, WaitingCall, find};
 use super::clock::BackEndClock;
 use super::liveness::Liveness;
 use super::output::{CallEnd, Direction, Incident, Outcome, Output, UplinkFrame};
@@ -36,7 +36,7 @@ const RECENT: usize = 32;
 /// | The transforms, or the way to the broker, ended a frame that `handle_text` gave | `handle_reply`, `handle_rejection`, `handle_rejected_result`, `handle_dropped`, `handle_failed_uplink` |
 /// | A message came from back ends | `handle_downlink` for each frame, `handle_failed_downlink` |
 /// | A CALL's topic has no subscriber | `handle_no_back_end` |
-/// | An operator calls the charge point | `handle_own_call` |
+/// | An operator calls the charge point | `handle_operator_call` |
 /// | The socket is read again, or no longer | `handle_reading` |
 /// | The time of `next_timeout` has come | `handle_timeout` |
 /// | The gateway stops; the connection is over | `handle_stop`; `handle_disconnect` |
@@ -236,8 +236,8 @@ impl Session {
     }
 
     /// The CALLs of the charge point that back ends have not answered yet.
-    pub fn asked(&self) -> Asked<'_> {
-        Asked(&self.from_charge_point)
+    pub fn asked(&self) -> UnansweredCalls<'_> {
+        UnansweredCalls(&self.from_charge_point)
     }
 
     /// When [`Session::handle_timeout`] wants to be called.

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A session and a clock that only moves when told to.
-struct Desk {
+struct TestSession {
     session: Session,
     now: Instant,
     silent: bool,
 }
 
-impl Desk {
+impl TestSession {
     fn new(version: Version) -> Self {
-        Desk::with(version, |_| {})
+        TestSession::with(version, |_| {})
     }
 
     fn with(version: Version, change: impl FnOnce(&mut Settings)) -> Self {
@@ -32,7 +32,7 @@ impl Desk {
         };
         change(&mut settings);
         let now = Instant::now();
-        Desk { session: Session::new(version, Arc::new(settings), None, now), now, silent: false }
+        TestSession { session: Session::new(version, Arc::new(settings), None, now), now, silent: false }
     }
 
     /// The charge point sends `text`; answers the frame that goes to the mapping.
@@ -70,7 +70,7 @@ impl Desk {
 
     /// All outputs: `> text` to the charge point, `! code id` reported to back ends, `# fault` an incident.
     fn out(&mut self) -> Vec<String> {
-        self.outputs().into_iter().filter_map(Desk::shown).collect()
+        self.outputs().into_iter().filter_map(TestSession::shown).collect()
     }
 
     fn outputs(&mut self) -> Vec<Output> {
@@ -117,7 +117,7 @@ const CLEAR: &str = r#"[2,"c1","ClearCache",{}]"#;
 
 #[test]
 fn a_call_is_passed_on_and_its_answer_comes_back() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     assert_eq!(desk.up(HEARTBEAT).expect("passed on").action_name(), "Heartbeat");
     desk.down(r#"[3,"h1",{"currentTime": "x"}]"#);
     assert_eq!(desk.out(), [r#"> [3,"h1",{"currentTime": "x"}]"#]);
@@ -126,7 +126,7 @@ fn a_call_is_passed_on_and_its_answer_comes_back() {
 
 #[test]
 fn the_charge_point_gets_one_call_at_a_time_and_the_next_when_it_has_answered() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.down(RESET);
     desk.down(CLEAR);
     assert_eq!(desk.out(), [format!("> {RESET}")]);
@@ -137,7 +137,7 @@ fn the_charge_point_gets_one_call_at_a_time_and_the_next_when_it_has_answered() 
 
 #[test]
 fn calls_in_both_directions_may_cross() {
-    let mut desk = Desk::new(Version::V2_0_1);
+    let mut desk = TestSession::new(Version::V2_0_1);
     desk.down(RESET);
     assert!(desk.up(HEARTBEAT).is_some());
     desk.down(r#"[3,"h1",{}]"#);
@@ -147,7 +147,7 @@ fn calls_in_both_directions_may_cross() {
 
 #[test]
 fn a_call_that_no_back_end_answers_times_out_with_an_error_to_the_charge_point() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.up(HEARTBEAT);
     assert_eq!(desk.session.next_timeout(), desk.now + TIMEOUT);
     desk.wait(TIMEOUT);
@@ -160,7 +160,7 @@ fn a_call_that_no_back_end_answers_times_out_with_an_error_to_the_charge_point()
 
 #[test]
 fn a_back_end_that_answers_every_message_is_not_answered_without_end() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.down(r#"[3,"h1",{}]"#);
     assert_eq!(desk.out(), ["# unknown_call", "! GenericError h1"]);
     // It answers the report, with either type.
@@ -176,7 +176,7 @@ fn a_back_end_that_answers_every_message_is_not_answered_without_end() {
 
 #[test]
 fn a_call_that_the_charge_point_does_not_answer_is_reported_and_the_next_one_sent() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.down(RESET);
     desk.now += TIMEOUT / 2;
     desk.down(CLEAR);
@@ -189,7 +189,7 @@ fn a_call_that_the_charge_point_does_not_answer_is_reported_and_the_next_one_sen
 
 #[test]
 fn calls_wait_no_longer_than_the_timeout_and_no_more_than_the_queue_holds() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.down(RESET);
     desk.down(CLEAR);
     desk.down(r#"[2,"c2","ClearCache",{}]"#);
@@ -204,7 +204,7 @@ fn calls_wait_no_longer_than_the_timeout_and_no_more_than_the_queue_holds() {
 
 #[test]
 fn unmatched_answers_are_forwarded_where_that_is_wanted() {
-    let mut desk = Desk::with(Version::V1_6, |settings| settings.unmatched_responses = Unmatched::Forward);
+    let mut desk = TestSession::with(Version::V1_6, |settings| settings.unmatched_responses = Unmatched::Forward);
     assert!(desk.up(r#"[3,"x",{}]"#).is_some());
     desk.down(r#"[3,"y",{}]"#);
     assert_eq!(desk.out(), ["# unknown_call", "# unknown_call", r#"> [3,"y",{}]"#]);
@@ -214,7 +214,7 @@ fn unmatched_answers_are_forwarded_where_that_is_wanted() {
 fn unreadable_text_is_answered_as_the_version_wants_it() {
     let cut = r#"[2,"m1","MeterValues",{"connectorId":"#;
     let answers = |version, text: &str| {
-        let mut desk = Desk::new(version);
+        let mut desk = TestSession::new(version);
         assert!(desk.up(text).is_none());
         let out = desk.out();
         out.get(1).map(|line| line.split(',').take(3).collect::<Vec<_>>().join(","))
@@ -237,13 +237,13 @@ fn unreadable_text_is_answered_as_the_version_wants_it() {
 fn a_long_id_passes_in_1_6_and_is_refused_under_itself_in_later_versions() {
     let braces = "{01234567-89ab-cdef-0123-456789abcdef}";
     let call = format!(r#"[2,"{braces}","Heartbeat",{{}}]"#);
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     assert_eq!(desk.up(&call).expect("passed on").id, braces);
     desk.down(&format!(r#"[3,"{braces}",{{}}]"#));
     assert_eq!(desk.out(), [format!(r#"> [3,"{braces}",{{}}]"#)]);
     let longest = "x".repeat(256);
     for (version, id) in [(Version::V1_6, &*longest), (Version::V2_0_1, braces), (Version::V2_1, braces)] {
-        let mut desk = Desk::new(version);
+        let mut desk = TestSession::new(version);
         assert!(desk.up(&format!(r#"[2,"{id}","Heartbeat",{{}}]"#)).is_none());
         let out = desk.out();
         assert!(
@@ -251,14 +251,14 @@ fn a_long_id_passes_in_1_6_and_is_refused_under_itself_in_later_versions() {
         );
     }
     // What the gateway sends keeps to the limit.
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.down(&call);
     assert_eq!(desk.out(), ["# not_understood".to_owned(), format!("! FormationViolation {braces}")]);
 }
 
 #[test]
 fn an_id_that_is_a_number_is_answered_as_a_number() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     assert_eq!(desk.up(r#"[2,17,"Heartbeat",{}]"#).expect("passed on").id, "17");
     desk.down(r#"[3,"17",{}]"#);
     assert_eq!(desk.out(), ["> [3,17,{}]"]);
@@ -272,7 +272,7 @@ fn an_id_that_is_a_number_is_answered_as_a_number() {
 
 #[test]
 fn an_error_of_the_charge_point_keeps_its_code_without_details() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.down(RESET);
     let frame = desk.up(r#"[4,"r1","NotImplemented",null]"#).expect("passed on");
     assert_eq!((frame.error.expect("an error").code.as_ref(), frame.payload.as_ref()), ("NotImplemented", "{}"));
@@ -280,7 +280,7 @@ fn an_error_of_the_charge_point_keeps_its_code_without_details() {
 
 #[test]
 fn a_session_says_what_there_is_to_do_and_what_is_open() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     assert_eq!((desk.session.has_output(), desk.session.outputs(), desk.session.is_idle()), (false, 0, true));
     desk.down(RESET);
     desk.up("garbage");
@@ -301,7 +301,7 @@ fn a_session_says_what_there_is_to_do_and_what_is_open() {
 
 #[test]
 fn a_report_names_the_action_where_it_is_known() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.down(RESET);
     desk.session.handle_failed_downlink(Fault::NotUnderstood, "x", "no Payload", 0);
     desk.session.handle_disconnect();
@@ -314,14 +314,14 @@ fn a_report_names_the_action_where_it_is_known() {
 
 #[test]
 fn a_rejected_result_is_told_to_the_charge_point() {
-    let mut desk = Desk::new(Version::V2_1);
+    let mut desk = TestSession::new(Version::V2_1);
     desk.session.handle_rejected_result("r1", Fault::Rejected.error(Version::V2_1, "no"));
     assert_eq!(desk.out(), [r#"> [5,"r1","GenericError","no",{}]"#]);
 }
 
 #[test]
 fn a_call_to_the_charge_point_has_an_id_of_36_characters_at_most() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     let call = |length| format!(r#"[2,"{}","ClearCache",{{}}]"#, "x".repeat(length));
     desk.down(&call(36));
     assert_eq!(desk.out(), [format!("> {}", call(36))]);
@@ -331,7 +331,7 @@ fn a_call_to_the_charge_point_has_an_id_of_36_characters_at_most() {
 
 #[test]
 fn a_dropped_call_ends_at_once_and_without_an_answer() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.up(HEARTBEAT);
     desk.session.handle_dropped("h1");
     assert!(desk.session.is_idle());
@@ -342,7 +342,7 @@ fn a_dropped_call_ends_at_once_and_without_an_answer() {
 #[test]
 fn unknown_message_types_are_ignored_except_in_2_0_1() {
     for (version, answered) in [(Version::V1_6, false), (Version::V2_0_1, true), (Version::V2_1, false)] {
-        let mut desk = Desk::new(version);
+        let mut desk = TestSession::new(version);
         assert!(desk.up(r#"[9,"m1",{}]"#).is_none());
         let out = desk.out();
         assert_eq!(out.len() == 2, answered, "{version}: {out:?}");
@@ -353,14 +353,14 @@ fn unknown_message_types_are_ignored_except_in_2_0_1() {
 #[test]
 fn send_is_exempt_from_one_at_a_time_and_exists_in_2_1_only() {
     let send = r#"[6,"s1","NotifyPeriodicEventStream",{}]"#;
-    let mut desk = Desk::new(Version::V2_1);
+    let mut desk = TestSession::new(Version::V2_1);
     desk.up(HEARTBEAT);
     assert!(desk.up(send).is_some());
     desk.down(RESET);
     desk.down(send);
     assert_eq!(desk.out(), [format!("> {RESET}"), format!("> {send}")]);
 
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     assert!(desk.up(send).is_none());
     desk.down(send);
     assert_eq!(desk.out(), ["# unknown_message_type", "# unknown_message_type", "! NotSupported s1"]);
@@ -368,7 +368,7 @@ fn send_is_exempt_from_one_at_a_time_and_exists_in_2_1_only() {
 
 #[test]
 fn a_broken_answer_frees_the_way_at_once() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.down(RESET);
     desk.down(CLEAR);
     desk.out();
@@ -378,7 +378,7 @@ fn a_broken_answer_frees_the_way_at_once() {
 
 #[test]
 fn a_failed_mapping_is_answered_or_reported() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.up(HEARTBEAT);
     let error = || Fault::Internal.error(Version::V1_6, "no luck");
     desk.session.handle_failed_uplink(MessageType::Call, "h1", "Heartbeat", error(), 0);
@@ -393,7 +393,7 @@ fn a_failed_mapping_is_answered_or_reported() {
 
 #[test]
 fn a_message_that_no_frame_can_be_made_of_is_reported() {
-    let mut desk = Desk::new(Version::V2_0_1);
+    let mut desk = TestSession::new(Version::V2_0_1);
     desk.session.handle_failed_downlink(Fault::NotUnderstood, "r1", "no Payload", 3);
     desk.session.handle_failed_downlink(Fault::NotUnderstood, "", "not JSON", 0);
     assert_eq!(
@@ -404,7 +404,7 @@ fn a_message_that_no_frame_can_be_made_of_is_reported() {
 
 #[test]
 fn at_a_disconnect_everything_that_waited_is_reported() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.up(HEARTBEAT);
     desk.down(RESET);
     desk.down(CLEAR);
@@ -417,7 +417,7 @@ fn at_a_disconnect_everything_that_waited_is_reported() {
 #[test]
 fn every_call_ends_once_and_says_how() {
     let second = Duration::from_secs(1);
-    let mut desk = Desk::new(Version::V2_0_1);
+    let mut desk = TestSession::new(Version::V2_0_1);
     desk.up(HEARTBEAT);
     desk.down(RESET);
     desk.down(CLEAR);
@@ -448,9 +448,9 @@ fn every_call_ends_once_and_says_how() {
 
 #[test]
 fn the_gateways_own_call_waits_its_turn_and_its_answer_goes_to_whoever_asked() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.down(RESET);
-    desk.session.handle_own_call("gateway-1", "ClearCache", "{}", desk.now);
+    desk.session.handle_operator_call("gateway-1", "ClearCache", "{}", desk.now);
     assert_eq!(desk.out(), [format!("> {RESET}")]);
     assert_eq!(desk.session.open_calls().waiting, 1);
     assert!(desk.up(r#"[3,"r1",{}]"#).is_some(), "that of the back end is passed on");
@@ -458,15 +458,15 @@ fn the_gateways_own_call_waits_its_turn_and_its_answer_goes_to_whoever_asked() {
     assert!(desk.up(r#"[3,"gateway-1",{"a": 1.50}]"#).is_none(), "no back end hears of it");
     assert_eq!(
         desk.outputs().pop(),
-        Some(Output::Answered("gateway-1".into(), Box::new(OwnAnswer::Result(r#"{"a": 1.50}"#.into()))))
+        Some(Output::Answered("gateway-1".into(), Box::new(OperatorCallOutcome::Result(r#"{"a": 1.50}"#.into()))))
     );
     assert!(desk.session.is_idle());
 }
 
 #[test]
 fn the_gateways_own_call_fails_without_a_report_to_back_ends() {
-    let mut desk = Desk::with(Version::V1_6, |settings| settings.unmatched_responses = Unmatched::Forward);
-    let ask = |desk: &mut Desk, id: &str| desk.session.handle_own_call(id, "ClearCache", "{}", desk.now);
+    let mut desk = TestSession::with(Version::V1_6, |settings| settings.unmatched_responses = Unmatched::Forward);
+    let ask = |desk: &mut TestSession, id: &str| desk.session.handle_operator_call(id, "ClearCache", "{}", desk.now);
     for number in 1..=4 {
         ask(&mut desk, &format!("gateway-{number}"));
     }
@@ -498,7 +498,7 @@ fn the_gateways_own_call_fails_without_a_report_to_back_ends() {
 
 #[test]
 fn what_was_not_sent_before_a_disconnect_is_reported_to_whoever_sent_it() {
-    let mut desk = Desk::new(Version::V2_1);
+    let mut desk = TestSession::new(Version::V2_1);
     desk.up(HEARTBEAT);
     desk.down(r#"[3,"h1",{}]"#);
     desk.down(r#"[6,"s1","NotifyPeriodicEventStream",{}]"#);
@@ -512,7 +512,7 @@ fn what_was_not_sent_before_a_disconnect_is_reported_to_whoever_sent_it() {
 
 #[test]
 fn what_is_for_back_ends_does_not_wait_for_the_charge_point() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.down(RESET);
     desk.down(r#"[3,"nobody asked",{}]"#);
     assert!(matches!(desk.session.poll_notice(), Some(Output::Incident(_))));
@@ -523,7 +523,7 @@ fn what_is_for_back_ends_does_not_wait_for_the_charge_point() {
 
 #[test]
 fn a_call_that_timed_out_before_it_was_sent_is_not_sent() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.down(RESET);
     desk.wait(TIMEOUT);
     assert_eq!(desk.out(), ["# timed_out", "! InternalError r1"]);
@@ -531,7 +531,7 @@ fn a_call_that_timed_out_before_it_was_sent_is_not_sent() {
 
 #[test]
 fn once_the_gateway_stops_open_calls_are_finished_and_new_ones_reported() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.up(HEARTBEAT);
     desk.down(RESET);
     desk.out();
@@ -546,7 +546,7 @@ fn once_the_gateway_stops_open_calls_are_finished_and_new_ones_reported() {
 
 #[test]
 fn a_call_that_the_broker_delivers_again_is_not_made_again() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.down(RESET);
     desk.up(r#"[3,"r1",{}]"#);
     desk.out();

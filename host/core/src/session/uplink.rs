@@ -1,12 +1,12 @@
 //! What a session makes of the texts that its charge point sends.
 
-use super::call::{Call, OWN_ID, Originator, ReceivedCall, find};
-use super::output::{Direction, Outcome, Output, OwnAnswer, UplinkFrame};
+use super::call::{Call, OPERATOR_ID_PREFIX, Originator, ReceivedCall, find};
+use super::output::{Direction, OperatorCallOutcome, Outcome, Output, UplinkFrame};
 use super::settings::Unmatched;
 use super::state::{HeldCall, Session};
 use crate::call_error::{CallError, Fault, UNREADABLE_ID};
 use crate::frame::{
-    BACK_END_ID, Frame, IdForm, MAX_MESSAGE_ID, MAX_RECEIVED_ID, Malformed, MessageType, Problem, Received,
+    BACK_END_ID, Frame, FrameProblem, IdForm, MAX_MESSAGE_ID, MAX_RECEIVED_ID, Malformed, MessageType, Received,
 };
 use crate::version::Version;
 use std::borrow::Cow;
@@ -72,7 +72,8 @@ impl Session {
             let is_result = frame.kind == MessageType::CallResult;
             let outcome = if is_result { Outcome::Result } else { Outcome::Error };
             self.end(Direction::Downlink, &sent.call, sent.deadline, outcome, Some(now));
-            let (interval, back_end_id) = sent.rare.map_or((None, None), |rare| (rare.interval, rare.back_end_id));
+            let (interval, back_end_id) =
+                sent.extras.map_or((None, None), |extras| (extras.interval, extras.back_end_id));
             if let Some(interval) = interval.filter(|_| is_result)
                 && let Some(interval) = interval.accepted(&frame.payload)
             {
@@ -81,7 +82,7 @@ impl Session {
             let own = sent.originator == Originator::Operator;
             let Call { id, action, generation, .. } = sent.call;
             if own {
-                self.outputs.push_back(Output::Answered(id, Box::new(own_answer(&frame))));
+                self.outputs.push_back(Output::Answered(id, Box::new(operator_call_outcome(&frame))));
             } else {
                 frame.action = Some(Cow::Owned(action.into()));
                 let back_end_id = back_end_id.map(|id| (BACK_END_ID.to_owned(), id.into()));
@@ -90,7 +91,8 @@ impl Session {
             self.call_next(now);
             return (!own).then_some(UplinkFrame { frame, generation });
         }
-        let forward = self.settings.unmatched_responses == Unmatched::Forward && !frame.id.starts_with(OWN_ID);
+        let forward =
+            self.settings.unmatched_responses == Unmatched::Forward && !frame.id.starts_with(OPERATOR_ID_PREFIX);
         let text = if forward { "forwarded all the same" } else { "late, or never asked for" };
         self.note(Direction::Uplink, Fault::UnknownCall, &frame.id, "", text);
         forward.then_some(UplinkFrame { frame, generation: self.generation })
@@ -99,11 +101,11 @@ impl Session {
     /// A text that is no frame. An answer is never answered, and a CALL only where its sender can tell which one.
     fn refuse(&mut self, malformed: Malformed, now: Instant) {
         let Malformed { problem, message_type, id, id_form } = malformed;
-        if let Problem::UnknownType(number) = problem {
+        if let FrameProblem::UnknownType(number) = problem {
             return self.ignore_unknown_type(number, id.as_deref(), id_form);
         }
         // 1.6 answers as soon as it has an id; later versions want "-1" for what is no JSON, whatever could be made out.
-        let readable = self.version == Version::V1_6 || !matches!(problem, Problem::NotJson { .. });
+        let readable = self.version == Version::V1_6 || !matches!(problem, FrameProblem::NotJson { .. });
         let answer_to = id.as_deref().filter(|_| readable);
         let fault = if answer_to.is_some() { Fault::BadFrame } else { Fault::UnreadableFrame };
         let text = problem.to_string();
@@ -143,11 +145,11 @@ fn is_answer(message_type: u64) -> bool {
 }
 
 /// What an answer says to the operator who asked for the CALL.
-fn own_answer(frame: &Frame<'_>) -> OwnAnswer {
+fn operator_call_outcome(frame: &Frame<'_>) -> OperatorCallOutcome {
     let details = frame.payload.to_string();
     match &frame.error {
-        None => OwnAnswer::Result(details),
-        Some(head) => OwnAnswer::Error(CallError {
+        None => OperatorCallOutcome::Result(details),
+        Some(head) => OperatorCallOutcome::Error(CallError {
             code: head.code.to_string().into(),
             description: head.description.to_string().into(),
             details: details.into(),

@@ -1,7 +1,7 @@
 //! `/api/v1/charge-points`: who is connected, and one's own word with them.
 
 use super::problem::{Problem, json};
-use super::state::{AdminState, Shared};
+use super::state::{AdminState, SharedAdminState};
 use crate::charge_point::{Connected, NotTaken, OperatorCall};
 use crate::operations::events::rfc3339;
 use axum::Router;
@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use ocpp_gateway_core::Fault;
-use ocpp_gateway_core::session::{OpenCalls, OwnAnswer};
+use ocpp_gateway_core::session::{OpenCalls, OperatorCallOutcome};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::time::Duration;
@@ -27,7 +27,7 @@ const LONGEST_ACTION: usize = 128;
 /// How long a charge point's task may take to say what is open, before that is left out.
 const LOOK: Duration = Duration::from_secs(1);
 
-pub(super) fn router() -> Router<Shared> {
+pub(super) fn router() -> Router<SharedAdminState> {
     Router::new()
         .route("/api/v1/charge-points", get(list))
         .route("/api/v1/charge-points/{id}", get(show).delete(kick))
@@ -46,9 +46,9 @@ struct Page {
 
 /// Some of those who are connected.
 #[derive(Debug, Serialize)]
-struct ChargePoints {
+struct ChargePointPage {
     /// In the order of their identities.
-    charge_points: Vec<ChargePoint>,
+    charge_points: Vec<ChargePointSummary>,
     /// How many there are in all.
     total: usize,
     /// Where the next page begins, if there is one.
@@ -57,7 +57,7 @@ struct ChargePoints {
 
 /// A connected charge point.
 #[derive(Debug, Serialize)]
-struct ChargePoint {
+struct ChargePointSummary {
     id: String,
     version: &'static str,
     /// Where it connected from; the port is not always known.
@@ -69,17 +69,17 @@ struct ChargePoint {
 
 /// A connected charge point, and what is open.
 #[derive(Debug, Serialize)]
-struct ChargePointInDetail {
+struct ChargePointDetails {
     #[serde(flatten)]
-    charge_point: ChargePoint,
+    charge_point: ChargePointSummary,
     /// Absent if it could not be found out in time.
     calls: Option<OpenCalls>,
 }
 
-impl From<Connected> for ChargePoint {
+impl From<Connected> for ChargePointSummary {
     fn from(Connected { mailbox, address, since }: Connected) -> Self {
         let peer = mailbox.peer();
-        ChargePoint {
+        ChargePointSummary {
             id: peer.identity.to_string(),
             version: peer.version.subprotocol(),
             address: address.to_string(),
@@ -90,7 +90,10 @@ impl From<Connected> for ChargePoint {
 }
 
 /// Who is connected
-async fn list(State(state): State<Shared>, page: Result<Query<Page>, QueryRejection>) -> Result<Response, Problem> {
+async fn list(
+    State(state): State<SharedAdminState>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<Response, Problem> {
     let Query(Page { limit, after }) = page?;
     let limit = limit.unwrap_or(100);
     if !(1..=1000).contains(&limit) {
@@ -102,7 +105,7 @@ async fn list(State(state): State<Shared>, page: Result<Query<Page>, QueryReject
     Ok(json(StatusCode::OK, &listed))
 }
 
-fn page_of(mut connected: Vec<Connected>, limit: usize, after: Option<String>) -> ChargePoints {
+fn page_of(mut connected: Vec<Connected>, limit: usize, after: Option<String>) -> ChargePointPage {
     let total = connected.len();
     if let Some(after) = after {
         connected.retain(|one| one.mailbox.peer().identity.as_str() > after.as_str());
@@ -110,24 +113,30 @@ fn page_of(mut connected: Vec<Connected>, limit: usize, after: Option<String>) -
     connected.sort_unstable_by(|a, b| a.mailbox.peer().identity.cmp(&b.mailbox.peer().identity));
     let more = connected.len() > limit;
     connected.truncate(limit);
-    let charge_points: Vec<ChargePoint> = connected.into_iter().map(ChargePoint::from).collect();
+    let charge_points: Vec<ChargePointSummary> = connected.into_iter().map(ChargePointSummary::from).collect();
     let next = charge_points.last().filter(|_| more).map(|last| last.id.clone());
-    ChargePoints { charge_points, total, next }
+    ChargePointPage { charge_points, total, next }
 }
 
 /// One charge point, and what is open
-async fn show(State(state): State<Shared>, id: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+async fn show(
+    State(state): State<SharedAdminState>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
     let connected = find(&state, &id?)?;
     let mailbox = connected.mailbox.clone();
     // One that takes nothing does not look into its mailbox either.
     let calls = tokio::time::timeout(LOOK, mailbox.open_calls()).await.ok().and_then(Result::ok);
-    Ok(json(StatusCode::OK, &ChargePointInDetail { charge_point: connected.into(), calls }))
+    Ok(json(StatusCode::OK, &ChargePointDetails { charge_point: connected.into(), calls }))
 }
 
 /// Closes the connection of a charge point
 ///
 /// With close code 1008. It may connect again at once; the metric `closed` has it under the reason `kicked`.
-async fn kick(State(state): State<Shared>, id: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+async fn kick(
+    State(state): State<SharedAdminState>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
     let Path(id) = id?;
     if !state.context.registry.kick(&id) {
         return Err(Problem::not_connected(&id));
@@ -138,7 +147,7 @@ async fn kick(State(state): State<Shared>, id: Result<Path<String>, PathRejectio
 /// A CALL to a charge point.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Call {
+struct CallRequest {
     action: String,
     /// Absent: nothing.
     #[serde(default)]
@@ -159,14 +168,14 @@ struct CallAnswer {
 /// It waits its turn among the CALLs of back ends. Neither the CALL nor its answer passes through transforms, and back
 /// ends see nothing of them.
 async fn call(
-    State(state): State<Shared>,
+    State(state): State<SharedAdminState>,
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let (action, payload) = read_call(&headers, &body?)?;
     let connected = find(&state, &id?)?;
-    let message_id = state.own_ids.next();
+    let message_id = state.operator_call_ids.next();
     let (answer, answered) = oneshot::channel();
     let call = OperatorCall { id: message_id.clone(), action, payload, answer };
     connected.mailbox.call(call).map_err(|not_taken| match not_taken {
@@ -179,13 +188,13 @@ async fn call(
     // Its turn and its answer have a limit each. That of one which takes nothing at all never comes.
     let limit = 2 * state.context.session_settings.call_timeout + LOOK;
     match tokio::time::timeout(limit, answered).await {
-        Ok(Ok(OwnAnswer::Result(payload))) => {
+        Ok(Ok(OperatorCallOutcome::Result(payload))) => {
             let result = RawValue::from_string(payload);
             let result = result.map_err(|error| Problem::new(StatusCode::BAD_GATEWAY, error.to_string()))?;
             Ok(json(StatusCode::OK, &CallAnswer { message_id, result }))
         }
-        Ok(Ok(OwnAnswer::Error(error))) => Err(Problem::call_error(error)),
-        Ok(Ok(OwnAnswer::None { fault, text })) => Err(Problem::new(status_of(fault), text)),
+        Ok(Ok(OperatorCallOutcome::Error(error))) => Err(Problem::call_error(error)),
+        Ok(Ok(OperatorCallOutcome::None { fault, text })) => Err(Problem::new(status_of(fault), text)),
         Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_GATEWAY, "the charge point went away")),
         Err(_) => Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "the charge point takes no messages")),
     }
@@ -207,7 +216,7 @@ fn read_call(headers: &HeaderMap, body: &[u8]) -> Result<(String, String), Probl
     if !media_type.eq_ignore_ascii_case("application/json") {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type: application/json is wanted"));
     }
-    let Call { action, payload } = match serde_json::from_slice(body) {
+    let CallRequest { action, payload } = match serde_json::from_slice(body) {
         Ok(call) => call,
         Err(error) => return bad(error.to_string()),
     };

@@ -1,7 +1,7 @@
 //! `/api/v1/events`: what happens, as server-sent events.
 
 use super::problem::Problem;
-use super::state::Shared;
+use super::state::SharedAdminState;
 use crate::operations::events::Watcher;
 use axum::Router;
 use axum::extract::State;
@@ -13,7 +13,7 @@ use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::broadcast::error::RecvError;
 
-pub(super) fn router() -> Router<Shared> {
+pub(super) fn router() -> Router<SharedAdminState> {
     Router::new().route("/api/v1/events", get(watch))
 }
 
@@ -26,9 +26,9 @@ struct Missed {
 
 /// What happens, from now on
 ///
-/// Server-sent events named `connected`, `disconnected`, `incident` and `exchange`, with JSON as data. A reader that is too
+/// Server-sent events named `connected`, `disconnected`, `incident` and `swap`, with JSON as data. A reader that is too
 /// slow loses some, and gets an event `missed` that says how many.
-async fn watch(State(state): State<Shared>) -> Result<Response, Problem> {
+async fn watch(State(state): State<SharedAdminState>) -> Result<Response, Problem> {
     let too_many = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many watch already");
     let watcher = state.context.router.events.watch().ok_or_else(too_many)?;
     let events = stream::unfold(watcher, next);

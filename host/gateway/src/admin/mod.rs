@@ -4,7 +4,7 @@ mod charge_points;
 mod events;
 mod guard;
 mod openapi;
-mod own_ids;
+mod operator_call_ids;
 mod pages;
 mod problem;
 mod server;

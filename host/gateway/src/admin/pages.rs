@@ -2,7 +2,7 @@
 
 use super::guard::OPEN;
 use super::problem::{Problem, json};
-use super::state::{AdminState, Shared};
+use super::state::{AdminState, SharedAdminState};
 use super::{charge_points, events, openapi, transforms};
 use crate::operations::metrics::Exposition;
 use axum::Router;
@@ -32,7 +32,7 @@ pub fn router(state: Arc<AdminState>) -> Router {
         .with_state(state)
 }
 
-async fn check_access(State(state): State<Shared>, request: Request, next: Next) -> Response {
+async fn check_access(State(state): State<SharedAdminState>, request: Request, next: Next) -> Response {
     if !OPEN.contains(&request.uri().path())
         && let Err(problem) = state.guard.check(request.uri(), request.headers())
     {
@@ -41,7 +41,7 @@ async fn check_access(State(state): State<Shared>, request: Request, next: Next)
     next.run(request).await
 }
 
-async fn description(State(state): State<Shared>) -> Response {
+async fn description(State(state): State<SharedAdminState>) -> Response {
     match openapi::document(state.guard.wants_token()) {
         Ok(document) => json(StatusCode::OK, &document),
         Err(error) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
@@ -76,7 +76,7 @@ struct NotReady {
 }
 
 /// Whether charge points can be served, and if not, what is missing
-async fn readyz(State(state): State<Shared>) -> Response {
+async fn readyz(State(state): State<SharedAdminState>) -> Response {
     let publisher = state.context.router.publisher.stats().connection.status();
     let subscriber = state.context.subscriber.stats().connection.status();
     let mut not_ready: Vec<NotReady> = [("mqtt publisher", publisher), ("mqtt subscriber", subscriber)]
@@ -105,7 +105,7 @@ fn why_not(status: ConnectionStatus) -> String {
 /// What has been counted, in the text form of Prometheus
 ///
 /// Version 0.0.4 of it or OpenMetrics, as `Accept` asks.
-async fn metrics(State(state): State<Shared>, headers: HeaderMap) -> Response {
+async fn metrics(State(state): State<SharedAdminState>, headers: HeaderMap) -> Response {
     let accept = headers.get_all(header::ACCEPT).into_iter().filter_map(|line| line.to_str().ok());
     let exposition = Exposition::wanted(accept);
     let mut page = String::new();

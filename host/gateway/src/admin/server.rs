@@ -82,7 +82,7 @@ mod tests {
     use tokio::sync::Notify;
     use tokio::task::JoinHandle;
 
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const TIMEOUT: Duration = Duration::from_secs(60);
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
     async fn start(
@@ -105,7 +105,7 @@ mod tests {
 
     async fn answer_of(mut stream: TcpStream) -> String {
         let mut text = String::new();
-        timeout(PATIENCE, stream.read_to_string(&mut text)).await.expect("an end").expect("text");
+        timeout(TIMEOUT, stream.read_to_string(&mut text)).await.expect("an end").expect("text");
         text
     }
 
@@ -132,16 +132,16 @@ mod tests {
                 "late"
             }
         };
-        let (address, closed, served) = start(Router::new().route("/", get(handler)), PATIENCE, 1).await;
+        let (address, closed, served) = start(Router::new().route("/", get(handler)), TIMEOUT, 1).await;
         let first = ask(address, REQUEST).await;
-        timeout(PATIENCE, begun.notified()).await.expect("it has begun");
+        timeout(TIMEOUT, begun.notified()).await.expect("it has begun");
         // It is in the kernel's queue, and stays there.
         let second = ask(address, REQUEST).await;
         assert!(timeout(Duration::from_millis(100), begun.notified()).await.is_err());
         closed.cancel();
         go_on.notify_one();
         assert!(answer_of(first).await.ends_with("late"));
-        timeout(PATIENCE, served).await.expect("it ends").expect("no panic");
+        timeout(TIMEOUT, served).await.expect("it ends").expect("no panic");
         drop(second);
     }
 }

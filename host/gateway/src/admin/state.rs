@@ -1,7 +1,7 @@
 //! What the pages are made of.
 
 use super::guard::Guard;
-use super::own_ids::OwnIds;
+use super::operator_call_ids::OperatorCallIds;
 use crate::charge_point::Context;
 use crate::operations::metrics::process_registry;
 use prometheus_client::registry::Registry;
@@ -20,12 +20,12 @@ pub struct AdminState {
     /// Cancelled once the gateway was asked to stop.
     pub(super) stopping: CancellationToken,
     pub(super) guard: Guard,
-    pub(super) own_ids: OwnIds,
+    pub(super) operator_call_ids: OperatorCallIds,
     /// Of components: each may be large, and is held until it runs or does not.
     pub(super) uploads: Arc<Semaphore>,
 }
 
-pub(super) type Shared = Arc<AdminState>;
+pub(super) type SharedAdminState = Arc<AdminState>;
 
 impl AdminState {
     /// `token`: what a request has to show. None: nothing, as the listener can be reached from this machine only.
@@ -37,7 +37,7 @@ impl AdminState {
             process_metrics: process_registry(),
             stopping,
             guard: Guard::new(token),
-            own_ids: OwnIds::new(),
+            operator_call_ids: OperatorCallIds::new(),
             uploads,
         }
     }

@@ -1,7 +1,7 @@
 //! `/api/v1/transforms`: which run, and others in their place.
 
 use super::problem::{Problem, json};
-use super::state::{AdminState, Shared, UPLOADS};
+use super::state::{AdminState, SharedAdminState, UPLOADS};
 use crate::operations::events::rfc3339;
 use axum::Router;
 use axum::body::Bytes;
@@ -10,7 +10,7 @@ use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Query, Request, St
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post, put};
-use ocpp_gateway_pipeline::{ExchangeError, FewerHooks, Pipeline, Source, TransformStatus};
+use ocpp_gateway_pipeline::{FewerHooks, Pipeline, Source, SwapError, TransformStatus};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +24,10 @@ const UPLOAD_TIME: Duration = Duration::from_secs(120);
 /// When to come again where others are uploading, in seconds.
 const RETRY_AFTER: u16 = 10;
 
-pub(super) fn router() -> Router<Shared> {
+pub(super) fn router() -> Router<SharedAdminState> {
     Router::new()
         .route("/api/v1/transforms", get(list))
-        .route("/api/v1/transforms/{name}", put(exchange))
+        .route("/api/v1/transforms/{name}", put(swap))
         .route("/api/v1/transforms/{name}/rollback", post(roll_back))
         .layer(DefaultBodyLimit::max(LARGEST))
 }
@@ -97,7 +97,7 @@ impl From<TransformStatus> for Shown {
 }
 
 /// Which transforms run
-async fn list(State(state): State<Shared>) -> Response {
+async fn list(State(state): State<SharedAdminState>) -> Response {
     let shown: Vec<Shown> = state.context.router.pipeline.transforms().into_iter().map(Shown::from).collect();
     json(StatusCode::OK, &shown)
 }
@@ -106,8 +106,8 @@ async fn list(State(state): State<Shared>) -> Response {
 ///
 /// It runs until the next restart or SIGHUP, or until the file that the configuration names changes; that file is not
 /// written. If it is what runs already, nothing changes.
-async fn exchange(
-    State(state): State<Shared>,
+async fn swap(
+    State(state): State<SharedAdminState>,
     name: Result<Path<String>, PathRejection>,
     query: Result<Query<SwapQuery>, QueryRejection>,
     request: Request,
@@ -126,14 +126,14 @@ async fn exchange(
     change(&state, name, move |pipeline, name| {
         // It goes on when whoever has sent it does not wait any more.
         let _permit = permit;
-        pipeline.exchange(name, Some(source), fewer_hooks).map(drop)
+        pipeline.swap(name, Some(source), fewer_hooks).map(drop)
     })
     .await
 }
 
 /// Brings the component back that ran before
 async fn roll_back(
-    State(state): State<Shared>,
+    State(state): State<SharedAdminState>,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path(name) = name?;
@@ -144,7 +144,7 @@ async fn roll_back(
 async fn change(
     state: &AdminState,
     name: String,
-    change: impl FnOnce(&Pipeline, &str) -> Result<(), ExchangeError> + Send + 'static,
+    change: impl FnOnce(&Pipeline, &str) -> Result<(), SwapError> + Send + 'static,
 ) -> Result<Response, Problem> {
     let pipeline = state.context.router.pipeline.clone();
     let changed = tokio::task::spawn_blocking(move || {
@@ -158,10 +158,10 @@ async fn change(
     }
 }
 
-fn status_of(error: &ExchangeError) -> StatusCode {
+fn status_of(error: &SwapError) -> StatusCode {
     match error {
-        ExchangeError::Unknown(_) => StatusCode::NOT_FOUND,
-        ExchangeError::NoPrevious | ExchangeError::Overtaken(_) => StatusCode::CONFLICT,
-        ExchangeError::Load(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        SwapError::Unknown(_) => StatusCode::NOT_FOUND,
+        SwapError::NoPrevious | SwapError::Overtaken(_) => StatusCode::CONFLICT,
+        SwapError::Load(_) => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }

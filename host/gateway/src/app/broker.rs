@@ -10,7 +10,7 @@ const ENVELOPE: usize = 64 << 10;
 
 /// Where it listens, with the ports that were really taken.
 #[derive(Debug, Clone)]
-pub struct Addresses {
+pub struct ListenAddresses {
     pub ocpp: SocketAddr,
     pub admin: SocketAddr,
     pub broker: Broker,
@@ -47,7 +47,7 @@ fn broker_limits(config: &Config) -> BrokerLimits {
     }
 }
 
-pub(super) fn mqtt_options(config: &Config, addresses: &Addresses) -> Result<Options, StartError> {
+pub(super) fn mqtt_options(config: &Config, addresses: &ListenAddresses) -> Result<Options, StartError> {
     let url = match &addresses.broker {
         Broker::External(url) => url.clone(),
         Broker::Embedded(address) => BrokerUrl { tls: false, host: address.ip().to_string(), port: address.port() },

@@ -11,13 +11,13 @@ use std::net::SocketAddr;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
-    Transforms(#[from] transforms::Faults),
+    Transforms(#[from] transforms::ComponentFaults),
     #[error("{key} = {address}: cannot listen there: {error}{}", ephemeral::hint(address.port(), error))]
     Listen { key: &'static str, address: SocketAddr, error: io::Error },
     #[error("mqtt.embedded.listen: {0}")]
     EmbeddedBroker(#[source] EmbeddedBrokerError),
     #[error("{}", show(.0))]
-    Security(Vec<authentication::Fault>),
+    Security(Vec<authentication::FileFault>),
     #[error("files cannot be watched: {0}")]
     Watch(#[from] notify::Error),
     #[error("mqtt.url: {0}")]
@@ -35,6 +35,6 @@ pub enum RunError {
     Admin(io::Error),
 }
 
-fn show(faults: &[authentication::Fault]) -> String {
+fn show(faults: &[authentication::FileFault]) -> String {
     faults.iter().map(|(key, problem)| format!("{key}: {problem}")).collect::<Vec<_>>().join("\n")
 }

@@ -1,7 +1,7 @@
 //! The files that a configuration names: keys, certificates, passwords, lists. What is wrong with them is said in one go
 //! with what is wrong with the configuration itself.
 
-use crate::config::{self, Config, Faults, Reading};
+use crate::config::{self, Config, ConfigFaults, Reading};
 use crate::listener::authentication::Security;
 use ocpp_gateway_mqtt::BrokerUrl;
 use std::path::Path;
@@ -16,7 +16,10 @@ pub fn read(file: Option<&Path>, environment: impl IntoIterator<Item = (String, 
 }
 
 /// [`config::load`], and every file that the configuration names.
-pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, Faults> {
+pub fn load(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Config, ConfigFaults> {
     read(file, environment).into_result()
 }
 
@@ -83,7 +86,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a temporary file");
         std::fs::write(file.path(), text).expect("written");
         let prefix = format!("{}: ", file.path().display());
-        let Faults(faults) = load(Some(file.path()), []).expect_err(text);
+        let ConfigFaults(faults) = load(Some(file.path()), []).expect_err(text);
         faults.into_iter().map(|fault| format!("{}: {}", fault.place, fault.problem).replace(&prefix, "")).collect()
     }
 }

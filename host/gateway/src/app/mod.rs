@@ -7,6 +7,6 @@ pub mod files;
 mod gateway;
 mod outage;
 
-pub use broker::{Addresses, Broker};
+pub use broker::{Broker, ListenAddresses};
 pub use error::{RunError, StartError};
 pub use gateway::Gateway;

@@ -1,6 +1,6 @@
 //! What comes for a charge point: MQTT messages, CALLs of operators, the wish to stop.
 
-use ocpp_gateway_core::session::{OpenCalls, OwnAnswer};
+use ocpp_gateway_core::session::{OpenCalls, OperatorCallOutcome};
 use ocpp_gateway_mqtt::{Message, Publication, SubscribeError};
 use std::time::Instant;
 use tokio::sync::oneshot;
@@ -17,12 +17,12 @@ pub enum Delivery {
 /// A CALL of the gateway's own, on behalf of an operator.
 #[derive(Debug)]
 pub struct OperatorCall {
-    /// Starts with [`ocpp_gateway_core::session::OWN_ID`]; used once.
+    /// Starts with [`ocpp_gateway_core::session::OPERATOR_ID_PREFIX`]; used once.
     pub id: String,
     pub action: String,
     /// JSON text of an object.
     pub payload: String,
-    pub answer: oneshot::Sender<OwnAnswer>,
+    pub answer: oneshot::Sender<OperatorCallOutcome>,
 }
 
 /// Why a delivery was not taken.
@@ -82,7 +82,7 @@ pub enum Told {
 /// Who waits for the answers to CALLs of operators. No more than the session's queue holds; most charge points are never
 /// asked.
 #[derive(Default)]
-pub(super) struct PendingCalls(Vec<(String, oneshot::Sender<OwnAnswer>)>);
+pub(super) struct PendingCalls(Vec<(String, oneshot::Sender<OperatorCallOutcome>)>);
 
 impl PendingCalls {
     pub(super) fn add(&mut self, OperatorCall { id, answer, .. }: OperatorCall) {
@@ -90,7 +90,7 @@ impl PendingCalls {
     }
 
     /// Hands over what has become of the CALL `id`.
-    pub(super) fn answer(&mut self, id: &str, answer: OwnAnswer) {
+    pub(super) fn answer(&mut self, id: &str, answer: OperatorCallOutcome) {
         if let Some(place) = self.0.iter().position(|(asked, _)| asked == id) {
             // Whoever asked may have given up.
             let _ = self.0.swap_remove(place).1.send(answer);

@@ -29,12 +29,12 @@ pub(super) struct Generations {
     /// What new messages of the charge point are mapped with.
     current: Generation,
     /// Absent nearly always.
-    change: Option<Box<Change>>,
+    change: Option<Box<PendingSwap>>,
 }
 
 /// While there is more to know than the current generation.
 #[derive(Default)]
-struct Change {
+struct PendingSwap {
     /// The topics of the current generation. `None`: nobody has asked.
     filters: Option<Filters>,
     /// What the broker is being asked for.
@@ -89,7 +89,7 @@ impl Generations {
 
     /// The generation of this number; the current one, if that is not in use any more.
     pub(super) fn of(&self, number: u64) -> &Generation {
-        let used = || self.change.as_deref().into_iter().flat_map(Change::others);
+        let used = || self.change.as_deref().into_iter().flat_map(PendingSwap::others);
         match number == self.current.number() {
             true => &self.current,
             false => used().find(|(other, _)| other.number() == number).map_or(&self.current, |(other, _)| other),
@@ -280,12 +280,12 @@ impl Generations {
         }
     }
 
-    fn change(&mut self) -> &mut Change {
+    fn change(&mut self) -> &mut PendingSwap {
         self.change.get_or_insert_default()
     }
 }
 
-impl Change {
+impl PendingSwap {
     /// The generations in use beside the current one, the newest first, and their topics.
     fn others(&self) -> impl Iterator<Item = (&Generation, &Filters)> {
         let entering = self.request.as_ref().and_then(|request| request.entering.as_ref());

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use ocpp_gateway_core::{Frame, MessageType, Peer};
 use ocpp_gateway_mqtt::{Message, SubscribeError};
-use ocpp_gateway_pipeline::{Downlink, Generation};
+use ocpp_gateway_pipeline::{DownlinkOutcome, Generation};
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Instant;
@@ -67,15 +67,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     pub(super) fn read_by_others<'s>(
         &'s self,
         reader: &Generation,
-        read: &Downlink,
+        read: &DownlinkOutcome,
         message: &Message,
-    ) -> Option<(&'s Generation, Downlink)> {
+    ) -> Option<(&'s Generation, DownlinkOutcome)> {
         if self.generations.is_settled() {
             return None;
         }
         let session = &self.session;
         let is_answer = |kind| matches!(kind, MessageType::CallResult | MessageType::CallError);
-        let answers_its_own = |generation: &Generation, read: &Downlink| {
+        let answers_its_own = |generation: &Generation, read: &DownlinkOutcome| {
             let answers = |frame: &Frame<'_>| is_answer(frame.kind) && session.is_open(&frame.id, generation.number());
             read.frames.iter().any(answers)
         };

@@ -3,7 +3,7 @@
 use super::connection::{ChargePoint, owner};
 use super::delivery::Departure;
 use super::disconnect_reason::DisconnectReason;
-use crate::operations::events::Event as Happening;
+use crate::operations::events::GatewayEvent;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{info, warn};
 
@@ -29,7 +29,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             DisconnectReason::NotSubscribed(_) => log!(warn),
             _ => log!(info),
         }
-        router.events.tell(|| Happening::Disconnected {
+        router.events.tell(|| GatewayEvent::Disconnected {
             charge_point: peer.identity.to_string(),
             reason: reason.name(),
             text: reason.to_string(),

@@ -19,12 +19,12 @@ use tracing::warn;
 
 /// Messages can be put in at any time, without waiting.
 #[derive(Clone)]
-pub struct Mailbox(Arc<Inner>);
+pub struct Mailbox(Arc<MailboxInner>);
 
 /// The end at which a mailbox is emptied.
-pub struct MailboxReceiver(Arc<Inner>);
+pub struct MailboxReceiver(Arc<MailboxInner>);
 
-struct Inner {
+struct MailboxInner {
     contents: Mutex<Contents>,
     capacity: usize,
     memory: Arc<MemoryAccount>,
@@ -43,7 +43,7 @@ struct Contents {
     told: Vec<Told>,
     /// Whom to wake for the next of these.
     waker: Option<Waker>,
-    standing: Standing,
+    standing: MailboxState,
     departure: Departure,
     /// Wakes the connection that has taken over, which waits for the departure.
     successor: Option<Waker>,
@@ -53,7 +53,7 @@ struct Contents {
 
 /// What happens to a message that is put in.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum MailboxState {
     #[default]
     Kept,
     GivenBack,
@@ -125,7 +125,7 @@ impl Drop for MailboxReceiver {
     }
 }
 
-impl Inner {
+impl MailboxInner {
     fn stop(&self, reason: Stop) {
         let mut contents = self.contents.lock();
         contents.stop.get_or_insert(reason);
@@ -164,18 +164,18 @@ impl Mailbox {
         memory: Arc<MemoryAccount>,
     ) -> (Self, MailboxReceiver) {
         let contents = Mutex::default();
-        let inner = Arc::new(Inner { contents, capacity: capacity.max(1), memory, peer, router, undeliverable });
+        let inner = Arc::new(MailboxInner { contents, capacity: capacity.max(1), memory, peer, router, undeliverable });
         (Mailbox(Arc::clone(&inner)), MailboxReceiver(inner))
     }
 
     /// From now on messages are for the connection that has taken over. Where there is none, they are turned back.
     pub fn close(&self) {
-        self.0.contents.lock().standing = Standing::GivenBack;
+        self.0.contents.lock().standing = MailboxState::GivenBack;
     }
 
     /// From now on messages are for another gateway, which gets each of them too.
     pub fn leave_to_other(&self) {
-        self.0.contents.lock().standing = Standing::Elsewhere;
+        self.0.contents.lock().standing = MailboxState::Elsewhere;
     }
 
     /// Tells the connection to end. If nobody listens, it is on its way out already.
@@ -200,7 +200,7 @@ impl Mailbox {
 
     /// The back ends are told that a message did not reach its charge point.
     fn undelivered(&self, message: Message, fault: Fault, text: &'static str) {
-        let Inner { peer, router, undeliverable, .. } = &*self.0;
+        let MailboxInner { peer, router, undeliverable, .. } = &*self.0;
         if !undeliverable.put(peer, message, fault, text) {
             warn!(charge_point = %peer.identity, "a message is lost, and nobody is told: {text}");
             router.metrics.incident(Direction::Downlink, fault);
@@ -248,7 +248,7 @@ impl Mailbox {
     }
 }
 
-impl Observer for Inner {
+impl Observer for MailboxInner {
     fn no_subscriber(&self, publication: Publication) {
         self.tell(Told::NoSubscriber(publication));
     }
@@ -268,16 +268,16 @@ impl mqtt::Recipient for Mailbox {
         if says_nothing(&message) {
             return Ok(());
         }
-        let Inner { peer, router, .. } = &*self.0;
+        let MailboxInner { peer, router, .. } = &*self.0;
         if router.echoes.is_echo(&message, Some(peer.identity.as_str())) {
             router.metrics.echoes.inc();
             return Ok(());
         }
         let contents = self.0.contents.lock();
         match contents.standing {
-            Standing::Kept => {}
-            Standing::GivenBack => return Err(message),
-            Standing::Elsewhere => return Ok(()),
+            MailboxState::Kept => {}
+            MailboxState::GivenBack => return Err(message),
+            MailboxState::Elsewhere => return Ok(()),
         }
         if message.retain || message.oversized.is_some() {
             drop(contents);
@@ -299,7 +299,7 @@ impl mqtt::Recipient for Mailbox {
         Ok(())
     }
 
-    fn turn_back(&self, message: Message) {
+    fn return_undeliverable(&self, message: Message) {
         self.undelivered(message, Fault::Disconnected, "the charge point has just disconnected");
     }
 
@@ -335,15 +335,15 @@ impl mqtt::Recipient for Recipient {
         match self {
             Recipient::ChargePoint(mailbox) => mailbox.deliver(message),
             Recipient::Claims(listener) => {
-                listener.hear(&message);
+                listener.receive(&message);
                 Ok(())
             }
         }
     }
 
-    fn turn_back(&self, message: Message) {
+    fn return_undeliverable(&self, message: Message) {
         match self {
-            Recipient::ChargePoint(mailbox) => mailbox.turn_back(message),
+            Recipient::ChargePoint(mailbox) => mailbox.return_undeliverable(message),
             Recipient::Claims(_) => {}
         }
     }

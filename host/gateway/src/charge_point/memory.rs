@@ -15,10 +15,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub(super) struct Memory {
     /// Waits for memory for the message that is arriving.
     acquire: Option<Box<Acquire>>,
-    waiting: Option<Box<Waiting>>,
+    waiting: Option<Box<MemoryRequest>>,
 }
 
-struct Waiting {
+struct MemoryRequest {
     /// What was read, and waits in the session.
     held: MemoryPermit,
     /// What waits in session and socket for the charge point.
@@ -76,7 +76,7 @@ impl Memory {
         }
         let waiting = self
             .waiting
-            .get_or_insert_with(|| Box::new(Waiting { held: uplink.charge(0), queued: downlink.charge(0) }));
+            .get_or_insert_with(|| Box::new(MemoryRequest { held: uplink.charge(0), queued: downlink.charge(0) }));
         for (permit, bytes) in [(&mut waiting.queued, queued), (&mut waiting.held, held)] {
             if permit.bytes() != bytes {
                 permit.resize(bytes);

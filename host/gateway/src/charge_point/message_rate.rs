@@ -3,9 +3,9 @@
 //! Nothing is lost and nobody else is harmed: from a charge point that sends too fast nothing is read until it is its turn
 //! again, so that it feels it.
 
-use crate::config::Ocpp;
+use crate::config::OcppConfig;
 use crate::operations::metrics::{Limit, Metrics};
-use ocpp_gateway_core::pace::{Nanos, Rate};
+use ocpp_gateway_core::rate::{Nanos, Rate};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,7 @@ impl MessageRateLimiter {
 }
 
 impl MessageRates {
-    pub fn new(ocpp: &Ocpp, metrics: Metrics) -> Self {
+    pub fn new(ocpp: &OcppConfig, metrics: Metrics) -> Self {
         MessageRates {
             start: Instant::now(),
             each: Rate::per_second(ocpp.message_rate),
@@ -91,13 +91,13 @@ mod tests {
     use super::*;
     use prometheus_client::registry::Registry;
 
-    fn rates(ocpp: Ocpp) -> MessageRates {
+    fn rates(ocpp: OcppConfig) -> MessageRates {
         MessageRates::new(&ocpp, Metrics::new(&mut Registry::default()))
     }
 
     #[test]
     fn without_a_rate_nobody_is_held() {
-        let rates = rates(Ocpp::default());
+        let rates = rates(OcppConfig::default());
         let mut limiter = MessageRateLimiter::default();
         (0..1000).for_each(|_| rates.book(&mut limiter));
         assert_eq!(limiter.held_until(), None);
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn who_sends_too_fast_is_held_and_the_others_are_not() {
-        let rates = rates(Ocpp { message_rate: 10, ..Ocpp::default() });
+        let rates = rates(OcppConfig { message_rate: 10, ..OcppConfig::default() });
         let (mut fast, mut slow) = (MessageRateLimiter::default(), MessageRateLimiter::default());
         (0..12).for_each(|_| rates.book(&mut fast));
         rates.book(&mut slow);
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn all_together_have_a_limit_of_their_own() {
-        let rates = rates(Ocpp { total_message_rate: 10, ..Ocpp::default() });
+        let rates = rates(OcppConfig { total_message_rate: 10, ..OcppConfig::default() });
         let mut paces: Vec<MessageRateLimiter> = (0..30).map(|_| MessageRateLimiter::default()).collect();
         paces.iter_mut().for_each(|pace| rates.book(pace));
         let held: Vec<Instant> = paces.iter().filter_map(MessageRateLimiter::held_until).collect();

@@ -28,11 +28,11 @@ pub struct Registry {
     max_connections: usize,
     /// Whether charge points are let in: once the broker has been reached for the first time.
     is_open: AtomicBool,
-    book: Mutex<Book>,
+    book: Mutex<RegistryState>,
     connections: AtomicU32,
 }
 
-struct Book {
+struct RegistryState {
     connected: HashMap<Identity, Connected>,
     /// The heartbeat intervals that charge points were told, connected or not.
     intervals: LruCache<Identity, Duration>,
@@ -62,7 +62,7 @@ impl Registry {
     pub fn new(on_duplicate: OnDuplicate, max_connections: usize) -> Self {
         // One with a capacity would take the memory for all of them at once.
         let intervals = LruCache::unbounded();
-        let book = Book { connected: HashMap::new(), intervals, leaving: HashMap::new(), stop: None };
+        let book = RegistryState { connected: HashMap::new(), intervals, leaving: HashMap::new(), stop: None };
         let (is_open, connections) = (AtomicBool::new(false), AtomicU32::default());
         Registry { on_duplicate, max_connections, is_open, book: Mutex::new(book), connections }
     }
@@ -111,7 +111,7 @@ impl Registry {
         self.refusal(&self.book.lock(), identity)
     }
 
-    fn refusal(&self, book: &Book, identity: &Identity) -> Option<NotEntered> {
+    fn refusal(&self, book: &RegistryState, identity: &Identity) -> Option<NotEntered> {
         let connected = book.connected.contains_key(identity);
         match self.on_duplicate {
             OnDuplicate::Refuse if connected => Some(NotEntered::Duplicate),
@@ -205,7 +205,7 @@ impl Connections for Registry {
     }
 }
 
-impl Book {
+impl RegistryState {
     /// Takes this connection from those that are connected, if it is still the one of its charge point.
     fn disconnect(&mut self, identity: &str, connection: u32) -> Option<Mailbox> {
         if self.connected.get(identity)?.mailbox.peer().connection != connection {

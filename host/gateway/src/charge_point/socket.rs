@@ -39,7 +39,7 @@ pub struct Socket<S> {
 }
 
 /// Memory is kept for a message.
-struct Admitted {
+struct MessageMemory {
     memory: Reservation,
     /// See [`Socket::admitted_until`].
     until: Instant,
@@ -53,7 +53,7 @@ struct Incoming {
     frames: Frames,
     longest: u32,
     /// For the message that is arriving. In a box, as there is none nearly always.
-    admitted: Option<Box<Admitted>>,
+    admitted: Option<Box<MessageMemory>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
@@ -102,7 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// There is memory for the message that is arriving: it is kept until the message has been taken out, and the buffer that
     /// it was in has been given back. `until`: see [`admitted_until`](Self::admitted_until).
     pub fn admit(&mut self, memory: Reservation, until: Instant) {
-        self.incoming.admitted = Some(Box::new(Admitted { memory, until }));
+        self.incoming.admitted = Some(Box::new(MessageMemory { memory, until }));
     }
 
     /// While memory is kept for a message: what was said when that began, to be changed at will.

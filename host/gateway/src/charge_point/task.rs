@@ -15,7 +15,7 @@ use super::outbox::Outbox;
 use super::registry::{Entered, NotEntered};
 use super::slow_share::CallTime;
 use super::socket::Socket;
-use crate::operations::events::Event as Happening;
+use crate::operations::events::GatewayEvent;
 use crate::operations::metrics::Limit;
 use crate::transforms::long_calls::apart;
 use futures_util::FutureExt as _;
@@ -115,7 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         poll_fn(|cx| self.outbox.poll_predecessor(cx)).await;
         let (peer, address) = (&self.peer, self.address);
         info!(charge_point = %peer.identity, version = %peer.version, %address, "connected");
-        self.context.router.events.tell(|| Happening::Connected {
+        self.context.router.events.tell(|| GatewayEvent::Connected {
             charge_point: peer.identity.to_string(),
             version: peer.version.subprotocol(),
             address: address.to_string(),

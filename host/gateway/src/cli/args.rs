@@ -39,7 +39,7 @@ pub enum Command {
     },
     /// Write, build and test transforms.
     #[command(subcommand)]
-    Transform(devtools::Command),
+    Transform(devtools::TransformCommand),
     /// What the gateway starts itself with: a component on the standard input, machine code on the standard output.
     #[command(hide = true)]
     CompileComponent(compile_process::Budget),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct CheckReport {
     /// With these the gateway does not start, or messages do not arrive.
     pub faults: Vec<String>,
     /// Most likely not what was meant.
@@ -19,8 +19,8 @@ pub struct Report {
 
 /// Looks for everything at once: `faults` is what reading the configuration found already. `compile`: what compiles
 /// components; `None`: this process.
-pub fn check(config: &Config, faults: Option<&config::Faults>, compile: Option<Arc<dyn Compile>>) -> Report {
-    let mut report = Report { warnings: unknown_actions(config), ..Report::default() };
+pub fn check(config: &Config, faults: Option<&config::ConfigFaults>, compile: Option<Arc<dyn Compile>>) -> CheckReport {
+    let mut report = CheckReport { warnings: unknown_actions(config), ..CheckReport::default() };
     report.faults.extend(faults.map(ToString::to_string));
     match transforms::load(config, compile) {
         Ok(pipeline) => {
@@ -112,7 +112,7 @@ fn frames() -> [Frame<'static>; 2] {
 mod tests {
     use super::*;
 
-    fn report(toml: &str) -> Report {
+    fn report(toml: &str) -> CheckReport {
         let config: Config = toml::from_str(toml).expect("a configuration");
         check(&config, None, None)
     }

@@ -2,7 +2,7 @@
 
 use crate::config::TopicTemplate;
 use crate::operations::metrics::registered;
-use ocpp_gateway_core::claims::{Claim, Claims, Heard};
+use ocpp_gateway_core::claims::{Claim, ClaimDecision, Claims};
 use ocpp_gateway_core::{Identity, Peer};
 use ocpp_gateway_mqtt::{Message, Publication, PublishError, Publisher, QoS, SubscribeError};
 use parking_lot::Mutex;
@@ -83,7 +83,7 @@ impl ClaimListener {
 
     /// To be called on the subscriber's task: what came before this claim has been delivered, what comes after it reaches
     /// the gateway that made it as well.
-    pub fn hear(&self, message: &Message) {
+    pub fn receive(&self, message: &Message) {
         let claim = match Claim::from_json(&message.payload) {
             Ok(claim) => claim,
             Err(error) => {
@@ -91,15 +91,15 @@ impl ClaimListener {
                 return debug!(topic = message.topic, "{error}");
             }
         };
-        let heard = self.claims.claims.lock().hear(&claim);
+        let heard = self.claims.claims.lock().receive(&claim);
         match heard {
-            Heard::Nothing => {}
-            Heard::Yield { connection } => {
+            ClaimDecision::Nothing => {}
+            ClaimDecision::Yield { connection } => {
                 self.claims.count("yielded");
                 self.connections.yield_to_other(&claim.charge_point, connection);
                 debug!(charge_point = claim.charge_point, gateway = claim.gateway, "has connected to another gateway");
             }
-            Heard::Repeat(own) => {
+            ClaimDecision::Repeat(own) => {
                 self.claims.count("contradicted");
                 publish(&self.publisher, self.claims.publication(&own));
             }

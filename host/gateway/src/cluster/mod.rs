@@ -5,4 +5,4 @@ mod claims;
 mod presence;
 
 pub use claims::{ClaimListener, Connections, GatewayClaims};
-pub use presence::Presence;
+pub use presence::PresenceEvents;

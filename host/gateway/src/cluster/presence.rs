@@ -1,7 +1,7 @@
 //! What is published because a charge point comes or goes.
 
 use super::claims::GatewayClaims;
-use crate::config::{Events, TopicTemplate};
+use crate::config::{EventsConfig, TopicTemplate};
 use crate::operations::events::rfc3339;
 use ocpp_gateway_core::Peer;
 use ocpp_gateway_mqtt::{Publication, QoS};
@@ -11,16 +11,16 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// This gateway's voice.
-pub struct Presence {
+pub struct PresenceEvents {
     gateway: String,
-    events: Events,
+    events: EventsConfig,
     claims: Option<Arc<GatewayClaims>>,
 }
 
 /// What back ends are told about a connection.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Event<'a> {
+struct ConnectionEvent<'a> {
     charge_point: &'a str,
     version: &'static str,
     address: String,
@@ -32,10 +32,10 @@ struct Event<'a> {
     reason: Option<&'a str>,
 }
 
-impl Presence {
+impl PresenceEvents {
     /// `gateway` is its name, different from those of all others on the broker.
-    pub fn new(gateway: String, events: Events, claims: Option<Arc<GatewayClaims>>) -> Self {
-        Presence { gateway, events, claims }
+    pub fn new(gateway: String, events: EventsConfig, claims: Option<Arc<GatewayClaims>>) -> Self {
+        PresenceEvents { gateway, events, claims }
     }
 
     /// Claims `peer`, which is being let in, and answers what other gateways have to be told, if they are told anything.
@@ -59,7 +59,7 @@ impl Presence {
     }
 
     fn event(&self, topic: &TopicTemplate, peer: &Peer, address: &dyn Display, reason: Option<&str>) -> Publication {
-        let event = Event {
+        let event = ConnectionEvent {
             charge_point: peer.identity.as_str(),
             version: peer.version.subprotocol(),
             address: address.to_string(),

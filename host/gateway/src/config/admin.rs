@@ -11,7 +11,7 @@ const SHORTEST_TOKEN: usize = 16;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Admin {
+pub struct AdminConfig {
     pub listen: SocketAddr,
     /// What has to be shown for every page but `/healthz` and `/readyz`. Absent: nothing.
     #[serde(skip_serializing)]
@@ -19,13 +19,13 @@ pub struct Admin {
     pub token_file: Option<PathBuf>,
 }
 
-impl Default for Admin {
+impl Default for AdminConfig {
     fn default() -> Self {
-        Admin { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), token: None, token_file: None }
+        AdminConfig { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), token: None, token_file: None }
     }
 }
 
-impl Admin {
+impl AdminConfig {
     /// The token, from wherever it is kept.
     pub fn resolve_token(&self) -> io::Result<Option<String>> {
         match &self.token_file {

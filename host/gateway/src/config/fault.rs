@@ -5,7 +5,7 @@ use std::fmt::Display;
 /// One thing that is wrong with a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
-pub struct Fault {
+pub struct ConfigFault {
     /// The file and key, or the environment variable.
     pub place: String,
     pub problem: String,
@@ -14,7 +14,7 @@ pub struct Fault {
 /// Everything that is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", lines(.0))]
-pub struct Faults(pub Vec<Fault>);
+pub struct ConfigFaults(pub Vec<ConfigFault>);
 
 /// A line for each.
 pub fn lines(faults: &[impl Display]) -> String {

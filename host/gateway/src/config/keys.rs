@@ -2,8 +2,8 @@
 //! from one that works.
 
 use super::sections::Config;
-use super::security::{MqttTls, Tls};
-use super::transform::Transform;
+use super::security::{MqttTlsConfig, TlsConfig};
+use super::transform::TransformConfig;
 use serde_json::Value;
 use std::sync::LazyLock;
 
@@ -13,8 +13,8 @@ const UNWRITTEN: [&str; 3] = ["mqtt.password", "admin.token", "ocpp.tls.identiti
 static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mut config = Config::default();
     // The sections that may be absent.
-    (config.ocpp.tls, config.mqtt.tls) = (Some(Tls::default()), Some(MqttTls::default()));
-    config.transforms = vec![Transform::default()];
+    (config.ocpp.tls, config.mqtt.tls) = (Some(TlsConfig::default()), Some(MqttTlsConfig::default()));
+    config.transforms = vec![TransformConfig::default()];
     let mut keys: Vec<String> = UNWRITTEN.map(str::to_owned).into();
     add_leaves("", &serde_json::to_value(config).expect("it is texts and numbers"), &mut keys);
     keys

@@ -1,6 +1,6 @@
 //! The side of the back ends.
 
-use super::security::MqttTls;
+use super::security::MqttTlsConfig;
 use super::topic::TopicTemplate;
 use super::values::{Bytes, Span, read_to_string};
 use ocpp_gateway_mqtt::{ProtocolVersion, TlsFiles};
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// The side of the back ends.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Mqtt {
+pub struct MqttConfig {
     /// `mqtt://host:port` or `mqtts://host:port`. Absent: the embedded broker.
     pub url: Option<String>,
     /// With `${host}` and `${port}`: see [`full_client_id`](Self::full_client_id).
@@ -34,13 +34,13 @@ pub struct Mqtt {
     pub wait_for_back_end: Span,
     /// Where back ends see whether this gateway is there: `online` or `offline`, retained. Absent: nowhere.
     pub status_topic: Option<TopicTemplate>,
-    pub tls: Option<MqttTls>,
-    pub embedded: Embedded,
+    pub tls: Option<MqttTlsConfig>,
+    pub embedded: EmbeddedConfig,
 }
 
-impl Default for Mqtt {
+impl Default for MqttConfig {
     fn default() -> Self {
-        Mqtt {
+        MqttConfig {
             url: None,
             client_id: format!("ocpp-gateway-{HOST}-{PORT}"),
             session_expiry: Span::seconds(3600),
@@ -53,7 +53,7 @@ impl Default for Mqtt {
             wait_for_back_end: Span::seconds(5),
             status_topic: None,
             tls: None,
-            embedded: Embedded::default(),
+            embedded: EmbeddedConfig::default(),
         }
     }
 }
@@ -62,7 +62,7 @@ impl Default for Mqtt {
 const HOST: &str = "${host}";
 const PORT: &str = "${port}";
 
-impl Mqtt {
+impl MqttConfig {
     /// What the broker knows this gateway by: stable, so that it keeps the session over a restart, and different for each
     /// gateway. `port` is the one that charge points connect to. The two connections add `-pub` and `-sub`.
     pub fn full_client_id(&self, host: &str, port: u16) -> String {
@@ -93,7 +93,7 @@ impl Mqtt {
 
     /// What TLS towards the broker is made of, for a URL that asks for it.
     pub fn tls_files(&self) -> TlsFiles {
-        let MqttTls { ca, cert, key } = self.tls.clone().unwrap_or_default();
+        let MqttTlsConfig { ca, cert, key } = self.tls.clone().unwrap_or_default();
         TlsFiles { ca, cert, key }
     }
 
@@ -109,7 +109,7 @@ impl Mqtt {
 /// The broker inside the gateway, for when there is no other.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Embedded {
+pub struct EmbeddedConfig {
     pub listen: SocketAddr,
     /// Messages that it retains.
     pub max_retained: usize,
@@ -117,9 +117,9 @@ pub struct Embedded {
     pub retained_memory: Bytes,
 }
 
-impl Default for Embedded {
+impl Default for EmbeddedConfig {
     fn default() -> Self {
-        Embedded {
+        EmbeddedConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
             max_retained: 100_000,
             retained_memory: Bytes::mebibytes(64),

@@ -2,7 +2,7 @@
 
 use super::network::Network;
 use super::origin::Origin;
-use super::security::{Auth, Tls};
+use super::security::{AuthConfig, TlsConfig};
 use super::values::{Bytes, DefaultVersion, Identities, OnDuplicate, Span};
 use super::versions;
 use ocpp_gateway_core::Version;
@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 /// The side of the charge points.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Ocpp {
+pub struct OcppConfig {
     pub listen: SocketAddr,
     /// Charge points connect to `{path}/{identity}`.
     pub path: String,
@@ -57,13 +57,13 @@ pub struct Ocpp {
     /// Absent: any.
     pub identities: Option<Identities>,
     /// Absent: plain WebSocket.
-    pub tls: Option<Tls>,
-    pub auth: Auth,
+    pub tls: Option<TlsConfig>,
+    pub auth: AuthConfig,
 }
 
-impl Default for Ocpp {
+impl Default for OcppConfig {
     fn default() -> Self {
-        Ocpp {
+        OcppConfig {
             listen: SocketAddr::from(([0, 0, 0, 0], 33033)),
             path: "/ocpp".into(),
             versions: vec![Version::V2_1, Version::V2_0_1, Version::V1_6],
@@ -90,12 +90,12 @@ impl Default for Ocpp {
             origins: Vec::new(),
             identities: None,
             tls: None,
-            auth: Auth::default(),
+            auth: AuthConfig::default(),
         }
     }
 }
 
-impl Ocpp {
+impl OcppConfig {
     /// The part of it that a session goes by.
     pub fn session_settings(&self) -> session::Settings {
         session::Settings {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Several gateways on one broker.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Presence {
+pub struct PresenceConfig {
     /// Where gateways claim charge points; the same for all of them. Absent: this one knows of no others.
     pub claims: Option<TopicTemplate>,
 }
@@ -14,7 +14,7 @@ pub struct Presence {
 /// Connection events for back ends. A topic that is absent: none.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Events {
+pub struct EventsConfig {
     pub connected: Option<TopicTemplate>,
     pub disconnected: Option<TopicTemplate>,
     /// 0, 1 or 2.
@@ -22,8 +22,8 @@ pub struct Events {
     pub retain: bool,
 }
 
-impl Default for Events {
+impl Default for EventsConfig {
     fn default() -> Self {
-        Events { connected: None, disconnected: None, qos: 1, retain: false }
+        EventsConfig { connected: None, disconnected: None, qos: 1, retain: false }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// What it may use of the machine.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Runtime {
+pub struct RuntimeConfig {
     /// Threads that serve sockets and run transforms.
     pub threads: usize,
     /// How long a busy thread lets messages gather before it is woken for them, if it is the only one: see
@@ -22,12 +22,12 @@ pub struct Runtime {
     pub compile_functions: usize,
 }
 
-impl Default for Runtime {
+impl Default for RuntimeConfig {
     /// Half of the processors. The broker wants some too; and threads that take tasks from each other wake each other
     /// for each message, which costs more than they gain as long as fewer of them are not fully busy.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Runtime {
+        RuntimeConfig {
             threads: (processors / 2).max(1),
             coalesce: Span::microseconds(50),
             queue_memory: Bytes::mebibytes(256),

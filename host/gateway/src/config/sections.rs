@@ -1,12 +1,12 @@
 //! The whole configuration, by its sections.
 
-use super::admin::Admin;
-use super::log::Log;
-use super::mqtt::Mqtt;
-use super::ocpp::Ocpp;
-use super::presence::{Events, Presence};
-use super::runtime::Runtime;
-use super::transform::{Transform, Validation};
+use super::admin::AdminConfig;
+use super::log::LogConfig;
+use super::mqtt::MqttConfig;
+use super::ocpp::OcppConfig;
+use super::presence::{EventsConfig, PresenceConfig};
+use super::runtime::RuntimeConfig;
+use super::transform::{TransformConfig, ValidationConfig};
 use super::values::Span;
 use ocpp_gateway_mqtt::ProtocolVersion;
 use serde::{Deserialize, Serialize};
@@ -15,16 +15,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Config {
-    pub ocpp: Ocpp,
-    pub mqtt: Mqtt,
-    pub admin: Admin,
-    pub log: Log,
-    pub validation: Validation,
-    pub presence: Presence,
-    pub events: Events,
-    pub runtime: Runtime,
-    pub shutdown: Shutdown,
-    pub transforms: Vec<Transform>,
+    pub ocpp: OcppConfig,
+    pub mqtt: MqttConfig,
+    pub admin: AdminConfig,
+    pub log: LogConfig,
+    pub validation: ValidationConfig,
+    pub presence: PresenceConfig,
+    pub events: EventsConfig,
+    pub runtime: RuntimeConfig,
+    pub shutdown: ShutdownConfig,
+    pub transforms: Vec<TransformConfig>,
 }
 
 impl Config {
@@ -74,13 +74,13 @@ fn hide_secrets(value: &mut toml::Value) {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Shutdown {
+pub struct ShutdownConfig {
     /// How long open calls may take to finish once the gateway was asked to stop.
     pub grace: Span,
 }
 
-impl Default for Shutdown {
+impl Default for ShutdownConfig {
     fn default() -> Self {
-        Shutdown { grace: Span::seconds(10) }
+        ShutdownConfig { grace: Span::seconds(10) }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// TLS towards charge points: OCPP's security profile 2, and 3 with `client_ca`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Tls {
+pub struct TlsConfig {
     /// The gateway's certificate and those between it and the root, in PEM.
     pub cert: PathBuf,
     /// Its private key, in PEM.
@@ -21,7 +21,7 @@ pub struct Tls {
 /// HTTP Basic authentication of charge points: OCPP's security profile 1, and 2 with TLS.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Auth {
+pub struct AuthConfig {
     pub mode: AuthMode,
     /// The file with their passwords' hashes.
     pub users: Option<PathBuf>,
@@ -38,7 +38,7 @@ pub enum AuthMode {
 /// TLS towards the broker, for a URL that begins with `mqtts://`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct MqttTls {
+pub struct MqttTlsConfig {
     /// Who signs the broker's certificate, in PEM. Absent: whom the operating system trusts.
     pub ca: Option<PathBuf>,
     /// The gateway's certificate, in PEM, for a broker that asks for one.

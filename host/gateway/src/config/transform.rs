@@ -9,16 +9,16 @@ use std::path::PathBuf;
 
 /// One stage of the chain.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Transform {
+pub struct TransformConfig {
     pub name: String,
     /// `builtin:standard`, or the path of a component.
     pub component: String,
     #[serde(default)]
     pub on_error: OnError,
     #[serde(default, rename = "match")]
-    pub matching: Match,
+    pub matching: MatchConfig,
     #[serde(default)]
-    pub limits: Limits,
+    pub limits: LimitsConfig,
     /// A folder of fixtures that a version has to pass before it goes live.
     pub samples: Option<PathBuf>,
     /// Handed to the component as JSON.
@@ -29,7 +29,7 @@ pub struct Transform {
 /// Which messages a transform is for. What is empty is no condition.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Match {
+pub struct MatchConfig {
     /// Globs, with `*` and `?`.
     pub charge_points: Vec<String>,
     #[serde(with = "versions")]
@@ -41,7 +41,7 @@ pub struct Match {
 /// What one transform may use.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Limits {
+pub struct LimitsConfig {
     /// For one call. Absent: 20 ms, and none for a transform that ships with the gateway.
     pub time: Option<Span>,
     /// Of one instance; each worker thread has one.
@@ -58,9 +58,9 @@ pub struct Limits {
     pub state: Bytes,
 }
 
-impl Default for Limits {
+impl Default for LimitsConfig {
     fn default() -> Self {
-        Limits {
+        LimitsConfig {
             time: None,
             memory: Bytes::mebibytes(16),
             actions: 16,
@@ -75,7 +75,7 @@ impl Default for Limits {
 /// Rules for payloads.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Validation {
+pub struct ValidationConfig {
     /// Which messages are held against the published schemas. The rules of transforms are in force with each.
     pub mode: ValidationMode,
     /// For the rules of transforms too.

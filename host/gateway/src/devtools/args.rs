@@ -1,40 +1,40 @@
 //! The commands, as they are written.
 
+use super::component;
 use super::crate_name::crate_name;
-use super::desk;
 use crate::config::Bytes;
 use clap::{Args, Subcommand, ValueEnum};
 use std::fmt;
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum TransformCommand {
     /// Start a transform in Rust: a folder that builds and passes its tests.
-    New(New),
+    NewArgs(NewArgs),
     /// Compile a transform in Rust, and encode it as a component.
-    Build(Build),
+    BuildArgs(BuildArgs),
     /// Say what a component wants, has and is, and everything this gateway would refuse it for.
-    Inspect(Inspect),
+    InspectArgs(InspectArgs),
     /// Run the fixtures of a component through the engine of the gateway.
-    Test(Test),
+    TestArgs(TestArgs),
     /// Measure the time per call, beside that of builtin:standard.
-    Bench(Bench),
+    BenchArgs(BenchArgs),
     /// Build and test at each change of a file, and push what passes to a running gateway.
-    Dev(Dev),
+    DevArgs(DevArgs),
 }
 
 #[derive(Debug, Args)]
-pub struct New {
+pub struct NewArgs {
     /// The name of the crate and of its folder.
     #[arg(value_parser = crate_name)]
     pub name: String,
     /// What it starts with.
-    #[arg(long, value_enum, default_value_t = Hook::Uplink)]
-    pub hook: Hook,
+    #[arg(long, value_enum, default_value_t = HookArg::Uplink)]
+    pub hook: HookArg,
 }
 
 #[derive(Debug, Args)]
-pub struct Build {
+pub struct BuildArgs {
     /// The folder with the Cargo.toml.
     #[arg(default_value = ".")]
     pub dir: PathBuf,
@@ -44,25 +44,25 @@ pub struct Build {
 }
 
 #[derive(Debug, Args)]
-pub struct Inspect {
+pub struct InspectArgs {
     /// The component.
     pub file: PathBuf,
 }
 
 #[derive(Debug, Args)]
-pub struct Test {
+pub struct TestArgs {
     /// The component.
     pub file: PathBuf,
     /// The folder with the cases; `fixtures` beside the component, or else in this folder, if not given.
     #[arg(long, value_name = "DIR")]
     pub fixtures: Option<PathBuf>,
-    /// How much linear memory an instance may use: on the desk more than a gateway gives it unasked.
-    #[arg(long, value_name = "SIZE", default_value_t = desk::MEMORY)]
+    /// How much linear memory an instance may use; a gateway grants less by default.
+    #[arg(long, value_name = "SIZE", default_value_t = component::MEMORY)]
     pub memory: Bytes,
 }
 
 #[derive(Debug, Args)]
-pub struct Bench {
+pub struct BenchArgs {
     /// The component.
     pub file: PathBuf,
     /// Its configuration, in TOML: what stands under [transforms.config] in that of the gateway.
@@ -71,7 +71,7 @@ pub struct Bench {
 }
 
 #[derive(Debug, Args)]
-pub struct Dev {
+pub struct DevArgs {
     /// The folder with the Cargo.toml.
     #[arg(default_value = ".")]
     pub dir: PathBuf,
@@ -85,7 +85,7 @@ pub struct Dev {
 
 /// The interfaces of the WIT package that a transform can begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Hook {
+pub enum HookArg {
     Uplink,
     Downlink,
     Outbound,
@@ -96,7 +96,7 @@ pub enum Hook {
     Validation,
 }
 
-impl fmt::Display for Hook {
+impl fmt::Display for HookArg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.to_possible_value().map_or(Ok(()), |value| f.write_str(value.get_name()))
     }

@@ -1,12 +1,12 @@
 //! `transform bench`: the time per call of each hook, beside that of the built-in mapping.
 
-use super::args::Bench;
-use super::desk;
-use super::verdict::{BadConfiguration, Verdict};
+use super::args::BenchArgs;
+use super::component;
+use super::verdict::{BadConfiguration, CommandResult};
 use crate::config;
 use anyhow::Context as _;
 use ocpp_gateway_core::{Attributes, Frame, Identity, Offer, Peer, Publish, Version};
-use ocpp_gateway_pipeline::{Failure, Probe, Surroundings, TransformSpec};
+use ocpp_gateway_pipeline::{Failure, LoadOptions, TransformHarness, TransformSpec};
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
@@ -24,32 +24,32 @@ const ANSWER: &str = concat!(
     r#""Payload":{"currentTime":"2026-01-02T03:04:05Z","interval":300,"status":"Accepted"}}"#
 );
 
-pub(super) fn run(asked: &Bench) -> anyhow::Result<Verdict> {
-    desk::show_log();
+pub(super) fn run(asked: &BenchArgs) -> anyhow::Result<CommandResult> {
+    component::show_log();
     let config = match &asked.config {
         Some(file) => configuration(file).map_err(BadConfiguration)?,
         None => "{}".into(),
     };
     fs::metadata(&asked.file).with_context(|| asked.file.display().to_string())?;
-    let compiled = desk::CompiledCode::directory()?;
-    let surroundings = || Surroundings { cache: Some(compiled.path.clone()), ..Surroundings::default() };
-    let load = |spec: &TransformSpec| desk::load(spec, surroundings()).map_err(BadConfiguration);
-    let probe = load(&desk::spec(&asked.file, config, desk::MEMORY))?;
+    let compiled = component::CompiledCode::directory()?;
+    let options = || LoadOptions { cache: Some(compiled.path.clone()), ..LoadOptions::default() };
+    let load = |spec: &TransformSpec| component::load(spec, options()).map_err(BadConfiguration);
+    let harness = load(&component::spec(&asked.file, config, component::MEMORY))?;
     let standard = load(&TransformSpec::standard())?;
-    let bench = Samples::new()?;
+    let bench = BenchInputs::new()?;
 
     let base = bench.measure("to-mqtt", &standard)?.time;
     println!("{:<24}{:>12}{:>16}", "", "per call", "of standard");
     row("standard, to-mqtt", base, base, "");
-    for function in functions(&probe) {
-        let Measured { time, refused } = bench.measure(function, &probe)?;
+    for function in functions(&harness) {
+        let Measured { time, refused } = bench.measure(function, &harness)?;
         row(function, time, base, if refused { "   (it refuses the sample)" } else { "" });
     }
     println!(
         "\n{ROUNDS} rounds of {CALLS} calls on a warm instance, one thread; medians. Sample: {} bytes.",
         CALL.len()
     );
-    Ok(Verdict::Good)
+    Ok(CommandResult::Good)
 }
 
 fn configuration(file: &Path) -> Result<String, String> {
@@ -59,7 +59,7 @@ fn configuration(file: &Path) -> Result<String, String> {
 }
 
 /// The functions of its hooks, as far as they are called for messages and charge points.
-fn functions(probe: &Probe) -> Vec<&'static str> {
+fn functions(harness: &TransformHarness) -> Vec<&'static str> {
     let of = |hook: &'static str| match hook {
         "mapping" => vec!["to-mqtt", "from-mqtt", "subscriptions"],
         "admission" => vec!["admit"],
@@ -67,11 +67,11 @@ fn functions(probe: &Probe) -> Vec<&'static str> {
         "validation" => vec!["check"],
         other => vec![other],
     };
-    probe.hooks().into_iter().flat_map(of).collect()
+    harness.hooks().into_iter().flat_map(of).collect()
 }
 
 /// What the hooks are called with.
-struct Samples {
+struct BenchInputs {
     peer: Peer,
     call: Frame<'static>,
     publish: Publish,
@@ -85,7 +85,7 @@ struct Measured {
     refused: bool,
 }
 
-impl Samples {
+impl BenchInputs {
     fn new() -> anyhow::Result<Self> {
         let identity = Identity::new("CP1", 48)?;
         let peer =
@@ -104,20 +104,20 @@ impl Samples {
             headers: Attributes::new(),
             user: None,
         };
-        Ok(Samples { peer, call: call.into_owned(), publish, message, offer })
+        Ok(BenchInputs { peer, call: call.into_owned(), publish, message, offer })
     }
 
     /// The median of all rounds. A failure is one of the transform or of the gateway.
-    fn measure(&self, function: &str, probe: &Probe) -> Result<Measured, Failure> {
+    fn measure(&self, function: &str, harness: &TransformHarness) -> Result<Measured, Failure> {
         let mut refused = false;
         for _ in 0..WARM_UP {
-            refused = self.is_refused(function, probe)?;
+            refused = self.is_refused(function, harness)?;
         }
         let mut rounds = [Duration::ZERO; ROUNDS];
         for round in &mut rounds {
             let started = Instant::now();
             for _ in 0..CALLS {
-                self.is_refused(function, probe)?;
+                self.is_refused(function, harness)?;
             }
             *round = started.elapsed() / CALLS;
         }
@@ -126,27 +126,27 @@ impl Samples {
     }
 
     /// Whether it refuses the sample, which takes its time as well. What fails takes no time worth telling.
-    fn is_refused(&self, function: &str, probe: &Probe) -> Result<bool, Failure> {
-        match self.call(function, probe) {
+    fn is_refused(&self, function: &str, harness: &TransformHarness) -> Result<bool, Failure> {
+        match self.call(function, harness) {
             Err(Failure::Refused(_)) => Ok(true),
             answer => answer.map(|()| false),
         }
     }
 
-    fn call(&self, function: &str, probe: &Probe) -> Result<(), Failure> {
-        let Samples { peer, call, publish, message, offer } = self;
+    fn call(&self, function: &str, harness: &TransformHarness) -> Result<(), Failure> {
+        let BenchInputs { peer, call, publish, message, offer } = self;
         match function {
-            "uplink" => probe.uplink(peer, call).map(drop_answer),
-            "downlink" => probe.downlink(peer, call).map(drop_answer),
-            "to-mqtt" => probe.to_mqtt(peer, call).map(drop_answer),
-            "check" => probe.check(peer, call).map(drop_answer),
-            "outbound" => probe.outbound(peer, publish).map(drop_answer),
-            "inbound" => probe.inbound(peer, message).map(drop_answer),
-            "from-mqtt" => probe.from_mqtt(peer, message).map(drop_answer),
-            "subscriptions" => probe.subscriptions(peer).map(drop_answer),
-            "admit" => probe.admit(offer).map(drop_answer),
-            "connected" => probe.connected(peer).map(drop_answer),
-            _ => probe.disconnected(peer, "gone").map(drop_answer),
+            "uplink" => harness.uplink(peer, call).map(drop_answer),
+            "downlink" => harness.downlink(peer, call).map(drop_answer),
+            "to-mqtt" => harness.to_mqtt(peer, call).map(drop_answer),
+            "check" => harness.check(peer, call).map(drop_answer),
+            "outbound" => harness.outbound(peer, publish).map(drop_answer),
+            "inbound" => harness.inbound(peer, message).map(drop_answer),
+            "from-mqtt" => harness.from_mqtt(peer, message).map(drop_answer),
+            "subscriptions" => harness.subscriptions(peer).map(drop_answer),
+            "admit" => harness.admit(offer).map(drop_answer),
+            "connected" => harness.connected(peer).map(drop_answer),
+            _ => harness.disconnected(peer, "gone").map(drop_answer),
         }
     }
 }

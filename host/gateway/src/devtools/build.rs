@@ -1,25 +1,25 @@
 //! `transform build`: from a crate to a component.
 
-use super::args::Build;
+use super::args::BuildArgs;
 use super::inspect;
-use super::verdict::Verdict;
+use super::verdict::CommandResult;
 use anyhow::Context as _;
-use ocpp_gateway_guest_build::Guest;
-use ocpp_gateway_pipeline::{Inspection, Surroundings};
+use ocpp_gateway_guest_build::GuestCrate;
+use ocpp_gateway_pipeline::{Inspection, LoadOptions};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub(super) fn run(asked: &Build) -> anyhow::Result<Verdict> {
+pub(super) fn run(asked: &BuildArgs) -> anyhow::Result<CommandResult> {
     let package = Package::of(&asked.dir)?;
     let file = asked.out.clone().unwrap_or_else(|| package.component());
     let bytes = package.build()?;
     put_in_place(&bytes, &file)?;
-    let hooks = inspect::hooks(&Inspection::of(&bytes, &Surroundings::default())).join(", ");
+    let hooks = inspect::hooks(&Inspection::of(&bytes, &LoadOptions::default())).join(", ");
     println!("\n{}: {} bytes, hooks: {hooks}", file.display(), bytes.len());
     let samples = asked.dir.join("fixtures");
     let samples = samples.is_dir().then_some(samples.as_path());
     println!("\nIn the configuration of the gateway:\n\n{}", configuration(&package.name, &file, samples)?);
-    Ok(Verdict::Good)
+    Ok(CommandResult::Good)
 }
 
 /// A crate, as far as its manifest says where what it makes will be.
@@ -47,7 +47,7 @@ impl Package {
 
     /// Compiles and encodes the component; the output of cargo is to be seen.
     pub(super) fn build(&self) -> anyhow::Result<Vec<u8>> {
-        let guest = Guest {
+        let guest = GuestCrate {
             manifest: &self.dir.join("Cargo.toml"),
             target_dir: &self.dir.join("target"),
             args: &["--lib"],

@@ -1,9 +1,9 @@
 //! `transform dev`: from a saved file to a running gateway, again and again.
 
-use super::args::Dev;
+use super::args::DevArgs;
 use super::build::{Package, put_in_place};
-use super::verdict::Verdict;
-use super::{desk, test};
+use super::verdict::CommandResult;
+use super::{component, test};
 use anyhow::{Context as _, bail};
 use notify::{EventKind, RecursiveMode, Watcher as _};
 use std::path::Path;
@@ -18,8 +18,8 @@ const SETTLED: Duration = Duration::from_millis(100);
 /// Folders with what a transform is made of; those that it does not have are not watched.
 const FOLDERS: [&str; 4] = ["src", "fixtures", "ocpp-transform/src", "wit"];
 
-pub(super) fn run(asked: &Dev) -> anyhow::Result<Verdict> {
-    desk::show_log();
+pub(super) fn run(asked: &DevArgs) -> anyhow::Result<CommandResult> {
+    component::show_log();
     // Without a manifest there is nothing to wait for.
     Package::of(&asked.dir)?;
     let dir = fs::canonicalize(&asked.dir)?;
@@ -39,13 +39,13 @@ pub(super) fn run(asked: &Dev) -> anyhow::Result<Verdict> {
 }
 
 /// Builds and tests what is there, and puts what passes in place: the file, and what the gateway runs.
-fn round(asked: &Dev) -> anyhow::Result<()> {
+fn round(asked: &DevArgs) -> anyhow::Result<()> {
     let package = Package::of(&asked.dir)?;
     let component = package.build()?;
     // Not where the component belongs before it has passed: a gateway may watch that file.
     let candidate = package.put_aside(&component)?;
     let fixtures = asked.dir.join("fixtures");
-    if fixtures.is_dir() && test::run_all(&candidate, &fixtures, desk::MEMORY)? == Verdict::Bad {
+    if fixtures.is_dir() && test::run_all(&candidate, &fixtures, component::MEMORY)? == CommandResult::Bad {
         bail!("neither put in place nor pushed, as cases fail: what fails is {}", candidate.display());
     }
     put_in_place(&component, &package.component())?;

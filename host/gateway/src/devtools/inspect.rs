@@ -1,24 +1,24 @@
 //! `transform inspect`: what a component wants, has and is.
 
-use super::args::Inspect;
-use super::desk;
-use super::verdict::Verdict;
+use super::args::InspectArgs;
+use super::component;
+use super::verdict::CommandResult;
 use anyhow::Context as _;
 use data_encoding::HEXLOWER;
-use ocpp_gateway_pipeline::{Inspection, LoadError, LoadFault, Probe, Surroundings};
+use ocpp_gateway_pipeline::{Inspection, LoadError, LoadFault, LoadOptions, TransformHarness};
 use sha2::{Digest as _, Sha256};
 use std::fs;
 
 /// Of the package that transforms are written against.
 const PACKAGE: &str = "ocpp-gateway:transform/";
 
-pub(super) fn run(asked: &Inspect) -> anyhow::Result<Verdict> {
-    desk::show_log();
+pub(super) fn run(asked: &InspectArgs) -> anyhow::Result<CommandResult> {
+    component::show_log();
     let bytes = fs::read(&asked.file).with_context(|| asked.file.display().to_string())?;
-    let compiled = desk::CompiledCode::directory()?;
-    let surroundings = Surroundings { cache: Some(compiled.path.clone()), ..Surroundings::default() };
-    let inspection = Inspection::of(&bytes, &surroundings);
-    let loaded = Loaded::of(asked, &inspection, surroundings);
+    let compiled = component::CompiledCode::directory()?;
+    let options = LoadOptions { cache: Some(compiled.path.clone()), ..LoadOptions::default() };
+    let inspection = Inspection::of(&bytes, &options);
+    let loaded = Loaded::of(asked, &inspection, options);
 
     say("file", &asked.file.display().to_string());
     if let Some(says) = &loaded.says {
@@ -35,10 +35,10 @@ pub(super) fn run(asked: &Inspect) -> anyhow::Result<Verdict> {
     for fault in &loaded.faults {
         say("REFUSED", fault);
     }
-    Ok(if loaded.faults.is_empty() { Verdict::Good } else { Verdict::Bad })
+    Ok(if loaded.faults.is_empty() { CommandResult::Good } else { CommandResult::Bad })
 }
 
-/// What became of an attempt to start it, without a configuration and with the limits of the desk.
+/// What became of an attempt to start it, without a configuration and with the limits of `transform` commands.
 #[derive(Default)]
 struct Loaded {
     /// Name and version that it gives itself.
@@ -49,13 +49,13 @@ struct Loaded {
 }
 
 impl Loaded {
-    fn of(asked: &Inspect, inspection: &Inspection, surroundings: Surroundings) -> Self {
+    fn of(asked: &InspectArgs, inspection: &Inspection, options: LoadOptions) -> Self {
         if !inspection.faults.is_empty() {
             return Loaded { faults: inspection.faults.clone(), ..Loaded::default() };
         }
-        match Probe::load(&desk::spec(&asked.file, "{}".into(), desk::MEMORY), surroundings) {
-            Ok(probe) => {
-                let status = probe.status();
+        match TransformHarness::load(&component::spec(&asked.file, "{}".into(), component::MEMORY), options) {
+            Ok(harness) => {
+                let status = harness.status();
                 Loaded { says: Some(format!("{} {}", status.built_as, status.version)), ..Loaded::default() }
             }
             Err(errors) => match &errors[..] {

@@ -3,8 +3,8 @@
 mod args;
 mod bench;
 mod build;
+mod component;
 mod crate_name;
-mod desk;
 mod dev;
 mod inspect;
 mod new;
@@ -12,5 +12,5 @@ mod run;
 mod test;
 mod verdict;
 
-pub use args::{Command, Hook};
+pub use args::{HookArg, TransformCommand};
 pub use run::run;

@@ -1,7 +1,7 @@
 //! From a command to an exit code.
 
-use super::args::Command;
-use super::verdict::{BadConfiguration, Verdict};
+use super::args::TransformCommand;
+use super::verdict::{BadConfiguration, CommandResult};
 use super::{bench, build, dev, inspect, new, test};
 use std::process::ExitCode;
 
@@ -11,18 +11,18 @@ const FAILED: u8 = 1;
 const BAD_CONFIGURATION: u8 = 78;
 
 /// Does what was asked for.
-pub fn run(command: &Command) -> ExitCode {
+pub fn run(command: &TransformCommand) -> ExitCode {
     let outcome = match command {
-        Command::New(asked) => new::run(asked),
-        Command::Build(asked) => build::run(asked),
-        Command::Inspect(asked) => inspect::run(asked),
-        Command::Test(asked) => test::run(asked),
-        Command::Bench(asked) => bench::run(asked),
-        Command::Dev(asked) => dev::run(asked),
+        TransformCommand::NewArgs(asked) => new::run(asked),
+        TransformCommand::BuildArgs(asked) => build::run(asked),
+        TransformCommand::InspectArgs(asked) => inspect::run(asked),
+        TransformCommand::TestArgs(asked) => test::run(asked),
+        TransformCommand::BenchArgs(asked) => bench::run(asked),
+        TransformCommand::DevArgs(asked) => dev::run(asked),
     };
     match outcome {
-        Ok(Verdict::Good) => ExitCode::SUCCESS,
-        Ok(Verdict::Bad) => FAILED.into(),
+        Ok(CommandResult::Good) => ExitCode::SUCCESS,
+        Ok(CommandResult::Bad) => FAILED.into(),
         Err(error) => {
             eprintln!("ocpp-gateway: {error:#}");
             if error.is::<BadConfiguration>() { BAD_CONFIGURATION.into() } else { FAILED.into() }

@@ -1,17 +1,17 @@
 //! `transform test`: cases with what must come out, run through the real engine.
 
-use super::args::Test;
-use super::desk;
-use super::verdict::Verdict;
+use super::args::TestArgs;
+use super::component;
+use super::verdict::CommandResult;
 use crate::config::Bytes;
 use crate::transforms::fixture::{self, Fixture};
 use anyhow::{Context as _, bail};
-use ocpp_gateway_pipeline::Surroundings;
+use ocpp_gateway_pipeline::LoadOptions;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub(super) fn run(asked: &Test) -> anyhow::Result<Verdict> {
-    desk::show_log();
+pub(super) fn run(asked: &TestArgs) -> anyhow::Result<CommandResult> {
+    component::show_log();
     let dir = match &asked.fixtures {
         Some(dir) => dir.clone(),
         None => fixtures_of(&asked.file)?,
@@ -20,11 +20,11 @@ pub(super) fn run(asked: &Test) -> anyhow::Result<Verdict> {
 }
 
 /// Runs every case of a folder, and says how each came out.
-pub(super) fn run_all(component: &Path, dir: &Path, memory: Bytes) -> anyhow::Result<Verdict> {
+pub(super) fn run_all(component: &Path, dir: &Path, memory: Bytes) -> anyhow::Result<CommandResult> {
     // Otherwise its absence would be the fault of every case.
     fs::metadata(component).with_context(|| component.display().to_string())?;
     // Each case has an engine of its own, but a component that takes seconds to compile is compiled for the first only.
-    let compiled = desk::CompiledCode::directory()?;
+    let compiled = component::CompiledCode::directory()?;
     let (mut passed, mut failed) = (0, 0);
     for file in fixture::files(dir)? {
         match try_case(component, &file, memory, &compiled.path) {
@@ -36,7 +36,7 @@ pub(super) fn run_all(component: &Path, dir: &Path, memory: Bytes) -> anyhow::Re
         }
     }
     println!("{passed} passed, {failed} failed");
-    Ok(if failed == 0 { Verdict::Good } else { Verdict::Bad })
+    Ok(if failed == 0 { CommandResult::Good } else { CommandResult::Bad })
 }
 
 /// `fixtures` beside the component, or else in the current folder.
@@ -52,8 +52,7 @@ fn fixtures_of(component: &Path) -> anyhow::Result<PathBuf> {
 /// Runs one case; the error is everything that did not come out as expected.
 fn try_case(component: &Path, file: &Path, memory: Bytes, compiled: &Path) -> Result<(), String> {
     let fixture = Fixture::read(file)?;
-    let surroundings =
-        Surroundings { clock: fixture.clock(), cache: Some(compiled.to_owned()), ..Surroundings::default() };
-    let probe = desk::load(&desk::spec(component, fixture.config(), memory), surroundings)?;
-    fixture.check(&probe)
+    let options = LoadOptions { clock: fixture.clock(), cache: Some(compiled.to_owned()), ..LoadOptions::default() };
+    let harness = component::load(&component::spec(component, fixture.config(), memory), options)?;
+    fixture.check(&harness)
 }

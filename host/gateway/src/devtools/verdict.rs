@@ -2,7 +2,7 @@
 
 /// How the work came out, where it could be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum CommandResult {
     Good,
     /// What is bad about it has been said.
     Bad,

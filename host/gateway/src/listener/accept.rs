@@ -1,14 +1,14 @@
 //! Lets charge points in, one task each.
 
-use super::authentication::{Certified, Security};
+use super::authentication::{Security, VerifiedClient};
 use super::handshake::{Handshake, Refused, Terms, UpgradeRequest};
-use super::limits::{AddressPermit, ConnectionLimits, Seating, SocketPermit};
+use super::limits::{AddressPermit, AddressRoom, ConnectionLimits, SocketPermit};
 use super::proxies::Proxies;
 use crate::charge_point::{ChargePoint, ClientAddress, Context, DisconnectReason, NotEntered};
-use crate::config::{Ocpp, Origin};
+use crate::config::{OcppConfig, Origin};
 use crate::operations::metrics::Limit;
 use hyper::{Request, StatusCode, header};
-use ocpp_gateway_core::pace::{Turn, Turnstile};
+use ocpp_gateway_core::rate::{Admission, AdmissionLimiter};
 use ocpp_gateway_core::{Attributes, Decision, Identity, Offer, Peer, Version};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ pub struct Acceptor {
 }
 
 /// Whom the handshake let in.
-struct Admitted {
+struct AcceptedUpgrade {
     identity: Identity,
     /// `None`: there is none that both sides speak.
     version: Option<Version>,
@@ -50,7 +50,7 @@ struct Admitted {
 impl Acceptor {
     /// `max_files`: that the process may have open.
     pub fn new(
-        ocpp: &Ocpp,
+        ocpp: &OcppConfig,
         max_files: usize,
         security: Arc<Security>,
         context: Arc<Context>,
@@ -63,14 +63,14 @@ impl Acceptor {
 
     /// Accepts connections until `closed`.
     pub async fn run(self: Arc<Self>, listener: TcpListener, closed: CancellationToken) {
-        let mut turnstile = self.limits.turnstile();
+        let mut admission_limiter = self.limits.admission_limiter();
         loop {
             let accepted = tokio::select! {
                 () = closed.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, address)) => self.on_accept(stream, address.into(), turnstile.as_mut()),
+                Ok((stream, address)) => self.on_accept(stream, address.into(), admission_limiter.as_mut()),
                 Err(error) => {
                     warn!("cannot accept connections: {error}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -80,7 +80,12 @@ impl Acceptor {
     }
 
     /// One that is too many from its address does not take a turn from anybody else.
-    fn on_accept(self: &Arc<Self>, stream: TcpStream, address: ClientAddress, turnstile: Option<&mut Turnstile>) {
+    fn on_accept(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        address: ClientAddress,
+        admission_limiter: Option<&mut AdmissionLimiter>,
+    ) {
         let Some(socket) = self.limits.socket() else { return self.cut_off(&Refused::NoRoom, address) };
         let mut pending = PendingConnection {
             address,
@@ -99,7 +104,7 @@ impl Acceptor {
         }
         if !pending.over {
             let now = self.limits.moment(Instant::now());
-            pending.turn = turnstile.map(|turnstile| turnstile.arrive(now));
+            pending.turn = admission_limiter.map(|admission_limiter| admission_limiter.admit(now));
         }
         let acceptor = Arc::clone(self);
         self.tasks.spawn(async move { acceptor.accept(stream, pending).await });
@@ -112,7 +117,7 @@ impl Acceptor {
     }
 
     async fn accept(&self, mut stream: TcpStream, mut pending: PendingConnection) {
-        if let Some(Turn::In(wait)) = pending.turn
+        if let Some(Admission::Now(wait)) = pending.turn
             && !wait.is_zero()
         {
             tokio::time::sleep(wait).await;
@@ -143,7 +148,7 @@ impl Acceptor {
         let mut handshake = self.terms.begin(stream);
         let shaken = timeout_at(by, self.shake_hands(&mut handshake, &mut pending)).await;
         let PendingConnection { address, .. } = pending;
-        let Admitted { identity, version, attributes } = match shaken.unwrap_or_else(|_| Err(self.timed_out())) {
+        let AcceptedUpgrade { identity, version, attributes } = match shaken.unwrap_or_else(|_| Err(self.timed_out())) {
             Ok(admitted) => admitted,
             Err(refused) => {
                 self.turned_away(&refused, &pending);
@@ -197,9 +202,9 @@ impl Acceptor {
 
     fn seat(&self, pending: &mut PendingConnection) -> Result<(), Refused> {
         match self.limits.seat(&mut pending.socket, pending.address.ip) {
-            Seating::Free => {}
-            Seating::Over => pending.over = true,
-            Seating::Full => return Err(Refused::TooManyFromAddress),
+            AddressRoom::Free => {}
+            AddressRoom::Over => pending.over = true,
+            AddressRoom::Full => return Err(Refused::TooManyFromAddress),
         }
         if pending.handshake.is_none() {
             pending.handshake = Some(self.limits.handshake(pending.address.ip).ok_or(Refused::TooManyFromAddress)?);
@@ -212,14 +217,14 @@ impl Acceptor {
         &self,
         handshake: &mut Handshake<S>,
         pending: &mut PendingConnection,
-    ) -> Result<Admitted, Refused>
+    ) -> Result<AcceptedUpgrade, Refused>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let request = self.terms.read_request(handshake).await?;
         pending.identity = Some(request.identity.clone());
         let attributes = self.may_enter(&request, pending).await?;
-        let admitted = Admitted { identity: request.identity.clone(), version: request.version, attributes };
+        let admitted = AcceptedUpgrade { identity: request.identity.clone(), version: request.version, attributes };
         handshake.accept(request).await?;
         Ok(admitted)
     }
@@ -234,7 +239,7 @@ impl Acceptor {
         if !self.context.registry.is_open() {
             return Err(self.come_back("the MQTT broker cannot be reached"));
         }
-        if let Some(Turn::ComeBack { seconds }) = pending.turn {
+        if let Some(Admission::RetryAfter { seconds }) = pending.turn {
             self.context.router.metrics.limited(Limit::AcceptRate);
             let after = Duration::from_secs(seconds.into());
             return Err(Refused::unavailable("too many charge points connect at the same time", after));
@@ -329,9 +334,9 @@ impl Acceptor {
         if !router.pipeline.has_admission() {
             return Ok(Attributes::new());
         }
-        let (decision, mishaps) = router.pipeline.admit(&Offer { user, ..offer(identity, request, address) });
-        for mishap in mishaps {
-            warn!(charge_point = %identity, transform = %mishap.transform, version = %mishap.version, "{}", mishap.cause);
+        let (decision, incidents) = router.pipeline.admit(&Offer { user, ..offer(identity, request, address) });
+        for incident in incidents {
+            warn!(charge_point = %identity, transform = %incident.transform, version = %incident.version, "{}", incident.cause);
         }
         match decision {
             Decision::Accept(attributes) => Ok(attributes),
@@ -360,9 +365,9 @@ struct PendingConnection {
     handshake: Option<AddressPermit>,
     /// It is one too many from its address.
     over: bool,
-    turn: Option<Turn>,
+    turn: Option<Admission>,
     /// Whom its certificate stands for.
-    certified: Option<Certified>,
+    certified: Option<VerifiedClient>,
     /// Who it says it is.
     identity: Option<Identity>,
 }

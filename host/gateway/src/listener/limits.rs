@@ -3,11 +3,11 @@
 //! Over the limit nobody else is harmed: a handshake is answered 503 or 429 with `Retry-After`, as long as there are not
 //! too many to answer each.
 
-use crate::config::Ocpp;
+use crate::config::OcppConfig;
 use crate::operations::address::owner;
 use crate::operations::file_limit::OTHER_FILES;
 use crate::operations::metrics::{Limit, Metrics};
-use ocpp_gateway_core::pace::{Nanos, Rate, Turnstile};
+use ocpp_gateway_core::rate::{AdmissionLimiter, Nanos, Rate};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -32,24 +32,24 @@ pub(super) struct ConnectionLimits {
     start: Instant,
     accept_rate: Option<Rate>,
     /// Handshakes under way.
-    handshakes: Arc<Addresses>,
+    handshakes: Arc<AddressCounts>,
     sockets: Arc<Sockets>,
     metrics: Metrics,
 }
 
 impl ConnectionLimits {
     /// `max_files`: that the process may have open.
-    pub(super) fn new(ocpp: &Ocpp, max_files: usize, metrics: Metrics) -> Self {
+    pub(super) fn new(ocpp: &OcppConfig, max_files: usize, metrics: Metrics) -> Self {
         let per_address = u32::try_from(ocpp.max_connections_per_address).unwrap_or(u32::MAX);
         let handshakes = (ocpp.max_connections / HANDSHAKE_SHARE).max(MIN_HANDSHAKES);
         ConnectionLimits {
             start: Instant::now(),
             accept_rate: Rate::per_second(ocpp.accept_rate),
-            handshakes: Arc::new(Addresses::new(u32::try_from(handshakes).unwrap_or(u32::MAX), 0)),
+            handshakes: Arc::new(AddressCounts::new(u32::try_from(handshakes).unwrap_or(u32::MAX), 0)),
             sockets: Arc::new(Sockets {
                 limit: max_sockets(ocpp.max_connections, max_files),
                 open: AtomicUsize::new(0),
-                addresses: (per_address > 0).then(|| Addresses::new(per_address, GRACE_CONNECTIONS)),
+                addresses: (per_address > 0).then(|| AddressCounts::new(per_address, GRACE_CONNECTIONS)),
             }),
             metrics,
         }
@@ -61,8 +61,8 @@ impl ConnectionLimits {
     }
 
     /// For whoever accepts connections.
-    pub(super) fn turnstile(&self) -> Option<Turnstile> {
-        self.accept_rate.map(Turnstile::new)
+    pub(super) fn admission_limiter(&self) -> Option<AdmissionLimiter> {
+        self.accept_rate.map(AdmissionLimiter::new)
     }
 
     /// Room for one more socket, to be kept as long as the socket: those that only sit in a handshake count like those of
@@ -76,9 +76,9 @@ impl ConnectionLimits {
     }
 
     /// Counts a socket among those from `address` too, as long as it is open.
-    pub(super) fn seat(&self, permit: &mut SocketPermit, address: IpAddr) -> Seating {
-        let seating = permit.sit(address);
-        if seating != Seating::Free {
+    pub(super) fn seat(&self, permit: &mut SocketPermit, address: IpAddr) -> AddressRoom {
+        let seating = permit.claim_address(address);
+        if seating != AddressRoom::Free {
             self.metrics.limited(Limit::ConnectionsPerAddress);
         }
         seating
@@ -88,7 +88,7 @@ impl ConnectionLimits {
     /// one address cannot have the room of all others with sockets that say nothing.
     pub(super) fn handshake(&self, address: IpAddr) -> Option<AddressPermit> {
         let address = owner(address);
-        if self.handshakes.enter(address) != Seating::Free {
+        if self.handshakes.enter(address) != AddressRoom::Free {
             self.metrics.limited(Limit::Handshakes);
             return None;
         }
@@ -109,7 +109,7 @@ struct Sockets {
     limit: usize,
     open: AtomicUsize,
     /// `None`: addresses have no limit.
-    addresses: Option<Addresses>,
+    addresses: Option<AddressCounts>,
 }
 
 impl Sockets {
@@ -129,13 +129,13 @@ pub(super) struct SocketPermit {
 }
 
 impl SocketPermit {
-    fn sit(&mut self, address: IpAddr) -> Seating {
+    fn claim_address(&mut self, address: IpAddr) -> AddressRoom {
         let Some(addresses) = self.sockets.addresses.as_ref().filter(|_| self.address.is_none()) else {
-            return Seating::Free;
+            return AddressRoom::Free;
         };
         let address = owner(address);
         let seating = addresses.enter(address);
-        if seating != Seating::Full {
+        if seating != AddressRoom::Full {
             self.address = Some(address);
         }
         seating
@@ -153,7 +153,7 @@ impl Drop for SocketPermit {
 
 /// How many there are from each address.
 #[derive(Debug)]
-struct Addresses {
+struct AddressCounts {
     limit: u32,
     /// So many more are still told that they are too many.
     told: u32,
@@ -162,7 +162,7 @@ struct Addresses {
 
 /// Whether there is a place for one more connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seating {
+pub(super) enum AddressRoom {
     Free,
     /// One too many, which counts while it is told so: that keeps more from coming.
     Over,
@@ -173,23 +173,23 @@ pub(super) enum Seating {
 /// One handshake's place, given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct AddressPermit {
-    addresses: Arc<Addresses>,
+    addresses: Arc<AddressCounts>,
     address: IpAddr,
 }
 
-impl Addresses {
+impl AddressCounts {
     fn new(limit: u32, told: u32) -> Self {
-        Addresses { limit, told, open: Mutex::default() }
+        AddressCounts { limit, told, open: Mutex::default() }
     }
 
-    fn enter(&self, address: IpAddr) -> Seating {
+    fn enter(&self, address: IpAddr) -> AddressRoom {
         let mut open = self.open.lock();
         let count = open.entry(address).or_default();
         if *count >= self.limit.saturating_add(self.told) {
-            return Seating::Full;
+            return AddressRoom::Full;
         }
         *count += 1;
-        if *count > self.limit { Seating::Over } else { Seating::Free }
+        if *count > self.limit { AddressRoom::Over } else { AddressRoom::Free }
     }
 
     fn leave(&self, address: IpAddr) {
@@ -214,7 +214,7 @@ mod tests {
     use super::*;
     use prometheus_client::registry::Registry;
 
-    fn limits(ocpp: Ocpp) -> ConnectionLimits {
+    fn limits(ocpp: OcppConfig) -> ConnectionLimits {
         ConnectionLimits::new(&ocpp, usize::MAX, Metrics::new(&mut Registry::default()))
     }
 
@@ -223,34 +223,35 @@ mod tests {
     }
 
     /// A socket from `address`.
-    fn sit(limits: &ConnectionLimits, address: IpAddr) -> (Seating, SocketPermit) {
+    fn claim_address(limits: &ConnectionLimits, address: IpAddr) -> (AddressRoom, SocketPermit) {
         let mut permit = limits.socket().expect("room");
         (limits.seat(&mut permit, address), permit)
     }
 
     #[test]
     fn each_address_has_its_places_and_gets_them_back() {
-        let limits = limits(Ocpp { max_connections_per_address: 2, ..Ocpp::default() });
+        let limits = limits(OcppConfig { max_connections_per_address: 2, ..OcppConfig::default() });
         let here = address("10.0.0.1");
         let mut taken = Vec::new();
         for number in 0..2 + GRACE_CONNECTIONS {
-            let (seating, place) = sit(&limits, if number % 2 == 0 { here } else { address("::ffff:10.0.0.1") });
-            assert_eq!(seating, if number < 2 { Seating::Free } else { Seating::Over });
+            let (seating, place) =
+                claim_address(&limits, if number % 2 == 0 { here } else { address("::ffff:10.0.0.1") });
+            assert_eq!(seating, if number < 2 { AddressRoom::Free } else { AddressRoom::Over });
             taken.push(place);
         }
-        assert_eq!(sit(&limits, here).0, Seating::Full);
-        assert_eq!(sit(&limits, address("10.0.0.2")).0, Seating::Free);
+        assert_eq!(claim_address(&limits, here).0, AddressRoom::Full);
+        assert_eq!(claim_address(&limits, address("10.0.0.2")).0, AddressRoom::Free);
         drop(taken);
-        assert_eq!(sit(&limits, here).0, Seating::Free);
+        assert_eq!(claim_address(&limits, here).0, AddressRoom::Free);
         assert_eq!(limits.metrics.times_limited(Limit::ConnectionsPerAddress), u64::from(GRACE_CONNECTIONS) + 1);
     }
 
     #[test]
     fn a_network_of_ipv6_counts_as_one_address() {
-        let limits = limits(Ocpp { max_connections_per_address: 1, ..Ocpp::default() });
-        let _first = sit(&limits, address("2001:db8::1"));
-        assert_eq!(sit(&limits, address("2001:db8::ffff:2")).0, Seating::Over);
-        assert_eq!(sit(&limits, address("2001:db8:0:1::1")).0, Seating::Free);
+        let limits = limits(OcppConfig { max_connections_per_address: 1, ..OcppConfig::default() });
+        let _first = claim_address(&limits, address("2001:db8::1"));
+        assert_eq!(claim_address(&limits, address("2001:db8::ffff:2")).0, AddressRoom::Over);
+        assert_eq!(claim_address(&limits, address("2001:db8:0:1::1")).0, AddressRoom::Free);
     }
 
     #[test]
@@ -258,7 +259,7 @@ mod tests {
         assert_eq!(max_sockets(100_000, usize::MAX), 106_250);
         assert_eq!(max_sockets(2, usize::MAX), 66);
         assert_eq!(max_sockets(100_000, 1024), 1024 - OTHER_FILES);
-        let limits = limits(Ocpp { max_connections: 2, ..Ocpp::default() });
+        let limits = limits(OcppConfig { max_connections: 2, ..OcppConfig::default() });
         let taken: Vec<_> = (0..66).map(|_| limits.socket().expect("room")).collect();
         assert!(limits.socket().is_none());
         drop(taken);
@@ -267,8 +268,8 @@ mod tests {
 
     #[test]
     fn without_a_limit_nothing_is_counted() {
-        let limits = limits(Ocpp::default());
-        assert_eq!(sit(&limits, address("10.0.0.1")).0, Seating::Free);
-        assert!(limits.turnstile().is_none());
+        let limits = limits(OcppConfig::default());
+        assert_eq!(claim_address(&limits, address("10.0.0.1")).0, AddressRoom::Free);
+        assert!(limits.admission_limiter().is_none());
     }
 }

@@ -20,7 +20,7 @@ const WATCHERS: usize = 32;
 /// Something that has happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
+pub enum GatewayEvent {
     /// A charge point has connected.
     Connected { charge_point: String, version: &'static str, address: String },
     /// A connection is over.
@@ -30,7 +30,7 @@ pub enum Event {
         reason: &'static str,
         text: String,
     },
-    /// A message did not take its ordinary road.
+    /// A message was dropped, was refused or failed.
     Incident {
         charge_point: String,
         /// The way that the message was going: `uplink` or `downlink`.
@@ -48,8 +48,8 @@ pub enum Event {
         text: String,
     },
     /// Transforms were put in the place of others, or were not.
-    Exchange {
-        /// As in the metric `transform_exchanges`.
+    Swap {
+        /// As in the metric `transform_swaps`.
         outcome: &'static str,
         /// Why it failed, or why a version was taken back although nobody asked for it.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,10 +59,10 @@ pub enum Event {
     },
 }
 
-impl From<&SwapReport> for Event {
+impl From<&SwapReport> for GatewayEvent {
     fn from(report: &SwapReport) -> Self {
         let SwapReport { outcome, transforms, reason } = report.clone();
-        Event::Exchange { outcome: names::outcome(outcome), reason, transforms }
+        GatewayEvent::Swap { outcome: names::outcome(outcome), reason, transforms }
     }
 }
 
@@ -72,16 +72,16 @@ pub struct TimedEvent {
     /// RFC 3339, in UTC, with milliseconds.
     pub time: String,
     #[serde(flatten)]
-    pub event: Event,
+    pub event: GatewayEvent,
 }
 
-impl Event {
+impl GatewayEvent {
     pub fn name(&self) -> &'static str {
         match self {
-            Event::Connected { .. } => "connected",
-            Event::Disconnected { .. } => "disconnected",
-            Event::Incident { .. } => "incident",
-            Event::Exchange { .. } => "exchange",
+            GatewayEvent::Connected { .. } => "connected",
+            GatewayEvent::Disconnected { .. } => "disconnected",
+            GatewayEvent::Incident { .. } => "incident",
+            GatewayEvent::Swap { .. } => "swap",
         }
     }
 
@@ -89,10 +89,12 @@ impl Event {
     fn cut(&mut self) {
         match self {
             // An identity has a limit of its own.
-            Event::Connected { .. } => {}
-            Event::Disconnected { text, .. } => cut(text),
-            Event::Incident { message_id, action, text, .. } => [message_id, action, text].into_iter().for_each(cut),
-            Event::Exchange { reason, .. } => reason.iter_mut().for_each(cut),
+            GatewayEvent::Connected { .. } => {}
+            GatewayEvent::Disconnected { text, .. } => cut(text),
+            GatewayEvent::Incident { message_id, action, text, .. } => {
+                [message_id, action, text].into_iter().for_each(cut)
+            }
+            GatewayEvent::Swap { reason, .. } => reason.iter_mut().for_each(cut),
         }
     }
 }
@@ -108,7 +110,7 @@ fn cut(text: &mut String) {
 
 /// Carries events to watchers. While nobody watches, an event costs a look at one number, and is not even made.
 #[derive(Debug)]
-pub struct Events {
+pub struct EventBus {
     /// A permit for each that may watch.
     watchers: Arc<Semaphore>,
     sender: broadcast::Sender<Arc<TimedEvent>>,
@@ -122,13 +124,13 @@ pub struct Watcher {
     _permit: OwnedSemaphorePermit,
 }
 
-impl Default for Events {
+impl Default for EventBus {
     fn default() -> Self {
-        Events { watchers: Arc::new(Semaphore::new(WATCHERS)), sender: broadcast::Sender::new(KEPT) }
+        EventBus { watchers: Arc::new(Semaphore::new(WATCHERS)), sender: broadcast::Sender::new(KEPT) }
     }
 }
 
-impl Events {
+impl EventBus {
     /// `None`: too many watch already.
     pub fn watch(&self) -> Option<Watcher> {
         let permit = Arc::clone(&self.watchers).try_acquire_owned().ok()?;
@@ -136,7 +138,7 @@ impl Events {
     }
 
     /// Tells watchers what `event` makes, if there are any.
-    pub fn tell(&self, event: impl FnOnce() -> Event) {
+    pub fn tell(&self, event: impl FnOnce() -> GatewayEvent) {
         if self.watchers.available_permits() < WATCHERS {
             // The last watcher may just have left.
             let mut event = TimedEvent { time: rfc3339(SystemTime::now()), event: event() };
@@ -156,13 +158,13 @@ mod tests {
     use super::*;
     use tokio::sync::broadcast::error::RecvError;
 
-    fn exchange(outcome: &'static str) -> Event {
-        Event::Exchange { outcome, reason: None, transforms: Vec::new() }
+    fn swap(outcome: &'static str) -> GatewayEvent {
+        GatewayEvent::Swap { outcome, reason: None, transforms: Vec::new() }
     }
 
     #[tokio::test]
     async fn without_a_watcher_no_event_is_made() {
-        let events = Events::default();
+        let events = EventBus::default();
         events.tell(|| panic!("nobody watches"));
         drop(events.watch().expect("room"));
         events.tell(|| panic!("nobody watches any more"));
@@ -170,9 +172,9 @@ mod tests {
 
     #[tokio::test]
     async fn texts_are_cut() {
-        let events = Events::default();
+        let events = EventBus::default();
         let mut watcher = events.watch().expect("room");
-        events.tell(|| Event::Incident {
+        events.tell(|| GatewayEvent::Incident {
             charge_point: "CP1".into(),
             direction: "uplink",
             cause: "dropped",
@@ -183,29 +185,29 @@ mod tests {
             text: "x".repeat(1 << 20),
         });
         let event = watcher.receiver.recv().await.expect("an event");
-        let Event::Incident { message_id, action, text, .. } = &event.event else { panic!("another event") };
+        let GatewayEvent::Incident { message_id, action, text, .. } = &event.event else { panic!("another event") };
         assert_eq!((message_id.as_str(), action), ("1", &("é".repeat(512) + "…")));
         assert!(text.len() == LONGEST_TEXT + '…'.len_utf8() && text.capacity() < 2 * LONGEST_TEXT);
     }
 
     #[tokio::test]
     async fn a_slow_watcher_is_told_how_many_it_has_missed() {
-        let events = Events::default();
+        let events = EventBus::default();
         let mut watcher = events.watch().expect("room");
         for _ in 0..KEPT + 5 {
-            events.tell(|| exchange("exchanged"));
+            events.tell(|| swap("swapped"));
         }
-        events.tell(|| exchange("failed"));
+        events.tell(|| swap("failed"));
         assert_eq!(watcher.receiver.recv().await, Err(RecvError::Lagged(6)));
         for _ in 1..KEPT {
-            assert!(watcher.receiver.recv().await.is_ok_and(|event| event.event == exchange("exchanged")));
+            assert!(watcher.receiver.recv().await.is_ok_and(|event| event.event == swap("swapped")));
         }
-        assert!(watcher.receiver.recv().await.is_ok_and(|event| event.event == exchange("failed")));
+        assert!(watcher.receiver.recv().await.is_ok_and(|event| event.event == swap("failed")));
     }
 
     #[test]
     fn so_many_may_watch_and_no_more() {
-        let events = Events::default();
+        let events = EventBus::default();
         let mut watchers: Vec<Watcher> = (0..WATCHERS).map(|_| events.watch().expect("room")).collect();
         assert!(events.watch().is_none());
         watchers.pop();

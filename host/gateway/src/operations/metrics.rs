@@ -17,7 +17,7 @@ use collect::{collector, write, write_family};
 use ocpp_gateway_core::session::Direction;
 use ocpp_gateway_core::{Fault, MessageType};
 use ocpp_gateway_mqtt::{self as mqtt, ConnectionStats, PublisherStats, SubscriberStats};
-use ocpp_gateway_pipeline::{ExchangeOutcome, Pipeline, Reading, TransformStatus};
+use ocpp_gateway_pipeline::{Pipeline, Reading, SwapOutcome, TransformStatus};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
@@ -46,7 +46,7 @@ pub struct Metrics {
     pub echoes: Counter,
     refused: Labelled<1>,
     closed: Labelled<1>,
-    exchanges: Labelled<1>,
+    swaps: Labelled<1>,
     /// How CALLs end, and how long things take.
     pub calls: Arc<CallMetrics>,
     messages: [[Counter; MessageType::ALL.len()]; 2],
@@ -58,7 +58,7 @@ impl Metrics {
     pub fn new(registry: &mut Registry) -> Self {
         let way = |direction| ("direction", names::direction(direction));
         let messages: Labelled<2> = registered(registry, "messages", "OCPP messages passed on, by direction and type");
-        let help = "Messages that did not take their ordinary road, by direction and cause";
+        let help = "Messages that were dropped, refused or failed, by direction and cause";
         let incidents: Labelled<2> = registered(registry, "incidents", help);
         let limited: Labelled<1> = registered(registry, "limited", "How often a limit was in force, by limit");
         let calls = CallMetrics::new();
@@ -67,7 +67,7 @@ impl Metrics {
         let build = [("version", env!("CARGO_PKG_VERSION")), ("os", consts::OS), ("arch", consts::ARCH)];
         registry.register("build", "The program", Info::new(build));
         let echoes = "Messages of the gateway itself that came back from the broker";
-        let exchanges = "Transforms put in the place of others, by outcome";
+        let swaps = "Transforms put in the place of others, by outcome";
         Metrics {
             connections: registered(registry, "connections", "Charge points connected now"),
             subscribed: registered(registry, "subscribed", "Charge points whose topics are subscribed to"),
@@ -75,7 +75,7 @@ impl Metrics {
             echoes: registered(registry, "echoes", echoes),
             refused: registered(registry, "refused", "Connections refused, by reason"),
             closed: registered(registry, "closed", "Connections ended, by reason"),
-            exchanges: registered(registry, "transform_exchanges", exchanges),
+            swaps: registered(registry, "transform_swaps", swaps),
             calls,
             messages: names::DIRECTIONS.map(|direction| {
                 MessageType::ALL.map(|kind| messages.get_or_create(&[way(direction), ("type", kind.name())]).clone())
@@ -110,8 +110,8 @@ impl Metrics {
         self.refused.get_or_create(&[("reason", reason)]).inc();
     }
 
-    pub fn exchange(&self, outcome: ExchangeOutcome) {
-        self.exchanges.get_or_create(&[("outcome", names::outcome(outcome))]).inc();
+    pub fn swap(&self, outcome: SwapOutcome) {
+        self.swaps.get_or_create(&[("outcome", names::outcome(outcome))]).inc();
     }
 
     pub fn closed(&self, reason: &'static str) {

@@ -1,15 +1,15 @@
 //! Names of what happens, the same in metrics, events and the log.
 
 use ocpp_gateway_core::session::Direction;
-use ocpp_gateway_pipeline::ExchangeOutcome;
+use ocpp_gateway_pipeline::SwapOutcome;
 
 pub(crate) const DIRECTIONS: [Direction; 2] = [Direction::Uplink, Direction::Downlink];
 
-pub(crate) fn outcome(outcome: ExchangeOutcome) -> &'static str {
+pub(crate) fn outcome(outcome: SwapOutcome) -> &'static str {
     match outcome {
-        ExchangeOutcome::Exchanged => "exchanged",
-        ExchangeOutcome::RolledBack => "rolled_back",
-        ExchangeOutcome::Failed => "failed",
+        SwapOutcome::Swapped => "swapped",
+        SwapOutcome::RolledBack => "rolled_back",
+        SwapOutcome::Failed => "failed",
     }
 }
 

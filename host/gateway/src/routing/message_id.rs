@@ -8,7 +8,7 @@ use std::fmt;
 
 /// What the beginning of a message says of it. Texts are empty where they are not found, or not whole.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct MessageHead {
     pub(crate) message_type: Option<MessageType>,
     pub(crate) id: String,
     pub(crate) action: String,
@@ -16,14 +16,14 @@ pub(crate) struct Found {
 
 /// Looks into the object of the standard mapping, or an OCPP-J array. What a mapping of another form has in its payload cannot
 /// be known.
-pub(crate) fn find(beginning: &[u8]) -> Found {
-    let mut found = Found::default();
+pub(crate) fn find(beginning: &[u8]) -> MessageHead {
+    let mut found = MessageHead::default();
     // It ends in the middle: what was found before counts.
     let _ = serde_json::Deserializer::from_slice(beginning).deserialize_any(&mut found);
     found
 }
 
-impl<'de> Visitor<'de> for &mut Found {
+impl<'de> Visitor<'de> for &mut MessageHead {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,7 +97,7 @@ mod tests {
             ("\u{0}\u{1}", None, "", ""),
             ("", None, "", ""),
         ] {
-            let expected = Found { message_type, id: id.to_owned(), action: action.to_owned() };
+            let expected = MessageHead { message_type, id: id.to_owned(), action: action.to_owned() };
             assert_eq!(find(beginning.as_bytes()), expected, "{beginning}");
         }
         assert_eq!(find(b"{\"UniqueId\":\"7\",\"Payload\":\"\xc3").id, "7");

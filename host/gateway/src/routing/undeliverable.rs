@@ -1,14 +1,14 @@
 //! Messages of back ends that did not reach a charge point: whoever sent them is told.
 
 use super::memory::QueueMemory;
-use super::message_id::{self, Found};
+use super::message_id::{self, MessageHead};
 use super::router::{Downlinked, MessageRouter, publish};
 use hyper::body::Bytes;
 use ocpp_gateway_core::call_error::reported_id;
 use ocpp_gateway_core::recent::Recent;
 use ocpp_gateway_core::session::{Direction, Incident};
-use ocpp_gateway_core::{Asked, Fault, Frame, MessageType, Peer, Version};
-use ocpp_gateway_mqtt::{MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit, Message, Publication, Strays};
+use ocpp_gateway_core::{Fault, Frame, MessageType, Peer, UnansweredCalls, Version};
+use ocpp_gateway_mqtt::{MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit, Message, Publication, UnroutedHandler};
 use ocpp_gateway_pipeline::Generation;
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +82,7 @@ impl UndeliverableQueue {
     }
 
     /// Takes in what comes for nobody who is connected. The subscriber counts it; if there is no room, nobody is told.
-    pub fn unrouted_handler(&self) -> Strays {
+    pub fn unrouted_handler(&self) -> UnroutedHandler {
         let this = self.clone();
         Box::new(move |message| {
             if says_nothing(&message) {
@@ -191,7 +191,7 @@ impl Returning<'_> {
             return self.return_unread(generation, peer, message, fault, text.into()).await;
         }
         let Downlinked { frames, publications, not_mapped } =
-            self.router.downlink(generation, peer, message, Asked::default());
+            self.router.downlink(generation, peer, message, UnansweredCalls::default());
         self.publish(publications).await;
         let reported = &mut *self.reported;
         let frames = frames.into_iter().map(|frame: Frame<'_>| {
@@ -215,7 +215,7 @@ impl Returning<'_> {
         fault: Fault,
         detail: String,
     ) {
-        let Found { message_type, id, action } = message_id::find(&message.payload);
+        let MessageHead { message_type, id, action } = message_id::find(&message.payload);
         let is_error = [MessageType::CallError, MessageType::CallResultError].map(Some).contains(&message_type);
         let (direction, id) = (Direction::Downlink, reported_id(&id).to_owned());
         let incident = Incident { direction, fault, id, action, detail };

@@ -3,7 +3,7 @@
 //! The gateway starts itself once more, with the hidden command `compile-component`: the component goes to its standard
 //! input, the machine code comes from its standard output. The process limits itself before it reads anything.
 
-use crate::config::Runtime;
+use crate::config::RuntimeConfig;
 use clap::Args;
 use ocpp_gateway_pipeline::{Compile, CompileError, compile_component};
 use parking_lot::Mutex;
@@ -43,7 +43,7 @@ pub struct Budget {
 
 impl Budget {
     /// A second is the least that can be limited.
-    pub fn of(runtime: &Runtime) -> Self {
+    pub fn of(runtime: &RuntimeConfig) -> Self {
         let seconds = runtime.compile_time.get().as_secs_f64().ceil();
         Budget { seconds: (seconds as u64).max(1), memory: runtime.compile_memory.get() as u64 }
     }
@@ -54,11 +54,11 @@ impl Budget {
 pub struct CompileProcess {
     program: PathBuf,
     budget: Budget,
-    state: Mutex<State>,
+    state: Mutex<ProcessState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ProcessState {
     running: Option<Child>,
     stopped: bool,
 }

@@ -4,8 +4,7 @@ use super::fixture::Folder;
 use super::long_calls::LONG_CALLS;
 use crate::config::{self, Config, ValidationMode};
 use ocpp_gateway_pipeline::{
-    Clock, Compile, Limits, LoadError, Matching, OnViolation, Pipeline, Samples, Surroundings, TransformSpec,
-    Validation,
+    Clock, Compile, Limits, LoadError, LoadOptions, Matching, OnViolation, Pipeline, Samples, TransformSpec, Validation,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,17 +12,17 @@ use std::sync::Arc;
 /// Everything that is wrong with the configured components.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", config::lines(.0))]
-pub struct Faults(pub Vec<LoadError>);
+pub struct ComponentFaults(pub Vec<LoadError>);
 
 /// Compiles and configures all transforms. Takes some dozens of milliseconds each: not for the threads of the sockets.
 /// `compile`: what compiles components; `None`: this process.
-pub fn load(config: &Config, compile: Option<Arc<dyn Compile>>) -> Result<Pipeline, Faults> {
+pub fn load(config: &Config, compile: Option<Arc<dyn Compile>>) -> Result<Pipeline, ComponentFaults> {
     let cache = compiled_cache();
     let validation = validation(config);
     let max_functions = config.runtime.compile_functions;
     let clock = Clock::default();
-    let surroundings = Surroundings { clock, cache, compile, max_functions, validation, long_calls: LONG_CALLS };
-    Pipeline::load_in(specs(config), surroundings).map_err(Faults)
+    let options = LoadOptions { clock, cache, compile, max_functions, validation, long_calls: LONG_CALLS };
+    Pipeline::load_in(specs(config), options).map_err(ComponentFaults)
 }
 
 /// Where compiled components are kept, if anywhere: a JavaScript component takes seconds to compile. It is where systemd has
@@ -40,7 +39,7 @@ pub fn specs(config: &Config) -> Vec<TransformSpec> {
 
 /// What payloads are held against besides the rules of transforms.
 pub fn validation(config: &Config) -> Validation {
-    let config::Validation { mode, at, on_violation, unknown_actions } = config.validation;
+    let config::ValidationConfig { mode, at, on_violation, unknown_actions } = config.validation;
     Validation {
         at,
         uplink: matches!(mode, ValidationMode::Uplink | ValidationMode::Both),
@@ -50,7 +49,7 @@ pub fn validation(config: &Config) -> Validation {
     }
 }
 
-fn spec(transform: &config::Transform, on_violation: OnViolation) -> TransformSpec {
+fn spec(transform: &config::TransformConfig, on_violation: OnViolation) -> TransformSpec {
     TransformSpec {
         name: transform.name.clone(),
         source: transform.component.parse().unwrap_or_else(|never: std::convert::Infallible| match never {}),

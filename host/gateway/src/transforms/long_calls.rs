@@ -23,7 +23,7 @@ static HANDED_OVER: AtomicUsize = AtomicUsize::new(0);
 
 /// What a thread is while a transform is called on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ThreadRole {
     /// Nothing special; a worker, most of the time.
     Ordinary,
     /// It has given its place to another, as the call is long.
@@ -33,22 +33,22 @@ enum Place {
 }
 
 thread_local! {
-    static PLACE: Cell<Place> = const { Cell::new(Place::Ordinary) };
+    static ROLE: Cell<ThreadRole> = const { Cell::new(ThreadRole::Ordinary) };
 }
 
 /// What is done about a call that takes some milliseconds and goes on.
-pub(crate) const LONG_CALLS: LongCalls = LongCalls { begin: make_way, end: way_was_made };
+pub(crate) const LONG_CALLS: LongCalls = LongCalls { begin: yield_worker, end: worker_is_back };
 
 /// A worker thread of tokio's is about to be busy for long with a transform that takes its time. What waits for this
 /// thread must not wait with it: its tasks, and the sockets, if it is the one that watches them. So another thread is made
 /// that goes on in its place, while this one ends the call and is a worker no more.
-fn make_way() {
-    let Some(runtime) = with_workers().filter(|_| PLACE.get() == Place::Ordinary) else { return };
+fn yield_worker() {
+    let Some(runtime) = with_workers().filter(|_| ROLE.get() == ThreadRole::Ordinary) else { return };
     let one_more = |number| (number < MAX_HANDED_OVER).then_some(number + 1);
     if HANDED_OVER.fetch_update(Relaxed, Relaxed, one_more).is_err() {
         return;
     }
-    PLACE.set(Place::HandedOver);
+    ROLE.set(ThreadRole::HandedOver);
     let (taken, takes) = mpsc::channel();
     // Whoever runs this runs the other tasks too. Nobody listens any more if that took too long.
     runtime.spawn(async move {
@@ -60,9 +60,9 @@ fn make_way() {
     });
 }
 
-fn way_was_made() {
-    if PLACE.get() == Place::HandedOver {
-        PLACE.set(Place::Ordinary);
+fn worker_is_back() {
+    if ROLE.get() == ThreadRole::HandedOver {
+        ROLE.set(ThreadRole::Ordinary);
         HANDED_OVER.fetch_sub(1, Relaxed);
     }
 }
@@ -70,18 +70,18 @@ fn way_was_made() {
 /// Runs what is known to take long while another thread does the worker's work.
 pub(crate) fn apart<R>(run: impl FnOnce() -> R) -> R {
     /// However it ends.
-    struct Back;
-    impl Drop for Back {
+    struct RestoreRole;
+    impl Drop for RestoreRole {
         fn drop(&mut self) {
-            PLACE.set(Place::Ordinary);
+            ROLE.set(ThreadRole::Ordinary);
         }
     }
     if with_workers().is_none() {
         return run();
     }
     tokio::task::block_in_place(|| {
-        PLACE.set(Place::Apart);
-        let _back = Back;
+        ROLE.set(ThreadRole::Apart);
+        let _back = RestoreRole;
         run()
     })
 }

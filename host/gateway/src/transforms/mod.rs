@@ -2,7 +2,7 @@
 //!
 //! - `load`: from `[[transforms]]` to a pipeline; `compile_process`: where components are compiled.
 //! - `swap`: from changed files, and from a configuration that is read anew.
-//! - `fixture`: cases that a transform has to pass, from `samples` or on the desk of its author.
+//! - `fixture`: cases that a transform has to pass, from `samples` or those of `transform test`.
 //! - `long_calls`: what calls that take long may do to the threads that serve.
 
 pub mod compile_process;
@@ -12,5 +12,5 @@ pub(crate) mod long_calls;
 mod swap;
 
 pub(crate) use load::compiled_cache;
-pub use load::{Faults, load, specs, validation};
+pub use load::{ComponentFaults, load, specs, validation};
 pub use swap::HotSwap;

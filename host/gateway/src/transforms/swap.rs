@@ -1,10 +1,10 @@
 //! Other transforms while the gateway runs: from a file that has changed, or from the configuration read anew.
 
 use super::load::{specs, validation};
-use crate::config::{Config, Faults};
+use crate::config::{Config, ConfigFaults};
 use crate::operations::shutdown::on_hangup;
 use crate::operations::watch::{Watch, is_complete};
-use ocpp_gateway_pipeline::{Change, ExchangeError, FewerHooks, Pipeline, Source, TransformChange, TransformVersion};
+use ocpp_gateway_pipeline::{Change, FewerHooks, Pipeline, Source, SwapError, TransformChange, TransformVersion};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
@@ -32,12 +32,12 @@ impl HotSwap {
     /// Watches the files of all transforms. A component is taken when its file was closed after writing, or moved there.
     pub fn start(pipeline: Pipeline, config: &Config) -> notify::Result<Arc<Self>> {
         let files = Arc::new(Mutex::new(Files::new()));
-        let (exchanged, followed) = (pipeline.clone(), Arc::clone(&files));
+        let (swapped, followed) = (pipeline.clone(), Arc::clone(&files));
         let watch = Watch::start("transform-watcher", is_complete, move |changes| {
             for path in changes {
                 let names = followed.lock().get(&path).cloned();
                 for name in names.into_iter().flatten() {
-                    exchange(&exchanged, &name, &path);
+                    swap(&swapped, &name, &path);
                 }
             }
         })?;
@@ -51,7 +51,7 @@ impl HotSwap {
     /// force; the rest of it takes a restart.
     pub fn reload_on_hangup(
         self: &Arc<Self>,
-        read: impl Fn() -> Result<Config, Faults> + Send + Sync + 'static,
+        read: impl Fn() -> Result<Config, ConfigFaults> + Send + Sync + 'static,
     ) -> io::Result<()> {
         let this = Arc::clone(self);
         on_hangup(move || match read() {
@@ -64,7 +64,7 @@ impl HotSwap {
     /// all stay.
     pub fn reload(&self, config: Config) {
         let mut sources = self.sources.lock();
-        match self.pipeline.exchange_all(specs(&config), validation(&config)) {
+        match self.pipeline.swap_all(specs(&config), validation(&config)) {
             Err(error) => return everything_stays(&error),
             Ok(changes) if changes.is_empty() => info!("SIGHUP: the same transforms run as before"),
             Ok(changes) => changes.iter().for_each(|change| info!("SIGHUP: {}", describe(change))),
@@ -96,10 +96,10 @@ impl Sources {
     }
 }
 
-fn exchange(pipeline: &Pipeline, name: &str, path: &Path) {
-    match pipeline.exchange(name, Some(Source::File(path.to_owned())), FewerHooks::Refuse) {
+fn swap(pipeline: &Pipeline, name: &str, path: &Path) {
+    match pipeline.swap(name, Some(Source::File(path.to_owned())), FewerHooks::Refuse) {
         Ok(_) => {}
-        Err(error @ ExchangeError::Load(_)) => warn!(transform = name, "the one that runs stays: {error}"),
+        Err(error @ SwapError::Load(_)) => warn!(transform = name, "the one that runs stays: {error}"),
         Err(error) => warn!(transform = name, "{error}"),
     }
 }

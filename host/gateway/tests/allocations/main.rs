@@ -9,7 +9,7 @@ use counting::{Counting, count, count_this_thread};
 use ocpp_gateway::app::Gateway;
 use ocpp_gateway::config;
 use ocpp_gateway_mqtt::{BrokerLimits, EmbeddedBroker};
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::back_end::BackEnd;
 use ocpp_gateway_testkit::charge_point::ChargePoint;
 use std::collections::BTreeMap;
@@ -54,7 +54,7 @@ async fn measure(inside: &Runtime) -> [(&'static str, u64); 2] {
     let address = gateway.addresses().ocpp;
     inside.spawn(gateway.run(Box::pin(std::future::pending())));
     let mut back_end = BackEnd::listen(broker.local_addr(), "ocpp/cp/#").await;
-    let mut charge_point = timeout(PATIENCE, knock(address)).await.expect("let in");
+    let mut charge_point = timeout(TIMEOUT, knock(address)).await.expect("let in");
 
     let sampled =
         r#"{"value":"230.1","context":"Sample.Periodic","measurand":"Voltage","phase":"L1","unit":"V"},"#.repeat(15);

@@ -1,10 +1,10 @@
 //! Charge points under load: each has one CALL open all the time, answers what it is asked, and comes back when its
 //! connection breaks.
 
-use crate::ledger::{Ledger, Outcome};
+use crate::delivery_log::{CallFate, DeliveryLog};
 use futures_util::{SinkExt as _, StreamExt as _};
 use ocpp_gateway_core::{Frame, MessageType};
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::TIMEOUT;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -36,15 +36,15 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     /// `size` charge points called `CP0`, `CP1`, … that are at work once this returns.
-    pub(crate) async fn start(address: SocketAddr, size: usize, ledger: &Ledger) -> Self {
+    pub(crate) async fn start(address: SocketAddr, size: usize, log: &DeliveryLog) -> Self {
         let (order, orders) = watch::channel(Order::Work);
         let (connected, idle) = (watch::channel(0).0, watch::channel(0).0);
         let mut tasks = JoinSet::new();
         for number in 0..size {
-            let charge_point = ChargePoint {
+            let charge_point = FleetChargePoint {
                 id: format!("CP{number}"),
                 address,
-                ledger: ledger.clone(),
+                log: log.clone(),
                 order: orders.clone(),
                 connected: connected.clone(),
                 idle: idle.clone(),
@@ -60,14 +60,14 @@ impl Fleet {
     pub(crate) async fn wait_until_connected(&self) {
         let mut connected = self.connected.subscribe();
         let all = connected.wait_for(|connected| *connected == self.size);
-        timeout(PATIENCE, all).await.expect("all connected in time").expect("a fleet");
+        timeout(TIMEOUT, all).await.expect("all connected in time").expect("a fleet");
     }
 
     /// No new CALLs; waits until all that are open have come to something.
     pub(crate) async fn finish(&self) {
         self.order.send_replace(Order::Finish);
         let mut idle = self.idle.subscribe();
-        timeout(PATIENCE, idle.wait_for(|idle| *idle == self.size)).await.expect("answered in time").expect("a fleet");
+        timeout(TIMEOUT, idle.wait_for(|idle| *idle == self.size)).await.expect("answered in time").expect("a fleet");
     }
 
     pub(crate) async fn leave(mut self) {
@@ -78,17 +78,17 @@ impl Fleet {
     }
 }
 
-struct ChargePoint {
+struct FleetChargePoint {
     id: String,
     address: SocketAddr,
-    ledger: Ledger,
+    log: DeliveryLog,
     order: watch::Receiver<Order>,
     connected: watch::Sender<usize>,
     idle: watch::Sender<usize>,
     calls: usize,
 }
 
-impl ChargePoint {
+impl FleetChargePoint {
     async fn run(mut self) {
         while *self.order.borrow() < Order::Leave {
             match connect(self.address, &self.id).await {
@@ -111,7 +111,7 @@ impl ChargePoint {
             if open.is_none() && order == Order::Work {
                 let id = format!("{}-{}", self.id, self.calls);
                 self.calls += 1;
-                self.ledger.book().sent.insert(id.clone(), Vec::new());
+                self.log.book().sent.insert(id.clone(), Vec::new());
                 let sent = socket.send(Message::text(format!(r#"[2,"{id}","Heartbeat",{{}}]"#))).await;
                 open = Some(id);
                 if sent.is_err() {
@@ -132,14 +132,14 @@ impl ChargePoint {
                 Some(Ok(Message::Text(text))) => {
                     let frame = Frame::parse(&text).expect("a frame");
                     if frame.kind == MessageType::Call {
-                        self.ledger.book().taken.insert(frame.id.to_string());
+                        self.log.book().taken.insert(frame.id.to_string());
                         if socket.send(Message::text(format!(r#"[3,"{}",{{}}]"#, frame.id))).await.is_err() {
                             break;
                         }
                     } else {
                         let outcome = match &frame.error {
-                            None => Outcome::Answered,
-                            Some(head) => Outcome::Failed(head.description.to_string()),
+                            None => CallFate::Answered,
+                            Some(head) => CallFate::Failed(head.description.to_string()),
                         };
                         self.note(&frame.id, outcome);
                         if open.as_deref() == Some(&*frame.id) {
@@ -152,15 +152,15 @@ impl ChargePoint {
             }
         }
         if let Some(id) = open {
-            self.note(&id, Outcome::Broken);
+            self.note(&id, CallFate::Broken);
         }
         if idle {
             self.idle.send_modify(|idle| *idle -= 1);
         }
     }
 
-    fn note(&self, id: &str, outcome: Outcome) {
-        let mut book = self.ledger.book();
+    fn note(&self, id: &str, outcome: CallFate) {
+        let mut book = self.log.book();
         book.sent.get_mut(id).unwrap_or_else(|| panic!("{id} was never sent")).push(outcome);
     }
 }

@@ -1,24 +1,24 @@
 //! Everything between a gateway and its charge points and back ends breaks, under load, and every message is accounted
 //! for: delivered, answered with an error, or reported and counted.
 
+mod back_end;
+mod delivery_log;
 mod fleet;
-mod ledger;
 mod network;
-mod office;
 mod outage;
 mod process;
 mod program;
 mod slow;
 mod swap;
 
+use back_end::{Answering, BackEnd};
+use delivery_log::DeliveryLog;
 use fleet::Fleet;
-use ledger::Ledger;
-use ocpp_gateway_testkit::PATIENCE;
-use office::{Answering, Office};
+use ocpp_gateway_testkit::TIMEOUT;
 use program::Program;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 /// Charge points in a test, each with a CALL open in both directions all the time.
@@ -30,11 +30,11 @@ const ROUND: usize = 2000;
 /// A gateway at work between charge points and a back end.
 struct Stand {
     gateway: Program,
-    office: Office,
+    back_end: BackEnd,
     fleet: Fleet,
-    ledger: Ledger,
-    /// These tests want the whole machine: one at a time.
-    _turn: MutexGuard<'static, ()>,
+    log: DeliveryLog,
+    /// These tests keep the machine busy: two at a time.
+    _permit: SemaphorePermit<'static>,
 }
 
 impl Stand {
@@ -44,15 +44,15 @@ impl Stand {
     }
 
     async fn start_with(gateway_url: &str, office_url: &str, toml: &str, answering: Answering) -> Self {
-        static TURN: Mutex<()> = Mutex::const_new(());
-        let turn = TURN.lock().await;
-        let ledger = Ledger::default();
+        static PERMITS: Semaphore = Semaphore::const_new(2);
+        let permit = PERMITS.acquire().await.expect("never closed");
+        let log = DeliveryLog::default();
         let gateway = Program::start(gateway_url, toml).await;
-        let office = Office::open(office_url, SIZE, &ledger, answering).await;
-        let fleet = Fleet::start(gateway.ocpp, SIZE, &ledger).await;
-        let stand = Stand { gateway, office, fleet, ledger, _turn: turn };
+        let back_end = BackEnd::open(office_url, SIZE, &log, answering).await;
+        let fleet = Fleet::start(gateway.ocpp, SIZE, &log).await;
+        let stand = Stand { gateway, back_end, fleet, log, _permit: permit };
         stand.until_subscribed().await;
-        stand.office.start_calling("first").await;
+        stand.back_end.start_calling("first").await;
         stand.works().await;
         stand
     }
@@ -64,30 +64,30 @@ impl Stand {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        timeout(PATIENCE, subscribed).await.expect("subscribed in time");
+        timeout(TIMEOUT, subscribed).await.expect("subscribed in time");
     }
 
     /// Waits until that many more CALLs are answered.
     async fn works(&self) {
-        let goal = self.ledger.answered() + ROUND;
+        let goal = self.log.answered() + ROUND;
         let answered = async {
-            while self.ledger.answered() < goal {
+            while self.log.answered() < goal {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        if timeout(PATIENCE, answered).await.is_err() {
-            panic!("{} of {goal} are answered\n{}", self.ledger.answered(), self.gateway.log());
+        if timeout(TIMEOUT, answered).await.is_err() {
+            panic!("{} of {goal} are answered\n{}", self.log.answered(), self.gateway.log());
         }
     }
 
     /// Waits until a number that the gateway counts satisfies the condition.
-    async fn until(&self, what: &str, condition: impl Fn(&program::Metrics) -> bool) {
+    async fn until(&self, what: &str, condition: impl Fn(&program::Counters) -> bool) {
         let satisfied = async {
             while !condition(&self.gateway.metrics().await) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        if timeout(PATIENCE, satisfied).await.is_err() {
+        if timeout(TIMEOUT, satisfied).await.is_err() {
             panic!("{what}: {:?}", self.gateway.metrics().await);
         }
     }
@@ -101,8 +101,8 @@ impl Stand {
     async fn settle(self) {
         let nothing = BTreeSet::new();
         self.fleet.finish().await;
-        self.office.finish(&nothing).await;
-        self.office.flush().await;
+        self.back_end.finish(&nothing).await;
+        self.back_end.flush().await;
         self.until("everything has been sent", |metrics| {
             metrics.get("mqtt_backlog") == 0 && metrics.get("mqtt_in_flight") == 0
         })
@@ -111,7 +111,7 @@ impl Stand {
         let balanced = async {
             loop {
                 let metrics = self.gateway.metrics().await;
-                if self.ledger.book().is_balanced(&metrics) {
+                if self.log.book().is_balanced(&metrics) {
                     break;
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -121,10 +121,10 @@ impl Stand {
         let _ = timeout(Duration::from_secs(5), balanced).await;
         let metrics = self.gateway.metrics().await;
         {
-            let book = self.ledger.book();
+            let book = self.log.book();
             book.each_uplink_call_is_answered(false);
-            book.each_downlink_call_is_answered_or_reported(&nothing, self.office.resent());
-            book.agrees_with(&metrics, self.office.resent());
+            book.each_downlink_call_is_answered_or_reported(&nothing, self.back_end.resent());
+            book.agrees_with(&metrics, self.back_end.resent());
         }
         self.fleet.leave().await;
     }

@@ -1,6 +1,6 @@
 //! The network between the gateway and the broker breaks; both stay.
 
-use crate::program::Metrics;
+use crate::program::Counters;
 use crate::{SIZE, Stand};
 use ocpp_gateway_testkit::mosquitto::Mosquitto;
 use ocpp_gateway_testkit::proxy::{Proxy, Weather};
@@ -18,7 +18,7 @@ async fn through(weather: Weather) {
         if weather == Weather::Cut {
             stand.until_broker_is_missed().await;
         } else {
-            let timed_out = |metrics: &Metrics| metrics.incidents("uplink", "timed_out") >= times * SIZE;
+            let timed_out = |metrics: &Counters| metrics.incidents("uplink", "timed_out") >= times * SIZE;
             stand.until("each charge point is told that it gets no answer", timed_out).await;
         }
         proxy.set(Weather::Fair);

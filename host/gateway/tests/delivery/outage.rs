@@ -27,22 +27,22 @@ async fn a_broker_that_restarts_without_its_session() {
     let mut broker = Mosquitto::start(false).await;
     let stand = Stand::start(&broker.url(), &broker.url(), IMPATIENT).await;
     for round in ["a", "b", "c"] {
-        stand.office.finish(&Default::default()).await;
+        stand.back_end.finish(&Default::default()).await;
         broker.kill();
         stand.until_broker_is_missed().await;
         broker.restart().await;
         stand.gateway.wait_until_ready().await;
-        stand.office.wait_until_back().await;
-        stand.office.start_calling(round).await;
+        stand.back_end.wait_until_back().await;
+        stand.back_end.start_calling(round).await;
         stand.works().await;
     }
     assert_eq!(stand.gateway.metrics().await.get("mqtt_subscriptions"), SIZE);
-    stand.office.finish(&Default::default()).await;
+    stand.back_end.finish(&Default::default()).await;
     stand.fleet.finish().await;
     let metrics = stand.gateway.metrics().await;
-    let book = stand.ledger.book();
+    let book = stand.log.book();
     book.each_uplink_call_is_answered(false);
-    book.each_downlink_call_is_answered_or_reported(&Default::default(), stand.office.resent());
+    book.each_downlink_call_is_answered_or_reported(&Default::default(), stand.back_end.resent());
     book.failures_agree_with(&metrics);
 }
 
@@ -71,7 +71,7 @@ async fn an_outage_that_disconnects_charge_points() {
     let toml = format!("{IMPATIENT}\nmqtt.outage_after = \"4s\"");
     let stand = Stand::start(&broker.url(), &broker.url(), &toml).await;
     for round in 1..=2 {
-        stand.office.finish(&Default::default()).await;
+        stand.back_end.finish(&Default::default()).await;
         broker.terminate();
         stand
             .until("all are disconnected, and none comes in", |metrics| {
@@ -83,16 +83,16 @@ async fn an_outage_that_disconnects_charge_points() {
         broker.restart().await;
         stand.fleet.wait_until_connected().await;
         stand.until_subscribed().await;
-        stand.office.wait_until_back().await;
-        stand.office.start_calling(&round.to_string()).await;
+        stand.back_end.wait_until_back().await;
+        stand.back_end.start_calling(&round.to_string()).await;
         stand.works().await;
     }
-    stand.office.finish(&Default::default()).await;
+    stand.back_end.finish(&Default::default()).await;
     stand.fleet.finish().await;
     let metrics = stand.gateway.metrics().await;
-    let book = stand.ledger.book();
+    let book = stand.log.book();
     book.each_uplink_call_is_answered(true);
-    book.each_downlink_call_is_answered_or_reported(&Default::default(), stand.office.resent());
+    book.each_downlink_call_is_answered_or_reported(&Default::default(), stand.back_end.resent());
     book.failures_agree_with(&metrics);
     assert_eq!(metrics.incidents("uplink", "timed_out"), 0, "{metrics:?}");
     // What was withdrawn is what the back end did not get.

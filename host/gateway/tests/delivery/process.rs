@@ -16,20 +16,20 @@ async fn a_gateway_that_is_stopped_and_started_again() {
         let said = stand.gateway.terminate().await;
         assert!(!said.contains("not taken by the broker") && !said.contains("did not end in time"), "{said}");
         // What is published before a charge point has come back may go nowhere: nobody subscribes for it.
-        stand.office.stop_calling();
-        assert_ne!(stand.ledger.open_downlinks(), BTreeSet::new());
+        stand.back_end.stop_calling();
+        assert_ne!(stand.log.open_downlinks(), BTreeSet::new());
         stand.gateway.restart().await;
-        stand.office.finish(&BTreeSet::new()).await;
+        stand.back_end.finish(&BTreeSet::new()).await;
         stand.fleet.wait_until_connected().await;
         stand.until_subscribed().await;
-        stand.office.start_calling(round).await;
+        stand.back_end.start_calling(round).await;
         stand.works().await;
     }
-    stand.office.finish(&BTreeSet::new()).await;
+    stand.back_end.finish(&BTreeSet::new()).await;
     stand.fleet.finish().await;
-    let book = stand.ledger.book();
+    let book = stand.log.book();
     book.each_uplink_call_is_answered(true);
-    book.each_downlink_call_is_answered_or_reported(&BTreeSet::new(), stand.office.resent());
+    book.each_downlink_call_is_answered_or_reported(&BTreeSet::new(), stand.back_end.resent());
     // A CALL that the gateway has taken in is answered before it goes.
     let broken = book.broken();
     assert!(broken.iter().all(|id| !book.got.contains(id)), "{broken:?}");
@@ -47,23 +47,23 @@ async fn a_gateway_that_is_killed_and_started_again() {
         assert_eq!(status.expect_on("gateways/one").await, "online");
         stand.gateway.kill();
         assert_eq!(status.expect_on("gateways/one").await, "offline");
-        lost.extend(stand.ledger.open_downlinks());
+        lost.extend(stand.log.open_downlinks());
         // What is published from now on is not.
-        stand.office.start_calling(&format!("away-{round}")).await;
-        stand.office.stop_calling();
+        stand.back_end.start_calling(&format!("away-{round}")).await;
+        stand.back_end.stop_calling();
         stand.gateway.restart().await;
-        stand.office.finish(&lost).await;
+        stand.back_end.finish(&lost).await;
         stand.fleet.wait_until_connected().await;
         stand.until_subscribed().await;
         // Whoever waits for one that is lost does not call again: call everybody once more.
-        stand.office.start_calling(round).await;
+        stand.back_end.start_calling(round).await;
         stand.works().await;
     }
-    stand.office.finish(&lost).await;
+    stand.back_end.finish(&lost).await;
     stand.fleet.finish().await;
-    let book = stand.ledger.book();
+    let book = stand.log.book();
     book.each_uplink_call_is_answered(true);
-    book.each_downlink_call_is_answered_or_reported(&lost, stand.office.resent());
+    book.each_downlink_call_is_answered_or_reported(&lost, stand.back_end.resent());
 }
 
 /// The broker takes nothing more while the gateway stops: it stops all the same, and says how much that has cost.
@@ -77,7 +77,7 @@ async fn a_gateway_that_is_stopped_while_the_broker_stalls() {
     let said = stand.gateway.terminate().await;
     let lost = said.split_once(" messages were not taken by the broker").expect(&said).0;
     let lost: usize = lost.rsplit(' ').next().and_then(|number| number.parse().ok()).expect(&said);
-    let book = stand.ledger.book();
+    let book = stand.log.book();
     let broken = book.broken();
     let missing = broken.iter().filter(|id| !book.got.contains(*id)).count();
     let unanswered = book.taken.iter().filter(|id| book.published[*id].is_empty()).count();

@@ -1,6 +1,6 @@
 //! The gateway as a process of its own, which can be stopped and killed.
 
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::port::ReservedPort;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -74,7 +74,7 @@ impl Program {
                 tokio::task::yield_now().await;
             }
         };
-        if timeout(PATIENCE, ready).await.is_err() {
+        if timeout(TIMEOUT, ready).await.is_err() {
             let state = std::fs::read_to_string(self.configuration.path());
             panic!("not ready in time: {:?}\n{state:?}\n{}", self.page("/readyz").await, self.log());
         }
@@ -86,7 +86,7 @@ impl Program {
         let kill = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", process.id())).status();
         assert!(kill.expect("a shell").success());
         let ended = tokio::task::spawn_blocking(move || process.wait());
-        let status = timeout(PATIENCE, ended).await.expect("stopped in time").expect("no panic").expect("waited for");
+        let status = timeout(TIMEOUT, ended).await.expect("stopped in time").expect("no panic").expect("waited for");
         assert!(status.success(), "{}", self.log());
         self.log()
     }
@@ -112,8 +112,8 @@ impl Program {
         Some(page)
     }
 
-    pub(crate) async fn metrics(&self) -> Metrics {
-        Metrics(self.page("/metrics").await.expect("a page"))
+    pub(crate) async fn metrics(&self) -> Counters {
+        Counters(self.page("/metrics").await.expect("a page"))
     }
 }
 
@@ -125,9 +125,9 @@ impl Drop for Program {
 
 /// What the gateway has counted.
 #[derive(Debug)]
-pub(crate) struct Metrics(String);
+pub(crate) struct Counters(String);
 
-impl Metrics {
+impl Counters {
     /// The value under a name with its labels as they are printed; 0 for what has not been counted yet.
     pub(crate) fn get(&self, name: &str) -> usize {
         let value = self.0.lines().find_map(|line| {

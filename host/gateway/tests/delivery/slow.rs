@@ -1,10 +1,10 @@
 //! Those at the ends are slow.
 
+use crate::back_end::Answering;
 use crate::fleet::connect;
-use crate::office::Answering;
 use crate::{SIZE, Stand};
 use futures_util::SinkExt as _;
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::mosquitto::Mosquitto;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -35,8 +35,8 @@ async fn a_charge_point_that_takes_nothing() {
         let call = format!(
             r#"{{"MessageTypeId":2,"UniqueId":"{id}","Action":"DataTransfer","Payload":{{"data":"{padding}"}}}}"#
         );
-        stand.ledger.book().published.insert(id, Vec::new());
-        stand.office.publish("ocpp/cs/DEAF".into(), call).await;
+        stand.log.book().published.insert(id, Vec::new());
+        stand.back_end.publish("ocpp/cs/DEAF".into(), call).await;
     }
     stand
         .until("all are reported", |metrics| {
@@ -65,6 +65,6 @@ async fn a_charge_point_that_writes_and_does_not_read() {
     let refused = stand.gateway.metrics().await.incidents("uplink", "bad_frame");
     assert!((1..=written).contains(&refused), "{refused} of {written}");
     drop(chatterbox);
-    timeout(PATIENCE, stand.works()).await.expect("its neighbours are served");
+    timeout(TIMEOUT, stand.works()).await.expect("its neighbours are served");
     stand.settle().await;
 }

@@ -1,7 +1,7 @@
 //! Hot swaps to transforms with other topics, under load: what is open under the old ones is answered under them.
 
 use crate::Stand;
-use crate::office::{Answering, MOUNT_POINT};
+use crate::back_end::{Answering, MOUNT_POINT};
 use ocpp_gateway_testkit::mosquitto::Mosquitto;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn mounted(mount_point: &str) -> String {
 impl Stand {
     /// Puts the mapping in place that has this mount point.
     async fn swap(&self, mount_point: &str) {
-        const SWAPPED: &str = r#"transform_exchanges_total{outcome="exchanged"}"#;
+        const SWAPPED: &str = r#"transform_swaps_total{outcome="swapped"}"#;
         let before = self.gateway.metrics().await.get(SWAPPED);
         self.gateway.reload(&mounted(mount_point));
         self.until("swapped", |metrics| metrics.get(SWAPPED) > before).await;

@@ -1,7 +1,7 @@
 //! Looking at components, and running their fixtures.
 
 use super::{expect_code, transform};
-use ocpp_gateway_guest_build::Guest;
+use ocpp_gateway_guest_build::GuestCrate;
 use ocpp_gateway_pipeline::STANDARD;
 use std::fs;
 use std::path::Path;
@@ -35,7 +35,7 @@ fn the_fixtures_of_the_ready_made_transforms_pass() {
         }
         let name = dir.file_name().expect("a name").to_string_lossy().into_owned();
         let package = format!("ocpp-transform-{name}");
-        let guest = Guest {
+        let guest = GuestCrate {
             manifest: &workspace.join("Cargo.toml"),
             target_dir: &Path::new(env!("CARGO_TARGET_TMPDIR")).join("transforms"),
             args: &["--locked", "--quiet", "--lib", "--package", &package],

@@ -3,7 +3,7 @@
 //! `corpus`.)
 
 use ocpp_gateway::app::files;
-use ocpp_gateway::config::Ocpp;
+use ocpp_gateway::config::OcppConfig;
 use ocpp_gateway::listener::Terms;
 use proptest::prelude::*;
 use std::path::Path;
@@ -41,7 +41,7 @@ fn try_configuration(text: &[u8]) {
 /// Either somebody is there whose identity is fit for a topic, or it is refused.
 fn try_request(text: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let terms = Terms::new(&Ocpp::default());
+    let terms = Terms::new(&OcppConfig::default());
     // A client that sends this and closes its half.
     let mut handshake = terms.begin(tokio::io::join(text, tokio::io::sink()));
     match runtime.block_on(terms.read_request(&mut handshake)) {

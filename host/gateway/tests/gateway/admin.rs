@@ -1,7 +1,7 @@
 //! The admin API: who may use it, who is connected, a word with a charge point, and what happens.
 
 use crate::{Running, call_object};
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::TIMEOUT;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -12,13 +12,13 @@ const TOKEN: &str = "a-token-for-tests-only";
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 /// An answer of the admin listener.
-struct Answer {
+struct AdminResponse {
     status: u16,
     head: String,
     body: String,
 }
 
-impl Answer {
+impl AdminResponse {
     fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
@@ -52,20 +52,20 @@ pub(crate) async fn open(
     stream
 }
 
-async fn ask(gateway: &Running, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+async fn ask(gateway: &Running, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> AdminResponse {
     let mut stream = open(gateway.addresses.admin, method, path, headers, body).await;
     let mut text = String::new();
     stream.read_to_string(&mut text).await.expect("answered");
     let (head, body) = text.split_once("\r\n\r\n").expect("a head");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    Answer { status, head: head.to_lowercase(), body: body.to_owned() }
+    AdminResponse { status, head: head.to_lowercase(), body: body.to_owned() }
 }
 
-async fn get(gateway: &Running, path: &str) -> Answer {
+async fn get(gateway: &Running, path: &str) -> AdminResponse {
     ask(gateway, "GET", path, &[], "").await
 }
 
-async fn call(gateway: &Running, id: &str, call: Value) -> Answer {
+async fn call(gateway: &Running, id: &str, call: Value) -> AdminResponse {
     ask(gateway, "POST", &format!("/api/v1/charge-points/{id}/calls"), &[JSON], &call.to_string()).await
 }
 
@@ -227,7 +227,7 @@ async fn a_call_that_is_not_answered_says_why() {
 pub(crate) async fn event(lines: &mut Lines<BufReader<TcpStream>>) -> (String, Value) {
     let mut name = String::new();
     loop {
-        let line = timeout(PATIENCE, lines.next_line()).await.expect("in time").expect("read").expect("an event");
+        let line = timeout(TIMEOUT, lines.next_line()).await.expect("in time").expect("read").expect("an event");
         if let Some(found) = line.strip_prefix("event: ") {
             name = found.to_owned();
         } else if let Some(data) = line.strip_prefix("data: ") {
@@ -259,18 +259,18 @@ async fn what_happens_can_be_watched() {
     let (name, disconnected) = event(&mut lines).await;
     assert_eq!((&*name, &disconnected["reason"]), ("disconnected", &json!("gone")));
     assert_eq!(ask(&gateway, "PUT", "/api/v1/transforms/standard", &[], "no component").await.status, 422);
-    let (name, exchange) = event(&mut lines).await;
-    assert_eq!((&*name, &exchange["outcome"]), ("exchange", &json!("failed")));
-    assert!(exchange["reason"].as_str().is_some_and(|reason| reason.contains("not WebAssembly")), "{exchange}");
-    let kept = &exchange["transforms"][0];
+    let (name, swap) = event(&mut lines).await;
+    assert_eq!((&*name, &swap["outcome"]), ("swap", &json!("failed")));
+    assert!(swap["reason"].as_str().is_some_and(|reason| reason.contains("not WebAssembly")), "{swap}");
+    let kept = &swap["transforms"][0];
     assert_eq!((&kept["name"], &kept["change"]), (&json!("standard"), &json!("kept")));
     assert_eq!(kept["now"]["sha256"], get(&gateway, "/api/v1/transforms").await.json()[0]["sha256"]);
-    assert!(humantime::parse_rfc3339(exchange["time"].as_str().expect("a time")).is_ok(), "{exchange}");
+    assert!(humantime::parse_rfc3339(swap["time"].as_str().expect("a time")).is_ok(), "{swap}");
     gateway.stop().await;
 }
 
 /// Whether `answer` is one that the description has for this operation.
-fn assert_described(document: &Value, method: &str, path: &str, answer: &Answer) {
+fn assert_described(document: &Value, method: &str, path: &str, answer: &AdminResponse) {
     let place = format!("{method} {path} {}", answer.status);
     let described = &document["paths"][path][method]["responses"][answer.status.to_string()];
     assert!(described.is_object(), "{place} is not described");
@@ -352,18 +352,18 @@ async fn no_charge_point_can_make_a_metric() {
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point("CP1").await;
     let lines = async || gateway.admin("/metrics").await.lines().filter(|line| !line.starts_with('#')).count();
-    let exchange = async |charge_point: &mut ocpp_gateway_testkit::charge_point::ChargePoint,
-                          back_end: &mut ocpp_gateway_testkit::back_end::BackEnd,
-                          action: &str| {
+    let swap = async |charge_point: &mut ocpp_gateway_testkit::charge_point::ChargePoint,
+                      back_end: &mut ocpp_gateway_testkit::back_end::BackEnd,
+                      action: &str| {
         charge_point.send(&format!(r#"[2,"1","{action}",{{}}]"#)).await;
         back_end.message().await;
         back_end.publish("ocpp/cs/CP1", crate::result_object("1", "{}")).await;
         charge_point.text().await;
     };
-    exchange(&mut charge_point, &mut back_end, "Made").await;
+    swap(&mut charge_point, &mut back_end, "Made").await;
     let before = lines().await;
     for number in 0..30 {
-        exchange(&mut charge_point, &mut back_end, &format!("Made{number}")).await;
+        swap(&mut charge_point, &mut back_end, &format!("Made{number}")).await;
     }
     assert_eq!(lines().await, before);
     let other = r#"ocpp_gateway_calls_total{direction="uplink",action="other",outcome="result"}"#;

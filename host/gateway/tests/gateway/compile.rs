@@ -2,8 +2,8 @@
 
 use crate::{Running, exchange_raw};
 use ocpp_gateway::transforms::compile_process::{Budget, CompileProcess};
-use ocpp_gateway_pipeline::{Compile, CompileError, Pipeline, STANDARD, Source, Surroundings, TransformSpec};
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_pipeline::{Compile, CompileError, LoadOptions, Pipeline, STANDARD, Source, TransformSpec};
+use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::component::{another_version, empty_functions};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -22,10 +22,10 @@ fn process(seconds: u64, mebibytes: u64) -> CompileProcess {
 fn process_compiles_what_runs_here() {
     let compile: Arc<dyn Compile> = Arc::new(process(600, 2048));
     for time in [None, Some(Duration::from_secs(1))] {
-        let surroundings = Surroundings { compile: Some(Arc::clone(&compile)), ..Surroundings::default() };
+        let options = LoadOptions { compile: Some(Arc::clone(&compile)), ..LoadOptions::default() };
         let mut spec = TransformSpec { source: Source::Bytes(STANDARD.into()), ..TransformSpec::standard() };
         spec.limits.time = time;
-        Pipeline::load_in(vec![spec], surroundings).expect("loaded");
+        Pipeline::load_in(vec![spec], options).expect("loaded");
     }
     let invalid = compile.compile(&STANDARD[..STANDARD.len() / 2]);
     assert!(matches!(&invalid, Err(CompileError::Invalid(reason)) if !reason.is_empty()), "{invalid:?}");
@@ -54,13 +54,13 @@ fn nothing_is_compiled_once_the_gateway_stops() {
 }
 
 /// The program, running, and where it listens for charge points and for operators.
-pub(crate) struct Program {
+pub(crate) struct CompilingProgram {
     pub(crate) child: Child,
     pub(crate) ocpp: String,
     admin: String,
 }
 
-impl Program {
+impl CompilingProgram {
     pub(crate) fn start(environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(GATEWAY);
         for key in ["OCPP__LISTEN", "ADMIN__LISTEN", "MQTT__EMBEDDED__LISTEN"] {
@@ -80,7 +80,7 @@ impl Program {
                 break rest.split_whitespace().next().expect("an address").to_owned();
             }
         };
-        let program = Program { child, ocpp, admin };
+        let program = CompilingProgram { child, ocpp, admin };
         program.until_ready();
         program
     }
@@ -88,8 +88,8 @@ impl Program {
     /// It lets no charge point in before it has reached the broker.
     fn until_ready(&self) {
         let since = Instant::now();
-        while !Program::answer(self.request("GET", "/readyz", b"")).starts_with("HTTP/1.1 200") {
-            assert!(since.elapsed() < PATIENCE, "it is not ready");
+        while !CompilingProgram::answer(self.request("GET", "/readyz", b"")).starts_with("HTTP/1.1 200") {
+            assert!(since.elapsed() < TIMEOUT, "it is not ready");
             thread::yield_now();
         }
     }
@@ -112,7 +112,7 @@ impl Program {
 
     /// The value of a metric, by its name and labels as they are printed.
     pub(crate) fn metric(&self, name: &str) -> f64 {
-        let page = Program::answer(self.request("GET", "/metrics", b""));
+        let page = CompilingProgram::answer(self.request("GET", "/metrics", b""));
         let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no {name} in\n{page}")).trim().parse().expect("a number")
     }
@@ -124,7 +124,7 @@ impl Program {
             if let Some(status) = self.child.try_wait().expect("asked") {
                 return status.success();
             }
-            assert!(since.elapsed() < PATIENCE, "it does not stop");
+            assert!(since.elapsed() < TIMEOUT, "it does not stop");
             thread::yield_now();
         }
     }
@@ -135,7 +135,7 @@ impl Program {
     }
 }
 
-impl Drop for Program {
+impl Drop for CompilingProgram {
     fn drop(&mut self) {
         // Where a test has failed.
         let _ = self.child.kill();
@@ -158,7 +158,7 @@ fn child_of(parent: u32) -> u32 {
         if let Some(child) = processes.into_iter().find(is_child) {
             return child;
         }
-        assert!(since.elapsed() < PATIENCE, "no process was started");
+        assert!(since.elapsed() < TIMEOUT, "no process was started");
         thread::yield_now();
     }
 }
@@ -170,14 +170,14 @@ fn compiles(id: u32) -> bool {
 
 #[test]
 fn neither_rollback_nor_stop_waits_for_a_component_that_takes_long_to_compile() {
-    let mut program = Program::start(&[]);
+    let mut program = CompilingProgram::start(&[]);
     let first = program.request("PUT", "/api/v1/transforms/standard", &another_version(STANDARD, 0));
-    assert!(Program::answer(first).starts_with("HTTP/1.1 200"));
+    assert!(CompilingProgram::answer(first).starts_with("HTTP/1.1 200"));
     // Most of a minute, as it is not optimised here.
     let upload = program.request("PUT", "/api/v1/transforms/standard", &empty_functions(99_000));
     let compiling = child_of(program.child.id());
 
-    let rolled_back = Program::answer(program.request("POST", "/api/v1/transforms/standard/rollback", b""));
+    let rolled_back = CompilingProgram::answer(program.request("POST", "/api/v1/transforms/standard/rollback", b""));
     assert!(rolled_back.starts_with("HTTP/1.1 200"), "{rolled_back}");
     assert!(rolled_back.contains("builtin:standard"), "{rolled_back}");
     assert!(compiles(compiling));
@@ -196,8 +196,11 @@ fn stop_does_not_wait_for_what_is_compiled_at_the_start() {
     let transforms = format!("[{{ name = \"large\", component = {component:?} }}]");
     let mut command = Command::new(GATEWAY);
     command.env("OCPP_GATEWAY__TRANSFORMS", transforms).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut program =
-        Program { child: command.spawn().expect("the program starts"), ocpp: String::new(), admin: String::new() };
+    let mut program = CompilingProgram {
+        child: command.spawn().expect("the program starts"),
+        ocpp: String::new(),
+        admin: String::new(),
+    };
     let compiling = child_of(program.child.id());
     program.terminate();
     assert!(program.end());

@@ -133,13 +133,13 @@ async fn the_first_connection_can_be_the_one_that_stays() {
 }
 
 /// What a handshake comes to, read by hand.
-struct Answer {
+struct HandshakeResponse {
     status: u16,
     subprotocol: Option<String>,
     first_frame: Vec<u8>,
 }
 
-async fn raw_handshake(gateway: &Running, path: &str, offers: &[&str]) -> Answer {
+async fn raw_handshake(gateway: &Running, path: &str, offers: &[&str]) -> HandshakeResponse {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect(gateway.ocpp()).await.expect("connected");
     let mut request = format!(
@@ -162,7 +162,7 @@ async fn raw_handshake(gateway: &Running, path: &str, offers: &[&str]) -> Answer
         assert!(stream.read_buf(&mut bytes).await.expect("a frame") > 0, "closed");
     }
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    Answer { status, subprotocol, first_frame: bytes[end..].to_vec() }
+    HandshakeResponse { status, subprotocol, first_frame: bytes[end..].to_vec() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use crate::transforms::transform;
 use crate::{Running, call_object, configuration, error_code, result_object};
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::back_end::BackEnd;
 use ocpp_gateway_testkit::broker::{QoS, ScriptedBroker, Seen};
 use ocpp_gateway_testkit::charge_point::ChargePoint;
@@ -38,7 +38,7 @@ impl Site {
     }
 
     fn swap(&self, toml: &str) {
-        self.gateway.exchange.reload(configuration(toml));
+        self.gateway.hot_swap.reload(configuration(toml));
     }
 
     /// The charge point calls. Answers its message id, and where the CALL went.
@@ -75,7 +75,7 @@ impl Site {
                 }
             }
         };
-        timeout(PATIENCE, moved).await.expect("the new topics in time");
+        timeout(TIMEOUT, moved).await.expect("the new topics in time");
     }
 }
 
@@ -221,7 +221,7 @@ impl Site {
                 }
             }
         };
-        timeout(PATIENCE, moved).await.expect("the new topics in time")
+        timeout(TIMEOUT, moved).await.expect("the new topics in time")
     }
 }
 
@@ -248,7 +248,7 @@ async fn a_stream_keeps_its_order_over_swaps_to_other_topics() {
         topics.insert(topic);
         if number % 500 == 0 {
             let mount_point = if number % 1000 == 0 { "site" } else { "ocpp" };
-            gateway.exchange.reload(configuration(&mounted(mount_point)));
+            gateway.hot_swap.reload(configuration(&mounted(mount_point)));
         }
     }
     assert_eq!(topics.len(), 2, "{topics:?}");
@@ -283,7 +283,7 @@ impl Scripted {
     }
 
     fn swap(&self, mount_point: &str) {
-        self.gateway.exchange.reload(configuration(&on(&self.broker, mount_point)));
+        self.gateway.hot_swap.reload(configuration(&on(&self.broker, mount_point)));
     }
 
     async fn say(&mut self) {
@@ -317,7 +317,7 @@ impl Scripted {
                 }
             }
         };
-        timeout(PATIENCE, moved).await.expect("the new topics in time");
+        timeout(TIMEOUT, moved).await.expect("the new topics in time");
     }
 }
 
@@ -400,7 +400,7 @@ async fn a_mapping_that_does_not_name_the_topics_of_a_connected_charge_point_is_
     let faulty = std::fs::read(guest::build("faulty", env!("CARGO_TARGET_TMPDIR"))).expect("built");
     let put = gateway.request("PUT", "/api/v1/transforms/standard", &faulty).await;
     assert!(put.starts_with("HTTP/1.1 200"), "{put}");
-    gateway.until(r#"ocpp_gateway_transform_exchanges_total{outcome="rolled_back"}"#, 1.0).await;
+    gateway.until(r#"ocpp_gateway_transform_swaps_total{outcome="rolled_back"}"#, 1.0).await;
     charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
     back_end.expect_on("ocpp/cp/HASH").await;
     back_end.publish("ocpp/cs/HASH", result_object("1", "{}")).await;
@@ -418,7 +418,7 @@ async fn a_call_whose_id_was_changed_is_answered_after_a_swap() {
     charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
     assert_eq!(back_end.expect_on("ocpp/cp/BAD1").await, call_object("new-1", "Heartbeat", "{}"));
 
-    gateway.exchange.reload(configuration(""));
+    gateway.hot_swap.reload(configuration(""));
     charge_point.send(r#"[2,"2","Heartbeat",{}]"#).await;
     assert_eq!(back_end.expect_on("ocpp/cp/BAD1").await, call_object("2", "Heartbeat", "{}"));
     back_end.publish("ocpp/cs/BAD1", result_object("new-1", "{}")).await;
@@ -442,7 +442,7 @@ async fn a_swap_waits_where_calls_of_eight_generations_are_open() {
         let renamed = call == call_object(&format!("new-{number}"), "Heartbeat", "{}");
         assert_eq!(renamed, number % 2 == 0 || number > 8, "{call}");
         ids.push(if renamed { format!("new-{number}") } else { number.to_string() });
-        gateway.exchange.reload(configuration(if number % 2 == 0 { "" } else { &renaming }));
+        gateway.hot_swap.reload(configuration(if number % 2 == 0 { "" } else { &renaming }));
     }
     for (number, id) in ids.iter().enumerate() {
         back_end.publish("ocpp/cs/BAD1", result_object(id, "{}")).await;

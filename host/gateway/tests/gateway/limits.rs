@@ -21,7 +21,7 @@ async fn until_let_in(gateway: &Running, id: &str) -> ChargePoint {
             }
         }
     };
-    tokio::time::timeout(ocpp_gateway_testkit::PATIENCE, knocking).await.expect("a place in time")
+    tokio::time::timeout(ocpp_gateway_testkit::TIMEOUT, knocking).await.expect("a place in time")
 }
 
 /// `Retry-After`, which nobody who is sent away goes without.

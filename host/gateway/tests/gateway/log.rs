@@ -1,8 +1,8 @@
 //! What charge points can do to the log.
 
-use crate::secrets::Program;
+use crate::secrets::ConfiguredProgram;
 use crate::security::{folder, tls};
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::authority::{Authority, connect};
 use ocpp_gateway_testkit::charge_point::ChargePoint;
 use rustls::version::{TLS12, TLS13};
@@ -18,7 +18,7 @@ async fn what_a_charge_point_repeats_is_counted_and_makes_no_line_of_its_own() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("config.toml");
     std::fs::write(&config, FREE_PORTS).expect("written");
-    let program = Program::start(&config, folder.path().join("log"), "info", "ws://");
+    let program = ConfiguredProgram::start(&config, folder.path().join("log"), "info", "ws://");
     program.until_ready().await;
 
     let mut charge_point = ChargePoint::ocpp16(program.ocpp, "CP1").await;
@@ -31,7 +31,7 @@ async fn what_a_charge_point_repeats_is_counted_and_makes_no_line_of_its_own() {
             tokio::task::yield_now().await;
         }
     };
-    timeout(PATIENCE, counted).await.expect("all are counted");
+    timeout(TIMEOUT, counted).await.expect("all are counted");
     let log = program.stop();
     let forged: Vec<_> = log.lines().filter(|line| line.contains("forged")).collect();
     assert!((1..100).contains(&forged.len()), "{} lines", forged.len());
@@ -51,7 +51,7 @@ async fn refusals_name_the_identity_and_the_certificate() {
     let config = folder.path().join("config.toml");
     let toml = FREE_PORTS.to_owned() + &tls(&ca.server(), &format!("client_ca = {:?}\n", ca.pem()));
     std::fs::write(&config, toml).expect("written");
-    let program = Program::start(&config, folder.path().join("log"), "info", "wss://");
+    let program = ConfiguredProgram::start(&config, folder.path().join("log"), "info", "wss://");
     program.until_ready().await;
 
     let client = ca.client("CP2");
@@ -63,7 +63,7 @@ async fn refusals_name_the_identity_and_the_certificate() {
     {
         // With TLS 1.3 a client hears only later that it is refused.
         if let Ok(mut stream) = connect(program.ocpp, &ca.pem(), Some(&client), &[version]).await {
-            let _ = timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await.expect("closed");
+            let _ = timeout(TIMEOUT, stream.read_to_end(&mut Vec::new())).await.expect("closed");
         }
     }
     let log = program.stop();
@@ -85,7 +85,7 @@ async fn start_without_credentials_on_other_than_loopback_warns_once() {
     {
         let toml = FREE_PORTS.replacen("127.0.0.1:0", listen, 1) + rest;
         std::fs::write(&config, toml).expect("written");
-        let program = Program::start(&config, folder.path().join("log"), "info", scheme);
+        let program = ConfiguredProgram::start(&config, folder.path().join("log"), "info", scheme);
         program.until_ready().await;
         let log = program.stop();
         let count = log.matches("neither ocpp.auth nor ocpp.tls.client_ca").count();

@@ -1,6 +1,6 @@
 //! Charge points whose messages take long in a transform, and those beside them.
 
-use crate::compile::Program;
+use crate::compile::CompilingProgram;
 use crate::transforms::component;
 use crate::{Running, call_object, result_object};
 use ocpp_gateway_testkit::back_end::BackEnd;
@@ -50,7 +50,7 @@ async fn charge_points_are_served_while_many_others_are_slow() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_charge_points_take_no_thread_each() {
-    let program = Program::start(&[
+    let program = CompilingProgram::start(&[
         ("OCPP_GATEWAY__TRANSFORMS", configuration("take 18 ms").as_str()),
         ("OCPP_GATEWAY__RUNTIME__THREADS", "1"),
         ("OCPP_GATEWAY__OCPP__OPEN_CALLS", "1000"),

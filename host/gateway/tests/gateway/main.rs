@@ -4,9 +4,9 @@ mod admin;
 mod bad_input;
 mod calls;
 mod compile;
+mod component_swap;
 mod dev;
 mod echoes;
-mod exchange;
 mod handshake;
 mod hot_swap;
 mod limits;
@@ -31,10 +31,10 @@ mod undeliverable;
 mod upgrade;
 mod validation;
 
-use ocpp_gateway::app::{Addresses, Broker, Gateway, RunError};
+use ocpp_gateway::app::{Broker, Gateway, ListenAddresses, RunError};
 use ocpp_gateway::config;
 use ocpp_gateway::transforms::HotSwap;
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::back_end::BackEnd;
 use ocpp_gateway_testkit::charge_point::ChargePoint;
 use std::net::SocketAddr;
@@ -47,8 +47,8 @@ use tokio::time::timeout;
 
 /// A running gateway.
 struct Running {
-    addresses: Addresses,
-    exchange: Arc<HotSwap>,
+    addresses: ListenAddresses,
+    hot_swap: Arc<HotSwap>,
     stop: Option<oneshot::Sender<()>>,
     ended: JoinHandle<Result<(), RunError>>,
 }
@@ -64,13 +64,13 @@ impl Running {
     async fn start_unready(toml: &str) -> Self {
         let gateway = Gateway::start(&configuration(toml), None).await.expect("started");
         let addresses = gateway.addresses().clone();
-        let exchange = Arc::clone(gateway.hot_swap());
+        let hot_swap = Arc::clone(gateway.hot_swap());
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(gateway.run(Box::pin(async move {
             // Dropped or sent: either way it is time to stop.
             let _ = stopped.await;
         })));
-        Running { addresses, exchange, stop: Some(stop), ended }
+        Running { addresses, hot_swap, stop: Some(stop), ended }
     }
 
     async fn wait_until_ready(&self) {
@@ -79,7 +79,7 @@ impl Running {
                 tokio::task::yield_now().await;
             }
         };
-        timeout(PATIENCE, ready).await.expect("ready in time");
+        timeout(TIMEOUT, ready).await.expect("ready in time");
     }
 
     fn ocpp(&self) -> SocketAddr {
@@ -114,7 +114,7 @@ impl Running {
     async fn until_subscribed(&self) {
         // From one page: a connection that ends between two would count for another that is not subscribed.
         let subscribed =
-            |page: &Metrics| page.metric("ocpp_gateway_subscribed") >= page.metric("ocpp_gateway_connections");
+            |page: &MetricsPage| page.metric("ocpp_gateway_subscribed") >= page.metric("ocpp_gateway_connections");
         self.until_page("subscribed", subscribed).await;
     }
 
@@ -142,8 +142,8 @@ impl Running {
         page
     }
 
-    async fn metrics(&self) -> Metrics {
-        Metrics(self.admin("/metrics").await)
+    async fn metrics(&self) -> MetricsPage {
+        MetricsPage(self.admin("/metrics").await)
     }
 
     /// The value of a metric, by its name and labels as they are printed.
@@ -152,13 +152,13 @@ impl Running {
     }
 
     /// Waits for a page of metrics for which the condition holds.
-    async fn until_page(&self, what: &str, condition: impl Fn(&Metrics) -> bool) {
+    async fn until_page(&self, what: &str, condition: impl Fn(&MetricsPage) -> bool) {
         let holds = async {
             while !condition(&self.metrics().await) {
                 tokio::task::yield_now().await;
             }
         };
-        if timeout(PATIENCE, holds).await.is_err() {
+        if timeout(TIMEOUT, holds).await.is_err() {
             panic!("not {what} in time:\n{}", self.metrics().await.0);
         }
     }
@@ -170,7 +170,7 @@ impl Running {
                 tokio::task::yield_now().await;
             }
         };
-        if timeout(PATIENCE, counted).await.is_err() {
+        if timeout(TIMEOUT, counted).await.is_err() {
             assert_eq!(self.metric(name).await, value, "{name}");
         }
     }
@@ -178,14 +178,14 @@ impl Running {
     /// Asks it to stop and waits until it has.
     async fn stop(mut self) {
         drop(self.stop.take());
-        timeout(PATIENCE, self.ended).await.expect("stopped in time").expect("no panic").expect("no failure");
+        timeout(TIMEOUT, self.ended).await.expect("stopped in time").expect("no panic").expect("no failure");
     }
 }
 
 /// A page of metrics.
-struct Metrics(String);
+struct MetricsPage(String);
 
-impl Metrics {
+impl MetricsPage {
     /// The value under a name with its labels as they are printed.
     fn metric(&self, name: &str) -> f64 {
         let line = self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -199,7 +199,7 @@ async fn exchange_raw(address: SocketAddr, bytes: &[u8]) -> String {
     // It may be closed before everything has arrived.
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an end");
+    let _ = timeout(TIMEOUT, stream.read_to_end(&mut answer)).await.expect("an end");
     String::from_utf8_lossy(&answer).into_owned()
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{Running, error_code};
 use ocpp_gateway::config;
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::charge_point::ChargePoint;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -124,7 +124,7 @@ async fn malformed_upgrade_requests() {
         // It may have heard enough before the end.
         let _ = stream.write_all(request.as_bytes()).await;
         let mut answer = Vec::new();
-        let read = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an end in time");
+        let read = timeout(TIMEOUT, stream.read_to_end(&mut answer)).await.expect("an end in time");
         let answer = String::from_utf8_lossy(&answer);
         // HTTP/1.0 is answered in HTTP/1.0.
         let answered = answer.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5));

@@ -1,7 +1,7 @@
 //! The broker is away, briefly and for longer.
 
 use crate::Running;
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::broker::{ConnectReturnCode, QoS, ScriptedBroker, Seen};
 use ocpp_gateway_testkit::charge_point::{ChargePoint, Heard};
 use std::time::Duration;
@@ -25,7 +25,7 @@ async fn goes_away(broker: &ScriptedBroker, gateway: &Running) {
             tokio::task::yield_now().await;
         }
     };
-    timeout(PATIENCE, noticed).await.expect("noticed in time");
+    timeout(TIMEOUT, noticed).await.expect("noticed in time");
 }
 
 fn comes_back(broker: &ScriptedBroker) {

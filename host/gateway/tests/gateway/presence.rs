@@ -1,7 +1,7 @@
 //! What others are told about who is connected, and whether the gateway is there.
 
 use crate::{Running, configuration};
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::back_end::BackEnd;
 use std::process::{Child, Command, Stdio};
 
@@ -69,9 +69,9 @@ async fn without_topics_nothing_is_said() {
 }
 
 /// The program, on another gateway's broker. Ends with the test.
-struct Program(Child);
+struct GatewayProcess(Child);
 
-impl Program {
+impl GatewayProcess {
     fn start(broker: std::net::SocketAddr, directory: &std::path::Path) -> Self {
         let file = directory.join("gateway.toml");
         let toml = format!(
@@ -81,7 +81,7 @@ impl Program {
         std::fs::write(&file, toml).expect("written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
         command.arg("--config").arg(file).stdout(Stdio::null()).stderr(Stdio::null());
-        Program(command.spawn().expect("the program runs"))
+        GatewayProcess(command.spawn().expect("the program runs"))
     }
 
     fn terminate(&self) {
@@ -90,7 +90,7 @@ impl Program {
     }
 }
 
-impl Drop for Program {
+impl Drop for GatewayProcess {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -103,15 +103,15 @@ async fn back_ends_see_a_gateway_come_stop_and_die() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut back_end = BackEnd::listen(gateway.broker(), "status").await;
 
-    let mut program = Program::start(gateway.broker(), directory.path());
+    let mut program = GatewayProcess::start(gateway.broker(), directory.path());
     assert_eq!(back_end.expect_on("status").await, "online");
     // In good order: it says so itself.
     program.terminate();
     assert_eq!(back_end.expect_on("status").await, "offline");
     let ended = tokio::task::spawn_blocking(move || program.0.wait().expect("ended"));
-    assert!(tokio::time::timeout(PATIENCE, ended).await.expect("in time").expect("no panic").success());
+    assert!(tokio::time::timeout(TIMEOUT, ended).await.expect("in time").expect("no panic").success());
 
-    let mut program = Program::start(gateway.broker(), directory.path());
+    let mut program = GatewayProcess::start(gateway.broker(), directory.path());
     assert_eq!(back_end.expect_on("status").await, "online");
     // SIGKILL: the broker says so.
     program.0.kill().expect("killed");

@@ -1,6 +1,6 @@
 //! The program as its user starts it: exit codes, and what it says.
 
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::TIMEOUT;
 use std::io::Read as _;
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
@@ -133,7 +133,7 @@ fn the_log_is_for_programs_where_that_is_wanted_and_the_service_manager_is_told(
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("notify");
     let manager = UnixDatagram::bind(&path).expect("bound");
-    manager.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    manager.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
     let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
     for (key, value) in [
         ("OCPP__LISTEN", "127.0.0.1:0"),

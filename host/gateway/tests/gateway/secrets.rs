@@ -2,7 +2,7 @@
 //! metrics'.
 
 use data_encoding::BASE64;
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::authority::{Authority, connect};
 use ocpp_gateway_testkit::broker::ScriptedBroker;
 use ocpp_gateway_testkit::charge_point::ChargePoint;
@@ -26,14 +26,14 @@ const BROKER_PASSWORD: &str = "only the broker knows";
 const TOKEN: &str = "open-sesame-0123456789";
 
 /// A gateway as a process, whose every word is kept in a file.
-pub(crate) struct Program {
+pub(crate) struct ConfiguredProgram {
     child: Child,
     log: PathBuf,
     pub(crate) ocpp: SocketAddr,
     admin: SocketAddr,
 }
 
-impl Program {
+impl ConfiguredProgram {
     /// `scheme`: of the address that charge points connect to.
     pub(crate) fn start(config: &Path, log: PathBuf, level: &str, scheme: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
@@ -48,7 +48,7 @@ impl Program {
             ocpp = ocpp.or_else(|| address_after(&line, scheme));
             admin = admin.or_else(|| address_after(&line, "http://"));
         }
-        Program { child, log, ocpp: ocpp.expect("an address"), admin: admin.expect("an address") }
+        ConfiguredProgram { child, log, ocpp: ocpp.expect("an address"), admin: admin.expect("an address") }
     }
 
     pub(crate) async fn until_ready(&self) {
@@ -83,13 +83,13 @@ impl Program {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let heard = timeout(PATIENCE, reading).await;
+        let heard = timeout(TIMEOUT, reading).await;
         heard.unwrap_or_else(|_| panic!("{last} in\n{}", read()));
         read()
     }
 }
 
-impl Drop for Program {
+impl Drop for ConfiguredProgram {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _ = self.child.kill();
@@ -130,7 +130,7 @@ async fn secrets_reach_no_log_no_metric_and_no_printed_configuration() {
     );
     std::fs::write(&config, &toml).expect("written");
     let printed = print(&["config", "--config", &config.display().to_string()], b"");
-    let program = Program::start(&config, folder.path().join("log"), TALKATIVE, "wss://");
+    let program = ConfiguredProgram::start(&config, folder.path().join("log"), TALKATIVE, "wss://");
     program.until_ready().await;
 
     let encoded = |password| BASE64.encode(format!("CP1:{password}").as_bytes());

@@ -2,7 +2,7 @@
 
 use crate::transforms::transform;
 use crate::{Running, result_object};
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::authority::{Authority, Certified, connect};
 use ocpp_gateway_testkit::charge_point::{ChargePoint, Refused};
 use rustls::SupportedProtocolVersion;
@@ -66,7 +66,7 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };
-    timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{what} in time"));
+    timeout(TIMEOUT, waiting).await.unwrap_or_else(|_| panic!("{what} in time"));
 }
 
 /// A Heartbeat there and its answer back.
@@ -263,7 +263,7 @@ async fn who_does_not_speak_tls_is_not_waited_for() {
     for (said, reason) in [("", "timed_out"), ("GET /ocpp/CP1 HTTP/1.1\r\n\r\n", "tls")] {
         let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
         stream.write_all(said.as_bytes()).await.expect("sent");
-        let _ = timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await.expect("closed");
+        let _ = timeout(TIMEOUT, stream.read_to_end(&mut Vec::new())).await.expect("closed");
         assert_eq!(gateway.metric(&format!("ocpp_gateway_refused_total{{reason=\"{reason}\"}}")).await, 1.0);
     }
     gateway.stop().await;
@@ -317,7 +317,7 @@ async fn is_closed_unheard(
     // It may have been closed by now.
     let _ = stream.write_all(b"GET /ocpp/CP2 HTTP/1.1\r\n\r\n").await;
     let mut heard = Vec::new();
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut heard)).await.expect("closed");
+    let _ = timeout(TIMEOUT, stream.read_to_end(&mut heard)).await.expect("closed");
     heard.is_empty()
 }
 

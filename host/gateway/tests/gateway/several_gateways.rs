@@ -2,7 +2,7 @@
 
 use crate::{Running, call_object, result_object};
 use ocpp_gateway_mqtt::{BrokerLimits, EmbeddedBroker};
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::back_end::BackEnd;
 use ocpp_gateway_testkit::broker::{Script, ScriptedBroker};
 use ocpp_gateway_testkit::charge_point::{ChargePoint, Heard};
@@ -257,7 +257,7 @@ async fn charge_points_that_roam_under_load_lose_no_call() {
         starting.into_iter().map(|(charge_point, name)| tokio::spawn(roam(name, charge_point, addresses))).collect();
     let mut charge_points = Vec::new();
     for roamer in roamers {
-        charge_points.push(timeout(PATIENCE * 3, roamer).await.expect("in time").expect("no panic"));
+        charge_points.push(timeout(TIMEOUT * 3, roamer).await.expect("in time").expect("no panic"));
     }
     // Where they are now they go on answering.
     let talking: Vec<_> = charge_points
@@ -265,7 +265,7 @@ async fn charge_points_that_roam_under_load_lose_no_call() {
         .map(|mut charge_point| tokio::spawn(async move { converse(&mut charge_point, &mut 0, usize::MAX).await }))
         .collect();
     drop(stop);
-    let fates = timeout(PATIENCE, back_end).await.expect("every CALL is accounted for").expect("no panic");
+    let fates = timeout(TIMEOUT, back_end).await.expect("every CALL is accounted for").expect("no panic");
     let answered = fates.values().filter(|fate| fate.answered > 0).count();
     assert!(answered > fates.len() / 2, "{answered} of {}", fates.len());
     // What came while a charge point was with both, for a round trip to the broker, it may have answered on either side.

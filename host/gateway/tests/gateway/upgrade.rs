@@ -2,7 +2,7 @@
 
 use crate::security::{auth, basic, entry, folder, tls};
 use crate::{Running, result_object};
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::authority::{Authority, connect};
 use rustls::version::{TLS12, TLS13};
 use std::time::Duration;
@@ -53,7 +53,7 @@ async fn read_head<S: AsyncRead + Unpin>(stream: &mut S) -> Head {
         }
         head
     };
-    Head(String::from_utf8(timeout(PATIENCE, reading).await.expect("a response in time")).expect("text"))
+    Head(String::from_utf8(timeout(TIMEOUT, reading).await.expect("a response in time")).expect("text"))
 }
 
 /// Sends `request` in one piece; the connection stays open.
@@ -72,7 +72,7 @@ async fn expect_text<S: AsyncRead + Unpin>(stream: &mut S, text: &str) {
     let mut frame = vec![0x81, u8::try_from(text.len()).expect("short")];
     frame.extend_from_slice(text.as_bytes());
     let mut read = vec![0; frame.len()];
-    timeout(PATIENCE, stream.read_exact(&mut read)).await.expect("a frame in time").expect("a frame");
+    timeout(TIMEOUT, stream.read_exact(&mut read)).await.expect("a frame in time").expect("a frame");
     assert_eq!(String::from_utf8_lossy(&read), String::from_utf8_lossy(&frame));
 }
 
@@ -307,14 +307,14 @@ async fn refused_client_reads_why_although_it_has_sent_more() {
         // Unread data at the gateway's end would be a reset by now.
         tokio::time::sleep(Duration::from_millis(100)).await;
         let mut response = String::new();
-        timeout(PATIENCE, stream.read_to_string(&mut response)).await.expect("an end").expect("no reset");
+        timeout(TIMEOUT, stream.read_to_string(&mut response)).await.expect("an end").expect("no reset");
         assert!(response.starts_with(&format!("HTTP/1.1 {expected} ")), "{request}: {response}");
         assert!(response.to_lowercase().contains("\r\nconnection: close\r\n"), "{response}");
     }
     let (head, mut stream) = ask(&gateway, &get("/other/CP1", &[UPGRADE, VERSION, KEY])).await;
     assert_eq!(head.header("content-type"), Some("text/plain; charset=utf-8"), "{head:?}");
     let mut text = String::new();
-    timeout(PATIENCE, stream.read_to_string(&mut text)).await.expect("an end").expect("text");
+    timeout(TIMEOUT, stream.read_to_string(&mut text)).await.expect("an end").expect("text");
     assert_eq!(head.header("content-length"), Some(&*text.len().to_string()), "{head:?}");
     assert!(text.contains("/ocpp/<charge point identity>"), "{text}");
     gateway.stop().await;
@@ -361,7 +361,7 @@ async fn whatever_is_no_such_request_gets_a_status_or_an_end() {
             Some(expected) => assert_eq!(read_head(&mut stream).await.status(), expected, "{text}"),
             None => {
                 let mut answer = Vec::new();
-                let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an end");
+                let _ = timeout(TIMEOUT, stream.read_to_end(&mut answer)).await.expect("an end");
                 assert_eq!(String::from_utf8_lossy(&answer), "", "{text}");
             }
         }
@@ -372,7 +372,7 @@ async fn whatever_is_no_such_request_gets_a_status_or_an_end() {
         stream.write_all(text.as_bytes()).await.expect("sent");
         stream.shutdown().await.expect("closed");
         let mut answer = Vec::new();
-        timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an end").expect("no reset");
+        timeout(TIMEOUT, stream.read_to_end(&mut answer)).await.expect("an end").expect("no reset");
         assert_eq!(String::from_utf8_lossy(&answer), "", "{text}");
     }
     gateway.charge_point("CP1").await.close().await;

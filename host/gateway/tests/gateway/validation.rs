@@ -1,6 +1,6 @@
 //! Payloads that are held against the published schemas: who is told what, in which version, and what goes on.
 
-use crate::secrets::Program;
+use crate::secrets::ConfiguredProgram;
 use crate::transforms::transform;
 use crate::{Running, call_object, configuration, result_object};
 use ocpp_gateway_testkit::back_end::BackEnd;
@@ -301,7 +301,7 @@ async fn a_new_mode_is_in_force_without_a_restart() {
     back_end.expect_on("ocpp/cp/CP1").await;
     back_end.publish("ocpp/cs/CP1", result_object("1", "{}")).await;
     assert_eq!(charge_point.text().await, r#"[3,"1",{}]"#);
-    tokio::task::block_in_place(|| gateway.exchange.reload(configuration(BOTH)));
+    tokio::task::block_in_place(|| gateway.hot_swap.reload(configuration(BOTH)));
     charge_point.send(r#"[2,"2","Heartbeat",{"more":1}]"#).await;
     assert!(charge_point.text().await.starts_with(r#"[4,"2","FormationViolation","#));
     gateway.stop().await;
@@ -414,7 +414,7 @@ async fn another_point_is_in_force_without_a_restart() {
     back_end.publish("ocpp/cs/BAD1", result_object("1", r#"{"currentTime":"2026-01-01T12:00:00Z"}"#)).await;
     charge_point.text().await;
     let anew = configuration(&format!("{BOTH}\nat = \"arrival\"\n{mend}"));
-    tokio::task::block_in_place(|| gateway.exchange.reload(anew));
+    tokio::task::block_in_place(|| gateway.hot_swap.reload(anew));
     charge_point.send(r#"[2,"2","Heartbeat",{"quirk":1}]"#).await;
     assert!(charge_point.text().await.starts_with(r#"[4,"2","FormationViolation","#));
     gateway.stop().await;
@@ -427,7 +427,7 @@ async fn what_is_rejected_leaves_a_line_in_the_log() {
     let listen = "listen = \"127.0.0.1:0\"";
     let toml = format!("[ocpp]\n{listen}\n[admin]\n{listen}\n[mqtt.embedded]\n{listen}\n{BOTH}\n");
     std::fs::write(&config, toml + &transform("validation", "reject", "")).expect("written");
-    let program = Program::start(&config, folder.path().join("log"), "info", "ws://");
+    let program = ConfiguredProgram::start(&config, folder.path().join("log"), "info", "ws://");
     program.until_ready().await;
     for (id, text, expected) in [
         ("CP1", r#"[2,"one","Heartbeat",{"quirk":1}]"#, "FormationViolation: "),

@@ -12,7 +12,7 @@ pub(super) const BRIDGE: u8 = 0x80;
 const CONNECT: u8 = 0x10;
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum LevelSearch {
     Level(u8),
     /// It does not begin like a CONNECT of MQTT 3.1.1 or 5.
     NoConnect,
@@ -20,20 +20,20 @@ pub(super) enum Found {
     TooShort,
 }
 
-pub(super) fn of(bytes: &[u8]) -> Found {
-    let Some((&first, rest)) = bytes.split_first() else { return Found::TooShort };
+pub(super) fn of(bytes: &[u8]) -> LevelSearch {
+    let Some((&first, rest)) = bytes.split_first() else { return LevelSearch::TooShort };
     if first != CONNECT {
-        return Found::NoConnect;
+        return LevelSearch::NoConnect;
     }
     let size_length = rest.iter().take_while(|byte| **byte >= 0x80).count() + 1;
     let Some(rest) = rest.get(size_length..) else {
-        return if size_length > 4 { Found::NoConnect } else { Found::TooShort };
+        return if size_length > 4 { LevelSearch::NoConnect } else { LevelSearch::TooShort };
     };
     match rest.get(..NAME.len() + 1) {
-        _ if size_length > 4 => Found::NoConnect,
-        Some(header) if header[..NAME.len()] == NAME => Found::Level(header[NAME.len()]),
-        None if NAME.starts_with(&rest[..rest.len().min(NAME.len())]) => Found::TooShort,
-        _ => Found::NoConnect,
+        _ if size_length > 4 => LevelSearch::NoConnect,
+        Some(header) if header[..NAME.len()] == NAME => LevelSearch::Level(header[NAME.len()]),
+        None if NAME.starts_with(&rest[..rest.len().min(NAME.len())]) => LevelSearch::TooShort,
+        _ => LevelSearch::NoConnect,
     }
 }
 
@@ -49,11 +49,11 @@ mod tests {
             (b"\x10\x80\x80\x01\x00\x04MQTT\x84\x02", 0x84),
             (b"\x10\x80\x80\x80\x01\x00\x04MQTT\x85", 0x85),
         ] {
-            assert_eq!(of(connect), Found::Level(level));
+            assert_eq!(of(connect), LevelSearch::Level(level));
             let place = connect.iter().rposition(|byte| *byte == level).expect("it is there");
             assert!(place < ENOUGH);
             for length in 0..place {
-                assert_eq!(of(&connect[..length]), Found::TooShort, "{length} bytes of {connect:?}");
+                assert_eq!(of(&connect[..length]), LevelSearch::TooShort, "{length} bytes of {connect:?}");
             }
         }
     }
@@ -69,7 +69,7 @@ mod tests {
             b"\x10\x0c\x00\x06",
             b"\x16\x03\x01",
         ] {
-            assert_eq!(of(bytes), Found::NoConnect, "{bytes:?}");
+            assert_eq!(of(bytes), LevelSearch::NoConnect, "{bytes:?}");
         }
     }
 }

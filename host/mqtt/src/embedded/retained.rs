@@ -37,18 +37,18 @@ pub(super) struct Retained {
     max_bytes: usize,
     storage: Arc<DynamicStorage>,
     router: OnceLock<Weak<MessageRouter>>,
-    kept: Mutex<Kept>,
+    kept: Mutex<RetainedMessages>,
     refused: Arc<Counter>,
 }
 
 #[derive(Default)]
-struct Kept {
-    by_topic: HashMap<Arc<str>, Entry>,
+struct RetainedMessages {
+    by_topic: HashMap<Arc<str>, RetainedEntry>,
     bytes: usize,
     warned: Option<Instant>,
 }
 
-struct Entry {
+struct RetainedEntry {
     bytes: usize,
     expires_at: Option<SystemTime>,
 }
@@ -72,7 +72,7 @@ impl Retained {
     /// Forgets those that have expired.
     pub(super) async fn clean_up(&self) {
         let now = SystemTime::now();
-        let expired = |(topic, entry): (&Arc<str>, &Entry)| {
+        let expired = |(topic, entry): (&Arc<str>, &RetainedEntry)| {
             entry.expires_at.is_some_and(|expires_at| expires_at <= now).then(|| Arc::clone(topic))
         };
         let expired: Vec<_> = self.kept.lock().by_topic.iter().filter_map(expired).collect();
@@ -90,7 +90,7 @@ impl Retained {
         let bytes = size(&topic, payload.len(), stored.as_ref());
         let fits = {
             let mut kept = self.kept.lock();
-            kept.insert(&topic, Entry { bytes, expires_at: stored.and_then(|stored| stored.expires_at) });
+            kept.insert(&topic, RetainedEntry { bytes, expires_at: stored.and_then(|stored| stored.expires_at) });
             kept.by_topic.len() <= self.max_messages && kept.bytes <= self.max_bytes
         };
         if !fits {
@@ -123,8 +123,8 @@ impl Retained {
     }
 }
 
-impl Kept {
-    fn insert(&mut self, topic: &Arc<str>, entry: Entry) {
+impl RetainedMessages {
+    fn insert(&mut self, topic: &Arc<str>, entry: RetainedEntry) {
         self.bytes += entry.bytes;
         if let Some(before) = self.by_topic.insert(Arc::clone(topic), entry) {
             self.bytes -= before.bytes;

@@ -34,13 +34,13 @@ const FEW: usize = 1024;
 /// The filters that clients have, and some that they had. It lets every client in, and sees what they subscribe to.
 pub(super) struct Subscribers {
     router: Arc<MessageRouter>,
-    noted: Mutex<Noted>,
+    noted: Mutex<KnownFilter>,
 }
 
 #[derive(Default)]
-struct Noted {
+struct KnownFilter {
     /// By the filter without `$share/GROUP/`.
-    by_filter: HashMap<Arc<str>, Vec<Subscriber>>,
+    by_filter: HashMap<Arc<str>, Vec<SubscribedClient>>,
     wildcards: FilterTree,
     len: usize,
     /// At so many it is time to look for those that nobody has any more.
@@ -49,7 +49,7 @@ struct Noted {
     ignored: Option<String>,
 }
 
-struct Subscriber {
+struct SubscribedClient {
     client_id: String,
     /// As it was asked for.
     filter: String,
@@ -86,7 +86,7 @@ impl Subscribers {
     }
 }
 
-impl Noted {
+impl KnownFilter {
     fn has_filter(&self, router: &MessageRouter, filter: &str) -> bool {
         self.by_filter.get(filter).is_some_and(|all| all.iter().any(|subscriber| subscriber.is_there(router)))
     }
@@ -107,7 +107,7 @@ impl Noted {
         match all.iter_mut().find(|known| known.client_id == client_id && known.filter == filter) {
             Some(known) => known.noted_at = noted_at,
             None => {
-                all.push(Subscriber { client_id: client_id.to_owned(), filter: filter.to_owned(), noted_at });
+                all.push(SubscribedClient { client_id: client_id.to_owned(), filter: filter.to_owned(), noted_at });
                 self.len += 1;
             }
         }
@@ -127,7 +127,7 @@ impl Noted {
     }
 }
 
-impl Subscriber {
+impl SubscribedClient {
     /// True also where that cannot be told at once, because subscriptions are just being changed.
     fn is_there(&self, router: &MessageRouter) -> bool {
         // Not for tokio to say when it is another task's turn.

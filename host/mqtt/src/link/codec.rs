@@ -11,7 +11,7 @@ use rumqttc::mqttbytes::Error;
 use super::{
     error::LinkError,
     oversized::Oversized,
-    packet::{Inbound, Outbound, Publish},
+    packet::{InboundPacket, OutboundPacket, Publish},
 };
 use crate::options::{Options, ProtocolVersion};
 
@@ -58,7 +58,7 @@ impl Codec {
         v5::size(publish, expires.is_some())
     }
 
-    pub(super) fn write(self, output: &mut BytesMut, packet: Outbound<'_>) -> Result<(), LinkError> {
+    pub(super) fn write(self, output: &mut BytesMut, packet: OutboundPacket<'_>) -> Result<(), LinkError> {
         match self.version {
             ProtocolVersion::V4 => Ok(v4::write(output, packet)?),
             ProtocolVersion::V5 => Ok(v5::write(output, packet)?),
@@ -66,7 +66,7 @@ impl Codec {
     }
 
     /// Takes the next packet out of what has come. `None` when more bytes are needed. Of an oversized one the bytes stay.
-    pub(super) fn read(self, input: &mut BytesMut) -> Result<Option<Inbound>, LinkError> {
+    pub(super) fn read(self, input: &mut BytesMut) -> Result<Option<InboundPacket>, LinkError> {
         let read = match self.version {
             ProtocolVersion::V4 => v4::read(input, self.max_packet_size).map_err(LinkError::Protocol),
             ProtocolVersion::V5 => v5::read(input, self.max_packet_size),
@@ -75,7 +75,7 @@ impl Codec {
             Ok(packet) => Ok(Some(packet)),
             Err(LinkError::Protocol(Error::InsufficientBytes(_))) => Ok(None),
             Err(LinkError::Protocol(Error::PayloadSizeLimitExceeded(size))) => {
-                Ok(Oversized::read(input, size, self.version)?.map(Inbound::Oversized))
+                Ok(Oversized::read(input, size, self.version)?.map(InboundPacket::Oversized))
             }
             Err(error) => Err(error),
         }

@@ -17,7 +17,7 @@ pub(crate) struct KeepAlive {
 
 /// What a silent half period calls for.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Pulse {
+pub(crate) enum KeepAliveAction {
     Fine,
     Ping,
     /// Nothing came although it was asked for.
@@ -40,21 +40,21 @@ impl KeepAlive {
         (self.received, self.asked) = (true, false);
     }
 
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Pulse> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<KeepAliveAction> {
         ready!(self.ticks.poll_tick(cx));
         Poll::Ready(self.tick())
     }
 
-    fn tick(&mut self) -> Pulse {
+    fn tick(&mut self) -> KeepAliveAction {
         let quiet = !self.sent || !self.received;
         (self.sent, self.received) = (false, false);
         if self.asked {
-            Pulse::Dead
+            KeepAliveAction::Dead
         } else if quiet {
             self.asked = true;
-            Pulse::Ping
+            KeepAliveAction::Ping
         } else {
-            Pulse::Fine
+            KeepAliveAction::Fine
         }
     }
 }
@@ -68,23 +68,23 @@ mod tests {
         let mut alive = KeepAlive::new(Duration::from_secs(30));
         alive.sent();
         alive.received();
-        assert_eq!(alive.tick(), Pulse::Fine);
+        assert_eq!(alive.tick(), KeepAliveAction::Fine);
     }
 
     #[tokio::test]
     async fn a_peer_that_only_listens_is_asked_and_then_given_up() {
         let mut alive = KeepAlive::new(Duration::from_secs(30));
         alive.sent();
-        assert_eq!(alive.tick(), Pulse::Ping);
+        assert_eq!(alive.tick(), KeepAliveAction::Ping);
         alive.sent();
-        assert_eq!(alive.tick(), Pulse::Dead);
+        assert_eq!(alive.tick(), KeepAliveAction::Dead);
     }
 
     #[tokio::test]
     async fn any_byte_answers_the_question() {
         let mut alive = KeepAlive::new(Duration::from_secs(30));
-        assert_eq!(alive.tick(), Pulse::Ping);
+        assert_eq!(alive.tick(), KeepAliveAction::Ping);
         alive.received();
-        assert_eq!(alive.tick(), Pulse::Ping);
+        assert_eq!(alive.tick(), KeepAliveAction::Ping);
     }
 }

@@ -7,25 +7,25 @@ pub(crate) use rumqttc::Publish;
 
 use super::{
     oversized::Oversized,
-    reason::{Reason, Verdict},
+    reason::{AckResult, Reason},
 };
 use crate::message::QoS;
 
 /// What comes from the broker.
 #[derive(Debug)]
-pub(crate) enum Inbound {
+pub(crate) enum InboundPacket {
     ConnAck(Result<ConnAck, Reason>),
     Publish(Publish),
     /// A PUBLISH above the size limit, of which only the beginning was read.
     Oversized(Oversized),
-    PubAck(u16, Verdict),
+    PubAck(u16, AckResult),
     /// PUBACK that says that nobody subscribes to the topic.
     NoSubscriber(u16),
-    PubRec(u16, Verdict),
+    PubRec(u16, AckResult),
     PubRel(u16),
     PubComp(u16),
     /// One verdict for each topic filter.
-    SubAck(u16, Vec<Verdict>),
+    SubAck(u16, Vec<AckResult>),
     UnsubAck(u16),
     PingResp,
     /// What only clients send.
@@ -37,14 +37,14 @@ pub(crate) enum Inbound {
 pub(crate) struct ConnAck {
     /// The broker kept a session of this client.
     pub(crate) session_present: bool,
-    pub(crate) limits: Limits,
+    pub(crate) limits: ServerLimits,
     /// The longest silence on the connection, if the broker wants it to be another than we do. Zero: it does not mind.
     pub(crate) keep_alive: Option<Duration>,
 }
 
 /// What the broker takes over this connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limits {
+pub(crate) struct ServerLimits {
     /// Publishes of QoS 1 and 2 that may wait for their acknowledgement.
     pub(crate) in_flight: u16,
     /// Bytes, from the fixed header to the end of the payload.
@@ -53,10 +53,10 @@ pub(crate) struct Limits {
     pub(crate) retain: bool,
 }
 
-impl Limits {
+impl ServerLimits {
     /// Those of a broker that has named none.
-    pub(crate) const NONE: Limits =
-        Limits { in_flight: u16::MAX, packet_size: usize::MAX, qos: QoS::ExactlyOnce, retain: true };
+    pub(crate) const NONE: ServerLimits =
+        ServerLimits { in_flight: u16::MAX, packet_size: usize::MAX, qos: QoS::ExactlyOnce, retain: true };
 
     /// The QoS in place of the one that is wanted.
     pub(crate) fn qos(&self, wanted: QoS) -> QoS {
@@ -72,7 +72,7 @@ impl Limits {
 
 /// What goes to the broker, apart from CONNECT and PUBLISH.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Outbound<'a> {
+pub(crate) enum OutboundPacket<'a> {
     PubAck(u16),
     PubRec(u16),
     PubRel(u16),

@@ -7,7 +7,7 @@ use std::fmt;
 pub(crate) struct Reason(pub(crate) u8);
 
 /// Whether the broker did what it was asked for.
-pub(crate) type Verdict = Result<(), Reason>;
+pub(crate) type AckResult = Result<(), Reason>;
 
 impl Reason {
     pub(crate) const UNSPECIFIED: Reason = Reason(0x80);

@@ -5,31 +5,31 @@ use std::sync::Arc;
 use tracing::{debug, warn};
 
 use super::{
-    state::Task,
+    state::PublisherTask,
     window::{Acknowledged, Outgoing, Window},
 };
 use crate::{
-    link::{Inbound, Link, LinkError, Outbound, Reason},
+    link::{InboundPacket, Link, LinkError, OutboundPacket, Reason},
     message::Tracking,
     stats::Loss,
 };
 
-impl Task {
+impl PublisherTask {
     pub(super) fn read(&mut self, link: &mut Link) -> Result<(), LinkError> {
         let mut acknowledged = 0;
         while let Some(inbound) = link.next()? {
             match inbound {
-                Inbound::PubAck(pkid, Ok(())) => acknowledged += self.settled(|window| window.acknowledge(pkid)),
-                Inbound::PubRec(pkid, Ok(())) => {
+                InboundPacket::PubAck(pkid, Ok(())) => acknowledged += self.settled(|window| window.acknowledge(pkid)),
+                InboundPacket::PubRec(pkid, Ok(())) => {
                     self.window.release(pkid);
-                    link.send(Outbound::PubRel(pkid))?;
+                    link.send(OutboundPacket::PubRel(pkid))?;
                 }
-                Inbound::PubAck(pkid, Err(reason)) | Inbound::PubRec(pkid, Err(reason)) => {
+                InboundPacket::PubAck(pkid, Err(reason)) | InboundPacket::PubRec(pkid, Err(reason)) => {
                     self.refused(pkid, Loss::Refused, reason);
                 }
-                Inbound::NoSubscriber(pkid) => acknowledged += self.reached_nobody(pkid),
-                Inbound::PubComp(pkid) => acknowledged += self.settled(|window| window.complete(pkid)),
-                Inbound::PingResp => self.unacknowledged.answered(),
+                InboundPacket::NoSubscriber(pkid) => acknowledged += self.reached_nobody(pkid),
+                InboundPacket::PubComp(pkid) => acknowledged += self.settled(|window| window.complete(pkid)),
+                InboundPacket::PingResp => self.qos0_tracker.answered(),
                 other => debug!(?other, "unexpected packet on the publishing connection"),
             }
         }
@@ -40,7 +40,7 @@ impl Task {
     /// How many publications the broker has taken over with this acknowledgement.
     fn settled(&mut self, acknowledge: impl FnOnce(&mut Window) -> Option<Acknowledged>) -> u64 {
         let Some(Acknowledged { mark, confirm }) = acknowledge(&mut self.window) else { return 0 };
-        self.unacknowledged.read_up_to(mark);
+        self.qos0_tracker.read_up_to(mark);
         confirm.iter().for_each(Tracking::delivered);
         1
     }
@@ -48,7 +48,7 @@ impl Task {
     /// The broker has taken this over, and thrown it away.
     fn reached_nobody(&mut self, pkid: u16) -> u64 {
         let Some((outgoing, mark)) = self.window.refuse(pkid) else { return 0 };
-        self.unacknowledged.read_up_to(mark);
+        self.qos0_tracker.read_up_to(mark);
         self.no_subscriber(outgoing);
         1
     }
@@ -70,7 +70,7 @@ impl Task {
     /// The broker does not take what has this packet id.
     pub(super) fn refused(&mut self, pkid: u16, loss: Loss, reason: Reason) {
         let Some((outgoing, mark)) = self.window.refuse(pkid) else { return };
-        self.unacknowledged.read_up_to(mark);
+        self.qos0_tracker.read_up_to(mark);
         self.lose(&outgoing, loss, reason);
     }
 

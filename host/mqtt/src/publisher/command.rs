@@ -2,7 +2,7 @@
 
 use tokio::{sync::oneshot, time::Instant};
 
-pub(super) enum Command {
+pub(super) enum PublisherCommand {
     Drain(Drain),
     /// Answered with how many were taken back; with `None` if the broker can be reached.
     Withdraw(oneshot::Sender<Option<usize>>),

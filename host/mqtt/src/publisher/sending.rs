@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 use rumqttc::QoS;
 
 use super::{
-    state::Task,
+    state::PublisherTask,
     window::{Outgoing, Resend},
 };
 use crate::{
-    link::{Link, LinkError, Outbound, Reason},
+    link::{Link, LinkError, OutboundPacket, Reason},
     message::Tracking,
     stats::Loss,
 };
 
-impl Task {
+impl PublisherTask {
     /// Prepares to send again what was sent over an earlier connection and not acknowledged (MQTT 3.1.1, 4.4).
     pub(super) fn resume(&mut self, link: &Link, session_present: bool) {
         let limits = link.limits();
@@ -73,10 +73,10 @@ impl Task {
             link.publish(&outgoing.publish, expires)?;
             // There is no more to come.
             outgoing.tracking.iter().filter(|tracking| tracking.confirm).for_each(Tracking::delivered);
-            self.unacknowledged.start(link.written().1, outgoing);
+            self.qos0_tracker.start(link.written().1, outgoing);
             Ok(())
         } else {
-            let outgoing = self.window.insert(outgoing, self.unacknowledged.mark());
+            let outgoing = self.window.insert(outgoing, self.qos0_tracker.mark());
             link.publish(&outgoing.publish, expires)
         }
     }
@@ -88,7 +88,7 @@ impl Task {
             && let Some(resend) = self.window.next_resend()
         {
             match resend {
-                Resend::Release(pkid) => link.send(Outbound::PubRel(pkid))?,
+                Resend::Release(pkid) => link.send(OutboundPacket::PubRel(pkid))?,
                 Resend::Publish(outgoing) if link.takes(&outgoing.publish, outgoing.expires) => {
                     link.publish(&outgoing.publish, outgoing.expires.map(|expires| expires + behind))?;
                     self.shared.stats.published.add(1);

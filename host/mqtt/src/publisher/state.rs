@@ -10,8 +10,8 @@ use tracing::warn;
 
 use super::{
     backlog::Backlog,
-    command::{Command, Drain},
-    unacknowledged::Unacknowledged,
+    command::{Drain, PublisherCommand},
+    qos0_tracker::Qos0Tracker,
     window::Window,
 };
 use crate::{
@@ -22,22 +22,22 @@ use crate::{
     stats::{Loss, PublisherStats},
 };
 
-pub(super) struct Task {
+pub(super) struct PublisherTask {
     pub(super) queue: mpsc::Receiver<Publication>,
     /// Publications on their way from `queue` to `backlog`; empty between turns.
     pub(super) inbox: Vec<Publication>,
     /// Nothing will come from `queue` any more.
     pub(super) exhausted: bool,
-    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) commands: mpsc::Receiver<PublisherCommand>,
     pub(super) drain: Option<Drain>,
     /// What expires is taken back as it comes, until the broker is there again.
     pub(super) withdrawing: bool,
-    pub(super) shared: Shared,
+    pub(super) shared: PublisherShared,
     /// Queue, backlog, window: a publication passes through all three in this order.
     pub(super) backlog: Backlog,
     pub(super) window: Window,
     pub(super) status: Option<Status>,
-    pub(super) unacknowledged: Unacknowledged,
+    pub(super) qos0_tracker: Qos0Tracker,
     /// Why publications were refused so far.
     pub(super) refusals: BTreeSet<Reason>,
     pub(super) subscribers: Option<SubscriberLookup>,
@@ -46,7 +46,7 @@ pub(super) struct Task {
 }
 
 /// What the task has in common with others.
-pub(super) struct Shared {
+pub(super) struct PublisherShared {
     /// Whether there is a connection.
     pub(super) connected: watch::Sender<bool>,
     /// Whether answers to what is published now would arrive.
@@ -55,14 +55,14 @@ pub(super) struct Shared {
     pub(super) stats: Arc<PublisherStats>,
 }
 
-impl Task {
+impl PublisherTask {
     pub(super) fn new(
         options: &Options,
         queue: mpsc::Receiver<Publication>,
-        commands: mpsc::Receiver<Command>,
-        shared: Shared,
+        commands: mpsc::Receiver<PublisherCommand>,
+        shared: PublisherShared,
     ) -> Self {
-        Task {
+        PublisherTask {
             queue,
             inbox: Vec::new(),
             exhausted: false,
@@ -73,7 +73,7 @@ impl Task {
             backlog: Backlog::new(options.backlog_messages, options.backlog_bytes),
             window: Window::new(options.in_flight),
             status: options.status.clone(),
-            unacknowledged: Unacknowledged::default(),
+            qos0_tracker: Qos0Tracker::default(),
             refusals: BTreeSet::new(),
             subscribers: options.subscribers.clone(),
             alone: Handle::current().metrics().num_workers() == 1,
@@ -86,14 +86,14 @@ impl Task {
             self.withdraw();
         }
         if count == 0 && !std::mem::replace(&mut self.exhausted, true) {
-            self.status.iter().for_each(|status| self.backlog.push(status.farewell().into()));
+            self.status.iter().for_each(|status| self.backlog.push(status.will().into()));
         }
     }
 
     /// Keeps the backlog within its bounds while nothing can be sent.
     pub(super) fn trim(&mut self) {
         if self.backlog.is_over() {
-            let Shared { stats, availability, .. } = &self.shared;
+            let PublisherShared { stats, availability, .. } = &self.shared;
             let now = availability.broker_time(Instant::now());
             self.backlog.expire(now, |outgoing| stats.lose(Loss::Expired, outgoing.kind));
             self.backlog.evict(|outgoing| {
@@ -106,8 +106,8 @@ impl Task {
 
     /// What a connection that is over took along without an acknowledgement to come.
     pub(super) fn take_back(&mut self, link: &Link) {
-        self.unacknowledged.written(link.written().0);
-        let (unwritten, unconfirmed) = self.unacknowledged.end();
+        self.qos0_tracker.written(link.written().0);
+        let (unwritten, unconfirmed) = self.qos0_tracker.end();
         self.backlog.put_back(unwritten);
         self.shared.stats.unconfirmed.add(unconfirmed);
     }

@@ -5,11 +5,11 @@ use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 use tokio::{sync::watch, time::sleep_until};
 
 use super::{
-    command::{Command, Drain},
-    state::Task,
+    command::{Drain, PublisherCommand},
+    state::PublisherTask,
 };
 use crate::{
-    dialer::{Dialer, Inheritance},
+    dialer::{Dialer, ExistingSession},
     link::{Link, LinkError},
     options::Options,
 };
@@ -17,11 +17,11 @@ use crate::{
 /// Publications taken from the queue at once while none can be sent.
 const COLLECT: usize = 256;
 
-impl Task {
+impl PublisherTask {
     pub(super) async fn run(mut self, options: Arc<Options>) {
         let client_id = format!("{}-pub", options.client_id);
         let mut dialer =
-            Dialer::new(options, client_id, Inheritance::Discard, Arc::clone(&self.shared.stats.connection));
+            Dialer::new(options, client_id, ExistingSession::Discard, Arc::clone(&self.shared.stats.connection));
         while let Some((mut link, session_present)) = self.connect(&mut dialer).await {
             self.shared.connected.send_replace(true);
             let served = self.serve(&mut link, session_present).await;
@@ -62,7 +62,7 @@ impl Task {
         // Whatever came together with CONNACK.
         self.read(link)?;
         loop {
-            self.unacknowledged.asked(link.pings());
+            self.qos0_tracker.asked(link.pings());
             let flowing = self.drain.is_some() || *self.shared.current.borrow_and_update();
             if flowing {
                 self.withdrawing = false;
@@ -80,7 +80,7 @@ impl Task {
             tokio::select! {
                 turned = link.turn() => {
                     turned?;
-                    self.unacknowledged.written(link.written().0);
+                    self.qos0_tracker.written(link.written().0);
                     self.read(link)?;
                 }
                 count = self.queue.recv_many(&mut self.inbox, room), if room > 0 => {
@@ -114,7 +114,7 @@ impl Task {
         if !self.alone {
             return;
         }
-        step_back().await;
+        yield_local().await;
         let waiting = self.queue.len().min(room);
         if waiting > 0 {
             let count = self.queue.recv_many(&mut self.inbox, waiting).await;
@@ -122,13 +122,13 @@ impl Task {
         }
     }
 
-    fn obey(&mut self, command: Command, flowing: bool) {
+    fn obey(&mut self, command: PublisherCommand, flowing: bool) {
         match command {
-            Command::Drain(drain) => {
+            PublisherCommand::Drain(drain) => {
                 self.queue.close();
                 self.drain = Some(drain);
             }
-            Command::Withdraw(done) => {
+            PublisherCommand::Withdraw(done) => {
                 self.withdrawing = !flowing;
                 // Whoever asked may have gone.
                 let _ = done.send((!flowing).then(|| self.withdraw()));
@@ -139,7 +139,7 @@ impl Task {
 
 /// Lets every task of this thread run that is ready, once. Unlike tokio's `yield_now`, it does not ask the system who else might
 /// be: that is a system call, for nothing whenever messages come one at a time.
-async fn step_back() {
+async fn yield_local() {
     let mut stepped = false;
     poll_fn(|cx| {
         if std::mem::replace(&mut stepped, true) {

@@ -8,10 +8,10 @@ use crate::message::QoS;
 /// Commands between the callers and the task.
 pub(super) const COMMANDS: usize = 1024;
 
-pub(super) type Done = oneshot::Sender<Result<(), SubscribeError>>;
+pub(super) type SubscribeDone = oneshot::Sender<Result<(), SubscribeError>>;
 
-pub(super) enum Command<R> {
-    Set { owner: u64, filters: Vec<(String, QoS)>, recipient: Option<R>, done: Done },
+pub(super) enum SubscriberCommand<R> {
+    Set { owner: u64, filters: Vec<(String, QoS)>, recipient: Option<R>, done: SubscribeDone },
     Remove { owner: u64 },
-    Stop { deadline: Instant, done: oneshot::Sender<()> },
+    StopRequest { deadline: Instant, done: oneshot::Sender<()> },
 }

@@ -10,7 +10,7 @@ pub trait Recipient: Clone + Send + Sync + 'static {
     fn deliver(&self, message: Message) -> Result<(), Message>;
 
     /// None of those who subscribed to its topic takes this message any more; this is one of them.
-    fn turn_back(&self, message: Message);
+    fn return_undeliverable(&self, message: Message);
 
     /// The broker has refused a subscription that it had granted before the latest reconnect: nothing comes on it any more. It
     /// is asked for again after the next reconnect, or when somebody else wants it.
@@ -18,7 +18,7 @@ pub trait Recipient: Clone + Send + Sync + 'static {
 }
 
 /// What becomes of a message on a topic that nobody subscribes to, or of its beginning. Must return at once.
-pub type Strays = Box<dyn FnMut(Message) + Send>;
+pub type UnroutedHandler = Box<dyn FnMut(Message) + Send>;
 
 /// Why an owner does not have the subscriptions it asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

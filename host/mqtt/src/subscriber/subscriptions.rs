@@ -10,14 +10,14 @@ use std::{
 
 use rumqttc::{has_wildcards, valid_filter};
 
-use self::entry::{Entry, Standing};
+use self::entry::{FilterEntry, SubscriptionState};
 use super::{
-    command::Done,
+    command::SubscribeDone,
     filter_tree::FilterTree,
     recipient::{Recipient, SubscribeError},
 };
 use crate::{
-    link::{Reason, Verdict},
+    link::{AckResult, Reason},
     message::{Message, QoS},
 };
 
@@ -47,12 +47,12 @@ struct Owner<R> {
     previous: Vec<Arc<str>>,
     /// Filters that the broker has not acknowledged yet.
     unmet: Vec<Arc<str>>,
-    done: Option<Done>,
+    done: Option<SubscribeDone>,
 }
 
 pub(crate) struct Subscriptions<R> {
     owners: HashMap<u64, Owner<R>>,
-    entries: HashMap<Arc<str>, Entry<R>>,
+    entries: HashMap<Arc<str>, FilterEntry<R>>,
     /// The keys of `entries` that have wildcards.
     wildcards: FilterTree,
     changes: VecDeque<Arc<str>>,
@@ -88,7 +88,7 @@ impl<R: Recipient> Subscriptions<R> {
 
     /// Gives the owner these filters in place of those it has: first the new ones are held, then the others left.
     /// Without a recipient the owner's present one goes on.
-    pub(crate) fn set(&mut self, key: u64, filters: Vec<(String, QoS)>, recipient: Option<R>, done: Done) {
+    pub(crate) fn set(&mut self, key: u64, filters: Vec<(String, QoS)>, recipient: Option<R>, done: SubscribeDone) {
         if let Some((filter, _)) = filters.iter().find(|(filter, _)| !is_filter(filter)) {
             return answer(done, Err(SubscribeError::BadFilter(filter.clone())));
         }
@@ -144,7 +144,7 @@ impl<R: Recipient> Subscriptions<R> {
     pub(crate) fn stray(&mut self, topic: &str) {
         if self.changes.len() < MAX_WAITING_FOR_STRAYS && !self.entries.contains_key(topic) && is_filter(topic) {
             let topic: Arc<str> = topic.into();
-            self.entries.insert(Arc::clone(&topic), Entry::new(Standing::Held));
+            self.entries.insert(Arc::clone(&topic), FilterEntry::new(SubscriptionState::Held));
             self.enqueue(&topic);
         }
     }
@@ -160,14 +160,14 @@ impl<R: Recipient> Subscriptions<R> {
             let Some(entry) = self.entries.get_mut(&filter) else { continue };
             entry.queued = false;
             match (entry.standing, entry.routes.is_empty()) {
-                (Standing::Absent | Standing::Refused, true) => self.forget(&filter),
-                (Standing::Absent, false) | (Standing::Held, false) if !entry.is_met() => {
-                    entry.standing = Standing::Subscribing;
+                (SubscriptionState::Absent | SubscriptionState::Refused, true) => self.forget(&filter),
+                (SubscriptionState::Absent, false) | (SubscriptionState::Held, false) if !entry.is_met() => {
+                    entry.standing = SubscriptionState::Subscribing;
                     bytes += FILTER_HEAD + filter.len();
                     batch.subscribe.push((filter, entry.wanted));
                 }
-                (Standing::Held, true) => {
-                    entry.standing = Standing::Unsubscribing;
+                (SubscriptionState::Held, true) => {
+                    entry.standing = SubscriptionState::Unsubscribing;
                     bytes += FILTER_HEAD + filter.len();
                     batch.unsubscribe.push(filter);
                 }
@@ -178,10 +178,10 @@ impl<R: Recipient> Subscriptions<R> {
     }
 
     /// SUBACK for one filter of a batch, asked for at this QoS.
-    pub(crate) fn subscribed(&mut self, filter: &Arc<str>, asked: QoS, verdict: Verdict) {
+    pub(crate) fn subscribed(&mut self, filter: &Arc<str>, asked: QoS, verdict: AckResult) {
         let Some(entry) = self.entries.get_mut(filter) else { return };
         entry.granted = asked;
-        entry.standing = if verdict.is_err() { Standing::Refused } else { Standing::Held };
+        entry.standing = if verdict.is_err() { SubscriptionState::Refused } else { SubscriptionState::Held };
         if std::mem::take(&mut entry.restoring) {
             self.restoring -= 1;
         }
@@ -197,7 +197,7 @@ impl<R: Recipient> Subscriptions<R> {
     /// UNSUBACK for one filter of a batch.
     pub(crate) fn unsubscribed(&mut self, filter: &Arc<str>) {
         let Some(entry) = self.entries.get_mut(filter) else { return };
-        entry.standing = Standing::Absent;
+        entry.standing = SubscriptionState::Absent;
         if entry.routes.is_empty() {
             self.forget(filter);
         } else {
@@ -213,8 +213,8 @@ impl<R: Recipient> Subscriptions<R> {
         for entry in self.entries.values_mut() {
             (entry.queued, entry.restoring) = (false, false);
             entry.standing = match entry.standing {
-                Standing::Subscribing | Standing::Refused => Standing::Absent,
-                Standing::Unsubscribing => Standing::Held,
+                SubscriptionState::Subscribing | SubscriptionState::Refused => SubscriptionState::Absent,
+                SubscriptionState::Unsubscribing => SubscriptionState::Held,
                 settled => settled,
             };
         }
@@ -225,7 +225,7 @@ impl<R: Recipient> Subscriptions<R> {
     pub(crate) fn connected(&mut self, session_present: bool) {
         self.connected = true;
         if !session_present {
-            self.entries.values_mut().for_each(|entry| entry.standing = Standing::Absent);
+            self.entries.values_mut().for_each(|entry| entry.standing = SubscriptionState::Absent);
             self.forget_absent();
         }
         for (filter, entry) in &mut self.entries {
@@ -242,7 +242,7 @@ impl<R: Recipient> Subscriptions<R> {
     /// True when the broker holds the filter already.
     fn attach(&mut self, owner: u64, filter: &Arc<str>, qos: QoS, recipient: &R) -> bool {
         if !self.entries.contains_key(filter) {
-            self.entries.insert(Arc::clone(filter), Entry::new(Standing::Absent));
+            self.entries.insert(Arc::clone(filter), FilterEntry::new(SubscriptionState::Absent));
             if has_wildcards(filter) {
                 self.wildcards.insert(Arc::clone(filter));
             }
@@ -250,8 +250,8 @@ impl<R: Recipient> Subscriptions<R> {
         let Some(entry) = self.entries.get_mut(filter) else { return false };
         entry.route(owner, recipient);
         entry.wanted = if qos > entry.wanted { qos } else { entry.wanted };
-        if entry.standing == Standing::Refused {
-            entry.standing = Standing::Absent;
+        if entry.standing == SubscriptionState::Refused {
+            entry.standing = SubscriptionState::Absent;
         }
         let met = entry.is_met();
         if !met {
@@ -268,7 +268,7 @@ impl<R: Recipient> Subscriptions<R> {
                 self.restoring -= 1;
             }
             match entry.standing {
-                Standing::Absent | Standing::Refused if !entry.queued => self.forget(filter),
+                SubscriptionState::Absent | SubscriptionState::Refused if !entry.queued => self.forget(filter),
                 _ => self.enqueue(filter),
             }
         }
@@ -293,13 +293,13 @@ impl<R: Recipient> Subscriptions<R> {
     }
 
     fn forget_absent(&mut self) {
-        let gone = |entry: &Entry<R>| entry.routes.is_empty() && entry.standing == Standing::Absent;
+        let gone = |entry: &FilterEntry<R>| entry.routes.is_empty() && entry.standing == SubscriptionState::Absent;
         let absent: Vec<Arc<str>> =
             self.entries.iter().filter(|(_, entry)| gone(entry)).map(|(filter, _)| Arc::clone(filter)).collect();
         absent.iter().for_each(|filter| self.forget(filter));
     }
 
-    fn settle(&mut self, key: u64, filter: &Arc<str>, verdict: Verdict) {
+    fn settle(&mut self, key: u64, filter: &Arc<str>, verdict: AckResult) {
         let Some(owner) = self.owners.get_mut(&key) else { return };
         match verdict {
             Ok(()) => {
@@ -367,13 +367,13 @@ fn hand_out<'a, R: Recipient>(
     if let Err(message) = last.deliver(message)
         && others == 0
     {
-        last.turn_back(message);
+        last.return_undeliverable(message);
     }
     Ok(())
 }
 
 /// Whoever asked may have stopped waiting.
-fn answer(done: Done, result: Result<(), SubscribeError>) {
+fn answer(done: SubscribeDone, result: Result<(), SubscribeError>) {
     let _ = done.send(result);
 }
 

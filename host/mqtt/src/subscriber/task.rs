@@ -14,13 +14,13 @@ use tokio::{
 use tracing::{debug, warn};
 
 use super::{
-    command::{COMMANDS, Command},
-    recipient::{Recipient, Strays},
+    command::{COMMANDS, SubscriberCommand},
+    recipient::{Recipient, UnroutedHandler},
     subscriptions::{BATCH, Batch, Subscriptions},
 };
 use crate::{
-    dialer::{Dialer, Inheritance},
-    link::{Inbound, Link, LinkError, Outbound, Reason, Verdict},
+    dialer::{Dialer, ExistingSession},
+    link::{AckResult, InboundPacket, Link, LinkError, OutboundPacket, Reason},
     message::{Message, QoS},
     options::Options,
     stats::SubscriberStats,
@@ -32,42 +32,42 @@ const MAX_OPEN: usize = 4;
 /// one does not wait.
 const COLLECT: Duration = Duration::from_millis(10);
 
-pub(super) struct Task<R> {
-    requests: mpsc::Receiver<Command<R>>,
+pub(super) struct SubscriberTask<R> {
+    requests: mpsc::Receiver<SubscriberCommand<R>>,
     /// Commands on their way from `requests`; empty between turns.
-    inbox: Vec<Command<R>>,
+    inbox: Vec<SubscriberCommand<R>>,
     subscriptions: Subscriptions<R>,
     /// What waits for a SUBACK or UNSUBACK, by packet id.
-    open: HashMap<u16, Open>,
+    open: HashMap<u16, OpenConnection>,
     last_pkid: u16,
     collect_until: Instant,
     /// Packet ids of QoS 2 messages that were delivered but not released by the broker.
     unreleased: HashSet<u16>,
-    stop: Option<Stop>,
+    stop: Option<StopRequest>,
     currency: watch::Sender<bool>,
-    strays: Strays,
+    strays: UnroutedHandler,
     stats: Arc<SubscriberStats>,
 }
 
-enum Open {
+enum OpenConnection {
     Subscribe(Vec<(Arc<str>, QoS)>),
     Unsubscribe(Vec<Arc<str>>),
 }
 
 /// A wish to stop. `None` for the waiter when all handles are gone.
-struct Stop {
+struct StopRequest {
     deadline: Instant,
     _done: Option<oneshot::Sender<()>>,
 }
 
-impl<R: Recipient> Task<R> {
+impl<R: Recipient> SubscriberTask<R> {
     pub(super) fn new(
-        requests: mpsc::Receiver<Command<R>>,
+        requests: mpsc::Receiver<SubscriberCommand<R>>,
         currency: watch::Sender<bool>,
-        strays: Strays,
+        strays: UnroutedHandler,
         stats: Arc<SubscriberStats>,
     ) -> Self {
-        Task {
+        SubscriberTask {
             requests,
             inbox: Vec::new(),
             subscriptions: Subscriptions::new(),
@@ -84,7 +84,7 @@ impl<R: Recipient> Task<R> {
 
     pub(super) async fn run(mut self, options: Arc<Options>) {
         let client_id = format!("{}-sub", options.client_id);
-        let mut dialer = Dialer::new(options, client_id, Inheritance::Accept, Arc::clone(&self.stats.connection));
+        let mut dialer = Dialer::new(options, client_id, ExistingSession::Accept, Arc::clone(&self.stats.connection));
         while let Some((mut link, session_present)) = self.connect(&mut dialer).await {
             self.subscriptions.connected(session_present);
             if !session_present {
@@ -142,15 +142,17 @@ impl<R: Recipient> Task<R> {
 
     fn obey(&mut self, count: usize) {
         if count == 0 {
-            self.stop = Some(Stop { deadline: Instant::now(), _done: None });
+            self.stop = Some(StopRequest { deadline: Instant::now(), _done: None });
         }
         for command in self.inbox.drain(..) {
             match command {
-                Command::Set { owner, filters, recipient, done } => {
+                SubscriberCommand::Set { owner, filters, recipient, done } => {
                     self.subscriptions.set(owner, filters, recipient, done);
                 }
-                Command::Remove { owner } => self.subscriptions.remove(owner),
-                Command::Stop { deadline, done } => self.stop = Some(Stop { deadline, _done: Some(done) }),
+                SubscriberCommand::Remove { owner } => self.subscriptions.remove(owner),
+                SubscriberCommand::StopRequest { deadline, done } => {
+                    self.stop = Some(StopRequest { deadline, _done: Some(done) })
+                }
             }
         }
         self.stats.subscriptions.set(self.subscriptions.len());
@@ -167,15 +169,15 @@ impl<R: Recipient> Task<R> {
             let Batch { subscribe, unsubscribe } = self.subscriptions.next_batch(link.limits().packet_size);
             if !subscribe.is_empty() {
                 let pkid = self.next_pkid();
-                link.send(Outbound::Subscribe(pkid, &subscribe))?;
+                link.send(OutboundPacket::Subscribe(pkid, &subscribe))?;
                 self.stats.subscribe_packets.add(1);
-                self.open.insert(pkid, Open::Subscribe(subscribe));
+                self.open.insert(pkid, OpenConnection::Subscribe(subscribe));
             }
             if !unsubscribe.is_empty() {
                 let pkid = self.next_pkid();
-                link.send(Outbound::Unsubscribe(pkid, &unsubscribe))?;
+                link.send(OutboundPacket::Unsubscribe(pkid, &unsubscribe))?;
                 self.stats.unsubscribe_packets.add(1);
-                self.open.insert(pkid, Open::Unsubscribe(unsubscribe));
+                self.open.insert(pkid, OpenConnection::Unsubscribe(unsubscribe));
             }
         }
         self.stats.subscriptions.set(self.subscriptions.len());
@@ -202,21 +204,23 @@ impl<R: Recipient> Task<R> {
     fn read(&mut self, link: &mut Link) -> Result<(), LinkError> {
         while let Some(inbound) = link.next()? {
             match inbound {
-                Inbound::Publish(publish) if acknowledge(link, &mut self.unreleased, publish.qos, publish.pkid)? => {
+                InboundPacket::Publish(publish)
+                    if acknowledge(link, &mut self.unreleased, publish.qos, publish.pkid)? =>
+                {
                     self.stats.received.add(1);
                     self.route(Message::from_packet(publish));
                 }
-                Inbound::SubAck(pkid, verdicts) => self.subscribed(pkid, &verdicts),
-                Inbound::UnsubAck(pkid) => {
-                    if let Some(Open::Unsubscribe(batch)) = self.open.remove(&pkid) {
+                InboundPacket::SubAck(pkid, verdicts) => self.subscribed(pkid, &verdicts),
+                InboundPacket::UnsubAck(pkid) => {
+                    if let Some(OpenConnection::Unsubscribe(batch)) = self.open.remove(&pkid) {
                         batch.iter().for_each(|filter| self.subscriptions.unsubscribed(filter));
                     }
                 }
-                Inbound::PubRel(pkid) => {
+                InboundPacket::PubRel(pkid) => {
                     self.unreleased.remove(&pkid);
-                    link.send(Outbound::PubComp(pkid))?;
+                    link.send(OutboundPacket::PubComp(pkid))?;
                 }
-                Inbound::Oversized(beginning)
+                InboundPacket::Oversized(beginning)
                     if acknowledge(link, &mut self.unreleased, beginning.qos, beginning.pkid)? =>
                 {
                     warn!(beginning.topic, beginning.size, "message larger than the packet size limit thrown away");
@@ -238,8 +242,8 @@ impl<R: Recipient> Task<R> {
         }
     }
 
-    fn subscribed(&mut self, pkid: u16, verdicts: &[Verdict]) {
-        let Some(Open::Subscribe(batch)) = self.open.remove(&pkid) else { return };
+    fn subscribed(&mut self, pkid: u16, verdicts: &[AckResult]) {
+        let Some(OpenConnection::Subscribe(batch)) = self.open.remove(&pkid) else { return };
         // A broker that answers for fewer filters than it was asked for has not granted the others.
         let verdicts = verdicts.iter().copied().chain(std::iter::repeat(Err(Reason::UNSPECIFIED)));
         for ((filter, qos), verdict) in batch.iter().zip(verdicts) {
@@ -256,7 +260,7 @@ impl<R: Recipient> Task<R> {
 fn acknowledge(link: &mut Link, unreleased: &mut HashSet<u16>, qos: QoS, pkid: u16) -> Result<bool, LinkError> {
     match qos {
         QoS::AtMostOnce => Ok(true),
-        QoS::AtLeastOnce => link.send(Outbound::PubAck(pkid)).map(|()| true),
-        QoS::ExactlyOnce => link.send(Outbound::PubRec(pkid)).map(|()| unreleased.insert(pkid)),
+        QoS::AtLeastOnce => link.send(OutboundPacket::PubAck(pkid)).map(|()| true),
+        QoS::ExactlyOnce => link.send(OutboundPacket::PubRec(pkid)).map(|()| unreleased.insert(pkid)),
     }
 }

@@ -18,7 +18,7 @@ use consumer::Consumer;
 use ocpp_gateway_mqtt::{Loss, Options, ProtocolVersion, Publication, Publisher};
 use ocpp_gateway_testkit::mosquitto::Mosquitto;
 use rumqttc::QoS;
-use support::{PATIENCE, VERSIONS, eventually, options_in, publication};
+use support::{TIMEOUT, VERSIONS, eventually, options_in, publication};
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -74,14 +74,14 @@ async fn acknowledged(publisher: &Publisher, more: u64) {
 /// Ends the load; nothing of it was given up, and everything is received in its order.
 async fn everything_arrives(load: Load, publisher: &Publisher, consumer: &Consumer) {
     let published = load.finish().await;
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     assert_eq!(publisher.stats().losses(), []);
     eventually("everything is received", || consumer.count() == published as usize).await;
     assert!(consumer.received().into_iter().eq(0..published));
 }
 
 async fn becomes(state: &mut watch::Receiver<bool>, expected: bool) {
-    timeout(PATIENCE, state.wait_for(|state| *state == expected)).await.expect("in time").expect("a running consumer");
+    timeout(TIMEOUT, state.wait_for(|state| *state == expected)).await.expect("in time").expect("a running consumer");
 }
 
 /// SIGKILL takes what the broker acknowledged but still held for the consumer. Mosquitto writes a QoS 0 message to a
@@ -182,7 +182,7 @@ async fn what_is_given_up(options: impl Fn(&str) -> Options) {
         becomes(&mut subscribed, true).await;
     }
     let published = load.finish().await;
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     let losses = publisher.stats().losses();
     let lost =
         |kind| losses.iter().filter(|(_, of, _)| *of == kind).map(|(_, _, count)| *count as usize).sum::<usize>();

@@ -8,7 +8,7 @@ use ocpp_gateway_testkit::{
     mosquitto::Mosquitto,
 };
 
-use crate::support::{Mailbox, PATIENCE, always_current, eventually, options, publication, receive};
+use crate::support::{Mailbox, TIMEOUT, always_current, eventually, options, publication, receive};
 
 struct Fixture {
     folder: tempfile::TempDir,
@@ -55,8 +55,8 @@ async fn carries_messages(options: Arc<Options>) {
     for number in 0..8 {
         assert!(receive(&mut inbox).await.payload == payload(number), "{number}");
     }
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
-    subscriber.stop(PATIENCE).await;
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
+    subscriber.stop(TIMEOUT).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

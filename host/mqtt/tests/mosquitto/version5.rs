@@ -20,7 +20,7 @@ use rumqttc::v5::{
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::support::{
-    Mailbox, PATIENCE, Told, Watching, always_current, eventually, options_in, publication, receive, told,
+    Mailbox, TIMEOUT, Told, Watching, always_current, eventually, options_in, publication, receive, told,
 };
 
 fn options(broker: &Mosquitto) -> Options {
@@ -57,12 +57,12 @@ async fn consumer(port: u16) -> mpsc::Receiver<Publish> {
             }
         }
     });
-    timeout(PATIENCE, confirmation.recv()).await.expect("in time").expect("subscribed");
+    timeout(TIMEOUT, confirmation.recv()).await.expect("in time").expect("subscribed");
     inbox
 }
 
 async fn seen(inbox: &mut mpsc::Receiver<Publish>) -> Publish {
-    timeout(PATIENCE, inbox.recv()).await.expect("in time").expect("a running consumer")
+    timeout(TIMEOUT, inbox.recv()).await.expect("in time").expect("a running consumer")
 }
 
 /// Mosquitto grants 20, and ends the connection with whoever has more in flight.
@@ -83,8 +83,8 @@ async fn no_more_is_in_flight_than_the_broker_takes() {
             tokio::task::yield_now().await;
         }
     };
-    timeout(PATIENCE, watching).await.expect("acknowledged in time");
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    timeout(TIMEOUT, watching).await.expect("acknowledged in time");
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     assert_eq!(most, 20);
     assert_eq!((publisher.stats().acknowledged.get(), publisher.stats().losses()), (COUNT.into(), vec![]));
     assert_eq!(publisher.stats().connection.connects.get(), 1);
@@ -116,7 +116,7 @@ async fn what_is_too_large_for_the_broker_is_counted_and_harms_nothing() {
         publish(&publisher, Publication { qos, ..publication("t", vec![b'x'; payload]) }).await;
     }
     assert_eq!(seen(&mut inbox).await.payload.len(), 1991);
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     assert_eq!(publisher.stats().losses(), [(Loss::Unpublishable, "test", 2)]);
     assert_eq!(publisher.stats().connection.connects.get(), 1);
 }
@@ -132,7 +132,7 @@ async fn what_the_broker_refuses_is_counted_and_harms_nothing() {
         publish(&publisher, Publication { qos, ..publication("secret", "no") }).await;
         publish(&publisher, Publication { qos, ..publication("open/t", "yes") }).await;
     }
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     assert_eq!(publisher.stats().losses(), [(Loss::Refused, "test", 3)]);
     assert_eq!(publisher.stats().acknowledged.get(), 3);
     assert_eq!(publisher.stats().connection.connects.get(), 1);
@@ -156,7 +156,7 @@ async fn what_nobody_subscribes_to_comes_back() {
     for payload in ["2", "3"] {
         assert_eq!(seen(&mut inbox).await.payload, payload);
     }
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     assert_eq!((publisher.stats().acknowledged.get(), publisher.stats().losses()), (4, vec![]));
 }
 
@@ -180,7 +180,7 @@ async fn a_broker_without_qos_2_and_retained_messages_gets_neither() {
     let publisher = start(options(&broker));
     publish(&publisher, Publication { qos: QoS::ExactlyOnce, retain: true, ..publication("t", "1") }).await;
     assert_eq!(&seen(&mut inbox).await.payload[..], b"1");
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     assert_eq!((publisher.stats().acknowledged.get(), publisher.stats().connection.connects.get()), (1, 1));
 }
 
@@ -200,9 +200,9 @@ async fn a_session_outlives_its_connection() {
     assert_eq!(receive(&mut inbox).await.payload, "1");
     assert_eq!(subscriber.stats().subscribe_packets.get(), 1);
 
-    subscriber.stop(PATIENCE).await;
+    subscriber.stop(TIMEOUT).await;
     publish(&publisher, publication("t", "2")).await;
-    assert_eq!(publisher.drain(PATIENCE).await, 0);
+    assert_eq!(publisher.drain(TIMEOUT).await, 0);
     let (strays, mut waiting) = mpsc::channel::<Message>(10);
     let stray = Box::new(move |message| strays.try_send(message).expect("room"));
     let _successor = Subscriber::<Mailbox>::start(Arc::new(options), stray);

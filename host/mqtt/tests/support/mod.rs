@@ -16,7 +16,7 @@ use tokio::{
 };
 
 /// How long anything may take before a test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Options for a client called `gw`, with short pauses.
 pub(crate) fn options(url: &str) -> Options {
@@ -84,7 +84,7 @@ impl Observer for Watching {
 }
 
 pub(crate) async fn told(receiver: &mut mpsc::UnboundedReceiver<Told>) -> Told {
-    timeout(PATIENCE, receiver.recv()).await.expect("told in time").expect("a running publisher")
+    timeout(TIMEOUT, receiver.recv()).await.expect("told in time").expect("a running publisher")
 }
 
 /// A subscriber's readiness that never changes.
@@ -99,7 +99,7 @@ pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    if timeout(PATIENCE, poll).await.is_err() {
+    if timeout(TIMEOUT, poll).await.is_err() {
         panic!("{what}");
     }
 }
@@ -126,7 +126,7 @@ impl Recipient for Mailbox {
         Ok(())
     }
 
-    fn turn_back(&self, message: Message) {
+    fn return_undeliverable(&self, message: Message) {
         panic!("nobody takes {message:?}");
     }
 
@@ -136,5 +136,5 @@ impl Recipient for Mailbox {
 }
 
 pub(crate) async fn receive(inbox: &mut mpsc::Receiver<Message>) -> Message {
-    timeout(PATIENCE, inbox.recv()).await.expect("a message in time").expect("an open mailbox")
+    timeout(TIMEOUT, inbox.recv()).await.expect("a message in time").expect("an open mailbox")
 }

@@ -244,7 +244,7 @@ pub(crate) struct CallError {
 
 #[derive(ComponentType, Lift)]
 #[component(variant)]
-pub(crate) enum FrameAction {
+pub(crate) enum LiftedFrameAction {
     #[component(name = "pass")]
     Pass,
     #[component(name = "replace")]
@@ -261,7 +261,7 @@ pub(crate) enum FrameAction {
 
 #[derive(ComponentType, Lift)]
 #[component(variant)]
-pub(crate) enum PublishAction {
+pub(crate) enum LiftedPublishAction {
     #[component(name = "pass")]
     Pass,
     #[component(name = "replace")]

@@ -18,11 +18,11 @@ const CALLS: u32 = 32;
 pub(super) struct Individuals {
     /// Has all that are in `failing`, and some others.
     suspects: Distinct,
-    failing: Mutex<HashMap<u64, Record>>,
+    failing: Mutex<HashMap<u64, FailureRecord>>,
 }
 
 #[derive(Debug)]
-struct Record {
+struct FailureRecord {
     failures: u32,
     successes: u32,
     last_failure: Instant,
@@ -66,7 +66,7 @@ impl Individuals {
         if !failing.contains_key(&key) {
             self.make_room(&mut failing, now);
         }
-        let new = Record { failures: 0, successes: 0, last_failure: now, stopped_until: None };
+        let new = FailureRecord { failures: 0, successes: 0, last_failure: now, stopped_until: None };
         let record = failing.entry(key).or_insert(new);
         self.suspects.insert(key);
         record.last_failure = now;
@@ -79,11 +79,11 @@ impl Individuals {
 
     /// How many are stopped.
     pub(super) fn stopped(&self, now: Instant) -> usize {
-        let stopped = |record: &&Record| record.stopped_until.is_some_and(|until| now < until);
+        let stopped = |record: &&FailureRecord| record.stopped_until.is_some_and(|until| now < until);
         self.failing.lock().values().filter(stopped).count()
     }
 
-    fn make_room(&self, failing: &mut HashMap<u64, Record>, now: Instant) {
+    fn make_room(&self, failing: &mut HashMap<u64, FailureRecord>, now: Instant) {
         let known = failing.len();
         failing.retain(|_, record| !record.is_forgotten(now));
         if failing.len() >= REMEMBERED {
@@ -95,13 +95,13 @@ impl Individuals {
         }
     }
 
-    fn look_up(&self, failing: &HashMap<u64, Record>) {
+    fn look_up(&self, failing: &HashMap<u64, FailureRecord>) {
         self.suspects.clear();
         failing.keys().for_each(|key| self.suspects.insert(*key));
     }
 }
 
-impl Record {
+impl FailureRecord {
     fn count(&mut self, failures: u32, successes: u32) {
         self.failures += failures;
         self.successes += successes;

@@ -133,7 +133,7 @@ impl ChainRun<'_> {
     }
 
     fn reject_downlink(&mut self, transform: &Transform, frame: &Frame<'_>, error: CallError) {
-        self.mishap(transform, Cause::Rejected(error.to_string()));
+        self.incident(transform, Cause::Rejected(error.to_string()));
         self.refuse_downlink(frame, error);
     }
 

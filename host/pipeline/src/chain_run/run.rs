@@ -1,13 +1,13 @@
 //! What has come of a message so far, and what each stage on its way has in common.
 
 use crate::chain::{Chain, Stages};
-use crate::error::{Cause, Failure, GuestFault, IllegalOutput, Mishap};
+use crate::error::{Cause, Failure, GuestFault, IllegalOutput, TransformIncident};
 use crate::hook;
 use crate::settings::OnError;
 use crate::subject::Subject;
 use crate::transform::Transform;
 use ocpp_gateway_core::call_error::ORIGIN;
-use ocpp_gateway_core::{Asked, CallError, Fault, Frame, Peer, Publish};
+use ocpp_gateway_core::{CallError, Fault, Frame, Peer, Publish, UnansweredCalls};
 use std::sync::Arc;
 
 /// All that the other side learns of a failure inside; the rest is for the log.
@@ -41,7 +41,7 @@ pub(crate) struct ChainRun<'a> {
     pub(super) chain: &'a Chain,
     pub(super) peer: &'a Peer,
     /// The CALLs that the charge point waits for.
-    pub(crate) asked: Asked<'a>,
+    pub(crate) asked: UnansweredCalls<'a>,
     calls: usize,
     pub(crate) publishes: Vec<Publish>,
     /// How many of them the mapping has made, and where the latest begin.
@@ -54,7 +54,7 @@ pub(crate) struct ChainRun<'a> {
     /// To the charge point, for the message that it sent.
     pub(crate) answer: Option<Answer>,
     pub(crate) not_mapped: Option<NotMapped>,
-    pub(crate) mishaps: Vec<Mishap>,
+    pub(crate) incidents: Vec<TransformIncident>,
     /// Under which message id the sender of the frame, or whoever waits for it as an answer, knows it: transforms may change
     /// the one in the frame. `None`: it is that one.
     pub(super) sender_id: Option<String>,
@@ -67,7 +67,7 @@ impl<'a> ChainRun<'a> {
         ChainRun {
             chain,
             peer,
-            asked: Asked::default(),
+            asked: UnansweredCalls::default(),
             calls: 0,
             publishes: Vec::new(),
             mapped: (0, 0),
@@ -76,7 +76,7 @@ impl<'a> ChainRun<'a> {
             is_dropped: false,
             answer: None,
             not_mapped: None,
-            mishaps: Vec::new(),
+            incidents: Vec::new(),
             sender_id: None,
             rejected: None,
         }
@@ -121,15 +121,15 @@ impl<'a> ChainRun<'a> {
 
     pub(super) fn dropped(&mut self, transform: &Transform, reason: impl Into<String>) {
         self.is_dropped = true;
-        self.mishap(transform, Cause::Dropped(reason.into()));
+        self.incident(transform, Cause::Dropped(reason.into()));
     }
 
     pub(super) fn failed(&mut self, transform: &Transform, failure: Failure) {
-        self.mishap(transform, Cause::Failed(failure));
+        self.incident(transform, Cause::Failed(failure));
     }
 
-    pub(super) fn mishap(&mut self, transform: &Transform, cause: Cause) {
-        self.mishaps.push(transform.mishap(cause));
+    pub(super) fn incident(&mut self, transform: &Transform, cause: Cause) {
+        self.incidents.push(transform.incident(cause));
     }
 }
 

@@ -104,7 +104,7 @@ impl ChainRun<'_> {
 
     /// A message that a stage publishes beside the frame. One that is rejected is no reason to reject the frame.
     pub(super) fn publish_extra(&mut self, publish: Publish, action: Option<&str>) {
-        // The mishap says it all.
+        // The incident says it all.
         let _ = self.outbound(0, publish, action);
     }
 
@@ -159,7 +159,7 @@ impl ChainRun<'_> {
     }
 
     fn reject_uplink(&mut self, transform: &Transform, frame: &Frame<'_>, error: CallError) {
-        self.mishap(transform, Cause::Rejected(error.to_string()));
+        self.incident(transform, Cause::Rejected(error.to_string()));
         self.refuse_uplink(frame, error);
     }
 

@@ -5,7 +5,7 @@
 use super::run::ChainRun;
 use crate::abi::packed::Packed;
 use crate::chain::Chain;
-use crate::error::{Cause, Mishap};
+use crate::error::{Cause, TransformIncident};
 use crate::hook;
 use crate::settings::{OnError, OnViolation, UnknownActions};
 use crate::subject::Subject;
@@ -71,7 +71,7 @@ impl ChainRun<'_> {
         let rejected = validation.on_violation == OnViolation::Reject;
         let text = error.to_string();
         let (transform, version) = (PUBLISHED.into(), version.subprotocol().into());
-        self.mishaps.push(Mishap { transform, version, cause: Cause::Invalid { fault, rejected, text } });
+        self.incidents.push(TransformIncident { transform, version, cause: Cause::Invalid { fault, rejected, text } });
         rejected.then_some(error)
     }
 
@@ -99,7 +99,7 @@ impl ChainRun<'_> {
             let text = invalid.error.to_string();
             let rejected = transform.on_violation == OnViolation::Reject;
             let fault = if invalid.deliberate && rejected { Fault::Rejected } else { Fault::Violation };
-            self.mishap(transform, Cause::Invalid { fault, rejected, text });
+            self.incident(transform, Cause::Invalid { fault, rejected, text });
             if rejected {
                 return Ok(Some(invalid));
             }

@@ -3,10 +3,10 @@
 use crate::chain::{Chain, Generation};
 use crate::error::LoadError;
 use crate::load::{self, Closing, Loader};
+use crate::load_options::LoadOptions;
 use crate::settings::Validation;
 use crate::spec::TransformSpec;
 use crate::stats::TransformStatus;
-use crate::surroundings::Surroundings;
 use crate::swap_report::{SwapReport, TransformFault};
 use crate::transform::Transform;
 use arc_swap::ArcSwap;
@@ -32,25 +32,25 @@ pub(super) struct Inner {
     /// takes this one first; a rollback, which loads nothing, takes the other one only.
     pub(super) loading: Mutex<()>,
     /// Held while something is put in place.
-    pub(super) workshop: Mutex<Workshop>,
-    /// What each transform was before its last exchange: its code, without instances.
+    pub(super) loader_state: Mutex<LoaderState>,
+    /// What each transform was before its last swap: its code, without instances.
     pub(super) previous: Mutex<HashMap<Arc<str>, Arc<Transform>>>,
-    /// Why the latest exchange of a transform failed, or was taken back, if it was.
+    /// Why the latest swap of a transform failed, or was taken back, if it was.
     pub(super) faults: Mutex<HashMap<String, TransformFault>>,
-    pub(super) on_exchange: Mutex<Option<Notice>>,
+    pub(super) on_swap: Mutex<Option<SwapObserver>>,
 }
 
 /// Told of every attempt to put other transforms in place.
-type Notice = Box<dyn Fn(&SwapReport) + Send>;
+type SwapObserver = Box<dyn Fn(&SwapReport) + Send>;
 
-pub(super) struct Workshop {
+pub(super) struct LoaderState {
     pub(super) specs: Vec<TransformSpec>,
     pub(super) validation: Validation,
     /// Transforms that an operator has rolled back since the latest load began.
     pub(super) rolled_back: Vec<String>,
 }
 
-impl Workshop {
+impl LoaderState {
     pub(super) fn spec(&self, name: &str) -> Option<&TransformSpec> {
         self.specs.iter().find(|spec| spec.name == name)
     }
@@ -60,13 +60,13 @@ impl Pipeline {
     /// Reads, compiles, links, configures and tries every transform; with none, `builtin:standard` with its defaults.
     /// Takes some 30 ms for a small component: not for a thread that serves sockets. The errors are all there are.
     pub fn load(specs: Vec<TransformSpec>) -> Result<Self, Vec<LoadError>> {
-        Self::load_in(specs, Surroundings::default())
+        Self::load_in(specs, LoadOptions::default())
     }
 
-    /// The same, in other surroundings than none.
-    pub fn load_in(specs: Vec<TransformSpec>, surroundings: Surroundings) -> Result<Self, Vec<LoadError>> {
-        let validation = surroundings.validation;
-        let loader = Loader::new(&specs, surroundings)?;
+    /// The same, in other options than none.
+    pub fn load_in(specs: Vec<TransformSpec>, options: LoadOptions) -> Result<Self, Vec<LoadError>> {
+        let validation = options.validation;
+        let loader = Loader::new(&specs, options)?;
         let transforms = loader.load_all(&specs, &[])?;
         let chain = load::chain(&loader, transforms, Closing::AsConfigured(&[]), validation)?;
         Ok(Pipeline(Arc::new(Inner {
@@ -75,10 +75,10 @@ impl Pipeline {
             older: Mutex::default(),
             loader,
             loading: Mutex::default(),
-            workshop: Mutex::new(Workshop { specs, validation, rolled_back: Vec::new() }),
+            loader_state: Mutex::new(LoaderState { specs, validation, rolled_back: Vec::new() }),
             previous: Mutex::default(),
             faults: Mutex::default(),
-            on_exchange: Mutex::new(None),
+            on_swap: Mutex::new(None),
         })))
     }
 

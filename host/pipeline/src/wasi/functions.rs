@@ -1,7 +1,7 @@
 //! The functions of WASI that do something.
 
-use crate::console::Stream;
-use crate::guest::{Guest, NotGranted};
+use crate::console::StandardStream;
+use crate::guest::{NotGranted, StoreData};
 use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource};
 
 /// Stands for a resource of WASI. The only ones that a component ever holds are the standard streams.
@@ -36,14 +36,18 @@ enum StreamError {
 }
 
 /// Defines a function, unless it is not granted: `Ok(false)`. `interface`: its name without a version.
-pub(super) fn define(instance: &mut LinkerInstance<'_, Guest>, interface: &str, name: &str) -> wasmtime::Result<bool> {
+pub(super) fn define(
+    instance: &mut LinkerInstance<'_, StoreData>,
+    interface: &str,
+    name: &str,
+) -> wasmtime::Result<bool> {
     Ok(define_cli(instance, interface, name)?
         || define_streams(instance, interface, name)?
         || define_clocks(instance, interface, name)?
         || define_random(instance, interface, name)?)
 }
 
-fn define_cli(instance: &mut LinkerInstance<'_, Guest>, interface: &str, name: &str) -> wasmtime::Result<bool> {
+fn define_cli(instance: &mut LinkerInstance<'_, StoreData>, interface: &str, name: &str) -> wasmtime::Result<bool> {
     match (interface, name) {
         ("wasi:cli/environment", "get-environment") => {
             instance.func_wrap(name, |_, ()| Ok((Vec::<(String, String)>::new(),)))
@@ -66,11 +70,11 @@ fn define_cli(instance: &mut LinkerInstance<'_, Guest>, interface: &str, name: &
     Ok(true)
 }
 
-fn stream(instance: &mut LinkerInstance<'_, Guest>, name: &str, number: u32) -> wasmtime::Result<()> {
+fn stream(instance: &mut LinkerInstance<'_, StoreData>, name: &str, number: u32) -> wasmtime::Result<()> {
     instance.func_wrap(name, move |_, ()| Ok((Resource::<Handle>::new_own(number),)))
 }
 
-fn define_streams(instance: &mut LinkerInstance<'_, Guest>, interface: &str, name: &str) -> wasmtime::Result<bool> {
+fn define_streams(instance: &mut LinkerInstance<'_, StoreData>, interface: &str, name: &str) -> wasmtime::Result<bool> {
     type Done<T> = (Result<T, StreamError>,);
     type ThisStream = (Resource<Handle>,);
     if interface != "wasi:io/streams" {
@@ -87,7 +91,7 @@ fn define_streams(instance: &mut LinkerInstance<'_, Guest>, interface: &str, nam
         "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush" => {
             type Write = (Resource<Handle>, Vec<u8>);
             instance.func_wrap(name, |mut store, (this, bytes): Write| -> wasmtime::Result<Done<()>> {
-                let stream = if this.rep() == STDERR { Stream::Error } else { Stream::Output };
+                let stream = if this.rep() == STDERR { StandardStream::Error } else { StandardStream::Output };
                 store.data_mut().print(stream, &bytes);
                 Ok((Ok(()),))
             })
@@ -100,7 +104,7 @@ fn define_streams(instance: &mut LinkerInstance<'_, Guest>, interface: &str, nam
     Ok(true)
 }
 
-fn define_clocks(instance: &mut LinkerInstance<'_, Guest>, interface: &str, name: &str) -> wasmtime::Result<bool> {
+fn define_clocks(instance: &mut LinkerInstance<'_, StoreData>, interface: &str, name: &str) -> wasmtime::Result<bool> {
     const NANOSECOND: Datetime = Datetime { seconds: 0, nanoseconds: 1 };
     match (interface, name) {
         ("wasi:clocks/monotonic-clock", "now") => instance.func_wrap(name, |store, ()| {
@@ -118,7 +122,7 @@ fn define_clocks(instance: &mut LinkerInstance<'_, Guest>, interface: &str, name
     Ok(true)
 }
 
-fn define_random(instance: &mut LinkerInstance<'_, Guest>, interface: &str, name: &str) -> wasmtime::Result<bool> {
+fn define_random(instance: &mut LinkerInstance<'_, StoreData>, interface: &str, name: &str) -> wasmtime::Result<bool> {
     match (interface, name) {
         ("wasi:random/random", "get-random-bytes") | ("wasi:random/insecure", "get-insecure-random-bytes") => instance
             .func_wrap(name, |_, (wanted,): (u64,)| {

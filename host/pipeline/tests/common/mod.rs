@@ -3,7 +3,9 @@
 #![allow(dead_code)] // Each test uses its share.
 
 use ocpp_gateway_core::{Attributes, CallError, Fault, Frame, Identity, Peer, Publish, Version};
-use ocpp_gateway_pipeline::{Answer, Cause, Downlink, Failure, Message, Pipeline, Source, TransformSpec, Uplink};
+use ocpp_gateway_pipeline::{
+    Answer, Cause, DownlinkOutcome, Failure, Message, Pipeline, Source, TransformSpec, UplinkOutcome,
+};
 use std::cell::RefCell;
 use std::fs;
 use std::io;
@@ -45,8 +47,8 @@ pub(crate) fn spec(path: PathBuf) -> TransformSpec {
 
 /// What the mapping makes of a frame, or why it makes nothing of it.
 pub(crate) fn to_mqtt(pipeline: &Pipeline, peer: &Peer, frame: &Frame<'_>) -> Result<Vec<Publish>, Failure> {
-    let Uplink { publishes, answer, mut mishaps, .. } = pipeline.uplink(&pipeline.newest(), peer, frame);
-    match (mishaps.pop().map(|mishap| mishap.cause), answer) {
+    let UplinkOutcome { publishes, answer, mut incidents, .. } = pipeline.uplink(&pipeline.newest(), peer, frame);
+    match (incidents.pop().map(|incident| incident.cause), answer) {
         (Some(Cause::Failed(failure)), _) => Err(failure),
         (Some(Cause::Rejected(_)), Some(Answer::Error(error))) => Err(Failure::Refused(error)),
         (None | Some(Cause::Dropped(_)), None) => Ok(publishes),
@@ -60,9 +62,9 @@ pub(crate) fn from_mqtt(
     peer: &Peer,
     message: &Message<'_>,
 ) -> Result<Vec<Frame<'static>>, Failure> {
-    let Downlink { frames, not_mapped, mut mishaps, .. } =
+    let DownlinkOutcome { frames, not_mapped, mut incidents, .. } =
         pipeline.downlink(&pipeline.newest(), peer, message, Default::default());
-    match (mishaps.pop().map(|mishap| mishap.cause), not_mapped) {
+    match (incidents.pop().map(|incident| incident.cause), not_mapped) {
         (Some(Cause::Failed(failure)), _) => Err(failure),
         (None, Some(not_mapped)) => {
             assert_eq!(not_mapped.fault, Fault::NotUnderstood);

@@ -16,23 +16,23 @@ use tokio::time::{sleep, timeout};
 const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Clone)]
-struct Inbox(mpsc::UnboundedSender<Message>);
+struct RecordingRecipient(mpsc::UnboundedSender<Message>);
 
-impl Recipient for Inbox {
+impl Recipient for RecordingRecipient {
     fn deliver(&self, message: Message) -> Result<(), Message> {
         self.0.send(message).map_err(|refused| refused.0)
     }
 
-    fn turn_back(&self, _message: Message) {}
+    fn return_undeliverable(&self, _message: Message) {}
 
     /// Its CALLs stay unanswered then, which the tally shows.
     fn refused(&self, _error: SubscribeError) {}
 }
 
-pub(super) struct BackEnd {
+pub(super) struct SwapBackEnd {
     /// The mount point under which a CALL was heard last, and when.
     heard: watch::Receiver<(String, Instant)>,
-    _subscriber: Subscriber<Inbox>,
+    _subscriber: Subscriber<RecordingRecipient>,
 }
 
 /// What it knows of a charge point.
@@ -48,7 +48,7 @@ struct Known {
     open: Option<Instant>,
 }
 
-struct Work {
+struct AnswerJob {
     publisher: Publisher,
     answer_after: Duration,
     calling: watch::Receiver<bool>,
@@ -59,7 +59,7 @@ struct Work {
     due: mpsc::UnboundedSender<String>,
 }
 
-impl BackEnd {
+impl SwapBackEnd {
     /// It calls as long as `calling` says so.
     pub(super) async fn start(
         broker: SocketAddr,
@@ -73,13 +73,13 @@ impl BackEnd {
         let subscriber = Subscriber::start(Arc::clone(&options), Box::new(drop));
         let publisher = Publisher::start(options, subscriber.current());
         let (inbox, messages) = mpsc::unbounded_channel();
-        subscriber.subscribe(1, vec![("+/cp/#".into(), QoS::AtLeastOnce)], Inbox(inbox)).await?;
+        subscriber.subscribe(1, vec![("+/cp/#".into(), QoS::AtLeastOnce)], RecordingRecipient(inbox)).await?;
         let (heard, hears) = watch::channel((String::new(), Instant::now()));
         let (due, dues) = mpsc::unbounded_channel();
         let charge_points = HashMap::new();
-        let work = Work { publisher, answer_after, calling, tally: tally.clone(), heard, charge_points, due };
+        let work = AnswerJob { publisher, answer_after, calling, tally: tally.clone(), heard, charge_points, due };
         tokio::spawn(work.run(messages, dues));
-        Ok(BackEnd { heard: hears, _subscriber: subscriber })
+        Ok(SwapBackEnd { heard: hears, _subscriber: subscriber })
     }
 
     /// Waits until a charge point calls under this mount point.
@@ -92,7 +92,7 @@ impl BackEnd {
     }
 }
 
-impl Work {
+impl AnswerJob {
     async fn run(mut self, mut messages: mpsc::UnboundedReceiver<Message>, mut dues: mpsc::UnboundedReceiver<String>) {
         loop {
             tokio::select! {

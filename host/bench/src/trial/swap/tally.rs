@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 #[derive(Clone, Default)]
-pub(super) struct Tally(Arc<Mutex<Counts>>);
+pub(super) struct Tally(Arc<Mutex<TallyCounts>>);
 
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct TallyCounts {
     /// CALLs of charge points, and of the back end.
     pub(super) from_charge_points: Side,
     pub(super) from_back_end: Side,
@@ -58,7 +58,7 @@ impl Side {
 }
 
 impl Tally {
-    pub(super) fn counts(&self) -> MutexGuard<'_, Counts> {
+    pub(super) fn counts(&self) -> MutexGuard<'_, TallyCounts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -77,7 +77,7 @@ impl Tally {
             ensure!(side.lost() == 0, "{} CALLs of {name} are lost", side.lost());
             ensure!(side.disordered == 0, "{} CALLs of {name} came out of order", side.disordered);
         }
-        let Counts { from_charge_points, from_back_end, reports } = *counts;
+        let TallyCounts { from_charge_points, from_back_end, reports } = *counts;
         ensure!(from_charge_points.twice == 0, "{} answers came twice to charge points", from_charge_points.twice);
         ensure!(from_back_end.repeated == 0, "{} CALLs came twice to charge points", from_back_end.repeated);
         if !restarted {
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn what_is_not_answered_once_is_a_failure() {
         let second = Some(Duration::from_secs(1));
-        let after = |change: fn(&mut Counts), restarted| {
+        let after = |change: fn(&mut TallyCounts), restarted| {
             let tally = Tally::default();
             {
                 let mut counts = tally.counts();
@@ -138,14 +138,14 @@ mod tests {
         assert!(!after(|counts| counts.from_back_end.repeated += 1, true));
         // What a broker may do that was restarted.
         for repeated in [
-            |counts: &mut Counts| counts.from_back_end.answered(true, None),
-            |counts: &mut Counts| counts.from_charge_points.repeated += 1,
-            |counts: &mut Counts| counts.reports += 1,
+            |counts: &mut TallyCounts| counts.from_back_end.answered(true, None),
+            |counts: &mut TallyCounts| counts.from_charge_points.repeated += 1,
+            |counts: &mut TallyCounts| counts.reports += 1,
         ] {
             assert!(!after(repeated, false));
             assert!(after(repeated, true));
         }
-        let failed = |counts: &mut Counts| {
+        let failed = |counts: &mut TallyCounts| {
             counts.from_charge_points.sent();
             counts.from_charge_points.answered(false, Some(Duration::ZERO));
         };

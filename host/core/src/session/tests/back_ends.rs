@@ -3,14 +3,14 @@
 use super::*;
 
 /// How far the clock of back ends is behind, and whether it stands still.
-fn clock(desk: &mut Desk, behind: Duration, stands_still: bool) {
+fn clock(desk: &mut TestSession, behind: Duration, stands_still: bool) {
     desk.session.set_back_end_clock(behind, stands_still);
 }
 
 #[test]
 fn calls_of_the_charge_point_do_not_time_out_while_their_clock_stands_still() {
     let (left, away) = (Duration::from_millis(1), 2 * TIMEOUT);
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.up(r#"[2,"before","Heartbeat",{}]"#);
     desk.wait(TIMEOUT - left);
     clock(&mut desk, Duration::ZERO, true);
@@ -35,7 +35,7 @@ fn calls_of_the_charge_point_do_not_time_out_while_their_clock_stands_still() {
 
 #[test]
 fn how_long_a_back_end_took_does_not_count_the_time_that_it_could_not_be_reached() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.up(r#"[2,"1","Heartbeat",{}]"#);
     let away = Duration::from_secs(20);
     desk.now += away + Duration::from_secs(3);
@@ -51,7 +51,7 @@ fn how_long_a_back_end_took_does_not_count_the_time_that_it_could_not_be_reached
 
 #[test]
 fn a_call_that_no_back_end_subscribes_to_is_answered_and_others_stay_open() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.up(r#"[2,"a","Heartbeat",{}]"#);
     let first = desk.session.latest_call();
     desk.up(r#"[2,"b","Authorize",{}]"#);
@@ -68,14 +68,14 @@ fn a_call_that_no_back_end_subscribes_to_is_answered_and_others_stay_open() {
 
 #[test]
 fn a_call_that_a_transform_has_renamed_is_reported_under_the_id_that_its_back_end_knows() {
-    let renamed = |desk: &mut Desk, id: &str| {
+    let renamed = |desk: &mut TestSession, id: &str| {
         let mut frame = Frame::parse(CLEAR).expect("a frame").into_owned();
         frame
             .attributes
             .push(("back-end-message-id".into(), std::mem::replace(&mut frame.id, id.to_owned().into()).into()));
         desk.session.handle_downlink(frame, false, 0, desk.now);
     };
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     renamed(&mut desk, "new");
     assert_eq!(desk.out(), [r#"> [2,"new","ClearCache",{}]"#]);
     let answer = desk.up(r#"[3,"new",{"status":"Accepted"}]"#).expect("passed on");

@@ -3,7 +3,7 @@
 use super::*;
 
 /// After how many seconds, from now on, a charge point that says nothing is given up.
-fn silent_after(desk: &mut Desk) -> u64 {
+fn silent_after(desk: &mut TestSession) -> u64 {
     let start = desk.now;
     desk.silent = false;
     while !desk.silent {
@@ -13,7 +13,7 @@ fn silent_after(desk: &mut Desk) -> u64 {
     (desk.now - start).as_secs()
 }
 
-fn intervals(desk: &mut Desk) -> Vec<Option<u64>> {
+fn intervals(desk: &mut TestSession) -> Vec<Option<u64>> {
     let interval = |output| match output {
         Output::HeartbeatInterval(interval) => Some(interval.map(|interval| interval.as_secs())),
         _ => None,
@@ -23,7 +23,7 @@ fn intervals(desk: &mut Desk) -> Vec<Option<u64>> {
 
 #[test]
 fn pings_go_out_and_silence_ends_the_connection() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     for _ in 0..9 {
         desk.wait(Duration::from_secs(60));
         assert_eq!(desk.out(), ["ping"]);
@@ -35,7 +35,7 @@ fn pings_go_out_and_silence_ends_the_connection() {
 
 #[test]
 fn who_only_answers_pings_has_been_asked_before_it_is_given_up() {
-    let mut desk = Desk::with(Version::V1_6, |settings| settings.idle_timeout = Some(Duration::from_secs(1)));
+    let mut desk = TestSession::with(Version::V1_6, |settings| settings.idle_timeout = Some(Duration::from_secs(1)));
     desk.wait(Duration::from_secs(60));
     assert_eq!((desk.out(), desk.silent), (vec!["ping".to_owned()], false));
     desk.wait(Duration::from_secs(4));
@@ -46,7 +46,7 @@ fn who_only_answers_pings_has_been_asked_before_it_is_given_up() {
 
 #[test]
 fn talking_without_pongs_is_enough_to_stay() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     for _ in 0..40 {
         desk.wait(Duration::from_secs(60));
         assert!(!desk.silent);
@@ -57,7 +57,7 @@ fn talking_without_pongs_is_enough_to_stay() {
 #[test]
 fn the_interval_of_a_boot_that_is_not_accepted_is_none() {
     for status in ["Pending", "Rejected"] {
-        let mut desk = Desk::new(Version::V1_6);
+        let mut desk = TestSession::new(Version::V1_6);
         desk.up(r#"[2,"b","BootNotification",{}]"#);
         desk.down(&format!(r#"[3,"b",{{"status":"{status}","interval":10}}]"#));
         assert_eq!(silent_after(&mut desk), 600, "{status}");
@@ -69,7 +69,7 @@ fn the_boot_answer_sets_the_interval_unless_it_makes_no_sense() {
     for (interval, limit) in
         [("10", 70), ("900", 1800), (r#""900""#, 1800), ("-5", 600), ("0", 600), (r#""x""#, 600), ("1e99", 600)]
     {
-        let mut desk = Desk::with(Version::V1_6, |settings| settings.ping_interval = Duration::from_secs(60));
+        let mut desk = TestSession::with(Version::V1_6, |settings| settings.ping_interval = Duration::from_secs(60));
         desk.up(r#"[2,"b","BootNotification",{}]"#);
         desk.down(&format!(r#"[3,"b",{{"interval":{interval}}}]"#));
         assert_eq!(silent_after(&mut desk), limit, "interval {interval}");
@@ -82,7 +82,7 @@ fn only_the_result_of_a_boot_sets_an_interval() {
         ("BootNotification", r#"[4,"b","InternalError","",{"status":"Accepted","interval":10}]"#),
         ("DataTransfer", r#"[3,"b",{"status":"Accepted","interval":10}]"#),
     ] {
-        let mut desk = Desk::new(Version::V1_6);
+        let mut desk = TestSession::new(Version::V1_6);
         desk.up(&format!(r#"[2,"b","{action}",{{}}]"#));
         desk.down(answer);
         assert_eq!(intervals(&mut desk), [], "{answer}");
@@ -92,7 +92,7 @@ fn only_the_result_of_a_boot_sets_an_interval() {
 #[test]
 fn without_pings_none_goes_out() {
     let days = |days: u64| Duration::from_secs(days * 24 * 3600);
-    let mut desk = Desk::with(Version::V1_6, |settings| {
+    let mut desk = TestSession::with(Version::V1_6, |settings| {
         settings.ping_interval = Duration::ZERO;
         settings.idle_timeout = Some(days(300));
     });
@@ -103,7 +103,7 @@ fn without_pings_none_goes_out() {
 
 #[test]
 fn one_that_answers_pings_is_gone_after_two_without_an_answer() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.wait(Duration::from_secs(60));
     desk.session.handle_pong(desk.now);
     assert_eq!(silent_after(&mut desk), 180, "two pings at 60 s and 120 s, and the time for an answer to the second");
@@ -111,7 +111,7 @@ fn one_that_answers_pings_is_gone_after_two_without_an_answer() {
 
 #[test]
 fn bytes_between_pings_keep_one_that_answers_pings() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.wait(Duration::from_secs(60));
     desk.session.handle_pong(desk.now);
     for _ in 0..20 {
@@ -123,14 +123,14 @@ fn bytes_between_pings_keep_one_that_answers_pings() {
 
 #[test]
 fn a_pong_before_any_ping_answers_none() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.session.handle_pong(desk.now);
     assert_eq!(silent_after(&mut desk), 600);
 }
 
 #[test]
 fn two_pings_that_follow_each_other_closely_leave_time_for_an_answer() {
-    let mut desk = Desk::with(Version::V1_6, |settings| settings.ping_interval = Duration::from_secs(1));
+    let mut desk = TestSession::with(Version::V1_6, |settings| settings.ping_interval = Duration::from_secs(1));
     desk.wait(Duration::from_secs(1));
     desk.session.handle_pong(desk.now);
     for _ in 0..9 {
@@ -149,14 +149,14 @@ fn an_accepted_change_of_the_interval_is_in_force() {
         (r#"[3,"c",{"status":"Rejected"}]"#, 600, vec![]),
         (r#"[4,"c","NotSupported","",{"status":"Accepted"}]"#, 600, vec![]),
     ] {
-        let mut desk = Desk::new(Version::V1_6);
+        let mut desk = TestSession::new(Version::V1_6);
         desk.down(change);
         desk.up(answer);
         assert_eq!(intervals(&mut desk), told, "{answer}");
         assert_eq!(silent_after(&mut desk), limit, "{answer}");
     }
-    let mut desk = Desk::new(Version::V1_6);
-    desk.session.handle_own_call(
+    let mut desk = TestSession::new(Version::V1_6);
+    desk.session.handle_operator_call(
         "gateway-1",
         "ChangeConfiguration",
         r#"{"key":"HeartbeatInterval","value":"1000"}"#,
@@ -168,7 +168,7 @@ fn an_accepted_change_of_the_interval_is_in_force() {
 
 #[test]
 fn the_interval_of_an_earlier_connection_is_in_force() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     let settings = Arc::clone(&desk.session.settings);
     desk.session = Session::new(Version::V1_6, settings, Some(Duration::from_secs(900)), desk.now);
     assert_eq!(silent_after(&mut desk), 1800);
@@ -181,7 +181,7 @@ fn the_interval_of_an_earlier_connection_is_in_force() {
 
 #[test]
 fn while_nothing_is_read_no_deadline_waits_for_the_charge_point() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.down(RESET);
     desk.down(CLEAR);
     desk.wait(Duration::from_secs(20));

@@ -9,7 +9,7 @@ fn call(id: &str, connector: u32) -> String {
 #[test]
 fn a_second_call_is_forwarded_while_the_first_is_open() {
     for version in Version::ALL {
-        let mut desk = Desk::new(version);
+        let mut desk = TestSession::new(version);
         for id in ["a", "b", "c"] {
             assert_eq!(desk.up(&call(id, 1)).expect("passed on").id, id);
         }
@@ -24,7 +24,7 @@ fn a_second_call_is_forwarded_while_the_first_is_open() {
 
 #[test]
 fn no_more_is_read_while_as_many_are_open_as_may_be() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     for id in ["a", "b", "c", "d"] {
         assert!(desk.session.wants_more());
         assert!(desk.up(&call(id, 1)).is_some());
@@ -37,7 +37,7 @@ fn no_more_is_read_while_as_many_are_open_as_may_be() {
 
 #[test]
 fn each_open_call_has_its_own_deadline() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.up(&call("a", 1));
     desk.wait(TIMEOUT / 2);
     desk.up(&call("b", 1));
@@ -55,7 +55,7 @@ fn each_open_call_has_its_own_deadline() {
 
 #[test]
 fn at_a_disconnect_every_open_call_ends() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.up(&call("a", 1));
     desk.up(&call("b", 1));
     desk.up(&call("a", 2));
@@ -63,14 +63,14 @@ fn at_a_disconnect_every_open_call_ends() {
     let outputs = desk.outputs();
     let ended = outputs.iter().filter(|output| matches!(output, Output::Ended(_))).count();
     assert_eq!(ended, 2);
-    let shown: Vec<_> = outputs.into_iter().filter_map(Desk::shown).collect();
+    let shown: Vec<_> = outputs.into_iter().filter_map(TestSession::shown).collect();
     assert_eq!(shown, ["# id_in_use", "# disconnected"], "the one that was read, but not forwarded");
     assert!(desk.session.is_idle());
 }
 
 #[test]
 fn a_repeat_of_an_open_call_is_counted_and_served_by_the_one_answer() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     assert!(desk.up(&call("a", 1)).is_some());
     assert!(desk.up(&call("a", 1)).is_none());
     assert_eq!(desk.out(), ["# duplicate"]);
@@ -85,7 +85,7 @@ fn a_repeat_of_an_open_call_is_counted_and_served_by_the_one_answer() {
 fn another_call_under_an_open_id_waits_until_the_first_is_answered() {
     for (other, action) in [(call("a", 2), "StatusNotification"), (r#"[2,"a","Heartbeat",{}]"#.to_owned(), "Heartbeat")]
     {
-        let mut desk = Desk::new(Version::V1_6);
+        let mut desk = TestSession::new(Version::V1_6);
         desk.up(&call("a", 1));
         desk.up(&call("b", 1));
         assert!(desk.up(&other).is_none());
@@ -106,7 +106,7 @@ fn another_call_under_an_open_id_waits_until_the_first_is_answered() {
 
 #[test]
 fn a_held_call_goes_on_when_the_first_times_out() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.up(&call("a", 1));
     desk.up(&call("a", 2));
     desk.wait(TIMEOUT);
@@ -117,7 +117,7 @@ fn a_held_call_goes_on_when_the_first_times_out() {
 #[test]
 fn a_repeat_to_the_charge_point_is_counted_and_another_call_under_its_id_waits() {
     let other = r#"[2,"r1","Reset",{"type":"Hard"}]"#;
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.down(RESET);
     desk.out();
     desk.down(RESET);
@@ -133,7 +133,7 @@ fn a_repeat_to_the_charge_point_is_counted_and_another_call_under_its_id_waits()
 
 #[test]
 fn a_redelivered_message_is_told_from_another_one_under_its_id() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.down(RESET);
     desk.up(r#"[3,"r1",{}]"#);
     desk.out();
@@ -143,8 +143,8 @@ fn a_redelivered_message_is_told_from_another_one_under_its_id() {
 
 #[test]
 fn calls_carry_the_generation_that_they_were_opened_in() {
-    let mut desk = Desk::new(Version::V1_6);
-    let up = |desk: &mut Desk, text: &str| {
+    let mut desk = TestSession::new(Version::V1_6);
+    let up = |desk: &mut TestSession, text: &str| {
         let uplink = desk.session.handle_text(text, desk.now).expect("passed on");
         (uplink.frame.id.to_string(), uplink.generation)
     };
@@ -153,7 +153,7 @@ fn calls_carry_the_generation_that_they_were_opened_in() {
     desk.down_in(6, CLEAR);
     desk.session.set_generation(7);
     assert_eq!(up(&mut desk, &call("b", 1)), ("b".into(), 7));
-    let open = |desk: &Desk| [0, 5, 6, 7, 8].map(|generation| desk.session.has_open_calls_of(generation));
+    let open = |desk: &TestSession| [0, 5, 6, 7, 8].map(|generation| desk.session.has_open_calls_of(generation));
     assert_eq!(open(&desk), [true, true, true, true, false]);
     assert_eq!(up(&mut desk, r#"[3,"r1",{}]"#), ("r1".into(), 5), "the answer goes where the CALL came from");
     desk.down(r#"[3,"a",{}]"#);
@@ -167,7 +167,7 @@ fn calls_carry_the_generation_that_they_were_opened_in() {
 
 #[test]
 fn a_redelivered_message_is_only_counted() {
-    let mut desk = Desk::new(Version::V1_6);
+    let mut desk = TestSession::new(Version::V1_6);
     desk.down(RESET);
     desk.out();
     desk.redelivered(RESET);

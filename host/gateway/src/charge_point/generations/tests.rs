@@ -10,7 +10,7 @@ fn generations(count: usize) -> Vec<Generation> {
     let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
     let mut all = vec![pipeline.newest()];
     let another = another_version(STANDARD, 0);
-    pipeline.exchange("standard", Some(Source::Bytes(another.into())), FewerHooks::Refuse).expect("it loads");
+    pipeline.swap("standard", Some(Source::Bytes(another.into())), FewerHooks::Refuse).expect("it loads");
     all.push(pipeline.newest());
     while all.len() < count {
         pipeline.roll_back("standard").expect("there is a version before");
@@ -29,9 +29,9 @@ fn refused() -> SubscribeError {
 
 /// What it was asked for, and where its answer goes.
 #[derive(Default)]
-struct Broker(RefCell<Vec<(Filters, oneshot::Sender<Subscribed>)>>);
+struct FakeBroker(RefCell<Vec<(Filters, oneshot::Sender<Subscribed>)>>);
 
-impl Broker {
+impl FakeBroker {
     fn ask(&self, topics: Filters) -> BoxFuture<'static, Subscribed> {
         let (answer, answered) = oneshot::channel();
         self.0.borrow_mut().push((topics, answer));
@@ -54,7 +54,7 @@ impl Generations {
     }
 
     /// Goes over to `newer`, whose topics are these.
-    fn go_over(&mut self, broker: &Broker, newer: &Generation, held: &[&str], wanted: &[&str], now: Instant) {
+    fn go_over(&mut self, broker: &FakeBroker, newer: &Generation, held: &[&str], wanted: &[&str], now: Instant) {
         self.enter(newer.clone(), filters(wanted), filters(held), |topics| broker.ask(topics));
         broker.answer(Ok(()));
         assert_eq!(self.poll(now), Poll::Ready(Some(Concluded::Entered)));
@@ -67,7 +67,7 @@ impl Generations {
 
 #[test]
 fn new_topics_are_confirmed_before_the_newer_generation_is_used() {
-    let (all, broker, now) = (generations(2), Broker::default(), Instant::now());
+    let (all, broker, now) = (generations(2), FakeBroker::default(), Instant::now());
     let mut used = Generations::new(all[0].clone());
     assert_eq!((used.seen(), used.is_settled()), (0, true));
     used.enter(all[1].clone(), filters(&["b"]), filters(&["a"]), |topics| broker.ask(topics));
@@ -85,7 +85,7 @@ fn new_topics_are_confirmed_before_the_newer_generation_is_used() {
 
 #[test]
 fn old_topics_are_left_when_no_call_is_open_and_nothing_is_on_its_way() {
-    let (all, broker, now) = (generations(2), Broker::default(), Instant::now());
+    let (all, broker, now) = (generations(2), FakeBroker::default(), Instant::now());
     let mut used = Generations::new(all[0].clone());
     used.go_over(&broker, &all[1], &["a", "both"], &["b", "both"], now);
     assert_eq!(used.next_timeout(), Some(now + LINGER));
@@ -111,7 +111,7 @@ fn old_topics_are_left_when_no_call_is_open_and_nothing_is_on_its_way() {
 
 #[test]
 fn old_topics_are_kept_again_for_a_while_when_the_broker_was_away() {
-    let (all, broker, now) = (generations(2), Broker::default(), Instant::now());
+    let (all, broker, now) = (generations(2), FakeBroker::default(), Instant::now());
     let mut used = Generations::new(all[0].clone());
     used.go_over(&broker, &all[1], &["a"], &["b"], now);
     let behind = Duration::from_millis(1);
@@ -124,7 +124,7 @@ fn old_topics_are_kept_again_for_a_while_when_the_broker_was_away() {
 
 #[test]
 fn whose_topics_are_refused_stays_and_does_not_ask_again() {
-    let (all, broker, now) = (generations(3), Broker::default(), Instant::now());
+    let (all, broker, now) = (generations(3), FakeBroker::default(), Instant::now());
     let mut used = Generations::new(all[0].clone());
     used.enter(all[1].clone(), filters(&["b"]), filters(&["a"]), |topics| broker.ask(topics));
     broker.answer(Err(refused()));
@@ -138,7 +138,7 @@ fn whose_topics_are_refused_stays_and_does_not_ask_again() {
 
 #[test]
 fn there_and_back_again_leaves_the_topics_between_alone() {
-    let (all, broker, now) = (generations(3), Broker::default(), Instant::now());
+    let (all, broker, now) = (generations(3), FakeBroker::default(), Instant::now());
     let mut used = Generations::new(all[0].clone());
     used.go_over(&broker, &all[1], &["a"], &["b"], now);
     used.enter(all[2].clone(), filters(&["a"]), filters(&["b"]), |topics| broker.ask(topics));
@@ -162,7 +162,7 @@ fn there_and_back_again_leaves_the_topics_between_alone() {
 
 #[test]
 fn a_generation_that_was_taken_back_before_it_was_entered_is_never_used_for_what_is_new() {
-    let (all, broker, now) = (generations(3), Broker::default(), Instant::now());
+    let (all, broker, now) = (generations(3), FakeBroker::default(), Instant::now());
     let mut used = Generations::new(all[0].clone());
     used.enter(all[1].clone(), filters(&["b"]), filters(&["a"]), |topics| broker.ask(topics));
     assert!(all[2].has_mapping_of(&all[0]) && !all[2].has_mapping_of(&all[1]));
@@ -190,7 +190,7 @@ fn the_same_topics_are_taken_over_at_once_and_open_calls_keep_their_generation()
 
 #[test]
 fn there_is_an_end_to_how_many_are_in_use() {
-    let (all, broker, now) = (generations(MAX_OLDER + 3), Broker::default(), Instant::now());
+    let (all, broker, now) = (generations(MAX_OLDER + 3), FakeBroker::default(), Instant::now());
     let names: Vec<String> = (0..all.len()).map(|number| format!("topic-{number}")).collect();
     let mut used = Generations::new(all[0].clone());
     for number in 1..=MAX_OLDER {
@@ -210,7 +210,7 @@ fn there_is_an_end_to_how_many_are_in_use() {
 
 #[test]
 fn a_topic_of_several_subscriptions_may_come_more_than_once() {
-    let (all, broker, now) = (generations(2), Broker::default(), Instant::now());
+    let (all, broker, now) = (generations(2), FakeBroker::default(), Instant::now());
     let mut used = Generations::new(all[0].clone());
     assert!(!used.reader("a").1);
     used.go_over(&broker, &all[1], &["a", "b"], &["a/#", "b"], now);

@@ -8,7 +8,7 @@ fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<Strin
     file.write_all(text.as_bytes()).expect("written");
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let prefix = format!("{}: ", file.path().display());
-    load(Some(file.path()), variables).map_err(|Faults(faults)| {
+    load(Some(file.path()), variables).map_err(|ConfigFaults(faults)| {
         faults.into_iter().map(|fault| format!("{}: {}", fault.place, fault.problem).replace(&prefix, "")).collect()
     })
 }

@@ -2,8 +2,8 @@
 
 mod sdk;
 
-use super::args::{Hook, New};
-use super::verdict::Verdict;
+use super::args::{HookArg, NewArgs};
+use super::verdict::CommandResult;
 use anyhow::{Context as _, bail};
 use include_dir::{Dir, include_dir};
 use std::fs;
@@ -12,18 +12,18 @@ use std::path::Path;
 /// `common`, for all; and for each hook, what `hooks` has under its name.
 static SCAFFOLD: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/scaffold");
 
-pub(super) fn run(New { name, hook }: &New) -> anyhow::Result<Verdict> {
+pub(super) fn run(NewArgs { name, hook }: &NewArgs) -> anyhow::Result<CommandResult> {
     create(Path::new(name), name, *hook)?;
     println!("{name}/ is a transform with the hook {hook}. Next:\n\n  cd {name}");
     println!("  cargo test                       # its unit tests");
     println!("  ocpp-gateway transform build     # {name}.wasm");
     println!("  ocpp-gateway transform test {name}.wasm\n");
     println!("The README in it says more.");
-    Ok(Verdict::Good)
+    Ok(CommandResult::Good)
 }
 
 /// Nothing that is there already is written over.
-fn create(folder: &Path, name: &str, hook: Hook) -> anyhow::Result<()> {
+fn create(folder: &Path, name: &str, hook: HookArg) -> anyhow::Result<()> {
     if folder.exists() {
         bail!("{} is there already", folder.display());
     }
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn each_hook_has_an_example_and_two_fixtures() {
         let parent = tempfile::tempdir().expect("a folder");
-        for hook in Hook::value_variants() {
+        for hook in HookArg::value_variants() {
             let folder = parent.path().join(hook.to_string());
             create(&folder, "mine", *hook).expect("created");
             assert!(folder.join("src/lib.rs").is_file(), "{hook}");
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn nothing_is_written_over() {
         let folder = tempfile::tempdir().expect("a folder");
-        let error = create(folder.path(), "mine", Hook::Uplink).expect_err("there already");
+        let error = create(folder.path(), "mine", HookArg::Uplink).expect_err("there already");
         assert!(error.to_string().contains("already"), "{error}");
     }
 }

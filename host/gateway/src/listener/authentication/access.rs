@@ -1,11 +1,11 @@
 //! All that a charge point has to show, and the files that say so.
 
-use super::check::Check;
+use super::check::PasswordChecker;
 use super::error::AuthError;
 use super::live::{Live, Reload};
-use super::tls::Tls;
+use super::tls::ChargePointTls;
 use super::users::Users;
-use crate::config::{AuthMode, Identities, Ocpp};
+use crate::config::{AuthMode, Identities, OcppConfig};
 use crate::operations::shutdown::on_hangup;
 use crate::operations::watch::{Watch, may_matter};
 use ocpp_gateway_core::Identity;
@@ -26,22 +26,22 @@ pub struct Security {
     /// `None`: any identity.
     pub identities: Option<Arc<Live<HashSet<String>>>>,
     /// `None`: no passwords.
-    pub check: Option<Check>,
+    pub check: Option<PasswordChecker>,
     /// `None`: no TLS.
-    pub tls: Option<Tls>,
+    pub tls: Option<ChargePointTls>,
     follows: Vec<Arc<dyn Reload>>,
 }
 
 /// What is wrong with a file of the configuration: its key, and what is the matter.
-pub type Fault = (&'static str, String);
+pub type FileFault = (&'static str, String);
 
 impl Security {
     /// Reads all files, and says what is wrong with each of them.
-    pub fn load(ocpp: &Ocpp) -> Result<Self, Vec<Fault>> {
+    pub fn load(ocpp: &OcppConfig) -> Result<Self, Vec<FileFault>> {
         let mut faults = Vec::new();
         let identities = keep(&mut faults, "ocpp.identities", identities(ocpp));
         let check = keep(&mut faults, "ocpp.auth.users", check(ocpp));
-        let tls = keep(&mut faults, "ocpp.tls", ocpp.tls.as_ref().map(Tls::load).transpose());
+        let tls = keep(&mut faults, "ocpp.tls", ocpp.tls.as_ref().map(ChargePointTls::load).transpose());
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -60,7 +60,7 @@ impl Security {
 
     /// Whether a charge point has to show who it is.
     pub fn wants_credentials(&self) -> bool {
-        self.check.is_some() || self.tls.as_ref().is_some_and(Tls::wants_certificate)
+        self.check.is_some() || self.tls.as_ref().is_some_and(ChargePointTls::wants_certificate)
     }
 
     /// Refuses identities that are not on the list. Where credentials are asked for it is to be called when they have been
@@ -106,14 +106,14 @@ fn settled(changes: &mpsc::Receiver<PathBuf>) -> bool {
     true
 }
 
-fn keep<T>(faults: &mut Vec<Fault>, key: &'static str, read: Result<Option<T>, String>) -> Option<T> {
+fn keep<T>(faults: &mut Vec<FileFault>, key: &'static str, read: Result<Option<T>, String>) -> Option<T> {
     read.unwrap_or_else(|problem| {
         faults.push((key, problem));
         None
     })
 }
 
-fn identities(ocpp: &Ocpp) -> Result<Option<Arc<Live<HashSet<String>>>>, String> {
+fn identities(ocpp: &OcppConfig) -> Result<Option<Arc<Live<HashSet<String>>>>, String> {
     let Some(identities) = ocpp.identities.clone() else { return Ok(None) };
     let files = match &identities {
         Identities::List(_) => Vec::new(),
@@ -123,13 +123,14 @@ fn identities(ocpp: &Ocpp) -> Result<Option<Arc<Live<HashSet<String>>>>, String>
         .map(|live| Some(Arc::new(live)))
 }
 
-type Checked = (Arc<Live<Users>>, Check);
+type Checked = (Arc<Live<Users>>, PasswordChecker);
 
-fn check(ocpp: &Ocpp) -> Result<Option<Checked>, String> {
+fn check(ocpp: &OcppConfig) -> Result<Option<Checked>, String> {
     let Some(file) = ocpp.auth.users.clone().filter(|_| ocpp.auth.mode == AuthMode::Basic) else { return Ok(None) };
     let users = Live::new("ocpp.auth.users", vec![file.clone()], move |before| Users::read(&file, before))?;
     let users = Arc::new(users);
     // The other half is for TLS and for the answer.
-    let check = Check::new(Arc::clone(&users), ocpp.handshake_timeout.get() / 2).map_err(|error| error.to_string())?;
+    let check = PasswordChecker::new(Arc::clone(&users), ocpp.handshake_timeout.get() / 2)
+        .map_err(|error| error.to_string())?;
     Ok(Some((users, check)))
 }

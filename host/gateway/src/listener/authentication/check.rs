@@ -2,8 +2,8 @@
 
 use super::basic::Basic;
 use super::error::AuthError;
+use super::fair_workers::{FairWorkers, QueuePlace};
 use super::live::Live;
-use super::turns::{Place, Turns};
 use super::users::{Proof, User, Users};
 use crate::operations::address::owner;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -31,27 +31,27 @@ const GUESS: Duration = Duration::from_millis(50);
 /// Of a password that was right a keyed hash is kept, in memory only, under a key that lives as long as the process. So
 /// a charge point that comes back, with ten thousand others, costs a microsecond. The price: who can read the gateway's
 /// memory can try passwords faster than who has stolen the file; but such a reader sees the passwords themselves go by.
-pub struct Check {
+pub struct PasswordChecker {
     users: Arc<Live<Users>>,
     key: [u8; 32],
-    turns: Arc<Turns>,
+    fair_workers: Arc<FairWorkers>,
     /// Nanoseconds that the latest checks took.
     usual: AtomicU64,
     longest_wait: Duration,
     sent_away: AtomicU64,
 }
 
-impl Check {
+impl PasswordChecker {
     /// Nobody waits longer than `longest_wait` for their turn, as far as can be foreseen.
     pub fn new(users: Arc<Live<Users>>, longest_wait: Duration) -> Result<Self, getrandom::Error> {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
         let processors = std::thread::available_parallelism().map_or(1, |number| number.get());
         let workers = processors.div_ceil(2);
-        Ok(Check {
+        Ok(PasswordChecker {
             users,
             key,
-            turns: Turns::new(workers),
+            fair_workers: FairWorkers::new(workers),
             usual: AtomicU64::new(nanoseconds(GUESS)),
             longest_wait,
             sent_away: AtomicU64::new(0),
@@ -95,9 +95,9 @@ impl Check {
         let usual = self.usual.load(Ordering::Relaxed).max(1);
         let longest = nanoseconds(self.longest_wait) / usual;
         // The turn is over when the work is, even if nobody waits for it any more.
-        let turn = match self.turns.queue(owner(address), longest).ok_or_else(|| self.come_back())? {
-            Place::Now(turn) => turn,
-            Place::Later(turn) => turn.await.map_err(|_| self.come_back())?,
+        let turn = match self.fair_workers.queue(owner(address), longest).ok_or_else(|| self.come_back())? {
+            QueuePlace::Now(turn) => turn,
+            QueuePlace::Later(turn) => turn.await.map_err(|_| self.come_back())?,
         };
         let work = tokio::task::spawn_blocking(move || {
             let started = Instant::now();
@@ -148,28 +148,33 @@ mod tests {
     const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
 
     /// Somebody with the password `secret`, as CP1.
-    fn check(longest_wait: Duration, kind: HashKind) -> Check {
+    fn check(longest_wait: Duration, kind: HashKind) -> PasswordChecker {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), entry("CP1", b"secret", kind).expect("an entry")).expect("written");
         let path = file.path().to_owned();
         let users = Live::new("key", vec![path.clone()], move |before| Users::read(&path, before)).expect("users");
-        Check::new(Arc::new(users), longest_wait).expect("a key")
+        PasswordChecker::new(Arc::new(users), longest_wait).expect("a key")
     }
 
-    async fn ask_from(check: &Check, user: &str, password: &str, address: IpAddr) -> Result<String, AuthError> {
+    async fn ask_from(
+        check: &PasswordChecker,
+        user: &str,
+        password: &str,
+        address: IpAddr,
+    ) -> Result<String, AuthError> {
         let mut headers = HeaderMap::new();
         let credentials = format!("Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes()));
         headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&credentials).expect("a header"));
         check.check(&Identity::new(user, 48).expect("an identity"), &headers, address).await
     }
 
-    async fn ask(check: &Check, user: &str, password: &str) -> Result<String, AuthError> {
+    async fn ask(check: &PasswordChecker, user: &str, password: &str) -> Result<String, AuthError> {
         ask_from(check, user, password, HERE).await
     }
 
     /// All turns, so that whoever needs one waits.
-    fn occupy(check: &Check) -> Vec<Place> {
-        std::iter::repeat_with(|| check.turns.queue(HERE, 0)).map_while(|place| place).collect()
+    fn occupy(check: &PasswordChecker) -> Vec<QueuePlace> {
+        std::iter::repeat_with(|| check.fair_workers.queue(HERE, 0)).map_while(|place| place).collect()
     }
 
     #[tokio::test]
@@ -186,12 +191,12 @@ mod tests {
     #[tokio::test]
     async fn who_has_no_entry_costs_as_much_as_who_has_one() {
         let slow = check(Duration::from_secs(5), HashKind::Argon2id);
-        let turns = occupy(&slow);
+        let fair_workers = occupy(&slow);
         // It asks for a turn, as the one with a wrong password does.
         for user in ["CP1", "CP2"] {
             assert!(ask(&slow, user, "wrong").now_or_never().is_none(), "{user}");
         }
-        drop(turns);
+        drop(fair_workers);
         let fast = check(Duration::from_secs(5), HashKind::Sha256);
         let _turns = occupy(&fast);
         for user in ["CP1", "CP2"] {

@@ -2,7 +2,7 @@
 
 use super::error::AuthError;
 use super::live::Live;
-use crate::config::Tls as Settings;
+use crate::config::TlsConfig as Settings;
 use ocpp_gateway_core::Identity;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::ring;
@@ -24,14 +24,14 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 const FRAGMENT: usize = 4 << 10;
 
 /// Shakes hands with charge points before they ask for a WebSocket.
-pub struct Tls {
-    files: Arc<Live<TlsFiles>>,
+pub struct ChargePointTls {
+    files: Arc<Live<ServerTlsFiles>>,
     /// `None`: charge points show no certificates.
     owners: Option<Owners>,
 }
 
 /// What the files are good for.
-pub(super) struct TlsFiles {
+pub(super) struct ServerTlsFiles {
     config: Arc<ServerConfig>,
     /// The first end of a certificate's time in each file, in seconds since 1970.
     expiries: Vec<(&'static str, i64)>,
@@ -42,22 +42,22 @@ struct Owners(BTreeMap<String, String>);
 
 /// What a charge point has shown to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Certified {
+pub struct VerifiedClient {
     /// The only identity that it may use.
     pub identity: String,
     /// Of its certificate, for the log.
     pub subject: String,
 }
 
-impl Tls {
+impl ChargePointTls {
     /// An error names the file that is wrong.
     pub fn load(settings: &Settings) -> Result<Self, String> {
         let files = [Some(&settings.cert), Some(&settings.key), settings.client_ca.as_ref()];
         let files = files.into_iter().flatten().cloned().collect();
         let read = settings.clone();
-        let files = Live::new("ocpp.tls", files, move |_| TlsFiles::read(&read))?;
+        let files = Live::new("ocpp.tls", files, move |_| ServerTlsFiles::read(&read))?;
         let owners = settings.client_ca.is_some().then(|| Owners(settings.identities.clone()));
-        Ok(Tls { files: Arc::new(files), owners })
+        Ok(ChargePointTls { files: Arc::new(files), owners })
     }
 
     /// Whether charge points have to show a certificate.
@@ -65,7 +65,7 @@ impl Tls {
         self.owners.is_some()
     }
 
-    pub(super) fn live(&self) -> Arc<Live<TlsFiles>> {
+    pub(super) fn live(&self) -> Arc<Live<ServerTlsFiles>> {
         Arc::clone(&self.files)
     }
 
@@ -76,7 +76,7 @@ impl Tls {
     }
 
     /// The stream, and whom the certificate at its other end stands for, if certificates are asked for.
-    pub async fn accept(&self, stream: TcpStream) -> Result<(TlsStream<TcpStream>, Option<Certified>), AuthError> {
+    pub async fn accept(&self, stream: TcpStream) -> Result<(TlsStream<TcpStream>, Option<VerifiedClient>), AuthError> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.files.get().config));
         let accepting = async {
             acceptor.accept(stream).await.map_err(|error| (error.to_string(), SHOWN.with(|shown| shown.take())))
@@ -158,7 +158,7 @@ fn subject(certificate: &CertificateDer<'_>) -> Option<String> {
 }
 
 impl Owners {
-    fn of(&self, certificate: &CertificateDer<'_>) -> Result<Certified, String> {
+    fn of(&self, certificate: &CertificateDer<'_>) -> Result<VerifiedClient, String> {
         let (_, parsed) =
             X509Certificate::from_der(certificate).map_err(|error| format!("the certificate: {error}"))?;
         // A session that is resumed shows the certificate of the day on which it began.
@@ -170,7 +170,7 @@ impl Owners {
             (Some(Ok(name)), None) => self.named(name)?,
             _ => return Err("the certificate has to have one common name".into()),
         };
-        Ok(Certified { identity: identity.to_owned(), subject: parsed.subject().to_string() })
+        Ok(VerifiedClient { identity: identity.to_owned(), subject: parsed.subject().to_string() })
     }
 
     /// The identity of the charge point with this common name.
@@ -186,7 +186,7 @@ impl Owners {
     }
 }
 
-impl Certified {
+impl VerifiedClient {
     /// Refuses whoever asks for the place of another.
     pub fn check(&self, identity: &Identity) -> Result<(), AuthError> {
         if self.identity == identity.as_str() {
@@ -196,7 +196,7 @@ impl Certified {
     }
 }
 
-impl TlsFiles {
+impl ServerTlsFiles {
     fn read(settings: &Settings) -> Result<Self, String> {
         let config = Arc::new(server_config(settings)?);
         let files = [("server", Some(&settings.cert)), ("client_ca", settings.client_ca.as_ref())];
@@ -210,7 +210,7 @@ impl TlsFiles {
             });
             expiries.extend(ends.min().map(|end| (name, end)));
         }
-        Ok(TlsFiles { config, expiries })
+        Ok(ServerTlsFiles { config, expiries })
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Proof that a password was found right before: see [`Check`](super::check::Check).
+/// Proof that a password was found right before: see [`PasswordChecker`](super::check::Check).
 pub(super) type Proof = [u8; 32];
 
 /// Everybody who has a password.

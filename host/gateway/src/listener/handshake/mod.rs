@@ -9,7 +9,7 @@ pub use connection::Handshake;
 pub use refused::Refused;
 
 use crate::charge_point::Socket;
-use crate::config::{DefaultVersion, Ocpp};
+use crate::config::{DefaultVersion, OcppConfig};
 use hyper::header::{self, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use ocpp_gateway_core::identity::InvalidIdentity;
@@ -28,7 +28,7 @@ const WRITE_BUFFER: usize = 4 << 10;
 /// On which terms charge points are let in.
 #[derive(Debug)]
 pub struct Terms {
-    ocpp: Ocpp,
+    ocpp: OcppConfig,
     websocket: WebSocketConfig,
 }
 
@@ -45,7 +45,7 @@ pub struct UpgradeRequest {
 }
 
 impl Terms {
-    pub fn new(ocpp: &Ocpp) -> Self {
+    pub fn new(ocpp: &OcppConfig) -> Self {
         let websocket = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(WRITE_BUFFER)
@@ -127,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn credentials_do_not_show() {
-        let terms = Terms::new(&Ocpp::default());
+        let terms = Terms::new(&OcppConfig::default());
         let mut handshake = terms.begin(tokio::io::join(HEAD.as_bytes(), tokio::io::sink()));
         let request = terms.read_request(&mut handshake).await.expect("a request");
         assert_eq!(request.request.headers()[header::AUTHORIZATION], "Basic Q1AxOnNlY3JldA==");

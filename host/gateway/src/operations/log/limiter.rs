@@ -39,32 +39,32 @@ const TRANSFORM: &str = "transform";
 
 /// Whom a line is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Subject {
+enum LineSubject {
     ChargePoint(Box<str>),
     Address(IpAddr),
     Nobody,
 }
 
-impl Subject {
+impl LineSubject {
     fn limit(&self) -> u32 {
         match self {
-            Subject::ChargePoint(_) => PER_CHARGE_POINT,
-            Subject::Address(_) => PER_ADDRESS,
-            Subject::Nobody => PER_CALLSITE,
+            LineSubject::ChargePoint(_) => PER_CHARGE_POINT,
+            LineSubject::Address(_) => PER_ADDRESS,
+            LineSubject::Nobody => PER_CALLSITE,
         }
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
-    subject: Subject,
+    subject: LineSubject,
     /// The transform that it is about, where it is about one.
     transform: Option<Box<str>>,
     callsite: Identifier,
 }
 
 #[derive(Debug)]
-struct Window {
+struct LineWindow {
     started: Instant,
     passed: u32,
 }
@@ -80,33 +80,33 @@ struct Suppressed {
 
 /// What was left out of one kind of line.
 #[derive(Debug)]
-struct Report {
-    subject: Subject,
+struct SuppressedReport {
+    subject: LineSubject,
     transform: Option<Box<str>>,
     suppressed: u64,
     source: &'static str,
 }
 
 #[derive(Debug)]
-struct State {
-    windows: LruCache<Key, Window>,
+struct LimiterState {
+    windows: LruCache<Key, LineWindow>,
     suppressed: HashMap<Key, Suppressed>,
     /// Lines that were left out when `suppressed` was full.
     others: u64,
     is_over: bool,
 }
 
-impl State {
+impl LimiterState {
     fn new() -> Self {
-        State { windows: LruCache::unbounded(), suppressed: HashMap::new(), others: 0, is_over: false }
+        LimiterState { windows: LruCache::unbounded(), suppressed: HashMap::new(), others: 0, is_over: false }
     }
 
     /// Whether one more line may pass.
     fn ask(&mut self, key: Key, target: &'static str, now: Instant) -> bool {
         let limit = key.subject.limit();
-        let window = self.windows.get_or_insert_mut_ref(&key, || Window { started: now, passed: 0 });
+        let window = self.windows.get_or_insert_mut_ref(&key, || LineWindow { started: now, passed: 0 });
         if now.duration_since(window.started) >= WINDOW {
-            *window = Window { started: now, passed: 0 };
+            *window = LineWindow { started: now, passed: 0 };
         }
         if window.passed < limit {
             window.passed += 1;
@@ -127,10 +127,10 @@ impl State {
     }
 
     /// What is to be reported at `now`; `None`: all of it.
-    fn take_due(&mut self, now: Option<Instant>) -> Vec<Report> {
+    fn take_due(&mut self, now: Option<Instant>) -> Vec<SuppressedReport> {
         let due = |suppressed: &Suppressed| now.is_none_or(|now| suppressed.reported_at <= now);
         let taken = self.suppressed.extract_if(|_, suppressed| due(suppressed));
-        let report = |(key, it): (Key, Suppressed)| Report {
+        let report = |(key, it): (Key, Suppressed)| SuppressedReport {
             subject: key.subject,
             transform: key.transform,
             suppressed: it.count,
@@ -139,7 +139,12 @@ impl State {
         let mut reports: Vec<_> = taken.map(report).collect();
         if !reports.is_empty() && self.others > 0 {
             let suppressed = std::mem::take(&mut self.others);
-            reports.push(Report { subject: Subject::Nobody, transform: None, suppressed, source: "others" });
+            reports.push(SuppressedReport {
+                subject: LineSubject::Nobody,
+                transform: None,
+                suppressed,
+                source: "others",
+            });
         }
         reports
     }
@@ -152,14 +157,14 @@ impl State {
 /// Decides which lines are written, and says by a thread of its own what was left out.
 #[derive(Debug)]
 pub(super) struct LogLimiter {
-    state: Mutex<State>,
+    state: Mutex<LimiterState>,
     /// There is something to report that was not there before.
     changed: Condvar,
 }
 
 impl LogLimiter {
     pub(super) fn start() -> Arc<Self> {
-        let limiter = Arc::new(LogLimiter { state: Mutex::new(State::new()), changed: Condvar::new() });
+        let limiter = Arc::new(LogLimiter { state: Mutex::new(LimiterState::new()), changed: Condvar::new() });
         let reporter = Arc::clone(&limiter);
         let started = std::thread::Builder::new().name("log-limiter".into()).spawn(move || reporter.report_in_turn());
         if let Err(error) = started {
@@ -219,15 +224,15 @@ fn has_limit(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::INFO && ![TARGET, TRANSFORM].contains(&metadata.target())
 }
 
-fn report(Report { subject, transform, suppressed, source }: Report) {
+fn report(SuppressedReport { subject, transform, suppressed, source }: SuppressedReport) {
     let transform = transform.as_deref();
     const TEXT: &str = "more lines like the last ones are left out";
     match subject {
-        Subject::ChargePoint(name) => {
+        LineSubject::ChargePoint(name) => {
             info!(target: TARGET, charge_point = %name, transform, suppressed, source, "{TEXT}")
         }
-        Subject::Address(address) => info!(target: TARGET, %address, transform, suppressed, source, "{TEXT}"),
-        Subject::Nobody => info!(target: TARGET, transform, suppressed, source, "{TEXT}"),
+        LineSubject::Address(address) => info!(target: TARGET, %address, transform, suppressed, source, "{TEXT}"),
+        LineSubject::Nobody => info!(target: TARGET, transform, suppressed, source, "{TEXT}"),
     }
 }
 
@@ -267,11 +272,11 @@ impl SubjectVisitor {
         }
     }
 
-    fn subject(self) -> Subject {
+    fn subject(self) -> LineSubject {
         match (self.charge_point, self.address) {
-            (Some(name), _) if !name.is_empty() => Subject::ChargePoint(name),
-            (_, Some(address)) => Subject::Address(address),
-            _ => Subject::Nobody,
+            (Some(name), _) if !name.is_empty() => LineSubject::ChargePoint(name),
+            (_, Some(address)) => LineSubject::Address(address),
+            _ => LineSubject::Nobody,
         }
     }
 }
@@ -303,12 +308,12 @@ mod tests {
         }
     }
 
-    fn passed(events: impl FnOnce()) -> (usize, State) {
-        let limiter = Arc::new(LogLimiter { state: Mutex::new(State::new()), changed: Condvar::new() });
+    fn passed(events: impl FnOnce()) -> (usize, LimiterState) {
+        let limiter = Arc::new(LogLimiter { state: Mutex::new(LimiterState::new()), changed: Condvar::new() });
         let count = Count::default();
         let subscriber = tracing_subscriber::registry().with(LimiterLayer(Arc::clone(&limiter))).with(count.clone());
         tracing::subscriber::with_default(subscriber, events);
-        let state = std::mem::replace(&mut *limiter.state.lock(), State::new());
+        let state = std::mem::replace(&mut *limiter.state.lock(), LimiterState::new());
         (count.0.load(Ordering::Relaxed), state)
     }
 
@@ -326,7 +331,7 @@ mod tests {
         assert_eq!(passed, PER_CHARGE_POINT as usize + 2);
         let reports = state.take_due(None);
         assert_eq!(reports.len(), 1);
-        assert_eq!(reports[0].subject, Subject::ChargePoint("CP1".into()));
+        assert_eq!(reports[0].subject, LineSubject::ChargePoint("CP1".into()));
         assert_eq!(reports[0].suppressed, 2000 - u64::from(PER_CHARGE_POINT));
     }
 
@@ -339,7 +344,9 @@ mod tests {
         });
         assert_eq!(passed, PER_CHARGE_POINT as usize + 1);
         let reports = state.take_due(None);
-        let [Report { transform: Some(transform), suppressed: 990, .. }] = &reports[..] else { panic!("{reports:?}") };
+        let [SuppressedReport { transform: Some(transform), suppressed: 990, .. }] = &reports[..] else {
+            panic!("{reports:?}")
+        };
         assert_eq!(&**transform, "one");
     }
 
@@ -372,7 +379,7 @@ mod tests {
         let (_, mut state) = passed(|| (0..=PER_CHARGE_POINT).for_each(|_| incident("CP0")));
         let (key, now) = (state.suppressed.keys().next().expect("one is left out").clone(), Instant::now());
         for number in 0..2 * MAX_WINDOWS {
-            let subject = Subject::ChargePoint(format!("CP{number}").into());
+            let subject = LineSubject::ChargePoint(format!("CP{number}").into());
             for _ in 0..=PER_CHARGE_POINT {
                 state.ask(Key { subject: subject.clone(), ..key.clone() }, "", now);
             }

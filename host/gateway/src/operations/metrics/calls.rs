@@ -22,7 +22,7 @@ const OUTCOMES: usize = 2 + Fault::ALL.len();
 pub struct CallMetrics {
     ended: Box<[AtomicU64]>,
     /// By the direction of the message: through the session and the transforms, and handed over.
-    road: [Histogram; 2],
+    handed_over: [Histogram; 2],
     /// By the direction of the CALL: until the other side's answer.
     answers: [Histogram; 2],
 }
@@ -30,7 +30,7 @@ pub struct CallMetrics {
 impl CallMetrics {
     pub fn new() -> Arc<Self> {
         let ended = std::iter::repeat_with(AtomicU64::default).take(2 * Action::COUNT * OUTCOMES).collect();
-        Arc::new(CallMetrics { ended, road: Default::default(), answers: Default::default() })
+        Arc::new(CallMetrics { ended, handed_over: Default::default(), answers: Default::default() })
     }
 
     pub fn ended(&self, end: &CallEnd) {
@@ -43,7 +43,7 @@ impl CallMetrics {
 
     /// A message was handed over, so long after it came.
     pub fn passed(&self, direction: Direction, after: Duration) {
-        self.road[direction as usize].observe(after);
+        self.handed_over[direction as usize].observe(after);
     }
 }
 
@@ -76,8 +76,12 @@ impl Collector for CallMetrics {
         write_family(&mut encoder, "calls", help, combinations().filter_map(count))?;
         let answers = "From a CALL until the other side's answer, by the way that the CALL went";
         for (title, help, histograms) in [
-            ("road_seconds", "From a message's arrival until it is handed over to the other side", &self.road),
-            ("answer_seconds", answers, &self.answers),
+            (
+                "message_duration_seconds",
+                "From a message's arrival until it is handed over to the other side",
+                &self.handed_over,
+            ),
+            ("answer_duration_seconds", answers, &self.answers),
         ] {
             let mut family = encoder.encode_descriptor(title, help, None, MetricType::Histogram)?;
             for direction in DIRECTIONS {
@@ -136,11 +140,11 @@ mod tests {
         metrics.passed(Direction::Uplink, Duration::from_micros(20));
         let text = shown(&metrics);
         for line in [
-            r#"answer_seconds_bucket{le="0.002048",direction="downlink"} 0"#,
-            r#"answer_seconds_bucket{le="0.004096",direction="downlink"} 1"#,
-            r#"answer_seconds_bucket{le="+Inf",direction="downlink"} 1"#,
-            r#"road_seconds_count{direction="uplink"} 1"#,
-            r#"road_seconds_sum{direction="uplink"} 0.00002"#,
+            r#"answer_duration_seconds_bucket{le="0.002048",direction="downlink"} 0"#,
+            r#"answer_duration_seconds_bucket{le="0.004096",direction="downlink"} 1"#,
+            r#"answer_duration_seconds_bucket{le="+Inf",direction="downlink"} 1"#,
+            r#"message_duration_seconds_count{direction="uplink"} 1"#,
+            r#"message_duration_seconds_sum{direction="uplink"} 0.00002"#,
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }

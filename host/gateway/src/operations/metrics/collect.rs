@@ -6,15 +6,15 @@ use prometheus_client::metrics::TypedMetric;
 use std::fmt;
 
 /// A collector that is a function.
-struct Written<F>(F);
+struct FnCollector<F>(F);
 
-impl<F> fmt::Debug for Written<F> {
+impl<F> fmt::Debug for FnCollector<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Written").finish_non_exhaustive()
     }
 }
 
-impl<F: Fn(&mut DescriptorEncoder<'_>) -> fmt::Result + Send + Sync + 'static> Collector for Written<F> {
+impl<F: Fn(&mut DescriptorEncoder<'_>) -> fmt::Result + Send + Sync + 'static> Collector for FnCollector<F> {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         (self.0)(&mut encoder)
     }
@@ -24,7 +24,7 @@ impl<F: Fn(&mut DescriptorEncoder<'_>) -> fmt::Result + Send + Sync + 'static> C
 pub(crate) fn collector(
     write: impl Fn(&mut DescriptorEncoder<'_>) -> fmt::Result + Send + Sync + 'static,
 ) -> Box<dyn Collector> {
-    Box::new(Written(write))
+    Box::new(FnCollector(write))
 }
 
 /// Writes a metric that has one value.

@@ -8,8 +8,8 @@ use rumqttc::{
 
 use crate::{
     link::{
-        packet::{ConnAck, Inbound, Limits, Outbound},
-        reason::{Reason, Verdict},
+        packet::{ConnAck, InboundPacket, OutboundPacket, ServerLimits},
+        reason::{AckResult, Reason},
     },
     options::Options,
 };
@@ -25,7 +25,7 @@ pub(super) fn connect(
     connect.keep_alive = options.keep_alive_seconds();
     connect.login = options.credentials.as_ref().map(|it| Login::new(it.username.clone(), it.password.clone()));
     connect.last_will = options.status.as_ref().map(|status| {
-        let will = status.farewell();
+        let will = status.will();
         LastWill { topic: will.topic, message: will.payload, qos: will.qos, retain: will.retain }
     });
     connect.write(output).map(drop)
@@ -35,48 +35,48 @@ pub(super) fn publish(output: &mut BytesMut, publish: &Publish) -> Result<(), Er
     publish.write(output).map(drop)
 }
 
-pub(super) fn write(output: &mut BytesMut, packet: Outbound<'_>) -> Result<(), Error> {
+pub(super) fn write(output: &mut BytesMut, packet: OutboundPacket<'_>) -> Result<(), Error> {
     let packet = match packet {
-        Outbound::PubAck(pkid) => Packet::PubAck(PubAck::new(pkid)),
-        Outbound::PubRec(pkid) => Packet::PubRec(PubRec::new(pkid)),
-        Outbound::PubRel(pkid) => Packet::PubRel(PubRel::new(pkid)),
-        Outbound::PubComp(pkid) => Packet::PubComp(PubComp::new(pkid)),
-        Outbound::Subscribe(pkid, filters) => {
+        OutboundPacket::PubAck(pkid) => Packet::PubAck(PubAck::new(pkid)),
+        OutboundPacket::PubRec(pkid) => Packet::PubRec(PubRec::new(pkid)),
+        OutboundPacket::PubRel(pkid) => Packet::PubRel(PubRel::new(pkid)),
+        OutboundPacket::PubComp(pkid) => Packet::PubComp(PubComp::new(pkid)),
+        OutboundPacket::Subscribe(pkid, filters) => {
             let filters = filters.iter().map(|(filter, qos)| SubscribeFilter::new(filter.to_string(), *qos));
             Packet::Subscribe(Subscribe { pkid, filters: filters.collect() })
         }
-        Outbound::Unsubscribe(pkid, filters) => {
+        OutboundPacket::Unsubscribe(pkid, filters) => {
             let topics = filters.iter().map(|filter| filter.to_string()).collect();
             Packet::Unsubscribe(Unsubscribe { pkid, topics })
         }
-        Outbound::PingReq => Packet::PingReq,
-        Outbound::Disconnect => Packet::Disconnect,
+        OutboundPacket::PingReq => Packet::PingReq,
+        OutboundPacket::Disconnect => Packet::Disconnect,
     };
     packet.write(output, usize::MAX).map(drop)
 }
 
 /// Takes the packet that `input` begins with, once it is there as a whole.
-pub(super) fn read(input: &mut BytesMut, max_packet_size: usize) -> Result<Inbound, Error> {
+pub(super) fn read(input: &mut BytesMut, max_packet_size: usize) -> Result<InboundPacket, Error> {
     Ok(match Packet::read(input, max_packet_size)? {
-        Packet::Publish(publish) => Inbound::Publish(publish),
-        Packet::PubAck(ack) => Inbound::PubAck(ack.pkid, Ok(())),
-        Packet::PubRec(ack) => Inbound::PubRec(ack.pkid, Ok(())),
-        Packet::PubRel(release) => Inbound::PubRel(release.pkid),
-        Packet::PubComp(ack) => Inbound::PubComp(ack.pkid),
-        Packet::SubAck(ack) => Inbound::SubAck(ack.pkid, ack.return_codes.into_iter().map(verdict).collect()),
-        Packet::UnsubAck(ack) => Inbound::UnsubAck(ack.pkid),
-        Packet::PingResp => Inbound::PingResp,
-        Packet::ConnAck(ack) => Inbound::ConnAck(match refusal(ack.code) {
-            None => Ok(ConnAck { session_present: ack.session_present, limits: Limits::NONE, keep_alive: None }),
+        Packet::Publish(publish) => InboundPacket::Publish(publish),
+        Packet::PubAck(ack) => InboundPacket::PubAck(ack.pkid, Ok(())),
+        Packet::PubRec(ack) => InboundPacket::PubRec(ack.pkid, Ok(())),
+        Packet::PubRel(release) => InboundPacket::PubRel(release.pkid),
+        Packet::PubComp(ack) => InboundPacket::PubComp(ack.pkid),
+        Packet::SubAck(ack) => InboundPacket::SubAck(ack.pkid, ack.return_codes.into_iter().map(verdict).collect()),
+        Packet::UnsubAck(ack) => InboundPacket::UnsubAck(ack.pkid),
+        Packet::PingResp => InboundPacket::PingResp,
+        Packet::ConnAck(ack) => InboundPacket::ConnAck(match refusal(ack.code) {
+            None => Ok(ConnAck { session_present: ack.session_present, limits: ServerLimits::NONE, keep_alive: None }),
             Some(reason) => Err(reason),
         }),
         Packet::Connect(_) | Packet::Subscribe(_) | Packet::Unsubscribe(_) | Packet::PingReq | Packet::Disconnect => {
-            Inbound::Unexpected
+            InboundPacket::Unexpected
         }
     })
 }
 
-fn verdict(code: SubscribeReasonCode) -> Verdict {
+fn verdict(code: SubscribeReasonCode) -> AckResult {
     match code {
         SubscribeReasonCode::Success(_) => Ok(()),
         SubscribeReasonCode::Failure => Err(Reason::UNSPECIFIED),

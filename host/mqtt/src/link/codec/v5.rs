@@ -28,8 +28,8 @@ use crate::{
     link::{
         error::LinkError,
         oversized::{Body, size_length},
-        packet::{ConnAck, Inbound, Limits, Outbound, Publish},
-        reason::{Reason, Verdict},
+        packet::{ConnAck, InboundPacket, OutboundPacket, Publish, ServerLimits},
+        reason::{AckResult, Reason},
     },
     options::Options,
 };
@@ -59,7 +59,7 @@ pub(super) fn connect(
     };
     let login = options.credentials.as_ref().map(|it| Login::new(it.username.clone(), it.password.clone()));
     let will = options.status.as_ref().map(|status| {
-        let will = status.farewell();
+        let will = status.will();
         // Without properties it has a Will Delay Interval of 0 (3.1.3.2.2): it comes as soon as the connection ends.
         LastWill {
             topic: will.topic.into(),
@@ -111,13 +111,13 @@ fn whole_seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u32::MAX)
 }
 
-pub(super) fn write(output: &mut BytesMut, packet: Outbound<'_>) -> Result<(), Error> {
+pub(super) fn write(output: &mut BytesMut, packet: OutboundPacket<'_>) -> Result<(), Error> {
     let written = match packet {
-        Outbound::PubAck(pkid) => PubAck::new(pkid, None).write(output),
-        Outbound::PubRec(pkid) => PubRec::new(pkid, None).write(output),
-        Outbound::PubRel(pkid) => PubRel::new(pkid, None).write(output),
-        Outbound::PubComp(pkid) => PubComp::new(pkid, None).write(output),
-        Outbound::Subscribe(pkid, filters) => {
+        OutboundPacket::PubAck(pkid) => PubAck::new(pkid, None).write(output),
+        OutboundPacket::PubRec(pkid) => PubRec::new(pkid, None).write(output),
+        OutboundPacket::PubRel(pkid) => PubRel::new(pkid, None).write(output),
+        OutboundPacket::PubComp(pkid) => PubComp::new(pkid, None).write(output),
+        OutboundPacket::Subscribe(pkid, filters) => {
             let filters = filters.iter().map(|(filter, wanted)| Filter {
                 // Nobody wants what is retained: it is stale (3.3.1.3). The other options are 0, which is what 3.1.1 does.
                 retain_forward_rule: RetainForwardRule::Never,
@@ -125,18 +125,18 @@ pub(super) fn write(output: &mut BytesMut, packet: Outbound<'_>) -> Result<(), E
             });
             Subscribe { pkid, filters: filters.collect(), properties: None }.write(output)
         }
-        Outbound::Unsubscribe(pkid, filters) => {
+        OutboundPacket::Unsubscribe(pkid, filters) => {
             let filters = filters.iter().map(|filter| filter.to_string()).collect();
             Unsubscribe { pkid, filters, properties: None }.write(output)
         }
-        Outbound::PingReq => PingReq::write(output),
-        Outbound::Disconnect => Disconnect::new(DisconnectReasonCode::NormalDisconnection).write(output),
+        OutboundPacket::PingReq => PingReq::write(output),
+        OutboundPacket::Disconnect => Disconnect::new(DisconnectReasonCode::NormalDisconnection).write(output),
     };
     written.map(drop)
 }
 
 /// Takes the packet that `input` begins with, once it is there as a whole.
-pub(super) fn read(input: &mut BytesMut, max_packet_size: usize) -> Result<Inbound, LinkError> {
+pub(super) fn read(input: &mut BytesMut, max_packet_size: usize) -> Result<InboundPacket, LinkError> {
     let header = mqttbytes::check(input.iter(), max_packet_size)?;
     let (packet_type, length) = (header.packet_type()?, header.frame_length());
     let packet = input.split_to(length).freeze();
@@ -145,19 +145,19 @@ pub(super) fn read(input: &mut BytesMut, max_packet_size: usize) -> Result<Inbou
     let header = || FixedHeader::new(packet[0], head - 1, length - head);
     let body = &packet[head..];
     Ok(match packet_type {
-        PacketType::Publish => Inbound::Publish(message(v5::Publish::read(header(), packet)?)?),
+        PacketType::Publish => InboundPacket::Publish(message(v5::Publish::read(header(), packet)?)?),
         PacketType::PubAck if body.get(2) == Some(&NO_MATCHING_SUBSCRIBERS) => {
-            Inbound::NoSubscriber(packet_id(body)?.0)
+            InboundPacket::NoSubscriber(packet_id(body)?.0)
         }
-        PacketType::PubAck => acknowledgement(body).map(|(pkid, verdict)| Inbound::PubAck(pkid, verdict))?,
-        PacketType::PubRec => acknowledgement(body).map(|(pkid, verdict)| Inbound::PubRec(pkid, verdict))?,
+        PacketType::PubAck => acknowledgement(body).map(|(pkid, verdict)| InboundPacket::PubAck(pkid, verdict))?,
+        PacketType::PubRec => acknowledgement(body).map(|(pkid, verdict)| InboundPacket::PubRec(pkid, verdict))?,
         // Whatever the reason, nothing is left to be done about the packet id.
-        PacketType::PubRel => Inbound::PubRel(acknowledgement(body)?.0),
-        PacketType::PubComp => Inbound::PubComp(acknowledgement(body)?.0),
+        PacketType::PubRel => InboundPacket::PubRel(acknowledgement(body)?.0),
+        PacketType::PubComp => InboundPacket::PubComp(acknowledgement(body)?.0),
         PacketType::SubAck => sub_ack(body)?,
-        PacketType::UnsubAck => Inbound::UnsubAck(packet_id(body)?.0),
-        PacketType::PingResp => Inbound::PingResp,
-        PacketType::ConnAck => Inbound::ConnAck(match body {
+        PacketType::UnsubAck => InboundPacket::UnsubAck(packet_id(body)?.0),
+        PacketType::PingResp => InboundPacket::PingResp,
+        PacketType::ConnAck => InboundPacket::ConnAck(match body {
             [_, 0, ..] => Ok(conn_ack(v5::ConnAck::read(header(), packet)?)),
             [_, UNACCEPTABLE_VERSION, ..] => Err(Reason::UNSUPPORTED_VERSION),
             [_, reason, ..] => Err(Reason(*reason)),
@@ -165,7 +165,7 @@ pub(super) fn read(input: &mut BytesMut, max_packet_size: usize) -> Result<Inbou
         }),
         PacketType::Disconnect => return Err(LinkError::Disconnected(Reason(body.first().copied().unwrap_or(0)))),
         PacketType::Connect | PacketType::Subscribe | PacketType::Unsubscribe | PacketType::PingReq => {
-            Inbound::Unexpected
+            InboundPacket::Unexpected
         }
     })
 }
@@ -187,9 +187,9 @@ fn message(packet: v5::Publish) -> Result<Publish, Error> {
 }
 
 fn conn_ack(packet: v5::ConnAck) -> ConnAck {
-    let mut ack = ConnAck { session_present: packet.session_present, limits: Limits::NONE, keep_alive: None };
+    let mut ack = ConnAck { session_present: packet.session_present, limits: ServerLimits::NONE, keep_alive: None };
     let Some(properties) = packet.properties else { return ack };
-    let Limits { in_flight, packet_size, qos, retain } = &mut ack.limits;
+    let ServerLimits { in_flight, packet_size, qos, retain } = &mut ack.limits;
     *in_flight = properties.receive_max.unwrap_or(*in_flight);
     *packet_size = properties.max_packet_size.map_or(*packet_size, |size| size.try_into().unwrap_or(usize::MAX));
     *qos = match properties.max_qos {
@@ -208,19 +208,19 @@ fn packet_id(body: &[u8]) -> Result<(u16, &[u8]), Error> {
 }
 
 /// Packet id and reason code, which stands for success where it is missing (3.4.2.1). There are successes beside 0.
-fn acknowledgement(body: &[u8]) -> Result<(u16, Verdict), Error> {
+fn acknowledgement(body: &[u8]) -> Result<(u16, AckResult), Error> {
     let (pkid, rest) = packet_id(body)?;
     Ok((pkid, verdict(rest.first().copied().unwrap_or(0))))
 }
 
-fn sub_ack(body: &[u8]) -> Result<Inbound, mqttbytes::Error> {
+fn sub_ack(body: &[u8]) -> Result<InboundPacket, mqttbytes::Error> {
     let mut body = Body { here: body, left: body.len() };
     let (pkid, properties) = (body.number()?, body.variable_number()?);
     body.take(properties)?;
-    Ok(Inbound::SubAck(pkid, body.here.iter().copied().map(verdict).collect()))
+    Ok(InboundPacket::SubAck(pkid, body.here.iter().copied().map(verdict).collect()))
 }
 
-fn verdict(code: u8) -> Verdict {
+fn verdict(code: u8) -> AckResult {
     if code < 0x80 { Ok(()) } else { Err(Reason(code)) }
 }
 

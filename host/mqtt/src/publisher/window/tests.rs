@@ -178,14 +178,14 @@ fn absurd_packet_ids_are_ignored() {
 
 /// A broker in a few lines, for [`whatever_happens_nothing_is_lost_and_no_limit_exceeded`].
 #[derive(Default)]
-struct Peer {
+struct BrokerModel {
     limit: usize,
     /// What it has to answer: PUBLISH, or PUBREL where true.
     open: Vec<(u16, QoS, bool)>,
     seen: BTreeSet<String>,
 }
 
-impl Peer {
+impl BrokerModel {
     fn publish(&mut self, publish: &Publish) {
         self.open.push((publish.pkid, publish.qos, false));
         self.seen.insert(publish.topic.clone());
@@ -227,7 +227,8 @@ impl Peer {
 fn whatever_happens_nothing_is_lost_and_no_limit_exceeded() {
     for seed in 0..200_u64 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let (mut window, mut peer, mut settled) = (Window::new(8), Peer { limit: 8, ..Peer::default() }, 0);
+        let (mut window, mut peer, mut settled) =
+            (Window::new(8), BrokerModel { limit: 8, ..BrokerModel::default() }, 0);
         let qos = |number: u64| if number.is_multiple_of(3) { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
         let mut waiting: VecDeque<Outgoing> = (0..100).map(|n| outgoing(&n.to_string(), qos(n))).collect();
         while settled < 100 {
@@ -236,7 +237,7 @@ fn whatever_happens_nothing_is_lost_and_no_limit_exceeded() {
                 settled += usize::from(peer.answer(&mut window, random.usize(..100), random.u8(..10) == 0));
                 continue;
             }
-            peer = Peer { limit: random.usize(1..=10), open: Vec::new(), seen: peer.seen };
+            peer = BrokerModel { limit: random.usize(1..=10), open: Vec::new(), seen: peer.seen };
             window.set_limit(peer.limit as u16);
             if random.u8(..3) > 0 {
                 window.begin_resend();

@@ -6,7 +6,7 @@ use crate::{message::QoS, subscriber::recipient::Recipient};
 
 /// Where a filter stands with the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum SubscriptionState {
     Absent,
     Subscribing,
     Held,
@@ -14,10 +14,10 @@ pub(super) enum Standing {
     Refused,
 }
 
-pub(super) struct Entry<R> {
+pub(super) struct FilterEntry<R> {
     /// Nearly always one, which is found without another look into memory.
     pub(super) routes: SmallVec<[(u64, R); 1]>,
-    pub(super) standing: Standing,
+    pub(super) standing: SubscriptionState,
     /// The highest QoS that an owner wants, and the one the broker was last asked for.
     pub(super) wanted: QoS,
     pub(super) granted: QoS,
@@ -27,14 +27,14 @@ pub(super) struct Entry<R> {
     pub(super) restoring: bool,
 }
 
-impl<R: Recipient> Entry<R> {
-    pub(super) fn new(standing: Standing) -> Self {
+impl<R: Recipient> FilterEntry<R> {
+    pub(super) fn new(standing: SubscriptionState) -> Self {
         let qos = QoS::AtMostOnce;
-        Entry { routes: SmallVec::new(), standing, wanted: qos, granted: qos, queued: false, restoring: false }
+        FilterEntry { routes: SmallVec::new(), standing, wanted: qos, granted: qos, queued: false, restoring: false }
     }
 
     pub(super) fn is_met(&self) -> bool {
-        self.standing == Standing::Held && self.granted >= self.wanted
+        self.standing == SubscriptionState::Held && self.granted >= self.wanted
     }
 
     pub(super) fn route(&mut self, owner: u64, recipient: &R) {

@@ -4,14 +4,14 @@ use tokio::sync::oneshot;
 
 use super::*;
 
-const GRANTED: Verdict = Ok(());
-const REFUSED: Verdict = Err(Reason::NOT_AUTHORIZED);
+const GRANTED: AckResult = Ok(());
+const REFUSED: AckResult = Err(Reason::NOT_AUTHORIZED);
 
 /// Remembers the topics of what it got, of what it turned back, and what it was told about its subscriptions.
 #[derive(Clone, Default)]
-struct Inbox(Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<String>>>, bool, Arc<Mutex<Vec<SubscribeError>>>);
+struct RecordingRecipient(Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<String>>>, bool, Arc<Mutex<Vec<SubscribeError>>>);
 
-impl Recipient for Inbox {
+impl Recipient for RecordingRecipient {
     fn deliver(&self, message: Message) -> Result<(), Message> {
         if self.2 {
             return Err(message);
@@ -20,7 +20,7 @@ impl Recipient for Inbox {
         Ok(())
     }
 
-    fn turn_back(&self, message: Message) {
+    fn return_undeliverable(&self, message: Message) {
         self.1.lock().expect("not poisoned").push(message.topic);
     }
 
@@ -33,10 +33,10 @@ fn refused(filter: &str) -> SubscribeError {
     SubscribeError::Refused { filter: filter.into(), reason: "not authorized".into() }
 }
 
-impl Inbox {
+impl RecordingRecipient {
     /// One whose owner has gone.
     fn deserted() -> Self {
-        Inbox(Arc::default(), Arc::default(), true, Arc::default())
+        RecordingRecipient(Arc::default(), Arc::default(), true, Arc::default())
     }
 
     fn turned_back(&self) -> usize {
@@ -54,7 +54,12 @@ impl Inbox {
 
 type Settled = oneshot::Receiver<Result<(), SubscribeError>>;
 
-fn set(subs: &mut Subscriptions<Inbox>, owner: u64, filters: &[&str], inbox: Option<&Inbox>) -> Settled {
+fn set(
+    subs: &mut Subscriptions<RecordingRecipient>,
+    owner: u64,
+    filters: &[&str],
+    inbox: Option<&RecordingRecipient>,
+) -> Settled {
     let (done, settled) = oneshot::channel();
     let filters = filters.iter().map(|filter| ((*filter).to_owned(), QoS::AtLeastOnce)).collect();
     subs.set(owner, filters, inbox.cloned(), done);
@@ -62,7 +67,7 @@ fn set(subs: &mut Subscriptions<Inbox>, owner: u64, filters: &[&str], inbox: Opt
 }
 
 /// Lets the broker grant whatever is asked, and returns what was asked.
-fn grant_all(subs: &mut Subscriptions<Inbox>) -> (Vec<String>, Vec<String>) {
+fn grant_all(subs: &mut Subscriptions<RecordingRecipient>) -> (Vec<String>, Vec<String>) {
     let batch = subs.next_batch(usize::MAX);
     for (filter, qos) in &batch.subscribe {
         subs.subscribed(filter, *qos, GRANTED);
@@ -79,21 +84,21 @@ fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-fn deliver(subs: &Subscriptions<Inbox>, topic: &str) -> bool {
+fn deliver(subs: &Subscriptions<RecordingRecipient>, topic: &str) -> bool {
     let (payload, qos) = (bytes::Bytes::new(), QoS::AtLeastOnce);
     subs.deliver(Message { topic: topic.to_owned(), payload, qos, retain: false, dup: false, oversized: None }).is_ok()
 }
 
-fn connected() -> Subscriptions<Inbox> {
+fn connected() -> Subscriptions<RecordingRecipient> {
     let mut subs = Subscriptions::new();
     subs.connected(false);
     subs
 }
 
 /// The owner 1 has these filters.
-fn holding(filters: &[&str]) -> Subscriptions<Inbox> {
+fn holding(filters: &[&str]) -> Subscriptions<RecordingRecipient> {
     let mut subs = connected();
-    drop(set(&mut subs, 1, filters, Some(&Inbox::default())));
+    drop(set(&mut subs, 1, filters, Some(&RecordingRecipient::default())));
     grant_all(&mut subs);
     subs
 }
@@ -101,7 +106,7 @@ fn holding(filters: &[&str]) -> Subscriptions<Inbox> {
 #[test]
 fn resolves_when_the_last_filter_is_acknowledged() {
     let mut subs = connected();
-    let mut settled = set(&mut subs, 1, &["a", "b"], Some(&Inbox::default()));
+    let mut settled = set(&mut subs, 1, &["a", "b"], Some(&RecordingRecipient::default()));
     let batch = subs.next_batch(usize::MAX);
     subs.subscribed(&batch.subscribe[0].0, QoS::AtLeastOnce, GRANTED);
     assert!(settled.try_recv().is_err());
@@ -111,7 +116,7 @@ fn resolves_when_the_last_filter_is_acknowledged() {
 
 #[test]
 fn owners_of_one_filter_share_its_subscription() {
-    let (mut subs, first, second) = (connected(), Inbox::default(), Inbox::default());
+    let (mut subs, first, second) = (connected(), RecordingRecipient::default(), RecordingRecipient::default());
     let _one = set(&mut subs, 1, &["a"], Some(&first));
     grant_all(&mut subs);
     assert_eq!(set(&mut subs, 2, &["a"], Some(&second)).try_recv(), Ok(Ok(())));
@@ -129,7 +134,7 @@ fn owners_of_one_filter_share_its_subscription() {
 fn a_successor_before_the_unsubscribe_leaves_no_gap() {
     let mut subs = holding(&["a"]);
     subs.remove(1);
-    assert_eq!(set(&mut subs, 2, &["a"], Some(&Inbox::default())).try_recv(), Ok(Ok(())));
+    assert_eq!(set(&mut subs, 2, &["a"], Some(&RecordingRecipient::default())).try_recv(), Ok(Ok(())));
     assert_eq!(grant_all(&mut subs), (vec![], vec![]));
 }
 
@@ -138,7 +143,7 @@ fn a_successor_during_the_unsubscribe_subscribes_again() {
     let mut subs = holding(&["a"]);
     subs.remove(1);
     let leaving = subs.next_batch(usize::MAX).unsubscribe;
-    let mut settled = set(&mut subs, 2, &["a"], Some(&Inbox::default()));
+    let mut settled = set(&mut subs, 2, &["a"], Some(&RecordingRecipient::default()));
     assert!(settled.try_recv().is_err());
     subs.unsubscribed(&leaving[0]);
     assert_eq!(grant_all(&mut subs), (strings(&["a"]), vec![]));
@@ -169,7 +174,7 @@ fn a_refused_replacement_leaves_things_as_they_were() {
 #[test]
 fn a_later_request_supersedes_an_open_one() {
     let mut subs = connected();
-    let mut first = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
+    let mut first = set(&mut subs, 1, &["a"], Some(&RecordingRecipient::default()));
     let mut second = set(&mut subs, 1, &["b"], None);
     assert_eq!(first.try_recv(), Ok(Err(SubscribeError::Superseded)));
     grant_all(&mut subs);
@@ -182,7 +187,7 @@ fn what_is_no_filter_or_no_owner_is_refused_at_once() {
     let mut subs = connected();
     let deep = "a/".repeat(MAX_LEVELS);
     for bad in ["", "a/#/b", "a+", "a\0", &deep, &"a".repeat(65_536)] {
-        let settled = set(&mut subs, 1, &["fine", bad], Some(&Inbox::default())).try_recv();
+        let settled = set(&mut subs, 1, &["fine", bad], Some(&RecordingRecipient::default())).try_recv();
         assert_eq!(settled, Ok(Err(SubscribeError::BadFilter(bad.to_owned()))));
     }
     assert_eq!(set(&mut subs, 1, &["a"], None).try_recv(), Ok(Err(SubscribeError::UnknownOwner)));
@@ -203,14 +208,14 @@ fn a_lost_session_is_restored_and_current_only_then() {
 #[test]
 fn with_a_kept_session_only_what_is_missing_is_asked_for() {
     let mut subs = connected();
-    let _one = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
-    let _two = set(&mut subs, 2, &["b"], Some(&Inbox::default()));
+    let _one = set(&mut subs, 1, &["a"], Some(&RecordingRecipient::default()));
+    let _two = set(&mut subs, 2, &["b"], Some(&RecordingRecipient::default()));
     grant_all(&mut subs);
-    let mut open = set(&mut subs, 3, &["c"], Some(&Inbox::default()));
+    let mut open = set(&mut subs, 3, &["c"], Some(&RecordingRecipient::default()));
     let _lost_on_the_way = subs.next_batch(usize::MAX);
     subs.disconnected();
     subs.remove(2);
-    let _while_away = set(&mut subs, 4, &["d"], Some(&Inbox::default()));
+    let _while_away = set(&mut subs, 4, &["d"], Some(&RecordingRecipient::default()));
     subs.connected(true);
     assert_eq!(grant_all(&mut subs), (strings(&["c", "d"]), strings(&["b"])));
     assert_eq!(open.try_recv(), Ok(Ok(())));
@@ -222,7 +227,7 @@ fn nothing_piles_up_while_the_broker_is_away() {
     let mut subs = connected();
     subs.disconnected();
     for owner in 0..1000 {
-        drop(set(&mut subs, owner, &[&format!("cs/{owner}"), "cs/+/all"], Some(&Inbox::default())));
+        drop(set(&mut subs, owner, &[&format!("cs/{owner}"), "cs/+/all"], Some(&RecordingRecipient::default())));
         subs.remove(owner);
     }
     assert_eq!((subs.len(), subs.waiting()), (0, 0));
@@ -233,7 +238,7 @@ fn nothing_piles_up_while_the_broker_is_away() {
 fn changes_back_and_forth_take_one_place_in_the_queue() {
     let mut subs = connected();
     for owner in 0..1000 {
-        drop(set(&mut subs, owner, &["a"], Some(&Inbox::default())));
+        drop(set(&mut subs, owner, &["a"], Some(&RecordingRecipient::default())));
         subs.remove(owner);
     }
     assert_eq!(subs.waiting(), 1);
@@ -242,7 +247,7 @@ fn changes_back_and_forth_take_one_place_in_the_queue() {
 
 #[test]
 fn an_owner_gets_a_message_once_however_many_filters_match() {
-    let (mut subs, inbox, other) = (connected(), Inbox::default(), Inbox::default());
+    let (mut subs, inbox, other) = (connected(), RecordingRecipient::default(), RecordingRecipient::default());
     let _one = set(&mut subs, 1, &["a/b", "a/+", "#"], Some(&inbox));
     let _two = set(&mut subs, 2, &["a/+"], Some(&other));
     assert!(deliver(&subs, "a/b"));
@@ -263,7 +268,7 @@ fn a_topic_left_over_from_another_process_is_left() {
 fn a_higher_qos_is_asked_for_again() {
     let mut subs = holding(&["a"]);
     let (done, mut settled) = oneshot::channel();
-    subs.set(2, vec![("a".into(), QoS::ExactlyOnce)], Some(Inbox::default()), done);
+    subs.set(2, vec![("a".into(), QoS::ExactlyOnce)], Some(RecordingRecipient::default()), done);
     assert!(settled.try_recv().is_err());
     assert_eq!(subs.next_batch(usize::MAX).subscribe, [("a".into(), QoS::ExactlyOnce)]);
     subs.subscribed(&"a".into(), QoS::ExactlyOnce, GRANTED);
@@ -274,7 +279,7 @@ fn a_higher_qos_is_asked_for_again() {
 fn batches_are_bounded() {
     let mut subs = connected();
     for owner in 0..BATCH as u64 + 1 {
-        drop(set(&mut subs, owner, &[&format!("cs/{owner}")], Some(&Inbox::default())));
+        drop(set(&mut subs, owner, &[&format!("cs/{owner}")], Some(&RecordingRecipient::default())));
     }
     assert_eq!(subs.next_batch(usize::MAX).subscribe.len(), BATCH);
     assert_eq!(subs.next_batch(usize::MAX).subscribe.len(), 1);
@@ -284,18 +289,18 @@ fn batches_are_bounded() {
 fn a_batch_fits_into_a_packet_of_the_brokers_size() {
     let mut subs = connected();
     for owner in 0..5 {
-        drop(set(&mut subs, owner, &[&format!("cs/{owner:04}")], Some(&Inbox::default())));
+        drop(set(&mut subs, owner, &[&format!("cs/{owner:04}")], Some(&RecordingRecipient::default())));
     }
     // Two filters of 7 bytes, and a bit.
     let sizes: Vec<usize> = (0..3).map(|_| subs.next_batch(8 + 2 * 10 + 5).subscribe.len()).collect();
     assert_eq!(sizes, [2, 2, 1]);
-    drop(set(&mut subs, 9, &["longer/than/all/that"], Some(&Inbox::default())));
+    drop(set(&mut subs, 9, &["longer/than/all/that"], Some(&RecordingRecipient::default())));
     assert_eq!(subs.next_batch(10).subscribe.len(), 1);
 }
 
 #[test]
 fn a_message_is_turned_back_only_if_nobody_takes_it() {
-    let (mut subs, gone, successor) = (connected(), Inbox::deserted(), Inbox::default());
+    let (mut subs, gone, successor) = (connected(), RecordingRecipient::deserted(), RecordingRecipient::default());
     let _one = set(&mut subs, 1, &["a"], Some(&gone));
     grant_all(&mut subs);
     assert!(deliver(&subs, "a"));
@@ -310,7 +315,8 @@ fn a_message_is_turned_back_only_if_nobody_takes_it() {
 
 #[test]
 fn a_subscription_that_is_refused_after_a_reconnect_is_told_to_all_who_had_it() {
-    let (mut subs, first, second, other) = (connected(), Inbox::default(), Inbox::default(), Inbox::default());
+    let (mut subs, first, second, other) =
+        (connected(), RecordingRecipient::default(), RecordingRecipient::default(), RecordingRecipient::default());
     let _one = set(&mut subs, 1, &["a", "b"], Some(&first));
     let _two = set(&mut subs, 2, &["b"], Some(&second));
     let _three = set(&mut subs, 3, &["c"], Some(&other));
@@ -325,7 +331,7 @@ fn a_subscription_that_is_refused_after_a_reconnect_is_told_to_all_who_had_it() 
         assert!(other.refusals().is_empty() && subs.is_current());
     }
     // Whoever comes next has it asked for again.
-    let mut settled = set(&mut subs, 4, &["b"], Some(&Inbox::default()));
+    let mut settled = set(&mut subs, 4, &["b"], Some(&RecordingRecipient::default()));
     assert_eq!(grant_all(&mut subs), (strings(&["b"]), vec![]));
     assert_eq!(settled.try_recv(), Ok(Ok(())));
     // Nobody is left who had it.
@@ -336,7 +342,7 @@ fn a_subscription_that_is_refused_after_a_reconnect_is_told_to_all_who_had_it() 
 
 #[test]
 fn a_refusal_of_what_an_owner_had_before_a_change_is_told_too() {
-    let (mut subs, inbox) = (connected(), Inbox::default());
+    let (mut subs, inbox) = (connected(), RecordingRecipient::default());
     let _one = set(&mut subs, 1, &["old"], Some(&inbox));
     grant_all(&mut subs);
     let mut changed = set(&mut subs, 1, &["new"], None);
@@ -353,7 +359,7 @@ fn a_refusal_of_what_an_owner_had_before_a_change_is_told_too() {
 fn what_is_left_in_one_batch_fits_into_a_packet_too() {
     let mut subs = connected();
     for owner in 0..5 {
-        drop(set(&mut subs, owner, &[&format!("cs/{owner:04}")], Some(&Inbox::default())));
+        drop(set(&mut subs, owner, &[&format!("cs/{owner:04}")], Some(&RecordingRecipient::default())));
     }
     grant_all(&mut subs);
     (0..5).for_each(|owner| subs.remove(owner));
@@ -366,7 +372,7 @@ fn what_is_left_in_one_batch_fits_into_a_packet_too() {
 fn an_answer_that_nobody_waits_for_any_more_leaves_nothing_behind() {
     for (verdict, left) in [(GRANTED, strings(&["a"])), (REFUSED, vec![])] {
         let mut subs = connected();
-        let _one = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
+        let _one = set(&mut subs, 1, &["a"], Some(&RecordingRecipient::default()));
         let (filter, qos) = subs.next_batch(usize::MAX).subscribe.remove(0);
         subs.remove(1);
         subs.subscribed(&filter, qos, verdict);
@@ -379,10 +385,10 @@ fn an_answer_that_nobody_waits_for_any_more_leaves_nothing_behind() {
 #[test]
 fn a_qos_that_was_raised_meanwhile_is_asked_for_after_the_answer() {
     let mut subs = connected();
-    let mut first = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
+    let mut first = set(&mut subs, 1, &["a"], Some(&RecordingRecipient::default()));
     let (filter, qos) = subs.next_batch(usize::MAX).subscribe.remove(0);
     let (done, mut second) = oneshot::channel();
-    subs.set(2, vec![("a".into(), QoS::ExactlyOnce)], Some(Inbox::default()), done);
+    subs.set(2, vec![("a".into(), QoS::ExactlyOnce)], Some(RecordingRecipient::default()), done);
     assert!(subs.next_batch(usize::MAX).subscribe.is_empty(), "one question at a time");
     subs.subscribed(&filter, qos, GRANTED);
     assert!(first.try_recv().is_err() && second.try_recv().is_err());
@@ -394,8 +400,8 @@ fn a_qos_that_was_raised_meanwhile_is_asked_for_after_the_answer() {
 #[test]
 fn what_is_left_while_it_is_restored_is_not_waited_for() {
     let mut subs = connected();
-    let _one = set(&mut subs, 1, &["a"], Some(&Inbox::default()));
-    let _two = set(&mut subs, 2, &["b"], Some(&Inbox::default()));
+    let _one = set(&mut subs, 1, &["a"], Some(&RecordingRecipient::default()));
+    let _two = set(&mut subs, 2, &["b"], Some(&RecordingRecipient::default()));
     grant_all(&mut subs);
     subs.disconnected();
     subs.connected(false);
@@ -428,7 +434,7 @@ fn leftovers_of_another_process_are_bounded_and_left_one_by_one() {
 
 #[test]
 fn a_refusal_of_what_an_owner_had_and_wants_to_keep_is_told_too() {
-    let (mut subs, inbox) = (connected(), Inbox::default());
+    let (mut subs, inbox) = (connected(), RecordingRecipient::default());
     let _one = set(&mut subs, 1, &["old"], Some(&inbox));
     grant_all(&mut subs);
     subs.disconnected();

@@ -11,7 +11,7 @@ use crate::{
 const LIMIT: usize = 1 << 20;
 
 /// The packet that these bytes are, without the fixed header.
-fn read_body(first: u8, body: &[u8]) -> Result<Inbound, LinkError> {
+fn read_body(first: u8, body: &[u8]) -> Result<InboundPacket, LinkError> {
     let mut bytes = BytesMut::from(&[first, body.len() as u8][..]);
     bytes.extend_from_slice(body);
     let read = read(&mut bytes, LIMIT);
@@ -96,13 +96,13 @@ fn subscriptions_are_written_as_a_broker_reads_them() {
     let filters: Vec<(Arc<str>, rumqttc::QoS)> =
         vec![("a/+".into(), rumqttc::QoS::AtLeastOnce), ("é".into(), rumqttc::QoS::ExactlyOnce)];
     let mut written = BytesMut::new();
-    write(&mut written, Outbound::Subscribe(9, &filters)).expect("encodes");
+    write(&mut written, OutboundPacket::Subscribe(9, &filters)).expect("encodes");
     let Packet::Subscribe(read) = read_back(written) else { panic!("another packet") };
     let filter = |path, qos| Filter { retain_forward_rule: RetainForwardRule::Never, ..Filter::new(path, qos) };
     assert_eq!(read.filters, [filter("a/+", QoS::AtLeastOnce), filter("é", QoS::ExactlyOnce)]);
 
     let (filters, mut written): ([Arc<str>; 2], _) = (["a/+".into(), "é".into()], BytesMut::new());
-    write(&mut written, Outbound::Unsubscribe(9, &filters)).expect("encodes");
+    write(&mut written, OutboundPacket::Unsubscribe(9, &filters)).expect("encodes");
     let Packet::Unsubscribe(read) = read_back(written) else { panic!("another packet") };
     assert_eq!((read.pkid, read.filters), (9, vec!["a/+".to_owned(), "é".to_owned()]));
 }
@@ -110,12 +110,12 @@ fn subscriptions_are_written_as_a_broker_reads_them() {
 #[test]
 fn short_packets_are_written_in_their_shortest_form() {
     for (packet, expected) in [
-        (Outbound::PubAck(7), &b"\x40\x02\x00\x07"[..]),
-        (Outbound::PubRec(7), b"\x50\x02\x00\x07"),
-        (Outbound::PubRel(7), b"\x62\x02\x00\x07"),
-        (Outbound::PubComp(7), b"\x70\x02\x00\x07"),
-        (Outbound::PingReq, b"\xc0\x00"),
-        (Outbound::Disconnect, b"\xe0\x00"),
+        (OutboundPacket::PubAck(7), &b"\x40\x02\x00\x07"[..]),
+        (OutboundPacket::PubRec(7), b"\x50\x02\x00\x07"),
+        (OutboundPacket::PubRel(7), b"\x62\x02\x00\x07"),
+        (OutboundPacket::PubComp(7), b"\x70\x02\x00\x07"),
+        (OutboundPacket::PingReq, b"\xc0\x00"),
+        (OutboundPacket::Disconnect, b"\xe0\x00"),
     ] {
         let mut written = BytesMut::new();
         write(&mut written, packet).expect("encodes");
@@ -134,29 +134,29 @@ fn acknowledgements_may_lack_reason_and_properties() {
         // A code from the future.
         (b"\x00\x07\xc0", Err(Reason(0xc0))),
     ] {
-        assert!(matches!(read_body(0x40, body), Ok(Inbound::PubAck(7, found)) if found == verdict), "{body:?}");
-        assert!(matches!(read_body(0x50, body), Ok(Inbound::PubRec(7, found)) if found == verdict), "{body:?}");
-        assert!(matches!(read_body(0x62, body), Ok(Inbound::PubRel(7))));
-        assert!(matches!(read_body(0x70, body), Ok(Inbound::PubComp(7))));
+        assert!(matches!(read_body(0x40, body), Ok(InboundPacket::PubAck(7, found)) if found == verdict), "{body:?}");
+        assert!(matches!(read_body(0x50, body), Ok(InboundPacket::PubRec(7, found)) if found == verdict), "{body:?}");
+        assert!(matches!(read_body(0x62, body), Ok(InboundPacket::PubRel(7))));
+        assert!(matches!(read_body(0x70, body), Ok(InboundPacket::PubComp(7))));
     }
 }
 
 #[test]
 fn that_nobody_subscribes_is_a_success_of_its_own() {
     for body in [&b"\x00\x07\x10"[..], b"\x00\x07\x10\x00"] {
-        assert!(matches!(read_body(0x40, body), Ok(Inbound::NoSubscriber(7))), "{body:?}");
+        assert!(matches!(read_body(0x40, body), Ok(InboundPacket::NoSubscriber(7))), "{body:?}");
         // Of QoS 2 it is said before the message is released.
-        assert!(matches!(read_body(0x50, body), Ok(Inbound::PubRec(7, Ok(())))), "{body:?}");
+        assert!(matches!(read_body(0x50, body), Ok(InboundPacket::PubRec(7, Ok(())))), "{body:?}");
     }
 }
 
 #[test]
 fn each_filter_has_its_verdict() {
-    let Ok(Inbound::SubAck(9, verdicts)) = read_body(0x90, b"\x00\x09\x05\x1f\x00\x02no\x01\x87\x00\xa2") else {
+    let Ok(InboundPacket::SubAck(9, verdicts)) = read_body(0x90, b"\x00\x09\x05\x1f\x00\x02no\x01\x87\x00\xa2") else {
         panic!("another packet");
     };
     assert_eq!(verdicts, [Ok(()), Err(Reason::NOT_AUTHORIZED), Ok(()), Err(Reason(0xa2))]);
-    assert!(matches!(read_body(0xb0, b"\x00\x09\x00\x11\x87"), Ok(Inbound::UnsubAck(9))));
+    assert!(matches!(read_body(0xb0, b"\x00\x09\x00\x11\x87"), Ok(InboundPacket::UnsubAck(9))));
 }
 
 #[test]
@@ -174,12 +174,12 @@ fn a_goodbye_of_any_length_has_a_reason() {
 
 #[test]
 fn limits_come_with_the_consent() {
-    let Ok(Inbound::ConnAck(Ok(ack))) = read_body(0x20, b"\x01\x00\x00") else { panic!("another packet") };
-    assert_eq!(ack, ConnAck { session_present: true, limits: Limits::NONE, keep_alive: None });
+    let Ok(InboundPacket::ConnAck(Ok(ack))) = read_body(0x20, b"\x01\x00\x00") else { panic!("another packet") };
+    assert_eq!(ack, ConnAck { session_present: true, limits: ServerLimits::NONE, keep_alive: None });
 
     let body = b"\x00\x00\x12\x21\x00\x14\x27\x00\x00\x10\x00\x13\x00\x0a\x24\x01\x25\x00\x22\x00\x0a";
-    let Ok(Inbound::ConnAck(Ok(ack))) = read_body(0x20, body) else { panic!("another packet") };
-    let limits = Limits { in_flight: 20, packet_size: 4096, qos: rumqttc::QoS::AtLeastOnce, retain: false };
+    let Ok(InboundPacket::ConnAck(Ok(ack))) = read_body(0x20, body) else { panic!("another packet") };
+    let limits = ServerLimits { in_flight: 20, packet_size: 4096, qos: rumqttc::QoS::AtLeastOnce, retain: false };
     assert_eq!(ack, ConnAck { session_present: false, limits, keep_alive: Some(Duration::from_secs(10)) });
 }
 
@@ -191,7 +191,7 @@ fn refusals_are_understood_also_from_a_broker_of_another_version() {
         (b"\x00\x84\x00", "it does not speak this version of MQTT"),
         (b"\x00\x01", "it does not speak this version of MQTT"),
     ] {
-        let Ok(Inbound::ConnAck(Err(refusal))) = read_body(0x20, body) else { panic!("{body:?}") };
+        let Ok(InboundPacket::ConnAck(Err(refusal))) = read_body(0x20, body) else { panic!("{body:?}") };
         assert_eq!(refusal.to_string(), reason);
     }
 }
@@ -201,7 +201,7 @@ const MESSAGE: &[u8] = b"\x00\x01t\x00\x07\x10\x02\x00\x00\x00\x09\x26\x00\x01k\
 
 #[test]
 fn properties_of_a_message_are_no_part_of_its_payload() {
-    let Ok(Inbound::Publish(publish)) = read_body(0x3b, MESSAGE) else { panic!("another packet") };
+    let Ok(InboundPacket::Publish(publish)) = read_body(0x3b, MESSAGE) else { panic!("another packet") };
     assert_eq!((publish.topic.as_str(), &publish.payload[..], publish.pkid), ("t", &b"hello"[..], 7));
     assert!(publish.dup && publish.retain && publish.qos == rumqttc::QoS::AtLeastOnce);
 }
@@ -235,7 +235,7 @@ fn the_beginning_of_what_is_too_large_is_read_without_its_properties() {
     let mut written = BytesMut::new();
     publish(&mut written, &publish_of(rumqttc::QoS::AtLeastOnce, 2000), Some(Instant::now())).expect("encodes");
     let size = written.len();
-    let Ok(Some(Inbound::Oversized(found))) = codec.read(&mut written) else { panic!("another packet") };
+    let Ok(Some(InboundPacket::Oversized(found))) = codec.read(&mut written) else { panic!("another packet") };
     assert_eq!((found.qos, found.pkid, found.size), (rumqttc::QoS::AtLeastOnce, 7, size - 3));
     let message = found.into_message();
     assert_eq!((message.topic.as_str(), message.oversized), ("a/topic", Some(size)));

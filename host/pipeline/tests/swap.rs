@@ -1,14 +1,14 @@
-//! What can be put in whose place. Exchanges while messages run are tested with the whole gateway.
+//! What can be put in whose place. Swaps while messages run are tested with the whole gateway.
 
 mod common;
 
 use common::peer;
 use ocpp_gateway_pipeline::{
-    Candidate, Change, ExchangeError, ExchangeOutcome, Exchanged, FewerHooks, Generation, Pipeline, STANDARD, Samples,
-    Source, TransformSpec, Validation,
+    Change, FewerHooks, Generation, Pipeline, STANDARD, Samples, Source, SwapError, SwapOutcome, Swapped,
+    TransformSpec, TrialTransform, Validation,
 };
 use ocpp_gateway_testkit::component::another_version;
-use ocpp_gateway_testkit::{PATIENCE, guest};
+use ocpp_gateway_testkit::{TIMEOUT, guest};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -30,9 +30,9 @@ struct SlowSamples {
 }
 
 impl Samples for SlowSamples {
-    fn try_on(&self, _: &Candidate<'_>) -> Result<(), String> {
+    fn try_on(&self, _: &TrialTransform<'_>) -> Result<(), String> {
         self.begun.lock().expect("no panic").send(()).map_err(|error| error.to_string())?;
-        self.may_end.lock().expect("no panic").recv_timeout(PATIENCE).map_err(|error| error.to_string())
+        self.may_end.lock().expect("no panic").recv_timeout(TIMEOUT).map_err(|error| error.to_string())
     }
 }
 
@@ -44,19 +44,19 @@ fn rollback_does_not_wait_for_a_load_and_the_load_does_not_undo_it() {
     // The first version, and the second one.
     (0..2).for_each(|_| let_end.send(()).expect("heard"));
     let pipeline = Pipeline::load(vec![spec]).expect("loaded");
-    let exchange = |number| pipeline.exchange("standard", Some(another(number)), FewerHooks::Refuse);
+    let swap = |number| pipeline.swap("standard", Some(another(number)), FewerHooks::Refuse);
     let runs = || pipeline.transforms().remove(0).component;
-    exchange(1).expect("exchanged");
+    swap(1).expect("swapped");
     (0..2).for_each(|_| begins.recv().expect("begun"));
 
     std::thread::scope(|scope| {
-        let loading = scope.spawn(|| exchange(2));
-        begins.recv_timeout(PATIENCE).expect("it is being loaded");
+        let loading = scope.spawn(|| swap(2));
+        begins.recv_timeout(TIMEOUT).expect("it is being loaded");
         pipeline.roll_back("standard").expect("rolled back");
         assert_eq!(runs(), "builtin:standard");
         let_end.send(()).expect("heard");
         let overtaken = loading.join().expect("no panic");
-        assert!(matches!(overtaken, Err(ExchangeError::Overtaken(name)) if name == "standard"));
+        assert!(matches!(overtaken, Err(SwapError::Overtaken(name)) if name == "standard"));
     });
     assert_eq!(runs(), "builtin:standard");
     let fault = pipeline.transforms().remove(0).last_fault.expect("a fault");
@@ -64,17 +64,17 @@ fn rollback_does_not_wait_for_a_load_and_the_load_does_not_undo_it() {
 
     // The next one is loaded after the rollback.
     let_end.send(()).expect("heard");
-    exchange(3).expect("exchanged");
+    swap(3).expect("swapped");
     assert!(runs().starts_with("upload"), "{}", runs());
 }
 
 #[test]
 fn a_swap_to_what_runs_already_is_none() {
     let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
-    let swap = |source| pipeline.exchange("standard", Some(source), FewerHooks::Refuse).expect("it loads");
-    assert_eq!(swap(another(0)), Exchanged::Replaced);
+    let swap = |source| pipeline.swap("standard", Some(source), FewerHooks::Refuse).expect("it loads");
+    assert_eq!(swap(another(0)), Swapped::Replaced);
     let (generation, status) = (pipeline.newest_number(), pipeline.transforms().remove(0));
-    assert_eq!(swap(another(0)), Exchanged::RanAlready);
+    assert_eq!(swap(another(0)), Swapped::RanAlready);
     assert_eq!((pipeline.newest_number(), pipeline.transforms().remove(0)), (generation, status));
     // So a rollback goes back to other code.
     pipeline.roll_back("standard").expect("rolled back");
@@ -90,7 +90,7 @@ fn a_configuration_that_is_the_same_changes_nothing_and_another_names_what_it_ch
     };
     let pipeline = Pipeline::load(vec![spec("mapping", "a/")]).expect("it loads");
     let changes = |specs| {
-        let changes = pipeline.exchange_all(specs, Validation::default()).expect("they load");
+        let changes = pipeline.swap_all(specs, Validation::default()).expect("they load");
         changes.into_iter().map(|change| (change.name, change.what)).collect::<Vec<_>>()
     };
     assert_eq!(changes(vec![spec("mapping", "a/")]), []);
@@ -102,12 +102,12 @@ fn a_configuration_that_is_the_same_changes_nothing_and_another_names_what_it_ch
     );
     assert_eq!(pipeline.newest_number(), 2);
     // An upload goes with the next reading of the configuration, which says so.
-    pipeline.exchange("other", Some(another(0)), FewerHooks::Refuse).expect("it loads");
-    let reloaded = pipeline.exchange_all(vec![spec("other", "b/")], Validation::default()).expect("it loads");
+    pipeline.swap("other", Some(another(0)), FewerHooks::Refuse).expect("it loads");
+    let reloaded = pipeline.swap_all(vec![spec("other", "b/")], Validation::default()).expect("it loads");
     assert!(matches!(&reloaded[..], [change] if change.before.as_ref().is_some_and(|before| before.is_uploaded)));
     // Validation is part of what runs.
     let strict = Validation { uplink: true, ..Validation::default() };
-    assert_eq!(pipeline.exchange_all(vec![spec("other", "b/")], strict).expect("it loads"), []);
+    assert_eq!(pipeline.swap_all(vec![spec("other", "b/")], strict).expect("it loads"), []);
     assert_eq!(pipeline.newest_number(), 5);
 }
 
@@ -115,14 +115,14 @@ fn a_configuration_that_is_the_same_changes_nothing_and_another_names_what_it_ch
 fn a_component_without_the_hooks_in_use_is_refused_unless_that_is_allowed() {
     let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
     let passing: Arc<[u8]> = std::fs::read(&*PASSING).expect("built").into();
-    let swap = |hooks| pipeline.exchange("standard", Some(Source::Bytes(passing.clone())), hooks);
+    let swap = |hooks| pipeline.swap("standard", Some(Source::Bytes(passing.clone())), hooks);
     let refused = swap(FewerHooks::Refuse).expect_err("the mapping would be gone").to_string();
     assert!(refused.contains("mapping") && refused.contains("allow_fewer_hooks"), "{refused}");
     let status = pipeline.transforms();
     assert_eq!((status.len(), &*status[0].component), (1, "builtin:standard"));
     assert!(status[0].last_fault.as_ref().is_some_and(|fault| fault.text == refused), "{status:?}");
 
-    assert_eq!(swap(FewerHooks::Allow).expect("allowed"), Exchanged::Replaced);
+    assert_eq!(swap(FewerHooks::Allow).expect("allowed"), Swapped::Replaced);
     let components: Vec<_> = pipeline.transforms().into_iter().map(|status| status.component).collect();
     assert_eq!(components, [Source::Bytes(passing.clone()).to_string(), "builtin:standard".into()]);
 }
@@ -135,7 +135,7 @@ fn a_file_that_lost_its_mapping_is_refused_when_the_configuration_is_read_anew()
     let spec = || TransformSpec { source: Source::File(file.clone()), ..TransformSpec::standard() };
     let pipeline = Pipeline::load(vec![spec()]).expect("it loads");
     std::fs::copy(&*PASSING, &file).expect("copied");
-    let refused = pipeline.exchange_all(vec![spec()], Validation::default()).expect_err("the mapping would be gone");
+    let refused = pipeline.swap_all(vec![spec()], Validation::default()).expect_err("the mapping would be gone");
     assert!(refused.to_string().contains("mapping"), "{refused}");
     assert_eq!((pipeline.newest_number(), pipeline.transforms()[0].size), (0, STANDARD.len()));
 }
@@ -144,12 +144,12 @@ fn a_file_that_lost_its_mapping_is_refused_when_the_configuration_is_read_anew()
 fn the_mapping_that_nobody_configured_has_a_name_too() {
     let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
     let sizes = || pipeline.transforms().iter().map(|transform| transform.size).collect::<Vec<_>>();
-    pipeline.exchange("standard", Some(another(0)), FewerHooks::Refuse).expect("exchanged");
+    pipeline.swap("standard", Some(another(0)), FewerHooks::Refuse).expect("swapped");
     assert_ne!(sizes(), [STANDARD.len()]);
     pipeline.roll_back("standard").expect("rolled back");
     assert_eq!(sizes(), [STANDARD.len()]);
     assert!(
-        matches!(pipeline.exchange("nobody", None, FewerHooks::Refuse), Err(ExchangeError::Unknown(name)) if name == "nobody")
+        matches!(pipeline.swap("nobody", None, FewerHooks::Refuse), Err(SwapError::Unknown(name)) if name == "nobody")
     );
 }
 
@@ -162,22 +162,22 @@ fn a_mapping_that_does_not_name_the_topics_of_most_is_taken_back() {
         let peers: Vec<_> = (0..connected).map(|number| peer(&names(number))).collect();
         let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
         let (notify, noticed) = mpsc::channel();
-        pipeline.on_exchange(move |report| notify.send(report.clone()).expect("heard"));
+        pipeline.on_swap(move |report| notify.send(report.clone()).expect("heard"));
         for peer in &peers {
             pipeline.subscriptions(&pipeline.newest(), peer).expect("topics");
             pipeline.connected(&pipeline.newest(), peer);
         }
-        pipeline.exchange("standard", Some(Source::File(faulty.clone())), FewerHooks::Refuse).expect("exchanged");
+        pipeline.swap("standard", Some(Source::File(faulty.clone())), FewerHooks::Refuse).expect("swapped");
         let newest = pipeline.newest();
         let failed = peers.iter().filter(|peer| pipeline.subscriptions(&newest, peer).is_err()).count();
         assert!(failed >= unlucky, "{failed} of {connected}");
 
-        let next = || noticed.recv_timeout(Duration::from_secs(20)).expect("an exchange in time");
+        let next = || noticed.recv_timeout(Duration::from_secs(20)).expect("a swap in time");
         let swapped = next();
-        assert_eq!((swapped.outcome, swapped.reason), (ExchangeOutcome::Exchanged, None));
+        assert_eq!((swapped.outcome, swapped.reason), (SwapOutcome::Swapped, None));
         if is_taken_back {
             let taken_back = next();
-            assert_eq!(taken_back.outcome, ExchangeOutcome::RolledBack);
+            assert_eq!(taken_back.outcome, SwapOutcome::RolledBack);
             let before = taken_back.transforms[0].before.as_ref().expect("another ran");
             let status = pipeline.transforms().remove(0);
             assert_eq!((status.component.as_str(), status.previous), ("builtin:standard", None));
@@ -215,13 +215,13 @@ fn old_instances_end_with_the_last_use_of_their_generation() {
         });
         let use_it = || {
             work.send(pipeline.newest()).expect("heard");
-            is_done.recv_timeout(PATIENCE).expect("in time");
+            is_done.recv_timeout(TIMEOUT).expect("in time");
         };
         for number in 0..4 {
             use_it();
             call(&pipeline.newest());
-            pipeline.exchange("standard", Some(another(number)), FewerHooks::Refuse).expect("exchanged");
-            assert_eq!(instances(), fresh, "after exchange {number}");
+            pipeline.swap("standard", Some(another(number)), FewerHooks::Refuse).expect("swapped");
+            assert_eq!(instances(), fresh, "after swap {number}");
         }
         // Its last open CALL keeps it.
         use_it();

@@ -3,9 +3,9 @@
 //! It uses the gateway's own MQTT crate, because it must not lose anything itself; that this one does not is what the tests of
 //! that crate show, by a client that shares nothing with it.
 
-use crate::ledger::Ledger;
+use crate::delivery_log::DeliveryLog;
 use ocpp_gateway_mqtt::{Message, Options, Publication, Publisher, QoS, Recipient, SubscribeError, Subscriber};
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::TIMEOUT;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,16 +14,16 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 #[derive(Clone)]
-struct Inbox(mpsc::UnboundedSender<Message>);
+struct RecordingRecipient(mpsc::UnboundedSender<Message>);
 
-impl Recipient for Inbox {
+impl Recipient for RecordingRecipient {
     fn deliver(&self, message: Message) -> Result<(), Message> {
         // The test may be over.
         let _ = self.0.send(message);
         Ok(())
     }
 
-    fn turn_back(&self, _message: Message) {}
+    fn return_undeliverable(&self, _message: Message) {}
 
     fn refused(&self, error: SubscribeError) {
         panic!("{error}");
@@ -57,17 +57,17 @@ struct Object {
     error_description: Option<String>,
 }
 
-pub(crate) struct Office {
+pub(crate) struct BackEnd {
     publisher: Publisher,
-    subscriber: Subscriber<Inbox>,
+    subscriber: Subscriber<RecordingRecipient>,
     calling: Arc<AtomicBool>,
-    ledger: Ledger,
+    log: DeliveryLog,
     size: usize,
 }
 
-impl Office {
+impl BackEnd {
     /// At work for the charge points `CP0`, `CP1`, … once this returns, under whichever mount point they are.
-    pub(crate) async fn open(url: &str, size: usize, ledger: &Ledger, answering: Answering) -> Self {
+    pub(crate) async fn open(url: &str, size: usize, log: &DeliveryLog, answering: Answering) -> Self {
         let mut options = Options::new(url.parse().expect("a URL"), "office");
         (options.reconnect_min, options.reconnect_max) = (Duration::from_millis(10), Duration::from_millis(100));
         options.backlog_messages = usize::MAX;
@@ -75,26 +75,29 @@ impl Office {
         let subscriber = Subscriber::start(Arc::clone(&options), Box::new(drop));
         let publisher = Publisher::start(options, subscriber.current());
         let (inbox, messages) = mpsc::unbounded_channel();
-        subscriber.subscribe(1, vec![("+/cp/#".into(), QoS::AtLeastOnce)], Inbox(inbox)).await.expect("subscribed");
+        subscriber
+            .subscribe(1, vec![("+/cp/#".into(), QoS::AtLeastOnce)], RecordingRecipient(inbox))
+            .await
+            .expect("subscribed");
         let calling = Arc::new(AtomicBool::new(false));
-        let desk = Desk {
+        let task = BackEndTask {
             publisher: publisher.clone(),
             calling: Arc::clone(&calling),
-            ledger: ledger.clone(),
+            log: log.clone(),
             answering,
             calls: vec![0; size],
             mount_points: vec![MOUNT_POINT.to_owned(); size],
             late: Vec::new(),
         };
-        tokio::spawn(desk.work(messages));
-        Office { publisher, subscriber, calling, ledger: ledger.clone(), size }
+        tokio::spawn(task.work(messages));
+        BackEnd { publisher, subscriber, calling, log: log.clone(), size }
     }
 
     /// From now on it calls, beginning with one CALL to each charge point.
     pub(crate) async fn start_calling(&self, round: &str) {
         self.calling.store(true, Ordering::Relaxed);
         for number in 0..self.size {
-            call(&self.publisher, &self.ledger, MOUNT_POINT, number, round).await;
+            call(&self.publisher, &self.log, MOUNT_POINT, number, round).await;
         }
     }
 
@@ -102,12 +105,12 @@ impl Office {
     pub(crate) async fn finish(&self, except: &std::collections::BTreeSet<String>) {
         self.stop_calling();
         let settled = async {
-            while self.ledger.open_downlinks().iter().any(|id| !except.contains(id)) {
+            while self.log.open_downlinks().iter().any(|id| !except.contains(id)) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        if timeout(PATIENCE, settled).await.is_err() {
-            let open = self.ledger.open_downlinks();
+        if timeout(TIMEOUT, settled).await.is_err() {
+            let open = self.log.open_downlinks();
             panic!("{} CALLs of the back end came to nothing: {open:?}", open.len());
         }
     }
@@ -118,7 +121,7 @@ impl Office {
 
     pub(crate) async fn wait_until_back(&self) {
         let mut current = self.subscriber.current();
-        timeout(PATIENCE, current.wait_for(|current| *current)).await.expect("back in time").expect("running");
+        timeout(TIMEOUT, current.wait_for(|current| *current)).await.expect("back in time").expect("running");
     }
 
     /// Everything that it published has been taken by the broker.
@@ -129,7 +132,7 @@ impl Office {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        timeout(PATIENCE, flushed).await.expect("taken by the broker in time");
+        timeout(TIMEOUT, flushed).await.expect("taken by the broker in time");
     }
 
     /// How many messages it has sent a second time.
@@ -142,10 +145,10 @@ impl Office {
     }
 }
 
-struct Desk {
+struct BackEndTask {
     publisher: Publisher,
     calling: Arc<AtomicBool>,
-    ledger: Ledger,
+    log: DeliveryLog,
     answering: Answering,
     calls: Vec<usize>,
     /// Under which each charge point has called last: it is called there. Its answers come where it was called.
@@ -154,7 +157,7 @@ struct Desk {
     late: Vec<(String, String)>,
 }
 
-impl Desk {
+impl BackEndTask {
     async fn work(mut self, mut messages: mpsc::UnboundedReceiver<Message>) {
         while let Some(message) = messages.recv().await {
             let path: Vec<&str> = message.topic.split('/').collect();
@@ -177,7 +180,7 @@ impl Desk {
             self.reply(&topic, &late).await;
         }
         // The second copy of a message is answered as well as not at all.
-        if !self.ledger.book().got.insert(id.clone()) {
+        if !self.log.book().got.insert(id.clone()) {
             return;
         }
         if (self.answering.late)(&id) {
@@ -188,12 +191,12 @@ impl Desk {
     }
 
     async fn reply(&self, topic: &str, id: &str) {
-        let (publisher, ledger) = (self.publisher.clone(), self.ledger.clone());
+        let (publisher, log) = (self.publisher.clone(), self.log.clone());
         let (topic, id, after) = (topic.to_owned(), id.to_owned(), self.answering.after);
         let reply = async move {
             tokio::time::sleep(after).await;
             let result = format!(r#"{{"MessageTypeId":3,"UniqueId":"{id}","Payload":{{}}}}"#);
-            ledger.book().replied.insert(id);
+            log.book().replied.insert(id);
             publish(&publisher, topic, result).await;
         };
         if after.is_zero() {
@@ -206,7 +209,7 @@ impl Desk {
     async fn settle(&mut self, charge_point: &str, object: Object) {
         let Object { message_type_id, unique_id: id, error_description } = object;
         let first = {
-            let mut book = self.ledger.book();
+            let mut book = self.log.book();
             match book.published.get_mut(&id) {
                 Some(outcomes) => {
                     // A second copy says the same once more.
@@ -232,7 +235,7 @@ impl Desk {
             self.calls[number] += 1;
             let round = self.calls[number];
             let mount_point = &self.mount_points[number];
-            call(&self.publisher, &self.ledger, mount_point, number, &round.to_string()).await;
+            call(&self.publisher, &self.log, mount_point, number, &round.to_string()).await;
         }
     }
 }
@@ -242,10 +245,10 @@ fn number(charge_point: &str) -> Option<usize> {
     charge_point.strip_prefix("CP")?.parse().ok()
 }
 
-async fn call(publisher: &Publisher, ledger: &Ledger, mount_point: &str, number: usize, round: &str) {
+async fn call(publisher: &Publisher, log: &DeliveryLog, mount_point: &str, number: usize, round: &str) {
     let id = format!("down-{number}-{round}");
     let call = format!(r#"{{"MessageTypeId":2,"UniqueId":"{id}","Action":"Reset","Payload":{{}}}}"#);
-    ledger.book().published.insert(id, Vec::new());
+    log.book().published.insert(id, Vec::new());
     publish(publisher, format!("{mount_point}/cs/CP{number}"), call).await;
 }
 

@@ -20,10 +20,10 @@ const RESERVED: [&str; 2] = ["transform", "reading"];
 
 /// What one transform has reported, over all of its instances and versions.
 #[derive(Default)]
-pub(crate) struct Meters(Mutex<Board>);
+pub(crate) struct CustomMetrics(Mutex<MetricSeries>);
 
 #[derive(Default)]
-struct Board {
+struct MetricSeries {
     /// The labels by their names.
     readings: BTreeMap<(String, Attributes), Reading>,
     /// What their names and labels cost.
@@ -41,7 +41,7 @@ pub struct Reading {
     pub is_counter: bool,
 }
 
-impl Meters {
+impl CustomMetrics {
     pub(crate) fn count(&self, name: String, by: u32, labels: Attributes) {
         self.report(name, labels, f64::from(by), true);
     }
@@ -72,7 +72,7 @@ impl Meters {
     }
 }
 
-impl Board {
+impl MetricSeries {
     /// Answers whether there is room for it.
     fn report(&mut self, key: (String, Attributes), bytes: usize, value: f64, is_counter: bool) -> bool {
         let has_room = self.readings.len() < MAX_SERIES && self.bytes + bytes <= MAX_BYTES;
@@ -117,31 +117,31 @@ mod tests {
 
     #[test]
     fn counters_and_distributions_add_up() {
-        let meters = Meters::default();
+        let custom_metrics = CustomMetrics::default();
         let labels = vec![("vendor".to_owned(), "acme".to_owned())];
-        meters.count("mended".into(), 2, labels.clone());
-        meters.count("mended".into(), 1, labels.clone());
-        meters.observe("wh".into(), 1.5, vec![]);
+        custom_metrics.count("mended".into(), 2, labels.clone());
+        custom_metrics.count("mended".into(), 1, labels.clone());
+        custom_metrics.observe("wh".into(), 1.5, vec![]);
         let expected = [
             ("mended".to_owned(), labels, Reading { count: 2, sum: 3.0, is_counter: true }),
             ("wh".to_owned(), vec![], Reading { count: 1, sum: 1.5, is_counter: false }),
         ];
-        assert_eq!(meters.readings(), expected);
+        assert_eq!(custom_metrics.readings(), expected);
     }
 
     #[test]
     fn what_prometheus_cannot_show_is_refused() {
-        let meters = Meters::default();
-        meters.count("mended things".into(), 1, vec![]);
-        meters.count("mended".into(), 1, vec![("a-b".into(), "c".into())]);
-        meters.observe("wh".into(), f64::NAN, vec![]);
+        let custom_metrics = CustomMetrics::default();
+        custom_metrics.count("mended things".into(), 1, vec![]);
+        custom_metrics.count("mended".into(), 1, vec![("a-b".into(), "c".into())]);
+        custom_metrics.observe("wh".into(), f64::NAN, vec![]);
         for labels in [&["transform"][..], &["reading"], &["__name__"], &["a", "a"]] {
-            meters.count("mended".into(), 1, labels.iter().map(|&label| (label.into(), "c".into())).collect());
+            custom_metrics.count("mended".into(), 1, labels.iter().map(|&label| (label.into(), "c".into())).collect());
         }
-        (0..MAX_SERIES + 3).for_each(|number| meters.count(format!("n{number}"), 1, vec![]));
-        meters.observe("n0".into(), 1.0, vec![]);
-        assert_eq!(meters.refused(), 11);
-        assert_eq!(meters.readings().len(), MAX_SERIES);
+        (0..MAX_SERIES + 3).for_each(|number| custom_metrics.count(format!("n{number}"), 1, vec![]));
+        custom_metrics.observe("n0".into(), 1.0, vec![]);
+        assert_eq!(custom_metrics.refused(), 11);
+        assert_eq!(custom_metrics.readings().len(), MAX_SERIES);
     }
 
     #[test]
@@ -150,24 +150,24 @@ mod tests {
             (0..count).map(|number| (format!("label_{number}"), "x".repeat(length))).collect()
         };
         for (count, length, refused) in [(16, 128, 0), (17, 0, 1), (1, 129, 1), (9_000, 0, 1)] {
-            let meters = Meters::default();
-            meters.count("mended".into(), 1, labels(count, length));
-            assert_eq!(meters.refused(), refused, "{count} of {length}");
+            let custom_metrics = CustomMetrics::default();
+            custom_metrics.count("mended".into(), 1, labels(count, length));
+            assert_eq!(custom_metrics.refused(), refused, "{count} of {length}");
         }
-        let meters = Meters::default();
-        (0..MAX_SERIES).for_each(|number| meters.count(format!("n{number}"), 1, labels(16, 128)));
-        assert_eq!(meters.readings().len(), MAX_BYTES / (16 * (64 + 128 + 7)));
+        let custom_metrics = CustomMetrics::default();
+        (0..MAX_SERIES).for_each(|number| custom_metrics.count(format!("n{number}"), 1, labels(16, 128)));
+        assert_eq!(custom_metrics.readings().len(), MAX_BYTES / (16 * (64 + 128 + 7)));
         // What is there still counts.
-        meters.count("n0".into(), 1, labels(16, 128));
-        assert_eq!(meters.readings()[0].2.count, 2);
+        custom_metrics.count("n0".into(), 1, labels(16, 128));
+        assert_eq!(custom_metrics.readings()[0].2.count, 2);
     }
 
     #[test]
     fn labels_in_another_order_are_the_same() {
-        let meters = Meters::default();
+        let custom_metrics = CustomMetrics::default();
         let labels = |names: [&str; 2]| names.map(|name| (name.to_owned(), "x".to_owned())).to_vec();
-        meters.count("mended".into(), 1, labels(["a", "b"]));
-        meters.count("mended".into(), 1, labels(["b", "a"]));
-        assert_eq!((meters.readings().len(), meters.readings()[0].2.count), (1, 2));
+        custom_metrics.count("mended".into(), 1, labels(["a", "b"]));
+        custom_metrics.count("mended".into(), 1, labels(["b", "a"]));
+        assert_eq!((custom_metrics.readings().len(), custom_metrics.readings()[0].2.count), (1, 2));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{Running, configuration};
 use ocpp_gateway_pipeline::STANDARD;
-use ocpp_gateway_testkit::PATIENCE;
+use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::component::another_version;
 use ocpp_gateway_testkit::guest;
 use std::path::Path;
@@ -32,30 +32,30 @@ async fn eventually(gateway: &Running, metric: &str, value: f64) {
             tokio::task::yield_now().await;
         }
     };
-    timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{metric} never became {value}"));
+    timeout(TIMEOUT, reached).await.unwrap_or_else(|_| panic!("{metric} never became {value}"));
 }
 
 /// Two components take turns a thousand times while charge points and back ends send what is never answered, so that
 /// nothing holds them back: each message arrives once, in its order.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_exchanges_lose_and_reorder_nothing() {
-    const EXCHANGES: u32 = 1000;
+async fn a_thousand_swaps_lose_and_reorder_nothing() {
+    const SWAPS: u32 = 1000;
     let (gateway, _directory) = with_file().await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point_of("CP1", "ocpp2.1").await;
     let components = [another(0), another(1)];
 
     let exchanging = async {
-        for number in 0..EXCHANGES {
+        for number in 0..SWAPS {
             let component = &components[number as usize % 2];
             let answer = gateway.request("PUT", "/api/v1/transforms/mine", component).await;
             assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         }
     };
-    let (done, mut exchanged) = tokio::sync::watch::channel(false);
+    let (done, mut swapped) = tokio::sync::watch::channel(false);
     let talking = async {
         let mut sent = 0_u32;
-        while !*exchanged.borrow_and_update() {
+        while !*swapped.borrow_and_update() {
             charge_point.send(&format!(r#"[6,"{sent}","NotifyPeriodicEventStream",{{}}]"#)).await;
             let text = format!(
                 r#"{{"MessageTypeId":6,"UniqueId":"{sent}","Action":"NotifyWebPaymentStarted","Payload":{{}}}}"#
@@ -76,8 +76,8 @@ async fn a_thousand_exchanges_lose_and_reorder_nothing() {
         talking
     );
     assert!(sent > 0);
-    let exchanged = gateway.metric(r#"ocpp_gateway_transform_exchanges_total{outcome="exchanged"}"#).await;
-    assert_eq!(exchanged, f64::from(EXCHANGES));
+    let swapped = gateway.metric(r#"ocpp_gateway_transform_swaps_total{outcome="swapped"}"#).await;
+    assert_eq!(swapped, f64::from(SWAPS));
     assert_eq!(gateway.metric("ocpp_gateway_mqtt_unrouted_total").await, 0.0);
     assert!(!gateway.admin("/metrics").await.contains("ocpp_gateway_mqtt_lost_total{"));
     gateway.stop().await;
@@ -85,7 +85,7 @@ async fn a_thousand_exchanges_lose_and_reorder_nothing() {
 
 /// The same under a stream that does not wait for anybody.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_is_not_disturbed_by_exchanges() {
+async fn a_stream_is_not_disturbed_by_swaps() {
     const MESSAGES: u32 = 5000;
     let (gateway, _directory) = with_file().await;
     let mut back_end = gateway.back_end().await;
@@ -97,15 +97,15 @@ async fn a_stream_is_not_disturbed_by_exchanges() {
         charge_point
     });
     let components = [another(0), another(1)];
-    let mut exchanges = 0;
+    let mut swaps = 0;
     for number in 0..MESSAGES {
         let up = back_end.expect_on("ocpp/cp/CP1").await;
         assert!(up.contains(&format!(r#""UniqueId":"{number}""#)), "{number}: {up}");
         if number % 100 == 0 {
-            let component = &components[exchanges % 2];
+            let component = &components[swaps % 2];
             let answer = gateway.request("PUT", "/api/v1/transforms/mine", component).await;
             assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-            exchanges += 1;
+            swaps += 1;
         }
     }
     streaming.await.expect("no panic").close().await;
@@ -119,7 +119,7 @@ async fn what_is_wrong_with_a_new_component_is_said_and_the_old_one_stays() {
     assert!(wrong.starts_with("HTTP/1.1 422") && wrong.contains("not WebAssembly at all"), "{wrong}");
     let list = gateway.admin("/api/v1/transforms").await;
     assert!(list.contains(r#""name": "mine""#) && list.contains("not WebAssembly at all"), "{list}");
-    assert_eq!(gateway.metric(r#"ocpp_gateway_transform_exchanges_total{outcome="failed"}"#).await, 1.0);
+    assert_eq!(gateway.metric(r#"ocpp_gateway_transform_swaps_total{outcome="failed"}"#).await, 1.0);
 
     let unknown = gateway.request("PUT", "/api/v1/transforms/yours", &another(0)).await;
     assert!(unknown.starts_with("HTTP/1.1 404"), "{unknown}");
@@ -173,7 +173,7 @@ async fn the_previous_version_can_be_brought_back() {
     assert!(put.contains(&format!("upload of {} bytes", another(0).len())), "{put}");
     let back = gateway.request("POST", "/api/v1/transforms/mine/rollback", &[]).await;
     assert!(back.starts_with("HTTP/1.1 200") && back.contains("mine.wasm"), "{back}");
-    assert_eq!(gateway.metric(r#"ocpp_gateway_transform_exchanges_total{outcome="rolled_back"}"#).await, 1.0);
+    assert_eq!(gateway.metric(r#"ocpp_gateway_transform_swaps_total{outcome="rolled_back"}"#).await, 1.0);
     gateway.stop().await;
 }
 
@@ -182,12 +182,12 @@ async fn a_file_that_changes_is_taken() {
     let (gateway, directory) = with_file().await;
     let (file, beside) = (directory.path().join("mine.wasm"), directory.path().join("new.wasm"));
     std::fs::write(&file, another(0)).expect("written");
-    eventually(&gateway, r#"ocpp_gateway_transform_exchanges_total{outcome="exchanged"}"#, 1.0).await;
+    eventually(&gateway, r#"ocpp_gateway_transform_swaps_total{outcome="swapped"}"#, 1.0).await;
     std::fs::write(&beside, another(1)).expect("written");
     std::fs::rename(&beside, &file).expect("moved");
-    eventually(&gateway, r#"ocpp_gateway_transform_exchanges_total{outcome="exchanged"}"#, 2.0).await;
+    eventually(&gateway, r#"ocpp_gateway_transform_swaps_total{outcome="swapped"}"#, 2.0).await;
     std::fs::write(&file, b"half of it").expect("written");
-    eventually(&gateway, r#"ocpp_gateway_transform_exchanges_total{outcome="failed"}"#, 1.0).await;
+    eventually(&gateway, r#"ocpp_gateway_transform_swaps_total{outcome="failed"}"#, 1.0).await;
     gateway.stop().await;
 }
 
@@ -206,7 +206,7 @@ async fn connected_charge_points_change_their_topics() {
     assert_eq!(charge_point.text().await, r#"[2,"1","Reset",{}]"#);
     charge_point.send(r#"[3,"1",{}]"#).await;
 
-    gateway.exchange.reload(configuration(&at("site/")));
+    gateway.hot_swap.reload(configuration(&at("site/")));
     // Two for a moment, and then the new one alone.
     let moved = async {
         let mut number = 2;
@@ -219,7 +219,7 @@ async fn connected_charge_points_change_their_topics() {
             number += 1;
         }
     };
-    timeout(PATIENCE, moved).await.expect("on the new topic");
+    timeout(TIMEOUT, moved).await.expect("on the new topic");
     eventually(&gateway, "ocpp_gateway_mqtt_subscriptions", 1.0).await;
     gateway.stop().await;
 }
@@ -227,11 +227,11 @@ async fn connected_charge_points_change_their_topics() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_with_a_fault_changes_nothing() {
     let (gateway, directory) = with_file().await;
-    gateway.exchange.reload(configuration(&mapping_from(Path::new("/nowhere/at/all.wasm"))));
-    assert_eq!(gateway.metric(r#"ocpp_gateway_transform_exchanges_total{outcome="failed"}"#).await, 1.0);
+    gateway.hot_swap.reload(configuration(&mapping_from(Path::new("/nowhere/at/all.wasm"))));
+    assert_eq!(gateway.metric(r#"ocpp_gateway_transform_swaps_total{outcome="failed"}"#).await, 1.0);
     let shown = gateway.admin("/api/v1/transforms").await;
     assert!(shown.contains("mine.wasm") && shown.contains("the component cannot be read"), "{shown}");
-    gateway.exchange.reload(configuration(&mapping_from(&directory.path().join("mine.wasm"))));
+    gateway.hot_swap.reload(configuration(&mapping_from(&directory.path().join("mine.wasm"))));
     let shown = gateway.admin("/api/v1/transforms").await;
     assert!(shown.contains(r#""last_fault": null"#), "{shown}");
     gateway.stop().await;
@@ -250,6 +250,6 @@ async fn a_file_that_two_transforms_come_from_is_taken_by_both() {
     let gateway = Running::start(&(transform("one") + &transform("two"))).await;
     let other = another_version(&std::fs::read(&every_hook).expect("read"), 0);
     std::fs::write(&path, other).expect("written");
-    eventually(&gateway, r#"ocpp_gateway_transform_exchanges_total{outcome="exchanged"}"#, 2.0).await;
+    eventually(&gateway, r#"ocpp_gateway_transform_swaps_total{outcome="swapped"}"#, 2.0).await;
     gateway.stop().await;
 }

@@ -1,12 +1,12 @@
 //! What each message of a test has come to.
 
-use crate::program::Metrics;
+use crate::program::Counters;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What a charge point's CALL has come to, as the charge point sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum CallFate {
     Answered,
     /// The description of the CALLERROR.
     Failed(String),
@@ -16,9 +16,9 @@ pub(crate) enum Outcome {
 
 /// All messages, by message id.
 #[derive(Debug, Default)]
-pub(crate) struct Book {
+pub(crate) struct DeliveryEntries {
     /// CALLs that charge points have sent, and what came back.
-    pub(crate) sent: BTreeMap<String, Vec<Outcome>>,
+    pub(crate) sent: BTreeMap<String, Vec<CallFate>>,
     /// Those of them that the back end has got, and those that it has answered.
     pub(crate) got: BTreeSet<String>,
     pub(crate) replied: BTreeSet<String>,
@@ -32,16 +32,16 @@ pub(crate) struct Book {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Ledger(Arc<Mutex<Book>>);
+pub(crate) struct DeliveryLog(Arc<Mutex<DeliveryEntries>>);
 
-impl Ledger {
-    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
+impl DeliveryLog {
+    pub(crate) fn book(&self) -> MutexGuard<'_, DeliveryEntries> {
         self.0.lock().expect("not poisoned")
     }
 
     pub(crate) fn answered(&self) -> usize {
         let book = self.book();
-        book.sent.values().filter(|outcomes| outcomes.contains(&Outcome::Answered)).count()
+        book.sent.values().filter(|outcomes| outcomes.contains(&CallFate::Answered)).count()
             + book.published.values().filter(|outcomes| outcomes.contains(&None)).count()
     }
 
@@ -74,8 +74,8 @@ fn cause(description: &str) -> &'static str {
     known.unwrap_or_else(|| panic!("not a report of the gateway: {description}")).1
 }
 
-impl Book {
-    fn outcomes(&self, wanted: impl Fn(&Outcome) -> bool) -> usize {
+impl DeliveryEntries {
+    fn outcomes(&self, wanted: impl Fn(&CallFate) -> bool) -> usize {
         self.sent.values().flatten().filter(|outcome| wanted(outcome)).count()
     }
 
@@ -85,9 +85,9 @@ impl Book {
         for (id, outcomes) in &self.sent {
             assert_eq!(outcomes.len(), 1, "{id}: {outcomes:?}");
             match &outcomes[0] {
-                Outcome::Answered => assert!(self.got.contains(id), "{id} was answered by nobody"),
-                Outcome::Failed(text) => assert!(text.contains(NO_ANSWER_FROM_BACK_END), "{id}: {text}"),
-                Outcome::Broken => assert!(broken, "{id}: the connection broke"),
+                CallFate::Answered => assert!(self.got.contains(id), "{id} was answered by nobody"),
+                CallFate::Failed(text) => assert!(text.contains(NO_ANSWER_FROM_BACK_END), "{id}: {text}"),
+                CallFate::Broken => assert!(broken, "{id}: the connection broke"),
             }
         }
     }
@@ -111,24 +111,24 @@ impl Book {
 
     /// CALLs of charge points whose connection ended.
     pub(crate) fn broken(&self) -> BTreeSet<String> {
-        let broken = self.sent.iter().filter(|(_, outcomes)| outcomes.contains(&Outcome::Broken));
+        let broken = self.sent.iter().filter(|(_, outcomes)| outcomes.contains(&CallFate::Broken));
         broken.map(|(id, _)| id.clone()).collect()
     }
 
     /// Every answer of the back end has arrived at one end or the other.
-    pub(crate) fn is_balanced(&self, metrics: &Metrics) -> bool {
-        let answered = self.outcomes(|outcome| *outcome == Outcome::Answered);
+    pub(crate) fn is_balanced(&self, metrics: &Counters) -> bool {
+        let answered = self.outcomes(|outcome| *outcome == CallFate::Answered);
         self.replied.len() <= answered + self.returned.len() + metrics.incidents("downlink", "duplicate")
     }
 
     /// Each CALL that a charge point was told to have failed has been counted.
-    pub(crate) fn failures_agree_with(&self, metrics: &Metrics) {
-        let failed = self.outcomes(|outcome| matches!(outcome, Outcome::Failed(_)));
+    pub(crate) fn failures_agree_with(&self, metrics: &Counters) {
+        let failed = self.outcomes(|outcome| matches!(outcome, CallFate::Failed(_)));
         assert_eq!(metrics.incidents("uplink", "timed_out"), failed, "{metrics:?}");
     }
 
     /// The gateway has counted what came to its ends, no more and no less, but for `again`: see above.
-    pub(crate) fn agrees_with(&self, metrics: &Metrics, again: usize) {
+    pub(crate) fn agrees_with(&self, metrics: &Counters, again: usize) {
         assert_eq!(metrics.get(r#"messages_total{direction="uplink",type="CALL"}"#), self.sent.len());
         self.failures_agree_with(metrics);
 
@@ -137,7 +137,7 @@ impl Book {
         assert!(missing <= metrics.lost("CALL"), "{missing} did not arrive\n{metrics:?}");
 
         // Each answer of the back end has reached its charge point or come back.
-        let answered = self.outcomes(|outcome| *outcome == Outcome::Answered);
+        let answered = self.outcomes(|outcome| *outcome == CallFate::Answered);
         let twice = metrics.incidents("downlink", "duplicate");
         let (replied, arrived) = (self.replied.len(), answered + self.returned.len());
         assert!(arrived <= replied + again && replied <= arrived + twice, "{replied} {arrived} {twice}\n{metrics:?}");

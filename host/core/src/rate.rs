@@ -34,40 +34,40 @@ impl Rate {
 
 /// What somebody is told who wants in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
+pub enum Admission {
     /// After waiting so long, which may be nothing.
-    In(Duration),
+    Now(Duration),
     /// Not now: there are too many others. It is its turn if it comes back after this many seconds.
-    ComeBack { seconds: u32 },
+    RetryAfter { seconds: u32 },
 }
 
 /// Lets a crowd in at a rate. A few wait for their turn; all others get an appointment, so that they come back at the
 /// rate at which they can be let in, and find nobody waiting.
 #[derive(Debug)]
-pub struct Turnstile {
+pub struct AdmissionLimiter {
     rate: Rate,
     turns: Nanos,
     appointments: Nanos,
 }
 
 /// So long one may wait for its turn.
-const PATIENCE: Nanos = 2 * SECOND;
+const MAX_WAIT: Nanos = 2 * SECOND;
 
 /// The latest appointment. A crowd for which that is not enough gets the same ones again.
 const LATEST: Nanos = 120 * SECOND;
 
 const SECOND: Nanos = 1_000_000_000;
 
-impl Turnstile {
+impl AdmissionLimiter {
     pub fn new(rate: Rate) -> Self {
-        Turnstile { rate, turns: 0, appointments: 0 }
+        AdmissionLimiter { rate, turns: 0, appointments: 0 }
     }
 
-    pub fn arrive(&mut self, now: Nanos) -> Turn {
+    pub fn admit(&mut self, now: Nanos) -> Admission {
         let (turns, due) = self.rate.book(self.turns, now);
-        if due <= now + PATIENCE {
+        if due <= now + MAX_WAIT {
             self.turns = turns;
-            return Turn::In(Duration::from_nanos(due - now));
+            return Admission::Now(Duration::from_nanos(due - now));
         }
         // Nobody is to come back before those have been let in who wait already.
         let mut free = self.appointments.max(self.turns);
@@ -76,7 +76,7 @@ impl Turnstile {
         }
         self.appointments = free + self.rate.interval;
         let seconds = (free - now).div_ceil(SECOND).max(1);
-        Turn::ComeBack { seconds: u32::try_from(seconds).unwrap_or(u32::MAX) }
+        Admission::RetryAfter { seconds: u32::try_from(seconds).unwrap_or(u32::MAX) }
     }
 }
 
@@ -118,19 +118,19 @@ mod tests {
     /// Charge points that lose the gateway, and do as they are told. Answers after how many seconds the last one is in,
     /// and how many were let in within the busiest second.
     fn storm(crowd: usize, per_second: u32, arriving_within: Nanos) -> (Nanos, usize) {
-        let mut turnstile = Turnstile::new(rate(per_second));
+        let mut admission_limiter = AdmissionLimiter::new(rate(per_second));
         let mut arrivals: BTreeMap<(Nanos, usize), ()> =
             (0..crowd).map(|who| ((who as u64 * arriving_within / crowd as u64, who), ())).collect();
         let mut seconds = BTreeMap::<Nanos, usize>::new();
         let mut last = 0;
         while let Some(((now, who), ())) = arrivals.pop_first() {
-            match turnstile.arrive(now) {
-                Turn::In(wait) => {
+            match admission_limiter.admit(now) {
+                Admission::Now(wait) => {
                     let at = now + wait.as_nanos() as u64;
                     last = last.max(at);
                     *seconds.entry(at / SECOND).or_default() += 1;
                 }
-                Turn::ComeBack { seconds } => {
+                Admission::RetryAfter { seconds } => {
                     arrivals.insert((now + u64::from(seconds) * SECOND, who), ());
                 }
             }
@@ -151,17 +151,17 @@ mod tests {
 
     #[test]
     fn who_may_wait_two_seconds_waits_and_all_others_come_back_one_by_one() {
-        let mut turnstile = Turnstile::new(rate(1));
+        let mut admission_limiter = AdmissionLimiter::new(rate(1));
         let now = 10 * SECOND;
-        let mut arrive = || turnstile.arrive(now);
+        let mut admit = || admission_limiter.admit(now);
         for seconds in 0..=2 {
-            assert_eq!(arrive(), Turn::In(Duration::from_secs(seconds)));
+            assert_eq!(admit(), Admission::Now(Duration::from_secs(seconds)));
         }
         for seconds in 3..=120 {
-            assert_eq!(arrive(), Turn::ComeBack { seconds });
+            assert_eq!(admit(), Admission::RetryAfter { seconds });
         }
         // No appointment is later than two minutes from now.
-        assert_eq!([arrive(), arrive()], [Turn::ComeBack { seconds: 3 }, Turn::ComeBack { seconds: 4 }]);
+        assert_eq!([admit(), admit()], [Admission::RetryAfter { seconds: 3 }, Admission::RetryAfter { seconds: 4 }]);
     }
 
     #[test]

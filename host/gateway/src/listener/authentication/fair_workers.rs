@@ -8,60 +8,60 @@ use tokio::sync::oneshot;
 
 /// Hands out as many turns at a time as there are workers.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct FairWorkers {
     workers: usize,
-    state: Mutex<State>,
+    state: Mutex<WorkersState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct WorkersState {
     free: usize,
     /// Who waits, by address.
-    waiting: HashMap<IpAddr, VecDeque<oneshot::Sender<Turn>>>,
+    waiting: HashMap<IpAddr, VecDeque<oneshot::Sender<WorkPermit>>>,
     /// Addresses with somebody who waits; the first one is next.
     order: VecDeque<IpAddr>,
 }
 
 /// The right to do work, passed on when it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn(Option<Arc<Turns>>);
+pub(super) struct WorkPermit(Option<Arc<FairWorkers>>);
 
 /// A place among those who wait.
 #[derive(Debug)]
-pub(super) enum Place {
-    Now(Turn),
-    Later(oneshot::Receiver<Turn>),
+pub(super) enum QueuePlace {
+    Now(WorkPermit),
+    Later(oneshot::Receiver<WorkPermit>),
 }
 
-impl Turns {
+impl FairWorkers {
     pub(super) fn new(workers: usize) -> Arc<Self> {
-        let state = State { free: workers, waiting: HashMap::new(), order: VecDeque::new() };
-        Arc::new(Turns { workers, state: Mutex::new(state) })
+        let state = WorkersState { free: workers, waiting: HashMap::new(), order: VecDeque::new() };
+        Arc::new(FairWorkers { workers, state: Mutex::new(state) })
     }
 
     /// A place for `address`, unless more than `longest` pieces of work come before it on each worker.
-    pub(super) fn queue(self: &Arc<Self>, address: IpAddr, longest: u64) -> Option<Place> {
+    pub(super) fn queue(self: &Arc<Self>, address: IpAddr, longest: u64) -> Option<QueuePlace> {
         let mut state = self.state.lock();
         if state.free > 0 {
             state.free -= 1;
-            return Some(Place::Now(Turn(Some(Arc::clone(self)))));
+            return Some(QueuePlace::Now(WorkPermit(Some(Arc::clone(self)))));
         }
         if (state.before(address) + self.workers) as u64 / self.workers as u64 > longest {
             return None;
         }
         let (turn, place) = oneshot::channel();
-        let State { waiting, order, .. } = &mut *state;
+        let WorkersState { waiting, order, .. } = &mut *state;
         let queue = waiting.entry(address).or_default();
         if queue.is_empty() {
             order.push_back(address);
         }
         queue.push_back(turn);
-        Some(Place::Later(place))
+        Some(QueuePlace::Later(place))
     }
 
     fn pass_on(self: Arc<Self>) {
         let mut state = self.state.lock();
-        let mut turn = Turn(Some(Arc::clone(&self)));
+        let mut turn = WorkPermit(Some(Arc::clone(&self)));
         while let Some(next) = state.next() {
             match next.send(turn) {
                 Ok(()) => return,
@@ -74,7 +74,7 @@ impl Turns {
     }
 }
 
-impl State {
+impl WorkersState {
     /// How many come before one more of `address`: of each other address no more than of its own.
     fn before(&self, address: IpAddr) -> usize {
         let own = self.waiting.get(&address).map_or(0, VecDeque::len);
@@ -82,7 +82,7 @@ impl State {
         own + others.map(|(_, queue)| queue.len().min(own + 1)).sum::<usize>()
     }
 
-    fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
+    fn next(&mut self) -> Option<oneshot::Sender<WorkPermit>> {
         let address = self.order.pop_front()?;
         let queue = self.waiting.get_mut(&address)?;
         let next = queue.pop_front();
@@ -95,10 +95,10 @@ impl State {
     }
 }
 
-impl Drop for Turn {
+impl Drop for WorkPermit {
     fn drop(&mut self) {
-        if let Some(turns) = self.0.take() {
-            turns.pass_on();
+        if let Some(fair_workers) = self.0.take() {
+            fair_workers.pass_on();
         }
     }
 }
@@ -111,19 +111,19 @@ mod tests {
         [10, 0, 0, last].into()
     }
 
-    fn later(turns: &Arc<Turns>, last: u8) -> oneshot::Receiver<Turn> {
-        match turns.queue(address(last), u64::MAX).expect("a place") {
-            Place::Later(place) => place,
-            Place::Now(_) => panic!("all workers are busy"),
+    fn later(fair_workers: &Arc<FairWorkers>, last: u8) -> oneshot::Receiver<WorkPermit> {
+        match fair_workers.queue(address(last), u64::MAX).expect("a place") {
+            QueuePlace::Later(place) => place,
+            QueuePlace::Now(_) => panic!("all workers are busy"),
         }
     }
 
     #[test]
     fn addresses_take_turns_however_many_wait_of_one() {
-        let turns = Turns::new(1);
-        let Some(Place::Now(turn)) = turns.queue(address(1), 0) else { panic!("nobody is there") };
-        let flood: Vec<_> = (0..100).map(|_| later(&turns, 1)).collect();
-        let (two, three) = (later(&turns, 2), later(&turns, 3));
+        let fair_workers = FairWorkers::new(1);
+        let Some(QueuePlace::Now(turn)) = fair_workers.queue(address(1), 0) else { panic!("nobody is there") };
+        let flood: Vec<_> = (0..100).map(|_| later(&fair_workers, 1)).collect();
+        let (two, three) = (later(&fair_workers, 2), later(&fair_workers, 3));
         let mut places: Vec<_> = flood.into_iter().chain([two, three]).collect();
         let mut turn = Some(turn);
         let mut order = Vec::new();
@@ -137,20 +137,20 @@ mod tests {
         }
         assert_eq!(order.len(), 102);
         assert_eq!(order[..4], [0, 100, 101, 1]);
-        assert!(turns.state.lock().waiting.is_empty() && turns.state.lock().order.is_empty());
+        assert!(fair_workers.state.lock().waiting.is_empty() && fair_workers.state.lock().order.is_empty());
     }
 
     #[test]
     fn a_queue_is_as_long_as_that_of_its_address() {
-        let turns = Turns::new(2);
-        let busy = [turns.queue(address(1), 0), turns.queue(address(1), 0)];
-        assert!(busy.iter().all(|place| matches!(place, Some(Place::Now(_)))));
-        let waiting: Vec<_> = (0..20).map_while(|_| turns.queue(address(1), 4)).collect();
+        let fair_workers = FairWorkers::new(2);
+        let busy = [fair_workers.queue(address(1), 0), fair_workers.queue(address(1), 0)];
+        assert!(busy.iter().all(|place| matches!(place, Some(QueuePlace::Now(_)))));
+        let waiting: Vec<_> = (0..20).map_while(|_| fair_workers.queue(address(1), 4)).collect();
         assert_eq!(waiting.len(), 8, "four for each worker");
         // One of another address comes before most of them.
-        assert!(turns.queue(address(2), 4).is_some() && turns.queue(address(1), 4).is_none());
+        assert!(fair_workers.queue(address(2), 4).is_some() && fair_workers.queue(address(1), 4).is_none());
         drop(waiting);
         drop(busy);
-        assert_eq!(turns.state.lock().free, 2, "who does not wait any more gets no turn");
+        assert_eq!(fair_workers.state.lock().free, 2, "who does not wait any more gets no turn");
     }
 }

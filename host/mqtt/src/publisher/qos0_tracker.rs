@@ -9,7 +9,7 @@ use super::window::Outgoing;
 /// A broker reads packets in their order. So the answer to any packet, a PUBACK or a PINGRESP, shows that all before it
 /// have been read.
 #[derive(Debug, Default)]
-pub(crate) struct Unacknowledged {
+pub(crate) struct Qos0Tracker {
     /// Each with the position in the stream of bytes at which it ends.
     unwritten: VecDeque<(u64, Outgoing)>,
     /// Publishes started so far, and how many of them, from the first, the broker has read.
@@ -20,7 +20,7 @@ pub(crate) struct Unacknowledged {
     pings: u64,
 }
 
-impl Unacknowledged {
+impl Qos0Tracker {
     /// A publish was added to what waits to be written, and ends at `end`.
     pub(crate) fn start(&mut self, end: u64, outgoing: Outgoing) {
         self.unwritten.push_back((end, outgoing));
@@ -59,7 +59,7 @@ impl Unacknowledged {
     pub(crate) fn end(&mut self) -> (Vec<Outgoing>, u64) {
         let unwritten: Vec<Outgoing> = self.unwritten.drain(..).map(|(_, outgoing)| outgoing).collect();
         let unconfirmed = (self.started - self.read).saturating_sub(unwritten.len() as u64);
-        *self = Unacknowledged::default();
+        *self = Qos0Tracker::default();
         (unwritten, unconfirmed)
     }
 }
@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
 
-    fn start(publishes: &mut Unacknowledged, ends: impl IntoIterator<Item = u64>) {
+    fn start(publishes: &mut Qos0Tracker, ends: impl IntoIterator<Item = u64>) {
         for end in ends {
             let publish = Publish::new(end.to_string(), QoS::AtMostOnce, "x");
             let outgoing = Outgoing { publish, expires: None, kind: "test", tracking: None, memory: None, sent: false };
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn what_was_not_written_whole_is_kept() {
-        let mut publishes = Unacknowledged::default();
+        let mut publishes = Qos0Tracker::default();
         start(&mut publishes, [10, 20, 30]);
         publishes.written(29);
         let (unwritten, unconfirmed) = publishes.end();
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn an_answer_shows_that_all_before_it_was_read() {
-        let mut publishes = Unacknowledged::default();
+        let mut publishes = Qos0Tracker::default();
         start(&mut publishes, [10, 20]);
         let mark = publishes.mark();
         start(&mut publishes, [30]);

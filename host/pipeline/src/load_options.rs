@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// What transforms have around them, whatever their configuration says.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
+pub struct LoadOptions {
     /// What they are told the time is.
     pub clock: Clock,
     /// A directory for compiled components, of the gateway's own: made with mode 0700 where there is none, and not used
@@ -44,9 +44,9 @@ impl Default for LongCalls {
 /// Functions that one component may have: Python with its standard library has 14,000.
 pub const MAX_FUNCTIONS: usize = 100_000;
 
-impl Default for Surroundings {
+impl Default for LoadOptions {
     fn default() -> Self {
-        Surroundings {
+        LoadOptions {
             clock: Clock::default(),
             cache: None,
             compile: None,
@@ -57,8 +57,8 @@ impl Default for Surroundings {
     }
 }
 
-impl From<Clock> for Surroundings {
+impl From<Clock> for LoadOptions {
     fn from(clock: Clock) -> Self {
-        Surroundings { clock, ..Surroundings::default() }
+        LoadOptions { clock, ..LoadOptions::default() }
     }
 }

@@ -1,9 +1,9 @@
-//! What the commands share: the limits of the desk, and loading one component to look at it.
+//! What the commands share: the limits of `transform` commands, and loading one component to look at it.
 
 use crate::config::Bytes;
 use crate::transforms;
 use anyhow::Context as _;
-use ocpp_gateway_pipeline::{Limits, LoadError, Probe, Source, Surroundings, TransformSpec};
+use ocpp_gateway_pipeline::{Limits, LoadError, LoadOptions, Source, TransformHarness, TransformSpec};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub(super) const MEMORY: Bytes = Bytes::mebibytes(256);
 /// Generous, as nobody waits: a slow machine must not fail a case.
 const TIME: Duration = Duration::from_secs(1);
 
-/// A component from a file, with the limits of the desk. `config`: JSON text of an object.
+/// A component from a file, with the limits of `transform` commands. `config`: JSON text of an object.
 pub(super) fn spec(file: &Path, config: String, memory: Bytes) -> TransformSpec {
     let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let limits = Limits { time: Some(TIME), memory: memory.get(), ..Limits::default() };
@@ -42,8 +42,8 @@ impl CompiledCode {
 }
 
 /// Loads it, or says everything that is wrong with it, a line each.
-pub(super) fn load(spec: &TransformSpec, surroundings: impl Into<Surroundings>) -> Result<Probe, String> {
-    Probe::load(spec, surroundings).map_err(|errors| lines(&errors))
+pub(super) fn load(spec: &TransformSpec, options: impl Into<LoadOptions>) -> Result<TransformHarness, String> {
+    TransformHarness::load(spec, options).map_err(|errors| lines(&errors))
 }
 
 fn lines(errors: &[LoadError]) -> String {

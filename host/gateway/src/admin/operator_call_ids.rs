@@ -1,24 +1,24 @@
 //! Message ids for CALLs of the gateway's own.
 
-use ocpp_gateway_core::session::OWN_ID;
+use ocpp_gateway_core::session::OPERATOR_ID_PREFIX;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Different from those of every other run: a charge point may remember an id beyond a connection.
-pub(super) struct OwnIds {
+pub(super) struct OperatorCallIds {
     started: u64,
     next: AtomicU64,
 }
 
-impl OwnIds {
+impl OperatorCallIds {
     pub(super) fn new() -> Self {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        OwnIds { started, next: AtomicU64::new(1) }
+        OperatorCallIds { started, next: AtomicU64::new(1) }
     }
 
     /// At most 36 characters (OCPP-J 1.6 section 4.1.4).
     pub(super) fn next(&self) -> String {
-        format!("{OWN_ID}{:x}-{:x}", self.started, self.next.fetch_add(1, Ordering::Relaxed))
+        format!("{OPERATOR_ID_PREFIX}{:x}-{:x}", self.started, self.next.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -29,7 +29,7 @@ mod tests {
 
     #[test]
     fn ids_differ_and_are_short_enough() {
-        let ids = OwnIds { started: u64::from(u32::MAX), next: AtomicU64::new(u64::MAX) };
+        let ids = OperatorCallIds { started: u64::from(u32::MAX), next: AtomicU64::new(u64::MAX) };
         let (last, first) = (ids.next(), ids.next());
         assert_ne!(last, first);
         assert!(last.len() <= MAX_MESSAGE_ID, "{last}");

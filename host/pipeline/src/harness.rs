@@ -12,13 +12,13 @@ use ocpp_gateway_core::{CallError, Decision, Frame, Offer, Peer, Publish, TopicF
 use std::sync::Arc;
 
 /// A transform that was loaded as for a gateway, with the same limits, but stands in no chain.
-pub struct Probe(pub(crate) Arc<Transform>);
+pub struct TransformHarness(pub(crate) Arc<Transform>);
 
 /// The names of the hooks that a transform has, in the order of the WIT package.
 pub type Hooks = Vec<&'static str>;
 
 #[allow(clippy::wrong_self_convention)] // `to-mqtt` and `from-mqtt` are the names in the WIT package.
-impl Probe {
+impl TransformHarness {
     pub fn hooks(&self) -> Hooks {
         let has = |interface: &&str| {
             Function::ALL.iter().any(|function| function.interface() == *interface && self.0.has(*function))
