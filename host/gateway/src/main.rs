@@ -4,7 +4,8 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use ocpp_gateway::app::{Gateway, StartError, files};
 use ocpp_gateway::charge_point::coalescing;
-use ocpp_gateway::cli::{Cli, Command, Options, banner, check};
+use ocpp_gateway::cli::banner::Banner;
+use ocpp_gateway::cli::{Cli, Command, Options, check};
 use ocpp_gateway::config::{self, Config, LogFormat};
 use ocpp_gateway::devtools;
 use ocpp_gateway::listener::authentication;
@@ -43,7 +44,7 @@ fn with_config(options: &Options, then: impl FnOnce(Config) -> ExitCode) -> Exit
     }
 }
 
-fn load(options: &Options) -> Result<Config, config::Faults> {
+fn load(options: &Options) -> Result<Config, config::ConfigFaults> {
     files::load(options.config.as_deref(), variables())
 }
 
@@ -66,7 +67,7 @@ fn check(options: &Options) -> ExitCode {
     let reading = files::read(options.config.as_deref(), variables());
     let (config, faults) = (&reading.config, reading.faults());
     let compiler = Arc::new(CompileProcess::new(Budget::of(&config.runtime)));
-    let check::Report { faults, warnings, transforms } = check::check(config, faults.as_ref(), Some(compiler));
+    let check::CheckReport { faults, warnings, transforms } = check::check(config, faults.as_ref(), Some(compiler));
     warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     if !faults.is_empty() {
         return complain(&faults.join("\n"), BAD_CONFIGURATION);
@@ -114,7 +115,7 @@ fn separate_large_blocks() {
 }
 
 fn serve(config: Config, options: Options) -> anyhow::Result<()> {
-    let config::Runtime { threads, coalesce, .. } = config.runtime;
+    let config::RuntimeConfig { threads, coalesce, .. } = config.runtime;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(threads).max_blocking_threads(MAX_BLOCKING_THREADS).enable_all();
     let moment = coalesce.get();
@@ -141,9 +142,10 @@ async fn start(config: &Config, options: Options, compiler: &Arc<CompileProcess>
     };
     gateway.hot_swap().reload_on_hangup(move || load(&options)).context("cannot listen for signals")?;
     gateway.security().reload_on_hangup().context("cannot listen for signals")?;
+    let banner = Banner::new(gateway.addresses(), config, gateway.pipeline());
     match config.log.format {
-        LogFormat::Text => print!("{}", banner::banner(gateway.addresses(), config)),
-        LogFormat::Json => banner::log_banner(gateway.addresses(), config),
+        LogFormat::Text => print!("{}", banner.text()),
+        LogFormat::Json => banner.log(),
     }
     gateway.run(stop).await?;
     Ok(())

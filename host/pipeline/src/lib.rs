@@ -9,12 +9,12 @@
 //! - `package`, `settings`, `error`, `clock`, `matching`: names, limits, what can go wrong.
 //! - `caller`, `subject`, `message`, `actions`: what a call is about, and what is answered; `abi`, `output`, `attributes`: how
 //!   that crosses the border, and the check of what comes back; `hook`: the functions with their types.
-//! - `runtime`, `compile`, `surroundings`: the engine, and from bytes to machine code.
-//! - `guest_log`, `console`, `state`, `meters`, `guest`, `wasi`: what a component may call; `stats`, `swap_report`: what is counted,
+//! - `runtime`, `compile`, `options`: the engine, and from bytes to machine code.
+//! - `guest_log`, `console`, `state`, `custom_metrics`, `guest`, `wasi`: what a component may call; `stats`, `swap_report`: what is counted,
 //!   and what a hot swap has changed.
 //! - `instance`, `trap`, `breaker`, `transform`: one instance, and a call in that of the thread.
 //! - `chain`, `chain_run`: the way of one message through all transforms.
-//! - `probe`: one transform alone, hook by hook; `samples`, `spec`, `inspect`, `load`: from the configuration to what may go live.
+//! - `harness`: one transform alone, hook by hook; `samples`, `spec`, `inspect`, `load`: from the configuration to what may go live.
 //! - `pipeline`: all of it together, and hot swaps to something newer.
 
 #![deny(unsafe_code)] // But for `compile`, which loads machine code, and the traits of `abi` that are unsafe.
@@ -29,20 +29,21 @@ mod chain_run;
 mod clock;
 mod compile;
 mod console;
+mod custom_metrics;
 mod error;
 mod guest;
 mod guest_log;
+mod harness;
 mod hook;
 mod inspect;
 mod instance;
 mod load;
+mod load_options;
 mod matching;
 mod message;
-mod meters;
 mod output;
 mod package;
 mod pipeline;
-mod probe;
 mod runtime;
 mod samples;
 mod settings;
@@ -50,7 +51,6 @@ mod spec;
 mod state;
 mod stats;
 mod subject;
-mod surroundings;
 mod swap_report;
 mod transform;
 mod trap;
@@ -61,21 +61,22 @@ pub use chain::Generation;
 pub use chain_run::{Answer, NotMapped};
 pub use clock::Clock;
 pub use compile::{Compile, compile_component};
-pub use error::{Cause, CompileError, Failure, GuestFault, HostFault, IllegalOutput, LoadError, LoadFault, Mishap};
+pub use custom_metrics::Reading;
+pub use error::{
+    Cause, CompileError, Failure, GuestFault, HostFault, IllegalOutput, LoadError, LoadFault, TransformIncident,
+};
 pub use guest_log::LogFields;
+pub use harness::{Hooks, TransformHarness};
 pub use inspect::Inspection;
 pub use load::STANDARD;
+pub use load_options::{LoadOptions, LongCalls, MAX_FUNCTIONS};
 pub use matching::Matching;
 pub use message::Message;
-pub use meters::Reading;
-pub use pipeline::{Downlink, Pipeline, Uplink};
-pub use probe::{Hooks, Probe};
-pub use samples::{Candidate, Samples};
+pub use pipeline::{DownlinkOutcome, MappedTopics, Pipeline, UplinkOutcome};
+pub use samples::{Samples, TrialTransform};
 pub use settings::{Limits, OnError, OnViolation, UnknownActions, Validation, ValidationPoint};
 pub use spec::{Source, TransformSpec};
 pub use stats::TransformStatus;
-pub use surroundings::{LongCalls, MAX_FUNCTIONS, Surroundings};
 pub use swap_report::{
-    Change, ExchangeError, ExchangeOutcome, Exchanged, FewerHooks, SwapReport, TransformChange, TransformFault,
-    TransformVersion,
+    Change, FewerHooks, SwapError, SwapOutcome, SwapReport, Swapped, TransformChange, TransformFault, TransformVersion,
 };

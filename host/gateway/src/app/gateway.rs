@@ -1,27 +1,27 @@
 //! The whole gateway: started, run, stopped.
 
-use super::broker::{self, Addresses, mqtt_options};
+use super::broker::{self, ListenAddresses, mqtt_options};
 use super::drain::drain;
 use super::error::{RunError, StartError};
 use super::outage;
 use crate::admin::{self, AdminState};
 use crate::charge_point::{Context, MessageRates, Recipient, Registry};
-use crate::cluster::{ClaimListener, GatewayClaims, Presence};
+use crate::cluster::{ClaimListener, GatewayClaims, PresenceEvents};
 use crate::config::Config;
 use crate::listener::Acceptor;
 use crate::listener::authentication::{Security, certificate_metrics};
-use crate::operations::events::Events;
+use crate::operations::events::EventBus;
 use crate::operations::file_limit;
 use crate::operations::metrics::{Metrics, broker_metrics, embedded_broker_metrics, transform_metrics};
-use crate::operations::notify::{State, notify};
+use crate::operations::notify::{ServiceState, notify};
 use crate::operations::watch::Watch;
 use crate::routing::{Echoes, MessageRouter, QueueMemory, UndeliverableQueue};
 use crate::transforms;
 use crate::transforms::HotSwap;
 use crate::transforms::compile_process::CompileProcess;
 use futures_util::future::BoxFuture;
-use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Strays, Subscriber};
-use ocpp_gateway_pipeline::{Compile, ExchangeOutcome, Pipeline};
+use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Subscriber, UnroutedHandler};
+use ocpp_gateway_pipeline::{Compile, Pipeline, SwapOutcome};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub struct Gateway {
     /// `None`: there are no other gateways.
     claim_listener: Option<Arc<ClaimListener>>,
     acceptor: Arc<Acceptor>,
-    addresses: Addresses,
+    addresses: ListenAddresses,
     listener: TcpListener,
     admin: TcpListener,
     admin_state: Arc<AdminState>,
@@ -80,7 +80,7 @@ impl Gateway {
         let listener = listen("ocpp.listen", config.ocpp.listen)?;
         let admin = listen("admin.listen", config.admin.listen)?;
         let (embedded, broker) = broker::start(config).await?;
-        let addresses = Addresses { ocpp: listener.local_addr()?, admin: admin.local_addr()?, broker };
+        let addresses = ListenAddresses { ocpp: listener.local_addr()?, admin: admin.local_addr()?, broker };
         warn_of_strangers(&security, addresses.ocpp);
         let mut options = mqtt_options(config, &addresses)?;
         let mut registry = prometheus_client::registry::Registry::with_prefix("ocpp_gateway");
@@ -118,8 +118,12 @@ impl Gateway {
         })
     }
 
-    pub fn addresses(&self) -> &Addresses {
+    pub fn addresses(&self) -> &ListenAddresses {
         &self.addresses
+    }
+
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.context.router.pipeline
     }
 
     /// Puts other transforms in place while charge points are connected.
@@ -140,7 +144,7 @@ impl Gateway {
 
     async fn run_here(mut self, stop: BoxFuture<'_, ()>) -> Result<(), RunError> {
         let following = self.follow_broker();
-        notify(State::Ready);
+        notify(ServiceState::Ready);
         let closed = CancellationToken::new();
         let accepting = tokio::spawn(Arc::clone(&self.acceptor).run(self.listener, closed.clone()));
         let admin_closed = CancellationToken::new();
@@ -152,7 +156,7 @@ impl Gateway {
             served = &mut admin => Err(RunError::Admin(served.map_err(io::Error::other).err().unwrap_or_else(ended))),
         };
 
-        notify(State::Stopping);
+        notify(ServiceState::Stopping);
         self.stopping.cancel();
         if let Some(compiler) = &self.compiler {
             compiler.stop();
@@ -217,7 +221,7 @@ fn connect(
     let (undeliverable, worker) = UndeliverableQueue::new(&memory);
     // One of several gateways does not know whether another has delivered what it cannot.
     let alone = config.presence.claims.is_none();
-    let unrouted: Strays = if alone { undeliverable.unrouted_handler() } else { Box::new(drop) };
+    let unrouted: UnroutedHandler = if alone { undeliverable.unrouted_handler() } else { Box::new(drop) };
     let subscriber = Subscriber::start(Arc::clone(&options), unrouted);
     let publisher = Publisher::start(options, subscriber.current());
     let metrics = Metrics::new(registry);
@@ -244,7 +248,7 @@ fn connect(
         subscriber,
         undeliverable,
         message_rates: MessageRates::new(&config.ocpp, metrics),
-        presence: Presence::new(name, config.events.clone(), claims),
+        presence: PresenceEvents::new(name, config.events.clone(), claims),
         session_settings: Arc::new(config.ocpp.session_settings()),
         wait_for_back_end: config.mqtt.wait_for_back_end.get(),
         slow_share: Arc::new(Semaphore::new(config.runtime.threads)),
@@ -263,11 +267,11 @@ async fn load(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<
 /// After a hot swap the mapping may want other topics for every charge point: each sees to it itself.
 fn nudge_after_swaps(router: &MessageRouter, registry: &Arc<Registry>) {
     let (swapped, mut swaps) = tokio::sync::watch::channel(());
-    let (metrics, events): (Metrics, Arc<Events>) = (router.metrics.clone(), Arc::clone(&router.events));
-    router.pipeline.on_exchange(move |report| {
-        metrics.exchange(report.outcome);
+    let (metrics, events): (Metrics, Arc<EventBus>) = (router.metrics.clone(), Arc::clone(&router.events));
+    router.pipeline.on_swap(move |report| {
+        metrics.swap(report.outcome);
         events.tell(|| report.into());
-        if report.outcome != ExchangeOutcome::Failed {
+        if report.outcome != SwapOutcome::Failed {
             swapped.send_replace(());
         }
     });

@@ -10,6 +10,7 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::coop;
 use tokio_tungstenite::tungstenite::{self, Message as WebSocketMessage};
+use tracing::trace;
 
 /// What may wait for a charge point that takes nothing, before nothing more is read from it.
 const MAX_UNSENT: usize = 16;
@@ -164,6 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     fn put_out(&mut self, cx: &mut Context<'_>, output: Output) -> Result<(), tungstenite::Error> {
         match output {
             Output::Send(kind, text) => {
+                trace!(charge_point = %self.peer.identity, "to the charge point: {text}");
                 self.context.router.metrics.message(Direction::Downlink, kind);
                 self.socket.start_send(cx, WebSocketMessage::text(text))
             }

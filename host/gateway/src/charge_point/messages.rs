@@ -10,7 +10,7 @@ use ocpp_gateway_mqtt::{Message, Publication, Tracking};
 use ocpp_gateway_pipeline::{Answer, NotMapped};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tracing::{debug, info};
+use tracing::{debug, info, trace};
 
 /// So many CALLs of a connection are noted in any case: see [`crate::routing::Echoes`].
 const NOTED: u32 = 4;
@@ -18,6 +18,7 @@ const NOTED: u32 = 4;
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     /// A text from the charge point: through the session and the mapping, and off to the broker.
     pub(super) fn take(&mut self, text: &str) {
+        trace!(charge_point = %self.peer.identity, "from the charge point: {text}");
         self.follow_swaps();
         let now = self.now();
         let Some(UplinkFrame { frame, generation }) = self.session.handle_text(text, now.wall) else { return };
@@ -65,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         match delivery {
             Delivery::Message(message, arrived) => self.deliver(&message, arrived),
             Delivery::OperatorCall(call) => {
-                self.session.handle_own_call(&call.id, &call.action, &call.payload, Instant::now());
+                self.session.handle_operator_call(&call.id, &call.action, &call.payload, Instant::now());
                 self.pending_calls.add(call);
             }
             // Whoever has lost interest need not be told.

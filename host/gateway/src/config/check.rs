@@ -20,24 +20,21 @@ const MIN_COMPILE_TIME: Duration = Duration::from_secs(1);
 
 /// All of it: the key, and what is the matter. `is_set`: whether a key was written, rather than left at its default.
 pub(super) fn faults(config: &Config, is_set: impl Fn(&str) -> bool) -> Vec<(Cow<'static, str>, String)> {
-    let mut check = Check(Vec::new());
+    let mut check = ConfigCheck(Vec::new());
     check.ocpp(config);
     check.runtime(config);
     check.security(config);
     check.mqtt(config, is_set);
     check.presence(config);
     config.admin.faults().into_iter().for_each(|(key, problem)| check.fault(key, problem));
-    if let Err(error) = config.log.filter() {
-        check.fault("log.level", error.to_string());
-    }
     check.transforms(config);
     check.ports(config);
     check.0
 }
 
-struct Check(Vec<(Cow<'static, str>, String)>);
+struct ConfigCheck(Vec<(Cow<'static, str>, String)>);
 
-impl Check {
+impl ConfigCheck {
     fn ocpp(&mut self, config: &Config) {
         let ocpp = &config.ocpp;
         self.refuse(ocpp.versions.is_empty(), "ocpp.versions", "at least one version is needed");

@@ -1,7 +1,7 @@
 //! From a TOML file and the environment to a [`Config`], with every fault at once.
 
 use super::check;
-use super::fault::{Fault, Faults};
+use super::fault::{ConfigFault, ConfigFaults};
 use super::keys;
 use super::sections::Config;
 use std::collections::BTreeMap;
@@ -12,7 +12,10 @@ use toml::{Table, Value};
 const PREFIX: &str = "OCPP_GATEWAY__";
 
 /// Reads `file`, if there is one, and then the variables of `environment`, which win.
-pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, Faults> {
+pub fn load(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Config, ConfigFaults> {
     read(file, environment).into_result()
 }
 
@@ -37,22 +40,22 @@ pub fn read(file: Option<&Path>, environment: impl IntoIterator<Item = (String, 
 pub struct Reading {
     pub config: Config,
     sources: KeySources,
-    faults: Vec<Fault>,
+    faults: Vec<ConfigFault>,
 }
 
 impl Reading {
     /// Adds what is wrong with a key beyond what the configuration itself shows: with the file that it names, say.
     pub fn fault(&mut self, key: &str, problem: String) {
-        self.faults.push(Fault { place: self.sources.place(key), problem });
+        self.faults.push(ConfigFault { place: self.sources.place(key), problem });
     }
 
     /// What is wrong so far, if anything is.
-    pub fn faults(&self) -> Option<Faults> {
-        (!self.faults.is_empty()).then(|| Faults(self.faults.clone()))
+    pub fn faults(&self) -> Option<ConfigFaults> {
+        (!self.faults.is_empty()).then(|| ConfigFaults(self.faults.clone()))
     }
 
-    pub fn into_result(self) -> Result<Config, Faults> {
-        if self.faults.is_empty() { Ok(self.config) } else { Err(Faults(self.faults)) }
+    pub fn into_result(self) -> Result<Config, ConfigFaults> {
+        if self.faults.is_empty() { Ok(self.config) } else { Err(ConfigFaults(self.faults)) }
     }
 }
 
@@ -78,7 +81,7 @@ impl KeySources {
 struct Draft {
     table: Value,
     sources: KeySources,
-    faults: Vec<Fault>,
+    faults: Vec<ConfigFault>,
 }
 
 /// Where a key comes from, and what it is as text.
@@ -88,8 +91,8 @@ struct Variable {
 }
 
 impl Draft {
-    fn read(file: Option<&Path>) -> Result<Self, Fault> {
-        let fault = |path: &Path, problem: String| Fault { place: path.display().to_string(), problem };
+    fn read(file: Option<&Path>) -> Result<Self, ConfigFault> {
+        let fault = |path: &Path, problem: String| ConfigFault { place: path.display().to_string(), problem };
         let table = match file {
             None => Table::new(),
             Some(path) => {
@@ -111,7 +114,7 @@ impl Draft {
                 self.sources.variables.insert(key, Variable { name: variable, text });
             } else {
                 let problem = "a key of that name is no section".to_owned();
-                self.faults.push(Fault { place: variable, problem });
+                self.faults.push(ConfigFault { place: variable, problem });
             }
         }
     }
@@ -145,7 +148,7 @@ impl Draft {
             {
                 continue;
             }
-            self.fault(&key, error.inner().message());
+            self.fault(&key, without_type_names(error.inner().message()));
             if !remove(&mut self.table, &path) {
                 return Config::default();
             }
@@ -158,7 +161,7 @@ impl Draft {
 
     fn fault(&mut self, key: &str, problem: impl Into<String>) {
         let place = self.sources.place(key);
-        self.faults.push(Fault { place, problem: problem.into() });
+        self.faults.push(ConfigFault { place, problem: problem.into() });
     }
 }
 
@@ -210,6 +213,29 @@ fn quote(table: &mut Value, path: &[String], text: &str) -> bool {
             true
         }
     }
+}
+
+/// What serde expects is the name of a type of Rust, which says nothing to people who write a configuration.
+fn without_type_names(problem: &str) -> String {
+    const NAMES: [(&str, &str); 10] = [
+        ("u8", "a whole number from 0 to 255"),
+        ("u16", "a whole number from 0 to 65535"),
+        ("u32", "a whole number from 0 to 4294967295"),
+        ("u64", "a whole number of 0 or more"),
+        ("usize", "a whole number of 0 or more"),
+        ("a nonzero u32", "a whole number of 1 or more"),
+        ("a nonzero usize", "a whole number of 1 or more"),
+        ("a boolean", "true or false"),
+        ("a sequence", "a list in brackets"),
+        ("a string", "a text in quotes"),
+    ];
+    let Some((found, expected)) = problem.rsplit_once(", expected ") else { return problem.to_owned() };
+    let plain = match NAMES.iter().find(|(name, _)| *name == expected) {
+        Some((_, plain)) => plain,
+        None if expected.starts_with("struct ") || expected == "a map" => "a section",
+        None => expected,
+    };
+    format!("{found}, expected {plain}")
 }
 
 /// Removes the value at `path`, or the nearest one around it that can be removed.

@@ -1,25 +1,29 @@
-//! What the log has, and in which form.
+//! What the log contains, and in which form.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::LevelFilter;
 
-/// The embedded broker has several lines for each client that comes and goes. Directives of the configuration that name it
-/// win.
-const QUIET: &str = "mqtt5=warn";
+/// The crates of the gateway, by the beginning that their names have in common, and what transforms log.
+const OWN_TARGETS: [&str; 2] = ["ocpp_gateway", "transform"];
+
+/// The embedded broker logs several lines for each client that connects and leaves, on `info`.
+const EMBEDDED_BROKER: &str = "mqtt5=warn";
 
 /// What is written to standard error.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Log {
+#[serde(default, expecting = "a section")]
+pub struct LogConfig {
     pub format: LogFormat,
-    /// `error`, `warn`, `info`, `debug`, `trace`, or directives as in `RUST_LOG`, which wins.
-    pub level: String,
+    /// `RUST_LOG` takes precedence.
+    pub level: LogLevel,
 }
 
-impl Default for Log {
+impl Default for LogConfig {
     fn default() -> Self {
-        Log { format: LogFormat::Text, level: "info".into() }
+        LogConfig { format: LogFormat::Text, level: LogLevel("info".into()) }
     }
 }
 
@@ -28,31 +32,122 @@ impl Default for Log {
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One object a line, for programs.
+    /// One JSON object per line, for programs.
     Json,
 }
 
-impl Log {
-    /// What `level` comes to.
-    pub fn filter(&self) -> Result<EnvFilter, ParseError> {
-        EnvFilter::builder().parse(format!("{QUIET},{}", self.level))
+/// Which lines are written: the name of a level, directives such as `ocpp_gateway_mqtt=debug`, or several of both,
+/// separated by commas.
+///
+/// The name of a level alone means the gateway and the transforms. Libraries log up to `info`, because compiling one
+/// component is thousands of their lines on `debug`; the embedded broker logs up to `warn`. A directive that names a target
+/// takes precedence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLevel(String);
+
+/// Why a text is no [`LogLevel`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadLogLevel {
+    #[error(
+        "{0:?} is neither a level (off, error, warn, info, debug, trace) nor a directive such as \"ocpp_gateway_mqtt=debug\""
+    )]
+    Word(String),
+    #[error("{0:?} is no directive: {1}")]
+    Directive(String, String),
+}
+
+impl LogLevel {
+    pub fn filter(&self) -> EnvFilter {
+        let mut directives = vec![EMBEDDED_BROKER.to_owned()];
+        for part in self.parts() {
+            match part.parse::<LevelFilter>() {
+                Ok(level) if level > LevelFilter::INFO => {
+                    directives.push(LevelFilter::INFO.to_string());
+                    directives.extend(OWN_TARGETS.map(|target| format!("{target}={level}")));
+                }
+                _ => directives.push(part.to_owned()),
+            }
+        }
+        // All of it was parsed before: see `from_str`.
+        EnvFilter::new(directives.join(","))
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &str> {
+        parts(&self.0)
     }
 }
+
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for LogLevel {
+    type Err = BadLogLevel;
+    fn from_str(text: &str) -> Result<Self, BadLogLevel> {
+        if parts(text).next().is_none() {
+            return Err(BadLogLevel::Word(text.to_owned()));
+        }
+        for part in parts(text) {
+            // To `EnvFilter` a word alone is a target, and everything else is switched off.
+            let is_directive = part.contains('=') || part.starts_with('[');
+            if !is_directive && part.parse::<LevelFilter>().is_err() {
+                return Err(BadLogLevel::Word(part.to_owned()));
+            }
+            EnvFilter::builder()
+                .parse(part)
+                .map_err(|error| BadLogLevel::Directive(part.to_owned(), error.to_string()))?;
+        }
+        Ok(LogLevel(text.to_owned()))
+    }
+}
+
+super::values::written_as_text!(
+    LogLevel,
+    "a level such as \"info\", or directives such as \"ocpp_gateway_mqtt=debug\""
+);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn directives(level: &str) -> Vec<String> {
+        let text = level.parse::<LogLevel>().expect("a level").filter().to_string();
+        let mut directives: Vec<String> = text.split(',').map(str::to_owned).collect();
+        directives.sort();
+        directives
+    }
+
     #[test]
-    fn the_embedded_broker_is_quiet_unless_it_is_named() {
-        let directives = |level: &str| {
-            let text = Log { level: level.into(), ..Log::default() }.filter().expect("directives").to_string();
-            let mut directives: Vec<String> = text.split(',').map(str::to_owned).collect();
-            directives.sort();
-            directives
-        };
+    fn embedded_broker_logs_warnings_only_unless_a_directive_names_it() {
         assert_eq!(directives("info"), ["info", "mqtt5=warn"]);
-        assert_eq!(directives("debug,mqtt5=debug"), ["debug", "mqtt5=debug"]);
-        assert!(Log { level: "no=such=level".into(), ..Log::default() }.filter().is_err());
+        assert_eq!(directives("info,mqtt5=debug"), ["info", "mqtt5=debug"]);
+    }
+
+    #[test]
+    fn debug_means_the_gateway_and_transforms_but_no_libraries() {
+        assert_eq!(directives("debug"), ["info", "mqtt5=warn", "ocpp_gateway=debug", "transform=debug"]);
+        assert_eq!(
+            directives("trace, cranelift_codegen=debug"),
+            ["cranelift_codegen=debug", "info", "mqtt5=warn", "ocpp_gateway=trace", "transform=trace"]
+        );
+    }
+
+    #[test]
+    fn words_that_are_neither_level_nor_directive_are_refused() {
+        for word in ["warning", "verbose", "", ",", "info,warning", "ocpp_gateway"] {
+            assert!(matches!(word.parse::<LogLevel>(), Err(BadLogLevel::Word(_))), "{word}");
+        }
+        for directive in ["no=such=level", "ocpp_gateway=loud"] {
+            assert!(matches!(directive.parse::<LogLevel>(), Err(BadLogLevel::Directive(..))), "{directive}");
+        }
+        for level in ["off", "ERROR", "warn", "[handshake]=debug", "ocpp_gateway_mqtt=debug,warn"] {
+            assert!(level.parse::<LogLevel>().is_ok(), "{level}");
+        }
     }
 }

@@ -36,7 +36,7 @@ impl fmt::Display for Network {
     }
 }
 
-written_as_text!(Network);
+written_as_text!(Network, "an address or network such as \"10.0.0.0/8\"");
 
 #[cfg(test)]
 mod tests {

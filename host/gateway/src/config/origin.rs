@@ -73,7 +73,7 @@ impl fmt::Display for Origin {
     }
 }
 
-written_as_text!(Origin);
+written_as_text!(Origin, "an origin such as \"https://console.example\"");
 
 #[cfg(test)]
 mod tests {

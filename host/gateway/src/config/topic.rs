@@ -70,7 +70,7 @@ impl fmt::Display for TopicTemplate {
     }
 }
 
-written_as_text!(TopicTemplate);
+written_as_text!(TopicTemplate, "a topic such as \"ocpp/events/${cid}\"");
 
 #[cfg(test)]
 mod tests {

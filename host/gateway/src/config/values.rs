@@ -116,9 +116,10 @@ impl FromStr for DefaultVersion {
     }
 }
 
-/// For types that are a text in a configuration, as `Display` and `FromStr` have it.
+/// For types that are a text in a configuration, as `Display` and `FromStr` have it; the second text says what is expected
+/// in place of a value of another type. `or number`: a whole number is read as its digits.
 macro_rules! written_as_text {
-    ($($name:ident),+) => {$(
+    ($name:ident, $expected:literal $(, or $number:ident)?) => {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -126,13 +127,28 @@ macro_rules! written_as_text {
         }
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+                struct WrittenVisitor;
+                impl serde::de::Visitor<'_> for WrittenVisitor {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str($expected)
+                    }
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                    $(fn visit_i64<E: serde::de::Error>(self, $number: i64) -> Result<$name, E> {
+                        self.visit_str(&$number.to_string())
+                    })?
+                }
+                deserializer.deserialize_any(WrittenVisitor)
             }
         }
-    )+};
+    };
 }
 pub(super) use written_as_text;
-written_as_text!(Span, DefaultVersion, Bytes);
+written_as_text!(Span, "a length of time such as \"30s\"");
+written_as_text!(DefaultVersion, "an OCPP version such as \"ocpp1.6\", or \"refuse\"");
+written_as_text!(Bytes, "a size such as \"16MiB\"", or number);
 
 /// Which charge points may connect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

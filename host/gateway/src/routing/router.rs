@@ -5,19 +5,22 @@
 
 use super::echoes::Echoes;
 use super::memory::QueueMemory;
-use crate::operations::events::{Event, Events};
+use crate::operations::events::{EventBus, GatewayEvent};
 use crate::operations::metrics::Metrics;
 use crate::operations::names;
 use ocpp_gateway_core::session::{Direction, Incident};
-use ocpp_gateway_core::{Asked, Attributes, Fault, Frame, Identity, Peer, Publish, QoS, TopicFilter, Version};
+use ocpp_gateway_core::{
+    Attributes, Fault, Frame, Identity, Peer, Publish, QoS, TopicFilter, UnansweredCalls, Version,
+};
 use ocpp_gateway_mqtt::{self as mqtt, Loss, Publication, Publisher};
 use ocpp_gateway_pipeline::{
-    self as pipeline, Answer, Cause, Downlink, Failure, Generation, Mishap, NotMapped, Pipeline, Uplink,
+    self as pipeline, Answer, Cause, DownlinkOutcome, Failure, Generation, NotMapped, Pipeline, TransformIncident,
+    UplinkOutcome,
 };
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Instant;
-use tracing::{Level, debug, info, warn};
+use tracing::{Level, debug, info, trace, warn};
 
 /// What every message needs, whosever it is.
 pub struct MessageRouter {
@@ -25,7 +28,7 @@ pub struct MessageRouter {
     pub publisher: Publisher,
     pub metrics: Metrics,
     /// What watchers are told.
-    pub events: Arc<Events>,
+    pub events: Arc<EventBus>,
     pub memory: QueueMemory,
     /// What was published, and is not to come back.
     pub echoes: Echoes,
@@ -116,16 +119,24 @@ impl MessageRouter {
     ) -> Uplinked {
         let kind = frame.kind.name();
         debug!(charge_point = %peer.identity, message_id = %frame.id, action = frame.action_name(), "{kind} from the charge point");
-        let Uplink { publishes, mapped, answer, is_dropped, mishaps } = self.pipeline.uplink(generation, peer, frame);
+        let UplinkOutcome { publishes, mapped, answer, is_dropped, incidents } =
+            self.pipeline.uplink(generation, peer, frame);
         self.metrics.message(Direction::Uplink, frame.kind);
-        self.mishaps(peer, Direction::Uplink, &frame.id, frame.action_name(), &mishaps);
-        Uplinked { publications: publications(publishes, kind, expires), mapped, answer, is_dropped }
+        self.incidents(peer, Direction::Uplink, &frame.id, frame.action_name(), &incidents);
+        Uplinked { publications: publications(peer, publishes, kind, expires), mapped, answer, is_dropped }
     }
 
     /// Takes an MQTT message for `peer` through the transforms of one generation. `asked`: the CALLs that the charge point
     /// waits for. What comes of it is nothing yet, unless it is handed to [`MessageRouter::downlinked`].
-    pub fn read(&self, generation: &Generation, peer: &Peer, message: &mqtt::Message, asked: Asked<'_>) -> Downlink {
+    pub fn read(
+        &self,
+        generation: &Generation,
+        peer: &Peer,
+        message: &mqtt::Message,
+        asked: UnansweredCalls<'_>,
+    ) -> DownlinkOutcome {
         let mqtt::Message { topic, payload, qos, retain, .. } = message;
+        trace!(charge_point = %peer.identity, topic, "from a back end: {}", String::from_utf8_lossy(payload));
         let message = pipeline::Message { topic, payload, qos: from_mqtt(*qos), retain: *retain };
         self.pipeline.downlink(generation, peer, &message, asked)
     }
@@ -136,19 +147,19 @@ impl MessageRouter {
         generation: &Generation,
         peer: &Peer,
         message: &mqtt::Message,
-        asked: Asked<'_>,
+        asked: UnansweredCalls<'_>,
     ) -> Downlinked {
         self.downlinked(peer, self.read(generation, peer, message, asked))
     }
 
     /// Counts and logs what has come of a message for `peer`.
-    pub fn downlinked(&self, peer: &Peer, read: Downlink) -> Downlinked {
-        let Downlink { frames, publishes, not_mapped, mishaps, rejected } = read;
+    pub fn downlinked(&self, peer: &Peer, read: DownlinkOutcome) -> Downlinked {
+        let DownlinkOutcome { frames, publishes, not_mapped, incidents, rejected } = read;
         let sent = || frames.first().map(|frame| (&*frame.id, frame.action_name()));
         let rejected = rejected.as_ref().map(|(id, action)| (&**id, &**action));
         let (id, action) = rejected.or_else(sent).unwrap_or_default();
-        self.mishaps(peer, Direction::Downlink, id, action, &mishaps);
-        let publications = publications(publishes, REPORT, None);
+        self.incidents(peer, Direction::Downlink, id, action, &incidents);
+        let publications = publications(peer, publishes, REPORT, None);
         self.echoes.note(&publications, Some(peer.identity.as_str()));
         Downlinked { publications, frames, not_mapped }
     }
@@ -163,29 +174,29 @@ impl MessageRouter {
         self.event(peer, self.pipeline.disconnected(generation, peer, reason))
     }
 
-    fn event(&self, peer: &Peer, Uplink { publishes, mishaps, .. }: Uplink) -> Vec<Publication> {
-        self.mishaps(peer, Direction::Uplink, "", "", &mishaps);
-        publications(publishes, "event", None)
+    fn event(&self, peer: &Peer, UplinkOutcome { publishes, incidents, .. }: UplinkOutcome) -> Vec<Publication> {
+        self.incidents(peer, Direction::Uplink, "", "", &incidents);
+        publications(peer, publishes, "event", None)
     }
 
     /// Counts and logs what transforms did to a message, or failed to do.
-    fn mishaps(&self, peer: &Peer, direction: Direction, id: &str, action: &str, mishaps: &[Mishap]) {
-        for mishap in mishaps {
-            let fault = match &mishap.cause {
+    fn incidents(&self, peer: &Peer, direction: Direction, id: &str, action: &str, incidents: &[TransformIncident]) {
+        for incident in incidents {
+            let fault = match &incident.cause {
                 Cause::Dropped(_) => Fault::Dropped,
                 Cause::Rejected(_) | Cause::Failed(Failure::Refused(_)) => Fault::Rejected,
                 Cause::Invalid { fault, .. } => *fault,
                 Cause::Failed(_) => Fault::Internal,
             };
-            let level = match &mishap.cause {
+            let level = match &incident.cause {
                 // A message that is refused may be a transaction that is lost; of one that goes on nobody else hears.
                 Cause::Invalid { .. } => Level::INFO,
                 _ if fault == Fault::Internal => Level::WARN,
                 // A transform can do this to every message, and a charge point can send as many as it likes.
                 _ => Level::DEBUG,
             };
-            let transform = Some((&*mishap.transform, &*mishap.version));
-            self.note(peer, level, &Note { direction, fault, id, action, transform, text: &mishap.cause });
+            let transform = Some((&*incident.transform, &*incident.version));
+            self.note(peer, level, &Note { direction, fault, id, action, transform, text: &incident.cause });
         }
     }
 
@@ -207,7 +218,7 @@ impl MessageRouter {
     fn note(&self, peer: &Peer, level: Level, &Note { direction, fault, id, action, transform, text }: &Note<'_>) {
         self.metrics.incident(direction, fault);
         let (direction, cause) = (names::direction(direction), fault.name());
-        self.events.tell(|| Event::Incident {
+        self.events.tell(|| GatewayEvent::Incident {
             charge_point: peer.identity.to_string(),
             direction,
             cause,
@@ -241,9 +252,9 @@ impl MessageRouter {
 
     /// Maps an error frame that the gateway made for back ends. If even that cannot be mapped, the log is all that is left.
     pub fn report(&self, generation: &Generation, peer: &Peer, frame: &Frame<'static>) -> Vec<Publication> {
-        let Uplink { publishes, mishaps, .. } = self.pipeline.report(generation, peer, frame);
-        self.mishaps(peer, Direction::Uplink, &frame.id, frame.action_name(), &mishaps);
-        let publications = publications(publishes, frame.kind.name(), None);
+        let UplinkOutcome { publishes, incidents, .. } = self.pipeline.report(generation, peer, frame);
+        self.incidents(peer, Direction::Uplink, &frame.id, frame.action_name(), &incidents);
+        let publications = publications(peer, publishes, frame.kind.name(), None);
         self.echoes.note(&publications, None);
         publications
     }
@@ -263,9 +274,15 @@ fn name_in<'a>(topic: &'a str, pattern: &str) -> Option<&'a str> {
     (!name.is_empty()).then_some(name)
 }
 
-fn publications(publishes: Vec<Publish>, kind: &'static str, expires: Option<Instant>) -> Vec<Publication> {
+fn publications(
+    peer: &Peer,
+    publishes: Vec<Publish>,
+    kind: &'static str,
+    expires: Option<Instant>,
+) -> Vec<Publication> {
     let publication = |publish| {
         let Publish { topic, payload, qos, retain, .. } = publish;
+        trace!(charge_point = %peer.identity, topic, "to back ends: {}", String::from_utf8_lossy(&payload));
         let (qos, tracking, memory) = (to_mqtt(qos), None, None);
         Publication { topic, payload: payload.into(), qos, retain, expires, kind, tracking, memory }
     };

@@ -3,7 +3,9 @@
 mod changes;
 mod generations;
 mod hot_swap;
+mod mapped_topics;
 mod messages;
 
 pub use generations::Pipeline;
-pub use messages::{Downlink, Uplink};
+pub use mapped_topics::MappedTopics;
+pub use messages::{DownlinkOutcome, UplinkOutcome};

@@ -8,12 +8,13 @@ mod lengths;
 mod limiter;
 mod text;
 
-use crate::config::{Log, LogFormat};
+use crate::config::{LogConfig, LogFormat, LogLevel};
 use json::JsonEvents;
 use limiter::{LimiterLayer, LogLimiter};
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use text::TextFields;
+use tracing::warn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
@@ -28,10 +29,11 @@ impl Drop for LogGuard {
     }
 }
 
-/// Starts to write it. To be called once. `RUST_LOG`, where it is set and makes sense, wins over the configured level.
-pub fn start(log: &Log) -> LogGuard {
-    let configured = || log.filter().unwrap_or_else(|_| EnvFilter::new("info"));
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| configured());
+/// Starts the log. To be called once. `RUST_LOG`, in the same form, takes precedence over the configured level.
+pub fn start(log: &LogConfig) -> LogGuard {
+    let from_environment = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|level| !level.is_empty());
+    let from_environment = from_environment.map(|level| level.parse::<LogLevel>()).transpose();
+    let filter = from_environment.as_ref().ok().and_then(Option::as_ref).unwrap_or(&log.level).filter();
     let limiter = LogLimiter::start();
     let events = tracing_subscriber::registry().with(filter).with(LimiterLayer(Arc::clone(&limiter)));
     match log.format {
@@ -42,6 +44,9 @@ pub fn start(log: &Log) -> LogGuard {
         LogFormat::Json => {
             events.with(fmt::layer().event_format(JsonEvents).with_ansi(false).with_writer(std::io::stderr)).init();
         }
+    }
+    if let Err(error) = from_environment {
+        warn!("{} is not used: {error}", EnvFilter::DEFAULT_ENV);
     }
     LogGuard(limiter)
 }
