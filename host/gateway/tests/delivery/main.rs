@@ -18,7 +18,7 @@ use office::{Answering, Office};
 use program::Program;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 /// Charge points in a test, each with a CALL open in both directions all the time.
@@ -33,8 +33,8 @@ struct Stand {
     office: Office,
     fleet: Fleet,
     ledger: Ledger,
-    /// These tests want the whole machine: one at a time.
-    _turn: MutexGuard<'static, ()>,
+    /// These tests keep a machine busy: two at a time.
+    _permit: SemaphorePermit<'static>,
 }
 
 impl Stand {
@@ -44,13 +44,13 @@ impl Stand {
     }
 
     async fn start_with(gateway_url: &str, office_url: &str, toml: &str, answering: Answering) -> Self {
-        static TURN: Mutex<()> = Mutex::const_new(());
-        let turn = TURN.lock().await;
+        static PERMITS: Semaphore = Semaphore::const_new(2);
+        let permit = PERMITS.acquire().await.expect("never closed");
         let ledger = Ledger::default();
         let gateway = Program::start(gateway_url, toml).await;
         let office = Office::open(office_url, SIZE, &ledger, answering).await;
         let fleet = Fleet::start(gateway.ocpp, SIZE, &ledger).await;
-        let stand = Stand { gateway, office, fleet, ledger, _turn: turn };
+        let stand = Stand { gateway, office, fleet, ledger, _permit: permit };
         stand.until_subscribed().await;
         stand.office.start_calling("first").await;
         stand.works().await;
