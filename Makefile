@@ -6,6 +6,8 @@
 run:
 	cargo run --release
 
+# Most of the tests' time is waiting, so that four for each core run at once.
+test: export RUST_TEST_THREADS ?= $(shell expr 4 '*' `getconf _NPROCESSORS_ONLN`)
 # The tests restart a real broker under load.
 test:
 	.ci/mosquitto
