@@ -4,9 +4,9 @@ use crate::types::{CallError, Frame, Peer, Publish};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::Serialize;
 
-/// Reads the configuration that [`Transform::configure`](crate::Transform::configure) is given. The error names the key,
-/// for the person who wrote it. Give the type `#[serde(default, deny_unknown_fields)]`, so that every key is optional
-/// and a mistyped one is refused.
+/// Reads the configuration that [`Transform::configure`](crate::Transform::configure) gets. The error names the key,
+/// for the author of the configuration. Give the type `#[serde(default, deny_unknown_fields)]`, so that every key is
+/// optional and a mistyped one is refused.
 ///
 /// ```
 /// #[derive(Default, serde::Deserialize)]
@@ -17,17 +17,33 @@ use serde::ser::Serialize;
 ///
 /// assert_eq!(ocpp_transform::read_config::<Config>(r#"{"interval_s":300}"#).expect("a config").interval_s, 300);
 /// let error = ocpp_transform::read_config::<Config>(r#"{"interval_s":"5m"}"#).err();
-/// assert_eq!(error.as_deref(), Some("interval_s: invalid type: string \"5m\", expected u32 at line 1 column 18"));
+/// assert_eq!(error.as_deref(), Some("interval_s: invalid type: string \"5m\", expected a whole number of 0 or more"));
 /// ```
 pub fn read_config<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, String> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| match error.path().to_string().as_str() {
-        "." => error.inner().to_string(),
-        key => format!("{key}: {}", error.inner()),
+        "." => problem(error.inner()),
+        key => format!("{key}: {}", problem(error.inner())),
     })
 }
 
-/// For a setting that is a quality of service, 0 to 2.
+/// The text of an error without its position, which is one in the JSON that the gateway made from the user's
+/// configuration, and without the names of Rust types.
+fn problem(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    let text = text.strip_suffix(&position).unwrap_or(&text);
+    match text.rsplit_once(", expected ") {
+        Some((found, "u8" | "u16" | "u32" | "u64" | "usize")) => {
+            format!("{found}, expected a whole number of 0 or more")
+        }
+        Some((found, "i8" | "i16" | "i32" | "i64" | "isize")) => format!("{found}, expected a whole number"),
+        Some((found, "f32" | "f64")) => format!("{found}, expected a number"),
+        _ => text.to_owned(),
+    }
+}
+
+/// Reads a setting that is a quality of service, 0 to 2.
 ///
 /// ```
 /// #[derive(serde::Deserialize)]
@@ -108,8 +124,8 @@ impl CallError {
         CallError { code: code.into(), description: description.into(), details: "{}".into() }
     }
 
-    /// What to say of a payload that has not the form its action asks for: the code is spelled as the charge point's
-    /// version has it (OCPP-J 1.6 section 4.2.3, OCPP 2.0.1 part 4 section 4.3).
+    /// The error for a payload that does not have the form of its action. The code is spelt as in the charge point's
+    /// version (OCPP-J 1.6 section 4.2.3, OCPP 2.0.1 part 4 section 4.3).
     ///
     /// ```
     /// use ocpp_transform::{CallError, testing};

@@ -1,20 +1,62 @@
-//! From the `[[transforms]]` of the configuration to a pipeline that runs them.
+//! Loads the `[[transforms]]` of the configuration into a pipeline.
 
 use super::fixture::Folder;
 use super::long_calls::LONG_CALLS;
 use crate::config::{self, Config, ValidationMode};
 use ocpp_gateway_pipeline::{
-    Clock, Compile, Limits, LoadError, LoadOptions, Matching, OnViolation, Pipeline, Samples, TransformSpec, Validation,
+    Clock, Compile, Limits, LoadError, LoadFault, LoadOptions, Matching, OnViolation, Pipeline, Samples, TransformSpec,
+    Validation,
 };
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Everything that is wrong with the configured components.
+/// All faults of the configured components.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", config::lines(.0))]
-pub struct ComponentFaults(pub Vec<LoadError>);
+pub struct ComponentFaults(pub Vec<ComponentFault>);
 
-/// Compiles and configures all transforms. Takes some dozens of milliseconds each: not for the threads of the sockets.
+#[derive(Debug)]
+pub struct ComponentFault {
+    /// The key in the configuration, for a component that refuses its settings.
+    key: Option<String>,
+    error: LoadError,
+}
+
+impl fmt::Display for ComponentFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(key) = &self.key {
+            write!(f, "{key}: ")?;
+        }
+        self.error.fmt(f)
+    }
+}
+
+impl ComponentFault {
+    fn new(error: LoadError, config: &Config) -> Self {
+        let key = match &error.fault {
+            LoadFault::Config(reason) => key_of(&error.transform, reason, config),
+            _ => None,
+        };
+        ComponentFault { key, error }
+    }
+}
+
+/// The key that a component refuses: by the SDK's convention its reason begins with the path below
+/// `[transforms.config]`.
+fn key_of(transform: &str, reason: &str, config: &Config) -> Option<String> {
+    let place = config.transforms.iter().position(|configured| configured.name == transform)?;
+    let settings = &config.transforms[place].config;
+    let path = reason.split_once(": ").map(|(path, _)| path).filter(|path| {
+        let mut levels = path.split('.');
+        let first = levels.next().and_then(|level| settings.get(level));
+        levels.fold(first, |value, level| value?.get(level)).is_some()
+    });
+    let below = path.map(|path| format!(".{path}")).unwrap_or_default();
+    Some(format!("transforms[{place}].config{below}"))
+}
+
+/// Compiles and configures all transforms. Each takes some dozens of milliseconds, so this is not for worker threads.
 /// `compile`: what compiles components; `None`: this process.
 pub fn load(config: &Config, compile: Option<Arc<dyn Compile>>) -> Result<Pipeline, ComponentFaults> {
     let cache = compiled_cache();
@@ -22,22 +64,23 @@ pub fn load(config: &Config, compile: Option<Arc<dyn Compile>>) -> Result<Pipeli
     let max_functions = config.runtime.compile_functions;
     let clock = Clock::default();
     let options = LoadOptions { clock, cache, compile, max_functions, validation, long_calls: LONG_CALLS };
-    Pipeline::load_in(specs(config), options).map_err(ComponentFaults)
+    Pipeline::load_in(specs(config), options)
+        .map_err(|errors| ComponentFaults(errors.into_iter().map(|error| ComponentFault::new(error, config)).collect()))
 }
 
-/// Where compiled components are kept, if anywhere: a JavaScript component takes seconds to compile. It is where systemd has
-/// a service keep such things (`CacheDirectory=`), which may name several directories.
+/// The directory of compiled components, if there is one: a JavaScript component takes seconds to compile. systemd sets
+/// the variable for a service with `CacheDirectory=`, which may name several directories; the first one is used.
 pub(crate) fn compiled_cache() -> Option<PathBuf> {
     let directories = std::env::var_os("CACHE_DIRECTORY")?;
     std::env::split_paths(&directories).next().filter(|first| !first.as_os_str().is_empty())
 }
 
-/// What is to be loaded.
+/// The transforms to load.
 pub fn specs(config: &Config) -> Vec<TransformSpec> {
     config.transforms.iter().map(|transform| spec(transform, config.validation.on_violation)).collect()
 }
 
-/// What payloads are held against besides the rules of transforms.
+/// The validation of payloads, besides the rules of transforms.
 pub fn validation(config: &Config) -> Validation {
     let config::ValidationConfig { mode, at, on_violation, unknown_actions } = config.validation;
     Validation {
