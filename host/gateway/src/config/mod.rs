@@ -1,10 +1,12 @@
-//! What the gateway can be told: the sections and keys of the configuration, with their defaults.
+//! The configuration: its sections and keys, with their defaults.
 //!
-//! [`load`] reads them from a TOML file and the environment; `keys` says which there are. What the files say that a
-//! configuration names, such as keys and certificates, is not looked at here.
+//! [`load`] reads it from a TOML file and the environment; `keys` lists all keys. Files that a configuration names,
+//! such as keys and certificates, are not read here.
 
 mod admin;
 mod check;
+#[cfg(test)]
+mod documented;
 mod fault;
 mod json;
 mod keys;
@@ -26,7 +28,7 @@ mod versions;
 pub use admin::AdminConfig;
 pub use fault::{ConfigFault, ConfigFaults, lines};
 pub use json::to_json;
-pub use load::{Reading, load, read};
+pub use load::{LoadedConfig, load, read};
 pub use log::{LogConfig, LogFormat, LogLevel};
 pub use mqtt::{EmbeddedConfig, MqttConfig};
 pub use network::Network;

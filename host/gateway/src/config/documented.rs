@@ -1,0 +1,67 @@
+//! The tables of docs/configuration.md are compared with the code: every key, and its default.
+
+use super::keys;
+use super::sections::Config;
+use super::transform::TransformConfig;
+use std::collections::BTreeMap;
+use toml::{Table, Value};
+
+const PAGE: &str = include_str!("../../../../docs/configuration.md");
+
+/// Keys that have a default only because the table that they are in does not exist by default, or that depends on the machine.
+const WITHOUT_DEFAULT: &str = "–";
+
+/// Dotted keys with the text of their default, as the tables of the page have them.
+fn documented() -> BTreeMap<String, &'static str> {
+    let mut section = None;
+    let mut keys = BTreeMap::new();
+    for line in PAGE.lines() {
+        if let Some(heading) = line.strip_prefix("## ").or_else(|| line.strip_prefix("### ")) {
+            section = match heading {
+                "match" | "limits" => Some(format!("transforms.{heading}")),
+                // Checked by the transform itself.
+                _ if heading.contains(" of standard") => None,
+                _ if heading.starts_with('[') => Some(heading.trim_matches(['[', ']']).to_owned()),
+                _ => None,
+            };
+        }
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        if let (Some(section), [key, default, _]) = (&section, &cells[..])
+            && let Some(key) = key.strip_prefix('`').and_then(|key| key.strip_suffix('`'))
+        {
+            let key = keys::below(section, key);
+            assert_eq!(keys.insert(key.clone(), default.trim_matches('`')), None, "{key} stands there twice");
+        }
+    }
+    keys
+}
+
+#[test]
+fn configuration_page_has_every_key_once_and_no_other() {
+    let documented = documented();
+    let missing: Vec<_> = keys::all().iter().filter(|key| !documented.contains_key(*key)).collect();
+    assert!(missing.is_empty(), "not on the page: {missing:?}");
+    let unknown: Vec<_> = documented.keys().filter(|key| !keys::all().contains(key)).collect();
+    assert!(unknown.is_empty(), "on the page, but no keys: {unknown:?}");
+}
+
+#[test]
+fn configuration_page_has_the_defaults_of_the_code() {
+    let mut default = Config::default();
+    default.transforms =
+        vec![TransformConfig { name: "a".into(), component: "b".into(), ..TransformConfig::default() }];
+    let expected = Value::try_from(&default).expect("TOML");
+    for (key, text) in documented() {
+        let levels: Vec<&str> = key.split('.').filter(|level| *level != "transforms").collect();
+        let root = if key.starts_with("transforms.") { &expected["transforms"][0] } else { &expected };
+        let value = levels.iter().try_fold(root, |value, level| value.get(level));
+        if text == WITHOUT_DEFAULT {
+            let is_chosen_elsewhere = ["runtime.threads", "transforms.name", "transforms.component"].contains(&&*key);
+            assert!(value.is_none() || is_chosen_elsewhere, "{key} has a default: {value:?}");
+            continue;
+        }
+        let table: Table = format!("value = {text}").parse().unwrap_or_else(|error| panic!("{key}: {error}"));
+        let (Some(value), documented) = (value, &table["value"]) else { panic!("{key} has no default") };
+        assert_eq!(value, documented, "{key}");
+    }
+}
