@@ -1,7 +1,7 @@
 //! Memory for components: a list of free blocks per power of two.
 //!
 //! Each call of a hook allocates a dozen short strings and frees them again; the standard library's allocator spends
-//! more time on that than the hook on its work. Blocks above 4 KiB, and rare alignments, are still its business.
+//! more time on that than the hook on its work. It still serves blocks above 4 KiB, and rare alignments.
 
 use std::alloc::{GlobalAlloc, Layout, System, handle_alloc_error};
 use std::cell::UnsafeCell;
@@ -24,7 +24,7 @@ unsafe impl Sync for Blocks {}
 
 struct Lists {
     free: [Option<NonNull<Free>>; CLASSES],
-    /// The part of the newest chunk that no block was cut from yet, always a multiple of `SMALLEST`.
+    /// The part of the newest chunk from which no block was cut yet, always a multiple of `SMALLEST`.
     fresh: *mut u8,
     left: usize,
 }
@@ -33,7 +33,7 @@ struct Free {
     next: Option<NonNull<Free>>,
 }
 
-/// Which list a layout belongs to; `None`: none of ours.
+/// The list that a layout belongs to. `None`: the standard library's allocator serves it.
 #[inline(always)]
 fn class(layout: &Layout) -> Option<usize> {
     if layout.size() > LARGEST || layout.align() > SMALLEST {
@@ -56,7 +56,7 @@ impl Lists {
             (self.fresh, self.left) = (chunk, CHUNK);
         }
         let block = self.fresh;
-        // SAFETY: `left` bytes from `fresh` on are ours, and `size` is no more than that.
+        // SAFETY: `left` bytes from `fresh` on belong to the chunk, and `size` is no more than that.
         self.fresh = unsafe { block.add(size) };
         self.left -= size;
         block
@@ -111,8 +111,8 @@ unsafe impl GlobalAlloc for Blocks {
     }
 }
 
-/// How the gateway asks for room for what it passes to a hook (canonical ABI, `realloc`). Once per string: the one that
-/// wit-bindgen brings along takes three times as long.
+/// Allocates memory for the values that the gateway passes to a hook (canonical ABI, `realloc`). Called once per
+/// string: the function that wit-bindgen provides takes three times as long.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cabi_realloc(old: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8 {
     // SAFETY: the canonical ABI asks for alignments that are powers of two, and for sizes that a memory can have.
@@ -121,7 +121,7 @@ unsafe extern "C" fn cabi_realloc(old: *mut u8, old_size: usize, align: usize, s
         (0, 0) => return ptr::without_provenance_mut(align),
         // SAFETY: the size is not zero.
         (0, _) => unsafe { ALLOCATOR.alloc(layout(size)) },
-        // SAFETY: `old` was got here, with this size.
+        // SAFETY: `old` was allocated here, with this size.
         _ => unsafe { ALLOCATOR.realloc(old, layout(old_size), size) },
     };
     if block.is_null() {

@@ -1,5 +1,5 @@
-//! What wit-bindgen makes of `wit/transform.wit`: one world per hook, so that a component exports what it chose and no
-//! more. All of them share the types and the imports of the world `host`.
+//! The bindings that wit-bindgen generates from `wit/transform.wit`: one world per hook, so that a component exports
+//! only the hooks that it has. All worlds share the types and the imports of the world `host`.
 
 wit_bindgen::generate!({
     path: "../wit",

@@ -1,4 +1,4 @@
-//! What time it is.
+//! The time of day, and a monotonic clock.
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 ///
@@ -13,7 +13,7 @@ pub fn unix_ms() -> u64 {
     host::unix_ms()
 }
 
-/// Nanoseconds since some moment in the past; never goes back.
+/// Nanoseconds since an arbitrary moment in the past; never goes back.
 ///
 /// ```
 /// let started = ocpp_transform::clock::monotonic_ns();

@@ -1,7 +1,7 @@
 //! From a type with hook traits to the exports of a component.
 
-/// Makes a type the transform of this crate's component, with the hooks named. Its name and version, as the gateway
-/// shows them, are those of the crate. Once per crate.
+/// Makes a type the transform of this crate's component, with the named hooks. The gateway shows the name and the
+/// version of the crate. Use it once per crate.
 ///
 /// ```
 /// use ocpp_transform::{Events, Frame, FrameAction, Peer, Transform, Uplink, export};
@@ -48,7 +48,8 @@ macro_rules! export {
     };
 }
 
-// Off wasm nothing is exported, as linkers read `@` in a name as a symbol version; that the trait is there is checked.
+// On other targets than wasm nothing is exported, because linkers read `@` in a name as a symbol version. The traits
+// are still checked.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export_hook {
@@ -72,7 +73,7 @@ macro_rules! __export_hook {
     };
 }
 
-/// What [`export!`] expands to; not for use by hand.
+/// Used by what [`export!`] expands to, not directly.
 #[doc(hidden)]
 pub mod rt {
     use crate::hooks::*;
@@ -80,7 +81,7 @@ pub mod rt {
     use std::cell::OnceCell;
     use std::marker::PhantomData;
 
-    /// A transform with a place for its one instance.
+    /// A transform with storage for its one instance.
     pub trait Exported: Transform {
         const NAME: &'static str;
         const VERSION: &'static str;

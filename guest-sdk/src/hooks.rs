@@ -22,11 +22,11 @@ use crate::types::{
 /// ```
 pub trait Transform: Sized + 'static {
     /// `config` is JSON text of an object: `[transforms.config]` of the gateway's configuration, `{}` if absent. An
-    /// error keeps this version from going live; say which key is wrong and what would be right.
+    /// error keeps this version from going live. It should name the wrong key and say what is right.
     fn configure(config: &str) -> Result<Self, String>;
 }
 
-/// Between frames and MQTT messages. Exactly one transform of a chain does this.
+/// Converts between frames and MQTT messages. Exactly one transform of a chain does this.
 ///
 /// ```
 /// use ocpp_transform::{Frame, FrameType, Mapping, Peer, Publish, Refusal, TopicFilter, Transform, export};
@@ -60,7 +60,7 @@ pub trait Transform: Sized + 'static {
 /// # fn main() {}
 /// ```
 pub trait Mapping: Transform {
-    /// The topic filters whose messages are for this charge point. Asked when it connects, and after a swap.
+    /// The topic filters whose messages are for this charge point. Called when it connects, and after a hot swap.
     fn subscriptions(&self, peer: &Peer) -> Vec<TopicFilter>;
 
     /// Every frame from the charge point, and every error that the gateway reports about one (attribute `origin` =
@@ -78,7 +78,7 @@ pub trait Mapping: Transform {
 /// ```
 /// use ocpp_transform::{Frame, FrameAction, Peer, Transform, Uplink, export};
 ///
-/// /// No vendor's own messages: they are answered here.
+/// /// Answers the messages of vendors instead of passing them on.
 /// struct NoDataTransfer;
 ///
 /// impl Transform for NoDataTransfer {
@@ -100,7 +100,7 @@ pub trait Mapping: Transform {
 /// # fn main() {}
 /// ```
 pub trait Uplink: Transform {
-    /// What is to happen to the frame, in this order. An empty list drops it.
+    /// What to do with the frame, in this order. An empty list drops it.
     fn handle(&self, peer: &Peer, frame: Frame) -> Vec<FrameAction>;
 }
 
@@ -109,7 +109,7 @@ pub trait Uplink: Transform {
 /// ```
 /// use ocpp_transform::{CallError, Downlink, Frame, FrameAction, Peer, Transform, export};
 ///
-/// /// Remote resets are not for everyone.
+/// /// Rejects remote resets.
 /// struct NoReset;
 ///
 /// impl Transform for NoReset {
@@ -135,7 +135,7 @@ pub trait Uplink: Transform {
 /// # fn main() {}
 /// ```
 pub trait Downlink: Transform {
-    /// What is to happen to the frame, in this order. An empty list drops it.
+    /// What to do with the frame, in this order. An empty list drops it.
     fn handle(&self, peer: &Peer, frame: Frame) -> Vec<FrameAction>;
 }
 
@@ -162,17 +162,18 @@ pub trait Downlink: Transform {
 /// # fn main() {}
 /// ```
 pub trait Outbound: Transform {
-    /// What is to happen to the message, in this order. An empty list drops it.
+    /// What to do with the message, in this order. An empty list drops it.
     fn handle(&self, peer: &Peer, message: Publish) -> Vec<PublishAction>;
 }
 
-/// Messages that were received, before the mapping. Empty ones are left out. A message that was retained, or whose charge point is
-/// not connected, is not sent: it passes to find out what to report to its sender.
+/// Messages that were received, before the mapping. Empty ones are left out. A message that was retained, or whose
+/// charge point is not connected, is not sent to it: it passes through the hook only to find out what to report to its
+/// sender.
 ///
 /// ```
 /// use ocpp_transform::{Inbound, Peer, Publish, PublishAction, Transform, export};
 ///
-/// /// Some back ends ask whether anybody is there with a message that is no JSON.
+/// /// Drops the messages without JSON with which some back ends check the connection.
 /// struct NoPings;
 ///
 /// impl Transform for NoPings {
@@ -194,11 +195,11 @@ pub trait Outbound: Transform {
 /// # fn main() {}
 /// ```
 pub trait Inbound: Transform {
-    /// What is to happen to the message, in this order. An empty list drops it.
+    /// What to do with the message, in this order. An empty list drops it.
     fn handle(&self, peer: &Peer, message: Publish) -> Vec<PublishAction>;
 }
 
-/// Whether a charge point may connect. Asked last, after every check of the gateway's own.
+/// Whether a charge point may connect. Called last, after all checks of the gateway itself.
 ///
 /// ```
 /// use ocpp_transform::{Acceptance, Admission, Decision, Offer, Rejection, Transform, export};
@@ -228,7 +229,7 @@ pub trait Admission: Transform {
     fn admit(&self, offer: Offer) -> Decision;
 }
 
-/// Charge points that come and go.
+/// Charge points that connect and disconnect.
 ///
 /// ```
 /// use ocpp_transform::{Events, Peer, Publish, Transform, export};
@@ -256,7 +257,7 @@ pub trait Events: Transform {
         Vec::new()
     }
 
-    /// What to publish when a charge point is gone. Nothing, unless implemented.
+    /// What to publish when a charge point has disconnected. Nothing, unless implemented.
     fn disconnected(&self, _peer: &Peer, _reason: &str) -> Vec<Publish> {
         Vec::new()
     }
@@ -291,13 +292,13 @@ pub trait Events: Transform {
 pub trait Validation: Transform {
     /// JSON Schemas that the gateway compiles and runs. None, unless implemented.
     ///
-    /// They come on top of the published schemas, where the gateway is configured to hold payloads against those. One
-    /// with `"x-replaces": true` in it takes their place, for the payloads that it is for.
+    /// They apply in addition to the published schemas, if the gateway is configured to check those. A schema with
+    /// `"x-replaces": true` replaces the published one for the same payloads.
     fn schemas(&self) -> Vec<Rule> {
         Vec::new()
     }
 
-    /// What no schema can say. `None`, which is the default: nothing is wrong with the frame.
+    /// Checks that no schema can express. `None`, which is the default, accepts the frame.
     fn check(&self, _peer: &Peer, _frame: &Frame) -> Option<CallError> {
         None
     }

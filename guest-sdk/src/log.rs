@@ -33,7 +33,7 @@ pub fn warn(message: &str) {
     host::log(Level::Warn, message, &Vec::new());
 }
 
-/// Sends the message of a panic to the log, in one line: the trap that follows does not carry it.
+/// Sends the message of a panic to the log, in one line: the trap that follows does not include it.
 pub(crate) fn report_panics() {
     #[cfg(target_family = "wasm")]
     std::panic::set_hook(Box::new(|panic| {

@@ -11,7 +11,7 @@ pub fn get(key: &str) -> Option<Vec<u8>> {
     host::get(key)
 }
 
-/// Keeps a value, for ever or for a number of seconds. Errors: the gateway's limits on number and size.
+/// Stores a value, without expiry or for a number of seconds. Errors: the gateway's limits on number and size.
 ///
 /// ```
 /// use ocpp_transform::state;
@@ -22,7 +22,7 @@ pub fn set(key: &str, value: &[u8], ttl_s: Option<u32>) -> Result<(), StateError
     host::set(key, value, ttl_s)
 }
 
-/// Forgets a value; answers whether there was one.
+/// Deletes a value; returns whether there was one.
 ///
 /// ```
 /// assert!(!ocpp_transform::state::delete("never set"));
@@ -31,7 +31,7 @@ pub fn delete(key: &str) -> bool {
     host::delete(key)
 }
 
-/// Sets `key` if its value is `expected` (`None`: if it is absent); answers whether it did.
+/// Sets `key` if its value is `expected` (`None`: if it is absent); returns whether it did.
 ///
 /// ```
 /// use ocpp_transform::state;

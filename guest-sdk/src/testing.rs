@@ -1,4 +1,4 @@
-//! The gateway's side, faked, for the unit tests of a transform. Each thread, and so each test, has its own.
+//! A fake of the gateway, for the unit tests of a transform. Each thread, and so each test, has its own.
 //!
 //! ```
 //! use ocpp_transform::{log, testing};
@@ -21,13 +21,13 @@ pub struct Line {
     pub fields: Attributes,
 }
 
-/// Milliseconds until which a value lives, if it does not live for ever, and the value.
-type Kept = (Option<u64>, Vec<u8>);
+/// The expiry of a value in milliseconds of the clock, if it has one, and the value.
+type Entry = (Option<u64>, Vec<u8>);
 
 #[derive(Default)]
 struct FakeHost {
     log: Vec<Line>,
-    state: HashMap<String, Kept>,
+    state: HashMap<String, Entry>,
     counters: HashMap<String, u32>,
     observations: HashMap<String, Vec<f64>>,
     unix_ms: u64,
@@ -60,7 +60,7 @@ pub fn call(id: &str, action: &str, payload: &str) -> Frame {
     Frame::new(FrameType::Call, id, Some(action.into()), payload)
 }
 
-/// What was logged since this was last asked.
+/// The lines logged since the last call.
 ///
 /// ```
 /// assert!(ocpp_transform::testing::take_log().is_empty());
@@ -69,7 +69,7 @@ pub fn take_log() -> Vec<Line> {
     with(|host| std::mem::take(&mut host.log))
 }
 
-/// Sets the clock, which stands still otherwise (it starts at 0). Values in the state expire by it.
+/// Sets the clock, which starts at 0 and does not advance by itself. Values in the state expire by it.
 ///
 /// ```
 /// use ocpp_transform::{state, testing};
@@ -81,7 +81,7 @@ pub fn set_clock(unix_ms: u64) {
     with(|host| host.unix_ms = unix_ms);
 }
 
-/// The sum of what was counted under a name, whatever its labels.
+/// The sum of a counter, over all labels.
 ///
 /// ```
 /// assert_eq!(ocpp_transform::testing::counter("never counted"), 0);
@@ -90,7 +90,7 @@ pub fn counter(name: &str) -> u32 {
     with(|host| host.counters.get(name).copied().unwrap_or_default())
 }
 
-/// What was observed under a name, whatever its labels.
+/// The values observed under a name, with any labels.
 ///
 /// ```
 /// ocpp_transform::metrics::observe("wh", 1.5, &vec![]);

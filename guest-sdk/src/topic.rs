@@ -1,8 +1,8 @@
 //! Topics in the settings of a transform: text with placeholders such as `${cid}`, compiled once.
 
-/// What may stand between `${` and `}`.
+/// The names that may occur between `${` and `}`.
 pub trait Placeholder: Copy + 'static {
-    /// Each with its name; several names may stand for the same.
+    /// Each placeholder with its name. One placeholder may have several names.
     const NAMES: &'static [(&'static str, Self)];
 }
 
@@ -36,12 +36,12 @@ pub struct Template<P> {
     head: String,
     /// Each placeholder with the text that follows it.
     rest: Vec<(P, String)>,
-    /// Of `head` and the texts in `rest` together.
+    /// The bytes of `head` and of the texts in `rest` together.
     text_length: usize,
 }
 
 impl<P: Placeholder> Template<P> {
-    /// Reads a template. The error says what is wrong with it, and not where it stands.
+    /// Reads a template. The error names the problem, but not its position.
     pub fn parse(text: &str) -> Result<Self, String> {
         check(text)?;
         if text.is_empty() {
@@ -53,18 +53,19 @@ impl<P: Placeholder> Template<P> {
         for part in parts {
             let (name, following) =
                 part.split_once('}').ok_or_else(|| format!("a placeholder is not closed with '}}': {text:?}"))?;
-            rest.push((named(name)?, following.to_owned()));
+            rest.push((find_placeholder(name)?, following.to_owned()));
         }
         let text_length = head.len() + rest.iter().map(|(_, following)| following.len()).sum::<usize>();
         Ok(Template { head, rest, text_length })
     }
 
-    /// What occurs in it.
+    /// The placeholders that occur in it.
     pub fn placeholders(&self) -> impl Iterator<Item = P> {
         self.rest.iter().map(|(placeholder, _)| *placeholder)
     }
 
-    /// The topic. What `value` answers goes in as it is: see [`is_safe`] for what charge points have a say in.
+    /// The topic. What `value` returns is inserted unchanged: check the values that charge points influence with
+    /// [`is_safe`].
     pub fn render<S: AsRef<str>>(&self, value: impl Fn(P) -> S) -> String {
         let filled_in = self.placeholders().map(|placeholder| value(placeholder).as_ref().len()).sum::<usize>();
         let mut topic = String::with_capacity(self.text_length + filled_in);
@@ -77,7 +78,7 @@ impl<P: Placeholder> Template<P> {
     }
 }
 
-fn named<P: Placeholder>(name: &str) -> Result<P, String> {
+fn find_placeholder<P: Placeholder>(name: &str) -> Result<P, String> {
     let known = P::NAMES.iter().find(|(known, _)| *known == name);
     known.map(|(_, placeholder)| *placeholder).ok_or_else(|| {
         let names: Vec<_> = P::NAMES.iter().map(|(known, _)| format!("${{{known}}}")).collect();
@@ -86,19 +87,19 @@ fn named<P: Placeholder>(name: &str) -> Result<P, String> {
 }
 
 /// Whether brokers may close a connection over this character: control characters and noncharacters, which "SHOULD NOT"
-/// stand in a string (MQTT 3.1.1 section 1.5.3).
+/// occur in a string (MQTT 3.1.1 section 1.5.3).
 ///
 /// ```
-/// use ocpp_transform::topic::breaks_connections;
-/// assert!(breaks_connections('\u{85}') && breaks_connections('\u{fdd0}') && !breaks_connections('é'));
+/// use ocpp_transform::topic::is_disallowed_in_topics;
+/// assert!(is_disallowed_in_topics('\u{85}') && is_disallowed_in_topics('\u{fdd0}') && !is_disallowed_in_topics('é'));
 /// ```
-pub fn breaks_connections(character: char) -> bool {
+pub fn is_disallowed_in_topics(character: char) -> bool {
     let code = u32::from(character);
     character.is_control() || matches!(code, 0xFDD0..=0xFDEF) || code & 0xFFFE == 0xFFFE
 }
 
-/// Refuses what must not stand in a topic to publish to: wildcards (MQTT 3.1.1 section 4.7.1), and what
-/// [`breaks_connections`].
+/// Refuses what must not occur in a topic to publish to: wildcards (MQTT 3.1.1 section 4.7.1), and what
+/// [`is_disallowed_in_topics`].
 ///
 /// ```
 /// use ocpp_transform::topic::check;
@@ -106,17 +107,18 @@ pub fn breaks_connections(character: char) -> bool {
 /// assert_eq!(check("site/+/"), Err("'+' must not occur in a topic: \"site/+/\"".into()));
 /// ```
 pub fn check(text: &str) -> Result<(), String> {
-    match text.chars().find(|c| matches!(c, '+' | '#') || breaks_connections(*c)) {
+    match text.chars().find(|c| matches!(c, '+' | '#') || is_disallowed_in_topics(*c)) {
         Some(bad) => Err(format!("{bad:?} must not occur in a topic: {text:?}")),
         None => Ok(()),
     }
 }
 
-/// The longest text that [`is_safe`], in bytes. No action is nearly as long, and a topic has room for some hundred of them:
-/// one that is too long for MQTT counts as a failure of the transform.
+/// The longest text that [`is_safe`], in bytes. Actions are much shorter. A topic has room for more than two hundred
+/// such texts; a topic that is too long for MQTT counts as a failure of the transform.
 const LONGEST: usize = 255;
 
-/// Whether a text can be part of a level of a topic, leaves its levels as they are, and leaves room for others.
+/// Whether a text can be inserted into a level of a topic: it has no separator, wildcard or character that
+/// [`is_disallowed_in_topics`], and is at most 255 bytes long.
 ///
 /// ```
 /// use ocpp_transform::topic::is_safe;
@@ -125,7 +127,7 @@ const LONGEST: usize = 255;
 /// assert!(!is_safe(&"a".repeat(70_000)));
 /// ```
 pub fn is_safe(text: &str) -> bool {
-    text.len() <= LONGEST && !text.contains(|c: char| matches!(c, '+' | '#' | '/') || breaks_connections(c))
+    text.len() <= LONGEST && !text.contains(|c: char| matches!(c, '+' | '#' | '/') || is_disallowed_in_topics(c))
 }
 
 #[cfg(test)]
@@ -140,19 +142,19 @@ mod tests {
     }
 
     #[test]
-    fn a_dollar_or_a_brace_alone_is_text() {
+    fn dollar_or_brace_alone_is_text() {
         let template = Template::<Id>::parse("$x/{y}/$").expect("a template");
         assert_eq!((template.placeholders().count(), template.render(|Id| "")), (0, "$x/{y}/$".into()));
     }
 
     #[test]
-    fn a_placeholder_may_have_two_names_and_stand_anywhere() {
+    fn placeholder_may_have_two_names_and_any_position() {
         let template = Template::<Id>::parse("${cid}${clientid}/x").expect("a template");
         assert_eq!(template.render(|Id| String::from("CP 1")), "CP 1CP 1/x");
     }
 
     #[test]
-    fn faults_are_named() {
+    fn invalid_templates_are_refused_with_the_reason() {
         for (text, fault) in [
             ("", "must not be empty"),
             ("cp/${cid", "not closed"),

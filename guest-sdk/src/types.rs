@@ -5,8 +5,9 @@ pub use crate::bindings::ocpp_gateway::transform::types::{
     PublishAction, Refusal, Rejection, Rule, TopicFilter,
 };
 
-/// The longest message id that the gateway hands over and takes, in characters. OCPP-J 1.6 section 4.1.4 has 36, and that is
-/// what a CALL to a charge point is held to; charge points of 1.6 send longer ones, and the answers repeat them.
+/// The longest message id that the gateway passes on and accepts, in characters. OCPP-J 1.6 section 4.1.4 allows 36,
+/// which the gateway enforces for CALLs to a charge point. Charge points of 1.6 send longer ones, and the answers
+/// repeat them.
 pub const MAX_MESSAGE_ID: usize = 255;
 
 impl FrameType {

@@ -1,5 +1,5 @@
-//! Packs the published schemas (`schemas/`) into `$OUT_DIR/published.bin`, each compressed by itself, and says in
-//! `$OUT_DIR/published.rs` where each of them lies; `$OUT_DIR/actions.rs` has the names of all actions.
+//! Packs the published schemas (`schemas/`) into `$OUT_DIR/published.bin`, each compressed by itself. Writes their
+//! offsets to `$OUT_DIR/published.rs` and the names of all actions to `$OUT_DIR/actions.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -8,11 +8,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Name in the program, folder, and how the file of a request ends.
+/// Name of the constant, folder, and suffix of the file names of requests.
 const VERSIONS: [(&str, &str, &str); 3] =
     [("V1_6", "ocpp1.6", ""), ("V2_0_1", "ocpp2.0.1", "Request"), ("V2_1", "ocpp2.1", "Request")];
 
-/// What a file in a folder is the schema of.
+/// The kind of message that a schema is for.
 #[derive(Clone, Copy)]
 enum Kind {
     Call,
@@ -20,7 +20,7 @@ enum Kind {
     Send,
 }
 
-/// The schemas of one action, by [`Kind`], as the program text that finds them.
+/// The schemas of one action, by [`Kind`], each as a Rust expression.
 type SchemaFiles = [Option<String>; 3];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -49,25 +49,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Appends the schemas in `folder` to `archive`; the actions come in their order.
+/// Appends the schemas in `folder` to `archive`. Returns the actions, sorted.
 fn pack(folder: &Path, request: &str, archive: &mut Vec<u8>) -> Result<BTreeMap<String, SchemaFiles>, Box<dyn Error>> {
     let mut actions = BTreeMap::<String, SchemaFiles>::new();
     let mut files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
     files.sort();
     for path in files {
-        let file = path.file_name().and_then(|name| name.to_str()).ok_or("a file name that is no text")?;
-        let stem = file.strip_suffix(".json").ok_or_else(|| format!("{}: no schema", path.display()))?;
+        let file = path.file_name().and_then(|name| name.to_str()).ok_or("a file name that is not UTF-8")?;
+        let stem = file.strip_suffix(".json").ok_or_else(|| format!("{}: not a .json file", path.display()))?;
         let (action, kind) = kind_of(stem, request);
         let schema = fs::read(&path)?;
         let packed = miniz_oxide::deflate::compress_to_vec(&schema, 9);
-        let found = format!("Some(Schema::new({file:?}, {}, {}, {}))", archive.len(), packed.len(), schema.len());
+        let expression = format!("Some(Schema::new({file:?}, {}, {}, {}))", archive.len(), packed.len(), schema.len());
         archive.extend(packed);
-        actions.entry(action.into()).or_default()[kind as usize] = Some(found);
+        actions.entry(action.into()).or_default()[kind as usize] = Some(expression);
     }
     Ok(actions)
 }
 
-/// `{Action}Request`, `{Action}Response`; where requests end so, a bare `{Action}` is never answered: a SEND.
+/// Splits a file name: `{Action}Request` or `{Action}Response`. A bare `{Action}` is a CALL in 1.6 and a SEND in later
+/// versions.
 fn kind_of<'s>(stem: &'s str, request: &str) -> (&'s str, Kind) {
     match (stem.strip_suffix("Response"), stem.strip_suffix(request)) {
         (Some(action), _) => (action, Kind::Result),

@@ -1,4 +1,4 @@
-//! What the back end may ask of a charge point, and the answers.
+//! The CALLs that a charge point accepts from the back end, and its answers.
 
 use crate::frame::CallError;
 use crate::messages::{self, Status, StopReason};
@@ -6,11 +6,11 @@ use crate::settings::Setting;
 use crate::station::{Ending, Station};
 use serde_json::{Value, json};
 
-/// The payload of a CALLRESULT, or what a CALLERROR says.
+/// The payload of a CALLRESULT, or a CALLERROR.
 pub(crate) type Answer = Result<Value, CallError>;
 
 impl Station {
-    /// Obeys one CALL of the back end. Whatever follows from it is sent later, by `poll`.
+    /// Carries out one CALL of the back end. Messages that result from it are sent later, by `poll`.
     pub(crate) fn command(&mut self, action: &str, payload: &Value) -> Answer {
         match (action, self.version().is_1_6()) {
             ("Reset", _) => self.reset(payload),
@@ -35,7 +35,7 @@ impl Station {
             }
             ("TriggerMessage", _) => self.trigger(text(payload, "/requestedMessage")?),
             ("UnlockConnector", _) => Ok(self.unlock()),
-            _ => Err(CallError::new("NotImplemented", format!("{action} is not known here"))),
+            _ => Err(CallError::new("NotImplemented", format!("{action} is not implemented here"))),
         }
     }
 
@@ -74,12 +74,12 @@ impl Station {
     fn configuration(&self, payload: &Value) -> Value {
         let entry =
             |setting: Setting| json!({"key": setting.key(), "readonly": false, "value": self.settings().get(setting)});
-        let asked = payload.get("key").and_then(Value::as_array);
-        let asked: Vec<&str> = asked.into_iter().flatten().filter_map(Value::as_str).collect();
-        if asked.is_empty() {
+        let requested = payload.get("key").and_then(Value::as_array);
+        let requested: Vec<&str> = requested.into_iter().flatten().filter_map(Value::as_str).collect();
+        if requested.is_empty() {
             return json!({"configurationKey": Setting::ALL.map(entry)});
         }
-        let (known, unknown): (Vec<_>, Vec<_>) = asked.into_iter().partition(|key| Setting::by_key(key).is_some());
+        let (known, unknown): (Vec<_>, Vec<_>) = requested.into_iter().partition(|key| Setting::by_key(key).is_some());
         let known: Vec<_> = known.into_iter().filter_map(Setting::by_key).map(entry).collect();
         json!({"configurationKey": known, "unknownKey": unknown})
     }
@@ -101,9 +101,9 @@ impl Station {
         results: &str,
         one: impl Fn(&mut Self, Option<Setting>, &Value) -> Value,
     ) -> Answer {
-        let asked = payload.get(data).and_then(Value::as_array).ok_or_else(|| missing(data))?;
+        let requested = payload.get(data).and_then(Value::as_array).ok_or_else(|| missing(data))?;
         let mut answers = Vec::new();
-        for item in asked {
+        for item in requested {
             let names = (text(item, "/component/name")?, text(item, "/variable/name")?);
             let setting = Setting::ALL.into_iter().find(|setting| setting.variable() == names);
             let mut answer = one(self, setting, item);
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_know_is_not_implemented() {
+    fn unknown_actions_are_not_implemented() {
         let code = |version, action| station(version).command(action, &json!({})).expect_err("refused").code;
         assert_eq!(code(Version::V1_6, "DataTransfer"), "NotImplemented");
         assert_eq!(code(Version::V1_6, "GetVariables"), "NotImplemented");
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_is_stopped_by_its_id_only() {
+    fn transaction_is_stopped_by_its_id_only() {
         let mut station = station(Version::V2_0_1);
         let start = json!({"idToken": {"idToken": "T", "type": "Central"}, "remoteStartId": 5});
         assert_eq!(station.command("RequestStartTransaction", &start), status("Accepted"));

@@ -1,4 +1,4 @@
-//! The WebSocket to the back end: connects, connects again, and shows every message.
+//! The WebSocket to the back end: connects, reconnects, and prints every message.
 
 use crate::frame::Frame;
 use crate::station::{Output, Station};
@@ -20,17 +20,17 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 type Socket = WebSocketStream<TcpStream>;
 
-/// Why a conversation ended.
+/// Why a connection ended.
 enum Ended {
     Reboot,
     Finished,
     Lost(String),
 }
 
-/// Keeps `station` connected to `{url}/{id}` until it leaves.
+/// Keeps `station` connected to `{url}/{id}` until it is finished.
 ///
 /// # Errors
-/// The URL is wrong, or the session failed. A connection that fails is tried again.
+/// The URL is wrong, or the session failed. A failed connection is tried again.
 pub(crate) async fn run(station: &mut Station, url: &str, id: &str, version: Version) -> Result<()> {
     let address = format!("{}/{id}", url.trim_end_matches('/'));
     address.strip_prefix("ws://").context("--url must begin with ws://")?;
@@ -40,7 +40,7 @@ pub(crate) async fn run(station: &mut Station, url: &str, id: &str, version: Ver
             Ok(mut socket) => {
                 println!("connected to {address} as {}", version.subprotocol());
                 wait = FIRST_WAIT;
-                match converse(station, &mut socket).await? {
+                match serve(station, &mut socket).await? {
                     Ended::Finished => return Ok(()),
                     Ended::Reboot => {
                         println!("rebooting");
@@ -74,7 +74,7 @@ async fn connect(address: &str, version: Version) -> Result<Socket> {
     }
 }
 
-async fn converse(station: &mut Station, socket: &mut Socket) -> Result<Ended> {
+async fn serve(station: &mut Station, socket: &mut Socket) -> Result<Ended> {
     loop {
         let until = match station.poll(Instant::now()) {
             Output::Send(frame) => {
@@ -110,7 +110,7 @@ async fn converse(station: &mut Station, socket: &mut Socket) -> Result<Ended> {
 
 async fn close(socket: &mut Socket, ended: Ended) -> Result<Ended> {
     let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-    // The other side may have gone already, which is as good.
+    // An error is ignored: the connection may be closed already.
     let _ = socket.close(Some(frame)).await;
     Ok(ended)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::fmt;
 
-/// A CALL without its id, as the charge point plans it.
+/// A CALL that has no id yet.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Call {
     pub(crate) action: &'static str,
@@ -18,7 +18,7 @@ pub(crate) enum Frame {
     Error { id: String, error: CallError },
 }
 
-/// What a CALLERROR says. Its details are not used here.
+/// Code and description of a CALLERROR. Its details are not used here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CallError {
     pub(crate) code: String,
@@ -32,7 +32,7 @@ impl CallError {
 }
 
 impl Frame {
-    /// Nothing for what a charge point has no use for: other message types, other JSON, no JSON.
+    /// `None` for text that is not JSON, for other JSON, and for message types that a charge point does not use.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let elements: Vec<Value> = serde_json::from_str(text).ok()?;
         let text = |index: usize| Some(elements.get(index)?.as_str()?.to_owned());
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn encoded_frames_are_parsed_again() {
         for frame in [
             Frame::Call { id: "1".into(), action: "Heartbeat".into(), payload: json!({}) },
             Frame::Result { id: "1".into(), payload: json!({"status": "Accepted"}) },
@@ -99,14 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_nothing() {
+    fn texts_other_than_messages_are_ignored() {
         for text in ["", "[", "{}", "[]", "[2]", r#"[2,"1"]"#, r#"[2,1,"Reset",{}]"#, r#"[9,"1","Reset",{}]"#] {
             assert_eq!(Frame::parse(text), None, "{text}");
         }
     }
 
     #[test]
-    fn a_long_payload_is_cut_at_a_character() {
+    fn long_payload_is_cut_at_a_character() {
         let long = shortened(&json!("é".repeat(500)));
         assert_eq!(long.chars().count(), SHOWN + 1);
     }

@@ -1,4 +1,4 @@
-//! A simulated charge point with one connector: boots, charges, and obeys its back end.
+//! A simulated charge point with one connector: boots, charges, and carries out the commands of its back end.
 //!
 //! ```console
 //! cargo run -p charge-point -- --session
@@ -23,13 +23,13 @@ use version::Version;
 #[derive(Parser)]
 #[command(disable_version_flag = true)]
 struct Cli {
-    /// Where to connect, without the identity
+    /// URL to connect to, without the identity
     #[arg(long, default_value = "ws://127.0.0.1:33033/ocpp")]
     url: String,
     /// The charge point's identity
     #[arg(long, default_value = "chargePointSim")]
     id: String,
-    /// The version of OCPP that it speaks
+    /// The version of OCPP to speak
     #[arg(long, value_enum, default_value = "ocpp1.6")]
     version: Version,
     /// Run one charging session, then exit
@@ -75,7 +75,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn command_line_definition_is_valid() {
         Cli::command().debug_assert();
     }
 }

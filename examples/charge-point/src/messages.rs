@@ -1,4 +1,4 @@
-//! The CALLs that a charge point sends, in the words of each version.
+//! The CALLs that a charge point sends, in the form of each version.
 
 use crate::frame::Call;
 use crate::version::Version;
@@ -8,7 +8,7 @@ use std::time::SystemTime;
 /// The one connector, and the one EVSE it belongs to.
 pub(crate) const CONNECTOR: u32 = 1;
 
-/// The transaction id, which OCPP 1.6 lets the back end choose (a number) and 2.x the charge point (a text).
+/// The transaction id. In OCPP 1.6 the back end chooses it (a number), in 2.x the charge point (a text).
 pub(crate) type TransactionId = Value;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl StopReason {
     }
 }
 
-/// A charging session, as far as messages need to know.
+/// The data of a charging session that messages need.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Transaction {
     pub(crate) token: String,
@@ -78,7 +78,7 @@ pub(crate) struct Transaction {
     pub(crate) id: Option<TransactionId>,
     /// Numbers the TransactionEvents of OCPP 2.x.
     pub(crate) sequence: u32,
-    /// Of the RequestStartTransaction that asked for it.
+    /// The id of the RequestStartTransaction that started it.
     pub(crate) remote_start_id: Option<i64>,
 }
 

@@ -1,4 +1,4 @@
-//! What the back end may read and change.
+//! The settings that the back end can read and change.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ impl Settings {
         self.interval(setting).as_secs().to_string()
     }
 
-    /// Takes over `value`, in seconds; false if it is no number above 0.
+    /// Sets the value, in seconds. False if it is not a whole number above 0.
     pub(crate) fn set(&mut self, setting: Setting, value: &str) -> bool {
         let seconds = value.parse().unwrap_or(0);
         if seconds > 0 {

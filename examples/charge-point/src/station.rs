@@ -1,6 +1,6 @@
-//! The charge point itself: what it does next, without sockets or clocks.
+//! The state machine of the charge point, without sockets or clocks.
 //!
-//! Texts go in by `receive`, and `poll` says what to do: send, wait, reboot, or leave.
+//! `receive` takes messages, and `poll` returns what to do next: send, wait, reboot, or exit.
 
 use crate::frame::{Call, CallError, Frame};
 use crate::messages::{self, Status, StopReason, Transaction};
@@ -14,24 +14,24 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// The wait before the next BootNotification where the back end names none.
 const BOOT_RETRY: Duration = Duration::from_secs(10);
-/// What a car draws between two meter values, in Wh.
+/// The energy charged between two meter values, in Wh.
 const ENERGY_PER_SAMPLE: u32 = 250;
 
 /// What to do next.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Output {
     Send(Frame),
-    /// Nothing, until a text comes or this time.
+    /// Wait for a message, or until this time.
     Wait(Instant),
-    /// Disconnect, and start as if switched on.
+    /// Disconnect, and start again as after power-on.
     Reboot,
-    /// The session is over: leave.
+    /// The session is over: exit.
     Finished,
-    /// The session could not be held: leave.
+    /// The session failed: exit.
     Failed(String),
 }
 
-/// What comes when everything waiting has been sent.
+/// What to do when all queued messages have been sent.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Ending {
     Reboot,
@@ -43,7 +43,7 @@ pub(crate) enum Ending {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Registration {
     Unknown,
-    /// Refused, or to be decided: ask again then.
+    /// Rejected or pending: send BootNotification again at this time.
     RetryAt(Instant),
     Accepted,
 }
@@ -63,7 +63,7 @@ struct Plan {
     samples: u32,
 }
 
-/// A transaction and where it has got to.
+/// A transaction and its progress.
 #[derive(Debug)]
 struct Charging {
     transaction: Transaction,
@@ -85,7 +85,7 @@ pub(crate) struct Station {
     ending: Option<Ending>,
     /// CALLs that wait for the open one to be answered.
     outbox: VecDeque<Call>,
-    /// Answers to the back end's CALLs, which wait for nothing.
+    /// Answers to the back end's CALLs, which are sent first.
     answers: VecDeque<Frame>,
     open: Option<OpenCall>,
     last_sent: Option<Instant>,
@@ -115,12 +115,13 @@ impl Station {
         }
     }
 
-    /// Charge once, as soon as the back end accepts the charge point, then leave.
+    /// Plans one charging session. It starts as soon as the back end accepts the charge point; after it the station is
+    /// finished.
     pub(crate) fn plan_session(&mut self, token: String, samples: u32) {
         self.plan = Some(Plan { token, samples });
     }
 
-    /// One text from the back end.
+    /// Takes one message from the back end.
     pub(crate) fn receive(&mut self, frame: Frame, now: Instant) {
         match frame {
             Frame::Call { id, action, payload } => {
@@ -145,7 +146,7 @@ impl Station {
         }
     }
 
-    /// As after a power cut, but the meter keeps its count and the plan stands.
+    /// Restarts as after a power cut, but keeps the meter reading and the planned session.
     pub(crate) fn reboot(&mut self) {
         let fresh = Station::new(self.version, self.settings.clone());
         let old = std::mem::replace(self, fresh);
@@ -211,7 +212,7 @@ impl Station {
             self.charging = None;
             self.report(Status::Finishing);
             self.report(if self.operative { Status::Available } else { Status::Unavailable });
-            // After a reset the plan stands: the session begins again.
+            // After a reset the planned session starts again.
             if self.ending.is_none() && self.plan.take().is_some() {
                 self.end(match reason {
                     StopReason::Deauthorized => Ending::Failed("the back end does not accept the token".to_owned()),
@@ -280,7 +281,7 @@ impl Station {
         }
     }
 
-    /// The back end knows the transaction, or more of it.
+    /// The back end has confirmed the transaction, or an update of it.
     fn charging_confirmed(&mut self, answer: &Value, now: Instant) {
         let Some(charging) = &mut self.charging else { return };
         if self.version.is_1_6() {
@@ -356,7 +357,7 @@ impl Station {
     }
 }
 
-/// What the back end thinks of the token, if it says.
+/// The back end's status of the token, if the answer has one.
 fn token_status(answer: &Value) -> Option<&str> {
     let info = answer.get("idTagInfo").or_else(|| answer.get("idTokenInfo"))?;
     info.get("status")?.as_str()

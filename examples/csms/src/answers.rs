@@ -1,4 +1,4 @@
-//! What the back end answers. The version of OCPP is told by the shape of the message.
+//! The answers of the back end. The form of a message shows its version of OCPP.
 
 use serde_json::{Value, json};
 use std::time::SystemTime;
@@ -24,13 +24,13 @@ const ACKNOWLEDGED: [&str; 14] = [
     "StatusNotification",
 ];
 
-/// The back end's memory.
+/// The state of the back end.
 #[derive(Debug, Default)]
 pub(crate) struct Csms {
     transactions: u32,
 }
 
-/// The action is not known here.
+/// The back end does not know the action.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotImplemented;
 
@@ -60,7 +60,7 @@ impl Csms {
     }
 }
 
-/// Every token is good but those that begin with `BLOCKED`.
+/// Every token is accepted, except those that begin with `BLOCKED`.
 fn token_status(payload: &Value) -> &'static str {
     let token = payload.get("idTag").or_else(|| payload.pointer("/idToken/idToken"));
     match token.and_then(Value::as_str) {
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_version_gets_its_own_shape() {
+    fn answer_has_the_form_of_the_version() {
         let mut csms = Csms::default();
         let old = csms.answer("Authorize", &json!({"idTag": "TAG"}));
         assert_eq!(old, Ok(json!({"idTagInfo": {"status": "Accepted"}})));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_is_acknowledged_or_not_implemented() {
+    fn other_actions_are_acknowledged_or_not_implemented() {
         let mut csms = Csms::default();
         assert_eq!(csms.answer("NotifyReport", &json!({})), Ok(json!({})));
         assert_eq!(csms.answer("MakeCoffee", &json!({})), Err(NotImplemented));

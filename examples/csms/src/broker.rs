@@ -1,4 +1,4 @@
-//! Where the broker is, and which topics belong to which charge point.
+//! The address of the broker, and the topics of charge points.
 
 use anyhow::{Context as _, Result};
 use rumqttc::{AsyncClient, EventLoop, MqttOptions};
@@ -31,17 +31,17 @@ impl Broker {
         AsyncClient::new(options, QUEUE)
     }
 
-    /// All that charge points say.
-    pub(crate) fn everything(&self) -> String {
+    /// The filter for all topics of charge points.
+    pub(crate) fn uplink_filter(&self) -> String {
         format!("{}cp/#", self.mountpoint)
     }
 
-    /// The answers of one charge point.
+    /// The topic for the answers of one charge point.
     pub(crate) fn replies(&self, charge_point: &str) -> String {
         format!("{}cp/{charge_point}/Reply", self.mountpoint)
     }
 
-    /// Messages to one charge point.
+    /// The topic for messages to one charge point.
     pub(crate) fn downlink(&self, charge_point: &str) -> String {
         format!("{}cs/{charge_point}", self.mountpoint)
     }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_port_may_be_absent() {
+    fn port_is_optional() {
         let port = |url| Broker::parse(url, String::new()).map(|broker| (broker.host, broker.port)).ok();
         assert_eq!(port("mqtt://broker"), Some(("broker".to_owned(), 1883)));
         assert_eq!(port("mqtt://127.0.0.1:1884"), Some(("127.0.0.1".to_owned(), 1884)));

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 struct Cli {
     #[arg(long, default_value = "mqtt://127.0.0.1:1883", global = true)]
     broker: String,
-    /// What the gateway puts before its topics
+    /// Prefix of the gateway's topics
     #[arg(long, default_value = "ocpp/", global = true)]
     mountpoint: String,
     #[command(subcommand)]
@@ -59,7 +59,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn command_line_definition_is_valid() {
         Cli::command().debug_assert();
     }
 }

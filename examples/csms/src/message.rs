@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// Payloads stay as the text they came as.
+/// Payloads keep their original text.
 pub(crate) type Payload = Box<RawValue>;
 
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(crate) enum Body {
         action: String,
         payload: Payload,
     },
-    /// Wants no answer (OCPP 2.1).
+    /// Gets no answer (OCPP 2.1).
     Send {
         action: String,
         payload: Payload,
@@ -35,7 +35,7 @@ pub(crate) enum Body {
     },
 }
 
-/// The object on the wire: which fields there are depends on the type.
+/// The JSON object. Which fields it has depends on the message type.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 #[serde(default)]
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_is_written_again() {
+    fn parsed_messages_are_encoded_unchanged() {
         for text in [
             r#"{"MessageTypeId":2,"UniqueId":"1","Action":"Reset","Payload":{"type": 1.0e1}}"#,
             r#"{"MessageTypeId":3,"UniqueId":"1","Payload":{"b":1,"a":2}}"#,
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_says_what_is_missing() {
+    fn errors_name_what_a_message_lacks() {
         let problem = |text: &str| Message::parse(text.as_bytes()).expect_err(text).to_string();
         assert_eq!(problem(r#"{"MessageTypeId":2,"UniqueId":"1","Payload":{}}"#), "no Action");
         assert_eq!(problem(r#"{"MessageTypeId":9,"UniqueId":"1"}"#), "unknown MessageTypeId 9");

@@ -16,7 +16,7 @@ pub(crate) struct SendArgs {
     /// JSON text
     #[arg(default_value = "{}")]
     payload: String,
-    /// How long to wait for the answer; the gateway reports a charge point's silence after 30 s
+    /// How long to wait for the answer; after 30 s the gateway reports that the charge point did not answer
     #[arg(long, value_parser = humantime::parse_duration, default_value = "35s")]
     timeout: Duration,
 }
@@ -31,13 +31,13 @@ pub(crate) async fn run(broker: &Broker, args: SendArgs) -> Result<ExitCode> {
     Ok(if matches!(answer.body, Body::Result { .. }) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A CALL with an id that no other has.
+/// A CALL with a unique id.
 pub(crate) fn call(action: &str, payload: Payload) -> Message {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Message { id: format!("csms-{}", now.as_nanos()), body: Body::Call { action: action.to_owned(), payload } }
 }
 
-/// Publishes once the answer cannot be missed any more.
+/// Subscribes to the answers, then publishes the CALL and waits for its answer.
 async fn exchange(broker: &Broker, charge_point: &str, call: Message) -> Result<Message> {
     let (client, mut events) = broker.client("send");
     client.try_subscribe(broker.replies(charge_point), QoS::AtLeastOnce)?;
@@ -54,7 +54,7 @@ async fn exchange(broker: &Broker, charge_point: &str, call: Message) -> Result<
                 if let Ok(answer) = Message::parse(&publish.payload)
                     && answer.id == id
                 {
-                    // Nothing more is wanted, so a broker that does not hear the goodbye does no harm.
+                    // An error is ignored: the answer is here, and nothing else is expected.
                     let _ = client.try_disconnect();
                     return Ok(answer);
                 }

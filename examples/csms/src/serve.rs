@@ -1,4 +1,4 @@
-//! The back end at work: answers what comes, and passes on commands from standard input.
+//! Answers the CALLs of charge points, and sends commands from standard input.
 
 use crate::answers::Csms;
 use crate::broker::Broker;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 const RECONNECT_WAIT: Duration = Duration::from_secs(1);
 
-/// Runs until it is stopped; a broker that is away is waited for.
+/// Runs until it is stopped. While the broker is away, it tries to reconnect.
 pub(crate) async fn run(broker: &Broker) -> Result<ExitCode> {
     let (client, mut events) = broker.client("serve");
     read_commands(client.clone(), broker.downlink(""));
@@ -21,7 +21,7 @@ pub(crate) async fn run(broker: &Broker) -> Result<ExitCode> {
     loop {
         match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                client.try_subscribe(broker.everything(), QoS::AtLeastOnce)?;
+                client.try_subscribe(broker.uplink_filter(), QoS::AtLeastOnce)?;
                 println!("connected to {broker}; commands look like: chargePointSim Reset {{\"type\":\"Soft\"}}");
             }
             Ok(Event::Incoming(Packet::Publish(publish))) => {
@@ -48,7 +48,7 @@ fn handle(csms: &mut Csms, broker: &Broker, client: &AsyncClient, publish: &Publ
         Ok(payload) => Body::Result { payload: to_raw_value(&payload)? },
         Err(_) => Body::Error {
             code: "NotImplemented".to_owned(),
-            description: format!("{action} is not known here"),
+            description: format!("{action} is not implemented here"),
             details: to_raw_value(&json!({}))?,
         },
     };
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_a_command() {
+    fn line_is_parsed_as_a_command() {
         let (charge_point, call) = command(r#"CP1 Reset {"type": "Soft"}"#).expect("a command");
         assert_eq!(charge_point, "CP1");
         assert_eq!(call.to_string(), r#"CALL   Reset {"type": "Soft"}"#);

@@ -1,8 +1,8 @@
-//! JSON to be edited in a few places: for transforms that mend payloads.
+//! JSON that is edited in a few places: for transforms that correct payloads.
 //!
-//! What is not edited stays as it was written: the order of members, also double ones, and the text of numbers and
-//! strings. Only the spaces between them go. `serde_json::Value` would sort the members and read numbers as floats; its
-//! features against that change it for every crate of the build.
+//! Parts that are not edited keep their text: the order of members, including duplicates, and the text of numbers and
+//! strings. Only the white space between them is removed. `serde_json::Value` would sort the members and read numbers
+//! as floats; its features against that change it for every crate of the build.
 //!
 //! ```
 //! use ocpp_transform_json_tree::Tree;

@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use std::fmt;
 use thiserror::Error;
 
-/// How many objects and lists may stand in one another. OCPP itself needs no more than a dozen.
+/// How deep objects and lists may be nested. OCPP itself needs no more than a dozen levels.
 pub const MAX_DEPTH: usize = 64;
 
-/// Why a text is no tree.
+/// Why a text cannot be read.
 #[derive(Debug, Error)]
 pub enum ReadError {
     #[error("not JSON: {0}")]
@@ -23,18 +23,18 @@ impl<'a> Tree<'a> {
     /// Reads JSON text.
     ///
     /// # Errors
-    /// It is not JSON, nested more than [`MAX_DEPTH`] deep, or one of its strings is none, with half a character in it.
+    /// It is not JSON, it is nested more than [`MAX_DEPTH`] deep, or one of its strings has an unpaired surrogate.
     pub fn parse(text: &'a str) -> Result<Self, ReadError> {
         tree(serde_json::from_str(text)?, MAX_DEPTH)
     }
 }
 
-/// `room`: how many objects and lists may still stand in one another.
+/// `room`: how many levels of nesting are left.
 fn tree(raw: &RawValue, room: usize) -> Result<Tree<'_>, ReadError> {
     let text = raw.get();
     let is_object = text.starts_with('{');
     if !is_object && !text.starts_with('[') {
-        // `RawValue` lets pass what an escape cannot mean. Refused here, every string of a tree can be read.
+        // `RawValue` accepts invalid escapes. They are refused here, so that every string of a tree can be read.
         if text.starts_with('"') && text.contains('\\') {
             string(text)?;
         }

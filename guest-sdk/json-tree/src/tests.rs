@@ -6,7 +6,7 @@ fn written(text: &str) -> String {
 }
 
 #[test]
-fn what_is_not_edited_is_kept() {
+fn unedited_parts_keep_their_text() {
     for text in [
         r#"{"b":1,"a":2,"b":3}"#,
         r#"[1.0,1e3,-0,123456789012345678901234567890,0.10]"#,
@@ -20,7 +20,7 @@ fn what_is_not_edited_is_kept() {
 }
 
 #[test]
-fn names_are_read_whatever_their_spelling() {
+fn names_with_escapes_are_decoded() {
     let Tree::Object(object) = Tree::parse(r#"{"id\u0054ag":"A","x\ny":1}"#).expect("JSON") else {
         panic!("no object")
     };
@@ -40,7 +40,7 @@ fn members_are_set_dropped_and_found() {
 }
 
 #[test]
-fn what_is_no_json_is_refused() {
+fn invalid_json_is_refused() {
     for text in
         ["", "{", r#"{"a":}"#, "{} {}", "[1,]", "01", "\u{0}", r#"{"a":"#, "NaN", r#"["\ud800"]"#, r#"{"\udc00":1}"#]
     {
@@ -49,7 +49,7 @@ fn what_is_no_json_is_refused() {
 }
 
 #[test]
-fn nobody_digs_without_end() {
+fn nesting_depth_is_limited() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert!(Tree::parse(&nested(MAX_DEPTH)).is_ok());
     assert!(matches!(Tree::parse(&nested(MAX_DEPTH + 1)), Err(ReadError::TooDeep)));
@@ -58,7 +58,7 @@ fn nobody_digs_without_end() {
 
 proptest! {
     #[test]
-    fn any_string_survives(value in any::<String>()) {
+    fn any_string_survives_a_round_trip(value in any::<String>()) {
         let text = Tree::string(&value).to_string();
         let tree = Tree::parse(&text).expect("a string");
         let read = tree.as_str();
@@ -66,7 +66,7 @@ proptest! {
     }
 
     #[test]
-    fn garbage_is_refused_in_peace(text in any::<String>()) {
+    fn arbitrary_text_causes_no_panic(text in any::<String>()) {
         let _ = Tree::parse(&text);
     }
 }

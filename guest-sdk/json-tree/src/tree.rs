@@ -67,12 +67,12 @@ impl<'a> Object<'a> {
         self.0.is_empty()
     }
 
-    /// The value of a member; of the last one, as most readers have it, if there are several of that name.
+    /// The value of a member. Of several members with that name it is the last, as for most parsers.
     pub fn get(&self, key: &str) -> Option<&Tree<'a>> {
         self.0.iter().rfind(|(name, _)| name == key).map(|(_, value)| value)
     }
 
-    /// The same, to be edited.
+    /// The value of a member, to be edited.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Tree<'a>> {
         self.0.iter_mut().rfind(|(name, _)| name == key).map(|(_, value)| value)
     }
@@ -90,7 +90,7 @@ impl<'a> Object<'a> {
         self.0.iter_mut().map(|(name, value)| (&**name, value))
     }
 
-    /// Drops the members whose names are not wanted; answers how many.
+    /// Removes the members whose names are not wanted; returns how many.
     pub fn retain(&mut self, mut wanted: impl FnMut(&str) -> bool) -> usize {
         let before = self.0.len();
         self.0.retain(|(name, _)| wanted(name));

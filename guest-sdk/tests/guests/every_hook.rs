@@ -1,6 +1,6 @@
-//! A transform with every hook but the mapping, for the host's tests. It passes everything on, but one hook does what the
-//! configuration says, such as `{"hook":"uplink","does":"panic"}`: for charge points whose id begins with `BAD`, or with
-//! what `to` says, so that the transform survives its trial and others can be seen to be served.
+//! A transform with every hook except the mapping, for the host's tests. It passes everything on, but one hook does
+//! what the configuration says, such as `{"hook":"uplink","does":"panic"}`. It does so for charge points whose id
+//! begins with `BAD`, or with `to`, so that the transform passes its trial and other charge points are served.
 
 use ocpp_transform::{
     Acceptance, Admission, CallError, Decision, Downlink, Events, Frame, FrameAction, FrameType, Inbound, Offer,
@@ -25,8 +25,8 @@ fn bad() -> String {
 }
 
 impl EveryHook {
-    /// What `hook` is to do. What any hook can do is done already.
-    fn deed(&self, hook: &str, charge_point: &str) -> &str {
+    /// What `hook` has to do. What any hook can do is done here already.
+    fn behaviour(&self, hook: &str, charge_point: &str) -> &str {
         if self.hook != hook || !charge_point.starts_with(&self.to) {
             return PASS;
         }
@@ -46,7 +46,7 @@ impl EveryHook {
     }
 }
 
-/// Takes longer than a message should, and says nothing.
+/// Uses the CPU for longer than a message may take.
 fn spin(milliseconds: u64) {
     let until = clock::monotonic_ns() + milliseconds * 1_000_000;
     while clock::monotonic_ns() < until {}
@@ -64,32 +64,32 @@ impl Transform for EveryHook {
 
 impl Uplink for EveryHook {
     fn handle(&self, peer: &Peer, frame: Frame) -> Vec<FrameAction> {
-        frame_actions(self.deed("uplink", &peer.id), peer, frame)
+        frame_actions(self.behaviour("uplink", &peer.id), peer, frame)
     }
 }
 
 impl Downlink for EveryHook {
     fn handle(&self, peer: &Peer, frame: Frame) -> Vec<FrameAction> {
-        frame_actions(self.deed("downlink", &peer.id), peer, frame)
+        frame_actions(self.behaviour("downlink", &peer.id), peer, frame)
     }
 }
 
 impl Outbound for EveryHook {
     fn handle(&self, peer: &Peer, message: Publish) -> Vec<PublishAction> {
-        let deed = self.deed("outbound", &peer.id);
-        if deed == "publish twice" {
+        let behaviour = self.behaviour("outbound", &peer.id);
+        if behaviour == "publish twice" {
             return vec![PublishAction::Pass, PublishAction::Replace(Publish::new("second", message.payload))];
         }
-        if deed == "panic on the second" && message.topic == "second" {
+        if behaviour == "panic on the second" && message.topic == "second" {
             panic!("one too many");
         }
-        publish_actions(deed, peer)
+        publish_actions(behaviour, peer)
     }
 }
 
 impl Inbound for EveryHook {
     fn handle(&self, peer: &Peer, _message: Publish) -> Vec<PublishAction> {
-        publish_actions(self.deed("inbound", &peer.id), peer)
+        publish_actions(self.behaviour("inbound", &peer.id), peer)
     }
 }
 
@@ -97,7 +97,7 @@ impl Admission for EveryHook {
     fn admit(&self, offer: Offer) -> Decision {
         let refuse = |status| Decision::Refuse(Rejection { status, reason: "not one of ours".into() });
         let accept = |attributes| Decision::Accept(Acceptance { attributes });
-        match self.deed("admission", &offer.id) {
+        match self.behaviour("admission", &offer.id) {
             "refuse" => refuse(403),
             "refuse with 200" => refuse(200),
             "refuse at length" => Decision::Refuse(Rejection { status: 403, reason: "ä".repeat(1_000) }),
@@ -114,11 +114,11 @@ impl Admission for EveryHook {
 
 impl Events for EveryHook {
     fn connected(&self, peer: &Peer) -> Vec<Publish> {
-        event(self.deed("events", &peer.id), peer, "connected")
+        event(self.behaviour("events", &peer.id), peer, "connected")
     }
 
     fn disconnected(&self, peer: &Peer, reason: &str) -> Vec<Publish> {
-        event(self.deed("events", &peer.id), peer, reason)
+        event(self.behaviour("events", &peer.id), peer, reason)
     }
 }
 
@@ -149,18 +149,18 @@ impl Validation for EveryHook {
     }
 
     fn check(&self, peer: &Peer, _frame: &Frame) -> Option<CallError> {
-        rejection(self.deed("validation", &peer.id))
+        rejection(self.behaviour("validation", &peer.id))
     }
 }
 
-fn frame_actions(deed: &str, peer: &Peer, frame: Frame) -> Vec<FrameAction> {
-    if let Some(error) = rejection(deed) {
+fn frame_actions(behaviour: &str, peer: &Peer, frame: Frame) -> Vec<FrameAction> {
+    if let Some(error) = rejection(behaviour) {
         return vec![FrameAction::Reject(error)];
     }
-    if let Some(publish) = publish(deed, peer) {
+    if let Some(publish) = publish(behaviour, peer) {
         return vec![FrameAction::Publish(publish), FrameAction::Pass];
     }
-    vec![match deed {
+    vec![match behaviour {
         "nothing" => return Vec::new(),
         "drop" => FrameAction::Drop("no reason".into()),
         "rename" => FrameAction::Replace(Frame { id: format!("new-{}", frame.id), ..frame }),
@@ -182,7 +182,7 @@ fn frame_actions(deed: &str, peer: &Peer, frame: Frame) -> Vec<FrameAction> {
     }]
 }
 
-/// As the published schemas want it, whatever it was.
+/// A frame that complies with the published schemas.
 fn mended(frame: Frame) -> Frame {
     let payload = match (&frame.type_, frame.action.as_deref()) {
         (FrameType::CallResult, _) => r#"{"status":"Accepted"}"#,
@@ -192,25 +192,25 @@ fn mended(frame: Frame) -> Frame {
     Frame { payload: payload.into(), ..frame }
 }
 
-/// One series with so many labels.
+/// Counts one series with this many labels.
 fn count(labels: usize) {
     let labels: Vec<_> = (0..labels).map(|number| (format!("l{number}"), String::new())).collect();
     metrics::count("labelled", 1, &labels);
 }
 
-fn publish_actions(deed: &str, peer: &Peer) -> Vec<PublishAction> {
-    if let Some(publish) = publish(deed, peer) {
+fn publish_actions(behaviour: &str, peer: &Peer) -> Vec<PublishAction> {
+    if let Some(publish) = publish(behaviour, peer) {
         return vec![PublishAction::Replace(publish)];
     }
-    match deed {
+    match behaviour {
         "nothing" => Vec::new(),
         "drop" => vec![PublishAction::Drop("no reason".into())],
         _ => vec![PublishAction::Pass],
     }
 }
 
-fn rejection(deed: &str) -> Option<CallError> {
-    match deed {
+fn rejection(behaviour: &str) -> Option<CallError> {
+    match behaviour {
         "reject" => Some(CallError::new("SecurityError", "not today")),
         "reject at length" => Some(CallError::new("é".repeat(100), "ä".repeat(1_000))),
         "reject without a code" => Some(CallError::new("", "not today")),
@@ -218,17 +218,17 @@ fn rejection(deed: &str) -> Option<CallError> {
     }
 }
 
-fn event(deed: &str, peer: &Peer, what: &str) -> Vec<Publish> {
+fn event(behaviour: &str, peer: &Peer, what: &str) -> Vec<Publish> {
     let news = || Publish::new(format!("ocpp/cp/{}/news", peer.id), what);
-    let publish = if deed == "publish the event" { Some(news()) } else { publish(deed, peer) };
+    let publish = if behaviour == "publish the event" { Some(news()) } else { publish(behaviour, peer) };
     publish.into_iter().collect()
 }
 
-/// A message that no broker takes, or what there is to tell.
-fn publish(deed: &str, peer: &Peer) -> Option<Publish> {
+/// A message that no broker accepts, or one with a result for the test.
+fn publish(behaviour: &str, peer: &Peer) -> Option<Publish> {
     let no_news = |topic: &str| Some(Publish::new(topic, ""));
     let news = |text: String| Some(Publish::new(format!("ocpp/cp/{}/news", peer.id), text));
-    match deed {
+    match behaviour {
         "publish with a wildcard" => no_news("news/#"),
         "publish with a NUL" => no_news("news/\0"),
         "publish without a topic" => no_news(""),
@@ -245,7 +245,7 @@ fn publish(deed: &str, peer: &Peer) -> Option<Publish> {
     }
 }
 
-/// Has the gateway keep a value under so many keys of 5 bytes; tells how many of them it took.
+/// Stores a value under this many keys of 5 bytes. Returns how many of them the gateway accepted.
 fn keep(keys: usize, value: &[u8]) -> String {
     let kept = (0..keys).filter(|key| state::set(&format!("{key:05}"), value, None).is_ok()).count();
     format!("{kept} kept")

@@ -1,5 +1,5 @@
-//! A mapping that breaks in every way a host must contain, for the host's tests. What it does is the action of the
-//! frame, the text of the message, or the configuration.
+//! A mapping with every fault that a host must contain, for the host's tests. The action of the frame, the text of the
+//! message, or the configuration chooses the fault.
 
 use ocpp_transform::{Frame, FrameType, Mapping, Peer, Publish, Refusal, TopicFilter, Transform, clock, export, log};
 use std::hint::black_box;
@@ -33,7 +33,7 @@ impl Mapping for Faulty {
         let publish = |topic: &str, payload: Vec<u8>| Publish::new(topic, payload);
         Ok(match frame.action.as_deref().unwrap_or_default() {
             "Loop" => endless_loop(),
-            "Hog" => hog(),
+            "Hog" => allocate_endlessly(),
             "Recurse" => vec![publish("up", vec![recurse(&frame.payload, 0)])],
             "Panic" => panic!("no such luck"),
             "Flood" => {
@@ -84,7 +84,7 @@ fn endless_loop() -> ! {
     }
 }
 
-fn hog() -> ! {
+fn allocate_endlessly() -> ! {
     let mut kept = Vec::new();
     loop {
         kept.push(black_box(vec![1_u8; 1 << 20]));

@@ -1,9 +1,9 @@
-//! The least stage before a mapping, for benchmarks: it is called, and passes everything on.
+//! The smallest stage before a mapping, for benchmarks: it passes everything on.
 
 use ocpp_transform::{Frame, FrameAction, Peer, Transform, Uplink, export};
 use std::alloc::System;
 
-/// Which allocator there is a transform decides: it would not compile if the SDK declared one.
+/// A transform chooses its allocator: this would not compile if the SDK declared one.
 #[global_allocator]
 static ALLOCATOR: System = System;
 

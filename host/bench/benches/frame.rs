@@ -1,4 +1,4 @@
-//! The frame splitter, on a small and a large CALL, beside two ways to do it with serde_json alone.
+//! `Frame::parse` on a small and a large CALL, compared with two ways to parse with serde_json alone.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ocpp_gateway_core::Frame;

@@ -1,5 +1,5 @@
-//! One call of the standard mapping as the library that it is, with no component around it: to be held against what
-//! `cargo bench -p ocpp-gateway-pipeline --bench mapping` shows of the component.
+//! One call of the standard mapping as a library, to compare with the same call of the component:
+//! `cargo bench -p ocpp-gateway-pipeline --bench mapping`.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use ocpp_transform::{Frame, FrameType, Mapping as _, Peer, Transform as _};
@@ -19,11 +19,11 @@ fn boot() -> Frame {
 }
 
 fn mapping(criterion: &mut Criterion) {
-    let standard = Standard::configure("{}").expect("the defaults are right");
+    let standard = Standard::configure("{}").expect("the defaults are valid");
     let peer = Peer { id: "chargePointSim".into(), protocol: "ocpp1.6".into(), connection: 1, attributes: Vec::new() };
     let boot = boot();
     criterion.bench_function("to_mqtt as a library", |bench| {
-        // The texts of a frame are copied for each call, as they are for a component.
+        // Cloned for each call, since a component gets a copy of the texts too.
         bench.iter(|| standard.to_mqtt(black_box(&peer), black_box(&boot).clone()));
     });
 }

@@ -1,4 +1,4 @@
-//! One charge point of the load generator: connects, sends CALLs one at a time, and answers those that it gets.
+//! One charge point of the load generator: connects, sends CALLs one at a time, and answers CALLs.
 
 use crate::script::{Request, Script};
 use crate::stats::Stats;
@@ -24,20 +24,20 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// An answer that takes longer counts as lost.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The same for a charge point that waits out an outage, and how long it tries to come back.
-const PERSISTENCE: Duration = Duration::from_secs(300);
+/// Both time limits for a charge point in an outage: for an answer, and for reconnecting.
+const OUTAGE_TIMEOUT: Duration = Duration::from_secs(300);
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Connections from one source address, of whose ports Linux gives away 28,232.
+/// Connections from one source address, fewer than its 28,232 ephemeral ports (Linux).
 const CONNECTIONS_PER_ADDRESS: usize = 5_000;
 
 /// When the next CALL is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// As soon as the one before is answered.
+    /// As soon as the previous one is answered.
     ClosedLoop,
-    /// At this interval. The latency of a CALL counts from when it should have been sent, however long the one before
-    /// it was waited for, so that a gateway that stalls is not excused from what would have been sent meanwhile.
+    /// At this interval. The latency of a CALL counts from when it was due, even if the previous answer delayed it, so
+    /// that a stall of the gateway counts for every CALL due meanwhile.
     Every(Duration),
     /// Never.
     Idle,
@@ -47,14 +47,14 @@ pub(crate) enum Pace {
 #[derive(Clone)]
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
-    /// What comes before `/{id}`.
+    /// The part before `/{id}`.
     pub(crate) path: String,
     /// Absent: no TLS.
     pub(crate) trust: Option<Trust>,
-    /// What every charge point shows; absent: no authentication.
+    /// The password of every charge point; absent: no authentication.
     pub(crate) password: Option<&'static str>,
-    /// The third number of the addresses that charge points connect from. The ports of a run are not free again for a
-    /// minute after it.
+    /// The third number of the loopback addresses that charge points connect from. It differs between runs, as the
+    /// ports of a run stay in use for a minute after it.
     pub(crate) network: u8,
 }
 
@@ -74,12 +74,12 @@ pub(crate) struct ChargePoint {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Waited {
     Done,
-    /// The CALL that was waited for has had no CALLRESULT.
+    /// The CALL got no CALLRESULT.
     Failed,
     Disconnected,
 }
 
-/// What charge point number `index` is called.
+/// The identity of charge point number `index`.
 pub(crate) fn identity(index: usize) -> String {
     format!("CP{index:05}")
 }
@@ -112,14 +112,14 @@ impl ChargePoint {
         Ok(ChargePoint { index, id, socket, calls: 0, call_timeout: CALL_TIMEOUT })
     }
 
-    /// Its identity and its connection, for a load of another kind.
+    /// Its identity and its connection, for other kinds of load.
     pub(crate) fn into_parts(self) -> (String, Socket) {
         (self.id, self.socket)
     }
 
-    /// Sends CALLs in a closed loop until then: each is answered, or has waited in vain, when this ends. Answers whether it is
-    /// still connected.
-    pub(crate) async fn hurry(&mut self, until: Instant, script: &Script, stats: &Stats) -> bool {
+    /// Sends CALLs in a closed loop until this time, and waits until each is answered or times out. Returns whether the
+    /// charge point is still connected.
+    pub(crate) async fn run_closed_loop(&mut self, until: Instant, script: &Script, stats: &Stats) -> bool {
         while Instant::now() < until {
             if self.next_call(script, Instant::now(), stats).await == Waited::Disconnected {
                 return false;
@@ -128,14 +128,14 @@ impl ChargePoint {
         true
     }
 
-    /// Sends CALLs at `pace`, the first after `delay`, until the connection ends; and none when the run is to end.
+    /// Sends CALLs at `pace`, the first after `delay`, until the connection ends. Sends none once the run is ending.
     pub(crate) async fn run(mut self, pace: Pace, script: &Script, delay: Duration, stats: &Stats) {
         let mut due = Instant::now() + delay;
         loop {
             let ended = match pace {
-                Pace::Idle => self.rest(None, stats).await,
+                Pace::Idle => self.answer_until(None, stats).await,
                 Pace::ClosedLoop => self.next_call(script, Instant::now(), stats).await,
-                Pace::Every(interval) => match self.rest(Some(due), stats).await {
+                Pace::Every(interval) => match self.answer_until(Some(due), stats).await {
                     Waited::Disconnected => Waited::Disconnected,
                     Waited::Done | Waited::Failed => {
                         let intended = due;
@@ -150,8 +150,8 @@ impl ChargePoint {
         }
     }
 
-    /// Sends CALLs at this interval, the first after `delay`, and none after `until`; each is answered, or has waited in
-    /// vain, when this ends. Answers how many were sent.
+    /// Sends CALLs at this interval, the first after `delay`, none after `until`, and waits until each is answered or
+    /// times out. Returns how many were sent.
     pub(crate) async fn run_until(
         &mut self,
         until: Instant,
@@ -164,7 +164,7 @@ impl ChargePoint {
         let before = self.calls;
         let mut ended = Waited::Done;
         while due < until && ended != Waited::Disconnected {
-            ended = self.rest(Some(due), stats).await;
+            ended = self.answer_until(Some(due), stats).await;
             if ended == Waited::Done {
                 ended = self.next_call(script, due, stats).await;
                 due += interval;
@@ -176,9 +176,9 @@ impl ChargePoint {
         self.calls - before
     }
 
-    /// The same, as a charge point does that has transactions to report: it waits for an answer for as long as it is
-    /// connected, and when it is not, connects again and sends the CALL once more that was open then.
-    pub(crate) async fn persist_until(
+    /// The same for a charge point with transactions to report: it waits for an answer while it is connected. When
+    /// disconnected, it reconnects and repeats the open CALL.
+    pub(crate) async fn run_through_outages(
         &mut self,
         gateway: &Gateway,
         until: Instant,
@@ -187,15 +187,15 @@ impl ChargePoint {
         stats: &Stats,
     ) -> Result<u64> {
         let (script, mut due, mut sent) = (Script::day(), Instant::now() + delay, 0);
-        self.call_timeout = PERSISTENCE;
+        self.call_timeout = OUTAGE_TIMEOUT;
         while due < until {
-            while self.rest(Some(due), stats).await == Waited::Disconnected {
-                self.connect_again(gateway, stats).await?;
+            while self.answer_until(Some(due), stats).await == Waited::Disconnected {
+                self.reconnect(gateway, stats).await?;
             }
             sent += 1;
             while self.next_call(&script, due, stats).await == Waited::Disconnected {
-                self.connect_again(gateway, stats).await?;
-                // The same one, under the same id.
+                self.reconnect(gateway, stats).await?;
+                // Repeats the CALL with its id.
                 self.calls -= 1;
             }
             due += interval;
@@ -203,7 +203,7 @@ impl ChargePoint {
         Ok(sent)
     }
 
-    async fn connect_again(&mut self, gateway: &Gateway, stats: &Stats) -> Result<()> {
+    async fn reconnect(&mut self, gateway: &Gateway, stats: &Stats) -> Result<()> {
         stats.failed(|errors| errors.disconnects += 1);
         let since = Instant::now();
         loop {
@@ -212,18 +212,18 @@ impl ChargePoint {
                     self.socket = socket;
                     return Ok(());
                 }
-                Err(error) if since.elapsed() > PERSISTENCE => return Err(error.context("not let in again")),
+                Err(error) if since.elapsed() > OUTAGE_TIMEOUT => return Err(error.context("cannot reconnect")),
                 Err(_) => tokio::time::sleep(RECONNECT_PAUSE).await,
             }
         }
     }
 
-    /// Does nothing but answer, until the connection ends.
-    pub(crate) async fn rest_until_disconnected(&mut self, stats: &Stats) {
-        self.rest(None, stats).await;
+    /// Only answers CALLs, until the connection ends.
+    pub(crate) async fn answer_until_disconnected(&mut self, stats: &Stats) {
+        self.answer_until(None, stats).await;
     }
 
-    /// One CALL and its answer, or an error: for charge points that do nothing else.
+    /// Sends one CALL and waits for its CALLRESULT. Anything else is an error.
     pub(crate) async fn call_once(&mut self, request: &Request, intended: Instant, stats: &Stats) -> Result<()> {
         match self.call(request, intended, stats).await {
             Waited::Done => Ok(()),
@@ -232,8 +232,8 @@ impl ChargePoint {
         }
     }
 
-    /// Reads, which also answers pings, until `due` or for ever. CALLs are answered.
-    async fn rest(&mut self, due: Option<Instant>, stats: &Stats) -> Waited {
+    /// Answers CALLs and pings until `due`, or until the connection ends.
+    async fn answer_until(&mut self, due: Option<Instant>, stats: &Stats) -> Waited {
         loop {
             let wake = async {
                 match due {
@@ -252,7 +252,7 @@ impl ChargePoint {
         }
     }
 
-    /// Accepts a CALL. There is nothing else that could come.
+    /// Answers a CALL. Any other message is unexpected.
     async fn answer(&mut self, text: &str, stats: &Stats) -> Waited {
         let Some(result) = accept(text) else {
             stats.failed(|errors| errors.unexpected += 1);
@@ -266,7 +266,7 @@ impl ChargePoint {
 
     async fn next_call(&mut self, script: &Script, intended: Instant, stats: &Stats) -> Waited {
         if stats.ending() {
-            return self.rest(None, stats).await;
+            return self.answer_until(None, stats).await;
         }
         self.call(script.request(self.index, self.calls), intended, stats).await
     }
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn at_a_fixed_rate_a_stall_is_felt_by_every_call_that_should_have_been_sent_in_it() {
+    async fn stall_counts_for_every_call_that_was_due_during_it() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let gateway = Gateway { address, path: String::new(), trust: None, password: None, network: 0 };
@@ -388,12 +388,12 @@ mod tests {
             () = ten_answers => {}
         }
         stalling.abort();
-        // 200 ms, 180, 160, …: measured from when they were sent, all but the first would have taken no time.
+        // Latencies are 200 ms, 180, 160, …. Measured from when they were sent, all but the first would be near zero.
         assert!(stats.latency().value_at_quantile(0.5) >= 80_000, "{} µs", stats.latency().value_at_quantile(0.5));
     }
 
     #[tokio::test]
-    async fn when_a_run_ends_the_open_call_is_answered_and_no_other_is_sent() {
+    async fn open_call_is_answered_and_no_other_is_sent_when_a_run_ends() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let gateway = Gateway { address, path: String::new(), trust: None, password: None, network: 0 };
@@ -404,7 +404,7 @@ mod tests {
         let running = tokio::spawn(async move {
             charge_point.run(Pace::ClosedLoop, &Script::heartbeats(), Duration::ZERO, &seen).await;
         });
-        // The first CALL is open for as long as nothing is answered.
+        // The first CALL is open until the server answers.
         while stats.open() == 0 {
             tokio::task::yield_now().await;
         }
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_told_by_type_and_id() {
+    fn answers_are_recognised_by_type_and_id() {
         assert_eq!(Answer::to("7", r#"[3,"7",{}]"#), Answer::Result);
         assert_eq!(Answer::to("7", r#"[4,"7","InternalError","",{}]"#), Answer::Error);
         assert_eq!(Answer::to("7", r#"[3,"8",{}]"#), Answer::Unexpected);
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_accepted_and_nothing_else_is() {
+    fn only_calls_are_accepted() {
         let result = accept(r#"[2,"7","TriggerMessage",{"requestedMessage":"Heartbeat"}]"#);
         assert_eq!(result.as_deref(), Some(r#"[3,"7",{"status":"Accepted"}]"#));
         assert_eq!(accept(r#"[3,"7",{}]"#), None);

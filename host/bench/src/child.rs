@@ -1,4 +1,4 @@
-//! A program that is started for a run, and ends with it.
+//! A program that is started for a run and stopped with it.
 
 use anyhow::{Context as _, Result, bail};
 use std::fs::{self, File};
@@ -33,36 +33,36 @@ impl Child {
         self.process.id()
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Sends SIGTERM and waits for the end of the process.
     pub(crate) fn terminate(mut self) -> Result<()> {
         self.signal("TERM")?;
         self.process.wait()?;
         Ok(())
     }
 
-    /// SIGHUP.
+    /// Sends SIGHUP.
     pub(crate) fn hang_up(&self) -> Result<()> {
         self.signal("HUP")
     }
 
-    /// SIGSTOP.
+    /// Sends SIGSTOP.
     pub(crate) fn pause(&self) -> Result<()> {
         self.signal("STOP")
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub(crate) fn resume(&self) -> Result<()> {
         self.signal("CONT")
     }
 
     fn signal(&self, name: &str) -> Result<()> {
         let kill = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
-        anyhow::ensure!(kill.context("cannot start kill")?.success(), "no signal reaches {}", self.name);
+        anyhow::ensure!(kill.context("cannot start kill")?.success(), "cannot send a signal to {}", self.name);
         Ok(())
     }
 
-    /// Waits until something accepts connections at `address`.
-    pub(crate) async fn accepts(&mut self, address: SocketAddr) -> Result<()> {
+    /// Waits until `address` accepts connections. Fails if the process ends, or after 30 s.
+    pub(crate) async fn wait_until_listening(&mut self, address: SocketAddr) -> Result<()> {
         let connecting = async {
             while TcpStream::connect(address).await.is_err() {
                 if let Some(status) = self.process.try_wait()? {
@@ -85,7 +85,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // Failing means that it has ended already.
+        // Fails if the process has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

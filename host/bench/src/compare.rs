@@ -1,4 +1,4 @@
-//! Runs that set two things side by side: gateway and floor, many charge points and few.
+//! Comparisons: gateway and floor, many charge points and few.
 
 use crate::charge_point::Pace;
 use crate::cores::{Cores, pin_this_process};
@@ -22,7 +22,7 @@ pub(crate) struct CompareArgs {
     charge_points: usize,
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Keep the contestant to a core of its own
+    /// Give the contestant a core of its own
     #[arg(long)]
     pin: bool,
     #[arg(long)]
@@ -51,7 +51,7 @@ pub(crate) struct PacedArgs {
     json: bool,
 }
 
-/// Charge points that the many are compared with.
+/// Number of charge points that many are compared with.
 const FEW: usize = 100;
 
 /// A named run.
@@ -62,7 +62,8 @@ struct ComparisonRow {
     report: Report,
 }
 
-/// Gateway and floor in turn, so that a drift of the machine meets both; and another gateway program, if there is one.
+/// Measures gateway and floor alternately, so that a drift of the machine affects both, and another gateway program if
+/// given.
 pub(crate) async fn compare(args: CompareArgs) -> Result<()> {
     let mut stand = Stand::new(&args.stand, &args.others).await?;
     if args.pin {
@@ -95,7 +96,7 @@ pub(crate) async fn compare(args: CompareArgs) -> Result<()> {
     finish(args.json, &rows, &figures, &summary)
 }
 
-/// What a charge point costs that is connected and silent.
+/// Measures the memory of a charge point that is connected and silent.
 pub(crate) async fn idle(args: IdleArgs) -> Result<()> {
     let others = OtherArgs::default();
     let stand = Stand::new(&args.stand, &others).await?;
@@ -112,7 +113,7 @@ pub(crate) async fn idle(args: IdleArgs) -> Result<()> {
     finish(args.json, &rows, &[("rss_kib_per_charge_point", kib)], &summary)
 }
 
-/// Many charge points, against a few that send as many CALLs in all; and against the same few in a closed loop.
+/// Compares many charge points with a few that send as many CALLs in all, and with the same few in a closed loop.
 pub(crate) async fn paced(args: PacedArgs) -> Result<()> {
     let others = OtherArgs::default();
     let stand = Stand::new(&args.stand, &others).await?;
@@ -143,7 +144,7 @@ pub(crate) async fn paced(args: PacedArgs) -> Result<()> {
     finish(args.json, &rows, &figures, &summary)
 }
 
-/// Prints a row as soon as it is there, under a heading if it is the first.
+/// Prints a row when it is measured, after a heading if it is the first.
 fn progress(json: bool, first: bool, row: &ComparisonRow) {
     if json {
         return;

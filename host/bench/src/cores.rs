@@ -1,4 +1,4 @@
-//! Which program runs on which cores, so that neither the generator nor the broker takes time from what is measured.
+//! Assignment of programs to cores, so that neither generator nor broker takes CPU time from the measured program.
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sched::{CpuSet, sched_getaffinity};
@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::fs;
 use std::process::{Command, Stdio};
 
-/// Lists of cores, as `taskset` takes them.
+/// Lists of cores in the format of `taskset`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Cores {
     pub(crate) contestant: String,
@@ -16,15 +16,15 @@ pub(crate) struct Cores {
 }
 
 impl Cores {
-    /// One core for the contestant; of what is left, one for the generator and one for the broker, if there are two.
-    /// Only cores that this process may use, and of those that share one, as a hyper-threading processor has them, only
-    /// the first, if there are others. `None` with a single core.
+    /// One core for the contestant, one for the generator and one for the broker; with two cores, generator and broker
+    /// share one. Only cores that this process may use. Of hyper-threads that share a physical core, only the first, if
+    /// there are other physical cores. `None` with a single core.
     pub(crate) fn plan() -> Result<Option<Self>> {
-        let allowed = sched_getaffinity(Pid::from_raw(0)).context("which cores may be used?")?;
+        let allowed = sched_getaffinity(Pid::from_raw(0)).context("cannot read which cores may be used")?;
         let allowed: Vec<usize> =
             (0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or_default()).collect();
-        let apart = apart(&allowed, siblings);
-        Ok(Self::of(if apart.len() > 1 { &apart } else { &allowed }))
+        let distinct = distinct_cores(&allowed, siblings);
+        Ok(Self::of(if distinct.len() > 1 { &distinct } else { &allowed }))
     }
 
     fn of(cores: &[usize]) -> Option<Self> {
@@ -38,10 +38,10 @@ impl Cores {
     }
 }
 
-/// Of those that are the same processor core seen more than once, the first.
-fn apart(cores: &[usize], siblings: impl Fn(usize) -> Vec<usize>) -> Vec<usize> {
-    let seen_before = |core: usize| siblings(core).iter().any(|sibling| *sibling < core && cores.contains(sibling));
-    cores.iter().copied().filter(|core| !seen_before(*core)).collect()
+/// Without the hyper-threads that share a physical core with an earlier one.
+fn distinct_cores(cores: &[usize], siblings: impl Fn(usize) -> Vec<usize>) -> Vec<usize> {
+    let is_sibling = |core: usize| siblings(core).iter().any(|sibling| *sibling < core && cores.contains(sibling));
+    cores.iter().copied().filter(|core| !is_sibling(*core)).collect()
 }
 
 fn siblings(core: usize) -> Vec<usize> {
@@ -49,7 +49,7 @@ fn siblings(core: usize) -> Vec<usize> {
     cores_in(&fs::read_to_string(list).unwrap_or_default())
 }
 
-/// Of a list as the kernel writes it: `0-1,64-65`. What is none has none.
+/// The cores in a list in the kernel's format: `0-1,64-65`. Invalid parts are ignored.
 fn cores_in(list: &str) -> Vec<usize> {
     let range = |part: &str| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -58,7 +58,7 @@ fn cores_in(list: &str) -> Vec<usize> {
     list.trim().split(',').filter_map(range).flatten().collect()
 }
 
-/// The same program, on these cores only. taskset becomes the program, which keeps the process id.
+/// The same command, on these cores only. taskset executes the program in its own process, so the process id stays.
 pub(crate) fn pinned(command: &Command, cores: &str) -> Command {
     let mut pinned = Command::new("taskset");
     pinned.args(["-c", cores]).arg(command.get_program()).args(command.get_args());
@@ -74,12 +74,12 @@ pub(crate) fn pinned(command: &Command, cores: &str) -> Command {
     pinned
 }
 
-/// Keeps this process, which has one thread, to its cores.
+/// Restricts this process, which has one thread, to these cores.
 pub(crate) fn pin_this_process(cores: &str) -> Result<()> {
     let mut command = Command::new("taskset");
     command.args(["-c", "-p", cores, &std::process::id().to_string()]).stdout(Stdio::null());
-    let status = command.status().context("taskset, of util-linux, is needed; or --no-pin")?;
-    ensure!(status.success(), "taskset cannot keep the generator to core {cores}; try --no-pin");
+    let status = command.status().context("taskset (util-linux) is needed; without it, use --no-pin")?;
+    ensure!(status.success(), "taskset cannot restrict the generator to core {cores}; try --no-pin");
     Ok(())
 }
 
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_contestant_shares_its_core_with_nobody() {
+    fn contestant_has_a_core_of_its_own() {
         assert_eq!(Cores::of(&[5]), None);
         for cores in [&[4, 5][..], &[0, 1, 2], &[4, 6, 8, 10]] {
             let plan = Cores::of(cores).expect("a plan");
@@ -100,10 +100,10 @@ mod tests {
     }
 
     #[test]
-    fn a_core_that_is_seen_twice_is_taken_once() {
+    fn hyper_threads_of_one_core_are_used_once() {
         let siblings = |core| vec![core % 2, core % 2 + 2];
-        assert_eq!(apart(&[0, 1, 2, 3], siblings), [0, 1]);
-        assert_eq!(apart(&[2, 3], siblings), [2, 3]);
+        assert_eq!(distinct_cores(&[0, 1, 2, 3], siblings), [0, 1]);
+        assert_eq!(distinct_cores(&[2, 3], siblings), [2, 3]);
     }
 
     #[test]
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pinned_stays_what_it_was() {
+    fn pinned_command_keeps_arguments_environment_and_directory() {
         let mut command = Command::new("node");
         command.arg("gateway.js").env("QOS", "1").current_dir("/tmp");
         let pinned = pinned(&command, "0");

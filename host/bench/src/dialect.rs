@@ -1,4 +1,4 @@
-//! How an OCPP message looks on MQTT, for the gateways and for the floor.
+//! Format of OCPP messages on MQTT, for the gateways and for the floor.
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
@@ -10,13 +10,13 @@ pub(crate) const DOWNLINK: &str = "ocpp/cs/";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
-    /// Objects with `MessageTypeId`, `UniqueId`, …: the gateway's standard mapping, which the peers speak too.
+    /// Objects with `MessageTypeId`, `UniqueId`, …: the gateway's standard mapping, used by the peers too.
     Standard,
-    /// The OCPP-J frame as it stands: the floor.
+    /// The unchanged OCPP-J frame: the floor.
     Raw,
 }
 
-/// What a message from a charge point is.
+/// A message from a charge point.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Received<'a> {
     Call {
@@ -91,7 +91,7 @@ impl Dialect {
     }
 }
 
-/// What a back end of OCPP 1.6 answers, as its schemas want it.
+/// A CALLRESULT payload that is valid by the schemas of OCPP 1.6.
 fn result_payload(action: &str) -> &'static str {
     match action {
         "BootNotification" => r#"{"currentTime":"2026-01-01T00:00:00.000Z","interval":300,"status":"Accepted"}"#,

@@ -1,10 +1,10 @@
-//! The floor: the least program that relays text between tokio-tungstenite and rumqttc, with no OCPP and no Wasm.
+//! The floor: a minimal relay of text between tokio-tungstenite and rumqttc, without OCPP and Wasm.
 //!
-//! Both libraries are used as they come: rumqttc writes each message as soon as it has it. What gathers messages before it
-//! writes them can cost less than this floor, and the gateway does.
+//! Both libraries are used with their defaults: rumqttc writes each message at once. A program that coalesces messages
+//! before writing can cost less than this floor, and the gateway does.
 //!
-//! What arrives on a socket is published as it is on `ocpp/cp/{id}`; what is published on `ocpp/cs/{id}` is written
-//! to the socket as it is. No message is looked into. One MQTT connection publishes, another subscribes.
+//! A text from a socket is published unchanged on `ocpp/cp/{id}`; a message on `ocpp/cs/{id}` is written unchanged to
+//! the socket. No message is parsed. One MQTT connection publishes, another subscribes.
 
 use crate::dialect::{DOWNLINK, UPLINK};
 use crate::mqtt::{self, Quality};
@@ -32,7 +32,7 @@ pub(crate) struct FloorArgs {
     broker: String,
     #[arg(long, default_value = "0")]
     qos: Quality,
-    /// Absent: half of the cores, as the gateway has
+    /// Worker threads; if absent, half of the cores, as the gateway has
     #[arg(long)]
     threads: Option<NonZero<usize>>,
 }
@@ -46,7 +46,7 @@ impl FloorArgs {
 
 const UPLINK_QUEUE: usize = 1000;
 const DOWNLINK_QUEUE: usize = 16;
-/// Connections that wait to be accepted, as with the gateway.
+/// Connections that may wait to be accepted, as with the gateway.
 const BACKLOG: u32 = 4096;
 
 /// The connected charge points, by id.

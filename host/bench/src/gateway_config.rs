@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
-/// What a run asks of the gateway beyond its ordinary work.
+/// Features that a run enables in the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Setup {
-    /// Transforms before the mapping, each of which is called for every uplink frame and passes it on.
+    /// Number of transforms before the mapping. Each is called for every uplink frame and passes it on.
     pub(crate) stages: usize,
-    /// Every payload is checked against the schemas of OCPP, both ways.
+    /// Validation of every payload, in both directions.
     pub(crate) validation: bool,
-    /// Charge points connect with wss.
+    /// TLS (wss) for charge points.
     pub(crate) tls: bool,
 }
 
@@ -21,16 +21,16 @@ pub(crate) struct BrokerSettings<'a> {
     pub(crate) broker: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) qos: u8,
-    /// For each of the stages.
+    /// The component of each stage.
     pub(crate) passing: Option<&'a Path>,
     pub(crate) certificate: Option<&'a Certificate>,
 }
 
-/// TOML.
-pub(crate) fn text(setup: Setup, around: &BrokerSettings<'_>) -> String {
-    let BrokerSettings { listen, broker, admin, qos, .. } = around;
+/// The configuration as TOML.
+pub(crate) fn text(setup: Setup, settings: &BrokerSettings<'_>) -> String {
+    let BrokerSettings { listen, broker, admin, qos, .. } = settings;
     let mut text = format!("[ocpp]\nlisten = \"{listen}\"\n");
-    if let Some(Certificate { certificate, key, .. }) = around.certificate {
+    if let Some(Certificate { certificate, key, .. }) = settings.certificate {
         let _ = writeln!(text, "[ocpp.tls]\ncert = {:?}\nkey = {:?}", certificate.display(), key.display());
     }
     let _ = writeln!(text, "[mqtt]\nurl = \"mqtt://{broker}\"\n[admin]\nlisten = \"{admin}\"");
@@ -38,7 +38,7 @@ pub(crate) fn text(setup: Setup, around: &BrokerSettings<'_>) -> String {
         text += "[validation]\nmode = \"both\"\n";
     }
     for stage in 0..setup.stages {
-        let component = around.passing.map(Path::display).map_or_else(String::new, |path| path.to_string());
+        let component = settings.passing.map(Path::display).map_or_else(String::new, |path| path.to_string());
         let _ = writeln!(text, "[[transforms]]\nname = \"stage-{stage}\"\ncomponent = {component:?}");
     }
     let _ = writeln!(
@@ -54,10 +54,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_asked_for_is_in_it() {
+    fn configuration_has_only_the_enabled_features() {
         let address: SocketAddr = "127.0.0.1:1".parse().expect("an address");
         let passing = Path::new("/tmp/passing.wasm");
-        let around = BrokerSettings {
+        let settings = BrokerSettings {
             listen: address,
             broker: address,
             admin: address,
@@ -65,9 +65,9 @@ mod tests {
             passing: Some(passing),
             certificate: None,
         };
-        let plain = text(Setup::default(), &around);
+        let plain = text(Setup::default(), &settings);
         assert!(!plain.contains("validation") && !plain.contains("stage") && !plain.contains("tls"), "{plain}");
-        let full = text(Setup { stages: 2, validation: true, tls: false }, &around);
+        let full = text(Setup { stages: 2, validation: true, tls: false }, &settings);
         assert_eq!(full.matches("component = \"/tmp/passing.wasm\"").count(), 2, "{full}");
         assert!(full.contains("[validation]\nmode = \"both\"\n"), "{full}");
     }

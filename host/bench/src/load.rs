@@ -3,7 +3,7 @@
 use crate::charge_point::{CALL_TIMEOUT, CONNECT_TIMEOUT, ChargePoint, Gateway, Pace};
 use crate::dialect::Dialect;
 use crate::mqtt::Quality;
-use crate::report::{Around, Cost, Report, Syscalls};
+use crate::report::{Cost, Report, Syscalls, TestbedUsage};
 use crate::responder::{BackEnd, Responder};
 use crate::script::{Script, boot};
 use crate::stats::Stats;
@@ -20,14 +20,14 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-/// What is done to the gateway.
+/// The kind of load.
 #[derive(Clone)]
 pub(crate) enum Work {
     /// Charge points send CALLs, if they are not idle.
     Calls(Pace, Script),
-    /// The back end sends each charge point a CALL as soon as the one before is answered.
+    /// The back end sends each charge point a CALL as soon as the previous one is answered.
     Commands,
-    /// All charge points connect at once and boot, again and again until they are in.
+    /// All charge points connect at once and boot; those that are refused try again.
     Storm,
 }
 
@@ -36,7 +36,7 @@ impl Work {
         Work::Calls(Pace::Idle, Script::heartbeats())
     }
 
-    /// Heartbeats, each as soon as the one before is answered.
+    /// Heartbeats, each sent as soon as the previous one is answered.
     pub(crate) fn closed_loop() -> Self {
         Work::Calls(Pace::ClosedLoop, Script::heartbeats())
     }
@@ -52,38 +52,38 @@ pub(crate) struct Load {
     pub(crate) quality: Quality,
     pub(crate) warm_up: Duration,
     pub(crate) window: Duration,
-    /// The process to look at.
+    /// The process id of the gateway.
     pub(crate) pid: Option<u32>,
-    /// The broker's, to see whether it is what limits a run.
+    /// The process id of the broker, to show whether the broker limits a run.
     pub(crate) broker_pid: Option<u32>,
-    /// How its system calls are counted, for how long, and where a file for it may be.
+    /// The counter of system calls, its time window, and a directory for its report.
     pub(crate) syscalls: Option<(Counter, Duration, PathBuf)>,
 }
 
-/// Connections being set up at a time.
+/// Number of connections set up at a time.
 pub(crate) const CONNECTING: usize = 64;
-/// Charge points that come before a storm, and the time until they are forgotten.
-const PRACTISING: usize = 100;
-const SETTLING: Duration = Duration::from_millis(500);
-/// Files this process needs besides its charge points' sockets.
+/// Number of charge points that warm up the gateway before a storm, and the pause after they disconnect.
+const STORM_WARM_UP: usize = 100;
+const SETTLE_TIME: Duration = Duration::from_millis(500);
+/// Number of files this process needs besides the sockets of its charge points.
 const SPARE_FILES: u64 = 64;
 
-/// What the gateway has used, and the programs around it.
+/// Resource usage of the gateway, and of generator and broker.
 #[derive(Clone, Copy)]
 struct Used {
     gateway: Option<Usage>,
-    around: Around,
+    testbed: TestbedUsage,
 }
 
 impl Used {
-    /// After `earlier`, of the same programs.
+    /// The usage since `earlier`.
     fn since(self, earlier: Used) -> Self {
         let part = |later: Option<Usage>, earlier: Option<Usage>| Some(later?.since(earlier?));
-        let around = Around {
-            generator: self.around.generator.since(earlier.around.generator),
-            broker: part(self.around.broker, earlier.around.broker),
+        let testbed = TestbedUsage {
+            generator: self.testbed.generator.since(earlier.testbed.generator),
+            broker: part(self.testbed.broker, earlier.testbed.broker),
         };
-        Used { gateway: part(self.gateway, earlier.gateway), around }
+        Used { gateway: part(self.gateway, earlier.gateway), testbed }
     }
 }
 
@@ -115,22 +115,23 @@ impl Load {
 
     async fn storm(&self, stats: &Arc<Stats>) -> Result<Report> {
         let empty = self.memory()?;
-        self.practise(stats).await?;
+        self.warm_up_for_storm(stats).await?;
         let earlier = self.used()?;
         stats.measure(true);
-        // They stay connected until everything is measured.
-        let (_connected, seconds) = storm::break_loose(&self.gateway, self.charge_points, stats).await?;
+        // The charge points stay connected until memory is measured.
+        let (_connected, seconds) = storm::run(&self.gateway, self.charge_points, stats).await?;
         let used = self.used()?.since(earlier);
         Ok(self.report(stats, empty, self.memory()?, used, seconds, None))
     }
 
-    /// Some charge points come, send CALLs and go, so that a program which is compiled while it runs has been.
-    async fn practise(&self, stats: &Stats) -> Result<()> {
-        let mut charge_points = self.connect(self.charge_points.min(PRACTISING)).await?;
-        let lost = hurry_all(&mut charge_points, &Script::heartbeats(), self.warm_up, stats).await;
+    /// Lets some charge points connect, send CALLs and disconnect, so that a program with a JIT compiler has compiled
+    /// its code.
+    async fn warm_up_for_storm(&self, stats: &Stats) -> Result<()> {
+        let mut charge_points = self.connect(self.charge_points.min(STORM_WARM_UP)).await?;
+        let lost = run_closed_loops(&mut charge_points, &Script::heartbeats(), self.warm_up, stats).await;
         stats.failed(|errors| errors.disconnects += lost);
         drop(charge_points);
-        sleep(SETTLING).await;
+        sleep(SETTLE_TIME).await;
         Ok(())
     }
 
@@ -145,17 +146,17 @@ impl Load {
         let empty = self.memory()?;
         let mut charge_points = self.connect(self.charge_points).await?;
         if pace == Pace::Idle {
-            // An answered CALL shows that whatever subscribes for each charge point has done so; and what a connection
-            // needs for its first message is not missing from its memory.
+            // An answered CALL shows that the topics of the charge point are subscribed, and makes the memory that a
+            // connection needs for its first message part of the figure.
             boot_all(&mut charge_points, stats).await?;
         }
         let mut warm_up = self.warm_up;
         if let Pace::Every(_) = pace {
-            // At a few CALLs a second, a program which is compiled while it runs would still be interpreted in the window.
+            // At a few CALLs a second, a JIT compiler would not have compiled the code before the window.
             warm_up /= 2;
             tokio::select! {
-                // Who is disconnected is counted when it is to go on.
-                _ = hurry_all(&mut charge_points, script, warm_up, stats) => {}
+                // `run` below counts charge points that are disconnected.
+                _ = run_closed_loops(&mut charge_points, script, warm_up, stats) => {}
                 ended = &mut *responder => return Err(ended_early(ended)),
             }
         }
@@ -167,23 +168,23 @@ impl Load {
         if let Some(back_end) = back_end {
             back_end.command_all(self.charge_points).await?;
         }
-        pass(warm_up, responder).await?;
+        sleep_with_responder(warm_up, responder).await?;
 
         let start = Instant::now();
         let earlier = self.used()?;
         stats.measure(true);
-        pass(self.window, responder).await?;
+        sleep_with_responder(self.window, responder).await?;
         stats.measure(false);
         let used = self.used()?.since(earlier);
         let seconds = start.elapsed().as_secs_f64();
         let memory = self.memory()?;
         let syscalls = self.count_syscalls(stats).await?;
-        // Charge points give up by themselves before that; the back end does not.
-        settle(stats, responder, CALL_TIMEOUT + SETTLING).await?;
+        // Charge points time out by themselves before that limit; the back end does not.
+        wait_for_open_calls(stats, responder, CALL_TIMEOUT + SETTLE_TIME).await?;
         Ok(self.report(stats, empty, memory, used, seconds, syscalls))
     }
 
-    /// In a window of its own, in which the load goes on.
+    /// Counts system calls in a separate window, in which the load continues.
     async fn count_syscalls(&self, stats: &Stats) -> Result<Option<Syscalls>> {
         let (Some(pid), Some((counter, window, dir))) = (self.pid, &self.syscalls) else { return Ok(None) };
         let (start, answered) = (Instant::now(), stats.total());
@@ -208,18 +209,20 @@ impl Load {
             (Some(usage), Some(empty), Some(memory)) => Some(Cost { usage, empty, memory, syscalls }),
             _ => None,
         };
-        Report::new(self.charge_points, seconds, stats, used.around, cost)
+        Report::new(self.charge_points, seconds, stats, used.testbed, cost)
     }
 
     fn memory(&self) -> Result<Option<Memory>> {
         self.pid.map(Memory::of).transpose()
     }
 
-    /// What everybody has used so far.
+    /// The usage of gateway, generator and broker so far.
     fn used(&self) -> Result<Used> {
-        let around =
-            Around { generator: Usage::of(std::process::id())?, broker: self.broker_pid.map(Usage::of).transpose()? };
-        Ok(Used { gateway: self.pid.map(Usage::of).transpose()?, around })
+        let testbed = TestbedUsage {
+            generator: Usage::of(std::process::id())?,
+            broker: self.broker_pid.map(Usage::of).transpose()?,
+        };
+        Ok(Used { gateway: self.pid.map(Usage::of).transpose()?, testbed })
     }
 
     /// Spreads paced charge points evenly over their interval.
@@ -239,7 +242,7 @@ impl Load {
 
     async fn connect_one(&self, index: usize) -> Result<ChargePoint> {
         let mut last = None;
-        let keep_trying = async {
+        let connecting = async {
             loop {
                 match ChargePoint::connect(&self.gateway, index).await {
                     Ok(charge_point) => return charge_point,
@@ -248,7 +251,7 @@ impl Load {
                 sleep(Duration::from_millis(50)).await;
             }
         };
-        let connected = timeout(CONNECT_TIMEOUT, keep_trying).await;
+        let connected = timeout(CONNECT_TIMEOUT, connecting).await;
         connected.map_err(|_| {
             let reason = last.map_or_else(|| "no answer".to_owned(), |error| format!("{error:#}"));
             anyhow::anyhow!("charge point {index} cannot connect to {}: {reason}", self.gateway.address)
@@ -256,7 +259,7 @@ impl Load {
     }
 }
 
-/// Files that are open in this process with so many charge points.
+/// Number of files that this process needs for this many charge points.
 pub(crate) fn open_files(charge_points: usize) -> u64 {
     charge_points as u64 + SPARE_FILES
 }
@@ -267,23 +270,25 @@ async fn boot_all(charge_points: &mut [ChargePoint], stats: &Stats) -> Result<()
     stream::iter(calls).buffer_unordered(CONNECTING).try_collect().await
 }
 
-/// All of them send in a closed loop for so long, and have their answers. Answers how many were disconnected.
-async fn hurry_all(charge_points: &mut [ChargePoint], script: &Script, time: Duration, stats: &Stats) -> u64 {
+/// Lets all charge points send in a closed loop for `time`, and waits for the answers. Returns how many were
+/// disconnected.
+async fn run_closed_loops(charge_points: &mut [ChargePoint], script: &Script, time: Duration, stats: &Stats) -> u64 {
     let until = Instant::now() + time;
-    let all = join_all(charge_points.iter_mut().map(|charge_point| charge_point.hurry(until, script, stats))).await;
+    let all =
+        join_all(charge_points.iter_mut().map(|charge_point| charge_point.run_closed_loop(until, script, stats))).await;
     all.into_iter().filter(|connected| !connected).count() as u64
 }
 
-/// Nobody sends any more. Waits until every CALL is answered, and counts those that are not after `patience`.
-async fn settle(stats: &Stats, responder: &mut JoinHandle<Result<()>>, patience: Duration) -> Result<()> {
+/// Stops sending and waits until every CALL is answered. Counts those that are not after `limit` as timeouts.
+async fn wait_for_open_calls(stats: &Stats, responder: &mut JoinHandle<Result<()>>, limit: Duration) -> Result<()> {
     stats.end();
     let answered = async {
         while stats.open() > 0 {
-            pass(Duration::from_millis(10), responder).await?;
+            sleep_with_responder(Duration::from_millis(10), responder).await?;
         }
         Ok(())
     };
-    match timeout(patience, answered).await {
+    match timeout(limit, answered).await {
         Ok(done) => done,
         Err(_) => {
             let lost = stats.open();
@@ -293,8 +298,8 @@ async fn settle(stats: &Stats, responder: &mut JoinHandle<Result<()>>, patience:
     }
 }
 
-/// Lets time pass while the responder works.
-async fn pass(time: Duration, responder: &mut JoinHandle<Result<()>>) -> Result<()> {
+/// Waits for `time`. Fails if the responder ends meanwhile.
+async fn sleep_with_responder(time: Duration, responder: &mut JoinHandle<Result<()>>) -> Result<()> {
     tokio::select! {
         () = sleep(time) => Ok(()),
         ended = responder => Err(ended_early(ended)),
@@ -314,12 +319,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_call_that_nobody_answers_is_an_error() {
+    async fn unanswered_calls_are_counted_as_timeouts() {
         let stats = Stats::new();
         (0..3).for_each(|_| stats.sent());
         stats.answered(Instant::now());
         let mut responder = tokio::spawn(std::future::pending());
-        settle(&stats, &mut responder, Duration::from_millis(50)).await.expect("the responder works");
+        wait_for_open_calls(&stats, &mut responder, Duration::from_millis(50)).await.expect("the responder works");
         assert_eq!((stats.total(), stats.errors().timeouts), (1, 2));
         assert!(stats.ending());
     }

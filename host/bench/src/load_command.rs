@@ -1,4 +1,4 @@
-//! `bench load`: drives a gateway that somebody else has started.
+//! `bench load`: drives a gateway that is running already.
 
 use crate::charge_point::{Gateway, Pace};
 use crate::dialect::Dialect;
@@ -19,7 +19,7 @@ pub(crate) struct LoadArgs {
     broker: String,
     #[arg(short = 'n', long, default_value_t = 100)]
     charge_points: usize,
-    /// Send a CALL this often, instead of as soon as the one before is answered
+    /// Send a CALL this often, instead of as soon as the previous one is answered
     #[arg(long, value_parser = humantime::parse_duration, conflicts_with = "idle")]
     interval: Option<Duration>,
     /// Connect and boot only
@@ -28,7 +28,7 @@ pub(crate) struct LoadArgs {
     /// The CALLs of a day, instead of Heartbeats
     #[arg(long)]
     day: bool,
-    /// The other side is `bench floor`
+    /// The program under test is `bench floor`
     #[arg(long)]
     floor: bool,
     #[arg(long, default_value = "0")]

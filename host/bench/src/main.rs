@@ -1,4 +1,4 @@
-//! `bench`: what one answered CALL and one connected charge point cost the gateway, against a floor.
+//! `bench`: measures the cost of an answered CALL and of a connected charge point, compared with a floor.
 
 mod charge_point;
 mod child;
@@ -28,7 +28,7 @@ mod usage;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Load generator for OCPP gateways, and the floor to compare them with.
+/// Load generator for OCPP gateways, and a minimal relay (the floor) to compare them with
 #[derive(Parser)]
 #[command(name = "bench", version)]
 struct Cli {
@@ -38,26 +38,26 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Relay text between WebSocket and MQTT and do nothing else, with the libraries as they come
+    /// Run the floor: a relay of text between WebSocket and MQTT that uses the libraries' defaults
     Floor(floor::FloorArgs),
     #[command(flatten)]
     Drive(Drive),
 }
 
-/// What drives a gateway.
+/// Commands that drive a gateway.
 #[derive(Subcommand)]
 enum Drive {
     /// Drive a running gateway with charge points and a responder on MQTT
     Load(load_command::LoadArgs),
-    /// Start floor and gateway in turn on a fresh mosquitto; print the ratio of their CPU per answered CALL
+    /// Measure floor and gateway alternately, each with a fresh mosquitto; print the ratio of CPU per answered CALL
     Compare(compare::CompareArgs),
-    /// Memory per idle charge point, of floor and gateway
+    /// Measure memory per idle charge point, of floor and gateway
     Idle(compare::IdleArgs),
-    /// Thousands of charge points that heart-beat now and then, against a hundred
+    /// Compare thousands of charge points that rarely send a Heartbeat with a hundred
     Paced(compare::PacedArgs),
-    /// Everything: all contestants in all scenarios, with a table and pictures
+    /// Measure all contestants in all scenarios; write a table and pictures
     Public(Box<public::PublicArgs>),
-    /// What has to hold when something ends, or goes on for long: passed or failed
+    /// Check a property under faults or over a long time: passed or failed
     #[command(subcommand)]
     Trial(trial::Trial),
 }
@@ -81,7 +81,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Drive(command) => {
             this_process::allow_open_files()?;
-            // One thread: the generator shares its cores with what it measures.
+            // One thread, as the generator may share its cores with the measured program.
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(until_stopped(drive(command)))
         }
@@ -99,13 +99,13 @@ async fn drive(command: Drive) -> anyhow::Result<()> {
     }
 }
 
-/// Ends `work` at Ctrl-C, at SIGTERM or when its terminal is gone, by dropping it, which stops every program that it started.
-/// Under nohup it goes on without a terminal.
+/// Drops `work` on Ctrl-C, SIGTERM or SIGHUP (terminal closed), which stops every program that it started. Under nohup
+/// SIGHUP is ignored.
 async fn until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = if this_process::ignores_hangup()? { None } else { Some(signal(SignalKind::hangup())?) };
-    let terminal_gone = async {
+    let terminal_closed = async {
         match &mut hangup {
             Some(hangup) => hangup.recv().await,
             None => std::future::pending().await,
@@ -115,7 +115,7 @@ async fn until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow
         done = work => done,
         _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
         _ = terminate.recv() => anyhow::bail!("terminated"),
-        _ = terminal_gone => anyhow::bail!("its terminal is gone"),
+        _ = terminal_closed => anyhow::bail!("the terminal was closed"),
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn command_line_definition_is_valid() {
         Cli::command().debug_assert();
     }
 }

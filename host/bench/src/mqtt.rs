@@ -1,4 +1,4 @@
-//! Plain rumqttc, as its documentation has it: for the floor and the responder.
+//! rumqttc clients of floor and responder, used as its documentation shows.
 
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
@@ -28,10 +28,10 @@ impl From<Quality> for QoS {
     }
 }
 
-/// Acknowledgements that may be outstanding; mosquitto is given the same.
+/// Maximum number of unacknowledged messages; mosquitto is configured with the same.
 pub(crate) const IN_FLIGHT: u16 = 1000;
 
-/// A client of `broker` (`host:port`) that takes up to `queue` requests ahead of its event loop.
+/// A client of `broker` (`host:port`) that queues up to `queue` requests for its event loop.
 pub(crate) fn client(name: &str, broker: &str, queue: usize) -> Result<(AsyncClient, EventLoop)> {
     let broker = broker.strip_prefix("mqtt://").unwrap_or(broker);
     let (host, port) = broker.rsplit_once(':').context("the broker is not host:port")?;
@@ -45,7 +45,7 @@ pub(crate) fn client(name: &str, broker: &str, queue: usize) -> Result<(AsyncCli
     Ok((client, events))
 }
 
-/// A client that has subscribed to `filter`, with the broker's word for it.
+/// A client with a confirmed subscription to `filter`.
 pub(crate) async fn subscriber(
     name: &str,
     broker: &str,

@@ -1,4 +1,4 @@
-//! What a user would write instead, in `host/bench/peers`: gets their packages, and starts them.
+//! The peers in `host/bench/peers`, programs that one would write instead: installs their packages, starts them.
 
 use anyhow::{Context as _, Result, ensure};
 use std::fs;
@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The workspace.
+/// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// One of them.
+/// A peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peer {
     Node,
@@ -26,7 +26,7 @@ impl Peer {
         }
     }
 
-    /// What pins its packages.
+    /// The file that pins its packages.
     fn pins(self) -> &'static str {
         match self {
             Peer::Node => "package-lock.json",
@@ -41,12 +41,12 @@ impl Peer {
         }
     }
 
-    /// Where it is run.
+    /// The directory it runs in.
     fn dir(self) -> PathBuf {
         root().join("target/bench").join(self.name())
     }
 
-    /// Copies it to where it is run, and installs its packages there unless they are.
+    /// Copies it to its directory and installs its packages there, unless they are installed.
     pub(crate) fn install(self) -> Result<()> {
         let (source, dir) = (root().join("host/bench/peers").join(self.name()), self.dir());
         fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
@@ -88,7 +88,7 @@ impl Peer {
         command
     }
 
-    /// The version of what runs it, for the record.
+    /// The version of its interpreter, for the results.
     pub(crate) fn version(self) -> Option<String> {
         let program = match self {
             Peer::Node => PathBuf::from("node"),
@@ -99,7 +99,7 @@ impl Peer {
     }
 }
 
-/// Runs a program whose output is for the user.
+/// Runs a program with its output shown to the user.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let program = command.get_program().display().to_string();
     let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot start {program}"))?;

@@ -1,4 +1,4 @@
-//! What a run of the load generator found, as a table and as JSON.
+//! The results of a run of the load generator, as a table and as JSON.
 
 use crate::stats::{Errors, Stats};
 use crate::syscalls::{Count, Counter};
@@ -15,10 +15,10 @@ pub(crate) struct Report {
     /// From CALL to CALLRESULT, as the charge point sees it.
     pub(crate) latency_us: Latency,
     pub(crate) errors: Errors,
-    /// Connections that were refused, or ended before the charge point had booted, and were tried again.
-    pub(crate) turned_away: u64,
+    /// Number of connections that were refused, or ended before the charge point had booted, and were tried again.
+    pub(crate) refused_connections: u64,
     pub(crate) generator_cpu_us_per_call: Option<f64>,
-    /// Of one core; the generator is also the back end.
+    /// In percent of one core; the generator is also the back end.
     pub(crate) generator_cpu_percent: f64,
     pub(crate) broker_cpu_percent: Option<f64>,
     pub(crate) gateway: Option<GatewayReport>,
@@ -32,22 +32,22 @@ pub(crate) struct Latency {
     pub(crate) max: u64,
 }
 
-/// The gateway's share, read from the operating system.
+/// Resource usage of the gateway, read from the operating system.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct GatewayReport {
-    /// Of one core.
+    /// In percent of one core.
     pub(crate) cpu_percent: f64,
     pub(crate) cpu_us_per_call: Option<f64>,
     pub(crate) voluntary_switches_per_call: Option<f64>,
     pub(crate) involuntary_switches_per_call: Option<f64>,
-    /// Absent where nothing counts them.
+    /// Absent if they are not counted.
     pub(crate) syscalls: Option<Syscalls>,
     pub(crate) memory: Memory,
     /// Growth since before the first charge point connected.
     pub(crate) rss_kib_per_charge_point: f64,
 }
 
-/// Counted in a window of its own, after the one in which everything else is measured.
+/// System calls, counted in a separate window after the one in which everything else is measured.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Syscalls {
     pub(crate) counted_by: Counter,
@@ -56,7 +56,7 @@ pub(crate) struct Syscalls {
 }
 
 impl Syscalls {
-    /// From rates, since what counts begins a little later than its window.
+    /// Divides rates, since the counter begins a little later than its window.
     pub(crate) fn new(counted_by: Counter, count: Count, calls_per_second: f64) -> Self {
         let per_second = count.syscalls as f64 / count.seconds;
         let per_call = (calls_per_second > 0.0).then(|| per_second / calls_per_second);
@@ -64,20 +64,20 @@ impl Syscalls {
     }
 }
 
-/// What the programs around the gateway have used within the measured window.
+/// Resource usage of generator and broker within the measured window.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Around {
+pub(crate) struct TestbedUsage {
     pub(crate) generator: Usage,
     pub(crate) broker: Option<Usage>,
 }
 
-/// Raw figures of the gateway's process.
+/// Raw figures of the gateway process.
 pub(crate) struct Cost {
     /// Within the measured window.
     pub(crate) usage: Usage,
     /// Before any charge point connected.
     pub(crate) empty: Memory,
-    /// At the end.
+    /// At the end of the window.
     pub(crate) memory: Memory,
     pub(crate) syscalls: Option<Syscalls>,
 }
@@ -98,7 +98,13 @@ impl GatewayReport {
 }
 
 impl Report {
-    pub(crate) fn new(charge_points: usize, seconds: f64, stats: &Stats, around: Around, cost: Option<Cost>) -> Self {
+    pub(crate) fn new(
+        charge_points: usize,
+        seconds: f64,
+        stats: &Stats,
+        testbed: TestbedUsage,
+        cost: Option<Cost>,
+    ) -> Self {
         let latency = stats.latency();
         let calls = latency.len();
         Report {
@@ -113,10 +119,10 @@ impl Report {
                 max: latency.max(),
             },
             errors: stats.errors(),
-            turned_away: stats.turned_away(),
-            generator_cpu_us_per_call: cpu_us_per_call(around.generator, calls),
-            generator_cpu_percent: cpu_percent(around.generator, seconds),
-            broker_cpu_percent: around.broker.map(|broker| cpu_percent(broker, seconds)),
+            refused_connections: stats.refused_connections(),
+            generator_cpu_us_per_call: cpu_us_per_call(testbed.generator, calls),
+            generator_cpu_percent: cpu_percent(testbed.generator, seconds),
+            broker_cpu_percent: testbed.broker.map(|broker| cpu_percent(broker, seconds)),
             gateway: cost.map(|cost| GatewayReport::new(&cost, calls, seconds, charge_points)),
         }
     }
@@ -142,7 +148,7 @@ fn per_call(amount: f64, calls: u64) -> Option<f64> {
     (calls > 0).then(|| amount / calls as f64)
 }
 
-/// Of one core.
+/// CPU time in percent of one core.
 fn cpu_percent(usage: Usage, seconds: f64) -> f64 {
     usage.cpu_ns as f64 / 1e7 / seconds
 }
@@ -237,8 +243,8 @@ mod tests {
     }
 
     #[test]
-    fn without_calls_there_is_no_cost_of_one() {
-        let report = Report::new(5, 1.0, &Stats::new(), Around::default(), None);
+    fn cost_per_call_is_absent_without_calls() {
+        let report = Report::new(5, 1.0, &Stats::new(), TestbedUsage::default(), None);
         assert_eq!(report.generator_cpu_us_per_call, None);
         assert!(report.to_string().contains("generator CPU                -"));
     }

@@ -1,4 +1,4 @@
-//! The back end of a load test: answers every CALL, and commands charge points.
+//! The back end of a load test: answers every CALL, and sends CALLs to charge points.
 
 use crate::charge_point::identity;
 use crate::dialect::{DOWNLINK, Dialect, Received, UPLINK};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-/// How long to wait before a broker that is away is tried again.
+/// Pause before reconnecting to the broker.
 const RETRY: Duration = Duration::from_millis(100);
 
 pub(crate) struct Responder {
@@ -18,21 +18,21 @@ pub(crate) struct Responder {
     back_end: BackEnd,
 }
 
-/// The side of it that publishes.
+/// The publishing part of the responder.
 #[derive(Clone)]
 pub(crate) struct BackEnd {
     client: AsyncClient,
     dialect: Dialect,
     quality: Quality,
     stats: Arc<Stats>,
-    /// Whether the answer to a command is followed by the next.
-    untiring: bool,
-    /// Message ids are the time since then.
+    /// Whether each answer to a command is followed by the next command.
+    repeats: bool,
+    /// Message ids of commands are nanoseconds since this time.
     epoch: Instant,
 }
 
 impl Responder {
-    /// Subscribes; `calls` is how many may be open at once.
+    /// Subscribes to the topics of charge points. `calls`: maximum number of open CALLs.
     pub(crate) async fn subscribe(
         broker: &str,
         dialect: Dialect,
@@ -42,13 +42,13 @@ impl Responder {
     ) -> Result<Self> {
         let filter = format!("{UPLINK}#");
         let (client, events) = mqtt::subscriber("responder", broker, calls + 16, &filter, quality).await?;
-        let back_end = BackEnd { client, dialect, quality, stats, untiring: true, epoch: Instant::now() };
+        let back_end = BackEnd { client, dialect, quality, stats, repeats: true, epoch: Instant::now() };
         Ok(Responder { events, back_end })
     }
 
-    /// One that commands only when it is told to.
-    pub(crate) fn patient(mut self) -> Self {
-        self.back_end.untiring = false;
+    /// A responder that sends commands only in [`BackEnd::command_all`].
+    pub(crate) fn without_repeats(mut self) -> Self {
+        self.back_end.repeats = false;
         self
     }
 
@@ -59,16 +59,16 @@ impl Responder {
     pub(crate) async fn run(mut self) -> Result<()> {
         loop {
             if let Event::Incoming(Packet::Publish(publish)) = self.events.poll().await.context("the responder")? {
-                self.back_end.take(&publish);
+                self.back_end.handle(&publish);
             }
         }
     }
 
-    /// The same, whatever becomes of the broker. What rumqttc loses of the answers at a reconnect is lost.
+    /// The same, with reconnects to the broker. Answers that rumqttc loses at a reconnect are not sent again.
     pub(crate) async fn run_through_outages(mut self) {
         loop {
             match self.events.poll().await {
-                Ok(Event::Incoming(Packet::Publish(publish))) => self.back_end.take(&publish),
+                Ok(Event::Incoming(Packet::Publish(publish))) => self.back_end.handle(&publish),
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
                     if self.back_end.client.try_subscribe(format!("{UPLINK}#"), self.back_end.quality.into()).is_err() {
                         self.back_end.stats.failed(|errors| errors.responder += 1);
@@ -82,7 +82,7 @@ impl Responder {
 }
 
 impl BackEnd {
-    /// Sends each charge point a CALL; one that is untiring sends the next when it is answered.
+    /// Sends each charge point a CALL. A responder that repeats sends the next one after each answer.
     pub(crate) async fn command_all(&self, charge_points: usize) -> Result<()> {
         for index in 0..charge_points {
             let (topic, command) = self.command(&identity(index));
@@ -97,7 +97,7 @@ impl BackEnd {
         (format!("{DOWNLINK}{charge_point}"), self.dialect.command(&id))
     }
 
-    fn take(&self, publish: &Publish) {
+    fn handle(&self, publish: &Publish) {
         let id = publish.topic.strip_prefix(UPLINK).unwrap_or_default();
         let charge_point = id.strip_suffix("/Reply").unwrap_or(id);
         let sent = match self.dialect.read(&publish.payload) {
@@ -105,7 +105,7 @@ impl BackEnd {
                 self.publish(format!("{DOWNLINK}{charge_point}"), self.dialect.result(id, action))
             }
             Ok(Received::Result { id }) => self.answered(id).and_then(|()| {
-                if !self.untiring || self.stats.ending() {
+                if !self.repeats || self.stats.ending() {
                     return Ok(());
                 }
                 let (topic, command) = self.command(charge_point);
@@ -131,13 +131,13 @@ impl BackEnd {
         Ok(())
     }
 
-    /// Never waits, since the task that polls must not wait for the queue that polling empties.
+    /// Does not wait: the task that polls the client must not wait for a queue that only polling empties.
     fn publish(&self, topic: String, text: String) -> Result<()> {
         Ok(self.client.try_publish(topic, self.quality.into(), false, text)?)
     }
 }
 
-/// When a command was sent, by its id: those of charge points are no numbers.
+/// The time at which a command was sent, from its id. Ids of charge points are not numbers, so this fails for them.
 fn sent_at(id: &str) -> Result<Duration> {
-    Ok(Duration::from_nanos(id.parse().context("no id of ours")?))
+    Ok(Duration::from_nanos(id.parse().context("not an id of this responder")?))
 }

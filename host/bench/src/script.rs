@@ -1,9 +1,9 @@
-//! What charge points say: the same CALL over and over, or the CALLs of a day.
+//! Scripts of charge points: the same CALL repeatedly, or the CALLs of a day.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-/// The CALLs of a charge point, in their order, over and over.
+/// The CALLs of a charge point, in order, repeated without end.
 #[derive(Debug, Clone)]
 pub(crate) struct Script(Arc<[Request]>);
 
@@ -30,9 +30,9 @@ impl Request {
 /// Minutes in a day.
 const DAY: u32 = 24 * 60;
 const HEARTBEAT_EVERY: u32 = 5;
-/// The minutes at which a car comes.
+/// The minutes of the day at which a car starts charging.
 const SESSIONS: [u32; 4] = [7 * 60 + 12, 12 * 60 + 3, 17 * 60 + 41, 21 * 60 + 18];
-/// Minutes that it charges, with meter values in each.
+/// Duration of charging in minutes, with meter values in each minute.
 const CHARGING: u32 = 60;
 
 impl Script {
@@ -45,8 +45,8 @@ impl Script {
         Script([status(1, "Charging")].into())
     }
 
-    /// A charge point's day in OCPP 1.6: it boots, sends a Heartbeat every five minutes, and charges four cars for an hour
-    /// each, with 1.5 KB of meter values every minute. Every fifth CALL is one of a status or a transaction.
+    /// A charge point's day in OCPP 1.6: it boots, sends a Heartbeat every five minutes, and charges four cars for an
+    /// hour each, with 1.5 KB of meter values every minute. Every fifth CALL is one of a status or a transaction.
     pub(crate) fn day() -> Self {
         let mut timeline = vec![(0, boot()), (0, status(0, "Available")), (0, status(1, "Available"))];
         timeline.extend((HEARTBEAT_EVERY..DAY).step_by(HEARTBEAT_EVERY as usize).map(|minute| (minute, heartbeat())));
@@ -55,7 +55,8 @@ impl Script {
         Script(timeline.into_iter().map(|(_, request)| request).collect())
     }
 
-    /// CALL number `number` of a charge point; each begins at another place, so that they do not move in step.
+    /// CALL number `number` of a charge point. Each charge point begins at another place, so that they send different
+    /// CALLs.
     pub(crate) fn request(&self, charge_point: usize, number: u64) -> &Request {
         const APART: u64 = 7919;
         let place = (charge_point as u64).wrapping_mul(APART).wrapping_add(number) % self.0.len() as u64;
@@ -105,7 +106,7 @@ fn session(start: u32) -> Vec<(u32, Request)> {
     requests
 }
 
-/// 1.5 KB, as a charge point with three phases sends them.
+/// MeterValues of 1.5 KB, as a charge point with three phases sends them.
 fn meter_values(minute: u32) -> Request {
     let mut sampled = String::new();
     let phases = [
@@ -141,7 +142,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
-    fn a_day_has_its_proportions() {
+    fn day_has_the_documented_number_of_calls() {
         let Script(day) = Script::day();
         let mut count = BTreeMap::new();
         for request in day.iter() {
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_as_large_as_they_are_said_to_be() {
+    fn frames_have_the_documented_sizes() {
         let length = |request: &Request| request.frame("CP00001-00000000000000000001").len();
         let meter_values = length(&meter_values(0));
         assert!((1450..1650).contains(&meter_values), "{meter_values}");
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn charge_points_go_through_the_script_each_from_its_own_place() {
+    fn each_charge_point_starts_at_its_own_place_in_the_script() {
         let day = Script::day();
         assert_ne!(day.request(0, 3), day.request(1, 3));
         assert_eq!(day.request(5, 0), day.request(5, day.0.len() as u64));

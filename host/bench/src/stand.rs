@@ -1,4 +1,4 @@
-//! The test stand: a fresh mosquitto, and on it one of the contestants.
+//! The test stand: a fresh mosquitto and one contestant.
 
 use crate::charge_point::Gateway;
 use crate::child::{Child, ScratchDir, free_address};
@@ -37,13 +37,13 @@ pub(crate) struct StandArgs {
     pub(crate) measure: Duration,
 }
 
-/// Who may stand beside the gateway.
+/// Options of the programs that the gateway is compared with.
 #[derive(Args, Default)]
 pub(crate) struct OtherArgs {
-    /// Another gateway program, such as one of an earlier commit, for comparison
+    /// Another gateway program to compare with, such as one of an earlier commit
     #[arg(long, alias = "native")]
     pub(crate) other: Option<PathBuf>,
-    /// Threads of the floor; half of the cores if absent, as the gateway has
+    /// Threads of the floor; if absent, half of the cores, as the gateway has
     #[arg(long)]
     pub(crate) floor_threads: Option<usize>,
 }
@@ -52,7 +52,7 @@ pub(crate) fn beside_this_program(name: &str) -> PathBuf {
     std::env::current_exe().unwrap_or_default().with_file_name(name)
 }
 
-/// Debian installs it where ordinary users do not look.
+/// Debian installs mosquitto in `/usr/sbin`, which is not in the search path of ordinary users.
 pub(crate) fn mosquitto() -> PathBuf {
     let debian = Path::new("/usr/sbin/mosquitto");
     if debian.exists() { debian.to_owned() } else { PathBuf::from("mosquitto") }
@@ -61,11 +61,11 @@ pub(crate) fn mosquitto() -> PathBuf {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Contestant {
-    /// The least relay that can be written with tokio-tungstenite and rumqttc as they come
+    /// A minimal relay with tokio-tungstenite and rumqttc in their defaults
     Floor,
-    /// Ours
+    /// The gateway
     Gateway,
-    /// Ours in another build
+    /// Another build of the gateway
     Other,
     /// ocpp-rpc and mqtt, on Node.js
     Node,
@@ -100,7 +100,7 @@ impl Contestant {
     }
 }
 
-/// Where contestants are run, one after the other.
+/// The programs and settings with which contestants are run.
 pub(crate) struct Stand<'a> {
     pub(crate) args: &'a StandArgs,
     pub(crate) others: &'a OtherArgs,
@@ -108,15 +108,15 @@ pub(crate) struct Stand<'a> {
     pub(crate) cores: Option<Cores>,
     pub(crate) counter: Counter,
     /// How long system calls are counted.
-    pub(crate) counted: Duration,
-    /// The component of stages that pass everything on, where it is built.
+    pub(crate) syscall_window: Duration,
+    /// The component of the stages that pass every frame on, if built.
     pub(crate) passing: Option<PathBuf>,
 }
 
-/// What came of a run.
+/// The outcome of a run.
 pub(crate) enum Outcome {
     Measured(Box<Report>),
-    /// The gateway cannot do what the run needs.
+    /// The gateway does not support what the run needs.
     Refused(String),
 }
 
@@ -126,18 +126,18 @@ pub(crate) struct Run {
     pub(crate) charge_points: usize,
     pub(crate) work: Work,
     pub(crate) setup: Setup,
-    /// Another one than the command line says.
+    /// Overrides the QoS of the command line.
     pub(crate) quality: Option<Quality>,
 }
 
 impl<'a> Stand<'a> {
-    /// Nothing pinned.
+    /// A stand with no program pinned to cores.
     pub(crate) async fn new(args: &'a StandArgs, others: &'a OtherArgs) -> Result<Self> {
         let counter = Counter::find(ScratchDir::new()?.path()).await?;
-        Ok(Stand { args, others, cores: None, counter, counted: Duration::from_secs(1), passing: None })
+        Ok(Stand { args, others, cores: None, counter, syscall_window: Duration::from_secs(1), passing: None })
     }
 
-    /// The same, for what every gateway can do.
+    /// Like `run`, with settings that every contestant supports.
     pub(crate) async fn measure(&self, contestant: Contestant, charge_points: usize, work: Work) -> Result<Report> {
         match self.run(contestant, &Run { charge_points, work, setup: Setup::default(), quality: None }).await? {
             Outcome::Measured(report) => Ok(*report),
@@ -159,9 +159,10 @@ impl<'a> Stand<'a> {
             _ => {
                 let certificate = run.setup.tls.then(|| Certificate::make(dir.path())).transpose()?;
                 let (admin, passing) = (free_address().await?, self.passing.as_deref());
-                let around = BrokerSettings { listen, broker, admin, qos, passing, certificate: certificate.as_ref() };
+                let settings =
+                    BrokerSettings { listen, broker, admin, qos, passing, certificate: certificate.as_ref() };
                 let config = dir.path().join("gateway.toml");
-                fs::write(&config, gateway_config::text(run.setup, &around))?;
+                fs::write(&config, gateway_config::text(run.setup, &settings))?;
                 let program = self.program(contestant)?;
                 if let Some(reason) = refusal(&program, &config, run.setup)? {
                     return Ok(Outcome::Refused(reason));
@@ -173,7 +174,7 @@ impl<'a> Stand<'a> {
             }
         };
         let mut child = self.start(contestant.name(), command, dir.path())?;
-        child.accepts(listen).await?;
+        child.wait_until_listening(listen).await?;
         let load = Load {
             gateway: Gateway {
                 address: listen,
@@ -191,7 +192,7 @@ impl<'a> Stand<'a> {
             window: self.args.measure,
             pid: Some(child.pid()),
             broker_pid: Some(mosquitto.pid()),
-            syscalls: Some((self.counter, self.counted, dir.path().to_owned())),
+            syscalls: Some((self.counter, self.syscall_window, dir.path().to_owned())),
         };
         Ok(Outcome::Measured(Box::new(load.run().await?)))
     }
@@ -215,7 +216,7 @@ impl<'a> Stand<'a> {
             None => command,
         };
         let mut broker = Child::start("mosquitto", &mut command, dir)?;
-        broker.accepts(address).await?;
+        broker.wait_until_listening(address).await?;
         Ok((broker, address))
     }
 
@@ -232,17 +233,17 @@ impl<'a> Stand<'a> {
     fn program(&self, contestant: Contestant) -> Result<PathBuf> {
         let path = match (contestant, &self.others.other) {
             (Contestant::Other, Some(other)) => other,
-            (Contestant::Other, None) => bail!("--other says where the other gateway program is"),
+            (Contestant::Other, None) => bail!("the other gateway program is not given: use --other"),
             _ => &self.args.gateway,
         };
         fs::canonicalize(path).with_context(|| format!("no {}: build it first", path.display()))
     }
 }
 
-/// Its limits are out of the way: it is not what is measured.
+/// The configuration of mosquitto. Its limits are high, as it is not what is measured.
 pub(crate) fn mosquitto_config(address: SocketAddr) -> String {
     format!(
-        // As root it would become somebody who may not write here.
+        // Started as root, mosquitto would otherwise change to a user who may not write here.
         "user root\nlistener {} {}\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\nlog_type error\n\
          max_inflight_messages {IN_FLIGHT}\nmax_queued_messages 0\n",
         address.port(),
@@ -250,13 +251,13 @@ pub(crate) fn mosquitto_config(address: SocketAddr) -> String {
     )
 }
 
-/// Another one for each run.
+/// The number for [`Gateway::network`], different for each run.
 fn next_network() -> u8 {
     static RUNS: AtomicU8 = AtomicU8::new(0);
     RUNS.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Why a gateway would not start with this configuration, if there is more in it than every gateway has.
+/// Why a gateway would refuse this configuration; not checked for the default setup, which every gateway accepts.
 fn refusal(program: &Path, config: &Path, setup: Setup) -> Result<Option<String>> {
     if setup == Setup::default() {
         return Ok(None);
@@ -266,9 +267,9 @@ fn refusal(program: &Path, config: &Path, setup: Setup) -> Result<Option<String>
     if check.status.success() {
         return Ok(None);
     }
-    let said = String::from_utf8_lossy(&check.stderr);
-    let said = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("its configuration is refused");
-    // Without the name of a file that is gone when somebody reads it.
-    let said = said.split_once(&format!("{}: ", config.display())).map_or(said, |(_, fault)| fault);
-    Ok(Some(said.trim().to_owned()))
+    let stderr = String::from_utf8_lossy(&check.stderr);
+    let message = stderr.lines().find(|line| !line.trim().is_empty()).unwrap_or("its configuration is refused");
+    // Removes the name of the temporary configuration file.
+    let message = message.split_once(&format!("{}: ", config.display())).map_or(message, |(_, fault)| fault);
+    Ok(Some(message.trim().to_owned()))
 }

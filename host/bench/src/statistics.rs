@@ -1,6 +1,6 @@
-//! Of several rounds.
+//! Median and spread of several rounds.
 
-/// The middle one, or between the two in the middle.
+/// The median: the middle value, or the mean of the two middle values. `None` without values.
 pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
@@ -12,7 +12,7 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
     }
 }
 
-/// How far the rounds are apart: the largest less the smallest, in parts of the median.
+/// The largest value minus the smallest, relative to the median. `None` without values or with a median of 0.
 pub(crate) fn spread(values: &[f64]) -> Option<f64> {
     let middle = median(values).filter(|middle| *middle != 0.0)?;
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
@@ -25,14 +25,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_the_middle() {
+    fn median_is_the_middle_value() {
         assert_eq!(median(&[]), None);
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
     }
 
     #[test]
-    fn the_spread_is_in_parts_of_the_median() {
+    fn spread_is_relative_to_the_median() {
         assert_eq!(spread(&[]), None);
         assert_eq!(spread(&[0.0]), None);
         assert_eq!(spread(&[5.0]), Some(0.0));

@@ -1,22 +1,22 @@
-//! What the charge points see, counted.
+//! Counters and latencies as the charge points see them.
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Calls that went wrong, from connecting until the last one is answered.
+/// Errors from connecting until the last CALL is answered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Errors {
-    /// Calls that were not answered in time.
+    /// CALLs that were not answered in time.
     pub(crate) timeouts: u64,
-    /// Calls answered with a CALLERROR.
+    /// CALLs answered with a CALLERROR.
     pub(crate) call_errors: u64,
-    /// Messages that answer no open call.
+    /// Messages that answer no open CALL.
     pub(crate) unexpected: u64,
     /// Connections that ended.
     pub(crate) disconnects: u64,
-    /// Messages that the responder could not read, or could not answer.
+    /// Messages that the responder could not read or answer.
     pub(crate) responder: u64,
     /// Error reports that the gateway published.
     pub(crate) reports: u64,
@@ -34,11 +34,11 @@ pub(crate) struct Stats(Mutex<Counts>);
 struct Counts {
     measuring: bool,
     ending: bool,
-    /// CALLs that wait for their answer.
+    /// CALLs without an answer yet.
     open: u64,
     /// Connections that were refused, or ended before the charge point had booted.
-    turned_away: u64,
-    /// Answered CALLs since the beginning.
+    refused_connections: u64,
+    /// Answered CALLs since the start.
     answered: u64,
     /// Microseconds from CALL to CALLRESULT, within the measured window.
     latency: Histogram<u64>,
@@ -48,12 +48,12 @@ struct Counts {
 impl Stats {
     pub(crate) fn new() -> Self {
         let longest = Duration::from_secs(60).as_micros() as u64;
-        let latency = Histogram::new_with_bounds(1, longest, 3).expect("the bounds are constant and legal");
+        let latency = Histogram::new_with_bounds(1, longest, 3).expect("the bounds are constant and valid");
         Stats(Mutex::new(Counts {
             measuring: false,
             ending: false,
             open: 0,
-            turned_away: 0,
+            refused_connections: 0,
             answered: 0,
             latency,
             errors: Errors::default(),
@@ -64,23 +64,23 @@ impl Stats {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A CALL is being sent. It is open until it is answered or given up.
+    /// Records a sent CALL. It is open until it is answered or given up.
     pub(crate) fn sent(&self) {
         self.counts().open += 1;
     }
 
-    /// An open CALL will get no CALLRESULT any more.
+    /// Records that an open CALL gets no CALLRESULT any more.
     pub(crate) fn gave_up(&self) {
         let mut counts = self.counts();
         counts.open = counts.open.saturating_sub(1);
     }
 
-    /// CALLs that wait for their answer.
+    /// Number of open CALLs.
     pub(crate) fn open(&self) -> u64 {
         self.counts().open
     }
 
-    /// From now on nobody sends a CALL, so that those that are open can be waited for.
+    /// Ends the sending of CALLs, so that the open ones can be waited for.
     pub(crate) fn end(&self) {
         self.counts().ending = true;
     }
@@ -89,15 +89,15 @@ impl Stats {
         self.counts().ending
     }
 
-    pub(crate) fn was_turned_away(&self) {
-        self.counts().turned_away += 1;
+    pub(crate) fn was_refused(&self) {
+        self.counts().refused_connections += 1;
     }
 
-    pub(crate) fn turned_away(&self) -> u64 {
-        self.counts().turned_away
+    pub(crate) fn refused_connections(&self) -> u64 {
+        self.counts().refused_connections
     }
 
-    /// A CALL was answered that was sent, or should have been sent, then.
+    /// Records the answer to a CALL that was sent, or due, at this time.
     pub(crate) fn answered(&self, sent: Instant) {
         self.answered_after(sent.elapsed());
     }
@@ -111,7 +111,7 @@ impl Stats {
         }
     }
 
-    /// Answered CALLs since the beginning.
+    /// Number of answered CALLs since the start.
     pub(crate) fn total(&self) -> u64 {
         self.counts().answered
     }
@@ -120,7 +120,7 @@ impl Stats {
         count(&mut self.counts().errors);
     }
 
-    /// Opens or closes the measured window.
+    /// Begins or ends the measured window.
     pub(crate) fn measure(&self, on: bool) {
         self.counts().measuring = on;
     }
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_is_open_until_it_is_answered_or_given_up() {
+    fn call_is_open_until_it_is_answered_or_given_up() {
         let stats = Stats::new();
         (0..3).for_each(|_| stats.sent());
         stats.answered(Instant::now());
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_window_is_measured_but_every_error_counts() {
+    fn latencies_are_measured_in_the_window_and_errors_counted_always() {
         let stats = Stats::new();
         stats.answered(Instant::now());
         stats.failed(|errors| errors.timeouts += 1);

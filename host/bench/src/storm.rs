@@ -1,4 +1,4 @@
-//! A storm: charge points that all come back at once, as after an outage.
+//! A storm: all charge points connect at once, as after an outage.
 
 use crate::charge_point::{CONNECT_TIMEOUT, ChargePoint, Gateway};
 use crate::script::boot;
@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// A charge point that was turned away comes again after so long; it does not look at `Retry-After`.
+/// Pause before a refused charge point tries again. It ignores `Retry-After`.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// All of them connect at the same time, and boot. The latency of each is the time from the beginning until it has got
-/// the answer to its BootNotification. Answers them all, connected, and the seconds it took.
-pub(crate) async fn break_loose(
+/// Connects and boots all charge points at the same time. The latency of each is the time from the common start to the
+/// answer to its BootNotification. Returns the connected charge points, and the seconds until the last had booted.
+pub(crate) async fn run(
     gateway: &Gateway,
     charge_points: usize,
     stats: &Arc<Stats>,
@@ -23,7 +23,7 @@ pub(crate) async fn break_loose(
     let mut tasks = JoinSet::new();
     for index in 0..charge_points {
         let (gateway, stats) = (gateway.clone(), Arc::clone(stats));
-        tasks.spawn(async move { come_in(&gateway, index, start, &stats).await });
+        tasks.spawn(async move { connect_and_boot(&gateway, index, start, &stats).await });
     }
     let mut connected = Vec::with_capacity(charge_points);
     while let Some(joined) = tasks.join_next().await {
@@ -32,19 +32,19 @@ pub(crate) async fn break_loose(
     Ok((connected, start.elapsed().as_secs_f64()))
 }
 
-async fn come_in(gateway: &Gateway, index: usize, start: Instant, stats: &Stats) -> Result<ChargePoint> {
+async fn connect_and_boot(gateway: &Gateway, index: usize, start: Instant, stats: &Stats) -> Result<ChargePoint> {
     let boot = boot();
-    let keep_trying = async {
+    let connecting = async {
         loop {
             if let Ok(mut charge_point) = ChargePoint::connect(gateway, index).await
                 && charge_point.call_once(&boot, start, stats).await.is_ok()
             {
                 return charge_point;
             }
-            stats.was_turned_away();
+            stats.was_refused();
             sleep(PAUSE).await;
         }
     };
-    let came = timeout(CONNECT_TIMEOUT * 4, keep_trying).await;
-    came.with_context(|| format!("charge point {index} did not get in"))
+    let booted = timeout(CONNECT_TIMEOUT * 4, connecting).await;
+    booted.with_context(|| format!("charge point {index} could not connect and boot"))
 }

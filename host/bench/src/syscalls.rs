@@ -1,4 +1,4 @@
-//! How many system calls a process makes: counted by the kernel through perf, or by strace.
+//! Number of system calls of a process, counted by the kernel through perf, or by strace.
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
@@ -9,19 +9,19 @@ use std::time::Duration;
 
 const EVENT: &str = "raw_syscalls:sys_enter";
 
-/// What counts them on this machine.
+/// The program that counts system calls on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Counter {
-    /// Costs a tenth of a microsecond each.
+    /// Costs 0.1 µs per system call.
     Perf,
-    /// Stops the process at each: what is counted is right, but what is batched under load is batched more.
+    /// Stops the process at each system call: the count is correct, but the slower process batches more.
     Strace,
-    /// Neither can be used here.
+    /// Neither can be used on this machine.
     None,
 }
 
-/// Counts of one window of time. It is no part of the window in which CPU time is measured.
+/// The count of one time window, separate from the window in which CPU time is measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Count {
     pub(crate) syscalls: u64,
@@ -29,8 +29,8 @@ pub(crate) struct Count {
 }
 
 impl Counter {
-    /// What can count here, found out by counting: those who may trace what they start themselves may not always trace
-    /// another process.
+    /// Finds a counter by trying each on another process: a user who may trace child processes may not always attach to
+    /// other processes.
     pub(crate) async fn find(dir: &Path) -> Result<Self> {
         let busy = ["-c", "while sleep 0.01; do :; done"];
         let mut other = tokio::process::Command::new("sh").args(busy).kill_on_drop(true).spawn()?;
@@ -47,7 +47,7 @@ impl Counter {
         Ok(found)
     }
 
-    /// Counts for `window`, with its report in a file in `dir`.
+    /// Counts for `window`; the report is a file in `dir`.
     pub(crate) async fn count(self, pid: u32, window: Duration, dir: &Path) -> Result<Option<Count>> {
         let (report, seconds) = (dir.join("syscalls.txt"), window.as_secs_f64().to_string());
         let mut command = match self {
@@ -66,7 +66,7 @@ impl Counter {
         };
         let ended =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).status();
-        // Its own status says no more than that it was interrupted.
+        // The exit status is ignored: it only says that the counter was interrupted.
         ended.await.with_context(|| format!("cannot start {:?}", command.as_std().get_program()))?;
         let text = fs::read_to_string(&report).context("no report on system calls")?;
         let count = match self {
@@ -81,8 +81,8 @@ impl Counter {
     }
 }
 
-/// `     12345      raw_syscalls:sys_enter` and `  1.002 seconds time elapsed`, with separators in numbers perhaps. A
-/// process that made none was not counted.
+/// `     12345      raw_syscalls:sys_enter` and `  1.002 seconds time elapsed`, numbers with or without separators. A
+/// process without system calls is reported as not counted.
 fn read_perf(text: &str) -> Option<Count> {
     let line = |end: &str| text.lines().find_map(|line| line.split_once(end).map(|(number, _)| number.trim()));
     let number = line(EVENT)?;
@@ -121,10 +121,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_found_counts_this_process() {
+    async fn counter_found_counts_this_process() {
         let dir = tempfile::tempdir().expect("a directory");
-        let counter = Counter::find(dir.path()).await.expect("looked");
-        // Whoever runs the tests in a debugger, or where nothing may be traced, has none.
+        let counter = Counter::find(dir.path()).await.expect("searched");
+        // In a debugger, or where tracing is not permitted, no counter is found.
         let busy = async {
             loop {
                 tokio::time::sleep(Duration::from_millis(1)).await;

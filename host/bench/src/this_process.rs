@@ -1,23 +1,23 @@
-//! What this process may do, and what is done about it.
+//! Limits and signals of this process.
 
 use crate::usage::value;
 use anyhow::{Context as _, Result};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs;
 
-/// How many files it may have open.
+/// The limit of open files of this process.
 pub(crate) fn open_file_limit() -> Result<u64> {
     Ok(getrlimit(Resource::RLIMIT_NOFILE)?.0)
 }
 
-/// Lets it, and those that it starts, have as many files open as they may: many a shell allows 1,024 unless it is asked,
-/// which is less than a thousand charge points need.
+/// Raises the limit of open files to the hard limit, for this process and its children: many shells set 1,024, which is
+/// too few for a thousand charge points.
 pub(crate) fn allow_open_files() -> Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most).with_context(|| format!("cannot allow {most} open files"))
 }
 
-/// Whether it was started so that SIGHUP does nothing to it. To listen for it would undo that.
+/// Whether the process was started with SIGHUP ignored (nohup). A signal handler would undo that.
 pub(crate) fn ignores_hangup() -> Result<bool> {
     const HANGUP: u64 = 1; // bit 0 is signal 1
     Ok(ignored_signals(&fs::read_to_string("/proc/self/status")?)? & HANGUP != 0)
@@ -32,12 +32,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_may_have_files_open() {
+    fn open_file_limit_is_positive() {
         assert!(open_file_limit().expect("own limit") > 0);
     }
 
     #[test]
-    fn signals_that_are_ignored_are_a_mask() {
+    fn ignored_signals_are_read_as_a_mask() {
         assert_eq!(ignored_signals("SigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n").expect("a mask"), 0x1001);
         assert!(ignored_signals("SigBlk:\t0\n").is_err());
     }

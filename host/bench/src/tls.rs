@@ -13,7 +13,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 const NAME: &str = "127.0.0.1";
 
-/// Files that a gateway can be configured with, and what its charge points trust.
+/// Certificate and key files for the gateway, and the trust of its charge points.
 pub(crate) struct Certificate {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
@@ -21,7 +21,7 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
-    /// Makes one that is signed by itself, in `dir`.
+    /// Makes a self-signed certificate in `dir`.
     pub(crate) fn make(dir: &Path) -> Result<Self> {
         let made = rcgen::generate_simple_self_signed([NAME.to_owned()])?;
         let (certificate, key) = (dir.join("certificate.pem"), dir.join("key.pem"));
@@ -42,6 +42,6 @@ pub(crate) struct Trust(TlsConnector);
 
 impl Trust {
     pub(crate) async fn connect(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>> {
-        self.0.connect(ServerName::try_from(NAME)?, stream).await.context("no TLS handshake")
+        self.0.connect(ServerName::try_from(NAME)?, stream).await.context("the TLS handshake failed")
     }
 }

@@ -1,4 +1,4 @@
-//! What a process has used so far, as Linux tells it by the process's clock and under `/proc/PID`.
+//! Resource usage of a process, from its CPU clock and `/proc/PID` (Linux).
 
 use anyhow::{Context as _, Result};
 use nix::time::ClockId;
@@ -11,9 +11,9 @@ use std::time::Duration;
 /// Counters that only grow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
-    /// Time on a CPU, user and system, of all threads, those that have ended included.
+    /// CPU time, user and system, of all threads including ended ones, in nanoseconds.
     pub(crate) cpu_ns: u64,
-    /// Of the threads that live.
+    /// Context switches of the living threads.
     pub(crate) voluntary_switches: u64,
     pub(crate) involuntary_switches: u64,
 }
@@ -23,7 +23,7 @@ impl Usage {
         let tasks = PathBuf::from(format!("/proc/{pid}/task"));
         let mut total = Usage { cpu_ns: cpu_ns(pid)?, ..Usage::default() };
         for task in fs::read_dir(&tasks).with_context(|| format!("no process {pid}"))? {
-            // A thread may end between listing and reading: what it used is lost, which is little.
+            // A thread may end between listing and reading. Its few switches are lost.
             if let Ok(usage) = Usage::of_task(&task?.path()) {
                 total.voluntary_switches += usage.voluntary_switches;
                 total.involuntary_switches += usage.involuntary_switches;
@@ -41,7 +41,7 @@ impl Usage {
         })
     }
 
-    /// What was used after `earlier`.
+    /// The usage since `earlier`.
     pub(crate) fn since(self, earlier: Usage) -> Usage {
         Usage {
             cpu_ns: self.cpu_ns.saturating_sub(earlier.cpu_ns),
@@ -55,7 +55,7 @@ impl Usage {
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Memory {
     pub(crate) rss_kib: u64,
-    /// Shared pages counted in part; absent where the kernel does not say.
+    /// Proportional set size: shared pages count in part. Absent if the kernel does not provide it.
     pub(crate) pss_kib: Option<u64>,
 }
 
@@ -67,10 +67,10 @@ impl Memory {
     }
 }
 
-/// The process's CPU clock: nanoseconds, where `utime` and `stime` of `/proc/PID/stat` go in steps of 10 ms, which is
-/// as much as a gateway uses in a second with few messages.
+/// The process's CPU clock in nanoseconds. `utime` and `stime` of `/proc/PID/stat` have steps of 10 ms, as much as a
+/// gateway uses in a second with few messages.
 fn cpu_ns(pid: u32) -> Result<u64> {
-    let pid = Pid::from_raw(i32::try_from(pid).context("no process has such a number")?);
+    let pid = Pid::from_raw(i32::try_from(pid).context("not a process id")?);
     let clock = ClockId::pid_cpu_clock_id(pid).with_context(|| format!("no process {pid}"))?;
     let used = Duration::from(clock.now().with_context(|| format!("no clock of the process {pid}"))?);
     Ok(u64::try_from(used.as_nanos())?)
@@ -82,7 +82,7 @@ fn field(text: &str, name: &str) -> Result<u64> {
     Ok(value.split_whitespace().next().with_context(|| format!("{name} is empty"))?.parse()?)
 }
 
-/// What stands in a line of this name.
+/// The value of the line with this name.
 pub(crate) fn value<'a>(text: &'a str, name: &str) -> Result<&'a str> {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     Ok(value.with_context(|| format!("no {name}"))?.trim())
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_is_found_by_its_whole_name() {
+    fn field_is_found_by_its_whole_name() {
         let status = "VmRSS:\t    6124 kB\nnonvoluntary_ctxt_switches:\t7\nvoluntary_ctxt_switches:\t12\n";
         assert_eq!(field(status, "VmRSS").expect("there"), 6124);
         assert_eq!(field(status, "voluntary_ctxt_switches").expect("there"), 12);
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_uses_something() {
+    fn usage_of_this_process_is_positive() {
         let pid = std::process::id();
         let earlier = Usage::of(pid).expect("own usage");
         std::hint::black_box(vec![1_u8; 1 << 20]);

@@ -1,4 +1,4 @@
-//! What it takes to hold payloads against the published schemas, beside what is done with every frame anyway.
+//! The time to validate payloads with the published schemas, compared with splitting frames and parsing payloads.
 //!
 //! `cargo bench -p ocpp-gateway-core --bench validation`
 

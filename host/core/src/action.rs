@@ -1,7 +1,7 @@
-//! The actions that the specifications name, told apart by a number.
+//! The actions of the specifications, numbered.
 //!
-//! For what is kept per action: a charge point may write any text in the place of an action, so whatever grows with
-//! what it writes grows without bound. Here everything unknown is one.
+//! A charge point may send any text as an action, so data kept per action name could grow without bound. All unknown
+//! names therefore share one number.
 
 use std::fmt;
 
@@ -10,18 +10,18 @@ use std::fmt;
 pub struct Action(u8);
 
 impl Action {
-    /// How many there are, "other" included: an index is less than this.
+    /// The number of actions, "other" included. Every index is less than this.
     pub const COUNT: usize = NAMES.len() + 1;
 
-    /// Any text that is not in the specifications.
+    /// Every name that is not in the specifications.
     pub const OTHER: Action = Action(NAMES.len() as u8);
 
-    /// Looks a name up. Names are spelt exactly as in the specifications.
+    /// Looks up a name, spelt exactly as in the specifications.
     pub fn of(name: &str) -> Self {
         NAMES.binary_search(&name).map_or(Action::OTHER, |index| Action(index as u8))
     }
 
-    /// All of them, by index.
+    /// All actions, by index.
     pub fn all() -> impl Iterator<Item = Action> {
         (0..=Action::OTHER.0).map(Action)
     }
@@ -41,7 +41,7 @@ impl fmt::Display for Action {
     }
 }
 
-/// From the published schemas of the three versions, sorted.
+/// The names in the published schemas of the three versions, sorted.
 const NAMES: &[&str] = &include!(concat!(env!("OUT_DIR"), "/actions.rs"));
 
 #[cfg(test)]
@@ -60,9 +60,8 @@ mod tests {
         assert_eq!(Action::all().count(), Action::COUNT);
     }
 
-    /// A charge point that tries every name it can think of makes no new one.
     #[test]
-    fn no_text_makes_an_index_beyond_the_known() {
+    fn random_names_map_to_other() {
         let mut random = fastrand::Rng::with_seed(1);
         for _ in 0..100_000 {
             let name: String = (0..random.u8(1..32)).map(|_| random.char('A'..='z')).collect();

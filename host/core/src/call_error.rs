@@ -1,7 +1,7 @@
-//! The one table from what went wrong to the error code that says so.
+//! The error code of each fault, per OCPP version.
 //!
-//! Codes: OCPP-J 1.6 section 4.2.3; OCPP 2.0.1 and 2.1 part 4 section 4.3. A charge point that gets a code it does not
-//! expect may send the same message for ever, so each version gets its own spelling.
+//! Codes: OCPP-J 1.6 section 4.2.3; OCPP 2.0.1 and 2.1 part 4 section 4.3. A charge point that receives an unexpected
+//! code may send the same message for ever, so each version gets its own spelling.
 
 use crate::frame::{ErrorHead, Frame, MessageType};
 use crate::publish::Attributes;
@@ -9,40 +9,41 @@ use crate::version::Version;
 use std::borrow::Cow;
 use strum::{EnumCount, IntoStaticStr, VariantArray};
 
-/// The attribute that marks a frame which the gateway itself made.
+/// The attribute of a frame that the gateway itself made: name and value.
 pub const ORIGIN: (&str, &str) = ("origin", "gateway");
 
-/// The message id of a CALLERROR that answers a message whose own id could not be read (OCPP 2.0.1 part 4 section 4.2.3).
+/// The message id of a CALLERROR that answers a message whose own id could not be read (OCPP 2.0.1 part 4 section
+/// 4.2.3).
 pub const UNREADABLE_ID: &str = "-1";
 
-/// Under which id a message is reported: its own, or [`UNREADABLE_ID`] where that is empty.
+/// The id under which a message is reported: `id`, or [`UNREADABLE_ID`] if that is empty.
 pub fn reported_id(id: &str) -> &str {
     if id.is_empty() { UNREADABLE_ID } else { id }
 }
 
-/// What went wrong with a message, as far as the other side needs to know.
+/// What went wrong with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumCount, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Fault {
-    /// The text is no OCPP-J message, but its id could be read.
+    /// The text is not an OCPP-J message; its id could be read.
     BadFrame,
-    /// The text is no OCPP-J message, and has no readable id.
+    /// The text is not an OCPP-J message, and its id could not be read.
     UnreadableFrame,
     /// The message type does not exist in this version.
     UnknownMessageType,
-    /// Another CALL is open under the same message id: this one waits until that is answered.
+    /// Another CALL is open under the same message id; this one waits until that one is answered.
     IdInUse,
-    /// An answer to a CALL that is not, or no longer, open.
+    /// An answer whose CALL is not open, or no longer open.
     UnknownCall,
     /// The answer did not come in time.
     TimedOut,
     /// No back end has subscribed to the message's topic.
     NoBackEnd,
-    /// Too many messages wait already.
+    /// The queue of waiting messages is full.
     QueueFull,
-    /// The charge point is not connected, or went away before it could answer.
+    /// The charge point is not connected, or disconnected before it answered.
     Disconnected,
-    /// The gateway, or a transform in it, could not do its part.
+    /// The gateway or one of its transforms failed.
     Internal,
     /// The back end's message cannot be understood.
     NotUnderstood,
@@ -50,22 +51,22 @@ pub enum Fault {
     Rejected,
     /// A transform dropped the message.
     Dropped,
-    /// A payload breaks a rule: its sender is told, or only the log. [`Violation`] has the codes.
+    /// A payload violates a schema: it is refused, or only logged. [`Violation`] has the codes.
     Violation,
     /// No schema names the action.
     UnknownAction,
-    /// The action exists, but not as a message of this type.
+    /// The action exists, but has no message of this type.
     UnsupportedAction,
-    /// The same CALL came once more while it was open, or the broker delivered a message a second time.
+    /// The same CALL arrived again while it was open, or the broker redelivered a message.
     Duplicate,
-    /// The broker has kept the message for whoever subscribes: it is stale (MQTT 3.1.1 section 3.3.1.3).
+    /// A retained message: the broker stored it before the subscription, so it is stale (MQTT 3.1.1 section 3.3.1.3).
     Retained,
-    /// The back end's message is larger than a message may be.
+    /// The back end's message exceeds the size limit.
     TooLarge,
 }
 
 impl Fault {
-    pub const ALL: [Fault; Fault::COUNT] = *Fault::VARIANTS.first_chunk().expect("as many as there are");
+    pub const ALL: [Fault; Fault::COUNT] = *Fault::VARIANTS.first_chunk().expect("one element per variant");
 
     /// A name for logs and metrics, such as `bad_frame`.
     pub fn name(self) -> &'static str {
@@ -97,22 +98,22 @@ impl Fault {
         }
     }
 
-    /// The error that says so, in the spelling of `version`.
+    /// The error for this fault, in the spelling of `version`.
     pub fn error(self, version: Version, description: impl Into<Cow<'static, str>>) -> CallError {
         CallError { code: self.code(version).into(), description: clip(description.into()), details: "{}".into() }
     }
 }
 
-/// What can be wrong with a payload, as far as the specifications tell it apart.
+/// The kinds of schema violations that have error codes of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Violation {
-    /// Something is there that must not be, or nothing that can be looked at.
+    /// An unexpected member, or a payload that cannot be parsed, such as one nested too deeply.
     Form,
     /// A field has the wrong type.
     Type,
-    /// A field is missing, or there are too few or too many of it.
+    /// A field is missing, or has too few or too many elements.
     Occurrence,
-    /// A field has a value that it must not have.
+    /// A field has a forbidden value.
     Value,
 }
 
@@ -130,18 +131,18 @@ impl Violation {
         }
     }
 
-    /// The error that says so, in the spelling of `version`.
+    /// The error for this violation, in the spelling of `version`.
     pub fn error(self, version: Version, description: impl Into<Cow<'static, str>>) -> CallError {
         CallError { code: self.code(version).into(), description: clip(description.into()), details: "{}".into() }
     }
 }
 
-/// An error's code has room for 50 characters, its description for 255 (OCPP 2.0.1 part 4 section 4.2.3).
-const LONGEST_CODE: usize = 50;
-const LONGEST_DESCRIPTION: usize = 255;
+/// The longest error code and the longest description, in characters (OCPP 2.0.1 part 4 section 4.2.3).
+const MAX_CODE: usize = 50;
+const MAX_DESCRIPTION: usize = 255;
 
 fn clip(description: Cow<'static, str>) -> Cow<'static, str> {
-    cut(description, LONGEST_DESCRIPTION)
+    cut(description, MAX_DESCRIPTION)
 }
 
 fn cut(text: Cow<'static, str>, characters: usize) -> Cow<'static, str> {
@@ -152,13 +153,13 @@ fn cut(text: Cow<'static, str>, characters: usize) -> Cow<'static, str> {
 }
 
 impl ErrorHead<'static> {
-    /// Code and description that a transform has chosen, cut to the lengths that OCPP-J allows.
-    pub fn cut(code: impl Into<Cow<'static, str>>, description: impl Into<Cow<'static, str>>) -> Self {
-        ErrorHead { code: cut(code.into(), LONGEST_CODE), description: clip(description.into()) }
+    /// Code and description given by a transform, cut to the lengths that OCPP-J allows.
+    pub fn truncated(code: impl Into<Cow<'static, str>>, description: impl Into<Cow<'static, str>>) -> Self {
+        ErrorHead { code: cut(code.into(), MAX_CODE), description: clip(description.into()) }
     }
 }
 
-/// What a CALLERROR says besides the id of the call it answers.
+/// The content of a CALLERROR, without the id of the CALL that it answers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {description}")]
 pub struct CallError {
@@ -169,10 +170,10 @@ pub struct CallError {
 }
 
 impl CallError {
-    /// An error that a transform has chosen: neither part is longer than it may be, or empty. `details`: JSON text of an
-    /// object.
-    pub fn chosen(code: String, description: String, details: String) -> Self {
-        let ErrorHead { mut code, mut description } = ErrorHead::cut(code, description);
+    /// An error given by a transform: code and description are cut to the allowed length, and defaults replace empty
+    /// ones. `details`: JSON text of an object.
+    pub fn from_transform(code: String, description: String, details: String) -> Self {
+        let ErrorHead { mut code, mut description } = ErrorHead::truncated(code, description);
         if code.is_empty() {
             code = Fault::Rejected.code(Version::V1_6).into();
         }
@@ -182,13 +183,13 @@ impl CallError {
         CallError { code, description, details: details.into() }
     }
 
-    /// The id of the message that a mapping refuses with this error, if it could read it: `UniqueId` in the details.
+    /// The id of the message that a mapping refuses with this error: `UniqueId` in the details.
     pub fn message_id(&self) -> Option<String> {
         let details: serde_json::Value = serde_json::from_str(&self.details).ok()?;
         Some(details.get("UniqueId")?.as_str()?.to_owned())
     }
 
-    /// The CALLERROR frame for the call `id`, marked as made by the gateway.
+    /// The CALLERROR frame that answers the CALL `id`, marked with [`ORIGIN`].
     pub fn into_frame(self, id: &str, action: Option<&str>) -> Frame<'static> {
         let (name, value) = ORIGIN;
         Frame {
@@ -205,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_version_gets_its_own_spelling() {
+    fn error_codes_are_spelt_per_version() {
         use Version::{V1_6, V2_0_1, V2_1};
         for (fault, old, new) in [
             (Fault::BadFrame, "FormationViolation", "RpcFrameworkError"),
@@ -224,22 +225,22 @@ mod tests {
     }
 
     #[test]
-    fn a_description_is_no_longer_than_it_may_be() {
+    fn descriptions_are_cut_to_255_characters() {
         let error = Violation::Value.error(Version::V2_1, "ä".repeat(300));
         assert_eq!(error.description.chars().count(), 255);
         assert_eq!(Violation::Value.error(Version::V2_1, "idTag: x").description, "idTag: x");
     }
 
     #[test]
-    fn what_a_transform_chooses_fits_and_says_something() {
-        let error = CallError::chosen("é".repeat(300), "ä".repeat(300), "{}".into());
+    fn error_of_a_transform_is_cut_to_length_and_never_empty() {
+        let error = CallError::from_transform("é".repeat(300), "ä".repeat(300), "{}".into());
         assert_eq!((error.code.chars().count(), error.description.chars().count()), (50, 255));
-        let error = CallError::chosen(String::new(), String::new(), "{}".into());
+        let error = CallError::from_transform(String::new(), String::new(), "{}".into());
         assert_eq!((&*error.code, &*error.description), ("GenericError", "no reason is given"));
     }
 
     #[test]
-    fn the_frame_is_marked_as_the_gateways() {
+    fn error_frame_is_marked_as_made_by_the_gateway() {
         let frame = Fault::TimedOut.error(Version::V1_6, "no answer in 30s").into_frame("7", Some("Reset"));
         assert_eq!(frame.encode(), r#"[4,"7","InternalError","no answer in 30s",{}]"#);
         assert_eq!(frame.attributes, [("origin".to_owned(), "gateway".to_owned())]);

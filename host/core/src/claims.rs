@@ -1,43 +1,42 @@
-//! Which of several gateways has a charge point.
+//! Claims: which of several gateways holds a charge point.
 //!
-//! Each gateway publishes a claim when it lets a charge point in, and hears those of all others. The newest claim wins:
-//! a gateway that hears one that is newer than its own closes its connection. Claims carry a number that grows over all
-//! gateways (a hybrid logical clock): the time in milliseconds, or one more than the newest number heard so far, so
-//! that a clock that is slow does not lose what came last. Nothing has to be kept by the broker: a gateway that hears an
-//! older claim than its own repeats its own, and one that was cut off repeats all of its claims.
+//! Each gateway publishes a claim when it accepts a charge point, and receives the claims of all others. The newest
+//! claim wins: a gateway that receives a claim newer than its own closes its connection. Claims carry a number that
+//! grows across all gateways (a hybrid logical clock): the time in milliseconds, or the newest number received plus
+//! one, so that the latest claim wins even if its gateway's clock is slow. The broker stores nothing: a gateway that
+//! receives an older claim repeats its own, and a gateway that was cut off from the broker repeats all of its claims.
 //!
-//! Numbers are serial numbers (RFC 1982): after the largest comes 0, and of two numbers that one is newer which is ahead of
-//! the other by less than half of the range. So there is no last number which nothing can follow, whatever a gateway with a
-//! wrong clock, or somebody who is none, has claimed: the next claim is one more, and a claim from the other half of the
-//! range is an old one. Of any two claims both sides find the same one to be newer, so that they do not go on contradicting
-//! each other.
+//! Numbers are serial numbers (RFC 1982): 0 follows the largest, and a number is newer than another if it is ahead of
+//! it by less than half of the range. So every number can be followed by a newer one, even after a claim by a gateway
+//! with a wrong clock or by another MQTT client: the next claim adds one, and numbers from the other half of the range
+//! are old. Both gateways find the same one of two claims to be newer, so they do not contradict each other for ever.
 
 use crate::Identity;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
-/// The largest integer that every reader of JSON takes for what it is.
+/// The largest integer that every JSON parser represents exactly.
 const LARGEST: u64 = (1 << 53) - 1;
 
-/// From here on a number that is ahead of another is taken to be behind it.
+/// A number that is ahead of another by this much or more counts as older.
 const HALF_RANGE: u64 = 1 << 52;
 
-/// Whether `number` comes after `other`. At exactly half of the range neither comes after the other.
+/// Whether `number` is newer than `other`. At a distance of exactly half of the range neither is newer.
 fn is_newer(number: u64, other: u64) -> bool {
-    // The range is a power of two: what does not fit into it is cut off.
+    // The range is a power of two, so the mask computes the remainder.
     let ahead = number.wrapping_sub(other) & LARGEST;
     (1..HALF_RANGE).contains(&ahead)
 }
 
-/// "This charge point is with me."
+/// A statement of a gateway that it holds a charge point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Claim {
     pub charge_point: String,
-    /// The name of the gateway, different for each.
+    /// The name of the gateway, which is unique.
     pub gateway: String,
-    /// Which of two claims is newer: see the module's documentation. Where their numbers do not tell, the claim of the gateway
-    /// with the greater name counts as newer.
+    /// Decides which of two claims is newer: see the module's documentation. If neither number is newer, the claim of
+    /// the gateway with the greater name is.
     pub number: u64,
 }
 
@@ -49,36 +48,36 @@ impl Claim {
     }
 
     pub fn to_json(&self) -> String {
-        // Two texts and a number: there is nothing in it that could fail.
+        // Two strings and a number always serialize.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// Why a message is no claim.
+/// Why a message is not a claim.
 #[derive(Debug, thiserror::Error)]
 pub enum BadClaim {
-    #[error("no claim: {0}")]
+    #[error("not a claim: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("no claim: {0} is no number that claims have")]
+    #[error("not a claim: its number {0} is out of range")]
     Number(u64),
 }
 
-/// What to do about a claim that was heard.
+/// What to do about a claim that was received.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ClaimDecision {
-    /// Nothing: it is our own, or the charge point is not here.
+    /// Nothing: the claim is this gateway's own, or the charge point is not connected here.
     Nothing,
-    /// The charge point has connected elsewhere after this connection: it ends here.
+    /// Close this connection: the charge point has connected elsewhere since.
     Yield { connection: u32 },
-    /// The charge point has connected here since: whoever claims it has to be told.
+    /// Publish this gateway's own claim again: the charge point has connected here since.
     Repeat(Claim),
 }
 
-/// The charge points that one gateway has, as far as others are concerned.
+/// The claims of one gateway to its charge points.
 #[derive(Debug)]
 pub struct Claims {
     gateway: String,
-    /// The newest number so far, of any gateway.
+    /// The newest number so far, of all gateways.
     newest: u64,
     held: HashMap<Identity, OwnClaim>,
 }
@@ -94,7 +93,7 @@ impl Claims {
         Claims { gateway: gateway.into(), newest: 0, held: HashMap::new() }
     }
 
-    /// A charge point was let in. `now` is in milliseconds since 1970.
+    /// A charge point was accepted: makes the claim to publish. `now` is in milliseconds since 1970.
     pub fn enter(&mut self, identity: &Identity, connection: u32, now: u64) -> Claim {
         let now = now & LARGEST;
         let number = if is_newer(now, self.newest) { now } else { (self.newest + 1) & LARGEST };
@@ -103,7 +102,7 @@ impl Claims {
         self.claim(identity, number)
     }
 
-    /// A connection is over. The claim of a later one stays.
+    /// A connection has ended. The claim of a later connection stays.
     pub fn leave(&mut self, identity: &Identity, connection: u32) {
         if self.held.get(identity).is_some_and(|held| held.connection == connection) {
             self.held.remove(identity);
@@ -129,12 +128,12 @@ impl Claims {
         ClaimDecision::Yield { connection }
     }
 
-    /// All charge points that are here.
+    /// All charge points that this gateway holds.
     pub fn held(&self) -> Vec<Identity> {
         self.held.keys().cloned().collect()
     }
 
-    /// The claim to a charge point, if it is (still) here.
+    /// The claim to a charge point, if this gateway (still) holds it.
     pub fn repeat(&self, identity: &Identity) -> Option<Claim> {
         self.held.get(identity).map(|held| self.claim(identity, held.number))
     }

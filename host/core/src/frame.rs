@@ -1,7 +1,7 @@
-//! One OCPP-J message: split into its parts, and put together again.
+//! One OCPP-J message, split into its parts and encoded.
 //!
-//! The envelope is read once, on the host, and the payload is never looked into: it is borrowed from the text as it
-//! stands, so number formats and the order of keys survive (OCPP-J 1.6 section 4.2; OCPP 2.1 part 4 section 4.2).
+//! The envelope is parsed once, on the host; the payload is not parsed, but borrowed from the text unchanged, so number
+//! formats and the order of keys survive (OCPP-J 1.6 section 4.2; OCPP 2.1 part 4 section 4.2).
 
 mod message;
 mod read;

@@ -1,6 +1,6 @@
 //! Charge point identities.
 
-use crate::publish::breaks_connections;
+use crate::publish::is_disallowed_in_topics;
 use percent_encoding::percent_decode_str;
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity(Arc<str>);
 
-/// Why a path or a name is not the identity of a charge point.
+/// Why a path or name is not a charge point identity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidIdentity {
     #[error("the path is not {base}/<charge point identity>")]
@@ -34,8 +34,8 @@ impl Identity {
         if name.is_empty() {
             return Err(InvalidIdentity::Empty);
         }
-        // `/`, `+` and `#` would change the meaning of an MQTT topic; others would cost the gateway its broker.
-        if let Some(bad) = name.chars().find(|c| matches!(c, '/' | '+' | '#') || breaks_connections(*c)) {
+        // `/`, `+` and `#` would change the meaning of an MQTT topic; brokers may close the connection over the others.
+        if let Some(bad) = name.chars().find(|c| matches!(c, '/' | '+' | '#') || is_disallowed_in_topics(*c)) {
             return Err(InvalidIdentity::IllegalCharacter(bad));
         }
         if name.chars().count() > limit {
@@ -45,7 +45,7 @@ impl Identity {
     }
 
     /// Reads the identity from a request path such as `/ocpp/CP%20001`, where `base` is `/ocpp`. A query is ignored.
-    /// Empty segments are too: charge points double slashes, and add one at the end.
+    /// Empty segments are ignored too: charge points send double and trailing slashes.
     pub fn from_path(path: &str, base: &str, limit: usize) -> Result<Self, InvalidIdentity> {
         let wrong_path = || InvalidIdentity::WrongPath { base: base.trim_end_matches('/').to_owned() };
         let path = path.split(['?', '#']).next().unwrap_or_default();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_of_its_root_works() {
+    fn root_is_accepted_as_base_path() {
         assert_eq!(Identity::from_path("/CP1", "/", 48).map(|i| i.to_string()), Ok("CP1".into()));
     }
 
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_percent_escapes_are_told_from_identities_that_are_not_text() {
+    fn invalid_escapes_and_invalid_utf8_are_different_errors() {
         for path in ["/ocpp/%", "/ocpp/CP%4", "/ocpp/%ZZ", "/ocpp/CP%1%20", "/ocpp/%%20", "/ocpp/%+1", "/ocpp/100%é"] {
             assert_eq!(read(path), Err(InvalidIdentity::InvalidEscape), "{path}");
         }
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_change_a_topic_is_refused() {
+    fn characters_that_break_topics_are_refused() {
         for (path, bad) in [
             ("/ocpp/a%2Fb", '/'),
             ("/ocpp/a+b", '+'),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_long_foreign_and_undecodable_paths_are_refused() {
+    fn empty_long_and_foreign_paths_are_refused() {
         for path in ["/ocpp", "/ocpp/", "/ocpp//"] {
             assert_eq!(read(path), Err(InvalidIdentity::Empty), "{path}");
         }

@@ -1,19 +1,19 @@
-//! OCPP-J for a gateway: what a charge point and a back end may say to each other, and when.
+//! OCPP-J for a gateway: frames, payload schemas, and the session with one charge point.
 //!
-//! Nothing here opens a socket, reads a clock, spawns a task or runs a component: bytes and instants come in as
-//! arguments, decisions come out as values. That makes every rule of the protocol testable without waiting.
+//! The crate opens no socket, reads no clock, spawns no task and runs no component. Bytes and instants come in as
+//! arguments, decisions come out as values, so every protocol rule can be tested without waiting.
 //!
-//! - [`frame`]: one message, split into its parts and put together again.
-//! - [`action`]: the names of what one may ask the other for.
-//! - [`call_error`]: which error code answers which fault, in which version.
-//! - [`schema`]: what payloads have to look like.
+//! - [`frame`]: one message, split into its parts and encoded.
+//! - [`action`]: the names of the OCPP actions.
+//! - [`call_error`]: the error code of each fault, per version.
+//! - [`schema`]: JSON Schemas for payloads.
 //! - [`session`]: the conversation with one charge point.
-//! - [`peer`]: the other end of it, before and after it is let in.
-//! - [`identity`], [`version`]: what is agreed on when a charge point connects.
-//! - [`claims`]: which of several gateways has a charge point.
-//! - [`pace`]: how often something may happen.
-//! - [`recent`]: what came lately, to know it when it comes again.
-//! - [`publish`]: an MQTT message, as far as a mapping is concerned.
+//! - [`peer`]: a charge point, before and after it is accepted.
+//! - [`identity`], [`version`]: what the handshake determines.
+//! - [`claims`]: which of several gateways holds a charge point.
+//! - [`rate`]: rate limits.
+//! - [`recent`]: recent message ids, to recognise repeats.
+//! - [`publish`]: an MQTT message, as transforms see it.
 
 pub mod action;
 pub mod call_error;

@@ -1,4 +1,4 @@
-//! The other end of a connection, before and after it is let in.
+//! A charge point, before and after it is accepted.
 
 use crate::identity::Identity;
 use crate::publish::Attributes;
@@ -9,32 +9,32 @@ use crate::version::Version;
 pub struct Peer {
     pub identity: Identity,
     pub version: Version,
-    /// Different for each connection of this gateway process.
+    /// Unique within this gateway process.
     pub connection: u32,
-    /// What the transforms that admitted it know of it.
+    /// Facts from the transforms that admitted it.
     pub attributes: Attributes,
 }
 
-/// A charge point that wants to connect, as far as it has said who it is.
+/// The request of a charge point to connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
     pub identity: Identity,
     pub remote_address: String,
-    /// Of the request, as it was sent.
+    /// The request path, as it was sent.
     pub path: String,
-    /// The subprotocols that it offers, in its order.
+    /// The offered subprotocols, in the order of the request.
     pub protocols: Vec<String>,
-    /// Names in lower case, without credentials.
+    /// The request headers without credentials; names are in lower case.
     pub headers: Attributes,
-    /// Whom the gateway has authenticated, if it asks for credentials.
+    /// The authenticated user, if the gateway requires credentials.
     pub user: Option<String>,
 }
 
 /// Whether a charge point may connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// It may; these are its attributes.
+    /// It may connect; these are its attributes.
     Accept(Attributes),
-    /// It may not, and is told so with this HTTP status (400 to 599).
+    /// It may not connect; the response has this HTTP status (400 to 599).
     Refuse { status: u16, reason: String },
 }

@@ -1,9 +1,9 @@
-//! MQTT messages, as far as a mapping is concerned.
+//! MQTT messages, as transforms see them.
 
-/// Open-ended extra facts, as name and value. Unknown names are ignored.
+/// Additional facts, each a name and a value. Unknown names are ignored.
 pub type Attributes = Vec<(String, String)>;
 
-/// How hard the broker tries (MQTT 3.1.1 section 4.3).
+/// The delivery guarantee (MQTT 3.1.1 section 4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum QoS {
     AtMostOnce = 0,
@@ -35,21 +35,21 @@ pub struct Publish {
     pub payload: Vec<u8>,
     pub qos: QoS,
     pub retain: bool,
-    /// MQTT 5 user properties, of which none come from the broker or go to it yet.
+    /// MQTT 5 user properties. They are not yet exchanged with the broker.
     pub properties: Attributes,
     pub attributes: Attributes,
 }
 
-/// What to subscribe to; may hold the wildcards `+` and `#`.
+/// A topic filter to subscribe to; may contain the wildcards `+` and `#`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TopicFilter {
     pub filter: String,
     pub qos: QoS,
 }
 
-/// What "SHOULD NOT" stand in a string (MQTT 3.1.1 section 1.5.3): control characters and noncharacters. A broker may
-/// close the connection over them, and mosquitto does, each time that the message is sent again.
-pub fn breaks_connections(character: char) -> bool {
+/// Whether a character "SHOULD NOT" be in a string (MQTT 3.1.1 section 1.5.3): control characters and noncharacters. A
+/// broker may close the connection over them; mosquitto does, and does so again whenever the message is resent.
+pub fn is_disallowed_in_topics(character: char) -> bool {
     let code = u32::from(character);
     character.is_control() || matches!(code, 0xFDD0..=0xFDEF) || code & 0xFFFE == 0xFFFE
 }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_are_those_of_mqtt() {
+    fn qos_levels_have_their_mqtt_numbers() {
         for (level, qos) in [(0, QoS::AtMostOnce), (1, QoS::AtLeastOnce), (2, QoS::ExactlyOnce)] {
             assert_eq!((QoS::from_level(level), qos.level()), (Some(qos), level));
         }

@@ -1,19 +1,20 @@
-//! How often something may happen.
+//! Rate limits.
 //!
-//! Not `governor`, the usual crate: it reads a clock itself and says only "not yet", so that all who wait would try
-//! again at the same moment. Here everyone gets a place in the row, and 8 bytes of standing are enough for one.
+//! The usual crate, `governor`, does not fit: it reads a clock itself and answers only "not yet", so all waiting
+//! callers would retry at the same moment. Here each caller reserves a time slot, and the state of a limit takes 8
+//! bytes.
 
 use std::time::Duration;
 
-/// A moment, in nanoseconds since a start of the caller's choice.
+/// A point in time, in nanoseconds since an origin that the caller chooses.
 pub type Nanos = u64;
 
-/// So many a second, and up to a second's worth of them at once (the generic cell rate algorithm of ITU-T I.371).
+/// A number of events per second, with bursts of up to one second's worth (generic cell rate algorithm, ITU-T I.371).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// From one place to the next.
+    /// The time from one slot to the next.
     interval: Nanos,
-    /// How far those who come after a pause may be ahead of their places.
+    /// How long before its slot an event may happen, after a pause.
     slack: Nanos,
 }
 
@@ -24,57 +25,57 @@ impl Rate {
         Some(Rate { interval, slack: interval * u64::from(number - 1) })
     }
 
-    /// Takes the next place after those up to `booked`, which begins as 0. Answers where the bookings stand now, and when
-    /// the place is due: `now`, or later.
-    pub fn book(self, booked: Nanos, now: Nanos) -> (Nanos, Nanos) {
-        let place = booked.max(now);
-        (place + self.interval, place.saturating_sub(self.slack).max(now))
+    /// Reserves the first slot at or after `booked`, which is 0 at the start. Returns the new `booked`, and when the
+    /// event may happen: at `now` or later.
+    pub fn reserve(self, booked: Nanos, now: Nanos) -> (Nanos, Nanos) {
+        let slot = booked.max(now);
+        (slot + self.interval, slot.saturating_sub(self.slack).max(now))
     }
 }
 
-/// What somebody is told who wants in.
+/// The answer to a connection attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// After waiting so long, which may be nothing.
+    /// Admitted after this wait, which may be zero.
     Now(Duration),
-    /// Not now: there are too many others. It is its turn if it comes back after this many seconds.
+    /// Not admitted: too many others are waiting. A retry after this many seconds is admitted.
     RetryAfter { seconds: u32 },
 }
 
-/// Lets a crowd in at a rate. A few wait for their turn; all others get an appointment, so that they come back at the
-/// rate at which they can be let in, and find nobody waiting.
+/// Admits connections at a rate. Attempts wait if their slot is near; all others get a retry time each, so that they
+/// return at the rate at which they can be admitted, and need not wait then.
 #[derive(Debug)]
 pub struct AdmissionLimiter {
     rate: Rate,
-    turns: Nanos,
-    appointments: Nanos,
+    next_admission: Nanos,
+    next_retry: Nanos,
 }
 
-/// So long one may wait for its turn.
+/// The longest wait for admission.
 const MAX_WAIT: Nanos = 2 * SECOND;
 
-/// The latest appointment. A crowd for which that is not enough gets the same ones again.
-const LATEST: Nanos = 120 * SECOND;
+/// The latest retry time, counted from now. Beyond it, the same retry times are given out again.
+const MAX_RETRY: Nanos = 120 * SECOND;
 
 const SECOND: Nanos = 1_000_000_000;
 
 impl AdmissionLimiter {
     pub fn new(rate: Rate) -> Self {
-        AdmissionLimiter { rate, turns: 0, appointments: 0 }
+        AdmissionLimiter { rate, next_admission: 0, next_retry: 0 }
     }
 
     pub fn admit(&mut self, now: Nanos) -> Admission {
-        let (turns, due) = self.rate.book(self.turns, now);
+        let (next_admission, due) = self.rate.reserve(self.next_admission, now);
         if due <= now + MAX_WAIT {
-            self.turns = turns;
+            self.next_admission = next_admission;
             return Admission::Now(Duration::from_nanos(due - now));
         }
-        // Nobody is to come back before those have been let in who wait already.
-        let mut free = self.appointments.max(self.turns);
-        if free > now + LATEST {
-            free = self.turns;
+        // Retries start after the attempts that already wait.
+        let mut free = self.next_retry.max(self.next_admission);
+        if free > now + MAX_RETRY {
+            free = self.next_admission;
         }
-        self.appointments = free + self.rate.interval;
+        self.next_retry = free + self.rate.interval;
         let seconds = (free - now).div_ceil(SECOND).max(1);
         Admission::RetryAfter { seconds: u32::try_from(seconds).unwrap_or(u32::MAX) }
     }
@@ -90,11 +91,11 @@ mod tests {
     }
 
     #[test]
-    fn a_seconds_worth_may_come_at_once_and_the_rest_one_by_one() {
+    fn burst_of_one_second_is_allowed_and_the_rest_is_evenly_spaced() {
         let rate = rate(4);
         let mut booked = 0;
         let mut due = |now| {
-            let (next, due) = rate.book(booked, now);
+            let (next, due) = rate.reserve(booked, now);
             booked = next;
             due
         };
@@ -109,21 +110,22 @@ mod tests {
     }
 
     #[test]
-    fn no_rate_is_no_limit_and_the_highest_works() {
+    fn rate_zero_means_no_limit_and_the_highest_rate_works() {
         assert_eq!(Rate::per_second(0), None);
-        let (booked, due) = rate(u32::MAX).book(0, 5);
+        let (booked, due) = rate(u32::MAX).reserve(0, 5);
         assert_eq!((booked > 5, due), (true, 5));
     }
 
-    /// Charge points that lose the gateway, and do as they are told. Answers after how many seconds the last one is in,
-    /// and how many were let in within the busiest second.
-    fn storm(crowd: usize, per_second: u32, arriving_within: Nanos) -> (Nanos, usize) {
+    /// Charge points reconnect and obey each answer. Returns after how many seconds the last one is admitted, and how
+    /// many are admitted within the busiest second.
+    fn reconnect_all(charge_points: usize, per_second: u32, arriving_within: Nanos) -> (Nanos, usize) {
         let mut admission_limiter = AdmissionLimiter::new(rate(per_second));
-        let mut arrivals: BTreeMap<(Nanos, usize), ()> =
-            (0..crowd).map(|who| ((who as u64 * arriving_within / crowd as u64, who), ())).collect();
+        let mut arrivals: BTreeMap<(Nanos, usize), ()> = (0..charge_points)
+            .map(|number| ((number as u64 * arriving_within / charge_points as u64, number), ()))
+            .collect();
         let mut seconds = BTreeMap::<Nanos, usize>::new();
         let mut last = 0;
-        while let Some(((now, who), ())) = arrivals.pop_first() {
+        while let Some(((now, number), ())) = arrivals.pop_first() {
             match admission_limiter.admit(now) {
                 Admission::Now(wait) => {
                     let at = now + wait.as_nanos() as u64;
@@ -131,26 +133,26 @@ mod tests {
                     *seconds.entry(at / SECOND).or_default() += 1;
                 }
                 Admission::RetryAfter { seconds } => {
-                    arrivals.insert((now + u64::from(seconds) * SECOND, who), ());
+                    arrivals.insert((now + u64::from(seconds) * SECOND, number), ());
                 }
             }
         }
-        assert_eq!(seconds.values().sum::<usize>(), crowd);
+        assert_eq!(seconds.values().sum::<usize>(), charge_points);
         (last.div_ceil(SECOND), seconds.into_values().max().unwrap_or_default())
     }
 
     #[test]
-    fn ten_thousand_are_back_within_thirty_seconds_at_500_a_second() {
+    fn ten_thousand_are_admitted_within_25_seconds_at_500_a_second() {
         for within in [SECOND / 10, SECOND, 3 * SECOND] {
-            let (last, busiest) = storm(10_000, 500, within);
+            let (last, busiest) = reconnect_all(10_000, 500, within);
             assert!(last <= 25, "{last} s");
-            // A second's worth at once, and those whose places come in the same second.
+            // A burst of one second's worth, and the regular slots of the same second.
             assert!(busiest <= 1000, "{busiest}");
         }
     }
 
     #[test]
-    fn who_may_wait_two_seconds_waits_and_all_others_come_back_one_by_one() {
+    fn attempts_wait_at_most_two_seconds_and_others_get_spread_retry_times() {
         let mut admission_limiter = AdmissionLimiter::new(rate(1));
         let now = 10 * SECOND;
         let mut admit = || admission_limiter.admit(now);
@@ -160,13 +162,13 @@ mod tests {
         for seconds in 3..=120 {
             assert_eq!(admit(), Admission::RetryAfter { seconds });
         }
-        // No appointment is later than two minutes from now.
+        // No retry time is later than two minutes from now.
         assert_eq!([admit(), admit()], [Admission::RetryAfter { seconds: 3 }, Admission::RetryAfter { seconds: 4 }]);
     }
 
     #[test]
-    fn a_crowd_beyond_the_latest_appointment_gets_in_as_well() {
-        let (last, _) = storm(2_000, 10, SECOND);
+    fn all_are_admitted_even_beyond_the_latest_retry_time() {
+        let (last, _) = reconnect_all(2_000, 10, SECOND);
         assert!(last <= 260, "{last} s where 200 s is the least");
     }
 }

@@ -1,17 +1,17 @@
-//! The latest of many.
+//! Recent message ids.
 
 use std::collections::VecDeque;
 
-/// The latest `LENGTH` message ids, each with a number that tells one message of an id from another.
+/// The latest `LENGTH` message ids, each with a number that distinguishes messages with the same id.
 #[derive(Debug, Default)]
 pub struct Recent<const LENGTH: usize>(VecDeque<(Box<str>, u64)>);
 
 impl<const LENGTH: usize> Recent<LENGTH> {
     pub fn contains(&self, id: &str, number: u64) -> bool {
-        self.0.iter().any(|(known, its)| **known == *id && *its == number)
+        self.0.iter().any(|(known_id, known_number)| **known_id == *id && *known_number == number)
     }
 
-    /// Forgets the oldest if there are too many.
+    /// Forgets the oldest id if `LENGTH` are stored.
     pub fn add(&mut self, id: &str, number: u64) {
         if self.0.len() == LENGTH {
             self.0.pop_front();

@@ -1,4 +1,4 @@
-//! OCPP versions and how one is agreed on.
+//! OCPP versions and their negotiation.
 
 use std::str::FromStr;
 use strum::{Display, IntoStaticStr};
@@ -28,7 +28,7 @@ impl Version {
     }
 }
 
-/// The text names no OCPP version that this gateway knows.
+/// The text is not the name of a known OCPP version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown OCPP version {0:?}: expected \"ocpp1.6\", \"ocpp2.0.1\" or \"ocpp2.1\"")]
 pub struct UnknownVersion(pub String);
@@ -36,7 +36,7 @@ pub struct UnknownVersion(pub String);
 impl FromStr for Version {
     type Err = UnknownVersion;
 
-    /// Reads a subprotocol name, whatever its case and the spaces around it: both occur in the field.
+    /// Reads a subprotocol name. Case and surrounding spaces are ignored: both vary in the field.
     fn from_str(text: &str) -> Result<Self, UnknownVersion> {
         let name = text.trim();
         Version::ALL
@@ -46,15 +46,15 @@ impl FromStr for Version {
     }
 }
 
-/// What the client's offer of subprotocols comes to.
+/// The result of subprotocol negotiation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Negotiated<'a> {
-    /// The client's first choice that is enabled, and its name as it was offered, without the spaces around it: strict
-    /// clients compare the answer with their offer letter by letter (RFC 6455 section 4.1).
+    /// The client's first choice that is enabled, and its name as it was offered, without surrounding spaces: strict
+    /// clients compare the answer with their offer byte by byte (RFC 6455 section 4.1).
     Agreed(Version, &'a str),
-    /// The client offered none.
+    /// The client offered no subprotocol.
     NothingOffered,
-    /// It offered some, and none is enabled here.
+    /// The client offered subprotocols, none of which is enabled.
     NoMatch,
 }
 
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn no_offer_is_told_from_no_match() {
+    fn no_offer_and_no_match_are_different_results() {
         assert_eq!(negotiate([], &Version::ALL), Negotiated::NothingOffered);
         for nothing in ["", " , ", ",,"] {
             assert_eq!(negotiate([nothing], &Version::ALL), Negotiated::NothingOffered, "{nothing}");

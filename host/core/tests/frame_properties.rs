@@ -1,4 +1,4 @@
-//! What must hold for any text whatsoever. The budget is fixed, so that the suite's time is too.
+//! Properties of any text. The number of cases is fixed, which bounds the time of the suite.
 
 use ocpp_gateway_core::Version;
 use ocpp_gateway_core::frame::Received;
@@ -7,8 +7,8 @@ use ocpp_gateway_core::session::{Output, Session, Settings, Unmatched};
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 
-/// Texts that are nearly frames: pieces of frames in any order, cut anywhere.
-fn nearly_a_frame() -> impl Strategy<Value = String> {
+/// Texts that are almost frames: pieces of frames in any order.
+fn almost_a_frame() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "[",
         "]",
@@ -46,7 +46,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_text_panics_and_no_problem_quotes_it(text in prop_oneof![any::<String>(), nearly_a_frame()]) {
+    fn parsing_any_text_neither_panics_nor_quotes_it(text in prop_oneof![any::<String>(), almost_a_frame()]) {
         match Frame::parse(&text) {
             Ok(frame) => {
                 let encoded = frame.encode();
@@ -58,7 +58,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_encoded_can_be_parsed(
+    fn encoded_frames_can_be_parsed(
         kind in prop::sample::select(MessageType::ALL.to_vec()),
         id in "\\PC{1,36}",
         action in any::<String>(),
@@ -83,8 +83,7 @@ fn json(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Whatever a charge point of whatever version says, it is answered at most once, with a text that can be parsed, and
-/// nothing gathers.
+/// In each version, a session answers a text at most once, with a text that can be parsed.
 fn try_session(text: &str) {
     let settings = std::sync::Arc::new(Settings {
         call_timeout: Duration::from_secs(30),
@@ -105,7 +104,7 @@ fn try_session(text: &str) {
         while let Some(output) = session.poll() {
             if let Output::Send(_, answer) = output {
                 answers += 1;
-                // An id that is too long is refused under itself.
+                // A CALL with a too long id is answered under that id.
                 let received = Received::parse(&answer, usize::MAX);
                 let Received { frame, .. } = received.unwrap_or_else(|problem| panic!("{answer}: {problem}"));
                 assert_eq!(frame.kind, MessageType::CallError, "{answer}");
@@ -115,9 +114,9 @@ fn try_session(text: &str) {
     }
 }
 
-/// (cargo-fuzz needs a nightly compiler; a file that one finds goes into `corpus`.)
+/// Inputs found by fuzzing are kept in `corpus`. (cargo-fuzz itself needs a nightly compiler.)
 #[test]
-fn kept_frames() {
+fn corpus_frames_round_trip_and_do_not_panic() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/frames");
     let mut count = 0;
     for file in std::fs::read_dir(folder).expect("a folder") {
@@ -136,7 +135,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_text_makes_a_session_panic(text in prop_oneof![any::<String>(), nearly_a_frame()]) {
+    fn session_handles_any_text_without_panic(text in prop_oneof![any::<String>(), almost_a_frame()]) {
         try_session(&text);
     }
 }

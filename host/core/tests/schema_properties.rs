@@ -1,10 +1,10 @@
-//! Whatever a payload holds, it is found valid, or what is wrong with it is said in few words that quote no value.
+//! Any payload is valid, or its violation has a short description that quotes no value.
 
 use ocpp_gateway_core::{Action, MessageType, Payload, Schema, Version};
 use proptest::prelude::*;
 use serde_json::{Map, Number, Value};
 
-/// Members that the specifications name, of all types, and one that none of them names.
+/// Names of members in the specifications, of all types, and one unknown name.
 const NAMES: [&str; 24] = [
     "idTag",
     "idToken",
@@ -32,7 +32,7 @@ const NAMES: [&str; 24] = [
     "unheardOf",
 ];
 
-/// JSON in which every text is a secret, or a word that some enumerations have.
+/// JSON in which every text is a secret, a value of some enumerations, or a timestamp.
 fn json() -> impl Strategy<Value = Value> {
     let text = prop_oneof!["secret.{0,60}", Just("Accepted".to_owned()), Just("2026-01-01T00:00:00Z".to_owned())];
     let leaf = prop_oneof![
@@ -76,11 +76,11 @@ proptest! {
     }
 
     #[test]
-    fn no_text_breaks_a_schema(text in ".{0,200}") {
+    fn arbitrary_text_is_always_a_violation(text in ".{0,200}") {
         let payload = Payload::new(&text);
         for version in Version::ALL {
-            let schema = Schema::find(version, MessageType::Call, "DataTransfer").expect("every version has it");
-            // A frame's payload is an object; whatever else this is, it is none.
+            let schema = Schema::find(version, MessageType::Call, "DataTransfer").expect("a schema");
+            // No text of this pattern is an object that DataTransfer accepts.
             prop_assert!(schema.violation(version, &payload).is_some());
         }
     }

@@ -1,7 +1,7 @@
-//! An echo with the gateway's own handshake, its own WebSocket settings and its own ways to end a connection: what comes
-//! in on `/ocpp/{identity}` goes back. It is there for the conformance suite that `.ci/autobahn/run` puts it through.
+//! An echo server with the handshake, the WebSocket settings and the close behaviour of the gateway: it sends back
+//! every message on `/ocpp/{identity}`. `.ci/autobahn/run` runs a conformance suite against it.
 //!
-//! Says on standard output where it listens.
+//! Prints its address on standard output.
 
 use ocpp_gateway::charge_point::{DisconnectReason, Socket};
 use ocpp_gateway::config::OcppConfig;
@@ -61,7 +61,7 @@ async fn echo(socket: &mut Socket<TcpStream>) -> DisconnectReason {
     }
 }
 
-/// The next message. One that is not small is read once there is memory for it: here there always is.
+/// The next message. One that is not small is read once there is memory for it, here at once.
 async fn next(socket: &mut Socket<TcpStream>, memory: &Arc<MemoryPool>) -> Option<Result<Message, Error>> {
     loop {
         let arrived = poll_fn(|cx| match (socket.poll_next(cx), socket.wanted()) {

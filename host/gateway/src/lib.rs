@@ -1,7 +1,7 @@
 //! The program `ocpp-gateway`, as a library, so that tests can start whole gateways.
 //!
-//! A charge point comes in through the [`listener`] and has a task of its own in [`charge_point`]; [`routing`] is the way
-//! of its messages to the broker and back. [`app`] puts it all together.
+//! [`listener`] accepts charge points, and each then has a task of its own in [`charge_point`]. [`routing`] carries
+//! their messages to the broker and back. [`app`] starts, runs and stops a whole gateway.
 
 pub mod admin;
 pub mod app;

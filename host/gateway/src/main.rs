@@ -20,11 +20,12 @@ use std::time::Duration;
 const BAD_CONFIGURATION: u8 = 78;
 const RUNTIME_FAILURE: u8 = 1;
 
-/// Beside the workers: more than what is bounded elsewhere (password checks, uploads, long calls of transforms) takes.
+/// Blocking threads beside the workers. Password checks, uploads and long calls of transforms have lower limits of
+/// their own.
 const MAX_BLOCKING_THREADS: usize = 64;
 
-/// How long the end of the program waits for what runs beside the threads that serve.
-const LINGER: Duration = Duration::from_secs(1);
+/// How long the program waits for blocking threads before it exits.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     match Cli::parse().into_command() {
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
 fn with_config(options: &Options, then: impl FnOnce(Config) -> ExitCode) -> ExitCode {
     match load(options) {
         Ok(config) => then(config),
-        Err(faults) => complain(&faults, BAD_CONFIGURATION),
+        Err(faults) => fail(&faults, BAD_CONFIGURATION),
     }
 }
 
@@ -48,7 +49,7 @@ fn load(options: &Options) -> Result<Config, config::ConfigFaults> {
     files::load(options.config.as_deref(), variables())
 }
 
-/// A variable that is no text is none of ours.
+/// The environment variables that are UTF-8. Others cannot set a key.
 fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
@@ -59,18 +60,18 @@ fn print(config: &Config) -> ExitCode {
             print!("{text}");
             ExitCode::SUCCESS
         }
-        Err(error) => complain(&error, RUNTIME_FAILURE),
+        Err(error) => fail(&error, RUNTIME_FAILURE),
     }
 }
 
 fn check(options: &Options) -> ExitCode {
-    let reading = files::read(options.config.as_deref(), variables());
-    let (config, faults) = (&reading.config, reading.faults());
+    let loaded = files::read(options.config.as_deref(), variables());
+    let (config, faults) = (&loaded.config, loaded.faults());
     let compiler = Arc::new(CompileProcess::new(Budget::of(&config.runtime)));
     let check::CheckReport { faults, warnings, transforms } = check::check(config, faults.as_ref(), Some(compiler));
     warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     if !faults.is_empty() {
-        return complain(&faults.join("\n"), BAD_CONFIGURATION);
+        return fail(&faults.join("\n"), BAD_CONFIGURATION);
     }
     println!("The configuration can be used.");
     for TransformStatus { name, component, built_as, version, sha256, size, .. } in transforms {
@@ -79,37 +80,37 @@ fn check(options: &Options) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Prints the line for the file of users.
+/// Prints an entry for the file of `ocpp.auth.users`.
 fn user(identity: &str, hash: authentication::HashKind) -> ExitCode {
     match authentication::user_entry(identity, hash) {
         Ok(line) => {
             println!("{line}");
             ExitCode::SUCCESS
         }
-        Err(error) => complain(&format_args!("{error:#}"), RUNTIME_FAILURE),
+        Err(error) => fail(&format_args!("{error:#}"), RUNTIME_FAILURE),
     }
 }
 
 fn run(config: Config, options: Options) -> ExitCode {
-    // While there is only one thread.
+    // Before any other thread starts.
     separate_large_blocks();
     let _log = log::start(&config.log);
     match serve(config, options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let unusable = matches!(error.downcast_ref(), Some(StartError::Transforms(_) | StartError::Security(_)));
-            complain(&format_args!("{error:#}"), if unusable { BAD_CONFIGURATION } else { RUNTIME_FAILURE })
+            fail(&format_args!("{error:#}"), if unusable { BAD_CONFIGURATION } else { RUNTIME_FAILURE })
         }
     }
 }
 
-/// Has the allocator ask the system for each large block, and give it back at once. By default glibc does so only until the
-/// first of them is freed: from then on they lie among small ones, which keep them from being given back and used again. A
-/// gigabyte of messages that came and went, an eighth of it at a time, made the process as large.
+/// Makes the allocator map each large block separately, and unmap it when it is freed. By default, glibc stops doing so
+/// when the first large block is freed: later ones lie among small blocks, which keep their memory from being returned
+/// or reused. A gigabyte of messages, an eighth of it at a time, made the process a gigabyte large.
 fn separate_large_blocks() {
     #[cfg(target_env = "gnu")]
     for (parameter, bytes) in [(libc::M_MMAP_THRESHOLD, 128 << 10), (libc::M_TRIM_THRESHOLD, 1 << 20)] {
-        // SAFETY: mallopt takes two numbers, and this is the only thread. A refusal leaves the default.
+        // SAFETY: mallopt takes two numbers, and this is the only thread. If it fails, the default remains.
         unsafe { libc::mallopt(parameter, bytes) };
     }
 }
@@ -119,17 +120,17 @@ fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(threads).max_blocking_threads(MAX_BLOCKING_THREADS).enable_all();
     let moment = coalesce.get();
-    // Of several threads only one waits for the system, and the others for it.
+    // With several threads, only one of them polls for I/O; the others wait for that one.
     if threads == 1 && !moment.is_zero() {
         runtime.on_thread_park(move || coalescing::idle(moment));
     }
     let runtime = runtime.build().context("cannot start the runtime")?;
     let compiler = Arc::new(CompileProcess::new(Budget::of(&config.runtime)));
     let served = runtime.block_on(start(&config, options, &compiler));
-    // What is still being compiled when the program ends, for whatever reason.
+    // A component may still be compiling.
     compiler.stop();
-    // Nobody waits for what a transform is still about.
-    runtime.shutdown_timeout(LINGER);
+    // A transform may still be running. Its result is not needed.
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     served
 }
 
@@ -151,7 +152,7 @@ async fn start(config: &Config, options: Options, compiler: &Arc<CompileProcess>
     Ok(())
 }
 
-fn complain(problem: &dyn std::fmt::Display, code: u8) -> ExitCode {
+fn fail(problem: &dyn std::fmt::Display, code: u8) -> ExitCode {
     eprintln!("ocpp-gateway: {problem}");
     ExitCode::from(code)
 }

@@ -1,4 +1,4 @@
-//! From a Rust crate to a component: for build scripts, for tests with guests of their own, and for
+//! Builds a component from a Rust crate: for build scripts, for tests with their own guests, and for
 //! `ocpp-gateway transform build`.
 
 use std::env;
@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use wit_component::ComponentEncoder;
 
-/// What guests are compiled for. With it the standard library imports nothing.
+/// The target of guests, for which the standard library imports nothing.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Makes the installed toolchain able to compile for [`TARGET`]; a script for bash.
+/// A script for bash that adds [`TARGET`] to the installed toolchain.
 const WASM_TARGET: &str = include_str!("../../../guest-sdk/wasm-target");
 
-/// What of the build around must not reach the build of the guest: it has another target, profile and lock of its own.
+/// Variables of the surrounding build that must not reach the build of the guest, which has its own target, profile and
+/// lock.
 const NOT_INHERITED: [&str; 10] = [
     "RUSTFLAGS",
     "CARGO_ENCODED_RUSTFLAGS",
@@ -29,7 +30,7 @@ const NOT_INHERITED: [&str; 10] = [
     "MAKEFLAGS",
 ];
 
-/// Names stay, so that a trap has a readable backtrace.
+/// The release profile of guests. Names are kept, so that a trap has a readable backtrace.
 const PROFILE: [(&str, &str); 5] = [
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3"),
     ("CARGO_PROFILE_RELEASE_LTO", "fat"),
@@ -38,19 +39,19 @@ const PROFILE: [(&str, &str); 5] = [
     ("CARGO_PROFILE_RELEASE_STRIP", "debuginfo"),
 ];
 
-/// A crate that is to become a component.
+/// A crate to be built as a component.
 #[derive(Debug, Clone, Copy)]
 pub struct GuestCrate<'a> {
     /// The `Cargo.toml` of the crate, or of its workspace.
     pub manifest: &'a Path,
     pub target_dir: &'a Path,
-    /// Which crate, and whether its lock file binds, in the words of `cargo build`.
+    /// Further arguments of `cargo build`: which crate, and whether its lock file binds.
     pub args: &'a [&'a str],
-    /// What cargo calls its module, below the target's release directory.
+    /// The file name of its module in the target's release directory.
     pub module: &'a str,
 }
 
-/// Why there is no component.
+/// Why a component was not built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     #[error("the Rust target {TARGET} is missing and could not be added ({0}); try `rustup target add {TARGET}`")]
@@ -63,7 +64,7 @@ pub enum BuildError {
     Encode(String),
 }
 
-/// Why another program did not do its work. What it had to say it has said itself.
+/// Why another program failed. Its own output tells the details.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     #[error("{program}: {error}")]
@@ -73,7 +74,8 @@ pub enum CommandError {
 }
 
 impl GuestCrate<'_> {
-    /// Compiles the crate, release, and encodes it as a component. The output of cargo goes where ours goes.
+    /// Compiles the crate in release mode and encodes it as a component. The output of cargo goes where that of this
+    /// process goes.
     pub fn build(&self) -> Result<Vec<u8>, BuildError> {
         run(Command::new("bash").args(["-c", WASM_TARGET])).map_err(BuildError::Target)?;
         let mut command = Command::new(cargo());
@@ -86,13 +88,13 @@ impl GuestCrate<'_> {
     }
 }
 
-/// Makes a component of a module that wit-bindgen has left its notes in.
+/// Makes a component of a module with the metadata of wit-bindgen.
 fn encode(module: &[u8]) -> Result<Vec<u8>, BuildError> {
     let encoded = ComponentEncoder::default().module(module).and_then(|encoder| encoder.validate(true).encode());
     encoded.map_err(|error| BuildError::Encode(format!("{error:#}")))
 }
 
-/// The cargo that runs us, or else the one of the search path.
+/// The cargo that runs this process, or else the one of the search path.
 fn cargo() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }

@@ -1,4 +1,4 @@
-//! Whether the broker can be reached, and a clock that stands still while it cannot.
+//! Whether the broker can be reached, and a clock that stops while it cannot.
 
 use std::{
     sync::{
@@ -10,18 +10,18 @@ use std::{
 
 use tokio::sync::watch;
 
-/// Marks a state in which the broker is away.
+/// The bit of the state that is set while the broker is away.
 const AWAY: u64 = 1 << 63;
 
-/// Whether the broker can be reached: the publisher is connected, and answers to what is published would arrive (see
-/// [`Subscriber::current`](crate::Subscriber::current)). It is away until it has been reached for the first time.
+/// Whether the broker can be reached: the publisher is connected, and answers to publications would arrive (see
+/// [`Subscriber::current`](crate::Subscriber::current)). The broker is away until it is reached for the first time.
 ///
-/// Whoever waits for an answer of a back end reckons in the broker's time, which stands still while the broker is away.
-/// It is one atomic number, so that reading it costs nothing worth mentioning.
+/// Waits for answers of a back end are measured in the broker's time, which stops while the broker is away. The state
+/// is one atomic number, so that reading it costs next to nothing.
 #[derive(Debug)]
 pub struct Availability {
     start: Instant,
-    /// Nanoseconds. While the broker can be reached: how long it has been away in all. While it is away: [`AWAY`] and
+    /// Nanoseconds. While the broker can be reached: the total time it has been away. While it is away: [`AWAY`] and
     /// the broker's time, counted from `start`.
     state: AtomicU64,
     reached: watch::Sender<bool>,
@@ -36,8 +36,8 @@ impl Availability {
         self.state.load(Relaxed) & AWAY != 0
     }
 
-    /// How long the broker has been away in all: by so much its clock is behind.
-    pub fn behind(&self, now: Instant) -> Duration {
+    /// The total time the broker has been away. Its time is behind `now` by this much.
+    pub fn time_away(&self, now: Instant) -> Duration {
         let state = self.state.load(Relaxed);
         let behind = if state & AWAY == 0 { state } else { self.elapsed(now).saturating_sub(state & !AWAY) };
         Duration::from_nanos(behind)
@@ -46,10 +46,10 @@ impl Availability {
     /// The broker's time.
     pub fn broker_time(&self, now: Instant) -> Instant {
         // No later than `now`, and no earlier than `start`.
-        now.checked_sub(self.behind(now)).unwrap_or(self.start)
+        now.checked_sub(self.time_away(now)).unwrap_or(self.start)
     }
 
-    /// True while the broker can be reached. Changes are not missed, except those that are over at once.
+    /// True while the broker can be reached. A change that is reverted at once may be missed.
     pub fn reached(&self) -> watch::Receiver<bool> {
         self.reached.subscribe()
     }
@@ -57,8 +57,8 @@ impl Availability {
     pub(crate) fn set(&self, reached: bool, now: Instant) {
         if reached == self.is_away() {
             let state = match reached {
-                true => nanos(self.behind(now)),
-                false => AWAY | self.elapsed(now).saturating_sub(nanos(self.behind(now))),
+                true => nanos(self.time_away(now)),
+                false => AWAY | self.elapsed(now).saturating_sub(nanos(self.time_away(now))),
             };
             self.state.store(state, Relaxed);
             self.reached.send_replace(reached);
@@ -70,12 +70,12 @@ impl Availability {
     }
 }
 
-/// Some 290 years fit in.
+/// Saturates at about 290 years.
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX) & !AWAY
 }
 
-/// Keeps `availability` up to date until the publisher stops. `connected`: whether the publisher is.
+/// Keeps `availability` up to date until the publisher stops. `connected`: whether the publisher is connected.
 pub(crate) async fn follow(
     availability: Arc<Availability>,
     mut connected: watch::Receiver<bool>,
@@ -86,7 +86,7 @@ pub(crate) async fn follow(
         availability.set(reached, Instant::now());
         tokio::select! {
             changed = connected.changed() => if changed.is_err() { break },
-            // Without a subscriber nothing changes any more on its side.
+            // `current` does not change any more once the subscriber has stopped.
             Ok(()) = current.changed() => {}
         }
     }
@@ -100,21 +100,21 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn the_clock_stands_still_while_the_broker_is_away() {
+    fn broker_time_stops_while_the_broker_is_away() {
         let start = Instant::now();
         let availability = Availability::new(start);
         assert!(availability.is_away());
         assert_eq!(availability.broker_time(start + 5 * SECOND), start);
 
         availability.set(true, start + 5 * SECOND);
-        assert_eq!(availability.behind(start + 9 * SECOND), 5 * SECOND);
+        assert_eq!(availability.time_away(start + 9 * SECOND), 5 * SECOND);
         assert_eq!(availability.broker_time(start + 9 * SECOND), start + 4 * SECOND);
 
         availability.set(false, start + 10 * SECOND);
         assert!(availability.is_away());
         assert_eq!(availability.broker_time(start + 10 * SECOND), start + 5 * SECOND);
         assert_eq!(availability.broker_time(start + 30 * SECOND), start + 5 * SECOND);
-        assert_eq!(availability.behind(start + 30 * SECOND), 25 * SECOND);
+        assert_eq!(availability.time_away(start + 30 * SECOND), 25 * SECOND);
 
         availability.set(true, start + 30 * SECOND);
         assert!(!availability.is_away());
@@ -122,17 +122,17 @@ mod tests {
     }
 
     #[test]
-    fn to_be_told_twice_changes_nothing() {
+    fn repeated_state_changes_nothing() {
         let start = Instant::now();
         let availability = Availability::new(start);
         availability.set(false, start + SECOND);
         availability.set(true, start + 2 * SECOND);
         availability.set(true, start + 9 * SECOND);
-        assert_eq!(availability.behind(start + 10 * SECOND), 2 * SECOND);
+        assert_eq!(availability.time_away(start + 10 * SECOND), 2 * SECOND);
     }
 
     #[test]
-    fn a_moment_before_the_latest_change_is_no_trouble() {
+    fn broker_time_before_the_latest_change_is_within_bounds() {
         let start = Instant::now();
         let availability = Availability::new(start);
         availability.set(true, start + 2 * SECOND);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn both_connections_make_it_available() {
+    async fn broker_is_reached_only_with_both_connections() {
         let (connected, current) = (watch::channel(false).0, watch::channel(true).0);
         let availability = Arc::new(Availability::new(Instant::now()));
         let mut reached = availability.reached();

@@ -1,4 +1,4 @@
-//! Keeps trying to reach the broker.
+//! Connects to the broker, and connects again after increasing pauses.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,18 +15,18 @@ use crate::{
 /// What to do with a session that an earlier process left on the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExistingSession {
-    /// Messages wait in it: take it over.
+    /// Take it over: messages may wait in it.
     Accept,
-    /// Packet ids of publishes that this process knows nothing about linger in it: clear it away.
+    /// Clear it: it may hold packet ids of publishes that this process does not know.
     Discard,
 }
 
 pub(crate) struct Dialer {
     options: Arc<Options>,
     client_id: String,
-    inheritance: ExistingSession,
+    existing_session: ExistingSession,
     backoff: ExponentialBuilder,
-    /// The pauses to come until it is connected again.
+    /// The pauses before the next attempts, until connected again.
     pauses: ExponentialBackoff,
     pause: Duration,
     connected_at: Option<Instant>,
@@ -38,14 +38,14 @@ impl Dialer {
     pub(crate) fn new(
         options: Arc<Options>,
         client_id: String,
-        inheritance: ExistingSession,
+        existing_session: ExistingSession,
         stats: Arc<ConnectionStats>,
     ) -> Self {
         let backoff = backoff(options.reconnect_min, options.reconnect_max);
         Dialer {
             options,
             client_id,
-            inheritance,
+            existing_session,
             backoff,
             pauses: backoff.build(),
             pause: Duration::ZERO,
@@ -55,7 +55,8 @@ impl Dialer {
         }
     }
 
-    /// Tries until the broker accepts; tells whether it kept our session. Can be dropped and called again.
+    /// Tries until the broker accepts the connection. Returns whether it kept the session. Can be dropped and called
+    /// again.
     pub(crate) async fn dial(&mut self) -> (Link, bool) {
         loop {
             sleep(self.pause).await;
@@ -72,7 +73,7 @@ impl Dialer {
         }
     }
 
-    /// Notes why the latest connection ended. The next [`dial`](Self::dial) pauses first.
+    /// Records why the latest connection ended. The next [`dial`](Self::dial) pauses first.
     pub(crate) fn lost(&mut self, error: &LinkError) {
         warn!(client = self.client_id, broker = %self.options.broker, %error, "MQTT connection lost");
         if self.connected_at.take().is_some_and(|since| since.elapsed() > self.pause) {
@@ -82,23 +83,23 @@ impl Dialer {
         self.stats.down(Some(error.to_string()));
     }
 
-    /// Notes that the connection was ended on purpose.
+    /// Records that the connection was ended on purpose.
     pub(crate) fn closed(&self) {
         self.stats.down(None);
     }
 
     async fn attempt(&mut self) -> Result<(Link, bool), LinkError> {
         let (link, session_present) = self.connect(false).await?;
-        if self.inheritance == ExistingSession::Accept {
+        if self.existing_session == ExistingSession::Accept {
             return Ok((link, session_present));
         }
         if !session_present {
-            self.inheritance = ExistingSession::Accept;
+            self.existing_session = ExistingSession::Accept;
             return Ok((link, false));
         }
         link.disconnect().await;
         self.connect(true).await?.0.disconnect().await;
-        self.inheritance = ExistingSession::Accept;
+        self.existing_session = ExistingSession::Accept;
         self.connect(false).await
     }
 
@@ -114,22 +115,24 @@ impl Dialer {
         self.pause = self.next_pause();
         self.stats.failures.add(1);
         let (text, pause) = (error.to_string(), self.pause);
-        // One warning per cause: the rest of a long outage is no news.
+        // One warning per cause: repetitions during a long outage are logged at level debug.
         if text == self.last_error {
             debug!(client = self.client_id, error = text, ?pause, "MQTT broker still not reached");
         } else {
-            warn!(client = self.client_id, broker = %self.options.broker, error = text, ?pause, "MQTT broker not reached");
+            warn!(
+                client = self.client_id, broker = %self.options.broker, error = text, ?pause, "MQTT broker not reached"
+            );
             self.stats.down(Some(text.clone()));
             self.last_error = text;
         }
     }
 }
 
-/// Pauses that double up to a limit, each a random part between its half and the whole, so that many clients do not come
-/// back at once.
+/// Pauses that double up to a limit, each of random length between half and all of it, so that many clients do not
+/// reconnect at once.
 fn backoff(min: Duration, max: Duration) -> ExponentialBuilder {
     let min = min.max(Duration::from_millis(1));
-    // The jitter is added to the delay, and is less than that.
+    // The jitter is added to the delay, and is smaller than the delay.
     let builder = ExponentialBuilder::new().with_min_delay(min / 2).with_max_delay(max.max(min) / 2);
     builder.with_jitter().without_max_times()
 }

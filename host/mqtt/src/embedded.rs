@@ -1,7 +1,7 @@
-//! A broker inside the process, for a gateway that has no other.
+//! An MQTT broker inside the process, for a gateway without an external one.
 //!
-//! The broker is that of the crate mqtt5, without its listener: connections are accepted here, because mqtt5 answers the
-//! protocol level with which mosquitto's bridge begins in a form that the bridge does not understand.
+//! The broker is that of the crate mqtt5, without its listener. Connections are accepted here, because mosquitto's
+//! bridge does not understand the form in which mqtt5 refuses the protocol level that the bridge tries first.
 
 mod protocol_level;
 mod retained;
@@ -30,22 +30,23 @@ use tracing::{debug, warn};
 use self::{retained::Retained, subscribers::Subscribers};
 use crate::{options::SubscriberLookup, stats::Counter};
 
-/// How long [`EmbeddedBroker::stop`] waits for clients to be told.
+/// How long [`EmbeddedBroker::stop`] waits for the clients to be disconnected.
 const GRACE: Duration = Duration::from_secs(2);
-/// The largest packet that MQTT has words for (3.1.1, 2.2.3): some clients take a larger Maximum Packet Size for an error.
+/// The largest packet that MQTT can encode (MQTT 3.1.1 section 2.2.3). Some clients treat a larger Maximum Packet Size
+/// as an error.
 const LARGEST_PACKET: usize = 268_435_455;
-/// The least that mqtt5 can be limited to.
+/// The lowest packet size limit that mqtt5 accepts, in bytes.
 const SMALLEST_LIMIT: usize = 1024;
-/// How often what has expired is looked for.
+/// How often expired messages and sessions are removed.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(600);
-/// How long a connection may take until its first packet is there, and how often it is looked for.
+/// How long a client may take to send its first packet, and how often the socket is checked for it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_POLL: Duration = Duration::from_millis(5);
-/// How long a client that was refused may take to close its end.
+/// How long a refused client may take to close its end.
 const LINGER: Duration = Duration::from_secs(2);
-/// The pause after a connection could not be accepted.
+/// The pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// CONNACK of 3.1.1 with "unacceptable protocol version" (3.1.1, 3.2.2.3).
+/// CONNACK of 3.1.1 with "unacceptable protocol version" (MQTT 3.1.1 section 3.2.2.3).
 const UNACCEPTABLE_PROTOCOL_VERSION: [u8; 4] = [0x20, 0x02, 0x00, 0x01];
 
 /// Why there is no embedded broker (any more).
@@ -56,17 +57,17 @@ pub enum EmbeddedBrokerError {
     #[error("the embedded MQTT broker does not start: {0}")]
     Start(#[source] mqtt5::MqttError),
     #[error("the embedded MQTT broker stopped unexpectedly")]
-    Died,
+    Stopped,
 }
 
-/// What a broker takes in.
+/// Limits of the embedded broker.
 #[derive(Debug, Clone, Copy)]
 pub struct BrokerLimits {
-    /// Bytes of a packet. Clients of MQTT 5 are told; with any version, a larger one ends the connection.
+    /// Bytes of a packet. Announced to clients of MQTT 5. With any version, a larger packet ends the connection.
     pub packet_size: usize,
-    /// Retained messages. One too many goes to who is subscribed, and is not kept.
+    /// Retained messages. A message above the limit is delivered to subscribers, but not kept.
     pub retained: usize,
-    /// Bytes that they may take in memory.
+    /// Bytes of memory that retained messages may take.
     pub retained_memory: usize,
 }
 
@@ -76,7 +77,8 @@ impl BrokerLimits {
     }
 }
 
-/// An MQTT broker (3.1.1 and 5) that keeps everything in memory and lets anyone in: bind it to a loopback address.
+/// An MQTT broker (3.1.1 and 5) that keeps everything in memory and accepts every client: bind it to a loopback
+/// address.
 pub struct EmbeddedBroker {
     local_addr: SocketAddr,
     shutdown: broadcast::Sender<()>,
@@ -96,7 +98,7 @@ impl EmbeddedBroker {
         let broker = BrokerShared::new(limits).map_err(EmbeddedBrokerError::Start)?;
         let (shutdown, subscribers) = (broker.shutdown.clone(), Arc::clone(&broker.subscribers));
         let retained = Arc::clone(&broker.retained);
-        // Subscribed to before anybody can stop it.
+        // Subscribed before `stop` can be called, so that the signal is not missed.
         let task = broker.spawn(listener, shutdown.subscribe());
         Ok(EmbeddedBroker { local_addr, shutdown, subscribers, retained, task })
     }
@@ -105,12 +107,12 @@ impl EmbeddedBroker {
         self.local_addr
     }
 
-    /// Messages that were not retained, because there were as many as may be.
+    /// Messages that were not retained because a limit was reached.
     pub fn retained_refused(&self) -> &Arc<Counter> {
         self.retained.refused()
     }
 
-    /// Answers who asks whether anybody subscribes to a topic: a client other than this one, which is his own.
+    /// Looks up whether a topic has subscribers other than this client, which is the caller's own.
     pub fn subscriber_lookup(&self, own_client_id: &str) -> SubscriberLookup {
         let subscribers = Arc::clone(&self.subscribers);
         subscribers.ignore(own_client_id.to_owned());
@@ -121,10 +123,10 @@ impl EmbeddedBroker {
     pub async fn failed(&mut self) -> EmbeddedBrokerError {
         // It ends by a panic, or when it is stopped.
         let _ = (&mut self.task).await;
-        EmbeddedBrokerError::Died
+        EmbeddedBrokerError::Stopped
     }
 
-    /// Disconnects the clients and stops. What the broker held is gone.
+    /// Disconnects the clients and stops. Messages and sessions are lost.
     pub async fn stop(mut self) {
         // An error: the task has ended already.
         let _ = self.shutdown.send(());
@@ -134,7 +136,7 @@ impl EmbeddedBroker {
     }
 }
 
-/// What all connections share.
+/// State that all connections share.
 struct BrokerShared {
     config: Arc<BrokerConfig>,
     storage: Arc<DynamicStorage>,
@@ -152,7 +154,7 @@ impl BrokerShared {
         let config = BrokerConfig::default().with_max_packet_size(packet_size.clamp(SMALLEST_LIMIT, LARGEST_PACKET));
         config.validate()?;
         let storage = Arc::new(DynamicStorage::Memory(MemoryBackend::new()));
-        // Everything comes from one address, and nothing is limited but the number of connections.
+        // Only the number of connections is limited. All clients may come from one address.
         let limits = ResourceLimits {
             max_connections: config.max_clients,
             max_connections_per_ip: config.max_clients,
@@ -164,7 +166,7 @@ impl BrokerShared {
         let retained = Arc::new(Retained::new(retained, retained_memory, Arc::clone(&storage)));
         let handler: Arc<Retained> = Arc::clone(&retained);
         let router = Arc::new(MessageRouter::with_storage(Arc::clone(&storage)).with_event_handler(handler));
-        retained.clear_in(&router);
+        retained.set_router(&router);
         Ok(BrokerShared {
             config: Arc::new(config),
             subscribers: Arc::new(Subscribers::new(Arc::clone(&router))),
@@ -177,7 +179,7 @@ impl BrokerShared {
         })
     }
 
-    /// Not where it is awaited: what an async function spawns is compiled again by each crate that awaits it.
+    /// Not part of the async `start`: what an async function spawns is compiled again by each crate that awaits it.
     fn spawn(self, listener: TcpListener, shutdown: broadcast::Receiver<()>) -> JoinHandle<()> {
         tokio::spawn(self.run(listener, shutdown))
     }
@@ -200,7 +202,7 @@ impl BrokerShared {
             }
         }
         drop(listener);
-        // Each connection has heard of the shutdown and says goodbye.
+        // Each connection has received the shutdown signal and disconnects its client.
         while connections.join_next().await.is_some() {}
     }
 
@@ -231,7 +233,7 @@ impl BrokerShared {
 
     async fn clean_up(&self) {
         if let Err(error) = self.storage.cleanup_expired().await {
-            warn!(%error, "the embedded broker cannot remove what has expired");
+            warn!(%error, "the embedded broker cannot remove expired entries");
         }
         self.retained.clean_up().await;
         self.router.sweep_sessions().await;
@@ -239,13 +241,13 @@ impl BrokerShared {
     }
 }
 
-/// Refuses a client that sets the bit for bridges in the protocol level, so that it connects again without it. Any other
-/// connection comes back with nothing of it read.
+/// Refuses a client that sets the bit for bridges in the protocol level, so that it connects again without it. Any
+/// other connection is returned with nothing read from it.
 async fn refuse_bridge_level(mut stream: TcpStream) -> Option<TcpStream> {
     match timeout(CONNECT_TIMEOUT, protocol_level_of(&stream)).await {
         Ok(Ok(Some(level))) if level & protocol_level::BRIDGE != 0 => {}
         Ok(Ok(_)) => return Some(stream),
-        // Nothing came, or the connection is gone.
+        // No packet arrived, or the connection failed.
         Ok(Err(_)) | Err(_) => return None,
     }
     debug!("a bridge is asked to connect without the bit for bridges in the protocol level");
@@ -256,21 +258,21 @@ async fn refuse_bridge_level(mut stream: TcpStream) -> Option<TcpStream> {
         while stream.read(&mut [0; 1024]).await? > 0 {}
         Ok::<(), io::Error>(())
     };
-    // Whether it worked or not: the connection is over.
+    // The connection is over in either case.
     let _ = timeout(LINGER, refused).await;
     None
 }
 
-/// The protocol level of the CONNECT that comes first. `None` where something else does.
+/// The protocol level of the first packet. `None` if it is not a CONNECT.
 async fn protocol_level_of(stream: &TcpStream) -> io::Result<Option<u8>> {
-    let mut beginning = [0; protocol_level::ENOUGH];
+    let mut beginning = [0; protocol_level::PEEK_LENGTH];
     let started = Instant::now();
     loop {
         let length = stream.peek(&mut beginning).await?;
-        match protocol_level::of(&beginning[..length]) {
+        match protocol_level::find(&beginning[..length]) {
             protocol_level::LevelSearch::Level(level) => return Ok(Some(level)),
             protocol_level::LevelSearch::NoConnect => return Ok(None),
-            // It came in pieces, or has ended: a read would tell, but what is read is gone.
+            // Incomplete, or the connection has ended. A read would tell, but would also consume the bytes.
             protocol_level::LevelSearch::TooShort if length == 0 || started.elapsed() > CONNECT_TIMEOUT => {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }

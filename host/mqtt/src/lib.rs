@@ -1,8 +1,8 @@
-//! MQTT that does not lose: a [`Publisher`] and a [`Subscriber`], each with a connection of its own, and an
-//! [`EmbeddedBroker`] for those who have none.
+//! MQTT client that loses no messages: a [`Publisher`] and a [`Subscriber`], each with its own connection, and an
+//! [`EmbeddedBroker`] for gateways without an external broker.
 //!
-//! This is the only crate that knows MQTT's wire format (by rumqttc's codec) and the embedded broker (mqtt5). It knows
-//! nothing of OCPP.
+//! Only this crate knows MQTT's wire format (through rumqttc's codec) and the embedded broker (mqtt5). It knows nothing
+//! of OCPP.
 
 mod availability;
 mod dialer;
@@ -18,7 +18,7 @@ mod tls;
 
 pub use availability::Availability;
 pub use embedded::{BrokerLimits, EmbeddedBroker, EmbeddedBrokerError};
-pub use memory::{ASSURED, Acquire, MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit, MemoryPool, Reservation};
+pub use memory::{Acquire, MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit, MemoryPool, POOL_STEP, Reservation};
 pub use message::{Message, Observer, Publication, QoS, Tracking, Unpublishable};
 pub use options::{BrokerUrl, BrokerUrlError, Credentials, Options, ProtocolVersion, Status, SubscriberLookup};
 pub use publisher::{Permit, PublishError, Publisher, Stopped};

@@ -1,7 +1,7 @@
-//! One connection, over TCP or TLS, that speaks MQTT: bytes to packets and back.
+//! One MQTT connection over TCP or TLS: bytes to packets and back.
 //!
-//! The packets are rumqttc's. Its event loop is not used: it writes each publish with a system call of its own, and loses
-//! or collides publishes around a reconnect.
+//! The packets are rumqttc's. Its event loop is not used: it writes each publish with a separate system call, and loses
+//! publishes or has their packet ids collide around a reconnect.
 
 mod codec;
 mod error;
@@ -38,12 +38,12 @@ pub(crate) use self::{
     reason::{AckResult, Reason},
 };
 
-/// Room offered to each read. Larger packets grow the buffer.
+/// Buffer space for each read, in bytes. Larger packets grow the buffer.
 const READ_SIZE: usize = 16 << 10;
 /// Unwritten bytes above which no more should be added.
 const WRITE_MARK: usize = 64 << 10;
-/// How long a polite goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// How long the broker may take to close the connection after DISCONNECT.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Link {
     stream: Stream,
@@ -63,7 +63,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Connects and says whether the broker kept a session of this client.
+    /// Connects. Returns whether the broker kept a session of this client.
     pub(crate) async fn connect(
         options: &Options,
         client_id: &str,
@@ -88,7 +88,7 @@ impl Link {
             link.codec.connect(&mut link.output, options, client_id, clean_session)?;
             let ConnAck { session_present, limits, keep_alive } = link.connack().await?;
             link.limits = limits;
-            link.obey(options.keep_alive, keep_alive);
+            link.adopt_keep_alive(options.keep_alive, keep_alive);
             Ok((link, session_present))
         };
         timeout(limit, connecting).await.unwrap_or(Err(LinkError::ConnectTimeout(limit)))
@@ -96,7 +96,7 @@ impl Link {
 
     async fn connack(&mut self) -> Result<ConnAck, LinkError> {
         loop {
-            self.turn().await?;
+            self.drive().await?;
             match self.next()? {
                 None => {}
                 Some(InboundPacket::ConnAck(answer)) => return answer.map_err(LinkError::Refused),
@@ -105,31 +105,31 @@ impl Link {
         }
     }
 
-    /// A broker gives up who is silent for longer than it said (MQTT 5, 3.2.2.3.14). Asking it more often than that is no
-    /// offence, and what we want to know does not change.
-    fn obey(&mut self, ours: Duration, brokers: Option<Duration>) {
+    /// Takes over the keep alive of the broker if it is shorter than ours: a broker closes a connection that is silent
+    /// for longer (MQTT 5 section 3.2.2.3.14). A longer one is ignored, because pinging more often is allowed.
+    fn adopt_keep_alive(&mut self, ours: Duration, brokers: Option<Duration>) {
         if let Some(brokers) = brokers.filter(|brokers| !brokers.is_zero() && *brokers < ours) {
             self.keep_alive = KeepAlive::new(brokers);
         }
     }
 
-    /// Adds a packet to what the next [`turn`](Self::turn) writes.
+    /// Adds a packet to what the next [`drive`](Self::drive) writes.
     pub(crate) fn send(&mut self, packet: OutboundPacket<'_>) -> Result<(), LinkError> {
         self.codec.write(&mut self.output, packet)
     }
 
-    /// The same for a PUBLISH. `expires` is for the broker, should it not get rid of the message before.
+    /// Adds a PUBLISH. `expires` tells the broker when to drop the message if it is not delivered before.
     pub(crate) fn publish(&mut self, publish: &Publish, expires: Option<Instant>) -> Result<(), LinkError> {
         self.codec.publish(&mut self.output, publish, expires)
     }
 
-    /// What the broker takes.
+    /// The limits of the broker.
     pub(crate) fn limits(&self) -> ServerLimits {
         self.limits
     }
 
-    /// False when the broker would end the connection for the size of this publish.
-    pub(crate) fn takes(&self, publish: &Publish, expires: Option<Instant>) -> bool {
+    /// False when the broker would end the connection because of the size of this publish.
+    pub(crate) fn accepts(&self, publish: &Publish, expires: Option<Instant>) -> bool {
         let limit = self.limits.packet_size;
         limit == usize::MAX || self.codec.size(publish, expires) <= limit
     }
@@ -138,12 +138,12 @@ impl Link {
         self.output.len() < WRITE_MARK
     }
 
-    /// How many bytes have left for the network, and how many will have when all that waits has.
+    /// How many bytes are written, and how many will be once the output is empty.
     pub(crate) fn written(&self) -> (u64, u64) {
         (self.written, self.written + self.output.len() as u64)
     }
 
-    /// How many times the broker has been asked whether it is there.
+    /// How many PINGREQs were added so far.
     pub(crate) fn pings(&self) -> u64 {
         self.pings
     }
@@ -152,22 +152,22 @@ impl Link {
         self.output.is_empty() && !self.unflushed
     }
 
-    /// Writes what waits, in one go, and reads what has come; neither waits for the other. Returns once either made
+    /// Writes the output at once, and reads what has arrived. Neither waits for the other. Returns once either made
     /// progress. Dropping the future loses nothing.
-    pub(crate) async fn turn(&mut self) -> Result<(), LinkError> {
-        std::future::poll_fn(|cx| self.poll_turn(cx)).await
+    pub(crate) async fn drive(&mut self) -> Result<(), LinkError> {
+        std::future::poll_fn(|cx| self.poll_drive(cx)).await
     }
 
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
-        self.check_pulse(cx)?;
+    fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        self.check_keep_alive(cx)?;
         let written = self.poll_write(cx)?;
         let read = self.poll_read(cx)?;
         if written || read { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
-    fn check_pulse(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
-        while let Poll::Ready(pulse) = self.keep_alive.poll(cx) {
-            match pulse {
+    fn check_keep_alive(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
+        while let Poll::Ready(action) = self.keep_alive.poll(cx) {
+            match action {
                 KeepAliveAction::Fine => {}
                 KeepAliveAction::Ping => {
                     self.send(OutboundPacket::PingReq)?;
@@ -206,8 +206,8 @@ impl Link {
         if self.input.capacity() - self.input.len() < READ_SIZE / 4 {
             self.input.reserve(READ_SIZE);
         }
-        // Not `try_read`: a poll that reads less than it had room for knows that nothing is left, and the next one does
-        // not ask the system again.
+        // Not `try_read`: after a read that does not fill the buffer tokio knows that nothing is left, and the next
+        // poll makes no system call.
         match pin!(self.stream.read_buf(&mut self.input)).poll(cx) {
             Poll::Pending => Ok(false),
             Poll::Ready(Err(error)) => Err(error.into()),
@@ -231,19 +231,20 @@ impl Link {
         Ok(inbound)
     }
 
-    /// Writes what waits and DISCONNECT, then waits for the broker to close. It keeps the session.
+    /// Writes the output and DISCONNECT, then waits for the broker to close the connection. The broker keeps the
+    /// session.
     pub(crate) async fn disconnect(mut self) {
-        let goodbye = async {
+        let disconnecting = async {
             self.send(OutboundPacket::Disconnect)?;
             loop {
-                self.turn().await?;
-                // What comes now is not acknowledged, so the broker will send it again.
+                self.drive().await?;
+                // Packets that arrive now are not acknowledged, so the broker sends them again.
                 self.input.clear();
             }
         };
-        match timeout(GOODBYE, goodbye).await {
+        match timeout(DISCONNECT_TIMEOUT, disconnecting).await {
             Ok(Err::<(), _>(LinkError::Closed)) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "the connection ended while saying goodbye"),
+            Ok(Err(error)) => tracing::debug!(%error, "the connection failed after DISCONNECT"),
             Ok(Ok(())) | Err(_) => tracing::debug!("the broker did not close the connection after DISCONNECT"),
         }
     }

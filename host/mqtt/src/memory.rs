@@ -1,8 +1,9 @@
-//! How much memory queued messages may take: in all, and for each of those that they belong to.
+//! Limits on the memory of queued messages: in total, and for each owner.
 //!
-//! Nothing here waits. What was taken in is charged ([`MemoryAccount::charge`]); who can hold back a sender asks before it takes
-//! in more ([`MemoryAccount::poll_until`], [`MemoryPool::acquire`]); who cannot asks whether there is room, and refuses
-//! ([`MemoryAccount::try_charge`]). A permit travels with what it is for, and gives its bytes back when that is dropped.
+//! Charging never waits. Memory that is in use already is charged unconditionally ([`MemoryAccount::charge`]). A caller
+//! that can hold back its sender waits for room first ([`MemoryAccount::poll_until`], [`MemoryPool::acquire`]). Any
+//! other caller charges only if there is room, and refuses the message otherwise ([`MemoryAccount::try_charge`]). A
+//! permit stays with its message, and returns its bytes when dropped.
 
 use std::{
     collections::VecDeque,
@@ -16,48 +17,48 @@ use std::{
 
 use parking_lot::Mutex;
 
-/// Accounts report to their pool in steps of so many bytes. So a message that comes and goes while nothing else waits touches
-/// no memory that other threads use; and each account has so much for itself, however full the pool is.
-pub const ASSURED: usize = 4 << 10;
+/// Accounts report to their pool in steps of this many bytes. A small message that is queued alone touches no memory
+/// that other threads use, and each account has this much for itself, however full the pool is.
+pub const POOL_STEP: usize = 4 << 10;
 
-/// What a queued message takes beside its text, in bytes, roughly: the record itself, and what the allocator adds.
+/// Approximate memory of a queued message besides its text, in bytes: the record, and the overhead of the allocator.
 pub const MESSAGE_OVERHEAD: usize = 256;
 
-/// Memory that many share.
+/// Memory that many accounts share.
 #[derive(Debug)]
 pub struct MemoryPool {
     limit: usize,
     used: AtomicUsize,
-    /// As many as are in `queue`, to be read without its lock.
+    /// Length of `queue`, readable without its lock.
     waiting: AtomicUsize,
     queue: Mutex<VecDeque<Arc<Waiter>>>,
 }
 
-/// The memory of one of those who share a pool.
+/// The memory of one user of a pool.
 #[derive(Debug)]
 pub struct MemoryAccount {
     pool: Arc<MemoryPool>,
     limit: usize,
     used: AtomicUsize,
-    /// Somebody waits for room.
-    is_awaited: AtomicBool,
+    /// A task waits for room.
+    has_waiters: AtomicBool,
     waiter: Mutex<Option<Waker>>,
 }
 
-/// Bytes of an account, and of its pool.
+/// Bytes charged to an account and its pool. Returned when dropped.
 #[derive(Debug)]
 pub struct MemoryPermit {
     account: Arc<MemoryAccount>,
     bytes: usize,
 }
 
-/// Bytes of a pool that nobody else can have.
+/// Bytes reserved in a pool. Returned when dropped.
 pub struct Reservation {
     pool: Arc<MemoryPool>,
     bytes: usize,
 }
 
-/// A request for a [`Reservation`]. Requests are granted in their order; dropping one gives its place up.
+/// A request for a [`Reservation`]. Requests are granted in order. Dropping one gives up its place.
 pub struct Acquire {
     pool: Arc<MemoryPool>,
     waiter: Arc<Waiter>,
@@ -83,7 +84,7 @@ impl MemoryPool {
         self.used.load(SeqCst)
     }
 
-    /// In bytes. More can be in use: by what was charged, and by a single message that is larger.
+    /// The limit in bytes. [`MemoryAccount::charge`], and a single message larger than the limit, can exceed it.
     pub fn limit(&self) -> usize {
         self.limit
     }
@@ -92,28 +93,28 @@ impl MemoryPool {
         self.used() >= self.limit
     }
 
-    /// Whether somebody waits for a [`Reservation`].
-    pub fn is_awaited(&self) -> bool {
+    /// Whether a request for a [`Reservation`] waits.
+    pub fn has_waiters(&self) -> bool {
         self.waiting.load(SeqCst) > 0
     }
 
-    /// Reserves bytes as soon as they fit, after all who have asked before.
+    /// Reserves bytes as soon as they fit and all earlier requests are granted.
     pub fn acquire(self: &Arc<Self>, bytes: usize) -> Acquire {
         let is_granted = AtomicBool::new(false);
         let waiter = Arc::new(Waiter { bytes, is_granted, waker: Mutex::default() });
-        if !self.is_awaited() && self.try_add(bytes) {
+        if !self.has_waiters() && self.try_add(bytes) {
             waiter.is_granted.store(true, SeqCst);
         } else {
             let mut queue = self.queue.lock();
             queue.push_back(Arc::clone(&waiter));
-            // Before the room is looked at: whoever frees some afterwards sees that somebody waits.
+            // Counted before checking for room, so that a later release of bytes sees the waiting request.
             self.waiting.fetch_add(1, SeqCst);
             self.grant(&mut queue);
         }
         Acquire { pool: Arc::clone(self), waiter, is_over: false }
     }
 
-    /// Adds bytes if they fit. What is larger than the limit fits when there is nothing else.
+    /// Adds bytes if they fit. A request above the limit fits when nothing else is in use.
     fn try_add(&self, bytes: usize) -> bool {
         let fits = |used: usize| fits(used, bytes, self.limit).then_some(used + bytes);
         self.used.fetch_update(SeqCst, SeqCst, fits).is_ok()
@@ -128,7 +129,7 @@ impl MemoryPool {
     fn subtract(&self, bytes: usize) {
         if bytes > 0 {
             self.used.fetch_sub(bytes, SeqCst);
-            if self.is_awaited() {
+            if self.has_waiters() {
                 self.grant(&mut self.queue.lock());
             }
         }
@@ -146,8 +147,8 @@ impl MemoryPool {
 impl MemoryAccount {
     /// `limit` in bytes.
     pub fn new(pool: Arc<MemoryPool>, limit: usize) -> Arc<Self> {
-        let (used, is_awaited) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Arc::new(MemoryAccount { pool, limit, used, is_awaited, waiter: Mutex::default() })
+        let (used, has_waiters) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Arc::new(MemoryAccount { pool, limit, used, has_waiters, waiter: Mutex::default() })
     }
 
     pub fn pool(&self) -> &Arc<MemoryPool> {
@@ -159,13 +160,13 @@ impl MemoryAccount {
         self.used.load(SeqCst)
     }
 
-    /// Takes bytes for what is there already, even if that is more than there should be.
+    /// Charges bytes that are in use already, even above the limit.
     pub fn charge(self: &Arc<Self>, bytes: usize) -> MemoryPermit {
         self.add(bytes);
         MemoryPermit { account: Arc::clone(self), bytes }
     }
 
-    /// Takes bytes if they fit, here and in the pool.
+    /// Charges bytes if they fit into the account and the pool.
     pub fn try_charge(self: &Arc<Self>, bytes: usize) -> Option<MemoryPermit> {
         let fits = |used: usize| fits(used, bytes, self.limit).then_some(used + bytes);
         let before = self.used.fetch_update(SeqCst, SeqCst, fits).ok()?;
@@ -173,19 +174,20 @@ impl MemoryAccount {
         if steps == 0 || self.pool.try_add(steps) {
             return Some(MemoryPermit { account: Arc::clone(self), bytes });
         }
-        // In the meantime others may have changed where the steps lie.
+        // Other threads may have moved the account across a step meanwhile, so `subtract` works out the steps again.
         self.pool.add(steps);
         self.subtract(bytes);
         None
     }
 
-    /// Ready when `condition` holds for the bytes in use and the limit. One task at a time may ask; it is woken for each change.
+    /// Ready when `condition` holds for the bytes in use and the limit. One task at a time may wait. It is woken when
+    /// bytes are returned.
     pub fn poll_until(&self, cx: &mut Context<'_>, condition: impl Fn(usize, usize) -> bool) -> Poll<()> {
         if condition(self.used(), self.limit) {
             return Poll::Ready(());
         }
         *self.waiter.lock() = Some(cx.waker().clone());
-        self.is_awaited.store(true, SeqCst);
+        self.has_waiters.store(true, SeqCst);
         if condition(self.used(), self.limit) { Poll::Ready(()) } else { Poll::Pending }
     }
 
@@ -197,7 +199,7 @@ impl MemoryAccount {
     fn subtract(&self, bytes: usize) {
         let before = self.used.fetch_sub(bytes, SeqCst);
         self.pool.subtract(steps(before) - steps(before - bytes));
-        if self.is_awaited.load(SeqCst) && self.is_awaited.swap(false, SeqCst) {
+        if self.has_waiters.load(SeqCst) && self.has_waiters.swap(false, SeqCst) {
             self.waiter.lock().take().into_iter().for_each(Waker::wake);
         }
     }
@@ -208,7 +210,7 @@ impl MemoryPermit {
         self.bytes
     }
 
-    /// The same for as many bytes as there are now.
+    /// Changes the charge to this many bytes.
     pub fn resize(&mut self, bytes: usize) {
         match bytes.checked_sub(self.bytes) {
             Some(more) => self.account.add(more),
@@ -242,7 +244,7 @@ impl Future for Acquire {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reservation> {
         if !self.waiter.is_granted.load(SeqCst) {
             *self.waiter.waker.lock() = Some(cx.waker().clone());
-            // It may have been granted in between, and then nobody was woken.
+            // A grant since the check above has found no waker.
             if !self.waiter.is_granted.load(SeqCst) {
                 return Poll::Pending;
             }
@@ -262,7 +264,7 @@ impl Drop for Acquire {
             Some(place) => {
                 queue.remove(place);
                 self.pool.waiting.fetch_sub(1, SeqCst);
-                // Those behind it may need less.
+                // Later requests may need less.
                 self.pool.grant(&mut queue);
             }
             None => {
@@ -273,13 +275,13 @@ impl Drop for Acquire {
     }
 }
 
-/// What is larger than the limit fits where nothing else is.
+/// Whether the bytes fit. A request above the limit fits when nothing else is in use.
 fn fits(used: usize, more: usize, limit: usize) -> bool {
     used == 0 || used.saturating_add(more) <= limit
 }
 
 fn steps(bytes: usize) -> usize {
-    bytes / ASSURED * ASSURED
+    bytes / POOL_STEP * POOL_STEP
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is published and what arrives.
+//! Publications to the broker, and messages from it.
 
 use std::{fmt, sync::Arc, time::Instant};
 
@@ -6,51 +6,53 @@ use bytes::Bytes;
 
 use crate::memory::{MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit};
 
-/// MQTT writes the length of a topic in two bytes.
+/// The longest topic in bytes: MQTT writes its length in two bytes.
 const MAX_TOPIC: usize = u16::MAX as usize;
 
-/// How hard the broker tries (MQTT 3.1.1, 4.3).
+/// The delivery guarantee of a message (MQTT 3.1.1 section 4.3).
 pub use rumqttc::QoS;
 
-/// A message on its way to the broker.
+/// A message to be published.
 #[derive(Debug)]
 pub struct Publication {
     pub topic: String,
     pub payload: Bytes,
     pub qos: QoS,
     pub retain: bool,
-    /// Past this moment of the broker's time ([`Availability`](crate::Availability)) nobody waits for it any more: it
-    /// is dropped and counted instead of sent. With MQTT 5 the broker drops it too, at most a second later, as it
-    /// counts in whole seconds. What has no such moment outlasts what has one when not everything can be kept.
+    /// Deadline in the broker's time ([`Availability`](crate::Availability)). Past it the publication is dropped and
+    /// counted instead of sent. With MQTT 5 the broker drops it too, at most a second later, because it counts whole
+    /// seconds. A full backlog evicts publications with a deadline before those without.
     pub expires: Option<Instant>,
-    /// What kind of message it is; losses are counted under this name.
+    /// The kind of message; losses are counted under this name.
     pub kind: &'static str,
-    /// Who wants to know whether anybody subscribes to the topic.
+    /// The observer of the publication's outcome.
     pub tracking: Option<Tracking>,
-    /// What it takes of the memory for queued messages, until the broker has it.
+    /// Its share of the memory for queued messages, held until the broker has taken the publication over.
     pub memory: Option<MemoryPermit>,
 }
 
-/// Gets to know what the broker says of a publication. Called on the publisher's own task, so it must return at once.
+/// Receives the outcome of publications. Called on the publisher's own task, so it must return at once.
 pub trait Observer: Send + Sync + 'static {
-    /// Nobody subscribes to its topic: the broker has thrown it away. It comes back as it was given to the publisher.
+    /// The topic has no subscribers: the broker discarded the publication. It is returned as it was given to the
+    /// publisher.
     fn no_subscriber(&self, publication: Publication);
 
-    /// Somebody subscribes to the topic of the publication of this number: the broker has taken it over.
+    /// The topic of the publication of this number has a subscriber: the broker has taken the publication over.
     fn delivered(&self, number: u32);
 
-    /// The publication of this number was given up: the broker is away, and no more can be kept.
+    /// The publication of this number was evicted: the broker is away, and the backlog is full.
     fn evicted(&self, number: u32);
 }
 
-/// Whom to tell of a publication, and under which number. Only of QoS 1, and only by a broker of MQTT 5 (3.4.2.1,
-/// reason code 0x10) or one whose [`SubscriberLookup`](crate::SubscriberLookup) is at hand, is anything known.
+/// The observer of a publication, and the number that identifies the publication to it. Whether a topic has subscribers
+/// is known only for QoS 1 and from a broker of MQTT 5 (MQTT 5 section 3.4.2.1, reason code 0x10), or from a
+/// [`SubscriberLookup`](crate::SubscriberLookup).
 #[derive(Clone)]
 pub struct Tracking {
     pub observer: Arc<dyn Observer>,
-    /// The observer's own.
+    /// Chosen by the observer.
     pub number: u32,
-    /// Whether it wants to hear of a success, too.
+    /// Also report a success.
     pub confirm: bool,
 }
 
@@ -67,7 +69,7 @@ impl fmt::Debug for Tracking {
     }
 }
 
-/// Why MQTT cannot carry a publication at all.
+/// Why MQTT cannot carry a publication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unpublishable {
     #[error("{size} bytes exceed the largest MQTT packet of {limit} bytes")]
@@ -83,12 +85,12 @@ impl Publication {
         Publication { topic, payload, qos, retain: false, expires: None, kind, tracking: None, memory: None }
     }
 
-    /// The bytes of topic and payload, which is nearly all it takes in memory.
+    /// Bytes of topic and payload, which make up nearly all of its memory.
     pub(crate) fn len(&self) -> usize {
         self.topic.len() + self.payload.len()
     }
 
-    /// Charges `account` for it, unless somebody has been charged already.
+    /// Charges `account` for the publication, unless an account is charged already.
     pub fn charge(&mut self, account: &Arc<MemoryAccount>) {
         if self.memory.is_none() {
             self.memory = Some(account.charge(self.len() + MESSAGE_OVERHEAD));
@@ -110,14 +112,14 @@ impl Publication {
     }
 }
 
-/// What most topics are made of.
+/// Whether this is a printable ASCII character other than a wildcard. Most topics consist of nothing else.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'+' | b'#')
 }
 
-/// Whether a topic has neither wildcards nor what "SHOULD NOT" stand in a string (MQTT 3.1.1, 1.5.3): over a control
-/// character or a noncharacter a broker may close the connection, and mosquitto does, each time that the message is sent
-/// again.
+/// Whether a topic has neither wildcards nor the characters that "SHOULD NOT" occur in a string (MQTT 3.1.1 section
+/// 1.5.3). A broker may close the connection over a control character or a noncharacter. Mosquitto does, each time that
+/// the message is sent again.
 fn is_topic(topic: &str) -> bool {
     !topic.chars().any(|character| {
         let code = u32::from(character);
@@ -135,8 +137,8 @@ pub struct Message {
     pub retain: bool,
     /// The broker may have sent it before.
     pub dup: bool,
-    /// The bytes of the whole packet, where it was larger than a packet may be: then `payload` is only the beginning of what
-    /// was sent.
+    /// Bytes of the whole packet, if it exceeded the packet size limit. `payload` is then only the beginning of the
+    /// payload.
     pub oversized: Option<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! Where the broker is and how to talk to it.
+//! Options of the connections to the broker.
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use crate::{message::Publication, tls::TlsFiles};
 const DEFAULT_PORT: u16 = 1883;
 const DEFAULT_TLS_PORT: u16 = 8883;
 
-/// Which MQTT is spoken with the broker.
+/// The version of MQTT spoken with the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ProtocolVersion {
     /// MQTT 3.1.1, whose protocol level is 4.
@@ -18,24 +18,24 @@ pub enum ProtocolVersion {
     V5,
 }
 
-/// How both connections reach the broker and how much they may hold.
+/// How both connections reach the broker, and how much they may hold.
 #[derive(Debug, Clone)]
 pub struct Options {
     pub broker: BrokerUrl,
     pub version: ProtocolVersion,
-    /// The connections call themselves `{client_id}-pub` and `{client_id}-sub`. Sessions persist under these names, so
-    /// they must be stable over restarts and unique on the broker.
+    /// The connections have the client ids `{client_id}-pub` and `{client_id}-sub`. Sessions persist under these names,
+    /// so they must be stable over restarts and unique on the broker.
     pub client_id: String,
-    /// How long the broker keeps the sessions after their connections have ended, in whole seconds, rounded up. With MQTT 5: in
-    /// 3.1.1 the broker decides by itself.
+    /// How long the broker keeps the sessions after their connections have ended, in whole seconds, rounded up. For
+    /// MQTT 5: with 3.1.1 the broker decides.
     pub session_expiry: Duration,
     pub credentials: Option<Credentials>,
     /// For a broker that is reached over TLS.
     pub tls: TlsFiles,
-    /// Where others see whether the publisher is connected.
+    /// The topic that shows whether the publisher is connected.
     pub status: Option<Status>,
-    /// The longest silence on a connection, unless the broker wants it to be shorter. A broker is given up that stays silent
-    /// for one and a half times this long, if not before.
+    /// The longest silence on a connection, unless the broker asks for a shorter one. The connection is given up when
+    /// the broker is silent for one and a half times this long, or earlier.
     pub keep_alive: Duration,
     /// How long connecting may take, up to and including the broker's CONNACK.
     pub connect_timeout: Duration,
@@ -46,12 +46,12 @@ pub struct Options {
     pub max_packet_size: usize,
     /// QoS 1 and 2 publishes that may wait for their acknowledgement. A broker of MQTT 5 may take fewer.
     pub in_flight: u16,
-    /// Publishes between the callers and the publisher; when it is full, callers feel it.
+    /// Publications between the callers and the publisher. Callers wait while the queue is full.
     pub queue: usize,
-    /// What is kept while the broker is away: messages, and bytes of topic and payload.
+    /// Limits of what is kept while the broker is away: messages, and bytes of topic and payload.
     pub backlog_messages: usize,
     pub backlog_bytes: usize,
-    /// For a broker that can be asked before something is published.
+    /// For a broker whose subscribers can be looked up before publishing.
     pub subscribers: Option<SubscriberLookup>,
 }
 
@@ -79,13 +79,13 @@ impl Options {
         }
     }
 
-    /// [`keep_alive`](Self::keep_alive) as a CONNECT says it: in seconds, rounded up.
+    /// [`keep_alive`](Self::keep_alive) as sent in CONNECT: in seconds, rounded up.
     pub(crate) fn keep_alive_seconds(&self) -> u16 {
         self.keep_alive.as_millis().div_ceil(1000).try_into().unwrap_or(u16::MAX)
     }
 }
 
-/// Answers whether anybody subscribes to a topic. At once, as it is asked on the publisher's own task.
+/// Looks up whether a topic has subscribers. Called on the publisher's own task, so it must return at once.
 #[derive(Clone)]
 pub struct SubscriberLookup(Arc<dyn Fn(&str) -> bool + Send + Sync>);
 
@@ -105,8 +105,9 @@ impl fmt::Debug for SubscriberLookup {
     }
 }
 
-/// A topic that says whether the publisher is connected: retained, with QoS 1. `offline` comes from the publisher itself
-/// when it stops, after everything else, and from the broker when the connection breaks (the will of MQTT 3.1.1, 3.1.2.5).
+/// A topic that shows whether the publisher is connected: retained, with QoS 1. The publisher sends `offline` as its
+/// last publication when it stops, and the broker sends it when the connection breaks (the will, MQTT 3.1.1 section
+/// 3.1.2.5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     pub topic: String,
@@ -128,7 +129,7 @@ impl Status {
     }
 }
 
-/// What the broker wants to see at CONNECT. `Debug` hides the password.
+/// User name and password for CONNECT. `Debug` hides the password.
 #[derive(Clone)]
 pub struct Credentials {
     pub username: String,
@@ -141,7 +142,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// `mqtt://host[:port]` or `mqtts://host[:port]`; the host may be a name, an IPv4 address or an IPv6 address in brackets.
+/// `mqtt://host[:port]` or `mqtts://host[:port]`. The host is a name, an IPv4 address or an IPv6 address in brackets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerUrl {
     pub tls: bool,
@@ -149,7 +150,7 @@ pub struct BrokerUrl {
     pub port: u16,
 }
 
-/// Why a text is no [`BrokerUrl`].
+/// Why a text is not a [`BrokerUrl`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerUrlError {
     #[error("`{0}` is not a URL; expected mqtt://host:port")]
@@ -158,7 +159,7 @@ pub enum BrokerUrlError {
     UnsupportedScheme(String),
     #[error("user name and password do not belong in the broker's URL")]
     Credentials,
-    #[error("a broker's URL ends after the port, `{0}` is too much")]
+    #[error("a broker's URL ends after the port; unexpected `{0}`")]
     Path(String),
     #[error("no host in the broker's URL; expected mqtt://host:port")]
     NoHost,
@@ -170,7 +171,7 @@ impl FromStr for BrokerUrl {
     type Err = BrokerUrlError;
 
     fn from_str(url: &str) -> Result<Self, BrokerUrlError> {
-        // Before anything of it is quoted.
+        // Checked first: the other errors quote the URL, which may hold a password.
         if url.contains('@') {
             return Err(BrokerUrlError::Credentials);
         }
@@ -228,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_that_are_understood() {
+    fn valid_urls_are_parsed() {
         for (text, shown) in [
             ("mqtt://broker:1884", "mqtt://broker:1884"),
             ("MQTT://broker", "mqtt://broker:1883"),
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_that_are_refused_say_why() {
+    fn invalid_urls_are_refused_with_a_reason() {
         use BrokerUrlError::*;
         for (text, error) in [
             ("broker:1883", NoScheme("broker:1883".into())),

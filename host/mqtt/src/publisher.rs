@@ -29,8 +29,8 @@ use crate::{
 
 /// Publishes over one connection on behalf of many tasks. Clones share it.
 ///
-/// What was accepted is sent until the broker has taken it over, across any number of reconnects, unless it expires or is
-/// evicted from a full backlog; both are counted. Publications keep their order.
+/// An accepted publication is sent until the broker has taken it over, across any number of reconnects, unless it
+/// expires or is evicted from a full backlog. Both are counted. Publications keep their order.
 #[derive(Clone)]
 pub struct Publisher {
     queue: mpsc::Sender<Publication>,
@@ -40,7 +40,7 @@ pub struct Publisher {
     stats: Arc<PublisherStats>,
 }
 
-/// Why a publication was not accepted. It comes back with the answer.
+/// Why a publication was not accepted. It is returned with the error, unless it cannot be published at all.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     #[error("the broker does not take messages as fast as they come")]
@@ -82,7 +82,8 @@ impl Publisher {
 
     /// Accepts the publication if there is room.
     ///
-    /// [`PublishError::Full`] is the broker's back pressure: stop reading from whoever sends, then [`reserve`](Self::reserve).
+    /// [`PublishError::Full`] is the broker's back-pressure: stop reading from the sender, then
+    /// [`reserve`](Self::reserve).
     #[expect(clippy::result_large_err, reason = "a box would be an allocation for each message, not for each error")]
     pub fn try_publish(&self, publication: Publication) -> Result<(), PublishError> {
         self.check(&publication)?;
@@ -92,14 +93,15 @@ impl Publisher {
         })
     }
 
-    /// Waits for room. Dropping the future loses nothing, so it can stand in a `select!`.
+    /// Waits for room. Dropping the future loses nothing, so it can be used in a `select!`.
     pub async fn reserve(&self) -> Result<Permit<'_>, Stopped> {
         let permit = self.queue.reserve().await.map_err(|_| Stopped)?;
         Ok(Permit { permit, publisher: self })
     }
 
-    /// Stops: accepts nothing more, sends what waits, waits for the acknowledgements no longer than the grace time, and
-    /// disconnects. Returns how many publications were left over; they are counted as [`Loss::Abandoned`].
+    /// Stops: accepts no more publications, sends those that wait, waits for the acknowledgements no longer than the
+    /// grace time, and disconnects. Returns how many publications were not acknowledged; they are counted as
+    /// [`Loss::Abandoned`].
     pub async fn drain(&self, grace: Duration) -> usize {
         let (done, drained) = oneshot::channel();
         match self.commands.send(PublisherCommand::Drain(Drain { deadline: Instant::now() + grace, done })).await {
@@ -108,11 +110,12 @@ impl Publisher {
         }
     }
 
-    /// Takes back what expires and was never sent, because the broker is away and whoever sent it is about to be told:
-    /// it is counted as [`Loss::Withdrawn`], and so is all of that kind that still comes before the broker is back.
-    /// What was sent and not acknowledged may have arrived, and stays; so does what does not expire.
+    /// Takes back publications that expire and were never sent, because the broker is away and their senders are about
+    /// to be told. They are counted as [`Loss::Withdrawn`], and so are all such publications that follow before the
+    /// broker is back. Publications that were sent and not acknowledged may have arrived, and stay. So do those that do
+    /// not expire.
     ///
-    /// Returns how many there were. `None`: the broker is back, and nothing was taken.
+    /// Returns how many were taken back. `None`: the broker is back, and none were.
     pub async fn withdraw(&self) -> Result<Option<usize>, Stopped> {
         let (done, withdrawn) = oneshot::channel();
         self.commands.send(PublisherCommand::Withdraw(done)).await.map_err(|_| Stopped)?;
@@ -124,10 +127,10 @@ impl Publisher {
         &self.availability
     }
 
-    /// Counts a publication that whoever had it could not hand over.
-    pub fn lose(&self, loss: Loss, kind: &'static str) {
+    /// Counts a publication that its sender could not hand over.
+    pub fn count_loss(&self, loss: Loss, kind: &'static str) {
         tracing::debug!(?loss, kind, "publication lost before it reached the publisher");
-        self.stats.lose(loss, kind);
+        self.stats.count_loss(loss, kind);
     }
 
     pub fn stats(&self) -> &Arc<PublisherStats> {
@@ -137,13 +140,13 @@ impl Publisher {
     fn check(&self, publication: &Publication) -> Result<(), Unpublishable> {
         publication.check(self.max_packet_size).inspect_err(|error| {
             tracing::warn!(publication.topic, publication.kind, %error, "publication refused");
-            self.stats.lose(Loss::Unpublishable, publication.kind);
+            self.stats.count_loss(Loss::Unpublishable, publication.kind);
         })
     }
 }
 
 impl Permit<'_> {
-    /// Uses the place.
+    /// Uses the reserved place.
     pub fn send(self, publication: Publication) -> Result<(), Unpublishable> {
         self.publisher.check(&publication)?;
         self.permit.send(publication);

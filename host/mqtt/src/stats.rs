@@ -1,4 +1,4 @@
-//! What the connections count and say about themselves, for metrics and readiness.
+//! Counters and status of the connections, for metrics and readiness.
 
 use std::{
     collections::BTreeMap,
@@ -43,19 +43,19 @@ impl Gauge {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
 pub enum Loss {
-    /// Its time had passed before it could be sent.
+    /// It expired before it could be sent.
     Expired,
     /// The backlog was full and it was the oldest.
     Evicted,
-    /// MQTT cannot carry it: too large, for the broker if not for MQTT, or not a topic.
+    /// It is too large for MQTT or for the broker, or its topic is invalid.
     Unpublishable,
-    /// The broker did not take it, for a reason that it gave.
+    /// The broker refused it with a reason code.
     Refused,
-    /// The publisher stopped before it was acknowledged, or took nothing for too long.
+    /// The publisher stopped before it was acknowledged, or accepted nothing for too long.
     Abandoned,
-    /// Whoever had it could not wait, and there was no room.
+    /// The queue was full, and its sender could not wait.
     Overflow,
-    /// The broker was away for so long that it was taken back: whoever sent it will send it again.
+    /// It was taken back because the broker was away for too long. Its sender sends it again.
     Withdrawn,
 }
 
@@ -63,7 +63,7 @@ pub enum Loss {
 #[derive(Debug, Clone)]
 pub struct ConnectionStatus {
     pub connected: bool,
-    /// When it became so.
+    /// When `connected` changed last.
     pub since: Instant,
     /// Why the latest connection, or the latest attempt to connect, failed.
     pub last_error: Option<String>,
@@ -76,7 +76,7 @@ pub struct ConnectionStats {
     pub connects: Counter,
     /// Attempts that failed.
     pub failures: Counter,
-    /// Writes to the socket; beside the messages it shows how well they are batched.
+    /// Writes to the socket. Compared with the number of messages they show how well messages are batched.
     pub writes: Counter,
     status: Mutex<ConnectionStatus>,
 }
@@ -124,38 +124,38 @@ pub struct PublisherStats {
     pub acknowledged: Counter,
     /// Publications sent again after a reconnect.
     pub resent: Counter,
-    /// Publications of QoS 0 written to a connection that broke before the broker showed that it had read them. Nobody
-    /// knows whether they arrived.
+    /// Publications of QoS 0 written to a connection that broke before the broker showed that it had read them. Whether
+    /// they arrived is unknown.
     pub unconfirmed: Counter,
     /// Waiting for their acknowledgement.
     pub in_flight: Gauge,
     /// Waiting for the broker to come back, or for room in flight.
     pub backlog: Gauge,
     losses: Mutex<BTreeMap<(Loss, &'static str), u64>>,
-    unheard: Mutex<BTreeMap<&'static str, u64>>,
+    without_subscriber: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl PublisherStats {
-    /// How many publications of which kind were lost for which reason.
+    /// Lost publications by reason and kind.
     pub fn losses(&self) -> Vec<(Loss, &'static str, u64)> {
         self.losses.lock().iter().map(|(&(loss, kind), &count)| (loss, kind, count)).collect()
     }
 
-    /// The losses of all kinds for one reason.
+    /// Lost publications of all kinds for one reason.
     pub fn lost(&self, loss: Loss) -> u64 {
         self.losses.lock().iter().filter(|((cause, _), _)| *cause == loss).map(|(_, count)| count).sum()
     }
 
-    /// How many publications of which kind were on a topic that nobody subscribes to, as far as the broker says so.
-    pub fn unheard(&self) -> Vec<(&'static str, u64)> {
-        self.unheard.lock().iter().map(|(&kind, &count)| (kind, count)).collect()
+    /// Publications by kind whose topic had no subscribers, as far as the broker reports it.
+    pub fn without_subscriber(&self) -> Vec<(&'static str, u64)> {
+        self.without_subscriber.lock().iter().map(|(&kind, &count)| (kind, count)).collect()
     }
 
-    pub(crate) fn no_subscriber(&self, kind: &'static str) {
-        *self.unheard.lock().entry(kind).or_default() += 1;
+    pub(crate) fn count_without_subscriber(&self, kind: &'static str) {
+        *self.without_subscriber.lock().entry(kind).or_default() += 1;
     }
 
-    pub(crate) fn lose(&self, loss: Loss, kind: &'static str) {
+    pub(crate) fn count_loss(&self, loss: Loss, kind: &'static str) {
         *self.losses.lock().entry((loss, kind)).or_default() += 1;
     }
 }
@@ -165,13 +165,13 @@ impl PublisherStats {
 pub struct SubscriberStats {
     pub connection: Arc<ConnectionStats>,
     pub received: Counter,
-    /// Messages on topics that nobody subscribes to (any more).
+    /// Messages on topics that no owner subscribes to (any more).
     pub unrouted: Counter,
-    /// Messages above the packet size limit: acknowledged, and thrown away but for their beginning.
+    /// Messages above the packet size limit: acknowledged, and discarded except for their beginning.
     pub oversized: Counter,
     /// SUBSCRIBE packets sent, and UNSUBSCRIBE packets.
     pub subscribe_packets: Counter,
     pub unsubscribe_packets: Counter,
-    /// Topic filters held by the broker, or asked for.
+    /// Topic filters that the broker holds or was asked for.
     pub subscriptions: Gauge,
 }

@@ -23,8 +23,8 @@ use crate::{message::QoS, options::Options, stats::SubscriberStats};
 
 /// Subscribes on behalf of many owners over one connection. Clones share it; it stops with the last of them.
 ///
-/// Owners of the same topic filter share one subscription, which ends with the last of them. After a reconnect the broker
-/// gets to know again what it has forgotten.
+/// Owners of the same topic filter share one subscription, which ends with the last of them. After a reconnect,
+/// subscriptions that the broker no longer has are restored.
 pub struct Subscriber<R> {
     commands: mpsc::Sender<SubscriberCommand<R>>,
     current: watch::Receiver<bool>,
@@ -40,46 +40,46 @@ impl<R> Clone for Subscriber<R> {
 
 impl<R: Recipient> Subscriber<R> {
     /// Starts the connection's task; it connects, and reconnects, on its own. Needs a tokio runtime.
-    pub fn start(options: Arc<Options>, strays: UnroutedHandler) -> Self {
-        // Whether we are there is for the publishing connection to say.
+    pub fn start(options: Arc<Options>, unrouted: UnroutedHandler) -> Self {
+        // The publishing connection announces the status.
         let options =
             if options.status.is_some() { Options { status: None, ..(*options).clone() }.into() } else { options };
         let stats = Arc::new(SubscriberStats::default());
         let (commands, requests) = mpsc::channel(COMMANDS);
-        let (currency, current) = watch::channel(false);
-        tokio::spawn(SubscriberTask::new(requests, currency, strays, Arc::clone(&stats)).run(options));
+        let (current_sender, current) = watch::channel(false);
+        tokio::spawn(SubscriberTask::new(requests, current_sender, unrouted, Arc::clone(&stats)).run(options));
         Subscriber { commands, current, stats }
     }
 
     /// Subscribes the owner to these filters and no others, and resolves once the broker has acknowledged all of them:
-    /// from then on no message is missed. Filters that the owner had before are left only then. On an error the owner has
-    /// what it had before. Waits as long as the broker is away.
+    /// from then on no message is missed. Filters that the owner had before are unsubscribed only then. On an error the
+    /// owner keeps the filters that it had before. Waits while the broker is away.
     pub async fn subscribe(&self, owner: u64, filters: Vec<(String, QoS)>, recipient: R) -> Result<(), SubscribeError> {
         self.set(owner, filters, Some(recipient)).await
     }
 
-    /// [`subscribe`](Self::subscribe) with the recipient that the owner has.
+    /// [`subscribe`](Self::subscribe) with the owner's present recipient.
     pub async fn replace(&self, owner: u64, filters: Vec<(String, QoS)>) -> Result<(), SubscribeError> {
         self.set(owner, filters, None).await
     }
 
-    /// The owner gets no further messages, except those already on their way to its recipient.
+    /// Ends the subscriptions of the owner. Messages already handed to its recipient still arrive.
     pub async fn unsubscribe(&self, owner: u64) {
-        // When the task has stopped, so have the subscriptions.
+        // An error: the task has stopped, and the subscriptions have ended with it.
         let _ = self.commands.send(SubscriberCommand::Remove { owner }).await;
     }
 
-    /// Tells the broker what was unsubscribed, waiting for its acknowledgement no longer than the grace time, and
-    /// disconnects. The session stays with the broker.
+    /// Sends the unsubscribes that wait, waits for their acknowledgements no longer than the grace time, and
+    /// disconnects. The broker keeps the session.
     pub async fn stop(&self, grace: Duration) {
         let (done, stopped) = oneshot::channel();
-        if self.commands.send(SubscriberCommand::StopRequest { deadline: Instant::now() + grace, done }).await.is_ok() {
+        if self.commands.send(SubscriberCommand::Stop { deadline: Instant::now() + grace, done }).await.is_ok() {
             let _ = stopped.await;
         }
     }
 
-    /// True while connected with all that was wanted at the latest connect subscribed again: answers to what is published
-    /// now will arrive.
+    /// True while connected and with all subscriptions restored that were wanted at the latest connect: answers to what
+    /// is published now will arrive.
     pub fn current(&self) -> watch::Receiver<bool> {
         self.current.clone()
     }
@@ -96,7 +96,7 @@ impl<R: Recipient> Subscriber<R> {
     }
 }
 
-/// Whether a message on `topic` is for who subscribes to `filter` (MQTT 3.1.1, 4.7).
+/// Whether `topic` matches `filter` (MQTT 3.1.1 section 4.7).
 pub fn topic_matches(topic: &str, filter: &str) -> bool {
     let mut levels = topic.split('/');
     for (depth, wanted) in filter.split('/').enumerate() {

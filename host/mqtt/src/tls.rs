@@ -13,12 +13,12 @@ use rustls::{
 };
 use tokio_rustls::TlsConnector;
 
-/// What TLS is made of, in PEM. Read anew for every connection, so that a certificate can be renewed in its place.
+/// The files for TLS, in PEM. Read for every connection, so that a certificate can be renewed by replacing its file.
 #[derive(Debug, Clone, Default)]
 pub struct TlsFiles {
-    /// Who signs the broker's certificate; `None`: whom the operating system trusts.
+    /// The authorities that sign the broker's certificate. `None`: those that the operating system trusts.
     pub ca: Option<PathBuf>,
-    /// Our own certificate, for a broker that asks for one, and its private key.
+    /// The client certificate, for a broker that requests one, and its private key.
     pub cert: Option<PathBuf>,
     pub key: Option<PathBuf>,
 }
@@ -28,16 +28,16 @@ pub struct TlsFiles {
 pub enum TlsError {
     #[error("{}: {problem}", file.display())]
     File { file: PathBuf, problem: String },
-    #[error("a certificate and its key go together: only one of them is named")]
-    HalfAPair,
-    #[error("the operating system trusts nobody: name the broker's ca")]
+    #[error("a certificate needs its key: only one of them is configured")]
+    IncompletePair,
+    #[error("the operating system has no trusted certificates: configure the broker's ca")]
     NoRoots,
     #[error(transparent)]
     Tls(#[from] rustls::Error),
 }
 
 impl TlsFiles {
-    /// Whether a connection could be made with them.
+    /// Checks whether a connection can be made with these files.
     pub fn check(&self) -> Result<(), TlsError> {
         self.connector().map(drop)
     }
@@ -53,7 +53,7 @@ impl TlsFiles {
                 let private = PrivateKeyDer::from_pem_file(key).map_err(|error| at(key, &error))?;
                 builder.with_client_auth_cert(chain, private).map_err(|error| at(cert, &error))?
             }
-            _ => return Err(TlsError::HalfAPair),
+            _ => return Err(TlsError::IncompletePair),
         };
         Ok(TlsConnector::from(Arc::new(config)))
     }
@@ -66,14 +66,14 @@ impl TlsFiles {
                     roots.add(certificate).map_err(|error| at(file, &error))?;
                 }
             }
-            // Single certificates of a system that cannot be read are no reason not to trust the others.
+            // Certificates of the operating system that cannot be read are skipped.
             None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
         }
         if roots.is_empty() { Err(TlsError::NoRoots) } else { Ok(roots) }
     }
 }
 
-/// At least one.
+/// Reads the certificates of a file. It is an error if there is none.
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let read = CertificateDer::pem_file_iter(file).and_then(|found| found.collect::<Result<Vec<_>, _>>());
     let found = read.map_err(|error| at(file, &error))?;

@@ -1,4 +1,4 @@
-//! The embedded broker with both connections on it.
+//! The embedded broker, with a publisher and a subscriber connected to it.
 
 mod support;
 
@@ -8,7 +8,8 @@ use ocpp_gateway_mqtt::{
     BrokerLimits, EmbeddedBroker, EmbeddedBrokerError, Options, Publication, Publisher, QoS, Subscriber,
 };
 use support::{
-    Mailbox, TIMEOUT, Told, VERSIONS, Watching, eventually, options, options_in, publication, receive, told,
+    Mailbox, ObserverEvent, TIMEOUT, TestObserver, VERSIONS, eventually, next_event, options, options_in, publication,
+    receive,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -19,19 +20,19 @@ use tokio::{
 /// Bytes of the largest packet.
 const LIMIT: usize = 1 << 20;
 
-fn anywhere() -> SocketAddr {
+fn any_port() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
 #[tokio::test]
-async fn carries_messages_from_publisher_to_subscriber() {
+async fn broker_carries_messages_from_publisher_to_subscriber() {
     for version in VERSIONS {
         carries_messages(|url| options_in(version, url)).await;
     }
 }
 
 async fn carries_messages(options: impl Fn(&str) -> Options) {
-    let broker = EmbeddedBroker::start(anywhere(), BrokerLimits::new(LIMIT)).await.expect("a broker");
+    let broker = EmbeddedBroker::start(any_port(), BrokerLimits::new(LIMIT)).await.expect("a broker");
     let options = Arc::new(options(&format!("mqtt://{}", broker.local_addr())));
     let subscriber = Subscriber::start(Arc::clone(&options), Box::new(drop));
     let publisher = Publisher::start(options, subscriber.current());
@@ -50,18 +51,18 @@ async fn carries_messages(options: impl Fn(&str) -> Options) {
     broker.stop().await;
 }
 
-/// Whatever the version and the QoS: the broker is asked, in the process, before anything is sent.
+/// With each version and QoS: the broker is asked, inside the process, before anything is sent.
 #[tokio::test]
-async fn what_nobody_subscribes_to_comes_back() {
+async fn publication_without_subscribers_is_returned() {
     for version in VERSIONS {
         for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
-            what_nobody_subscribes_to(|url| options_in(version, url), qos).await;
+            publication_without_subscribers(|url| options_in(version, url), qos).await;
         }
     }
 }
 
-async fn what_nobody_subscribes_to(options: impl Fn(&str) -> Options, qos: QoS) {
-    let broker = EmbeddedBroker::start(anywhere(), BrokerLimits::new(LIMIT)).await.expect("a broker");
+async fn publication_without_subscribers(options: impl Fn(&str) -> Options, qos: QoS) {
+    let broker = EmbeddedBroker::start(any_port(), BrokerLimits::new(LIMIT)).await.expect("a broker");
     let options = options(&format!("mqtt://{}", broker.local_addr()));
     let subscribers = Some(broker.subscriber_lookup("gw-sub"));
     let own = Arc::new(Options { subscribers, ..options.clone() });
@@ -69,20 +70,20 @@ async fn what_nobody_subscribes_to(options: impl Fn(&str) -> Options, qos: QoS) 
     let publisher = Publisher::start(own, own_subscriber.current());
     let (own_mailbox, _own_inbox) = Mailbox::new();
     own_subscriber.subscribe(1, vec![("t".to_owned(), qos)], own_mailbox).await.expect("subscribed");
-    let (watching, mut all_told) = Watching::new();
+    let (observer, mut events) = TestObserver::new();
     let publish = |number, confirm, payload: &str| {
         let publication = Publication { qos, ..publication("t", payload) };
-        publisher.try_publish(watching.watch(number, confirm, publication)).expect("room");
+        publisher.try_publish(observer.watch(number, confirm, publication)).expect("room");
     };
     publish(1, false, "1");
-    assert_eq!(told(&mut all_told).await, Told::NoSubscriber(b"1".to_vec(), 1));
+    assert_eq!(next_event(&mut events).await, ObserverEvent::NoSubscriber(b"1".to_vec(), 1));
 
     let back_end = Subscriber::start(Arc::new(Options { client_id: "back-end".into(), ..options }), Box::new(drop));
     let (mailbox, mut inbox) = Mailbox::new();
     back_end.subscribe(1, vec![("t".to_owned(), qos)], mailbox).await.expect("subscribed");
     publish(2, false, "2");
     publish(3, true, "3");
-    assert_eq!(told(&mut all_told).await, Told::Delivered(3));
+    assert_eq!(next_event(&mut events).await, ObserverEvent::Delivered(3));
     for payload in ["2", "3"] {
         assert_eq!(receive(&mut inbox).await.payload, payload);
     }
@@ -91,14 +92,14 @@ async fn what_nobody_subscribes_to(options: impl Fn(&str) -> Options, qos: QoS) 
     eventually("unsubscribed", || back_end.stats().unsubscribe_packets.get() == 1).await;
     back_end.stop(TIMEOUT).await;
     publish(4, false, "4");
-    assert_eq!(told(&mut all_told).await, Told::NoSubscriber(b"4".to_vec(), 4));
-    assert_eq!(publisher.stats().unheard(), [("test", 2)]);
+    assert_eq!(next_event(&mut events).await, ObserverEvent::NoSubscriber(b"4".to_vec(), 4));
+    assert_eq!(publisher.stats().without_subscriber(), [("test", 2)]);
     broker.stop().await;
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_named() {
-    let first = EmbeddedBroker::start(anywhere(), BrokerLimits::new(LIMIT)).await.expect("a broker");
+async fn port_in_use_is_named_in_the_error() {
+    let first = EmbeddedBroker::start(any_port(), BrokerLimits::new(LIMIT)).await.expect("a broker");
     let error = EmbeddedBroker::start(first.local_addr(), BrokerLimits::new(LIMIT))
         .await
         .err()
@@ -109,8 +110,8 @@ async fn a_port_in_use_is_named() {
 }
 
 #[tokio::test]
-async fn its_end_is_noticed_by_the_connections() {
-    let broker = EmbeddedBroker::start(anywhere(), BrokerLimits::new(LIMIT)).await.expect("a broker");
+async fn connections_notice_that_the_broker_has_stopped() {
+    let broker = EmbeddedBroker::start(any_port(), BrokerLimits::new(LIMIT)).await.expect("a broker");
     let options = Arc::new(options(&format!("mqtt://{}", broker.local_addr())));
     let subscriber = Subscriber::<Mailbox>::start(options, Box::new(drop));
     eventually("connected", || subscriber.stats().connection.status().connected).await;
@@ -118,7 +119,7 @@ async fn its_end_is_noticed_by_the_connections() {
     eventually("disconnected", || !subscriber.stats().connection.status().connected).await;
 }
 
-/// A client that says exactly these bytes.
+/// A client that sends exactly these bytes.
 struct Raw(TcpStream);
 
 impl Raw {
@@ -144,7 +145,7 @@ impl Raw {
         timeout(TIMEOUT, read).await.expect("a packet in time")
     }
 
-    /// What comes before the connection ends.
+    /// What arrives before the connection ends.
     async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         // It may end with a reset.
@@ -157,17 +158,17 @@ const CONNECT: &[u8] = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01a";
 const CONNECT_V5: &[u8] = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01b";
 const ACCEPTED: &[u8] = b"\x20\x02\x00\x00";
 
-/// What mosquitto's bridge begins with: 0x84 for MQTT 3.1.1. It understands no other answer.
+/// Mosquitto's bridge tries the protocol level 0x84 for MQTT 3.1.1 first. It understands no other answer.
 #[tokio::test]
-async fn the_bit_for_bridges_in_the_protocol_level_is_refused_as_3_1_1_does() {
-    let broker = EmbeddedBroker::start(anywhere(), BrokerLimits::new(LIMIT)).await.expect("a broker");
+async fn bridge_bit_in_the_protocol_level_is_refused_as_in_3_1_1() {
+    let broker = EmbeddedBroker::start(any_port(), BrokerLimits::new(LIMIT)).await.expect("a broker");
     let bridge = CONNECT.iter().map(|byte| if *byte == 4 { 0x84 } else { *byte }).collect::<Vec<u8>>();
     // The length of the name is a 4 too.
     let bridge = [&CONNECT[..4], &bridge[4..]].concat();
     assert_eq!(Raw::connect(&broker, &bridge).await.rest().await, b"\x20\x02\x00\x01");
     let mut again = Raw::connect(&broker, CONNECT).await;
     assert_eq!(again.packet().await, ACCEPTED);
-    // However slowly it comes.
+    // A CONNECT may arrive byte by byte.
     let mut slow = Raw::connect(&broker, b"").await;
     for byte in CONNECT_V5 {
         slow.send(&[*byte]).await;
@@ -179,16 +180,16 @@ async fn the_bit_for_bridges_in_the_protocol_level_is_refused_as_3_1_1_does() {
 }
 
 #[tokio::test]
-async fn the_largest_packet_is_announced_and_no_larger_one_taken() {
+async fn maximum_packet_size_is_announced_and_enforced() {
     for (limit, announced) in [(LIMIT, LIMIT), (1 << 30, 268_435_455), (1, 1024)] {
-        let broker = EmbeddedBroker::start(anywhere(), BrokerLimits::new(limit)).await.expect("a broker");
+        let broker = EmbeddedBroker::start(any_port(), BrokerLimits::new(limit)).await.expect("a broker");
         let mut client = Raw::connect(&broker, CONNECT_V5).await;
         let answer = client.packet().await;
         let property = [&[0x27][..], &(announced as u32).to_be_bytes()].concat();
         assert!(answer.windows(5).any(|window| window == property), "{limit}: {answer:?}");
         broker.stop().await;
     }
-    let broker = EmbeddedBroker::start(anywhere(), BrokerLimits::new(1024)).await.expect("a broker");
+    let broker = EmbeddedBroker::start(any_port(), BrokerLimits::new(1024)).await.expect("a broker");
     for connect in [CONNECT, CONNECT_V5] {
         let mut client = Raw::connect(&broker, connect).await;
         client.packet().await;
@@ -200,30 +201,30 @@ async fn the_largest_packet_is_announced_and_no_larger_one_taken() {
     broker.stop().await;
 }
 
-/// What the README says of it. What mqtt5 has learnt meanwhile need not stand there.
+/// The deviations of mqtt5 that docs/broker.md lists. Those that a newer mqtt5 does not have are to be removed there.
 #[tokio::test]
-async fn mqtt5_does_what_a_broker_should_not() {
-    let broker = EmbeddedBroker::start(anywhere(), BrokerLimits::new(LIMIT)).await.expect("a broker");
+async fn mqtt5_deviates_from_the_specification() {
+    let broker = EmbeddedBroker::start(any_port(), BrokerLimits::new(LIMIT)).await.expect("a broker");
     let (mut old, mut receiver) = (Raw::connect(&broker, CONNECT).await, Raw::connect(&broker, CONNECT_V5).await);
     assert_eq!(old.packet().await, ACCEPTED);
     receiver.packet().await;
     receiver.send(b"\x82\x07\x00\x01\x00\x00\x01t\x00").await;
     receiver.packet().await;
-    // A packet id of 0 (3.1.1, 2.3.1) is taken.
+    // A packet id of 0 (MQTT 3.1.1 section 2.3.1) is taken.
     old.send(b"\x32\x06\x00\x01t\x00\x00x").await;
     assert_eq!(old.packet().await, b"\x40\x02\x00\x00");
-    // The message tells who published it.
+    // The message names the client that published it.
     let message = receiver.packet().await;
     let property = b"\x26\x00\x10x-mqtt-client-id\x00\x01a";
     assert!(message.windows(property.len()).any(|window| window == property), "{message:?}");
-    // 3.1.1 has no DISCONNECT of a broker (3.1.1, 3.14).
+    // 3.1.1 has no DISCONNECT of a broker (MQTT 3.1.1 section 3.14).
     let mut new = Raw::connect(&broker, CONNECT).await;
     assert_eq!(new.packet().await, ACCEPTED);
     assert_eq!(old.rest().await.first(), Some(&0xe0));
     broker.stop().await;
 }
 
-/// The payloads that are retained on topics below `t/`, to whoever subscribes now.
+/// The payloads that are retained on topics below `t/`, as a new subscriber gets them.
 async fn retained(broker: &EmbeddedBroker, number: usize) -> Vec<String> {
     let options = Arc::new(Options::new(format!("mqtt://{}", broker.local_addr()).parse().expect("a URL"), "late"));
     let subscriber = Subscriber::start(options, Box::new(drop));
@@ -243,7 +244,7 @@ async fn retained(broker: &EmbeddedBroker, number: usize) -> Vec<String> {
 async fn retained_messages_are_bounded_in_number_and_in_bytes() {
     for version in VERSIONS {
         let limits = BrokerLimits { retained: 3, retained_memory: 50_000, ..BrokerLimits::new(LIMIT) };
-        let broker = EmbeddedBroker::start(anywhere(), limits).await.expect("a broker");
+        let broker = EmbeddedBroker::start(any_port(), limits).await.expect("a broker");
         let options = Arc::new(options_in(version, &format!("mqtt://{}", broker.local_addr())));
         let subscriber = Subscriber::start(Arc::clone(&options), Box::new(drop));
         let publisher = Publisher::start(options, subscriber.current());
@@ -253,18 +254,18 @@ async fn retained_messages_are_bounded_in_number_and_in_bytes() {
         for (topic, payload, refused) in [
             ("t/1", "a", 0),
             ("t/2", "b", 0),
-            // Its place is given back.
+            // Clearing a message frees its place.
             ("t/2", "", 0),
             ("t/2", large.as_str(), 1),
             ("t/3", "c", 1),
             ("t/4", "d", 1),
             ("t/5", "e", 2),
-            // One in the place of another.
+            // A message replaces the one before.
             ("t/1", "f", 2),
         ] {
             let message = Publication { retain: true, ..publication(topic, payload) };
             publisher.try_publish(message).expect("room");
-            // Whoever is subscribed gets it, retained or not.
+            // Subscribers get it, retained or not.
             while receive(&mut inbox).await.payload != payload {}
             assert_eq!(broker.retained_refused().get(), refused, "{topic}");
         }

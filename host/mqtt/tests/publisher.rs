@@ -12,7 +12,7 @@ use ocpp_gateway_mqtt::{Loss, Options, Publication, PublishError, Publisher, QoS
 use ocpp_gateway_testkit::broker::{Script, ScriptedBroker, Seen};
 use ocpp_gateway_testkit::port::ReservedPort;
 use rumqttc::{ConnectReturnCode, Packet};
-use support::{TIMEOUT, Told, Watching, always_current, eventually, options, publication, told};
+use support::{ObserverEvent, TIMEOUT, TestObserver, always_current, eventually, next_event, options, publication};
 use tokio::{sync::watch, time::timeout};
 
 fn start(options: Options) -> Publisher {
@@ -45,7 +45,7 @@ fn count(seen: &[Seen], connection: usize) -> usize {
 
 /// A burst of many tasks costs a few writes, not one each, although the first of them wakes the publisher.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_burst_of_tasks_shares_a_write() {
+async fn publications_of_a_burst_share_a_write() {
     const TASKS: u64 = 50;
     let broker = ScriptedBroker::start().await;
     let publisher = start(options(&broker.url()));
@@ -93,7 +93,7 @@ async fn a_kept_session_gets_the_same_packet_ids_with_dup() {
     let script = Script { acknowledge: false, session_present: true, ..Script::default() };
     let broker = ScriptedBroker::start_with(script).await;
     let publisher = start(options(&broker.url()));
-    // The session that an earlier process left is cleared away first: connections 0 and 1.
+    // The session that an earlier process left is cleared first: connections 0 and 1.
     publish_numbered(&publisher, 0..80).await;
     let seen = broker.seen_by(|seen| count(seen, 2) == 80).await;
     let first: HashMap<u32, u16> = numbered_pkids(&seen, 2, false);
@@ -123,7 +123,7 @@ fn numbered_pkids(seen: &[Seen], connection: usize, dup: bool) -> HashMap<u32, u
 }
 
 #[tokio::test]
-async fn slow_acknowledgements_never_share_a_packet_id_or_exceed_the_window() {
+async fn packet_ids_are_unique_and_in_flight_is_bounded_with_slow_acknowledgements() {
     let broker = ScriptedBroker::start_with(Script { acknowledge: false, ..Script::default() }).await;
     let mut options = options(&broker.url());
     options.in_flight = 20;
@@ -150,7 +150,7 @@ async fn slow_acknowledgements_never_share_a_packet_id_or_exceed_the_window() {
 }
 
 #[tokio::test]
-async fn exactly_once_resumes_where_it_was() {
+async fn qos_2_publish_resumes_after_a_reconnect() {
     let broker = ScriptedBroker::start_with(Script { acknowledge: false, ..Script::default() }).await;
     let publisher = start(options(&broker.url()));
     for number in 0..2 {
@@ -169,7 +169,7 @@ async fn exactly_once_resumes_where_it_was() {
 }
 
 #[tokio::test]
-async fn what_expired_while_the_broker_was_away_is_counted_and_not_sent() {
+async fn expired_publication_is_counted_and_not_sent() {
     let broker = ScriptedBroker::start_with(Script { connect: None, ..Script::default() }).await;
     let mut options = options(&broker.url());
     options.connect_timeout = Duration::from_millis(100);
@@ -183,7 +183,7 @@ async fn what_expired_while_the_broker_was_away_is_counted_and_not_sent() {
     assert_eq!(publisher.stats().losses(), [(Loss::Expired, "call", 1)]);
 }
 
-/// Expires so long after now.
+/// A call that expires this long after now.
 fn call(publisher: &Publisher, number: u32, after: Duration) -> Publication {
     let expires = Some(publisher.availability().broker_time(Instant::now()) + after);
     Publication { expires, kind: "call", ..publication("t", number.to_string()) }
@@ -208,11 +208,11 @@ async fn nothing_expires_while_the_broker_is_away() {
     broker.seen_by(|seen| payloads(seen, None) == [0]).await;
     assert_eq!(publisher.stats().losses(), []);
     eventually("reached again", || !availability.is_away()).await;
-    assert!(availability.behind(Instant::now()) >= 2 * LEFT);
+    assert!(availability.time_away(Instant::now()) >= 2 * LEFT);
 }
 
 #[tokio::test]
-async fn what_was_never_sent_is_withdrawn_if_it_expires() {
+async fn expiring_publications_that_were_never_sent_are_withdrawn() {
     let broker = ScriptedBroker::start_with(Script { acknowledge: false, ..Script::default() }).await;
     let publisher = start(options(&broker.url()));
     eventually("reached", || !publisher.availability().is_away()).await;
@@ -228,10 +228,10 @@ async fn what_was_never_sent_is_withdrawn_if_it_expires() {
     }
     eventually("all wait", || publisher.stats().backlog.get() == 3).await;
     assert_eq!(publisher.withdraw().await, Ok(Some(2)));
-    // What comes later is taken back as it comes.
+    // Later calls are taken back on arrival.
     publish(&publisher, call(&publisher, 4, TIMEOUT)).await;
     publish_numbered(&publisher, 5..6).await;
-    eventually("all have come", || publisher.stats().lost(Loss::Withdrawn) == 3).await;
+    eventually("all have arrived", || publisher.stats().lost(Loss::Withdrawn) == 3).await;
 
     broker.script(|script| (script.connect, script.acknowledge) = (Some(ConnectReturnCode::Success), true));
     eventually("back", || !publisher.availability().is_away()).await;
@@ -244,20 +244,20 @@ async fn what_was_never_sent_is_withdrawn_if_it_expires() {
 }
 
 #[tokio::test]
-async fn who_observes_a_publication_is_told_that_there_was_no_room_for_it() {
+async fn observer_is_told_of_an_evicted_publication() {
     let script = Script { connect: Some(ConnectReturnCode::ServiceUnavailable), ..Script::default() };
     let broker = ScriptedBroker::start_with(script).await;
     let publisher = start(Options { backlog_messages: 1, ..options(&broker.url()) });
-    let (watching, mut all_told) = Watching::new();
+    let (observer, mut events) = TestObserver::new();
     for number in 0..2 {
-        publish(&publisher, watching.watch(number, false, call(&publisher, number, TIMEOUT))).await;
+        publish(&publisher, observer.watch(number, false, call(&publisher, number, TIMEOUT))).await;
     }
-    assert_eq!(told(&mut all_told).await, Told::Evicted(0));
+    assert_eq!(next_event(&mut events).await, ObserverEvent::Evicted(0));
     assert_eq!(publisher.stats().losses(), [(Loss::Evicted, "call", 1)]);
 }
 
 #[tokio::test]
-async fn a_full_backlog_gives_up_the_oldest_and_counts_them() {
+async fn full_backlog_evicts_and_counts_the_oldest() {
     let broker =
         ScriptedBroker::start_with(Script { connect: Some(ConnectReturnCode::NotAuthorized), ..Script::default() });
     let broker = broker.await;
@@ -275,7 +275,7 @@ async fn a_full_backlog_gives_up_the_oldest_and_counts_them() {
 }
 
 #[tokio::test]
-async fn what_mqtt_cannot_carry_is_refused_and_harms_nothing() {
+async fn unpublishable_publications_are_refused_and_the_connection_stays() {
     let broker = ScriptedBroker::start().await;
     let mut options = options(&broker.url());
     options.max_packet_size = 1000;
@@ -292,7 +292,7 @@ async fn what_mqtt_cannot_carry_is_refused_and_harms_nothing() {
 }
 
 #[tokio::test]
-async fn a_broker_that_does_not_acknowledge_is_felt_by_the_caller() {
+async fn callers_wait_for_a_broker_that_does_not_acknowledge() {
     let broker = ScriptedBroker::start_with(Script { acknowledge: false, ..Script::default() }).await;
     let mut options = options(&broker.url());
     (options.in_flight, options.queue) = (4, 8);
@@ -308,7 +308,7 @@ async fn a_broker_that_does_not_acknowledge_is_felt_by_the_caller() {
 }
 
 #[tokio::test]
-async fn a_drain_sends_what_waits_and_says_goodbye() {
+async fn drain_sends_waiting_publications_and_disconnects() {
     let broker = ScriptedBroker::start().await;
     let publisher = start(options(&broker.url()));
     publish_numbered(&publisher, 0..1000).await;
@@ -321,7 +321,7 @@ async fn a_drain_sends_what_waits_and_says_goodbye() {
 }
 
 #[tokio::test]
-async fn a_drain_ends_at_its_deadline_and_tells_what_is_left() {
+async fn drain_ends_at_its_deadline_and_returns_how_many_are_left() {
     let broker = ScriptedBroker::start_with(Script { acknowledge: false, ..Script::default() }).await;
     let publisher = start(options(&broker.url()));
     publish_numbered(&publisher, 0..10).await;
@@ -340,7 +340,7 @@ async fn a_drain_without_a_broker_ends_at_its_deadline() {
 }
 
 #[tokio::test]
-async fn nothing_is_published_until_answers_would_arrive() {
+async fn publications_wait_until_answers_would_arrive() {
     let broker = ScriptedBroker::start().await;
     let (subscriber, current) = watch::channel(false);
     let publisher = Publisher::start(Arc::new(options(&broker.url())), current);
@@ -375,7 +375,7 @@ async fn a_broker_that_stops_answering_pings_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_broker_that_talks_nonsense_is_left() {
+async fn connection_is_closed_after_a_malformed_packet() {
     let broker = ScriptedBroker::start().await;
     let publisher = start(options(&broker.url()));
     publish(&publisher, publication("t", "0")).await;
@@ -385,7 +385,7 @@ async fn a_broker_that_talks_nonsense_is_left() {
 }
 
 #[tokio::test]
-async fn what_comes_together_leaves_in_few_writes() {
+async fn simultaneous_publications_need_few_writes() {
     let broker = ScriptedBroker::start().await;
     let publisher = start(options(&broker.url()));
     eventually("connected", || publisher.stats().connection.status().connected).await;
@@ -400,7 +400,7 @@ async fn what_comes_together_leaves_in_few_writes() {
 }
 
 #[tokio::test]
-async fn its_status_comes_first_on_every_connection_and_last_when_it_stops() {
+async fn status_is_published_first_on_every_connection_and_last_on_stop() {
     let broker = ScriptedBroker::start().await;
     let (topic, online, offline) = ("gateways/gw".to_owned(), "online".to_owned(), "offline".to_owned());
     let status = Status { topic, online, offline };

@@ -51,21 +51,21 @@ async fn a_message_reaches_its_owner_and_is_acknowledged() {
     broker.seen_by(|seen| acknowledged(seen, 7)).await;
 }
 
-/// Nothing else comes after it that would wake anybody up.
+/// No later packet would wake the subscriber.
 #[tokio::test]
-async fn a_message_that_comes_together_with_connack_is_not_left_lying() {
+async fn message_that_arrives_together_with_connack_is_delivered() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let options = options(&format!("mqtt://{}", listener.local_addr().expect("bound")));
-    let (strays, mut inbox) = mpsc::channel(1);
-    let stray = Box::new(move |message| strays.try_send(message).expect("room"));
-    let _subscriber = Subscriber::<Mailbox>::start(Arc::new(options), stray);
+    let (unrouted, mut inbox) = mpsc::channel(1);
+    let handler = Box::new(move |message| unrouted.try_send(message).expect("room"));
+    let _subscriber = Subscriber::<Mailbox>::start(Arc::new(options), handler);
     let (mut stream, _) = listener.accept().await.expect("a connection");
     stream.write_all(b"\x20\x02\x01\x00\x30\x06\x00\x01they").await.expect("written");
     assert_eq!(receive(&mut inbox).await.payload, "hey");
 }
 
 #[tokio::test]
-async fn a_storm_of_charge_points_becomes_few_packets() {
+async fn many_simultaneous_subscriptions_need_few_packets() {
     let broker = ScriptedBroker::start().await;
     let subscriber = start(&broker);
     let mut storm = JoinSet::new();
@@ -102,7 +102,7 @@ async fn a_lost_session_is_restored_in_batches_before_the_subscriber_is_current(
 }
 
 #[tokio::test]
-async fn a_kept_session_is_only_completed() {
+async fn only_missing_filters_are_requested_in_a_kept_session() {
     let broker = ScriptedBroker::start().await;
     let subscriber = start(&broker);
     subscriber.subscribe(1, filters(&["cs/a"]), Mailbox::new().0).await.expect("subscribed");
@@ -136,7 +136,7 @@ async fn replacing_subscribes_before_it_unsubscribes() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_to_the_owner_and_to_no_one_else() {
+async fn refusal_is_reported_to_its_owner_only() {
     let script = Script { refuse: ["secret".to_owned()].into(), ..Script::default() };
     let broker = ScriptedBroker::start_with(script).await;
     let subscriber = start(&broker);
@@ -151,7 +151,7 @@ async fn a_refusal_is_told_to_the_owner_and_to_no_one_else() {
 }
 
 #[tokio::test]
-async fn a_refusal_after_a_reconnect_is_told_to_who_had_the_subscription() {
+async fn refusal_after_a_reconnect_is_reported_to_its_owner_only() {
     let broker = ScriptedBroker::start().await;
     let subscriber = start(&broker);
     let (one, two) = (Mailbox::new().0, Mailbox::new().0);
@@ -160,7 +160,7 @@ async fn a_refusal_after_a_reconnect_is_told_to_who_had_the_subscription() {
     broker.script(|script| script.refuse = ["cs/1".to_owned()].into());
     broker.drop_connections(None);
     eventually("the refusal is told", || one.refusals() == [refusal("cs/1")]).await;
-    // The other one is served, so the subscriber is what it should be.
+    // The other subscription is restored, so the subscriber is current.
     current(&subscriber, true).await;
     assert_eq!(two.refusals(), []);
     subscriber.unsubscribe(1).await;
@@ -169,7 +169,7 @@ async fn a_refusal_after_a_reconnect_is_told_to_who_had_the_subscription() {
 }
 
 #[tokio::test]
-async fn topics_of_another_process_are_acknowledged_counted_and_left() {
+async fn topics_of_another_process_are_acknowledged_counted_and_unsubscribed() {
     let broker = ScriptedBroker::start_with(Script { session_present: true, ..Script::default() }).await;
     let subscriber = start(&broker);
     current(&subscriber, true).await;
@@ -183,7 +183,7 @@ async fn topics_of_another_process_are_acknowledged_counted_and_left() {
 }
 
 #[tokio::test]
-async fn a_message_above_the_limit_is_acknowledged_and_harms_nothing() {
+async fn oversized_message_is_acknowledged_and_the_connection_stays() {
     let broker = ScriptedBroker::start().await;
     let mut options = options(&broker.url());
     options.max_packet_size = 10_000;
@@ -192,7 +192,7 @@ async fn a_message_above_the_limit_is_acknowledged_and_harms_nothing() {
     subscriber.subscribe(1, filters(&["cs/a"]), mailbox).await.expect("subscribed");
     broker.inject("gw-sub", "cs/a", vec![7; 3_000_000], rumqttc::QoS::AtLeastOnce, 1);
     broker.inject("gw-sub", "cs/a", "small", rumqttc::QoS::AtLeastOnce, 2);
-    // Who it was for gets its beginning, and knows that it is no more than that.
+    // The recipient gets the beginning, marked as oversized.
     let beginning = receive(&mut inbox).await;
     assert!(beginning.oversized.is_some_and(|size| size > 3_000_000), "{beginning:?}");
     assert!(beginning.topic == "cs/a" && beginning.payload == vec![7; 4096], "{beginning:?}");
@@ -204,7 +204,7 @@ async fn a_message_above_the_limit_is_acknowledged_and_harms_nothing() {
 }
 
 #[tokio::test]
-async fn exactly_once_delivers_once() {
+async fn qos_2_message_is_delivered_once() {
     let broker = ScriptedBroker::start().await;
     let subscriber = start(&broker);
     let (mailbox, mut inbox) = Mailbox::new();
@@ -219,7 +219,7 @@ async fn exactly_once_delivers_once() {
 }
 
 #[tokio::test]
-async fn topics_outside_ascii_are_routed() {
+async fn non_ascii_topics_are_routed() {
     let broker = ScriptedBroker::start().await;
     let subscriber = start(&broker);
     let (mailbox, mut inbox) = Mailbox::new();
@@ -230,7 +230,7 @@ async fn topics_outside_ascii_are_routed() {
 }
 
 #[tokio::test]
-async fn stopping_leaves_what_was_unsubscribed_and_says_goodbye() {
+async fn stopping_sends_pending_unsubscribes_and_disconnects() {
     let broker = ScriptedBroker::start().await;
     let subscriber = start(&broker);
     for owner in 0..3 {
@@ -249,7 +249,7 @@ async fn stopping_leaves_what_was_unsubscribed_and_says_goodbye() {
 }
 
 #[tokio::test]
-async fn a_broker_that_comes_later_is_found() {
+async fn subscriber_connects_to_a_broker_that_starts_later() {
     let broker = ScriptedBroker::start_with(Script { connect: None, ..Script::default() }).await;
     let mut options = options(&broker.url());
     options.connect_timeout = Duration::from_millis(50);

@@ -1,4 +1,4 @@
-//! MQTT 5 with a broker of which a test writes each byte.
+//! MQTT 5 against a mock broker whose bytes the test writes.
 
 mod support;
 
@@ -20,7 +20,7 @@ use tokio::{
 /// CONNACK of a broker without limits, for a new session and for one that it kept.
 const NEW: &[u8] = b"\x20\x03\x00\x00\x00";
 const KEPT: &[u8] = b"\x20\x03\x01\x00\x00";
-/// How long nothing has to happen.
+/// How long a connection has to be silent to count as quiet.
 const QUIET: Duration = Duration::from_millis(50);
 
 struct MockBroker(TcpListener);
@@ -32,7 +32,7 @@ impl MockBroker {
         (MockBroker(listener), options_in(ProtocolVersion::V5, &url))
     }
 
-    /// The next connection, with its CONNECT answered so.
+    /// Accepts the next connection, and sends this answer to its CONNECT.
     async fn accept(&self, answer: &[u8]) -> Connection {
         let (stream, _) = timeout(TIMEOUT, self.0.accept()).await.expect("in time").expect("a connection");
         let mut connection = Connection { stream, input: BytesMut::new() };
@@ -71,7 +71,7 @@ impl Connection {
         }
     }
 
-    /// The topics of so many publishes, with their packet ids and whether they may be repetitions.
+    /// The topics of the next `count` publishes, with their packet ids and DUP flags.
     async fn publishes(&mut self, count: usize) -> Vec<(String, u16, bool)> {
         let mut publishes = Vec::new();
         for _ in 0..count {
@@ -101,14 +101,14 @@ fn sent(topic: &str, pkid: u16, dup: bool) -> (String, u16, bool) {
     (topic.to_owned(), pkid, dup)
 }
 
-async fn complaint(publisher: &Publisher) -> String {
+async fn connection_error(publisher: &Publisher) -> String {
     let error = || publisher.stats().connection.status().last_error;
     eventually("it fails", || error().is_some()).await;
     error().expect("an error")
 }
 
 #[tokio::test]
-async fn a_broker_that_takes_fewer_after_a_reconnect_gets_what_is_open_bit_by_bit() {
+async fn lower_receive_maximum_after_a_reconnect_is_respected() {
     let (broker, options) = MockBroker::start().await;
     let publisher = start(options);
     let mut first = broker.accept(NEW).await;
@@ -121,7 +121,7 @@ async fn a_broker_that_takes_fewer_after_a_reconnect_gets_what_is_open_bit_by_bi
     assert_eq!(second.publishes(2).await, [sent("a", 1, true), sent("b", 2, true)]);
     publish(&publisher, &["e"], QoS::AtLeastOnce);
     assert!(second.is_quiet().await);
-    // No subscribers: taken over all the same.
+    // No subscribers: acknowledged all the same.
     second.send(b"\x40\x03\x00\x02\x10").await;
     assert_eq!(second.publishes(1).await, [sent("c", 3, true)]);
     second.send(b"\x40\x02\x00\x01").await;
@@ -136,7 +136,7 @@ async fn a_broker_that_takes_fewer_after_a_reconnect_gets_what_is_open_bit_by_bi
 }
 
 #[tokio::test]
-async fn what_became_too_large_by_a_reconnect_is_counted_and_the_rest_sent_again() {
+async fn publish_too_large_after_a_reconnect_is_counted_and_the_rest_sent_again() {
     let (broker, options) = MockBroker::start().await;
     let publisher = start(options);
     let mut first = broker.accept(NEW).await;
@@ -153,7 +153,7 @@ async fn what_became_too_large_by_a_reconnect_is_counted_and_the_rest_sent_again
 }
 
 #[tokio::test]
-async fn what_is_open_is_begun_anew_where_its_qos_is_not_to_be_had_any_more() {
+async fn open_publish_starts_again_if_its_qos_is_not_supported_any_more() {
     let (broker, options) = MockBroker::start().await;
     let publisher = start(options);
     let mut first = broker.accept(NEW).await;
@@ -170,9 +170,10 @@ async fn what_is_open_is_begun_anew_where_its_qos_is_not_to_be_had_any_more() {
     assert_eq!(publisher.stats().acknowledged.get(), 1);
 }
 
-/// Whatever the reason is, and wherever it comes. With one in flight, the next shows that the packet id is free again.
+/// With any reason code, in PUBACK and in PUBREC. With one in flight, the next publish shows that the packet id is free
+/// again.
 #[tokio::test]
-async fn a_refused_publication_makes_way_for_the_next() {
+async fn refused_publication_frees_its_packet_id_for_the_next() {
     let (broker, options) = MockBroker::start().await;
     let publisher = start(Options { in_flight: 1, ..options });
     let mut connection = broker.accept(NEW).await;
@@ -197,9 +198,9 @@ async fn a_refused_publication_makes_way_for_the_next() {
 }
 
 #[tokio::test]
-async fn a_broker_that_wants_to_hear_more_often_does() {
+async fn shorter_keep_alive_of_the_broker_is_respected() {
     let (broker, options) = MockBroker::start().await;
-    // Of its own accord it would say nothing for so long.
+    // By the client's own keep alive it would send nothing during the test.
     let publisher = start(Options { keep_alive: Duration::from_secs(3600), ..options });
     // Server Keep Alive: 1 s.
     let mut connection = broker.accept(b"\x20\x06\x00\x00\x03\x13\x00\x01").await;
@@ -209,11 +210,11 @@ async fn a_broker_that_wants_to_hear_more_often_does() {
 }
 
 #[tokio::test]
-async fn why_there_is_no_connection_is_named() {
+async fn reason_for_a_failed_connection_is_reported() {
     for (answer, reason) in [
         (&b"\x20\x03\x00\x8a\x00"[..], "the broker refuses the connection: banned"),
         // A broker of 3.1.1, which knows no properties.
-        (b"\x20\x02\x00\x01", "the broker refuses the connection: it does not speak this version of MQTT"),
+        (b"\x20\x02\x00\x01", "the broker refuses the connection: MQTT version not supported"),
         (b"\xe0\x01\x89", "the broker ends the connection: busy"),
         (b"\x20\x03\x00\x00\x00\xe0\x01\x8b", "the broker ends the connection: shutting down"),
         (b"\x20\x03\x00\x00\x00\x30\x03\x00\x01t", "the broker breaks the protocol: "),
@@ -221,13 +222,13 @@ async fn why_there_is_no_connection_is_named() {
         let (broker, options) = MockBroker::start().await;
         let publisher = start(Options { reconnect_min: TIMEOUT, reconnect_max: TIMEOUT, ..options });
         let _connection = broker.accept(answer).await;
-        let complaint = complaint(&publisher).await;
-        assert!(complaint.starts_with(reason), "{complaint}");
+        let error = connection_error(&publisher).await;
+        assert!(error.starts_with(reason), "{error}");
     }
 }
 
 #[tokio::test]
-async fn a_message_above_the_limit_is_acknowledged_whatever_its_properties() {
+async fn oversized_message_with_properties_is_acknowledged() {
     let (broker, options) = MockBroker::start().await;
     let subscriber = Subscriber::start(Arc::new(Options { max_packet_size: 1000, ..options }), Box::new(drop));
     let mut connection = broker.accept(KEPT).await;
@@ -255,7 +256,7 @@ async fn a_message_above_the_limit_is_acknowledged_whatever_its_properties() {
 }
 
 #[tokio::test]
-async fn a_refused_filter_is_told_to_its_owner() {
+async fn refused_filter_is_reported_to_its_owner() {
     let (broker, options) = MockBroker::start().await;
     let subscriber = Subscriber::start(Arc::new(options), Box::new(drop));
     let mut connection = broker.accept(NEW).await;
@@ -264,7 +265,7 @@ async fn a_refused_filter_is_told_to_its_owner() {
         let Packet::Subscribe(subscribe) = connection.next().await else { panic!("another packet") };
         let [granted, refused] = &subscribe.filters[..] else { panic!("{subscribe:?}") };
         connection.send(b"\x90\x05\x00\x01\x00\x01\x87").await;
-        // What was granted is left again; that the broker cannot find it any more does no harm.
+        // The granted filter is unsubscribed. "No subscription existed" (0x11) is accepted as the answer.
         let Packet::Unsubscribe(unsubscribe) = connection.next().await else { panic!("another packet") };
         assert_eq!(unsubscribe.filters, [granted.path.as_str()]);
         connection.send(b"\xb0\x04\x00\x02\x00\x11").await;

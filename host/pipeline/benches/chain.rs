@@ -1,4 +1,4 @@
-//! What a message costs in chains, on several threads, and while transforms are swapped.
+//! The cost of a message in chains, on several threads, and while transforms are swapped.
 //!
 //! `cargo bench -p ocpp-gateway-pipeline --bench chain`
 
@@ -36,7 +36,7 @@ fn chain(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The same number of calls on each thread: it takes as long on two as on one if neither waits for the other.
+/// The same number of calls on each thread: two threads take as long as one if they do not wait for each other.
 fn threads(criterion: &mut Criterion) {
     let pipeline = load(vec![TransformSpec::standard()]);
     let mut group = criterion.benchmark_group("threads");
@@ -66,7 +66,7 @@ fn on_threads(count: usize, run: impl Fn() + Sync) -> Duration {
     })
 }
 
-/// From a file that is complete to the first message on what is in it, when that was compiled before.
+/// From a complete file to the first message through its component, which was compiled before.
 fn swap(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("a directory");
     let files = [0, 1].map(|number| {
@@ -75,10 +75,10 @@ fn swap(criterion: &mut Criterion) {
         path
     });
     let pipeline = load(vec![TransformSpec::standard()]);
-    let mut turns = files.iter().cycle();
+    let mut alternating = files.iter().cycle();
     criterion.bench_function("swap and first message", |bench| {
         bench.iter(|| {
-            let file = turns.next().expect("they take turns for ever");
+            let file = alternating.next().expect("the cycle does not end");
             pipeline.swap("standard", Some(Source::File(file.clone())), FewerHooks::Refuse).expect("it loads");
             uplink(&pipeline);
         });

@@ -1,5 +1,5 @@
-//! One mapping call, warm, against the same text put together natively; and the whole way through a chain that has
-//! nothing but the mapping.
+//! One mapping call in an existing instance, compared with native concatenation of the same text; and the whole path
+//! through a chain of the mapping alone.
 //!
 //! `cargo bench -p ocpp-gateway-pipeline`
 

@@ -1,4 +1,4 @@
-//! How much memory it takes to call a component that leaks 20 kB at each call: its instances are replaced before they
+//! The memory that it takes to call a component that leaks 20 kB at each call: its instances are replaced before they
 //! are out of memory.
 //!
 //! `cargo run --release -p ocpp-gateway-pipeline --example leak [MILLIONS]`

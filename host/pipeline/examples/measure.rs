@@ -1,4 +1,4 @@
-//! What a transform of one's own costs: to load, compiled and from the cache, and per call.
+//! Measures a transform: the time to load it, compiled and from the cache, and the time per call.
 //!
 //! `cargo run -p ocpp-gateway-pipeline --example measure -- COMPONENT [MEMORY_MIB [TIME_MS]]`
 
@@ -13,7 +13,7 @@ const CALLS: u32 = 1000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let component = arguments.next().ok_or("which component?")?;
+    let component = arguments.next().ok_or("usage: measure COMPONENT [MEMORY_MIB [TIME_MS]]")?;
     let memory = arguments.next().map_or(Ok(64), |text| text.parse::<usize>())? << 20;
     let time = Duration::from_millis(arguments.next().map_or(Ok(20), |text| text.parse())?);
     let spec = TransformSpec {
@@ -53,7 +53,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         times.sort();
         let slow = times.iter().filter(|time| **time > Duration::from_millis(1)).count();
         println!(
-            "{bytes} bytes: first {first:.1?}, median {:.1?}, 99 % {:.1?}, longest {:.1?}, over 1 ms {slow}, failed {failures:?} of {CALLS}, resident {} MiB",
+            "{bytes} bytes: first {first:.1?}, median {:.1?}, 99 % {:.1?}, longest {:.1?}, over 1 ms {slow}, \
+             failed {failures:?} of {CALLS}, resident {} MiB",
             times[times.len() / 2],
             times[times.len() * 99 / 100],
             times[times.len() - 1],
@@ -63,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A StatusNotification of so many bytes.
+/// A StatusNotification of this many bytes.
 fn frame_of(bytes: usize) -> String {
     let head = r#"[2,"1","StatusNotification",{"connectorId":1,"status":"available","info":""#;
     format!(r#"{head}{}"}}]"#, "x".repeat(bytes.saturating_sub(head.len() + 3)))

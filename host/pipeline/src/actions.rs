@@ -1,4 +1,4 @@
-//! What a transform answers with, in the types of `core`.
+//! Answers of transforms, in the types of `core`.
 
 use ocpp_gateway_core::{CallError, Frame, MessageType, Publish};
 
@@ -8,7 +8,7 @@ pub enum FrameAction {
     Pass,
     Replace(Frame<'static>),
     Publish(Publish),
-    /// With this payload.
+    /// Answer the sender with this payload.
     Reply(String),
     Reject(CallError),
     Drop(String),

@@ -1,32 +1,31 @@
-//! What attributes cost: they are open-ended, and handed to each stage that follows.
+//! Limits on attributes, which are open-ended and passed to each stage that follows.
 
 use crate::error::IllegalOutput;
 use ocpp_gateway_core::Attributes;
 
-/// So many may stand in one list.
-const MOST: usize = 128;
-/// What one costs beside its characters, in bytes: two strings, each with a place of its own in memory.
-const ENTRY: usize = 64;
-/// All that one transform may say of a charge point that it lets in. It is kept as long as the connection, and copied into
-/// each call.
-const OF_A_PEER: usize = 16 << 10;
+/// The most attributes in one list.
+const MAX_COUNT: usize = 128;
+/// The memory of one attribute beside its characters, in bytes: two strings with separate allocations.
+const OVERHEAD: usize = 64;
+/// The most bytes of attributes kept with a connection or a transform. Those of a connection are copied into each call.
+const MAX_KEPT: usize = 16 << 10;
 
-/// In bytes, with all that they cost.
+/// Size in bytes, overhead included.
 pub(crate) fn size(attributes: &Attributes) -> usize {
-    attributes.iter().map(|(name, value)| ENTRY + name.len() + value.len()).sum()
+    attributes.iter().map(|(name, value)| OVERHEAD + name.len() + value.len()).sum()
 }
 
 /// Refuses a list that is too long.
 pub(crate) fn check(attributes: &Attributes) -> Result<(), IllegalOutput> {
     let count = attributes.len();
-    if count > MOST { Err(IllegalOutput::TooManyAttributes { count, limit: MOST }) } else { Ok(()) }
+    if count > MAX_COUNT { Err(IllegalOutput::TooManyAttributes { count, limit: MAX_COUNT }) } else { Ok(()) }
 }
 
-/// The same for one that is kept with a connection, or with a transform.
+/// Refuses a list that is too long or too large to be kept with a connection or a transform.
 pub(crate) fn check_kept(attributes: &Attributes) -> Result<(), IllegalOutput> {
     check(attributes)?;
     let bytes = size(attributes);
-    if bytes > OF_A_PEER { Err(IllegalOutput::TooLarge { bytes, limit: OF_A_PEER }) } else { Ok(()) }
+    if bytes > MAX_KEPT { Err(IllegalOutput::TooLarge { bytes, limit: MAX_KEPT }) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -34,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_count_and_not_their_characters_alone() {
+    fn attribute_lists_are_limited_in_entries_and_in_bytes() {
         let of = |count: usize, length: usize| vec![(String::new(), "x".repeat(length)); count];
         assert_eq!(check(&of(128, 1000)), Ok(()));
         assert_eq!(check(&of(129, 0)), Err(IllegalOutput::TooManyAttributes { count: 129, limit: 128 }));

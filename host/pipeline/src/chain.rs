@@ -1,4 +1,4 @@
-//! The transforms in their order, each where it has hooks.
+//! The transforms in order, listed by hook.
 
 use crate::hook::Function;
 use crate::settings::Validation;
@@ -7,16 +7,16 @@ use ocpp_gateway_core::Direction;
 use std::fmt;
 use std::sync::Arc;
 
-/// The transforms that have one hook, in the order in which a message comes to them.
+/// The transforms that have a hook, in the order in which a message passes them.
 pub(crate) type Stages = Box<[Arc<Transform>]>;
 
-/// All transforms as they were put in place together. A message runs through one chain from beginning to end.
+/// The transforms of one generation. A message passes one chain from beginning to end.
 pub(crate) struct Chain {
-    /// Of its generation: see [`Generation::number`].
+    /// The number of its generation: see [`Generation::number`].
     pub(crate) number: u64,
-    /// In the order of the configuration; a mapping that nobody configured comes last.
+    /// In the order of the configuration; a default mapping comes last.
     pub(crate) transforms: Vec<Arc<Transform>>,
-    /// One of them.
+    /// The mapping, which is one of `transforms`.
     pub(crate) mapping: Arc<Transform>,
     pub(crate) uplink: Stages,
     pub(crate) downlink: Stages,
@@ -24,9 +24,9 @@ pub(crate) struct Chain {
     pub(crate) inbound: Stages,
     pub(crate) admission: Stages,
     pub(crate) events: Stages,
-    /// Those with rules for payloads.
+    /// The transforms with rules for payloads.
     pub(crate) rules: Stages,
-    /// Whether there are others besides theirs.
+    /// Validation against the published schemas.
     pub(crate) validation: Validation,
 }
 
@@ -34,11 +34,12 @@ impl Chain {
     pub(crate) fn new(transforms: Vec<Arc<Transform>>, mapping: Arc<Transform>, validation: Validation) -> Self {
         let with = |function, direction: Option<Direction>| {
             transforms.iter().filter(move |transform| {
-                transform.has(function) && direction.is_none_or(|way| transform.matcher.takes_direction(way))
+                transform.has(function)
+                    && direction.is_none_or(|direction| transform.matcher.takes_direction(direction))
             })
         };
         let forward = |function, direction| with(function, direction).cloned().collect();
-        // What a transform did to a message on its way up, it undoes on the way down: the last comes first.
+        // Downlink, the order is reversed, so that a transform undoes what it did to a message uplink.
         let backward = |function, direction| with(function, direction).rev().cloned().collect();
         Chain {
             number: 0,
@@ -55,7 +56,7 @@ impl Chain {
         }
     }
 
-    /// Whether messages would not notice if one took the place of the other.
+    /// Whether both treat messages alike: they have the same transforms and the same validation.
     pub(crate) fn is_same_as(&self, other: &Chain) -> bool {
         let same = |(one, other): (&Arc<Transform>, &Arc<Transform>)| Arc::ptr_eq(one, other);
         self.validation == other.validation
@@ -64,18 +65,18 @@ impl Chain {
     }
 }
 
-/// The transforms as a hot swap has put them in place: what a message of a charge point runs through. Cheap to clone. A
-/// newer one does not end it: it lasts as long as somebody holds on to it.
+/// The transforms that one hot swap has activated: what a message of a charge point passes. Cheap to clone. It remains
+/// usable after newer hot swaps, until its last clone is dropped.
 #[derive(Clone)]
 pub struct Generation(pub(crate) Arc<Chain>);
 
 impl Generation {
-    /// Counts the hot swaps, from 0.
+    /// The number of hot swaps before it, from 0.
     pub fn number(&self) -> u64 {
         self.0.number
     }
 
-    /// Whether both have the same mapping as it was once loaded, which then wants the same topics.
+    /// Whether both have the same loaded mapping, and so the same topics.
     pub fn has_mapping_of(&self, other: &Generation) -> bool {
         self.0.mapping.is_same_load(&other.0.mapping)
     }

@@ -1,8 +1,8 @@
-//! From the bytes of a component to machine code.
+//! Compiles components to machine code.
 //!
-//! That takes an interpreter's component some ten seconds and half a gigabyte, and as much as it likes where somebody means
-//! harm: so components are counted before, compiled one at a time and, for the gateway, in another process, which has limits
-//! and gives everything back. What comes of it can be kept on disk.
+//! A component with an interpreter takes some ten seconds and half a gigabyte, and a malicious one takes all that it
+//! can get. So the functions of a component are counted first, and components are compiled one at a time and, for the
+//! gateway, in another process, which has limits and returns all memory when it ends. The result can be cached on disk.
 
 use crate::error::{CompileError, LoadFault};
 use crate::runtime;
@@ -23,36 +23,36 @@ use wasmparser::{Parser, Payload};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// How many compiled components are kept on disk, and how many in memory besides those that run: those that were compiled
-/// last.
-const KEPT: usize = 16;
-const REMEMBERED: usize = 8;
+/// The most compiled components cached on disk; the oldest are removed.
+const MAX_FILES: usize = 16;
+/// The most compiled components cached in memory besides those that run; the oldest are removed.
+const MAX_RECENT: usize = 8;
 const EXTENSION: &str = "cwasm";
 const DIGEST: usize = 32;
 
-/// SHA-256.
+/// A SHA-256 digest.
 pub(crate) type Digest256 = [u8; DIGEST];
 
-/// What a component is known by.
+/// The digest that identifies a component.
 pub(crate) fn digest(bytes: &[u8]) -> Digest256 {
     Sha256::digest(bytes).into()
 }
 
-/// Compiles components in the place of this process, within a budget.
+/// Compiles components in another process, within a budget.
 pub trait Compile: fmt::Debug + Send + Sync {
-    /// What [`compile_component`] makes of `component` in a process of this very program, and nothing else: the answer is
-    /// run as it is.
+    /// Returns exactly what [`compile_component`] returns for `component` in a process of this same program: the result
+    /// is executed as it is.
     fn compile(&self, component: &[u8]) -> Result<Vec<u8>, CompileError>;
 }
 
-/// The machine code of a component. In no hurry and without any limit: for the process that [`Compile`] speaks of.
+/// The machine code of a component, compiled without any limit: for the process behind [`Compile`].
 pub fn compile_component(component: &[u8]) -> Result<Vec<u8>, CompileError> {
     let engine = runtime::engine().map_err(|error| CompileError::Io(io::Error::other(format!("{error:#}"))))?;
     engine.precompile_component(component).map_err(|error| CompileError::Invalid(format!("{error:#}")))
 }
 
-/// Refuses a component with more functions than `limit`, those of all its modules together and those on its borders. What
-/// is not valid is left to the compiler to say.
+/// Refuses a component with more than `limit` functions, counting those of all its modules and those at its boundaries.
+/// Faults of an invalid component are left to the compiler.
 pub(crate) fn check_functions(component: &[u8], limit: usize) -> Result<(), LoadFault> {
     let mut count = 0_usize;
     for payload in Parser::new(0).parse_all(component) {
@@ -67,32 +67,32 @@ pub(crate) fn check_functions(component: &[u8], limit: usize) -> Result<(), Load
     if count > limit { Err(LoadFault::TooManyFunctions { count, limit }) } else { Ok(()) }
 }
 
-/// Whose component it is.
+/// Where a component comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ComponentOrigin {
-    /// It ships with the gateway: compiled here, and without a wait.
-    Ours,
-    Elsewhere,
+    /// It ships with the gateway, and is compiled in this process without waiting for others.
+    Builtin,
+    External,
 }
 
 /// Compiles components, each only once.
 pub(crate) struct Compiler {
     engine: Engine,
-    /// `None`: here.
+    /// `None`: components are compiled in this process.
     process: Option<Arc<dyn Compile>>,
     directory: Option<PathBuf>,
-    /// Going back and forth between two versions must not take seconds.
+    /// Switching between two versions must not take seconds.
     recent: Mutex<VecDeque<(Digest256, Component)>>,
 }
 
 impl Compiler {
-    /// `directory`: where compiled code is kept. What is wrong with it is logged, and does no other harm.
+    /// `directory`: the cache of compiled code. If it cannot be used, that is logged, and there is no cache.
     pub(crate) fn new(engine: Engine, directory: Option<PathBuf>, process: Option<Arc<dyn Compile>>) -> Self {
-        let directory = directory.filter(|directory| is_private(directory));
+        let directory = directory.filter(|directory| is_usable(directory));
         Compiler { engine, process, directory, recent: Mutex::default() }
     }
 
-    /// `hash`: of `bytes`.
+    /// `hash`: the digest of `bytes`.
     pub(crate) fn compile(
         &self,
         bytes: &[u8],
@@ -107,10 +107,10 @@ impl Compiler {
             Some(directory) => self.compile_once(bytes, hash, directory, origin),
             None => self.compile_now(bytes, origin),
         }?;
-        // Otherwise the first instance does it, against its time limit.
+        // Otherwise the first instance does this within its time limit.
         component.initialize_copy_on_write_image().map_err(unusable)?;
         let mut recent = recent();
-        recent.truncate(REMEMBERED - 1);
+        recent.truncate(MAX_RECENT - 1);
         recent.push_front((hash, component.clone()));
         Ok(component)
     }
@@ -120,14 +120,14 @@ impl Compiler {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let here =
             || Component::from_binary(&self.engine, bytes).map_err(|error| CompileError::Invalid(format!("{error:#}")));
-        if origin == ComponentOrigin::Ours {
+        if origin == ComponentOrigin::Builtin {
             return here();
         }
-        let _turn = ONE_AT_A_TIME.lock();
+        let _guard = ONE_AT_A_TIME.lock();
         let Some(process) = &self.process else { return here() };
         let code = process.compile(bytes)?;
-        // SAFETY: this is what `compile_component` gave in a process of this program, whole: `Compile` asks for that.
-        // wasmtime checks by itself that it fits its version and configuration.
+        // SAFETY: `Compile` guarantees that this is the complete result of `compile_component` in a process of this
+        // program. wasmtime itself checks that it fits its version and configuration.
         unsafe { Component::deserialize(&self.engine, code) }.map_err(unusable)
     }
 
@@ -139,13 +139,13 @@ impl Compiler {
         origin: ComponentOrigin,
     ) -> Result<Component, CompileError> {
         let file = directory.join(file_name(&self.engine, hash));
-        if let Some(component) = find(&self.engine, &file) {
+        if let Some(component) = read_cached(&self.engine, &file) {
             return Ok(component);
         }
         let component = self.compile_now(bytes, origin)?;
         let code = component.serialize().map_err(unusable)?;
-        if let Err(fault) = keep(&code, directory, &file).and_then(|()| prune(directory)) {
-            warn!(directory = %directory.display(), %fault, "a compiled component cannot be kept");
+        if let Err(fault) = write_cached(&code, directory, &file).and_then(|()| prune(directory)) {
+            warn!(directory = %directory.display(), %fault, "a compiled component cannot be cached");
         }
         Ok(component)
     }
@@ -155,22 +155,23 @@ fn unusable(error: wasmtime::Error) -> CompileError {
     CompileError::Io(io::Error::other(format!("{error:#}")))
 }
 
-/// Makes the directory if there is none. Code that somebody else could have put there is not run.
-fn is_private(directory: &Path) -> bool {
-    let Err(fault) = claim(directory) else { return true };
-    warn!(directory = %directory.display(), %fault, "no directory for compiled components");
+/// Whether the directory can be used; it is created if absent. Code that another user could have written is not
+/// executed.
+fn is_usable(directory: &Path) -> bool {
+    let Err(fault) = create_private(directory) else { return true };
+    warn!(directory = %directory.display(), %fault, "the directory for compiled components cannot be used");
     false
 }
 
-fn claim(directory: &Path) -> io::Result<()> {
+fn create_private(directory: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let found = fs::metadata(directory)?;
     if found.permissions().mode() & 0o077 != 0 {
-        return Err(io::Error::other("others than its owner have access to it"));
+        return Err(io::Error::other("users other than its owner have access to it"));
     }
-    // Whose files the ones of this process are.
+    // The user that owns the files of this process.
     let own = NamedTempFile::new_in(directory)?.as_file().metadata()?.uid();
-    if found.uid() == own { Ok(()) } else { Err(io::Error::other("it belongs to somebody else")) }
+    if found.uid() == own { Ok(()) } else { Err(io::Error::other("it belongs to another user")) }
 }
 
 /// Different for each component, version of wasmtime and configuration of the engine.
@@ -180,25 +181,25 @@ fn file_name(engine: &Engine, hash: Digest256) -> String {
     format!("{}-{:016x}.{EXTENSION}", HEXLOWER.encode(&hash), environment.finish())
 }
 
-/// `None` also for a file that is damaged, or another's.
+/// `None`: the file is absent, damaged, or made for another engine.
 #[allow(unsafe_code)] // It loads what was compiled before.
-fn find(engine: &Engine, file: &Path) -> Option<Component> {
-    let kept = fs::read(file).ok()?;
-    let (digest, code) = kept.split_at_checked(DIGEST)?;
+fn read_cached(engine: &Engine, file: &Path) -> Option<Component> {
+    let bytes = fs::read(file).ok()?;
+    let (digest, code) = bytes.split_at_checked(DIGEST)?;
     if *Sha256::digest(code) != *digest {
         return None;
     }
-    // SAFETY: this is what `Component::serialize` gave, whole, as its digest shows; nobody but the gateway can have put it
-    // there, see `is_private`. wasmtime checks by itself that it fits its version and configuration.
+    // SAFETY: the digest shows that this is the complete result of `Component::serialize`, and only this user can have
+    // written the file, see `is_usable`. wasmtime itself checks that it fits its version and configuration.
     unsafe { Component::deserialize(engine, code) }.ok()
 }
 
-/// Writes a file of which there is never a half.
-fn keep(code: &[u8], directory: &Path, file: &Path) -> io::Result<()> {
-    let mut draft = NamedTempFile::new_in(directory)?;
-    draft.write_all(&Sha256::digest(code))?;
-    draft.write_all(code)?;
-    draft.persist(file)?;
+/// Writes the file atomically: it is never incomplete.
+fn write_cached(code: &[u8], directory: &Path, file: &Path) -> io::Result<()> {
+    let mut temporary = NamedTempFile::new_in(directory)?;
+    temporary.write_all(&Sha256::digest(code))?;
+    temporary.write_all(code)?;
+    temporary.persist(file)?;
     Ok(())
 }
 
@@ -212,7 +213,7 @@ fn prune(directory: &Path) -> io::Result<()> {
         }
     }
     files.sort();
-    let surplus = files.len().saturating_sub(KEPT);
+    let surplus = files.len().saturating_sub(MAX_FILES);
     files.iter().take(surplus).try_for_each(|(_, path)| fs::remove_file(path))
 }
 
@@ -227,50 +228,50 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_found_unless_it_is_damaged() {
+    fn cached_component_is_read_unless_the_file_is_damaged() {
         let parent = tempfile::tempdir().expect("a directory");
         let directory = parent.path().join("compiled");
         let engine = Engine::default();
         let bytes = wat::parse_str("(component)").expect("a component");
-        // One that remembers nothing.
+        // Each call makes a compiler that has nothing in memory.
         let hash = digest(&bytes);
         let compiler = || Compiler::new(engine.clone(), Some(directory.clone()), None);
-        let compile = || compiler().compile(&bytes, hash, ComponentOrigin::Elsewhere).expect("it compiles");
+        let compile = || compiler().compile(&bytes, hash, ComponentOrigin::External).expect("it compiles");
         compile();
         let file = only_file(&directory);
-        assert!(find(&engine, &file).is_some());
+        assert!(read_cached(&engine, &file).is_some());
 
         let whole = fs::read(&file).expect("the file");
         for length in [0, DIGEST, whole.len() - 1] {
             fs::write(&file, &whole[..length]).expect("a writable file");
-            assert!(find(&engine, &file).is_none(), "{length} bytes");
+            assert!(read_cached(&engine, &file).is_none(), "{length} bytes");
         }
         let mut damaged = whole.clone();
         damaged[whole.len() / 2] ^= 1;
         fs::write(&file, &damaged).expect("a writable file");
         compile();
         assert_eq!(only_file(&directory), file);
-        assert!(find(&engine, &file).is_some());
+        assert!(read_cached(&engine, &file).is_some());
     }
 
     #[test]
-    fn a_directory_of_everybody_is_not_used() {
+    fn directory_that_others_can_access_is_not_used() {
         let directory = tempfile::tempdir().expect("a directory");
-        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("the test owns it");
         let bytes = wat::parse_str("(component)").expect("a component");
         let compiler = Compiler::new(Engine::default(), Some(directory.path().into()), None);
-        compiler.compile(&bytes, digest(&bytes), ComponentOrigin::Elsewhere).expect("it compiles");
+        compiler.compile(&bytes, digest(&bytes), ComponentOrigin::External).expect("it compiles");
         assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 0);
     }
 
     #[test]
-    fn only_the_newest_are_kept() {
+    fn only_the_newest_cache_files_are_kept() {
         let directory = tempfile::tempdir().expect("a directory");
-        for number in 0..KEPT + 2 {
+        for number in 0..MAX_FILES + 2 {
             fs::write(directory.path().join(format!("{number}.{EXTENSION}")), "").expect("a writable directory");
         }
         fs::write(directory.path().join("other"), "").expect("a writable directory");
         prune(directory.path()).expect("a readable directory");
-        assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), KEPT + 1);
+        assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), MAX_FILES + 1);
     }
 }

@@ -1,4 +1,4 @@
-//! What a component prints, in lines.
+//! Splits what a component prints into log lines.
 
 use crate::abi::Level;
 use crate::guest_log::LONGEST;
@@ -19,44 +19,44 @@ impl StandardStream {
     }
 }
 
-/// The lines that have been begun. Interpreters write one in several pieces.
+/// The incomplete lines of both streams: interpreters write a line in several pieces.
 #[derive(Default)]
 pub(crate) struct Console {
-    /// By [`StandardStream`].
-    begun: [Vec<u8>; 2],
+    /// Indexed by [`StandardStream`].
+    incomplete: [Vec<u8>; 2],
 }
 
 impl Console {
-    /// Takes the next piece of a stream; hands each line that it ends to `log`.
+    /// Takes the next piece of a stream, and passes each line that it completes to `log`.
     pub(crate) fn write(&mut self, stream: StandardStream, bytes: &[u8], mut log: impl FnMut(Level, String)) {
-        let begun = &mut self.begun[stream as usize];
+        let line = &mut self.incomplete[stream as usize];
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
-            // One byte more than the log shows, so that the log shows that something is missing.
-            let room = (LONGEST + 1).saturating_sub(begun.len());
-            begun.extend_from_slice(&piece[..piece.len().min(room)]);
+            // One byte more than the log shows, so that the log marks the line as cut.
+            let room = (LONGEST + 1).saturating_sub(line.len());
+            line.extend_from_slice(&piece[..piece.len().min(room)]);
             if piece.ends_with(b"\n") {
-                end_line(begun, |line| log(stream.level(), line));
+                end_line(line, |line| log(stream.level(), line));
             }
         }
     }
 
-    /// Whether there is a line that was begun and not ended.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.begun.iter().any(|line| !line.is_empty())
+    /// Whether a line is incomplete.
+    pub(crate) fn has_incomplete_line(&self) -> bool {
+        self.incomplete.iter().any(|line| !line.is_empty())
     }
 
-    /// Ends the lines that were begun.
+    /// Logs the incomplete lines.
     pub(crate) fn flush(&mut self, mut log: impl FnMut(Level, String)) {
         for stream in [StandardStream::Output, StandardStream::Error] {
-            end_line(&mut self.begun[stream as usize], |line| log(stream.level(), line));
+            end_line(&mut self.incomplete[stream as usize], |line| log(stream.level(), line));
         }
     }
 }
 
-/// Empty lines are for the eye on a terminal.
-fn end_line(begun: &mut Vec<u8>, log: impl FnOnce(String)) {
-    let line = String::from_utf8_lossy(begun.trim_ascii_end()).into_owned();
-    begun.clear();
+/// Logs a line and clears the buffer. Empty lines, which are for terminals, are skipped.
+fn end_line(bytes: &mut Vec<u8>, log: impl FnOnce(String)) {
+    let line = String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned();
+    bytes.clear();
     if !line.is_empty() {
         log(line);
     }
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_become_lines() {
+    fn pieces_are_joined_into_lines() {
         let got = lines(&[
             (StandardStream::Error, b"Trace"),
             (StandardStream::Output, b"hello\n\nworld\r\n"),
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_an_end_takes_no_memory() {
+    fn endless_line_is_cut_and_takes_no_more_memory() {
         let got = lines(&vec![(StandardStream::Output, &[b'x'; 1000][..]); 1000]);
         assert_eq!(got.iter().map(|(_, line)| line.len()).collect::<Vec<_>>(), [LONGEST + 1]);
     }

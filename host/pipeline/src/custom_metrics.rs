@@ -1,4 +1,4 @@
-//! Numbers that transforms report, for the gateway's metrics.
+//! Metrics that transforms report.
 
 use crate::attributes;
 use ocpp_gateway_core::Attributes;
@@ -10,9 +10,9 @@ use std::collections::btree_map::Entry;
 const MAX_SERIES: usize = 200;
 /// The longest name or label, in bytes.
 const LONGEST: usize = 128;
-/// The most labels of one.
+/// The most labels of one series.
 const MAX_LABELS: usize = 16;
-/// What all names and labels of one transform may cost: the page of metrics has each of them twice.
+/// The most bytes of all names and labels of one transform: `/metrics` has each of them twice.
 const MAX_BYTES: usize = 64 << 10;
 
 /// Labels that the gateway adds.
@@ -24,9 +24,9 @@ pub(crate) struct CustomMetrics(Mutex<MetricSeries>);
 
 #[derive(Default)]
 struct MetricSeries {
-    /// The labels by their names.
+    /// By name and labels; the labels are sorted by name.
     readings: BTreeMap<(String, Attributes), Reading>,
-    /// What their names and labels cost.
+    /// Size of all names and labels.
     bytes: usize,
     refused: u64,
 }
@@ -51,29 +51,29 @@ impl CustomMetrics {
     }
 
     fn report(&self, name: String, mut labels: Attributes, value: f64, is_counter: bool) {
-        // All that takes longer with more labels comes before the lock.
+        // Work that grows with the number of labels is done before the lock is taken.
         let legal = value.is_finite() && is_legal(&name, &mut labels);
         let bytes = name.len() + attributes::size(&labels);
-        let board = &mut *self.0.lock();
-        if !legal || !board.report((name, labels), bytes, value, is_counter) {
-            board.refused += 1;
+        let series = &mut *self.0.lock();
+        if !legal || !series.report((name, labels), bytes, value, is_counter) {
+            series.refused += 1;
         }
     }
 
-    /// Everything by name and labels.
+    /// All readings, by name and labels.
     pub(crate) fn readings(&self) -> Vec<(String, Attributes, Reading)> {
-        let board = self.0.lock();
-        board.readings.iter().map(|((name, labels), reading)| (name.clone(), labels.clone(), *reading)).collect()
+        let series = self.0.lock();
+        series.readings.iter().map(|((name, labels), reading)| (name.clone(), labels.clone(), *reading)).collect()
     }
 
-    /// How many reports were not taken: too many or too long series, or a name that Prometheus does not allow.
+    /// The number of refused reports: too many or too long series, or a name that Prometheus does not allow.
     pub(crate) fn refused(&self) -> u64 {
         self.0.lock().refused
     }
 }
 
 impl MetricSeries {
-    /// Answers whether there is room for it.
+    /// Returns whether the report was accepted: whether there is room for it, and it is of the same kind as before.
     fn report(&mut self, key: (String, Attributes), bytes: usize, value: f64, is_counter: bool) -> bool {
         let has_room = self.readings.len() < MAX_SERIES && self.bytes + bytes <= MAX_BYTES;
         let reading = match self.readings.entry(key) {
@@ -93,7 +93,7 @@ impl MetricSeries {
     }
 }
 
-/// Puts the labels in the order of their names: in another order they are the same to Prometheus.
+/// Checks name and labels, and sorts the labels by name: their order makes no difference to Prometheus.
 fn is_legal(name: &str, labels: &mut Attributes) -> bool {
     if labels.len() > MAX_LABELS {
         return false;
@@ -104,10 +104,10 @@ fn is_legal(name: &str, labels: &mut Attributes) -> bool {
             && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
-    // The same label twice, or one of the gateway's own, would make the whole page illegal.
-    let is_own = |label: &str| RESERVED.contains(&label) || label.starts_with("__");
+    // A duplicate label, or one that the gateway adds, would make the whole page illegal.
+    let is_reserved = |label: &str| RESERVED.contains(&label) || label.starts_with("__");
     is_name(name)
-        && labels.iter().all(|(label, value)| is_name(label) && !is_own(label) && value.len() <= LONGEST)
+        && labels.iter().all(|(label, value)| is_name(label) && !is_reserved(label) && value.len() <= LONGEST)
         && labels.windows(2).all(|pair| pair[0].0 != pair[1].0)
 }
 
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_prometheus_cannot_show_is_refused() {
+    fn reports_that_prometheus_does_not_allow_are_refused() {
         let custom_metrics = CustomMetrics::default();
         custom_metrics.count("mended things".into(), 1, vec![]);
         custom_metrics.count("mended".into(), 1, vec![("a-b".into(), "c".into())]);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_have_limits_on_number_length_and_all_together() {
+    fn labels_are_limited_in_number_length_and_total_size() {
         let labels = |count: usize, length: usize| -> Attributes {
             (0..count).map(|number| (format!("label_{number}"), "x".repeat(length))).collect()
         };
@@ -157,13 +157,13 @@ mod tests {
         let custom_metrics = CustomMetrics::default();
         (0..MAX_SERIES).for_each(|number| custom_metrics.count(format!("n{number}"), 1, labels(16, 128)));
         assert_eq!(custom_metrics.readings().len(), MAX_BYTES / (16 * (64 + 128 + 7)));
-        // What is there still counts.
+        // Reports for an existing series are still counted.
         custom_metrics.count("n0".into(), 1, labels(16, 128));
         assert_eq!(custom_metrics.readings()[0].2.count, 2);
     }
 
     #[test]
-    fn labels_in_another_order_are_the_same() {
+    fn order_of_labels_makes_no_difference() {
         let custom_metrics = CustomMetrics::default();
         let labels = |names: [&str; 2]| names.map(|name| (name.to_owned(), "x".to_owned())).to_vec();
         custom_metrics.count("mended".into(), 1, labels(["a", "b"]));

@@ -1,7 +1,7 @@
-//! Why a transform was not loaded, and why a call of one came to nothing.
+//! Why a transform was not loaded, and why a call of one failed.
 //!
-//! A guest that says no, a guest that breaks and a host that fails are three types: the first is the message's fault,
-//! the second the transform's, the third the gateway's.
+//! A refusal by a guest, a fault of a guest and a fault of the host are three types: the first is caused by the
+//! message, the second by the transform, the third by the gateway.
 
 use crate::package::IMPORTS;
 use ocpp_gateway_core::{CallError, Fault, SchemaError, TooCostly};
@@ -9,12 +9,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What went wrong on the way of a message, or was meant to go otherwise.
+/// A failure in processing a message, or a message dropped or rejected by a transform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransformIncident {
-    /// The name of the transform in the configuration; `(published schemas)` where these object.
+    /// The name of the transform in the configuration; `(published schemas)` for faults that these find.
     pub transform: Arc<str>,
-    /// The version that it gives itself; that of OCPP.
+    /// The version that the transform reports for itself; for published schemas that of OCPP.
     pub version: Arc<str>,
     pub cause: Cause,
 }
@@ -27,18 +27,18 @@ pub enum Cause {
     /// The transform has rejected the message with this error.
     #[error("rejected: {0}")]
     Rejected(String),
-    /// The payload or the action of the message is not what it has to be. `rejected`: its sender is told; else it goes on
-    /// all the same.
+    /// The payload or the action of the message is invalid. `rejected`: its sender gets an error; otherwise the message
+    /// goes on.
     #[error("breaks a rule: {text}")]
     Invalid { fault: Fault, rejected: bool, text: String },
     #[error(transparent)]
     Failed(#[from] Failure),
 }
 
-/// Why a call came to nothing.
+/// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The transform says no to a message, with this error.
+    /// The transform refuses the message with this error.
     #[error("refused: {0}")]
     Refused(CallError),
     #[error(transparent)]
@@ -47,7 +47,7 @@ pub enum Failure {
     Host(#[from] HostFault),
 }
 
-/// The transform broke, or broke a limit. An instance that did not come to the end of its call is thrown away.
+/// A fault of the transform. An instance that did not finish its call is discarded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GuestFault {
     #[error("took longer than {limit:?}")]
@@ -56,17 +56,20 @@ pub enum GuestFault {
     Memory { wanted: usize, limit: usize },
     #[error("ran out of stack")]
     Stack,
-    /// With a backtrace. What a panic said stands in the log.
+    /// With a backtrace. The message of a panic is in the log.
     #[error("trapped: {0}")]
     Trap(String),
-    #[error("cannot be asked by its schema: {0}")]
+    #[error("has a schema that cannot be applied: {0}")]
     Schema(#[from] TooCostly),
     #[error("answered with {0}")]
     Output(#[from] IllegalOutput),
-    #[error("fails for most {}: not called for another {until:?}", if *.for_all { "charge points" } else { "messages of this charge point" })]
+    #[error(
+        "fails for most {}: not called for another {until:?}",
+        if *.for_all { "charge points" } else { "messages of this charge point" }
+    )]
     Stopped {
         until: Duration,
-        /// Otherwise it is for this charge point only.
+        /// False: for this charge point only.
         for_all: bool,
     },
 }
@@ -77,7 +80,7 @@ impl From<IllegalOutput> for Failure {
     }
 }
 
-/// What a transform must not answer with.
+/// An illegal answer of a transform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IllegalOutput {
     #[error("{count} items, where {limit} are allowed")]
@@ -110,38 +113,38 @@ pub enum IllegalOutput {
     Status(u16),
 }
 
-/// The gateway could not do its part.
+/// A fault of the gateway.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostFault {
-    #[error("no instance of the transform could be made: {0}")]
+    #[error("an instance of the transform cannot be made: {0}")]
     Instance(String),
 }
 
-/// Why there is no machine code.
+/// Why a component was not compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
     #[error("not a valid component: {0}")]
     Invalid(String),
-    /// What it took too much of, and how to allow more.
+    /// The limit that was exceeded, and how to raise it.
     #[error("takes too much to compile: {0}")]
     Budget(String),
-    /// The fault is not the component's.
+    /// A fault that the component did not cause.
     #[error("could not be compiled: {0}")]
     Io(#[from] io::Error),
 }
 
-/// A transform that cannot go live.
+/// Why a transform cannot go live.
 #[derive(Debug, thiserror::Error)]
 #[error("transform {transform:?} ({component}): {fault}")]
 pub struct LoadError {
     /// Its name in the configuration.
     pub transform: String,
-    /// `builtin:NAME`, a path, or that it was uploaded.
+    /// `builtin:NAME`, a path, or `upload of N bytes`.
     pub component: String,
     pub fault: LoadFault,
 }
 
-/// What is wrong with it: what was wanted and what was offered.
+/// The fault of a transform, with what was expected and what was found.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadFault {
     #[error("the component cannot be read: {0}")]
@@ -160,16 +163,16 @@ pub enum LoadFault {
     Compile(#[from] CompileError),
     #[error("built against ocpp-gateway:transform@{built}, while this gateway runs {runs} (any 1.x)")]
     OtherVersion { built: String, runs: &'static str },
-    #[error("wants to import {0}, which no transform gets; this gateway offers {IMPORTS}")]
+    #[error("imports {0}, which is not available to transforms; this gateway offers {IMPORTS}")]
     ForeignImport(String),
     #[error("exports no {wanted}; it exports {offered}")]
     MissingHook { wanted: &'static str, offered: String },
     #[error(
-        "has no hook {missing}, which the one that runs has: refused, as messages would take another way; if that is meant, \
-         say so with allow_fewer_hooks=true"
+        "has no hook {missing}, which the one that runs has: refused, as messages would be handled differently; \
+         allow_fewer_hooks=true allows it"
     )]
     FewerHooks { missing: String },
-    #[error("{hook} has other types than wit/transform.wit gives it: {reason}")]
+    #[error("{hook} has other types than in wit/transform.wit: {reason}")]
     OtherShape { hook: String, reason: String },
     #[error("an instance has {count} {what}, where {limit} are allowed")]
     TooMany { what: &'static str, count: u64, limit: usize },
@@ -178,27 +181,28 @@ pub enum LoadFault {
     #[error("is a second mapping: {first:?} is one already, and a chain has exactly one")]
     SecondMapping { first: String },
     #[error(
-        "on_error = \"bypass\" is not for a mapping: without it a message has nowhere to go; use \"reject\" or \"drop\""
+        "on_error = \"bypass\" is not for a mapping, without which messages cannot be forwarded; \
+         use \"reject\" or \"drop\""
     )]
     BypassedMapping,
-    #[error("a mapping is for every message: move `match` to a transform with other hooks")]
+    #[error("a mapping is for every message and cannot have `match`: move it to a transform with other hooks")]
     MatchedMapping,
-    #[error("no thread for the clock that limits its calls: {0}")]
+    #[error("the thread that limits the time of its calls cannot be started: {0}")]
     Ticker(io::Error),
     #[error("refuses its configuration: {0}")]
     Config(String),
     #[error("cannot start: {0}")]
     Start(Failure),
-    #[error("fails on an ordinary message: {0}")]
+    #[error("fails on a sample message: {0}")]
     Sample(Failure),
-    /// What was expected, and what came.
-    #[error("fails on samples of its own:\n{0}")]
+    /// The expected and the actual results.
+    #[error("fails on its own samples:\n{0}")]
     OwnSamples(String),
-    #[error("does not tell its schemas: {0}")]
+    #[error("fails to list its schemas: {0}")]
     Schemas(Failure),
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    #[error("has a schema for {0:?}, which is no version of OCPP that this gateway speaks")]
+    #[error("has a schema for {0:?}, which is not a version of OCPP that this gateway supports")]
     SchemaVersion(String),
     #[error("the engine cannot be set up: {0}")]
     Engine(String),

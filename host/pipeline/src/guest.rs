@@ -1,4 +1,4 @@
-//! What the host keeps for a guest, and what it lets the guest have: memory, a log, a clock.
+//! The data that the host keeps for a guest, and what it provides to the guest: memory, log, state, metrics, clock.
 
 use crate::abi;
 use crate::caller::Caller;
@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 use wasmtime::component::{Linker, WasmList, WasmStr};
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
-/// What a store keeps for the guest in it.
+/// The data in the store of one instance.
 pub(crate) struct StoreData {
     pub(crate) memory: MemoryLimit,
     pub(crate) call_deadline: CallDeadline,
-    /// Whom the call is for, as quotas count.
+    /// The caller of the current call, as quotas count it.
     pub(crate) caller: Caller,
     log: Vec<Line>,
     console: Console,
@@ -36,7 +36,7 @@ pub(crate) struct TransformShared {
     pub(crate) state_store: StateStore,
     pub(crate) custom_metrics: CustomMetrics,
     pub(crate) call_stats: CallStats,
-    /// How many instances there are.
+    /// The number of instances.
     pub(crate) instances: AtomicUsize,
     clock: Clock,
 }
@@ -53,7 +53,7 @@ impl TransformShared {
         }
     }
 
-    /// What was kept for an earlier version stays, even if it is more than this one may keep.
+    /// Values of an earlier version stay, even if they exceed the limits of this one.
     pub(crate) fn set_limits(&self, limits: &Limits) {
         self.log_limiter.set_limit(limits.log_lines);
         self.state_store.set_limits(*limits);
@@ -74,27 +74,29 @@ impl StoreData {
         }
     }
 
-    /// What transforms are told the time is.
+    /// The clock of transforms.
     pub(crate) fn clock(&self) -> Clock {
         self.shared.clock
     }
 
-    /// Takes what a component writes to a standard stream; each line of it goes to the log.
+    /// Takes what a component writes to a standard stream, and logs it by line.
     pub(crate) fn print(&mut self, stream: StandardStream, bytes: &[u8]) {
         let StoreData { console, log, shared, caller, .. } = self;
         let log_limiter = &shared.log_limiter;
-        console.write(stream, bytes, |level, line| note(log, log_limiter, *caller, Line::new(level, line, Vec::new())));
+        console.write(stream, bytes, |level, line| {
+            add_line(log, log_limiter, *caller, Line::new(level, line, Vec::new()))
+        });
     }
 
-    /// Whether anything was logged or printed since the last time.
+    /// Whether anything was logged or printed since the last `take_log`.
     pub(crate) fn has_log(&self) -> bool {
-        !self.log.is_empty() || self.console.has_begun()
+        !self.log.is_empty() || self.console.has_incomplete_line()
     }
 
-    /// What was logged and printed since the last time.
+    /// Takes what was logged and printed since the last call of this function.
     pub(crate) fn take_log(&mut self) -> impl Iterator<Item = Line> {
         let StoreData { console, log, shared, caller, .. } = self;
-        console.flush(|level, line| note(log, &shared.log_limiter, *caller, Line::new(level, line, Vec::new())));
+        console.flush(|level, line| add_line(log, &shared.log_limiter, *caller, Line::new(level, line, Vec::new())));
         log.drain(..)
     }
 }
@@ -105,34 +107,34 @@ impl Drop for StoreData {
     }
 }
 
-/// How long one call may still take.
+/// The deadline of one call.
 #[derive(Debug, Default)]
 pub(crate) struct CallDeadline {
-    /// Ticks between the first deadline, at which the call is only found to be long, and the last.
+    /// Ticks between the first deadline, at which the call becomes a long one, and the last.
     left: u64,
-    /// The thread's CPU time when this call came to its last deadline.
+    /// The thread's CPU time when this call reached its last deadline.
     overdue_since: Option<Duration>,
-    /// Whom to tell at the end of the call, if it has become a long one.
-    long: Option<fn()>,
+    /// Called at the end of the call, if it has become a long one.
+    on_end: Option<fn()>,
 }
 
-/// A call that has lasted for so many ticks is a long one.
-const LONG: u64 = 2;
+/// A call that has lasted for this many ticks is a long one.
+const LONG_CALL_TICKS: u64 = 2;
 
 impl CallDeadline {
-    /// For a call that may take so many ticks. Answers with how many are left to its first deadline.
-    pub(crate) fn anew(&mut self, ticks: u64) -> u64 {
-        let first = ticks.min(LONG);
-        *self = CallDeadline { left: ticks - first, overdue_since: None, long: None };
+    /// Starts a call that may take this many ticks. Returns the number of ticks until its first deadline.
+    pub(crate) fn start(&mut self, ticks: u64) -> u64 {
+        let first = ticks.min(LONG_CALL_TICKS);
+        *self = CallDeadline { left: ticks - first, overdue_since: None, on_end: None };
         first
     }
 
-    /// What to do at a deadline, and again at each `tick` after the last. The deadlines are those of the clock on the wall,
-    /// which goes on while the machine is busy with others and this thread does not get to run; so a guest is stopped only
-    /// when it has used up another tick of the processor's time. It becomes a long call at the first.
+    /// Called at each deadline, and again at each `tick` after the last one. At the first deadline the call becomes a
+    /// long one. Deadlines measure wall time, so a guest is stopped only after it has used another tick of CPU time: a
+    /// thread that the system does not run is not stopped.
     pub(crate) fn at_deadline(&mut self, tick: Duration, long_calls: LongCalls) -> wasmtime::Result<UpdateDeadline> {
         if self.left > 0 {
-            self.long = Some(long_calls.end);
+            self.on_end = Some(long_calls.end);
             (long_calls.begin)();
             return Ok(UpdateDeadline::Continue(std::mem::take(&mut self.left)));
         }
@@ -141,27 +143,28 @@ impl CallDeadline {
         if now - since < tick { Ok(UpdateDeadline::Continue(1)) } else { Err(DeadlineExceeded.into()) }
     }
 
-    /// The call is over.
+    /// Ends the call.
     pub(crate) fn end(&mut self) {
-        if let Some(end) = self.long.take() {
+        if let Some(end) = self.on_end.take() {
             end();
         }
     }
 }
 
 /// Adds a line to the log, unless there have been too many.
-fn note(log: &mut Vec<Line>, log_limiter: &GuestLogLimiter, caller: Caller, line: Line) {
-    match log_limiter.ask(caller.party, Instant::now()) {
+fn add_line(log: &mut Vec<Line>, log_limiter: &GuestLogLimiter, caller: Caller, line: Line) {
+    match log_limiter.admit(caller.group, Instant::now()) {
         Some(0) => log.push(line),
         Some(suppressed) => {
-            let report = format!("{suppressed} lines were suppressed: over the limit per second");
+            let report = format!("{suppressed} lines were suppressed by the limit per second");
             log.extend([Line::new(abi::Level::Warn, report, Vec::new()), line]);
         }
         None => {}
     }
 }
 
-/// Of all memories and tables of an instance together. They never shrink, so what was ever granted is what is in use.
+/// The limit on all memories and tables of an instance together, in bytes. They never shrink, so all memory ever
+/// granted is in use.
 pub(crate) struct MemoryLimit {
     pub(crate) used: usize,
     pub(crate) limit: usize,
@@ -177,24 +180,25 @@ pub(crate) struct MemoryExceeded {
 #[error("out of time")]
 pub(crate) struct DeadlineExceeded;
 
-/// A component wanted something that no transform gets.
+/// A component requested something that is not available to transforms.
 #[derive(Debug, thiserror::Error)]
 #[error("it {0}")]
 pub(crate) struct NotGranted(pub(crate) String);
 
-/// What one instance may have of each. A memory takes gigabytes of addresses, however small it is; a component that is put
-/// together from several has one of each, and one in Python some more tables, and dozens of core instances.
+/// Limits for one instance. A memory takes gigabytes of address space, however small it is. A component that is
+/// composed of several has a memory and a table for each, and one in Python has some more tables and dozens of core
+/// instances.
 pub(crate) const MAX_MEMORIES: usize = 8;
 pub(crate) const MAX_TABLES: usize = 64;
 const MAX_CORE_INSTANCES: usize = 256;
-/// What an entry of a table takes, in bytes.
+/// Size of a table entry in bytes.
 const TABLE_ELEMENT: usize = size_of::<*const ()>();
 
 impl MemoryLimit {
     fn grant(&mut self, more: usize) -> wasmtime::Result<bool> {
         let wanted = self.used.saturating_add(more);
         if wanted > self.limit {
-            // Answering `false` would show as a bare `unreachable`, once the guest has given up.
+            // After `false` the guest would give up with a bare `unreachable`, which hides the cause.
             return Err(MemoryExceeded { wanted }.into());
         }
         self.used = wanted;
@@ -239,13 +243,13 @@ fn name(interface: &str) -> String {
 fn define_log(linker: &mut Linker<StoreData>) -> wasmtime::Result<()> {
     linker.instance(&name("log"))?.func_wrap("log", |mut store, (level, message, fields): (abi::Level, _, _)| {
         let StoreData { log, shared, caller, .. } = store.data_mut();
-        note(log, &shared.log_limiter, *caller, Line::new(level, message, fields));
+        add_line(log, &shared.log_limiter, *caller, Line::new(level, message, fields));
         Ok(())
     })
 }
 
 fn define_state(linker: &mut Linker<StoreData>) -> wasmtime::Result<()> {
-    // Keys and values are looked at where they lie in the guest's memory; what is kept is copied when it is known to fit.
+    // Keys and values are read in the guest's memory; a value is copied only when it is known to fit.
     type Value = WasmList<u8>;
     let mut state = linker.instance(&name("state"))?;
     state.func_wrap("get", |store, (key,): (WasmStr,)| {
@@ -260,8 +264,8 @@ fn define_state(linker: &mut Linker<StoreData>) -> wasmtime::Result<()> {
         let TransformShared { state_store, clock, .. } = &*store.data().shared;
         Ok((state_store.delete(&key.to_str(&store)?, clock.monotonic()),))
     })?;
-    type Exchange = (WasmStr, Option<Value>, Value, Option<u32>);
-    state.func_wrap("compare-and-set", |store, (key, expected, value, ttl_s): Exchange| {
+    type CompareAndSet = (WasmStr, Option<Value>, Value, Option<u32>);
+    state.func_wrap("compare-and-set", |store, (key, expected, value, ttl_s): CompareAndSet| {
         let TransformShared { state_store, clock, .. } = &*store.data().shared;
         let (key, value) = (key.to_str(&store)?, value.as_le_slice(&store));
         let expected = expected.as_ref().map(|expected| expected.as_le_slice(&store));

@@ -1,4 +1,4 @@
-//! What transforms write into the gateway's log.
+//! Log lines of transforms.
 
 use crate::abi::Level;
 use crate::subject::Subject;
@@ -16,10 +16,10 @@ pub(crate) const LONGEST: usize = 4096;
 /// The longest name of a field, in bytes.
 const MAX_NAME: usize = 64;
 
-/// The most fields of a line. Together they are as long as a message may be.
+/// The most fields of a line. Together they may be as long as a message.
 const MAX_FIELDS: usize = 32;
 
-/// One line, kept until the call is over: only then is the charge point at hand.
+/// One log line, held until the end of the call, when the charge point is known.
 pub(crate) struct Line {
     level: Level,
     message: String,
@@ -42,7 +42,7 @@ impl Line {
         Line { level, message, fields: LogFields(fields) }
     }
 
-    /// Hands the line to `tracing`, with the transform and its version and what it was called about.
+    /// Passes the line to `tracing`, with the transform, its version and the subject of the call.
     pub(crate) fn emit(&self, transform: &str, version: &str, subject: Subject<'_>) {
         let Subject { charge_point, action, .. } = subject;
         let message = &self.message;
@@ -75,13 +75,13 @@ fn cut(text: &mut String, longest: usize) {
     if text.len() > longest {
         text.truncate(text.floor_char_boundary(longest));
         text.push('…');
-        // A call may log many lines, which are kept until it is over: what was cut off is given back.
+        // A call may log many lines, which are held until its end: the memory of the cut part is freed.
         text.shrink_to_fit();
     }
 }
 
-/// Names and values that a transform adds to a line. An `Error` only because that is the one kind of value that
-/// `tracing` hands on as what it is, so that a log of objects can have an object of it.
+/// Names and values that a transform adds to a line. It is an `Error` only because `tracing` passes no other values on
+/// with their type, which the JSON log needs to write an object.
 #[derive(Debug)]
 pub struct LogFields(Attributes);
 
@@ -97,7 +97,7 @@ impl LogFields {
 
 impl Error for LogFields {}
 
-/// `name="value" name="value"`, with quotes around names that would not stay one word.
+/// `name="value" name="value"`, with quotes around names that are not one word.
 impl fmt::Display for LogFields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, (name, value)) in self.iter().enumerate() {
@@ -113,8 +113,8 @@ impl fmt::Display for LogFields {
     }
 }
 
-/// Lets so many lines of one transform through per second, over all its instances; and a quarter of them for one charge point,
-/// so that none takes the place of all others.
+/// Limits the log lines of one transform per second, over all its instances. One charge point gets at most a quarter of
+/// them, so that it does not use up those of all others.
 pub(crate) struct GuestLogLimiter {
     lines_per_second: AtomicU32,
     window: Mutex<LogWindow>,
@@ -125,18 +125,18 @@ struct LogWindow {
     started: Instant,
     passed: u32,
     suppressed: u64,
-    /// How many lines of them are about whom; of no more than have passed.
-    parties: HashMap<u64, u32>,
+    /// The number of passed lines by the group of the caller.
+    groups: HashMap<u64, u32>,
 }
 
 impl LogWindow {
     fn new(started: Instant) -> Self {
-        LogWindow { started, passed: 0, suppressed: 0, parties: HashMap::new() }
+        LogWindow { started, passed: 0, suppressed: 0, groups: HashMap::new() }
     }
 }
 
-/// One charge point has the use of one line of so many.
-const SHARE: u32 = 4;
+/// One charge point gets one line in this many.
+const LINES_PER_SHARE: u32 = 4;
 
 impl GuestLogLimiter {
     pub(crate) fn new(lines_per_second: u32) -> Self {
@@ -148,9 +148,9 @@ impl GuestLogLimiter {
         self.lines_per_second.store(lines_per_second, Ordering::Relaxed);
     }
 
-    /// Whether a line may pass: if so, how many might not since the last that did. `party`: whom it is about
-    /// ([`Caller::party`](crate::caller::Caller)).
-    pub(crate) fn ask(&self, party: u64, now: Instant) -> Option<u64> {
+    /// `Some`: the line may pass; the number is that of the lines suppressed in a window that has just ended. `group`:
+    /// that of the caller ([`Caller::group`](crate::caller::Caller)).
+    pub(crate) fn admit(&self, group: u64, now: Instant) -> Option<u64> {
         let mut window = self.window.lock();
         let mut suppressed_before = 0;
         if now.duration_since(window.started) >= Duration::from_secs(1) {
@@ -158,18 +158,18 @@ impl GuestLogLimiter {
             *window = LogWindow::new(now);
         }
         let limit = self.lines_per_second.load(Ordering::Relaxed);
-        let own = window.parties.get(&party).copied().unwrap_or(0);
-        if window.passed >= limit || own >= limit.div_ceil(SHARE) {
+        let own = window.groups.get(&group).copied().unwrap_or(0);
+        if window.passed >= limit || own >= limit.div_ceil(LINES_PER_SHARE) {
             window.suppressed += 1;
             self.suppressed.fetch_add(1, Ordering::Relaxed);
             return None;
         }
         window.passed += 1;
-        window.parties.insert(party, own + 1);
+        window.groups.insert(group, own + 1);
         Some(suppressed_before)
     }
 
-    /// How many lines did not pass, ever.
+    /// The number of lines suppressed since the start.
     pub(crate) fn suppressed(&self) -> u64 {
         self.suppressed.load(Ordering::Relaxed)
     }
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     impl Line {
-        /// What it takes of memory, in bytes.
+        /// Its memory in bytes.
         fn capacity(&self) -> usize {
             let fields = self.fields.0.iter().map(|(name, value)| name.capacity() + value.capacity());
             self.message.capacity() + self.fields.0.capacity() * size_of::<(String, String)>() + fields.sum::<usize>()
@@ -188,28 +188,28 @@ mod tests {
     }
 
     #[test]
-    fn the_gate_shuts_and_opens_again() {
+    fn lines_over_the_limit_are_suppressed_until_the_next_second() {
         let log_limiter = GuestLogLimiter::new(2);
         let now = Instant::now();
-        assert_eq!(log_limiter.ask(1, now), Some(0));
-        assert_eq!(log_limiter.ask(2, now), Some(0));
-        assert_eq!(log_limiter.ask(3, now), None);
-        assert_eq!(log_limiter.ask(4, now), None);
+        assert_eq!(log_limiter.admit(1, now), Some(0));
+        assert_eq!(log_limiter.admit(2, now), Some(0));
+        assert_eq!(log_limiter.admit(3, now), None);
+        assert_eq!(log_limiter.admit(4, now), None);
         let later = now + Duration::from_secs(2);
-        assert_eq!(log_limiter.ask(1, later), Some(2));
-        assert_eq!(log_limiter.ask(2, later), Some(0));
-        assert_eq!(log_limiter.ask(3, later), None);
+        assert_eq!(log_limiter.admit(1, later), Some(2));
+        assert_eq!(log_limiter.admit(2, later), Some(0));
+        assert_eq!(log_limiter.admit(3, later), None);
         assert_eq!(log_limiter.suppressed(), 3);
     }
 
     #[test]
-    fn one_charge_point_leaves_lines_for_others() {
+    fn one_charge_point_gets_at_most_a_quarter_of_the_lines() {
         let log_limiter = GuestLogLimiter::new(100);
         let now = Instant::now();
-        let passed = |party, lines| (0..lines).filter(|_| log_limiter.ask(party, now).is_some()).count();
+        let passed = |group, lines| (0..lines).filter(|_| log_limiter.admit(group, now).is_some()).count();
         assert_eq!((passed(1, 1000), passed(2, 5), passed(3, 1000), passed(4, 1000)), (25, 5, 25, 25));
         assert_eq!((passed(5, 1000), passed(6, 5)), (20, 0));
-        assert_eq!(log_limiter.window.lock().parties.len(), 5);
+        assert_eq!(log_limiter.window.lock().groups.len(), 5);
     }
 
     #[test]
@@ -217,7 +217,7 @@ mod tests {
         let long = "ä".repeat(LONGEST);
         let line = Line::new(Level::Info, long.clone(), vec![("a".into(), "x".into()), (long.clone(), long)]);
         assert_eq!(line.message.chars().count(), LONGEST / 2 + 1);
-        assert!(line.capacity() < 3 * LONGEST, "what was cut off is given back");
+        assert!(line.capacity() < 3 * LONGEST, "the memory of the cut part is freed");
         assert!(line.fields.to_string().starts_with("a=\"x\" \"ää"), "{}", line.fields);
         let (name, value) = line.fields.iter().nth(1).expect("a field");
         let left = LONGEST - "ax".len();
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_a_limited_number_of_fields_of_limited_size_in_all() {
+    fn fields_of_a_line_are_limited_in_number_and_total_size() {
         let line = Line::new(Level::Info, String::new(), vec![("a".repeat(1_000), "b".repeat(1_000)); 10_000]);
         assert_eq!(line.fields.iter().count(), MAX_FIELDS);
         assert!(line.capacity() < 2 * LONGEST + MAX_FIELDS * (2 * MAX_NAME + size_of::<(String, String)>()));

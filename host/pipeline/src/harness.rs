@@ -1,4 +1,4 @@
-//! One transform alone, hook by hook: for fixtures, benchmarks and whoever wants to look inside.
+//! One transform alone, hook by hook: for fixtures, benchmarks and inspection.
 
 use crate::abi::packed::Packed;
 use crate::abi::{FrameIn, PublishIn};
@@ -11,7 +11,7 @@ use crate::transform::Transform;
 use ocpp_gateway_core::{CallError, Decision, Frame, Offer, Peer, Publish, TopicFilter};
 use std::sync::Arc;
 
-/// A transform that was loaded as for a gateway, with the same limits, but stands in no chain.
+/// A transform loaded as for a gateway, with the same limits, but outside a chain.
 pub struct TransformHarness(pub(crate) Arc<Transform>);
 
 /// The names of the hooks that a transform has, in the order of the WIT package.

@@ -1,4 +1,5 @@
-//! The functions that a transform may export: a type for each, so that none is ever called with the arguments of another.
+//! The functions that a transform may export: a type for each, so that none can be called with the arguments of
+//! another.
 
 use crate::abi::packed::Packed;
 use crate::abi::{self, FrameIn, OfferIn, PeerIn, PublishIn};
@@ -9,19 +10,19 @@ use ocpp_gateway_core::{CallError, Decision, Frame, Publish, TopicFilter};
 use wasmtime::AsContextMut;
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower, TypedFunc};
 
-/// One of them, with what it takes, what it answers, and what becomes of the answer once it is checked.
+/// One of these functions, with its arguments, its answer, and the type of the checked answer.
 pub(crate) trait Hook {
     const FUNCTION: Function;
     type Arguments<'a>: ComponentNamedList + Lower;
     type Answer: Lift + 'static;
     type Checked;
 
-    /// Its function among those of an instance; `None` if the component does not export it.
+    /// The function among those of an instance; `None` if the component does not export it.
     fn find<'a>(functions: &Functions) -> Option<HookFunc<'a, Self>>
     where
         Self: Sized;
 
-    /// Refuses what no guest may answer with.
+    /// Checks and converts the answer.
     fn check(answer: Self::Answer, allowance: Allowance) -> Result<Self::Checked, Failure>;
 }
 
@@ -31,7 +32,7 @@ pub(crate) type HookFunc<'a, H> = TypedFunc<<H as Hook>::Arguments<'a>, (<H as H
 macro_rules! hooks {
     ($($name:ident, $field:ident = $interface:literal, $function:literal: $arguments:ty
         => $answer:ty, $check:path => $checked:ty;)+) => {
-        /// What is exported, by name.
+        /// The exported functions, by name.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Function {
             $($name),+
@@ -48,7 +49,7 @@ macro_rules! hooks {
                 }
             }
 
-            /// Its own name there.
+            /// Its name in that interface.
             pub(crate) fn name(self) -> &'static str {
                 match self {
                     $(Function::$name => $function),+
@@ -88,11 +89,11 @@ macro_rules! hooks {
                 type Checked = $checked;
 
                 fn find<'a>(functions: &Functions) -> Option<HookFunc<'a, Self>> {
-                    // Arguments that live for ever and others have the same type to a guest, and to `TypedFunc`.
+                    // The lifetime of the arguments does not matter to a guest or to `TypedFunc`.
                     functions.$field
                 }
 
-                #[allow(clippy::needless_question_mark)] // Only mappings fail in more ways than one.
+                #[allow(clippy::needless_question_mark)] // Only the checks of mappings return a `Failure` themselves.
                 fn check(answer: $answer, allowance: Allowance) -> Result<$checked, Failure> {
                     Ok($check(answer, allowance)?)
                 }
@@ -106,7 +107,7 @@ type Mapped<Item> = Result<Vec<Item>, abi::Refusal>;
 
 hooks! {
     Configure, configure = "lifecycle", "configure": (&'a str,)
-        => Result<abi::Info, String>, output::introduction => Result<abi::Info, String>;
+        => Result<abi::Info, String>, output::info => Result<abi::Info, String>;
     Subscriptions, subscriptions = "mapping", "subscriptions": (PeerIn<'a>,)
         => Vec<abi::TopicFilter>, output::filters => Vec<TopicFilter>;
     ToMqtt, to_mqtt = "mapping", "to-mqtt": Packed<'a, FrameIn<'a>>
@@ -140,7 +141,7 @@ pub(crate) fn interfaces() -> impl Iterator<Item = &'static str> {
     names.into_iter()
 }
 
-/// Which functions a component exports, or something for each of them.
+/// A value for each function that a component exports.
 pub(crate) struct PerFunction<T>([Option<T>; Function::COUNT]);
 
 impl<T> PerFunction<T> {

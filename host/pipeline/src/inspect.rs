@@ -1,5 +1,4 @@
-//! What a component is and what it wants, before anything of it is linked: the linker's own words for a component of
-//! another version mislead.
+//! Inspects a component before it is linked: the errors of the linker mislead for a component of another version.
 
 use crate::compile::{Compiler, ComponentOrigin, check_functions, digest};
 use crate::error::LoadFault;
@@ -10,17 +9,17 @@ use crate::runtime;
 use crate::wasi;
 use wasmtime::component::Component;
 
-/// The names, with their versions, of the interfaces of the package that a component exports.
+/// The names, with their versions, of the interfaces that a component exports.
 pub(crate) struct Interfaces(Vec<String>);
 
 impl Interfaces {
-    /// The full name of an interface, if it is exported.
+    /// The full name of an interface of the package, if it is exported.
     pub(crate) fn find(&self, wanted: &str) -> Option<&str> {
         self.0.iter().map(String::as_str).find(|name| Interface::is_called(name, wanted))
     }
 }
 
-/// Tells by its first eight bytes whether a file is a component at all.
+/// Checks by its first eight bytes that a file is a component.
 pub(crate) fn check_header(bytes: &[u8]) -> Result<(), LoadFault> {
     match bytes {
         [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => Ok(()),
@@ -36,7 +35,7 @@ pub(crate) fn inspect(component: &Component) -> Result<Interfaces, Vec<LoadFault
     let exports: Vec<_> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
     let imports = ty.imports(engine).map(|(name, _)| name);
     if let Some(built) = other_version(imports.chain(exports.iter().map(String::as_str))) {
-        // The rest follows from it, and would only hide it.
+        // The other faults follow from this one, and would hide it.
         return Err(vec![LoadFault::OtherVersion { built, runs: VERSION }]);
     }
     let offered = if exports.is_empty() { "nothing".into() } else { exports.join(", ") };
@@ -49,23 +48,23 @@ pub(crate) fn inspect(component: &Component) -> Result<Interfaces, Vec<LoadFault
     if faults.is_empty() { Ok(interfaces) } else { Err(faults) }
 }
 
-/// Whether a component imports an interface of our package.
+/// Whether a component imports an interface of the package.
 pub(crate) fn imports(component: &Component, wanted: &str) -> bool {
     component.component_type().imports(component.engine()).any(|(name, _)| Interface::is_called(name, wanted))
 }
 
-/// What a file says of itself, before anything of it is run.
+/// The imports, exports and faults of a component, found without running it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
     /// The interfaces that it imports and exports, with their versions.
     pub imports: Vec<String>,
     pub exports: Vec<String>,
-    /// What this gateway would refuse it for.
+    /// Why this gateway would refuse it.
     pub faults: Vec<String>,
 }
 
 impl Inspection {
-    /// Looks at a component, without linking it. It is compiled for that.
+    /// Inspects a component, which is compiled for that but not linked.
     pub fn of(bytes: &[u8], options: &LoadOptions) -> Self {
         let refused = |faults: Vec<LoadFault>| Inspection {
             imports: Vec::new(),
@@ -81,7 +80,7 @@ impl Inspection {
         };
         let LoadOptions { cache, compile, .. } = options.clone();
         let component =
-            match Compiler::new(engine, cache, compile).compile(bytes, digest(bytes), ComponentOrigin::Elsewhere) {
+            match Compiler::new(engine, cache, compile).compile(bytes, digest(bytes), ComponentOrigin::External) {
                 Ok(component) => component,
                 Err(error) => return refused(vec![error.into()]),
             };
@@ -94,11 +93,11 @@ impl Inspection {
     }
 }
 
-/// The exported interfaces of our package that this gateway does not know: a later 1.x may have added them.
+/// The exported interfaces of the package that this gateway does not know: a later 1.x may have added them.
 pub(crate) fn unknown_hooks(interfaces: &Interfaces) -> impl Iterator<Item = &str> {
     interfaces.0.iter().map(String::as_str).filter(|name| {
-        let ours = Interface::parse(name).is_some();
-        ours && !hook::interfaces().chain(["types"]).any(|known| Interface::is_called(name, known))
+        let is_of_package = Interface::parse(name).is_some();
+        is_of_package && !hook::interfaces().chain(["types"]).any(|known| Interface::is_called(name, known))
     })
 }
 

@@ -18,44 +18,45 @@ use std::time::Duration;
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 use wasmtime::{Store, Trap};
 
-/// All it takes to make instances of a transform.
+/// What is needed to make instances of a transform.
 #[derive(Clone)]
 pub(crate) struct InstanceFactory {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) pre: InstancePre<StoreData>,
-    /// Where the functions of the component are: looked up once per load.
+    /// The exported functions of the component, looked up once per load.
     pub(crate) exports: Arc<PerFunction<ComponentExportIndex>>,
     /// JSON text.
     pub(crate) config: String,
     pub(crate) limits: Limits,
-    /// It hands the gateway values to keep.
+    /// Whether the component imports `state`.
     pub(crate) keeps_state: bool,
-    /// What a call may take.
+    /// The time limit of a call.
     pub(crate) time: Duration,
-    /// The same in ticks of the runtime.
+    /// The time limit in ticks of the runtime.
     pub(crate) ticks: u64,
-    /// Where the time of a call is limited.
+    /// Held if the time of a call is limited.
     pub(crate) _ticker: Option<Arc<Ticker>>,
     pub(crate) long_calls: LongCalls,
     pub(crate) shared: Arc<TransformShared>,
 }
 
-/// How much longer than a call an instance may take to start and to be configured.
+/// An instance may take this many times the limit of a call to start and to be configured.
 const START_FACTOR: u32 = 10;
 
 impl InstanceFactory {
-    /// A new instance, configured; and what it says of itself. `transform`: its name, for what it logs meanwhile.
+    /// Makes and configures an instance; also returns what the component reports for itself. `transform`: its name, for
+    /// log lines until then.
     pub(crate) fn start(&self, transform: &str) -> Result<(Instance, abi::Info), LoadFault> {
         let mut store = Store::new(self.pre.engine(), StoreData::new(&self.limits, self.shared.clone()));
         store.limiter(|guest| &mut guest.memory);
-        let ticks = store.data_mut().call_deadline.anew(self.runtime.ticks(self.time.saturating_mul(START_FACTOR)));
+        let ticks = store.data_mut().call_deadline.start(self.runtime.ticks(self.time.saturating_mul(START_FACTOR)));
         store.set_epoch_deadline(ticks);
         let (tick, long_calls) = (self.runtime.tick, self.long_calls);
         store.epoch_deadline_callback(move |mut store| store.data_mut().call_deadline.at_deadline(tick, long_calls));
-        store.set_hostcall_fuel(self.copied(Allowance::new(&self.limits, 0)));
+        store.set_hostcall_fuel(self.copy_limit(Allowance::new(&self.limits, 0)));
         let instance = self.pre.instantiate(&mut store).map_err(|error| {
             store.data_mut().call_deadline.end();
-            store.data_mut().take_log().for_each(|line| line.emit(transform, "", Subject::NOBODY));
+            store.data_mut().take_log().for_each(|line| line.emit(transform, "", Subject::NONE));
             LoadFault::Start(self.start_failure(&error, store.hostcall_fuel()))
         })?;
         let functions = Functions::of(&instance, &mut store, &self.exports).map_err(|(function, error)| {
@@ -65,7 +66,7 @@ impl InstanceFactory {
         let mut instance = Instance { store, functions, calls: 0, memory_at_start: 0 };
         let configured = instance.call::<Configure>((&self.config,));
         let configured = match configured {
-            Ok(answer) => Ok(output::introduction(answer, Allowance::new(&self.limits, 0))
+            Ok(answer) => Ok(output::info(answer, Allowance::new(&self.limits, 0))
                 .map_err(|illegal| LoadFault::Start(illegal.into()))?),
             Err(error) => Err(error),
         };
@@ -73,12 +74,12 @@ impl InstanceFactory {
             Ok(Ok(info)) => info.version.as_str(),
             _ => "",
         };
-        instance.flush_log(transform, version, Subject::NOBODY);
+        instance.flush_log(transform, version, Subject::NONE);
         instance.memory_at_start = instance.store.data().memory.used;
         match configured {
             Ok(Ok(info)) => Ok((instance, info)),
             Ok(Err(reason)) => Err(LoadFault::Config(reason)),
-            Err(error) => Err(LoadFault::Start(self.fault(&error, instance.copied()).into())),
+            Err(error) => Err(LoadFault::Start(self.fault(&error, instance.copy_limit()).into())),
         }
     }
 
@@ -88,26 +89,32 @@ impl InstanceFactory {
         (0..threads).map(|_| Ok(self.start(transform)?.0)).collect()
     }
 
-    /// Bytes that the host copies from a guest at a time: for one answer, and for one function that the guest calls. The
-    /// exact limits are checked on the copy; this one keeps a guest from having the same megabyte copied often.
-    fn copied(&self, allowance: Allowance) -> usize {
-        // wasmtime counts values to keep too, of which nothing is copied before they are known to fit; one that does not is
-        // no reason to stop a guest, which hands over no more than its memory holds, unless it names the same bytes twice.
+    /// The most bytes that the host copies from a guest at a time: for one answer, or for one imported function that
+    /// the guest calls. The exact limits are checked on the copy; this limit keeps a guest from having the same
+    /// megabyte copied often.
+    fn copy_limit(&self, allowance: Allowance) -> usize {
+        // wasmtime also counts values for `state`, although nothing is copied of them before they are known to fit. A
+        // value that does not fit must not stop a guest. It is no larger than the guest's memory, unless the guest
+        // names the same bytes twice.
         let value = if self.keeps_state { self.limits.memory } else { 0 };
         allowance.copied().max(value)
     }
 
-    /// `copied`: as many bytes could be copied at a time.
-    fn start_failure(&self, error: &wasmtime::Error, copied: usize) -> Failure {
-        let by_the_guest = error.is::<Trap>()
+    /// `copy_limit`: the limit on the bytes copied at a time.
+    fn start_failure(&self, error: &wasmtime::Error, copy_limit: usize) -> Failure {
+        let is_guest_fault = error.is::<Trap>()
             || error.is::<MemoryExceeded>()
             || error.is::<DeadlineExceeded>()
             || error.is::<NotGranted>();
-        if by_the_guest { self.fault(error, copied).into() } else { HostFault::Instance(format!("{error:#}")).into() }
+        if is_guest_fault {
+            self.fault(error, copy_limit).into()
+        } else {
+            HostFault::Instance(format!("{error:#}")).into()
+        }
     }
 
-    /// What the error of a call means: whatever goes wrong once a call is set up is the guest's.
-    pub(crate) fn fault(&self, error: &wasmtime::Error, copied: usize) -> GuestFault {
+    /// Converts the error of a call: whatever goes wrong after a call is set up is a fault of the guest.
+    pub(crate) fn fault(&self, error: &wasmtime::Error, copy_limit: usize) -> GuestFault {
         if error.is::<DeadlineExceeded>() {
             return GuestFault::Deadline { limit: self.time };
         }
@@ -115,45 +122,45 @@ impl InstanceFactory {
             return GuestFault::Memory { wanted: *wanted, limit: self.limits.memory };
         }
         match error.downcast_ref() {
-            // Rust and C keep a second stack in linear memory; a guest that runs past it reaches outside.
+            // Rust and C keep a second stack in linear memory; a guest that exceeds it accesses memory out of bounds.
             Some(Trap::StackOverflow | Trap::MemoryOutOfBounds) => GuestFault::Stack,
-            // What wasmtime says of values that it cannot take over names no figure.
+            // The error of wasmtime for values over the copy limit names no number.
             None if !error.is::<NotGranted>() => {
-                GuestFault::Trap(trap::describe(error, &format!(" (at most {copied} bytes are copied at a time)")))
+                GuestFault::Trap(trap::describe(error, &format!(" (at most {copy_limit} bytes are copied at a time)")))
             }
             _ => GuestFault::Trap(trap::describe(error, "")),
         }
     }
 }
 
-/// An instance, configured.
+/// A configured instance.
 pub(crate) struct Instance {
     store: Store<StoreData>,
     functions: Functions,
     calls: u32,
-    /// Bytes of memory that it used when it was configured.
+    /// Memory used when it was configured, in bytes.
     memory_at_start: usize,
 }
 
-/// Instances are replaced after so many calls, in case they leak what the memory limit would only notice late.
+/// Instances are replaced after this many calls, in case they leak so little that the memory limit is reached late.
 const CALLS_PER_INSTANCE: u32 = 1_000_000;
 
 impl Instance {
-    /// Gives the next call its time, and its allowance for copying.
+    /// Sets the time, the copy limit and the caller of the next call.
     pub(crate) fn prepare(&mut self, factory: &InstanceFactory, allowance: Allowance, caller: Caller) {
         self.calls += 1;
         self.store.data_mut().caller = caller;
-        let ticks = self.store.data_mut().call_deadline.anew(factory.ticks);
+        let ticks = self.store.data_mut().call_deadline.start(factory.ticks);
         self.store.set_epoch_deadline(ticks);
-        self.store.set_hostcall_fuel(factory.copied(allowance));
+        self.store.set_hostcall_fuel(factory.copy_limit(allowance));
     }
 
-    /// Bytes that the host copies at a time in this call.
-    pub(crate) fn copied(&self) -> usize {
+    /// The limit on the bytes copied at a time in this call.
+    pub(crate) fn copy_limit(&self) -> usize {
         self.store.hostcall_fuel()
     }
 
-    /// Calls a function. One that the component does not export is a fault of whoever asked for it.
+    /// Calls a function. It fails if the component does not export the function.
     pub(crate) fn call<H: Hook>(&mut self, arguments: H::Arguments<'_>) -> wasmtime::Result<H::Answer> {
         let function = H::find(&self.functions);
         let function = function.ok_or_else(|| wasmtime::format_err!("{:?} is not exported", H::FUNCTION))?;
@@ -162,14 +169,14 @@ impl Instance {
         answer.map(|(answer,)| answer)
     }
 
-    /// Hands on what the guest has logged.
+    /// Writes the lines of the guest to the log.
     pub(crate) fn flush_log(&mut self, transform: &str, version: &str, subject: Subject<'_>) {
         if self.store.data().has_log() {
             self.store.data_mut().take_log().for_each(|line| line.emit(transform, version, subject));
         }
     }
 
-    /// Whether it should make room for a new one: also when it has used up most of the memory that was left to it when
+    /// Whether it should be replaced: after too many calls, or when it has used most of the memory that was left when
     /// it was configured.
     pub(crate) fn needs_recycling(&self) -> bool {
         let memory = &self.store.data().memory;

@@ -1,23 +1,26 @@
 //! Runs transforms: WebAssembly components that map messages between charge points and MQTT.
 //!
-//! This is the only crate that knows wasmtime; it speaks to the gateway in terms of `ocpp-gateway-core`. A component is
-//! inspected, linked, configured and tried once, when it is loaded, and every reason not to use it is a [`LoadError`].
-//! After that each thread that calls a [`Pipeline`] keeps a warm instance, and a call is an ordinary function call.
+//! This is the only crate that uses wasmtime; towards the gateway it uses the types of `ocpp-gateway-core`. A component
+//! is inspected, linked, configured and tried once, when it is loaded, and every reason to refuse it is a
+//! [`LoadError`]. After that each thread that calls a [`Pipeline`] keeps an instance, and a call is an ordinary
+//! function call.
 //!
-//! From what anything may use to what uses all of it; no module uses one of a later line:
+//! The modules in layers; none uses a module of a later line:
 //!
-//! - `package`, `settings`, `error`, `clock`, `matching`: names, limits, what can go wrong.
-//! - `caller`, `subject`, `message`, `actions`: what a call is about, and what is answered; `abi`, `output`, `attributes`: how
-//!   that crosses the border, and the check of what comes back; `hook`: the functions with their types.
-//! - `runtime`, `compile`, `options`: the engine, and from bytes to machine code.
-//! - `guest_log`, `console`, `state`, `custom_metrics`, `guest`, `wasi`: what a component may call; `stats`, `swap_report`: what is counted,
-//!   and what a hot swap has changed.
-//! - `instance`, `trap`, `breaker`, `transform`: one instance, and a call in that of the thread.
-//! - `chain`, `chain_run`: the way of one message through all transforms.
-//! - `harness`: one transform alone, hook by hook; `samples`, `spec`, `inspect`, `load`: from the configuration to what may go live.
-//! - `pipeline`: all of it together, and hot swaps to something newer.
+//! - `package`, `settings`, `error`, `clock`, `matching`: names, limits, errors.
+//! - `caller`, `subject`, `message`, `actions`: the subject of a call, and its answer; `abi`, `output`, `attributes`:
+//!   conversion into and out of a component, and the checks of its answers; `hook`: the exported functions with their
+//!   types.
+//! - `runtime`, `compile`, `load_options`: the engine, and compilation to machine code.
+//! - `guest_log`, `console`, `state`, `custom_metrics`, `guest`, `wasi`: the imports of a component; `stats`,
+//!   `swap_report`: call counts, and reports of hot swaps.
+//! - `instance`, `trap`, `breaker`, `transform`: one instance, and calls of the instance of a thread.
+//! - `chain`, `chain_run`: the transforms in order, and one message passing through them.
+//! - `harness`: one transform alone, hook by hook; `samples`, `spec`, `inspect`, `load`: from the configuration to
+//!   loaded transforms.
+//! - `pipeline`: all of it together, and hot swaps.
 
-#![deny(unsafe_code)] // But for `compile`, which loads machine code, and the traits of `abi` that are unsafe.
+#![deny(unsafe_code)] // Exceptions: `compile` loads machine code, and `abi` implements unsafe traits.
 
 mod abi;
 mod actions;

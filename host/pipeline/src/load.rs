@@ -1,4 +1,4 @@
-//! From the configuration to transforms that can be called.
+//! Loads transforms according to their configuration.
 
 use crate::actions::SchemaRule;
 use crate::breaker::Breakers;
@@ -16,7 +16,7 @@ use crate::matching::{Matcher, Matching};
 use crate::runtime::Runtime;
 use crate::samples;
 use crate::settings::{OnError, Validation};
-use crate::spec::{Source, TIME, TransformSpec};
+use crate::spec::{DEFAULT_TIME, Source, TransformSpec};
 use crate::transform::Transform;
 use crate::wasi;
 use data_encoding::HEXLOWER;
@@ -28,7 +28,7 @@ use std::time::Duration;
 use tracing::warn;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
-/// The component that does the standard mapping, built from `transforms/standard`: `builtin:standard`.
+/// The component with the standard mapping, built from `transforms/standard`: `builtin:standard`.
 pub const STANDARD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/standard.wasm"));
 
 /// Compiles, links, configures and tries transforms.
@@ -43,7 +43,7 @@ pub(crate) struct Loader {
 
 impl Loader {
     pub(crate) fn new(specs: &[TransformSpec], options: impl Into<LoadOptions>) -> Result<Self, Vec<LoadError>> {
-        let shortest = specs.iter().filter_map(TransformSpec::time_limit).min().unwrap_or(TIME);
+        let shortest = specs.iter().filter_map(TransformSpec::time_limit).min().unwrap_or(DEFAULT_TIME);
         let set_up = || {
             let runtime = Arc::new(Runtime::new(shortest)?);
             let mut linker = Linker::new(&runtime.engine);
@@ -58,8 +58,8 @@ impl Loader {
         })
     }
 
-    /// Loads every transform; reports every fault of every one. A transform of the same name in `old` leaves what the
-    /// gateway keeps for it to its successor.
+    /// Loads every transform; the error has the faults of all. A transform takes over the kept data of the one with the
+    /// same name in `old`.
     pub(crate) fn load_all(
         &self,
         specs: &[TransformSpec],
@@ -67,8 +67,8 @@ impl Loader {
     ) -> Result<Vec<Arc<Transform>>, Vec<LoadError>> {
         let mut errors = Vec::new();
         let mut transforms = Vec::new();
-        for (place, spec) in specs.iter().enumerate() {
-            if specs[..place].iter().any(|earlier| earlier.name == spec.name) {
+        for (index, spec) in specs.iter().enumerate() {
+            if specs[..index].iter().any(|earlier| earlier.name == spec.name) {
                 errors.push(error(spec, LoadFault::DuplicateName));
             }
             match self.load(spec, old.iter().find(|transform| *transform.name == spec.name)) {
@@ -76,11 +76,11 @@ impl Loader {
                 Err(faults) => errors.extend(faults.into_iter().map(|fault| error(spec, fault))),
             }
         }
-        errors.extend(more_mappings(&transforms));
+        errors.extend(extra_mappings(&transforms));
         if errors.is_empty() { Ok(transforms) } else { Err(errors) }
     }
 
-    /// Loads one transform. `old`: the one that it is to take over from; it comes back itself if it is the same already.
+    /// Loads one transform. `old`: the one that it is to replace, which is returned itself if it is the same already.
     pub(crate) fn load(
         &self,
         spec: &TransformSpec,
@@ -91,13 +91,16 @@ impl Loader {
         let sha256 = digest(&bytes);
         let sha256_hex = HEXLOWER.encode(&sha256);
         if let Some(old) = old
-            && is_made_as(old, spec, &sha256_hex)
+            && is_unchanged(old, spec, &sha256_hex)
         {
             return Ok(old.clone());
         }
         check_functions(&bytes, self.max_functions).map_err(|fault| vec![fault])?;
-        let origin =
-            if matches!(spec.source, Source::Builtin(_)) { ComponentOrigin::Ours } else { ComponentOrigin::Elsewhere };
+        let origin = if matches!(spec.source, Source::Builtin(_)) {
+            ComponentOrigin::Builtin
+        } else {
+            ComponentOrigin::External
+        };
         let component = self.compiler.compile(&bytes, sha256, origin).map_err(|fault| vec![fault.into()])?;
         check_resources(&component).map_err(|fault| vec![fault])?;
         let interfaces = inspect(&component)?;
@@ -113,7 +116,7 @@ impl Loader {
         let linked = self.link(&component).map_err(|fault| vec![LoadFault::Link(format!("{fault:#}"))])?;
         let trial = self.trial(spec, linked, exports, sha256_hex, bytes.len()).map_err(|fault| vec![fault])?;
         let schemas = compile_schemas(&trial)?;
-        samples::try_out(&trial, spec.samples.as_deref()).map_err(|fault| vec![fault])?;
+        samples::try_samples(&trial, spec.samples.as_deref()).map_err(|fault| vec![fault])?;
         trial.go_live(shared, Matcher::new(&spec.matching), schemas, old).map_err(|fault| vec![fault])
     }
 
@@ -123,7 +126,7 @@ impl Loader {
         linker.instantiate_pre(component)
     }
 
-    /// A transform with an instance that is configured, and shared of its own: what it does on trial is forgotten.
+    /// A transform for trial, with separate shared data, which is discarded after the trial.
     fn trial(
         &self,
         spec: &TransformSpec,
@@ -171,7 +174,7 @@ impl Loader {
 }
 
 impl TransformHarness {
-    /// Loads a transform as [`Pipeline::load`](crate::Pipeline::load) does, into these options.
+    /// Loads a transform as [`Pipeline::load`](crate::Pipeline::load) does, with these options.
     pub fn load(spec: &TransformSpec, options: impl Into<LoadOptions>) -> Result<Self, Vec<LoadError>> {
         let loader = Loader::new(std::slice::from_ref(spec), options)?;
         let loaded = loader.load(spec, None);
@@ -179,31 +182,31 @@ impl TransformHarness {
     }
 }
 
-/// What closes a chain without a configured mapping.
-pub(crate) enum Closing<'a> {
-    /// The one that did so before.
-    Before(&'a Arc<Transform>),
-    /// `builtin:standard` as it ships: that of these transforms, if it is among them.
-    AsConfigured(&'a [Arc<Transform>]),
+/// The mapping of a chain without a configured one.
+pub(crate) enum DefaultMapping<'a> {
+    /// The default mapping that runs already.
+    Running(&'a Arc<Transform>),
+    /// `builtin:standard` with its defaults; taken from these transforms, if it is among them.
+    Standard(&'a [Arc<Transform>]),
 }
 
-/// Puts transforms in their order. Where none of them is the mapping, `closing` says which one closes the chain.
+/// Makes a chain of transforms. If none of them is a mapping, `default_mapping` is added.
 pub(crate) fn chain(
     loader: &Loader,
     mut transforms: Vec<Arc<Transform>>,
-    closing: Closing<'_>,
+    default_mapping: DefaultMapping<'_>,
     validation: Validation,
 ) -> Result<Chain, Vec<LoadError>> {
-    let errors = more_mappings(&transforms);
+    let errors = extra_mappings(&transforms);
     if !errors.is_empty() {
         return Err(errors);
     }
     let mapping = match transforms.iter().find(|transform| transform.has(Function::ToMqtt)) {
         Some(mapping) => mapping.clone(),
         None => {
-            let standard = match closing {
-                Closing::Before(standard) => standard.clone(),
-                Closing::AsConfigured(old) => load_standard(loader, &transforms, old)?,
+            let standard = match default_mapping {
+                DefaultMapping::Running(standard) => standard.clone(),
+                DefaultMapping::Standard(old) => load_standard(loader, &transforms, old)?,
             };
             transforms.push(standard.clone());
             standard
@@ -213,7 +216,7 @@ pub(crate) fn chain(
 }
 
 /// A fault for every mapping but the first.
-fn more_mappings(transforms: &[Arc<Transform>]) -> Vec<LoadError> {
+fn extra_mappings(transforms: &[Arc<Transform>]) -> Vec<LoadError> {
     let mut mappings = transforms.iter().filter(|transform| transform.has(Function::ToMqtt));
     let Some(first) = mappings.next() else { return Vec::new() };
     let error = |second: &Arc<Transform>| LoadError {
@@ -241,9 +244,9 @@ pub(crate) fn error(spec: &TransformSpec, fault: LoadFault) -> LoadError {
     LoadError { transform: spec.name.clone(), component: spec.source.to_string(), fault }
 }
 
-/// Whether `spec` would make the same of these bytes.
-fn is_made_as(old: &Transform, spec: &TransformSpec, sha256: &str) -> bool {
-    // Wherever it came from: whoever uploads what runs already, or writes what was uploaded to the file, changes nothing.
+/// Whether `spec` with this digest gives the same transform as `old`.
+fn is_unchanged(old: &Transform, spec: &TransformSpec, sha256: &str) -> bool {
+    // The source may differ: uploading the version that runs, or writing an upload to the file, changes nothing.
     *old.sha256 == *sha256
         && old.factory.config == spec.config
         && old.factory.limits == spec.limits
@@ -252,9 +255,10 @@ fn is_made_as(old: &Transform, spec: &TransformSpec, sha256: &str) -> bool {
         && *old.matcher.conditions() == spec.matching
 }
 
-/// Each memory takes gigabytes of addresses, and each table a place of its own, whatever their sizes are.
+/// Limits the number of memories and tables: each memory takes gigabytes of address space, and each table a slot of its
+/// own, whatever their sizes are.
 fn check_resources(component: &Component) -> Result<(), LoadFault> {
-    // What is not known beforehand has core modules to import, which no component gets.
+    // The numbers are unknown only for a component that imports core modules, which is refused.
     let Some(required) = component.resources_required() else { return Ok(()) };
     for (what, count, limit) in
         [("memories", required.num_memories, MAX_MEMORIES), ("tables", required.num_tables, MAX_TABLES)]
@@ -266,7 +270,7 @@ fn check_resources(component: &Component) -> Result<(), LoadFault> {
     Ok(())
 }
 
-/// A mapping that does not run, or not for everybody, would leave messages with nowhere to go.
+/// A mapping must run for every message, so that it can have neither `bypass` nor `match`.
 fn check_mapping(spec: &TransformSpec, interfaces: &Interfaces) -> Result<(), Vec<LoadFault>> {
     if interfaces.find("mapping").is_none() {
         return Ok(());
@@ -281,7 +285,7 @@ fn check_mapping(spec: &TransformSpec, interfaces: &Interfaces) -> Result<(), Ve
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
-/// The schemas of a transform; every fault of every one.
+/// Compiles the schemas of a transform; the error has the faults of all.
 fn compile_schemas(trial: &Arc<Transform>) -> Result<Schemas, Vec<LoadFault>> {
     let rules = trial.schemas().map_err(|failure| vec![LoadFault::Schemas(failure)])?;
     let (mut schemas, mut faults) = (Schemas::default(), Vec::new());

@@ -1,4 +1,4 @@
-//! What transforms are loaded into.
+//! Options for loading transforms.
 
 use crate::clock::Clock;
 use crate::compile::Compile;
@@ -6,27 +6,27 @@ use crate::settings::Validation;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What transforms have around them, whatever their configuration says.
+/// Options for all transforms, whatever their configuration.
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
-    /// What they are told the time is.
+    /// Their clock.
     pub clock: Clock,
-    /// A directory for compiled components, of the gateway's own: made with mode 0700 where there is none, and not used
-    /// if others have access to it. Without one a component is compiled when the process first loads it, which takes some
-    /// ten seconds for one in JavaScript or Python, and again when it has loaded several others since.
+    /// A directory for compiled components, used by the gateway alone: created with mode 0700 if absent, and not used
+    /// if other users have access to it. Without it, a component is compiled when the process first loads it, which
+    /// takes some ten seconds for one in JavaScript or Python, and again after several others were loaded.
     pub cache: Option<PathBuf>,
-    /// What compiles components, but those that ship with the gateway. `None`: this process, for as long as it takes, and
-    /// with the memory that it takes.
+    /// Compiles components, except those that ship with the gateway. `None`: they are compiled in this process, without
+    /// a limit on time or memory.
     pub compile: Option<Arc<dyn Compile>>,
-    /// Functions that one component may have.
+    /// The most functions of one component.
     pub max_functions: usize,
-    /// What payloads are held against besides their own rules.
+    /// Validation of payloads by the published schemas, besides their own rules.
     pub validation: Validation,
     pub long_calls: LongCalls,
 }
 
-/// Called on the thread of a call that takes some milliseconds and goes on: nothing else runs on this thread until the call
-/// ends, which may be the time limit.
+/// Called on the thread of a call that has taken some milliseconds and continues: the thread runs nothing else until
+/// the call ends, which may be at the time limit.
 #[derive(Debug, Clone, Copy)]
 pub struct LongCalls {
     pub begin: fn(),
@@ -35,13 +35,13 @@ pub struct LongCalls {
 }
 
 impl Default for LongCalls {
-    /// Nobody cares.
+    /// Does nothing.
     fn default() -> Self {
         LongCalls { begin: || {}, end: || {} }
     }
 }
 
-/// Functions that one component may have: Python with its standard library has 14,000.
+/// The default limit on the functions of one component: Python with its standard library has 14,000.
 pub const MAX_FUNCTIONS: usize = 100_000;
 
 impl Default for LoadOptions {

@@ -1,4 +1,4 @@
-//! Which messages a transform is for: the others do not pay for it.
+//! Which messages a transform is called for; the others cost it nothing.
 
 use ocpp_gateway_core::{Direction, Identity, Peer, Version};
 use wildmatch::WildMatch;
@@ -9,15 +9,16 @@ pub struct Matching {
     /// Globs: `*` stands for any text, `?` for any one character.
     pub charge_points: Vec<String>,
     pub versions: Vec<Version>,
-    /// Of frames. A message from a back end has no action before it is mapped, so `inbound` is called for all of them.
+    /// Actions of frames. A message from a back end has no action before it is mapped, so `inbound` is called for all
+    /// of them.
     pub actions: Vec<String>,
     pub directions: Vec<Direction>,
 }
 
-/// The same, ready to be asked.
+/// [`Matching`] with its globs compiled.
 pub(crate) struct Matcher {
     conditions: Matching,
-    /// Those on charge points.
+    /// The conditions on charge points.
     charge_points: Vec<Glob>,
 }
 
@@ -46,7 +47,7 @@ impl Matcher {
         self.conditions.directions.is_empty() || self.conditions.directions.contains(&direction)
     }
 
-    /// `None`: the action is not known, which is no reason not to look.
+    /// `action`: `None` if it is not known, which matches.
     pub(crate) fn takes(&self, peer: &Peer, action: Option<&str>) -> bool {
         let actions = &self.conditions.actions;
         let takes_action = |action: &str| actions.is_empty() || actions.iter().any(|wanted| wanted == action);
@@ -54,23 +55,24 @@ impl Matcher {
     }
 }
 
-/// A glob that is nearly always decided by how a text begins: a vendor's charge points have names that begin alike.
+/// A glob that first compares the prefix, which decides nearly always: the names of a vendor's charge points begin
+/// alike.
 struct Glob {
-    /// What comes before the first `*` or `?`.
-    beginning: Box<str>,
-    /// Nothing but a `*` comes after it.
+    /// The text before the first `*` or `?`.
+    prefix: Box<str>,
+    /// Whether only a `*` follows the prefix.
     any_end: bool,
     whole: WildMatch,
 }
 
 impl Glob {
     fn new(glob: &str) -> Self {
-        let (beginning, rest) = glob.split_at(glob.find(['*', '?']).unwrap_or(glob.len()));
-        Glob { beginning: beginning.into(), any_end: rest == "*", whole: WildMatch::new(glob) }
+        let (prefix, rest) = glob.split_at(glob.find(['*', '?']).unwrap_or(glob.len()));
+        Glob { prefix: prefix.into(), any_end: rest == "*", whole: WildMatch::new(glob) }
     }
 
     fn matches(&self, text: &str) -> bool {
-        text.starts_with(&*self.beginning) && (self.any_end || self.whole.matches(text))
+        text.starts_with(&*self.prefix) && (self.any_end || self.whole.matches(text))
     }
 }
 
@@ -85,14 +87,14 @@ mod tests {
     }
 
     #[test]
-    fn no_condition_takes_everything() {
+    fn matcher_without_conditions_takes_everything() {
         let matcher = Matcher::new(&Matching::default());
         assert!(matcher.takes(&peer("CP1", Version::V1_6), Some("Reset")));
         assert!(matcher.takes_direction(Direction::Uplink));
     }
 
     #[test]
-    fn globs_are_decided_by_their_beginning_or_as_a_whole() {
+    fn globs_match_by_their_prefix_or_as_a_whole() {
         for (glob, matches, others) in [
             ("*", &["", "CP1"][..], &[][..]),
             ("CP*", &["CP", "CP1"], &["C", "cp1", "XCP1"]),

@@ -1,4 +1,4 @@
-//! A message from a back end, on its way to the mapping.
+//! An MQTT message for the mapping.
 
 use ocpp_gateway_core::{Publish, QoS};
 

@@ -1,4 +1,4 @@
-//! What a transform may answer with: checked, and turned into the types of `core`.
+//! Checks the answers of transforms, and converts them into the types of `core`.
 
 use crate::abi;
 use crate::actions::{FrameAction, PublishAction, SchemaRule};
@@ -6,16 +6,16 @@ use crate::attributes;
 use crate::error::{Failure, IllegalOutput};
 use crate::settings::Limits;
 use ocpp_gateway_core::frame::MAX_RECEIVED_ID;
-use ocpp_gateway_core::publish::breaks_connections;
+use ocpp_gateway_core::publish::is_disallowed_in_topics;
 use ocpp_gateway_core::{CallError, Decision, ErrorHead, Frame, MessageType, Publish, QoS, TopicFilter};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 const COPIES_PER_BYTE: usize = 2;
-/// Bytes of records and lists around the text of one call's answer.
+/// Bytes that the records and lists of one answer take beside its text.
 const RECORDS_PER_CALL: usize = 64 << 10;
 
-/// How much one call may answer with.
+/// The limits on the answer of one call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Allowance {
     items: usize,
@@ -23,12 +23,12 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
-    /// `bytes_in`: the size of the message that the call is given.
+    /// `bytes_in`: the size of the message that the call gets, in bytes.
     pub(crate) fn new(limits: &Limits, bytes_in: usize) -> Self {
         Allowance { items: limits.items, bytes: limits.bytes_out.max(2 * bytes_in) }
     }
 
-    /// Bytes that the host copies of an answer, with what its records and lists take.
+    /// The bytes that the host may copy for one answer, records and lists included.
     pub(crate) fn copied(self) -> usize {
         COPIES_PER_BYTE * self.bytes + RECORDS_PER_CALL
     }
@@ -114,7 +114,7 @@ pub(crate) fn publish_actions(
     checked.collect()
 }
 
-/// What a transform has against a frame, if it has anything.
+/// The error that a transform's `check` has for a frame, if any.
 pub(crate) fn violation(
     lifted: Option<abi::CallError>,
     allowance: Allowance,
@@ -123,7 +123,8 @@ pub(crate) fn violation(
     lifted.map(call_error).transpose()
 }
 
-/// The schemas are still to be compiled. There is one answer for a load: it may hold as much as is copied of any.
+/// The rules of a transform, with schemas that are not compiled yet. They are read once per load, so they may take as
+/// much as is copied for any answer.
 pub(crate) fn rules(lifted: Vec<abi::Rule>, allowance: Allowance) -> Result<Vec<SchemaRule>, IllegalOutput> {
     let size = |rule: &abi::Rule| rule.protocol.len() + rule.action.len() + rule.schema.len();
     Allowance { items: usize::MAX, bytes: allowance.copied() }.check(&lifted, size)?;
@@ -132,22 +133,23 @@ pub(crate) fn rules(lifted: Vec<abi::Rule>, allowance: Allowance) -> Result<Vec<
     Ok(lifted.into_iter().map(rule).collect())
 }
 
-/// The longest name or version of a transform, and the longest reason not to work with its settings, in bytes.
-const LONGEST_NAME: usize = 256;
-const LONGEST_REASON: usize = 4096;
+/// The longest name or version of a transform, in bytes.
+const MAX_NAME: usize = 256;
+/// The longest reason to drop a message or to refuse a configuration, in bytes.
+const MAX_REASON: usize = 4096;
 
-/// Who a transform says it is, or why it will not work with its settings: words for people.
-pub(crate) fn introduction(
+/// Name, version and attributes of a transform, or why it refuses its configuration.
+pub(crate) fn info(
     lifted: Result<abi::Info, String>,
     _: Allowance,
 ) -> Result<Result<abi::Info, String>, IllegalOutput> {
     match lifted {
         Ok(info) => {
             attributes::check_kept(&info.attributes)?;
-            // These stand in each line of the log that is about it.
+            // Every log line about the transform carries them.
             let bytes = info.name.len().max(info.version.len());
-            if bytes > LONGEST_NAME {
-                return Err(IllegalOutput::LongText { bytes, limit: LONGEST_NAME });
+            if bytes > MAX_NAME {
+                return Err(IllegalOutput::LongText { bytes, limit: MAX_NAME });
             }
             Ok(Ok(info))
         }
@@ -155,18 +157,18 @@ pub(crate) fn introduction(
     }
 }
 
-/// It goes to the log, and to all that watch events.
+/// Cuts a reason, which goes into the log and into events.
 fn cut_reason(mut reason: String) -> String {
-    reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
+    reason.truncate(reason.floor_char_boundary(MAX_REASON));
     reason
 }
 
-/// Details that are no JSON object are left out.
+/// Details that are not a JSON object become `{}`.
 fn call_error(lifted: abi::CallError) -> Result<CallError, IllegalOutput> {
     if lifted.code.is_empty() {
         return Err(IllegalOutput::NoErrorCode);
     }
-    Ok(CallError::chosen(lifted.code, lifted.description, object_or_empty(lifted.details)))
+    Ok(CallError::from_transform(lifted.code, lifted.description, object_or_empty(lifted.details)))
 }
 
 pub(crate) fn decision(lifted: abi::Decision, _: Allowance) -> Result<Decision, IllegalOutput> {
@@ -179,8 +181,8 @@ pub(crate) fn decision(lifted: abi::Decision, _: Allowance) -> Result<Decision, 
             if !(400..600).contains(&status) {
                 return Err(IllegalOutput::Status(status));
             }
-            // It is as long as the description of an error may be, and as little empty.
-            let reason = CallError::chosen(String::new(), reason, String::new()).description.into_owned();
+            // The reason has the limits of an error description: it is cut to the same length, and never empty.
+            let reason = CallError::from_transform(String::new(), reason, String::new()).description.into_owned();
             Ok(Decision::Refuse { status, reason })
         }
     }
@@ -222,17 +224,17 @@ fn publish(lifted: abi::Publish) -> Result<Publish, IllegalOutput> {
     })
 }
 
-/// MQTT 3.1.1 section 4.7.
+/// Checks a topic name (MQTT 3.1.1 section 4.7).
 fn check_topic(topic: &str) -> Result<(), IllegalOutput> {
     check_length(topic)?;
-    // The broker's own (section 4.7.2), among them subscriptions that several clients share.
+    // `$` topics belong to the broker (section 4.7.2), shared subscriptions among them.
     if topic.starts_with('$') {
         return Err(IllegalOutput::TopicCharacter('$'));
     }
     if topic.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'+' | b'#')) {
         return Ok(());
     }
-    match topic.chars().find(|character| matches!(character, '+' | '#') || breaks_connections(*character)) {
+    match topic.chars().find(|character| matches!(character, '+' | '#') || is_disallowed_in_topics(*character)) {
         Some(character) => Err(IllegalOutput::TopicCharacter(character)),
         None => Ok(()),
     }
@@ -256,7 +258,7 @@ fn filter(lifted: abi::TopicFilter) -> Result<TopicFilter, IllegalOutput> {
     while let Some(level) = levels.next() {
         let wildcard_alone = level.len() == 1 || !level.contains(['+', '#']);
         let hash_last = level != "#" || levels.peek().is_none();
-        if !wildcard_alone || !hash_last || level.contains(breaks_connections) {
+        if !wildcard_alone || !hash_last || level.contains(is_disallowed_in_topics) {
             return Err(IllegalOutput::Filter(filter));
         }
     }
@@ -280,7 +282,7 @@ fn frame(lifted: abi::Frame) -> Result<Frame<'static>, IllegalOutput> {
     let error = match kind {
         MessageType::CallError | MessageType::CallResultError => {
             let head = lifted.error.filter(|head| !head.code.is_empty()).ok_or(IllegalOutput::NoErrorCode)?;
-            Some(ErrorHead::cut(head.code, head.description))
+            Some(ErrorHead::truncated(head.code, head.description))
         }
         _ => None,
     };
@@ -298,7 +300,8 @@ fn frame(lifted: abi::Frame) -> Result<Frame<'static>, IllegalOutput> {
     })
 }
 
-/// What goes on a WebSocket must be one JSON value, whatever the guest made of it.
+/// Whether a text is exactly one JSON object. A payload becomes part of an OCPP-J message, which must stay one JSON
+/// value.
 fn is_json_object(text: &str) -> bool {
     serde_json::from_str::<&RawValue>(text).is_ok_and(|value| value.get().starts_with('{'))
 }
@@ -307,13 +310,13 @@ fn object_or_empty(details: String) -> String {
     if is_json_object(&details) { details } else { "{}".to_owned() }
 }
 
-/// Details that are no JSON object are left out: they may go into a CALLERROR.
+/// Details that are not a JSON object become `{}`, as they may go into a CALLERROR.
 fn refusal(lifted: abi::Refusal, allowance: Allowance) -> Failure {
     let abi::Refusal { code, description, details } = lifted;
     if let Err(illegal) = allowance.check(&[()], |()| code.len() + description.len() + details.len()) {
         return illegal.into();
     }
-    Failure::Refused(CallError::chosen(code, description, object_or_empty(details)))
+    Failure::Refused(CallError::from_transform(code, description, object_or_empty(details)))
 }
 
 #[cfg(test)]
@@ -341,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn publishes_are_checked() {
+    fn illegal_publishes_are_refused() {
         let check = |publish| publishes(vec![publish], allowance()).map(|_| ());
         assert_eq!(check(lifted_publish("a/b", 10, 2)), Ok(()));
         assert_eq!(check(lifted_publish("", 0, 0)), Err(IllegalOutput::EmptyTopic));
@@ -357,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limits_on_number_and_size_bind() {
+    fn answers_over_the_item_or_byte_limit_are_refused() {
         let many = |count| (0..count).map(|_| lifted_publish("a", 0, 0)).collect();
         assert!(publishes(many(16), allowance()).is_ok());
         assert_eq!(publishes(many(17), allowance()), Err(IllegalOutput::TooMany { count: 17, limit: 16 }));
@@ -372,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_checked() {
+    fn illegal_frames_are_refused() {
         use abi::FrameType::*;
         let check = |frame| frames(vec![frame], allowance()).map(|_| ());
         assert_eq!(check(lifted_frame(Call, "1", Some("Reset"), "{}")), Ok(()));
@@ -387,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_are_checked() {
+    fn illegal_topic_filters_are_refused() {
         let check = |text: &str| {
             let filter = abi::TopicFilter { filter: text.into(), qos: 1 };
             filters(vec![filter], allowance()).is_ok()

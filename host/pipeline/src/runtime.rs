@@ -1,4 +1,4 @@
-//! The engine, and the clock that ends calls that take too long.
+//! The engine, and the ticker that enforces time limits.
 
 use parking_lot::Mutex;
 use std::io;
@@ -12,10 +12,10 @@ use wasmtime::{Config, Engine, EngineWeak};
 /// How many ticks the shortest time limit has. A call is stopped within two ticks of its limit.
 const TICKS_PER_LIMIT: u32 = 4;
 const SHORTEST_TICK: Duration = Duration::from_millis(1);
-/// Others on the thread of a call wait two of these before somebody makes way for them, however long the call may take.
+/// A call is a long call after two ticks, whatever its time limit; until then it blocks the other tasks of its thread.
 const LONGEST_TICK: Duration = Duration::from_millis(5);
 
-/// Shared by the transforms of one pipeline.
+/// The engine and the ticker, shared by the transforms of one pipeline.
 pub(crate) struct Runtime {
     pub(crate) engine: Engine,
     pub(crate) tick: Duration,
@@ -23,7 +23,7 @@ pub(crate) struct Runtime {
     connected: AtomicUsize,
 }
 
-/// As long as it is there the clock of timed calls goes on.
+/// Advances the epoch of the engine until it is dropped.
 pub(crate) struct Ticker {
     _alive: Sender<()>,
 }
@@ -47,12 +47,12 @@ impl Runtime {
 
     pub(crate) fn note_disconnected(&self) {
         let less = |connected: usize| Some(connected.saturating_sub(1));
-        // It never refuses.
+        // The closure always returns a value, so the update cannot fail.
         let _ = self.connected.fetch_update(Relaxed, Relaxed, less);
     }
 
-    /// The one ticker. Each transform whose calls are timed holds on to it: a gateway without one is not woken hundreds of
-    /// times a second for nothing.
+    /// The shared ticker. Each transform with a time limit holds it: a gateway without such transforms is not woken
+    /// hundreds of times a second.
     pub(crate) fn ticker(&self) -> io::Result<Arc<Ticker>> {
         let mut ticker = self.ticker.lock();
         if let Some(ticker) = ticker.upgrade() {
@@ -65,7 +65,7 @@ impl Runtime {
 
     /// The number of ticks after which a call has had `time`, less at most one tick.
     pub(crate) fn ticks(&self, time: Duration) -> u64 {
-        // Far enough away, and no overflow when it is added to what the clock shows.
+        // It is never reached, and adding it to the current epoch does not overflow.
         const NEVER: u64 = u64::MAX / 2;
         u64::try_from(time.as_nanos().div_ceil(self.tick.as_nanos())).unwrap_or(NEVER).min(NEVER)
     }
@@ -84,10 +84,10 @@ impl Ticker {
     }
 }
 
-/// An engine for components, which look all the time whether their deadline has come.
+/// An engine whose code checks the epoch regularly, so that deadlines can be enforced.
 pub(crate) fn engine() -> wasmtime::Result<Engine> {
     let mut config = Config::new();
-    // Components that wait for something would cost every call of those that do not, which is 40 % of a small one.
+    // Support for components with asynchronous functions adds 40 % to a small call of any component.
     config.concurrency_support(false);
     config.epoch_interruption(true);
     Engine::new(&config)
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_one_ticker_while_somebody_needs_it_and_none_otherwise() {
+    fn one_ticker_runs_while_it_is_in_use_and_none_otherwise() {
         let runtime = Runtime::new(Duration::from_millis(20)).expect("an engine");
         let tickers = || runtime.ticker.lock().strong_count();
         assert_eq!(tickers(), 0);

@@ -1,4 +1,4 @@
-//! Messages that every transform is tried on before it goes live.
+//! Sample messages with which every transform is tried before it goes live.
 
 use crate::clock::Clock;
 use crate::error::{Failure, LoadFault};
@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-/// What charge points say on an ordinary day; the payloads are those of OCPP 1.6.
+/// Common frames of charge points; the payloads are those of OCPP 1.6.
 const FRAMES: [&str; 6] = [
     r#"[2,"1","BootNotification",{"chargePointVendor":"vendor1","chargePointModel":"model1"}]"#,
     r#"[2,"2","Heartbeat",{}]"#,
@@ -23,13 +23,13 @@ const FRAMES: [&str; 6] = [
     r#"[4,"6","NotSupported","no such thing",{}]"#,
 ];
 
-/// What goes to back ends and comes from them, in the form of the standard mapping.
+/// MQTT messages to and from back ends, in the form of the standard mapping.
 const MESSAGES: [&str; 2] = [
     r#"{"MessageTypeId":2,"UniqueId":"7","Action":"Reset","Payload":{"type":"Soft"}}"#,
     r#"{"MessageTypeId":3,"UniqueId":"2","Payload":{"currentTime":"2026-01-01T00:00:00Z"}}"#,
 ];
 
-/// What every schema is held against: what is of another action, or nested deeper than anything is, too.
+/// Payloads with which every schema is tried, whatever its action. One is nested deeper than any payload of OCPP.
 pub(crate) fn payloads() -> Vec<String> {
     const NESTED: usize = 30;
     let nested = "{\"a\":".repeat(NESTED) + "[]" + &"}".repeat(NESTED);
@@ -37,10 +37,10 @@ pub(crate) fn payloads() -> Vec<String> {
     of_frames.chain([nested]).collect()
 }
 
-/// Cases that a version of a transform has to pass before it goes live: of its own, where those of this module are for
+/// Cases of one transform, which each version of it has to pass before it goes live. The samples of this module are for
 /// every transform.
 pub trait Samples: fmt::Debug + Send + Sync {
-    /// Runs all of them. The error says which did not come out as they should, and how.
+    /// Runs all cases. The error says which of them failed, and how.
     fn try_on(&self, candidate: &TrialTransform<'_>) -> Result<(), String>;
 }
 
@@ -48,20 +48,20 @@ pub trait Samples: fmt::Debug + Send + Sync {
 pub struct TrialTransform<'a>(&'a Arc<Transform>);
 
 impl TrialTransform<'_> {
-    /// As it is to go live.
+    /// With the settings with which it is to go live.
     pub fn configured(&self) -> TransformHarness {
         TransformHarness(self.0.clone())
     }
 
-    /// With other settings (JSON text of an object), at another time, and with nothing kept for it yet.
+    /// With other settings (JSON text of an object), another clock and an empty state.
     pub fn with(&self, config: String, clock: Clock) -> Result<TransformHarness, LoadFault> {
         self.0.with(config, clock).map(TransformHarness)
     }
 }
 
-/// Calls every hook of `trial` with every sample. It may refuse, reject or drop them all; but it must neither trap nor
-/// break a limit. `own`: what it has to pass besides.
-pub(crate) fn try_out(trial: &Arc<Transform>, own: Option<&dyn Samples>) -> Result<(), LoadFault> {
+/// Calls every hook of `trial` with every sample. A hook may refuse, reject or drop a sample, but it must neither trap
+/// nor exceed a limit. `own`: the transform's own samples, which it has to pass as well.
+pub(crate) fn try_samples(trial: &Arc<Transform>, own: Option<&dyn Samples>) -> Result<(), LoadFault> {
     let candidate = TrialTransform(trial);
     let harness = candidate.configured();
     for version in Version::ALL {
@@ -73,12 +73,12 @@ pub(crate) fn try_out(trial: &Arc<Transform>, own: Option<&dyn Samples>) -> Resu
     own.map_or(Ok(()), |own| own.try_on(&candidate).map_err(LoadFault::OwnSamples))
 }
 
-/// A refusal is an answer too.
-fn verdict(tried: Result<(), Failure>) -> Result<(), Failure> {
+/// A refusal is success too: the hook has answered.
+fn accept_refusal(tried: Result<(), Failure>) -> Result<(), Failure> {
     tried.or_else(|failure| if matches!(failure, Failure::Refused(_)) { Ok(()) } else { Err(failure) })
 }
 
-/// What the hooks are called with.
+/// The arguments of the hooks.
 struct BuiltinSamples {
     peer: Peer,
     frames: Vec<Frame<'static>>,
@@ -122,13 +122,13 @@ impl BuiltinSamples {
     fn try_on(&self, harness: &TransformHarness, function: Function) -> Result<(), Failure> {
         let BuiltinSamples { peer, offer, .. } = self;
         let each_frame = |call: &dyn Fn(&Frame<'_>) -> Result<(), Failure>| {
-            self.frames.iter().try_for_each(|frame| verdict(call(frame)))
+            self.frames.iter().try_for_each(|frame| accept_refusal(call(frame)))
         };
         let each = |messages: &[Publish], call: &dyn Fn(&Publish) -> Result<(), Failure>| {
-            messages.iter().try_for_each(|message| verdict(call(message)))
+            messages.iter().try_for_each(|message| accept_refusal(call(message)))
         };
         match function {
-            // Called to make the instance and to compile its rules.
+            // Both have been called: to make the instance, and to compile its rules.
             Function::Configure | Function::Schemas => Ok(()),
             Function::Subscriptions => harness.subscriptions(peer).map(drop),
             Function::ToMqtt => each_frame(&|frame| harness.to_mqtt(peer, frame).map(drop)),

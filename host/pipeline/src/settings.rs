@@ -4,7 +4,7 @@ use ocpp_gateway_core::Direction;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// What becomes of a message when its transform traps, breaks a limit or answers nonsense.
+/// How a message is handled when its transform traps, exceeds a limit or gives an illegal answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnError {
@@ -13,47 +13,47 @@ pub enum OnError {
     Reject,
     /// The message goes on as if the transform were not there. Not for a mapping.
     Bypass,
-    /// The message ends here, counted.
+    /// The message is dropped and counted.
     Drop,
 }
 
-/// What becomes of a frame that breaks a rule.
+/// How a frame that breaks a rule is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnViolation {
-    /// Its sender is told.
+    /// Its sender gets an error.
     #[default]
     Reject,
-    /// It goes on, and the log tells of it.
+    /// It goes on, and the violation is logged.
     Log,
 }
 
-/// What becomes of a message whose action no schema names.
+/// How a message is handled if no schema has its action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnknownActions {
-    /// The same as of one that breaks a rule.
+    /// As a frame that breaks a rule.
     #[default]
     Reject,
     /// It goes on.
     Accept,
 }
 
-/// Where frames from a charge point are judged, by published schemas and by rules of transforms.
+/// Where frames from a charge point are validated by published schemas and by rules of transforms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ValidationPoint {
     /// As the charge point sent them, before any transform sees them.
     Arrival,
-    /// As the last `uplink` hook leaves them, before the mapping: what a transform mends is judged mended.
+    /// As the last `uplink` hook leaves them, before the mapping: corrections by transforms count.
     #[default]
     AfterTransforms,
 }
 
-/// Which payloads are held against the schemas that the Open Charge Alliance publishes; by default none.
+/// Which payloads are validated by the schemas that the Open Charge Alliance publishes; by default none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Validation {
-    /// In force for the rules of transforms too.
+    /// Also applies to the rules of transforms.
     pub at: ValidationPoint,
     pub uplink: bool,
     pub downlink: bool,
@@ -70,11 +70,11 @@ impl Validation {
     }
 }
 
-/// What one transform may use. Each limit binds on its own.
+/// The limits of one transform. Each limit binds on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Per call; making an instance and configuring it may take ten times as long. `None`: 20 ms for a component from
-    /// elsewhere. One that ships with the gateway is no more timed than the gateway itself.
+    /// Per call; making and configuring an instance may take ten times as long. `None`: 20 ms for a component from
+    /// elsewhere, and no limit for one that ships with the gateway.
     pub time: Option<Duration>,
     /// All memories and tables of one instance, in bytes.
     pub memory: usize,
@@ -85,9 +85,9 @@ pub struct Limits {
     pub bytes_out: usize,
     /// Log lines per second, over all instances.
     pub log_lines: u32,
-    /// Values that the gateway keeps for it.
+    /// Values in its state.
     pub state_keys: usize,
-    /// Bytes of these keys and values together.
+    /// Bytes of the keys and values in its state together.
     pub state_bytes: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What to load, as the configuration says it.
+//! What to load, according to the configuration.
 
 use crate::matching::Matching;
 use crate::samples::Samples;
@@ -13,29 +13,29 @@ use std::time::Duration;
 /// One `[[transforms]]` of the configuration.
 #[derive(Debug, Clone)]
 pub struct TransformSpec {
-    /// For logs and metrics; different for each transform.
+    /// The name for logs and metrics, unique among the transforms.
     pub name: String,
     pub source: Source,
     /// JSON text of an object, handed to the component's `configure`.
     pub config: String,
     pub on_error: OnError,
-    /// What becomes of a frame that breaks one of its rules.
+    /// How a frame that breaks one of its rules is handled.
     pub on_violation: OnViolation,
     /// Which messages it is for. A mapping is for all of them.
     pub matching: Matching,
     pub limits: Limits,
-    /// What else it is tried on before it goes live.
+    /// Its own samples, which it has to pass before it goes live.
     pub samples: Option<Arc<dyn Samples>>,
 }
 
-/// For one call of a component from elsewhere.
-pub(crate) const TIME: Duration = Duration::from_millis(20);
+/// The default time limit for one call of a component that does not ship with the gateway.
+pub(crate) const DEFAULT_TIME: Duration = Duration::from_millis(20);
 
 impl TransformSpec {
-    /// How long a call may take; `None`: nobody looks.
+    /// The time limit of a call; `None`: there is none.
     pub(crate) fn time_limit(&self) -> Option<Duration> {
-        let ours = matches!(self.source, Source::Builtin(_));
-        self.limits.time.or(if ours { None } else { Some(TIME) })
+        let is_builtin = matches!(self.source, Source::Builtin(_));
+        self.limits.time.or(if is_builtin { None } else { Some(DEFAULT_TIME) })
     }
 
     /// The component that ships with the gateway, with its own defaults.
@@ -58,7 +58,7 @@ impl TransformSpec {
 pub enum Source {
     Builtin(String),
     File(PathBuf),
-    /// Handed over as it is.
+    /// The component itself.
     Bytes(Arc<[u8]>),
 }
 

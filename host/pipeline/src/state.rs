@@ -1,4 +1,4 @@
-//! What the gateway keeps for a transform: it outlives instances and versions, and ends with the process.
+//! The state of a transform: it outlives instances and versions, and ends with the process.
 
 use crate::abi::StateError;
 use crate::settings::Limits;
@@ -7,21 +7,21 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One transform's values. Shared by all of its instances, so each call takes the lock for a moment.
+/// The values of one transform. All its instances share them, so each call takes the lock briefly.
 pub(crate) struct StateStore(Mutex<StateEntries>);
 
 struct StateEntries {
     limits: Limits,
     values: HashMap<Arc<str>, Entry>,
-    /// The keys of those that expire, the next one first.
+    /// Keys that expire, with the time of expiry, the earliest first.
     expiring: BTreeSet<(Duration, Arc<str>)>,
-    /// Of all keys and values.
+    /// Size of all keys and values.
     bytes: usize,
 }
 
 struct Entry {
     value: Vec<u8>,
-    /// Since the same moment as `now`; `None`: for ever.
+    /// On the same clock as `now`; `None`: never.
     expires: Option<Duration>,
 }
 
@@ -36,26 +36,26 @@ impl StateStore {
         StateStore(Mutex::new(StateEntries { limits, values: HashMap::new(), expiring: BTreeSet::new(), bytes: 0 }))
     }
 
-    /// What is kept stays, even if it is more.
+    /// Existing values stay, even if they exceed the new limits.
     pub(crate) fn set_limits(&self, limits: Limits) {
         self.0.lock().limits = limits;
     }
 
     pub(crate) fn get(&self, key: &str, now: Duration) -> Option<Vec<u8>> {
-        let content = self.0.lock();
-        content.values.get(key).filter(|kept| kept.is_alive(now)).map(|kept| kept.value.clone())
+        let entries = self.0.lock();
+        entries.values.get(key).filter(|entry| entry.is_alive(now)).map(|entry| entry.value.clone())
     }
 
     pub(crate) fn set(&self, key: &str, value: &[u8], ttl_s: Option<u32>, now: Duration) -> Result<(), StateError> {
         self.0.lock().set(key, value, ttl_s, now)
     }
 
-    /// Answers whether there was a value.
+    /// Returns whether there was a value.
     pub(crate) fn delete(&self, key: &str, now: Duration) -> bool {
-        self.0.lock().remove(key).is_some_and(|kept| kept.is_alive(now))
+        self.0.lock().remove(key).is_some_and(|entry| entry.is_alive(now))
     }
 
-    /// Answers whether the value was as expected, and was set.
+    /// Returns whether the value was as expected, and was set.
     pub(crate) fn compare_and_set(
         &self,
         key: &str,
@@ -64,19 +64,19 @@ impl StateStore {
         ttl_s: Option<u32>,
         now: Duration,
     ) -> Result<bool, StateError> {
-        let mut content = self.0.lock();
-        let current = content.values.get(key).filter(|kept| kept.is_alive(now)).map(|kept| kept.value.as_slice());
+        let mut entries = self.0.lock();
+        let current = entries.values.get(key).filter(|entry| entry.is_alive(now)).map(|entry| entry.value.as_slice());
         if current != expected {
             return Ok(false);
         }
-        content.set(key, value, ttl_s, now).map(|()| true)
+        entries.set(key, value, ttl_s, now).map(|()| true)
     }
 }
 
 impl StateEntries {
     fn set(&mut self, key: &str, value: &[u8], ttl_s: Option<u32>, now: Duration) -> Result<(), StateError> {
         self.clear_expired(now);
-        self.has_room(key, value)?;
+        self.check_room(key, value)?;
         let key: Arc<str> = match self.values.get_key_value(key) {
             Some((known, _)) => known.clone(),
             None => key.into(),
@@ -89,7 +89,8 @@ impl StateEntries {
         Ok(())
     }
 
-    /// Looks at nothing that is alive but the one that expires next: a full shelf costs no more than an empty one.
+    /// Removes expired values. Of the others it looks only at the next one to expire, so a full store costs no more
+    /// than an empty one.
     fn clear_expired(&mut self, now: Duration) {
         while let Some((expires, key)) = self.expiring.first()
             && *expires <= now
@@ -99,9 +100,9 @@ impl StateEntries {
         }
     }
 
-    fn has_room(&self, key: &str, value: &[u8]) -> Result<(), StateError> {
+    fn check_room(&self, key: &str, value: &[u8]) -> Result<(), StateError> {
         let (replaced_keys, replaced_bytes) =
-            self.values.get(key).map_or((0, 0), |kept| (1, key.len() + kept.value.len()));
+            self.values.get(key).map_or((0, 0), |entry| (1, key.len() + entry.value.len()));
         if self.values.len() - replaced_keys >= self.limits.state_keys {
             return Err(StateError::TooManyKeys);
         }
@@ -112,12 +113,12 @@ impl StateEntries {
     }
 
     fn remove(&mut self, key: &str) -> Option<Entry> {
-        let (key, kept) = self.values.remove_entry(key)?;
-        self.bytes -= key.len() + kept.value.len();
-        if let Some(expires) = kept.expires {
+        let (key, entry) = self.values.remove_entry(key)?;
+        self.bytes -= key.len() + entry.value.len();
+        if let Some(expires) = entry.expires {
             self.expiring.remove(&(expires, key));
         }
-        Some(kept)
+        Some(entry)
     }
 }
 
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn both_limits_bind_and_expired_values_make_room() {
+    fn expired_values_make_room_within_the_key_and_byte_limits() {
         let state_store = state_store(2, 10);
         state_store.set("a", &[0; 4], Some(1), NOW).expect("room");
         assert_eq!(state_store.set("b", &[0; 5], None, NOW), Err(StateError::TooLarge));
@@ -155,26 +156,26 @@ mod tests {
     }
 
     #[test]
-    fn a_full_shelf_takes_what_has_expired_and_no_more() {
+    fn full_store_accepts_a_new_key_only_after_another_has_expired() {
         let state_store = state_store(3, 100);
         state_store.set("a", &[1], Some(1), NOW).expect("room");
         state_store.set("b", &[1], Some(2), NOW).expect("room");
         state_store.set("c", &[1], None, NOW).expect("room");
-        // What replaces a value has a time of its own.
+        // A replaced value gets the new time of expiry.
         state_store.set("a", &[2], Some(3), NOW).expect("room");
         let after = |seconds| NOW + Duration::from_secs(seconds);
         assert_eq!(state_store.set("d", &[], None, after(1)), Err(StateError::TooManyKeys));
         state_store.set("d", &[], Some(1), after(2)).expect("b has expired");
         assert_eq!(state_store.get("a", after(2)), Some(vec![2]));
         assert!(state_store.delete("d", after(2)));
-        state_store.set("e", &[], None, after(2)).expect("d is gone, and its time with it");
+        state_store.set("e", &[], None, after(2)).expect("d and its time of expiry are gone");
         state_store.set("f", &[], None, after(3)).expect("a has expired");
-        let content = state_store.0.lock();
-        assert_eq!((content.values.len(), content.expiring.len(), content.bytes), (3, 0, 4));
+        let entries = state_store.0.lock();
+        assert_eq!((entries.values.len(), entries.expiring.len(), entries.bytes), (3, 0, 4));
     }
 
     #[test]
-    fn compare_and_set_sets_only_what_is_as_expected() {
+    fn compare_and_set_sets_only_if_the_value_is_as_expected() {
         let state_store = state_store(10, 100);
         assert_eq!(state_store.compare_and_set("a", Some(b"x"), &[1], None, NOW), Ok(false));
         assert_eq!(state_store.compare_and_set("a", None, &[1], Some(1), NOW), Ok(true));

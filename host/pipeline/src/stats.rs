@@ -1,4 +1,4 @@
-//! How often transforms were called, and what it took.
+//! Call counts and call times of transforms.
 
 use crate::custom_metrics::Reading;
 use crate::swap_report::{TransformFault, TransformVersion};
@@ -7,48 +7,50 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use thread_local::ThreadLocal;
 
-/// One transform, for people and for `/metrics`. All counts are of all its versions, since the process started.
+/// The status of one transform, for the admin API and `/metrics`. Counts cover all its versions since the process
+/// started.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TransformStatus {
     /// Its name in the configuration.
     pub name: String,
-    /// `builtin:NAME`, a path, or that it was uploaded.
+    /// `builtin:NAME`, a path, or `upload of N bytes`.
     pub component: String,
-    /// Name and version that the component gives itself.
+    /// The name that the component reports for itself.
     pub built_as: String,
+    /// The version that the component reports for itself.
     pub version: String,
-    /// What else it says of itself.
+    /// Further attributes that the component reports for itself.
     pub attributes: Attributes,
-    /// Of the component: 64 hex digits.
+    /// SHA-256 of the component: 64 hex digits.
     pub sha256: String,
-    /// Of the component, in bytes.
+    /// Size of the component in bytes.
     pub size: usize,
     pub calls: u64,
     /// Calls that the transform answered with a refusal.
     pub refusals: u64,
-    /// Calls that came to nothing because the transform or the gateway broke.
+    /// Calls that failed because of a fault of the transform or the gateway.
     pub failures: u64,
     /// One call in 16 is timed, as reading the clock takes a tenth of a call; `timed / timed_calls` is the mean.
     pub timed_calls: u64,
     pub timed: Duration,
-    /// What a rollback would bring back.
+    /// The version that a rollback would restore.
     pub previous: Option<TransformVersion>,
-    /// Why the latest attempt to put another version in its place failed, or was taken back, if it was.
+    /// Why the latest swap of the transform failed or was rolled back, if so.
     pub last_fault: Option<TransformFault>,
-    /// How many instances of it there are, of all its versions.
+    /// The number of its instances, of all its versions.
     pub instances: usize,
-    /// A hook of it fails for most charge points, so that it is not called for a while.
+    /// Whether a hook is stopped for all charge points because it fails for most of them.
     pub stopped: bool,
-    /// For how many charge points a hook is not called for a while, because it fails for them.
+    /// The number of charge points for which a hook is stopped because it fails for them.
     pub stopped_charge_points: usize,
     pub log_lines_suppressed: u64,
-    /// What it reports itself, by name and labels, over all of its versions.
+    /// The metrics that it reports, by name and labels, over all its versions.
     pub readings: Vec<(String, Attributes, Reading)>,
-    /// Reports that were not taken: too many series or labels, or names that Prometheus does not allow.
+    /// Refused reports: too many series or labels, or names that Prometheus does not allow.
     pub readings_refused: u64,
 }
 
-/// The counts of one transform on one thread. Only that thread writes, so no two ever wait for each other.
+/// The counts of one transform on one thread. Only that thread writes them, so threads do not contend.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) calls: Counter,
@@ -76,7 +78,7 @@ impl Counter {
 pub(crate) struct CallStats(ThreadLocal<Counters>);
 
 impl CallStats {
-    /// Those of this thread. It may go on with those of a thread that has ended.
+    /// The counters of this thread, which may have belonged to a thread that has ended.
     pub(crate) fn own(&self) -> &Counters {
         self.0.get_or_default()
     }
@@ -92,7 +94,7 @@ mod tests {
     use std::thread;
 
     #[test]
-    fn counts_outlive_the_threads_that_made_them() {
+    fn counts_remain_after_their_thread_has_ended() {
         let call_stats = CallStats::default();
         thread::scope(|scope| {
             scope.spawn(|| call_stats.own().calls.add(3));

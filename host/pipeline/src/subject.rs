@@ -3,26 +3,26 @@
 use crate::caller::Caller;
 use ocpp_gateway_core::{ErrorHead, Frame, Identity, Offer, Peer};
 
-/// For the log and the limits.
+/// The subject of a call, for the log and the limits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject<'a> {
     /// Empty where there is none.
     pub(crate) charge_point: &'a str,
     /// Empty where it is not known.
     pub(crate) action: &'a str,
-    /// The size of the message, as text in which everything is escaped that may be.
+    /// Size of the message in bytes, with everything escaped that JSON allows to escape.
     pub(crate) bytes: usize,
-    /// For whom it is, as breakers and quotas count.
+    /// The caller, as breakers and quotas count it.
     pub(crate) caller: Caller,
 }
 
-/// The size of a text that a transform may have to put into JSON, in bytes: `\u0001` is one character in and six out, and
-/// some writers escape all that is not ASCII.
+/// The most bytes that a text takes in JSON: `\u0001` is one character in and six out, and some writers escape
+/// everything that is not ASCII.
 fn escaped_length(text: &str) -> usize {
     let length = |byte| match byte {
         b'"' | b'\\' => 2,
         0..=0x1f | 0x7f => 6,
-        // The characters of two bytes become six, those of three six, those of four twelve.
+        // Characters of two or three bytes become six bytes, those of four bytes twelve.
         0x80.. => 3,
         _ => 1,
     };
@@ -30,19 +30,19 @@ fn escaped_length(text: &str) -> usize {
 }
 
 impl<'a> Subject<'a> {
-    /// None of the charge points.
-    pub(crate) const NOBODY: Self =
-        Subject { charge_point: "", action: "", bytes: 0, caller: Caller { own: 0, party: 0 } };
+    /// No charge point.
+    pub(crate) const NONE: Self =
+        Subject { charge_point: "", action: "", bytes: 0, caller: Caller { individual: 0, group: 0 } };
 
-    /// A charge point that comes or goes.
+    /// A charge point, without a message.
     pub(crate) fn identity(identity: &'a Identity) -> Self {
         let charge_point = identity.as_str();
-        Subject { charge_point, caller: Caller::charge_point(charge_point), ..Subject::NOBODY }
+        Subject { charge_point, caller: Caller::charge_point(charge_point), ..Subject::NONE }
     }
 
-    /// A charge point that wants in.
+    /// A charge point that asks to connect.
     pub(crate) fn offer(offer: &'a Offer) -> Self {
-        Subject { charge_point: offer.identity.as_str(), caller: Caller::stranger(offer), ..Subject::NOBODY }
+        Subject { charge_point: offer.identity.as_str(), caller: Caller::offer(offer), ..Subject::NONE }
     }
 
     pub(crate) fn frame(peer: &'a Peer, frame: &'a Frame<'_>) -> Self {

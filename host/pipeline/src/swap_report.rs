@@ -1,10 +1,10 @@
-//! What a hot swap has changed, for the API, events and the log.
+//! Reports of hot swaps, for the API, events and the log.
 
 use crate::error::LoadError;
 use serde::Serialize;
 use std::time::SystemTime;
 
-/// Whether a component may take the place of one with more hooks.
+/// Whether a component may replace one that has more hooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FewerHooks {
     /// A file that was built wrongly, or uploaded under a wrong name, must not move all messages to other topics.
@@ -13,32 +13,32 @@ pub enum FewerHooks {
     Allow,
 }
 
-/// What has become of a component that was to replace another.
+/// The result of a swap that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Swapped {
     Replaced,
-    /// The same bytes run already, in the same configuration: everything stays, the previous version too.
-    RanAlready,
+    /// The same bytes run already in the same configuration: nothing changes, the previous version included.
+    Unchanged,
 }
 
-/// What has come of an attempt to put other transforms in place.
+/// The outcome of a swap attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SwapOutcome {
     Swapped,
     RolledBack,
-    /// Everything is as it was.
+    /// Nothing has changed.
     Failed,
 }
 
 /// Why a transform was not swapped.
 #[derive(Debug, thiserror::Error)]
 pub enum SwapError {
-    #[error("no transform is called {0:?}")]
+    #[error("no transform is named {0:?}")]
     Unknown(String),
-    #[error("there is no previous version to go back to")]
+    #[error("there is no previous version to roll back to")]
     NoPrevious,
-    #[error("{0:?} was rolled back while another version of it was being loaded: that one is not put in place")]
-    Overtaken(String),
+    #[error("{0:?} was rolled back while another version of it was being loaded: that version is discarded")]
+    RolledBackMeanwhile(String),
     #[error("{}", lines(.0))]
     Load(Vec<LoadError>),
 }
@@ -47,27 +47,27 @@ pub(crate) fn lines(errors: &[LoadError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// One attempt to put other transforms in place.
+/// One swap attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SwapReport {
     pub outcome: SwapOutcome,
-    /// Those that have changed; after a failure those that were to change.
+    /// The transforms that have changed; after a failure, those that were to change.
     pub transforms: Vec<TransformChange>,
-    /// Why it failed, or why a version was taken back although nobody asked for it.
+    /// Why the swap failed, or why a version was rolled back automatically.
     pub reason: Option<String>,
 }
 
-/// What has become of one transform.
+/// The change of one transform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TransformChange {
     /// Its name in the configuration.
     pub name: String,
     #[serde(rename = "change")]
     pub what: Change,
-    /// The version that runs; `None`: none does.
+    /// The version that runs now; `None`: none runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub now: Option<TransformVersion>,
-    /// The one that ran before, if that was another.
+    /// The version that ran before, if it was another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<TransformVersion>,
 }
@@ -78,24 +78,24 @@ pub enum Change {
     Added,
     Replaced,
     Removed,
-    /// The one that runs goes on.
+    /// The running version stays.
     Kept,
 }
 
 /// One version of a transform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TransformVersion {
-    /// `builtin:NAME`, a path, or that it was uploaded.
+    /// `builtin:NAME`, a path, or `upload of N bytes`.
     pub component: String,
     #[serde(skip)]
     pub is_uploaded: bool,
-    /// What it gives itself.
+    /// The version that the component reports for itself.
     pub version: String,
-    /// Of the component: 64 hex digits.
+    /// SHA-256 of the component: 64 hex digits.
     pub sha256: String,
 }
 
-/// Why the latest swap of a transform failed, or was taken back.
+/// Why the latest swap of a transform failed or was rolled back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransformFault {
     pub text: String,

@@ -1,4 +1,4 @@
-//! One transform that was loaded, and a call of it.
+//! A loaded transform, and calls of its hooks.
 
 use crate::abi;
 use crate::actions::SchemaRule;
@@ -25,17 +25,17 @@ use tracing::warn;
 
 /// One version of one transform.
 pub(crate) struct Transform {
-    /// In the configuration.
+    /// Its name in the configuration.
     pub(crate) name: Arc<str>,
-    /// `builtin:NAME`, a path, or that it was uploaded.
+    /// `builtin:NAME`, a path, or `upload of N bytes`.
     pub(crate) component: String,
     pub(crate) is_uploaded: bool,
-    /// What the component says of itself.
+    /// What the component reports for itself.
     pub(crate) info: abi::Info,
     pub(crate) version: Arc<str>,
-    /// Of the component: 64 hex digits.
+    /// SHA-256 of the component: 64 hex digits.
     pub(crate) sha256: Arc<str>,
-    /// Of the component, in bytes.
+    /// Size of the component in bytes.
     pub(crate) size: usize,
     pub(crate) on_error: OnError,
     pub(crate) on_violation: OnViolation,
@@ -44,18 +44,18 @@ pub(crate) struct Transform {
     pub(crate) matcher: Arc<Matcher>,
     pub(crate) factory: InstanceFactory,
     pub(crate) breakers: Breakers,
-    /// Instances made before anybody waits for one.
+    /// Instances made in advance, so that no message waits for one.
     pub(crate) spares: Mutex<Vec<Instance>>,
-    /// The instance of each thread that has called it: none at first, and after a fault. They live as long as the transform, so that
-    /// the last message of an old version is their end, also on threads that have nothing to do.
+    /// The instance of each thread that has called it; `None` at first and after a fault. They are dropped with the
+    /// transform, so that none of an old version remains after its last message, also on idle threads.
     pub(crate) instances: ThreadLocal<RefCell<Option<Instance>>>,
 }
 
-/// One call in so many is timed.
+/// One call in this many is timed.
 const TIMED_EVERY: u64 = 16;
 
 impl Transform {
-    /// The same transform after its trial: with its own messages and rules, with what the gateway keeps for it, and with
+    /// The transform after its trial: with its matcher and rules, with the data that the gateway keeps for it, and with
     /// an instance for each thread that may call it.
     pub(crate) fn go_live(
         &self,
@@ -71,40 +71,41 @@ impl Transform {
             matcher: Arc::new(matcher),
             spares: Mutex::new(spares),
             breakers: Breakers::new(old.map(|old| &old.breakers)),
-            ..self.anew(factory)
+            ..self.copy_with(factory)
         }))
     }
 
-    /// The same without instances, to be put in place again when that is wanted.
-    pub(crate) fn put_away(&self) -> Arc<Self> {
-        Arc::new(self.anew(self.factory.clone()))
+    /// A copy without instances, for a later rollback.
+    pub(crate) fn without_instances(&self) -> Arc<Self> {
+        Arc::new(self.copy_with(self.factory.clone()))
     }
 
-    /// One that was put away, in the place of `running`. It has run before: an instance that cannot be made now is made when
-    /// it is called.
-    pub(crate) fn put_back(&self, running: &Transform) -> Arc<Self> {
+    /// A copy with instances, which replaces `running`. An instance that cannot be made now is made on its first call,
+    /// as the transform has run before.
+    pub(crate) fn reactivated(&self, running: &Transform) -> Arc<Self> {
         Arc::new(Transform {
             spares: Mutex::new(self.factory.spares(&self.name).unwrap_or_default()),
             breakers: Breakers::new(Some(&running.breakers)),
-            ..self.anew(self.factory.clone())
+            ..self.copy_with(self.factory.clone())
         })
     }
 
-    /// Whether both are the same code in the same settings, loaded once: one may have been put away and back since.
+    /// Whether both stem from one load: the same code with the same settings, which may have been swapped out and
+    /// rolled back to since.
     pub(crate) fn is_same_load(&self, other: &Transform) -> bool {
         Arc::ptr_eq(&self.factory.exports, &other.factory.exports)
     }
 
-    /// A transform on trial in other settings, with nothing kept for it.
+    /// A transform for trial with other settings and an empty state.
     pub(crate) fn with(&self, config: String, clock: Clock) -> Result<Arc<Self>, LoadFault> {
         let shared = Arc::new(TransformShared::new(&self.factory.limits, clock));
         let factory = InstanceFactory { config, shared, ..self.factory.clone() };
         let (first, _) = factory.start(&self.name)?;
-        Ok(Arc::new(Transform { spares: Mutex::new(vec![first]), ..self.anew(factory) }))
+        Ok(Arc::new(Transform { spares: Mutex::new(vec![first]), ..self.copy_with(factory) }))
     }
 
-    /// The same in other options, without instances.
-    fn anew(&self, factory: InstanceFactory) -> Self {
+    /// A copy with another factory, without instances.
+    fn copy_with(&self, factory: InstanceFactory) -> Self {
         Transform {
             name: self.name.clone(),
             component: self.component.clone(),
@@ -141,7 +142,7 @@ impl Transform {
         self.factory.exports.get(function).is_some()
     }
 
-    /// Calls a hook in this thread's instance, and checks what it answers with.
+    /// Calls a hook in the instance of this thread, and checks its answer.
     pub(crate) fn call<H: Hook>(
         &self,
         subject: Subject<'_>,
@@ -177,21 +178,25 @@ impl Transform {
         let Subject { charge_point, caller, .. } = subject;
         let connected = self.factory.runtime.connected();
         let is_stopped = self.breakers.note_failure(function, caller, connected);
-        if is_stopped && self.factory.shared.log_limiter.ask(caller.party, Instant::now()).is_some() {
+        if is_stopped && self.factory.shared.log_limiter.admit(caller.group, Instant::now()).is_some() {
             let (transform, version, hook) = (&self.name, &self.version, function.interface());
-            warn!(%transform, %version, hook, charge_point, "fails for most messages of a charge point: not called for it for a while");
+            warn!(
+                %transform, %version, hook, charge_point,
+                "fails for most messages of a charge point: stopped for that charge point"
+            );
         }
     }
 
-    /// The JSON Schemas that it has; none if it has no such hook.
+    /// Its JSON Schemas; none if it lacks the hook.
     pub(crate) fn schemas(&self) -> Result<Vec<SchemaRule>, Failure> {
         if !self.has(Function::Schemas) {
             return Ok(Vec::new());
         }
-        self.call::<hook::Schemas>(Subject::NOBODY, ())
+        self.call::<hook::Schemas>(Subject::NONE, ())
     }
 
-    /// What its schemas say against a payload. Its time is limited as that of a call, and so it may fail as one.
+    /// The violation of its schemas by a payload, if any. The cost of a check is limited, and exceeding the limit is a
+    /// failure as in a call.
     pub(crate) fn violation(
         &self,
         subject: Subject<'_>,
@@ -238,8 +243,8 @@ impl Transform {
                 Ok(answer)
             }
             Err(error) => {
-                let fault = self.factory.fault(&error, instance.copied());
-                // Whatever the guest was about when it was stopped, it is in no state to be called again.
+                let fault = self.factory.fault(&error, instance.copy_limit());
+                // A guest that was stopped in a call may be in an inconsistent state: it is not called again.
                 *cached = None;
                 Err(fault.into())
             }

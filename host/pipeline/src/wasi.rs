@@ -1,9 +1,9 @@
-//! WASI 0.2 for components that cannot do without it: JavaScript and Python bring an interpreter along, which asks for
-//! the environment when it starts and writes its tracebacks to the standard error.
+//! The part of WASI 0.2 that components with an interpreter need, such as those in JavaScript and Python: the
+//! interpreter reads the environment when it starts, and writes tracebacks to standard error.
 //!
-//! Such a component finds no arguments, no environment and no files. What it writes goes to the log; it may read the
-//! clock and draw random numbers. Everything else that it imports traps when it is called, and says what was called.
-//! That is too little to take wasmtime-wasi for, whose synchronous functions panic on a thread of tokio.
+//! Such a component gets no arguments, no environment and no files. What it writes goes to the log; it may read the
+//! clock and random numbers. Any other function that it imports traps when called, and the trap names the function.
+//! wasmtime-wasi does more than that, and its synchronous functions panic on a thread of tokio.
 
 mod functions;
 
@@ -18,7 +18,7 @@ pub(crate) fn is_offered(import: &str) -> bool {
     version.is_some_and(|version| version.starts_with("0.2.") && !version.contains('-'))
 }
 
-/// Defines what `component` imports of WASI: those very interfaces, in its version, with all that it expects in them.
+/// Defines what `component` imports of WASI: the same interfaces and items, in its version.
 pub(crate) fn define_imports(linker: &mut Linker<StoreData>, component: &Component) -> wasmtime::Result<()> {
     let engine = component.engine();
     for (interface, import) in component.component_type().imports(engine) {
@@ -48,7 +48,7 @@ fn define(
             if functions::define(instance, unversioned, name)? {
                 return Ok(());
             }
-            let called = format!("called {interface}#{name}, which no transform gets");
+            let called = format!("called {interface}#{name}, which is not available to transforms");
             instance.func_new(name, move |_, _, _, _| Err(NotGranted(called.clone()).into()))
         }
         _ => Ok(()),
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_0_2_is_offered() {
+    fn only_wasi_0_2_is_offered() {
         assert!(is_offered("wasi:cli/stderr@0.2.0") && is_offered("wasi:http/types@0.2.10"));
         for other in ["wasi:cli/stderr@0.3.0", "wasi:cli/stderr@0.20.0", "wasi:cli/stderr", "vendor:cli/stderr@0.2.0"] {
             assert!(!is_offered(other), "{other}");

@@ -1,4 +1,4 @@
-//! What may be compiled, and where.
+//! Which components are compiled, and in which process.
 
 mod common;
 
@@ -26,7 +26,7 @@ fn fault(spec: TransformSpec, options: LoadOptions) -> LoadFault {
 
 #[test]
 fn component_with_too_many_functions_is_not_compiled() {
-    // In modules of a component in a component too.
+    // Functions in the modules of a nested component count too.
     let text = format!(
         "(component (core module {}) (component (core module {})))",
         "(func)".repeat(300),
@@ -37,16 +37,16 @@ fn component_with_too_many_functions_is_not_compiled() {
     let refused = fault(uploaded(&component, None), options(499));
     assert!(matches!(refused, LoadFault::TooManyFunctions { count: 500, limit: 499 }), "{refused}");
     assert!(refused.to_string().contains("runtime.compile_functions"), "{refused}");
-    // It has no hooks, which is seen once it is compiled.
+    // It has no hooks, which is found after compilation.
     let compiled = fault(uploaded(&component, None), options(500));
     assert!(matches!(compiled, LoadFault::MissingHook { .. }), "{compiled}");
 }
 
-/// Stands in for another process: counts what it compiles.
+/// Acts as the other process, and counts what it compiles.
 #[derive(Debug, Default)]
-struct Noted(AtomicUsize);
+struct CountingCompiler(AtomicUsize);
 
-impl Compile for Noted {
+impl Compile for CountingCompiler {
     fn compile(&self, component: &[u8]) -> Result<Vec<u8>, CompileError> {
         self.0.fetch_add(1, Relaxed);
         compile_component(component)
@@ -54,26 +54,26 @@ impl Compile for Noted {
 }
 
 #[test]
-fn components_from_elsewhere_are_compiled_elsewhere() {
-    let noted = Arc::new(Noted::default());
-    let options = || LoadOptions { compile: Some(noted.clone()), ..LoadOptions::default() };
+fn only_components_from_elsewhere_are_compiled_by_the_process() {
+    let compiler = Arc::new(CountingCompiler::default());
+    let options = || LoadOptions { compile: Some(compiler.clone()), ..LoadOptions::default() };
     let pipeline = Pipeline::load_in(Vec::new(), options()).expect("the standard transform loads");
-    assert_eq!(noted.0.load(Relaxed), 0);
-    // The same bytes would be no swap.
+    assert_eq!(compiler.0.load(Relaxed), 0);
+    // A swap to the same bytes changes nothing.
     let another = Source::Bytes(another_version(STANDARD, 0).into());
     pipeline.swap("standard", Some(another), FewerHooks::Refuse).expect("swapped");
     let filters = pipeline.subscriptions(&pipeline.newest(), &peer("CP1")).expect("filters");
     assert_eq!(filters[0].filter.as_str(), "ocpp/cs/CP1");
-    assert_eq!(noted.0.load(Relaxed), 1);
+    assert_eq!(compiler.0.load(Relaxed), 1);
     // What ships with the gateway is compiled here, with a time limit too.
     let timed =
         TransformSpec { source: Source::Builtin("standard".into()), ..uploaded(&[], Some(Duration::from_secs(1))) };
     Pipeline::load_in(vec![timed], options()).expect("loaded");
-    assert_eq!(noted.0.load(Relaxed), 1);
+    assert_eq!(compiler.0.load(Relaxed), 1);
 }
 
 #[test]
-fn why_nothing_was_compiled_is_said() {
+fn load_error_has_the_reason_of_the_compile_process() {
     #[derive(Debug)]
     struct TooLong;
     impl Compile for TooLong {

@@ -1,4 +1,4 @@
-//! How much the host copies from a guest at a time: what a call answers with, and values to keep.
+//! How much the host copies from a guest at a time: the answer of a call, and values for its state.
 
 mod common;
 
@@ -7,7 +7,7 @@ use ocpp_gateway_core::{Peer, Publish};
 use ocpp_gateway_pipeline::{Clock, Failure, GuestFault, IllegalOutput, Limits, TransformHarness, TransformSpec};
 use std::time::Duration;
 
-/// The guest's messages and values are as many times so large as the number of the connection says.
+/// The messages and values of the guest are this many bytes, times the number of the connection.
 const UNIT: usize = 64 << 10;
 
 const WORLD: &str = "
@@ -22,10 +22,11 @@ const SET: &str = r#"
     (import "ocpp-gateway:transform/state@1.0.0" "set" (func $set (param i32 i32 i32 i32 i32 i32 i32)))
 "#;
 
-/// When a charge point connects, it publishes a message of one unit as often as the number of the connection says: always the
-/// same bytes, so that it can answer with more than its memory holds. The topic has a character for each call of the instance.
+/// When a charge point connects, it publishes as many messages of one unit as the number of the connection says: always
+/// the same bytes, so that it can answer with more than its memory holds. The topic has one character for each call of
+/// the instance.
 ///
-/// When one disconnects it does `body`, whose result of two bytes, at 128, it publishes.
+/// When one disconnects, it runs `body` and publishes the two bytes of the result at 128.
 fn guest(imports: &str, body: &str) -> Vec<u8> {
     let module = format!(
         r#"(module
@@ -66,12 +67,12 @@ fn guest(imports: &str, body: &str) -> Vec<u8> {
     component(&module, WORLD)
 }
 
-/// One that keeps nothing.
+/// A guest without state.
 fn plain() -> Vec<u8> {
     guest("", "")
 }
 
-/// One that keeps a value under a key of one byte: as many units as the number of the connection says.
+/// A guest that keeps a value under a key of one byte: as many units as the number of the connection says.
 fn keeping() -> Vec<u8> {
     let set = format!(
         "(call $set (i32.const 1024) (i32.const 1)
@@ -80,7 +81,7 @@ fn keeping() -> Vec<u8> {
     guest(SET, &set)
 }
 
-/// A crowded machine must not make the time limit bind; and the number of messages is not looked at here.
+/// A busy machine must not reach the time limit, and the number of messages is not under test here.
 fn limits() -> Limits {
     Limits { time: Some(Duration::from_secs(30)), memory: 2 << 20, items: 100, ..Limits::default() }
 }
@@ -94,7 +95,7 @@ fn connection(number: usize) -> Peer {
     Peer { connection: u32::try_from(number).expect("a small number"), ..peer("CP1") }
 }
 
-/// How many messages an instance answers with, and which of its calls it is; or why it does not.
+/// The number of messages in an answer, and the number of the call in its instance; or why there is no answer.
 fn answer(harness: &TransformHarness, messages: usize) -> Result<(usize, usize), GuestFault> {
     match harness.connected(&connection(messages)) {
         Ok(publishes) => Ok((publishes.len(), publishes[0].topic.len())),
@@ -103,12 +104,12 @@ fn answer(harness: &TransformHarness, messages: usize) -> Result<(usize, usize),
     }
 }
 
-/// So much is copied, and found to be too much.
+/// The fault of an answer that is copied, and then found to be too large.
 fn too_large(messages: usize, call: usize) -> GuestFault {
     IllegalOutput::TooLarge { bytes: messages * (UNIT + call), limit: limits().bytes_out }.into()
 }
 
-/// The figure that the error of an answer names when it is not even copied.
+/// The limit that the error names if an answer is not even copied.
 fn most_copied(answer: Result<(usize, usize), GuestFault>) -> usize {
     let Err(GuestFault::Trap(text)) = answer else { panic!("{answer:?}") };
     let (_, figure) = text.split_once("(at most ").expect(&text);
@@ -116,7 +117,7 @@ fn most_copied(answer: Result<(usize, usize), GuestFault>) -> usize {
 }
 
 #[test]
-fn answer_that_is_too_large_to_be_copied_names_the_limit_and_ends_its_instance() {
+fn answer_too_large_to_be_copied_names_the_limit_and_ends_its_instance() {
     let harness = load("plain.wasm", &plain(), limits());
     assert_eq!((answer(&harness, 1), answer(&harness, 3)), (Ok((1, 1)), Ok((3, 2))));
     assert_eq!(answer(&harness, 4), Err(too_large(4, 3)));
@@ -132,15 +133,15 @@ fn answer_of_a_component_that_keeps_values_is_copied_up_to_its_memory_limit() {
     assert_eq!(answer(&harness, units - 1), Err(too_large(units - 1, 1)));
     assert_eq!(most_copied(answer(&harness, units)), limits().memory);
     assert_eq!(answer(&harness, 1), Ok((1, 1)), "another instance");
-    // That of another one is not.
+    // The answer of a component without state is not.
     assert_eq!(most_copied(answer(&load("keeps-nothing.wasm", &plain(), limits()), units - 1)), 9 * UNIT);
 }
 
 #[test]
-fn value_that_does_not_fit_is_refused_and_stops_no_guest() {
+fn value_that_does_not_fit_is_refused_without_stopping_the_guest() {
     const KEPT: &[u8] = &[0, 0];
     const TOO_LARGE: &[u8] = &[1, 1];
-    // More than is copied of the answers of others.
+    // The limit is above what is copied of the answers of other components.
     let harness = load("keeps.wasm", &keeping(), Limits { state_bytes: 16 * UNIT + 1, ..limits() });
     let keep = |units: usize, call: usize| {
         let published = harness.disconnected(&connection(units), "gone").expect("an answer");
@@ -150,7 +151,7 @@ fn value_that_does_not_fit_is_refused_and_stops_no_guest() {
     };
     assert_eq!(keep(16, 1), KEPT);
     assert_eq!(keep(17, 2), TOO_LARGE);
-    // All that there is in its memory from there on.
+    // All of its memory from there on.
     assert_eq!(keep(19, 3), TOO_LARGE);
     assert_eq!(keep(1, 4), KEPT);
 }

@@ -1,5 +1,5 @@
-//! A transform with every hook (`guest-sdk/tests/guests/every_hook.rs`), one of which misbehaves: `on_error` decides what
-//! becomes of the message, and the next one finds everything as it was.
+//! A transform with every hook (`guest-sdk/tests/guests/every_hook.rs`), one of which misbehaves: `on_error` decides
+//! how the message is handled, and the next message is not affected.
 
 mod common;
 
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// What transforms are called for.
+/// The events for which transforms are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Occasion {
     Admission,
@@ -33,8 +33,8 @@ enum Occasion {
 }
 use Occasion::*;
 
-/// What becomes of what a hook fails on: with `on_error` = reject, bypass and drop.
-const FATES: [(&str, Occasion, [&str; 3]); 13] = [
+/// The outcome where a hook fails: with `on_error` = reject, bypass and drop.
+const OUTCOMES: [(&str, Occasion, [&str; 3]); 13] = [
     ("admission", Admission, ["refused: 503", "let in", "refused: 503"]),
     ("events", Connected, ["", "", ""]),
     ("events", Disconnected, ["", "", ""]),
@@ -50,14 +50,14 @@ const FATES: [(&str, Occasion, [&str; 3]); 13] = [
     ("downlink", BackEndResult, ["sent: InternalError", "sent: currentTime", ""]),
 ];
 
-/// The first occasion for a hook, and what comes of it: without a failure, and where a failure rejects it.
+/// The first occasion for a hook, and its outcome: without a failure, and where a failure rejects it.
 fn occasion(hook: &str) -> (Occasion, &'static str, &'static str) {
-    let fate = FATES.iter().find(|(of, ..)| *of == hook).expect("a hook");
-    let (_, occasion, [rejected, unharmed, _]) = *fate;
-    (occasion, unharmed, rejected)
+    let outcome = OUTCOMES.iter().find(|(of, ..)| *of == hook).expect("a hook");
+    let (_, occasion, [rejected, normal, _]) = *outcome;
+    (occasion, normal, rejected)
 }
 
-/// A transform whose `hook` does something to charge points that are called `BAD…`.
+/// A transform whose `hook` misbehaves for charge points that are named `BAD…`; `does` says how.
 fn misbehaving(hook: &str, does: &str) -> TransformSpec {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     let path = PATH.get_or_init(|| guest::build("every_hook", env!("CARGO_TARGET_TMPDIR")));
@@ -69,8 +69,8 @@ fn load(specs: Vec<TransformSpec>) -> Pipeline {
     Pipeline::load_in(specs, LoadOptions { cache: Some(cache), ..LoadOptions::default() }).expect("it loads")
 }
 
-/// What comes of something, in words; and what went wrong on the way.
-fn happens(pipeline: &Pipeline, id: &str, occasion: Occasion) -> (String, Vec<Cause>) {
+/// The outcome of an occasion, in words, and the causes of its incidents.
+fn outcome_of(pipeline: &Pipeline, id: &str, occasion: Occasion) -> (String, Vec<Cause>) {
     let (words, incidents) = match occasion {
         Admission => {
             let (decision, incidents) = pipeline.admit(&offer(id));
@@ -137,7 +137,7 @@ fn published(publishes: &[Publish]) -> impl Iterator<Item = String> {
     publishes.iter().map(|publish| format!("published: {}", gist(&String::from_utf8_lossy(&publish.payload))))
 }
 
-/// An error's code, a CALL's action, or a word of a payload. All of a text that is none of these.
+/// The error code, the action or the word of a payload that a text has; the whole text if it has none of these.
 fn gist(text: &str) -> String {
     let words = ["InternalError", "SecurityError", "Heartbeat", "Reset", "Accepted", "currentTime", "the edge"];
     words.into_iter().find(|word| text.contains(word)).unwrap_or(text).to_owned()
@@ -151,14 +151,14 @@ fn fault(causes: &[Cause]) -> &GuestFault {
 }
 
 #[test]
-fn on_error_decides_what_becomes_of_a_message() {
-    for (hook, occasion, fates) in FATES {
-        for (on_error, fate) in [OnError::Reject, OnError::Bypass, OnError::Drop].into_iter().zip(fates) {
+fn on_error_decides_how_a_failed_message_is_handled() {
+    for (hook, occasion, outcomes) in OUTCOMES {
+        for (on_error, outcome) in [OnError::Reject, OnError::Bypass, OnError::Drop].into_iter().zip(outcomes) {
             for does in ["panic", "loop"] {
                 let case = format!("{hook}, {occasion:?}, {does}, {on_error:?}");
                 let pipeline = load(vec![TransformSpec { on_error, ..misbehaving(hook, does) }]);
-                let (words, causes) = happens(&pipeline, "BAD1", occasion);
-                assert_eq!(words, fate, "{case}");
+                let (words, causes) = outcome_of(&pipeline, "BAD1", occasion);
+                assert_eq!(words, outcome, "{case}");
                 match fault(&causes) {
                     GuestFault::Trap(backtrace) => {
                         assert!(does == "panic" && backtrace.contains("every_hook"), "{case}")
@@ -168,10 +168,10 @@ fn on_error_decides_what_becomes_of_a_message() {
                     }
                     other => panic!("{case}: {other}"),
                 }
-                let [_, unharmed, _] = fates;
+                let [_, normal, _] = outcomes;
                 assert_eq!(
-                    happens(&pipeline, "GOOD1", occasion),
-                    (unharmed.to_owned(), vec![]),
+                    outcome_of(&pipeline, "GOOD1", occasion),
+                    (normal.to_owned(), vec![]),
                     "{case}: a fresh instance"
                 );
             }
@@ -180,7 +180,7 @@ fn on_error_decides_what_becomes_of_a_message() {
 }
 
 #[test]
-fn a_hook_that_breaks_on_ordinary_messages_does_not_go_live() {
+fn transform_with_a_hook_that_fails_on_samples_is_not_loaded() {
     for hook in ["uplink", "downlink", "outbound", "inbound", "admission", "events", "validation"] {
         for does in ["panic", "loop"] {
             let config = json!({ "hook": hook, "does": does, "to": "" }).to_string();
@@ -195,7 +195,7 @@ fn a_hook_that_breaks_on_ordinary_messages_does_not_go_live() {
 }
 
 #[test]
-fn a_schema_that_would_take_years_is_refused_and_a_payload_that_would_is_a_failure() {
+fn costly_schema_is_refused_and_costly_payload_is_a_failure() {
     for (does, reason) in [
         ("double forty times", "cannot be used: more than 64 levels"),
         ("double with each level", "holding a payload against the schema may take more than"),
@@ -214,7 +214,7 @@ fn a_schema_that_would_take_years_is_refused_and_a_payload_that_would_is_a_failu
         let of = |id: &str, call: &str| uplinked(pipeline.uplink(&pipeline.newest(), &peer(id), &frame(call)));
         let harmless = || of("CP2", r#"[2,"1","DataTransfer",{"next":{}}]"#);
         assert_eq!(harmless().1, []);
-        // It is not tried for ever.
+        // After ten failures it is stopped.
         for _ in 0..10 {
             let (words, incidents) = of("CP1", &call);
             assert!(words.first().map_or("nothing", String::as_str).starts_with(outcome), "{on_error:?}: {words:?}");
@@ -230,7 +230,7 @@ fn a_schema_that_would_take_years_is_refused_and_a_payload_that_would_is_a_failu
 fn a_frame_is_answered_under_the_id_that_its_sender_knows() {
     let renaming = TransformSpec { name: "renaming".into(), ..misbehaving("downlink", "rename") };
     let call = r#"{"MessageTypeId":2,"UniqueId":"7","Action":"Reset","Payload":{}}"#;
-    // The one that is named last comes first on the way down.
+    // The one that is named last is called first downlink.
     for (does, about) in [("reject", "ErrorCode"), ("panic", "ErrorCode"), ("reply", "the edge")] {
         let after = TransformSpec { name: "after".into(), ..misbehaving("downlink", does) };
         let pipeline = load(vec![after, renaming.clone()]);
@@ -245,14 +245,14 @@ fn a_frame_is_answered_under_the_id_that_its_sender_knows() {
         );
     }
 
-    // The charge point gets the new one, and the session knows the other.
+    // The charge point gets the new id, and the session knows the other one.
     let pipeline = load(vec![renaming]);
     let publish = Publish { topic: "ocpp/cs/BAD1".into(), payload: call.into(), ..Publish::default() };
     let DownlinkOutcome { frames, .. } =
         pipeline.downlink(&pipeline.newest(), &peer("BAD1"), &Message::from(&publish), Default::default());
     assert_eq!((&*frames[0].id, frames[0].back_end_id()), ("new-7", Some("7")));
 
-    // A stage that fails on the charge point's answer may stand before the one that gives it its old id.
+    // A stage may fail on the charge point's answer before another one restores its id.
     let pipeline = load(vec![misbehaving("uplink", "panic")]);
     let mut result = frame(r#"[3,"new-7",{"status":"Accepted"}]"#);
     result.attributes.push(("back-end-message-id".into(), "7".into()));
@@ -262,8 +262,8 @@ fn a_frame_is_answered_under_the_id_that_its_sender_knows() {
 }
 
 #[test]
-fn a_message_that_is_rejected_takes_those_beside_it_along() {
-    // Two messages are made of one frame, and the stage behind fails on the second.
+fn rejected_message_discards_the_other_messages_of_its_frame() {
+    // One frame becomes two messages, and the next stage fails on the second.
     let twice = TransformSpec { name: "twice".into(), ..misbehaving("outbound", "publish twice") };
     let breaking = TransformSpec { name: "breaking".into(), ..misbehaving("outbound", "panic on the second") };
     let pipeline = load(vec![twice.clone(), breaking.clone()]);
@@ -272,17 +272,17 @@ fn a_message_that_is_rejected_takes_those_beside_it_along() {
     assert_eq!(publishes, []);
     assert!(matches!(answer, Some(Answer::Error(error)) if error.code == "InternalError"));
 
-    // What a stage publishes beside a frame is no part of it.
-    let aside = TransformSpec { name: "aside".into(), ..misbehaving("uplink", "publish a second") };
-    let pipeline = load(vec![aside, breaking]);
+    // A message that a stage publishes beside a frame is not part of it.
+    let extra = TransformSpec { name: "extra".into(), ..misbehaving("uplink", "publish a second") };
+    let pipeline = load(vec![extra, breaking]);
     let call = frame(r#"[2,"1","Heartbeat",{}]"#);
     let UplinkOutcome { publishes, answer, incidents, .. } = pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &call);
     assert_eq!((publishes.len(), answer, incidents.len()), (1, None, 1));
 }
 
-/// A CALL of which nothing is left gets no answer, so that it must not stay open.
+/// Such a CALL gets no answer, so it must not stay open.
 #[test]
-fn a_frame_is_dropped_when_nothing_that_could_be_answered_is_left_of_it() {
+fn frame_is_dropped_if_no_answer_to_it_is_possible() {
     for (hook, does, on_error, is_dropped) in [
         ("uplink", "pass", OnError::Reject, false),
         ("uplink", "drop", OnError::Reject, true),
@@ -303,28 +303,28 @@ fn a_frame_is_dropped_when_nothing_that_could_be_answered_is_left_of_it() {
 }
 
 #[test]
-fn what_the_mapping_made_is_told_from_what_is_published_beside_it() {
-    let aside = TransformSpec { name: "aside".into(), ..misbehaving("uplink", "publish a second") };
+fn message_of_the_mapping_is_told_from_extra_messages() {
+    let extra = TransformSpec { name: "extra".into(), ..misbehaving("uplink", "publish a second") };
     let twice = TransformSpec { name: "twice".into(), ..misbehaving("outbound", "publish twice") };
     for (transforms, count, mapped) in
-        [(vec![], 1, Some("ocpp/cp/BAD1")), (vec![aside], 2, Some("ocpp/cp/BAD1")), (vec![twice], 2, None)]
+        [(vec![], 1, Some("ocpp/cp/BAD1")), (vec![extra], 2, Some("ocpp/cp/BAD1")), (vec![twice], 2, None)]
     {
         let pipeline = load(transforms);
-        let UplinkOutcome { publishes, mapped: place, .. } =
+        let UplinkOutcome { publishes, mapped: index, .. } =
             pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &frame(r#"[2,"1","Heartbeat",{}]"#));
-        let topic = place.map(|place| publishes[place].topic.as_str());
+        let topic = index.map(|index| publishes[index].topic.as_str());
         assert_eq!((publishes.len(), topic), (count, mapped), "{publishes:?}");
     }
 }
 
 #[test]
-fn what_a_hook_says_is_logged_with_transform_and_charge_point() {
-    for (hook, occasion, [_, unharmed, _]) in FATES {
+fn log_lines_of_a_hook_name_the_transform_and_the_charge_point() {
+    for (hook, occasion, [_, normal, _]) in OUTCOMES {
         for (does, said) in [("panic", "no such luck"), ("log", "odd")] {
             let pipeline = load(vec![misbehaving(hook, does)]);
             let log = log_of(|| {
-                let (words, causes) = happens(&pipeline, "BAD1", occasion);
-                assert!(does == "panic" || (words == unharmed && causes.is_empty()), "{hook}: {words} {causes:?}");
+                let (words, causes) = outcome_of(&pipeline, "BAD1", occasion);
+                assert!(does == "panic" || (words == normal && causes.is_empty()), "{hook}: {words} {causes:?}");
             });
             let lines: Vec<_> = log.lines().filter(|line| line.contains(said)).collect();
             assert_eq!(lines.len(), 1, "{hook}: {log}");
@@ -357,21 +357,21 @@ fn illegal_answers_of_a_hook_are_failures() {
         (&["admission"], "refuse with 200", Status(200)),
     ] {
         for hook in hooks {
-            let (occasion, unharmed, rejected) = occasion(hook);
+            let (occasion, normal, rejected) = occasion(hook);
             let pipeline = load(vec![misbehaving(hook, does)]);
-            let (words, causes) = happens(&pipeline, "BAD1", occasion);
+            let (words, causes) = outcome_of(&pipeline, "BAD1", occasion);
             assert_eq!(
                 (words.as_str(), fault(&causes)),
                 (rejected, &GuestFault::Output(illegal.clone())),
                 "{hook}: {does}"
             );
-            assert_eq!(happens(&pipeline, "GOOD1", occasion), (unharmed.to_owned(), vec![]), "{hook}: {does}");
+            assert_eq!(outcome_of(&pipeline, "GOOD1", occasion), (normal.to_owned(), vec![]), "{hook}: {does}");
         }
     }
 }
 
 #[test]
-fn errors_that_a_hook_chooses_are_no_longer_than_the_specification_has_them() {
+fn errors_of_a_hook_are_cut_to_the_lengths_of_the_specification() {
     let pipeline = load(vec![misbehaving("uplink", "reject at length")]);
     let UplinkOutcome { answer, .. } =
         pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &frame(r#"[2,"1","Heartbeat",{}]"#));
@@ -384,9 +384,9 @@ fn errors_that_a_hook_chooses_are_no_longer_than_the_specification_has_them() {
 }
 
 #[test]
-fn numbers_with_many_labels_are_refused_and_the_message_goes_on() {
+fn metrics_with_many_labels_are_refused_and_the_message_goes_on() {
     let pipeline = load(vec![misbehaving("uplink", "count with many labels")]);
-    assert_eq!(happens(&pipeline, "BAD1", Call), ("published: Heartbeat".to_owned(), vec![]));
+    assert_eq!(outcome_of(&pipeline, "BAD1", Call), ("published: Heartbeat".to_owned(), vec![]));
     let status = pipeline.transforms().remove(0);
     assert_eq!((status.readings, status.readings_refused), (vec![], 1));
     // A spare instance for each thread was configured.
@@ -396,7 +396,7 @@ fn numbers_with_many_labels_are_refused_and_the_message_goes_on() {
 }
 
 #[test]
-fn what_a_hook_decides_is_no_failure() {
+fn decisions_of_a_hook_are_not_failures() {
     let (security, rule) = ("rejected: SecurityError: not today", "breaks a rule: SecurityError: not today");
     let (nothing, no_reason) = ("dropped: answered with an empty list", "dropped: no reason");
     for (hook, occasion, does, outcome, cause) in [
@@ -430,7 +430,7 @@ fn what_a_hook_decides_is_no_failure() {
         ("admission", Admission, "name the vendor", "let in: [(\"vendor\", \"acme\")]", ""),
     ] {
         let pipeline = load(vec![misbehaving(hook, does)]);
-        let (words, causes) = happens(&pipeline, "BAD1", occasion);
+        let (words, causes) = outcome_of(&pipeline, "BAD1", occasion);
         let causes = causes.iter().map(Cause::to_string).collect::<Vec<_>>().join(", ");
         assert_eq!((words.as_str(), causes.as_str()), (outcome, cause), "{hook}, {occasion:?}: {does}");
         assert_eq!(pipeline.transforms()[0].failures, 0, "{hook}, {occasion:?}: {does}");
@@ -438,7 +438,7 @@ fn what_a_hook_decides_is_no_failure() {
 }
 
 #[test]
-fn frames_of_charge_points_are_judged_where_it_is_wanted() {
+fn frames_of_charge_points_are_validated_at_the_configured_point() {
     use ValidationPoint::{AfterTransforms, Arrival};
     let (right, quirk, violation) = ("{}", r#"{"quirk":1}"#, "answered: FormationViolation");
     for (does, payload, at, outcome) in [
@@ -465,7 +465,7 @@ fn frames_of_charge_points_are_judged_where_it_is_wanted() {
 }
 
 #[test]
-fn a_flood_of_state_ends_at_its_limits_and_takes_nobody_elses_room() {
+fn state_of_a_transform_is_limited_and_takes_no_room_from_others() {
     let limits = Limits { time: Some(Duration::from_secs(30)), ..Limits::default() };
     let many =
         TransformSpec { limits: Limits { state_keys: 100, ..limits }, ..misbehaving("uplink", "keep many values") };
@@ -486,34 +486,31 @@ fn a_flood_of_state_ends_at_its_limits_and_takes_nobody_elses_room() {
     };
     let pipeline = load(vec![many, large, huge, roomy]);
     let kept = "published: 100 kept, published: 10 kept, published: 0 kept, published: 1 kept, published: Heartbeat";
-    // The second time all that was kept takes the place of itself.
+    // The second time, every value replaces itself.
     for _ in 0..2 {
-        assert_eq!(happens(&pipeline, "BAD1", Call), (kept.to_owned(), vec![]));
+        assert_eq!(outcome_of(&pipeline, "BAD1", Call), (kept.to_owned(), vec![]));
     }
-    assert_eq!(happens(&pipeline, "GOOD1", Call), ("published: Heartbeat".to_owned(), vec![]));
+    assert_eq!(outcome_of(&pipeline, "GOOD1", Call), ("published: Heartbeat".to_owned(), vec![]));
 }
 
 #[test]
-fn a_hook_that_fails_for_a_charge_point_is_not_called_for_that_one_any_more() {
-    for (hook, occasion, [_, unharmed, _]) in FATES {
+fn hook_that_fails_repeatedly_for_a_charge_point_is_stopped_for_it() {
+    for (hook, occasion, [_, normal, _]) in OUTCOMES {
         let pipeline = load(vec![TransformSpec { on_error: OnError::Bypass, ..misbehaving(hook, "panic") }]);
-        assert_eq!(happens(&pipeline, "GOOD1", occasion), (unharmed.to_owned(), vec![]), "{hook}");
+        assert_eq!(outcome_of(&pipeline, "GOOD1", occasion), (normal.to_owned(), vec![]), "{hook}");
         let log = log_of(|| {
             for _ in 0..10 {
-                let (words, causes) = happens(&pipeline, "BAD1", occasion);
-                assert!(
-                    words == unharmed && matches!(fault(&causes), GuestFault::Trap(_)),
-                    "{hook}: {words} {causes:?}"
-                );
+                let (words, causes) = outcome_of(&pipeline, "BAD1", occasion);
+                assert!(words == normal && matches!(fault(&causes), GuestFault::Trap(_)), "{hook}: {words} {causes:?}");
             }
         });
         assert_eq!(log.matches("fails for most messages of a charge point").count(), 1, "{hook}: {log}");
-        let (words, causes) = happens(&pipeline, "BAD1", occasion);
+        let (words, causes) = outcome_of(&pipeline, "BAD1", occasion);
         assert!(
-            words == unharmed && matches!(fault(&causes), GuestFault::Stopped { for_all: false, .. }),
+            words == normal && matches!(fault(&causes), GuestFault::Stopped { for_all: false, .. }),
             "{hook}: {words} {causes:?}"
         );
-        assert_eq!(happens(&pipeline, "GOOD1", occasion), (unharmed.to_owned(), vec![]), "{hook}");
+        assert_eq!(outcome_of(&pipeline, "GOOD1", occasion), (normal.to_owned(), vec![]), "{hook}");
         let status = pipeline.transforms().remove(0);
         assert_eq!((status.failures, status.stopped, status.stopped_charge_points), (10, false, 1), "{hook}");
     }

@@ -1,5 +1,5 @@
-//! Components that were built against earlier versions of the WIT package: whatever comes after them still runs them.
-//! (Those with an interpreter in them take a release build to be compiled in reasonable time: `.ci/languages`.)
+//! Components that were built against earlier versions of the WIT package, which later gateways still run. (Those with
+//! an interpreter take a release build to be compiled in reasonable time: `.ci/languages`.)
 
 mod common;
 
@@ -8,7 +8,7 @@ use ocpp_gateway_pipeline::Pipeline;
 use std::path::Path;
 
 #[test]
-fn a_mapping_of_1_0_0_still_maps() {
+fn mapping_built_against_1_0_0_still_maps() {
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wit-1.0.0/standard.wasm");
     let pipeline = Pipeline::load(vec![spec(kept)]).expect("it loads");
     let publishes = to_mqtt(&pipeline, &peer("CP1"), &frame(r#"[2,"1","Heartbeat",{}]"#)).expect("a message");

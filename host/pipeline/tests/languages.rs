@@ -1,4 +1,4 @@
-//! Components that bring an interpreter along, as small as they get: what they find of WASI, and what they do not.
+//! Minimal components with the imports of an interpreter: which functions of WASI they get, and which they do not.
 
 mod common;
 
@@ -7,7 +7,7 @@ use ocpp_gateway_pipeline::{Clock, Failure, GuestFault, LoadError, LoadFault, Lo
 use std::fs;
 use std::time::Duration;
 
-/// The part of WASI that the guests below import; resources recur as they do in the whole.
+/// The part of WASI that the guests below import; resources are shared as in the whole.
 const WASI: &str = r#"
     package test:guest;
     world guest {
@@ -61,9 +61,9 @@ const WASI: &str = r#"
     }
 "#;
 
-/// A component that does `body` when a charge point connects, but for that of its trial, which has the connection 0; then
-/// it publishes nothing. `imports` and `body` are text of a core module. Its memory up to 1024 is free and zero; above lies
-/// `text`.
+/// A component that runs `body` when a charge point connects, except the one of its trial, which has the connection 0;
+/// then it publishes nothing. `imports` and `body` are text of a core module. Its memory up to 1024 is free and zero;
+/// `text` is above.
 fn guest(version: &str, imports: &str, text: &str, body: &str) -> Vec<u8> {
     let module = format!(
         r#"(module
@@ -85,10 +85,10 @@ fn guest(version: &str, imports: &str, text: &str, body: &str) -> Vec<u8> {
 }
 
 fn load(name: &str, component: &[u8]) -> Result<TransformHarness, Vec<LoadError>> {
-    TransformHarness::load(&spec(file(name, component)), Clock::StandsAt(Duration::from_secs(1_000_000_000)))
+    TransformHarness::load(&spec(file(name, component)), Clock::Fixed(Duration::from_secs(1_000_000_000)))
 }
 
-/// What comes of a guest when a charge point connects, and what it logs.
+/// The outcome of a guest when a charge point connects, and what it logs.
 fn connect(name: &str, component: &[u8]) -> (Result<(), Failure>, String) {
     let harness = load(name, component).map_err(|errors| errors[0].to_string()).expect("it loads");
     let mut outcome = None;
@@ -106,7 +106,7 @@ const STREAMS: &str = r#"
 "#;
 
 #[test]
-fn what_it_prints_reaches_the_log_in_lines() {
+fn printed_text_reaches_the_log_in_lines() {
     let body = r#"
         (call $write (call $stderr) (i32.const 1024) (i32.const 6) (i32.const 64))
         (call $write-and-flush (call $stdout) (i32.const 1042) (i32.const 5) (i32.const 64))
@@ -124,7 +124,7 @@ fn what_it_prints_reaches_the_log_in_lines() {
 }
 
 #[test]
-fn what_it_printed_before_a_trap_reaches_the_log() {
+fn text_printed_before_a_trap_reaches_the_log() {
     let body = "(call $write (call $stderr) (i32.const 1024) (i32.const 9) (i32.const 64)) unreachable";
     let (outcome, log) = connect("fails.wasm", &guest("0.2.6", STREAMS, "Traceback", body));
     assert!(matches!(outcome, Err(Failure::Guest(GuestFault::Trap(_)))), "{outcome:?}");
@@ -132,7 +132,7 @@ fn what_it_printed_before_a_trap_reaches_the_log() {
 }
 
 #[test]
-fn its_lines_are_limited() {
+fn printed_lines_are_limited() {
     let body = r#"
         (local.set $stream (call $stderr))
         (loop $again
@@ -141,12 +141,12 @@ fn its_lines_are_limited() {
             (br_if $again (i32.lt_u (local.get $count) (i32.const 1000))))"#;
     let (outcome, log) = connect("floods.wasm", &guest("0.2.6", STREAMS, r"x\n", body));
     assert_eq!(outcome, Ok(()));
-    // A quarter of a hundred a second, or some more where the second came to its end meanwhile.
+    // A quarter of a hundred lines, or some more if another second has begun meanwhile.
     assert!((25..=51).contains(&log.lines().count()), "{log}");
 }
 
 #[test]
-fn it_finds_no_environment_and_the_hosts_clock_and_chance() {
+fn guest_gets_no_environment_but_a_clock_and_random_bytes() {
     let imports = r#"
         (import "wasi:cli/environment@VERSION" "get-environment" (func $environment (param i32)))
         (import "wasi:cli/environment@VERSION" "get-arguments" (func $arguments (param i32)))
@@ -170,11 +170,11 @@ fn it_finds_no_environment_and_the_hosts_clock_and_chance() {
 }
 
 #[test]
-fn everything_else_traps_and_is_named() {
+fn other_wasi_functions_trap_and_are_named() {
     let imports = r#"
         (import "wasi:sockets/instance-network@VERSION" "instance-network" (func $network (result i32)))"#;
     let network = guest("0.2.3", imports, "", "(drop (call $network))");
-    // The stream that it lends is still lent when the call ends.
+    // The stream that it borrows is still borrowed when the call ends.
     let subscribe = guest("0.2.3", STREAMS, "", "(drop (call $subscribe (call $stderr)))");
     for (name, component, called) in [
         ("network.wasm", network, "wasi:sockets/instance-network@0.2.3#instance-network"),
@@ -182,12 +182,12 @@ fn everything_else_traps_and_is_named() {
     ] {
         let (outcome, _) = connect(name, &component);
         let Err(Failure::Guest(GuestFault::Trap(trap))) = outcome else { panic!("{outcome:?}") };
-        assert!(trap.contains(&format!("{called}, which no transform gets")), "{trap}");
+        assert!(trap.contains(&format!("{called}, which is not available to transforms")), "{trap}");
     }
 }
 
 #[test]
-fn another_wasi_is_refused() {
+fn other_versions_of_wasi_are_refused() {
     let component = guest("0.3.0", STREAMS, "", "(drop (call $stderr)) (drop (call $stdout))");
     let errors = load("later.wasm", &component).err().expect("not loaded");
     let names: Vec<_> = errors.iter().map(|error| error.fault.to_string()).collect();
@@ -196,7 +196,7 @@ fn another_wasi_is_refused() {
 }
 
 #[test]
-fn it_is_compiled_once() {
+fn cached_component_is_compiled_once() {
     let parent = tempfile::tempdir().expect("a directory");
     let cache = parent.path().join("compiled");
     let spec = spec(file("cached.wasm", &guest("0.2.3", STREAMS, "", "(drop (call $stderr))")));

@@ -1,4 +1,4 @@
-//! A guest that breaks in every way (`guest-sdk/tests/guests/faulty.rs`): each is contained, named and survived.
+//! A guest with every kind of fault (`guest-sdk/tests/guests/faulty.rs`): each is contained, named and survived.
 
 mod common;
 
@@ -17,7 +17,7 @@ fn faulty() -> PathBuf {
     PATH.get_or_init(|| guest::build("faulty", env!("CARGO_TARGET_TMPDIR"))).clone()
 }
 
-/// A crowded machine must not make the time limit bind where another one is looked at.
+/// A busy machine must not reach the time limit where another limit is under test.
 fn unhurried() -> Limits {
     Limits { time: Some(Duration::from_secs(30)), ..Limits::default() }
 }
@@ -30,7 +30,7 @@ fn call<'a>(action: &'a str) -> Frame<'a> {
     Frame { action: Some(action.into()), ..frame(r#"[2,"1","x",{}]"#) }
 }
 
-/// What the fault of one action is; and that the next call works again.
+/// The fault of one action. The next call must work again.
 fn fault(pipeline: &Pipeline, action: &str) -> GuestFault {
     let fault = match to_mqtt(pipeline, &peer("CP1"), &call(action)) {
         Err(Failure::Guest(fault)) => fault,
@@ -60,7 +60,7 @@ fn memory_is_limited() {
 }
 
 #[test]
-fn deep_recursion_is_reported_as_such() {
+fn deep_recursion_is_reported_as_a_stack_fault() {
     assert_eq!(fault(&load(unhurried()), "Recurse"), GuestFault::Stack);
 }
 
@@ -70,7 +70,7 @@ fn a_panic_reaches_the_log_and_has_a_backtrace() {
     let log = log_of(|| {
         let panic = fault(&pipeline, "Panic").to_string();
         assert!(panic.contains("unreachable") && panic.contains("faulty"), "{panic}");
-        // Names as they stand in the source, and nothing of what all panics have in common.
+        // Names as in the source, without the frames that all panics have in common.
         assert!(
             panic.contains("mapping@1.0.0#to-mqtt") && !panic.contains("panic") && !panic.contains("_RN"),
             "{panic}"
@@ -78,14 +78,14 @@ fn a_panic_reaches_the_log_and_has_a_backtrace() {
     });
     let line = log.lines().find(|line| line.contains("no such luck")).expect(&log);
     assert!(line.contains("ERROR") && line.contains("under test") && line.contains("CP1"), "{line}");
-    // With its place.
+    // With its place in the source.
     assert!(line.contains("faulty.rs:") && line.contains("Panic") && line.contains("version"), "{line}");
     let status = pipeline.transforms().remove(0);
     assert_eq!((status.calls, status.failures), (2, 1));
 }
 
 #[test]
-fn what_it_logs_carries_transform_charge_point_and_fields() {
+fn log_lines_carry_transform_charge_point_and_fields() {
     let pipeline = load(unhurried());
     let log = log_of(|| assert_eq!(to_mqtt(&pipeline, &peer("CP1"), &call("Log")), Ok(vec![])));
     let line = log.lines().find(|line| line.contains("odd")).expect(&log);
@@ -95,17 +95,17 @@ fn what_it_logs_carries_transform_charge_point_and_fields() {
 }
 
 #[test]
-fn a_flood_of_log_lines_is_stopped() {
+fn log_lines_are_limited_per_second() {
     let pipeline = load(Limits { log_lines: 10, ..unhurried() });
     let log = log_of(|| assert_eq!(to_mqtt(&pipeline, &peer("CP1"), &call("Flood")), Ok(vec![])));
-    // Ten, or some more where the second came to its end meanwhile.
+    // Ten lines, or some more if another second has begun meanwhile.
     let lines = log.lines().count();
     assert!((1..=21).contains(&lines), "{lines}");
     assert!(pipeline.transforms()[0].log_lines_suppressed >= 980);
 }
 
 #[test]
-fn limits_of_a_new_configuration_hold_for_what_the_gateway_keeps() {
+fn log_limit_of_a_new_configuration_applies_to_a_running_transform() {
     let quiet = TransformSpec { limits: Limits { log_lines: 0, ..unhurried() }, ..spec(faulty()) };
     let pipeline = Pipeline::load(vec![quiet.clone()]).expect("it loads");
     let lines = || log_of(|| assert_eq!(to_mqtt(&pipeline, &peer("CP1"), &call("Log")), Ok(vec![]))).lines().count();
@@ -116,7 +116,7 @@ fn limits_of_a_new_configuration_hold_for_what_the_gateway_keeps() {
 }
 
 #[test]
-fn a_mapping_that_makes_nothing_of_a_message_is_found_out() {
+fn message_that_the_mapping_makes_nothing_of_counts_as_dropped() {
     let pipeline = load(unhurried());
     let incidents = pipeline.uplink(&pipeline.newest(), &peer("CP1"), &call("Log")).incidents;
     assert!(matches!(&incidents[0].cause, Cause::Dropped(reason) if reason == "answered with an empty list"));
@@ -134,7 +134,7 @@ fn illegal_output_is_not_passed_on() {
     ] {
         assert_eq!(fault(&pipeline, action), GuestFault::Output(illegal), "{action}");
     }
-    // So much that it is not even copied.
+    // An answer so large that it is not even copied.
     assert!(matches!(fault(&pipeline, "Huge"), GuestFault::Trap(_)));
     let filters = pipeline.subscriptions(&pipeline.newest(), &peer("HASH"));
     assert_eq!(filters, Err(GuestFault::Output(IllegalOutput::Filter("#/a".into())).into()));
@@ -157,7 +157,7 @@ fn illegal_frames_do_not_reach_a_charge_point() {
 }
 
 #[test]
-fn a_refusal_is_no_fault() {
+fn refusal_is_not_a_failure() {
     let pipeline = load(unhurried());
     let refused = to_mqtt(&pipeline, &peer("CP1"), &call("Refuse"));
     let Err(Failure::Refused(refusal)) = refused else { panic!("{refused:?}") };
@@ -167,7 +167,7 @@ fn a_refusal_is_no_fault() {
 }
 
 #[test]
-fn a_refusal_fits_and_says_something() {
+fn refusal_has_a_description_and_is_cut_to_the_limits() {
     let pipeline = load(unhurried());
     for (action, code, description) in [
         ("RefuseWithoutWords", "GenericError".to_owned(), "no reason is given".to_owned()),
@@ -180,7 +180,7 @@ fn a_refusal_fits_and_says_something() {
 }
 
 #[test]
-fn the_clock_runs() {
+fn clock_of_a_guest_advances() {
     let pipeline = load(unhurried());
     let read = || {
         let published = to_mqtt(&pipeline, &peer("CP1"), &call("Clock")).expect("a reading");
@@ -195,14 +195,14 @@ fn the_clock_runs() {
 #[test]
 fn an_instance_that_leaks_is_replaced_before_it_fails() {
     let pipeline = load(unhurried());
-    // 100 MB through 16 MiB.
+    // 100 MB are leaked, and 16 MiB are allowed.
     for _ in 0..5_000 {
         to_mqtt(&pipeline, &peer("CP1"), &call("Leak")).expect("never out of memory");
     }
 }
 
 #[test]
-fn a_configuration_may_be_refused_panic_or_never_end() {
+fn configuration_that_is_refused_panics_or_never_ends_is_a_load_fault() {
     let fault = |config: &str| {
         let errors = Pipeline::load(vec![TransformSpec { config: config.into(), ..spec(faulty()) }]);
         errors.err().expect("not loaded").remove(0).fault

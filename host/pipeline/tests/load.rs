@@ -1,4 +1,4 @@
-//! What does not load, and how it is said.
+//! Transforms that do not load, and their faults.
 
 mod common;
 
@@ -26,13 +26,13 @@ fn faults_of_file(name: &str, content: &[u8]) -> Vec<LoadFault> {
     faults(spec(file(name, content)))
 }
 
-/// A component with what it imports and exports, as text; the first fault of it.
+/// The first fault of a component that is given as text.
 fn fault_of_wat(name: &str, text: &str) -> LoadFault {
     let component = wat::parse_str(text).expect("the text is a component");
     faults_of_file(name, &component).remove(0)
 }
 
-/// A component whose hooks exist but take and answer nothing. `core` is in its core module.
+/// A component whose hooks have neither arguments nor results. `core` is in its core module.
 fn with_empty_hooks(core: &str) -> String {
     format!(
         r#"(component
@@ -48,19 +48,19 @@ fn with_empty_hooks(core: &str) -> String {
 }
 
 #[test]
-fn a_file_that_is_not_there() {
+fn missing_file_is_a_fault() {
     let missing = spec("no/such/file.wasm".into());
     assert!(matches!(faults(missing)[..], [LoadFault::Unreadable(_)]));
 }
 
 #[test]
-fn a_builtin_that_does_not_exist() {
+fn unknown_builtin_is_a_fault() {
     let spec = TransformSpec { source: Source::Builtin("nonsense".into()), ..TransformSpec::standard() };
     assert!(matches!(faults(spec)[..], [LoadFault::UnknownBuiltin]));
 }
 
 #[test]
-fn a_file_that_is_no_component() {
+fn file_that_is_no_component_is_a_fault() {
     assert!(matches!(faults_of_file("text.wasm", b"hello, world")[..], [LoadFault::NotWasm]));
     assert!(matches!(faults_of_file("empty.wasm", b"")[..], [LoadFault::NotWasm]));
     let module = wat::parse_str("(module)").expect("a module");
@@ -72,7 +72,7 @@ fn a_file_that_is_no_component() {
 }
 
 #[test]
-fn another_version_of_the_package() {
+fn component_of_another_package_version_is_refused() {
     for version in ["2.0.0", "0.9.0", "1.0.0-rc.1"] {
         for (name, text) in [
             ("import", format!(r#"(component (import "ocpp-gateway:transform/log@{version}" (instance)))"#)),
@@ -91,7 +91,7 @@ fn another_version_of_the_package() {
 }
 
 #[test]
-fn a_component_without_hooks() {
+fn component_without_hooks_is_refused() {
     let fault = fault_of_wat("nothing.wasm", "(component)");
     assert_eq!(fault.to_string(), "exports no lifecycle; it exports nothing");
     let lifecycle = r#"(component (instance $i) (export "ocpp-gateway:transform/lifecycle@1.0.0" (instance $i)))"#;
@@ -100,7 +100,7 @@ fn a_component_without_hooks() {
 }
 
 #[test]
-fn imports_that_are_not_offered() {
+fn component_with_unknown_imports_is_refused() {
     for import in ["wasi:cli/environment@0.3.0", "vendor:secrets/key"] {
         let text = format!(r#"(component (import "{import}" (instance)))"#);
         let fault = fault_of_wat(&format!("import-{}.wasm", import.len()), &text);
@@ -109,13 +109,13 @@ fn imports_that_are_not_offered() {
 }
 
 #[test]
-fn hooks_of_another_shape() {
+fn component_with_hooks_of_other_types_is_refused() {
     let fault = fault_of_wat("shape.wasm", &with_empty_hooks(""));
     assert!(matches!(&fault, LoadFault::OtherShape { hook, .. } if hook == "lifecycle.configure"), "{fault}");
 }
 
 #[test]
-fn a_trap_at_the_start() {
+fn trap_or_endless_loop_at_the_start_is_a_fault() {
     let fault = fault_of_wat("trap.wasm", &with_empty_hooks("(func $start unreachable) (start $start)"));
     assert!(matches!(&fault, LoadFault::Start(Failure::Guest(GuestFault::Trap(_)))), "{fault}");
     let fault = fault_of_wat("endless.wasm", &with_empty_hooks("(func $start (loop (br 0))) (start $start)"));
@@ -124,7 +124,7 @@ fn a_trap_at_the_start() {
 
 /// 16 MiB are allowed.
 #[test]
-fn memories_and_tables_count_together() {
+fn memories_and_tables_share_one_memory_limit() {
     let (memory, table) = ("(memory 100) ", "(table 100000 funcref) ");
     for (name, core) in [
         ("one memory", "(memory 1000)".to_owned()),
@@ -139,17 +139,17 @@ fn memories_and_tables_count_together() {
 }
 
 #[test]
-fn memories_and_tables_are_counted() {
+fn memories_and_tables_are_limited_in_number() {
     for (what, core, limit) in [("memories", "(memory 0) ", 8), ("tables", "(table 0 funcref) ", 64)] {
         for count in [limit + 1, 90] {
             let fault = fault_of_wat("many.wasm", &with_empty_hooks(&core.repeat(count)));
             assert_eq!(fault.to_string(), format!("an instance has {count} {what}, where {limit} are allowed"));
         }
-        // As many as are allowed are no reason.
+        // As many as are allowed are not a fault.
         let fault = fault_of_wat("some.wasm", &with_empty_hooks(&core.repeat(limit)));
         assert!(matches!(fault, LoadFault::OtherShape { .. }), "{fault}");
     }
-    // Over several core instances.
+    // They are counted over several core instances.
     let again = "(core instance (instantiate $module)) ".repeat(8);
     let several = with_empty_hooks("(memory 0)").replace("(func $f (canon", &(again + "(func $f (canon"));
     let fault = fault_of_wat("several.wasm", &several);
@@ -163,7 +163,7 @@ fn memories_and_tables_are_counted() {
 }
 
 #[test]
-fn a_configuration_that_the_component_refuses() {
+fn configuration_that_the_component_refuses_is_a_fault() {
     let config = r#"{"uplink": {"topik": "x"}}"#.to_owned();
     let faults = faults(TransformSpec { config, ..TransformSpec::standard() });
     assert!(matches!(&faults[..], [LoadFault::Config(reason)] if reason.contains("uplink.topik")), "{faults:?}");

@@ -1,4 +1,4 @@
-//! One charge point for which a transform breaks, among others for which it works: none of these notices.
+//! A transform that fails for one charge point does not affect the others, for which it works.
 
 mod common;
 
@@ -19,7 +19,7 @@ fn faulty() -> PathBuf {
     PATH.get_or_init(|| guest::build("faulty", env!("CARGO_TARGET_TMPDIR"))).clone()
 }
 
-/// Fifty charge points, which have called the standard mapping.
+/// Fifty connected charge points that have called the standard mapping.
 fn fifty(pipeline: &Pipeline) -> Vec<Peer> {
     let peers: Vec<_> = (0..50).map(|number| peer(&format!("CP{number}"))).collect();
     for peer in &peers {
@@ -29,13 +29,13 @@ fn fifty(pipeline: &Pipeline) -> Vec<Peer> {
     peers
 }
 
-/// The standard mapping, and what has become of it.
+/// The standard mapping, and the outcomes of its swaps.
 fn load() -> (Pipeline, mpsc::Receiver<SwapOutcome>) {
     let limits = Limits { time: Some(Duration::from_secs(30)), ..Limits::default() };
     let pipeline = Pipeline::load(vec![TransformSpec { limits, ..TransformSpec::standard() }]).expect("it loads");
-    let (notify, noticed) = mpsc::channel();
-    pipeline.on_swap(move |report| notify.send(report.outcome).expect("heard"));
-    (pipeline, noticed)
+    let (notify, outcomes) = mpsc::channel();
+    pipeline.on_swap(move |report| notify.send(report.outcome).expect("received"));
+    (pipeline, outcomes)
 }
 
 fn panics() -> Frame<'static> {
@@ -43,11 +43,11 @@ fn panics() -> Frame<'static> {
 }
 
 #[test]
-fn one_charge_point_of_fifty_that_breaks_a_new_mapping_is_alone_with_that() {
-    let (pipeline, noticed) = load();
+fn mapping_that_fails_for_one_charge_point_of_fifty_is_stopped_for_it_only() {
+    let (pipeline, outcomes) = load();
     let peers = fifty(&pipeline);
     pipeline.swap("standard", Some(Source::File(faulty())), FewerHooks::Refuse).expect("swapped");
-    assert_eq!(noticed.recv(), Ok(SwapOutcome::Swapped));
+    assert_eq!(outcomes.recv(), Ok(SwapOutcome::Swapped));
     let (hostile, others) = peers.split_first().expect("some");
     for _ in 0..20 {
         // A hundred messages before any other has sent one.
@@ -62,18 +62,18 @@ fn one_charge_point_of_fifty_that_breaks_a_new_mapping_is_alone_with_that() {
     assert!(matches!(stopped, Err(Failure::Guest(GuestFault::Stopped { for_all: false, .. }))), "{stopped:?}");
     let status = pipeline.transforms().remove(0);
     assert_eq!((status.stopped, status.stopped_charge_points), (false, 1));
-    // Ten, and one for each ten seconds that this took.
+    // Ten failures, and one for each ten seconds that this has taken.
     assert!(status.failures < 30 && status.component.ends_with("faulty.wasm"), "{status:?}");
 }
 
 #[test]
-fn a_new_mapping_that_breaks_for_most_is_taken_back_for_all() {
-    let (pipeline, noticed) = load();
+fn new_mapping_that_fails_for_most_charge_points_is_rolled_back() {
+    let (pipeline, outcomes) = load();
     let peers = fifty(&pipeline);
     pipeline.swap("standard", Some(Source::File(faulty())), FewerHooks::Refuse).expect("swapped");
     let failed = peers.iter().filter(|peer| to_mqtt(&pipeline, peer, &panics()).is_err()).count();
     assert!(failed > 23, "{failed}");
-    let next = || noticed.recv_timeout(Duration::from_secs(20)).expect("in time");
+    let next = || outcomes.recv_timeout(Duration::from_secs(20)).expect("in time");
     assert_eq!([next(), next()], [SwapOutcome::Swapped, SwapOutcome::RolledBack]);
     for peer in &peers {
         to_mqtt(&pipeline, peer, &frame(HEARTBEAT)).expect("mapped");
@@ -81,7 +81,7 @@ fn a_new_mapping_that_breaks_for_most_is_taken_back_for_all() {
 }
 
 #[test]
-fn strangers_that_break_admission_keep_nobody_out() {
+fn failing_admission_of_unknown_identities_does_not_keep_others_out() {
     let every_hook = guest::build("every_hook", env!("CARGO_TARGET_TMPDIR"));
     let config = r#"{"hook":"admission","does":"panic"}"#.to_owned();
     let pipeline = Pipeline::load(vec![TransformSpec { config, ..spec(every_hook) }]).expect("it loads");
@@ -96,7 +96,7 @@ fn strangers_that_break_admission_keep_nobody_out() {
         });
         matches!(decision, Decision::Accept(_))
     };
-    // Under as many names as it likes, also from where a neighbour is.
+    // A client names many identities, also from the address of a neighbour.
     for number in 0..200 {
         assert!(!admit(&format!("BAD{number}"), &format!("192.0.2.1:{number}")));
     }
@@ -105,20 +105,20 @@ fn strangers_that_break_admission_keep_nobody_out() {
 }
 
 #[test]
-fn a_flood_of_lines_about_one_charge_point_leaves_room_for_others() {
+fn many_log_lines_about_one_charge_point_leave_room_for_others() {
     let limits = Limits { log_lines: 40, time: Some(Duration::from_secs(30)), ..Limits::default() };
     let pipeline = Pipeline::load(vec![TransformSpec { limits, ..spec(faulty()) }]).expect("it loads");
     let flood = Frame { action: Some("Flood".into()), ..frame(HEARTBEAT) };
     let lines =
         |id| log_of(|| drop(to_mqtt(&pipeline, &peer(id), &flood))).matches(&format!("charge_point=\"{id}\"")).count();
-    // All that it may have, or some more where the second came to its end meanwhile; and so has the other.
+    // All lines that it may have, or some more if another second has begun meanwhile; and the other has its own.
     let (flooding, other) = (lines("CP1"), lines("CP2"));
     assert!((10..=31).contains(&flooding) && other >= 10, "{flooding} {other}");
 }
 
-/// One character in, six out: the output grows with what comes in, as it is escaped.
+/// One character in becomes six out: the output grows with the input, as it is escaped.
 #[test]
-fn what_grows_by_escaping_is_no_failure_of_the_mapping() {
+fn output_that_grows_by_escaping_is_not_a_failure() {
     let pipeline = Pipeline::load(Vec::new()).expect("it loads");
     let control = |count| "\u{1}".repeat(count);
     for (id, action, code) in [(255, 128, 0), (255, 45_000, 0), (45_000, 45_000, 0), (255, 0, 45_000)] {

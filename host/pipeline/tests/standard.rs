@@ -18,7 +18,7 @@ fn down(text: &str) -> Publish {
 }
 
 #[test]
-fn it_imports_nothing_but_ours() {
+fn standard_transform_imports_only_the_package_of_the_gateway() {
     let engine = Engine::default();
     let component = Component::new(&engine, STANDARD).expect("a component");
     let ty = component.component_type();
@@ -27,7 +27,7 @@ fn it_imports_nothing_but_ours() {
 }
 
 #[test]
-fn the_tutorial_works() {
+fn messages_of_the_tutorial_are_mapped() {
     let (pipeline, peer) = (standard(), peer("chargePointSim"));
     assert_eq!(
         pipeline.subscriptions(&pipeline.newest(), &peer),
@@ -51,7 +51,7 @@ fn the_tutorial_works() {
 }
 
 #[test]
-fn what_is_large_outside_its_payload_is_no_failure_of_the_mapping() {
+fn frame_with_a_large_error_description_is_mapped() {
     let (pipeline, peer) = (standard(), peer("CP1"));
     let long = "x".repeat(300 << 10);
     let text = format!(r#"[4,"a","InternalError","{long}",{{}}]"#);
@@ -60,7 +60,7 @@ fn what_is_large_outside_its_payload_is_no_failure_of_the_mapping() {
 }
 
 #[test]
-fn every_frame_survives_the_way_there_and_back() {
+fn every_type_of_frame_survives_the_mapping_in_both_directions() {
     let (pipeline, peer) = (standard(), peer("CP1"));
     for text in [
         r#"[2,"a","MeterValues",{ "b" : 1.0, "a" : 1e3, "ä":"\u00e4\"" }]"#,
@@ -76,7 +76,7 @@ fn every_frame_survives_the_way_there_and_back() {
 }
 
 #[test]
-fn a_megabyte_passes_both_ways() {
+fn payload_of_a_megabyte_passes_in_both_directions() {
     let (pipeline, peer) = (standard(), peer("CP1"));
     let text = format!(r#"[2,"a","DataTransfer",{{"data":"{}"}}]"#, "x".repeat(1 << 20));
     let published = to_mqtt(&pipeline, &peer, &frame(&text)).expect("mapped");
@@ -85,7 +85,7 @@ fn a_megabyte_passes_both_ways() {
 }
 
 #[test]
-fn what_is_not_understood_is_refused_by_name() {
+fn refusal_of_a_message_has_its_message_id_if_it_can_be_read() {
     let (pipeline, peer) = (standard(), peer("CP1"));
     let refused = |text| match from_mqtt(&pipeline, &peer, &Message::from(&down(text))) {
         Err(Failure::Refused(refusal)) => refusal,
@@ -97,7 +97,7 @@ fn what_is_not_understood_is_refused_by_name() {
 }
 
 #[test]
-fn it_is_configured() {
+fn configuration_changes_topics_qos_and_retain() {
     let config = r#"{"mountpoint": "site/", "uplink": {"qos": 2, "retain": true}}"#.to_owned();
     let pipeline = Pipeline::load(vec![TransformSpec { config, ..TransformSpec::standard() }]).expect("loads");
     let published = to_mqtt(&pipeline, &peer("CP1"), &frame(r#"[2,"a","Heartbeat",{}]"#)).expect("mapped");

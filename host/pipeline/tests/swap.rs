@@ -1,4 +1,4 @@
-//! What can be put in whose place. Swaps while messages run are tested with the whole gateway.
+//! Which transforms can replace which. Swaps while messages run are tested with the whole gateway.
 
 mod common;
 
@@ -17,7 +17,7 @@ use std::time::Duration;
 /// A transform without a mapping.
 static PASSING: LazyLock<PathBuf> = LazyLock::new(|| guest::build("passing", env!("CARGO_TARGET_TMPDIR")));
 
-/// The standard mapping as another version.
+/// Another version of the standard mapping.
 fn another(number: u8) -> Source {
     Source::Bytes(another_version(STANDARD, number).into())
 }
@@ -41,8 +41,8 @@ fn rollback_does_not_wait_for_a_load_and_the_load_does_not_undo_it() {
     let ((begun, begins), (let_end, may_end)) = (mpsc::channel(), mpsc::channel());
     let samples: Arc<dyn Samples> = Arc::new(SlowSamples { begun: begun.into(), may_end: may_end.into() });
     let spec = TransformSpec { samples: Some(samples), ..TransformSpec::standard() };
-    // The first version, and the second one.
-    (0..2).for_each(|_| let_end.send(()).expect("heard"));
+    // For the first version and the second one.
+    (0..2).for_each(|_| let_end.send(()).expect("received"));
     let pipeline = Pipeline::load(vec![spec]).expect("loaded");
     let swap = |number| pipeline.swap("standard", Some(another(number)), FewerHooks::Refuse);
     let runs = || pipeline.transforms().remove(0).component;
@@ -54,35 +54,35 @@ fn rollback_does_not_wait_for_a_load_and_the_load_does_not_undo_it() {
         begins.recv_timeout(TIMEOUT).expect("it is being loaded");
         pipeline.roll_back("standard").expect("rolled back");
         assert_eq!(runs(), "builtin:standard");
-        let_end.send(()).expect("heard");
+        let_end.send(()).expect("received");
         let overtaken = loading.join().expect("no panic");
-        assert!(matches!(overtaken, Err(SwapError::Overtaken(name)) if name == "standard"));
+        assert!(matches!(overtaken, Err(SwapError::RolledBackMeanwhile(name)) if name == "standard"));
     });
     assert_eq!(runs(), "builtin:standard");
     let fault = pipeline.transforms().remove(0).last_fault.expect("a fault");
     assert!(fault.text.contains("rolled back"), "{fault:?}");
 
     // The next one is loaded after the rollback.
-    let_end.send(()).expect("heard");
+    let_end.send(()).expect("received");
     swap(3).expect("swapped");
     assert!(runs().starts_with("upload"), "{}", runs());
 }
 
 #[test]
-fn a_swap_to_what_runs_already_is_none() {
+fn swap_to_the_running_version_changes_nothing() {
     let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
     let swap = |source| pipeline.swap("standard", Some(source), FewerHooks::Refuse).expect("it loads");
     assert_eq!(swap(another(0)), Swapped::Replaced);
     let (generation, status) = (pipeline.newest_number(), pipeline.transforms().remove(0));
-    assert_eq!(swap(another(0)), Swapped::RanAlready);
+    assert_eq!(swap(another(0)), Swapped::Unchanged);
     assert_eq!((pipeline.newest_number(), pipeline.transforms().remove(0)), (generation, status));
-    // So a rollback goes back to other code.
+    // A rollback therefore restores other code.
     pipeline.roll_back("standard").expect("rolled back");
     assert_eq!(pipeline.transforms()[0].size, STANDARD.len());
 }
 
 #[test]
-fn a_configuration_that_is_the_same_changes_nothing_and_another_names_what_it_changes() {
+fn reload_of_the_configuration_reports_only_what_it_changes() {
     let spec = |name: &str, mountpoint: &str| TransformSpec {
         name: name.into(),
         config: format!(r#"{{"mountpoint":"{mountpoint}"}}"#),
@@ -101,18 +101,18 @@ fn a_configuration_that_is_the_same_changes_nothing_and_another_names_what_it_ch
         [("other".into(), Change::Added), ("mapping".into(), Change::Removed)]
     );
     assert_eq!(pipeline.newest_number(), 2);
-    // An upload goes with the next reading of the configuration, which says so.
+    // The next reload of the configuration replaces an upload, and reports that.
     pipeline.swap("other", Some(another(0)), FewerHooks::Refuse).expect("it loads");
     let reloaded = pipeline.swap_all(vec![spec("other", "b/")], Validation::default()).expect("it loads");
     assert!(matches!(&reloaded[..], [change] if change.before.as_ref().is_some_and(|before| before.is_uploaded)));
-    // Validation is part of what runs.
+    // Validation is part of a generation.
     let strict = Validation { uplink: true, ..Validation::default() };
     assert_eq!(pipeline.swap_all(vec![spec("other", "b/")], strict).expect("it loads"), []);
     assert_eq!(pipeline.newest_number(), 5);
 }
 
 #[test]
-fn a_component_without_the_hooks_in_use_is_refused_unless_that_is_allowed() {
+fn component_that_lacks_hooks_in_use_is_refused_unless_allowed() {
     let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
     let passing: Arc<[u8]> = std::fs::read(&*PASSING).expect("built").into();
     let swap = |hooks| pipeline.swap("standard", Some(Source::Bytes(passing.clone())), hooks);
@@ -128,7 +128,7 @@ fn a_component_without_the_hooks_in_use_is_refused_unless_that_is_allowed() {
 }
 
 #[test]
-fn a_file_that_lost_its_mapping_is_refused_when_the_configuration_is_read_anew() {
+fn file_that_lost_its_mapping_is_refused_at_a_reload() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("mine.wasm");
     std::fs::write(&file, STANDARD).expect("written");
@@ -141,7 +141,7 @@ fn a_file_that_lost_its_mapping_is_refused_when_the_configuration_is_read_anew()
 }
 
 #[test]
-fn the_mapping_that_nobody_configured_has_a_name_too() {
+fn default_mapping_can_be_swapped_by_its_name() {
     let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
     let sizes = || pipeline.transforms().iter().map(|transform| transform.size).collect::<Vec<_>>();
     pipeline.swap("standard", Some(another(0)), FewerHooks::Refuse).expect("swapped");
@@ -154,15 +154,15 @@ fn the_mapping_that_nobody_configured_has_a_name_too() {
 }
 
 #[test]
-fn a_mapping_that_does_not_name_the_topics_of_most_is_taken_back() {
+fn mapping_that_fails_to_name_the_topics_of_most_is_rolled_back() {
     let faulty = guest::build("faulty", env!("CARGO_TARGET_TMPDIR"));
-    // A filter of its for those that are called HASH… is none.
-    for (connected, unlucky, is_taken_back) in [(1, 1, true), (3, 1, false), (3, 2, true), (20, 7, false)] {
-        let names = |number| if number < unlucky { format!("HASH{number}") } else { format!("CP{number}") };
+    // For charge points named HASH…, it answers with an illegal filter.
+    for (connected, failing, is_rolled_back) in [(1, 1, true), (3, 1, false), (3, 2, true), (20, 7, false)] {
+        let names = |number| if number < failing { format!("HASH{number}") } else { format!("CP{number}") };
         let peers: Vec<_> = (0..connected).map(|number| peer(&names(number))).collect();
         let pipeline = Pipeline::load(Vec::new()).expect("the standard transform loads");
-        let (notify, noticed) = mpsc::channel();
-        pipeline.on_swap(move |report| notify.send(report.clone()).expect("heard"));
+        let (notify, reports) = mpsc::channel();
+        pipeline.on_swap(move |report| notify.send(report.clone()).expect("received"));
         for peer in &peers {
             pipeline.subscriptions(&pipeline.newest(), peer).expect("topics");
             pipeline.connected(&pipeline.newest(), peer);
@@ -170,24 +170,24 @@ fn a_mapping_that_does_not_name_the_topics_of_most_is_taken_back() {
         pipeline.swap("standard", Some(Source::File(faulty.clone())), FewerHooks::Refuse).expect("swapped");
         let newest = pipeline.newest();
         let failed = peers.iter().filter(|peer| pipeline.subscriptions(&newest, peer).is_err()).count();
-        assert!(failed >= unlucky, "{failed} of {connected}");
+        assert!(failed >= failing, "{failed} of {connected}");
 
-        let next = || noticed.recv_timeout(Duration::from_secs(20)).expect("a swap in time");
+        let next = || reports.recv_timeout(Duration::from_secs(20)).expect("a swap in time");
         let swapped = next();
         assert_eq!((swapped.outcome, swapped.reason), (SwapOutcome::Swapped, None));
-        if is_taken_back {
-            let taken_back = next();
-            assert_eq!(taken_back.outcome, SwapOutcome::RolledBack);
-            let before = taken_back.transforms[0].before.as_ref().expect("another ran");
+        if is_rolled_back {
+            let rolled_back = next();
+            assert_eq!(rolled_back.outcome, SwapOutcome::RolledBack);
+            let before = rolled_back.transforms[0].before.as_ref().expect("another ran");
             let status = pipeline.transforms().remove(0);
             assert_eq!((status.component.as_str(), status.previous), ("builtin:standard", None));
-            // Why it is not what was uploaded can be seen afterwards.
-            let fault = status.last_fault.expect("it was taken back").text;
-            assert!(fault.contains(&before.sha256) && taken_back.reason == Some(fault.clone()), "{fault}");
+            // The reason can be seen afterwards.
+            let fault = status.last_fault.expect("it was rolled back").text;
+            assert!(fault.contains(&before.sha256) && rolled_back.reason == Some(fault.clone()), "{fault}");
             assert!(peers.iter().all(|peer| pipeline.subscriptions(&pipeline.newest(), peer).is_ok()));
         } else {
-            // That nothing follows is decided by then.
-            assert!(!pipeline.transforms()[0].stopped, "{unlucky} of {connected}");
+            // By then it is decided that no rollback follows.
+            assert!(!pipeline.transforms()[0].stopped, "{failing} of {connected}");
         }
     }
 }
@@ -201,7 +201,7 @@ fn old_instances_end_with_the_last_use_of_their_generation() {
         assert_eq!(pipeline.uplink(generation, &peer("CP1"), &frame).publishes.len(), 1);
     };
     let fresh = instances();
-    // A thread that calls each version and then has nothing to do any more.
+    // A thread that calls each version and is idle afterwards.
     let (work, works) = mpsc::channel::<Generation>();
     let (done, is_done) = mpsc::channel();
     std::thread::scope(|scope| {
@@ -210,11 +210,11 @@ fn old_instances_end_with_the_last_use_of_their_generation() {
             for generation in works {
                 call(&generation);
                 drop(generation);
-                done.send(()).expect("heard");
+                done.send(()).expect("received");
             }
         });
         let use_it = || {
-            work.send(pipeline.newest()).expect("heard");
+            work.send(pipeline.newest()).expect("received");
             is_done.recv_timeout(TIMEOUT).expect("in time");
         };
         for number in 0..4 {
@@ -223,7 +223,7 @@ fn old_instances_end_with_the_last_use_of_their_generation() {
             pipeline.swap("standard", Some(another(number)), FewerHooks::Refuse).expect("swapped");
             assert_eq!(instances(), fresh, "after swap {number}");
         }
-        // Its last open CALL keeps it.
+        // An open CALL keeps its generation.
         use_it();
         let open = pipeline.newest();
         let used = instances();

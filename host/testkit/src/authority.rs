@@ -1,4 +1,4 @@
-//! Certificates for both ends of a connection, and the TLS of a charge point that has one.
+//! Certificates for servers and clients, and a TLS client.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::crypto::ring;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Signs certificates and puts them into a folder.
+/// A certificate authority. Writes certificates and keys to a folder.
 pub struct Authority {
     folder: PathBuf,
     name: String,
@@ -28,7 +28,7 @@ pub struct Certified {
 }
 
 impl Authority {
-    /// `name` tells its files from those of others in the folder.
+    /// `name` is the prefix of its files in the folder.
     pub fn new(folder: &Path, name: &str) -> Self {
         let mut params = named(name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -43,19 +43,19 @@ impl Authority {
         self.folder.join(format!("{}.pem", self.name))
     }
 
-    /// For a server on this machine.
+    /// A certificate for a server on this machine.
     pub fn server(&self) -> Certified {
         let mut params = CertificateParams::new(["localhost".into(), "127.0.0.1".into()]).expect("names");
         params.distinguished_name.push(DnType::CommonName, "server");
         self.sign("server", &params)
     }
 
-    /// For a charge point, or any other client.
+    /// A certificate for a client, such as a charge point.
     pub fn client(&self, common_name: &str) -> Certified {
         self.sign(common_name, &named(common_name))
     }
 
-    /// One of which the time is over.
+    /// An expired certificate for a client.
     pub fn expired(&self, common_name: &str) -> Certified {
         let mut params = named(common_name);
         (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
@@ -83,8 +83,8 @@ fn new_key() -> KeyPair {
     KeyPair::generate().expect("a key")
 }
 
-/// Connects with TLS to a server that `ca` has to vouch for. Whether the server liked the client's certificate may show
-/// only at the first read.
+/// Connects with TLS to a server whose certificate `ca` has signed. If the server refuses the client's certificate, the
+/// error may appear only at the first read.
 pub async fn connect(
     address: SocketAddr,
     ca: &Path,

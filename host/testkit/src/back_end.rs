@@ -1,4 +1,4 @@
-//! A back end on a real broker, by an MQTT client that shares nothing with the gateway's own.
+//! A back end on a real broker. Its MQTT client shares no code with the gateway's client.
 
 use crate::TIMEOUT;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
@@ -17,7 +17,7 @@ pub struct BackEnd {
 }
 
 impl BackEnd {
-    /// Connects and subscribes to `filter`; every message that is published from then on arrives.
+    /// Connects and subscribes to `filter`. Receives every message that is published from then on.
     pub async fn listen(broker: SocketAddr, filter: &str) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let name = format!("back-end-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -29,7 +29,7 @@ impl BackEnd {
         events.set_network_options(network);
         let (sender, messages) = mpsc::channel(100_000);
         let (confirm, mut confirmed) = mpsc::channel(1);
-        client.subscribe(filter, QoS::AtLeastOnce).await.expect("asked");
+        client.subscribe(filter, QoS::AtLeastOnce).await.expect("queued");
         let connection = tokio::spawn(async move {
             loop {
                 match events.poll().await {
@@ -53,7 +53,7 @@ impl BackEnd {
         self.client.publish(topic, QoS::AtLeastOnce, false, text).await.expect("published");
     }
 
-    /// The same with the retain flag: the broker keeps it for those who subscribe later.
+    /// The same with the retain flag.
     pub async fn retain(&self, topic: &str, text: impl Into<Vec<u8>>) {
         self.client.publish(topic, QoS::AtLeastOnce, true, text).await.expect("published");
     }
@@ -63,7 +63,7 @@ impl BackEnd {
         timeout(TIMEOUT, self.messages.recv()).await.expect("a message in time").expect("a connection")
     }
 
-    /// The next message's text, which has to be on `topic`.
+    /// The text of the next message, which must be on `topic`.
     pub async fn expect_on(&mut self, topic: &str) -> String {
         let (found, text) = self.message().await;
         assert_eq!(found, topic, "{text}");

@@ -1,4 +1,4 @@
-//! An MQTT 3.1.1 broker that does as it is told: it routes nothing, and a test decides what it answers.
+//! A scripted MQTT 3.1.1 broker: it routes no messages, and a test decides its answers.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -15,7 +15,7 @@ use bytes::BytesMut;
 use rumqttc::{
     ConnAck, Packet, PubAck, PubComp, PubRec, PubRel, Publish, SubAck, SubscribeReasonCode, UnsubAck, mqttbytes,
 };
-/// What a [`Script`] and an injected message are made of.
+/// Types used in [`Script`] and by [`ScriptedBroker::inject`].
 pub use rumqttc::{ConnectReturnCode, QoS};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -24,23 +24,23 @@ use tokio::{
     time::timeout,
 };
 
-/// Packets that may wait for a client.
-const OUTBOX: usize = 10_000;
+/// How many commands may wait for a client.
+const COMMAND_QUEUE: usize = 10_000;
 
-/// How the broker answers; every field can change at any time.
+/// How the broker answers. Every field can change at any time.
 #[derive(Debug, Clone)]
 pub struct Script {
-    /// The answer to CONNECT; `None` leaves it without one.
+    /// The answer to CONNECT. `None`: no answer.
     pub connect: Option<ConnectReturnCode>,
-    /// What CONNACK says about the session.
+    /// The flag "session present" of CONNACK.
     pub session_present: bool,
-    /// False keeps PUBACK, PUBREC and PUBCOMP back until [`ScriptedBroker::acknowledge`].
+    /// False: PUBACK, PUBREC and PUBCOMP are held back until [`ScriptedBroker::acknowledge`].
     pub acknowledge: bool,
-    /// False keeps SUBACK and UNSUBACK back until it is true again.
+    /// False: SUBACK and UNSUBACK are held back until it is true again.
     pub acknowledge_subscriptions: bool,
-    /// Topic filters to which SUBACK says failure.
+    /// The topic filters for which SUBACK contains a failure.
     pub refuse: HashSet<String>,
-    /// False leaves PINGREQ without an answer.
+    /// False: PINGREQ is not answered.
     pub pong: bool,
 }
 
@@ -60,7 +60,7 @@ impl Default for Script {
 /// A packet that a client sent.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// Counts the connections from 0.
+    /// The number of the connection, from 0.
     pub connection: usize,
     pub client_id: String,
     pub packet: Packet,
@@ -95,7 +95,7 @@ impl Seen {
 pub struct ScriptedBroker {
     address: SocketAddr,
     shared: Arc<Shared>,
-    accepting: tokio::task::JoinHandle<()>,
+    accept_task: tokio::task::JoinHandle<()>,
 }
 
 struct Shared {
@@ -107,12 +107,12 @@ struct Shared {
 
 struct Client {
     client_id: String,
-    orders: mpsc::Sender<Order>,
-    /// Acknowledgements kept back.
+    commands: mpsc::Sender<Command>,
+    /// Acknowledgements held back.
     held: VecDeque<Packet>,
 }
 
-enum Order {
+enum Command {
     Send(Packet),
     SendBytes(Vec<u8>),
     Close,
@@ -133,15 +133,16 @@ impl ScriptedBroker {
             seen: watch::channel(Vec::new()).0,
             connections: AtomicUsize::new(0),
         });
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
-        ScriptedBroker { address, shared, accepting }
+        let accept_task = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        ScriptedBroker { address, shared, accept_task }
     }
 
     pub fn url(&self) -> String {
         format!("mqtt://{}", self.address)
     }
 
-    /// Changes how it answers from now on. Acknowledgements of subscriptions that were kept back are sent if allowed now.
+    /// Changes the script. Sends the acknowledgements of subscriptions that were held back, if the script now allows
+    /// it.
     pub fn script(&self, change: impl FnOnce(&mut Script)) {
         let subscriptions = {
             let mut script = locked(&self.shared.script);
@@ -153,7 +154,7 @@ impl ScriptedBroker {
         }
     }
 
-    /// Sends the acknowledgements that were kept back for these packet ids, in this order.
+    /// Sends the acknowledgements that were held back for these packet ids, in this order.
     pub fn acknowledge(&self, pkids: impl IntoIterator<Item = u16>) {
         for pkid in pkids {
             self.release(|packet| {
@@ -164,7 +165,7 @@ impl ScriptedBroker {
         }
     }
 
-    /// The packet ids of publishes whose acknowledgement is kept back, oldest first.
+    /// The packet ids of publishes whose acknowledgement is held back, oldest first.
     pub fn held(&self) -> Vec<u16> {
         let clients = locked(&self.shared.clients);
         let held = clients.iter().flat_map(|client| &client.held);
@@ -180,32 +181,32 @@ impl ScriptedBroker {
     /// Closes all connections, or those of one client.
     pub fn drop_connections(&self, client_id: Option<&str>) {
         locked(&self.shared.clients).retain(|client| {
-            let leaves = client_id.is_none_or(|id| id == client.client_id);
-            if leaves {
-                let _ = client.orders.try_send(Order::Close);
+            let is_dropped = client_id.is_none_or(|id| id == client.client_id);
+            if is_dropped {
+                let _ = client.commands.try_send(Command::Close);
             }
-            !leaves
+            !is_dropped
         });
     }
 
-    /// Sends a message to a client, subscribed or not. With QoS above 0 it needs a packet id.
+    /// Sends a message to a client, whether it has subscribed or not. QoS 1 and 2 require a packet id.
     pub fn inject(&self, client_id: &str, topic: &str, payload: impl Into<Vec<u8>>, qos: QoS, pkid: u16) {
         let mut publish = Publish::new(topic, qos, payload);
         publish.pkid = pkid;
-        self.order(client_id, || Order::Send(Packet::Publish(publish.clone())));
+        self.send_command(client_id, || Command::Send(Packet::Publish(publish.clone())));
     }
 
-    /// Sends bytes that need not be MQTT.
+    /// Sends bytes, which need not be valid MQTT.
     pub fn inject_bytes(&self, client_id: &str, bytes: &[u8]) {
-        self.order(client_id, || Order::SendBytes(bytes.to_vec()));
+        self.send_command(client_id, || Command::SendBytes(bytes.to_vec()));
     }
 
-    /// Everything that clients have sent so far.
+    /// All packets that clients have sent so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.shared.seen.borrow().clone()
     }
 
-    /// Waits until what was sent satisfies the condition, and returns it.
+    /// Waits until the packets sent so far satisfy the condition, and returns them.
     ///
     /// # Panics
     /// After 20 s, with the last few packets.
@@ -221,20 +222,20 @@ impl ScriptedBroker {
         }
     }
 
-    fn order(&self, client_id: &str, order: impl Fn() -> Order) {
+    fn send_command(&self, client_id: &str, command: impl Fn() -> Command) {
         let clients = locked(&self.shared.clients);
         let mut own = clients.iter().filter(|client| client.client_id == client_id).peekable();
         assert!(own.peek().is_some(), "{client_id} is not connected");
-        own.for_each(|client| client.orders.try_send(order()).expect("room in the outbox"));
+        own.for_each(|client| client.commands.try_send(command()).expect("room for the command"));
     }
 
     fn release(&self, which: impl Fn(&Packet) -> bool) {
         for client in locked(&self.shared.clients).iter_mut() {
-            let (go, stay) = client.held.drain(..).partition(|packet| which(packet));
-            client.held = stay;
-            let go: VecDeque<Packet> = go;
-            for packet in go {
-                let _ = client.orders.try_send(Order::Send(packet));
+            let (released, held) = client.held.drain(..).partition(|packet| which(packet));
+            client.held = held;
+            let released: VecDeque<Packet> = released;
+            for packet in released {
+                let _ = client.commands.try_send(Command::Send(packet));
             }
         }
     }
@@ -242,7 +243,7 @@ impl ScriptedBroker {
 
 impl Drop for ScriptedBroker {
     fn drop(&mut self) {
-        self.accepting.abort();
+        self.accept_task.abort();
         self.drop_connections(None);
     }
 }
@@ -255,7 +256,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn serve(stream: TcpStream, connection: usize, shared: Arc<Shared>) {
-    let (orders, inbox) = mpsc::channel(OUTBOX);
+    let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
     let mut session = Session {
         stream,
         input: BytesMut::new(),
@@ -263,12 +264,12 @@ async fn serve(stream: TcpStream, connection: usize, shared: Arc<Shared>) {
         connection,
         client_id: String::new(),
         shared,
-        orders,
+        commands,
     };
-    // However it ends, the client sees the connection close.
-    let _ = session.run(inbox).await;
-    let own = &session.orders;
-    locked(&session.shared.clients).retain(|client| !client.orders.same_channel(own));
+    // Errors are ignored: the client sees the connection close.
+    let _ = session.run(receiver).await;
+    let own = &session.commands;
+    locked(&session.shared.clients).retain(|client| !client.commands.same_channel(own));
 }
 
 struct Session {
@@ -278,11 +279,11 @@ struct Session {
     connection: usize,
     client_id: String,
     shared: Arc<Shared>,
-    orders: mpsc::Sender<Order>,
+    commands: mpsc::Sender<Command>,
 }
 
 impl Session {
-    async fn run(&mut self, mut inbox: mpsc::Receiver<Order>) -> io::Result<()> {
+    async fn run(&mut self, mut receiver: mpsc::Receiver<Command>) -> io::Result<()> {
         loop {
             self.stream.write_all_buf(&mut self.output).await?;
             tokio::select! {
@@ -296,10 +297,10 @@ impl Session {
                         }
                     }
                 }
-                order = inbox.recv() => match order {
-                    Some(Order::Send(packet)) => self.write(&packet),
-                    Some(Order::SendBytes(bytes)) => self.output.extend_from_slice(&bytes),
-                    Some(Order::Close) | None => return Ok(()),
+                command = receiver.recv() => match command {
+                    Some(Command::Send(packet)) => self.write(&packet),
+                    Some(Command::SendBytes(bytes)) => self.output.extend_from_slice(&bytes),
+                    Some(Command::Close) | None => return Ok(()),
                 },
             }
         }
@@ -313,7 +314,7 @@ impl Session {
         }
     }
 
-    /// False when the connection is to be closed.
+    /// Answers a packet. False: the connection is to be closed.
     fn handle(&mut self, packet: Packet) -> bool {
         let script = locked(&self.shared.script).clone();
         if let Packet::Connect(connect) = &packet {
@@ -324,7 +325,7 @@ impl Session {
             || matches!(&answer, Some(Packet::ConnAck(ack)) if ack.code != ConnectReturnCode::Success);
         if matches!(&answer, Some(Packet::ConnAck(_))) && !closes {
             let client =
-                Client { client_id: self.client_id.clone(), orders: self.orders.clone(), held: VecDeque::new() };
+                Client { client_id: self.client_id.clone(), commands: self.commands.clone(), held: VecDeque::new() };
             locked(&self.shared.clients).push(client);
         }
         match answer {
@@ -344,7 +345,7 @@ impl Session {
 
     fn hold(&self, ack: Packet) {
         let mut clients = locked(&self.shared.clients);
-        if let Some(client) = clients.iter_mut().find(|client| client.orders.same_channel(&self.orders)) {
+        if let Some(client) = clients.iter_mut().find(|client| client.commands.same_channel(&self.commands)) {
             client.held.push_back(ack);
         }
     }

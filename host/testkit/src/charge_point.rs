@@ -1,4 +1,4 @@
-//! The other end of a WebSocket, without any manners of its own.
+//! A WebSocket client as a charge point. It sends only what a test tells it to, and may break the protocol.
 
 use crate::TIMEOUT;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -17,25 +17,26 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 /// A connected charge point.
 pub struct ChargePoint<S = TcpStream> {
     socket: WebSocketStream<S>,
-    /// What the server agreed to, if it did.
+    /// The subprotocol that the server selected, if any.
     pub subprotocol: Option<String>,
 }
 
 /// What the gateway sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Heard {
+pub enum Received {
     Text(String),
     Ping,
-    /// The close code and reason, if there were any.
+    /// The close code and reason, if any.
     Closed(Option<(u16, String)>),
 }
 
-/// Why there is no connection: the HTTP status, its `Retry-After`, its `WWW-Authenticate` and its text. Without a word:
-/// status 0.
+/// Why there is no connection: the HTTP response. `status` is 0 if the connection ended without one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Refused {
     pub status: u16,
+    /// The header `Retry-After`.
     pub retry_after: Option<String>,
+    /// The header `WWW-Authenticate`.
     pub challenge: Option<String>,
     pub text: String,
 }
@@ -44,7 +45,7 @@ impl ChargePoint {
     /// Connects to `path`, such as `/ocpp/CP1`, and offers `subprotocols` in one header line each.
     pub async fn connect(address: SocketAddr, path: &str, subprotocols: &[&str]) -> Result<Self, Refused> {
         let stream = TcpStream::connect(address).await.expect("the gateway listens");
-        Self::shake_hands(stream, path, subprotocols).await
+        Self::handshake(stream, path, subprotocols).await
     }
 
     /// Connects from another address of this machine, such as 127.0.0.2, and offers OCPP 1.6.
@@ -52,47 +53,46 @@ impl ChargePoint {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind(SocketAddr::new(own.parse().expect("an address"), 0)).expect("an address of this machine");
         let stream = socket.connect(address).await.expect("the gateway listens");
-        Self::shake_hands(stream, path, &["ocpp1.6"]).await
+        Self::handshake(stream, path, &["ocpp1.6"]).await
     }
 
-    async fn shake_hands(stream: TcpStream, path: &str, subprotocols: &[&str]) -> Result<Self, Refused> {
+    async fn handshake(stream: TcpStream, path: &str, subprotocols: &[&str]) -> Result<Self, Refused> {
         stream.set_nodelay(true).expect("a TCP option");
         Self::over(stream, path, subprotocols, &[]).await
     }
 
     /// Connects as `id` with OCPP 1.6.
     pub async fn ocpp16(address: SocketAddr, id: &str) -> Self {
-        Self::connect(address, &format!("/ocpp/{id}"), &["ocpp1.6"]).await.expect("let in")
+        Self::connect(address, &format!("/ocpp/{id}"), &["ocpp1.6"]).await.expect("accepted")
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ChargePoint<S> {
-    /// The same over a stream of any kind, with more lines in the head of the request.
+    /// The same over any stream, with additional request headers.
     pub async fn over(
         stream: S,
         path: &str,
         subprotocols: &[&str],
-        lines: &[(&'static str, &str)],
+        headers: &[(&'static str, &str)],
     ) -> Result<Self, Refused> {
         let mut request = format!("ws://gateway{path}").into_client_request().expect("a URL");
-        for (name, value) in lines {
+        for (name, value) in headers {
             request.headers_mut().append(*name, HeaderValue::from_str(value).expect("a header"));
         }
         for subprotocol in subprotocols {
             let value = HeaderValue::from_str(subprotocol).expect("a header");
             request.headers_mut().append(header::SEC_WEBSOCKET_PROTOCOL, value);
         }
-        let shaken = timeout(TIMEOUT, client_async(request, stream)).await.expect("an answer to the handshake");
-        match shaken {
+        let result = timeout(TIMEOUT, client_async(request, stream)).await.expect("an answer to the handshake");
+        match result {
             Ok((socket, response)) => {
-                let subprotocol = of(&response, header::SEC_WEBSOCKET_PROTOCOL);
+                let subprotocol = header_value(&response, header::SEC_WEBSOCKET_PROTOCOL);
                 Ok(ChargePoint { socket, subprotocol })
             }
-            // A client of its own would not connect where its offer is ignored; this one wants to see what happens then.
             Err(Error::Http(response)) => Err(Refused {
                 status: response.status().as_u16(),
-                retry_after: of(&response, header::RETRY_AFTER),
-                challenge: of(&response, header::WWW_AUTHENTICATE),
+                retry_after: header_value(&response, header::RETRY_AFTER),
+                challenge: header_value(&response, header::WWW_AUTHENTICATE),
                 text: String::from_utf8_lossy(response.body().as_deref().unwrap_or_default()).into_owned(),
             }),
             Err(Error::Protocol(ProtocolError::HandshakeIncomplete) | Error::Io(_)) => Err(Refused::default()),
@@ -112,52 +112,56 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ChargePoint<S> {
         self.socket.send(message).await.expect("sent");
     }
 
-    /// Bytes past all of WebSocket's rules.
+    /// Sends bytes without WebSocket framing.
     pub async fn send_raw(&mut self, bytes: &[u8]) {
         self.socket.get_mut().write_all(bytes).await.expect("sent");
     }
 
-    /// The next text; panics if something else comes.
+    /// The next text. Pings are skipped.
+    ///
+    /// # Panics
+    /// If the gateway closes the connection.
     pub async fn text(&mut self) -> String {
         loop {
-            match self.hear().await {
-                Heard::Text(text) => return text,
-                Heard::Ping => {}
-                Heard::Closed(reason) => panic!("closed instead of a text: {reason:?}"),
+            match self.receive().await {
+                Received::Text(text) => return text,
+                Received::Ping => {}
+                Received::Closed(reason) => panic!("closed instead of a text: {reason:?}"),
             }
         }
     }
 
-    /// The close code and reason; texts before it are passed over.
+    /// The close code and reason. Texts and pings before it are skipped.
     pub async fn closed(&mut self) -> Option<(u16, String)> {
         loop {
-            if let Heard::Closed(reason) = self.hear().await {
+            if let Received::Closed(reason) = self.receive().await {
                 return reason;
             }
         }
     }
 
-    pub async fn hear(&mut self) -> Heard {
+    /// The next text, ping or close.
+    pub async fn receive(&mut self) -> Received {
         loop {
-            match timeout(TIMEOUT, self.socket.next()).await.expect("something from the gateway") {
-                Some(Ok(Message::Text(text))) => return Heard::Text(text.as_str().to_owned()),
-                Some(Ok(Message::Ping(_))) => return Heard::Ping,
+            match timeout(TIMEOUT, self.socket.next()).await.expect("a message from the gateway") {
+                Some(Ok(Message::Text(text))) => return Received::Text(text.as_str().to_owned()),
+                Some(Ok(Message::Ping(_))) => return Received::Ping,
                 Some(Ok(Message::Close(frame))) => {
-                    return Heard::Closed(frame.map(|frame| (frame.code.into(), frame.reason.as_str().to_owned())));
+                    return Received::Closed(frame.map(|frame| (frame.code.into(), frame.reason.as_str().to_owned())));
                 }
                 Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Heard::Closed(None),
+                Some(Err(_)) | None => return Received::Closed(None),
             }
         }
     }
 
     pub async fn close(mut self) {
         let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-        // The gateway may have been faster.
+        // The gateway may have closed the connection before.
         let _ = self.socket.close(Some(frame)).await;
     }
 }
 
-fn of<T>(response: &Response<T>, name: HeaderName) -> Option<String> {
+fn header_value<T>(response: &Response<T>, name: HeaderName) -> Option<String> {
     response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }

@@ -1,4 +1,4 @@
-//! Components written by the test: as large as it wants them, and with nothing in them.
+//! Generated components without behaviour, of any size.
 
 use std::borrow::Cow;
 use wasm_encoder::{
@@ -6,7 +6,7 @@ use wasm_encoder::{
     TypeSection,
 };
 
-/// A component of one module with so many functions, none of which does anything.
+/// A component of one module with this many empty functions.
 pub fn empty_functions(number: usize) -> Vec<u8> {
     let mut types = TypeSection::new();
     types.ty().function([], []);
@@ -24,7 +24,7 @@ pub fn empty_functions(number: usize) -> Vec<u8> {
     component.finish()
 }
 
-/// The same component with a custom section more: it does the same and has another sha256, one for each `number`.
+/// The same component with an additional custom section: each `number` results in another SHA-256 hash.
 pub fn another_version(component: &[u8], number: u8) -> Vec<u8> {
     let mut another = component.to_vec();
     CustomSection { name: "version".into(), data: Cow::Borrowed(&[number]) }.append_to_component(&mut another);

@@ -1,12 +1,12 @@
-//! Transforms that misbehave, built from `guest-sdk/tests/guests`; and what others are built from.
+//! Builds transforms that misbehave, from `guest-sdk/tests/guests`, and shares dependencies with new ones.
 
 use ocpp_gateway_guest_build::GuestCrate;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-/// Builds the component `name` into `directory`: the `CARGO_TARGET_TMPDIR` of whoever asks, so that what a guest is built
-/// from is compiled once for the tests of all crates. To be asked once in a process.
+/// Builds the component `name` into `directory`, the caller's `CARGO_TARGET_TMPDIR`, so that the dependencies of guests
+/// are compiled once for the tests of all crates. Call it once per process.
 pub fn build(name: &str, directory: impl AsRef<Path>) -> PathBuf {
     let directory = directory.as_ref();
     let guest = GuestCrate {
@@ -16,12 +16,12 @@ pub fn build(name: &str, directory: impl AsRef<Path>) -> PathBuf {
         module: &format!("examples/{name}.wasm"),
     };
     let path = directory.join(name).with_extension("wasm");
-    fs::write(&path, guest.build().expect("it builds")).expect("a writable directory");
+    fs::write(&path, guest.build().expect("the guest builds")).expect("a writable directory");
     path
 }
 
-/// Lets a new transform in `folder` have the dependencies that the workspace has, compiled where the guests are.
-pub fn adopt(folder: &Path, directory: impl AsRef<Path>) {
+/// Gives a new transform in `folder` the workspace's `Cargo.lock` and the target directory of the guests.
+pub fn share_dependencies(folder: &Path, directory: impl AsRef<Path>) {
     let target = target(directory.as_ref());
     fs::create_dir_all(&target).expect("a writable directory");
     symlink(target, folder.join("target")).expect("no target yet");

@@ -1,5 +1,5 @@
-//! What tests need at the gateway's ends: charge points, back ends and brokers that do as they are told. And in between:
-//! transforms that do not.
+//! Helpers for tests of the gateway: charge points, back ends, brokers, a proxy, certificates, and transforms that
+//! misbehave.
 
 pub mod authority;
 pub mod back_end;
@@ -13,5 +13,5 @@ pub mod proxy;
 
 use std::time::Duration;
 
-/// How long anything may take before a test fails. Nothing waits this long unless it is broken.
+/// How long a step may take before a test fails. A test that passes never waits this long.
 pub const TIMEOUT: Duration = Duration::from_secs(20);

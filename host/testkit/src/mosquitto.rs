@@ -1,4 +1,4 @@
-//! A real mosquitto on a loopback port, to be killed and restarted.
+//! A real mosquitto on a loopback port, which tests can kill and restart.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use tokio::{net::TcpStream, time::sleep};
 
 use crate::{TIMEOUT, port::ReservedPort};
 
-/// Ends, and leaves nothing behind, when dropped.
+/// A mosquitto process. It is killed, and its files are removed, when dropped.
 pub struct Mosquitto {
     program: PathBuf,
     directory: PathBuf,
@@ -21,21 +21,23 @@ pub struct Mosquitto {
 }
 
 impl Mosquitto {
-    /// Starts one that keeps its sessions on disk when asked to stop, or forgets everything.
+    /// Starts a broker. With `persistence` it stores its sessions on disk when it is terminated.
     pub async fn start(persistence: bool) -> Mosquitto {
         Mosquitto::with("", persistence).await
     }
 
-    /// The same with more lines for its listener.
+    /// The same with additional configuration lines for its listener.
     pub async fn with(lines: &str, persistence: bool) -> Mosquitto {
         let port = ReservedPort::new();
         let number = port.address().port();
         let directory = std::env::temp_dir().join(format!("mosquitto-test-{}-{number}", std::process::id()));
         fs::create_dir_all(&directory).expect("a temporary directory");
-        // Queues without an end: what this broker drops is not what is tested. 0 would say the same, but then it ends the
-        // connection after each publish that it refuses. `user` keeps it able to write here as root.
+        // The queue is practically unlimited, so that the broker drops no messages. 0 would mean unlimited, but then it
+        // closes the connection after each publish that it refuses. With `user root`, a broker started by root can
+        // write here.
         let config = format!(
-            "listener {number} 127.0.0.1\n{lines}allow_anonymous true\nuser root\nmax_queued_messages 1000000\nlog_dest none\n\
+            "listener {number} 127.0.0.1\n{lines}allow_anonymous true\nuser root\n\
+             max_queued_messages 1000000\nlog_dest none\n\
              persistence {persistence}\npersistence_location {}/\n",
             directory.display()
         );
@@ -57,7 +59,7 @@ impl Mosquitto {
         self.address().port()
     }
 
-    /// Starts it (again) on the same port and waits until it accepts connections.
+    /// Starts the broker (again) on the same port and waits until it accepts connections.
     pub async fn restart(&mut self) {
         let config = self.directory.join("mosquitto.conf");
         let mut command = Command::new(&self.program);
@@ -71,7 +73,7 @@ impl Mosquitto {
         tokio::time::timeout(TIMEOUT, accepts).await.expect("mosquitto accepts connections");
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL and waits for the end.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().expect("mosquitto was running");
@@ -79,7 +81,7 @@ impl Mosquitto {
         }
     }
 
-    /// SIGTERM: it saves what it has to save.
+    /// Sends SIGTERM and waits for the end: with persistence, the broker saves its sessions.
     pub fn terminate(&mut self) {
         if let Some(mut process) = self.process.take() {
             let kill = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", process.id())).status();
@@ -99,7 +101,7 @@ impl Drop for Mosquitto {
 fn program() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    // Debian puts it where the PATH of a user need not lead.
+    // Debian installs it where a user's PATH may not lead.
     directories.extend(["/usr/sbin", "/usr/local/sbin"].map(|directory| Path::new(directory).to_owned()));
     let found = directories.into_iter().map(|directory| directory.join("mosquitto")).find(|file| file.is_file());
     found.expect("mosquitto is not installed; on Debian and Ubuntu: sudo apt-get install mosquitto")

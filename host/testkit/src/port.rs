@@ -1,10 +1,10 @@
-//! Ports on which nobody listens yet.
+//! Reserved ports for servers that a test starts later.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::TcpSocket;
 
-/// A loopback port that is kept for what a test starts on it later, or never: between two starts too. A port that was only free
-/// a moment ago may by then have been given to another socket of this machine.
+/// A loopback port that stays reserved for a server that a test starts later, stops and starts again. A port that is
+/// merely free may meanwhile be assigned to another socket of this machine.
 pub struct ReservedPort {
     socket: TcpSocket,
 }
@@ -12,8 +12,8 @@ pub struct ReservedPort {
 impl ReservedPort {
     pub fn new() -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
-        // Programs that listen set the same option: so they may have the port beside this socket, which does not listen, while
-        // the system gives it to nobody of its own accord.
+        // Servers set the same option, so they can bind the port beside this socket, which does not listen. The system
+        // does not assign the port to other sockets.
         socket.set_reuseaddr(true).expect("a TCP option");
         socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a free loopback port");
         ReservedPort { socket }

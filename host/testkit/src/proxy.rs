@@ -1,4 +1,4 @@
-//! A network between two ends that breaks in the ways in which networks break.
+//! A TCP proxy that simulates network failures.
 
 use std::{
     net::SocketAddr,
@@ -15,41 +15,41 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// What the network does to what is sent over it, in both directions.
+/// The state of the network, in both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weather {
-    /// It arrives.
-    Fair,
-    /// It waits; connections stay, and new ones are accepted and wait too.
+pub enum LinkState {
+    /// Data arrives.
+    Up,
+    /// Data waits. Connections stay; new ones are accepted and wait too.
     Stalled,
-    /// It is taken and lost, until the connection ends; new connections are accepted and hear nothing.
+    /// Data is read and discarded until the connection ends. New connections are accepted and receive nothing.
     Lossy,
-    /// Connections end, and new ones are ended as soon as they are accepted.
+    /// Connections are closed, and new ones are closed as soon as they are accepted.
     Cut,
 }
 
-/// Listens on a loopback port of its own and passes on what comes. Stops when dropped.
+/// Listens on a loopback port and forwards data. Stops when dropped.
 pub struct Proxy {
     address: SocketAddr,
-    weather: watch::Sender<Weather>,
+    weather: watch::Sender<LinkState>,
     lost: Arc<AtomicU64>,
-    accepting: JoinHandle<()>,
+    accept_task: JoinHandle<()>,
 }
 
 impl Proxy {
-    /// A network, in fair weather, that leads to `target`.
+    /// Starts a proxy to `target`, which forwards at first.
     pub async fn start(target: SocketAddr) -> Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free loopback port");
         let address = listener.local_addr().expect("a bound address");
-        let (weather, forecast) = watch::channel(Weather::Fair);
+        let (weather, receiver) = watch::channel(LinkState::Up);
         let lost = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&lost);
-        let accepting = tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(connect(near, target, forecast.clone(), Arc::clone(&counter)));
+        let accept_task = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(connect(client, target, receiver.clone(), Arc::clone(&counter)));
             }
         });
-        Proxy { address, weather, lost, accepting }
+        Proxy { address, weather, lost, accept_task }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -60,13 +60,13 @@ impl Proxy {
         format!("mqtt://{}", self.address)
     }
 
-    /// From now on it is like this. What a lossy network has taken does not come back in fair weather: connections from
-    /// that time end.
-    pub fn set(&self, weather: Weather) {
+    /// Changes the state of the network. Connections that have lost data end when the network becomes fair, because
+    /// their streams have gaps.
+    pub fn set(&self, weather: LinkState) {
         self.weather.send_replace(weather);
     }
 
-    /// Bytes that were taken and lost.
+    /// The number of bytes that were discarded.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
@@ -74,37 +74,38 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.accepting.abort();
-        self.set(Weather::Cut);
+        self.accept_task.abort();
+        self.set(LinkState::Cut);
     }
 }
 
-async fn connect(near: TcpStream, target: SocketAddr, mut weather: watch::Receiver<Weather>, lost: Arc<AtomicU64>) {
-    if weather.wait_for(|weather| *weather != Weather::Stalled).await.is_err() || *weather.borrow() == Weather::Cut {
+async fn connect(client: TcpStream, target: SocketAddr, mut weather: watch::Receiver<LinkState>, lost: Arc<AtomicU64>) {
+    if weather.wait_for(|weather| *weather != LinkState::Stalled).await.is_err() || *weather.borrow() == LinkState::Cut
+    {
         return;
     }
-    let Ok(far) = TcpStream::connect(target).await else { return };
-    let _ = (near.set_nodelay(true), far.set_nodelay(true));
-    let (near_reads, near_writes) = near.into_split();
-    let (far_reads, far_writes) = far.into_split();
-    // Whichever direction ends takes the other one with it.
+    let Ok(server) = TcpStream::connect(target).await else { return };
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let (client_reader, client_writer) = client.into_split();
+    let (server_reader, server_writer) = server.into_split();
+    // If one direction ends, the other one ends too.
     tokio::select! {
-        () = pass(near_reads, far_writes, weather.clone(), &lost) => {}
-        () = pass(far_reads, near_writes, weather, &lost) => {}
+        () = forward(client_reader, server_writer, weather.clone(), &lost) => {}
+        () = forward(server_reader, client_writer, weather, &lost) => {}
     }
 }
 
-async fn pass(
+async fn forward(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
-    mut weather: watch::Receiver<Weather>,
+    mut weather: watch::Receiver<LinkState>,
     lost: &AtomicU64,
 ) {
     let mut buffer = vec![0; 16 << 10];
     let mut has_lost = false;
     loop {
         let now = *weather.borrow_and_update();
-        if now == Weather::Cut || (has_lost && now == Weather::Fair) {
+        if now == LinkState::Cut || (has_lost && now == LinkState::Up) {
             return;
         }
         let length = tokio::select! {
@@ -112,12 +113,12 @@ async fn pass(
                 Ok(()) => continue,
                 Err(_) => return,
             },
-            read = from.read(&mut buffer), if now != Weather::Stalled => match read {
+            read = from.read(&mut buffer), if now != LinkState::Stalled => match read {
                 Ok(0) | Err(_) => return,
                 Ok(length) => length,
             },
         };
-        if now == Weather::Lossy {
+        if now == LinkState::Lossy {
             has_lost = true;
             lost.fetch_add(length as u64, Ordering::Relaxed);
         } else if to.write_all(&buffer[..length]).await.is_err() {

@@ -7,15 +7,16 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where a sample goes. `${cid}`: the charge point; `${connector}`, `${evse}`, `${measurand}`, `${phase}`,
+    /// The topic of a sample. `${cid}`: the charge point; `${connector}`, `${evse}`, `${measurand}`, `${phase}`,
     /// `${unit}`, `${context}`: of the sample, `-` if not known.
     pub topic: String,
-    /// Where the samples of a frame go as one array. `${cid}`, `${connector}` and `${evse}` only.
+    /// The topic of an array with all samples of a frame. `${cid}`, `${connector}` and `${evse}` only.
     pub batch_topic: String,
-    /// Samples of one frame that go out one by one; of a frame with more, all go as one array. 0: always an array. One
-    /// less than the `actions` that the gateway allows this transform per call, as the frame itself takes one.
+    /// The most samples of one frame that are published one by one; of a frame with more, all go as one array. 0:
+    /// always an array. Set it one below the `actions` that the gateway allows this transform per call, as the frame
+    /// itself takes one.
     pub max_messages: usize,
-    /// All JSON text that one frame is turned into; samples beyond it are left out. To be a little less than what the
+    /// The most bytes of JSON text for one frame; samples beyond them are left out. Set it a little below what the
     /// gateway allows this transform per call, as topics count too.
     pub max_bytes: usize,
     /// 0 to 2.
@@ -25,15 +26,15 @@ pub struct Config {
     pub then: Then,
 }
 
-/// What becomes of the frame.
+/// How the frame itself is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Then {
-    /// It goes on to the back end.
+    /// It passes to the back end.
     #[default]
     Pass,
-    /// A MeterValues all of whose samples are published, and none of them signed, is answered here. Everything else
-    /// passes.
+    /// A MeterValues is answered by the transform if all its samples are published and none of them is signed.
+    /// Everything else passes.
     Reply,
 }
 

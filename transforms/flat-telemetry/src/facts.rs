@@ -1,4 +1,4 @@
-//! What the placeholders of a topic stand for.
+//! The values of the placeholders in topics.
 
 use crate::sample::Sample;
 use ocpp_transform::topic::{self, Placeholder};
@@ -7,12 +7,12 @@ use std::borrow::Cow;
 
 pub(crate) type Template = topic::Template<Fact>;
 
-/// What stands in a topic for what is not known.
+/// The value of a placeholder that is not known.
 const ABSENT: &str = "-";
 
-/// What a charge point says of a sample takes at most this many characters of a topic: the gateway takes an overlong
-/// topic for a fault of the transform.
-const LONGEST: usize = 100;
+/// The most characters of a value from a charge point in a topic: the gateway takes an overlong topic for a fault of
+/// the transform.
+const MAX_LEVEL: usize = 100;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fact {
@@ -43,9 +43,9 @@ impl Fact {
         matches!(self, Fact::ChargePoint | Fact::Connector | Fact::Evse)
     }
 
-    /// As it stands in a topic.
+    /// Its value as a level of a topic.
     pub(crate) fn of<'a>(self, sample: &Sample<'a>) -> Cow<'a, str> {
-        // A charge point may have put a number into a string.
+        // A charge point may send the number as a string.
         fn id(id: Option<&RawValue>) -> Option<&str> {
             id.map(|id| id.get().trim_matches('"'))
         }
@@ -63,13 +63,14 @@ impl Fact {
     }
 }
 
-/// What a charge point sends must not change the levels of a topic, make it a filter, or be more than a broker takes.
+/// Makes a value from a charge point one level of a topic: it neither adds levels nor wildcards, and is not too long
+/// for a broker.
 fn level(fact: &str) -> Cow<'_, str> {
     let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    if fact.len() <= LONGEST && fact.chars().all(is_safe) {
+    if fact.len() <= MAX_LEVEL && fact.chars().all(is_safe) {
         return fact.into();
     }
-    fact.chars().take(LONGEST).map(|c| if is_safe(c) { c } else { '_' }).collect()
+    fact.chars().take(MAX_LEVEL).map(|c| if is_safe(c) { c } else { '_' }).collect()
 }
 
 #[cfg(test)]
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fact_stays_within_its_level() {
+    fn value_stays_within_one_topic_level() {
         for (fact, expected) in [
             ("Energy.Active.Import.Register", "Energy.Active.Import.Register"),
             ("L1-N", "L1-N"),
@@ -86,6 +87,6 @@ mod tests {
         ] {
             assert_eq!(level(fact), expected);
         }
-        assert_eq!(level(&"x".repeat(70_000)).len(), LONGEST);
+        assert_eq!(level(&"x".repeat(70_000)).len(), MAX_LEVEL);
     }
 }

@@ -1,7 +1,7 @@
 //! Publishes each sampled value of a charge point as a flat JSON object, beside or instead of the frame it came in.
 //!
-//! Meter values come in MeterValues, in StopTransaction (OCPP 1.6) and in TransactionEvent (2.x). Those of a frame go
-//! to a topic each or, when they are too many for one call of a transform, as one array to a topic of their own.
+//! Meter values come in MeterValues, in StopTransaction (OCPP 1.6) and in TransactionEvent (2.x). Each sample of a
+//! frame goes to its topic; if they are too many for one call of a transform, all go as one array to another topic.
 //! Signed values stay in the frame. Settings: [`config::Config`].
 
 pub mod config;
@@ -18,7 +18,7 @@ use payload::Payload;
 use sample::{LeftOut, Sample};
 use std::collections::BTreeMap;
 
-/// The fan-out, with its topic templates compiled.
+/// The transform, with its topic templates compiled.
 pub struct FlatTelemetry {
     topic: Template,
     batch_topic: Template,
@@ -50,10 +50,10 @@ impl Uplink for FlatTelemetry {
         let (samples, left_out) = self.written(&peer.id, &payload);
         report_left_out(&left_out);
         let mut actions: Vec<_> = self.messages(samples).into_iter().map(FrameAction::Publish).collect();
-        let may_end_here = self.then == Then::Reply && frame.action.as_deref() == Some("MeterValues");
-        // Signatures are in the frame only, and reach whoever verifies them through the back end.
-        let answered_here = may_end_here && left_out.is_empty() && !payload.is_signed();
-        actions.push(if answered_here { FrameAction::Reply("{}".into()) } else { FrameAction::Pass });
+        let is_answerable = self.then == Then::Reply && frame.action.as_deref() == Some("MeterValues");
+        // Signatures are in the frame only, and the back end passes them to those who verify them.
+        let is_answered = is_answerable && left_out.is_empty() && !payload.is_signed();
+        actions.push(if is_answered { FrameAction::Reply("{}".into()) } else { FrameAction::Pass });
         actions
     }
 }
@@ -80,7 +80,7 @@ impl FlatTelemetry {
         })
     }
 
-    /// The samples that can be published, and how many of the others there are for each reason.
+    /// The samples that can be published, and the number of the others by reason.
     fn written<'a>(
         &self,
         charge_point: &'a str,
@@ -94,7 +94,7 @@ impl FlatTelemetry {
             let sample = Sample::new(charge_point, payload, meter_value, sampled);
             match sample.and_then(|sample| sample.written(&mut room)) {
                 Ok(written) => samples.push(written),
-                // To try all the others would take the time that a large frame has not got.
+                // Trying all the others would take too much time for a large frame.
                 Err(LeftOut::NoRoom) => *left_out.entry(LeftOut::NoRoom).or_default() += 1 + rest.by_ref().count(),
                 Err(reason) => *left_out.entry(reason).or_default() += 1,
             }
@@ -105,7 +105,7 @@ impl FlatTelemetry {
     fn messages(&self, samples: Vec<Written<'_>>) -> Vec<Publish> {
         let message = |topic, payload| Publish { qos: self.qos, retain: self.retain, ..Publish::new(topic, payload) };
         if samples.len() > self.max_messages {
-            // Charge point, EVSE and connector, all that this topic may name, are the same in all of them.
+            // This topic may name only charge point, EVSE and connector, which are the same for all samples.
             let topic = self.batch_topic.render(|fact| fact.of(&samples[0].0));
             return vec![message(topic, array(&samples))];
         }
@@ -123,10 +123,10 @@ fn array(samples: &[Written<'_>]) -> Vec<u8> {
     [b"[", texts.join(&b","[..]).as_slice(), b"]"].concat()
 }
 
-/// Never quotes the payload, which may hold what does not belong into a log.
+/// Does not quote the payload, which may contain data that must not be logged.
 fn report_unreadable(error: &serde_json::Error) {
     let place = format!("line {}, column {}", error.line(), error.column());
-    log::log(Level::Debug, "meter values that cannot be read", &[("place", &place)]);
+    log::log(Level::Debug, "meter values cannot be read", &[("place", &place)]);
     metrics::count("meter_values_unreadable", 1, &vec![]);
 }
 

@@ -1,4 +1,4 @@
-//! Numbers as text: a meter's digits are not to pass through floating point.
+//! Numbers as text, so that a meter's digits do not pass through floating point.
 
 use serde_json::value::RawValue;
 
@@ -15,7 +15,7 @@ pub(crate) fn number(value: &RawValue, multiplier: i32) -> Option<Box<RawValue>>
 }
 
 fn scaled(text: &str, multiplier: i32) -> Option<Box<RawValue>> {
-    // Tells numbers from all else that is JSON.
+    // Excludes all other JSON.
     if !text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
         return None;
     }
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_none() {
+    fn text_that_is_no_number_is_none() {
         for value in [
             r#""""#,
             r#""-""#,
@@ -91,7 +91,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_number_comes_out_as_it_went_in(number in "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?") {
+        fn any_number_keeps_its_text(number in "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?") {
             prop_assert_eq!(written(&number, 0), Some(number.clone()));
             prop_assert_eq!(written(&format!("\"{number}\""), 0), Some(number));
         }

@@ -1,8 +1,8 @@
-//! What the payloads with meter values have in common: MeterValues and StopTransaction of OCPP 1.6 (sections 6.31 and
+//! The common members of payloads with meter values: MeterValues and StopTransaction of OCPP 1.6 (sections 6.31 and
 //! 6.49), MeterValues and TransactionEvent of OCPP 2.x.
 //!
-//! What is only copied is kept as JSON text, so that a charge point which sends a number as a string, or the other way
-//! round, loses nothing.
+//! Members that are only copied stay JSON text, so that a number that a charge point sends as a string, or the reverse,
+//! is kept as it is.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -79,7 +79,7 @@ pub(crate) struct SampledValue<'a> {
 #[derive(Deserialize)]
 pub(crate) struct UnitOfMeasure {
     pub(crate) unit: Option<String>,
-    /// The power of ten that the value is to be multiplied with.
+    /// The power of ten by which the value is to be multiplied.
     pub(crate) multiplier: Option<i32>,
 }
 
@@ -90,7 +90,7 @@ impl<'a> Payload<'a> {
         meter_values.flat_map(|meter_value| meter_value.sampled_value.iter().map(move |sampled| (meter_value, sampled)))
     }
 
-    /// Whether a sample has something signed beside its value.
+    /// Whether a sample has a signed value beside its value.
     pub(crate) fn is_signed(&self) -> bool {
         self.samples().any(|(_, sampled)| sampled.signed_meter_value.is_some())
     }

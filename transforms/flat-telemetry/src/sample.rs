@@ -1,11 +1,11 @@
-//! One sampled value, with all that its frame and its meter value say of it.
+//! One sampled value, with the data of its frame and its meter value.
 
 use crate::number::number;
 use crate::payload::{MeterValue, Payload, SampledValue};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// The JSON object of a sample. What is not known is `null`; what the specification has a default for is filled in.
+/// The JSON object of a sample. An unknown member is `null`; the defaults of the specification are filled in.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Sample<'a> {
@@ -26,7 +26,7 @@ pub(crate) struct Sample<'a> {
 /// Why a sample is not published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LeftOut {
-    /// It is signed data: for whoever verifies the signature, in the message it came in.
+    /// It is signed data, which can be verified only in the message in which it came.
     Signed,
     NotANumber,
     /// The objects of one frame would be larger than one call may answer with.

@@ -7,10 +7,10 @@ fn telemetry(config: &str) -> FlatTelemetry {
     FlatTelemetry::configure(config).expect(config)
 }
 
-/// What becomes of a CALL: the messages as topic and JSON, and the action that comes last.
+/// Handles a CALL: returns the messages as topic and JSON, and the last action.
 fn handled(telemetry: &FlatTelemetry, action: &str, payload: &str) -> (Vec<(String, Value)>, FrameAction) {
     let mut actions = telemetry.handle(&peer("CP1"), call("1", action, payload));
-    let last = actions.pop().expect("something becomes of the frame");
+    let last = actions.pop().expect("an action for the frame");
     let messages = actions.into_iter().map(|action| match action {
         FrameAction::Publish(message) => (message.topic.clone(), message.read_payload().expect("JSON")),
         action => panic!("not at the end: {action:?}"),
@@ -46,7 +46,7 @@ fn a_sample_becomes_an_object_with_the_defaults_of_the_specification() {
 }
 
 #[test]
-fn all_that_is_said_of_a_sample_is_kept() {
+fn all_members_of_a_sample_are_kept() {
     let payload = meter_values(&[r#"{"value":"230.1","context":"Sample.Clock","format":"Raw","measurand":"Voltage",
         "phase":"L1-N","location":"Inlet","unit":"V"}"#
         .to_owned()]);
@@ -83,7 +83,7 @@ fn a_unit_is_assumed_for_energy_only() {
 }
 
 #[test]
-fn the_transaction_data_of_a_stop_are_meter_values() {
+fn transaction_data_of_a_stop_transaction_are_published() {
     let payload = r#"{"transactionId":7,"meterStop":20,"timestamp":"T2","transactionData":[
         {"timestamp":"T1","sampledValue":[{"value":"10","context":"Transaction.Begin"}]},
         {"timestamp":"T2","sampledValue":[{"value":"20","context":"Transaction.End"}]}]}"#;
@@ -97,7 +97,7 @@ fn the_transaction_data_of_a_stop_are_meter_values() {
 }
 
 #[test]
-fn two_x_has_evses_and_multipliers() {
+fn evses_and_multipliers_of_2_x_are_read() {
     let (messages, last) = handled(
         &telemetry("{}"),
         "TransactionEvent",
@@ -121,7 +121,7 @@ fn two_x_has_evses_and_multipliers() {
 }
 
 #[test]
-fn more_samples_than_messages_go_as_one_array() {
+fn samples_over_max_messages_go_as_one_array() {
     let telemetry = telemetry(r#"{"max_messages": 3, "batch_topic": "batch/${cid}/${connector}"}"#);
     let (messages, _) = handled(&telemetry, "MeterValues", &meter_values(&values(3)));
     assert_eq!(messages.len(), 3);
@@ -133,7 +133,7 @@ fn more_samples_than_messages_go_as_one_array() {
 }
 
 #[test]
-fn what_does_not_fit_is_left_out_and_counted() {
+fn samples_over_max_bytes_are_left_out_and_counted() {
     let room_for_two = r#"{"max_bytes": 500, "then": "reply"}"#;
     let (messages, last) = handled(&telemetry(room_for_two), "MeterValues", &meter_values(&values(5)));
     assert_eq!(messages.len(), 2);
@@ -142,7 +142,7 @@ fn what_does_not_fit_is_left_out_and_counted() {
 }
 
 #[test]
-fn a_frame_is_answered_here_only_when_all_of_it_is_published() {
+fn frame_is_answered_only_if_all_of_it_is_published() {
     let telemetry = telemetry(r#"{"then": "reply"}"#);
     let complete = meter_values(&values(2));
     assert_eq!(handled(&telemetry, "MeterValues", &complete).1, FrameAction::Reply("{}".into()));
@@ -157,7 +157,7 @@ fn a_frame_is_answered_here_only_when_all_of_it_is_published() {
 }
 
 #[test]
-fn a_signature_is_never_answered_here() {
+fn frame_with_a_signature_is_never_answered() {
     let telemetry = telemetry(r#"{"then": "reply"}"#);
     for (signed, expected) in [
         (r#"{"signedMeterData":"AP","signingMethod":"","encodingMethod":"OCMF","publicKey":""}"#, FrameAction::Pass),
@@ -174,7 +174,7 @@ fn a_signature_is_never_answered_here() {
 }
 
 #[test]
-fn what_cannot_be_read_passes_and_is_not_quoted() {
+fn unreadable_meter_values_pass_and_are_not_quoted() {
     let telemetry = telemetry(r#"{"then": "reply"}"#);
     for payload in [
         r#"{"meterValue":"secret"}"#,
@@ -202,7 +202,7 @@ fn other_frames_pass() {
 }
 
 #[test]
-fn a_wrong_setting_is_refused_by_its_key() {
+fn error_of_a_wrong_setting_begins_with_its_key() {
     for (config, key) in [
         (r#"{"topics": "x"}"#, "topics"),
         (r#"{"topic": ""}"#, "topic"),
@@ -224,7 +224,7 @@ fn a_wrong_setting_is_refused_by_its_key() {
 
 proptest! {
     #[test]
-    fn whatever_a_charge_point_names_is_published_on_legal_topics(names in proptest::collection::vec(any::<String>(), 5)) {
+    fn any_names_from_a_charge_point_give_legal_topics(names in proptest::collection::vec(any::<String>(), 5)) {
         let sampled = json!({"value": "1", "measurand": names[0], "phase": names[1], "unit": names[2], "context": names[3]});
         let payload = json!({"connectorId": names[4], "meterValue": [{"sampledValue": [sampled]}]}).to_string();
         let telemetry = telemetry(r#"{"topic": "${connector}/${measurand}/${phase}/${unit}/${context}"}"#);

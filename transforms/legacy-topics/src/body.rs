@@ -1,4 +1,4 @@
-//! What stands in the messages: the payload of the frame, copied and never parsed, or an error.
+//! The content of messages: the payload of the frame, copied and not parsed, or an error.
 
 use ocpp_transform::{ErrorHead, Frame, FrameType};
 use serde::Deserialize;
@@ -28,8 +28,8 @@ struct ErrorBody<'a> {
     error_details: Option<&'a RawValue>,
 }
 
-/// The head and the details of an error, or the payload of another frame. A fault never quotes the text: it may hold
-/// what does not belong into a log.
+/// The head and the details of an error, or the payload of another frame. The error does not quote the text, which may
+/// contain data that must not be logged.
 pub(crate) fn read(type_: FrameType, message: &[u8]) -> Result<(Option<ErrorHead>, String), &'static str> {
     let payload: &RawValue = serde_json::from_slice(message).map_err(|_| "the payload is not JSON")?;
     if !is_object(payload) {

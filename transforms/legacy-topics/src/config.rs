@@ -8,7 +8,7 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Stands before every topic, as it is: end it with a slash.
+    /// The prefix of every topic, used as it is: end it with a slash.
     pub mountpoint: String,
     /// How topics name the type of a message, in both directions.
     pub types: Types,
@@ -16,7 +16,7 @@ pub struct Config {
     pub downlink: Downlink,
 }
 
-/// What comes from charge points.
+/// Messages from charge points.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Uplink {
@@ -26,11 +26,11 @@ pub struct Uplink {
     pub retain: bool,
 }
 
-/// What goes to charge points.
+/// Messages to charge points.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Downlink {
-    /// Of the subscription, 0 to 2.
+    /// QoS of the subscription, 0 to 2.
     #[serde(deserialize_with = "qos")]
     pub qos: u8,
 }

@@ -1,14 +1,15 @@
 //! The last three levels of a topic: `{type}/{action}/{message id}`.
 
-use ocpp_transform::topic::breaks_connections;
+use ocpp_transform::topic::is_disallowed_in_topics;
 use ocpp_transform::{Frame, FrameType, MAX_MESSAGE_ID};
 use serde::Deserialize;
 use std::fmt;
 
-/// In the place of the action of an answer, where it is not known.
+/// The level for the action of an answer, if it is not known.
 const UNKNOWN: &str = "-";
 
-/// No action is nearly as long, in bytes. The gateway takes an overlong topic for a fault of the transform.
+/// The longest action in a topic, in bytes: no action of OCPP is nearly as long. The gateway takes an overlong topic
+/// for a fault of the transform.
 const MAX_ACTION: usize = 255;
 
 /// How a topic names the type of a message.
@@ -51,7 +52,8 @@ pub(crate) struct Levels<'a> {
 }
 
 impl<'a> Levels<'a> {
-    /// For a frame from a charge point, which chooses action and message id and must not change the topic by them.
+    /// The levels for a frame from a charge point, which chooses action and message id and must not add levels with
+    /// them.
     pub(crate) fn of(frame: &'a Frame, types: Types) -> Result<Self, &'static str> {
         let action = frame.action.as_deref().filter(|action| !action.is_empty()).unwrap_or(UNKNOWN);
         if !is_level(action) || action.len() > MAX_ACTION {
@@ -63,13 +65,13 @@ impl<'a> Levels<'a> {
         Ok(Levels { type_: types.name(frame.type_), action, id: &frame.id })
     }
 
-    /// The levels of a text that has these three, with a legal message id.
+    /// The levels of a text with exactly these three and a legal message id.
     pub(crate) fn split(text: &'a str) -> Option<Self> {
         let mut levels = text.split('/');
         let (type_, action, id) = (levels.next()?, levels.next()?, levels.next()?);
         let id_length = id.chars().count();
-        let whole = levels.next().is_none() && (1..=MAX_MESSAGE_ID).contains(&id_length);
-        whole.then_some(Levels { type_, action, id })
+        let is_complete = levels.next().is_none() && (1..=MAX_MESSAGE_ID).contains(&id_length);
+        is_complete.then_some(Levels { type_, action, id })
     }
 
     pub(crate) fn known_action(self) -> Option<&'a str> {
@@ -84,7 +86,7 @@ impl fmt::Display for Levels<'_> {
 }
 
 fn is_level(text: &str) -> bool {
-    !text.is_empty() && !text.chars().any(|c| matches!(c, '/' | '+' | '#') || breaks_connections(c))
+    !text.is_empty() && !text.chars().any(|c| matches!(c, '/' | '+' | '#') || is_disallowed_in_topics(c))
 }
 
 #[cfg(test)]
@@ -106,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn three_levels_it_is() {
+    fn text_with_exactly_three_levels_is_split() {
         let levels = Levels { type_: "request", action: "Reset", id: "a b" };
         assert_eq!(Levels::split("request/Reset/a b"), Some(levels));
         assert_eq!(levels.to_string(), "request/Reset/a b");

@@ -36,7 +36,7 @@ impl Transform for LegacyTopics {
 
 impl Mapping for LegacyTopics {
     fn subscriptions(&self, peer: &Peer) -> Vec<TopicFilter> {
-        // Topics with too few or too many levels too: they are refused, not overlooked.
+        // The filter includes topics with too few or too many levels, so that they are refused instead of ignored.
         vec![TopicFilter { filter: format!("{}#", self.commands(peer)), qos: self.downlink_qos }]
     }
 
@@ -53,7 +53,7 @@ impl Mapping for LegacyTopics {
         match self.frame(levels, &message.payload) {
             Ok(frame) => Ok(vec![frame]),
             Err(fault) => Err(Refusal {
-                // Lets the gateway report against the message that was meant.
+                // Lets the gateway report an error under this message id.
                 details: serde_json::json!({ "UniqueId": levels.id }).to_string(),
                 ..Refusal::new(violation(peer), fault)
             }),
@@ -74,7 +74,7 @@ impl LegacyTopics {
         })
     }
 
-    /// What the topics of all messages for a charge point begin with.
+    /// The prefix of the topics of all messages for a charge point.
     fn commands(&self, peer: &Peer) -> String {
         format!("{}{}/dn/", self.mountpoint, peer.id)
     }
@@ -90,7 +90,7 @@ impl LegacyTopics {
     }
 }
 
-/// The code for what is no proper message, in the spelling of the charge point's version (OCPP-J 1.6 section 4.2.3).
+/// The error code for a malformed message, in the spelling of the charge point's version (OCPP-J 1.6 section 4.2.3).
 fn violation(peer: &Peer) -> &'static str {
     if peer.protocol == "ocpp1.6" { "FormationViolation" } else { "FormatViolation" }
 }

@@ -25,7 +25,7 @@ fn error_frame(type_: FrameType, action: Option<&str>, details: &str) -> Frame {
 const ERROR: &str = r#"{"errorCode":"NotSupported","errorDescription":"no \"luck\"","errorDetails":{ "x": 1.0 }}"#;
 
 #[test]
-fn type_action_and_id_stand_in_the_topic_and_the_payload_is_bare() {
+fn topic_has_type_action_and_id_and_message_has_the_payload_only() {
     let mapping = mapping("{}");
     let answer = |action: Option<&str>| Frame::new(FrameType::CallResult, "7", action.map(str::to_owned), "{ }");
     for (frame, topic, payload) in [
@@ -45,7 +45,7 @@ fn type_action_and_id_stand_in_the_topic_and_the_payload_is_bare() {
 }
 
 #[test]
-fn what_comes_down_is_understood() {
+fn messages_for_a_charge_point_are_read() {
     let mapping = mapping("{}");
     let frame = received(&mapping, "ocpp/CP1/dn/request/Reset/a-1", r#" { "type": "Soft" } "#);
     assert_eq!(frame, Ok(call("a-1", "Reset", r#"{ "type": "Soft" }"#)));
@@ -74,7 +74,7 @@ fn every_setting_has_its_effect() {
 }
 
 #[test]
-fn a_wrong_setting_is_refused_by_its_key() {
+fn error_of_a_wrong_setting_begins_with_its_key() {
     for (config, key) in [
         (r#"{"mount": "x/"}"#, "mount"),
         (r#"{"mountpoint": "x/#"}"#, "mountpoint"),
@@ -92,7 +92,7 @@ fn a_wrong_setting_is_refused_by_its_key() {
 }
 
 #[test]
-fn what_a_charge_point_chooses_cannot_change_a_topic() {
+fn values_from_a_charge_point_cannot_change_the_levels_of_a_topic() {
     let mapping = mapping("{}");
     let long = "x".repeat(70_000);
     for (id, action) in [
@@ -114,7 +114,7 @@ fn what_a_charge_point_chooses_cannot_change_a_topic() {
 }
 
 #[test]
-fn what_is_wrong_is_said_and_the_message_named() {
+fn refusal_has_the_fault_and_the_message_id() {
     let mapping = mapping("{}");
     for (levels, payload, fault) in [
         ("command/Reset/1", "{}", "the topic names no message type"),
@@ -137,7 +137,7 @@ fn what_is_wrong_is_said_and_the_message_named() {
 }
 
 #[test]
-fn what_names_no_message_is_refused_without_details() {
+fn message_without_a_message_id_is_refused_without_details() {
     let mapping = mapping("{}");
     let long = format!("ocpp/CP1/dn/request/Reset/{}", "x".repeat(256));
     for topic in [
@@ -154,7 +154,11 @@ fn what_names_no_message_is_refused_without_details() {
 
 proptest! {
     #[test]
-    fn a_frame_survives_the_way_there_and_back(id in "[^/+#\\p{C}]{1,255}", action in "[A-Za-z]{1,30}", text in any::<String>()) {
+    fn any_call_survives_the_mapping_in_both_directions(
+        id in "[^/+#\\p{C}]{1,255}",
+        action in "[A-Za-z]{1,30}",
+        text in any::<String>(),
+    ) {
         let mapping = mapping("{}");
         let frame = call(&id, &action, &serde_json::json!({ "text": text }).to_string());
         let Publish { topic, payload, .. } = sent(&mapping, frame.clone());
@@ -163,7 +167,7 @@ proptest! {
     }
 
     #[test]
-    fn garbage_is_refused_in_peace(levels in any::<String>(), payload in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn random_bytes_do_not_panic(levels in any::<String>(), payload in proptest::collection::vec(any::<u8>(), 0..200)) {
         let garbage = Publish::new(format!("ocpp/CP1/dn/{levels}"), payload);
         let _ = mapping("{}").from_mqtt(&peer("CP1"), garbage);
     }

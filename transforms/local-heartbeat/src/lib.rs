@@ -1,7 +1,7 @@
-//! Answers Heartbeats at the edge: the charge point gets its time, the back end is left in peace.
+//! Answers Heartbeats with the time, so that the back end does not have to.
 //!
-//! A Heartbeat asks for one thing, the time (OCPP 1.6, section 4.6; OCPP 2.0.1, use case G02). Back ends also take it as
-//! a sign of life, so one of each charge point goes through every [`Config::forward_every_s`] seconds.
+//! A Heartbeat asks for the time only (OCPP 1.6, section 4.6; OCPP 2.0.1, use case G02). Back ends also take it as a
+//! sign of life, so one of each charge point is forwarded every [`Config::forward_every_s`] seconds.
 
 use ocpp_transform::log::{Level, log};
 use ocpp_transform::{
@@ -14,7 +14,7 @@ use std::time::{Duration, UNIX_EPOCH};
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// In seconds: how often a Heartbeat of one charge point goes through to the back end. 0: never.
+    /// The interval in seconds at which a Heartbeat of one charge point is forwarded to the back end. 0: none is.
     pub forward_every_s: u32,
 }
 
@@ -38,7 +38,7 @@ impl Transform for LocalHeartbeat {
 impl Uplink for LocalHeartbeat {
     fn handle(&self, peer: &Peer, frame: Frame) -> Vec<FrameAction> {
         let is_heartbeat = frame.type_ == FrameType::Call && frame.action.as_deref() == Some("Heartbeat");
-        if !is_heartbeat || self.is_due_at_the_back_end(peer) {
+        if !is_heartbeat || self.is_forwarded(peer) {
             return vec![FrameAction::Pass];
         }
         metrics::count("heartbeats_answered", 1, &vec![]);
@@ -49,15 +49,19 @@ impl Uplink for LocalHeartbeat {
 }
 
 impl LocalHeartbeat {
-    /// Whether the back end has seen no Heartbeat of this charge point for long enough, as it now does. The mark lies in
-    /// the state, where all instances find it, and expires by itself.
-    fn is_due_at_the_back_end(&self, peer: &Peer) -> bool {
+    /// Whether a Heartbeat is forwarded: whether the last one that was is old enough. The state, which all instances
+    /// share, has a key that expires after the interval.
+    fn is_forwarded(&self, peer: &Peer) -> bool {
         let seconds = self.config.forward_every_s;
         if seconds == 0 {
             return false;
         }
         state::compare_and_set(&format!("forwarded/{}", peer.id), None, b"", Some(seconds)).unwrap_or_else(|error| {
-            log(Level::Warn, "no room to remember a Heartbeat: none is forwarded", &[("error", &format!("{error:?}"))]);
+            log(
+                Level::Warn,
+                "the state cannot record a Heartbeat: none is forwarded",
+                &[("error", &format!("{error:?}"))],
+            );
             false
         })
     }

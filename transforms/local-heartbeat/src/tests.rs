@@ -17,7 +17,7 @@ fn answer(current_time: &str) -> Vec<FrameAction> {
 }
 
 #[test]
-fn the_answer_is_the_time() {
+fn answer_has_the_current_time() {
     let transform = transform(r#"{"forward_every_s":0}"#);
     for (unix_ms, text) in [
         (0, "1970-01-01T00:00:00.000Z"),
@@ -32,7 +32,7 @@ fn the_answer_is_the_time() {
 }
 
 #[test]
-fn one_of_each_charge_point_goes_through_in_its_time() {
+fn one_heartbeat_of_each_charge_point_is_forwarded_per_interval() {
     let (one, another) = (transform(r#"{"forward_every_s":60}"#), transform(r#"{"forward_every_s":60}"#));
     set_clock(NOW_MS);
     assert_eq!(heartbeat(&one, "CP1"), [FrameAction::Pass]);
@@ -47,12 +47,12 @@ fn one_of_each_charge_point_goes_through_in_its_time() {
 }
 
 #[test]
-fn once_an_hour_by_default() {
+fn heartbeats_are_forwarded_once_an_hour_by_default() {
     assert_eq!(transform("{}").config, Config { forward_every_s: 3600 });
 }
 
 #[test]
-fn all_else_passes() {
+fn other_frames_pass() {
     let transform = transform(r#"{"forward_every_s":0}"#);
     let result = Frame::new(FrameType::CallResult, "1", Some("Heartbeat".into()), "{}");
     for frame in [call("1", "BootNotification", "{}"), call("1", "heartbeat", "{}"), result] {
@@ -61,7 +61,7 @@ fn all_else_passes() {
 }
 
 #[test]
-fn a_wrong_setting_is_refused_by_its_key() {
+fn error_of_a_wrong_setting_begins_with_its_key() {
     for (config, key) in [
         (r#"{"forward_every":60}"#, "forward_every"),
         (r#"{"forward_every_s":-1}"#, "forward_every_s"),

@@ -7,14 +7,14 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// What energy is converted to.
+    /// The unit to which energy is converted.
     pub energy: Energy,
-    /// What power is converted to.
+    /// The unit to which power is converted.
     pub power: Power,
-    /// Whether what the specification takes for granted is written out.
+    /// Whether the defaults of the specification are written out.
     pub fill_defaults: bool,
-    /// How large a payload may become; or twice its size, which the gateway always allows. To be a little less than the
-    /// `output` that it allows this transform per call, as the rest of the frame counts too.
+    /// The most bytes of a mended payload, or twice its original size, which the gateway always allows. Set it a little
+    /// below the `output` that the gateway allows this transform per call, as the rest of the frame counts too.
     pub max_bytes: usize,
 }
 

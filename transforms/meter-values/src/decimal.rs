@@ -1,9 +1,9 @@
-//! Numbers as people write them: what is shifted by powers of ten keeps every digit, and gets none that nobody measured.
+//! Decimal numbers as text: a shift by powers of ten keeps every digit, and adds none that was not measured.
 
 use std::fmt::{self, Display};
 
-/// More than any meter has; so that an exponent cannot blow up a text.
-const MOST_DIGITS: usize = 40;
+/// More digits than any meter has. The limit keeps an exponent from making a huge text.
+const MAX_DIGITS: usize = 40;
 
 /// `digits` · 10^-`places`, and a sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +15,8 @@ pub(crate) struct Decimal {
 }
 
 impl Decimal {
-    /// Reads a JSON number, and what people write in its place: spaces around it, a plus sign, no digit before or after the
-    /// point, leading zeros. `None`: something else, or more digits than make sense.
+    /// Reads a JSON number, also with spaces around it, a plus sign, leading zeros, or no digit before or after the
+    /// point. `None`: it is something else, or has too many digits.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (negative, text) = match text.strip_prefix('-') {
@@ -34,13 +34,13 @@ impl Decimal {
         Decimal { negative, digits, places }.if_short().filter(|_| are_digits)
     }
 
-    /// The number times 10^`exponent`. `None`: more digits than make sense.
+    /// The number times 10^`exponent`. `None`: it has too many digits.
     pub(crate) fn shift(self, exponent: i32) -> Option<Self> {
         Decimal { places: self.places.checked_sub(exponent)?, ..self }.if_short()
     }
 
     fn if_short(self) -> Option<Self> {
-        let short = self.digits.len() <= MOST_DIGITS && self.places.unsigned_abs() as usize <= MOST_DIGITS;
+        let short = self.digits.len() <= MAX_DIGITS && self.places.unsigned_abs() as usize <= MAX_DIGITS;
         short.then_some(self)
     }
 }
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ways_of_people_are_read() {
+    fn unusual_spellings_of_numbers_are_read() {
         for (text, expected) in
             [(" 17 ", "17"), ("+17", "17"), (".5", "0.5"), ("5.", "5"), ("007", "7"), ("000", "0"), ("00.50", "0.50")]
         {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_none() {
+    fn text_that_is_no_number_is_none() {
         for text in
             ["", " ", "-", ".", "+-1", "1,5", "1 000", "NaN", "0x10", "1e", "1e1.5", "e3", "--1", "1.2.3", "١", "12kWh"]
         {
@@ -114,9 +114,9 @@ mod tests {
     }
 
     proptest! {
-        // With more places than are shifted: zeros that had to be added stay.
+        // The number has more places than are shifted, as added zeros would stay.
         #[test]
-        fn there_and_back_is_where_it_was(whole in 0..u64::MAX, places in 6_usize..12, exponent in -6..=6_i32) {
+        fn shift_back_restores_the_number(whole in 0..u64::MAX, places in 6_usize..12, exponent in -6..=6_i32) {
             let text = format!("{whole}.{:0>places$}1", "");
             let there = shifted(&text, exponent).expect("short enough");
             prop_assert_eq!(shifted(&there, -exponent), Some(text));

@@ -1,5 +1,5 @@
-//! Gives meter values one form, whatever the charge point makes of the specification: one unit for energy and one for
-//! power, defaults written out, strings where strings are asked for and numbers where numbers are.
+//! Gives meter values one form, whatever the charge point sends: one unit for energy and one for power, defaults
+//! written out, and strings and numbers as the specification has them.
 //!
 //! | version | action | member |
 //! |---|---|---|
@@ -23,7 +23,7 @@ pub struct MeterValues {
     config: Config,
 }
 
-/// How a version writes a sampled value.
+/// Mends a sampled value according to a version.
 type Mend = fn(&mut Object<'_>, &Config) -> Result<(), Fault>;
 
 impl Transform for MeterValues {
@@ -40,12 +40,12 @@ impl Uplink for MeterValues {
         let Mended { payload, samples, fault } = match self.mended(&frame, list, mend) {
             Ok(mended) => mended,
             Err(error) => {
-                left_alone(&frame, &format!("the payload cannot be read: {error}"));
+                log_fault(&frame, &format!("the payload cannot be read: {error}"));
                 return vec![FrameAction::Pass];
             }
         };
         if let Some(fault) = fault {
-            left_alone(&frame, &fault);
+            log_fault(&frame, &fault);
         }
         let Some(payload) = payload else {
             return vec![FrameAction::Pass];
@@ -56,8 +56,8 @@ impl Uplink for MeterValues {
 }
 
 impl MeterValues {
-    /// As much as there is room for: all, all but the defaults, or nothing. A call that answers with more has failed, and
-    /// the charge point would send the same frame again and again.
+    /// Mends as much as fits: all, all but the defaults, or nothing. A larger answer would be a failure of the call,
+    /// and the charge point would send the same frame again and again.
     fn mended(&self, frame: &Frame, list: &str, mend: Mend) -> Result<Mended, ReadError> {
         let room = self.room(frame);
         if let Some(mended) = Mended::of(&frame.payload, list, mend, &self.config)?.if_fits(room) {
@@ -69,19 +69,19 @@ impl MeterValues {
                 return Ok(Mended { fault: Some("there is no room for the defaults".into()), ..mended });
             }
         }
-        Ok(Mended { payload: None, samples: 0, fault: Some("there is no room for what would be mended".into()) })
+        Ok(Mended { payload: None, samples: 0, fault: Some("there is no room for the mended values".into()) })
     }
 
-    /// How large the payload may become.
+    /// The most bytes of the mended payload.
     fn room(&self, frame: &Frame) -> usize {
         let attributes: usize = frame.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
         self.config.max_bytes.max((2 * frame.payload.len()).saturating_sub(attributes))
     }
 }
 
-/// What became of a payload.
+/// The result of mending a payload.
 struct Mended {
-    /// None: there was nothing to mend.
+    /// `None`: there was nothing to mend.
     payload: Option<String>,
     /// How many sampled values changed.
     samples: u32,
@@ -98,13 +98,13 @@ impl Mended {
         Ok(Mended { payload: (mended > 0).then(|| tree.to_string()), samples: mended, fault })
     }
 
-    /// Gives back the memory of what does not fit.
+    /// `None`, and the payload is freed, if it does not fit.
     fn if_fits(self, room: usize) -> Option<Self> {
         self.payload.as_ref().is_none_or(|payload| payload.len() <= room).then_some(self)
     }
 }
 
-/// Where the meter values of a frame stand, and how they are written; `None`: it has none.
+/// The member of a frame that has the meter values, and how to mend them; `None`: it has none.
 fn meter_values(peer: &Peer, frame: &Frame) -> Option<(&'static str, Mend)> {
     if frame.type_ != FrameType::Call {
         return None;
@@ -118,7 +118,7 @@ fn meter_values(peer: &Peer, frame: &Frame) -> Option<(&'static str, Mend)> {
     }
 }
 
-/// One payload being mended.
+/// A payload while it is mended.
 struct Work<'c> {
     config: &'c Config,
     mend: Mend,
@@ -134,24 +134,24 @@ impl Work<'_> {
             // A StopTransaction and a TransactionEvent need not have any.
             None => {}
             Some(Tree::List(meter_values)) => meter_values.iter_mut().for_each(|one| self.meter_value(one)),
-            Some(_) => self.complain(format!("{list} is not a list")),
+            Some(_) => self.note_fault(format!("{list} is not a list")),
         }
     }
 
     fn meter_value(&mut self, meter_value: &mut Tree<'_>) {
         if member(meter_value, "timestamp").is_none_or(|timestamp| timestamp.is_null()) {
-            self.complain("a meter value has no timestamp".into());
+            self.note_fault("a meter value has no timestamp".into());
         }
         match member(meter_value, "sampledValue") {
             Some(Tree::List(samples)) => samples.iter_mut().for_each(|sample| self.sampled_value(sample)),
-            _ => self.complain("a meter value has no list of sampled values".into()),
+            _ => self.note_fault("a meter value has no list of sampled values".into()),
         }
     }
 
-    /// All of it or nothing.
+    /// Mends a sampled value as a whole, or not at all.
     fn sampled_value(&mut self, sample: &mut Tree<'_>) {
         let Tree::Object(sample) = sample else {
-            return self.complain("a sampled value is not an object".into());
+            return self.note_fault("a sampled value is not an object".into());
         };
         let mut mended = sample.clone();
         match (self.mend)(&mut mended, self.config) {
@@ -160,11 +160,11 @@ impl Work<'_> {
                 self.mended += 1;
             }
             Ok(()) => {}
-            Err(fault) => self.complain(fault.to_string()),
+            Err(fault) => self.note_fault(fault.to_string()),
         }
     }
 
-    fn complain(&mut self, fault: String) {
+    fn note_fault(&mut self, fault: String) {
         self.fault.get_or_insert(fault);
     }
 }
@@ -176,11 +176,11 @@ fn member<'t, 'a>(tree: &'t mut Tree<'a>, name: &str) -> Option<&'t mut Tree<'a>
     }
 }
 
-/// One line for a frame, whatever is in it: a charge point that gets something wrong gets it wrong many times.
-fn left_alone(frame: &Frame, fault: &str) {
+/// Logs one line for a frame, as a charge point with a fault repeats it many times.
+fn log_fault(frame: &Frame, fault: &str) {
     let action = frame.action.as_deref().unwrap_or_default();
     let fields = [("fault", fault), ("action", action), ("message_id", &frame.id)];
-    log(Level::Warn, "meter values left alone", &fields);
+    log(Level::Warn, "meter values were not mended", &fields);
 }
 
 export!(MeterValues: Uplink);

@@ -1,7 +1,7 @@
-//! One sampled value: what the versions of OCPP have in common, and the two ways in which they write it.
+//! One sampled value, in the two forms that the versions of OCPP have.
 //!
 //! OCPP 1.6, section 7.43: `value` is a string, `unit` a member. OCPP 2.0.1, part 2, SampledValueType: `value` is a
-//! number, the unit stands with a power of ten in `unitOfMeasure`.
+//! number, and the unit is in `unitOfMeasure`, with a power of ten.
 
 use crate::config::Config;
 use crate::decimal::Decimal;
@@ -10,9 +10,9 @@ use ocpp_transform_json_tree::{Object, Tree};
 use std::borrow::Cow;
 use thiserror::Error;
 
-const REGISTER: &str = "Energy.Active.Import.Register";
+const DEFAULT_MEASURAND: &str = "Energy.Active.Import.Register";
 
-/// Why a sampled value stays as it is. Never quotes it.
+/// Why a sampled value is not mended. Does not quote the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum Fault {
     #[error("the value is missing")]
@@ -34,7 +34,7 @@ enum Kind {
     Number,
 }
 
-/// A sampled value of OCPP 1.6 in its one form.
+/// Mends a sampled value of OCPP 1.6.
 pub(crate) fn mend_1_6(sample: &mut Object<'_>, config: &Config) -> Result<(), Fault> {
     if string(sample, "format")?.as_deref() == Some("SignedData") {
         return Ok(());
@@ -51,7 +51,7 @@ pub(crate) fn mend_1_6(sample: &mut Object<'_>, config: &Config) -> Result<(), F
     Ok(())
 }
 
-/// A sampled value of OCPP 2.0.1 or 2.1 in its one form.
+/// Mends a sampled value of OCPP 2.0.1 or 2.1.
 pub(crate) fn mend_2(sample: &mut Object<'_>, config: &Config) -> Result<(), Fault> {
     if given(sample, "signedMeterValue").is_some() {
         return Ok(());
@@ -71,7 +71,7 @@ pub(crate) fn mend_2(sample: &mut Object<'_>, config: &Config) -> Result<(), Fau
         fill(sample, "location", "Outlet");
     }
     unit.write(&mut measure);
-    // Where there is a unit to speak of, it is said that there is no multiplier.
+    // If there is a unit, the multiplier 0 is written out.
     let is_wanted = config.fill_defaults && given(&measure, "unit").is_some();
     if multiplier.is_some_and(|multiplier| multiplier != 0) || (multiplier.is_none() && is_wanted) {
         measure.set("multiplier", Tree::Scalar(Cow::Borrowed("0")));
@@ -82,13 +82,13 @@ pub(crate) fn mend_2(sample: &mut Object<'_>, config: &Config) -> Result<(), Fau
     Ok(())
 }
 
-/// What is known of a sampled value's unit.
+/// The unit of a sampled value.
 struct Unit {
-    /// Whether it is written down, and not just what the specification takes for granted.
+    /// Whether the unit is given, and not only implied by the specification.
     is_given: bool,
-    /// Whether the measurand that the specification takes for granted agrees with it.
+    /// Whether the unit agrees with the default measurand.
     is_energy: bool,
-    /// None: not one that is converted.
+    /// `None`: the unit is not converted.
     conversion: Option<Conversion>,
     fill_default: bool,
 }
@@ -99,7 +99,7 @@ impl Unit {
         let measurand = string(sample, "measurand")?;
         let given = string(holder, "unit")?;
         let of_energy = measurand.is_none_or(|measurand| measurand.starts_with("Energy."));
-        // Of energy it is Wh, if nothing else is said; of all else it is unknown.
+        // The default unit of energy is Wh; other measurands have none.
         let unit = given.as_deref().or(of_energy.then_some("Wh"));
         Ok(Unit {
             is_given: given.is_some(),
@@ -109,15 +109,15 @@ impl Unit {
         })
     }
 
-    /// The power of ten that the value is to be multiplied with.
+    /// The power of ten by which the value is to be multiplied.
     fn exponent(&self) -> i32 {
         self.conversion.map_or(0, |conversion| conversion.exponent)
     }
 
-    /// Without a measurand, a sampled value is an energy; unless its unit says otherwise, in which case nobody knows.
+    /// Writes out the default measurand, an energy, unless the unit contradicts it: then the measurand is not known.
     fn fill_measurand(&self, sample: &mut Object<'_>) {
         if self.is_energy {
-            fill(sample, "measurand", REGISTER);
+            fill(sample, "measurand", DEFAULT_MEASURAND);
         }
     }
 
@@ -132,7 +132,8 @@ impl Unit {
     }
 }
 
-/// Gives the value the kind that its version asks for, and shifts its point. A value that needs neither is not touched.
+/// Makes the value a string or a number, as its version requires, and shifts its point. A value that needs neither is
+/// not changed.
 fn rewrite_value(sample: &mut Object<'_>, kind: Kind, exponent: i32) -> Result<(), Fault> {
     let value = given(sample, "value").ok_or(Fault::NoValue)?;
     let (text, is) = match (value.as_str(), value.as_number()) {
@@ -152,14 +153,14 @@ fn rewrite_value(sample: &mut Object<'_>, kind: Kind, exponent: i32) -> Result<(
     Ok(())
 }
 
-/// The power of ten beside a unit, also one in quotes.
+/// The multiplier of a unit, also if it is a string.
 fn multiplier(measure: &Object<'_>) -> Result<Option<i32>, Fault> {
     let Some(value) = given(measure, "multiplier") else { return Ok(None) };
     let text = value.as_str().or_else(|| value.as_number().map(Cow::Borrowed)).ok_or(Fault::Multiplier)?;
     text.trim().parse().map(Some).map_err(|_| Fault::Multiplier)
 }
 
-/// A member that is there and not `null`.
+/// A member that is present and not `null`.
 fn given<'s, 'a>(object: &'s Object<'a>, key: &str) -> Option<&'s Tree<'a>> {
     object.get(key).filter(|value| !value.is_null())
 }

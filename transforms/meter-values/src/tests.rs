@@ -7,7 +7,7 @@ fn transform(config: &str) -> MeterValues {
     MeterValues::configure(config).expect(config)
 }
 
-/// What becomes of one sampled value; `None`: nothing. Once more, and nothing may be left to do.
+/// One sampled value, mended; `None`: it is not changed. Mending it again must change nothing.
 fn mended(protocol: &str, config: &str, sample: &str) -> Option<String> {
     let transform = transform(config);
     let once = handled(&transform, protocol, sample)?;
@@ -69,7 +69,7 @@ fn defaults_of_2_are_written_out() {
 }
 
 #[test]
-fn no_measurand_is_made_up_against_the_unit() {
+fn default_measurand_is_not_written_if_the_unit_contradicts_it() {
     for unit in ["V", "Percent", "W"] {
         let sample = format!(r#"{{"value":"1","context":"Trigger","format":"Raw","location":"EV","unit":"{unit}"}}"#);
         assert_eq!(mended("ocpp1.6", "{}", &sample), None);
@@ -156,7 +156,7 @@ fn values_of_2_are_converted_and_become_numbers() {
 }
 
 #[test]
-fn signed_data_is_sacred() {
+fn signed_data_is_not_changed() {
     assert_eq!(mended("ocpp1.6", "{}", r#"{"value":"AP;0;3;ALCV","format":"SignedData","unit":"kWh"}"#), None);
     let signed = r#"{"value":1.5,"unitOfMeasure":{"unit":"kWh"},"signedMeterValue":{"signedMeterData":"AP"}}"#;
     assert_eq!(mended("ocpp2.0.1", "{}", signed), None);
@@ -164,7 +164,7 @@ fn signed_data_is_sacred() {
 }
 
 #[test]
-fn what_cannot_be_mended_is_named_and_left_whole() {
+fn sample_that_cannot_be_mended_is_logged_and_not_changed() {
     for (protocol, sample, fault) in [
         ("ocpp1.6", r#"{"unit":"kWh"}"#, "the value is missing"),
         ("ocpp1.6", r#"{"value":null}"#, "the value is missing"),
@@ -198,7 +198,7 @@ fn what_cannot_be_mended_is_named_and_left_whole() {
 }
 
 #[test]
-fn one_bad_sample_does_not_spoil_the_others() {
+fn bad_sample_does_not_keep_others_from_being_mended() {
     let sample = r#"{"value":"x","unit":"kWh"},{"value":"1.5","unit":"kWh"},{"value":"y","unit":"kWh"}"#;
     let expected = r#"{"value":"x","unit":"kWh"},{"value":"1500","unit":"Wh"},{"value":"y","unit":"kWh"}"#;
     assert_eq!(mended("ocpp1.6", SHORT, sample).as_deref(), Some(expected));
@@ -207,7 +207,7 @@ fn one_bad_sample_does_not_spoil_the_others() {
 }
 
 #[test]
-fn payloads_that_are_odd_pass() {
+fn payloads_of_unexpected_form_pass() {
     for (payload, fault) in [
         (r#"{"meterValue":"#, "the payload cannot be read: not JSON: EOF while parsing a value at line 1 column 14"),
         (r#"{"meterValue":{}}"#, "meterValue is not a list"),
@@ -225,7 +225,8 @@ fn payloads_that_are_odd_pass() {
     }
 }
 
-/// What a StopTransaction of 1.6 with the same sampled value many times becomes; `None`: it passes.
+/// The size of the payload of a StopTransaction of 1.6 with the same sampled value `count` times, and the mended
+/// payload; `None`: it passes.
 fn stopped(config: &str, sample: &str, count: usize) -> (usize, Option<String>) {
     let meter_value = format!(r#"{{"timestamp":"2026-01-02T03:04:05Z","sampledValue":[{sample}]}}"#);
     let data = vec![meter_value; count].join(",");
@@ -238,7 +239,7 @@ fn stopped(config: &str, sample: &str, count: usize) -> (usize, Option<String>) 
 }
 
 #[test]
-fn a_payload_does_not_grow_beyond_what_the_gateway_takes() {
+fn payload_does_not_grow_beyond_max_bytes() {
     let (_, with_defaults) = stopped("{}", r#"{"value":"1"}"#, 1000);
     assert!(with_defaults.is_some_and(|payload| payload.contains("Sample.Periodic")));
     assert_eq!(faults(), Vec::<String>::new());
@@ -255,23 +256,23 @@ fn a_payload_does_not_grow_beyond_what_the_gateway_takes() {
 }
 
 #[test]
-fn a_payload_may_double_whatever_the_setting() {
+fn payload_may_double_whatever_max_bytes_is() {
     let samples = vec![r#"{"value":"1"}"#; 100].join(",");
-    for (config, becomes) in [
+    for (config, expected) in [
         (r#"{"energy":"kWh","fill_defaults":false,"max_bytes":0}"#, None),
         (r#"{"energy":"kWh","fill_defaults":false,"max_bytes":4000}"#, Some(r#"{"value":"0.001","unit":"kWh"}"#)),
     ] {
-        let becomes = becomes.map(|sample| vec![sample; 100].join(","));
-        assert_eq!(handled(&transform(config), "ocpp1.6", &samples), becomes, "{config}");
+        let expected = expected.map(|sample| vec![sample; 100].join(","));
+        assert_eq!(handled(&transform(config), "ocpp1.6", &samples), expected, "{config}");
     }
-    assert_eq!(faults(), ["there is no room for what would be mended"]);
+    assert_eq!(faults(), ["there is no room for the mended values"]);
 
     let (before, after) = stopped(r#"{"energy":"kWh","fill_defaults":false,"max_bytes":0}"#, r#"{"value":"1"}"#, 100);
     assert!(after.is_some_and(|payload| payload.len() < 2 * before));
 }
 
 #[test]
-fn the_actions_are_those_of_the_version() {
+fn only_actions_of_the_version_are_mended() {
     let payload = |list| format!(r#"{{"{list}":[{{"timestamp":"t","sampledValue":[{{"value":"1"}}]}}]}}"#);
     for (protocol, action, list, is_mended) in [
         ("ocpp1.6", "MeterValues", "meterValue", true),
@@ -293,7 +294,7 @@ fn the_actions_are_those_of_the_version() {
 }
 
 #[test]
-fn a_wrong_setting_is_refused_by_its_key() {
+fn error_of_a_wrong_setting_begins_with_its_key() {
     for (config, key) in [
         (r#"{"energy":"MWh"}"#, "energy"),
         (r#"{"energy":"kW"}"#, "energy"),

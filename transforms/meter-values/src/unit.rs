@@ -1,50 +1,50 @@
-//! Units of measure, and what they become.
+//! Units of measure and their conversion.
 
 use serde::Deserialize;
 
-/// What energy is given in. Reactive and apparent energy get the same prefix.
+/// The unit of energy. Reactive and apparent energy get the same prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum Energy {
     Wh,
     #[serde(rename = "kWh")]
     KiloWh,
-    /// What the charge point gives it in.
+    /// The unit in which the charge point gives it.
     #[serde(rename = "keep")]
     Keep,
 }
 
-/// What power is given in. Reactive and apparent power get the same prefix.
+/// The unit of power. Reactive and apparent power get the same prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum Power {
     W,
     #[serde(rename = "kW")]
     KiloW,
-    /// What the charge point gives it in.
+    /// The unit in which the charge point gives it.
     #[serde(rename = "keep")]
     Keep,
 }
 
-/// What to convert to.
+/// The units to convert to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Targets {
     pub(crate) energy: Energy,
     pub(crate) power: Power,
 }
 
-/// A unit, and the power of ten that a value is to be multiplied with to be in it.
+/// A target unit, and the power of ten by which a value is multiplied for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Conversion {
     pub(crate) unit: &'static str,
     pub(crate) exponent: i32,
 }
 
-/// Units, and the same with a thousand before them, as OCPP spells them (OCPP 1.6, section 7.45; OCPP 2.0.1, part 2,
-/// appendices: standardized units of measure).
+/// Units without and with the prefix kilo, as OCPP spells them (OCPP 1.6, section 7.45; OCPP 2.0.1, part 2, appendices:
+/// standardized units of measure).
 const ENERGIES: [[&str; 2]; 3] = [["Wh", "kWh"], ["varh", "kvarh"], ["VAh", "kVAh"]];
 const POWERS: [[&str; 2]; 3] = [["W", "kW"], ["VA", "kVA"], ["var", "kvar"]];
 
 impl Targets {
-    /// What becomes of a unit, in whatever case it is written; `None`: nothing.
+    /// The conversion of a unit, whatever its case; `None`: it is not converted.
     pub(crate) fn convert(self, unit: &str) -> Option<Conversion> {
         let energy = match self.energy {
             Energy::Wh => Some(0),
@@ -56,7 +56,7 @@ impl Targets {
             Power::KiloW => Some(1),
             Power::Keep => None,
         };
-        // As OCPP 1.6 itself spelled it at first.
+        // The spelling in the first edition of OCPP 1.6.
         if unit.eq_ignore_ascii_case("Celcius") {
             return Some(Conversion { unit: "Celsius", exponent: 0 });
         }
@@ -97,21 +97,21 @@ mod tests {
     }
 
     #[test]
-    fn each_quantity_may_be_kept() {
+    fn units_of_each_quantity_can_be_kept() {
         assert_eq!(converted(Energy::Keep, Power::W, "kWh"), Some(("kWh", 0)));
         assert_eq!(converted(Energy::Keep, Power::W, "kW"), Some(("W", 3)));
         assert_eq!(converted(Energy::Wh, Power::Keep, "kW"), Some(("kW", 0)));
     }
 
     #[test]
-    fn spelling_is_mended() {
+    fn spelling_of_units_is_mended() {
         assert_eq!(converted(Energy::Wh, Power::W, "KWH"), Some(("Wh", 3)));
         assert_eq!(converted(Energy::Keep, Power::Keep, "Kw"), Some(("kW", 0)));
         assert_eq!(converted(Energy::Wh, Power::W, "Celcius"), Some(("Celsius", 0)));
     }
 
     #[test]
-    fn other_units_are_nobodys_business() {
+    fn other_units_are_not_converted() {
         for unit in ["A", "V", "K", "Percent", "Celsius", "Fahrenheit", "MWh", "", "kWh/100km"] {
             assert_eq!(converted(Energy::Wh, Power::W, unit), None, "{unit}");
         }

@@ -10,7 +10,7 @@ pub struct Config {
     pub key: String,
     /// The names of members that hold id tags.
     pub id_tags: Vec<String>,
-    /// Whether what the back end says is translated back.
+    /// Whether pseudonyms from the back end are translated back to tags.
     pub restore: bool,
     /// For how many seconds a tag is remembered after it was last seen. 0: for ever.
     pub remember_s: u32,
@@ -20,7 +20,7 @@ pub struct Config {
     pub mask: Vec<String>,
 }
 
-/// What the schemas of 1.6, 2.0.1 and 2.1 call members that hold an id tag, or a list of some.
+/// The members that have an id tag, or a list of id tags, in the schemas of 1.6, 2.0.1 and 2.1.
 const ID_TAGS: [&str; 7] =
     ["idTag", "parentIdTag", "idToken", "additionalIdToken", "idTokens", "prioritizedEMAIDs", "pspRef"];
 

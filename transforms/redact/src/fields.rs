@@ -1,22 +1,22 @@
-//! Members of payloads that go by their names, wherever they stand.
+//! Members of payloads, selected by name at any depth.
 
 use ocpp_transform_json_tree::Tree;
 use std::borrow::Cow;
 
-/// Within the length of every string of OCPP.
+/// The mask of a string, within the length of every string of OCPP.
 const MASK: &str = r#""*""#;
 
-/// Which members are meant.
+/// A selection of members.
 pub(crate) struct Fields(Vec<Field>);
 
 struct Field {
-    /// None: of any action.
+    /// `None`: of any action.
     action: Option<String>,
     name: String,
 }
 
 impl Fields {
-    /// Reads `name` and `Action.name`. The error goes with the name of the setting: `[1]: …`.
+    /// Reads `name` and `Action.name`. The error is to follow the name of the setting: `[1]: …`.
     pub(crate) fn parse(texts: &[String]) -> Result<Self, String> {
         let field = |(index, text): (usize, &String)| {
             let (action, name) = match text.split_once('.') {
@@ -40,7 +40,7 @@ impl Fields {
         self.0.iter().any(|field| field.name == name && field.action.as_deref().is_none_or(|only| only == action))
     }
 
-    /// Removes the members; answers whether there were any.
+    /// Removes the members; returns whether there were any.
     pub(crate) fn remove_from(&self, tree: &mut Tree<'_>, action: &str) -> bool {
         let mut removed = false;
         match tree {
@@ -54,11 +54,11 @@ impl Fields {
         removed
     }
 
-    /// Masks the values of the members, everything inside them included; answers whether there were any. Values keep
-    /// their kinds, so that the payload keeps its form.
+    /// Masks the values of the members, with everything inside them; returns whether there were any. Strings stay
+    /// strings and numbers stay numbers, so that the payload keeps its form.
     pub(crate) fn mask_in(&self, tree: &mut Tree<'_>, action: &str) -> bool {
         let mut masked = false;
-        each_inside(tree, false, &|name, inside| inside || self.contain(action, name), &mut |value| {
+        visit_selected(tree, false, &|name, selected| selected || self.contain(action, name), &mut |value| {
             let mask = match value {
                 _ if value.as_number().is_some() => "0",
                 _ if value.as_str().is_some() => MASK,
@@ -71,29 +71,29 @@ impl Fields {
     }
 }
 
-/// Visits the values of members with such names: where the value is a list, its items; where it is an object, nothing but
-/// its own members of such names.
+/// Visits the values of selected members: of a list its items; of an object only its own selected members.
 pub(crate) fn each_scalar<'a>(
     tree: &mut Tree<'a>,
-    is_meant: &impl Fn(&str) -> bool,
+    is_selected: &impl Fn(&str) -> bool,
     visit: &mut impl FnMut(&mut Tree<'a>),
 ) {
-    each_inside(tree, false, &|name, _| is_meant(name), visit);
+    visit_selected(tree, false, &|name, _| is_selected(name), visit);
 }
 
-/// `inside`: whether this value is meant. `enters` says it of a member, by its name and by whether its object is meant.
-fn each_inside<'a>(
+/// `selected`: whether this value is selected. `selects`: whether a member is, by its name and by whether its object is
+/// selected.
+fn visit_selected<'a>(
     tree: &mut Tree<'a>,
-    inside: bool,
-    enters: &impl Fn(&str, bool) -> bool,
+    selected: bool,
+    selects: &impl Fn(&str, bool) -> bool,
     visit: &mut impl FnMut(&mut Tree<'a>),
 ) {
     match tree {
         Tree::Object(object) => {
-            object.iter_mut().for_each(|(name, value)| each_inside(value, enters(name, inside), enters, visit));
+            object.iter_mut().for_each(|(name, value)| visit_selected(value, selects(name, selected), selects, visit));
         }
-        Tree::List(items) => items.iter_mut().for_each(|item| each_inside(item, inside, enters, visit)),
-        Tree::Scalar(_) if inside => visit(tree),
+        Tree::List(items) => items.iter_mut().for_each(|item| visit_selected(item, selected, selects, visit)),
+        Tree::Scalar(_) if selected => visit(tree),
         Tree::Scalar(_) => {}
     }
 }

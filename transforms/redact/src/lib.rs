@@ -1,14 +1,14 @@
 //! Keeps id tags and personal data from back ends.
 //!
 //! Uplink, each id tag is replaced by its pseudonym, a keyed hash, and the fields that the configuration names are
-//! removed or masked. Downlink, pseudonyms become the tags again that the charge point knows, as far as they are
+//! removed or masked. Downlink, pseudonyms are replaced by the tags that the charge point knows, as far as they are
 //! remembered.
 //!
 //! | version | id tags |
 //! |---|---|
 //! | 1.6 | `idTag`, `parentIdTag`: an IdToken (OCPP 1.6, section 7.28), at any depth, as in SendLocalList.req |
-//! | 2.0.1, 2.1 | `idToken` of an IdTokenType, whatever that is called; `additionalIdToken` of an AdditionalInfoType |
-//! | 2.1 | `idTokens` of a TariffAssignmentType; `prioritizedEMAIDs` of a Get15118EVCertificateRequest; `pspRef` of a NotifySettlementRequest, the `idToken` of who paid at a terminal |
+//! | 2.0.1, 2.1 | `idToken` of an IdTokenType, under any name; `additionalIdToken` of an AdditionalInfoType |
+//! | 2.1 | `idTokens` of a TariffAssignmentType; `prioritizedEMAIDs` of a Get15118EVCertificateRequest; `pspRef` of a NotifySettlementRequest, the `idToken` of a payment at a terminal |
 
 pub mod config;
 mod fields;
@@ -25,13 +25,14 @@ use ocpp_transform_json_tree::{ReadError, Tree};
 use pseudonym::Pseudonyms;
 use std::borrow::Cow;
 
-/// As long as what HMAC-SHA-256 makes of it is strong (RFC 2104, section 3), if it is random.
-const SHORTEST_KEY: usize = 32;
+/// The shortest key, in bytes: the size of an HMAC-SHA-256, which makes it strong (RFC 2104, section 3) if it is
+/// random.
+const MIN_KEY: usize = 32;
 
-/// Replaces, removes and masks.
+/// Replaces id tags, and removes and masks fields.
 pub struct Redact {
     pseudonyms: Pseudonyms,
-    /// None: what the back end says is not translated.
+    /// `None`: pseudonyms from the back end are not translated back.
     memory: Option<Memory>,
     /// The names of members that hold id tags.
     id_tags: Vec<String>,
@@ -48,7 +49,7 @@ impl Transform for Redact {
 impl Uplink for Redact {
     fn handle(&self, peer: &Peer, frame: Frame) -> Vec<FrameAction> {
         let names = self.id_tags.iter().map(String::as_str).chain(self.remove.names()).chain(self.mask.names());
-        if !may_hold(&frame.payload, names) {
+        if !may_have(&frame.payload, names) {
             return vec![FrameAction::Pass];
         }
         match self.redacted(&frame) {
@@ -64,10 +65,10 @@ impl Downlink for Redact {
         let Some(memory) = &self.memory else {
             return vec![FrameAction::Pass];
         };
-        if !may_hold(&frame.payload, self.id_tags.iter().map(String::as_str)) {
+        if !may_have(&frame.payload, self.id_tags.iter().map(String::as_str)) {
             return vec![FrameAction::Pass];
         }
-        // What cannot be read holds no secret of ours.
+        // An unreadable payload from the back end contains nothing that must be hidden.
         match self.restored(memory, &frame) {
             Ok(Some(payload)) => vec![FrameAction::Replace(Frame { payload, ..frame })],
             Ok(None) | Err(_) => vec![FrameAction::Pass],
@@ -76,12 +77,12 @@ impl Downlink for Redact {
 }
 
 impl Redact {
-    /// The error names the key of the configuration, and never quotes the secret.
+    /// The error names the key of the configuration, and does not quote the secret.
     fn new(config: Config) -> Result<Self, String> {
         let Config { key, id_tags, restore, remember_s, remove, mask } = config;
-        if key.len() < SHORTEST_KEY {
+        if key.len() < MIN_KEY {
             let length = key.len();
-            return Err(format!("key: a secret of at least {SHORTEST_KEY} bytes is needed; this one has {length}"));
+            return Err(format!("key: a secret of at least {MIN_KEY} bytes is needed; this one has {length}"));
         }
         if let Some(index) = id_tags.iter().position(String::is_empty) {
             return Err(format!("id_tags[{index}]: the name is empty"));
@@ -95,7 +96,7 @@ impl Redact {
         })
     }
 
-    /// The payload as back ends may see it; `None`: as it is.
+    /// The payload as back ends may see it; `None`: unchanged.
     fn redacted(&self, frame: &Frame) -> Result<Option<String>, ReadError> {
         let mut tree = Tree::parse(&frame.payload)?;
         let action = frame.action.as_deref().unwrap_or_default();
@@ -111,11 +112,11 @@ impl Redact {
         Ok((removed || masked || hashed > 0).then(|| tree.to_string()))
     }
 
-    /// The payload as the charge point knows it; `None`: as it is.
+    /// The payload as the charge point knows it; `None`: unchanged.
     fn restored(&self, memory: &Memory, frame: &Frame) -> Result<Option<String>, ReadError> {
         let mut tree = Tree::parse(&frame.payload)?;
-        // The charge point will name the tags of a CALL by itself. Those of a local list only when a card is shown, and
-        // they may be thousands.
+        // The charge point will send the tags of a CALL itself. Those of a local list it sends only when a card is
+        // shown, and they may be thousands.
         let will_return = frame.type_ == FrameType::Call && frame.action.as_deref() != Some("SendLocalList");
         let mut restored = 0;
         self.each_tag(&mut tree, |name| match memory.tag(name) {
@@ -124,7 +125,7 @@ impl Redact {
                 Some(tag)
             }
             None if !will_return => None,
-            // A tag of its own: it stays as the back end spells it now, and is remembered from now on.
+            // A tag that the back end named itself: it keeps its current spelling, and is remembered from now on.
             _ => {
                 memory.keep(name, name);
                 None
@@ -134,19 +135,19 @@ impl Redact {
         Ok((restored > 0).then(|| tree.to_string()))
     }
 
-    /// What the back end is to see in place of a tag; `None`: the tag, which is the back end's own.
+    /// The pseudonym that the back end gets for a tag; `None`: it gets the tag, which it named itself.
     fn pseudonym(&self, tag: &str) -> Option<String> {
         let is_own = self.memory.as_ref().is_some_and(|memory| memory.is_own_name(tag));
         let pseudonym = (!is_own).then(|| self.pseudonyms.of(tag));
         if let Some(memory) = &self.memory {
-            // Either way it was seen, and is remembered from now on.
+            // In both cases the tag was seen, and is remembered from now on.
             memory.keep(pseudonym.as_deref().unwrap_or(tag), tag);
         }
         pseudonym
     }
 
-    /// Has every id tag replaced by what `edit` answers. A number is a tag that somebody forgot to quote; an empty one,
-    /// which goes with the type `NoAuthorization`, is none.
+    /// Replaces every id tag by the result of `edit`. A number is taken for a tag without quotes; an empty string,
+    /// which goes with the type `NoAuthorization`, is not a tag.
     fn each_tag(&self, tree: &mut Tree<'_>, mut edit: impl FnMut(&str) -> Option<String>) {
         fields::each_scalar(tree, &|name| self.id_tags.iter().any(|tag| tag == name), &mut |value| {
             let tag = value.as_str().or_else(|| value.as_number().map(Cow::Borrowed));
@@ -158,8 +159,8 @@ impl Redact {
     }
 }
 
-/// What cannot be read cannot be redacted. Who waits is told: the charge point, or the back end in the place of an
-/// answer.
+/// Refuses an unreadable payload, which cannot be redacted. The side that waits gets an error: the charge point, or the
+/// back end as an answer.
 fn refused(peer: &Peer, frame: &Frame, error: &ReadError) -> FrameAction {
     match frame.type_ {
         FrameType::Call | FrameType::CallResult | FrameType::CallError => {
@@ -169,9 +170,9 @@ fn refused(peer: &Peer, frame: &Frame, error: &ReadError) -> FrameAction {
     }
 }
 
-/// Whether a payload may hold a member with one of the names: most do not, and are never parsed. With a backslash, a name
+/// Whether a payload may have a member with one of the names: most do not, and are not parsed. With a backslash, a name
 /// can be spelled in many ways.
-fn may_hold<'a>(payload: &str, mut names: impl Iterator<Item = &'a str>) -> bool {
+fn may_have<'a>(payload: &str, mut names: impl Iterator<Item = &'a str>) -> bool {
     names.any(|name| payload.contains(name)) || payload.contains('\\')
 }
 

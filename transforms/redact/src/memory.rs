@@ -1,9 +1,9 @@
-//! What the back end calls a tag, and what the charge point calls it: kept in the gateway's state, for all charge points,
-//! as cards travel.
+//! The names by which the back end knows tags, kept in the gateway's state for all charge points, as a card is used at
+//! many.
 //!
-//! Two kinds of names are kept. A pseudonym leads to the tag that it was made from. And a tag that the back end brought up
-//! itself, in a RemoteStartTransaction say, leads to itself: the charge point will send it back, and the back end must
-//! find its own tag again, of which there is nothing to hide from it.
+//! There are two kinds of names. A pseudonym leads to the tag that it was made from. A tag that the back end named
+//! itself, for example in a RemoteStartTransaction, leads to itself: the charge point will send it back, and the back
+//! end must recognize its own tag, which need not be hidden from it.
 
 use ocpp_transform::log::{Level, log};
 use ocpp_transform::state;
@@ -23,7 +23,7 @@ impl Memory {
         String::from_utf8(state::get(&key(name))?).ok()
     }
 
-    /// Whether the back end calls this tag by the tag itself.
+    /// Whether the back end knows this tag by the tag itself.
     pub(crate) fn is_own_name(&self, tag: &str) -> bool {
         self.tag(tag).is_some_and(|own| own.eq_ignore_ascii_case(tag))
     }
@@ -31,12 +31,12 @@ impl Memory {
     pub(crate) fn keep(&self, name: &str, tag: &str) {
         if let Err(error) = state::set(&key(name), tag.as_bytes(), self.ttl_s) {
             let error = format!("{error:?}");
-            log(Level::Warn, "no room to remember an id tag: the back end cannot use it", &[("error", &error)]);
+            log(Level::Warn, "the state cannot remember an id tag: the back end cannot use it", &[("error", &error)]);
         }
     }
 }
 
-/// Back ends may change the case of a tag, which has no meaning in OCPP.
+/// The key of a name in the state. Back ends may change the case of a tag, which has no meaning in OCPP.
 fn key(name: &str) -> String {
     format!("tag/{}", name.to_ascii_uppercase())
 }

@@ -2,21 +2,21 @@ use super::*;
 use ocpp_transform::testing::{call, counter, peer, set_clock, take_log};
 
 const TAG: &str = "04A2B3C4D5E680";
-/// What [`TAG`] becomes.
+/// The pseudonym of [`TAG`].
 const PSEUDONYM: &str = "JOYMJUAK3MAPEPAGRGAY";
 
-/// With a key, and settings besides: JSON members, each with a comma before it.
+/// With a key and further settings: JSON members, each with a comma before it.
 fn redact(settings: &str) -> Redact {
     let config = format!(r#"{{"key":"0123456789abcdef0123456789abcdef"{settings}}}"#);
     Redact::configure(&config).expect(settings)
 }
 
-/// The payload that the charge point's CALL reaches the back end with; `None`: unchanged.
+/// The payload with which a CALL of the charge point reaches the back end; `None`: unchanged.
 fn up(redact: &Redact, action: &str, payload: &str) -> Option<String> {
     replaced(Uplink::handle(redact, &peer("CP1"), call("1", action, payload)))
 }
 
-/// The payload that the back end's CALL reaches the charge point with; `None`: unchanged.
+/// The payload with which a CALL of the back end reaches the charge point; `None`: unchanged.
 fn down(redact: &Redact, action: &str, payload: &str) -> Option<String> {
     replaced(Downlink::handle(redact, &peer("CP1"), call("1", action, payload)))
 }
@@ -74,7 +74,7 @@ fn tokens_of_2_1_come_in_lists_and_as_payment_references() {
 }
 
 #[test]
-fn a_number_is_a_tag_without_quotes() {
+fn number_is_taken_for_a_tag_without_quotes() {
     let redact = redact("");
     let quoted = up(&redact, "Authorize", r#"{"idTag":"4711"}"#);
     assert!(quoted.is_some());
@@ -82,7 +82,7 @@ fn a_number_is_a_tag_without_quotes() {
 }
 
 #[test]
-fn what_holds_no_tag_passes() {
+fn payload_without_a_tag_passes() {
     let redact = redact("");
     for payload in [
         "{}",
@@ -98,10 +98,10 @@ fn what_holds_no_tag_passes() {
 }
 
 #[test]
-fn a_pseudonym_leads_back_to_the_tag() {
+fn pseudonym_from_the_back_end_is_replaced_by_the_tag() {
     let redact = redact("");
     assert_eq!(up(&redact, "Authorize", &with_tag("04a2b3c4d5e680")), Some(with_tag(PSEUDONYM)));
-    // As the card's reader spells it, whatever the back end makes of the case.
+    // The tag as the card reader spells it, whatever case the back end uses.
     for name in [PSEUDONYM, &PSEUDONYM.to_ascii_lowercase()] {
         assert_eq!(down(&redact, "RemoteStartTransaction", &with_tag(name)), Some(with_tag("04a2b3c4d5e680")));
     }
@@ -117,7 +117,7 @@ fn a_pseudonym_leads_back_to_the_tag() {
 }
 
 #[test]
-fn the_back_end_finds_its_own_tags_again() {
+fn tag_that_the_back_end_named_is_not_replaced() {
     let redact = redact("");
     assert_eq!(down(&redact, "RemoteStartTransaction", &with_tag("App-123")), None);
     assert_eq!(up(&redact, "StartTransaction", &with_tag("APP-123")), None);
@@ -125,7 +125,7 @@ fn the_back_end_finds_its_own_tags_again() {
 }
 
 #[test]
-fn tags_of_answers_and_local_lists_are_not_kept() {
+fn tags_of_answers_and_local_lists_are_not_remembered() {
     let redact = redact("");
     assert_eq!(down(&redact, "SendLocalList", &with_tag(TAG)), None);
     let answer =
@@ -136,14 +136,14 @@ fn tags_of_answers_and_local_lists_are_not_kept() {
 }
 
 #[test]
-fn what_is_remembered_is_forgotten_in_time() {
+fn tag_is_forgotten_after_the_configured_time() {
     let redact = redact(r#","remember_s":60"#);
     set_clock(0);
     up(&redact, "Authorize", &with_tag(TAG));
     set_clock(59_999);
     assert!(down(&redact, "RemoteStartTransaction", &with_tag(PSEUDONYM)).is_some());
     set_clock(60_000);
-    // From now on it is a name that the back end brought up itself.
+    // From now on it is a tag that the back end named itself.
     assert_eq!(down(&redact, "RemoteStartTransaction", &with_tag(PSEUDONYM)), None);
     assert_eq!(up(&redact, "StartTransaction", &with_tag(PSEUDONYM)), None);
     assert_eq!(up(&redact, "Authorize", &with_tag(TAG)), Some(with_tag(PSEUDONYM)));
@@ -165,7 +165,7 @@ fn a_tag_of_the_back_end_is_remembered_while_it_is_used() {
 }
 
 #[test]
-fn a_tag_of_the_back_end_stays_as_it_is_written() {
+fn tag_of_the_back_end_keeps_its_spelling() {
     let redact = redact("");
     for payload in [r#"{"idTag":"App-1"}"#, r#"{"idTag":"APP-1"}"#, r#"{"idTag":4711}"#, r#"{"idTag":4711}"#] {
         assert_eq!(down(&redact, "RemoteStartTransaction", payload), None, "{payload}");
@@ -174,7 +174,7 @@ fn a_tag_of_the_back_end_stays_as_it_is_written() {
 }
 
 #[test]
-fn without_restore_nothing_is_kept() {
+fn without_restore_no_tag_is_remembered() {
     let redact = redact(r#","restore":false"#);
     assert_eq!(up(&redact, "Authorize", &with_tag(TAG)), Some(with_tag(PSEUDONYM)));
     assert_eq!(down(&redact, "RemoteStartTransaction", &with_tag(PSEUDONYM)), None);
@@ -203,7 +203,7 @@ fn fields_are_removed_and_masked() {
 }
 
 #[test]
-fn what_cannot_be_read_does_not_get_through() {
+fn unreadable_payload_of_a_charge_point_is_refused() {
     let redact = redact("");
     let deep = format!(r#"{{"idTag":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
     let refused = |frame: Frame| Uplink::handle(&redact, &peer("CP1"), frame).remove(0);
@@ -231,7 +231,7 @@ fn no_tag_reaches_the_log() {
 }
 
 #[test]
-fn a_wrong_setting_is_refused_by_its_key() {
+fn error_of_a_wrong_setting_begins_with_its_key() {
     for (config, fault) in [
         (r#"{}"#, "key: a secret of at least 32 bytes is needed; this one has 0"),
         (r#"{"key":"short"}"#, "key: a secret of at least 32 bytes is needed; this one has 5"),

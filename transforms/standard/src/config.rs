@@ -4,18 +4,18 @@ use ocpp_transform::qos;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// All settings. Whatever is absent has the value of the [contract](crate).
+/// All settings. An absent setting has the value of the [contract](crate).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Stands before every topic, as it is: end it with a slash.
+    /// The prefix of every topic, used as it is: end it with a slash.
     pub mountpoint: String,
     pub uplink: Uplink,
     pub downlink: Downlink,
 }
 
-/// Topics for what comes from charge points. `${cid}`, `${clientid}`: the charge point; `${action}`: the action;
-/// `${id}`: the message id; `${type}`: the number of the message type.
+/// Topics of messages from charge points. `${cid}`, `${clientid}`: the charge point; `${action}`: the action; `${id}`:
+/// the message id; `${type}`: the number of the message type.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Uplink {
@@ -25,7 +25,7 @@ pub struct Uplink {
     pub reply_topic: String,
     /// CALLERROR and CALLRESULTERROR.
     pub error_topic: String,
-    /// Instead of `topic`, by action.
+    /// Topics by action, used instead of `topic`.
     pub topic_overrides: BTreeMap<String, String>,
     /// 0 to 2.
     #[serde(deserialize_with = "qos")]
@@ -33,7 +33,8 @@ pub struct Uplink {
     pub retain: bool,
 }
 
-/// The topic for what goes to a charge point: exact, so only the charge point may occur in it.
+/// The topic of messages to a charge point. It is subscribed to without wildcards, so that only the charge point may
+/// occur in it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Downlink {

@@ -1,11 +1,11 @@
-//! What the placeholders of a topic stand for.
+//! The values of the placeholders in topics.
 
 use ocpp_transform::topic::{self, Placeholder};
 use ocpp_transform::{Frame, Peer};
 
 pub(crate) type Template = topic::Template<Fact>;
 
-/// What a placeholder may stand for.
+/// The meaning of a placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fact {
     /// The identity of the charge point.
@@ -27,7 +27,7 @@ impl Placeholder for Fact {
     ];
 }
 
-/// The facts of one message.
+/// The values for one message.
 pub(crate) struct Facts<'a> {
     charge_point: &'a str,
     action: &'a str,
@@ -60,8 +60,8 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// What may not stand in the topic: an action or a message id, which charge points choose, with characters that would
-    /// change its meaning. (The gateway has checked their identities.)
+    /// The value that may not be used in the topic: an action or a message id, which charge points choose, with
+    /// characters that would change the topic's meaning. (The gateway has checked their identities.)
     pub(crate) fn unsafe_in(&self, template: &Template) -> Option<&'static str> {
         template.placeholders().find_map(|fact| match fact {
             Fact::Action if !topic::is_safe(self.action) => Some("action"),

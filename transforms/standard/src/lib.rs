@@ -55,7 +55,7 @@ impl Mapping for Standard {
         }
         let topic = facts.fill_in(template);
         if topic.is_empty() {
-            // Such as `${action}` alone, for an answer to nobody knows what.
+            // For example `${action}` alone, for an answer whose action is not known.
             return Err(Refusal::new(violation(peer), "nothing is left of the topic"));
         }
         Ok(vec![Publish {
@@ -72,7 +72,7 @@ impl Mapping for Standard {
         match message::read(&message.payload) {
             Ok(frame) => Ok(vec![frame]),
             Err(NotUnderstood { description, id }) => Err(Refusal {
-                // Lets the gateway report against the message that was meant.
+                // Lets the gateway report an error under this message id.
                 details: id.map_or("{}".into(), |id| serde_json::json!({ "UniqueId": id }).to_string()),
                 ..Refusal::new(violation(peer), description)
             }),
@@ -122,7 +122,7 @@ impl Standard {
     }
 }
 
-/// The code for what is no proper message, in the spelling of the charge point's version (OCPP-J 1.6 section 4.2.3).
+/// The error code for a malformed message, in the spelling of the charge point's version (OCPP-J 1.6 section 4.2.3).
 fn violation(peer: &Peer) -> &'static str {
     if peer.protocol == "ocpp1.6" { "FormationViolation" } else { "FormatViolation" }
 }

@@ -1,4 +1,4 @@
-//! The JSON objects on MQTT. Payloads are copied, never parsed.
+//! The JSON objects on MQTT. Payloads are copied, not parsed.
 
 use ocpp_transform::{ErrorHead, Frame, FrameType, MAX_MESSAGE_ID};
 use serde::Deserialize;
@@ -30,13 +30,13 @@ pub(crate) fn write(frame: &Frame) -> Vec<u8> {
     object
 }
 
-/// Adds a member that is a string. `name`: with all that stands before its value.
+/// Adds a string member. `name`: with everything before its value.
 fn string(object: &mut Vec<u8>, name: &[u8], value: &str) {
     object.extend_from_slice(name);
     serde_json::to_writer(object, value).expect("a vector takes everything");
 }
 
-/// What may stand in an object for a charge point. Other keys are ignored.
+/// The members of an object for a charge point. Other keys are ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Members<'a> {
@@ -56,18 +56,18 @@ struct Members<'a> {
     error_details: Option<&'a RawValue>,
 }
 
-/// Why an object stands for no frame. Never quotes the text: it may hold what does not belong into a log.
+/// Why an object cannot be read as a frame. Does not quote the text, which may contain data that must not be logged.
 #[derive(Debug)]
 pub(crate) struct NotUnderstood {
     pub(crate) description: String,
-    /// The message that was meant, if that much could be read.
+    /// The message id, if it could be read.
     pub(crate) id: Option<String>,
 }
 
-/// The frame that an object stands for.
+/// Reads an object as a frame.
 pub(crate) fn read(text: &[u8]) -> Result<Frame, NotUnderstood> {
     let anonymous = |description| NotUnderstood { description, id: None };
-    // serde would read an array as the members in their order.
+    // serde would read an array as the members in order.
     if text.trim_ascii_start().first() != Some(&b'{') {
         return Err(anonymous("not a JSON object".into()));
     }
@@ -118,7 +118,7 @@ fn optional(key: &str, raw: Option<&RawValue>) -> Result<Option<String>, String>
     text.map_err(|_| format!("{key} is not a string"))
 }
 
-/// The text of a JSON object as it stands, or `{}` in the place of nothing.
+/// The text of a JSON object, unchanged; `{}` if it is absent.
 fn object(key: &str, raw: Option<&RawValue>) -> Result<String, String> {
     match raw.map(RawValue::get) {
         None => Ok("{}".into()),
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_character_that_needs_an_escape_is_seen_wherever_it_stands() {
+    fn every_character_that_needs_an_escape_is_escaped_at_any_place() {
         for place in 0..20 {
             for byte in 0..=0x7f_u8 {
                 let mut text = "äbcdefgäijklmnopqrstu".to_owned().into_bytes();

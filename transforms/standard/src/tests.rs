@@ -27,7 +27,7 @@ fn error_frame(type_: FrameType, code: &str, description: &str, details: &str) -
 }
 
 #[test]
-fn the_defaults_are_the_contract() {
+fn defaults_are_those_of_the_contract() {
     let standard = standard("{}");
     assert_eq!(
         sent(&standard, call("1200012677", "BootNotification", r#"{"chargePointVendor":"vendor1"}"#)),
@@ -82,7 +82,7 @@ fn every_setting_has_its_effect() {
 }
 
 #[test]
-fn a_wrong_setting_is_refused_by_its_key() {
+fn error_of_a_wrong_setting_begins_with_its_key() {
     for (config, key) in [
         (r#"{"mount": "x/"}"#, "mount"),
         (r#"{"mountpoint": "x/#"}"#, "mountpoint"),
@@ -106,7 +106,7 @@ fn a_wrong_setting_is_refused_by_its_key() {
 }
 
 #[test]
-fn what_a_charge_point_chooses_cannot_change_a_topic() {
+fn values_from_a_charge_point_cannot_change_the_levels_of_a_topic() {
     let standard = standard(r#"{"uplink": {"topic": "cp/${cid}/${action}/${id}"}}"#);
     for (id, action) in [("1", "a/b"), ("1", "+"), ("#", "Heartbeat"), ("\0", "Heartbeat")] {
         let mut peer = peer("CP1");
@@ -118,7 +118,7 @@ fn what_a_charge_point_chooses_cannot_change_a_topic() {
 }
 
 #[test]
-fn the_tutorials_answer_is_understood() {
+fn answer_of_the_tutorial_is_read() {
     let frame = received(
         r#"{"MessageTypeId":3,"UniqueId":"1200012677","Payload":{"currentTime":"2023-12-01T14:20:39+00:00","interval":300,"status":"Accepted"},"Action":"BootNotification"}"#,
     )
@@ -129,7 +129,7 @@ fn the_tutorials_answer_is_understood() {
 }
 
 #[test]
-fn what_is_missing_and_harmless_has_a_default() {
+fn missing_optional_members_have_defaults() {
     let reset = received(r#" {"UniqueId":"1","Action":"Reset","MessageTypeId":2,"Comment":[1,{}]} "#).expect("a CALL");
     assert_eq!((reset.action.as_deref(), reset.payload.as_str()), (Some("Reset"), "{}"));
     let answer = received(r#"{"MessageTypeId":3,"UniqueId":"1"}"#).expect("a CALLRESULT");
@@ -140,7 +140,7 @@ fn what_is_missing_and_harmless_has_a_default() {
 }
 
 #[test]
-fn what_is_wrong_is_said_and_the_message_named() {
+fn refusal_has_the_fault_and_the_message_id() {
     for (text, fault) in [
         (r#"{"UniqueId":"i\"1"}"#, "MessageTypeId is missing"),
         (r#"{"MessageTypeId":"2","UniqueId":"i\"1"}"#, "MessageTypeId is not a number"),
@@ -162,7 +162,7 @@ fn what_is_wrong_is_said_and_the_message_named() {
 }
 
 #[test]
-fn what_names_no_message_is_refused_without_details() {
+fn message_without_a_message_id_is_refused_without_details() {
     for text in [
         "",
         "[]",
@@ -196,13 +196,13 @@ fn object_text() -> impl Strategy<Value = String> {
     })
 }
 
-/// Texts that are nearly made of these pieces: any number of them, in any order.
-fn nearly(pieces: &'static [&'static str]) -> impl Strategy<Value = String> {
+/// Texts that consist mostly of these pieces: any number of them, in any order.
+fn mostly(pieces: &'static [&'static str]) -> impl Strategy<Value = String> {
     let piece = prop_oneof![9 => prop::sample::select(pieces).prop_map(str::to_owned), 1 => any::<String>()];
     prop::collection::vec(piece, 0..9).prop_map(|pieces| pieces.concat())
 }
 
-const OF_TEMPLATES: &[&str] = &[
+const TEMPLATE_PIECES: &[&str] = &[
     "${cid}",
     "${clientid}",
     "${action}",
@@ -221,7 +221,7 @@ const OF_TEMPLATES: &[&str] = &[
     "é",
 ];
 
-const OF_OBJECTS: &[&str] = &[
+const OBJECT_PIECES: &[&str] = &[
     "{",
     "}",
     "[",
@@ -252,14 +252,14 @@ const OF_OBJECTS: &[&str] = &[
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever somebody configures, and whatever a charge point chooses: no broker sees a topic that it would close the
-    /// connection for.
+    /// For any configuration, and any values from a charge point: no broker gets a topic for which it would close the
+    /// connection.
     #[test]
-    fn a_topic_is_legal_or_there_is_none(
-        mountpoint in nearly(&["ocpp", "/", "$", "+"]),
-        template in nearly(OF_TEMPLATES),
-        id in prop_oneof![any::<String>(), nearly(OF_TEMPLATES)],
-        action in prop_oneof![any::<String>(), nearly(OF_TEMPLATES), Just("x".repeat(70_000))],
+    fn every_topic_is_legal(
+        mountpoint in mostly(&["ocpp", "/", "$", "+"]),
+        template in mostly(TEMPLATE_PIECES),
+        id in prop_oneof![any::<String>(), mostly(TEMPLATE_PIECES)],
+        action in prop_oneof![any::<String>(), mostly(TEMPLATE_PIECES), Just("x".repeat(70_000))],
     ) {
         let config = serde_json::json!({ "mountpoint": mountpoint, "uplink": { "topic": template } }).to_string();
         let Ok(standard) = Standard::configure(&config) else { return Ok(()) };
@@ -267,13 +267,13 @@ proptest! {
         let topic = &publishes[0].topic;
         prop_assert!((1..=65_535).contains(&topic.len()));
         prop_assert_eq!(ocpp_transform::topic::check(topic), Ok(()));
-        // No value is looked through for placeholders: they are filled in where the template has them, once.
+        // Placeholders are filled in once, where the template has them, and not in values.
         let levels = |text: &str| text.matches('/').count();
         prop_assert_eq!(levels(topic), levels(&mountpoint) + levels(&template));
     }
 
     #[test]
-    fn what_is_nearly_a_message_is_refused_in_peace(text in nearly(OF_OBJECTS)) {
+    fn text_similar_to_a_message_is_read_or_refused(text in mostly(OBJECT_PIECES)) {
         match received(&text) {
             Ok(frame) => {
                 prop_assert!(frame.payload.starts_with('{'), "{}", text);
@@ -283,54 +283,58 @@ proptest! {
             }
             Err(refusal) => {
                 prop_assert_eq!(refusal.code, "FormationViolation");
-                // What may not belong into a log is not quoted.
+                // The text is not quoted, as it may contain data that must not be logged.
                 prop_assert!(!refusal.description.contains('"'), "{}", refusal.description);
             }
         }
     }
 }
 
-/// What a message id may be, and an action or a code: anything but nothing.
+/// Patterns of a message id, and of an action or a code: any text but an empty one.
 const ID: &str = "(?s).{1,255}";
 const NAME: &str = "(?s).{1,200}";
 
 proptest! {
     #[test]
-    fn a_frame_survives_the_way_there_and_back(id in ID, action in NAME, payload in object_text()) {
+    fn any_call_survives_the_mapping_in_both_directions(id in ID, action in NAME, payload in object_text()) {
         let (_, text) = sent(&standard("{}"), call(&id, &action, &payload));
         let frame = received(&text).expect("its own message");
         prop_assert_eq!(frame, call(&id, &action, &payload));
     }
 
     #[test]
-    fn an_error_survives_the_way_there_and_back(code in NAME, description in any::<String>(), details in object_text()) {
+    fn any_error_survives_the_mapping_in_both_directions(
+        code in NAME,
+        description in any::<String>(),
+        details in object_text(),
+    ) {
         let frame = error_frame(FrameType::CallError, &code, &description, &details);
         let (_, text) = sent(&standard("{}"), frame.clone());
         prop_assert_eq!(received(&text).expect("its own message"), frame);
     }
 
     #[test]
-    fn garbage_is_refused_in_peace(text in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn random_bytes_do_not_panic(text in proptest::collection::vec(any::<u8>(), 0..200)) {
         let garbage = Publish::new("ocpp/cs/CP1", text);
         let _ = standard("{}").from_mqtt(&peer("CP1"), garbage);
     }
 }
 
-/// Every kept input of a kind. (cargo-fuzz needs a nightly compiler; a file that one finds goes into `corpus`.)
+/// All inputs of a kind in `corpus`. (cargo-fuzz needs a nightly compiler; add a file that it finds.)
 fn corpus(kind: &str) -> Vec<Vec<u8>> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(kind);
     let files = std::fs::read_dir(folder).expect("a folder");
-    let kept: Vec<_> = files.map(|file| std::fs::read(file.expect("readable").path()).expect("readable")).collect();
-    assert!(kept.len() > 10, "{kind}: only {} inputs", kept.len());
-    kept
+    let inputs: Vec<_> = files.map(|file| std::fs::read(file.expect("readable").path()).expect("readable")).collect();
+    assert!(inputs.len() > 10, "{kind}: only {} inputs", inputs.len());
+    inputs
 }
 
-/// Either it is refused, or what comes of it can be put onto the wire and read again.
+/// The payload is refused, or its frames can be written and read again.
 fn try_payload(payload: Vec<u8>) {
     let frames = standard("{}").from_mqtt(&peer("CP1"), Publish::new("ocpp/cs/CP1", payload));
     for mut frame in frames.into_iter().flatten() {
         if !matches!(frame.type_, FrameType::Call | FrameType::Send) {
-            // Of an answer, the action is not on the wire.
+            // The action of an answer is not written.
             frame.action = None;
         }
         let (_, text) = sent(&standard("{}"), frame.clone());
@@ -338,8 +342,8 @@ fn try_payload(payload: Vec<u8>) {
     }
 }
 
-/// Either the template is refused by its key, or whatever a charge point says gives a topic without wildcards, on as many
-/// levels as the template has. (One without any text is for the host to refuse.)
+/// The template is refused with its key, or any values from a charge point give a topic without wildcards, with as many
+/// levels as the template has. (The host refuses an empty topic.)
 fn try_template(text: &str, identity: &str, action: &str, id: &str) {
     let config = serde_json::json!({ "mountpoint": "", "uplink": { "topic": text } });
     match Standard::configure(&config.to_string()) {
@@ -357,18 +361,18 @@ fn try_template(text: &str, identity: &str, action: &str, id: &str) {
 }
 
 #[test]
-fn kept_payloads() {
+fn payloads_of_the_corpus_are_refused_or_survive_the_mapping() {
     corpus("payloads").into_iter().for_each(try_payload);
 }
 
 #[test]
-fn kept_templates() {
+fn templates_of_the_corpus_are_refused_or_give_legal_topics() {
     for text in corpus("templates") {
         try_template(&String::from_utf8(text).expect("text"), "CP1", "Heartbeat", "1");
     }
 }
 
-fn nearly_a_payload() -> impl Strategy<Value = String> {
+fn payload_like_text() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "{",
         "}",
@@ -396,7 +400,7 @@ fn nearly_a_payload() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
-fn nearly_a_template() -> impl Strategy<Value = String> {
+fn template_like_text() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "$",
         "{",
@@ -422,13 +426,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_payload_panics(text in prop_oneof![nearly_a_payload(), any::<String>()]) {
+    fn no_payload_panics(text in prop_oneof![payload_like_text(), any::<String>()]) {
         try_payload(text.into_bytes());
     }
 
     #[test]
     fn no_template_makes_an_illegal_topic(
-        text in prop_oneof![nearly_a_template(), any::<String>()],
+        text in prop_oneof![template_like_text(), any::<String>()],
         identity in "[^/+#\\pC]{1,10}",
         action in any::<String>(),
         id in any::<String>(),

@@ -29,7 +29,7 @@ pub struct RuleConfig {
     /// Attributes that the charge point got when it was admitted: name to glob. All must match.
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
-    /// Whole topic levels, so it ends with a slash; empty: no prefix for these.
+    /// Whole topic levels, so it ends with a slash; empty: these have no prefix.
     pub prefix: String,
 }
 

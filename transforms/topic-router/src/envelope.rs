@@ -1,10 +1,11 @@
-//! As much of a message of the `standard` mapping as names its action. The payload in it is skipped, not parsed.
+//! Reads the action of a message of the `standard` mapping. The payload is skipped, not parsed.
 
 use ocpp_transform::{FrameType, Publish};
 use serde::Deserialize;
 use std::borrow::Cow;
 
-/// No action is nearly as long, in bytes. The gateway takes an overlong topic for a fault of the transform.
+/// The longest action in a topic, in bytes: no action of OCPP is nearly as long. The gateway takes an overlong topic
+/// for a fault of the transform.
 const MAX_ACTION: usize = 255;
 
 #[derive(Deserialize)]
@@ -15,10 +16,10 @@ struct Envelope<'a> {
     action: Cow<'a, str>,
 }
 
-/// The action of a CALL or SEND. `None` for answers, for what is not a message of `standard`, and for an action that is
-/// no topic level: charge points choose it.
+/// The action of a CALL or SEND. `None` for answers, for messages that are not of `standard`, and for an action that is
+/// not a legal topic level: charge points choose it.
 pub(crate) fn action(message: &Publish) -> Option<Cow<'_, str>> {
-    // serde would read an array as the members in their order.
+    // serde would read an array as the members in order.
     if message.payload.trim_ascii_start().first() != Some(&b'{') {
         return None;
     }
@@ -27,7 +28,8 @@ pub(crate) fn action(message: &Publish) -> Option<Cow<'_, str>> {
     (has_action && is_level(&action)).then_some(action)
 }
 
-/// Brokers may close the connection on control characters (MQTT 3.1.1 section 1.5.3), and actions are plain names.
+/// Whether an action is a legal topic level. Brokers may close the connection on control characters (MQTT 3.1.1 section
+/// 1.5.3), and actions are plain names.
 fn is_level(action: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'+' | b'#');
     (1..=MAX_ACTION).contains(&action.len()) && action.bytes().all(legal)

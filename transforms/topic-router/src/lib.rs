@@ -1,4 +1,4 @@
-//! Puts the topics of charge points under a prefix, by region or vendor, and gives each action a topic of its own.
+//! Puts the topics of charge points under a prefix, by region or vendor, and gives each action a separate topic.
 //!
 //! The prefix is that of the first rule which matches the charge point. With `per_action`, a message of the `standard`
 //! mapping that names an action in its envelope goes to `{topic}/{action}`. Settings: [`config::Config`].

@@ -5,9 +5,9 @@ use wildmatch::WildMatch;
 
 /// A rule of the configuration, compiled.
 pub(crate) struct Rule {
-    /// One of them matches the identity; none at all: any identity.
+    /// One of them must match the identity; empty: any identity.
     pub(crate) charge_points: Vec<WildMatch>,
-    /// All of them match: the name of an attribute, and its value.
+    /// Names of attributes, with globs for their values. All must match.
     pub(crate) attributes: Vec<(String, WildMatch)>,
     pub(crate) prefix: String,
 }

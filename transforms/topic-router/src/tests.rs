@@ -7,7 +7,7 @@ fn router(config: &str) -> Router {
     Router::configure(config).expect(config)
 }
 
-/// The topic that a message of a charge point on `ocpp/cp/CP1` ends up on.
+/// The topic on which a message of a charge point on `ocpp/cp/CP1` is published.
 fn routed(router: &Router, peer: &Peer, payload: &str) -> String {
     let message = Publish { qos: 2, retain: true, ..Publish::new("ocpp/cp/CP1", payload) };
     match router.handle(peer, message.clone()).as_slice() {
@@ -52,7 +52,7 @@ fn the_first_rule_that_matches_decides() {
 }
 
 #[test]
-fn attributes_must_match_all_together_and_with_the_identity() {
+fn rule_matches_if_all_attributes_and_the_identity_match() {
     let router = router(
         r#"{"rules": [{"attributes": {"region": "eu-*", "vendor": "acme"}, "prefix": "eu/acme/"},
                       {"attributes": {"region": "eu-*"}, "charge_points": ["CP?"], "prefix": "eu/"}]}"#,
@@ -70,7 +70,7 @@ fn attributes_must_match_all_together_and_with_the_identity() {
 }
 
 #[test]
-fn calls_and_sends_get_their_action_and_nothing_else_does() {
+fn only_topics_of_calls_and_sends_get_the_action() {
     let router = router(r#"{"per_action": true, "default_prefix": "eu/"}"#);
     for (payload, topic) in [
         (CALL, "eu/ocpp/cp/CP1/Heartbeat"),
@@ -87,7 +87,7 @@ fn calls_and_sends_get_their_action_and_nothing_else_does() {
 }
 
 #[test]
-fn what_a_charge_point_chooses_cannot_change_a_topic() {
+fn values_from_a_charge_point_cannot_change_the_levels_of_a_topic() {
     let router = router(r#"{"per_action": true}"#);
     let long = "x".repeat(70_000);
     for action in ["a/b", "+", "#", "\\u0000", "\\u0007", "é", "", long.as_str()] {
@@ -97,7 +97,7 @@ fn what_a_charge_point_chooses_cannot_change_a_topic() {
 }
 
 #[test]
-fn a_wrong_setting_is_refused_by_its_key() {
+fn error_of_a_wrong_setting_begins_with_its_key() {
     for (config, key) in [
         (r#"{"default": "x/"}"#, "default"),
         (r#"{"default_prefix": "x"}"#, "default_prefix"),

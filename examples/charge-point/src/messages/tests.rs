@@ -5,7 +5,7 @@ use ocpp_gateway_core::{MessageType, Payload, Schema};
 
 const VERSIONS: [Version; 3] = [Version::V1_6, Version::V2_0_1, Version::V2_1];
 
-/// Holds a payload against the published schema.
+/// Validates a payload against the published schema.
 fn complies(version: Version, kind: MessageType, action: &str, payload: &Value) {
     let protocol = version.subprotocol().parse().expect("a version");
     let schema = Schema::find(protocol, kind, action).unwrap_or_else(|fault| panic!("{action}: {fault:?}"));
@@ -48,7 +48,7 @@ fn every_call_complies_with_its_schema() {
 fn every_answer_complies_with_its_schema() {
     let token = json!({"idToken": "TAG", "type": "ISO14443"});
     let variable = json!({"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}});
-    let stranger = json!({"component": {"name": "Door"}, "variable": {"name": "Open"}});
+    let unknown = json!({"component": {"name": "Door"}, "variable": {"name": "Open"}});
     let mut set = variable.clone();
     set["attributeValue"] = json!("17");
     let old = [
@@ -64,7 +64,7 @@ fn every_answer_complies_with_its_schema() {
         ("Reset", json!({"type": "Soft"})),
     ];
     let new = [
-        ("GetVariables", json!({"getVariableData": [variable, stranger]})),
+        ("GetVariables", json!({"getVariableData": [variable, unknown]})),
         ("SetVariables", json!({"setVariableData": [set]})),
         ("RequestStartTransaction", json!({"idToken": token, "remoteStartId": 5})),
         ("RequestStopTransaction", json!({"transactionId": "another"})),
@@ -76,7 +76,7 @@ fn every_answer_complies_with_its_schema() {
     for version in VERSIONS {
         let commands = if version.is_1_6() { old.as_slice() } else { new.as_slice() };
         for (action, command) in commands {
-            // The question has to be right, too.
+            // The command has to comply, too.
             complies(version, MessageType::Call, action, command);
             let mut station = Station::new(version, Settings::default());
             let answer = station.command(action, command).unwrap_or_else(|error| panic!("{action}: {error:?}"));

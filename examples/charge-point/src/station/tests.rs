@@ -1,8 +1,8 @@
-//! Sessions played through with an invented clock and back end.
+//! Sessions with a simulated clock and back end.
 
 use super::*;
 
-/// A station and the time it lives in.
+/// A station and its simulated time.
 struct Sim {
     station: Station,
     now: Instant,
@@ -14,7 +14,7 @@ impl Sim {
         Sim { station: Station::new(version, settings), now: Instant::now() }
     }
 
-    /// The next CALL; time passes if it has to.
+    /// The next CALL. Advances the time if necessary.
     fn call(&mut self) -> (String, String, Value) {
         loop {
             match self.station.poll(self.now) {
@@ -57,7 +57,7 @@ fn accepted() -> Frame {
 }
 
 #[test]
-fn a_session_of_1_6() {
+fn session_of_1_6_sends_its_messages_in_order() {
     let mut sim = Sim::new(Version::V1_6);
     sim.station.plan_session("TAG".to_owned(), 2);
     sim.boot();
@@ -75,7 +75,7 @@ fn a_session_of_1_6() {
 }
 
 #[test]
-fn a_session_of_2_x() {
+fn session_of_2_x_sends_its_messages_in_order() {
     let mut sim = Sim::new(Version::V2_1);
     sim.station.plan_session("TAG".to_owned(), 1);
     sim.boot();
@@ -90,7 +90,7 @@ fn a_session_of_2_x() {
 }
 
 #[test]
-fn it_boots_again_while_it_is_not_accepted() {
+fn station_boots_again_until_it_is_accepted() {
     let mut sim = Sim::new(Version::V1_6);
     let start = sim.now;
     sim.expect("BootNotification", json!({"status": "Pending", "interval": 5}));
@@ -101,7 +101,7 @@ fn it_boots_again_while_it_is_not_accepted() {
 }
 
 #[test]
-fn heartbeats_come_at_the_interval_of_the_back_end() {
+fn heartbeats_are_sent_at_the_interval_of_the_back_end() {
     let mut sim = Sim::new(Version::V1_6);
     sim.boot();
     let start = sim.now;
@@ -149,7 +149,7 @@ fn a_reset_ends_the_transaction_and_reboots() {
 }
 
 #[test]
-fn a_session_fails_if_the_token_does() {
+fn session_fails_if_the_token_is_refused() {
     let mut sim = Sim::new(Version::V1_6);
     sim.station.plan_session("TAG".to_owned(), 1);
     sim.boot();

@@ -1,4 +1,4 @@
-//! What the figures were found on, and with what.
+//! The machine, programs and settings of the results.
 
 use crate::cores::Cores;
 use crate::stand::{Contestant, Stand, StandArgs};
@@ -15,13 +15,13 @@ use std::time::SystemTime;
 pub(crate) struct Machine {
     /// The day, in UTC.
     pub(crate) date: String,
-    /// What was typed.
+    /// The command line.
     pub(crate) command: String,
     pub(crate) processor: String,
     pub(crate) cores: usize,
     pub(crate) memory_gib: u64,
     pub(crate) kernel: String,
-    /// Name and version of each program that took part.
+    /// Name and version of each program.
     pub(crate) programs: Vec<(String, String)>,
     pub(crate) pinned: Option<Cores>,
     pub(crate) syscalls_counted_by: Counter,
@@ -31,7 +31,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn look(stand: &Stand<'_>, contestants: &[Contestant], rounds: usize) -> Self {
+    pub(super) fn detect(stand: &Stand<'_>, contestants: &[Contestant], rounds: usize) -> Self {
         let args = stand.args;
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let field = |text: &str, name: &str| {
@@ -87,7 +87,7 @@ fn programs(args: &StandArgs, contestants: &[Contestant]) -> Vec<(String, String
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
     };
-    // It says so and ends with an error.
+    // `mosquitto -h` prints its version and exits with an error.
     let broker = ("mosquitto", first_line(Command::new(&args.mosquitto).arg("-h")));
     let versions = contestants.iter().map(|contestant| {
         let version = match (contestant, contestant.peer()) {

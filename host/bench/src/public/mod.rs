@@ -1,4 +1,4 @@
-//! The public benchmark: every contestant in every scenario, on the same broker, driven by the same generator.
+//! The public benchmark: every contestant in every scenario, with the same broker and the same generator.
 
 mod machine;
 mod picture;
@@ -27,27 +27,27 @@ pub(crate) struct PublicArgs {
     stand: StandArgs,
     #[command(flatten)]
     others: OtherArgs,
-    /// What to measure, separated by commas; everything if absent
+    /// Scenarios to measure, separated by commas; all if absent
     #[arg(long, value_delimiter = ',')]
     scenario: Vec<Scenario>,
-    /// Whom to measure, separated by commas; everybody who can be started if absent
+    /// Contestants to measure, separated by commas; all that can be started if absent
     #[arg(long, value_delimiter = ',')]
     contestant: Vec<Contestant>,
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Some minutes instead of an hour: fewer points, one round of a second each
+    /// Take some minutes instead of an hour: fewer points, one round of a second each
     #[arg(long, conflicts_with_all = ["rounds", "warm_up", "measure"])]
     quick: bool,
-    /// Leave out what needs more charge points
+    /// Leave out points with more charge points
     #[arg(long, default_value_t = 20_000)]
     max_charge_points: usize,
     /// Let the kernel decide which program runs on which core
     #[arg(long)]
     no_pin: bool,
-    /// End with a failure if a run failed or a CALL was not answered
+    /// Exit with a failure if a run failed or a CALL was not answered
     #[arg(long)]
     strict: bool,
-    /// Where the table and the pictures go
+    /// Directory for the table and the pictures
     #[arg(long, default_value = "target/bench/results")]
     out: PathBuf,
 }
@@ -61,41 +61,43 @@ pub(crate) async fn public(mut args: PublicArgs) -> Result<()> {
     let contestants = prepare::prepare(&args.stand, &args.others, contestants(&args))?;
     let mut stand = Stand::new(&args.stand, &args.others).await?;
     if args.quick {
-        stand.counted = Duration::from_millis(500);
+        stand.syscall_window = Duration::from_millis(500);
     }
     if scenarios.contains(&Scenario::Chain) {
         stand.passing = Some(prepare::passing()?);
     }
     stand.cores = if args.no_pin { None } else { Cores::plan()? };
-    let machine = Machine::look(&stand, &contestants, args.rounds);
-    // The last of the preparations: they may use every core.
+    let machine = Machine::detect(&stand, &contestants, args.rounds);
+    // After all other preparations, which may use every core.
     if let Some(cores) = &stand.cores {
         pin_this_process(&cores.generator)?;
     }
     let mut bench = Bench { args: &args, stand, results: Results { machine, rows: Vec::new() }, steps: Steps::new() };
     let plan = scenarios.into_iter().map(|scenario| {
-        let takers: Vec<_> = contestants.iter().copied().filter(|contestant| scenario.takes(*contestant)).collect();
-        Ok((scenario, bench.points(scenario)?, takers))
+        let participants: Vec<_> =
+            contestants.iter().copied().filter(|contestant| scenario.supports(*contestant)).collect();
+        Ok((scenario, bench.points(scenario)?, participants))
     });
     let plan = plan.collect::<Result<Vec<_>>>()?;
-    bench.steps.all = plan.iter().map(|(_, points, takers)| points.len() * takers.len()).sum::<usize>() * args.rounds;
-    for (scenario, points, takers) in plan {
-        bench.measure(scenario, &points, &takers).await?;
+    bench.steps.all =
+        plan.iter().map(|(_, points, participants)| points.len() * participants.len()).sum::<usize>() * args.rounds;
+    for (scenario, points, participants) in plan {
+        bench.measure(scenario, &points, &participants).await?;
         write(&bench.results, &args.out)?;
     }
     println!("\n{}", table::page(&bench.results));
     println!("written to {}", args.out.display());
     let faults = bench.results.faults();
-    ensure!(!args.strict || faults.is_empty(), "not everything went well:\n{}", faults.join("\n"));
+    ensure!(!args.strict || faults.is_empty(), "there were faults:\n{}", faults.join("\n"));
     Ok(())
 }
 
-/// Whom the command line names: everybody, if it names nobody.
+/// The contestants given on the command line; all if none is given.
 fn contestants(args: &PublicArgs) -> Vec<Contestant> {
     if args.contestant.is_empty() { Contestant::value_variants().to_vec() } else { args.contestant.clone() }
 }
 
-/// How far it has come.
+/// Progress of the benchmark.
 struct Steps {
     all: usize,
     done: usize,
@@ -107,8 +109,8 @@ impl Steps {
         Steps { all: 0, done: 0, start: Instant::now() }
     }
 
-    /// What is left, judged by what was.
-    fn left(&self) -> Duration {
+    /// Estimate of the remaining time, from the steps done.
+    fn remaining(&self) -> Duration {
         let each = self.start.elapsed().as_secs_f64() / self.done.max(1) as f64;
         Duration::from_secs((each * (self.all - self.done.min(self.all)) as f64) as u64)
     }
@@ -128,20 +130,20 @@ impl Bench<'_> {
             let charge_points = point.run.charge_points;
             let possible = open_files(charge_points) <= limit;
             if !possible {
-                println!("{}, {}: left out, no more than {limit} files may be open", scenario.title(), point.label);
+                println!("{}, {}: left out: only {limit} files may be open", scenario.title(), point.label);
             }
             possible && charge_points <= self.args.max_charge_points
         };
         Ok(scenario.points(self.args.quick).into_iter().filter(fits).collect())
     }
 
-    /// The contestants in turn, so that a drift of the machine meets all of them; each round begins with another one, so that
-    /// nobody always comes after the same.
+    /// Measures the contestants one after the other within each round, so that a drift of the machine affects all. Each
+    /// round begins with another one, so that none always follows the same.
     async fn measure(&mut self, scenario: Scenario, points: &[Point], contestants: &[Contestant]) -> Result<()> {
         println!("\n{}", scenario.title());
         let mut measured = Vec::new();
         for point in points {
-            match self.at_its_rate(scenario, point).await {
+            match self.resolve_rate(scenario, point).await {
                 Some(point) => measured.push(point),
                 None => self.steps.all -= self.args.rounds * contestants.len(),
             }
@@ -156,8 +158,9 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// With what the floor reaches, if it is a share of that; nothing, but a remark, if the floor fails.
-    async fn at_its_rate(&mut self, scenario: Scenario, point: &Point) -> Option<Point> {
+    /// The point with its rate, if that is a share of what the floor reaches. `None`, with a remark, if the floor
+    /// fails.
+    async fn resolve_rate(&mut self, scenario: Scenario, point: &Point) -> Option<Point> {
         if point.share_of_floor.is_none() {
             return Some(point.clone());
         }
@@ -172,7 +175,7 @@ impl Bench<'_> {
         }
     }
 
-    /// One run. What goes wrong with one contestant is a remark on it, and does not end the others' race.
+    /// One run. A failure is recorded as a remark on the contestant and does not end the benchmark.
     async fn step(&mut self, scenario: Scenario, point: &Point, contestant: Contestant, round: usize) -> Result<()> {
         let outcome = self.stand.run(contestant, &point.run).await;
         self.steps.done += 1;
@@ -180,7 +183,7 @@ impl Bench<'_> {
             "[{}/{}, {} left] {} {}, round {round}",
             self.steps.done,
             self.steps.all,
-            humantime::format_duration(self.steps.left()),
+            humantime::format_duration(self.steps.remaining()),
             point.label,
             contestant.name(),
         );
@@ -216,14 +219,14 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// From the closed loop, if that was measured.
+    /// The floor's CALLs per second in a closed loop; measured now, unless the results have it.
     async fn floor_calls_per_second(&self, charge_points: usize) -> Result<f64> {
         let label = charge_points.to_string();
         let closed = self.results.summary(Scenario::Closed, &label, Contestant::Floor);
         if let Some(summary) = closed.filter(|summary| summary.calls_per_second > 0.0) {
             return Ok(summary.calls_per_second);
         }
-        println!("the floor in a closed loop, for a load to compare at");
+        println!("measuring the floor in a closed loop, of which the load is a share");
         let report = self.stand.measure(Contestant::Floor, charge_points, Work::closed_loop()).await?;
         ensure!(report.calls > 0, "the floor answered no CALL");
         Ok(report.calls_per_second)

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
-/// A file name and what of the results it shows.
+/// A picture: its file name, and the results it shows.
 struct Picture {
     file: &'static str,
     scenario: Scenario,
@@ -15,7 +15,7 @@ struct Picture {
     x: &'static str,
     y: &'static str,
     figure: fn(&Summary) -> Option<f64>,
-    /// Where the lines leave room for their names.
+    /// Position of the legend, where it covers no lines.
     names: SeriesLabelPosition,
 }
 
@@ -57,7 +57,7 @@ struct Line {
     points: Vec<(f64, f64)>,
 }
 
-/// Name and text of each picture that there is something for: two points at least.
+/// File name and SVG text of each picture that has a line with two points or more.
 pub(crate) fn pictures(results: &Results) -> Result<Vec<(&'static str, String)>> {
     let mut drawn = Vec::new();
     for picture in &PICTURES {
@@ -72,7 +72,7 @@ pub(crate) fn pictures(results: &Results) -> Result<Vec<(&'static str, String)>>
 fn lines(results: &Results, picture: &Picture) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for row in results.of(picture.scenario) {
-        // Nothing can be drawn at zero on a logarithmic scale.
+        // A logarithmic scale has no zero.
         let Some(y) = row.summary.as_ref().and_then(picture.figure).filter(|y| *y > 0.0) else { continue };
         match lines.iter_mut().find(|line| line.contestant == row.contestant) {
             Some(line) => line.points.push((row.x, y)),
@@ -104,7 +104,7 @@ fn draw(picture: &Picture, lines: &[Line]) -> Result<String> {
         let mut builder = ChartBuilder::on(&area);
         builder.caption(picture.title, ("sans-serif", 20)).margin(14).x_label_area_size(44).y_label_area_size(64);
         if picture.scenario == Scenario::Idle {
-            // A straight line is to be seen as one.
+            // Linear scales, so that linear growth shows as a straight line.
             chart(builder.build_cartesian_2d(0.0..most_x * 1.02, 0.0..most_y * 1.25)?, picture, lines)?;
         } else {
             let x = (least_x * 0.9..most_x * 1.1).log_scale();
@@ -154,7 +154,7 @@ fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| (least.min(value), most.max(value)))
 }
 
-/// Without decimals that say nothing.
+/// A number without trailing zeros in its decimals.
 fn number(value: f64) -> String {
     if value >= 10.0 {
         format!("{value:.0}")
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_has_a_line_for_each_contestant() {
+    fn picture_has_a_line_for_each_contestant() {
         let pictures = pictures(&results()).expect("pictures");
         let [(file, svg)] = &pictures[..] else { panic!("{} pictures", pictures.len()) };
         assert_eq!(*file, "cpu-over-charge-points.svg");

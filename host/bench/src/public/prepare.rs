@@ -1,4 +1,4 @@
-//! Gets what the benchmark needs: the broker, the gateway, the peers' packages, a transform.
+//! Prepares the benchmark: broker, gateway, packages of the peers, transforms.
 
 use crate::peers::{root, run};
 use crate::stand::{Contestant, OtherArgs, StandArgs};
@@ -8,9 +8,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Whoever of these can be started. Who cannot is named, with the reason.
+/// The contestants of `wanted` that can be started. Prints the reason for each of the others.
 pub(super) fn prepare(args: &StandArgs, others: &OtherArgs, wanted: Vec<Contestant>) -> Result<Vec<Contestant>> {
-    // It says what it is and ends with an error.
+    // `mosquitto -h` prints its version and exits with an error.
     if Command::new(&args.mosquitto).arg("-h").output().is_err() {
         run(&mut Command::new(root().join(".ci/mosquitto"))).context("mosquitto is needed")?;
     }
@@ -18,12 +18,12 @@ pub(super) fn prepare(args: &StandArgs, others: &OtherArgs, wanted: Vec<Contesta
         println!("building {}", args.gateway.display());
         let build = ["build", "--release", "--locked", "--package", "ocpp-gateway"];
         run(Command::new("cargo").args(build).current_dir(root()))?;
-        ensure!(args.gateway.exists(), "no {}: --gateway says where it is", args.gateway.display());
+        ensure!(args.gateway.exists(), "no {}: use --gateway", args.gateway.display());
     }
     let mut ready = Vec::new();
     for contestant in wanted {
         if contestant == Contestant::Other && others.other.is_none() {
-            println!("other: left out, as there is no --other");
+            println!("other: left out: --other is not given");
             continue;
         }
         match contestant.peer().map_or(Ok(()), |peer| peer.install()) {
@@ -31,23 +31,23 @@ pub(super) fn prepare(args: &StandArgs, others: &OtherArgs, wanted: Vec<Contesta
             Err(error) => println!("{}: left out: {error:#}", contestant.name()),
         }
     }
-    ensure!(!ready.is_empty(), "nobody is left to be measured");
+    ensure!(!ready.is_empty(), "no contestant can be started");
     Ok(ready)
 }
 
-/// Builds the stage that passes everything on.
+/// Builds the transform that passes every frame on.
 pub(super) fn passing() -> Result<PathBuf> {
-    println!("building a transform that passes everything on");
+    println!("building a transform that passes every frame on");
     guest("passing")
 }
 
-/// Builds one that does harm, if its configuration says so.
+/// Builds the transform that does harm if configured to.
 pub(crate) fn hostile() -> Result<PathBuf> {
     println!("building a transform that does harm");
     guest("every_hook")
 }
 
-/// Builds one of the transforms that the tests use.
+/// Builds a transform of `guest-sdk/tests/guests`.
 fn guest(name: &str) -> Result<PathBuf> {
     let dir = root().join("target/bench");
     let guest = GuestCrate {

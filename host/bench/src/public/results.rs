@@ -1,4 +1,4 @@
-//! What was found, row by row.
+//! The results of the benchmark, row by row.
 
 use super::machine::Machine;
 use super::scenario::Scenario;
@@ -7,7 +7,7 @@ use crate::stand::Contestant;
 use crate::statistics::{median, spread};
 use serde::Serialize;
 
-/// Everything that one run of the benchmark found.
+/// The results of one run of the benchmark.
 #[derive(Serialize)]
 pub(crate) struct Results {
     pub(crate) machine: Machine,
@@ -22,21 +22,21 @@ pub(crate) struct Row {
     pub(crate) x: f64,
     pub(crate) contestant: Contestant,
     pub(crate) summary: Option<Summary>,
-    /// Why there are no figures, or fewer, with the round.
+    /// Reasons for missing figures, with the round.
     pub(crate) remarks: Vec<String>,
-    /// Why there need not be any.
+    /// Reason why no figures are expected.
     pub(crate) skipped: Option<String>,
     pub(crate) rounds: Vec<Report>,
 }
 
-/// The medians of its rounds.
+/// The medians of the rounds of a row.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Summary {
     pub(crate) calls_per_second: f64,
     pub(crate) cpu_us_per_call: Option<f64>,
-    /// Of the CPU times: how far the rounds are apart, in parts of the median.
+    /// Spread of the CPU times: largest minus smallest, relative to the median.
     pub(crate) cpu_spread: Option<f64>,
-    /// Of one core.
+    /// In percent of one core.
     pub(crate) cpu_percent: Option<f64>,
     pub(crate) syscalls_per_call: Option<f64>,
     pub(crate) switches_per_call: Option<f64>,
@@ -44,16 +44,18 @@ pub(crate) struct Summary {
     pub(crate) p99_us: Option<f64>,
     pub(crate) rss_mib: Option<f64>,
     pub(crate) rss_kib_per_charge_point: Option<f64>,
-    /// Of one core: the programs around it.
+    /// In percent of one core: the CPU time of broker and generator.
     pub(crate) broker_percent: Option<f64>,
     pub(crate) generator_percent: Option<f64>,
-    /// Of all rounds.
+    /// Sum over all rounds.
     pub(crate) errors: u64,
-    pub(crate) turned_away: u64,
+    /// Sum over all rounds.
+    pub(crate) refused_connections: u64,
 }
 
-/// With fewer charge points, what a process takes for itself once it is busy hides what they take.
-const CROWD: usize = 100;
+/// Minimum number of charge points for a figure of memory per charge point: with fewer, other memory of the process
+/// dominates.
+const MIN_FOR_MEMORY: usize = 100;
 
 impl Row {
     pub(crate) fn add(&mut self, report: Report) {
@@ -65,14 +67,14 @@ impl Row {
         self.remarks.push(format!("round {round}: {remark}"));
     }
 
-    /// The contestant has no figures here, and need not have any.
+    /// Records that the contestant has no figures here and need not have any.
     pub(crate) fn skip(&mut self, reason: &str) {
         self.skipped = Some(reason.to_owned());
     }
 
-    /// Whether a window was too short for three CALLs of each charge point, on average: then what was begun before it, or
-    /// not ended in it, weighs too much.
-    pub(crate) fn is_hasty(&self) -> bool {
+    /// Whether a window was too short for three CALLs per charge point, on average: then CALLs that cross its ends
+    /// weigh too much.
+    pub(crate) fn is_window_too_short(&self) -> bool {
         self.rounds.iter().any(|report| report.calls < 3 * report.charge_points as u64)
     }
 }
@@ -80,31 +82,31 @@ impl Row {
 impl Summary {
     pub(crate) fn of(rounds: &[Report]) -> Option<Self> {
         let values = |figure: fn(&Report) -> Option<f64>| rounds.iter().filter_map(figure).collect::<Vec<_>>();
-        let middle = |figure: fn(&Report) -> Option<f64>| median(&values(figure));
+        let median_of = |figure: fn(&Report) -> Option<f64>| median(&values(figure));
         Some(Summary {
-            calls_per_second: middle(|report| Some(report.calls_per_second))?,
-            cpu_us_per_call: middle(Report::cpu_us_per_call),
+            calls_per_second: median_of(|report| Some(report.calls_per_second))?,
+            cpu_us_per_call: median_of(Report::cpu_us_per_call),
             cpu_spread: spread(&values(Report::cpu_us_per_call)).filter(|_| rounds.len() > 1),
-            cpu_percent: middle(|report| Some(report.gateway.as_ref()?.cpu_percent)),
-            syscalls_per_call: middle(Report::syscalls_per_call),
-            switches_per_call: middle(Report::switches_per_call),
-            p50_us: middle(|report| (report.calls > 0).then_some(report.latency_us.p50 as f64)),
-            p99_us: middle(|report| (report.calls > 0).then_some(report.latency_us.p99 as f64)),
-            rss_mib: middle(|report| Some(report.gateway.as_ref()?.memory.rss_kib as f64 / 1024.0)),
-            rss_kib_per_charge_point: middle(|report| {
-                let gateway = report.gateway.as_ref().filter(|_| report.charge_points >= CROWD)?;
+            cpu_percent: median_of(|report| Some(report.gateway.as_ref()?.cpu_percent)),
+            syscalls_per_call: median_of(Report::syscalls_per_call),
+            switches_per_call: median_of(Report::switches_per_call),
+            p50_us: median_of(|report| (report.calls > 0).then_some(report.latency_us.p50 as f64)),
+            p99_us: median_of(|report| (report.calls > 0).then_some(report.latency_us.p99 as f64)),
+            rss_mib: median_of(|report| Some(report.gateway.as_ref()?.memory.rss_kib as f64 / 1024.0)),
+            rss_kib_per_charge_point: median_of(|report| {
+                let gateway = report.gateway.as_ref().filter(|_| report.charge_points >= MIN_FOR_MEMORY)?;
                 Some(gateway.rss_kib_per_charge_point)
             }),
-            broker_percent: middle(|report| report.broker_cpu_percent),
-            generator_percent: middle(|report| Some(report.generator_cpu_percent)),
+            broker_percent: median_of(|report| report.broker_cpu_percent),
+            generator_percent: median_of(|report| Some(report.generator_cpu_percent)),
             errors: rounds.iter().map(|report| report.errors.total()).sum(),
-            turned_away: rounds.iter().map(|report| report.turned_away).sum(),
+            refused_connections: rounds.iter().map(|report| report.refused_connections).sum(),
         })
     }
 }
 
 impl Results {
-    /// The row of a contestant at a point, new if there is none.
+    /// The row of a contestant at a point; created if absent.
     pub(crate) fn row(&mut self, scenario: Scenario, point: &str, x: f64, contestant: Contestant) -> &mut Row {
         let found = self.rows.iter().position(|row| row.is(scenario, point, contestant));
         let place = found.unwrap_or_else(|| {
@@ -127,7 +129,7 @@ impl Results {
         self.rows.iter().find(|row| row.is(scenario, point, contestant))?.summary.as_ref()
     }
 
-    /// What went wrong, line by line. That a gateway refuses a scenario is no fault.
+    /// The faults, one per line. A scenario that a gateway refuses is not a fault.
     pub(crate) fn faults(&self) -> Vec<String> {
         let failed =
             |row: &&Row| row.summary.as_ref().is_some_and(|summary| summary.errors > 0) || !row.remarks.is_empty();
@@ -151,12 +153,12 @@ impl Row {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::report::{Around, Cost};
+    use crate::report::{Cost, TestbedUsage};
     use crate::stats::Stats;
     use crate::usage::{Memory, Usage};
     use std::time::Duration;
 
-    /// 100 CALLs in a second, each of which took `cpu_us` and `latency_us`.
+    /// A report of 100 CALLs in a second, each with this CPU time and latency.
     pub(crate) fn report(cpu_us: u64, latency_us: u64) -> Report {
         let stats = Stats::new();
         stats.measure(true);
@@ -168,8 +170,8 @@ pub(crate) mod tests {
             syscalls: None,
         };
         stats.failed(|errors| errors.timeouts += 1);
-        let around = Around { broker: Some(Usage::default()), ..Around::default() };
-        Report::new(CROWD, 1.0, &stats, around, Some(cost))
+        let testbed = TestbedUsage { broker: Some(Usage::default()), ..TestbedUsage::default() };
+        Report::new(MIN_FOR_MEMORY, 1.0, &stats, testbed, Some(cost))
     }
 
     pub(crate) fn results() -> Results {
@@ -186,7 +188,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_summary_is_of_the_medians() {
+    fn summary_has_the_medians() {
         let results = results();
         let summary = results.summary(Scenario::Closed, "100", Contestant::Gateway).expect("a summary");
         assert_eq!(summary.cpu_us_per_call, Some(23.0));
@@ -199,7 +201,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_was_skipped_is_no_fault_and_what_failed_is() {
+    fn failures_are_faults_and_skipped_rows_are_not() {
         let mut results = Results { machine: Machine::unknown(), rows: Vec::new() };
         results.row(Scenario::Tls, "wss", 0.0, Contestant::Gateway).skip("no such key");
         assert_eq!(results.faults(), [""; 0]);
@@ -212,13 +214,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_window_with_less_than_three_calls_of_each_charge_point_is_hasty() {
+    fn window_with_fewer_than_three_calls_per_charge_point_is_too_short() {
         let mut results = results();
-        assert!(results.rows.iter().all(Row::is_hasty));
+        assert!(results.rows.iter().all(Row::is_window_too_short));
         let row = results.row(Scenario::Closed, "1", 1.0, Contestant::Floor);
         row.rounds.iter_mut().for_each(|report| report.calls = 300);
-        assert!(!row.is_hasty());
+        assert!(!row.is_window_too_short());
         row.rounds[1].calls = 299;
-        assert!(row.is_hasty());
+        assert!(row.is_window_too_short());
     }
 }

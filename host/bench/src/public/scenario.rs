@@ -1,4 +1,4 @@
-//! What is measured.
+//! The scenarios and their points.
 
 use crate::charge_point::Pace;
 use crate::gateway_config::Setup;
@@ -13,23 +13,23 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Scenario {
-    /// Each charge point sends a Heartbeat as soon as the one before is answered
+    /// Each charge point sends a Heartbeat as soon as the previous one is answered
     Closed,
     /// The same with QoS 0 and 1
     Qos,
-    /// So many CALLs a second, at most one of them open at each charge point
+    /// CALLs at a fixed rate, at most one open at each charge point
     Open,
     /// The CALLs of a charge point's day, in their proportion
     Mix,
     /// All charge points connect at once and boot
     Storm,
-    /// Connected and booted, and silent
+    /// Charge points that have booted and are silent
     Idle,
-    /// A back end sends each charge point a CALL as soon as the one before is answered
+    /// A back end sends each charge point a CALL as soon as the previous one is answered
     FanOut,
-    /// Transforms before the mapping, which pass everything on
+    /// Transforms before the mapping that pass every frame on
     Chain,
-    /// Every payload checked against the schemas of OCPP, both ways
+    /// Validation of every payload, in both directions
     Validation,
     /// wss instead of ws
     Tls,
@@ -38,22 +38,23 @@ pub(crate) enum Scenario {
 /// One line of a scenario's table.
 #[derive(Clone)]
 pub(crate) struct Point {
-    /// As the table names it.
+    /// Its name in the table.
     pub(crate) label: String,
-    /// Where it stands in a picture.
+    /// Its x value in a picture.
     pub(crate) x: f64,
     pub(crate) run: Run,
-    /// A share of what the floor reaches in a closed loop with as many charge points, which is to be found out first.
+    /// The rate as a share of what the floor reaches in a closed loop with as many charge points; resolved before the
+    /// run.
     pub(crate) share_of_floor: Option<f64>,
 }
 
-/// Charge points of scenarios with a fixed number of them.
-const CROWD: usize = 100;
-/// Charge points that send at a fixed rate.
+/// Number of charge points in scenarios with a fixed number.
+const FIXED: usize = 100;
+/// Number of charge points that send at a fixed rate.
 const SENDERS: usize = 400;
-/// The load at which latencies are compared.
+/// The load at which latencies are compared, as a share of what the floor reaches.
 const SHARE_OF_FLOOR: f64 = 0.6;
-/// What can be connected to and from one process with 20,000 files.
+/// Maximum number of idle charge points: fits into 20,000 open files.
 const MOST_IDLE: usize = 18_000;
 
 impl Scenario {
@@ -85,13 +86,13 @@ impl Scenario {
         }
     }
 
-    /// Whether each charge point has a CALL open all the time, at all its points.
+    /// Whether each charge point always has a CALL open, at all points of the scenario.
     pub(super) fn is_closed_loop(self) -> bool {
         !matches!(self, Scenario::Open | Scenario::Storm | Scenario::Idle | Scenario::Tls)
     }
 
-    /// Only the gateway has transforms, schemas and certificates.
-    pub(crate) fn takes(self, contestant: Contestant) -> bool {
+    /// Whether the scenario applies to this contestant: only the gateway has transforms, schemas and certificates.
+    pub(crate) fn supports(self, contestant: Contestant) -> bool {
         match self {
             Scenario::Chain | Scenario::Validation | Scenario::Tls => contestant == Contestant::Gateway,
             Scenario::Open | Scenario::Storm | Scenario::Idle => contestant != Contestant::Other,
@@ -99,32 +100,34 @@ impl Scenario {
         }
     }
 
-    /// Its lines. `quick`: the few of them that take little time.
+    /// Its points. `quick`: only a few that take little time.
     pub(crate) fn points(self, quick: bool) -> Vec<Point> {
         let of = |all: &[usize], few: &[usize]| if quick { few.to_vec() } else { all.to_vec() };
         match self {
             Scenario::Closed => of(&[1, 20, 100, 400, 1000, 5000], &[1, 100])
                 .into_iter()
-                .map(|n| Point::crowd(n, Work::closed_loop()))
+                .map(|n| Point::with_charge_points(n, Work::closed_loop()))
                 .collect(),
             Scenario::Qos => {
                 let qualities = [Quality::AtMostOnce, Quality::AtLeastOnce];
-                let both = |n| qualities.map(|quality| Point::crowd(n, Work::closed_loop()).with(quality));
-                of(&[CROWD, SENDERS], &[CROWD]).into_iter().flat_map(both).collect()
+                let both = |n| qualities.map(|quality| Point::with_charge_points(n, Work::closed_loop()).with(quality));
+                of(&[FIXED, SENDERS], &[FIXED]).into_iter().flat_map(both).collect()
             }
             Scenario::Open if quick => vec![Point::rate(1000)],
             Scenario::Open => {
                 let rates = [250, 500, 1000, 2000, 4000, 8000].map(Point::rate);
                 rates.into_iter().chain([Point::share(SHARE_OF_FLOOR)]).collect()
             }
-            Scenario::Mix => vec![Point::crowd(CROWD, Work::Calls(Pace::ClosedLoop, Script::day()))],
-            Scenario::Storm => of(&[1000, 5000], &[200]).into_iter().map(|n| Point::crowd(n, Work::Storm)).collect(),
+            Scenario::Mix => vec![Point::with_charge_points(FIXED, Work::Calls(Pace::ClosedLoop, Script::day()))],
+            Scenario::Storm => {
+                of(&[1000, 5000], &[200]).into_iter().map(|n| Point::with_charge_points(n, Work::Storm)).collect()
+            }
             Scenario::Idle => of(&[1000, 5000, 10_000, MOST_IDLE], &[1000])
                 .into_iter()
-                .map(|n| Point::crowd(n, Work::idle()))
+                .map(|n| Point::with_charge_points(n, Work::idle()))
                 .collect(),
             Scenario::FanOut => {
-                of(&[20, 100, 1000], &[100]).into_iter().map(|n| Point::crowd(n, Work::Commands)).collect()
+                of(&[20, 100, 1000], &[100]).into_iter().map(|n| Point::with_charge_points(n, Work::Commands)).collect()
             }
             Scenario::Chain => [("standard alone", 0), ("3 transforms", 2), ("5 transforms", 4)]
                 .map(|(label, stages)| Point::setup(label, Setup { stages, ..Setup::default() }, Work::closed_loop()))
@@ -151,7 +154,7 @@ impl Scenario {
 }
 
 impl Point {
-    fn crowd(charge_points: usize, work: Work) -> Self {
+    fn with_charge_points(charge_points: usize, work: Work) -> Self {
         let run = Run { charge_points, work, setup: Setup::default(), quality: None };
         Point { label: charge_points.to_string(), x: charge_points as f64, run, share_of_floor: None }
     }
@@ -175,12 +178,12 @@ impl Point {
     fn setup(label: &str, setup: Setup, work: Work) -> Self {
         Point {
             label: label.to_owned(),
-            run: Run { charge_points: CROWD, work, setup, quality: None },
-            ..Point::crowd(CROWD, Work::idle())
+            run: Run { charge_points: FIXED, work, setup, quality: None },
+            ..Point::with_charge_points(FIXED, Work::idle())
         }
     }
 
-    /// With the rate of its share, once it is known what the floor reaches.
+    /// The point with the rate that is its share of what the floor reaches.
     pub(crate) fn at_share(&self, floor_calls_per_second: f64) -> Self {
         let Some(share) = self.share_of_floor else { return self.clone() };
         let rate = share * floor_calls_per_second;
@@ -202,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn each_has_points_and_fewer_if_it_is_to_be_quick() {
+    fn each_scenario_has_points_and_no_more_of_them_if_quick() {
         for scenario in Scenario::ALL {
             let (all, few) = (scenario.points(false), scenario.points(true));
             assert!(!few.is_empty() && few.len() <= all.len(), "{scenario:?}");
@@ -211,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_becomes_a_rate() {
+    fn share_of_the_floor_becomes_a_rate() {
         let point = Point::share(0.6).at_share(10_000.0);
         assert_eq!(point.x, 6000.0);
         assert!(matches!(point.run.work, Work::Calls(Pace::Every(interval), _) if interval.as_micros() == 66_666));

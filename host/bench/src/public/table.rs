@@ -27,16 +27,16 @@ fn heading(page: &mut String, results: &Results) {
             "contestant on core {}, broker on {}, generator and responder on {}",
             cores.contestant, cores.broker, cores.generator
         ),
-        None => "nothing is kept to a core".to_owned(),
+        None => "programs not pinned to cores".to_owned(),
     };
     let syscalls = match machine.syscalls_counted_by {
         Counter::Perf => "counted by perf (`raw_syscalls:sys_enter`)",
-        Counter::Strace => "counted by strace, which slows down what it counts",
-        Counter::None => "not counted: neither perf nor strace can be used",
+        Counter::Strace => "counted by strace, which slows down the counted program",
+        Counter::None => "not counted: neither perf nor strace is available",
     };
     let _ = write!(
         page,
-        "{}, {} cores, {} GiB, Linux {}; {}. {}. QoS {}; medians of {} rounds of {} s each, all contestants in turn; \
+        "{}, {} cores, {} GiB, Linux {}; {}. {}. QoS {}; medians of {} rounds of {} s each, contestants alternating; \
          {pinned}; system calls {syscalls}.\n\n    {}\n\n",
         machine.processor,
         machine.cores,
@@ -115,20 +115,20 @@ fn line(page: &mut String, results: &Results, row: &Row, summary: &Summary) {
     );
 }
 
-/// What went wrong with it, and what its figures do not say.
+/// Remarks on failures and on the limits of its figures.
 fn remarks(row: &Row) -> Vec<String> {
     let mut remarks = row.remarks.clone();
-    if row.scenario.is_closed_loop() && row.is_hasty() {
+    if row.scenario.is_closed_loop() && row.is_window_too_short() {
         remarks.push("fewer than three CALLs of each charge point in a window, on average".into());
     }
-    let turned_away = row.summary.as_ref().map_or(0, |summary| summary.turned_away);
-    if turned_away > 0 {
-        remarks.push(format!("{turned_away} attempts to connect were turned away, and made again"));
+    let refused = row.summary.as_ref().map_or(0, |summary| summary.refused_connections);
+    if refused > 0 {
+        remarks.push(format!("{refused} connections were refused and tried again"));
     }
     remarks
 }
 
-/// The ratio of CPU per CALL, or of memory where nobody sends: to the floor at the same point, or to the first line.
+/// The ratio of CPU per CALL, or of memory for idle charge points, to the floor at the same point or to the first line.
 fn against(results: &Results, row: &Row, summary: &Summary) -> Option<f64> {
     let other = if compares_points(row.scenario) {
         let kind = row.point.split(", ").nth(1);
@@ -148,30 +148,30 @@ fn compares_points(scenario: Scenario) -> bool {
     matches!(scenario, Scenario::Chain | Scenario::Validation | Scenario::Tls)
 }
 
-/// Text that cannot break out of a table.
+/// Escapes text for a cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }
 
 fn explanation(scenario: Scenario) -> &'static str {
     match scenario {
-        Scenario::Closed => "Each charge point sends a Heartbeat as soon as the one before is answered.",
-        Scenario::Qos => "The same with either QoS of everything that is published and subscribed.",
+        Scenario::Closed => "Each charge point sends a Heartbeat as soon as the previous one is answered.",
+        Scenario::Qos => "The same with QoS 0 and 1 for all publications and subscriptions.",
         Scenario::Open => {
-            "400 charge points send Heartbeats at a fixed rate. Latencies count from when a CALL should have been sent."
+            "400 charge points send Heartbeats at a fixed rate. Latencies count from when a CALL was due."
         }
         Scenario::Mix => {
             "The CALLs of a day (287 Heartbeats, 236 MeterValues of 1.5 KB, 18 StatusNotifications, 4 transactions, a \
-             BootNotification), each as soon as the one before is answered."
+             BootNotification), each as soon as the previous one is answered."
         }
         Scenario::Storm => {
             "All charge points connect at the same moment and boot. A CALL is a connection and its BootNotification; \
              latencies count from that moment to the answer."
         }
-        Scenario::Idle => "Connected and booted, and silent. Against the floor: memory per charge point.",
-        Scenario::FanOut => "A back end sends each charge point a CALL as soon as it has answered the one before.",
-        Scenario::Chain => "The mapping alone, and behind two and four transforms that pass every uplink frame on.",
-        Scenario::Validation => "StatusNotifications of 110 bytes, each payload checked against its schema, or not.",
+        Scenario::Idle => "Charge points that have booted and are silent. Against the floor: memory per charge point.",
+        Scenario::FanOut => "A back end sends each charge point a CALL as soon as it has answered the previous one.",
+        Scenario::Chain => "The mapping alone, and after two and four transforms that pass every uplink frame on.",
+        Scenario::Validation => "StatusNotifications of 110 bytes, with and without validation of each payload.",
         Scenario::Tls => {
             "The same with and without TLS. Against the first line of its kind; where all are idle: memory."
         }
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_has_the_medians_and_the_ratio() {
+    fn line_has_the_medians_and_the_ratio() {
         let page = page(&results());
         assert!(
             page.contains(
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_skipped_says_so_in_its_line() {
+    fn skipped_row_shows_the_reason() {
         let mut results = results();
         results.row(Scenario::Tls, "wss, closed loop", 0.0, Contestant::Gateway).skip("no | such key");
         let page = page(&results);

@@ -1,4 +1,4 @@
-//! Trials: what has to hold under load when something ends, or goes on for long. Each is passed or failed.
+//! Trials: properties that must hold under load with faults, or over a long time. Each passes or fails.
 
 mod hostile;
 mod outage;
@@ -13,17 +13,18 @@ use clap::Subcommand;
 
 #[derive(Subcommand)]
 pub(crate) enum Trial {
-    /// Kill the gateway and start it again: how long until all charge points are back, and what they are told meanwhile
+    /// Kill and restart the gateway: how long until all charge points have reconnected, and how they are refused
+    /// meanwhile
     Reconnect(reconnect::ReconnectArgs),
-    /// Restart the broker under load: what becomes of each CALL
+    /// Restart the broker under load: whether each CALL is answered
     Outage(outage::OutageArgs),
-    /// A transform that does harm to a few charge points: what the others feel of it
+    /// Let a transform do harm to a few charge points: whether others are slowed down
     Hostile(hostile::HostileArgs),
-    /// Messages of a day, commands, and charge points that come and go, for long: whether memory stays as it is
+    /// Run the CALLs of a day, commands and reconnects for a long time: whether memory stays constant
     Soak(soak::SoakArgs),
-    /// Let the broker stand still while every charge point sends a large message: how much memory the gateway takes
+    /// Stall the broker while every charge point sends a large message: how much memory the gateway uses
     StalledBroker(stalled_broker::StalledBrokerArgs),
-    /// Put mappings with other topics in place under load: whether each CALL is answered once, and in order
+    /// Swap mappings with other topics under load: whether each CALL is answered once and in order
     Swap(swap::SwapArgs),
 }
 

@@ -1,4 +1,4 @@
-//! A broker and a gateway, either of which can end and come back at its old address.
+//! A broker and a gateway, each of which can be stopped and restarted at the same address.
 
 use crate::charge_point::Gateway;
 use crate::child::{Child, ScratchDir, free_address};
@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-/// How long it may take until charge points are let in.
+/// Time limit until the gateway accepts charge points.
 const READY: Duration = Duration::from_secs(30);
 
 #[derive(Args)]
@@ -39,7 +39,7 @@ pub(crate) struct Rig {
     broker_address: SocketAddr,
     listen: SocketAddr,
     admin: SocketAddr,
-    /// Of the gateway.
+    /// The configuration of the gateway.
     config: String,
     broker: Option<Child>,
     gateway: Option<Child>,
@@ -47,12 +47,12 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// `ocpp`: lines for that part of the gateway's configuration.
+    /// `ocpp`: lines of the `ocpp` section of the gateway's configuration.
     pub(crate) async fn start(args: &RigArgs, ocpp: &str) -> Result<Self> {
         Self::start_with(args, ocpp, "", &[]).await
     }
 
-    /// `sections`: more parts of it; `files`: what stands beside it, by name.
+    /// `sections`: more sections of the configuration; `files`: name and content of files in its directory.
     pub(crate) async fn start_with(
         args: &RigArgs,
         ocpp: &str,
@@ -61,11 +61,11 @@ impl Rig {
     ) -> Result<Self> {
         let dir = ScratchDir::new()?;
         let (broker_address, listen, admin) = (free_address().await?, free_address().await?, free_address().await?);
-        // Sessions outlast a restart, as they do with most brokers that people run.
+        // Sessions survive a restart, as with most brokers in production.
         let persistence = format!("persistence true\npersistence_location {}/\n", dir.path().display());
         let mosquitto_config = mosquitto_config(broker_address).replace("persistence false\n", &persistence);
         fs::write(dir.path().join("mosquitto.conf"), mosquitto_config)?;
-        let around = BrokerSettings {
+        let settings = BrokerSettings {
             listen,
             broker: broker_address,
             admin,
@@ -73,7 +73,7 @@ impl Rig {
             passing: None,
             certificate: None,
         };
-        let config = gateway_config::text(Setup::default(), &around).replacen(
+        let config = gateway_config::text(Setup::default(), &settings).replacen(
             "[ocpp]\n",
             &format!("{sections}[ocpp]\n{ocpp}"),
             1,
@@ -89,7 +89,7 @@ impl Rig {
             Rig { mosquitto, program, broker_address, listen, admin, config, broker: None, gateway: None, dir };
         rig.start_broker().await?;
         rig.start_gateway().await?;
-        rig.ready().await?;
+        rig.wait_until_ready().await?;
         Ok(rig)
     }
 
@@ -97,15 +97,15 @@ impl Rig {
         let mut command = Command::new(&self.mosquitto);
         command.arg("-c").arg(self.dir.path().join("mosquitto.conf"));
         let broker = self.broker.insert(Child::start("mosquitto", &mut command, self.dir.path())?);
-        broker.accepts(self.broker_address).await
+        broker.wait_until_listening(self.broker_address).await
     }
 
-    /// It gets the time to write its sessions down.
+    /// Stops the broker with SIGTERM, so that it saves its sessions.
     pub(crate) fn stop_broker(&mut self) -> Result<()> {
         self.broker.take().map_or(Ok(()), Child::terminate)
     }
 
-    /// It takes nothing any more, and its connections stay.
+    /// Stalls the broker: it reads nothing and keeps its connections.
     pub(crate) fn pause_broker(&self) -> Result<()> {
         self.broker.as_ref().context("the broker has been stopped")?.pause()
     }
@@ -116,14 +116,14 @@ impl Rig {
 
     pub(crate) async fn start_gateway(&mut self) -> Result<()> {
         let mut command = Command::new(&self.program);
-        // What the configuration names stands beside it.
+        // Paths in the configuration are relative to its directory.
         command.current_dir(self.dir.path()).args(["run", "--config", "gateway.toml"]);
         let gateway = self.gateway.insert(Child::start("gateway", &mut command, self.dir.path())?);
-        gateway.accepts(self.listen).await
+        gateway.wait_until_listening(self.listen).await
     }
 
-    /// Waits until it lets charge points in: it refuses them before it has reached the broker.
-    async fn ready(&self) -> Result<()> {
+    /// Waits until the gateway accepts charge points: it refuses them until it has reached the broker.
+    async fn wait_until_ready(&self) -> Result<()> {
         let since = Instant::now();
         while self.admin("GET", "/readyz", &[]).await.unwrap_or_default() != 200 {
             ensure!(since.elapsed() < READY, "the gateway is not ready after {READY:?}");
@@ -132,7 +132,7 @@ impl Rig {
         Ok(())
     }
 
-    /// Sends a request to the gateway's admin API. Answers the status.
+    /// Sends a request to the gateway's admin API. Returns the status.
     pub(crate) async fn admin(&self, method: &str, path: &str, body: &[u8]) -> Result<u16> {
         let mut stream = TcpStream::connect(self.admin).await?;
         let length = body.len();
@@ -140,7 +140,7 @@ impl Rig {
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await?;
-        // What is refused for its size is answered before it is read.
+        // A body that is too large is refused before it is read.
         let _ = stream.write_all(body).await;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await?;
@@ -148,20 +148,20 @@ impl Rig {
         status.context("no HTTP status")
     }
 
-    /// Has the gateway read its configuration anew, with these lines for the configuration of its mapping.
+    /// Reloads the gateway's configuration with these lines for the configuration of its mapping.
     pub(crate) fn reload(&self, mapping: &str) -> Result<()> {
         const MAPPING: &str = "[transforms.config]\n";
         self.reload_with(MAPPING, &format!("{MAPPING}{mapping}"))
     }
 
-    /// Has it read its configuration anew, with `new` in the place of `old`.
+    /// Reloads the gateway's configuration with `old` replaced by `new`.
     pub(crate) fn reload_with(&self, old: &str, new: &str) -> Result<()> {
         let config = self.config.replacen(old, new, 1);
         fs::write(self.dir.path().join("gateway.toml"), config)?;
         self.gateway.as_ref().context("the gateway has been stopped")?.hang_up()
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Sends SIGTERM to the gateway and waits for its end.
     pub(crate) fn terminate_gateway(&mut self) -> Result<()> {
         self.gateway.take().map_or(Ok(()), Child::terminate)
     }
@@ -170,17 +170,17 @@ impl Rig {
         self.gateway = None;
     }
 
-    /// Where its broker is.
+    /// The address of the broker.
     pub(crate) fn broker(&self) -> SocketAddr {
         self.broker_address
     }
 
-    /// Where its charge points connect to.
-    pub(crate) fn entrance(&self) -> Gateway {
+    /// The endpoint for charge points.
+    pub(crate) fn endpoint(&self) -> Gateway {
         Gateway { address: self.listen, path: "/ocpp".to_owned(), trust: None, password: None, network: 0 }
     }
 
-    /// A back end that has subscribed; `calls` may be open at once.
+    /// A subscribed back end. `calls`: maximum number of open CALLs.
     pub(crate) async fn responder(&self, calls: usize, stats: &Arc<Stats>) -> Result<Responder> {
         let broker = self.broker_address.to_string();
         Responder::subscribe(&broker, Dialect::Standard, Quality::AtLeastOnce, calls, Arc::clone(stats)).await

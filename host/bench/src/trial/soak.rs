@@ -1,4 +1,4 @@
-//! A long time of everything at once.
+//! All kinds of messages and reconnects over a long time.
 
 use super::rig::{Rig, RigArgs};
 use crate::charge_point::{ChargePoint, Gateway};
@@ -21,37 +21,37 @@ pub(crate) struct SoakArgs {
     charge_points: usize,
     #[arg(long = "for", value_parser = humantime::parse_duration, default_value = "1h")]
     length: Duration,
-    /// From then on memory must not grow
+    /// Time after which memory must not grow
     #[arg(long, value_parser = humantime::parse_duration, default_value = "10m")]
     settled: Duration,
-    /// By how much it may grow then
+    /// Percentage by which memory may grow after that
     #[arg(long, default_value_t = 5.0)]
     percent: f64,
-    /// CALLs per second, of all charge points
+    /// CALLs per second of all charge points
     #[arg(long, default_value_t = 500.0)]
     rate: f64,
-    /// How often memory is looked at
+    /// Interval of memory samples
     #[arg(long, value_parser = humantime::parse_duration, default_value = "1m")]
     every: Duration,
 }
 
-/// How long charge points stay: from this up to three times as long.
+/// Minimum duration of a connection; the maximum is three times as long.
 const STAY: Duration = Duration::from_secs(60);
-/// A back end sends each charge point a CALL this often.
+/// Interval at which the back end sends each charge point a CALL.
 const COMMANDS: Duration = Duration::from_secs(10);
 
 pub(crate) async fn soak(args: SoakArgs) -> Result<()> {
     ensure!(args.settled < args.length, "--settled is not before the end");
     let rig = Rig::start(&args.rig, "").await?;
     let stats = Arc::new(Stats::new());
-    let responder = rig.responder(args.charge_points * 2, &stats).await?.patient();
+    let responder = rig.responder(args.charge_points * 2, &stats).await?.without_repeats();
     let back_end = responder.back_end();
     let mut tasks = JoinSet::new();
     tasks.spawn(responder.run());
     tasks.spawn(command(back_end, args.charge_points));
     let pause = Duration::from_secs_f64(args.charge_points as f64 / args.rate);
     for index in 0..args.charge_points {
-        tasks.spawn(come_and_go(rig.entrance(), index, pause, Arc::clone(&stats)));
+        tasks.spawn(connect_repeatedly(rig.endpoint(), index, pause, Arc::clone(&stats)));
     }
     println!("{:>8} {:>10} {:>9} {:>9} {:>7}  errors", "time", "answered", "RSS KiB", "PSS KiB", "CPU %");
 
@@ -81,18 +81,18 @@ pub(crate) async fn soak(args: SoakArgs) -> Result<()> {
             samples.push(memory.rss_kib as f64);
         }
     }
-    let first = *samples.first().context("memory was never looked at")?;
-    // That it becomes less is the kernel's doing: it takes pages of the program back that it can read again.
+    let first = *samples.first().context("no memory sample was taken")?;
+    // Memory may shrink: the kernel reclaims pages of the program file.
     let grown = samples.iter().map(|kib| (kib - first) / first * 100.0).fold(0.0, f64::max);
     println!("resident memory after {:?}: {first:.0} KiB; grown by at most {grown:.1} % since", args.settled);
-    ensure!(grown <= args.percent, "more than {} %", args.percent);
+    ensure!(grown <= args.percent, "memory has grown by more than {} %", args.percent);
     let Errors { timeouts, call_errors, unexpected, .. } = stats.errors();
-    ensure!(timeouts + call_errors + unexpected == 0, "not all CALLs had their CALLRESULT: {}", stats.errors());
+    ensure!(timeouts + call_errors + unexpected == 0, "not every CALL got a CALLRESULT: {}", stats.errors());
     Ok(())
 }
 
-/// Stays for a while, goes without a word, comes back.
-async fn come_and_go(gateway: Gateway, index: usize, pause: Duration, stats: Arc<Stats>) -> Result<()> {
+/// Connects, sends CALLs for a while, disconnects without a close frame, and starts again.
+async fn connect_repeatedly(gateway: Gateway, index: usize, pause: Duration, stats: Arc<Stats>) -> Result<()> {
     let script = Script::day();
     let delay = pause.mul_f64((index % 100) as f64 / 100.0);
     for visit in 0.. {

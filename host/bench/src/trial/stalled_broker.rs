@@ -1,7 +1,6 @@
-//! The broker stands still, without closing its connections, while every charge point sends a large message.
+//! The broker stalls without closing its connections while every charge point sends a large message.
 //!
-//! The gateway's resident memory stays within what it was before and `runtime.queue_memory`; when the broker goes on, every
-//! CALL is answered.
+//! The gateway's resident memory may grow by `runtime.queue_memory`. When the broker continues, every CALL is answered.
 
 use super::rig::{Rig, RigArgs};
 use crate::charge_point::{ChargePoint, Socket};
@@ -24,21 +23,21 @@ pub(crate) struct StalledBrokerArgs {
     rig: RigArgs,
     #[arg(short = 'n', long, default_value_t = 1000)]
     charge_points: usize,
-    /// Bytes of the message that each of them sends
+    /// Size of each charge point's message, in bytes
     #[arg(long, default_value_t = 1 << 20)]
     size: usize,
     /// runtime.queue_memory of the gateway, in MiB
     #[arg(long, default_value_t = 256)]
     queue_memory: u64,
-    /// How long the broker stands still: not so long that it is given up for dead
+    /// Duration of the stall, shorter than the keep-alive timeout of the gateway
     #[arg(long, value_parser = humantime::parse_duration, default_value = "20s")]
     stalled: Duration,
 }
 
 const SAMPLE: Duration = Duration::from_millis(50);
-/// All that was sent passes through broker and back end, and every CALL is answered.
+/// Time limit until every CALL is answered after the stall.
 const RECOVERY: Duration = Duration::from_secs(300);
-/// Longer than a CALL waits here.
+/// Longer than any CALL waits in this trial.
 const CALL_TIMEOUT: &str = "call_timeout = \"10m\"\n";
 
 pub(crate) async fn stalled_broker(args: StalledBrokerArgs) -> Result<()> {
@@ -46,8 +45,8 @@ pub(crate) async fn stalled_broker(args: StalledBrokerArgs) -> Result<()> {
     let rig = Rig::start_with(&args.rig, CALL_TIMEOUT, &runtime, &[]).await?;
     let stats = Arc::new(Stats::new());
     let responder = tokio::spawn(rig.responder(args.charge_points * 2, &stats).await?.run());
-    let entrance = rig.entrance();
-    let connecting = (0..args.charge_points).map(|index| ChargePoint::connect(&entrance, index));
+    let endpoint = rig.endpoint();
+    let connecting = (0..args.charge_points).map(|index| ChargePoint::connect(&endpoint, index));
     let connected: Vec<ChargePoint> = stream::iter(connecting).buffer_unordered(CONNECTING).try_collect().await?;
     let pid = rig.pid()?;
     let before = Memory::of(pid)?.rss_kib;
@@ -69,20 +68,20 @@ pub(crate) async fn stalled_broker(args: StalledBrokerArgs) -> Result<()> {
         most = most.max(Memory::of(pid)?.rss_kib);
         sleep(SAMPLE).await;
     }
-    println!("after {:?} without the broker: {} MiB at most", args.stalled, most >> 10);
+    println!("after a stall of {:?}: {} MiB at most", args.stalled, most >> 10);
     rig.resume_broker()?;
     let (resumed, mut answered) = (Instant::now(), Vec::new());
     while !calls.is_empty() {
         ensure!(resumed.elapsed() < RECOVERY, "{} CALLs are not answered", calls.len());
         most = most.max(Memory::of(pid)?.rss_kib);
         if let Ok(Some(call)) = timeout(SAMPLE, calls.join_next()).await {
-            // It stays connected until the last one is done.
+            // The connection stays open until the last CALL is answered.
             answered.push(call??);
         }
     }
     let grown = (most - before) >> 10;
     println!(
-        "all {} CALLs are answered {:.1} s after it went on; the gateway has grown by {grown} MiB at most, {} are allowed",
+        "all {} CALLs are answered {:.1} s after the stall; the gateway has grown by {grown} MiB at most, {} allowed",
         answered.len(),
         resumed.elapsed().as_secs_f64(),
         args.queue_memory,
@@ -93,7 +92,7 @@ pub(crate) async fn stalled_broker(args: StalledBrokerArgs) -> Result<()> {
     Ok(())
 }
 
-/// Sends one CALL in a text of so many bytes, which is nowhere in memory as a whole, and waits for its answer.
+/// Sends one CALL of `size` bytes, whose text is never in memory as a whole, and waits for its answer.
 async fn call(id: &str, socket: &mut Socket, size: usize, filler: &str) -> Result<()> {
     let head = format!(r#"[2,"{id}-1","DataTransfer",{{"vendorId":"bench","data":""#);
     let tail = r#""}]"#;

@@ -1,4 +1,4 @@
-//! Hot swaps between mappings with other topics, while charge points and a back end call each other.
+//! Hot swaps between mappings with other topics, while charge points and a back end send each other CALLs.
 
 mod back_end;
 mod station;
@@ -23,39 +23,39 @@ pub(crate) struct SwapArgs {
     rig: RigArgs,
     #[arg(short = 'n', long, default_value_t = 100)]
     charge_points: usize,
-    /// CALLs per second, of all charge points
+    /// CALLs per second of all charge points
     #[arg(long, default_value_t = 500.0)]
     rate: f64,
     #[arg(long, default_value_t = 60)]
     swaps: u32,
-    /// From one swap to the next
+    /// Pause between two swaps
     #[arg(long, value_parser = humantime::parse_duration, default_value = "300ms")]
     pause: Duration,
-    /// How long the back end takes to answer
+    /// Delay of the back end's answers
     #[arg(long, value_parser = humantime::parse_duration, default_value = "0s")]
     answer_after: Duration,
-    /// Restart the broker after every so many swaps; 0: never
+    /// Restart the broker after this many swaps, repeatedly; 0: never
     #[arg(long, default_value_t = 0)]
     restart_every: u32,
 }
 
-/// What the mapping puts before its topics, in turn.
+/// The mount points of successive mappings.
 const MOUNT_POINTS: [&str; 3] = ["ocpp", "site", "depot"];
 
-/// Of the gateway: what is lost is soon seen to be.
+/// The gateway's timeout, short so that lost CALLs show soon.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// No swap takes longer until the first charge point follows it.
-const FOLLOWED: Duration = Duration::from_secs(10);
+/// Time limit until the first charge point uses the topics of a swap.
+const SWAP_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn swap(args: SwapArgs) -> Result<()> {
     let ocpp = format!("call_timeout = \"{}s\"\n", CALL_TIMEOUT.as_secs());
     let mut rig = Rig::start(&args.rig, &ocpp).await?;
     let tally = Tally::default();
-    let (calling, orders) = watch::channel(true);
-    let back_end = SwapBackEnd::start(rig.broker(), args.answer_after, orders.clone(), &tally).await?;
-    let entrance = rig.entrance();
-    let connecting = (0..args.charge_points).map(|index| Station::connect(&entrance, index, &tally));
+    let (calling, calling_updates) = watch::channel(true);
+    let back_end = SwapBackEnd::start(rig.broker(), args.answer_after, calling_updates.clone(), &tally).await?;
+    let endpoint = rig.endpoint();
+    let connecting = (0..args.charge_points).map(|index| Station::connect(&endpoint, index, &tally));
     let stations: Vec<Station> = stream::iter(connecting).buffer_unordered(CONNECTING).try_collect().await?;
     println!("{} charge points are connected and send {} CALLs a second", args.charge_points, args.rate);
 
@@ -63,7 +63,7 @@ pub(crate) async fn swap(args: SwapArgs) -> Result<()> {
     let mut tasks = JoinSet::new();
     for (index, station) in stations.into_iter().enumerate() {
         let delay = interval.mul_f64(index as f64 / args.charge_points as f64);
-        tasks.spawn(station.run(delay, interval, orders.clone()));
+        tasks.spawn(station.run(delay, interval, calling_updates.clone()));
     }
     for number in 1..=args.swaps {
         let mount_point = MOUNT_POINTS[number as usize % MOUNT_POINTS.len()];
@@ -75,7 +75,7 @@ pub(crate) async fn swap(args: SwapArgs) -> Result<()> {
         if restarts {
             rig.start_broker().await?;
         }
-        back_end.hears_from(mount_point, FOLLOWED).await.with_context(|| format!("swap {number}"))?;
+        back_end.wait_for_call_under(mount_point, SWAP_TIMEOUT).await.with_context(|| format!("swap {number}"))?;
         sleep(args.pause).await;
     }
     calling.send_replace(false);
@@ -83,10 +83,10 @@ pub(crate) async fn swap(args: SwapArgs) -> Result<()> {
     while !tally.is_settled() && start.elapsed() < 2 * CALL_TIMEOUT {
         sleep(Duration::from_millis(50)).await;
     }
-    // Something that came twice might come now.
+    // Waits for duplicates.
     sleep(Duration::from_millis(500)).await;
     let ended = tasks.try_join_next();
     println!("{} swaps; {tally}", args.swaps);
     ensure!(ended.is_none(), "a charge point lost its connection");
-    tally.verdict(args.restart_every > 0)
+    tally.check(args.restart_every > 0)
 }

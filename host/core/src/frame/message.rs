@@ -1,4 +1,4 @@
-//! What a message consists of, and its text.
+//! The parts of a message, and its encoding.
 
 use crate::publish::Attributes;
 use std::borrow::Cow;
@@ -13,8 +13,8 @@ pub const MAX_RECEIVED_ID: usize = 255;
 /// The longest action that is accepted, in characters. The longest name in the specifications has 33.
 pub const MAX_ACTION: usize = 128;
 
-/// The attribute that says under which message id a back end knows a CALL, where a transform has given it another one; and
-/// of the charge point's answer, which CALL of the back end it is for.
+/// The attribute with the message id under which the back end sent a CALL, if a transform has given the CALL another
+/// id. The charge point's answer carries it too.
 pub const BACK_END_ID: &str = "back-end-message-id";
 
 /// The first element of a frame.
@@ -24,7 +24,7 @@ pub enum MessageType {
     Call = 2,
     CallResult = 3,
     CallError = 4,
-    /// 2.1 only: says that a CALLRESULT could not be processed.
+    /// 2.1 only: a CALLRESULT could not be processed.
     CallResultError = 5,
     /// 2.1 only: a message that is never answered.
     Send = 6,
@@ -32,7 +32,7 @@ pub enum MessageType {
 
 impl MessageType {
     pub const ALL: [MessageType; MessageType::COUNT] =
-        *MessageType::VARIANTS.first_chunk().expect("as many as there are");
+        *MessageType::VARIANTS.first_chunk().expect("one element per variant");
 
     pub fn from_number(number: u64) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| u64::from(kind.number()) == number)
@@ -48,18 +48,18 @@ impl MessageType {
     }
 }
 
-/// One message. Borrows from the text it was read from where it can.
+/// One message. Borrows from its text where possible.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame<'a> {
     pub kind: MessageType,
     pub id: Cow<'a, str>,
-    /// Of a CALL or SEND: its own. Of an answer: the action it answers, where that is known; it is not on the wire.
+    /// Of a CALL or SEND: its own. Of an answer: the action of the CALL, if that is known; it is not encoded.
     pub action: Option<Cow<'a, str>>,
     /// JSON text: the payload, or the error details.
     pub payload: Cow<'a, str>,
     /// In CALLERROR and CALLRESULTERROR only.
     pub error: Option<ErrorHead<'a>>,
-    /// Facts for transforms, such as `origin` = `gateway` on a frame that the gateway made itself.
+    /// Facts for transforms, such as `origin` = `gateway` on a frame that the gateway itself made.
     pub attributes: Attributes,
 }
 
@@ -70,7 +70,7 @@ pub struct ErrorHead<'a> {
     pub description: Cow<'a, str>,
 }
 
-/// How a message id is written: as a string, or as the bare number that some charge points send.
+/// How a message id is written: as a string, or as a number, as some charge points do.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum IdForm {
     #[default]
@@ -78,24 +78,24 @@ pub enum IdForm {
     Number,
 }
 
-/// Why a text is no frame, and what could be read of it before that showed.
+/// Why a text is not a frame, and the parts that could be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct Malformed {
     pub problem: FrameProblem,
-    /// The number in the place of the message type, if there was one.
+    /// The first element, if it is a number.
     pub message_type: Option<u64>,
-    /// The message id, if there was one, however long.
+    /// The message id, if there is one, of any length.
     pub id: Option<String>,
     pub id_form: IdForm,
 }
 
-/// What is wrong with a text that is no frame. Never quotes the text.
+/// What is wrong with a text that is not a frame. Never quotes the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameProblem {
     #[error("not JSON, at column {column}")]
     NotJson { column: usize },
-    #[error("not an array of message type, message id and what belongs to them, at column {column}")]
+    #[error("not an array of message type, message id and the parts of that type, at column {column}")]
     Shape { column: usize },
     #[error("unknown message type {0}")]
     UnknownType(u64),
@@ -118,7 +118,7 @@ impl<'a> Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// The message id that the sender of the CALL used: see [`BACK_END_ID`].
+    /// The message id that the back end used, if a transform changed it: see [`BACK_END_ID`].
     pub fn back_end_id(&self) -> Option<&str> {
         self.attributes.iter().find(|(name, _)| name == BACK_END_ID).map(|(_, id)| id.as_str())
     }
@@ -128,7 +128,7 @@ impl Frame<'_> {
         self.encode_with(IdForm::Text)
     }
 
-    /// The same with the id in the form in which the charge point sent it: it recognises its answer by that.
+    /// The same, with the id in the form that the charge point sent, by which it recognises the answer.
     pub fn encode_with(&self, id_form: IdForm) -> String {
         let mut text = String::with_capacity(self.payload.len() + self.id.len() + 96);
         text.push('[');
@@ -169,13 +169,13 @@ impl Frame<'_> {
         }
     }
 
-    /// The action, or nothing where none is known: for log lines.
+    /// The action, or an empty text if it is unknown.
     pub fn action_name(&self) -> &str {
         self.action.as_deref().unwrap_or_default()
     }
 }
 
-/// `,"text"`, escaped as JSON wants it.
+/// Appends `,"text"`, escaped for JSON.
 fn push_string(out: &mut String, text: &str) {
     out.push(',');
     let plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');

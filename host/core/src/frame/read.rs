@@ -1,7 +1,7 @@
-//! Reading the text of one WebSocket message.
+//! Parses the text of one WebSocket message.
 //!
-//! Read as the field writes it: a byte-order mark, ids that are numbers, errors without details are no reason to lose a
-//! message.
+//! The parser is as lenient as charge points in the field require: it accepts a byte-order mark, numeric ids, and
+//! errors without details.
 
 use super::message::{ErrorHead, Frame, FrameProblem, IdForm, MAX_ACTION, MAX_MESSAGE_ID, Malformed, MessageType};
 use serde::de::{Deserializer as _, Error as _, IgnoredAny, SeqAccess, Visitor};
@@ -17,7 +17,7 @@ pub struct Received<'a> {
 }
 
 impl<'a> Received<'a> {
-    /// Splits the text of one WebSocket message whose id has at most `longest_id` characters.
+    /// Parses the text of one WebSocket message. Its id has at most `longest_id` characters.
     pub fn parse(text: &'a str, longest_id: usize) -> Result<Self, Malformed> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut head = Head::default();
@@ -29,7 +29,7 @@ impl<'a> Received<'a> {
                 Err(problem) => problem,
             },
             Err(_) if head.unknown_type() => FrameProblem::UnknownType(head.message_type.unwrap_or_default()),
-            // serde_json's message may quote the text; the place of the error does not.
+            // serde_json's message may quote the text, so only the column is reported.
             Err(error) if error.is_data() => FrameProblem::Shape { column: error.column() },
             Err(error) => FrameProblem::NotJson { column: error.column() },
         };
@@ -39,7 +39,7 @@ impl<'a> Received<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// Splits the text of one WebSocket message, or says what is wrong with it.
+    /// Parses the text of one WebSocket message whose id has at most [`MAX_MESSAGE_ID`] characters.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
         Received::parse(text, MAX_MESSAGE_ID).map(|received| received.frame)
     }
@@ -61,12 +61,12 @@ fn check(frame: &Frame<'_>, longest_id: usize) -> Result<(), FrameProblem> {
     Ok(())
 }
 
-/// Whether `text` has more characters than `limit`; only text with more bytes than that is looked at.
+/// Whether `text` has more characters than `limit`. Characters are counted only if the text has more bytes than that.
 fn is_longer(text: &str, limit: usize) -> bool {
     text.len() > limit && text.chars().count() > limit
 }
 
-/// What was read of the envelope so far; it outlives a failure further on, so that an answer can name the message.
+/// The parts of the envelope read so far. They survive a later error, so that an answer can name the message.
 #[derive(Default)]
 struct Head<'a> {
     message_type: Option<u64>,
@@ -126,12 +126,13 @@ fn next<'a, T: serde::Deserialize<'a>, A: SeqAccess<'a>>(parts: &mut A, place: u
     parts.next_element()?.ok_or_else(|| A::Error::invalid_length(place, &"more elements"))
 }
 
-/// `null` and `{}` both say "nothing" (OCPP-J 1.6 section 4.2.1); passing on the object spares receivers the other form.
+/// `null` and `{}` both mean "empty" (OCPP-J 1.6 section 4.2.1). Only `{}` is passed on, so receivers need not handle
+/// both.
 fn object_or_nothing(payload: &RawValue) -> Cow<'_, str> {
     Cow::Borrowed(if payload.get() == "null" { "{}" } else { payload.get() })
 }
 
-/// The description of an error, which the code does without: in the field it is also `null`, or no string.
+/// The description of an error. In the field it may be `null` or any other JSON value.
 fn description(value: &RawValue) -> Cow<'_, str> {
     match (value.get(), serde_json::from_str(value.get())) {
         ("null", _) => Cow::Borrowed(""),
@@ -140,7 +141,8 @@ fn description(value: &RawValue) -> Cow<'_, str> {
     }
 }
 
-/// The details of an error are an object. In the field they are also `null`, a string or a list, which is kept inside of one.
+/// The details of an error: an object. In the field they may be `null`, a string or a list, which is wrapped in an
+/// object.
 fn details(value: &RawValue) -> Cow<'_, str> {
     match value.get() {
         "null" => Cow::Borrowed("{}"),

@@ -6,7 +6,7 @@ fn problem(text: &str) -> Malformed {
 }
 
 #[test]
-fn a_call_is_split_and_its_payload_borrowed_as_it_stands() {
+fn call_is_split_and_its_payload_is_borrowed_unchanged() {
     let text = r#"[2, "19223201" ,"MeterValues",{"b":1.50, "a" : 1e3}]"#;
     let frame = Frame::parse(text).expect("a call");
     assert_eq!(frame.kind, MessageType::Call);
@@ -35,13 +35,13 @@ fn escapes_in_strings_are_decoded() {
 }
 
 #[test]
-fn null_for_nothing_becomes_an_object() {
+fn null_payload_becomes_an_empty_object() {
     assert_eq!(Frame::parse(r#"[2,"a","Heartbeat",null]"#).expect("a call").payload, "{}");
     assert_eq!(Frame::parse(r#"[4,"a","GenericError","",null]"#).expect("an error").payload, "{}");
 }
 
 #[test]
-fn what_could_be_read_is_reported() {
+fn error_reports_the_type_and_id_that_could_be_read() {
     let cut = problem(r#"[2,"id-1","MeterValues",{"connectorId":1,"#);
     assert_eq!((cut.message_type, cut.id.as_deref()), (Some(2), Some("id-1")));
     let three = problem(r#"[2,"id-1","Heartbeat"]"#);
@@ -97,7 +97,7 @@ fn ids_and_actions_are_limited_in_characters() {
 }
 
 #[test]
-fn an_id_that_is_a_number_is_read_as_its_digits_and_written_as_it_came() {
+fn numeric_id_is_read_as_digits_and_written_as_a_number() {
     for number in ["17", "-5", "18446744073709551615"] {
         let text = format!(r#"[2,{number},"Heartbeat",{{}}]"#);
         let received = Received::parse(&text, MAX_MESSAGE_ID).expect("a call");
@@ -113,7 +113,7 @@ fn a_byte_order_mark_is_skipped() {
 }
 
 #[test]
-fn an_error_keeps_its_code_whatever_else_it_says() {
+fn error_keeps_its_code_whatever_its_description_and_details() {
     for (text, description, details) in [
         (r#"[4,"a","NotImplemented"]"#, "", "{}"),
         (r#"[4,"a","NotImplemented","no"]"#, "no", "{}"),
@@ -134,7 +134,7 @@ fn an_error_keeps_its_code_whatever_else_it_says() {
 }
 
 #[test]
-fn a_megabyte_of_brackets_neither_overflows_nor_is_quoted() {
+fn deep_nesting_neither_overflows_the_stack_nor_is_quoted() {
     let text = "[".repeat(1 << 20);
     assert!(problem(&text).to_string().len() < 200);
     let text = format!("[2,\"a\",\"b\",{}", "[".repeat(1 << 20));

@@ -1,69 +1,69 @@
-//! How much work it may be to validate a payload with a transform's schema.
+//! Estimates the cost of validating a payload with a transform's schema.
 //!
-//! A validator cannot be stopped, and a schema of a few lines can make it run for years: forty definitions, each of which
-//! refers twice to the next. So nothing is validated before its cost is reckoned. What is reckoned is an upper bound: all
-//! branches are taken, where a validator stops at the first that decides.
+//! A validator cannot be interrupted, and a schema of a few lines can make it run for years: forty definitions, each of
+//! which refers twice to the next. So the cost is estimated before each validation. The estimate is an upper bound: it
+//! counts all branches, while a validator stops at the first that decides.
 
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
-/// A schema with all that it refers to may become so many parts.
-const MOST_PARTS: u64 = 100_000;
-/// Levels of a schema, each reference and each keyword that leads to another part one of them.
-const DEEPEST: usize = 64;
+/// The most parts of a schema, counting a part once for each reference to it.
+const MAX_PARTS: u64 = 100_000;
+/// The most levels of a schema: each reference and each keyword that leads to another part is one.
+const MAX_LEVELS: usize = 64;
 /// The longest schema, in bytes of JSON text.
-pub(super) const LONGEST: usize = 256 << 10;
-/// Levels of schema and payload together that a validator may descend: its recursion has the stack of a thread.
-const DEEPEST_RUN: usize = 192;
-/// Steps for one payload, each some dozen nanoseconds.
-const BUDGET: u64 = 250_000;
-/// What a pattern or a format takes for each byte of a text: in the worst case many states are looked at for each.
-const PER_BYTE: u64 = 16;
+pub(super) const MAX_SCHEMA_BYTES: usize = 256 << 10;
+/// The most levels that a validator may descend, in schema and payload together: it recurses on the stack of a thread.
+const MAX_VALIDATION_LEVELS: usize = 192;
+/// The most steps for one payload. A step takes some dozen nanoseconds.
+const MAX_STEPS: u64 = 250_000;
+/// The steps that a pattern or format takes per byte of a text: in the worst case it visits many states for each.
+const STEPS_PER_BYTE: u64 = 16;
 
-/// References that are found out only while validating, and what starts a document of its own.
-const NOT_TAKEN: [&str; 4] = ["$dynamicRef", "$recursiveRef", "contentSchema", "discriminator"];
+/// Keywords whose references are resolved only during validation, or that start a separate document.
+const UNSUPPORTED_KEYWORDS: [&str; 4] = ["$dynamicRef", "$recursiveRef", "contentSchema", "discriminator"];
 
-/// A part of a schema by its place in [`Plan::parts`].
+/// A part of a schema, as an index into [`Plan::parts`].
 type Part = usize;
 
-/// The parts of a schema, as far as they decide about the cost.
+/// The parts of a schema, reduced to what determines the cost.
 #[derive(Debug)]
 pub(super) struct Plan {
     parts: Vec<Shape>,
-    /// More than any payload costs, per byte of it. `None`: the schema refers to itself.
+    /// An upper bound of the steps per byte of a payload. `None`: the schema refers to itself.
     per_byte: Option<u64>,
 }
 
 #[derive(Debug, Default)]
 struct Shape {
-    /// Steps whatever the value is.
+    /// Steps for any value.
     steps: u64,
     /// Steps per byte of a text.
     per_byte: u64,
-    /// Whether what its parts for the same value did is found out once more.
-    again: bool,
-    /// For the same value.
-    same: Vec<Part>,
-    /// For members of these names, for all members, and for the names themselves.
+    /// Whether the validator evaluates `in_place` a second time, as `unevaluated…` keywords require.
+    evaluates_twice: bool,
+    /// The parts that apply to the value itself.
+    in_place: Vec<Part>,
+    /// The parts that apply to members of these names, to all members, and to the names themselves.
     members: HashMap<String, Part>,
     all_members: Vec<Part>,
     names: Vec<Part>,
-    /// Patterns that each name is held against.
+    /// The number of patterns that each name is matched with.
     patterns: u64,
-    /// For items at their places, and for all items.
+    /// The parts that apply to items by their position, and to all items.
     items: Vec<Part>,
     all_items: Vec<Part>,
     /// Whether items are compared with each other.
     unique: bool,
 }
 
-/// It would take too long.
+/// The validation was not done, because it might take too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("holding a payload against the schema may take more than {BUDGET} steps")]
+#[error("holding a payload against the schema may take more than {MAX_STEPS} steps")]
 pub struct TooCostly;
 
 impl Plan {
-    /// The error says what is wrong with the schema.
+    /// Reads a schema. The error says what is wrong with it.
     pub(super) fn of(schema: &Value) -> Result<Self, String> {
         let mut reader = Reader { document: schema, parts: Vec::new(), known: HashMap::new() };
         reader.part(String::new(), 0)?;
@@ -73,24 +73,24 @@ impl Plan {
         Ok(Plan { parts: reader.parts, per_byte })
     }
 
-    /// Whether a payload may be held against the schema. `size`: of its text.
+    /// Whether a payload may be validated with the schema. `size`: of its text, in bytes.
     pub(super) fn check(&self, payload: &Value, size: usize) -> Result<(), TooCostly> {
         match self.per_byte {
-            // As nearly always: each byte is at most one value.
-            Some(per_byte) if per_byte.saturating_mul(size as u64) <= BUDGET => Ok(()),
+            // The usual case. A payload has at most one value per byte.
+            Some(per_byte) if per_byte.saturating_mul(size as u64) <= MAX_STEPS => Ok(()),
             _ => self.cost(payload).map(drop),
         }
     }
 
-    /// How many steps it takes at most.
+    /// An upper bound of the steps for a payload.
     pub(super) fn cost(&self, payload: &Value) -> Result<u64, TooCostly> {
-        let mut left = BUDGET;
+        let mut left = MAX_STEPS;
         self.spend(0, payload, &mut left, 0)?;
-        Ok(BUDGET - left)
+        Ok(MAX_STEPS - left)
     }
 
     fn spend(&self, part: Part, value: &Value, left: &mut u64, depth: usize) -> Result<(), TooCostly> {
-        if depth > DEEPEST_RUN {
+        if depth > MAX_VALIDATION_LEVELS {
             return Err(TooCostly);
         }
         let shape = &self.parts[part];
@@ -100,8 +100,8 @@ impl Plan {
         if shape.unique {
             take(size_of(value))?;
         }
-        for _ in 0..=u8::from(shape.again) {
-            for &part in &shape.same {
+        for _ in 0..=u8::from(shape.evaluates_twice) {
+            for &part in &shape.in_place {
                 self.spend(part, value, left, depth + 1)?;
             }
         }
@@ -130,10 +130,10 @@ impl Plan {
             for &part in shape.members.get(name).into_iter().chain(&shape.all_members) {
                 self.spend(part, member, left, depth)?;
             }
-            let steps = shape.patterns * (1 + PER_BYTE * name.len() as u64);
+            let steps = shape.patterns * (1 + STEPS_PER_BYTE * name.len() as u64);
             *left = left.checked_sub(steps).ok_or(TooCostly)?;
             for &part in &shape.names {
-                // As if it were a value.
+                // A name is validated like a string value.
                 self.spend(part, &Value::String(name.clone()), left, depth)?;
             }
         }
@@ -141,7 +141,7 @@ impl Plan {
     }
 }
 
-/// How many values there are in one.
+/// The number of values in a value. Long texts count as several.
 fn size_of(value: &Value) -> u64 {
     1 + match value {
         Value::Array(items) => items.iter().map(size_of).sum(),
@@ -151,11 +151,11 @@ fn size_of(value: &Value) -> u64 {
     }
 }
 
-/// Reads a schema part by part, each only once.
+/// Reads a schema part by part, each part once.
 struct Reader<'s> {
     document: &'s Value,
     parts: Vec<Shape>,
-    /// By their JSON pointers.
+    /// The parts that were read, by their JSON pointers.
     known: HashMap<String, Part>,
 }
 
@@ -164,16 +164,16 @@ impl Reader<'_> {
         if let Some(&known) = self.known.get(&pointer) {
             return Ok(known);
         }
-        if depth > DEEPEST {
-            return Err(format!("more than {DEEPEST} levels"));
+        if depth > MAX_LEVELS {
+            return Err(format!("more than {MAX_LEVELS} levels"));
         }
         let place = self.parts.len();
         self.parts.push(Shape::default());
         self.known.insert(pointer.clone(), place);
         let document = self.document;
         let found =
-            document.pointer(&pointer).ok_or_else(|| format!("a reference to #{pointer}, which is not there"))?;
-        // Anything else than an object has no parts, whether it is a schema or not.
+            document.pointer(&pointer).ok_or_else(|| format!("a reference to #{pointer}, which does not exist"))?;
+        // Only objects have parts. Whether other values are schemas is checked by the validator.
         let mut shape = Shape::default();
         if let Value::Object(schema) = found {
             for (keyword, value) in schema {
@@ -194,17 +194,19 @@ impl Reader<'_> {
     ) -> Result<(), String> {
         let here = format!("{pointer}/{}", escape(keyword));
         match keyword {
-            _ if NOT_TAKEN.contains(&keyword) => return Err(format!("{keyword} is not taken")),
-            "format" if value == "regex" => return Err("the format regex is not taken".to_owned()),
-            "$id" | "id" if !pointer.is_empty() && value.is_string() => return Err(format!("{keyword} inside of it")),
+            _ if UNSUPPORTED_KEYWORDS.contains(&keyword) => return Err(format!("{keyword} is not supported")),
+            "format" if value == "regex" => return Err("the format regex is not supported".to_owned()),
+            "$id" | "id" if !pointer.is_empty() && value.is_string() => {
+                return Err(format!("{keyword} below the root"));
+            }
             "$ref" => {
                 let target = self.target(value.as_str().unwrap_or_default())?;
-                shape.same.push(self.part(target, depth)?);
+                shape.in_place.push(self.part(target, depth)?);
             }
-            "allOf" | "anyOf" | "oneOf" => shape.same.extend(self.list(&here, value, depth)?),
-            "not" | "if" | "then" | "else" => shape.same.push(self.part(here, depth)?),
+            "allOf" | "anyOf" | "oneOf" => shape.in_place.extend(self.list(&here, value, depth)?),
+            "not" | "if" | "then" | "else" => shape.in_place.push(self.part(here, depth)?),
             "dependentSchemas" | "dependencies" => {
-                shape.same.extend(self.each(&here, value, depth)?.into_iter().map(|(_, part)| part));
+                shape.in_place.extend(self.each(&here, value, depth)?.into_iter().map(|(_, part)| part));
             }
             "properties" => shape.members = self.each(&here, value, depth)?.into_iter().collect(),
             "patternProperties" => {
@@ -218,12 +220,12 @@ impl Reader<'_> {
             "items" | "additionalItems" | "contains" | "unevaluatedItems" => {
                 shape.all_items.push(self.part(here, depth)?);
             }
-            "pattern" | "format" | "contentEncoding" | "contentMediaType" => shape.per_byte += PER_BYTE,
+            "pattern" | "format" | "contentEncoding" | "contentMediaType" => shape.per_byte += STEPS_PER_BYTE,
             "uniqueItems" => shape.unique = true,
             _ => {}
         }
-        shape.again |= keyword.starts_with("unevaluated");
-        // Lists of names and of values are gone through.
+        shape.evaluates_twice |= keyword.starts_with("unevaluated");
+        // The validator goes through lists of names and of values.
         shape.steps += match keyword {
             "enum" | "const" => size_of(value),
             _ => value.as_array().map_or(0, Vec::len) as u64 + value.as_object().map_or(0, Map::len) as u64,
@@ -241,7 +243,7 @@ impl Reader<'_> {
         names.map(|name| Ok((name.clone(), self.part(format!("{here}/{}", escape(name)), depth)?))).collect()
     }
 
-    /// The JSON pointer in the document that a reference means.
+    /// The JSON pointer in the document that a reference points to.
     fn target(&self, reference: &str) -> Result<String, String> {
         let own =
             self.document.get("$id").or_else(|| self.document.get("id")).and_then(Value::as_str).unwrap_or_default();
@@ -251,7 +253,9 @@ impl Reader<'_> {
         if is_own && (pointer.is_empty() || pointer.starts_with('/')) {
             return Ok(pointer.into_owned());
         }
-        Err(format!("a reference to {reference:?}: only parts of the schema itself are, as #/…"))
+        Err(format!(
+            "a reference to {reference:?}: only references to parts of the schema itself, as #/…, are supported"
+        ))
     }
 }
 
@@ -259,7 +263,7 @@ fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
-/// A part with all that it refers to.
+/// The cost of a part, with all that it refers to.
 #[derive(Debug, Clone, Copy)]
 struct TotalCost {
     steps: u64,
@@ -268,34 +272,34 @@ struct TotalCost {
     refers_to_itself: bool,
 }
 
-/// Adds up a part, each as often as it is referred to. `None` in `sums` stands for what is not known; a part that is being
-/// added up stands there with nothing yet, and refers to itself.
+/// Adds up the cost of a part; parts count once for each reference to them. `None` in `sums`: not computed yet. While a
+/// part is computed, its entry is marked as referring to itself: a reference that finds this entry is recursive.
 fn sum(all: &[Shape], part: Part, sums: &mut Vec<Option<TotalCost>>, depth: usize) -> Result<TotalCost, String> {
     if let Some(known) = sums[part] {
         return Ok(known);
     }
-    if depth > DEEPEST {
-        return Err(format!("more than {DEEPEST} levels"));
+    if depth > MAX_LEVELS {
+        return Err(format!("more than {MAX_LEVELS} levels"));
     }
     sums[part] = Some(TotalCost { steps: 0, parts: 1, levels: 0, refers_to_itself: true });
     let shape = &all[part];
-    let own = 2 + shape.steps + shape.per_byte + u64::from(shape.unique) + shape.patterns * (1 + PER_BYTE);
+    let own = 2 + shape.steps + shape.per_byte + u64::from(shape.unique) + shape.patterns * (1 + STEPS_PER_BYTE);
     let mut total = TotalCost { steps: own, parts: 1, levels: 0, refers_to_itself: false };
     let lists = [&shape.all_members, &shape.names, &shape.items, &shape.all_items];
     let below = shape.members.values().chain(lists.into_iter().flatten()).map(|&part| (part, 1));
-    let beside = shape.same.iter().map(|&part| (part, 1 + u64::from(shape.again)));
-    for (part, times) in beside.chain(below) {
+    let in_place = shape.in_place.iter().map(|&part| (part, 1 + u64::from(shape.evaluates_twice)));
+    for (part, times) in in_place.chain(below) {
         let sum = sum(all, part, sums, depth + 1)?;
         total.steps = total.steps.saturating_add(sum.steps.saturating_mul(times));
         total.parts = total.parts.saturating_add(sum.parts.saturating_mul(times));
         total.levels = total.levels.max(sum.levels + 1);
         total.refers_to_itself |= sum.refers_to_itself;
     }
-    if total.parts > MOST_PARTS {
-        return Err(format!("with all that it refers to it has more than {MOST_PARTS} parts"));
+    if total.parts > MAX_PARTS {
+        return Err(format!("more than {MAX_PARTS} parts, counting a part once for each reference to it"));
     }
-    if total.levels > DEEPEST {
-        return Err(format!("more than {DEEPEST} levels"));
+    if total.levels > MAX_LEVELS {
+        return Err(format!("more than {MAX_LEVELS} levels"));
     }
     sums[part] = Some(total);
     Ok(total)

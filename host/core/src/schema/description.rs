@@ -1,4 +1,4 @@
-//! What is wrong with a payload, in words and as an error code.
+//! Describes the violation of a schema, in words and as an error code.
 
 use crate::call_error::{CallError, Violation};
 use crate::version::Version;
@@ -6,9 +6,9 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-/// What is wrong with a payload that does not pass.
-pub(super) fn described(version: Version, validator: &Validator, value: &Value) -> CallError {
-    // The first of them is enough: a list may have one in each of a million items.
+/// The error for a payload that violates its schema: the first violation.
+pub(super) fn violation_error(version: Version, validator: &Validator, value: &Value) -> CallError {
+    // Only the first violation: a list may have one in each of a million items.
     match validator.validate(value) {
         Err(error) => kind_of(&error).error(version, describe(&error)),
         Ok(()) => Violation::Value.error(version, "payload: breaks its schema"),

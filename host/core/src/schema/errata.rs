@@ -1,7 +1,6 @@
-//! What has to be amended in the published schemas: `schemas/errata.json`.
+//! Corrections to the published schemas: `schemas/errata.json`.
 //!
-//! The files themselves stay as they were published, for their licence wants that; the errata are applied to what was
-//! read of them.
+//! The licence of the schema files requires that they stay unchanged, so the errata are applied to the parsed schemas.
 
 use crate::version::Version;
 use serde::Deserialize;
@@ -10,11 +9,11 @@ use std::sync::OnceLock;
 
 const ERRATA: &str = include_str!("../../schemas/errata.json");
 
-/// More values for one enumeration. The file says besides who wants it (`source`), and why (`reason`).
+/// Additional values of one enumeration. The file also has the `source` and the `reason`.
 #[derive(Debug, Deserialize)]
 struct Erratum {
     version: String,
-    /// The file.
+    /// The name of the schema file.
     schema: String,
     /// JSON pointer to the `enum`.
     at: String,
@@ -22,14 +21,14 @@ struct Erratum {
 }
 
 fn errata() -> &'static [Erratum] {
-    static READ: OnceLock<Vec<Erratum>> = OnceLock::new();
-    READ.get_or_init(|| serde_json::from_str(ERRATA).expect("a test reads them"))
+    static PARSED: OnceLock<Vec<Erratum>> = OnceLock::new();
+    PARSED.get_or_init(|| serde_json::from_str(ERRATA).expect("a test parses the errata"))
 }
 
 /// Applies the errata to the schema in `file` of `version`.
 pub(super) fn amend(version: Version, file: &str, schema: &mut Value) {
-    let concerned = |erratum: &&Erratum| erratum.version == version.subprotocol() && erratum.schema == file;
-    for erratum in errata().iter().filter(concerned) {
+    let applies = |erratum: &&Erratum| erratum.version == version.subprotocol() && erratum.schema == file;
+    for erratum in errata().iter().filter(applies) {
         let values = schema.pointer_mut(&erratum.at).and_then(Value::as_array_mut);
         values.expect("a test applies every erratum").extend(erratum.add.iter().cloned());
     }

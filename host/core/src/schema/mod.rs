@@ -1,8 +1,8 @@
-//! JSON Schemas for payloads, and the error code that says what is wrong with one.
+//! JSON Schemas for payloads, and the error codes of violations.
 //!
-//! - [`Schema`]: what the Open Charge Alliance has published for a message, errata included.
-//! - [`Schemas`]: what somebody else has to say besides, or instead.
-//! - [`Payload`]: what they are held against.
+//! - [`Schema`]: the schema that the Open Charge Alliance has published for a message, with its errata.
+//! - [`Schemas`]: the schemas of a transform, which add to the published ones or replace them.
+//! - [`Payload`]: a payload to validate.
 
 mod cost;
 mod description;

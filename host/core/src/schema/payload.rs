@@ -1,11 +1,11 @@
-//! A payload that is parsed when the first rule wants to look into it, and no second time.
+//! A payload that is parsed at most once, when it is first validated.
 
 use crate::call_error::{CallError, Violation};
 use crate::version::Version;
 use serde_json::Value;
 use std::cell::OnceCell;
 
-/// JSON text on its way through all the rules there are for it.
+/// The JSON text of a payload, and the result of parsing it.
 #[derive(Debug)]
 pub struct Payload<'a> {
     text: &'a str,
@@ -17,16 +17,16 @@ impl<'a> Payload<'a> {
         Payload { text, parsed: OnceCell::new() }
     }
 
-    /// Of the text, in bytes.
+    /// The size of the text, in bytes.
     pub(super) fn size(&self) -> usize {
         self.text.len()
     }
 
-    /// The payload as a tree. Frames are JSON; but what is nested deeper than anything has to be, has numbers beyond all
-    /// bounds or halves of characters in it, cannot be looked at: then the error says so.
+    /// The parsed payload. Parsing fails if the text is nested too deeply, or contains numbers out of range or lone
+    /// surrogates, although its frame was read as JSON.
     pub(super) fn value(&self, version: Version) -> Result<&Value, CallError> {
         let parsed = self.parsed.get_or_init(|| serde_json::from_str(self.text));
-        // serde_json tells what it found and where, never the text.
+        // serde_json's message gives the problem and its position, never the text.
         parsed.as_ref().map_err(|error| Violation::Form.error(version, error.to_string()))
     }
 }

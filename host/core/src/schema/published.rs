@@ -1,9 +1,9 @@
-//! The schemas that the Open Charge Alliance publishes, as the program carries them: `host/core/schemas`.
+//! The schemas that the Open Charge Alliance publishes: `host/core/schemas`.
 //!
-//! They lie compressed in the program. One is unpacked and compiled when the first payload comes that it is for, once
-//! for all threads; from then on looking it up takes no lock.
+//! The program contains them compressed. A schema is decompressed and compiled when it first validates a payload, once
+//! for all threads; later look-ups take no lock.
 
-use super::description::described;
+use super::description::violation_error;
 use super::errata;
 use super::payload::Payload;
 use crate::call_error::{CallError, Fault};
@@ -17,7 +17,7 @@ static ARCHIVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/published.bin"
 
 include!(concat!(env!("OUT_DIR"), "/published.rs"));
 
-/// What a version of OCPP has for one action.
+/// The schemas of one action in one OCPP version.
 #[derive(Debug)]
 struct Messages {
     action: &'static str,
@@ -29,9 +29,9 @@ struct Messages {
 /// A published schema.
 #[derive(Debug)]
 pub struct Schema {
-    /// The file that it comes from, such as `HeartbeatRequest.json`.
+    /// The name of its file, such as `HeartbeatRequest.json`.
     file: &'static str,
-    /// Where it lies in the archive, and how long it is there and unpacked, in bytes.
+    /// Offset and length in [`ARCHIVE`], and decompressed length, in bytes.
     offset: usize,
     packed: usize,
     size: usize,
@@ -43,16 +43,16 @@ impl Schema {
         Schema { file, offset, packed, size, validator: OnceLock::new() }
     }
 
-    /// The schema for the payloads of a message, or why there is none: [`Fault::UnknownAction`], or
-    /// [`Fault::UnsupportedAction`] for an action that exists, but not as a message of this type.
+    /// The schema for the payloads of a message. Errors: [`Fault::UnknownAction`], or [`Fault::UnsupportedAction`] for
+    /// an action that exists but has no message of this type.
     pub fn find(version: Version, kind: MessageType, action: &str) -> Result<&'static Self, Fault> {
         let known: &'static [Messages] = match version {
             Version::V1_6 => &V1_6,
             Version::V2_0_1 => &V2_0_1,
             Version::V2_1 => &V2_1,
         };
-        let place = known.binary_search_by(|messages| messages.action.cmp(action)).map_err(|_| Fault::UnknownAction)?;
-        let Messages { call, result, send, .. } = &known[place];
+        let index = known.binary_search_by(|messages| messages.action.cmp(action)).map_err(|_| Fault::UnknownAction)?;
+        let Messages { call, result, send, .. } = &known[index];
         let schema = match kind {
             MessageType::Call => call,
             MessageType::CallResult => result,
@@ -62,7 +62,7 @@ impl Schema {
         schema.as_ref().ok_or(Fault::UnsupportedAction)
     }
 
-    /// The first thing that is wrong with a payload, as `version` names it; the description names the field, and never
+    /// The first violation in a payload, with the error code of `version`. The description names the field and never
     /// quotes a value.
     pub fn violation(&self, version: Version, payload: &Payload<'_>) -> Option<CallError> {
         let validator = self.validator.get_or_init(|| self.compile(version));
@@ -70,22 +70,22 @@ impl Schema {
             Ok(value) => value,
             Err(error) => return Some(error),
         };
-        (!validator.is_valid(value)).then(|| described(version, validator, value))
+        (!validator.is_valid(value)).then(|| violation_error(version, validator, value))
     }
 
-    /// A test compiles all of them.
+    /// Compiles the schema. A test does so with every schema.
     fn compile(&self, version: Version) -> Validator {
-        jsonschema::validator_for(&self.amended(version)).expect("the published schemas are schemas")
+        jsonschema::validator_for(&self.amended(version)).expect("the published schemas are valid")
     }
 
-    /// As published, with the errata that apply to it.
+    /// The published schema with its errata applied.
     fn amended(&self, version: Version) -> Value {
         let mut schema = serde_json::from_slice(&self.text()).expect("the published schemas are JSON");
         errata::amend(version, self.file, &mut schema);
         schema
     }
 
-    /// As published, byte for byte.
+    /// The published schema, byte for byte.
     fn text(&self) -> Vec<u8> {
         let packed = &ARCHIVE[self.offset..self.offset + self.packed];
         miniz_oxide::inflate::decompress_to_vec_with_limit(packed, self.size).expect("packed by the build")

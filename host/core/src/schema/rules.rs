@@ -1,7 +1,7 @@
-//! Schemas besides the published ones.
+//! Schemas of transforms, besides the published ones.
 
-use super::cost::{LONGEST, Plan, TooCostly};
-use super::description::described;
+use super::cost::{MAX_SCHEMA_BYTES, Plan, TooCostly};
+use super::description::violation_error;
 use super::payload::Payload;
 use crate::call_error::{CallError, Violation};
 use crate::frame::MessageType;
@@ -10,10 +10,10 @@ use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// The member of a schema that puts it in the place of the published one for the same payloads.
+/// The member of a schema that says whether it replaces the published one for the same payloads.
 const REPLACES: &str = "x-replaces";
 
-/// Schemas by what they are for, compiled.
+/// Compiled schemas, by the messages that they are for.
 #[derive(Debug, Default)]
 pub struct Schemas(HashMap<(Version, MessageType), HashMap<String, Rules>>);
 
@@ -21,14 +21,15 @@ pub struct Schemas(HashMap<(Version, MessageType), HashMap<String, Rules>>);
 #[derive(Debug, Default)]
 struct Rules {
     validators: Vec<(Validator, Plan)>,
+    /// Whether they replace the published schema.
     replace: bool,
 }
 
-/// What a compiled pattern may take, in bytes. Classes of all of Unicode take some thousands.
-const LARGEST_PATTERN: usize = 256 << 10;
-/// Where it took more steps, the description of a violation does not say what is wrong: all that is wrong would be
-/// gathered for that.
-const DESCRIBED: u64 = 25_000;
+/// The largest compiled pattern. Classes of all of Unicode take some thousand bytes.
+const MAX_PATTERN_BYTES: usize = 256 << 10;
+/// A violation found in more steps is not described in detail, because a description requires another run that collects
+/// all violations.
+const MAX_STEPS_TO_DESCRIBE: u64 = 25_000;
 
 /// Why a schema cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,13 +42,13 @@ pub struct SchemaError {
 }
 
 impl Schemas {
-    /// Adds a schema, JSON text, for the payloads of an action: those of its CALL, its CALLRESULT or its SEND. Several
-    /// for the same payloads must all hold. References to other documents are not followed. One with `"x-replaces": true`
-    /// takes the place of the published schema.
+    /// Adds a schema, as JSON text, for the payloads of an action: those of its CALL, its CALLRESULT or its SEND. If
+    /// there are several for the same payloads, all apply. References to other documents are errors. A schema with
+    /// `"x-replaces": true` replaces the published one.
     pub fn add(&mut self, version: Version, kind: MessageType, action: &str, schema: &str) -> Result<(), SchemaError> {
         let error = |reason: String| SchemaError { version, kind, action: action.to_owned(), reason };
-        if schema.len() > LONGEST {
-            return Err(error(format!("{} bytes, where {} are allowed", schema.len(), LONGEST)));
+        if schema.len() > MAX_SCHEMA_BYTES {
+            return Err(error(format!("{} bytes, where {} are allowed", schema.len(), MAX_SCHEMA_BYTES)));
         }
         let schema: Value = serde_json::from_str(schema).map_err(|fault| error(format!("not JSON: {fault}")))?;
         let replaces = match schema.get(REPLACES) {
@@ -56,8 +57,8 @@ impl Schemas {
             Some(_) => return Err(error(format!("{REPLACES} is neither true nor false"))),
         };
         let plan = Plan::of(&schema).map_err(error)?;
-        // Its time grows with the text and with nothing else, as it looks neither back nor ahead.
-        let patterns = PatternOptions::regex().size_limit(LARGEST_PATTERN).dfa_size_limit(LARGEST_PATTERN);
+        // This engine has no backtracking, look-around or back-references, so its time is linear in the text.
+        let patterns = PatternOptions::regex().size_limit(MAX_PATTERN_BYTES).dfa_size_limit(MAX_PATTERN_BYTES);
         let built = jsonschema::options().with_pattern_options(patterns).build(&schema);
         let validator = built.map_err(|fault| error(fault.to_string()))?;
         let rules = self.0.entry((version, kind)).or_default().entry(action.to_owned()).or_default();
@@ -66,9 +67,9 @@ impl Schemas {
         Ok(())
     }
 
-    /// The first thing that is wrong with the payload of a message, as `version` names it; the description names the
-    /// field, and never quotes a value. `None`: nothing, or there is no schema for it. The error: it was not validated,
-    /// as that might take too long.
+    /// The first violation in the payload of a message, with the error code of `version`. The description names the
+    /// field and never quotes a value. `None`: no violation, or no schema. Error: the payload was not validated,
+    /// because that might take too long.
     pub fn violation(
         &self,
         version: Version,
@@ -85,7 +86,7 @@ impl Schemas {
             plan.check(value, payload.size())?;
             if !validator.is_valid(value) {
                 return Ok(Some(match plan.cost(value) {
-                    Ok(..=DESCRIBED) => described(version, validator, value),
+                    Ok(..=MAX_STEPS_TO_DESCRIBE) => violation_error(version, validator, value),
                     _ => Violation::Value.error(version, "payload: breaks its schema"),
                 }));
             }
@@ -93,8 +94,8 @@ impl Schemas {
         Ok(None)
     }
 
-    /// Holds these payloads against every schema, whatever they are for: whether they pass does not matter, but that it can
-    /// be told.
+    /// Validates these payloads with every schema, for any action. They need not be valid; the error says that a
+    /// validation might take too long.
     pub fn try_on(&self, payloads: &[&str]) -> Result<(), SchemaError> {
         for (&(version, kind), actions) in &self.0 {
             for action in actions.keys() {
@@ -112,12 +113,12 @@ impl Schemas {
         Ok(())
     }
 
-    /// Whether there is a schema for the payloads of such messages.
+    /// Whether there is a schema for the payloads of these messages.
     pub fn has(&self, version: Version, kind: MessageType, action: &str) -> bool {
         self.rules(version, kind, action).is_some()
     }
 
-    /// Whether there is one, and it takes the place of the published schema.
+    /// Whether there is one, and it replaces the published schema.
     pub fn replaces(&self, version: Version, kind: MessageType, action: &str) -> bool {
         self.rules(version, kind, action).is_some_and(|rules| rules.replace)
     }
@@ -151,7 +152,7 @@ mod tests {
         let frame = Frame::parse(&text).expect("a frame");
         let payload = Payload::new(&frame.payload);
         let found = schemas(version).violation(version, frame.kind, frame.action_name(), &payload);
-        let error = found.expect("it can be told")?;
+        let error = found.expect("cheap enough to validate")?;
         Some((error.code.into_owned(), error.description.into_owned()))
     }
 
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_schema_is_for_passes() {
+    fn payload_without_a_schema_passes() {
         let schemas = schemas(Version::V1_6);
         let passes = |version, text| {
             let frame = Frame::parse(text).expect("a frame");
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_that_is_none_is_refused() {
+    fn invalid_schemas_are_refused() {
         let mut schemas = Schemas::default();
         let long = format!("\"{}\"", "x".repeat(300_000));
         let mut add =
@@ -205,7 +206,7 @@ mod tests {
         assert!(add("{").contains("the schema for Reset (ocpp1.6, CALL) cannot be used: not JSON"));
         assert!(add(r#"{"type":"strange"}"#).contains("cannot be used"));
         assert!(add(r##"{"$ref":"http://127.0.0.1:1/schema.json"}"##).contains("cannot be used"));
-        // A pattern for which an engine has to go back.
+        // A pattern with look-ahead.
         assert!(add(r#"{"pattern":"^(?=a)b"}"#).contains("cannot be used"));
         assert!(add(r#"{"pattern":"(a{1000}){1000}"}"#).contains("cannot be used"));
         assert!(add(&long).contains("bytes, where"));
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_says_itself_whether_it_takes_the_place_of_the_published_one() {
+    fn schema_declares_whether_it_replaces_the_published_one() {
         let mut schemas = Schemas::default();
         let mut add = |action, schema| schemas.add(Version::V1_6, MessageType::Call, action, schema).expect("a schema");
         add("Reset", r#"{"x-replaces":true}"#);

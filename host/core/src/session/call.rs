@@ -1,4 +1,4 @@
-//! What is known of one CALL on its way, and how it ends.
+//! The CALLs of a session: received, sent and waiting.
 
 use super::heartbeat::IntervalRequest;
 use crate::frame::{Frame, IdForm};
@@ -7,10 +7,10 @@ use smallvec::SmallVec;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Instant;
 
-/// How the ids of the gateway's own CALLs begin; their answers are nobody else's affair, however late they come.
+/// The prefix of the ids of the gateway's own CALLs. Their answers never go to back ends, not even late ones.
 pub const OPERATOR_ID_PREFIX: &str = "gateway-";
 
-/// Who calls the charge point.
+/// The originator of a CALL to the charge point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Originator {
     BackEnd,
@@ -35,13 +35,13 @@ impl Call {
         Call { id: (&*frame.id).into(), action: frame.action_name().into(), fingerprint, generation }
     }
 
-    /// Whether `frame` is this CALL once more, rather than another one under the same id.
+    /// Whether `frame` is a repeat of this CALL, not another CALL with the same id.
     pub(super) fn is_repeated_by(&self, frame: &Frame<'_>) -> bool {
         *self.id == *frame.id && self.fingerprint == fingerprint(frame)
     }
 }
 
-/// Stands for action and payload where two CALLs are compared.
+/// A hash of action and payload, to compare two CALLs.
 pub(super) fn fingerprint(frame: &Frame<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
     frame.action_name().hash(&mut hasher);
@@ -55,7 +55,7 @@ pub(super) struct ReceivedCall {
     pub(super) call: Call,
     /// See [`Session::latest_call`](super::Session::latest_call).
     pub(super) number: u32,
-    /// By the clock of back ends.
+    /// In the time of the session's `BackEndClock`.
     pub(super) deadline: Instant,
     pub(super) id_form: IdForm,
 }
@@ -69,12 +69,12 @@ pub(super) struct SentCall {
     pub(super) extras: Option<Box<CallExtras>>,
 }
 
-/// What is known of few CALLs to the charge point, so that the others need no room for it.
+/// Facts that only few CALLs to the charge point have; boxed, so that the others stay small.
 #[derive(Debug)]
 pub(super) struct CallExtras {
     /// See [`BACK_END_ID`](crate::frame::BACK_END_ID).
     pub(super) back_end_id: Option<Box<str>>,
-    /// What it asks for, if that is another heartbeat interval.
+    /// The change of the heartbeat interval that the CALL requests, if it does.
     pub(super) interval: Option<IntervalRequest>,
 }
 
@@ -97,7 +97,7 @@ pub(super) struct WaitingCall {
 }
 
 impl WaitingCall {
-    /// It is sent, and its answer has to come by then.
+    /// The same CALL once it is sent, with the deadline of its answer.
     pub(super) fn sent(self, deadline: Instant) -> SentCall {
         let WaitingCall { call, originator, extras, .. } = self;
         SentCall { call, deadline, originator, extras }
@@ -111,18 +111,18 @@ pub(super) fn find<'c>(calls: &'c [ReceivedCall], id: &str) -> Option<&'c Receiv
     calls.iter().find(|open| *open.call.id == *id)
 }
 
-/// The actions of the CALLs that a charge point waits for, by message id.
+/// The actions of the CALLs that wait for an answer from back ends, by message id.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct UnansweredCalls<'a>(pub(super) &'a [ReceivedCall]);
 
 impl<'a> UnansweredCalls<'a> {
-    /// The action of its CALL `id`, if that is open.
+    /// The action of the CALL `id`, if that is open.
     pub fn action(self, id: &str) -> Option<&'a str> {
         find(self.0, id).map(|open| &*open.call.action)
     }
 }
 
-/// What is open at the moment.
+/// The CALLs that are open or wait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OpenCalls {
     /// The actions of the charge point's CALLs that back ends have not answered, the oldest first.

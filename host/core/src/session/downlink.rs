@@ -1,4 +1,4 @@
-//! What a session makes of the frames that back ends, and operators, send to its charge point.
+//! Handles frames from back ends and operators to the charge point.
 
 use super::call::{Call, CallExtras, Originator, SentCall, WaitingCall, fingerprint};
 use super::heartbeat::{BootInterval, boot_interval};
@@ -10,9 +10,9 @@ use crate::frame::{Frame, IdForm, MAX_MESSAGE_ID, MessageType};
 use std::time::Instant;
 
 impl Session {
-    /// A frame from the back ends, on its way to the charge point. `redelivered` if the broker said that it may have
-    /// delivered the message before. `generation` is a number like that of [`Session::set_generation`]: a CALL is opened
-    /// under it, and reports carry it.
+    /// A frame from the back ends for the charge point. `redelivered`: the broker may have delivered the message before
+    /// (its DUP flag). `generation`: a number like that of [`Session::set_generation`], under which a CALL is opened
+    /// and which reports carry.
     pub fn handle_downlink(&mut self, frame: Frame<'_>, redelivered: bool, generation: u64, now: Instant) {
         match frame.kind {
             MessageType::Call => self.call_charge_point(frame, redelivered, generation, now),
@@ -37,29 +37,29 @@ impl Session {
         }
         let fingerprint = fingerprint(&frame);
         if redelivered && self.remembered.as_ref().is_some_and(|it| it.calls.contains(id, fingerprint)) {
-            // The charge point must not do twice what the broker delivered twice.
-            return self.note(Direction::Downlink, Fault::Duplicate, id, action, DELIVERED_TWICE);
+            // The charge point must not execute a CALL twice because the broker delivered it twice.
+            return self.add_incident(Direction::Downlink, Fault::Duplicate, id, action, DELIVERED_TWICE);
         }
         if self.calls_to_charge_point().any(|call| call.is_repeated_by(&frame)) {
-            let text = "the same CALL is open or waits: its answer serves both";
-            return self.note(Direction::Downlink, Fault::Duplicate, id, action, text);
+            let text = "the same CALL is open or waits: one answer serves both";
+            return self.add_incident(Direction::Downlink, Fault::Duplicate, id, action, text);
         }
         if self.calls_to_charge_point().any(|call| *call.id == *id) {
             let text = "waits until the other CALL under this id is answered";
-            self.note(Direction::Downlink, Fault::IdInUse, id, action, text);
+            self.add_incident(Direction::Downlink, Fault::IdInUse, id, action, text);
         }
         self.remembered.get_or_insert_default().calls.add(id, fingerprint);
         self.queue_call(Originator::BackEnd, frame, generation, now);
     }
 
-    /// The CALL that the charge point has not answered, and those that wait.
+    /// The CALL that the charge point has not answered, and the waiting ones.
     fn calls_to_charge_point(&self) -> impl Iterator<Item = &Call> {
         let sent = self.to_charge_point.iter().map(|sent| &sent.call);
         sent.chain(self.waiting.iter().map(|waiting| &waiting.call))
     }
 
-    /// The gateway itself calls the charge point, for an operator. What becomes of it comes out as [`Output::Answered`]
-    /// with this `id`, and goes nowhere else. The id starts with [`super::OPERATOR_ID_PREFIX`] and is used once.
+    /// An operator's CALL to the charge point. Its outcome is an [`Output::Answered`] with this `id`; back ends do not
+    /// receive it. The id starts with [`super::OPERATOR_ID_PREFIX`] and is used once.
     pub fn handle_operator_call(&mut self, id: &str, action: &str, payload: &str, now: Instant) {
         let frame = Frame { action: Some(action.into()), ..Frame::new(MessageType::Call, id, payload) };
         self.queue_call(Originator::Operator, frame, self.generation, now);
@@ -85,7 +85,7 @@ impl Session {
         self.call_next(now);
     }
 
-    /// `now`: when a back end answered. `None`: a transform did.
+    /// Answers a CALL of the charge point. `now`: when a back end answered. `None`: a transform answered.
     fn answer_charge_point(&mut self, frame: Frame<'_>, redelivered: bool, generation: u64, now: Option<Instant>) {
         let mut id_form = IdForm::Text;
         match self.take_received(|open| *open.call.id == *frame.id) {
@@ -119,21 +119,22 @@ impl Session {
         }
     }
 
-    /// Whether an answer that no CALL waits for goes to the charge point all the same. If not, its sender is told, once.
+    /// Whether an answer without an open CALL is forwarded to the charge point. If not, it is reported to back ends,
+    /// once.
     fn forwards_unmatched(&mut self, frame: &Frame<'_>, redelivered: bool, generation: u64) -> bool {
         let (id, action) = (&*frame.id, frame.action_name());
         let text = "no open CALL of the charge point has this id";
         if redelivered {
-            self.note(Direction::Downlink, Fault::Duplicate, id, action, DELIVERED_TWICE);
+            self.add_incident(Direction::Downlink, Fault::Duplicate, id, action, DELIVERED_TWICE);
         } else if self.settings.unmatched_responses == Unmatched::Forward {
-            self.note(Direction::Downlink, Fault::UnknownCall, id, action, "forwarded all the same");
+            self.add_incident(Direction::Downlink, Fault::UnknownCall, id, action, "forwarded without an open CALL");
             return true;
         } else if frame.kind == MessageType::CallError
             || self.remembered.as_ref().is_some_and(|it| it.reported.contains(id, 0))
         {
-            // To a back end that answers every message, an error about its error, or a second about the same id, would be
-            // one more to answer, without end.
-            self.note(Direction::Downlink, Fault::UnknownCall, id, action, text);
+            // A back end that answers every message would answer each report about its answers, without end. So an
+            // error is not reported, and an id only once.
+            self.add_incident(Direction::Downlink, Fault::UnknownCall, id, action, text);
         } else {
             self.remembered.get_or_insert_default().reported.add(id, 0);
             self.report(Fault::UnknownCall, id, action, text, generation);
@@ -141,7 +142,7 @@ impl Session {
         false
     }
 
-    /// A transform has answered the CALL `id` of the charge point, with this payload.
+    /// A transform has answered the CALL `id` of the charge point with this payload.
     pub fn handle_reply(&mut self, id: &str, payload: String) {
         let frame = Frame::new(MessageType::CallResult, id, payload);
         self.answer_charge_point(frame, false, self.generation, None);
@@ -152,17 +153,16 @@ impl Session {
         self.answer_charge_point(error.into_frame(id, None), false, self.generation, None);
     }
 
-    /// The charge point's CALLRESULT `id` has been found wanting: it is told so with a CALLRESULTERROR (OCPP 2.1 part 4
-    /// section 4.2.4).
+    /// The charge point's CALLRESULT `id` has been rejected: sends a CALLRESULTERROR (OCPP 2.1 part 4 section 4.2.4).
     pub fn handle_rejected_result(&mut self, id: &str, error: CallError) {
         let frame = Frame { kind: MessageType::CallResultError, ..error.into_frame(id, None) };
         self.outputs.push_back(Output::Send(frame.kind, frame.encode()));
     }
 
-    /// Ends the CALLs to the charge point that were not answered, or not sent, in time.
+    /// Ends the CALLs to the charge point whose deadline has passed, sent or not.
     pub(super) fn end_unanswered(&mut self, now: Instant, within: &str) {
         if let Some(sent) = self.to_charge_point.take_if(|sent| sent.deadline <= now) {
-            // A charge point that takes nothing must not get it after its sender has been told that it did not.
+            // If the CALL is still in the outputs, it must not be sent after its failure has been reported.
             self.outputs.withdraw_call();
             self.fail_sent(sent, Fault::TimedOut, format!("no answer from the charge point within {within}"));
         }
@@ -173,7 +173,7 @@ impl Session {
         self.call_next(now);
     }
 
-    /// Sends the next CALL if the charge point is free to take it.
+    /// Sends the next waiting CALL if none is open.
     pub(super) fn call_next(&mut self, now: Instant) {
         if self.to_charge_point.is_some() {
             return;
@@ -185,7 +185,7 @@ impl Session {
         }
     }
 
-    /// A CALL to the charge point is over without an answer.
+    /// Ends a CALL to the charge point without an answer.
     pub(super) fn fail_sent(&mut self, sent: SentCall, fault: Fault, text: impl Into<String>) {
         let SentCall { call, deadline, originator, extras } = sent;
         let id = extras.as_ref().and_then(|extras| extras.back_end_id.as_deref()).unwrap_or(&call.id);
@@ -193,7 +193,7 @@ impl Session {
         self.end(Direction::Downlink, &call, deadline, Outcome::Failed(fault), None);
     }
 
-    /// Tells the originator of a CALL that the charge point does not answer.
+    /// Tells the originator of a CALL that there is no answer.
     fn fail(
         &mut self,
         originator: Originator,
@@ -207,7 +207,7 @@ impl Session {
         match originator {
             Originator::BackEnd => self.report(fault, id, action, text, generation),
             Originator::Operator => {
-                self.note(Direction::Downlink, fault, id, action, text.clone());
+                self.add_incident(Direction::Downlink, fault, id, action, text.clone());
                 let answer = Box::new(OperatorCallOutcome::None { fault, text });
                 self.outputs.push_back(Output::Answered(id.into(), answer));
             }

@@ -1,6 +1,6 @@
-//! The heartbeat interval that a charge point has been told.
+//! The heartbeat interval that a charge point was given.
 //!
-//! It comes with the answer to an accepted BootNotification (OCPP 1.6 section 4.2), and changes with an accepted
+//! The answer to an accepted BootNotification contains it (OCPP 1.6 section 4.2). It changes with an accepted
 //! ChangeConfiguration of `HeartbeatInterval` (1.6 section 9.1.10) or SetVariables of `OCPPCommCtrlr.HeartbeatInterval`
 //! (2.0.1 part 2, appendix). In the field the number may be absent, negative or text.
 
@@ -8,22 +8,22 @@ use crate::frame::Frame;
 use serde_json::Value;
 use std::time::Duration;
 
-/// Longer than this is no interval but a mistake.
-const LONGEST: u64 = 365 * 24 * 3600;
+/// The longest interval, in seconds. Larger numbers are taken for mistakes.
+const MAX_SECONDS: u64 = 365 * 24 * 3600;
 
-/// A CALL to the charge point that asks for another heartbeat interval, if it accepts.
+/// A CALL to the charge point that requests another heartbeat interval, in force if the charge point accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IntervalRequest {
     ChangeConfiguration(Duration),
     SetVariables(Duration),
 }
 
-/// What the answer to a BootNotification says of the interval.
+/// The interval in the answer to a BootNotification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BootInterval {
-    /// In force from now on. `None`: accepted, but without a usable number.
+    /// The boot is accepted, and the interval is in force. `None`: the answer has no valid number.
     Accepted(Option<Duration>),
-    /// Not accepted (yet): the number says when to boot again, and is no heartbeat interval.
+    /// The boot is not accepted (yet). The number is the time until the next boot, not a heartbeat interval.
     NotAccepted,
 }
 
@@ -37,13 +37,13 @@ pub(super) fn boot_interval(payload: &str) -> BootInterval {
 }
 
 impl IntervalRequest {
-    /// Reads a CALL to the charge point.
+    /// Reads the request from a CALL to the charge point, if it is one.
     pub(super) fn of(frame: &Frame<'_>) -> Option<Self> {
         let call = || serde_json::from_str::<Value>(&frame.payload).ok();
         match frame.action_name() {
             // Keys are case-insensitive (OCPP 1.6 section 7.14: CiString50Type).
             "ChangeConfiguration" => call()
-                .filter(|call| is_called(&call["key"], "HeartbeatInterval"))
+                .filter(|call| is_name(&call["key"], "HeartbeatInterval"))
                 .and_then(|call| seconds(&call["value"]).map(IntervalRequest::ChangeConfiguration)),
             "SetVariables" => {
                 let call = call()?;
@@ -54,11 +54,11 @@ impl IntervalRequest {
         }
     }
 
-    /// The interval that is in force now, if the charge point's CALLRESULT accepts it.
+    /// The interval, if the charge point's CALLRESULT accepts it.
     pub(super) fn accepted(self, payload: &str) -> Option<Duration> {
         let answer: Value = serde_json::from_str(payload).ok()?;
         let (interval, status) = match self {
-            // `RebootRequired`: the next boot will tell.
+            // After `RebootRequired`, the answer to the next boot sets the interval.
             IntervalRequest::ChangeConfiguration(interval) => (interval, &answer["status"]),
             IntervalRequest::SetVariables(interval) => {
                 (interval, &heartbeat_interval_in(&answer["setVariableResult"])?["attributeStatus"])
@@ -72,13 +72,13 @@ impl IntervalRequest {
 fn heartbeat_interval_in(list: &Value) -> Option<&Value> {
     list.as_array()?.iter().find(|element| {
         let attribute = &element["attributeType"];
-        is_called(&element["component"]["name"], "OCPPCommCtrlr")
-            && is_called(&element["variable"]["name"], "HeartbeatInterval")
+        is_name(&element["component"]["name"], "OCPPCommCtrlr")
+            && is_name(&element["variable"]["name"], "HeartbeatInterval")
             && (attribute.is_null() || attribute == "Actual")
     })
 }
 
-fn is_called(value: &Value, name: &str) -> bool {
+fn is_name(value: &Value, name: &str) -> bool {
     value.as_str().is_some_and(|text| text.eq_ignore_ascii_case(name))
 }
 
@@ -89,7 +89,7 @@ fn seconds(value: &Value) -> Option<Duration> {
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     };
-    seconds.filter(|seconds| (1..=LONGEST).contains(seconds)).map(Duration::from_secs)
+    seconds.filter(|seconds| (1..=MAX_SECONDS).contains(seconds)).map(Duration::from_secs)
 }
 
 #[cfg(test)]
@@ -105,7 +105,7 @@ mod tests {
             (r#"{"status":"Accepted","interval":"60"}"#, BootInterval::Accepted(Some(MINUTE))),
             (
                 r#"{"status":"Accepted","interval":31536000}"#,
-                BootInterval::Accepted(Some(Duration::from_secs(LONGEST))),
+                BootInterval::Accepted(Some(Duration::from_secs(MAX_SECONDS))),
             ),
             (r#"{"status":"Accepted","interval":31536001}"#, BootInterval::Accepted(None)),
             (r#"{"status":"Accepted","interval":-60}"#, BootInterval::Accepted(None)),

@@ -1,10 +1,15 @@
 //! The conversation with one charge point, without its socket.
 //!
-//! What comes in is handed to a `handle_…` function together with the time; what is to be done about it comes out of
-//! [`Session::poll`]. The rules kept here: one CALL at a time is open to the charge point, several may be open from it, and
-//! the directions do not wait for each other (OCPP-J 1.6 section 4.1.1: a rule for senders); every CALL gets an answer, if
-//! need be from the gateway, and never two; an answer reaches only the CALL that it belongs to; nothing is lost without an
-//! [`Incident`]. [`Session`] says which calls there are, and in which order they are made.
+//! Inputs go to `handle_…` functions together with the time; [`Session::poll`] returns what to do. The session keeps
+//! these rules:
+//!
+//! - One CALL at a time is open to the charge point; several may be open from it, and the directions do not wait for
+//!   each other (OCPP-J 1.6 section 4.1.1: a rule for senders).
+//! - Every CALL gets an answer, from the gateway if the other side does not answer, and never two.
+//! - An answer reaches only its own CALL.
+//! - Every lost message is an [`Incident`].
+//!
+//! [`Session`] documents its functions and the order in which to call them.
 
 mod call;
 mod clock;

@@ -1,4 +1,4 @@
-//! What comes out of a session.
+//! The outputs of a session.
 
 use crate::action::Action;
 use crate::call_error::{CallError, Fault};
@@ -6,7 +6,7 @@ use crate::frame::{Frame, MessageType};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Which way a message goes.
+/// The direction of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
@@ -16,30 +16,31 @@ pub enum Direction {
     Downlink,
 }
 
-/// What the owner of the session has to do next. What is large is rare, and boxed: some of these wait in each session.
+/// What the owner of the session has to do next. Large variants are rare and boxed, because each session queues
+/// outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Send this text to the charge point; it is a message of that type.
+    /// Send this text, a message of this type, to the charge point.
     Send(MessageType, String),
-    /// Send it a WebSocket ping.
+    /// Send a WebSocket ping to the charge point.
     Ping,
-    /// Tell the back ends: map this CALLERROR like any other frame of the charge point.
+    /// Report to the back ends: map and publish this CALLERROR like any other frame of the charge point.
     Report(Box<UplinkFrame<'static>>),
     /// Count and log this.
     Incident(Box<Incident>),
-    /// A CALL is over: count it.
+    /// Count this: a CALL has ended.
     Ended(CallEnd),
-    /// The answer to the gateway's own CALL of this id, for the operator who sent it.
+    /// Tell the operator who sent the CALL of this id its outcome.
     Answered(Box<str>, Box<OperatorCallOutcome>),
-    /// The charge point has been told this heartbeat interval: it holds on later connections too. `None`: it was told
-    /// none, so that the configured one is in force.
+    /// Store the heartbeat interval that the charge point was given: it stays in force on later connections. `None`: no
+    /// interval was given, so the configured one is in force.
     HeartbeatInterval(Option<Duration>),
 }
 
-/// A message did not go the ordinary way.
+/// A message was not forwarded and answered as usual.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incident {
-    /// The way that the message was going.
+    /// The direction of the message.
     pub direction: Direction,
     pub fault: Fault,
     /// The message id, if it could be read.
@@ -52,12 +53,12 @@ pub struct Incident {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UplinkFrame<'a> {
     pub frame: Frame<'a>,
-    /// The number under which the CALL was opened that this is, answers, or is about. See
+    /// The number under which the CALL was opened that this frame contains, answers or reports. See
     /// [`Session::set_generation`](super::Session::set_generation).
     pub generation: u64,
 }
 
-/// What has become of a CALL of the gateway's own.
+/// The outcome of an operator's CALL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperatorCallOutcome {
     /// The payload of the charge point's CALLRESULT.
@@ -68,14 +69,14 @@ pub enum OperatorCallOutcome {
     None { fault: Fault, text: String },
 }
 
-/// How a CALL ended. Each that was opened, or was queued, ends once.
+/// How a CALL ended. Each CALL that was opened or queued ends once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// With a CALLRESULT.
     Result,
     /// With a CALLERROR of the other side.
     Error,
-    /// Without the other side's answer.
+    /// Without an answer of the other side.
     Failed(Fault),
 }
 
@@ -90,10 +91,10 @@ impl Outcome {
     }
 }
 
-/// A CALL is over.
+/// The end of a CALL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallEnd {
-    /// The way that the CALL went; its answer went the other way.
+    /// The direction of the CALL.
     pub direction: Direction,
     pub action: Action,
     pub outcome: Outcome,

@@ -1,17 +1,17 @@
-//! What a session wants done and nobody has asked for yet.
+//! The queue of outputs that were not polled yet.
 
 use super::output::Output;
 use crate::frame::MessageType;
 use std::collections::VecDeque;
 
-/// In the order in which it came up.
+/// Outputs in the order in which they were made.
 #[derive(Debug, Default)]
-pub(super) struct Outputs(VecDeque<QueuedOutputs>);
+pub(super) struct Outputs(VecDeque<QueuedOutput>);
 
 #[derive(Debug)]
-struct QueuedOutputs {
+struct QueuedOutput {
     output: Output,
-    /// Of a back end's own message, its generation: if it goes nowhere, back ends are told.
+    /// The generation of a message of a back end, which is reported if it is not sent. `None` for other outputs.
     relayed: Option<u64>,
 }
 
@@ -24,7 +24,7 @@ impl Outputs {
         self.0.len()
     }
 
-    /// The lengths of what is to be sent.
+    /// The lengths of the texts to send, in bytes.
     pub(super) fn texts(&self) -> impl Iterator<Item = usize> {
         self.0.iter().filter_map(|waiting| match &waiting.output {
             Output::Send(_, text) => Some(text.len()),
@@ -33,42 +33,42 @@ impl Outputs {
     }
 
     pub(super) fn push_back(&mut self, output: Output) {
-        self.0.push_back(QueuedOutputs { output, relayed: None });
+        self.0.push_back(QueuedOutput { output, relayed: None });
     }
 
-    /// A message of a back end that no open CALL stands for.
+    /// Queues a message of a back end that no open CALL tracks.
     pub(super) fn relay(&mut self, kind: MessageType, text: String, generation: u64) {
-        self.0.push_back(QueuedOutputs { output: Output::Send(kind, text), relayed: Some(generation) });
+        self.0.push_back(QueuedOutput { output: Output::Send(kind, text), relayed: Some(generation) });
     }
 
     pub(super) fn pop_front(&mut self) -> Option<Output> {
         let first = self.0.pop_front()?;
         if self.0.is_empty() {
-            // The next one goes where the first one was, not to the next place in the ring: that is memory at hand.
+            // Restarts at the beginning of the ring buffer, whose memory is likely in the cache.
             self.0.clear();
         }
         Some(first.output)
     }
 
-    /// The first that the charge point has no part in.
+    /// Takes out the first output that is not for the charge point.
     pub(super) fn pop_notice(&mut self) -> Option<Output> {
         let index = self.0.iter().position(|waiting| !is_for_charge_point(&waiting.output))?;
         self.0.remove(index).map(|waiting| waiting.output)
     }
 
-    /// Takes back the CALL that was to be sent, if it is still here.
+    /// Removes the CALL that was to be sent, if it is still queued.
     pub(super) fn withdraw_call(&mut self) {
         self.0.retain(|waiting| !matches!(waiting.output, Output::Send(MessageType::Call, _)));
     }
 
-    /// Takes out all that is for the charge point, and answers what of it back ends have sent, with its generation.
+    /// Removes all outputs for the charge point. Returns the messages of back ends among them, with their generations.
     pub(super) fn take_unsent(&mut self) -> Vec<(String, u64)> {
         let mut unsent = Vec::new();
         for waiting in std::mem::take(&mut self.0) {
             match (waiting.output, waiting.relayed) {
                 (Output::Send(_, text), Some(generation)) => unsent.push((text, generation)),
                 (output, _) if is_for_charge_point(&output) => {}
-                (output, relayed) => self.0.push_back(QueuedOutputs { output, relayed }),
+                (output, relayed) => self.0.push_back(QueuedOutput { output, relayed }),
             }
         }
         unsent

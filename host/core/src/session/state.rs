@@ -1,4 +1,4 @@
-//! What a session knows, and what all of it needs.
+//! The state of a session, its queries, and helpers for its inputs.
 
 use super::call::{Call, OpenCalls, ReceivedCall, ReceivedCalls, SentCall, UnansweredCalls, WaitingCall, find};
 use super::clock::BackEndClock;
@@ -15,52 +15,53 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// So many CALLs a broker may deliver for one charge point before it sees that it need not deliver them again: mosquitto
-/// waits for the acknowledgements of 20 messages.
+/// How many recent CALLs are remembered, to recognise them when the broker redelivers them. mosquitto sends up to 20
+/// messages before it waits for an acknowledgement.
 const RECENT: usize = 32;
 
 /// The state of the conversation with one charge point.
 ///
-/// A session does nothing by itself: it opens no socket, reads no clock, wakes no task. Its owner makes calls of four kinds:
+/// A session does nothing by itself: it opens no socket, reads no clock and wakes no task. Its owner calls functions of
+/// four kinds:
 ///
-/// - **Queries** take `&self` and may be made at any time.
-/// - **Settings** tell what is in force from now on, and make no output: [`set_back_end_clock`](Self::set_back_end_clock)
-///   and [`set_generation`](Self::set_generation).
-/// - **Inputs** are named `handle_…`: they tell what has happened.
-/// - **Polls** tell what the owner has to do: [`poll`](Self::poll) and [`poll_notice`](Self::poll_notice) answer with an
-///   [`Output`], [`next_held`](Self::next_held) with a text.
+/// - **Queries** take `&self` and may be called at any time.
+/// - **Settings** apply from now on and make no output: [`set_back_end_clock`](Self::set_back_end_clock) and
+///   [`set_generation`](Self::set_generation).
+/// - **Inputs** are named `handle_…` and say what has happened.
+/// - **Polls** return what the owner has to do: [`poll`](Self::poll) and [`poll_notice`](Self::poll_notice) an
+///   [`Output`], [`take_held_text`](Self::take_held_text) a text.
 ///
 /// | what has happened | input |
 /// |---|---|
-/// | Bytes, a text, a pong came from the charge point | `handle_alive`, `handle_text`, `handle_pong` |
-/// | The transforms, or the way to the broker, ended a frame that `handle_text` gave | `handle_reply`, `handle_rejection`, `handle_rejected_result`, `handle_dropped`, `handle_failed_uplink` |
-/// | A message came from back ends | `handle_downlink` for each frame, `handle_failed_downlink` |
-/// | A CALL's topic has no subscriber | `handle_no_back_end` |
+/// | Bytes, a text, or a pong arrived from the charge point | `handle_activity`, `handle_text`, `handle_pong` |
+/// | A transform, or a failed publication, ended a frame that `handle_text` returned | `handle_reply`, `handle_rejection`, `handle_rejected_result`, `handle_dropped`, `handle_failed_uplink` |
+/// | A message arrived from back ends | `handle_downlink` for each frame, `handle_failed_downlink` |
+/// | The topic of a CALL has no subscriber | `handle_no_back_end` |
 /// | An operator calls the charge point | `handle_operator_call` |
-/// | The socket is read again, or no longer | `handle_reading` |
-/// | The time of `next_timeout` has come | `handle_timeout` |
-/// | The gateway stops; the connection is over | `handle_stop`; `handle_disconnect` |
+/// | Reading from the socket stopped or resumed | `handle_reading` |
+/// | The time of `next_timeout` was reached | `handle_timeout` |
+/// | The gateway stops; the connection has ended | `handle_stop`; `handle_disconnect` |
 ///
 /// # Order
 ///
 /// 1. [`set_back_end_clock`](Self::set_back_end_clock), if that clock has changed, before an input that takes the time.
-/// 2. One input. What becomes of a frame that [`handle_text`](Self::handle_text) gave, and the
-///    [`latest_call`](Self::latest_call) that it made, belong to it: they come before the next text.
-/// 3. [`poll`](Self::poll) until it answers `None`. Outputs keep, in their order, so several inputs may come before; but
-///    they gather, and a charge point waits for its answers. While the socket takes nothing,
-///    [`poll_notice`](Self::poll_notice) in its place: it leaves what is for the charge point, in its order.
-/// 4. [`next_held`](Self::next_held), and what it answers to `handle_text`, before another text is read. While
-///    [`wants_more`](Self::wants_more) is false no text is read at all: there is room for one that is held.
-/// 5. [`next_timeout`](Self::next_timeout). Each of the calls before may have moved it, in both directions.
+/// 2. One input. The inputs about a frame that [`handle_text`](Self::handle_text) returned, and the query of its
+///    number, [`latest_call`](Self::latest_call), precede the next text.
+/// 3. [`poll`](Self::poll) until it returns `None`. Outputs are queued in order, so several inputs may precede it; but
+///    the queue grows, and the charge point waits for its answers. While the socket accepts no data, call
+///    [`poll_notice`](Self::poll_notice) instead: it leaves the outputs for the charge point queued, in order.
+/// 4. [`take_held_text`](Self::take_held_text); pass its text to `handle_text` before reading another one. While
+///    [`can_read`](Self::can_read) is false, read no text: only one can be held.
+/// 5. [`next_timeout`](Self::next_timeout). Each of the calls above may have moved it, in both directions.
 ///
-/// After [`handle_disconnect`](Self::handle_disconnect) there is one more round of `poll`, which sends nothing, and no
-/// further input.
+/// After [`handle_disconnect`](Self::handle_disconnect), call `poll` once more until it returns `None`; it sends
+/// nothing. No input follows.
 ///
 /// # Time
 ///
-/// The time is that of a monotonic clock: no input has an earlier one than the input before it. Inputs of the same instant
-/// may come in any order. `handle_timeout` is called at `next_timeout` or later; earlier does no harm, and much later
-/// only means that deadlines are kept late.
+/// The clock is monotonic: no input has an earlier time than the input before it. Inputs of the same instant may come
+/// in any order. Call `handle_timeout` at `next_timeout` or later; an earlier call is harmless, a late one only delays
+/// deadlines.
 ///
 /// # Example
 ///
@@ -69,7 +70,7 @@ const RECENT: usize = 32;
 /// use ocpp_gateway_core::session::{Output, Session};
 /// use std::time::Instant;
 ///
-/// /// A text from the charge point. Answers when to call `handle_timeout`, unless something happens before.
+/// /// A text from the charge point. Returns when to call `handle_timeout`, unless something happens before.
 /// fn receive(
 ///     session: &mut Session,
 ///     text: &str,
@@ -86,7 +87,7 @@ const RECENT: usize = 32;
 ///             Output::Report(report) => to_back_ends.push(report.frame),
 ///             Output::Ping => { /* a WebSocket ping */ }
 ///             Output::Incident(_) | Output::Ended(_) => { /* logs and metrics */ }
-///             Output::Answered(..) => { /* to the operator who asked */ }
+///             Output::Answered(..) => { /* to the operator */ }
 ///             Output::HeartbeatInterval(_) => { /* for its next connection */ }
 ///         }
 ///     }
@@ -104,31 +105,31 @@ pub struct Session {
     /// See [`Session::latest_call`].
     pub(super) latest_call: u32,
     pub(super) clock: BackEndClock,
-    /// A CALL of the charge point whose id is that of another one, which is still open.
-    pub(super) held: Option<Box<HeldCall>>,
+    /// A CALL of the charge point whose id another open CALL has.
+    pub(super) held_call: Option<Box<HeldCall>>,
     /// The CALL that the charge point has not answered yet.
     pub(super) to_charge_point: Option<SentCall>,
     pub(super) waiting: VecDeque<WaitingCall>,
-    /// Made when there is something to remember: most charge points are rarely called.
+    /// Allocated on first use, because most charge points are rarely called.
     pub(super) remembered: Option<Box<Remembered>>,
     pub(super) liveness: Liveness,
-    /// Since when nothing is read from the charge point, if so.
-    pub(super) held_since: Option<Instant>,
-    /// Set once the gateway stops: what is open is finished, and nothing new begun.
+    /// Since when reading from the charge point is stopped, if it is.
+    pub(super) paused_since: Option<Instant>,
+    /// The gateway stops: open CALLs are finished, and no new ones are sent.
     pub(super) stopping: bool,
     pub(super) outputs: Outputs,
 }
 
-/// What came lately from back ends.
+/// Recent messages from back ends.
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
-    /// CALLs, with their fingerprints, to know them when the broker delivers them again.
+    /// CALLs, with their fingerprints, to recognise redelivered ones.
     pub(super) calls: Recent<RECENT>,
-    /// Answers that were reported because no CALL waited for them.
+    /// Answers that were reported because they belong to no open CALL.
     pub(super) reported: Recent<RECENT>,
 }
 
-/// A CALL that is read, but not forwarded before the one that is open under its id has ended.
+/// A CALL that was read and is held back until the open CALL with the same id has ended.
 #[derive(Debug)]
 pub(super) struct HeldCall {
     pub(super) id: Box<str>,
@@ -137,7 +138,7 @@ pub(super) struct HeldCall {
 }
 
 impl Session {
-    /// `heartbeat_interval`: the one that the charge point was told on an earlier connection, if it was.
+    /// `heartbeat_interval`: the one that the charge point was given on an earlier connection, if any.
     pub fn new(version: Version, settings: Arc<Settings>, heartbeat_interval: Option<Duration>, now: Instant) -> Self {
         let liveness = Liveness::new(&settings, heartbeat_interval, now);
         Session {
@@ -147,86 +148,86 @@ impl Session {
             from_charge_point: ReceivedCalls::default(),
             latest_call: 0,
             clock: BackEndClock::default(),
-            held: None,
+            held_call: None,
             to_charge_point: None,
             waiting: VecDeque::new(),
             remembered: None,
             liveness,
-            held_since: None,
+            paused_since: None,
             stopping: false,
             outputs: Outputs::default(),
         }
     }
 
-    /// CALLs of the charge point are opened under this number from now on. What it means is up to the caller, who gets it
-    /// back with everything that belongs to such a CALL; it begins as 0.
+    /// Sets the number under which CALLs of the charge point are opened from now on. The caller defines its meaning;
+    /// everything that belongs to such a CALL carries it. It is 0 at first.
     pub fn set_generation(&mut self, generation: u64) {
         self.generation = generation;
     }
 
-    /// How far the clock is behind by which CALLs of the charge point time out, and whether it stands still. To be told
-    /// before a text, an answer or a timeout is handled.
+    /// Sets how far the clock by which CALLs of the charge point time out is behind, and whether it stands still. Call
+    /// it before a text, an answer or a timeout is handled.
     pub fn set_back_end_clock(&mut self, behind: Duration, stands_still: bool) {
         self.clock = BackEndClock::new(behind, stands_still);
     }
 
-    /// The number of the CALL that the charge point made last, which no other CALL of this session has.
+    /// The number of the charge point's latest CALL, which is unique within this session.
     pub fn latest_call(&self) -> u32 {
         self.latest_call
     }
 
-    /// Whether the charge point waits for an answer to a CALL of this id that was opened under this number.
+    /// Whether a CALL of the charge point with this id is open that was opened under this number.
     pub fn is_open(&self, id: &str, generation: u64) -> bool {
         find(&self.from_charge_point, id).is_some_and(|open| open.call.generation == generation)
     }
 
-    /// Whether a CALL, of either side, is open or waits that was opened under this number.
+    /// Whether a CALL of either side that was opened under this number is open or waits.
     pub fn has_open_calls_of(&self, generation: u64) -> bool {
         self.from_charge_point.iter().any(|open| open.call.generation == generation)
             || self.to_charge_point.as_ref().is_some_and(|sent| sent.call.generation == generation)
             || self.waiting.iter().any(|waiting| waiting.call.generation == generation)
     }
 
-    /// Whether [`Session::poll`] has something to say.
+    /// Whether [`Session::poll`] would return an output.
     pub fn has_output(&self) -> bool {
         !self.outputs.is_empty()
     }
 
-    /// What to do next; `None` when there is nothing left to do for now.
+    /// The next output; `None` if there is none for now.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// [`Session::poll`] while the charge point takes nothing: what is for others does not wait for it.
+    /// The next output that is not for the charge point, for use while its socket accepts no data.
     pub fn poll_notice(&mut self) -> Option<Output> {
         self.outputs.pop_notice()
     }
 
-    /// How much there is to do.
+    /// The number of queued outputs.
     pub fn outputs(&self) -> usize {
         self.outputs.len()
     }
 
-    /// What waits here for the charge point: how many messages, and the bytes of their texts.
+    /// The messages queued for the charge point: their number, and the bytes of their texts.
     pub fn queued(&self) -> (usize, usize) {
         let waiting = self.waiting.iter().map(|waiting| waiting.text.len());
         waiting.chain(self.outputs.texts()).fold((0, 0), |(count, bytes), more| (count + 1, bytes + more))
     }
 
-    /// The bytes of a text of the charge point that was read, and waits.
+    /// The bytes of the text of the charge point that is held back.
     pub fn held_bytes(&self) -> usize {
-        self.held.as_ref().map_or(0, |held| held.text.len())
+        self.held_call.as_ref().map_or(0, |held| held.text.len())
     }
 
-    /// Whether no CALL is open, of either side.
+    /// Whether no CALL of either side is open or waits.
     pub fn is_idle(&self) -> bool {
         self.from_charge_point.is_empty()
-            && self.held.is_none()
+            && self.held_call.is_none()
             && self.to_charge_point.is_none()
             && self.waiting.is_empty()
     }
 
-    /// What is open, for an operator.
+    /// The open CALLs, for an operator.
     pub fn open_calls(&self) -> OpenCalls {
         OpenCalls {
             from_charge_point: self.from_charge_point.iter().map(|open| open.call.action.to_string()).collect(),
@@ -236,54 +237,54 @@ impl Session {
     }
 
     /// The CALLs of the charge point that back ends have not answered yet.
-    pub fn asked(&self) -> UnansweredCalls<'_> {
+    pub fn unanswered_calls(&self) -> UnansweredCalls<'_> {
         UnansweredCalls(&self.from_charge_point)
     }
 
-    /// When [`Session::handle_timeout`] wants to be called.
+    /// When to call [`Session::handle_timeout`].
     pub fn next_timeout(&self) -> Instant {
         let received = self.from_charge_point.iter().map(|open| self.clock.due(open.deadline));
-        // While nothing is read from the charge point, it cannot answer.
+        // While the gateway does not read from the charge point, no answer can arrive.
         let sent = self.to_charge_point.iter().map(|sent| sent.deadline);
         let waiting = self.waiting.front().map(|waiting| waiting.expires);
-        let for_charge_point = sent.chain(waiting).filter(|_| self.held_since.is_none());
+        let for_charge_point = sent.chain(waiting).filter(|_| self.paused_since.is_none());
         received.chain(for_charge_point).fold(self.liveness.next_timeout(), Instant::min)
     }
 
-    /// Something arrived from the charge point, and be it a part of a message.
-    pub fn handle_alive(&mut self, now: Instant) {
-        self.liveness.heard(now);
+    /// Bytes arrived from the charge point, such as a part of a message.
+    pub fn handle_activity(&mut self, now: Instant) {
+        self.liveness.on_activity(now);
     }
 
     /// A pong arrived.
     pub fn handle_pong(&mut self, now: Instant) {
-        self.liveness.heard_pong(now);
+        self.liveness.on_pong(now);
     }
 
-    /// Whether the charge point has been silent for too long: then its connection is to be closed.
+    /// Whether the charge point has been silent for too long, so that its connection is to be closed.
     pub fn is_silent(&self, now: Instant) -> bool {
         self.liveness.is_silent(now)
     }
 
-    /// Whether the session wants to read more from the charge point: not while as many of its CALLs are open as may be.
-    pub fn wants_more(&self) -> bool {
-        self.held.is_none() && self.from_charge_point.len() < self.settings.open_calls
+    /// Whether to read more from the charge point: false at the limit of open CALLs, and while a CALL is held back.
+    pub fn can_read(&self) -> bool {
+        self.held_call.is_none() && self.from_charge_point.len() < self.settings.open_calls
     }
 
-    /// Whether the gateway reads nothing from the charge point, as [`Session::handle_reading`] was told.
-    pub fn is_held(&self) -> bool {
-        self.held_since.is_some()
+    /// Whether reading from the charge point is stopped, see [`Session::handle_reading`].
+    pub fn is_reading_paused(&self) -> bool {
+        self.paused_since.is_some()
     }
 
-    /// Tells whether the gateway reads from the charge point, when that changes. While it does not, no deadline runs that
-    /// waits for the charge point.
+    /// Reading from the charge point stopped or resumed. While it is stopped, deadlines for answers of the charge point
+    /// do not run.
     pub fn handle_reading(&mut self, reading: bool, now: Instant) {
-        if reading == self.held_since.is_none() {
+        if reading == self.paused_since.is_none() {
             return;
         }
-        self.liveness.hold(!reading, now);
-        let Some(since) = self.held_since.take() else {
-            self.held_since = Some(now);
+        self.liveness.set_paused(!reading, now);
+        let Some(since) = self.paused_since.take() else {
+            self.paused_since = Some(now);
             return;
         };
         let pause = now.saturating_duration_since(since);
@@ -291,13 +292,13 @@ impl Session {
         self.waiting.iter_mut().for_each(|waiting| waiting.expires += pause);
     }
 
-    /// Takes out the oldest CALL of the charge point that is `wanted`.
-    pub(super) fn take_received(&mut self, wanted: impl FnMut(&ReceivedCall) -> bool) -> Option<ReceivedCall> {
-        let place = self.from_charge_point.iter().position(wanted)?;
-        Some(self.from_charge_point.remove(place))
+    /// Removes the oldest CALL of the charge point that matches.
+    pub(super) fn take_received(&mut self, matches: impl FnMut(&ReceivedCall) -> bool) -> Option<ReceivedCall> {
+        let index = self.from_charge_point.iter().position(matches)?;
+        Some(self.from_charge_point.remove(index))
     }
 
-    /// `call` is over. `now`: when the other side answered it, if it did.
+    /// Ends `call`. `now`: when the other side answered, if it did.
     pub(super) fn end(
         &mut self,
         direction: Direction,
@@ -312,7 +313,7 @@ impl Session {
         self.outputs.push_back(Output::Ended(CallEnd { direction, action, outcome, answered_after }));
     }
 
-    /// The charge point has been told another heartbeat interval, or none.
+    /// The charge point was given a heartbeat interval; `None`: the configured one is in force.
     pub(super) fn set_heartbeat_interval(&mut self, interval: Option<Duration>) {
         self.liveness.set_heartbeat_interval(&self.settings, interval);
         self.outputs.push_back(Output::HeartbeatInterval(interval));
@@ -324,16 +325,17 @@ impl Session {
         self.outputs.push_back(Output::Send(frame.kind, frame.encode_with(id_form)));
     }
 
-    /// Counts what did not reach the charge point, and tells the back ends with a CALLERROR.
+    /// Reports a message that did not reach the charge point: as an incident, and to the back ends as a CALLERROR.
     pub(super) fn report(&mut self, fault: Fault, id: &str, action: &str, text: impl Into<String>, generation: u64) {
         let text = text.into();
-        self.note(Direction::Downlink, fault, id, action, text.clone());
+        self.add_incident(Direction::Downlink, fault, id, action, text.clone());
         let action = (!action.is_empty()).then_some(action);
         let frame = fault.error(self.version, text).into_frame(id, action);
         self.outputs.push_back(Output::Report(Box::new(UplinkFrame { frame, generation })));
     }
 
-    pub(super) fn note(
+    /// Queues an incident.
+    pub(super) fn add_incident(
         &mut self,
         direction: Direction,
         fault: Fault,

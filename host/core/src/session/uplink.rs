@@ -1,4 +1,4 @@
-//! What a session makes of the texts that its charge point sends.
+//! Handles texts from the charge point.
 
 use super::call::{Call, OPERATOR_ID_PREFIX, Originator, ReceivedCall, find};
 use super::output::{Direction, OperatorCallOutcome, Outcome, Output, UplinkFrame};
@@ -13,9 +13,9 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 impl Session {
-    /// A text from the charge point. Answers the frame that is to be mapped and published, if it holds one that may be.
+    /// A text from the charge point. Returns the frame to map and publish, if there is one.
     pub fn handle_text<'a>(&mut self, text: &'a str, now: Instant) -> Option<UplinkFrame<'a>> {
-        self.liveness.heard(now);
+        self.liveness.on_activity(now);
         let longest_id = if self.version == Version::V1_6 { MAX_RECEIVED_ID } else { MAX_MESSAGE_ID };
         let received = match Received::parse(text, longest_id) {
             Ok(received) => received,
@@ -39,24 +39,24 @@ impl Session {
         }
     }
 
-    /// A text for [`Session::handle_text`] that was read before and had to wait, once it need not wait any more.
-    pub fn next_held(&mut self) -> Option<Box<str>> {
-        let (held, open) = (&mut self.held, &self.from_charge_point);
+    /// A text that was read before and held back: once its message id is free, pass it to [`Session::handle_text`].
+    pub fn take_held_text(&mut self) -> Option<Box<str>> {
+        let (held, open) = (&mut self.held_call, &self.from_charge_point);
         held.take_if(|held| find(open, &held.id).is_none()).map(|held| held.text)
     }
 
-    /// Charge points repeat a CALL that is not answered soon enough for them, and use an id again for another one.
+    /// Charge points repeat CALLs that are not answered soon enough, and reuse ids for other CALLs.
     fn open_call<'a>(&mut self, received: Received<'a>, text: &str, now: Instant) -> Option<UplinkFrame<'a>> {
         let Received { frame, id_form } = received;
         let (id, action) = (&*frame.id, frame.action_name());
         if let Some(open) = find(&self.from_charge_point, id) {
             if open.call.is_repeated_by(&frame) {
-                let text = "the same CALL is open: its answer serves both";
-                self.note(Direction::Uplink, Fault::Duplicate, id, action, text);
+                let text = "the same CALL is open: one answer serves both";
+                self.add_incident(Direction::Uplink, Fault::Duplicate, id, action, text);
             } else {
-                self.held = Some(Box::new(HeldCall { id: id.into(), action: action.into(), text: text.into() }));
+                self.held_call = Some(Box::new(HeldCall { id: id.into(), action: action.into(), text: text.into() }));
                 let text = "waits until the other CALL under this id is answered";
-                self.note(Direction::Uplink, Fault::IdInUse, id, action, text);
+                self.add_incident(Direction::Uplink, Fault::IdInUse, id, action, text);
             }
             return None;
         }
@@ -67,6 +67,7 @@ impl Session {
         Some(UplinkFrame { frame, generation })
     }
 
+    /// Ends the CALL that an answer of the charge point belongs to.
     fn match_answer<'a>(&mut self, mut frame: Frame<'a>, now: Instant) -> Option<UplinkFrame<'a>> {
         if let Some(sent) = self.to_charge_point.take_if(|sent| *sent.call.id == *frame.id) {
             let is_result = frame.kind == MessageType::CallResult;
@@ -79,9 +80,9 @@ impl Session {
             {
                 self.set_heartbeat_interval(Some(interval));
             }
-            let own = sent.originator == Originator::Operator;
+            let is_operator_call = sent.originator == Originator::Operator;
             let Call { id, action, generation, .. } = sent.call;
-            if own {
+            if is_operator_call {
                 self.outputs.push_back(Output::Answered(id, Box::new(operator_call_outcome(&frame))));
             } else {
                 frame.action = Some(Cow::Owned(action.into()));
@@ -89,27 +90,28 @@ impl Session {
                 frame.attributes.extend(back_end_id);
             }
             self.call_next(now);
-            return (!own).then_some(UplinkFrame { frame, generation });
+            return (!is_operator_call).then_some(UplinkFrame { frame, generation });
         }
         let forward =
             self.settings.unmatched_responses == Unmatched::Forward && !frame.id.starts_with(OPERATOR_ID_PREFIX);
-        let text = if forward { "forwarded all the same" } else { "late, or never asked for" };
-        self.note(Direction::Uplink, Fault::UnknownCall, &frame.id, "", text);
+        let text = if forward { "forwarded without an open CALL" } else { "no open CALL has this id" };
+        self.add_incident(Direction::Uplink, Fault::UnknownCall, &frame.id, "", text);
         forward.then_some(UplinkFrame { frame, generation: self.generation })
     }
 
-    /// A text that is no frame. An answer is never answered, and a CALL only where its sender can tell which one.
+    /// A text that is not a frame. Answers are never answered; CALLs are, as far as the version requires.
     fn refuse(&mut self, malformed: Malformed, now: Instant) {
         let Malformed { problem, message_type, id, id_form } = malformed;
         if let FrameProblem::UnknownType(number) = problem {
             return self.ignore_unknown_type(number, id.as_deref(), id_form);
         }
-        // 1.6 answers as soon as it has an id; later versions want "-1" for what is no JSON, whatever could be made out.
+        // In 1.6 a text with a readable id is answered. Later versions require "-1" for invalid JSON, even if it has an
+        // id.
         let readable = self.version == Version::V1_6 || !matches!(problem, FrameProblem::NotJson { .. });
         let answer_to = id.as_deref().filter(|_| readable);
         let fault = if answer_to.is_some() { Fault::BadFrame } else { Fault::UnreadableFrame };
         let text = problem.to_string();
-        self.note(Direction::Uplink, fault, id.as_deref().unwrap_or_default(), "", text.clone());
+        self.add_incident(Direction::Uplink, fault, id.as_deref().unwrap_or_default(), "", text.clone());
 
         let may_be_a_call = message_type.is_none_or(|number| number == u64::from(MessageType::Call.number()));
         match (answer_to, id.as_deref()) {
@@ -117,7 +119,7 @@ impl Session {
             (None, _) if may_be_a_call && self.version != Version::V1_6 => {
                 self.reply(fault, UNREADABLE_ID, IdForm::Text, text);
             }
-            // A broken answer is an answer: the back end need not wait for the timeout.
+            // A malformed answer ends its CALL at once, without waiting for the timeout.
             (_, Some(id)) if message_type.is_some_and(is_answer) => {
                 if let Some(sent) = self.to_charge_point.take_if(|sent| &*sent.call.id == id) {
                     let text = format!("the charge point's answer cannot be read: {text}");
@@ -129,22 +131,22 @@ impl Session {
         }
     }
 
-    /// 1.6 and 2.1 ignore message types that they do not know, 2.0.1 answers them (OCPP 2.0.1 part 4 section 4.1.3).
+    /// 1.6 and 2.1 ignore unknown message types, 2.0.1 answers them (OCPP 2.0.1 part 4 section 4.1.3).
     fn ignore_unknown_type(&mut self, number: u64, id: Option<&str>, id_form: IdForm) {
         let text = format!("{} has no message type {number}", self.version);
-        self.note(Direction::Uplink, Fault::UnknownMessageType, id.unwrap_or_default(), "", text.clone());
+        self.add_incident(Direction::Uplink, Fault::UnknownMessageType, id.unwrap_or_default(), "", text.clone());
         if self.version == Version::V2_0_1 {
             self.reply(Fault::UnknownMessageType, id.unwrap_or(UNREADABLE_ID), id_form, text);
         }
     }
 }
 
-/// Whether a message of this type says that it answers a CALL of the other side.
+/// Whether messages of this type answer a CALL of the other side.
 fn is_answer(message_type: u64) -> bool {
     [MessageType::CallResult, MessageType::CallError].iter().any(|kind| u64::from(kind.number()) == message_type)
 }
 
-/// What an answer says to the operator who asked for the CALL.
+/// The outcome of an operator's CALL with this answer.
 fn operator_call_outcome(frame: &Frame<'_>) -> OperatorCallOutcome {
     let details = frame.payload.to_string();
     match &frame.error {

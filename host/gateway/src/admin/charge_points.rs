@@ -1,4 +1,4 @@
-//! `/api/v1/charge-points`: who is connected, and one's own word with them.
+//! `/api/v1/charge-points`: lists charge points, disconnects them and sends CALLs to them.
 
 use super::problem::{Problem, json};
 use super::state::{AdminState, SharedAdminState};
@@ -18,40 +18,40 @@ use serde_json::value::RawValue;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// The largest call that is taken, in bytes.
-const LARGEST_CALL: usize = 1 << 20;
+/// The largest accepted request body of a call, in bytes.
+const MAX_CALL_SIZE: usize = 1 << 20;
 
-/// The longest action that is taken, in bytes. The longest of the specifications has 33.
-const LONGEST_ACTION: usize = 128;
+/// The longest accepted action, in bytes. The longest one of the specifications has 33.
+const MAX_ACTION_LENGTH: usize = 128;
 
-/// How long a charge point's task may take to say what is open, before that is left out.
-const LOOK: Duration = Duration::from_secs(1);
+/// How long a charge point's task may take to report its open calls. After that, the answer lacks them.
+const TASK_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) fn router() -> Router<SharedAdminState> {
     Router::new()
         .route("/api/v1/charge-points", get(list))
         .route("/api/v1/charge-points/{id}", get(show).delete(kick))
         .route("/api/v1/charge-points/{id}/calls", post(call))
-        .layer(DefaultBodyLimit::max(LARGEST_CALL))
+        .layer(DefaultBodyLimit::max(MAX_CALL_SIZE))
 }
 
-/// Which part of the list.
+/// Query parameters: which page of the list.
 #[derive(Debug, Deserialize)]
 struct Page {
-    /// At most so many.
+    /// The most charge points on the page.
     limit: Option<usize>,
-    /// Only those that come after this identity: `next` of the page before.
+    /// Only identities after this one: `next` of the previous page.
     after: Option<String>,
 }
 
-/// Some of those who are connected.
+/// A page of the list of connected charge points.
 #[derive(Debug, Serialize)]
 struct ChargePointPage {
-    /// In the order of their identities.
+    /// Sorted by identity.
     charge_points: Vec<ChargePointSummary>,
-    /// How many there are in all.
+    /// The number of all connected charge points.
     total: usize,
-    /// Where the next page begins, if there is one.
+    /// The last identity of this page, if more follow.
     next: Option<String>,
 }
 
@@ -60,19 +60,19 @@ struct ChargePointPage {
 struct ChargePointSummary {
     id: String,
     version: &'static str,
-    /// Where it connected from; the port is not always known.
+    /// The address it connected from; the port is not always known.
     address: String,
     connected_since: String,
-    /// Messages of back ends that have not been looked at yet, as the charge point takes no more.
+    /// Messages of back ends that wait because the charge point accepts no more for now.
     mailbox: usize,
 }
 
-/// A connected charge point, and what is open.
+/// A connected charge point and its open calls.
 #[derive(Debug, Serialize)]
 struct ChargePointDetails {
     #[serde(flatten)]
     charge_point: ChargePointSummary,
-    /// Absent if it could not be found out in time.
+    /// Null if the charge point's task did not report them in time.
     calls: Option<OpenCalls>,
 }
 
@@ -89,7 +89,7 @@ impl From<Connected> for ChargePointSummary {
     }
 }
 
-/// Who is connected
+/// Lists the connected charge points
 async fn list(
     State(state): State<SharedAdminState>,
     page: Result<Query<Page>, QueryRejection>,
@@ -99,7 +99,7 @@ async fn list(
     if !(1..=1000).contains(&limit) {
         return Err(Problem::new(StatusCode::BAD_REQUEST, "limit has to be between 1 and 1000"));
     }
-    // Sorting ten thousand takes milliseconds, which the threads that serve charge points have better use for.
+    // Sorting ten thousand takes milliseconds: too long for a thread that serves charge points.
     let listed = tokio::task::spawn_blocking(move || page_of(state.context.registry.connected(), limit, after)).await;
     let listed = listed.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     Ok(json(StatusCode::OK, &listed))
@@ -118,21 +118,22 @@ fn page_of(mut connected: Vec<Connected>, limit: usize, after: Option<String>) -
     ChargePointPage { charge_points, total, next }
 }
 
-/// One charge point, and what is open
+/// Shows one charge point and its open calls
 async fn show(
     State(state): State<SharedAdminState>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let connected = find(&state, &id?)?;
     let mailbox = connected.mailbox.clone();
-    // One that takes nothing does not look into its mailbox either.
-    let calls = tokio::time::timeout(LOOK, mailbox.open_calls()).await.ok().and_then(Result::ok);
+    // The task of a charge point that accepts no messages does not read its mailbox.
+    let calls = tokio::time::timeout(TASK_TIMEOUT, mailbox.open_calls()).await.ok().and_then(Result::ok);
     Ok(json(StatusCode::OK, &ChargePointDetails { charge_point: connected.into(), calls }))
 }
 
 /// Closes the connection of a charge point
 ///
-/// With close code 1008. It may connect again at once; the metric `closed` has it under the reason `kicked`.
+/// The close code is 1008. The charge point may connect again at once. The metric `closed` has the reason `kicked` for
+/// it.
 async fn kick(
     State(state): State<SharedAdminState>,
     id: Result<Path<String>, PathRejection>,
@@ -149,7 +150,7 @@ async fn kick(
 #[serde(deny_unknown_fields)]
 struct CallRequest {
     action: String,
-    /// Absent: nothing.
+    /// Absent: an empty object.
     #[serde(default)]
     payload: Option<Box<RawValue>>,
 }
@@ -157,7 +158,7 @@ struct CallRequest {
 /// The charge point's CALLRESULT.
 #[derive(Debug, Serialize)]
 struct CallAnswer {
-    /// The id that the CALL had, as it is in the log.
+    /// The message id of the CALL, as in the log.
     message_id: String,
     /// The payload, as the charge point wrote it.
     result: Box<RawValue>,
@@ -165,8 +166,8 @@ struct CallAnswer {
 
 /// Sends a CALL to a charge point, and waits for its answer
 ///
-/// It waits its turn among the CALLs of back ends. Neither the CALL nor its answer passes through transforms, and back
-/// ends see nothing of them.
+/// The CALL is queued with those of back ends. Neither the CALL nor its answer passes through transforms, and back ends
+/// see neither of them.
 async fn call(
     State(state): State<SharedAdminState>,
     id: Result<Path<String>, PathRejection>,
@@ -185,8 +186,9 @@ async fn call(
         NotTaken::Full => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many messages wait for this charge point"),
         NotTaken::Gone => Problem::new(StatusCode::NOT_FOUND, "the charge point has just disconnected"),
     })?;
-    // Its turn and its answer have a limit each. That of one which takes nothing at all never comes.
-    let limit = 2 * state.context.session_settings.call_timeout + LOOK;
+    // A CALL waits up to `call_timeout` until it is sent, and as long for its answer. If the charge point accepts no
+    // messages, its task applies neither limit.
+    let limit = 2 * state.context.session_settings.call_timeout + TASK_TIMEOUT;
     match tokio::time::timeout(limit, answered).await {
         Ok(Ok(OperatorCallOutcome::Result(payload))) => {
             let result = RawValue::from_string(payload);
@@ -196,7 +198,7 @@ async fn call(
         Ok(Ok(OperatorCallOutcome::Error(error))) => Err(Problem::call_error(error)),
         Ok(Ok(OperatorCallOutcome::None { fault, text })) => Err(Problem::new(status_of(fault), text)),
         Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_GATEWAY, "the charge point went away")),
-        Err(_) => Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "the charge point takes no messages")),
+        Err(_) => Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "the charge point accepts no messages")),
     }
 }
 
@@ -208,20 +210,20 @@ fn status_of(fault: Fault) -> StatusCode {
     }
 }
 
-/// Action and payload.
+/// Reads the action and the payload of a CALL.
 fn read_call(headers: &HeaderMap, body: &[u8]) -> Result<(String, String), Problem> {
     let bad = |text: String| Err(Problem::new(StatusCode::BAD_REQUEST, text));
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type: application/json is wanted"));
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type has to be application/json"));
     }
     let CallRequest { action, payload } = match serde_json::from_slice(body) {
         Ok(call) => call,
         Err(error) => return bad(error.to_string()),
     };
-    if action.is_empty() || action.len() > LONGEST_ACTION {
-        return bad(format!("action has to have between 1 and {LONGEST_ACTION} characters"));
+    if action.is_empty() || action.len() > MAX_ACTION_LENGTH {
+        return bad(format!("action has to have between 1 and {MAX_ACTION_LENGTH} characters"));
     }
     let payload = payload.map_or_else(|| "{}".to_owned(), |payload| payload.get().to_owned());
     if !payload.starts_with('{') {
@@ -239,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_is_read_or_refused() {
+    fn bad_call_requests_are_refused() {
         let read = |media_type: &'static str, body: &str| {
             let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, header::HeaderValue::from_static(media_type))]);
             read_call(&headers, body.as_bytes()).map_err(|problem| problem.into_response().status().as_u16())
@@ -253,6 +255,6 @@ mod tests {
         for bad in ["", "[]", r#"{"payload":{}}"#, r#"{"action":""}"#, r#"{"action":"A","payload":[]}"#, &long] {
             assert_eq!(read(json, bad), Err(400), "{bad}");
         }
-        assert_eq!(read(json, r#"{"action":"A","timeout":1}"#), Err(400), "what nobody reads is not accepted");
+        assert_eq!(read(json, r#"{"action":"A","timeout":1}"#), Err(400), "unknown members are refused");
     }
 }

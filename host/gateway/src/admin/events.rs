@@ -1,4 +1,4 @@
-//! `/api/v1/events`: what happens, as server-sent events.
+//! `/api/v1/events`: events of the gateway, as server-sent events.
 
 use super::problem::Problem;
 use super::state::SharedAdminState;
@@ -17,19 +17,19 @@ pub(super) fn router() -> Router<SharedAdminState> {
     Router::new().route("/api/v1/events", get(watch))
 }
 
-/// The reader was too slow.
+/// Tells a reader that was too slow how much it lost.
 #[derive(Debug, Serialize)]
 struct Missed {
-    /// So many events are gone.
+    /// The number of lost events.
     missed: u64,
 }
 
-/// What happens, from now on
+/// Streams events from now on
 ///
 /// Server-sent events named `connected`, `disconnected`, `incident` and `swap`, with JSON as data. A reader that is too
-/// slow loses some, and gets an event `missed` that says how many.
+/// slow loses events, and gets an event `missed` with their number.
 async fn watch(State(state): State<SharedAdminState>) -> Result<Response, Problem> {
-    let too_many = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many watch already");
+    let too_many = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "there are too many watchers already");
     let watcher = state.context.router.events.watch().ok_or_else(too_many)?;
     let events = stream::unfold(watcher, next);
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())

@@ -1,12 +1,11 @@
-//! Who may use the admin API.
+//! Access control of the admin API.
 //!
-//! With a token: whoever has it, on every page but `/healthz` and `/readyz`. A browser does not add it by itself, so no
-//! page of somebody else's can use it.
+//! With a token, every page but `/healthz` and `/readyz` requires it. Browsers do not add it by themselves, so pages of
+//! other sites cannot use the API.
 //!
-//! Without one, the API listens on a loopback address only, and whoever runs a program on this machine may use it. A page
-//! in a browser on this machine may not: it can reach loopback addresses too, under a name of its own that it has
-//! pointed there (DNS rebinding), or with a request whose answer it does not get to see (CSRF). The first shows in
-//! `Host`, the second in `Origin`.
+//! Without a token, the API listens on a loopback address only, and any program on this machine may use it. Pages in a
+//! browser on this machine may not. They can reach loopback addresses through a name of their own that resolves to one
+//! (DNS rebinding), or with requests whose answers they do not see (CSRF). `Host` shows the first, `Origin` the second.
 
 use super::problem::Problem;
 use axum::http::uri::Authority;
@@ -15,10 +14,11 @@ use sha2::{Digest as _, Sha256};
 use std::net::IpAddr;
 use subtle::ConstantTimeEq as _;
 
-/// What those who watch over a program ask, who have no token: nothing can be done with it.
-pub(super) const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+/// Paths without access control, for probes that have no token. These pages change nothing.
+pub(super) const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 
-/// Checks requests. Keeps a hash of the token, so that the comparison tells nothing of it, not even its length.
+/// Checks requests. Keeps a hash of the token, so that the time of a comparison reveals nothing of it, not even its
+/// length.
 pub(super) struct Guard {
     token: Option<[u8; 32]>,
 }
@@ -46,7 +46,7 @@ fn check_token(token: &[u8; 32], headers: &HeaderMap) -> Result<(), Problem> {
         shown.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match shown {
         Some((_, shown)) if bool::from(hash(shown.trim()).ct_eq(token)) => Ok(()),
-        Some(_) => Err(Problem::new(StatusCode::UNAUTHORIZED, "this is not the token")),
+        Some(_) => Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong token")),
         None => Err(Problem::new(StatusCode::UNAUTHORIZED, "a token is needed: Authorization: Bearer …")),
     }
 }
@@ -56,11 +56,11 @@ fn check_browser(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name| headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
     let mut hosts = text(header::HOST).chain(uri.authority().map(Authority::as_str)).peekable();
     if hosts.peek().is_none() || !hosts.all(is_this_machine) {
-        return forbidden("without a token, only for localhost or a loopback address in the Host header");
+        return forbidden("without a token, the Host header has to name localhost or a loopback address");
     }
     let same = text(header::HOST).next().map(|host| format!("http://{host}"));
     if text(header::ORIGIN).any(|origin| Some(origin) != same.as_deref()) {
-        return forbidden("without a token, not for pages from elsewhere");
+        return forbidden("without a token, pages of other origins may not use this API");
     }
     Ok(())
 }
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn with_a_token_only_that_token_counts() {
+    fn only_the_configured_token_is_accepted() {
         let guard = Guard::new(Some("a token of some length"));
         for (value, right) in [
             ("Bearer a token of some length", true),
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn without_one_the_host_has_to_be_this_machine() {
+    fn host_has_to_be_this_machine_without_a_token() {
         let guard = Guard::new(None);
         for (host, right) in [
             ("localhost", true),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn without_one_pages_from_elsewhere_are_refused() {
+    fn pages_of_other_origins_are_refused_without_a_token() {
         let guard = Guard::new(None);
         for (origin, right) in [
             ("http://localhost:8080", true),

@@ -1,4 +1,4 @@
-//! What an operator can look at, and change: `/healthz`, `/readyz`, `/metrics` and `/api/v1`.
+//! The admin API for operators: `/healthz`, `/readyz`, `/metrics` and `/api/v1`.
 
 mod charge_points;
 mod events;

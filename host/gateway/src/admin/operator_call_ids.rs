@@ -1,10 +1,10 @@
-//! Message ids for CALLs of the gateway's own.
+//! Message ids of CALLs that operators send.
 
 use ocpp_gateway_core::session::OPERATOR_ID_PREFIX;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Different from those of every other run: a charge point may remember an id beyond a connection.
+/// Makes ids that differ from those of all other runs, since a charge point may remember an id beyond a connection.
 pub(super) struct OperatorCallIds {
     started: u64,
     next: AtomicU64,
@@ -16,7 +16,7 @@ impl OperatorCallIds {
         OperatorCallIds { started, next: AtomicU64::new(1) }
     }
 
-    /// At most 36 characters (OCPP-J 1.6 section 4.1.4).
+    /// The next id, of at most 36 characters (OCPP-J 1.6 section 4.1.4).
     pub(super) fn next(&self) -> String {
         format!("{OPERATOR_ID_PREFIX}{:x}-{:x}", self.started, self.next.fetch_add(1, Ordering::Relaxed))
     }

@@ -1,6 +1,6 @@
-//! The pages, and those of them that are not of the API.
+//! The router of all pages, and the handlers outside of `/api/v1`.
 
-use super::guard::OPEN;
+use super::guard::OPEN_PATHS;
 use super::problem::{Problem, json};
 use super::state::{AdminState, SharedAdminState};
 use super::{charge_points, events, openapi, transforms};
@@ -16,7 +16,7 @@ use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use serde::Serialize;
 use std::sync::Arc;
 
-/// The pages.
+/// The router of all pages.
 pub fn router(state: Arc<AdminState>) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
@@ -26,14 +26,14 @@ pub fn router(state: Arc<AdminState>) -> Router {
         .merge(charge_points::router())
         .merge(transforms::router())
         .merge(events::router())
-        .fallback(nowhere)
-        .method_not_allowed_fallback(not_so)
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(&state), check_access))
         .with_state(state)
 }
 
 async fn check_access(State(state): State<SharedAdminState>, request: Request, next: Next) -> Response {
-    if !OPEN.contains(&request.uri().path())
+    if !OPEN_PATHS.contains(&request.uri().path())
         && let Err(problem) = state.guard.check(request.uri(), request.headers())
     {
         return problem.into_response();
@@ -48,12 +48,12 @@ async fn description(State(state): State<SharedAdminState>) -> Response {
     }
 }
 
-async fn nowhere(uri: Uri) -> Problem {
+async fn not_found(uri: Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, format!("there is no {}", uri.path()))
 }
 
-async fn not_so(method: Method, uri: Uri) -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} knows no {method}", uri.path()))
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not support {method}", uri.path()))
 }
 
 /// Whether the program runs
@@ -85,14 +85,14 @@ async fn readyz(State(state): State<SharedAdminState>) -> Response {
         .map(|(what, status)| NotReady { what, why: why_not(status) })
         .collect();
     if not_ready.is_empty() && !*state.context.subscriber.current().borrow() {
-        let why = "topics are being subscribed to again, as the broker has forgotten them".into();
+        let why = "topics are being subscribed to again, because the broker has lost the session".into();
         not_ready.push(NotReady { what: "mqtt subscriber", why });
     }
     if state.stopping.is_cancelled() {
         not_ready.push(NotReady { what: "gateway", why: "is stopping".into() });
     }
     if not_ready.is_empty() && !state.context.registry.is_open() {
-        not_ready.push(NotReady { what: "gateway", why: "does not let charge points in yet".into() });
+        not_ready.push(NotReady { what: "gateway", why: "does not accept charge points yet".into() });
     }
     let status = if not_ready.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     json(status, &Readiness { ready: not_ready.is_empty(), not_ready })
@@ -102,9 +102,9 @@ fn why_not(status: ConnectionStatus) -> String {
     status.last_error.unwrap_or_else(|| "not connected yet".into())
 }
 
-/// What has been counted, in the text form of Prometheus
+/// Metrics in the text format of Prometheus
 ///
-/// Version 0.0.4 of it or OpenMetrics, as `Accept` asks.
+/// `Accept` selects version 0.0.4 or OpenMetrics.
 async fn metrics(State(state): State<SharedAdminState>, headers: HeaderMap) -> Response {
     let accept = headers.get_all(header::ACCEPT).into_iter().filter_map(|line| line.to_str().ok());
     let exposition = Exposition::wanted(accept);

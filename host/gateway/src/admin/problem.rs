@@ -1,4 +1,4 @@
-//! Answers in JSON, among them the one to a request that cannot be done: a problem of RFC 9457.
+//! Answers in JSON, and the problem (RFC 9457) that answers a failed request.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 pub(super) const PROBLEM: &str = "application/problem+json";
 
-/// Why a request was not done.
+/// Why a request failed.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Problem {
     /// The HTTP status.
@@ -19,15 +19,15 @@ pub(super) struct Problem {
     detail: String,
     /// The charge point's CALLERROR, if that is the problem.
     #[serde(skip_serializing_if = "Option::is_none")]
-    call_error: Option<ShownCallError>,
-    /// Seconds, in the head: when to ask again.
+    call_error: Option<CallErrorBody>,
+    /// The header `Retry-After`, in seconds.
     #[serde(skip)]
     retry_after: Option<u16>,
 }
 
 /// A CALLERROR of a charge point.
 #[derive(Debug, Clone, Serialize)]
-struct ShownCallError {
+struct CallErrorBody {
     code: String,
     description: String,
     details: Option<Box<RawValue>>,
@@ -39,7 +39,7 @@ impl Problem {
         Problem { status: status.as_u16(), title, detail: detail.into(), call_error: None, retry_after: None }
     }
 
-    /// Not now, but in so many seconds.
+    /// A request that may succeed after `retry_after` seconds.
     pub(super) fn busy(detail: impl Into<String>, retry_after: u16) -> Self {
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
         Problem { retry_after: Some(retry_after), ..problem }
@@ -52,7 +52,7 @@ impl Problem {
     pub(super) fn call_error(error: CallError) -> Self {
         let CallError { code, description, details } = error;
         let detail = format!("the charge point answers {code}: {description}");
-        let shown = ShownCallError {
+        let shown = CallErrorBody {
             code: code.into(),
             description: description.into(),
             details: RawValue::from_string(details.into()).ok(),

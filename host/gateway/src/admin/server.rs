@@ -1,4 +1,5 @@
-//! HTTP for operators, on hyper itself: `axum::serve` waits without end for a request, for any number of clients.
+//! The HTTP server of the admin API. It uses hyper directly, because `axum::serve` limits neither the time that it
+//! waits for a request nor the number of clients.
 
 use axum::Router;
 use hyper::server::conn::http1::Builder;
@@ -14,16 +15,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-/// How long the head of a request may take, the first of a connection or the next. The connection ends after that.
+/// How long a client may take to send the head of each request. After that, the connection is closed.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections at a time; more wait in the kernel. Of these, 32 may be those of watchers of events.
+/// Connections at the same time; more wait in the kernel. Up to 32 of them may be watchers of events.
 pub(super) const MAX_CONNECTIONS: usize = 128;
-/// How long a request that is being answered may go on when the gateway has stopped.
-const LAST_ANSWER: Duration = Duration::from_secs(1);
-/// How long to leave the kernel alone after it had no file descriptor left for us.
+/// How long an answer may take to complete once the gateway has stopped.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+/// The pause after `accept` failed, usually for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers requests until `closed`, and what is under way then.
+/// Answers requests until `closed` is cancelled, then completes those in progress.
 pub async fn serve(listener: TcpListener, router: Router, closed: CancellationToken) {
     serve_within(listener, router, closed, HEADER_TIMEOUT, MAX_CONNECTIONS).await;
 }
@@ -38,7 +39,7 @@ async fn serve_within(
     let (permits, tasks) = (Arc::new(Semaphore::new(max_connections)), TaskTracker::new());
     let accept = async {
         loop {
-            // It is never closed.
+            // The semaphore is never closed.
             let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
             let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
@@ -61,15 +62,15 @@ async fn serve_within(
 }
 
 async fn answer(stream: TcpStream, router: Router, closed: CancellationToken, header_timeout: Duration) {
-    // Events are small and each is waited for.
+    // Events are small and must not be delayed.
     let _ = stream.set_nodelay(true);
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(header_timeout);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
-    // How a connection ends is its client's affair.
+    // A connection error concerns only its client.
     if closed.run_until_cancelled(connection.as_mut()).await.is_none() {
         connection.as_mut().graceful_shutdown();
-        let _ = timeout(LAST_ANSWER, connection).await;
+        let _ = timeout(ANSWER_TIMEOUT, connection).await;
     }
 }
 
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_says_nothing_is_not_waited_for_and_makes_room() {
+    async fn silent_clients_are_disconnected_and_free_their_connections() {
         let router = Router::new().route("/", get(async || "here"));
         let (address, ..) = start(router, Duration::from_millis(50), 2).await;
         let silent = [ask(address, b"").await, ask(address, b"GET / HTTP/1.1\r\nHost:").await];
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn connections_are_limited_and_what_is_under_way_is_answered_at_the_end() {
+    async fn connections_are_limited_and_open_requests_answered_on_shutdown() {
         let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let handler = {
             let (begun, go_on) = (Arc::clone(&begun), Arc::clone(&go_on));
@@ -135,7 +136,7 @@ mod tests {
         let (address, closed, served) = start(Router::new().route("/", get(handler)), TIMEOUT, 1).await;
         let first = ask(address, REQUEST).await;
         timeout(TIMEOUT, begun.notified()).await.expect("it has begun");
-        // It is in the kernel's queue, and stays there.
+        // The second connection stays in the kernel's queue.
         let second = ask(address, REQUEST).await;
         assert!(timeout(Duration::from_millis(100), begun.notified()).await.is_err());
         closed.cancel();

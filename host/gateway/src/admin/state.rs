@@ -1,4 +1,4 @@
-//! What the pages are made of.
+//! The state that the pages share.
 
 use super::guard::Guard;
 use super::operator_call_ids::OperatorCallIds;
@@ -9,28 +9,29 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// Uploads under way, from the first byte until what was uploaded runs or is refused. One is compiled while the other comes.
-pub(super) const UPLOADS: usize = 2;
+/// Uploads at the same time, each from its first byte until the component runs or is refused. One can be received while
+/// the other is compiled.
+pub(super) const MAX_UPLOADS: usize = 2;
 
-/// What the pages are made of.
+/// The state that the pages share.
 pub struct AdminState {
     pub(super) context: Arc<Context>,
     pub(super) metrics: Registry,
     pub(super) process_metrics: Registry,
-    /// Cancelled once the gateway was asked to stop.
+    /// Cancelled when the gateway begins to stop.
     pub(super) stopping: CancellationToken,
     pub(super) guard: Guard,
     pub(super) operator_call_ids: OperatorCallIds,
-    /// Of components: each may be large, and is held until it runs or does not.
+    /// Permits for uploads. A component may be large, and stays in memory until it runs or is refused.
     pub(super) uploads: Arc<Semaphore>,
 }
 
 pub(super) type SharedAdminState = Arc<AdminState>;
 
 impl AdminState {
-    /// `token`: what a request has to show. None: nothing, as the listener can be reached from this machine only.
+    /// `token`: what requests have to contain. `None`: nothing, because only this machine can reach the listener.
     pub fn new(context: Arc<Context>, metrics: Registry, stopping: CancellationToken, token: Option<&str>) -> Self {
-        let uploads = Arc::new(Semaphore::new(UPLOADS));
+        let uploads = Arc::new(Semaphore::new(MAX_UPLOADS));
         AdminState {
             context,
             metrics,

@@ -1,7 +1,7 @@
-//! `/api/v1/transforms`: which run, and others in their place.
+//! `/api/v1/transforms`: lists the running transforms, replaces them and rolls them back.
 
 use super::problem::{Problem, json};
-use super::state::{AdminState, SharedAdminState, UPLOADS};
+use super::state::{AdminState, MAX_UPLOADS, SharedAdminState};
 use crate::operations::events::rfc3339;
 use axum::Router;
 use axum::body::Bytes;
@@ -16,12 +16,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The largest component that is taken, in bytes: JavaScript and Python make them of 12 to 19 MB.
-const LARGEST: usize = 64 << 20;
+/// The largest accepted component, in bytes. Components from JavaScript and Python have 12 to 19 MB.
+const MAX_COMPONENT_SIZE: usize = 64 << 20;
 
-/// How long the component may take to come.
-const UPLOAD_TIME: Duration = Duration::from_secs(120);
-/// When to come again where others are uploading, in seconds.
+/// How long the upload of a component may take.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(120);
+/// When to retry if other uploads are in progress, in seconds.
 const RETRY_AFTER: u16 = 10;
 
 pub(super) fn router() -> Router<SharedAdminState> {
@@ -29,53 +29,53 @@ pub(super) fn router() -> Router<SharedAdminState> {
         .route("/api/v1/transforms", get(list))
         .route("/api/v1/transforms/{name}", put(swap))
         .route("/api/v1/transforms/{name}/rollback", post(roll_back))
-        .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(DefaultBodyLimit::max(MAX_COMPONENT_SIZE))
 }
 
-/// How a component may take the place of another.
+/// Query parameters: how a component may replace another.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SwapQuery {
-    /// Even if it lacks hooks that are in use.
+    /// Whether the new component may lack hooks that the running one has.
     #[serde(default)]
     allow_fewer_hooks: bool,
 }
 
-/// One transform, as the API shows it.
+/// A running transform.
 #[derive(Debug, Serialize)]
-struct Shown {
+struct TransformSummary {
     name: String,
     component: String,
     built_as: String,
     version: String,
-    /// Of the component.
+    /// SHA-256 of the component.
     sha256: String,
-    /// Of the component, in bytes.
+    /// Size of the component, in bytes.
     size: usize,
     calls: u64,
     refusals: u64,
     failures: u64,
-    /// The mean of those calls whose time was taken.
+    /// Mean duration of the measured calls, in microseconds.
     mean_call_us: Option<f64>,
-    /// Not called for a while, as it fails for most charge points.
+    /// Whether its calls are suspended for a while, because it fails for most charge points.
     stopped: bool,
-    /// For how many charge points a hook is not called for a while, as it fails for them.
+    /// Charge points for which calls of a hook are suspended for a while, because it fails for them.
     stopped_charge_points: usize,
-    /// The version that a rollback brings back.
+    /// The version that a rollback restores.
     previous_version: Option<String>,
     previous_sha256: Option<String>,
-    /// Why the latest attempt to put another in its place failed or was taken back, if it was.
+    /// Why the latest attempt to replace it failed or was rolled back, if so.
     last_fault: Option<String>,
-    /// When that was.
+    /// When that happened.
     last_fault_at: Option<String>,
 }
 
-impl From<TransformStatus> for Shown {
+impl From<TransformStatus> for TransformSummary {
     fn from(status: TransformStatus) -> Self {
         let TransformStatus { timed_calls, timed, .. } = status;
         let (previous_version, previous_sha256) = status.previous.map(|it| (it.version, it.sha256)).unzip();
         let (last_fault, last_fault_at) = status.last_fault.map(|it| (it.text, rfc3339(it.at))).unzip();
-        Shown {
+        TransformSummary {
             name: status.name,
             component: status.component,
             built_as: status.built_as,
@@ -96,16 +96,17 @@ impl From<TransformStatus> for Shown {
     }
 }
 
-/// Which transforms run
+/// Lists the running transforms
 async fn list(State(state): State<SharedAdminState>) -> Response {
-    let shown: Vec<Shown> = state.context.router.pipeline.transforms().into_iter().map(Shown::from).collect();
-    json(StatusCode::OK, &shown)
+    let summaries: Vec<TransformSummary> =
+        state.context.router.pipeline.transforms().into_iter().map(TransformSummary::from).collect();
+    json(StatusCode::OK, &summaries)
 }
 
-/// Puts a component in the place of the one that runs
+/// Replaces the running component
 ///
-/// It runs until the next restart or SIGHUP, or until the file that the configuration names changes; that file is not
-/// written. If it is what runs already, nothing changes.
+/// The new component runs until the next restart or SIGHUP, or until the file that the configuration names changes.
+/// That file is not written. Uploading the running component changes nothing.
 async fn swap(
     State(state): State<SharedAdminState>,
     name: Result<Path<String>, PathRejection>,
@@ -116,22 +117,22 @@ async fn swap(
     let fewer_hooks = if allow_fewer_hooks { FewerHooks::Allow } else { FewerHooks::Refuse };
     let Path(name) = name?;
     let Ok(permit) = Arc::clone(&state.uploads).try_acquire_owned() else {
-        return Err(Problem::busy(format!("{UPLOADS} components are being uploaded already"), RETRY_AFTER));
+        return Err(Problem::busy(format!("{MAX_UPLOADS} components are being uploaded already"), RETRY_AFTER));
     };
-    let Ok(body) = timeout(UPLOAD_TIME, Bytes::from_request(request, &())).await else {
-        let detail = format!("the component has not come whole within {UPLOAD_TIME:?}");
+    let Ok(body) = timeout(UPLOAD_TIMEOUT, Bytes::from_request(request, &())).await else {
+        let detail = format!("the upload took longer than {UPLOAD_TIMEOUT:?}");
         return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail));
     };
     let source = Source::Bytes(body?.as_ref().into());
     change(&state, name, move |pipeline, name| {
-        // It goes on when whoever has sent it does not wait any more.
+        // The swap continues even if the client disconnects.
         let _permit = permit;
         pipeline.swap(name, Some(source), fewer_hooks).map(drop)
     })
     .await
 }
 
-/// Brings the component back that ran before
+/// Restores the component that ran before
 async fn roll_back(
     State(state): State<SharedAdminState>,
     name: Result<Path<String>, PathRejection>,
@@ -140,7 +141,7 @@ async fn roll_back(
     change(&state, name, |pipeline, name| pipeline.roll_back(name).map(drop)).await
 }
 
-/// Does what may take seconds, away from the threads that serve charge points.
+/// Runs a change that may take seconds on a blocking thread.
 async fn change(
     state: &AdminState,
     name: String,
@@ -149,10 +150,10 @@ async fn change(
     let pipeline = state.context.router.pipeline.clone();
     let changed = tokio::task::spawn_blocking(move || {
         change(&pipeline, &name)?;
-        Ok(pipeline.transforms().into_iter().find(|status| status.name == name).map(Shown::from))
+        Ok(pipeline.transforms().into_iter().find(|status| status.name == name).map(TransformSummary::from))
     });
     match changed.await {
-        Ok(Ok(shown)) => Ok(json(StatusCode::OK, &shown)),
+        Ok(Ok(summary)) => Ok(json(StatusCode::OK, &summary)),
         Ok(Err(error)) => Err(Problem::new(status_of(&error), error.to_string())),
         Err(error) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
     }
@@ -161,7 +162,7 @@ async fn change(
 fn status_of(error: &SwapError) -> StatusCode {
     match error {
         SwapError::Unknown(_) => StatusCode::NOT_FOUND,
-        SwapError::NoPrevious | SwapError::Overtaken(_) => StatusCode::CONFLICT,
+        SwapError::NoPrevious | SwapError::RolledBackMeanwhile(_) => StatusCode::CONFLICT,
         SwapError::Load(_) => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }

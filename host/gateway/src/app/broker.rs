@@ -1,14 +1,14 @@
-//! The broker that the gateway speaks to, and how.
+//! The broker that the gateway uses, and the options of its connections.
 
 use super::error::StartError;
 use crate::config::Config;
 use ocpp_gateway_mqtt::{BrokerLimits, BrokerUrl, Credentials, EmbeddedBroker, Options, Status};
 use std::net::SocketAddr;
 
-/// Topic and envelope of the largest OCPP message, in bytes.
+/// Space for the topic and the envelope of the largest OCPP message, in bytes.
 const ENVELOPE: usize = 64 << 10;
 
-/// Where it listens, with the ports that were really taken.
+/// The addresses that the gateway listens on, with the actual ports, and its broker.
 #[derive(Debug, Clone)]
 pub struct ListenAddresses {
     pub ocpp: SocketAddr,
@@ -16,14 +16,14 @@ pub struct ListenAddresses {
     pub broker: Broker,
 }
 
-/// The broker that it speaks to.
+/// The broker that the gateway uses.
 #[derive(Debug, Clone)]
 pub enum Broker {
     Embedded(SocketAddr),
     External(BrokerUrl),
 }
 
-/// Starts the embedded broker, if there is no other.
+/// Starts the embedded broker, unless `mqtt.url` names another one.
 pub(super) async fn start(config: &Config) -> Result<(Option<EmbeddedBroker>, Broker), StartError> {
     if let Some(url) = &config.mqtt.url {
         return Ok((None, Broker::External(url.parse()?)));
@@ -34,7 +34,7 @@ pub(super) async fn start(config: &Config) -> Result<(Option<EmbeddedBroker>, Br
     Ok((Some(embedded), Broker::Embedded(address)))
 }
 
-/// Bytes of an MQTT packet, in either direction.
+/// The largest MQTT packet in either direction, in bytes.
 fn max_packet_size(config: &Config) -> usize {
     config.ocpp.max_message_size.saturating_add(ENVELOPE)
 }

@@ -1,4 +1,4 @@
-//! Why a gateway did not start, or did not go on.
+//! Why a gateway did not start, or stopped by itself.
 
 use crate::listener::authentication;
 use crate::operations::ephemeral;
@@ -16,7 +16,7 @@ pub enum StartError {
     Listen { key: &'static str, address: SocketAddr, error: io::Error },
     #[error("mqtt.embedded.listen: {0}")]
     EmbeddedBroker(#[source] EmbeddedBrokerError),
-    #[error("{}", show(.0))]
+    #[error("{}", lines(.0))]
     Security(Vec<authentication::FileFault>),
     #[error("files cannot be watched: {0}")]
     Watch(#[from] notify::Error),
@@ -26,7 +26,7 @@ pub enum StartError {
     Configuration(#[from] io::Error),
 }
 
-/// Why it stopped without being asked.
+/// Why the gateway stopped by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error(transparent)]
@@ -35,6 +35,6 @@ pub enum RunError {
     Admin(io::Error),
 }
 
-fn show(faults: &[authentication::FileFault]) -> String {
+fn lines(faults: &[authentication::FileFault]) -> String {
     faults.iter().map(|(key, problem)| format!("{key}: {problem}")).collect::<Vec<_>>().join("\n")
 }

@@ -1,18 +1,18 @@
-//! The files that a configuration names: keys, certificates, passwords, lists. What is wrong with them is said in one go
-//! with what is wrong with the configuration itself.
+//! The files that a configuration names: keys, certificates, passwords, lists. Their faults are reported together with
+//! those of the configuration itself.
 
-use crate::config::{self, Config, ConfigFaults, Reading};
+use crate::config::{self, Config, ConfigFaults, LoadedConfig};
 use crate::listener::authentication::Security;
 use ocpp_gateway_mqtt::BrokerUrl;
 use std::path::Path;
 
 /// [`config::read`], and every file that the configuration names.
-pub fn read(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Reading {
-    let mut reading = config::read(file, environment);
-    for (key, problem) in faults(&reading.config) {
-        reading.fault(key, problem);
+pub fn read(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> LoadedConfig {
+    let mut loaded = config::read(file, environment);
+    for (key, problem) in faults(&loaded.config) {
+        loaded.fault(key, problem);
     }
-    reading
+    loaded
 }
 
 /// [`config::load`], and every file that the configuration names.
@@ -23,7 +23,7 @@ pub fn load(
     read(file, environment).into_result()
 }
 
-/// What is wrong with the files: the key that names one, and what is the matter.
+/// The faults of the files: the key that names the file, and the problem.
 fn faults(config: &Config) -> Vec<(&'static str, String)> {
     let mut faults = Security::load(&config.ocpp).err().unwrap_or_default();
     let url = config.mqtt.url.as_deref().and_then(|url| url.parse::<BrokerUrl>().ok());
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_that_cannot_be_used_are_faults_of_their_keys() {
+    fn unusable_files_are_faults_of_their_keys() {
         for (text, wanted) in [
             (
                 "[mqtt]\nurl = \"mqtts://b\"\n[mqtt.tls]\nca = \"/nowhere/at/all\"",
@@ -81,7 +81,7 @@ mod tests {
         assert!(key.starts_with("ocpp.quue: unknown key") && file.starts_with("ocpp.identities: "), "{faults:?}");
     }
 
-    /// What is wrong with `text` as a file, without the path of that.
+    /// The faults of a configuration file with this text, without the path of the file.
     fn faults_of(text: &str) -> Vec<String> {
         let file = tempfile::NamedTempFile::new().expect("a temporary file");
         std::fs::write(file.path(), text).expect("written");

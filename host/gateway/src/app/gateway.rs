@@ -1,4 +1,4 @@
-//! The whole gateway: started, run, stopped.
+//! Starts, runs and stops the whole gateway.
 
 use super::broker::{self, ListenAddresses, mqtt_options};
 use super::drain::drain;
@@ -33,11 +33,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-/// Charge points that come back all at once after an outage wait here until they are accepted.
+/// The length of the accept queue: after an outage, all charge points connect at once.
 const LISTEN_BACKLOG: u32 = 4096;
 
-/// So many charge points are told of a hot swap before other tasks have their turn: a full SUBSCRIBE packet.
-const NUDGED_AT_ONCE: usize = 200;
+/// Charge points that are notified of a hot swap before other tasks run: as many as fill a SUBSCRIBE packet.
+const NOTIFY_BATCH: usize = 200;
 
 /// A gateway that listens, but does not accept connections yet.
 pub struct Gateway {
@@ -53,7 +53,7 @@ pub struct Gateway {
     hot_swap: Arc<HotSwap>,
     compiler: Option<Arc<CompileProcess>>,
     security: Arc<Security>,
-    /// Kept for as long as it is to watch.
+    /// Watches the files until it is dropped.
     _security_files: Watch,
     /// The tasks of all charge points.
     tasks: TaskTracker,
@@ -63,16 +63,16 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Loads the transforms, takes the ports, and starts to connect to the broker. Needs a tokio runtime.
+    /// Loads the transforms, binds the ports and starts to connect to the broker. Needs a tokio runtime.
     ///
     /// `compiler`: what compiles the components of transforms; `None`: this process.
-    // What is async is compiled where it is awaited, with all that it awaits: by the program and each test again. What is
-    // boxed is compiled here.
+    // Boxed, so that it is compiled in this crate. An async function is compiled where it is awaited, with all that it
+    // awaits: once for the program and once for each test.
     pub fn start(config: &Config, compiler: Option<Arc<CompileProcess>>) -> BoxFuture<'_, Result<Self, StartError>> {
-        Box::pin(Self::start_here(config, compiler))
+        Box::pin(Self::start_inner(config, compiler))
     }
 
-    async fn start_here(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<Self, StartError> {
+    async fn start_inner(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<Self, StartError> {
         let pipeline = load(config, compiler.clone()).await?;
         let max_files = file_limit::raise(config.ocpp.max_connections);
         let security = Arc::new(Security::load(&config.ocpp).map_err(StartError::Security)?);
@@ -81,7 +81,7 @@ impl Gateway {
         let admin = listen("admin.listen", config.admin.listen)?;
         let (embedded, broker) = broker::start(config).await?;
         let addresses = ListenAddresses { ocpp: listener.local_addr()?, admin: admin.local_addr()?, broker };
-        warn_of_strangers(&security, addresses.ocpp);
+        warn_if_unauthenticated(&security, addresses.ocpp);
         let mut options = mqtt_options(config, &addresses)?;
         let mut registry = prometheus_client::registry::Registry::with_prefix("ocpp_gateway");
         if let Some(embedded) = &embedded {
@@ -90,7 +90,7 @@ impl Gateway {
         }
         registry.register_collector(certificate_metrics(Arc::clone(&security)));
         let (context, claim_listener) = connect(config, options, pipeline, &mut registry);
-        nudge_after_swaps(&context.router, &context.registry);
+        notify_after_swaps(&context.router, &context.registry);
         let hot_swap = HotSwap::start(context.router.pipeline.clone(), config)?;
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let (guard, shared) = (Arc::clone(&security), Arc::clone(&context));
@@ -126,23 +126,23 @@ impl Gateway {
         &self.context.router.pipeline
     }
 
-    /// Puts other transforms in place while charge points are connected.
+    /// Replaces transforms while charge points are connected.
     pub fn hot_swap(&self) -> &Arc<HotSwap> {
         &self.hot_swap
     }
 
-    /// What charge points have to show.
+    /// The authentication of charge points.
     pub fn security(&self) -> &Arc<Security> {
         &self.security
     }
 
-    /// Serves until `stop` is ready, and then stops in good order: no new connections, open calls get their answers
-    /// within the grace time, what waits is published.
+    /// Serves until `stop` is ready. Then it accepts no new connections, waits for open calls within the grace time,
+    /// and publishes what is queued.
     pub fn run(self, stop: BoxFuture<'_, ()>) -> BoxFuture<'_, Result<(), RunError>> {
-        Box::pin(self.run_here(stop))
+        Box::pin(self.run_inner(stop))
     }
 
-    async fn run_here(mut self, stop: BoxFuture<'_, ()>) -> Result<(), RunError> {
+    async fn run_inner(mut self, stop: BoxFuture<'_, ()>) -> Result<(), RunError> {
         let following = self.follow_broker();
         notify(ServiceState::Ready);
         let closed = CancellationToken::new();
@@ -176,7 +176,7 @@ impl Gateway {
         outcome
     }
 
-    /// Charge points are let in once the broker has been reached, and then as long as it is not away for too long.
+    /// Accepts charge points once the broker has been reached, until it has been unreachable for too long.
     fn follow_broker(&self) -> JoinHandle<()> {
         let (context, outage_after) = (Arc::clone(&self.context), self.outage_after);
         let claim_listener = self.claim_listener.clone();
@@ -189,7 +189,7 @@ impl Gateway {
     }
 }
 
-/// Hears the claims of other gateways from now on.
+/// Subscribes to the claims of other gateways.
 async fn listen_to_claims(subscriber: &Subscriber<Recipient>, listener: Arc<ClaimListener>) {
     let recipient = Recipient::Claims(Arc::clone(&listener));
     match subscriber.subscribe(ClaimListener::OWNER, listener.filters(), recipient).await {
@@ -198,17 +198,18 @@ async fn listen_to_claims(subscriber: &Subscriber<Recipient>, listener: Arc<Clai
     }
 }
 
-/// Without authentication a client can connect under any identity: warns of it.
-fn warn_of_strangers(security: &Security, address: SocketAddr) {
+/// Warns if there is no authentication: any client can then connect with any identity.
+fn warn_if_unauthenticated(security: &Security, address: SocketAddr) {
     if !security.wants_credentials() && !address.ip().is_loopback() {
         warn!(
-            "whoever reaches {address} can pass for any charge point: there is neither ocpp.auth nor ocpp.tls.client_ca"
+            "any client that reaches {address} can pass for any charge point: neither ocpp.auth nor ocpp.tls.client_ca \
+             is set"
         );
     }
 }
 
-/// Starts to connect to the broker, and makes what charge points share. With it, what is to listen to claims of other
-/// gateways, if there are any.
+/// Starts to connect to the broker, and creates the context that charge points share. Also returns the listener for
+/// claims of other gateways, if `presence.claims` is set.
 fn connect(
     config: &Config,
     options: Options,
@@ -219,7 +220,7 @@ fn connect(
     let options = Arc::new(options);
     let memory = QueueMemory::new(config);
     let (undeliverable, worker) = UndeliverableQueue::new(&memory);
-    // One of several gateways does not know whether another has delivered what it cannot.
+    // With several gateways, another one may have delivered a message that this one cannot deliver.
     let alone = config.presence.claims.is_none();
     let unrouted: UnroutedHandler = if alone { undeliverable.unrouted_handler() } else { Box::new(drop) };
     let subscriber = Subscriber::start(Arc::clone(&options), unrouted);
@@ -256,7 +257,7 @@ fn connect(
     (Arc::new(context), listener)
 }
 
-/// Loads the transforms beside the threads that serve: these see signals meanwhile.
+/// Loads the transforms on a blocking thread, so that signals are handled meanwhile.
 async fn load(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<Pipeline, StartError> {
     let config = config.clone();
     let compile = compiler.map(|compiler| -> Arc<dyn Compile> { compiler });
@@ -264,13 +265,13 @@ async fn load(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<
     Ok(loaded.map_err(io::Error::other)??)
 }
 
-/// After a hot swap the mapping may want other topics for every charge point: each sees to it itself.
-fn nudge_after_swaps(router: &MessageRouter, registry: &Arc<Registry>) {
+/// Notifies all charge points after a hot swap: the mapping may want other topics, and each one subscribes to its own.
+fn notify_after_swaps(router: &MessageRouter, registry: &Arc<Registry>) {
     let (swapped, mut swaps) = tokio::sync::watch::channel(());
     let (metrics, events): (Metrics, Arc<EventBus>) = (router.metrics.clone(), Arc::clone(&router.events));
     router.pipeline.on_swap(move |report| {
         metrics.swap(report.outcome);
-        events.tell(|| report.into());
+        events.publish(|| report.into());
         if report.outcome != SwapOutcome::Failed {
             swapped.send_replace(());
         }
@@ -278,9 +279,9 @@ fn nudge_after_swaps(router: &MessageRouter, registry: &Arc<Registry>) {
     let registry = Arc::clone(registry);
     tokio::spawn(async move {
         while swaps.changed().await.is_ok() {
-            for charge_points in registry.connected().chunks(NUDGED_AT_ONCE) {
-                charge_points.iter().for_each(|charge_point| charge_point.mailbox.nudge());
-                // Messages of others come between.
+            for charge_points in registry.connected().chunks(NOTIFY_BATCH) {
+                charge_points.iter().for_each(|charge_point| charge_point.mailbox.notify_of_swap());
+                // Lets other tasks run.
                 tokio::task::yield_now().await;
             }
         }

@@ -1,4 +1,4 @@
-//! The whole gateway: started, run, stopped.
+//! Starts, runs and stops the whole gateway.
 
 mod broker;
 mod drain;

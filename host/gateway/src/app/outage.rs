@@ -1,8 +1,8 @@
-//! What happens while the broker is away for long.
+//! Disconnects charge points during a long outage of the broker.
 //!
-//! A charge point that is told CALLERROR discards what it had to say about a transaction after a few attempts; one that
-//! is off line keeps it. So CALLs wait for a broker that is away, with their deadlines standing still; and when it does
-//! not come back, charge points are disconnected before any of them is answered with an error.
+//! A charge point that gets a CALLERROR discards its transaction message after a few attempts; one that is offline
+//! keeps it. So CALLs wait while the broker is unreachable, and their deadlines are suspended. If the broker does not
+//! come back, charge points are disconnected before any CALL is answered with an error.
 
 use crate::charge_point::Registry;
 use ocpp_gateway_mqtt::Publisher;
@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-/// What has come of waiting for a broker that is away.
-enum Waited {
+/// How waiting for an unreachable broker has ended.
+enum BrokerWait {
     Back,
     /// Charge points are disconnected.
     Outage,
@@ -21,54 +21,54 @@ enum Waited {
     Stopped,
 }
 
-/// Lets charge points in while the broker is there, and none once it has been away for `outage_after`, until the publisher
-/// stops.
+/// Accepts charge points while the broker is reachable, and none once it has been unreachable for `outage_after`. Ends
+/// when the publisher stops.
 pub(super) async fn watch(registry: Arc<Registry>, publisher: Publisher, outage_after: Duration) {
     let mut reached = publisher.availability().reached();
-    while becomes(&mut reached, true).await {
+    while wait_until(&mut reached, true).await {
         registry.end_outage();
         registry.set_open(true);
-        info!("the broker has been reached: charge points are let in");
+        info!("the broker has been reached: charge points are accepted");
         loop {
-            if !becomes(&mut reached, false).await {
+            if !wait_until(&mut reached, false).await {
                 return;
             }
-            let waited = match timeout(outage_after, becomes(&mut reached, true)).await {
-                Ok(true) => Waited::Back,
-                Ok(false) => Waited::Stopped,
-                Err(_) => begin(&registry, &publisher, outage_after).await,
+            let outcome = match timeout(outage_after, wait_until(&mut reached, true)).await {
+                Ok(true) => BrokerWait::Back,
+                Ok(false) => BrokerWait::Stopped,
+                Err(_) => begin_outage(&registry, &publisher, outage_after).await,
             };
-            match waited {
-                Waited::Back => {}
-                Waited::Outage => break,
-                Waited::Stopped => return,
+            match outcome {
+                BrokerWait::Back => {}
+                BrokerWait::Outage => break,
+                BrokerWait::Stopped => return,
             }
         }
     }
 }
 
 /// Refuses new connections, withdraws CALLs that were not sent, and disconnects all charge points with 1013.
-async fn begin(registry: &Registry, publisher: &Publisher, outage_after: Duration) -> Waited {
+async fn begin_outage(registry: &Registry, publisher: &Publisher, outage_after: Duration) -> BrokerWait {
     registry.set_open(false);
     match publisher.withdraw().await {
-        Err(_) => Waited::Stopped,
-        // It has come back just now.
+        Err(_) => BrokerWait::Stopped,
+        // The broker has just come back.
         Ok(None) => {
             registry.set_open(true);
-            Waited::Back
+            BrokerWait::Back
         }
         Ok(Some(withdrawn)) => {
             let connected = registry.begin_outage();
             warn!(
-                "the broker has been away for {outage_after:?}: {connected} charge points are disconnected and none is \
-                 let in until it is back; {withdrawn} messages that were not sent are withdrawn"
+                "the broker has been unreachable for {outage_after:?}: {connected} charge points are disconnected and \
+                 none is accepted until it is back; {withdrawn} messages that were not sent are withdrawn"
             );
-            Waited::Outage
+            BrokerWait::Outage
         }
     }
 }
 
-/// Waits until the broker can be reached, or cannot. `false`: the gateway stops.
-async fn becomes(reached: &mut watch::Receiver<bool>, wanted: bool) -> bool {
+/// Waits until the broker is reachable, or not, as `wanted`. `false`: the gateway stops.
+async fn wait_until(reached: &mut watch::Receiver<bool>, wanted: bool) -> bool {
     reached.wait_for(|reached| *reached == wanted).await.is_ok()
 }

@@ -1,51 +1,51 @@
-//! CALLs of one charge point that nobody subscribes to, and those behind them.
+//! Retries of CALLs whose topic has no subscriber, for one charge point.
 //!
-//! The first of them is published again from time to time, until somebody subscribes or it has waited for long enough;
-//! the others keep their order behind it. Two clocks are at work: attempts go by the clock on the wall, and how long a
-//! CALL waits by the broker's time, which stands still while the broker is away.
+//! The first CALL is published again from time to time, until its topic has a subscriber or it has waited long enough;
+//! the others keep their order behind it. Two clocks are used: attempts are scheduled by wall time; how long a CALL
+//! waits is measured in the broker's time, which stops while the broker is away.
 
 use ocpp_gateway_mqtt::{Publication, Tracking};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The pause before the first attempt; it doubles up to [`LONGEST_PAUSE`].
+/// The pause before the first attempt. It doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A moment by both clocks.
+/// The time on both clocks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Now {
     pub(super) wall: Instant,
     pub(super) broker: Instant,
 }
 
-/// There is at least one CALL in it.
+/// CALLs that wait for a subscriber, at least one.
 pub(super) struct CallRetries {
     calls: VecDeque<RetriedCall>,
-    /// The first is with the publisher, which will say what becomes of it.
+    /// The publisher has the first CALL; its outcome is pending.
     trying: bool,
     pause: Duration,
-    /// When the first is published again, unless it is.
+    /// When the first CALL is published again, unless `trying`.
     next_attempt: Instant,
 }
 
 struct RetriedCall {
     number: u32,
-    /// `None` while it is with the publisher.
+    /// `None` while the publisher has it.
     publication: Option<Publication>,
-    /// In the broker's time: as long as this has not come it is tried again.
+    /// In the broker's time: the CALL is retried until then.
     give_up: Instant,
-    /// In the broker's time: the charge point has been told then that there is no answer.
+    /// In the broker's time: the charge point gets a CALLERROR then, because the CALL timed out.
     expires: Instant,
 }
 
 impl CallRetries {
-    /// Begins with a CALL that came back. `wait`: how long it may be tried again.
+    /// Starts with a CALL that had no subscriber. `wait`: how long it is retried.
     pub(super) fn new(publication: Publication, wait: Duration, now: Now) -> Option<Self> {
         let call = RetriedCall::new(publication, wait, now)?;
         let calls = VecDeque::from([call]);
         let mut retries = CallRetries { calls, trying: false, pause: FIRST_PAUSE, next_attempt: now.wall };
-        retries.plan(now);
+        retries.schedule(now);
         Some(retries)
     }
 
@@ -58,18 +58,22 @@ impl CallRetries {
         (!self.trying).then_some(self.next_attempt)
     }
 
-    /// One that came back, or that comes behind those that wait; each has its place by its number.
-    pub(super) fn hold(&mut self, publication: Publication, wait: Duration, now: Now) {
+    /// Adds a CALL that had no subscriber, or a new one. CALLs are ordered by their numbers.
+    pub(super) fn add(&mut self, publication: Publication, wait: Duration, now: Now) {
         let Some(call) = RetriedCall::new(publication, wait, now) else { return };
-        let place = self.calls.partition_point(|waiting| waiting.number < call.number);
-        // Not before the one that is being tried.
-        self.calls.insert(place.max(usize::from(self.trying)), call);
+        let index = self.calls.partition_point(|waiting| waiting.number < call.number);
+        // Not before the CALL that is being tried.
+        self.calls.insert(index.max(usize::from(self.trying)), call);
     }
 
-    /// The CALL of this publication has come back from an attempt. Gives the publication back if it has waited for long
-    /// enough, and `Err` with it if it was no attempt.
-    #[expect(clippy::result_large_err, reason = "it is given back as it was given, which is no failure")]
-    pub(super) fn came_back(&mut self, publication: Publication, now: Now) -> Result<Option<Publication>, Publication> {
+    /// Handles a publication that had no subscriber. Returns it if its CALL has waited long enough, and as `Err` if it
+    /// was not the current attempt.
+    #[expect(clippy::result_large_err, reason = "returns the argument, which is not an error")]
+    pub(super) fn handle_no_subscriber(
+        &mut self,
+        publication: Publication,
+        now: Now,
+    ) -> Result<Option<Publication>, Publication> {
         let number = publication.tracking.as_ref().map(|tracking| tracking.number);
         let Some(first) = self.calls.front_mut().filter(|first| self.trying && Some(first.number) == number) else {
             return Err(publication);
@@ -77,32 +81,32 @@ impl CallRetries {
         self.trying = false;
         if first.give_up <= now.broker {
             self.calls.pop_front();
-            // It is for the next one to find out anew.
+            // The next CALL starts with the shortest pause, and is tried at once.
             (self.pause, self.next_attempt) = (FIRST_PAUSE, now.wall);
             return Ok(Some(publication));
         }
         first.publication = Some(publication);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        self.plan(now);
+        self.schedule(now);
         Ok(None)
     }
 
-    /// Whether this was the number of the CALL that is being tried: somebody subscribes.
+    /// Whether the CALL of this number is being tried.
     pub(super) fn is_tried(&self, number: u32) -> bool {
         self.trying && self.calls.front().is_some_and(|first| first.number == number)
     }
 
-    /// What is to be published now to find out whether somebody subscribes. What has expired is dropped first.
+    /// The publication to attempt now, if any. Expired CALLs are dropped first.
     pub(super) fn next(&mut self, now: Now) -> Option<Publication> {
         if self.trying && self.calls.front().is_some_and(|first| first.expires <= now.broker) {
-            // Whatever has become of it: there is a next one to be tried.
+            // The outcome of an expired attempt does not matter: try the next CALL.
             (self.trying, self.next_attempt) = (false, now.wall);
         }
         let trying = usize::from(self.trying);
-        let mut place = 0;
+        let mut count = 0;
         self.calls.retain(|call| {
-            place += 1;
-            place <= trying || call.expires > now.broker
+            count += 1;
+            count <= trying || call.expires > now.broker
         });
         if self.trying || self.next_attempt > now.wall {
             return None;
@@ -113,7 +117,7 @@ impl CallRetries {
         Some(publication)
     }
 
-    /// All that wait, in their order.
+    /// All waiting publications, in order.
     pub(super) fn into_publications(self) -> impl Iterator<Item = Publication> {
         let publications = self.calls.into_iter().filter_map(|call| call.publication);
         publications.map(|mut publication| {
@@ -122,15 +126,15 @@ impl CallRetries {
         })
     }
 
-    /// The last attempt is made when it is time to give up.
-    fn plan(&mut self, now: Now) {
+    /// Schedules the next attempt. The last one is made at the time of giving up.
+    fn schedule(&mut self, now: Now) {
         let left = self.calls.front().map(|first| first.give_up.saturating_duration_since(now.broker));
         self.next_attempt = now.wall + left.map_or(self.pause, |left| left.min(self.pause));
     }
 }
 
 impl RetriedCall {
-    /// `None`: nobody is waiting for what becomes of it.
+    /// `None`: the publication is not tracked or does not expire, so no CALL waits for it.
     fn new(publication: Publication, wait: Duration, now: Now) -> Option<Self> {
         let &Tracking { number, .. } = publication.tracking.as_ref()?;
         let expires = publication.expires?;
@@ -147,9 +151,9 @@ mod tests {
     const WAIT: Duration = Duration::from_secs(2);
     const TIMEOUT: Duration = Duration::from_secs(30);
 
-    struct Deaf;
+    struct IgnoringObserver;
 
-    impl Observer for Deaf {
+    impl Observer for IgnoringObserver {
         fn no_subscriber(&self, _: Publication) {}
         fn delivered(&self, _: u32) {}
         fn evicted(&self, _: u32) {}
@@ -161,7 +165,7 @@ mod tests {
     }
 
     fn call(number: u32, start: Instant) -> Publication {
-        let tracking = Some(Tracking { observer: Arc::new(Deaf), number, confirm: false });
+        let tracking = Some(Tracking { observer: Arc::new(IgnoringObserver), number, confirm: false });
         Publication { expires: Some(start + TIMEOUT), tracking, ..Publication::new("t", "x", "CALL") }
     }
 
@@ -170,23 +174,23 @@ mod tests {
         (tracking.number, tracking.confirm)
     }
 
-    fn holding(start: Instant) -> CallRetries {
+    fn retries(start: Instant) -> CallRetries {
         CallRetries::new(call(1, start), WAIT, at(start, 0)).expect("tracked")
     }
 
     #[test]
-    fn the_first_is_tried_again_with_growing_pauses_and_given_up_in_the_end() {
+    fn first_call_is_retried_with_growing_pauses_until_it_is_given_up() {
         let start = Instant::now();
-        let mut retries = holding(start);
+        let mut retries = retries(start);
         let mut attempts = Vec::new();
         loop {
-            let next = retries.next_attempt().expect("an attempt to come");
+            let next = retries.next_attempt().expect("an attempt is scheduled");
             let now = Now { wall: next, broker: next };
-            let attempt = retries.next(now).expect("it is time");
+            let attempt = retries.next(now).expect("the attempt is due");
             assert_eq!(number(&attempt), (1, true));
             assert!(retries.next(now).is_none() && retries.next_attempt().is_none(), "one attempt at a time");
             attempts.push(next.duration_since(start).as_millis());
-            if retries.came_back(attempt, now).expect("an attempt").is_some() {
+            if retries.handle_no_subscriber(attempt, now).expect("an attempt").is_some() {
                 break;
             }
         }
@@ -195,14 +199,14 @@ mod tests {
     }
 
     #[test]
-    fn others_keep_their_order_behind_it() {
+    fn other_calls_keep_their_order_behind_the_first() {
         let start = Instant::now();
-        let mut retries = holding(start);
-        retries.hold(call(3, start), WAIT, at(start, 1));
-        retries.hold(call(2, start), WAIT, at(start, 2));
-        let attempt = retries.next(at(start, 250)).expect("it is time");
-        // One that was sent before, and comes back late.
-        retries.hold(call(0, start), WAIT, at(start, 260));
+        let mut retries = retries(start);
+        retries.add(call(3, start), WAIT, at(start, 1));
+        retries.add(call(2, start), WAIT, at(start, 2));
+        let attempt = retries.next(at(start, 250)).expect("the attempt is due");
+        // A CALL that was sent before, and whose outcome is late.
+        retries.add(call(0, start), WAIT, at(start, 260));
         assert!(!retries.is_tried(2) && retries.is_tried(1));
         drop(attempt);
         let rest: Vec<_> = retries.into_publications().map(|publication| number(&publication)).collect();
@@ -210,43 +214,43 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_back_and_was_no_attempt_is_told_apart() {
+    fn publication_that_is_not_the_current_attempt_is_returned() {
         let start = Instant::now();
-        let mut retries = holding(start);
-        assert!(retries.came_back(call(1, start), at(start, 1)).is_err(), "nothing is being tried");
-        retries.next(at(start, 250)).expect("it is time");
-        assert!(retries.came_back(call(2, start), at(start, 251)).is_err());
+        let mut retries = retries(start);
+        assert!(retries.handle_no_subscriber(call(1, start), at(start, 1)).is_err(), "nothing is being tried");
+        retries.next(at(start, 250)).expect("the attempt is due");
+        assert!(retries.handle_no_subscriber(call(2, start), at(start, 251)).is_err());
     }
 
     #[test]
-    fn each_is_tried_before_it_is_given_up() {
+    fn each_call_is_tried_before_it_is_given_up() {
         let start = Instant::now();
-        let mut retries = holding(start);
-        retries.hold(call(2, start), WAIT, at(start, 10));
-        let first = retries.next(at(start, 2500)).expect("it is time");
-        assert!(retries.came_back(first, at(start, 2500)).expect("an attempt").is_some());
-        assert_eq!(number(&retries.next(at(start, 2500)).expect("its turn at once")), (2, true));
+        let mut retries = retries(start);
+        retries.add(call(2, start), WAIT, at(start, 10));
+        let first = retries.next(at(start, 2500)).expect("the attempt is due");
+        assert!(retries.handle_no_subscriber(first, at(start, 2500)).expect("an attempt").is_some());
+        assert_eq!(number(&retries.next(at(start, 2500)).expect("tried at once")), (2, true));
     }
 
     #[test]
-    fn while_the_broker_is_away_nothing_is_given_up() {
+    fn no_call_is_given_up_while_the_broker_is_away() {
         let start = Instant::now();
-        let mut retries = holding(start);
-        let attempt = retries.next(at(start, 250)).expect("it is time");
-        // It was away for a minute.
+        let mut retries = retries(start);
+        let attempt = retries.next(at(start, 250)).expect("the attempt is due");
+        // The broker was away for a minute.
         let back = Now { wall: start + Duration::from_secs(60), broker: start + Duration::from_millis(300) };
-        assert!(retries.came_back(attempt, back).expect("an attempt").is_none());
+        assert!(retries.handle_no_subscriber(attempt, back).expect("an attempt").is_none());
         assert_eq!(retries.next_attempt(), Some(back.wall + 2 * FIRST_PAUSE));
     }
 
     #[test]
-    fn what_expires_makes_way() {
+    fn next_call_is_tried_when_the_first_expires() {
         let start = Instant::now();
-        let mut retries = holding(start);
-        retries.hold(call(2, start), WAIT, at(start, 10));
-        retries.hold(call(3, start + WAIT), WAIT, at(start, 2000));
-        // It was lost on its way to the broker.
-        retries.next(at(start, 250)).expect("it is time");
+        let mut retries = retries(start);
+        retries.add(call(2, start), WAIT, at(start, 10));
+        retries.add(call(3, start + WAIT), WAIT, at(start, 2000));
+        // The attempt is lost before it reaches the broker.
+        retries.next(at(start, 250)).expect("the attempt is due");
         let later = Now { wall: start + TIMEOUT, broker: start + TIMEOUT };
         assert_eq!(number(&retries.next(later).expect("the next one")), (3, true));
         retries.next(Now { wall: later.wall + WAIT, broker: later.broker + WAIT });

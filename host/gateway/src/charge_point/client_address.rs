@@ -1,14 +1,14 @@
-//! Where a charge point is.
+//! The network address of a charge point.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// The other end, as far as the gateway can tell.
+/// Address of the client, as far as the gateway knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress {
-    /// In its shortest form: IPv4 where it is one.
+    /// Canonical: an IPv4-mapped IPv6 address is stored as IPv4.
     pub ip: IpAddr,
-    /// `X-Forwarded-For` does not tell.
+    /// `None` if the address comes from `X-Forwarded-For` without a port.
     pub port: Option<u16>,
 }
 

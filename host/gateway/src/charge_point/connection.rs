@@ -1,4 +1,4 @@
-//! One charge point and its connection.
+//! The state of one charge point's connection.
 
 use super::client_address::ClientAddress;
 use super::context::Context;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::time::Sleep;
 
-/// One charge point and its connection.
+/// A connected charge point.
 pub struct ChargePoint<S> {
     pub(super) context: Arc<Context>,
     pub(super) peer: Peer,
@@ -27,21 +27,21 @@ pub struct ChargePoint<S> {
     pub(super) outbox: Outbox,
     pub(super) mailbox: MailboxReceiver,
     pub(super) generations: Generations,
-    /// Who waits for the answers to CALLs of the gateway's own.
+    /// CALLs of operators that are not answered yet.
     pub(super) pending_calls: PendingCalls,
     pub(super) rate_limiter: MessageRateLimiter,
     pub(super) call_time: CallTime,
     pub(super) memory: Memory,
-    /// It has been logged that no back end is subscribed.
-    pub(super) misses_back_end: bool,
-    /// Set once the gateway stops: this connection ends when nobody waits for an answer, at the latest then.
+    /// The missing back end is logged already.
+    pub(super) no_back_end_logged: bool,
+    /// Set once the gateway stops: the connection ends when no CALL is open, at the latest at this instant.
     pub(super) stop_by: Option<Instant>,
     pub(super) timer: Pin<Box<Sleep>>,
-    /// When the timer wakes this task, once it has been set.
-    pub(super) alarm: Option<Instant>,
+    /// The deadline that the timer is set to. `None`: not set, or not certain to wake this task.
+    pub(super) timer_deadline: Option<Instant>,
 }
 
-/// Under which name the subscriber knows this connection.
+/// The number under which the subscriber knows this connection.
 pub(super) fn owner(peer: &Peer) -> u64 {
     u64::from(peer.connection)
 }

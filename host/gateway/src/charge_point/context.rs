@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// What every charge point's task shares with the others.
+/// What the tasks of all charge points share.
 pub struct Context {
     pub router: Arc<MessageRouter>,
     pub registry: Arc<Registry>,
@@ -20,8 +20,8 @@ pub struct Context {
     pub message_rates: MessageRates,
     pub presence: PresenceEvents,
     pub session_settings: Arc<Settings>,
-    /// How long a CALL that nobody subscribes to is published again.
+    /// How long a CALL without a subscriber is published again.
     pub wait_for_back_end: Duration,
-    /// A permit for each charge point that may be served at once of those whose messages take long.
+    /// One permit for each message of slow charge points that may be handled at a time.
     pub slow_share: Arc<Semaphore>,
 }

@@ -1,20 +1,20 @@
-//! What comes for a charge point: MQTT messages, CALLs of operators, the wish to stop.
+//! What a charge point's task receives: MQTT messages, CALLs of operators, results of publications, requests to stop.
 
 use ocpp_gateway_core::session::{OpenCalls, OperatorCallOutcome};
 use ocpp_gateway_mqtt::{Message, Publication, SubscribeError};
 use std::time::Instant;
 use tokio::sync::oneshot;
 
-/// What is put into a mailbox.
+/// A queued entry of a mailbox.
 pub enum Delivery {
-    /// A message from the broker, and when it came.
+    /// A message from the broker, and when it arrived.
     Message(Message, Instant),
     OperatorCall(OperatorCall),
-    /// Somebody wants to know what is open.
+    /// Asks for the open CALLs.
     GetOpenCalls(oneshot::Sender<OpenCalls>),
 }
 
-/// A CALL of the gateway's own, on behalf of an operator.
+/// A CALL that the gateway sends on behalf of an operator.
 #[derive(Debug)]
 pub struct OperatorCall {
     /// Starts with [`ocpp_gateway_core::session::OPERATOR_ID_PREFIX`]; used once.
@@ -25,62 +25,62 @@ pub struct OperatorCall {
     pub answer: oneshot::Sender<OperatorCallOutcome>,
 }
 
-/// Why a delivery was not taken.
+/// Why a mailbox refused a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotTaken {
     Full,
-    /// Messages that wait, for this charge point or for all, take as much memory as they may.
+    /// The memory for queued messages, of this charge point or of all, is used up.
     NoMemory,
-    /// The charge point has just gone.
+    /// The charge point has disconnected.
     Gone,
 }
 
-/// Why a connection is to end.
+/// Why a task is told to end its connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
     /// The same charge point connected again.
     Replaced,
     /// It connected to another gateway.
     TakenOver,
-    /// An operator wants it to end.
+    /// An operator ended the connection.
     Kicked,
-    /// The broker does not let it have its topics any more. In a box: it is rare, and larger than the others.
+    /// The broker refused the subscription to its topics. Boxed: rare, and larger than the other variants.
     NotSubscribed(Box<SubscribeError>),
     /// The broker has been away for too long.
     BrokerAway,
-    /// The gateway stops: when nothing waits for an answer any more, at the latest at this instant.
+    /// The gateway stops: the connection ends when no CALL is open, at the latest at this instant.
     Shutdown { by: Instant },
 }
 
-/// How far a connection has come on its way out.
+/// The progress of a disconnect.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Departure {
     #[default]
     Connected,
-    /// Watchers, transforms and back ends have been told, though messages to the latter may still wait to be published.
+    /// Event subscribers, transforms and back ends are told. Messages to back ends may still wait to be published.
     Announced,
-    /// Its last message is with the publisher.
+    /// The publisher has the last message.
     Complete,
 }
 
-/// What is found in a mailbox.
+/// What a charge point's task takes from its mailbox.
 pub enum Received {
     Stop(Stop),
-    /// What the broker says of CALLs of the charge point.
-    Told(Vec<Told>),
+    /// Results of publications of CALLs of the charge point.
+    PublishOutcomes(Vec<PublishOutcome>),
     Delivery(Delivery),
 }
 
-/// What the broker says of the publication that a CALL of the charge point has become.
-pub enum Told {
-    /// Nobody subscribes to its topic.
+/// What the broker answered to the publication of a CALL of the charge point.
+pub enum PublishOutcome {
+    /// The topic has no subscriber.
     NoSubscriber(Publication),
-    /// Somebody does, for the CALL of this number.
+    /// The topic of the CALL with this number has a subscriber.
     Delivered(u32),
 }
 
-/// Who waits for the answers to CALLs of operators. No more than the session's queue holds; most charge points are never
-/// asked.
+/// CALLs of operators that are not answered yet. There are at most as many as the session's queue holds, and usually
+/// none.
 #[derive(Default)]
 pub(super) struct PendingCalls(Vec<(String, oneshot::Sender<OperatorCallOutcome>)>);
 
@@ -89,11 +89,11 @@ impl PendingCalls {
         self.0.push((id, answer));
     }
 
-    /// Hands over what has become of the CALL `id`.
+    /// Sends the outcome of the CALL `id` to the operator.
     pub(super) fn answer(&mut self, id: &str, answer: OperatorCallOutcome) {
-        if let Some(place) = self.0.iter().position(|(asked, _)| asked == id) {
-            // Whoever asked may have given up.
-            let _ = self.0.swap_remove(place).1.send(answer);
+        if let Some(index) = self.0.iter().position(|(pending, _)| pending == id) {
+            // The operator's request may be over.
+            let _ = self.0.swap_remove(index).1.send(answer);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How a connection ends, and what the other side is told about it.
+//! Why a connection ends, and the close frame that tells the charge point.
 
 use super::socket::Socket;
 use ocpp_gateway_mqtt::SubscribeError;
@@ -10,38 +10,38 @@ use tokio_tungstenite::tungstenite::error::{CapacityError, Error as WebSocketErr
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-/// How long the other side gets to close its half.
+/// How long the charge point gets to close its half.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Why a connection is over. The text is for the charge point too.
+/// Why a connection ended. The text is logged, and sent in the close frame.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum DisconnectReason {
-    /// The charge point closed it, or the network did.
+    /// The charge point closed the connection, or the network failed.
     #[error("{}", .0.as_ref().map_or("closed by the charge point".into(), |error| format!("connection lost: {error}")))]
     Gone(Option<String>),
     #[error("this charge point has connected again")]
     Replaced,
-    /// The other gateway is on the same broker.
+    /// Both gateways use the same broker.
     #[error("this charge point has connected to another gateway")]
     TakenOver,
     #[error("too many charge points are connected")]
     Full,
     #[error("disconnected by an operator")]
     Kicked,
-    /// `on_duplicate` refuses a second connection.
+    /// `on_duplicate` is `refuse`.
     #[error("this charge point is connected already")]
     Duplicate,
     #[error("the gateway is stopping")]
     Shutdown,
-    /// It has been away for too long: CALLs of the charge point would have to be answered with errors.
+    /// The broker is away for longer than `outage_after`: CALLs of the charge point would be answered with errors.
     #[error("the MQTT broker is away: try again later")]
     BrokerAway,
-    /// Nothing was heard for longer than the idle timeout.
-    #[error("nothing heard for too long")]
+    /// Nothing was received for longer than the idle timeout.
+    #[error("nothing was received within the idle timeout")]
     Silent,
-    /// Others wait for the memory that is kept for the message.
-    #[error("a message took too long to arrive, and others wait")]
+    /// Other charge points wait for the memory that is reserved for the message.
+    #[error("a message took too long to arrive while others wait for memory")]
     TooSlow,
     #[error("none of the offered subprotocols is enabled")]
     NoCommonVersion,
@@ -63,7 +63,7 @@ pub enum DisconnectReason {
 /// Why a charge point's topics could not be subscribed to.
 #[derive(Debug, thiserror::Error)]
 pub enum NotSubscribed {
-    #[error("the mapping does not name its topics: {0}")]
+    #[error("the mapping names no topics: {0}")]
     Mapping(Failure),
     #[error("no subscription: {0}")]
     Broker(SubscribeError),
@@ -75,7 +75,7 @@ impl DisconnectReason {
         self.into()
     }
 
-    /// The close code of RFC 6455 section 7.4.1, if there is somebody to tell.
+    /// The close code (RFC 6455 section 7.4.1). `None`: the connection is closed already.
     fn code(&self) -> Option<CloseCode> {
         Some(match self {
             DisconnectReason::Gone(_) => return None,
@@ -94,26 +94,27 @@ impl DisconnectReason {
         })
     }
 
-    /// Closes `socket` with a reason and waits a moment for the other side to close its half.
+    /// Closes `socket` with a reason, and waits up to `LINGER` until the charge point has closed its half.
     pub async fn close<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: &mut Socket<S>) {
         let Some(code) = self.code() else {
-            // What is left to be said is the answer to a close frame, which the socket has ready.
+            // Flushes the answer to a close frame, which tungstenite has queued.
             let _ = tokio::time::timeout(LINGER, socket.flush()).await;
             return;
         };
         // A close frame has room for 123 bytes of reason.
         let reason: String = self.to_string().chars().take(100).filter(char::is_ascii).collect();
-        let goodbye = async {
+        let closing = async {
             socket.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await?;
-            // The server is the one to close first (RFC 6455 section 7.1.1). Its own half only: see what follows.
+            // The server closes first (RFC 6455 section 7.1.1), and only its own half.
             socket.stream().shutdown().await?;
-            // Closing a socket with unread data in it sends a reset, which may overtake the close frame.
-            let mut scrap = [0; 1024];
-            while socket.stream().read(&mut scrap).await? > 0 {}
+            // Closing a socket with unread data sends a reset, which can overtake the close frame: read to the end
+            // first.
+            let mut discarded = [0; 1024];
+            while socket.stream().read(&mut discarded).await? > 0 {}
             Ok::<(), WebSocketError>(())
         };
-        // Whether it worked or not: the connection is over.
-        let _ = tokio::time::timeout(LINGER, goodbye).await;
+        // The connection is over even if closing failed.
+        let _ = tokio::time::timeout(LINGER, closing).await;
     }
 }
 

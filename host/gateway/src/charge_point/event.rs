@@ -1,4 +1,4 @@
-//! What happens to a charge point's task, one thing at a time.
+//! The events of a charge point's task, and how it waits for them.
 
 use super::connection::ChargePoint;
 use super::delivery::Received;
@@ -12,36 +12,36 @@ use tokio::task::coop;
 use tokio_tungstenite::tungstenite::{self, Message as WebSocketMessage};
 use tracing::trace;
 
-/// What may wait for a charge point that takes nothing, before nothing more is read from it.
+/// Outputs that may be queued while the socket takes nothing, before reading stops.
 const MAX_UNSENT: usize = 16;
 
-/// Everything that can happen to a charge point's task.
+/// An event of a charge point's task.
 pub(super) enum Event {
-    /// The charge point sent something, or its connection broke.
+    /// The charge point sent a message, or its connection ended.
     Received(Option<Result<WebSocketMessage, tungstenite::Error>>),
-    /// A text that was read before need not wait any more.
+    /// A text that the session held may be handled now.
     Held(Box<str>),
-    /// The broker, or an operator, has something for it; or this connection is to end.
+    /// An entry of the mailbox: a delivery, publish outcomes, or a request to stop.
     Mailbox(Received),
-    /// A deadline of the session has come.
+    /// A deadline has passed.
     Due,
-    /// The gateway stops, and nobody waits for an answer any more.
+    /// The gateway stops, and no CALL is open any more.
     Finished,
-    /// It has gone on with a hot swap.
+    /// A hot swap has made progress.
     Swapped,
-    /// Its topics cannot be subscribed to.
+    /// The subscription to the charge point's topics failed.
     NotSubscribed(NotSubscribed),
 }
 
 impl Event {
-    /// Whether transforms are called for it, as a rule.
+    /// Whether handling the event usually calls transforms.
     pub(super) fn is_message(&self) -> bool {
         matches!(self, Event::Received(_) | Event::Held(_) | Event::Mailbox(Received::Delivery(_)))
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
-    /// What happens while a message waits for its turn: nothing that would have to wait behind it.
+    /// The next event that may be handled while a message waits for a permit: none that must keep its order behind it.
     pub(super) fn poll_urgent(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         if let Poll::Ready(Err(error)) = self.poll_outputs(cx) {
             return Poll::Ready(Event::Received(Some(Err(error))));
@@ -58,29 +58,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
     }
 
-    /// The next thing that happens. What is to be sent goes out on the way, in one write for all that has gathered.
+    /// The next event. Queued outputs are sent meanwhile, with one write for all of them.
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let congested = match self.poll_outputs(cx) {
             Poll::Ready(Ok(())) => false,
             Poll::Ready(Err(error)) => return Poll::Ready(Event::Received(Some(Err(error)))),
             Poll::Pending => true,
         };
-        // Before anything new is read: one that always has something to say would be cut off in the middle of it.
+        // Before the next read: a charge point that always has a message ready would otherwise be cut off during a
+        // CALL.
         if !congested && self.stop_by.is_some() && self.session.is_idle() {
             return Poll::Ready(Event::Finished);
         }
         if self.poll_timer(cx).is_ready() {
             return Poll::Ready(Event::Due);
         }
-        // Back-pressure: while outgoing data is queued, stop reading, as every message read could queue more. What comes for
-        // the charge point then waits in its mailbox, which has a limit. Nor is one read that sent more than it may.
+        // Back-pressure: while outgoing data is queued, stop reading, as every message read could queue more.
+        // Deliveries for the charge point then wait in its mailbox, which has a limit. Reading also stops while the
+        // message rate is exceeded.
         let has_room = match self.outbox.poll_room(cx) {
             Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(error)) => return Poll::Ready(Event::NotSubscribed(error)),
             Poll::Pending => false,
         };
-        if has_room && let Some(after) = self.outbox.passed_late() {
-            self.context.router.metrics.calls.passed(Direction::Uplink, after);
+        if has_room && let Some(after) = self.outbox.take_delay() {
+            self.context.router.metrics.calls.handed_over(Direction::Uplink, after);
         }
         let newest = self.newest_generation();
         if self.poll_swap(cx) {
@@ -89,15 +91,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         if let Poll::Ready(received) = self.mailbox.poll(cx, has_room && !congested) {
             return Poll::Ready(Event::Mailbox(received));
         }
-        // Only now is it certain that whoever swaps has this task woken.
+        // Checked again: a swap wakes this task only since the mailbox was polled, which registers the waker.
         if newest != self.newest_generation() {
             return Poll::Ready(Event::Swapped);
         }
-        if has_room && let Some(text) = self.session.next_held() {
+        if has_room && let Some(text) = self.session.take_held_text() {
             return Poll::Ready(Event::Held(text));
         }
-        let has_turn = has_room && self.rate_limiter.held_until().is_none();
-        if let Poll::Ready(event) = self.poll_read(cx, has_turn, congested) {
+        let is_allowed = has_room && self.rate_limiter.held_until().is_none();
+        if let Poll::Ready(event) = self.poll_read(cx, is_allowed, congested) {
             return Poll::Ready(event);
         }
         let flushed = self.socket.poll_flush(cx);
@@ -108,20 +110,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
     }
 
-    /// The next message of the charge point, if it may be read.
-    fn poll_read(&mut self, cx: &mut Context<'_>, has_turn: bool, congested: bool) -> Poll<Event> {
+    /// The next message of the charge point, if it may be read. `is_allowed`: outbox and message rate allow it.
+    fn poll_read(&mut self, cx: &mut Context<'_>, is_allowed: bool, congested: bool) -> Poll<Event> {
         loop {
-            let wants_more = self.session.wants_more();
-            // Nothing is kept for whom something else holds back.
-            let may_read = has_turn && wants_more && self.poll_memory(cx).is_ready();
-            if may_read == self.session.is_held() {
-                match (may_read, wants_more, has_turn) {
+            let can_read = self.session.can_read();
+            // Memory last: none is reserved for a charge point that another limit holds back.
+            let may_read = is_allowed && can_read && self.poll_memory(cx).is_ready();
+            if may_read == self.session.is_reading_paused() {
+                match (may_read, can_read, is_allowed) {
                     (false, false, _) => self.context.router.metrics.limited(Limit::OpenCalls),
                     (false, true, true) => self.context.router.metrics.limited(Limit::QueueMemory),
                     _ => {}
                 }
                 self.session.handle_reading(may_read, Instant::now());
-                // Deadlines that stood still run again.
+                // Deadlines that were paused run again.
                 if self.poll_timer(cx).is_ready() {
                     return Poll::Ready(Event::Due);
                 }
@@ -133,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 return Poll::Ready(Event::Received(received));
             }
             if self.socket.wanted().is_none() {
-                // A message may have been admitted just now.
+                // Memory may have been reserved for a message just now, which sets a deadline.
                 let is_due = self.socket.admitted_until().is_some() && self.poll_timer(cx).is_ready();
                 return if is_due { Poll::Ready(Event::Due) } else { Poll::Pending };
             }
@@ -145,24 +147,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         self.memory.poll_for(cx, &mut self.socket, self.outbox.memory(), longest)
     }
 
-    /// Does what the session wants done, as long as the socket takes it.
+    /// Handles the session's outputs while the socket takes them; notices even when it does not.
     fn poll_outputs(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
         while self.session.has_output() {
             let Poll::Ready(ready) = self.socket.poll_ready(cx) else {
                 while let Some(notice) = self.session.poll_notice() {
-                    self.put_out(cx, notice)?;
+                    self.handle_output(cx, notice)?;
                 }
                 return Poll::Pending;
             };
             ready?;
             if let Some(output) = self.session.poll() {
-                self.put_out(cx, output)?;
+                self.handle_output(cx, output)?;
             }
         }
         Poll::Ready(Ok(()))
     }
 
-    fn put_out(&mut self, cx: &mut Context<'_>, output: Output) -> Result<(), tungstenite::Error> {
+    fn handle_output(&mut self, cx: &mut Context<'_>, output: Output) -> Result<(), tungstenite::Error> {
         match output {
             Output::Send(kind, text) => {
                 trace!(charge_point = %self.peer.identity, "to the charge point: {text}");
@@ -177,7 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
     }
 
-    /// What the session wants done that is not for the charge point.
+    /// Handles an output that is not for the charge point.
     pub(super) fn handle_notice(&mut self, notice: Output) {
         match notice {
             Output::Report(report) => self.report(&report),
@@ -189,24 +191,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
     }
 
-    /// Ready when the session has something to do at this time. The timer is moved only to come earlier: deadlines of
-    /// calls that were answered in time, nearly all of them, never touch it again. Nor is it looked at before it is due: it
-    /// knows whom to wake, and with hundreds of charge points a look at the clock costs less than fetching it from memory.
+    /// Ready when a deadline has passed. The timer is reset only to an earlier deadline, so that deadlines of CALLs
+    /// that are answered in time, nearly all of them, cost one reset. It is not polled before it is due: its waker is
+    /// registered, and with hundreds of charge points reading the clock costs less than fetching the timer from memory.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (due, now) = (self.due(), Instant::now());
         if due <= now {
             return Poll::Ready(());
         }
-        if self.alarm.is_some_and(|alarm| now < alarm && alarm <= due) {
+        if self.timer_deadline.is_some_and(|deadline| now < deadline && deadline <= due) {
             return Poll::Pending;
         }
         self.timer.as_mut().reset(due.into());
         let fired = self.timer.as_mut().poll(cx);
-        // Without a turn left it does not note whom to wake: it is asked again in the next one.
-        self.alarm = coop::has_budget_remaining().then_some(due);
+        // Without cooperative budget the timer registers no waker, and has to be polled again.
+        self.timer_deadline = coop::has_budget_remaining().then_some(due);
         fired
     }
 
+    /// The earliest deadline.
     fn due(&mut self) -> Instant {
         let others = self.stop_by.into_iter().chain(self.rate_limiter.held_until()).chain(self.outbox.next_attempt());
         let others = others.chain(self.generations.next_timeout()).chain(self.socket.admitted_until().copied());

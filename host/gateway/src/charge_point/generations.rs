@@ -1,7 +1,7 @@
-//! The generations of transforms that one charge point uses: nearly always one, and more for a while after a hot swap.
+//! The generations of transforms that one charge point uses: usually one, and several for a while after a hot swap.
 //!
-//! What is new goes through the newest, as soon as the broker has confirmed its topics. What is open ends in the generation
-//! in which it began: a back end waits for an answer on the topics that were in force when it called, and is heard there.
+//! New messages use the newest generation as soon as the broker has confirmed its topics. An open CALL ends in the
+//! generation in which it began, because the back end expects the answer on the topics that it used for the CALL.
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -11,70 +11,70 @@ use std::collections::BTreeMap;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-/// So many generations beside the current one a charge point may use. While there are as many, a hot swap to other topics
-/// waits for the end of their CALLs: at the latest, these time out.
+/// Generations that a charge point may use beside the current one. While it uses as many, a hot swap to other topics
+/// waits until their CALLs end, which they do at the latest by their timeouts.
 const MAX_OLDER: usize = 8;
 
-/// Topics are kept at least for so long after others have taken their place: a message of a back end that has not heard of
-/// the new ones may be on its way. If the broker is away meanwhile, this begins again: it still has such messages then.
+/// Old topics are kept at least this long after a swap, because a back end may still have published to them. If the
+/// broker is away meanwhile, the time starts again, as the broker may still hold such messages.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Topic filters, sorted.
 pub(super) type Filters = Vec<(String, QoS)>;
 
-/// What the broker has answered.
+/// The result of a request to the broker.
 pub(super) type Subscribed = Result<(), SubscribeError>;
 
 pub(super) struct Generations {
-    /// What new messages of the charge point are mapped with.
+    /// Maps new messages of the charge point.
     current: Generation,
-    /// Absent nearly always.
+    /// `None` while only the current generation is in use.
     change: Option<Box<PendingSwap>>,
 }
 
-/// While there is more to know than the current generation.
+/// The state of a hot swap that is not finished.
 #[derive(Default)]
 struct PendingSwap {
-    /// The topics of the current generation. `None`: nobody has asked.
+    /// The topics of the current generation. `None`: not needed yet.
     filters: Option<Filters>,
-    /// What the broker is being asked for.
+    /// The pending request to the broker.
     request: Option<Request>,
-    /// Generations that others have taken the place of, the latest last.
+    /// Replaced generations, the latest last.
     older: Vec<Older>,
-    /// A newer generation that this charge point does without.
+    /// Number of the newest generation that this charge point declined.
     declined: u64,
 }
 
 struct Request {
     answer: BoxFuture<'static, Subscribed>,
-    /// The generation whose topics are being subscribed to. `None`: topics are being left.
-    entering: Option<(Generation, Filters)>,
+    /// The generation whose topics are being subscribed to. `None`: only unsubscribes.
+    target: Option<(Generation, Filters)>,
 }
 
 struct Older {
     generation: Generation,
     filters: Filters,
     linger: Option<Linger>,
-    /// Its topics are being left, or have been.
-    leaving: bool,
+    /// It is not needed any more; its topics are being unsubscribed from, or were already.
+    is_retired: bool,
 }
 
-/// Topics are kept, whether CALLs are open or not.
+/// Keeps topics, even without open CALLs.
 struct Linger {
     until: Instant,
-    /// How long the broker had been away in all when this began.
+    /// How long the broker had been away in total when this began.
     behind: Duration,
 }
 
-/// What has come of a request.
+/// The outcome of a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Concluded {
-    /// The charge point may use the newer generation.
-    Entered,
-    /// It may not, for this reason.
+pub(super) enum RequestOutcome {
+    /// The newer generation is in use.
+    Switched,
+    /// The newer generation is declined: the broker refused its topics.
     Declined(SubscribeError),
-    /// Old topics are left.
-    Left,
+    /// Old topics are unsubscribed from.
+    Unsubscribed,
 }
 
 impl Generations {
@@ -82,12 +82,12 @@ impl Generations {
         Generations { current, change: None }
     }
 
-    /// What new messages of the charge point are mapped with.
+    /// The generation that maps new messages of the charge point.
     pub(super) fn current(&self) -> &Generation {
         &self.current
     }
 
-    /// The generation of this number; the current one, if that is not in use any more.
+    /// The generation of this number, or the current one if that one is not in use any more.
     pub(super) fn of(&self, number: u64) -> &Generation {
         let used = || self.change.as_deref().into_iter().flat_map(PendingSwap::others);
         match number == self.current.number() {
@@ -96,8 +96,8 @@ impl Generations {
         }
     }
 
-    /// The generation that reads a message on this topic: the current one, if it has the topic. And whether the broker may
-    /// deliver the message more than once, as several subscriptions match.
+    /// The generation that reads a message on this topic: the current one if it has the topic. And whether the broker
+    /// may deliver the message several times, because several subscriptions match.
     pub(super) fn reader(&self, topic: &str) -> (&Generation, bool) {
         let Some(change) = self.change.as_deref() else { return (&self.current, false) };
         let own = change.filters.as_ref().map(|filters| (&self.current, filters));
@@ -116,23 +116,23 @@ impl Generations {
         (reader.unwrap_or(&self.current), matching.len() > 1)
     }
 
-    /// Other generations that a message on this topic may be for, the newest first. Those that kept their topics when they
-    /// were taken over from have none of their own.
+    /// Replaced generations that a message on this topic may be for, the newest first. A generation that was replaced
+    /// by one with the same topics has no filters of its own.
     pub(super) fn others_on(&self, topic: &str) -> impl Iterator<Item = &Generation> {
         let older = self.change.as_deref().into_iter().flat_map(|change| change.older.iter().rev());
         let matching = move |older: &&Older| {
-            !older.leaving
+            !older.is_retired
                 && (older.filters.is_empty() || older.filters.iter().any(|(filter, _)| topic_matches(topic, filter)))
         };
         older.filter(matching).map(|older| &older.generation)
     }
 
-    /// The number of the newest generation that has been looked at.
-    pub(super) fn seen(&self) -> u64 {
+    /// The number of the newest generation that this charge point uses, subscribes to or declined.
+    pub(super) fn newest_seen(&self) -> u64 {
         let Some(change) = self.change.as_deref() else { return self.current.number() };
-        let entering = change.request.as_ref().and_then(|request| request.entering.as_ref());
-        let entering = entering.map_or(0, |(generation, _)| generation.number());
-        self.current.number().max(change.declined).max(entering)
+        let target = change.request.as_ref().and_then(|request| request.target.as_ref());
+        let target = target.map_or(0, |(generation, _)| generation.number());
+        self.current.number().max(change.declined).max(target)
     }
 
     /// Whether the current generation is all there is.
@@ -140,7 +140,7 @@ impl Generations {
         self.change.is_none()
     }
 
-    /// Whether the broker is being asked for something.
+    /// Whether a request to the broker is pending.
     pub(super) fn is_waiting(&self) -> bool {
         self.change.as_deref().is_some_and(|change| change.request.is_some())
     }
@@ -148,34 +148,33 @@ impl Generations {
     /// Whether one more generation may be used beside the current one.
     pub(super) fn has_room(&self) -> bool {
         let Some(change) = self.change.as_deref() else { return true };
-        change.older.iter().filter(|older| !older.leaving).count() + usize::from(self.is_waiting()) < MAX_OLDER
+        change.older.iter().filter(|older| !older.is_retired).count() + usize::from(self.is_waiting()) < MAX_OLDER
     }
 
-    /// The topics of the current generation, if they are known.
+    /// The topics of the current generation, if known.
     pub(super) fn filters(&self) -> Option<&Filters> {
         self.change.as_deref()?.filters.as_ref()
     }
 
-    /// This charge point does without `newer`.
+    /// Declines `newer`: this charge point keeps its current generation.
     pub(super) fn decline(&mut self, newer: &Generation) {
         let declined = &mut self.change().declined;
         *declined = newer.number().max(*declined);
     }
 
-    /// `newer`, which has the same topics, takes the place of the current generation at once. `open`: whether CALLs are open
-    /// under the current one, so that it is needed for their answers, and there has to be
-    /// room for one more.
-    pub(super) fn take_over(&mut self, newer: Generation, open: bool) {
+    /// Replaces the current generation by `newer`, which has the same topics, at once. `open`: whether CALLs are open
+    /// under the current one, which is then kept for their answers; the caller checks that there is room.
+    pub(super) fn replace_current(&mut self, newer: Generation, open: bool) {
         let old = std::mem::replace(&mut self.current, newer);
         if open {
-            let older = Older { generation: old, filters: Filters::new(), linger: None, leaving: false };
+            let older = Older { generation: old, filters: Filters::new(), linger: None, is_retired: false };
             self.change().older.push(older);
         }
     }
 
-    /// From now on the topics of `newer`, `filters`, are being subscribed to, beside those that are `held`. `subscribe`
-    /// makes the request for all of them.
-    pub(super) fn enter(
+    /// Starts to subscribe to `filters`, the topics of `newer`, beside `held`, those of the current generation.
+    /// `subscribe` makes the request for all topics.
+    pub(super) fn switch_to(
         &mut self,
         newer: Generation,
         filters: Filters,
@@ -184,87 +183,89 @@ impl Generations {
     ) {
         let change = self.change();
         let held = change.filters.insert(held);
-        let used = change.older.iter().filter(|older| !older.leaving).map(|older| &older.filters);
+        let used = change.older.iter().filter(|older| !older.is_retired).map(|older| &older.filters);
         let answer = subscribe(union([&*held, &filters].into_iter().chain(used)));
-        change.request = Some(Request { answer, entering: Some((newer, filters)) });
+        change.request = Some(Request { answer, target: Some((newer, filters)) });
     }
 
-    /// Ready when there is no request, or with what has come of it. `behind`: how long the broker has been away in all.
+    /// Ready with the outcome of the request, or `None` if there is none. `behind`: how long the broker was away in
+    /// total.
     pub(super) fn poll_request(
         &mut self,
         cx: &mut Context<'_>,
         now: Instant,
         behind: Duration,
-    ) -> Poll<Option<Concluded>> {
+    ) -> Poll<Option<RequestOutcome>> {
         let Some(change) = self.change.as_deref_mut() else { return Poll::Ready(None) };
         let Some(request) = &mut change.request else { return Poll::Ready(None) };
         let answer = ready!(request.answer.poll_unpin(cx));
-        let entering = change.request.take().and_then(|request| request.entering);
-        Poll::Ready(Some(match (entering, answer) {
-            // Topics that are wanted no more need not be left for good.
-            (None, _) => Concluded::Left,
+        let target = change.request.take().and_then(|request| request.target);
+        Poll::Ready(Some(match (target, answer) {
+            // An error is ignored: a failed unsubscribe only leaves unneeded topics.
+            (None, _) => RequestOutcome::Unsubscribed,
             (Some((newer, _)), Err(error)) => {
                 self.decline(&newer);
-                Concluded::Declined(error)
+                RequestOutcome::Declined(error)
             }
             (Some((newer, filters)), Ok(())) => {
                 let (generation, filters) = if newer.number() > self.current.number() {
                     let before = change.filters.replace(filters).unwrap_or_default();
                     (std::mem::replace(&mut self.current, newer), before)
                 } else {
-                    // The current one was taken over from meanwhile, by one with its topics.
+                    // The current generation was replaced meanwhile by an even newer one with the same topics.
                     (newer, filters)
                 };
                 let linger = Some(Linger { until: now + LINGER, behind });
-                change.older.push(Older { generation, filters, linger, leaving: false });
-                Concluded::Entered
+                change.older.push(Older { generation, filters, linger, is_retired: false });
+                RequestOutcome::Switched
             }
         }))
     }
 
-    /// Gives up generations that are not needed any more: `is_open` tells whether CALLs are open under the one of this
-    /// number. If topics are left by that, `replace` makes the request for those that stay. Answers whether any is given up.
+    /// Retires generations that are not needed any more. `is_open`: whether CALLs are open under the generation of this
+    /// number. If topics are unneeded then, `replace` makes the request for those that stay. Returns whether any is
+    /// retired.
     pub(super) fn retire(
         &mut self,
         is_open: impl Fn(u64) -> bool,
         replace: impl FnOnce(Filters) -> BoxFuture<'static, Subscribed>,
     ) -> bool {
         let Some(change) = self.change.as_deref_mut() else { return false };
-        // Where there is no room for one more, the oldest do not linger.
-        let mut crowd = (change.older.len() + 1).saturating_sub(MAX_OLDER);
-        let mut given_up = false;
-        for older in change.older.iter_mut().filter(|older| !older.leaving) {
-            let lingers = older.linger.is_some() && crowd == 0;
+        // Without room for one more generation, the oldest do not linger.
+        let mut excess = (change.older.len() + 1).saturating_sub(MAX_OLDER);
+        let mut any_retired = false;
+        for older in change.older.iter_mut().filter(|older| !older.is_retired) {
+            let lingers = older.linger.is_some() && excess == 0;
             if !lingers && !is_open(older.generation.number()) {
-                older.leaving = true;
-                given_up = true;
-                crowd = crowd.saturating_sub(1);
+                older.is_retired = true;
+                any_retired = true;
+                excess = excess.saturating_sub(1);
             }
         }
-        if given_up {
-            let used = change.older.iter().filter(|older| !older.leaving).map(|older| &older.filters);
+        if any_retired {
+            let used = change.older.iter().filter(|older| !older.is_retired).map(|older| &older.filters);
             let kept = union(change.filters.iter().chain(used));
-            change.older.retain(|older| !older.leaving || !covers(&kept, &older.filters));
-            if change.older.iter().any(|older| older.leaving) {
-                change.request = Some(Request { answer: replace(kept), entering: None });
+            change.older.retain(|older| !older.is_retired || !covers(&kept, &older.filters));
+            if change.older.iter().any(|older| older.is_retired) {
+                change.request = Some(Request { answer: replace(kept), target: None });
             }
         }
-        given_up
+        any_retired
     }
 
-    /// Forgets generations whose topics are left: nothing that came on them waits to be read.
-    pub(super) fn forget_left(&mut self) {
+    /// Drops retired generations after the broker has answered. Called when no message on their topics is queued.
+    pub(super) fn forget_retired(&mut self) {
         if let Some(change) = self.change.as_deref_mut()
             && change.request.is_none()
         {
-            change.older.retain(|older| !older.leaving);
+            change.older.retain(|older| !older.is_retired);
             if change.older.is_empty() && change.declined <= self.current.number() {
                 self.change = None;
             }
         }
     }
 
-    /// When [`Generations::handle_timeout`] wants to be called.
+    /// When [`Generations::handle_timeout`] is due.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         self.change.as_deref()?.older.iter().filter_map(|older| older.linger.as_ref()).map(|linger| linger.until).min()
     }
@@ -286,15 +287,15 @@ impl Generations {
 }
 
 impl PendingSwap {
-    /// The generations in use beside the current one, the newest first, and their topics.
+    /// The generations in use beside the current one with their topics, the newest first.
     fn others(&self) -> impl Iterator<Item = (&Generation, &Filters)> {
-        let entering = self.request.as_ref().and_then(|request| request.entering.as_ref());
+        let target = self.request.as_ref().and_then(|request| request.target.as_ref());
         let older = self.older.iter().rev().map(|older| (&older.generation, &older.filters));
-        entering.map(|(generation, filters)| (generation, filters)).into_iter().chain(older)
+        target.map(|(generation, filters)| (generation, filters)).into_iter().chain(older)
     }
 }
 
-/// All of these topics, each once.
+/// All of these topics, each once, with its highest QoS.
 fn union<'a>(all: impl Iterator<Item = &'a Filters>) -> Filters {
     let mut union: BTreeMap<&str, QoS> = BTreeMap::new();
     for (filter, qos) in all.flatten() {

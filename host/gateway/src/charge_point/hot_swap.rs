@@ -1,9 +1,9 @@
-//! A charge point follows hot swaps: it subscribes to the topics of the newer generation, goes over to it when the broker
-//! has confirmed them, and leaves the old topics when no CALL is open any more that began under them.
+//! Hot swaps of one charge point: it subscribes to the topics of the newer generation, switches to it when the broker
+//! has confirmed them, and unsubscribes from the old topics when no CALL that began under them is open any more.
 
 use super::connection::{ChargePoint, owner};
 use super::context::Context;
-use super::generations::{Concluded, Filters, Subscribed};
+use super::generations::{Filters, RequestOutcome, Subscribed};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use ocpp_gateway_core::{Frame, MessageType, Peer};
@@ -16,55 +16,55 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, warn};
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
-    /// Goes over to a newer generation, if there is one and it has the same topics; or begins to. To be called before a
-    /// message is mapped.
+    /// Switches to a newer generation if there is one and it has the same topics; otherwise starts to subscribe to its
+    /// topics. Called before a message is mapped.
     pub(super) fn follow_swaps(&mut self) {
-        if self.newest_generation() != self.generations.seen() {
+        if self.newest_generation() != self.generations.newest_seen() {
             self.begin_swap();
         }
     }
 
-    /// The number of the generation that the latest hot swap has put in place.
+    /// The number of the generation of the latest hot swap.
     pub(super) fn newest_generation(&self) -> u64 {
         self.context.router.pipeline.newest_number()
     }
 
-    /// Does what can be done now about hot swaps. Answers whether something has changed by that.
+    /// Makes progress with hot swaps. Returns whether anything changed.
     pub(super) fn poll_swap(&mut self, cx: &mut task::Context<'_>) -> bool {
-        let seen = self.generations.seen();
+        let seen = self.generations.newest_seen();
         self.follow_swaps();
-        let changed = seen != self.generations.seen();
-        // Either nothing is under way, which is nearly always so, or it may go on.
+        let changed = seen != self.generations.newest_seen();
+        // Usually no swap is in progress.
         !self.generations.is_settled() && self.poll_change(cx) || changed
     }
 
     #[cold]
     fn poll_change(&mut self, cx: &mut task::Context<'_>) -> bool {
         let now = Instant::now();
-        let behind = self.context.router.publisher.availability().behind(now);
+        let behind = self.context.router.publisher.availability().time_away(now);
         match self.generations.poll_request(cx, now, behind) {
             Poll::Pending => return false,
-            Poll::Ready(Some(concluded)) => {
-                self.conclude(concluded);
+            Poll::Ready(Some(outcome)) => {
+                self.handle_request_outcome(outcome);
                 return true;
             }
             Poll::Ready(None) => {}
         }
-        // What the session has to report still belongs to CALLs.
+        // Queued outputs of the session may belong to CALLs of older generations.
         if self.session.has_output() {
             return false;
         }
         if self.mailbox.is_empty() {
-            self.generations.forget_left();
+            self.generations.forget_retired();
         }
         let (session, context, peer) = (&self.session, &self.context, &self.peer);
         self.generations.retire(|number| session.has_open_calls_of(number), |topics| replace(context, peer, topics))
     }
 
-    /// An answer belongs to the generation of the CALL that it is for, whose transforms may have changed the message id. That
-    /// does not show before it is read: so where the transforms of `reader` make no answer to a CALL of their own of it, and
-    /// no CALL, those of CALLs that are still open are asked, too.
-    pub(super) fn read_by_others<'s>(
+    /// Reads a message again with older generations. An answer belongs to the generation of its CALL, whose transforms
+    /// may have changed the message id; that is known only after reading. So if `reader` makes of the message neither a
+    /// CALL nor an answer to an open CALL of its own, the generations of other open CALLs read it too.
+    pub(super) fn read_with_older<'s>(
         &'s self,
         reader: &Generation,
         read: &DownlinkOutcome,
@@ -86,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let waiting =
             |other: &&Generation| other.number() != reader.number() && session.has_open_calls_of(other.number());
         others.filter(waiting).find_map(|other| {
-            let read = self.context.router.read(other, &self.peer, message, session.asked());
+            let read = self.context.router.read(other, &self.peer, message, session.unanswered_calls());
             answers_its_own(other, &read).then_some((other, read))
         })
     }
@@ -96,7 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let ChargePoint { context, peer, generations, session, .. } = self;
         let (router, newest) = (&context.router, context.router.pipeline.newest());
         let same = newest.has_mapping_of(generations.current());
-        // The gateway stops, or something is under way: this is asked again at its end.
+        // The gateway stops, or a request is pending: checked again after it.
         if self.stop_by.is_some() || !same && generations.is_waiting() {
             return;
         }
@@ -105,50 +105,52 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             false => match router.subscriptions(&newest, peer) {
                 Ok(filters) => Some(filters),
                 Err(failure) => {
-                    warn!(charge_point = %peer.identity, "stays with the mapping before: {failure}");
+                    warn!(charge_point = %peer.identity, "keeps the previous mapping: {failure}");
                     return generations.decline(&newest);
                 }
             },
         };
         let held = || match generations.filters() {
             Some(held) => held.clone(),
-            // It has said why. As long as the new topics are not confirmed, the old ones stay.
+            // A failure is logged already. The old topics stay until the new ones are confirmed.
             None => router.subscriptions(generations.current(), peer).unwrap_or_default(),
         };
         let changed = wanted.map(|wanted| (wanted, held())).filter(|(wanted, held)| wanted != held);
         match changed {
             None => {
                 let open = session.has_open_calls_of(generations.current().number());
-                // Not before CALLs of earlier generations have ended: those that are open need theirs.
+                // Without room, waits until CALLs of earlier generations end: open CALLs need their generations.
                 if !open || generations.has_room() {
-                    generations.take_over(newest, open);
+                    generations.replace_current(newest, open);
                     session.set_generation(generations.current().number());
                 }
             }
             Some((wanted, held)) if self.outbox.is_subscribed() && generations.has_room() => {
-                generations.enter(newest, wanted, held, |topics| replace(context, peer, topics));
+                generations.switch_to(newest, wanted, held, |topics| replace(context, peer, topics));
             }
-            // Not before its first topics are confirmed, or CALLs of earlier generations have ended.
+            // Waits until the first topics are confirmed, or CALLs of earlier generations end.
             Some(_) => {}
         }
     }
 
-    fn conclude(&mut self, concluded: Concluded) {
+    fn handle_request_outcome(&mut self, outcome: RequestOutcome) {
         let (charge_point, generation) = (&self.peer.identity, self.generations.current().number());
-        match concluded {
-            Concluded::Entered => {
-                debug!(%charge_point, generation, "has the topics of the new mapping");
+        match outcome {
+            RequestOutcome::Switched => {
+                debug!(%charge_point, generation, "subscribed to the topics of the new mapping");
                 self.session.set_generation(generation);
             }
-            // The connection is about to end, and the gateway with it.
-            Concluded::Declined(SubscribeError::Stopped) => {}
-            Concluded::Declined(error) => warn!(%charge_point, "stays with the mapping before: {error}"),
-            Concluded::Left => debug!(%charge_point, generation, "has left the topics of an earlier mapping"),
+            // The gateway is stopping.
+            RequestOutcome::Declined(SubscribeError::Stopped) => {}
+            RequestOutcome::Declined(error) => warn!(%charge_point, "keeps the previous mapping: {error}"),
+            RequestOutcome::Unsubscribed => {
+                debug!(%charge_point, generation, "unsubscribed from the topics of an earlier mapping");
+            }
         }
     }
 }
 
-/// Subscribes to these topics, beside those that are held; when that is confirmed, leaves all others.
+/// Subscribes to these topics beside the held ones; when that is confirmed, unsubscribes from all others.
 fn replace(context: &Arc<Context>, peer: &Peer, topics: Filters) -> BoxFuture<'static, Subscribed> {
     let (context, owner) = (Arc::clone(context), owner(peer));
     async move { context.subscriber.replace(owner, topics).await }.boxed()

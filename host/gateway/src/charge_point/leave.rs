@@ -8,16 +8,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{info, warn};
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
-    /// Clears up: whoever waited for this charge point is told, and its topics are left.
+    /// Ends the connection: reports what is undelivered, unsubscribes from the topics and closes the socket.
     pub(super) async fn leave(mut self: Box<Self>, reason: DisconnectReason) {
         let ChargePoint { context, peer, .. } = &*self;
         let router = &context.router;
-        context.registry.leave(peer);
+        context.registry.unregister(peer);
         router.metrics.closed(reason.name());
         if self.outbox.is_subscribed() {
             router.metrics.subscribed.dec();
         }
-        // Last, so that there never are more subscribed than connected.
+        // Last, so that the metrics never show more subscribed than connected.
         router.metrics.connections.dec();
         macro_rules! log {
             ($level:ident) => {
@@ -25,11 +25,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             };
         }
         match reason {
-            // It is the broker that has to be told something, and it will not be by the charge point.
+            // A warning: the cause is the broker or the mapping, and only the gateway's operator can fix it.
             DisconnectReason::NotSubscribed(_) => log!(warn),
             _ => log!(info),
         }
-        router.events.tell(|| GatewayEvent::Disconnected {
+        router.events.publish(|| GatewayEvent::Disconnected {
             charge_point: peer.identity.to_string(),
             reason: reason.name(),
             text: reason.to_string(),
@@ -39,27 +39,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             self.outbox.withdraw();
         }
         for delivery in self.mailbox.close() {
-            self.open(delivery);
+            self.handle_delivery(delivery);
         }
         self.session.handle_disconnect();
-        // What is for the charge point itself comes too late.
+        // Outputs for the charge point itself are dropped.
         while let Some(output) = self.session.poll() {
             self.handle_notice(output);
         }
         self.publish(self.context.router.disconnected(self.generations.current(), &self.peer, reason.name()));
         self.publish(self.context.presence.disconnected(&self.peer, &self.address, reason.name()));
-        self.mailbox.depart(Departure::Announced);
+        self.mailbox.set_departure(Departure::Announced);
         let ChargePoint { context, peer, socket, outbox, mailbox, .. } = &mut *self;
         let unsubscribed = async {
-            // What comes while the gateway is being restarted waits with the broker: it gets an answer afterwards.
+            // On shutdown the subscription stays: the broker keeps messages until the gateway is back, which answers
+            // them.
             if !matches!(reason, DisconnectReason::Shutdown) {
                 context.subscriber.unsubscribe(owner(peer)).await;
             }
         };
         let published = async {
             outbox.finish(&peer.identity).await;
-            context.registry.left(peer);
-            mailbox.depart(Departure::Complete);
+            context.registry.forget_leaving(peer);
+            mailbox.set_departure(Departure::Complete);
         };
         tokio::join!(unsubscribed, reason.close(socket), published);
     }

@@ -1,8 +1,8 @@
-//! Where whatever is for a charge point waits for its task.
+//! The mailbox of a charge point's task: a bounded queue of deliveries, and the request to stop.
 
-use super::delivery::{Delivery, Departure, NotTaken, OperatorCall, Received, Stop, Told};
+use super::delivery::{Delivery, Departure, NotTaken, OperatorCall, PublishOutcome, Received, Stop};
 use crate::cluster::ClaimListener;
-use crate::routing::{MessageRouter, REPORT, UndeliverableQueue, says_nothing};
+use crate::routing::{MessageRouter, REPORT, UndeliverableQueue, is_empty_message};
 use ocpp_gateway_core::session::{Direction, OpenCalls};
 use ocpp_gateway_core::{Fault, Peer};
 use ocpp_gateway_mqtt::{
@@ -17,11 +17,11 @@ use tokio::sync::oneshot;
 use tokio::task::coop;
 use tracing::warn;
 
-/// Messages can be put in at any time, without waiting.
+/// The sending end of a mailbox. Sending never waits.
 #[derive(Clone)]
 pub struct Mailbox(Arc<MailboxInner>);
 
-/// The end at which a mailbox is emptied.
+/// The receiving end of a mailbox.
 pub struct MailboxReceiver(Arc<MailboxInner>);
 
 struct MailboxInner {
@@ -33,49 +33,50 @@ struct MailboxInner {
     undeliverable: UndeliverableQueue,
 }
 
-/// All that a charge point's task looks at each time it wakes, side by side: a channel for the deliveries, one for the wish to
-/// stop and the waker of each would be ten times as much memory to fetch, for each message of hundreds of charge points.
+/// Everything that a charge point's task reads when it wakes, in one allocation. Separate channels for deliveries and
+/// the request to stop, each with a waker, would touch ten times as much memory per message.
 #[derive(Default)]
 struct Contents {
-    // A list, because it is nearly always empty or holds a single delivery: it has no buffer beside its deliveries.
+    // A list: it is nearly always empty or holds one delivery, and it keeps no spare buffer.
     deliveries: LinkedList<(Delivery, MemoryPermit)>,
     stop: Option<Stop>,
-    told: Vec<Told>,
-    /// Whom to wake for the next of these.
+    publish_outcomes: Vec<PublishOutcome>,
+    /// Wakes the charge point's task.
     waker: Option<Waker>,
-    standing: MailboxState,
+    state: MailboxState,
     departure: Departure,
-    /// Wakes the connection that has taken over, which waits for the departure.
+    /// Wakes the connection that replaced this one, which waits for the departure.
     successor: Option<Waker>,
-    /// Nobody empties it any more.
-    is_over: bool,
+    /// The task has stopped receiving.
+    is_closed: bool,
 }
 
-/// What happens to a message that is put in.
+/// What happens to a message that the broker delivers.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum MailboxState {
     #[default]
-    Kept,
-    GivenBack,
-    /// Another gateway deals with it.
-    Elsewhere,
+    Accept,
+    /// It is given back to the subscriber, for the connection that replaced this one.
+    GiveBack,
+    /// Another gateway has the charge point, and receives the message too.
+    Discard,
 }
 
 impl MailboxReceiver {
-    /// What has come: a wish to stop before anything else, and deliveries only if they are wanted now.
+    /// The next entry: a request to stop first, then publish outcomes, then deliveries if `deliveries` is true.
     pub fn poll(&mut self, cx: &mut Context<'_>, deliveries: bool) -> Poll<Received> {
-        // Whoever gets delivery after delivery lets others have their turn.
-        let turn = ready!(coop::poll_proceed(cx));
+        // tokio's cooperative budget: a task with many deliveries yields to others.
+        let budget = ready!(coop::poll_proceed(cx));
         let contents = &mut *self.0.contents.lock();
         if let Some(stop) = contents.stop.take() {
             return Poll::Ready(Received::Stop(stop));
         }
-        if !contents.told.is_empty() {
-            turn.made_progress();
-            return Poll::Ready(Received::Told(std::mem::take(&mut contents.told)));
+        if !contents.publish_outcomes.is_empty() {
+            budget.made_progress();
+            return Poll::Ready(Received::PublishOutcomes(std::mem::take(&mut contents.publish_outcomes)));
         }
         if deliveries && let Some((delivery, _)) = contents.deliveries.pop_front() {
-            turn.made_progress();
+            budget.made_progress();
             return Poll::Ready(Received::Delivery(delivery));
         }
         if !contents.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
@@ -84,31 +85,31 @@ impl MailboxReceiver {
         Poll::Pending
     }
 
-    /// Who is told here what becomes of CALLs of the charge point.
+    /// Receives the publish outcomes of CALLs of the charge point.
     pub fn observer(&self) -> Arc<dyn Observer> {
         Arc::clone(&self.0) as _
     }
 
-    /// What is charged for deliveries.
+    /// The account that deliveries are charged to.
     pub fn memory(&self) -> &Arc<MemoryAccount> {
         &self.0.memory
     }
 
-    /// Whether no delivery waits.
+    /// Whether no delivery is queued.
     pub fn is_empty(&self) -> bool {
         self.0.contents.lock().deliveries.is_empty()
     }
 
-    /// Takes what is in it, and from now on nothing more is.
+    /// Closes the mailbox and returns the queued deliveries.
     pub fn close(&mut self) -> impl Iterator<Item = Delivery> + use<> {
         let mut contents = self.0.contents.lock();
-        contents.is_over = true;
-        contents.told = Vec::new();
+        contents.is_closed = true;
+        contents.publish_outcomes = Vec::new();
         std::mem::take(&mut contents.deliveries).into_iter().map(|(delivery, _)| delivery)
     }
 
-    /// The connection has come so far on its way out.
-    pub fn depart(&mut self, departure: Departure) {
+    /// Sets the progress of the disconnect.
+    pub fn set_departure(&mut self, departure: Departure) {
         let mut contents = self.0.contents.lock();
         contents.departure = departure;
         let successor = contents.successor.take();
@@ -117,11 +118,11 @@ impl MailboxReceiver {
     }
 }
 
-/// However the task ended.
+/// Also closes the mailbox if the task panicked or was cancelled.
 impl Drop for MailboxReceiver {
     fn drop(&mut self) {
         drop(self.close());
-        self.depart(Departure::Complete);
+        self.set_departure(Departure::Complete);
     }
 }
 
@@ -132,19 +133,19 @@ impl MailboxInner {
         wake(contents);
     }
 
-    /// There are no more of them than CALLs of the charge point are open.
-    fn tell(&self, told: Told) {
+    /// The queue of outcomes is bounded by the number of open CALLs of the charge point.
+    fn add_publish_outcome(&self, outcome: PublishOutcome) {
         let mut contents = self.contents.lock();
-        // Of one that is gone nobody waits for an answer.
-        if !contents.is_over {
-            contents.told.push(told);
+        // A charge point that has disconnected waits for no answer.
+        if !contents.is_closed {
+            contents.publish_outcomes.push(outcome);
             wake(contents);
         }
     }
 
-    /// Whether one more delivery of so many bytes would be taken; then it is paid for.
-    fn room(&self, contents: &Contents, bytes: usize) -> Result<MemoryPermit, NotTaken> {
-        if contents.is_over {
+    /// Charges one more delivery of `bytes`, or says why it is refused.
+    fn reserve(&self, contents: &Contents, bytes: usize) -> Result<MemoryPermit, NotTaken> {
+        if contents.is_closed {
             Err(NotTaken::Gone)
         } else if contents.deliveries.len() >= self.capacity {
             Err(NotTaken::Full)
@@ -155,7 +156,7 @@ impl MailboxInner {
 }
 
 impl Mailbox {
-    /// A mailbox for `capacity` deliveries, which `memory` is charged for, and the end at which it is emptied.
+    /// A mailbox for `capacity` deliveries, which are charged to `memory`, and its receiving end.
     pub fn new(
         peer: Peer,
         router: Arc<MessageRouter>,
@@ -168,22 +169,22 @@ impl Mailbox {
         (Mailbox(Arc::clone(&inner)), MailboxReceiver(inner))
     }
 
-    /// From now on messages are for the connection that has taken over. Where there is none, they are turned back.
-    pub fn close(&self) {
-        self.0.contents.lock().standing = MailboxState::GivenBack;
+    /// From now on messages are given back: to the connection that replaced this one, or else as undeliverable.
+    pub fn give_back_messages(&self) {
+        self.0.contents.lock().state = MailboxState::GiveBack;
     }
 
-    /// From now on messages are for another gateway, which gets each of them too.
-    pub fn leave_to_other(&self) {
-        self.0.contents.lock().standing = MailboxState::Elsewhere;
+    /// From now on messages are discarded: another gateway has the charge point, and receives each of them too.
+    pub fn discard_messages(&self) {
+        self.0.contents.lock().state = MailboxState::Discard;
     }
 
-    /// Tells the connection to end. If nobody listens, it is on its way out already.
+    /// Tells the connection to end. No effect if it is ending already.
     pub fn stop(&self, reason: Stop) {
         self.0.stop(reason);
     }
 
-    /// Ready when the connection has come as far as `wanted` on its way out. Only its successor may ask.
+    /// Ready when the disconnect has reached `wanted`. Only the successor may poll: one waker is kept.
     pub fn poll_departure(&self, cx: &mut Context<'_>, wanted: Departure) -> Poll<()> {
         let mut contents = self.0.contents.lock();
         if contents.departure >= wanted {
@@ -193,46 +194,46 @@ impl Mailbox {
         Poll::Pending
     }
 
-    /// Has the charge point's task look around: something that it looks for itself has changed.
-    pub fn nudge(&self) {
+    /// Wakes the charge point's task, because shared state that it reads has changed.
+    pub fn notify_of_swap(&self) {
         wake(self.0.contents.lock());
     }
 
-    /// The back ends are told that a message did not reach its charge point.
-    fn undelivered(&self, message: Message, fault: Fault, text: &'static str) {
+    /// Reports to back ends that a message did not reach its charge point.
+    fn report_undelivered(&self, message: Message, fault: Fault, text: &'static str) {
         let MailboxInner { peer, router, undeliverable, .. } = &*self.0;
         if !undeliverable.put(peer, message, fault, text) {
-            warn!(charge_point = %peer.identity, "a message is lost, and nobody is told: {text}");
+            warn!(charge_point = %peer.identity, "message lost without a report to back ends: {text}");
             router.metrics.incident(Direction::Downlink, fault);
-            router.publisher.lose(Loss::Overflow, REPORT);
+            router.publisher.count_loss(Loss::Overflow, REPORT);
         }
     }
 
-    /// The same for one that would not reach it however free it is.
-    fn unwanted(&self, message: Message) {
+    /// Reports a message that is never deliverable: too large, or retained.
+    fn report_unacceptable(&self, message: Message) {
         let (fault, text) = if message.oversized.is_some() {
             (Fault::TooLarge, "the message is too large")
         } else {
             (Fault::Retained, "a retained message is stale: publish without the retain flag")
         };
-        self.undelivered(message, fault, text);
+        self.report_undelivered(message, fault, text);
     }
 
     pub fn peer(&self) -> &Peer {
         &self.0.peer
     }
 
-    /// Deliveries that wait for the charge point's task.
+    /// Number of queued deliveries.
     pub fn waiting(&self) -> usize {
         self.0.contents.lock().deliveries.len()
     }
 
-    /// Puts in a CALL of the gateway's own.
+    /// Sends a CALL of an operator.
     pub fn call(&self, call: OperatorCall) -> Result<(), NotTaken> {
         self.put(Delivery::OperatorCall(call))
     }
 
-    /// What is open at the moment.
+    /// The CALLs that are open now.
     pub async fn open_calls(&self) -> Result<OpenCalls, NotTaken> {
         let (answer, answered) = oneshot::channel();
         self.put(Delivery::GetOpenCalls(answer))?;
@@ -242,7 +243,7 @@ impl Mailbox {
     fn put(&self, delivery: Delivery) -> Result<(), NotTaken> {
         let bytes = if let Delivery::OperatorCall(call) = &delivery { call.payload.len() } else { 0 };
         let contents = self.0.contents.lock();
-        let memory = self.0.room(&contents, bytes)?;
+        let memory = self.0.reserve(&contents, bytes)?;
         add(contents, delivery, memory);
         Ok(())
     }
@@ -250,14 +251,15 @@ impl Mailbox {
 
 impl Observer for MailboxInner {
     fn no_subscriber(&self, publication: Publication) {
-        self.tell(Told::NoSubscriber(publication));
+        self.add_publish_outcome(PublishOutcome::NoSubscriber(publication));
     }
 
     fn delivered(&self, number: u32) {
-        self.tell(Told::Delivered(number));
+        self.add_publish_outcome(PublishOutcome::Delivered(number));
     }
 
-    /// It would be answered with an error; the charge point keeps what it has to say while it is off line.
+    /// Disconnects instead of answering the CALL with an error: charge points keep their messages while they are
+    /// offline.
     fn evicted(&self, _number: u32) {
         self.stop(Stop::BrokerAway);
     }
@@ -265,7 +267,7 @@ impl Observer for MailboxInner {
 
 impl mqtt::Recipient for Mailbox {
     fn deliver(&self, message: Message) -> Result<(), Message> {
-        if says_nothing(&message) {
+        if is_empty_message(&message) {
             return Ok(());
         }
         let MailboxInner { peer, router, .. } = &*self.0;
@@ -274,37 +276,38 @@ impl mqtt::Recipient for Mailbox {
             return Ok(());
         }
         let contents = self.0.contents.lock();
-        match contents.standing {
-            MailboxState::Kept => {}
-            MailboxState::GivenBack => return Err(message),
-            MailboxState::Elsewhere => return Ok(()),
+        match contents.state {
+            MailboxState::Accept => {}
+            MailboxState::GiveBack => return Err(message),
+            MailboxState::Discard => return Ok(()),
         }
         if message.retain || message.oversized.is_some() {
             drop(contents);
-            self.unwanted(message);
+            self.report_unacceptable(message);
             return Ok(());
         }
-        match self.0.room(&contents, message.topic.len() + message.payload.len()) {
+        match self.0.reserve(&contents, message.topic.len() + message.payload.len()) {
             Ok(memory) => add(contents, Delivery::Message(message, Instant::now()), memory),
             Err(NotTaken::Gone) => return Err(message),
             Err(NotTaken::Full) => {
                 drop(contents);
-                self.undelivered(message, Fault::QueueFull, "too many messages wait for this charge point");
+                self.report_undelivered(message, Fault::QueueFull, "too many messages wait for this charge point");
             }
             Err(NotTaken::NoMemory) => {
                 drop(contents);
-                self.undelivered(message, Fault::QueueFull, "the messages that wait take as much memory as they may");
+                let text = "the messages that wait take as much memory as they may";
+                self.report_undelivered(message, Fault::QueueFull, text);
             }
         }
         Ok(())
     }
 
     fn return_undeliverable(&self, message: Message) {
-        self.undelivered(message, Fault::Disconnected, "the charge point has just disconnected");
+        self.report_undelivered(message, Fault::Disconnected, "the charge point has just disconnected");
     }
 
-    /// The charge point is told, and comes back: then its topics are asked for again. Otherwise it would stay connected, and
-    /// no back end could reach it.
+    /// Disconnects the charge point: when it reconnects, the gateway subscribes again. If it stayed connected, no back
+    /// end could reach it.
     fn refused(&self, error: SubscribeError) {
         self.stop(Stop::NotSubscribed(Box::new(error)));
     }
@@ -315,18 +318,18 @@ fn add(mut contents: MutexGuard<'_, Contents>, delivery: Delivery, memory: Memor
     wake(contents);
 }
 
-/// Wakes the charge point's task, after the lock that it wants is free.
+/// Wakes the charge point's task after the lock is released, because the task takes the same lock.
 fn wake(mut contents: MutexGuard<'_, Contents>) {
     let waker = contents.waker.take();
     drop(contents);
     waker.into_iter().for_each(Waker::wake);
 }
 
-/// Who gets messages from the broker.
+/// Receives messages from the broker.
 #[derive(Clone)]
 pub enum Recipient {
     ChargePoint(Mailbox),
-    /// The gateway itself: claims of others.
+    /// Claims of other gateways.
     Claims(Arc<ClaimListener>),
 }
 

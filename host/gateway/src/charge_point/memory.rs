@@ -1,44 +1,44 @@
-//! What one charge point's messages take of the memory for queued messages, and what happens when that is too much: nothing
-//! more is read from it.
+//! The share of one charge point in the memory for queued messages. Back-pressure: while its share is used up, nothing
+//! is read from it.
 
 use super::socket::{SMALL, Socket};
 use ocpp_gateway_core::session::Session;
-use ocpp_gateway_mqtt::{ASSURED, Acquire, MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit};
+use ocpp_gateway_mqtt::{Acquire, MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit, POOL_STEP};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// What it has to do with it at the moment, if anything.
+/// Memory that one charge point holds or waits for. Empty while nothing is queued.
 #[derive(Default)]
 pub(super) struct Memory {
     /// Waits for memory for the message that is arriving.
     acquire: Option<Box<Acquire>>,
-    waiting: Option<Box<MemoryRequest>>,
+    charged: Option<Box<ChargedQueues>>,
 }
 
-struct MemoryRequest {
-    /// What was read, and waits in the session.
+struct ChargedQueues {
+    /// For text from the charge point that the session holds.
     held: MemoryPermit,
-    /// What waits in session and socket for the charge point.
+    /// For messages to the charge point, in session and socket.
     queued: MemoryPermit,
 }
 
-/// Ready when more may be read, going by what is queued already. `message`: bytes of the message that is arriving, unless it
-/// is small.
+/// Ready when the queued bytes allow more to be read. `message`: size in bytes of the arriving message, 0 if it is
+/// small.
 fn poll_queued(uplink: &MemoryAccount, cx: &mut Context<'_>, message: usize) -> Poll<()> {
     let pool = uplink.pool();
     uplink.poll_until(cx, |used, limit| match message {
-        0 => used < ASSURED || used < limit && !pool.is_full(),
-        // One that is larger than the limit passes when nothing else waits.
+        0 => used < POOL_STEP || used < limit && !pool.is_full(),
+        // A message that is larger than the limit is accepted while nothing else is queued.
         _ => used == 0 || used + message <= limit,
     })
 }
 
 impl Memory {
-    /// Ready when there is memory for more from the charge point. `longest`: how long it may take to send a message that is
-    /// not small.
+    /// Ready when there is memory to read more from the charge point. `longest`: how long a message that is not small
+    /// may take to arrive.
     pub(super) fn poll_for<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
@@ -58,8 +58,8 @@ impl Memory {
         Poll::Ready(())
     }
 
-    /// Charges for what waits in session and socket, of which `unsent` are bytes in the latter. Called when there is nothing
-    /// else to do, so that what does not have to wait costs nothing.
+    /// Charges for what is queued in session and socket; `unsent`: bytes in the socket. Called when the task is about
+    /// to wait, so that messages that do not wait cost nothing.
     pub(super) fn charge_queued(
         &mut self,
         session: &Session,
@@ -71,13 +71,13 @@ impl Memory {
         let queued = bytes + count * MESSAGE_OVERHEAD + if unsent > SMALL { unsent } else { 0 };
         let held = session.held_bytes();
         if queued + held == 0 {
-            self.waiting = None;
+            self.charged = None;
             return;
         }
-        let waiting = self
-            .waiting
-            .get_or_insert_with(|| Box::new(MemoryRequest { held: uplink.charge(0), queued: downlink.charge(0) }));
-        for (permit, bytes) in [(&mut waiting.queued, queued), (&mut waiting.held, held)] {
+        let charged = self
+            .charged
+            .get_or_insert_with(|| Box::new(ChargedQueues { held: uplink.charge(0), queued: downlink.charge(0) }));
+        for (permit, bytes) in [(&mut charged.queued, queued), (&mut charged.held, held)] {
             if permit.bytes() != bytes {
                 permit.resize(bytes);
             }

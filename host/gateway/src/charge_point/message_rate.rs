@@ -1,7 +1,7 @@
-//! How fast charge points may send messages.
+//! Limits on the rate at which charge points send messages.
 //!
-//! Nothing is lost and nobody else is harmed: from a charge point that sends too fast nothing is read until it is its turn
-//! again, so that it feels it.
+//! No message is dropped and other charge points are not slowed down: the gateway stops reading from a charge point
+//! that sends too fast until its next message is due, so that TCP slows it down.
 
 use crate::config::OcppConfig;
 use crate::operations::metrics::{Limit, Metrics};
@@ -9,9 +9,9 @@ use ocpp_gateway_core::rate::{Nanos, Rate};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The rates in force, for each charge point and for all together.
+/// The configured rates, for each charge point and for all together.
 pub struct MessageRates {
-    /// Moments are counted from here.
+    /// Origin of all [`Nanos`].
     start: Instant,
     each: Option<Rate>,
     total: Option<Rate>,
@@ -19,11 +19,11 @@ pub struct MessageRates {
     metrics: Metrics,
 }
 
-/// Where one charge point stands with the limits on messages.
+/// The state of one charge point in the message rate limits.
 #[derive(Debug, Default)]
 pub struct MessageRateLimiter {
     booked: Nanos,
-    /// Nothing is read from it before.
+    /// Nothing is read from the charge point before this instant.
     held_until: Option<Instant>,
 }
 
@@ -48,33 +48,34 @@ impl MessageRates {
         }
     }
 
-    /// A message has come from a charge point, and goes its way. If it was too early, `limiter` says until when no other may
-    /// be read.
-    pub fn book(&self, limiter: &mut MessageRateLimiter) {
+    /// Counts a message of a charge point. The message itself is always processed; if it came too early, `limiter` is
+    /// held until the next one may be read.
+    pub fn reserve(&self, limiter: &mut MessageRateLimiter) {
         if self.each.is_none() && self.total.is_none() {
             return;
         }
         let now = nanos(self.start.elapsed());
         let mut due = now;
         if let Some(rate) = self.each {
-            let (booked, at) = rate.book(limiter.booked, now);
+            let (booked, at) = rate.reserve(limiter.booked, now);
             limiter.booked = booked;
-            due = self.later(due, at, now, Limit::MessageRate);
+            due = self.latest(due, at, now, Limit::MessageRate);
         }
         if let Some(rate) = self.total {
             let mut at = now;
             let book = |booked| {
-                let (booked, place) = rate.book(booked, now);
-                at = place;
+                let (booked, due) = rate.reserve(booked, now);
+                at = due;
                 Some(booked)
             };
             let _ = self.total_booked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, book);
-            due = self.later(due, at, now, Limit::TotalMessageRate);
+            due = self.latest(due, at, now, Limit::TotalMessageRate);
         }
         limiter.held_until = (due > now).then(|| self.start + Duration::from_nanos(due));
     }
 
-    fn later(&self, due: Nanos, at: Nanos, now: Nanos, limit: Limit) -> Nanos {
+    /// The later of `due` and `at`. Counts `limit` if `at` is in the future.
+    fn latest(&self, due: Nanos, at: Nanos, now: Nanos, limit: Limit) -> Nanos {
         if at > now {
             self.metrics.limited(limit);
         }
@@ -96,19 +97,19 @@ mod tests {
     }
 
     #[test]
-    fn without_a_rate_nobody_is_held() {
+    fn charge_points_are_not_held_without_a_rate() {
         let rates = rates(OcppConfig::default());
         let mut limiter = MessageRateLimiter::default();
-        (0..1000).for_each(|_| rates.book(&mut limiter));
+        (0..1000).for_each(|_| rates.reserve(&mut limiter));
         assert_eq!(limiter.held_until(), None);
     }
 
     #[test]
-    fn who_sends_too_fast_is_held_and_the_others_are_not() {
+    fn only_the_charge_point_that_sends_too_fast_is_held() {
         let rates = rates(OcppConfig { message_rate: 10, ..OcppConfig::default() });
         let (mut fast, mut slow) = (MessageRateLimiter::default(), MessageRateLimiter::default());
-        (0..12).for_each(|_| rates.book(&mut fast));
-        rates.book(&mut slow);
+        (0..12).for_each(|_| rates.reserve(&mut fast));
+        rates.reserve(&mut slow);
         assert_eq!(slow.held_until(), None);
         let until = fast.held_until().expect("held");
         fast.release(until - Duration::from_millis(1));
@@ -118,12 +119,12 @@ mod tests {
     }
 
     #[test]
-    fn all_together_have_a_limit_of_their_own() {
+    fn total_rate_limits_all_charge_points_together() {
         let rates = rates(OcppConfig { total_message_rate: 10, ..OcppConfig::default() });
-        let mut paces: Vec<MessageRateLimiter> = (0..30).map(|_| MessageRateLimiter::default()).collect();
-        paces.iter_mut().for_each(|pace| rates.book(pace));
-        let held: Vec<Instant> = paces.iter().filter_map(MessageRateLimiter::held_until).collect();
+        let mut limiters: Vec<MessageRateLimiter> = (0..30).map(|_| MessageRateLimiter::default()).collect();
+        limiters.iter_mut().for_each(|limiter| rates.reserve(limiter));
+        let held: Vec<Instant> = limiters.iter().filter_map(MessageRateLimiter::held_until).collect();
         assert!((19..=20).contains(&held.len()), "{}", held.len());
-        assert!(held.is_sorted() && held[0] < held[held.len() - 1], "each has a place of its own in the row");
+        assert!(held.is_sorted() && held[0] < held[held.len() - 1], "each is held until a different instant");
     }
 }

@@ -1,8 +1,8 @@
-//! The messages that pass through a charge point's task, up and down.
+//! Uplink and downlink messages in a charge point's task.
 
 use super::call_retries::Now;
 use super::connection::ChargePoint;
-use super::delivery::{Delivery, Told};
+use super::delivery::{Delivery, PublishOutcome};
 use crate::routing::{Downlinked, Uplinked};
 use ocpp_gateway_core::session::{Direction, UplinkFrame};
 use ocpp_gateway_core::{Fault, MessageType};
@@ -12,29 +12,29 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, info, trace};
 
-/// So many CALLs of a connection are noted in any case: see [`crate::routing::Echoes`].
-const NOTED: u32 = 4;
+/// The first CALLs of a connection are recorded even if no echo was seen: see [`crate::routing::Echoes`].
+const RECORDED_CALLS: u32 = 4;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
-    /// A text from the charge point: through the session and the mapping, and off to the broker.
-    pub(super) fn take(&mut self, text: &str) {
+    /// Takes a text from the charge point through the session and the mapping, and publishes the result.
+    pub(super) fn handle_text(&mut self, text: &str) {
         trace!(charge_point = %self.peer.identity, "from the charge point: {text}");
         self.follow_swaps();
         let now = self.now();
         let Some(UplinkFrame { frame, generation }) = self.session.handle_text(text, now.wall) else { return };
-        // After the timeout the charge point has been told that its CALL failed, and will send it again if it matters.
+        // After the timeout the charge point has a CALLERROR, and sends important CALLs again.
         let is_call = frame.kind == MessageType::Call;
         let expires = is_call.then(|| now.broker + self.context.session_settings.call_timeout);
         let Uplinked { mut publications, mapped, answer, is_dropped } =
             self.context.router.uplink(self.generations.of(generation), &self.peer, &frame, expires);
-        if (self.session.latest_call() <= NOTED || self.context.router.echoes.is_heard())
-            && let Some(publication) = mapped.and_then(|place| publications.get(place))
+        if (self.session.latest_call() <= RECORDED_CALLS || self.context.router.echoes.is_seen())
+            && let Some(publication) = mapped.and_then(|index| publications.get(index))
         {
-            self.context.router.echoes.note([publication], None);
+            self.context.router.echoes.record([publication], None);
         }
         if is_call
             && answer.is_none()
-            && let Some(publication) = mapped.and_then(|place| publications.get_mut(place))
+            && let Some(publication) = mapped.and_then(|index| publications.get_mut(index))
         {
             self.track(publication, self.session.latest_call());
         }
@@ -52,35 +52,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             }
         }
         let took = now.wall.elapsed();
-        self.call_time.note(took);
+        self.call_time.record(took);
         if let Some(error) = unpublishable {
             let error = Fault::Internal.error(self.peer.version, error.to_string());
             return self.session.handle_failed_uplink(frame.kind, &frame.id, frame.action_name(), error, generation);
         }
-        if self.outbox.passed(now.wall) {
-            self.context.router.metrics.calls.passed(Direction::Uplink, took);
+        if self.outbox.finish_push(now.wall) {
+            self.context.router.metrics.calls.handed_over(Direction::Uplink, took);
         }
     }
 
-    pub(super) fn open(&mut self, delivery: Delivery) {
+    /// Handles a delivery from the mailbox.
+    pub(super) fn handle_delivery(&mut self, delivery: Delivery) {
         match delivery {
-            Delivery::Message(message, arrived) => self.deliver(&message, arrived),
+            Delivery::Message(message, arrived) => self.handle_message(&message, arrived),
             Delivery::OperatorCall(call) => {
                 self.session.handle_operator_call(&call.id, &call.action, &call.payload, Instant::now());
                 self.pending_calls.add(call);
             }
-            // Whoever has lost interest need not be told.
+            // The request may be over.
             Delivery::GetOpenCalls(answer) => drop(answer.send(self.session.open_calls())),
         }
     }
 
-    /// A message from the broker: through the transforms into the session.
-    fn deliver(&mut self, message: &Message, arrived: Instant) {
+    /// Takes a message from the broker through the transforms into the session.
+    fn handle_message(&mut self, message: &Message, arrived: Instant) {
         let started = Instant::now();
         self.follow_swaps();
         let (reader, may_repeat) = self.generations.reader(&message.topic);
-        let read = self.context.router.read(reader, &self.peer, message, self.session.asked());
-        let (reader, read) = match self.read_by_others(reader, &read, message) {
+        let read = self.context.router.read(reader, &self.peer, message, self.session.unanswered_calls());
+        let (reader, read) = match self.read_with_older(reader, &read, message) {
             Some(other) => other,
             None => (reader, read),
         };
@@ -88,11 +89,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let Downlinked { frames, publications, not_mapped } = self.context.router.downlinked(&self.peer, read);
         self.publish(publications);
         let now = self.now().wall;
-        self.call_time.note(now.saturating_duration_since(started));
-        self.context.router.metrics.calls.passed(Direction::Downlink, now.saturating_duration_since(arrived));
+        self.call_time.record(now.saturating_duration_since(started));
+        self.context.router.metrics.calls.handed_over(Direction::Downlink, now.saturating_duration_since(arrived));
         for frame in frames {
             let (id, action) = (&*frame.id, frame.action_name());
-            debug!(charge_point = %self.peer.identity, message_id = id, action, "{} from a back end", frame.kind.name());
+            debug!(
+                charge_point = %self.peer.identity,
+                message_id = id,
+                action,
+                "{} from a back end",
+                frame.kind.name()
+            );
             self.session.handle_downlink(frame, redelivered, generation, now);
         }
         if let Some(NotMapped { fault, id, text }) = not_mapped {
@@ -100,21 +107,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
     }
 
-    /// What the CALL of this number has become: whom to tell when nobody subscribes to its topic.
+    /// Tracks the publication of the CALL with this number, to learn if its topic has no subscriber.
     fn track(&self, publication: &mut Publication, number: u32) {
         publication.tracking = Some(Tracking { observer: self.mailbox.observer(), number, confirm: false });
     }
 
-    pub(super) fn hear_of_calls(&mut self, all_told: Vec<Told>) {
+    pub(super) fn handle_publish_outcomes(&mut self, outcomes: Vec<PublishOutcome>) {
         let (now, wait) = (self.now(), self.context.wait_for_back_end);
-        for told in all_told {
-            match told {
-                Told::Delivered(number) => {
+        for outcome in outcomes {
+            match outcome {
+                PublishOutcome::Delivered(number) => {
                     self.outbox.delivered(number);
-                    self.misses_back_end = false;
+                    self.no_back_end_logged = false;
                 }
-                Told::NoSubscriber(publication) => {
-                    if let Some(publication) = self.outbox.came_back(publication, wait, now) {
+                PublishOutcome::NoSubscriber(publication) => {
+                    if let Some(publication) = self.outbox.handle_no_subscriber(publication, wait, now) {
                         self.give_up(&publication);
                     }
                 }
@@ -122,22 +129,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
     }
 
-    /// Nobody has subscribed to this CALL, which is answered with an error.
+    /// Answers a CALL with an error, because its topic had no subscriber for long enough.
     fn give_up(&mut self, Publication { topic, tracking, .. }: &Publication) {
         let Some(Tracking { number, .. }) = tracking else { return };
-        // Each of them is counted; the log has the first.
-        if !std::mem::replace(&mut self.misses_back_end, true) {
-            info!(charge_point = %self.peer.identity, topic, "no back end is subscribed to it: CALLs fail");
+        // Metrics count each of them; the log has only the first.
+        if !std::mem::replace(&mut self.no_back_end_logged, true) {
+            info!(charge_point = %self.peer.identity, topic, "no back end is subscribed to this topic: CALLs fail");
         }
         self.session.handle_no_back_end(*number, topic);
     }
 
+    /// Publishes an error frame of the gateway to back ends.
     pub(super) fn report(&mut self, report: &UplinkFrame<'static>) {
         let generation = self.generations.of(report.generation);
         self.publish(self.context.router.report(generation, &self.peer, &report.frame));
     }
 
-    /// It holds on later connections of this charge point too, which need not boot again.
+    /// The interval also holds on later connections of this charge point, which may come without a BootNotification.
     pub(super) fn remember_interval(&self, interval: Option<Duration>) {
         self.context.registry.remember_interval(&self.peer.identity, interval);
     }
@@ -149,10 +157,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
     }
 
-    /// The time by both clocks. The session learns how far the one by which CALLs of the charge point time out is behind.
+    /// The time on both clocks. Tells the session how far the broker's time, by which CALLs of the charge point time
+    /// out, is behind.
     pub(super) fn now(&mut self) -> Now {
         let (wall, availability) = (Instant::now(), self.context.router.publisher.availability());
-        let behind = availability.behind(wall);
+        let behind = availability.time_away(wall);
         self.session.set_back_end_clock(behind, availability.is_away());
         Now { wall, broker: wall.checked_sub(behind).unwrap_or(wall) }
     }

@@ -1,11 +1,12 @@
-//! The connected charge points: a task for each, which owns its socket and its session, and what others reach it by.
+//! The connected charge points. Each has a task that owns its socket and its session, and a mailbox for everything
+//! else.
 //!
-//! - `task`: from the first message of a connection to its end; `connection`: what it consists of; `leave`: its end.
-//! - `event`: what can happen to it, one thing at a time; `messages`: those that pass through it.
-//! - `mailbox`, `delivery`: what comes for it; `outbox`, `call_retries`: what goes from it to the broker.
-//! - `generations`, `hot_swap`: the transforms that its messages take.
-//! - `memory`, `message_rate`, `slow_share`: what it may use.
-//! - `context`, `registry`: what all of them share.
+//! - `task`: the event loop of a connection; `connection`: its state; `leave`: its end.
+//! - `event`: the events of the loop; `messages`: uplink and downlink messages.
+//! - `mailbox`, `delivery`: what other tasks send to it; `outbox`, `call_retries`: what it sends to the broker.
+//! - `generations`, `hot_swap`: the transforms that map its messages.
+//! - `memory`, `message_rate`, `slow_share`: its limits.
+//! - `context`, `registry`: what all charge points share.
 
 mod call_retries;
 mod client_address;
@@ -31,9 +32,9 @@ mod task;
 pub use client_address::ClientAddress;
 pub use connection::ChargePoint;
 pub use context::Context;
-pub use delivery::{Delivery, Departure, NotTaken, OperatorCall, Received, Stop, Told};
+pub use delivery::{Delivery, Departure, NotTaken, OperatorCall, PublishOutcome, Received, Stop};
 pub use disconnect_reason::{DisconnectReason, NotSubscribed};
 pub use mailbox::{Mailbox, MailboxReceiver, Recipient};
 pub use message_rate::{MessageRateLimiter, MessageRates};
-pub use registry::{Connected, Entered, NotEntered, Registry};
+pub use registry::{Connected, Registered, Registry, RegistryRefusal};
 pub use socket::Socket;

@@ -1,4 +1,4 @@
-//! What waits to go from one charge point to the broker.
+//! Publications of one charge point that wait for the publisher.
 
 use super::call_retries::{CallRetries, Now};
 use super::delivery::Departure;
@@ -15,37 +15,37 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tracing::warn;
 
-/// How long a connection that is over waits for room for its last messages: longer than it takes to find out that a broker
-/// does not answer any more, after which there is room again.
-const LAST_CALL: Duration = Duration::from_secs(60);
+/// How long a closed connection waits until the publisher has room for its last messages. Longer than it takes to
+/// detect that the broker does not respond, after which there is room again.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// So many may wait before nothing more is taken in.
-const ROOM: usize = 16;
+/// Publications that may wait before reading stops.
+const CAPACITY: usize = 16;
 
-/// Nothing leaves it before the last message of the charge point's connection before has left, and before the charge
-/// point's own topics are subscribed to: an answer could come before there is anybody to take it. After that it is empty
-/// unless the publisher is short of room.
+/// Publications wait until the previous connection of the charge point has published its last message, and until the
+/// charge point's topics are subscribed to, as an answer that comes earlier would have no recipient. After that the
+/// outbox is empty unless the publisher's queue is full.
 pub(super) struct Outbox {
     publisher: Publisher,
-    /// Charged for what is published, until the broker has it.
+    /// Charged for each publication until the broker has it.
     memory: Arc<MemoryAccount>,
-    /// The connection before, until its last message has left.
+    /// The previous connection, until the publisher has its last message.
     predecessor: Option<Mailbox>,
-    /// Nothing leaves before this is over.
+    /// Publications wait until this is done.
     subscribing: Option<BoxFuture<'static, Result<(), NotSubscribed>>>,
     subscribed: bool,
     waiting: VecDeque<Publication>,
-    /// The first of those that waited, on its way into the publisher's queue. In a box, as there is none nearly always.
-    leaving: Option<Box<Leaving>>,
-    /// Since when the messages of one text have been waiting.
+    /// The first waiting publication, while it waits for room in the publisher's queue. Boxed, as it is rarely present.
+    publishing: Option<Box<Publishing>>,
+    /// When the oldest text arrived whose publications still wait.
     waiting_since: Option<Instant>,
-    /// CALLs that nobody subscribes to. While there are any, new ones wait behind them.
+    /// CALLs whose topics have no subscriber. New CALLs wait behind them.
     retries: Option<Box<CallRetries>>,
 }
 
-struct Leaving {
-    published: BoxFuture<'static, ()>,
-    /// What kind of message it is.
+struct Publishing {
+    done: BoxFuture<'static, ()>,
+    /// See [`Publication::kind`].
     kind: &'static str,
 }
 
@@ -63,13 +63,13 @@ impl Outbox {
             subscribing: Some(subscribing),
             subscribed: false,
             waiting: VecDeque::new(),
-            leaving: None,
+            publishing: None,
             waiting_since: None,
             retries: None,
         }
     }
 
-    /// What is charged for its messages.
+    /// The account that publications are charged to.
     pub(super) fn memory(&self) -> &Arc<MemoryAccount> {
         &self.memory
     }
@@ -79,21 +79,21 @@ impl Outbox {
         self.subscribed
     }
 
-    /// Ready when the end of the connection before has been announced, if there was one.
+    /// Ready when the disconnect of the previous connection is announced, or there is none.
     pub(super) fn poll_predecessor(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.predecessor.as_ref().map_or(Poll::Ready(()), |before| before.poll_departure(cx, Departure::Announced))
+        self.predecessor.as_ref().map_or(Poll::Ready(()), |mailbox| mailbox.poll_departure(cx, Departure::Announced))
     }
 
-    /// Whether so much waits that nothing more is taken in.
+    /// Whether so many publications wait that reading has to stop.
     pub(super) fn is_full(&self) -> bool {
-        self.waiting.len() >= ROOM
+        self.waiting.len() >= CAPACITY
     }
 
-    /// Publishes now or as soon as may be. An error: MQTT cannot carry this at all.
+    /// Publishes now, or queues. The error: MQTT cannot carry this publication.
     pub(super) fn push(&mut self, mut publication: Publication) -> Result<(), Unpublishable> {
         publication.charge(&self.memory);
         let must_wait = self.predecessor.is_some() || self.subscribing.is_some();
-        if must_wait || self.leaving.is_some() || !self.waiting.is_empty() {
+        if must_wait || self.publishing.is_some() || !self.waiting.is_empty() {
             self.waiting.push_back(publication);
             return Ok(());
         }
@@ -105,13 +105,13 @@ impl Outbox {
             }
             Err(PublishError::Unpublishable(error)) => Err(error),
             Err(PublishError::Stopped(publication)) => {
-                self.publisher.lose(Loss::Abandoned, publication.kind);
+                self.publisher.count_loss(Loss::Abandoned, publication.kind);
                 Ok(())
             }
         }
     }
 
-    /// The same for what a text has become: if that is a CALL, not before an earlier one that nobody subscribes to.
+    /// Like [`push`](Self::push), but a CALL waits behind earlier CALLs without a subscriber.
     pub(super) fn push_call(
         &mut self,
         mut publication: Publication,
@@ -121,17 +121,23 @@ impl Outbox {
         publication.charge(&self.memory);
         match &mut self.retries {
             Some(retries) if publication.tracking.is_some() => {
-                retries.hold(publication, wait, now);
+                retries.add(publication, wait, now);
                 Ok(())
             }
             _ => self.push(publication),
         }
     }
 
-    /// Nobody subscribes to the topic of this CALL. It comes back if `wait` is over: then it is not published again.
-    pub(super) fn came_back(&mut self, publication: Publication, wait: Duration, now: Now) -> Option<Publication> {
+    /// Handles the publication of a CALL whose topic has no subscriber. Returns it if it has waited for `wait`, and is
+    /// not published again.
+    pub(super) fn handle_no_subscriber(
+        &mut self,
+        publication: Publication,
+        wait: Duration,
+        now: Now,
+    ) -> Option<Publication> {
         let attempt = match &mut self.retries {
-            Some(retries) => retries.came_back(publication, now),
+            Some(retries) => retries.handle_no_subscriber(publication, now),
             None => Err(publication),
         };
         let publication = match attempt {
@@ -145,25 +151,25 @@ impl Outbox {
             return Some(publication);
         }
         match &mut self.retries {
-            Some(retries) => retries.hold(publication, wait, now),
+            Some(retries) => retries.add(publication, wait, now),
             None => self.retries = CallRetries::new(publication, wait, now).map(Box::new),
         }
         None
     }
 
-    /// Somebody subscribes to the topic of the CALL of this number: those behind it may go.
+    /// The topic of the CALL of this number has a subscriber: publishes the CALLs behind it.
     pub(super) fn delivered(&mut self, number: u32) {
         if let Some(retries) = self.retries.take_if(|retries| retries.is_tried(number)) {
             self.publish_all(retries.into_publications());
         }
     }
 
-    /// When [`retry`](Self::retry) wants to be called.
+    /// When [`retry`](Self::retry) is due.
     pub(super) fn next_attempt(&self) -> Option<Instant> {
         self.retries.as_ref()?.next_attempt()
     }
 
-    /// Publishes what is to be tried again.
+    /// Publishes the CALL that is due for a retry.
     pub(super) fn retry(&mut self, now: Now) {
         let attempt = self.retries.as_mut().and_then(|retries| retries.next(now));
         self.retries.take_if(|retries| retries.is_empty());
@@ -172,12 +178,12 @@ impl Outbox {
 
     fn publish_all(&mut self, publications: impl IntoIterator<Item = Publication>) {
         for publication in publications {
-            // MQTT could carry it before.
+            // MQTT could carry it before, so it can now.
             let _ = self.push(publication);
         }
     }
 
-    /// Takes back the CALLs that have not been handed over, because the charge point will send them again.
+    /// Drops CALLs that the publisher does not have yet, because the charge point will send them again.
     pub(super) fn withdraw(&mut self) {
         self.lose(Loss::Withdrawn, |publication| publication.expires.is_some());
         self.drop_held(Loss::Withdrawn);
@@ -185,26 +191,26 @@ impl Outbox {
 
     fn drop_held(&mut self, loss: Loss) {
         let retries = self.retries.take().into_iter().flat_map(|retries| retries.into_publications());
-        retries.for_each(|publication| self.publisher.lose(loss, publication.kind));
+        retries.for_each(|publication| self.publisher.count_loss(loss, publication.kind));
     }
 
-    /// The messages of a text that came at this time have been pushed. Answers whether they have reached the publisher;
-    /// if not, they wait.
-    pub(super) fn passed(&mut self, since: Instant) -> bool {
-        let passed = self.leaving.is_none() && self.waiting.is_empty();
-        if !passed {
+    /// Called after the publications of a text that arrived at `since` were pushed. Returns whether the publisher has
+    /// all of them; if not, starts to measure their delay.
+    pub(super) fn finish_push(&mut self, since: Instant) -> bool {
+        let is_published = self.publishing.is_none() && self.waiting.is_empty();
+        if !is_published {
             self.waiting_since.get_or_insert(since);
         }
-        passed
+        is_published
     }
 
-    /// How long those took to the publisher that had to wait, once nothing waits any more.
-    pub(super) fn passed_late(&mut self) -> Option<Duration> {
-        let empty = self.leaving.is_none() && self.waiting.is_empty();
+    /// How long waiting publications were delayed, once none waits any more.
+    pub(super) fn take_delay(&mut self) -> Option<Duration> {
+        let empty = self.publishing.is_none() && self.waiting.is_empty();
         self.waiting_since.take_if(|_| empty).map(|since| since.elapsed())
     }
 
-    /// Ready when there is room for what one more message leads to.
+    /// Ready when there is room for the publications of one more message.
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NotSubscribed>> {
         if let Poll::Ready(empty) = self.poll_empty(cx) {
             return Poll::Ready(empty);
@@ -215,7 +221,7 @@ impl Outbox {
         if self.is_full() { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
-    /// The charge point has been told that these failed.
+    /// Drops expired CALLs: the charge point has their CALLERRORs already.
     fn expire(&mut self) {
         let now = self.publisher.availability().broker_time(Instant::now());
         self.lose(Loss::Expired, |publication| publication.expires.is_some_and(|expires| expires <= now));
@@ -226,13 +232,13 @@ impl Outbox {
         self.waiting.retain(|publication| {
             let lost = lost(publication);
             if lost {
-                publisher.lose(loss, publication.kind);
+                publisher.count_loss(loss, publication.kind);
             }
             !lost
         });
     }
 
-    /// Ready when nothing waits any more.
+    /// Ready when no publication waits.
     fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NotSubscribed>> {
         if let Some(subscribing) = &mut self.subscribing {
             let answer = ready!(subscribing.poll_unpin(cx));
@@ -240,39 +246,39 @@ impl Outbox {
             answer?;
             self.subscribed = true;
         }
-        if let Some(before) = &self.predecessor {
-            ready!(before.poll_departure(cx, Departure::Complete));
+        if let Some(predecessor) = &self.predecessor {
+            ready!(predecessor.poll_departure(cx, Departure::Complete));
             self.predecessor = None;
         }
         loop {
-            if let Some(leaving) = &mut self.leaving {
-                ready!(leaving.published.poll_unpin(cx));
-                self.leaving = None;
+            if let Some(publishing) = &mut self.publishing {
+                ready!(publishing.done.poll_unpin(cx));
+                self.publishing = None;
             }
             match self.waiting.pop_front() {
                 Some(publication) => {
                     let kind = publication.kind;
-                    let published = publish(self.publisher.clone(), publication).boxed();
-                    self.leaving = Some(Box::new(Leaving { published, kind }));
+                    let done = publish(self.publisher.clone(), publication).boxed();
+                    self.publishing = Some(Box::new(Publishing { done, kind }));
                 }
                 None => return Poll::Ready(Ok(())),
             }
         }
     }
 
-    /// Hands over what is left, to a broker that may be away. The charge point is gone, so it need not be subscribed to.
+    /// Publishes what is left; the broker may be away. Does not wait for the subscription, as the charge point is gone.
     pub(super) async fn finish(&mut self, charge_point: &Identity) {
         self.subscribing = None;
         self.drop_held(Loss::Abandoned);
-        if tokio::time::timeout(LAST_CALL, std::future::poll_fn(|cx| self.poll_empty(cx))).await.is_err() {
-            let leaving = self.leaving.take().map(|leaving| leaving.kind);
+        if tokio::time::timeout(FINISH_TIMEOUT, std::future::poll_fn(|cx| self.poll_empty(cx))).await.is_err() {
+            let publishing = self.publishing.take().map(|publishing| publishing.kind);
             let waiting = self.waiting.drain(..).map(|publication| publication.kind);
             let mut count = 0;
-            leaving.into_iter().chain(waiting).for_each(|kind| {
-                self.publisher.lose(Loss::Abandoned, kind);
+            publishing.into_iter().chain(waiting).for_each(|kind| {
+                self.publisher.count_loss(Loss::Abandoned, kind);
                 count += 1;
             });
-            warn!(%charge_point, "{count} last messages are lost: the broker takes no more");
+            warn!(%charge_point, "{count} last messages are lost: the publisher has no room");
         }
     }
 }

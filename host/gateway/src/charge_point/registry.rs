@@ -1,4 +1,4 @@
-//! Who is connected.
+//! The registry of connected charge points.
 
 use super::client_address::ClientAddress;
 use super::delivery::Stop;
@@ -12,41 +12,42 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Why a charge point that had come past the door was not let in after all: of many handshakes at the same time, others
-/// were faster.
+/// Why the registry refuses a charge point. It is asked during the handshake, and again after it, as another handshake
+/// may have finished first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotEntered {
-    /// It is connected already.
+pub enum RegistryRefusal {
+    /// It is connected already, and `on_duplicate` is `refuse`.
     Duplicate,
-    /// There are as many as there may be.
+    /// `max_connections` are connected.
     Full,
 }
 
-/// All connected charge points. Locked when one comes or goes, never for a message.
+/// All connected charge points. Locked when one connects or disconnects, never for a message.
 pub struct Registry {
     on_duplicate: OnDuplicate,
     max_connections: usize,
-    /// Whether charge points are let in: once the broker has been reached for the first time.
+    /// Whether new charge points are accepted: once the broker was reached for the first time.
     is_open: AtomicBool,
-    book: Mutex<RegistryState>,
+    state: Mutex<RegistryState>,
     connections: AtomicU32,
 }
 
 struct RegistryState {
     connected: HashMap<Identity, Connected>,
-    /// The heartbeat intervals that charge points were told, connected or not.
+    /// Heartbeat intervals that back ends gave to charge points, connected or not.
     intervals: LruCache<Identity, Duration>,
-    /// Of each charge point the latest connection that is over, until its last message is with the publisher.
+    /// The latest closed connection of each charge point, until the publisher has its last message.
     leaving: HashMap<Identity, Mailbox>,
-    /// Set once the gateway stops, and while the broker is away for long: whoever was still at the door then is told at
+    /// Set once the gateway stops, and during an outage of the broker. Connections that register then are stopped at
     /// once.
     stop: Option<Stop>,
 }
 
-/// What a connection has to know once it is let in.
-pub struct Entered<T> {
+/// A successful registration.
+pub struct Registered<T> {
     pub claim: T,
-    /// The connection before of the same charge point. What the new one publishes comes after what that one does.
+    /// The previous connection of the same charge point. The new one publishes only after that one has published
+    /// everything.
     pub predecessor: Option<Mailbox>,
 }
 
@@ -60,43 +61,44 @@ pub struct Connected {
 
 impl Registry {
     pub fn new(on_duplicate: OnDuplicate, max_connections: usize) -> Self {
-        // One with a capacity would take the memory for all of them at once.
+        // A bounded cache would allocate memory for its whole capacity at once.
         let intervals = LruCache::unbounded();
-        let book = RegistryState { connected: HashMap::new(), intervals, leaving: HashMap::new(), stop: None };
+        let state = RegistryState { connected: HashMap::new(), intervals, leaving: HashMap::new(), stop: None };
         let (is_open, connections) = (AtomicBool::new(false), AtomicU32::default());
-        Registry { on_duplicate, max_connections, is_open, book: Mutex::new(book), connections }
+        Registry { on_duplicate, max_connections, is_open, state: Mutex::new(state), connections }
     }
 
     pub fn is_open(&self) -> bool {
         self.is_open.load(Ordering::Relaxed)
     }
 
-    /// Lets charge points in from now on, or none.
+    /// Sets whether new charge points are accepted.
     pub fn set_open(&self, is_open: bool) {
         self.is_open.store(is_open, Ordering::Relaxed);
     }
 
-    /// A number that no other connection of this process has.
+    /// A new connection number, unique within this process.
     pub fn next_connection(&self) -> u32 {
         self.connections.fetch_add(1, Ordering::Relaxed)
     }
 
     pub fn len(&self) -> usize {
-        self.book.lock().connected.len()
+        self.state.lock().connected.len()
     }
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The heartbeat interval that this charge point was told, on this connection or an earlier one.
+    /// The heartbeat interval that this charge point was given, on this connection or an earlier one.
     pub fn interval(&self, identity: &Identity) -> Option<Duration> {
-        self.book.lock().intervals.get(identity).copied()
+        self.state.lock().intervals.get(identity).copied()
     }
 
-    /// `None`: it was told none. Of more charge points than may be connected, those are forgotten that were heard of first.
+    /// Stores the heartbeat interval; `None` removes it. At most `max_connections` are stored; the least recently used
+    /// is dropped.
     pub fn remember_interval(&self, identity: &Identity, interval: Option<Duration>) {
-        let intervals = &mut self.book.lock().intervals;
+        let intervals = &mut self.state.lock().intervals;
         match interval {
             Some(interval) => drop(intervals.put(identity.clone(), interval)),
             None => drop(intervals.pop(identity)),
@@ -106,107 +108,108 @@ impl Registry {
         }
     }
 
-    /// Whether a charge point would be turned away now.
-    pub fn refuses(&self, identity: &Identity) -> Option<NotEntered> {
-        self.refusal(&self.book.lock(), identity)
+    /// Why [`register`](Self::register) would refuse this charge point now, if it would.
+    pub fn refusal(&self, identity: &Identity) -> Option<RegistryRefusal> {
+        self.refusal_in(&self.state.lock(), identity)
     }
 
-    fn refusal(&self, book: &RegistryState, identity: &Identity) -> Option<NotEntered> {
-        let connected = book.connected.contains_key(identity);
+    fn refusal_in(&self, state: &RegistryState, identity: &Identity) -> Option<RegistryRefusal> {
+        let connected = state.connected.contains_key(identity);
         match self.on_duplicate {
-            OnDuplicate::Refuse if connected => Some(NotEntered::Duplicate),
-            // One that takes its own place needs no other.
-            _ if book.connected.len() >= self.max_connections && !connected => Some(NotEntered::Full),
+            OnDuplicate::Refuse if connected => Some(RegistryRefusal::Duplicate),
+            // A replaced connection frees its slot.
+            _ if state.connected.len() >= self.max_connections && !connected => Some(RegistryRefusal::Full),
             _ => None,
         }
     }
 
-    /// Lets a charge point in. Its earlier connection gets no more messages from now on and is told to end. `claim` is
-    /// called before anybody else may come in, so that others are told of them in the same order.
-    pub fn enter<T>(
+    /// Registers a charge point. Its earlier connection gets no more messages and is told to end. `claim` is called
+    /// under the lock, so that other gateways receive claims in the order of registrations.
+    pub fn register<T>(
         &self,
         peer: &Peer,
         address: ClientAddress,
         mailbox: Mailbox,
         claim: impl FnOnce() -> T,
-    ) -> Result<Entered<T>, NotEntered> {
-        let mut book = self.book.lock();
-        match &book.stop {
+    ) -> Result<Registered<T>, RegistryRefusal> {
+        let mut state = self.state.lock();
+        match &state.stop {
             Some(reason) => mailbox.stop(reason.clone()),
-            // Asked at the door already; of two handshakes at the same time the second is turned away here.
-            None => self.refusal(&book, &peer.identity).map_or(Ok(()), Err)?,
+            // Checked during the handshake already; of two handshakes at the same time, the second is refused here.
+            None => self.refusal_in(&state, &peer.identity).map_or(Ok(()), Err)?,
         }
-        let leaving = book.leaving.get(&peer.identity).cloned();
+        let leaving = state.leaving.get(&peer.identity).cloned();
         let connected = Connected { mailbox, address, since: SystemTime::now() };
-        let replaced = book.connected.insert(peer.identity.clone(), connected).map(|old| old.mailbox);
+        let replaced = state.connected.insert(peer.identity.clone(), connected).map(|old| old.mailbox);
         if let Some(old) = &replaced {
-            old.close();
+            old.give_back_messages();
             old.stop(Stop::Replaced);
         }
-        Ok(Entered { claim: claim(), predecessor: replaced.or(leaving) })
+        Ok(Registered { claim: claim(), predecessor: replaced.or(leaving) })
     }
 
-    /// Everybody who is connected now, in no order.
+    /// All connected charge points, in no order.
     pub fn connected(&self) -> Vec<Connected> {
-        self.book.lock().connected.values().cloned().collect()
+        self.state.lock().connected.values().cloned().collect()
     }
 
     pub fn find(&self, identity: &str) -> Option<Connected> {
-        self.book.lock().connected.get(identity).cloned()
+        self.state.lock().connected.get(identity).cloned()
     }
 
-    /// Tells the connection of this charge point to end. It stays in the book until it has. `false`: there is none.
+    /// Tells the connection of this charge point to end. It stays registered until it has ended. `false`: not
+    /// connected.
     pub fn kick(&self, identity: &str) -> bool {
-        self.book.lock().connected.get(identity).map(|entry| entry.mailbox.stop(Stop::Kicked)).is_some()
+        self.state.lock().connected.get(identity).map(|entry| entry.mailbox.stop(Stop::Kicked)).is_some()
     }
 
-    /// A connection is over. One that was replaced must not take its successor with it.
-    pub fn leave(&self, peer: &Peer) {
-        self.book.lock().disconnect(peer.identity.as_str(), peer.connection);
+    /// Removes a connection that is over. The successor of a replaced connection stays registered.
+    pub fn unregister(&self, peer: &Peer) {
+        self.state.lock().disconnect(peer.identity.as_str(), peer.connection);
     }
 
-    /// The last message of a connection is with the publisher.
-    pub fn left(&self, peer: &Peer) {
-        let leaving = &mut self.book.lock().leaving;
+    /// Forgets a connection whose last message the publisher has.
+    pub fn forget_leaving(&self, peer: &Peer) {
+        let leaving = &mut self.state.lock().leaving;
         if leaving.get(&peer.identity).is_some_and(|mailbox| mailbox.peer().connection == peer.connection) {
             leaving.remove(&peer.identity);
         }
     }
 
-    /// Tells every connection to end, and every one to come.
+    /// Tells all connections to end, present and future.
     pub fn stop_all(&self, by: Instant) {
         let reason = Stop::Shutdown { by };
-        let mut book = self.book.lock();
-        book.stop = Some(reason.clone());
-        book.connected.drain().for_each(|(_, entry)| entry.mailbox.stop(reason.clone()));
+        let mut state = self.state.lock();
+        state.stop = Some(reason.clone());
+        state.connected.drain().for_each(|(_, entry)| entry.mailbox.stop(reason.clone()));
     }
 
-    /// Tells every connection to end because the broker is away, and every one to come until it is back. Answers how
-    /// many there are.
+    /// Tells all connections to end because the broker is away, and new ones until [`end_outage`](Self::end_outage).
+    /// Returns how many are connected.
     pub fn begin_outage(&self) -> usize {
-        let mut book = self.book.lock();
-        book.stop.get_or_insert(Stop::BrokerAway);
-        book.connected.values().for_each(|entry| entry.mailbox.stop(Stop::BrokerAway));
-        book.connected.len()
+        let mut state = self.state.lock();
+        state.stop.get_or_insert(Stop::BrokerAway);
+        state.connected.values().for_each(|entry| entry.mailbox.stop(Stop::BrokerAway));
+        state.connected.len()
     }
 
     /// The broker is back.
     pub fn end_outage(&self) {
-        self.book.lock().stop.take_if(|stop| *stop == Stop::BrokerAway);
+        self.state.lock().stop.take_if(|stop| *stop == Stop::BrokerAway);
     }
 }
 
 impl Connections for Registry {
     fn yield_to_other(&self, identity: &str, connection: u32) {
-        if let Some(old) = self.book.lock().disconnect(identity, connection) {
-            old.leave_to_other();
+        if let Some(old) = self.state.lock().disconnect(identity, connection) {
+            old.discard_messages();
             old.stop(Stop::TakenOver);
         }
     }
 }
 
 impl RegistryState {
-    /// Takes this connection from those that are connected, if it is still the one of its charge point.
+    /// Moves this connection from `connected` to `leaving`, if it is still the current one of its charge point.
     fn disconnect(&mut self, identity: &str, connection: u32) -> Option<Mailbox> {
         if self.connected.get(identity)?.mailbox.peer().connection != connection {
             return None;

@@ -1,26 +1,26 @@
-//! Which charge points belong to the slow share: those whose messages take long in transforms.
+//! Detects slow charge points: those whose messages spend long in transforms. They share a limited number of permits.
 
 use std::time::Duration;
 
-/// A charge point whose messages take so long on average waits for a permit of the slow share.
-const LONG: u32 = 1_000;
-/// What one message counts at most: one that takes so long is enough, and a charge point is not held to be slow for ever.
-const LONGEST: u32 = 8 * LONG;
+/// Mean time per message, in microseconds, from which on a charge point is slow.
+const SLOW: u32 = 1_000;
+/// The largest sample, in microseconds. One such message makes a charge point slow; the cap lets it recover soon after.
+const MAX_SAMPLE: u32 = 8 * SLOW;
 
-/// The moving mean of what the messages of one charge point take.
+/// The moving mean of the time that messages of one charge point spend in transforms.
 #[derive(Debug, Default)]
 pub(super) struct CallTime {
     microseconds: u32,
 }
 
 impl CallTime {
-    pub(super) fn note(&mut self, took: Duration) {
-        let sample = u32::try_from(took.as_micros()).map_or(LONGEST, |took| took.min(LONGEST));
+    pub(super) fn record(&mut self, took: Duration) {
+        let sample = u32::try_from(took.as_micros()).map_or(MAX_SAMPLE, |took| took.min(MAX_SAMPLE));
         self.microseconds = self.microseconds - self.microseconds / 8 + sample / 8;
     }
 
-    pub(super) fn is_long(&self) -> bool {
-        self.microseconds >= LONG
+    pub(super) fn is_slow(&self) -> bool {
+        self.microseconds >= SLOW
     }
 }
 
@@ -29,13 +29,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_very_long_call_or_several_long_ones_are_slow_and_a_hiccup_is_not() {
+    fn one_very_long_or_several_long_messages_make_a_charge_point_slow() {
         let after = |samples: &[(u64, u32)]| {
             let mut time = CallTime::default();
             for &(milliseconds, number) in samples {
-                (0..number).for_each(|_| time.note(Duration::from_millis(milliseconds)));
+                (0..number).for_each(|_| time.record(Duration::from_millis(milliseconds)));
             }
-            time.is_long()
+            time.is_slow()
         };
         assert!(after(&[(18, 1)]));
         assert!(after(&[(2, 8)]));

@@ -1,10 +1,11 @@
 //! The WebSocket of a charge point: tungstenite's protocol on an asynchronous stream.
 //!
-//! Beside tokio-tungstenite's `WebSocketStream`, which one task may read and another write, and which keeps the waker of
-//! each in allocations of their own: here one task does both, and whatever the stream has for it wakes it.
+//! Not tokio-tungstenite's `WebSocketStream`: that allows one task to read and another to write, and allocates a waker
+//! for each. Here one task does both and registers its own waker with the stream.
 //!
-//! Of a message that is not small no more is read than its beginning before there is memory for all of it
-//! ([`Socket::wanted`]). tungstenite keeps buffers as large as the largest message: they are given back after each such message.
+//! Of a message that is not small, only the beginning is read before memory is reserved for all of it
+//! ([`Socket::wanted`]). tungstenite keeps buffers as large as the largest message, so they are freed after each such
+//! message.
 
 mod frames;
 
@@ -20,44 +21,44 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// A message of so many bytes, or fewer, is read without asking for memory.
+/// Messages of at most this many bytes are read without reserving memory.
 pub(super) const SMALL: usize = 4 << 10;
 
-/// The server's side of a connection whose handshake is done.
+/// The server side of a WebSocket connection after the handshake.
 pub struct Socket<S> {
     stream: S,
     protocol: WebSocketContext,
-    /// The stream took no more of what was sent: it has to before there is more.
+    /// The stream accepts no more data: it has to be flushed before the next message is sent.
     is_blocked: bool,
-    /// Some of what was sent, if only a pong of the protocol's own, may not be with the stream.
+    /// Data that was sent, including tungstenite's own pongs, may not be in the stream yet.
     is_unflushed: bool,
-    /// The buffers have grown beyond what small messages take.
-    is_swollen: bool,
-    /// Bytes that may be in the buffer for what is sent.
+    /// The buffers have grown beyond the size for small messages.
+    has_grown: bool,
+    /// Upper bound of the bytes in the write buffer.
     unsent: u32,
     incoming: Incoming,
 }
 
-/// Memory is kept for a message.
+/// Memory that is reserved for an arriving message.
 struct MessageMemory {
     memory: Reservation,
     /// See [`Socket::admitted_until`].
     until: Instant,
 }
 
-/// What arrives.
+/// The state of the incoming data.
 #[derive(Default)]
 struct Incoming {
     /// Bytes arrived since the last [`Socket::take_received`].
     has_received: bool,
     frames: Frames,
     longest: u32,
-    /// For the message that is arriving. In a box, as there is none nearly always.
+    /// For the arriving message. Boxed, as it is rarely present.
     admitted: Option<Box<MessageMemory>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// `received` came before the handshake was over.
+    /// `received`: data that arrived before the handshake was over.
     pub fn new(stream: S, received: Bytes, config: WebSocketConfig) -> Self {
         let longest = u32::try_from(config.max_message_size.unwrap_or(usize::MAX)).unwrap_or(u32::MAX);
         let mut incoming = Incoming { longest, ..Incoming::default() };
@@ -67,13 +68,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         } else {
             WebSocketContext::from_partially_read(received.into(), Role::Server, Some(config))
         };
-        let (is_blocked, is_unflushed, is_swollen, unsent) = (false, false, false, 0);
-        Socket { stream, protocol, is_blocked, is_unflushed, is_swollen, unsent, incoming }
+        let (is_blocked, is_unflushed, has_grown, unsent) = (false, false, false, 0);
+        Socket { stream, protocol, is_blocked, is_unflushed, has_grown, unsent, incoming }
     }
 
-    /// The next message; the protocol answers pings and close frames by itself. `None`: the connection is over.
+    /// The next message. tungstenite answers pings and close frames by itself. `None`: the connection is over.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
-        if self.is_swollen
+        if self.has_grown
             && self.incoming.frames.is_empty()
             && let Err(error) = ready!(self.poll_flush(cx))
         {
@@ -81,12 +82,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
         let stream = &mut Polled { stream: &mut self.stream, cx, incoming: &mut self.incoming };
         let read = unless_blocked(self.protocol.read(stream));
-        self.is_swollen |= self.incoming.admitted.is_some();
+        self.has_grown |= self.incoming.admitted.is_some();
         match read {
             Poll::Ready(Err(Error::ConnectionClosed | Error::AlreadyClosed)) => Poll::Ready(None),
             Poll::Ready(Ok(message)) => {
                 self.incoming.frames.take();
-                // The protocol has an answer to these.
+                // tungstenite queues an answer to these.
                 self.is_unflushed |= matches!(message, Message::Ping(_) | Message::Close(_));
                 Poll::Ready(Some(Ok(message)))
             }
@@ -94,23 +95,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Bytes that the message takes which is arriving, if nothing more is read of it before there is memory for it.
+    /// Size in bytes of the arriving message, if reading stops until memory for it is [admitted](Self::admit).
     pub fn wanted(&self) -> Option<usize> {
         self.incoming.wanted()
     }
 
-    /// There is memory for the message that is arriving: it is kept until the message has been taken out, and the buffer that
-    /// it was in has been given back. `until`: see [`admitted_until`](Self::admitted_until).
+    /// Reserves `memory` for the arriving message, until the message is taken out and its buffer is freed. `until`: see
+    /// [`admitted_until`](Self::admitted_until).
     pub fn admit(&mut self, memory: Reservation, until: Instant) {
         self.incoming.admitted = Some(Box::new(MessageMemory { memory, until }));
     }
 
-    /// While memory is kept for a message: what was said when that began, to be changed at will.
+    /// While memory is reserved for a message: the deadline that was given to [`admit`](Self::admit), which the caller
+    /// may move.
     pub fn admitted_until(&mut self) -> Option<&mut Instant> {
         self.incoming.admitted.as_mut().map(|admitted| &mut admitted.until)
     }
 
-    /// Bytes of what was sent that are still held here.
+    /// Bytes that were sent but may still be in the write buffer.
     pub fn unsent(&self) -> usize {
         self.unsent as usize
     }
@@ -120,15 +122,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         if self.is_blocked { self.poll_flush(cx) } else { Poll::Ready(Ok(())) }
     }
 
-    /// Adds a message to what the next [`poll_flush`](Self::poll_flush) writes. Much of it is written at once.
+    /// Queues a message for the next [`poll_flush`](Self::poll_flush). If the write buffer is full, it is written at
+    /// once.
     pub fn start_send(&mut self, cx: &mut Context<'_>, message: Message) -> Result<(), Error> {
         self.is_unflushed = true;
-        self.is_swollen |= message.len() > SMALL;
+        self.has_grown |= message.len() > SMALL;
         self.unsent = self.unsent.saturating_add(u32::try_from(message.len()).unwrap_or(u32::MAX));
         let stream = &mut Polled { stream: &mut self.stream, cx, incoming: &mut self.incoming };
         match unless_blocked(self.protocol.write(stream, message)) {
             Poll::Ready(sent) => sent,
-            // The message itself was taken.
+            // The message itself was queued.
             Poll::Pending => {
                 self.is_blocked = true;
                 Ok(())
@@ -136,31 +139,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Ready when all that was sent is with the stream.
+    /// Ready when everything that was sent is written to the stream.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let stream = &mut Polled { stream: &mut self.stream, cx, incoming: &mut self.incoming };
         let flushed = ready!(unless_blocked(self.protocol.flush(stream)));
         self.is_blocked = false;
         if flushed.is_ok() {
             self.is_unflushed = false;
-            self.give_back();
+            self.free_grown_buffers();
         }
         Poll::Ready(match flushed {
-            // The answer to a close frame was the last that there was to write.
+            // The answer to a close frame was written.
             Err(Error::ConnectionClosed) => Ok(()),
             flushed => flushed,
         })
     }
 
-    /// Gives back buffers that have grown, if there is nothing in them.
-    fn give_back(&mut self) {
-        if self.is_swollen && self.incoming.frames.is_empty() && self.protocol.can_write() {
+    /// Frees buffers that have grown, if they are empty.
+    fn free_grown_buffers(&mut self) {
+        if self.has_grown && self.incoming.frames.is_empty() && self.protocol.can_write() {
             let config = *self.protocol.get_config();
             self.protocol = WebSocketContext::new(Role::Server, Some(config));
             self.incoming.admitted = None;
-            self.is_swollen = false;
+            self.has_grown = false;
         }
-        if !self.is_swollen {
+        if !self.has_grown {
             self.unsent = 0;
         }
     }
@@ -169,7 +172,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         poll_fn(|cx| self.poll_flush(cx)).await
     }
 
-    /// Sends a message, after everything else, and waits until it is with the stream.
+    /// Sends a message after everything that is queued, and waits until it is written to the stream.
     pub async fn send(&mut self, message: Message) -> Result<(), Error> {
         self.flush().await?;
         let mut message = Some(message);
@@ -177,18 +180,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.flush().await
     }
 
-    /// Whether anything arrived, if only a part of a message, since this was last asked.
+    /// Whether any data arrived since the last call, even part of a message.
     pub fn take_received(&mut self) -> bool {
         std::mem::take(&mut self.incoming.has_received)
     }
 
-    /// What carries it.
+    /// The underlying stream.
     pub fn stream(&mut self) -> &mut S {
         &mut self.stream
     }
 }
 
-/// Where an operation of the protocol has to wait for the stream, the stream has noted whom to wake.
+/// Turns `WouldBlock` into `Pending`: the stream has registered the waker.
 fn unless_blocked<T>(done: Result<T, Error>) -> Poll<Result<T, Error>> {
     match done {
         Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
@@ -196,7 +199,7 @@ fn unless_blocked<T>(done: Result<T, Error>) -> Poll<Result<T, Error>> {
     }
 }
 
-/// A stream while its task is polled, as the protocol wants it.
+/// A stream with the context of the current poll, as the blocking `Read` and `Write` that tungstenite needs.
 struct Polled<'a, 'c, S> {
     stream: &'a mut S,
     cx: &'a mut Context<'c>,
@@ -216,7 +219,7 @@ impl<S: AsyncRead + Unpin> Read for Polled<'_, '_, S> {
         if self.incoming.wanted().is_some() {
             return Err(ErrorKind::WouldBlock.into());
         }
-        // Nothing comes behind a large message into its buffer, which can be given back then.
+        // The buffer of a large message takes nothing behind it, so that it can be freed afterwards.
         let missing = self.incoming.frames.missing();
         let is_large = self.incoming.admitted.is_some() && missing > 0;
         let length = if is_large { missing.min(buffer.len()) } else { buffer.len() };

@@ -1,4 +1,4 @@
-//! The task of one connected charge point: it owns the socket and the session, and nothing else ever touches them.
+//! The task of one connected charge point. It alone owns the socket and the session.
 
 use super::client_address::ClientAddress;
 use super::coalescing;
@@ -12,12 +12,12 @@ use super::mailbox::{Mailbox, Recipient};
 use super::memory::Memory;
 use super::message_rate::MessageRateLimiter;
 use super::outbox::Outbox;
-use super::registry::{Entered, NotEntered};
+use super::registry::{Registered, RegistryRefusal};
 use super::slow_share::CallTime;
 use super::socket::Socket;
 use crate::operations::events::GatewayEvent;
 use crate::operations::metrics::Limit;
-use crate::transforms::long_calls::apart;
+use crate::transforms::long_calls::run_outside_workers;
 use futures_util::FutureExt as _;
 use ocpp_gateway_core::Peer;
 use ocpp_gateway_core::session::{Direction, Session};
@@ -32,7 +32,8 @@ use tokio_tungstenite::tungstenite::{self, Message as WebSocketMessage};
 use tracing::info;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
-    /// Serves `peer` on `socket` until either ends, and keeps `permit` for so long.
+    /// Serves `peer` on `socket` until the connection ends, and keeps `permit` until then.
+    ///
     /// State is boxed once; the future that ends a connection is allocated at its end, which keeps idle tasks small.
     pub fn serve<P: Send>(
         context: Arc<Context>,
@@ -41,12 +42,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         socket: Socket<S>,
         permit: P,
     ) -> impl Future<Output = ()> + use<S, P> {
-        let entered = Self::enter(context, peer, address, socket);
+        let registered = Self::register(context, peer, address, socket);
         async move {
-            match entered {
+            match registered {
                 Ok(mut this) => {
                     this.announce().await;
-                    let reason = this.converse().await;
+                    let reason = this.run().await;
                     Box::pin(this.leave(reason)).await;
                 }
                 Err((reason, mut socket)) => Box::pin(reason.close(&mut socket)).await,
@@ -55,8 +56,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
     }
 
-    /// Takes its place among the connected, or gives the socket back with the reason why it may not.
-    fn enter(
+    /// Registers the connection. If it is refused, returns the socket with the reason.
+    fn register(
         context: Arc<Context>,
         peer: Peer,
         address: ClientAddress,
@@ -68,9 +69,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let (router, undeliverable) = (Arc::clone(&context.router), context.undeliverable.clone());
         let (mailbox, receiver) = Mailbox::new(peer.clone(), router, undeliverable, capacity, downlink);
         let claim = || context.presence.claim(&peer);
-        let Entered { claim, predecessor } = match context.registry.enter(&peer, address, mailbox.clone(), claim) {
-            Ok(entered) => entered,
-            Err(refusal) => return Err((turn_away(&context, &peer, refusal), Box::new(socket))),
+        let Registered { claim, predecessor } = match context.registry.register(&peer, address, mailbox.clone(), claim)
+        {
+            Ok(registered) => registered,
+            Err(refusal) => return Err((refuse(&context, &peer, refusal), Box::new(socket))),
         };
         let interval = context.registry.interval(&peer.identity);
         let mut session = Session::new(peer.version, Arc::clone(&context.session_settings), interval, now);
@@ -100,22 +102,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             rate_limiter: MessageRateLimiter::default(),
             call_time: CallTime::default(),
             memory: Memory::default(),
-            misses_back_end: false,
+            no_back_end_logged: false,
             stop_by: None,
             timer,
-            alarm: None,
+            timer_deadline: None,
         });
         this.publish(claim.into_iter().collect());
         Ok(this)
     }
 
-    /// Everybody is told that the charge point is connected, after they were told of the end of its connection before. That
-    /// is told at once, whatever becomes of that one's socket.
+    /// Announces to log, events, transforms and back ends that the charge point is connected, after the end of its
+    /// previous connection is announced. That does not wait until the previous socket is closed.
     async fn announce(&mut self) {
         poll_fn(|cx| self.outbox.poll_predecessor(cx)).await;
         let (peer, address) = (&self.peer, self.address);
         info!(charge_point = %peer.identity, version = %peer.version, %address, "connected");
-        self.context.router.events.tell(|| GatewayEvent::Connected {
+        self.context.router.events.publish(|| GatewayEvent::Connected {
             charge_point: peer.identity.to_string(),
             version: peer.version.subprotocol(),
             address: address.to_string(),
@@ -124,14 +126,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         self.publish(self.context.router.connected(self.generations.current(), &self.peer));
     }
 
-    async fn converse(&mut self) -> DisconnectReason {
+    async fn run(&mut self) -> DisconnectReason {
         loop {
             let event = poll_fn(|cx| self.poll_event(cx)).await;
             coalescing::message();
             let reason = if !event.is_message() {
                 self.handle(event)
-            } else if self.call_time.is_long() {
-                Box::pin(self.handle_in_turn(event)).await
+            } else if self.call_time.is_slow() {
+                Box::pin(self.handle_with_permit(event)).await
             } else {
                 self.handle(event)
             };
@@ -141,13 +143,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
     }
 
-    /// Answers how the connection ends, if it does.
+    /// Handles an event. Returns the reason if the connection ends.
     fn handle(&mut self, event: Event) -> Option<DisconnectReason> {
         match event {
             Event::Received(received) => return self.receive(received),
-            Event::Held(text) => self.take(&text),
-            Event::Mailbox(Received::Delivery(delivery)) => self.open(delivery),
-            Event::Mailbox(Received::Told(all_told)) => self.hear_of_calls(all_told),
+            Event::Held(text) => self.handle_text(&text),
+            Event::Mailbox(Received::Delivery(delivery)) => self.handle_delivery(delivery),
+            Event::Mailbox(Received::PublishOutcomes(outcomes)) => self.handle_publish_outcomes(outcomes),
             Event::Mailbox(Received::Stop(stop)) => return self.stop(stop),
             Event::Finished => return Some(DisconnectReason::Shutdown),
             Event::Swapped => {}
@@ -156,9 +158,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 let both = self.now();
                 self.outbox.retry(both);
                 let now = both.wall;
-                // A message that takes long to arrive is no silence.
+                // Part of a message arrived: the charge point is alive, even if the message takes long.
                 if self.socket.take_received() {
-                    self.session.handle_alive(now);
+                    self.session.handle_activity(now);
                 }
                 if self.rate_limiter.held_until().is_some() {
                     self.rate_limiter.release(now);
@@ -173,7 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                     return Some(DisconnectReason::Shutdown);
                 }
                 self.session.handle_timeout(now);
-                self.generations.handle_timeout(now, self.context.router.publisher.availability().behind(now));
+                self.generations.handle_timeout(now, self.context.router.publisher.availability().time_away(now));
             }
         }
         None
@@ -194,66 +196,67 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         })
     }
 
-    /// Whether the charge point takes longer to send a message than a CALL may take, while others wait for the memory that is
-    /// kept for it.
+    /// Whether a message takes longer than `call_timeout` to arrive, while others wait for the memory that is reserved
+    /// for it.
     fn receives_too_slowly(&mut self, now: Instant) -> bool {
-        let is_held = self.session.is_held();
+        let is_reading_paused = self.session.is_reading_paused();
         let Some(until) = self.socket.admitted_until().filter(|until| **until <= now) else { return false };
         *until = now + self.context.session_settings.call_timeout;
-        !is_held && self.outbox.memory().pool().is_awaited()
+        !is_reading_paused && self.outbox.memory().pool().has_waiters()
     }
 
     fn receive(&mut self, received: Option<Result<WebSocketMessage, tungstenite::Error>>) -> Option<DisconnectReason> {
-        self.context.message_rates.book(&mut self.rate_limiter);
+        self.context.message_rates.reserve(&mut self.rate_limiter);
         match received {
-            Some(Ok(WebSocketMessage::Text(text))) => self.take(text.as_str()),
+            Some(Ok(WebSocketMessage::Text(text))) => self.handle_text(text.as_str()),
             Some(Ok(WebSocketMessage::Binary(_))) => return Some(DisconnectReason::Binary),
-            // Nothing can be sent to it any more; what has come for it has to go back to whoever sent it.
+            // Nothing can be sent to it any more: its deliveries are reported as undeliverable.
             Some(Ok(WebSocketMessage::Close(_))) => return Some(DisconnectReason::Gone(None)),
             Some(Ok(WebSocketMessage::Pong(_))) => self.session.handle_pong(Instant::now()),
-            Some(Ok(_)) => self.session.handle_alive(Instant::now()),
+            Some(Ok(_)) => self.session.handle_activity(Instant::now()),
             Some(Err(error)) => return Some(error.into()),
             None => return Some(DisconnectReason::Gone(None)),
         }
         None
     }
 
-    /// Handles a message once there is a permit of the slow share, beside the threads that serve the others. Meanwhile
-    /// nothing more is read from the charge point, but it can be told to go.
-    async fn handle_in_turn(&mut self, message: Event) -> Option<DisconnectReason> {
+    /// Handles a message of a slow charge point: waits for a permit, then handles it off the worker threads. Meanwhile
+    /// nothing more is read from the charge point, but the connection can be stopped.
+    async fn handle_with_permit(&mut self, message: Event) -> Option<DisconnectReason> {
         let mut permit = pin!(Arc::clone(&self.context.slow_share).acquire_owned());
         self.session.handle_reading(false, Instant::now());
         let permit = loop {
-            let turn = poll_fn(|cx| match permit.as_mut().poll(cx) {
+            let next = poll_fn(|cx| match permit.as_mut().poll(cx) {
                 Poll::Ready(permit) => Poll::Ready(Ok(permit)),
                 Poll::Pending => self.poll_urgent(cx).map(Err),
             });
-            match turn.await {
+            match next.await {
                 Ok(permit) => break permit,
                 Err(urgent) => {
                     if let Some(reason) = self.handle(urgent) {
-                        // Whoever sent it is to learn what becomes of it; what the charge point said counts as not read.
+                        // A delivery is handled, so that its sender gets a result; a message of the charge point counts
+                        // as unread.
                         if let Event::Mailbox(Received::Delivery(delivery)) = message {
-                            self.open(delivery);
+                            self.handle_delivery(delivery);
                         }
                         return Some(reason);
                     }
                 }
             }
         };
-        let reason = apart(|| self.handle(message));
+        let reason = run_outside_workers(|| self.handle(message));
         drop(permit);
-        // This thread may be no worker any more.
+        // This thread may no longer be a worker thread: continue on one.
         tokio::task::yield_now().await;
         reason
     }
 }
 
-/// Counts and logs that a charge point came past the door and is not let in.
-fn turn_away(context: &Context, peer: &Peer, refusal: NotEntered) -> DisconnectReason {
+/// Counts and logs that a charge point is refused after its handshake.
+fn refuse(context: &Context, peer: &Peer, refusal: RegistryRefusal) -> DisconnectReason {
     let reason = match refusal {
-        NotEntered::Duplicate => DisconnectReason::Duplicate,
-        NotEntered::Full => {
+        RegistryRefusal::Duplicate => DisconnectReason::Duplicate,
+        RegistryRefusal::Full => {
             context.router.metrics.limited(Limit::Connections);
             DisconnectReason::Full
         }
@@ -263,7 +266,7 @@ fn turn_away(context: &Context, peer: &Peer, refusal: NotEntered) -> DisconnectR
     reason
 }
 
-/// Subscribes to what the mapping of this generation wants for `peer`; done once the broker has confirmed it.
+/// Subscribes to the topics that the mapping of this generation names for `peer`. Ready when the broker has confirmed.
 async fn subscribe(
     context: Arc<Context>,
     generation: Generation,
@@ -281,13 +284,13 @@ mod tests {
     use super::*;
     use tokio::net::TcpStream;
 
-    /// Of a future, without making one.
+    /// Size of a future, without creating one.
     fn size_of_future<A, B, C, D, E, F: Future>(_: impl Fn(A, B, C, D, E) -> F) -> usize {
         size_of::<F>()
     }
 
     #[test]
-    fn a_connection_takes_no_more_room_than_it_needs_while_it_lasts() {
+    fn state_and_task_of_a_connection_stay_within_their_size_limits() {
         type Task = ChargePoint<TcpStream>;
         let (state, task) = (size_of::<Task>(), size_of_future(Task::serve::<()>));
         assert!(state <= 1088, "{state} bytes for the state of a connection");

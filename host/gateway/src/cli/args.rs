@@ -1,4 +1,4 @@
-//! The command line, as it is written. What it comes to is decided in `main`.
+//! The definition of the command line. `main` runs the commands.
 
 use crate::devtools;
 use crate::listener::authentication::HashKind;
@@ -8,10 +8,10 @@ use std::path::PathBuf;
 
 /// A gateway between OCPP-J charge points and MQTT back ends.
 ///
-/// Without a configuration it starts an MQTT broker of its own and waits for charge points. Any key of the
-/// configuration can be given as a variable too: OCPP_GATEWAY__MQTT__URL=mqtt://broker sets `url` in `[mqtt]`, and
-/// OCPP_GATEWAY__TRANSFORMS is the whole list of transforms, as TOML.
-/// RUST_LOG=debug shows more of what happens.
+/// Without a configuration, it starts an embedded MQTT broker and waits for charge points. Environment variables can
+/// set any key of the configuration: OCPP_GATEWAY__MQTT__URL=mqtt://broker sets `url` in `[mqtt]`, and
+/// OCPP_GATEWAY__TRANSFORMS sets the whole list of transforms, as TOML.
+/// RUST_LOG=debug logs more.
 #[derive(Debug, Parser)]
 #[command(name = "ocpp-gateway", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -23,13 +23,13 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the gateway; this is also what happens without a command.
+    /// Run the gateway; this is the default command.
     Run(Options),
     /// Check the configuration and the components, and report every fault.
     Check(Options),
-    /// Print the configuration that is in force, without secrets.
+    /// Print the effective configuration, without secrets.
     Config(Options),
-    /// Make an entry for the file of `ocpp.auth.users`, from a password on the standard input.
+    /// Print an entry for the file of `ocpp.auth.users`, from a password on the standard input.
     User {
         /// The identity of the charge point.
         identity: String,
@@ -40,14 +40,15 @@ pub enum Command {
     /// Write, build and test transforms.
     #[command(subcommand)]
     Transform(devtools::TransformCommand),
-    /// What the gateway starts itself with: a component on the standard input, machine code on the standard output.
+    /// Compile a component from the standard input to machine code on the standard output; the gateway runs this
+    /// itself.
     #[command(hide = true)]
     CompileComponent(compile_process::Budget),
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// The configuration, in TOML.
+    /// The file of the configuration, in TOML.
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -64,13 +65,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_definition_is_sound() {
+    fn command_line_definition_is_valid() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn run_is_what_happens_without_a_command() {
+    fn run_is_the_default_command() {
         let file_of = |line: &str| match Cli::parse_from(line.split(' ')).into_command() {
             Command::Run(options) => options.config,
             other => panic!("{other:?}"),

@@ -1,4 +1,4 @@
-//! What the program prints once it runs: where it listens, the topics of the mapping, and what to try next.
+//! The banner that the program prints once it runs: addresses, the topics of the mapping, and commands to try.
 
 use crate::app::{Broker, ListenAddresses};
 use crate::config::Config;
@@ -7,19 +7,19 @@ use ocpp_gateway_pipeline::{MappedTopics, Pipeline};
 use std::fmt::Write as _;
 use tracing::info;
 
-/// The charge point of the tutorial, for which the mapping is asked.
+/// The charge point of the tutorial. The banner shows the topics that the mapping gives it.
 const SAMPLE: &str = "chargePointSim";
 
-/// What stands for the identity in topics and URLs that are printed.
+/// The placeholder for the identity in printed topics and URLs.
 const IDENTITY: &str = "<identity>";
 
 pub struct Banner {
     charge_points: String,
-    /// The same on this machine, for [`SAMPLE`].
+    /// The URL for [`SAMPLE`] on this machine.
     sample_url: String,
     versions: String,
     broker: String,
-    /// Options that lead `mosquitto_sub` there.
+    /// Options of `mosquitto_sub` for this broker.
     client: String,
     is_embedded: bool,
     admin: String,
@@ -51,7 +51,7 @@ impl Banner {
         }
     }
 
-    /// Writes it as one line of the log.
+    /// Writes the banner as one log line.
     pub fn log(&self) {
         let Banner { charge_points, broker, is_embedded, admin, topics, .. } = self;
         let [from, to] = topics.as_ref().map(printed).unwrap_or_default();
@@ -94,12 +94,12 @@ fn topics(config: &Config, pipeline: &Pipeline) -> Option<MappedTopics> {
     pipeline.mapped_topics(&peer, &call)
 }
 
-/// Those from charge points, and those to them.
+/// The topics from charge points and those to them, with the placeholder for the identity.
 fn printed(MappedTopics { from_charge_point, to_charge_point }: &MappedTopics) -> [String; 2] {
     [from_charge_point, to_charge_point].map(|topics| topics.join(", ").replace(SAMPLE, IDENTITY))
 }
 
-/// A topic filter for all of them: the levels that they begin with alike, and everything below.
+/// A topic filter for all topics: their common first levels, and everything below.
 fn filter_of_all(MappedTopics { from_charge_point, to_charge_point }: &MappedTopics) -> String {
     let topics: Vec<Vec<&str>> =
         from_charge_point.iter().chain(to_charge_point).map(|topic| topic.split('/').collect()).collect();
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn banner_names_the_topics_of_the_mapping_that_runs() {
+    fn banner_names_the_topics_of_the_running_mapping() {
         let text = banner("", "{}");
         assert!(text.contains("ocpp/cp/<identity> from charge points, ocpp/cs/<identity> to them"), "{text}");
         assert!(text.contains("-t 'ocpp/#'"), "{text}");

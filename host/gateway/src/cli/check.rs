@@ -1,4 +1,4 @@
-//! `ocpp-gateway check`: what is wrong with a configuration, and what can be used but cannot work.
+//! `ocpp-gateway check`: finds faults of a configuration, and settings that can be loaded but do not work.
 
 use crate::config::{self, Config};
 use crate::transforms;
@@ -7,17 +7,17 @@ use ocpp_gateway_mqtt::topic_matches;
 use ocpp_gateway_pipeline::{Compile, Pipeline, TransformStatus};
 use std::sync::Arc;
 
-/// What was found.
+/// The result of a check.
 #[derive(Debug, Default)]
 pub struct CheckReport {
-    /// With these the gateway does not start, or messages do not arrive.
+    /// Faults that keep the gateway from starting, or messages from arriving.
     pub faults: Vec<String>,
-    /// Most likely not what was meant.
+    /// Settings that are most likely mistakes.
     pub warnings: Vec<String>,
     pub transforms: Vec<TransformStatus>,
 }
 
-/// Looks for everything at once: `faults` is what reading the configuration found already. `compile`: what compiles
+/// Reports all faults at once. `faults`: those found while reading the configuration. `compile`: what compiles
 /// components; `None`: this process.
 pub fn check(config: &Config, faults: Option<&config::ConfigFaults>, compile: Option<Arc<dyn Compile>>) -> CheckReport {
     let mut report = CheckReport { warnings: unknown_actions(config), ..CheckReport::default() };
@@ -32,7 +32,7 @@ pub fn check(config: &Config, faults: Option<&config::ConfigFaults>, compile: Op
     report
 }
 
-/// Names of actions that no version of OCPP has. A charge point may have actions of its own, so this is no fault.
+/// Warnings about actions that no version of OCPP has. They are not faults: a charge point may have actions of its own.
 fn unknown_actions(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
     for (index, transform) in config.transforms.iter().enumerate() {
@@ -50,7 +50,7 @@ fn unknown_actions(config: &Config) -> Vec<String> {
     warnings
 }
 
-/// The actions that `standard` is given topics of their own for.
+/// The actions that have topics of their own in the configuration of `standard`.
 fn topic_overrides(config: &toml::Table) -> Vec<&str> {
     let overrides =
         config.get("uplink").and_then(|uplink| uplink.get("topic_overrides")).and_then(toml::Value::as_table);
@@ -63,7 +63,8 @@ fn nearest_action(name: &str) -> Option<&'static str> {
     (distance(&nearest) <= name.len() / 3).then(|| nearest.name())
 }
 
-/// What is asked for two made-up charge points: topics that cannot work are told from those of any mapping that can.
+/// Faults of the topics that the mapping gives two sample charge points: both subscribe to one topic, or a published
+/// topic matches a subscription.
 fn topics(pipeline: &Pipeline) -> Vec<String> {
     let generation = pipeline.newest();
     let filters = |peer: &Peer| -> Option<Vec<String>> {
@@ -71,7 +72,7 @@ fn topics(pipeline: &Pipeline) -> Vec<String> {
         Some(filters.into_iter().map(|filter| filter.filter).collect())
     };
     let (Some(one), Some(other)) = (charge_point("CHECK-1"), charge_point("CHECK-2")) else { return Vec::new() };
-    // A mapping may know its charge points, and refuse these two.
+    // A mapping may refuse charge points that it does not know.
     let (Some(own), Some(others)) = (filters(&one), filters(&other)) else { return Vec::new() };
     let mut faults: Vec<String> = Vec::new();
     if let Some(shared) = own.iter().find(|filter| others.contains(filter)) {
@@ -86,8 +87,8 @@ fn topics(pipeline: &Pipeline) -> Vec<String> {
                 continue;
             };
             let fault = format!(
-                "the mapping publishes on {:?} and subscribes to {filter:?}: what charge points say would come back to \
-                 them as if back ends had said it",
+                "the mapping publishes on {:?} and subscribes to {filter:?}: messages from charge points would come \
+                 back to them as messages from back ends",
                 publish.topic
             );
             if !faults.contains(&fault) {
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_configuration_has_neither_faults_nor_warnings() {
+    fn valid_configuration_has_no_faults_and_no_warnings() {
         for toml in ["", &standard("match.actions = []\n[transforms.config]\nmountpoint = \"site/\"")] {
             let report = report(toml);
             assert_eq!((report.faults, report.warnings), (vec![], vec![]), "{toml}");
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn actions_that_there_are_not_are_warned_of() {
+    fn unknown_actions_are_warnings() {
         let toml =
             standard("[transforms.config.uplink.topic_overrides]\nMeterValue = \"meters/${cid}\"\nOurOwn = \"x\"");
         let report = report(&toml);

@@ -1,4 +1,4 @@
-//! The command line: what can be asked for, and what is said on a terminal.
+//! The command line: its arguments, the banner and the command `check`.
 
 mod args;
 pub mod banner;

@@ -1,4 +1,5 @@
-//! Which gateway has a charge point, where several are on one broker: each says so when one connects, and hears the others.
+//! Which of several gateways on one broker has a charge point: each publishes a claim when a charge point connects, and
+//! subscribes to the claims of the others.
 
 use crate::config::TopicTemplate;
 use crate::operations::metrics::registered;
@@ -14,38 +15,39 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
-/// What this gateway claims, and what it has heard of others.
+/// The claims of this gateway, and those received from others.
 pub struct GatewayClaims {
     topic: TopicTemplate,
-    /// Locked when a charge point comes or goes, here or elsewhere; never for a message.
+    /// Locked when a charge point connects or disconnects, here or at another gateway; never for a message.
     claims: Mutex<Claims>,
-    /// By what became of them.
-    heard: Family<[(&'static str, &'static str); 1], Counter>,
+    /// Received claims, by outcome.
+    received: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
 impl GatewayClaims {
-    /// `gateway` is its name, different from those of all others on the broker.
+    /// `gateway`: the name of this gateway, unique on the broker.
     pub fn new(topic: TopicTemplate, gateway: &str, registry: &mut Registry) -> Self {
-        let heard = registered(registry, "claims", "Claims of other gateways, by what they came to");
-        GatewayClaims { topic, claims: Mutex::new(Claims::new(gateway)), heard }
+        let received = registered(registry, "claims", "Claims received from other gateways, by outcome");
+        GatewayClaims { topic, claims: Mutex::new(Claims::new(gateway)), received }
     }
 
-    /// Claims `peer`, which is being let in, and answers what other gateways have to be told.
-    pub(super) fn enter(&self, peer: &Peer) -> Publication {
+    /// Claims `peer`, which is connecting. Returns the claim to publish.
+    pub(super) fn claim(&self, peer: &Peer) -> Publication {
         let claim = self.claims.lock().enter(&peer.identity, peer.connection, milliseconds(SystemTime::now()));
         self.publication(&claim)
     }
 
-    pub(super) fn leave(&self, peer: &Peer) {
+    /// Drops the claim of a connection that has ended.
+    pub(super) fn release(&self, peer: &Peer) {
         self.claims.lock().leave(&peer.identity, peer.connection);
     }
 
     fn count(&self, outcome: &'static str) {
-        self.heard.get_or_create(&[("outcome", outcome)]).inc();
+        self.received.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     fn publication(&self, claim: &Claim) -> Publication {
-        // Not retained: the other gateways hear it now, or when they have come back to the broker.
+        // Not retained: other gateways receive it now, or from their sessions when they reconnect to the broker.
         Publication::new(self.topic.topic(&claim.charge_point, &claim.gateway), claim.to_json(), "claim")
     }
 }
@@ -55,13 +57,14 @@ fn milliseconds(time: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The connections of this gateway, as far as claims end them.
+/// The connections of this gateway that claims of other gateways can end.
 pub trait Connections: Send + Sync {
-    /// The charge point is with another gateway since this connection began: it gets no more messages, and ends.
+    /// The charge point has connected to another gateway after this connection began: the connection gets no more
+    /// messages, and ends.
     fn yield_to_other(&self, identity: &str, connection: u32);
 }
 
-/// Listens to the claims of other gateways.
+/// Receives the claims of other gateways.
 pub struct ClaimListener {
     claims: Arc<GatewayClaims>,
     connections: Arc<dyn Connections>,
@@ -69,20 +72,20 @@ pub struct ClaimListener {
 }
 
 impl ClaimListener {
-    /// Under which the subscriber knows it; connections have smaller numbers.
+    /// The number under which the subscriber knows the listener. Connections have smaller numbers.
     pub const OWNER: u64 = u64::MAX;
 
     pub fn new(claims: Arc<GatewayClaims>, connections: Arc<dyn Connections>, publisher: Publisher) -> Self {
         ClaimListener { claims, connections, publisher }
     }
 
-    /// What it has to be subscribed to.
+    /// The topic filters to subscribe to.
     pub fn filters(&self) -> Vec<(String, QoS)> {
         self.claims.topic.filter().into_iter().map(|filter| (filter, QoS::AtLeastOnce)).collect()
     }
 
-    /// To be called on the subscriber's task: what came before this claim has been delivered, what comes after it reaches
-    /// the gateway that made it as well.
+    /// Called on the subscriber's task, so that messages before the claim are delivered already. Messages after it also
+    /// reach the gateway that made it.
     pub fn receive(&self, message: &Message) {
         let claim = match Claim::from_json(&message.payload) {
             Ok(claim) => claim,
@@ -91,8 +94,8 @@ impl ClaimListener {
                 return debug!(topic = message.topic, "{error}");
             }
         };
-        let heard = self.claims.claims.lock().receive(&claim);
-        match heard {
+        let decision = self.claims.claims.lock().receive(&claim);
+        match decision {
             ClaimDecision::Nothing => {}
             ClaimDecision::Yield { connection } => {
                 self.claims.count("yielded");
@@ -106,14 +109,14 @@ impl ClaimListener {
         }
     }
 
-    /// The broker does not let it listen: a charge point that connects elsewhere stays connected here as well, until its
-    /// silence is noticed.
+    /// Handles that the broker refused the subscription: a charge point that connects to another gateway then stays
+    /// connected here as well, until its idle timeout.
     pub fn refused(&self, error: &SubscribeError) {
-        warn!("what other gateways have is not heard of: {error}");
+        warn!("claims of other gateways are not received: {error}");
     }
 
-    /// Repeats the gateway's own claims after each reconnect, as others may have missed them. `current`: whether the
-    /// subscriber has all its topics. Ends with the subscriber.
+    /// Publishes the gateway's own claims again after each reconnect, as others may have missed them. `current`:
+    /// whether the subscriber has all its subscriptions. Returns when the subscriber ends.
     pub async fn repeat_after_reconnects(self: Arc<Self>, mut current: watch::Receiver<bool>) {
         loop {
             for wanted in [false, true] {
@@ -127,7 +130,7 @@ impl ClaimListener {
 
     async fn repeat_all(&self) {
         let held: Vec<Identity> = self.claims.claims.lock().held();
-        info!("back at the broker: {} charge points are claimed again", held.len());
+        info!("reconnected to the broker: {} charge points are claimed again", held.len());
         for identity in held {
             let Ok(permit) = self.publisher.reserve().await else { return };
             let claim = self.claims.claims.lock().repeat(&identity);

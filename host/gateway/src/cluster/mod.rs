@@ -1,5 +1,5 @@
-//! What the gateway tells others about who is connected: events for back ends, claims for other gateways on the same
-//! broker. Both are off unless they are given a topic.
+//! Publications about connected charge points: events for back ends, and claims for other gateways on the same broker.
+//! Both are off unless a topic is configured.
 
 mod claims;
 mod presence;

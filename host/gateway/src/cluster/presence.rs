@@ -1,4 +1,4 @@
-//! What is published because a charge point comes or goes.
+//! Publications when a charge point connects or disconnects.
 
 use super::claims::GatewayClaims;
 use crate::config::{EventsConfig, TopicTemplate};
@@ -10,14 +10,14 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// This gateway's voice.
+/// Makes the events and claims of this gateway.
 pub struct PresenceEvents {
     gateway: String,
     events: EventsConfig,
     claims: Option<Arc<GatewayClaims>>,
 }
 
-/// What back ends are told about a connection.
+/// The payload of an event for back ends, JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ConnectionEvent<'a> {
@@ -25,7 +25,7 @@ struct ConnectionEvent<'a> {
     version: &'static str,
     address: String,
     gateway: &'a str,
-    /// Different for each connection of one run of a gateway: tells which end belongs to which beginning.
+    /// Unique for each connection while the gateway runs. Events of one connection have the same number.
     connection: u32,
     time: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,26 +33,26 @@ struct ConnectionEvent<'a> {
 }
 
 impl PresenceEvents {
-    /// `gateway` is its name, different from those of all others on the broker.
+    /// `gateway`: the name of this gateway, unique on the broker.
     pub fn new(gateway: String, events: EventsConfig, claims: Option<Arc<GatewayClaims>>) -> Self {
         PresenceEvents { gateway, events, claims }
     }
 
-    /// Claims `peer`, which is being let in, and answers what other gateways have to be told, if they are told anything.
+    /// Claims `peer`, which is connecting. Returns the claim to publish, if claims are configured.
     pub fn claim(&self, peer: &Peer) -> Option<Publication> {
-        self.claims.as_ref().map(|claims| claims.enter(peer))
+        self.claims.as_ref().map(|claims| claims.claim(peer))
     }
 
-    /// What back ends are told because `peer`, at this address, was let in.
+    /// The event for back ends that `peer`, at this address, has connected, if configured.
     pub fn connected(&self, peer: &Peer, address: &dyn Display) -> Vec<Publication> {
         let event = self.events.connected.as_ref().map(|topic| self.event(topic, peer, address, None));
         event.into_iter().collect()
     }
 
-    /// What is published because `peer` is gone.
+    /// Drops the claim of `peer`. Returns the event for back ends that it has disconnected, if configured.
     pub fn disconnected(&self, peer: &Peer, address: &dyn Display, reason: &str) -> Vec<Publication> {
         if let Some(claims) = &self.claims {
-            claims.leave(peer);
+            claims.release(peer);
         }
         let event = self.events.disconnected.as_ref().map(|topic| self.event(topic, peer, address, Some(reason)));
         event.into_iter().collect()
@@ -69,7 +69,7 @@ impl PresenceEvents {
             reason,
         };
         let topic = topic.topic(peer.identity.as_str(), &self.gateway);
-        // Texts and a number: there is nothing in it that could fail.
+        // Strings and a number: serialization cannot fail.
         let payload = serde_json::to_vec(&event).unwrap_or_default();
         let qos = match self.events.qos {
             0 => QoS::AtMostOnce,

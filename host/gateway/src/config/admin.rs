@@ -1,4 +1,4 @@
-//! The side of the operator: the admin listener.
+//! `[admin]`: the admin listener.
 
 use super::values::read_to_string;
 use serde::{Deserialize, Serialize};
@@ -6,14 +6,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// A token that can be guessed is none.
-const SHORTEST_TOKEN: usize = 16;
+/// The minimum length of a token, which must not be guessable.
+const MIN_TOKEN_LENGTH: usize = 16;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AdminConfig {
     pub listen: SocketAddr,
-    /// What has to be shown for every page but `/healthz` and `/readyz`. Absent: nothing.
+    /// The token that every page but `/healthz` and `/readyz` requires. Absent: none.
     #[serde(skip_serializing)]
     pub token: Option<String>,
     pub token_file: Option<PathBuf>,
@@ -26,7 +26,7 @@ impl Default for AdminConfig {
 }
 
 impl AdminConfig {
-    /// The token, from wherever it is kept.
+    /// The token, from the file if one is configured.
     pub fn resolve_token(&self) -> io::Result<Option<String>> {
         match &self.token_file {
             None => Ok(self.token.clone()),
@@ -34,26 +34,26 @@ impl AdminConfig {
         }
     }
 
-    /// What is wrong with it, whatever a file with the token says: the key, and why.
+    /// Faults that do not depend on the content of the token file: the key and the problem.
     pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         if self.token.is_some() && self.token_file.is_some() {
             faults.push(("admin.token_file", "contradicts admin.token".to_owned()));
         }
         match &self.token {
-            // The token is the one in the file.
+            // The token is in the file.
             _ if self.token_file.is_some() => {}
             Some(token) => faults.extend(token_fault(token).map(|problem| ("admin.token", problem))),
             None if self.listen.ip().is_loopback() => {}
             None => {
-                let text = "only a loopback address, as there is neither admin.token nor admin.token_file";
+                let text = "only a loopback address is allowed without admin.token or admin.token_file";
                 faults.push(("admin.listen", text.to_owned()));
             }
         }
         faults
     }
 
-    /// What is wrong with the file that has the token, if there is one.
+    /// The fault of the token file, if there is one.
     pub fn token_file_fault(&self) -> Option<String> {
         let path = self.token_file.as_ref()?;
         match read_to_string(path) {
@@ -64,10 +64,10 @@ impl AdminConfig {
 }
 
 fn token_fault(token: &str) -> Option<String> {
-    if token.len() < SHORTEST_TOKEN {
-        Some(format!("has to have at least {SHORTEST_TOKEN} characters: `openssl rand -hex 32`"))
+    if token.len() < MIN_TOKEN_LENGTH {
+        Some(format!("has to have at least {MIN_TOKEN_LENGTH} characters: `openssl rand -hex 32`"))
     } else if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        // Anything else could not be sent in a header.
+        // A header can contain no other characters.
         Some("has to consist of visible ASCII characters, without spaces".to_owned())
     } else {
         None

@@ -1,5 +1,5 @@
-//! What is wrong with a configuration beyond the form of its values: what is out of range, and keys that contradict each
-//! other. No file is looked at.
+//! Faults of a configuration whose values have the right form: values out of range, and keys that contradict each
+//! other. Files that it names are not read here.
 
 use super::sections::Config;
 use super::security::AuthMode;
@@ -11,14 +11,14 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Longer than this a message is not held up for the sake of others.
+/// The longest time that coalescing may delay a message.
 const MAX_COALESCE: Duration = Duration::from_millis(1);
 
-/// What the program takes by itself, before it compiles anything, and the shortest time that can be limited.
+/// The memory of the program before it compiles anything, and the shortest time that can be limited.
 const MIN_COMPILE_MEMORY: Bytes = Bytes::mebibytes(256);
 const MIN_COMPILE_TIME: Duration = Duration::from_secs(1);
 
-/// All of it: the key, and what is the matter. `is_set`: whether a key was written, rather than left at its default.
+/// All faults: the key and the problem. `is_set`: whether a key was set, and not left at its default.
 pub(super) fn faults(config: &Config, is_set: impl Fn(&str) -> bool) -> Vec<(Cow<'static, str>, String)> {
     let mut check = ConfigCheck(Vec::new());
     check.ocpp(config);
@@ -48,7 +48,7 @@ impl ConfigCheck {
         for (key, span) in
             [("ocpp.call_timeout", ocpp.call_timeout), ("ocpp.handshake_timeout", ocpp.handshake_timeout)]
         {
-            self.refuse(span.get().is_zero(), key, "has to be longer than nothing");
+            self.refuse(span.get().is_zero(), key, "has to be longer than 0s");
         }
         for (key, number) in [
             ("ocpp.max_message_size", ocpp.max_message_size),
@@ -73,21 +73,21 @@ impl ConfigCheck {
             self.fault("runtime.compile_time", format!("has to be {MIN_COMPILE_TIME:?} at least"));
         }
         if config.runtime.coalesce.get() > MAX_COALESCE {
-            self.fault("runtime.coalesce", format!("has to be {MAX_COALESCE:?} at most: messages wait so long"));
+            self.fault("runtime.coalesce", format!("has to be {MAX_COALESCE:?} at most: it delays messages"));
         }
     }
 
-    /// Whoever listens second would say that the address is in use, and not by whom.
+    /// Two listeners with one address. The error of the second one would not name the first.
     fn ports(&mut self, config: &Config) {
         let embedded = config.mqtt.url.is_none().then_some(("mqtt.embedded.listen", config.mqtt.embedded.listen));
         let others = [("ocpp.listen", config.ocpp.listen), ("admin.listen", config.admin.listen)];
         let all: Vec<(&'static str, SocketAddr)> = others.into_iter().chain(embedded).collect();
-        for (place, (key, address)) in all.iter().enumerate() {
+        for (index, (key, address)) in all.iter().enumerate() {
             let overlaps = |(_, other): &&(&'static str, SocketAddr)| {
                 let everywhere = address.ip().is_unspecified() || other.ip().is_unspecified();
                 address.port() != 0 && address.port() == other.port() && (everywhere || address.ip() == other.ip())
             };
-            if let Some((first, other)) = all[..place].iter().find(overlaps) {
+            if let Some((first, other)) = all[..index].iter().find(overlaps) {
                 self.fault(*key, format!("{address} is taken already: {first} is {other}"));
             }
         }
@@ -95,13 +95,13 @@ impl ConfigCheck {
 
     fn security(&mut self, config: &Config) {
         let (auth, tls) = (&config.ocpp.auth, config.ocpp.tls.as_ref());
-        let (asks, has_users) = (auth.mode == AuthMode::Basic, auth.users.is_some());
-        self.refuse(asks && !has_users, "ocpp.auth.users", "missing: with mode = \"basic\" it is needed");
+        let (requires_password, has_users) = (auth.mode == AuthMode::Basic, auth.users.is_some());
+        self.refuse(requires_password && !has_users, "ocpp.auth.users", "missing: mode = \"basic\" requires it");
         let problem = "contradicts ocpp.auth.mode: no password is asked for";
-        self.refuse(!asks && has_users, "ocpp.auth.users", problem);
-        let shows_none = tls.is_some_and(|tls| tls.client_ca.is_none() && !tls.identities.is_empty());
-        let problem = "without ocpp.tls.client_ca no charge point shows a certificate";
-        self.refuse(shows_none, "ocpp.tls.identities", problem);
+        self.refuse(!requires_password && has_users, "ocpp.auth.users", problem);
+        let unused_identities = tls.is_some_and(|tls| tls.client_ca.is_none() && !tls.identities.is_empty());
+        let problem = "is of no use without ocpp.tls.client_ca: no charge point shows a certificate";
+        self.refuse(unused_identities, "ocpp.tls.identities", problem);
         let url = config.mqtt.url.as_deref().and_then(|url| url.parse::<BrokerUrl>().ok());
         let is_plain = !url.is_some_and(|url| url.tls);
         let problem = "is for a broker whose mqtt.url begins with mqtts://";
@@ -122,7 +122,7 @@ impl ConfigCheck {
             self.refuse(has_url && is_set(key), key, problem);
         }
         let has_credentials = has_name || has_password || has_file;
-        let problem = "without mqtt.url there is no broker to show credentials to";
+        let problem = "without mqtt.url, the embedded broker runs, which asks for no credentials";
         self.refuse(!has_url && has_credentials, "mqtt.username", problem);
         for (key, set) in [("mqtt.password", has_password), ("mqtt.password_file", has_file)] {
             self.refuse(has_url && !has_name && set, key, "is of no use without mqtt.username");
@@ -134,9 +134,9 @@ impl ConfigCheck {
         if let Some(problem) = mqtt.client_id_fault() {
             self.fault("mqtt.client_id", problem);
         }
-        let problem = "is for mqtt.version = 5: in MQTT 3.1.1 the broker alone says how long";
+        let problem = "requires mqtt.version = 5: in MQTT 3.1.1 the broker alone decides";
         self.refuse(mqtt.version != 5 && is_set("mqtt.session_expiry"), "mqtt.session_expiry", problem);
-        let problem = "only a loopback address: the embedded broker asks for no credentials";
+        let problem = "only a loopback address is allowed: the embedded broker asks for no credentials";
         self.refuse(!mqtt.embedded.listen.ip().is_loopback(), "mqtt.embedded.listen", problem);
     }
 
@@ -147,7 +147,7 @@ impl ConfigCheck {
                 self.fault(format!("transforms[{index}].name"), format!("{:?} is taken already", transform.name));
             }
             if transform.limits.time.is_some_and(|time| time.get().is_zero()) {
-                self.fault(format!("transforms[{index}].limits.time"), "has to be longer than nothing");
+                self.fault(format!("transforms[{index}].limits.time"), "has to be longer than 0s");
             }
         }
     }
@@ -155,12 +155,12 @@ impl ConfigCheck {
     fn presence(&mut self, config: &Config) {
         self.refuse(config.events.qos > 2, "events.qos", "has to be 0, 1 or 2");
         let names_one = config.mqtt.status_topic.as_ref().is_some_and(TopicTemplate::names_charge_point);
-        let problem = "is one topic for the whole gateway: there is no ${cid} in it";
+        let problem = "is one topic for the whole gateway: it must not contain ${cid}";
         self.refuse(names_one, "mqtt.status_topic", problem);
         if let Some(claims) = &config.presence.claims {
             let problem = "${cid} has to be one whole level of it, such as in ocpp/claims/${cid}";
             self.refuse(claims.filter().is_none(), "presence.claims", problem);
-            let problem = "has to be the same topic for all gateways: there is no ${gateway} in it";
+            let problem = "has to be the same topic for all gateways: it must not contain ${gateway}";
             self.refuse(claims.names_gateway(), "presence.claims", problem);
             let problem = "contradicts ocpp.on_duplicate = \"refuse\": the newest claim wins";
             self.refuse(config.ocpp.on_duplicate == OnDuplicate::Refuse, "presence.claims", problem);

@@ -1,8 +1,8 @@
-//! What is wrong with a configuration.
+//! Faults of a configuration.
 
 use std::fmt::Display;
 
-/// One thing that is wrong with a configuration.
+/// One fault of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub struct ConfigFault {
@@ -11,12 +11,12 @@ pub struct ConfigFault {
     pub problem: String,
 }
 
-/// Everything that is wrong with it.
+/// All faults of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", lines(.0))]
 pub struct ConfigFaults(pub Vec<ConfigFault>);
 
-/// A line for each.
+/// One line per fault.
 pub fn lines(faults: &[impl Display]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

@@ -1,6 +1,6 @@
-//! What a component is configured with: TOML as JSON.
+//! The configuration of a component, converted from TOML to JSON.
 
-/// JSON text that says the same.
+/// The table as JSON text.
 pub fn to_json(table: &toml::Table) -> String {
     serde_json::Value::from_iter(table.iter().map(|(key, value)| (key.clone(), json(value)))).to_string()
 }
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_becomes_the_json_that_says_the_same() {
+    fn table_becomes_equivalent_json() {
         let table: toml::Table = "a = 1\nb = \"x\"\nc = [true, 1.5]\n[d]\ne = 2020-01-01".parse().expect("TOML");
         let expected = serde_json::json!({"a": 1, "b": "x", "c": [true, 1.5], "d": {"e": "2020-01-01"}});
         assert_eq!(json(&toml::Value::Table(table)), expected);

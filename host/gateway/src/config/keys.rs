@@ -1,5 +1,5 @@
-//! Every key there is: those of the structures, so that nothing is accepted and then ignored, and a misspelt key can be told
-//! from one that works.
+//! All keys of the configuration. They are taken from the structures, so that no key is accepted and then ignored, and
+//! misspelt keys are recognised.
 
 use super::sections::Config;
 use super::security::{MqttTlsConfig, TlsConfig};
@@ -7,21 +7,21 @@ use super::transform::TransformConfig;
 use serde_json::Value;
 use std::sync::LazyLock;
 
-/// Keys that are not always written: secrets never, and a table not while it is empty.
-const UNWRITTEN: [&str; 3] = ["mqtt.password", "admin.token", "ocpp.tls.identities"];
+/// Keys that are not always serialized: secrets never, and a table only if it is not empty.
+const NOT_SERIALIZED: [&str; 3] = ["mqtt.password", "admin.token", "ocpp.tls.identities"];
 
 static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mut config = Config::default();
     // The sections that may be absent.
     (config.ocpp.tls, config.mqtt.tls) = (Some(TlsConfig::default()), Some(MqttTlsConfig::default()));
     config.transforms = vec![TransformConfig::default()];
-    let mut keys: Vec<String> = UNWRITTEN.map(str::to_owned).into();
+    let mut keys: Vec<String> = NOT_SERIALIZED.map(str::to_owned).into();
     add_leaves("", &serde_json::to_value(config).expect("it is texts and numbers"), &mut keys);
     keys
 });
 
-/// Adds the keys of all values. What is empty is one: common names are below `ocpp.tls.identities`, and what is below
-/// `transforms.config` is the component's own affair.
+/// Adds the keys of all values. An empty table counts as a value: the keys below `ocpp.tls.identities` are common
+/// names, and those below `transforms.config` are defined by the component.
 fn add_leaves(prefix: &str, value: &Value, keys: &mut Vec<String>) {
     match value {
         Value::Object(section) if !section.is_empty() => {
@@ -45,17 +45,23 @@ fn is_below(key: &str, section: &str) -> bool {
     key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// Whether there is a dotted key, such as `ocpp.listen`. Indices of `[[transforms]]` are left out: `transforms.name`.
+/// Whether a dotted key such as `ocpp.listen` exists. Indices of `[[transforms]]` are omitted: `transforms.name`.
 pub(super) fn is_known(key: &str) -> bool {
     KEYS.iter().any(|known| key == known || is_below(key, known))
 }
 
-/// Whether keys below `key` are to be looked up one by one.
+/// Every dotted key.
+#[cfg(test)]
+pub(super) fn all() -> &'static [String] {
+    &KEYS
+}
+
+/// Whether `key` is a section, whose keys are looked up one by one.
 pub(super) fn is_section(key: &str) -> bool {
     KEYS.iter().any(|known| is_below(known, key))
 }
 
-/// The key that somebody who wrote `key` most likely meant.
+/// The known key that is most similar to a misspelt `key`.
 pub(super) fn nearest(key: &str) -> Option<&'static str> {
     KEYS.iter()
         .map(|known| (strsim::damerau_levenshtein(key, known), known.as_str()))
@@ -69,21 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_readme_has_every_key_and_no_other() {
-        let readme = include_str!("../../../../README.md");
-        let block = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
-        // What has no default is commented out.
-        let table: toml::Table = block.replace("\n# ", "\n").parse().expect("TOML");
-        let mut shown = Vec::new();
-        add_leaves("", &serde_json::to_value(table).expect("JSON"), &mut shown);
-        assert_eq!(shown.iter().find(|key| !is_known(key)), None);
-        let is_shown = |key: &&String| shown.iter().any(|shown| shown == *key || is_below(shown, key));
-        let hidden: Vec<_> = KEYS.iter().filter(|key| !is_shown(key)).collect();
-        assert_eq!(hidden, ["mqtt.password", "admin.token"], "these stand in comments");
-    }
-
-    #[test]
-    fn keys_are_told_apart() {
+    fn misspelt_keys_are_recognised() {
         assert!(is_known("ocpp.listen"));
         assert!(is_known("ocpp.tls.identities.SN-1"));
         assert!(is_known("validation.mode"));

@@ -19,12 +19,12 @@ pub fn load(
     read(file, environment).into_result()
 }
 
-/// The same for whoever wants to look at the rest too if there are faults: what is wrong is left at its default.
-pub fn read(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Reading {
+/// Like [`load`], but returns a configuration even if there are faults. Faulty values have their defaults.
+pub fn read(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> LoadedConfig {
     let mut draft = match Draft::read(file) {
         Ok(draft) => draft,
         Err(fault) => {
-            return Reading { config: Config::default(), sources: KeySources::default(), faults: vec![fault] };
+            return LoadedConfig { config: Config::default(), sources: KeySources::default(), faults: vec![fault] };
         }
     };
     draft.apply(environment);
@@ -33,23 +33,23 @@ pub fn read(file: Option<&Path>, environment: impl IntoIterator<Item = (String, 
     for (key, problem) in check::faults(&config, |key| draft.is_set(key)) {
         draft.fault(&key, problem);
     }
-    Reading { config, sources: draft.sources, faults: draft.faults }
+    LoadedConfig { config, sources: draft.sources, faults: draft.faults }
 }
 
-/// A configuration as it was read, with what is wrong with it.
-pub struct Reading {
+/// A configuration, and the faults found while reading it.
+pub struct LoadedConfig {
     pub config: Config,
     sources: KeySources,
     faults: Vec<ConfigFault>,
 }
 
-impl Reading {
-    /// Adds what is wrong with a key beyond what the configuration itself shows: with the file that it names, say.
+impl LoadedConfig {
+    /// Adds a fault that the configuration itself does not show, such as one of a file that it names.
     pub fn fault(&mut self, key: &str, problem: String) {
         self.faults.push(ConfigFault { place: self.sources.place(key), problem });
     }
 
-    /// What is wrong so far, if anything is.
+    /// The faults so far, if there are any.
     pub fn faults(&self) -> Option<ConfigFaults> {
         (!self.faults.is_empty()).then(|| ConfigFaults(self.faults.clone()))
     }
@@ -59,7 +59,7 @@ impl Reading {
     }
 }
 
-/// Where keys come from.
+/// The sources of keys.
 #[derive(Default)]
 struct KeySources {
     file: Option<PathBuf>,
@@ -77,14 +77,14 @@ impl KeySources {
     }
 }
 
-/// A configuration on its way: what was written, where, and what is wrong with it so far.
+/// A configuration while it is read: its values, their sources, and the faults so far.
 struct Draft {
     table: Value,
     sources: KeySources,
     faults: Vec<ConfigFault>,
 }
 
-/// Where a key comes from, and what it is as text.
+/// The environment variable that sets a key, and its text.
 struct Variable {
     name: String,
     text: String,
@@ -109,21 +109,21 @@ impl Draft {
             let Some(name) = variable.strip_prefix(PREFIX) else { continue };
             let key = name.to_ascii_lowercase().replace("__", ".");
             let path: Vec<&str> = key.split('.').collect();
-            if let Some(slot) = slot(&mut self.table, &path) {
-                *slot = value_of(&text);
+            if let Some(value) = value_at(&mut self.table, &path) {
+                *value = value_of(&text);
                 self.sources.variables.insert(key, Variable { name: variable, text });
             } else {
-                let problem = "a key of that name is no section".to_owned();
+                let problem = "a part of this key is a value, not a section".to_owned();
                 self.faults.push(ConfigFault { place: variable, problem });
             }
         }
     }
 
-    /// Takes out every key that there is not, so that the rest can still be looked at.
+    /// Removes every unknown key, so that the rest can be checked.
     fn refuse_unknown_keys(&mut self) {
-        let mut strangers = Vec::new();
-        find_strangers("", &mut self.table, &mut strangers);
-        for key in strangers {
+        let mut unknown = Vec::new();
+        remove_unknown_keys("", &mut self.table, &mut unknown);
+        for key in unknown {
             let problem = match keys::nearest(&key) {
                 Some(nearest) => format!("unknown key; did you mean {nearest}?"),
                 None => "unknown key".to_owned(),
@@ -132,7 +132,7 @@ impl Draft {
         }
     }
 
-    /// Reads the values. One that cannot be read becomes a fault, and its default takes its place.
+    /// Reads the values. A value that cannot be read is a fault, and its default replaces it.
     fn resolve(&mut self) -> Config {
         loop {
             let error = match serde_path_to_error::deserialize::<_, Config>(self.table.clone()) {
@@ -142,7 +142,7 @@ impl Draft {
             let path: Vec<String> =
                 error.path().iter().map(|segment| segment.to_string().replace(['[', ']'], "")).collect();
             let key = error.path().to_string();
-            // A variable holds text; that it looks like a number does not mean that it is one (a password, say).
+            // A variable holds text. One that looks like a number may be a text, such as a password.
             if let Some(Variable { text, .. }) = self.sources.variables.get(&key)
                 && quote(&mut self.table, &path, text)
             {
@@ -165,38 +165,38 @@ impl Draft {
     }
 }
 
-/// The value at `path`, made if need be; `None` where a part of the path is a value and not a section.
-fn slot<'t>(value: &'t mut Value, path: &[&str]) -> Option<&'t mut Value> {
+/// The value at `path`, created if it is missing. `None`: a part of the path is a value, not a section.
+fn value_at<'t>(value: &'t mut Value, path: &[&str]) -> Option<&'t mut Value> {
     let Some((name, rest)) = path.split_first() else { return Some(value) };
-    slot(value.as_table_mut()?.entry(*name).or_insert_with(|| Table::new().into()), rest)
+    value_at(value.as_table_mut()?.entry(*name).or_insert_with(|| Table::new().into()), rest)
 }
 
-/// A variable's text as a number, a truth value or a list, where it is written like one.
+/// The text of a variable as a number, a boolean or a list if it is written like one.
 fn value_of(text: &str) -> Value {
     let read = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
     read.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// Takes all keys that do not work out of a section, and names them.
-fn find_strangers(prefix: &str, section: &mut Value, strangers: &mut Vec<String>) {
+/// Removes all unknown keys from a section, and collects their names.
+fn remove_unknown_keys(prefix: &str, section: &mut Value, unknown: &mut Vec<String>) {
     let table = match section {
         Value::Table(table) => table,
-        Value::Array(list) => return list.iter_mut().for_each(|item| find_strangers(prefix, item, strangers)),
-        // Not a section at all: the type error says so.
+        Value::Array(list) => return list.iter_mut().for_each(|item| remove_unknown_keys(prefix, item, unknown)),
+        // Not a section: reading the values reports that.
         _ => return,
     };
     table.retain(|name, value| {
         let key = keys::below(prefix, name);
         match value {
-            _ if keys::is_section(&key) => find_strangers(&key, value, strangers),
+            _ if keys::is_section(&key) => remove_unknown_keys(&key, value, unknown),
             _ if keys::is_known(&key) => {}
-            // A section that there is not: its keys tell better which one was meant.
+            // An unknown section: its keys show better which section was meant.
             Value::Table(section) if !section.is_empty() => {
-                find_strangers(&key, value, strangers);
+                remove_unknown_keys(&key, value, unknown);
                 return false;
             }
             _ => {
-                strangers.push(key);
+                unknown.push(key);
                 return false;
             }
         }
@@ -204,7 +204,7 @@ fn find_strangers(prefix: &str, section: &mut Value, strangers: &mut Vec<String>
     });
 }
 
-/// Puts `text` in the place of the value at `path`. `false` if that is text already, or is not there.
+/// Replaces the value at `path` by `text`. `false`: it is text or a section already, or does not exist.
 fn quote(table: &mut Value, path: &[String], text: &str) -> bool {
     match path.iter().try_fold(table, |value, name| value.get_mut(name)) {
         None | Some(Value::String(_) | Value::Table(_) | Value::Array(_)) => false,
@@ -215,7 +215,7 @@ fn quote(table: &mut Value, path: &[String], text: &str) -> bool {
     }
 }
 
-/// What serde expects is the name of a type of Rust, which says nothing to people who write a configuration.
+/// Replaces names of Rust types in an error of serde, which authors of a configuration do not know.
 fn without_type_names(problem: &str) -> String {
     const NAMES: [(&str, &str); 10] = [
         ("u8", "a whole number from 0 to 255"),

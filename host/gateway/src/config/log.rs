@@ -6,10 +6,10 @@ use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-/// The crates of the gateway, by the beginning that their names have in common, and what transforms log.
+/// The targets of the gateway: the common prefix of its crates, and that of transforms.
 const OWN_TARGETS: [&str; 2] = ["ocpp_gateway", "transform"];
 
-/// The embedded broker logs several lines for each client that connects and leaves, on `info`.
+/// On `info`, the embedded broker logs several lines for each client that connects or disconnects.
 const EMBEDDED_BROKER: &str = "mqtt5=warn";
 
 /// What is written to standard error.
@@ -39,13 +39,13 @@ pub enum LogFormat {
 /// Which lines are written: the name of a level, directives such as `ocpp_gateway_mqtt=debug`, or several of both,
 /// separated by commas.
 ///
-/// The name of a level alone means the gateway and the transforms. Libraries log up to `info`, because compiling one
-/// component is thousands of their lines on `debug`; the embedded broker logs up to `warn`. A directive that names a target
-/// takes precedence.
+/// The name of a level alone is for the gateway and the transforms. Libraries log up to `info`, because compiling one
+/// component is thousands of their lines on `debug`; the embedded broker logs up to `warn`. A directive that names a
+/// target takes precedence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLevel(String);
 
-/// Why a text is no [`LogLevel`].
+/// Why a text is not a [`LogLevel`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadLogLevel {
     #[error(
@@ -68,7 +68,7 @@ impl LogLevel {
                 _ => directives.push(part.to_owned()),
             }
         }
-        // All of it was parsed before: see `from_str`.
+        // `from_str` has checked all directives.
         EnvFilter::new(directives.join(","))
     }
 
@@ -94,7 +94,7 @@ impl FromStr for LogLevel {
             return Err(BadLogLevel::Word(text.to_owned()));
         }
         for part in parts(text) {
-            // To `EnvFilter` a word alone is a target, and everything else is switched off.
+            // `EnvFilter` takes a word alone for a target, and switches all other targets off.
             let is_directive = part.contains('=') || part.starts_with('[');
             if !is_directive && part.parse::<LevelFilter>().is_err() {
                 return Err(BadLogLevel::Word(part.to_owned()));

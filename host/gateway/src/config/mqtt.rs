@@ -1,4 +1,4 @@
-//! The side of the back ends.
+//! `[mqtt]`: the broker.
 
 use super::security::MqttTlsConfig;
 use super::topic::TopicTemplate;
@@ -9,15 +9,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// The side of the back ends.
+/// The broker, and the connections to it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MqttConfig {
     /// `mqtt://host:port` or `mqtts://host:port`. Absent: the embedded broker.
     pub url: Option<String>,
-    /// With `${host}` and `${port}`: see [`full_client_id`](Self::full_client_id).
+    /// May contain `${host}` and `${port}`: see [`full_client_id`](Self::full_client_id).
     pub client_id: String,
-    /// How long the broker keeps what is subscribed and what is under way when a connection has ended. With MQTT 5 only.
+    /// How long the broker keeps subscriptions and messages in flight after a connection has ended. With MQTT 5 only.
     pub session_expiry: Span,
     pub username: Option<String>,
     #[serde(skip_serializing)]
@@ -25,14 +25,14 @@ pub struct MqttConfig {
     pub password_file: Option<PathBuf>,
     /// 4 or 5: see [`protocol_version`](Self::protocol_version).
     pub version: u8,
-    /// The longest silence on a connection. A broker is given up that stays silent for one and a half times this long, if
-    /// not before.
+    /// The longest silence on a connection. A broker that is silent for one and a half times as long counts as
+    /// unreachable, if not before.
     pub keep_alive: Span,
-    /// A broker that is away for so long: charge points are disconnected until it is back.
+    /// If the broker is unreachable for this long, charge points are disconnected until it is back.
     pub outage_after: Span,
-    /// How long a CALL that nobody subscribes to is published again. Zero: not at all.
+    /// How long a CALL without a subscriber is published again. Zero: not at all.
     pub wait_for_back_end: Span,
-    /// Where back ends see whether this gateway is there: `online` or `offline`, retained. Absent: nowhere.
+    /// The topic of the retained status of this gateway, `online` or `offline`. Absent: no status is published.
     pub status_topic: Option<TopicTemplate>,
     pub tls: Option<MqttTlsConfig>,
     pub embedded: EmbeddedConfig,
@@ -63,15 +63,16 @@ const HOST: &str = "${host}";
 const PORT: &str = "${port}";
 
 impl MqttConfig {
-    /// What the broker knows this gateway by: stable, so that it keeps the session over a restart, and different for each
-    /// gateway. `port` is the one that charge points connect to. The two connections add `-pub` and `-sub`.
+    /// The client id with its placeholders filled in. It is stable, so that the broker keeps the session over a
+    /// restart, and different for each gateway. `port`: the one that charge points connect to. The two connections add
+    /// `-pub` and `-sub`.
     pub fn full_client_id(&self, host: &str, port: u16) -> String {
-        // A host's name can hold anything; a client id is a level of topics, and some brokers make a file's name of it.
+        // A host name can contain any character. A client id is a topic level, and in some brokers a file name.
         let host = host.replace(['/', '\\', '+', '#'], "-");
         self.client_id.replace(HOST, &host).replace(PORT, &port.to_string())
     }
 
-    /// What is wrong with `client_id`, if anything.
+    /// The fault of `client_id`, if it has one.
     pub(super) fn client_id_fault(&self) -> Option<String> {
         let rest = self.client_id.replace(HOST, "").replace(PORT, "");
         if self.client_id.is_empty() || rest.contains(['/', '+', '#']) || rest.contains(char::is_control) {
@@ -82,7 +83,7 @@ impl MqttConfig {
         Some(format!("{:?} is no placeholder: there are {HOST} and {PORT}", &rest[start..end]))
     }
 
-    /// What is spoken with the broker. `None` where `version` is a number of no version.
+    /// The version of MQTT. `None`: `version` is neither 4 nor 5.
     pub fn protocol_version(&self) -> Option<ProtocolVersion> {
         match self.version {
             4 => Some(ProtocolVersion::V4),
@@ -91,13 +92,13 @@ impl MqttConfig {
         }
     }
 
-    /// What TLS towards the broker is made of, for a URL that asks for it.
+    /// The files for TLS towards the broker, for an `mqtts://` URL.
     pub fn tls_files(&self) -> TlsFiles {
         let MqttTlsConfig { ca, cert, key } = self.tls.clone().unwrap_or_default();
         TlsFiles { ca, cert, key }
     }
 
-    /// The password, from wherever it is kept.
+    /// The password, from the file if one is configured.
     pub fn resolve_password(&self) -> io::Result<Option<String>> {
         match &self.password_file {
             None => Ok(self.password.clone()),
@@ -106,14 +107,14 @@ impl MqttConfig {
     }
 }
 
-/// The broker inside the gateway, for when there is no other.
+/// The embedded broker, which runs if there is no `url`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EmbeddedConfig {
     pub listen: SocketAddr,
-    /// Messages that it retains.
+    /// The most messages that it retains.
     pub max_retained: usize,
-    /// What they may take.
+    /// The memory that they may use.
     pub retained_memory: Bytes,
 }
 

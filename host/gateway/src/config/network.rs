@@ -10,13 +10,13 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network(IpNet);
 
-/// The text is neither.
+/// The text is neither an address nor a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is neither an address such as \"10.0.0.1\" nor a network such as \"10.0.0.0/8\"")]
 pub struct BadNetwork(String);
 
 impl Network {
-    /// `address` in its shortest form: an IPv4 address in the clothes of IPv6 is in no network.
+    /// `address` has to be canonical: an IPv4-mapped IPv6 address is in no network.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
     }

@@ -1,4 +1,4 @@
-//! The side of the charge points.
+//! `[ocpp]`: the listener for charge points, and their sessions.
 
 use super::network::Network;
 use super::origin::Origin;
@@ -10,7 +10,7 @@ use ocpp_gateway_core::session::{self, Unmatched};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
-/// The side of the charge points.
+/// The listener for charge points, and their sessions.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OcppConfig {
@@ -22,11 +22,11 @@ pub struct OcppConfig {
     /// For a client that offers no subprotocol.
     pub default_version: DefaultVersion,
     pub call_timeout: Span,
-    /// CALLs of one charge point that may be open. While as many are, no more is read from it.
+    /// The most open CALLs from one charge point. While they are open, nothing more is read from it.
     pub open_calls: usize,
-    /// CALLs that may wait for one charge point.
+    /// The most CALLs that wait for one charge point.
     pub queue: usize,
-    /// What queued messages of one charge point may take, half of it in each direction.
+    /// The memory for queued messages of one charge point, half of it in each direction.
     pub queue_memory: Bytes,
     pub unmatched_responses: Unmatched,
     pub on_duplicate: OnDuplicate,
@@ -35,14 +35,14 @@ pub struct OcppConfig {
     /// Absent: twice the heartbeat interval in force.
     pub idle_timeout: Option<Span>,
     pub handshake_timeout: Span,
-    /// Bytes.
+    /// In bytes.
     pub max_message_size: usize,
-    /// Characters.
+    /// In characters.
     pub max_identity_length: usize,
     pub max_connections: usize,
     /// From one address, or from one /64 network of IPv6. 0: no limit.
     pub max_connections_per_address: usize,
-    /// Bytes of a handshake's request.
+    /// The size of a handshake request, in bytes.
     pub max_header_size: usize,
     /// Handshakes per second. 0: no limit.
     pub accept_rate: u32,
@@ -50,11 +50,11 @@ pub struct OcppConfig {
     pub message_rate: u32,
     /// Messages per second from all of them together. 0: no limit.
     pub total_message_rate: u32,
-    /// Whose `X-Forwarded-For` and PROXY header count.
+    /// Proxies whose `X-Forwarded-For` and PROXY header are trusted.
     pub trusted_proxies: Vec<Network>,
-    /// Whose pages in browsers may connect beside the gateway's own, where charge points show no credentials.
+    /// Origins whose pages may connect, besides the gateway's own, if charge points show no credentials.
     pub origins: Vec<Origin>,
-    /// Absent: any.
+    /// Identities that may connect. Absent: any.
     pub identities: Option<Identities>,
     /// Absent: plain WebSocket.
     pub tls: Option<TlsConfig>,
@@ -96,7 +96,7 @@ impl Default for OcppConfig {
 }
 
 impl OcppConfig {
-    /// The part of it that a session goes by.
+    /// The settings of a session.
     pub fn session_settings(&self) -> session::Settings {
         session::Settings {
             call_timeout: self.call_timeout.get(),

@@ -1,27 +1,28 @@
-//! Origins, which browsers send of the page that connects (RFC 6454).
+//! Origins (RFC 6454). A browser sends the origin of the page that connects.
 
 use super::values::written_as_text;
 use hyper::Uri;
 use std::fmt;
 use std::str::FromStr;
 
-/// `https://console.example:8443`, a host alone as some charge points send it, or `null`, as browsers call what has none.
+/// `https://console.example:8443`, a host alone as some charge points send it, or `null`, which browsers send for a
+/// page without an origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     scheme: Option<String>,
-    /// In lower case, without brackets or a dot at its end.
+    /// In lower case, without brackets or a trailing dot.
     host: String,
     port: Option<u16>,
 }
 
-/// The text is none of these.
+/// The text is not an origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no origin such as \"https://console.example\"")]
 pub struct BadOrigin(String);
 
 impl Origin {
-    /// Whether this is the server that a request names in its `Host`. A page of a browser tells its port unless it is its
-    /// scheme's usual one; a charge point that sends the server's own address may leave it out.
+    /// Whether this is the server that a request names in its `Host`. A browser sends the port unless it is the default
+    /// of the scheme. A charge point that sends the server's own address may omit it.
     pub fn is_server(&self, host: &str) -> bool {
         host.parse::<Origin>().is_ok_and(|server| {
             let same_port = match (self.port, server.port) {
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn server_is_told_from_others() {
+    fn own_server_is_recognised_by_host_and_port() {
         for (text, host, same) in [
             ("http://gw.example:33033", "gw.example:33033", true),
             ("http://GW.example.:33033", "gw.Example:33033", true),
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn listed_origins_are_compared_with_their_usual_ports() {
+    fn listed_origins_are_compared_with_default_ports() {
         for (one, other, same) in [
             ("https://a.example", "HTTPS://A.example:443", true),
             ("http://a.example:80", "http://a.example", true),
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_are_written_as_they_are_read_and_nothing_else_is_one() {
+    fn origins_are_written_as_read_and_other_texts_are_refused() {
         for text in ["https://a.example", "http://[fe80::1]:8080", "null", "a.example:1"] {
             assert_eq!(origin(text).to_string(), text);
         }

@@ -1,4 +1,4 @@
-//! What others are told about who is connected where.
+//! `[presence]` and `[events]`: claims for other gateways, and connection events for back ends.
 
 use super::topic::TopicTemplate;
 use serde::{Deserialize, Serialize};
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PresenceConfig {
-    /// Where gateways claim charge points; the same for all of them. Absent: this one knows of no others.
+    /// The topic on which gateways claim charge points; the same for all gateways. Absent: there are no other gateways.
     pub claims: Option<TopicTemplate>,
 }
 
-/// Connection events for back ends. A topic that is absent: none.
+/// Connection events for back ends. An absent topic: no such events.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EventsConfig {

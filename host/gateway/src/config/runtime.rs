@@ -1,30 +1,30 @@
-//! What the gateway may use of the machine.
+//! `[runtime]`: the threads, time and memory that the gateway may use.
 
 use super::values::{Bytes, Span};
 use serde::{Deserialize, Serialize};
 
-/// What it may use of the machine.
+/// The threads, time and memory that the gateway may use.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RuntimeConfig {
     /// Threads that serve sockets and run transforms.
     pub threads: usize,
-    /// How long a busy thread lets messages gather before it is woken for them, if it is the only one: see
-    /// `charge_point::coalescing`.
+    /// How long a busy thread sleeps while messages arrive, so that it handles them together, if it is the only thread:
+    /// see `charge_point::coalescing`.
     pub coalesce: Span,
-    /// What queued messages of all charge points may take, half of it in each direction.
+    /// The memory for queued messages of all charge points, half of it in each direction.
     pub queue_memory: Bytes,
-    /// Of a processor, for one component.
+    /// CPU time for compiling one component.
     pub compile_time: Span,
-    /// Of the process that compiles one component.
+    /// Address space of the process that compiles one component.
     pub compile_memory: Bytes,
-    /// Functions of one component.
+    /// The most functions of one component.
     pub compile_functions: usize,
 }
 
 impl Default for RuntimeConfig {
-    /// Half of the processors. The broker wants some too; and threads that take tasks from each other wake each other
-    /// for each message, which costs more than they gain as long as fewer of them are not fully busy.
+    /// Threads: half of the processors. The broker needs some too. And threads that take tasks from each other wake
+    /// each other for each message, which costs more than it gains as long as fewer threads are not fully busy.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         RuntimeConfig {

@@ -28,12 +28,12 @@ pub struct Config {
 }
 
 impl Config {
-    /// The configuration as a file that says the same, without secrets: what transforms have under names that sound like
-    /// one is hidden.
+    /// The configuration as an equivalent file, without secrets. In the configuration of transforms, values whose names
+    /// sound like a secret are hidden.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         let mut table = toml::Table::try_from(self)?;
         if let Some(mqtt) = table.get_mut("mqtt").and_then(toml::Value::as_table_mut) {
-            // With a broker of one's own there is no embedded one to configure.
+            // With an external broker, the embedded one does not run.
             if self.mqtt.url.is_some() {
                 mqtt.remove("embedded");
             }
@@ -51,7 +51,7 @@ impl Config {
     }
 }
 
-/// How names of secrets end.
+/// The endings of names of secrets.
 const SECRETS: [&str; 5] = ["key", "secret", "token", "password", "passphrase"];
 
 fn hide_secrets(value: &mut toml::Value) {
@@ -75,7 +75,7 @@ fn hide_secrets(value: &mut toml::Value) {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ShutdownConfig {
-    /// How long open calls may take to finish once the gateway was asked to stop.
+    /// How long open calls may take to finish when the gateway stops.
     pub grace: Span,
 }
 

@@ -1,4 +1,4 @@
-//! Who has to show what, on both sides: TLS and credentials.
+//! TLS and credentials, towards charge points and the broker.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -7,13 +7,13 @@ use std::path::PathBuf;
 /// TLS towards charge points: OCPP's security profile 2, and 3 with `client_ca`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct TlsConfig {
-    /// The gateway's certificate and those between it and the root, in PEM.
+    /// The gateway's certificate and the intermediate ones, in PEM.
     pub cert: PathBuf,
     /// Its private key, in PEM.
     pub key: PathBuf,
-    /// Who signs the certificates of charge points, in PEM. Absent: none is asked for.
+    /// The CA certificates for charge points, in PEM. Absent: no certificate is requested.
     pub client_ca: Option<PathBuf>,
-    /// The identity of a charge point by the common name in its certificate. Where it is not in here: the name itself.
+    /// The identity of a charge point by the common name of its certificate. A name that is not listed is the identity.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub identities: BTreeMap<String, String>,
 }
@@ -23,7 +23,7 @@ pub struct TlsConfig {
 #[serde(default)]
 pub struct AuthConfig {
     pub mode: AuthMode,
-    /// The file with their passwords' hashes.
+    /// The file with the hashes of their passwords.
     pub users: Option<PathBuf>,
 }
 
@@ -39,7 +39,7 @@ pub enum AuthMode {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MqttTlsConfig {
-    /// Who signs the broker's certificate, in PEM. Absent: whom the operating system trusts.
+    /// The CA certificates for the broker, in PEM. Absent: those that the operating system trusts.
     pub ca: Option<PathBuf>,
     /// The gateway's certificate, in PEM, for a broker that asks for one.
     pub cert: Option<PathBuf>,

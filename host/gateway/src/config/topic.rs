@@ -1,7 +1,7 @@
 //! Topics of the gateway's own messages, with placeholders.
 
 use super::values::written_as_text;
-use ocpp_gateway_core::publish::breaks_connections;
+use ocpp_gateway_core::publish::is_disallowed_in_topics;
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,7 +12,7 @@ const GATEWAY: &str = "${gateway}";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicTemplate(String);
 
-/// Why a text is no such topic.
+/// Why a text is not such a topic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadTopic {
     #[error("a topic must not be empty, nor contain + # or control characters")]
@@ -35,7 +35,7 @@ impl TopicTemplate {
         self.0.contains(GATEWAY)
     }
 
-    /// The filter for the topics of all charge points, where their identity is one level of it.
+    /// The filter for the topics of all charge points. `None`: the identity is not exactly one level of the topic.
     pub fn filter(&self) -> Option<String> {
         let levels: Vec<_> = self.0.split('/').map(|level| if level == CID { "+" } else { level }).collect();
         let filter = levels.join("/");
@@ -49,7 +49,7 @@ impl FromStr for TopicTemplate {
         if text.is_empty()
             || text.len() > usize::from(u16::MAX)
             || text.contains(['+', '#'])
-            || text.contains(breaks_connections)
+            || text.contains(is_disallowed_in_topics)
         {
             return Err(BadTopic::Topic);
         }
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_topic_is_refused() {
+    fn bad_topics_and_placeholders_are_refused() {
         for text in ["", "a/+", "#", "a\0"] {
             assert_eq!(text.parse::<TopicTemplate>(), Err(BadTopic::Topic), "{text}");
         }

@@ -1,4 +1,4 @@
-//! The stages of the chain, and the rules for payloads.
+//! `[[transforms]]` and `[validation]`: the chain of transforms, and the rules for payloads.
 
 use super::values::{Bytes, Span, ValidationMode};
 use super::versions;
@@ -7,7 +7,7 @@ use ocpp_gateway_pipeline::{OnError, OnViolation, UnknownActions, ValidationPoin
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// One stage of the chain.
+/// One transform of the chain.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct TransformConfig {
     pub name: String,
@@ -26,7 +26,7 @@ pub struct TransformConfig {
     pub config: toml::Table,
 }
 
-/// Which messages a transform is for. What is empty is no condition.
+/// Which messages a transform handles. An empty list is no condition.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MatchConfig {
@@ -42,19 +42,19 @@ pub struct MatchConfig {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LimitsConfig {
-    /// For one call. Absent: 20 ms, and none for a transform that ships with the gateway.
+    /// Time of one call. Absent: 20 ms, and no limit for a transform that ships with the gateway.
     pub time: Option<Span>,
-    /// Of one instance; each worker thread has one.
+    /// Memory of one instance; each worker thread has one.
     pub memory: Bytes,
-    /// Actions, messages or frames that one call may answer with.
+    /// Actions, messages or frames in the answer of one call.
     pub actions: usize,
-    /// What one call may answer with, all in all.
+    /// The total size of the answer of one call.
     pub output: Bytes,
-    /// Per second.
+    /// Log lines per second.
     pub log_lines: u32,
-    /// Values that the gateway keeps for it.
+    /// Values that the gateway stores for it.
     pub state_keys: usize,
-    /// All of them together.
+    /// The total size of these values.
     pub state: Bytes,
 }
 
@@ -76,11 +76,11 @@ impl Default for LimitsConfig {
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ValidationConfig {
-    /// Which messages are held against the published schemas. The rules of transforms are in force with each.
+    /// Which messages are validated against the published schemas. The rules of transforms apply in every mode.
     pub mode: ValidationMode,
-    /// For the rules of transforms too.
+    /// Where payloads are validated, also against the rules of transforms.
     pub at: ValidationPoint,
     pub on_violation: OnViolation,
-    /// For messages that are held against the published schemas, and have none.
+    /// What to do with messages that are validated but have no published schema.
     pub unknown_actions: UnknownActions,
 }

@@ -1,4 +1,4 @@
-//! Values as they are written in a configuration: `"30s"`, `"16MiB"`, `"ocpp1.6"`.
+//! Types of values in a configuration: `"30s"`, `"16MiB"`, `"ocpp1.6"`.
 
 use ocpp_gateway_core::Version;
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,7 @@ impl fmt::Display for Span {
 impl FromStr for Span {
     type Err = humantime::DurationError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // Without a limit a deadline could lie beyond what an instant can hold.
+        // Without a limit, a deadline could be beyond the range of an instant.
         const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
         humantime::parse_duration(text).map(|duration| Span(duration.min(LONGEST)))
     }
@@ -116,8 +116,8 @@ impl FromStr for DefaultVersion {
     }
 }
 
-/// For types that are a text in a configuration, as `Display` and `FromStr` have it; the second text says what is expected
-/// in place of a value of another type. `or number`: a whole number is read as its digits.
+/// Implements serde for types that are a text in a configuration, by `Display` and `FromStr`. The second text says what
+/// is expected, for errors about values of another type. `or number`: a whole number is read as its digits.
 macro_rules! written_as_text {
     ($name:ident, $expected:literal $(, or $number:ident)?) => {
         impl serde::Serialize for $name {
@@ -159,7 +159,7 @@ pub enum Identities {
 }
 
 impl Identities {
-    /// All of them, from wherever they are kept.
+    /// All identities, from the list or the file.
     pub fn read(&self) -> io::Result<HashSet<String>> {
         Ok(match self {
             Identities::List(names) => names.iter().cloned().collect(),
@@ -172,7 +172,7 @@ impl Identities {
     }
 }
 
-/// When a charge point connects that is connected already.
+/// What to do when a connected charge point connects again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnDuplicate {
@@ -182,7 +182,7 @@ pub enum OnDuplicate {
     Refuse,
 }
 
-/// Which messages are held against the published schemas.
+/// Which messages are validated against the published schemas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ValidationMode {

@@ -1,4 +1,4 @@
-//! The commands, as they are written.
+//! The definition of the `transform` commands.
 
 use super::component;
 use super::crate_name::crate_name;
@@ -9,18 +9,18 @@ use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub enum TransformCommand {
-    /// Start a transform in Rust: a folder that builds and passes its tests.
-    NewArgs(NewArgs),
+    /// Create a transform in Rust: a folder that builds and passes its tests.
+    New(NewArgs),
     /// Compile a transform in Rust, and encode it as a component.
-    BuildArgs(BuildArgs),
-    /// Say what a component wants, has and is, and everything this gateway would refuse it for.
-    InspectArgs(InspectArgs),
+    Build(BuildArgs),
+    /// Show the hooks, imports and version of a component, and everything this gateway would refuse it for.
+    Inspect(InspectArgs),
     /// Run the fixtures of a component through the engine of the gateway.
-    TestArgs(TestArgs),
-    /// Measure the time per call, beside that of builtin:standard.
-    BenchArgs(BenchArgs),
-    /// Build and test at each change of a file, and push what passes to a running gateway.
-    DevArgs(DevArgs),
+    Test(TestArgs),
+    /// Measure the time per call, compared with builtin:standard.
+    Bench(BenchArgs),
+    /// Build and test after each change of a file, and push a version that passes to a running gateway.
+    Dev(DevArgs),
 }
 
 #[derive(Debug, Args)]
@@ -28,7 +28,7 @@ pub struct NewArgs {
     /// The name of the crate and of its folder.
     #[arg(value_parser = crate_name)]
     pub name: String,
-    /// What it starts with.
+    /// The hook that it implements.
     #[arg(long, value_enum, default_value_t = HookArg::Uplink)]
     pub hook: HookArg,
 }
@@ -38,7 +38,7 @@ pub struct BuildArgs {
     /// The folder with the Cargo.toml.
     #[arg(default_value = ".")]
     pub dir: PathBuf,
-    /// Where the component goes; NAME.wasm in the folder if not given.
+    /// The file of the component; by default NAME.wasm in the folder.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
@@ -53,7 +53,7 @@ pub struct InspectArgs {
 pub struct TestArgs {
     /// The component.
     pub file: PathBuf,
-    /// The folder with the cases; `fixtures` beside the component, or else in this folder, if not given.
+    /// The folder with the fixtures; by default `fixtures` beside the component, or else in this folder.
     #[arg(long, value_name = "DIR")]
     pub fixtures: Option<PathBuf>,
     /// How much linear memory an instance may use; a gateway grants less by default.
@@ -65,7 +65,7 @@ pub struct TestArgs {
 pub struct BenchArgs {
     /// The component.
     pub file: PathBuf,
-    /// Its configuration, in TOML: what stands under [transforms.config] in that of the gateway.
+    /// Its configuration, in TOML: the content of [transforms.config] in that of the gateway.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -78,12 +78,12 @@ pub struct DevArgs {
     /// The admin address of the gateway. A token is read from OCPP_GATEWAY_TOKEN.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     pub gateway: String,
-    /// The name of the transform in the configuration of the gateway; that of the crate if not given.
+    /// The name of the transform in the configuration of the gateway; by default that of the crate.
     #[arg(long)]
     pub name: Option<String>,
 }
 
-/// The interfaces of the WIT package that a transform can begin with.
+/// The hooks that a new transform can implement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum HookArg {
     Uplink,

@@ -1,4 +1,4 @@
-//! `transform bench`: the time per call of each hook, beside that of the built-in mapping.
+//! `transform bench`: the time per call of each hook, compared with the built-in mapping.
 
 use super::args::BenchArgs;
 use super::component;
@@ -18,32 +18,32 @@ const WARM_UP: u32 = 500;
 
 const CALL: &str =
     r#"[2,"1200012677","BootNotification",{"chargePointVendor":"vendor1","chargePointModel":"model-00012"}]"#;
-/// In the form of the standard mapping.
+/// A CALLRESULT in the format of the standard mapping.
 const ANSWER: &str = concat!(
     r#"{"MessageTypeId":3,"UniqueId":"1200012677","#,
     r#""Payload":{"currentTime":"2026-01-02T03:04:05Z","interval":300,"status":"Accepted"}}"#
 );
 
-pub(super) fn run(asked: &BenchArgs) -> anyhow::Result<CommandResult> {
+pub(super) fn run(args: &BenchArgs) -> anyhow::Result<CommandResult> {
     component::show_log();
-    let config = match &asked.config {
+    let config = match &args.config {
         Some(file) => configuration(file).map_err(BadConfiguration)?,
         None => "{}".into(),
     };
-    fs::metadata(&asked.file).with_context(|| asked.file.display().to_string())?;
+    fs::metadata(&args.file).with_context(|| args.file.display().to_string())?;
     let compiled = component::CompiledCode::directory()?;
     let options = || LoadOptions { cache: Some(compiled.path.clone()), ..LoadOptions::default() };
     let load = |spec: &TransformSpec| component::load(spec, options()).map_err(BadConfiguration);
-    let harness = load(&component::spec(&asked.file, config, component::MEMORY))?;
+    let harness = load(&component::spec(&args.file, config, component::MEMORY))?;
     let standard = load(&TransformSpec::standard())?;
     let bench = BenchInputs::new()?;
 
     let base = bench.measure("to-mqtt", &standard)?.time;
     println!("{:<24}{:>12}{:>16}", "", "per call", "of standard");
-    row("standard, to-mqtt", base, base, "");
+    print_line("standard, to-mqtt", base, base, "");
     for function in functions(&harness) {
         let Measured { time, refused } = bench.measure(function, &harness)?;
-        row(function, time, base, if refused { "   (it refuses the sample)" } else { "" });
+        print_line(function, time, base, if refused { "   (it refuses the sample)" } else { "" });
     }
     println!(
         "\n{ROUNDS} rounds of {CALLS} calls on a warm instance, one thread; medians. Sample: {} bytes.",
@@ -58,7 +58,7 @@ fn configuration(file: &Path) -> Result<String, String> {
     Ok(config::to_json(&table))
 }
 
-/// The functions of its hooks, as far as they are called for messages and charge points.
+/// The functions of its hooks that are called for messages and charge points.
 fn functions(harness: &TransformHarness) -> Vec<&'static str> {
     let of = |hook: &'static str| match hook {
         "mapping" => vec!["to-mqtt", "from-mqtt", "subscriptions"],
@@ -70,7 +70,7 @@ fn functions(harness: &TransformHarness) -> Vec<&'static str> {
     harness.hooks().into_iter().flat_map(of).collect()
 }
 
-/// What the hooks are called with.
+/// The sample arguments of the hooks.
 struct BenchInputs {
     peer: Peer,
     call: Frame<'static>,
@@ -81,7 +81,7 @@ struct BenchInputs {
 
 struct Measured {
     time: Duration,
-    /// A mapping that does not know topic or payload of the sample.
+    /// The mapping does not accept the topic or the payload of the sample.
     refused: bool,
 }
 
@@ -107,7 +107,7 @@ impl BenchInputs {
         Ok(BenchInputs { peer, call: call.into_owned(), publish, message, offer })
     }
 
-    /// The median of all rounds. A failure is one of the transform or of the gateway.
+    /// The median of all rounds. An error is a failure of the transform or of the gateway.
     fn measure(&self, function: &str, harness: &TransformHarness) -> Result<Measured, Failure> {
         let mut refused = false;
         for _ in 0..WARM_UP {
@@ -125,7 +125,7 @@ impl BenchInputs {
         Ok(Measured { time: rounds[ROUNDS / 2], refused })
     }
 
-    /// Whether it refuses the sample, which takes its time as well. What fails takes no time worth telling.
+    /// Whether the function refuses the sample. A refusal is measured like an answer; a failure is not measured.
     fn is_refused(&self, function: &str, harness: &TransformHarness) -> Result<bool, Failure> {
         match self.call(function, harness) {
             Err(Failure::Refused(_)) => Ok(true),
@@ -155,7 +155,7 @@ fn drop_answer<T>(answer: T) {
     drop(black_box(answer));
 }
 
-fn row(name: &str, time: Duration, base: Duration, note: &str) {
+fn print_line(name: &str, time: Duration, base: Duration, note: &str) {
     let microseconds = time.as_secs_f64() * 1e6;
     println!("{name:<24}{microseconds:>9.2} µs{:>15.2}{note}", time.as_secs_f64() / base.as_secs_f64());
 }

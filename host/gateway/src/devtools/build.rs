@@ -1,4 +1,4 @@
-//! `transform build`: from a crate to a component.
+//! `transform build`: builds a component from a crate.
 
 use super::args::BuildArgs;
 use super::inspect;
@@ -9,20 +9,20 @@ use ocpp_gateway_pipeline::{Inspection, LoadOptions};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub(super) fn run(asked: &BuildArgs) -> anyhow::Result<CommandResult> {
-    let package = Package::of(&asked.dir)?;
-    let file = asked.out.clone().unwrap_or_else(|| package.component());
+pub(super) fn run(args: &BuildArgs) -> anyhow::Result<CommandResult> {
+    let package = Package::of(&args.dir)?;
+    let file = args.out.clone().unwrap_or_else(|| package.component());
     let bytes = package.build()?;
-    put_in_place(&bytes, &file)?;
+    write_atomically(&bytes, &file)?;
     let hooks = inspect::hooks(&Inspection::of(&bytes, &LoadOptions::default())).join(", ");
     println!("\n{}: {} bytes, hooks: {hooks}", file.display(), bytes.len());
-    let samples = asked.dir.join("fixtures");
+    let samples = args.dir.join("fixtures");
     let samples = samples.is_dir().then_some(samples.as_path());
     println!("\nIn the configuration of the gateway:\n\n{}", configuration(&package.name, &file, samples)?);
     Ok(CommandResult::Good)
 }
 
-/// A crate, as far as its manifest says where what it makes will be.
+/// A crate: its folder, and the names in its manifest that the output files have.
 pub(super) struct Package {
     dir: PathBuf,
     pub(super) name: String,
@@ -40,12 +40,12 @@ impl Package {
         Ok(Package { dir: dir.to_owned(), name: package.to_owned(), library })
     }
 
-    /// Where the component goes unless somebody says otherwise.
+    /// The default file of the component.
     pub(super) fn component(&self) -> PathBuf {
         self.dir.join(format!("{}.wasm", self.name))
     }
 
-    /// Compiles and encodes the component; the output of cargo is to be seen.
+    /// Compiles and encodes the component. The output of cargo is shown.
     pub(super) fn build(&self) -> anyhow::Result<Vec<u8>> {
         let guest = GuestCrate {
             manifest: &self.dir.join("Cargo.toml"),
@@ -56,8 +56,8 @@ impl Package {
         Ok(guest.build()?)
     }
 
-    /// Writes a component where only its tests look for it.
-    pub(super) fn put_aside(&self, component: &[u8]) -> anyhow::Result<PathBuf> {
+    /// Writes a component to a file that only its tests use.
+    pub(super) fn write_candidate(&self, component: &[u8]) -> anyhow::Result<PathBuf> {
         let directory = self.dir.join("target").join("candidate");
         fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
         let file = directory.join(format!("{}.wasm", self.name));
@@ -66,8 +66,8 @@ impl Package {
     }
 }
 
-/// Writes a file of which nobody ever sees a half: a gateway may watch it.
-pub(super) fn put_in_place(component: &[u8], file: &Path) -> anyhow::Result<()> {
+/// Writes the component atomically, because a gateway may watch the file.
+pub(super) fn write_atomically(component: &[u8], file: &Path) -> anyhow::Result<()> {
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let beside = file.with_file_name(name);
@@ -75,7 +75,7 @@ pub(super) fn put_in_place(component: &[u8], file: &Path) -> anyhow::Result<()> 
     fs::rename(&beside, file).with_context(|| file.display().to_string())
 }
 
-/// What makes a gateway run it, in TOML.
+/// The configuration of a gateway that runs it, in TOML.
 fn configuration(name: &str, file: &Path, samples: Option<&Path>) -> anyhow::Result<String> {
     let path = |path| anyhow::Ok(toml::Value::from(fs::canonicalize(path)?.display().to_string()));
     let mut keys = format!("[[transforms]]\nname = {}\ncomponent = {}", toml::Value::from(name), path(file)?);

@@ -1,4 +1,4 @@
-//! What the commands share: the limits of `transform` commands, and loading one component to look at it.
+//! What the `transform` commands share: their limits, and loading a component.
 
 use crate::config::Bytes;
 use crate::transforms;
@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Enough for a component with a JavaScript engine in it.
+/// The memory limit, enough for a component with a JavaScript engine.
 pub(super) const MEMORY: Bytes = Bytes::mebibytes(256);
-/// Generous, as nobody waits: a slow machine must not fail a case.
+/// The time limit of a call. It is generous, so that no case fails on a slow machine.
 const TIME: Duration = Duration::from_secs(1);
 
 /// A component from a file, with the limits of `transform` commands. `config`: JSON text of an object.
@@ -22,15 +22,16 @@ pub(super) fn spec(file: &Path, config: String, memory: Bytes) -> TransformSpec 
     TransformSpec { name, source: Source::File(file.to_owned()), config, limits, ..TransformSpec::standard() }
 }
 
-/// A directory for compiled code: where the gateway keeps it too, as what one has compiled the other finds, or one that is
-/// gone when this is dropped.
+/// A directory for compiled code: the one of the gateway, so that each uses what the other has compiled, or a temporary
+/// one that is deleted on drop.
 pub(super) struct CompiledCode {
     pub(super) path: PathBuf,
     _temporary: Option<TempDir>,
 }
 
 impl CompiledCode {
-    /// `CACHE_DIRECTORY`, if it is set; else one of its own, which nobody else has access to: the engine uses no other.
+    /// `CACHE_DIRECTORY` if it is set, else a temporary directory. The engine requires that no other user has access to
+    /// it.
     pub(super) fn directory() -> anyhow::Result<Self> {
         if let Some(path) = transforms::compiled_cache() {
             return Ok(CompiledCode { path, _temporary: None });
@@ -41,7 +42,7 @@ impl CompiledCode {
     }
 }
 
-/// Loads it, or says everything that is wrong with it, a line each.
+/// Loads the component. The error lists all its faults, one per line.
 pub(super) fn load(spec: &TransformSpec, options: impl Into<LoadOptions>) -> Result<TransformHarness, String> {
     TransformHarness::load(spec, options).map_err(|errors| lines(&errors))
 }
@@ -50,10 +51,10 @@ fn lines(errors: &[LoadError]) -> String {
     errors.iter().map(|error| error.fault.to_string()).collect::<Vec<_>>().join("\n")
 }
 
-/// What components log goes to the terminal; RUST_LOG=info shows more of it than warnings.
+/// Writes what components log to the terminal: warnings, or more with RUST_LOG=info.
 pub(super) fn show_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    // There may be one already, in a test.
+    // In a test, there may be a subscriber already.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
 }

@@ -1,7 +1,7 @@
-//! `transform dev`: from a saved file to a running gateway, again and again.
+//! `transform dev`: builds and tests a transform after each change, and pushes it to a running gateway.
 
 use super::args::DevArgs;
-use super::build::{Package, put_in_place};
+use super::build::{Package, write_atomically};
 use super::verdict::CommandResult;
 use super::{component, test};
 use anyhow::{Context as _, bail};
@@ -11,51 +11,51 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 use std::{env, fs};
 
-/// An editor saves in several steps: they count as one change if no more than this lies between them. Over all files:
-/// the debouncers made for `notify` wait for each path by itself, or take the build's reading for a change.
-const SETTLED: Duration = Duration::from_millis(100);
+/// Changes with no more than this between them count as one, because an editor saves in several steps. This is for all
+/// files together: the debouncers for `notify` wait for each path separately, or take the reads of a build for changes.
+const QUIET_TIME: Duration = Duration::from_millis(100);
 
-/// Folders with what a transform is made of; those that it does not have are not watched.
+/// Folders with the sources of a transform. Missing ones are not watched.
 const FOLDERS: [&str; 4] = ["src", "fixtures", "ocpp-transform/src", "wit"];
 
-pub(super) fn run(asked: &DevArgs) -> anyhow::Result<CommandResult> {
+pub(super) fn run(args: &DevArgs) -> anyhow::Result<CommandResult> {
     component::show_log();
-    // Without a manifest there is nothing to wait for.
-    Package::of(&asked.dir)?;
-    let dir = fs::canonicalize(&asked.dir)?;
-    let (said, changes) = mpsc::channel();
-    let mut watcher = notify::recommended_watcher(said)?;
+    // Fails at once if there is no manifest.
+    Package::of(&args.dir)?;
+    let dir = fs::canonicalize(&args.dir)?;
+    let (sender, changes) = mpsc::channel();
+    let mut watcher = notify::recommended_watcher(sender)?;
     watcher.watch(&dir, RecursiveMode::NonRecursive)?;
     for folder in FOLDERS.map(|folder| dir.join(folder)).iter().filter(|folder| folder.is_dir()) {
         watcher.watch(folder, RecursiveMode::Recursive)?;
     }
     loop {
-        if let Err(error) = round(asked) {
+        if let Err(error) = build_and_push(args) {
             eprintln!("\nocpp-gateway: {error:#}");
         }
-        println!("\nWaiting for a change in {} …", asked.dir.display());
+        println!("\nWaiting for a change in {} …", args.dir.display());
         wait(&changes, &dir)?;
     }
 }
 
-/// Builds and tests what is there, and puts what passes in place: the file, and what the gateway runs.
-fn round(asked: &DevArgs) -> anyhow::Result<()> {
-    let package = Package::of(&asked.dir)?;
+/// Builds and tests the transform. If it passes, replaces the file of the component, and pushes it to the gateway.
+fn build_and_push(args: &DevArgs) -> anyhow::Result<()> {
+    let package = Package::of(&args.dir)?;
     let component = package.build()?;
-    // Not where the component belongs before it has passed: a gateway may watch that file.
-    let candidate = package.put_aside(&component)?;
-    let fixtures = asked.dir.join("fixtures");
+    // The file of the component is not written before the tests pass, because a gateway may watch it.
+    let candidate = package.write_candidate(&component)?;
+    let fixtures = args.dir.join("fixtures");
     if fixtures.is_dir() && test::run_all(&candidate, &fixtures, component::MEMORY)? == CommandResult::Bad {
-        bail!("neither put in place nor pushed, as cases fail: what fails is {}", candidate.display());
+        bail!("neither put in place nor pushed, as cases fail; the component that failed is {}", candidate.display());
     }
-    put_in_place(&component, &package.component())?;
-    let name = asked.name.as_deref().unwrap_or(&package.name);
-    let answer = push(&asked.gateway, name, &component)?;
-    println!("pushed to {} as {name}\n{answer}", asked.gateway);
+    write_atomically(&component, &package.component())?;
+    let name = args.name.as_deref().unwrap_or(&package.name);
+    let answer = push(&args.gateway, name, &component)?;
+    println!("pushed to {} as {name}\n{answer}", args.gateway);
     Ok(())
 }
 
-/// Hands a component to the gateway, and gives back what it says to that.
+/// Uploads a component to the gateway, and returns its answer.
 fn push(gateway: &str, name: &str, component: &[u8]) -> anyhow::Result<String> {
     let url = format!("{}/api/v1/transforms/{name}", gateway.trim_end_matches('/'));
     let mut request = ureq::put(&url).content_type("application/wasm");
@@ -71,15 +71,15 @@ fn push(gateway: &str, name: &str, component: &[u8]) -> anyhow::Result<String> {
     Ok(answer.trim_end().to_owned())
 }
 
-/// Until something has changed that a transform is made of, and no more changes come.
+/// Waits until a source has changed, and no more changes follow.
 fn wait(changes: &Receiver<notify::Result<notify::Event>>, dir: &Path) -> anyhow::Result<()> {
-    while !matters(&changes.recv()??, dir) {}
-    while changes.recv_timeout(SETTLED).is_ok() {}
+    while !is_change_of_source(&changes.recv()??, dir) {}
+    while changes.recv_timeout(QUIET_TIME).is_ok() {}
     Ok(())
 }
 
-/// Whether it is a change, and not one of our own making.
-fn matters(event: &notify::Event, dir: &Path) -> bool {
+/// Whether the event is a change of a source. Reads, and outputs of the build, are not.
+fn is_change_of_source(event: &notify::Event, dir: &Path) -> bool {
     let is_source =
         |path: &Path| path == dir.join("Cargo.toml") || FOLDERS.iter().any(|folder| path.starts_with(dir.join(folder)));
     !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|path| is_source(path))
@@ -93,7 +93,7 @@ mod tests {
     use std::net::TcpListener;
     use std::thread;
 
-    /// What a gateway that answers like this is sent, and what comes of it.
+    /// Pushes to a gateway that answers like this. Returns its request and the outcome.
     fn push_to(answer: &'static str) -> (String, anyhow::Result<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}/", listener.local_addr().expect("an address"));
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_gateway_takes_is_pushed() {
+    fn accepted_component_is_pushed() {
         let (request, outcome) = push_to("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nmine 0.2\n");
         assert!(request.starts_with("PUT /api/v1/transforms/mine HTTP/1.1\r\n"), "{request}");
         assert!(request.to_lowercase().contains("content-type: application/wasm\r\n"), "{request}");
@@ -121,23 +121,23 @@ mod tests {
     }
 
     #[test]
-    fn what_the_gateway_has_against_it_is_said() {
+    fn refusal_of_the_gateway_is_reported() {
         let (_, outcome) = push_to("HTTP/1.1 422 Unprocessable Content\r\ncontent-length: 7\r\n\r\nno hook");
         let error = outcome.expect_err("refused").to_string();
         assert!(error.contains("422") && error.contains("no hook"), "{error}");
     }
 
     #[test]
-    fn only_changes_of_sources_matter() {
+    fn only_changes_of_sources_count() {
         let changed = |path: &str| notify::Event::new(EventKind::Modify(ModifyKind::Any)).add_path(path.into());
         let dir = Path::new("/x/mine");
         for path in ["/x/mine/src/lib.rs", "/x/mine/Cargo.toml", "/x/mine/fixtures/a.toml"] {
-            assert!(matters(&changed(path), dir), "{path}");
+            assert!(is_change_of_source(&changed(path), dir), "{path}");
         }
         for path in ["/x/mine/mine.wasm", "/x/mine/Cargo.lock", "/x/mine/target/a"] {
-            assert!(!matters(&changed(path), dir), "{path}");
+            assert!(!is_change_of_source(&changed(path), dir), "{path}");
         }
         let read = notify::Event::new(EventKind::Access(AccessKind::Any)).add_path("/x/mine/src/lib.rs".into());
-        assert!(!matters(&read, dir));
+        assert!(!is_change_of_source(&read, dir));
     }
 }

@@ -1,4 +1,4 @@
-//! `transform inspect`: what a component wants, has and is.
+//! `transform inspect`: shows the hooks, imports, version and faults of a component.
 
 use super::args::InspectArgs;
 use super::component;
@@ -9,54 +9,54 @@ use ocpp_gateway_pipeline::{Inspection, LoadError, LoadFault, LoadOptions, Trans
 use sha2::{Digest as _, Sha256};
 use std::fs;
 
-/// Of the package that transforms are written against.
+/// The prefix of names in the WIT package of transforms.
 const PACKAGE: &str = "ocpp-gateway:transform/";
 
-pub(super) fn run(asked: &InspectArgs) -> anyhow::Result<CommandResult> {
+pub(super) fn run(args: &InspectArgs) -> anyhow::Result<CommandResult> {
     component::show_log();
-    let bytes = fs::read(&asked.file).with_context(|| asked.file.display().to_string())?;
+    let bytes = fs::read(&args.file).with_context(|| args.file.display().to_string())?;
     let compiled = component::CompiledCode::directory()?;
     let options = LoadOptions { cache: Some(compiled.path.clone()), ..LoadOptions::default() };
     let inspection = Inspection::of(&bytes, &options);
-    let loaded = Loaded::of(asked, &inspection, options);
+    let loaded = Loaded::of(args, &inspection, options);
 
-    say("file", &asked.file.display().to_string());
-    if let Some(says) = &loaded.says {
-        say("says it is", says);
+    print_field("file", &args.file.display().to_string());
+    if let Some(built_as) = &loaded.built_as {
+        print_field("says it is", built_as);
     }
-    say("size", &format!("{} bytes", bytes.len()));
-    say("sha-256", &HEXLOWER.encode(&Sha256::digest(&bytes)));
-    say("WIT package", &version(&inspection));
-    say("hooks", &listed(&hooks(&inspection)));
-    say("imports", &listed(&inspection.imports.iter().map(String::as_str).collect::<Vec<_>>()));
-    if let Some(wish) = &loaded.wants_config {
-        say("note", &format!("without a configuration it does not start: {wish}"));
+    print_field("size", &format!("{} bytes", bytes.len()));
+    print_field("sha-256", &HEXLOWER.encode(&Sha256::digest(&bytes)));
+    print_field("WIT package", &version(&inspection));
+    print_field("hooks", &listed(&hooks(&inspection)));
+    print_field("imports", &listed(&inspection.imports.iter().map(String::as_str).collect::<Vec<_>>()));
+    if let Some(reason) = &loaded.wants_config {
+        print_field("note", &format!("without a configuration it does not start: {reason}"));
     }
     for fault in &loaded.faults {
-        say("REFUSED", fault);
+        print_field("REFUSED", fault);
     }
     Ok(if loaded.faults.is_empty() { CommandResult::Good } else { CommandResult::Bad })
 }
 
-/// What became of an attempt to start it, without a configuration and with the limits of `transform` commands.
+/// The result of loading a component without a configuration, and with the limits of `transform` commands.
 #[derive(Default)]
 struct Loaded {
-    /// Name and version that it gives itself.
-    says: Option<String>,
-    /// It is sound, but wants to be configured; this is what it said.
+    /// The name and version that the component gives itself.
+    built_as: Option<String>,
+    /// Why a valid component does not start without a configuration.
     wants_config: Option<String>,
     faults: Vec<String>,
 }
 
 impl Loaded {
-    fn of(asked: &InspectArgs, inspection: &Inspection, options: LoadOptions) -> Self {
+    fn of(args: &InspectArgs, inspection: &Inspection, options: LoadOptions) -> Self {
         if !inspection.faults.is_empty() {
             return Loaded { faults: inspection.faults.clone(), ..Loaded::default() };
         }
-        match TransformHarness::load(&component::spec(&asked.file, "{}".into(), component::MEMORY), options) {
+        match TransformHarness::load(&component::spec(&args.file, "{}".into(), component::MEMORY), options) {
             Ok(harness) => {
                 let status = harness.status();
-                Loaded { says: Some(format!("{} {}", status.built_as, status.version)), ..Loaded::default() }
+                Loaded { built_as: Some(format!("{} {}", status.built_as, status.version)), ..Loaded::default() }
             }
             Err(errors) => match &errors[..] {
                 [LoadError { fault: LoadFault::Config(reason), .. }] => {
@@ -72,11 +72,11 @@ impl Loaded {
 
 /// The names of the hooks that it exports.
 pub(super) fn hooks(inspection: &Inspection) -> Vec<&str> {
-    let of_ours = inspection.exports.iter().filter_map(|name| name.strip_prefix(PACKAGE));
-    of_ours.filter_map(|name| name.split('@').next()).filter(|name| !matches!(*name, "lifecycle" | "types")).collect()
+    let names = inspection.exports.iter().filter_map(|name| name.strip_prefix(PACKAGE));
+    names.filter_map(|name| name.split('@').next()).filter(|name| !matches!(*name, "lifecycle" | "types")).collect()
 }
 
-/// The version of the WIT package that it was built against, or each, should it be more than one.
+/// The version of the WIT package that the component was built against, or all if there are several.
 fn version(inspection: &Inspection) -> String {
     let names = inspection.imports.iter().chain(&inspection.exports);
     let mut versions: Vec<_> =
@@ -90,6 +90,6 @@ fn listed(names: &[&str]) -> String {
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
-fn say(what: &str, it_is: &str) {
-    println!("{what:<12} {it_is}");
+fn print_field(name: &str, value: &str) {
+    println!("{name:<12} {value}");
 }

@@ -1,4 +1,4 @@
-//! Tools for people who write transforms: `ocpp-gateway transform …`. None of them is needed to run a gateway.
+//! Tools for authors of transforms: `ocpp-gateway transform …`. A running gateway needs none of them.
 
 mod args;
 mod bench;

@@ -1,24 +1,24 @@
-//! From a command to an exit code.
+//! Runs a `transform` command, and turns its result into an exit code.
 
 use super::args::TransformCommand;
 use super::verdict::{BadConfiguration, CommandResult};
 use super::{bench, build, dev, inspect, new, test};
 use std::process::ExitCode;
 
-/// Some part of the work came out badly; what it was has been said.
+/// The command failed, or found faults, and has reported why.
 const FAILED: u8 = 1;
 /// A configuration cannot be used (`EX_CONFIG` of sysexits.h).
 const BAD_CONFIGURATION: u8 = 78;
 
-/// Does what was asked for.
+/// Runs a command.
 pub fn run(command: &TransformCommand) -> ExitCode {
     let outcome = match command {
-        TransformCommand::NewArgs(asked) => new::run(asked),
-        TransformCommand::BuildArgs(asked) => build::run(asked),
-        TransformCommand::InspectArgs(asked) => inspect::run(asked),
-        TransformCommand::TestArgs(asked) => test::run(asked),
-        TransformCommand::BenchArgs(asked) => bench::run(asked),
-        TransformCommand::DevArgs(asked) => dev::run(asked),
+        TransformCommand::New(args) => new::run(args),
+        TransformCommand::Build(args) => build::run(args),
+        TransformCommand::Inspect(args) => inspect::run(args),
+        TransformCommand::Test(args) => test::run(args),
+        TransformCommand::Bench(args) => bench::run(args),
+        TransformCommand::Dev(args) => dev::run(args),
     };
     match outcome {
         Ok(CommandResult::Good) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! `transform test`: cases with what must come out, run through the real engine.
+//! `transform test`: runs the fixtures of a component through the engine of the gateway.
 
 use super::args::TestArgs;
 use super::component;
@@ -10,20 +10,20 @@ use ocpp_gateway_pipeline::LoadOptions;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub(super) fn run(asked: &TestArgs) -> anyhow::Result<CommandResult> {
+pub(super) fn run(args: &TestArgs) -> anyhow::Result<CommandResult> {
     component::show_log();
-    let dir = match &asked.fixtures {
+    let dir = match &args.fixtures {
         Some(dir) => dir.clone(),
-        None => fixtures_of(&asked.file)?,
+        None => fixtures_of(&args.file)?,
     };
-    run_all(&asked.file, &dir, asked.memory)
+    run_all(&args.file, &dir, args.memory)
 }
 
-/// Runs every case of a folder, and says how each came out.
+/// Runs every case of a folder, and reports those that fail.
 pub(super) fn run_all(component: &Path, dir: &Path, memory: Bytes) -> anyhow::Result<CommandResult> {
-    // Otherwise its absence would be the fault of every case.
+    // Otherwise every case would report that the component is missing.
     fs::metadata(component).with_context(|| component.display().to_string())?;
-    // Each case has an engine of its own, but a component that takes seconds to compile is compiled for the first only.
+    // Each case has its own engine. With this cache, the component is compiled only for the first case.
     let compiled = component::CompiledCode::directory()?;
     let (mut passed, mut failed) = (0, 0);
     for file in fixture::files(dir)? {
@@ -45,11 +45,11 @@ fn fixtures_of(component: &Path) -> anyhow::Result<PathBuf> {
     let here = PathBuf::from("fixtures");
     match [&beside, &here].into_iter().find(|dir| dir.is_dir()) {
         Some(dir) => Ok(dir.clone()),
-        None => bail!("there is no folder {}: say where the cases are with --fixtures", beside.display()),
+        None => bail!("there is no folder {}: name the folder with the fixtures, with --fixtures", beside.display()),
     }
 }
 
-/// Runs one case; the error is everything that did not come out as expected.
+/// Runs one case. The error lists everything that differs from what is expected.
 fn try_case(component: &Path, file: &Path, memory: Bytes, compiled: &Path) -> Result<(), String> {
     let fixture = Fixture::read(file)?;
     let options = LoadOptions { clock: fixture.clock(), cache: Some(compiled.to_owned()), ..LoadOptions::default() };

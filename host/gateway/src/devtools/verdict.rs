@@ -1,14 +1,14 @@
-//! How the work came out.
+//! Results of the `transform` commands.
 
-/// How the work came out, where it could be done.
+/// The result of a command that could be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CommandResult {
     Good,
-    /// What is bad about it has been said.
+    /// There are faults, which have been reported.
     Bad,
 }
 
-/// A configuration that a transform does not take, or that is none.
+/// A configuration that is not valid, or that a transform refuses.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct BadConfiguration(pub(super) String);

@@ -1,10 +1,10 @@
-//! Lets charge points in, one task each.
+//! Accepts connections of charge points, and starts a task for each.
 
 use super::authentication::{Security, VerifiedClient};
 use super::handshake::{Handshake, Refused, Terms, UpgradeRequest};
 use super::limits::{AddressPermit, AddressRoom, ConnectionLimits, SocketPermit};
 use super::proxies::Proxies;
-use crate::charge_point::{ChargePoint, ClientAddress, Context, DisconnectReason, NotEntered};
+use crate::charge_point::{ChargePoint, ClientAddress, Context, DisconnectReason, RegistryRefusal};
 use crate::config::{OcppConfig, Origin};
 use crate::operations::metrics::Limit;
 use hyper::{Request, StatusCode, header};
@@ -19,36 +19,36 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
-/// How long to leave the kernel alone after it had no file descriptor left for us.
+/// Pause after a failed accept, as without free file descriptors the next one fails too.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Charge points that are sent away together shall not come back together: 1 to this many seconds later.
+/// Refused charge points are told to retry after 1 to this many seconds, so that they do not all return at once.
 const RETRY_SPREAD: u32 = 10;
 
-/// Accepts connections, and lets charge points in or tells them why not.
+/// Accepts connections, and starts charge points or refuses them.
 pub struct Acceptor {
     terms: Terms,
     security: Arc<Security>,
     proxies: Proxies,
-    /// Whose pages may connect where nothing is asked for.
+    /// Origins of web pages that may connect without authentication.
     origins: Vec<Origin>,
     limits: ConnectionLimits,
     context: Arc<Context>,
-    /// All tasks of charge points.
+    /// The tasks of all connections.
     tasks: TaskTracker,
 }
 
-/// Whom the handshake let in.
+/// The result of a successful handshake.
 struct AcceptedUpgrade {
     identity: Identity,
-    /// `None`: there is none that both sides speak.
+    /// `None`: client and gateway have no version in common.
     version: Option<Version>,
-    /// What the transforms that let it in know of it.
+    /// Attributes that admission transforms gave to the charge point.
     attributes: Attributes,
 }
 
 impl Acceptor {
-    /// `max_files`: that the process may have open.
+    /// `max_files`: the limit on open files of the process.
     pub fn new(
         ocpp: &OcppConfig,
         max_files: usize,
@@ -79,79 +79,82 @@ impl Acceptor {
         }
     }
 
-    /// One that is too many from its address does not take a turn from anybody else.
+    /// Reserves limits for a new socket and starts its task. Connections over the limit of their address do not count
+    /// towards the accept rate, so that they do not delay other addresses.
     fn on_accept(
         self: &Arc<Self>,
         stream: TcpStream,
         address: ClientAddress,
         admission_limiter: Option<&mut AdmissionLimiter>,
     ) {
-        let Some(socket) = self.limits.socket() else { return self.cut_off(&Refused::NoRoom, address) };
+        let Some(socket) = self.limits.socket() else { return self.close_unanswered(&Refused::NoRoom, address) };
         let mut pending = PendingConnection {
             address,
             socket,
             handshake: None,
-            over: false,
-            turn: None,
-            certified: None,
+            over_limit: false,
+            admission: None,
+            client: None,
             identity: None,
         };
-        // Whose connection it is that comes from a proxy shows later.
+        // The client address of a connection from a proxy is known later.
         if !self.proxies.trusts(address)
-            && let Err(refused) = self.seat(&mut pending)
+            && let Err(refused) = self.claim_address(&mut pending)
         {
-            return self.cut_off(&refused, address);
+            return self.close_unanswered(&refused, address);
         }
-        if !pending.over {
-            let now = self.limits.moment(Instant::now());
-            pending.turn = admission_limiter.map(|admission_limiter| admission_limiter.admit(now));
+        if !pending.over_limit {
+            let now = self.limits.nanos(Instant::now());
+            pending.admission = admission_limiter.map(|admission_limiter| admission_limiter.admit(now));
         }
         let acceptor = Arc::clone(self);
         self.tasks.spawn(async move { acceptor.accept(stream, pending).await });
     }
 
-    /// Counts that a socket is closed without a word: there are too many to talk to each.
-    fn cut_off(&self, refused: &Refused, address: ClientAddress) {
+    /// Counts a socket that is closed without a response, because there are too many to answer each.
+    fn close_unanswered(&self, refused: &Refused, address: ClientAddress) {
         self.context.router.metrics.refused(refused.name());
         debug!(%address, "refused: {refused}");
     }
 
     async fn accept(&self, mut stream: TcpStream, mut pending: PendingConnection) {
-        if let Some(Admission::Now(wait)) = pending.turn
+        if let Some(Admission::Now(wait)) = pending.admission
             && !wait.is_zero()
         {
             tokio::time::sleep(wait).await;
         }
-        // Messages are small and each is waited for; a connection that is gone already shows soon enough.
+        // Messages are small and latency counts. An error means that the connection is closed, which the next read
+        // reports.
         let _ = stream.set_nodelay(true);
         let by = tokio::time::Instant::now() + self.terms.timeout();
-        if let Err(refused) = self.find_peer(&mut stream, &mut pending, by).await {
-            // Whoever that was speaks no HTTP yet.
-            return self.turned_away(&refused, &pending);
+        if let Err(refused) = self.read_proxy_header(&mut stream, &mut pending, by).await {
+            // No response: HTTP has not started.
+            return self.record_refusal(&refused, &pending);
         }
-        let Some(tls) = &self.security.tls else { return self.receive(stream, pending, by).await };
+        let Some(tls) = &self.security.tls else { return self.upgrade(stream, pending, by).await };
         let accepted = timeout_at(by, tls.accept(stream)).await;
         match accepted.map_or_else(|_| Err(self.timed_out()), |accepted| accepted.map_err(Refused::from)) {
-            Ok((stream, certified)) => {
-                pending.certified = certified;
-                self.receive(stream, pending, by).await;
+            Ok((stream, client)) => {
+                pending.client = client;
+                self.upgrade(stream, pending, by).await;
             }
-            Err(refused) => self.turned_away(&refused, &pending),
+            Err(refused) => self.record_refusal(&refused, &pending),
         }
     }
 
-    /// Shakes hands over whatever carries the bytes, and has a task of its own talk on it.
-    async fn receive<S>(&self, stream: S, mut pending: PendingConnection, by: tokio::time::Instant)
+    /// Runs the HTTP handshake on `stream`, and starts the task of the charge point.
+    async fn upgrade<S>(&self, stream: S, mut pending: PendingConnection, by: tokio::time::Instant)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let mut handshake = self.terms.begin(stream);
-        let shaken = timeout_at(by, self.shake_hands(&mut handshake, &mut pending)).await;
+        let accepted = timeout_at(by, self.run_handshake(&mut handshake, &mut pending)).await;
         let PendingConnection { address, .. } = pending;
-        let AcceptedUpgrade { identity, version, attributes } = match shaken.unwrap_or_else(|_| Err(self.timed_out())) {
-            Ok(admitted) => admitted,
+        let accepted = accepted.unwrap_or_else(|_| Err(self.timed_out()));
+        let AcceptedUpgrade { identity, version, attributes } = match accepted {
+            Ok(accepted) => accepted,
             Err(refused) => {
-                self.turned_away(&refused, &pending);
+                self.record_refusal(&refused, &pending);
                 return handshake.refuse(&refused).await;
             }
         };
@@ -163,17 +166,17 @@ impl Acceptor {
         };
         let peer = Peer { identity, version, connection: self.context.registry.next_connection(), attributes };
         debug!(charge_point = %peer.identity, %address, "handshake done");
-        // A task of its own, so that a connection does not hold on to the room that its handshake needed.
+        // A separate task, so that the connection does not keep the memory of its handshake.
         self.tasks.spawn(ChargePoint::serve(Arc::clone(&self.context), peer, address, socket, pending.socket));
     }
 
-    /// Counts and logs a refusal. The log calls an identity that was only claimed so, and not a charge point.
-    fn turned_away(&self, refused: &Refused, pending: &PendingConnection) {
+    /// Counts and logs a refusal. The log field is `identity`, not `charge_point`: the identity is not verified.
+    fn record_refusal(&self, refused: &Refused, pending: &PendingConnection) {
         self.context.router.metrics.refused(refused.name());
-        let PendingConnection { address, identity, certified, .. } = pending;
+        let PendingConnection { address, identity, client, .. } = pending;
         let subject = match refused {
             Refused::Tls { subject, .. } => subject.as_deref(),
-            _ => certified.as_ref().map(|certified| certified.subject.as_str()),
+            _ => client.as_ref().map(|client| client.subject.as_str()),
         };
         let identity = identity.as_ref().map(Identity::as_str);
         info!(%address, identity, certificate = subject, "refused: {refused}");
@@ -183,8 +186,8 @@ impl Acceptor {
         Refused::TimedOut(self.terms.timeout())
     }
 
-    /// Finds out whose connection it is that comes from a proxy, if that says so in front of everything else.
-    async fn find_peer(
+    /// Reads the client address from the PROXY header, if the connection comes from a trusted proxy that sends one.
+    async fn read_proxy_header(
         &self,
         stream: &mut TcpStream,
         pending: &mut PendingConnection,
@@ -196,14 +199,15 @@ impl Acceptor {
         }
         let client = timeout_at(by, self.proxies.client(stream, proxy)).await;
         pending.address = client.map_err(|_| self.timed_out())?.map_err(Refused::BadProxyHeader)?;
-        // If it did not, the request may.
-        if self.proxies.trusts(pending.address) { Ok(()) } else { self.seat(pending) }
+        // Without a PROXY header, the request may have `X-Forwarded-For`.
+        if self.proxies.trusts(pending.address) { Ok(()) } else { self.claim_address(pending) }
     }
 
-    fn seat(&self, pending: &mut PendingConnection) -> Result<(), Refused> {
-        match self.limits.seat(&mut pending.socket, pending.address.ip) {
+    /// Counts the connection and its handshake for its client address.
+    fn claim_address(&self, pending: &mut PendingConnection) -> Result<(), Refused> {
+        match self.limits.claim_address(&mut pending.socket, pending.address.ip) {
             AddressRoom::Free => {}
-            AddressRoom::Over => pending.over = true,
+            AddressRoom::Over => pending.over_limit = true,
             AddressRoom::Full => return Err(Refused::TooManyFromAddress),
         }
         if pending.handshake.is_none() {
@@ -212,8 +216,8 @@ impl Acceptor {
         Ok(())
     }
 
-    /// Reads who is there, and lets it in or answers why not.
-    async fn shake_hands<S>(
+    /// Reads the request, checks it, and accepts it or returns why it is refused.
+    async fn run_handshake<S>(
         &self,
         handshake: &mut Handshake<S>,
         pending: &mut PendingConnection,
@@ -223,68 +227,73 @@ impl Acceptor {
     {
         let request = self.terms.read_request(handshake).await?;
         pending.identity = Some(request.identity.clone());
-        let attributes = self.may_enter(&request, pending).await?;
-        let admitted = AcceptedUpgrade { identity: request.identity.clone(), version: request.version, attributes };
+        let attributes = self.authorize(&request, pending).await?;
+        let accepted = AcceptedUpgrade { identity: request.identity.clone(), version: request.version, attributes };
         handshake.accept(request).await?;
-        Ok(admitted)
+        Ok(accepted)
     }
 
-    async fn may_enter(&self, asked: &UpgradeRequest, pending: &mut PendingConnection) -> Result<Attributes, Refused> {
-        let UpgradeRequest { identity, request, .. } = asked;
+    /// Checks everything that decides whether the charge point may connect.
+    async fn authorize(
+        &self,
+        upgrade: &UpgradeRequest,
+        pending: &mut PendingConnection,
+    ) -> Result<Attributes, Refused> {
+        let UpgradeRequest { identity, request, .. } = upgrade;
         let is_open_to_all = !self.security.wants_credentials();
         if is_open_to_all {
             self.check_origin(request, pending.address)?;
             self.security.check_list(identity)?;
         }
         if !self.context.registry.is_open() {
-            return Err(self.come_back("the MQTT broker cannot be reached"));
+            return Err(self.retry_later("the MQTT broker cannot be reached"));
         }
-        if let Some(Admission::RetryAfter { seconds }) = pending.turn {
+        if let Some(Admission::RetryAfter { seconds }) = pending.admission {
             self.context.router.metrics.limited(Limit::AcceptRate);
             let after = Duration::from_secs(seconds.into());
             return Err(Refused::unavailable("too many charge points connect at the same time", after));
         }
-        self.find_client(request, pending)?;
-        // Which charge points exist, and which are connected, is told only after they have shown who they are.
-        let user = self.authenticate(asked, pending).await?;
+        self.read_forwarded_for(request, pending)?;
+        // Only after authentication do responses reveal which charge points exist or are connected.
+        let user = self.authenticate(upgrade, pending).await?;
         if !is_open_to_all {
             self.security.check_list(identity)?;
         }
-        match self.context.registry.refuses(identity) {
+        match self.context.registry.refusal(identity) {
             None => {}
-            Some(NotEntered::Full) => {
+            Some(RegistryRefusal::Full) => {
                 self.context.router.metrics.limited(Limit::Connections);
-                return Err(self.come_back("too many charge points are connected"));
+                return Err(self.retry_later("too many charge points are connected"));
             }
-            Some(NotEntered::Duplicate) => {
+            Some(RegistryRefusal::Duplicate) => {
                 return Err(Refused::status(StatusCode::FORBIDDEN, format!("{identity} is connected already")));
             }
         }
         self.admit(identity, request, pending.address, user)
     }
 
-    /// The identity, once it has been shown by whatever there is to be shown; `None`: nothing is asked for.
+    /// Checks certificate and password. Returns the authenticated identity; `None`: no authentication is configured.
     async fn authenticate(
         &self,
         UpgradeRequest { identity, request, .. }: &UpgradeRequest,
-        PendingConnection { certified, address, .. }: &PendingConnection,
+        PendingConnection { client, address, .. }: &PendingConnection,
     ) -> Result<Option<String>, Refused> {
-        if let Some(certified) = certified {
-            certified.check(identity)?;
+        if let Some(client) = client {
+            client.check(identity)?;
         }
         match &self.security.check {
             Some(check) => Ok(Some(check.check(identity, request.headers(), address.ip).await?)),
-            None => Ok(certified.as_ref().map(|certified| certified.identity.clone())),
+            None => Ok(client.as_ref().map(|client| client.identity.clone())),
         }
     }
 
-    /// Refuses pages from elsewhere: where nothing is asked for, a browser inside the network would let them pass for a
-    /// charge point. Browsers always send `Origin`; of charge points some do, with the server's own address.
+    /// Refuses web pages of other origins: without authentication, a page in a browser inside the network could act as
+    /// a charge point. Browsers always send `Origin`; some charge points do too, with the server's own address.
     fn check_origin(&self, request: &Request<()>, sender: ClientAddress) -> Result<(), Refused> {
         const FORWARDED_HOST: &str = "x-forwarded-host";
         let headers = request.headers();
         let lines = |name: &str| headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
-        // A proxy may put its own name for the gateway in the place of the one that the client knows.
+        // A proxy may replace the host name that the client uses by its own name for the gateway.
         let is_proxy = self.proxies.trusts(sender);
         let forwarded = || lines(FORWARDED_HOST).filter(|_| is_proxy).flat_map(|line| line.split(','));
         let hosts = || lines(header::HOST.as_str()).chain(forwarded());
@@ -302,27 +311,28 @@ impl Acceptor {
         Ok(())
     }
 
-    /// Reads whose request it is that a proxy passes on. Refuses those of whom there are too many.
-    fn find_client(&self, request: &Request<()>, pending: &mut PendingConnection) -> Result<(), Refused> {
+    /// Reads the client address from `X-Forwarded-For` of a trusted proxy. Refuses connections over the limit of their
+    /// address.
+    fn read_forwarded_for(&self, request: &Request<()>, pending: &mut PendingConnection) -> Result<(), Refused> {
         if self.proxies.trusts(pending.address) {
             let lines = request.headers().get_all("x-forwarded-for");
-            // One of which a part is no text still has the entries of proxies in it.
+            // Lossy: a line that is not UTF-8 still contains the entries of proxies.
             let lines: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
             let address = self.proxies.forwarded(pending.address, lines.iter().map(AsRef::as_ref));
             pending.address = address;
-            // The connections of a proxy itself are not counted.
+            // Connections of the proxy itself are not counted.
             if !self.proxies.trusts(pending.address) {
-                self.seat(pending)?;
+                self.claim_address(pending)?;
             }
         }
-        if pending.over {
+        if pending.over_limit {
             let reason = format!("too many connections from {}", pending.address.ip);
-            return Err(Refused::later(StatusCode::TOO_MANY_REQUESTS, reason, self.spread()));
+            return Err(Refused::later(StatusCode::TOO_MANY_REQUESTS, reason, self.retry_delay()));
         }
         Ok(())
     }
 
-    /// Asks the transforms.
+    /// Asks the admission transforms.
     fn admit(
         &self,
         identity: &Identity,
@@ -336,7 +346,13 @@ impl Acceptor {
         }
         let (decision, incidents) = router.pipeline.admit(&Offer { user, ..offer(identity, request, address) });
         for incident in incidents {
-            warn!(charge_point = %identity, transform = %incident.transform, version = %incident.version, "{}", incident.cause);
+            warn!(
+                charge_point = %identity,
+                transform = %incident.transform,
+                version = %incident.version,
+                "{}",
+                incident.cause
+            );
         }
         match decision {
             Decision::Accept(attributes) => Ok(attributes),
@@ -347,32 +363,32 @@ impl Acceptor {
         }
     }
 
-    fn come_back(&self, reason: &str) -> Refused {
-        Refused::unavailable(reason, self.spread())
+    fn retry_later(&self, reason: &str) -> Refused {
+        Refused::unavailable(reason, self.retry_delay())
     }
 
-    fn spread(&self) -> Duration {
+    fn retry_delay(&self) -> Duration {
         Duration::from_secs((1 + self.context.registry.next_connection() % RETRY_SPREAD).into())
     }
 }
 
-/// A connection whose handshake is not over.
+/// A connection before the end of its handshake.
 struct PendingConnection {
     address: ClientAddress,
-    /// Its place among all sockets, and those from that address.
+    /// Counts among all sockets, and those of the address.
     socket: SocketPermit,
-    /// Its place among the handshakes from its address, once that is known.
+    /// Counts among the handshakes of the address, once that is known.
     handshake: Option<AddressPermit>,
-    /// It is one too many from its address.
-    over: bool,
-    turn: Option<Admission>,
-    /// Whom its certificate stands for.
-    certified: Option<VerifiedClient>,
-    /// Who it says it is.
+    /// The connection exceeds the limit of its address.
+    over_limit: bool,
+    admission: Option<Admission>,
+    /// The client that its certificate belongs to.
+    client: Option<VerifiedClient>,
+    /// The identity in the request, not verified.
     identity: Option<Identity>,
 }
 
-/// What transforms get to know of a charge point that wants in: no credentials.
+/// What admission transforms learn about a charge point: no credentials.
 fn offer(identity: &Identity, request: &Request<()>, address: ClientAddress) -> Offer {
     const WITHHELD: [header::HeaderName; 2] = [header::AUTHORIZATION, header::COOKIE];
     let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();

@@ -1,10 +1,10 @@
-//! How many connections there may be, in all and from one address, and how fast they may come.
+//! Limits on connections: in total, per address, and per second.
 //!
-//! Over the limit nobody else is harmed: a handshake is answered 503 or 429 with `Retry-After`, as long as there are not
-//! too many to answer each.
+//! A handshake over a limit is answered with 503 or 429 and `Retry-After`, without effect on other connections. Far
+//! over the limit, sockets are closed without a response.
 
 use crate::config::OcppConfig;
-use crate::operations::address::owner;
+use crate::operations::address::counted_address;
 use crate::operations::file_limit::OTHER_FILES;
 use crate::operations::metrics::{Limit, Metrics};
 use ocpp_gateway_core::rate::{AdmissionLimiter, Nanos, Rate};
@@ -15,30 +15,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// Connections from one address beyond the limit that are still told so. More are closed without a word.
+/// Connections of one address beyond the limit that still get a response. Further ones are closed without one.
 const GRACE_CONNECTIONS: u32 = 16;
 
-/// Sockets beyond `max_connections`, as a share of it, and at least: of charge points that come back for their own place,
-/// and of those that are told that there is none.
+/// Sockets beyond `max_connections`, as a share of it and at least: for charge points that replace their own
+/// connections, and for refusals.
 const EXTRA_SHARE: usize = 16;
 const MIN_EXTRA: usize = 64;
-/// Handshakes that one address may have under way, as a share of `max_connections`, and at least.
+/// Handshakes in progress per address, as a share of `max_connections` and at least.
 const HANDSHAKE_SHARE: usize = 4;
 const MIN_HANDSHAKES: usize = 64;
 
 /// All limits on connections.
 pub(super) struct ConnectionLimits {
-    /// Moments are counted from here.
+    /// Origin of all [`Nanos`].
     start: Instant,
     accept_rate: Option<Rate>,
-    /// Handshakes under way.
+    /// Handshakes in progress.
     handshakes: Arc<AddressCounts>,
     sockets: Arc<Sockets>,
     metrics: Metrics,
 }
 
 impl ConnectionLimits {
-    /// `max_files`: that the process may have open.
+    /// `max_files`: the limit on open files of the process.
     pub(super) fn new(ocpp: &OcppConfig, max_files: usize, metrics: Metrics) -> Self {
         let per_address = u32::try_from(ocpp.max_connections_per_address).unwrap_or(u32::MAX);
         let handshakes = (ocpp.max_connections / HANDSHAKE_SHARE).max(MIN_HANDSHAKES);
@@ -55,18 +55,18 @@ impl ConnectionLimits {
         }
     }
 
-    /// A moment as the rates count it.
-    pub(super) fn moment(&self, now: Instant) -> Nanos {
+    /// Converts an instant for the rates.
+    pub(super) fn nanos(&self, now: Instant) -> Nanos {
         u64::try_from(now.duration_since(self.start).as_nanos()).unwrap_or(Nanos::MAX)
     }
 
-    /// For whoever accepts connections.
+    /// The limiter for `accept_rate`. `None`: no limit.
     pub(super) fn admission_limiter(&self) -> Option<AdmissionLimiter> {
         self.accept_rate.map(AdmissionLimiter::new)
     }
 
-    /// Room for one more socket, to be kept as long as the socket: those that only sit in a handshake count like those of
-    /// charge points. `None`: there is none.
+    /// A permit for one more socket, kept as long as the socket. Sockets in a handshake count like those of charge
+    /// points. `None`: the limit is reached.
     pub(super) fn socket(&self) -> Option<SocketPermit> {
         let permit = self.sockets.enter();
         if permit.is_none() {
@@ -75,19 +75,19 @@ impl ConnectionLimits {
         permit
     }
 
-    /// Counts a socket among those from `address` too, as long as it is open.
-    pub(super) fn seat(&self, permit: &mut SocketPermit, address: IpAddr) -> AddressRoom {
-        let seating = permit.claim_address(address);
-        if seating != AddressRoom::Free {
+    /// Counts a socket for `address` too, as long as it is open.
+    pub(super) fn claim_address(&self, permit: &mut SocketPermit, address: IpAddr) -> AddressRoom {
+        let room = permit.claim_address(address);
+        if room != AddressRoom::Free {
             self.metrics.limited(Limit::ConnectionsPerAddress);
         }
-        seating
+        room
     }
 
-    /// A place among the handshakes from `address`, to be kept until the handshake is over. `None`: there is none, so that
-    /// one address cannot have the room of all others with sockets that say nothing.
+    /// A permit for a handshake from `address`, kept until the handshake is over. `None`: the limit is reached, which
+    /// keeps one address from using all sockets with silent connections.
     pub(super) fn handshake(&self, address: IpAddr) -> Option<AddressPermit> {
-        let address = owner(address);
+        let address = counted_address(address);
         if self.handshakes.enter(address) != AddressRoom::Free {
             self.metrics.limited(Limit::Handshakes);
             return None;
@@ -96,19 +96,19 @@ impl ConnectionLimits {
     }
 }
 
-/// Sockets that may be open at a time.
+/// The limit on open sockets.
 fn max_sockets(max_connections: usize, max_files: usize) -> usize {
     let wanted = max_connections.saturating_add((max_connections / EXTRA_SHARE).max(MIN_EXTRA));
-    // Where there are fewer files than connections, the rest of the gateway has to go on all the same.
+    // If the process has few files, some are left for the rest of the gateway.
     wanted.min(max_files.saturating_sub(OTHER_FILES).max(1))
 }
 
-/// How many sockets are open, and from where.
+/// Numbers of open sockets, in total and per address.
 #[derive(Debug)]
 struct Sockets {
     limit: usize,
     open: AtomicUsize,
-    /// `None`: addresses have no limit.
+    /// `None`: no limit per address.
     addresses: Option<AddressCounts>,
 }
 
@@ -120,11 +120,11 @@ impl Sockets {
     }
 }
 
-/// One socket's place, given back when it is dropped.
+/// Counts one socket until it is dropped.
 #[derive(Debug)]
 pub(super) struct SocketPermit {
     sockets: Arc<Sockets>,
-    /// Whose place it is as well.
+    /// The address that it is counted for too.
     address: Option<IpAddr>,
 }
 
@@ -133,12 +133,12 @@ impl SocketPermit {
         let Some(addresses) = self.sockets.addresses.as_ref().filter(|_| self.address.is_none()) else {
             return AddressRoom::Free;
         };
-        let address = owner(address);
-        let seating = addresses.enter(address);
-        if seating != AddressRoom::Full {
+        let address = counted_address(address);
+        let room = addresses.enter(address);
+        if room != AddressRoom::Full {
             self.address = Some(address);
         }
-        seating
+        room
     }
 }
 
@@ -151,26 +151,26 @@ impl Drop for SocketPermit {
     }
 }
 
-/// How many there are from each address.
+/// Numbers of connections or handshakes per address.
 #[derive(Debug)]
 struct AddressCounts {
     limit: u32,
-    /// So many more are still told that they are too many.
-    told: u32,
+    /// This many more still get a response.
+    grace: u32,
     open: Mutex<HashMap<IpAddr, u32>>,
 }
 
-/// Whether there is a place for one more connection.
+/// Whether an address has room for one more connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AddressRoom {
     Free,
-    /// One too many, which counts while it is told so: that keeps more from coming.
+    /// Over the limit. The connection counts while it gets its response, which bounds how many are answered.
     Over,
-    /// Far too many.
+    /// Far over the limit.
     Full,
 }
 
-/// One handshake's place, given back when it is dropped.
+/// Counts one handshake until it is dropped.
 #[derive(Debug)]
 pub(super) struct AddressPermit {
     addresses: Arc<AddressCounts>,
@@ -178,14 +178,14 @@ pub(super) struct AddressPermit {
 }
 
 impl AddressCounts {
-    fn new(limit: u32, told: u32) -> Self {
-        AddressCounts { limit, told, open: Mutex::default() }
+    fn new(limit: u32, grace: u32) -> Self {
+        AddressCounts { limit, grace, open: Mutex::default() }
     }
 
     fn enter(&self, address: IpAddr) -> AddressRoom {
         let mut open = self.open.lock();
         let count = open.entry(address).or_default();
-        if *count >= self.limit.saturating_add(self.told) {
+        if *count >= self.limit.saturating_add(self.grace) {
             return AddressRoom::Full;
         }
         *count += 1;
@@ -225,19 +225,19 @@ mod tests {
     /// A socket from `address`.
     fn claim_address(limits: &ConnectionLimits, address: IpAddr) -> (AddressRoom, SocketPermit) {
         let mut permit = limits.socket().expect("room");
-        (limits.seat(&mut permit, address), permit)
+        (limits.claim_address(&mut permit, address), permit)
     }
 
     #[test]
-    fn each_address_has_its_places_and_gets_them_back() {
+    fn connections_of_an_address_are_limited_until_they_close() {
         let limits = limits(OcppConfig { max_connections_per_address: 2, ..OcppConfig::default() });
         let here = address("10.0.0.1");
         let mut taken = Vec::new();
         for number in 0..2 + GRACE_CONNECTIONS {
-            let (seating, place) =
+            let (room, permit) =
                 claim_address(&limits, if number % 2 == 0 { here } else { address("::ffff:10.0.0.1") });
-            assert_eq!(seating, if number < 2 { AddressRoom::Free } else { AddressRoom::Over });
-            taken.push(place);
+            assert_eq!(room, if number < 2 { AddressRoom::Free } else { AddressRoom::Over });
+            taken.push(permit);
         }
         assert_eq!(claim_address(&limits, here).0, AddressRoom::Full);
         assert_eq!(claim_address(&limits, address("10.0.0.2")).0, AddressRoom::Free);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ipv6_counts_as_one_address() {
+    fn ipv6_network_counts_as_one_address() {
         let limits = limits(OcppConfig { max_connections_per_address: 1, ..OcppConfig::default() });
         let _first = claim_address(&limits, address("2001:db8::1"));
         assert_eq!(claim_address(&limits, address("2001:db8::ffff:2")).0, AddressRoom::Over);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn sockets_are_bounded_and_leave_files_for_the_rest() {
+    fn sockets_are_limited_and_leave_files_for_the_rest() {
         assert_eq!(max_sockets(100_000, usize::MAX), 106_250);
         assert_eq!(max_sockets(2, usize::MAX), 66);
         assert_eq!(max_sockets(100_000, 1024), 1024 - OTHER_FILES);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_limit_nothing_is_counted() {
+    fn connections_are_not_counted_without_a_limit() {
         let limits = limits(OcppConfig::default());
         assert_eq!(claim_address(&limits, address("10.0.0.1")).0, AddressRoom::Free);
         assert!(limits.admission_limiter().is_none());

@@ -1,7 +1,7 @@
-//! From a socket to a charge point that is let in: who may come, from where, how many, and what it has to show.
+//! Accepts connections of charge points: limits, TLS, HTTP handshake and authentication.
 //!
-//! - `accept`: the listener itself, and the steps of a connection on its way in.
-//! - `limits`, `proxies`: how many there may be, and from where a connection really comes.
+//! - `accept`: the accept loop, and the steps from a socket to a connected charge point.
+//! - `limits`, `proxies`: limits on connections, and client addresses behind proxies.
 //! - `handshake`: HTTP, up to the WebSocket.
 //! - `authentication`: allow list, passwords, TLS and certificates.
 

@@ -1,11 +1,11 @@
-//! Where a charge point is, if there are proxies between it and the gateway.
+//! Client addresses of connections that come through proxies.
 //!
-//! Only what a configured proxy says counts: its PROXY header (versions 1 and 2 of HAProxy's PROXY protocol, before
-//! everything else, TLS included), and its `X-Forwarded-For`.
+//! Only configured proxies are trusted: their PROXY header (versions 1 and 2 of HAProxy's PROXY protocol, before
+//! everything else, including TLS), and their `X-Forwarded-For`.
 //!
-//! `proxy-header` parses the header. Its `ProxiedStream` does not read it: it takes what follows the header out of the
-//! socket, which leaves a layer on the connection for as long as that lasts; and it waits for a header of version 2 of
-//! any announced length (up to 64 KiB), where this module refuses at once.
+//! `proxy-header` parses the header, but its `ProxiedStream` is not used: it also reads data behind the header, so that
+//! the connection would need that wrapper for all its life; and it accepts a version 2 header of any announced length
+//! (up to 64 KiB), which this module refuses at once.
 
 use crate::charge_point::ClientAddress;
 use crate::config::Network;
@@ -15,16 +15,16 @@ use std::net::{IpAddr, SocketAddr};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
-/// The longest header of version 1, line end included.
+/// Bytes of the longest header of version 1, including the line end.
 const LONGEST_V1: usize = 107;
-/// How version 2 begins.
+/// The signature of version 2.
 const SIGNATURE_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-/// Signature, command, family and length of version 2.
+/// Bytes of signature, command, family and length of version 2.
 const HEAD_V2: usize = 16;
-/// The longest rest of a header of version 2: addresses, and what a proxy may add about TLS and itself.
+/// Limit in bytes on the rest of a header of version 2: addresses, and extensions about TLS and the proxy.
 const LONGEST_V2: usize = 4096;
 
-/// The proxies that are believed.
+/// The trusted proxies.
 #[derive(Debug)]
 pub(super) struct Proxies(Vec<Network>);
 
@@ -33,9 +33,9 @@ pub(super) struct Proxies(Vec<Network>);
 pub enum BadHeader {
     #[error("no PROXY header: {0}")]
     Io(#[from] io::Error),
-    #[error("no PROXY header: longer than any")]
+    #[error("no PROXY header: too long")]
     TooLong,
-    #[error("no PROXY header: not one of version 1 or 2")]
+    #[error("no PROXY header: neither version 1 nor version 2")]
     Invalid,
 }
 
@@ -48,8 +48,8 @@ impl Proxies {
         self.0.iter().any(|network| network.contains(address.ip))
     }
 
-    /// Takes the PROXY header off the front of a connection that comes from `peer`, if that is trusted and sends one.
-    /// Not a byte more is read: neither HTTP nor TLS begins like one.
+    /// Reads the PROXY header of a connection from `peer`, if that is trusted and sends one, and returns the client
+    /// address. Reads nothing beyond the header: its first byte differs from those of HTTP and TLS.
     pub(super) async fn client(&self, stream: &mut TcpStream, peer: ClientAddress) -> Result<ClientAddress, BadHeader> {
         if !self.trusts(peer) {
             return Ok(peer);
@@ -65,12 +65,13 @@ impl Proxies {
         };
         let config = ParseConfig { include_tlvs: false, ..ParseConfig::default() };
         let (header, _) = ProxyHeader::parse(&header, config).map_err(|_| BadHeader::Invalid)?;
-        // A proxy that speaks for itself, to see whether we are alive, names nobody.
+        // A health check of the proxy itself names no client.
         Ok(header.proxied_address().map_or(peer, |proxied| proxied.source.into()))
     }
 
-    /// The address that trusted proxies have put into `X-Forwarded-For`, whose lines are `lines` in their order, of a
-    /// request from `from`: the right-most that is not one of theirs. What stands further left anybody may have written.
+    /// The client address according to `X-Forwarded-For` of a request from `from`: the right-most address that is not a
+    /// trusted proxy. Entries further left are not trusted, as any client can send them. `lines`: the header lines in
+    /// order.
     pub(super) fn forwarded<'a>(
         &self,
         from: ClientAddress,
@@ -81,7 +82,7 @@ impl Proxies {
             if !self.trusts(client) {
                 break;
             }
-            // `unknown` and made-up names: the proxy before is all that is known.
+            // `unknown` and other names: the last proxy is the only known address.
             let Some(address) = parse(entry.trim()) else { break };
             client = address;
         }
@@ -89,7 +90,7 @@ impl Proxies {
     }
 }
 
-/// An address as proxies write it: with or without a port, IPv6 with or without brackets.
+/// Parses an address as proxies write it: with or without a port, IPv6 with or without brackets.
 fn parse(entry: &str) -> Option<ClientAddress> {
     let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
     let alone = || bare.parse().ok().map(|ip: IpAddr| ClientAddress { ip: ip.to_canonical(), port: None });
@@ -99,7 +100,7 @@ fn parse(entry: &str) -> Option<ClientAddress> {
 async fn read_v1(stream: &mut TcpStream) -> Result<Vec<u8>, BadHeader> {
     let mut line = Vec::with_capacity(LONGEST_V1);
     while line.len() < LONGEST_V1 {
-        // A byte at a time, so that what follows stays where it is.
+        // One byte at a time, so that data behind the header stays in the socket.
         line.push(stream.read_u8().await?);
         if line.ends_with(b"\n") {
             return Ok(line);
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_right_most_address_that_is_no_proxys_counts() {
+    fn right_most_address_that_is_not_a_proxy_is_the_client() {
         for (peer, lines, client) in [
             ("10.0.0.1:5000", &["203.0.113.7"][..], "203.0.113.7"),
             ("10.0.0.1:5000", &["1.2.3.4, 203.0.113.7, 10.9.9.9"], "203.0.113.7"),
@@ -150,7 +151,7 @@ mod tests {
             ("10.0.0.1:5000", &["203.0.113.7, unknown, 10.1.1.1"], "10.1.1.1"),
             ("10.0.0.1:5000", &[""], "10.0.0.1:5000"),
             ("10.0.0.1:5000", &[], "10.0.0.1:5000"),
-            // Whoever is no proxy may write what it likes.
+            // Entries from an untrusted address do not count.
             ("11.0.0.1:5000", &["203.0.113.7"], "11.0.0.1:5000"),
             ("[::ffff:10.0.0.1]:5000", &["203.0.113.7"], "203.0.113.7"),
         ] {

@@ -1,10 +1,11 @@
-//! Ports that the system gives to outgoing connections, which may take one that the gateway wants to listen on (ip(7)).
+//! Ephemeral ports, which the system gives to outgoing connections (ip(7)). One of them may have the port of a
+//! listener.
 
 use std::io::{self, ErrorKind};
 use std::ops::RangeInclusive;
 
-/// What to add to an error when `port` could not be taken: who may have it, and how to keep it free. Empty where neither
-/// is known.
+/// Text to add to an error of binding `port`: what may use it, and how to reserve it. Empty if the port is not in use,
+/// not ephemeral, or reserved already.
 pub(crate) fn hint(port: u16, error: &io::Error) -> String {
     let read = |name: &str| std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).unwrap_or_default();
     let Some(range) = range(&read("ip_local_port_range")) else { return String::new() };
@@ -13,14 +14,14 @@ pub(crate) fn hint(port: u16, error: &io::Error) -> String {
     }
     let (first, last) = range.into_inner();
     format!(
-        ". Another program listens there, or an outgoing connection of any program has the port: the system takes those \
-         from {first} to {last}. It leaves this one free after `sysctl -w net.ipv4.{RESERVED}={port}`"
+        ". Another program listens there, or an outgoing connection of any program uses the port: the system gives \
+         them ports from {first} to {last}. `sysctl -w net.ipv4.{RESERVED}={port}` reserves this one"
     )
 }
 
 const RESERVED: &str = "ip_local_reserved_ports";
 
-/// From `32768\t60999`.
+/// Reads a range such as `32768\t60999`.
 fn range(text: &str) -> Option<RangeInclusive<u16>> {
     let (first, last) = text.trim().split_once(char::is_whitespace)?;
     Some(first.parse().ok()?..=last.trim().parse().ok()?)

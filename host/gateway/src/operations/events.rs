@@ -1,4 +1,4 @@
-//! What happens, for whoever watches it live.
+//! Live events of the gateway.
 
 use super::names;
 use ocpp_gateway_pipeline::{SwapReport, TransformChange};
@@ -7,23 +7,23 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 
-/// So many events wait for a slow watcher; it loses older ones, and is told how many.
-const KEPT: usize = 1024;
+/// The most events that wait for a slow watcher. It loses older ones, and learns how many.
+const MAX_WAITING: usize = 1024;
 
-/// Bytes of each text in an event that a charge point, a back end or a transform can make as long as it likes: with [`KEPT`], this
-/// bounds what events take.
-const LONGEST_TEXT: usize = 1024;
+/// The longest text in an event that comes from a charge point, a back end or a transform, in bytes. With
+/// [`MAX_WAITING`], it limits the memory of events.
+const MAX_TEXT_LENGTH: usize = 1024;
 
-/// So many may watch at the same time.
-const WATCHERS: usize = 32;
+/// The most watchers at the same time.
+const MAX_WATCHERS: usize = 32;
 
-/// Something that has happened.
+/// An event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum GatewayEvent {
     /// A charge point has connected.
     Connected { charge_point: String, version: &'static str, address: String },
-    /// A connection is over.
+    /// A connection has ended.
     Disconnected {
         charge_point: String,
         /// As in the metric `closed`.
@@ -33,13 +33,13 @@ pub enum GatewayEvent {
     /// A message was dropped, was refused or failed.
     Incident {
         charge_point: String,
-        /// The way that the message was going: `uplink` or `downlink`.
+        /// The direction of the message: `uplink` or `downlink`.
         direction: &'static str,
         /// As in the metric `incidents`.
         cause: &'static str,
         message_id: String,
         action: String,
-        /// The transform that had a part in it.
+        /// The transform that was involved.
         #[serde(skip_serializing_if = "Option::is_none")]
         transform: Option<String>,
         /// The version that this transform gives itself.
@@ -47,14 +47,14 @@ pub enum GatewayEvent {
         transform_version: Option<String>,
         text: String,
     },
-    /// Transforms were put in the place of others, or were not.
+    /// Transforms were replaced, or the attempt failed.
     Swap {
         /// As in the metric `transform_swaps`.
         outcome: &'static str,
-        /// Why it failed, or why a version was taken back although nobody asked for it.
+        /// Why the swap failed, or why a version was rolled back automatically.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
-        /// Those that have changed; after a failure those that were to change, as they run.
+        /// The transforms that changed; after a failure, those that were to change, as they run.
         transforms: Vec<TransformChange>,
     },
 }
@@ -66,7 +66,7 @@ impl From<&SwapReport> for GatewayEvent {
     }
 }
 
-/// An event, and when it was.
+/// An event with its time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TimedEvent {
     /// RFC 3339, in UTC, with milliseconds.
@@ -100,49 +100,49 @@ impl GatewayEvent {
 }
 
 fn cut(text: &mut String) {
-    if text.len() > LONGEST_TEXT {
-        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+    if text.len() > MAX_TEXT_LENGTH {
+        text.truncate(text.floor_char_boundary(MAX_TEXT_LENGTH));
         text.push('…');
-        // What was cut off is given back.
+        // Frees the memory of the rest.
         text.shrink_to_fit();
     }
 }
 
-/// Carries events to watchers. While nobody watches, an event costs a look at one number, and is not even made.
+/// Sends events to watchers. Without watchers, an event costs one comparison, and is not created.
 #[derive(Debug)]
 pub struct EventBus {
-    /// A permit for each that may watch.
+    /// A permit for each possible watcher.
     watchers: Arc<Semaphore>,
     sender: broadcast::Sender<Arc<TimedEvent>>,
 }
 
-/// Somebody who watches. Counts until it is dropped.
+/// A watcher of events. It counts until it is dropped.
 #[derive(Debug)]
 pub struct Watcher {
-    /// `Lagged`: it was too slow, and so many are gone. `Closed`: the gateway has ended.
+    /// `Lagged`: the watcher was too slow and lost this many events. `Closed`: the gateway has ended.
     pub receiver: broadcast::Receiver<Arc<TimedEvent>>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Default for EventBus {
     fn default() -> Self {
-        EventBus { watchers: Arc::new(Semaphore::new(WATCHERS)), sender: broadcast::Sender::new(KEPT) }
+        EventBus { watchers: Arc::new(Semaphore::new(MAX_WATCHERS)), sender: broadcast::Sender::new(MAX_WAITING) }
     }
 }
 
 impl EventBus {
-    /// `None`: too many watch already.
+    /// `None`: there are too many watchers already.
     pub fn watch(&self) -> Option<Watcher> {
         let permit = Arc::clone(&self.watchers).try_acquire_owned().ok()?;
         Some(Watcher { receiver: self.sender.subscribe(), _permit: permit })
     }
 
-    /// Tells watchers what `event` makes, if there are any.
-    pub fn tell(&self, event: impl FnOnce() -> GatewayEvent) {
-        if self.watchers.available_permits() < WATCHERS {
-            // The last watcher may just have left.
+    /// Creates the event and sends it to watchers, if there are any.
+    pub fn publish(&self, event: impl FnOnce() -> GatewayEvent) {
+        if self.watchers.available_permits() < MAX_WATCHERS {
             let mut event = TimedEvent { time: rfc3339(SystemTime::now()), event: event() };
             event.event.cut();
+            // The last watcher may just have left.
             let _ = self.sender.send(Arc::new(event));
         }
     }
@@ -163,18 +163,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_watcher_no_event_is_made() {
+    async fn events_are_not_created_without_a_watcher() {
         let events = EventBus::default();
-        events.tell(|| panic!("nobody watches"));
+        events.publish(|| panic!("there is no watcher"));
         drop(events.watch().expect("room"));
-        events.tell(|| panic!("nobody watches any more"));
+        events.publish(|| panic!("there is no watcher any more"));
     }
 
     #[tokio::test]
-    async fn texts_are_cut() {
+    async fn long_texts_are_cut() {
         let events = EventBus::default();
         let mut watcher = events.watch().expect("room");
-        events.tell(|| GatewayEvent::Incident {
+        events.publish(|| GatewayEvent::Incident {
             charge_point: "CP1".into(),
             direction: "uplink",
             cause: "dropped",
@@ -187,28 +187,28 @@ mod tests {
         let event = watcher.receiver.recv().await.expect("an event");
         let GatewayEvent::Incident { message_id, action, text, .. } = &event.event else { panic!("another event") };
         assert_eq!((message_id.as_str(), action), ("1", &("é".repeat(512) + "…")));
-        assert!(text.len() == LONGEST_TEXT + '…'.len_utf8() && text.capacity() < 2 * LONGEST_TEXT);
+        assert!(text.len() == MAX_TEXT_LENGTH + '…'.len_utf8() && text.capacity() < 2 * MAX_TEXT_LENGTH);
     }
 
     #[tokio::test]
-    async fn a_slow_watcher_is_told_how_many_it_has_missed() {
+    async fn slow_watcher_learns_how_many_events_it_missed() {
         let events = EventBus::default();
         let mut watcher = events.watch().expect("room");
-        for _ in 0..KEPT + 5 {
-            events.tell(|| swap("swapped"));
+        for _ in 0..MAX_WAITING + 5 {
+            events.publish(|| swap("swapped"));
         }
-        events.tell(|| swap("failed"));
+        events.publish(|| swap("failed"));
         assert_eq!(watcher.receiver.recv().await, Err(RecvError::Lagged(6)));
-        for _ in 1..KEPT {
+        for _ in 1..MAX_WAITING {
             assert!(watcher.receiver.recv().await.is_ok_and(|event| event.event == swap("swapped")));
         }
         assert!(watcher.receiver.recv().await.is_ok_and(|event| event.event == swap("failed")));
     }
 
     #[test]
-    fn so_many_may_watch_and_no_more() {
+    fn number_of_watchers_is_limited() {
         let events = EventBus::default();
-        let mut watchers: Vec<Watcher> = (0..WATCHERS).map(|_| events.watch().expect("room")).collect();
+        let mut watchers: Vec<Watcher> = (0..MAX_WATCHERS).map(|_| events.watch().expect("room")).collect();
         assert!(events.watch().is_none());
         watchers.pop();
         assert!(events.watch().is_some());

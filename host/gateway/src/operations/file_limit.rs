@@ -1,13 +1,13 @@
-//! How many files the process may have open: one for each connection, and some for all else.
+//! The limit of open files: one for each connection, and some for other uses.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing::warn;
 
-/// Files that are no connections of charge points: those to the broker, from operators, of components, of the log.
+/// Files other than connections of charge points: the broker, operators, components and the log.
 pub const OTHER_FILES: usize = 128;
 
-/// Raises the limit as far as the process may (RLIMIT_NOFILE's hard limit), and answers what it is now. The soft limit is
-/// low on most systems for the sake of programs that use select(2). Warns where it is too low for `max_connections`.
+/// Raises the soft limit to the hard limit (RLIMIT_NOFILE), and returns the limit. Warns if it is too low for
+/// `max_connections`. The soft limit is low on most systems for programs that use select(2).
 pub fn raise(max_connections: usize) -> usize {
     let limit = try_raise().unwrap_or_else(|error| {
         warn!("the limit of open files is not known: {error}");
@@ -24,7 +24,7 @@ pub fn raise(max_connections: usize) -> usize {
 
 fn try_raise() -> nix::Result<usize> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    // Where it cannot be raised, the soft limit is what there is.
+    // If it cannot be raised, the soft limit applies.
     let limit = if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
     Ok(usize::try_from(limit).unwrap_or(usize::MAX))
 }

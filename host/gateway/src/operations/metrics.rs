@@ -1,4 +1,4 @@
-//! What is counted, for `/metrics` in the text form of Prometheus.
+//! Metrics of the gateway, for `/metrics`.
 
 mod calls;
 pub(crate) mod collect;
@@ -32,22 +32,22 @@ use std::fmt;
 use std::sync::Arc;
 use strum::{EnumCount as _, VariantArray as _};
 
-/// Counters under labels that only the gateway itself makes up.
+/// Counters with labels that only the gateway itself can add.
 type Labelled<const N: usize> = Family<[(&'static str, &'static str); N], Counter>;
 
-/// The gateway's own counters. Those on the road of every message are looked up once, here, and not again.
+/// The gateway's own metrics. Counters that every message needs are looked up only once, here.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     pub connections: Gauge,
-    /// Those of them whose topics are subscribed to: back ends reach them.
+    /// Connections whose topics are subscribed to, so that back ends reach them.
     pub subscribed: Gauge,
     pub connected: Counter,
-    /// Messages of the gateway's own that came back.
+    /// The gateway's own messages that came back from the broker.
     pub echoes: Counter,
     refused: Labelled<1>,
     closed: Labelled<1>,
     swaps: Labelled<1>,
-    /// How CALLs end, and how long things take.
+    /// Outcomes of CALLs, and durations.
     pub calls: Arc<CallMetrics>,
     messages: [[Counter; MessageType::ALL.len()]; 2],
     incidents: [[Counter; Fault::ALL.len()]; 2],
@@ -56,7 +56,7 @@ pub struct Metrics {
 
 impl Metrics {
     pub fn new(registry: &mut Registry) -> Self {
-        let way = |direction| ("direction", names::direction(direction));
+        let label = |direction| ("direction", names::direction(direction));
         let messages: Labelled<2> = registered(registry, "messages", "OCPP messages passed on, by direction and type");
         let help = "Messages that were dropped, refused or failed, by direction and cause";
         let incidents: Labelled<2> = registered(registry, "incidents", help);
@@ -67,7 +67,7 @@ impl Metrics {
         let build = [("version", env!("CARGO_PKG_VERSION")), ("os", consts::OS), ("arch", consts::ARCH)];
         registry.register("build", "The program", Info::new(build));
         let echoes = "Messages of the gateway itself that came back from the broker";
-        let swaps = "Transforms put in the place of others, by outcome";
+        let swaps = "Hot swaps of transforms, by outcome";
         Metrics {
             connections: registered(registry, "connections", "Charge points connected now"),
             subscribed: registered(registry, "subscribed", "Charge points whose topics are subscribed to"),
@@ -78,10 +78,10 @@ impl Metrics {
             swaps: registered(registry, "transform_swaps", swaps),
             calls,
             messages: names::DIRECTIONS.map(|direction| {
-                MessageType::ALL.map(|kind| messages.get_or_create(&[way(direction), ("type", kind.name())]).clone())
+                MessageType::ALL.map(|kind| messages.get_or_create(&[label(direction), ("type", kind.name())]).clone())
             }),
             incidents: names::DIRECTIONS.map(|direction| {
-                Fault::ALL.map(|fault| incidents.get_or_create(&[way(direction), ("cause", fault.name())]).clone())
+                Fault::ALL.map(|fault| incidents.get_or_create(&[label(direction), ("cause", fault.name())]).clone())
             }),
             limited: from_fn(|place| limited.get_or_create(&[("limit", Limit::VARIANTS[place].into())]).clone()),
         }
@@ -119,14 +119,14 @@ impl Metrics {
     }
 }
 
-/// A new metric that is on the page.
+/// Creates and registers a metric.
 pub(crate) fn registered<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
     let metric = M::default();
     registry.register(name, help, metric.clone());
     metric
 }
 
-/// What the pipeline counts.
+/// Metrics of the pipeline.
 pub fn transform_metrics(pipeline: Pipeline) -> Box<dyn Collector> {
     collector(move |encoder| {
         let transforms = pipeline.transforms();
@@ -137,21 +137,22 @@ pub fn transform_metrics(pipeline: Pipeline) -> Box<dyn Collector> {
         counter("transform_calls", "Calls of a transform", |t| t.calls as f64)?;
         counter("transform_refusals", "Messages that a transform refused", |t| t.refusals as f64)?;
         counter("transform_failures", "Calls in which a transform failed", |t| t.failures as f64)?;
-        counter("transform_timed_calls", "Calls whose time was taken: one in some", |t| t.timed_calls as f64)?;
-        counter("transform_timed_seconds", "Time spent in those", |t| t.timed.as_secs_f64())?;
+        counter("transform_timed_calls", "Calls whose duration was measured", |t| t.timed_calls as f64)?;
+        counter("transform_timed_seconds", "Time spent in measured calls", |t| t.timed.as_secs_f64())?;
         counter("transform_log_lines_suppressed", "Log lines over the limit", |t| t.log_lines_suppressed as f64)?;
-        let help = "Numbers that a transform reported in vain";
+        let help = "Numbers reported by a transform that were refused";
         counter("transform_readings_refused", help, |t| t.readings_refused as f64)?;
         let mut gauge = |name: &str, help: &str, value: fn(&TransformStatus) -> usize| {
             let values = transforms.iter().map(|it| ([("transform", it.name.as_str())], ConstGauge::new(value(it))));
             write_family(encoder, name, help, values)
         };
-        let help = "Whether a hook of it is not called, as it fails for most charge points";
+        let help = "Whether calls of a hook are suspended, because it fails for most charge points";
         gauge("transform_stopped", help, |t| usize::from(t.stopped))?;
         gauge("transform_instances", "Instances of all its versions", |t| t.instances)?;
-        let help = "For how many charge points a hook of it is not called, as it fails for them";
+        let help = "Charge points for which calls of a hook are suspended, because it fails for them";
         gauge("transform_stopped_charge_points", help, |t| t.stopped_charge_points)?;
-        let mut versions = encoder.encode_descriptor("transform", "What runs", None, MetricType::Info)?;
+        let mut versions =
+            encoder.encode_descriptor("transform", "Versions of running transforms", None, MetricType::Info)?;
         for TransformStatus { name, version, sha256, .. } in &transforms {
             versions.encode_info(&[
                 ("transform", name.as_str()),
@@ -163,8 +164,8 @@ pub fn transform_metrics(pipeline: Pipeline) -> Box<dyn Collector> {
     })
 }
 
-/// What transforms report themselves: `transform_reported_total` and `transform_reported_sum_total`, with the name that the
-/// transform gives it as `reading`, and its labels.
+/// Numbers that transforms report: `transform_reported_total` and `transform_reported_sum_total`, with the name that
+/// the transform gives the number as `reading`, and its labels.
 fn write_readings(transforms: &[TransformStatus], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let mut counter = |name: &str, help: &str, value: fn(&Reading) -> f64| {
         let readings = transforms.iter().flat_map(|transform| {
@@ -180,13 +181,13 @@ fn write_readings(transforms: &[TransformStatus], encoder: &mut DescriptorEncode
     counter("transform_reported_sum", "The sum of the numbers that a transform reported", |reading| reading.sum)
 }
 
-/// Of the embedded broker: messages that it did not retain.
+/// Metrics of the embedded broker: messages that it did not retain.
 pub fn embedded_broker_metrics(not_retained: Arc<mqtt::Counter>) -> Box<dyn Collector> {
-    let help = "Messages that the embedded broker did not retain, because it keeps no more";
+    let help = "Messages that the embedded broker did not retain, because its limit was reached";
     collector(move |encoder| write(encoder, "mqtt_not_retained", help, ConstCounter::new(not_retained.get())))
 }
 
-/// What the two connections to the broker count.
+/// Metrics of the two connections to the broker.
 pub fn broker_metrics(publisher: &Arc<PublisherStats>, subscriber: &Arc<SubscriberStats>) -> Box<dyn Collector> {
     let (publisher, subscriber) = (Arc::clone(publisher), Arc::clone(subscriber));
     collector(move |encoder| {
@@ -211,21 +212,24 @@ pub fn broker_metrics(publisher: &Arc<PublisherStats>, subscriber: &Arc<Subscrib
         ] {
             write(encoder, name, help, ConstGauge::new(value))?;
         }
-        let help = "QoS 0 messages written just before the connection broke: the broker may not have got them";
+        let help = "QoS 0 messages written just before the connection broke: the broker may not have received them";
         for (name, help, value) in [
             ("mqtt_published", "Messages sent to the broker", publisher.published.get()),
-            ("mqtt_acknowledged", "Messages that the broker took over", publisher.acknowledged.get()),
+            ("mqtt_acknowledged", "Messages that the broker acknowledged", publisher.acknowledged.get()),
             ("mqtt_resent", "Messages sent again after a reconnect", publisher.resent.get()),
             ("mqtt_unconfirmed", help, publisher.unconfirmed.get()),
             ("mqtt_received", "Messages from the broker", subscriber.received.get()),
             ("mqtt_unrouted", "Messages on topics that no connected charge point has", subscriber.unrouted.get()),
-            ("mqtt_oversized", "Messages too large to take in", subscriber.oversized.get()),
+            ("mqtt_oversized", "Messages that were too large to receive", subscriber.oversized.get()),
         ] {
             write(encoder, name, help, ConstCounter::new(value))?;
         }
-        let unheard = publisher.unheard().into_iter().map(|(kind, count)| ([("type", kind)], ConstCounter::new(count)));
-        let help = "Messages on topics that nobody subscribes to, as far as the broker says so, by type";
-        write_family(encoder, "mqtt_no_subscriber", help, unheard)?;
+        let no_subscriber = publisher
+            .without_subscriber()
+            .into_iter()
+            .map(|(kind, count)| ([("type", kind)], ConstCounter::new(count)));
+        let help = "Messages on topics without a subscriber, as far as the broker reports it, by type";
+        write_family(encoder, "mqtt_no_subscriber", help, no_subscriber)?;
         let lost = publisher
             .losses()
             .into_iter()
@@ -239,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_counter_stands_under_its_own_name() {
+    fn each_counter_has_its_own_name() {
         let mut registry = Registry::with_prefix("ocpp_gateway");
         let metrics = Metrics::new(&mut registry);
         metrics.message(Direction::Uplink, MessageType::Send);

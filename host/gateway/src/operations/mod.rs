@@ -1,4 +1,4 @@
-//! What those who run the gateway see of it, and what it has from the system. All other modules use these, and these use
+//! Metrics, events and the log, and services of the operating system. All other modules use these, and these use
 //! nothing but the configuration.
 //!
 //! - `metrics`, `events`, `log`, and their `names`.

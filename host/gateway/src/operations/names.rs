@@ -1,4 +1,4 @@
-//! Names of what happens, the same in metrics, events and the log.
+//! Names of directions and outcomes, the same in metrics, events and the log.
 
 use ocpp_gateway_core::session::Direction;
 use ocpp_gateway_pipeline::SwapOutcome;

@@ -17,7 +17,7 @@ pub fn requested() -> io::Result<impl Future<Output = ()> + Send + 'static> {
                 _ = interrupt.recv() => "SIGINT",
             }
         };
-        // Not within the macro, which evaluates nothing where its level is switched off.
+        // Outside of the macro, which does not evaluate its arguments if the level is switched off.
         let signal = next().await;
         info!("{signal}: stopping");
         tokio::spawn(async move {
@@ -28,7 +28,7 @@ pub fn requested() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     })
 }
 
-/// Has `run` called at every SIGHUP, beside the threads that serve charge points.
+/// Calls `run` at every SIGHUP, on a blocking thread.
 pub fn on_hangup(run: impl Fn() + Send + Sync + 'static) -> io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     let run = Arc::new(run);

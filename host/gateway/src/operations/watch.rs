@@ -1,8 +1,8 @@
-//! Files that are followed while the gateway runs.
+//! Watches files while the gateway runs.
 //!
-//! Without a debouncer: inotify says when the last writer has closed a file, which is earlier than any quiet time and
-//! never too early. `notify-debouncer-mini` does not tell a change from the opening of a file, so that reading a changed
-//! file would be its next change; `notify-debouncer-full` adds a delay and nothing else here.
+//! There is no debouncer: inotify reports when the last writer has closed a file, which is earlier than any quiet time
+//! and never too early. `notify-debouncer-mini` does not distinguish a change from the opening of a file, so that
+//! reading a changed file would be its next change. `notify-debouncer-full` would only add a delay.
 
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -19,7 +19,8 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// `run` gets a thread called `name`, and the path of each change that is `relevant`; the paths end with the watch.
+    /// Calls `run` on a thread called `name`, with a channel for the path of each `relevant` change. The channel closes
+    /// when the watch is dropped.
     pub fn start(
         name: &str,
         relevant: fn(EventKind) -> bool,
@@ -36,7 +37,7 @@ impl Watch {
         Ok(Watch { watcher, directories: HashSet::new() })
     }
 
-    /// Follows one more file, and answers the path by which changes of it are told.
+    /// Watches one more file, and returns the path with which its changes are reported.
     pub fn follow(&mut self, file: &Path) -> notify::Result<PathBuf> {
         let path = std::path::absolute(file)?;
         if let Some(directory) = path.parent()
@@ -48,17 +49,17 @@ impl Watch {
     }
 }
 
-/// Whether nobody is still writing.
+/// Whether the file is complete: closed after writing, or moved to this path.
 pub fn is_complete(kind: EventKind) -> bool {
     matches!(
         kind,
         EventKind::Access(AccessKind::Close(AccessMode::Write))
-            // The same is reported once more, together with where it came from.
+            // A move is reported once more, together with its source.
             | EventKind::Modify(ModifyKind::Name(RenameMode::To))
     )
 }
 
-/// Whether a name may stand for something else now. Links are made, not written.
-pub fn may_matter(kind: EventKind) -> bool {
+/// Whether a path may lead to other content now. Links are created, not written.
+pub fn may_change_content(kind: EventKind) -> bool {
     is_complete(kind) || matches!(kind, EventKind::Create(_))
 }

@@ -1,7 +1,7 @@
 //! The memory that queued messages may take (`runtime.queue_memory`, `ocpp.queue_memory`).
 //!
-//! Half of each is for messages from charge points, half for those to them: otherwise CALLs that wait for a charge point could
-//! keep its answers from being read, which they wait for.
+//! Half of each is for messages from charge points, half for messages to them. With a shared limit, CALLs that wait for
+//! a charge point could block reading the answers that they wait for.
 
 use crate::config::Config;
 use crate::operations::metrics::collect::{collector, write_family};
@@ -12,14 +12,14 @@ use prometheus_client::collector::Collector;
 use prometheus_client::metrics::gauge::ConstGauge;
 use std::sync::Arc;
 
-/// All of it.
+/// The memory for queued messages of all charge points.
 #[derive(Debug, Clone)]
 pub struct QueueMemory {
-    /// From charge points: what is being received, and what waits for the broker.
+    /// Messages from charge points: those that are arriving, and those that wait for the broker.
     pub uplink: Arc<MemoryPool>,
-    /// To them: what waits for them, and messages that did not reach them, while they are reported.
+    /// Messages to charge points: those that wait for them, and undeliverable ones until they are reported.
     pub downlink: Arc<MemoryPool>,
-    /// Of one charge point, in one direction.
+    /// Limit in bytes for one charge point in one direction.
     per_charge_point: usize,
 }
 
@@ -30,12 +30,12 @@ impl QueueMemory {
         QueueMemory { uplink, downlink, per_charge_point: config.ocpp.queue_memory.get() / 2 }
     }
 
-    /// For one charge point.
+    /// A new account for one charge point.
     pub fn account(&self, direction: Direction) -> Arc<MemoryAccount> {
         MemoryAccount::new(Arc::clone(self.pool(direction)), self.per_charge_point)
     }
 
-    /// For what belongs to no charge point.
+    /// A new account, a quarter of the pool, for messages that belong to no connected charge point.
     pub fn common_account(&self, direction: Direction) -> Arc<MemoryAccount> {
         let pool = self.pool(direction);
         MemoryAccount::new(Arc::clone(pool), pool.limit() / 4)
@@ -48,7 +48,7 @@ impl QueueMemory {
         }
     }
 
-    /// What of it is in use.
+    /// Metrics of the memory in use.
     pub fn metrics(&self) -> Box<dyn Collector> {
         let this = self.clone();
         collector(move |encoder| {

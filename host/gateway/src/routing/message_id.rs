@@ -1,4 +1,4 @@
-//! Which message it is of which there is only the beginning.
+//! Finds message type, message id and action in the beginning of a truncated message.
 
 use ocpp_gateway_core::MessageType;
 use serde::Deserializer as _;
@@ -6,7 +6,7 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use std::fmt;
 
-/// What the beginning of a message says of it. Texts are empty where they are not found, or not whole.
+/// What the beginning of a message contains. Texts are empty if they are missing or truncated.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct MessageHead {
     pub(crate) message_type: Option<MessageType>,
@@ -14,11 +14,10 @@ pub(crate) struct MessageHead {
     pub(crate) action: String,
 }
 
-/// Looks into the object of the standard mapping, or an OCPP-J array. What a mapping of another form has in its payload cannot
-/// be known.
+/// Parses the object of the standard mapping, or an OCPP-J array. Payloads of other mappings cannot be parsed here.
 pub(crate) fn find(beginning: &[u8]) -> MessageHead {
     let mut found = MessageHead::default();
-    // It ends in the middle: what was found before counts.
+    // The truncated text ends with an error. What was found before counts.
     let _ = serde_json::Deserializer::from_slice(beginning).deserialize_any(&mut found);
     found
 }
@@ -46,7 +45,7 @@ impl<'de> Visitor<'de> for &mut MessageHead {
         self.message_type = seq.next_element()?.as_ref().and_then(message_type);
         let Some(message_type) = self.message_type else { return Ok(()) };
         self.id = seq.next_element()?.map(text).unwrap_or_default();
-        // The third element of an answer is its payload, or a code.
+        // The third element of an answer is its payload or an error code, not an action.
         if matches!(message_type, MessageType::Call | MessageType::Send) {
             self.action = seq.next_element()?.map(text).unwrap_or_default();
         }
@@ -71,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_that_is_whole_is_found() {
+    fn complete_fields_are_found_in_truncated_messages() {
         use MessageType::{Call, CallError, CallResult, Send};
         for (beginning, message_type, id, action) in [
             (r#"{"MessageTypeId":2,"UniqueId":"7","Action":"Reset","Payload":{"type":"So"#, Some(Call), "7", "Reset"),

@@ -1,4 +1,4 @@
-//! What happens to a message between a charge point and the broker, without either end.
+//! Processing of messages between charge points and the broker, independent of their connections.
 
 mod echoes;
 mod memory;
@@ -9,4 +9,4 @@ mod undeliverable;
 pub use echoes::Echoes;
 pub use memory::QueueMemory;
 pub use router::{Downlinked, MessageRouter, REPORT, Uplinked, publish};
-pub use undeliverable::{UndeliverableQueue, UndeliverableWorker, says_nothing};
+pub use undeliverable::{UndeliverableQueue, UndeliverableWorker, is_empty_message};

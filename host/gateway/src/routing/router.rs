@@ -1,7 +1,7 @@
-//! The way of a message between a charge point and the broker, without either end.
+//! Routes messages between charge points and the broker, independent of their connections.
 //!
-//! Uplink: frame, transforms, topic. Downlink: message, transforms, frame. And the way of those that do not arrive: an error
-//! frame of the gateway's own, which travels through the mapping like any other.
+//! Uplink: from frame through transforms to publications. Downlink: from MQTT message through transforms to frames. For
+//! a message that does not arrive, the gateway makes an error frame, which the mapping handles like any other frame.
 
 use super::echoes::Echoes;
 use super::memory::QueueMemory;
@@ -22,60 +22,60 @@ use std::sync::Arc;
 use std::time::Instant;
 use tracing::{Level, debug, info, trace, warn};
 
-/// What every message needs, whosever it is.
+/// Routes the messages of all charge points.
 pub struct MessageRouter {
     pub pipeline: Pipeline,
     pub publisher: Publisher,
     pub metrics: Metrics,
-    /// What watchers are told.
+    /// Events for operators.
     pub events: Arc<EventBus>,
     pub memory: QueueMemory,
-    /// What was published, and is not to come back.
+    /// Recent publications, to detect echoes.
     pub echoes: Echoes,
 }
 
-/// What a frame of a charge point has become.
+/// The result of routing a frame of a charge point.
 #[derive(Debug)]
 pub struct Uplinked {
     pub publications: Vec<Publication>,
-    /// Which of them the mapping made of the frame, if it made one.
+    /// Index of the publication that the mapping made of the frame, if any.
     pub mapped: Option<usize>,
-    /// What the charge point is answered now, if it is.
+    /// The answer of a transform to the charge point, if any.
     pub answer: Option<Answer>,
-    /// Nothing is left of the frame that could lead to an answer.
+    /// A transform dropped the frame, so no back end can answer it.
     pub is_dropped: bool,
 }
 
-/// What a message of a back end has become.
+/// The result of routing a message of a back end.
 #[derive(Debug)]
 pub struct Downlinked {
     pub frames: Vec<Frame<'static>>,
-    /// What the transforms want published on the way.
+    /// Additional publications of transforms.
     pub publications: Vec<Publication>,
-    /// Why there is no frame, if there is none.
+    /// Why the message was not mapped to a frame, if so.
     pub not_mapped: Option<NotMapped>,
 }
 
-/// What happened to a message, for metrics, watchers and the log.
-struct Note<'a> {
+/// An incident of a message, for metrics, events and the log.
+struct IncidentRecord<'a> {
     direction: Direction,
     fault: Fault,
     id: &'a str,
     action: &'a str,
-    /// Name and version of the transform that had a part in it.
+    /// Name and version of the transform that caused it.
     transform: Option<(&'a str, &'a str)>,
     text: &'a dyn Display,
 }
 
 impl MessageRouter {
-    /// The topics on which back ends reach `peer`, in the order of their names.
+    /// The topics on which back ends reach `peer`, sorted by filter.
     pub fn subscriptions(&self, generation: &Generation, peer: &Peer) -> Result<Vec<(String, mqtt::QoS)>, Failure> {
         self.pipeline.subscriptions(generation, peer).map(filters)
     }
 
-    /// The charge point whose topic this is, going by the mappings alone: it need not be connected, nor exist. And the
-    /// generation that has the topic: the newest, or one that is still in use. `None` where no mapping names such a topic,
-    /// or only one in which identities do not show.
+    /// The charge point that the mappings assign to this topic, whether it is connected or not, and the generation that
+    /// has the topic: the newest, or an older one that is still in use. `None` if no mapping has the topic, or the
+    /// topic contains no identity.
     pub fn recipient(&self, topic: &str, versions: &[Version]) -> Option<(Generation, Peer)> {
         self.pipeline.generations().into_iter().find_map(|generation| {
             let peer = versions.iter().find_map(|&version| self.recipient_in(&generation, topic, version))?;
@@ -88,15 +88,15 @@ impl MessageRouter {
             let identity = Identity::new(name, usize::MAX).ok()?;
             Some(Peer { identity, version, connection: u32::MAX, attributes: Attributes::new() })
         };
-        let wanted = self.pipeline.subscriptions(generation, &peer(ANYBODY)?).ok()?;
-        wanted.iter().filter_map(|pattern| name_in(topic, &pattern.filter)).find_map(|name| {
+        let wanted = self.pipeline.subscriptions(generation, &peer(IDENTITY_PLACEHOLDER)?).ok()?;
+        wanted.iter().filter_map(|pattern| identity_in(topic, &pattern.filter)).find_map(|name| {
             let peer = peer(name)?;
             self.has_topic(generation, &peer, topic).then_some(peer)
         })
     }
 
-    /// The generation that reads a message for `peer` on this topic where its charge point does not: the newest, unless
-    /// only another one that is still in use has the topic.
+    /// The generation that reads a message for `peer` on this topic if the charge point is not connected: the newest
+    /// that has the topic, or else the newest.
     pub fn reader(&self, peer: &Peer, topic: &str) -> Generation {
         let mut used = self.pipeline.generations();
         let reader = if used.len() > 1 { used.iter().position(|used| self.has_topic(used, peer, topic)) } else { None };
@@ -108,8 +108,8 @@ impl MessageRouter {
         wanted.is_ok_and(|wanted| wanted.iter().any(|wanted| mqtt::topic_matches(topic, &wanted.filter)))
     }
 
-    /// Takes a frame of `peer` through the transforms of one generation. `expires` is when back ends have no use for it any
-    /// more, because the charge point will have been told that nobody answered; in the broker's time.
+    /// Routes a frame of `peer` through the transforms of one generation. `expires`, in the broker's time: when the
+    /// CALL times out, so that an answer is of no use any more.
     pub fn uplink(
         &self,
         generation: &Generation,
@@ -118,7 +118,12 @@ impl MessageRouter {
         expires: Option<Instant>,
     ) -> Uplinked {
         let kind = frame.kind.name();
-        debug!(charge_point = %peer.identity, message_id = %frame.id, action = frame.action_name(), "{kind} from the charge point");
+        debug!(
+            charge_point = %peer.identity,
+            message_id = %frame.id,
+            action = frame.action_name(),
+            "{kind} from the charge point"
+        );
         let UplinkOutcome { publishes, mapped, answer, is_dropped, incidents } =
             self.pipeline.uplink(generation, peer, frame);
         self.metrics.message(Direction::Uplink, frame.kind);
@@ -126,33 +131,33 @@ impl MessageRouter {
         Uplinked { publications: publications(peer, publishes, kind, expires), mapped, answer, is_dropped }
     }
 
-    /// Takes an MQTT message for `peer` through the transforms of one generation. `asked`: the CALLs that the charge point
-    /// waits for. What comes of it is nothing yet, unless it is handed to [`MessageRouter::downlinked`].
+    /// Takes an MQTT message for `peer` through the transforms of one generation. `unanswered`: open CALLs of the
+    /// charge point. The outcome has no effect until it is given to [`MessageRouter::downlinked`].
     pub fn read(
         &self,
         generation: &Generation,
         peer: &Peer,
         message: &mqtt::Message,
-        asked: UnansweredCalls<'_>,
+        unanswered: UnansweredCalls<'_>,
     ) -> DownlinkOutcome {
         let mqtt::Message { topic, payload, qos, retain, .. } = message;
         trace!(charge_point = %peer.identity, topic, "from a back end: {}", String::from_utf8_lossy(payload));
         let message = pipeline::Message { topic, payload, qos: from_mqtt(*qos), retain: *retain };
-        self.pipeline.downlink(generation, peer, &message, asked)
+        self.pipeline.downlink(generation, peer, &message, unanswered)
     }
 
-    /// The same, and what comes of it counts.
+    /// [`read`](Self::read) followed by [`downlinked`](Self::downlinked).
     pub fn downlink(
         &self,
         generation: &Generation,
         peer: &Peer,
         message: &mqtt::Message,
-        asked: UnansweredCalls<'_>,
+        unanswered: UnansweredCalls<'_>,
     ) -> Downlinked {
-        self.downlinked(peer, self.read(generation, peer, message, asked))
+        self.downlinked(peer, self.read(generation, peer, message, unanswered))
     }
 
-    /// Counts and logs what has come of a message for `peer`.
+    /// Counts and logs the outcome of a message for `peer`.
     pub fn downlinked(&self, peer: &Peer, read: DownlinkOutcome) -> Downlinked {
         let DownlinkOutcome { frames, publishes, not_mapped, incidents, rejected } = read;
         let sent = || frames.first().map(|frame| (&*frame.id, frame.action_name()));
@@ -160,16 +165,16 @@ impl MessageRouter {
         let (id, action) = rejected.or_else(sent).unwrap_or_default();
         self.incidents(peer, Direction::Downlink, id, action, &incidents);
         let publications = publications(peer, publishes, REPORT, None);
-        self.echoes.note(&publications, Some(peer.identity.as_str()));
+        self.echoes.record(&publications, Some(peer.identity.as_str()));
         Downlinked { publications, frames, not_mapped }
     }
 
-    /// What the transforms want published because `peer` has connected.
+    /// Publications of the transforms when `peer` connects.
     pub fn connected(&self, generation: &Generation, peer: &Peer) -> Vec<Publication> {
         self.event(peer, self.pipeline.connected(generation, peer))
     }
 
-    /// What the transforms want published because `peer` is gone.
+    /// Publications of the transforms when `peer` disconnects.
     pub fn disconnected(&self, generation: &Generation, peer: &Peer, reason: &str) -> Vec<Publication> {
         self.event(peer, self.pipeline.disconnected(generation, peer, reason))
     }
@@ -179,7 +184,7 @@ impl MessageRouter {
         publications(peer, publishes, "event", None)
     }
 
-    /// Counts and logs what transforms did to a message, or failed to do.
+    /// Counts and logs incidents that transforms caused.
     fn incidents(&self, peer: &Peer, direction: Direction, id: &str, action: &str, incidents: &[TransformIncident]) {
         for incident in incidents {
             let fault = match &incident.cause {
@@ -189,21 +194,22 @@ impl MessageRouter {
                 Cause::Failed(_) => Fault::Internal,
             };
             let level = match &incident.cause {
-                // A message that is refused may be a transaction that is lost; of one that goes on nobody else hears.
+                // Logged: a refused message may lose a transaction, and one that passes is reported nowhere else.
                 Cause::Invalid { .. } => Level::INFO,
                 _ if fault == Fault::Internal => Level::WARN,
-                // A transform can do this to every message, and a charge point can send as many as it likes.
+                // A transform may do this to every message, which would flood the log.
                 _ => Level::DEBUG,
             };
             let transform = Some((&*incident.transform, &*incident.version));
-            self.note(peer, level, &Note { direction, fault, id, action, transform, text: &incident.cause });
+            let text = &incident.cause;
+            self.record(peer, level, &IncidentRecord { direction, fault, id, action, transform, text });
         }
     }
 
-    /// Counts and logs that a message did not go its way.
+    /// Counts and logs that a message did not arrive.
     pub fn incident(&self, peer: &Peer, Incident { direction, fault, id, action, detail }: &Incident) {
         let level = match fault {
-            // What a charge point can do as often as it likes must not fill the log.
+            // A charge point may cause these at any rate, which would flood the log.
             Fault::BadFrame
             | Fault::UnreadableFrame
             | Fault::UnknownMessageType
@@ -212,13 +218,14 @@ impl MessageRouter {
             _ => Level::INFO,
         };
         let (direction, fault) = (*direction, *fault);
-        self.note(peer, level, &Note { direction, fault, id, action, transform: None, text: detail });
+        self.record(peer, level, &IncidentRecord { direction, fault, id, action, transform: None, text: detail });
     }
 
-    fn note(&self, peer: &Peer, level: Level, &Note { direction, fault, id, action, transform, text }: &Note<'_>) {
+    fn record(&self, peer: &Peer, level: Level, record: &IncidentRecord<'_>) {
+        let &IncidentRecord { direction, fault, id, action, transform, text } = record;
         self.metrics.incident(direction, fault);
         let (direction, cause) = (names::direction(direction), fault.name());
-        self.events.tell(|| GatewayEvent::Incident {
+        self.events.publish(|| GatewayEvent::Incident {
             charge_point: peer.identity.to_string(),
             direction,
             cause,
@@ -250,26 +257,26 @@ impl MessageRouter {
         }
     }
 
-    /// Maps an error frame that the gateway made for back ends. If even that cannot be mapped, the log is all that is left.
+    /// Maps an error frame of the gateway for back ends. If the mapping fails, that is only counted and logged.
     pub fn report(&self, generation: &Generation, peer: &Peer, frame: &Frame<'static>) -> Vec<Publication> {
         let UplinkOutcome { publishes, incidents, .. } = self.pipeline.report(generation, peer, frame);
         self.incidents(peer, Direction::Uplink, &frame.id, frame.action_name(), &incidents);
         let publications = publications(peer, publishes, frame.kind.name(), None);
-        self.echoes.note(&publications, None);
+        self.echoes.record(&publications, None);
         publications
     }
 }
 
-/// What a message is that transforms publish on the way of another.
+/// [`Publication::kind`] of additional publications of transforms.
 pub const REPORT: &str = "report";
 
-/// Stands in a pattern of topics in the place of an identity. No charge point is called that.
-const ANYBODY: &str = "ocpp-gateway any identity";
+/// Stands for an identity in a topic pattern. No charge point has this identity.
+const IDENTITY_PLACEHOLDER: &str = "ocpp-gateway any identity";
 
-/// What stands in `topic` where `pattern` has [`ANYBODY`].
-fn name_in<'a>(topic: &'a str, pattern: &str) -> Option<&'a str> {
-    let (level, text) = pattern.split('/').enumerate().find(|(_, text)| text.contains(ANYBODY))?;
-    let (before, after) = text.split_once(ANYBODY)?;
+/// The part of `topic` where `pattern` has [`IDENTITY_PLACEHOLDER`].
+fn identity_in<'a>(topic: &'a str, pattern: &str) -> Option<&'a str> {
+    let (level, text) = pattern.split('/').enumerate().find(|(_, text)| text.contains(IDENTITY_PLACEHOLDER))?;
+    let (before, after) = text.split_once(IDENTITY_PLACEHOLDER)?;
     let name = topic.split('/').nth(level)?.strip_prefix(before)?.strip_suffix(after)?;
     (!name.is_empty()).then_some(name)
 }
@@ -289,13 +296,13 @@ fn publications(
     publishes.into_iter().map(publication).collect()
 }
 
-/// Publishes as soon as there is room.
+/// Publishes as soon as the publisher's queue has room.
 pub async fn publish(publisher: Publisher, publication: Publication) {
     match publisher.reserve().await {
         // The publisher counts and logs what it refuses.
         Ok(permit) => drop(permit.send(publication)),
         // The process is about to end.
-        Err(_) => publisher.lose(Loss::Abandoned, publication.kind),
+        Err(_) => publisher.count_loss(Loss::Abandoned, publication.kind),
     }
 }
 
@@ -325,7 +332,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_identity_is_found_where_the_pattern_has_it() {
+    fn identity_is_found_in_a_topic() {
         for (topic, pattern, name) in [
             ("ocpp/cs/CP1", "ocpp/cs/*", Some("CP1")),
             ("ocpp/cs/CP1/dn", "ocpp/cs/*/+", Some("CP1")),
@@ -335,7 +342,7 @@ mod tests {
             ("cs-CP1-y", "cs-*-x", None),
             ("all", "all", None),
         ] {
-            assert_eq!(name_in(topic, &pattern.replace('*', ANYBODY)), name, "{topic} {pattern}");
+            assert_eq!(identity_in(topic, &pattern.replace('*', IDENTITY_PLACEHOLDER)), name, "{topic} {pattern}");
         }
     }
 }

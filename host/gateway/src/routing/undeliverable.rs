@@ -1,4 +1,4 @@
-//! Messages of back ends that did not reach a charge point: whoever sent them is told.
+//! Undeliverable messages: back ends get an error report for each message that did not reach its charge point.
 
 use super::memory::QueueMemory;
 use super::message_id::{self, MessageHead};
@@ -15,115 +15,117 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
-/// Messages that may wait. Each is a message that something else had no room for, so there is a limit here too.
-const WAITING: usize = 1024;
+/// Messages that may wait. Many of them come because another queue was full, so this queue is limited too.
+const CAPACITY: usize = 1024;
 
-/// So much is kept of a message for which there is no memory: enough for its id, in nearly every case.
-const BEGINNING: usize = 4 << 10;
+/// Payload bytes that are kept of a message without memory for all of it. Enough for its message id, in nearly all
+/// cases.
+const KEPT_BYTES: usize = 4 << 10;
 
-/// Where such messages are put, at any time and without waiting.
+/// The sending end of the queue. Sending never waits.
 #[derive(Clone)]
 pub struct UndeliverableQueue {
     queue: mpsc::Sender<Undeliverable>,
     memory: Arc<MemoryAccount>,
 }
 
-/// Where they come out.
+/// The receiving end of the queue.
 pub struct UndeliverableWorker(mpsc::Receiver<Undeliverable>);
 
 enum Undeliverable {
-    /// For this charge point, which did not get it for this reason.
+    /// A message that did not reach this charge point, and why.
     Message { peer: Peer, message: KeptMessage, fault: Fault, text: &'static str },
-    /// On a topic that no connected charge point has.
+    /// A message on a topic of no connected charge point.
     Unrouted(KeptMessage),
-    /// Somebody wants to know when everything before this is dealt with.
-    Mark(oneshot::Sender<()>),
+    /// Signals when all earlier entries are processed.
+    Flush(oneshot::Sender<()>),
 }
 
-/// A message that waits here.
+/// A queued message.
 struct KeptMessage {
     message: Message,
-    /// Only its beginning is left.
+    /// Only the beginning of the payload is kept.
     is_cut: bool,
     _memory: MemoryPermit,
 }
 
 impl UndeliverableQueue {
     pub fn new(memory: &QueueMemory) -> (Self, UndeliverableWorker) {
-        let (queue, receiver) = mpsc::channel(WAITING);
+        let (queue, receiver) = mpsc::channel(CAPACITY);
         (
             UndeliverableQueue { queue, memory: memory.common_account(Direction::Downlink) },
             UndeliverableWorker(receiver),
         )
     }
 
-    /// All of the message if there is memory for it.
+    /// Keeps all of the message if there is memory for it, else the beginning of its payload.
     fn keep(&self, mut message: Message) -> KeptMessage {
         let size = |message: &Message| message.topic.len() + message.payload.len() + MESSAGE_OVERHEAD;
         if let Some(memory) = self.memory.try_charge(size(&message)) {
             return KeptMessage { message, is_cut: false, _memory: memory };
         }
-        let is_cut = message.payload.len() > BEGINNING;
+        let is_cut = message.payload.len() > KEPT_BYTES;
         if is_cut {
-            // A copy: a part would keep the whole.
-            message.payload = Bytes::copy_from_slice(&message.payload[..BEGINNING]);
+            // A copy, because a slice would keep the whole payload in memory.
+            message.payload = Bytes::copy_from_slice(&message.payload[..KEPT_BYTES]);
         }
-        // There cannot be many of them.
+        // Charged beyond the limit: the queue's capacity bounds how many there are.
         let memory = self.memory.charge(size(&message));
         KeptMessage { message, is_cut, _memory: memory }
     }
 
-    /// `message` did not reach `peer`. Answers false if there is no room: then nobody is told.
+    /// Queues `message`, which did not reach `peer`. `false`: the queue is full, and back ends get no report.
     pub fn put(&self, peer: &Peer, message: Message, fault: Fault, text: &'static str) -> bool {
-        // Before anything is copied.
-        let Ok(place) = self.queue.try_reserve() else { return false };
-        place.send(Undeliverable::Message { peer: peer.clone(), message: self.keep(message), fault, text });
+        // Reserved first, so that nothing is copied for a full queue.
+        let Ok(permit) = self.queue.try_reserve() else { return false };
+        permit.send(Undeliverable::Message { peer: peer.clone(), message: self.keep(message), fault, text });
         true
     }
 
-    /// Takes in what comes for nobody who is connected. The subscriber counts it; if there is no room, nobody is told.
+    /// Queues messages that are for no connected charge point. The subscriber counts them. If the queue is full, back
+    /// ends get no report.
     pub fn unrouted_handler(&self) -> UnroutedHandler {
         let this = self.clone();
         Box::new(move |message| {
-            if says_nothing(&message) {
+            if is_empty_message(&message) {
                 return;
             }
             match this.queue.try_reserve() {
-                Ok(place) => place.send(Undeliverable::Unrouted(this.keep(message))),
-                Err(_) => debug!("a message for a charge point that is not connected is lost, and nobody is told"),
+                Ok(permit) => permit.send(Undeliverable::Unrouted(this.keep(message))),
+                Err(_) => debug!("message for a charge point that is not connected lost without a report"),
             }
         })
     }
 
-    /// Waits until everything that has been put in so far is dealt with, but not longer than `timeout`.
+    /// Waits until all messages that are queued now are processed, but no longer than `timeout`.
     pub async fn flush(&self, timeout: Duration) {
-        let (mark, reached) = oneshot::channel();
-        let flushed = async {
-            if self.queue.send(Undeliverable::Mark(mark)).await.is_ok() {
-                let _ = reached.await;
+        let (done, flushed) = oneshot::channel();
+        let flush = async {
+            if self.queue.send(Undeliverable::Flush(done)).await.is_ok() {
+                let _ = flushed.await;
             }
         };
-        // What is left then is counted by whoever loses it.
-        let _ = tokio::time::timeout(timeout, flushed).await;
+        // Reports that are lost after the timeout are counted where they are lost.
+        let _ = tokio::time::timeout(timeout, flush).await;
     }
 }
 
 impl UndeliverableWorker {
-    /// Deals with messages until nobody can put any in. `versions` are those that a charge point which is not connected may
-    /// speak, the likeliest first.
+    /// Processes messages until all sending ends are dropped. `versions`: OCPP versions that a charge point that is not
+    /// connected may use, the likeliest first.
     pub async fn run(mut self, router: Arc<MessageRouter>, versions: Vec<Version>) {
         let mut reported = Reported::default();
         let memory = router.memory.common_account(Direction::Uplink);
         while let Some(undeliverable) = self.0.recv().await {
-            // What is said of it waits for the broker. Nothing is reserved: this is only one task.
+            // Reports wait for the broker, so wait for uplink memory. Not reserved: this is a single task.
             if router.memory.uplink.is_full() {
                 drop(router.memory.uplink.acquire(1).await);
             }
-            let mut returning = Returning { router: &router, memory: &memory, reported: &mut reported };
+            let mut reporter = Reporter { router: &router, memory: &memory, reported: &mut reported };
             match undeliverable {
                 Undeliverable::Message { peer, message, fault, text } => {
                     let generation = router.reader(&peer, &message.message.topic);
-                    returning.return_undeliverable(&generation, &peer, &message, fault, text).await;
+                    reporter.return_undeliverable(&generation, &peer, &message, fault, text).await;
                 }
                 Undeliverable::Unrouted(message) if router.echoes.is_echo(&message.message, None) => {
                     router.metrics.echoes.inc();
@@ -131,25 +133,25 @@ impl UndeliverableWorker {
                 Undeliverable::Unrouted(message) => match router.recipient(&message.message.topic, &versions) {
                     Some((generation, peer)) => {
                         let (fault, text) = (Fault::Disconnected, "the charge point is not connected");
-                        returning.return_undeliverable(&generation, &peer, &message, fault, text).await;
+                        reporter.return_undeliverable(&generation, &peer, &message, fault, text).await;
                     }
                     None => debug!(message.message.topic, "message on a topic of no charge point"),
                 },
-                // Whoever waited may have given up.
-                Undeliverable::Mark(mark) => drop(mark.send(())),
+                // The caller of `flush` may have timed out.
+                Undeliverable::Flush(done) => drop(done.send(())),
             }
         }
     }
 }
 
-/// The latest answers of back ends that were reported because their charge point was away.
+/// The latest answers of back ends that were reported as undeliverable.
 #[derive(Default)]
 struct Reported(Recent<256>);
 
 impl Reported {
-    /// To a back end that answers every message, an error about its error, or a second one about the same answer, would be
-    /// one more to answer, without end.
-    fn is_wanted(&mut self, peer: &Peer, frame: &Frame<'_>) -> bool {
+    /// Whether `frame` is reported. Errors are not, and an answer only once: with a back end that answers every
+    /// message, reports would go on endlessly.
+    fn should_report(&mut self, peer: &Peer, frame: &Frame<'_>) -> bool {
         match frame.kind {
             MessageType::CallError | MessageType::CallResultError => false,
             MessageType::Call | MessageType::Send => true,
@@ -165,15 +167,15 @@ impl Reported {
     }
 }
 
-/// What it takes to tell back ends of a message.
-struct Returning<'a> {
+/// Reports an undeliverable message to back ends.
+struct Reporter<'a> {
     router: &'a MessageRouter,
     memory: &'a Arc<MemoryAccount>,
     reported: &'a mut Reported,
 }
 
-impl Returning<'_> {
-    /// Reads the message as its charge point would have got it, and reports each frame in it with its message id.
+impl Reporter<'_> {
+    /// Maps the message as for its charge point, and reports each frame in it with its message id.
     async fn return_undeliverable(
         &mut self,
         generation: &Generation,
@@ -195,18 +197,18 @@ impl Returning<'_> {
         self.publish(publications).await;
         let reported = &mut *self.reported;
         let frames = frames.into_iter().map(|frame: Frame<'_>| {
-            let is_wanted = reported.is_wanted(peer, &frame);
-            (frame.id.to_string(), frame.action_name().to_owned(), is_wanted)
+            let should_report = reported.should_report(peer, &frame);
+            (frame.id.to_string(), frame.action_name().to_owned(), should_report)
         });
         let unreadable = not_mapped.map(|not_mapped| (reported_id(&not_mapped.id).to_owned(), String::new(), true));
         let all: Vec<_> = frames.chain(unreadable).collect();
-        for (id, action, is_wanted) in all {
+        for (id, action, should_report) in all {
             let incident = Incident { direction: Direction::Downlink, fault, id, action, detail: text.into() };
-            self.report(generation, peer, incident, is_wanted).await;
+            self.report(generation, peer, incident, should_report).await;
         }
     }
 
-    /// The mapping cannot read the beginning of a message, so it is not asked which one it was.
+    /// Reports a message that the mapping cannot read, because it is truncated.
     async fn return_unread(
         &mut self,
         generation: &Generation,
@@ -222,10 +224,10 @@ impl Returning<'_> {
         self.report(generation, peer, incident, !is_error).await;
     }
 
-    /// Counts and logs that a message did not arrive, and tells the back ends if that is wanted.
-    async fn report(&mut self, generation: &Generation, peer: &Peer, incident: Incident, is_wanted: bool) {
+    /// Counts and logs that a message did not arrive, and reports it to back ends if `should_report`.
+    async fn report(&mut self, generation: &Generation, peer: &Peer, incident: Incident, should_report: bool) {
         self.router.incident(peer, &incident);
-        if is_wanted {
+        if should_report {
             let Incident { fault, id, action, detail, .. } = incident;
             let report = fault.error(peer.version, detail).into_frame(&id, Some(&action));
             self.publish(self.router.report(generation, peer, &report)).await;
@@ -240,8 +242,9 @@ impl Returning<'_> {
     }
 }
 
-/// Whether nobody is meant by it: an empty payload clears what is retained on a topic (MQTT 3.1.1, 3.3.1.3).
-pub fn says_nothing(message: &Message) -> bool {
+/// Whether the message is for no charge point: an empty payload clears the retained message of a topic (MQTT 3.1.1
+/// section 3.3.1.3).
+pub fn is_empty_message(message: &Message) -> bool {
     message.payload.is_empty() && message.oversized.is_none()
 }
 
@@ -251,7 +254,7 @@ mod tests {
     use ocpp_gateway_core::{Attributes, Identity};
 
     #[test]
-    fn an_answer_to_an_absent_charge_point_is_reported_once_and_an_error_never() {
+    fn undeliverable_answer_is_reported_once_and_an_error_never() {
         let peer = |name: &str| Peer {
             identity: Identity::new(name, 48).expect("an identity"),
             version: Version::V1_6,
@@ -259,12 +262,13 @@ mod tests {
             attributes: Attributes::new(),
         };
         let mut reported = Reported::default();
-        let mut is_wanted = |name: &str, text: &str| reported.is_wanted(&peer(name), &Frame::parse(text).expect(text));
-        assert!(is_wanted("CP1", r#"[3,"a",{}]"#));
-        assert!(!is_wanted("CP1", r#"[3,"a",{}]"#));
-        assert!(is_wanted("CP2", r#"[3,"a",{}]"#));
-        assert!(!is_wanted("CP1", r#"[4,"b","GenericError","",{}]"#));
-        assert!(is_wanted("CP1", r#"[2,"c","Reset",{}]"#));
-        assert!(is_wanted("CP1", r#"[2,"c","Reset",{}]"#), "a CALL is reported each time");
+        let mut should_report =
+            |name: &str, text: &str| reported.should_report(&peer(name), &Frame::parse(text).expect(text));
+        assert!(should_report("CP1", r#"[3,"a",{}]"#));
+        assert!(!should_report("CP1", r#"[3,"a",{}]"#));
+        assert!(should_report("CP2", r#"[3,"a",{}]"#));
+        assert!(!should_report("CP1", r#"[4,"b","GenericError","",{}]"#));
+        assert!(should_report("CP1", r#"[2,"c","Reset",{}]"#));
+        assert!(should_report("CP1", r#"[2,"c","Reset",{}]"#), "a CALL is reported each time");
     }
 }

@@ -1,7 +1,7 @@
-//! Compiles components in a process of its own, which has limits and gives everything back when it ends.
+//! Compiles components in a separate process, which has limits and frees everything when it ends.
 //!
-//! The gateway starts itself once more, with the hidden command `compile-component`: the component goes to its standard
-//! input, the machine code comes from its standard output. The process limits itself before it reads anything.
+//! The gateway starts its own program with the hidden command `compile-component`. The process limits itself, reads the
+//! component from standard input and writes machine code to standard output.
 
 use crate::config::RuntimeConfig;
 use clap::Args;
@@ -15,41 +15,41 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitCod
 use std::thread;
 use std::time::Duration;
 
-/// This program, even where its file has been replaced by another version meanwhile.
+/// This program, even if its file has been replaced by another version meanwhile.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 const COMMAND: &str = "compile-component";
 
-/// Exit codes of the process, after sysexits.h: the component is not valid, there is no memory for it, or time is over on
-/// the clock.
+/// Exit codes of the process, after sysexits.h: the component is not valid, it needs too much memory, or too much wall
+/// time has passed.
 const INVALID: u8 = 65;
 const NO_MEMORY: u8 = 71;
 const TOO_SLOW: u8 = 75;
 
-/// How much longer than its share of a processor the process may take on the clock of a busy machine.
-const CLOCK_FACTOR: u32 = 4;
-/// So that whoever answers charge points has the processor first.
+/// The limit of wall time, as a multiple of the limit of CPU time: the machine may be busy.
+const WALL_TIME_FACTOR: u32 = 4;
+/// Threads that serve charge points have a higher priority.
 const NICENESS: i32 = 10;
 
-/// What one component may take to be compiled: what the process is told on its command line.
+/// The limits for compiling one component, passed to the process on its command line.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Budget {
-    /// Seconds of a processor.
+    /// CPU time, in seconds.
     #[arg(long)]
     pub seconds: u64,
-    /// Bytes of address space.
+    /// Address space, in bytes.
     #[arg(long)]
     pub memory: u64,
 }
 
 impl Budget {
-    /// A second is the least that can be limited.
+    /// The limits of the configuration. The least time that can be limited is one second.
     pub fn of(runtime: &RuntimeConfig) -> Self {
         let seconds = runtime.compile_time.get().as_secs_f64().ceil();
         Budget { seconds: (seconds as u64).max(1), memory: runtime.compile_memory.get() as u64 }
     }
 }
 
-/// Starts a process for each component, one at a time as the pipeline wants it.
+/// Starts a process for each component. The pipeline compiles one at a time.
 #[derive(Debug)]
 pub struct CompileProcess {
     program: PathBuf,
@@ -68,17 +68,17 @@ impl CompileProcess {
         CompileProcess::of(THIS_PROGRAM.into(), budget)
     }
 
-    /// `program`: the file of this program, for a test, which is another one.
+    /// `program`: the file of the gateway, for tests, which are other programs.
     pub fn of(program: PathBuf, budget: Budget) -> Self {
         CompileProcess { program, budget, state: Mutex::default() }
     }
 
-    /// Ends what is being compiled, and compiles nothing from now on: the gateway stops.
+    /// Kills the running process, and compiles nothing from now on, because the gateway stops.
     pub fn stop(&self) {
         let mut state = self.state.lock();
         state.stopped = true;
         if let Some(running) = &mut state.running {
-            // It may have ended just now.
+            // The process may have just ended.
             let _ = running.kill();
         }
     }
@@ -88,7 +88,7 @@ impl CompileProcess {
         let mut command = Command::new(&self.program);
         command.arg0("ocpp-gateway").arg(COMMAND);
         command.arg("--seconds").arg(seconds.to_string()).arg("--memory").arg(memory.to_string());
-        // No secret that the configuration left in the environment.
+        // The environment may contain secrets of the configuration.
         command.env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut state = self.state.lock();
         if state.stopped {
@@ -101,32 +101,32 @@ impl CompileProcess {
         Ok(Pipes { stdin: stdin.ok_or_else(pipe)?, stdout: stdout.ok_or_else(pipe)?, stderr: stderr.ok_or_else(pipe)? })
     }
 
-    /// Waits for the end, which is near: the standard output is closed.
-    fn ended(&self) -> io::Result<ExitStatus> {
-        // Not with the lock held: whoever stops it must not wait for this.
+    /// Waits for the process, which ends soon: its standard output is closed.
+    fn wait(&self) -> io::Result<ExitStatus> {
+        // Without the lock, so that `stop` does not wait.
         let running = self.state.lock().running.take();
         let status = running.map_or_else(|| Err(io::Error::other("no process")), |mut child| child.wait());
         if self.state.lock().stopped { Err(stopped()) } else { status }
     }
 
-    fn explain(&self, status: ExitStatus, answer: &[u8], last_words: &[u8]) -> CompileError {
+    fn explain(&self, status: ExitStatus, answer: &[u8], error_text: &[u8]) -> CompileError {
         let Budget { seconds, memory } = self.budget;
         let text = |bytes| String::from_utf8_lossy(bytes).trim().to_owned();
         let too_slow = |what| CompileError::Budget(format!("more than {seconds} s {what} (runtime.compile_time)"));
         if status.code() == Some(INVALID.into()) {
             CompileError::Invalid(text(answer))
         } else if status.code() == Some(TOO_SLOW.into()) {
-            too_slow("of a processor, which the machine was too busy for")
+            too_slow("of CPU time, for which the machine was too busy")
         } else if status.signal() == Some(Signal::XCPU.as_raw()) {
-            too_slow("of a processor")
+            too_slow("of CPU time")
         } else if status.code() == Some(NO_MEMORY.into()) || status.signal() == Some(Signal::ABORT.as_raw()) {
-            // The signal is what Rust has where an allocation fails that nobody expects to.
+            // Rust aborts if an infallible allocation fails.
             let allowed = memory >> 20;
-            let said = text(last_words);
+            let said = text(error_text);
             CompileError::Budget(format!("more than {allowed} MiB of memory (runtime.compile_memory): {said}"))
         } else {
-            let said = text(last_words);
-            CompileError::Io(io::Error::other(format!("the process for it ended with {status}: {said}")))
+            let said = text(error_text);
+            CompileError::Io(io::Error::other(format!("the compile process ended with {status}: {said}")))
         }
     }
 }
@@ -138,25 +138,25 @@ struct Pipes {
 }
 
 impl Pipes {
-    /// Hands the component over and answers the standard output and the standard error.
-    fn ask(self, component: &[u8]) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    /// Writes the component, and returns standard output and standard error.
+    fn communicate(self, component: &[u8]) -> io::Result<(Vec<u8>, Vec<u8>)> {
         let Pipes { mut stdin, mut stdout, mut stderr } = self;
-        // It says nothing before it has read everything. If it ends before, its status says why.
+        // The process reads everything before it writes. If it ends earlier, its status explains why.
         let _ = stdin.write_all(component);
         drop(stdin);
-        let (mut answer, mut last_words) = (Vec::new(), Vec::new());
+        let (mut answer, mut error_text) = (Vec::new(), Vec::new());
         stdout.read_to_end(&mut answer)?;
-        stderr.read_to_end(&mut last_words)?;
-        Ok((answer, last_words))
+        stderr.read_to_end(&mut error_text)?;
+        Ok((answer, error_text))
     }
 }
 
 impl Compile for CompileProcess {
     fn compile(&self, component: &[u8]) -> Result<Vec<u8>, CompileError> {
-        let asked = self.start()?.ask(component);
-        let status = self.ended()?;
-        let (answer, last_words) = asked?;
-        if status.success() { Ok(answer) } else { Err(self.explain(status, &answer, &last_words)) }
+        let output = self.start()?.communicate(component);
+        let status = self.wait()?;
+        let (answer, error_text) = output?;
+        if status.success() { Ok(answer) } else { Err(self.explain(status, &answer, &error_text)) }
     }
 }
 
@@ -170,9 +170,9 @@ fn stopped() -> io::Error {
     io::Error::new(io::ErrorKind::Interrupted, "the gateway is stopping")
 }
 
-/// What the process does.
+/// Runs the compile process.
 pub fn run(budget: Budget) -> ExitCode {
-    match limit(budget).and_then(|()| answer()) {
+    match limit(budget).and_then(|()| compile_standard_input()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("{error}");
@@ -181,7 +181,7 @@ pub fn run(budget: Budget) -> ExitCode {
     }
 }
 
-fn answer() -> io::Result<ExitCode> {
+fn compile_standard_input() -> io::Result<ExitCode> {
     let mut component = Vec::new();
     io::stdin().read_to_end(&mut component)?;
     let (answer, code) = match compile_component(&component) {
@@ -195,18 +195,18 @@ fn answer() -> io::Result<ExitCode> {
 
 fn limit(budget: Budget) -> io::Result<()> {
     let Budget { seconds, memory } = budget;
-    // Not one moment longer than the gateway.
+    // The process ends with the gateway.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let limit = |resource, limit| setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) });
     limit(Resource::Core, 0)?;
     limit(Resource::As, memory)?;
-    // At the lower limit it is told SIGXCPU, at the upper one SIGKILL, which others may send too.
+    // The process gets SIGXCPU at the soft limit, and SIGKILL, which may have other causes, at the hard limit.
     setrlimit(Resource::Cpu, Rlimit { current: Some(seconds), maximum: seconds.checked_add(1) })?;
-    // Where this is not allowed it is no harm.
+    // A failure does no harm.
     let _ = nice(NICENESS);
-    let on_the_clock = Duration::from_secs(seconds).saturating_mul(CLOCK_FACTOR);
-    thread::Builder::new().name("time-is-over".into()).spawn(move || {
-        thread::sleep(on_the_clock);
+    let wall_time = Duration::from_secs(seconds).saturating_mul(WALL_TIME_FACTOR);
+    thread::Builder::new().name("time-limit".into()).spawn(move || {
+        thread::sleep(wall_time);
         std::process::exit(TOO_SLOW.into())
     })?;
     Ok(())

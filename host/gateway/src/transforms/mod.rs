@@ -1,9 +1,9 @@
-//! Transforms: from the configuration to a chain that runs, and others in their place while it does.
+//! Transforms: loading them from the configuration, and replacing them while the gateway runs.
 //!
 //! - `load`: from `[[transforms]]` to a pipeline; `compile_process`: where components are compiled.
-//! - `swap`: from changed files, and from a configuration that is read anew.
+//! - `swap`: hot swaps, from changed files or a configuration that is read again.
 //! - `fixture`: cases that a transform has to pass, from `samples` or those of `transform test`.
-//! - `long_calls`: what calls that take long may do to the threads that serve.
+//! - `long_calls`: long calls, and the threads that they may occupy.
 
 pub mod compile_process;
 pub(crate) mod fixture;

@@ -1,4 +1,4 @@
-//! Other transforms while the gateway runs: from a file that has changed, or from the configuration read anew.
+//! Hot swaps while the gateway runs: from a file that has changed, or from the configuration, read again.
 
 use super::load::{specs, validation};
 use crate::config::{Config, ConfigFaults};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tracing::{info, warn};
 
-/// Watches where transforms come from.
+/// Watches the sources of transforms.
 pub struct HotSwap {
     pipeline: Pipeline,
     sources: Mutex<Sources>,
@@ -29,7 +29,8 @@ struct Sources {
 type Files = HashMap<PathBuf, Vec<String>>;
 
 impl HotSwap {
-    /// Watches the files of all transforms. A component is taken when its file was closed after writing, or moved there.
+    /// Watches the files of all transforms. A component is loaded when its file was closed after writing, or moved
+    /// there.
     pub fn start(pipeline: Pipeline, config: &Config) -> notify::Result<Arc<Self>> {
         let files = Arc::new(Mutex::new(Files::new()));
         let (swapped, followed) = (pipeline.clone(), Arc::clone(&files));
@@ -47,8 +48,8 @@ impl HotSwap {
         Ok(Arc::new(this))
     }
 
-    /// Reads the configuration anew at every SIGHUP. Its transforms and its validation are put in the place of those in
-    /// force; the rest of it takes a restart.
+    /// Reads the configuration again at every SIGHUP. Its transforms and its validation replace the current ones; other
+    /// keys require a restart.
     pub fn reload_on_hangup(
         self: &Arc<Self>,
         read: impl Fn() -> Result<Config, ConfigFaults> + Send + Sync + 'static,
@@ -56,23 +57,22 @@ impl HotSwap {
         let this = Arc::clone(self);
         on_hangup(move || match read() {
             Ok(config) => this.reload(config),
-            Err(faults) => everything_stays(&faults),
+            Err(faults) => log_faults(&faults),
         })
     }
 
-    /// Puts the transforms and the validation of `config` in the place of those in force; if anything is wrong with them,
-    /// all stay.
+    /// Replaces the transforms and the validation by those of `config`. If there is any fault, all of them stay.
     pub fn reload(&self, config: Config) {
         let mut sources = self.sources.lock();
         match self.pipeline.swap_all(specs(&config), validation(&config)) {
-            Err(error) => return everything_stays(&error),
+            Err(error) => return log_faults(&error),
             Ok(changes) if changes.is_empty() => info!("SIGHUP: the same transforms run as before"),
             Ok(changes) => changes.iter().for_each(|change| info!("SIGHUP: {}", describe(change))),
         }
-        // Held against what the process started with: what was missed at one SIGHUP is still missing at the next.
-        let waiting = changed_keys(&sources.config, &config);
-        if !waiting.is_empty() {
-            warn!("SIGHUP: these keys have changed and take a restart: {}", waiting.join(", "));
+        // Compared with the configuration at the start, so that every SIGHUP names all keys that require a restart.
+        let pending = changed_keys(&sources.config, &config);
+        if !pending.is_empty() {
+            warn!("SIGHUP: these keys have changed and require a restart: {}", pending.join(", "));
         }
         sources.config.transforms = config.transforms;
         sources.config.validation = config.validation;
@@ -99,18 +99,18 @@ impl Sources {
 fn swap(pipeline: &Pipeline, name: &str, path: &Path) {
     match pipeline.swap(name, Some(Source::File(path.to_owned())), FewerHooks::Refuse) {
         Ok(_) => {}
-        Err(error @ SwapError::Load(_)) => warn!(transform = name, "the one that runs stays: {error}"),
+        Err(error @ SwapError::Load(_)) => warn!(transform = name, "the running version stays: {error}"),
         Err(error) => warn!(transform = name, "{error}"),
     }
 }
 
-/// A line of the log for each fault: one line for all of them would hold its line breaks escaped.
-fn everything_stays(faults: &dyn Display) {
+/// Logs one line per fault, because line breaks within a line are escaped.
+fn log_faults(faults: &dyn Display) {
     warn!("SIGHUP: everything stays as it is");
     faults.to_string().lines().for_each(|fault| warn!("SIGHUP: {fault}"));
 }
 
-/// What has become of a transform, in a sentence.
+/// The change of a transform, in a sentence.
 fn describe(TransformChange { name, what, now, before }: &TransformChange) -> String {
     let version = |version: &TransformVersion| {
         let TransformVersion { component, version, sha256, .. } = version;
@@ -126,7 +126,7 @@ fn describe(TransformChange { name, what, now, before }: &TransformChange) -> St
     }
 }
 
-/// The keys whose values differ, but those of transforms and validation.
+/// The keys whose values differ, except those of transforms and validation.
 fn changed_keys(old: &Config, new: &Config) -> Vec<String> {
     let mut keys = Vec::new();
     let table = |config: &Config| {
@@ -134,7 +134,7 @@ fn changed_keys(old: &Config, new: &Config) -> Vec<String> {
         toml::Table::try_from(rest).unwrap_or_default()
     };
     differences("", &table(old), &table(new), &mut keys);
-    // Secrets are not written.
+    // Secrets are not serialized.
     if old.mqtt.password != new.mqtt.password {
         keys.push("mqtt.password".to_owned());
     }
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_that_take_a_restart_are_named() {
+    fn keys_that_require_a_restart_are_named() {
         let old = Config::default();
         let mut new = Config::default();
         assert_eq!(changed_keys(&old, &new), [""; 0]);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_that_a_reload_takes_away_is_named() {
+    fn upload_that_a_reload_removes_is_named() {
         let version = |is_uploaded| TransformVersion {
             component: if is_uploaded { "upload of 7 bytes".into() } else { "a.wasm".into() },
             is_uploaded,

@@ -1,4 +1,4 @@
-//! An allocator that counts what is asked of it on some threads.
+//! An allocator that counts allocations on some threads.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -12,39 +12,39 @@ thread_local! {
     static COUNTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From now on the allocations of this thread are counted.
+/// Starts counting the allocations of this thread.
 pub(crate) fn count_this_thread() {
     COUNTED.set(true);
 }
 
-/// Blocks that were allocated, made larger or made smaller so far.
+/// Number of allocations and reallocations so far.
 pub(crate) fn count() -> u64 {
     COUNT.load(Ordering::Relaxed)
 }
 
-fn note() {
-    // A thread that ends has no such thing any more.
+fn record() {
+    // The thread-local is gone while a thread ends.
     if COUNTED.try_with(Cell::get).unwrap_or_default() {
         COUNT.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-// SAFETY: everything is left to the system's allocator.
+// SAFETY: every call is forwarded to the system allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note();
-        // SAFETY: the caller's promise is the one that is asked for.
+        record();
+        // SAFETY: the contract of this method is that of the system allocator.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        note();
+        record();
         // SAFETY: as above.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        note();
+        record();
         // SAFETY: as above.
         unsafe { System.realloc(block, layout, size) }
     }

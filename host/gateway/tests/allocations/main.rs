@@ -1,7 +1,8 @@
-//! How often the gateway allocates for a frame that it relays. Only the threads of the gateway are counted: the charge
-//! point, the back end and the broker live on a runtime of their own.
+//! Number of allocations that the gateway makes per relayed CALL. Only the threads of the gateway are counted: charge
+//! point, back end and broker run on another runtime.
 //!
-//! The numbers are kept in `expected.toml`. Whoever changes one changes it there, too, and says in the commit what it buys.
+//! The expected numbers are in `expected.toml`. A change of one is made there too, with the benefit in the commit
+//! message.
 
 mod counting;
 
@@ -21,40 +22,40 @@ use tokio::time::timeout;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Buffers have reached their sizes by then.
+/// CALLs before counting begins: afterwards buffers have reached their final sizes.
 const WARM_UP: usize = 100;
 const CALLS: usize = 200;
 
 #[test]
-fn a_call_and_its_answer_take_as_many_allocations_as_they_did() {
-    let around = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-    let inside = Builder::new_multi_thread()
+fn call_and_answer_take_the_expected_number_of_allocations() {
+    let outer_runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let gateway_runtime = Builder::new_multi_thread()
         .worker_threads(1)
         .on_thread_start(count_this_thread)
         .enable_all()
         .build()
         .expect("a runtime");
-    let counted = around.block_on(measure(&inside));
-    inside.shutdown_timeout(Duration::from_secs(1));
+    let counted = outer_runtime.block_on(measure(&gateway_runtime));
+    gateway_runtime.shutdown_timeout(Duration::from_secs(1));
 
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/allocations/expected.toml");
     let expected: BTreeMap<String, u64> =
         toml::from_str(&std::fs::read_to_string(&file).expect("a file")).expect("numbers by name");
     let counted: BTreeMap<_, _> = counted.into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
-    assert_eq!(counted, expected, "if the left ones are meant to be, write them into {}", file.display());
+    assert_eq!(counted, expected, "if the counts on the left are intended, write them into {}", file.display());
 }
 
-/// Allocations for a CALL and its CALLRESULT, by what it is.
-async fn measure(inside: &Runtime) -> [(&'static str, u64); 2] {
+/// Allocations per CALL and its CALLRESULT, by kind of payload.
+async fn measure(gateway_runtime: &Runtime) -> [(&'static str, u64); 2] {
     let broker = EmbeddedBroker::start(([127, 0, 0, 1], 0).into(), BrokerLimits::new(2 << 20)).await.expect("a broker");
     let gateway = {
-        let _inside = inside.enter();
+        let _entered = gateway_runtime.enter();
         Gateway::start(&configuration(&broker), None).await.expect("started")
     };
     let address = gateway.addresses().ocpp;
-    inside.spawn(gateway.run(Box::pin(std::future::pending())));
+    gateway_runtime.spawn(gateway.run(Box::pin(std::future::pending())));
     let mut back_end = BackEnd::listen(broker.local_addr(), "ocpp/cp/#").await;
-    let mut charge_point = timeout(TIMEOUT, knock(address)).await.expect("let in");
+    let mut charge_point = timeout(TIMEOUT, connect_when_ready(address)).await.expect("accepted");
 
     let sampled =
         r#"{"value":"230.1","context":"Sample.Periodic","measurand":"Voltage","phase":"L1","unit":"V"},"#.repeat(15);
@@ -71,7 +72,7 @@ async fn measure(inside: &Runtime) -> [(&'static str, u64); 2] {
             }
             call(&mut charge_point, &mut back_end, &format!("{action}{number:06}"), action, payload).await;
         }
-        // What the keeping of time and of connections takes now and then is no part of it.
+        // Rounding removes the occasional allocations of timers and connections.
         *counted = (count() - before + CALLS as u64 / 2) / CALLS as u64;
     }
     per_call
@@ -84,8 +85,8 @@ async fn call(charge_point: &mut ChargePoint, back_end: &mut BackEnd, id: &str, 
     assert_eq!(charge_point.text().await, format!(r#"[3,"{id}",{{}}]"#));
 }
 
-/// Comes again until the gateway has reached its broker.
-async fn knock(address: std::net::SocketAddr) -> ChargePoint {
+/// Retries until the gateway has reached its broker.
+async fn connect_when_ready(address: std::net::SocketAddr) -> ChargePoint {
     loop {
         if let Ok(charge_point) = ChargePoint::connect(address, "/ocpp/CP1", &["ocpp1.6"]).await {
             return charge_point;

@@ -1,7 +1,7 @@
-//! A back end that answers what it is called, and has one CALL open at each charge point all the time.
+//! A back end that answers CALLs, and always has one CALL open at each charge point.
 //!
-//! It uses the gateway's own MQTT crate, because it must not lose anything itself; that this one does not is what the tests of
-//! that crate show, by a client that shares nothing with it.
+//! It uses the gateway's MQTT crate, because it must not lose messages itself. The tests of that crate show this with
+//! an independent client.
 
 use crate::delivery_log::DeliveryLog;
 use ocpp_gateway_mqtt::{Message, Options, Publication, Publisher, QoS, Recipient, SubscribeError, Subscriber};
@@ -18,7 +18,7 @@ struct RecordingRecipient(mpsc::UnboundedSender<Message>);
 
 impl Recipient for RecordingRecipient {
     fn deliver(&self, message: Message) -> Result<(), Message> {
-        // The test may be over.
+        // The receiver is gone if the test has ended.
         let _ = self.0.send(message);
         Ok(())
     }
@@ -30,12 +30,12 @@ impl Recipient for RecordingRecipient {
     }
 }
 
-/// How it answers.
+/// When the back end answers.
 #[derive(Clone, Copy)]
 pub(crate) struct Answering {
-    /// How long it takes.
+    /// Delay of each answer.
     pub(crate) after: Duration,
-    /// CALLs that it answers only when the charge point has given up.
+    /// Selects message ids that are answered only after the CALL has timed out.
     pub(crate) late: fn(&str) -> bool,
 }
 
@@ -45,10 +45,10 @@ impl Default for Answering {
     }
 }
 
-/// Where the standard mapping begins, if nothing else is configured.
+/// The mount point of the standard mapping by default.
 pub(crate) const MOUNT_POINT: &str = "ocpp";
 
-/// What the mapping makes of a frame.
+/// A frame as the standard mapping publishes it.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Object {
@@ -66,17 +66,17 @@ pub(crate) struct BackEnd {
 }
 
 impl BackEnd {
-    /// At work for the charge points `CP0`, `CP1`, … once this returns, under whichever mount point they are.
+    /// Starts a back end for charge points `CP0`, `CP1`, … under any mount point; returns once it is subscribed.
     pub(crate) async fn open(url: &str, size: usize, log: &DeliveryLog, answering: Answering) -> Self {
-        let mut options = Options::new(url.parse().expect("a URL"), "office");
+        let mut options = Options::new(url.parse().expect("a URL"), "back-end");
         (options.reconnect_min, options.reconnect_max) = (Duration::from_millis(10), Duration::from_millis(100));
         options.backlog_messages = usize::MAX;
         let options = Arc::new(options);
         let subscriber = Subscriber::start(Arc::clone(&options), Box::new(drop));
         let publisher = Publisher::start(options, subscriber.current());
-        let (inbox, messages) = mpsc::unbounded_channel();
+        let (sender, messages) = mpsc::unbounded_channel();
         subscriber
-            .subscribe(1, vec![("+/cp/#".into(), QoS::AtLeastOnce)], RecordingRecipient(inbox))
+            .subscribe(1, vec![("+/cp/#".into(), QoS::AtLeastOnce)], RecordingRecipient(sender))
             .await
             .expect("subscribed");
         let calling = Arc::new(AtomicBool::new(false));
@@ -89,11 +89,11 @@ impl BackEnd {
             mount_points: vec![MOUNT_POINT.to_owned(); size],
             late: Vec::new(),
         };
-        tokio::spawn(task.work(messages));
+        tokio::spawn(task.run(messages));
         BackEnd { publisher, subscriber, calling, log: log.clone(), size }
     }
 
-    /// From now on it calls, beginning with one CALL to each charge point.
+    /// Sends a CALL to each charge point, and from now on the next one after each answer or report.
     pub(crate) async fn start_calling(&self, round: &str) {
         self.calling.store(true, Ordering::Relaxed);
         for number in 0..self.size {
@@ -101,17 +101,17 @@ impl BackEnd {
         }
     }
 
-    /// From now on it calls no more; waits until all that are open have come to something, but for `except`.
+    /// Stops sending CALLs and waits until all open ones, `except` these, are answered or reported.
     pub(crate) async fn finish(&self, except: &std::collections::BTreeSet<String>) {
         self.stop_calling();
-        let settled = async {
+        let finished = async {
             while self.log.open_downlinks().iter().any(|id| !except.contains(id)) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        if timeout(TIMEOUT, settled).await.is_err() {
+        if timeout(TIMEOUT, finished).await.is_err() {
             let open = self.log.open_downlinks();
-            panic!("{} CALLs of the back end came to nothing: {open:?}", open.len());
+            panic!("{} CALLs of the back end have no outcome: {open:?}", open.len());
         }
     }
 
@@ -119,12 +119,12 @@ impl BackEnd {
         self.calling.store(false, Ordering::Relaxed);
     }
 
-    pub(crate) async fn wait_until_back(&self) {
+    pub(crate) async fn wait_until_subscribed(&self) {
         let mut current = self.subscriber.current();
-        timeout(TIMEOUT, current.wait_for(|current| *current)).await.expect("back in time").expect("running");
+        timeout(TIMEOUT, current.wait_for(|current| *current)).await.expect("subscribed in time").expect("running");
     }
 
-    /// Everything that it published has been taken by the broker.
+    /// Waits until the broker has accepted everything published.
     pub(crate) async fn flush(&self) {
         let stats = self.publisher.stats();
         let flushed = async {
@@ -132,10 +132,10 @@ impl BackEnd {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        timeout(TIMEOUT, flushed).await.expect("taken by the broker in time");
+        timeout(TIMEOUT, flushed).await.expect("accepted by the broker in time");
     }
 
-    /// How many messages it has sent a second time.
+    /// Number of messages sent a second time.
     pub(crate) fn resent(&self) -> usize {
         self.publisher.stats().resent.get() as usize
     }
@@ -151,20 +151,20 @@ struct BackEndTask {
     log: DeliveryLog,
     answering: Answering,
     calls: Vec<usize>,
-    /// Under which each charge point has called last: it is called there. Its answers come where it was called.
+    /// The mount point of each charge point's latest CALL, which CALLs to it use. Its answers use that of the CALL.
     mount_points: Vec<String>,
-    /// CALLs that are answered when their charge point makes the next one: it has given up by then.
+    /// CALLs (topic, id) to answer when their charge point sends the next one: they have timed out by then.
     late: Vec<(String, String)>,
 }
 
 impl BackEndTask {
-    async fn work(mut self, mut messages: mpsc::UnboundedReceiver<Message>) {
+    async fn run(mut self, mut messages: mpsc::UnboundedReceiver<Message>) {
         while let Some(message) = messages.recv().await {
             let path: Vec<&str> = message.topic.split('/').collect();
             let object: Object = serde_json::from_slice(&message.payload).expect("an object of the mapping");
             match path[..] {
                 [mount_point, "cp", charge_point] => self.answer(mount_point, charge_point, object.unique_id).await,
-                [_, "cp", charge_point, "Reply"] => self.settle(charge_point, object).await,
+                [_, "cp", charge_point, "Reply"] => self.record_answer(charge_point, object).await,
                 _ => panic!("a message on {}", message.topic),
             }
         }
@@ -179,8 +179,8 @@ impl BackEndTask {
             let (_, late) = self.late.swap_remove(index);
             self.reply(&topic, &late).await;
         }
-        // The second copy of a message is answered as well as not at all.
-        if !self.log.book().got.insert(id.clone()) {
+        // A second copy of a message (QoS 1) need not be answered.
+        if !self.log.entries().received.insert(id.clone()) {
             return;
         }
         if (self.answering.late)(&id) {
@@ -196,7 +196,7 @@ impl BackEndTask {
         let reply = async move {
             tokio::time::sleep(after).await;
             let result = format!(r#"{{"MessageTypeId":3,"UniqueId":"{id}","Payload":{{}}}}"#);
-            log.book().replied.insert(id);
+            log.entries().replied.insert(id);
             publish(&publisher, topic, result).await;
         };
         if after.is_zero() {
@@ -206,13 +206,13 @@ impl BackEndTask {
         }
     }
 
-    async fn settle(&mut self, charge_point: &str, object: Object) {
+    async fn record_answer(&mut self, charge_point: &str, object: Object) {
         let Object { message_type_id, unique_id: id, error_description } = object;
         let first = {
-            let mut book = self.log.book();
-            match book.published.get_mut(&id) {
+            let mut entries = self.log.entries();
+            match entries.published.get_mut(&id) {
                 Some(outcomes) => {
-                    // A second copy says the same once more.
+                    // A second copy (QoS 1) has the same outcome.
                     let outcome = (message_type_id == 4).then(|| error_description.unwrap_or_default());
                     let first = outcomes.is_empty();
                     if !outcomes.contains(&outcome) {
@@ -222,7 +222,7 @@ impl BackEndTask {
                 }
                 None => {
                     let description = error_description.expect("a report");
-                    let reports = book.returned.entry(id).or_default();
+                    let reports = entries.returned.entry(id).or_default();
                     if !reports.contains(&description) {
                         reports.push(description);
                     }
@@ -240,7 +240,7 @@ impl BackEndTask {
     }
 }
 
-/// Of a charge point of the fleet.
+/// The number of a charge point of the fleet, `None` for others.
 fn number(charge_point: &str) -> Option<usize> {
     charge_point.strip_prefix("CP")?.parse().ok()
 }
@@ -248,11 +248,11 @@ fn number(charge_point: &str) -> Option<usize> {
 async fn call(publisher: &Publisher, log: &DeliveryLog, mount_point: &str, number: usize, round: &str) {
     let id = format!("down-{number}-{round}");
     let call = format!(r#"{{"MessageTypeId":2,"UniqueId":"{id}","Action":"Reset","Payload":{{}}}}"#);
-    log.book().published.insert(id, Vec::new());
+    log.entries().published.insert(id, Vec::new());
     publish(publisher, format!("{mount_point}/cs/CP{number}"), call).await;
 }
 
 async fn publish(publisher: &Publisher, topic: String, payload: String) {
-    let publication = Publication::new(topic, payload, "office");
+    let publication = Publication::new(topic, payload, "back-end");
     publisher.reserve().await.expect("running").send(publication).expect("publishable");
 }

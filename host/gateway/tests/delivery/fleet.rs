@@ -1,7 +1,6 @@
-//! Charge points under load: each has one CALL open all the time, answers what it is asked, and comes back when its
-//! connection breaks.
+//! Charge points under load: each always has one CALL open, answers CALLs, and reconnects when its connection ends.
 
-use crate::delivery_log::{CallFate, DeliveryLog};
+use crate::delivery_log::{CallOutcome, DeliveryLog};
 use futures_util::{SinkExt as _, StreamExt as _};
 use ocpp_gateway_core::{Frame, MessageType};
 use ocpp_gateway_testkit::TIMEOUT;
@@ -15,19 +14,19 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-/// What the charge points are to do.
+/// The phases of a test, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
-enum Order {
-    /// Call, and answer.
-    Work,
-    /// Answer, and wait for the answer to what was called.
+enum Phase {
+    /// Send CALLs and answer CALLs.
+    Run,
+    /// Answer CALLs and wait for open answers.
     Finish,
     /// Disconnect.
-    Leave,
+    Disconnect,
 }
 
 pub(crate) struct Fleet {
-    order: watch::Sender<Order>,
+    phase: watch::Sender<Phase>,
     connected: watch::Sender<usize>,
     idle: watch::Sender<usize>,
     size: usize,
@@ -35,9 +34,9 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// `size` charge points called `CP0`, `CP1`, … that are at work once this returns.
+    /// Starts `size` charge points `CP0`, `CP1`, …; returns once all are connected.
     pub(crate) async fn start(address: SocketAddr, size: usize, log: &DeliveryLog) -> Self {
-        let (order, orders) = watch::channel(Order::Work);
+        let (phase, phases) = watch::channel(Phase::Run);
         let (connected, idle) = (watch::channel(0).0, watch::channel(0).0);
         let mut tasks = JoinSet::new();
         for number in 0..size {
@@ -45,14 +44,14 @@ impl Fleet {
                 id: format!("CP{number}"),
                 address,
                 log: log.clone(),
-                order: orders.clone(),
+                phase: phases.clone(),
                 connected: connected.clone(),
                 idle: idle.clone(),
                 calls: 0,
             };
             tasks.spawn(charge_point.run());
         }
-        let fleet = Fleet { order, connected, idle, size, tasks };
+        let fleet = Fleet { phase, connected, idle, size, tasks };
         fleet.wait_until_connected().await;
         fleet
     }
@@ -63,15 +62,15 @@ impl Fleet {
         timeout(TIMEOUT, all).await.expect("all connected in time").expect("a fleet");
     }
 
-    /// No new CALLs; waits until all that are open have come to something.
+    /// Stops new CALLs and waits until all open ones have an outcome.
     pub(crate) async fn finish(&self) {
-        self.order.send_replace(Order::Finish);
+        self.phase.send_replace(Phase::Finish);
         let mut idle = self.idle.subscribe();
         timeout(TIMEOUT, idle.wait_for(|idle| *idle == self.size)).await.expect("answered in time").expect("a fleet");
     }
 
-    pub(crate) async fn leave(mut self) {
-        self.order.send_replace(Order::Leave);
+    pub(crate) async fn disconnect(mut self) {
+        self.phase.send_replace(Phase::Disconnect);
         while let Some(ended) = self.tasks.join_next().await {
             ended.expect("no panic");
         }
@@ -82,7 +81,7 @@ struct FleetChargePoint {
     id: String,
     address: SocketAddr,
     log: DeliveryLog,
-    order: watch::Receiver<Order>,
+    phase: watch::Receiver<Phase>,
     connected: watch::Sender<usize>,
     idle: watch::Sender<usize>,
     calls: usize,
@@ -90,11 +89,11 @@ struct FleetChargePoint {
 
 impl FleetChargePoint {
     async fn run(mut self) {
-        while *self.order.borrow() < Order::Leave {
+        while *self.phase.borrow() < Phase::Disconnect {
             match connect(self.address, &self.id).await {
                 Some(mut socket) => {
                     self.connected.send_modify(|connected| *connected += 1);
-                    self.converse(&mut socket).await;
+                    self.serve(&mut socket).await;
                     self.connected.send_modify(|connected| *connected -= 1);
                 }
                 None => tokio::task::yield_now().await,
@@ -102,46 +101,46 @@ impl FleetChargePoint {
         }
     }
 
-    /// Until the connection ends. Every CALL that was sent has its outcome in the ledger then.
-    async fn converse(&mut self, socket: &mut WebSocketStream<TcpStream>) {
+    /// Serves the connection until it ends. Afterwards every sent CALL has its outcome in the log.
+    async fn serve(&mut self, socket: &mut WebSocketStream<TcpStream>) {
         let mut open: Option<String> = None;
         let mut idle = false;
         loop {
-            let order = *self.order.borrow_and_update();
-            if open.is_none() && order == Order::Work {
+            let phase = *self.phase.borrow_and_update();
+            if open.is_none() && phase == Phase::Run {
                 let id = format!("{}-{}", self.id, self.calls);
                 self.calls += 1;
-                self.log.book().sent.insert(id.clone(), Vec::new());
+                self.log.entries().sent.insert(id.clone(), Vec::new());
                 let sent = socket.send(Message::text(format!(r#"[2,"{id}","Heartbeat",{{}}]"#))).await;
                 open = Some(id);
                 if sent.is_err() {
                     break;
                 }
             }
-            if order == Order::Leave {
+            if phase == Phase::Disconnect {
                 break;
             }
-            if order == Order::Finish && open.is_none() && !std::mem::replace(&mut idle, true) {
+            if phase == Phase::Finish && open.is_none() && !std::mem::replace(&mut idle, true) {
                 self.idle.send_modify(|idle| *idle += 1);
             }
-            let heard = tokio::select! {
-                heard = socket.next() => heard,
-                _ = self.order.changed() => continue,
+            let received = tokio::select! {
+                received = socket.next() => received,
+                _ = self.phase.changed() => continue,
             };
-            match heard {
+            match received {
                 Some(Ok(Message::Text(text))) => {
                     let frame = Frame::parse(&text).expect("a frame");
                     if frame.kind == MessageType::Call {
-                        self.log.book().taken.insert(frame.id.to_string());
+                        self.log.entries().delivered.insert(frame.id.to_string());
                         if socket.send(Message::text(format!(r#"[3,"{}",{{}}]"#, frame.id))).await.is_err() {
                             break;
                         }
                     } else {
                         let outcome = match &frame.error {
-                            None => CallFate::Answered,
-                            Some(head) => CallFate::Failed(head.description.to_string()),
+                            None => CallOutcome::Answered,
+                            Some(head) => CallOutcome::Failed(head.description.to_string()),
                         };
-                        self.note(&frame.id, outcome);
+                        self.record(&frame.id, outcome);
                         if open.as_deref() == Some(&*frame.id) {
                             open = None;
                         }
@@ -152,20 +151,20 @@ impl FleetChargePoint {
             }
         }
         if let Some(id) = open {
-            self.note(&id, CallFate::Broken);
+            self.record(&id, CallOutcome::Disconnected);
         }
         if idle {
             self.idle.send_modify(|idle| *idle -= 1);
         }
     }
 
-    fn note(&self, id: &str, outcome: CallFate) {
-        let mut book = self.log.book();
-        book.sent.get_mut(id).unwrap_or_else(|| panic!("{id} was never sent")).push(outcome);
+    fn record(&self, id: &str, outcome: CallOutcome) {
+        let mut entries = self.log.entries();
+        entries.sent.get_mut(id).unwrap_or_else(|| panic!("{id} was not sent")).push(outcome);
     }
 }
 
-/// As a charge point of OCPP 1.6. `None`: not now.
+/// Connects as a charge point of OCPP 1.6. `None`: connection or upgrade failed.
 pub(crate) async fn connect(address: SocketAddr, id: &str) -> Option<WebSocketStream<TcpStream>> {
     let stream = TcpStream::connect(address).await.ok()?;
     stream.set_nodelay(true).ok()?;

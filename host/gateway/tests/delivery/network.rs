@@ -1,43 +1,43 @@
-//! The network between the gateway and the broker breaks; both stay.
+//! Faults of the network between gateway and broker, both of which keep running.
 
 use crate::program::Counters;
 use crate::{SIZE, Stand};
 use ocpp_gateway_testkit::mosquitto::Mosquitto;
-use ocpp_gateway_testkit::proxy::{Proxy, Weather};
+use ocpp_gateway_testkit::proxy::{LinkState, Proxy};
 
-const IMPATIENT: &str = "ocpp.call_timeout = \"1s\"";
+const SHORT_TIMEOUT: &str = "ocpp.call_timeout = \"1s\"";
 
-/// A broker that does not answer is there until it is given up, and CALLs time out meanwhile; one that is away is
-/// waited for.
-async fn through(weather: Weather) {
+/// A lost connection pauses the timeouts of CALLs. A connection without answers does not until it is given up: CALLs
+/// time out.
+async fn expect_recovery_from(weather: LinkState) {
     let broker = Mosquitto::start(true).await;
     let proxy = Proxy::start(broker.address()).await;
-    let stand = Stand::start(&proxy.url(), &broker.url(), IMPATIENT).await;
-    for times in 1..=2 {
+    let stand = Stand::start(&proxy.url(), &broker.url(), SHORT_TIMEOUT).await;
+    for round in 1..=2 {
         proxy.set(weather);
-        if weather == Weather::Cut {
-            stand.until_broker_is_missed().await;
+        if weather == LinkState::Cut {
+            stand.wait_until_broker_is_lost().await;
         } else {
-            let timed_out = |metrics: &Counters| metrics.incidents("uplink", "timed_out") >= times * SIZE;
-            stand.until("each charge point is told that it gets no answer", timed_out).await;
+            let timed_out = |metrics: &Counters| metrics.incidents("uplink", "timed_out") >= round * SIZE;
+            stand.until("a CALL of each charge point times out", timed_out).await;
         }
-        proxy.set(Weather::Fair);
-        stand.works().await;
+        proxy.set(LinkState::Up);
+        stand.wait_for_round().await;
     }
-    stand.settle().await;
+    stand.finish_and_check().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_network_that_cuts_connections() {
-    through(Weather::Cut).await;
+async fn messages_are_accounted_for_when_connections_to_the_broker_are_cut() {
+    expect_recovery_from(LinkState::Cut).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_network_that_stalls_without_closing() {
-    through(Weather::Stalled).await;
+async fn messages_are_accounted_for_when_the_network_stalls() {
+    expect_recovery_from(LinkState::Stalled).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_network_that_loses_everything_from_some_point_on() {
-    through(Weather::Lossy).await;
+async fn messages_are_accounted_for_when_the_network_loses_all_data() {
+    expect_recovery_from(LinkState::Lossy).await;
 }

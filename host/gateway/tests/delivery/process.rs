@@ -1,21 +1,21 @@
-//! The gateway itself goes away and comes back.
+//! Stop, kill and restart of the gateway.
 
 use crate::Stand;
 use ocpp_gateway_testkit::mosquitto::Mosquitto;
-use ocpp_gateway_testkit::proxy::{Proxy, Weather};
+use ocpp_gateway_testkit::proxy::{LinkState, Proxy};
 use std::collections::BTreeSet;
 
-/// Open CALLs are finished, what waits is published, and what comes for the charge points while nobody is there waits with
-/// the broker and is answered with an error afterwards.
+/// A stopping gateway finishes open CALLs and publishes queued messages. CALLs published meanwhile wait at the broker
+/// and are answered with an error after the restart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gateway_that_is_stopped_and_started_again() {
+async fn messages_are_accounted_for_when_the_gateway_stops_and_restarts() {
     let broker = Mosquitto::start(true).await;
     let mut stand = Stand::start(&broker.url(), &broker.url(), "").await;
     for round in ["a", "b"] {
-        // Each answer and each report makes the back end call again, until nobody is there to answer or to report.
-        let said = stand.gateway.terminate().await;
-        assert!(!said.contains("not taken by the broker") && !said.contains("did not end in time"), "{said}");
-        // What is published before a charge point has come back may go nowhere: nobody subscribes for it.
+        // The back end sends a CALL after each answer or report, so that some arrive after the gateway has stopped.
+        let log = stand.gateway.terminate().await;
+        assert!(!log.contains("not taken by the broker") && !log.contains("did not end in time"), "{log}");
+        // CALLs pause: without a subscription, the broker drops what is published before a charge point reconnects.
         stand.back_end.stop_calling();
         assert_ne!(stand.log.open_downlinks(), BTreeSet::new());
         stand.gateway.restart().await;
@@ -23,22 +23,22 @@ async fn a_gateway_that_is_stopped_and_started_again() {
         stand.fleet.wait_until_connected().await;
         stand.until_subscribed().await;
         stand.back_end.start_calling(round).await;
-        stand.works().await;
+        stand.wait_for_round().await;
     }
     stand.back_end.finish(&BTreeSet::new()).await;
     stand.fleet.finish().await;
-    let book = stand.log.book();
-    book.each_uplink_call_is_answered(true);
-    book.each_downlink_call_is_answered_or_reported(&BTreeSet::new(), stand.back_end.resent());
-    // A CALL that the gateway has taken in is answered before it goes.
-    let broken = book.broken();
-    assert!(broken.iter().all(|id| !book.got.contains(id)), "{broken:?}");
+    let entries = stand.log.entries();
+    entries.assert_uplink_calls_answered(true);
+    entries.assert_downlink_calls_answered_or_reported(&BTreeSet::new(), stand.back_end.resent());
+    // Before it disconnects a charge point, the gateway answers every CALL that it has published.
+    let disconnected = entries.disconnected();
+    assert!(disconnected.iter().all(|id| !entries.received.contains(id)), "{disconnected:?}");
 }
 
-/// What is open at that moment is lost with the process: charge points see their connections end, and the last will
-/// tells back ends. Everything after it is accounted for.
+/// Open CALLs are lost with the process: the connections of charge points end, and the will tells back ends. Every
+/// later message is accounted for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gateway_that_is_killed_and_started_again() {
+async fn messages_after_a_kill_of_the_gateway_are_accounted_for() {
     let broker = Mosquitto::start(true).await;
     let mut stand = Stand::start(&broker.url(), &broker.url(), "mqtt.status_topic = \"gateways/one\"").await;
     let mut lost = BTreeSet::new();
@@ -48,40 +48,41 @@ async fn a_gateway_that_is_killed_and_started_again() {
         stand.gateway.kill();
         assert_eq!(status.expect_on("gateways/one").await, "offline");
         lost.extend(stand.log.open_downlinks());
-        // What is published from now on is not.
+        // CALLs published from now on are not lost.
         stand.back_end.start_calling(&format!("away-{round}")).await;
         stand.back_end.stop_calling();
         stand.gateway.restart().await;
         stand.back_end.finish(&lost).await;
         stand.fleet.wait_until_connected().await;
         stand.until_subscribed().await;
-        // Whoever waits for one that is lost does not call again: call everybody once more.
+        // A lost CALL is not followed by another, so this sends one to each charge point.
         stand.back_end.start_calling(round).await;
-        stand.works().await;
+        stand.wait_for_round().await;
     }
     stand.back_end.finish(&lost).await;
     stand.fleet.finish().await;
-    let book = stand.log.book();
-    book.each_uplink_call_is_answered(true);
-    book.each_downlink_call_is_answered_or_reported(&lost, stand.back_end.resent());
+    let entries = stand.log.entries();
+    entries.assert_uplink_calls_answered(true);
+    entries.assert_downlink_calls_answered_or_reported(&lost, stand.back_end.resent());
 }
 
-/// The broker takes nothing more while the gateway stops: it stops all the same, and says how much that has cost.
+/// The broker accepts nothing while the gateway stops: the gateway stops nevertheless and logs the number of lost
+/// messages.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gateway_that_is_stopped_while_the_broker_stalls() {
+async fn gateway_stops_and_counts_lost_messages_while_the_broker_stalls() {
     let broker = Mosquitto::start(true).await;
     let proxy = Proxy::start(broker.address()).await;
     let toml = "shutdown.grace = \"1s\"\nocpp.call_timeout = \"2s\"";
     let mut stand = Stand::start(&proxy.url(), &broker.url(), toml).await;
-    proxy.set(Weather::Stalled);
-    let said = stand.gateway.terminate().await;
-    let lost = said.split_once(" messages were not taken by the broker").expect(&said).0;
-    let lost: usize = lost.rsplit(' ').next().and_then(|number| number.parse().ok()).expect(&said);
-    let book = stand.log.book();
-    let broken = book.broken();
-    let missing = broken.iter().filter(|id| !book.got.contains(*id)).count();
-    let unanswered = book.taken.iter().filter(|id| book.published[*id].is_empty()).count();
-    // Of each charge point at most the CALL that it had open and the answer to the one that was open for it, or a report.
+    proxy.set(LinkState::Stalled);
+    let log = stand.gateway.terminate().await;
+    let lost = log.split_once(" messages were not taken by the broker").expect(&log).0;
+    let lost: usize = lost.rsplit(' ').next().and_then(|number| number.parse().ok()).expect(&log);
+    let entries = stand.log.entries();
+    let disconnected = entries.disconnected();
+    let missing = disconnected.iter().filter(|id| !entries.received.contains(*id)).count();
+    let unanswered = entries.delivered.iter().filter(|id| entries.published[*id].is_empty()).count();
+    // At most three per charge point: its open CALL, and the answer to the CALL open to it or a report.
     assert!(lost <= 3 * crate::SIZE, "{lost} of {missing} and {unanswered}");
-    assert!(unanswered <= lost, "{unanswered} answers of charge points have gone, {lost} were counted");
+    assert!(unanswered <= lost, "{unanswered} answers of charge points are lost, {lost} are counted");
 }

@@ -1,4 +1,4 @@
-//! The gateway as a process of its own, which can be stopped and killed.
+//! The gateway as a separate process, which can be stopped and killed.
 
 use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::port::ReservedPort;
@@ -10,56 +10,60 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// A gateway and what it needs to be started once more as the same one.
+/// A gateway process with what is needed to restart it with the same addresses and configuration.
 pub(crate) struct Program {
     configuration: tempfile::NamedTempFile,
-    /// What its configuration begins with.
-    own: String,
+    /// The common part of its configuration.
+    base: String,
     pub(crate) ocpp: SocketAddr,
     admin: SocketAddr,
-    /// Its addresses while it does not run, too.
+    /// Keep its addresses reserved while it does not run.
     _ports: [ReservedPort; 2],
     process: Option<Child>,
     log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Program {
-    /// Starts one on the broker at `url` and waits until it is ready. `toml` is what else it is told.
+    /// Starts a gateway with the broker at `url` and waits until it is ready. `toml`: the rest of its configuration.
     pub(crate) async fn start(url: &str, toml: &str) -> Self {
         let ports = [ReservedPort::new(), ReservedPort::new()];
         let [ocpp, admin] = [0, 1].map(|place: usize| ports[place].address());
         let configuration = tempfile::NamedTempFile::new().expect("a file");
-        let own = format!(
+        let base = format!(
             "ocpp.listen = \"{ocpp}\"\nadmin.listen = \"{admin}\"\nmqtt.url = \"{url}\"\nmqtt.keep_alive = \"2s\"\n"
         );
         let mut program =
-            Program { configuration, own, ocpp, admin, _ports: ports, process: None, log: Arc::default() };
+            Program { configuration, base, ocpp, admin, _ports: ports, process: None, log: Arc::default() };
         program.configure(toml);
         program.restart().await;
         program
     }
 
     fn configure(&self, toml: &str) {
-        std::fs::write(self.configuration.path(), format!("{}{toml}", self.own)).expect("written");
+        std::fs::write(self.configuration.path(), format!("{}{toml}", self.base)).expect("written");
     }
 
-    /// SIGHUP, with this as what else it is told from now on.
+    /// Sends SIGHUP, with `toml` as the rest of its configuration from now on.
     pub(crate) fn reload(&self, toml: &str) {
         self.configure(toml);
-        let process = self.process.as_ref().expect("it runs");
+        let process = self.process.as_ref().expect("running");
         let kill = Command::new("sh").arg("-c").arg(format!("kill -HUP {}", process.id())).status();
         assert!(kill.expect("a shell").success());
     }
 
-    /// Starts it again after it has stopped.
+    /// Starts the gateway again after it has stopped.
     pub(crate) async fn restart(&mut self) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
         command.arg("--config").arg(self.configuration.path()).env("RUST_LOG", "warn");
-        let mut process =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
-        let (said, log) = (BufReader::new(process.stderr.take().expect("piped")), Arc::clone(&self.log));
+        let mut process = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let (stderr, log) = (BufReader::new(process.stderr.take().expect("piped")), Arc::clone(&self.log));
         std::thread::spawn(move || {
-            for line in said.lines().map_while(Result::ok) {
+            for line in stderr.lines().map_while(Result::ok) {
                 log.lock().expect("not poisoned").push(line);
             }
         });
@@ -67,7 +71,7 @@ impl Program {
         self.wait_until_ready().await;
     }
 
-    /// Until it is connected to the broker, subscribed to what it was subscribed to before.
+    /// Waits until the gateway is connected to the broker and has renewed its subscriptions.
     pub(crate) async fn wait_until_ready(&self) {
         let ready = async {
             while !self.page("/readyz").await.is_some_and(|page| page.starts_with("HTTP/1.1 200")) {
@@ -80,9 +84,9 @@ impl Program {
         }
     }
 
-    /// SIGTERM. Answers what it said since it was started, once it has ended well.
+    /// Sends SIGTERM and waits for a successful exit. Returns the log of all runs.
     pub(crate) async fn terminate(&mut self) -> String {
-        let mut process = self.process.take().expect("it runs");
+        let mut process = self.process.take().expect("running");
         let kill = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", process.id())).status();
         assert!(kill.expect("a shell").success());
         let ended = tokio::task::spawn_blocking(move || process.wait());
@@ -91,11 +95,11 @@ impl Program {
         self.log()
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
-            process.kill().expect("it runs");
-            process.wait().expect("it ended");
+            process.kill().expect("running");
+            process.wait().expect("ended");
         }
     }
 
@@ -123,12 +127,12 @@ impl Drop for Program {
     }
 }
 
-/// What the gateway has counted.
+/// The metrics page of the gateway.
 #[derive(Debug)]
 pub(crate) struct Counters(String);
 
 impl Counters {
-    /// The value under a name with its labels as they are printed; 0 for what has not been counted yet.
+    /// The value under a name with its labels as they are printed; 0 if it is absent, as before the first count.
     pub(crate) fn get(&self, name: &str) -> usize {
         let value = self.0.lines().find_map(|line| {
             let rest = line.strip_prefix("ocpp_gateway_")?.strip_prefix(name)?;

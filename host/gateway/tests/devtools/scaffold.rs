@@ -1,4 +1,4 @@
-//! From a name to a component.
+//! `transform new`, `build` and `dev`: from a name to a component.
 
 use super::{expect_code, transform};
 use ocpp_gateway_testkit::guest;
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 const HOOKS: [&str; 8] = ["uplink", "downlink", "outbound", "inbound", "mapping", "admission", "events", "validation"];
 
-/// A new transform whose dependencies are those that the workspace has; what was compiled of them once is kept.
+/// Creates a transform with the dependencies of the workspace. Reuses the dependencies compiled in an earlier run.
 fn scaffold(parent: &Path) -> PathBuf {
     let folder = parent.join("mine");
     fs::create_dir_all(parent).expect("a folder");
@@ -17,12 +17,12 @@ fn scaffold(parent: &Path) -> PathBuf {
         fs::remove_dir_all(&folder).expect("removed");
     }
     expect_code(0, &transform(parent, &["new", "mine"]));
-    guest::adopt(&folder, env!("CARGO_TARGET_TMPDIR"));
+    guest::share_dependencies(&folder, env!("CARGO_TARGET_TMPDIR"));
     folder
 }
 
-/// Puts the sources and fixtures of another new transform into a folder where the SDK is compiled already.
-fn exchange(folder: &Path, hook: &str) {
+/// Replaces sources and fixtures by those of a new transform for `hook`, in a folder where the SDK is compiled already.
+fn replace_sources(folder: &Path, hook: &str) {
     let parent = tempfile::tempdir().expect("a folder");
     expect_code(0, &transform(parent.path(), &["new", "mine", "--hook", hook]));
     for part in ["src", "fixtures"] {
@@ -36,30 +36,30 @@ fn exchange(folder: &Path, hook: &str) {
 }
 
 #[test]
-fn a_new_transform_builds_and_passes_its_tests() {
+fn new_transform_builds_and_passes_its_tests() {
     let folder = scaffold(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("scaffold"));
     for hook in HOOKS {
-        exchange(&folder, hook);
-        let said = expect_code(0, &transform(&folder, &["build"]));
-        assert!(said.contains(&format!("hooks: {hook}")) && said.contains("\nsamples = "), "{hook}: {said}");
-        let said = expect_code(0, &transform(&folder, &["test", "mine.wasm"]));
-        assert!(said.contains("2 passed, 0 failed"), "{hook}: {said}");
-        let mut natively = Command::new(env!("CARGO"));
-        natively.args(["test", "--offline", "--quiet", "--target-dir", "target"]).current_dir(&folder);
-        let said = expect_code(0, &natively.output().expect("cargo runs"));
-        assert!(said.contains("test result: ok"), "{hook}: {said}");
+        replace_sources(&folder, hook);
+        let output = expect_code(0, &transform(&folder, &["build"]));
+        assert!(output.contains(&format!("hooks: {hook}")) && output.contains("\nsamples = "), "{hook}: {output}");
+        let output = expect_code(0, &transform(&folder, &["test", "mine.wasm"]));
+        assert!(output.contains("2 passed, 0 failed"), "{hook}: {output}");
+        let mut native_tests = Command::new(env!("CARGO"));
+        native_tests.args(["test", "--offline", "--quiet", "--target-dir", "target"]).current_dir(&folder);
+        let output = expect_code(0, &native_tests.output().expect("cargo runs"));
+        assert!(output.contains("test result: ok"), "{hook}: {output}");
     }
-    only_what_passes_is_put_in_place(&folder);
+    assert_only_passing_components_are_written(&folder);
 }
 
-/// A gateway may watch the file: `dev` writes it when all cases have passed, and not before.
-fn only_what_passes_is_put_in_place(folder: &Path) {
+/// A gateway may watch the component file: `dev` writes it only after all cases have passed.
+fn assert_only_passing_components_are_written(folder: &Path) {
     let component = folder.join("mine.wasm");
-    let mark = || fs::write(&component, "what runs").expect("written");
-    mark();
+    let reset = || fs::write(&component, "what runs").expect("written");
+    reset();
     dev_until(folder, "not pushed: http://127.0.0.1:1/");
     assert_ne!(fs::read(&component).expect("a component"), b"what runs");
-    mark();
+    reset();
     for entry in fs::read_dir(folder.join("fixtures")).expect("a folder") {
         fs::write(entry.expect("an entry").path(), "about = \"Nonsense.\"").expect("written");
     }
@@ -67,27 +67,27 @@ fn only_what_passes_is_put_in_place(folder: &Path) {
     assert_eq!(fs::read(&component).expect("a component"), b"what runs");
 }
 
-/// Runs `transform dev`, with a gateway that is not there, until it has said this.
+/// Runs `transform dev` with an unreachable gateway until stderr has a line that contains `wanted`.
 #[track_caller]
 fn dev_until(folder: &Path, wanted: &str) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
     command.args(["transform", "dev", "--gateway", "http://127.0.0.1:1"]).current_dir(folder);
     let mut dev = command.env("CARGO_NET_OFFLINE", "true").stderr(Stdio::piped()).stdout(Stdio::null()).spawn();
     let dev = dev.as_mut().expect("the program runs");
-    let mut said = Vec::new();
+    let mut lines = Vec::new();
     for line in BufReader::new(dev.stderr.take().expect("piped")).lines().map_while(Result::ok) {
-        said.push(line);
-        if said.last().is_some_and(|line| line.contains(wanted)) {
+        lines.push(line);
+        if lines.last().is_some_and(|line| line.contains(wanted)) {
             break;
         }
     }
-    dev.kill().expect("it waits for changes");
-    dev.wait().expect("it ends");
-    assert!(said.last().is_some_and(|line| line.contains(wanted)), "{said:?}");
+    dev.kill().expect("running");
+    dev.wait().expect("ended");
+    assert!(lines.last().is_some_and(|line: &String| line.contains(wanted)), "{lines:?}");
 }
 
 #[test]
-fn a_name_that_no_crate_can_have_is_wrong_usage() {
+fn invalid_crate_name_is_a_usage_error() {
     let parent = tempfile::tempdir().expect("a folder");
     for name in ["9", "a/b", "fn"] {
         expect_code(2, &transform(parent.path(), &["new", name]));
@@ -96,16 +96,16 @@ fn a_name_that_no_crate_can_have_is_wrong_usage() {
 }
 
 #[test]
-fn nothing_is_written_over() {
+fn existing_folder_is_not_overwritten() {
     let parent = tempfile::tempdir().expect("a folder");
     fs::create_dir(parent.path().join("mine")).expect("a folder");
-    let said = expect_code(1, &transform(parent.path(), &["new", "mine"]));
-    assert!(said.contains("mine is there already"), "{said}");
+    let output = expect_code(1, &transform(parent.path(), &["new", "mine"]));
+    assert!(output.contains("mine is there already"), "{output}");
 }
 
 #[test]
-fn a_crate_that_does_not_build_is_a_failure() {
+fn build_of_a_broken_crate_fails() {
     let folder = tempfile::tempdir().expect("a folder");
-    let said = expect_code(1, &transform(folder.path(), &["build"]));
-    assert!(said.contains("Cargo.toml"), "{said}");
+    let output = expect_code(1, &transform(folder.path(), &["build"]));
+    assert!(output.contains("Cargo.toml"), "{output}");
 }

@@ -1,6 +1,5 @@
-//! What must hold for any configuration and any upgrade request whatsoever: with a fixed budget, from texts that are nearly
-//! right, and for everything that is kept in `corpus`. (cargo-fuzz needs a nightly compiler; a file that one finds goes into
-//! `corpus`.)
+//! Properties of every configuration and every upgrade request, tested with a fixed number of nearly valid inputs and
+//! with the files in `corpus`. (cargo-fuzz needs a nightly compiler; inputs that it finds belong into `corpus`.)
 
 use ocpp_gateway::app::files;
 use ocpp_gateway::config::OcppConfig;
@@ -8,7 +7,7 @@ use ocpp_gateway::listener::Terms;
 use proptest::prelude::*;
 use std::path::Path;
 
-/// Every kept input of a kind, with its name.
+/// Name and content of every corpus file of a kind.
 fn corpus(kind: &str) -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(kind);
     let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
@@ -20,7 +19,7 @@ fn corpus(kind: &str) -> Vec<(String, Vec<u8>)> {
     kept
 }
 
-/// Either it is in force, and what is printed of it can be read again; or there are faults, each with its place.
+/// Either the configuration is valid and its printed form can be loaded again, or there are faults, each with a text.
 fn try_configuration(text: &[u8]) {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), text).expect("written");
@@ -38,11 +37,11 @@ fn try_configuration(text: &[u8]) {
     }
 }
 
-/// Either somebody is there whose identity is fit for a topic, or it is refused.
+/// Either the request is accepted with an identity that is valid in a topic, or it is refused.
 fn try_request(text: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let terms = Terms::new(&OcppConfig::default());
-    // A client that sends this and closes its half.
+    // A client that sends this and closes its write half.
     let mut handshake = terms.begin(tokio::io::join(text, tokio::io::sink()));
     match runtime.block_on(terms.read_request(&mut handshake)) {
         Ok(request) => {
@@ -59,22 +58,22 @@ fn try_request(text: &[u8]) {
 }
 
 #[test]
-fn kept_configurations() {
+fn corpus_configurations_load_or_report_faults() {
     corpus("configuration").iter().for_each(|(_, text)| try_configuration(text));
 }
 
 #[test]
-fn kept_requests() {
-    let mut heard = 0;
+fn corpus_requests_are_accepted_or_refused() {
+    let mut count = 0;
     for (name, text) in corpus("requests") {
         println!("{name}");
         try_request(&text);
-        heard += 1;
+        count += 1;
     }
-    assert!(heard > 10);
+    assert!(count > 10);
 }
 
-/// Lines that are nearly a configuration: keys, values and sections in any order.
+/// Nearly valid configurations: keys, values and sections in any order.
 fn nearly_a_configuration() -> impl Strategy<Value = String> {
     let key = prop::sample::select(vec![
         "ocpp.listen",
@@ -166,7 +165,7 @@ fn nearly_a_request() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat())
 }
 
-/// A good request in which some bytes are others.
+/// A valid request with some bytes replaced.
 fn damaged_request() -> impl Strategy<Value = Vec<u8>> {
     let good = include_bytes!("corpus/requests/good");
     prop::collection::vec((0..good.len(), any::<u8>()), 0..4).prop_map(move |damage| {

@@ -1,4 +1,4 @@
-//! The admin API: who may use it, who is connected, a word with a charge point, and what happens.
+//! The admin API: access, list of charge points, operator CALLs, events, metrics.
 
 use crate::{Running, call_object};
 use ocpp_gateway_testkit::TIMEOUT;
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 const TOKEN: &str = "a-token-for-tests-only";
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
-/// An answer of the admin listener.
+/// A response of the admin listener.
 struct AdminResponse {
     status: u16,
     head: String,
@@ -23,7 +23,7 @@ impl AdminResponse {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
-    /// What a problem says is wrong; it has to be of this status.
+    /// The `detail` of a problem response (RFC 9457). Panics if the status is another.
     fn problem(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{}{}", self.head, self.body);
         assert!(self.head.contains("content-type: application/problem+json"), "{}", self.head);
@@ -46,9 +46,10 @@ pub(crate) async fn open(
     let headers: String = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = body.len();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n\
+         {body}"
     );
-    stream.write_all(request.as_bytes()).await.expect("asked");
+    stream.write_all(request.as_bytes()).await.expect("sent");
     stream
 }
 
@@ -70,7 +71,7 @@ async fn call(gateway: &Running, id: &str, call: Value) -> AdminResponse {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_token_nothing_but_the_probes_is_open() {
+async fn only_the_probes_are_open_without_the_token() {
     let gateway = Running::start(&format!("[admin]\ntoken = \"{TOKEN}\"")).await;
     for path in ["/metrics", "/api/openapi.json", "/api/v1/charge-points", "/api/v1/events", "/nowhere"] {
         let refused = get(&gateway, path).await;
@@ -81,7 +82,7 @@ async fn with_a_token_nothing_but_the_probes_is_open() {
     for path in ["/healthz", "/readyz"] {
         assert_eq!(get(&gateway, path).await.status, 200, "{path}");
     }
-    // Whoever has the token may come by any name.
+    // The `Host` is not checked where a token is required.
     let headers = [("Authorization", &*format!("Bearer {TOKEN}")), ("Host", "gateway.example")];
     assert_eq!(ask(&gateway, "GET", "/metrics", &headers, "").await.status, 200);
     assert_eq!(ask(&gateway, "DELETE", "/api/v1/charge-points/CP1", &headers, "").await.status, 404);
@@ -89,29 +90,29 @@ async fn with_a_token_nothing_but_the_probes_is_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_token_pages_in_a_browser_are_kept_out() {
+async fn cross_site_browser_requests_are_refused_where_no_token_is_set() {
     let gateway = Running::start("").await;
     let mut charge_point = gateway.charge_point("CP1").await;
     let path = "/api/v1/charge-points/CP1/calls";
     let body = r#"{"action":"Reset","payload":{"type":"Hard"}}"#;
-    // A name that somebody has pointed to this machine.
+    // DNS rebinding: a foreign name that resolves to this machine.
     ask(&gateway, "GET", "/api/v1/charge-points", &[("Host", "evil.example:8080")], "").await.problem(403);
-    // A form, which a browser sends to anywhere.
+    // A form: browsers send it to any origin.
     ask(&gateway, "POST", path, &[("Origin", "http://evil.example"), JSON], body).await.problem(403);
     ask(&gateway, "POST", path, &[("Content-Type", "text/plain")], body).await.problem(415);
-    // Nobody is told that pages from elsewhere may ask.
+    // A CORS preflight is not granted.
     let preflight = [("Origin", "http://evil.example"), ("Access-Control-Request-Method", "DELETE")];
     let answer = ask(&gateway, "OPTIONS", "/api/v1/charge-points/CP1", &preflight, "").await;
     assert!(answer.status == 403 && !answer.head.contains("access-control"), "{}", answer.head);
 
     charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
-    assert_eq!(get(&gateway, "/api/v1/charge-points/CP1").await.status, 200, "it is still there");
+    assert_eq!(get(&gateway, "/api/v1/charge-points/CP1").await.status, 200, "still connected");
     assert_eq!(gateway.metric(r#"ocpp_gateway_messages_total{direction="downlink",type="CALL"}"#).await, 0.0);
     gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_connected_is_listed_page_by_page() {
+async fn connected_charge_points_are_listed_in_pages() {
     let gateway = Running::start("").await;
     let _third = gateway.charge_point("CP3").await;
     let _first = gateway.charge_point("CP1").await;
@@ -139,7 +140,7 @@ async fn who_is_connected_is_listed_page_by_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_charge_point_is_told_to_go_and_may_come_back() {
+async fn charge_point_disconnected_by_an_operator_may_reconnect() {
     let gateway = Running::start("").await;
     let mut charge_point = gateway.charge_point("CP1").await;
     let answer = ask(&gateway, "DELETE", "/api/v1/charge-points/CP1", &[], "").await;
@@ -153,11 +154,11 @@ async fn a_charge_point_is_told_to_go_and_may_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_is_answered_and_back_ends_hear_nothing_of_it() {
+async fn operator_call_is_answered_and_not_published_to_back_ends() {
     let gateway = Running::start("").await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point("CP1").await;
-    let asked = call(&gateway, "CP1", json!({"action": "Reset", "payload": {"type": "Soft"}}));
+    let request = call(&gateway, "CP1", json!({"action": "Reset", "payload": {"type": "Soft"}}));
     let answering = async {
         let text = charge_point.text().await;
         let id = text.split('"').nth(1).expect("an id").to_owned();
@@ -165,31 +166,31 @@ async fn a_call_is_answered_and_back_ends_hear_nothing_of_it() {
         charge_point.send(&format!(r#"[3,"{id}",{{"status": "Accepted", "n": 1.50}}]"#)).await;
         id
     };
-    let (answer, id) = tokio::join!(asked, answering);
+    let (answer, id) = tokio::join!(request, answering);
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(answer.json()["message_id"], id);
     assert!(answer.body.contains("1.50"), "byte for byte: {}", answer.body);
 
-    let asked = call(&gateway, "CP1", json!({"action": "ClearCache"}));
+    let request = call(&gateway, "CP1", json!({"action": "ClearCache"}));
     let answering = async {
         let text = charge_point.text().await;
         let id = text.split('"').nth(1).expect("an id");
         charge_point.send(&format!(r#"[4,"{id}","NotSupported","no cache",{{"a":1}}]"#)).await;
     };
-    let (answer, ()) = tokio::join!(asked, answering);
+    let (answer, ()) = tokio::join!(request, answering);
     assert!(answer.problem(502).contains("NotSupported"));
     let error = json!({"code": "NotSupported", "description": "no cache", "details": {"a": 1}});
     assert_eq!(answer.json()["call_error"], error);
 
     charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
-    assert!(back_end.expect_on("ocpp/cp/CP1").await.contains("Heartbeat"), "and nothing before it");
+    assert!(back_end.expect_on("ocpp/cp/CP1").await.contains("Heartbeat"), "no message before it");
     let ended = r#"ocpp_gateway_calls_total{direction="downlink",action="Reset",outcome="result"}"#;
     assert_eq!(gateway.metric(ended).await, 1.0);
     gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_is_not_answered_says_why() {
+async fn unanswered_operator_call_reports_the_reason() {
     let gateway = Running::start("[ocpp]\ncall_timeout = \"1s\"\nqueue = 1").await;
     let mut back_end = gateway.back_end().await;
     call(&gateway, "CP1", json!({"action": "Reset"})).await.problem(404);
@@ -197,7 +198,7 @@ async fn a_call_that_is_not_answered_says_why() {
     let mut charge_point = gateway.charge_point("CP1").await;
     back_end.publish("ocpp/cs/CP1", call_object("1", "Reset", "{}")).await;
     assert!(charge_point.text().await.contains("Reset"));
-    // One is open and one waits: there is no room for a third.
+    // One CALL is open and one is queued, so the queue is full.
     let (waited, refused) = tokio::join!(call(&gateway, "CP1", json!({"action": "ClearCache"})), async {
         while get(&gateway, "/api/v1/charge-points/CP1").await.json()["calls"]["waiting"] != 1 {
             tokio::task::yield_now().await;
@@ -206,14 +207,15 @@ async fn a_call_that_is_not_answered_says_why() {
     });
     refused.problem(429);
     waited.problem(504);
-    assert!(back_end.expect_on("ocpp/cp/CP1/Reply").await.contains(r#""UniqueId":"1""#), "only its own is reported");
+    let report = back_end.expect_on("ocpp/cp/CP1/Reply").await;
+    assert!(report.contains(r#""UniqueId":"1""#), "only the back end's own CALL is reported");
 
-    let going = async {
+    let disconnecting = async {
         while !charge_point.text().await.contains("UnlockConnector") {}
         charge_point.close().await;
     };
-    let (gone, ()) = tokio::join!(call(&gateway, "CP1", json!({"action": "UnlockConnector"})), going);
-    gone.problem(502);
+    let (failed, ()) = tokio::join!(call(&gateway, "CP1", json!({"action": "UnlockConnector"})), disconnecting);
+    failed.problem(502);
 
     for bad in ["", "[]", r#"{"payload":{}}"#, r#"{"action":"Reset","payload":"x"}"#] {
         ask(&gateway, "POST", "/api/v1/charge-points/CP1/calls", &[JSON], bad).await.problem(400);
@@ -237,7 +239,7 @@ pub(crate) async fn event(lines: &mut Lines<BufReader<TcpStream>>) -> (String, V
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_happens_can_be_watched() {
+async fn events_are_streamed() {
     let gateway = Running::start("").await;
     let stream = open(gateway.addresses.admin, "GET", "/api/v1/events", &[], "").await;
     let mut lines = BufReader::new(stream).lines();
@@ -269,7 +271,7 @@ async fn what_happens_can_be_watched() {
     gateway.stop().await;
 }
 
-/// Whether `answer` is one that the description has for this operation.
+/// Asserts that the OpenAPI document describes `answer` for this operation.
 fn assert_described(document: &Value, method: &str, path: &str, answer: &AdminResponse) {
     let place = format!("{method} {path} {}", answer.status);
     let described = &document["paths"][path][method]["responses"][answer.status.to_string()];
@@ -277,20 +279,20 @@ fn assert_described(document: &Value, method: &str, path: &str, answer: &AdminRe
     let Some(content) = described["content"].as_object() else {
         return assert_eq!(answer.body, "", "{place}");
     };
-    let is_answered = |media_type: &str| answer.head.contains(&format!("content-type: {media_type}"));
-    let answered = content.iter().find(|(media_type, _)| is_answered(media_type));
-    let (media_type, content) = answered.unwrap_or_else(|| panic!("{place}: {}", answer.head));
+    let has_media_type = |media_type: &str| answer.head.contains(&format!("content-type: {media_type}"));
+    let response = content.iter().find(|(media_type, _)| has_media_type(media_type));
+    let (media_type, content) = response.unwrap_or_else(|| panic!("{place}: {}", answer.head));
     if media_type.ends_with("json") {
         let mut schema = content["schema"].clone();
         schema["components"] = document["components"].clone();
         let validator = jsonschema::draft202012::new(&schema).expect("a schema");
-        let faults: Vec<String> = validator.iter_errors(&answer.json()).map(|error| error.to_string()).collect();
-        assert!(faults.is_empty(), "{place}: {faults:?}\n{}", answer.body);
+        let violations: Vec<String> = validator.iter_errors(&answer.json()).map(|error| error.to_string()).collect();
+        assert!(violations.is_empty(), "{place}: {violations:?}\n{}", answer.body);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_answered_is_what_is_described() {
+async fn responses_match_the_openapi_document() {
     const CALLS: &str = "/api/v1/charge-points/{id}/calls";
     let gateway = Running::start("").await;
     let mut charge_point = gateway.charge_point("CP001").await;
@@ -301,13 +303,13 @@ async fn what_is_answered_is_what_is_described() {
     for (path, page) in document["paths"].as_object().expect("paths") {
         for method in ["get", "put", "post", "delete"].into_iter().filter(|method| page.get(method).is_some()) {
             operations.push(format!("{method} {path}"));
-            // Events never end, and a call is answered below.
+            // The event stream never ends, and CALLs are tested below.
             if path == "/api/v1/events" || path == CALLS {
                 continue;
             }
             for (id, name) in [("CP001", "standard"), ("nobody", "none"), ("%ff", "%ff")] {
-                let asked = path.replace("{id}", id).replace("{name}", name);
-                let answer = ask(&gateway, &method.to_uppercase(), &asked, &[], "x").await;
+                let target = path.replace("{id}", id).replace("{name}", name);
+                let answer = ask(&gateway, &method.to_uppercase(), &target, &[], "x").await;
                 assert_described(&document, method, path, &answer);
             }
         }
@@ -347,23 +349,23 @@ async fn what_is_answered_is_what_is_described() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_charge_point_can_make_a_metric() {
+async fn unknown_actions_create_no_metric_series() {
     let gateway = Running::start("").await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point("CP1").await;
     let lines = async || gateway.admin("/metrics").await.lines().filter(|line| !line.starts_with('#')).count();
-    let swap = async |charge_point: &mut ocpp_gateway_testkit::charge_point::ChargePoint,
-                      back_end: &mut ocpp_gateway_testkit::back_end::BackEnd,
-                      action: &str| {
+    let complete_call = async |charge_point: &mut ocpp_gateway_testkit::charge_point::ChargePoint,
+                               back_end: &mut ocpp_gateway_testkit::back_end::BackEnd,
+                               action: &str| {
         charge_point.send(&format!(r#"[2,"1","{action}",{{}}]"#)).await;
         back_end.message().await;
         back_end.publish("ocpp/cs/CP1", crate::result_object("1", "{}")).await;
         charge_point.text().await;
     };
-    swap(&mut charge_point, &mut back_end, "Made").await;
+    complete_call(&mut charge_point, &mut back_end, "Made").await;
     let before = lines().await;
     for number in 0..30 {
-        swap(&mut charge_point, &mut back_end, &format!("Made{number}")).await;
+        complete_call(&mut charge_point, &mut back_end, &format!("Made{number}")).await;
     }
     assert_eq!(lines().await, before);
     let other = r#"ocpp_gateway_calls_total{direction="uplink",action="other",outcome="result"}"#;

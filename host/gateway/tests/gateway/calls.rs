@@ -1,12 +1,12 @@
-//! CALLs that are not answered as they should be: each is answered, or reported, and counted.
+//! CALLs without a valid answer: each is answered by the gateway or reported to back ends, and counted.
 
 use crate::{Running, call_object, error_code, result_object};
 
-const IMPATIENT: &str = "[ocpp]\ncall_timeout = \"300ms\"\nqueue = 1";
+const SHORT_TIMEOUT: &str = "[ocpp]\ncall_timeout = \"300ms\"\nqueue = 1";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_no_back_end_answers_is_answered_by_the_gateway() {
-    let gateway = Running::start(IMPATIENT).await;
+    let gateway = Running::start(SHORT_TIMEOUT).await;
     let mut charge_point = gateway.charge_point("CP1").await;
     charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
     let answer = charge_point.text().await;
@@ -17,7 +17,7 @@ async fn a_call_that_no_back_end_answers_is_answered_by_the_gateway() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_the_charge_point_does_not_answer_is_reported() {
-    let gateway = Running::start(IMPATIENT).await;
+    let gateway = Running::start(SHORT_TIMEOUT).await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point("CP1").await;
     back_end.publish("ocpp/cs/CP1", call_object("1", "Reset", "{}")).await;
@@ -29,12 +29,12 @@ async fn a_call_that_the_charge_point_does_not_answer_is_reported() {
     );
     charge_point.send(r#"[3,"1",{}]"#).await;
     charge_point.send(r#"[2,"2","Heartbeat",{}]"#).await;
-    assert!(back_end.expect_on("ocpp/cp/CP1").await.contains("Heartbeat"), "the late answer went nowhere");
+    assert!(back_end.expect_on("ocpp/cp/CP1").await.contains("Heartbeat"), "the late answer is dropped");
     gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_call_at_a_time_and_no_more_than_the_queue_holds() {
+async fn charge_point_gets_one_call_at_a_time_and_a_full_queue_is_reported() {
     let gateway = Running::start("[ocpp]\nqueue = 1").await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point("CP1").await;
@@ -50,7 +50,7 @@ async fn one_call_at_a_time_and_no_more_than_the_queue_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_understood_is_reported_against_its_id_where_it_has_one() {
+async fn malformed_downlink_messages_are_reported_with_their_id_if_any() {
     let gateway = Running::start("").await;
     let mut back_end = gateway.back_end().await;
     let _charge_point = gateway.charge_point("CP1").await;
@@ -75,7 +75,7 @@ async fn what_is_not_understood_is_reported_against_its_id_where_it_has_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn open_calls_are_reported_when_the_charge_point_goes() {
+async fn open_calls_are_reported_when_the_charge_point_disconnects() {
     let gateway = Running::start("").await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point("CP1").await;
@@ -88,7 +88,7 @@ async fn open_calls_are_reported_when_the_charge_point_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_order_of_one_charge_points_messages_is_kept() {
+async fn messages_of_one_charge_point_stay_in_order() {
     let gateway = Running::start("").await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point_of("CP1", "ocpp2.1").await;

@@ -1,4 +1,4 @@
-//! Components are compiled in a process that has limits, and that nobody waits for.
+//! Components are compiled in a separate process with limits; neither rollback nor stop waits for it.
 
 use crate::{Running, exchange_raw};
 use ocpp_gateway::transforms::compile_process::{Budget, CompileProcess};
@@ -19,7 +19,7 @@ fn process(seconds: u64, mebibytes: u64) -> CompileProcess {
 }
 
 #[test]
-fn process_compiles_what_runs_here() {
+fn component_compiled_in_the_process_loads_in_the_gateway() {
     let compile: Arc<dyn Compile> = Arc::new(process(600, 2048));
     for time in [None, Some(Duration::from_secs(1))] {
         let options = LoadOptions { compile: Some(Arc::clone(&compile)), ..LoadOptions::default() };
@@ -32,7 +32,7 @@ fn process_compiles_what_runs_here() {
 }
 
 #[test]
-fn component_that_takes_too_much_to_compile_is_refused_with_the_key_that_allows_more() {
+fn component_over_the_compile_budget_is_refused_naming_the_limits_key() {
     let component = empty_functions(90_000);
     for (process, key) in [(process(1, 4096), "runtime.compile_time"), (process(600, 300), "runtime.compile_memory")] {
         match process.compile(&component) {
@@ -53,7 +53,7 @@ fn nothing_is_compiled_once_the_gateway_stops() {
     );
 }
 
-/// The program, running, and where it listens for charge points and for operators.
+/// The running program and its addresses for charge points and for operators (`host:port`).
 pub(crate) struct CompilingProgram {
     pub(crate) child: Child,
     pub(crate) ocpp: String,
@@ -68,11 +68,11 @@ impl CompilingProgram {
         }
         command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("the program starts");
-        let mut said = BufReader::new(child.stdout.take().expect("piped"));
+        let mut output = BufReader::new(child.stdout.take().expect("piped"));
         let mut ocpp = String::new();
         let admin = loop {
             let mut line = String::new();
-            assert!(said.read_line(&mut line).expect("text") > 0, "it ended");
+            assert!(output.read_line(&mut line).expect("text") > 0, "the program ended");
             if let Some((_, rest)) = line.split_once("charge points  ws://") {
                 ocpp = rest.split('/').next().expect("an address").to_owned();
             }
@@ -81,15 +81,15 @@ impl CompilingProgram {
             }
         };
         let program = CompilingProgram { child, ocpp, admin };
-        program.until_ready();
+        program.wait_until_ready();
         program
     }
 
-    /// It lets no charge point in before it has reached the broker.
-    fn until_ready(&self) {
+    /// Waits for `/readyz`: charge points are refused until the broker is reached.
+    fn wait_until_ready(&self) {
         let since = Instant::now();
         while !CompilingProgram::answer(self.request("GET", "/readyz", b"")).starts_with("HTTP/1.1 200") {
-            assert!(since.elapsed() < TIMEOUT, "it is not ready");
+            assert!(since.elapsed() < TIMEOUT, "the program is not ready");
             thread::yield_now();
         }
     }
@@ -100,7 +100,7 @@ impl CompilingProgram {
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             body.len()
         );
-        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).expect("asked");
+        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).expect("sent");
         stream
     }
 
@@ -117,14 +117,14 @@ impl CompilingProgram {
         line.unwrap_or_else(|| panic!("no {name} in\n{page}")).trim().parse().expect("a number")
     }
 
-    /// Waits for its end and answers whether it was a good one.
-    fn end(&mut self) -> bool {
+    /// Waits for the program to exit. Returns whether it exited with success.
+    fn exits_successfully(&mut self) -> bool {
         let since = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().expect("asked") {
+            if let Some(status) = self.child.try_wait().expect("a status") {
                 return status.success();
             }
-            assert!(since.elapsed() < TIMEOUT, "it does not stop");
+            assert!(since.elapsed() < TIMEOUT, "the program does not stop");
             thread::yield_now();
         }
     }
@@ -137,13 +137,13 @@ impl CompilingProgram {
 
 impl Drop for CompilingProgram {
     fn drop(&mut self) {
-        // Where a test has failed.
+        // The program still runs if the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The process that `parent` has started to compile something, once it has.
+/// The id of the compile process started by `parent`. Waits until there is one.
 fn child_of(parent: u32) -> u32 {
     let since = Instant::now();
     let wanted = format!("PPid:\t{parent}");
@@ -169,11 +169,11 @@ fn compiles(id: u32) -> bool {
 }
 
 #[test]
-fn neither_rollback_nor_stop_waits_for_a_component_that_takes_long_to_compile() {
+fn rollback_and_stop_do_not_wait_for_a_running_compilation() {
     let mut program = CompilingProgram::start(&[]);
     let first = program.request("PUT", "/api/v1/transforms/standard", &another_version(STANDARD, 0));
     assert!(CompilingProgram::answer(first).starts_with("HTTP/1.1 200"));
-    // Most of a minute, as it is not optimised here.
+    // Compiling takes most of a minute in an unoptimised build.
     let upload = program.request("PUT", "/api/v1/transforms/standard", &empty_functions(99_000));
     let compiling = child_of(program.child.id());
 
@@ -183,13 +183,13 @@ fn neither_rollback_nor_stop_waits_for_a_component_that_takes_long_to_compile() 
     assert!(compiles(compiling));
 
     program.terminate();
-    assert!(program.end());
+    assert!(program.exits_successfully());
     assert!(!compiles(compiling));
     drop(upload);
 }
 
 #[test]
-fn stop_does_not_wait_for_what_is_compiled_at_the_start() {
+fn stop_does_not_wait_for_compilation_at_startup() {
     let directory = tempfile::tempdir().expect("a directory");
     let component = directory.path().join("large.wasm");
     fs::write(&component, empty_functions(99_000)).expect("written");
@@ -203,12 +203,12 @@ fn stop_does_not_wait_for_what_is_compiled_at_the_start() {
     };
     let compiling = child_of(program.child.id());
     program.terminate();
-    assert!(program.end());
+    assert!(program.exits_successfully());
     assert!(!compiles(compiling));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn third_upload_at_once_is_told_to_come_again() {
+async fn third_concurrent_upload_gets_503_with_retry_after() {
     let gateway = Running::start("").await;
     let request = |length: usize, more: &str| {
         let head = "PUT /api/v1/transforms/standard HTTP/1.1\r\nHost: localhost\r\nConnection: close";
@@ -217,8 +217,8 @@ async fn third_upload_at_once_is_told_to_come_again() {
     let mut held = Vec::new();
     for _ in 0..2 {
         let mut stream = TcpStream::connect(gateway.addresses.admin).expect("the admin listener");
-        stream.write_all(request(1, "Expect: 100-continue\r\n").as_bytes()).expect("asked");
-        // It is wanted: the upload is under way.
+        stream.write_all(request(1, "Expect: 100-continue\r\n").as_bytes()).expect("sent");
+        // 100 Continue: the upload has started.
         let mut continues = String::new();
         let mut stream = BufReader::new(stream);
         stream.read_line(&mut continues).expect("answered");
@@ -228,7 +228,7 @@ async fn third_upload_at_once_is_told_to_come_again() {
     let third = async || exchange_raw(gateway.addresses.admin, (request(1, "") + "x").as_bytes()).await;
     let refused = third().await;
     assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after: 10"), "{refused}");
-    // One ends, and there is room.
+    // After one upload ends, another is accepted.
     let mut one = held.pop().expect("an upload");
     one.get_mut().write_all(b"x").expect("sent");
     let mut answer = String::new();

@@ -1,4 +1,4 @@
-//! Other transforms while messages run.
+//! Hot swap of components under traffic.
 
 use crate::{Running, configuration};
 use ocpp_gateway_pipeline::STANDARD;
@@ -9,8 +9,8 @@ use std::path::Path;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-/// The standard mapping as another version.
-fn another(number: u8) -> Vec<u8> {
+/// The standard mapping as a component with another hash.
+fn another_standard(number: u8) -> Vec<u8> {
     another_version(STANDARD, number)
 }
 
@@ -18,7 +18,7 @@ fn mapping_from(path: &Path) -> String {
     format!("[[transforms]]\nname = \"mine\"\ncomponent = {path:?}")
 }
 
-/// A gateway whose mapping comes from a file.
+/// A gateway that loads its mapping from a file in the returned directory.
 async fn with_file() -> (Running, TempDir) {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("mine.wasm");
@@ -26,7 +26,7 @@ async fn with_file() -> (Running, TempDir) {
     (Running::start(&mapping_from(&path)).await, directory)
 }
 
-async fn eventually(gateway: &Running, metric: &str, value: f64) {
+async fn wait_for_metric(gateway: &Running, metric: &str, value: f64) {
     let reached = async {
         while !gateway.admin("/metrics").await.contains(&format!("{metric} {value}")) {
             tokio::task::yield_now().await;
@@ -35,17 +35,17 @@ async fn eventually(gateway: &Running, metric: &str, value: f64) {
     timeout(TIMEOUT, reached).await.unwrap_or_else(|_| panic!("{metric} never became {value}"));
 }
 
-/// Two components take turns a thousand times while charge points and back ends send what is never answered, so that
-/// nothing holds them back: each message arrives once, in its order.
+/// Alternates two components a thousand times while charge point and back end send messages that have no answer (SEND,
+/// OCPP 2.1), so that no open CALL delays them. Each message arrives once, in order.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_swaps_lose_and_reorder_nothing() {
     const SWAPS: u32 = 1000;
     let (gateway, _directory) = with_file().await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point_of("CP1", "ocpp2.1").await;
-    let components = [another(0), another(1)];
+    let components = [another_standard(0), another_standard(1)];
 
-    let exchanging = async {
+    let swapping = async {
         for number in 0..SWAPS {
             let component = &components[number as usize % 2];
             let answer = gateway.request("PUT", "/api/v1/transforms/mine", component).await;
@@ -53,7 +53,7 @@ async fn a_thousand_swaps_lose_and_reorder_nothing() {
         }
     };
     let (done, mut swapped) = tokio::sync::watch::channel(false);
-    let talking = async {
+    let messaging = async {
         let mut sent = 0_u32;
         while !*swapped.borrow_and_update() {
             charge_point.send(&format!(r#"[6,"{sent}","NotifyPeriodicEventStream",{{}}]"#)).await;
@@ -70,10 +70,10 @@ async fn a_thousand_swaps_lose_and_reorder_nothing() {
     };
     let ((), sent) = tokio::join!(
         async {
-            exchanging.await;
+            swapping.await;
             done.send_replace(true);
         },
-        talking
+        messaging
     );
     assert!(sent > 0);
     let swapped = gateway.metric(r#"ocpp_gateway_transform_swaps_total{outcome="swapped"}"#).await;
@@ -83,7 +83,7 @@ async fn a_thousand_swaps_lose_and_reorder_nothing() {
     gateway.stop().await;
 }
 
-/// The same under a stream that does not wait for anybody.
+/// The sender does not wait for its messages to arrive.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_is_not_disturbed_by_swaps() {
     const MESSAGES: u32 = 5000;
@@ -96,7 +96,7 @@ async fn a_stream_is_not_disturbed_by_swaps() {
         }
         charge_point
     });
-    let components = [another(0), another(1)];
+    let components = [another_standard(0), another_standard(1)];
     let mut swaps = 0;
     for number in 0..MESSAGES {
         let up = back_end.expect_on("ocpp/cp/CP1").await;
@@ -113,7 +113,7 @@ async fn a_stream_is_not_disturbed_by_swaps() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_a_new_component_is_said_and_the_old_one_stays() {
+async fn invalid_component_is_refused_with_the_reason_and_the_old_one_stays() {
     let (gateway, _directory) = with_file().await;
     let wrong = gateway.request("PUT", "/api/v1/transforms/mine", b"no component at all").await;
     assert!(wrong.starts_with("HTTP/1.1 422") && wrong.contains("not WebAssembly at all"), "{wrong}");
@@ -121,7 +121,7 @@ async fn what_is_wrong_with_a_new_component_is_said_and_the_old_one_stays() {
     assert!(list.contains(r#""name": "mine""#) && list.contains("not WebAssembly at all"), "{list}");
     assert_eq!(gateway.metric(r#"ocpp_gateway_transform_swaps_total{outcome="failed"}"#).await, 1.0);
 
-    let unknown = gateway.request("PUT", "/api/v1/transforms/yours", &another(0)).await;
+    let unknown = gateway.request("PUT", "/api/v1/transforms/yours", &another_standard(0)).await;
     assert!(unknown.starts_with("HTTP/1.1 404"), "{unknown}");
 
     let mut back_end = gateway.back_end().await;
@@ -141,36 +141,36 @@ fn heartbeat_goes_to(topic: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_fails_on_samples_of_its_own_does_not_go_live() {
+async fn component_that_fails_its_samples_is_refused() {
     let samples = tempfile::tempdir().expect("a directory");
     let case = samples.path().join("heartbeat.toml");
     std::fs::write(&case, heartbeat_goes_to("ocpp/cp/CP1")).expect("written");
-    let toml = format!("{}\nsamples = {:?}", at("site/").replace("[transforms.config]", ""), samples.path());
-    // The case has settings of its own, which are none.
+    let toml = format!("{}\nsamples = {:?}", mounted_at("site/").replace("[transforms.config]", ""), samples.path());
+    // Cases bring their own settings; this one has none.
     let toml = toml.replace("mountpoint = \"site/\"", "config = { mountpoint = \"site/\" }");
     let gateway = Running::start(&toml).await;
-    let taken = gateway.request("PUT", "/api/v1/transforms/standard", &another(0)).await;
-    assert!(taken.starts_with("HTTP/1.1 200"), "{taken}");
+    let accepted = gateway.request("PUT", "/api/v1/transforms/standard", &another_standard(0)).await;
+    assert!(accepted.starts_with("HTTP/1.1 200"), "{accepted}");
 
     std::fs::write(&case, heartbeat_goes_to("elsewhere")).expect("written");
-    let refused = gateway.request("PUT", "/api/v1/transforms/standard", &another(1)).await;
+    let refused = gateway.request("PUT", "/api/v1/transforms/standard", &another_standard(1)).await;
     assert!(refused.starts_with("HTTP/1.1 422"), "{refused}");
     for part in ["heartbeat.toml", "A Heartbeat.", "step 1, to-mqtt", "elsewhere", "ocpp/cp/CP1"] {
         assert!(refused.contains(part), "{part}: {refused}");
     }
     std::fs::remove_file(&case).expect("removed");
-    let refused = gateway.request("PUT", "/api/v1/transforms/standard", &another(1)).await;
+    let refused = gateway.request("PUT", "/api/v1/transforms/standard", &another_standard(1)).await;
     assert!(refused.starts_with("HTTP/1.1 422") && refused.contains("there are no cases"), "{refused}");
     gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_previous_version_can_be_brought_back() {
+async fn previous_version_can_be_restored() {
     let (gateway, _directory) = with_file().await;
     let none = gateway.request("POST", "/api/v1/transforms/mine/rollback", &[]).await;
     assert!(none.starts_with("HTTP/1.1 409"), "{none}");
-    let put = gateway.request("PUT", "/api/v1/transforms/mine", &another(0)).await;
-    assert!(put.contains(&format!("upload of {} bytes", another(0).len())), "{put}");
+    let put = gateway.request("PUT", "/api/v1/transforms/mine", &another_standard(0)).await;
+    assert!(put.contains(&format!("upload of {} bytes", another_standard(0).len())), "{put}");
     let back = gateway.request("POST", "/api/v1/transforms/mine/rollback", &[]).await;
     assert!(back.starts_with("HTTP/1.1 200") && back.contains("mine.wasm"), "{back}");
     assert_eq!(gateway.metric(r#"ocpp_gateway_transform_swaps_total{outcome="rolled_back"}"#).await, 1.0);
@@ -178,49 +178,49 @@ async fn the_previous_version_can_be_brought_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_changes_is_taken() {
+async fn changed_component_file_is_loaded() {
     let (gateway, directory) = with_file().await;
     let (file, beside) = (directory.path().join("mine.wasm"), directory.path().join("new.wasm"));
-    std::fs::write(&file, another(0)).expect("written");
-    eventually(&gateway, r#"ocpp_gateway_transform_swaps_total{outcome="swapped"}"#, 1.0).await;
-    std::fs::write(&beside, another(1)).expect("written");
+    std::fs::write(&file, another_standard(0)).expect("written");
+    wait_for_metric(&gateway, r#"ocpp_gateway_transform_swaps_total{outcome="swapped"}"#, 1.0).await;
+    std::fs::write(&beside, another_standard(1)).expect("written");
     std::fs::rename(&beside, &file).expect("moved");
-    eventually(&gateway, r#"ocpp_gateway_transform_swaps_total{outcome="swapped"}"#, 2.0).await;
+    wait_for_metric(&gateway, r#"ocpp_gateway_transform_swaps_total{outcome="swapped"}"#, 2.0).await;
     std::fs::write(&file, b"half of it").expect("written");
-    eventually(&gateway, r#"ocpp_gateway_transform_swaps_total{outcome="failed"}"#, 1.0).await;
+    wait_for_metric(&gateway, r#"ocpp_gateway_transform_swaps_total{outcome="failed"}"#, 1.0).await;
     gateway.stop().await;
 }
 
 /// The standard mapping with this mount point.
-fn at(mountpoint: &str) -> String {
+fn mounted_at(mountpoint: &str) -> String {
     let transform = "[[transforms]]\nname = \"standard\"\ncomponent = \"builtin:standard\"";
     format!("{transform}\n[transforms.config]\nmountpoint = \"{mountpoint}\"")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connected_charge_points_change_their_topics() {
-    let gateway = Running::start(&at("ocpp/")).await;
+    let gateway = Running::start(&mounted_at("ocpp/")).await;
     let back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point_of("CP1", "ocpp2.1").await;
     back_end.publish("ocpp/cs/CP1", crate::call_object("1", "Reset", "{}")).await;
     assert_eq!(charge_point.text().await, r#"[2,"1","Reset",{}]"#);
     charge_point.send(r#"[3,"1",{}]"#).await;
 
-    gateway.hot_swap.reload(configuration(&at("site/")));
-    // Two for a moment, and then the new one alone.
-    let moved = async {
+    gateway.hot_swap.reload(configuration(&mounted_at("site/")));
+    // Both topics are subscribed for a moment, then only the new one.
+    let moving = async {
         let mut number = 2;
         loop {
             back_end.publish("site/cs/CP1", crate::call_object(&number.to_string(), "Reset", "{}")).await;
-            let heard = tokio::time::timeout(std::time::Duration::from_millis(200), charge_point.text()).await;
-            if heard.is_ok() {
+            let received = tokio::time::timeout(std::time::Duration::from_millis(200), charge_point.text()).await;
+            if received.is_ok() {
                 break;
             }
             number += 1;
         }
     };
-    timeout(TIMEOUT, moved).await.expect("on the new topic");
-    eventually(&gateway, "ocpp_gateway_mqtt_subscriptions", 1.0).await;
+    timeout(TIMEOUT, moving).await.expect("on the new topic");
+    wait_for_metric(&gateway, "ocpp_gateway_mqtt_subscriptions", 1.0).await;
     gateway.stop().await;
 }
 
@@ -238,7 +238,7 @@ async fn a_configuration_with_a_fault_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_two_transforms_come_from_is_taken_by_both() {
+async fn changed_component_file_is_loaded_by_both_its_transforms() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("both.wasm");
     let every_hook = guest::build("every_hook", env!("CARGO_TARGET_TMPDIR"));
@@ -250,6 +250,6 @@ async fn a_file_that_two_transforms_come_from_is_taken_by_both() {
     let gateway = Running::start(&(transform("one") + &transform("two"))).await;
     let other = another_version(&std::fs::read(&every_hook).expect("read"), 0);
     std::fs::write(&path, other).expect("written");
-    eventually(&gateway, r#"ocpp_gateway_transform_swaps_total{outcome="swapped"}"#, 2.0).await;
+    wait_for_metric(&gateway, r#"ocpp_gateway_transform_swaps_total{outcome="swapped"}"#, 2.0).await;
     gateway.stop().await;
 }

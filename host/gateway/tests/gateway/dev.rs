@@ -1,4 +1,4 @@
-//! `transform dev` beside a gateway that runs: from a saved file to what a charge point's messages become.
+//! `transform dev` with a running gateway: a saved source file changes how a charge point's messages are mapped.
 
 use crate::{Running, call_object};
 use ocpp_gateway_testkit::back_end::BackEnd;
@@ -11,13 +11,13 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-/// For a crate to be compiled on a busy machine.
-const BUILT: Duration = Duration::from_secs(300);
+/// Time for a crate to compile on a busy machine.
+const BUILD_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The program at its work; ended with the test.
+/// A running `transform dev`, killed when dropped.
 struct Dev {
     child: Child,
-    said: Receiver<String>,
+    output: Receiver<String>,
 }
 
 impl Dev {
@@ -25,17 +25,17 @@ impl Dev {
         let mut command = program(folder);
         let mut child =
             command.args(["dev", ".", "--gateway", gateway]).stdout(Stdio::piped()).spawn().expect("started");
-        let (says, said) = mpsc::channel();
+        let (sender, output) = mpsc::channel();
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
-        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| says.send(line)));
-        Dev { child, said }
+        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Dev { child, output }
     }
 
-    /// Everything it says until it says this.
-    fn until(&self, wanted: &str) -> Vec<String> {
+    /// The lines printed up to and including the first that starts with `wanted`.
+    fn lines_until(&self, wanted: &str) -> Vec<String> {
         let mut lines = Vec::new();
         while !lines.last().is_some_and(|line: &String| line.starts_with(wanted)) {
-            let line = tokio::task::block_in_place(|| self.said.recv_timeout(BUILT));
+            let line = tokio::task::block_in_place(|| self.output.recv_timeout(BUILD_TIMEOUT));
             lines.push(line.unwrap_or_else(|error| panic!("never {wanted:?} ({error}): {lines:#?}")));
         }
         lines
@@ -44,19 +44,19 @@ impl Dev {
 
 impl Drop for Dev {
     fn drop(&mut self) {
-        // It never ends by itself.
+        // `transform dev` never exits by itself.
         self.child.kill().and_then(|()| self.child.wait()).expect("ended");
     }
 }
 
 fn program(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
-    // All that is needed has been fetched for the workspace.
+    // The workspace has fetched all dependencies already.
     command.arg("transform").current_dir(folder).env("CARGO_NET_OFFLINE", "true");
     command
 }
 
-/// Puts a prefix before every topic.
+/// The source of a transform that puts a prefix before every topic.
 fn source(prefix: &str) -> String {
     let handle = format!(
         "vec![PublishAction::Replace(Publish {{ topic: format!(\"{prefix}/{{}}\", message.topic), ..message }})]"
@@ -78,7 +78,7 @@ fn case(prefix: &str) -> String {
     )
 }
 
-/// A new transform that is built once. What was compiled for it and others in an earlier run is kept.
+/// Creates a transform and builds it once. Reuses the dependencies compiled in an earlier run.
 fn scaffold() -> PathBuf {
     let parent = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dev");
     let folder = parent.join("prefix");
@@ -88,7 +88,7 @@ fn scaffold() -> PathBuf {
     }
     let made = program(&parent).args(["new", "prefix", "--hook", "outbound"]).output().expect("the program runs");
     assert!(made.status.success(), "{made:?}");
-    guest::adopt(&folder, env!("CARGO_TARGET_TMPDIR"));
+    guest::share_dependencies(&folder, env!("CARGO_TARGET_TMPDIR"));
     fs::remove_dir_all(folder.join("fixtures")).expect("removed");
     fs::create_dir(folder.join("fixtures")).expect("a folder");
     write(&folder, "src/lib.rs", &source("one"));
@@ -103,9 +103,9 @@ fn write(folder: &Path, file: &str, text: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_the_source_reaches_the_messages_of_a_charge_point() {
+async fn source_change_is_applied_to_messages_of_the_running_gateway() {
     let folder = tokio::task::block_in_place(scaffold);
-    // Not the file that `dev` writes: what changes is to come from the upload.
+    // A copy of the file that `dev` writes, so that only an upload can change the component.
     let component = tempfile::NamedTempFile::new().expect("a file");
     fs::copy(folder.join("prefix.wasm"), component.path()).expect("copied");
     let gateway =
@@ -118,14 +118,14 @@ async fn a_change_of_the_source_reaches_the_messages_of_a_charge_point() {
     charge_point.text().await;
 
     let dev = Dev::start(&folder, &format!("http://{}", gateway.addresses.admin));
-    dev.until("pushed to ");
-    dev.until("Waiting for a change");
-    // A change that its own tests do not pass goes nowhere.
+    dev.lines_until("pushed to ");
+    dev.lines_until("Waiting for a change");
+    // A change that fails its tests is not pushed.
     write(&folder, "src/lib.rs", &source("two"));
-    let said = dev.until("0 passed, 1 failed");
-    assert!(!said.iter().any(|line| line.starts_with("pushed")), "{said:#?}");
+    let lines = dev.lines_until("0 passed, 1 failed");
+    assert!(!lines.iter().any(|line| line.starts_with("pushed")), "{lines:#?}");
     write(&folder, "fixtures/prefix.toml", &case("two"));
-    dev.until("pushed to ");
+    dev.lines_until("pushed to ");
     charge_point.send(r#"[2,"2","Heartbeat",{}]"#).await;
     assert_eq!(back_end.expect_on("two/ocpp/cp/CP1").await, call_object("2", "Heartbeat", "{}"));
     gateway.stop().await;

@@ -1,4 +1,4 @@
-//! What the gateway publishes and gets back is from no back end.
+//! Messages that the gateway published and receives itself (echoes) are not treated as messages of a back end.
 
 use crate::{Running, call_object, result_object};
 use ocpp_gateway_testkit::back_end::BackEnd;
@@ -8,7 +8,7 @@ const ECHOES: &str = "ocpp_gateway_echoes_total";
 
 /// A mapping that subscribes to `#` and understands nothing (`guest-sdk/tests/guests/faulty.rs`).
 #[tokio::test(flavor = "multi_thread")]
-async fn reports_that_come_back_lead_to_no_further_ones() {
+async fn echoed_reports_cause_no_further_reports() {
     let path = guest::build("faulty", env!("CARGO_TARGET_TMPDIR"));
     for version in [4, 5] {
         let transforms = format!("[[transforms]]\nname = \"faulty\"\ncomponent = {path:?}\n");
@@ -21,7 +21,7 @@ async fn reports_that_come_back_lead_to_no_further_ones() {
         // Each of the two charge points reports it.
         let topics = [back_end.message().await.0, back_end.message().await.0];
         assert!(topics.contains(&"up/ALL1".to_owned()) && topics.contains(&"up/ALL2".to_owned()), "{topics:?}");
-        // Three publications have come back to both.
+        // Each of three publications is echoed to both charge points.
         gateway.until(ECHOES, 6.0).await;
         assert_eq!(gateway.metric("ocpp_gateway_mqtt_published_total").await, 3.0);
         gateway.stop().await;
@@ -29,14 +29,14 @@ async fn reports_that_come_back_lead_to_no_further_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_on_the_charge_points_own_topic_is_not_sent_to_it() {
+async fn echoed_call_is_not_sent_to_its_charge_point() {
     let topics =
         "[transforms.config.uplink]\ntopic = \"both/${cid}\"\n[transforms.config.downlink]\ntopic = \"both/${cid}\"";
     let standard = format!("[[transforms]]\nname = \"standard\"\ncomponent = \"builtin:standard\"\n{topics}\n");
     let gateway = Running::start(&standard).await;
     let mut back_end = BackEnd::listen(gateway.broker(), "ocpp/both/#").await;
     let mut charge_point = gateway.charge_point("CP1").await;
-    // More than are remembered in any case.
+    // More than the number of recent publications that are remembered.
     for id in 1..=10 {
         let id = id.to_string();
         charge_point.send(&format!(r#"[2,"{id}","Heartbeat",{{}}]"#)).await;

@@ -1,4 +1,4 @@
-//! Who is let in, with which version, and what the others are told.
+//! The opening handshake: which connections are accepted, with which version, and how others are refused.
 
 use crate::Running;
 use ocpp_gateway_testkit::charge_point::ChargePoint;
@@ -12,7 +12,7 @@ async fn status(gateway: &Running, path: &str) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn identities_that_would_break_a_topic_are_not_found() {
+async fn identities_invalid_in_a_topic_get_404() {
     let gateway = Running::start("").await;
     let long = format!("/ocpp/{}", "x".repeat(49));
     for path in [
@@ -38,7 +38,7 @@ async fn identities_that_would_break_a_topic_are_not_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unknown_identities_are_not_found_where_a_list_is_kept() {
+async fn identities_missing_from_a_configured_list_get_404() {
     let gateway = Running::start("[ocpp]\nidentities = [\"CP1\"]").await;
     assert_eq!(status(&gateway, "/ocpp/CP1").await, 101);
     assert_eq!(status(&gateway, "/ocpp/CP2").await, 404);
@@ -46,7 +46,7 @@ async fn unknown_identities_are_not_found_where_a_list_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_clients_first_choice_that_is_enabled_is_taken() {
+async fn first_offered_version_that_is_enabled_is_chosen() {
     let gateway = Running::start("[ocpp]\nversions = [\"ocpp1.6\", \"ocpp2.0.1\"]").await;
     for (offer, agreed) in [
         (&["ocpp2.0.1"][..], Some("ocpp2.0.1")),
@@ -62,7 +62,7 @@ async fn the_clients_first_choice_that_is_enabled_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_common_version_the_handshake_is_completed_and_the_connection_closed() {
+async fn connection_without_a_common_version_is_closed_after_the_handshake() {
     let gateway = Running::start("").await;
     let answer = raw_handshake(&gateway, "/ocpp/CP1", &["ocpp1.5", "soap"]).await;
     assert_eq!((answer.status, answer.subprotocol), (101, None));
@@ -73,7 +73,7 @@ async fn without_a_common_version_the_handshake_is_completed_and_the_connection_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_offers_nothing_can_be_refused() {
+async fn client_that_offers_no_version_can_be_refused() {
     let gateway = Running::start("[ocpp]\ndefault_version = \"refuse\"").await;
     let refused = ChargePoint::connect(gateway.ocpp(), "/ocpp/CP1", &[]).await.err().expect("refused");
     assert_eq!(refused.status, 400);
@@ -82,7 +82,7 @@ async fn a_client_that_offers_nothing_can_be_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn before_the_broker_is_reached_charge_points_are_told_when_to_come_back() {
+async fn charge_points_get_503_with_retry_after_until_the_broker_is_reached() {
     let port = ReservedPort::new();
     let gateway = Running::start_unready(&format!("[mqtt]\nurl = \"mqtt://{}\"", port.address())).await;
     let refused = ChargePoint::connect(gateway.ocpp(), "/ocpp/CP1", &["ocpp1.6"]).await.err().expect("refused");
@@ -96,7 +96,7 @@ async fn before_the_broker_is_reached_charge_points_are_told_when_to_come_back()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_too_many_is_told_when_to_come_back() {
+async fn connection_over_the_limit_gets_503_with_retry_after() {
     let gateway = Running::start("[ocpp]\nmax_connections = 1").await;
     let first = gateway.charge_point("CP1").await;
     let refused = ChargePoint::connect(gateway.ocpp(), "/ocpp/CP2", &["ocpp1.6"]).await.err().expect("refused");
@@ -107,7 +107,7 @@ async fn one_too_many_is_told_when_to_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_newest_connection_wins_and_the_old_ones_close_harms_nothing() {
+async fn newest_connection_wins_and_survives_the_close_of_the_old_one() {
     let gateway = Running::start("").await;
     let mut back_end = gateway.back_end().await;
     let mut old = gateway.charge_point("CP1").await;
@@ -124,7 +124,7 @@ async fn the_newest_connection_wins_and_the_old_ones_close_harms_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_connection_can_be_the_one_that_stays() {
+async fn first_connection_stays_where_duplicates_are_refused() {
     let gateway = Running::start("[ocpp]\non_duplicate = \"refuse\"").await;
     let first = gateway.charge_point("CP1").await;
     assert_eq!(status(&gateway, "/ocpp/CP1").await, 403);
@@ -132,7 +132,7 @@ async fn the_first_connection_can_be_the_one_that_stays() {
     gateway.stop().await;
 }
 
-/// What a handshake comes to, read by hand.
+/// The response to an upgrade request, and the first bytes after it.
 struct HandshakeResponse {
     status: u16,
     subprotocol: Option<String>,
@@ -147,7 +147,7 @@ async fn raw_handshake(gateway: &Running, path: &str, offers: &[&str]) -> Handsh
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     );
     offers.iter().for_each(|offer| request += &format!("Sec-WebSocket-Protocol: {offer}\r\n"));
-    stream.write_all((request + "\r\n").as_bytes()).await.expect("asked");
+    stream.write_all((request + "\r\n").as_bytes()).await.expect("sent");
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -166,18 +166,18 @@ async fn raw_handshake(gateway: &Running, path: &str, offers: &[&str]) -> Handsh
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_handshakes_at_once_one_gets_in_where_a_second_is_refused() {
+async fn one_of_many_concurrent_handshakes_wins_where_duplicates_are_refused() {
     let gateway = Running::start("[ocpp]\non_duplicate = \"refuse\"").await;
     let address = gateway.ocpp();
-    let callers = (0..16).map(|_| tokio::spawn(ChargePoint::connect(address, "/ocpp/CP1", &["ocpp1.6"])));
+    let handshakes = (0..16).map(|_| tokio::spawn(ChargePoint::connect(address, "/ocpp/CP1", &["ocpp1.6"])));
     let mut connected = Vec::new();
-    for caller in callers.collect::<Vec<_>>() {
-        match caller.await.expect("no panic") {
+    for handshake in handshakes.collect::<Vec<_>>() {
+        match handshake.await.expect("no panic") {
             Ok(charge_point) => connected.push(charge_point),
             Err(refused) => assert_eq!(refused.status, 403),
         }
     }
-    // Who passed the door and came second after all is told so; the first stays.
+    // A second connection that passes the check before the first is registered is closed as a duplicate.
     if connected.len() > 1 {
         gateway.until(r#"ocpp_gateway_closed_total{reason="duplicate"}"#, connected.len() as f64 - 1.0).await;
     }

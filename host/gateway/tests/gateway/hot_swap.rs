@@ -1,4 +1,4 @@
-//! Hot swaps that change topics: what is open ends where it began, what is new goes the new way.
+//! Hot swaps that change topics: open CALLs finish on the topics they began on, new messages use the new topics.
 
 use crate::transforms::transform;
 use crate::{Running, call_object, configuration, error_code, result_object};
@@ -21,7 +21,7 @@ fn mounted(mount_point: &str) -> String {
     standard(&format!("mountpoint = \"{mount_point}/\""))
 }
 
-/// A gateway with a back end that hears everything and a charge point.
+/// A gateway with a charge point and a back end that is subscribed to the topics of every mount point.
 struct Site {
     gateway: Running,
     back_end: BackEnd,
@@ -41,7 +41,7 @@ impl Site {
         self.gateway.hot_swap.reload(configuration(toml));
     }
 
-    /// The charge point calls. Answers its message id, and where the CALL went.
+    /// Sends a CALL from the charge point. Returns its message id and the topic it was published on.
     async fn call(&mut self) -> (String, String) {
         self.calls += 1;
         let id = format!("up-{}", self.calls);
@@ -51,21 +51,21 @@ impl Site {
         (id, topic)
     }
 
-    /// The back end answers `id` under this mount point, and the charge point hears it.
+    /// Answers CALL `id` from the back end under this mount point, and checks that the charge point receives it.
     async fn answer(&mut self, id: &str, mount_point: &str) {
         self.back_end.publish(&format!("{mount_point}/cs/CP1"), result_object(id, "{}")).await;
         assert_eq!(self.charge_point.text().await, format!(r#"[3,"{id}",{{}}]"#));
     }
 
-    /// The back end calls under this mount point, and the charge point hears it.
+    /// Sends a CALL from the back end under this mount point, and checks that the charge point receives it.
     async fn command(&mut self, id: &str, mount_point: &str) {
         self.back_end.publish(&format!("{mount_point}/cs/CP1"), call_object(id, "Reset", "{}")).await;
         assert_eq!(self.charge_point.text().await, format!(r#"[2,"{id}","Reset",{{}}]"#));
     }
 
-    /// Calls until a CALL goes out under this mount point. Those before it are answered where they went.
-    async fn until_under(&mut self, mount_point: &str) {
-        let moved = async {
+    /// Sends CALLs until one is published under this mount point, and answers each.
+    async fn wait_until_mounted_at(&mut self, mount_point: &str) {
+        let moving = async {
             loop {
                 let (id, topic) = self.call().await;
                 let (before, _) = topic.split_once('/').expect("a topic of the mapping");
@@ -75,31 +75,31 @@ impl Site {
                 }
             }
         };
-        timeout(TIMEOUT, moved).await.expect("the new topics in time");
+        timeout(TIMEOUT, moving).await.expect("the new topics in time");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_is_open_is_answered_on_the_topics_under_which_it_was_opened() {
+async fn open_call_is_answered_on_the_topics_it_was_sent_on() {
     let mut site = Site::start(&mounted("ocpp")).await;
     let (id, topic) = site.call().await;
     assert_eq!(topic, "ocpp/cp/CP1");
     site.swap(&mounted("site"));
     site.gateway.until(SUBSCRIPTIONS, 2.0).await;
     site.answer(&id, "ocpp").await;
-    site.until_under("site").await;
-    // And when nothing is open under them any more, the old ones are left.
+    site.wait_until_mounted_at("site").await;
+    // Without open CALLs, the old topics are unsubscribed.
     site.gateway.until(SUBSCRIPTIONS, 1.0).await;
     site.command("down", "site").await;
     site.gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_charge_points_answer_goes_where_the_call_came_from() {
+async fn answer_of_a_charge_point_uses_the_topics_its_call_came_on() {
     let mut site = Site::start(&mounted("ocpp")).await;
     site.command("down-1", "ocpp").await;
     site.swap(&mounted("site"));
-    site.until_under("site").await;
+    site.wait_until_mounted_at("site").await;
     site.charge_point.send(r#"[3,"down-1",{}]"#).await;
     assert_eq!(site.back_end.expect_on("ocpp/cp/CP1/Reply").await, result_object("down-1", "{}"));
     site.command("down-2", "site").await;
@@ -108,12 +108,12 @@ async fn a_charge_points_answer_goes_where_the_call_came_from() {
     site.gateway.stop().await;
 }
 
-/// A back end that has not heard of the new topics yet.
+/// A back end may use the old topics for a moment longer.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_comes_on_old_topics_right_after_a_swap_is_answered_there() {
+async fn call_on_old_topics_right_after_a_swap_is_answered_on_them() {
     let mut site = Site::start(&mounted("ocpp")).await;
     site.swap(&mounted("site"));
-    site.until_under("site").await;
+    site.wait_until_mounted_at("site").await;
     site.command("down", "ocpp").await;
     site.charge_point.send(r#"[3,"down",{}]"#).await;
     site.back_end.expect_on("ocpp/cp/CP1/Reply").await;
@@ -122,11 +122,11 @@ async fn a_call_that_comes_on_old_topics_right_after_a_swap_is_answered_there() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_charge_point_leaves_open_is_reported_where_the_call_came_from() {
+async fn call_left_open_at_disconnect_is_reported_on_its_own_topics() {
     let mut site = Site::start(&mounted("ocpp")).await;
     site.command("down", "ocpp").await;
     site.swap(&mounted("site"));
-    site.until_under("site").await;
+    site.wait_until_mounted_at("site").await;
     site.charge_point.close().await;
     let report = site.back_end.expect_on("ocpp/cp/CP1/Reply").await;
     assert!(report.contains(r#""UniqueId":"down""#) && error_code(&report) == "InternalError", "{report}");
@@ -134,15 +134,15 @@ async fn what_a_charge_point_leaves_open_is_reported_where_the_call_came_from() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn there_and_back_again_while_calls_are_open() {
+async fn calls_stay_on_their_topics_when_a_swap_is_reverted() {
     let mut site = Site::start(&mounted("ocpp")).await;
     site.command("down", "ocpp").await;
     let (first, _) = site.call().await;
     site.swap(&mounted("site"));
-    let (second, topic) = site.until_call_under("site").await;
+    let (second, topic) = site.open_call_under("site").await;
     assert_eq!(topic, "site/cp/CP1");
     site.swap(&mounted("ocpp"));
-    let (third, topic) = site.until_call_under("ocpp").await;
+    let (third, topic) = site.open_call_under("ocpp").await;
     assert_eq!(topic, "ocpp/cp/CP1");
     site.answer(&first, "ocpp").await;
     site.answer(&second, "site").await;
@@ -154,10 +154,10 @@ async fn there_and_back_again_while_calls_are_open() {
     site.gateway.stop().await;
 }
 
-/// Mappings that want the same topics take turns within a moment, also with regard to what they make of a frame; only the
-/// answer to a CALL that is open goes where whoever called listens.
+/// A mapping with the same subscriptions replaces the previous one at once, including the topics it
+/// publishes on. Only the answer to an open CALL goes to the topics of the mapping that received the CALL.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_swap_that_leaves_the_topics_as_they_are_takes_effect_at_once() {
+async fn swap_with_unchanged_subscriptions_takes_effect_at_once() {
     let mut site = Site::start(&mounted("ocpp")).await;
     site.command("down", "ocpp").await;
     for round in 0..20 {
@@ -165,8 +165,8 @@ async fn a_swap_that_leaves_the_topics_as_they_are_takes_effect_at_once() {
         let uplink =
             format!("uplink = {{ topic = \"{topic}\", reply_topic = \"{reply}\", error_topic = \"{reply}\" }}");
         site.swap(&standard(&uplink));
-        let (id, went) = site.call().await;
-        assert_eq!(went, format!("ocpp/{topic}"));
+        let (id, published_on) = site.call().await;
+        assert_eq!(published_on, format!("ocpp/{topic}"));
         site.answer(&id, "ocpp").await;
     }
     assert_eq!(site.gateway.metric(SUBSCRIPTIONS).await, 1.0);
@@ -180,14 +180,14 @@ async fn a_swap_that_leaves_the_topics_as_they_are_takes_effect_at_once() {
 
 /// While CALLs of eight earlier mappings are open, the charge point stays with the ninth until one of them is answered.
 #[tokio::test(flavor = "multi_thread")]
-async fn more_swaps_than_generations_may_be_in_use() {
+async fn charge_point_keeps_the_ninth_mapping_until_an_older_call_is_answered() {
     let mut site = Site::start(&mounted("mount-0")).await;
     let mut open = Vec::new();
     for number in 0..=8 {
         let mount_point = format!("mount-{number}");
         let (id, topic) = match number {
             0 => site.call().await,
-            _ => site.until_call_under(&mount_point).await,
+            _ => site.open_call_under(&mount_point).await,
         };
         assert_eq!(topic, format!("{mount_point}/cp/CP1"));
         open.push((id, mount_point));
@@ -197,10 +197,10 @@ async fn more_swaps_than_generations_may_be_in_use() {
     assert_eq!(topic, "mount-8/cp/CP1");
     site.answer(&id, "mount-8").await;
     assert_eq!(site.gateway.metric(SUBSCRIPTIONS).await, 9.0);
-    // Which, does not matter.
+    // Answering any of them frees a generation.
     let (id, mount_point) = open.remove(4);
     site.answer(&id, &mount_point).await;
-    site.until_under("mount-9").await;
+    site.wait_until_mounted_at("mount-9").await;
     for (id, mount_point) in open {
         site.answer(&id, &mount_point).await;
     }
@@ -209,9 +209,9 @@ async fn more_swaps_than_generations_may_be_in_use() {
 }
 
 impl Site {
-    /// Calls until a CALL goes out under this mount point, and leaves that open.
-    async fn until_call_under(&mut self, mount_point: &str) -> (String, String) {
-        let moved = async {
+    /// Sends CALLs until one is published under this mount point, and leaves that one open.
+    async fn open_call_under(&mut self, mount_point: &str) -> (String, String) {
+        let moving = async {
             loop {
                 let (id, topic) = self.call().await;
                 match topic.split_once('/') {
@@ -221,11 +221,11 @@ impl Site {
                 }
             }
         };
-        timeout(TIMEOUT, moved).await.expect("the new topics in time")
+        timeout(TIMEOUT, moving).await.expect("the new topics in time")
     }
 }
 
-/// A stream that nothing holds back, which changes its topics every now and then.
+/// The stream does not wait for the swaps, which change its topics every 500 messages.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_keeps_its_order_over_swaps_to_other_topics() {
     const MESSAGES: u32 = 5000;
@@ -260,7 +260,7 @@ fn subscribes(filter: &'static str) -> impl Fn(&Seen) -> bool {
     move |seen| seen.subscribed().is_some_and(|filters| filters.contains(&filter))
 }
 
-/// A gateway on a broker that does as it is told, and a charge point.
+/// A gateway with a charge point and a scripted broker.
 struct Scripted {
     broker: ScriptedBroker,
     gateway: Running,
@@ -272,7 +272,7 @@ impl Scripted {
     /// `confirmed`: whether the broker confirms the subscription of the charge point.
     async fn start(confirmed: bool) -> Self {
         let broker = ScriptedBroker::start().await;
-        let gateway = Running::start(&on(&broker, "ocpp")).await;
+        let gateway = Running::start(&config_with_broker(&broker, "ocpp")).await;
         broker.script(|script| script.acknowledge_subscriptions = confirmed);
         let charge_point = ChargePoint::ocpp16(gateway.ocpp(), "CP1").await;
         broker.seen_by(|seen| seen.iter().any(subscribes("ocpp/cs/CP1"))).await;
@@ -283,16 +283,16 @@ impl Scripted {
     }
 
     fn swap(&self, mount_point: &str) {
-        self.gateway.hot_swap.reload(configuration(&on(&self.broker, mount_point)));
+        self.gateway.hot_swap.reload(configuration(&config_with_broker(&self.broker, mount_point)));
     }
 
-    async fn say(&mut self) {
+    async fn send_call(&mut self) {
         self.calls += 1;
         self.charge_point.send(&format!(r#"[2,"up-{}.","Heartbeat",{{}}]"#, self.calls)).await;
     }
 
-    /// The latest CALL comes to the broker, and is answered. Answers under which mount point.
-    async fn is_answered(&mut self) -> String {
+    /// Waits for the latest CALL at the broker and answers it. Returns its mount point.
+    async fn answer_call(&mut self) -> String {
         let id = format!("up-{}.", self.calls);
         let topic = |seen: &Seen| {
             let publish = seen.publish()?;
@@ -308,38 +308,38 @@ impl Scripted {
         mount_point.to_owned()
     }
 
-    async fn until_under(&mut self, mount_point: &str) {
-        let moved = async {
+    async fn wait_until_mounted_at(&mut self, mount_point: &str) {
+        let moving = async {
             loop {
-                self.say().await;
-                if self.is_answered().await == mount_point {
+                self.send_call().await;
+                if self.answer_call().await == mount_point {
                     break;
                 }
             }
         };
-        timeout(TIMEOUT, moved).await.expect("the new topics in time");
+        timeout(TIMEOUT, moving).await.expect("the new topics in time");
     }
 }
 
-fn on(broker: &ScriptedBroker, mount_point: &str) -> String {
+fn config_with_broker(broker: &ScriptedBroker, mount_point: &str) -> String {
     format!("[mqtt]\nurl = \"{}\"\n{}", broker.url(), mounted(mount_point))
 }
 
-fn leaves(filter: &'static str) -> impl Fn(&Seen) -> bool {
+fn unsubscribes(filter: &'static str) -> impl Fn(&Seen) -> bool {
     move |seen| seen.unsubscribed().is_some_and(|filters| filters.contains(&filter))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_published_the_new_way_before_the_new_topics_are_confirmed() {
+async fn new_topics_are_not_used_before_the_broker_confirms_them() {
     let mut site = Scripted::start(true).await;
     site.broker.script(|script| script.acknowledge_subscriptions = false);
     site.swap("site");
     site.broker.seen_by(|seen| seen.iter().any(subscribes("site/cs/CP1"))).await;
-    site.say().await;
-    assert_eq!(site.is_answered().await, "ocpp");
+    site.send_call().await;
+    assert_eq!(site.answer_call().await, "ocpp");
     site.broker.script(|script| script.acknowledge_subscriptions = true);
-    site.until_under("site").await;
-    site.broker.seen_by(|seen| seen.iter().any(leaves("ocpp/cs/CP1"))).await;
+    site.wait_until_mounted_at("site").await;
+    site.broker.seen_by(|seen| seen.iter().any(unsubscribes("ocpp/cs/CP1"))).await;
     site.gateway.stop().await;
 }
 
@@ -349,53 +349,53 @@ async fn a_charge_point_whose_new_topics_are_refused_stays_on_the_old_ones() {
     site.broker.script(|script| script.refuse = ["site/cs/CP1".to_owned()].into());
     site.swap("site");
     site.broker.seen_by(|seen| seen.iter().any(subscribes("site/cs/CP1"))).await;
-    // The one that is refused counts until that is known.
+    // The refused subscription is counted until the refusal arrives.
     site.gateway.until(SUBSCRIPTIONS, 1.0).await;
-    site.say().await;
-    assert_eq!(site.is_answered().await, "ocpp");
-    // The next swap is another matter.
+    site.send_call().await;
+    assert_eq!(site.answer_call().await, "ocpp");
+    // The refusal does not affect the next swap.
     site.swap("depot");
-    site.until_under("depot").await;
+    site.wait_until_mounted_at("depot").await;
     site.gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_charge_point_that_connects_at_the_moment_of_a_swap_gets_the_new_topics() {
+async fn charge_point_that_connects_during_a_swap_gets_the_new_topics() {
     let mut site = Scripted::start(false).await;
     site.swap("site");
-    // What it says before it has the new topics goes the old way, once that is open.
-    site.say().await;
+    // A message sent before the new topics are confirmed uses the old ones as soon as those are confirmed.
+    site.send_call().await;
     site.broker.script(|script| script.acknowledge_subscriptions = true);
-    assert_eq!(site.is_answered().await, "ocpp");
-    site.until_under("site").await;
-    site.broker.seen_by(|seen| seen.iter().any(leaves("ocpp/cs/CP1"))).await;
+    assert_eq!(site.answer_call().await, "ocpp");
+    site.wait_until_mounted_at("site").await;
+    site.broker.seen_by(|seen| seen.iter().any(unsubscribes("ocpp/cs/CP1"))).await;
     site.gateway.stop().await;
 }
 
-/// The broker forgets everything while it is asked for the new topics.
+/// The connections to the broker are lost while the new subscription is not confirmed yet.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_reconnects_in_the_middle_of_a_swap_is_asked_again() {
+async fn subscription_is_repeated_when_the_broker_reconnects_during_a_swap() {
     let mut site = Scripted::start(true).await;
-    site.say().await;
+    site.send_call().await;
     site.broker.script(|script| script.acknowledge_subscriptions = false);
     site.swap("site");
-    let asked = |seen: &[Seen]| seen.iter().filter(|seen| subscribes("site/cs/CP1")(seen)).count();
-    site.broker.seen_by(|seen| asked(seen) == 1).await;
+    let requests = |seen: &[Seen]| seen.iter().filter(|seen| subscribes("site/cs/CP1")(seen)).count();
+    site.broker.seen_by(|seen| requests(seen) == 1).await;
     site.broker.drop_connections(None);
     site.broker.script(|script| script.acknowledge_subscriptions = true);
-    site.broker.seen_by(|seen| asked(seen) == 2).await;
-    assert_eq!(site.is_answered().await, "ocpp");
-    site.until_under("site").await;
-    site.broker.seen_by(|seen| seen.iter().any(leaves("ocpp/cs/CP1"))).await;
+    site.broker.seen_by(|seen| requests(seen) == 2).await;
+    assert_eq!(site.answer_call().await, "ocpp");
+    site.wait_until_mounted_at("site").await;
+    site.broker.seen_by(|seen| seen.iter().any(unsubscribes("ocpp/cs/CP1"))).await;
     site.gateway.stop().await;
 }
 
-/// A mapping that cannot say where back ends reach this charge point does not get it; and it is taken back.
+/// A mapping that fails to name the topics of a connected charge point is not used for it and is rolled back.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mapping_that_does_not_name_the_topics_of_a_connected_charge_point_is_taken_back() {
+async fn mapping_that_cannot_name_a_charge_points_topics_is_rolled_back() {
     let gateway = Running::start("").await;
     let mut back_end = gateway.back_end().await;
-    // The one that the component cannot name a topic for.
+    // The component fails to name a topic for this identity.
     let mut charge_point = gateway.charge_point("HASH").await;
     let faulty = std::fs::read(guest::build("faulty", env!("CARGO_TARGET_TMPDIR"))).expect("built");
     let put = gateway.request("PUT", "/api/v1/transforms/standard", &faulty).await;
@@ -408,7 +408,7 @@ async fn a_mapping_that_does_not_name_the_topics_of_a_connected_charge_point_is_
     gateway.stop().await;
 }
 
-/// An answer is read by the transforms that its CALL went through: only they know which id the charge point gave it.
+/// The transforms that handled a CALL also handle its answer: only they know the message id of the charge point.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_whose_id_was_changed_is_answered_after_a_swap() {
     let renaming = transform("uplink", "rename", "") + &transform("downlink", "rename back", "");
@@ -428,9 +428,9 @@ async fn a_call_whose_id_was_changed_is_answered_after_a_swap() {
     gateway.stop().await;
 }
 
-/// A ninth generation would have to go without one whose CALL is open: it waits.
+/// At most eight generations have open CALLs: the next swap waits until one of them has none.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_swap_waits_where_calls_of_eight_generations_are_open() {
+async fn swap_waits_while_calls_of_eight_generations_are_open() {
     let renaming = transform("uplink", "rename", "") + &transform("downlink", "rename back", "");
     let gateway = Running::start(&renaming).await;
     let mut back_end = gateway.back_end().await;

@@ -1,4 +1,4 @@
-//! Charge points whose messages take long in a transform, and those beside them.
+//! Charge points whose messages take long in a transform do not delay others.
 
 use crate::compile::CompilingProgram;
 use crate::transforms::component;
@@ -7,14 +7,14 @@ use ocpp_gateway_testkit::back_end::BackEnd;
 use ocpp_gateway_testkit::charge_point::ChargePoint;
 use std::fs;
 
-/// Each message of a slow charge point takes 9 ms: they have seven seconds' worth of work.
+/// Each message of a slow charge point takes 9 ms, so `SLOW * BACKLOG` of them take about seven seconds.
 const SLOW: usize = 20;
 const BACKLOG: usize = 40;
 const CALLS: usize = 30;
 const ROUNDS: usize = 10;
 const UPLINK: &str = r#"ocpp_gateway_messages_total{direction="uplink",type="CALL"}"#;
 
-/// Their messages take longer than others, as long as `does` says.
+/// Messages of `BAD…` take as long in the transform as `does` says.
 fn configuration(does: &str) -> String {
     let (component, config) = (component(), format!("{{ hook = \"uplink\", does = {does:?} }}"));
     format!("[{{ name = \"uplink\", component = {component:?}, config = {config}, limits = {{ time = \"1s\" }} }}]")
@@ -42,20 +42,20 @@ async fn charge_points_are_served_while_many_others_are_slow() {
         back_end.publish("ocpp/cs/GOOD1", result_object(&number.to_string(), "{}")).await;
         assert_eq!(good.text().await, format!(r#"[3,"{number}",{{}}]"#));
     }
-    // On a worker of all, each answer waits for about ten messages of slow ones.
-    let through = gateway.metric(UPLINK).await - CALLS as f64;
-    assert!(through < (5 * CALLS) as f64, "{through} slow messages came before {CALLS} answers");
+    // If slow messages ran on the workers of all charge points, each answer would wait for about ten of them.
+    let slow_messages = gateway.metric(UPLINK).await - CALLS as f64;
+    assert!(slow_messages < (5 * CALLS) as f64, "{slow_messages} slow messages came before {CALLS} answers");
     gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_charge_points_take_no_thread_each() {
+async fn slow_charge_points_do_not_need_a_thread_each() {
     let program = CompilingProgram::start(&[
         ("OCPP_GATEWAY__TRANSFORMS", configuration("take 18 ms").as_str()),
         ("OCPP_GATEWAY__RUNTIME__THREADS", "1"),
         ("OCPP_GATEWAY__OCPP__OPEN_CALLS", "1000"),
     ]);
-    let threads = || fs::read_dir(format!("/proc/{}/task", program.child.id())).expect("it runs").count();
+    let threads = || fs::read_dir(format!("/proc/{}/task", program.child.id())).expect("the program runs").count();
     let address = program.ocpp.parse().expect("an address");
     let mut slow = Vec::new();
     for number in 0..3 * SLOW {
@@ -70,6 +70,6 @@ async fn slow_charge_points_take_no_thread_each() {
     while program.metric(UPLINK) < (slow.len() * ROUNDS / 4) as f64 {
         most = most.max(threads());
     }
-    // Workers, those of their places that were given away, the slow share, and what has nothing to do with messages.
+    // Workers, their replacements while they block, threads for slow messages, and threads that handle no messages.
     assert!(most <= 30, "{most} threads");
 }

@@ -1,4 +1,4 @@
-//! Whole gateways, from a socket to a broker and back, each on ports of its own.
+//! Tests of whole gateways, from the charge point's socket to the broker and back. Each uses its own ports.
 
 mod admin;
 mod bad_input;
@@ -54,7 +54,7 @@ struct Running {
 }
 
 impl Running {
-    /// With an embedded broker, and ready for charge points.
+    /// Starts a gateway with an embedded broker and waits until it accepts charge points.
     async fn start(toml: &str) -> Self {
         let gateway = Running::start_unready(toml).await;
         gateway.wait_until_ready().await;
@@ -67,7 +67,7 @@ impl Running {
         let hot_swap = Arc::clone(gateway.hot_swap());
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(gateway.run(Box::pin(async move {
-            // Dropped or sent: either way it is time to stop.
+            // Both a message and a dropped sender stop the gateway.
             let _ = stopped.await;
         })));
         Running { addresses, hot_swap, stop: Some(stop), ended }
@@ -91,7 +91,7 @@ impl Running {
     fn broker(&self) -> SocketAddr {
         match &self.addresses.broker {
             Broker::Embedded(address) => *address,
-            Broker::External(url) => panic!("not ours: {url}"),
+            Broker::External(url) => panic!("not embedded: {url}"),
         }
     }
 
@@ -99,44 +99,46 @@ impl Running {
         self.charge_point_of(id, "ocpp1.6").await
     }
 
-    /// A charge point that speaks this version. Back ends reach it: a real one hears from it before it writes.
+    /// Connects a charge point with this version and waits until its topics are subscribed, so that back ends can
+    /// publish at once.
     async fn charge_point_of(&self, id: &str, version: &str) -> ChargePoint {
         let connected = "ocpp_gateway_connected_total";
         let before = self.metric(connected).await;
-        let charge_point = ChargePoint::connect(self.ocpp(), &format!("/ocpp/{id}"), &[version]).await.expect("let in");
-        // It hears that it was let in before it counts as connected.
+        let charge_point =
+            ChargePoint::connect(self.ocpp(), &format!("/ocpp/{id}"), &[version]).await.expect("accepted");
+        // The upgrade response arrives before the connection is counted.
         self.until_page("connected", |page| page.metric(connected) > before).await;
         self.until_subscribed().await;
         charge_point
     }
 
-    /// Back ends reach every charge point that is connected.
+    /// Waits until the topics of every connected charge point are subscribed.
     async fn until_subscribed(&self) {
-        // From one page: a connection that ends between two would count for another that is not subscribed.
+        // Both values come from one page: between two pages a connection may end and hide one that is not subscribed.
         let subscribed =
             |page: &MetricsPage| page.metric("ocpp_gateway_subscribed") >= page.metric("ocpp_gateway_connections");
         self.until_page("subscribed", subscribed).await;
     }
 
-    /// A back end that sees everything.
+    /// A back end that is subscribed to all uplink topics.
     async fn back_end(&self) -> BackEnd {
         BackEnd::listen(self.broker(), "ocpp/cp/#").await
     }
 
-    /// A page of the admin listener, with its head.
+    /// The response of the admin listener to GET `path`, with its head.
     async fn admin(&self, path: &str) -> String {
         self.request("GET", path, &[]).await
     }
 
-    /// What the admin listener answers to a request, with its head.
+    /// The response of the admin listener to a request, with its head.
     async fn request(&self, method: &str, path: &str, body: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.addresses.admin).await.expect("the admin listener");
         let length = body.len();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
         );
-        stream.write_all(head.as_bytes()).await.expect("asked");
-        stream.write_all(body).await.expect("asked");
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        stream.write_all(body).await.expect("sent");
         let mut page = String::new();
         stream.read_to_string(&mut page).await.expect("answered");
         page
@@ -163,7 +165,7 @@ impl Running {
         }
     }
 
-    /// Waits for a metric that may be counted a moment after what can be seen of it.
+    /// Waits until a metric has this value: it may be counted a moment after its effect is visible.
     async fn until(&self, name: &str, value: f64) {
         let counted = async {
             while !self.admin("/metrics").await.contains(&format!("{name} {value}\n")) {
@@ -175,7 +177,7 @@ impl Running {
         }
     }
 
-    /// Asks it to stop and waits until it has.
+    /// Stops the gateway and waits for its end.
     async fn stop(mut self) {
         drop(self.stop.take());
         timeout(TIMEOUT, self.ended).await.expect("stopped in time").expect("no panic").expect("no failure");
@@ -193,17 +195,17 @@ impl MetricsPage {
     }
 }
 
-/// Sends these bytes and answers what comes back until the connection ends.
+/// Sends these bytes and returns everything received until the connection ends.
 async fn exchange_raw(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.expect("connected");
-    // It may be closed before everything has arrived.
+    // The gateway may close before everything is written.
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
     let _ = timeout(TIMEOUT, stream.read_to_end(&mut answer)).await.expect("an end");
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// `toml` on top of a configuration that takes free ports on the loopback interface.
+/// A configuration from `toml`, with free ports on the loopback interface as defaults.
 fn configuration(toml: &str) -> config::Config {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), toml).expect("written");
@@ -218,7 +220,7 @@ fn configuration(toml: &str) -> config::Config {
     config::load(Some(file.path()), variables).expect("a configuration")
 }
 
-/// What `standard` makes of a CALL.
+/// A CALL as the `standard` transform publishes it.
 fn call_object(id: &str, action: &str, payload: &str) -> String {
     format!(r#"{{"MessageTypeId":2,"UniqueId":"{id}","Action":"{action}","Payload":{payload}}}"#)
 }

@@ -1,4 +1,4 @@
-//! Malformed inputs, fifty and some, and what is said to each. None of them ends more than its own connection.
+//! More than fifty malformed inputs and the response to each. None affects another connection.
 
 use crate::{Running, error_code};
 use ocpp_gateway::config;
@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Texts of a charge point of 2.0.1: the id and the code of the answer.
+/// Texts sent by a charge point (OCPP 2.0.1): text, id and code of the CALLERROR.
 const FRAMES: [(&str, &str, &str); 17] = [
     ("", "-1", "RpcFrameworkError"),
     ("garbage", "-1", "RpcFrameworkError"),
@@ -33,10 +33,10 @@ const FRAMES: [(&str, &str, &str); 17] = [
     (r#"[9,"e",{}]"#, "e", "MessageTypeNotSupported"),
 ];
 
-/// Those that nobody may answer: they say that they are answers.
+/// Malformed answers, which must not be answered: text.
 const BROKEN_ANSWERS: [&str; 4] = [r#"[3]"#, r#"[3,"a"]"#, r#"[4,"a",7]"#, r#"[3,"a",[]]"#];
 
-/// What stands in the place of a request for a WebSocket: the status of the answer.
+/// Malformed upgrade requests: text, status of the response.
 const REQUESTS: [(&str, u16); 14] = [
     ("\x16\x03\x01\x02\0\r\n\r\n", 400),
     ("\0\0\r\n\r\n", 400),
@@ -54,7 +54,7 @@ const REQUESTS: [(&str, u16); 14] = [
     ("GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\nX: LONG\r\nUPGRADE\r\n\r\n", 431),
 ];
 
-/// What a back end sends to a charge point of 1.6: the id in the report.
+/// Malformed downlink payloads (OCPP 1.6): payload, id in the report.
 const PAYLOADS: [(&[u8], &str); 12] = [
     (b" ", "-1"),
     (b"\xff\xfe", "-1"),
@@ -73,7 +73,7 @@ const PAYLOADS: [(&[u8], &str); 12] = [
     (b"{\"MessageTypeId\":8,\"UniqueId\":\"d\",\"Action\":\"Reset\",\"Payload\":{}}", "d"),
 ];
 
-/// Configurations: where the fault is.
+/// Malformed configurations: text, place of the fault in the error.
 const CONFIGURATIONS: [(&str, &str); 8] = [
     ("ocpp.queue = ", "line 1, column 14"),
     ("[ocpp\nqueue = 1", "line 1"),
@@ -89,11 +89,11 @@ const COUNT: usize = FRAMES.len() + BROKEN_ANSWERS.len() + REQUESTS.len() + PAYL
 const _: () = assert!(COUNT >= 50);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn malformed_frames() {
+async fn malformed_frames_are_answered_with_an_error() {
     let gateway = Running::start("").await;
     let mut charge_point = gateway.charge_point_of("CP1", "ocpp2.0.1").await;
     for broken in BROKEN_ANSWERS {
-        // If it were answered, the answer would be taken for the next one's.
+        // An answer to it would be received in the loop below, and fail the assertion there.
         charge_point.send(broken).await;
     }
     for (text, id, code) in FRAMES {
@@ -111,7 +111,7 @@ async fn malformed_frames() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn malformed_upgrade_requests() {
+async fn malformed_upgrade_requests_get_an_error_status() {
     let gateway = Running::start("").await;
     let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
     for (text, status) in REQUESTS {
@@ -121,22 +121,22 @@ async fn malformed_upgrade_requests() {
             .replace("OLD", &upgrade.replace("13", "7"))
             .replace("LONG", &"x".repeat(20_000));
         let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
-        // It may have heard enough before the end.
+        // The gateway may close before everything is written.
         let _ = stream.write_all(request.as_bytes()).await;
         let mut answer = Vec::new();
         let read = timeout(TIMEOUT, stream.read_to_end(&mut answer)).await.expect("an end in time");
         let answer = String::from_utf8_lossy(&answer);
         // HTTP/1.0 is answered in HTTP/1.0.
-        let answered = answer.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5));
-        assert_eq!(answered, Some(&*status.to_string()), "{text}: {read:?} {answer}");
+        let code = answer.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5));
+        assert_eq!(code, Some(&*status.to_string()), "{text}: {read:?} {answer}");
     }
-    // The door is still open.
+    // Valid requests are still accepted.
     ChargePoint::ocpp16(gateway.ocpp(), "CP1").await.close().await;
     gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn malformed_payloads_of_back_ends() {
+async fn malformed_payloads_of_back_ends_are_reported() {
     let gateway = Running::start("").await;
     let mut back_end = gateway.back_end().await;
     let _charge_point = gateway.charge_point("CP1").await;
@@ -153,7 +153,7 @@ async fn malformed_payloads_of_back_ends() {
 }
 
 #[test]
-fn malformed_configurations() {
+fn malformed_configurations_are_reported_with_their_place() {
     for (text, place) in CONFIGURATIONS {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), text).expect("written");

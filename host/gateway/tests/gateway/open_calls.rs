@@ -1,4 +1,4 @@
-//! Several CALLs of one charge point are open at once; what comes twice, what is dropped, what a reconnect remembers.
+//! Several open CALLs of one charge point, duplicates, dropped CALLs, and the state kept over a reconnect.
 
 use crate::transforms::transform;
 use crate::{Running, call_object, result_object};
@@ -22,7 +22,7 @@ async fn a_burst_of_nine_calls_gets_nine_results() {
         let call: serde_json::Value = serde_json::from_str(&back_end.expect_on("ocpp/cp/CP1").await).expect("JSON");
         ids.push(call["UniqueId"].as_str().expect("an id").to_owned());
     }
-    assert_eq!(ids, ["boot", "1", "2", "3", "4", "5", "6", "7", "8"], "in the order in which they came");
+    assert_eq!(ids, ["boot", "1", "2", "3", "4", "5", "6", "7", "8"], "in the order of arrival");
     for id in ids.iter().rev() {
         back_end.publish("ocpp/cs/CP1", result_object(id, "{}")).await;
     }
@@ -33,7 +33,7 @@ async fn a_burst_of_nine_calls_gets_nine_results() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_calls_than_may_be_open_are_held_back_and_all_answered() {
+async fn calls_over_the_limit_are_held_back_and_all_answered() {
     let gateway = Running::start("[ocpp]\nopen_calls = 2").await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point("CP1").await;
@@ -57,7 +57,7 @@ async fn more_calls_than_may_be_open_are_held_back_and_all_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_under_an_open_id_is_forwarded_after_the_answer() {
+async fn call_with_an_open_id_is_forwarded_after_the_answer() {
     let gateway = Running::start("").await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point("CP1").await;
@@ -77,7 +77,7 @@ async fn a_call_under_an_open_id_is_forwarded_after_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unusual_ids_find_their_answers() {
+async fn calls_with_unusual_ids_are_answered() {
     let gateway = Running::start("").await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point("CP1").await;
@@ -108,8 +108,8 @@ async fn a_dropped_call_ends_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_heartbeat_interval_holds_on_later_connections() {
-    // Shorter than the configured interval, so that only the one that it was told ends the connection in time.
+async fn heartbeat_interval_is_kept_for_later_connections() {
+    // The configured interval is long, so that only the interval of the BootNotification response closes in time.
     let gateway = Running::start("[ocpp]\nping_interval = \"0s\"\nheartbeat_interval = \"1h\"").await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point("CP1").await;
@@ -127,7 +127,7 @@ async fn a_heartbeat_interval_holds_on_later_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_back_end_that_answers_every_message_is_not_answered_without_end() {
+async fn back_end_that_answers_every_message_causes_no_endless_loop() {
     let gateway = Running::start("").await;
     let mut back_end = gateway.back_end().await;
     let _charge_point = gateway.charge_point("CP1").await;

@@ -1,10 +1,10 @@
-//! What an operator sees, and how the gateway stops.
+//! Metrics and shutdown.
 
 use crate::{Running, call_object, exchange_raw, result_object};
 use ocpp_gateway_testkit::back_end::BackEnd;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_tell_what_has_passed() {
+async fn metrics_count_messages_and_calls() {
     let gateway = Running::start("").await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point("CP1").await;
@@ -33,7 +33,7 @@ async fn metrics_tell_what_has_passed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_and_its_answer_travel_over_mqtt_5() {
+async fn call_and_answer_pass_over_mqtt_5() {
     let gateway = Running::start("[mqtt]\nversion = 5\n[mqtt.embedded]\nlisten = \"127.0.0.1:0\"").await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point("CP1").await;
@@ -45,7 +45,7 @@ async fn a_call_and_its_answer_travel_over_mqtt_5() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopping_waits_for_open_calls_and_says_goodbye() {
+async fn shutdown_waits_for_open_calls_and_sends_close_frames() {
     let gateway = Running::start("[shutdown]\ngrace = \"1min\"").await;
     let mut back_end = gateway.back_end().await;
     let mut busy = gateway.charge_point("BUSY").await;
@@ -63,7 +63,7 @@ async fn stopping_waits_for_open_calls_and_says_goodbye() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopping_waits_no_longer_than_the_grace_time() {
+async fn shutdown_waits_at_most_the_grace_time() {
     let gateway = Running::start("[shutdown]\ngrace = \"200ms\"").await;
     let mut back_end: BackEnd = gateway.back_end().await;
     let mut busy = gateway.charge_point("BUSY").await;
@@ -76,9 +76,9 @@ async fn stopping_waits_no_longer_than_the_grace_time() {
     stopping.await.expect("no panic");
 }
 
-/// Dashboards and alarms are built on these names. Those by reason or outcome come with the first of their kind.
+/// Dashboards and alerts use these names. A counter labelled by reason or outcome appears with its first event.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_names_of_metrics_stay() {
+async fn metric_names_are_stable() {
     let gateway = Running::start("").await;
     let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: application/openmetrics-text; version=1.0.0\r\n\
                    Connection: close\r\n\r\n";
@@ -98,6 +98,7 @@ async fn the_names_of_metrics_stay() {
             "echoes counter",
             "incidents counter",
             "limited counter",
+            "message_duration_seconds histogram",
             "messages counter",
             "mqtt_acknowledged counter",
             "mqtt_backlog gauge",
@@ -118,7 +119,6 @@ async fn the_names_of_metrics_stay() {
             "mqtt_writes counter",
             "queue_memory_bytes gauge",
             "resident_memory_bytes gauge",
-            "message_duration_seconds histogram",
             "subscribed gauge",
             "transform info",
             "transform_calls counter",
@@ -135,6 +135,16 @@ async fn the_names_of_metrics_stay() {
             "transform_timed_seconds counter",
         ]
     );
+    for name in names {
+        let (name, kind) = name.split_once(' ').expect("a name and a type");
+        let suffix = match kind {
+            "counter" => "_total",
+            "info" => "_info",
+            _ => "",
+        };
+        let is_documented = include_str!("../../../../docs/metrics.md").contains(&format!("`{name}{suffix}`"));
+        assert!(is_documented, "{name}{suffix} is not in docs/metrics.md");
+    }
     let text = gateway.admin("/metrics").await;
     assert!(text.contains("content-type: text/plain; version=0.0.4") && !text.contains("# EOF"), "{text}");
     for line in [

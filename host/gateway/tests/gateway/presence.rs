@@ -1,4 +1,4 @@
-//! What others are told about who is connected, and whether the gateway is there.
+//! Events about connected charge points, and the status topic of the gateway.
 
 use crate::{Running, configuration};
 use ocpp_gateway_testkit::TIMEOUT;
@@ -10,7 +10,7 @@ fn json(text: &str) -> serde_json::Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn back_ends_are_told_of_connections() {
+async fn connections_and_disconnections_are_published() {
     let events = "connected = \"ev/${cid}/on\"\ndisconnected = \"ev/${cid}/off/${gateway}\"\nretain = true";
     let gateway = Running::start(&format!("[mqtt]\nclient_id = \"gw\"\n[events]\n{events}")).await;
     let mut back_end = BackEnd::listen(gateway.broker(), "ev/#").await;
@@ -33,21 +33,21 @@ async fn back_ends_are_told_of_connections() {
     for same in ["chargePoint", "version", "address", "gateway", "connection"] {
         assert_eq!(connected[same], disconnected[same], "{same}");
     }
-    // Whoever comes later still gets to know, as it was asked for.
+    // The event is retained, so later subscribers receive it.
     let mut later = BackEnd::listen(gateway.broker(), "ev/+/on").await;
     assert_eq!(later.expect_on("ev/CP 1/on").await, kept);
     gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_events_end_says_why() {
+async fn disconnected_event_gives_the_reason() {
     let events = "[events]\ndisconnected = \"ev/${cid}\"";
-    let impatient =
+    let with_idle_timeout =
         Running::start(&format!("{events}\n[ocpp]\nidle_timeout = \"200ms\"\nping_interval = \"0s\"")).await;
-    let mut back_end = BackEnd::listen(impatient.broker(), "ev/#").await;
-    let _silent = impatient.charge_point("CP1").await;
+    let mut back_end = BackEnd::listen(with_idle_timeout.broker(), "ev/#").await;
+    let _silent = with_idle_timeout.charge_point("CP1").await;
     assert_eq!(json(&back_end.expect_on("ev/CP1").await)["reason"], "silent");
-    impatient.stop().await;
+    with_idle_timeout.stop().await;
     let gateway = Running::start(events).await;
     let mut back_end = BackEnd::listen(gateway.broker(), "ev/#").await;
     let mut binary = gateway.charge_point("CP2").await;
@@ -57,18 +57,18 @@ async fn an_events_end_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_topics_nothing_is_said() {
+async fn no_event_is_published_without_event_topics() {
     let gateway = Running::start("").await;
     let mut back_end = BackEnd::listen(gateway.broker(), "#").await;
     let mut charge_point = gateway.charge_point("CP1").await;
     charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
-    // The first message of all.
+    // No event precedes this message.
     back_end.expect_on("ocpp/cp/CP1").await;
     assert!(configuration("").mqtt.status_topic.is_none());
     gateway.stop().await;
 }
 
-/// The program, on another gateway's broker. Ends with the test.
+/// The program, with another gateway's broker. Killed when dropped.
 struct GatewayProcess(Child);
 
 impl GatewayProcess {
@@ -98,14 +98,14 @@ impl Drop for GatewayProcess {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn back_ends_see_a_gateway_come_stop_and_die() {
+async fn status_topic_shows_start_stop_and_crash_of_a_gateway() {
     let gateway = Running::start("").await;
     let directory = tempfile::tempdir().expect("a directory");
     let mut back_end = BackEnd::listen(gateway.broker(), "status").await;
 
     let mut program = GatewayProcess::start(gateway.broker(), directory.path());
     assert_eq!(back_end.expect_on("status").await, "online");
-    // In good order: it says so itself.
+    // After an orderly stop the gateway publishes its status itself.
     program.terminate();
     assert_eq!(back_end.expect_on("status").await, "offline");
     let ended = tokio::task::spawn_blocking(move || program.0.wait().expect("ended"));
@@ -113,10 +113,10 @@ async fn back_ends_see_a_gateway_come_stop_and_die() {
 
     let mut program = GatewayProcess::start(gateway.broker(), directory.path());
     assert_eq!(back_end.expect_on("status").await, "online");
-    // SIGKILL: the broker says so.
+    // After SIGKILL the broker publishes the will.
     program.0.kill().expect("killed");
     assert_eq!(back_end.expect_on("status").await, "offline");
     let mut later = BackEnd::listen(gateway.broker(), "status").await;
-    assert_eq!(later.expect_on("status").await, "offline", "it is kept");
+    assert_eq!(later.expect_on("status").await, "offline", "the status is retained");
     gateway.stop().await;
 }

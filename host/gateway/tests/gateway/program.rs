@@ -1,4 +1,4 @@
-//! The program as its user starts it: exit codes, and what it says.
+//! The command line program: exit codes, output and log.
 
 use ocpp_gateway_testkit::TIMEOUT;
 use std::io::Read as _;
@@ -17,7 +17,7 @@ fn run(arguments: &[&str], toml: Option<&str>) -> Output {
     command.output().expect("the program runs")
 }
 
-fn said(output: &Output) -> String {
+fn all_output(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
 }
 
@@ -25,41 +25,41 @@ fn said(output: &Output) -> String {
 fn the_version_is_printed() {
     let output = run(&["--version"], None);
     assert!(output.status.success());
-    assert_eq!(said(&output).trim(), concat!("ocpp-gateway ", env!("CARGO_PKG_VERSION")));
+    assert_eq!(all_output(&output).trim(), concat!("ocpp-gateway ", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
-fn wrong_usage_is_2() {
+fn wrong_usage_exits_with_2() {
     assert_eq!(run(&["--no-such-option"], None).status.code(), Some(2));
     assert_eq!(run(&["no-such-command"], None).status.code(), Some(2));
 }
 
 #[test]
-fn bad_configuration_is_78_with_every_fault() {
+fn invalid_configuration_exits_with_78_and_reports_every_fault() {
     for command in ["run", "check", "config"] {
         let output = run(&[command], Some("[ocpp]\nquue = 1\nlisten = \"here\"\n[ocpp.tls]\ncert = \"x\""));
         assert_eq!(output.status.code(), Some(78), "{command}");
-        let said = said(&output);
+        let text = all_output(&output);
         for wanted in ["did you mean ocpp.queue?", "ocpp.listen: ", "ocpp.tls: missing field `key`"] {
-            assert!(said.contains(wanted), "{command}: {wanted} not in {said}");
+            assert!(text.contains(wanted), "{command}: {wanted} not in {text}");
         }
     }
     assert_eq!(run(&["run", "--config", "/nowhere/at/all.toml"], None).status.code(), Some(78));
 }
 
 #[test]
-fn a_bad_component_is_78_and_named() {
+fn invalid_component_exits_with_78_and_is_named() {
     let toml = "[[transforms]]\nname = \"mine\"\ncomponent = \"/nowhere/at/all.wasm\"";
     for command in ["run", "check"] {
         let output = run(&[command], Some(toml));
         assert_eq!(output.status.code(), Some(78), "{command}");
-        let said = said(&output);
-        assert!(said.contains("mine") && said.contains("/nowhere/at/all.wasm"), "{said}");
+        let text = all_output(&output);
+        assert!(text.contains("mine") && text.contains("/nowhere/at/all.wasm"), "{text}");
     }
     let toml = "[[transforms]]\nname = \"standard\"\ncomponent = \"builtin:standard\"\n[transforms.config]\nmountpont = \"x/\"";
     let output = run(&["check"], Some(toml));
     assert_eq!(output.status.code(), Some(78));
-    assert!(said(&output).contains("mountpont"), "{}", said(&output));
+    assert!(all_output(&output).contains("mountpont"), "{}", all_output(&output));
 }
 
 #[test]
@@ -68,31 +68,31 @@ fn faults_of_configuration_and_components_are_reported_together() {
                 match.actions = [\"MeterValue\"]";
     let output = run(&["check"], Some(toml));
     assert_eq!(output.status.code(), Some(78));
-    let said = said(&output);
+    let text = all_output(&output);
     for wanted in ["did you mean ocpp.queue?", "/nowhere/at/all.wasm", "warning: ", "did you mean MeterValues?"] {
-        assert!(said.contains(wanted), "{wanted} not in {said}");
+        assert!(text.contains(wanted), "{wanted} not in {text}");
     }
 }
 
 #[test]
-fn a_component_of_ones_own_takes_the_place_of_the_built_in_one() {
+fn configured_component_replaces_the_built_in_one() {
     let component = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(component.path(), ocpp_gateway_pipeline::STANDARD).expect("written");
     let path = component.path().display().to_string();
     let output = run(&["check"], Some(&format!("[[transforms]]\nname = \"mine\"\ncomponent = \"{path}\"")));
-    assert!(output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains(&format!("transform mine: {path}")), "{}", said(&output));
+    assert!(output.status.success(), "{}", all_output(&output));
+    assert!(all_output(&output).contains(&format!("transform mine: {path}")), "{}", all_output(&output));
 }
 
 #[test]
-fn check_says_what_it_found() {
+fn check_lists_the_transforms() {
     let output = run(&["check"], None);
-    assert!(output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains("transform standard: builtin:standard"), "{}", said(&output));
+    assert!(output.status.success(), "{}", all_output(&output));
+    assert!(all_output(&output).contains("transform standard: builtin:standard"), "{}", all_output(&output));
 }
 
 #[test]
-fn config_prints_what_can_be_read_again() {
+fn printed_configuration_can_be_loaded_again() {
     let printed = run(
         &["config"],
         Some("[ocpp]\nqueue = 7\n[mqtt]\nurl = \"mqtt://b\"\nusername = \"u\"\npassword = \"hunter2\""),
@@ -105,7 +105,7 @@ fn config_prints_what_can_be_read_again() {
 }
 
 #[test]
-fn a_port_in_use_is_1_and_named() {
+fn port_in_use_exits_with_1_and_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address");
     for (section, key) in
@@ -120,16 +120,16 @@ fn a_port_in_use_is_1_and_named() {
             .collect();
         let output = run(&["run"], Some(&others));
         assert_eq!(output.status.code(), Some(1), "{key}");
-        let said = said(&output);
-        assert!(said.contains(key) && said.contains(&address.to_string()), "{said}");
-        // The system has just given it out, so that it can give it to others too.
-        let names_the_range = said.contains("ip_local_reserved_ports");
-        assert_eq!(names_the_range, section != "mqtt.embedded", "{said}");
+        let text = all_output(&output);
+        assert!(text.contains(key) && text.contains(&address.to_string()), "{text}");
+        // The port is in the ephemeral range: the message says how to reserve it.
+        let names_the_range = text.contains("ip_local_reserved_ports");
+        assert_eq!(names_the_range, section != "mqtt.embedded", "{text}");
     }
 }
 
 #[test]
-fn the_log_is_for_programs_where_that_is_wanted_and_the_service_manager_is_told() {
+fn log_is_json_if_configured_and_the_service_manager_is_notified() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("notify");
     let manager = UnixDatagram::bind(&path).expect("bound");
@@ -145,22 +145,22 @@ fn the_log_is_for_programs_where_that_is_wanted_and_the_service_manager_is_told(
     }
     command.env("NOTIFY_SOCKET", &path).env_remove("RUST_LOG").stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut program = command.spawn().expect("the program runs");
-    let heard = || {
+    let notification = || {
         let mut text = [0; 64];
         let length = manager.recv(&mut text).expect("in time");
         String::from_utf8_lossy(&text[..length]).into_owned()
     };
-    assert_eq!(heard(), "READY=1");
+    assert_eq!(notification(), "READY=1");
     let stopped = Command::new("kill").arg(program.id().to_string()).status().expect("kill runs");
     assert!(stopped.success());
-    assert_eq!(heard(), "STOPPING=1");
+    assert_eq!(notification(), "STOPPING=1");
     assert!(program.wait().expect("ended").success());
 
     let mut log = String::new();
     program.stderr.take().expect("a log").read_to_string(&mut log).expect("text");
-    let mut said = String::new();
-    program.stdout.take().expect("piped").read_to_string(&mut said).expect("text");
-    assert_eq!(said, "", "lines for people are for people");
+    let mut stdout = String::new();
+    program.stdout.take().expect("piped").read_to_string(&mut stdout).expect("text");
+    assert_eq!(stdout, "", "no banner on stdout");
     let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     let banner = lines.iter().find(|line| line["message"] == "ocpp-gateway is running").expect("a banner");
     let url = banner["charge_points"].as_str().expect("text");
@@ -172,19 +172,19 @@ fn the_log_is_for_programs_where_that_is_wanted_and_the_service_manager_is_told(
     assert!(last["timestamp"].is_string(), "{log}");
 }
 
-/// With nothing to say it used to stop at once: the signal was waited for within the macro that logs it.
+/// Regression: with logging off the gateway stopped at once, as it awaited the signal inside a log macro's arguments.
 #[test]
-fn a_quiet_log_does_not_stop_it() {
+fn gateway_keeps_running_with_logging_off() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
     for key in ["OCPP__LISTEN", "ADMIN__LISTEN", "MQTT__EMBEDDED__LISTEN"] {
         command.env(format!("OCPP_GATEWAY__{key}"), "127.0.0.1:0");
     }
     let mut process =
         command.env("RUST_LOG", "off").stdout(std::process::Stdio::piped()).spawn().expect("the program starts");
-    let mut said = std::io::BufReader::new(process.stdout.take().expect("piped"));
+    let mut stdout = std::io::BufReader::new(process.stdout.take().expect("piped"));
     let page = loop {
         let mut line = String::new();
-        assert!(std::io::BufRead::read_line(&mut said, &mut line).expect("text") > 0, "it ended");
+        assert!(std::io::BufRead::read_line(&mut stdout, &mut line).expect("text") > 0, "the program ended");
         if let Some((_, rest)) = line.split_once("operators      http://") {
             break rest.split_whitespace().next().expect("an address").to_owned();
         }
@@ -193,13 +193,13 @@ fn a_quiet_log_does_not_stop_it() {
         assert!(std::net::TcpStream::connect(&page).is_ok());
         std::thread::yield_now();
     }
-    assert_eq!(process.try_wait().expect("asked"), None);
-    process.kill().expect("it runs");
-    process.wait().expect("it ended");
+    assert_eq!(process.try_wait().expect("a status"), None);
+    process.kill().expect("running");
+    process.wait().expect("ended");
 }
 
 #[test]
-fn the_file_limit_is_raised_and_said_if_it_is_too_low() {
+fn file_limit_is_raised_and_a_limit_that_is_too_low_is_logged() {
     let mut command = Command::new("sh");
     let script = format!("ulimit -Sn 200; ulimit -Hn 300; exec {:?}", env!("CARGO_BIN_EXE_ocpp-gateway"));
     command.args(["-c", &script]);
@@ -208,15 +208,15 @@ fn the_file_limit_is_raised_and_said_if_it_is_too_low() {
     }
     command.env_remove("RUST_LOG").stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut program = command.spawn().expect("the program starts");
-    let mut said = std::io::BufReader::new(program.stdout.take().expect("piped"));
-    std::io::BufRead::read_line(&mut said, &mut String::new()).expect("a banner");
+    let mut stdout = std::io::BufReader::new(program.stdout.take().expect("piped"));
+    std::io::BufRead::read_line(&mut stdout, &mut String::new()).expect("a banner");
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.id())).expect("limits");
     let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line");
     assert_eq!(files.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["300", "300"]);
-    program.kill().expect("it runs");
-    program.wait().expect("it ended");
+    program.kill().expect("running");
+    program.wait().expect("ended");
     let mut log = String::new();
     program.stderr.take().expect("a log").read_to_string(&mut log).expect("text");
-    assert!(!log.contains("whoever reaches"), "loopback is nobody else's: {log}");
+    assert!(!log.contains("neither ocpp.auth nor ocpp.tls.client_ca"), "no warning on loopback: {log}");
     assert!(log.contains("the limit of open files, 300, is too low for ocpp.max_connections = 100000"), "{log}");
 }

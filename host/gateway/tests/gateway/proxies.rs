@@ -1,6 +1,4 @@
-//! Whose address counts if there are proxies before the gateway.
-//!
-//! What the gateway takes for a charge point's address shows in its connection event.
+//! The address of a charge point behind proxies, as the gateway publishes it in the connection event.
 
 use crate::{Running, exchange_raw};
 use ocpp_gateway_testkit::back_end::BackEnd;
@@ -9,7 +7,7 @@ use tokio::net::TcpStream;
 
 const EVENTS: &str = "[events]\nconnected = \"events/${cid}\"\n";
 
-/// With proxies on the addresses that tests come from.
+/// A configuration that trusts proxies on loopback and in 10.0.0.0/8.
 fn trusting(more: &str) -> String {
     format!("{EVENTS}[ocpp]\ntrusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\"]\n{more}")
 }
@@ -22,25 +20,25 @@ fn request(headers: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The same, with these bytes in the place of `?`.
+/// The same request with `?` replaced by these bytes.
 fn with_bytes(headers: &str, bytes: &[u8]) -> Vec<u8> {
     let text = request(headers);
-    let place = text.iter().position(|&byte| byte == b'?').expect("a place for them");
+    let place = text.iter().position(|&byte| byte == b'?').expect("a question mark");
     [&text[..place], bytes, &text[place + 1..]].concat()
 }
 
-/// Connects with these bytes and answers the status, and the connection to keep it.
+/// Connects and sends these bytes. Returns the status, and the connection to keep it open.
 async fn connect(gateway: &Running, bytes: &[u8]) -> (u16, TcpStream) {
     let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
-    stream.write_all(bytes).await.expect("asked");
+    stream.write_all(bytes).await.expect("sent");
     let mut head = vec![0; 12];
     stream.read_exact(&mut head).await.expect("answered");
     let status = String::from_utf8_lossy(&head[9..]).parse().expect("a status");
     (status, stream)
 }
 
-/// The address that the gateway sees behind these bytes.
-async fn seen(gateway: &Running, back_end: &mut BackEnd, bytes: &[u8]) -> String {
+/// The address that the gateway publishes for a connection that begins with these bytes.
+async fn published_address(gateway: &Running, back_end: &mut BackEnd, bytes: &[u8]) -> String {
     let (status, stream) = connect(gateway, bytes).await;
     assert_eq!(status, 101, "{}", String::from_utf8_lossy(bytes));
     let event = back_end.expect_on("events/CP1").await;
@@ -58,11 +56,11 @@ fn with_v2(command: u8, family: u8, rest: &[u8], headers: &str) -> Vec<u8> {
     [b"\r\n\r\n\0\r\nQUIT\n", &[0x20 | command, family][..], &length, rest, &request(headers)].concat()
 }
 
-/// 203.0.113.7:1234 for 192.0.2.1:33033, and something that proxies add.
+/// Source 203.0.113.7:1234, destination 192.0.2.1:33033, and an additional field (TLV).
 const ADDRESSES_V4: [u8; 16] = [203, 0, 113, 7, 192, 0, 2, 1, 0x04, 0xD2, 0x81, 0x09, 0x04, 0, 1, 0];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_configured_proxy_is_believed() {
+async fn address_from_a_trusted_proxy_is_used() {
     let gateway = Running::start(&trusting("")).await;
     let mut back_end = BackEnd::listen(gateway.broker(), "events/#").await;
     let mut v6 = Vec::new();
@@ -72,33 +70,38 @@ async fn a_configured_proxy_is_believed() {
     for (bytes, address) in [
         (request("X-Forwarded-For: 203.0.113.7\r\n"), "203.0.113.7"),
         (request("X-Forwarded-For: 6.6.6.6, 203.0.113.7\r\nx-forwarded-for: 10.1.1.1\r\n"), "203.0.113.7"),
-        // What the client has put before it is no text.
+        // The client's own part of the header is not UTF-8.
         (with_bytes("X-Forwarded-For: ?, 203.0.113.7\r\n", b"\xff"), "203.0.113.7"),
         (with_v1("PROXY TCP4 203.0.113.7 192.0.2.1 1234 33033\r\n", ""), "203.0.113.7:1234"),
         (with_v1("PROXY TCP6 2001:db8::1 2001:db8::2 1234 33033\r\n", ""), "[2001:db8::1]:1234"),
         (with_v2(1, 0x11, &ADDRESSES_V4, ""), "203.0.113.7:1234"),
         (with_v2(1, 0x21, &v6, ""), "[2001:db8::1]:1234"),
-        // Behind a proxy that is believed, somebody who is not writes headers of its own.
+        // The client behind a trusted proxy is not trusted itself: its header is ignored.
         (with_v2(1, 0x11, &ADDRESSES_V4, "X-Forwarded-For: 6.6.6.6\r\n"), "203.0.113.7:1234"),
-        // Two proxies in a row: the first one by its header, the second by the request.
+        // Two proxies: the PROXY header names the first, whose X-Forwarded-For names the client.
         (with_v1("PROXY TCP4 10.9.9.9 192.0.2.1 1234 33033\r\n", "X-Forwarded-For: 203.0.113.7\r\n"), "203.0.113.7"),
     ] {
-        assert_eq!(seen(&gateway, &mut back_end, &bytes).await, address, "{}", String::from_utf8_lossy(&bytes));
+        assert_eq!(
+            published_address(&gateway, &mut back_end, &bytes).await,
+            address,
+            "{}",
+            String::from_utf8_lossy(&bytes)
+        );
     }
-    // A proxy that speaks for itself, or that says nothing: its own address.
+    // Without forwarded addresses, the address of the proxy itself.
     for bytes in [request(""), with_v1("PROXY UNKNOWN\r\n", ""), with_v2(0, 0x00, &[], "")] {
-        let address = seen(&gateway, &mut back_end, &bytes).await;
+        let address = published_address(&gateway, &mut back_end, &bytes).await;
         assert!(address.starts_with("127.0.0.1:"), "{address}");
     }
     gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn anybody_else_is_not() {
+async fn address_from_an_untrusted_proxy_is_not_used() {
     let toml = format!("{EVENTS}[ocpp]\ntrusted_proxies = [\"10.0.0.1\"]");
     let gateway = Running::start(&toml).await;
     let mut back_end = BackEnd::listen(gateway.broker(), "events/#").await;
-    let address = seen(&gateway, &mut back_end, &request("X-Forwarded-For: 203.0.113.7\r\n")).await;
+    let address = published_address(&gateway, &mut back_end, &request("X-Forwarded-For: 203.0.113.7\r\n")).await;
     assert!(address.starts_with("127.0.0.1:"), "{address}");
     for bytes in [with_v1("PROXY TCP4 203.0.113.7 192.0.2.1 1234 33033\r\n", ""), with_v2(1, 0x11, &ADDRESSES_V4, "")] {
         let answer = exchange_raw(gateway.ocpp(), &bytes).await;
@@ -109,7 +112,7 @@ async fn anybody_else_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broken_proxy_header_ends_the_connection() {
+async fn invalid_proxy_header_closes_the_connection() {
     let gateway = Running::start(&trusting("handshake_timeout = \"1s\"")).await;
     let absurd = [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xFF\xFF"[..], &[0; 64]].concat();
     let long = format!("PROXY TCP4 {}", "1".repeat(200));
@@ -126,7 +129,7 @@ async fn a_broken_proxy_header_ends_the_connection() {
         assert_eq!(exchange_raw(gateway.ocpp(), bytes).await, "", "{}", String::from_utf8_lossy(bytes));
     }
     gateway.until(r#"ocpp_gateway_refused_total{reason="bad_proxy_header"}"#, 8.0).await;
-    // Half a header, and then nothing.
+    // An incomplete header.
     for bytes in [&b"PROXY TCP4 203"[..], b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0C\0\0", b""] {
         assert_eq!(exchange_raw(gateway.ocpp(), bytes).await, "");
     }
@@ -135,7 +138,7 @@ async fn a_broken_proxy_header_ends_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_limit_per_address_is_for_what_stands_behind_a_proxy() {
+async fn limit_per_address_applies_to_clients_behind_a_proxy() {
     let gateway = Running::start(&trusting("max_connections_per_address = 1")).await;
     let of = |id: &str, headers: &str| String::from_utf8_lossy(&request(headers)).replace("CP1", id).into_bytes();
     let forwarded = |address: &str| format!("X-Forwarded-For: {address}\r\n");

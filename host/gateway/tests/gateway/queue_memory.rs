@@ -1,4 +1,4 @@
-//! What waits takes no more memory than it may, and is not lost for that.
+//! The memory of queued messages is limited, without loss of messages from charge points.
 
 use crate::{Running, call_object, error_code};
 use ocpp_gateway_testkit::broker::{Script, ScriptedBroker};
@@ -7,7 +7,7 @@ use ocpp_gateway_testkit::charge_point::ChargePoint;
 const UPLINK: &str = r#"ocpp_gateway_queue_memory_bytes{direction="uplink"}"#;
 const HELD: &str = r#"ocpp_gateway_limited_total{limit="queue_memory"}"#;
 
-/// A CALL whose payload has so many bytes.
+/// A CALL with a payload of `bytes` bytes: the frame, and the object that is published for it.
 fn call(id: usize, bytes: usize) -> (String, String) {
     let payload = format!(r#"{{"x":"{}"}}"#, "y".repeat(bytes - 8));
     (format!(r#"[2,"{id}","DataTransfer",{payload}]"#), call_object(&id.to_string(), "DataTransfer", &payload))
@@ -22,7 +22,7 @@ fn frame(first: u8, declared: u16, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The topics and payloads of the publishes that have come so far, without repetitions.
+/// The topics and payloads of the uplink messages published so far.
 fn published(broker: &ScriptedBroker) -> Vec<(String, String)> {
     let seen = broker.seen();
     let publishes =
@@ -31,11 +31,11 @@ fn published(broker: &ScriptedBroker) -> Vec<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_stalled_broker_does_not_take_is_bounded_and_arrives_in_order() {
+async fn messages_for_a_stalled_broker_are_limited_and_arrive_in_order() {
     const CHARGE_POINTS: usize = 8;
     const CALLS: usize = 10;
     const BYTES: usize = 6 << 10;
-    // Half of it for each direction.
+    // Half of `runtime.queue_memory`, which is divided between the directions.
     const LIMIT: f64 = 32.0 * 1024.0;
     let broker = ScriptedBroker::start_with(Script { acknowledge: false, ..Script::default() }).await;
     let toml = format!(
@@ -51,13 +51,13 @@ async fn what_a_stalled_broker_does_not_take_is_bounded_and_arrives_in_order() {
         }
         charge_points.push(charge_point);
     }
-    // Those that were admitted together have been mapped, and the next ones not read.
+    // The limit may be exceeded by one message, with what the mapping adds to it.
     let most = LIMIT + (BYTES + 1024) as f64;
     while gateway.metric(HELD).await < CHARGE_POINTS as f64 {
         assert!(gateway.metric(UPLINK).await <= most);
         tokio::task::yield_now().await;
     }
-    assert!(published(&broker).len() < CHARGE_POINTS * CALLS / 2, "the broker was not to take so many");
+    assert!(published(&broker).len() < CHARGE_POINTS * CALLS / 2, "the broker received too many");
 
     while published(&broker).len() < CHARGE_POINTS * CALLS {
         broker.acknowledge(broker.held());
@@ -77,7 +77,7 @@ async fn what_a_stalled_broker_does_not_take_is_bounded_and_arrives_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_larger_than_the_memory_passes_when_nothing_else_waits() {
+async fn message_larger_than_the_queue_memory_passes_when_the_queue_is_empty() {
     let gateway = Running::start("[runtime]\nqueue_memory = \"16KiB\"\n[ocpp]\nqueue_memory = \"8KiB\"").await;
     let mut back_end = gateway.back_end().await;
     let (mut one, mut other) = (gateway.charge_point("CP1").await, gateway.charge_point("CP2").await);
@@ -86,7 +86,7 @@ async fn a_message_larger_than_the_memory_passes_when_nothing_else_waits() {
         one.send(&text).await;
         assert_eq!(back_end.expect_on("ocpp/cp/CP1").await, object);
     }
-    // In fragments, and two at once.
+    // In fragments, from two charge points at once.
     let text = call(4, 60 << 10).0;
     let (first, rest) = text.as_bytes().split_at(30_000);
     for part in [frame(0x01, 30_000, first), frame(0x80, rest.len() as u16, rest)] {
@@ -103,20 +103,20 @@ async fn a_message_larger_than_the_memory_passes_when_nothing_else_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn messages_that_find_no_memory_are_reported_and_harm_no_neighbour() {
-    // 16 KiB for those that wait for a charge point, and 16 KiB for those that are reported.
+async fn messages_over_the_queue_memory_are_reported_and_others_unaffected() {
+    // 16 KiB for messages queued for charge points, and 16 KiB for messages being reported.
     let gateway = Running::start("[runtime]\nqueue_memory = \"128KiB\"\n[ocpp]\nqueue_memory = \"32KiB\"").await;
     let mut back_end = gateway.back_end().await;
-    let (mut charge_point, mut neighbour) = (gateway.charge_point("CP1").await, gateway.charge_point("CP2").await);
+    let (mut charge_point, mut other) = (gateway.charge_point("CP1").await, gateway.charge_point("CP2").await);
     const BYTES: usize = 5 << 10;
     for id in 0..20 {
         back_end.publish("ocpp/cs/CP1", call(id, BYTES).1).await;
     }
     assert_eq!(charge_point.text().await, call(0, BYTES).0);
-    // It does not answer before one was refused.
+    // The charge point answers only after the first refusal.
     let mut reported = vec![back_end.expect_on("ocpp/cp/CP1/Reply").await];
     back_end.publish("ocpp/cs/CP2", call(1, BYTES).1).await;
-    assert_eq!(neighbour.text().await, call(1, BYTES).0);
+    assert_eq!(other.text().await, call(1, BYTES).0);
     let mut answered = 1;
     charge_point.send(r#"[3,"0",{}]"#).await;
     while answered + reported.len() < 20 {
@@ -142,32 +142,32 @@ async fn messages_that_find_no_memory_are_reported_and_harm_no_neighbour() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_takes_too_long_to_send_gives_way_when_others_wait() {
+async fn slow_sender_is_disconnected_when_others_wait_for_memory() {
     let toml = "[runtime]\nqueue_memory = \"32KiB\"\n[ocpp]\ncall_timeout = \"2s\"";
     let gateway = Running::start(toml).await;
     let mut back_end = gateway.back_end().await;
     let mut slow = gateway.charge_point("CP1").await;
     slow.send_raw(&frame(0x81, 15_000, b"[2,")).await;
     gateway.until(UPLINK, 15_000.0).await;
-    let mut neighbour = gateway.charge_point("CP2").await;
+    let mut waiting = gateway.charge_point("CP2").await;
     let (text, object) = call(1, 10_000);
-    neighbour.send(&text).await;
+    waiting.send(&text).await;
     gateway.until(HELD, 1.0).await;
-    // What is small does not wait.
+    // Small messages do not wait for memory.
     let mut other = gateway.charge_point("CP3").await;
     other.send(r#"[2,"1","Heartbeat",{}]"#).await;
     back_end.expect_on("ocpp/cp/CP3").await;
     assert_eq!(slow.closed().await.expect("a reason").0, 1013);
     assert_eq!(back_end.expect_on("ocpp/cp/CP2").await, object);
     assert_eq!(gateway.metric(r#"ocpp_gateway_closed_total{reason="too_slow"}"#).await, 1.0);
-    // Where nobody waits, it may take its time.
-    let mut patient = ChargePoint::ocpp16(gateway.ocpp(), "CP4").await;
+    // If no message waits for memory, a slow sender stays connected.
+    let mut slow_alone = ChargePoint::ocpp16(gateway.ocpp(), "CP4").await;
     let (text, object) = call(2, 15_000);
     let (beginning, rest) = text.as_bytes().split_at(8000);
-    patient.send_raw(&frame(0x81, text.len() as u16, beginning)).await;
-    // Longer than the slow one had.
+    slow_alone.send_raw(&frame(0x81, text.len() as u16, beginning)).await;
+    // Longer than the first slow sender was given.
     tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
-    patient.send_raw(rest).await;
+    slow_alone.send_raw(rest).await;
     assert_eq!(back_end.expect_on("ocpp/cp/CP4").await, object);
     gateway.stop().await;
 }

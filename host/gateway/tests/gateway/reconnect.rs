@@ -1,4 +1,4 @@
-//! A charge point that connects again: everybody hears of the end of its old connection before they hear of the new one.
+//! A charge point that connects again: the end of the old connection is reported before the start of the new one.
 
 use crate::Running;
 use crate::admin::{event, open};
@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 const EVENTS: &str = "[events]\nconnected = \"ev/on\"\ndisconnected = \"ev/off\"\n";
 
-/// So many connections of one charge point at once.
+/// Number of simultaneous connections of one charge point.
 const BURST: usize = 60;
 
 fn number(event: &str) -> u64 {
@@ -19,13 +19,13 @@ fn number(event: &str) -> u64 {
     event["connection"].as_u64().expect("a number")
 }
 
-/// Whether beginnings and ends take turns.
-fn assert_in_turn(what: &str, heard: &[bool]) {
-    assert!(heard.iter().enumerate().all(|(place, is_begin)| *is_begin == (place % 2 == 0)), "{what}: {heard:?}");
+/// Asserts that starts (`true`) and ends of connections alternate, beginning with a start.
+fn assert_alternating(what: &str, starts: &[bool]) {
+    assert!(starts.iter().enumerate().all(|(place, is_start)| *is_start == (place % 2 == 0)), "{what}: {starts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_a_burst_each_connection_ends_before_the_next_begins() {
+async fn each_connection_of_a_burst_ends_before_the_next_begins() {
     let gateway = Running::start(&(EVENTS.to_owned() + &transform("events", "publish the event", ""))).await;
     let mut back_end = BackEnd::listen(gateway.broker(), "#").await;
     let stream = open(gateway.addresses.admin, "GET", "/api/v1/events", &[], "").await;
@@ -33,11 +33,11 @@ async fn in_a_burst_each_connection_ends_before_the_next_begins() {
     while !watched.next_line().await.expect("read").expect("a head").is_empty() {}
 
     let address = gateway.ocpp();
-    let callers: Vec<_> =
+    let attempts: Vec<_> =
         (0..BURST).map(|_| tokio::spawn(ChargePoint::connect(address, "/ocpp/BAD1", &["ocpp1.6"]))).collect();
     let mut connected = Vec::new();
-    for caller in callers {
-        connected.push(caller.await.expect("no panic").expect("let in"));
+    for attempt in attempts {
+        connected.push(attempt.await.expect("no panic").expect("accepted"));
     }
     drop(connected);
 
@@ -51,39 +51,39 @@ async fn in_a_burst_each_connection_ends_before_the_next_begins() {
             _ => panic!("{topic} {text}"),
         }
     }
-    assert_in_turn("events", &events.iter().map(|(is_begin, _)| *is_begin).collect::<Vec<_>>());
+    assert_alternating("events", &events.iter().map(|(is_start, _)| *is_start).collect::<Vec<_>>());
     for pair in events.chunks(2) {
         assert_eq!(pair[0].1, pair[1].1, "the same connection ends: {events:?}");
     }
-    assert_in_turn("hooks", &hooks);
+    assert_alternating("hooks", &hooks);
     let mut seen = Vec::new();
     for _ in 0..2 * BURST {
         seen.push(event(&mut watched).await.0 == "connected");
     }
-    assert_in_turn("admin", &seen);
+    assert_alternating("admin", &seen);
     gateway.stop().await;
 }
 
-/// The old connections' sockets take nothing and are never closed: closing each is given up after two seconds.
+/// The sockets of the old connections are neither read nor closed. The gateway gives up closing each after two seconds.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_old_socket_does_not_hold_up_the_new_connection() {
+async fn dead_socket_of_the_old_connection_does_not_delay_the_new_one() {
     let gateway = Running::start(EVENTS).await;
     let mut back_end = BackEnd::listen(gateway.broker(), "#").await;
     let start = Instant::now();
     let mut kept = Vec::new();
     for round in 0..6 {
-        let mut charge_point = ChargePoint::connect(gateway.ocpp(), "/ocpp/CP1", &["ocpp1.6"]).await.expect("let in");
+        let mut charge_point = ChargePoint::connect(gateway.ocpp(), "/ocpp/CP1", &["ocpp1.6"]).await.expect("accepted");
         charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
         kept.push(charge_point);
         if round > 0 {
-            // Its CALL was open.
+            // An open CALL of the old connection is not reported.
             let report = back_end.message().await;
             assert_eq!(report.0, "ev/off");
         }
         assert_eq!(back_end.message().await.0, "ev/on");
         assert_eq!(back_end.message().await.0, "ocpp/cp/CP1");
     }
-    // Five times two seconds, if each were waited for.
+    // Waiting for each close would take five times two seconds.
     let took = start.elapsed();
     assert!(took < Duration::from_secs(9), "{took:?}");
     gateway.stop().await;
@@ -95,9 +95,9 @@ fn publishes(seen: &[Seen]) -> Vec<(String, String)> {
     published.map(|publish| (publish.topic.clone(), text(&publish.payload))).collect()
 }
 
-/// What the old connection has to say waits for room with the publisher, which the new one's messages need too.
+/// Messages of the old connection are queued at the publisher when the first message of the new one is queued too.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_of_the_old_connection_is_published_before_anything_of_the_new_one() {
+async fn messages_of_the_old_connection_are_published_before_those_of_the_new() {
     const SENT: usize = 3000;
     let broker = ScriptedBroker::start().await;
     let gateway = Running::start(&format!("{EVENTS}[mqtt]\nurl = {:?}", broker.url())).await;
@@ -108,7 +108,7 @@ async fn what_waits_of_the_old_connection_is_published_before_anything_of_the_ne
         old.send(&format!(r#"[6,"{number:04}","NotifyEvent",{{}}]"#)).await;
     }
     let taken = r#"ocpp_gateway_messages_total{direction="uplink",type="SEND"}"#;
-    // Until nothing more is read from it.
+    // Waits until nothing more is read from the connection.
     let (mut count, mut same) = (0.0, 0);
     while same < 10 {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -116,11 +116,11 @@ async fn what_waits_of_the_old_connection_is_published_before_anything_of_the_ne
         same = if now == count { same + 1 } else { 0 };
         count = now;
     }
-    assert!(count < SENT as f64, "there is room for all of it");
+    assert!(count < SENT as f64, "back-pressure stops reading");
     let mut new = gateway.charge_point_of("CP1", "ocpp2.1").await;
     new.send(r#"[6,"new","NotifyEvent",{}]"#).await;
     gateway.until(taken, count + 1.0).await;
-    // Room for one at a time, which both wait for.
+    // Frees one place at a time, for which both connections wait.
     for _ in 0..50 {
         broker.acknowledge(broker.held().first().copied());
         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -1,5 +1,4 @@
-//! Passwords, hashes and keys are nobody's business: not the log's at its most talkative, not the configuration's, not the
-//! metrics'.
+//! Passwords, hashes and keys appear in neither the log (at trace level), the metrics nor the printed configuration.
 
 use data_encoding::BASE64;
 use ocpp_gateway_testkit::TIMEOUT;
@@ -17,15 +16,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Everything but what the compiler of components has to say, which takes a gigabyte.
-const TALKATIVE: &str = "trace,cranelift=off,regalloc2=off,wasmtime=off,wasmparser=off";
+/// All logs except those of the component compiler, which would be a gigabyte.
+const LOG_FILTER: &str = "trace,cranelift=off,regalloc2=off,wasmtime=off,wasmparser=off";
 
 const PASSWORD: &str = "correct horse battery staple";
 const WRONG: &str = "Tr0ub4dor&3";
 const BROKER_PASSWORD: &str = "only the broker knows";
 const TOKEN: &str = "open-sesame-0123456789";
 
-/// A gateway as a process, whose every word is kept in a file.
+/// A gateway process that logs to a file.
 pub(crate) struct ConfiguredProgram {
     child: Child,
     log: PathBuf,
@@ -34,7 +33,7 @@ pub(crate) struct ConfiguredProgram {
 }
 
 impl ConfiguredProgram {
-    /// `scheme`: of the address that charge points connect to.
+    /// `scheme`: scheme of the address that charge points connect to.
     pub(crate) fn start(config: &Path, log: PathBuf, level: &str, scheme: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
         command.arg("--config").arg(config).env("RUST_LOG", level);
@@ -51,16 +50,16 @@ impl ConfiguredProgram {
         ConfiguredProgram { child, log, ocpp: ocpp.expect("an address"), admin: admin.expect("an address") }
     }
 
-    pub(crate) async fn until_ready(&self) {
+    pub(crate) async fn wait_until_ready(&self) {
         while !self.page("/readyz").await.starts_with("HTTP/1.1 200") {
             tokio::task::yield_now().await;
         }
     }
 
-    /// Asks it to stop, and answers all that it wrote to its log.
+    /// Stops the program and returns its log.
     pub(crate) fn stop(mut self) -> String {
-        let asked = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
-        assert!(asked.success() && self.child.wait().expect("it ends").success());
+        let kill = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
+        assert!(kill.success() && self.child.wait().expect("ended").success());
         std::fs::read_to_string(&self.log).expect("a log")
     }
 
@@ -69,13 +68,13 @@ impl ConfiguredProgram {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n"
         );
-        stream.write_all(request.as_bytes()).await.expect("asked");
+        stream.write_all(request.as_bytes()).await.expect("sent");
         let mut page = String::new();
         stream.read_to_string(&mut page).await.expect("answered");
         page
     }
 
-    /// All that it wrote to its log, once it has said so.
+    /// Waits until the log contains `last`, and returns the log.
     pub(crate) async fn log_with(&self, last: &str) -> String {
         let read = || std::fs::read_to_string(&self.log).expect("a log");
         let reading = async {
@@ -83,15 +82,15 @@ impl ConfiguredProgram {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let heard = timeout(TIMEOUT, reading).await;
-        heard.unwrap_or_else(|_| panic!("{last} in\n{}", read()));
+        let found = timeout(TIMEOUT, reading).await;
+        found.unwrap_or_else(|_| panic!("{last} in\n{}", read()));
         read()
     }
 }
 
 impl Drop for ConfiguredProgram {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The program may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -108,11 +107,11 @@ fn print(arguments: &[&str], input: &[u8]) -> String {
     let mut child = command.spawn().expect("the program runs");
     // A command that does not read may have ended already.
     let _ = child.stdin.take().expect("a pipe").write_all(input);
-    String::from_utf8(child.wait_with_output().expect("it ends").stdout).expect("text")
+    String::from_utf8(child.wait_with_output().expect("ended").stdout).expect("text")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn secrets_reach_no_log_no_metric_and_no_printed_configuration() {
+async fn secrets_appear_in_no_log_metric_or_printed_configuration() {
     let folder = tempfile::tempdir().expect("a folder");
     let (config, users) = (folder.path().join("config.toml"), folder.path().join("users"));
     let ca = Authority::new(folder.path(), "ca");
@@ -130,8 +129,8 @@ async fn secrets_reach_no_log_no_metric_and_no_printed_configuration() {
     );
     std::fs::write(&config, &toml).expect("written");
     let printed = print(&["config", "--config", &config.display().to_string()], b"");
-    let program = ConfiguredProgram::start(&config, folder.path().join("log"), TALKATIVE, "wss://");
-    program.until_ready().await;
+    let program = ConfiguredProgram::start(&config, folder.path().join("log"), LOG_FILTER, "wss://");
+    program.wait_until_ready().await;
 
     let encoded = |password| BASE64.encode(format!("CP1:{password}").as_bytes());
     for password in [WRONG, PASSWORD, PASSWORD] {
@@ -141,7 +140,7 @@ async fn secrets_reach_no_log_no_metric_and_no_printed_configuration() {
         let answer = ChargePoint::over(stream, "/ocpp/CP1", &["ocpp1.6"], &lines).await;
         assert_eq!(answer.is_ok(), password == PASSWORD);
     }
-    // A file that cannot be used is spoken of, and not quoted.
+    // An invalid users file is reported without quoting its content.
     let broken =
         format!("{entry}CP2:{}", entry.trim_end().split_once(':').expect("an entry").1.replace("id$v", "xx$v"));
     std::fs::write(&users, broken).expect("written");

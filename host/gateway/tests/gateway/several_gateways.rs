@@ -1,11 +1,11 @@
-//! Several gateways on one broker: a charge point is with the one it connected to last.
+//! Several gateways on one broker: the gateway that a charge point connected to last serves it.
 
 use crate::{Running, call_object, result_object};
 use ocpp_gateway_mqtt::{BrokerLimits, EmbeddedBroker};
 use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::back_end::BackEnd;
 use ocpp_gateway_testkit::broker::{Script, ScriptedBroker};
-use ocpp_gateway_testkit::charge_point::{ChargePoint, Heard};
+use ocpp_gateway_testkit::charge_point::{ChargePoint, Received};
 use ocpp_gateway_testkit::port::ReservedPort;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 const CLAIMS: &str = "[presence]\nclaims = \"claims/${cid}\"\n";
 
-/// Bytes of the largest packet.
+/// Largest packet, in bytes.
 const LIMIT: usize = 2 << 20;
 
 async fn broker() -> EmbeddedBroker {
@@ -25,23 +25,23 @@ async fn gateway(broker: SocketAddr) -> Running {
     Running::start(&format!("{CLAIMS}[mqtt]\nurl = \"mqtt://{broker}\"")).await
 }
 
-async fn closed_elsewhere(charge_point: &mut ChargePoint) {
+async fn expect_taken_over(charge_point: &mut ChargePoint) {
     let (code, reason) = charge_point.closed().await.expect("a reason");
     assert_eq!((code, reason.as_str()), (1008, "this charge point has connected to another gateway"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_newest_connection_wins_over_all_gateways() {
+async fn newest_connection_wins_across_gateways() {
     let broker = broker().await;
     let (a, b) = (gateway(broker.local_addr()).await, gateway(broker.local_addr()).await);
     let mut back_end = BackEnd::listen(broker.local_addr(), "ocpp/cp/#").await;
     let mut old = a.charge_point("CP1").await;
     let mut new = b.charge_point("CP1").await;
-    closed_elsewhere(&mut old).await;
+    expect_taken_over(&mut old).await;
     a.until("ocpp_gateway_connections", 0.0).await;
     assert_eq!(a.metric(r#"ocpp_gateway_closed_total{reason="taken_over"}"#).await, 1.0);
     assert_eq!(a.metric(r#"ocpp_gateway_claims_total{outcome="yielded"}"#).await, 1.0);
-    // The late end of the old connection harms nothing: back ends reach the new one, and only that.
+    // The late end of the old connection has no effect: only the new connection receives CALLs of back ends.
     old.close().await;
     for number in 0..20 {
         back_end.publish("ocpp/cs/CP1", call_object(&format!("{number}"), "Reset", "{}")).await;
@@ -49,9 +49,9 @@ async fn the_newest_connection_wins_over_all_gateways() {
         new.send(&format!(r#"[3,"{number}",{{}}]"#)).await;
         assert_eq!(back_end.expect_on("ocpp/cp/CP1/Reply").await, result_object(&format!("{number}"), "{}"));
     }
-    // And back again.
+    // The charge point returns to the first gateway.
     let mut newest = a.charge_point("CP1").await;
-    closed_elsewhere(&mut new).await;
+    expect_taken_over(&mut new).await;
     newest.send(r#"[2,"1","Heartbeat",{}]"#).await;
     back_end.expect_on("ocpp/cp/CP1").await;
     back_end.publish("ocpp/cs/CP1", result_object("1", "{}")).await;
@@ -71,12 +71,12 @@ async fn a_late_claim_does_not_close_a_newer_connection() {
     for claim in [r#"{"chargePoint":"CP1","gateway":"zzz","number":1}"#, "rubbish", "", r#"{"chargePoint":"CP1"}"#] {
         claims.publish("claims/CP1", claim).await;
     }
-    // Whoever made it is told.
-    let mut heard = Vec::new();
+    // The newer claim is published again in answer to the older one.
+    let mut received = Vec::new();
     for _ in 0..5 {
-        heard.push(claims.expect_on("claims/CP1").await);
+        received.push(claims.expect_on("claims/CP1").await);
     }
-    assert!(heard.contains(&own), "{heard:?}");
+    assert!(received.contains(&own), "{received:?}");
     assert_eq!(a.metric(r#"ocpp_gateway_claims_total{outcome="contradicted"}"#).await, 1.0);
     a.until(r#"ocpp_gateway_claims_total{outcome="unreadable"}"#, 3.0).await;
     let mut back_end = BackEnd::listen(broker.local_addr(), "ocpp/cp/#").await;
@@ -86,9 +86,9 @@ async fn a_late_claim_does_not_close_a_newer_connection() {
     broker.stop().await;
 }
 
-/// A broker that forgets everything: what one gateway claimed while the other could not hear is settled afterwards.
+/// The broker restarts without its state: the gateways publish their claims again and settle conflicts.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_that_was_missed_is_made_up_for() {
+async fn conflicting_claim_made_during_an_outage_is_settled_afterwards() {
     let port = ReservedPort::new();
     let address = port.address();
     let first = EmbeddedBroker::start(address, BrokerLimits::new(LIMIT)).await.expect("a broker");
@@ -101,7 +101,7 @@ async fn a_claim_that_was_missed_is_made_up_for() {
     }
     let mut new = ChargePoint::ocpp16(b.ocpp(), "CP1").await;
     let second = EmbeddedBroker::start(address, BrokerLimits::new(LIMIT)).await.expect("the same port");
-    closed_elsewhere(&mut old).await;
+    expect_taken_over(&mut old).await;
     b.until_subscribed().await;
     let mut back_end = BackEnd::listen(address, "ocpp/cp/#").await;
     new.send(r#"[2,"1","Heartbeat",{}]"#).await;
@@ -112,7 +112,7 @@ async fn a_claim_that_was_missed_is_made_up_for() {
 }
 
 #[test]
-fn the_example_is_two_gateways_on_one_broker() {
+fn example_configures_two_gateways_on_one_broker() {
     let read = |name: &str| {
         let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/two-gateways").join(name);
         ocpp_gateway::config::load(Some(&file), []).expect("a configuration")
@@ -122,18 +122,18 @@ fn the_example_is_two_gateways_on_one_broker() {
     assert_ne!((a.mqtt.client_id, a.ocpp.listen, a.admin.listen), (b.mqtt.client_id, b.ocpp.listen, b.admin.listen));
 }
 
-/// An access list that forgets the claims makes the gateway one that is alone, and no worse.
+/// A broker whose access list refuses the claims: the gateway works without them.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_refuses_the_claims_does_not_keep_charge_points_out() {
+async fn charge_points_connect_although_the_broker_refuses_claims() {
     let broker = ScriptedBroker::start_with(Script { refuse: ["claims/+".into()].into(), ..Script::default() }).await;
     let gateway = Running::start(&format!("{CLAIMS}[mqtt]\nurl = \"{}\"", broker.url())).await;
     let _charge_point = gateway.charge_point("CP1").await;
     gateway.stop().await;
 }
 
-/// Without claims nothing is published, and gateways leave each other alone.
+/// Without claims nothing is published, and no gateway closes connections for another.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_claims_every_gateway_is_alone() {
+async fn gateways_without_claims_do_not_affect_each_other() {
     let broker = broker().await;
     let toml = format!("[mqtt]\nurl = \"mqtt://{}\"", broker.local_addr());
     let (a, b) = (Running::start(&toml).await, Running::start(&toml).await);
@@ -151,22 +151,25 @@ async fn without_claims_every_gateway_is_alone() {
 
 const ROAMERS: usize = 6;
 const VISITS: usize = 40;
-/// CALLs that a charge point makes at each visit.
+/// CALLs that a charge point sends at each visit.
 const CALLS: usize = 10;
-/// CALLs of the back end that may be open.
+/// Maximum number of open CALLs of the back end.
 const OPEN: usize = 2 * ROAMERS;
 
-/// What became of the CALLs of back ends, by id.
+/// Number of answers and error reports for a CALL of the back end.
 #[derive(Default)]
-struct Fate {
+struct CallOutcome {
     answered: usize,
     reported: usize,
 }
 
-/// Answers what charge points ask, and asks them something all the time. `stop` ends the asking; then it waits until
-/// every CALL of its own is accounted for.
-async fn work(mut back_end: BackEnd, mut stop: tokio::sync::oneshot::Receiver<()>) -> BTreeMap<String, Fate> {
-    let mut fates: BTreeMap<String, Fate> = BTreeMap::new();
+/// Answers CALLs of charge points and sends them CALLs. After `stop` it sends no more, waits until each of its CALLs is
+/// answered or reported, and returns the outcomes by message id.
+async fn run_back_end(
+    mut back_end: BackEnd,
+    mut stop: tokio::sync::oneshot::Receiver<()>,
+) -> BTreeMap<String, CallOutcome> {
+    let mut outcomes: BTreeMap<String, CallOutcome> = BTreeMap::new();
     let mut tick = tokio::time::interval(Duration::from_millis(1));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut asking = true;
@@ -176,9 +179,9 @@ async fn work(mut back_end: BackEnd, mut stop: tokio::sync::oneshot::Receiver<()
             _ = &mut stop, if asking => asking = false,
             _ = tick.tick(), if asking && open < OPEN => {
                 open += 1;
-                let id = format!("b{}", fates.len());
-                let topic = format!("ocpp/cs/CP{}", fates.len() % ROAMERS);
-                fates.insert(id.clone(), Fate::default());
+                let id = format!("b{}", outcomes.len());
+                let topic = format!("ocpp/cs/CP{}", outcomes.len() % ROAMERS);
+                outcomes.insert(id.clone(), CallOutcome::default());
                 back_end.publish(&topic, call_object(&id, "TriggerMessage", "{}")).await;
             }
             (topic, text) = back_end.message() => {
@@ -190,26 +193,27 @@ async fn work(mut back_end: BackEnd, mut stop: tokio::sync::oneshot::Receiver<()
                         back_end.publish(&topic.replace("ocpp/cp/", "ocpp/cs/"), answer).await;
                     }
                     kind => {
-                        // An answer of ours that came after its connection had ended is reported under its own id.
-                        if let Some(fate) = fates.get_mut(&id) {
-                            open -= usize::from(fate.answered + fate.reported == 0);
-                            if kind == Some(3) { fate.answered += 1 } else { fate.reported += 1 }
+                        // An answer from here that is late for its connection is reported with the id of the charge
+                        // point's CALL, which is not in the table.
+                        if let Some(outcome) = outcomes.get_mut(&id) {
+                            open -= usize::from(outcome.answered + outcome.reported == 0);
+                            if kind == Some(3) { outcome.answered += 1 } else { outcome.reported += 1 }
                         }
                     }
                 }
             }
         }
     }
-    fates
+    outcomes
 }
 
-/// Answers everything that it is asked, until it is closed or until it has got `answers` of its own.
-async fn converse(charge_point: &mut ChargePoint, answers: &mut usize, wanted: usize) -> Option<(u16, String)> {
+/// Answers CALLs of the back end until the connection is closed or `answers` reaches `wanted`.
+async fn answer_until(charge_point: &mut ChargePoint, answers: &mut usize, wanted: usize) -> Option<(u16, String)> {
     while *answers < wanted {
-        match charge_point.hear().await {
-            Heard::Ping => {}
-            Heard::Closed(reason) => return reason,
-            Heard::Text(text) => {
+        match charge_point.receive().await {
+            Received::Ping => {}
+            Received::Closed(reason) => return reason,
+            Received::Text(text) => {
                 let frame: serde_json::Value = serde_json::from_str(&text).expect("JSON");
                 match frame[0].as_u64() {
                     Some(2) => charge_point.send(&format!("[3,{},{{}}]", frame[1])).await,
@@ -221,22 +225,23 @@ async fn converse(charge_point: &mut ChargePoint, answers: &mut usize, wanted: u
     None
 }
 
-/// Roams between the gateways, connecting to the next one while it is still with the last. Answers its last connection.
-async fn roam(name: String, mut here: ChargePoint, gateways: [SocketAddr; 2]) -> ChargePoint {
+/// Alternates between the gateways; connects to the next one before the previous connection ends. Returns the last
+/// connection.
+async fn roam(name: String, mut current: ChargePoint, gateways: [SocketAddr; 2]) -> ChargePoint {
     for visit in 1..=VISITS {
         let mut answers = 0;
-        // One at a time, as OCPP has it, so that each is answered or the connection is closed.
+        // One CALL at a time, as OCPP requires, so that each is answered or the connection is closed.
         for number in 0..CALLS {
-            here.send(&format!(r#"[2,"{name}-{visit}-{number}","Heartbeat",{{}}]"#)).await;
-            let closed = converse(&mut here, &mut answers, number + 1).await;
-            assert_eq!(closed, None, "{name} is nowhere else");
+            current.send(&format!(r#"[2,"{name}-{visit}-{number}","Heartbeat",{{}}]"#)).await;
+            let closed = answer_until(&mut current, &mut answers, number + 1).await;
+            assert_eq!(closed, None, "{name} is connected only here");
         }
         let next = ChargePoint::ocpp16(gateways[visit % 2], &name).await;
-        let mut last = std::mem::replace(&mut here, next);
-        let (code, _) = converse(&mut last, &mut 0, usize::MAX).await.expect("a reason");
+        let mut last = std::mem::replace(&mut current, next);
+        let (code, _) = answer_until(&mut last, &mut 0, usize::MAX).await.expect("a reason");
         assert_eq!(code, 1008);
     }
-    here
+    current
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -245,37 +250,38 @@ async fn charge_points_that_roam_under_load_lose_no_call() {
     let (a, b) = (gateway(broker.local_addr()).await, gateway(broker.local_addr()).await);
     let addresses = [a.ocpp(), b.ocpp()];
     let back_end = BackEnd::listen(broker.local_addr(), "ocpp/cp/#").await;
-    // Nobody is asked before it is there.
+    // The back end sends no CALL before the charge points are connected.
     let mut starting = Vec::new();
     for number in 0..ROAMERS {
         let name = format!("CP{number}");
         starting.push((a.charge_point(&name).await, name));
     }
     let (stop, stopped) = tokio::sync::oneshot::channel();
-    let back_end = tokio::spawn(work(back_end, stopped));
+    let back_end = tokio::spawn(run_back_end(back_end, stopped));
     let roamers: Vec<_> =
         starting.into_iter().map(|(charge_point, name)| tokio::spawn(roam(name, charge_point, addresses))).collect();
     let mut charge_points = Vec::new();
     for roamer in roamers {
         charge_points.push(timeout(TIMEOUT * 3, roamer).await.expect("in time").expect("no panic"));
     }
-    // Where they are now they go on answering.
-    let talking: Vec<_> = charge_points
+    // The charge points continue to answer on their last connections.
+    let answering: Vec<_> = charge_points
         .into_iter()
-        .map(|mut charge_point| tokio::spawn(async move { converse(&mut charge_point, &mut 0, usize::MAX).await }))
+        .map(|mut charge_point| tokio::spawn(async move { answer_until(&mut charge_point, &mut 0, usize::MAX).await }))
         .collect();
     drop(stop);
-    let fates = timeout(TIMEOUT, back_end).await.expect("every CALL is accounted for").expect("no panic");
-    let answered = fates.values().filter(|fate| fate.answered > 0).count();
-    assert!(answered > fates.len() / 2, "{answered} of {}", fates.len());
-    // What came while a charge point was with both, for a round trip to the broker, it may have answered on either side.
-    let twice = fates.values().filter(|fate| fate.answered > 1).count();
-    assert!(twice < fates.len() / 10, "{twice} of {}", fates.len());
+    let outcomes = timeout(TIMEOUT, back_end).await.expect("every CALL is accounted for").expect("no panic");
+    let answered = outcomes.values().filter(|outcome| outcome.answered > 0).count();
+    assert!(answered > outcomes.len() / 2, "{answered} of {}", outcomes.len());
+    // A CALL that arrives while a charge point is connected to both gateways, for one round trip to the broker, may be
+    // answered on both connections.
+    let twice = outcomes.values().filter(|outcome| outcome.answered > 1).count();
+    assert!(twice < outcomes.len() / 10, "{twice} of {}", outcomes.len());
     let connections = a.metric("ocpp_gateway_connections").await + b.metric("ocpp_gateway_connections").await;
     assert_eq!(connections, ROAMERS as f64);
     let taken_over = r#"ocpp_gateway_closed_total{reason="taken_over"}"#;
     assert_eq!(a.metric(taken_over).await + b.metric(taken_over).await, (ROAMERS * VISITS) as f64);
-    talking.into_iter().for_each(|task| task.abort());
+    answering.into_iter().for_each(|task| task.abort());
     a.stop().await;
     b.stop().await;
     broker.stop().await;

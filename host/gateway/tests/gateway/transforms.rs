@@ -1,4 +1,4 @@
-//! What transforms decide about connections and messages, and what becomes of a gateway in which one breaks.
+//! Decisions of transforms about connections and messages, and the effect of failing transforms on a gateway.
 
 use crate::{Running, call_object, result_object};
 use cpu_time::{ProcessTime, ThreadTime};
@@ -10,15 +10,15 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// A transform whose `hook` does something to charge points that are called `BAD…`, and passes everything on for others
-/// (`guest-sdk/tests/guests/every_hook.rs`). `keys`: more of its configuration.
+/// The configuration of a transform whose `hook` acts as `does` says for charge points named `BAD…` and passes messages
+/// of others on (`guest-sdk/tests/guests/every_hook.rs`). `keys`: more lines of its configuration.
 pub(crate) fn transform(hook: &str, does: &str, keys: &str) -> String {
     let path = component();
     let config = format!("{{ hook = {hook:?}, does = {does:?} }}");
     format!("[[transforms]]\nname = {hook:?}\ncomponent = {path:?}\nconfig = {config}\n{keys}\n")
 }
 
-/// Its component.
+/// The component of [`transform`].
 pub(crate) fn component() -> &'static PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| guest::build("every_hook", env!("CARGO_TARGET_TMPDIR")))
@@ -29,7 +29,7 @@ async fn connect(gateway: &Running, id: &str) -> Result<ChargePoint, Refused> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_admission_finds_out_is_known_to_the_other_hooks() {
+async fn attributes_set_by_admission_are_passed_to_other_hooks() {
     let transforms = transform("admission", "name the vendor", "") + &transform("uplink", "publish the attributes", "");
     let gateway = Running::start(&transforms).await;
     let mut back_end = gateway.back_end().await;
@@ -41,9 +41,9 @@ async fn what_admission_finds_out_is_known_to_the_other_hooks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whom_admission_refuses_is_told_why() {
+async fn charge_point_refused_by_admission_receives_the_reason() {
     let gateway = Running::start(&transform("admission", "refuse", "")).await;
-    let refused = connect(&gateway, "BAD1").await.err().expect("not let in");
+    let refused = connect(&gateway, "BAD1").await.err().expect("refused");
     assert_eq!((refused.status, refused.text.trim()), (403, "not one of ours"));
     assert_eq!(gateway.metric(r#"ocpp_gateway_refused_total{reason="forbidden"}"#).await, 1.0);
     gateway.charge_point("GOOD1").await.close().await;
@@ -51,7 +51,7 @@ async fn whom_admission_refuses_is_told_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_admission_that_breaks_lets_nobody_in_unless_it_is_bypassed() {
+async fn failing_admission_refuses_charge_points_unless_it_is_bypassed() {
     for (on_error, status) in [("reject", Some(503)), ("drop", Some(503)), ("bypass", None)] {
         let gateway = Running::start(&transform("admission", "panic", &format!("on_error = {on_error:?}"))).await;
         let refused = connect(&gateway, "BAD1").await.err().map(|refused| refused.status);
@@ -62,7 +62,7 @@ async fn an_admission_that_breaks_lets_nobody_in_unless_it_is_bypassed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_breaks_a_rule_is_told_so() {
+async fn violations_are_answered_or_reported_to_the_sender() {
     let gateway = Running::start(&transform("validation", "require idTag", "")).await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point("CP1").await;
@@ -72,7 +72,7 @@ async fn who_breaks_a_rule_is_told_so() {
     assert_eq!(charge_point.text().await, r#"[3,"1",{}]"#);
     charge_point.send(r#"[2,"2","Authorize",{}]"#).await;
     let answer = charge_point.text().await;
-    // As OCPP 1.6 spells it.
+    // The spelling of OCPP 1.6.
     assert!(answer.starts_with(r#"[4,"2","OccurenceConstraintViolation","#) && answer.contains("idTag"), "{answer}");
     gateway.stop().await;
 
@@ -88,7 +88,7 @@ async fn who_breaks_a_rule_is_told_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rule_that_is_only_logged_stops_nothing() {
+async fn violations_that_are_only_logged_do_not_stop_messages() {
     const VIOLATIONS: &str = r#"ocpp_gateway_incidents_total{direction="uplink",cause="violation"}"#;
     for (does, call) in [("require idTag", "Authorize"), ("reject", "Heartbeat")] {
         let toml = "[validation]\non_violation = \"log\"\n".to_owned() + &transform("validation", does, "");
@@ -103,9 +103,9 @@ async fn a_rule_that_is_only_logged_stops_nothing() {
     }
 }
 
-/// All that a neighbour waits for is a worker that comes to the end of its time: so it may be slow, but is served.
+/// Other charge points wait at most until the looping transform exceeds its time limit.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn neighbours_are_served_while_a_transform_loops() {
+async fn other_charge_points_are_served_while_a_transform_loops() {
     /// 20 ms each.
     const LOOPS: u32 = 500;
     const CALLS: u32 = 20;
@@ -134,25 +134,25 @@ async fn neighbours_are_served_while_a_transform_loops() {
         }
     };
     tokio::select! {
-        () = looping => panic!("the neighbour is not served"),
+        () = looping => panic!("the other charge point is not served"),
         () = serving => {}
     }
     gateway.stop().await;
 }
 
-/// A worker that is busy with a transform for long is no worker any more: another thread is, even where there was one only.
+/// A worker thread that runs a transform for long is replaced by another thread, even if it is the only one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn neighbours_do_not_wait_for_the_end_of_a_loop() {
+async fn other_charge_points_do_not_wait_for_the_end_of_a_loop() {
     const CALLS: u32 = 10;
     let gateway = Running::start(&transform("uplink", "loop", "limits = { time = \"5s\" }")).await;
     let mut back_end = gateway.back_end().await;
     let mut bad = gateway.charge_point("BAD1").await;
     let mut good = gateway.charge_point("GOOD1").await;
-    // What other threads have been busy for.
+    // CPU time of the other threads.
     let others = || ProcessTime::now().as_duration().saturating_sub(ThreadTime::now().as_duration());
     let (started, quiet) = (ThreadTime::now(), others());
     bad.send(r#"[2,"1","Heartbeat",{}]"#).await;
-    // The only worker hears of it.
+    // Waits until the only worker runs the loop.
     while others().saturating_sub(quiet) < Duration::from_millis(50) {
         assert!(started.elapsed() < TIMEOUT, "nothing loops");
     }

@@ -1,4 +1,4 @@
-//! The README's tutorial, and what it rests on: every byte of a payload arrives as it was sent.
+//! The README's tutorial, and its precondition: payloads pass unchanged, byte for byte.
 
 use crate::{Running, call_object, result_object};
 
@@ -46,7 +46,7 @@ async fn payloads_pass_byte_for_byte_in_both_directions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn errors_travel_in_both_directions() {
+async fn errors_pass_in_both_directions() {
     let gateway = Running::start("").await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point("CP1").await;
@@ -68,7 +68,7 @@ async fn errors_travel_in_both_directions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_megabyte_passes() {
+async fn payload_of_one_megabyte_passes() {
     let gateway = Running::start("").await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point("CP1").await;
@@ -81,7 +81,7 @@ async fn a_megabyte_passes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn send_of_2_1_is_passed_on_and_never_answered() {
+async fn ocpp_2_1_send_is_forwarded_and_not_answered() {
     let gateway = Running::start("").await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point_of("CP1", "ocpp2.1").await;
@@ -98,7 +98,7 @@ async fn send_of_2_1_is_passed_on_and_never_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn topics_are_the_components_affair() {
+async fn topics_follow_the_configuration_of_the_mapping() {
     let toml = r#"
         [[transforms]]
         name = "standard"

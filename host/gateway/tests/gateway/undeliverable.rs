@@ -1,4 +1,4 @@
-//! Messages of back ends that must not reach a charge point, or cannot, and charge points that no message would reach.
+//! Downlink messages that must not or cannot be delivered, and charge points whose subscription fails.
 
 use crate::{Running, call_object, error_code, result_object};
 use ocpp_gateway_testkit::back_end::BackEnd;
@@ -8,7 +8,7 @@ use ocpp_gateway_testkit::mosquitto::Mosquitto;
 const RETAINED: &str = r#"ocpp_gateway_incidents_total{direction="downlink",cause="retained"}"#;
 const TOO_LARGE: &str = r#"ocpp_gateway_incidents_total{direction="downlink",cause="too_large"}"#;
 
-/// What a back end is told about its message `id`.
+/// Waits for the error report about message `id` and returns it.
 async fn expect_error(back_end: &mut BackEnd, topic: &str, id: &str) -> String {
     let report = back_end.expect_on(topic).await;
     assert!(report.contains(&format!(r#""UniqueId":"{id}""#)), "{report}");
@@ -16,49 +16,50 @@ async fn expect_error(back_end: &mut BackEnd, topic: &str, id: &str) -> String {
     report
 }
 
-/// A retained command, and what comes of it when its charge point connects; `told`: whether the gateway gets to see it.
-async fn retained_command(gateway: Running, broker: std::net::SocketAddr, told: bool) {
+/// Checks that a retained CALL is not delivered when its charge point connects. `is_reported`: whether the gateway
+/// receives and reports it.
+async fn retained_command(gateway: Running, broker: std::net::SocketAddr, is_reported: bool) {
     let mut back_end = BackEnd::listen(broker, "ocpp/cp/#").await;
     let mut commands = BackEnd::listen(broker, "ocpp/cs/#").await;
     back_end.retain("ocpp/cs/CP1", call_object("old", "Reset", "{}")).await;
-    // Now the broker has it.
+    // The broker has stored it.
     commands.expect_on("ocpp/cs/CP1").await;
 
     let mut charge_point = gateway.charge_point("CP1").await;
-    if told {
+    if is_reported {
         let report = expect_error(&mut back_end, "ocpp/cp/CP1/Reply", "old").await;
         assert!(report.contains("retain"), "{report}");
     }
-    // Whoever is subscribed already gets it as any other.
+    // A subscribed client receives a new retained message like any other.
     back_end.retain("ocpp/cs/CP1", call_object("live", "Reset", "{}")).await;
     assert_eq!(charge_point.text().await, r#"[2,"live","Reset",{}]"#);
     charge_point.send(r#"[3,"live",{}]"#).await;
     assert_eq!(back_end.expect_on("ocpp/cp/CP1/Reply").await, result_object("live", "{}"));
-    // What clears it is for nobody.
+    // The empty message that clears the retained one is not delivered.
     back_end.retain("ocpp/cs/CP1", "").await;
     back_end.publish("ocpp/cs/CP1", call_object("next", "Reset", "{}")).await;
     assert_eq!(charge_point.text().await, r#"[2,"next","Reset",{}]"#);
     charge_point.send(r#"[3,"next",{}]"#).await;
     assert_eq!(back_end.expect_on("ocpp/cp/CP1/Reply").await, result_object("next", "{}"));
-    assert_eq!(gateway.metric(RETAINED).await, f64::from(u8::from(told)));
+    assert_eq!(gateway.metric(RETAINED).await, f64::from(u8::from(is_reported)));
     gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retained_command_is_not_run_at_every_connect() {
-    // MQTT 5 has words for not wanting any.
-    for (version, told) in [(4, true), (5, false)] {
+async fn retained_call_is_not_delivered_when_a_charge_point_connects() {
+    // MQTT 5 lets a subscriber exclude retained messages (retain handling).
+    for (version, is_reported) in [(4, true), (5, false)] {
         let gateway = Running::start(&format!("[mqtt]\nversion = {version}")).await;
         let broker = gateway.broker();
-        retained_command(gateway, broker, told).await;
+        retained_command(gateway, broker, is_reported).await;
         let mosquitto = Mosquitto::start(false).await;
         let gateway = Running::start(&format!("[mqtt]\nurl = \"{}\"\nversion = {version}", mosquitto.url())).await;
-        retained_command(gateway, mosquitto.address(), told).await;
+        retained_command(gateway, mosquitto.address(), is_reported).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_is_too_large_is_reported_under_its_id() {
+async fn oversized_message_is_reported_with_its_id() {
     let mosquitto = Mosquitto::start(false).await;
     for version in [4, 5] {
         let toml = format!("[mqtt]\nurl = \"{}\"\nversion = {version}", mosquitto.url());
@@ -69,7 +70,7 @@ async fn a_message_that_is_too_large_is_reported_under_its_id() {
         back_end.publish("ocpp/cs/CP1", call_object("large", "DataTransfer", &payload)).await;
         let report = expect_error(&mut back_end, "ocpp/cp/CP1/Reply", "large").await;
         assert!(report.contains(" bytes, which is more than the gateway takes"), "{report}");
-        // As an array, and with its id behind the payload.
+        // An array, and an object with its id after the payload.
         for (text, id) in [
             (format!(r#"[2,"array","DataTransfer",{payload}]"#), "array"),
             (format!(r#"{{"MessageTypeId":2,"Payload":{payload},"UniqueId":"late"}}"#), "-1"),
@@ -77,11 +78,11 @@ async fn a_message_that_is_too_large_is_reported_under_its_id() {
             back_end.publish("ocpp/cs/CP1", text).await;
             expect_error(&mut back_end, "ocpp/cp/CP1/Reply", id).await;
         }
-        // Nor does a back end that answers every message get an error about its error.
+        // An error message is not answered with an error: back ends that answer every message would loop.
         back_end.publish("ocpp/cs/CP1", format!(r#"{{"MessageTypeId":4,"UniqueId":"error","x":{payload}}}"#)).await;
         gateway.until(TOO_LARGE, 4.0).await;
         assert_eq!(gateway.metric("ocpp_gateway_mqtt_oversized_total").await, 4.0);
-        // Nothing else has happened.
+        // The connections to the broker and the charge point are unaffected.
         back_end.publish("ocpp/cs/CP1", call_object("small", "Reset", "{}")).await;
         assert_eq!(charge_point.text().await, r#"[2,"small","Reset",{}]"#);
         assert_eq!(gateway.metric(r#"ocpp_gateway_mqtt_connects_total{connection="subscriber"}"#).await, 1.0);
@@ -90,13 +91,13 @@ async fn a_message_that_is_too_large_is_reported_under_its_id() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_is_too_large_is_reported_for_a_charge_point_that_is_gone_too() {
+async fn oversized_message_for_a_disconnected_charge_point_is_reported() {
     let broker = ScriptedBroker::start().await;
     let gateway = Running::start(&format!("[mqtt]\nurl = \"{}\"\nclient_id = \"gw\"", broker.url())).await;
     let payload = format!(r#"{{"data":"{}"}}"#, "x".repeat(2 << 20));
     let text = call_object("large", "DataTransfer", &payload);
     broker.inject("gw-sub", "ocpp/cs/CP1", text, QoS::AtLeastOnce, 1);
-    // A message of nothing is no message, whoever it is for.
+    // Empty messages are ignored.
     broker.inject("gw-sub", "ocpp/cs/CP1", "", QoS::AtLeastOnce, 2);
     broker.inject("gw-sub", "ocpp/cs/CP1", call_object("small", "Reset", "{}"), QoS::AtLeastOnce, 3);
     let seen = broker.seen_by(|seen| seen.iter().filter_map(Seen::publish).count() == 2).await;
@@ -111,7 +112,7 @@ async fn a_message_that_is_too_large_is_reported_for_a_charge_point_that_is_gone
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_charge_point_that_lost_its_subscription_is_disconnected_and_served_again() {
+async fn charge_point_that_loses_its_subscription_is_disconnected_and_may_return() {
     let broker = ScriptedBroker::start().await;
     let gateway = Running::start(&format!("[mqtt]\nurl = \"{}\"\nclient_id = \"gw\"", broker.url())).await;
     let mut refused = gateway.charge_point("CP1").await;

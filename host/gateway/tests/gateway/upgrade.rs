@@ -1,4 +1,4 @@
-//! What a request for a WebSocket may look like, and what it gets: by clients that write and read bytes.
+//! Upgrade requests and their responses, at the level of bytes.
 
 use crate::security::{auth, basic, entry, folder, tls};
 use crate::{Running, result_object};
@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// The lines that make a request one for a WebSocket.
+/// The header lines that make a request an upgrade to WebSocket.
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
 const VERSION: &str = "Sec-WebSocket-Version: 13\r\n";
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -22,8 +22,8 @@ fn get(path: &str, lines: &[&str]) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n{}\r\n", lines.concat())
 }
 
-/// A good request with more lines.
-fn good(lines: &str) -> String {
+/// A valid request with additional header lines.
+fn valid(lines: &str) -> String {
     get("/ocpp/CP1", &[UPGRADE, VERSION, KEY, lines])
 }
 
@@ -67,7 +67,7 @@ async fn status(gateway: &Running, request: &str) -> u16 {
     ask(gateway, request).await.0.status()
 }
 
-/// Whether the text frame that `text` makes comes, after pings.
+/// Asserts that the next frame is the text frame with `text`.
 async fn expect_text<S: AsyncRead + Unpin>(stream: &mut S, text: &str) {
     let mut frame = vec![0x81, u8::try_from(text.len()).expect("short")];
     frame.extend_from_slice(text.as_bytes());
@@ -77,7 +77,7 @@ async fn expect_text<S: AsyncRead + Unpin>(stream: &mut S, text: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn header_lines_of_one_name_are_one_list() {
+async fn header_lines_with_one_name_form_one_list() {
     let gateway = Running::start("").await;
     for lines in [
         "Connection: keep-alive\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
@@ -109,7 +109,7 @@ async fn header_lines_of_one_name_are_one_list() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_websocket_version_is_told_the_right_one() {
+async fn unsupported_websocket_version_gets_426_with_the_supported_one() {
     let gateway = Running::start("").await;
     for lines in ["Sec-WebSocket-Version: 8\r\n", "Sec-WebSocket-Version: 131\r\n", "Sec-WebSocket-Version:\r\n", ""] {
         let (head, _) = ask(&gateway, &get("/ocpp/CP1", &[UPGRADE, lines, KEY])).await;
@@ -139,9 +139,9 @@ async fn doubled_slashes_in_the_path_are_ignored() {
     gateway.stop().await;
 }
 
-/// A browser inside the network would let any page pass for a charge point.
+/// Otherwise any page in a browser inside the network could act as a charge point.
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_from_elsewhere_are_refused_where_nothing_is_asked_for() {
+async fn foreign_origins_are_refused_where_no_authentication_is_configured() {
     let listed = "[ocpp]\norigins = [\"https://console.example\"]\ntrusted_proxies = [\"127.0.0.1\"]";
     for (toml, lines, expected) in [
         ("", "", 101),
@@ -159,21 +159,21 @@ async fn pages_from_elsewhere_are_refused_where_nothing_is_asked_for() {
         (listed, "Origin: http://gw.example\r\nX-Forwarded-Host: gw.example\r\n", 101),
     ] {
         let gateway = Running::start(toml).await;
-        assert_eq!(status(&gateway, &good(lines)).await, expected, "{toml} {lines}");
+        assert_eq!(status(&gateway, &valid(lines)).await, expected, "{toml} {lines}");
         gateway.stop().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_passwords_are_asked_for_any_page_may_try() {
+async fn origins_are_not_checked_where_passwords_are_required() {
     let folder = folder();
     let users = folder.path().join("users");
     std::fs::write(&users, entry("CP1", b"secret")).expect("written");
     let gateway = Running::start(&auth(&users)).await;
-    let shown = format!("Authorization: {}\r\n", basic("CP1", b"secret"));
-    for (credentials, expected) in [(shown.as_str(), 101), ("", 401)] {
+    let authorization = format!("Authorization: {}\r\n", basic("CP1", b"secret"));
+    for (credentials, expected) in [(authorization.as_str(), 101), ("", 401)] {
         let lines = format!("Origin: http://elsewhere.example\r\n{credentials}");
-        assert_eq!(status(&gateway, &good(&lines)).await, expected);
+        assert_eq!(status(&gateway, &valid(&lines)).await, expected);
     }
     gateway.stop().await;
 }
@@ -184,14 +184,14 @@ async fn invalid_percent_escapes_are_bad_requests() {
     for path in ["/ocpp/%", "/ocpp/CP%4", "/ocpp/%ZZ", "/ocpp/100%/", "/ocpp/%C3%A"] {
         assert_eq!(status(&gateway, &get(path, &[UPGRADE, VERSION, KEY])).await, 400, "{path}");
     }
-    // A good escape of what is no text is an identity that does not exist.
+    // A valid escape that is not UTF-8 is an unknown identity.
     assert_eq!(status(&gateway, &get("/ocpp/%FF", &[UPGRADE, VERSION, KEY])).await, 404);
     assert_eq!(gateway.metric(r#"ocpp_gateway_refused_total{reason="bad_request"}"#).await, 5.0);
     gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_was_sent_as_key_is_hashed() {
+async fn keys_of_any_length_are_accepted() {
     let gateway = Running::start("").await;
     for key in ["", "x", "dGhlIHNhbXBsZSBub25jZQ", "no Base64!", &"k".repeat(300)] {
         let (head, _) =
@@ -217,10 +217,10 @@ async fn subprotocol_is_repeated_as_it_was_offered() {
         ("Sec-WebSocket-Protocol: , ,,\r\nSec-WebSocket-Protocol:  \r\n", None),
         ("", None),
     ] {
-        let (head, mut stream) = ask(&gateway, &good(lines)).await;
+        let (head, mut stream) = ask(&gateway, &valid(lines)).await;
         assert_eq!(head.status(), 101, "{lines}: {head:?}");
         assert_eq!(head.header("sec-websocket-protocol"), repeated, "{lines}");
-        // It is spoken.
+        // The connection uses that version.
         gateway.until_subscribed().await;
         let mut back_end = gateway.back_end().await;
         stream.write_all(HEARTBEAT).await.expect("sent");
@@ -231,12 +231,12 @@ async fn subprotocol_is_repeated_as_it_was_offered() {
     gateway.stop().await;
 }
 
-/// Writes request and frames at once, and has them answered.
+/// Sends the request and frames in one write, and checks that the frames are handled.
 async fn frames_with_the_request<S: AsyncRead + AsyncWrite + Unpin>(gateway: &Running, stream: &mut S) {
     let mut back_end = gateway.back_end().await;
-    // The second frame in two pieces, with the response between them.
+    // The second frame is split: its first part precedes the response, its second part follows.
     let (begin, end) = HEARTBEAT.split_at(15);
-    let bytes = [good("").as_bytes(), HEARTBEAT, begin].concat();
+    let bytes = [valid("").as_bytes(), HEARTBEAT, begin].concat();
     stream.write_all(&bytes).await.expect("sent");
     stream.flush().await.expect("sent");
     assert_eq!(read_head(stream).await.status(), 101);
@@ -266,7 +266,7 @@ async fn frames_sent_right_after_the_request_are_kept_with_tls() {
     gateway.stop().await;
 }
 
-/// More than is read with the request, while a password is checked.
+/// The frames exceed what is read with the request, and arrive while the password is checked.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_frames_sent_during_the_password_check_are_kept() {
     let folder = folder();
@@ -274,8 +274,9 @@ async fn many_frames_sent_during_the_password_check_are_kept() {
     std::fs::write(&users, entry("CP1", b"secret")).expect("written");
     let gateway = Running::start(&auth(&users)).await;
     let mut back_end = gateway.back_end().await;
-    let mut bytes = good(&format!("Sec-WebSocket-Protocol: ocpp2.1\r\nAuthorization: {}\r\n", basic("CP1", b"secret")))
-        .into_bytes();
+    let mut bytes =
+        valid(&format!("Sec-WebSocket-Protocol: ocpp2.1\r\nAuthorization: {}\r\n", basic("CP1", b"secret")))
+            .into_bytes();
     const FRAMES: usize = 2000;
     for number in 0..FRAMES {
         let text = format!(r#"[6,"{number:04}","NotifyEvent",{{}}]"#);
@@ -293,7 +294,7 @@ async fn many_frames_sent_during_the_password_check_are_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refused_client_reads_why_although_it_has_sent_more() {
+async fn refused_client_receives_the_reason_despite_unread_data() {
     let gateway = Running::start("").await;
     for (request, expected) in [
         (get("/other/CP1", &[UPGRADE, VERSION, KEY]), 404),
@@ -304,7 +305,7 @@ async fn refused_client_reads_why_although_it_has_sent_more() {
         let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
         let bytes = [request.as_bytes(), &[b'x'; 100_000]].concat();
         stream.write_all(&bytes).await.expect("sent");
-        // Unread data at the gateway's end would be a reset by now.
+        // If the gateway closed with unread data, a reset would have arrived by now.
         tokio::time::sleep(Duration::from_millis(100)).await;
         let mut response = String::new();
         timeout(TIMEOUT, stream.read_to_string(&mut response)).await.expect("an end").expect("no reset");
@@ -321,9 +322,9 @@ async fn refused_client_reads_why_although_it_has_sent_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn client_that_has_closed_its_half_is_answered() {
+async fn client_that_closed_its_write_half_is_answered() {
     let gateway = Running::start("").await;
-    for (request, expected) in [(get("/ocpp", &[UPGRADE, VERSION, KEY]), 404), (good(""), 101)] {
+    for (request, expected) in [(get("/ocpp", &[UPGRADE, VERSION, KEY]), 404), (valid(""), 101)] {
         let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
         stream.write_all(request.as_bytes()).await.expect("sent");
         stream.shutdown().await.expect("closed");
@@ -333,22 +334,22 @@ async fn client_that_has_closed_its_half_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_no_such_request_gets_a_status_or_an_end() {
+async fn other_requests_get_an_error_status_or_are_closed() {
     let gateway = Running::start("").await;
     let length = "Content-Length: 3\r\n";
     for (text, expected) in [
-        (good("").replace("GET", "POST"), Some(400)),
-        (good("").replace("GET", "HEAD"), Some(400)),
-        (good("").replace("GET", "OPTIONS"), Some(400)),
+        (valid("").replace("GET", "POST"), Some(400)),
+        (valid("").replace("GET", "HEAD"), Some(400)),
+        (valid("").replace("GET", "OPTIONS"), Some(400)),
         ("CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), Some(400)),
-        (good("").replace("HTTP/1.1", "HTTP/1.0"), Some(400)),
-        (good("").replace("HTTP/1.1", "HTTP/1.2"), Some(400)),
-        (good("").replace("HTTP/1.1", "HTTP/2.0"), Some(400)),
-        (good(length) + "abc", Some(400)),
-        (good(&format!("Expect: 100-continue\r\n{length}")), Some(400)),
-        (good("Transfer-Encoding: chunked\r\n") + "3\r\nabc\r\n0\r\n\r\n", Some(400)),
-        (good("Content-Length: x\r\n"), Some(400)),
-        (good("Content-Length: 0\r\n"), Some(101)),
+        (valid("").replace("HTTP/1.1", "HTTP/1.0"), Some(400)),
+        (valid("").replace("HTTP/1.1", "HTTP/1.2"), Some(400)),
+        (valid("").replace("HTTP/1.1", "HTTP/2.0"), Some(400)),
+        (valid(length) + "abc", Some(400)),
+        (valid(&format!("Expect: 100-continue\r\n{length}")), Some(400)),
+        (valid("Transfer-Encoding: chunked\r\n") + "3\r\nabc\r\n0\r\n\r\n", Some(400)),
+        (valid("Content-Length: x\r\n"), Some(400)),
+        (valid("Content-Length: 0\r\n"), Some(101)),
         ("GET * HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), Some(400)),
         ("\x16\x03\x01\x02\0\x01\0\x01\u{7f}\x03\x03".to_owned(), Some(400)),
         ("SSH-2.0-OpenSSH_9.6\r\n".to_owned(), Some(400)),
@@ -366,7 +367,7 @@ async fn whatever_is_no_such_request_gets_a_status_or_an_end() {
             }
         }
     }
-    // Nothing at all, and half a head.
+    // No bytes, and an incomplete head.
     for text in ["", "GET /ocpp/CP1 HTTP/1.1\r\nHos"] {
         let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
         stream.write_all(text.as_bytes()).await.expect("sent");
@@ -380,9 +381,9 @@ async fn whatever_is_no_such_request_gets_a_status_or_an_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn request_may_come_byte_by_byte() {
+async fn request_may_arrive_byte_by_byte() {
     let gateway = Running::start("").await;
-    for request in [good(""), good("").replace('\r', "")] {
+    for request in [valid(""), valid("").replace('\r', "")] {
         let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
         stream.set_nodelay(true).expect("a TCP option");
         for byte in request.as_bytes() {
@@ -394,17 +395,17 @@ async fn request_may_come_byte_by_byte() {
     gateway.stop().await;
 }
 
-/// TLS, the request and the check share one timeout; a client that goes on writing does not prolong it.
+/// TLS, request and authentication share one timeout, which further writes of the client do not extend.
 #[tokio::test(flavor = "multi_thread")]
-async fn handshake_timeout_holds_for_all_of_it() {
+async fn handshake_timeout_covers_the_whole_handshake() {
     let folder = folder();
     let ca = Authority::new(folder.path(), "ca");
     let toml = format!("[ocpp]\nhandshake_timeout = \"2s\"\n{}", tls(&ca.server(), ""));
     let gateway = Running::start(&toml).await;
     let mut stream = connect(gateway.ocpp(), &ca.pem(), None, &[&TLS13]).await.expect("TLS");
     let mut ended = false;
-    // It would take six seconds at least.
-    for byte in good(&format!("X-Padding: {}\r\n", "x".repeat(500))).as_bytes() {
+    // Sending the whole request would take six seconds at least.
+    for byte in valid(&format!("X-Padding: {}\r\n", "x".repeat(500))).as_bytes() {
         let written = async {
             stream.write_all(&[*byte]).await?;
             stream.flush().await
@@ -415,7 +416,7 @@ async fn handshake_timeout_holds_for_all_of_it() {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!(ended, "all of it was taken");
+    assert!(ended, "the whole request was read");
     gateway.until(r#"ocpp_gateway_refused_total{reason="timed_out"}"#, 1.0).await;
     gateway.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Payloads that are held against the published schemas: who is told what, in which version, and what goes on.
+//! Validation of payloads against the published schemas: errors and reports per version, and messages that pass.
 
 use crate::secrets::ConfiguredProgram;
 use crate::transforms::transform;
@@ -10,7 +10,7 @@ const BOTH: &str = "[validation]\nmode = \"both\"";
 
 const VERSIONS: [&str; 3] = ["ocpp1.6", "ocpp2.0.1", "ocpp2.1"];
 
-/// What a wrong type is called in all versions.
+/// The error code for a wrong type, the same in all versions.
 const WRONG_TYPE: &str = "TypeConstraintViolation";
 
 /// A gateway, its charge point `CP1` with this version, and its back end.
@@ -25,13 +25,13 @@ async fn incidents(gateway: &Running, direction: &str, cause: &str) -> f64 {
     gateway.metric(&format!(r#"ocpp_gateway_incidents_total{{direction="{direction}",cause="{cause}"}}"#)).await
 }
 
-/// A command that every version has, as it has to be.
+/// A valid payload of Reset, which every version has.
 fn reset(version: &str) -> &'static str {
     if version == "ocpp1.6" { r#"{"type":"Soft"}"# } else { r#"{"type":"Immediate"}"# }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_charge_point_is_told_what_is_wrong_with_its_call() {
+async fn invalid_call_of_a_charge_point_is_answered_with_the_violation() {
     for (version, action, payload, code, field) in [
         ("ocpp1.6", "Authorize", r#"{}"#, "OccurenceConstraintViolation", "idTag"),
         ("ocpp1.6", "Authorize", r#"{"idTag":"A","more":1}"#, "FormationViolation", "more"),
@@ -49,7 +49,7 @@ async fn a_charge_point_is_told_what_is_wrong_with_its_call() {
         assert!(answer.starts_with(&expected) && answer.contains(field), "{version} {payload}: {answer}");
         assert!(!answer.contains("secret"), "{answer}");
         assert_eq!(incidents(&gateway, "uplink", "violation").await, 1.0);
-        // Nobody else has heard of it, and the line is free.
+        // The invalid CALL was not published, and the next one passes.
         charge_point.send(r#"[2,"2","Heartbeat",{}]"#).await;
         assert_eq!(back_end.expect_on("ocpp/cp/CP1").await, call_object("2", "Heartbeat", "{}"));
         gateway.stop().await;
@@ -57,7 +57,7 @@ async fn a_charge_point_is_told_what_is_wrong_with_its_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_back_end_is_told_what_is_wrong_with_its_call() {
+async fn invalid_call_of_a_back_end_is_reported_with_the_violation() {
     for version in VERSIONS {
         let (gateway, mut charge_point, mut back_end) = set_up(BOTH, version).await;
         back_end.publish("ocpp/cs/CP1", call_object("1", "Reset", r#"{"type":7}"#)).await;
@@ -65,7 +65,7 @@ async fn a_back_end_is_told_what_is_wrong_with_its_call() {
         let expected = format!(r#"{{"MessageTypeId":4,"UniqueId":"1","ErrorCode":"{WRONG_TYPE}","#);
         assert!(report.starts_with(&expected) && report.contains("type: "), "{version}: {report}");
         assert_eq!(incidents(&gateway, "downlink", "violation").await, 1.0);
-        // The charge point has not heard of it.
+        // The invalid CALL was not sent to the charge point.
         back_end.publish("ocpp/cs/CP1", call_object("2", "Reset", reset(version))).await;
         assert_eq!(charge_point.text().await, format!(r#"[2,"2","Reset",{}]"#, reset(version)));
         gateway.stop().await;
@@ -73,7 +73,7 @@ async fn a_back_end_is_told_what_is_wrong_with_its_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_answer_of_a_charge_point_becomes_an_error_for_the_back_end() {
+async fn invalid_answer_of_a_charge_point_becomes_an_error_for_the_back_end() {
     for version in VERSIONS {
         let (gateway, mut charge_point, mut back_end) = set_up(BOTH, version).await;
         for id in ["1", "2"] {
@@ -89,7 +89,7 @@ async fn a_wrong_answer_of_a_charge_point_becomes_an_error_for_the_back_end() {
             }
         }
         back_end.publish("ocpp/cs/CP1", call_object("3", "Reset", reset(version))).await;
-        assert!(charge_point.text().await.starts_with(r#"[2,"3","#), "{version}: nothing else was said");
+        assert!(charge_point.text().await.starts_with(r#"[2,"3","#), "{version}: no other message before it");
         charge_point.send(r#"[3,"3",{"status":"Accepted"}]"#).await;
         assert_eq!(
             back_end.expect_on("ocpp/cp/CP1/Reply").await,
@@ -101,13 +101,13 @@ async fn a_wrong_answer_of_a_charge_point_becomes_an_error_for_the_back_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_answer_of_a_back_end_becomes_an_error_for_both() {
+async fn invalid_answer_of_a_back_end_becomes_an_error_for_both_sides() {
     for version in VERSIONS {
         let (gateway, mut charge_point, mut back_end) = set_up(BOTH, version).await;
         charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
         back_end.expect_on("ocpp/cp/CP1").await;
         back_end.publish("ocpp/cs/CP1", result_object("1", r#"{"currentTime":"noon"}"#)).await;
-        // It is not the charge point that has sent something wrong.
+        // The fault is not the charge point's, so its code is InternalError.
         let answer = charge_point.text().await;
         let expected = r#"[4,"1","InternalError","the answer to this CALL is not valid: currentTime: "#;
         assert!(answer.starts_with(expected), "{version}: {answer}");
@@ -128,7 +128,7 @@ async fn a_wrong_answer_of_a_back_end_becomes_an_error_for_both() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_is_checked_for_what_was_asked_whatever_it_says_of_itself() {
+async fn answer_is_validated_against_the_action_of_its_call() {
     let (gateway, mut charge_point, mut back_end) = set_up(BOTH, "ocpp1.6").await;
     charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
     back_end.expect_on("ocpp/cp/CP1").await;
@@ -137,20 +137,20 @@ async fn an_answer_is_checked_for_what_was_asked_whatever_it_says_of_itself() {
     let answer = charge_point.text().await;
     assert!(answer.starts_with(r#"[4,"1","InternalError","#) && answer.contains("currentTime"), "{answer}");
     back_end.expect_on("ocpp/cp/CP1/Reply").await;
-    // One that nobody waits for is reported as that, and held against nothing.
-    back_end.publish("ocpp/cs/CP1", answer_to_nobody()).await;
+    // An answer without an open CALL is reported as such and not validated.
+    back_end.publish("ocpp/cs/CP1", unsolicited_answer()).await;
     let report = back_end.expect_on("ocpp/cp/CP1/Reply").await;
     assert!(report.contains(r#""UniqueId":"7","ErrorCode":"GenericError""#), "{report}");
     assert_eq!(incidents(&gateway, "downlink", "violation").await, 1.0);
     gateway.stop().await;
 }
 
-fn answer_to_nobody() -> &'static str {
+fn unsolicited_answer() -> &'static str {
     r#"{"MessageTypeId":3,"UniqueId":"7","Action":"Heartbeat","Payload":{"currentTime":1}}"#
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_mode_looks_its_way_only() {
+async fn each_mode_validates_its_direction_only() {
     for (mode, up, down) in [("off", false, false), ("uplink", true, false), ("downlink", false, true)] {
         let (gateway, mut charge_point, mut back_end) =
             set_up(&format!("[validation]\nmode = {mode:?}"), "ocpp1.6").await;
@@ -170,7 +170,7 @@ async fn each_mode_looks_its_way_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_only_logged_goes_on_both_ways() {
+async fn violations_that_are_only_logged_pass_in_both_directions() {
     let toml = format!("{BOTH}\non_violation = \"log\"");
     for version in VERSIONS {
         let (gateway, mut charge_point, mut back_end) = set_up(&toml, version).await;
@@ -188,7 +188,7 @@ async fn what_is_only_logged_goes_on_both_ways() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unknown_actions_are_not_implemented_unless_they_are_accepted() {
+async fn unknown_actions_get_not_implemented_unless_they_are_accepted() {
     for version in VERSIONS {
         let (gateway, mut charge_point, mut back_end) = set_up(BOTH, version).await;
         charge_point.send(r#"[2,"1","MakeCoffee",{}]"#).await;
@@ -214,7 +214,7 @@ async fn unknown_actions_are_not_implemented_unless_they_are_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_send_is_checked_and_never_answered() {
+async fn send_is_validated_and_never_answered() {
     let (gateway, mut charge_point, mut back_end) = set_up(BOTH, "ocpp2.1").await;
     let right = r#"{"id":1,"pending":0,"basetime":"2026-01-01T00:00:00Z","data":[{"t":0.5,"v":"1.5"}]}"#;
     charge_point.send(r#"[6,"1","NotifyPeriodicEventStream",{"id":"1"}]"#).await;
@@ -229,7 +229,7 @@ async fn a_send_is_checked_and_never_answered() {
     charge_point.send(&format!(r#"[2,"4","NotifyPeriodicEventStream",{right}]"#)).await;
     let answer = charge_point.text().await;
     assert!(answer.starts_with(r#"[4,"4","NotSupported","#), "{answer}");
-    // What a back end sends is lost without a trace if it is not told.
+    // An invalid SEND of a back end is reported: SEND has no answer that could show the loss.
     let wrong = r#"{"MessageTypeId":6,"UniqueId":"5","Action":"NotifyPeriodicEventStream","Payload":{}}"#;
     back_end.publish("ocpp/cs/CP1", wrong).await;
     let report = back_end.expect_on("ocpp/cp/CP1/Reply").await;
@@ -238,7 +238,7 @@ async fn a_send_is_checked_and_never_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_nested_too_deep_is_answered() {
+async fn payloads_nested_too_deeply_are_answered_with_an_error() {
     let (gateway, mut charge_point, mut back_end) = set_up(BOTH, "ocpp2.0.1").await;
     let deep = format!(r#"{{"vendorId":"V","data":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     charge_point.send(&format!(r#"[2,"1","DataTransfer",{deep}]"#)).await;
@@ -251,8 +251,8 @@ async fn what_is_nested_too_deep_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rules_of_transforms_come_on_top_or_take_the_place() {
-    // On top: both must hold.
+async fn validation_transforms_extend_or_replace_schemas() {
+    // By default both the schema and the transform are applied.
     let toml = format!("{BOTH}\n{}", transform("validation", "require idTag", ""));
     let (gateway, mut charge_point, mut back_end) = set_up(&toml, "ocpp1.6").await;
     charge_point.send(r#"[2,"1","Authorize",{"idTag":"A","otherTag":"B"}]"#).await;
@@ -261,7 +261,7 @@ async fn rules_of_transforms_come_on_top_or_take_the_place() {
     back_end.expect_on("ocpp/cp/CP1").await;
     gateway.stop().await;
 
-    // In its place: for this message, and for no other.
+    // A transform can replace the schema of one message only.
     let toml = format!("{BOTH}\n{}", transform("validation", "require another idTag instead", ""));
     let (gateway, mut charge_point, mut back_end) = set_up(&toml, "ocpp1.6").await;
     charge_point.send(r#"[2,"1","Authorize",{"idTag":"A"}]"#).await;
@@ -270,10 +270,10 @@ async fn rules_of_transforms_come_on_top_or_take_the_place() {
     charge_point.send(r#"[2,"2","Authorize",{"otherTag":"B"}]"#).await;
     assert_eq!(back_end.expect_on("ocpp/cp/CP1").await, call_object("2", "Authorize", r#"{"otherTag":"B"}"#));
     back_end.publish("ocpp/cs/CP1", result_object("2", "{}")).await;
-    assert!(charge_point.text().await.starts_with(r#"[4,"2","InternalError","#), "the answer's schema stays");
+    assert!(charge_point.text().await.starts_with(r#"[4,"2","InternalError","#), "the schema of the answer applies");
     gateway.stop().await;
 
-    // And only for the charge points that the transform is for.
+    // The replacement applies only to charge points that the transform matches.
     let others = transform("validation", "require another idTag instead", r#"match = { charge_points = ["X*"] }"#);
     let (gateway, mut charge_point, mut back_end) = set_up(&format!("{BOTH}\n{others}"), "ocpp1.6").await;
     charge_point.send(r#"[2,"1","Authorize",{"idTag":"A"}]"#).await;
@@ -282,7 +282,7 @@ async fn rules_of_transforms_come_on_top_or_take_the_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_action_that_a_rule_names_is_known() {
+async fn action_declared_by_a_transform_is_known() {
     let toml = format!("{BOTH}\n{}", transform("validation", "know how to make coffee", ""));
     let (gateway, mut charge_point, mut back_end) = set_up(&toml, "ocpp1.6").await;
     charge_point.send(r#"[2,"1","MakeTea",{}]"#).await;
@@ -295,7 +295,7 @@ async fn an_action_that_a_rule_names_is_known() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_mode_is_in_force_without_a_restart() {
+async fn validation_mode_changes_without_a_restart() {
     let (gateway, mut charge_point, mut back_end) = set_up("", "ocpp1.6").await;
     charge_point.send(r#"[2,"1","Heartbeat",{"more":1}]"#).await;
     back_end.expect_on("ocpp/cp/CP1").await;
@@ -307,10 +307,10 @@ async fn a_new_mode_is_in_force_without_a_restart() {
     gateway.stop().await;
 }
 
-/// Where frames of charge points are judged, as it is written; the first is the default.
+/// Settings of the point at which uplink frames are validated; the first is the default.
 const POINTS: [&str; 3] = ["", "at = \"after_transforms\"", "at = \"arrival\""];
 
-/// The same with a charge point that a transform's deeds are for.
+/// The same with charge point `BAD1`, on whose messages the transforms act.
 async fn set_up_bad(toml: &str) -> (Running, ChargePoint, BackEnd) {
     let gateway = Running::start(toml).await;
     let back_end = gateway.back_end().await;
@@ -319,7 +319,7 @@ async fn set_up_bad(toml: &str) -> (Running, ChargePoint, BackEnd) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_transform_mends_is_judged_mended() {
+async fn frames_repaired_by_a_transform_are_valid_except_on_arrival() {
     for at in POINTS {
         let toml = format!("{BOTH}\n{at}\n{}", transform("uplink", "mend", ""));
         let (gateway, mut charge_point, mut back_end) = set_up_bad(&toml).await;
@@ -337,8 +337,8 @@ async fn what_a_transform_mends_is_judged_mended() {
             back_end.publish("ocpp/cs/BAD1", reset).await;
             assert_eq!(charge_point.text().await, r#"[2,"2","Reset",{"type":"Soft"}]"#);
             charge_point.send(r#"[3,"2",{"status":"ok"}]"#).await;
-            let mended = result_object("2", r#"{"status":"Accepted"}"#);
-            assert_eq!(back_end.expect_on("ocpp/cp/BAD1/Reply").await, mended, "{at}");
+            let repaired = result_object("2", r#"{"status":"Accepted"}"#);
+            assert_eq!(back_end.expect_on("ocpp/cp/BAD1/Reply").await, repaired, "{at}");
         }
         let refused = if at.contains("arrival") { 2.0 } else { 0.0 };
         assert_eq!(incidents(&gateway, "uplink", "violation").await, refused, "{at}");
@@ -347,18 +347,18 @@ async fn what_a_transform_mends_is_judged_mended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_transform_spoils_is_judged_spoilt() {
+async fn frames_made_invalid_by_a_transform_are_refused_except_on_arrival() {
     for at in POINTS {
         let toml = format!("{BOTH}\n{at}\n{}", transform("uplink", "spoil", ""));
         let (gateway, mut charge_point, mut back_end) = set_up_bad(&toml).await;
         charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
         if at.contains("arrival") {
-            let spoilt = call_object("1", "Heartbeat", r#"{"spoilt":true}"#);
-            assert_eq!(back_end.expect_on("ocpp/cp/BAD1").await, spoilt);
+            let invalid = call_object("1", "Heartbeat", r#"{"spoilt":true}"#);
+            assert_eq!(back_end.expect_on("ocpp/cp/BAD1").await, invalid);
         } else {
             let answer = charge_point.text().await;
             assert!(answer.starts_with(r#"[4,"1","FormationViolation","#), "{at}: {answer}");
-            // Nobody else has heard of it.
+            // The frame was not published: the first message is the report of this one.
             back_end.publish("ocpp/cs/BAD1", "nonsense").await;
             assert!(back_end.message().await.1.contains(r#""UniqueId":"-1""#), "{at}");
         }
@@ -367,7 +367,7 @@ async fn what_a_transform_spoils_is_judged_spoilt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rule_of_a_transform_judges_where_schemas_do() {
+async fn validation_transforms_run_at_the_configured_point_like_schemas() {
     for at in POINTS {
         let transforms = transform("validation", "require idTag", "") + &transform("uplink", "mend", "");
         let (gateway, mut charge_point, mut back_end) = set_up_bad(&format!("[validation]\n{at}\n{transforms}")).await;
@@ -376,15 +376,15 @@ async fn a_rule_of_a_transform_judges_where_schemas_do() {
             let answer = charge_point.text().await;
             assert!(answer.starts_with(r#"[4,"1","OccurenceConstraintViolation","#), "{at}: {answer}");
         } else {
-            let mended = call_object("1", "Authorize", r#"{"idTag":"mended"}"#);
-            assert_eq!(back_end.expect_on("ocpp/cp/BAD1").await, mended, "{at}");
+            let repaired = call_object("1", "Authorize", r#"{"idTag":"mended"}"#);
+            assert_eq!(back_end.expect_on("ocpp/cp/BAD1").await, repaired, "{at}");
         }
         gateway.stop().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_transform_answers_or_drops_is_judged_on_arrival_only() {
+async fn frames_answered_or_dropped_by_transforms_are_validated_on_arrival_only() {
     for (does, counted) in [("reply", ""), ("drop", "dropped")] {
         for at in POINTS {
             let toml = format!("{BOTH}\n{at}\n{}", transform("uplink", does, ""));
@@ -406,33 +406,33 @@ async fn what_a_transform_answers_or_drops_is_judged_on_arrival_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_point_is_in_force_without_a_restart() {
+async fn validation_point_changes_without_a_restart() {
     let mend = transform("uplink", "mend", "");
     let (gateway, mut charge_point, mut back_end) = set_up_bad(&format!("{BOTH}\n{mend}")).await;
     charge_point.send(r#"[2,"1","Heartbeat",{"quirk":1}]"#).await;
     back_end.expect_on("ocpp/cp/BAD1").await;
     back_end.publish("ocpp/cs/BAD1", result_object("1", r#"{"currentTime":"2026-01-01T12:00:00Z"}"#)).await;
     charge_point.text().await;
-    let anew = configuration(&format!("{BOTH}\nat = \"arrival\"\n{mend}"));
-    tokio::task::block_in_place(|| gateway.hot_swap.reload(anew));
+    let changed = configuration(&format!("{BOTH}\nat = \"arrival\"\n{mend}"));
+    tokio::task::block_in_place(|| gateway.hot_swap.reload(changed));
     charge_point.send(r#"[2,"2","Heartbeat",{"quirk":1}]"#).await;
     assert!(charge_point.text().await.starts_with(r#"[4,"2","FormationViolation","#));
     gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_rejected_leaves_a_line_in_the_log() {
+async fn rejected_messages_are_logged() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("config.toml");
     let listen = "listen = \"127.0.0.1:0\"";
     let toml = format!("[ocpp]\n{listen}\n[admin]\n{listen}\n[mqtt.embedded]\n{listen}\n{BOTH}\n");
     std::fs::write(&config, toml + &transform("validation", "reject", "")).expect("written");
     let program = ConfiguredProgram::start(&config, folder.path().join("log"), "info", "ws://");
-    program.until_ready().await;
+    program.wait_until_ready().await;
     for (id, text, expected) in [
         ("CP1", r#"[2,"one","Heartbeat",{"quirk":1}]"#, "FormationViolation: "),
         ("CP2", r#"[2,"two","MakeCoffee",{}]"#, "NotImplemented: "),
-        // A transform's check, which chooses its error itself.
+        // A validation transform chooses its error code itself.
         ("BAD1", r#"[2,"three","Heartbeat",{}]"#, "SecurityError: not today"),
     ] {
         let mut charge_point = ChargePoint::ocpp16(program.ocpp, id).await;

@@ -1,8 +1,9 @@
-//! What the embedded broker keeps as retained messages, in number and in bytes.
+//! Limits on the retained messages of the embedded broker, in number and in bytes.
 //!
-//! mqtt5 has limits of its own, for the number and for the payload of each. They count no properties, and what is over them is not
-//! even passed on, without a word to clients of MQTT 3.1.1. Here each message is looked at when it has been kept: one too many is
-//! cleared again, and goes on to who is subscribed. So is one that has expired, which mqtt5 keeps for good.
+//! mqtt5 has its own limits on the number of messages and the payload of each. They ignore properties, and a message
+//! above them is not even delivered to subscribers; clients of MQTT 3.1.1 get no error. Here each message is checked
+//! once it is retained: a message above the limits is delivered to subscribers and cleared again. Expired messages,
+//! which mqtt5 would keep, are cleared too.
 
 use std::{
     collections::HashMap,
@@ -27,9 +28,9 @@ use tracing::warn;
 
 use crate::stats::Counter;
 
-/// What a retained message takes beside its texts, in bytes, roughly.
+/// Approximate memory of a retained message besides its texts, in bytes.
 const OVERHEAD: usize = 512;
-/// The log has no more than one line in this time.
+/// At most one warning is logged in this time.
 const WARN_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(super) struct Retained {
@@ -45,7 +46,7 @@ pub(super) struct Retained {
 struct RetainedMessages {
     by_topic: HashMap<Arc<str>, RetainedEntry>,
     bytes: usize,
-    warned: Option<Instant>,
+    last_warning: Option<Instant>,
 }
 
 struct RetainedEntry {
@@ -59,17 +60,17 @@ impl Retained {
         Retained { max_messages, max_bytes, storage, router, kept, refused }
     }
 
-    /// Whom to tell what is not to be kept. To be called once, before the first message.
-    pub(super) fn clear_in(&self, router: &Arc<MessageRouter>) {
+    /// Sets the router with which messages are cleared. Called once, before the first message.
+    pub(super) fn set_router(&self, router: &Arc<MessageRouter>) {
         let _ = self.router.set(Arc::downgrade(router));
     }
 
-    /// How many were refused.
+    /// How many messages were refused.
     pub(super) fn refused(&self) -> &Arc<Counter> {
         &self.refused
     }
 
-    /// Forgets those that have expired.
+    /// Clears expired messages.
     pub(super) async fn clean_up(&self) {
         let now = SystemTime::now();
         let expired = |(topic, entry): (&Arc<str>, &RetainedEntry)| {
@@ -85,7 +86,7 @@ impl Retained {
         if cleared {
             return self.kept.lock().remove(&topic);
         }
-        // An error, or nothing: it has expired, or somebody has cleared it since.
+        // An error or `None`: the message has expired or was cleared meanwhile.
         let stored = self.storage.get_retained_message(&topic).await.ok().flatten();
         let bytes = size(&topic, payload.len(), stored.as_ref());
         let fits = {
@@ -101,24 +102,21 @@ impl Retained {
     async fn refuse(&self, topic: &str) {
         self.refused.add(1);
         let now = Instant::now();
-        let is_quiet = self.kept.lock().warned.is_some_and(|warned| now.duration_since(warned) < WARN_INTERVAL);
-        if !is_quiet {
-            self.kept.lock().warned = Some(now);
+        let warned_recently = self.kept.lock().last_warning.is_some_and(|at| now.duration_since(at) < WARN_INTERVAL);
+        if !warned_recently {
+            self.kept.lock().last_warning = Some(now);
             let (max_messages, max_bytes, refused) = (self.max_messages, self.max_bytes, self.refused.get());
-            warn!(
-                topic,
-                max_messages, max_bytes, refused, "a message is not retained: the embedded broker keeps no more"
-            );
+            warn!(topic, max_messages, max_bytes, refused, "message not retained: the embedded broker keeps no more");
         }
         self.clear(topic).await;
     }
 
-    /// The router has no other way: who is subscribed sees the empty message that says so.
+    /// Clears the message of a topic. The router offers no other means than an empty message, which subscribers see.
     async fn clear(&self, topic: &str) {
         if let Some(router) = self.router.get().and_then(Weak::upgrade) {
-            let mut nothing = PublishPacket::new(topic, Bytes::new(), QoS::AtMostOnce);
-            nothing.retain = true;
-            router.route_message(&nothing, None).await;
+            let mut empty = PublishPacket::new(topic, Bytes::new(), QoS::AtMostOnce);
+            empty.retain = true;
+            router.route_message(&empty, None).await;
         }
     }
 }
@@ -144,7 +142,7 @@ impl BrokerEventHandler for Retained {
     }
 }
 
-/// Router and storage have one each.
+/// Approximate memory of a retained message, in bytes. Router and storage have a copy each.
 fn size(topic: &str, payload: usize, stored: Option<&RetainedMessage>) -> usize {
     let properties = stored.map_or(0, |stored| {
         let texts = stored.user_properties.iter().map(|(name, value)| name.len() + value.len() + OVERHEAD / 4);

@@ -1,8 +1,8 @@
-//! Whether anybody subscribes to a topic of the embedded broker.
+//! Looks up whether a topic of the embedded broker has subscribers.
 //!
-//! mqtt5 answers every publish with success (PUBACK 0x00), also where nobody subscribes, and its router cannot be asked
-//! for the subscribers of a topic, only whether a client has a filter. So filters are noted here when clients ask for
-//! them, and the router is asked for those that would match.
+//! mqtt5 answers every publish with success (PUBACK 0x00), even without subscribers. Its router cannot list the
+//! subscribers of a topic; it only knows whether a client has a filter. So filters are recorded here when clients
+//! request them, and the router is asked about those that match.
 
 use std::{
     collections::HashMap,
@@ -26,69 +26,69 @@ use tokio::task::coop::unconstrained;
 
 use crate::subscriber::FilterTree;
 
-/// So long after a client has asked for a filter it has it, or has been refused.
-const SETTLED: Duration = Duration::from_secs(60);
-/// With fewer filters than this it is not worth looking for those that nobody has any more.
-const FEW: usize = 1024;
+/// After this time a requested filter is either held or refused.
+const SETTLE_TIME: Duration = Duration::from_secs(60);
+/// With fewer filters than this, unused ones are not looked for.
+const MIN_CLEAN_UP: usize = 1024;
 
-/// The filters that clients have, and some that they had. It lets every client in, and sees what they subscribe to.
+/// The filters that clients have, and some that they had. Accepts every client, and sees what it subscribes to.
 pub(super) struct Subscribers {
     router: Arc<MessageRouter>,
-    noted: Mutex<KnownFilter>,
+    known: Mutex<KnownFilters>,
 }
 
 #[derive(Default)]
-struct KnownFilter {
-    /// By the filter without `$share/GROUP/`.
+struct KnownFilters {
+    /// Keyed by the filter without `$share/GROUP/`.
     by_filter: HashMap<Arc<str>, Vec<SubscribedClient>>,
     wildcards: FilterTree,
     len: usize,
-    /// At so many it is time to look for those that nobody has any more.
+    /// With more filters than this, unused ones are removed.
     clean_up_at: usize,
-    /// Whose filters do not count.
+    /// The client whose filters do not count.
     ignored: Option<String>,
 }
 
 struct SubscribedClient {
     client_id: String,
-    /// As it was asked for.
+    /// As requested, with `$share/GROUP/`.
     filter: String,
-    noted_at: Instant,
+    requested_at: Instant,
 }
 
 impl Subscribers {
     pub(super) fn new(router: Arc<MessageRouter>) -> Self {
-        Subscribers { router, noted: Mutex::default() }
+        Subscribers { router, known: Mutex::default() }
     }
 
-    /// From now on the filters of this client do not count.
+    /// Stops counting the filters of this client.
     pub(super) fn ignore(&self, client_id: String) {
-        self.noted.lock().ignored = Some(client_id);
+        self.known.lock().ignored = Some(client_id);
     }
 
-    /// Whether a client would get a message on `topic`, if only when it connects again.
+    /// Whether a client would get a message on `topic`, now or when it connects again.
     pub(super) fn has_subscriber(&self, topic: &str) -> bool {
-        let noted = &*self.noted.lock();
-        let mut found = noted.has_filter(&self.router, topic);
-        noted.wildcards.matches(topic, &mut |filter| found = found || noted.has_filter(&self.router, filter));
+        let known = &*self.known.lock();
+        let mut found = known.has_filter(&self.router, topic);
+        known.wildcards.matches(topic, &mut |filter| found = found || known.has_filter(&self.router, filter));
         found
     }
 
-    fn note(&self, client_id: &str, filter: &str) {
-        let noted = &mut *self.noted.lock();
-        if noted.ignored.as_deref() == Some(client_id) {
+    fn record(&self, client_id: &str, filter: &str) {
+        let known = &mut *self.known.lock();
+        if known.ignored.as_deref() == Some(client_id) {
             return;
         }
-        noted.add(client_id, filter);
-        if noted.len > noted.clean_up_at.max(FEW) {
-            noted.clean_up(&self.router);
+        known.add(client_id, filter);
+        if known.len > known.clean_up_at.max(MIN_CLEAN_UP) {
+            known.clean_up(&self.router);
         }
     }
 }
 
-impl KnownFilter {
+impl KnownFilters {
     fn has_filter(&self, router: &MessageRouter, filter: &str) -> bool {
-        self.by_filter.get(filter).is_some_and(|all| all.iter().any(|subscriber| subscriber.is_there(router)))
+        self.by_filter.get(filter).is_some_and(|all| all.iter().any(|subscriber| subscriber.is_held(router)))
     }
 
     fn add(&mut self, client_id: &str, filter: &str) {
@@ -103,11 +103,11 @@ impl KnownFilter {
                 self.by_filter.entry(matching).or_default()
             }
         };
-        let noted_at = Instant::now();
+        let requested_at = Instant::now();
         match all.iter_mut().find(|known| known.client_id == client_id && known.filter == filter) {
-            Some(known) => known.noted_at = noted_at,
+            Some(known) => known.requested_at = requested_at,
             None => {
-                all.push(SubscribedClient { client_id: client_id.to_owned(), filter: filter.to_owned(), noted_at });
+                all.push(SubscribedClient { client_id: client_id.to_owned(), filter: filter.to_owned(), requested_at });
                 self.len += 1;
             }
         }
@@ -116,7 +116,7 @@ impl KnownFilter {
     fn clean_up(&mut self, router: &MessageRouter) {
         let wildcards = &mut self.wildcards;
         self.by_filter.retain(|filter, all| {
-            all.retain(|subscriber| subscriber.noted_at.elapsed() < SETTLED || subscriber.is_there(router));
+            all.retain(|subscriber| subscriber.requested_at.elapsed() < SETTLE_TIME || subscriber.is_held(router));
             if all.is_empty() {
                 wildcards.remove(filter);
             }
@@ -128,15 +128,15 @@ impl KnownFilter {
 }
 
 impl SubscribedClient {
-    /// True also where that cannot be told at once, because subscriptions are just being changed.
-    fn is_there(&self, router: &MessageRouter) -> bool {
-        // Not for tokio to say when it is another task's turn.
-        let asked = pin!(unconstrained(router.has_subscription(&self.client_id, &self.filter)));
-        !matches!(asked.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(false))
+    /// Whether the client has the filter. Also true if that is unknown because subscriptions are being changed.
+    fn is_held(&self, router: &MessageRouter) -> bool {
+        // Without tokio's cooperative budget, which could make the future pending.
+        let lookup = pin!(unconstrained(router.has_subscription(&self.client_id, &self.filter)));
+        !matches!(lookup.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(false))
     }
 }
 
-/// The filter behind `$share/GROUP/` (MQTT 5, 4.8.2).
+/// The filter behind `$share/GROUP/` (MQTT 5 section 4.8.2).
 fn without_group(filter: &str) -> &str {
     let shared = filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/'));
     shared.map_or(filter, |(_, filter)| filter)
@@ -160,14 +160,14 @@ impl AuthProvider for Subscribers {
         AllowAllAuthProvider.authorize_publish(client_id, user_id, topic)
     }
 
-    /// Also for each filter of a session that is taken up again.
+    /// Also called for each filter of a resumed session.
     fn authorize_subscribe<'a>(
         &'a self,
         client_id: &str,
         user_id: Option<&'a str>,
         topic_filter: &'a str,
     ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
-        self.note(client_id, topic_filter);
+        self.record(client_id, topic_filter);
         AllowAllAuthProvider.authorize_subscribe(client_id, user_id, topic_filter)
     }
 }
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_unsubscribed_or_gone_does_not_count() {
+    async fn clients_that_unsubscribed_or_left_do_not_count() {
         let subscribers = subscribers();
         subscribe(&subscribers, "a", "ocpp/#").await;
         subscribe(&subscribers, "b", "ocpp/#").await;
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_gateways_own_subscriptions_do_not_count() {
+    async fn own_subscriptions_do_not_count() {
         let subscribers = subscribers();
         subscribers.ignore("gw-sub".into());
         subscribe(&subscribers, "gw-sub", "ocpp/#").await;
@@ -221,21 +221,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn filters_that_nobody_has_any_more_are_forgotten() {
+    async fn filters_without_a_client_are_removed() {
         let subscribers = subscribers();
         subscribe(&subscribers, "a", "ocpp/#").await;
         for number in 0..10 {
-            subscribers.note("b", &format!("gone/{number}/+"));
+            subscribers.record("b", &format!("gone/{number}/+"));
         }
-        let noted = &mut *subscribers.noted.lock();
-        noted.clean_up(&subscribers.router);
-        assert_eq!(noted.len, 11, "they may be about to subscribe");
-        let long_ago = Instant::now().checked_sub(2 * SETTLED).expect("the machine has run for minutes");
-        noted.by_filter.values_mut().flatten().for_each(|subscriber| subscriber.noted_at = long_ago);
-        noted.clean_up(&subscribers.router);
-        assert_eq!((noted.len, noted.by_filter.len(), noted.clean_up_at), (1, 1, 2));
+        let known = &mut *subscribers.known.lock();
+        known.clean_up(&subscribers.router);
+        assert_eq!(known.len, 11, "they may be about to subscribe");
+        let long_ago = Instant::now().checked_sub(2 * SETTLE_TIME).expect("the machine has run for minutes");
+        known.by_filter.values_mut().flatten().for_each(|subscriber| subscriber.requested_at = long_ago);
+        known.clean_up(&subscribers.router);
+        assert_eq!((known.len, known.by_filter.len(), known.clean_up_at), (1, 1, 2));
         let mut wildcards = 0;
-        noted.wildcards.matches("gone/1/x", &mut |_| wildcards += 1);
+        known.wildcards.matches("gone/1/x", &mut |_| wildcards += 1);
         assert_eq!(wildcards, 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Packets to bytes and back. What differs between versions of MQTT is in here and nowhere else.
+//! Packets to bytes and back. All differences between the versions of MQTT are in this module.
 
 mod v4;
 mod v5;
@@ -18,7 +18,7 @@ use crate::options::{Options, ProtocolVersion};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Codec {
     version: ProtocolVersion,
-    /// The largest packet to be read.
+    /// The largest packet to be read, in bytes.
     max_packet_size: usize,
 }
 
@@ -40,7 +40,7 @@ impl Codec {
         }
     }
 
-    /// PUBLISH. Where the version has words for it, the broker gets to know when the publish expires.
+    /// PUBLISH. The broker is told when the publish expires, if the version supports that.
     pub(super) fn publish(
         self,
         output: &mut BytesMut,
@@ -53,7 +53,7 @@ impl Codec {
         }
     }
 
-    /// The bytes of a PUBLISH, for a broker that has a limit: it speaks MQTT 5.
+    /// The bytes of a PUBLISH in MQTT 5. Brokers of other versions have no limit.
     pub(super) fn size(self, publish: &Publish, expires: Option<Instant>) -> usize {
         v5::size(publish, expires.is_some())
     }
@@ -65,7 +65,8 @@ impl Codec {
         }
     }
 
-    /// Takes the next packet out of what has come. `None` when more bytes are needed. Of an oversized one the bytes stay.
+    /// Takes the next packet out of the input. `None` when more bytes are needed. The bytes of an oversized packet
+    /// stay.
     pub(super) fn read(self, input: &mut BytesMut) -> Result<Option<InboundPacket>, LinkError> {
         let read = match self.version {
             ProtocolVersion::V4 => v4::read(input, self.max_packet_size).map_err(LinkError::Protocol),

@@ -1,4 +1,4 @@
-//! Notices that nothing travels any more.
+//! Detects idle and dead connections.
 
 use std::{
     task::{Context, Poll, ready},
@@ -7,20 +7,20 @@ use std::{
 
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-/// Looks twice per keep alive period whether bytes went each way; if not, a PINGREQ has to ask for some.
+/// Checks twice per keep alive period whether bytes went both ways. If not, a PINGREQ is due.
 pub(crate) struct KeepAlive {
     ticks: Interval,
     sent: bool,
     received: bool,
-    asked: bool,
+    ping_is_open: bool,
 }
 
-/// What a silent half period calls for.
+/// What to do after half a keep alive period.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum KeepAliveAction {
     Fine,
     Ping,
-    /// Nothing came although it was asked for.
+    /// Nothing arrived after a PINGREQ.
     Dead,
 }
 
@@ -29,7 +29,7 @@ impl KeepAlive {
         let half = (period / 2).max(Duration::from_millis(1));
         let mut ticks = interval_at(Instant::now() + half, half);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        KeepAlive { ticks, sent: false, received: false, asked: false }
+        KeepAlive { ticks, sent: false, received: false, ping_is_open: false }
     }
 
     pub(crate) fn sent(&mut self) {
@@ -37,7 +37,7 @@ impl KeepAlive {
     }
 
     pub(crate) fn received(&mut self) {
-        (self.received, self.asked) = (true, false);
+        (self.received, self.ping_is_open) = (true, false);
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<KeepAliveAction> {
@@ -48,10 +48,10 @@ impl KeepAlive {
     fn tick(&mut self) -> KeepAliveAction {
         let quiet = !self.sent || !self.received;
         (self.sent, self.received) = (false, false);
-        if self.asked {
+        if self.ping_is_open {
             KeepAliveAction::Dead
         } else if quiet {
-            self.asked = true;
+            self.ping_is_open = true;
             KeepAliveAction::Ping
         } else {
             KeepAliveAction::Fine
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_peer_that_only_listens_is_asked_and_then_given_up() {
+    async fn silent_peer_is_pinged_and_then_given_up() {
         let mut alive = KeepAlive::new(Duration::from_secs(30));
         alive.sent();
         assert_eq!(alive.tick(), KeepAliveAction::Ping);
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn any_byte_answers_the_question() {
+    async fn any_received_byte_counts_as_an_answer() {
         let mut alive = KeepAlive::new(Duration::from_secs(30));
         assert_eq!(alive.tick(), KeepAliveAction::Ping);
         alive.received();

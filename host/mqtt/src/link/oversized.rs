@@ -1,7 +1,7 @@
-//! Messages larger than we are willing to hold.
+//! Messages above the packet size limit.
 //!
-//! Giving up the connection would not help: the broker would send the same message again after the reconnect, for ever.
-//! So the beginning is read, to acknowledge the message and to tell which it is, and the rest is thrown away as it comes.
+//! Closing the connection would not help: the broker would send the same message again after each reconnect. So the
+//! beginning is read, to acknowledge and to identify the message, and the rest is discarded as it arrives.
 
 use bytes::{Buf, Bytes, BytesMut};
 use rumqttc::{
@@ -13,7 +13,7 @@ use crate::{message::Message, options::ProtocolVersion};
 
 /// Bytes of the payload that are kept. Most messages have their id within the first hundred.
 const KEPT: usize = 4 << 10;
-/// Bytes of properties that are waited for. What comes after more of them is not kept.
+/// Bytes of properties that are waited for. The payload after more of them is not kept.
 const MAX_PROPERTIES: usize = 64 << 10;
 
 /// The beginning of a PUBLISH whose payload is not read as a whole.
@@ -26,13 +26,13 @@ pub(crate) struct Oversized {
     dup: bool,
     /// The packet's bytes after its fixed header.
     pub(crate) size: usize,
-    /// The first [`KEPT`] bytes of the payload, or all of it. Empty behind too many properties.
+    /// The first [`KEPT`] bytes of the payload, or all of it. Empty after too many properties.
     beginning: Bytes,
 }
 
 impl Oversized {
-    /// Reads the beginning of the packet that `input` begins with. `None` when more bytes are needed; an error when the packet
-    /// is anything but a PUBLISH, because no broker has reason to send another one that large.
+    /// Reads the beginning of the packet at the start of `input`. `None` when more bytes are needed. An error when the
+    /// packet is not a PUBLISH, because brokers have no reason to send another packet that large.
     pub(crate) fn read(input: &[u8], size: usize, version: ProtocolVersion) -> Result<Option<Self>, Error> {
         match Self::parse(input, size, version) {
             Err(Error::InsufficientBytes(_)) => Ok(None),
@@ -46,7 +46,7 @@ impl Oversized {
             return Err(Error::PayloadSizeLimitExceeded(size));
         }
         let qos = mqttbytes::qos((first >> 1) & 0b11)?;
-        let mut body = Body { here: rest.get(size_length(size)..).unwrap_or_default(), left: size };
+        let mut body = Body { arrived: rest.get(size_length(size)..).unwrap_or_default(), left: size };
         let length = body.number()?;
         let topic = body.take(length.into())?;
         let topic = String::from_utf8(topic.to_vec()).map_err(|_| Error::TopicNotUtf8)?;
@@ -62,7 +62,7 @@ impl Oversized {
         Ok(Oversized { topic, qos, pkid, retain, dup, size, beginning })
     }
 
-    /// The message, as far as there is one.
+    /// The message, with the beginning of its payload.
     pub(crate) fn into_message(self) -> Message {
         let Oversized { topic, qos, retain, dup, size, beginning, .. } = self;
         let oversized = Some(1 + size_length(size) + size);
@@ -70,26 +70,26 @@ impl Oversized {
     }
 }
 
-/// What follows a fixed header.
+/// The part of a packet after its fixed header.
 pub(super) struct Body<'a> {
-    /// What has come of it, and perhaps of the packets behind it.
-    pub(super) here: &'a [u8],
-    /// How many bytes it has left, whether they have come or not.
+    /// The bytes of it that have arrived, and possibly those of later packets.
+    pub(super) arrived: &'a [u8],
+    /// How many bytes are left of it, arrived or not.
     pub(super) left: usize,
 }
 
 impl<'a> Body<'a> {
-    /// The next `length` bytes. An error: they have not come yet, or it has not as many.
+    /// The next `length` bytes. An error if they have not arrived yet, or if the packet has fewer.
     pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], Error> {
         self.left = self.left.checked_sub(length).ok_or(Error::MalformedPacket)?;
-        self.here.split_off(..length).ok_or(Error::InsufficientBytes(length))
+        self.arrived.split_off(..length).ok_or(Error::InsufficientBytes(length))
     }
 
     pub(super) fn number(&mut self) -> Result<u16, Error> {
         self.take(2).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]))
     }
 
-    /// A Variable Byte Integer (MQTT 5, 1.5.5).
+    /// A Variable Byte Integer (MQTT 5 section 1.5.5).
     pub(super) fn variable_number(&mut self) -> Result<usize, Error> {
         let mut number = 0;
         for shift in [0, 7, 14, 21] {
@@ -103,7 +103,7 @@ impl<'a> Body<'a> {
     }
 }
 
-/// How many bytes the size itself takes in a fixed header (MQTT 3.1.1, 2.2.3).
+/// How many bytes the size itself takes in a fixed header (MQTT 3.1.1 section 2.2.3).
 pub(super) fn size_length(size: usize) -> usize {
     match size {
         0..128 => 1,
@@ -113,21 +113,21 @@ pub(super) fn size_length(size: usize) -> usize {
     }
 }
 
-/// Bytes of an oversized packet that are still to be thrown away.
+/// Bytes of an oversized packet that are still to be discarded.
 #[derive(Debug, Default)]
 pub(crate) struct Skip(usize);
 
 impl Skip {
-    /// Starts with the whole packet whose `size` stands in its fixed header.
+    /// Starts to skip a whole packet that has this `size` in its fixed header.
     pub(crate) fn begin(&mut self, size: usize) {
         self.0 = 1 + size_length(size) + size;
     }
 
-    /// Throws away what has come. True when nothing is left to skip.
+    /// Discards what has arrived. True when nothing is left to skip.
     pub(crate) fn advance(&mut self, input: &mut BytesMut) -> bool {
-        let here = self.0.min(input.len());
-        input.advance(here);
-        self.0 -= here;
+        let arrived = self.0.min(input.len());
+        input.advance(arrived);
+        self.0 -= arrived;
         self.0 == 0
     }
 }
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_beginning_is_read_as_soon_as_it_is_there() {
+    fn beginning_is_read_as_soon_as_it_has_arrived() {
         for payload in [0, 100, 10_000, 1_000_000, 3_000_000] {
             let bytes = packet(QoS::AtLeastOnce, payload);
             let size = payload + 2 + 7 + 2;
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_are_no_part_of_the_beginning() {
+    fn properties_are_not_part_of_the_beginning() {
         for properties in [0, 100, MAX_PROPERTIES] {
             let (bytes, size) = packet_with_properties(properties, b"payload");
             for cut in 0..bytes.len() {
@@ -204,10 +204,10 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_into_its_own_size_is_malformed() {
+    fn content_larger_than_the_packet_size_is_malformed() {
         let topic = b"\x30\x05\x00\x09a/topic";
         assert!(Oversized::read(topic, 5, V4).is_err());
-        // Properties that end behind the packet, and a length without an end.
+        // Properties that end after the packet, and a length without an end.
         for length in [&b"\x20"[..], b"\xff\xff\xff\xff\x01"] {
             let mut bytes = b"\x30\x20\x00\x01a".to_vec();
             bytes.extend(length);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_the_packet_is_skipped() {
+    fn exactly_one_packet_is_skipped() {
         let mut bytes = packet(QoS::AtMostOnce, 200);
         let length = bytes.len();
         bytes.extend_from_slice(b"next");

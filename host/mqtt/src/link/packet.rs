@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-/// A PUBLISH of 3.1.1 has what all versions have.
+/// The PUBLISH of 3.1.1 has the fields that all versions share.
 pub(crate) use rumqttc::Publish;
 
 use super::{
@@ -19,30 +19,30 @@ pub(crate) enum InboundPacket {
     /// A PUBLISH above the size limit, of which only the beginning was read.
     Oversized(Oversized),
     PubAck(u16, AckResult),
-    /// PUBACK that says that nobody subscribes to the topic.
+    /// PUBACK that reports that the topic has no subscribers.
     NoSubscriber(u16),
     PubRec(u16, AckResult),
     PubRel(u16),
     PubComp(u16),
-    /// One verdict for each topic filter.
+    /// One result for each topic filter.
     SubAck(u16, Vec<AckResult>),
     UnsubAck(u16),
     PingResp,
-    /// What only clients send.
+    /// A packet that only clients send.
     Unexpected,
 }
 
-/// That the broker accepts the connection.
+/// The broker accepts the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ConnAck {
     /// The broker kept a session of this client.
     pub(crate) session_present: bool,
     pub(crate) limits: ServerLimits,
-    /// The longest silence on the connection, if the broker wants it to be another than we do. Zero: it does not mind.
+    /// The keep alive of the broker, if it names one. Zero: no limit.
     pub(crate) keep_alive: Option<Duration>,
 }
 
-/// What the broker takes over this connection.
+/// The limits of the broker on this connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ServerLimits {
     /// Publishes of QoS 1 and 2 that may wait for their acknowledgement.
@@ -54,16 +54,16 @@ pub(crate) struct ServerLimits {
 }
 
 impl ServerLimits {
-    /// Those of a broker that has named none.
+    /// The limits of a broker that names none.
     pub(crate) const NONE: ServerLimits =
         ServerLimits { in_flight: u16::MAX, packet_size: usize::MAX, qos: QoS::ExactlyOnce, retain: true };
 
-    /// The QoS in place of the one that is wanted.
+    /// The wanted QoS, or the highest that the broker supports if that is lower.
     pub(crate) fn qos(&self, wanted: QoS) -> QoS {
         if wanted > self.qos { self.qos } else { wanted }
     }
 
-    /// Takes from a publish what the broker would end the connection for.
+    /// Removes from a publish the features over which the broker would end the connection.
     pub(crate) fn adapt(&self, publish: &mut Publish) {
         publish.qos = self.qos(publish.qos);
         publish.retain &= self.retain;

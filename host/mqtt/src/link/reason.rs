@@ -1,8 +1,9 @@
-//! Why a broker says no.
+//! Reason codes of refusals.
 
 use std::fmt;
 
-/// A reason code of MQTT 5 (2.4) that stands for a failure. What 3.1.1 can say is among them.
+/// A reason code of MQTT 5 (section 2.4) that stands for a failure. The return codes of 3.1.1 have equivalents among
+/// them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Reason(pub(crate) u8);
 
@@ -27,7 +28,7 @@ impl fmt::Display for Reason {
             0x81 => "malformed packet",
             0x82 => "protocol error",
             0x83 => "implementation specific error",
-            0x84 => "it does not speak this version of MQTT",
+            0x84 => "MQTT version not supported",
             0x85 => "client id not accepted",
             0x86 => "bad user name or password",
             0x87 => "not authorized",
@@ -42,10 +43,10 @@ impl fmt::Display for Reason {
             0x90 => "topic not accepted",
             0x91 => "packet id in use",
             0x92 => "packet id not found",
-            0x93 => "more in flight than it takes",
+            0x93 => "receive maximum exceeded",
             0x94 => "topic alias not accepted",
             0x95 => "packet too large",
-            0x96 => "messages come too fast",
+            0x96 => "message rate too high",
             0x97 => "quota exceeded",
             0x98 => "administrative action",
             0x99 => "payload format not accepted",
@@ -54,7 +55,7 @@ impl fmt::Display for Reason {
             0x9C => "use another broker",
             0x9D => "the broker has moved",
             0x9E => "shared subscriptions not supported",
-            0x9F => "connections come too fast",
+            0x9F => "connection rate exceeded",
             0xA0 => "connected for too long",
             0xA1 => "subscription identifiers not supported",
             0xA2 => "wildcards not supported",

@@ -1,4 +1,4 @@
-//! What carries the bytes to the broker: TCP, or TLS on it.
+//! The transport to the broker: TCP, or TLS over TCP.
 
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -8,12 +8,12 @@ use tokio_util::either::Either;
 use super::error::LinkError;
 use crate::options::Options;
 
-/// TLS is in a box: it is ten times as large.
+/// TLS is boxed because it is ten times as large.
 pub(super) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 pub(super) async fn connect(options: &Options) -> Result<Stream, LinkError> {
     let broker = &options.broker;
-    // Before there is a connection for the broker to wonder about.
+    // Before connecting, so that unusable files leave no unused connection at the broker.
     let connector = if broker.tls { Some(options.tls.connector()?) } else { None };
     let stream = TcpStream::connect((broker.host.as_str(), broker.port)).await?;
     stream.set_nodelay(true)?;

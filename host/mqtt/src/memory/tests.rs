@@ -10,35 +10,35 @@ const KIB: usize = 1 << 10;
 
 /// Counts how often it is woken.
 #[derive(Default)]
-struct Alarm(AtomicUsize);
+struct CountingWaker(AtomicUsize);
 
-impl Wake for Alarm {
+impl Wake for CountingWaker {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, SeqCst);
     }
 }
 
-impl Alarm {
-    fn rings(&self) -> usize {
+impl CountingWaker {
+    fn wakes(&self) -> usize {
         self.0.load(SeqCst)
     }
 }
 
-fn poll(acquire: &mut Acquire, alarm: &Arc<Alarm>) -> Option<Reservation> {
-    let waker = Waker::from(Arc::clone(alarm));
+fn poll(acquire: &mut Acquire, counter: &Arc<CountingWaker>) -> Option<Reservation> {
+    let waker = Waker::from(Arc::clone(counter));
     match Pin::new(acquire).poll(&mut Context::from_waker(&waker)) {
         Poll::Ready(reservation) => Some(reservation),
         Poll::Pending => None,
     }
 }
 
-fn has_room(account: &MemoryAccount, alarm: &Arc<Alarm>, bytes: usize) -> bool {
-    let waker = Waker::from(Arc::clone(alarm));
+fn has_room(account: &MemoryAccount, counter: &Arc<CountingWaker>, bytes: usize) -> bool {
+    let waker = Waker::from(Arc::clone(counter));
     account.poll_until(&mut Context::from_waker(&waker), |used, limit| used + bytes <= limit).is_ready()
 }
 
 #[test]
-fn an_account_is_charged_until_its_permits_are_gone() {
+fn account_is_charged_until_its_permits_are_dropped() {
     let pool = MemoryPool::new(1024 * KIB);
     let account = MemoryAccount::new(Arc::clone(&pool), 64 * KIB);
     let mut permit = account.charge(10 * KIB);
@@ -51,19 +51,19 @@ fn an_account_is_charged_until_its_permits_are_gone() {
 }
 
 #[test]
-fn small_messages_that_come_and_go_do_not_touch_the_pool() {
+fn small_charges_do_not_touch_the_pool() {
     let pool = MemoryPool::new(1024 * KIB);
     let account = MemoryAccount::new(Arc::clone(&pool), 64 * KIB);
     let permits: Vec<_> = (0..3).map(|_| account.charge(KIB)).collect();
     assert_eq!((account.used(), pool.used()), (3 * KIB, 0));
     let fourth = account.charge(KIB);
-    assert_eq!(pool.used(), ASSURED);
+    assert_eq!(pool.used(), POOL_STEP);
     drop((permits, fourth));
     assert_eq!(pool.used(), 0);
 }
 
 #[test]
-fn what_does_not_fit_is_refused_unless_there_is_nothing_else() {
+fn charges_that_do_not_fit_are_refused_unless_nothing_else_is_in_use() {
     let pool = MemoryPool::new(100 * KIB);
     let account = MemoryAccount::new(Arc::clone(&pool), 20 * KIB);
     let large = account.try_charge(50 * KIB).expect("larger than the account, and the only one");
@@ -82,7 +82,7 @@ fn what_does_not_fit_is_refused_unless_there_is_nothing_else() {
 }
 
 #[test]
-fn a_little_fits_however_full_the_pool_is() {
+fn small_charge_fits_into_a_full_pool() {
     let pool = MemoryPool::new(100 * KIB);
     let neighbour = MemoryAccount::new(Arc::clone(&pool), usize::MAX);
     let much = neighbour.charge(200 * KIB);
@@ -94,62 +94,62 @@ fn a_little_fits_however_full_the_pool_is() {
 }
 
 #[test]
-fn who_waits_for_room_in_an_account_is_woken() {
+fn task_waiting_for_room_in_an_account_is_woken() {
     let account = MemoryAccount::new(MemoryPool::new(100 * KIB), 20 * KIB);
-    let alarm = Arc::new(Alarm::default());
+    let counter = Arc::new(CountingWaker::default());
     let permit = account.charge(15 * KIB);
-    assert!(has_room(&account, &alarm, 5 * KIB) && !has_room(&account, &alarm, 6 * KIB));
+    assert!(has_room(&account, &counter, 5 * KIB) && !has_room(&account, &counter, 6 * KIB));
     drop(permit);
-    assert_eq!(alarm.rings(), 1);
-    assert!(has_room(&account, &alarm, 6 * KIB));
+    assert_eq!(counter.wakes(), 1);
+    assert!(has_room(&account, &counter, 6 * KIB));
 }
 
 #[test]
 fn requests_are_granted_in_their_order() {
     let pool = MemoryPool::new(10);
-    let alarm = Arc::new(Alarm::default());
-    let first = poll(&mut pool.acquire(8), &alarm).expect("room");
+    let counter = Arc::new(CountingWaker::default());
+    let first = poll(&mut pool.acquire(8), &counter).expect("room");
     let (mut large, mut small) = (pool.acquire(9), pool.acquire(1));
-    assert!(poll(&mut large, &alarm).is_none());
-    assert!(poll(&mut small, &alarm).is_none(), "it would fit, but others were there before");
-    assert!(pool.is_awaited());
+    assert!(poll(&mut large, &counter).is_none());
+    assert!(poll(&mut small, &counter).is_none(), "it would fit, but an earlier request waits");
+    assert!(pool.has_waiters());
     drop(first);
-    assert_eq!(alarm.rings(), 2);
-    let (large, small) = (poll(&mut large, &alarm).expect("granted"), poll(&mut small, &alarm).expect("granted"));
+    assert_eq!(counter.wakes(), 2);
+    let (large, small) = (poll(&mut large, &counter).expect("granted"), poll(&mut small, &counter).expect("granted"));
     assert_eq!((pool.used(), large.bytes(), small.bytes()), (10, 9, 1));
-    assert!(!pool.is_awaited() && pool.is_full());
+    assert!(!pool.has_waiters() && pool.is_full());
     drop((large, small));
     assert_eq!(pool.used(), 0);
 }
 
 #[test]
-fn what_is_larger_than_the_pool_passes_when_it_is_empty() {
+fn request_larger_than_the_pool_is_granted_when_the_pool_is_empty() {
     let pool = MemoryPool::new(10);
-    let alarm = Arc::new(Alarm::default());
-    let one = poll(&mut pool.acquire(1), &alarm).expect("room");
+    let counter = Arc::new(CountingWaker::default());
+    let one = poll(&mut pool.acquire(1), &counter).expect("room");
     let mut large = pool.acquire(100);
-    assert!(poll(&mut large, &alarm).is_none());
+    assert!(poll(&mut large, &counter).is_none());
     drop(one);
-    assert_eq!(poll(&mut large, &alarm).expect("granted").bytes(), 100);
+    assert_eq!(poll(&mut large, &counter).expect("granted").bytes(), 100);
 }
 
 #[test]
-fn a_request_that_is_given_up_lets_the_others_go_and_gives_back_what_it_was_granted() {
+fn dropped_request_frees_its_place_and_its_bytes() {
     let pool = MemoryPool::new(10);
-    let alarm = Arc::new(Alarm::default());
-    let one = poll(&mut pool.acquire(5), &alarm).expect("room");
+    let counter = Arc::new(CountingWaker::default());
+    let one = poll(&mut pool.acquire(5), &counter).expect("room");
     let (large, mut small) = (pool.acquire(9), pool.acquire(5));
-    assert!(poll(&mut small, &alarm).is_none());
+    assert!(poll(&mut small, &counter).is_none());
     drop(large);
-    let small = poll(&mut small, &alarm).expect("nobody is before it any more");
+    let small = poll(&mut small, &counter).expect("no earlier request");
     drop((one, small));
-    // Granted, and never looked at.
+    // Granted, but never polled.
     drop(pool.acquire(10));
     assert_eq!(pool.used(), 0);
 }
 
 #[test]
-fn many_threads_leave_nothing_behind_and_nobody_waiting() {
+fn concurrent_threads_leave_no_bytes_in_use_and_no_request_waiting() {
     const THREADS: usize = 4;
     let pool = MemoryPool::new(32 * KIB);
     let barrier = Barrier::new(THREADS);
@@ -172,5 +172,5 @@ fn many_threads_leave_nothing_behind_and_nobody_waiting() {
             });
         }
     });
-    assert_eq!((pool.used(), pool.is_awaited()), (0, false));
+    assert_eq!((pool.used(), pool.has_waiters()), (0, false));
 }

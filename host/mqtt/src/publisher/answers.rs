@@ -1,4 +1,4 @@
-//! What the broker says of publications, and who is told.
+//! The broker's answers to publications, and the reports to their observers.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ impl PublisherTask {
         let mut acknowledged = 0;
         while let Some(inbound) = link.next()? {
             match inbound {
-                InboundPacket::PubAck(pkid, Ok(())) => acknowledged += self.settled(|window| window.acknowledge(pkid)),
+                InboundPacket::PubAck(pkid, Ok(())) => acknowledged += self.settle(|window| window.acknowledge(pkid)),
                 InboundPacket::PubRec(pkid, Ok(())) => {
                     self.window.release(pkid);
                     link.send(OutboundPacket::PubRel(pkid))?;
@@ -27,9 +27,9 @@ impl PublisherTask {
                 InboundPacket::PubAck(pkid, Err(reason)) | InboundPacket::PubRec(pkid, Err(reason)) => {
                     self.refused(pkid, Loss::Refused, reason);
                 }
-                InboundPacket::NoSubscriber(pkid) => acknowledged += self.reached_nobody(pkid),
-                InboundPacket::PubComp(pkid) => acknowledged += self.settled(|window| window.complete(pkid)),
-                InboundPacket::PingResp => self.qos0_tracker.answered(),
+                InboundPacket::NoSubscriber(pkid) => acknowledged += self.discarded(pkid),
+                InboundPacket::PubComp(pkid) => acknowledged += self.settle(|window| window.complete(pkid)),
+                InboundPacket::PingResp => self.qos0_tracker.ping_answered(),
                 other => debug!(?other, "unexpected packet on the publishing connection"),
             }
         }
@@ -37,50 +37,50 @@ impl PublisherTask {
         Ok(())
     }
 
-    /// How many publications the broker has taken over with this acknowledgement.
-    fn settled(&mut self, acknowledge: impl FnOnce(&mut Window) -> Option<Acknowledged>) -> u64 {
+    /// The number of publications that the broker has taken over with this acknowledgement.
+    fn settle(&mut self, acknowledge: impl FnOnce(&mut Window) -> Option<Acknowledged>) -> u64 {
         let Some(Acknowledged { mark, confirm }) = acknowledge(&mut self.window) else { return 0 };
         self.qos0_tracker.read_up_to(mark);
         confirm.iter().for_each(Tracking::delivered);
         1
     }
 
-    /// The broker has taken this over, and thrown it away.
-    fn reached_nobody(&mut self, pkid: u16) -> u64 {
+    /// The broker has acknowledged the publication and discarded it, because its topic has no subscribers.
+    fn discarded(&mut self, pkid: u16) -> u64 {
         let Some((outgoing, mark)) = self.window.refuse(pkid) else { return 0 };
         self.qos0_tracker.read_up_to(mark);
-        self.no_subscriber(outgoing);
+        self.report_no_subscriber(outgoing);
         1
     }
 
-    /// Whether the broker is known to throw it away. Asked only where somebody wants to know.
+    /// Whether the topic is known to have no subscribers. Looked up only for publications with an observer.
     pub(super) fn has_no_subscriber(&self, Outgoing { publish, tracking, .. }: &Outgoing) -> bool {
-        let asked = self.subscribers.as_ref().filter(|_| tracking.is_some());
-        asked.is_some_and(|subscribers| !subscribers.has_subscriber(&publish.topic))
+        let lookup = self.subscribers.as_ref().filter(|_| tracking.is_some());
+        lookup.is_some_and(|subscribers| !subscribers.has_subscriber(&publish.topic))
     }
 
-    pub(super) fn no_subscriber(&self, outgoing: Outgoing) {
-        self.shared.stats.no_subscriber(outgoing.kind);
-        debug!(outgoing.publish.topic, outgoing.kind, "nobody subscribes to the topic of a publication");
+    pub(super) fn report_no_subscriber(&self, outgoing: Outgoing) {
+        self.shared.stats.count_without_subscriber(outgoing.kind);
+        debug!(outgoing.publish.topic, outgoing.kind, "the topic of a publication has no subscribers");
         if let Some(observer) = outgoing.tracking.as_ref().map(|tracking| Arc::clone(&tracking.observer)) {
             observer.no_subscriber(outgoing.into());
         }
     }
 
-    /// The broker does not take what has this packet id.
+    /// The broker refuses the publication with this packet id.
     pub(super) fn refused(&mut self, pkid: u16, loss: Loss, reason: Reason) {
         let Some((outgoing, mark)) = self.window.refuse(pkid) else { return };
         self.qos0_tracker.read_up_to(mark);
-        self.lose(&outgoing, loss, reason);
+        self.report_loss(&outgoing, loss, reason);
     }
 
-    pub(super) fn lose(&mut self, Outgoing { publish, kind, .. }: &Outgoing, loss: Loss, reason: Reason) {
-        self.shared.stats.lose(loss, kind);
-        // One warning per cause: the rest is no news.
+    pub(super) fn report_loss(&mut self, Outgoing { publish, kind, .. }: &Outgoing, loss: Loss, reason: Reason) {
+        self.shared.stats.count_loss(loss, kind);
+        // One warning per cause: repetitions are logged at level debug.
         if self.refusals.insert(reason) {
-            warn!(publish.topic, kind, %reason, "the broker does not take a publication");
+            warn!(publish.topic, kind, %reason, "publication not accepted by the broker");
         } else {
-            debug!(publish.topic, kind, %reason, "the broker does not take a publication");
+            debug!(publish.topic, kind, %reason, "publication not accepted by the broker");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Instant};
 
 use super::window::Outgoing;
 
-/// A queue bounded in messages and bytes. It is the caller's to say when the bound matters: see [`Backlog::evict`].
+/// A queue bounded in messages and bytes. The caller decides when the bounds apply: see [`Backlog::evict`].
 #[derive(Debug)]
 pub(crate) struct Backlog {
     waiting: VecDeque<Outgoing>,
@@ -31,7 +31,7 @@ impl Backlog {
         self.waiting.push_back(outgoing);
     }
 
-    /// Puts back what was sent before all that waits, in its order.
+    /// Puts publications that were sent before back at the front, in their order.
     pub(crate) fn put_back(&mut self, sent: Vec<Outgoing>) {
         for outgoing in sent.into_iter().rev() {
             self.bytes += outgoing.len();
@@ -49,12 +49,12 @@ impl Backlog {
         Some(outgoing)
     }
 
-    /// Takes out what nobody waits for any more. `now`: in the broker's time.
+    /// Takes out expired publications. `now`: in the broker's time.
     pub(crate) fn expire(&mut self, now: Instant, lost: impl FnMut(Outgoing)) {
         self.take_out(|outgoing| outgoing.has_expired(now), lost);
     }
 
-    /// Takes out what expires and was never sent.
+    /// Takes out publications that expire and were never sent.
     pub(crate) fn withdraw(&mut self, lost: impl FnMut(Outgoing)) {
         self.take_out(|outgoing| outgoing.expires.is_some() && !outgoing.sent, lost);
     }
@@ -73,8 +73,8 @@ impl Backlog {
         }
     }
 
-    /// Takes out what it takes for the rest to be within bounds: the oldest of those that expire, since whoever sent them
-    /// is waiting for an answer and will know; then the oldest of all, which nobody would send again.
+    /// Takes out publications until the rest is within the bounds: first the oldest of those that expire, since their
+    /// senders wait for an answer and notice the loss; then the oldest of all, which are not sent again.
     pub(crate) fn evict(&mut self, mut lost: impl FnMut(Outgoing)) {
         let mut place = 0;
         while self.is_over()
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_leave_first_when_there_are_too_many() {
+    fn oldest_publications_are_evicted_first() {
         let mut backlog = Backlog::new(2, 1000);
         for topic in ["a", "b", "c"] {
             backlog.push(outgoing(topic, None));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_expire_leaves_before_what_nobody_sends_again() {
+    fn expiring_publications_are_evicted_before_others() {
         let later = Some(Instant::now() + Duration::from_secs(1));
         let mut backlog = Backlog::new(2, 1000);
         for (topic, expires) in [("answer", None), ("call 1", later), ("answer 2", None), ("call 2", later)] {
@@ -142,8 +142,8 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_bounded_too() {
-        // As many as fit, to the byte.
+    fn backlog_is_bounded_in_bytes() {
+        // Two publications fit exactly.
         let mut backlog = Backlog::new(1000, 2 * (10 + 1));
         for topic in ["a", "b", "c"] {
             backlog.push(outgoing(topic, None));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_expired_leave_from_the_middle() {
+    fn expired_publications_are_taken_from_the_middle() {
         let now = Instant::now();
         let mut backlog = Backlog::new(10, 1000);
         backlog.push(outgoing("a", None));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_expires_and_was_never_sent_is_taken_back() {
+    fn only_expiring_publications_that_were_never_sent_are_withdrawn() {
         let later = Some(Instant::now() + Duration::from_secs(1));
         let mut backlog = Backlog::new(10, 1000);
         backlog.put_back(vec![Outgoing { sent: true, ..outgoing("sent call", later) }]);
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn it_tells_how_many_wait_and_which_is_next() {
+    fn backlog_reports_its_length_and_its_front() {
         let mut backlog = Backlog::new(10, 1000);
         assert!(backlog.is_empty() && backlog.front().is_none());
         for topic in ["a", "b"] {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_goes_back_to_the_front_in_its_order() {
+    fn sent_publications_return_to_the_front_in_order() {
         let mut backlog = Backlog::new(10, 1000);
         backlog.push(outgoing("c", None));
         backlog.put_back(vec![outgoing("a", None), outgoing("b", None)]);

@@ -1,4 +1,4 @@
-//! What callers want of the connection's task besides publishing.
+//! Commands from callers to the connection's task, besides publications.
 
 use tokio::{sync::oneshot, time::Instant};
 

@@ -1,38 +1,38 @@
-//! QoS 0: publishes that no acknowledgement will come for.
+//! Tracks publishes of QoS 0, which get no acknowledgement.
 
 use std::collections::VecDeque;
 
 use super::window::Outgoing;
 
-/// Keeps what has not left the process yet, and counts what has left but may not have arrived.
+/// Keeps publishes that are not written yet, and counts written ones that may not have arrived.
 ///
-/// A broker reads packets in their order. So the answer to any packet, a PUBACK or a PINGRESP, shows that all before it
-/// have been read.
+/// A broker reads packets in order. So the answer to any packet, a PUBACK or a PINGRESP, shows that all packets before
+/// it have been read.
 #[derive(Debug, Default)]
 pub(crate) struct Qos0Tracker {
-    /// Each with the position in the stream of bytes at which it ends.
+    /// Each with the position in the byte stream at which it ends.
     unwritten: VecDeque<(u64, Outgoing)>,
     /// Publishes started so far, and how many of them, from the first, the broker has read.
     started: u64,
     read: u64,
-    /// What will have been read when the broker answers the PINGREQ that is under way.
-    asked: u64,
+    /// The publishes that the broker has read once it answers the open PINGREQ.
+    pinged_at: u64,
     pings: u64,
 }
 
 impl Qos0Tracker {
-    /// A publish was added to what waits to be written, and ends at `end`.
+    /// A publish was added to the output, and ends at the position `end`.
     pub(crate) fn start(&mut self, end: u64, outgoing: Outgoing) {
         self.unwritten.push_back((end, outgoing));
         self.started += 1;
     }
 
-    /// So many bytes have left.
+    /// The output is written up to `position`.
     pub(crate) fn written(&mut self, position: u64) {
         while self.unwritten.pop_front_if(|(end, _)| *end <= position).is_some() {}
     }
 
-    /// A mark for [`read_up_to`](Self::read_up_to): all that was started so far.
+    /// A mark for [`read_up_to`](Self::read_up_to): all publishes started so far.
     pub(crate) fn mark(&self) -> u64 {
         self.started
     }
@@ -42,20 +42,20 @@ impl Qos0Tracker {
         self.read = self.read.max(mark);
     }
 
-    /// So many PINGREQs have been added to what waits to be written; to be told before the next publish is started.
-    pub(crate) fn asked(&mut self, pings: u64) {
+    /// `pings` PINGREQs have been added to the output so far. To be called before the next publish is started.
+    pub(crate) fn pinged(&mut self, pings: u64) {
         if std::mem::replace(&mut self.pings, pings) != pings {
-            self.asked = self.started;
+            self.pinged_at = self.started;
         }
     }
 
     /// PINGRESP.
-    pub(crate) fn answered(&mut self) {
-        self.read_up_to(self.asked);
+    pub(crate) fn ping_answered(&mut self) {
+        self.read_up_to(self.pinged_at);
     }
 
-    /// The connection is over. Answers what can be sent again, because nobody can have read all of it, and how many others
-    /// may be lost.
+    /// The connection is over. Returns the publishes that can be sent again, because they were not written as a whole,
+    /// and how many others may be lost.
     pub(crate) fn end(&mut self) -> (Vec<Outgoing>, u64) {
         let unwritten: Vec<Outgoing> = self.unwritten.drain(..).map(|(_, outgoing)| outgoing).collect();
         let unconfirmed = (self.started - self.read).saturating_sub(unwritten.len() as u64);
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_written_whole_is_kept() {
+    fn partly_written_publishes_are_kept() {
         let mut publishes = Qos0Tracker::default();
         start(&mut publishes, [10, 20, 30]);
         publishes.written(29);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_shows_that_all_before_it_was_read() {
+    fn answer_shows_that_all_publishes_before_it_were_read() {
         let mut publishes = Qos0Tracker::default();
         start(&mut publishes, [10, 20]);
         let mark = publishes.mark();
@@ -103,10 +103,10 @@ mod tests {
         assert_eq!(publishes.end().1, 1);
 
         start(&mut publishes, [10]);
-        publishes.asked(1);
+        publishes.pinged(1);
         start(&mut publishes, [20, 30]);
         publishes.written(30);
-        publishes.answered();
+        publishes.ping_answered();
         assert_eq!(publishes.end().1, 2);
     }
 }

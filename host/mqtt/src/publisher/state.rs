@@ -1,4 +1,4 @@
-//! What the task has in hand, from the queue to the end.
+//! The state of the publishing task.
 
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
@@ -24,13 +24,13 @@ use crate::{
 
 pub(super) struct PublisherTask {
     pub(super) queue: mpsc::Receiver<Publication>,
-    /// Publications on their way from `queue` to `backlog`; empty between turns.
+    /// Publications being moved from `queue` to `backlog`. Empty between iterations of the loop.
     pub(super) inbox: Vec<Publication>,
-    /// Nothing will come from `queue` any more.
-    pub(super) exhausted: bool,
+    /// `queue` is closed and empty.
+    pub(super) queue_closed: bool,
     pub(super) commands: mpsc::Receiver<PublisherCommand>,
     pub(super) drain: Option<Drain>,
-    /// What expires is taken back as it comes, until the broker is there again.
+    /// Publications that expire are taken back on arrival, until the broker can be reached again.
     pub(super) withdrawing: bool,
     pub(super) shared: PublisherShared,
     /// Queue, backlog, window: a publication passes through all three in this order.
@@ -38,14 +38,14 @@ pub(super) struct PublisherTask {
     pub(super) window: Window,
     pub(super) status: Option<Status>,
     pub(super) qos0_tracker: Qos0Tracker,
-    /// Why publications were refused so far.
+    /// The reasons for which publications were refused so far. Each is warned about once.
     pub(super) refusals: BTreeSet<Reason>,
     pub(super) subscribers: Option<SubscriberLookup>,
-    /// One thread runs this task and all that publish.
-    pub(super) alone: bool,
+    /// A single worker thread runs this task and all tasks that publish.
+    pub(super) single_threaded: bool,
 }
 
-/// What the task has in common with others.
+/// State that the task shares with others.
 pub(super) struct PublisherShared {
     /// Whether there is a connection.
     pub(super) connected: watch::Sender<bool>,
@@ -65,7 +65,7 @@ impl PublisherTask {
         PublisherTask {
             queue,
             inbox: Vec::new(),
-            exhausted: false,
+            queue_closed: false,
             commands,
             drain: None,
             withdrawing: false,
@@ -76,16 +76,16 @@ impl PublisherTask {
             qos0_tracker: Qos0Tracker::default(),
             refusals: BTreeSet::new(),
             subscribers: options.subscribers.clone(),
-            alone: Handle::current().metrics().num_workers() == 1,
+            single_threaded: Handle::current().metrics().num_workers() == 1,
         }
     }
 
-    pub(super) fn take(&mut self, count: usize) {
+    pub(super) fn move_to_backlog(&mut self, count: usize) {
         self.inbox.drain(..).for_each(|publication| self.backlog.push(publication.into()));
         if self.withdrawing {
             self.withdraw();
         }
-        if count == 0 && !std::mem::replace(&mut self.exhausted, true) {
+        if count == 0 && !std::mem::replace(&mut self.queue_closed, true) {
             self.status.iter().for_each(|status| self.backlog.push(status.will().into()));
         }
     }
@@ -95,43 +95,44 @@ impl PublisherTask {
         if self.backlog.is_over() {
             let PublisherShared { stats, availability, .. } = &self.shared;
             let now = availability.broker_time(Instant::now());
-            self.backlog.expire(now, |outgoing| stats.lose(Loss::Expired, outgoing.kind));
+            self.backlog.expire(now, |outgoing| stats.count_loss(Loss::Expired, outgoing.kind));
             self.backlog.evict(|outgoing| {
-                stats.lose(Loss::Evicted, outgoing.kind);
+                stats.count_loss(Loss::Evicted, outgoing.kind);
                 outgoing.tracking.iter().for_each(|tracking| tracking.observer.evicted(tracking.number));
             });
         }
         self.shared.stats.backlog.set(self.backlog.len());
     }
 
-    /// What a connection that is over took along without an acknowledgement to come.
-    pub(super) fn take_back(&mut self, link: &Link) {
+    /// Puts the QoS 0 publications that a lost connection did not write back into the backlog, and counts those that
+    /// may be lost.
+    pub(super) fn recover_qos0(&mut self, link: &Link) {
         self.qos0_tracker.written(link.written().0);
         let (unwritten, unconfirmed) = self.qos0_tracker.end();
         self.backlog.put_back(unwritten);
         self.shared.stats.unconfirmed.add(unconfirmed);
     }
 
-    pub(super) fn show(&self) {
+    pub(super) fn update_gauges(&self) {
         self.shared.stats.in_flight.set(self.window.len());
         self.shared.stats.backlog.set(self.backlog.len());
     }
 
-    /// Takes back what expires and was never sent. Answers how many there were.
+    /// Takes back publications that expire and were never sent. Returns how many there were.
     pub(super) fn withdraw(&mut self) -> usize {
         let (stats, mut count) = (&self.shared.stats, 0);
         self.backlog.withdraw(|outgoing| {
-            stats.lose(Loss::Withdrawn, outgoing.kind);
+            stats.count_loss(Loss::Withdrawn, outgoing.kind);
             count += 1;
         });
         count
     }
 
     pub(super) fn is_finished(&self) -> bool {
-        self.exhausted && self.backlog.is_empty() && self.window.len() == 0
+        self.queue_closed && self.backlog.is_empty() && self.window.len() == 0
     }
 
-    /// Counts what is left over and answers whoever waits for the drain.
+    /// Counts the publications that are left as lost, and reports their number to the drain.
     pub(super) fn finish(&mut self) {
         self.queue.close();
         while let Ok(publication) = self.queue.try_recv() {
@@ -140,9 +141,9 @@ impl PublisherTask {
         self.backlog.put_back(self.window.take_all());
         let left = self.backlog.len();
         while let Some(outgoing) = self.backlog.pop() {
-            self.shared.stats.lose(Loss::Abandoned, outgoing.kind);
+            self.shared.stats.count_loss(Loss::Abandoned, outgoing.kind);
         }
-        self.show();
+        self.update_gauges();
         if left > 0 {
             warn!(left, "publisher stopped with publications that the broker did not acknowledge");
         }

@@ -26,7 +26,7 @@ impl PublisherTask {
             self.shared.connected.send_replace(true);
             let served = self.serve(&mut link, session_present).await;
             self.shared.connected.send_replace(false);
-            self.take_back(&link);
+            self.recover_qos0(&link);
             match served {
                 Ok(()) => {
                     link.disconnect().await;
@@ -45,11 +45,11 @@ impl PublisherTask {
         while !self.is_finished() {
             tokio::select! {
                 connected = &mut dial => return Some(connected),
-                count = self.queue.recv_many(&mut self.inbox, COLLECT), if !self.exhausted => {
-                    self.take(count);
+                count = self.queue.recv_many(&mut self.inbox, COLLECT), if !self.queue_closed => {
+                    self.move_to_backlog(count);
                     self.trim();
                 }
-                Some(command) = self.commands.recv(), if self.drain.is_none() => self.obey(command, false),
+                Some(command) = self.commands.recv(), if self.drain.is_none() => self.handle(command, false),
                 () = deadline(&self.drain) => return None,
             }
         }
@@ -59,47 +59,47 @@ impl PublisherTask {
     /// Runs one connection. `Ok` when it is time to stop.
     async fn serve(&mut self, link: &mut Link, session_present: bool) -> Result<(), LinkError> {
         let mut resumed = false;
-        // Whatever came together with CONNACK.
+        // Packets that arrived together with CONNACK.
         self.read(link)?;
         loop {
-            self.qos0_tracker.asked(link.pings());
-            let flowing = self.drain.is_some() || *self.shared.current.borrow_and_update();
-            if flowing {
+            self.qos0_tracker.pinged(link.pings());
+            let may_send = self.drain.is_some() || *self.shared.current.borrow_and_update();
+            if may_send {
                 self.withdrawing = false;
                 if !std::mem::replace(&mut resumed, true) {
                     self.resume(link, session_present);
-                    self.announce();
+                    self.announce_online();
                 }
-                self.pump(link)?;
+                self.send_backlog(link)?;
             }
             if self.is_finished() && link.is_flushed() {
                 return Ok(());
             }
-            self.show();
-            let room = self.room(link, flowing);
+            self.update_gauges();
+            let room = self.room(link, may_send);
             tokio::select! {
-                turned = link.turn() => {
-                    turned?;
+                driven = link.drive() => {
+                    driven?;
                     self.qos0_tracker.written(link.written().0);
                     self.read(link)?;
                 }
                 count = self.queue.recv_many(&mut self.inbox, room), if room > 0 => {
-                    self.take(count);
+                    self.move_to_backlog(count);
                     self.gather(room.saturating_sub(count)).await;
-                    if !flowing {
+                    if !may_send {
                         self.trim();
                     }
                 }
-                () = changed(&mut self.shared.current), if !flowing => {}
-                Some(command) = self.commands.recv(), if self.drain.is_none() => self.obey(command, flowing),
+                () = changed(&mut self.shared.current), if !may_send => {}
+                Some(command) = self.commands.recv(), if self.drain.is_none() => self.handle(command, may_send),
                 () = deadline(&self.drain) => return Ok(()),
             }
         }
     }
 
-    /// How many publications to take from the queue. What is not taken makes the callers wait.
-    fn room(&self, link: &Link, flowing: bool) -> usize {
-        match (self.exhausted, flowing) {
+    /// How many publications to take from the queue. Those left in it make the callers wait.
+    fn room(&self, link: &Link, may_send: bool) -> usize {
+        match (self.queue_closed, may_send) {
             (true, _) => 0,
             (false, false) => COLLECT,
             (false, true) if self.backlog.is_empty() && link.has_room() => self.window.room().min(COLLECT),
@@ -107,42 +107,42 @@ impl PublisherTask {
         }
     }
 
-    /// Lets the tasks run that are ready to publish too, so that one write serves them all. The first of a burst wakes
-    /// this task, which would otherwise run next and write it alone. With more worker threads than one, others are at
-    /// those tasks already, and stepping back would only wake threads that find nothing to do.
+    /// Lets the tasks run that are ready to publish too, so that one write serves them all. The first publication of a
+    /// burst wakes this task, which would otherwise run next and write that one alone. With several worker threads the
+    /// others run those tasks already, and yielding would only wake threads that find no work.
     async fn gather(&mut self, room: usize) {
-        if !self.alone {
+        if !self.single_threaded {
             return;
         }
         yield_local().await;
         let waiting = self.queue.len().min(room);
         if waiting > 0 {
             let count = self.queue.recv_many(&mut self.inbox, waiting).await;
-            self.take(count);
+            self.move_to_backlog(count);
         }
     }
 
-    fn obey(&mut self, command: PublisherCommand, flowing: bool) {
+    fn handle(&mut self, command: PublisherCommand, may_send: bool) {
         match command {
             PublisherCommand::Drain(drain) => {
                 self.queue.close();
                 self.drain = Some(drain);
             }
             PublisherCommand::Withdraw(done) => {
-                self.withdrawing = !flowing;
-                // Whoever asked may have gone.
-                let _ = done.send((!flowing).then(|| self.withdraw()));
+                self.withdrawing = !may_send;
+                // The caller may have stopped waiting.
+                let _ = done.send((!may_send).then(|| self.withdraw()));
             }
         }
     }
 }
 
-/// Lets every task of this thread run that is ready, once. Unlike tokio's `yield_now`, it does not ask the system who else might
-/// be: that is a system call, for nothing whenever messages come one at a time.
+/// Lets every ready task of this thread run once. Unlike tokio's `yield_now` it does not poll the system for events,
+/// which costs a system call and finds nothing whenever messages arrive one at a time.
 async fn yield_local() {
-    let mut stepped = false;
+    let mut yielded = false;
     poll_fn(|cx| {
-        if std::mem::replace(&mut stepped, true) {
+        if std::mem::replace(&mut yielded, true) {
             return Poll::Ready(());
         }
         // A task that wakes itself goes to the end of the queue.

@@ -9,10 +9,11 @@ use crate::{
     message::{Publication, QoS, Tracking},
 };
 
-/// Bytes in flight above which no further publish is started, so that resending them all fits in memory comfortably.
+/// Bytes in flight above which no further publish is started, so that all of them fit into memory when they are sent
+/// again.
 const MAX_BYTES: usize = 8 << 20;
 
-/// A publication as it goes over the wire, and what is needed if it never gets there.
+/// A publication as a PUBLISH packet, and what is needed if it is lost.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) publish: Publish,
@@ -56,24 +57,25 @@ struct Slot {
     /// Counts up in the order of publishing, which acknowledgements need not follow.
     order: u64,
     outgoing: Outgoing,
-    /// How far publishes of QoS 0 had got when this was written to the present connection.
+    /// The mark of the QoS 0 publishes that were started before this one on the present connection.
     mark: u64,
     /// QoS 2 after PUBREC. The message is kept until PUBCOMP: a broker that loses its session loses it as well.
     released: bool,
 }
 
-/// Hands out packet ids from a free list, so that no two publishes ever share one, however late the broker answers.
+/// Assigns packet ids from a free list, so that no two open publishes share one, however late the broker answers.
 #[derive(Debug)]
 pub(crate) struct Window {
     /// Packet id 1 is at index 0.
     slots: Vec<Option<Slot>>,
-    /// First freed, first used: a stray second acknowledgement then finds nothing to confirm.
+    /// First freed, first used: a duplicate acknowledgement then finds no publish to confirm.
     free: VecDeque<u16>,
     next_order: u64,
     bytes: usize,
-    /// Packet ids of what was sent over an earlier connection and has to be sent over this one too, in this order.
+    /// Packet ids of publishes that were sent over an earlier connection and have to be sent over this one too, in this
+    /// order.
     resends: VecDeque<u16>,
-    /// How many the broker takes at once over this connection.
+    /// How many publishes the broker accepts in flight on this connection.
     limit: usize,
 }
 
@@ -81,7 +83,7 @@ pub(crate) struct Window {
 #[derive(Debug)]
 pub(crate) struct Acknowledged {
     pub(crate) mark: u64,
-    /// Who wants to hear of it.
+    /// The observer, if it asked for a report of success.
     pub(crate) confirm: Option<Tracking>,
 }
 
@@ -112,7 +114,7 @@ impl Window {
         }
     }
 
-    /// A new connection, over which the broker takes so many at once. It may be fewer than are open.
+    /// A new connection, on which the broker accepts this many publishes in flight. It may be fewer than are open.
     pub(crate) fn set_limit(&mut self, limit: u16) {
         self.limit = limit.max(1).into();
     }
@@ -121,7 +123,7 @@ impl Window {
         self.slots.len() - self.free.len()
     }
 
-    /// How many more publishes may be started. None before the last one of an earlier connection was sent again.
+    /// How many more publishes may be started. None until the last one of an earlier connection is sent again.
     pub(crate) fn room(&self) -> usize {
         if self.bytes >= MAX_BYTES || self.is_resending() {
             return 0;
@@ -148,8 +150,8 @@ impl Window {
         self.settle(pkid, |slot| slot.outgoing.publish.qos == QoS::AtLeastOnce).map(Acknowledged::from)
     }
 
-    /// PUBACK or PUBREC with a reason: it is not to be sent again. `None` when no publish waits for it, else the
-    /// publication and its mark.
+    /// PUBACK or PUBREC with a failure: the publish is not sent again. Returns the publication and its mark, or `None`
+    /// when no publish waits for the packet.
     pub(crate) fn refuse(&mut self, pkid: u16) -> Option<(Outgoing, u64)> {
         self.settle(pkid, |slot| !slot.released).map(|slot| (slot.outgoing, slot.mark))
     }
@@ -166,19 +168,19 @@ impl Window {
         self.settle(pkid, |slot| slot.released).map(Acknowledged::from)
     }
 
-    /// Whether anything is open that was to be delivered harder than so.
+    /// Whether any open publish has a higher QoS than this.
     pub(crate) fn exceeds(&self, qos: QoS) -> bool {
         self.slots.iter().flatten().any(|slot| slot.outgoing.publish.qos > qos)
     }
 
-    /// Marks everything as sent before, for [`next_resend`](Self::next_resend).
+    /// Marks all open publishes as sent before, for [`next_resend`](Self::next_resend).
     pub(crate) fn begin_resend(&mut self) {
         let mut open: Vec<&mut Slot> = self.slots.iter_mut().flatten().collect();
-        // Releases first: a broker may count what waits for one among what is in flight.
+        // Releases first: a broker may count a publish that waits for its release as in flight.
         open.sort_unstable_by_key(|slot| (!slot.released, slot.order));
         let mark = |slot: &mut Slot| {
             slot.outgoing.publish.dup = true;
-            // Sent before anything of QoS 0 on the new connection.
+            // Sent before any publish of QoS 0 on the new connection.
             slot.mark = 0;
             slot.outgoing.publish.pkid
         };
@@ -189,8 +191,8 @@ impl Window {
         !self.resends.is_empty()
     }
 
-    /// The next of them, as far as the broker takes more: releases, then publishes in their order. A release may go even when
-    /// the broker takes no publish (MQTT 5, 4.9).
+    /// The next packet to send again, within the limit of the broker: releases, then publishes in their order. A
+    /// release may be sent even when the broker accepts no publish (MQTT 5 section 4.9).
     pub(crate) fn next_resend(&mut self) -> Option<Resend<'_>> {
         let &pkid = self.resends.front()?;
         let is_full = self.len() - self.resends.len() >= self.limit;
@@ -202,18 +204,18 @@ impl Window {
         Some(if slot.released { Resend::Release(pkid) } else { Resend::Publish(&slot.outgoing) })
     }
 
-    /// Takes everything out in the order of publishing, as if it had never been sent.
+    /// Takes all publishes out in the order of publishing, without packet id and DUP, and marks them as sent.
     pub(crate) fn take_all(&mut self) -> Vec<Outgoing> {
         let mut open: Vec<Slot> = self.slots.iter_mut().filter_map(Option::take).collect();
         open.sort_unstable_by_key(|slot| slot.order);
         self.free = (1..=self.slots.len() as u16).collect();
         self.bytes = 0;
         self.resends.clear();
-        let unsent = |mut outgoing: Outgoing| {
+        let reset = |mut outgoing: Outgoing| {
             (outgoing.publish.dup, outgoing.publish.pkid, outgoing.sent) = (false, 0, true);
             outgoing
         };
-        open.into_iter().map(|slot| unsent(slot.outgoing)).collect()
+        open.into_iter().map(|slot| reset(slot.outgoing)).collect()
     }
 
     fn slot(&mut self, pkid: u16) -> Option<&mut Slot> {

@@ -1,10 +1,10 @@
-//! Topic filters with wildcards, found by topic (MQTT 3.1.1, 4.7).
+//! Topic filters with wildcards, found by topic (MQTT 3.1.1 section 4.7).
 
 use std::{collections::HashMap, sync::Arc};
 
-/// A tree by topic level: what a lookup costs depends on the topic's levels, not on how many filters there are.
+/// A tree by topic level: the cost of a lookup depends on the topic's levels, not on the number of filters.
 ///
-/// Not rumqttc's `matches`, which panics on a topic that begins with a letter outside ASCII.
+/// Not rumqttc's `matches`, which panics on a topic that begins with a character outside ASCII.
 #[derive(Debug, Default)]
 pub(crate) struct FilterTree {
     levels: HashMap<Box<str>, FilterTree>,
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_the_specification() {
+    fn examples_of_the_specification_match_as_stated() {
         for (filter, topic, matches) in [
             ("sport/tennis/player1/#", "sport/tennis/player1", true),
             ("sport/tennis/player1/#", "sport/tennis/player1/score/wimbledon", true),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn removing_leaves_nothing_behind() {
+    fn tree_is_empty_after_all_filters_are_removed() {
         let filters = ["a/#", "a/+/c", "a/+"];
         let mut tree = tree(&filters);
         tree.remove("a/+");

@@ -1,5 +1,5 @@
-//! Who wants which topics, and what the broker knows of it. No I/O: the subscriber asks for the next batch and reports
-//! what became of it.
+//! Topic filters by owner, and their state at the broker. No I/O: the subscriber takes the next batch and reports the
+//! results.
 
 mod entry;
 
@@ -25,15 +25,15 @@ use crate::{
 pub(crate) const BATCH: usize = 200;
 /// Bytes of one batch.
 const BATCH_BYTES: usize = 64 << 10;
-/// What a batch takes at most beside its filters, and a filter beside its text.
+/// Bytes of a batch besides its filters, at most, and of a filter besides its text.
 const BATCH_HEAD: usize = 8;
 const FILTER_HEAD: usize = 3;
 /// Levels in a topic filter; mosquitto's limit as well.
 const MAX_LEVELS: usize = 200;
-/// Changes waiting for their turn above which leftovers of another process are left alone.
-const MAX_WAITING_FOR_STRAYS: usize = 1000;
+/// With more changes waiting than this, leftovers of another process stay subscribed.
+const MAX_WAITING_FOR_UNROUTED: usize = 1000;
 
-/// What is to be written next.
+/// The filters to be subscribed and unsubscribed next.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) subscribe: Vec<(Arc<str>, QoS)>,
@@ -43,10 +43,10 @@ pub(crate) struct Batch {
 struct Owner<R> {
     recipient: R,
     filters: Vec<Arc<str>>,
-    /// What it had before the change that is under way, to be left once that succeeds and restored if it fails.
+    /// Filters before the change that is in progress: unsubscribed when it succeeds, restored when it fails.
     previous: Vec<Arc<str>>,
     /// Filters that the broker has not acknowledged yet.
-    unmet: Vec<Arc<str>>,
+    pending: Vec<Arc<str>>,
     done: Option<SubscribeDone>,
 }
 
@@ -81,13 +81,13 @@ impl<R: Recipient> Subscriptions<R> {
         self.changes.len()
     }
 
-    /// Everything that was wanted at the latest connect has been settled since.
+    /// Whether the broker has answered for all filters that were wanted at the latest connect.
     pub(crate) fn is_current(&self) -> bool {
         self.connected && self.restoring == 0
     }
 
-    /// Gives the owner these filters in place of those it has: first the new ones are held, then the others left.
-    /// Without a recipient the owner's present one goes on.
+    /// Replaces the filters of the owner: the new ones are subscribed before the others are unsubscribed. Without a
+    /// recipient the owner keeps its present one.
     pub(crate) fn set(&mut self, key: u64, filters: Vec<(String, QoS)>, recipient: Option<R>, done: SubscribeDone) {
         if let Some((filter, _)) = filters.iter().find(|(filter, _)| !is_filter(filter)) {
             return answer(done, Err(SubscribeError::BadFilter(filter.clone())));
@@ -97,7 +97,7 @@ impl<R: Recipient> Subscriptions<R> {
             return answer(done, Err(SubscribeError::UnknownOwner));
         };
         let mut owner =
-            Owner { recipient, filters: Vec::new(), previous: Vec::new(), unmet: Vec::new(), done: Some(done) };
+            Owner { recipient, filters: Vec::new(), previous: Vec::new(), pending: Vec::new(), done: Some(done) };
         if let Some(before) = previous {
             before.done.into_iter().for_each(|done| answer(done, Err(SubscribeError::Superseded)));
             owner.previous = before.filters;
@@ -106,12 +106,12 @@ impl<R: Recipient> Subscriptions<R> {
         for (filter, qos) in filters {
             let filter: Arc<str> = filter.into();
             if !self.attach(key, &filter, qos, &owner.recipient) {
-                owner.unmet.push(Arc::clone(&filter));
+                owner.pending.push(Arc::clone(&filter));
             }
             owner.filters.push(filter);
         }
         self.owners.insert(key, owner);
-        self.commit_if_met(key);
+        self.commit_if_complete(key);
     }
 
     pub(crate) fn remove(&mut self, key: u64) {
@@ -120,36 +120,37 @@ impl<R: Recipient> Subscriptions<R> {
         owner.done.into_iter().for_each(|done| answer(done, Err(SubscribeError::Superseded)));
     }
 
-    /// Hands the message to everyone who wants it, each once. Gives it back when nobody subscribes to its topic.
+    /// Delivers the message to each owner with a matching filter, once. Returns it when there is none.
     pub(crate) fn deliver(&self, message: Message) -> Result<(), Message> {
         let exact = self.entries.get(message.topic.as_str()).map_or(&[][..], |entry| &entry.routes);
         if self.wildcards.is_empty() {
-            return hand_out(exact.iter().map(|(_, recipient)| recipient), message);
+            return deliver_to(exact.iter().map(|(_, recipient)| recipient), message);
         }
         let mut routes: Vec<&(u64, R)> = Vec::new();
         self.wildcards.matches(&message.topic, &mut |filter| {
             routes.extend(self.entries.get(filter).into_iter().flat_map(|entry| &entry.routes));
         });
-        // Nearly always: the wildcards are for other topics.
+        // The usual case: the wildcards are for other topics.
         if routes.is_empty() {
-            return hand_out(exact.iter().map(|(_, recipient)| recipient), message);
+            return deliver_to(exact.iter().map(|(_, recipient)| recipient), message);
         }
         routes.extend(exact);
         routes.sort_unstable_by_key(|(owner, _)| *owner);
         routes.dedup_by_key(|(owner, _)| *owner);
-        hand_out(routes.into_iter().map(|(_, recipient)| recipient), message)
+        deliver_to(routes.into_iter().map(|(_, recipient)| recipient), message)
     }
 
-    /// A message came on a topic that nobody wants: an earlier process subscribed to it, so leave it.
-    pub(crate) fn stray(&mut self, topic: &str) {
-        if self.changes.len() < MAX_WAITING_FOR_STRAYS && !self.entries.contains_key(topic) && is_filter(topic) {
+    /// A message arrived on a topic without an owner: an earlier process subscribed to it, so unsubscribe.
+    pub(crate) fn unsubscribe_unrouted(&mut self, topic: &str) {
+        if self.changes.len() < MAX_WAITING_FOR_UNROUTED && !self.entries.contains_key(topic) && is_filter(topic) {
             let topic: Arc<str> = topic.into();
             self.entries.insert(Arc::clone(&topic), FilterEntry::new(SubscriptionState::Held));
             self.enqueue(&topic);
         }
     }
 
-    /// Takes the next changes off the queue, as many as fit into one packet of this size; one at least. They count as sent.
+    /// Takes the next changes off the queue: at least one, and as many as fit into one packet of this size. They count
+    /// as sent.
     pub(crate) fn next_batch(&mut self, packet_size: usize) -> Batch {
         let (mut batch, mut bytes) = (Batch::default(), BATCH_HEAD);
         while batch.subscribe.len().max(batch.unsubscribe.len()) < BATCH
@@ -159,15 +160,15 @@ impl<R: Recipient> Subscriptions<R> {
         {
             let Some(entry) = self.entries.get_mut(&filter) else { continue };
             entry.queued = false;
-            match (entry.standing, entry.routes.is_empty()) {
+            match (entry.state, entry.routes.is_empty()) {
                 (SubscriptionState::Absent | SubscriptionState::Refused, true) => self.forget(&filter),
-                (SubscriptionState::Absent, false) | (SubscriptionState::Held, false) if !entry.is_met() => {
-                    entry.standing = SubscriptionState::Subscribing;
+                (SubscriptionState::Absent, false) | (SubscriptionState::Held, false) if !entry.is_satisfied() => {
+                    entry.state = SubscriptionState::Subscribing;
                     bytes += FILTER_HEAD + filter.len();
                     batch.subscribe.push((filter, entry.wanted));
                 }
                 (SubscriptionState::Held, true) => {
-                    entry.standing = SubscriptionState::Unsubscribing;
+                    entry.state = SubscriptionState::Unsubscribing;
                     bytes += FILTER_HEAD + filter.len();
                     batch.unsubscribe.push(filter);
                 }
@@ -177,27 +178,27 @@ impl<R: Recipient> Subscriptions<R> {
         batch
     }
 
-    /// SUBACK for one filter of a batch, asked for at this QoS.
-    pub(crate) fn subscribed(&mut self, filter: &Arc<str>, asked: QoS, verdict: AckResult) {
+    /// SUBACK for one filter of a batch, requested at this QoS.
+    pub(crate) fn subscribed(&mut self, filter: &Arc<str>, qos: QoS, result: AckResult) {
         let Some(entry) = self.entries.get_mut(filter) else { return };
-        entry.granted = asked;
-        entry.standing = if verdict.is_err() { SubscriptionState::Refused } else { SubscriptionState::Held };
+        entry.granted = qos;
+        entry.state = if result.is_err() { SubscriptionState::Refused } else { SubscriptionState::Held };
         if std::mem::take(&mut entry.restoring) {
             self.restoring -= 1;
         }
         let owners: Vec<u64> = entry.routes.iter().map(|(owner, _)| *owner).collect();
-        let unsettled = owners.is_empty() || !entry.is_met();
-        match (verdict, unsettled) {
+        let unsettled = owners.is_empty() || !entry.is_satisfied();
+        match (result, unsettled) {
             (Err(_), _) if owners.is_empty() => self.forget(filter),
             (Ok(()), true) => self.enqueue(filter),
-            _ => owners.into_iter().for_each(|owner| self.settle(owner, filter, verdict)),
+            _ => owners.into_iter().for_each(|owner| self.settle(owner, filter, result)),
         }
     }
 
     /// UNSUBACK for one filter of a batch.
     pub(crate) fn unsubscribed(&mut self, filter: &Arc<str>) {
         let Some(entry) = self.entries.get_mut(filter) else { return };
-        entry.standing = SubscriptionState::Absent;
+        entry.state = SubscriptionState::Absent;
         if entry.routes.is_empty() {
             self.forget(filter);
         } else {
@@ -205,14 +206,14 @@ impl<R: Recipient> Subscriptions<R> {
         }
     }
 
-    /// What was under way is open again.
+    /// Requests without an answer have to be sent again.
     pub(crate) fn disconnected(&mut self) {
         self.connected = false;
         self.restoring = 0;
         self.changes.clear();
         for entry in self.entries.values_mut() {
             (entry.queued, entry.restoring) = (false, false);
-            entry.standing = match entry.standing {
+            entry.state = match entry.state {
                 SubscriptionState::Subscribing | SubscriptionState::Refused => SubscriptionState::Absent,
                 SubscriptionState::Unsubscribing => SubscriptionState::Held,
                 settled => settled,
@@ -221,15 +222,15 @@ impl<R: Recipient> Subscriptions<R> {
         self.forget_absent();
     }
 
-    /// Queues what the broker does not know: everything when it kept no session.
+    /// Queues the changes that the broker does not know: everything when it kept no session.
     pub(crate) fn connected(&mut self, session_present: bool) {
         self.connected = true;
         if !session_present {
-            self.entries.values_mut().for_each(|entry| entry.standing = SubscriptionState::Absent);
+            self.entries.values_mut().for_each(|entry| entry.state = SubscriptionState::Absent);
             self.forget_absent();
         }
         for (filter, entry) in &mut self.entries {
-            let restore = !entry.routes.is_empty() && !entry.is_met();
+            let restore = !entry.routes.is_empty() && !entry.is_satisfied();
             if restore || entry.routes.is_empty() {
                 entry.queued = true;
                 self.changes.push_back(Arc::clone(filter));
@@ -250,14 +251,14 @@ impl<R: Recipient> Subscriptions<R> {
         let Some(entry) = self.entries.get_mut(filter) else { return false };
         entry.route(owner, recipient);
         entry.wanted = if qos > entry.wanted { qos } else { entry.wanted };
-        if entry.standing == SubscriptionState::Refused {
-            entry.standing = SubscriptionState::Absent;
+        if entry.state == SubscriptionState::Refused {
+            entry.state = SubscriptionState::Absent;
         }
-        let met = entry.is_met();
-        if !met {
+        let satisfied = entry.is_satisfied();
+        if !satisfied {
             self.enqueue(filter);
         }
-        met
+        satisfied
     }
 
     fn detach(&mut self, owner: u64, filter: &Arc<str>) {
@@ -267,15 +268,15 @@ impl<R: Recipient> Subscriptions<R> {
             if std::mem::take(&mut entry.restoring) {
                 self.restoring -= 1;
             }
-            match entry.standing {
+            match entry.state {
                 SubscriptionState::Absent | SubscriptionState::Refused if !entry.queued => self.forget(filter),
                 _ => self.enqueue(filter),
             }
         }
     }
 
-    /// Notes that something may have to be told to the broker; [`next_batch`](Self::next_batch) decides what. While
-    /// disconnected nothing is noted: [`connected`](Self::connected) looks at everything anyway.
+    /// Queues a filter that may have changed; [`next_batch`](Self::next_batch) decides what to send. While disconnected
+    /// nothing is queued: [`connected`](Self::connected) checks all filters anyway.
     fn enqueue(&mut self, filter: &Arc<str>) {
         if let Some(entry) = self.entries.get_mut(filter)
             && self.connected
@@ -293,22 +294,22 @@ impl<R: Recipient> Subscriptions<R> {
     }
 
     fn forget_absent(&mut self) {
-        let gone = |entry: &FilterEntry<R>| entry.routes.is_empty() && entry.standing == SubscriptionState::Absent;
+        let gone = |entry: &FilterEntry<R>| entry.routes.is_empty() && entry.state == SubscriptionState::Absent;
         let absent: Vec<Arc<str>> =
             self.entries.iter().filter(|(_, entry)| gone(entry)).map(|(filter, _)| Arc::clone(filter)).collect();
         absent.iter().for_each(|filter| self.forget(filter));
     }
 
-    fn settle(&mut self, key: u64, filter: &Arc<str>, verdict: AckResult) {
+    fn settle(&mut self, key: u64, filter: &Arc<str>, result: AckResult) {
         let Some(owner) = self.owners.get_mut(&key) else { return };
-        match verdict {
+        match result {
             Ok(()) => {
-                owner.unmet.retain(|unmet| unmet != filter);
-                self.commit_if_met(key);
+                owner.pending.retain(|pending| pending != filter);
+                self.commit_if_complete(key);
             }
             Err(reason) => {
-                let wanted = owner.unmet.contains(filter);
-                // It had this one.
+                let wanted = owner.pending.contains(filter);
+                // The owner already had this filter.
                 if !wanted || owner.previous.contains(filter) {
                     owner.recipient.refused(refusal(filter, reason));
                 }
@@ -319,9 +320,9 @@ impl<R: Recipient> Subscriptions<R> {
         }
     }
 
-    fn commit_if_met(&mut self, key: u64) {
+    fn commit_if_complete(&mut self, key: u64) {
         let Some(owner) = self.owners.get_mut(&key) else { return };
-        if owner.unmet.is_empty()
+        if owner.pending.is_empty()
             && let Some(done) = owner.done.take()
         {
             let mut left = std::mem::take(&mut owner.previous);
@@ -334,7 +335,7 @@ impl<R: Recipient> Subscriptions<R> {
     fn roll_back(&mut self, key: u64, error: SubscribeError) {
         let Some(owner) = self.owners.get_mut(&key) else { return };
         let done = owner.done.take();
-        owner.unmet.clear();
+        owner.pending.clear();
         let mut left = std::mem::replace(&mut owner.filters, std::mem::take(&mut owner.previous));
         left.retain(|filter| !owner.filters.contains(filter));
         if owner.filters.is_empty() {
@@ -356,12 +357,12 @@ fn is_filter(filter: &str) -> bool {
         && filter.split('/').count() <= MAX_LEVELS
 }
 
-fn hand_out<'a, R: Recipient>(
+fn deliver_to<'a, R: Recipient>(
     recipients: impl DoubleEndedIterator<Item = &'a R>,
     message: Message,
 ) -> Result<(), Message> {
     let mut recipients = recipients;
-    // The last one, nearly always the only one, gets the message itself.
+    // The last recipient, usually the only one, gets the message without a copy.
     let Some(last) = recipients.next_back() else { return Err(message) };
     let others = recipients.filter(|recipient| recipient.deliver(message.clone()).is_ok()).count();
     if let Err(message) = last.deliver(message)
@@ -372,7 +373,7 @@ fn hand_out<'a, R: Recipient>(
     Ok(())
 }
 
-/// Whoever asked may have stopped waiting.
+/// Answers the caller, which may have stopped waiting.
 fn answer(done: SubscribeDone, result: Result<(), SubscribeError>) {
     let _ = done.send(result);
 }

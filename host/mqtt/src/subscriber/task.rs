@@ -28,33 +28,33 @@ use crate::{
 
 /// SUBSCRIBE and UNSUBSCRIBE packets that may wait for their acknowledgement.
 const MAX_OPEN: usize = 4;
-/// After a batch, how long the next one collects unless it is full: a storm of charge points becomes few packets, a single
-/// one does not wait.
+/// After a batch, how long the next one collects changes unless it is full: many charge points that connect at once
+/// need few packets, and a single one does not wait.
 const COLLECT: Duration = Duration::from_millis(10);
 
 pub(super) struct SubscriberTask<R> {
     requests: mpsc::Receiver<SubscriberCommand<R>>,
-    /// Commands on their way from `requests`; empty between turns.
+    /// Commands received from `requests`. Empty between iterations of the loop.
     inbox: Vec<SubscriberCommand<R>>,
     subscriptions: Subscriptions<R>,
-    /// What waits for a SUBACK or UNSUBACK, by packet id.
-    open: HashMap<u16, OpenConnection>,
+    /// The packets that wait for SUBACK or UNSUBACK, by packet id.
+    open: HashMap<u16, OpenRequest>,
     last_pkid: u16,
     collect_until: Instant,
     /// Packet ids of QoS 2 messages that were delivered but not released by the broker.
     unreleased: HashSet<u16>,
     stop: Option<StopRequest>,
-    currency: watch::Sender<bool>,
-    strays: UnroutedHandler,
+    current: watch::Sender<bool>,
+    unrouted: UnroutedHandler,
     stats: Arc<SubscriberStats>,
 }
 
-enum OpenConnection {
+enum OpenRequest {
     Subscribe(Vec<(Arc<str>, QoS)>),
     Unsubscribe(Vec<Arc<str>>),
 }
 
-/// A wish to stop. `None` for the waiter when all handles are gone.
+/// A request to stop. `None` for the waiter when all handles are gone.
 struct StopRequest {
     deadline: Instant,
     _done: Option<oneshot::Sender<()>>,
@@ -63,8 +63,8 @@ struct StopRequest {
 impl<R: Recipient> SubscriberTask<R> {
     pub(super) fn new(
         requests: mpsc::Receiver<SubscriberCommand<R>>,
-        currency: watch::Sender<bool>,
-        strays: UnroutedHandler,
+        current: watch::Sender<bool>,
+        unrouted: UnroutedHandler,
         stats: Arc<SubscriberStats>,
     ) -> Self {
         SubscriberTask {
@@ -76,8 +76,8 @@ impl<R: Recipient> SubscriberTask<R> {
             collect_until: Instant::now(),
             unreleased: HashSet::new(),
             stop: None,
-            currency,
-            strays,
+            current,
+            unrouted,
             stats,
         }
     }
@@ -100,9 +100,9 @@ impl<R: Recipient> SubscriberTask<R> {
             }
             self.open.clear();
             self.subscriptions.disconnected();
-            self.currency.send_replace(false);
+            self.current.send_replace(false);
         }
-        self.currency.send_replace(false);
+        self.current.send_replace(false);
     }
 
     /// Takes commands until there is a connection. `None` when it is time to stop.
@@ -111,7 +111,7 @@ impl<R: Recipient> SubscriberTask<R> {
         while self.stop.is_none() {
             tokio::select! {
                 connected = &mut dial => return Some(connected),
-                count = self.requests.recv_many(&mut self.inbox, COMMANDS) => self.obey(count),
+                count = self.requests.recv_many(&mut self.inbox, COMMANDS) => self.handle(count),
             }
         }
         None
@@ -119,28 +119,28 @@ impl<R: Recipient> SubscriberTask<R> {
 
     /// Runs one connection. `Ok` when it is time to stop.
     async fn serve(&mut self, link: &mut Link) -> Result<(), LinkError> {
-        // What waited in a session that the broker kept may have come together with its CONNACK.
+        // Messages that waited in a kept session may have arrived together with CONNACK.
         self.read(link)?;
         loop {
             let collecting = self.write_batches(link)?;
-            self.show();
+            self.update_current();
             if self.stop.is_some() && self.open.is_empty() && self.subscriptions.waiting() == 0 {
                 return Ok(());
             }
             let deadline = self.stop.as_ref().map(|stop| stop.deadline);
             tokio::select! {
-                turned = link.turn() => {
-                    turned?;
+                driven = link.drive() => {
+                    driven?;
                     self.read(link)?;
                 }
-                count = self.requests.recv_many(&mut self.inbox, COMMANDS), if deadline.is_none() => self.obey(count),
+                count = self.requests.recv_many(&mut self.inbox, COMMANDS), if deadline.is_none() => self.handle(count),
                 () = sleep_until(self.collect_until), if collecting => {}
                 () = sleep_until(deadline.unwrap_or(self.collect_until)), if deadline.is_some() => return Ok(()),
             }
         }
     }
 
-    fn obey(&mut self, count: usize) {
+    fn handle(&mut self, count: usize) {
         if count == 0 {
             self.stop = Some(StopRequest { deadline: Instant::now(), _done: None });
         }
@@ -150,7 +150,7 @@ impl<R: Recipient> SubscriberTask<R> {
                     self.subscriptions.set(owner, filters, recipient, done);
                 }
                 SubscriberCommand::Remove { owner } => self.subscriptions.remove(owner),
-                SubscriberCommand::StopRequest { deadline, done } => {
+                SubscriberCommand::Stop { deadline, done } => {
                     self.stop = Some(StopRequest { deadline, _done: Some(done) })
                 }
             }
@@ -158,7 +158,7 @@ impl<R: Recipient> SubscriberTask<R> {
         self.stats.subscriptions.set(self.subscriptions.len());
     }
 
-    /// True when changes wait for the moment of the next batch.
+    /// True when changes wait for the time of the next batch.
     fn write_batches(&mut self, link: &mut Link) -> Result<bool, LinkError> {
         while self.open.len() < MAX_OPEN && self.subscriptions.waiting() > 0 {
             let now = Instant::now();
@@ -171,13 +171,13 @@ impl<R: Recipient> SubscriberTask<R> {
                 let pkid = self.next_pkid();
                 link.send(OutboundPacket::Subscribe(pkid, &subscribe))?;
                 self.stats.subscribe_packets.add(1);
-                self.open.insert(pkid, OpenConnection::Subscribe(subscribe));
+                self.open.insert(pkid, OpenRequest::Subscribe(subscribe));
             }
             if !unsubscribe.is_empty() {
                 let pkid = self.next_pkid();
                 link.send(OutboundPacket::Unsubscribe(pkid, &unsubscribe))?;
                 self.stats.unsubscribe_packets.add(1);
-                self.open.insert(pkid, OpenConnection::Unsubscribe(unsubscribe));
+                self.open.insert(pkid, OpenRequest::Unsubscribe(unsubscribe));
             }
         }
         self.stats.subscriptions.set(self.subscriptions.len());
@@ -193,14 +193,14 @@ impl<R: Recipient> SubscriberTask<R> {
         }
     }
 
-    fn show(&self) {
+    fn update_current(&self) {
         let current = self.subscriptions.is_current();
-        if *self.currency.borrow() != current {
-            self.currency.send_replace(current);
+        if *self.current.borrow() != current {
+            self.current.send_replace(current);
         }
     }
 
-    /// Deals with all packets that have come; their acknowledgements leave together.
+    /// Handles all packets that have arrived. Their acknowledgements leave together.
     fn read(&mut self, link: &mut Link) -> Result<(), LinkError> {
         while let Some(inbound) = link.next()? {
             match inbound {
@@ -210,9 +210,9 @@ impl<R: Recipient> SubscriberTask<R> {
                     self.stats.received.add(1);
                     self.route(Message::from_packet(publish));
                 }
-                InboundPacket::SubAck(pkid, verdicts) => self.subscribed(pkid, &verdicts),
+                InboundPacket::SubAck(pkid, results) => self.subscribed(pkid, &results),
                 InboundPacket::UnsubAck(pkid) => {
-                    if let Some(OpenConnection::Unsubscribe(batch)) = self.open.remove(&pkid) {
+                    if let Some(OpenRequest::Unsubscribe(batch)) = self.open.remove(&pkid) {
                         batch.iter().for_each(|filter| self.subscriptions.unsubscribed(filter));
                     }
                 }
@@ -223,7 +223,7 @@ impl<R: Recipient> SubscriberTask<R> {
                 InboundPacket::Oversized(beginning)
                     if acknowledge(link, &mut self.unreleased, beginning.qos, beginning.pkid)? =>
                 {
-                    warn!(beginning.topic, beginning.size, "message larger than the packet size limit thrown away");
+                    warn!(beginning.topic, beginning.size, "message larger than the packet size limit discarded");
                     self.stats.oversized.add(1);
                     self.route(beginning.into_message());
                 }
@@ -235,28 +235,28 @@ impl<R: Recipient> SubscriberTask<R> {
 
     fn route(&mut self, message: Message) {
         if let Err(message) = self.subscriptions.deliver(message) {
-            debug!(message.topic, "message on a topic that nobody subscribes to");
+            debug!(message.topic, "message on a topic without a subscription");
             self.stats.unrouted.add(1);
-            self.subscriptions.stray(&message.topic);
-            (self.strays)(message);
+            self.subscriptions.unsubscribe_unrouted(&message.topic);
+            (self.unrouted)(message);
         }
     }
 
-    fn subscribed(&mut self, pkid: u16, verdicts: &[AckResult]) {
-        let Some(OpenConnection::Subscribe(batch)) = self.open.remove(&pkid) else { return };
-        // A broker that answers for fewer filters than it was asked for has not granted the others.
-        let verdicts = verdicts.iter().copied().chain(std::iter::repeat(Err(Reason::UNSPECIFIED)));
-        for ((filter, qos), verdict) in batch.iter().zip(verdicts) {
-            if let Err(reason) = verdict {
-                // Whose it is says so where it is seen.
+    fn subscribed(&mut self, pkid: u16, results: &[AckResult]) {
+        let Some(OpenRequest::Subscribe(batch)) = self.open.remove(&pkid) else { return };
+        // Filters that a SUBACK leaves out are not granted.
+        let results = results.iter().copied().chain(std::iter::repeat(Err(Reason::UNSPECIFIED)));
+        for ((filter, qos), result) in batch.iter().zip(results) {
+            if let Err(reason) = result {
+                // Only at level debug: the owner reports it with its own context.
                 debug!(%filter, %reason, "the broker refuses a subscription");
             }
-            self.subscriptions.subscribed(filter, *qos, verdict);
+            self.subscriptions.subscribed(filter, *qos, result);
         }
     }
 }
 
-/// Adds the acknowledgement that the QoS asks for. False when the message is a repetition to be ignored.
+/// Adds the acknowledgement that the QoS requires. False when the message is a repetition to be ignored.
 fn acknowledge(link: &mut Link, unreleased: &mut HashSet<u16>, qos: QoS, pkid: u16) -> Result<bool, LinkError> {
     match qos {
         QoS::AtMostOnce => Ok(true),

@@ -65,13 +65,13 @@ impl Load {
     }
 }
 
-/// Waits until so many more publications are acknowledged.
+/// Waits until this many more publications are acknowledged.
 async fn acknowledged(publisher: &Publisher, more: u64) {
     let goal = publisher.stats().acknowledged.get() + more;
     eventually("publications are acknowledged", || publisher.stats().acknowledged.get() >= goal).await;
 }
 
-/// Ends the load; nothing of it was given up, and everything is received in its order.
+/// Ends the load, and checks that no publication was lost and that all are received.
 async fn everything_arrives(load: Load, publisher: &Publisher, consumer: &Consumer) {
     let published = load.finish().await;
     assert_eq!(publisher.drain(TIMEOUT).await, 0);
@@ -84,11 +84,12 @@ async fn becomes(state: &mut watch::Receiver<bool>, expected: bool) {
     timeout(TIMEOUT, state.wait_for(|state| *state == expected)).await.expect("in time").expect("a running consumer");
 }
 
-/// SIGKILL takes what the broker acknowledged but still held for the consumer. Mosquitto writes a QoS 0 message to a
-/// subscriber before it acknowledges it to the publisher, so with QoS 0 to a consumer that keeps up, and with nothing
-/// published while the consumer is away, acknowledged means received, and what was not acknowledged must be sent again.
+/// SIGKILL loses what the broker acknowledged but still held for the consumer. Mosquitto writes a QoS 0 message to a
+/// subscriber before it acknowledges it to the publisher. So with QoS 0 to a consumer that keeps up, and with nothing
+/// published while the consumer is away, an acknowledged message is received, and one that was not acknowledged must be
+/// sent again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_without_persistence_loses_nothing() {
+async fn publisher_loses_nothing_if_a_broker_without_persistence_is_killed() {
     for version in VERSIONS {
         killed_without_persistence(|url| options_in(version, url)).await;
     }
@@ -112,19 +113,19 @@ async fn killed_without_persistence(options: impl Fn(&str) -> Options) {
     everything_arrives(load, &publisher, &consumer).await;
 }
 
-/// SIGTERM lets the broker save its sessions: strictly at least once for a consumer that the broker queues for, and the
+/// SIGTERM lets the broker save its sessions: a consumer with a session gets each message at least once, and the
 /// publisher resumes its session.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn restarted_with_persistence_loses_nothing() {
+async fn publisher_loses_nothing_if_a_broker_with_persistence_restarts() {
     for version in VERSIONS {
         restarted_with_persistence(|url| options_in(version, url), QoS::AtLeastOnce).await;
     }
 }
 
-/// Also with QoS 2, where mosquitto can say that it takes 20 at a time. Of a client of 3.1.1 it forgets at a restart what
-/// exceeds that.
+/// With QoS 2 only MQTT 5, where mosquitto announces a Receive Maximum of 20. At a restart it forgets what a client of
+/// 3.1.1 has in flight above that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn restarted_with_persistence_loses_nothing_of_qos_2() {
+async fn publisher_loses_nothing_of_qos_2_if_a_broker_with_persistence_restarts() {
     restarted_with_persistence(|url| options_in(ProtocolVersion::V5, url), QoS::ExactlyOnce).await;
 }
 
@@ -144,21 +145,21 @@ async fn restarted_with_persistence(options: impl Fn(&str) -> Options, qos: QoS)
     everything_arrives(load, &publisher, &consumer).await;
 }
 
-/// With little room and little patience some must go. Each that is missing was counted.
+/// With a small backlog and an early expiry some publications are dropped. Each that is missing was counted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_given_up_is_counted() {
+async fn dropped_publications_are_counted() {
     for version in VERSIONS {
-        what_is_given_up(|url| options_in(version, url)).await;
+        dropped_publications(|url| options_in(version, url)).await;
     }
 }
 
-async fn what_is_given_up(options: impl Fn(&str) -> Options) {
+async fn dropped_publications(options: impl Fn(&str) -> Options) {
     let mut broker = Mosquitto::start(false).await;
     let consumer = Consumer::start(broker.port(), QoS::AtMostOnce);
     let mut options = options(&broker.url());
     options.backlog_messages = 500;
     let publisher = Publisher::start(Arc::new(options), consumer.subscribed());
-    // Even numbers are calls that somebody waits for; odd ones are answers.
+    // Even numbers are calls, which expire; odd ones are answers.
     let availability = Arc::clone(publisher.availability());
     let load = Load::start(&publisher, move |number| match number % 2 {
         0 => {
@@ -174,7 +175,7 @@ async fn what_is_given_up(options: impl Fn(&str) -> Options) {
         becomes(&mut subscribed, false).await;
         // An outage long enough for calls and answers to pile up.
         let lost = publisher.stats().lost(Loss::Evicted) + publisher.stats().lost(Loss::Expired);
-        eventually("some are given up", || {
+        eventually("some are dropped", || {
             publisher.stats().lost(Loss::Evicted) + publisher.stats().lost(Loss::Expired) > lost + 500
         })
         .await;
@@ -186,7 +187,7 @@ async fn what_is_given_up(options: impl Fn(&str) -> Options) {
     let losses = publisher.stats().losses();
     let lost =
         |kind| losses.iter().filter(|(_, of, _)| *of == kind).map(|(_, _, count)| *count as usize).sum::<usize>();
-    // One that was sent, not acknowledged and then given up may have arrived all the same, hence "at most".
+    // A publication that was sent, not acknowledged and then dropped may have arrived all the same, hence "at most".
     let all_accounted_for = || {
         let received = consumer.received();
         let missing = |parity| (0..published).filter(|n| n % 2 == parity && !received.contains(n)).count();

@@ -1,4 +1,4 @@
-//! TLS, against a broker that is strict about it.
+//! TLS, against a broker that requires it.
 
 use std::{path::Path, sync::Arc};
 
@@ -34,8 +34,8 @@ impl Fixture {
     }
 }
 
-/// What a connection says that is not made.
-async fn complaint(options: Arc<Options>) -> String {
+/// The error of a connection that cannot be made.
+async fn connection_error(options: Arc<Options>) -> String {
     let publisher = Publisher::start(options, always_current());
     eventually("it fails", || publisher.stats().connection.status().last_error.is_some()).await;
     publisher.stats().connection.status().last_error.expect("an error")
@@ -46,7 +46,7 @@ async fn carries_messages(options: Arc<Options>) {
     let publisher = Publisher::start(options, subscriber.current());
     let (mailbox, mut inbox) = Mailbox::new();
     subscriber.subscribe(1, vec![("t".to_owned(), QoS::AtLeastOnce)], mailbox).await.expect("subscribed");
-    // Each larger than what TLS and the system take at once, all in all.
+    // Together larger than the buffers of TLS and the operating system.
     let payload = |number: u8| vec![number; 900_000];
     for number in 0..8 {
         let permit = publisher.reserve().await.expect("running");
@@ -60,27 +60,27 @@ async fn carries_messages(options: Arc<Options>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_brokers_certificate_is_checked() {
+async fn certificate_of_the_broker_is_checked() {
     let fixture = fixture("").await;
     carries_messages(fixture.options(&fixture.ca.pem(), None)).await;
-    let stranger = Authority::new(fixture.folder.path(), "stranger");
-    let complaint = complaint(fixture.options(&stranger.pem(), None)).await;
-    assert!(complaint.contains("no TLS") && complaint.contains("UnknownIssuer"), "{complaint}");
+    let other = Authority::new(fixture.folder.path(), "other");
+    let error = connection_error(fixture.options(&other.pem(), None)).await;
+    assert!(error.contains("no TLS") && error.contains("UnknownIssuer"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_certificate_is_shown_to_a_broker_that_asks_for_one() {
+async fn client_certificate_is_sent_to_a_broker_that_requests_one() {
     let fixture = fixture("require_certificate true\nuse_identity_as_username true\n").await;
     carries_messages(fixture.options(&fixture.ca.pem(), Some(fixture.ca.client("gateway")))).await;
-    let stranger = Authority::new(fixture.folder.path(), "stranger").client("gateway");
-    for client in [None, Some(stranger)] {
-        let complaint = complaint(fixture.options(&fixture.ca.pem(), client)).await;
-        assert!(complaint.to_lowercase().contains("alert") || complaint.contains("closed"), "{complaint}");
+    let other = Authority::new(fixture.folder.path(), "other").client("gateway");
+    for client in [None, Some(other)] {
+        let error = connection_error(fixture.options(&fixture.ca.pem(), client)).await;
+        assert!(error.to_lowercase().contains("alert") || error.contains("closed"), "{error}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn files_that_cannot_be_used_are_named() {
+async fn unusable_files_are_named_in_the_error() {
     let fixture = fixture("").await;
     let Certified { cert, key } = fixture.ca.client("gateway");
     let nowhere = fixture.folder.path().join("nowhere.pem");

@@ -1,4 +1,4 @@
-//! What only MQTT 5 has.
+//! Features of MQTT 5.
 
 use std::{
     fs,
@@ -20,7 +20,8 @@ use rumqttc::v5::{
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::support::{
-    Mailbox, TIMEOUT, Told, Watching, always_current, eventually, options_in, publication, receive, told,
+    Mailbox, ObserverEvent, TIMEOUT, TestObserver, always_current, eventually, next_event, options_in, publication,
+    receive,
 };
 
 fn options(broker: &Mosquitto) -> Options {
@@ -31,12 +32,12 @@ fn start(options: Options) -> Publisher {
     Publisher::start(Arc::new(options), always_current())
 }
 
-/// Accepts it, waiting for room.
+/// Publishes, waiting for room.
 async fn publish(publisher: &Publisher, publication: Publication) {
     publisher.reserve().await.expect("running").send(publication).expect("publishable");
 }
 
-/// What a consumer of MQTT 5 that shares no code with ours sees on all topics.
+/// The messages on all topics, as received by rumqttc's own client for MQTT 5.
 async fn consumer(port: u16) -> mpsc::Receiver<Publish> {
     let mut options = MqttOptions::new("consumer", "127.0.0.1", port);
     options.set_keep_alive(Duration::from_secs(5));
@@ -49,7 +50,7 @@ async fn consumer(port: u16) -> mpsc::Receiver<Publish> {
         while let Ok(event) = events.poll().await {
             match event {
                 Event::Incoming(Incoming::Publish(publish)) => {
-                    // Whoever has seen enough drops the other end.
+                    // A test that has seen enough drops the receiver.
                     let _ = seen.send(publish).await;
                 }
                 Event::Incoming(Incoming::SubAck(ack)) => subscribed.send(ack).await.expect("awaited"),
@@ -65,9 +66,9 @@ async fn seen(inbox: &mut mpsc::Receiver<Publish>) -> Publish {
     timeout(TIMEOUT, inbox.recv()).await.expect("in time").expect("a running consumer")
 }
 
-/// Mosquitto grants 20, and ends the connection with whoever has more in flight.
+/// Mosquitto has a Receive Maximum of 20, and ends a connection that exceeds it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_more_is_in_flight_than_the_broker_takes() {
+async fn publishes_in_flight_stay_within_the_receive_maximum_of_the_broker() {
     const COUNT: u32 = 5000;
     let broker = Mosquitto::start(false).await;
     let options = options(&broker);
@@ -91,7 +92,7 @@ async fn no_more_is_in_flight_than_the_broker_takes() {
 }
 
 #[tokio::test]
-async fn the_consumer_learns_when_a_message_expires() {
+async fn consumer_receives_the_expiry_of_a_message() {
     let broker = Mosquitto::start(false).await;
     let mut inbox = consumer(broker.port()).await;
     let publisher = start(options(&broker));
@@ -102,12 +103,12 @@ async fn the_consumer_learns_when_a_message_expires() {
     for _ in 0..2 {
         expiries.push(seen(&mut inbox).await.properties.and_then(|properties| properties.message_expiry_interval));
     }
-    // The broker takes off the time that it had the message for.
+    // The broker subtracts the time for which it had the message.
     assert!(matches!(expiries[..], [None, Some(29 | 30)]), "{expiries:?}");
 }
 
 #[tokio::test]
-async fn what_is_too_large_for_the_broker_is_counted_and_harms_nothing() {
+async fn publication_too_large_for_the_broker_is_counted() {
     let broker = Mosquitto::with("max_packet_size 2000\n", false).await;
     let mut inbox = consumer(broker.port()).await;
     let publisher = start(options(&broker));
@@ -122,7 +123,7 @@ async fn what_is_too_large_for_the_broker_is_counted_and_harms_nothing() {
 }
 
 #[tokio::test]
-async fn what_the_broker_refuses_is_counted_and_harms_nothing() {
+async fn publication_refused_by_the_broker_is_counted() {
     let folder = tempfile::tempdir().expect("a folder");
     let rules = folder.path().join("acl");
     fs::write(&rules, "topic write open/#\ntopic read #\n").expect("written");
@@ -139,20 +140,20 @@ async fn what_the_broker_refuses_is_counted_and_harms_nothing() {
 }
 
 #[tokio::test]
-async fn what_nobody_subscribes_to_comes_back() {
+async fn publication_without_subscribers_is_returned() {
     let broker = Mosquitto::start(false).await;
     let publisher = start(options(&broker));
-    let (watching, mut all_told) = Watching::new();
-    publish(&publisher, watching.watch(1, false, publication("t", "call"))).await;
-    assert_eq!(told(&mut all_told).await, Told::NoSubscriber(b"call".to_vec(), 1));
+    let (observer, mut events) = TestObserver::new();
+    publish(&publisher, observer.watch(1, false, publication("t", "call"))).await;
+    assert_eq!(next_event(&mut events).await, ObserverEvent::NoSubscriber(b"call".to_vec(), 1));
     publish(&publisher, publication("t", "answer")).await;
-    eventually("both are counted", || publisher.stats().unheard() == [("test", 2)]).await;
+    eventually("both are counted", || publisher.stats().without_subscriber() == [("test", 2)]).await;
 
     let mut inbox = consumer(broker.port()).await;
-    publish(&publisher, watching.watch(2, false, publication("t", "2"))).await;
-    publish(&publisher, watching.watch(3, true, publication("t", "3"))).await;
-    // A success is told only to those who want to hear of it.
-    assert_eq!(told(&mut all_told).await, Told::Delivered(3));
+    publish(&publisher, observer.watch(2, false, publication("t", "2"))).await;
+    publish(&publisher, observer.watch(3, true, publication("t", "3"))).await;
+    // A success is reported only if that was asked for.
+    assert_eq!(next_event(&mut events).await, ObserverEvent::Delivered(3));
     for payload in ["2", "3"] {
         assert_eq!(seen(&mut inbox).await.payload, payload);
     }
@@ -161,7 +162,7 @@ async fn what_nobody_subscribes_to_comes_back() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_named() {
+async fn wrong_password_is_reported_as_the_reason() {
     let folder = tempfile::tempdir().expect("a folder");
     let users = folder.path().join("users");
     fs::write(&users, "").expect("written");
@@ -184,7 +185,7 @@ async fn a_broker_without_qos_2_and_retained_messages_gets_neither() {
     assert_eq!((publisher.stats().acknowledged.get(), publisher.stats().connection.connects.get()), (1, 1));
 }
 
-/// The session outlives both the connection and the broker: what comes meanwhile waits, and nothing is subscribed to again.
+/// The session outlives both the connection and the broker: messages wait in it, and no filter is subscribed again.
 #[tokio::test]
 async fn a_session_outlives_its_connection() {
     let mut broker = Mosquitto::start(true).await;
@@ -203,8 +204,8 @@ async fn a_session_outlives_its_connection() {
     subscriber.stop(TIMEOUT).await;
     publish(&publisher, publication("t", "2")).await;
     assert_eq!(publisher.drain(TIMEOUT).await, 0);
-    let (strays, mut waiting) = mpsc::channel::<Message>(10);
-    let stray = Box::new(move |message| strays.try_send(message).expect("room"));
-    let _successor = Subscriber::<Mailbox>::start(Arc::new(options), stray);
+    let (unrouted, mut waiting) = mpsc::channel::<Message>(10);
+    let handler = Box::new(move |message| unrouted.try_send(message).expect("room"));
+    let _successor = Subscriber::<Mailbox>::start(Arc::new(options), handler);
     assert_eq!(receive(&mut waiting).await.payload, "2");
 }

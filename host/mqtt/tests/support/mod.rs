@@ -1,4 +1,4 @@
-//! What the tests of both connections need.
+//! Helpers for the tests of both connections.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-/// How long anything may take before a test fails.
+/// How long an operation may take before a test fails.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Options for a client called `gw`, with short pauses.
@@ -26,10 +26,10 @@ pub(crate) fn options(url: &str) -> Options {
     options
 }
 
-/// What has to hold in either version of MQTT.
+/// The versions of MQTT with which a test runs.
 pub(crate) const VERSIONS: [ProtocolVersion; 2] = [ProtocolVersion::V4, ProtocolVersion::V5];
 
-/// The same in this version, which a failing test then names.
+/// The same options with this version, which is printed so that a failing test names it.
 pub(crate) fn options_in(version: ProtocolVersion, url: &str) -> Options {
     println!("{version:?}");
     Options { version, ..options(url) }
@@ -39,22 +39,22 @@ pub(crate) fn publication(topic: &str, payload: impl Into<Vec<u8>>) -> Publicati
     Publication::new(topic, payload.into(), "test")
 }
 
-/// What an observer is told of its publications.
+/// An event that an observer receives.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Told {
-    /// Payload and number of what has come back.
+pub(crate) enum ObserverEvent {
+    /// Payload and number of the publication that is returned.
     NoSubscriber(Vec<u8>, u32),
     Delivered(u32),
     Evicted(u32),
 }
 
 #[derive(Clone)]
-pub(crate) struct Watching(mpsc::UnboundedSender<Told>);
+pub(crate) struct TestObserver(mpsc::UnboundedSender<ObserverEvent>);
 
-impl Watching {
-    pub(crate) fn new() -> (Watching, mpsc::UnboundedReceiver<Told>) {
+impl TestObserver {
+    pub(crate) fn new() -> (TestObserver, mpsc::UnboundedReceiver<ObserverEvent>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Watching(sender), receiver)
+        (TestObserver(sender), receiver)
     }
 
     /// The same publication, observed.
@@ -63,28 +63,28 @@ impl Watching {
         Publication { tracking, ..publication }
     }
 
-    fn tell(&self, told: Told) {
-        self.0.send(told).expect("somebody listens");
+    fn send(&self, event: ObserverEvent) {
+        self.0.send(event).expect("a receiver");
     }
 }
 
-impl Observer for Watching {
+impl Observer for TestObserver {
     fn no_subscriber(&self, publication: Publication) {
         let number = publication.tracking.expect("its own").number;
-        self.tell(Told::NoSubscriber(publication.payload.to_vec(), number));
+        self.send(ObserverEvent::NoSubscriber(publication.payload.to_vec(), number));
     }
 
     fn delivered(&self, number: u32) {
-        self.tell(Told::Delivered(number));
+        self.send(ObserverEvent::Delivered(number));
     }
 
     fn evicted(&self, number: u32) {
-        self.tell(Told::Evicted(number));
+        self.send(ObserverEvent::Evicted(number));
     }
 }
 
-pub(crate) async fn told(receiver: &mut mpsc::UnboundedReceiver<Told>) -> Told {
-    timeout(TIMEOUT, receiver.recv()).await.expect("told in time").expect("a running publisher")
+pub(crate) async fn next_event(receiver: &mut mpsc::UnboundedReceiver<ObserverEvent>) -> ObserverEvent {
+    timeout(TIMEOUT, receiver.recv()).await.expect("an event in time").expect("a running publisher")
 }
 
 /// A subscriber's readiness that never changes.
@@ -104,7 +104,7 @@ pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// A mailbox, and where it is emptied.
+/// A recipient that sends its messages to a channel, and records refusals.
 #[derive(Clone)]
 pub(crate) struct Mailbox(Arc<mpsc::Sender<Message>>, Arc<Mutex<Vec<SubscribeError>>>);
 
@@ -114,7 +114,7 @@ impl Mailbox {
         (Mailbox(Arc::new(sender), Arc::default()), receiver)
     }
 
-    /// What it was told about subscriptions that the broker refused after they had been granted.
+    /// The subscriptions that the broker refused after they had been granted.
     pub(crate) fn refusals(&self) -> Vec<SubscribeError> {
         self.1.lock().expect("not poisoned").clone()
     }
@@ -127,7 +127,7 @@ impl Recipient for Mailbox {
     }
 
     fn return_undeliverable(&self, message: Message) {
-        panic!("nobody takes {message:?}");
+        panic!("no recipient takes {message:?}");
     }
 
     fn refused(&self, error: SubscribeError) {

@@ -1,7 +1,7 @@
-//! Arguments that are put together on this side and stored in the component's memory at once.
+//! Arguments that are assembled on the host's side and stored in the component's memory at once.
 //!
-//! What `derive(Lower)` makes of them looks up the component's memory for each field anew, and asks the component for room
-//! even for what is empty. The traits of `__internal` are those that the derive itself implements.
+//! The code of `derive(Lower)` looks up the component's memory for each field, and allocates memory even for empty
+//! texts. The traits of `__internal` are those that the derive itself implements.
 
 use super::{Attribute, FrameIn, PeerIn, PublishIn};
 use std::mem::MaybeUninit;
@@ -13,7 +13,7 @@ use wasmtime::component::{ComponentNamedList, ComponentType, Lower};
 /// The arguments of a hook: the charge point, and the frame or message in question. To the component, two records.
 pub(crate) struct Packed<'a, Subject>(pub(crate) PeerIn<'a>, pub(crate) Subject);
 
-// SAFETY: all of it is the tuple's.
+// SAFETY: every item is that of the tuple.
 unsafe impl<'a, Subject: ComponentType> ComponentType for Packed<'a, Subject> {
     type Lower = <(PeerIn<'a>, Subject) as ComponentType>::Lower;
 
@@ -41,7 +41,7 @@ unsafe impl<Subject: Pack + Lower> Lower for Packed<'_, Subject> {
 
     fn linear_lower_to_memory<T>(&self, cx: &mut LowerContext<'_, T>, ty: InterfaceType, offset: usize) -> Result<()> {
         let Packed(peer, subject) = self;
-        let mut block = Block { bytes: [0; LARGEST], texts: [(0, &[]); MOST_TEXTS], count: 0, has_attributes: false };
+        let mut block = Block { bytes: [0; MAX_SIZE], texts: [(0, &[]); MAX_TEXTS], count: 0, has_attributes: false };
         peer.pack(&mut block, 0);
         subject.pack(&mut block, PeerIn::SIZE32);
         if block.has_attributes || cx.options().string_encoding != StringEncoding::Utf8 {
@@ -51,7 +51,7 @@ unsafe impl<Subject: Pack + Lower> Lower for Packed<'_, Subject> {
     }
 }
 
-/// A record that can lie in a block, `start` bytes from its beginning.
+/// A record that can be written into a block, `start` bytes from its beginning.
 pub(crate) trait Pack: ComponentType {
     fn pack<'v>(&'v self, block: &mut Block<'v>, start: usize);
 }
@@ -96,59 +96,60 @@ impl Pack for PublishIn<'_> {
 
 const _: () = assert!(PeerIn::SIZE32 == 28 && FrameIn::SIZE32 == 60 && PublishIn::SIZE32 == 36);
 
-/// A peer and a frame, in bytes.
-const LARGEST: usize = 28 + 60;
-/// Of a peer and a frame: id and protocol; id, action, payload, error code and description.
-const MOST_TEXTS: usize = 7;
+/// Size of a peer and a frame in bytes.
+const MAX_SIZE: usize = 28 + 60;
+/// The texts of a peer and a frame: id and protocol; id, action, payload, error code and description.
+const MAX_TEXTS: usize = 7;
 
-/// Both records as the canonical ABI lays them out, and what their texts are to point to. Places are in bytes.
+/// Both records as the canonical ABI lays them out, and the texts that they point to. A `field` is the offset of a
+/// field in bytes.
 pub(crate) struct Block<'v> {
-    bytes: [u8; LARGEST],
-    /// Each with the place where it is pointed to.
-    texts: [(usize, &'v [u8]); MOST_TEXTS],
+    bytes: [u8; MAX_SIZE],
+    /// Each with the field that points to it.
+    texts: [(usize, &'v [u8]); MAX_TEXTS],
     count: usize,
     has_attributes: bool,
 }
 
 impl<'v> Block<'v> {
-    fn text(&mut self, place: usize, text: &'v str) {
-        self.list(place, text.as_bytes());
+    fn text(&mut self, field: usize, text: &'v str) {
+        self.list(field, text.as_bytes());
     }
 
-    fn list(&mut self, place: usize, bytes: &'v [u8]) {
-        self.point(place, EMPTY, bytes.len());
+    fn list(&mut self, field: usize, bytes: &'v [u8]) {
+        self.point(field, EMPTY, bytes.len());
         if !bytes.is_empty() {
-            self.texts[self.count] = (place, bytes);
+            self.texts[self.count] = (field, bytes);
             self.count += 1;
         }
     }
 
-    fn attributes(&mut self, place: usize, attributes: &[Attribute]) {
-        self.point(place, EMPTY, 0);
+    fn attributes(&mut self, field: usize, attributes: &[Attribute]) {
+        self.point(field, EMPTY, 0);
         self.has_attributes |= !attributes.is_empty();
     }
 
-    /// Where a text or list begins, and its length.
-    fn point(&mut self, place: usize, start: u32, length: usize) {
-        self.put(place, start);
-        // Longer ones do not get room in a component's memory.
-        self.put(place + 4, length as u32);
+    /// Writes the start and the length of a text or list.
+    fn point(&mut self, field: usize, start: u32, length: usize) {
+        self.put(field, start);
+        // A longer text does not fit into a component's memory.
+        self.put(field + 4, length as u32);
     }
 
-    fn put(&mut self, place: usize, number: u32) {
-        self.bytes[place..][..4].copy_from_slice(&number.to_le_bytes());
+    fn put(&mut self, field: usize, number: u32) {
+        self.bytes[field..][..4].copy_from_slice(&number.to_le_bytes());
     }
 
-    /// Asking for room may move the component's memory: all texts are copied once each has its room.
+    /// Allocation may move the component's memory: the texts are copied after all of them are allocated.
     fn store<T>(mut self, cx: &mut LowerContext<'_, T>, offset: usize, length: usize) -> Result<()> {
-        let mut starts = [0; MOST_TEXTS];
+        let mut starts = [0; MAX_TEXTS];
         let texts = &self.texts[..self.count];
         for (start, (_, text)) in starts.iter_mut().zip(texts) {
             *start = cx.realloc(0, 0, 1, text.len())?;
         }
         let memory = cx.as_slice_mut();
-        for (&start, (place, text)) in starts.iter().zip(texts) {
-            self.bytes[*place..][..4].copy_from_slice(&(start as u32).to_le_bytes());
+        for (&start, (field, text)) in starts.iter().zip(texts) {
+            self.bytes[*field..][..4].copy_from_slice(&(start as u32).to_le_bytes());
             memory[start..][..text.len()].copy_from_slice(text);
         }
         memory[offset..][..length].copy_from_slice(&self.bytes[..length]);
@@ -156,5 +157,5 @@ impl<'v> Block<'v> {
     }
 }
 
-/// Where what is empty begins: it is never read, but must be aligned and not null.
+/// The start of an empty text or list: it is never read, but must be aligned and not null.
 const EMPTY: u32 = 4;

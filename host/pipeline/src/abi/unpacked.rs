@@ -1,6 +1,6 @@
-//! Answers that are read from the component's memory a record at a time.
+//! Answers that are read from the component's memory one record at a time.
 //!
-//! What `derive(Lift)` makes of them passes through a cursor for each text, option and list, empty ones too.
+//! The code of `derive(Lift)` passes through a cursor for each text, option and list, empty ones too.
 
 use super::{ErrorHead, Frame, FrameType, Publish};
 use ocpp_gateway_core::Attributes;
@@ -9,11 +9,11 @@ use wasmtime::component::__internal::{InterfaceType, LiftContext, bad_type_info}
 use wasmtime::component::{ComponentType, Lift};
 use wasmtime::{Result, bail, format_err};
 
-// SAFETY: wasmtime has checked that the component's record is this one, and `bytes` is all of it; every field is read where
-// the canonical ABI has it.
+// SAFETY: wasmtime has checked that the component's record is this one, and `bytes` is all of it; every field is read
+// where the canonical ABI has it.
 unsafe impl Lift for Publish {
     fn linear_lift_from_flat(_: &mut LiftContext<'_>, _: InterfaceType, _: &Self::Lower) -> Result<Self> {
-        // It only ever stands in a list.
+        // It occurs only in lists.
         bad_type_info()
     }
 
@@ -61,7 +61,7 @@ fn field(cx: &LiftContext<'_>, record: InterfaceType, index: usize) -> Interface
     cx.types[record].fields[index].ty
 }
 
-/// A record in the component's memory. Places are in bytes from its beginning.
+/// A record in the component's memory. Offsets are in bytes from its beginning.
 struct Record<'r, 'm> {
     cx: &'r mut LiftContext<'m>,
     ty: InterfaceType,
@@ -69,39 +69,39 @@ struct Record<'r, 'm> {
 }
 
 impl<'m> Record<'_, 'm> {
-    fn number(&self, place: usize) -> usize {
-        let bytes = &self.bytes[place..][..4];
+    fn number(&self, offset: usize) -> usize {
+        let bytes = &self.bytes[offset..][..4];
         bytes.iter().rev().fold(0, |number, &byte| number << 8 | usize::from(byte))
     }
 
-    fn is_some(&self, place: usize) -> Result<bool> {
-        match self.bytes[place] {
+    fn is_some(&self, offset: usize) -> Result<bool> {
+        match self.bytes[offset] {
             0 => Ok(false),
             1 => Ok(true),
             other => bail!("{other} is neither none nor some"),
         }
     }
 
-    fn text(&mut self, place: usize) -> Result<String> {
+    fn text(&mut self, offset: usize) -> Result<String> {
         if self.cx.options().string_encoding != StringEncoding::Utf8 {
-            return String::linear_lift_from_memory(self.cx, InterfaceType::String, &self.bytes[place..][..8]);
+            return String::linear_lift_from_memory(self.cx, InterfaceType::String, &self.bytes[offset..][..8]);
         }
-        Ok(str::from_utf8(self.list(place)?)?.to_owned())
+        Ok(str::from_utf8(self.list(offset)?)?.to_owned())
     }
 
-    fn list(&mut self, place: usize) -> Result<&'m [u8]> {
-        let (start, length) = (self.number(place), self.number(place + 4));
-        // What the host copies for a component is limited before it is copied.
+    fn list(&mut self, offset: usize) -> Result<&'m [u8]> {
+        let (start, length) = (self.number(offset), self.number(offset + 4));
+        // The limit on what the host copies for a component is checked before it is copied.
         self.cx.consume_fuel(length)?;
         let list = self.cx.memory().get(start..).and_then(|rest| rest.get(..length));
         list.ok_or_else(|| format_err!("a text or list reaches outside the memory"))
     }
 
     /// `index`: which field of the record it is.
-    fn attributes(&mut self, place: usize, index: usize) -> Result<Attributes> {
-        if self.number(place + 4) == 0 {
+    fn attributes(&mut self, offset: usize, index: usize) -> Result<Attributes> {
+        if self.number(offset + 4) == 0 {
             return Ok(Attributes::new());
         }
-        Attributes::linear_lift_from_memory(self.cx, field(self.cx, self.ty, index), &self.bytes[place..][..8])
+        Attributes::linear_lift_from_memory(self.cx, field(self.cx, self.ty, index), &self.bytes[offset..][..8])
     }
 }

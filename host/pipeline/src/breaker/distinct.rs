@@ -1,12 +1,12 @@
-//! Counts how many are different, in little room and without a lock.
+//! Estimates the number of distinct values, in little memory and without a lock.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const WORDS: usize = 64;
 const BITS: usize = WORDS * u64::BITS as usize;
 
-/// Linear counting (Whang and others, 1990): each hash sets a bit, and the bits that are not set tell how many there were.
-/// Within some percent up to a few thousand.
+/// Linear counting (Whang and others, 1990): each hash sets a bit, and the number of values is estimated from the
+/// number of unset bits. The error is some percent up to a few thousand values.
 #[derive(Debug)]
 pub(super) struct Distinct([AtomicU64; WORDS]);
 
@@ -17,23 +17,23 @@ impl Default for Distinct {
 }
 
 impl Distinct {
-    /// Costs a load if this one was there before.
+    /// Costs one load if the bit was set before.
     pub(super) fn insert(&self, hash: u64) {
-        let (word, bit) = self.place(hash);
+        let (word, bit) = self.bit(hash);
         if word.load(Relaxed) & bit == 0 {
             word.fetch_or(bit, Relaxed);
         }
     }
 
-    /// Whether it was inserted, or another one that sets the same bit.
+    /// Whether this hash was inserted, or another one that sets the same bit.
     pub(super) fn may_have(&self, hash: u64) -> bool {
-        let (word, bit) = self.place(hash);
+        let (word, bit) = self.bit(hash);
         word.load(Relaxed) & bit != 0
     }
 
     pub(super) fn estimate(&self) -> f64 {
         let set: u32 = self.0.iter().map(|word| word.load(Relaxed).count_ones()).sum();
-        // All set: as many as it takes to leave one bit.
+        // If all bits are set, the estimate is that for one unset bit.
         let unset = (BITS as f64 - f64::from(set)).max(1.0);
         BITS as f64 * (BITS as f64 / unset).ln()
     }
@@ -42,9 +42,9 @@ impl Distinct {
         self.0.iter().for_each(|word| word.store(0, Relaxed));
     }
 
-    fn place(&self, hash: u64) -> (&AtomicU64, u64) {
-        let place = hash as usize % BITS;
-        (&self.0[place / 64], 1 << (place % 64))
+    fn bit(&self, hash: u64) -> (&AtomicU64, u64) {
+        let index = hash as usize % BITS;
+        (&self.0[index / 64], 1 << (index % 64))
     }
 }
 
@@ -53,9 +53,9 @@ mod tests {
     use super::*;
     use crate::caller::hash;
 
-    /// Under other keys each time, as a hash that is too regular is so under some keys only.
+    /// The key of the hash differs in each run: a hash that is too regular is so under some keys only.
     #[test]
-    fn it_counts_each_once_and_nearly_right() {
+    fn distinct_hashes_are_counted_once_and_within_ten_percent() {
         for count in [0_u32, 1, 3, 50, 1_000, 4_000] {
             let distinct = Distinct::default();
             (0..3).for_each(|_| (0..count).for_each(|number| distinct.insert(hash(number))));

@@ -1,39 +1,40 @@
-//! Whether a hook fails for most of those that it is called for.
+//! Whether a hook fails for most of its callers.
 
 use super::distinct::Distinct;
-use super::thresholds::{FAILURES, REST};
+use super::thresholds::{MIN_FAILURES, PAUSE};
 use crate::hook::Function;
 use parking_lot::Mutex;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// Calls and failures are counted for so long, or longer where calls are few. An ordinary heartbeat interval.
+/// Calls and failures are counted for this time, or longer where calls are few. It is a common heartbeat interval.
 const WINDOW: Duration = Duration::from_secs(300);
-/// Where so many charge points are connected, or more, one or two are never most of them.
-const SOME: usize = 5;
-/// Admission fails for so many addresses at least before it is stopped for all: behind a balancer there is only one.
-const ADDRESSES: f64 = 3.0;
+/// With at least this many connected charge points, one or two never count as most of them.
+const MIN_CONNECTED: usize = 5;
+/// Admission is stopped for all only if it fails for at least this many addresses: behind a load balancer there is only
+/// one.
+const MIN_ADDRESSES: f64 = 3.0;
 
-/// One hook of one version of a transform, for all charge points.
+/// The breaker of one hook of one version of a transform, for all charge points.
 #[derive(Debug)]
 pub(super) struct HookBreaker {
-    /// In milliseconds since [`start`]; 0: it is not stopped.
+    /// In milliseconds since [`start`]; 0: the hook is not stopped.
     open_until: AtomicU64,
-    /// The same.
+    /// In milliseconds since [`start`].
     window_ends: AtomicU64,
     called: Distinct,
     failed: Distinct,
-    tally: Mutex<Tally>,
-    /// It was stopped, and nobody has asked since.
+    counts: Mutex<WindowCounts>,
+    /// Whether the hook was stopped since the last `take_trip`.
     tripped: AtomicBool,
 }
 
 #[derive(Debug)]
-struct Tally {
-    /// In this window.
+struct WindowCounts {
+    /// Failures in this window.
     failures: u32,
-    /// How many were called in the window before.
+    /// The estimated number of callers in the window before.
     before: Option<f64>,
 }
 
@@ -42,30 +43,31 @@ fn start() -> Instant {
     *START.get_or_init(Instant::now)
 }
 
-/// Never 0.
+/// Milliseconds since [`start`], never 0.
 fn milliseconds(now: Instant) -> u64 {
     u64::try_from(now.saturating_duration_since(start()).as_millis()).unwrap_or(u64::MAX - 1) + 1
 }
 
 impl HookBreaker {
-    /// `before`: how many charge points it is usually called for, if that is known.
+    /// `before`: the usual number of its callers, if known.
     pub(super) fn new(now: Instant, before: Option<f64>) -> Self {
         HookBreaker {
             open_until: AtomicU64::new(0),
             window_ends: AtomicU64::new(milliseconds(now + WINDOW)),
             called: Distinct::default(),
             failed: Distinct::default(),
-            tally: Mutex::new(Tally { failures: 0, before }),
+            counts: Mutex::new(WindowCounts { failures: 0, before }),
             tripped: AtomicBool::new(false),
         }
     }
 
+    /// The estimated number of callers; `None`: there was no call.
     pub(super) fn usually_called(&self) -> Option<f64> {
-        let called = self.called.estimate().max(self.tally.lock().before.unwrap_or_default());
+        let called = self.called.estimate().max(self.counts.lock().before.unwrap_or_default());
         (called > 0.0).then_some(called)
     }
 
-    /// How much longer it is not to be called.
+    /// For how much longer the hook is stopped; `None`: it is not stopped.
     pub(super) fn is_open(&self) -> Option<Duration> {
         let until = self.open_until.load(Relaxed);
         if until == 0 {
@@ -73,7 +75,7 @@ impl HookBreaker {
         }
         match until.checked_sub(milliseconds(Instant::now())) {
             Some(rest @ 1..) => Some(Duration::from_millis(rest)),
-            // Everybody may try again. Those for whom it failed have breakers of their own.
+            // All callers may try again. Those for which it failed have their own breakers.
             _ => {
                 let _ = self.open_until.compare_exchange(until, 0, Relaxed, Relaxed);
                 None
@@ -81,61 +83,61 @@ impl HookBreaker {
         }
     }
 
-    pub(super) fn note_call(&self, party: u64) {
-        self.called.insert(party);
+    pub(super) fn note_call(&self, group: u64) {
+        self.called.insert(group);
     }
 
     pub(super) fn note_time(&self, now: Instant) {
         if milliseconds(now) >= self.window_ends.load(Relaxed) {
-            self.begin_window(&mut self.tally.lock(), now);
+            self.begin_window(&mut self.counts.lock(), now);
         }
     }
 
     #[cold]
-    fn begin_window(&self, tally: &mut Tally, now: Instant) {
+    fn begin_window(&self, counts: &mut WindowCounts, now: Instant) {
         let now_ms = milliseconds(now);
-        // Another thread may have been quicker.
+        // Another thread may have begun the window already.
         if now_ms < self.window_ends.load(Relaxed) {
             return;
         }
-        *tally = Tally { failures: 0, before: Some(self.called.estimate()) };
+        *counts = WindowCounts { failures: 0, before: Some(self.called.estimate()) };
         self.called.clear();
         self.failed.clear();
         self.window_ends.store(milliseconds(now + WINDOW), Relaxed);
     }
 
-    pub(super) fn note_failure(&self, function: Function, party: u64, connected: usize, now: Instant) {
-        let mut tally = self.tally.lock();
-        self.begin_window(&mut tally, now);
-        self.called.insert(party);
-        self.failed.insert(party);
-        tally.failures = tally.failures.saturating_add(1);
-        if self.fails_for_most(function, &tally, connected) {
-            tally.failures = 0;
+    pub(super) fn note_failure(&self, function: Function, group: u64, connected: usize, now: Instant) {
+        let mut counts = self.counts.lock();
+        self.begin_window(&mut counts, now);
+        self.called.insert(group);
+        self.failed.insert(group);
+        counts.failures = counts.failures.saturating_add(1);
+        if self.fails_for_most(function, &counts, connected) {
+            counts.failures = 0;
             self.failed.clear();
-            self.open_until.store(milliseconds(now + REST), Relaxed);
+            self.open_until.store(milliseconds(now + PAUSE), Relaxed);
             self.tripped.store(true, Relaxed);
         }
     }
 
-    fn fails_for_most(&self, function: Function, tally: &Tally, connected: usize) -> bool {
-        // After a hot swap each charge point asks for its topics once.
+    fn fails_for_most(&self, function: Function, counts: &WindowCounts, connected: usize) -> bool {
+        // After a hot swap each charge point calls this hook only once.
         let each_calls_once = function == Function::Subscriptions && connected > 0;
         let failed = self.failed.estimate();
         let enough = match function {
-            Function::Admit => tally.failures >= FAILURES && failed.round() >= ADDRESSES,
-            _ => tally.failures >= FAILURES || each_calls_once,
+            Function::Admit => counts.failures >= MIN_FAILURES && failed.round() >= MIN_ADDRESSES,
+            _ => counts.failures >= MIN_FAILURES || each_calls_once,
         };
-        // How many have a part in this is not seen from the first calls: who sends most comes first.
-        let known = match tally.before {
+        // The first calls do not show the number of callers, as the most active ones come first.
+        let known = match counts.before {
             before if function == Function::Admit => before.unwrap_or_default(),
-            Some(before) if !each_calls_once => before.max(connected.min(SOME) as f64),
+            Some(before) if !each_calls_once => before.max(connected.min(MIN_CONNECTED) as f64),
             before => before.unwrap_or_default().max(connected as f64),
         };
         enough && 2.0 * failed > self.called.estimate().max(known)
     }
 
-    /// Whether it was stopped since this was last asked.
+    /// Whether the hook was stopped since the last call of this function.
     pub(super) fn take_trip(&self) -> bool {
         self.tripped.load(Relaxed) && self.tripped.swap(false, Relaxed)
     }
@@ -148,15 +150,15 @@ mod tests {
 
     const HOOK: Function = Function::ToMqtt;
 
-    fn fail(breaker: &HookBreaker, who: u32, connected: usize, now: Instant) {
-        breaker.note_call(hash(who));
-        breaker.note_failure(HOOK, hash(who), connected, now);
+    fn fail(breaker: &HookBreaker, caller: u32, connected: usize, now: Instant) {
+        breaker.note_call(hash(caller));
+        breaker.note_failure(HOOK, hash(caller), connected, now);
     }
 
     #[test]
-    fn one_of_many_never_is_most_however_quick_it_is() {
+    fn failures_of_one_charge_point_of_many_never_stop_the_hook_for_all() {
         let now = Instant::now();
-        // With others that were called before, or are only connected; at the start of a window too.
+        // The others were called before, or are only connected; also at the start of a window.
         for before in [None, Some(1.0), Some(50.0)] {
             let breaker = HookBreaker::new(now, before);
             (0..100).for_each(|_| fail(&breaker, 1, 50, now));
@@ -167,36 +169,36 @@ mod tests {
     }
 
     #[test]
-    fn the_only_one_is_most() {
+    fn failures_of_the_only_charge_point_stop_the_hook_for_all() {
         let now = Instant::now();
         let breaker = HookBreaker::new(now, None);
-        (1..FAILURES).for_each(|_| fail(&breaker, 1, 1, now));
+        (1..MIN_FAILURES).for_each(|_| fail(&breaker, 1, 1, now));
         assert!(!breaker.take_trip());
         fail(&breaker, 1, 1, now);
-        assert!(breaker.is_open().is_some_and(|rest| rest <= REST) && breaker.take_trip());
+        assert!(breaker.is_open().is_some_and(|rest| rest <= PAUSE) && breaker.take_trip());
     }
 
     #[test]
     fn failures_of_an_earlier_window_do_not_count() {
         let now = Instant::now();
-        // Nearly right is what is counted: so there is some distance to what decides.
+        // Counts are estimates, so the numbers keep some distance from the threshold.
         let breaker = HookBreaker::new(now, Some(40.0));
-        (0..15).for_each(|who| fail(&breaker, who, 40, now));
-        (15..40).for_each(|who| breaker.note_call(hash(who)));
-        (15..30).for_each(|who| fail(&breaker, who, 40, now + WINDOW));
+        (0..15).for_each(|caller| fail(&breaker, caller, 40, now));
+        (15..40).for_each(|caller| breaker.note_call(hash(caller)));
+        (15..30).for_each(|caller| fail(&breaker, caller, 40, now + WINDOW));
         assert!(breaker.usually_called().is_some_and(|called| (38.0..42.0).contains(&called)));
         assert!(!breaker.take_trip());
-        (30..40).for_each(|who| fail(&breaker, who, 40, now + WINDOW));
+        (30..40).for_each(|caller| fail(&breaker, caller, 40, now + WINDOW));
         assert!(breaker.take_trip());
     }
 
     #[test]
-    fn the_topics_of_a_mapping_are_judged_by_all_that_are_connected() {
+    fn failures_of_subscriptions_are_compared_with_all_connected_charge_points() {
         let now = Instant::now();
         for (connected, failing, trips) in [(1, 1, true), (3, 1, false), (3, 2, true), (50, 20, false), (50, 30, true)]
         {
             let breaker = HookBreaker::new(now, None);
-            (0..failing).for_each(|who| breaker.note_failure(Function::Subscriptions, hash(who), connected, now));
+            (0..failing).for_each(|caller| breaker.note_failure(Function::Subscriptions, hash(caller), connected, now));
             assert_eq!(breaker.take_trip(), trips, "{failing} of {connected}");
         }
     }

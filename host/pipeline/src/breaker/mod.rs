@@ -1,8 +1,8 @@
 //! Stops calling a hook that fails: for one charge point, or for all if it fails for most of them.
 //!
-//! A charge point never pays for another one. What fails for one is stopped for that one ([`Individuals`]); a hook is
-//! stopped for all only when it fails for most of those that it is called for ([`HookBreaker`]). A call that succeeds costs
-//! some loads, and no lock unless its charge point has failed lately.
+//! Charge points do not affect each other. A hook that fails for one is stopped for that one ([`Individuals`]); it is
+//! stopped for all only if it fails for most of those that it is called for ([`HookBreaker`]). A call that succeeds
+//! costs some loads, and no lock unless its charge point has failed lately.
 
 mod distinct;
 mod hook;
@@ -17,34 +17,34 @@ use individuals::Individuals;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// A transform that fails for most within this time after a hot swap is taken back.
+/// A transform that fails for most charge points within this time after a hot swap is rolled back.
 const TRIAL: Duration = Duration::from_secs(600);
 
-/// All of one version of a transform.
+/// The breakers of one version of a transform.
 #[derive(Debug)]
 pub(crate) struct Breakers {
     hooks: [HookBreaker; Function::COUNT],
     individuals: Individuals,
-    /// When this version was put in place.
+    /// When this version was activated.
     since: Instant,
-    /// The version before is being put back.
-    given_up: AtomicBool,
+    /// Whether the rollback to the previous version has begun.
+    rollback_begun: AtomicBool,
 }
 
 impl Breakers {
-    /// `before`: those of the version that this one takes over from, which know how many charge points there are.
+    /// `before`: the breakers of the replaced version, which know the number of charge points.
     pub(crate) fn new(before: Option<&Breakers>) -> Self {
         let now = Instant::now();
-        let hook = |place: usize| HookBreaker::new(now, before.and_then(|before| before.hooks[place].usually_called()));
+        let hook = |index: usize| HookBreaker::new(now, before.and_then(|before| before.hooks[index].usually_called()));
         Breakers {
             hooks: std::array::from_fn(hook),
             individuals: Individuals::default(),
             since: now,
-            given_up: AtomicBool::new(false),
+            rollback_begun: AtomicBool::new(false),
         }
     }
 
-    /// To be asked before each call: `Err` if there must be none.
+    /// Call it before each call of a hook; `Err`: the hook is stopped.
     pub(crate) fn admit(&self, function: Function, caller: Caller) -> Result<(), GuestFault> {
         let hook = &self.hooks[function as usize];
         if let Some(until) = hook.is_open() {
@@ -53,7 +53,7 @@ impl Breakers {
         if let Some(until) = self.individuals.stopped_for(individual(function, caller), Instant::now) {
             return Err(GuestFault::Stopped { until, for_all: false });
         }
-        hook.note_call(caller.party);
+        hook.note_call(caller.group);
         Ok(())
     }
 
@@ -61,14 +61,14 @@ impl Breakers {
         self.individuals.note_success(individual(function, caller), Instant::now);
     }
 
-    /// `connected`: how many charge points are. Answers whether the hook is stopped for this one from now on.
+    /// `connected`: the number of connected charge points. Returns whether this failure stops the hook for this caller.
     pub(crate) fn note_failure(&self, function: Function, caller: Caller, connected: usize) -> bool {
         let now = Instant::now();
-        self.hooks[function as usize].note_failure(function, caller.party, connected, now);
+        self.hooks[function as usize].note_failure(function, caller.group, connected, now);
         self.individuals.note_failure(individual(function, caller), now)
     }
 
-    /// To be called now and then with the time, so that those that are called are counted anew.
+    /// Call it regularly with the time, so that a new counting window can begin.
     pub(crate) fn note_time(&self, function: Function, now: Instant) {
         self.hooks[function as usize].note_time(now);
     }
@@ -77,31 +77,31 @@ impl Breakers {
         self.hooks.iter().any(|hook| hook.is_open().is_some())
     }
 
-    /// For how many charge points a hook is stopped; one counts for each of its hooks.
+    /// The number of charge points for which a hook is stopped; one counts for each of its hooks.
     pub(crate) fn stopped_individuals(&self) -> usize {
         self.individuals.stopped(Instant::now())
     }
 
-    /// A hook that was stopped for all since this was last asked.
+    /// A hook that was stopped for all since the last call of this function.
     pub(crate) fn take_trip(&self) -> Option<Function> {
         Function::ALL.iter().copied().find(|&function| self.hooks[function as usize].take_trip())
     }
 
-    /// True, once, if the version before is to be put back because a hook of this one is stopped for all.
-    pub(crate) fn give_up(&self) -> bool {
-        self.since.elapsed() < TRIAL && !self.given_up.swap(true, Relaxed)
+    /// Returns true once, if the transform is to be rolled back because a hook of it is stopped for all.
+    pub(crate) fn begin_rollback(&self) -> bool {
+        self.since.elapsed() < TRIAL && !self.rollback_begun.swap(true, Relaxed)
     }
 }
 
-/// One charge point and one hook.
+/// The key of one charge point and one hook.
 fn individual(function: Function, caller: Caller) -> u64 {
     // Any odd number that mixes the bits.
-    caller.own ^ (function as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    caller.individual ^ (function as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::thresholds::FAILURES;
+    use super::thresholds::MIN_FAILURES;
     use super::*;
     use ocpp_gateway_core::{Attributes, Identity, Offer};
 
@@ -111,8 +111,8 @@ mod tests {
         Caller::charge_point(&format!("CP{number}"))
     }
 
-    fn stranger(identity: usize, address: &str) -> Caller {
-        Caller::stranger(&Offer {
+    fn offer(identity: usize, address: &str) -> Caller {
+        Caller::offer(&Offer {
             identity: Identity::new(&format!("X{identity}"), 48).expect("an identity"),
             remote_address: address.into(),
             path: String::new(),
@@ -122,7 +122,7 @@ mod tests {
         })
     }
 
-    /// One call, if it may be made.
+    /// Makes one call, unless the hook is stopped.
     fn call(breakers: &Breakers, function: Function, caller: Caller, works: bool) -> Result<(), GuestFault> {
         breakers.admit(function, caller)?;
         match works {
@@ -141,18 +141,18 @@ mod tests {
     #[test]
     fn a_hook_that_fails_for_one_charge_point_is_stopped_for_that_one() {
         let breakers = Breakers::new(None);
-        // It is the quickest of all, too.
+        // It also calls before all others.
         let stopped = (0..1000).filter(|_| call(&breakers, HOOK, charge_point(0), false).is_err()).count();
-        assert_eq!(stopped, 1000 - FAILURES as usize);
+        assert_eq!(stopped, 1000 - MIN_FAILURES as usize);
         (1..50).for_each(|other| assert_eq!(call(&breakers, HOOK, charge_point(other), true), Ok(())));
         assert_eq!((breakers.is_any_open(), breakers.take_trip()), (false, None));
         assert_eq!(breakers.stopped_individuals(), 1);
-        // Its other hooks are called.
+        // Its other hooks are still called.
         assert_eq!(call(&breakers, Function::FromMqtt, charge_point(0), true), Ok(()));
     }
 
     #[test]
-    fn eight_failures_of_nine_are_too_many_whoever_else_succeeds() {
+    fn eight_failures_of_nine_stop_a_charge_point_while_others_succeed() {
         let breakers = Breakers::new(None);
         let stopped = (0..100).any(|round| {
             let failing = (0..9).any(|nth| call(&breakers, HOOK, charge_point(0), nth == 8).is_err());
@@ -171,16 +171,16 @@ mod tests {
         assert!((24..=29).contains(&served), "{served}");
         assert!(is_stopped(&breakers, charge_point(49)) && breakers.is_any_open());
         assert_eq!((breakers.take_trip(), breakers.take_trip()), (Some(HOOK), None));
-        assert_eq!((breakers.give_up(), breakers.give_up()), (true, false));
+        assert_eq!((breakers.begin_rollback(), breakers.begin_rollback()), (true, false));
     }
 
     #[test]
-    fn what_follows_knows_how_many_there_are() {
+    fn next_version_knows_the_number_of_charge_points() {
         let before = Breakers::new(None);
         (0..50).for_each(|number| call(&before, HOOK, charge_point(number), true).expect("called"));
         let breakers = Breakers::new(Some(&before));
-        // Three that are quicker than all others.
-        for _ in 0..FAILURES {
+        // Three charge points fail before the others call.
+        for _ in 0..MIN_FAILURES {
             (0..3).for_each(|number| {
                 breakers.note_failure(HOOK, charge_point(number), 0);
             });
@@ -189,19 +189,19 @@ mod tests {
     }
 
     #[test]
-    fn one_address_is_one_stranger() {
+    fn admission_failures_from_one_address_count_as_one() {
         let breakers = Breakers::new(None);
         let offers = |address: fn(usize) -> String| {
-            (0..100).all(|nth| call(&breakers, Function::Admit, stranger(nth, &address(nth)), false).is_ok())
+            (0..100).all(|nth| call(&breakers, Function::Admit, offer(nth, &address(nth)), false).is_ok())
         };
         assert!(offers(|nth| format!("192.0.2.1:{}", 1000 + nth)));
         assert!(offers(|nth| format!("[2001:db8::{nth:x}]:1000")));
         assert!(!breakers.is_any_open());
-        // Behind a balancer all come from one address: what fails for one is not stopped for the others.
-        for _ in 0..FAILURES {
-            let _ = call(&breakers, Function::Admit, stranger(0, "192.0.2.1:1"), false);
+        // Behind a load balancer all have one address: what fails for one is not stopped for the others.
+        for _ in 0..MIN_FAILURES {
+            let _ = call(&breakers, Function::Admit, offer(0, "192.0.2.1:1"), false);
         }
-        assert!(call(&breakers, Function::Admit, stranger(0, "192.0.2.1:1"), true).is_err());
-        assert!(call(&breakers, Function::Admit, stranger(500, "192.0.2.1:1"), true).is_ok());
+        assert!(call(&breakers, Function::Admit, offer(0, "192.0.2.1:1"), true).is_err());
+        assert!(call(&breakers, Function::Admit, offer(500, "192.0.2.1:1"), true).is_ok());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A hook that is stopped is not called for so long.
-pub(super) const REST: Duration = Duration::from_secs(10);
-/// So many failures at least before anything is stopped.
-pub(super) const FAILURES: u32 = 10;
+/// How long a stopped hook is not called.
+pub(super) const PAUSE: Duration = Duration::from_secs(10);
+/// The least number of failures before a hook is stopped.
+pub(super) const MIN_FAILURES: u32 = 10;

@@ -1,6 +1,6 @@
-//! From a back end to a charge point.
+//! Messages from a back end to a charge point.
 
-use super::run::{ChainRun, NOT_PROCESSED, NotMapped, next};
+use super::run::{ChainRun, NOT_PROCESSED, NotMapped, next_stage};
 use super::validation::ValidationError;
 use crate::abi::PublishIn;
 use crate::abi::packed::Packed;
@@ -16,14 +16,14 @@ use ocpp_gateway_core::{CallError, Direction, Fault, Frame, MessageType};
 use std::borrow::Cow;
 
 impl ChainRun<'_> {
-    /// A message from a back end, before the stages from `stage` on.
+    /// Passes a message from a back end through the `inbound` stages from `stage` on, and the mapping.
     pub(crate) fn inbound(&mut self, stage: usize, message: PublishIn<'_>) {
-        let Some((transform, next)) = next(&self.chain.inbound, stage, self.peer, None) else {
+        let Some((transform, next)) = next_stage(&self.chain.inbound, stage, self.peer, None) else {
             return self.map_downlink(message);
         };
         let subject = Subject::message(self.peer, None, message.payload());
         let arguments = Packed(self.peer.into(), message);
-        match self.ask::<hook::Inbound>(transform, subject, arguments) {
+        match self.call_hook::<hook::Inbound>(transform, subject, arguments) {
             Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
             Ok(actions) => actions.into_iter().for_each(|action| match action {
                 PublishAction::Pass => self.inbound(next, message),
@@ -42,8 +42,8 @@ impl ChainRun<'_> {
         match self.note_call().and_then(|()| mapping.call::<hook::FromMqtt>(subject, Packed(peer.into(), message))) {
             Ok(frames) if frames.is_empty() => self.dropped(mapping, "answered with an empty list"),
             Ok(frames) => frames.into_iter().for_each(|mut frame| {
-                self.name_action(&mut frame);
-                // Without stages its id stays as it is.
+                self.set_action(&mut frame);
+                // Without stages the id does not change.
                 self.sender_id = (!self.chain.downlink.is_empty()).then(|| frame.id.to_string());
                 self.downlink(0, frame);
             }),
@@ -61,29 +61,31 @@ impl ChainRun<'_> {
         }
     }
 
-    /// Tells those who want to know which action an answer is for: the charge point's own, whatever the back end says.
-    fn name_action(&self, frame: &mut Frame<'static>) {
+    /// Sets the action of an answer, if stages or rules need it: that of the charge point's CALL, whatever the back end
+    /// names.
+    fn set_action(&self, frame: &mut Frame<'static>) {
         let answers = matches!(frame.kind, MessageType::CallResult | MessageType::CallError);
         if (self.chain.downlink.is_empty() && self.chain.rules.is_empty()) || !answers {
             return;
         }
-        if let Some(action) = self.asked.action(&frame.id) {
+        if let Some(action) = self.unanswered.action(&frame.id) {
             frame.action = Some(Cow::Owned(action.to_owned()));
         }
     }
 
-    /// A frame for the charge point, before the stages from `stage` on.
+    /// Passes a frame for the charge point through the `downlink` stages from `stage` on, and validation.
     pub(crate) fn downlink(&mut self, stage: usize, frame: Frame<'static>) {
-        let Some((transform, next)) = next(&self.chain.downlink, stage, self.peer, frame.action.as_deref()) else {
+        let Some((transform, next)) = next_stage(&self.chain.downlink, stage, self.peer, frame.action.as_deref())
+        else {
             return match self.validation_error(Direction::Downlink, &frame) {
                 Ok(Some(invalid)) => self.refuse_invalid_downlink(&frame, invalid),
-                Ok(None) | Err(OnError::Bypass) => self.pass_on(frame),
+                Ok(None) | Err(OnError::Bypass) => self.send(frame),
                 Err(OnError::Drop) => {}
                 Err(OnError::Reject) => self.fail_downlink(&frame),
             };
         };
         let arguments = Packed(self.peer.into(), (&frame).into());
-        match self.ask::<hook::Downlink>(transform, Subject::frame(self.peer, &frame), arguments) {
+        match self.call_hook::<hook::Downlink>(transform, Subject::frame(self.peer, &frame), arguments) {
             Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
             Ok(actions) => actions.into_iter().for_each(|action| match action {
                 FrameAction::Pass => self.downlink(next, frame.clone()),
@@ -99,8 +101,8 @@ impl ChainRun<'_> {
         }
     }
 
-    /// To the charge point. What becomes of a CALL there is told under the id that the back end knows.
-    fn pass_on(&mut self, mut frame: Frame<'static>) {
+    /// Sends a frame to the charge point. The result of a CALL is reported under the id that the back end knows.
+    fn send(&mut self, mut frame: Frame<'static>) {
         if frame.kind == MessageType::Call
             && let Some(id) = self.sender_id.as_ref().filter(|id| **id != *frame.id)
         {
@@ -109,16 +111,17 @@ impl ChainRun<'_> {
         self.frames.push(frame);
     }
 
-    /// The id under which a back end is told about a frame of its own.
-    fn told_id<'f>(&'f self, frame: &'f Frame<'_>) -> &'f str {
+    /// The message id under which a back end knows its frame.
+    fn back_end_id<'f>(&'f self, frame: &'f Frame<'_>) -> &'f str {
         self.sender_id.as_deref().unwrap_or(&frame.id)
     }
 
-    /// The id under which the charge point waits for an answer: before a transform has changed it, or after that.
+    /// The message id under which the charge point waits for an answer: the one before transforms changed it, or the
+    /// current one.
     fn awaited_id(&self, frame: &Frame<'_>) -> String {
-        let before = self.sender_id.as_deref().filter(|id| self.asked.action(id).is_some());
+        let before = self.sender_id.as_deref().filter(|id| self.unanswered.action(id).is_some());
         match before {
-            Some(before) if self.asked.action(&frame.id).is_none() => before.to_owned(),
+            Some(before) if self.unanswered.action(&frame.id).is_none() => before.to_owned(),
             _ => frame.id.to_string(),
         }
     }
@@ -141,10 +144,10 @@ impl ChainRun<'_> {
         self.rejected = Some((frame.id.to_string(), frame.action_name().to_owned()));
         match frame.kind {
             MessageType::Call | MessageType::Send => {
-                let report = error.into_frame(self.told_id(frame), frame.action.as_deref());
+                let report = error.into_frame(self.back_end_id(frame), frame.action.as_deref());
                 self.map_uplink(&report);
             }
-            // The charge point waits for an answer, and is better off with an error than with the wrong one.
+            // The charge point waits for an answer, and an error is better than a wrong answer.
             MessageType::CallResult | MessageType::CallError => {
                 let error = error.into_frame(&self.awaited_id(frame), None);
                 self.frames.push(Frame { attributes: Vec::new(), ..error });
@@ -153,16 +156,16 @@ impl ChainRun<'_> {
         }
     }
 
-    /// The sender learns what is wrong with its message; a charge point that waits for an answer learns that there is none.
+    /// Reports to the sender what is wrong with its message. A charge point that waits for an answer gets an error.
     fn refuse_invalid_downlink(&mut self, frame: &Frame<'_>, ValidationError { error, deliberate }: ValidationError) {
         if frame.kind != MessageType::CallResult || deliberate {
             return self.refuse_downlink(frame, error);
         }
         let version = self.peer.version;
-        // It is not the charge point that has sent something wrong.
+        // The charge point has sent nothing wrong.
         let text = format!("the answer to this CALL is not valid: {}", error.description);
         self.refuse_downlink(frame, Fault::Internal.error(version, text));
-        let mut report = error.into_frame(self.told_id(frame), frame.action.as_deref());
+        let mut report = error.into_frame(self.back_end_id(frame), frame.action.as_deref());
         if version.has_send() {
             report.kind = MessageType::CallResultError;
         }
@@ -174,7 +177,7 @@ impl ChainRun<'_> {
             return self.dropped(transform, format!("replied to a {}, which is never answered", frame.kind.name()));
         }
         let (name, value) = ORIGIN;
-        let mut answer = Frame::new(MessageType::CallResult, self.told_id(frame).to_owned(), payload);
+        let mut answer = Frame::new(MessageType::CallResult, self.back_end_id(frame).to_owned(), payload);
         answer.action = frame.action.as_deref().map(Cow::Borrowed);
         answer.attributes.push((name.to_owned(), value.to_owned()));
         self.map_uplink(&answer);

@@ -1,4 +1,4 @@
-//! One message on its way through a chain: `uplink` and `downlink` are the two ways.
+//! One message passing a chain: `uplink` and `downlink` are its two directions.
 
 mod downlink;
 mod run;

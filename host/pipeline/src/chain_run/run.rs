@@ -1,4 +1,4 @@
-//! What has come of a message so far, and what each stage on its way has in common.
+//! The state of one message in a chain, and what all stages have in common.
 
 use crate::chain::{Chain, Stages};
 use crate::error::{Cause, Failure, GuestFault, IllegalOutput, TransformIncident};
@@ -10,24 +10,24 @@ use ocpp_gateway_core::call_error::ORIGIN;
 use ocpp_gateway_core::{CallError, Fault, Frame, Peer, Publish, UnansweredCalls};
 use std::sync::Arc;
 
-/// All that the other side learns of a failure inside; the rest is for the log.
+/// The text of errors for internal failures, of which details go to the log only.
 pub(super) const NOT_PROCESSED: &str = "the gateway could not process this message";
 
-/// So many calls one message may cause, however many copies of it the transforms make.
+/// The most calls that one message may cause, with all copies of it that transforms make.
 const CALLS_PER_MESSAGE: usize = 256;
 
-/// What a charge point is answered on the spot.
+/// An immediate answer to a charge point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// Its CALL, with this payload.
+    /// To its CALL, with this payload.
     Result(String),
-    /// Its CALL.
+    /// To its CALL.
     Error(CallError),
-    /// Its CALLRESULT, which is not what it has to be. In versions that have a message for that.
+    /// To its invalid CALLRESULT, in versions that have CALLRESULTERROR.
     ResultError(CallError),
 }
 
-/// A message from a back end that was not made into frames.
+/// A message from a back end that was not mapped to frames.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotMapped {
     pub fault: Fault,
@@ -36,27 +36,27 @@ pub struct NotMapped {
     pub text: String,
 }
 
-/// One message on its way through a chain, with what has come of it so far.
+/// One message passing a chain, with its results so far.
 pub(crate) struct ChainRun<'a> {
     pub(super) chain: &'a Chain,
     pub(super) peer: &'a Peer,
-    /// The CALLs that the charge point waits for.
-    pub(crate) asked: UnansweredCalls<'a>,
+    /// The CALLs of the charge point that wait for an answer.
+    pub(crate) unanswered: UnansweredCalls<'a>,
     calls: usize,
     pub(crate) publishes: Vec<Publish>,
-    /// How many of them the mapping has made, and where the latest begin.
+    /// The number of them that the mapping has made, and the index where the latest begin.
     pub(super) mapped: (usize, usize),
     pub(crate) frames: Vec<Frame<'static>>,
-    /// Whether the mapping made a message for the broker of it, and the stages after that let it pass.
+    /// Whether a message that the mapping made of it has passed the `outbound` stages.
     pub(super) is_forwarded: bool,
-    /// A transform let the message, or a copy of it, go nowhere.
-    is_dropped: bool,
-    /// To the charge point, for the message that it sent.
+    /// Whether a transform has dropped the message or a copy of it.
+    has_drop: bool,
+    /// The answer to the charge point for the message that it sent.
     pub(crate) answer: Option<Answer>,
     pub(crate) not_mapped: Option<NotMapped>,
     pub(crate) incidents: Vec<TransformIncident>,
-    /// Under which message id the sender of the frame, or whoever waits for it as an answer, knows it: transforms may change
-    /// the one in the frame. `None`: it is that one.
+    /// The message id under which the sender of the frame, or the side that waits for it as an answer, knows it:
+    /// transforms may change the one in the frame. `None`: the one in the frame.
     pub(super) sender_id: Option<String>,
     /// Message id and action of a frame that was rejected, for the log.
     pub(crate) rejected: Option<(String, String)>,
@@ -67,13 +67,13 @@ impl<'a> ChainRun<'a> {
         ChainRun {
             chain,
             peer,
-            asked: UnansweredCalls::default(),
+            unanswered: UnansweredCalls::default(),
             calls: 0,
             publishes: Vec::new(),
             mapped: (0, 0),
             frames: Vec::new(),
             is_forwarded: false,
-            is_dropped: false,
+            has_drop: false,
             answer: None,
             not_mapped: None,
             incidents: Vec::new(),
@@ -82,21 +82,21 @@ impl<'a> ChainRun<'a> {
         }
     }
 
-    /// Where the message is that the mapping has made, if it is a single one.
+    /// The index of the message that the mapping has made, if it is a single one.
     pub(crate) fn mapped(&self) -> Option<usize> {
         let (count, place) = self.mapped;
         (count == 1).then_some(place)
     }
 
-    /// Calls a hook. The error says what its failure means for the message.
-    pub(super) fn ask<H: hook::Hook>(
+    /// Calls a hook. If it fails, the error is the `on_error` of the transform.
+    pub(super) fn call_hook<H: hook::Hook>(
         &mut self,
         transform: &Arc<Transform>,
         subject: Subject<'_>,
         arguments: H::Arguments<'_>,
     ) -> Result<H::Checked, OnError> {
-        let asked = self.note_call().and_then(|()| transform.call::<H>(subject, arguments));
-        asked.map_err(|failure| self.fallback(transform, failure))
+        let answer = self.note_call().and_then(|()| transform.call::<H>(subject, arguments));
+        answer.map_err(|failure| self.fallback(transform, failure))
     }
 
     pub(super) fn fallback(&mut self, transform: &Transform, failure: Failure) -> OnError {
@@ -104,7 +104,7 @@ impl<'a> ChainRun<'a> {
         transform.on_error
     }
 
-    /// Counts one more call, unless there have been too many.
+    /// Counts a call; fails if the message has caused too many.
     pub(super) fn note_call(&mut self) -> Result<(), Failure> {
         self.calls += 1;
         if self.calls > CALLS_PER_MESSAGE {
@@ -114,13 +114,13 @@ impl<'a> ChainRun<'a> {
         Ok(())
     }
 
-    /// Whether nothing is left of a frame of the charge point that could lead to an answer.
-    pub(crate) fn leads_nowhere(&self) -> bool {
-        self.answer.is_none() && !self.is_forwarded && (self.is_dropped || self.publishes.is_empty())
+    /// Whether no answer to a frame of the charge point is possible any more.
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.answer.is_none() && !self.is_forwarded && (self.has_drop || self.publishes.is_empty())
     }
 
     pub(super) fn dropped(&mut self, transform: &Transform, reason: impl Into<String>) {
-        self.is_dropped = true;
+        self.has_drop = true;
         self.incident(transform, Cause::Dropped(reason.into()));
     }
 
@@ -133,8 +133,8 @@ impl<'a> ChainRun<'a> {
     }
 }
 
-/// The first of `stages` from `stage` on that is for this message, and the one to go on with.
-pub(super) fn next<'s>(
+/// The first of `stages` from `stage` on that matches this message, and the index after it.
+pub(super) fn next_stage<'s>(
     stages: &'s Stages,
     stage: usize,
     peer: &Peer,

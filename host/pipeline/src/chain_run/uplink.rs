@@ -1,6 +1,6 @@
-//! From a charge point to the broker.
+//! Frames from a charge point to the broker.
 
-use super::run::{Answer, ChainRun, NOT_PROCESSED, is_own, next};
+use super::run::{Answer, ChainRun, NOT_PROCESSED, is_own, next_stage};
 use crate::abi::PublishIn;
 use crate::abi::packed::Packed;
 use crate::actions::{FrameAction, PublishAction};
@@ -12,11 +12,11 @@ use crate::transform::Transform;
 use ocpp_gateway_core::{CallError, Direction, Fault, Frame, MessageType, Publish};
 use std::sync::Arc;
 
-/// A stage has failed on a message, and its `on_error` is to reject what the message comes from.
+/// A stage has failed on a message, and its `on_error` rejects the frame that the message comes from.
 struct Rejected;
 
 impl ChainRun<'_> {
-    /// A frame from the charge point, which no stage has seen.
+    /// Passes a frame from the charge point through validation, all `uplink` stages and the mapping.
     pub(crate) fn uplink(&mut self, frame: &Frame<'_>) {
         self.sender_id = frame.back_end_id().map(str::to_owned);
         if self.chain.validation.at == ValidationPoint::AfterTransforms || self.is_valid_uplink(frame) {
@@ -24,7 +24,7 @@ impl ChainRun<'_> {
         }
     }
 
-    /// Whether the frame may go on. If not, whoever has to know is told.
+    /// Whether the frame may go on. If not, its sender gets an error where one is due.
     fn is_valid_uplink(&mut self, frame: &Frame<'_>) -> bool {
         match self.validation_error(Direction::Uplink, frame) {
             Ok(None) | Err(OnError::Bypass) => return true,
@@ -36,14 +36,14 @@ impl ChainRun<'_> {
     }
 
     fn uplink_from(&mut self, stage: usize, frame: &Frame<'_>) {
-        let Some((transform, next)) = next(&self.chain.uplink, stage, self.peer, frame.action.as_deref()) else {
+        let Some((transform, next)) = next_stage(&self.chain.uplink, stage, self.peer, frame.action.as_deref()) else {
             if self.chain.validation.at == ValidationPoint::Arrival || self.is_valid_uplink(frame) {
                 self.map_uplink(frame);
             }
             return;
         };
         let arguments = Packed(self.peer.into(), frame.into());
-        match self.ask::<hook::Uplink>(transform, Subject::frame(self.peer, frame), arguments) {
+        match self.call_hook::<hook::Uplink>(transform, Subject::frame(self.peer, frame), arguments) {
             Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
             Ok(actions) => actions.into_iter().for_each(|action| match action {
                 FrameAction::Pass => self.uplink_from(next, frame),
@@ -59,7 +59,7 @@ impl ChainRun<'_> {
         }
     }
 
-    /// The mapping, and what follows it. For frames of the gateway's own, too.
+    /// Passes a frame through the mapping and the `outbound` stages. Also for frames that the gateway itself made.
     pub(crate) fn map_uplink(&mut self, frame: &Frame<'_>) {
         let (mapping, peer) = (&self.chain.mapping, self.peer);
         let call = || mapping.call::<hook::ToMqtt>(Subject::frame(peer, frame), Packed(peer.into(), frame.into()));
@@ -68,7 +68,7 @@ impl ChainRun<'_> {
             Ok(publishes) => {
                 let before = self.publishes.len();
                 if self.all_outbound(publishes, frame.action.as_deref()).is_err() {
-                    // All of it or nothing: none has been published yet, and the charge point may send the frame again.
+                    // All messages or none: nothing is published yet, and the charge point may send the frame again.
                     self.publishes.truncate(before);
                     self.fail_uplink(frame);
                 } else {
@@ -76,7 +76,7 @@ impl ChainRun<'_> {
                 }
                 self.is_forwarded |= self.publishes.len() > before;
             }
-            // An error that cannot be mapped is not worth another.
+            // An error that cannot be mapped does not cause another one.
             Err(failure) if is_own(frame) => self.failed(mapping, failure),
             Err(Failure::Refused(refusal)) => self.reject_uplink(mapping, frame, refusal),
             Err(failure) => {
@@ -88,49 +88,50 @@ impl ChainRun<'_> {
         }
     }
 
-    /// Messages for the broker, which no stage has seen. Goes through all of them, even if one is rejected.
+    /// Passes messages for the broker through the `outbound` stages: all of them, even if one is rejected.
     fn all_outbound(&mut self, publishes: Vec<Publish>, action: Option<&str>) -> Result<(), Rejected> {
         if self.chain.outbound.is_empty() && self.publishes.is_empty() {
-            // Nearly always so, and then there is nothing to move.
+            // This is the usual case, in which nothing has to be moved.
             self.publishes = publishes;
             return Ok(());
         }
-        let mut verdict = Ok(());
+        let mut result = Ok(());
         for publish in publishes {
-            verdict = self.outbound(0, publish, action).and(verdict);
+            result = self.outbound(0, publish, action).and(result);
         }
-        verdict
+        result
     }
 
-    /// A message that a stage publishes beside the frame. One that is rejected is no reason to reject the frame.
+    /// Publishes a message beside the frame. If it is rejected, the frame is not.
     pub(super) fn publish_extra(&mut self, publish: Publish, action: Option<&str>) {
-        // The incident says it all.
+        // The failure is recorded as an incident.
         let _ = self.outbound(0, publish, action);
     }
 
-    /// A message for the broker, before the stages from `stage` on. `action`: of the frame that it comes from.
+    /// Passes a message for the broker through the `outbound` stages from `stage` on. `action`: of the frame that it
+    /// comes from.
     fn outbound(&mut self, stage: usize, publish: Publish, action: Option<&str>) -> Result<(), Rejected> {
-        let Some((transform, next)) = next(&self.chain.outbound, stage, self.peer, action) else {
+        let Some((transform, next)) = next_stage(&self.chain.outbound, stage, self.peer, action) else {
             self.publishes.push(publish);
             return Ok(());
         };
         let subject = Subject::message(self.peer, action, &publish.payload);
         let arguments = Packed(self.peer.into(), PublishIn::from(&publish));
-        match self.ask::<hook::Outbound>(transform, subject, arguments) {
+        match self.call_hook::<hook::Outbound>(transform, subject, arguments) {
             Ok(actions) if actions.is_empty() => {
                 self.dropped(transform, "answered with an empty list");
                 Ok(())
             }
             Ok(actions) => {
-                let mut verdict = Ok(());
+                let mut result = Ok(());
                 for wanted in actions {
                     match wanted {
-                        PublishAction::Pass => verdict = self.outbound(next, publish.clone(), action).and(verdict),
-                        PublishAction::Replace(publish) => verdict = self.outbound(next, publish, action).and(verdict),
+                        PublishAction::Pass => result = self.outbound(next, publish.clone(), action).and(result),
+                        PublishAction::Replace(publish) => result = self.outbound(next, publish, action).and(result),
                         PublishAction::Drop(reason) => self.dropped(transform, reason),
                     }
                 }
-                verdict
+                result
             }
             Err(OnError::Bypass) => self.outbound(next, publish, action),
             Err(OnError::Drop) => Ok(()),
@@ -138,7 +139,7 @@ impl ChainRun<'_> {
         }
     }
 
-    /// Asks every transform that wants to know of connections; `call` calls one.
+    /// Calls every transform that has the `events` hook; `call` calls one.
     pub(crate) fn event(&mut self, call: impl Fn(&Arc<Transform>, Subject<'_>) -> Result<Vec<Publish>, Failure>) {
         let (chain, peer) = (self.chain, self.peer);
         for transform in chain.events.iter().filter(|transform| transform.matcher.takes_peer(peer)) {
@@ -150,7 +151,7 @@ impl ChainRun<'_> {
     }
 
     fn fail_uplink(&mut self, frame: &Frame<'_>) {
-        // An error that cannot be published is not worth another.
+        // An error that cannot be published does not cause another one.
         if is_own(frame) {
             return;
         }
@@ -175,7 +176,7 @@ impl ChainRun<'_> {
         }
     }
 
-    /// The sender learns what is wrong with its message; who waits for a CALLRESULT learns that there is none.
+    /// Reports to the sender what is wrong with its message. A back end that waits for a CALLRESULT gets an error.
     fn refuse_invalid_uplink(&mut self, frame: &Frame<'_>, error: CallError) {
         if frame.kind == MessageType::CallResult && self.peer.version.has_send() {
             self.answer = self.answer.take().or_else(|| Some(Answer::ResultError(error.clone())));

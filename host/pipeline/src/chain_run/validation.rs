@@ -1,6 +1,6 @@
-//! Whether the payload of a frame is what it has to be: by the published schemas, and by the rules of transforms.
+//! Validates payloads by the published schemas and by the rules of transforms.
 //!
-//! Both are asked after the last `uplink` hook, or before the first if that is wanted; and after the last `downlink` hook.
+//! Both apply after the last `uplink` hook, or before the first if so configured; and after the last `downlink` hook.
 
 use super::run::ChainRun;
 use crate::abi::packed::Packed;
@@ -13,19 +13,19 @@ use crate::transform::Transform;
 use ocpp_gateway_core::{CallError, Direction, Fault, Frame, MessageType, Payload, Peer, Schema, Version};
 use std::sync::Arc;
 
-/// In the place of a transform's name, where no transform is to blame. Its version is that of OCPP.
+/// Stands for a transform's name where the published schemas find a fault. The version is that of OCPP.
 const PUBLISHED: &str = "(published schemas)";
 
-/// Why a frame may not go on.
+/// Why a frame is not valid.
 pub(super) struct ValidationError {
     pub(super) error: CallError,
-    /// A transform has chosen the error itself, and knows what it says to whom.
+    /// Whether the `check` of a transform has chosen the error, which is then passed on unchanged.
     pub(super) deliberate: bool,
 }
 
 impl ChainRun<'_> {
-    /// What there is to be said against a frame, if it is to be rejected for that; or what is to become of it because a
-    /// transform failed to say.
+    /// The error for which a frame is to be rejected, if any. `Err`: a transform failed to check it, with the
+    /// `on_error` of the transform.
     pub(super) fn validation_error(
         &mut self,
         direction: Direction,
@@ -36,32 +36,27 @@ impl ChainRun<'_> {
             return Ok(None);
         }
         let payload = Payload::new(&frame.payload);
-        if published && let Some(error) = self.against_published(direction, frame, &payload) {
+        if published && let Some(error) = self.published_error(direction, frame, &payload) {
             return Ok(Some(ValidationError { error, deliberate: false }));
         }
-        self.against_rules(direction, frame, &payload)
+        self.rule_error(direction, frame, &payload)
     }
 
-    fn against_published(
-        &mut self,
-        direction: Direction,
-        frame: &Frame<'_>,
-        payload: &Payload<'_>,
-    ) -> Option<CallError> {
+    fn published_error(&mut self, direction: Direction, frame: &Frame<'_>, payload: &Payload<'_>) -> Option<CallError> {
         let (validation, version, kind) = (self.chain.validation, self.peer.version, frame.kind);
         let action = match (kind, direction) {
             (MessageType::Call | MessageType::Send, _) | (MessageType::CallResult, Direction::Uplink) => {
                 frame.action.as_deref()
             }
-            // A back end need not say what it answers, and may be wrong about it.
-            (MessageType::CallResult, Direction::Downlink) => self.asked.action(&frame.id),
+            // A back end may leave out the action that it answers, or name a wrong one.
+            (MessageType::CallResult, Direction::Downlink) => self.unanswered.action(&frame.id),
             (MessageType::CallError | MessageType::CallResultError, _) => None,
         }?;
         let mut rules = rules(self.chain, self.peer, direction, frame.action.as_deref());
         let (fault, error) = match Schema::find(version, kind, action) {
             Ok(_) if rules.any(|transform| transform.schemas.replaces(version, kind, action)) => return None,
             Ok(schema) => (Fault::Violation, schema.violation(version, payload)?),
-            // Whoever has let the CALL pass wants its answer.
+            // The CALL was let through, so its answer is too.
             Err(_) if kind == MessageType::CallResult || validation.unknown_actions == UnknownActions::Accept => {
                 return None;
             }
@@ -75,7 +70,7 @@ impl ChainRun<'_> {
         rejected.then_some(error)
     }
 
-    fn against_rules(
+    fn rule_error(
         &mut self,
         direction: Direction,
         frame: &Frame<'_>,
@@ -107,30 +102,30 @@ impl ChainRun<'_> {
         Ok(None)
     }
 
-    /// What no schema can say.
+    /// Calls `check`, for rules that no schema can express.
     fn check(&mut self, transform: &Arc<Transform>, frame: &Frame<'_>) -> Result<Option<CallError>, OnError> {
         let arguments = Packed(self.peer.into(), frame.into());
-        match self.ask::<hook::Check>(transform, Subject::frame(self.peer, frame), arguments) {
+        match self.call_hook::<hook::Check>(transform, Subject::frame(self.peer, frame), arguments) {
             Err(OnError::Bypass) => Ok(None),
-            asked => asked,
+            answer => answer,
         }
     }
 }
 
-/// The transforms whose rules are for such a frame.
+/// The transforms whose rules apply to such a frame.
 fn rules<'c>(
     chain: &'c Chain,
     peer: &'c Peer,
     direction: Direction,
     action: Option<&'c str>,
 ) -> impl Iterator<Item = &'c Arc<Transform>> {
-    let concerned = move |transform: &&Arc<Transform>| {
+    let applies = move |transform: &&Arc<Transform>| {
         transform.matcher.takes_direction(direction) && transform.matcher.takes(peer, action)
     };
-    chain.rules.iter().filter(concerned)
+    chain.rules.iter().filter(applies)
 }
 
-/// What is wrong with an action that there is no schema for.
+/// Describes an action that has no schema.
 fn unknown(fault: Fault, version: Version, kind: MessageType) -> String {
     match fault {
         Fault::UnsupportedAction => format!("{version} has this action, but not as a {}", kind.name()),

@@ -7,18 +7,18 @@ use crate::transform::Transform;
 use std::sync::Arc;
 
 impl TransformChange {
-    /// What has changed from `old` to `new`: those that run now in their order, then those that do not any more.
+    /// The changes from `old` to `new`: added and replaced transforms in their order, then removed ones.
     pub(crate) fn between(old: &[Arc<Transform>], new: &[Arc<Transform>]) -> Vec<Self> {
         fn same<'a>(name: &str, among: &'a [Arc<Transform>]) -> Option<&'a Arc<Transform>> {
             among.iter().find(|other| *other.name == *name)
         }
-        let come = new.iter().filter_map(|new| match same(&new.name, old) {
+        let added_or_replaced = new.iter().filter_map(|new| match same(&new.name, old) {
             None => Some(Self::of(Change::Added, Some(new), None)),
             Some(old) if Arc::ptr_eq(old, new) => None,
             Some(old) => Some(Self::of(Change::Replaced, Some(new), Some(old))),
         });
-        let gone = old.iter().filter(|old| same(&old.name, new).is_none());
-        come.chain(gone.map(|old| Self::of(Change::Removed, None, Some(old)))).collect()
+        let removed = old.iter().filter(|old| same(&old.name, new).is_none());
+        added_or_replaced.chain(removed.map(|old| Self::of(Change::Removed, None, Some(old)))).collect()
     }
 
     pub(crate) fn of(what: Change, now: Option<&Arc<Transform>>, before: Option<&Arc<Transform>>) -> Self {
@@ -28,7 +28,7 @@ impl TransformChange {
     }
 }
 
-/// The hooks of `old` that `new` lacks, as a fault of it.
+/// The hooks of `old` that `new` lacks, as a load fault.
 pub(crate) fn missing_hooks(old: &Transform, new: &Transform) -> Option<LoadFault> {
     let missing = Function::ALL.iter().filter(|&&function| old.has(function) && !new.has(function));
     let mut hooks: Vec<&str> = missing.map(|function| function.interface()).collect();

@@ -1,8 +1,8 @@
-//! The transforms that run, and those that ran before.
+//! The running generation of transforms, and older generations that are still in use.
 
 use crate::chain::{Chain, Generation};
 use crate::error::LoadError;
-use crate::load::{self, Closing, Loader};
+use crate::load::{self, DefaultMapping, Loader};
 use crate::load_options::LoadOptions;
 use crate::settings::Validation;
 use crate::spec::TransformSpec;
@@ -15,32 +15,32 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-/// The transforms that messages run through, generation after generation. Cheap to clone; each thread that calls it keeps
-/// instances of its own. A call blocks its thread for as long as the transforms work, each at most its time limit.
+/// The transforms that messages pass, in generations. Cheap to clone; each thread that calls it has its own instances.
+/// A call blocks its thread while the transforms run, each for at most its time limit.
 #[derive(Clone)]
 pub struct Pipeline(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
-    /// The newest one.
+    /// The newest chain.
     pub(super) chain: ArcSwap<Chain>,
-    /// Its number, at hand for each message.
+    /// The number of the newest chain, which each message reads.
     pub(super) number: AtomicU64,
-    /// Those that were newest before, as far as they are still in use; the latest comes last.
+    /// Earlier chains that are still in use, the latest last.
     pub(super) older: Mutex<Vec<Weak<Chain>>>,
     pub(super) loader: Loader,
-    /// Held while something is loaded for a hot swap, which may take a minute: one after the other. Whoever takes both locks
-    /// takes this one first; a rollback, which loads nothing, takes the other one only.
+    /// Held while a hot swap loads components, which may take a minute: loads run one after the other. Lock order: this
+    /// lock before `loader_state`. A rollback, which loads nothing, takes only `loader_state`.
     pub(super) loading: Mutex<()>,
-    /// Held while something is put in place.
+    /// Held while a generation is activated.
     pub(super) loader_state: Mutex<LoaderState>,
-    /// What each transform was before its last swap: its code, without instances.
+    /// Each transform as it was before its last swap, without instances.
     pub(super) previous: Mutex<HashMap<Arc<str>, Arc<Transform>>>,
-    /// Why the latest swap of a transform failed, or was taken back, if it was.
+    /// Why the latest swap of a transform failed or was rolled back, by its name.
     pub(super) faults: Mutex<HashMap<String, TransformFault>>,
     pub(super) on_swap: Mutex<Option<SwapObserver>>,
 }
 
-/// Told of every attempt to put other transforms in place.
+/// Called with the report of every swap attempt.
 type SwapObserver = Box<dyn Fn(&SwapReport) + Send>;
 
 pub(super) struct LoaderState {
@@ -58,17 +58,18 @@ impl LoaderState {
 
 impl Pipeline {
     /// Reads, compiles, links, configures and tries every transform; with none, `builtin:standard` with its defaults.
-    /// Takes some 30 ms for a small component: not for a thread that serves sockets. The errors are all there are.
+    /// Takes some 30 ms for a small component: do not call it on a thread that serves sockets. The error contains all
+    /// faults.
     pub fn load(specs: Vec<TransformSpec>) -> Result<Self, Vec<LoadError>> {
         Self::load_in(specs, LoadOptions::default())
     }
 
-    /// The same, in other options than none.
+    /// [`Pipeline::load`] with other options than the defaults.
     pub fn load_in(specs: Vec<TransformSpec>, options: LoadOptions) -> Result<Self, Vec<LoadError>> {
         let validation = options.validation;
         let loader = Loader::new(&specs, options)?;
         let transforms = loader.load_all(&specs, &[])?;
-        let chain = load::chain(&loader, transforms, Closing::AsConfigured(&[]), validation)?;
+        let chain = load::chain(&loader, transforms, DefaultMapping::Standard(&[]), validation)?;
         Ok(Pipeline(Arc::new(Inner {
             chain: ArcSwap::from_pointee(chain),
             number: AtomicU64::default(),
@@ -82,25 +83,25 @@ impl Pipeline {
         })))
     }
 
-    /// The generation that the latest hot swap has put in place.
+    /// The generation that the latest hot swap has activated.
     pub fn newest(&self) -> Generation {
         Generation(self.0.chain.load_full())
     }
 
-    /// The number of [`Pipeline::newest`]: whoever holds on to a generation sees by it whether there is a newer one.
+    /// The number of [`Pipeline::newest`], to compare with that of a generation in use.
     pub fn newest_number(&self) -> u64 {
         self.0.number.load(Ordering::Acquire)
     }
 
-    /// All that somebody still uses, the newest first.
+    /// All generations that are still in use, the newest first.
     pub fn generations(&self) -> Vec<Generation> {
-        // Under the lock, so that a swap is seen as a whole.
+        // Under the lock, so that no swap happens in between.
         let older = self.0.older.lock();
         let chains = [self.0.chain.load_full()].into_iter().chain(older.iter().rev().filter_map(Weak::upgrade));
         chains.map(Generation).collect()
     }
 
-    /// Every transform with its counts.
+    /// The status of every transform.
     pub fn transforms(&self) -> Vec<TransformStatus> {
         let chain = self.0.chain.load();
         let (previous, faults) = (self.0.previous.lock(), self.0.faults.lock());

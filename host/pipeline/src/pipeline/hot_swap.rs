@@ -1,10 +1,10 @@
-//! Hot swaps: other transforms in the place of those that run.
+//! Hot swaps: replacing the running transforms.
 
 use super::changes::missing_hooks;
 use super::generations::{LoaderState, Pipeline};
 use crate::chain::Chain;
 use crate::error::{LoadError, TransformIncident};
-use crate::load::{self, Closing};
+use crate::load::{self, DefaultMapping};
 use crate::settings::Validation;
 use crate::spec::{Source, TransformSpec};
 use crate::swap_report::{
@@ -16,22 +16,22 @@ use std::sync::atomic::Ordering;
 use tracing::{info, warn};
 
 impl Pipeline {
-    /// Calls `notice` after each attempt. Where something was swapped, charge points may need other subscriptions now.
-    pub fn on_swap(&self, notice: impl Fn(&SwapReport) + Send + 'static) {
-        *self.0.on_swap.lock() = Some(Box::new(notice));
+    /// Calls `observer` after each swap attempt. After a swap, charge points may need other subscriptions.
+    pub fn on_swap(&self, observer: impl Fn(&SwapReport) + Send + 'static) {
+        *self.0.on_swap.lock() = Some(Box::new(observer));
     }
 
-    /// Loads the transform `name` from `source`, or anew from where it came from, and puts it in the place of the one
-    /// that runs. If anything is wrong with it, the one that runs goes on. Messages on their way end where they began, and
-    /// whoever holds on to the generation before goes on with that as long as it wants.
+    /// Loads the transform `name` from `source`, or again from its configured source, and replaces the running version
+    /// with it. If the new version has any fault, the running one stays. Messages in progress end in the generation in
+    /// which they began, and generations in use remain usable.
     pub fn swap(&self, name: &str, source: Option<Source>, fewer_hooks: FewerHooks) -> Result<Swapped, SwapError> {
-        let _turn = self.0.loading.lock();
-        let (configured, old) = self.about_to_load(name)?;
+        let _guard = self.0.loading.lock();
+        let (configured, old) = self.begin_load(name)?;
         let mut spec = configured.clone();
         if let Some(source) = source {
             spec.source = source;
         }
-        // Without the loader_state: a rollback does not wait for it.
+        // Without the lock of `loader_state`: a rollback does not wait for the load.
         let loaded = self.0.loader.load(&spec, Some(&old)).and_then(|new| {
             let missing = if fewer_hooks == FewerHooks::Allow { None } else { missing_hooks(&old, &new) };
             missing.map_or(Ok(new), |fault| Err(vec![fault]))
@@ -39,38 +39,38 @@ impl Pipeline {
         let mut loader_state = self.0.loader_state.lock();
         let swapped = match loaded {
             Ok(_) if loader_state.rolled_back.iter().any(|rolled_back| rolled_back == name) => {
-                Err(SwapError::Overtaken(name.to_owned()))
+                Err(SwapError::RolledBackMeanwhile(name.to_owned()))
             }
             Ok(new) if Arc::ptr_eq(&old, &new) => {
                 self.0.faults.lock().remove(name);
-                return Ok(Swapped::RanAlready);
+                return Ok(Swapped::Unchanged);
             }
-            Ok(new) => self.put_in_place(&loader_state, &self.0.chain.load_full(), new),
+            Ok(new) => self.replace_transform(&loader_state, &self.0.chain.load_full(), new),
             Err(faults) => Err(SwapError::Load(faults.into_iter().map(|fault| load::error(&spec, fault)).collect())),
         };
         if swapped.is_ok() && loader_state.spec(name).is_none() {
             loader_state.specs.push(configured);
         }
-        self.conclude(Some(name), SwapOutcome::Swapped, None, swapped)?;
+        self.finish(Some(name), SwapOutcome::Swapped, None, swapped)?;
         Ok(Swapped::Replaced)
     }
 
-    /// What is configured for the transform `name`, and the version of it that runs. From now on it is noted when an
-    /// operator rolls something back.
-    fn about_to_load(&self, name: &str) -> Result<(TransformSpec, Arc<Transform>), SwapError> {
+    /// The configuration of the transform `name`, and its running version. Rollbacks by operators are recorded from now
+    /// on.
+    fn begin_load(&self, name: &str) -> Result<(TransformSpec, Arc<Transform>), SwapError> {
         let mut loader_state = self.0.loader_state.lock();
         let chain = self.0.chain.load_full();
         let Some(old) = chain.transforms.iter().find(|transform| *transform.name == *name) else {
             return Err(SwapError::Unknown(name.to_owned()));
         };
         loader_state.rolled_back.clear();
-        // Whatever runs without being configured is the mapping that closes the chain.
-        let closing = || TransformSpec { name: name.to_owned(), ..TransformSpec::standard() };
-        Ok((loader_state.spec(name).cloned().unwrap_or_else(closing), old.clone()))
+        // A transform that runs without being configured is the default mapping.
+        let default_mapping = || TransformSpec { name: name.to_owned(), ..TransformSpec::standard() };
+        Ok((loader_state.spec(name).cloned().unwrap_or_else(default_mapping), old.clone()))
     }
 
-    /// Puts the version before the last swap back in its place. The one that runs becomes the previous one, and another
-    /// that is being loaded for its place comes to nothing. Waits for no load.
+    /// Restores the version before the last swap. The running version becomes the previous one, and a version that is
+    /// being loaded to replace it is discarded. Does not wait for a load.
     pub fn roll_back(&self, name: &str) -> Result<Vec<TransformChange>, SwapError> {
         let mut loader_state = self.0.loader_state.lock();
         let rolled_back = self.roll_back_in(&loader_state, name, None);
@@ -80,7 +80,7 @@ impl Pipeline {
         rolled_back
     }
 
-    /// `failed`: why the one that runs is not worth going back to, if it is not.
+    /// `failed`: why the running version must not become the previous one; `None`: it becomes the previous one.
     fn roll_back_in(
         &self,
         loader_state: &LoaderState,
@@ -92,35 +92,35 @@ impl Pipeline {
             return Err(SwapError::Unknown(name.to_owned()));
         };
         let old = self.0.previous.lock().get(name).cloned().ok_or(SwapError::NoPrevious)?;
-        let rolled_back = self.put_in_place(loader_state, &chain, old.put_back(running));
+        let rolled_back = self.replace_transform(loader_state, &chain, old.reactivated(running));
         if rolled_back.is_ok() && failed.is_some() {
             self.0.previous.lock().remove(name);
         }
-        self.conclude(Some(name), SwapOutcome::RolledBack, failed, rolled_back)
+        self.finish(Some(name), SwapOutcome::RolledBack, failed, rolled_back)
     }
 
-    /// Loads other transforms in the place of all that run. If anything is wrong with any of them, everything stays. Those
-    /// that are the same stay as they are.
+    /// Replaces all running transforms. If any of the new ones has a fault, nothing changes. Those that are the same
+    /// keep running.
     pub fn swap_all(
         &self,
         specs: Vec<TransformSpec>,
         validation: Validation,
     ) -> Result<Vec<TransformChange>, SwapError> {
-        let _turn = self.0.loading.lock();
+        let _guard = self.0.loading.lock();
         let loader = &self.0.loader;
-        // Without the loader_state: a rollback does not wait for it.
+        // Without the lock of `loader_state`: a rollback does not wait for the load.
         let old = self.0.chain.load_full();
         let loaded = loader.load_all(&specs, &old.transforms).and_then(|loaded| {
             let errors = missing_hooks_of_files(&specs, &loaded, &old);
             if !errors.is_empty() {
                 return Err(errors);
             }
-            load::chain(loader, loaded, Closing::AsConfigured(&old.transforms), validation)
+            load::chain(loader, loaded, DefaultMapping::Standard(&old.transforms), validation)
         });
         let new = match loaded {
             Ok(new) => new,
             Err(errors) => {
-                return self.conclude(None, SwapOutcome::Swapped, None, Err(SwapError::Load(errors)));
+                return self.finish(None, SwapOutcome::Swapped, None, Err(SwapError::Load(errors)));
             }
         };
         let mut loader_state = self.0.loader_state.lock();
@@ -137,13 +137,13 @@ impl Pipeline {
             previous.retain(|name, _| new.transforms.iter().any(|new| new.name == *name));
             let is_replaced = |name: &str| changes.iter().any(|it| it.name == name && it.what == Change::Replaced);
             let replaced = old.transforms.iter().filter(|old| is_replaced(&old.name));
-            previous.extend(replaced.map(|old| (old.name.clone(), old.put_away())));
+            previous.extend(replaced.map(|old| (old.name.clone(), old.without_instances())));
         }
         self.go_live(new);
-        self.conclude(None, SwapOutcome::Swapped, None, Ok(changes))
+        self.finish(None, SwapOutcome::Swapped, None, Ok(changes))
     }
 
-    fn put_in_place(
+    fn replace_transform(
         &self,
         loader_state: &LoaderState,
         chain: &Chain,
@@ -151,22 +151,22 @@ impl Pipeline {
     ) -> Result<Vec<TransformChange>, SwapError> {
         let swap = |old: &Arc<Transform>| if old.name == new.name { new.clone() } else { old.clone() };
         let stays = |old: &&Arc<Transform>| old.name == new.name || loader_state.spec(&old.name).is_some();
-        let closed = chain.transforms.iter().find(|old| !stays(old));
+        let running_default = chain.transforms.iter().find(|old| !stays(old));
         let transforms = chain.transforms.iter().filter(stays).map(swap).collect();
-        let closing = closed.map_or(Closing::AsConfigured(&[]), Closing::Before);
-        let next =
-            load::chain(&self.0.loader, transforms, closing, loader_state.validation).map_err(SwapError::Load)?;
+        let default_mapping = running_default.map_or(DefaultMapping::Standard(&[]), DefaultMapping::Running);
+        let next = load::chain(&self.0.loader, transforms, default_mapping, loader_state.validation)
+            .map_err(SwapError::Load)?;
         if let Some(old) = chain.transforms.iter().find(|old| old.name == new.name) {
-            self.0.previous.lock().insert(old.name.clone(), old.put_away());
+            self.0.previous.lock().insert(old.name.clone(), old.without_instances());
         }
         let changes = TransformChange::between(&chain.transforms, &next.transforms);
         self.go_live(next);
         let Transform { name, version, sha256, component, .. } = &*new;
-        info!(transform = %name, %version, %sha256, component, "runs from now on");
+        info!(transform = %name, %version, %sha256, component, "activated");
         Ok(changes)
     }
 
-    /// To be called with the loader_state held.
+    /// Activates a chain. The caller holds the lock of `loader_state`.
     fn go_live(&self, mut next: Chain) {
         for transform in &next.transforms {
             transform.factory.shared.set_limits(&transform.factory.limits);
@@ -178,13 +178,13 @@ impl Pipeline {
             older.retain(|chain| chain.strong_count() > 0);
             older.push(Arc::downgrade(&self.0.chain.swap(Arc::new(next))));
         }
-        // Only now: whoever sees it finds the chain.
+        // The number is stored last, so that a thread that reads it finds its chain.
         self.0.number.store(number, Ordering::Release);
     }
 
-    /// `name`: of the transform that was to be swapped; `None`: all of them were. `reason`: why one was taken back without
-    /// being asked to, which stays to be seen as its fault.
-    fn conclude(
+    /// Records and reports the result of a swap attempt. `name`: the transform to be swapped; `None`: all of them.
+    /// `reason`: why it was rolled back automatically, which becomes its latest fault.
+    fn finish(
         &self,
         name: Option<&str>,
         outcome: SwapOutcome,
@@ -206,67 +206,69 @@ impl Pipeline {
                 report.reason = Some(error.to_string());
                 let mut faults = self.0.faults.lock();
                 for (name, text) in by_transform(name, error) {
-                    report.transforms.extend(self.failed(&name));
+                    report.transforms.extend(self.kept(&name));
                     faults.insert(name, TransformFault::now(text));
                 }
             }
         }
-        if let Some(notice) = &*self.0.on_swap.lock() {
-            notice(&report);
+        if let Some(observer) = &*self.0.on_swap.lock() {
+            observer(&report);
         }
         swapped
     }
 
-    /// The transform that was not replaced, as it runs.
-    fn failed(&self, name: &str) -> Option<TransformChange> {
+    /// A transform that was not replaced, with its running version.
+    fn kept(&self, name: &str) -> Option<TransformChange> {
         let chain = self.0.chain.load();
         let running = chain.transforms.iter().find(|running| *running.name == *name)?;
         Some(TransformChange::of(Change::Kept, Some(running), None))
     }
 
-    pub(super) fn look_after(&self, chain: &Chain, incidents: &[TransformIncident]) {
+    /// Rolls back transforms that fail for most charge points, if there were incidents.
+    pub(super) fn check_incidents(&self, chain: &Chain, incidents: &[TransformIncident]) {
         if !incidents.is_empty() {
-            self.look_after_all(chain);
+            self.roll_back_failing(chain);
         }
     }
 
-    /// Takes a transform back of which a hook fails for most charge points, soon after it was put in place.
-    pub(super) fn look_after_all(&self, chain: &Chain) {
+    /// Rolls back each transform with a hook that fails for most charge points soon after its activation.
+    pub(super) fn roll_back_failing(&self, chain: &Chain) {
         for transform in &chain.transforms {
             let Some(function) = transform.breakers.take_trip() else { continue };
             let Transform { name, version, .. } = &**transform;
             let hook = function.interface();
-            warn!(transform = %name, %version, hook, "fails for most charge points: it is not called for a while");
-            if transform.breakers.give_up() {
-                self.take_back(transform, format!("{hook} fails for most charge points"));
+            warn!(transform = %name, %version, hook, "fails for most charge points: stopped for all of them");
+            if transform.breakers.begin_rollback() {
+                self.spawn_rollback(transform, format!("{hook} fails for most charge points"));
             }
         }
     }
 
-    /// Puts the version before `failing` in its place, if there is one and `failing` still runs. Not on this thread: it may
-    /// have to load what closes the chain.
-    pub(super) fn take_back(&self, failing: &Arc<Transform>, reason: String) {
+    /// Rolls `failing` back to its previous version, if it has one and still runs. Uses a separate thread, as the
+    /// rollback may have to load the default mapping.
+    pub(super) fn spawn_rollback(&self, failing: &Arc<Transform>, reason: String) {
         let (pipeline, failing) = (self.clone(), failing.clone());
-        let taken_back = std::thread::Builder::new().name("transform-rollback".into()).spawn(move || {
+        let spawned = std::thread::Builder::new().name("transform-rollback".into()).spawn(move || {
             let loader_state = pipeline.0.loader_state.lock();
             if !pipeline.0.chain.load().transforms.iter().any(|running| Arc::ptr_eq(running, &failing)) {
                 return;
             }
             let Transform { name, version, sha256, .. } = &*failing;
-            let reason = format!("version {version} (sha256 {sha256}) was taken back: {reason}");
+            let reason = format!("version {version} (sha256 {sha256}) was rolled back: {reason}");
             match pipeline.roll_back_in(&loader_state, name, Some(reason)) {
-                Ok(_) => warn!(transform = %name, failed = %version, "the previous version has taken over"),
+                Ok(_) => warn!(transform = %name, failed = %version, "rolled back to the previous version"),
                 Err(SwapError::NoPrevious | SwapError::Unknown(_)) => {}
-                Err(error) => warn!(transform = %name, "the previous version could not take over: {error}"),
+                Err(error) => warn!(transform = %name, "the rollback to the previous version failed: {error}"),
             }
         });
-        if let Err(error) = taken_back {
-            warn!("no thread for a rollback: {error}");
+        if let Err(error) = spawned {
+            warn!("the thread for a rollback cannot be started: {error}");
         }
     }
 }
 
-/// A component that was read anew from where it came from is no more meant to lose hooks than one that is uploaded.
+/// Faults of components that were read again from the same source and now lack hooks: like an upload, they are not
+/// meant to lose any.
 fn missing_hooks_of_files(specs: &[TransformSpec], loaded: &[Arc<Transform>], chain: &Chain) -> Vec<LoadError> {
     let missing = |(spec, new): (&TransformSpec, &Arc<Transform>)| {
         let old = chain.transforms.iter().find(|old| old.name == new.name && old.component == new.component)?;
@@ -275,7 +277,7 @@ fn missing_hooks_of_files(specs: &[TransformSpec], loaded: &[Arc<Transform>], ch
     specs.iter().zip(loaded).filter_map(missing).collect()
 }
 
-/// Which transforms an attempt failed for, and why. `name`: the one that was to be swapped; `None`: all of them were.
+/// The transforms for which an attempt failed, and why. `name`: the transform to be swapped; `None`: all of them.
 fn by_transform(name: Option<&str>, error: &SwapError) -> Vec<(String, String)> {
     match (name, error) {
         (Some(name), error) => vec![(name.to_owned(), error.to_string())],

@@ -1,4 +1,4 @@
-//! Each message on its way through the transforms.
+//! Passes messages through the transforms.
 
 use super::generations::Pipeline;
 use crate::abi::PublishIn;
@@ -13,25 +13,26 @@ use crate::transform::Transform;
 use ocpp_gateway_core::{Decision, Frame, Offer, Peer, Publish, TopicFilter, UnansweredCalls};
 use tracing::warn;
 
-/// What has become of a frame from a charge point.
+/// The outcome of a frame from a charge point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UplinkOutcome {
     pub publishes: Vec<Publish>,
-    /// Which of them the mapping made of the frame, if it made one. Others are published beside the frame.
+    /// The index of the message that the mapping made of the frame, if it made exactly one. The others are extra
+    /// messages.
     pub mapped: Option<usize>,
-    /// What the charge point is answered now, if it is.
+    /// The immediate answer to the charge point, if any.
     pub answer: Option<Answer>,
-    /// Nothing is left of the frame that could lead to an answer: a CALL ends here.
+    /// Whether no answer to the frame is possible any more, so that a CALL ends here.
     pub is_dropped: bool,
     pub incidents: Vec<TransformIncident>,
 }
 
-/// What has become of a message from a back end.
+/// The outcome of a message from a back end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DownlinkOutcome {
     pub frames: Vec<Frame<'static>>,
     pub publishes: Vec<Publish>,
-    /// Why it is no frame, if it is none.
+    /// Why the message was not mapped to frames, if so.
     pub not_mapped: Option<NotMapped>,
     pub incidents: Vec<TransformIncident>,
     /// Message id and action of a frame that was rejected.
@@ -39,35 +40,35 @@ pub struct DownlinkOutcome {
 }
 
 impl Pipeline {
-    /// A frame from a charge point, through `uplink`, the mapping and `outbound`.
+    /// Passes a frame from a charge point through `uplink`, the mapping and `outbound`.
     pub fn uplink(&self, generation: &Generation, peer: &Peer, frame: &Frame<'_>) -> UplinkOutcome {
         self.run(generation, peer, |run| run.uplink(frame))
     }
 
-    /// A frame that the gateway itself made, through the mapping and `outbound`.
+    /// Passes a frame that the gateway itself made through the mapping and `outbound`.
     pub fn report(&self, generation: &Generation, peer: &Peer, frame: &Frame<'_>) -> UplinkOutcome {
         self.run(generation, peer, |run| run.map_uplink(frame))
     }
 
-    /// A message from a back end, through `inbound`, the mapping and `downlink`. `asked`: the CALLs that the charge point
-    /// waits for.
+    /// Passes a message from a back end through `inbound`, the mapping and `downlink`. `unanswered`: the CALLs of the
+    /// charge point that wait for an answer.
     pub fn downlink(
         &self,
         Generation(chain): &Generation,
         peer: &Peer,
         message: &Message<'_>,
-        asked: UnansweredCalls<'_>,
+        unanswered: UnansweredCalls<'_>,
     ) -> DownlinkOutcome {
         let mut run = ChainRun::new(chain, peer);
-        run.asked = asked;
+        run.unanswered = unanswered;
         run.inbound(0, PublishIn::from(message));
         let ChainRun { publishes, frames, not_mapped, incidents, rejected, .. } = run;
-        self.look_after(chain, &incidents);
+        self.check_incidents(chain, &incidents);
         DownlinkOutcome { frames, publishes, not_mapped, incidents, rejected }
     }
 
-    /// What the transforms want published because a charge point has connected. To be called once for each connection, and
-    /// [`Pipeline::disconnected`] at its end: this is how many charge points are known to be there.
+    /// Returns what the transforms publish when a charge point connects. Call it once for each connection, and
+    /// [`Pipeline::disconnected`] at its end: they count the connected charge points.
     pub fn connected(&self, generation: &Generation, peer: &Peer) -> UplinkOutcome {
         self.0.loader.runtime.note_connected();
         self.run(generation, peer, |run| {
@@ -75,7 +76,7 @@ impl Pipeline {
         })
     }
 
-    /// What the transforms want published because a charge point is gone.
+    /// Returns what the transforms publish when a charge point disconnects.
     pub fn disconnected(&self, generation: &Generation, peer: &Peer, reason: &str) -> UplinkOutcome {
         self.0.loader.runtime.note_disconnected();
         self.run(generation, peer, |run| {
@@ -87,31 +88,31 @@ impl Pipeline {
         let mut run = ChainRun::new(chain, peer);
         begin(&mut run);
         let mapped = run.mapped();
-        let is_dropped = run.leads_nowhere();
+        let is_dropped = run.is_dropped();
         let ChainRun { publishes, answer, incidents, .. } = run;
-        self.look_after(chain, &incidents);
+        self.check_incidents(chain, &incidents);
         UplinkOutcome { publishes, mapped, answer, is_dropped, incidents }
     }
 
-    /// The topic filters whose messages are for this charge point.
+    /// The topic filters of messages to this charge point.
     pub fn subscriptions(&self, Generation(chain): &Generation, peer: &Peer) -> Result<Vec<TopicFilter>, Failure> {
         let filters = chain.mapping.call::<hook::Subscriptions>(Subject::identity(&peer.identity), (peer.into(),));
         if let Err(failure) = &filters {
             let Transform { name, version, .. } = &*chain.mapping;
             let charge_point = peer.identity.as_str();
-            warn!(transform = %name, %version, charge_point, "does not name the topics of a charge point: {failure}");
-            self.look_after_all(chain);
+            warn!(transform = %name, %version, charge_point, "fails to name the topics of a charge point: {failure}");
+            self.roll_back_failing(chain);
         }
         filters
     }
 
-    /// Whether a charge point may connect. Every transform has a say; the first that refuses has the last word.
+    /// Whether a charge point may connect. Transforms are called in their order until one refuses.
     pub fn admit(&self, offer: &Offer) -> (Decision, Vec<TransformIncident>) {
         let chain = self.0.chain.load();
         let (mut attributes, mut incidents) = (Vec::new(), Vec::new());
         let subject = Subject::offer(offer);
-        let mut asked = chain.admission.iter().filter(|it| it.matcher.takes_identity(&offer.identity));
-        let refusal = asked.find_map(|transform| match transform.call::<hook::Admit>(subject, (offer.into(),)) {
+        let mut concerned = chain.admission.iter().filter(|it| it.matcher.takes_identity(&offer.identity));
+        let refusal = concerned.find_map(|transform| match transform.call::<hook::Admit>(subject, (offer.into(),)) {
             Ok(Decision::Accept(more)) => {
                 attributes.extend(more);
                 None
@@ -124,11 +125,11 @@ impl Pipeline {
                 (transform.on_error != OnError::Bypass).then(refusal)
             }
         });
-        self.look_after(&chain, &incidents);
+        self.check_incidents(&chain, &incidents);
         (refusal.unwrap_or(Decision::Accept(attributes)), incidents)
     }
 
-    /// Whether [`Pipeline::admit`] would ask anybody.
+    /// Whether any transform has the `admission` hook.
     pub fn has_admission(&self) -> bool {
         !self.0.chain.load().admission.is_empty()
     }

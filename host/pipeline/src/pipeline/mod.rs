@@ -1,4 +1,4 @@
-//! What was loaded, ready to be called from any thread; and hot swaps to something newer.
+//! The loaded transforms, which can be called from any thread, and hot swaps.
 
 mod changes;
 mod generations;

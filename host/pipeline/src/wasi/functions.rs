@@ -1,20 +1,20 @@
-//! The functions of WASI that do something.
+//! The functions of WASI that are implemented.
 
 use crate::console::StandardStream;
 use crate::guest::{NotGranted, StoreData};
 use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource};
 
-/// Stands for a resource of WASI. The only ones that a component ever holds are the standard streams.
+/// A resource of WASI. The only ones that a component ever has are the standard streams.
 pub(super) struct Handle;
 
 const STDIN: u32 = 0;
 const STDOUT: u32 = 1;
 const STDERR: u32 = 2;
 
-/// How much a component may write at once, in bytes; those that ask call again for the rest.
-const PERMITTED: u64 = 64 << 10;
-/// How many random bytes a component may draw at once: more would be a way to the host's memory.
-const MOST_RANDOM: u64 = 64 << 10;
+/// The most bytes that a component may write at once; it writes the rest in further calls.
+const MAX_WRITE: u64 = 64 << 10;
+/// The most random bytes per call: the host allocates memory for them.
+const MAX_RANDOM: u64 = 64 << 10;
 
 /// `datetime` of `wasi:clocks/wall-clock`.
 #[derive(ComponentType, Lower)]
@@ -29,13 +29,13 @@ struct Datetime {
 #[component(variant)]
 enum StreamError {
     #[component(name = "last-operation-failed")]
-    #[allow(dead_code)] // Nothing fails that is granted.
+    #[allow(dead_code)] // What is implemented does not fail.
     LastOperationFailed(Resource<Handle>),
     #[component(name = "closed")]
     Closed,
 }
 
-/// Defines a function, unless it is not granted: `Ok(false)`. `interface`: its name without a version.
+/// Defines a function; `Ok(false)`: it is not implemented. `interface`: its name without a version.
 pub(super) fn define(
     instance: &mut LinkerInstance<'_, StoreData>,
     interface: &str,
@@ -75,29 +75,30 @@ fn stream(instance: &mut LinkerInstance<'_, StoreData>, name: &str, number: u32)
 }
 
 fn define_streams(instance: &mut LinkerInstance<'_, StoreData>, interface: &str, name: &str) -> wasmtime::Result<bool> {
-    type Done<T> = (Result<T, StreamError>,);
+    type StreamResult<T> = (Result<T, StreamError>,);
     type ThisStream = (Resource<Handle>,);
     if interface != "wasi:io/streams" {
         return Ok(false);
     }
     match name {
-        "[method]input-stream.read" | "[method]input-stream.blocking-read" => instance
-            .func_wrap(name, |_, _: (Resource<Handle>, u64)| -> wasmtime::Result<Done<Vec<u8>>> {
+        "[method]input-stream.read" | "[method]input-stream.blocking-read" => {
+            instance.func_wrap(name, |_, _: (Resource<Handle>, u64)| -> wasmtime::Result<StreamResult<Vec<u8>>> {
                 Ok((Err(StreamError::Closed),))
-            }),
+            })
+        }
         "[method]output-stream.check-write" => {
-            instance.func_wrap(name, |_, _: ThisStream| -> wasmtime::Result<Done<u64>> { Ok((Ok(PERMITTED),)) })
+            instance.func_wrap(name, |_, _: ThisStream| -> wasmtime::Result<StreamResult<u64>> { Ok((Ok(MAX_WRITE),)) })
         }
         "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush" => {
             type Write = (Resource<Handle>, Vec<u8>);
-            instance.func_wrap(name, |mut store, (this, bytes): Write| -> wasmtime::Result<Done<()>> {
+            instance.func_wrap(name, |mut store, (this, bytes): Write| -> wasmtime::Result<StreamResult<()>> {
                 let stream = if this.rep() == STDERR { StandardStream::Error } else { StandardStream::Output };
                 store.data_mut().print(stream, &bytes);
                 Ok((Ok(()),))
             })
         }
         "[method]output-stream.flush" | "[method]output-stream.blocking-flush" => {
-            instance.func_wrap(name, |_, _: ThisStream| -> wasmtime::Result<Done<()>> { Ok((Ok(()),)) })
+            instance.func_wrap(name, |_, _: ThisStream| -> wasmtime::Result<StreamResult<()>> { Ok((Ok(()),)) })
         }
         _ => return Ok(false),
     }?;
@@ -126,8 +127,8 @@ fn define_random(instance: &mut LinkerInstance<'_, StoreData>, interface: &str, 
     match (interface, name) {
         ("wasi:random/random", "get-random-bytes") | ("wasi:random/insecure", "get-insecure-random-bytes") => instance
             .func_wrap(name, |_, (wanted,): (u64,)| {
-                if wanted > MOST_RANDOM {
-                    let text = format!("wanted {wanted} random bytes at once, where {MOST_RANDOM} are allowed");
+                if wanted > MAX_RANDOM {
+                    let text = format!("requested {wanted} random bytes at once, where {MAX_RANDOM} are allowed");
                     return Err(NotGranted(text).into());
                 }
                 let mut bytes = vec![0; wanted as usize];

@@ -1,6 +1,6 @@
-//! What the tests share: files with components in them, a charge point, frames.
+//! Helpers that the tests share: files with components, a charge point, frames.
 
-#![allow(dead_code)] // Each test uses its share.
+#![allow(dead_code)] // Each test uses some of them.
 
 use ocpp_gateway_core::{Attributes, CallError, Fault, Frame, Identity, Peer, Publish, Version};
 use ocpp_gateway_pipeline::{
@@ -23,8 +23,8 @@ pub(crate) fn frame(text: &str) -> Frame<'_> {
     Frame::parse(text).expect("a frame")
 }
 
-/// What a component written as text begins with, in its core module: it takes any configuration, and has memory from 8192 on
-/// that is never freed.
+/// The beginning of the core module of a component written as text: it accepts any configuration, and allocates memory
+/// from 8192 on, which is never freed.
 pub(crate) const BEGINNING: &str = r#"
     (global $free (mut i32) (i32.const 8192))
     (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
@@ -33,7 +33,7 @@ pub(crate) const BEGINNING: &str = r#"
     (func (export "ocpp-gateway:transform/lifecycle@1.0.0#configure") (param i32 i32) (result i32) (i32.const 0))
 "#;
 
-/// A file in the tests' own directory.
+/// Writes a file in the directory of the tests.
 pub(crate) fn file(name: &str, content: &[u8]) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::write(&path, content).expect("a writable directory");
@@ -45,7 +45,7 @@ pub(crate) fn spec(path: PathBuf) -> TransformSpec {
     TransformSpec { name: "under test".into(), source: Source::File(path), ..TransformSpec::standard() }
 }
 
-/// What the mapping makes of a frame, or why it makes nothing of it.
+/// The messages that the mapping makes of a frame, or why it makes none.
 pub(crate) fn to_mqtt(pipeline: &Pipeline, peer: &Peer, frame: &Frame<'_>) -> Result<Vec<Publish>, Failure> {
     let UplinkOutcome { publishes, answer, mut incidents, .. } = pipeline.uplink(&pipeline.newest(), peer, frame);
     match (incidents.pop().map(|incident| incident.cause), answer) {
@@ -56,7 +56,7 @@ pub(crate) fn to_mqtt(pipeline: &Pipeline, peer: &Peer, frame: &Frame<'_>) -> Re
     }
 }
 
-/// What the mapping makes of a message, or why it makes nothing of it. A refusal comes without its code.
+/// The frames that the mapping makes of a message, or why it makes none. A refusal comes without its code.
 pub(crate) fn from_mqtt(
     pipeline: &Pipeline,
     peer: &Peer,
@@ -77,11 +77,12 @@ pub(crate) fn from_mqtt(
     }
 }
 
-/// A component of a core module, given as text. `package`: WIT with the world `guest` in it, which the module is made for.
+/// Makes a component of a core module given as text. `package`: WIT with the world `guest`, for which the module is
+/// made.
 pub(crate) fn component(module: &str, package: &str) -> Vec<u8> {
     let mut module = wat::parse_str(module).expect("a core module");
     let mut resolve = Resolve::default();
-    resolve.push_str("transform.wit", include_str!("../../../../wit/transform.wit")).expect("our package");
+    resolve.push_str("transform.wit", include_str!("../../../../wit/transform.wit")).expect("the package");
     let package = resolve.push_str("guest.wit", package).expect("a world");
     let world = resolve.select_world(&[package], Some("guest")).expect("the world");
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("a module of this world");
@@ -92,7 +93,7 @@ thread_local! {
     static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What this thread logs while `run` runs.
+/// The log of this thread while `run` runs.
 pub(crate) fn log_of(run: impl FnOnce()) -> String {
     struct Log;
     impl io::Write for Log {
@@ -103,7 +104,8 @@ pub(crate) fn log_of(run: impl FnOnce()) -> String {
             Ok(())
         }
     }
-    // One for all threads: with one each, a line that is first logged outside of them may be off for good.
+    // One subscriber for all threads: with one per thread, a line that is first logged outside of them could stay
+    // disabled.
     static SUBSCRIBER: Once = Once::new();
     SUBSCRIBER.call_once(|| tracing_subscriber::fmt().with_ansi(false).with_writer(|| Log).init());
     LOG.take();

@@ -1,5 +1,5 @@
-//! A back end that answers under whichever mount point it is called, and calls charge points where they have called
-//! last. By the gateway's own MQTT crate, as it must not lose anything itself.
+//! A back end that answers each CALL under its mount point, and sends CALLs under the mount point of a charge point's
+//! latest CALL. It uses the gateway's MQTT crate, as it must not lose messages itself.
 
 use super::tally::Tally;
 use crate::dialect::{Dialect, Received};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-/// Between the answer to a CALL and the next one to that charge point.
+/// Pause between the answer to a CALL and the next CALL to that charge point.
 const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Clone)]
@@ -25,25 +25,25 @@ impl Recipient for RecordingRecipient {
 
     fn return_undeliverable(&self, _message: Message) {}
 
-    /// Its CALLs stay unanswered then, which the tally shows.
+    /// CALLs stay unanswered then, which the tally shows.
     fn refused(&self, _error: SubscribeError) {}
 }
 
 pub(super) struct SwapBackEnd {
-    /// The mount point under which a CALL was heard last, and when.
-    heard: watch::Receiver<(String, Instant)>,
+    /// Mount point and time of the latest CALL of a charge point.
+    latest_call: watch::Receiver<(String, Instant)>,
     _subscriber: Subscriber<RecordingRecipient>,
 }
 
-/// What it knows of a charge point.
+/// State of a charge point.
 #[derive(Default)]
-struct Known {
-    /// Under which it has called last.
+struct ChargePointState {
+    /// The mount point of its latest CALL.
     mount_point: String,
-    /// The numbers of its CALLs so far, and the highest.
+    /// The numbers of its CALLs so far, and the highest number.
     calls: HashSet<u64>,
     latest: u64,
-    /// How often it was called, and when the last time, unless that has been answered.
+    /// Number of CALLs sent to it, and the time of the open one.
     commands: u64,
     open: Option<Instant>,
 }
@@ -53,14 +53,14 @@ struct AnswerJob {
     answer_after: Duration,
     calling: watch::Receiver<bool>,
     tally: Tally,
-    heard: watch::Sender<(String, Instant)>,
-    charge_points: HashMap<String, Known>,
-    /// Charge points whose next CALL is due.
+    latest_call: watch::Sender<(String, Instant)>,
+    charge_points: HashMap<String, ChargePointState>,
+    /// Identities of charge points that are due to get their next CALL.
     due: mpsc::UnboundedSender<String>,
 }
 
 impl SwapBackEnd {
-    /// It calls as long as `calling` says so.
+    /// Starts the back end. It sends CALLs while `calling` is true.
     pub(super) async fn start(
         broker: SocketAddr,
         answer_after: Duration,
@@ -72,22 +72,22 @@ impl SwapBackEnd {
         let options = Arc::new(options);
         let subscriber = Subscriber::start(Arc::clone(&options), Box::new(drop));
         let publisher = Publisher::start(options, subscriber.current());
-        let (inbox, messages) = mpsc::unbounded_channel();
-        subscriber.subscribe(1, vec![("+/cp/#".into(), QoS::AtLeastOnce)], RecordingRecipient(inbox)).await?;
-        let (heard, hears) = watch::channel((String::new(), Instant::now()));
+        let (sender, messages) = mpsc::unbounded_channel();
+        subscriber.subscribe(1, vec![("+/cp/#".into(), QoS::AtLeastOnce)], RecordingRecipient(sender)).await?;
+        let (latest_call, latest_calls) = watch::channel((String::new(), Instant::now()));
         let (due, dues) = mpsc::unbounded_channel();
         let charge_points = HashMap::new();
-        let work = AnswerJob { publisher, answer_after, calling, tally: tally.clone(), heard, charge_points, due };
-        tokio::spawn(work.run(messages, dues));
-        Ok(SwapBackEnd { heard: hears, _subscriber: subscriber })
+        let job = AnswerJob { publisher, answer_after, calling, tally: tally.clone(), latest_call, charge_points, due };
+        tokio::spawn(job.run(messages, dues));
+        Ok(SwapBackEnd { latest_call: latest_calls, _subscriber: subscriber })
     }
 
-    /// Waits until a charge point calls under this mount point.
-    pub(super) async fn hears_from(&self, mount_point: &str, within: Duration) -> Result<()> {
-        let mut heard = self.heard.clone();
+    /// Waits until a charge point sends a CALL under this mount point.
+    pub(super) async fn wait_for_call_under(&self, mount_point: &str, within: Duration) -> Result<()> {
+        let mut latest_call = self.latest_call.clone();
         let now = Instant::now();
-        let hears = heard.wait_for(|(under, when)| under == mount_point && *when >= now);
-        timeout(within, hears).await.with_context(|| format!("no CALL under {mount_point}/"))??;
+        let called = latest_call.wait_for(|(under, when)| under == mount_point && *when >= now);
+        timeout(within, called).await.with_context(|| format!("no CALL under {mount_point}/"))??;
         Ok(())
     }
 }
@@ -97,7 +97,7 @@ impl AnswerJob {
         loop {
             tokio::select! {
                 Some(message) = messages.recv() => {
-                    if self.take(&message).is_err() {
+                    if self.handle(&message).is_err() {
                         self.tally.counts().reports += 1;
                     }
                 }
@@ -107,72 +107,72 @@ impl AnswerJob {
         }
     }
 
-    fn take(&mut self, message: &Message) -> Result<()> {
+    fn handle(&mut self, message: &Message) -> Result<()> {
         let mut levels = message.topic.split('/');
         let (Some(mount_point), Some("cp"), Some(charge_point)) = (levels.next(), levels.next(), levels.next()) else {
             bail!("not a topic of the mapping");
         };
-        let known = self.charge_points.entry(charge_point.to_owned()).or_default();
-        if known.mount_point.is_empty() {
-            // It is there: the first CALL.
+        let state = self.charge_points.entry(charge_point.to_owned()).or_default();
+        if state.mount_point.is_empty() {
+            // The first message of a charge point: its first CALL is due.
             let _ = self.due.send(charge_point.to_owned());
         }
         match Dialect::Standard.read(&message.payload)? {
             Received::Call { id, action } => {
                 let number: u64 = id.rsplit('-').next().unwrap_or_default().parse()?;
-                if !known.calls.insert(number) {
+                if !state.calls.insert(number) {
                     self.tally.counts().from_charge_points.repeated += 1;
                     return Ok(());
                 }
-                self.tally.counts().from_charge_points.disordered += u64::from(number < known.latest);
-                known.latest = known.latest.max(number);
-                // Answers come where the charge point was called: they tell nothing of newer topics.
-                mount_point.clone_into(&mut known.mount_point);
-                self.heard.send_replace((mount_point.to_owned(), Instant::now()));
+                self.tally.counts().from_charge_points.disordered += u64::from(number < state.latest);
+                state.latest = state.latest.max(number);
+                // Answers use the topics of their CALL, so only CALLs show the newest topics.
+                mount_point.clone_into(&mut state.mount_point);
+                self.latest_call.send_replace((mount_point.to_owned(), Instant::now()));
                 let answer = publication(mount_point, charge_point, Dialect::Standard.result(id, action));
                 self.publish_after(self.answer_after, answer);
             }
-            Received::Result { id } => self.commanded(charge_point, id, true)?,
-            Received::Error { id } => self.commanded(charge_point, id, false)?,
+            Received::Result { id } => self.record_answer(charge_point, id, true)?,
+            Received::Error { id } => self.record_answer(charge_point, id, false)?,
         }
         Ok(())
     }
 
-    /// A CALL of its own has come to something.
-    fn commanded(&mut self, charge_point: &str, id: &str, result: bool) -> Result<()> {
-        let number: u64 = id.strip_prefix("down-").context("not its own")?.parse()?;
-        let known = self.charge_points.entry(charge_point.to_owned()).or_default();
-        let sent = known.open.take_if(|_| known.commands == number);
+    /// Records the outcome of a CALL of the back end.
+    fn record_answer(&mut self, charge_point: &str, id: &str, result: bool) -> Result<()> {
+        let number: u64 = id.strip_prefix("down-").context("not an id of this back end")?.parse()?;
+        let state = self.charge_points.entry(charge_point.to_owned()).or_default();
+        let sent = state.open.take_if(|_| state.commands == number);
         self.tally.counts().from_back_end.answered(result, sent.map(|sent| sent.elapsed()));
         let (due, charge_point) = (self.due.clone(), charge_point.to_owned());
         tokio::spawn(async move {
             sleep(PAUSE).await;
-            // The trial may be over.
+            // The receiver is gone if the trial has ended.
             let _ = due.send(charge_point);
         });
         Ok(())
     }
 
     fn command(&mut self, charge_point: &str) {
-        let Some(known) = self.charge_points.get_mut(charge_point) else { return };
-        if known.open.is_some() || !*self.calling.borrow() {
+        let Some(state) = self.charge_points.get_mut(charge_point) else { return };
+        if state.open.is_some() || !*self.calling.borrow() {
             return;
         }
-        known.commands += 1;
-        known.open = Some(Instant::now());
+        state.commands += 1;
+        state.open = Some(Instant::now());
         self.tally.counts().from_back_end.sent();
-        let command = Dialect::Standard.command(&format!("down-{}", known.commands));
-        let command = publication(&known.mount_point, charge_point, command);
+        let command = Dialect::Standard.command(&format!("down-{}", state.commands));
+        let command = publication(&state.mount_point, charge_point, command);
         self.publish_after(Duration::ZERO, command);
     }
 
-    /// In the order of their times.
+    /// Publishes after `pause`.
     fn publish_after(&self, pause: Duration, publication: Publication) {
         let publisher = self.publisher.clone();
         tokio::spawn(async move {
             sleep(pause).await;
             if let Ok(permit) = publisher.reserve().await {
-                // Its topics and payloads are fine.
+                // Cannot fail: topic and payload are valid.
                 let _ = permit.send(publication);
             }
         });

@@ -1,4 +1,4 @@
-//! A charge point that calls at its times, whether it has been answered or not, and answers what it is called.
+//! A charge point that sends CALLs at an interval without waiting for answers, and answers CALLs.
 
 use super::tally::Tally;
 use crate::charge_point::{ChargePoint, Gateway, Socket};
@@ -16,19 +16,19 @@ pub(super) struct Station {
     socket: Socket,
     tally: Tally,
     calls: u64,
-    /// When each was sent that is open, by message id.
+    /// The times at which open CALLs were sent, by message id.
     open: HashMap<String, Instant>,
     /// The number of the latest CALL of the back end.
-    commanded: Option<u64>,
+    latest_command: Option<u64>,
 }
 
 impl Station {
     pub(super) async fn connect(gateway: &Gateway, index: usize, tally: &Tally) -> Result<Self> {
         let (id, socket) = ChargePoint::connect(gateway, index).await?.into_parts();
-        Ok(Station { id, socket, tally: tally.clone(), calls: 0, open: HashMap::new(), commanded: None })
+        Ok(Station { id, socket, tally: tally.clone(), calls: 0, open: HashMap::new(), latest_command: None })
     }
 
-    /// Calls as long as `calling` says so, the first time after `delay`. Ends with the connection only.
+    /// Sends CALLs while `calling` is true, the first after `delay`. Ends with the connection.
     pub(super) async fn run(mut self, delay: Duration, interval: Duration, mut calling: watch::Receiver<bool>) {
         let mut due = interval_at((Instant::now() + delay).into(), interval);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -38,7 +38,7 @@ impl Station {
                 _ = due.tick(), if calls => self.call(),
                 Ok(()) = calling.changed() => continue,
                 message = self.socket.next() => match message {
-                    Some(Ok(Message::Text(text))) => match self.take(&text) {
+                    Some(Ok(Message::Text(text))) => match self.handle(&text) {
                         Some(answer) => answer,
                         None => continue,
                     },
@@ -61,15 +61,15 @@ impl Station {
         frame
     }
 
-    /// Answers the answer to a CALL.
-    fn take(&mut self, text: &str) -> Option<String> {
+    /// Handles a message. Returns the answer if it is a CALL.
+    fn handle(&mut self, text: &str) -> Option<String> {
         if let Ok((2, id, _, _)) = serde_json::from_str::<(u8, &str, &str, &RawValue)>(text) {
             let number = id.rsplit('-').next().and_then(|number| number.parse::<u64>().ok());
             let mut counts = self.tally.counts();
             let side = &mut counts.from_back_end;
-            side.repeated += u64::from(number == self.commanded);
-            side.disordered += u64::from(number < self.commanded);
-            self.commanded = self.commanded.max(number);
+            side.repeated += u64::from(number == self.latest_command);
+            side.disordered += u64::from(number < self.latest_command);
+            self.latest_command = self.latest_command.max(number);
             return Some(format!(r#"[3,"{id}",{{"status":"Accepted"}}]"#));
         }
         let frame: Vec<&RawValue> = serde_json::from_str(text).unwrap_or_default();

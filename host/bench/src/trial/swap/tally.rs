@@ -1,4 +1,4 @@
-//! What has come of the CALLs of both sides.
+//! Counts of the CALLs of both sides and their outcomes.
 
 use anyhow::{Result, ensure};
 use std::fmt;
@@ -10,10 +10,11 @@ pub(super) struct Tally(Arc<Mutex<TallyCounts>>);
 
 #[derive(Debug, Default)]
 pub(super) struct TallyCounts {
-    /// CALLs of charge points, and of the back end.
+    /// CALLs of charge points.
     pub(super) from_charge_points: Side,
+    /// CALLs of the back end.
     pub(super) from_back_end: Side,
-    /// Messages of the gateway to the back end that are about no CALL of its own.
+    /// Reports of the gateway that are not about a CALL of the back end.
     pub(super) reports: u64,
 }
 
@@ -21,14 +22,15 @@ pub(super) struct TallyCounts {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Side {
     pub(super) sent: u64,
-    /// With a CALLRESULT.
+    /// CALLs answered with a CALLRESULT.
     pub(super) answered: u64,
-    /// With a CALLERROR.
+    /// CALLs answered with a CALLERROR.
     pub(super) failed: u64,
-    /// Answers to CALLs that had been answered.
+    /// Answers to CALLs that were answered already.
     pub(super) twice: u64,
-    /// CALLs that the other side got once more, and those that it got after a later one.
+    /// CALLs that the other side received twice.
     pub(super) repeated: u64,
+    /// CALLs that the other side received after a later one.
     pub(super) disordered: u64,
     pub(super) slowest: Duration,
 }
@@ -38,7 +40,7 @@ impl Side {
         self.sent += 1;
     }
 
-    /// `after`: how long the CALL was open. `None`: it was not.
+    /// Records an answer. `after`: how long the CALL was open; `None`: it was not open.
     pub(super) fn answered(&mut self, result: bool, after: Option<Duration>) {
         let Some(after) = after else {
             self.twice += 1;
@@ -62,29 +64,30 @@ impl Tally {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nothing is open.
+    /// Whether no CALL is open.
     pub(super) fn is_settled(&self) -> bool {
         let counts = self.counts();
         counts.from_charge_points.open() + counts.from_back_end.open() == 0
     }
 
-    /// `restarted`: whether the broker was. Then it may deliver to the back end twice; and what the back end has sent once
-    /// more, because it could not know that it had arrived, the gateway may report.
-    pub(super) fn verdict(&self, restarted: bool) -> Result<()> {
+    /// Fails if a CALL was lost, repeated or out of order. `restarted`: whether the broker was restarted. Then it may
+    /// deliver messages to the back end twice, and the gateway may report CALLs that the back end sent twice for lack
+    /// of an acknowledgement.
+    pub(super) fn check(&self, restarted: bool) -> Result<()> {
         let counts = self.counts();
         for (name, side) in [("charge points", counts.from_charge_points), ("the back end", counts.from_back_end)] {
             ensure!(side.sent > 0, "no CALL of {name}");
             ensure!(side.lost() == 0, "{} CALLs of {name} are lost", side.lost());
-            ensure!(side.disordered == 0, "{} CALLs of {name} came out of order", side.disordered);
+            ensure!(side.disordered == 0, "{} CALLs of {name} arrived out of order", side.disordered);
         }
         let TallyCounts { from_charge_points, from_back_end, reports } = *counts;
-        ensure!(from_charge_points.twice == 0, "{} answers came twice to charge points", from_charge_points.twice);
-        ensure!(from_back_end.repeated == 0, "{} CALLs came twice to charge points", from_back_end.repeated);
+        ensure!(from_charge_points.twice == 0, "{} answers arrived twice at charge points", from_charge_points.twice);
+        ensure!(from_back_end.repeated == 0, "{} CALLs arrived twice at charge points", from_back_end.repeated);
         if !restarted {
-            ensure!(from_back_end.twice == 0, "{} answers came twice to the back end", from_back_end.twice);
+            ensure!(from_back_end.twice == 0, "{} answers arrived twice at the back end", from_back_end.twice);
             ensure!(
                 from_charge_points.repeated == 0,
-                "{} CALLs came twice to the back end",
+                "{} CALLs arrived twice at the back end",
                 from_charge_points.repeated
             );
             ensure!(reports == 0, "{reports} reports of the gateway");
@@ -101,7 +104,7 @@ impl fmt::Display for Tally {
             write!(
                 f,
                 "\n{sent} CALLs of {name}: {answered} answered, the slowest after {:.2} s; {} lost, {failed} of them with a \
-                 CALLERROR; {twice} answered twice; {repeated} came twice, {disordered} out of order",
+                 CALLERROR; {twice} answered twice; {repeated} arrived twice, {disordered} out of order",
                 slowest.as_secs_f64(),
                 side.lost(),
             )?;
@@ -115,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_answered_once_is_a_failure() {
+    fn calls_that_are_not_answered_exactly_once_fail_the_check() {
         let second = Some(Duration::from_secs(1));
         let after = |change: fn(&mut TallyCounts), restarted| {
             let tally = Tally::default();
@@ -129,14 +132,14 @@ mod tests {
                 }
                 change(&mut counts);
             }
-            tally.verdict(restarted).is_ok()
+            tally.check(restarted).is_ok()
         };
         assert!(after(|_| {}, false));
         assert!(!after(|counts| counts.from_back_end.sent(), false));
         assert!(!after(|counts| counts.from_charge_points.answered(true, None), true));
         assert!(!after(|counts| counts.from_charge_points.disordered += 1, true));
         assert!(!after(|counts| counts.from_back_end.repeated += 1, true));
-        // What a broker may do that was restarted.
+        // Allowed only after a restart of the broker.
         for repeated in [
             |counts: &mut TallyCounts| counts.from_back_end.answered(true, None),
             |counts: &mut TallyCounts| counts.from_charge_points.repeated += 1,

@@ -18,14 +18,14 @@ fn schema(version: Version, kind: MessageType, action: &str) -> &'static Schema 
     Schema::find(version, kind, action).unwrap_or_else(|fault| panic!("{version} {action}: {fault:?}"))
 }
 
-/// The code and description of what is wrong with a payload.
+/// The error code and description of the first violation in a payload.
 fn found(version: Version, kind: MessageType, action: &str, payload: &Value) -> Option<(String, String)> {
     let text = payload.to_string();
     let error = schema(version, kind, action).violation(version, &Payload::new(&text))?;
     Some((error.code.into_owned(), error.description.into_owned()))
 }
 
-/// Of a CALL or, with an action that ends so, of a `Response`, in OCPP 1.6.
+/// The same in OCPP 1.6: for a CALL, or for a CALLRESULT if `message` ends with `Response`.
 fn old(message: &str, payload: &Value) -> Option<(String, String)> {
     match message.strip_suffix("Response") {
         Some(action) => found(Version::V1_6, MessageType::CallResult, action, payload),
@@ -41,17 +41,17 @@ fn every_schema_compiles_errata_included() {
         for Messages { action, .. } in actions(version) {
             for kind in KINDS {
                 let Ok(schema) = Schema::find(version, kind, action) else { continue };
-                // What is published would be taken from a transform, too.
+                // Published schemas are within the limits for schemas of transforms.
                 let plan = crate::schema::cost::Plan::of(&schema.amended(version));
                 assert!(plan.is_ok_and(|plan| plan.check(&json!({}), 200).is_ok()), "{version} {}", schema.file);
-                let stranger = schema.violation(version, &Payload::new(r#"{"no such field":1}"#));
-                assert!(stranger.is_some(), "{version} {}", schema.file);
+                let unknown_field = schema.violation(version, &Payload::new(r#"{"no such field":1}"#));
+                assert!(unknown_field.is_some(), "{version} {}", schema.file);
                 count += 1;
             }
         }
         counts.push(count);
     }
-    // As many as there are files.
+    // The number of schema files.
     assert_eq!(counts, [78, 128, 181]);
 }
 
@@ -73,7 +73,7 @@ fn every_action_has_a_request_and_a_response_or_is_a_send() {
     assert_eq!(counts, [39, 64, 91]);
 }
 
-/// Everything else that is kept per action goes by that list.
+/// Data kept per action is indexed by that list.
 #[test]
 fn every_action_has_a_number() {
     let named = Version::ALL.into_iter().flat_map(|version| actions(version)).map(|messages| messages.action);
@@ -83,7 +83,7 @@ fn every_action_has_a_number() {
 }
 
 #[test]
-fn actions_that_do_not_exist_are_told_from_those_that_are_no_such_message() {
+fn unknown_actions_and_unsupported_message_types_are_different_faults() {
     for version in Version::ALL {
         for kind in KINDS {
             assert_eq!(Schema::find(version, kind, "MakeCoffee").err(), Some(Fault::UnknownAction));
@@ -95,7 +95,7 @@ fn actions_that_do_not_exist_are_told_from_those_that_are_no_such_message() {
     assert_eq!(event_stream(Version::V2_1, MessageType::Send), None);
     assert_eq!(event_stream(Version::V2_1, MessageType::Call), Some(Fault::UnsupportedAction));
     assert_eq!(event_stream(Version::V2_0_1, MessageType::Send), Some(Fault::UnknownAction));
-    // Versions do not know each other's.
+    // Actions of other versions are unknown.
     assert!(Schema::find(Version::V1_6, MessageType::Call, "TransactionEvent").is_err());
     assert!(Schema::find(Version::V2_0_1, MessageType::Call, "StartTransaction").is_err());
 }
@@ -137,17 +137,17 @@ fn each_kind_of_violation_has_its_code_and_names_the_field_in_every_version() {
 }
 
 #[test]
-fn custom_data_is_open_in_2_and_unknown_in_1_6() {
+fn custom_data_is_allowed_in_2_x_and_refused_in_1_6() {
     let custom = json!({"customData": {"vendorId": "V", "anything": {"at": ["all"]}}});
     for version in [Version::V2_0_1, Version::V2_1] {
         assert_eq!(found(version, MessageType::Call, "Heartbeat", &custom), None);
-        let nameless = json!({"customData": {"anything": 1}});
-        assert!(found(version, MessageType::Call, "Heartbeat", &nameless).is_some());
+        let without_vendor = json!({"customData": {"anything": 1}});
+        assert!(found(version, MessageType::Call, "Heartbeat", &without_vendor).is_some());
     }
     assert!(old("Heartbeat", &custom).is_some());
 }
 
-/// OCPP-J 1.6 errata: `MeterValues.json` and `StopTransaction.json` spelt the unit wrong; both spellings are accepted.
+/// OCPP-J 1.6 errata: `MeterValues.json` and `StopTransaction.json` misspelt the unit; both spellings are accepted.
 #[test]
 fn erratum_1_6_celsius_may_be_spelt_both_ways() {
     for unit in ["Celcius", "Celsius"] {
@@ -161,9 +161,9 @@ fn erratum_1_6_celsius_may_be_spelt_both_ways() {
     }
 }
 
-/// OCPP 1.6 errata v4.0 section 3.84. In `errata.json`.
+/// OCPP 1.6 errata v4.0 section 3.84, applied by `errata.json`.
 #[test]
-fn erratum_1_6_a_frequency_has_a_unit_in_both_messages_with_meter_values() {
+fn erratum_1_6_hertz_is_a_unit_in_both_messages_with_meter_values() {
     let sample = json!({"value": "50.01", "measurand": "Frequency", "unit": "Hertz"});
     let values = json!([{"timestamp": "2026-01-01T00:00:00Z", "sampledValue": [sample]}]);
     assert_eq!(old("MeterValues", &json!({"connectorId": 1, "meterValue": values})), None);
@@ -173,17 +173,17 @@ fn erratum_1_6_a_frequency_has_a_unit_in_both_messages_with_meter_values() {
     assert_eq!(old("StopTransaction", &stop), None);
 }
 
-/// OCPP-J 1.6 errata: `reason` is optional; the first files had it required.
+/// OCPP-J 1.6 errata: `reason` is optional; the first schema files required it.
 #[test]
 fn erratum_1_6_a_transaction_may_stop_without_reason() {
     let stop = json!({"transactionId": 1, "timestamp": "2026-01-01T00:00:00Z", "meterStop": 1});
     assert_eq!(old("StopTransaction", &stop), None);
 }
 
-/// OCPP 1.6 section 6.41 and section 7.2: the list and the info of an entry are optional, the version and the kind of
-/// update are not, and a list in a full update may be empty.
+/// OCPP 1.6 section 6.41 and section 7.2: the list and the info of an entry are optional, the version and the type of
+/// the update are required, and the list may be empty.
 #[test]
-fn erratum_1_6_a_local_list_is_what_the_specification_says() {
+fn erratum_1_6_local_list_and_entry_info_are_optional() {
     assert_eq!(old("SendLocalList", &json!({"listVersion": 1, "updateType": "Full"})), None);
     let list = |list: Value| json!({"listVersion": 1, "updateType": "Differential", "localAuthorizationList": list});
     assert_eq!(old("SendLocalList", &list(json!([]))), None);
@@ -195,9 +195,9 @@ fn erratum_1_6_a_local_list_is_what_the_specification_says() {
     assert!(old("SendLocalList", &json!({"listVersion": "1", "updateType": "Full"})).is_some());
 }
 
-/// OCPP 1.6 section 6.4: the interval is an integer, and there.
+/// OCPP 1.6 section 6.4: the interval is required, and an integer.
 #[test]
-fn erratum_1_6_the_answer_to_a_boot_has_a_whole_interval() {
+fn erratum_1_6_boot_answer_requires_an_integer_interval() {
     let answer = |interval: Value| {
         old(
             "BootNotificationResponse",
@@ -210,9 +210,9 @@ fn erratum_1_6_the_answer_to_a_boot_has_a_whole_interval() {
     assert_eq!(old("BootNotificationResponse", &without).expect("a violation").0, "OccurenceConstraintViolation");
 }
 
-/// OCPP 1.6 section 6.45: where from and when are needed, and retries are integers.
+/// OCPP 1.6 section 6.45: `location` and `retrieveDate` are required, and retries are integers.
 #[test]
-fn erratum_1_6_an_update_says_where_from_and_when() {
+fn erratum_1_6_update_firmware_requires_location_and_retrieve_date() {
     let update = json!({"location": "ftp://user:pass@host/fw.bin", "retrieveDate": "2026-01-01T00:00:00Z"});
     assert_eq!(old("UpdateFirmware", &update), None);
     let mut retried = update.clone();
@@ -225,9 +225,10 @@ fn erratum_1_6_an_update_says_where_from_and_when() {
     assert!(old("UpdateFirmware", &json!({"retrieveDate": "2026-01-01T00:00:00Z"})).is_some());
 }
 
-/// OCPP-J 1.6 errata section 3.2: no message, nor any object in one, has members that the specification does not name.
+/// OCPP-J 1.6 errata section 3.2: messages, and all objects in them, have only the members that the specification
+/// names.
 #[test]
-fn erratum_1_6_no_object_is_open() {
+fn erratum_1_6_no_object_allows_additional_properties() {
     fn open(schema: &Value) -> bool {
         let own = schema["type"] == "object" && schema["additionalProperties"] != false;
         let inner = |value: &Value| match value {
@@ -244,7 +245,7 @@ fn erratum_1_6_no_object_is_open() {
     }
 }
 
-/// One decimal, as OCPP 1.6 section 7.13 has it: what is 21.4 in JSON must not fail for being 21.399999999999999 here.
+/// OCPP 1.6 section 7.13 allows one decimal: 21.4 in JSON must not fail because it is parsed as 21.399999999999999.
 #[test]
 fn limits_of_1_6_have_one_decimal() {
     let profile = |limit: Value| {
@@ -264,7 +265,7 @@ fn limits_of_1_6_have_one_decimal() {
 }
 
 #[test]
-fn errata_say_where_they_come_from_and_change_what_they_name() {
+fn errata_state_their_source_and_change_the_schema_they_name() {
     let errata: Vec<Value> = serde_json::from_str(include_str!("../../../schemas/errata.json")).expect("JSON");
     for erratum in errata {
         for fact in ["source", "reason"] {
@@ -285,7 +286,7 @@ fn errata_say_where_they_come_from_and_change_what_they_name() {
 }
 
 #[test]
-fn what_is_nested_too_deep_is_a_violation_of_form() {
+fn payload_nested_too_deeply_is_a_violation_of_form() {
     for (version, code) in [(Version::V1_6, "FormationViolation"), (Version::V2_1, "FormatViolation")] {
         for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
             let text = format!(r#"{{"data":{}1{}}}"#, open.repeat(100_000), close.repeat(100_000));
@@ -296,7 +297,7 @@ fn what_is_nested_too_deep_is_a_violation_of_form() {
 }
 
 #[test]
-fn what_cannot_be_looked_at_is_not_quoted() {
+fn payload_that_cannot_be_parsed_is_not_quoted() {
     for payload in [r#"{"vendorId":"secret\ud800"}"#, r#"{"vendorId":1e999,"data":"secret"}"#] {
         let error = schema(Version::V2_0_1, MessageType::Call, "DataTransfer")
             .violation(Version::V2_0_1, &Payload::new(payload))

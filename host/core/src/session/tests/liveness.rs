@@ -2,77 +2,77 @@
 
 use super::*;
 
-/// After how many seconds, from now on, a charge point that says nothing is given up.
-fn silent_after(desk: &mut TestSession) -> u64 {
-    let start = desk.now;
-    desk.silent = false;
-    while !desk.silent {
-        desk.wait(Duration::from_secs(10));
-        assert!(desk.now - start < Duration::from_secs(10_000), "never given up");
+/// After how many seconds, from now on, a charge point that sends nothing counts as silent.
+fn silent_after(test: &mut TestSession) -> u64 {
+    let start = test.now;
+    test.silent = false;
+    while !test.silent {
+        test.wait(Duration::from_secs(10));
+        assert!(test.now - start < Duration::from_secs(10_000), "never silent");
     }
-    (desk.now - start).as_secs()
+    (test.now - start).as_secs()
 }
 
-fn intervals(desk: &mut TestSession) -> Vec<Option<u64>> {
+fn intervals(test: &mut TestSession) -> Vec<Option<u64>> {
     let interval = |output| match output {
         Output::HeartbeatInterval(interval) => Some(interval.map(|interval| interval.as_secs())),
         _ => None,
     };
-    desk.outputs().into_iter().filter_map(interval).collect()
+    test.outputs().into_iter().filter_map(interval).collect()
 }
 
 #[test]
 fn pings_go_out_and_silence_ends_the_connection() {
-    let mut desk = TestSession::new(Version::V1_6);
+    let mut test = TestSession::new(Version::V1_6);
     for _ in 0..9 {
-        desk.wait(Duration::from_secs(60));
-        assert_eq!(desk.out(), ["ping"]);
-        assert!(!desk.silent);
+        test.wait(Duration::from_secs(60));
+        assert_eq!(test.out(), ["ping"]);
+        assert!(!test.silent);
     }
-    desk.wait(Duration::from_secs(60));
-    assert!(desk.silent, "twice the heartbeat interval of 300 s");
+    test.wait(Duration::from_secs(60));
+    assert!(test.silent, "twice the heartbeat interval of 300 s");
 }
 
 #[test]
-fn who_only_answers_pings_has_been_asked_before_it_is_given_up() {
-    let mut desk = TestSession::with(Version::V1_6, |settings| settings.idle_timeout = Some(Duration::from_secs(1)));
-    desk.wait(Duration::from_secs(60));
-    assert_eq!((desk.out(), desk.silent), (vec!["ping".to_owned()], false));
-    desk.wait(Duration::from_secs(4));
-    assert!(!desk.silent);
-    desk.wait(Duration::from_secs(1));
-    assert!(desk.silent);
+fn short_idle_timeout_leaves_time_to_answer_a_ping() {
+    let mut test = TestSession::with(Version::V1_6, |settings| settings.idle_timeout = Some(Duration::from_secs(1)));
+    test.wait(Duration::from_secs(60));
+    assert_eq!((test.out(), test.silent), (vec!["ping".to_owned()], false));
+    test.wait(Duration::from_secs(4));
+    assert!(!test.silent);
+    test.wait(Duration::from_secs(1));
+    assert!(test.silent);
 }
 
 #[test]
-fn talking_without_pongs_is_enough_to_stay() {
-    let mut desk = TestSession::new(Version::V1_6);
+fn charge_point_that_sends_messages_without_pongs_stays_connected() {
+    let mut test = TestSession::new(Version::V1_6);
     for _ in 0..40 {
-        desk.wait(Duration::from_secs(60));
-        assert!(!desk.silent);
-        desk.up("garbage counts");
+        test.wait(Duration::from_secs(60));
+        assert!(!test.silent);
+        test.up("any text counts");
     }
 }
 
 #[test]
-fn the_interval_of_a_boot_that_is_not_accepted_is_none() {
+fn boot_that_is_not_accepted_sets_no_interval() {
     for status in ["Pending", "Rejected"] {
-        let mut desk = TestSession::new(Version::V1_6);
-        desk.up(r#"[2,"b","BootNotification",{}]"#);
-        desk.down(&format!(r#"[3,"b",{{"status":"{status}","interval":10}}]"#));
-        assert_eq!(silent_after(&mut desk), 600, "{status}");
+        let mut test = TestSession::new(Version::V1_6);
+        test.up(r#"[2,"b","BootNotification",{}]"#);
+        test.down(&format!(r#"[3,"b",{{"status":"{status}","interval":10}}]"#));
+        assert_eq!(silent_after(&mut test), 600, "{status}");
     }
 }
 
 #[test]
-fn the_boot_answer_sets_the_interval_unless_it_makes_no_sense() {
+fn boot_answer_sets_the_interval_unless_its_value_is_invalid() {
     for (interval, limit) in
         [("10", 70), ("900", 1800), (r#""900""#, 1800), ("-5", 600), ("0", 600), (r#""x""#, 600), ("1e99", 600)]
     {
-        let mut desk = TestSession::with(Version::V1_6, |settings| settings.ping_interval = Duration::from_secs(60));
-        desk.up(r#"[2,"b","BootNotification",{}]"#);
-        desk.down(&format!(r#"[3,"b",{{"interval":{interval}}}]"#));
-        assert_eq!(silent_after(&mut desk), limit, "interval {interval}");
+        let mut test = TestSession::with(Version::V1_6, |settings| settings.ping_interval = Duration::from_secs(60));
+        test.up(r#"[2,"b","BootNotification",{}]"#);
+        test.down(&format!(r#"[3,"b",{{"interval":{interval}}}]"#));
+        assert_eq!(silent_after(&mut test), limit, "interval {interval}");
     }
 }
 
@@ -82,120 +82,120 @@ fn only_the_result_of_a_boot_sets_an_interval() {
         ("BootNotification", r#"[4,"b","InternalError","",{"status":"Accepted","interval":10}]"#),
         ("DataTransfer", r#"[3,"b",{"status":"Accepted","interval":10}]"#),
     ] {
-        let mut desk = TestSession::new(Version::V1_6);
-        desk.up(&format!(r#"[2,"b","{action}",{{}}]"#));
-        desk.down(answer);
-        assert_eq!(intervals(&mut desk), [], "{answer}");
+        let mut test = TestSession::new(Version::V1_6);
+        test.up(&format!(r#"[2,"b","{action}",{{}}]"#));
+        test.down(answer);
+        assert_eq!(intervals(&mut test), [], "{answer}");
     }
 }
 
 #[test]
-fn without_pings_none_goes_out() {
+fn ping_interval_of_zero_sends_no_pings() {
     let days = |days: u64| Duration::from_secs(days * 24 * 3600);
-    let mut desk = TestSession::with(Version::V1_6, |settings| {
+    let mut test = TestSession::with(Version::V1_6, |settings| {
         settings.ping_interval = Duration::ZERO;
         settings.idle_timeout = Some(days(300));
     });
-    assert_eq!(desk.session.next_timeout(), desk.now + days(300));
-    desk.wait(days(299));
-    assert_eq!((desk.out(), desk.silent), (vec![], false));
+    assert_eq!(test.session.next_timeout(), test.now + days(300));
+    test.wait(days(299));
+    assert_eq!((test.out(), test.silent), (vec![], false));
 }
 
 #[test]
-fn one_that_answers_pings_is_gone_after_two_without_an_answer() {
-    let mut desk = TestSession::new(Version::V1_6);
-    desk.wait(Duration::from_secs(60));
-    desk.session.handle_pong(desk.now);
-    assert_eq!(silent_after(&mut desk), 180, "two pings at 60 s and 120 s, and the time for an answer to the second");
+fn charge_point_that_answers_pings_is_silent_after_two_unanswered_ones() {
+    let mut test = TestSession::new(Version::V1_6);
+    test.wait(Duration::from_secs(60));
+    test.session.handle_pong(test.now);
+    assert_eq!(silent_after(&mut test), 180, "pings at 60 s and 120 s, and the time to answer the second");
 }
 
 #[test]
-fn bytes_between_pings_keep_one_that_answers_pings() {
-    let mut desk = TestSession::new(Version::V1_6);
-    desk.wait(Duration::from_secs(60));
-    desk.session.handle_pong(desk.now);
+fn received_bytes_reset_the_count_of_unanswered_pings() {
+    let mut test = TestSession::new(Version::V1_6);
+    test.wait(Duration::from_secs(60));
+    test.session.handle_pong(test.now);
     for _ in 0..20 {
-        desk.wait(Duration::from_secs(110));
-        assert!(!desk.silent);
-        desk.session.handle_alive(desk.now);
+        test.wait(Duration::from_secs(110));
+        assert!(!test.silent);
+        test.session.handle_activity(test.now);
     }
 }
 
 #[test]
-fn a_pong_before_any_ping_answers_none() {
-    let mut desk = TestSession::new(Version::V1_6);
-    desk.session.handle_pong(desk.now);
-    assert_eq!(silent_after(&mut desk), 600);
+fn pong_before_the_first_ping_is_unsolicited() {
+    let mut test = TestSession::new(Version::V1_6);
+    test.session.handle_pong(test.now);
+    assert_eq!(silent_after(&mut test), 600);
 }
 
 #[test]
-fn two_pings_that_follow_each_other_closely_leave_time_for_an_answer() {
-    let mut desk = TestSession::with(Version::V1_6, |settings| settings.ping_interval = Duration::from_secs(1));
-    desk.wait(Duration::from_secs(1));
-    desk.session.handle_pong(desk.now);
+fn short_ping_interval_leaves_time_for_an_answer() {
+    let mut test = TestSession::with(Version::V1_6, |settings| settings.ping_interval = Duration::from_secs(1));
+    test.wait(Duration::from_secs(1));
+    test.session.handle_pong(test.now);
     for _ in 0..9 {
-        desk.wait(Duration::from_secs(1));
-        assert!(!desk.silent);
+        test.wait(Duration::from_secs(1));
+        assert!(!test.silent);
     }
-    desk.wait(Duration::from_secs(1));
-    assert!(desk.silent);
+    test.wait(Duration::from_secs(1));
+    assert!(test.silent);
 }
 
 #[test]
-fn an_accepted_change_of_the_interval_is_in_force() {
+fn accepted_change_of_the_interval_takes_effect() {
     let change = r#"[2,"c","ChangeConfiguration",{"key":"HeartbeatInterval","value":"1000"}]"#;
-    for (answer, limit, told) in [
+    for (answer, limit, expected) in [
         (r#"[3,"c",{"status":"Accepted"}]"#, 2000, vec![Some(1000)]),
         (r#"[3,"c",{"status":"Rejected"}]"#, 600, vec![]),
         (r#"[4,"c","NotSupported","",{"status":"Accepted"}]"#, 600, vec![]),
     ] {
-        let mut desk = TestSession::new(Version::V1_6);
-        desk.down(change);
-        desk.up(answer);
-        assert_eq!(intervals(&mut desk), told, "{answer}");
-        assert_eq!(silent_after(&mut desk), limit, "{answer}");
+        let mut test = TestSession::new(Version::V1_6);
+        test.down(change);
+        test.up(answer);
+        assert_eq!(intervals(&mut test), expected, "{answer}");
+        assert_eq!(silent_after(&mut test), limit, "{answer}");
     }
-    let mut desk = TestSession::new(Version::V1_6);
-    desk.session.handle_operator_call(
+    let mut test = TestSession::new(Version::V1_6);
+    test.session.handle_operator_call(
         "gateway-1",
         "ChangeConfiguration",
         r#"{"key":"HeartbeatInterval","value":"1000"}"#,
-        desk.now,
+        test.now,
     );
-    desk.up(r#"[3,"gateway-1",{"status":"Accepted"}]"#);
-    assert_eq!(silent_after(&mut desk), 2000, "an operator's word");
+    test.up(r#"[3,"gateway-1",{"status":"Accepted"}]"#);
+    assert_eq!(silent_after(&mut test), 2000, "requested by an operator");
 }
 
 #[test]
-fn the_interval_of_an_earlier_connection_is_in_force() {
-    let mut desk = TestSession::new(Version::V1_6);
-    let settings = Arc::clone(&desk.session.settings);
-    desk.session = Session::new(Version::V1_6, settings, Some(Duration::from_secs(900)), desk.now);
-    assert_eq!(silent_after(&mut desk), 1800);
-    // A boot that is accepted without one puts the configured one in force, here and later.
-    desk.up(r#"[2,"b","BootNotification",{}]"#);
-    desk.down(r#"[3,"b",{"status":"Accepted"}]"#);
-    assert_eq!(intervals(&mut desk), [None]);
-    assert_eq!(silent_after(&mut desk), 600);
+fn interval_of_an_earlier_connection_stays_in_force() {
+    let mut test = TestSession::new(Version::V1_6);
+    let settings = Arc::clone(&test.session.settings);
+    test.session = Session::new(Version::V1_6, settings, Some(Duration::from_secs(900)), test.now);
+    assert_eq!(silent_after(&mut test), 1800);
+    // A boot accepted without an interval puts the configured one in force, on later connections too.
+    test.up(r#"[2,"b","BootNotification",{}]"#);
+    test.down(r#"[3,"b",{"status":"Accepted"}]"#);
+    assert_eq!(intervals(&mut test), [None]);
+    assert_eq!(silent_after(&mut test), 600);
 }
 
 #[test]
-fn while_nothing_is_read_no_deadline_waits_for_the_charge_point() {
-    let mut desk = TestSession::new(Version::V1_6);
-    desk.down(RESET);
-    desk.down(CLEAR);
-    desk.wait(Duration::from_secs(20));
-    desk.reading(false);
-    assert!(desk.session.is_held());
+fn deadlines_of_the_charge_point_do_not_run_while_nothing_is_read() {
+    let mut test = TestSession::new(Version::V1_6);
+    test.down(RESET);
+    test.down(CLEAR);
+    test.wait(Duration::from_secs(20));
+    test.reading(false);
+    assert!(test.session.is_reading_paused());
     for _ in 0..100 {
-        desk.wait(Duration::from_secs(60));
-        assert!(!desk.silent);
-        assert!(desk.out().iter().all(|line| line == "ping" || line.starts_with('>')));
+        test.wait(Duration::from_secs(60));
+        assert!(!test.silent);
+        assert!(test.out().iter().all(|line| line == "ping" || line.starts_with('>')));
     }
-    desk.reading(true);
-    assert!(!desk.session.is_held());
-    assert_eq!(desk.session.next_timeout(), desk.now + Duration::from_secs(10), "what was left of the timeout");
-    desk.wait(Duration::from_secs(10));
-    assert_eq!(desk.out(), ["# timed_out", "! InternalError r1", "# timed_out", "! InternalError c1"]);
-    assert_eq!(silent_after(&mut desk), 590);
+    test.reading(true);
+    assert!(!test.session.is_reading_paused());
+    assert_eq!(test.session.next_timeout(), test.now + Duration::from_secs(10), "what was left of the timeout");
+    test.wait(Duration::from_secs(10));
+    assert_eq!(test.out(), ["# timed_out", "! InternalError r1", "# timed_out", "! InternalError c1"]);
+    assert_eq!(silent_after(&mut test), 590);
 }

@@ -1,9 +1,9 @@
-//! Where WebSocket frames begin and end in what arrives (RFC 6455 section 5.2).
+//! Boundaries of WebSocket frames in incoming data (RFC 6455 section 5.2).
 //!
-//! tungstenite reads frames, but says nothing of a message before all of it is there. How large it will be has to be known
-//! earlier: before memory is taken for it.
+//! tungstenite parses frames, but reports a message only when it is complete. Its size has to be known earlier, to
+//! reserve memory for it.
 
-/// A frame's opcode, its length and the longest form of that; the mask counts as a part of the payload.
+/// Bytes of the longest header: opcode, length and extended length. The mask counts as part of the payload.
 const LONGEST_HEADER: usize = 10;
 const MASK: u32 = 4;
 
@@ -11,27 +11,27 @@ const FINAL: u8 = 0x80;
 const MASKED: u8 = 0x80;
 const CONTROL: u8 = 0x08;
 
-/// Follows a stream of frames.
+/// Parses the headers of a stream of frames.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     header: [u8; LONGEST_HEADER],
-    /// How much of the next frame's header has come. None of it once it is complete.
+    /// Bytes of the next frame's header that have arrived. 0 once it is complete.
     header_length: u8,
-    /// Of the frame whose header was the last to come.
+    /// Of the frame with the latest complete header.
     is_final: bool,
     is_control: bool,
-    /// Bytes of its payload that have not come.
+    /// Bytes of its payload that have not arrived.
     missing: u32,
-    /// Bytes of the message so far, with all of that frame. 0 between messages.
+    /// Payload bytes of the current message, including all of the current frame. 0 between messages.
     message: u32,
     /// The message has more than one frame.
     is_fragmented: bool,
-    /// Messages and control frames that are complete.
+    /// Complete messages and control frames that were not taken out.
     complete: u16,
 }
 
 impl Frames {
-    /// These bytes have arrived.
+    /// Processes bytes that have arrived.
     pub(super) fn advance(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if self.missing == 0 {
@@ -49,8 +49,8 @@ impl Frames {
 
     fn add_to_header(&mut self, byte: u8) {
         // Never full: a header of ten bytes is complete.
-        if let Some(place) = self.header.get_mut(usize::from(self.header_length)) {
-            *place = byte;
+        if let Some(next) = self.header.get_mut(usize::from(self.header_length)) {
+            *next = byte;
         }
         self.header_length += 1;
         let [first, second, length @ ..] = &self.header;
@@ -61,7 +61,7 @@ impl Frames {
             0..=125 if head == 2 => short,
             _ => return,
         };
-        // A longer one than four gigabytes is none that is read.
+        // Frames of more than 4 GiB are never accepted, so the length may saturate.
         let long = u32::try_from(long).unwrap_or(u32::MAX);
         let mask = if second & MASKED == 0 { 0 } else { MASK };
         (self.is_final, self.is_control) = (first & FINAL != 0, first & CONTROL != 0);
@@ -85,24 +85,24 @@ impl Frames {
         }
     }
 
-    /// Bytes that the message takes which is arriving: `longest` as soon as it is in more than one frame and does not fit in
-    /// `small`, as nobody knows then how long it will be. 0 between messages.
+    /// Size in bytes of the arriving message. `longest` for a message in several frames that exceeds `small`, because
+    /// its final size is unknown. 0 between messages.
     pub(super) fn message_size(&self, small: usize, longest: usize) -> usize {
         let size = usize::try_from(self.message).unwrap_or(usize::MAX).min(longest);
         if self.is_fragmented && size > small { longest } else { size }
     }
 
-    /// Bytes that the frame lacks which is arriving. 0 where its header is not complete.
+    /// Bytes of the current frame that have not arrived. 0 if its header is incomplete.
     pub(super) fn missing(&self) -> usize {
         usize::try_from(self.missing).unwrap_or(usize::MAX)
     }
 
-    /// One more of what is complete has been taken out.
+    /// Counts that a complete message or control frame was taken out.
     pub(super) fn take(&mut self) {
         self.complete = self.complete.saturating_sub(1);
     }
 
-    /// Whether all that has arrived was taken out.
+    /// Whether everything that arrived was taken out.
     pub(super) fn is_empty(&self) -> bool {
         self.complete == 0 && self.missing == 0 && self.header_length == 0 && self.message == 0 && !self.is_fragmented
     }
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_followed_wherever_they_are_cut() {
+    fn frames_are_parsed_wherever_the_stream_is_split() {
         let lengths = [0, 1, 125, 126, 200, 65_535, 65_536, 70_000];
         let stream: Vec<u8> = lengths.iter().flat_map(|length| frame(TEXT, *length)).collect();
         for cut in [1, 2, 3, 7, 1000, stream.len()] {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_known_by_its_header() {
+    fn message_size_is_known_from_the_header() {
         let mut frames = Frames::default();
         let text = frame(TEXT, 5000);
         frames.advance(&text[..3]);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_in_fragments_is_as_large_as_may_be_once_it_is_not_small() {
+    fn fragmented_message_counts_as_the_largest_once_it_is_not_small() {
         let mut frames = Frames::default();
         frames.advance(&frame(FIRST, 60));
         assert_eq!(size(&frames), 60);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_frame_can_be_harms_nothing() {
+    fn oversized_frame_length_saturates() {
         let mut frames = Frames::default();
         frames.advance(&[TEXT, MASKED | 127, 255, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3]);
         assert_eq!(size(&frames), LONGEST);

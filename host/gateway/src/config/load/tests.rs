@@ -2,7 +2,7 @@ use super::*;
 use ocpp_gateway_mqtt::ProtocolVersion;
 use std::io::Write as _;
 
-/// Loads `text` as a file, with these variables around it.
+/// Loads `text` as a file, with these environment variables.
 fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     file.write_all(text.as_bytes()).expect("written");
@@ -14,14 +14,14 @@ fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<Strin
 }
 
 #[test]
-fn without_a_file_the_defaults_are_in_force() {
+fn defaults_apply_without_a_file() {
     let config = load(None, []).expect("no faults");
     assert_eq!(config.to_toml(), Config::default().to_toml());
     assert_eq!(config.ocpp.listen.to_string(), "0.0.0.0:33033");
 }
 
 #[test]
-fn what_is_printed_can_be_read_again() {
+fn printed_configuration_can_be_read_again() {
     for (url, version) in [(None, 4), (Some("mqtt://broker".to_owned()), 4), (None, 5)] {
         let mut config = Config::default();
         (config.mqtt.url, config.mqtt.version) = (url, version);
@@ -32,7 +32,7 @@ fn what_is_printed_can_be_read_again() {
 }
 
 #[test]
-fn what_sounds_like_a_secret_of_a_transform_is_not_printed() {
+fn secrets_of_transforms_are_not_printed() {
     let config = load_text(
         "[[transforms]]\nname = \"redact\"\ncomponent = \"redact.wasm\"\n\
          config = { key = \"hunter2\", tokens = [\"hunter4\"], keys = 3, vendors = [{ apiToken = \"hunter3\", name = \"acme\" }] }",
@@ -44,7 +44,7 @@ fn what_sounds_like_a_secret_of_a_transform_is_not_printed() {
 }
 
 #[test]
-fn text_from_the_environment_stays_as_it_is_written() {
+fn text_from_the_environment_is_unchanged() {
     for password in ["12345", "1234#abcd", "1e3", "0x1F", "1.50", "1_000", "true"] {
         let environment = [
             ("OCPP_GATEWAY__MQTT__URL", "mqtt://broker"),
@@ -57,7 +57,7 @@ fn text_from_the_environment_stays_as_it_is_written() {
 }
 
 #[test]
-fn the_environment_wins() {
+fn environment_overrides_the_file() {
     let config = load_text(
         "[ocpp]\nqueue = 5\ncall_timeout = \"10s\"",
         &[
@@ -76,7 +76,7 @@ fn the_environment_wins() {
 }
 
 #[test]
-fn either_version_of_mqtt_can_be_asked_for() {
+fn mqtt_version_can_be_4_or_5() {
     fn version(text: &str, variables: &[(&str, &str)]) -> Result<Option<ProtocolVersion>, Vec<String>> {
         load_text(text, variables).map(|config| config.mqtt.protocol_version())
     }
@@ -119,7 +119,7 @@ fn every_fault_is_reported_with_its_place() {
         "ocpp.tls: missing field `key`",
         "ocpp.listen: invalid socket address",
         "ocpp.versions: unknown OCPP version \"ocpp1.5\"",
-        "ocpp.call_timeout: invalid type: integer `30`, expected a string",
+        "ocpp.call_timeout: invalid type: integer `30`, expected a length of time such as \"30s\"",
         "ocpp.path: has to start with /",
         "mqtt.version: 7 is neither 4",
         "transforms[0].on_error: unknown variant `ignore`, expected one of `reject`, `bypass`, `drop`",
@@ -167,7 +167,7 @@ fn contradictions_are_faults() {
         ("[runtime]\ncompile_time = \"1ms\"", "runtime.compile_time: has to be 1s at least"),
         ("[runtime]\ncompile_memory = \"16MiB\"", "runtime.compile_memory: has to be 256MiB at least"),
         ("[runtime]\ncoalesce = \"2ms\"", "runtime.coalesce: has to be 1ms at most"),
-        ("ocpp = 3", "ocpp: invalid type: integer `3`, expected struct Ocpp"),
+        ("ocpp = 3", "ocpp: invalid type: integer `3`, expected a section"),
     ] {
         let faults = load_text(text, &[]).expect_err(text);
         assert!(faults.len() == 1 && faults[0].starts_with(wanted), "{text}: {faults:?}");
@@ -175,7 +175,7 @@ fn contradictions_are_faults() {
 }
 
 #[test]
-fn what_is_no_toml_is_refused_with_its_line() {
+fn bad_toml_is_refused_with_its_line() {
     let faults = load_text("[ocpp]\nlisten = ", &[]).expect_err("faults");
     assert!(faults[0].contains("line 2"), "{faults:?}");
     let missing = load(Some(Path::new("/nowhere/at/all.toml")), []).expect_err("faults");
@@ -183,7 +183,7 @@ fn what_is_no_toml_is_refused_with_its_line() {
 }
 
 #[test]
-fn with_a_token_the_admin_listener_may_be_anywhere_and_it_is_not_printed() {
+fn admin_token_allows_any_listen_address_and_is_not_printed() {
     let token = "0123456789abcdef";
     let config =
         load_text(&format!("[admin]\nlisten = \"0.0.0.0:8080\"\ntoken = \"{token}\""), &[]).expect("no faults");
@@ -198,7 +198,7 @@ fn with_a_token_the_admin_listener_may_be_anywhere_and_it_is_not_printed() {
 }
 
 #[test]
-fn a_client_id_is_what_is_written_with_its_placeholders_filled_in() {
+fn placeholders_of_the_client_id_are_filled_in() {
     let id = |text: &str| load_text(text, &[]).expect("no faults").mqtt.full_client_id("my.host/1", 33033);
     assert_eq!(id(""), "ocpp-gateway-my.host-1-33033");
     assert_eq!(id("mqtt.client_id = \"gateway-a\""), "gateway-a");
@@ -210,7 +210,7 @@ fn a_client_id_is_what_is_written_with_its_placeholders_filled_in() {
 }
 
 #[test]
-fn how_long_a_session_lasts_is_for_mqtt_5() {
+fn session_expiry_requires_mqtt_5() {
     let expiry = "mqtt.session_expiry = \"10m\"\n";
     let config = load_text(&format!("{expiry}mqtt.version = 5"), &[]).expect("no faults");
     assert_eq!(config.mqtt.session_expiry, crate::config::Span::seconds(600));
@@ -219,7 +219,7 @@ fn how_long_a_session_lasts_is_for_mqtt_5() {
 }
 
 #[test]
-fn one_port_twice_is_a_fault_that_names_both_keys() {
+fn port_used_twice_is_a_fault_that_names_both_keys() {
     let faults = load_text("[ocpp]\nlisten = \"0.0.0.0:8080\"", &[]).expect_err("faults");
     assert_eq!(faults, ["admin.listen: 127.0.0.1:8080 is taken already: ocpp.listen is 0.0.0.0:8080"]);
     let faults = load_text("[admin]\nlisten = \"127.0.0.1:1883\"", &[]).expect_err("faults");

@@ -9,7 +9,7 @@ use include_dir::{Dir, include_dir};
 use std::fs;
 use std::path::Path;
 
-/// `common`, for all; and for each hook, what `hooks` has under its name.
+/// `common` is for all transforms; `hooks` has a folder for each hook.
 static SCAFFOLD: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/scaffold");
 
 pub(super) fn run(NewArgs { name, hook }: &NewArgs) -> anyhow::Result<CommandResult> {
@@ -18,11 +18,11 @@ pub(super) fn run(NewArgs { name, hook }: &NewArgs) -> anyhow::Result<CommandRes
     println!("  cargo test                       # its unit tests");
     println!("  ocpp-gateway transform build     # {name}.wasm");
     println!("  ocpp-gateway transform test {name}.wasm\n");
-    println!("The README in it says more.");
+    println!("Its README says more.");
     Ok(CommandResult::Good)
 }
 
-/// Nothing that is there already is written over.
+/// Creates the folder. Fails if it exists already.
 fn create(folder: &Path, name: &str, hook: HookArg) -> anyhow::Result<()> {
     if folder.exists() {
         bail!("{} is there already", folder.display());
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_written_over() {
+    fn existing_folder_is_not_overwritten() {
         let folder = tempfile::tempdir().expect("a folder");
         let error = create(folder.path(), "mine", HookArg::Uplink).expect_err("there already");
         assert!(error.to_string().contains("already"), "{error}");

@@ -1,4 +1,4 @@
-//! The SDK and the WIT package, as this gateway was built with: they go beside every transform that is started with it, as
+//! The SDK and the WIT package that this gateway was built with. They are copied into every new transform, because
 //! neither is on crates.io.
 
 use anyhow::Context as _;
@@ -10,10 +10,10 @@ use toml::{Table, Value};
 static SOURCES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/src");
 static WIT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../wit");
 const MANIFEST: &str = include_str!("../../../../../guest-sdk/Cargo.toml");
-/// Of the workspace that the manifest inherits from.
+/// The manifest of the workspace that the SDK inherits from.
 const WORKSPACE: &str = include_str!("../../../../../Cargo.toml");
 
-/// Writes `ocpp-transform` and `wit`, beside each other as the SDK wants them.
+/// Writes `ocpp-transform` and `wit`, beside each other as the SDK requires.
 pub(super) fn write(folder: &Path) -> anyhow::Result<()> {
     let (sdk, wit) = (folder.join("ocpp-transform"), folder.join("wit"));
     fs::create_dir_all(sdk.join("src"))?;
@@ -24,7 +24,7 @@ pub(super) fn write(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The manifest with what it inherits filled in, and without what only this repository has.
+/// The manifest of the SDK with inherited values filled in, and without what only this repository has.
 fn manifest() -> anyhow::Result<String> {
     let mut manifest: Table = MANIFEST.parse()?;
     let workspace: Table = WORKSPACE.parse()?;
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_manifest_stands_on_its_own() {
+    fn manifest_inherits_nothing() {
         let text = manifest().expect("a manifest");
         assert!(!text.contains("workspace"), "{text}");
         let manifest: Table = text.parse().expect("TOML");
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn every_source_is_there() {
+    fn all_sources_are_written() {
         let folder = tempfile::tempdir().expect("a folder");
         write(folder.path()).expect("written");
         for file in ["ocpp-transform/src/lib.rs", "ocpp-transform/src/bindings.rs", "wit/transform.wit"] {

@@ -1,4 +1,4 @@
-//! All that a charge point has to show, and the files that say so.
+//! What a charge point has to prove before it may connect, as the configured files say.
 
 use super::check::PasswordChecker;
 use super::error::AuthError;
@@ -7,7 +7,7 @@ use super::tls::ChargePointTls;
 use super::users::Users;
 use crate::config::{AuthMode, Identities, OcppConfig};
 use crate::operations::shutdown::on_hangup;
-use crate::operations::watch::{Watch, may_matter};
+use crate::operations::watch::{Watch, may_change_content};
 use ocpp_gateway_core::Identity;
 use std::collections::HashSet;
 use std::io;
@@ -15,13 +15,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-/// Certificate and key are written one after the other, and links are made in several steps: so long nothing may have
-/// changed before the files are read again.
-const SETTLED: Duration = Duration::from_millis(200);
-/// Files are read after this long, even if something beside them changes all the time.
-const LONGEST_UNREST: Duration = Duration::from_secs(2);
+/// Files are reloaded after this long without a change, because certificate and key are written one after the other,
+/// and links are replaced in several steps.
+const QUIET_TIME: Duration = Duration::from_millis(200);
+/// Files are reloaded after this long even if changes in their folders go on.
+const MAX_DELAY: Duration = Duration::from_secs(2);
 
-/// What a charge point has to show.
+/// What a charge point has to prove before it may connect.
 pub struct Security {
     /// `None`: any identity.
     pub identities: Option<Arc<Live<HashSet<String>>>>,
@@ -29,42 +29,42 @@ pub struct Security {
     pub check: Option<PasswordChecker>,
     /// `None`: no TLS.
     pub tls: Option<ChargePointTls>,
-    follows: Vec<Arc<dyn Reload>>,
+    reloads: Vec<Arc<dyn Reload>>,
 }
 
-/// What is wrong with a file of the configuration: its key, and what is the matter.
+/// An error in a file of the configuration: the configuration key, and the problem.
 pub type FileFault = (&'static str, String);
 
 impl Security {
-    /// Reads all files, and says what is wrong with each of them.
+    /// Reads all files. The error has the faults of all of them.
     pub fn load(ocpp: &OcppConfig) -> Result<Self, Vec<FileFault>> {
         let mut faults = Vec::new();
-        let identities = keep(&mut faults, "ocpp.identities", identities(ocpp));
-        let check = keep(&mut faults, "ocpp.auth.users", check(ocpp));
-        let tls = keep(&mut faults, "ocpp.tls", ocpp.tls.as_ref().map(ChargePointTls::load).transpose());
+        let identities = or_add_fault(&mut faults, "ocpp.identities", identities(ocpp));
+        let check = or_add_fault(&mut faults, "ocpp.auth.users", check(ocpp));
+        let tls = or_add_fault(&mut faults, "ocpp.tls", ocpp.tls.as_ref().map(ChargePointTls::load).transpose());
         if !faults.is_empty() {
             return Err(faults);
         }
-        let mut follows: Vec<Arc<dyn Reload>> = Vec::new();
+        let mut reloads: Vec<Arc<dyn Reload>> = Vec::new();
         if let Some(identities) = &identities {
-            follows.push(Arc::clone(identities) as Arc<dyn Reload>);
+            reloads.push(Arc::clone(identities) as Arc<dyn Reload>);
         }
         if let Some((users, _)) = &check {
-            follows.push(Arc::clone(users) as Arc<dyn Reload>);
+            reloads.push(Arc::clone(users) as Arc<dyn Reload>);
         }
         if let Some(tls) = &tls {
-            follows.push(tls.live());
+            reloads.push(tls.live());
         }
-        Ok(Security { identities, check: check.map(|(_, check)| check), tls, follows })
+        Ok(Security { identities, check: check.map(|(_, check)| check), tls, reloads })
     }
 
-    /// Whether a charge point has to show who it is.
+    /// Whether charge points have to authenticate, with a password or a certificate.
     pub fn wants_credentials(&self) -> bool {
         self.check.is_some() || self.tls.as_ref().is_some_and(ChargePointTls::wants_certificate)
     }
 
-    /// Refuses identities that are not on the list. Where credentials are asked for it is to be called when they have been
-    /// shown, and answers as to wrong ones: the list does not tell strangers which names exist.
+    /// Refuses identities that are not on the list. With passwords, call it after the password check: the error is the
+    /// same as for a wrong password, so that the list does not reveal which names exist.
     pub fn check_list(&self, identity: &Identity) -> Result<(), AuthError> {
         if self.identities.as_ref().is_none_or(|known| known.get().contains(identity.as_str())) {
             return Ok(());
@@ -75,38 +75,39 @@ impl Security {
         Err(AuthError::NotListed { identity: identity.clone(), has_certificate: self.wants_credentials() })
     }
 
-    /// Reads files again when they change, as long as the answer lives.
+    /// Reloads files when they change, until the returned watch is dropped.
     pub fn follow(&self) -> notify::Result<Watch> {
-        let follows = self.follows.clone();
-        let mut watch = Watch::start("security-watcher", may_matter, move |changes| {
-            while settled(&changes) {
-                follows.iter().for_each(|follow| follow.reload());
+        let reloads = self.reloads.clone();
+        let mut watch = Watch::start("security-watcher", may_change_content, move |changes| {
+            while wait_for_changes(&changes) {
+                reloads.iter().for_each(|files| files.reload());
             }
         })?;
-        for file in self.follows.iter().flat_map(|follow| follow.files()) {
+        for file in self.reloads.iter().flat_map(|files| files.files()) {
             watch.follow(file)?;
         }
         Ok(watch)
     }
 
-    /// Reads those files again that have changed, at every SIGHUP: not every file system tells of changes.
+    /// Reloads changed files at each SIGHUP, as not every file system reports changes.
     pub fn reload_on_hangup(&self) -> io::Result<()> {
-        let follows = self.follows.clone();
-        on_hangup(move || follows.iter().for_each(|follow| follow.reload()))
+        let reloads = self.reloads.clone();
+        on_hangup(move || reloads.iter().for_each(|files| files.reload()))
     }
 }
 
-/// Waits for changes to begin and to end; false: there will be no more.
-fn settled(changes: &mpsc::Receiver<PathBuf>) -> bool {
+/// Waits until files have changed and then no longer change. `false`: the watch has ended.
+fn wait_for_changes(changes: &mpsc::Receiver<PathBuf>) -> bool {
     if changes.recv().is_err() {
         return false;
     }
-    let by = Instant::now() + LONGEST_UNREST;
-    while changes.recv_timeout(SETTLED).is_ok() && Instant::now() < by {}
+    let by = Instant::now() + MAX_DELAY;
+    while changes.recv_timeout(QUIET_TIME).is_ok() && Instant::now() < by {}
     true
 }
 
-fn keep<T>(faults: &mut Vec<FileFault>, key: &'static str, read: Result<Option<T>, String>) -> Option<T> {
+/// The value; an error is added to `faults`.
+fn or_add_fault<T>(faults: &mut Vec<FileFault>, key: &'static str, read: Result<Option<T>, String>) -> Option<T> {
     read.unwrap_or_else(|problem| {
         faults.push((key, problem));
         None
@@ -129,7 +130,7 @@ fn check(ocpp: &OcppConfig) -> Result<Option<Checked>, String> {
     let Some(file) = ocpp.auth.users.clone().filter(|_| ocpp.auth.mode == AuthMode::Basic) else { return Ok(None) };
     let users = Live::new("ocpp.auth.users", vec![file.clone()], move |before| Users::read(&file, before))?;
     let users = Arc::new(users);
-    // The other half is for TLS and for the answer.
+    // The other half of the timeout is for TLS and the response.
     let check = PasswordChecker::new(Arc::clone(&users), ocpp.handshake_timeout.get() / 2)
         .map_err(|error| error.to_string())?;
     Ok(Some((users, check)))

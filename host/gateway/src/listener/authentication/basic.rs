@@ -4,7 +4,7 @@ use data_encoding::{BASE64, BASE64_NOPAD};
 use hyper::{HeaderMap, header};
 use std::fmt;
 
-/// A user name, and a password that need not be text. `Debug` hides the password.
+/// User name and password. The password may be any bytes. `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Basic {
     pub(super) user: String,
@@ -31,7 +31,8 @@ pub(super) enum NoCredentials {
 }
 
 impl Basic {
-    /// The one `Authorization` header, split at the first colon.
+    /// Reads the `Authorization` header, of which there must be one. User name and password are split at the first
+    /// colon.
     pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self, NoCredentials> {
         let mut lines = headers.get_all(header::AUTHORIZATION).iter();
         let line = lines.next().ok_or(NoCredentials::Missing)?.as_bytes();
@@ -44,7 +45,7 @@ impl Basic {
             return Err(NoCredentials::OtherScheme);
         }
         let encoded = encoded.trim_ascii();
-        // Some charge points forget the padding.
+        // Some charge points omit the padding.
         let decoded = BASE64.decode(encoded).or_else(|_| BASE64_NOPAD.decode(encoded));
         let decoded = decoded.map_err(|_| NoCredentials::Malformed)?;
         let colon = decoded.iter().position(|byte| *byte == b':').ok_or(NoCredentials::Malformed)?;
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_begins_after_the_first_colon_and_need_not_be_text() {
+    fn password_begins_after_the_first_colon_and_may_be_any_bytes() {
         for (credentials, user, password) in [
             (&b"CP1:secret"[..], "CP1", &b"secret"[..]),
             (b"CP1:a:b:", "CP1", b"a:b:"),
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_credentials_is_told_apart() {
+    fn missing_and_malformed_credentials_are_distinguished() {
         for (lines, error) in [
             (&[][..], NoCredentials::Missing),
             (&["Basic Q1A6eA==", "Basic Q1A6eA=="], NoCredentials::Several),

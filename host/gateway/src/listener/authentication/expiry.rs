@@ -1,4 +1,4 @@
-//! When certificates end, for whoever looks at `/metrics`.
+//! The metric of certificate expiry.
 
 use super::access::Security;
 use crate::operations::metrics::collect::{collector, write_family};
@@ -7,7 +7,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// When certificates of charge points' TLS end.
+/// Days until the certificates of `ocpp.tls` expire.
 pub fn certificate_metrics(security: Arc<Security>) -> Box<dyn Collector> {
     const DAY: f64 = 86_400.0;
     let help = "Days until a certificate expires, the first one of its file";

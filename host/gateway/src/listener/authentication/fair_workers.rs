@@ -1,4 +1,5 @@
-//! Turns at work that is slow by design: addresses take turns, so that one of them cannot occupy all workers.
+//! Permits for work that is slow by design. Addresses are served round-robin, so that one of them cannot occupy all
+//! workers.
 
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
@@ -6,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// Hands out as many turns at a time as there are workers.
+/// Grants as many permits at a time as there are workers.
 #[derive(Debug)]
 pub(super) struct FairWorkers {
     workers: usize,
@@ -16,17 +17,17 @@ pub(super) struct FairWorkers {
 #[derive(Debug)]
 struct WorkersState {
     free: usize,
-    /// Who waits, by address.
+    /// Waiting requests, by address.
     waiting: HashMap<IpAddr, VecDeque<oneshot::Sender<WorkPermit>>>,
-    /// Addresses with somebody who waits; the first one is next.
+    /// Addresses with waiting requests, the next one first.
     order: VecDeque<IpAddr>,
 }
 
-/// The right to do work, passed on when it is dropped.
+/// The permit to work. When it is dropped, the next request gets it.
 #[derive(Debug)]
 pub(super) struct WorkPermit(Option<Arc<FairWorkers>>);
 
-/// A place among those who wait.
+/// The place of a request in the queue.
 #[derive(Debug)]
 pub(super) enum QueuePlace {
     Now(WorkPermit),
@@ -39,7 +40,7 @@ impl FairWorkers {
         Arc::new(FairWorkers { workers, state: Mutex::new(state) })
     }
 
-    /// A place for `address`, unless more than `longest` pieces of work come before it on each worker.
+    /// Queues a request of `address`. `None`: more than `longest` requests per worker come before it.
     pub(super) fn queue(self: &Arc<Self>, address: IpAddr, longest: u64) -> Option<QueuePlace> {
         let mut state = self.state.lock();
         if state.free > 0 {
@@ -49,33 +50,33 @@ impl FairWorkers {
         if (state.before(address) + self.workers) as u64 / self.workers as u64 > longest {
             return None;
         }
-        let (turn, place) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let WorkersState { waiting, order, .. } = &mut *state;
         let queue = waiting.entry(address).or_default();
         if queue.is_empty() {
             order.push_back(address);
         }
-        queue.push_back(turn);
-        Some(QueuePlace::Later(place))
+        queue.push_back(sender);
+        Some(QueuePlace::Later(receiver))
     }
 
     fn pass_on(self: Arc<Self>) {
         let mut state = self.state.lock();
-        let mut turn = WorkPermit(Some(Arc::clone(&self)));
+        let mut permit = WorkPermit(Some(Arc::clone(&self)));
         while let Some(next) = state.next() {
-            match next.send(turn) {
+            match next.send(permit) {
                 Ok(()) => return,
-                // That one waits no longer.
-                Err(unused) => turn = unused,
+                // The request was cancelled.
+                Err(unused) => permit = unused,
             }
         }
-        turn.0 = None;
+        permit.0 = None;
         state.free += 1;
     }
 }
 
 impl WorkersState {
-    /// How many come before one more of `address`: of each other address no more than of its own.
+    /// Requests that come before a new one of `address`. Of each other address, at most as many as of its own plus one.
     fn before(&self, address: IpAddr) -> usize {
         let own = self.waiting.get(&address).map_or(0, VecDeque::len);
         let others = self.waiting.iter().filter(|(other, _)| **other != address);
@@ -112,25 +113,25 @@ mod tests {
     }
 
     fn later(fair_workers: &Arc<FairWorkers>, last: u8) -> oneshot::Receiver<WorkPermit> {
-        match fair_workers.queue(address(last), u64::MAX).expect("a place") {
-            QueuePlace::Later(place) => place,
+        match fair_workers.queue(address(last), u64::MAX).expect("room in the queue") {
+            QueuePlace::Later(receiver) => receiver,
             QueuePlace::Now(_) => panic!("all workers are busy"),
         }
     }
 
     #[test]
-    fn addresses_take_turns_however_many_wait_of_one() {
+    fn addresses_are_served_round_robin() {
         let fair_workers = FairWorkers::new(1);
-        let Some(QueuePlace::Now(turn)) = fair_workers.queue(address(1), 0) else { panic!("nobody is there") };
+        let Some(QueuePlace::Now(permit)) = fair_workers.queue(address(1), 0) else { panic!("no worker is free") };
         let flood: Vec<_> = (0..100).map(|_| later(&fair_workers, 1)).collect();
         let (two, three) = (later(&fair_workers, 2), later(&fair_workers, 3));
-        let mut places: Vec<_> = flood.into_iter().chain([two, three]).collect();
-        let mut turn = Some(turn);
+        let mut waiting: Vec<_> = flood.into_iter().chain([two, three]).collect();
+        let mut permit = Some(permit);
         let mut order = Vec::new();
-        while let Some(done) = turn.take() {
+        while let Some(done) = permit.take() {
             drop(done);
-            let next = places.iter_mut().position(|place| match place.try_recv() {
-                Ok(given) => turn.insert(given).0.is_some(),
+            let next = waiting.iter_mut().position(|receiver| match receiver.try_recv() {
+                Ok(granted) => permit.insert(granted).0.is_some(),
                 Err(_) => false,
             });
             order.extend(next);
@@ -141,16 +142,16 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_is_as_long_as_that_of_its_address() {
+    fn queue_length_is_limited_per_address() {
         let fair_workers = FairWorkers::new(2);
         let busy = [fair_workers.queue(address(1), 0), fair_workers.queue(address(1), 0)];
         assert!(busy.iter().all(|place| matches!(place, Some(QueuePlace::Now(_)))));
         let waiting: Vec<_> = (0..20).map_while(|_| fair_workers.queue(address(1), 4)).collect();
         assert_eq!(waiting.len(), 8, "four for each worker");
-        // One of another address comes before most of them.
+        // A request of another address comes before most of them.
         assert!(fair_workers.queue(address(2), 4).is_some() && fair_workers.queue(address(1), 4).is_none());
         drop(waiting);
         drop(busy);
-        assert_eq!(fair_workers.state.lock().free, 2, "who does not wait any more gets no turn");
+        assert_eq!(fair_workers.state.lock().free, 2, "cancelled requests get no permit");
     }
 }

@@ -1,4 +1,4 @@
-//! The forms of password hashes in the file of users.
+//! The formats of password hashes in the file of users.
 
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use argon2::{Algorithm, Argon2, Params};
@@ -9,17 +9,17 @@ use sha2::{Digest as _, Sha256};
 use std::num::NonZeroU32;
 use subtle::ConstantTimeEq as _;
 
-/// KiB that one entry may ask for: more than any guide recommends, and less than what would bring a gateway down.
-const MOST_MEMORY: u32 = 1 << 20;
-/// Rounds that one entry may ask for: some seconds.
-const MOST_ROUNDS: u32 = 10_000_000;
-/// Rounds of a new entry, as OWASP asks for.
-const ROUNDS: u32 = 600_000;
+/// KiB of memory that one hash may use: more than any guide recommends, and not enough to exhaust the gateway.
+const MAX_MEMORY: u32 = 1 << 20;
+/// PBKDF2 rounds that one hash may use: some seconds.
+const MAX_ROUNDS: u32 = 10_000_000;
+/// PBKDF2 rounds of a new entry, as OWASP recommends.
+const NEW_ROUNDS: u32 = 600_000;
 
-/// How a new entry is hashed.
+/// The hash of a new entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum HashKind {
-    /// Slow, and takes memory: for passwords that somebody could guess
+    /// Slow, and uses memory: for passwords that can be guessed
     #[default]
     Argon2id,
     /// Slow
@@ -28,9 +28,9 @@ pub enum HashKind {
     Sha256,
 }
 
-/// One hash, as it was read.
+/// A password hash from the file of users.
 pub(super) enum Hash {
-    /// In PHC form: `$argon2id$v=19$m=…,t=…,p=…$salt$hash`.
+    /// PHC format: `$argon2id$v=19$m=…,t=…,p=…$salt$hash`.
     Argon2(Box<str>),
     /// `$pbkdf2-sha256$i=…,l=32$salt$hash`, also as passlib (`$pbkdf2-sha256$rounds$salt$hash`) and mosquitto
     /// (`$7$rounds$salt$hash`, of SHA-512) write it.
@@ -41,7 +41,7 @@ pub(super) enum Hash {
 }
 
 impl Hash {
-    /// An error quotes nothing.
+    /// Parses a hash. Errors quote none of its text.
     pub(super) fn read(text: &str) -> Result<Self, &'static str> {
         if let Some(rest) = text.strip_prefix("sha256:") {
             return read_sha256(rest);
@@ -61,12 +61,12 @@ impl Hash {
         getrandom::fill(&mut salt)?;
         Ok(match kind {
             HashKind::Argon2id => {
-                // The parameters that OWASP asks for at least: 19 MiB, 2 passes.
+                // The minimum that OWASP recommends: 19 MiB, 2 passes.
                 let salt = SaltString::encode_b64(&salt).map_err(anyhow::Error::msg)?;
                 Argon2::default().hash_password(password, &salt).map_err(anyhow::Error::msg)?.to_string()
             }
             HashKind::Pbkdf2Sha256 => {
-                let (mut hash, rounds) = ([0; 32], NonZeroU32::new(ROUNDS).unwrap_or(NonZeroU32::MIN));
+                let (mut hash, rounds) = ([0; 32], NonZeroU32::new(NEW_ROUNDS).unwrap_or(NonZeroU32::MIN));
                 pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, &salt, password, &mut hash);
                 let (salt, hash) = (BASE64_NOPAD.encode(&salt), BASE64_NOPAD.encode(&hash));
                 format!("$pbkdf2-sha256$i={rounds},l=32${salt}${hash}")
@@ -79,11 +79,11 @@ impl Hash {
         })
     }
 
-    /// A microsecond of work, or tens of milliseconds by design: see [`is_fast`](Self::is_fast). The comparison takes the
-    /// same time wherever the difference is.
+    /// Whether `password` has this hash. Takes a microsecond, or tens of milliseconds by design: see
+    /// [`is_fast`](Self::is_fast). The comparison takes constant time.
     pub(super) fn verify(&self, password: &[u8]) -> bool {
         match self {
-            // It was checked when it was read.
+            // Valid: it was checked by `read`.
             Hash::Argon2(text) => {
                 PasswordHash::new(text).is_ok_and(|hash| Argon2::default().verify_password(password, &hash).is_ok())
             }
@@ -94,7 +94,7 @@ impl Hash {
         }
     }
 
-    /// It costs no more than to hand it to another thread.
+    /// Whether verification takes no longer than to pass it to another thread.
     pub(super) fn is_fast(&self) -> bool {
         matches!(self, Hash::Sha256 { .. })
     }
@@ -117,18 +117,18 @@ fn read_pbkdf2(algorithm: pbkdf2::Algorithm, rest: &str) -> Result<Hash, &'stati
     let [params, salt, hash] = *rest.split('$').collect::<Vec<_>>() else { return Err("the hash is not complete") };
     let rounds = params.split(',').find_map(|param| param.strip_prefix("i=")).unwrap_or(params);
     let rounds: NonZeroU32 = rounds.parse().map_err(|_| "the parameters of the hash are not valid")?;
-    if rounds.get() > MOST_ROUNDS {
+    if rounds.get() > MAX_ROUNDS {
         return Err("the hash asks for more than 10,000,000 rounds");
     }
     let (salt, hash) = (base64(salt)?, base64(hash)?);
-    // A shorter one could be met by chance.
+    // A wrong password could match a shorter hash by chance.
     if hash.len() < 16 {
         return Err("the hash is too short");
     }
     Ok(Hash::Pbkdf2 { algorithm, rounds, salt, hash })
 }
 
-/// With padding or without, and with passlib's dot for a plus.
+/// Decodes Base64 with or without padding, and with passlib's dot for a plus.
 fn base64(text: &str) -> Result<Box<[u8]>, &'static str> {
     let text = text.replace('.', "+");
     let text = text.as_bytes();
@@ -142,7 +142,7 @@ fn check_argon2(text: &str) -> Result<(), &'static str> {
         return Err("the hash is none of argon2id, pbkdf2-sha256, pbkdf2-sha512, sha256");
     }
     let params = Params::try_from(&hash).map_err(|_| "the parameters of the hash are not valid")?;
-    if params.m_cost() > MOST_MEMORY {
+    if params.m_cost() > MAX_MEMORY {
         return Err("the hash asks for more than 1 GiB of memory");
     }
     if hash.salt.is_none() || hash.hash.is_none() {
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_verifies_its_password_and_no_other() {
+    fn each_kind_of_hash_verifies_only_its_password() {
         let password = b"a:b\xff\0";
         for kind in HashKind::value_variants() {
             let text = Hash::make(*kind, password).expect("a hash");
@@ -166,9 +166,9 @@ mod tests {
         }
     }
 
-    /// The first three made by Python's hashlib, the third in passlib's form; the last by mosquitto_passwd 2.0.
+    /// The first three are made by Python's hashlib, the third in passlib's format; the last by mosquitto_passwd 2.0.
     #[test]
-    fn hashes_of_other_programs_are_read() {
+    fn hashes_of_other_programs_are_verified() {
         for text in [
             "sha256:pepper:869a1fa0609a1d15a5c3eb891428b7a6c8395b2ee10c4762e97ffca0ebe8c0b5",
             "$pbkdf2-sha256$i=1000,l=32$++++AQIDBAUGBwgJ$dXz3SSwAy1TLTKcnGg9sK6o0D5UGTRt2yubBix0nefI",
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hash_is_told_apart() {
+    fn invalid_hashes_are_refused_with_a_reason() {
         for (text, fault) in [
             ("", "what follows the identity is no password hash"),
             ("sha256:abc", "it is not of the form sha256:salt:hash"),

@@ -1,4 +1,4 @@
-//! What was read from files, and is read again when they change.
+//! Values that are read from files, and reloaded when the files change.
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -7,18 +7,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tracing::{info, warn};
 
-/// Reads a value from its files, with the one before at hand. The error says which file is wrong, and repeats no secret.
+/// Reads a value from its files; the argument is the previous value. The error names the faulty file, and contains no
+/// secret.
 type Read<T> = Box<dyn Fn(Option<&T>) -> Result<T, String> + Send + Sync>;
 
-/// A value from files. Whoever has it keeps what they have; whoever asks gets the newest that could be read.
+/// A value from files. [`get`](Self::get) returns the newest value that could be read; earlier snapshots stay valid.
 pub struct Live<T> {
-    /// The key of the configuration.
+    /// The configuration key of the files, for the log.
     key: &'static str,
     files: Vec<PathBuf>,
     read: Read<T>,
     current: ArcSwap<T>,
-    /// Of the content that was looked at last, so that each change is spoken of once.
-    seen: Mutex<u64>,
+    /// Hash of the content that was read last, so that each change is logged once.
+    fingerprint: Mutex<u64>,
 }
 
 impl<T: Send + Sync> Live<T> {
@@ -27,9 +28,9 @@ impl<T: Send + Sync> Live<T> {
         files: Vec<PathBuf>,
         read: impl Fn(Option<&T>) -> Result<T, String> + Send + Sync + 'static,
     ) -> Result<Self, String> {
-        let seen = Mutex::new(fingerprint(&files));
+        let fingerprint = Mutex::new(fingerprint(&files));
         let current = ArcSwap::from_pointee(read(None)?);
-        Ok(Live { key, files, read: Box::new(read), current, seen })
+        Ok(Live { key, files, read: Box::new(read), current, fingerprint })
     }
 
     pub fn get(&self) -> Arc<T> {
@@ -37,11 +38,11 @@ impl<T: Send + Sync> Live<T> {
     }
 }
 
-/// Something that follows files, whatever it makes of them.
+/// A value that can be reloaded from its files.
 pub trait Reload: Send + Sync {
     fn files(&self) -> &[PathBuf];
 
-    /// Looks at the files again. If they are the same, nothing happens; if they cannot be used, all stays as it is.
+    /// Reads the files again. If they are unchanged or invalid, the current value stays.
     fn reload(&self);
 }
 
@@ -51,22 +52,22 @@ impl<T: Send + Sync> Reload for Live<T> {
     }
 
     fn reload(&self) {
-        let mut seen = self.seen.lock();
+        let mut last = self.fingerprint.lock();
         let now = fingerprint(&self.files);
-        if std::mem::replace(&mut *seen, now) == now {
+        if std::mem::replace(&mut *last, now) == now {
             return;
         }
         match (self.read)(Some(&self.current.load())) {
             Ok(value) => {
                 self.current.store(Arc::new(value));
-                info!("{}: read anew and in force", self.key);
+                info!("{}: reloaded", self.key);
             }
             Err(error) => warn!("{}: what was read before stays in force: {error}", self.key),
         }
     }
 }
 
-/// Tells contents apart, those that cannot be read included.
+/// A hash of the contents, or of the errors of unreadable files.
 fn fingerprint(files: &[PathBuf]) -> u64 {
     let mut hasher = DefaultHasher::new();
     for file in files {
@@ -80,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_read_leaves_what_was_read_before() {
+    fn unreadable_files_leave_the_previous_value() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let path = file.path().to_owned();
         let write = |text: &str| std::fs::write(&path, text).expect("written");

@@ -1,4 +1,5 @@
-//! Who is let in: allow list, credentials and certificates, all of them read again when their files change.
+//! Authentication of charge points: allow list, passwords and client certificates. All are reloaded when their files
+//! change.
 
 mod access;
 mod basic;

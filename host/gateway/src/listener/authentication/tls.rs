@@ -1,4 +1,4 @@
-//! TLS towards charge points (OCPP's security profiles 2 and 3).
+//! TLS for charge points (OCPP security profiles 2 and 3).
 
 use super::error::AuthError;
 use super::live::Live;
@@ -20,96 +20,101 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-/// Bytes of one TLS record that the gateway sends: what it has room for until the other side takes it.
-const FRAGMENT: usize = 4 << 10;
+/// Largest TLS record that the gateway sends, in bytes. It bounds the buffer per connection.
+const FRAGMENT_SIZE: usize = 4 << 10;
 
-/// Shakes hands with charge points before they ask for a WebSocket.
+/// Accepts TLS connections of charge points.
 pub struct ChargePointTls {
     files: Arc<Live<ServerTlsFiles>>,
-    /// `None`: charge points show no certificates.
-    owners: Option<Owners>,
+    /// `None`: charge points have no certificates.
+    identities: Option<CertificateIdentities>,
 }
 
-/// What the files are good for.
+/// The configuration from the files of `ocpp.tls`.
 pub(super) struct ServerTlsFiles {
     config: Arc<ServerConfig>,
-    /// The first end of a certificate's time in each file, in seconds since 1970.
+    /// The earliest expiry in each file, in seconds since 1970.
     expiries: Vec<(&'static str, i64)>,
 }
 
-/// Which identity a certificate stands for, by its common name.
-struct Owners(BTreeMap<String, String>);
+/// Maps common names of certificates to identities. Other names are identities themselves.
+struct CertificateIdentities(BTreeMap<String, String>);
 
-/// What a charge point has shown to be.
+/// The client of a verified certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedClient {
-    /// The only identity that it may use.
+    /// The only identity that the client may use.
     pub identity: String,
     /// Of its certificate, for the log.
     pub subject: String,
 }
 
 impl ChargePointTls {
-    /// An error names the file that is wrong.
+    /// Reads the files. An error names the faulty file.
     pub fn load(settings: &Settings) -> Result<Self, String> {
         let files = [Some(&settings.cert), Some(&settings.key), settings.client_ca.as_ref()];
         let files = files.into_iter().flatten().cloned().collect();
         let read = settings.clone();
         let files = Live::new("ocpp.tls", files, move |_| ServerTlsFiles::read(&read))?;
-        let owners = settings.client_ca.is_some().then(|| Owners(settings.identities.clone()));
-        Ok(ChargePointTls { files: Arc::new(files), owners })
+        let identities = settings.client_ca.is_some().then(|| CertificateIdentities(settings.identities.clone()));
+        Ok(ChargePointTls { files: Arc::new(files), identities })
     }
 
-    /// Whether charge points have to show a certificate.
+    /// Whether charge points need a certificate.
     pub(super) fn wants_certificate(&self) -> bool {
-        self.owners.is_some()
+        self.identities.is_some()
     }
 
     pub(super) fn live(&self) -> Arc<Live<ServerTlsFiles>> {
         Arc::clone(&self.files)
     }
 
-    /// When certificates end, by what they are for: `server` and, if charge points show some, `client_ca`. In seconds since
-    /// 1970; of several in one file the first one.
+    /// When certificates expire, in seconds since 1970, by their use: `server`, and `client_ca` if configured. The
+    /// earliest of several in one file.
     pub fn expiries(&self) -> Vec<(&'static str, i64)> {
         self.files.get().expiries.clone()
     }
 
-    /// The stream, and whom the certificate at its other end stands for, if certificates are asked for.
+    /// Runs the TLS handshake. Returns the stream, and the verified client if certificates are required.
     pub async fn accept(&self, stream: TcpStream) -> Result<(TlsStream<TcpStream>, Option<VerifiedClient>), AuthError> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.files.get().config));
         let accepting = async {
-            acceptor.accept(stream).await.map_err(|error| (error.to_string(), SHOWN.with(|shown| shown.take())))
+            acceptor
+                .accept(stream)
+                .await
+                .map_err(|error| (error.to_string(), CLIENT_SUBJECT.with(|subject| subject.take())))
         };
-        let accepted = SHOWN.scope(Cell::new(None), accepting).await;
+        let accepted = CLIENT_SUBJECT.scope(Cell::new(None), accepting).await;
         let refused = |(reason, subject)| AuthError::Tls { reason, subject };
         let stream = accepted.map_err(refused)?;
-        let Some(owners) = &self.owners else { return Ok((stream, None)) };
+        let Some(identities) = &self.identities else { return Ok((stream, None)) };
         let chain = stream.get_ref().1.peer_certificates();
-        let shown = chain.and_then(|chain| chain.first()).ok_or_else(|| refused(("no certificate".into(), None)))?;
-        let certified = owners.of(shown).map_err(|reason| refused((reason, subject(shown))))?;
-        Ok((stream, Some(certified)))
+        let certificate =
+            chain.and_then(|chain| chain.first()).ok_or_else(|| refused(("no certificate".into(), None)))?;
+        let client = identities.client(certificate).map_err(|reason| refused((reason, subject(certificate))))?;
+        Ok((stream, Some(client)))
     }
 }
 
 tokio::task_local! {
-    /// The subject of the certificate that is shown in the handshake of this task. Of one that fails, nothing else is left.
-    static SHOWN: Cell<Option<String>>;
+    /// The subject of the client certificate in the handshake of this task, which rustls does not return if the
+    /// handshake fails.
+    static CLIENT_SUBJECT: Cell<Option<String>>;
 }
 
-/// Notes whose certificate is shown, and has another verifier decide.
+/// Records the subject of the client certificate, and delegates verification.
 #[derive(Debug)]
-struct NotingVerifier(Arc<dyn ClientCertVerifier>);
+struct RecordingVerifier(Arc<dyn ClientCertVerifier>);
 
-impl ClientCertVerifier for NotingVerifier {
+impl ClientCertVerifier for RecordingVerifier {
     fn verify_client_cert(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        // Outside a handshake of ours there is nobody to tell.
-        let _ = SHOWN.try_with(|shown| shown.set(subject(end_entity)));
+        // Always called in the scope of `accept`. An error would only lose the log field.
+        let _ = CLIENT_SUBJECT.try_with(|recorded| recorded.set(subject(end_entity)));
         self.0.verify_client_cert(end_entity, intermediates, now)
     }
 
@@ -152,32 +157,32 @@ impl ClientCertVerifier for NotingVerifier {
     }
 }
 
-/// `CN=…, O=…`; `None`: it cannot be read.
+/// The subject as `CN=…, O=…`. `None`: the certificate cannot be parsed.
 fn subject(certificate: &CertificateDer<'_>) -> Option<String> {
     X509Certificate::from_der(certificate).ok().map(|(_, parsed)| parsed.subject().to_string())
 }
 
-impl Owners {
-    fn of(&self, certificate: &CertificateDer<'_>) -> Result<VerifiedClient, String> {
+impl CertificateIdentities {
+    fn client(&self, certificate: &CertificateDer<'_>) -> Result<VerifiedClient, String> {
         let (_, parsed) =
             X509Certificate::from_der(certificate).map_err(|error| format!("the certificate: {error}"))?;
-        // A session that is resumed shows the certificate of the day on which it began.
+        // A resumed session has the certificate of its first handshake, which may have expired since.
         if !parsed.validity().is_valid() {
             return Err("the certificate has expired".into());
         }
         let mut names = parsed.subject().iter_common_name().map(|name| name.as_str());
         let identity = match (names.next(), names.next()) {
-            (Some(Ok(name)), None) => self.named(name)?,
+            (Some(Ok(name)), None) => self.identity(name)?,
             _ => return Err("the certificate has to have one common name".into()),
         };
         Ok(VerifiedClient { identity: identity.to_owned(), subject: parsed.subject().to_string() })
     }
 
-    /// The identity of the charge point with this common name.
-    fn named<'a>(&'a self, name: &'a str) -> Result<&'a str, String> {
+    /// The identity for this common name.
+    fn identity<'a>(&'a self, name: &'a str) -> Result<&'a str, String> {
         match self.0.get(name) {
             Some(identity) => Ok(identity),
-            // Otherwise two certificates would stand for one charge point.
+            // Otherwise two certificates would be valid for one identity.
             None if self.0.values().any(|identity| identity == name) => {
                 Err(format!("{name} belongs to another certificate"))
             }
@@ -187,7 +192,7 @@ impl Owners {
 }
 
 impl VerifiedClient {
-    /// Refuses whoever asks for the place of another.
+    /// Refuses an identity that is not the one of the certificate.
     pub fn check(&self, identity: &Identity) -> Result<(), AuthError> {
         if self.identity == identity.as_str() {
             return Ok(());
@@ -214,7 +219,8 @@ impl ServerTlsFiles {
     }
 }
 
-/// Everything anew, tickets to resume sessions too: who was let in by the files before has to show itself again.
+/// The rustls configuration. Session tickets get new keys with each reload, so that clients are verified against the
+/// new files.
 fn server_config(settings: &Settings) -> Result<ServerConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
@@ -226,7 +232,7 @@ fn server_config(settings: &Settings) -> Result<ServerConfig, String> {
             let roots = Arc::new(roots(file)?);
             let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
             let verifier = verifier.map_err(|error| at(file, &error))?;
-            builder.with_client_cert_verifier(Arc::new(NotingVerifier(verifier)))
+            builder.with_client_cert_verifier(Arc::new(RecordingVerifier(verifier)))
         }
     };
     let chain = certificates(&settings.cert)?;
@@ -234,7 +240,7 @@ fn server_config(settings: &Settings) -> Result<ServerConfig, String> {
     let mut config = builder
         .with_single_cert(chain, key)
         .map_err(|error| format!("{} with {}: {error}", settings.cert.display(), settings.key.display()))?;
-    config.max_fragment_size = Some(FRAGMENT);
+    config.max_fragment_size = Some(FRAGMENT_SIZE);
     config.ticketer = ring::Ticketer::new().map_err(|error| error.to_string())?;
     Ok(config)
 }
@@ -247,7 +253,7 @@ fn roots(file: &Path) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-/// At least one.
+/// Reads the certificates of a file, at least one.
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(file).and_then(|found| found.collect::<Result<Vec<_>, _>>());
     match read {
@@ -267,13 +273,13 @@ mod tests {
 
     fn identity_of(name: &str) -> Option<String> {
         let identities = [("SN-1", "CP1")].map(|(name, identity)| (name.to_owned(), identity.to_owned())).into();
-        Owners(identities).named(name).ok().map(str::to_owned)
+        CertificateIdentities(identities).identity(name).ok().map(str::to_owned)
     }
 
     #[test]
-    fn a_name_stands_for_what_the_table_says_or_for_itself() {
+    fn common_name_maps_to_its_configured_identity_or_to_itself() {
         assert_eq!(identity_of("SN-1").as_deref(), Some("CP1"));
         assert_eq!(identity_of("CP2").as_deref(), Some("CP2"));
-        assert_eq!(identity_of("CP1"), None, "that place is taken by SN-1");
+        assert_eq!(identity_of("CP1"), None, "SN-1 has this identity");
     }
 }

@@ -1,4 +1,4 @@
-//! The file with the passwords of charge points, of which it has salted hashes only.
+//! The file of users: salted password hashes of charge points.
 
 use super::hashes::{Hash, HashKind};
 use parking_lot::Mutex;
@@ -7,26 +7,26 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Proof that a password was found right before: see [`PasswordChecker`](super::check::Check).
+/// Keyed hash of a password that was verified before: see [`PasswordChecker`](super::check::PasswordChecker).
 pub(super) type Proof = [u8; 32];
 
-/// Everybody who has a password.
+/// All users of the file.
 pub struct Users {
     entries: Vec<Arc<User>>,
     by_identity: HashMap<Box<str>, usize>,
 }
 
-/// One entry.
+/// An entry of the file.
 pub(super) struct User {
-    /// As it stands in the file.
+    /// The hash as written in the file.
     text: Box<str>,
     pub(super) hash: Hash,
     proof: Mutex<Option<Proof>>,
 }
 
 impl Users {
-    /// Reads lines of `identity:hash`, in any of the forms of [`Hash`]. Entries that are the same as `before` keep what is known of them. An error
-    /// names the lines that are wrong, and none of their text.
+    /// Reads lines of `identity:hash`, in any format of [`Hash`]. Entries that are unchanged since `before` keep their
+    /// proofs. The error names the numbers of faulty lines, and quotes none of their text.
     pub fn read(file: &Path, before: Option<&Users>) -> Result<Self, String> {
         let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
         let mut users = Users { entries: Vec::new(), by_identity: HashMap::new() };
@@ -63,8 +63,8 @@ impl Users {
         self.by_identity.get(identity).map(|index| Arc::clone(&self.entries[*index]))
     }
 
-    /// An entry of somebody, always the same for the same number: it costs as much to check as the one that is not there.
-    pub(super) fn somebody(&self, number: u64) -> Option<Arc<User>> {
+    /// An entry to check in place of a missing one, so that both take the same time. The same for the same number.
+    pub(super) fn stand_in(&self, number: u64) -> Option<Arc<User>> {
         let count = u64::try_from(self.entries.len()).ok().filter(|count| *count > 0)?;
         self.entries.get(usize::try_from(number % count).ok()?).map(Arc::clone)
     }
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_verify_their_password_and_no_other() {
+    fn entry_verifies_only_its_password() {
         let password = b"a:b\xff\0";
         let users = read(&entry("CP1", password).expect("an entry"), None).expect("users");
         let user = users.entry("CP1").expect("CP1");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_an_entry_stays_while_its_hash_does() {
+    fn reload_keeps_the_proof_of_an_unchanged_entry() {
         let (one, two) = (entry("CP1", b"one").expect("an entry"), entry("CP2", b"two").expect("an entry"));
         let before = read(&format!("{one}\n{two}"), None).expect("users");
         for name in ["CP1", "CP2"] {
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_name_their_lines_and_quote_none() {
+    fn faults_name_line_numbers_and_quote_no_text() {
         let good = entry("CP1", b"secret").expect("an entry");
         let hash = good.split_once(':').expect("an entry").1;
         let short = &hash[..hash.rfind('$').expect("a hash")];

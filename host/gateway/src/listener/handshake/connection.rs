@@ -1,4 +1,4 @@
-//! HTTP on a connection that is to become a WebSocket: hyper reads the request and writes the response.
+//! HTTP on a connection before it becomes a WebSocket: hyper reads the request and writes the response.
 
 use super::refused::Refused;
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -21,12 +21,12 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// A connection on which one request is read and answered.
 ///
-/// hyper runs only while a request is read and while the response is written. In between, whoever decides may take its
-/// time; nothing is read meanwhile.
+/// hyper runs only while the request is read and while the response is written. In between the caller decides, for as
+/// long as it needs, and nothing is read.
 pub struct Handshake<S: AsyncRead + AsyncWrite + Unpin> {
     connection: Connection<TokioIo<S>, Relay>,
     request: oneshot::Receiver<Request<Incoming>>,
-    /// `None`: no response is waited for any more.
+    /// `None`: hyper needs no response any more.
     response: Option<oneshot::Sender<Response<String>>>,
 }
 
@@ -43,7 +43,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
         Handshake { connection, request, response: Some(response) }
     }
 
-    /// The head of the request. What is no HTTP is answered here, 400 or 431, as far as there is an answer.
+    /// Reads the head of the request. hyper itself answers invalid HTTP with 400 or 431.
     pub(super) async fn read_request(&mut self) -> Result<Request<()>, Refused> {
         let read = poll_fn(|cx| {
             let ended = self.connection.poll_without_shutdown(cx);
@@ -65,35 +65,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
     /// Writes the response.
     pub(super) async fn respond(&mut self, response: Response<String>) -> Result<(), hyper::Error> {
         let Some(waiting) = self.response.take() else { return Ok(()) };
-        // hyper waits for it as long as it is not polled.
+        // The receiver exists: it is in hyper's pending service call.
         let _ = waiting.send(response);
         poll_fn(|cx| self.connection.poll_without_shutdown(cx)).await
     }
 
-    /// Tells a client why it is refused, and waits a moment for it to have read that.
+    /// Tells a client why it is refused, and waits up to `LINGER` until it has read the response.
     pub async fn refuse(mut self, refused: &Refused) {
         let Some(response) = refused.response() else { return };
-        let told = async {
+        let refusing = async {
             self.respond(response).await.map_err(io::Error::other)?;
             let (mut stream, _) = self.into_parts();
             stream.shutdown().await?;
-            // Closing a socket with unread data in it sends a reset, which may overtake the response.
-            let mut scrap = [0; 1024];
-            while stream.read(&mut scrap).await? > 0 {}
+            // Closing a socket with unread data sends a reset, which can overtake the response: read to the end first.
+            let mut discarded = [0; 1024];
+            while stream.read(&mut discarded).await? > 0 {}
             Ok::<(), io::Error>(())
         };
-        // Whether it was read or not: the connection is over.
-        let _ = timeout(LINGER, told).await;
+        // The connection is over even if the client did not read the response.
+        let _ = timeout(LINGER, refusing).await;
     }
 
-    /// What carried the request, and what the client sent after it, as far as that was read.
+    /// The stream, and data after the request that was read already.
     pub(super) fn into_parts(self) -> (S, Bytes) {
         let parts = self.connection.into_parts();
         (parts.io.into_inner(), parts.read_buf)
     }
 }
 
-/// Hands the request to [`Handshake::read_request`], and the response of [`Handshake::respond`] to hyper.
+/// Passes the request to [`Handshake::read_request`], and the response of [`Handshake::respond`] to hyper.
 struct Relay(Cell<Option<(ToReader, ToWriter)>>);
 
 type ToReader = oneshot::Sender<Request<Incoming>>;
@@ -107,17 +107,17 @@ impl Service<Request<Incoming>> for Relay {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         match self.0.take() {
             Some((reader, response)) => {
-                // The reader is there as long as the connection.
+                // The receiver lives as long as the connection.
                 let _ = reader.send(request);
                 response
             }
-            // Each response ends HTTP on its connection, so there is no second request; it would get none.
+            // Every response ends HTTP on its connection, so there is no second request. It would get no response.
             None => oneshot::channel().1,
         }
     }
 }
 
-/// hyper has answered as far as it can.
+/// The refusal for an error of hyper, which has answered the client already if it could.
 fn not_http(error: hyper::Error) -> Refused {
     if error.is_parse_too_large() {
         return Refused::HeaderTooLarge;

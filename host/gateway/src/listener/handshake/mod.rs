@@ -1,5 +1,5 @@
-//! From a TCP connection to a WebSocket with a known charge point at its other end, or to an HTTP status that says why
-//! not (OCPP-J 1.6 section 3; OCPP 2.0.1 part 4 section 3).
+//! The HTTP handshake: from a byte stream to the WebSocket of a charge point, or to an HTTP status that says why not
+//! (OCPP-J 1.6 section 3; OCPP 2.0.1 and 2.1 part 4 section 3).
 
 mod connection;
 mod refused;
@@ -19,27 +19,28 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-/// tungstenite's own 128 KiB would cost an idle charge point 134 kB and halve the throughput: each read clears what is free
-/// of the buffer, and of hundreds of charge points no cache holds all buffers. Nearly every message fits in this one.
+/// Bytes. tungstenite's default of 128 KiB would cost 134 kB per idle charge point and halve the throughput: each read
+/// clears the free part of the buffer, and the buffers of hundreds of charge points fit in no cache. Nearly every
+/// message fits in 2 KiB.
 const READ_BUFFER: usize = 2 << 10;
-/// Messages that are ready together leave together, up to so many bytes.
+/// Bytes. Messages that are ready together are written together, up to this size.
 const WRITE_BUFFER: usize = 4 << 10;
 
-/// On which terms charge points are let in.
+/// The settings of handshakes and WebSockets.
 #[derive(Debug)]
 pub struct Terms {
     ocpp: OcppConfig,
     websocket: WebSocketConfig,
 }
 
-/// A request for a WebSocket that could be granted, as far as the handshake goes.
+/// A valid request for a WebSocket, not answered yet.
 #[derive(Debug)]
 pub struct UpgradeRequest {
     pub identity: Identity,
-    /// `None`: the client offered subprotocols, and none of them is enabled. The specification has the handshake
-    /// completed without one all the same, and the connection closed then.
+    /// `None`: none of the offered subprotocols is enabled. The handshake is then completed without a subprotocol, and
+    /// the connection closed (OCPP-J 1.6 section 3.2).
     pub version: Option<Version>,
-    /// The request itself. Credentials in it do not show in `Debug`.
+    /// The request. `Debug` hides its credentials.
     pub request: Request<()>,
     response: Response<String>,
 }
@@ -54,17 +55,17 @@ impl Terms {
         Terms { ocpp: ocpp.clone(), websocket }
     }
 
-    /// How long all of it may take, from the first byte to the last.
+    /// The time limit for the whole handshake, from the first byte to the last.
     pub fn timeout(&self) -> Duration {
         self.ocpp.handshake_timeout.get()
     }
 
-    /// Begins a handshake on whatever carries the bytes.
+    /// Begins a handshake on a byte stream.
     pub fn begin<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Handshake<S> {
         Handshake::new(stream, self.ocpp.max_header_size)
     }
 
-    /// Reads who is there, without an answer yet: [`Handshake::accept`] or [`Handshake::refuse`].
+    /// Reads the request. The answer is [`Handshake::accept`] or [`Handshake::refuse`].
     pub async fn read_request<S>(&self, handshake: &mut Handshake<S>) -> Result<UpgradeRequest, Refused>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -91,13 +92,13 @@ impl Terms {
         Ok(UpgradeRequest { identity, version, request, response })
     }
 
-    /// What is spoken on a connection once its handshake is done. It begins with what the client has sent already.
+    /// The WebSocket after the handshake. It begins with the data that the client sent after its request.
     pub fn websocket<S: AsyncRead + AsyncWrite + Unpin>(&self, handshake: Handshake<S>) -> Socket<S> {
         let (stream, received) = handshake.into_parts();
         Socket::new(stream, received, self.websocket)
     }
 
-    /// For a client that offers no subprotocol.
+    /// The version for a client that offers no subprotocol.
     fn default_version(&self) -> Result<Version, Refused> {
         match self.ocpp.default_version {
             DefaultVersion::Use(version) => Ok(version),
@@ -111,7 +112,7 @@ impl Terms {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
-    /// Lets the client in.
+    /// Accepts the request: switches to WebSocket.
     pub async fn accept(&mut self, request: UpgradeRequest) -> Result<(), Refused> {
         self.respond(request.response).await.map_err(|error| Refused::NotWebSocket(error.to_string()))
     }
@@ -126,7 +127,7 @@ mod tests {
                         Cookie: Q1AxOnNlY3JldA==\r\n\r\n";
 
     #[tokio::test]
-    async fn credentials_do_not_show() {
+    async fn debug_hides_the_credentials_of_a_request() {
         let terms = Terms::new(&OcppConfig::default());
         let mut handshake = terms.begin(tokio::io::join(HEAD.as_bytes(), tokio::io::sink()));
         let request = terms.read_request(&mut handshake).await.expect("a request");

@@ -1,4 +1,4 @@
-//! Why a charge point is not let in, and how it is told.
+//! Why a connection is refused, and the HTTP response that says so.
 
 use crate::listener::authentication::AuthError;
 use crate::listener::proxies::BadHeader;
@@ -6,38 +6,39 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use std::time::Duration;
 
-/// How credentials are to be shown (RFC 7617). There is no charset: passwords are bytes.
+/// The challenge of a 401 response (RFC 7617). It names no charset: passwords are bytes.
 const CHALLENGE: &str = "Basic realm=\"ocpp\"";
 
-/// The version of the WebSocket protocol, the only one there is.
+/// The only version of the WebSocket protocol (RFC 6455 section 4.1).
 pub(super) const WEBSOCKET_VERSION: &str = "13";
 
-/// Why nobody was let in.
+/// Why a connection is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     #[error("{}: {reason}", status.as_u16())]
     Status { status: StatusCode, reason: String, retry_after: Option<Duration> },
-    /// The client is told the reason alone: what is known of a charge point is not for strangers.
+    /// The client gets `reason` only. `detail` is for the log, as it reveals what the gateway knows of the charge
+    /// point.
     #[error("401: {reason}{}", detail.map(|detail| format!(": {detail}")).unwrap_or_default())]
     Unauthorized { reason: String, detail: Option<&'static str> },
-    /// With the subject of the certificate that was shown, if one was.
+    /// `subject`: of the client's certificate, if it sent one.
     #[error("no TLS: {reason}")]
     Tls { reason: String, subject: Option<String> },
     #[error("no WebSocket handshake: {0}")]
     NotWebSocket(String),
     #[error("426: the version of WebSocket is not 13")]
     WebSocketVersion,
-    /// Answered while it was read.
+    /// hyper has answered it already.
     #[error("431: the request head is too large")]
     HeaderTooLarge,
     #[error("no handshake within {0:?}")]
     TimedOut(Duration),
     #[error(transparent)]
     BadProxyHeader(BadHeader),
-    /// So many that it is not worth an answer.
+    /// Closed without a response: far over the limit of the address.
     #[error("far too many connections from this address")]
     TooManyFromAddress,
-    /// So many sockets are open that there is no room for an answer.
+    /// Closed without a response: the limit on sockets is reached.
     #[error("far too many sockets")]
     NoRoom,
 }
@@ -47,12 +48,12 @@ impl Refused {
         Refused::Status { status, reason: reason.into(), retry_after: None }
     }
 
-    /// 503, and when to come back.
+    /// Status 503 with `Retry-After`.
     pub fn unavailable(reason: impl Into<String>, retry_after: Duration) -> Self {
         Refused::later(StatusCode::SERVICE_UNAVAILABLE, reason, retry_after)
     }
 
-    /// A status, and when to come back.
+    /// A status with `Retry-After`.
     pub fn later(status: StatusCode, reason: impl Into<String>, retry_after: Duration) -> Self {
         Refused::Status { status, reason: reason.into(), retry_after: Some(retry_after) }
     }
@@ -74,12 +75,12 @@ impl Refused {
             Refused::HeaderTooLarge => "header_too_large",
             Refused::TimedOut(_) => "timed_out",
             Refused::BadProxyHeader(_) => "bad_proxy_header",
-            Refused::TooManyFromAddress => "crowd",
+            Refused::TooManyFromAddress => "too_many_from_address",
             Refused::NoRoom => "no_room",
         }
     }
 
-    /// What the client is told; `None`: it does not wait for a response.
+    /// The response to the client. `None`: the connection is closed without one.
     pub(super) fn response(&self) -> Option<Response<String>> {
         let status = match self {
             Refused::Status { status, .. } => *status,
@@ -111,7 +112,7 @@ impl Refused {
             }
             Refused::WebSocketVersion => {
                 headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(WEBSOCKET_VERSION));
-                // RFC 9110 section 15.5.22 wants the protocol named.
+                // RFC 9110 section 15.5.22 requires `Upgrade` in a 426 response.
                 headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
                 headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade, close"));
             }
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_shows_a_password_while_too_many_do_is_told_when_to_come_back() {
+    fn busy_password_check_is_answered_with_503_and_retry_after() {
         let refused = Refused::from(AuthError::Busy { retry_after: Duration::from_secs(12) });
         let response = refused.response().expect("a response");
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);

@@ -1,4 +1,4 @@
-//! What a request for a WebSocket has to say (RFC 6455 section 4.2.1), and the response that switches protocols.
+//! Validates a request for a WebSocket (RFC 6455 section 4.2.1), and makes the response that switches protocols.
 
 use super::refused::{Refused, WEBSOCKET_VERSION};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -24,7 +24,7 @@ pub(super) fn accept(request: &Request<()>) -> Result<Response<String>, Refused>
     if !lists(headers, header::SEC_WEBSOCKET_VERSION, WEBSOCKET_VERSION) {
         return Err(Refused::WebSocketVersion);
     }
-    // 16 bytes in Base64 are wanted. Of what use they are is the client's business: it gets back the hash of what it sent.
+    // The key should be 16 bytes in Base64, which is not checked: the response contains the hash of any key.
     let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY) else { return refuse("no Sec-WebSocket-Key") };
     let Ok(accept_key) = HeaderValue::try_from(derive_accept_key(key.as_bytes())) else { return refuse("no key") };
 
@@ -37,13 +37,13 @@ pub(super) fn accept(request: &Request<()>) -> Result<Response<String>, Refused>
     Ok(response)
 }
 
-/// Whether `token` is in the list that all lines of this name make up (RFC 9110 section 5.3).
+/// Whether `token` is in the list that all header lines of this name form (RFC 9110 section 5.3).
 fn lists(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     let entries = headers.get_all(name).into_iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     entries.map(<[u8]>::trim_ascii).any(|entry| entry.eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// Marks credentials, so that no `Debug` shows them.
+/// Marks credentials as sensitive, so that `Debug` hides them.
 pub(super) fn hide_credentials(headers: &mut HeaderMap) {
     for name in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE] {
         if let header::Entry::Occupied(mut values) = headers.entry(name) {

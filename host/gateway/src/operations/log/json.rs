@@ -1,7 +1,7 @@
-//! Events as objects, one a line, with the fields beside the message, where whoever collects logs looks for them.
+//! Events as JSON objects, one per line, with the fields beside the message, where log collectors expect them.
 //!
-//! `tracing-subscriber` has such a format, but neither cuts what is long, nor has it objects for fields that only a
-//! transform knows the names of.
+//! The JSON format of `tracing-subscriber` neither cuts long values nor supports fields whose names only a transform
+//! knows.
 
 use super::lengths::{MAX_MESSAGE, MAX_VALUE, longest};
 use super::text::{Unprintable, write_cut};
@@ -50,7 +50,7 @@ fn object(timestamp: &str, event: &Event<'_>) -> serde_json::Result<Vec<u8>> {
 
 struct JsonVisitor<M: SerializeMap> {
     map: M,
-    /// What the `log` crate calls so, where the event comes from there.
+    /// The target of a record of the `log` crate.
     target: Option<String>,
     result: Result<(), M::Error>,
 }
@@ -101,7 +101,7 @@ impl<M: SerializeMap> Visit for JsonVisitor<M> {
         let Some(fields) = value.downcast_ref::<LogFields>() else {
             return self.write_text(field, format_args!("{value}"));
         };
-        // A name that is there twice would be, in an object, a fault for some and a value lost for others.
+        // Values of one name are joined. Some readers refuse an object with duplicate names, others lose a value.
         let texts = fields
             .iter()
             .map(|(name, value)| (cut(format_args!("{name}"), MAX_VALUE), cut(format_args!("{value}"), MAX_MESSAGE)));
@@ -118,7 +118,7 @@ impl<M: SerializeMap> Visit for JsonVisitor<M> {
 
 fn cut(value: fmt::Arguments<'_>, most: usize) -> String {
     let mut text = String::new();
-    // Writing to a string does not fail; a value that cannot be shown ends where it failed.
+    // Writing to a string does not fail. A value that cannot be formatted ends where it fails.
     let _ = write_cut(&mut text, value, most, Unprintable::Keep);
     text
 }
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_a_transform_are_fields() {
+    fn fields_of_a_transform_are_an_object() {
         let pairs = [("code", "7\n"), ("kind", "a"), ("kind", "b")];
         let fields = LogFields::new(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
         let lines = objects(|| {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn long_values_are_cut_and_others_are_as_they_were() {
+    fn long_values_are_cut_and_short_ones_are_unchanged() {
         let long = "\u{1}".repeat(45_000);
         let lines = objects(|| info!(action = long, charge_point = %long, id = "\n\x1b", "{long}"));
         let length = |name: &str| lines[0][name].as_str().expect("text").chars().count();

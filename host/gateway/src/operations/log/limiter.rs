@@ -1,8 +1,8 @@
-//! Limits lines of the log: per charge point, or per address where there is no charge point yet, per transform and per line of code,
-//! so that a charge point that repeats one fault a thousand times hides neither its other lines nor those of others.
+//! Limits log lines: per charge point, or per address if there is no charge point yet, per transform and per line of
+//! code. A charge point that repeats one fault a thousand times hides neither its other lines nor those of others.
 //!
-//! What `debug` and `trace` show was asked for and is all there. Lines of transforms have a limit of their own
-//! (`limits.log_lines`).
+//! Lines on `debug` and `trace` are not limited, because they are switched on deliberately. Lines of transforms have a
+//! limit of their own (`limits.log_lines`).
 
 use super::text::{Unprintable, write_cut};
 use crate::operations::address;
@@ -19,30 +19,30 @@ use tracing::{Event, Level, Metadata, Subscriber, info, warn};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// Lines are counted anew after so long.
+/// The length of a window. Each window counts its lines anew.
 const WINDOW: Duration = Duration::from_secs(10);
 /// Lines of one charge point in a window, from one line of code.
 const PER_CHARGE_POINT: u32 = 10;
-/// Lines about one address: many charge points may be behind it.
+/// Lines about one address, which many charge points may share.
 const PER_ADDRESS: u32 = 100;
-/// Lines about neither.
+/// Lines about neither a charge point nor an address.
 const PER_CALLSITE: u32 = 200;
-/// Windows that are kept. Beyond that the oldest starts anew.
+/// The most windows that are kept. Beyond that, the least recently used one is removed.
 const MAX_WINDOWS: usize = 8192;
-/// The longest name of a charge point that is told from others, in characters.
+/// Names of charge points are compared up to this length, in characters.
 const MAX_NAME: usize = 256;
 
-/// The target of what the limiter has to say, which has no limit.
+/// The target of the lines of the limiter itself, which are not limited.
 const TARGET: &str = "ocpp_gateway::operations::log";
 /// The target of lines that transforms write.
 const TRANSFORM: &str = "transform";
 
-/// Whom a line is about.
+/// What a line is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum LineSubject {
     ChargePoint(Box<str>),
     Address(IpAddr),
-    Nobody,
+    Other,
 }
 
 impl LineSubject {
@@ -50,7 +50,7 @@ impl LineSubject {
         match self {
             LineSubject::ChargePoint(_) => PER_CHARGE_POINT,
             LineSubject::Address(_) => PER_ADDRESS,
-            LineSubject::Nobody => PER_CALLSITE,
+            LineSubject::Other => PER_CALLSITE,
         }
     }
 }
@@ -58,7 +58,7 @@ impl LineSubject {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     subject: LineSubject,
-    /// The transform that it is about, where it is about one.
+    /// The transform that the line is about, if any.
     transform: Option<Box<str>>,
     callsite: Identifier,
 }
@@ -69,16 +69,16 @@ struct LineWindow {
     passed: u32,
 }
 
-/// Lines that were left out in a window that is not over.
+/// Lines that were suppressed in a window that has not ended.
 #[derive(Debug)]
 struct Suppressed {
     reported_at: Instant,
     count: u64,
-    /// Where they come from.
+    /// The target of these lines.
     target: &'static str,
 }
 
-/// What was left out of one kind of line.
+/// The number of suppressed lines with one key.
 #[derive(Debug)]
 struct SuppressedReport {
     subject: LineSubject,
@@ -91,7 +91,7 @@ struct SuppressedReport {
 struct LimiterState {
     windows: LruCache<Key, LineWindow>,
     suppressed: HashMap<Key, Suppressed>,
-    /// Lines that were left out when `suppressed` was full.
+    /// Lines that were suppressed while `suppressed` was full.
     others: u64,
     is_over: bool,
 }
@@ -101,8 +101,8 @@ impl LimiterState {
         LimiterState { windows: LruCache::unbounded(), suppressed: HashMap::new(), others: 0, is_over: false }
     }
 
-    /// Whether one more line may pass.
-    fn ask(&mut self, key: Key, target: &'static str, now: Instant) -> bool {
+    /// Whether one more line is written.
+    fn admit(&mut self, key: Key, target: &'static str, now: Instant) -> bool {
         let limit = key.subject.limit();
         let window = self.windows.get_or_insert_mut_ref(&key, || LineWindow { started: now, passed: 0 });
         if now.duration_since(window.started) >= WINDOW {
@@ -126,7 +126,7 @@ impl LimiterState {
         false
     }
 
-    /// What is to be reported at `now`; `None`: all of it.
+    /// Removes and returns the reports that are due at `now`; `None`: all of them.
     fn take_due(&mut self, now: Option<Instant>) -> Vec<SuppressedReport> {
         let due = |suppressed: &Suppressed| now.is_none_or(|now| suppressed.reported_at <= now);
         let taken = self.suppressed.extract_if(|_, suppressed| due(suppressed));
@@ -140,7 +140,7 @@ impl LimiterState {
         if !reports.is_empty() && self.others > 0 {
             let suppressed = std::mem::take(&mut self.others);
             reports.push(SuppressedReport {
-                subject: LineSubject::Nobody,
+                subject: LineSubject::Other,
                 transform: None,
                 suppressed,
                 source: "others",
@@ -154,11 +154,11 @@ impl LimiterState {
     }
 }
 
-/// Decides which lines are written, and says by a thread of its own what was left out.
+/// Decides which lines are written. A thread of its own reports the suppressed ones.
 #[derive(Debug)]
 pub(super) struct LogLimiter {
     state: Mutex<LimiterState>,
-    /// There is something to report that was not there before.
+    /// Notified when there is a new report, and when the log ends.
     changed: Condvar,
 }
 
@@ -166,14 +166,14 @@ impl LogLimiter {
     pub(super) fn start() -> Arc<Self> {
         let limiter = Arc::new(LogLimiter { state: Mutex::new(LimiterState::new()), changed: Condvar::new() });
         let reporter = Arc::clone(&limiter);
-        let started = std::thread::Builder::new().name("log-limiter".into()).spawn(move || reporter.report_in_turn());
+        let started = std::thread::Builder::new().name("log-limiter".into()).spawn(move || reporter.report_when_due());
         if let Err(error) = started {
-            warn!(target: TARGET, "no thread to say what is left out of the log: {error}");
+            warn!(target: TARGET, "cannot start the thread that reports suppressed log lines: {error}");
         }
         limiter
     }
 
-    /// Says what was left out and not yet reported, and that is the last report.
+    /// Reports all suppressed lines that are not reported yet, and ends the reports.
     pub(super) fn report_all(&self) {
         let mut state = self.state.lock();
         state.is_over = true;
@@ -183,7 +183,7 @@ impl LogLimiter {
         reports.into_iter().for_each(report);
     }
 
-    fn report_in_turn(&self) {
+    fn report_when_due(&self) {
         let mut state = self.state.lock();
         while !state.is_over {
             let now = Instant::now();
@@ -194,7 +194,7 @@ impl LogLimiter {
                 }
                 Some(_) => {
                     let reports = state.take_due(Some(now));
-                    // Reports are events too, and are asked about.
+                    // Reports are events too, and `may_pass` locks the state for them.
                     MutexGuard::unlocked(&mut state, || reports.into_iter().for_each(report));
                 }
             }
@@ -212,7 +212,7 @@ impl LogLimiter {
         let key = Key { subject: visitor.subject(), transform, callsite: metadata.callsite() };
         let mut state = self.state.lock();
         let before = state.suppressed.len();
-        let passes = state.ask(key, metadata.target(), Instant::now());
+        let passes = state.admit(key, metadata.target(), Instant::now());
         if state.suppressed.len() > before {
             self.changed.notify_one();
         }
@@ -226,17 +226,17 @@ fn has_limit(metadata: &Metadata<'_>) -> bool {
 
 fn report(SuppressedReport { subject, transform, suppressed, source }: SuppressedReport) {
     let transform = transform.as_deref();
-    const TEXT: &str = "more lines like the last ones are left out";
+    const TEXT: &str = "more lines like the last ones are suppressed";
     match subject {
         LineSubject::ChargePoint(name) => {
             info!(target: TARGET, charge_point = %name, transform, suppressed, source, "{TEXT}")
         }
         LineSubject::Address(address) => info!(target: TARGET, %address, transform, suppressed, source, "{TEXT}"),
-        LineSubject::Nobody => info!(target: TARGET, transform, suppressed, source, "{TEXT}"),
+        LineSubject::Other => info!(target: TARGET, transform, suppressed, source, "{TEXT}"),
     }
 }
 
-/// A layer that is asked of each event whether it is written.
+/// A layer that suppresses events over the limits.
 pub(super) struct LimiterLayer(pub(super) Arc<LogLimiter>);
 
 impl<S: Subscriber> Layer<S> for LimiterLayer {
@@ -245,7 +245,7 @@ impl<S: Subscriber> Layer<S> for LimiterLayer {
     }
 }
 
-/// Finds whom an event is about.
+/// Finds what an event is about.
 struct SubjectVisitor {
     charge_point: Option<Box<str>>,
     address: Option<IpAddr>,
@@ -253,7 +253,7 @@ struct SubjectVisitor {
 }
 
 impl SubjectVisitor {
-    fn see(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+    fn record_text(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         let text = || {
             let mut text = String::new();
             // Writing to a string does not fail.
@@ -266,7 +266,7 @@ impl SubjectVisitor {
             "address" => {
                 let text = text();
                 let address = text.parse::<SocketAddr>().map(|address| address.ip()).or_else(|_| text.parse());
-                self.address = address.ok().map(address::owner);
+                self.address = address.ok().map(address::counted_address);
             }
             _ => {}
         }
@@ -276,18 +276,18 @@ impl SubjectVisitor {
         match (self.charge_point, self.address) {
             (Some(name), _) if !name.is_empty() => LineSubject::ChargePoint(name),
             (_, Some(address)) => LineSubject::Address(address),
-            _ => LineSubject::Nobody,
+            _ => LineSubject::Other,
         }
     }
 }
 
 impl Visit for SubjectVisitor {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.see(field, format_args!("{value}"));
+        self.record_text(field, format_args!("{value}"));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.see(field, format_args!("{value:?}"));
+        self.record_text(field, format_args!("{value:?}"));
     }
 }
 
@@ -298,7 +298,7 @@ mod tests {
     use tracing::debug;
     use tracing_subscriber::layer::SubscriberExt as _;
 
-    /// Counts events that come as far as the layers before it.
+    /// Counts events that pass the layers before it.
     #[derive(Clone, Default)]
     struct Count(Arc<AtomicUsize>);
 
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn each_charge_point_has_its_lines_and_what_is_left_out_is_counted() {
+    fn charge_points_are_limited_separately_and_suppressed_lines_are_counted() {
         let (passed, mut state) = passed(|| {
             (0..2000).for_each(|_| incident("CP1"));
             incident("CP2");
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn each_transform_has_its_lines_about_a_charge_point() {
+    fn transforms_are_limited_separately_for_each_charge_point() {
         let fails = |transform: &str| warn!(charge_point = "CP1", %transform, "fails");
         let (passed, mut state) = passed(|| {
             (0..1000).for_each(|_| fails("one"));
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_and_lines_of_code_have_limits_too_and_what_was_asked_for_has_none() {
+    fn addresses_and_lines_of_code_are_limited_but_debug_lines_are_not() {
         let (passed, mut state) = passed(|| {
             (0..1000u16).for_each(|port| info!(address = %format!("10.0.0.1:{port}"), "refused"));
             (0..1000).for_each(|_| warn!("a publication is refused"));
@@ -363,30 +363,30 @@ mod tests {
     }
 
     #[test]
-    fn a_window_ends_and_is_reported_once() {
+    fn suppressed_lines_are_reported_once_when_their_window_ends() {
         let (_, mut state) = passed(|| (0..=PER_CHARGE_POINT).for_each(|_| incident("CP1")));
-        let key = state.suppressed.keys().next().expect("one is left out").clone();
+        let key = state.suppressed.keys().next().expect("one is suppressed").clone();
         let end = state.next_report().expect("a report");
         assert!(state.take_due(Some(end - Duration::from_millis(1))).is_empty());
-        assert!(!state.ask(key.clone(), "", end - Duration::from_millis(1)));
-        assert!(state.ask(key, "", end));
+        assert!(!state.admit(key.clone(), "", end - Duration::from_millis(1)));
+        assert!(state.admit(key, "", end));
         assert_eq!(state.take_due(Some(end)).iter().map(|report| report.suppressed).collect::<Vec<_>>(), [2]);
         assert!(state.next_report().is_none() && state.take_due(None).is_empty());
     }
 
     #[test]
-    fn no_number_of_charge_points_takes_more_memory() {
+    fn memory_is_bounded_for_any_number_of_charge_points() {
         let (_, mut state) = passed(|| (0..=PER_CHARGE_POINT).for_each(|_| incident("CP0")));
-        let (key, now) = (state.suppressed.keys().next().expect("one is left out").clone(), Instant::now());
+        let (key, now) = (state.suppressed.keys().next().expect("one is suppressed").clone(), Instant::now());
         for number in 0..2 * MAX_WINDOWS {
             let subject = LineSubject::ChargePoint(format!("CP{number}").into());
             for _ in 0..=PER_CHARGE_POINT {
-                state.ask(Key { subject: subject.clone(), ..key.clone() }, "", now);
+                state.admit(Key { subject: subject.clone(), ..key.clone() }, "", now);
             }
         }
         assert!(state.windows.len() <= MAX_WINDOWS && state.suppressed.len() <= MAX_WINDOWS);
         let reported: u64 = state.take_due(None).iter().map(|report| report.suppressed).sum();
-        // One of CP0's before, and then all of its own.
+        // One line of CP0 was suppressed before, and all of its lines in the loop.
         assert_eq!(reported, 1 + 2 * MAX_WINDOWS as u64 + u64::from(PER_CHARGE_POINT));
     }
 }

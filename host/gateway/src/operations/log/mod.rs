@@ -1,7 +1,7 @@
 //! The log: lines for people or objects for programs, on standard error.
 //!
-//! What charge points and transforms supply is cut, and escaped in lines (`text`); lines that they can cause as often as
-//! they like are limited (`limiter`). Both happen here, for every event, and not where events are made.
+//! Values from charge points and transforms are cut, and escaped in lines (`text`). Lines that they can cause at any
+//! rate are limited (`limiter`). Both happen here, for every event, and not where events are made.
 
 mod json;
 mod lengths;
@@ -19,8 +19,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// Writes the log as long as it lives; at its end it says what was left out.
-#[must_use = "at its end it says what was left out of the log"]
+/// Reports the suppressed lines when it is dropped.
+#[must_use = "it reports suppressed log lines when it is dropped"]
 pub struct LogGuard(Arc<LogLimiter>);
 
 impl Drop for LogGuard {
@@ -59,13 +59,13 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::registry::Registry;
 
-    /// Keeps what is written.
+    /// A writer that keeps what is written.
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    struct Captured(Arc<Mutex<Vec<u8>>>);
 
-    impl io::Write for Kept {
+    impl io::Write for Captured {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("nobody failed").extend_from_slice(bytes);
+            self.0.lock().expect("not poisoned").extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -80,11 +80,11 @@ mod tests {
         N: for<'w> FormatFields<'w> + Send + Sync + 'static,
         E: FormatEvent<Registry, N> + Send + Sync + 'static,
     {
-        let kept = Kept::default();
-        let writer = kept.clone();
+        let captured = Captured::default();
+        let writer = captured.clone();
         let subscriber = tracing_subscriber::registry().with(layer.with_writer(move || writer.clone()));
         tracing::subscriber::with_default(subscriber, events);
-        let bytes = kept.0.lock().expect("nobody failed").clone();
+        let bytes = captured.0.lock().expect("not poisoned").clone();
         String::from_utf8(bytes).expect("text")
     }
 }

@@ -1,6 +1,6 @@
-//! Fields of events as text in which nothing can look like another line.
+//! Fields of events as text. No value can look like another line, or send escape sequences to the terminal.
 //!
-//! `tracing-subscriber` keeps some escape sequences away from the terminal, in messages only; a line break passes.
+//! `tracing-subscriber` escapes some sequences, in messages only, and passes line breaks.
 
 use super::lengths::{MAX_MESSAGE, MESSAGE, longest};
 use ocpp_gateway_pipeline::LogFields;
@@ -34,7 +34,7 @@ impl TextVisitor<'_> {
     }
 
     fn write_up_to(&mut self, most: usize, field: &Field, value: fmt::Arguments<'_>) {
-        // They say where a record of the `log` crate comes from, which the line does anyway.
+        // The origin of a record of the `log` crate, which the line contains anyway.
         if self.result.is_err() || field.name().starts_with("log.") {
             return;
         }
@@ -62,7 +62,7 @@ impl Visit for TextVisitor<'_> {
         if field.name() == MESSAGE {
             self.write(field, format_args!("{value}"));
         } else {
-            // Quoting goes through all of it: 270 KB of which 512 characters are wanted.
+            // Cut before quoting, which would go through the whole value: 270 KB for 512 characters.
             self.write(field, format_args!("{:?}", start(value, longest(field.name()))));
         }
     }
@@ -79,7 +79,7 @@ impl Visit for TextVisitor<'_> {
     }
 }
 
-/// Up to one character more than `most`, so that it shows that something is missing.
+/// At most one character more than `most`, so that the cut is still marked.
 fn start(text: &str, most: usize) -> &str {
     text.char_indices().nth(most + 1).map_or(text, |(end, _)| &text[..end])
 }
@@ -91,7 +91,8 @@ pub(super) enum Unprintable {
     Keep,
 }
 
-/// Writes at most so many characters of a value, and `…` for the rest. Formatting ends there: a long value costs no more.
+/// Writes at most `most` characters of a value, and `…` for the rest. Formatting stops there, so a long value costs no
+/// more.
 pub(super) fn write_cut(
     to: &mut dyn fmt::Write,
     value: fmt::Arguments<'_>,
@@ -136,7 +137,8 @@ impl fmt::Write for CutWriter<'_> {
     }
 }
 
-/// Control characters, which a terminal obeys, line and paragraph separators, and what changes the direction of writing.
+/// Control characters, which a terminal obeys, line and paragraph separators, and what changes the direction of
+/// writing.
 fn is_unprintable(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{2028}' | '\u{2029}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
@@ -157,7 +159,7 @@ mod tests {
     const FORGED: &str = "x\r\n2026-11-29T08:00:00Z  INFO \x1b[31mforged\u{9b}2J\u{2028}\u{202e}\t\0\x7f";
 
     #[test]
-    fn no_value_makes_a_line_or_reaches_the_terminal() {
+    fn values_cannot_add_lines_or_send_escape_sequences() {
         let text = lines(|| {
             info!(message_id = FORGED, charge_point = %FORGED, action = ?FORGED, "{FORGED}");
             info!("{}", FORGED);
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_short_enough_stays_as_it_is() {
+    fn short_values_are_unchanged() {
         let value = "ä".repeat(MAX_VALUE);
         let text = lines(|| info!(charge_point = %value, number = 7, message_id = "a\"b", "it said: {}", "\"ü\" \\n"));
         let expected = format!("it said: \"ü\" \\n charge_point={value} number=7 message_id=\"a\\\"b\"\n");
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_a_transform_stay_apart_from_those_of_the_gateway() {
+    fn fields_of_a_transform_are_separate_from_those_of_the_gateway() {
         let fields = LogFields::new(vec![("code".into(), FORGED.into()), ("a b=".into(), "1".into())]);
         let text = lines(|| info!(fields = &fields as &(dyn Error + 'static), "said"));
         assert_eq!(text.lines().count(), 1, "{text}");

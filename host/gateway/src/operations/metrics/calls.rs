@@ -1,4 +1,4 @@
-//! How CALLs end, and how long messages and answers take.
+//! Outcomes of CALLs, and durations of messages and answers.
 
 use super::collect::write_family;
 use super::histogram::Histogram;
@@ -16,14 +16,14 @@ use std::time::Duration;
 /// Result, error, and each fault.
 const OUTCOMES: usize = 2 + Fault::ALL.len();
 
-/// One counter for each direction, action and outcome: all there can ever be, so that nothing is looked up or made on
-/// the road of a message, and no charge point can add one.
+/// One counter for each direction, action and outcome. All of them are allocated in advance, so that a message needs
+/// neither a lookup nor an allocation, and no charge point can add a counter.
 #[derive(Debug)]
 pub struct CallMetrics {
     ended: Box<[AtomicU64]>,
-    /// By the direction of the message: through the session and the transforms, and handed over.
+    /// By the direction of the message: from its arrival until it is handed over, with session and transforms.
     handed_over: [Histogram; 2],
-    /// By the direction of the CALL: until the other side's answer.
+    /// By the direction of the CALL: until the answer of the other side.
     answers: [Histogram; 2],
 }
 
@@ -41,8 +41,8 @@ impl CallMetrics {
         }
     }
 
-    /// A message was handed over, so long after it came.
-    pub fn passed(&self, direction: Direction, after: Duration) {
+    /// A message was handed over, `after` its arrival.
+    pub fn handed_over(&self, direction: Direction, after: Duration) {
         self.handed_over[direction as usize].observe(after);
     }
 }
@@ -56,7 +56,7 @@ fn place(direction: Direction, action: Action, outcome: Outcome) -> usize {
     (direction as usize * Action::COUNT + action.index()) * OUTCOMES + outcome
 }
 
-/// All that there can be.
+/// All combinations of labels.
 fn combinations() -> impl Iterator<Item = (Direction, Action, Outcome)> {
     let outcomes = || [Outcome::Result, Outcome::Error].into_iter().chain(Fault::ALL.map(Outcome::Failed));
     let actions = DIRECTIONS.into_iter().flat_map(|direction| Action::all().map(move |action| (direction, action)));
@@ -72,9 +72,9 @@ impl Collector for CallMetrics {
                 [("direction", names::direction(direction)), ("action", action.name()), ("outcome", outcome.name())];
             (count > 0).then(|| (labels, ConstCounter::new(count)))
         };
-        let help = "CALLs that are over, by the way that they went, action and outcome";
+        let help = "CALLs that have ended, by direction, action and outcome";
         write_family(&mut encoder, "calls", help, combinations().filter_map(count))?;
-        let answers = "From a CALL until the other side's answer, by the way that the CALL went";
+        let answers = "From a CALL until the other side's answer, by direction of the CALL";
         for (title, help, histograms) in [
             (
                 "message_duration_seconds",
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_charge_point_calls_its_actions_there_are_no_more_lines_than_known_actions() {
+    fn unknown_actions_share_one_counter() {
         let metrics = CallMetrics::new();
         metrics.ended(&end("Reset", Outcome::Failed(Fault::TimedOut)));
         for number in 0..10_000 {
@@ -137,7 +137,7 @@ mod tests {
     fn times_are_shown_as_histograms() {
         let metrics = CallMetrics::new();
         metrics.ended(&end("Reset", Outcome::Result));
-        metrics.passed(Direction::Uplink, Duration::from_micros(20));
+        metrics.handed_over(Direction::Uplink, Duration::from_micros(20));
         let text = shown(&metrics);
         for line in [
             r#"answer_duration_seconds_bucket{le="0.002048",direction="downlink"} 0"#,

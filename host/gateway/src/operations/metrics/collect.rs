@@ -1,4 +1,4 @@
-//! Metrics whose numbers are kept elsewhere, and read when the page is.
+//! Metrics whose values are kept elsewhere, and read when the page is requested.
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
@@ -10,7 +10,7 @@ struct FnCollector<F>(F);
 
 impl<F> fmt::Debug for FnCollector<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Written").finish_non_exhaustive()
+        f.debug_struct("FnCollector").finish_non_exhaustive()
     }
 }
 
@@ -20,7 +20,7 @@ impl<F: Fn(&mut DescriptorEncoder<'_>) -> fmt::Result + Send + Sync + 'static> C
     }
 }
 
-/// A collector of what `write` writes.
+/// A collector that calls `write`.
 pub(crate) fn collector(
     write: impl Fn(&mut DescriptorEncoder<'_>) -> fmt::Result + Send + Sync + 'static,
 ) -> Box<dyn Collector> {

@@ -1,11 +1,11 @@
-//! `/metrics` in the form that is asked for: OpenMetrics 1.0.0, or the older text format 0.0.4 of Prometheus.
+//! `/metrics` in the requested format: OpenMetrics 1.0.0, or the older text format 0.0.4 of Prometheus.
 //!
-//! prometheus-client writes OpenMetrics only. For what it writes the differences are few: 0.0.4 names a counter with its
-//! `_total` in the comments too, has neither units nor an end mark, and other words for types that it does not have.
+//! prometheus-client writes OpenMetrics only. The differences are few: in 0.0.4, comments name a counter with its
+//! `_total`, there are neither units nor an end mark, and types that it lacks have other names.
 
 use std::fmt::Write as _;
 
-/// A form of the page.
+/// A format of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposition {
     Text,
@@ -13,8 +13,8 @@ pub enum Exposition {
 }
 
 impl Exposition {
-    /// What the values of `Accept` want most (RFC 9110 section 12.5.1); the text format where they do not say, and where
-    /// there is neither.
+    /// The format that the values of `Accept` prefer (RFC 9110 section 12.5.1); the text format if they name none or
+    /// neither.
     pub fn wanted<'a>(accept: impl IntoIterator<Item = &'a str>) -> Self {
         let (mut text, mut open_metrics) = (0.0, 0.0);
         for range in accept.into_iter().flat_map(|line| line.split(',')) {
@@ -28,7 +28,7 @@ impl Exposition {
                 _ => {}
             }
         }
-        // A client that takes both the same has named OpenMetrics for a reason.
+        // OpenMetrics wins a tie, because a client names it only if it supports it.
         if open_metrics > 0.0 && open_metrics >= text { Exposition::OpenMetrics } else { Exposition::Text }
     }
 
@@ -39,7 +39,7 @@ impl Exposition {
         }
     }
 
-    /// Makes this form of a page of OpenMetrics.
+    /// Converts a page in OpenMetrics to this format.
     pub fn of(self, open_metrics: String) -> String {
         match self {
             Exposition::Text => to_text(&open_metrics),
@@ -50,7 +50,7 @@ impl Exposition {
 
 fn to_text(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len());
-    // It comes before the type, which says how the metric is called.
+    // HELP comes before TYPE, which decides the name of the metric.
     let mut help = None;
     for line in open_metrics.lines() {
         let Some(comment) = line.strip_prefix("# ") else {
@@ -92,7 +92,7 @@ mod tests {
     use prometheus_client::registry::{Registry, Unit};
 
     #[test]
-    fn accept_decides() {
+    fn accept_header_selects_the_format() {
         use Exposition::{OpenMetrics, Text};
         let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,\
                           text/plain;version=0.0.4;q=0.3,*/*;q=0.2";

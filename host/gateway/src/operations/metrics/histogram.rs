@@ -1,4 +1,4 @@
-//! How long things take, without a lock and without an allocation.
+//! A histogram of durations, without locks and allocations.
 
 use prometheus_client::encoding::{MetricEncoder, NoLabelSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ const BOUNDS: usize = 24;
 /// Durations in buckets whose bounds double.
 #[derive(Debug, Default)]
 pub(super) struct Histogram {
-    /// The last one is for all that is longer.
+    /// The last one is for longer durations.
     buckets: [AtomicU64; BOUNDS + 1],
     nanoseconds: AtomicU64,
 }
@@ -34,7 +34,7 @@ impl Histogram {
     }
 }
 
-/// The smallest power of two microseconds that is not shorter.
+/// The bucket of a duration: its bound is the smallest power of two, in microseconds, that is not shorter.
 fn bucket_of(nanoseconds: u64) -> usize {
     let microseconds = nanoseconds.div_ceil(1000).max(1);
     let power = u64::BITS - (microseconds - 1).leading_zeros();
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_lies_in_the_bucket_whose_bound_it_does_not_exceed() {
+    fn duration_is_in_the_first_bucket_whose_bound_it_does_not_exceed() {
         for (nanoseconds, bucket) in
             [(0, 0), (8_000, 0), (8_001, 1), (16_000, 1), (16_001, 2), (1_000_000, 7), (1_024_001, 8)]
         {

@@ -2,8 +2,8 @@
 
 use strum::{EnumCount, IntoStaticStr, VariantArray};
 
-/// What may be limited. The sizes of a request and of a message, the time of a handshake and silence are counted as what
-/// they end.
+/// A limit that is counted. Limits of the size of a request or message, of the time of a handshake and of silence are
+/// not: they are reasons of refused or closed connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumCount, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Limit {

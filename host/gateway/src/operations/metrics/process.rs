@@ -1,7 +1,7 @@
-//! What the operating system knows of this process, read when the page is.
+//! Metrics of this process from the operating system, read when the page is requested.
 //!
-//! Read here, in ten lines, and not by `procfs`: its parser fails as a whole where a container's /proc lacks a line of
-//! another figure, its CPU time counts in steps of 10 ms, and its start time moves when the clock is set.
+//! The crate `procfs` is not used: its parser fails if the /proc of a container lacks any line, its CPU time has steps
+//! of 10 ms, and its start time changes when the clock is set.
 
 use super::collect::{collector, write};
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
@@ -11,9 +11,9 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The gateway's own gauge, which was there before those that go by the names that all programs use.
+/// The gateway's own gauge, which is older than the metrics with the names that all programs use.
 pub(super) fn resident_memory() -> Box<dyn Collector> {
-    // Where there is no /proc, there is no number either.
+    // Without /proc, the metric is absent.
     let help = "Memory in use by the process";
     collector(move |encoder| match memory("VmRSS:") {
         Some(bytes) => write(encoder, "resident_memory_bytes", help, ConstGauge::new(bytes)),
@@ -24,7 +24,7 @@ pub(super) fn resident_memory() -> Box<dyn Collector> {
 /// Metrics under the names that Prometheus' client libraries give them, `process_…`.
 pub fn process_registry() -> Registry {
     let mut registry = Registry::with_prefix("process");
-    // Seconds since 1970: a moment later than the system has it, which does not matter for noticing restarts.
+    // Seconds since 1970. Slightly later than the time of the system, which does not matter for detecting restarts.
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     registry.register_collector(collector(move |encoder| {
         if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
@@ -48,14 +48,14 @@ pub fn process_registry() -> Registry {
     registry
 }
 
-/// In bytes (proc(5): /proc/self/status, in kB).
+/// A field of /proc/self/status, converted from kB to bytes (proc(5)).
 fn memory(field: &str) -> Option<i64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     line.trim().strip_suffix("kB")?.trim().parse::<i64>().ok()?.checked_mul(1024)
 }
 
-/// Without the one that counts them.
+/// The number of open files, without the one that is opened to count them.
 fn open_files() -> Option<i64> {
     i64::try_from(std::fs::read_dir("/proc/self/fd").ok()?.count()).ok().map(|count| count - 1)
 }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_test_takes_some_of_everything() {
+    fn process_metrics_have_plausible_values() {
         let mut page = String::new();
         prometheus_client::encoding::text::encode(&mut page, &process_registry()).expect("encoded");
         let value = |name: &str| {

@@ -55,7 +55,7 @@ pub(super) fn write(output: &mut BytesMut, packet: OutboundPacket<'_>) -> Result
     packet.write(output, usize::MAX).map(drop)
 }
 
-/// Takes the packet that `input` begins with, once it is there as a whole.
+/// Takes the packet at the start of `input`, once it is complete.
 pub(super) fn read(input: &mut BytesMut, max_packet_size: usize) -> Result<InboundPacket, Error> {
     Ok(match Packet::read(input, max_packet_size)? {
         Packet::Publish(publish) => InboundPacket::Publish(publish),
@@ -63,7 +63,7 @@ pub(super) fn read(input: &mut BytesMut, max_packet_size: usize) -> Result<Inbou
         Packet::PubRec(ack) => InboundPacket::PubRec(ack.pkid, Ok(())),
         Packet::PubRel(release) => InboundPacket::PubRel(release.pkid),
         Packet::PubComp(ack) => InboundPacket::PubComp(ack.pkid),
-        Packet::SubAck(ack) => InboundPacket::SubAck(ack.pkid, ack.return_codes.into_iter().map(verdict).collect()),
+        Packet::SubAck(ack) => InboundPacket::SubAck(ack.pkid, ack.return_codes.into_iter().map(ack_result).collect()),
         Packet::UnsubAck(ack) => InboundPacket::UnsubAck(ack.pkid),
         Packet::PingResp => InboundPacket::PingResp,
         Packet::ConnAck(ack) => InboundPacket::ConnAck(match refusal(ack.code) {
@@ -76,7 +76,7 @@ pub(super) fn read(input: &mut BytesMut, max_packet_size: usize) -> Result<Inbou
     })
 }
 
-fn verdict(code: SubscribeReasonCode) -> AckResult {
+fn ack_result(code: SubscribeReasonCode) -> AckResult {
     match code {
         SubscribeReasonCode::Success(_) => Ok(()),
         SubscribeReasonCode::Failure => Err(Reason::UNSPECIFIED),

@@ -1,14 +1,14 @@
 //! MQTT 5.
 //!
-//! rumqttc writes our packets, and reads messages and the properties of CONNACK. Of other packets only the packet id and the
-//! reason codes matter. These are read here, because rumqttc 0.25.1
-//! - refuses DISCONNECT without a reason, and takes DISCONNECT and CONNACK without a property length for packets that have
-//!   not come as a whole; but a DISCONNECT may lack both (3.14.2.2.1), and the CONNACK of a broker that speaks 3.1.1 only has
-//!   no properties;
-//! - fails at a reason code that it does not know, and the connection would with it.
+//! rumqttc writes our packets, and reads messages and the properties of CONNACK. Of the other packets only the packet
+//! id and the reason codes matter. These are read here, because rumqttc 0.25.1
+//! - refuses DISCONNECT without a reason, and treats DISCONNECT and CONNACK without a property length as incomplete;
+//!   but a DISCONNECT may lack both (section 3.14.2.2.1), and the CONNACK of a broker that speaks only 3.1.1 has no
+//!   properties;
+//! - fails at an unknown reason code, which would end the connection.
 //!
-//! In all packets it takes what ends too early for one that has not come as a whole, and has thrown it away by then. So
-//! whether it has come is looked at beforehand, and `InsufficientBytes` is an error like any other.
+//! It treats any packet that ends too early as incomplete, and has discarded its bytes by then. So completeness is
+//! checked first, and `InsufficientBytes` is an error like any other.
 
 use std::time::{Duration, Instant};
 
@@ -34,33 +34,35 @@ use crate::{
     options::Options,
 };
 
-/// The reason code of a PUBACK for a message that nobody has subscribed to (3.4.2.1).
+/// The reason code of a PUBACK for a message without matching subscribers (section 3.4.2.1).
 const NO_MATCHING_SUBSCRIBERS: u8 = 0x10;
-/// What 3.1.1 calls a refusal for the protocol's version.
+/// The return code of 3.1.1 for an unacceptable protocol version.
 const UNACCEPTABLE_VERSION: u8 = 1;
 
-/// CONNECT. No Receive Maximum and no Maximum Packet Size: what comes is acknowledged at once, and a broker would drop in
-/// silence what is too large instead of leaving it to us to count. No Topic Alias Maximum either, so that there are none.
+/// CONNECT. No Receive Maximum, because messages are acknowledged at once. No Maximum Packet Size, because a broker
+/// would silently drop what is too large; here it is counted. No Topic Alias Maximum, so that the broker uses no
+/// aliases.
 pub(super) fn connect(
     output: &mut BytesMut,
     options: &Options,
     client_id: &str,
     clean_session: bool,
 ) -> Result<(), Error> {
-    // Session Expiry Interval (3.1.2.11.2). The largest number means that a session never expires.
+    // Session Expiry Interval (section 3.1.2.11.2). The largest number means that a session never expires.
     let session_expiry = whole_seconds(options.session_expiry);
     let connect = Connect {
         keep_alive: options.keep_alive_seconds(),
         client_id: client_id.to_owned(),
         clean_start: clean_session,
-        // Absent it is 0: the session ends with the connection.
+        // Without it the interval is 0: the session ends with the connection.
         properties: (!clean_session)
             .then(|| ConnectProperties { session_expiry_interval: Some(session_expiry), ..ConnectProperties::new() }),
     };
     let login = options.credentials.as_ref().map(|it| Login::new(it.username.clone(), it.password.clone()));
     let will = options.status.as_ref().map(|status| {
         let will = status.will();
-        // Without properties it has a Will Delay Interval of 0 (3.1.3.2.2): it comes as soon as the connection ends.
+        // Without properties the Will Delay Interval is 0 (section 3.1.3.2.2): the will is published as soon as the
+        // connection ends.
         LastWill {
             topic: will.topic.into(),
             message: will.payload,
@@ -69,7 +71,7 @@ pub(super) fn connect(
             properties: None,
         }
     });
-    // rumqttc goes back to its flags at their place from the beginning of the buffer, not of the packet.
+    // rumqttc writes the connect flags at an offset from the beginning of the buffer, not of the packet.
     let mut packet = BytesMut::new();
     connect.write(&will, &login, &mut packet)?;
     output.extend_from_slice(&packet);
@@ -93,7 +95,7 @@ pub(super) fn publish(output: &mut BytesMut, publish: &Publish, expires: Option<
     packet.write(output).map(drop)
 }
 
-/// The bytes of a PUBLISH, which need not have a packet id yet.
+/// The bytes of a PUBLISH. It need not have a packet id yet.
 pub(super) fn size(publish: &Publish, expires: bool) -> usize {
     let pkid = if publish.qos == rumqttc::QoS::AtMostOnce { 0 } else { 2 };
     let properties = if expires { 1 + 5 } else { 1 };
@@ -101,8 +103,8 @@ pub(super) fn size(publish: &Publish, expires: bool) -> usize {
     1 + size_length(length) + length
 }
 
-/// Message Expiry Interval (3.3.2.3.3), in whole seconds. Rounded up, so that no message ends before its time, and never 0,
-/// which mosquitto takes for no end at all.
+/// Message Expiry Interval (section 3.3.2.3.3), in whole seconds. Rounded up, so that no message expires early, and
+/// never 0, which mosquitto takes as no expiry.
 fn expiry_interval(left: Duration) -> u32 {
     whole_seconds(left).max(1)
 }
@@ -119,7 +121,7 @@ pub(super) fn write(output: &mut BytesMut, packet: OutboundPacket<'_>) -> Result
         OutboundPacket::PubComp(pkid) => PubComp::new(pkid, None).write(output),
         OutboundPacket::Subscribe(pkid, filters) => {
             let filters = filters.iter().map(|(filter, wanted)| Filter {
-                // Nobody wants what is retained: it is stale (3.3.1.3). The other options are 0, which is what 3.1.1 does.
+                // No retained messages: they are stale (section 3.3.1.3). The other options are 0, as in 3.1.1.
                 retain_forward_rule: RetainForwardRule::Never,
                 ..Filter::new(&**filter, qos(*wanted))
             });
@@ -135,12 +137,12 @@ pub(super) fn write(output: &mut BytesMut, packet: OutboundPacket<'_>) -> Result
     written.map(drop)
 }
 
-/// Takes the packet that `input` begins with, once it is there as a whole.
+/// Takes the packet at the start of `input`, once it is complete.
 pub(super) fn read(input: &mut BytesMut, max_packet_size: usize) -> Result<InboundPacket, LinkError> {
     let header = mqttbytes::check(input.iter(), max_packet_size)?;
     let (packet_type, length) = (header.packet_type()?, header.frame_length());
     let packet = input.split_to(length).freeze();
-    // Packet type, then the size of the rest, 7 bits a byte.
+    // Packet type, then the size of the rest, 7 bits per byte.
     let head = 2 + packet.iter().skip(1).take_while(|byte| **byte >= 0x80).count();
     let header = || FixedHeader::new(packet[0], head - 1, length - head);
     let body = &packet[head..];
@@ -149,9 +151,9 @@ pub(super) fn read(input: &mut BytesMut, max_packet_size: usize) -> Result<Inbou
         PacketType::PubAck if body.get(2) == Some(&NO_MATCHING_SUBSCRIBERS) => {
             InboundPacket::NoSubscriber(packet_id(body)?.0)
         }
-        PacketType::PubAck => acknowledgement(body).map(|(pkid, verdict)| InboundPacket::PubAck(pkid, verdict))?,
-        PacketType::PubRec => acknowledgement(body).map(|(pkid, verdict)| InboundPacket::PubRec(pkid, verdict))?,
-        // Whatever the reason, nothing is left to be done about the packet id.
+        PacketType::PubAck => acknowledgement(body).map(|(pkid, result)| InboundPacket::PubAck(pkid, result))?,
+        PacketType::PubRec => acknowledgement(body).map(|(pkid, result)| InboundPacket::PubRec(pkid, result))?,
+        // The packet id is free again, whatever the reason.
         PacketType::PubRel => InboundPacket::PubRel(acknowledgement(body)?.0),
         PacketType::PubComp => InboundPacket::PubComp(acknowledgement(body)?.0),
         PacketType::SubAck => sub_ack(body)?,
@@ -170,7 +172,8 @@ pub(super) fn read(input: &mut BytesMut, max_packet_size: usize) -> Result<Inbou
     })
 }
 
-/// Takes rumqttc's word for where the payload begins. It counts subscription identifiers twice there, but we have none.
+/// Relies on rumqttc for the start of the payload. rumqttc counts subscription identifiers twice there, but there are
+/// none.
 fn message(packet: v5::Publish) -> Result<Publish, Error> {
     Ok(Publish {
         dup: packet.dup,
@@ -207,20 +210,20 @@ fn packet_id(body: &[u8]) -> Result<(u16, &[u8]), Error> {
     Ok((u16::from_be_bytes(*pkid), rest))
 }
 
-/// Packet id and reason code, which stands for success where it is missing (3.4.2.1). There are successes beside 0.
+/// Packet id and reason code. A missing code stands for success (section 3.4.2.1). All codes below 0x80 are successes.
 fn acknowledgement(body: &[u8]) -> Result<(u16, AckResult), Error> {
     let (pkid, rest) = packet_id(body)?;
-    Ok((pkid, verdict(rest.first().copied().unwrap_or(0))))
+    Ok((pkid, ack_result(rest.first().copied().unwrap_or(0))))
 }
 
 fn sub_ack(body: &[u8]) -> Result<InboundPacket, mqttbytes::Error> {
-    let mut body = Body { here: body, left: body.len() };
+    let mut body = Body { arrived: body, left: body.len() };
     let (pkid, properties) = (body.number()?, body.variable_number()?);
     body.take(properties)?;
-    Ok(InboundPacket::SubAck(pkid, body.here.iter().copied().map(verdict).collect()))
+    Ok(InboundPacket::SubAck(pkid, body.arrived.iter().copied().map(ack_result).collect()))
 }
 
-fn verdict(code: u8) -> AckResult {
+fn ack_result(code: u8) -> AckResult {
     if code < 0x80 { Ok(()) } else { Err(Reason(code)) }
 }
 

@@ -20,7 +20,7 @@ fn topics(taken: Vec<Outgoing>) -> Vec<String> {
 }
 
 #[test]
-fn an_open_packet_id_is_never_handed_out_again() {
+fn open_packet_id_is_never_reused() {
     let mut window = window(3, &["a", "b", "c"]);
     assert_eq!(window.room(), 0);
     assert!(window.acknowledge(2).is_some());
@@ -28,7 +28,7 @@ fn an_open_packet_id_is_never_handed_out_again() {
 }
 
 #[test]
-fn nothing_new_is_started_before_all_that_was_open_was_sent_again() {
+fn new_publishes_wait_until_all_open_ones_are_sent_again() {
     let mut window = window(4, &["a", "b"]);
     assert_eq!((window.room(), window.is_resending()), (2, false));
     window.begin_resend();
@@ -40,7 +40,7 @@ fn nothing_new_is_started_before_all_that_was_open_was_sent_again() {
 }
 
 #[test]
-fn the_id_that_was_free_longest_comes_next() {
+fn packet_id_that_was_free_longest_is_used_next() {
     let mut window = window(3, &["a"]);
     assert!(window.acknowledge(1).is_some());
     assert!(window.acknowledge(1).is_none());
@@ -56,19 +56,19 @@ fn acknowledgements_out_of_order_keep_the_order_of_the_rest() {
     assert_eq!((window.len(), window.room()), (0, 4));
 }
 
-struct Deaf;
+struct IgnoringObserver;
 
-impl crate::Observer for Deaf {
+impl crate::Observer for IgnoringObserver {
     fn no_subscriber(&self, _: Publication) {}
     fn delivered(&self, _: u32) {}
     fn evicted(&self, _: u32) {}
 }
 
 #[test]
-fn a_success_is_told_only_to_who_wants_to_hear_of_it() {
+fn success_is_reported_only_to_observers_that_ask_for_it() {
     let mut window = window(3, &["a"]);
     for confirm in [false, true] {
-        let tracking = Some(Tracking { observer: std::sync::Arc::new(Deaf), number: 7, confirm });
+        let tracking = Some(Tracking { observer: std::sync::Arc::new(IgnoringObserver), number: 7, confirm });
         window.insert(Outgoing { tracking, ..outgoing("b", QoS::AtLeastOnce) }, 5);
     }
     let mut acknowledged = |pkid| {
@@ -79,21 +79,21 @@ fn a_success_is_told_only_to_who_wants_to_hear_of_it() {
 }
 
 #[test]
-fn what_a_broker_may_have_is_marked() {
+fn publishes_taken_out_are_marked_as_sent() {
     let mut window = window(1, &["a"]);
     let taken = window.take_all();
     assert!(matches!(&taken[..], [Outgoing { sent: true, .. }]), "{taken:?}");
 }
 
 #[test]
-fn a_kept_session_gets_the_same_ids_with_dup() {
+fn kept_session_gets_the_same_packet_ids_with_dup() {
     let mut window = window(2, &["a", "b"]);
     window.begin_resend();
     let Some(Resend::Publish(Outgoing { publish, .. })) = window.next_resend() else { panic!("{window:?}") };
     assert_eq!((publish.topic.as_str(), publish.pkid, publish.dup), ("a", 1, true));
 }
 
-/// The topics of what may be sent again now; a release is "-".
+/// The topics of the publishes that may be sent again now. A release is "-".
 fn resent(window: &mut Window) -> Vec<String> {
     let mut resent = Vec::new();
     while let Some(resend) = window.next_resend() {
@@ -106,12 +106,12 @@ fn resent(window: &mut Window) -> Vec<String> {
 }
 
 #[test]
-fn a_broker_that_takes_fewer_than_are_open_gets_them_one_after_the_other() {
+fn lower_limit_than_open_publishes_is_respected_when_sending_again() {
     let mut window = window(5, &["a", "b", "c", "d"]);
     window.set_limit(2);
     window.begin_resend();
     assert_eq!((resent(&mut window), window.room()), (vec!["a".into(), "b".into()], 0));
-    // One that waits for its turn can be answered too, for it was sent before.
+    // A publish that is still to be sent again can be acknowledged too, for it was sent before.
     assert!(window.acknowledge(3).is_some());
     assert_eq!(resent(&mut window), [""; 0]);
     assert!(window.acknowledge(1).is_some());
@@ -121,7 +121,7 @@ fn a_broker_that_takes_fewer_than_are_open_gets_them_one_after_the_other() {
 }
 
 #[test]
-fn releases_need_no_room_and_leave_less_of_it() {
+fn releases_need_no_room_and_count_as_in_flight() {
     let mut window = Window::new(4);
     for topic in ["a", "b", "c"] {
         window.insert(outgoing(topic, QoS::ExactlyOnce), 0);
@@ -138,7 +138,7 @@ fn releases_need_no_room_and_leave_less_of_it() {
 }
 
 #[test]
-fn what_is_refused_frees_its_packet_id() {
+fn refused_publish_frees_its_packet_id() {
     let mut window = window(2, &["a"]);
     window.insert(outgoing("b", QoS::ExactlyOnce), 7);
     let (refused, mark) = window.refuse(2).expect("open");
@@ -147,7 +147,7 @@ fn what_is_refused_frees_its_packet_id() {
 }
 
 #[test]
-fn what_was_to_be_delivered_harder_is_noticed() {
+fn open_publishes_of_a_higher_qos_are_detected() {
     let window = window(2, &["a"]);
     let exceeds = |qos| window.exceeds(qos);
     assert!(exceeds(QoS::AtMostOnce) && !exceeds(QoS::AtLeastOnce));
@@ -167,7 +167,7 @@ fn exactly_once_goes_through_release_and_survives_a_lost_session() {
 }
 
 #[test]
-fn absurd_packet_ids_are_ignored() {
+fn unknown_packet_ids_are_ignored() {
     let mut window = window(2, &["a"]);
     for pkid in [0, 2, 3, u16::MAX] {
         window.release(pkid);
@@ -176,11 +176,11 @@ fn absurd_packet_ids_are_ignored() {
     assert_eq!(window.len(), 1);
 }
 
-/// A broker in a few lines, for [`whatever_happens_nothing_is_lost_and_no_limit_exceeded`].
+/// A minimal broker for [`random_operations_lose_nothing_and_exceed_no_limit`].
 #[derive(Default)]
 struct BrokerModel {
     limit: usize,
-    /// What it has to answer: PUBLISH, or PUBREL where true.
+    /// The packets to answer: PUBLISH, or PUBREL if true.
     open: Vec<(u16, QoS, bool)>,
     seen: BTreeSet<String>,
 }
@@ -208,7 +208,7 @@ impl BrokerModel {
         }
     }
 
-    /// Answers one of them. True when a publish has been taken over or refused for good.
+    /// Answers one packet. True when a publish has been taken over or refused for good.
     fn answer(&mut self, window: &mut Window, place: usize, refuses: bool) -> bool {
         match self.open.remove(place % self.open.len()) {
             (pkid, QoS::ExactlyOnce, true) => window.complete(pkid).is_some(),
@@ -224,7 +224,7 @@ impl BrokerModel {
 }
 
 #[test]
-fn whatever_happens_nothing_is_lost_and_no_limit_exceeded() {
+fn random_operations_lose_nothing_and_exceed_no_limit() {
     for seed in 0..200_u64 {
         let mut random = fastrand::Rng::with_seed(seed);
         let (mut window, mut peer, mut settled) =

@@ -1,10 +1,10 @@
-//! One topic filter: who wants it, and what the broker knows of it.
+//! One topic filter: its owners, and its state at the broker.
 
 use smallvec::SmallVec;
 
 use crate::{message::QoS, subscriber::recipient::Recipient};
 
-/// Where a filter stands with the broker.
+/// The state of a filter at the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SubscriptionState {
     Absent,
@@ -15,26 +15,26 @@ pub(super) enum SubscriptionState {
 }
 
 pub(super) struct FilterEntry<R> {
-    /// Nearly always one, which is found without another look into memory.
+    /// The owners with their recipients. Usually one, which is stored inline to save a memory access.
     pub(super) routes: SmallVec<[(u64, R); 1]>,
-    pub(super) standing: SubscriptionState,
+    pub(super) state: SubscriptionState,
     /// The highest QoS that an owner wants, and the one the broker was last asked for.
     pub(super) wanted: QoS,
     pub(super) granted: QoS,
     /// Already in the queue of changes.
     pub(super) queued: bool,
-    /// Belongs to the set that was restored after the latest connect and is not settled yet.
+    /// The filter is restored after the latest connect, and the broker has not answered yet.
     pub(super) restoring: bool,
 }
 
 impl<R: Recipient> FilterEntry<R> {
-    pub(super) fn new(standing: SubscriptionState) -> Self {
+    pub(super) fn new(state: SubscriptionState) -> Self {
         let qos = QoS::AtMostOnce;
-        FilterEntry { routes: SmallVec::new(), standing, wanted: qos, granted: qos, queued: false, restoring: false }
+        FilterEntry { routes: SmallVec::new(), state, wanted: qos, granted: qos, queued: false, restoring: false }
     }
 
-    pub(super) fn is_met(&self) -> bool {
-        self.standing == SubscriptionState::Held && self.granted >= self.wanted
+    pub(super) fn is_satisfied(&self) -> bool {
+        self.state == SubscriptionState::Held && self.granted >= self.wanted
     }
 
     pub(super) fn route(&mut self, owner: u64, recipient: &R) {

@@ -7,7 +7,8 @@ use super::*;
 const GRANTED: AckResult = Ok(());
 const REFUSED: AckResult = Err(Reason::NOT_AUTHORIZED);
 
-/// Remembers the topics of what it got, of what it turned back, and what it was told about its subscriptions.
+/// Records the topics of the messages it took and of those it was asked to return, and the refusals of its
+/// subscriptions.
 #[derive(Clone, Default)]
 struct RecordingRecipient(Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<String>>>, bool, Arc<Mutex<Vec<SubscribeError>>>);
 
@@ -34,12 +35,12 @@ fn refused(filter: &str) -> SubscribeError {
 }
 
 impl RecordingRecipient {
-    /// One whose owner has gone.
-    fn deserted() -> Self {
+    /// A recipient that takes no messages.
+    fn departed() -> Self {
         RecordingRecipient(Arc::default(), Arc::default(), true, Arc::default())
     }
 
-    fn turned_back(&self) -> usize {
+    fn returned(&self) -> usize {
         self.1.lock().expect("not poisoned").len()
     }
 
@@ -66,7 +67,7 @@ fn set(
     settled
 }
 
-/// Lets the broker grant whatever is asked, and returns what was asked.
+/// Grants everything that the next batch requests, and returns what it requested.
 fn grant_all(subs: &mut Subscriptions<RecordingRecipient>) -> (Vec<String>, Vec<String>) {
     let batch = subs.next_batch(usize::MAX);
     for (filter, qos) in &batch.subscribe {
@@ -95,7 +96,7 @@ fn connected() -> Subscriptions<RecordingRecipient> {
     subs
 }
 
-/// The owner 1 has these filters.
+/// Subscriptions in which the owner 1 has these filters.
 fn holding(filters: &[&str]) -> Subscriptions<RecordingRecipient> {
     let mut subs = connected();
     drop(set(&mut subs, 1, filters, Some(&RecordingRecipient::default())));
@@ -104,7 +105,7 @@ fn holding(filters: &[&str]) -> Subscriptions<RecordingRecipient> {
 }
 
 #[test]
-fn resolves_when_the_last_filter_is_acknowledged() {
+fn subscribe_resolves_when_the_last_filter_is_acknowledged() {
     let mut subs = connected();
     let mut settled = set(&mut subs, 1, &["a", "b"], Some(&RecordingRecipient::default()));
     let batch = subs.next_batch(usize::MAX);
@@ -131,7 +132,7 @@ fn owners_of_one_filter_share_its_subscription() {
 }
 
 #[test]
-fn a_successor_before_the_unsubscribe_leaves_no_gap() {
+fn new_owner_before_the_unsubscribe_keeps_the_subscription() {
     let mut subs = holding(&["a"]);
     subs.remove(1);
     assert_eq!(set(&mut subs, 2, &["a"], Some(&RecordingRecipient::default())).try_recv(), Ok(Ok(())));
@@ -139,7 +140,7 @@ fn a_successor_before_the_unsubscribe_leaves_no_gap() {
 }
 
 #[test]
-fn a_successor_during_the_unsubscribe_subscribes_again() {
+fn new_owner_during_the_unsubscribe_subscribes_again() {
     let mut subs = holding(&["a"]);
     subs.remove(1);
     let leaving = subs.next_batch(usize::MAX).unsubscribe;
@@ -151,7 +152,7 @@ fn a_successor_during_the_unsubscribe_subscribes_again() {
 }
 
 #[test]
-fn replacing_makes_before_it_breaks() {
+fn replacing_subscribes_before_it_unsubscribes() {
     let mut subs = holding(&["a", "b"]);
     let mut settled = set(&mut subs, 1, &["b", "c"], None);
     assert!(deliver(&subs, "a"), "the old filter works until the new one does");
@@ -161,7 +162,7 @@ fn replacing_makes_before_it_breaks() {
 }
 
 #[test]
-fn a_refused_replacement_leaves_things_as_they_were() {
+fn refused_replacement_keeps_the_previous_filters() {
     let mut subs = holding(&["a"]);
     let mut settled = set(&mut subs, 1, &["b"], None);
     let batch = subs.next_batch(usize::MAX);
@@ -183,7 +184,7 @@ fn a_later_request_supersedes_an_open_one() {
 }
 
 #[test]
-fn what_is_no_filter_or_no_owner_is_refused_at_once() {
+fn invalid_filters_and_unknown_owners_are_refused_at_once() {
     let mut subs = connected();
     let deep = "a/".repeat(MAX_LEVELS);
     for bad in ["", "a/#/b", "a+", "a\0", &deep, &"a".repeat(65_536)] {
@@ -195,7 +196,7 @@ fn what_is_no_filter_or_no_owner_is_refused_at_once() {
 }
 
 #[test]
-fn a_lost_session_is_restored_and_current_only_then() {
+fn subscriptions_are_current_once_a_lost_session_is_restored() {
     let mut subs = holding(&["a", "b/#"]);
     subs.disconnected();
     assert!(!subs.is_current());
@@ -206,13 +207,13 @@ fn a_lost_session_is_restored_and_current_only_then() {
 }
 
 #[test]
-fn with_a_kept_session_only_what_is_missing_is_asked_for() {
+fn only_missing_filters_are_requested_in_a_kept_session() {
     let mut subs = connected();
     let _one = set(&mut subs, 1, &["a"], Some(&RecordingRecipient::default()));
     let _two = set(&mut subs, 2, &["b"], Some(&RecordingRecipient::default()));
     grant_all(&mut subs);
     let mut open = set(&mut subs, 3, &["c"], Some(&RecordingRecipient::default()));
-    let _lost_on_the_way = subs.next_batch(usize::MAX);
+    let _lost_batch = subs.next_batch(usize::MAX);
     subs.disconnected();
     subs.remove(2);
     let _while_away = set(&mut subs, 4, &["d"], Some(&RecordingRecipient::default()));
@@ -223,7 +224,7 @@ fn with_a_kept_session_only_what_is_missing_is_asked_for() {
 }
 
 #[test]
-fn nothing_piles_up_while_the_broker_is_away() {
+fn no_entries_accumulate_while_the_broker_is_away() {
     let mut subs = connected();
     subs.disconnected();
     for owner in 0..1000 {
@@ -235,7 +236,7 @@ fn nothing_piles_up_while_the_broker_is_away() {
 }
 
 #[test]
-fn changes_back_and_forth_take_one_place_in_the_queue() {
+fn repeated_changes_take_one_place_in_the_queue() {
     let mut subs = connected();
     for owner in 0..1000 {
         drop(set(&mut subs, owner, &["a"], Some(&RecordingRecipient::default())));
@@ -246,7 +247,7 @@ fn changes_back_and_forth_take_one_place_in_the_queue() {
 }
 
 #[test]
-fn an_owner_gets_a_message_once_however_many_filters_match() {
+fn owner_gets_a_message_once_even_if_several_filters_match() {
     let (mut subs, inbox, other) = (connected(), RecordingRecipient::default(), RecordingRecipient::default());
     let _one = set(&mut subs, 1, &["a/b", "a/+", "#"], Some(&inbox));
     let _two = set(&mut subs, 2, &["a/+"], Some(&other));
@@ -255,17 +256,17 @@ fn an_owner_gets_a_message_once_however_many_filters_match() {
 }
 
 #[test]
-fn a_topic_left_over_from_another_process_is_left() {
+fn unrouted_topic_of_another_process_is_unsubscribed() {
     let mut subs = connected();
     assert!(!deliver(&subs, "old"));
-    subs.stray("old");
-    subs.stray("old");
+    subs.unsubscribe_unrouted("old");
+    subs.unsubscribe_unrouted("old");
     assert_eq!(grant_all(&mut subs), (vec![], strings(&["old"])));
     assert_eq!(subs.len(), 0);
 }
 
 #[test]
-fn a_higher_qos_is_asked_for_again() {
+fn higher_qos_is_requested_again() {
     let mut subs = holding(&["a"]);
     let (done, mut settled) = oneshot::channel();
     subs.set(2, vec![("a".into(), QoS::ExactlyOnce)], Some(RecordingRecipient::default()), done);
@@ -286,12 +287,12 @@ fn batches_are_bounded() {
 }
 
 #[test]
-fn a_batch_fits_into_a_packet_of_the_brokers_size() {
+fn subscribe_batch_fits_into_a_packet_of_the_brokers_size() {
     let mut subs = connected();
     for owner in 0..5 {
         drop(set(&mut subs, owner, &[&format!("cs/{owner:04}")], Some(&RecordingRecipient::default())));
     }
-    // Two filters of 7 bytes, and a bit.
+    // Room for two filters of 7 bytes.
     let sizes: Vec<usize> = (0..3).map(|_| subs.next_batch(8 + 2 * 10 + 5).subscribe.len()).collect();
     assert_eq!(sizes, [2, 2, 1]);
     drop(set(&mut subs, 9, &["longer/than/all/that"], Some(&RecordingRecipient::default())));
@@ -299,22 +300,22 @@ fn a_batch_fits_into_a_packet_of_the_brokers_size() {
 }
 
 #[test]
-fn a_message_is_turned_back_only_if_nobody_takes_it() {
-    let (mut subs, gone, successor) = (connected(), RecordingRecipient::deserted(), RecordingRecipient::default());
+fn message_is_returned_only_if_no_recipient_takes_it() {
+    let (mut subs, gone, successor) = (connected(), RecordingRecipient::departed(), RecordingRecipient::default());
     let _one = set(&mut subs, 1, &["a"], Some(&gone));
     grant_all(&mut subs);
     assert!(deliver(&subs, "a"));
-    assert_eq!(gone.turned_back(), 1);
+    assert_eq!(gone.returned(), 1);
     for (first, second) in [(&gone, &successor), (&successor, &gone)] {
         let _one = set(&mut subs, 1, &["a"], Some(first));
         let _two = set(&mut subs, 2, &["a"], Some(second));
         assert!(deliver(&subs, "a"));
     }
-    assert_eq!((gone.turned_back(), successor.count()), (1, 2));
+    assert_eq!((gone.returned(), successor.count()), (1, 2));
 }
 
 #[test]
-fn a_subscription_that_is_refused_after_a_reconnect_is_told_to_all_who_had_it() {
+fn refusal_after_a_reconnect_is_reported_to_all_owners_of_the_filter() {
     let (mut subs, first, second, other) =
         (connected(), RecordingRecipient::default(), RecordingRecipient::default(), RecordingRecipient::default());
     let _one = set(&mut subs, 1, &["a", "b"], Some(&first));
@@ -330,18 +331,18 @@ fn a_subscription_that_is_refused_after_a_reconnect_is_told_to_all_who_had_it() 
         assert_eq!((first.refusals(), second.refusals()), (vec![refused("b")], vec![refused("b")]));
         assert!(other.refusals().is_empty() && subs.is_current());
     }
-    // Whoever comes next has it asked for again.
+    // A new owner has it requested again.
     let mut settled = set(&mut subs, 4, &["b"], Some(&RecordingRecipient::default()));
     assert_eq!(grant_all(&mut subs), (strings(&["b"]), vec![]));
     assert_eq!(settled.try_recv(), Ok(Ok(())));
-    // Nobody is left who had it.
+    // No owner is left.
     [1, 2, 4].into_iter().for_each(|owner| subs.remove(owner));
     grant_all(&mut subs);
     assert_eq!(subs.len(), 1);
 }
 
 #[test]
-fn a_refusal_of_what_an_owner_had_before_a_change_is_told_too() {
+fn refusal_of_a_filter_from_before_a_change_is_reported_to_its_owner() {
     let (mut subs, inbox) = (connected(), RecordingRecipient::default());
     let _one = set(&mut subs, 1, &["old"], Some(&inbox));
     grant_all(&mut subs);
@@ -356,40 +357,40 @@ fn a_refusal_of_what_an_owner_had_before_a_change_is_told_too() {
 }
 
 #[test]
-fn what_is_left_in_one_batch_fits_into_a_packet_too() {
+fn unsubscribe_batch_fits_into_a_packet_of_the_brokers_size() {
     let mut subs = connected();
     for owner in 0..5 {
         drop(set(&mut subs, owner, &[&format!("cs/{owner:04}")], Some(&RecordingRecipient::default())));
     }
     grant_all(&mut subs);
     (0..5).for_each(|owner| subs.remove(owner));
-    // Two filters of 7 bytes, and a bit.
+    // Room for two filters of 7 bytes.
     let sizes: Vec<usize> = (0..3).map(|_| subs.next_batch(8 + 2 * 10 + 5).unsubscribe.len()).collect();
     assert_eq!(sizes, [2, 2, 1]);
 }
 
 #[test]
-fn an_answer_that_nobody_waits_for_any_more_leaves_nothing_behind() {
-    for (verdict, left) in [(GRANTED, strings(&["a"])), (REFUSED, vec![])] {
+fn suback_for_a_removed_owner_leaves_no_entry() {
+    for (result, left) in [(GRANTED, strings(&["a"])), (REFUSED, vec![])] {
         let mut subs = connected();
         let _one = set(&mut subs, 1, &["a"], Some(&RecordingRecipient::default()));
         let (filter, qos) = subs.next_batch(usize::MAX).subscribe.remove(0);
         subs.remove(1);
-        subs.subscribed(&filter, qos, verdict);
-        // Only what the broker has granted is left.
+        subs.subscribed(&filter, qos, result);
+        // Only what the broker has granted is unsubscribed.
         assert_eq!(grant_all(&mut subs), (vec![], left));
         assert_eq!(subs.len(), 0);
     }
 }
 
 #[test]
-fn a_qos_that_was_raised_meanwhile_is_asked_for_after_the_answer() {
+fn qos_raised_during_a_request_is_requested_after_the_answer() {
     let mut subs = connected();
     let mut first = set(&mut subs, 1, &["a"], Some(&RecordingRecipient::default()));
     let (filter, qos) = subs.next_batch(usize::MAX).subscribe.remove(0);
     let (done, mut second) = oneshot::channel();
     subs.set(2, vec![("a".into(), QoS::ExactlyOnce)], Some(RecordingRecipient::default()), done);
-    assert!(subs.next_batch(usize::MAX).subscribe.is_empty(), "one question at a time");
+    assert!(subs.next_batch(usize::MAX).subscribe.is_empty(), "one request at a time");
     subs.subscribed(&filter, qos, GRANTED);
     assert!(first.try_recv().is_err() && second.try_recv().is_err());
     assert_eq!(subs.next_batch(usize::MAX).subscribe, [("a".into(), QoS::ExactlyOnce)]);
@@ -398,7 +399,7 @@ fn a_qos_that_was_raised_meanwhile_is_asked_for_after_the_answer() {
 }
 
 #[test]
-fn what_is_left_while_it_is_restored_is_not_waited_for() {
+fn filter_removed_while_it_is_restored_is_not_waited_for() {
     let mut subs = connected();
     let _one = set(&mut subs, 1, &["a"], Some(&RecordingRecipient::default()));
     let _two = set(&mut subs, 2, &["b"], Some(&RecordingRecipient::default()));
@@ -413,19 +414,19 @@ fn what_is_left_while_it_is_restored_is_not_waited_for() {
 }
 
 #[test]
-fn leftovers_of_another_process_are_bounded_and_left_one_by_one() {
+fn unrouted_topics_of_another_process_are_unsubscribed_up_to_a_limit() {
     let mut subs = connected();
-    for number in 0..MAX_WAITING_FOR_STRAYS + 10 {
-        subs.stray(&format!("old/{number}"));
+    for number in 0..MAX_WAITING_FOR_UNROUTED + 10 {
+        subs.unsubscribe_unrouted(&format!("old/{number}"));
     }
-    subs.stray("no/+/#/filter");
-    assert_eq!((subs.waiting(), subs.len()), (MAX_WAITING_FOR_STRAYS, MAX_WAITING_FOR_STRAYS));
-    // Somebody wants it: it stays.
+    subs.unsubscribe_unrouted("no/+/#/filter");
+    assert_eq!((subs.waiting(), subs.len()), (MAX_WAITING_FOR_UNROUTED, MAX_WAITING_FOR_UNROUTED));
+    // A topic with an owner stays subscribed.
     let mut subs = holding(&["a"]);
-    subs.stray("a");
+    subs.unsubscribe_unrouted("a");
     assert_eq!(grant_all(&mut subs), (vec![], vec![]));
-    // What the broker forgot with its session need not be left.
-    subs.stray("b");
+    // What the broker lost with its session is not unsubscribed.
+    subs.unsubscribe_unrouted("b");
     subs.disconnected();
     subs.connected(false);
     assert_eq!(grant_all(&mut subs), (strings(&["a"]), vec![]));
@@ -433,13 +434,13 @@ fn leftovers_of_another_process_are_bounded_and_left_one_by_one() {
 }
 
 #[test]
-fn a_refusal_of_what_an_owner_had_and_wants_to_keep_is_told_too() {
+fn refusal_of_a_filter_kept_by_a_change_is_reported_to_its_owner() {
     let (mut subs, inbox) = (connected(), RecordingRecipient::default());
     let _one = set(&mut subs, 1, &["old"], Some(&inbox));
     grant_all(&mut subs);
     subs.disconnected();
     subs.connected(false);
-    // Before the broker has answered for what it has forgotten.
+    // Before the broker has answered for the filter that it lost.
     let mut changed = set(&mut subs, 1, &["new", "old"], None);
     for (filter, qos) in subs.next_batch(usize::MAX).subscribe {
         subs.subscribed(&filter, qos, if &*filter == "old" { REFUSED } else { GRANTED });

@@ -1,4 +1,5 @@
-//! Lets in the charge points of some vendors only, and remembers whose they are: by the beginning of their identity.
+//! Accepts charge points of some vendors only, and stores the vendor as an attribute. The prefix of the identity names
+//! the vendor.
 
 use ocpp_transform::{Acceptance, Admission, Decision, Offer, Rejection, Transform, export, read_config};
 use serde::Deserialize;
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
-    /// What identities begin with, and the vendor.
+    /// Vendors by the prefix of identities.
     vendors: BTreeMap<String, String>,
 }
 
@@ -28,10 +29,10 @@ impl Transform for Vendors {
 
 impl Admission for Vendors {
     fn admit(&self, offer: Offer) -> Decision {
-        match self.0.vendors.iter().find(|(start, _)| offer.id.starts_with(start.as_str())) {
+        match self.0.vendors.iter().find(|(prefix, _)| offer.id.starts_with(prefix.as_str())) {
             // Every other hook finds the attribute in `peer.attributes`.
             Some((_, vendor)) => Decision::Accept(Acceptance { attributes: vec![("vendor".into(), vendor.clone())] }),
-            None => Decision::Refuse(Rejection { status: 403, reason: "not of a vendor that is known here".into() }),
+            None => Decision::Refuse(Rejection { status: 403, reason: "unknown vendor".into() }),
         }
     }
 }
@@ -55,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn vendors_are_told_by_the_identity() {
+    fn vendor_is_recognised_by_the_identity() {
         let transform = Vendors::configure("{}").expect("the defaults");
         let accepted = Acceptance { attributes: vec![("vendor".into(), "acme".into())] };
         assert_eq!(transform.admit(offer("ACME-1")), Decision::Accept(accepted));

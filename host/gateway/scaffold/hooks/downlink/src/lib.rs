@@ -1,4 +1,4 @@
-//! Keeps commands from charge points: back ends that send one are told that it is not allowed here.
+//! Rejects some commands to charge points: a back end that sends one gets a CALLERROR.
 
 use ocpp_transform::{CallError, Downlink, Frame, FrameAction, FrameType, Peer, Transform, export, read_config};
 use serde::Deserialize;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
-    /// The actions that do not get through.
+    /// The actions that are rejected.
     refuse: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ mod tests {
     use ocpp_transform::testing::{call, peer};
 
     #[test]
-    fn what_is_named_does_not_get_through() {
+    fn configured_actions_are_rejected() {
         let transform = Guard::configure(r#"{"refuse":["Reset"]}"#).expect("a configuration");
         let handle = |action| transform.handle(&peer("CP1"), call("1", action, "{}"));
         assert!(matches!(handle("Reset")[..], [FrameAction::Reject(_)]));

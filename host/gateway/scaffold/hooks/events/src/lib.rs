@@ -1,4 +1,4 @@
-//! Publishes who is connected, retained: whoever subscribes later knows at once.
+//! Publishes whether each charge point is online, as a retained message that later subscribers get at once.
 
 use ocpp_transform::{Events, Peer, Publish, Transform, export, read_config};
 use serde::Deserialize;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
-    /// Stands before the identity: end it with a slash.
+    /// Added before the identity without a separator, so end it with a slash.
     prefix: String,
 }
 
@@ -26,8 +26,8 @@ impl Transform for Presence {
 }
 
 impl Presence {
-    fn publish(&self, peer: &Peer, word: &str) -> Vec<Publish> {
-        vec![Publish { retain: true, ..Publish::new(format!("{}{}", self.0.prefix, peer.id), word) }]
+    fn publish(&self, peer: &Peer, state: &str) -> Vec<Publish> {
+        vec![Publish { retain: true, ..Publish::new(format!("{}{}", self.0.prefix, peer.id), state) }]
     }
 }
 
@@ -49,9 +49,9 @@ mod tests {
     use ocpp_transform::testing::peer;
 
     #[test]
-    fn it_is_published_who_comes_and_goes() {
+    fn connections_and_disconnections_are_published() {
         let transform = Presence::configure("{}").expect("the defaults");
-        let retained = |word: &str| vec![Publish { retain: true, ..Publish::new("presence/CP1", word) }];
+        let retained = |state: &str| vec![Publish { retain: true, ..Publish::new("presence/CP1", state) }];
         assert_eq!(transform.connected(&peer("CP1")), retained("online"));
         assert_eq!(transform.disconnected(&peer("CP1"), "gone"), retained("offline"));
     }

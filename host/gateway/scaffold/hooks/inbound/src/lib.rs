@@ -1,4 +1,4 @@
-//! Takes off what a back end puts around its messages: `{"sent":"…","message":{"MessageTypeId":2,…}}`.
+//! Takes messages of a back end out of their envelope: `{"sent":"…","message":{"MessageTypeId":2,…}}`.
 
 use ocpp_transform::{Inbound, Peer, Publish, PublishAction, Transform, export, read_config};
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
-    /// The member that has the message.
+    /// The member of the envelope that contains the message.
     member: String,
 }
 
@@ -45,7 +45,7 @@ mod tests {
     use ocpp_transform::testing::peer;
 
     #[test]
-    fn what_is_around_a_message_goes_and_the_message_stays_as_it_is() {
+    fn envelope_is_removed_and_the_message_is_unchanged() {
         let transform = Unwrap::configure(r#"{"member":"ocpp"}"#).expect("a configuration");
         let handle = |payload: &str| transform.handle(&peer("CP1"), Publish::new("ocpp/cs/CP1", payload));
         let inner = r#"{"MessageTypeId":3, "Payload":{"limit":1.0}}"#;

@@ -1,4 +1,4 @@
-//! Maps frames to MQTT messages as they are: OCPP-J text on one topic for each direction.
+//! Maps frames to MQTT messages without a change: OCPP-J text on one topic for each direction.
 
 use ocpp_transform::{
     ErrorHead, Frame, FrameType, Mapping, Peer, Publish, Refusal, TopicFilter, Transform, export, read_config,
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
-    /// Stands before all topics: end it with a slash.
+    /// Added before all topics without a separator, so end it with a slash.
     prefix: String,
 }
 
@@ -35,7 +35,7 @@ impl Mapping for Raw {
     }
 
     fn to_mqtt(&self, peer: &Peer, frame: Frame) -> Result<Vec<Publish>, Refusal> {
-        // The payload goes in as text, so that its numbers and the order of its keys stay as they are.
+        // The payload is inserted as text, so that the format of numbers and the order of keys are kept.
         let head = match (&frame.action, &frame.error) {
             (_, Some(error)) => json!([frame.type_.number(), frame.id, error.code, error.description]),
             (Some(action), None) if frame.type_ != FrameType::CallResult => {
@@ -49,7 +49,7 @@ impl Mapping for Raw {
     }
 
     fn from_mqtt(&self, _peer: &Peer, message: Publish) -> Result<Vec<Frame>, Refusal> {
-        // What the parts hold stays text, so that the payload comes down as it was written.
+        // The parts stay text, so that the payload is passed on as it was written.
         let parts = serde_json::from_slice::<Vec<&RawValue>>(&message.payload);
         let parts = parts.map_err(|error| Refusal::new("FormationViolation", error.to_string()))?;
         Ok(vec![read(&parts).ok_or_else(|| not_understood(&parts))?])
@@ -77,7 +77,7 @@ fn read(parts: &[&RawValue]) -> Option<Frame> {
     }
 }
 
-/// With the id, if there is one, so that the gateway can say which message it was.
+/// A refusal with the message id, if there is one, so that the gateway can name the message.
 fn not_understood(parts: &[&RawValue]) -> Refusal {
     let refusal = Refusal::new("FormationViolation", "not an OCPP-J message");
     match parts.get(1).and_then(|id| string(id)) {
@@ -98,7 +98,7 @@ mod tests {
     use ocpp_transform::testing::{call, peer};
 
     #[test]
-    fn what_goes_up_can_be_read_again() {
+    fn published_message_can_be_read_again() {
         let transform = Raw::configure("{}").expect("the defaults");
         let authorize = call("1", "Authorize", r#"{"idTag":"4F2A"}"#);
         let published = transform.to_mqtt(&peer("CP1"), authorize.clone()).expect("a message");
@@ -106,21 +106,21 @@ mod tests {
         assert_eq!(transform.from_mqtt(&peer("CP1"), published[0].clone()), Ok(vec![authorize]));
     }
 
-    /// What becomes of a message for the charge point.
+    /// The frames of a message for the charge point.
     fn down(text: &str) -> Result<Vec<Frame>, Refusal> {
         let transform = Raw::configure("{}").expect("the defaults");
         transform.from_mqtt(&peer("CP1"), Publish::new("raw/down/CP1", text))
     }
 
     #[test]
-    fn a_payload_comes_down_as_it_was_written() {
+    fn payload_is_passed_on_as_it_was_written() {
         let payload = r#"{"b": 12345678901234567890123, "a": 1.50, "c": "\u00e9"}"#;
         let frames = down(&format!(r#"[2, "1", "DataTransfer", {payload}]"#)).expect("a frame");
         assert_eq!(frames, [call("1", "DataTransfer", payload)]);
     }
 
     #[test]
-    fn a_refusal_says_which_message_it_means() {
+    fn refusal_names_the_message_id() {
         for (text, details) in [
             (r#"[2,"1",{}]"#, r#"{"UniqueId":"1"}"#),
             (r#"[9,"\"",{}]"#, r#"{"UniqueId":"\""}"#),

@@ -1,4 +1,4 @@
-//! Puts a prefix before the topics of everything that is published.
+//! Adds a prefix to the topics of all messages that are published.
 
 use ocpp_transform::{Outbound, Peer, Publish, PublishAction, Transform, export, read_config};
 use serde::Deserialize;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
-    /// Stands before the topic as it is: end it with a slash.
+    /// Added before the topic without a separator, so end it with a slash.
     prefix: String,
 }
 
@@ -40,7 +40,7 @@ mod tests {
     use ocpp_transform::testing::peer;
 
     #[test]
-    fn the_prefix_stands_before_the_topic() {
+    fn prefix_is_added_to_the_topic() {
         let transform = Prefix::configure(r#"{"prefix":"eu/"}"#).expect("a configuration");
         let actions = transform.handle(&peer("CP1"), Publish::new("ocpp/cp/CP1", "{}"));
         assert_eq!(actions, [PublishAction::Replace(Publish::new("eu/ocpp/cp/CP1", "{}"))]);

@@ -1,4 +1,4 @@
-//! Writes id tags in upper case, for charge points that pass them on just as the card reader has them.
+//! Converts id tags to upper case, for charge points that send them as the card reader provides them.
 
 use ocpp_transform::{Frame, FrameAction, Peer, Transform, Uplink, export, read_config};
 use serde::Deserialize;
@@ -28,7 +28,7 @@ impl Transform for UpperCase {
 
 impl Uplink for UpperCase {
     fn handle(&self, _peer: &Peer, frame: Frame) -> Vec<FrameAction> {
-        // Most frames have no tag: passing one on costs less than replacing it by itself.
+        // Most frames have no tag. To pass a frame costs less than to replace it by an equal one.
         if !frame.payload.contains(&self.0.member) {
             return vec![FrameAction::Pass];
         }
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn all_else_passes() {
+    fn other_frames_pass() {
         let transform = UpperCase::configure("{}").expect("the defaults");
         assert_eq!(transform.handle(&peer("CP1"), call("1", "Heartbeat", "{}")), [FrameAction::Pass]);
     }

@@ -1,5 +1,5 @@
-//! Rules for payloads beyond those of OCPP: no message is larger than the back end can take, and a DataTransfer says of
-//! which vendor it is.
+//! Rules for payloads beyond those of OCPP: a message is no larger than the back end can process, and a DataTransfer
+//! names its vendor.
 
 use ocpp_transform::{CallError, Frame, FrameType, Peer, Rule, Transform, Validation, export, read_config};
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
-    /// In bytes, of a payload.
+    /// The largest payload, in bytes.
     max_bytes: usize,
 }
 
@@ -27,7 +27,7 @@ impl Transform for Rules {
 }
 
 impl Validation for Rules {
-    /// What a JSON Schema can say is best said in one: the gateway compiles it once.
+    /// A rule that JSON Schema can express is best written as a schema: the gateway compiles it once.
     fn schemas(&self) -> Vec<Rule> {
         vec![Rule {
             protocol: "ocpp1.6".into(),
@@ -54,7 +54,7 @@ mod tests {
     use ocpp_transform::testing::{call, peer};
 
     #[test]
-    fn payloads_have_a_limit() {
+    fn large_payloads_are_rejected() {
         let transform = Rules::configure(r#"{"max_bytes":10}"#).expect("a configuration");
         let check = |payload| transform.check(&peer("CP1"), &call("1", "DataTransfer", payload));
         assert_eq!(check(r#"{"a":"bc"}"#), None);
