@@ -46,11 +46,12 @@ def read(path):
     for number, line in lines:
         if found := MARK.match(line.strip()):
             name, argument = found.groups()
-            if name == "gateway":
-                page.has_gateway = argument != "none"
-            elif name == "directory":
-                page.in_repository = argument == "repository"
+            if (name, argument) == ("gateway", "none"):
                 page.has_gateway = False
+            elif (name, argument) == ("directory", "repository"):
+                page.has_gateway, page.in_repository = False, True
+            elif name in ("gateway", "directory"):
+                raise BadPage(f"{path}:{number}: `{name}` is not for {argument!r}")
             else:
                 mark = (number, name, argument)
         elif fence := FENCE.match(line):

@@ -5,7 +5,7 @@
 
 use ocpp_gateway::charge_point::{DisconnectReason, Socket};
 use ocpp_gateway::config::OcppConfig;
-use ocpp_gateway::listener::Terms;
+use ocpp_gateway::listener::HandshakeSettings;
 use ocpp_gateway_mqtt::MemoryPool;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ const MAX_MESSAGE: usize = 32 << 20;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let terms = Arc::new(Terms::new(&OcppConfig { max_message_size: MAX_MESSAGE, ..OcppConfig::default() }));
+    let terms =
+        Arc::new(HandshakeSettings::new(&OcppConfig { max_message_size: MAX_MESSAGE, ..OcppConfig::default() }));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     loop {
@@ -29,7 +30,7 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
-async fn serve(stream: TcpStream, terms: &Terms) {
+async fn serve(stream: TcpStream, terms: &HandshakeSettings) {
     let _ = stream.set_nodelay(true);
     let mut handshake = terms.begin(stream);
     let accepted = match terms.read_request(&mut handshake).await {

@@ -122,7 +122,7 @@ fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     let moment = coalesce.get();
     // With several threads, only one of them polls for I/O; the others wait for that one.
     if threads == 1 && !moment.is_zero() {
-        runtime.on_thread_park(move || coalescing::idle(moment));
+        runtime.on_thread_park(move || coalescing::before_idle(moment));
     }
     let runtime = runtime.build().context("cannot start the runtime")?;
     let compiler = Arc::new(CompileProcess::new(Budget::of(&config.runtime)));

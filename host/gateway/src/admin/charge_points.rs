@@ -2,7 +2,7 @@
 
 use super::problem::{Problem, json};
 use super::state::{AdminState, SharedAdminState};
-use crate::charge_point::{Connected, NotTaken, OperatorCall};
+use crate::charge_point::{Connected, DeliveryError, OperatorCall};
 use crate::operations::events::rfc3339;
 use axum::Router;
 use axum::body::Bytes;
@@ -180,11 +180,13 @@ async fn call(
     let (answer, answered) = oneshot::channel();
     let call = OperatorCall { id: message_id.clone(), action, payload, answer };
     connected.mailbox.call(call).map_err(|not_taken| match not_taken {
-        NotTaken::NoMemory => {
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, "the messages that wait take as much memory as they may")
+        DeliveryError::NoMemory => {
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "the memory for queued messages is full")
         }
-        NotTaken::Full => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many messages wait for this charge point"),
-        NotTaken::Gone => Problem::new(StatusCode::NOT_FOUND, "the charge point has just disconnected"),
+        DeliveryError::Full => {
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many messages are queued for this charge point")
+        }
+        DeliveryError::Gone => Problem::new(StatusCode::NOT_FOUND, "the charge point has just disconnected"),
     })?;
     // A CALL waits up to `call_timeout` until it is sent, and as long for its answer. If the charge point accepts no
     // messages, its task applies neither limit.

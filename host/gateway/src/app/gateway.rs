@@ -76,7 +76,7 @@ impl Gateway {
         let pipeline = load(config, compiler.clone()).await?;
         let max_files = file_limit::raise(config.ocpp.max_connections);
         let security = Arc::new(Security::load(&config.ocpp).map_err(StartError::Security)?);
-        let security_files = security.follow()?;
+        let security_files = security.watch_files()?;
         let listener = listen("ocpp.listen", config.ocpp.listen)?;
         let admin = listen("admin.listen", config.admin.listen)?;
         let (embedded, broker) = broker::start(config).await?;

@@ -16,13 +16,13 @@ thread_local! {
 }
 
 /// Counts a message, or another event of about the same rate, on this thread.
-pub fn message() {
+pub fn count_message() {
     // Saturating: without calls of `idle` the counter is never reset.
     TRAFFIC.with_borrow_mut(|traffic| traffic.messages = traffic.messages.saturating_add(1));
 }
 
 /// Called when this thread is about to wait for events. Sleeps for `moment` if more messages are expected in that time.
-pub fn idle(moment: Duration) {
+pub fn before_idle(moment: Duration) {
     if TRAFFIC.with_borrow_mut(|traffic| traffic.should_sleep(Instant::now(), moment)) {
         std::thread::sleep(moment);
     }
@@ -110,8 +110,8 @@ mod tests {
         std::thread::spawn(|| {
             let began = Instant::now();
             TRAFFIC.with_borrow_mut(|traffic| traffic.recent_messages = 1e6);
-            message();
-            idle(MOMENT);
+            count_message();
+            before_idle(MOMENT);
             assert!(began.elapsed() >= MOMENT);
             assert_eq!(TRAFFIC.with_borrow(|traffic| traffic.messages), 0);
         })

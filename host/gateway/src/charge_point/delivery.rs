@@ -27,7 +27,7 @@ pub struct OperatorCall {
 
 /// Why a mailbox refused a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotTaken {
+pub enum DeliveryError {
     Full,
     /// The memory for queued messages, of this charge point or of all, is used up.
     NoMemory,

@@ -1,6 +1,6 @@
 //! The mailbox of a charge point's task: a bounded queue of deliveries, and the request to stop.
 
-use super::delivery::{Delivery, Departure, NotTaken, OperatorCall, PublishOutcome, Received, Stop};
+use super::delivery::{Delivery, DeliveryError, Departure, OperatorCall, PublishOutcome, Received, Stop};
 use crate::cluster::ClaimListener;
 use crate::routing::{MessageRouter, REPORT, UndeliverableQueue, is_empty_message};
 use ocpp_gateway_core::session::{Direction, OpenCalls};
@@ -144,13 +144,13 @@ impl MailboxInner {
     }
 
     /// Charges one more delivery of `bytes`, or says why it is refused.
-    fn reserve(&self, contents: &Contents, bytes: usize) -> Result<MemoryPermit, NotTaken> {
+    fn reserve(&self, contents: &Contents, bytes: usize) -> Result<MemoryPermit, DeliveryError> {
         if contents.is_closed {
-            Err(NotTaken::Gone)
+            Err(DeliveryError::Gone)
         } else if contents.deliveries.len() >= self.capacity {
-            Err(NotTaken::Full)
+            Err(DeliveryError::Full)
         } else {
-            self.memory.try_charge(bytes + MESSAGE_OVERHEAD).ok_or(NotTaken::NoMemory)
+            self.memory.try_charge(bytes + MESSAGE_OVERHEAD).ok_or(DeliveryError::NoMemory)
         }
     }
 }
@@ -229,18 +229,18 @@ impl Mailbox {
     }
 
     /// Sends a CALL of an operator.
-    pub fn call(&self, call: OperatorCall) -> Result<(), NotTaken> {
+    pub fn call(&self, call: OperatorCall) -> Result<(), DeliveryError> {
         self.put(Delivery::OperatorCall(call))
     }
 
     /// The CALLs that are open now.
-    pub async fn open_calls(&self) -> Result<OpenCalls, NotTaken> {
+    pub async fn open_calls(&self) -> Result<OpenCalls, DeliveryError> {
         let (answer, answered) = oneshot::channel();
         self.put(Delivery::GetOpenCalls(answer))?;
-        answered.await.map_err(|_| NotTaken::Gone)
+        answered.await.map_err(|_| DeliveryError::Gone)
     }
 
-    fn put(&self, delivery: Delivery) -> Result<(), NotTaken> {
+    fn put(&self, delivery: Delivery) -> Result<(), DeliveryError> {
         let bytes = if let Delivery::OperatorCall(call) = &delivery { call.payload.len() } else { 0 };
         let contents = self.0.contents.lock();
         let memory = self.0.reserve(&contents, bytes)?;
@@ -288,14 +288,18 @@ impl mqtt::Recipient for Mailbox {
         }
         match self.0.reserve(&contents, message.topic.len() + message.payload.len()) {
             Ok(memory) => add(contents, Delivery::Message(message, Instant::now()), memory),
-            Err(NotTaken::Gone) => return Err(message),
-            Err(NotTaken::Full) => {
+            Err(DeliveryError::Gone) => return Err(message),
+            Err(DeliveryError::Full) => {
                 drop(contents);
-                self.report_undelivered(message, Fault::QueueFull, "too many messages wait for this charge point");
+                self.report_undelivered(
+                    message,
+                    Fault::QueueFull,
+                    "too many messages are queued for this charge point",
+                );
             }
-            Err(NotTaken::NoMemory) => {
+            Err(DeliveryError::NoMemory) => {
                 drop(contents);
-                let text = "the messages that wait take as much memory as they may";
+                let text = "the memory for queued messages is full";
                 self.report_undelivered(message, Fault::QueueFull, text);
             }
         }

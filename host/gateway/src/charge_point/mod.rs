@@ -32,7 +32,7 @@ mod task;
 pub use client_address::ClientAddress;
 pub use connection::ChargePoint;
 pub use context::Context;
-pub use delivery::{Delivery, Departure, NotTaken, OperatorCall, PublishOutcome, Received, Stop};
+pub use delivery::{Delivery, DeliveryError, Departure, OperatorCall, PublishOutcome, Received, Stop};
 pub use disconnect_reason::{DisconnectReason, NotSubscribed};
 pub use mailbox::{Mailbox, MailboxReceiver, Recipient};
 pub use message_rate::{MessageRateLimiter, MessageRates};

@@ -129,7 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     async fn run(&mut self) -> DisconnectReason {
         loop {
             let event = poll_fn(|cx| self.poll_event(cx)).await;
-            coalescing::message();
+            coalescing::count_message();
             let reason = if !event.is_message() {
                 self.handle(event)
             } else if self.call_time.is_slow() {

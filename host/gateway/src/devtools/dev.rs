@@ -46,7 +46,7 @@ fn build_and_push(args: &DevArgs) -> anyhow::Result<()> {
     let candidate = package.write_candidate(&component)?;
     let fixtures = args.dir.join("fixtures");
     if fixtures.is_dir() && test::run_all(&candidate, &fixtures, component::MEMORY)? == CommandResult::Bad {
-        bail!("neither put in place nor pushed, as cases fail; the component that failed is {}", candidate.display());
+        bail!("neither written nor uploaded, as cases fail; the component that failed is {}", candidate.display());
     }
     write_atomically(&component, &package.component())?;
     let name = args.name.as_deref().unwrap_or(&package.name);

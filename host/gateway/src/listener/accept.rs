@@ -1,7 +1,7 @@
 //! Accepts connections of charge points, and starts a task for each.
 
 use super::authentication::{Security, VerifiedClient};
-use super::handshake::{Handshake, Refused, Terms, UpgradeRequest};
+use super::handshake::{Handshake, HandshakeSettings, Refused, UpgradeRequest};
 use super::limits::{AddressPermit, AddressRoom, ConnectionLimits, SocketPermit};
 use super::proxies::Proxies;
 use crate::charge_point::{ChargePoint, ClientAddress, Context, DisconnectReason, RegistryRefusal};
@@ -27,7 +27,7 @@ const RETRY_SPREAD: u32 = 10;
 
 /// Accepts connections, and starts charge points or refuses them.
 pub struct Acceptor {
-    terms: Terms,
+    terms: HandshakeSettings,
     security: Arc<Security>,
     proxies: Proxies,
     /// Origins of web pages that may connect without authentication.
@@ -58,7 +58,7 @@ impl Acceptor {
     ) -> Self {
         let (proxies, origins) = (Proxies::new(ocpp.trusted_proxies.clone()), ocpp.origins.clone());
         let limits = ConnectionLimits::new(ocpp, max_files, context.router.metrics.clone());
-        Acceptor { terms: Terms::new(ocpp), security, proxies, origins, limits, context, tasks }
+        Acceptor { terms: HandshakeSettings::new(ocpp), security, proxies, origins, limits, context, tasks }
     }
 
     /// Accepts connections until `closed`.

@@ -12,4 +12,4 @@ mod limits;
 mod proxies;
 
 pub use accept::Acceptor;
-pub use handshake::{Handshake, Refused, Terms, UpgradeRequest};
+pub use handshake::{Handshake, HandshakeSettings, Refused, UpgradeRequest};

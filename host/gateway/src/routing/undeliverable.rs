@@ -186,7 +186,7 @@ impl Reporter<'_> {
     ) {
         let message = &kept.message;
         if let Some(size) = message.oversized {
-            let detail = format!("the message has {size} bytes, which is more than the gateway takes");
+            let detail = format!("the message has {size} bytes, more than the gateway accepts");
             return self.return_unread(generation, peer, message, Fault::TooLarge, detail).await;
         }
         if kept.is_cut {

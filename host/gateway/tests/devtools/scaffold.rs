@@ -63,7 +63,7 @@ fn assert_only_passing_components_are_written(folder: &Path) {
     for entry in fs::read_dir(folder.join("fixtures")).expect("a folder") {
         fs::write(entry.expect("an entry").path(), "about = \"Nonsense.\"").expect("written");
     }
-    dev_until(folder, "neither put in place nor pushed");
+    dev_until(folder, "neither written nor uploaded");
     assert_eq!(fs::read(&component).expect("a component"), b"what runs");
 }
 
@@ -100,7 +100,7 @@ fn existing_folder_is_not_overwritten() {
     let parent = tempfile::tempdir().expect("a folder");
     fs::create_dir(parent.path().join("mine")).expect("a folder");
     let output = expect_code(1, &transform(parent.path(), &["new", "mine"]));
-    assert!(output.contains("mine is there already"), "{output}");
+    assert!(output.contains("mine exists already"), "{output}");
 }
 
 #[test]

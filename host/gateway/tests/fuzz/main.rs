@@ -3,7 +3,7 @@
 
 use ocpp_gateway::app::files;
 use ocpp_gateway::config::OcppConfig;
-use ocpp_gateway::listener::Terms;
+use ocpp_gateway::listener::HandshakeSettings;
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -40,7 +40,7 @@ fn try_configuration(text: &[u8]) {
 /// Either the request is accepted with an identity that is valid in a topic, or it is refused.
 fn try_request(text: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let terms = Terms::new(&OcppConfig::default());
+    let terms = HandshakeSettings::new(&OcppConfig::default());
     // A client that sends this and closes its write half.
     let mut handshake = terms.begin(tokio::io::join(text, tokio::io::sink()));
     match runtime.block_on(terms.read_request(&mut handshake)) {

@@ -158,7 +158,7 @@ const OPEN: usize = 2 * ROAMERS;
 
 /// Number of answers and error reports for a CALL of the back end.
 #[derive(Default)]
-struct CallOutcome {
+struct AnswerCounts {
     answered: usize,
     reported: usize,
 }
@@ -168,8 +168,8 @@ struct CallOutcome {
 async fn run_back_end(
     mut back_end: BackEnd,
     mut stop: tokio::sync::oneshot::Receiver<()>,
-) -> BTreeMap<String, CallOutcome> {
-    let mut outcomes: BTreeMap<String, CallOutcome> = BTreeMap::new();
+) -> BTreeMap<String, AnswerCounts> {
+    let mut outcomes: BTreeMap<String, AnswerCounts> = BTreeMap::new();
     let mut tick = tokio::time::interval(Duration::from_millis(1));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut asking = true;
@@ -181,7 +181,7 @@ async fn run_back_end(
                 open += 1;
                 let id = format!("b{}", outcomes.len());
                 let topic = format!("ocpp/cs/CP{}", outcomes.len() % ROAMERS);
-                outcomes.insert(id.clone(), CallOutcome::default());
+                outcomes.insert(id.clone(), AnswerCounts::default());
                 back_end.publish(&topic, call_object(&id, "TriggerMessage", "{}")).await;
             }
             (topic, text) = back_end.message() => {

@@ -69,7 +69,7 @@ async fn oversized_message_is_reported_with_its_id() {
         let payload = format!(r#"{{"vendorId":"x","data":"{}"}}"#, "x".repeat(2 << 20));
         back_end.publish("ocpp/cs/CP1", call_object("large", "DataTransfer", &payload)).await;
         let report = expect_error(&mut back_end, "ocpp/cp/CP1/Reply", "large").await;
-        assert!(report.contains(" bytes, which is more than the gateway takes"), "{report}");
+        assert!(report.contains(" bytes, more than the gateway accepts"), "{report}");
         // An array, and an object with its id after the payload.
         for (text, id) in [
             (format!(r#"[2,"array","DataTransfer",{payload}]"#), "array"),

@@ -25,7 +25,7 @@ pub(super) fn run(NewArgs { name, hook }: &NewArgs) -> anyhow::Result<CommandRes
 /// Creates the folder. Fails if it exists already.
 fn create(folder: &Path, name: &str, hook: HookArg) -> anyhow::Result<()> {
     if folder.exists() {
-        bail!("{} is there already", folder.display());
+        bail!("{} exists already", folder.display());
     }
     let hook = hook.to_string();
     let common = |file: &str| {

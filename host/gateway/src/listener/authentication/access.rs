@@ -76,7 +76,7 @@ impl Security {
     }
 
     /// Reloads files when they change, until the returned watch is dropped.
-    pub fn follow(&self) -> notify::Result<Watch> {
+    pub fn watch_files(&self) -> notify::Result<Watch> {
         let reloads = self.reloads.clone();
         let mut watch = Watch::start("security-watcher", may_change_content, move |changes| {
             while wait_for_changes(&changes) {

@@ -62,7 +62,7 @@ impl<T: Send + Sync> Reload for Live<T> {
                 self.current.store(Arc::new(value));
                 info!("{}: reloaded", self.key);
             }
-            Err(error) => warn!("{}: what was read before stays in force: {error}", self.key),
+            Err(error) => warn!("{}: the files that were read before stay in use: {error}", self.key),
         }
     }
 }

@@ -28,7 +28,7 @@ const WRITE_BUFFER: usize = 4 << 10;
 
 /// The settings of handshakes and WebSockets.
 #[derive(Debug)]
-pub struct Terms {
+pub struct HandshakeSettings {
     ocpp: OcppConfig,
     websocket: WebSocketConfig,
 }
@@ -45,14 +45,14 @@ pub struct UpgradeRequest {
     response: Response<String>,
 }
 
-impl Terms {
+impl HandshakeSettings {
     pub fn new(ocpp: &OcppConfig) -> Self {
         let websocket = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(WRITE_BUFFER)
             .max_message_size(Some(ocpp.max_message_size))
             .max_frame_size(Some(ocpp.max_message_size));
-        Terms { ocpp: ocpp.clone(), websocket }
+        HandshakeSettings { ocpp: ocpp.clone(), websocket }
     }
 
     /// The time limit for the whole handshake, from the first byte to the last.
@@ -128,7 +128,7 @@ mod tests {
 
     #[tokio::test]
     async fn debug_hides_the_credentials_of_a_request() {
-        let terms = Terms::new(&OcppConfig::default());
+        let terms = HandshakeSettings::new(&OcppConfig::default());
         let mut handshake = terms.begin(tokio::io::join(HEAD.as_bytes(), tokio::io::sink()));
         let request = terms.read_request(&mut handshake).await.expect("a request");
         assert_eq!(request.request.headers()[header::AUTHORIZATION], "Basic Q1AxOnNlY3JldA==");
