@@ -80,6 +80,15 @@ impl Outbound for EveryHook {
         if behaviour == "publish twice" {
             return vec![PublishAction::Pass, PublishAction::Replace(Publish::new("second", message.payload))];
         }
+        if behaviour == "replace with the attributes" {
+            let mut attributes = message.attributes;
+            attributes.sort();
+            let text = format!("{attributes:?}");
+            // What a transform sets itself stays for the next one, but for the names that are the gateway's.
+            attributes.push(("own".into(), "1".into()));
+            attributes.push(("action".into(), "forged".into()));
+            return vec![PublishAction::Replace(Publish { attributes, ..Publish::new(message.topic, text) })];
+        }
         if behaviour == "panic on the second" && message.topic == "second" {
             panic!("one too many");
         }

@@ -371,6 +371,24 @@ fn illegal_answers_of_a_hook_are_failures() {
 }
 
 #[test]
+fn outbound_transforms_see_the_origin_of_a_message_as_attributes() {
+    let first = TransformSpec { name: "first".into(), ..misbehaving("outbound", "replace with the attributes") };
+    let second = TransformSpec { name: "second".into(), ..misbehaving("outbound", "replace with the attributes") };
+    let call = frame(r#"[2,"17","Heartbeat",{}]"#);
+    let attributes = |specs: &[&TransformSpec]| {
+        let pipeline = load(specs.iter().map(|spec| (*spec).clone()).collect());
+        let publishes = pipeline.uplink(&pipeline.newest(), &peer("BAD1"), &call).publishes;
+        String::from_utf8(publishes[0].payload.clone()).expect("text")
+    };
+    let own = r#"("charge-point", "BAD1"), ("message-id", "17")"#;
+    let kind = r#"("type", "CALL")"#;
+    assert_eq!(attributes(&[&first]), format!(r#"[("action", "Heartbeat"), {own}, {kind}]"#));
+    // A second stage sees what the first one has set, but not in the place of the gateway's own.
+    let seen = attributes(&[&first, &second]);
+    assert_eq!(seen, format!(r#"[("action", "Heartbeat"), {own}, ("own", "1"), {kind}]"#));
+}
+
+#[test]
 fn errors_of_a_hook_are_cut_to_the_lengths_of_the_specification() {
     let pipeline = load(vec![misbehaving("uplink", "reject at length")]);
     let UplinkOutcome { answer, .. } =

@@ -90,7 +90,7 @@ impl ChainRun<'_> {
             Ok(actions) => actions.into_iter().for_each(|action| match action {
                 FrameAction::Pass => self.downlink(next, frame.clone()),
                 FrameAction::Replace(frame) => self.downlink(next, frame),
-                FrameAction::Publish(publish) => self.publish_extra(publish, frame.action.as_deref()),
+                FrameAction::Publish(publish) => self.publish_extra(publish, Some(&frame)),
                 FrameAction::Reply(payload) => self.answer_back_end(transform, &frame, payload),
                 FrameAction::Reject(error) => self.reject_downlink(transform, &frame, error),
                 FrameAction::Drop(reason) => self.dropped(transform, reason),

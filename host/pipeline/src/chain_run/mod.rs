@@ -1,5 +1,6 @@
 //! One message passing a chain: `uplink` and `downlink` are its two directions.
 
+mod about;
 mod downlink;
 mod run;
 mod uplink;

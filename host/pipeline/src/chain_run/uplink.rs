@@ -1,5 +1,6 @@
 //! Frames from a charge point to the broker.
 
+use super::about::About;
 use super::run::{Answer, ChainRun, NOT_PROCESSED, is_own, next_stage};
 use crate::abi::PublishIn;
 use crate::abi::packed::Packed;
@@ -48,7 +49,7 @@ impl ChainRun<'_> {
             Ok(actions) => actions.into_iter().for_each(|action| match action {
                 FrameAction::Pass => self.uplink_from(next, frame),
                 FrameAction::Replace(frame) => self.uplink_from(next, &frame),
-                FrameAction::Publish(publish) => self.publish_extra(publish, frame.action.as_deref()),
+                FrameAction::Publish(publish) => self.publish_extra(publish, Some(frame)),
                 FrameAction::Reply(payload) => self.answer_charge_point(transform, frame, Answer::Result(payload)),
                 FrameAction::Reject(error) => self.reject_uplink(transform, frame, error),
                 FrameAction::Drop(reason) => self.dropped(transform, reason),
@@ -67,7 +68,7 @@ impl ChainRun<'_> {
             Ok(publishes) if publishes.is_empty() => self.dropped(mapping, "answered with an empty list"),
             Ok(publishes) => {
                 let before = self.publishes.len();
-                if self.all_outbound(publishes, frame.action.as_deref()).is_err() {
+                if self.all_outbound(publishes, frame).is_err() {
                     // All messages or none: nothing is published yet, and the charge point may send the frame again.
                     self.publishes.truncate(before);
                     self.fail_uplink(frame);
@@ -89,35 +90,41 @@ impl ChainRun<'_> {
     }
 
     /// Passes messages for the broker through the `outbound` stages: all of them, even if one is rejected.
-    fn all_outbound(&mut self, publishes: Vec<Publish>, action: Option<&str>) -> Result<(), Rejected> {
+    fn all_outbound(&mut self, publishes: Vec<Publish>, frame: &Frame<'_>) -> Result<(), Rejected> {
         if self.chain.outbound.is_empty() && self.publishes.is_empty() {
             // This is the usual case, in which nothing has to be moved.
             self.publishes = publishes;
             return Ok(());
         }
+        let about = self.about(Some(frame));
         let mut result = Ok(());
         for publish in publishes {
-            result = self.outbound(0, publish, action).and(result);
+            result = self.outbound(0, publish, &about).and(result);
         }
         result
     }
 
-    /// Publishes a message beside the frame. If it is rejected, the frame is not.
-    pub(super) fn publish_extra(&mut self, publish: Publish, action: Option<&str>) {
+    /// Publishes a message beside `frame`, or because of a connection. If it is rejected, the frame is not.
+    pub(super) fn publish_extra(&mut self, publish: Publish, frame: Option<&Frame<'_>>) {
+        let about = self.about(frame);
         // The failure is recorded as an incident.
-        let _ = self.outbound(0, publish, action);
+        let _ = self.outbound(0, publish, &about);
     }
 
-    /// Passes a message for the broker through the `outbound` stages from `stage` on. `action`: of the frame that it
-    /// comes from.
-    fn outbound(&mut self, stage: usize, publish: Publish, action: Option<&str>) -> Result<(), Rejected> {
-        let Some((transform, next)) = next_stage(&self.chain.outbound, stage, self.peer, action) else {
+    fn about<'f>(&self, frame: Option<&'f Frame<'_>>) -> About<'f> {
+        About::new(self.peer, frame, self.chain.outbound.is_empty())
+    }
+
+    /// Passes a message for the broker through the `outbound` stages from `stage` on.
+    fn outbound(&mut self, stage: usize, publish: Publish, about: &About<'_>) -> Result<(), Rejected> {
+        let Some((transform, next)) = next_stage(&self.chain.outbound, stage, self.peer, about.action) else {
             self.publishes.push(publish);
             return Ok(());
         };
-        let subject = Subject::message(self.peer, action, &publish.payload);
-        let arguments = Packed(self.peer.into(), PublishIn::from(&publish));
-        match self.call_hook::<hook::Outbound>(transform, subject, arguments) {
+        let subject = Subject::message(self.peer, about.action, &publish.payload);
+        let attributes = about.attributes_of(&publish);
+        let message = PublishIn { attributes: &attributes, ..PublishIn::from(&publish) };
+        match self.call_hook::<hook::Outbound>(transform, subject, Packed(self.peer.into(), message)) {
             Ok(actions) if actions.is_empty() => {
                 self.dropped(transform, "answered with an empty list");
                 Ok(())
@@ -126,14 +133,14 @@ impl ChainRun<'_> {
                 let mut result = Ok(());
                 for wanted in actions {
                     match wanted {
-                        PublishAction::Pass => result = self.outbound(next, publish.clone(), action).and(result),
-                        PublishAction::Replace(publish) => result = self.outbound(next, publish, action).and(result),
+                        PublishAction::Pass => result = self.outbound(next, publish.clone(), about).and(result),
+                        PublishAction::Replace(publish) => result = self.outbound(next, publish, about).and(result),
                         PublishAction::Drop(reason) => self.dropped(transform, reason),
                     }
                 }
                 result
             }
-            Err(OnError::Bypass) => self.outbound(next, publish, action),
+            Err(OnError::Bypass) => self.outbound(next, publish, about),
             Err(OnError::Drop) => Ok(()),
             Err(OnError::Reject) => Err(Rejected),
         }
