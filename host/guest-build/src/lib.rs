@@ -39,6 +39,16 @@ const PROFILE: [(&str, &str); 5] = [
     ("CARGO_PROFILE_RELEASE_STRIP", "debuginfo"),
 ];
 
+/// Several crates of one workspace, to be built as components at once, so that their dependencies are compiled once.
+#[derive(Debug, Clone, Copy)]
+pub struct GuestCrates<'a> {
+    /// The `Cargo.toml` of the workspace.
+    pub manifest: &'a Path,
+    pub target_dir: &'a Path,
+    /// Further arguments of `cargo build`: which crates, and whether the lock file binds.
+    pub args: &'a [&'a str],
+}
+
 /// A crate to be built as a component.
 #[derive(Debug, Clone, Copy)]
 pub struct GuestCrate<'a> {
@@ -77,12 +87,27 @@ impl GuestCrate<'_> {
     /// Compiles the crate in release mode and encodes it as a component. The output of cargo goes where that of this
     /// process goes.
     pub fn build(&self) -> Result<Vec<u8>, BuildError> {
+        let &GuestCrate { manifest, target_dir, args, module } = self;
+        let crates = GuestCrates { manifest, target_dir, args };
+        crates.compile()?;
+        crates.component(module)
+    }
+}
+
+impl GuestCrates<'_> {
+    /// Compiles the crates in release mode. The output of cargo goes where that of this process goes.
+    pub fn compile(&self) -> Result<(), BuildError> {
         run(Command::new("bash").args(["-c", WASM_TARGET])).map_err(BuildError::Target)?;
         let mut command = Command::new(cargo());
         command.args(["build", "--release", "--target", TARGET]).args(self.args);
         command.arg("--manifest-path").arg(self.manifest).arg("--target-dir").arg(self.target_dir);
-        run(command.envs(PROFILE)).map_err(BuildError::Cargo)?;
-        let path = self.target_dir.join(TARGET).join("release").join(self.module);
+        run(command.envs(PROFILE)).map_err(BuildError::Cargo)
+    }
+
+    /// Encodes one of the crates, after [`GuestCrates::compile`], as a component. `module`: the file name of its module
+    /// in the target's release directory.
+    pub fn component(&self, module: &str) -> Result<Vec<u8>, BuildError> {
+        let path = self.target_dir.join(TARGET).join("release").join(module);
         let module = fs::read(&path).map_err(|error| BuildError::NoModule { module: path, error })?;
         encode(&module)
     }

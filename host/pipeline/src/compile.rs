@@ -70,9 +70,10 @@ pub(crate) fn check_functions(component: &[u8], limit: usize) -> Result<(), Load
 /// Where a component comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ComponentOrigin {
-    /// It ships with the gateway, and is compiled in this process without waiting for others.
-    Builtin,
-    External,
+    /// The default mapping, which a rollback may need at once: it is compiled in this process, without waiting for
+    /// others.
+    Standard,
+    Other,
 }
 
 /// Compiles components, each only once.
@@ -120,7 +121,7 @@ impl Compiler {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let here =
             || Component::from_binary(&self.engine, bytes).map_err(|error| CompileError::Invalid(format!("{error:#}")));
-        if origin == ComponentOrigin::Builtin {
+        if origin == ComponentOrigin::Standard {
             return here();
         }
         let _guard = ONE_AT_A_TIME.lock();
@@ -236,7 +237,7 @@ mod tests {
         // Each call makes a compiler that has nothing in memory.
         let hash = digest(&bytes);
         let compiler = || Compiler::new(engine.clone(), Some(directory.clone()), None);
-        let compile = || compiler().compile(&bytes, hash, ComponentOrigin::External).expect("it compiles");
+        let compile = || compiler().compile(&bytes, hash, ComponentOrigin::Other).expect("it compiles");
         compile();
         let file = only_file(&directory);
         assert!(read_cached(&engine, &file).is_some());
@@ -260,7 +261,7 @@ mod tests {
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("the test owns it");
         let bytes = wat::parse_str("(component)").expect("a component");
         let compiler = Compiler::new(Engine::default(), Some(directory.path().into()), None);
-        compiler.compile(&bytes, digest(&bytes), ComponentOrigin::External).expect("it compiles");
+        compiler.compile(&bytes, digest(&bytes), ComponentOrigin::Other).expect("it compiles");
         assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 0);
     }
 

@@ -3,6 +3,7 @@
 //! A refusal by a guest, a fault of a guest and a fault of the host are three types: the first is caused by the
 //! message, the second by the transform, the third by the gateway.
 
+use crate::builtin;
 use crate::package::IMPORTS;
 use ocpp_gateway_core::{CallError, Fault, SchemaError, TooCostly};
 use std::io;
@@ -149,8 +150,8 @@ pub struct LoadError {
 pub enum LoadFault {
     #[error("the component cannot be read: {0}")]
     Unreadable(#[from] io::Error),
-    #[error("there is no such component in this gateway; there is builtin:standard")]
-    UnknownBuiltin,
+    #[error("no ready-made transform has this name; {}", builtin::suggestion(.0))]
+    UnknownBuiltin(String),
     #[error("another transform has this name already")]
     DuplicateName,
     #[error("wanted a WebAssembly component, but the file is not WebAssembly at all")]

@@ -80,7 +80,7 @@ impl Inspection {
         };
         let LoadOptions { cache, compile, .. } = options.clone();
         let component =
-            match Compiler::new(engine, cache, compile).compile(bytes, digest(bytes), ComponentOrigin::External) {
+            match Compiler::new(engine, cache, compile).compile(bytes, digest(bytes), ComponentOrigin::Other) {
                 Ok(component) => component,
                 Err(error) => return refused(vec![error.into()]),
             };

@@ -7,7 +7,7 @@
 //!
 //! The modules in layers; none uses a module of a later line:
 //!
-//! - `package`, `settings`, `error`, `clock`, `matching`: names, limits, errors.
+//! - `package`, `builtin`, `settings`, `error`, `clock`, `matching`: names, ready-made components, limits, errors.
 //! - `caller`, `subject`, `message`, `actions`: the subject of a call, and its answer; `abi`, `output`, `attributes`:
 //!   conversion into and out of a component, and the checks of its answers; `hook`: the exported functions with their
 //!   types.
@@ -26,6 +26,7 @@ mod abi;
 mod actions;
 mod attributes;
 mod breaker;
+mod builtin;
 mod caller;
 mod chain;
 mod chain_run;
@@ -60,6 +61,7 @@ mod trap;
 mod wasi;
 
 pub use actions::{FrameAction, PublishAction, SchemaRule};
+pub use builtin::{BUILTINS, Builtin, STANDARD};
 pub use chain::Generation;
 pub use chain_run::{Answer, NotMapped};
 pub use clock::Clock;
@@ -71,7 +73,6 @@ pub use error::{
 pub use guest_log::LogFields;
 pub use harness::{Hooks, TransformHarness};
 pub use inspect::Inspection;
-pub use load::STANDARD;
 pub use load_options::{LoadOptions, LongCalls, MAX_FUNCTIONS};
 pub use matching::Matching;
 pub use message::Message;

@@ -21,15 +21,10 @@ use crate::transform::Transform;
 use crate::wasi;
 use data_encoding::HEXLOWER;
 use ocpp_gateway_core::{Schemas, Version};
-use std::borrow::Cow;
-use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::warn;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
-
-/// The component with the standard mapping, built from `transforms/standard`: `builtin:standard`.
-pub const STANDARD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/standard.wasm"));
 
 /// Compiles, links, configures and tries transforms.
 pub(crate) struct Loader {
@@ -86,7 +81,7 @@ impl Loader {
         spec: &TransformSpec,
         old: Option<&Arc<Transform>>,
     ) -> Result<Arc<Transform>, Vec<LoadFault>> {
-        let bytes = read(&spec.source).map_err(|fault| vec![fault])?;
+        let bytes = spec.source.read().map_err(|fault| vec![fault])?;
         check_header(&bytes).map_err(|fault| vec![fault])?;
         let sha256 = digest(&bytes);
         let sha256_hex = HEXLOWER.encode(&sha256);
@@ -96,11 +91,7 @@ impl Loader {
             return Ok(old.clone());
         }
         check_functions(&bytes, self.max_functions).map_err(|fault| vec![fault])?;
-        let origin = if matches!(spec.source, Source::Builtin(_)) {
-            ComponentOrigin::Builtin
-        } else {
-            ComponentOrigin::External
-        };
+        let origin = if spec.source.is_standard() { ComponentOrigin::Standard } else { ComponentOrigin::Other };
         let component = self.compiler.compile(&bytes, sha256, origin).map_err(|fault| vec![fault.into()])?;
         check_resources(&component).map_err(|fault| vec![fault])?;
         let interfaces = inspect(&component)?;
@@ -301,15 +292,6 @@ fn compile_schemas(trial: &Arc<Transform>) -> Result<Schemas, Vec<LoadFault>> {
         faults.extend(schemas.try_on(&payloads).err().map(LoadFault::from));
     }
     if faults.is_empty() { Ok(schemas) } else { Err(faults) }
-}
-
-fn read(source: &Source) -> Result<Cow<'_, [u8]>, LoadFault> {
-    match source {
-        Source::Builtin(name) if name == "standard" => Ok(Cow::Borrowed(STANDARD)),
-        Source::Builtin(_) => Err(LoadFault::UnknownBuiltin),
-        Source::File(path) => Ok(Cow::Owned(fs::read(path)?)),
-        Source::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),
-    }
 }
 
 fn exports(component: &Component, interfaces: &Interfaces) -> Result<PerFunction<ComponentExportIndex>, LoadFault> {

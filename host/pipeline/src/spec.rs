@@ -1,10 +1,14 @@
 //! What to load, according to the configuration.
 
+use crate::builtin::{Builtin, STANDARD_NAME};
+use crate::error::LoadFault;
 use crate::matching::Matching;
 use crate::samples::Samples;
 use crate::settings::{Limits, OnError, OnViolation};
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
+use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -28,21 +32,20 @@ pub struct TransformSpec {
     pub samples: Option<Arc<dyn Samples>>,
 }
 
-/// The default time limit for one call of a component that does not ship with the gateway.
+/// The default time limit for one call of any component but `builtin:standard`.
 pub(crate) const DEFAULT_TIME: Duration = Duration::from_millis(20);
 
 impl TransformSpec {
     /// The time limit of a call; `None`: there is none.
     pub(crate) fn time_limit(&self) -> Option<Duration> {
-        let is_builtin = matches!(self.source, Source::Builtin(_));
-        self.limits.time.or(if is_builtin { None } else { Some(DEFAULT_TIME) })
+        self.limits.time.or(if self.source.is_standard() { None } else { Some(DEFAULT_TIME) })
     }
 
-    /// The component that ships with the gateway, with its own defaults.
+    /// The default mapping, with its own defaults.
     pub fn standard() -> Self {
         TransformSpec {
-            name: "standard".into(),
-            source: Source::Builtin("standard".into()),
+            name: STANDARD_NAME.into(),
+            source: Source::Builtin(STANDARD_NAME.into()),
             config: "{}".into(),
             on_error: OnError::default(),
             on_violation: OnViolation::default(),
@@ -62,6 +65,25 @@ pub enum Source {
     Bytes(Arc<[u8]>),
 }
 
+impl Source {
+    /// Whether it is the default mapping. Its loops end with their input, so that it needs no time limit.
+    pub(crate) fn is_standard(&self) -> bool {
+        matches!(self, Source::Builtin(name) if name == STANDARD_NAME)
+    }
+
+    /// The component itself.
+    pub fn read(&self) -> Result<Cow<'_, [u8]>, LoadFault> {
+        match self {
+            Source::Builtin(name) => match Builtin::find(name) {
+                Some(builtin) => Ok(Cow::Borrowed(builtin.component)),
+                None => Err(LoadFault::UnknownBuiltin(name.clone())),
+            },
+            Source::File(path) => Ok(Cow::Owned(fs::read(path)?)),
+            Source::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),
+        }
+    }
+}
+
 impl FromStr for Source {
     type Err = Infallible;
 
@@ -79,6 +101,23 @@ impl fmt::Display for Source {
             Source::Builtin(name) => write!(f, "builtin:{name}"),
             Source::File(path) => path.display().fmt(f),
             Source::Bytes(bytes) => write!(f, "upload of {} bytes", bytes.len()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_standard_mapping_has_no_default_time_limit() {
+        let limit = |source: &str| {
+            let source = source.parse().unwrap_or_else(|never: Infallible| match never {});
+            TransformSpec { source, ..TransformSpec::standard() }.time_limit()
+        };
+        assert_eq!(limit("builtin:standard"), None);
+        for other in ["builtin:redact", "standard", "standard.wasm"] {
+            assert_eq!(limit(other), Some(DEFAULT_TIME), "{other}");
         }
     }
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{file, spec};
 use ocpp_gateway_pipeline::{
-    CompileError, Failure, GuestFault, LoadFault, OnError, Pipeline, STANDARD, Source, TransformSpec,
+    BUILTINS, Builtin, CompileError, Failure, GuestFault, LoadFault, OnError, Pipeline, STANDARD, Source, TransformSpec,
 };
 
 /// The faults of one transform.
@@ -56,7 +56,29 @@ fn missing_file_is_a_fault() {
 #[test]
 fn unknown_builtin_is_a_fault() {
     let spec = TransformSpec { source: Source::Builtin("nonsense".into()), ..TransformSpec::standard() };
-    assert!(matches!(faults(spec)[..], [LoadFault::UnknownBuiltin]));
+    assert!(matches!(faults(spec)[..], [LoadFault::UnknownBuiltin(_)]));
+    let fault = |name: &str| LoadFault::UnknownBuiltin(name.into()).to_string();
+    for Builtin { name, .. } in BUILTINS {
+        assert!(fault("nonsense").contains(name), "{name}");
+    }
+    assert!(fault("redcat").contains("did you mean builtin:redact?"), "{}", fault("redcat"));
+    assert!(!fault("nonsense").contains("did you mean"), "{}", fault("nonsense"));
+}
+
+#[test]
+fn every_builtin_loads() {
+    for Builtin { name, .. } in BUILTINS {
+        // The only one with a setting that has no default.
+        let config = if *name == "redact" { r#"{"key":"0123456789abcdef0123456789abcdef"}"# } else { "{}" };
+        let source = Source::Builtin((*name).into());
+        let spec = TransformSpec { name: (*name).into(), source, config: config.into(), ..TransformSpec::standard() };
+        let pipeline = Pipeline::load(vec![spec]).unwrap_or_else(|errors| panic!("{errors:?}"));
+        let status = &pipeline.transforms()[0];
+        assert_eq!(
+            (&status.component, &status.built_as),
+            (&format!("builtin:{name}"), &format!("ocpp-transform-{name}"))
+        );
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// All settings. Not printable: it holds the key.
-#[derive(Deserialize)]
+#[derive(PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The secret that pseudonyms are made with, at least 32 bytes. The one setting without a default.

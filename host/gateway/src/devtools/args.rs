@@ -4,6 +4,7 @@ use super::component;
 use super::crate_name::crate_name;
 use crate::config::Bytes;
 use clap::{Args, Subcommand, ValueEnum};
+use ocpp_gateway_pipeline::Source;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -13,7 +14,10 @@ pub enum TransformCommand {
     New(NewArgs),
     /// Compile a transform in Rust, and encode it as a component.
     Build(BuildArgs),
-    /// Show the hooks, imports and version of a component, and everything this gateway would refuse it for.
+    /// List the ready-made transforms, which are built into this program.
+    List,
+    /// Show the hooks, imports and version of a component, and everything this gateway would refuse it for; of a
+    /// ready-made one the settings too.
     Inspect(InspectArgs),
     /// Run the fixtures of a component through the engine of the gateway.
     Test(TestArgs),
@@ -45,14 +49,16 @@ pub struct BuildArgs {
 
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The component.
-    pub file: PathBuf,
+    /// The component: a file, or builtin:NAME.
+    #[arg(value_name = "FILE")]
+    pub component: Source,
 }
 
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    /// The component.
-    pub file: PathBuf,
+    /// The component: a file, or builtin:NAME.
+    #[arg(value_name = "FILE")]
+    pub component: Source,
     /// The folder with the fixtures; by default `fixtures` beside the component, or else in this folder.
     #[arg(long, value_name = "DIR")]
     pub fixtures: Option<PathBuf>,
@@ -63,8 +69,9 @@ pub struct TestArgs {
 
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// The component.
-    pub file: PathBuf,
+    /// The component: a file, or builtin:NAME.
+    #[arg(value_name = "FILE")]
+    pub component: Source,
     /// Its configuration, in TOML: the content of [transforms.config] in that of the gateway.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -4,7 +4,6 @@ use super::args::BenchArgs;
 use super::component;
 use super::verdict::{BadConfiguration, CommandResult};
 use crate::config;
-use anyhow::Context as _;
 use ocpp_gateway_core::{Attributes, Frame, Identity, Offer, Peer, Publish, Version};
 use ocpp_gateway_pipeline::{Failure, LoadOptions, TransformHarness, TransformSpec};
 use std::fs;
@@ -30,11 +29,11 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<CommandResult> {
         Some(file) => configuration(file).map_err(BadConfiguration)?,
         None => "{}".into(),
     };
-    fs::metadata(&args.file).with_context(|| args.file.display().to_string())?;
+    component::read(&args.component)?;
     let compiled = component::CompiledCode::directory()?;
     let options = || LoadOptions { cache: Some(compiled.path.clone()), ..LoadOptions::default() };
     let load = |spec: &TransformSpec| component::load(spec, options()).map_err(BadConfiguration);
-    let harness = load(&component::spec(&args.file, config, component::MEMORY))?;
+    let harness = load(&component::spec(&args.component, config, component::MEMORY))?;
     let standard = load(&TransformSpec::standard())?;
     let bench = BenchInputs::new()?;
 

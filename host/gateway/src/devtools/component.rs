@@ -4,9 +4,10 @@ use crate::config::Bytes;
 use crate::transforms;
 use anyhow::Context as _;
 use ocpp_gateway_pipeline::{Limits, LoadError, LoadOptions, Source, TransformHarness, TransformSpec};
+use std::borrow::Cow;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -15,11 +16,19 @@ pub(super) const MEMORY: Bytes = Bytes::mebibytes(256);
 /// The time limit of a call. It is generous, so that no case fails on a slow machine.
 const TIME: Duration = Duration::from_secs(1);
 
-/// A component from a file, with the limits of `transform` commands. `config`: JSON text of an object.
-pub(super) fn spec(file: &Path, config: String, memory: Bytes) -> TransformSpec {
-    let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+/// A component with the limits of `transform` commands. `config`: JSON text of an object.
+pub(super) fn spec(source: &Source, config: String, memory: Bytes) -> TransformSpec {
+    let name = match source {
+        Source::File(file) => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        other => other.to_string(),
+    };
     let limits = Limits { time: Some(TIME), memory: memory.get(), ..Limits::default() };
-    TransformSpec { name, source: Source::File(file.to_owned()), config, limits, ..TransformSpec::standard() }
+    TransformSpec { name, source: source.clone(), config, limits, ..TransformSpec::standard() }
+}
+
+/// The component itself.
+pub(super) fn read(source: &Source) -> anyhow::Result<Cow<'_, [u8]>> {
+    source.read().with_context(|| source.to_string())
 }
 
 /// A directory for compiled code: the one of the gateway, so that each uses what the other has compiled, or a temporary

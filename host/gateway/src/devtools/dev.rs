@@ -6,6 +6,7 @@ use super::verdict::CommandResult;
 use super::{component, test};
 use anyhow::{Context as _, bail};
 use notify::{EventKind, RecursiveMode, Watcher as _};
+use ocpp_gateway_pipeline::Source;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
@@ -45,7 +46,9 @@ fn build_and_push(args: &DevArgs) -> anyhow::Result<()> {
     // The file of the component is not written before the tests pass, because a gateway may watch it.
     let candidate = package.write_candidate(&component)?;
     let fixtures = args.dir.join("fixtures");
-    if fixtures.is_dir() && test::run_all(&candidate, &fixtures, component::MEMORY)? == CommandResult::Bad {
+    if fixtures.is_dir()
+        && test::run_all(&Source::File(candidate.clone()), &fixtures, component::MEMORY)? == CommandResult::Bad
+    {
         bail!("neither written nor uploaded, as cases fail; the component that failed is {}", candidate.display());
     }
     write_atomically(&component, &package.component())?;

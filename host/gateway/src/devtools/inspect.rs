@@ -3,24 +3,29 @@
 use super::args::InspectArgs;
 use super::component;
 use super::verdict::CommandResult;
-use anyhow::Context as _;
 use data_encoding::HEXLOWER;
-use ocpp_gateway_pipeline::{Inspection, LoadError, LoadFault, LoadOptions, TransformHarness};
+use ocpp_gateway_pipeline::{Builtin, Inspection, LoadError, LoadFault, LoadOptions, Source, TransformHarness};
 use sha2::{Digest as _, Sha256};
-use std::fs;
 
 /// The prefix of names in the WIT package of transforms.
 const PACKAGE: &str = "ocpp-gateway:transform/";
 
 pub(super) fn run(args: &InspectArgs) -> anyhow::Result<CommandResult> {
     component::show_log();
-    let bytes = fs::read(&args.file).with_context(|| args.file.display().to_string())?;
+    let bytes = component::read(&args.component)?;
+    let builtin = match &args.component {
+        Source::Builtin(name) => Builtin::find(name),
+        _ => None,
+    };
     let compiled = component::CompiledCode::directory()?;
     let options = LoadOptions { cache: Some(compiled.path.clone()), ..LoadOptions::default() };
     let inspection = Inspection::of(&bytes, &options);
     let loaded = Loaded::of(args, &inspection, options);
 
-    print_field("file", &args.file.display().to_string());
+    print_field("component", &args.component.to_string());
+    if let Some(builtin) = builtin {
+        print_field("what it does", builtin.description);
+    }
     if let Some(built_as) = &loaded.built_as {
         print_field("says it is", built_as);
     }
@@ -34,6 +39,9 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<CommandResult> {
     }
     for fault in &loaded.faults {
         print_field("REFUSED", fault);
+    }
+    if let Some(builtin) = builtin {
+        println!("\n# The keys of [transforms.config] with their defaults:\n\n{}", builtin.settings.trim_end());
     }
     Ok(if loaded.faults.is_empty() { CommandResult::Good } else { CommandResult::Bad })
 }
@@ -53,7 +61,7 @@ impl Loaded {
         if !inspection.faults.is_empty() {
             return Loaded { faults: inspection.faults.clone(), ..Loaded::default() };
         }
-        match TransformHarness::load(&component::spec(&args.file, "{}".into(), component::MEMORY), options) {
+        match TransformHarness::load(&component::spec(&args.component, "{}".into(), component::MEMORY), options) {
             Ok(harness) => {
                 let status = harness.status();
                 Loaded { built_as: Some(format!("{} {}", status.built_as, status.version)), ..Loaded::default() }

@@ -7,6 +7,7 @@ mod component;
 mod crate_name;
 mod dev;
 mod inspect;
+mod list;
 mod new;
 mod run;
 mod test;

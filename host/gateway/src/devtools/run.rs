@@ -2,7 +2,7 @@
 
 use super::args::TransformCommand;
 use super::verdict::{BadConfiguration, CommandResult};
-use super::{bench, build, dev, inspect, new, test};
+use super::{bench, build, dev, inspect, list, new, test};
 use std::process::ExitCode;
 
 /// The command failed, or found faults, and has reported why.
@@ -15,6 +15,7 @@ pub fn run(command: &TransformCommand) -> ExitCode {
     let outcome = match command {
         TransformCommand::New(args) => new::run(args),
         TransformCommand::Build(args) => build::run(args),
+        TransformCommand::List => list::run(),
         TransformCommand::Inspect(args) => inspect::run(args),
         TransformCommand::Test(args) => test::run(args),
         TransformCommand::Bench(args) => bench::run(args),

@@ -5,24 +5,23 @@ use super::component;
 use super::verdict::CommandResult;
 use crate::config::Bytes;
 use crate::transforms::fixture::{self, Fixture};
-use anyhow::{Context as _, bail};
-use ocpp_gateway_pipeline::LoadOptions;
-use std::fs;
+use anyhow::bail;
+use ocpp_gateway_pipeline::{LoadOptions, Source};
 use std::path::{Path, PathBuf};
 
 pub(super) fn run(args: &TestArgs) -> anyhow::Result<CommandResult> {
     component::show_log();
     let dir = match &args.fixtures {
         Some(dir) => dir.clone(),
-        None => fixtures_of(&args.file)?,
+        None => fixtures_of(&args.component)?,
     };
-    run_all(&args.file, &dir, args.memory)
+    run_all(&args.component, &dir, args.memory)
 }
 
 /// Runs every case of a folder, and reports those that fail.
-pub(super) fn run_all(component: &Path, dir: &Path, memory: Bytes) -> anyhow::Result<CommandResult> {
+pub(super) fn run_all(component: &Source, dir: &Path, memory: Bytes) -> anyhow::Result<CommandResult> {
     // Otherwise every case would report that the component is missing.
-    fs::metadata(component).with_context(|| component.display().to_string())?;
+    component::read(component)?;
     // Each case has its own engine. With this cache, the component is compiled only for the first case.
     let compiled = component::CompiledCode::directory()?;
     let (mut passed, mut failed) = (0, 0);
@@ -39,10 +38,13 @@ pub(super) fn run_all(component: &Path, dir: &Path, memory: Bytes) -> anyhow::Re
     Ok(if failed == 0 { CommandResult::Good } else { CommandResult::Bad })
 }
 
-/// `fixtures` beside the component, or else in the current folder.
-fn fixtures_of(component: &Path) -> anyhow::Result<PathBuf> {
-    let beside = component.with_file_name("fixtures");
+/// `fixtures` beside the file of the component, or else in the current folder.
+fn fixtures_of(component: &Source) -> anyhow::Result<PathBuf> {
     let here = PathBuf::from("fixtures");
+    let beside = match component {
+        Source::File(file) => file.with_file_name("fixtures"),
+        _ => here.clone(),
+    };
     match [&beside, &here].into_iter().find(|dir| dir.is_dir()) {
         Some(dir) => Ok(dir.clone()),
         None => bail!("there is no folder {}: name the folder with the fixtures, with --fixtures", beside.display()),
@@ -50,7 +52,7 @@ fn fixtures_of(component: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Runs one case. The error lists everything that differs from what is expected.
-fn try_case(component: &Path, file: &Path, memory: Bytes, compiled: &Path) -> Result<(), String> {
+fn try_case(component: &Source, file: &Path, memory: Bytes, compiled: &Path) -> Result<(), String> {
     let fixture = Fixture::read(file)?;
     let options = LoadOptions { clock: fixture.clock(), cache: Some(compiled.to_owned()), ..LoadOptions::default() };
     let harness = component::load(&component::spec(component, fixture.config(), memory), options)?;

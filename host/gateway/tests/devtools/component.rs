@@ -1,8 +1,7 @@
 //! `transform inspect`, `bench` and `test`: components and their fixtures.
 
 use super::{expect_code, transform};
-use ocpp_gateway_guest_build::GuestCrate;
-use ocpp_gateway_pipeline::STANDARD;
+use ocpp_gateway_pipeline::{BUILTINS, Builtin, STANDARD};
 use std::fs;
 use std::path::Path;
 
@@ -21,35 +20,58 @@ fn heartbeat(expect: &str) -> String {
     format!("about = \"A Heartbeat.\"\n[[step]]\nhook = \"to-mqtt\"\nframe = '[2,\"1\",\"Heartbeat\",{{}}]'\n{expect}")
 }
 
-/// Runs the fixtures of every ready-made transform in the gateway's engine.
 #[test]
 fn fixtures_of_the_ready_made_transforms_pass() {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let out = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a folder");
+    let transforms = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../transforms");
     let mut seen = 0;
-    for entry in fs::read_dir(workspace.join("transforms")).expect("transforms") {
-        let dir = entry.expect("an entry").path();
-        let fixtures = dir.join("fixtures");
+    for Builtin { name, .. } in BUILTINS {
+        let fixtures = transforms.join(name).join("fixtures");
         if !fixtures.is_dir() {
             continue;
         }
-        let name = dir.file_name().expect("a name").to_string_lossy().into_owned();
-        let package = format!("ocpp-transform-{name}");
-        let guest = GuestCrate {
-            manifest: &workspace.join("Cargo.toml"),
-            target_dir: &Path::new(env!("CARGO_TARGET_TMPDIR")).join("transforms"),
-            args: &["--locked", "--quiet", "--lib", "--package", &package],
-            module: &format!("{}.wasm", package.replace('-', "_")),
-        };
-        let component = out.path().join(&name).with_extension("wasm");
-        fs::write(&component, guest.build().expect("built")).expect("written");
-        let fixtures = fixtures.display().to_string();
-        let component = component.display().to_string();
-        let output = expect_code(0, &transform(&dir, &["test", &component, "--fixtures", &fixtures]));
+        let (component, fixtures) = (format!("builtin:{name}"), fixtures.display().to_string());
+        let output = expect_code(0, &transform(dir.path(), &["test", &component, "--fixtures", &fixtures]));
         assert!(output.contains(" passed, 0 failed") && !output.contains("compiled components"), "{name}: {output}");
         seen += 1;
     }
     assert!(seen >= 6, "{seen}");
+}
+
+#[test]
+fn list_names_the_ready_made_transforms_and_what_they_do() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let output = expect_code(0, &transform(dir.path(), &["list"]));
+    let lines: Vec<_> = output.lines().collect();
+    assert_eq!(lines.len(), BUILTINS.len(), "{output}");
+    assert!(lines.is_sorted(), "{output}");
+    for (line, Builtin { name, description, .. }) in lines.iter().zip(BUILTINS) {
+        let parts = line.strip_prefix("builtin:").and_then(|rest| rest.split_once(' '));
+        assert_eq!(parts.map(|(name, what)| (name, what.trim_start())), Some((*name, *description)));
+    }
+}
+
+#[test]
+fn inspect_shows_the_settings_of_a_ready_made_transform() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let output = expect_code(0, &transform(dir.path(), &["inspect", "builtin:redact"]));
+    for line in
+        ["builtin:redact", "uplink", "ocpp-gateway:transform/state@1.0.0", "does not start", "\nrestore = true\n"]
+    {
+        assert!(output.contains(line), "{line}: {output}");
+    }
+    // What follows the fields can be pasted into a configuration.
+    let (_, settings) = output.split_once("\n\n").expect("settings");
+    assert!(settings.parse::<toml::Table>().expect("TOML").contains_key("mask"), "{settings}");
+}
+
+#[test]
+fn unknown_ready_made_transform_is_an_error_that_names_the_nearest() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for command in ["inspect", "bench"] {
+        let output = expect_code(1, &transform(dir.path(), &[command, "builtin:redcat"]));
+        assert!(output.contains("builtin:redcat") && output.contains("did you mean builtin:redact?"), "{output}");
+    }
 }
 
 #[test]
@@ -123,6 +145,8 @@ fn bench_measures_each_hook() {
     for row in ["standard, to-mqtt", "from-mqtt", "subscriptions"] {
         assert!(output.contains(row), "{row}: {output}");
     }
+    let output = expect_code(0, &transform(dir.path(), &["bench", "builtin:local-heartbeat"]));
+    assert!(output.contains("uplink "), "{output}");
 }
 
 #[test]
