@@ -109,8 +109,9 @@ pub mod rt {
         fn configure(config: String) -> Result<Info, String> {
             crate::log::report_panics();
             let transform = T::configure(&config)?;
+            let attributes = transform.attributes();
             T::slot(|slot| slot.set(transform)).map_err(|_| "configured already".to_owned())?;
-            Ok(Info { name: T::NAME.into(), version: T::VERSION.into(), attributes: Attributes::new() })
+            Ok(Info { name: T::NAME.into(), version: T::VERSION.into(), attributes })
         }
     });
 

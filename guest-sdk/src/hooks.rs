@@ -1,7 +1,8 @@
 //! What a transform can do: a trait per hook.
 
 use crate::types::{
-    CallError, Decision, Frame, FrameAction, Offer, Peer, Publish, PublishAction, Refusal, Rule, TopicFilter,
+    Attributes, CallError, Decision, Frame, FrameAction, Offer, Peer, Publish, PublishAction, Refusal, Rule,
+    TopicFilter,
 };
 
 /// Every transform: made from its configuration, before anything else is called.
@@ -24,6 +25,32 @@ pub trait Transform: Sized + 'static {
     /// `config` is JSON text of an object: `[transforms.config]` of the gateway's configuration, `{}` if absent. An
     /// error keeps this version from going live. It should name the wrong key and say what is right.
     fn configure(config: &str) -> Result<Self, String>;
+
+    /// What the transform reports about itself besides name and version, after [`configure`](Transform::configure).
+    /// Nothing, unless implemented. The gateway knows `hooks`: the hooks in use, separated by spaces, if the
+    /// configuration decides on them.
+    ///
+    /// ```
+    /// use ocpp_transform::{Attributes, Transform};
+    ///
+    /// struct Script(String);
+    ///
+    /// impl Transform for Script {
+    ///     fn configure(config: &str) -> Result<Self, String> {
+    ///         Ok(Script(config.to_owned()))
+    ///     }
+    ///
+    ///     fn attributes(&self) -> Attributes {
+    ///         vec![("hooks".into(), if self.0.contains("uplink") { "uplink" } else { "" }.into())]
+    ///     }
+    /// }
+    ///
+    /// let script = Script::configure("uplink").expect("a script");
+    /// assert_eq!(script.attributes(), [("hooks".to_owned(), "uplink".to_owned())]);
+    /// ```
+    fn attributes(&self) -> Attributes {
+        Attributes::new()
+    }
 }
 
 /// Converts between frames and MQTT messages. Exactly one transform of a chain does this.
