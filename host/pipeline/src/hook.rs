@@ -141,6 +141,36 @@ pub(crate) fn interfaces() -> impl Iterator<Item = &'static str> {
     names.into_iter()
 }
 
+/// The attribute of `info` with which a component names the hooks that it uses of those that it exports: `uplink to-mqtt`.
+const HOOKS: &str = "hooks";
+
+/// The hooks that a component uses in its configuration. A generic component, such as one that runs scripts, exports all
+/// hooks; those that its configuration does not use are never called.
+pub(crate) struct UsedHooks<'a>(Option<&'a str>);
+
+impl<'a> UsedHooks<'a> {
+    /// `attributes`: those of `info`. Without the one for it, all exported hooks are in use.
+    pub(crate) fn of(attributes: &'a [(String, String)]) -> Self {
+        UsedHooks(attributes.iter().find(|(name, _)| name == HOOKS).map(|(_, hooks)| hooks.as_str()))
+    }
+
+    pub(crate) fn contains(&self, function: Function) -> bool {
+        let is_named = |names: &str, function: Function| {
+            names.split_whitespace().any(|name| {
+                let name = name.replace('_', "-");
+                // `handle` is the name of four functions; the name of the interface tells them apart.
+                name == function.name() || function.name() == "handle" && name == function.interface()
+            })
+        };
+        match (self.0, function.interface()) {
+            (None, _) | (Some(_), "lifecycle") => true,
+            // The functions of a mapping belong together.
+            (Some(names), "mapping") => is_named(names, Function::ToMqtt),
+            (Some(names), _) => is_named(names, function),
+        }
+    }
+}
+
 /// A value for each function that a component exports.
 pub(crate) struct PerFunction<T>([Option<T>; Function::COUNT]);
 
@@ -155,5 +185,43 @@ impl<T> PerFunction<T> {
 
     pub(crate) fn get(&self, function: Function) -> Option<&T> {
         self.0[function as usize].as_ref()
+    }
+
+    pub(crate) fn retain(&mut self, keep: impl Fn(Function) -> bool) {
+        for &function in Function::ALL.iter().filter(|function| !keep(**function)) {
+            self.0[function as usize] = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn used(hooks: &str) -> Vec<Function> {
+        let attributes = [("hooks".to_owned(), hooks.to_owned())];
+        let used = UsedHooks::of(&attributes);
+        Function::ALL.iter().copied().filter(|function| used.contains(*function)).collect()
+    }
+
+    #[test]
+    fn only_hooks_that_the_attribute_names_are_in_use() {
+        assert_eq!(used(""), [Function::Configure]);
+        assert_eq!(used("uplink check"), [Function::Configure, Function::Uplink, Function::Check]);
+        assert_eq!(used("inbound disconnected"), [Function::Configure, Function::Inbound, Function::Disconnected]);
+    }
+
+    #[test]
+    fn functions_of_a_mapping_are_in_use_together() {
+        let mapping = [Function::Configure, Function::Subscriptions, Function::ToMqtt, Function::FromMqtt];
+        assert_eq!(used("to_mqtt"), mapping);
+        assert_eq!(used("to-mqtt from-mqtt subscriptions"), mapping);
+        assert_eq!(used("subscriptions"), [Function::Configure]);
+    }
+
+    #[test]
+    fn all_hooks_are_in_use_without_the_attribute() {
+        let used = UsedHooks::of(&[]);
+        assert!(Function::ALL.iter().all(|function| used.contains(*function)));
     }
 }

@@ -8,7 +8,7 @@ use crate::compile::{Compiler, ComponentOrigin, check_functions, digest};
 use crate::error::{LoadError, LoadFault};
 use crate::guest::{MAX_MEMORIES, MAX_TABLES, StoreData, TransformShared, define_imports};
 use crate::harness::TransformHarness;
-use crate::hook::{Function, PerFunction};
+use crate::hook::{Function, PerFunction, UsedHooks};
 use crate::inspect::{Interfaces, check_header, imports, inspect, unknown_hooks};
 use crate::instance::InstanceFactory;
 use crate::load_options::{LoadOptions, LongCalls};
@@ -98,7 +98,6 @@ impl Loader {
         for name in unknown_hooks(&interfaces) {
             warn!(transform = spec.name, hook = name, "this gateway does not know the hook and never calls it");
         }
-        check_mapping(spec, &interfaces)?;
         let shared = match old {
             Some(old) => old.factory.shared.clone(),
             None => Arc::new(TransformShared::new(&spec.limits, self.clock)),
@@ -106,6 +105,7 @@ impl Loader {
         let exports = exports(&component, &interfaces).map_err(|fault| vec![fault])?;
         let linked = self.link(&component).map_err(|fault| vec![LoadFault::Link(format!("{fault:#}"))])?;
         let trial = self.trial(spec, linked, exports, sha256_hex, bytes.len()).map_err(|fault| vec![fault])?;
+        check_mapping(spec, &trial)?;
         let schemas = compile_schemas(&trial)?;
         samples::try_samples(&trial, spec.samples.as_deref()).map_err(|fault| vec![fault])?;
         trial.go_live(shared, Matcher::new(&spec.matching), schemas, old).map_err(|fault| vec![fault])
@@ -130,7 +130,7 @@ impl Loader {
         let ticker = limit.map(|_| self.runtime.ticker()).transpose().map_err(LoadFault::Ticker)?;
         let time = limit.unwrap_or(Duration::MAX);
         let keeps_state = imports(pre.component(), "state");
-        let factory = InstanceFactory {
+        let mut factory = InstanceFactory {
             runtime: self.runtime.clone(),
             pre,
             exports: Arc::new(exports),
@@ -144,6 +144,9 @@ impl Loader {
             shared: Arc::new(TransformShared::new(&spec.limits, self.clock)),
         };
         let (_, info) = factory.start(&spec.name)?;
+        if let Some(exports) = Arc::get_mut(&mut factory.exports) {
+            exports.retain(|function| UsedHooks::of(&info.attributes).contains(function));
+        }
         Ok(Arc::new(Transform {
             name: spec.name.as_str().into(),
             component: spec.source.to_string(),
@@ -262,8 +265,8 @@ fn check_resources(component: &Component) -> Result<(), LoadFault> {
 }
 
 /// A mapping must run for every message, so that it can have neither `bypass` nor `match`.
-fn check_mapping(spec: &TransformSpec, interfaces: &Interfaces) -> Result<(), Vec<LoadFault>> {
-    if interfaces.find("mapping").is_none() {
+fn check_mapping(spec: &TransformSpec, transform: &Transform) -> Result<(), Vec<LoadFault>> {
+    if !transform.has(Function::ToMqtt) {
         return Ok(());
     }
     let mut faults = Vec::new();
