@@ -190,6 +190,8 @@ pub enum LoadFault {
     MatchedMapping,
     #[error("the thread that limits the time of its calls cannot be started: {0}")]
     Ticker(io::Error),
+    #[error("its program {path} cannot be used: {reason}")]
+    Program { path: String, reason: String },
     #[error("refuses its configuration: {0}")]
     Config(String),
     #[error("cannot start: {0}")]

@@ -81,6 +81,7 @@ impl Loader {
         spec: &TransformSpec,
         old: Option<&Arc<Transform>>,
     ) -> Result<Arc<Transform>, Vec<LoadFault>> {
+        let spec = &*spec.with_program().map_err(|fault| vec![fault])?;
         let bytes = spec.source.read().map_err(|fault| vec![fault])?;
         check_header(&bytes).map_err(|fault| vec![fault])?;
         let sha256 = digest(&bytes);

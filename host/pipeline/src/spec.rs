@@ -8,8 +8,9 @@ use crate::settings::{Limits, OnError, OnViolation};
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub struct TransformSpec {
     pub source: Source,
     /// JSON text of an object, handed to the component's `configure`.
     pub config: String,
+    /// A file whose text becomes `program` of the configuration, read whenever the transform is loaded.
+    pub program: Option<PathBuf>,
     pub on_error: OnError,
     /// How a frame that breaks one of its rules is handled.
     pub on_violation: OnViolation,
@@ -47,6 +50,7 @@ impl TransformSpec {
             name: STANDARD_NAME.into(),
             source: Source::Builtin(STANDARD_NAME.into()),
             config: "{}".into(),
+            program: None,
             on_error: OnError::default(),
             on_violation: OnViolation::default(),
             matching: Matching::default(),
@@ -54,6 +58,33 @@ impl TransformSpec {
             samples: None,
         }
     }
+}
+
+/// The largest file of a program, in bytes.
+const MAX_PROGRAM: u64 = 1 << 20;
+
+impl TransformSpec {
+    /// The same with the text of the program in the configuration.
+    pub(crate) fn with_program(&self) -> Result<Cow<'_, Self>, LoadFault> {
+        let Some(path) = &self.program else { return Ok(Cow::Borrowed(self)) };
+        let fault = |reason: String| LoadFault::Program { path: path.display().to_string(), reason };
+        let program = read_program(path).map_err(|error| fault(error.to_string()))?;
+        let mut config: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&self.config).map_err(|error| fault(error.to_string()))?;
+        config.insert("program".into(), program.into());
+        let config = serde_json::Value::Object(config).to_string();
+        Ok(Cow::Owned(TransformSpec { config, ..self.clone() }))
+    }
+}
+
+fn read_program(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    // One byte more than allowed shows that there is more.
+    File::open(path)?.take(MAX_PROGRAM + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_PROGRAM {
+        return Err(io::Error::other(format!("it has more than {MAX_PROGRAM} bytes")));
+    }
+    Ok(text)
 }
 
 /// Where a component comes from; written as `builtin:NAME` or as a path.

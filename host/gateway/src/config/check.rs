@@ -146,6 +146,10 @@ impl ConfigCheck {
             if !names.insert(&transform.name) {
                 self.fault(format!("transforms[{index}].name"), format!("{:?} is taken already", transform.name));
             }
+            let has = |key| transform.config.contains_key(key);
+            if transform.component == "builtin:jq" && has("program") && has("file") {
+                self.fault(format!("transforms[{index}].config.file"), "contradicts program: give one of them");
+            }
             if transform.limits.time.is_some_and(|time| time.get().is_zero()) {
                 self.fault(format!("transforms[{index}].limits.time"), "has to be longer than 0s");
             }

@@ -11,6 +11,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// The transform that runs programs.
+const JQ: &str = "builtin:jq";
+
 /// All faults of the configured components.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", config::lines(.0))]
@@ -92,11 +95,25 @@ pub fn validation(config: &Config) -> Validation {
     }
 }
 
+/// The settings of a transform and the file of its program: `file` in the settings of `builtin:jq` is not for the component,
+/// which reaches no files.
+fn program_file(transform: &config::TransformConfig) -> (toml::Table, Option<PathBuf>) {
+    let mut settings = transform.config.clone();
+    let is_alone = transform.component == JQ && !settings.contains_key("program");
+    let file = settings.get("file").and_then(toml::Value::as_str).map(PathBuf::from).filter(|_| is_alone);
+    if file.is_some() {
+        settings.remove("file");
+    }
+    (settings, file)
+}
+
 fn spec(transform: &config::TransformConfig, on_violation: OnViolation) -> TransformSpec {
+    let (config, program) = program_file(transform);
     TransformSpec {
         name: transform.name.clone(),
         source: transform.component.parse().unwrap_or_else(|never: std::convert::Infallible| match never {}),
-        config: config::to_json(&transform.config),
+        config: config::to_json(&config),
+        program,
         on_error: transform.on_error,
         on_violation,
         matching: Matching {

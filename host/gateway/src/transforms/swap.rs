@@ -25,8 +25,14 @@ struct Sources {
     config: Config,
 }
 
-/// The names of the transforms that come from a file.
-type Files = HashMap<PathBuf, Vec<String>>;
+/// The names of the transforms that a file belongs to, and what it is to each.
+type Files = HashMap<PathBuf, Vec<(String, Role)>>;
+
+#[derive(Debug, Clone, Copy)]
+enum Role {
+    Component,
+    Program,
+}
 
 impl HotSwap {
     /// Watches the files of all transforms. A component is loaded when its file was closed after writing, or moved
@@ -37,8 +43,8 @@ impl HotSwap {
         let watch = Watch::start("transform-watcher", is_complete, move |changes| {
             for path in changes {
                 let names = followed.lock().get(&path).cloned();
-                for name in names.into_iter().flatten() {
-                    swap(&swapped, &name, &path);
+                for (name, role) in names.into_iter().flatten() {
+                    swap(&swapped, &name, role, &path);
                 }
             }
         })?;
@@ -86,9 +92,14 @@ impl Sources {
     fn follow(&mut self) -> notify::Result<()> {
         let mut files = Files::new();
         for spec in specs(&self.config) {
-            if let Source::File(path) = spec.source {
+            let component = match spec.source {
+                Source::File(path) => Some((path, Role::Component)),
+                Source::Builtin(_) | Source::Bytes(_) => None,
+            };
+            let program = spec.program.map(|path| (path, Role::Program));
+            for (path, role) in component.into_iter().chain(program) {
                 let path = self.watch.follow(&path)?;
-                files.entry(path).or_default().push(spec.name);
+                files.entry(path).or_default().push((spec.name.clone(), role));
             }
         }
         *self.files.lock() = files;
@@ -96,8 +107,13 @@ impl Sources {
     }
 }
 
-fn swap(pipeline: &Pipeline, name: &str, path: &Path) {
-    match pipeline.swap(name, Some(Source::File(path.to_owned())), FewerHooks::Refuse) {
+fn swap(pipeline: &Pipeline, name: &str, role: Role, path: &Path) {
+    let source = match role {
+        Role::Component => Some(Source::File(path.to_owned())),
+        // The configured component is loaded again, with the new program.
+        Role::Program => None,
+    };
+    match pipeline.swap(name, source, FewerHooks::Refuse) {
         Ok(_) => {}
         Err(error @ SwapError::Load(_)) => warn!(transform = name, "the running version stays: {error}"),
         Err(error) => warn!(transform = name, "{error}"),
