@@ -10,8 +10,9 @@ use ocpp_gateway::config::{self, Config, LogFormat};
 use ocpp_gateway::devtools;
 use ocpp_gateway::listener::authentication;
 use ocpp_gateway::operations::{log, shutdown};
+use ocpp_gateway::transforms;
 use ocpp_gateway::transforms::compile_process::{self, Budget, CompileProcess};
-use ocpp_gateway_pipeline::TransformStatus;
+use ocpp_gateway_pipeline::{TransformStatus, short_sha256};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +58,7 @@ fn variables() -> impl Iterator<Item = (String, String)> {
 fn print(config: &Config) -> ExitCode {
     match config.to_toml() {
         Ok(text) => {
-            print!("{text}");
+            print!("{text}{}", transforms::component_versions(config));
             ExitCode::SUCCESS
         }
         Err(error) => fail(&error, RUNTIME_FAILURE),
@@ -75,7 +76,7 @@ fn check(options: &Options) -> ExitCode {
     }
     println!("The configuration can be used.");
     for TransformStatus { name, component, built_as, version, sha256, size, .. } in transforms {
-        println!("transform {name}: {component}, {built_as} {version}, {size} bytes, sha256 {sha256}");
+        println!("transform {name}: {component}, {built_as} {version}, {size} bytes, sha256 {}", short_sha256(&sha256));
     }
     ExitCode::SUCCESS
 }

@@ -83,4 +83,5 @@ pub use spec::{Source, TransformSpec};
 pub use stats::TransformStatus;
 pub use swap_report::{
     Change, FewerHooks, SwapError, SwapOutcome, SwapReport, Swapped, TransformChange, TransformFault, TransformVersion,
+    short_sha256,
 };

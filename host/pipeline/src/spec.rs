@@ -1,10 +1,12 @@
 //! What to load, according to the configuration.
 
 use crate::builtin::{Builtin, STANDARD_NAME};
+use crate::compile::digest;
 use crate::error::LoadFault;
 use crate::matching::Matching;
 use crate::samples::Samples;
 use crate::settings::{Limits, OnError, OnViolation};
+use data_encoding::HEXLOWER;
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
@@ -112,6 +114,11 @@ impl Source {
             Source::File(path) => Ok(Cow::Owned(fs::read(path)?)),
             Source::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),
         }
+    }
+
+    /// The SHA-256 of the component: 64 hex digits.
+    pub fn sha256(&self) -> Result<String, LoadFault> {
+        Ok(HEXLOWER.encode(&digest(&self.read()?)))
     }
 }
 

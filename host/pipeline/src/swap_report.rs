@@ -95,6 +95,11 @@ pub struct TransformVersion {
     pub sha256: String,
 }
 
+/// The first 12 digits of the SHA-256 of a component, which name a version where all 64 would be in the way.
+pub fn short_sha256(sha256: &str) -> &str {
+    sha256.get(..12).unwrap_or(sha256)
+}
+
 /// Why the latest swap of a transform failed or was rolled back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransformFault {

@@ -21,7 +21,7 @@ use crate::transforms::HotSwap;
 use crate::transforms::compile_process::CompileProcess;
 use futures_util::future::BoxFuture;
 use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Subscriber, UnroutedHandler};
-use ocpp_gateway_pipeline::{Compile, Pipeline, SwapOutcome};
+use ocpp_gateway_pipeline::{Compile, Pipeline, SwapOutcome, TransformStatus, short_sha256};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -262,7 +262,11 @@ async fn load(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<
     let config = config.clone();
     let compile = compiler.map(|compiler| -> Arc<dyn Compile> { compiler });
     let loaded = tokio::task::spawn_blocking(move || transforms::load(&config, compile)).await;
-    Ok(loaded.map_err(io::Error::other)??)
+    let pipeline = loaded.map_err(io::Error::other)??;
+    for TransformStatus { name, component, version, sha256, .. } in pipeline.transforms() {
+        info!(transform = name, version, sha256 = short_sha256(&sha256), component, "loaded");
+    }
+    Ok(pipeline)
 }
 
 /// Notifies all charge points after a hot swap: the mapping may want other topics, and each one subscribes to its own.

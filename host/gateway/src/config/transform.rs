@@ -11,7 +11,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct TransformConfig {
     pub name: String,
-    /// `builtin:standard`, or the path of a component.
+    /// `builtin:NAME`, or the path of a component.
     pub component: String,
     #[serde(default)]
     pub on_error: OnError,
@@ -42,7 +42,7 @@ pub struct MatchConfig {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LimitsConfig {
-    /// Time of one call. Absent: 20 ms, and no limit for a transform that ships with the gateway.
+    /// Time of one call. Absent: 20 ms, and no limit for `builtin:standard`.
     pub time: Option<Span>,
     /// Memory of one instance; each worker thread has one.
     pub memory: Bytes,

@@ -5,7 +5,7 @@ use super::long_calls::LONG_CALLS;
 use crate::config::{self, Config, ValidationMode};
 use ocpp_gateway_pipeline::{
     Clock, Compile, Limits, LoadError, LoadFault, LoadOptions, Matching, OnViolation, Pipeline, Samples, TransformSpec,
-    Validation,
+    Validation, short_sha256,
 };
 use std::fmt;
 use std::path::PathBuf;
@@ -81,6 +81,21 @@ pub(crate) fn compiled_cache() -> Option<PathBuf> {
 /// The transforms to load.
 pub fn specs(config: &Config) -> Vec<TransformSpec> {
     config.transforms.iter().map(|transform| spec(transform, config.validation.on_violation)).collect()
+}
+
+/// A comment in TOML with the version of each component that the configuration names, or why it cannot be read.
+pub fn component_versions(config: &Config) -> String {
+    let mut comment = String::new();
+    for TransformSpec { name, source, .. } in specs(config) {
+        let version = match source.sha256() {
+            Ok(sha256) => format!("sha256 {}", short_sha256(&sha256)),
+            Err(fault) => fault.to_string(),
+        };
+        // A name or a path may have a line break, which would end the comment.
+        let line = format!("transform {name}: {source}, {version}").replace(char::is_control, " ");
+        comment += &format!("\n# {line}");
+    }
+    if comment.is_empty() { comment } else { comment + "\n" }
 }
 
 /// The validation of payloads, besides the rules of transforms.

@@ -12,5 +12,5 @@ pub(crate) mod long_calls;
 mod swap;
 
 pub(crate) use load::compiled_cache;
-pub use load::{ComponentFaults, load, specs, validation};
+pub use load::{ComponentFaults, component_versions, load, specs, validation};
 pub use swap::HotSwap;

@@ -4,7 +4,9 @@ use super::load::{specs, validation};
 use crate::config::{Config, ConfigFaults};
 use crate::operations::shutdown::on_hangup;
 use crate::operations::watch::{Watch, is_complete};
-use ocpp_gateway_pipeline::{Change, FewerHooks, Pipeline, Source, SwapError, TransformChange, TransformVersion};
+use ocpp_gateway_pipeline::{
+    Change, FewerHooks, Pipeline, Source, SwapError, TransformChange, TransformVersion, short_sha256,
+};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
@@ -130,7 +132,7 @@ fn log_faults(faults: &dyn Display) {
 fn describe(TransformChange { name, what, now, before }: &TransformChange) -> String {
     let version = |version: &TransformVersion| {
         let TransformVersion { component, version, sha256, .. } = version;
-        format!("{component}, version {version}, sha256 {sha256}")
+        format!("{component}, version {version}, sha256 {}", short_sha256(sha256))
     };
     let (now, then) = (now.as_ref().map(version).unwrap_or_default(), before.as_ref().map(version).unwrap_or_default());
     let gone = if before.as_ref().is_some_and(|before| before.is_uploaded) { "; the upload is gone" } else { "" };
@@ -195,7 +197,7 @@ mod tests {
             component: if is_uploaded { "upload of 7 bytes".into() } else { "a.wasm".into() },
             is_uploaded,
             version: "1".into(),
-            sha256: "ab".into(),
+            sha256: "0123456789ab".repeat(6)[..64].to_owned(),
         };
         let change = TransformChange {
             name: "mine".into(),
@@ -204,7 +206,7 @@ mod tests {
             before: Some(version(true)),
         };
         let text = describe(&change);
-        for part in ["mine", "a.wasm", "upload of 7 bytes", "the upload is gone", "sha256 ab"] {
+        for part in ["mine", "a.wasm", "upload of 7 bytes", "the upload is gone", "sha256 0123456789ab; before"] {
             assert!(text.contains(part), "{part}: {text}");
         }
     }

@@ -88,7 +88,39 @@ fn configured_component_replaces_the_built_in_one() {
 fn check_lists_the_transforms() {
     let output = run(&["check"], None);
     assert!(output.status.success(), "{}", all_output(&output));
-    assert!(all_output(&output).contains("transform standard: builtin:standard"), "{}", all_output(&output));
+    let text = all_output(&output);
+    assert!(text.contains("transform standard: builtin:standard"), "{text}");
+    let digits = text.trim_end().rsplit_once(" sha256 ").map(|(_, digits)| digits);
+    assert!(digits.is_some_and(|digits| digits.len() == 12), "{text}");
+}
+
+const REDACT: &str = "[[transforms]]\nname = \"redact\"\ncomponent = \"builtin:redact\"\n\
+                      [transforms.config]\nkey = \"0123456789abcdef0123456789abcdef\"";
+
+#[test]
+fn ready_made_transform_is_loaded_by_its_name() {
+    let output = run(&["check"], Some(REDACT));
+    assert!(output.status.success(), "{}", all_output(&output));
+    let text = all_output(&output);
+    assert!(text.contains("transform redact: builtin:redact, ocpp-transform-redact 0.1.0, "), "{text}");
+    let output = run(&["check"], Some(&REDACT.replace("builtin:redact", "builtin:redcat")));
+    assert_eq!(output.status.code(), Some(78));
+    let text = all_output(&output);
+    assert!(text.contains("did you mean builtin:redact?") && text.contains("topic-router"), "{text}");
+}
+
+#[test]
+fn printed_configuration_names_the_versions_of_components() {
+    let missing = "\n[[transforms]]\nname = \"a\\nb\"\ncomponent = \"/nowhere/at/all.wasm\"\n";
+    let printed = run(&["config"], Some(&format!("{REDACT}{missing}")));
+    assert!(printed.status.success(), "{}", all_output(&printed));
+    let text = String::from_utf8(printed.stdout).expect("text");
+    let checked = all_output(&run(&["check"], Some(REDACT)));
+    let digits = checked.lines().find_map(|line| line.strip_prefix("transform redact: ")?.split(" sha256 ").nth(1));
+    let digits = digits.expect("a version");
+    assert!(text.contains(&format!("# transform redact: builtin:redact, sha256 {digits}\n")), "{text}");
+    assert!(text.contains("# transform a b: /nowhere/at/all.wasm, the component cannot be read"), "{text}");
+    toml::from_str::<toml::Table>(&text).expect("TOML");
 }
 
 #[test]

@@ -171,3 +171,21 @@ async fn other_charge_points_do_not_wait_for_the_end_of_a_loop() {
     }
     gateway.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ready_made_transform_runs_by_its_name() {
+    let heartbeats = "[[transforms]]\nname = \"heartbeats\"\ncomponent = \"builtin:local-heartbeat\"\n\
+                      config = { forward_every_s = 0 }\n";
+    let redact = "[[transforms]]\nname = \"redact\"\ncomponent = \"builtin:redact\"\n\
+                  config = { key = \"0123456789abcdef0123456789abcdef\" }\n";
+    let gateway = Running::start(&format!("{heartbeats}{redact}")).await;
+    let mut back_end = gateway.back_end().await;
+    let mut charge_point = gateway.charge_point("CP1").await;
+    charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    let answer = charge_point.text().await;
+    assert!(answer.starts_with(r#"[3,"1",{"currentTime":"#), "{answer}");
+    charge_point.send(r#"[2,"2","Authorize",{"idTag":"4F2A"}]"#).await;
+    let seen = back_end.expect_on("ocpp/cp/CP1").await;
+    assert!(seen.contains("Authorize") && !seen.contains("4F2A"), "{seen}");
+    gateway.stop().await;
+}

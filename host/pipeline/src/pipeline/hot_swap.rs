@@ -9,6 +9,7 @@ use crate::settings::Validation;
 use crate::spec::{Source, TransformSpec};
 use crate::swap_report::{
     Change, FewerHooks, SwapError, SwapOutcome, SwapReport, Swapped, TransformChange, TransformFault, lines,
+    short_sha256,
 };
 use crate::transform::Transform;
 use std::sync::Arc;
@@ -162,7 +163,7 @@ impl Pipeline {
         let changes = TransformChange::between(&chain.transforms, &next.transforms);
         self.go_live(next);
         let Transform { name, version, sha256, component, .. } = &*new;
-        info!(transform = %name, %version, %sha256, component, "activated");
+        info!(transform = %name, %version, sha256 = short_sha256(sha256), component, "activated");
         Ok(changes)
     }
 
@@ -254,9 +255,10 @@ impl Pipeline {
                 return;
             }
             let Transform { name, version, sha256, .. } = &*failing;
+            let sha256 = short_sha256(sha256);
             let reason = format!("version {version} (sha256 {sha256}) was rolled back: {reason}");
             match pipeline.roll_back_in(&loader_state, name, Some(reason)) {
-                Ok(_) => warn!(transform = %name, failed = %version, "rolled back to the previous version"),
+                Ok(_) => warn!(transform = %name, failed = %version, sha256, "rolled back to the previous version"),
                 Err(SwapError::NoPrevious | SwapError::Unknown(_)) => {}
                 Err(error) => warn!(transform = %name, "the rollback to the previous version failed: {error}"),
             }
