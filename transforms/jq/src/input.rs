@@ -4,6 +4,7 @@ use crate::read;
 use bytes::Bytes;
 use jaq_json::{Map, Val};
 use ocpp_transform::{Attributes, Frame, FrameType, Offer, Peer, Publish};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// A frame as input, with what is needed to pass on what the program leaves as it is.
@@ -22,11 +23,11 @@ pub(crate) struct MessageInput {
     pub(crate) attributes: Attributes,
 }
 
-pub(crate) fn frame(peer: &Peer, frame: Frame) -> Result<FrameInput, String> {
+pub(crate) fn frame(charge_point: Val, frame: Frame) -> Result<FrameInput, String> {
     let payload = Bytes::from(frame.payload);
-    let value = read::read(&payload).map_err(|error| format!("the payload cannot be read: {error}"))?;
+    let value = read::read_utf8(&payload).map_err(|error| format!("the payload cannot be read: {error}"))?;
     let mut object = object(8);
-    set(&mut object, "charge_point", charge_point(peer));
+    set(&mut object, "charge_point", charge_point);
     set(&mut object, "type", fixed(type_name(frame.type_)));
     set(&mut object, "id", string(frame.id));
     set(&mut object, "action", frame.action.map_or(Val::Null, string));
@@ -41,10 +42,10 @@ pub(crate) fn frame(peer: &Peer, frame: Frame) -> Result<FrameInput, String> {
     Ok(FrameInput { value: Val::obj(object), payload, attributes: frame.attributes })
 }
 
-pub(crate) fn message(peer: &Peer, message: Publish) -> MessageInput {
+pub(crate) fn message(charge_point: Val, message: Publish) -> MessageInput {
     let payload = Bytes::from(message.payload);
     let mut object = object(7);
-    set(&mut object, "charge_point", charge_point(peer));
+    set(&mut object, "charge_point", charge_point);
     set(&mut object, "topic", string(message.topic));
     set(&mut object, "payload", message_payload(&payload));
     set(&mut object, "qos", Val::from(isize::from(i16::from(message.qos))));
@@ -64,9 +65,9 @@ fn message_payload(payload: &Bytes) -> Val {
 }
 
 /// For `connected` and `subscriptions`; with a reason for `disconnected`.
-pub(crate) fn event(peer: &Peer, reason: Option<&str>) -> Val {
+pub(crate) fn event(charge_point: Val, reason: Option<&str>) -> Val {
     let mut object = object(2);
-    set(&mut object, "charge_point", charge_point(peer));
+    set(&mut object, "charge_point", charge_point);
     if let Some(reason) = reason {
         set(&mut object, "reason", string(reason.to_owned()));
     }
@@ -83,6 +84,28 @@ pub(crate) fn offer(offer: Offer) -> Val {
     set(&mut object, "user", offer.user.map_or(Val::Null, string));
     set(&mut object, "attributes", attributes(&offer.attributes));
     Val::obj(object)
+}
+
+/// The charge points as values. The last one is kept, because one often sends many messages in a row.
+#[derive(Default)]
+pub(crate) struct ChargePoints {
+    last: RefCell<Option<(Peer, Val)>>,
+}
+
+impl ChargePoints {
+    pub(crate) fn value(&self, peer: &Peer) -> Val {
+        let mut last = self.last.borrow_mut();
+        if let Some((known, value)) = &*last
+            && known.id == peer.id
+            && known.protocol == peer.protocol
+            && known.attributes == peer.attributes
+        {
+            return value.clone();
+        }
+        let value = charge_point(peer);
+        *last = Some((peer.clone(), value.clone()));
+        value
+    }
 }
 
 fn charge_point(peer: &Peer) -> Val {

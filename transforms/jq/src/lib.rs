@@ -17,6 +17,7 @@ mod read;
 mod write;
 
 use hook::Hook;
+use input::ChargePoints;
 use jaq_json::Val;
 use ocpp_transform::{
     Acceptance, Admission, Attributes, CallError, Decision, Downlink, Events, Frame, FrameAction, Inbound, Mapping,
@@ -28,6 +29,7 @@ use program::Program;
 /// A jq program as a transform.
 pub struct Jq {
     program: Program,
+    charge_points: ChargePoints,
 }
 
 #[derive(serde::Deserialize)]
@@ -39,7 +41,7 @@ struct Config {
 impl Transform for Jq {
     fn configure(config: &str) -> Result<Self, String> {
         let config: Config = read_config(config)?;
-        Ok(Jq { program: Program::compile(&config.program)? })
+        Ok(Jq { program: Program::compile(&config.program)?, charge_points: ChargePoints::default() })
     }
 
     fn attributes(&self) -> Attributes {
@@ -54,7 +56,7 @@ impl Jq {
             return vec![FrameAction::Pass];
         }
         let action = frame.action.clone();
-        let actions = input::frame(peer, frame).and_then(|input| {
+        let actions = input::frame(self.charge_points.value(peer), frame).and_then(|input| {
             let outputs = self.program.run(hook, input.value.clone())?;
             outputs.into_iter().map(|output| output::frame_action(&input, output)).collect()
         });
@@ -66,7 +68,7 @@ impl Jq {
             return vec![PublishAction::Pass];
         }
         let topic = message.topic.clone();
-        let input = input::message(peer, message);
+        let input = input::message(self.charge_points.value(peer), message);
         let actions = self
             .program
             .run(hook, input.value.clone())
@@ -79,7 +81,7 @@ impl Jq {
         if !self.program.defines(hook) {
             return Vec::new();
         }
-        let outputs = self.program.run(hook, input::event(peer, reason));
+        let outputs = self.program.run(hook, input::event(self.charge_points.value(peer), reason));
         let messages = outputs.and_then(|outputs| outputs.into_iter().map(output::message).collect());
         messages.unwrap_or_else(|error| fail(&Failure::of(hook, None, &peer.id, &error)))
     }
@@ -111,14 +113,14 @@ impl Inbound for Jq {
 
 impl Mapping for Jq {
     fn subscriptions(&self, peer: &Peer) -> Vec<TopicFilter> {
-        let outputs = self.program.run(Hook::Subscriptions, input::event(peer, None));
+        let outputs = self.program.run(Hook::Subscriptions, input::event(self.charge_points.value(peer), None));
         let filters = outputs.and_then(|outputs| outputs.into_iter().map(output::topic_filter).collect());
         filters.unwrap_or_else(|error| fail(&Failure::of(Hook::Subscriptions, None, &peer.id, &error)))
     }
 
     fn to_mqtt(&self, peer: &Peer, frame: Frame) -> Result<Vec<Publish>, Refusal> {
         let (id, action) = (frame.id.clone(), frame.action.clone());
-        let result = input::frame(peer, frame)
+        let result = input::frame(self.charge_points.value(peer), frame)
             .and_then(|input| self.program.run(Hook::ToMqtt, input.value))
             .and_then(|outputs| mapped(outputs, output::message));
         answer(result, Some(&id), || Failure::of(Hook::ToMqtt, action.as_deref(), &peer.id, ""))
@@ -126,7 +128,7 @@ impl Mapping for Jq {
 
     fn from_mqtt(&self, peer: &Peer, message: Publish) -> Result<Vec<Frame>, Refusal> {
         let topic = message.topic.clone();
-        let outputs = self.program.run(Hook::FromMqtt, input::message(peer, message).value);
+        let outputs = self.program.run(Hook::FromMqtt, input::message(self.charge_points.value(peer), message).value);
         let result = outputs.and_then(|outputs| mapped(outputs, output::frame));
         answer(result, None, || Failure::of(Hook::FromMqtt, Some(&topic), &peer.id, ""))
     }
@@ -163,7 +165,7 @@ impl Validation for Jq {
         if !self.program.defines(Hook::Check) {
             return None;
         }
-        let output = input::frame(peer, frame.clone())
+        let output = input::frame(self.charge_points.value(peer), frame.clone())
             .and_then(|input| self.program.run_first(Hook::Check, input.value))
             .and_then(|output| output.map(output::check_error).transpose());
         output.unwrap_or_else(|error| fail(&Failure::of(Hook::Check, frame.action.as_deref(), &peer.id, &error)))

@@ -1,6 +1,7 @@
 //! What a program can call: the standard filters of jq without those that need more than the gateway gives, and the
 //! filters for state, log and clock.
 
+use crate::input::fixed;
 use crate::program::ENTRIES;
 use crate::{read, write};
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use jaq_core::compile::TermId;
 use jaq_core::data::{DataT, HasLut};
 use jaq_core::load::{self, parse::Def};
 use jaq_core::native::{Fun, bome, run, v};
-use jaq_core::{Bind, Cv, Error, Lut, ValR, ValXs};
+use jaq_core::{Bind, Cv, Error, Lut, ValR, ValT as _, ValXs};
 use jaq_json::Val;
 use jaq_std::ValT as _;
 use ocpp_transform::log::Level;
@@ -74,6 +75,51 @@ pub(crate) fn arities(name: &str) -> Vec<usize> {
     arities
 }
 
+/// Filters that jaq defines in jq, which programs call all the time, and which are faster as functions.
+fn fast() -> [Fun<Kind>; 11] {
+    [
+        run(("null", v(0), |_| bome(Ok(Val::Null)))),
+        run(("true", v(0), |_| bome(Ok(Val::Bool(true))))),
+        run(("false", v(0), |_| bome(Ok(Val::Bool(false))))),
+        run(("not", v(0), |cv| bome(Ok(Val::Bool(matches!(cv.1, Val::Null | Val::Bool(false))))))),
+        run(("type", v(0), |cv| bome(Ok(fixed(type_name(&cv.1)))))),
+        run(("isboolean", v(0), |cv| bome(Ok(Val::Bool(matches!(cv.1, Val::Bool(_))))))),
+        run(("isnumber", v(0), |cv| bome(Ok(Val::Bool(matches!(cv.1, Val::Num(_))))))),
+        run(("isstring", v(0), |cv| bome(Ok(Val::Bool(matches!(cv.1, Val::TStr(_) | Val::BStr(_))))))),
+        run(("isarray", v(0), |cv| bome(Ok(Val::Bool(matches!(cv.1, Val::Arr(_))))))),
+        run(("tonumber", v(0), |cv| bome(to_number(cv.1)))),
+        run(("tostring", v(0), |cv| bome(Ok(to_text(cv.1))))),
+    ]
+}
+
+fn type_name(value: &Val) -> &'static str {
+    match value {
+        Val::Null => "null",
+        Val::Bool(_) => "boolean",
+        Val::Num(_) => "number",
+        Val::BStr(_) | Val::TStr(_) => "string",
+        Val::Arr(_) => "array",
+        Val::Obj(_) => "object",
+    }
+}
+
+fn to_number(value: Val) -> ValR<Val> {
+    let number = match &value {
+        Val::Num(_) => return Ok(value),
+        Val::TStr(text) => jaq_json::read::parse_single_num(text.trim_ascii()),
+        _ => None,
+    };
+    number.map(Val::Num).ok_or_else(|| Error::str(format_args!("cannot parse {value} as number")))
+}
+
+/// As jq, and as in payloads, a calculated number that is whole has no fraction.
+fn to_text(value: Val) -> Val {
+    match &value {
+        Val::Num(_) => write::write(&value).map_or_else(|_| value.into_string(), Val::from),
+        _ => value.into_string(),
+    }
+}
+
 fn is_absent(name: &str) -> bool {
     ABSENT.iter().any(|(absent, _)| *absent == name)
 }
@@ -82,7 +128,9 @@ fn is_absent(name: &str) -> bool {
 pub(crate) fn prelude() -> impl Iterator<Item = Def<&'static str>> {
     let own = load::parse(include_str!("prelude.jq"), |parser| parser.defs()).unwrap_or_default();
     let standard = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-    standard.filter(|def| !is_absent(def.name)).chain(own)
+    let fast = fast().map(|(name, ..)| name);
+    let is_fast = move |def: &Def<&str>| def.args.is_empty() && fast.contains(&def.name);
+    standard.filter(move |def| !is_absent(def.name) && !is_fast(def)).chain(own)
 }
 
 /// Functions that every program sees.
@@ -99,6 +147,7 @@ pub(crate) fn functions() -> impl Iterator<Item = Fun<Kind>> {
     ];
     let standard = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
     own.into_iter()
+        .chain(fast())
         .chain(standard.filter(|(name, arity, _)| !(is_absent(name) || (*name == "now" && arity.is_empty()))))
 }
 

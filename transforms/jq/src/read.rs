@@ -19,7 +19,12 @@ pub(crate) fn read(text: &Bytes) -> Result<Val, &'static str> {
     if std::str::from_utf8(text).is_err() {
         return Err("it is not UTF-8");
     }
-    let mut reader = Reader { text, at: 0 };
+    read_utf8(text)
+}
+
+/// [`read`], for text that is known to be UTF-8.
+pub(crate) fn read_utf8(text: &Bytes) -> Result<Val, &'static str> {
+    let mut reader = Reader { text, bytes: text, at: 0 };
     reader.skip_space();
     let value = reader.value(0)?;
     reader.skip_space();
@@ -28,12 +33,14 @@ pub(crate) fn read(text: &Bytes) -> Result<Val, &'static str> {
 
 struct Reader<'t> {
     text: &'t Bytes,
+    /// The same, for access without a detour.
+    bytes: &'t [u8],
     at: usize,
 }
 
 impl Reader<'_> {
     fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
+        self.bytes.get(self.at).copied()
     }
 
     fn skip_space(&mut self) {
@@ -70,7 +77,7 @@ impl Reader<'_> {
     }
 
     fn word(&mut self, word: &str, value: Val) -> Result<Val, &'static str> {
-        if !self.text[self.at..].starts_with(word.as_bytes()) {
+        if !self.bytes[self.at..].starts_with(word.as_bytes()) {
             return Err("it is not JSON: a value is missing");
         }
         self.at += word.len();
@@ -96,10 +103,11 @@ impl Reader<'_> {
 
     fn object(&mut self, depth: usize) -> Result<Val, &'static str> {
         self.at += 1;
-        let mut object = Map::default();
         if self.skip(b'}') {
-            return Ok(Val::obj(object));
+            return Ok(Val::obj(Map::default()));
         }
+        // Most objects of OCPP have no more members, and do not grow then.
+        let mut object = Map::with_capacity_and_hasher(7, Default::default());
         loop {
             if self.peek() != Some(b'"') {
                 return Err("it is not JSON: a name is missing");
@@ -122,22 +130,22 @@ impl Reader<'_> {
     fn string(&mut self) -> Result<Val, &'static str> {
         self.at += 1;
         let start = self.at;
-        loop {
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(Val::utf8_str(self.text.slice(start..self.at - 1)));
-                }
-                Some(b'\\') => return self.escaped_string(start),
-                Some(0x20..) => self.at += 1,
-                _ => return Err("it is not JSON: a string has no end, or a control character"),
+        let rest = &self.bytes[start..];
+        let length = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+        self.at += length.unwrap_or(rest.len());
+        match self.peek() {
+            Some(b'"') => {
+                self.at += 1;
+                Ok(Val::utf8_str(self.text.slice(start..self.at - 1)))
             }
+            Some(b'\\') => self.escaped_string(start),
+            _ => Err("it is not JSON: a string has no end, or a control character"),
         }
     }
 
     /// The rest of a string, from its first escape.
     fn escaped_string(&mut self, start: usize) -> Result<Val, &'static str> {
-        let mut string = self.text[start..self.at].to_vec();
+        let mut string = self.bytes[start..self.at].to_vec();
         loop {
             match self.peek() {
                 Some(b'"') => {
@@ -173,7 +181,7 @@ impl Reader<'_> {
                 if !(0xD800..0xDC00).contains(&first) {
                     return char::from_u32(first);
                 }
-                let rest = self.text.get(self.at..self.at + 2)?;
+                let rest = self.bytes.get(self.at..self.at + 2)?;
                 if rest != b"\\u" {
                     return None;
                 }
@@ -186,13 +194,13 @@ impl Reader<'_> {
     }
 
     fn hex(&mut self) -> Option<u32> {
-        let digits = self.text.get(self.at..self.at + 4)?;
+        let digits = self.bytes.get(self.at..self.at + 4)?;
         self.at += 4;
         digits.iter().try_fold(0, |sum, &digit| Some(sum * 16 + char::from(digit).to_digit(16)?))
     }
 
     fn number(&mut self) -> Result<Val, &'static str> {
-        let rest = &self.text[self.at..];
+        let rest = &self.bytes[self.at..];
         let (length, whole) = number_length(rest).ok_or("it is not JSON: a number is incomplete")?;
         self.at += length;
         let text = std::str::from_utf8(&rest[..length]).map_err(|_| "it is not UTF-8")?;

@@ -45,6 +45,14 @@ fn calculated_whole_numbers_have_no_fraction() {
 }
 
 #[test]
+fn numbers_become_text_and_text_numbers() {
+    let program = r#"def uplink: .payload |= {
+        a: (.x | tonumber * 1000 | tostring), b: (" 5 " | tonumber), c: (.y | tostring), d: (try ("x" | tonumber) catch .)};"#;
+    let frame = replaced(uplink(program, call("1", "A", r#"{"x":"12.50","y":1.50}"#)));
+    assert_eq!(frame.payload, r#"{"a":"12500","b":5,"c":"1.50","d":"cannot parse \"x\" as number"}"#);
+}
+
+#[test]
 fn deep_payload_is_a_failure_and_deep_message_is_text() {
     let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
     let error = failure(|| uplink("def uplink: .;", call("1", "A", &deep)));
