@@ -11,7 +11,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Writes a value as JSON text. The error says what JSON cannot express.
 pub(crate) fn write(value: &Val) -> Result<String, String> {
-    let mut text = Vec::with_capacity(256);
+    let mut text = Vec::with_capacity(2048);
     write_value(&mut text, value, 0)?;
     String::from_utf8(text).map_err(|_| "a string is not UTF-8".to_owned())
 }
