@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// The ready-made transforms, sorted. Each is the folder `transforms/NAME` with the crate `ocpp-transform-NAME`, whose
 /// description says what it does, and with `settings.toml`.
-const NAMES: [&str; 7] =
-    ["flat-telemetry", "legacy-topics", "local-heartbeat", "meter-values", "redact", "standard", "topic-router"];
+const NAMES: [&str; 8] =
+    ["flat-telemetry", "jq", "legacy-topics", "local-heartbeat", "meter-values", "redact", "standard", "topic-router"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -9,6 +9,7 @@ mod dev;
 mod echoes;
 mod handshake;
 mod hot_swap;
+mod jq;
 mod limits;
 mod log;
 mod long_calls;
