@@ -252,7 +252,7 @@ fn connect(
         presence: PresenceEvents::new(name, config.events.clone(), claims),
         session_settings: Arc::new(config.ocpp.session_settings()),
         wait_for_back_end: config.mqtt.wait_for_back_end.get(),
-        slow_share: Arc::new(Semaphore::new(config.runtime.threads)),
+        slow_permits: Arc::new(Semaphore::new(config.runtime.threads)),
     };
     (Arc::new(context), listener)
 }

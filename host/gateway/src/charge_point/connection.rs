@@ -1,5 +1,6 @@
 //! The state of one charge point's connection.
 
+use super::call_time::CallTime;
 use super::client_address::ClientAddress;
 use super::context::Context;
 use super::delivery::PendingCalls;
@@ -8,7 +9,6 @@ use super::mailbox::MailboxReceiver;
 use super::memory::Memory;
 use super::message_rate::MessageRateLimiter;
 use super::outbox::Outbox;
-use super::slow_share::CallTime;
 use super::socket::Socket;
 use ocpp_gateway_core::Peer;
 use ocpp_gateway_core::session::Session;

@@ -23,5 +23,5 @@ pub struct Context {
     /// How long a CALL without a subscriber is published again.
     pub wait_for_back_end: Duration,
     /// One permit for each message of slow charge points that may be handled at a time.
-    pub slow_share: Arc<Semaphore>,
+    pub slow_permits: Arc<Semaphore>,
 }

@@ -54,7 +54,7 @@ impl Memory {
         let acquire = self.acquire.get_or_insert_with(|| Box::new(uplink.pool().acquire(bytes)));
         let Poll::Ready(reservation) = Pin::new(&mut **acquire).poll(cx) else { return Poll::Pending };
         self.acquire = None;
-        socket.admit(reservation, Instant::now() + longest);
+        socket.reserve(reservation, Instant::now() + longest);
         Poll::Ready(())
     }
 

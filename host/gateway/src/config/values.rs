@@ -41,8 +41,8 @@ impl FromStr for Span {
     type Err = humantime::DurationError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // Without a limit, a deadline could be beyond the range of an instant.
-        const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
-        humantime::parse_duration(text).map(|duration| Span(duration.min(LONGEST)))
+        const MAX_SPAN: Duration = Duration::from_secs(365 * 24 * 3600);
+        humantime::parse_duration(text).map(|duration| Span(duration.min(MAX_SPAN)))
     }
 }
 

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// A transform that fails for most charge points within this time after a hot swap is rolled back.
-const TRIAL: Duration = Duration::from_secs(600);
+const ROLLBACK_WINDOW: Duration = Duration::from_secs(600);
 
 /// The breakers of one version of a transform.
 #[derive(Debug)]
@@ -47,11 +47,11 @@ impl Breakers {
     /// Call it before each call of a hook; `Err`: the hook is stopped.
     pub(crate) fn admit(&self, function: Function, caller: Caller) -> Result<(), GuestFault> {
         let hook = &self.hooks[function as usize];
-        if let Some(until) = hook.is_open() {
-            return Err(GuestFault::Stopped { until, for_all: true });
+        if let Some(remaining) = hook.is_open() {
+            return Err(GuestFault::Stopped { remaining, for_all: true });
         }
-        if let Some(until) = self.individuals.stopped_for(individual(function, caller), Instant::now) {
-            return Err(GuestFault::Stopped { until, for_all: false });
+        if let Some(remaining) = self.individuals.stopped_for(individual(function, caller), Instant::now) {
+            return Err(GuestFault::Stopped { remaining, for_all: false });
         }
         hook.note_call(caller.group);
         Ok(())
@@ -89,7 +89,7 @@ impl Breakers {
 
     /// Returns true once, if the transform is to be rolled back because a hook of it is stopped for all.
     pub(crate) fn begin_rollback(&self) -> bool {
-        self.since.elapsed() < TRIAL && !self.rollback_begun.swap(true, Relaxed)
+        self.since.elapsed() < ROLLBACK_WINDOW && !self.rollback_begun.swap(true, Relaxed)
     }
 }
 
