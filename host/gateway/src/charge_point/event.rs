@@ -82,7 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Poll::Pending => false,
         };
         if has_room && let Some(after) = self.outbox.take_delay() {
-            self.context.router.metrics.calls.handed_over(Direction::Uplink, after);
+            self.context.router.metrics.calls.record_message_duration(Direction::Uplink, after);
         }
         let newest = self.newest_generation();
         if self.poll_swap(cx) {

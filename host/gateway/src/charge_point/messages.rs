@@ -58,7 +58,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             return self.session.handle_failed_uplink(frame.kind, &frame.id, frame.action_name(), error, generation);
         }
         if self.outbox.finish_push(now.wall) {
-            self.context.router.metrics.calls.handed_over(Direction::Uplink, took);
+            self.context.router.metrics.calls.record_message_duration(Direction::Uplink, took);
         }
     }
 
@@ -90,7 +90,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         self.publish(publications);
         let now = self.now().wall;
         self.call_time.record(now.saturating_duration_since(started));
-        self.context.router.metrics.calls.handed_over(Direction::Downlink, now.saturating_duration_since(arrived));
+        self.context
+            .router
+            .metrics
+            .calls
+            .record_message_duration(Direction::Downlink, now.saturating_duration_since(arrived));
         for frame in frames {
             let (id, action) = (&*frame.id, frame.action_name());
             debug!(

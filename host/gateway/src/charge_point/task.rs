@@ -10,9 +10,9 @@ use super::disconnect_reason::{DisconnectReason, NotSubscribed};
 use super::event::Event;
 use super::generations::Generations;
 use super::mailbox::{Mailbox, Recipient};
-use super::memory::Memory;
 use super::message_rate::MessageRateLimiter;
 use super::outbox::Outbox;
+use super::read_memory::ReadMemory;
 use super::registry::{Registered, RegistryRefusal};
 use super::socket::Socket;
 use crate::operations::events::GatewayEvent;
@@ -101,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             pending_calls: PendingCalls::default(),
             rate_limiter: MessageRateLimiter::default(),
             call_time: CallTime::default(),
-            memory: Memory::default(),
+            memory: ReadMemory::default(),
             no_back_end_logged: false,
             stop_by: None,
             timer,

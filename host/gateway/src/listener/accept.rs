@@ -92,7 +92,7 @@ impl Acceptor {
             address,
             socket,
             handshake: None,
-            over_limit: false,
+            over_address_limit: false,
             admission: None,
             client: None,
             identity: None,
@@ -103,7 +103,7 @@ impl Acceptor {
         {
             return self.close_unanswered(&refused, address);
         }
-        if !pending.over_limit {
+        if !pending.over_address_limit {
             let now = self.limits.nanos(Instant::now());
             pending.admission = admission_limiter.map(|admission_limiter| admission_limiter.admit(now));
         }
@@ -118,7 +118,7 @@ impl Acceptor {
     }
 
     async fn accept(&self, mut stream: TcpStream, mut pending: PendingConnection) {
-        if let Some(Admission::Now(wait)) = pending.admission
+        if let Some(Admission::After(wait)) = pending.admission
             && !wait.is_zero()
         {
             tokio::time::sleep(wait).await;
@@ -207,7 +207,7 @@ impl Acceptor {
     fn claim_address(&self, pending: &mut PendingConnection) -> Result<(), Refused> {
         match self.limits.claim_address(&mut pending.socket, pending.address.ip) {
             AddressRoom::Free => {}
-            AddressRoom::Over => pending.over_limit = true,
+            AddressRoom::Over => pending.over_address_limit = true,
             AddressRoom::Full => return Err(Refused::TooManyFromAddress),
         }
         if pending.handshake.is_none() {
@@ -246,7 +246,7 @@ impl Acceptor {
             self.security.check_list(identity)?;
         }
         if !self.context.registry.is_open() {
-            return Err(self.retry_later("the MQTT broker cannot be reached"));
+            return Err(self.unavailable_for_now("the MQTT broker cannot be reached"));
         }
         if let Some(Admission::RetryAfter { seconds }) = pending.admission {
             self.context.router.metrics.limited(Limit::AcceptRate);
@@ -263,7 +263,7 @@ impl Acceptor {
             None => {}
             Some(RegistryRefusal::Full) => {
                 self.context.router.metrics.limited(Limit::Connections);
-                return Err(self.retry_later("too many charge points are connected"));
+                return Err(self.unavailable_for_now("too many charge points are connected"));
             }
             Some(RegistryRefusal::Duplicate) => {
                 return Err(Refused::status(StatusCode::FORBIDDEN, format!("{identity} is connected already")));
@@ -325,9 +325,9 @@ impl Acceptor {
                 self.claim_address(pending)?;
             }
         }
-        if pending.over_limit {
+        if pending.over_address_limit {
             let reason = format!("too many connections from {}", pending.address.ip);
-            return Err(Refused::later(StatusCode::TOO_MANY_REQUESTS, reason, self.retry_delay()));
+            return Err(Refused::with_retry_after(StatusCode::TOO_MANY_REQUESTS, reason, self.retry_delay()));
         }
         Ok(())
     }
@@ -363,7 +363,7 @@ impl Acceptor {
         }
     }
 
-    fn retry_later(&self, reason: &str) -> Refused {
+    fn unavailable_for_now(&self, reason: &str) -> Refused {
         Refused::unavailable(reason, self.retry_delay())
     }
 
@@ -380,7 +380,7 @@ struct PendingConnection {
     /// Counts among the handshakes of the address, once that is known.
     handshake: Option<AddressPermit>,
     /// The connection exceeds the limit of its address.
-    over_limit: bool,
+    over_address_limit: bool,
     admission: Option<Admission>,
     /// The client that its certificate belongs to.
     client: Option<VerifiedClient>,

@@ -1,19 +1,19 @@
 //! Stops calling a hook that fails: for one charge point, or for all if it fails for most of them.
 //!
-//! Charge points do not affect each other. A hook that fails for one is stopped for that one ([`Individuals`]); it is
+//! Charge points do not affect each other. A hook that fails for one is stopped for that one ([`ChargePointBreakers`]); it is
 //! stopped for all only if it fails for most of those that it is called for ([`HookBreaker`]). A call that succeeds
 //! costs some loads, and no lock unless its charge point has failed lately.
 
-mod distinct;
+mod charge_points;
+mod distinct_count;
 mod hook;
-mod individuals;
 mod thresholds;
 
 use crate::caller::Caller;
 use crate::error::GuestFault;
 use crate::hook::Function;
+use charge_points::ChargePointBreakers;
 use hook::HookBreaker;
-use individuals::Individuals;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ const ROLLBACK_WINDOW: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(crate) struct Breakers {
     hooks: [HookBreaker; Function::COUNT],
-    individuals: Individuals,
+    charge_points: ChargePointBreakers,
     /// When this version was activated.
     since: Instant,
     /// Whether the rollback to the previous version has begun.
@@ -38,7 +38,7 @@ impl Breakers {
         let hook = |index: usize| HookBreaker::new(now, before.and_then(|before| before.hooks[index].usually_called()));
         Breakers {
             hooks: std::array::from_fn(hook),
-            individuals: Individuals::default(),
+            charge_points: ChargePointBreakers::default(),
             since: now,
             rollback_begun: AtomicBool::new(false),
         }
@@ -50,7 +50,7 @@ impl Breakers {
         if let Some(remaining) = hook.is_open() {
             return Err(GuestFault::Stopped { remaining, for_all: true });
         }
-        if let Some(remaining) = self.individuals.stopped_for(individual(function, caller), Instant::now) {
+        if let Some(remaining) = self.charge_points.stopped_for(individual(function, caller), Instant::now) {
             return Err(GuestFault::Stopped { remaining, for_all: false });
         }
         hook.note_call(caller.group);
@@ -58,14 +58,14 @@ impl Breakers {
     }
 
     pub(crate) fn note_success(&self, function: Function, caller: Caller) {
-        self.individuals.note_success(individual(function, caller), Instant::now);
+        self.charge_points.note_success(individual(function, caller), Instant::now);
     }
 
     /// `connected`: the number of connected charge points. Returns whether this failure stops the hook for this caller.
     pub(crate) fn note_failure(&self, function: Function, caller: Caller, connected: usize) -> bool {
         let now = Instant::now();
         self.hooks[function as usize].note_failure(function, caller.group, connected, now);
-        self.individuals.note_failure(individual(function, caller), now)
+        self.charge_points.note_failure(individual(function, caller), now)
     }
 
     /// Call it regularly with the time, so that a new counting window can begin.
@@ -79,7 +79,7 @@ impl Breakers {
 
     /// The number of charge points for which a hook is stopped; one counts for each of its hooks.
     pub(crate) fn stopped_individuals(&self) -> usize {
-        self.individuals.stopped(Instant::now())
+        self.charge_points.stopped(Instant::now())
     }
 
     /// A hook that was stopped for all since the last call of this function.

@@ -1,13 +1,13 @@
-//! The file of users: salted password hashes of charge points.
+//! The file of users: salted password password_hash of charge points.
 
-use super::hashes::{Hash, HashKind};
+use super::password_hash::{HashKind, StoredHash};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Keyed hash of a password that was verified before: see [`PasswordChecker`](super::check::PasswordChecker).
+/// Keyed hash of a password that was verified before: see [`PasswordChecker`](super::password_check::PasswordChecker).
 pub(super) type KeyedHash = [u8; 32];
 
 /// All users of the file.
@@ -20,13 +20,13 @@ pub struct Users {
 pub(super) struct User {
     /// The hash as written in the file.
     text: Box<str>,
-    pub(super) hash: Hash,
+    pub(super) hash: StoredHash,
     keyed_hash: Mutex<Option<KeyedHash>>,
 }
 
 impl Users {
-    /// Reads lines of `identity:hash`, in any format of [`Hash`]. Entries that are unchanged since `before` keep their
-    /// keyed hashes. The error names the numbers of faulty lines, and quotes none of their text.
+    /// Reads lines of `identity:hash`, in any format of [`StoredHash`]. Entries that are unchanged since `before` keep their
+    /// keyed password_hash. The error names the numbers of faulty lines, and quotes none of their text.
     pub fn read(file: &Path, before: Option<&Users>) -> Result<Self, String> {
         let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
         let mut users = Users { entries: Vec::new(), by_identity: HashMap::new() };
@@ -50,7 +50,7 @@ impl Users {
         let known = before.and_then(|before| before.entry(identity)).filter(|known| *known.text == *text);
         let entry = match known {
             Some(known) => known,
-            None => Arc::new(User { hash: Hash::read(text)?, text: text.into(), keyed_hash: Mutex::new(None) }),
+            None => Arc::new(User { hash: StoredHash::read(text)?, text: text.into(), keyed_hash: Mutex::new(None) }),
         };
         if self.by_identity.insert(identity.into(), self.entries.len()).is_some() {
             return Err("this identity has an entry already");
@@ -82,7 +82,7 @@ impl User {
 
 /// An entry for the file: `identity:hash`, with a salt of its own.
 pub(super) fn entry(identity: &str, password: &[u8], kind: HashKind) -> anyhow::Result<String> {
-    Ok(format!("{identity}:{}", Hash::make(kind, password)?))
+    Ok(format!("{identity}:{}", StoredHash::make(kind, password)?))
 }
 
 #[cfg(test)]

@@ -24,13 +24,13 @@ const INITIAL_ESTIMATE: Duration = Duration::from_millis(50);
 
 /// Checks passwords.
 ///
-/// Slow hashes are computed off the threads that serve charge points, on half of the processors, rounded up. Addresses
+/// Slow password_hash are computed off the threads that serve charge points, on half of the processors, rounded up. Addresses
 /// are served round-robin: wrong passwords from one address do not delay others. A request that would wait too long is
-/// refused with a time to retry. Fast hashes are computed at once.
+/// refused with a time to retry. Fast password_hash are computed at once.
 ///
 /// After a successful check, a keyed hash of the password is kept in memory, with a key that lives as long as the
 /// process. So when ten thousand charge points reconnect, each check takes a microsecond. The price: with read
-/// access to the gateway's memory, passwords can be tried faster than with the file alone. But that memory also
+/// security to the gateway's memory, passwords can be tried faster than with the file alone. But that memory also
 /// contains the passwords themselves.
 pub struct PasswordChecker {
     users: Arc<Live<Users>>,

@@ -1,13 +1,13 @@
 //! What a charge point has to prove before it may connect, as the configured files say.
 
-use super::check::PasswordChecker;
 use super::error::AuthError;
 use super::live::{Live, Reload};
+use super::password_check::PasswordChecker;
 use super::tls::ChargePointTls;
 use super::users::Users;
 use crate::config::{AuthMode, Identities, OcppConfig};
+use crate::operations::file_watch::{FileWatch, may_change_content};
 use crate::operations::shutdown::on_hangup;
-use crate::operations::watch::{Watch, may_change_content};
 use ocpp_gateway_core::Identity;
 use std::collections::HashSet;
 use std::io;
@@ -76,9 +76,9 @@ impl Security {
     }
 
     /// Reloads files when they change, until the returned watch is dropped.
-    pub fn watch_files(&self) -> notify::Result<Watch> {
+    pub fn watch_files(&self) -> notify::Result<FileWatch> {
         let reloads = self.reloads.clone();
-        let mut watch = Watch::start("security-watcher", may_change_content, move |changes| {
+        let mut watch = FileWatch::start("security-watcher", may_change_content, move |changes| {
             while wait_for_changes(&changes) {
                 reloads.iter().for_each(|files| files.reload());
             }

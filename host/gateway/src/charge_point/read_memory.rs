@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Memory that one charge point holds or waits for. Empty while nothing is queued.
 #[derive(Default)]
-pub(super) struct Memory {
+pub(super) struct ReadMemory {
     /// Waits for memory for the message that is arriving.
     acquire: Option<Box<Acquire>>,
     charged: Option<Box<ChargedQueues>>,
@@ -36,7 +36,7 @@ fn poll_queued(uplink: &MemoryAccount, cx: &mut Context<'_>, message: usize) -> 
     })
 }
 
-impl Memory {
+impl ReadMemory {
     /// Ready when there is memory to read more from the charge point. `longest`: how long a message that is not small
     /// may take to arrive.
     pub(super) fn poll_for<S: AsyncRead + AsyncWrite + Unpin>(
