@@ -115,7 +115,7 @@ pub fn check(text: &str) -> Result<(), String> {
 
 /// The longest text that [`is_safe`], in bytes. Actions are much shorter. A topic has room for more than two hundred
 /// such texts; a topic that is too long for MQTT counts as a failure of the transform.
-const LONGEST: usize = 255;
+const MAX_LENGTH: usize = 255;
 
 /// Whether a text can be inserted into a level of a topic: it has no separator, wildcard or character that
 /// [`is_disallowed_in_topics`], and is at most 255 bytes long.
@@ -127,7 +127,7 @@ const LONGEST: usize = 255;
 /// assert!(!is_safe(&"a".repeat(70_000)));
 /// ```
 pub fn is_safe(text: &str) -> bool {
-    text.len() <= LONGEST && !text.contains(|c: char| matches!(c, '+' | '#' | '/') || is_disallowed_in_topics(c))
+    text.len() <= MAX_LENGTH && !text.contains(|c: char| matches!(c, '+' | '#' | '/') || is_disallowed_in_topics(c))
 }
 
 #[cfg(test)]

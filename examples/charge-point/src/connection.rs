@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -55,7 +55,7 @@ pub(crate) async fn run(station: &mut Station, url: &str, id: &str, version: Ver
         station.disconnected();
         println!("not connected: {problem}; next try in {}", humantime::format_duration(wait));
         sleep(wait).await;
-        wait = (wait * 2).min(LONGEST_WAIT);
+        wait = (wait * 2).min(MAX_WAIT);
     }
 }
 

@@ -33,7 +33,7 @@ pub enum Fault {
     UnknownMessageType,
     /// Another CALL is open under the same message id; this one waits until that one is answered.
     IdInUse,
-    /// An answer whose CALL is not open, or no longer open.
+    /// An answer without an open CALL.
     UnknownCall,
     /// The answer did not come in time.
     TimedOut,

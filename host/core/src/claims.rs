@@ -94,7 +94,7 @@ impl Claims {
     }
 
     /// A charge point was accepted: makes the claim to publish. `now` is in milliseconds since 1970.
-    pub fn enter(&mut self, identity: &Identity, connection: u32, now: u64) -> Claim {
+    pub fn add(&mut self, identity: &Identity, connection: u32, now: u64) -> Claim {
         let now = now & LARGEST;
         let number = if is_newer(now, self.newest) { now } else { (self.newest + 1) & LARGEST };
         self.newest = number;
@@ -103,7 +103,7 @@ impl Claims {
     }
 
     /// A connection has ended. The claim of a later connection stays.
-    pub fn leave(&mut self, identity: &Identity, connection: u32) {
+    pub fn remove(&mut self, identity: &Identity, connection: u32) {
         if self.held.get(identity).is_some_and(|held| held.connection == connection) {
             self.held.remove(identity);
         }

@@ -37,7 +37,7 @@ impl Rate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// Admitted after this wait, which may be zero.
-    Now(Duration),
+    After(Duration),
     /// Not admitted: too many others are waiting. A retry after this many seconds is admitted.
     RetryAfter { seconds: u32 },
 }
@@ -68,7 +68,7 @@ impl AdmissionLimiter {
         let (next_admission, due) = self.rate.reserve(self.next_admission, now);
         if due <= now + MAX_WAIT {
             self.next_admission = next_admission;
-            return Admission::Now(Duration::from_nanos(due - now));
+            return Admission::After(Duration::from_nanos(due - now));
         }
         // Retries start after the attempts that already wait.
         let mut free = self.next_retry.max(self.next_admission);
@@ -127,7 +127,7 @@ mod tests {
         let mut last = 0;
         while let Some(((now, number), ())) = arrivals.pop_first() {
             match admission_limiter.admit(now) {
-                Admission::Now(wait) => {
+                Admission::After(wait) => {
                     let at = now + wait.as_nanos() as u64;
                     last = last.max(at);
                     *seconds.entry(at / SECOND).or_default() += 1;
@@ -157,7 +157,7 @@ mod tests {
         let now = 10 * SECOND;
         let mut admit = || admission_limiter.admit(now);
         for seconds in 0..=2 {
-            assert_eq!(admit(), Admission::Now(Duration::from_secs(seconds)));
+            assert_eq!(admit(), Admission::After(Duration::from_secs(seconds)));
         }
         for seconds in 3..=120 {
             assert_eq!(admit(), Admission::RetryAfter { seconds });

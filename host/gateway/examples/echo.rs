@@ -19,28 +19,28 @@ const MAX_MESSAGE: usize = 32 << 20;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let terms =
+    let settings =
         Arc::new(HandshakeSettings::new(&OcppConfig { max_message_size: MAX_MESSAGE, ..OcppConfig::default() }));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     loop {
         let (stream, _) = listener.accept().await?;
-        let terms = Arc::clone(&terms);
-        tokio::spawn(async move { serve(stream, &terms).await });
+        let settings = Arc::clone(&settings);
+        tokio::spawn(async move { serve(stream, &settings).await });
     }
 }
 
-async fn serve(stream: TcpStream, terms: &HandshakeSettings) {
+async fn serve(stream: TcpStream, settings: &HandshakeSettings) {
     let _ = stream.set_nodelay(true);
-    let mut handshake = terms.begin(stream);
-    let accepted = match terms.read_request(&mut handshake).await {
+    let mut handshake = settings.begin(stream);
+    let accepted = match settings.read_request(&mut handshake).await {
         Ok(request) => handshake.accept(request).await,
         Err(refused) => Err(refused),
     };
     if let Err(refused) = accepted {
         return handshake.refuse(&refused).await;
     }
-    let mut socket = terms.websocket(handshake);
+    let mut socket = settings.websocket(handshake);
     let ending = echo(&mut socket).await;
     ending.close(&mut socket).await;
 }
@@ -72,7 +72,7 @@ async fn next(socket: &mut Socket<TcpStream>, memory: &Arc<MemoryPool>) -> Optio
         });
         match arrived.await {
             Ok(message) => return message,
-            Err(bytes) => socket.admit(memory.acquire(bytes).await, Instant::now()),
+            Err(bytes) => socket.reserve(memory.acquire(bytes).await, Instant::now()),
         }
     }
 }

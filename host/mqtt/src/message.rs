@@ -27,7 +27,7 @@ pub struct Publication {
     pub kind: &'static str,
     /// The observer of the publication's outcome.
     pub tracking: Option<Tracking>,
-    /// Its share of the memory for queued messages, held until the broker has taken the publication over.
+    /// Its share of the memory for queued messages, held until the broker has acknowledged the publication.
     pub memory: Option<MemoryPermit>,
 }
 
@@ -37,7 +37,7 @@ pub trait Observer: Send + Sync + 'static {
     /// publisher.
     fn no_subscriber(&self, publication: Publication);
 
-    /// The topic of the publication of this number has a subscriber: the broker has taken the publication over.
+    /// The topic of the publication of this number has a subscriber: the broker has accepted the publication.
     fn delivered(&self, number: u32);
 
     /// The publication of this number was evicted: the broker is away, and the backlog is full.

@@ -34,7 +34,7 @@ pub struct Options {
     pub tls: TlsFiles,
     /// The topic that shows whether the publisher is connected.
     pub status: Option<Status>,
-    /// The longest silence on a connection, unless the broker asks for a shorter one. The connection is given up when
+    /// The longest silence on a connection, unless the broker requests a shorter one. The connection is given up when
     /// the broker is silent for one and a half times this long, or earlier.
     pub keep_alive: Duration,
     /// How long connecting may take, up to and including the broker's CONNACK.
@@ -116,7 +116,7 @@ pub struct Status {
 }
 
 impl Status {
-    pub(crate) fn birth(&self) -> Publication {
+    pub(crate) fn online_publication(&self) -> Publication {
         self.publication(&self.online)
     }
 

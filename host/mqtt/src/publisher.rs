@@ -29,7 +29,7 @@ use crate::{
 
 /// Publishes over one connection on behalf of many tasks. Clones share it.
 ///
-/// An accepted publication is sent until the broker has taken it over, across any number of reconnects, unless it
+/// An accepted publication is sent until the broker has acknowledged it, across any number of reconnects, unless it
 /// expires or is evicted from a full backlog. Both are counted. Publications keep their order.
 #[derive(Clone)]
 pub struct Publisher {
@@ -56,7 +56,7 @@ pub enum PublishError {
 #[error("the publisher has stopped")]
 pub struct Stopped;
 
-/// A place in the publisher's queue.
+/// A reserved place in the publisher's queue.
 pub struct Permit<'a> {
     permit: mpsc::Permit<'a, Publication>,
     publisher: &'a Publisher,
@@ -110,12 +110,11 @@ impl Publisher {
         }
     }
 
-    /// Takes back publications that expire and were never sent, because the broker is away and their senders are about
-    /// to be told. They are counted as [`Loss::Withdrawn`], and so are all such publications that follow before the
-    /// broker is back. Publications that were sent and not acknowledged may have arrived, and stay. So do those that do
-    /// not expire.
+    /// Withdraws publications that expire and were never sent: the broker is away, and their senders will send them
+    /// again. They are counted as [`Loss::Withdrawn`], like all such publications that follow before the broker is
+    /// back. Publications stay if they do not expire, or were sent and may have arrived.
     ///
-    /// Returns how many were taken back. `None`: the broker is back, and none were.
+    /// Returns how many were withdrawn. `None`: the broker is back, and none were.
     pub async fn withdraw(&self) -> Result<Option<usize>, Stopped> {
         let (done, withdrawn) = oneshot::channel();
         self.commands.send(PublisherCommand::Withdraw(done)).await.map_err(|_| Stopped)?;

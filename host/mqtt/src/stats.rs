@@ -55,7 +55,7 @@ pub enum Loss {
     Abandoned,
     /// The queue was full, and its sender could not wait.
     Overflow,
-    /// It was taken back because the broker was away for too long. Its sender sends it again.
+    /// It was withdrawn because the broker was away for too long. Its sender sends it again.
     Withdrawn,
 }
 
@@ -120,7 +120,7 @@ pub struct PublisherStats {
     pub connection: Arc<ConnectionStats>,
     /// PUBLISH packets written, repetitions included.
     pub published: Counter,
-    /// Publications of QoS 1 and 2 that the broker took over.
+    /// Publications of QoS 1 and 2 that the broker acknowledged.
     pub acknowledged: Counter,
     /// Publications sent again after a reconnect.
     pub resent: Counter,
@@ -172,6 +172,6 @@ pub struct SubscriberStats {
     /// SUBSCRIBE packets sent, and UNSUBSCRIBE packets.
     pub subscribe_packets: Counter,
     pub unsubscribe_packets: Counter,
-    /// Topic filters that the broker holds or was asked for.
+    /// Topic filters that the broker holds, or that were requested from it.
     pub subscriptions: Gauge,
 }

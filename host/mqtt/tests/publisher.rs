@@ -244,7 +244,7 @@ async fn expiring_publications_that_were_never_sent_are_withdrawn() {
 }
 
 #[tokio::test]
-async fn observer_is_told_of_an_evicted_publication() {
+async fn observer_is_notified_of_an_evicted_publication() {
     let script = Script { connect: Some(ConnectReturnCode::ServiceUnavailable), ..Script::default() };
     let broker = ScriptedBroker::start_with(script).await;
     let publisher = start(Options { backlog_messages: 1, ..options(&broker.url()) });

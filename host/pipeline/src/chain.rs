@@ -35,7 +35,7 @@ impl Chain {
         let with = |function, direction: Option<Direction>| {
             transforms.iter().filter(move |transform| {
                 transform.has(function)
-                    && direction.is_none_or(|direction| transform.matcher.takes_direction(direction))
+                    && direction.is_none_or(|direction| transform.matcher.matches_direction(direction))
             })
         };
         let forward = |function, direction| with(function, direction).cloned().collect();

@@ -1,7 +1,7 @@
 //! Splits what a component prints into log lines.
 
 use crate::abi::Level;
-use crate::guest_log::LONGEST;
+use crate::guest_log::MAX_LENGTH;
 
 /// A standard stream that a component writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Console {
         let line = &mut self.incomplete[stream as usize];
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             // One byte more than the log shows, so that the log marks the line as cut.
-            let room = (LONGEST + 1).saturating_sub(line.len());
+            let room = (MAX_LENGTH + 1).saturating_sub(line.len());
             line.extend_from_slice(&piece[..piece.len().min(room)]);
             if piece.ends_with(b"\n") {
                 end_line(line, |line| log(stream.level(), line));
@@ -91,6 +91,6 @@ mod tests {
     #[test]
     fn endless_line_is_cut_and_takes_no_more_memory() {
         let got = lines(&vec![(StandardStream::Output, &[b'x'; 1000][..]); 1000]);
-        assert_eq!(got.iter().map(|(_, line)| line.len()).collect::<Vec<_>>(), [LONGEST + 1]);
+        assert_eq!(got.iter().map(|(_, line)| line.len()).collect::<Vec<_>>(), [MAX_LENGTH + 1]);
     }
 }

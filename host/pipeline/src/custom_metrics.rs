@@ -9,7 +9,7 @@ use std::collections::btree_map::Entry;
 /// How many combinations of name and labels one transform may report.
 const MAX_SERIES: usize = 200;
 /// The longest name or label, in bytes.
-const LONGEST: usize = 128;
+const MAX_NAME: usize = 128;
 /// The most labels of one series.
 const MAX_LABELS: usize = 16;
 /// The most bytes of all names and labels of one transform: `/metrics` has each of them twice.
@@ -100,14 +100,14 @@ fn is_legal(name: &str, labels: &mut Attributes) -> bool {
     }
     labels.sort_unstable();
     let is_name = |text: &str| {
-        text.len() <= LONGEST
+        text.len() <= MAX_NAME
             && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
     // A duplicate label, or one that the gateway adds, would make the whole page illegal.
     let is_reserved = |label: &str| RESERVED.contains(&label) || label.starts_with("__");
     is_name(name)
-        && labels.iter().all(|(label, value)| is_name(label) && !is_reserved(label) && value.len() <= LONGEST)
+        && labels.iter().all(|(label, value)| is_name(label) && !is_reserved(label) && value.len() <= MAX_NAME)
         && labels.windows(2).all(|pair| pair[0].0 != pair[1].0)
 }
 

@@ -65,11 +65,11 @@ pub enum GuestFault {
     #[error("answered with {0}")]
     Output(#[from] IllegalOutput),
     #[error(
-        "fails for most {}: not called for another {until:?}",
+        "fails for most {}: not called for another {remaining:?}",
         if *.for_all { "charge points" } else { "messages of this charge point" }
     )]
     Stopped {
-        until: Duration,
+        remaining: Duration,
         /// False: for this charge point only.
         for_all: bool,
     },

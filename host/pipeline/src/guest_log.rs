@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The longest message or field that reaches the log, in bytes; the rest is cut off.
-pub(crate) const LONGEST: usize = 4096;
+pub(crate) const MAX_LENGTH: usize = 4096;
 
 /// The longest name of a field, in bytes.
 const MAX_NAME: usize = 64;
@@ -28,12 +28,12 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn new(level: Level, mut message: String, mut fields: Attributes) -> Self {
-        cut(&mut message, LONGEST);
+        cut(&mut message, MAX_LENGTH);
         if fields.len() > MAX_FIELDS {
             fields.truncate(MAX_FIELDS);
             fields.shrink_to_fit();
         }
-        let mut room = LONGEST;
+        let mut room = MAX_LENGTH;
         for (name, value) in &mut fields {
             cut(name, MAX_NAME);
             cut(value, room);
@@ -214,13 +214,13 @@ mod tests {
 
     #[test]
     fn long_lines_are_cut_between_characters() {
-        let long = "ä".repeat(LONGEST);
+        let long = "ä".repeat(MAX_LENGTH);
         let line = Line::new(Level::Info, long.clone(), vec![("a".into(), "x".into()), (long.clone(), long)]);
-        assert_eq!(line.message.chars().count(), LONGEST / 2 + 1);
-        assert!(line.capacity() < 3 * LONGEST, "the memory of the cut part is freed");
+        assert_eq!(line.message.chars().count(), MAX_LENGTH / 2 + 1);
+        assert!(line.capacity() < 3 * MAX_LENGTH, "the memory of the cut part is freed");
         assert!(line.fields.to_string().starts_with("a=\"x\" \"ää"), "{}", line.fields);
         let (name, value) = line.fields.iter().nth(1).expect("a field");
-        let left = LONGEST - "ax".len();
+        let left = MAX_LENGTH - "ax".len();
         assert_eq!((name.chars().count(), value.chars().count()), (MAX_NAME / 2 + 1, left / 2 + 1));
     }
 
@@ -228,7 +228,7 @@ mod tests {
     fn fields_of_a_line_are_limited_in_number_and_total_size() {
         let line = Line::new(Level::Info, String::new(), vec![("a".repeat(1_000), "b".repeat(1_000)); 10_000]);
         assert_eq!(line.fields.iter().count(), MAX_FIELDS);
-        assert!(line.capacity() < 2 * LONGEST + MAX_FIELDS * (2 * MAX_NAME + size_of::<(String, String)>()));
-        assert!(line.fields.to_string().len() < LONGEST + MAX_FIELDS * 2 * MAX_NAME, "{}", line.fields);
+        assert!(line.capacity() < 2 * MAX_LENGTH + MAX_FIELDS * (2 * MAX_NAME + size_of::<(String, String)>()));
+        assert!(line.fields.to_string().len() < MAX_LENGTH + MAX_FIELDS * 2 * MAX_NAME, "{}", line.fields);
     }
 }

@@ -34,24 +34,24 @@ impl Matcher {
         &self.conditions
     }
 
-    pub(crate) fn takes_identity(&self, identity: &Identity) -> bool {
+    pub(crate) fn matches_identity(&self, identity: &Identity) -> bool {
         self.charge_points.is_empty() || self.charge_points.iter().any(|glob| glob.matches(identity.as_str()))
     }
 
-    pub(crate) fn takes_peer(&self, peer: &Peer) -> bool {
-        self.takes_identity(&peer.identity)
+    pub(crate) fn matches_peer(&self, peer: &Peer) -> bool {
+        self.matches_identity(&peer.identity)
             && (self.conditions.versions.is_empty() || self.conditions.versions.contains(&peer.version))
     }
 
-    pub(crate) fn takes_direction(&self, direction: Direction) -> bool {
+    pub(crate) fn matches_direction(&self, direction: Direction) -> bool {
         self.conditions.directions.is_empty() || self.conditions.directions.contains(&direction)
     }
 
     /// `action`: `None` if it is not known, which matches.
-    pub(crate) fn takes(&self, peer: &Peer, action: Option<&str>) -> bool {
+    pub(crate) fn matches(&self, peer: &Peer, action: Option<&str>) -> bool {
         let actions = &self.conditions.actions;
-        let takes_action = |action: &str| actions.is_empty() || actions.iter().any(|wanted| wanted == action);
-        action.is_none_or(takes_action) && self.takes_peer(peer)
+        let matches_action = |action: &str| actions.is_empty() || actions.iter().any(|wanted| wanted == action);
+        action.is_none_or(matches_action) && self.matches_peer(peer)
     }
 }
 
@@ -87,10 +87,10 @@ mod tests {
     }
 
     #[test]
-    fn matcher_without_conditions_takes_everything() {
+    fn matcher_without_conditions_matches_everything() {
         let matcher = Matcher::new(&Matching::default());
-        assert!(matcher.takes(&peer("CP1", Version::V1_6), Some("Reset")));
-        assert!(matcher.takes_direction(Direction::Uplink));
+        assert!(matcher.matches(&peer("CP1", Version::V1_6), Some("Reset")));
+        assert!(matcher.matches_direction(Direction::Uplink));
     }
 
     #[test]
@@ -118,11 +118,11 @@ mod tests {
             actions: vec!["MeterValues".into()],
             directions: vec![Direction::Uplink],
         });
-        assert!(matcher.takes(&peer("ACME-17", Version::V1_6), Some("MeterValues")));
-        assert!(matcher.takes(&peer("CP1", Version::V1_6), None));
-        assert!(!matcher.takes(&peer("CP11", Version::V1_6), Some("MeterValues")));
-        assert!(!matcher.takes(&peer("CP1", Version::V2_1), Some("MeterValues")));
-        assert!(!matcher.takes(&peer("CP1", Version::V1_6), Some("Heartbeat")));
-        assert!(matcher.takes_direction(Direction::Uplink) && !matcher.takes_direction(Direction::Downlink));
+        assert!(matcher.matches(&peer("ACME-17", Version::V1_6), Some("MeterValues")));
+        assert!(matcher.matches(&peer("CP1", Version::V1_6), None));
+        assert!(!matcher.matches(&peer("CP11", Version::V1_6), Some("MeterValues")));
+        assert!(!matcher.matches(&peer("CP1", Version::V2_1), Some("MeterValues")));
+        assert!(!matcher.matches(&peer("CP1", Version::V1_6), Some("Heartbeat")));
+        assert!(matcher.matches_direction(Direction::Uplink) && !matcher.matches_direction(Direction::Downlink));
     }
 }

@@ -11,9 +11,9 @@ use wasmtime::{Config, Engine, EngineWeak};
 
 /// How many ticks the shortest time limit has. A call is stopped within two ticks of its limit.
 const TICKS_PER_LIMIT: u32 = 4;
-const SHORTEST_TICK: Duration = Duration::from_millis(1);
+const MIN_TICK: Duration = Duration::from_millis(1);
 /// A call is a long call after two ticks, whatever its time limit; until then it blocks the other tasks of its thread.
-const LONGEST_TICK: Duration = Duration::from_millis(5);
+const MAX_TICK: Duration = Duration::from_millis(5);
 
 /// The engine and the ticker, shared by the transforms of one pipeline.
 pub(crate) struct Runtime {
@@ -32,7 +32,7 @@ impl Runtime {
     /// `shortest_limit`: the shortest time that a transform of the pipeline is allowed per call.
     pub(crate) fn new(shortest_limit: Duration) -> wasmtime::Result<Self> {
         let engine = engine()?;
-        let tick = (shortest_limit / TICKS_PER_LIMIT).clamp(SHORTEST_TICK, LONGEST_TICK);
+        let tick = (shortest_limit / TICKS_PER_LIMIT).clamp(MIN_TICK, MAX_TICK);
         Ok(Runtime { engine, tick, ticker: Mutex::default(), connected: AtomicUsize::new(0) })
     }
 

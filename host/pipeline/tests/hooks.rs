@@ -198,7 +198,7 @@ fn transform_with_a_hook_that_fails_on_samples_is_not_loaded() {
 fn costly_schema_is_refused_and_costly_payload_is_a_failure() {
     for (does, reason) in [
         ("double forty times", "cannot be used: more than 64 levels"),
-        ("double with each level", "holding a payload against the schema may take more than"),
+        ("double with each level", "validating a payload may take more than"),
     ] {
         let errors = Pipeline::load(vec![misbehaving("", does)]).err().unwrap_or_else(|| panic!("{does}: it loads"));
         let [LoadError { fault: fault @ LoadFault::Schema(_), .. }] = &errors[..] else { panic!("{does}: {errors:?}") };
@@ -303,7 +303,7 @@ fn frame_is_dropped_if_no_answer_to_it_is_possible() {
 }
 
 #[test]
-fn message_of_the_mapping_is_told_from_extra_messages() {
+fn message_of_the_mapping_is_distinguished_from_extra_messages() {
     let extra = TransformSpec { name: "extra".into(), ..misbehaving("uplink", "publish a second") };
     let twice = TransformSpec { name: "twice".into(), ..misbehaving("outbound", "publish twice") };
     for (transforms, count, mapped) in

@@ -116,7 +116,7 @@ fn log_limit_of_a_new_configuration_applies_to_a_running_transform() {
 }
 
 #[test]
-fn message_that_the_mapping_makes_nothing_of_counts_as_dropped() {
+fn message_that_the_mapping_maps_to_nothing_counts_as_dropped() {
     let pipeline = load(unhurried());
     let incidents = pipeline.uplink(&pipeline.newest(), &peer("CP1"), &call("Log")).incidents;
     assert!(matches!(&incidents[0].cause, Cause::Dropped(reason) if reason == "answered with an empty list"));

@@ -31,7 +31,7 @@ pub enum LinkState {
 /// Listens on a loopback port and forwards data. Stops when dropped.
 pub struct Proxy {
     address: SocketAddr,
-    weather: watch::Sender<LinkState>,
+    state: watch::Sender<LinkState>,
     lost: Arc<AtomicU64>,
     accept_task: JoinHandle<()>,
 }
@@ -41,7 +41,7 @@ impl Proxy {
     pub async fn start(target: SocketAddr) -> Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free loopback port");
         let address = listener.local_addr().expect("a bound address");
-        let (weather, receiver) = watch::channel(LinkState::Up);
+        let (state, receiver) = watch::channel(LinkState::Up);
         let lost = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&lost);
         let accept_task = tokio::spawn(async move {
@@ -49,7 +49,7 @@ impl Proxy {
                 tokio::spawn(connect(client, target, receiver.clone(), Arc::clone(&counter)));
             }
         });
-        Proxy { address, weather, lost, accept_task }
+        Proxy { address, state, lost, accept_task }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -60,10 +60,10 @@ impl Proxy {
         format!("mqtt://{}", self.address)
     }
 
-    /// Changes the state of the network. Connections that have lost data end when the network becomes fair, because
-    /// their streams have gaps.
-    pub fn set(&self, weather: LinkState) {
-        self.weather.send_replace(weather);
+    /// Changes the state of the network. Connections that have lost data end when the network is up
+    /// again, because their streams have gaps.
+    pub fn set(&self, state: LinkState) {
+        self.state.send_replace(state);
     }
 
     /// The number of bytes that were discarded.
@@ -79,9 +79,8 @@ impl Drop for Proxy {
     }
 }
 
-async fn connect(client: TcpStream, target: SocketAddr, mut weather: watch::Receiver<LinkState>, lost: Arc<AtomicU64>) {
-    if weather.wait_for(|weather| *weather != LinkState::Stalled).await.is_err() || *weather.borrow() == LinkState::Cut
-    {
+async fn connect(client: TcpStream, target: SocketAddr, mut state: watch::Receiver<LinkState>, lost: Arc<AtomicU64>) {
+    if state.wait_for(|state| *state != LinkState::Stalled).await.is_err() || *state.borrow() == LinkState::Cut {
         return;
     }
     let Ok(server) = TcpStream::connect(target).await else { return };
@@ -90,26 +89,26 @@ async fn connect(client: TcpStream, target: SocketAddr, mut weather: watch::Rece
     let (server_reader, server_writer) = server.into_split();
     // If one direction ends, the other one ends too.
     tokio::select! {
-        () = forward(client_reader, server_writer, weather.clone(), &lost) => {}
-        () = forward(server_reader, client_writer, weather, &lost) => {}
+        () = forward(client_reader, server_writer, state.clone(), &lost) => {}
+        () = forward(server_reader, client_writer, state, &lost) => {}
     }
 }
 
 async fn forward(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
-    mut weather: watch::Receiver<LinkState>,
+    mut state: watch::Receiver<LinkState>,
     lost: &AtomicU64,
 ) {
     let mut buffer = vec![0; 16 << 10];
     let mut has_lost = false;
     loop {
-        let now = *weather.borrow_and_update();
+        let now = *state.borrow_and_update();
         if now == LinkState::Cut || (has_lost && now == LinkState::Up) {
             return;
         }
         let length = tokio::select! {
-            changed = weather.changed() => match changed {
+            changed = state.changed() => match changed {
                 Ok(()) => continue,
                 Err(_) => return,
             },

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_drawn_from_zero() {
+    fn memory_axis_starts_at_zero() {
         let mut results = results();
         for (point, x) in [("1000", 1000.0), ("5000", 5000.0)] {
             results.row(Scenario::Idle, point, x, Contestant::Gateway).add(report(1, 1));

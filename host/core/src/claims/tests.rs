@@ -13,9 +13,9 @@ fn pair() -> (Claims, Claims) {
 #[test]
 fn the_newest_claim_wins() {
     let (mut a, mut b) = pair();
-    let older = a.enter(&cp(), 1, 1000);
+    let older = a.add(&cp(), 1, 1000);
     assert_eq!(b.receive(&older), ClaimDecision::Nothing);
-    let newer = b.enter(&cp(), 7, 2000);
+    let newer = b.add(&cp(), 7, 2000);
     assert_eq!(a.receive(&newer), ClaimDecision::Yield { connection: 1 });
     assert_eq!(a.receive(&newer), ClaimDecision::Nothing, "no longer held");
     assert_eq!(b.receive(&newer), ClaimDecision::Nothing, "the echo of its own");
@@ -25,8 +25,8 @@ fn the_newest_claim_wins() {
 #[test]
 fn a_claim_that_comes_late_does_not_close_a_newer_connection() {
     let (mut a, mut b) = pair();
-    let late = a.enter(&cp(), 1, 1000);
-    let newer = b.enter(&cp(), 1, 2000);
+    let late = a.add(&cp(), 1, 1000);
+    let newer = b.add(&cp(), 1, 2000);
     let ClaimDecision::Repeat(repeated) = b.receive(&late) else {
         panic!("b keeps the charge point and repeats its claim")
     };
@@ -37,16 +37,16 @@ fn a_claim_that_comes_late_does_not_close_a_newer_connection() {
 #[test]
 fn latest_claim_wins_even_if_its_clock_is_slow() {
     let (mut a, mut b) = pair();
-    let ahead = a.enter(&cp(), 1, 90_000);
+    let ahead = a.add(&cp(), 1, 90_000);
     assert_eq!(b.receive(&ahead), ClaimDecision::Nothing);
-    let newer = b.enter(&cp(), 1, 1000);
+    let newer = b.add(&cp(), 1, 1000);
     assert_eq!(a.receive(&newer), ClaimDecision::Yield { connection: 1 });
 }
 
 #[test]
 fn equal_numbers_are_decided_by_the_greater_gateway_name() {
     let (mut a, mut b) = pair();
-    let (of_a, of_b) = (a.enter(&cp(), 1, 1000), b.enter(&cp(), 1, 1000));
+    let (of_a, of_b) = (a.add(&cp(), 1, 1000), b.add(&cp(), 1, 1000));
     assert_eq!(of_a.number, of_b.number);
     assert!(matches!(b.receive(&of_a), ClaimDecision::Repeat(_)));
     assert_eq!(a.receive(&of_b), ClaimDecision::Yield { connection: 1 });
@@ -55,29 +55,29 @@ fn equal_numbers_are_decided_by_the_greater_gateway_name() {
 #[test]
 fn two_connections_to_one_gateway_have_different_numbers() {
     let (mut a, mut b) = pair();
-    let first = a.enter(&cp(), 1, 1000);
-    let second = a.enter(&cp(), 2, 1000);
+    let first = a.add(&cp(), 1, 1000);
+    let second = a.add(&cp(), 2, 1000);
     assert!(second.number > first.number);
-    a.leave(&cp(), 1);
+    a.remove(&cp(), 1);
     assert_eq!(a.held(), [cp()], "the late end of the first connection does not remove the claim of the second");
     assert_eq!(b.receive(&second), ClaimDecision::Nothing);
-    a.leave(&cp(), 2);
+    a.remove(&cp(), 2);
     assert_eq!((a.held(), a.repeat(&cp())), (vec![], None));
 }
 
 #[test]
 fn claim_of_an_earlier_process_with_the_same_name_is_ignored() {
     let mut before = Claims::new("a");
-    let stale = before.enter(&cp(), 1, 1000);
+    let stale = before.add(&cp(), 1, 1000);
     let mut after = Claims::new("a");
-    after.enter(&cp(), 1, 2000);
+    after.add(&cp(), 1, 2000);
     assert_eq!(after.receive(&stale), ClaimDecision::Nothing);
     assert_eq!(after.held(), [cp()]);
 }
 
 #[test]
 fn claims_round_trip_as_json_and_invalid_ones_are_refused() {
-    let claim = Claims::new("gateway-1").enter(&cp(), 1, 1000);
+    let claim = Claims::new("gateway-1").add(&cp(), 1, 1000);
     let text = r#"{"chargePoint":"CP1","gateway":"gateway-1","number":1000}"#;
     assert_eq!(claim.to_json(), text);
     assert_eq!(Claim::from_json(text.as_bytes()).expect("a claim"), claim);
@@ -102,7 +102,7 @@ fn last_connection_stays_for_every_order_of_claims() {
             last = random.usize(..3);
             // Clocks differ by less than the time between two connections, so a claim that has not arrived yet has a
             // lower number.
-            let claim = gateways[last].enter(&cp(), visit, 1000 * u64::from(visit) + random.u64(..900));
+            let claim = gateways[last].add(&cp(), visit, 1000 * u64::from(visit) + random.u64(..900));
             in_transit.iter_mut().for_each(|inbox| inbox.push(claim.clone()));
             deliver(&mut gateways, &mut in_transit, &mut random, 2);
         }
@@ -151,10 +151,10 @@ fn claim_after_the_largest_number_is_newer() {
         b.receive(&hostile);
         // The gateway with the greater name must not win every time.
         for now in NOW..NOW + 10 {
-            let of_b = b.enter(&cp(), 1, now);
+            let of_b = b.add(&cp(), 1, now);
             assert!(of_b.number <= LARGEST);
             a.receive(&of_b);
-            let of_a = a.enter(&cp(), 1, now);
+            let of_a = a.add(&cp(), 1, now);
             assert_eq!(b.receive(&of_a), ClaimDecision::Yield { connection: 1 }, "after {newest}");
         }
     }
@@ -184,7 +184,7 @@ proptest! {
         let mut in_transit: Vec<Vec<Claim>> = vec![vec![]; 3];
         for (gateway, number) in gateways.iter_mut().zip(received) {
             gateway.receive(&foreign(number));
-            let claim = gateway.enter(&cp(), 1, NOW + random.u64(..1000));
+            let claim = gateway.add(&cp(), 1, NOW + random.u64(..1000));
             in_transit.iter_mut().for_each(|inbox| inbox.push(claim.clone()));
         }
         // Each claim may be answered by two other gateways with a repeat, which three gateways receive.
@@ -203,7 +203,7 @@ proptest! {
     ) {
         let mut gateways = [Claims::new("a"), Claims::new("b")];
         for (gateway, received) in gateways.iter_mut().zip(received_by) {
-            gateway.enter(&Identity::new("CP3", 48).expect("an identity"), 1, NOW);
+            gateway.add(&Identity::new("CP3", 48).expect("an identity"), 1, NOW);
             if received {
                 gateway.receive(&foreign(hostile));
             }
@@ -214,7 +214,7 @@ proptest! {
             let attempts = (1..5).find(|_| {
                 now += 1000;
                 // Clocks are a second apart.
-                let claim = gateways[here].enter(&cp(), 1, now + 1000 * here as u64);
+                let claim = gateways[here].add(&cp(), 1, now + 1000 * here as u64);
                 gateways[here].receive(&claim);
                 if let ClaimDecision::Repeat(older) = gateways[there].receive(&claim) {
                     gateways[here].receive(&older);

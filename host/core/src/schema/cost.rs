@@ -59,7 +59,7 @@ struct Shape {
 
 /// The validation was not done, because it might take too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("holding a payload against the schema may take more than {MAX_STEPS} steps")]
+#[error("validating a payload may take more than {MAX_STEPS} steps")]
 pub struct TooCostly;
 
 impl Plan {

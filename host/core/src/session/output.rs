@@ -30,7 +30,7 @@ pub enum Output {
     Incident(Box<Incident>),
     /// Count this: a CALL has ended.
     Ended(CallEnd),
-    /// Tell the operator who sent the CALL of this id its outcome.
+    /// Report the outcome of the CALL of this id to the operator.
     Answered(Box<str>, Box<OperatorCallOutcome>),
     /// Store the heartbeat interval that the charge point was given: it stays in force on later connections. `None`: no
     /// interval was given, so the configured one is in force.

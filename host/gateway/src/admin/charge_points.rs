@@ -179,7 +179,7 @@ async fn call(
     let message_id = state.operator_call_ids.next();
     let (answer, answered) = oneshot::channel();
     let call = OperatorCall { id: message_id.clone(), action, payload, answer };
-    connected.mailbox.call(call).map_err(|not_taken| match not_taken {
+    connected.mailbox.call(call).map_err(|refused| match refused {
         DeliveryError::NoMemory => {
             Problem::new(StatusCode::TOO_MANY_REQUESTS, "the memory for queued messages is full")
         }

@@ -57,9 +57,9 @@ struct TransformSummary {
     failures: u64,
     /// Mean duration of the measured calls, in microseconds.
     mean_call_us: Option<f64>,
-    /// Whether its calls are suspended for a while, because it fails for most charge points.
+    /// Whether a hook is stopped for a while, because it fails for most charge points.
     stopped: bool,
-    /// Charge points for which calls of a hook are suspended for a while, because it fails for them.
+    /// Charge points for which a hook is stopped for a while, because it fails for them.
     stopped_charge_points: usize,
     /// The version that a rollback restores.
     previous_version: Option<String>,

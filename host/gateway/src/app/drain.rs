@@ -30,6 +30,6 @@ pub(super) async fn drain(context: &Context, tasks: &TaskTracker, grace: Duratio
     let _ = tokio::time::timeout(Duration::from_secs(1), tasks.wait()).await;
     let lost = publisher.stats().lost(Loss::Abandoned) - lost;
     if lost > 0 {
-        warn!("{lost} messages were not taken by the broker");
+        warn!("{lost} messages were not acknowledged by the broker");
     }
 }

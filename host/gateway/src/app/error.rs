@@ -19,7 +19,7 @@ pub enum StartError {
     #[error("{}", lines(.0))]
     Security(Vec<authentication::FileFault>),
     #[error("files cannot be watched: {0}")]
-    Watch(#[from] notify::Error),
+    FileWatch(#[from] notify::Error),
     #[error("mqtt.url: {0}")]
     BrokerUrl(#[from] BrokerUrlError),
     #[error("{0}")]

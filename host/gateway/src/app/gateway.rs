@@ -6,15 +6,15 @@ use super::error::{RunError, StartError};
 use super::outage;
 use crate::admin::{self, AdminState};
 use crate::charge_point::{Context, MessageRates, Recipient, Registry};
-use crate::cluster::{ClaimListener, GatewayClaims, PresenceEvents};
+use crate::cluster::{ClaimListener, ConnectionEvents, GatewayClaims};
 use crate::config::Config;
 use crate::listener::Acceptor;
 use crate::listener::authentication::{Security, certificate_metrics};
 use crate::operations::events::EventBus;
 use crate::operations::file_limit;
+use crate::operations::file_watch::FileWatch;
 use crate::operations::metrics::{Metrics, broker_metrics, embedded_broker_metrics, transform_metrics};
 use crate::operations::notify::{ServiceState, notify};
-use crate::operations::watch::Watch;
 use crate::routing::{Echoes, MessageRouter, QueueMemory, UndeliverableQueue};
 use crate::transforms;
 use crate::transforms::HotSwap;
@@ -54,7 +54,7 @@ pub struct Gateway {
     compiler: Option<Arc<CompileProcess>>,
     security: Arc<Security>,
     /// Watches the files until it is dropped.
-    _security_files: Watch,
+    _security_files: FileWatch,
     /// The tasks of all charge points.
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -249,10 +249,10 @@ fn connect(
         subscriber,
         undeliverable,
         message_rates: MessageRates::new(&config.ocpp, metrics),
-        presence: PresenceEvents::new(name, config.events.clone(), claims),
+        presence: ConnectionEvents::new(name, config.events.clone(), claims),
         session_settings: Arc::new(config.ocpp.session_settings()),
         wait_for_back_end: config.mqtt.wait_for_back_end.get(),
-        slow_share: Arc::new(Semaphore::new(config.runtime.threads)),
+        slow_permits: Arc::new(Semaphore::new(config.runtime.threads)),
     };
     (Arc::new(context), listener)
 }

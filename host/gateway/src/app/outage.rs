@@ -1,7 +1,7 @@
 //! Disconnects charge points during a long outage of the broker.
 //!
 //! A charge point that gets a CALLERROR discards its transaction message after a few attempts; one that is offline
-//! keeps it. So CALLs wait while the broker is unreachable, and their deadlines are suspended. If the broker does not
+//! keeps it. So CALLs wait while the broker is unreachable, and their deadlines do not run. If the broker does not
 //! come back, charge points are disconnected before any CALL is answered with an error.
 
 use crate::charge_point::Registry;

@@ -8,9 +8,9 @@ use ocpp_gateway_mqtt::{Publication, Tracking};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The pause before the first attempt. It doubles up to [`LONGEST_PAUSE`].
+/// The pause before the first attempt. It doubles up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// The time on both clocks.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +86,7 @@ impl CallRetries {
             return Ok(Some(publication));
         }
         first.publication = Some(publication);
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.pause = (self.pause * 2).min(MAX_PAUSE);
         self.schedule(now);
         Ok(None)
     }

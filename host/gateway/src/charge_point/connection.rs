@@ -1,14 +1,14 @@
 //! The state of one charge point's connection.
 
+use super::call_time::CallTime;
 use super::client_address::ClientAddress;
 use super::context::Context;
 use super::delivery::PendingCalls;
 use super::generations::Generations;
 use super::mailbox::MailboxReceiver;
-use super::memory::Memory;
 use super::message_rate::MessageRateLimiter;
 use super::outbox::Outbox;
-use super::slow_share::CallTime;
+use super::read_memory::ReadMemory;
 use super::socket::Socket;
 use ocpp_gateway_core::Peer;
 use ocpp_gateway_core::session::Session;
@@ -31,7 +31,7 @@ pub struct ChargePoint<S> {
     pub(super) pending_calls: PendingCalls,
     pub(super) rate_limiter: MessageRateLimiter,
     pub(super) call_time: CallTime,
-    pub(super) memory: Memory,
+    pub(super) memory: ReadMemory,
     /// The missing back end is logged already.
     pub(super) no_back_end_logged: bool,
     /// Set once the gateway stops: the connection ends when no CALL is open, at the latest at this instant.

@@ -3,7 +3,7 @@
 use super::mailbox::Recipient;
 use super::message_rate::MessageRates;
 use super::registry::Registry;
-use crate::cluster::PresenceEvents;
+use crate::cluster::ConnectionEvents;
 use crate::routing::{MessageRouter, UndeliverableQueue};
 use ocpp_gateway_core::session::Settings;
 use ocpp_gateway_mqtt::Subscriber;
@@ -18,10 +18,10 @@ pub struct Context {
     pub subscriber: Subscriber<Recipient>,
     pub undeliverable: UndeliverableQueue,
     pub message_rates: MessageRates,
-    pub presence: PresenceEvents,
+    pub presence: ConnectionEvents,
     pub session_settings: Arc<Settings>,
     /// How long a CALL without a subscriber is published again.
     pub wait_for_back_end: Duration,
     /// One permit for each message of slow charge points that may be handled at a time.
-    pub slow_share: Arc<Semaphore>,
+    pub slow_permits: Arc<Semaphore>,
 }

@@ -35,7 +35,7 @@ pub enum DeliveryError {
     Gone,
 }
 
-/// Why a task is told to end its connection.
+/// Why a task has to end its connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
     /// The same charge point connected again.
@@ -57,7 +57,7 @@ pub enum Stop {
 pub enum Departure {
     #[default]
     Connected,
-    /// Event subscribers, transforms and back ends are told. Messages to back ends may still wait to be published.
+    /// Event watchers, transforms and back ends are notified. Messages to back ends may still wait to be published.
     Announced,
     /// The publisher has the last message.
     Complete,

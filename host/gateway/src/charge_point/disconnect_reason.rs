@@ -65,7 +65,7 @@ pub enum DisconnectReason {
 pub enum NotSubscribed {
     #[error("the mapping names no topics: {0}")]
     Mapping(Failure),
-    #[error("no subscription: {0}")]
+    #[error("cannot subscribe: {0}")]
     Broker(SubscribeError),
 }
 

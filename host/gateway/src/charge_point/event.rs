@@ -82,7 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Poll::Pending => false,
         };
         if has_room && let Some(after) = self.outbox.take_delay() {
-            self.context.router.metrics.calls.handed_over(Direction::Uplink, after);
+            self.context.router.metrics.calls.record_message_duration(Direction::Uplink, after);
         }
         let newest = self.newest_generation();
         if self.poll_swap(cx) {
@@ -136,7 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             }
             if self.socket.wanted().is_none() {
                 // Memory may have been reserved for a message just now, which sets a deadline.
-                let is_due = self.socket.admitted_until().is_some() && self.poll_timer(cx).is_ready();
+                let is_due = self.socket.reserved_until().is_some() && self.poll_timer(cx).is_ready();
                 return if is_due { Poll::Ready(Event::Due) } else { Poll::Pending };
             }
         }
@@ -212,7 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     /// The earliest deadline.
     fn due(&mut self) -> Instant {
         let others = self.stop_by.into_iter().chain(self.rate_limiter.held_until()).chain(self.outbox.next_attempt());
-        let others = others.chain(self.generations.next_timeout()).chain(self.socket.admitted_until().copied());
+        let others = others.chain(self.generations.next_timeout()).chain(self.socket.reserved_until().copied());
         others.fold(self.session.next_timeout(), Instant::min)
     }
 }

@@ -56,8 +56,8 @@ struct Contents {
 enum MailboxState {
     #[default]
     Accept,
-    /// It is given back to the subscriber, for the connection that replaced this one.
-    GiveBack,
+    /// It is returned to the subscriber, for the connection that replaced this one.
+    Return,
     /// Another gateway has the charge point, and receives the message too.
     Discard,
 }
@@ -169,9 +169,9 @@ impl Mailbox {
         (Mailbox(Arc::clone(&inner)), MailboxReceiver(inner))
     }
 
-    /// From now on messages are given back: to the connection that replaced this one, or else as undeliverable.
-    pub fn give_back_messages(&self) {
-        self.0.contents.lock().state = MailboxState::GiveBack;
+    /// From now on messages are returned: to the connection that replaced this one, or else as undeliverable.
+    pub fn return_messages(&self) {
+        self.0.contents.lock().state = MailboxState::Return;
     }
 
     /// From now on messages are discarded: another gateway has the charge point, and receives each of them too.
@@ -278,7 +278,7 @@ impl mqtt::Recipient for Mailbox {
         let contents = self.0.contents.lock();
         match contents.state {
             MailboxState::Accept => {}
-            MailboxState::GiveBack => return Err(message),
+            MailboxState::Return => return Err(message),
             MailboxState::Discard => return Ok(()),
         }
         if message.retain || message.oversized.is_some() {

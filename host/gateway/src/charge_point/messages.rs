@@ -58,7 +58,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             return self.session.handle_failed_uplink(frame.kind, &frame.id, frame.action_name(), error, generation);
         }
         if self.outbox.finish_push(now.wall) {
-            self.context.router.metrics.calls.handed_over(Direction::Uplink, took);
+            self.context.router.metrics.calls.record_message_duration(Direction::Uplink, took);
         }
     }
 
@@ -90,7 +90,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         self.publish(publications);
         let now = self.now().wall;
         self.call_time.record(now.saturating_duration_since(started));
-        self.context.router.metrics.calls.handed_over(Direction::Downlink, now.saturating_duration_since(arrived));
+        self.context
+            .router
+            .metrics
+            .calls
+            .record_message_duration(Direction::Downlink, now.saturating_duration_since(arrived));
         for frame in frames {
             let (id, action) = (&*frame.id, frame.action_name());
             debug!(
@@ -107,7 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
     }
 
-    /// Tracks the publication of the CALL with this number, to learn if its topic has no subscriber.
+    /// Tracks the publication of the CALL with this number, to detect that its topic has no subscriber.
     fn track(&self, publication: &mut Publication, number: u32) {
         publication.tracking = Some(Tracking { observer: self.mailbox.observer(), number, confirm: false });
     }
@@ -132,7 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     /// Answers a CALL with an error, because its topic had no subscriber for long enough.
     fn give_up(&mut self, Publication { topic, tracking, .. }: &Publication) {
         let Some(Tracking { number, .. }) = tracking else { return };
-        // Metrics count each of them; the log has only the first.
+        // Metrics count each failure; only the first is logged.
         if !std::mem::replace(&mut self.no_back_end_logged, true) {
             info!(charge_point = %self.peer.identity, topic, "no back end is subscribed to this topic: CALLs fail");
         }

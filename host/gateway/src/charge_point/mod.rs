@@ -5,10 +5,11 @@
 //! - `event`: the events of the loop; `messages`: uplink and downlink messages.
 //! - `mailbox`, `delivery`: what other tasks send to it; `outbox`, `call_retries`: what it sends to the broker.
 //! - `generations`, `hot_swap`: the transforms that map its messages.
-//! - `memory`, `message_rate`, `slow_share`: its limits.
+//! - `memory`, `message_rate`, `call_time`: its limits.
 //! - `context`, `registry`: what all charge points share.
 
 mod call_retries;
+mod call_time;
 mod client_address;
 pub mod coalescing;
 mod connection;
@@ -16,16 +17,15 @@ mod context;
 mod delivery;
 mod disconnect_reason;
 mod event;
+mod follow_swap;
 mod generations;
-mod hot_swap;
 mod leave;
 mod mailbox;
-mod memory;
 mod message_rate;
 mod messages;
 mod outbox;
+mod read_memory;
 mod registry;
-mod slow_share;
 mod socket;
 mod task;
 

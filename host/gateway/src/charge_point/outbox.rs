@@ -141,9 +141,9 @@ impl Outbox {
             None => Err(publication),
         };
         let publication = match attempt {
-            Ok(over) => {
+            Ok(given_up) => {
                 self.retries.take_if(|retries| retries.is_empty());
-                return over;
+                return given_up;
             }
             Err(publication) => publication,
         };
@@ -185,11 +185,11 @@ impl Outbox {
 
     /// Drops CALLs that the publisher does not have yet, because the charge point will send them again.
     pub(super) fn withdraw(&mut self) {
-        self.lose(Loss::Withdrawn, |publication| publication.expires.is_some());
-        self.drop_held(Loss::Withdrawn);
+        self.drop_if(Loss::Withdrawn, |publication| publication.expires.is_some());
+        self.drop_retries(Loss::Withdrawn);
     }
 
-    fn drop_held(&mut self, loss: Loss) {
+    fn drop_retries(&mut self, loss: Loss) {
         let retries = self.retries.take().into_iter().flat_map(|retries| retries.into_publications());
         retries.for_each(|publication| self.publisher.count_loss(loss, publication.kind));
     }
@@ -224,10 +224,10 @@ impl Outbox {
     /// Drops expired CALLs: the charge point has their CALLERRORs already.
     fn expire(&mut self) {
         let now = self.publisher.availability().broker_time(Instant::now());
-        self.lose(Loss::Expired, |publication| publication.expires.is_some_and(|expires| expires <= now));
+        self.drop_if(Loss::Expired, |publication| publication.expires.is_some_and(|expires| expires <= now));
     }
 
-    fn lose(&mut self, loss: Loss, lost: impl Fn(&Publication) -> bool) {
+    fn drop_if(&mut self, loss: Loss, lost: impl Fn(&Publication) -> bool) {
         let publisher = &self.publisher;
         self.waiting.retain(|publication| {
             let lost = lost(publication);
@@ -269,7 +269,7 @@ impl Outbox {
     /// Publishes what is left; the broker may be away. Does not wait for the subscription, as the charge point is gone.
     pub(super) async fn finish(&mut self, charge_point: &Identity) {
         self.subscribing = None;
-        self.drop_held(Loss::Abandoned);
+        self.drop_retries(Loss::Abandoned);
         if tokio::time::timeout(FINISH_TIMEOUT, std::future::poll_fn(|cx| self.poll_empty(cx))).await.is_err() {
             let publishing = self.publishing.take().map(|publishing| publishing.kind);
             let waiting = self.waiting.drain(..).map(|publication| publication.kind);

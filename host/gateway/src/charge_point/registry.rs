@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Why the registry refuses a charge point. It is asked during the handshake, and again after it, as another handshake
-/// may have finished first.
+/// Why the registry refuses a charge point. Checked during the handshake, and again after it, as another handshake may
+/// have finished first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RegistryRefusal {
     /// It is connected already, and `on_duplicate` is `refuse`.
@@ -142,7 +142,7 @@ impl Registry {
         let connected = Connected { mailbox, address, since: SystemTime::now() };
         let replaced = state.connected.insert(peer.identity.clone(), connected).map(|old| old.mailbox);
         if let Some(old) = &replaced {
-            old.give_back_messages();
+            old.return_messages();
             old.stop(Stop::Replaced);
         }
         Ok(Registered { claim: claim(), predecessor: replaced.or(leaving) })

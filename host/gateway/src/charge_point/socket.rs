@@ -42,7 +42,7 @@ pub struct Socket<S> {
 /// Memory that is reserved for an arriving message.
 struct MessageMemory {
     memory: Reservation,
-    /// See [`Socket::admitted_until`].
+    /// See [`Socket::reserved_until`].
     until: Instant,
 }
 
@@ -54,7 +54,7 @@ struct Incoming {
     frames: Frames,
     longest: u32,
     /// For the arriving message. Boxed, as it is rarely present.
-    admitted: Option<Box<MessageMemory>>,
+    reserved: Option<Box<MessageMemory>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
@@ -82,7 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
         let stream = &mut Polled { stream: &mut self.stream, cx, incoming: &mut self.incoming };
         let read = unless_blocked(self.protocol.read(stream));
-        self.has_grown |= self.incoming.admitted.is_some();
+        self.has_grown |= self.incoming.reserved.is_some();
         match read {
             Poll::Ready(Err(Error::ConnectionClosed | Error::AlreadyClosed)) => Poll::Ready(None),
             Poll::Ready(Ok(message)) => {
@@ -95,21 +95,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Size in bytes of the arriving message, if reading stops until memory for it is [admitted](Self::admit).
+    /// Size in bytes of the arriving message, if reading stops until memory for it is [reserved](Self::reserve).
     pub fn wanted(&self) -> Option<usize> {
         self.incoming.wanted()
     }
 
     /// Reserves `memory` for the arriving message, until the message is taken out and its buffer is freed. `until`: see
-    /// [`admitted_until`](Self::admitted_until).
-    pub fn admit(&mut self, memory: Reservation, until: Instant) {
-        self.incoming.admitted = Some(Box::new(MessageMemory { memory, until }));
+    /// [`reserved_until`](Self::reserved_until).
+    pub fn reserve(&mut self, memory: Reservation, until: Instant) {
+        self.incoming.reserved = Some(Box::new(MessageMemory { memory, until }));
     }
 
-    /// While memory is reserved for a message: the deadline that was given to [`admit`](Self::admit), which the caller
-    /// may move.
-    pub fn admitted_until(&mut self) -> Option<&mut Instant> {
-        self.incoming.admitted.as_mut().map(|admitted| &mut admitted.until)
+    /// While memory is reserved for a message: the deadline that was given to [`reserve`](Self::reserve), which the
+    /// caller may move.
+    pub fn reserved_until(&mut self) -> Option<&mut Instant> {
+        self.incoming.reserved.as_mut().map(|reserved| &mut reserved.until)
     }
 
     /// Bytes that were sent but may still be in the write buffer.
@@ -160,7 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         if self.has_grown && self.incoming.frames.is_empty() && self.protocol.can_write() {
             let config = *self.protocol.get_config();
             self.protocol = WebSocketContext::new(Role::Server, Some(config));
-            self.incoming.admitted = None;
+            self.incoming.reserved = None;
             self.has_grown = false;
         }
         if !self.has_grown {
@@ -209,7 +209,7 @@ struct Polled<'a, 'c, S> {
 impl Incoming {
     fn wanted(&self) -> Option<usize> {
         let size = self.frames.message_size(SMALL, self.longest as usize);
-        let kept = self.admitted.as_ref().map_or(SMALL, |admitted| admitted.memory.bytes());
+        let kept = self.reserved.as_ref().map_or(SMALL, |reserved| reserved.memory.bytes());
         (size > kept).then_some(size)
     }
 }
@@ -221,7 +221,7 @@ impl<S: AsyncRead + Unpin> Read for Polled<'_, '_, S> {
         }
         // The buffer of a large message takes nothing behind it, so that it can be freed afterwards.
         let missing = self.incoming.frames.missing();
-        let is_large = self.incoming.admitted.is_some() && missing > 0;
+        let is_large = self.incoming.reserved.is_some() && missing > 0;
         let length = if is_large { missing.min(buffer.len()) } else { buffer.len() };
         let mut buffer = ReadBuf::new(&mut buffer[..length]);
         let read = Pin::new(&mut *self.stream).poll_read(self.cx, &mut buffer);

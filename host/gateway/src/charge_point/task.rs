@@ -1,5 +1,6 @@
 //! The task of one connected charge point. It alone owns the socket and the session.
 
+use super::call_time::CallTime;
 use super::client_address::ClientAddress;
 use super::coalescing;
 use super::connection::{ChargePoint, owner};
@@ -9,11 +10,10 @@ use super::disconnect_reason::{DisconnectReason, NotSubscribed};
 use super::event::Event;
 use super::generations::Generations;
 use super::mailbox::{Mailbox, Recipient};
-use super::memory::Memory;
 use super::message_rate::MessageRateLimiter;
 use super::outbox::Outbox;
+use super::read_memory::ReadMemory;
 use super::registry::{Registered, RegistryRefusal};
-use super::slow_share::CallTime;
 use super::socket::Socket;
 use crate::operations::events::GatewayEvent;
 use crate::operations::metrics::Limit;
@@ -101,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             pending_calls: PendingCalls::default(),
             rate_limiter: MessageRateLimiter::default(),
             call_time: CallTime::default(),
-            memory: Memory::default(),
+            memory: ReadMemory::default(),
             no_back_end_logged: false,
             stop_by: None,
             timer,
@@ -200,7 +200,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     /// for it.
     fn receives_too_slowly(&mut self, now: Instant) -> bool {
         let is_reading_paused = self.session.is_reading_paused();
-        let Some(until) = self.socket.admitted_until().filter(|until| **until <= now) else { return false };
+        let Some(until) = self.socket.reserved_until().filter(|until| **until <= now) else { return false };
         *until = now + self.context.session_settings.call_timeout;
         !is_reading_paused && self.outbox.memory().pool().has_waiters()
     }
@@ -223,7 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     /// Handles a message of a slow charge point: waits for a permit, then handles it off the worker threads. Meanwhile
     /// nothing more is read from the charge point, but the connection can be stopped.
     async fn handle_with_permit(&mut self, message: Event) -> Option<DisconnectReason> {
-        let mut permit = pin!(Arc::clone(&self.context.slow_share).acquire_owned());
+        let mut permit = pin!(Arc::clone(&self.context.slow_permits).acquire_owned());
         self.session.handle_reading(false, Instant::now());
         let permit = loop {
             let next = poll_fn(|cx| match permit.as_mut().poll(cx) {

@@ -33,13 +33,13 @@ impl GatewayClaims {
 
     /// Claims `peer`, which is connecting. Returns the claim to publish.
     pub(super) fn claim(&self, peer: &Peer) -> Publication {
-        let claim = self.claims.lock().enter(&peer.identity, peer.connection, milliseconds(SystemTime::now()));
+        let claim = self.claims.lock().add(&peer.identity, peer.connection, milliseconds(SystemTime::now()));
         self.publication(&claim)
     }
 
     /// Drops the claim of a connection that has ended.
     pub(super) fn release(&self, peer: &Peer) {
-        self.claims.lock().leave(&peer.identity, peer.connection);
+        self.claims.lock().remove(&peer.identity, peer.connection);
     }
 
     fn count(&self, outcome: &'static str) {

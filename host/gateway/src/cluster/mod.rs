@@ -2,7 +2,7 @@
 //! Both are off unless a topic is configured.
 
 mod claims;
-mod presence;
+mod connection_events;
 
 pub use claims::{ClaimListener, Connections, GatewayClaims};
-pub use presence::PresenceEvents;
+pub use connection_events::ConnectionEvents;

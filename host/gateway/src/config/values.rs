@@ -41,8 +41,8 @@ impl FromStr for Span {
     type Err = humantime::DurationError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // Without a limit, a deadline could be beyond the range of an instant.
-        const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
-        humantime::parse_duration(text).map(|duration| Span(duration.min(LONGEST)))
+        const MAX_SPAN: Duration = Duration::from_secs(365 * 24 * 3600);
+        humantime::parse_duration(text).map(|duration| Span(duration.min(MAX_SPAN)))
     }
 }
 
@@ -67,6 +67,7 @@ impl Bytes {
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            bytes if bytes > 0 && bytes % (1 << 30) == 0 => write!(f, "{}GiB", bytes >> 30),
             bytes if bytes > 0 && bytes % (1 << 20) == 0 => write!(f, "{}MiB", bytes >> 20),
             bytes if bytes > 0 && bytes % (1 << 10) == 0 => write!(f, "{}KiB", bytes >> 10),
             bytes => write!(f, "{bytes}"),

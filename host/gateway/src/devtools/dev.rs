@@ -49,7 +49,7 @@ fn build_and_push(args: &DevArgs) -> anyhow::Result<()> {
     if fixtures.is_dir()
         && test::run_all(&Source::File(candidate.clone()), &fixtures, component::MEMORY)? == CommandResult::Bad
     {
-        bail!("neither written nor uploaded, as cases fail; the component that failed is {}", candidate.display());
+        bail!("neither written nor pushed, as cases fail; the component that failed is {}", candidate.display());
     }
     write_atomically(&component, &package.component())?;
     let name = args.name.as_deref().unwrap_or(&package.name);
@@ -58,7 +58,7 @@ fn build_and_push(args: &DevArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Uploads a component to the gateway, and returns its answer.
+/// Pushes a component to the gateway, and returns its answer.
 fn push(gateway: &str, name: &str, component: &[u8]) -> anyhow::Result<String> {
     let url = format!("{}/api/v1/transforms/{name}", gateway.trim_end_matches('/'));
     let mut request = ureq::put(&url).content_type("application/wasm");

@@ -22,12 +22,12 @@ use tracing::{debug, info, warn};
 /// Pause after a failed accept, as without free file descriptors the next one fails too.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Refused charge points are told to retry after 1 to this many seconds, so that they do not all return at once.
+/// `Retry-After` of refusals is between 1 and this many seconds, so that charge points do not all return at once.
 const RETRY_SPREAD: u32 = 10;
 
 /// Accepts connections, and starts charge points or refuses them.
 pub struct Acceptor {
-    terms: HandshakeSettings,
+    settings: HandshakeSettings,
     security: Arc<Security>,
     proxies: Proxies,
     /// Origins of web pages that may connect without authentication.
@@ -58,7 +58,7 @@ impl Acceptor {
     ) -> Self {
         let (proxies, origins) = (Proxies::new(ocpp.trusted_proxies.clone()), ocpp.origins.clone());
         let limits = ConnectionLimits::new(ocpp, max_files, context.router.metrics.clone());
-        Acceptor { terms: HandshakeSettings::new(ocpp), security, proxies, origins, limits, context, tasks }
+        Acceptor { settings: HandshakeSettings::new(ocpp), security, proxies, origins, limits, context, tasks }
     }
 
     /// Accepts connections until `closed`.
@@ -92,7 +92,7 @@ impl Acceptor {
             address,
             socket,
             handshake: None,
-            over_limit: false,
+            over_address_limit: false,
             admission: None,
             client: None,
             identity: None,
@@ -103,7 +103,7 @@ impl Acceptor {
         {
             return self.close_unanswered(&refused, address);
         }
-        if !pending.over_limit {
+        if !pending.over_address_limit {
             let now = self.limits.nanos(Instant::now());
             pending.admission = admission_limiter.map(|admission_limiter| admission_limiter.admit(now));
         }
@@ -118,7 +118,7 @@ impl Acceptor {
     }
 
     async fn accept(&self, mut stream: TcpStream, mut pending: PendingConnection) {
-        if let Some(Admission::Now(wait)) = pending.admission
+        if let Some(Admission::After(wait)) = pending.admission
             && !wait.is_zero()
         {
             tokio::time::sleep(wait).await;
@@ -126,7 +126,7 @@ impl Acceptor {
         // Messages are small and latency counts. An error means that the connection is closed, which the next read
         // reports.
         let _ = stream.set_nodelay(true);
-        let by = tokio::time::Instant::now() + self.terms.timeout();
+        let by = tokio::time::Instant::now() + self.settings.timeout();
         if let Err(refused) = self.read_proxy_header(&mut stream, &mut pending, by).await {
             // No response: HTTP has not started.
             return self.record_refusal(&refused, &pending);
@@ -147,7 +147,7 @@ impl Acceptor {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let mut handshake = self.terms.begin(stream);
+        let mut handshake = self.settings.begin(stream);
         let accepted = timeout_at(by, self.run_handshake(&mut handshake, &mut pending)).await;
         let PendingConnection { address, .. } = pending;
         let accepted = accepted.unwrap_or_else(|_| Err(self.timed_out()));
@@ -158,7 +158,7 @@ impl Acceptor {
                 return handshake.refuse(&refused).await;
             }
         };
-        let mut socket = self.terms.websocket(handshake);
+        let mut socket = self.settings.websocket(handshake);
         let Some(version) = version else {
             self.context.router.metrics.closed(DisconnectReason::NoCommonVersion.name());
             info!(%address, charge_point = %identity, "closed: {}", DisconnectReason::NoCommonVersion);
@@ -183,7 +183,7 @@ impl Acceptor {
     }
 
     fn timed_out(&self) -> Refused {
-        Refused::TimedOut(self.terms.timeout())
+        Refused::TimedOut(self.settings.timeout())
     }
 
     /// Reads the client address from the PROXY header, if the connection comes from a trusted proxy that sends one.
@@ -207,7 +207,7 @@ impl Acceptor {
     fn claim_address(&self, pending: &mut PendingConnection) -> Result<(), Refused> {
         match self.limits.claim_address(&mut pending.socket, pending.address.ip) {
             AddressRoom::Free => {}
-            AddressRoom::Over => pending.over_limit = true,
+            AddressRoom::Over => pending.over_address_limit = true,
             AddressRoom::Full => return Err(Refused::TooManyFromAddress),
         }
         if pending.handshake.is_none() {
@@ -225,7 +225,7 @@ impl Acceptor {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let request = self.terms.read_request(handshake).await?;
+        let request = self.settings.read_request(handshake).await?;
         pending.identity = Some(request.identity.clone());
         let attributes = self.authorize(&request, pending).await?;
         let accepted = AcceptedUpgrade { identity: request.identity.clone(), version: request.version, attributes };
@@ -246,7 +246,7 @@ impl Acceptor {
             self.security.check_list(identity)?;
         }
         if !self.context.registry.is_open() {
-            return Err(self.retry_later("the MQTT broker cannot be reached"));
+            return Err(self.unavailable_for_now("the MQTT broker cannot be reached"));
         }
         if let Some(Admission::RetryAfter { seconds }) = pending.admission {
             self.context.router.metrics.limited(Limit::AcceptRate);
@@ -254,7 +254,7 @@ impl Acceptor {
             return Err(Refused::unavailable("too many charge points connect at the same time", after));
         }
         self.read_forwarded_for(request, pending)?;
-        // Only after authentication do responses reveal which charge points exist or are connected.
+        // Responses before authentication do not reveal which charge points exist or are connected.
         let user = self.authenticate(upgrade, pending).await?;
         if !is_open_to_all {
             self.security.check_list(identity)?;
@@ -263,7 +263,7 @@ impl Acceptor {
             None => {}
             Some(RegistryRefusal::Full) => {
                 self.context.router.metrics.limited(Limit::Connections);
-                return Err(self.retry_later("too many charge points are connected"));
+                return Err(self.unavailable_for_now("too many charge points are connected"));
             }
             Some(RegistryRefusal::Duplicate) => {
                 return Err(Refused::status(StatusCode::FORBIDDEN, format!("{identity} is connected already")));
@@ -281,8 +281,8 @@ impl Acceptor {
         if let Some(client) = client {
             client.check(identity)?;
         }
-        match &self.security.check {
-            Some(check) => Ok(Some(check.check(identity, request.headers(), address.ip).await?)),
+        match &self.security.password_checker {
+            Some(checker) => Ok(Some(checker.check(identity, request.headers(), address.ip).await?)),
             None => Ok(client.as_ref().map(|client| client.identity.clone())),
         }
     }
@@ -325,9 +325,9 @@ impl Acceptor {
                 self.claim_address(pending)?;
             }
         }
-        if pending.over_limit {
+        if pending.over_address_limit {
             let reason = format!("too many connections from {}", pending.address.ip);
-            return Err(Refused::later(StatusCode::TOO_MANY_REQUESTS, reason, self.retry_delay()));
+            return Err(Refused::with_retry_after(StatusCode::TOO_MANY_REQUESTS, reason, self.retry_delay()));
         }
         Ok(())
     }
@@ -363,7 +363,7 @@ impl Acceptor {
         }
     }
 
-    fn retry_later(&self, reason: &str) -> Refused {
+    fn unavailable_for_now(&self, reason: &str) -> Refused {
         Refused::unavailable(reason, self.retry_delay())
     }
 
@@ -380,7 +380,7 @@ struct PendingConnection {
     /// Counts among the handshakes of the address, once that is known.
     handshake: Option<AddressPermit>,
     /// The connection exceeds the limit of its address.
-    over_limit: bool,
+    over_address_limit: bool,
     admission: Option<Admission>,
     /// The client that its certificate belongs to.
     client: Option<VerifiedClient>,

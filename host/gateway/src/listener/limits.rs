@@ -68,7 +68,7 @@ impl ConnectionLimits {
     /// A permit for one more socket, kept as long as the socket. Sockets in a handshake count like those of charge
     /// points. `None`: the limit is reached.
     pub(super) fn socket(&self) -> Option<SocketPermit> {
-        let permit = self.sockets.enter();
+        let permit = self.sockets.acquire();
         if permit.is_none() {
             self.metrics.limited(Limit::Sockets);
         }
@@ -88,7 +88,7 @@ impl ConnectionLimits {
     /// keeps one address from using all sockets with silent connections.
     pub(super) fn handshake(&self, address: IpAddr) -> Option<AddressPermit> {
         let address = counted_address(address);
-        if self.handshakes.enter(address) != AddressRoom::Free {
+        if self.handshakes.add(address) != AddressRoom::Free {
             self.metrics.limited(Limit::Handshakes);
             return None;
         }
@@ -113,7 +113,7 @@ struct Sockets {
 }
 
 impl Sockets {
-    fn enter(self: &Arc<Self>) -> Option<SocketPermit> {
+    fn acquire(self: &Arc<Self>) -> Option<SocketPermit> {
         let one_more = |open: usize| (open < self.limit).then_some(open + 1);
         self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
         Some(SocketPermit { sockets: Arc::clone(self), address: None })
@@ -134,7 +134,7 @@ impl SocketPermit {
             return AddressRoom::Free;
         };
         let address = counted_address(address);
-        let room = addresses.enter(address);
+        let room = addresses.add(address);
         if room != AddressRoom::Full {
             self.address = Some(address);
         }
@@ -145,7 +145,7 @@ impl SocketPermit {
 impl Drop for SocketPermit {
     fn drop(&mut self) {
         if let (Some(addresses), Some(address)) = (&self.sockets.addresses, self.address) {
-            addresses.leave(address);
+            addresses.remove(address);
         }
         self.sockets.open.fetch_sub(1, Ordering::Relaxed);
     }
@@ -182,7 +182,7 @@ impl AddressCounts {
         AddressCounts { limit, grace, open: Mutex::default() }
     }
 
-    fn enter(&self, address: IpAddr) -> AddressRoom {
+    fn add(&self, address: IpAddr) -> AddressRoom {
         let mut open = self.open.lock();
         let count = open.entry(address).or_default();
         if *count >= self.limit.saturating_add(self.grace) {
@@ -192,7 +192,7 @@ impl AddressCounts {
         if *count > self.limit { AddressRoom::Over } else { AddressRoom::Free }
     }
 
-    fn leave(&self, address: IpAddr) {
+    fn remove(&self, address: IpAddr) {
         let mut open = self.open.lock();
         if let Some(count) = open.get_mut(&address) {
             *count -= 1;
@@ -205,7 +205,7 @@ impl AddressCounts {
 
 impl Drop for AddressPermit {
     fn drop(&mut self) {
-        self.addresses.leave(self.address);
+        self.addresses.remove(self.address);
     }
 }
 

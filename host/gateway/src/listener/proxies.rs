@@ -16,13 +16,13 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 /// Bytes of the longest header of version 1, including the line end.
-const LONGEST_V1: usize = 107;
+const MAX_V1: usize = 107;
 /// The signature of version 2.
 const SIGNATURE_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Bytes of signature, command, family and length of version 2.
 const HEAD_V2: usize = 16;
 /// Limit in bytes on the rest of a header of version 2: addresses, and extensions about TLS and the proxy.
-const LONGEST_V2: usize = 4096;
+const MAX_V2: usize = 4096;
 
 /// The trusted proxies.
 #[derive(Debug)]
@@ -31,11 +31,11 @@ pub(super) struct Proxies(Vec<Network>);
 /// Why a PROXY header cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BadHeader {
-    #[error("no PROXY header: {0}")]
+    #[error("cannot read the PROXY header: {0}")]
     Io(#[from] io::Error),
-    #[error("no PROXY header: too long")]
+    #[error("bad PROXY header: too long")]
     TooLong,
-    #[error("no PROXY header: neither version 1 nor version 2")]
+    #[error("bad PROXY header: neither version 1 nor version 2")]
     Invalid,
 }
 
@@ -98,8 +98,8 @@ fn parse(entry: &str) -> Option<ClientAddress> {
 }
 
 async fn read_v1(stream: &mut TcpStream) -> Result<Vec<u8>, BadHeader> {
-    let mut line = Vec::with_capacity(LONGEST_V1);
-    while line.len() < LONGEST_V1 {
+    let mut line = Vec::with_capacity(MAX_V1);
+    while line.len() < MAX_V1 {
         // One byte at a time, so that data behind the header stays in the socket.
         line.push(stream.read_u8().await?);
         if line.ends_with(b"\n") {
@@ -116,7 +116,7 @@ async fn read_v2(stream: &mut TcpStream) -> Result<Vec<u8>, BadHeader> {
         return Err(BadHeader::Invalid);
     }
     let rest = usize::from(u16::from_be_bytes([header[HEAD_V2 - 2], header[HEAD_V2 - 1]]));
-    if rest > LONGEST_V2 {
+    if rest > MAX_V2 {
         return Err(BadHeader::TooLong);
     }
     header.resize(HEAD_V2 + rest, 0);

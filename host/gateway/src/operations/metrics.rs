@@ -146,10 +146,10 @@ pub fn transform_metrics(pipeline: Pipeline) -> Box<dyn Collector> {
             let values = transforms.iter().map(|it| ([("transform", it.name.as_str())], ConstGauge::new(value(it))));
             write_family(encoder, name, help, values)
         };
-        let help = "Whether calls of a hook are suspended, because it fails for most charge points";
+        let help = "Whether a hook is stopped, because it fails for most charge points";
         gauge("transform_stopped", help, |t| usize::from(t.stopped))?;
         gauge("transform_instances", "Instances of all its versions", |t| t.instances)?;
-        let help = "Charge points for which calls of a hook are suspended, because it fails for them";
+        let help = "Charge points for which a hook is stopped, because it fails for them";
         gauge("transform_stopped_charge_points", help, |t| t.stopped_charge_points)?;
         let mut versions =
             encoder.encode_descriptor("transform", "Versions of running transforms", None, MetricType::Info)?;

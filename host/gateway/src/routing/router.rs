@@ -267,7 +267,8 @@ impl MessageRouter {
     }
 }
 
-/// [`Publication::kind`] of additional publications of transforms.
+/// [`Publication::kind`] of publications that a message of a back end causes: additional publications of transforms,
+/// and error reports.
 pub const REPORT: &str = "report";
 
 /// Stands for an identity in a topic pattern. No charge point has this identity.

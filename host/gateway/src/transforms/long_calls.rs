@@ -1,9 +1,9 @@
 //! Long calls of transforms, and the threads that they may occupy.
 //!
 //! A call is synchronous: its worker thread does nothing else until it ends. Two things keep other tasks from waiting
-//! for it. A charge point whose messages take long continues only with one of the few permits of the slow share, and
-//! outside of the workers ([`run_outside_workers`]). And a call that turns out to be long hands its role as a worker over to another
-//! thread ([`LONG_CALLS`]), up to a limit.
+//! for it. The messages of slow charge points need one of a few permits, and run outside of the workers
+//! ([`run_outside_workers`]). Any other call that becomes long hands its role as a worker over to another thread
+//! ([`LONG_CALLS`]), up to a limit.
 
 use ocpp_gateway_pipeline::LongCalls;
 use std::cell::Cell;

@@ -2,8 +2,8 @@
 
 use super::load::{specs, validation};
 use crate::config::{Config, ConfigFaults};
+use crate::operations::file_watch::{FileWatch, is_complete};
 use crate::operations::shutdown::on_hangup;
-use crate::operations::watch::{Watch, is_complete};
 use ocpp_gateway_pipeline::{
     Change, FewerHooks, Pipeline, Source, SwapError, TransformChange, TransformVersion, short_sha256,
 };
@@ -22,7 +22,7 @@ pub struct HotSwap {
 }
 
 struct Sources {
-    watch: Watch,
+    watch: FileWatch,
     files: Arc<Mutex<Files>>,
     config: Config,
 }
@@ -42,7 +42,7 @@ impl HotSwap {
     pub fn start(pipeline: Pipeline, config: &Config) -> notify::Result<Arc<Self>> {
         let files = Arc::new(Mutex::new(Files::new()));
         let (swapped, followed) = (pipeline.clone(), Arc::clone(&files));
-        let watch = Watch::start("transform-watcher", is_complete, move |changes| {
+        let watch = FileWatch::start("transform-watcher", is_complete, move |changes| {
             for path in changes {
                 let names = followed.lock().get(&path).cloned();
                 for (name, role) in names.into_iter().flatten() {

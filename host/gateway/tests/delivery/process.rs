@@ -14,7 +14,7 @@ async fn messages_are_accounted_for_when_the_gateway_stops_and_restarts() {
     for round in ["a", "b"] {
         // The back end sends a CALL after each answer or report, so that some arrive after the gateway has stopped.
         let log = stand.gateway.terminate().await;
-        assert!(!log.contains("not taken by the broker") && !log.contains("did not end in time"), "{log}");
+        assert!(!log.contains("not acknowledged by the broker") && !log.contains("did not end in time"), "{log}");
         // CALLs pause: without a subscription, the broker drops what is published before a charge point reconnects.
         stand.back_end.stop_calling();
         assert_ne!(stand.log.open_downlinks(), BTreeSet::new());
@@ -76,7 +76,7 @@ async fn gateway_stops_and_counts_lost_messages_while_the_broker_stalls() {
     let mut stand = Stand::start(&proxy.url(), &broker.url(), toml).await;
     proxy.set(LinkState::Stalled);
     let log = stand.gateway.terminate().await;
-    let lost = log.split_once(" messages were not taken by the broker").expect(&log).0;
+    let lost = log.split_once(" messages were not acknowledged by the broker").expect(&log).0;
     let lost: usize = lost.rsplit(' ').next().and_then(|number| number.parse().ok()).expect(&log);
     let entries = stand.log.entries();
     let disconnected = entries.disconnected();

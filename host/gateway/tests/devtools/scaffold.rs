@@ -63,7 +63,7 @@ fn assert_only_passing_components_are_written(folder: &Path) {
     for entry in fs::read_dir(folder.join("fixtures")).expect("a folder") {
         fs::write(entry.expect("an entry").path(), "about = \"Nonsense.\"").expect("written");
     }
-    dev_until(folder, "neither written nor uploaded");
+    dev_until(folder, "neither written nor pushed");
     assert_eq!(fs::read(&component).expect("a component"), b"what runs");
 }
 

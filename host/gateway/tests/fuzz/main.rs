@@ -40,10 +40,10 @@ fn try_configuration(text: &[u8]) {
 /// Either the request is accepted with an identity that is valid in a topic, or it is refused.
 fn try_request(text: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let terms = HandshakeSettings::new(&OcppConfig::default());
+    let settings = HandshakeSettings::new(&OcppConfig::default());
     // A client that sends this and closes its write half.
-    let mut handshake = terms.begin(tokio::io::join(text, tokio::io::sink()));
-    match runtime.block_on(terms.read_request(&mut handshake)) {
+    let mut handshake = settings.begin(tokio::io::join(text, tokio::io::sink()));
+    match runtime.block_on(settings.read_request(&mut handshake)) {
         Ok(request) => {
             let identity = request.identity.as_str();
             assert!(!identity.is_empty() && identity.chars().count() <= 48, "{identity}");

@@ -147,7 +147,7 @@ async fn secrets_appear_in_no_log_metric_or_printed_configuration() {
     let metrics = program.page("/metrics").await;
     assert!(metrics.contains("unauthorized"), "{metrics}");
     let log = program.log_with("ocpp.auth.users: the files that were read before stay in use").await;
-    assert!(log.contains("refused: 401: wrong user name or password: the password is another"), "{log}");
+    assert!(log.contains("refused: 401: wrong user name or password: the password is wrong"), "{log}");
     assert!(log.contains("identity=\"CP1\"") && log.contains("DEBUG"), "{log}");
     let hash = entry.trim_end().rsplit('$').next().expect("a hash");
     let key = std::fs::read_to_string(&server.key).expect("a key");

@@ -40,7 +40,7 @@ impl Codec {
         }
     }
 
-    /// PUBLISH. The broker is told when the publish expires, if the version supports that.
+    /// PUBLISH, with the time of its expiry if the version supports that.
     pub(super) fn publish(
         self,
         output: &mut BytesMut,

@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Reason(pub(crate) u8);
 
-/// Whether the broker did what it was asked for.
+/// The result of a request to the broker.
 pub(crate) type AckResult = Result<(), Reason>;
 
 impl Reason {

@@ -37,7 +37,7 @@ impl PublisherTask {
         Ok(())
     }
 
-    /// The number of publications that the broker has taken over with this acknowledgement.
+    /// The number of publications that this acknowledgement confirms.
     fn settle(&mut self, acknowledge: impl FnOnce(&mut Window) -> Option<Acknowledged>) -> u64 {
         let Some(Acknowledged { mark, confirm }) = acknowledge(&mut self.window) else { return 0 };
         self.qos0_tracker.read_up_to(mark);

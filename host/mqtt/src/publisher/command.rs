@@ -4,7 +4,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 pub(super) enum PublisherCommand {
     Drain(Drain),
-    /// Answered with how many were taken back; with `None` if the broker can be reached.
+    /// Answered with how many were withdrawn; with `None` if the broker can be reached.
     Withdraw(oneshot::Sender<Option<usize>>),
 }
 

@@ -31,7 +31,7 @@ impl PublisherTask {
     /// Puts the online status before everything else, unless the offline status is queued already.
     pub(super) fn announce_online(&mut self) {
         if !self.queue_closed {
-            self.backlog.put_back(self.status.iter().map(|status| status.birth().into()).collect());
+            self.backlog.put_back(self.status.iter().map(|status| status.online_publication().into()).collect());
         }
     }
 

@@ -25,12 +25,12 @@ use crate::{
 pub(super) struct PublisherTask {
     pub(super) queue: mpsc::Receiver<Publication>,
     /// Publications being moved from `queue` to `backlog`. Empty between iterations of the loop.
-    pub(super) inbox: Vec<Publication>,
+    pub(super) received: Vec<Publication>,
     /// `queue` is closed and empty.
     pub(super) queue_closed: bool,
     pub(super) commands: mpsc::Receiver<PublisherCommand>,
     pub(super) drain: Option<Drain>,
-    /// Publications that expire are taken back on arrival, until the broker can be reached again.
+    /// Publications that expire are withdrawn on arrival, until the broker can be reached again.
     pub(super) withdrawing: bool,
     pub(super) shared: PublisherShared,
     /// Queue, backlog, window: a publication passes through all three in this order.
@@ -64,7 +64,7 @@ impl PublisherTask {
     ) -> Self {
         PublisherTask {
             queue,
-            inbox: Vec::new(),
+            received: Vec::new(),
             queue_closed: false,
             commands,
             drain: None,
@@ -81,7 +81,7 @@ impl PublisherTask {
     }
 
     pub(super) fn move_to_backlog(&mut self, count: usize) {
-        self.inbox.drain(..).for_each(|publication| self.backlog.push(publication.into()));
+        self.received.drain(..).for_each(|publication| self.backlog.push(publication.into()));
         if self.withdrawing {
             self.withdraw();
         }
@@ -118,7 +118,7 @@ impl PublisherTask {
         self.shared.stats.backlog.set(self.backlog.len());
     }
 
-    /// Takes back publications that expire and were never sent. Returns how many there were.
+    /// Withdraws publications that expire and were never sent. Returns how many there were.
     pub(super) fn withdraw(&mut self) -> usize {
         let (stats, mut count) = (&self.shared.stats, 0);
         self.backlog.withdraw(|outgoing| {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Publications taken from the queue at once while none can be sent.
-const COLLECT: usize = 256;
+const MAX_COLLECTED: usize = 256;
 
 impl PublisherTask {
     pub(super) async fn run(mut self, options: Arc<Options>) {
@@ -45,7 +45,7 @@ impl PublisherTask {
         while !self.is_finished() {
             tokio::select! {
                 connected = &mut dial => return Some(connected),
-                count = self.queue.recv_many(&mut self.inbox, COLLECT), if !self.queue_closed => {
+                count = self.queue.recv_many(&mut self.received, MAX_COLLECTED), if !self.queue_closed => {
                     self.move_to_backlog(count);
                     self.trim();
                 }
@@ -83,7 +83,7 @@ impl PublisherTask {
                     self.qos0_tracker.written(link.written().0);
                     self.read(link)?;
                 }
-                count = self.queue.recv_many(&mut self.inbox, room), if room > 0 => {
+                count = self.queue.recv_many(&mut self.received, room), if room > 0 => {
                     self.move_to_backlog(count);
                     self.gather(room.saturating_sub(count)).await;
                     if !may_send {
@@ -101,8 +101,8 @@ impl PublisherTask {
     fn room(&self, link: &Link, may_send: bool) -> usize {
         match (self.queue_closed, may_send) {
             (true, _) => 0,
-            (false, false) => COLLECT,
-            (false, true) if self.backlog.is_empty() && link.has_room() => self.window.room().min(COLLECT),
+            (false, false) => MAX_COLLECTED,
+            (false, true) if self.backlog.is_empty() && link.has_room() => self.window.room().min(MAX_COLLECTED),
             (false, true) => 0,
         }
     }
@@ -117,7 +117,7 @@ impl PublisherTask {
         yield_local().await;
         let waiting = self.queue.len().min(room);
         if waiting > 0 {
-            let count = self.queue.recv_many(&mut self.inbox, waiting).await;
+            let count = self.queue.recv_many(&mut self.received, waiting).await;
             self.move_to_backlog(count);
         }
     }

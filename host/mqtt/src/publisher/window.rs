@@ -79,7 +79,7 @@ pub(crate) struct Window {
     limit: usize,
 }
 
-/// A publication that the broker has taken over.
+/// A publication that the broker has acknowledged.
 #[derive(Debug)]
 pub(crate) struct Acknowledged {
     pub(crate) mark: u64,

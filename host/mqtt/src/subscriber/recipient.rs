@@ -6,10 +6,10 @@ use crate::message::Message;
 /// and handle a full mailbox there. Of a message that is [`oversized`](Message::oversized) it gets the beginning, which
 /// identifies the message.
 pub trait Recipient: Clone + Send + Sync + 'static {
-    /// Takes the message, or returns it because its addressee has gone.
+    /// Accepts the message, or returns it because its recipient is gone.
     fn deliver(&self, message: Message) -> Result<(), Message>;
 
-    /// No subscriber of the topic takes this message any more. Called on one of them.
+    /// Reports a message that every subscriber of the topic has returned. Called on one of them.
     fn return_undeliverable(&self, message: Message);
 
     /// The broker has refused a subscription that it had granted before the latest reconnect: no messages arrive on it
@@ -20,7 +20,7 @@ pub trait Recipient: Clone + Send + Sync + 'static {
 /// Handles a message, or the beginning of one, on a topic that no owner subscribes to. Must return at once.
 pub type UnroutedHandler = Box<dyn FnMut(Message) + Send>;
 
-/// Why an owner does not have the subscriptions it asked for.
+/// Why an owner does not have the subscriptions that it requested.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubscribeError {
     #[error("`{0}` is not a topic filter")]

@@ -181,7 +181,7 @@ impl<R: Recipient> Subscriptions<R> {
     /// SUBACK for one filter of a batch, requested at this QoS.
     pub(crate) fn subscribed(&mut self, filter: &Arc<str>, qos: QoS, result: AckResult) {
         let Some(entry) = self.entries.get_mut(filter) else { return };
-        entry.granted = qos;
+        entry.requested = qos;
         entry.state = if result.is_err() { SubscriptionState::Refused } else { SubscriptionState::Held };
         if std::mem::take(&mut entry.restoring) {
             self.restoring -= 1;

@@ -30,12 +30,12 @@ use crate::{
 const MAX_OPEN: usize = 4;
 /// After a batch, how long the next one collects changes unless it is full: many charge points that connect at once
 /// need few packets, and a single one does not wait.
-const COLLECT: Duration = Duration::from_millis(10);
+const COLLECT_TIME: Duration = Duration::from_millis(10);
 
 pub(super) struct SubscriberTask<R> {
     requests: mpsc::Receiver<SubscriberCommand<R>>,
     /// Commands received from `requests`. Empty between iterations of the loop.
-    inbox: Vec<SubscriberCommand<R>>,
+    received: Vec<SubscriberCommand<R>>,
     subscriptions: Subscriptions<R>,
     /// The packets that wait for SUBACK or UNSUBACK, by packet id.
     open: HashMap<u16, OpenRequest>,
@@ -69,7 +69,7 @@ impl<R: Recipient> SubscriberTask<R> {
     ) -> Self {
         SubscriberTask {
             requests,
-            inbox: Vec::new(),
+            received: Vec::new(),
             subscriptions: Subscriptions::new(),
             open: HashMap::new(),
             last_pkid: 0,
@@ -111,7 +111,7 @@ impl<R: Recipient> SubscriberTask<R> {
         while self.stop.is_none() {
             tokio::select! {
                 connected = &mut dial => return Some(connected),
-                count = self.requests.recv_many(&mut self.inbox, COMMANDS) => self.handle(count),
+                count = self.requests.recv_many(&mut self.received, COMMANDS) => self.handle(count),
             }
         }
         None
@@ -133,7 +133,9 @@ impl<R: Recipient> SubscriberTask<R> {
                     driven?;
                     self.read(link)?;
                 }
-                count = self.requests.recv_many(&mut self.inbox, COMMANDS), if deadline.is_none() => self.handle(count),
+                count = self.requests.recv_many(&mut self.received, COMMANDS), if deadline.is_none() => {
+                    self.handle(count);
+                }
                 () = sleep_until(self.collect_until), if collecting => {}
                 () = sleep_until(deadline.unwrap_or(self.collect_until)), if deadline.is_some() => return Ok(()),
             }
@@ -144,7 +146,7 @@ impl<R: Recipient> SubscriberTask<R> {
         if count == 0 {
             self.stop = Some(StopRequest { deadline: Instant::now(), _done: None });
         }
-        for command in self.inbox.drain(..) {
+        for command in self.received.drain(..) {
             match command {
                 SubscriberCommand::Set { owner, filters, recipient, done } => {
                     self.subscriptions.set(owner, filters, recipient, done);
@@ -165,7 +167,7 @@ impl<R: Recipient> SubscriberTask<R> {
             if self.subscriptions.waiting() < BATCH && now < self.collect_until && self.stop.is_none() {
                 return Ok(true);
             }
-            self.collect_until = now + COLLECT;
+            self.collect_until = now + COLLECT_TIME;
             let Batch { subscribe, unsubscribe } = self.subscriptions.next_batch(link.limits().packet_size);
             if !subscribe.is_empty() {
                 let pkid = self.next_pkid();

@@ -1,6 +1,6 @@
 //! Whether a hook fails for most of its callers.
 
-use super::distinct::Distinct;
+use super::distinct_count::DistinctCount;
 use super::thresholds::{MIN_FAILURES, PAUSE};
 use crate::hook::Function;
 use parking_lot::Mutex;
@@ -23,8 +23,8 @@ pub(super) struct HookBreaker {
     open_until: AtomicU64,
     /// In milliseconds since [`start`].
     window_ends: AtomicU64,
-    called: Distinct,
-    failed: Distinct,
+    called: DistinctCount,
+    failed: DistinctCount,
     counts: Mutex<WindowCounts>,
     /// Whether the hook was stopped since the last `take_trip`.
     tripped: AtomicBool,
@@ -54,8 +54,8 @@ impl HookBreaker {
         HookBreaker {
             open_until: AtomicU64::new(0),
             window_ends: AtomicU64::new(milliseconds(now + WINDOW)),
-            called: Distinct::default(),
-            failed: Distinct::default(),
+            called: DistinctCount::default(),
+            failed: DistinctCount::default(),
             counts: Mutex::new(WindowCounts { failures: 0, before }),
             tripped: AtomicBool::new(false),
         }

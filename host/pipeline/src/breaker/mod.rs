@@ -1,30 +1,30 @@
 //! Stops calling a hook that fails: for one charge point, or for all if it fails for most of them.
 //!
-//! Charge points do not affect each other. A hook that fails for one is stopped for that one ([`Individuals`]); it is
+//! Charge points do not affect each other. A hook that fails for one is stopped for that one ([`ChargePointBreakers`]); it is
 //! stopped for all only if it fails for most of those that it is called for ([`HookBreaker`]). A call that succeeds
 //! costs some loads, and no lock unless its charge point has failed lately.
 
-mod distinct;
+mod charge_points;
+mod distinct_count;
 mod hook;
-mod individuals;
 mod thresholds;
 
 use crate::caller::Caller;
 use crate::error::GuestFault;
 use crate::hook::Function;
+use charge_points::ChargePointBreakers;
 use hook::HookBreaker;
-use individuals::Individuals;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// A transform that fails for most charge points within this time after a hot swap is rolled back.
-const TRIAL: Duration = Duration::from_secs(600);
+const ROLLBACK_WINDOW: Duration = Duration::from_secs(600);
 
 /// The breakers of one version of a transform.
 #[derive(Debug)]
 pub(crate) struct Breakers {
     hooks: [HookBreaker; Function::COUNT],
-    individuals: Individuals,
+    charge_points: ChargePointBreakers,
     /// When this version was activated.
     since: Instant,
     /// Whether the rollback to the previous version has begun.
@@ -38,7 +38,7 @@ impl Breakers {
         let hook = |index: usize| HookBreaker::new(now, before.and_then(|before| before.hooks[index].usually_called()));
         Breakers {
             hooks: std::array::from_fn(hook),
-            individuals: Individuals::default(),
+            charge_points: ChargePointBreakers::default(),
             since: now,
             rollback_begun: AtomicBool::new(false),
         }
@@ -47,25 +47,25 @@ impl Breakers {
     /// Call it before each call of a hook; `Err`: the hook is stopped.
     pub(crate) fn admit(&self, function: Function, caller: Caller) -> Result<(), GuestFault> {
         let hook = &self.hooks[function as usize];
-        if let Some(until) = hook.is_open() {
-            return Err(GuestFault::Stopped { until, for_all: true });
+        if let Some(remaining) = hook.is_open() {
+            return Err(GuestFault::Stopped { remaining, for_all: true });
         }
-        if let Some(until) = self.individuals.stopped_for(individual(function, caller), Instant::now) {
-            return Err(GuestFault::Stopped { until, for_all: false });
+        if let Some(remaining) = self.charge_points.stopped_for(individual(function, caller), Instant::now) {
+            return Err(GuestFault::Stopped { remaining, for_all: false });
         }
         hook.note_call(caller.group);
         Ok(())
     }
 
     pub(crate) fn note_success(&self, function: Function, caller: Caller) {
-        self.individuals.note_success(individual(function, caller), Instant::now);
+        self.charge_points.note_success(individual(function, caller), Instant::now);
     }
 
     /// `connected`: the number of connected charge points. Returns whether this failure stops the hook for this caller.
     pub(crate) fn note_failure(&self, function: Function, caller: Caller, connected: usize) -> bool {
         let now = Instant::now();
         self.hooks[function as usize].note_failure(function, caller.group, connected, now);
-        self.individuals.note_failure(individual(function, caller), now)
+        self.charge_points.note_failure(individual(function, caller), now)
     }
 
     /// Call it regularly with the time, so that a new counting window can begin.
@@ -79,7 +79,7 @@ impl Breakers {
 
     /// The number of charge points for which a hook is stopped; one counts for each of its hooks.
     pub(crate) fn stopped_individuals(&self) -> usize {
-        self.individuals.stopped(Instant::now())
+        self.charge_points.stopped(Instant::now())
     }
 
     /// A hook that was stopped for all since the last call of this function.
@@ -89,7 +89,7 @@ impl Breakers {
 
     /// Returns true once, if the transform is to be rolled back because a hook of it is stopped for all.
     pub(crate) fn begin_rollback(&self) -> bool {
-        self.since.elapsed() < TRIAL && !self.rollback_begun.swap(true, Relaxed)
+        self.since.elapsed() < ROLLBACK_WINDOW && !self.rollback_begun.swap(true, Relaxed)
     }
 }
 

@@ -157,8 +157,12 @@ impl ChainRun<'_> {
     }
 
     /// Reports to the sender what is wrong with its message. A charge point that waits for an answer gets an error.
-    fn refuse_invalid_downlink(&mut self, frame: &Frame<'_>, ValidationError { error, deliberate }: ValidationError) {
-        if frame.kind != MessageType::CallResult || deliberate {
+    fn refuse_invalid_downlink(
+        &mut self,
+        frame: &Frame<'_>,
+        ValidationError { error, is_from_check }: ValidationError,
+    ) {
+        if frame.kind != MessageType::CallResult || is_from_check {
             return self.refuse_downlink(frame, error);
         }
         let version = self.peer.version;

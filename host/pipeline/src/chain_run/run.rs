@@ -140,7 +140,7 @@ pub(super) fn next_stage<'s>(
     peer: &Peer,
     action: Option<&str>,
 ) -> Option<(&'s Arc<Transform>, usize)> {
-    let place = stage + stages[stage..].iter().position(|transform| transform.matcher.takes(peer, action))?;
+    let place = stage + stages[stage..].iter().position(|transform| transform.matcher.matches(peer, action))?;
     Some((&stages[place], place + 1))
 }
 

@@ -149,7 +149,7 @@ impl ChainRun<'_> {
     /// Calls every transform that has the `events` hook; `call` calls one.
     pub(crate) fn event(&mut self, call: impl Fn(&Arc<Transform>, Subject<'_>) -> Result<Vec<Publish>, Failure>) {
         let (chain, peer) = (self.chain, self.peer);
-        for transform in chain.events.iter().filter(|transform| transform.matcher.takes_peer(peer)) {
+        for transform in chain.events.iter().filter(|transform| transform.matcher.matches_peer(peer)) {
             match call(transform, Subject::identity(&peer.identity)) {
                 Ok(publishes) => publishes.into_iter().for_each(|publish| self.publish_extra(publish, None)),
                 Err(failure) => self.failed(transform, failure),

@@ -20,7 +20,7 @@ const PUBLISHED: &str = "(published schemas)";
 pub(super) struct ValidationError {
     pub(super) error: CallError,
     /// Whether the `check` of a transform has chosen the error, which is then passed on unchanged.
-    pub(super) deliberate: bool,
+    pub(super) is_from_check: bool,
 }
 
 impl ChainRun<'_> {
@@ -37,7 +37,7 @@ impl ChainRun<'_> {
         }
         let payload = Payload::new(&frame.payload);
         if published && let Some(error) = self.published_error(direction, frame, &payload) {
-            return Ok(Some(ValidationError { error, deliberate: false }));
+            return Ok(Some(ValidationError { error, is_from_check: false }));
         }
         self.rule_error(direction, frame, &payload)
     }
@@ -87,13 +87,13 @@ impl ChainRun<'_> {
                 },
             };
             let invalid = match violation {
-                Some(error) => Some(ValidationError { error, deliberate: false }),
-                None => self.check(transform, frame)?.map(|error| ValidationError { error, deliberate: true }),
+                Some(error) => Some(ValidationError { error, is_from_check: false }),
+                None => self.check(transform, frame)?.map(|error| ValidationError { error, is_from_check: true }),
             };
             let Some(invalid) = invalid else { continue };
             let text = invalid.error.to_string();
             let rejected = transform.on_violation == OnViolation::Reject;
-            let fault = if invalid.deliberate && rejected { Fault::Rejected } else { Fault::Violation };
+            let fault = if invalid.is_from_check && rejected { Fault::Rejected } else { Fault::Violation };
             self.incident(transform, Cause::Invalid { fault, rejected, text });
             if rejected {
                 return Ok(Some(invalid));
@@ -120,7 +120,7 @@ fn rules<'c>(
     action: Option<&'c str>,
 ) -> impl Iterator<Item = &'c Arc<Transform>> {
     let applies = move |transform: &&Arc<Transform>| {
-        transform.matcher.takes_direction(direction) && transform.matcher.takes(peer, action)
+        transform.matcher.matches_direction(direction) && transform.matcher.matches(peer, action)
     };
     chain.rules.iter().filter(applies)
 }

@@ -111,8 +111,8 @@ impl Pipeline {
         let chain = self.0.chain.load();
         let (mut attributes, mut incidents) = (Vec::new(), Vec::new());
         let subject = Subject::offer(offer);
-        let mut concerned = chain.admission.iter().filter(|it| it.matcher.takes_identity(&offer.identity));
-        let refusal = concerned.find_map(|transform| match transform.call::<hook::Admit>(subject, (offer.into(),)) {
+        let mut matching = chain.admission.iter().filter(|it| it.matcher.matches_identity(&offer.identity));
+        let refusal = matching.find_map(|transform| match transform.call::<hook::Admit>(subject, (offer.into(),)) {
             Ok(Decision::Accept(more)) => {
                 attributes.extend(more);
                 None

@@ -174,7 +174,7 @@ fn generation_that_is_rolled_back_while_it_subscribes_maps_no_new_messages() {
 }
 
 #[test]
-fn generation_with_the_same_topics_is_used_at_once_open_calls_keep_theirs() {
+fn generation_with_the_same_topics_is_used_at_once_and_open_calls_keep_theirs() {
     let all = generations(3);
     let mut used = Generations::new(all[0].clone());
     used.replace_current(all[1].clone(), false);

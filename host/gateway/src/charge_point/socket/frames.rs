@@ -4,7 +4,7 @@
 //! reserve memory for it.
 
 /// Bytes of the longest header: opcode, length and extended length. The mask counts as part of the payload.
-const LONGEST_HEADER: usize = 10;
+const MAX_HEADER: usize = 10;
 const MASK: u32 = 4;
 
 const FINAL: u8 = 0x80;
@@ -14,7 +14,7 @@ const CONTROL: u8 = 0x08;
 /// Parses the headers of a stream of frames.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
-    header: [u8; LONGEST_HEADER],
+    header: [u8; MAX_HEADER],
     /// Bytes of the next frame's header that have arrived. 0 once it is complete.
     header_length: u8,
     /// Of the frame with the latest complete header.
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     const SMALL: usize = 100;
-    const LONGEST: usize = 100_000;
+    const MAX_SIZE: usize = 100_000;
 
     /// A masked frame.
     fn frame(first: u8, length: usize) -> Vec<u8> {
@@ -135,7 +135,7 @@ mod tests {
     const PING: u8 = FINAL | 9;
 
     fn size(frames: &Frames) -> usize {
-        frames.message_size(SMALL, LONGEST)
+        frames.message_size(SMALL, MAX_SIZE)
     }
 
     #[test]
@@ -175,20 +175,20 @@ mod tests {
         frames.advance(&frame(PING, 100));
         assert_eq!((size(&frames), frames.complete), (60, 1), "a ping in between is no part of it");
         frames.advance(&frame(MORE, 41));
-        assert_eq!(size(&frames), LONGEST);
+        assert_eq!(size(&frames), MAX_SIZE);
         frames.take();
         assert!(!frames.is_empty(), "the message is not complete");
         frames.advance(&frame(LAST, 0));
         assert_eq!((size(&frames), frames.complete), (0, 1));
         frames.advance(&frame(FIRST, 1000)[..8]);
-        assert_eq!(size(&frames), LONGEST, "known from the first frame");
+        assert_eq!(size(&frames), MAX_SIZE, "known from the first frame");
     }
 
     #[test]
     fn oversized_frame_length_saturates() {
         let mut frames = Frames::default();
         frames.advance(&[TEXT, MASKED | 127, 255, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3]);
-        assert_eq!(size(&frames), LONGEST);
+        assert_eq!(size(&frames), MAX_SIZE);
         frames.advance(&[0; 1000]);
         assert!(!frames.is_empty());
     }

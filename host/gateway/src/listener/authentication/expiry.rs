@@ -1,6 +1,6 @@
 //! The metric of certificate expiry.
 
-use super::access::Security;
+use super::security::Security;
 use crate::operations::metrics::collect::{collector, write_family};
 use prometheus_client::collector::Collector;
 use prometheus_client::metrics::gauge::ConstGauge;

@@ -1,24 +1,24 @@
 //! Authentication of charge points: allow list, passwords and client certificates. All are reloaded when their files
 //! change.
 
-mod access;
 mod basic;
-mod check;
 mod error;
 mod expiry;
 mod fair_workers;
-mod hashes;
 mod live;
+mod password_check;
+mod password_hash;
+mod security;
 mod tls;
 mod user_command;
 mod users;
 
-pub use access::{FileFault, Security};
-pub use check::PasswordChecker;
 pub use error::AuthError;
 pub use expiry::certificate_metrics;
-pub use hashes::HashKind;
 pub use live::{Live, Reload};
+pub use password_check::PasswordChecker;
+pub use password_hash::HashKind;
+pub use security::{FileFault, Security};
 pub use tls::{ChargePointTls, VerifiedClient};
 pub use user_command::user_entry;
 pub use users::Users;

@@ -1,6 +1,6 @@
 //! The command that makes entries of the file of users.
 
-use super::hashes::HashKind;
+use super::password_hash::HashKind;
 use super::users::entry;
 use anyhow::{Context as _, ensure};
 use ocpp_gateway_core::Identity;

@@ -1,14 +1,14 @@
-//! The file of users: salted password hashes of charge points.
+//! The file of users: salted password password_hash of charge points.
 
-use super::hashes::{Hash, HashKind};
+use super::password_hash::{HashKind, StoredHash};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Keyed hash of a password that was verified before: see [`PasswordChecker`](super::check::PasswordChecker).
-pub(super) type Proof = [u8; 32];
+/// Keyed hash of a password that was verified before: see [`PasswordChecker`](super::password_check::PasswordChecker).
+pub(super) type KeyedHash = [u8; 32];
 
 /// All users of the file.
 pub struct Users {
@@ -20,13 +20,13 @@ pub struct Users {
 pub(super) struct User {
     /// The hash as written in the file.
     text: Box<str>,
-    pub(super) hash: Hash,
-    proof: Mutex<Option<Proof>>,
+    pub(super) hash: StoredHash,
+    keyed_hash: Mutex<Option<KeyedHash>>,
 }
 
 impl Users {
-    /// Reads lines of `identity:hash`, in any format of [`Hash`]. Entries that are unchanged since `before` keep their
-    /// proofs. The error names the numbers of faulty lines, and quotes none of their text.
+    /// Reads lines of `identity:hash`, in any format of [`StoredHash`]. Entries that are unchanged since `before` keep their
+    /// keyed password_hash. The error names the numbers of faulty lines, and quotes none of their text.
     pub fn read(file: &Path, before: Option<&Users>) -> Result<Self, String> {
         let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
         let mut users = Users { entries: Vec::new(), by_identity: HashMap::new() };
@@ -50,7 +50,7 @@ impl Users {
         let known = before.and_then(|before| before.entry(identity)).filter(|known| *known.text == *text);
         let entry = match known {
             Some(known) => known,
-            None => Arc::new(User { hash: Hash::read(text)?, text: text.into(), proof: Mutex::new(None) }),
+            None => Arc::new(User { hash: StoredHash::read(text)?, text: text.into(), keyed_hash: Mutex::new(None) }),
         };
         if self.by_identity.insert(identity.into(), self.entries.len()).is_some() {
             return Err("this identity has an entry already");
@@ -71,18 +71,18 @@ impl Users {
 }
 
 impl User {
-    pub(super) fn proof(&self) -> Option<Proof> {
-        *self.proof.lock()
+    pub(super) fn keyed_hash(&self) -> Option<KeyedHash> {
+        *self.keyed_hash.lock()
     }
 
-    pub(super) fn set_proof(&self, proof: Proof) {
-        *self.proof.lock() = Some(proof);
+    pub(super) fn set_keyed_hash(&self, keyed_hash: KeyedHash) {
+        *self.keyed_hash.lock() = Some(keyed_hash);
     }
 }
 
 /// An entry for the file: `identity:hash`, with a salt of its own.
 pub(super) fn entry(identity: &str, password: &[u8], kind: HashKind) -> anyhow::Result<String> {
-    Ok(format!("{identity}:{}", Hash::make(kind, password)?))
+    Ok(format!("{identity}:{}", StoredHash::make(kind, password)?))
 }
 
 #[cfg(test)]
@@ -110,16 +110,16 @@ mod tests {
     }
 
     #[test]
-    fn reload_keeps_the_proof_of_an_unchanged_entry() {
+    fn reload_keeps_the_keyed_hash_of_an_unchanged_entry() {
         let (one, two) = (entry("CP1", b"one").expect("an entry"), entry("CP2", b"two").expect("an entry"));
         let before = read(&format!("{one}\n{two}"), None).expect("users");
         for name in ["CP1", "CP2"] {
-            before.entry(name).expect(name).set_proof([7; 32]);
+            before.entry(name).expect(name).set_keyed_hash([7; 32]);
         }
         let after = read(&format!("# new\n{}\n\n  {two}", entry("CP1", b"one").expect("one")), Some(&before));
         let after = after.expect("users");
-        assert_eq!(after.entry("CP1").expect("CP1").proof(), None);
-        assert_eq!(after.entry("CP2").expect("CP2").proof(), Some([7; 32]));
+        assert_eq!(after.entry("CP1").expect("CP1").keyed_hash(), None);
+        assert_eq!(after.entry("CP2").expect("CP2").keyed_hash(), Some([7; 32]));
     }
 
     #[test]

@@ -128,9 +128,9 @@ mod tests {
 
     #[tokio::test]
     async fn debug_hides_the_credentials_of_a_request() {
-        let terms = HandshakeSettings::new(&OcppConfig::default());
-        let mut handshake = terms.begin(tokio::io::join(HEAD.as_bytes(), tokio::io::sink()));
-        let request = terms.read_request(&mut handshake).await.expect("a request");
+        let settings = HandshakeSettings::new(&OcppConfig::default());
+        let mut handshake = settings.begin(tokio::io::join(HEAD.as_bytes(), tokio::io::sink()));
+        let request = settings.read_request(&mut handshake).await.expect("a request");
         assert_eq!(request.request.headers()[header::AUTHORIZATION], "Basic Q1AxOnNlY3JldA==");
         assert!(!format!("{request:?}").contains("Q1Ax"), "{request:?}");
     }

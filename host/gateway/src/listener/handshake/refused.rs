@@ -50,11 +50,11 @@ impl Refused {
 
     /// Status 503 with `Retry-After`.
     pub fn unavailable(reason: impl Into<String>, retry_after: Duration) -> Self {
-        Refused::later(StatusCode::SERVICE_UNAVAILABLE, reason, retry_after)
+        Refused::with_retry_after(StatusCode::SERVICE_UNAVAILABLE, reason, retry_after)
     }
 
     /// A status with `Retry-After`.
-    pub fn later(status: StatusCode, reason: impl Into<String>, retry_after: Duration) -> Self {
+    pub fn with_retry_after(status: StatusCode, reason: impl Into<String>, retry_after: Duration) -> Self {
         Refused::Status { status, reason: reason.into(), retry_after: Some(retry_after) }
     }
 

@@ -42,7 +42,7 @@ impl CallMetrics {
     }
 
     /// A message was handed over, `after` its arrival.
-    pub fn handed_over(&self, direction: Direction, after: Duration) {
+    pub fn record_message_duration(&self, direction: Direction, after: Duration) {
         self.handed_over[direction as usize].observe(after);
     }
 }
@@ -137,7 +137,7 @@ mod tests {
     fn times_are_shown_as_histograms() {
         let metrics = CallMetrics::new();
         metrics.ended(&end("Reset", Outcome::Result));
-        metrics.handed_over(Direction::Uplink, Duration::from_micros(20));
+        metrics.record_message_duration(Direction::Uplink, Duration::from_micros(20));
         let text = shown(&metrics);
         for line in [
             r#"answer_duration_seconds_bucket{le="0.002048",direction="downlink"} 0"#,

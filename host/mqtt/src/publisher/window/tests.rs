@@ -208,7 +208,7 @@ impl BrokerModel {
         }
     }
 
-    /// Answers one packet. True when a publish has been taken over or refused for good.
+    /// Answers one packet. True when a publish has been acknowledged or refused for good.
     fn answer(&mut self, window: &mut Window, place: usize, refuses: bool) -> bool {
         match self.open.remove(place % self.open.len()) {
             (pkid, QoS::ExactlyOnce, true) => window.complete(pkid).is_some(),

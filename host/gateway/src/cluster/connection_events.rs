@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Makes the events and claims of this gateway.
-pub struct PresenceEvents {
+pub struct ConnectionEvents {
     gateway: String,
     events: EventsConfig,
     claims: Option<Arc<GatewayClaims>>,
@@ -32,10 +32,10 @@ struct ConnectionEvent<'a> {
     reason: Option<&'a str>,
 }
 
-impl PresenceEvents {
+impl ConnectionEvents {
     /// `gateway`: the name of this gateway, unique on the broker.
     pub fn new(gateway: String, events: EventsConfig, claims: Option<Arc<GatewayClaims>>) -> Self {
-        PresenceEvents { gateway, events, claims }
+        ConnectionEvents { gateway, events, claims }
     }
 
     /// Claims `peer`, which is connecting. Returns the claim to publish, if claims are configured.

@@ -4,7 +4,7 @@ use super::basic::Basic;
 use super::error::AuthError;
 use super::fair_workers::{FairWorkers, QueuePlace};
 use super::live::Live;
-use super::users::{Proof, User, Users};
+use super::users::{KeyedHash, User, Users};
 use crate::operations::address::counted_address;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hyper::HeaderMap;
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq as _;
 
-/// Charge points that are refused because of a long queue are told to retry after 10 seconds plus up to this many.
+/// `Retry-After` of a refusal because of a long queue is 10 seconds plus up to this many.
 const RETRY_SPREAD: u64 = 50;
 
 /// The assumed time of a check before the first one is measured.
@@ -24,14 +24,14 @@ const INITIAL_ESTIMATE: Duration = Duration::from_millis(50);
 
 /// Checks passwords.
 ///
-/// Slow hashes are computed off the threads that serve charge points, on half of the processors, rounded up. Addresses
+/// Slow password_hash are computed off the threads that serve charge points, on half of the processors, rounded up. Addresses
 /// are served round-robin: wrong passwords from one address do not delay others. A request that would wait too long is
-/// refused with a time to retry. Fast hashes are computed at once.
+/// refused with a time to retry. Fast password_hash are computed at once.
 ///
 /// After a successful check, a keyed hash of the password is kept in memory, with a key that lives as long as the
-/// process. So when ten thousand charge points reconnect, each check takes a microsecond. The price: a reader of the
-/// gateway's memory can try passwords faster than a thief of the file. But such a reader also sees the passwords
-/// themselves.
+/// process. So when ten thousand charge points reconnect, each check takes a microsecond. The price: with read
+/// security to the gateway's memory, passwords can be tried faster than with the file alone. But that memory also
+/// contains the passwords themselves.
 pub struct PasswordChecker {
     users: Arc<Live<Users>>,
     key: [u8; 32],
@@ -69,14 +69,14 @@ impl PasswordChecker {
             return Err(AuthError::bad_credentials("the user name is not the identity in the path"));
         }
         let users = self.users.get();
-        let proof = self.proof(&user, &password)?;
+        let keyed_hash = self.keyed_hash(&user, &password)?;
         let entry = users.entry(&user);
-        if let Some(known) = entry.as_ref().and_then(|entry| entry.proof())
-            && bool::from(known.ct_eq(&proof))
+        if let Some(known) = entry.as_ref().and_then(|entry| entry.keyed_hash())
+            && bool::from(known.ct_eq(&keyed_hash))
         {
             return Ok(user);
         }
-        let (head, _) = proof.split_at(8);
+        let (head, _) = keyed_hash.split_at(8);
         let number = u64::from_le_bytes(head.try_into().unwrap_or_default());
         let is_known = entry.is_some();
         let Some(entry) = entry.or_else(|| users.stand_in(number)) else {
@@ -84,9 +84,9 @@ impl PasswordChecker {
         };
         let verified = self.verify(Arc::clone(&entry), password, address).await?;
         if !(verified && is_known) {
-            return Err(AuthError::wrong(if is_known { "the password is another" } else { NO_ENTRY }));
+            return Err(AuthError::wrong(if is_known { "the password is wrong" } else { NO_ENTRY }));
         }
-        entry.set_proof(proof);
+        entry.set_keyed_hash(keyed_hash);
         Ok(user)
     }
 
@@ -119,7 +119,7 @@ impl PasswordChecker {
     }
 
     /// A keyed hash of user name and password. Without the key it is useless.
-    fn proof(&self, user: &str, password: &[u8]) -> Result<Proof, AuthError> {
+    fn keyed_hash(&self, user: &str, password: &[u8]) -> Result<KeyedHash, AuthError> {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&self.key).map_err(|_| AuthError::wrong("it cannot be checked"))?;
         // User names have no colon, so two different pairs never give the same input.

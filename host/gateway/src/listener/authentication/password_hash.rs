@@ -29,7 +29,7 @@ pub enum HashKind {
 }
 
 /// A password hash from the file of users.
-pub(super) enum Hash {
+pub(super) enum StoredHash {
     /// PHC format: `$argon2id$v=19$m=…,t=…,p=…$salt$hash`.
     Argon2(Box<str>),
     /// `$pbkdf2-sha256$i=…,l=32$salt$hash`, also as passlib (`$pbkdf2-sha256$rounds$salt$hash`) and mosquitto
@@ -40,7 +40,7 @@ pub(super) enum Hash {
     Sha256 { salt: Box<str>, hash: [u8; 32] },
 }
 
-impl Hash {
+impl StoredHash {
     /// Parses a hash. Errors quote none of its text.
     pub(super) fn read(text: &str) -> Result<Self, &'static str> {
         if let Some(rest) = text.strip_prefix("sha256:") {
@@ -51,7 +51,7 @@ impl Hash {
         match kind {
             "pbkdf2-sha256" => read_pbkdf2(pbkdf2::PBKDF2_HMAC_SHA256, rest),
             "pbkdf2-sha512" | "7" => read_pbkdf2(pbkdf2::PBKDF2_HMAC_SHA512, rest),
-            _ => check_argon2(text).map(|()| Hash::Argon2(text.into())),
+            _ => check_argon2(text).map(|()| StoredHash::Argon2(text.into())),
         }
     }
 
@@ -84,19 +84,19 @@ impl Hash {
     pub(super) fn verify(&self, password: &[u8]) -> bool {
         match self {
             // Valid: it was checked by `read`.
-            Hash::Argon2(text) => {
+            StoredHash::Argon2(text) => {
                 PasswordHash::new(text).is_ok_and(|hash| Argon2::default().verify_password(password, &hash).is_ok())
             }
-            Hash::Pbkdf2 { algorithm, rounds, salt, hash } => {
+            StoredHash::Pbkdf2 { algorithm, rounds, salt, hash } => {
                 pbkdf2::verify(*algorithm, *rounds, salt, password, hash).is_ok()
             }
-            Hash::Sha256 { salt, hash } => salted(salt, password).ct_eq(hash).into(),
+            StoredHash::Sha256 { salt, hash } => salted(salt, password).ct_eq(hash).into(),
         }
     }
 
     /// Whether verification takes no longer than to pass it to another thread.
     pub(super) fn is_fast(&self) -> bool {
-        matches!(self, Hash::Sha256 { .. })
+        matches!(self, StoredHash::Sha256 { .. })
     }
 }
 
@@ -104,16 +104,16 @@ fn salted(salt: &str, password: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(salt).chain_update(password).finalize().into()
 }
 
-fn read_sha256(rest: &str) -> Result<Hash, &'static str> {
+fn read_sha256(rest: &str) -> Result<StoredHash, &'static str> {
     let (salt, hash) = rest.rsplit_once(':').ok_or("it is not of the form sha256:salt:hash")?;
     if salt.is_empty() {
         return Err("the hash has no salt");
     }
     let hash = HEXLOWER_PERMISSIVE.decode(hash.as_bytes()).ok().and_then(|hash| hash.try_into().ok());
-    Ok(Hash::Sha256 { salt: salt.into(), hash: hash.ok_or("the hash is not 64 hex digits")? })
+    Ok(StoredHash::Sha256 { salt: salt.into(), hash: hash.ok_or("the hash is not 64 hex digits")? })
 }
 
-fn read_pbkdf2(algorithm: pbkdf2::Algorithm, rest: &str) -> Result<Hash, &'static str> {
+fn read_pbkdf2(algorithm: pbkdf2::Algorithm, rest: &str) -> Result<StoredHash, &'static str> {
     let [params, salt, hash] = *rest.split('$').collect::<Vec<_>>() else { return Err("the hash is not complete") };
     let rounds = params.split(',').find_map(|param| param.strip_prefix("i=")).unwrap_or(params);
     let rounds: NonZeroU32 = rounds.parse().map_err(|_| "the parameters of the hash are not valid")?;
@@ -125,7 +125,7 @@ fn read_pbkdf2(algorithm: pbkdf2::Algorithm, rest: &str) -> Result<Hash, &'stati
     if hash.len() < 16 {
         return Err("the hash is too short");
     }
-    Ok(Hash::Pbkdf2 { algorithm, rounds, salt, hash })
+    Ok(StoredHash::Pbkdf2 { algorithm, rounds, salt, hash })
 }
 
 /// Decodes Base64 with or without padding, and with passlib's dot for a plus.
@@ -159,10 +159,10 @@ mod tests {
     fn each_kind_of_hash_verifies_only_its_password() {
         let password = b"a:b\xff\0";
         for kind in HashKind::value_variants() {
-            let text = Hash::make(*kind, password).expect("a hash");
-            let hash = Hash::read(&text).expect("read again");
+            let text = StoredHash::make(*kind, password).expect("a hash");
+            let hash = StoredHash::read(&text).expect("read again");
             assert!(hash.verify(password) && !hash.verify(b"a:b"), "{kind:?}");
-            assert!(text != Hash::make(*kind, password).expect("a hash"), "each has a salt of its own");
+            assert!(text != StoredHash::make(*kind, password).expect("a hash"), "each has a salt of its own");
         }
     }
 
@@ -176,7 +176,7 @@ mod tests {
             "$7$101$TTa6QrDRW89hL1KS$\
              6aU+niH20Phakfinw0ZiWAY3AqR/MgrhXrCncwr1kojR1kHV8SkrXHmAD16JrSn3nj/paO8tUFOZlZzTqW/NDA==",
         ] {
-            let hash = Hash::read(text).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+            let hash = StoredHash::read(text).unwrap_or_else(|fault| panic!("{text}: {fault}"));
             assert!(hash.verify(b"correct horse") && !hash.verify(b"correct horsE"), "{text}");
         }
     }
@@ -194,7 +194,7 @@ mod tests {
             ("$pbkdf2-sha256$i=1000$c2FsdA$c2FsdA", "the hash is too short"),
             ("$pbkdf2-sha256$i=1000$?$c2FsdA", "salt or hash are not in Base64"),
         ] {
-            assert_eq!(Hash::read(text).err(), Some(fault), "{text}");
+            assert_eq!(StoredHash::read(text).err(), Some(fault), "{text}");
         }
     }
 }

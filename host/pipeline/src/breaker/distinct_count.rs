@@ -1,4 +1,4 @@
-//! Estimates the number of distinct values, in little memory and without a lock.
+//! Estimates the number of distinct_count values, in little memory and without a lock.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -8,15 +8,15 @@ const BITS: usize = WORDS * u64::BITS as usize;
 /// Linear counting (Whang and others, 1990): each hash sets a bit, and the number of values is estimated from the
 /// number of unset bits. The error is some percent up to a few thousand values.
 #[derive(Debug)]
-pub(super) struct Distinct([AtomicU64; WORDS]);
+pub(super) struct DistinctCount([AtomicU64; WORDS]);
 
-impl Default for Distinct {
+impl Default for DistinctCount {
     fn default() -> Self {
-        Distinct([const { AtomicU64::new(0) }; WORDS])
+        DistinctCount([const { AtomicU64::new(0) }; WORDS])
     }
 }
 
-impl Distinct {
+impl DistinctCount {
     /// Costs one load if the bit was set before.
     pub(super) fn insert(&self, hash: u64) {
         let (word, bit) = self.bit(hash);
@@ -57,13 +57,13 @@ mod tests {
     #[test]
     fn distinct_hashes_are_counted_once_and_within_ten_percent() {
         for count in [0_u32, 1, 3, 50, 1_000, 4_000] {
-            let distinct = Distinct::default();
-            (0..3).for_each(|_| (0..count).for_each(|number| distinct.insert(hash(number))));
-            let (estimate, exact) = (distinct.estimate(), f64::from(count));
+            let distinct_count = DistinctCount::default();
+            (0..3).for_each(|_| (0..count).for_each(|number| distinct_count.insert(hash(number))));
+            let (estimate, exact) = (distinct_count.estimate(), f64::from(count));
             assert!((estimate - exact).abs() <= exact * 0.1 + 1.0, "{estimate} of {count}");
-            assert!((0..count).all(|number| distinct.may_have(hash(number))));
-            distinct.clear();
-            assert!(distinct.estimate() == 0.0 && !distinct.may_have(hash(1_u32)));
+            assert!((0..count).all(|number| distinct_count.may_have(hash(number))));
+            distinct_count.clear();
+            assert!(distinct_count.estimate() == 0.0 && !distinct_count.may_have(hash(1_u32)));
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Detects slow charge points: those whose messages spend long in transforms. They share a limited number of permits.
+//! Detects slow charge points: those whose messages spend long in transforms. A message of a slow charge point needs
+//! one of a limited number of permits.
 
 use std::time::Duration;
 

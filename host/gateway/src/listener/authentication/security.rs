@@ -1,13 +1,13 @@
 //! What a charge point has to prove before it may connect, as the configured files say.
 
-use super::check::PasswordChecker;
 use super::error::AuthError;
 use super::live::{Live, Reload};
+use super::password_check::PasswordChecker;
 use super::tls::ChargePointTls;
 use super::users::Users;
 use crate::config::{AuthMode, Identities, OcppConfig};
+use crate::operations::file_watch::{FileWatch, may_change_content};
 use crate::operations::shutdown::on_hangup;
-use crate::operations::watch::{Watch, may_change_content};
 use ocpp_gateway_core::Identity;
 use std::collections::HashSet;
 use std::io;
@@ -26,7 +26,7 @@ pub struct Security {
     /// `None`: any identity.
     pub identities: Option<Arc<Live<HashSet<String>>>>,
     /// `None`: no passwords.
-    pub check: Option<PasswordChecker>,
+    pub password_checker: Option<PasswordChecker>,
     /// `None`: no TLS.
     pub tls: Option<ChargePointTls>,
     reloads: Vec<Arc<dyn Reload>>,
@@ -40,7 +40,7 @@ impl Security {
     pub fn load(ocpp: &OcppConfig) -> Result<Self, Vec<FileFault>> {
         let mut faults = Vec::new();
         let identities = or_add_fault(&mut faults, "ocpp.identities", identities(ocpp));
-        let check = or_add_fault(&mut faults, "ocpp.auth.users", check(ocpp));
+        let passwords = or_add_fault(&mut faults, "ocpp.auth.users", passwords(ocpp));
         let tls = or_add_fault(&mut faults, "ocpp.tls", ocpp.tls.as_ref().map(ChargePointTls::load).transpose());
         if !faults.is_empty() {
             return Err(faults);
@@ -49,18 +49,18 @@ impl Security {
         if let Some(identities) = &identities {
             reloads.push(Arc::clone(identities) as Arc<dyn Reload>);
         }
-        if let Some((users, _)) = &check {
+        if let Some((users, _)) = &passwords {
             reloads.push(Arc::clone(users) as Arc<dyn Reload>);
         }
         if let Some(tls) = &tls {
             reloads.push(tls.live());
         }
-        Ok(Security { identities, check: check.map(|(_, check)| check), tls, reloads })
+        Ok(Security { identities, password_checker: passwords.map(|(_, checker)| checker), tls, reloads })
     }
 
     /// Whether charge points have to authenticate, with a password or a certificate.
     pub fn wants_credentials(&self) -> bool {
-        self.check.is_some() || self.tls.as_ref().is_some_and(ChargePointTls::wants_certificate)
+        self.password_checker.is_some() || self.tls.as_ref().is_some_and(ChargePointTls::wants_certificate)
     }
 
     /// Refuses identities that are not on the list. With passwords, call it after the password check: the error is the
@@ -69,16 +69,16 @@ impl Security {
         if self.identities.as_ref().is_none_or(|known| known.get().contains(identity.as_str())) {
             return Ok(());
         }
-        if self.check.is_some() {
+        if self.password_checker.is_some() {
             return Err(AuthError::wrong("it is not in ocpp.identities"));
         }
         Err(AuthError::NotListed { identity: identity.clone(), has_certificate: self.wants_credentials() })
     }
 
     /// Reloads files when they change, until the returned watch is dropped.
-    pub fn watch_files(&self) -> notify::Result<Watch> {
+    pub fn watch_files(&self) -> notify::Result<FileWatch> {
         let reloads = self.reloads.clone();
-        let mut watch = Watch::start("security-watcher", may_change_content, move |changes| {
+        let mut watch = FileWatch::start("security-watcher", may_change_content, move |changes| {
             while wait_for_changes(&changes) {
                 reloads.iter().for_each(|files| files.reload());
             }
@@ -124,14 +124,14 @@ fn identities(ocpp: &OcppConfig) -> Result<Option<Arc<Live<HashSet<String>>>>, S
         .map(|live| Some(Arc::new(live)))
 }
 
-type Checked = (Arc<Live<Users>>, PasswordChecker);
+type Passwords = (Arc<Live<Users>>, PasswordChecker);
 
-fn check(ocpp: &OcppConfig) -> Result<Option<Checked>, String> {
+fn passwords(ocpp: &OcppConfig) -> Result<Option<Passwords>, String> {
     let Some(file) = ocpp.auth.users.clone().filter(|_| ocpp.auth.mode == AuthMode::Basic) else { return Ok(None) };
     let users = Live::new("ocpp.auth.users", vec![file.clone()], move |before| Users::read(&file, before))?;
     let users = Arc::new(users);
     // The other half of the timeout is for TLS and the response.
-    let check = PasswordChecker::new(Arc::clone(&users), ocpp.handshake_timeout.get() / 2)
+    let checker = PasswordChecker::new(Arc::clone(&users), ocpp.handshake_timeout.get() / 2)
         .map_err(|error| error.to_string())?;
-    Ok(Some((users, check)))
+    Ok(Some((users, checker)))
 }

@@ -13,12 +13,12 @@ use std::thread;
 use tracing::warn;
 
 /// Watches the directories that files are in: the files themselves may be replaced.
-pub struct Watch {
+pub struct FileWatch {
     watcher: RecommendedWatcher,
     directories: HashSet<PathBuf>,
 }
 
-impl Watch {
+impl FileWatch {
     /// Calls `run` on a thread called `name`, with a channel for the path of each `relevant` change. The channel closes
     /// when the watch is dropped.
     pub fn start(
@@ -34,7 +34,7 @@ impl Watch {
             Err(error) => warn!("files cannot be watched: {error}"),
         })?;
         thread::Builder::new().name(name.into()).spawn(move || run(changes))?;
-        Ok(Watch { watcher, directories: HashSet::new() })
+        Ok(FileWatch { watcher, directories: HashSet::new() })
     }
 
     /// Watches one more file, and returns the path with which its changes are reported.

@@ -1,6 +1,6 @@
 //! Hooks that fail for single charge points.
 
-use super::distinct::Distinct;
+use super::distinct_count::DistinctCount;
 use super::thresholds::{MIN_FAILURES, PAUSE};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -15,9 +15,9 @@ const CALLS_COUNTED: u32 = 32;
 
 /// Recent failures by charge point and hook. A call without a record costs one load.
 #[derive(Debug, Default)]
-pub(super) struct Individuals {
+pub(super) struct ChargePointBreakers {
     /// Contains all keys of `failing`, and some others.
-    suspects: Distinct,
+    suspects: DistinctCount,
     failing: Mutex<HashMap<u64, FailureRecord>>,
 }
 
@@ -30,7 +30,7 @@ struct FailureRecord {
     stopped_until: Option<Instant>,
 }
 
-impl Individuals {
+impl ChargePointBreakers {
     /// For how much longer there must be no call with this key. When the time is over, the caller that gets `None` may
     /// try, and the others remain stopped.
     pub(super) fn stopped_for(&self, key: u64, now: impl FnOnce() -> Instant) -> Option<Duration> {
@@ -121,38 +121,38 @@ mod tests {
     use super::*;
     use crate::caller::hash;
 
-    fn stop(individuals: &Individuals, key: u64, now: Instant) {
-        assert_eq!((0..MIN_FAILURES).filter(|_| individuals.note_failure(key, now)).count(), 1);
+    fn stop(charge_points: &ChargePointBreakers, key: u64, now: Instant) {
+        assert_eq!((0..MIN_FAILURES).filter(|_| charge_points.note_failure(key, now)).count(), 1);
     }
 
     #[test]
     fn one_trial_call_after_the_pause_decides() {
-        let (individuals, now) = (Individuals::default(), Instant::now());
-        stop(&individuals, 1, now);
+        let (charge_points, now) = (ChargePointBreakers::default(), Instant::now());
+        stop(&charge_points, 1, now);
         let at = |seconds| now + Duration::from_secs(seconds);
-        let stopped_for = |seconds| individuals.stopped_for(1, || at(seconds));
+        let stopped_for = |seconds| charge_points.stopped_for(1, || at(seconds));
         assert_eq!(stopped_for(4), Some(Duration::from_secs(6)));
         // One call tries, and others are stopped.
         assert_eq!((stopped_for(10), stopped_for(10).is_some()), (None, true));
-        assert!(!individuals.note_failure(1, at(11)));
+        assert!(!charge_points.note_failure(1, at(11)));
         assert_eq!(stopped_for(20), Some(Duration::from_secs(1)));
-        assert_eq!((stopped_for(21), individuals.stopped(at(21))), (None, 1));
-        individuals.note_success(1, || at(21));
-        assert_eq!((stopped_for(21), individuals.stopped(at(21))), (None, 0));
+        assert_eq!((stopped_for(21), charge_points.stopped(at(21))), (None, 1));
+        charge_points.note_success(1, || at(21));
+        assert_eq!((stopped_for(21), charge_points.stopped(at(21))), (None, 0));
     }
 
     #[test]
     fn failure_records_expire_and_are_limited_in_number() {
-        let (individuals, now) = (Individuals::default(), Instant::now());
-        (1..MIN_FAILURES).for_each(|_| assert!(!individuals.note_failure(1, now)));
-        individuals.note_success(1, || now + EXPIRY);
-        assert!(!individuals.note_failure(1, now + EXPIRY));
+        let (charge_points, now) = (ChargePointBreakers::default(), Instant::now());
+        (1..MIN_FAILURES).for_each(|_| assert!(!charge_points.note_failure(1, now)));
+        charge_points.note_success(1, || now + EXPIRY);
+        assert!(!charge_points.note_failure(1, now + EXPIRY));
 
         let many = 3 * MAX_RECORDS;
         (0..many).for_each(|number| {
-            individuals.note_failure(hash(number), now + EXPIRY);
+            charge_points.note_failure(hash(number), now + EXPIRY);
         });
-        assert_eq!(individuals.failing.lock().len(), MAX_RECORDS);
-        assert!(individuals.suspects.estimate() < 1.1 * MAX_RECORDS as f64);
+        assert_eq!(charge_points.failing.lock().len(), MAX_RECORDS);
+        assert!(charge_points.suspects.estimate() < 1.1 * MAX_RECORDS as f64);
     }
 }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Memory that one charge point holds or waits for. Empty while nothing is queued.
 #[derive(Default)]
-pub(super) struct Memory {
+pub(super) struct ReadMemory {
     /// Waits for memory for the message that is arriving.
     acquire: Option<Box<Acquire>>,
     charged: Option<Box<ChargedQueues>>,
@@ -36,7 +36,7 @@ fn poll_queued(uplink: &MemoryAccount, cx: &mut Context<'_>, message: usize) -> 
     })
 }
 
-impl Memory {
+impl ReadMemory {
     /// Ready when there is memory to read more from the charge point. `longest`: how long a message that is not small
     /// may take to arrive.
     pub(super) fn poll_for<S: AsyncRead + AsyncWrite + Unpin>(
@@ -54,7 +54,7 @@ impl Memory {
         let acquire = self.acquire.get_or_insert_with(|| Box::new(uplink.pool().acquire(bytes)));
         let Poll::Ready(reservation) = Pin::new(&mut **acquire).poll(cx) else { return Poll::Pending };
         self.acquire = None;
-        socket.admit(reservation, Instant::now() + longest);
+        socket.reserve(reservation, Instant::now() + longest);
         Poll::Ready(())
     }
 
