@@ -68,8 +68,12 @@ fn unknown_builtin_is_a_fault() {
 #[test]
 fn every_builtin_loads() {
     for Builtin { name, .. } in BUILTINS {
-        // The only one with a setting that has no default.
-        let config = if *name == "redact" { r#"{"key":"0123456789abcdef0123456789abcdef"}"# } else { "{}" };
+        // Settings without a default.
+        let config = match *name {
+            "jq" => r#"{"program":"def uplink: .;"}"#,
+            "redact" => r#"{"key":"0123456789abcdef0123456789abcdef"}"#,
+            _ => "{}",
+        };
         let source = Source::Builtin((*name).into());
         let spec = TransformSpec { name: (*name).into(), source, config: config.into(), ..TransformSpec::standard() };
         let pipeline = Pipeline::load(vec![spec]).unwrap_or_else(|errors| panic!("{errors:?}"));
