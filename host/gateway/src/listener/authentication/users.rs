@@ -25,7 +25,7 @@ pub(super) struct User {
 }
 
 impl Users {
-    /// Reads lines of `identity:hash`, in any format of [`StoredHash`]. Entries that are unchanged since `before` keep their
+    /// Reads lines of `identity:hash`, in any format of `StoredHash`. Entries that are unchanged since `before` keep their
     /// keyed password_hash. The error names the numbers of faulty lines, and quotes none of their text.
     pub fn read(file: &Path, before: Option<&Users>) -> Result<Self, String> {
         let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
