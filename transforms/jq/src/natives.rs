@@ -2,7 +2,6 @@
 //! filters for state, log and clock.
 
 use crate::input::fixed;
-use crate::program::ENTRIES;
 use crate::{read, write};
 use bytes::Bytes;
 use jaq_core::compile::TermId;
@@ -16,6 +15,9 @@ use ocpp_transform::log::Level;
 use ocpp_transform::state::StateError;
 use ocpp_transform::{clock, log, state};
 use std::cell::RefCell;
+
+/// The name of the function through which the compiled program tells where its filters are.
+pub(crate) const ENTRIES: &str = "__entries";
 
 /// The types that filters work on.
 pub(crate) enum Kind {}

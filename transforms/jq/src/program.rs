@@ -1,7 +1,7 @@
 //! A program: parsed and compiled once, then run for each call of a hook.
 
 use crate::hook::Hook;
-use crate::natives::{Data, Kind, functions, prelude};
+use crate::natives::{Data, ENTRIES, Kind, functions, prelude};
 use crate::problem;
 use jaq_core::compile::TermId;
 use jaq_core::load::lex::Lexer;
@@ -10,9 +10,6 @@ use jaq_core::load::{Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Exn, Filter, Vars};
 use jaq_json::Val;
 use std::cell::RefCell;
-
-/// The name of the function through which the compiled program tells where its filters are.
-pub(crate) const ENTRIES: &str = "__entries";
 
 /// A compiled program.
 pub struct Program {
