@@ -24,8 +24,7 @@ class Failed(Exception):
 class Session:
     """One page being run: its directory, its programs, and what they have written."""
 
-    def __init__(self, page, directory, environment):
-        self.page = page
+    def __init__(self, directory, environment):
         self.directory = directory
         self.environment = environment
         self.programs = []
@@ -126,7 +125,7 @@ def run_page(path, work, root):
         directory = root if page.in_repository else Path(scratch) / "page"
         directory.mkdir(exist_ok=True)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("OCPP_GATEWAY")}
-        session = Session(page, directory, environment | {"TMPDIR": scratch})
+        session = Session(directory, environment | {"TMPDIR": scratch})
         count, line = 0, 1
         try:
             commands = [block for block in page.blocks if block.mark != "not run"]

@@ -73,7 +73,7 @@ impl TlsFiles {
     }
 }
 
-/// Reads the certificates of a file. It is an error if there is none.
+/// Reads the certificates of a file. A file without a certificate is an error.
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let read = CertificateDer::pem_file_iter(file).and_then(|found| found.collect::<Result<Vec<_>, _>>());
     let found = read.map_err(|error| at(file, &error))?;

@@ -41,7 +41,7 @@ pub struct TransformSpec {
 pub(crate) const DEFAULT_TIME: Duration = Duration::from_millis(20);
 
 impl TransformSpec {
-    /// The time limit of a call; `None`: there is none.
+    /// The time limit of a call; `None`: calls are not limited.
     pub(crate) fn time_limit(&self) -> Option<Duration> {
         self.limits.time.or(if self.source.is_standard() { None } else { Some(DEFAULT_TIME) })
     }

@@ -149,7 +149,7 @@ fn default_mapping_can_be_swapped_by_its_name() {
     pipeline.roll_back("standard").expect("rolled back");
     assert_eq!(sizes(), [STANDARD.len()]);
     assert!(
-        matches!(pipeline.swap("nobody", None, FewerHooks::Refuse), Err(SwapError::Unknown(name)) if name == "nobody")
+        matches!(pipeline.swap("unknown", None, FewerHooks::Refuse), Err(SwapError::Unknown(name)) if name == "unknown")
     );
 }
 

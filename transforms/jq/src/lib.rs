@@ -81,9 +81,14 @@ impl Jq {
         if !self.program.defines(hook) {
             return Vec::new();
         }
+        self.outputs(hook, peer, reason, output::message)
+    }
+
+    /// The outputs of a hook that sees a charge point and no message.
+    fn outputs<T>(&self, hook: Hook, peer: &Peer, reason: Option<&str>, read: fn(Val) -> Result<T, String>) -> Vec<T> {
         let outputs = self.program.run(hook, input::event(self.charge_points.value(peer), reason));
-        let messages = outputs.and_then(|outputs| outputs.into_iter().map(output::message).collect());
-        messages.unwrap_or_else(|error| fail(&Failure::of(hook, None, &peer.id, &error)))
+        let read = outputs.and_then(|outputs| outputs.into_iter().map(read).collect());
+        read.unwrap_or_else(|error| fail(&Failure::of(hook, None, &peer.id, &error)))
     }
 }
 
@@ -113,9 +118,7 @@ impl Inbound for Jq {
 
 impl Mapping for Jq {
     fn subscriptions(&self, peer: &Peer) -> Vec<TopicFilter> {
-        let outputs = self.program.run(Hook::Subscriptions, input::event(self.charge_points.value(peer), None));
-        let filters = outputs.and_then(|outputs| outputs.into_iter().map(output::topic_filter).collect());
-        filters.unwrap_or_else(|error| fail(&Failure::of(Hook::Subscriptions, None, &peer.id, &error)))
+        self.outputs(Hook::Subscriptions, peer, None, output::topic_filter)
     }
 
     fn to_mqtt(&self, peer: &Peer, frame: Frame) -> Result<Vec<Publish>, Refusal> {

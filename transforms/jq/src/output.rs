@@ -107,11 +107,16 @@ fn changed_message(input: &MessageInput, object: &Object<'_>) -> Result<PublishA
 
 /// A message of `to_mqtt`, `connected` or `disconnected`: as it is, or within `publish`.
 pub(crate) fn message(output: Val) -> Result<Publish, String> {
+    new_message(content(output, "publish")?)
+}
+
+/// What an output has within `name`, if that is its only member, or else the output itself.
+fn content(output: Val, name: &str) -> Result<Val, String> {
     let object = Object::new(output.clone(), "an output")?;
-    match object.single() {
-        Some(("publish", message)) => new_message(message.clone()),
-        _ => new_message(output),
-    }
+    Ok(match object.single() {
+        Some((only, content)) if only == name => content.clone(),
+        _ => output,
+    })
 }
 
 fn new_message(value: Val) -> Result<Publish, String> {
@@ -193,11 +198,7 @@ fn error_head(type_: FrameType, object: &Object<'_>) -> Result<Option<ErrorHead>
 
 /// The first output of `check`: an error, as it is or within `reject`.
 pub(crate) fn check_error(output: Val) -> Result<CallError, String> {
-    let object = Object::new(output.clone(), "an output")?;
-    match object.single() {
-        Some(("reject", error)) => call_error(error.clone()),
-        _ => call_error(output),
-    }
+    call_error(content(output, "reject")?)
 }
 
 fn call_error(value: Val) -> Result<CallError, String> {

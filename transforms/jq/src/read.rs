@@ -215,7 +215,7 @@ impl Reader<'_> {
     }
 }
 
-/// How long the number at the start is, and whether it is written as a whole number; `None`: there is none.
+/// How long the number at the start is, and whether it is written as a whole number; `None`: the text begins with no number.
 pub(crate) fn number_length(text: &[u8]) -> Option<(usize, bool)> {
     let digits = |from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let sign = usize::from(text.first() == Some(&b'-'));

@@ -193,7 +193,7 @@ impl Session {
         !self.outputs.is_empty()
     }
 
-    /// The next output; `None` if there is none for now.
+    /// The next output; `None` while the session has nothing to do.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }

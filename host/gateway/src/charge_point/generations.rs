@@ -188,7 +188,7 @@ impl Generations {
         change.request = Some(Request { answer, target: Some((newer, filters)) });
     }
 
-    /// Ready with the outcome of the request, or `None` if there is none. `behind`: how long the broker was away in
+    /// Ready with the outcome of the request; `None` without a request. `behind`: how long the broker was away in
     /// total.
     pub(super) fn poll_request(
         &mut self,

@@ -79,7 +79,7 @@ impl Outbox {
         self.subscribed
     }
 
-    /// Ready when the disconnect of the previous connection is announced, or there is none.
+    /// Ready when the disconnect of the previous connection is announced; at once without a previous connection.
     pub(super) fn poll_predecessor(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.predecessor.as_ref().map_or(Poll::Ready(()), |mailbox| mailbox.poll_departure(cx, Departure::Announced))
     }

@@ -4,6 +4,7 @@
 use super::sections::Config;
 use super::security::AuthMode;
 use super::topic::TopicTemplate;
+use super::transform::JQ;
 use super::values::{Bytes, DefaultVersion, OnDuplicate};
 use ocpp_gateway_mqtt::BrokerUrl;
 use std::borrow::Cow;
@@ -147,7 +148,7 @@ impl ConfigCheck {
                 self.fault(format!("transforms[{index}].name"), format!("{:?} is taken already", transform.name));
             }
             let has = |key| transform.config.contains_key(key);
-            if transform.component == "builtin:jq" && has("program") && has("file") {
+            if transform.component == JQ && has("program") && has("file") {
                 self.fault(format!("transforms[{index}].config.file"), "contradicts program: give one of them");
             }
             if transform.limits.time.is_some_and(|time| time.get().is_zero()) {

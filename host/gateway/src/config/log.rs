@@ -59,7 +59,7 @@ pub enum BadLogLevel {
 impl LogLevel {
     pub fn filter(&self) -> EnvFilter {
         let mut directives = vec![EMBEDDED_BROKER.to_owned()];
-        for part in self.parts() {
+        for part in parts(&self.0) {
             match part.parse::<LevelFilter>() {
                 Ok(level) if level > LevelFilter::INFO => {
                     directives.push(LevelFilter::INFO.to_string());
@@ -70,10 +70,6 @@ impl LogLevel {
         }
         // `from_str` has checked all directives.
         EnvFilter::new(directives.join(","))
-    }
-
-    fn parts(&self) -> impl Iterator<Item = &str> {
-        parts(&self.0)
     }
 }
 

@@ -39,5 +39,5 @@ pub use runtime::RuntimeConfig;
 pub use sections::{Config, ShutdownConfig};
 pub use security::{AuthConfig, AuthMode, MqttTlsConfig, TlsConfig};
 pub use topic::TopicTemplate;
-pub use transform::{LimitsConfig, MatchConfig, TransformConfig, ValidationConfig};
+pub use transform::{JQ, LimitsConfig, MatchConfig, TransformConfig, ValidationConfig};
 pub use values::{Bytes, DefaultVersion, Identities, OnDuplicate, Span, ValidationMode};

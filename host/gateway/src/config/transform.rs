@@ -7,6 +7,9 @@ use ocpp_gateway_pipeline::{OnError, OnViolation, UnknownActions, ValidationPoin
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
+/// The component that runs a program, which is among its settings or in a file that they name.
+pub const JQ: &str = "builtin:jq";
+
 /// One transform of the chain.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct TransformConfig {

@@ -11,9 +11,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The transform that runs programs.
-const JQ: &str = "builtin:jq";
-
 /// All faults of the configured components.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", config::lines(.0))]
@@ -114,7 +111,7 @@ pub fn validation(config: &Config) -> Validation {
 /// which reaches no files.
 fn program_file(transform: &config::TransformConfig) -> (toml::Table, Option<PathBuf>) {
     let mut settings = transform.config.clone();
-    let is_alone = transform.component == JQ && !settings.contains_key("program");
+    let is_alone = transform.component == config::JQ && !settings.contains_key("program");
     let file = settings.get("file").and_then(toml::Value::as_str).map(PathBuf::from).filter(|_| is_alone);
     if file.is_some() {
         settings.remove("file");

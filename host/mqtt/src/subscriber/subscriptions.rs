@@ -120,7 +120,7 @@ impl<R: Recipient> Subscriptions<R> {
         owner.done.into_iter().for_each(|done| answer(done, Err(SubscribeError::Superseded)));
     }
 
-    /// Delivers the message to each owner with a matching filter, once. Returns it when there is none.
+    /// Delivers the message to each owner with a matching filter, once. Returns it if no owner has one.
     pub(crate) fn deliver(&self, message: Message) -> Result<(), Message> {
         let exact = self.entries.get(message.topic.as_str()).map_or(&[][..], |entry| &entry.routes);
         if self.wildcards.is_empty() {
