@@ -78,8 +78,8 @@ class Session:
         self.interactive = process
         if ready is None:
             time.sleep(SETTLE_SECONDS)
-        else:
-            self.wait(lambda: ready in self.written_last() or process.poll() is not None, COMMAND_SECONDS)
+        elif not self.wait(lambda: ready in self.written_last() or process.poll() is not None, COMMAND_SECONDS):
+            raise Failed(f"has not written {ready!r} after {COMMAND_SECONDS} s\n{self.written_last()[-2000:]}")
         if process.poll() is not None:
             raise Failed(f"ended with {process.returncode}\n{self.written_last()[-2000:]}")
 
