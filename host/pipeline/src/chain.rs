@@ -56,6 +56,11 @@ impl Chain {
         }
     }
 
+    /// The transform of this name.
+    pub(crate) fn transform(&self, name: &str) -> Option<&Arc<Transform>> {
+        self.transforms.iter().find(|transform| *transform.name == *name)
+    }
+
     /// Whether both treat messages alike: they have the same transforms and the same validation.
     pub(crate) fn is_same_as(&self, other: &Chain) -> bool {
         let same = |(one, other): (&Arc<Transform>, &Arc<Transform>)| Arc::ptr_eq(one, other);

@@ -170,9 +170,11 @@ pub enum LoadFault {
     MissingHook { wanted: &'static str, offered: String },
     #[error(
         "has no hook {missing}, which the one that runs has: refused, as messages would be handled differently; \
-         allow_fewer_hooks=true allows it"
+         an upload with allow_fewer_hooks=true allows it, and a file that is removed first"
     )]
     FewerHooks { missing: String },
+    #[error("was rolled back while this version was being loaded: it is discarded")]
+    RolledBackMeanwhile,
     #[error("{hook} has other types than in wit/transform.wit: {reason}")]
     OtherShape { hook: String, reason: String },
     #[error("an instance has {count} {what}, where {limit} are allowed")]

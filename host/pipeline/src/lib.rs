@@ -76,12 +76,12 @@ pub use inspect::Inspection;
 pub use load_options::{LoadOptions, LongCalls, MAX_FUNCTIONS};
 pub use matching::Matching;
 pub use message::Message;
-pub use pipeline::{DownlinkOutcome, MappedTopics, Pipeline, UplinkOutcome};
+pub use pipeline::{DownlinkOutcome, DropIn, MappedTopics, Pipeline, UplinkOutcome};
 pub use samples::{Samples, TrialTransform};
 pub use settings::{Limits, OnError, OnViolation, UnknownActions, Validation, ValidationPoint};
 pub use spec::{Source, TransformSpec};
 pub use stats::TransformStatus;
 pub use swap_report::{
-    Change, FewerHooks, SwapError, SwapOutcome, SwapReport, Swapped, TransformChange, TransformFault, TransformVersion,
-    short_sha256,
+    Change, FewerHooks, SwapError, SwapOutcome, SwapReport, Swapped, SwappedAll, TransformChange, TransformFault,
+    TransformVersion, short_sha256,
 };

@@ -21,6 +21,16 @@ pub enum Swapped {
     Unchanged,
 }
 
+/// The result of a swap of several transforms.
+#[derive(Debug)]
+pub struct SwappedAll {
+    /// Those that were added, replaced and removed: none if only their order or the validation has changed. `None`:
+    /// everything is as before.
+    pub changes: Option<Vec<TransformChange>>,
+    /// The faults of drop-ins that did not go live, those of one transform together.
+    pub drop_in_errors: Vec<LoadError>,
+}
+
 /// The outcome of a swap attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SwapOutcome {

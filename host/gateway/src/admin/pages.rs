@@ -5,6 +5,7 @@ use super::problem::{Problem, json};
 use super::state::{AdminState, SharedAdminState};
 use super::{charge_points, events, openapi, transforms};
 use crate::operations::metrics::Exposition;
+use crate::transforms::DropInStatus;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
@@ -66,6 +67,8 @@ async fn healthz() -> &'static str {
 struct Readiness {
     ready: bool,
     not_ready: Vec<NotReady>,
+    /// What does not work, although charge points can be served.
+    degraded: Vec<Degraded>,
 }
 
 /// Something that is missing.
@@ -73,6 +76,20 @@ struct Readiness {
 struct NotReady {
     what: &'static str,
     why: String,
+}
+
+/// Drop-in files that are not used, or not in their latest form.
+#[derive(Debug, Serialize)]
+struct Degraded {
+    what: String,
+    why: String,
+}
+
+impl Degraded {
+    fn of(drop_in: DropInStatus) -> Option<Self> {
+        let what = format!("drop-in {}", drop_in.files.join(", "));
+        drop_in.fault.map(|fault| Degraded { what, why: fault.text })
+    }
 }
 
 /// Whether charge points can be served, and if not, what is missing
@@ -95,7 +112,8 @@ async fn readyz(State(state): State<SharedAdminState>) -> Response {
         not_ready.push(NotReady { what: "gateway", why: "does not accept charge points yet".into() });
     }
     let status = if not_ready.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json(status, &Readiness { ready: not_ready.is_empty(), not_ready })
+    let degraded = state.drop_ins.statuses().into_iter().filter_map(Degraded::of).collect();
+    json(status, &Readiness { ready: not_ready.is_empty(), not_ready, degraded })
 }
 
 fn why_not(status: ConnectionStatus) -> String {

@@ -4,6 +4,7 @@ use super::guard::Guard;
 use super::operator_call_ids::OperatorCallIds;
 use crate::charge_point::Context;
 use crate::operations::metrics::process_registry;
+use crate::transforms::DropIns;
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -16,6 +17,7 @@ pub(super) const MAX_UPLOADS: usize = 2;
 /// The state that the pages share.
 pub struct AdminState {
     pub(super) context: Arc<Context>,
+    pub(super) drop_ins: Arc<DropIns>,
     pub(super) metrics: Registry,
     pub(super) process_metrics: Registry,
     /// Cancelled when the gateway begins to stop.
@@ -30,10 +32,17 @@ pub(super) type SharedAdminState = Arc<AdminState>;
 
 impl AdminState {
     /// `token`: what requests have to contain. `None`: nothing, because only this machine can reach the listener.
-    pub fn new(context: Arc<Context>, metrics: Registry, stopping: CancellationToken, token: Option<&str>) -> Self {
+    pub fn new(
+        context: Arc<Context>,
+        drop_ins: Arc<DropIns>,
+        metrics: Registry,
+        stopping: CancellationToken,
+        token: Option<&str>,
+    ) -> Self {
         let uploads = Arc::new(Semaphore::new(MAX_UPLOADS));
         AdminState {
             context,
+            drop_ins,
             metrics,
             process_metrics: process_registry(),
             stopping,

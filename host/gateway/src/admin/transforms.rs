@@ -3,6 +3,7 @@
 use super::problem::{Problem, json};
 use super::state::{AdminState, MAX_UPLOADS, SharedAdminState};
 use crate::operations::events::rfc3339;
+use crate::transforms::{DropInStatus, MAX_COMPONENT_SIZE};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -16,9 +17,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The largest accepted component, in bytes. Components from JavaScript and Python have 12 to 19 MB.
-const MAX_COMPONENT_SIZE: usize = 64 << 20;
-
 /// How long the upload of a component may take.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(120);
 /// When to retry if other uploads are in progress, in seconds.
@@ -27,6 +25,7 @@ const RETRY_AFTER: u16 = 10;
 pub(super) fn router() -> Router<SharedAdminState> {
     Router::new()
         .route("/api/v1/transforms", get(list))
+        .route("/api/v1/drop-ins", get(list_drop_ins))
         .route("/api/v1/transforms/{name}", put(swap))
         .route("/api/v1/transforms/{name}/rollback", post(roll_back))
         .layer(DefaultBodyLimit::max(MAX_COMPONENT_SIZE))
@@ -101,6 +100,39 @@ async fn list(State(state): State<SharedAdminState>) -> Response {
     let summaries: Vec<TransformSummary> =
         state.context.router.pipeline.transforms().into_iter().map(TransformSummary::from).collect();
     json(StatusCode::OK, &summaries)
+}
+
+/// The drop-in directory.
+#[derive(Debug, Serialize)]
+struct DropInList {
+    directory: Option<String>,
+    drop_ins: Vec<DropInSummary>,
+}
+
+/// The files of one drop-in.
+#[derive(Debug, Serialize)]
+struct DropInSummary {
+    files: Vec<String>,
+    /// Name of the transform, unless the files have no valid name.
+    transform: Option<String>,
+    /// Why the files are not used. The version before runs on, if there was one.
+    fault: Option<String>,
+    /// Since when.
+    fault_since: Option<String>,
+}
+
+impl From<DropInStatus> for DropInSummary {
+    fn from(DropInStatus { files, transform, fault }: DropInStatus) -> Self {
+        let (fault, fault_since) = fault.map(|it| (it.text, rfc3339(it.since))).unzip();
+        DropInSummary { files, transform, fault, fault_since }
+    }
+}
+
+/// Lists the files of the drop-in directory
+async fn list_drop_ins(State(state): State<SharedAdminState>) -> Response {
+    let directory = state.drop_ins.directory().map(|directory| directory.display().to_string());
+    let drop_ins = state.drop_ins.statuses().into_iter().map(DropInSummary::from).collect();
+    json(StatusCode::OK, &DropInList { directory, drop_ins })
 }
 
 /// Replaces the running component

@@ -17,8 +17,8 @@ use crate::operations::metrics::{Metrics, broker_metrics, embedded_broker_metric
 use crate::operations::notify::{ServiceState, notify};
 use crate::routing::{Echoes, MessageRouter, QueueMemory, UndeliverableQueue};
 use crate::transforms;
-use crate::transforms::HotSwap;
 use crate::transforms::compile_process::CompileProcess;
+use crate::transforms::{DropIns, HotSwap};
 use futures_util::future::BoxFuture;
 use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Subscriber, UnroutedHandler};
 use ocpp_gateway_pipeline::{Compile, Pipeline, SwapOutcome, TransformStatus, short_sha256};
@@ -73,7 +73,7 @@ impl Gateway {
     }
 
     async fn start_inner(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<Self, StartError> {
-        let pipeline = load(config, compiler.clone()).await?;
+        let (pipeline, drop_ins) = load(config, compiler.clone()).await?;
         let max_files = file_limit::raise(config.ocpp.max_connections);
         let security = Arc::new(Security::load(&config.ocpp).map_err(StartError::Security)?);
         let security_files = security.watch_files()?;
@@ -91,12 +91,18 @@ impl Gateway {
         registry.register_collector(certificate_metrics(Arc::clone(&security)));
         let (context, claim_listener) = connect(config, options, pipeline, &mut registry);
         notify_after_swaps(&context.router, &context.registry);
-        let hot_swap = HotSwap::start(context.router.pipeline.clone(), config)?;
+        let hot_swap = HotSwap::start(&context.router.pipeline, drop_ins, config)?;
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let (guard, shared) = (Arc::clone(&security), Arc::clone(&context));
         let acceptor = Arc::new(Acceptor::new(&config.ocpp, max_files, guard, shared, tasks.clone()));
         let token = config.admin.resolve_token()?;
-        let admin_state = AdminState::new(Arc::clone(&context), registry, stopping.clone(), token.as_deref());
+        let admin_state = AdminState::new(
+            Arc::clone(&context),
+            Arc::clone(hot_swap.drop_ins()),
+            registry,
+            stopping.clone(),
+            token.as_deref(),
+        );
         let grace = config.shutdown.grace.get();
         Ok(Gateway {
             context,
@@ -258,15 +264,15 @@ fn connect(
 }
 
 /// Loads the transforms on a blocking thread, so that signals are handled meanwhile.
-async fn load(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<Pipeline, StartError> {
+async fn load(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<(Pipeline, DropIns), StartError> {
     let config = config.clone();
     let compile = compiler.map(|compiler| -> Arc<dyn Compile> { compiler });
     let loaded = tokio::task::spawn_blocking(move || transforms::load(&config, compile)).await;
-    let pipeline = loaded.map_err(io::Error::other)??;
+    let (pipeline, drop_ins) = loaded.map_err(io::Error::other)??;
     for TransformStatus { name, component, version, sha256, .. } in pipeline.transforms() {
         info!(transform = name, version, sha256 = short_sha256(&sha256), component, "loaded");
     }
-    Ok(pipeline)
+    Ok((pipeline, drop_ins))
 }
 
 /// Notifies all charge points after a hot swap: the mapping may want other topics, and each one subscribes to its own.

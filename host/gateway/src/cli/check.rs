@@ -23,7 +23,9 @@ pub fn check(config: &Config, faults: Option<&config::ConfigFaults>, compile: Op
     let mut report = CheckReport { warnings: unknown_actions(config), ..CheckReport::default() };
     report.faults.extend(faults.map(ToString::to_string));
     match transforms::load(config, compile) {
-        Ok(pipeline) => {
+        Ok((pipeline, drop_ins)) => {
+            let skipped = drop_ins.statuses().into_iter().filter_map(|drop_in| drop_in.fault);
+            report.warnings.extend(skipped.map(|fault| format!("drop-in skipped: {}", fault.text)));
             report.faults.extend(topics(&pipeline));
             report.transforms = pipeline.transforms();
         }

@@ -25,7 +25,8 @@ pub(super) fn faults(config: &Config, is_set: impl Fn(&str) -> bool) -> Vec<(Cow
     check.ocpp(config);
     check.runtime(config);
     check.security(config);
-    check.mqtt(config, is_set);
+    check.mqtt(config, &is_set);
+    check.drop_in(config, is_set);
     check.presence(config);
     config.admin.faults().into_iter().for_each(|(key, problem)| check.fault(key, problem));
     check.transforms(config);
@@ -155,6 +156,15 @@ impl ConfigCheck {
                 self.fault(format!("transforms[{index}].limits.time"), "has to be longer than 0s");
             }
         }
+    }
+
+    fn drop_in(&mut self, config: &Config, is_set: impl Fn(&str) -> bool) {
+        let is_missing = config.drop_in.directory.as_deref().is_some_and(|directory| !directory.is_dir());
+        self.refuse(
+            is_set("drop_in.directory") && is_missing,
+            "drop_in.directory",
+            "there is no directory of this name",
+        );
     }
 
     fn presence(&mut self, config: &Config) {

@@ -4,6 +4,7 @@ use super::check;
 use super::fault::{ConfigFault, ConfigFaults};
 use super::keys;
 use super::sections::Config;
+use super::transform::TransformConfig;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -29,7 +30,8 @@ pub fn read(file: Option<&Path>, environment: impl IntoIterator<Item = (String, 
     };
     draft.apply(environment);
     draft.refuse_unknown_keys();
-    let config = draft.resolve();
+    let mut config = draft.resolve();
+    config.drop_in.resolve(file);
     for (key, problem) in check::faults(&config, |key| draft.is_set(key)) {
         draft.fault(&key, problem);
     }
@@ -63,6 +65,8 @@ impl LoadedConfig {
 #[derive(Default)]
 struct KeySources {
     file: Option<PathBuf>,
+    /// Whether the file has the keys of one transform only.
+    is_one_transform: bool,
     /// The keys that came from the environment.
     variables: BTreeMap<String, Variable>,
 }
@@ -71,14 +75,20 @@ impl KeySources {
     fn place(&self, key: &str) -> String {
         match (self.variables.get(key), &self.file) {
             (Some(variable), _) => variable.name.clone(),
-            (None, Some(file)) => format!("{}: {key}", file.display()),
+            (None, Some(file)) => format!("{}: {}", file.display(), self.name(key)),
             (None, None) => key.to_owned(),
         }
+    }
+
+    /// The key as the author of the file writes it.
+    fn name<'k>(&self, key: &'k str) -> &'k str {
+        let below = |section| key.strip_prefix(section).filter(|_| self.is_one_transform);
+        below("transforms[0].").or_else(|| below("transforms.")).unwrap_or(key)
     }
 }
 
 /// A configuration while it is read: its values, their sources, and the faults so far.
-struct Draft {
+pub(super) struct Draft {
     table: Value,
     sources: KeySources,
     faults: Vec<ConfigFault>,
@@ -100,8 +110,25 @@ impl Draft {
                 text.parse::<Table>().map_err(|error| fault(path, error.to_string()))?
             }
         };
-        let sources = KeySources { file: file.map(Path::to_owned), variables: BTreeMap::new() };
+        let sources = KeySources { file: file.map(Path::to_owned), ..KeySources::default() };
         Ok(Draft { table: table.into(), sources, faults: Vec::new() })
+    }
+
+    /// `table`: a configuration with one transform, whose keys `file` has.
+    pub(super) fn of_one_transform(file: &Path, table: Table) -> Self {
+        let sources = KeySources { file: Some(file.to_owned()), is_one_transform: true, ..KeySources::default() };
+        Draft { table: table.into(), sources, faults: Vec::new() }
+    }
+
+    /// The first transform.
+    pub(super) fn into_transform(mut self) -> Result<TransformConfig, ConfigFaults> {
+        self.refuse_unknown_keys();
+        let config = self.resolve();
+        for (key, problem) in check::faults(&config, |key| self.is_set(key)) {
+            self.fault(&key, problem);
+        }
+        let transform = config.transforms.into_iter().next().filter(|_| self.faults.is_empty());
+        transform.ok_or(ConfigFaults(self.faults))
     }
 
     fn apply(&mut self, environment: impl IntoIterator<Item = (String, String)>) {
@@ -125,7 +152,7 @@ impl Draft {
         remove_unknown_keys("", &mut self.table, &mut unknown);
         for key in unknown {
             let problem = match keys::nearest(&key) {
-                Some(nearest) => format!("unknown key; did you mean {nearest}?"),
+                Some(nearest) => format!("unknown key; did you mean {}?", self.sources.name(nearest)),
                 None => "unknown key".to_owned(),
             };
             self.fault(&key, problem);

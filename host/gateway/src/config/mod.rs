@@ -7,6 +7,7 @@ mod admin;
 mod check;
 #[cfg(test)]
 mod documented;
+mod drop_in;
 mod fault;
 mod json;
 mod keys;
@@ -26,6 +27,7 @@ mod values;
 mod versions;
 
 pub use admin::AdminConfig;
+pub use drop_in::{DropInConfig, read_transform};
 pub use fault::{ConfigFault, ConfigFaults, lines};
 pub use json::to_json;
 pub use load::{LoadedConfig, load, read};

@@ -1,6 +1,7 @@
 //! The whole configuration, by its sections.
 
 use super::admin::AdminConfig;
+use super::drop_in::DropInConfig;
 use super::log::LogConfig;
 use super::mqtt::MqttConfig;
 use super::ocpp::OcppConfig;
@@ -24,6 +25,7 @@ pub struct Config {
     pub events: EventsConfig,
     pub runtime: RuntimeConfig,
     pub shutdown: ShutdownConfig,
+    pub drop_in: DropInConfig,
     pub transforms: Vec<TransformConfig>,
 }
 

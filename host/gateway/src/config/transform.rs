@@ -5,7 +5,10 @@ use super::versions;
 use ocpp_gateway_core::{Direction, Version};
 use ocpp_gateway_pipeline::{OnError, OnViolation, UnknownActions, ValidationPoint};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// What the names of ready-made components begin with.
+const BUILTIN: &str = "builtin:";
 
 /// The component that runs a program, which is among its settings or in a file that they name.
 pub const JQ: &str = "builtin:jq";
@@ -27,6 +30,23 @@ pub struct TransformConfig {
     /// Handed to the component as JSON.
     #[serde(default)]
     pub config: toml::Table,
+}
+
+impl TransformConfig {
+    /// Makes relative paths relative to `directory`.
+    pub(super) fn resolve_paths(&mut self, directory: &Path) {
+        if !self.component.starts_with(BUILTIN) {
+            self.component = directory.join(&self.component).display().to_string();
+        }
+        if let Some(samples) = &mut self.samples {
+            *samples = directory.join(&*samples);
+        }
+        if self.component == JQ
+            && let Some(toml::Value::String(file)) = self.config.get_mut("file")
+        {
+            *file = directory.join(&*file).display().to_string();
+        }
+    }
 }
 
 /// Which messages a transform handles. An empty list is no condition.

@@ -1,5 +1,6 @@
 //! Loads the `[[transforms]]` of the configuration into a pipeline.
 
+use super::drop_in::{DropIns, drop_in_specs};
 use super::fixture::Folder;
 use super::long_calls::LONG_CALLS;
 use crate::config::{self, Config, ValidationMode};
@@ -7,7 +8,6 @@ use ocpp_gateway_pipeline::{
     Clock, Compile, Limits, LoadError, LoadFault, LoadOptions, Matching, OnViolation, Pipeline, Samples, TransformSpec,
     Validation, short_sha256,
 };
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,29 +16,18 @@ use std::sync::Arc;
 #[error("{}", config::lines(.0))]
 pub struct ComponentFaults(pub Vec<ComponentFault>);
 
-#[derive(Debug)]
-pub struct ComponentFault {
-    /// The key in the configuration, for a component that refuses its settings.
-    key: Option<String>,
-    error: LoadError,
-}
-
-impl fmt::Display for ComponentFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(key) = &self.key {
-            write!(f, "{key}: ")?;
-        }
-        self.error.fmt(f)
-    }
-}
+/// One of them, in a sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ComponentFault(pub(super) String);
 
 impl ComponentFault {
-    fn new(error: LoadError, config: &Config) -> Self {
+    fn new(error: &LoadError, config: &Config) -> Self {
         let key = match &error.fault {
             LoadFault::Config(reason) => key_of(&error.transform, reason, config),
             _ => None,
         };
-        ComponentFault { key, error }
+        ComponentFault(key.map_or_else(|| error.to_string(), |key| format!("{key}: {error}")))
     }
 }
 
@@ -56,16 +45,26 @@ fn key_of(transform: &str, reason: &str, config: &Config) -> Option<String> {
     Some(format!("transforms[{place}].config{below}"))
 }
 
-/// Compiles and configures all transforms. Each takes some dozens of milliseconds, so this is not for worker threads.
-/// `compile`: what compiles components; `None`: this process.
-pub fn load(config: &Config, compile: Option<Arc<dyn Compile>>) -> Result<Pipeline, ComponentFaults> {
-    let cache = compiled_cache();
-    let validation = validation(config);
+/// Compiles and configures all transforms: those of the configuration, and after them the drop-ins. Each takes some
+/// dozens of milliseconds, so this is not for worker threads. `compile`: what compiles components; `None`: this process.
+pub fn load(config: &Config, compile: Option<Arc<dyn Compile>>) -> Result<(Pipeline, DropIns), ComponentFaults> {
     let max_functions = config.runtime.compile_functions;
-    let clock = Clock::default();
+    let (clock, cache, validation) = (Clock::default(), compiled_cache(), validation(config));
     let options = LoadOptions { clock, cache, compile, max_functions, validation, long_calls: LONG_CALLS };
-    Pipeline::load_in(specs(config), options)
-        .map_err(|errors| ComponentFaults(errors.into_iter().map(|error| ComponentFault::new(error, config)).collect()))
+    match Pipeline::load_in(specs(config), options.clone()) {
+        Ok(pipeline) => {
+            let drop_ins = DropIns::load(pipeline.clone(), config).map_err(ComponentFaults)?;
+            Ok((pipeline, drop_ins))
+        }
+        Err(errors) => {
+            let mut faults: Vec<_> = errors.iter().map(|error| ComponentFault::new(error, config)).collect();
+            // Alone, so that all faults are reported at once.
+            if let Ok(pipeline) = Pipeline::load_in(Vec::new(), options) {
+                faults.extend(DropIns::load(pipeline, config).err().into_iter().flatten());
+            }
+            Err(ComponentFaults(faults))
+        }
+    }
 }
 
 /// The directory of compiled components, if there is one: a JavaScript component takes seconds to compile. systemd sets
@@ -80,17 +79,20 @@ pub fn specs(config: &Config) -> Vec<TransformSpec> {
     config.transforms.iter().map(|transform| spec(transform, config.validation.on_violation)).collect()
 }
 
-/// A comment in TOML with the version of each component that the configuration names, or why it cannot be read.
+/// A comment in TOML with the version of the component of each transform and drop-in, or why it cannot be read.
 pub fn component_versions(config: &Config) -> String {
-    let mut comment = String::new();
-    for TransformSpec { name, source, .. } in specs(config) {
+    let describe = |TransformSpec { name, source, .. }: TransformSpec| {
         let version = match source.sha256() {
             Ok(sha256) => format!("sha256 {}", short_sha256(&sha256)),
             Err(fault) => fault.to_string(),
         };
-        // A name or a path may have a line break, which would end the comment.
-        let line = format!("transform {name}: {source}, {version}").replace(char::is_control, " ");
-        comment += &format!("\n# {line}");
+        format!("transform {name}: {source}, {version}")
+    };
+    let mut comment = String::new();
+    for spec in specs(config).into_iter().map(Ok).chain(drop_in_specs(config)) {
+        let line = spec.map_or_else(|fault| format!("drop-in {fault}"), describe);
+        // A name, a path or a fault may have a line break, which would end the comment.
+        comment += &format!("\n# {}", line.replace(char::is_control, " "));
     }
     if comment.is_empty() { comment } else { comment + "\n" }
 }
@@ -119,7 +121,7 @@ fn program_file(transform: &config::TransformConfig) -> (toml::Table, Option<Pat
     (settings, file)
 }
 
-fn spec(transform: &config::TransformConfig, on_violation: OnViolation) -> TransformSpec {
+pub(super) fn spec(transform: &config::TransformConfig, on_violation: OnViolation) -> TransformSpec {
     let (config, program) = program_file(transform);
     TransformSpec {
         name: transform.name.clone(),

@@ -1,6 +1,7 @@
 //! Hot swaps while the gateway runs: from a file that has changed, or from the configuration, read again.
 
-use super::load::{specs, validation};
+use super::drop_in::{DropInWatch, DropIns};
+use super::load::specs;
 use crate::config::{Config, ConfigFaults};
 use crate::operations::file_watch::{FileWatch, is_complete};
 use crate::operations::shutdown::on_hangup;
@@ -17,8 +18,10 @@ use tracing::{info, warn};
 
 /// Watches the sources of transforms.
 pub struct HotSwap {
-    pipeline: Pipeline,
+    drop_ins: Arc<DropIns>,
     sources: Mutex<Sources>,
+    /// Watches the drop-in directory until it is dropped.
+    _drop_in_watch: DropInWatch,
 }
 
 struct Sources {
@@ -37,9 +40,9 @@ enum Role {
 }
 
 impl HotSwap {
-    /// Watches the files of all transforms. A component is loaded when its file was closed after writing, or moved
-    /// there.
-    pub fn start(pipeline: Pipeline, config: &Config) -> notify::Result<Arc<Self>> {
+    /// Watches the files of all transforms, and the drop-in directory. A component is loaded when its file was closed
+    /// after writing, or moved there.
+    pub fn start(pipeline: &Pipeline, drop_ins: DropIns, config: &Config) -> notify::Result<Arc<Self>> {
         let files = Arc::new(Mutex::new(Files::new()));
         let (swapped, followed) = (pipeline.clone(), Arc::clone(&files));
         let watch = FileWatch::start("transform-watcher", is_complete, move |changes| {
@@ -51,9 +54,15 @@ impl HotSwap {
             }
         })?;
         let sources = Sources { watch, files, config: config.clone() };
-        let this = HotSwap { pipeline, sources: Mutex::new(sources) };
+        let drop_ins = Arc::new(drop_ins);
+        let watch = DropInWatch::start(Arc::clone(&drop_ins))?;
+        let this = HotSwap { drop_ins, sources: Mutex::new(sources), _drop_in_watch: watch };
         this.sources.lock().follow()?;
         Ok(Arc::new(this))
+    }
+
+    pub fn drop_ins(&self) -> &Arc<DropIns> {
+        &self.drop_ins
     }
 
     /// Reads the configuration again at every SIGHUP. Its transforms and its validation replace the current ones; other
@@ -69,13 +78,14 @@ impl HotSwap {
         })
     }
 
-    /// Replaces the transforms and the validation by those of `config`. If there is any fault, all of them stay.
+    /// Replaces the transforms and the validation by those of `config`, and loads the drop-ins again. If there is any
+    /// fault in `config`, all of them stay; a drop-in with a fault stays as it is alone.
     pub fn reload(&self, config: Config) {
         let mut sources = self.sources.lock();
-        match self.pipeline.swap_all(specs(&config), validation(&config)) {
-            Err(error) => return log_faults(&error),
-            Ok(changes) if changes.is_empty() => info!("SIGHUP: the same transforms run as before"),
-            Ok(changes) => changes.iter().for_each(|change| info!("SIGHUP: {}", describe(change))),
+        match self.drop_ins.reload(&config) {
+            Err(problem) => return log_faults(&problem),
+            Ok(true) => {}
+            Ok(false) => info!("SIGHUP: the same transforms run as before"),
         }
         // Compared with the configuration at the start, so that every SIGHUP names all keys that require a restart.
         let pending = changed_keys(&sources.config, &config);
@@ -129,7 +139,7 @@ fn log_faults(faults: &dyn Display) {
 }
 
 /// The change of a transform, in a sentence.
-fn describe(TransformChange { name, what, now, before }: &TransformChange) -> String {
+pub(super) fn describe(TransformChange { name, what, now, before }: &TransformChange) -> String {
     let version = |version: &TransformVersion| {
         let TransformVersion { component, version, sha256, .. } = version;
         format!("{component}, version {version}, sha256 {}", short_sha256(sha256))

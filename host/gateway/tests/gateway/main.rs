@@ -6,6 +6,7 @@ mod calls;
 mod compile;
 mod component_swap;
 mod dev;
+mod drop_in;
 mod echoes;
 mod handshake;
 mod hot_swap;

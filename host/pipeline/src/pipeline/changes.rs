@@ -2,6 +2,7 @@
 
 use crate::error::LoadFault;
 use crate::hook::Function;
+use crate::spec::{Source, TransformSpec};
 use crate::swap_report::{Change, TransformChange};
 use crate::transform::Transform;
 use std::sync::Arc;
@@ -28,9 +29,13 @@ impl TransformChange {
     }
 }
 
-/// The hooks of `old` that `new` lacks, as a load fault.
-pub(crate) fn missing_hooks(old: &Transform, new: &Transform) -> Option<LoadFault> {
-    let missing = Function::ALL.iter().filter(|&&function| old.has(function) && !new.has(function));
+/// The hooks of `old` that `new`, loaded from `spec`, lacks, as a load fault. A component may have been built wrongly.
+/// Which hooks a built-in one uses is what its author wrote, so that only the mapping is protected.
+pub(crate) fn missing_hooks(spec: &TransformSpec, old: &Transform, new: &Transform) -> Option<LoadFault> {
+    let is_builtin = matches!(spec.source, Source::Builtin(_));
+    let is_protected = |function: Function| !is_builtin || function == Function::ToMqtt;
+    let is_missing = |function: Function| old.has(function) && !new.has(function) && is_protected(function);
+    let missing = Function::ALL.iter().filter(|function| is_missing(**function));
     let mut hooks: Vec<&str> = missing.map(|function| function.interface()).collect();
     hooks.dedup();
     (!hooks.is_empty()).then(|| LoadFault::FewerHooks { missing: hooks.join(", ") })

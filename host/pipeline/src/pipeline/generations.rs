@@ -11,7 +11,7 @@ use crate::swap_report::{SwapReport, TransformFault};
 use crate::transform::Transform;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -44,7 +44,10 @@ pub(super) struct Inner {
 type SwapObserver = Box<dyn Fn(&SwapReport) + Send>;
 
 pub(super) struct LoaderState {
+    /// Those of the configuration.
     pub(super) specs: Vec<TransformSpec>,
+    /// Those of the drop-ins that run.
+    pub(super) drop_ins: Vec<TransformSpec>,
     pub(super) validation: Validation,
     /// Transforms that an operator has rolled back since the latest load began.
     pub(super) rolled_back: Vec<String>,
@@ -52,7 +55,16 @@ pub(super) struct LoaderState {
 
 impl LoaderState {
     pub(super) fn spec(&self, name: &str) -> Option<&TransformSpec> {
-        self.specs.iter().find(|spec| spec.name == name)
+        self.specs.iter().find(|spec| spec.name == name).or_else(|| self.drop_in(name))
+    }
+
+    /// The names of all transforms but a default mapping.
+    pub(super) fn names(&self) -> HashSet<String> {
+        self.specs.iter().chain(&self.drop_ins).map(|spec| spec.name.clone()).collect()
+    }
+
+    pub(super) fn drop_in(&self, name: &str) -> Option<&TransformSpec> {
+        self.drop_ins.iter().find(|spec| spec.name == name)
     }
 }
 
@@ -76,7 +88,7 @@ impl Pipeline {
             older: Mutex::default(),
             loader,
             loading: Mutex::default(),
-            loader_state: Mutex::new(LoaderState { specs, validation, rolled_back: Vec::new() }),
+            loader_state: Mutex::new(LoaderState { specs, drop_ins: Vec::new(), validation, rolled_back: Vec::new() }),
             previous: Mutex::default(),
             faults: Mutex::default(),
             on_swap: Mutex::new(None),

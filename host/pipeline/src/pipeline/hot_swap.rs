@@ -1,6 +1,7 @@
 //! Hot swaps: replacing the running transforms.
 
 use super::changes::missing_hooks;
+use super::drop_ins::{DropIn, assemble};
 use super::generations::{LoaderState, Pipeline};
 use crate::chain::Chain;
 use crate::error::{LoadError, TransformIncident};
@@ -8,8 +9,8 @@ use crate::load::{self, DefaultMapping};
 use crate::settings::Validation;
 use crate::spec::{Source, TransformSpec};
 use crate::swap_report::{
-    Change, FewerHooks, SwapError, SwapOutcome, SwapReport, Swapped, TransformChange, TransformFault, lines,
-    short_sha256,
+    Change, FewerHooks, SwapError, SwapOutcome, SwapReport, Swapped, SwappedAll, TransformChange, TransformFault,
+    lines, short_sha256,
 };
 use crate::transform::Transform;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ impl Pipeline {
         }
         // Without the lock of `loader_state`: a rollback does not wait for the load.
         let loaded = self.0.loader.load(&spec, Some(&old)).and_then(|new| {
-            let missing = if fewer_hooks == FewerHooks::Allow { None } else { missing_hooks(&old, &new) };
+            let missing = if fewer_hooks == FewerHooks::Allow { None } else { missing_hooks(&spec, &old, &new) };
             missing.map_or(Ok(new), |fault| Err(vec![fault]))
         });
         let mut loader_state = self.0.loader_state.lock();
@@ -61,9 +62,7 @@ impl Pipeline {
     fn begin_load(&self, name: &str) -> Result<(TransformSpec, Arc<Transform>), SwapError> {
         let mut loader_state = self.0.loader_state.lock();
         let chain = self.0.chain.load_full();
-        let Some(old) = chain.transforms.iter().find(|transform| *transform.name == *name) else {
-            return Err(SwapError::Unknown(name.to_owned()));
-        };
+        let Some(old) = chain.transform(name) else { return Err(SwapError::Unknown(name.to_owned())) };
         loader_state.rolled_back.clear();
         // A transform that runs without being configured is the default mapping.
         let default_mapping = || TransformSpec { name: name.to_owned(), ..TransformSpec::standard() };
@@ -89,9 +88,7 @@ impl Pipeline {
         failed: Option<String>,
     ) -> Result<Vec<TransformChange>, SwapError> {
         let chain = self.0.chain.load_full();
-        let Some(running) = chain.transforms.iter().find(|transform| *transform.name == *name) else {
-            return Err(SwapError::Unknown(name.to_owned()));
-        };
+        let Some(running) = chain.transform(name) else { return Err(SwapError::Unknown(name.to_owned())) };
         let old = self.0.previous.lock().get(name).cloned().ok_or(SwapError::NoPrevious)?;
         let rolled_back = self.replace_transform(loader_state, &chain, old.reactivated(running));
         if rolled_back.is_ok() && failed.is_some() {
@@ -100,48 +97,64 @@ impl Pipeline {
         self.finish(Some(name), SwapOutcome::RolledBack, failed, rolled_back)
     }
 
-    /// Replaces all running transforms. If any of the new ones has a fault, nothing changes. Those that are the same
-    /// keep running.
+    /// Replaces all running transforms. If any of those of the configuration has a fault, nothing changes. A drop-in with
+    /// a fault keeps its running version, if there is one. Transforms that are the same keep running.
     pub fn swap_all(
         &self,
         specs: Vec<TransformSpec>,
+        drop_ins: Vec<DropIn>,
         validation: Validation,
-    ) -> Result<Vec<TransformChange>, SwapError> {
+    ) -> Result<SwappedAll, SwapError> {
         let _guard = self.0.loading.lock();
         let loader = &self.0.loader;
         // Without the lock of `loader_state`: a rollback does not wait for the load.
         let old = self.0.chain.load_full();
         let loaded = loader.load_all(&specs, &old.transforms).and_then(|loaded| {
             let errors = missing_hooks_of_files(&specs, &loaded, &old);
-            if !errors.is_empty() {
-                return Err(errors);
-            }
-            load::chain(loader, loaded, DefaultMapping::Standard(&old.transforms), validation)
+            if errors.is_empty() { Ok(loaded) } else { Err(errors) }
         });
-        let new = match loaded {
-            Ok(new) => new,
-            Err(errors) => {
-                return self.finish(None, SwapOutcome::Swapped, None, Err(SwapError::Load(errors)));
-            }
+        let failed = |errors| {
+            let failed = self.finish(None, SwapOutcome::Swapped, None, Err(SwapError::Load(errors)));
+            failed.map(|changes| SwappedAll { changes: Some(changes), drop_in_errors: Vec::new() })
         };
+        let configured = match loaded {
+            Ok(configured) => configured,
+            Err(errors) => return failed(errors),
+        };
+        let drop_ins = self.load_drop_ins(drop_ins);
         let mut loader_state = self.0.loader_state.lock();
         let old = self.0.chain.load_full();
+        let assembled = assemble(&loader_state, &old, configured, drop_ins);
+        let default_mapping = DefaultMapping::Standard(&old.transforms);
+        let new = match load::chain(loader, assembled.transforms, default_mapping, validation) {
+            Ok(new) => new,
+            Err(errors) => return failed(errors),
+        };
         loader_state.specs = specs;
+        loader_state.drop_ins = assembled.drop_ins;
         loader_state.validation = validation;
-        if new.is_same_as(&old) {
-            self.0.faults.lock().clear();
-            return Ok(Vec::new());
+        let changes = self.replace_chain(&old, new);
+        drop(loader_state);
+        self.0.faults.lock().clear();
+        Ok(self.report_drop_ins(changes, assembled.errors))
+    }
+
+    /// Activates a chain in which any transforms may differ. `None`: it is the same. The caller holds the lock of
+    /// `loader_state`.
+    pub(super) fn replace_chain(&self, old: &Chain, new: Chain) -> Option<Vec<TransformChange>> {
+        if new.is_same_as(old) {
+            return None;
         }
         let changes = TransformChange::between(&old.transforms, &new.transforms);
         {
             let mut previous = self.0.previous.lock();
-            previous.retain(|name, _| new.transforms.iter().any(|new| new.name == *name));
+            previous.retain(|name, _| new.transform(name).is_some());
             let is_replaced = |name: &str| changes.iter().any(|it| it.name == name && it.what == Change::Replaced);
             let replaced = old.transforms.iter().filter(|old| is_replaced(&old.name));
             previous.extend(replaced.map(|old| (old.name.clone(), old.without_instances())));
         }
         self.go_live(new);
-        self.finish(None, SwapOutcome::Swapped, None, Ok(changes))
+        Some(changes)
     }
 
     fn replace_transform(
@@ -157,7 +170,7 @@ impl Pipeline {
         let default_mapping = running_default.map_or(DefaultMapping::Standard(&[]), DefaultMapping::Running);
         let next = load::chain(&self.0.loader, transforms, default_mapping, loader_state.validation)
             .map_err(SwapError::Load)?;
-        if let Some(old) = chain.transforms.iter().find(|old| old.name == new.name) {
+        if let Some(old) = chain.transform(&new.name) {
             self.0.previous.lock().insert(old.name.clone(), old.without_instances());
         }
         let changes = TransformChange::between(&chain.transforms, &next.transforms);
@@ -219,10 +232,9 @@ impl Pipeline {
     }
 
     /// A transform that was not replaced, with its running version.
-    fn kept(&self, name: &str) -> Option<TransformChange> {
+    pub(super) fn kept(&self, name: &str) -> Option<TransformChange> {
         let chain = self.0.chain.load();
-        let running = chain.transforms.iter().find(|running| *running.name == *name)?;
-        Some(TransformChange::of(Change::Kept, Some(running), None))
+        Some(TransformChange::of(Change::Kept, Some(chain.transform(name)?), None))
     }
 
     /// Rolls back transforms that fail for most charge points, if there were incidents.
@@ -273,8 +285,8 @@ impl Pipeline {
 /// meant to lose any.
 fn missing_hooks_of_files(specs: &[TransformSpec], loaded: &[Arc<Transform>], chain: &Chain) -> Vec<LoadError> {
     let missing = |(spec, new): (&TransformSpec, &Arc<Transform>)| {
-        let old = chain.transforms.iter().find(|old| old.name == new.name && old.component == new.component)?;
-        Some(load::error(spec, missing_hooks(old, new)?))
+        let old = chain.transform(&new.name).filter(|old| old.component == new.component)?;
+        Some(load::error(spec, missing_hooks(spec, old, new)?))
     };
     specs.iter().zip(loaded).filter_map(missing).collect()
 }

@@ -1,11 +1,13 @@
 //! The loaded transforms, which can be called from any thread, and hot swaps.
 
 mod changes;
+mod drop_ins;
 mod generations;
 mod hot_swap;
 mod mapped_topics;
 mod messages;
 
+pub use drop_ins::DropIn;
 pub use generations::Pipeline;
 pub use mapped_topics::MappedTopics;
 pub use messages::{DownlinkOutcome, UplinkOutcome};

@@ -1,0 +1,178 @@
+//! What is in the drop-in directory, compared with what was there before.
+
+use super::file::{Files, Kind, Read, Stamp, transform_name};
+use super::{DropInFault, DropInStatus};
+use crate::config::TransformConfig;
+use crate::transforms::load::spec;
+use ocpp_gateway_pipeline::{DropIn, LoadError, LoadFault, OnError, OnViolation, TransformSpec};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// The drop-ins of a directory, sorted by name.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    pub(super) entries: Vec<Entry>,
+}
+
+/// The files of one drop-in: those whose names differ in the extension only.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    /// The name of the files without extension: `10-quirk`.
+    stem: String,
+    kinds: BTreeSet<Kind>,
+    stamp: Stamp,
+    /// The transform that it configures, or why it configures none.
+    transform: Result<Box<TransformConfig>, String>,
+    pub(super) on_error: OnError,
+    /// Whether another transform has its name.
+    is_duplicate: bool,
+    /// Whether it has to be loaded.
+    is_new: bool,
+    /// Why it is not used, or not in its latest form.
+    fault: Option<DropInFault>,
+}
+
+impl Scan {
+    /// `configured`: names that drop-ins cannot have. `previous`: the entries of the scan before. `being_written`: files
+    /// that are not complete yet.
+    pub(super) fn of(
+        directory: &Path,
+        configured: &HashSet<String>,
+        previous: &[Entry],
+        being_written: &HashSet<PathBuf>,
+    ) -> io::Result<Self> {
+        let directory = match fs::canonicalize(directory) {
+            Ok(directory) => directory,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Scan::default()),
+            Err(error) => return Err(error),
+        };
+        let mut entries = Vec::new();
+        for (stem, kinds) in groups(&directory)? {
+            let files = Files { directory: &directory, stem: &stem, kinds: &kinds };
+            let previous = previous.iter().find(|entry| entry.stem == stem);
+            if files.are_among(being_written) {
+                // As it was before, until it is complete.
+                entries.extend(previous.map(|entry| Entry { is_new: false, ..entry.clone() }));
+                continue;
+            }
+            let Read { stamp, transform, on_error } = files.read();
+            let is_new = previous.is_none_or(|before| before.fault.is_some() || before.stamp != stamp);
+            let fault = previous.and_then(|before| before.fault.clone());
+            let entry = Entry { stem, kinds, stamp, transform, on_error, is_duplicate: false, is_new, fault };
+            entries.push(entry);
+        }
+        refuse_duplicates(&mut entries, configured);
+        Ok(Scan { entries })
+    }
+
+    /// What the pipeline has to do. `is_reload`: load those that have not changed as well.
+    pub(super) fn drop_ins(&self, on_violation: OnViolation, is_reload: bool) -> Vec<DropIn> {
+        self.entries.iter().filter_map(|entry| entry.drop_in(on_violation, is_reload)).collect()
+    }
+
+    /// Whether nothing has changed since the scan with these entries.
+    pub(super) fn is_as(&self, previous: &[Entry]) -> bool {
+        let is_same = |(now, before): (&Entry, &Entry)| {
+            let problem = |entry: &Entry| entry.transform.as_ref().err().cloned();
+            now.stem == before.stem && now.stamp == before.stamp && problem(now) == problem(before)
+        };
+        self.entries.len() == previous.len() && self.entries.iter().zip(previous).all(is_same)
+    }
+}
+
+/// The files whose names have one of the extensions, by stem. Hidden files and all others, such as those of editors, are
+/// ignored.
+fn groups(directory: &Path) -> io::Result<BTreeMap<String, BTreeSet<Kind>>> {
+    let mut groups: BTreeMap<String, BTreeSet<Kind>> = BTreeMap::new();
+    for file in fs::read_dir(directory)? {
+        let name = file?.file_name();
+        let name = name.to_string_lossy();
+        if let Some((stem, extension)) = name.rsplit_once('.')
+            && !name.starts_with('.')
+            && let Some(kind) = Kind::of_extension(extension)
+        {
+            groups.entry(stem.to_owned()).or_default().insert(kind);
+        }
+    }
+    Ok(groups)
+}
+
+/// A name belongs to the first that has it. Those of the configuration are before all drop-ins.
+fn refuse_duplicates(entries: &mut [Entry], configured: &HashSet<String>) {
+    let mut owners: HashMap<String, String> = HashMap::new();
+    for entry in entries {
+        let Some(name) = entry.name().map(str::to_owned) else { continue };
+        let owner = match owners.get(&name) {
+            Some(stem) => format!("{stem} has"),
+            None if configured.contains(&name) => "the configuration has".to_owned(),
+            None => {
+                owners.insert(name, entry.stem.clone());
+                entry.is_duplicate = false;
+                continue;
+            }
+        };
+        entry.is_duplicate = true;
+        entry.transform = Err(format!("{}: {owner} a transform {name:?} already", entry.main_file()));
+    }
+}
+
+impl Entry {
+    /// The name of the transform.
+    pub(super) fn name(&self) -> Option<&str> {
+        transform_name(&self.stem)
+    }
+
+    pub(super) fn spec(&self, on_violation: OnViolation) -> Result<TransformSpec, String> {
+        self.transform.as_ref().map(|transform| spec(transform, on_violation)).map_err(Clone::clone)
+    }
+
+    /// `None`: it has no name of its own.
+    fn drop_in(&self, on_violation: OnViolation, is_reload: bool) -> Option<DropIn> {
+        let name = self.name().filter(|_| !self.is_duplicate)?;
+        Some(match &self.transform {
+            Ok(transform) if self.is_new || is_reload => DropIn::Load(spec(transform, on_violation)),
+            _ => DropIn::Keep(name.to_owned()),
+        })
+    }
+
+    /// Stores why it is not used, if so. `errors`: those of its load, if it was loaded. Returns a fault that is new.
+    pub(super) fn settle(&mut self, errors: &[LoadError]) -> Option<&DropInFault> {
+        let own = errors.iter().filter(|error| !self.is_duplicate && self.name() == Some(&*error.transform));
+        let own: Vec<String> = own.map(|error| format!("{}: {error}", self.file_of(&error.fault))).collect();
+        let text = match &self.transform {
+            Err(problem) => Some(problem.clone()),
+            Ok(_) if !own.is_empty() => Some(own.join("\n")),
+            // It was loaded without a fault.
+            Ok(_) if self.is_new => None,
+            Ok(_) => return None,
+        };
+        let is_known = self.fault.as_ref().map(|fault| &fault.text) == text.as_ref();
+        if !is_known {
+            self.fault = text.map(|text| DropInFault { text, since: SystemTime::now() });
+        }
+        self.fault.as_ref().filter(|_| !is_known)
+    }
+
+    pub(super) fn status(&self) -> DropInStatus {
+        DropInStatus {
+            files: self.kinds.iter().map(|kind| kind.file_name(&self.stem)).collect(),
+            transform: self.name().map(str::to_owned),
+            fault: self.fault.clone(),
+        }
+    }
+
+    /// The file in which a fault has to be mended.
+    fn file_of(&self, fault: &LoadFault) -> String {
+        let is_setting = matches!(fault, LoadFault::Config(reason) if !reason.starts_with("program"));
+        let settings = self.kinds.get(&Kind::Toml).filter(|_| is_setting);
+        settings.map_or_else(|| self.main_file(), |kind| kind.file_name(&self.stem))
+    }
+
+    /// The file with the code, or else the only one.
+    fn main_file(&self) -> String {
+        self.kinds.first().map(|kind| kind.file_name(&self.stem)).unwrap_or_default()
+    }
+}

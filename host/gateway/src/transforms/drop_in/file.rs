@@ -1,0 +1,211 @@
+//! The files of one drop-in: `NN-name.jq` or `NN-name.wasm`, with or without `NN-name.toml`; or that alone.
+
+use crate::config::{self, TransformConfig};
+use ocpp_gateway_pipeline::OnError;
+use serde::Deserialize as _;
+use std::collections::{BTreeSet, HashSet};
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// The largest component, in bytes: that of an upload.
+const MAX_COMPONENT: u64 = crate::transforms::MAX_COMPONENT_SIZE as u64;
+/// The largest program and the largest configuration, in bytes.
+const MAX_TEXT: u64 = 1 << 20;
+
+/// What a file is, by its extension. Those with code come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// A program for `builtin:jq`.
+    Jq,
+    /// A component.
+    Wasm,
+    /// The keys of a `[[transforms]]` entry.
+    Toml,
+}
+
+impl Kind {
+    pub(super) fn of_extension(extension: &str) -> Option<Self> {
+        [Kind::Jq, Kind::Wasm, Kind::Toml].into_iter().find(|kind| kind.extension() == extension)
+    }
+
+    fn extension(self) -> &'static str {
+        match self {
+            Kind::Jq => "jq",
+            Kind::Wasm => "wasm",
+            Kind::Toml => "toml",
+        }
+    }
+
+    pub(super) fn file_name(self, stem: &str) -> String {
+        format!("{stem}.{}", self.extension())
+    }
+}
+
+/// `quirk` of `10-quirk`.
+pub(super) fn transform_name(stem: &str) -> Option<&str> {
+    let (digits, name) = stem.split_once('-')?;
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    Some(name).filter(|name| is_number && !name.is_empty() && !stem.contains(char::REPLACEMENT_CHARACTER))
+}
+
+/// Tells whether files have changed: the identity and the times of each, `None` for one that cannot be read.
+pub(super) type Stamp = Vec<Option<[i64; 7]>>;
+
+fn stamp(metadata: &Metadata) -> [i64; 7] {
+    let (device, inode, length) = (metadata.dev() as i64, metadata.ino() as i64, metadata.len() as i64);
+    let times = (metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec());
+    [device, inode, length, times.0, times.1, times.2, times.3]
+}
+
+/// The files of one drop-in.
+pub(super) struct Files<'a> {
+    /// Canonical.
+    pub(super) directory: &'a Path,
+    pub(super) stem: &'a str,
+    pub(super) kinds: &'a BTreeSet<Kind>,
+}
+
+/// What is in these files.
+pub(super) struct Read {
+    pub(super) stamp: Stamp,
+    /// The transform, or what is wrong with the files.
+    pub(super) transform: Result<Box<TransformConfig>, String>,
+    /// The one of the transform, as far as it can be read.
+    pub(super) on_error: OnError,
+}
+
+impl Files<'_> {
+    fn path(&self, kind: Kind) -> PathBuf {
+        self.directory.join(kind.file_name(self.stem))
+    }
+
+    pub(super) fn are_among(&self, files: &HashSet<PathBuf>) -> bool {
+        let is_among =
+            |path: PathBuf| files.contains(&path) || fs::canonicalize(path).is_ok_and(|it| files.contains(&it));
+        !files.is_empty() && self.kinds.iter().any(|kind| is_among(self.path(*kind)))
+    }
+
+    pub(super) fn read(&self) -> Read {
+        let mut stamps: Stamp = self.kinds.iter().map(|kind| stamp_of(&self.path(*kind))).collect();
+        let mut on_error = OnError::default();
+        let transform = self.transform(&mut on_error);
+        if let Ok(transform) = &transform {
+            // A `.toml` alone may name a component or a program.
+            let named =
+                [Some(transform.component.as_str()), transform.config.get("file").and_then(toml::Value::as_str)];
+            stamps.extend(named.into_iter().flatten().map(|path| stamp_of(Path::new(path))));
+        }
+        Read { stamp: stamps, transform: transform.map(Box::new), on_error }
+    }
+
+    fn transform(&self, on_error: &mut OnError) -> Result<TransformConfig, String> {
+        let settings = self.kinds.contains(&Kind::Toml).then(|| self.text(Kind::Toml)).transpose();
+        if let Ok(Some(text)) = &settings {
+            *on_error = on_error_of(text);
+        }
+        let name = transform_name(self.stem).ok_or_else(|| self.bad_name())?;
+        for kind in self.kinds {
+            self.check(*kind)?;
+        }
+        let component = match (self.kinds.contains(&Kind::Jq), self.kinds.contains(&Kind::Wasm)) {
+            (true, true) => {
+                let (one, other) = (Kind::Jq.file_name(self.stem), Kind::Wasm.file_name(self.stem));
+                return Err(format!("{one}: {other} has this name already; give one of them another"));
+            }
+            (true, false) => Some(config::JQ.to_owned()),
+            (false, true) => Some(self.path(Kind::Wasm).display().to_string()),
+            (false, false) => None,
+        };
+        let mut transform = match (settings?, component) {
+            (None, component) => {
+                let component = component.unwrap_or_default();
+                TransformConfig { name: name.to_owned(), component, ..TransformConfig::default() }
+            }
+            (Some(text), component) => {
+                let file = self.path(Kind::Toml);
+                let read = config::read_transform(&file, &text, name, component.as_deref());
+                let directory = format!("{}/", self.directory.display());
+                read.map_err(|faults| faults.to_string().replace(&directory, ""))?
+            }
+        };
+        if self.kinds.contains(&Kind::Jq) {
+            let program = self.path(Kind::Jq).display().to_string();
+            for key in ["program", "file"].into_iter().filter(|key| transform.config.contains_key(*key)) {
+                let settings = Kind::Toml.file_name(self.stem);
+                return Err(format!("{settings}: config.{key}: contradicts {}", Kind::Jq.file_name(self.stem)));
+            }
+            transform.config.insert("file".into(), program.into());
+        }
+        Ok(transform)
+    }
+
+    fn bad_name(&self) -> String {
+        let Some(kind) = self.kinds.first() else { return String::new() };
+        let name = self.stem.trim_start_matches(|character: char| character.is_ascii_digit() || character == '-');
+        let name = kind.file_name(if name.is_empty() { "quirk" } else { name });
+        let file = kind.file_name(self.stem);
+        format!("{file}: its name has to be digits, a hyphen and the name of the transform, such as 10-{name}")
+    }
+
+    /// Finds out what is wrong with a file, without reading it.
+    fn check(&self, kind: Kind) -> Result<(), String> {
+        let path = self.path(kind);
+        let fault = |problem: String| Err(format!("{}: {problem}", kind.file_name(self.stem)));
+        let target = match fs::canonicalize(&path) {
+            Ok(target) => target,
+            Err(error) => return fault(error.to_string()),
+        };
+        if !target.starts_with(self.directory) {
+            return fault(format!("it links out of the directory, to {}", target.display()));
+        }
+        let metadata = match fs::metadata(&target) {
+            Ok(metadata) => metadata,
+            Err(error) => return fault(error.to_string()),
+        };
+        let limit = if kind == Kind::Wasm { MAX_COMPONENT } else { MAX_TEXT };
+        match metadata.len() {
+            _ if metadata.is_dir() => fault("it is a directory".into()),
+            _ if !metadata.is_file() => fault("it is not a regular file".into()),
+            0 if kind != Kind::Toml => fault("it is empty".into()),
+            length if length > limit => fault(format!("it has {length} bytes, where {limit} are allowed")),
+            _ => Ok(()),
+        }
+    }
+
+    fn text(&self, kind: Kind) -> Result<String, String> {
+        self.check(kind)?;
+        fs::read_to_string(self.path(kind)).map_err(|error| format!("{}: {error}", kind.file_name(self.stem)))
+    }
+}
+
+fn stamp_of(path: &Path) -> Option<[i64; 7]> {
+    fs::metadata(path).ok().map(|metadata| stamp(&metadata))
+}
+
+/// `on_error` of a configuration, even if something else in it is wrong.
+fn on_error_of(text: &str) -> OnError {
+    let value = text.parse::<toml::Table>().ok().and_then(|table| table.get("on_error").cloned());
+    value.and_then(|value| OnError::deserialize(value).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_is_what_follows_digits_and_a_hyphen() {
+        assert_eq!(transform_name("10-quirk"), Some("quirk"));
+        assert_eq!(transform_name("007-two-words.v2"), Some("two-words.v2"));
+        for stem in ["quirk", "10", "10-", "-quirk", "x10-quirk", "10 -quirk", "10-\u{fffd}"] {
+            assert_eq!(transform_name(stem), None, "{stem}");
+        }
+    }
+
+    #[test]
+    fn on_error_is_found_beside_a_fault() {
+        assert_eq!(on_error_of("on_error = \"bypass\"\nlimts = 1"), OnError::Bypass);
+        assert_eq!(on_error_of("on_error = \"bypass"), OnError::default());
+        assert_eq!(on_error_of("on_error = 1"), OnError::default());
+    }
+}

@@ -1,0 +1,430 @@
+//! The drop-in directory: files that are added, changed and removed while charge points are connected.
+
+use crate::{Running, configuration, result_object};
+use ocpp_gateway::app::Gateway;
+use ocpp_gateway_testkit::TIMEOUT;
+use ocpp_gateway_testkit::back_end::BackEnd;
+use ocpp_gateway_testkit::charge_point::ChargePoint;
+use ocpp_gateway_testkit::guest;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+const FAILED: &str = r#"ocpp_gateway_transform_swaps_total{outcome="failed"}"#;
+const SWAPPED: &str = r#"ocpp_gateway_transform_swaps_total{outcome="swapped"}"#;
+
+/// The first program waits until the interpreter is compiled, in a debug build for long.
+const INTERPRETER: &str = "[[transforms]]\nname = \"compiled\"\ncomponent = \"builtin:jq\"\nlimits.time = \"1s\"\n\
+                           config.program = \"def uplink: .;\"";
+
+/// A debug build needs more time than the default to start an interpreter.
+const LIMITS: &str = "limits.time = \"1s\"\n";
+
+/// A program that adds a letter to each StatusNotification, which shows whether and in which order programs ran.
+fn adds(letter: char) -> String {
+    format!(r#"def uplink: if .action == "StatusNotification" then .payload.info += "{letter}" end;"#)
+}
+
+/// A drop-in directory.
+struct Directory(TempDir);
+
+impl Directory {
+    fn new() -> Self {
+        Directory(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("transforms.d")
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        fs::create_dir_all(self.path()).expect("a directory");
+        self.path().join(name)
+    }
+
+    /// Writes a file of any kind, and for a program limits for a debug build.
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        if let Some(stem) = name.strip_suffix(".jq") {
+            fs::write(self.file(&format!("{stem}.toml")), LIMITS).expect("written");
+        }
+        fs::write(self.file(name), text).expect("written");
+    }
+
+    fn remove(&self, stem: &str) {
+        fs::remove_file(self.file(&format!("{stem}.jq"))).expect("removed");
+        fs::remove_file(self.file(&format!("{stem}.toml"))).expect("removed");
+    }
+
+    fn config(&self, toml: &str) -> String {
+        // An explicit directory has to exist.
+        fs::create_dir_all(self.path()).expect("a directory");
+        format!("{toml}\n[drop_in]\ndirectory = {:?}\n", self.path())
+    }
+}
+
+/// A gateway with this directory, a charge point and a back end.
+struct Site {
+    gateway: Running,
+    back_end: BackEnd,
+    charge_point: ChargePoint,
+    calls: u32,
+}
+
+impl Site {
+    async fn start(directory: &Directory) -> Self {
+        Site::start_with(&directory.config("")).await
+    }
+
+    async fn start_with(toml: &str) -> Self {
+        let gateway = Running::start(toml).await;
+        let (back_end, charge_point) = (gateway.back_end().await, gateway.charge_point("CP1").await);
+        Site { gateway, back_end, charge_point, calls: 0 }
+    }
+
+    /// Sends a StatusNotification. Returns what the programs have added to it.
+    async fn info(&mut self) -> String {
+        self.calls += 1;
+        let id = self.calls;
+        self.charge_point.send(&format!(r#"[2,"{id}","StatusNotification",{{"info":""}}]"#)).await;
+        let text = self.back_end.expect_on("ocpp/cp/CP1").await;
+        self.back_end.publish("ocpp/cs/CP1", result_object(&id.to_string(), "{}")).await;
+        assert_eq!(self.charge_point.text().await, format!(r#"[3,"{id}",{{}}]"#));
+        let (_, rest) = text.split_once(r#""info":""#).unwrap_or_else(|| panic!("no info in {text}"));
+        rest.split('"').next().unwrap_or_default().to_owned()
+    }
+
+    /// Sends StatusNotifications until the programs add this, which they have to in time.
+    async fn until_info(&mut self, expected: &str) {
+        let mut last = String::new();
+        let reached = async {
+            while last != expected {
+                last = self.info().await;
+            }
+        };
+        let in_time = timeout(TIMEOUT, reached).await;
+        assert!(in_time.is_ok(), "still {last:?} instead of {expected:?}: {}", self.drop_ins().await);
+    }
+
+    async fn drop_ins(&self) -> String {
+        self.gateway.admin("/api/v1/drop-ins").await
+    }
+
+    /// Waits until the API says this about the files.
+    async fn until_said(&self, part: &str) -> String {
+        let said = async {
+            loop {
+                let page = self.drop_ins().await;
+                if page.contains(part) {
+                    return page;
+                }
+            }
+        };
+        match timeout(TIMEOUT, said).await {
+            Ok(page) => page,
+            Err(_) => panic!("no {part:?} in {}", self.drop_ins().await),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn added_changed_and_removed_files_are_in_force_for_the_next_messages() {
+    let directory = Directory::new();
+    let mut site = Site::start_with(&directory.config(INTERPRETER)).await;
+    assert_eq!(site.info().await, "");
+    directory.write("10-one.jq", adds('a'));
+    site.until_info("a").await;
+    directory.write("10-one.jq", adds('b'));
+    site.until_info("b").await;
+    directory.write("05-other.jq", adds('c'));
+    site.until_info("cb").await;
+    directory.remove("10-one");
+    site.until_info("c").await;
+    site.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn renamed_file_takes_its_new_place() {
+    let directory = Directory::new();
+    directory.write("10-one.jq", adds('a'));
+    directory.write("20-two.jq", adds('b'));
+    let mut site = Site::start(&directory).await;
+    assert_eq!(site.info().await, "ab");
+    for extension in ["toml", "jq"] {
+        let file = |number| directory.file(&format!("{number}-one.{extension}"));
+        fs::rename(file(10), file(30)).expect("renamed");
+    }
+    site.until_info("ba").await;
+    site.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_file_keeps_what_ran_and_says_why() {
+    let directory = Directory::new();
+    directory.write("10-one.jq", adds('a'));
+    let mut site = Site::start(&directory).await;
+    fs::write(directory.file("10-one.jq"), "def uplink: if .payload;\n").expect("written");
+    let page = site.until_said("def uplink: if .payload;").await;
+    assert!(page.contains("10-one.jq: transform") && page.contains("line 1"), "{page}");
+    assert_eq!(site.info().await, "a");
+    for path in ["/api/v1/transforms", "/readyz"] {
+        let page = site.gateway.admin(path).await;
+        assert!(page.starts_with("HTTP/1.1 200") && page.contains("def uplink: if .payload;"), "{page}");
+    }
+    site.gateway.until(FAILED, 1.0).await;
+
+    fs::write(directory.file("10-one.jq"), adds('b')).expect("written");
+    site.until_info("b").await;
+    site.until_said("\"fault\": null").await;
+    let page = site.gateway.admin("/readyz").await;
+    assert!(page.contains("\"degraded\": []"), "{page}");
+    site.gateway.stop().await;
+}
+
+/// The half that is written first is a valid program of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn file_is_not_used_before_it_is_complete() {
+    let directory = Directory::new();
+    directory.write("10-one.jq", adds('a'));
+    let mut site = Site::start(&directory).await;
+    let mut slow = File::create(directory.file("10-one.jq")).expect("created");
+    slow.write_all(adds('x').as_bytes()).expect("written");
+    // Another change makes the gateway look at the directory.
+    directory.write("20-two.jq", adds('b'));
+    site.until_info("ab").await;
+    slow.write_all(b"\ndef outbound: .payload.Payload.info += \"y\";").expect("written");
+    drop(slow);
+    site.until_info("xby").await;
+    site.gateway.stop().await;
+}
+
+/// As vim, emacs and `sed -i` do it.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_an_editor_are_ignored_and_a_save_is_one_swap() {
+    let directory = Directory::new();
+    directory.write("10-one.jq", adds('a'));
+    let mut site = Site::start(&directory).await;
+    let (file, backup) = (directory.file("10-one.jq"), directory.file("10-one.jq~"));
+    for name in [".10-one.jq.swp", "4913", "#10-one.jq#", "sedX3k9", "README"] {
+        fs::write(directory.file(name), "not a program").expect("written");
+    }
+    symlink("user@host.1234", directory.file(".#10-one.jq")).expect("linked");
+    fs::rename(&file, &backup).expect("renamed");
+    fs::write(&file, adds('b')).expect("written");
+    fs::remove_file(&backup).expect("removed");
+    site.until_info("b").await;
+    let beside = directory.file("sedX3k9");
+    fs::write(&beside, adds('c')).expect("written");
+    fs::rename(&beside, &file).expect("renamed");
+    site.until_info("c").await;
+    let page = site.drop_ins().await;
+    assert!(page.matches("\"files\"").count() == 1 && page.contains("\"fault\": null"), "{page}");
+    site.gateway.until(SWAPPED, 2.0).await;
+    assert!(!site.gateway.admin("/metrics").await.contains(FAILED));
+    site.gateway.stop().await;
+}
+
+/// The files are links to `..data/`, which is a link to a directory of one version, replaced by a rename.
+#[tokio::test(flavor = "multi_thread")]
+async fn link_of_a_config_map_leads_to_the_next_version() {
+    let directory = Directory::new();
+    let publish = |version: &str, letter| {
+        let folder = directory.file(version);
+        fs::create_dir(&folder).expect("a directory");
+        fs::write(folder.join("10-one.jq"), adds(letter)).expect("written");
+        fs::write(folder.join("10-one.toml"), LIMITS).expect("written");
+        symlink(version, directory.file("..data_tmp")).expect("linked");
+        fs::rename(directory.file("..data_tmp"), directory.file("..data")).expect("renamed");
+    };
+    publish("..2026_1", 'a');
+    for name in ["10-one.jq", "10-one.toml"] {
+        symlink(format!("..data/{name}"), directory.file(name)).expect("linked");
+    }
+    let mut site = Site::start(&directory).await;
+    assert_eq!(site.info().await, "a");
+    publish("..2026_2", 'b');
+    fs::remove_dir_all(directory.file("..2026_1")).expect("removed");
+    site.until_info("b").await;
+    site.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn directory_may_be_created_replaced_and_removed_while_the_gateway_runs() {
+    let directory = Directory::new();
+    let mut site = Site::start_with(&directory.config(INTERPRETER)).await;
+    fs::remove_dir(directory.path()).expect("removed");
+    directory.write("10-one.jq", adds('a'));
+    site.until_info("a").await;
+    let next = Directory::new();
+    next.write("10-one.jq", adds('b'));
+    fs::rename(directory.path(), directory.0.path().join("old")).expect("renamed");
+    fs::rename(next.path(), directory.path()).expect("renamed");
+    site.until_info("b").await;
+    fs::remove_dir_all(directory.path()).expect("removed");
+    site.until_info("").await;
+    site.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unusable_files_are_named_and_others_run() {
+    let directory = Directory::new();
+    directory.write("10-one.jq", adds('a'));
+    let mut site = Site::start(&directory).await;
+    let outside = directory.0.path().join("outside.jq");
+    fs::write(&outside, adds('x')).expect("written");
+    directory.write("20-twice.jq", adds('x'));
+    fs::write(directory.file("20-twice.wasm"), "x").expect("written");
+    directory.write("30-one.jq", adds('x'));
+    directory.write("no-digits.jq", adds('x'));
+    fs::create_dir(directory.file("40-folder.jq")).expect("a directory");
+    symlink(&outside, directory.file("41-link.jq")).expect("linked");
+    symlink("nowhere", directory.file("42-dangling.jq")).expect("linked");
+    File::create(directory.file("43-huge.jq")).and_then(|file| file.set_len(100 << 20)).expect("created");
+    File::create(directory.file("44-vast.wasm")).and_then(|file| file.set_len(100 << 20)).expect("created");
+    File::create(directory.file("45-empty.jq")).expect("created");
+    fs::write(directory.file("46-alone.toml"), LIMITS).expect("written");
+    fs::write(directory.file("47-misspelt.toml"), "component = \"builtin:redact\"\nlimts.time = \"1s\"")
+        .expect("written");
+    fs::write(directory.file("48-unknown.toml"), "component = \"builtin:redcat\"").expect("written");
+    directory.write("49-input.jq", "def uplink: input;");
+    // The last of them by name, in one scan with all others or in one after them.
+    fs::write(directory.file("99-last.wasm"), "no component").expect("written");
+    site.until_said("not WebAssembly at all").await;
+    let page = site.drop_ins().await;
+    for part in [
+        "20-twice.jq: 20-twice.wasm has this name already",
+        "30-one.jq: 10-one has a transform \\\"one\\\" already",
+        "no-digits.jq: its name has to be digits, a hyphen and the name of the transform, such as 10-no-digits.jq",
+        "40-folder.jq: it is a directory",
+        "41-link.jq: it links out of the directory, to ",
+        "42-dangling.jq: No such file",
+        "43-huge.jq: it has 104857600 bytes, where 1048576 are allowed",
+        "44-vast.wasm: it has 104857600 bytes, where 67108864 are allowed",
+        "45-empty.jq: it is empty",
+        "46-alone.toml: names no component, and there is no .jq or .wasm file beside it",
+        "47-misspelt.toml: limts.time: unknown key; did you mean limits.time?",
+        "did you mean builtin:redact?",
+        "49-input.jq: transform ",
+        "99-last.wasm: transform ",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert_eq!(site.info().await, "a");
+    // What was refused for the sake of another is used once that is gone.
+    directory.remove("10-one");
+    fs::remove_file(directory.file("20-twice.wasm")).expect("removed");
+    site.until_info("xx").await;
+    site.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mapping_of_the_configuration_wins_and_a_second_one_is_a_fault_of_its_file() {
+    let mapping = r#"def subscriptions: "down/\(.charge_point.id)";
+                     def to_mqtt: {topic: "up/\(.charge_point.id)", payload: .payload};
+                     def from_mqtt: empty;"#;
+    let directory = Directory::new();
+    let standard = "[[transforms]]\nname = \"mine\"\ncomponent = \"builtin:standard\"";
+    let mut site = Site::start_with(&directory.config(&format!("{INTERPRETER}\n{standard}"))).await;
+    directory.write("10-mapping.jq", mapping);
+    let page = site.until_said("is a second mapping").await;
+    assert!(page.contains("\\\"mine\\\" is one already"), "{page}");
+    assert_eq!(site.info().await, "");
+
+    // Without one in the configuration, the first that runs stays.
+    site.gateway.hot_swap.reload(configuration(&directory.config("")));
+    site.until_said("\"fault\": null").await;
+    directory.write("05-second.jq", mapping);
+    let page = site.until_said("is a second mapping").await;
+    assert!(page.contains("\\\"mapping\\\" is one already"), "{page}");
+    let mut up = BackEnd::listen(site.gateway.broker(), "up/#").await;
+    site.charge_point.send(r#"[2,"x","Heartbeat",{}]"#).await;
+    assert_eq!(up.expect_on("up/CP1").await, "{}");
+    site.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_other_files_and_reloads_leave_a_transform_as_it_is() {
+    let directory = Directory::new();
+    directory.write("10-one.jq", adds('a'));
+    let mut site = Site::start(&directory).await;
+    // An upload and a rollback of another transform outlast a change in the directory.
+    let passing = fs::read(guest::build("passing", env!("CARGO_TARGET_TMPDIR"))).expect("built");
+    let put = site.gateway.request("PUT", "/api/v1/transforms/one?allow_fewer_hooks=true", &passing).await;
+    assert!(put.starts_with("HTTP/1.1 200"), "{put}");
+    assert_eq!(site.info().await, "");
+    directory.write("20-two.jq", adds('b'));
+    site.until_info("b").await;
+    let back = site.gateway.request("POST", "/api/v1/transforms/one/rollback", &[]).await;
+    assert!(back.starts_with("HTTP/1.1 200"), "{back}");
+    directory.write("20-two.jq", adds('c'));
+    site.until_info("ac").await;
+
+    // SIGHUP takes them from the files, also if the configuration is refused.
+    site.gateway.hot_swap.reload(configuration(&directory.config("[ocpp]\nqueue = 7")));
+    assert_eq!(site.info().await, "ac");
+    let refused = "[[transforms]]\nname = \"mine\"\ncomponent = \"/nowhere/at/all\"";
+    site.gateway.hot_swap.reload(configuration(&directory.config(refused)));
+    assert_eq!(site.info().await, "ac");
+    site.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_alone_configure_a_ready_made_transform() {
+    let directory = Directory::new();
+    fs::write(directory.file("10-names.toml"), "component = \"builtin:redact\"\n[config]\nreplace_with = 1")
+        .expect("written");
+    let refused = Site::refused(&directory).await;
+    assert!(refused.contains("10-names.toml: transform \"names\" (builtin:redact)"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_file_refuses_the_start_unless_its_transform_may_be_bypassed() {
+    let directory = Directory::new();
+    directory.write("10-one.jq", adds('a'));
+    fs::write(directory.file("20-broken.jq"), "def uplink: if;").expect("written");
+    fs::write(directory.file("21-broken-too.toml"), "component = \"builtin:redact\"\nlimts = 1").expect("written");
+    let refused = Site::refused(&directory).await;
+    for part in ["20-broken.jq: ", "21-broken-too.toml: limts: unknown key"] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+
+    fs::write(directory.file("20-broken.toml"), "on_error = \"bypass\"").expect("written");
+    fs::write(directory.file("21-broken-too.toml"), "component = \"builtin:redact\"\non_error = \"bypass\"\nlimts = 1")
+        .expect("written");
+    let mut site = Site::start(&directory).await;
+    assert_eq!(site.info().await, "a");
+    let page = site.gateway.admin("/readyz").await;
+    for part in ["\"ready\": true", "drop-in 20-broken.jq, 20-broken.toml", "limts: unknown key"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    site.gateway.stop().await;
+}
+
+impl Site {
+    /// The error of a gateway that does not start.
+    async fn refused(directory: &Directory) -> String {
+        let started = Gateway::start(&configuration(&directory.config("")), None).await;
+        started.err().expect("a refusal").to_string()
+    }
+}
+
+#[test]
+fn default_directory_is_beside_the_configuration() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("gateway.toml");
+    let resolved = |text: &str| {
+        fs::write(&file, text).expect("written");
+        ocpp_gateway::config::load(Some(&file), []).map(|config| config.drop_in.directory.expect("resolved"))
+    };
+    let beside = |name| directory.path().join(name);
+    assert_eq!(resolved("").expect("it need not exist"), beside("transforms.d"));
+    fs::create_dir(beside("mine")).expect("a directory");
+    assert_eq!(resolved("[drop_in]\ndirectory = \"mine\"").expect("it exists"), beside("mine"));
+    let missing = resolved("[drop_in]\ndirectory = \"other\"").expect_err("it does not exist").to_string();
+    assert!(missing.contains("drop_in.directory: there is no directory"), "{missing}");
+    let without_file = ocpp_gateway::config::load(None, []).expect("valid").drop_in.directory.expect("resolved");
+    assert!(without_file.is_absolute() && without_file.ends_with("transforms.d"), "{without_file:?}");
+    assert_eq!(Path::new("transforms.d"), without_file.file_name().expect("a name"));
+}

@@ -1,0 +1,168 @@
+//! Drop-ins: transforms that come and go one by one. A fault of one of them concerns no other.
+
+use super::changes::missing_hooks;
+use super::generations::{LoaderState, Pipeline};
+use crate::chain::Chain;
+use crate::error::{LoadError, LoadFault};
+use crate::hook::Function;
+use crate::load::{self, DefaultMapping};
+use crate::spec::TransformSpec;
+use crate::swap_report::{SwapError, SwapOutcome, SwapReport, SwappedAll, TransformChange, TransformFault, lines};
+use crate::transform::Transform;
+use std::sync::Arc;
+
+/// A transform beside those of the configuration.
+#[derive(Debug, Clone)]
+pub enum DropIn {
+    /// It is new, or may have changed.
+    Load(TransformSpec),
+    /// The running version of this name stays, if there is one.
+    Keep(String),
+}
+
+/// A drop-in after its load.
+pub(super) enum LoadedDropIn {
+    New(Box<TransformSpec>, Arc<Transform>),
+    Faulty(Box<TransformSpec>, Vec<LoadFault>),
+    Keep(String),
+}
+
+/// The transforms of the next chain, before a default mapping is added.
+pub(super) struct Assembled {
+    pub(super) transforms: Vec<Arc<Transform>>,
+    /// The configurations of the drop-ins among them.
+    pub(super) drop_ins: Vec<TransformSpec>,
+    pub(super) errors: Vec<LoadError>,
+}
+
+impl Pipeline {
+    /// Replaces all drop-ins by these, which come after the transforms of the configuration. One with a fault changes
+    /// nothing: its running version stays, if there is one.
+    pub fn swap_drop_ins(&self, drop_ins: Vec<DropIn>) -> Result<SwappedAll, SwapError> {
+        let _guard = self.0.loading.lock();
+        let drop_ins = self.load_drop_ins(drop_ins);
+        let mut loader_state = self.0.loader_state.lock();
+        let running = self.0.chain.load_full();
+        let is_configured =
+            |transform: &&Arc<Transform>| loader_state.specs.iter().any(|spec| *spec.name == *transform.name);
+        let configured = running.transforms.iter().filter(is_configured).cloned().collect();
+        let assembled = assemble(&loader_state, &running, configured, drop_ins);
+        // A drop-in may have taken its name.
+        let has_own_name = |name: &str| assembled.transforms.iter().all(|transform| *transform.name != *name);
+        let default_mapping = running.transforms.iter().find(|transform| loader_state.spec(&transform.name).is_none());
+        let default_mapping = default_mapping
+            .filter(|mapping| has_own_name(&mapping.name))
+            .map_or(DefaultMapping::Standard(&[]), DefaultMapping::Running);
+        let next = load::chain(&self.0.loader, assembled.transforms, default_mapping, loader_state.validation)
+            .map_err(SwapError::Load)?;
+        loader_state.drop_ins = assembled.drop_ins;
+        let changes = self.replace_chain(&running, next);
+        drop(loader_state);
+        Ok(self.report_drop_ins(changes, assembled.errors))
+    }
+
+    /// Loads what has to be loaded, which may take a minute: without the lock of `loader_state`. Rollbacks by operators
+    /// are recorded from now on.
+    pub(super) fn load_drop_ins(&self, drop_ins: Vec<DropIn>) -> Vec<LoadedDropIn> {
+        let (running, configured) = {
+            let mut loader_state = self.0.loader_state.lock();
+            loader_state.rolled_back.clear();
+            (self.0.chain.load_full(), loader_state.names())
+        };
+        // A drop-in that has the name of the default mapping does not replace it.
+        let old = |name: &str| running.transform(name).filter(|_| configured.contains(name));
+        let load = |drop_in| match drop_in {
+            DropIn::Keep(name) => LoadedDropIn::Keep(name),
+            DropIn::Load(spec) => {
+                let old = old(&spec.name);
+                let loaded = self.0.loader.load(&spec, old).and_then(|new| {
+                    let missing = old.and_then(|old| missing_hooks(&spec, old, &new));
+                    missing.map_or(Ok(new), |fault| Err(vec![fault]))
+                });
+                match loaded {
+                    Ok(new) => LoadedDropIn::New(Box::new(spec), new),
+                    Err(faults) => LoadedDropIn::Faulty(Box::new(spec), faults),
+                }
+            }
+        };
+        drop_ins.into_iter().map(load).collect()
+    }
+
+    /// Records and reports what has changed, and which drop-ins could not. `changes`: `None` if the same chain runs.
+    pub(super) fn report_drop_ins(&self, changes: Option<Vec<TransformChange>>, errors: Vec<LoadError>) -> SwappedAll {
+        let mut reports = Vec::new();
+        if let Some(transforms) = changes.clone() {
+            reports.push(SwapReport { outcome: SwapOutcome::Swapped, transforms, reason: None });
+        }
+        {
+            let mut faults = self.0.faults.lock();
+            changes.iter().flatten().for_each(|change| drop(faults.remove(&change.name)));
+            for errors in errors.chunk_by(|one, next| one.transform == next.transform) {
+                let (name, text) = (errors[0].transform.clone(), lines(errors));
+                let transforms = self.kept(&name).into_iter().collect();
+                reports.push(SwapReport { outcome: SwapOutcome::Failed, transforms, reason: Some(text.clone()) });
+                faults.insert(name, TransformFault::now(text));
+            }
+        }
+        if let Some(observer) = &*self.0.on_swap.lock() {
+            reports.iter().for_each(observer);
+        }
+        SwappedAll { changes, drop_in_errors: errors }
+    }
+}
+
+/// The transforms of the configuration, and after them the drop-ins. The caller holds the lock of `loader_state`, so
+/// that what runs is what ran after the latest rollback.
+pub(super) fn assemble(
+    loader_state: &LoaderState,
+    running: &Chain,
+    configured: Vec<Arc<Transform>>,
+    drop_ins: Vec<LoadedDropIn>,
+) -> Assembled {
+    let maps = |transform: &&Arc<Transform>| transform.has(Function::ToMqtt);
+    let kept = drop_ins.iter().filter_map(|drop_in| match drop_in {
+        LoadedDropIn::Keep(name) => running.transform(name),
+        _ => None,
+    });
+    // The mapping of the configuration wins, and then the one that runs.
+    let mut mapping = configured.iter().chain(kept).find(maps).map(|mapping| mapping.name.clone());
+    let mut assembled = Assembled { transforms: configured, drop_ins: Vec::new(), errors: Vec::new() };
+    for drop_in in drop_ins {
+        let (name, new, faults) = match drop_in {
+            LoadedDropIn::Keep(name) => (name, None, Vec::new()),
+            LoadedDropIn::Faulty(spec, faults) => {
+                let errors = faults.into_iter().map(|fault| load::error(&spec, fault)).collect();
+                (spec.name, None, errors)
+            }
+            LoadedDropIn::New(spec, new) => match objection(loader_state, &spec, &new, mapping.as_deref()) {
+                Some(fault) => (spec.name.clone(), None, vec![load::error(&spec, fault)]),
+                None => (spec.name.clone(), Some((*spec, new)), Vec::new()),
+            },
+        };
+        assembled.errors.extend(faults);
+        let old = || Some((loader_state.drop_in(&name)?.clone(), running.transform(&name)?.clone()));
+        let is_second =
+            |transform: &Arc<Transform>| maps(&transform) && mapping.as_ref().is_some_and(|it| **it != *name);
+        let Some((spec, transform)) = new.or_else(old).filter(|(_, transform)| !is_second(transform)) else { continue };
+        if maps(&&transform) {
+            mapping = Some(transform.name.clone());
+        }
+        assembled.drop_ins.push(spec);
+        assembled.transforms.push(transform);
+    }
+    assembled
+}
+
+/// Why a drop-in that was loaded does not go live. `mapping`: the name of the mapping so far.
+fn objection(
+    loader_state: &LoaderState,
+    spec: &TransformSpec,
+    new: &Arc<Transform>,
+    mapping: Option<&str>,
+) -> Option<LoadFault> {
+    if loader_state.rolled_back.contains(&spec.name) {
+        return Some(LoadFault::RolledBackMeanwhile);
+    }
+    let first = mapping.filter(|mapping| new.has(Function::ToMqtt) && *mapping != spec.name)?;
+    Some(LoadFault::SecondMapping { first: first.to_owned() })
+}
