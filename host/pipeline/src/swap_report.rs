@@ -2,6 +2,7 @@
 
 use crate::error::LoadError;
 use serde::Serialize;
+use std::fmt;
 use std::time::SystemTime;
 
 /// Whether a component may replace one that has more hooks.
@@ -82,6 +83,25 @@ pub struct TransformChange {
     pub before: Option<TransformVersion>,
 }
 
+impl fmt::Display for TransformChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TransformChange { name, what, now, before } = self;
+        let version = |version: &TransformVersion| {
+            let TransformVersion { component, version, sha256, .. } = version;
+            format!("{component}, version {version}, sha256 {}", short_sha256(sha256))
+        };
+        let now = now.as_ref().map(version).unwrap_or_default();
+        let then = before.as_ref().map(version).unwrap_or_default();
+        let gone = if before.as_ref().is_some_and(|it| it.is_uploaded) { "; the upload is gone" } else { "" };
+        match what {
+            Change::Added => write!(f, "transform {name} is added: {now}"),
+            Change::Replaced => write!(f, "transform {name} is replaced: {now}; before: {then}{gone}"),
+            Change::Removed => write!(f, "transform {name} is removed: {then}{gone}"),
+            Change::Kept => write!(f, "transform {name} stays: {now}"),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
@@ -120,5 +140,30 @@ pub struct TransformFault {
 impl TransformFault {
     pub(crate) fn now(text: String) -> Self {
         TransformFault { text, at: SystemTime::now() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upload_that_a_reload_removes_is_named() {
+        let version = |is_uploaded| TransformVersion {
+            component: if is_uploaded { "upload of 7 bytes".into() } else { "a.wasm".into() },
+            is_uploaded,
+            version: "1".into(),
+            sha256: "0123456789ab".repeat(6)[..64].to_owned(),
+        };
+        let change = TransformChange {
+            name: "mine".into(),
+            what: Change::Replaced,
+            now: Some(version(false)),
+            before: Some(version(true)),
+        };
+        let text = change.to_string();
+        for part in ["mine", "a.wasm", "upload of 7 bytes", "the upload is gone", "sha256 0123456789ab; before"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
     }
 }

@@ -1,13 +1,11 @@
 //! Hot swaps while the gateway runs: from a file that has changed, or from the configuration, read again.
 
 use super::drop_in::{DropInWatch, DropIns};
-use super::load::specs;
+use super::specs::specs;
 use crate::config::{Config, ConfigFaults};
 use crate::operations::file_watch::{FileWatch, is_complete};
 use crate::operations::shutdown::on_hangup;
-use ocpp_gateway_pipeline::{
-    Change, FewerHooks, Pipeline, Source, SwapError, TransformChange, TransformVersion, short_sha256,
-};
+use ocpp_gateway_pipeline::{FewerHooks, Pipeline, Source, SwapError};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
@@ -138,22 +136,6 @@ fn log_faults(faults: &dyn Display) {
     faults.to_string().lines().for_each(|fault| warn!("SIGHUP: {fault}"));
 }
 
-/// The change of a transform, in a sentence.
-pub(super) fn describe(TransformChange { name, what, now, before }: &TransformChange) -> String {
-    let version = |version: &TransformVersion| {
-        let TransformVersion { component, version, sha256, .. } = version;
-        format!("{component}, version {version}, sha256 {}", short_sha256(sha256))
-    };
-    let (now, then) = (now.as_ref().map(version).unwrap_or_default(), before.as_ref().map(version).unwrap_or_default());
-    let gone = if before.as_ref().is_some_and(|before| before.is_uploaded) { "; the upload is gone" } else { "" };
-    match what {
-        Change::Added => format!("transform {name} is added: {now}"),
-        Change::Replaced => format!("transform {name} is replaced: {now}; before: {then}{gone}"),
-        Change::Removed => format!("transform {name} is removed: {then}{gone}"),
-        Change::Kept => format!("transform {name} stays: {now}"),
-    }
-}
-
 /// The keys whose values differ, except those of transforms and validation.
 fn changed_keys(old: &Config, new: &Config) -> Vec<String> {
     let mut keys = Vec::new();
@@ -199,25 +181,5 @@ mod tests {
             changed_keys(&old, &new),
             ["mqtt.embedded.listen", "ocpp.idle_timeout", "ocpp.queue", "mqtt.password"]
         );
-    }
-
-    #[test]
-    fn upload_that_a_reload_removes_is_named() {
-        let version = |is_uploaded| TransformVersion {
-            component: if is_uploaded { "upload of 7 bytes".into() } else { "a.wasm".into() },
-            is_uploaded,
-            version: "1".into(),
-            sha256: "0123456789ab".repeat(6)[..64].to_owned(),
-        };
-        let change = TransformChange {
-            name: "mine".into(),
-            what: Change::Replaced,
-            now: Some(version(false)),
-            before: Some(version(true)),
-        };
-        let text = describe(&change);
-        for part in ["mine", "a.wasm", "upload of 7 bytes", "the upload is gone", "sha256 0123456789ab; before"] {
-            assert!(text.contains(part), "{part}: {text}");
-        }
     }
 }

@@ -1,9 +1,9 @@
 //! What is in the drop-in directory, compared with what was there before.
 
 use super::file::{Files, Kind, Read, Stamp, transform_name};
-use super::{DropInFault, DropInStatus};
+use super::status::{DropInFault, DropInStatus};
 use crate::config::TransformConfig;
-use crate::transforms::load::spec;
+use crate::transforms::specs::spec;
 use ocpp_gateway_pipeline::{DropIn, LoadError, LoadFault, OnError, OnViolation, TransformSpec};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;

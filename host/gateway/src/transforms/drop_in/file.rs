@@ -1,6 +1,7 @@
 //! The files of one drop-in: `NN-name.jq` or `NN-name.wasm`, with or without `NN-name.toml`; or that alone.
 
 use crate::config::{self, TransformConfig};
+use crate::transforms::specs::MAX_COMPONENT_SIZE;
 use ocpp_gateway_pipeline::OnError;
 use serde::Deserialize as _;
 use std::collections::{BTreeSet, HashSet};
@@ -9,7 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// The largest component, in bytes: that of an upload.
-const MAX_COMPONENT: u64 = crate::transforms::MAX_COMPONENT_SIZE as u64;
+const MAX_COMPONENT: u64 = MAX_COMPONENT_SIZE as u64;
 /// The largest program and the largest configuration, in bytes.
 const MAX_TEXT: u64 = 1 << 20;
 

@@ -1,6 +1,6 @@
 //! Notices changes in the drop-in directory.
 
-use super::DropIns;
+use super::drop_ins::DropIns;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::collections::HashSet;
