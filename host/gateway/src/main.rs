@@ -12,7 +12,7 @@ use ocpp_gateway::listener::authentication;
 use ocpp_gateway::operations::{log, shutdown};
 use ocpp_gateway::transforms;
 use ocpp_gateway::transforms::compile_process::{self, Budget, CompileProcess};
-use ocpp_gateway_pipeline::{TransformStatus, short_sha256};
+use ocpp_gateway_pipeline::{TransformStatus, short_hashes};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,12 +47,7 @@ fn with_config(options: &Options, then: impl FnOnce(Config) -> ExitCode) -> Exit
 }
 
 fn load(options: &Options) -> Result<Config, config::ConfigFaults> {
-    files::load(options.config.as_deref(), variables())
-}
-
-/// The environment variables that are UTF-8. Others cannot set a key.
-fn variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    files::load(options.config.as_deref(), config::variables())
 }
 
 fn print(config: &Config) -> ExitCode {
@@ -66,7 +61,7 @@ fn print(config: &Config) -> ExitCode {
 }
 
 fn check(options: &Options) -> ExitCode {
-    let loaded = files::read(options.config.as_deref(), variables());
+    let loaded = files::read(options.config.as_deref(), config::variables());
     let (config, faults) = (&loaded.config, loaded.faults());
     let compiler = Arc::new(CompileProcess::new(Budget::of(&config.runtime)));
     let check::CheckReport { faults, warnings, transforms } = check::check(config, faults.as_ref(), Some(compiler));
@@ -75,8 +70,9 @@ fn check(options: &Options) -> ExitCode {
         return fail(&faults.join("\n"), BAD_CONFIGURATION);
     }
     println!("The configuration can be used.");
-    for TransformStatus { name, component, built_as, version, sha256, size, .. } in transforms {
-        println!("transform {name}: {component}, {built_as} {version}, {size} bytes, sha256 {}", short_sha256(&sha256));
+    for TransformStatus { name, component, built_as, version, sha256, program_sha256, size, .. } in transforms {
+        let hashes = short_hashes(&sha256, program_sha256.as_deref());
+        println!("transform {name}: {component}, {built_as} {version}, {size} bytes, {hashes}");
     }
     ExitCode::SUCCESS
 }

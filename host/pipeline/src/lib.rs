@@ -83,5 +83,5 @@ pub use spec::{Source, TransformSpec};
 pub use stats::TransformStatus;
 pub use swap_report::{
     Change, FewerHooks, SwapError, SwapOutcome, SwapReport, Swapped, SwappedAll, TransformChange, TransformFault,
-    TransformVersion, short_sha256,
+    TransformVersion, short_hashes, short_sha256,
 };

@@ -81,7 +81,8 @@ impl Loader {
         spec: &TransformSpec,
         old: Option<&Arc<Transform>>,
     ) -> Result<Arc<Transform>, Vec<LoadFault>> {
-        let spec = &*spec.with_program().map_err(|fault| vec![fault])?;
+        let (spec, program_sha256) = spec.with_program().map_err(|fault| vec![fault])?;
+        let spec = &*spec;
         let bytes = spec.source.read().map_err(|fault| vec![fault])?;
         check_header(&bytes).map_err(|fault| vec![fault])?;
         let sha256 = digest(&bytes);
@@ -105,7 +106,8 @@ impl Loader {
         };
         let exports = exports(&component, &interfaces).map_err(|fault| vec![fault])?;
         let linked = self.link(&component).map_err(|fault| vec![LoadFault::Link(format!("{fault:#}"))])?;
-        let trial = self.trial(spec, linked, exports, sha256_hex, bytes.len()).map_err(|fault| vec![fault])?;
+        let hashes = (sha256_hex, program_sha256);
+        let trial = self.trial(spec, linked, exports, hashes, bytes.len()).map_err(|fault| vec![fault])?;
         check_mapping(spec, &trial)?;
         let schemas = compile_schemas(&trial)?;
         samples::try_samples(&trial, spec.samples.as_deref()).map_err(|fault| vec![fault])?;
@@ -124,7 +126,7 @@ impl Loader {
         spec: &TransformSpec,
         pre: InstancePre<StoreData>,
         exports: PerFunction<ComponentExportIndex>,
-        sha256: String,
+        (sha256, program_sha256): (String, Option<String>),
         size: usize,
     ) -> Result<Arc<Transform>, LoadFault> {
         let limit = spec.time_limit();
@@ -155,6 +157,7 @@ impl Loader {
             version: info.version.as_str().into(),
             info,
             sha256: sha256.into(),
+            program_sha256: program_sha256.map(Into::into),
             size,
             on_error: spec.on_error,
             on_violation: spec.on_violation,

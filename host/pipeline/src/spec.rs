@@ -66,16 +66,23 @@ impl TransformSpec {
 const MAX_PROGRAM: u64 = 1 << 20;
 
 impl TransformSpec {
-    /// The same with the text of the program in the configuration.
-    pub(crate) fn with_program(&self) -> Result<Cow<'_, Self>, LoadFault> {
-        let Some(path) = &self.program else { return Ok(Cow::Borrowed(self)) };
+    /// The SHA-256 of the file of the program, if there is one: 64 hex digits.
+    pub fn program_sha256(&self) -> Option<String> {
+        let program = read_program(self.program.as_deref()?).ok()?;
+        Some(HEXLOWER.encode(&digest(program.as_bytes())))
+    }
+
+    /// The same with the text of the program in the configuration, and the SHA-256 of that text.
+    pub(crate) fn with_program(&self) -> Result<(Cow<'_, Self>, Option<String>), LoadFault> {
+        let Some(path) = &self.program else { return Ok((Cow::Borrowed(self), None)) };
         let fault = |reason: String| LoadFault::Program { path: path.display().to_string(), reason };
         let program = read_program(path).map_err(|error| fault(error.to_string()))?;
         let mut config: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(&self.config).map_err(|error| fault(error.to_string()))?;
+        let sha256 = HEXLOWER.encode(&digest(program.as_bytes()));
         config.insert("program".into(), program.into());
         let config = serde_json::Value::Object(config).to_string();
-        Ok(Cow::Owned(TransformSpec { config, ..self.clone() }))
+        Ok((Cow::Owned(TransformSpec { config, ..self.clone() }), Some(sha256)))
     }
 }
 

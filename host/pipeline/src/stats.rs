@@ -23,6 +23,8 @@ pub struct TransformStatus {
     pub attributes: Attributes,
     /// SHA-256 of the component: 64 hex digits.
     pub sha256: String,
+    /// SHA-256 of the file of its program, if there is one: 64 hex digits.
+    pub program_sha256: Option<String>,
     /// Size of the component in bytes.
     pub size: usize,
     pub calls: u64,

@@ -87,8 +87,8 @@ impl fmt::Display for TransformChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TransformChange { name, what, now, before } = self;
         let version = |version: &TransformVersion| {
-            let TransformVersion { component, version, sha256, .. } = version;
-            format!("{component}, version {version}, sha256 {}", short_sha256(sha256))
+            let TransformVersion { component, version, sha256, program_sha256, .. } = version;
+            format!("{component}, version {version}, {}", short_hashes(sha256, program_sha256.as_deref()))
         };
         let now = now.as_ref().map(version).unwrap_or_default();
         let then = before.as_ref().map(version).unwrap_or_default();
@@ -123,11 +123,20 @@ pub struct TransformVersion {
     pub version: String,
     /// SHA-256 of the component: 64 hex digits.
     pub sha256: String,
+    /// SHA-256 of the file of its program, if there is one: 64 hex digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program_sha256: Option<String>,
 }
 
 /// The first 12 digits of the SHA-256 of a component, which name a version where all 64 would be in the way.
 pub fn short_sha256(sha256: &str) -> &str {
     sha256.get(..12).unwrap_or(sha256)
+}
+
+/// What names a version in a sentence: the hash of its component, and that of its program if there is one.
+pub fn short_hashes(sha256: &str, program_sha256: Option<&str>) -> String {
+    let program = program_sha256.map(|sha256| format!(", program {}", short_sha256(sha256))).unwrap_or_default();
+    format!("sha256 {}{program}", short_sha256(sha256))
 }
 
 /// Why the latest swap of a transform failed or was rolled back.
@@ -154,6 +163,7 @@ mod tests {
             is_uploaded,
             version: "1".into(),
             sha256: "0123456789ab".repeat(6)[..64].to_owned(),
+            program_sha256: is_uploaded.then(|| "cdef".repeat(16)),
         };
         let change = TransformChange {
             name: "mine".into(),
@@ -162,7 +172,14 @@ mod tests {
             before: Some(version(true)),
         };
         let text = change.to_string();
-        for part in ["mine", "a.wasm", "upload of 7 bytes", "the upload is gone", "sha256 0123456789ab; before"] {
+        for part in [
+            "mine",
+            "a.wasm",
+            "upload of 7 bytes",
+            "the upload is gone",
+            "sha256 0123456789ab; before",
+            "program cdefcdefcdef",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
     }

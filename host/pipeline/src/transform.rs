@@ -35,6 +35,8 @@ pub(crate) struct Transform {
     pub(crate) version: Arc<str>,
     /// SHA-256 of the component: 64 hex digits.
     pub(crate) sha256: Arc<str>,
+    /// SHA-256 of the file of its program, if there is one: 64 hex digits.
+    pub(crate) program_sha256: Option<Arc<str>>,
     /// Size of the component in bytes.
     pub(crate) size: usize,
     pub(crate) on_error: OnError,
@@ -113,6 +115,7 @@ impl Transform {
             info: self.info.clone(),
             version: self.version.clone(),
             sha256: self.sha256.clone(),
+            program_sha256: self.program_sha256.clone(),
             size: self.size,
             on_error: self.on_error,
             on_violation: self.on_violation,
@@ -131,6 +134,7 @@ impl Transform {
             is_uploaded: self.is_uploaded,
             version: self.version.to_string(),
             sha256: self.sha256.to_string(),
+            program_sha256: self.program_sha256.as_deref().map(str::to_owned),
         }
     }
 
@@ -263,7 +267,7 @@ impl Transform {
     }
 
     pub(crate) fn status(&self) -> TransformStatus {
-        let Transform { name, component, info, sha256, size, factory, .. } = self;
+        let Transform { name, component, info, sha256, program_sha256, size, factory, .. } = self;
         let call_stats = &factory.shared.call_stats;
         TransformStatus {
             name: name.to_string(),
@@ -272,6 +276,7 @@ impl Transform {
             version: info.version.clone(),
             attributes: info.attributes.clone(),
             sha256: sha256.to_string(),
+            program_sha256: program_sha256.as_deref().map(str::to_owned),
             size: *size,
             calls: call_stats.sum(|counters| &counters.calls),
             refusals: call_stats.sum(|counters| &counters.refusals),

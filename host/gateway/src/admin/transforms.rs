@@ -49,6 +49,8 @@ struct TransformSummary {
     version: String,
     /// SHA-256 of the component.
     sha256: String,
+    /// SHA-256 of the file of its program, if there is one.
+    program_sha256: Option<String>,
     /// Size of the component, in bytes.
     size: usize,
     calls: u64,
@@ -80,6 +82,7 @@ impl From<TransformStatus> for TransformSummary {
             built_as: status.built_as,
             version: status.version,
             sha256: status.sha256,
+            program_sha256: status.program_sha256,
             size: status.size,
             calls: status.calls,
             refusals: status.refusals,

@@ -269,8 +269,9 @@ async fn load(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<
     let compile = compiler.map(|compiler| -> Arc<dyn Compile> { compiler });
     let loaded = tokio::task::spawn_blocking(move || transforms::load(&config, compile)).await;
     let (pipeline, drop_ins) = loaded.map_err(io::Error::other)??;
-    for TransformStatus { name, component, version, sha256, .. } in pipeline.transforms() {
-        info!(transform = name, version, sha256 = short_sha256(&sha256), component, "loaded");
+    for TransformStatus { name, component, version, sha256, program_sha256, .. } in pipeline.transforms() {
+        let program = program_sha256.as_deref().map(short_sha256);
+        info!(transform = name, version, sha256 = short_sha256(&sha256), program, component, "loaded");
     }
     Ok((pipeline, drop_ins))
 }

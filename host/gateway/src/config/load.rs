@@ -12,6 +12,11 @@ use toml::{Table, Value};
 /// Environment variables that set a key: `OCPP_GATEWAY__MQTT__URL` is `mqtt.url`.
 const PREFIX: &str = "OCPP_GATEWAY__";
 
+/// The environment variables that are UTF-8. Others cannot set a key.
+pub fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
 /// Reads `file`, if there is one, and then the variables of `environment`, which win.
 pub fn load(
     file: Option<&Path>,

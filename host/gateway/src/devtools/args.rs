@@ -14,8 +14,9 @@ pub enum TransformCommand {
     New(NewArgs),
     /// Compile a transform in Rust, and encode it as a component.
     Build(BuildArgs),
-    /// List the ready-made transforms, which are built into this program.
-    List,
+    /// List the ready-made transforms, which are built into this program, and those of the configuration and of its
+    /// drop-in directory.
+    List(ListArgs),
     /// Show the hooks, imports and version of a component, and everything this gateway would refuse it for; of a
     /// ready-made one the settings too.
     Inspect(InspectArgs),
@@ -25,6 +26,13 @@ pub enum TransformCommand {
     Bench(BenchArgs),
     /// Build and test after each change of a file, and push a version that passes to a running gateway.
     Dev(DevArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// The file of the configuration, in TOML.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

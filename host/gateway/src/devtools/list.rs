@@ -1,12 +1,37 @@
-//! `transform list`: the ready-made transforms, a line each.
+//! `transform list`: the ready-made transforms, and those of the configuration and of its drop-in directory.
 
-use super::verdict::CommandResult;
-use ocpp_gateway_pipeline::BUILTINS;
+use super::args::ListArgs;
+use super::verdict::{BadConfiguration, CommandResult};
+use crate::config;
+use crate::transforms::{self, DropInStatus};
+use ocpp_gateway_pipeline::{BUILTINS, TransformStatus, short_hashes};
 
-pub(super) fn run() -> anyhow::Result<CommandResult> {
+pub(super) fn run(args: &ListArgs) -> anyhow::Result<CommandResult> {
     let width = BUILTINS.iter().map(|builtin| builtin.name.len()).max().unwrap_or_default();
     for builtin in BUILTINS {
         println!("builtin:{:<width$}  {}", builtin.name, builtin.description);
     }
-    Ok(CommandResult::Good)
+    let config = config::load(args.config.as_deref(), config::variables())
+        .map_err(|faults| BadConfiguration(faults.to_string()))?;
+    if !transforms::has_any(&config) {
+        return Ok(CommandResult::Good);
+    }
+    println!("\nOf this configuration:");
+    match transforms::load(&config, None) {
+        Ok((pipeline, drop_ins)) => {
+            pipeline.transforms().iter().for_each(print);
+            let faults: Vec<_> =
+                drop_ins.statuses().into_iter().filter_map(|DropInStatus { fault, .. }| fault).collect();
+            faults.iter().for_each(|fault| println!("FAULT {}", fault.text));
+            Ok(if faults.is_empty() { CommandResult::Good } else { CommandResult::Bad })
+        }
+        Err(faults) => {
+            faults.0.iter().for_each(|fault| println!("FAULT {fault}"));
+            Ok(CommandResult::Bad)
+        }
+    }
+}
+
+fn print(TransformStatus { name, component, sha256, program_sha256, .. }: &TransformStatus) {
+    println!("{name}: {component}, {}", short_hashes(sha256, program_sha256.as_deref()));
 }

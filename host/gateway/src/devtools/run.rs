@@ -15,7 +15,7 @@ pub fn run(command: &TransformCommand) -> ExitCode {
     let outcome = match command {
         TransformCommand::New(args) => new::run(args),
         TransformCommand::Build(args) => build::run(args),
-        TransformCommand::List => list::run(),
+        TransformCommand::List(args) => list::run(args),
         TransformCommand::Inspect(args) => inspect::run(args),
         TransformCommand::Test(args) => test::run(args),
         TransformCommand::Bench(args) => bench::run(args),

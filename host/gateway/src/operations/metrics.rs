@@ -153,11 +153,12 @@ pub fn transform_metrics(pipeline: Pipeline) -> Box<dyn Collector> {
         gauge("transform_stopped_charge_points", help, |t| t.stopped_charge_points)?;
         let mut versions =
             encoder.encode_descriptor("transform", "Versions of running transforms", None, MetricType::Info)?;
-        for TransformStatus { name, version, sha256, .. } in &transforms {
+        for TransformStatus { name, version, sha256, program_sha256, .. } in &transforms {
             versions.encode_info(&[
                 ("transform", name.as_str()),
                 ("version", version.as_str()),
                 ("sha256", sha256.as_str()),
+                ("program_sha256", program_sha256.as_deref().unwrap_or_default()),
             ])?;
         }
         write_readings(&transforms, encoder)

@@ -5,7 +5,7 @@ use super::drop_in::{DropIns, drop_in_specs};
 use super::long_calls::LONG_CALLS;
 use super::specs::{specs, validation};
 use crate::config::Config;
-use ocpp_gateway_pipeline::{Clock, Compile, LoadOptions, Pipeline, TransformSpec, short_sha256};
+use ocpp_gateway_pipeline::{Clock, Compile, LoadOptions, Pipeline, TransformSpec, short_hashes};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,6 +31,11 @@ pub fn load(config: &Config, compile: Option<Arc<dyn Compile>>) -> Result<(Pipel
     }
 }
 
+/// Whether there are transforms besides the default mapping.
+pub(crate) fn has_any(config: &Config) -> bool {
+    !config.transforms.is_empty() || !drop_in_specs(config).is_empty()
+}
+
 /// The directory of compiled components, if there is one: a JavaScript component takes seconds to compile. systemd sets
 /// the variable for a service with `CacheDirectory=`, which may name several directories; the first one is used.
 pub(crate) fn compiled_cache() -> Option<PathBuf> {
@@ -40,9 +45,10 @@ pub(crate) fn compiled_cache() -> Option<PathBuf> {
 
 /// A comment in TOML with the version of the component of each transform and drop-in, or why it cannot be read.
 pub fn component_versions(config: &Config) -> String {
-    let describe = |TransformSpec { name, source, .. }: TransformSpec| {
+    let describe = |spec: TransformSpec| {
+        let TransformSpec { name, source, .. } = &spec;
         let version = match source.sha256() {
-            Ok(sha256) => format!("sha256 {}", short_sha256(&sha256)),
+            Ok(sha256) => short_hashes(&sha256, spec.program_sha256().as_deref()),
             Err(fault) => fault.to_string(),
         };
         format!("transform {name}: {source}, {version}")

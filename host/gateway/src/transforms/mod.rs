@@ -18,7 +18,7 @@ mod swap;
 
 pub use component_fault::ComponentFaults;
 pub use drop_in::{DropInFault, DropInStatus, DropIns};
-pub(crate) use load::compiled_cache;
+pub(crate) use load::{compiled_cache, has_any};
 pub use load::{component_versions, load};
 pub(crate) use specs::MAX_COMPONENT_SIZE;
 pub use swap::HotSwap;

@@ -1,15 +1,18 @@
 //! The drop-in directory: files that are added, changed and removed while charge points are connected.
 
 use crate::{Running, configuration, result_object};
+use data_encoding::HEXLOWER;
 use ocpp_gateway::app::Gateway;
 use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::back_end::BackEnd;
 use ocpp_gateway_testkit::charge_point::ChargePoint;
 use ocpp_gateway_testkit::guest;
+use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -136,6 +139,9 @@ async fn added_changed_and_removed_files_are_in_force_for_the_next_messages() {
     assert_eq!(site.info().await, "");
     directory.write("10-one.jq", adds('a'));
     site.until_info("a").await;
+    let version = HEXLOWER.encode(&Sha256::digest(adds('a')));
+    let page = site.gateway.admin("/api/v1/transforms").await;
+    assert!(page.contains(&format!("\"program_sha256\": \"{version}\"")), "{page}");
     directory.write("10-one.jq", adds('b'));
     site.until_info("b").await;
     directory.write("05-other.jq", adds('c'));
@@ -407,6 +413,35 @@ impl Site {
     async fn refused(directory: &Directory) -> String {
         let started = Gateway::start(&configuration(&directory.config("")), None).await;
         started.err().expect("a refusal").to_string()
+    }
+}
+
+#[test]
+fn commands_name_drop_ins_and_their_faults() {
+    let directory = Directory::new();
+    directory.write("10-one.jq", adds('a'));
+    fs::write(directory.file("20-broken.jq"), "def uplink: if;").expect("written");
+    fs::write(directory.file("20-broken.toml"), "on_error = \"bypass\"").expect("written");
+    let run = |command: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
+        let output = program.args(command).current_dir(directory.0.path()).output().expect("the program runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), text)
+    };
+    let version = &HEXLOWER.encode(&Sha256::digest(adds('a')))[..12];
+    for (command, code) in [(&["transform", "list"][..], 1), (&["check"], 0), (&["config"], 0)] {
+        let (exit, text) = run(command);
+        assert_eq!(exit, Some(code), "{command:?}: {text}");
+        assert!(
+            text.contains("one: builtin:jq") && text.contains(&format!("program {version}")),
+            "{command:?}: {text}"
+        );
+        assert!(text.contains("20-broken.jq: ") || command == ["config"], "{command:?}: {text}");
+    }
+    fs::remove_file(directory.file("20-broken.toml")).expect("removed");
+    for (command, code) in [(&["transform", "list"][..], 1), (&["check"], 78), (&["run"], 78)] {
+        let (exit, text) = run(command);
+        assert!(exit == Some(code) && text.contains("20-broken.jq: "), "{command:?}: {text}");
     }
 }
 

@@ -175,8 +175,9 @@ impl Pipeline {
         }
         let changes = TransformChange::between(&chain.transforms, &next.transforms);
         self.go_live(next);
-        let Transform { name, version, sha256, component, .. } = &*new;
-        info!(transform = %name, %version, sha256 = short_sha256(sha256), component, "activated");
+        let Transform { name, version, sha256, program_sha256, component, .. } = &*new;
+        let program = program_sha256.as_deref().map(short_sha256);
+        info!(transform = %name, %version, sha256 = short_sha256(sha256), program, component, "activated");
         Ok(changes)
     }
 

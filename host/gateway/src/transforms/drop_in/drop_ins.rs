@@ -1,0 +1,158 @@
+//! Puts in place what has changed in the drop-in directory.
+
+use super::directory::{Entry, Scan};
+use super::status::DropInStatus;
+use crate::config::Config;
+use crate::transforms::component_fault::ComponentFault;
+use crate::transforms::specs::{specs, validation};
+use ocpp_gateway_pipeline::{LoadError, OnError, OnViolation, Pipeline, SwappedAll, TransformSpec};
+use parking_lot::Mutex;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use tracing::{error, info, warn};
+
+/// The drop-ins of a pipeline.
+pub struct DropIns {
+    pipeline: Pipeline,
+    /// `None`: no directory is used.
+    directory: Option<PathBuf>,
+    /// Held while drop-ins are loaded.
+    state: Mutex<State>,
+    statuses: Mutex<Vec<DropInStatus>>,
+}
+
+struct State {
+    entries: Vec<Entry>,
+    /// The names of the transforms of the configuration.
+    configured: HashSet<String>,
+    on_violation: OnViolation,
+}
+
+/// The text of a fault that was not known before, and what its transform does with messages that it fails on.
+type NewFault = (String, OnError);
+
+impl DropIns {
+    /// Loads the drop-ins after the transforms of the configuration. Those with a fault and `on_error = "bypass"` are
+    /// skipped; the error has the faults of all others.
+    pub(in crate::transforms) fn load(pipeline: Pipeline, config: &Config) -> Result<Self, Vec<ComponentFault>> {
+        let this = DropIns {
+            pipeline,
+            directory: config.drop_in.directory.clone(),
+            state: Mutex::new(State::new(config)),
+            statuses: Mutex::default(),
+        };
+        let mut state = this.state.lock();
+        let loaded = this.scan(&state, &HashSet::new()).and_then(|scan| {
+            let swapped = this.pipeline.swap_drop_ins(scan.drop_ins(state.on_violation, true));
+            Ok((scan, swapped.map_err(|error| error.to_string())?))
+        });
+        let (scan, swapped) = loaded.map_err(|problem| vec![ComponentFault(problem)])?;
+        let faults = this.settle(&mut state, scan, &swapped.drop_in_errors);
+        let (skipped, fatal): (Vec<_>, Vec<_>) =
+            faults.into_iter().partition(|(_, on_error)| *on_error == OnError::Bypass);
+        if !fatal.is_empty() {
+            return Err(fatal.into_iter().map(|(text, _)| ComponentFault(text)).collect());
+        }
+        for line in skipped.iter().flat_map(|(text, _)| text.lines()) {
+            error!("drop-in skipped, as its on_error is \"bypass\": {line}");
+        }
+        drop(state);
+        Ok(this)
+    }
+
+    /// The directory, if one is used.
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
+    /// All drop-ins with their faults, in their order. Does not wait for a load.
+    pub fn statuses(&self) -> Vec<DropInStatus> {
+        self.statuses.lock().clone()
+    }
+
+    /// Puts in place what has changed in the directory. `being_written`: files that are not complete yet.
+    pub(super) fn rescan(&self, being_written: &HashSet<PathBuf>) {
+        let mut state = self.state.lock();
+        let scan = match self.scan(&state, being_written) {
+            Ok(scan) if scan.is_as(&state.entries) => return,
+            Ok(scan) => scan,
+            Err(problem) => return warn!("all drop-ins stay as they are: {problem}"),
+        };
+        match self.pipeline.swap_drop_ins(scan.drop_ins(state.on_violation, false)) {
+            Ok(swapped) => self.report(&mut state, scan, &swapped, ""),
+            Err(error) => warn!("all drop-ins stay as they are: {error}"),
+        }
+    }
+
+    /// Replaces the transforms and the validation by those of `config`, and loads the drop-ins again. If a transform of
+    /// `config` has a fault, everything stays. Returns whether anything has changed.
+    pub(in crate::transforms) fn reload(&self, config: &Config) -> Result<bool, String> {
+        let mut state = self.state.lock();
+        let next = State { entries: std::mem::take(&mut state.entries), ..State::new(config) };
+        let before = std::mem::replace(&mut *state, next);
+        let swapped = self.scan(&state, &HashSet::new()).and_then(|scan| {
+            let drop_ins = scan.drop_ins(state.on_violation, true);
+            let swapped = self.pipeline.swap_all(specs(config), drop_ins, validation(config));
+            Ok((scan, swapped.map_err(|error| error.to_string())?))
+        });
+        match swapped {
+            Ok((scan, swapped)) => {
+                self.report(&mut state, scan, &swapped, "SIGHUP: ");
+                Ok(swapped.changes.is_some())
+            }
+            Err(problem) => {
+                let entries = std::mem::take(&mut state.entries);
+                *state = State { entries, ..before };
+                Err(problem)
+            }
+        }
+    }
+
+    fn scan(&self, state: &State, being_written: &HashSet<PathBuf>) -> Result<Scan, String> {
+        let Some(directory) = &self.directory else { return Ok(Scan::default()) };
+        Scan::of(directory, &state.configured, &state.entries, being_written)
+            .map_err(|error| format!("{}: {error}", directory.display()))
+    }
+
+    /// Logs changes and new faults, and stores what became of each drop-in.
+    fn report(&self, state: &mut State, scan: Scan, swapped: &SwappedAll, cause: &str) {
+        match swapped.changes.as_deref() {
+            None => {}
+            Some([]) => info!("{cause}the transforms are the same, in another order or with another validation"),
+            Some(changes) => changes.iter().for_each(|change| info!("{cause}{change}")),
+        }
+        for (text, _) in self.settle(state, scan, &swapped.drop_in_errors) {
+            // One line of the log for each, because line breaks within one are escaped.
+            text.lines().for_each(|line| warn!("{cause}drop-in not used: {line}"));
+        }
+    }
+
+    /// Stores what became of each drop-in. Returns the faults that are new.
+    fn settle(&self, state: &mut State, mut scan: Scan, errors: &[LoadError]) -> Vec<NewFault> {
+        let settle = |entry: &mut Entry| Some((entry.settle(errors)?.text.clone(), entry.on_error));
+        let new_faults = scan.entries.iter_mut().filter_map(settle).collect();
+        *self.statuses.lock() = scan.entries.iter().map(Entry::status).collect();
+        state.entries = scan.entries;
+        new_faults
+    }
+}
+
+impl State {
+    fn new(config: &Config) -> Self {
+        State {
+            entries: Vec::new(),
+            configured: config.transforms.iter().map(|transform| transform.name.clone()).collect(),
+            on_violation: config.validation.on_violation,
+        }
+    }
+}
+
+/// The transforms of the drop-in directory, without loading them, or why they cannot be loaded.
+pub(in crate::transforms) fn drop_in_specs(config: &Config) -> Vec<Result<TransformSpec, String>> {
+    let Some(directory) = &config.drop_in.directory else { return Vec::new() };
+    let State { configured, on_violation, .. } = State::new(config);
+    match Scan::of(directory, &configured, &[], &HashSet::new()) {
+        Ok(scan) => scan.entries.iter().map(|entry| entry.spec(on_violation)).collect(),
+        Err(error) => vec![Err(format!("{}: {error}", directory.display()))],
+    }
+}
