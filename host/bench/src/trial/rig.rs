@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -116,7 +116,6 @@ impl Rig {
 
     pub(crate) async fn start_gateway(&mut self) -> Result<()> {
         let mut command = Command::new(&self.program);
-        // Paths in the configuration are relative to its directory.
         command.current_dir(self.dir.path()).args(["run", "--config", "gateway.toml"]);
         let gateway = self.gateway.insert(Child::start("gateway", &mut command, self.dir.path())?);
         gateway.wait_until_listening(self.listen).await
@@ -168,6 +167,11 @@ impl Rig {
 
     pub(crate) fn kill_gateway(&mut self) {
         self.gateway = None;
+    }
+
+    /// The directory of the gateway's configuration.
+    pub(crate) fn directory(&self) -> &Path {
+        self.dir.path()
     }
 
     /// The address of the broker.

@@ -1,6 +1,7 @@
-//! Hot swaps between mappings with other topics, while charge points and a back end send each other CALLs.
+//! Hot swaps to other topics, by SIGHUP or by a drop-in file, while charge points and a back end send each other CALLs.
 
 mod back_end;
+mod drop_in;
 mod station;
 mod tally;
 
@@ -37,6 +38,9 @@ pub(crate) struct SwapArgs {
     /// Restart the broker after this many swaps, repeatedly; 0: never
     #[arg(long, default_value_t = 0)]
     restart_every: u32,
+    /// Save a jq program in the drop-in directory for each swap, as different editors do, instead of a SIGHUP
+    #[arg(long)]
+    drop_in: bool,
 }
 
 /// The mount points of successive mappings.
@@ -45,15 +49,19 @@ const MOUNT_POINTS: [&str; 3] = ["ocpp", "site", "depot"];
 /// The gateway's timeout, short so that lost CALLs show soon.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time limit until the first charge point uses the topics of a swap.
-const SWAP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time limit until the first charge point uses the topics of a swap. The first program waits until its interpreter is
+/// compiled.
+const SWAP_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) async fn swap(args: SwapArgs) -> Result<()> {
     let ocpp = format!("call_timeout = \"{}s\"\n", CALL_TIMEOUT.as_secs());
     let mut rig = Rig::start(&args.rig, &ocpp).await?;
     let tally = Tally::default();
     let (calling, calling_updates) = watch::channel(true);
-    let back_end = SwapBackEnd::start(rig.broker(), args.answer_after, calling_updates.clone(), &tally).await?;
+    // A program changes the topics that are published, and leaves those of the mapping.
+    let answer_under = args.drop_in.then_some(MOUNT_POINTS[0]);
+    let back_end =
+        SwapBackEnd::start(rig.broker(), args.answer_after, answer_under, calling_updates.clone(), &tally).await?;
     let endpoint = rig.endpoint();
     let connecting = (0..args.charge_points).map(|index| Station::connect(&endpoint, index, &tally));
     let stations: Vec<Station> = stream::iter(connecting).buffer_unordered(CONNECTING).try_collect().await?;
@@ -71,7 +79,11 @@ pub(crate) async fn swap(args: SwapArgs) -> Result<()> {
         if restarts {
             rig.stop_broker()?;
         }
-        rig.reload(&format!("mountpoint = \"{mount_point}/\"\n"))?;
+        if args.drop_in {
+            drop_in::save(rig.directory(), mount_point, number)?;
+        } else {
+            rig.reload(&format!("mountpoint = \"{mount_point}/\"\n"))?;
+        }
         if restarts {
             rig.start_broker().await?;
         }

@@ -51,6 +51,8 @@ struct ChargePointState {
 struct AnswerJob {
     publisher: Publisher,
     answer_after: Duration,
+    /// The mount point of its messages; `None`: that of the latest CALL of the charge point.
+    answer_under: Option<&'static str>,
     calling: watch::Receiver<bool>,
     tally: Tally,
     latest_call: watch::Sender<(String, Instant)>,
@@ -64,6 +66,7 @@ impl SwapBackEnd {
     pub(super) async fn start(
         broker: SocketAddr,
         answer_after: Duration,
+        answer_under: Option<&'static str>,
         calling: watch::Receiver<bool>,
         tally: &Tally,
     ) -> Result<Self> {
@@ -77,7 +80,8 @@ impl SwapBackEnd {
         let (latest_call, latest_calls) = watch::channel((String::new(), Instant::now()));
         let (due, dues) = mpsc::unbounded_channel();
         let charge_points = HashMap::new();
-        let job = AnswerJob { publisher, answer_after, calling, tally: tally.clone(), latest_call, charge_points, due };
+        let tally = tally.clone();
+        let job = AnswerJob { publisher, answer_after, answer_under, calling, tally, latest_call, charge_points, due };
         tokio::spawn(job.run(messages, dues));
         Ok(SwapBackEnd { latest_call: latest_calls, _subscriber: subscriber })
     }
@@ -129,6 +133,7 @@ impl AnswerJob {
                 // Answers use the topics of their CALL, so only CALLs show the newest topics.
                 mount_point.clone_into(&mut state.mount_point);
                 self.latest_call.send_replace((mount_point.to_owned(), Instant::now()));
+                let mount_point = self.answer_under.unwrap_or(mount_point);
                 let answer = publication(mount_point, charge_point, Dialect::Standard.result(id, action));
                 self.publish_after(self.answer_after, answer);
             }
@@ -162,7 +167,7 @@ impl AnswerJob {
         state.open = Some(Instant::now());
         self.tally.counts().from_back_end.sent();
         let command = Dialect::Standard.command(&format!("down-{}", state.commands));
-        let command = publication(&state.mount_point, charge_point, command);
+        let command = publication(self.answer_under.unwrap_or(&state.mount_point), charge_point, command);
         self.publish_after(Duration::ZERO, command);
     }
 
