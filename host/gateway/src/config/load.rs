@@ -3,6 +3,7 @@
 use super::check;
 use super::fault::{ConfigFault, ConfigFaults};
 use super::keys;
+use super::paths;
 use super::sections::Config;
 use super::transform::TransformConfig;
 use std::collections::BTreeMap;
@@ -36,7 +37,7 @@ pub fn read(file: Option<&Path>, environment: impl IntoIterator<Item = (String, 
     draft.apply(environment);
     draft.refuse_unknown_keys();
     let mut config = draft.resolve();
-    config.drop_in.resolve(file);
+    paths::resolve(&mut config, file);
     for (key, problem) in check::faults(&config, |key| draft.is_set(key)) {
         draft.fault(&key, problem);
     }

@@ -17,6 +17,7 @@ mod mqtt;
 mod network;
 mod ocpp;
 mod origin;
+mod paths;
 mod presence;
 mod runtime;
 mod sections;

@@ -451,15 +451,16 @@ fn default_directory_is_beside_the_configuration() {
     let file = directory.path().join("gateway.toml");
     let resolved = |text: &str| {
         fs::write(&file, text).expect("written");
-        ocpp_gateway::config::load(Some(&file), []).map(|config| config.drop_in.directory.expect("resolved"))
+        ocpp_gateway::config::load(Some(&file), []).map(|config| config.drop_in.path().map(Path::to_owned))
     };
     let beside = |name| directory.path().join(name);
-    assert_eq!(resolved("").expect("it need not exist"), beside("transforms.d"));
+    assert_eq!(resolved("").expect("it need not exist"), Some(beside("transforms.d")));
     fs::create_dir(beside("mine")).expect("a directory");
-    assert_eq!(resolved("[drop_in]\ndirectory = \"mine\"").expect("it exists"), beside("mine"));
+    assert_eq!(resolved("[drop_in]\ndirectory = \"mine\"").expect("it exists"), Some(beside("mine")));
     let missing = resolved("[drop_in]\ndirectory = \"other\"").expect_err("it does not exist").to_string();
     assert!(missing.contains("drop_in.directory: there is no directory"), "{missing}");
-    let without_file = ocpp_gateway::config::load(None, []).expect("valid").drop_in.directory.expect("resolved");
+    let config = ocpp_gateway::config::load(None, []).expect("valid");
+    let without_file = config.drop_in.path().expect("resolved");
     assert!(without_file.is_absolute() && without_file.ends_with("transforms.d"), "{without_file:?}");
     assert_eq!(Path::new("transforms.d"), without_file.file_name().expect("a name"));
 }

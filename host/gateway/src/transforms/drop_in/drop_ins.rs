@@ -37,7 +37,7 @@ impl DropIns {
     pub(in crate::transforms) fn load(pipeline: Pipeline, config: &Config) -> Result<Self, Vec<ComponentFault>> {
         let this = DropIns {
             pipeline,
-            directory: config.drop_in.directory.clone(),
+            directory: config.drop_in.path().map(Path::to_owned),
             state: Mutex::new(State::new(config)),
             statuses: Mutex::default(),
         };
@@ -149,7 +149,7 @@ impl State {
 
 /// The transforms of the drop-in directory, without loading them, or why they cannot be loaded.
 pub(in crate::transforms) fn drop_in_specs(config: &Config) -> Vec<Result<TransformSpec, String>> {
-    let Some(directory) = &config.drop_in.directory else { return Vec::new() };
+    let Some(directory) = config.drop_in.path() else { return Vec::new() };
     let State { configured, on_violation, .. } = State::new(config);
     match Scan::of(directory, &configured, &[], &HashSet::new()) {
         Ok(scan) => scan.entries.iter().map(|entry| entry.spec(on_violation)).collect(),
