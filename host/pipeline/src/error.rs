@@ -170,7 +170,7 @@ pub enum LoadFault {
     MissingHook { wanted: &'static str, offered: String },
     #[error(
         "has no hook {missing}, which the one that runs has: refused, as messages would be handled differently; \
-         an upload with allow_fewer_hooks=true allows it, and a file that is removed first"
+         allow_fewer_hooks=true allows it for an upload, and removing the file before for a drop-in"
     )]
     FewerHooks { missing: String },
     #[error("was rolled back while this version was being loaded: it is discarded")]

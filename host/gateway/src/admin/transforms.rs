@@ -65,6 +65,7 @@ struct TransformSummary {
     /// The version that a rollback restores.
     previous_version: Option<String>,
     previous_sha256: Option<String>,
+    previous_program_sha256: Option<String>,
     /// Why the latest attempt to replace it failed or was rolled back, if so.
     last_fault: Option<String>,
     /// When that happened.
@@ -74,6 +75,7 @@ struct TransformSummary {
 impl From<TransformStatus> for TransformSummary {
     fn from(status: TransformStatus) -> Self {
         let TransformStatus { timed_calls, timed, .. } = status;
+        let previous_program_sha256 = status.previous.as_ref().and_then(|it| it.program_sha256.clone());
         let (previous_version, previous_sha256) = status.previous.map(|it| (it.version, it.sha256)).unzip();
         let (last_fault, last_fault_at) = status.last_fault.map(|it| (it.text, rfc3339(it.at))).unzip();
         TransformSummary {
@@ -92,6 +94,7 @@ impl From<TransformStatus> for TransformSummary {
             stopped_charge_points: status.stopped_charge_points,
             previous_version,
             previous_sha256,
+            previous_program_sha256,
             last_fault,
             last_fault_at,
         }
@@ -140,8 +143,8 @@ async fn list_drop_ins(State(state): State<SharedAdminState>) -> Response {
 
 /// Replaces the running component
 ///
-/// The new component runs until the next restart or SIGHUP, or until the file that the configuration names changes.
-/// That file is not written. Uploading the running component changes nothing.
+/// The new component runs until the next restart or SIGHUP, or until the file of the transform changes. That file is
+/// not written. Uploading the running component changes nothing.
 async fn swap(
     State(state): State<SharedAdminState>,
     name: Result<Path<String>, PathRejection>,

@@ -31,6 +31,10 @@ fn adds(letter: char) -> String {
     format!(r#"def uplink: if .action == "StatusNotification" then .payload.info += "{letter}" end;"#)
 }
 
+fn sha256(text: &str) -> String {
+    HEXLOWER.encode(&Sha256::digest(text))
+}
+
 /// A drop-in directory.
 struct Directory(TempDir);
 
@@ -139,7 +143,7 @@ async fn added_changed_and_removed_files_are_in_force_for_the_next_messages() {
     assert_eq!(site.info().await, "");
     directory.write("10-one.jq", adds('a'));
     site.until_info("a").await;
-    let version = HEXLOWER.encode(&Sha256::digest(adds('a')));
+    let version = sha256(&adds('a'));
     let page = site.gateway.admin("/api/v1/transforms").await;
     assert!(page.contains(&format!("\"program_sha256\": \"{version}\"")), "{page}");
     directory.write("10-one.jq", adds('b'));
@@ -181,11 +185,16 @@ async fn broken_file_keeps_what_ran_and_says_why() {
     }
     site.gateway.until(FAILED, 1.0).await;
 
-    fs::write(directory.file("10-one.jq"), adds('b')).expect("written");
-    site.until_info("b").await;
-    site.until_said("\"fault\": null").await;
-    let page = site.gateway.admin("/readyz").await;
-    assert!(page.contains("\"degraded\": []"), "{page}");
+    // The text that runs is as good a remedy as another one.
+    for letter in ['a', 'b'] {
+        fs::write(directory.file("10-one.jq"), adds(letter)).expect("written");
+        site.until_said("\"fault\": null").await;
+        site.until_info(&letter.to_string()).await;
+        let page = site.gateway.admin("/readyz").await;
+        assert!(page.contains("\"degraded\": []"), "{page}");
+        let page = site.gateway.admin("/api/v1/transforms").await;
+        assert!(!page.contains("def uplink: if .payload;"), "{page}");
+    }
     site.gateway.stop().await;
 }
 
@@ -273,6 +282,27 @@ async fn directory_may_be_created_replaced_and_removed_while_the_gateway_runs() 
     site.gateway.stop().await;
 }
 
+/// Nothing reports that: the gateway looks at the path now and then.
+#[tokio::test(flavor = "multi_thread")]
+async fn link_above_the_directory_may_lead_to_another_one() {
+    let (one, other) = (Directory::new(), Directory::new());
+    one.write("10-one.jq", adds('a'));
+    other.write("10-one.jq", adds('b'));
+    let releases = tempfile::tempdir().expect("a directory");
+    let (current, next) = (releases.path().join("current"), releases.path().join("next"));
+    symlink(one.0.path(), &current).expect("linked");
+    let directory = current.join("transforms.d");
+    let mut site = Site::start_with(&format!("[drop_in]\ndirectory = {directory:?}")).await;
+    assert_eq!(site.info().await, "a");
+    symlink(other.0.path(), &next).expect("linked");
+    fs::rename(&next, &current).expect("renamed");
+    site.until_info("b").await;
+    // That one is followed from now on.
+    other.write("10-one.jq", adds('c'));
+    site.until_info("c").await;
+    site.gateway.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn unusable_files_are_named_and_others_run() {
     let directory = Directory::new();
@@ -295,6 +325,7 @@ async fn unusable_files_are_named_and_others_run() {
         .expect("written");
     fs::write(directory.file("48-unknown.toml"), "component = \"builtin:redcat\"").expect("written");
     directory.write("49-input.jq", "def uplink: input;");
+    fs::write(directory.file("50-endless.toml"), "component = \"/dev/zero\"").expect("written");
     // The last of them by name, in one scan with all others or in one after them.
     fs::write(directory.file("99-last.wasm"), "no component").expect("written");
     site.until_said("not WebAssembly at all").await;
@@ -313,6 +344,7 @@ async fn unusable_files_are_named_and_others_run() {
         "47-misspelt.toml: limts.time: unknown key; did you mean limits.time?",
         "did you mean builtin:redact?",
         "49-input.jq: transform ",
+        "50-endless.toml: /dev/zero: it is not a regular file",
         "99-last.wasm: transform ",
     ] {
         assert!(page.contains(part), "{part}: {page}");
@@ -347,6 +379,13 @@ async fn mapping_of_the_configuration_wins_and_a_second_one_is_a_fault_of_its_fi
     let mut up = BackEnd::listen(site.gateway.broker(), "up/#").await;
     site.charge_point.send(r#"[2,"x","Heartbeat",{}]"#).await;
     assert_eq!(up.expect_on("up/CP1").await, "{}");
+    // Neither an edit of the one that runs nor a reload hands the mapping over to the other file.
+    directory.write("10-mapping.jq", mapping.replace("up/", "edited/"));
+    let mut edited = BackEnd::listen(site.gateway.broker(), "edited/#").await;
+    site.gateway.until_page("edited", |page| page.0.contains(&sha256(&mapping.replace("up/", "edited/")))).await;
+    site.gateway.hot_swap.reload(configuration(&directory.config("")));
+    site.charge_point.send(r#"[2,"y","Heartbeat",{}]"#).await;
+    assert_eq!(edited.expect_on("edited/CP1").await, "{}");
     site.gateway.stop().await;
 }
 
@@ -360,6 +399,9 @@ async fn changes_of_other_files_and_reloads_leave_a_transform_as_it_is() {
     let put = site.gateway.request("PUT", "/api/v1/transforms/one?allow_fewer_hooks=true", &passing).await;
     assert!(put.starts_with("HTTP/1.1 200"), "{put}");
     assert_eq!(site.info().await, "");
+    // The same text in another file is no change: a ConfigMap has new files whenever one of them changes.
+    directory.write(".10-one.jq.new", adds('a'));
+    fs::rename(directory.file(".10-one.jq.new"), directory.file("10-one.jq")).expect("renamed");
     directory.write("20-two.jq", adds('b'));
     site.until_info("b").await;
     let back = site.gateway.request("POST", "/api/v1/transforms/one/rollback", &[]).await;
@@ -428,7 +470,7 @@ fn commands_name_drop_ins_and_their_faults() {
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         (output.status.code(), text)
     };
-    let version = &HEXLOWER.encode(&Sha256::digest(adds('a')))[..12];
+    let version = &sha256(&adds('a'))[..12];
     for (command, code) in [(&["transform", "list"][..], 1), (&["check"], 0), (&["config"], 0)] {
         let (exit, text) = run(command);
         assert_eq!(exit, Some(code), "{command:?}: {text}");

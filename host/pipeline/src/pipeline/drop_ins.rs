@@ -9,6 +9,7 @@ use crate::load::{self, DefaultMapping};
 use crate::spec::TransformSpec;
 use crate::swap_report::{SwapError, SwapOutcome, SwapReport, SwappedAll, TransformChange, TransformFault, lines};
 use crate::transform::Transform;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A transform beside those of the configuration.
@@ -27,11 +28,22 @@ pub(super) enum LoadedDropIn {
     Keep(String),
 }
 
+impl LoadedDropIn {
+    fn name(&self) -> &str {
+        match self {
+            LoadedDropIn::New(spec, _) | LoadedDropIn::Faulty(spec, _) => &spec.name,
+            LoadedDropIn::Keep(name) => name,
+        }
+    }
+}
+
 /// The transforms of the next chain, before a default mapping is added.
 pub(super) struct Assembled {
     pub(super) transforms: Vec<Arc<Transform>>,
     /// The configurations of the drop-ins among them.
     pub(super) drop_ins: Vec<TransformSpec>,
+    /// The names of those that were loaded without a fault, also if they have not changed.
+    pub(super) loaded: Vec<String>,
     pub(super) errors: Vec<LoadError>,
 }
 
@@ -40,6 +52,7 @@ impl Pipeline {
     /// nothing: its running version stays, if there is one.
     pub fn swap_drop_ins(&self, drop_ins: Vec<DropIn>) -> Result<SwappedAll, SwapError> {
         let _guard = self.0.loading.lock();
+        self.record_rollbacks();
         let drop_ins = self.load_drop_ins(drop_ins);
         let mut loader_state = self.0.loader_state.lock();
         let running = self.0.chain.load_full();
@@ -58,15 +71,13 @@ impl Pipeline {
         loader_state.drop_ins = assembled.drop_ins;
         let changes = self.replace_chain(&running, next);
         drop(loader_state);
-        Ok(self.report_drop_ins(changes, assembled.errors))
+        Ok(self.report_drop_ins(changes, &assembled.loaded, assembled.errors))
     }
 
-    /// Loads what has to be loaded, which may take a minute: without the lock of `loader_state`. Rollbacks by operators
-    /// are recorded from now on.
+    /// Loads what has to be loaded, which may take a minute: without the lock of `loader_state`.
     pub(super) fn load_drop_ins(&self, drop_ins: Vec<DropIn>) -> Vec<LoadedDropIn> {
         let (running, configured) = {
-            let mut loader_state = self.0.loader_state.lock();
-            loader_state.rolled_back.clear();
+            let loader_state = self.0.loader_state.lock();
             (self.0.chain.load_full(), loader_state.names())
         };
         // A drop-in that has the name of the default mapping does not replace it.
@@ -88,15 +99,23 @@ impl Pipeline {
         drop_ins.into_iter().map(load).collect()
     }
 
-    /// Records and reports what has changed, and which drop-ins could not. `changes`: `None` if the same chain runs.
-    pub(super) fn report_drop_ins(&self, changes: Option<Vec<TransformChange>>, errors: Vec<LoadError>) -> SwappedAll {
+    /// Records and reports what has changed, and which drop-ins could not. `changes`: `None` if the same chain runs;
+    /// `loaded`: the names of drop-ins without a fault.
+    pub(super) fn report_drop_ins(
+        &self,
+        changes: Option<Vec<TransformChange>>,
+        loaded: &[String],
+        errors: Vec<LoadError>,
+    ) -> SwappedAll {
         let mut reports = Vec::new();
         if let Some(transforms) = changes.clone() {
             reports.push(SwapReport { outcome: SwapOutcome::Swapped, transforms, reason: None });
         }
         {
             let mut faults = self.0.faults.lock();
-            changes.iter().flatten().for_each(|change| drop(faults.remove(&change.name)));
+            let is_changed = |name: &String| changes.iter().flatten().any(|change| change.name == *name);
+            let running = self.0.chain.load();
+            faults.retain(|name, _| !is_changed(name) && !loaded.contains(name) && running.transform(name).is_some());
             for errors in errors.chunk_by(|one, next| one.transform == next.transform) {
                 let (name, text) = (errors[0].transform.clone(), lines(errors));
                 let transforms = self.kept(&name).into_iter().collect();
@@ -120,13 +139,14 @@ pub(super) fn assemble(
     drop_ins: Vec<LoadedDropIn>,
 ) -> Assembled {
     let maps = |transform: &&Arc<Transform>| transform.has(Function::ToMqtt);
-    let kept = drop_ins.iter().filter_map(|drop_in| match drop_in {
-        LoadedDropIn::Keep(name) => running.transform(name),
-        _ => None,
-    });
     // The mapping of the configuration wins, and then the one that runs.
-    let mut mapping = configured.iter().chain(kept).find(maps).map(|mapping| mapping.name.clone());
-    let mut assembled = Assembled { transforms: configured, drop_ins: Vec::new(), errors: Vec::new() };
+    let stays = |name: &str| drop_ins.iter().any(|drop_in| drop_in.name() == name);
+    let running_mapping =
+        Some(&running.mapping).filter(|it| loader_state.drop_in(&it.name).is_some() && stays(&it.name));
+    let mut mapping = configured.iter().find(maps).or(running_mapping).map(|mapping| mapping.name.clone());
+    let names: HashSet<_> = configured.iter().map(|transform| transform.name.clone()).collect();
+    let mut assembled =
+        Assembled { transforms: configured, drop_ins: Vec::new(), loaded: Vec::new(), errors: Vec::new() };
     for drop_in in drop_ins {
         let (name, new, faults) = match drop_in {
             LoadedDropIn::Keep(name) => (name, None, Vec::new()),
@@ -134,9 +154,12 @@ pub(super) fn assemble(
                 let errors = faults.into_iter().map(|fault| load::error(&spec, fault)).collect();
                 (spec.name, None, errors)
             }
-            LoadedDropIn::New(spec, new) => match objection(loader_state, &spec, &new, mapping.as_deref()) {
+            LoadedDropIn::New(spec, new) => match refusal(loader_state, &spec, &new, &names, mapping.as_deref()) {
                 Some(fault) => (spec.name.clone(), None, vec![load::error(&spec, fault)]),
-                None => (spec.name.clone(), Some((*spec, new)), Vec::new()),
+                None => {
+                    assembled.loaded.push(spec.name.clone());
+                    (spec.name.clone(), Some((*spec, new)), Vec::new())
+                }
             },
         };
         assembled.errors.extend(faults);
@@ -153,13 +176,18 @@ pub(super) fn assemble(
     assembled
 }
 
-/// Why a drop-in that was loaded does not go live. `mapping`: the name of the mapping so far.
-fn objection(
+/// Why a drop-in that was loaded does not go live. `configured`: the names of the transforms of the configuration;
+/// `mapping`: that of the mapping so far.
+fn refusal(
     loader_state: &LoaderState,
     spec: &TransformSpec,
     new: &Arc<Transform>,
+    configured: &HashSet<Arc<str>>,
     mapping: Option<&str>,
 ) -> Option<LoadFault> {
+    if configured.contains(&*spec.name) {
+        return Some(LoadFault::DuplicateName);
+    }
     if loader_state.rolled_back.contains(&spec.name) {
         return Some(LoadFault::RolledBackMeanwhile);
     }

@@ -49,7 +49,7 @@ pub(super) struct LoaderState {
     /// Those of the drop-ins that run.
     pub(super) drop_ins: Vec<TransformSpec>,
     pub(super) validation: Validation,
-    /// Transforms that an operator has rolled back since the latest load began.
+    /// Transforms that were rolled back since the latest load began.
     pub(super) rolled_back: Vec<String>,
 }
 

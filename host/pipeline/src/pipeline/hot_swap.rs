@@ -10,7 +10,7 @@ use crate::settings::Validation;
 use crate::spec::{Source, TransformSpec};
 use crate::swap_report::{
     Change, FewerHooks, SwapError, SwapOutcome, SwapReport, Swapped, SwappedAll, TransformChange, TransformFault,
-    lines, short_sha256,
+    lines, short_hashes, short_sha256,
 };
 use crate::transform::Transform;
 use std::sync::Arc;
@@ -97,6 +97,11 @@ impl Pipeline {
         self.finish(Some(name), SwapOutcome::RolledBack, failed, rolled_back)
     }
 
+    /// Rollbacks are recorded from now on, so that a version that is being loaded does not undo them.
+    pub(super) fn record_rollbacks(&self) {
+        self.0.loader_state.lock().rolled_back.clear();
+    }
+
     /// Replaces all running transforms. If any of those of the configuration has a fault, nothing changes. A drop-in with
     /// a fault keeps its running version, if there is one. Transforms that are the same keep running.
     pub fn swap_all(
@@ -107,6 +112,7 @@ impl Pipeline {
     ) -> Result<SwappedAll, SwapError> {
         let _guard = self.0.loading.lock();
         let loader = &self.0.loader;
+        self.record_rollbacks();
         // Without the lock of `loader_state`: a rollback does not wait for the load.
         let old = self.0.chain.load_full();
         let loaded = loader.load_all(&specs, &old.transforms).and_then(|loaded| {
@@ -136,7 +142,7 @@ impl Pipeline {
         let changes = self.replace_chain(&old, new);
         drop(loader_state);
         self.0.faults.lock().clear();
-        Ok(self.report_drop_ins(changes, assembled.errors))
+        Ok(self.report_drop_ins(changes, &assembled.loaded, assembled.errors))
     }
 
     /// Activates a chain in which any transforms may differ. `None`: it is the same. The caller holds the lock of
@@ -263,15 +269,19 @@ impl Pipeline {
     pub(super) fn spawn_rollback(&self, failing: &Arc<Transform>, reason: String) {
         let (pipeline, failing) = (self.clone(), failing.clone());
         let spawned = std::thread::Builder::new().name("transform-rollback".into()).spawn(move || {
-            let loader_state = pipeline.0.loader_state.lock();
+            let mut loader_state = pipeline.0.loader_state.lock();
             if !pipeline.0.chain.load().transforms.iter().any(|running| Arc::ptr_eq(running, &failing)) {
                 return;
             }
-            let Transform { name, version, sha256, .. } = &*failing;
-            let sha256 = short_sha256(sha256);
-            let reason = format!("version {version} (sha256 {sha256}) was rolled back: {reason}");
+            let Transform { name, version, sha256, program_sha256, .. } = &*failing;
+            let hashes = short_hashes(sha256, program_sha256.as_deref());
+            let reason = format!("version {version} ({hashes}) was rolled back: {reason}");
+            let (sha256, program) = (short_sha256(sha256), program_sha256.as_deref().map(short_sha256));
             match pipeline.roll_back_in(&loader_state, name, Some(reason)) {
-                Ok(_) => warn!(transform = %name, failed = %version, sha256, "rolled back to the previous version"),
+                Ok(_) => {
+                    loader_state.rolled_back.push(name.to_string());
+                    warn!(transform = %name, failed = %version, sha256, program, "rolled back to the previous version");
+                }
                 Err(SwapError::NoPrevious | SwapError::Unknown(_)) => {}
                 Err(error) => warn!(transform = %name, "the rollback to the previous version failed: {error}"),
             }

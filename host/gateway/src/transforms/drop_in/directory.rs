@@ -1,34 +1,37 @@
 //! What is in the drop-in directory, compared with what was there before.
 
-use super::file::{Files, Kind, Read, Stamp, transform_name};
+use super::file::{Content, DropInFiles, Kind, ReadFiles, transform_name};
 use super::status::{DropInFault, DropInStatus};
+use super::written::BeingWritten;
 use crate::config::TransformConfig;
 use crate::transforms::specs::spec;
 use ocpp_gateway_pipeline::{DropIn, LoadError, LoadFault, OnError, OnViolation, TransformSpec};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 /// The drop-ins of a directory, sorted by name.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<DropInEntry>,
 }
 
 /// The files of one drop-in: those whose names differ in the extension only.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
+pub(super) struct DropInEntry {
     /// The name of the files without extension: `10-quirk`.
     stem: String,
     kinds: BTreeSet<Kind>,
-    stamp: Stamp,
+    content: Content,
     /// The transform that it configures, or why it configures none.
     transform: Result<Box<TransformConfig>, String>,
     pub(super) on_error: OnError,
     /// Whether another transform has its name.
     is_duplicate: bool,
+    /// Whether it may be usable as it is, once another file has changed.
+    depends_on_others: bool,
     /// Whether it has to be loaded.
     is_new: bool,
     /// Why it is not used, or not in its latest form.
@@ -41,8 +44,8 @@ impl Scan {
     pub(super) fn of(
         directory: &Path,
         configured: &HashSet<String>,
-        previous: &[Entry],
-        being_written: &HashSet<PathBuf>,
+        previous: &[DropInEntry],
+        being_written: &BeingWritten,
     ) -> io::Result<Self> {
         let directory = match fs::canonicalize(directory) {
             Ok(directory) => directory,
@@ -51,17 +54,35 @@ impl Scan {
         };
         let mut entries = Vec::new();
         for (stem, kinds) in groups(&directory)? {
-            let files = Files { directory: &directory, stem: &stem, kinds: &kinds };
+            let files = DropInFiles { directory: &directory, stem: &stem, kinds: &kinds };
             let previous = previous.iter().find(|entry| entry.stem == stem);
+            // As it was before, until it is complete.
+            let as_before = previous.map(|entry| DropInEntry { is_new: false, ..entry.clone() });
             if files.are_among(being_written) {
-                // As it was before, until it is complete.
-                entries.extend(previous.map(|entry| Entry { is_new: false, ..entry.clone() }));
+                entries.extend(as_before);
                 continue;
             }
-            let Read { stamp, transform, on_error } = files.read();
-            let is_new = previous.is_none_or(|before| before.fault.is_some() || before.stamp != stamp);
+            let ReadFiles { content, named, transform, on_error } = files.read(previous.map(|before| &before.content));
+            if named.iter().any(|path| being_written.contains(path)) {
+                entries.extend(as_before);
+                continue;
+            }
+            let is_new = previous.is_none_or(|before| {
+                before.depends_on_others || before.transform.is_err() || !before.content.is_same(&content)
+            });
             let fault = previous.and_then(|before| before.fault.clone());
-            let entry = Entry { stem, kinds, stamp, transform, on_error, is_duplicate: false, is_new, fault };
+            let (is_duplicate, depends_on_others) = (false, false);
+            let entry = DropInEntry {
+                stem,
+                kinds,
+                content,
+                transform,
+                on_error,
+                is_duplicate,
+                depends_on_others,
+                is_new,
+                fault,
+            };
             entries.push(entry);
         }
         refuse_duplicates(&mut entries, configured);
@@ -74,10 +95,10 @@ impl Scan {
     }
 
     /// Whether nothing has changed since the scan with these entries.
-    pub(super) fn is_as(&self, previous: &[Entry]) -> bool {
-        let is_same = |(now, before): (&Entry, &Entry)| {
-            let problem = |entry: &Entry| entry.transform.as_ref().err().cloned();
-            now.stem == before.stem && now.stamp == before.stamp && problem(now) == problem(before)
+    pub(super) fn is_as(&self, previous: &[DropInEntry]) -> bool {
+        let is_same = |(now, before): (&DropInEntry, &DropInEntry)| {
+            let problem = |entry: &DropInEntry| entry.transform.as_ref().err().cloned();
+            now.stem == before.stem && now.content.is_same(&before.content) && problem(now) == problem(before)
         };
         self.entries.len() == previous.len() && self.entries.iter().zip(previous).all(is_same)
     }
@@ -101,7 +122,7 @@ fn groups(directory: &Path) -> io::Result<BTreeMap<String, BTreeSet<Kind>>> {
 }
 
 /// A name belongs to the first that has it. Those of the configuration are before all drop-ins.
-fn refuse_duplicates(entries: &mut [Entry], configured: &HashSet<String>) {
+fn refuse_duplicates(entries: &mut [DropInEntry], configured: &HashSet<String>) {
     let mut owners: HashMap<String, String> = HashMap::new();
     for entry in entries {
         let Some(name) = entry.name().map(str::to_owned) else { continue };
@@ -114,12 +135,12 @@ fn refuse_duplicates(entries: &mut [Entry], configured: &HashSet<String>) {
                 continue;
             }
         };
-        entry.is_duplicate = true;
+        (entry.is_duplicate, entry.depends_on_others) = (true, true);
         entry.transform = Err(format!("{}: {owner} a transform {name:?} already", entry.main_file()));
     }
 }
 
-impl Entry {
+impl DropInEntry {
     /// The name of the transform.
     pub(super) fn name(&self) -> Option<&str> {
         transform_name(&self.stem)
@@ -138,15 +159,18 @@ impl Entry {
         })
     }
 
-    /// Stores why it is not used, if so. `errors`: those of its load, if it was loaded. Returns a fault that is new.
-    pub(super) fn settle(&mut self, errors: &[LoadError]) -> Option<&DropInFault> {
+    /// Stores why it is not used, if so. `errors`: those of its load, if it was loaded. `is_reload`: all were loaded.
+    /// Returns a fault that is new.
+    pub(super) fn settle(&mut self, errors: &[LoadError], is_reload: bool) -> Option<&DropInFault> {
         let own = errors.iter().filter(|error| !self.is_duplicate && self.name() == Some(&*error.transform));
-        let own: Vec<String> = own.map(|error| format!("{}: {error}", self.file_of(&error.fault))).collect();
+        let own: Vec<&LoadError> = own.collect();
+        self.depends_on_others |= own.iter().any(|error| matches!(error.fault, LoadFault::SecondMapping { .. }));
+        let own: Vec<String> = own.iter().map(|error| format!("{}: {error}", self.file_of(&error.fault))).collect();
         let text = match &self.transform {
             Err(problem) => Some(problem.clone()),
             Ok(_) if !own.is_empty() => Some(own.join("\n")),
             // It was loaded without a fault.
-            Ok(_) if self.is_new => None,
+            Ok(_) if self.is_new || is_reload => None,
             Ok(_) => return None,
         };
         let is_known = self.fault.as_ref().map(|fault| &fault.text) == text.as_ref();
@@ -166,7 +190,7 @@ impl Entry {
 
     /// The file in which a fault has to be mended.
     fn file_of(&self, fault: &LoadFault) -> String {
-        let is_setting = matches!(fault, LoadFault::Config(reason) if !reason.starts_with("program"));
+        let is_setting = matches!(fault, LoadFault::Config(reason) if !reason.starts_with("program: "));
         let settings = self.kinds.get(&Kind::Toml).filter(|_| is_setting);
         settings.map_or_else(|| self.main_file(), |kind| kind.file_name(&self.stem))
     }

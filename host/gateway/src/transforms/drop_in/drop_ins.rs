@@ -1,12 +1,13 @@
 //! Puts in place what has changed in the drop-in directory.
 
-use super::directory::{Entry, Scan};
-use super::status::DropInStatus;
+use super::directory::{DropInEntry, Scan};
+use super::status::{DropInFault, DropInStatus};
+use super::written::BeingWritten;
 use crate::config::Config;
 use crate::transforms::component_fault::ComponentFault;
 use crate::transforms::specs::{specs, validation};
 use ocpp_gateway_pipeline::{LoadError, OnError, OnViolation, Pipeline, SwappedAll, TransformSpec};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use tracing::{error, info, warn};
@@ -19,10 +20,11 @@ pub struct DropIns {
     /// Held while drop-ins are loaded.
     state: Mutex<State>,
     statuses: Mutex<Vec<DropInStatus>>,
+    being_written: Mutex<BeingWritten>,
 }
 
 struct State {
-    entries: Vec<Entry>,
+    entries: Vec<DropInEntry>,
     /// The names of the transforms of the configuration.
     configured: HashSet<String>,
     on_violation: OnViolation,
@@ -40,14 +42,15 @@ impl DropIns {
             directory: config.drop_in.path().map(Path::to_owned),
             state: Mutex::new(State::new(config)),
             statuses: Mutex::default(),
+            being_written: Mutex::default(),
         };
         let mut state = this.state.lock();
-        let loaded = this.scan(&state, &HashSet::new()).and_then(|scan| {
+        let loaded = this.scan(&state).and_then(|scan| {
             let swapped = this.pipeline.swap_drop_ins(scan.drop_ins(state.on_violation, true));
             Ok((scan, swapped.map_err(|error| error.to_string())?))
         });
         let (scan, swapped) = loaded.map_err(|problem| vec![ComponentFault(problem)])?;
-        let faults = this.settle(&mut state, scan, &swapped.drop_in_errors);
+        let faults = this.settle(&mut state, scan, &swapped.drop_in_errors, true);
         let (skipped, fatal): (Vec<_>, Vec<_>) =
             faults.into_iter().partition(|(_, on_error)| *on_error == OnError::Bypass);
         if !fatal.is_empty() {
@@ -67,19 +70,32 @@ impl DropIns {
 
     /// All drop-ins with their faults, in their order. Does not wait for a load.
     pub fn statuses(&self) -> Vec<DropInStatus> {
-        self.statuses.lock().clone()
+        let mut statuses = self.statuses.lock().clone();
+        let transforms = self.pipeline.transforms();
+        for status in statuses.iter_mut().filter(|status| status.fault.is_none()) {
+            // A version that was rolled back automatically is not the one in the file.
+            let own = transforms.iter().find(|transform| Some(&transform.name) == status.transform.as_ref());
+            let fault = own.and_then(|transform| transform.last_fault.clone());
+            status.fault = fault.map(|fault| DropInFault { text: fault.text, since: fault.at });
+        }
+        statuses
     }
 
-    /// Puts in place what has changed in the directory. `being_written`: files that are not complete yet.
-    pub(super) fn rescan(&self, being_written: &HashSet<PathBuf>) {
+    /// The files that are not complete yet.
+    pub(super) fn being_written(&self) -> MutexGuard<'_, BeingWritten> {
+        self.being_written.lock()
+    }
+
+    /// Puts in place what has changed in the directory.
+    pub(super) fn rescan(&self) {
         let mut state = self.state.lock();
-        let scan = match self.scan(&state, being_written) {
+        let scan = match self.scan(&state) {
             Ok(scan) if scan.is_as(&state.entries) => return,
             Ok(scan) => scan,
             Err(problem) => return warn!("all drop-ins stay as they are: {problem}"),
         };
         match self.pipeline.swap_drop_ins(scan.drop_ins(state.on_violation, false)) {
-            Ok(swapped) => self.report(&mut state, scan, &swapped, ""),
+            Ok(swapped) => self.report(&mut state, scan, &swapped, false),
             Err(error) => warn!("all drop-ins stay as they are: {error}"),
         }
     }
@@ -90,14 +106,14 @@ impl DropIns {
         let mut state = self.state.lock();
         let next = State { entries: std::mem::take(&mut state.entries), ..State::new(config) };
         let before = std::mem::replace(&mut *state, next);
-        let swapped = self.scan(&state, &HashSet::new()).and_then(|scan| {
+        let swapped = self.scan(&state).and_then(|scan| {
             let drop_ins = scan.drop_ins(state.on_violation, true);
             let swapped = self.pipeline.swap_all(specs(config), drop_ins, validation(config));
             Ok((scan, swapped.map_err(|error| error.to_string())?))
         });
         match swapped {
             Ok((scan, swapped)) => {
-                self.report(&mut state, scan, &swapped, "SIGHUP: ");
+                self.report(&mut state, scan, &swapped, true);
                 Ok(swapped.changes.is_some())
             }
             Err(problem) => {
@@ -108,30 +124,31 @@ impl DropIns {
         }
     }
 
-    fn scan(&self, state: &State, being_written: &HashSet<PathBuf>) -> Result<Scan, String> {
+    fn scan(&self, state: &State) -> Result<Scan, String> {
         let Some(directory) = &self.directory else { return Ok(Scan::default()) };
-        Scan::of(directory, &state.configured, &state.entries, being_written)
+        Scan::of(directory, &state.configured, &state.entries, &self.being_written())
             .map_err(|error| format!("{}: {error}", directory.display()))
     }
 
-    /// Logs changes and new faults, and stores what became of each drop-in.
-    fn report(&self, state: &mut State, scan: Scan, swapped: &SwappedAll, cause: &str) {
+    /// Logs changes and new faults, and stores whether each drop-in is used.
+    fn report(&self, state: &mut State, scan: Scan, swapped: &SwappedAll, is_reload: bool) {
+        let cause = if is_reload { "SIGHUP: " } else { "" };
         match swapped.changes.as_deref() {
             None => {}
             Some([]) => info!("{cause}the transforms are the same, in another order or with another validation"),
             Some(changes) => changes.iter().for_each(|change| info!("{cause}{change}")),
         }
-        for (text, _) in self.settle(state, scan, &swapped.drop_in_errors) {
+        for (text, _) in self.settle(state, scan, &swapped.drop_in_errors, is_reload) {
             // One line of the log for each, because line breaks within one are escaped.
             text.lines().for_each(|line| warn!("{cause}drop-in not used: {line}"));
         }
     }
 
-    /// Stores what became of each drop-in. Returns the faults that are new.
-    fn settle(&self, state: &mut State, mut scan: Scan, errors: &[LoadError]) -> Vec<NewFault> {
-        let settle = |entry: &mut Entry| Some((entry.settle(errors)?.text.clone(), entry.on_error));
+    /// Stores whether each drop-in is used, and if not, why. Returns the faults that are new.
+    fn settle(&self, state: &mut State, mut scan: Scan, errors: &[LoadError], is_reload: bool) -> Vec<NewFault> {
+        let settle = |entry: &mut DropInEntry| Some((entry.settle(errors, is_reload)?.text.clone(), entry.on_error));
         let new_faults = scan.entries.iter_mut().filter_map(settle).collect();
-        *self.statuses.lock() = scan.entries.iter().map(Entry::status).collect();
+        *self.statuses.lock() = scan.entries.iter().map(DropInEntry::status).collect();
         state.entries = scan.entries;
         new_faults
     }
@@ -151,7 +168,7 @@ impl State {
 pub(in crate::transforms) fn drop_in_specs(config: &Config) -> Vec<Result<TransformSpec, String>> {
     let Some(directory) = config.drop_in.path() else { return Vec::new() };
     let State { configured, on_violation, .. } = State::new(config);
-    match Scan::of(directory, &configured, &[], &HashSet::new()) {
+    match Scan::of(directory, &configured, &[], &BeingWritten::default()) {
         Ok(scan) => scan.entries.iter().map(|entry| entry.spec(on_violation)).collect(),
         Err(error) => vec![Err(format!("{}: {error}", directory.display()))],
     }

@@ -1,11 +1,13 @@
 //! The files of one drop-in: `NN-name.jq` or `NN-name.wasm`, with or without `NN-name.toml`; or that alone.
 
+use super::written::BeingWritten;
 use crate::config::{self, TransformConfig};
 use crate::transforms::specs::MAX_COMPONENT_SIZE;
 use ocpp_gateway_pipeline::OnError;
 use serde::Deserialize as _;
-use std::collections::{BTreeSet, HashSet};
-use std::fs::{self, Metadata};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
+use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -50,17 +52,56 @@ pub(super) fn transform_name(stem: &str) -> Option<&str> {
     Some(name).filter(|name| is_number && !name.is_empty() && !stem.contains(char::REPLACEMENT_CHARACTER))
 }
 
-/// Tells whether files have changed: the identity and the times of each, `None` for one that cannot be read.
-pub(super) type Stamp = Vec<Option<[i64; 7]>>;
+/// Tells whether the content of files has changed. Other times, owners or inodes are no change: a ConfigMap has new
+/// files whenever one of them changes.
+#[derive(Debug, Clone)]
+pub(super) struct Content {
+    /// Identity, length and times of each file: while they are the same, it need not be read.
+    stamps: Vec<Option<[i64; 7]>>,
+    /// Of all files, with their number and lengths.
+    digest: [u8; 32],
+}
 
-fn stamp(metadata: &Metadata) -> [i64; 7] {
+impl Content {
+    /// `before`: what was there when the files were last read.
+    fn of(paths: &[PathBuf], before: Option<&Content>) -> Self {
+        let stamps: Vec<_> = paths.iter().map(|path| stamp(path)).collect();
+        if let Some(before) = before.filter(|before| before.stamps == stamps) {
+            return before.clone();
+        }
+        let mut digest = Sha256::new();
+        for (path, stamp) in paths.iter().zip(&stamps) {
+            // The name counts as well: a file may have been renamed.
+            digest.update(path.as_os_str().as_encoded_bytes());
+            digest.update([0, u8::from(stamp.is_some())]);
+            match is_acceptable(path).then(|| fs::read(path)) {
+                None => digest.update(format!("{stamp:?}")),
+                Some(Ok(content)) => digest.update(Sha256::digest(content)),
+                Some(Err(_)) => digest.update([0]),
+            }
+        }
+        Content { stamps, digest: digest.finalize().into() }
+    }
+
+    pub(super) fn is_same(&self, other: &Content) -> bool {
+        self.digest == other.digest
+    }
+}
+
+fn stamp(path: &Path) -> Option<[i64; 7]> {
+    let metadata = fs::metadata(path).ok()?;
     let (device, inode, length) = (metadata.dev() as i64, metadata.ino() as i64, metadata.len() as i64);
     let times = (metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec());
-    [device, inode, length, times.0, times.1, times.2, times.3]
+    Some([device, inode, length, times.0, times.1, times.2, times.3])
+}
+
+/// Whether reading the file ends.
+fn is_acceptable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= MAX_COMPONENT)
 }
 
 /// The files of one drop-in.
-pub(super) struct Files<'a> {
+pub(super) struct DropInFiles<'a> {
     /// Canonical.
     pub(super) directory: &'a Path,
     pub(super) stem: &'a str,
@@ -68,36 +109,55 @@ pub(super) struct Files<'a> {
 }
 
 /// What is in these files.
-pub(super) struct Read {
-    pub(super) stamp: Stamp,
+pub(super) struct ReadFiles {
+    pub(super) content: Content,
+    /// Files that a `.toml` names, besides those of this name.
+    pub(super) named: Vec<PathBuf>,
     /// The transform, or what is wrong with the files.
     pub(super) transform: Result<Box<TransformConfig>, String>,
     /// The one of the transform, as far as it can be read.
     pub(super) on_error: OnError,
 }
 
-impl Files<'_> {
+impl DropInFiles<'_> {
     fn path(&self, kind: Kind) -> PathBuf {
         self.directory.join(kind.file_name(self.stem))
     }
 
-    pub(super) fn are_among(&self, files: &HashSet<PathBuf>) -> bool {
+    pub(super) fn are_among(&self, files: &BeingWritten) -> bool {
         let is_among =
-            |path: PathBuf| files.contains(&path) || fs::canonicalize(path).is_ok_and(|it| files.contains(&it));
-        !files.is_empty() && self.kinds.iter().any(|kind| is_among(self.path(*kind)))
+            |path: PathBuf| files.contains(&path) || fs::canonicalize(path).is_ok_and(|path| files.contains(&path));
+        self.kinds.iter().any(|kind| is_among(self.path(*kind)))
     }
 
-    pub(super) fn read(&self) -> Read {
-        let mut stamps: Stamp = self.kinds.iter().map(|kind| stamp_of(&self.path(*kind))).collect();
+    /// `before`: their content when they were last read.
+    pub(super) fn read(&self, before: Option<&Content>) -> ReadFiles {
         let mut on_error = OnError::default();
         let transform = self.transform(&mut on_error);
-        if let Ok(transform) = &transform {
-            // A `.toml` alone may name a component or a program.
-            let named =
-                [Some(transform.component.as_str()), transform.config.get("file").and_then(toml::Value::as_str)];
-            stamps.extend(named.into_iter().flatten().map(|path| stamp_of(Path::new(path))));
-        }
-        Read { stamp: stamps, transform: transform.map(Box::new), on_error }
+        let named = transform.as_ref().map(|transform| self.named(transform)).unwrap_or_default();
+        let transform = transform.and_then(|transform| {
+            named
+                .iter()
+                .try_for_each(|path| check(path, MAX_COMPONENT).map_err(|problem| self.in_settings(path, &problem)))?;
+            Ok(Box::new(transform))
+        });
+        let own = self.kinds.iter().map(|kind| self.path(*kind));
+        let paths: Vec<PathBuf> = own.chain(named.iter().cloned()).collect();
+        ReadFiles { content: Content::of(&paths, before), named, transform, on_error }
+    }
+
+    /// The component or program that a `.toml` names.
+    fn named(&self, transform: &TransformConfig) -> Vec<PathBuf> {
+        let is_file = !transform.component.starts_with("builtin:");
+        let component = Some(transform.component.as_str()).filter(|_| is_file);
+        let program = transform.config.get("file").and_then(toml::Value::as_str);
+        let program = program.filter(|_| transform.component == config::JQ);
+        let named = component.into_iter().chain(program).map(PathBuf::from);
+        named.filter(|path| self.kinds.iter().all(|kind| self.path(*kind) != *path)).collect()
+    }
+
+    fn in_settings(&self, path: &Path, problem: &str) -> String {
+        format!("{}: {}: {problem}", Kind::Toml.file_name(self.stem), path.display())
     }
 
     fn transform(&self, on_error: &mut OnError) -> Result<TransformConfig, String> {
@@ -151,27 +211,13 @@ impl Files<'_> {
 
     /// Finds out what is wrong with a file, without reading it.
     fn check(&self, kind: Kind) -> Result<(), String> {
-        let path = self.path(kind);
-        let fault = |problem: String| Err(format!("{}: {problem}", kind.file_name(self.stem)));
-        let target = match fs::canonicalize(&path) {
-            Ok(target) => target,
-            Err(error) => return fault(error.to_string()),
-        };
+        let fault = |problem: String| format!("{}: {problem}", kind.file_name(self.stem));
+        let target = fs::canonicalize(self.path(kind)).map_err(|error| fault(error.to_string()))?;
         if !target.starts_with(self.directory) {
-            return fault(format!("it links out of the directory, to {}", target.display()));
+            return Err(fault(format!("it links out of the directory, to {}", target.display())));
         }
-        let metadata = match fs::metadata(&target) {
-            Ok(metadata) => metadata,
-            Err(error) => return fault(error.to_string()),
-        };
         let limit = if kind == Kind::Wasm { MAX_COMPONENT } else { MAX_TEXT };
-        match metadata.len() {
-            _ if metadata.is_dir() => fault("it is a directory".into()),
-            _ if !metadata.is_file() => fault("it is not a regular file".into()),
-            0 if kind != Kind::Toml => fault("it is empty".into()),
-            length if length > limit => fault(format!("it has {length} bytes, where {limit} are allowed")),
-            _ => Ok(()),
-        }
+        check(&target, limit).map_err(fault)
     }
 
     fn text(&self, kind: Kind) -> Result<String, String> {
@@ -180,8 +226,15 @@ impl Files<'_> {
     }
 }
 
-fn stamp_of(path: &Path) -> Option<[i64; 7]> {
-    fs::metadata(path).ok().map(|metadata| stamp(&metadata))
+fn check(path: &Path, limit: u64) -> Result<(), String> {
+    let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
+    match metadata.len() {
+        _ if metadata.is_dir() => Err("it is a directory".into()),
+        _ if !metadata.is_file() => Err("it is not a regular file".into()),
+        0 if path.extension().is_none_or(|extension| extension != "toml") => Err("it is empty".into()),
+        length if length > limit => Err(format!("it has {length} bytes, where {limit} are allowed")),
+        _ => Ok(()),
+    }
 }
 
 /// `on_error` of a configuration, even if something else in it is wrong.

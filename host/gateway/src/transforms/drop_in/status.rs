@@ -1,8 +1,8 @@
-//! What became of the files of the drop-in directory, for the API.
+//! Whether the files of the drop-in directory are used, and if not, why.
 
 use std::time::SystemTime;
 
-/// The files of one drop-in, and what became of them.
+/// The files of one drop-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DropInStatus {
     /// Their names in the directory.
