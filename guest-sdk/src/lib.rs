@@ -29,7 +29,8 @@
 //! ```
 //!
 //! Set `crate-type = ["cdylib"]`, build for `wasm32-unknown-unknown` and encode the module as a component. The same
-//! code compiles for other targets, where the gateway is a fake ([`testing`]): unit tests run with `cargo test`.
+//! code compiles for other targets, where the gateway is a fake ([`testing`]): unit tests run with `cargo test`, and call
+//! hooks as `testing::uplink(&transform, &peer, frame)`.
 //!
 //! A transform is called by one thread at a time, and several instances of it may exist at once: what must outlive an
 //! instance belongs in [`state`], not in fields.

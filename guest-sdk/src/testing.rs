@@ -7,9 +7,43 @@
 //! let lines = testing::take_log();
 //! assert_eq!(lines[0].message, "seen");
 //! ```
+//!
+//! Four traits have a method `handle`, and with two of them `transform.handle(…)` does not compile. [`uplink`],
+//! [`downlink`], [`outbound`] and [`inbound`] say which one is meant:
+//!
+//! ```
+//! use ocpp_transform::testing::{call, downlink, peer, uplink};
+//! use ocpp_transform::{Downlink, Frame, FrameAction, Peer, Transform, Uplink};
+//!
+//! /// Hides the Heartbeats of the charge point, and the commands of the back end.
+//! struct Silent;
+//!
+//! impl Transform for Silent {
+//!     fn configure(_config: &str) -> Result<Self, String> {
+//!         Ok(Silent)
+//!     }
+//! }
+//!
+//! impl Uplink for Silent {
+//!     fn handle(&self, _peer: &Peer, frame: Frame) -> Vec<FrameAction> {
+//!         if frame.action.as_deref() == Some("Heartbeat") { vec![] } else { vec![FrameAction::Pass] }
+//!     }
+//! }
+//!
+//! impl Downlink for Silent {
+//!     fn handle(&self, _peer: &Peer, _frame: Frame) -> Vec<FrameAction> {
+//!         vec![]
+//!     }
+//! }
+//!
+//! let transform = Silent::configure("{}").expect("it has no settings");
+//! assert_eq!(uplink(&transform, &peer("CP1"), call("1", "Authorize", "{}")), [FrameAction::Pass]);
+//! assert_eq!(downlink(&transform, &peer("CP1"), call("2", "Reset", "{}")), []);
+//! ```
 
 use crate::bindings::ocpp_gateway::transform::{log::Level, state::StateError};
-use crate::types::{Attributes, Frame, FrameType, Peer};
+use crate::hooks::{Downlink, Inbound, Outbound, Uplink};
+use crate::types::{Attributes, Frame, FrameAction, FrameType, Peer, Publish, PublishAction};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
@@ -58,6 +92,57 @@ pub fn peer(id: &str) -> Peer {
 /// ```
 pub fn call(id: &str, action: &str, payload: &str) -> Frame {
     Frame::new(FrameType::Call, id, Some(action.into()), payload)
+}
+
+/// The same as [`Uplink::handle`], also for a type with other hooks.
+pub fn uplink(transform: &impl Uplink, peer: &Peer, frame: Frame) -> Vec<FrameAction> {
+    transform.handle(peer, frame)
+}
+
+/// The same as [`Downlink::handle`], also for a type with other hooks.
+pub fn downlink(transform: &impl Downlink, peer: &Peer, frame: Frame) -> Vec<FrameAction> {
+    transform.handle(peer, frame)
+}
+
+/// The same as [`Outbound::handle`], also for a type with other hooks.
+///
+/// ```
+/// use ocpp_transform::testing::{inbound, outbound, peer};
+/// use ocpp_transform::{Inbound, Outbound, Peer, Publish, PublishAction, Transform};
+///
+/// /// Marks what it publishes, and drops what is marked.
+/// struct Marked;
+///
+/// impl Transform for Marked {
+///     fn configure(_config: &str) -> Result<Self, String> {
+///         Ok(Marked)
+///     }
+/// }
+///
+/// impl Outbound for Marked {
+///     fn handle(&self, _peer: &Peer, message: Publish) -> Vec<PublishAction> {
+///         vec![PublishAction::Replace(Publish { payload: b"marked".to_vec(), ..message })]
+///     }
+/// }
+///
+/// impl Inbound for Marked {
+///     fn handle(&self, _peer: &Peer, message: Publish) -> Vec<PublishAction> {
+///         if message.payload == b"marked" { vec![] } else { vec![PublishAction::Pass] }
+///     }
+/// }
+///
+/// let marked = Publish::new("a", "marked");
+/// let actions = outbound(&Marked, &peer("CP1"), Publish::new("a", "text"));
+/// assert_eq!(actions, [PublishAction::Replace(marked.clone())]);
+/// assert_eq!(inbound(&Marked, &peer("CP1"), marked), []);
+/// ```
+pub fn outbound(transform: &impl Outbound, peer: &Peer, message: Publish) -> Vec<PublishAction> {
+    transform.handle(peer, message)
+}
+
+/// The same as [`Inbound::handle`], also for a type with other hooks.
+pub fn inbound(transform: &impl Inbound, peer: &Peer, message: Publish) -> Vec<PublishAction> {
+    transform.handle(peer, message)
 }
 
 /// The lines logged since the last call.

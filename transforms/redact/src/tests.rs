@@ -1,5 +1,5 @@
 use super::*;
-use ocpp_transform::testing::{call, counter, peer, set_clock, take_log};
+use ocpp_transform::testing::{call, counter, downlink, peer, set_clock, take_log, uplink};
 
 const TAG: &str = "04A2B3C4D5E680";
 /// The pseudonym of [`TAG`].
@@ -13,12 +13,12 @@ fn redact(settings: &str) -> Redact {
 
 /// The payload with which a CALL of the charge point reaches the back end; `None`: unchanged.
 fn up(redact: &Redact, action: &str, payload: &str) -> Option<String> {
-    replaced(Uplink::handle(redact, &peer("CP1"), call("1", action, payload)))
+    replaced(uplink(redact, &peer("CP1"), call("1", action, payload)))
 }
 
 /// The payload with which a CALL of the back end reaches the charge point; `None`: unchanged.
 fn down(redact: &Redact, action: &str, payload: &str) -> Option<String> {
-    replaced(Downlink::handle(redact, &peer("CP1"), call("1", action, payload)))
+    replaced(downlink(redact, &peer("CP1"), call("1", action, payload)))
 }
 
 fn replaced(mut actions: Vec<FrameAction>) -> Option<String> {
@@ -130,7 +130,7 @@ fn tags_of_answers_and_local_lists_are_not_remembered() {
     assert_eq!(down(&redact, "SendLocalList", &with_tag(TAG)), None);
     let answer =
         Frame::new(FrameType::CallResult, "1", Some("Authorize".into()), r#"{"idTagInfo":{"parentIdTag":"G"}}"#);
-    assert_eq!(Downlink::handle(&redact, &peer("CP1"), answer), [FrameAction::Pass]);
+    assert_eq!(downlink(&redact, &peer("CP1"), answer), [FrameAction::Pass]);
     assert_eq!(up(&redact, "Authorize", &with_tag(TAG)), Some(with_tag(PSEUDONYM)));
     assert!(up(&redact, "Authorize", &with_tag("G")).is_some());
 }
@@ -206,7 +206,7 @@ fn fields_are_removed_and_masked() {
 fn unreadable_payload_of_a_charge_point_is_refused() {
     let redact = redact("");
     let deep = format!(r#"{{"idTag":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
-    let refused = |frame: Frame| Uplink::handle(&redact, &peer("CP1"), frame).remove(0);
+    let refused = |frame: Frame| uplink(&redact, &peer("CP1"), frame).remove(0);
     for payload in [deep.as_str(), r#"{"idTag":"#, r#"{"idTag":"04A2\ud800"}"#] {
         for awaited in [FrameType::Call, FrameType::CallResult, FrameType::CallError] {
             let frame = Frame::new(awaited, "1", Some("Authorize".into()), payload);
