@@ -120,7 +120,7 @@ fn encode(module: &[u8]) -> Result<Vec<u8>, BuildError> {
 }
 
 /// The cargo that runs this process, or else the one of the search path.
-fn cargo() -> OsString {
+pub fn cargo() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 

@@ -1,18 +1,18 @@
 //! The definition of the `transform` commands.
 
-use super::component;
-use super::crate_name::crate_name;
+use super::component::{self, TransformArg};
+use super::hook::HookArg;
+use super::language::{self, LANGUAGES, Language};
 use crate::config::Bytes;
-use clap::{Args, Subcommand, ValueEnum};
-use ocpp_gateway_pipeline::Source;
-use std::fmt;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub enum TransformCommand {
-    /// Create a transform in Rust: a folder that builds and passes its tests.
+    /// Create a transform: a folder that builds and passes its tests.
     New(NewArgs),
-    /// Compile a transform in Rust, and encode it as a component.
+    /// Build the component of a transform with the tools of its language; check a program in jq.
     Build(BuildArgs),
     /// List the ready-made transforms, which are built into this program, and those of the configuration and of its
     /// drop-in directory.
@@ -37,37 +37,41 @@ pub struct ListArgs {
 
 #[derive(Debug, Args)]
 pub struct NewArgs {
-    /// The name of the crate and of its folder.
-    #[arg(value_parser = crate_name)]
+    /// The name of the transform and of its folder.
+    #[arg(value_parser = language::transform_name)]
     pub name: String,
-    /// The hook that it implements.
-    #[arg(long, value_enum, default_value_t = HookArg::Uplink)]
-    pub hook: HookArg,
+    /// The language.
+    #[arg(long, value_name = "LANGUAGE", default_value = LANGUAGES[0].name(), value_parser = language_parser())]
+    pub lang: &'static dyn Language,
+    /// The hooks that it has: several options, or names with commas.
+    #[arg(long = "hook", value_name = "HOOK", value_enum, value_delimiter = ',', default_value = "uplink")]
+    pub hooks: Vec<HookArg>,
 }
 
 #[derive(Debug, Args)]
 pub struct BuildArgs {
-    /// The folder with the Cargo.toml.
+    /// The folder of the transform.
     #[arg(default_value = ".")]
     pub dir: PathBuf,
-    /// The file of the component; by default NAME.wasm in the folder.
+    /// The file to write, or the folder for it; by default NAME.wasm in the folder of the transform. A program in jq is
+    /// only written with this.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The component: a file, or builtin:NAME.
+    /// The transform: a component, builtin:NAME, or a program in jq (*.jq).
     #[arg(value_name = "FILE")]
-    pub component: Source,
+    pub transform: TransformArg,
 }
 
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    /// The component: a file, or builtin:NAME.
+    /// The transform: a component, builtin:NAME, or a program in jq (*.jq).
     #[arg(value_name = "FILE")]
-    pub component: Source,
-    /// The folder with the fixtures; by default `fixtures` beside the component, or else in this folder.
+    pub transform: TransformArg,
+    /// The folder with the fixtures; by default `fixtures` beside the file, or else in this folder.
     #[arg(long, value_name = "DIR")]
     pub fixtures: Option<PathBuf>,
     /// How much linear memory an instance may use; a gateway grants less by default.
@@ -77,42 +81,36 @@ pub struct TestArgs {
 
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// The component: a file, or builtin:NAME.
+    /// The transform: a component, builtin:NAME, or a program in jq (*.jq).
     #[arg(value_name = "FILE")]
-    pub component: Source,
+    pub transform: TransformArg,
     /// Its configuration, in TOML: the content of [transforms.config] in that of the gateway.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// A fixture, whose steps are measured instead of the built-in samples, with its configuration.
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    pub fixture: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub struct DevArgs {
-    /// The folder with the Cargo.toml.
+    /// The folder of the transform.
     #[arg(default_value = ".")]
     pub dir: PathBuf,
-    /// The admin address of the gateway. A token is read from OCPP_GATEWAY_TOKEN.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    pub gateway: String,
-    /// The name of the transform in the configuration of the gateway; by default that of the crate.
+    /// The file to write a version to that has passed its fixtures, or the folder for it; by default NAME.wasm in the
+    /// folder of the transform. A program in jq is only written with this.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// The admin address of the gateway to upload components to, by default http://127.0.0.1:8080. A token is read from
+    /// OCPP_GATEWAY_TOKEN.
+    #[arg(long, value_name = "URL")]
+    pub gateway: Option<String>,
+    /// The name of the transform in the configuration of the gateway; by default its own name.
     #[arg(long)]
     pub name: Option<String>,
 }
 
-/// The hooks that a new transform can implement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum HookArg {
-    Uplink,
-    Downlink,
-    Outbound,
-    Inbound,
-    Mapping,
-    Admission,
-    Events,
-    Validation,
-}
-
-impl fmt::Display for HookArg {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.to_possible_value().map_or(Ok(()), |value| f.write_str(value.get_name()))
-    }
+fn language_parser() -> impl TypedValueParser<Value = &'static dyn Language> {
+    let names = PossibleValuesParser::new(LANGUAGES.map(Language::name));
+    names.try_map(|name| language::find(&name).ok_or("unknown"))
 }

@@ -5,7 +5,7 @@ use super::component;
 use super::verdict::{BadConfiguration, CommandResult};
 use crate::config;
 use ocpp_gateway_core::{Attributes, Frame, Identity, Offer, Peer, Publish, Version};
-use ocpp_gateway_pipeline::{Failure, LoadOptions, TransformHarness, TransformSpec};
+use ocpp_gateway_pipeline::{Failure, TransformHarness, TransformSpec};
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
@@ -29,11 +29,10 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<CommandResult> {
         Some(file) => configuration(file).map_err(BadConfiguration)?,
         None => "{}".into(),
     };
-    component::read(&args.component)?;
+    args.transform.read()?;
     let compiled = component::CompiledCode::directory()?;
-    let options = || LoadOptions { cache: Some(compiled.path.clone()), ..LoadOptions::default() };
-    let load = |spec: &TransformSpec| component::load(spec, options()).map_err(BadConfiguration);
-    let harness = load(&component::spec(&args.component, config, component::MEMORY))?;
+    let load = |spec: &TransformSpec| component::load(spec, compiled.options()).map_err(BadConfiguration);
+    let harness = load(&args.transform.spec(config, component::MEMORY))?;
     let standard = load(&TransformSpec::standard())?;
     let bench = BenchInputs::new()?;
 

@@ -2,33 +2,119 @@
 
 use crate::config::Bytes;
 use crate::transforms;
-use anyhow::Context as _;
-use ocpp_gateway_pipeline::{Limits, LoadError, LoadOptions, Source, TransformHarness, TransformSpec};
+use anyhow::{Context as _, anyhow};
+use ocpp_gateway_pipeline::{Inspection, Limits, LoadError, LoadOptions, Source, TransformHarness, TransformSpec};
 use std::borrow::Cow;
-use std::fs::Permissions;
+use std::convert::Infallible;
+use std::fmt;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// The ready-made transform that runs programs in jq.
+const JQ: &str = "jq";
 /// The memory limit, enough for a component with a JavaScript engine.
 pub(super) const MEMORY: Bytes = Bytes::mebibytes(256);
 /// The time limit of a call. It is generous, so that no case fails on a slow machine.
 const TIME: Duration = Duration::from_secs(1);
 
-/// A component with the limits of `transform` commands. `config`: JSON text of an object.
-pub(super) fn spec(source: &Source, config: String, memory: Bytes) -> TransformSpec {
-    let name = match source {
-        Source::File(file) => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-        other => other.to_string(),
-    };
-    let limits = Limits { time: Some(TIME), memory: memory.get(), ..Limits::default() };
-    TransformSpec { name, source: source.clone(), config, limits, ..TransformSpec::standard() }
+/// A transform that a command is to run.
+#[derive(Debug, Clone)]
+pub enum TransformArg {
+    Component(Source),
+    /// A program for `builtin:jq`.
+    JqProgram(PathBuf),
 }
 
-/// The component itself.
-pub(super) fn read(source: &Source) -> anyhow::Result<Cow<'_, [u8]>> {
-    source.read().with_context(|| source.to_string())
+impl FromStr for TransformArg {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text.parse()? {
+            Source::File(path) => TransformArg::of(path),
+            source => TransformArg::Component(source),
+        })
+    }
+}
+
+impl fmt::Display for TransformArg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TransformArg::Component(source) => source.fmt(f),
+            TransformArg::JqProgram(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl TransformArg {
+    pub(super) fn of(file: PathBuf) -> Self {
+        match file.extension() {
+            Some(extension) if extension == "jq" => TransformArg::JqProgram(file),
+            _ => TransformArg::Component(Source::File(file)),
+        }
+    }
+
+    /// Its file, if it has one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            TransformArg::Component(Source::File(path)) | TransformArg::JqProgram(path) => Some(path),
+            TransformArg::Component(_) => None,
+        }
+    }
+
+    /// With the limits of `transform` commands. `config`: JSON text of an object.
+    pub(super) fn spec(&self, config: String, memory: Bytes) -> TransformSpec {
+        let name = match self.file() {
+            Some(file) => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            None => self.to_string(),
+        };
+        let (source, program) = match self {
+            TransformArg::Component(source) => (source.clone(), None),
+            TransformArg::JqProgram(path) => (Source::Builtin(JQ.into()), Some(path.clone())),
+        };
+        let limits = Limits { time: Some(TIME), memory: memory.get(), ..Limits::default() };
+        TransformSpec { name, source, program, config, limits, ..TransformSpec::standard() }
+    }
+
+    /// The content of its file, or of the component in this program.
+    pub(super) fn read(&self) -> anyhow::Result<Cow<'_, [u8]>> {
+        match self {
+            TransformArg::Component(source) => source.read().with_context(|| source.to_string()),
+            TransformArg::JqProgram(path) => Ok(fs::read(path).with_context(|| path.display().to_string())?.into()),
+        }
+    }
+
+    /// The names of the hooks that it has. The error of a program that does not compile says where it does not.
+    pub(super) fn hooks(&self, options: LoadOptions) -> anyhow::Result<Vec<String>> {
+        if let Some(harness) = self.load_program(options.clone())? {
+            return Ok(harness.hooks().into_iter().map(str::to_owned).collect());
+        }
+        Ok(hooks(&Inspection::of(&self.read()?, &options)).into_iter().map(str::to_owned).collect())
+    }
+
+    /// A program, loaded; `None` for a component.
+    pub(super) fn load_program(&self, options: LoadOptions) -> anyhow::Result<Option<TransformHarness>> {
+        let TransformArg::JqProgram(_) = self else { return Ok(None) };
+        let loaded = load(&self.spec("{}".into(), MEMORY), options);
+        // The place in the program follows, which says more.
+        let place = |fault: String| match fault.strip_prefix("refuses its configuration: program: ") {
+            Some(place) => anyhow!("{place}"),
+            None => anyhow!(fault),
+        };
+        loaded.map(Some).map_err(place)
+    }
+}
+
+/// The prefix of names in the WIT package of transforms.
+pub(super) const PACKAGE: &str = "ocpp-gateway:transform/";
+
+/// The names of the hooks that a component exports.
+pub(super) fn hooks(inspection: &Inspection) -> Vec<&str> {
+    let names = inspection.exports.iter().filter_map(|name| name.strip_prefix(PACKAGE));
+    names.filter_map(|name| name.split('@').next()).filter(|name| !matches!(*name, "lifecycle" | "types")).collect()
 }
 
 /// A directory for compiled code: the one of the gateway, so that each uses what the other has compiled, or a temporary
@@ -48,6 +134,11 @@ impl CompiledCode {
         let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir();
         let directory = directory.context("a directory for compiled components")?;
         Ok(CompiledCode { path: directory.path().to_owned(), _temporary: Some(directory) })
+    }
+
+    /// Options with this directory.
+    pub(super) fn options(&self) -> LoadOptions {
+        LoadOptions { cache: Some(self.path.clone()), ..LoadOptions::default() }
     }
 }
 

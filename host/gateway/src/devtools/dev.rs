@@ -1,12 +1,12 @@
 //! `transform dev`: builds and tests a transform after each change, and pushes it to a running gateway.
 
 use super::args::DevArgs;
-use super::build::{Package, write_atomically};
-use super::verdict::CommandResult;
+use super::candidate::{self, Candidate};
+use super::language::{Product, Project, SOURCE_FOLDERS};
+use super::verdict::{CommandResult, WrongUsage};
 use super::{component, test};
 use anyhow::{Context as _, bail};
 use notify::{EventKind, RecursiveMode, Watcher as _};
-use ocpp_gateway_pipeline::Source;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
@@ -16,18 +16,23 @@ use std::{env, fs};
 /// files together: the debouncers for `notify` wait for each path separately, or take the reads of a build for changes.
 const QUIET_TIME: Duration = Duration::from_millis(100);
 
-/// Folders with the sources of a transform. Missing ones are not watched.
-const FOLDERS: [&str; 4] = ["src", "fixtures", "ocpp-transform/src", "wit"];
+const DEFAULT_GATEWAY: &str = "http://127.0.0.1:8080";
 
 pub(super) fn run(args: &DevArgs) -> anyhow::Result<CommandResult> {
     component::show_log();
-    // Fails at once if there is no manifest.
-    Package::of(&args.dir)?;
+    // Faults of the arguments end it at once; faults of sources do not.
+    let project = Project::open(&args.dir)?;
+    candidate::destination(&project, args.out.as_deref())?;
+    if project.product() == Product::JqProgram && (args.gateway.is_some() || args.name.is_some()) {
+        let reason = "--gateway and --name are for components; a program in jq reaches a gateway by a file: --out FILE";
+        return Err(WrongUsage(reason.into()).into());
+    }
     let dir = fs::canonicalize(&args.dir)?;
     let (sender, changes) = mpsc::channel();
     let mut watcher = notify::recommended_watcher(sender)?;
     watcher.watch(&dir, RecursiveMode::NonRecursive)?;
-    for folder in FOLDERS.map(|folder| dir.join(folder)).iter().filter(|folder| folder.is_dir()) {
+    // Missing ones are not watched.
+    for folder in SOURCE_FOLDERS.map(|folder| dir.join(folder)).iter().filter(|folder| folder.is_dir()) {
         watcher.watch(folder, RecursiveMode::Recursive)?;
     }
     loop {
@@ -35,26 +40,30 @@ pub(super) fn run(args: &DevArgs) -> anyhow::Result<CommandResult> {
             eprintln!("\nocpp-gateway: {error:#}");
         }
         println!("\nWaiting for a change in {} …", args.dir.display());
-        wait(&changes, &dir)?;
+        wait(&changes, &project, &dir)?;
     }
 }
 
-/// Builds and tests the transform. If it passes, replaces the file of the component, and pushes it to the gateway.
+/// Builds and tests the transform. If it passes, writes it to its file, and pushes a component to the gateway.
 fn build_and_push(args: &DevArgs) -> anyhow::Result<()> {
-    let package = Package::of(&args.dir)?;
-    let component = package.build()?;
-    // The file of the component is not written before the tests pass, because a gateway may watch it.
-    let candidate = package.write_candidate(&component)?;
+    let project = Project::open(&args.dir)?;
+    let candidate = Candidate::build(&project)?;
     let fixtures = args.dir.join("fixtures");
     if fixtures.is_dir()
-        && test::run_all(&Source::File(candidate.clone()), &fixtures, component::MEMORY)? == CommandResult::Bad
+        && test::run_all(&candidate.transform, &fixtures, component::MEMORY, &candidate.compiled)? == CommandResult::Bad
     {
-        bail!("neither written nor pushed, as cases fail; the component that failed is {}", candidate.display());
+        bail!("neither written nor pushed, as cases fail");
     }
-    write_atomically(&component, &package.component())?;
-    let name = args.name.as_deref().unwrap_or(&package.name);
-    let answer = push(&args.gateway, name, &component)?;
-    println!("pushed to {} as {name}\n{answer}", args.gateway);
+    if let Some(file) = candidate::destination(&project, args.out.as_deref())? {
+        candidate.write(&file)?;
+        println!("written to {}", file.display());
+    }
+    if project.product() == Product::Component {
+        let gateway = args.gateway.as_deref().unwrap_or(DEFAULT_GATEWAY);
+        let name = args.name.as_deref().unwrap_or(&project.name);
+        let answer = push(gateway, name, &candidate.content)?;
+        println!("pushed to {gateway} as {name}\n{answer}");
+    }
     Ok(())
 }
 
@@ -74,18 +83,16 @@ fn push(gateway: &str, name: &str, component: &[u8]) -> anyhow::Result<String> {
     Ok(answer.trim_end().to_owned())
 }
 
-/// Waits until a source has changed, and no more changes follow.
-fn wait(changes: &Receiver<notify::Result<notify::Event>>, dir: &Path) -> anyhow::Result<()> {
-    while !is_change_of_source(&changes.recv()??, dir) {}
+/// Waits until a source has changed, and no more changes follow. `dir`: the absolute path of the folder.
+fn wait(changes: &Receiver<notify::Result<notify::Event>>, project: &Project, dir: &Path) -> anyhow::Result<()> {
+    while !is_change_of_source(&changes.recv()??, project, dir) {}
     while changes.recv_timeout(QUIET_TIME).is_ok() {}
     Ok(())
 }
 
 /// Whether the event is a change of a source. Reads, and outputs of the build, are not.
-fn is_change_of_source(event: &notify::Event, dir: &Path) -> bool {
-    let is_source =
-        |path: &Path| path == dir.join("Cargo.toml") || FOLDERS.iter().any(|folder| path.starts_with(dir.join(folder)));
-    !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|path| is_source(path))
+fn is_change_of_source(event: &notify::Event, project: &Project, dir: &Path) -> bool {
+    !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|path| project.is_source(path, dir))
 }
 
 #[cfg(test)]
@@ -132,15 +139,29 @@ mod tests {
 
     #[test]
     fn only_changes_of_sources_count() {
-        let changed = |path: &str| notify::Event::new(EventKind::Modify(ModifyKind::Any)).add_path(path.into());
-        let dir = Path::new("/x/mine");
-        for path in ["/x/mine/src/lib.rs", "/x/mine/Cargo.toml", "/x/mine/fixtures/a.toml"] {
-            assert!(is_change_of_source(&changed(path), dir), "{path}");
+        let changed = |path: &Path| notify::Event::new(EventKind::Modify(ModifyKind::Any)).add_path(path.into());
+        let everywhere = ["fixtures/a.toml", "wit/world.wit", "src/deep/a"];
+        let nowhere =
+            ["mine.wasm", "mine.wasm.new", "Cargo.lock", "package-lock.json", "target/a", "node_modules/a.js"];
+        let nowhere = nowhere.into_iter().chain([".venv/lib/a.py", "__pycache__/a.pyc", ".a.js", ".b.py", "README.md"]);
+        for (manifest, content, sources) in [
+            ("Cargo.toml", "[package]\nname = \"mine\"", vec!["Cargo.toml", "ocpp-transform/src/lib.rs"]),
+            ("package.json", "{\"name\":\"mine\"}", vec!["package.json", "mine.js", "other.mjs"]),
+            ("pyproject.toml", "[project]\nname = \"mine\"", vec!["pyproject.toml", "requirements.txt", "mine.py"]),
+            ("mine.jq", "def uplink: .;", vec!["mine.jq"]),
+        ] {
+            let folder = tempfile::tempdir().expect("a folder");
+            fs::write(folder.path().join(manifest), content).expect("written");
+            let project = Project::open(folder.path()).expect("a transform");
+            let dir = Path::new("/x/mine");
+            for path in sources.into_iter().chain(everywhere) {
+                assert!(is_change_of_source(&changed(&dir.join(path)), &project, dir), "{manifest}: {path}");
+            }
+            for path in nowhere.clone() {
+                assert!(!is_change_of_source(&changed(&dir.join(path)), &project, dir), "{manifest}: {path}");
+            }
+            let read = notify::Event::new(EventKind::Access(AccessKind::Any)).add_path(dir.join(manifest));
+            assert!(!is_change_of_source(&read, &project, dir));
         }
-        for path in ["/x/mine/mine.wasm", "/x/mine/Cargo.lock", "/x/mine/target/a"] {
-            assert!(!is_change_of_source(&changed(path), dir), "{path}");
-        }
-        let read = notify::Event::new(EventKind::Access(AccessKind::Any)).add_path("/x/mine/src/lib.rs".into());
-        assert!(!is_change_of_source(&read, dir));
     }
 }

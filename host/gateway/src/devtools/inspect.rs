@@ -1,38 +1,37 @@
 //! `transform inspect`: shows the hooks, imports, version and faults of a component.
 
 use super::args::InspectArgs;
-use super::component;
+use super::component::{self, CompiledCode, PACKAGE, TransformArg};
 use super::verdict::CommandResult;
 use data_encoding::HEXLOWER;
 use ocpp_gateway_pipeline::{Builtin, Inspection, LoadError, LoadFault, LoadOptions, Source, TransformHarness};
 use sha2::{Digest as _, Sha256};
 
-/// The prefix of names in the WIT package of transforms.
-const PACKAGE: &str = "ocpp-gateway:transform/";
-
 pub(super) fn run(args: &InspectArgs) -> anyhow::Result<CommandResult> {
     component::show_log();
-    let bytes = component::read(&args.component)?;
-    let builtin = match &args.component {
-        Source::Builtin(name) => Builtin::find(name),
+    let transform = &args.transform;
+    let bytes = transform.read()?;
+    let compiled = CompiledCode::directory()?;
+    if let TransformArg::JqProgram(_) = transform {
+        return Ok(inspect_program(transform, &bytes, compiled.options()));
+    }
+    let builtin = match transform {
+        TransformArg::Component(Source::Builtin(name)) => Builtin::find(name),
         _ => None,
     };
-    let compiled = component::CompiledCode::directory()?;
-    let options = LoadOptions { cache: Some(compiled.path.clone()), ..LoadOptions::default() };
-    let inspection = Inspection::of(&bytes, &options);
-    let loaded = Loaded::of(args, &inspection, options);
+    let inspection = Inspection::of(&bytes, &compiled.options());
+    let loaded = Loaded::of(transform, &inspection, compiled.options());
 
-    print_field("component", &args.component.to_string());
+    print_field("component", &transform.to_string());
     if let Some(builtin) = builtin {
         print_field("what it does", builtin.description);
     }
     if let Some(built_as) = &loaded.built_as {
         print_field("says it is", built_as);
     }
-    print_field("size", &format!("{} bytes", bytes.len()));
-    print_field("sha-256", &HEXLOWER.encode(&Sha256::digest(&bytes)));
+    print_content(&bytes);
     print_field("WIT package", &version(&inspection));
-    print_field("hooks", &listed(&hooks(&inspection)));
+    print_field("hooks", &listed(&component::hooks(&inspection)));
     print_field("imports", &listed(&inspection.imports.iter().map(String::as_str).collect::<Vec<_>>()));
     if let Some(reason) = &loaded.wants_config {
         print_field("note", &format!("without a configuration it does not start: {reason}"));
@@ -46,6 +45,25 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<CommandResult> {
     Ok(if loaded.faults.is_empty() { CommandResult::Good } else { CommandResult::Bad })
 }
 
+fn inspect_program(transform: &TransformArg, text: &[u8], options: LoadOptions) -> CommandResult {
+    print_field("program", &transform.to_string());
+    print_field("runs in", "builtin:jq");
+    print_content(text);
+    match transform.hooks(options) {
+        Ok(hooks) => print_field("hooks", &hooks.join(", ")),
+        Err(fault) => {
+            print_field("REFUSED", &fault.to_string());
+            return CommandResult::Bad;
+        }
+    }
+    CommandResult::Good
+}
+
+fn print_content(content: &[u8]) {
+    print_field("size", &format!("{} bytes", content.len()));
+    print_field("sha-256", &HEXLOWER.encode(&Sha256::digest(content)));
+}
+
 /// The result of loading a component without a configuration, and with the limits of `transform` commands.
 #[derive(Default)]
 struct Loaded {
@@ -57,11 +75,11 @@ struct Loaded {
 }
 
 impl Loaded {
-    fn of(args: &InspectArgs, inspection: &Inspection, options: LoadOptions) -> Self {
+    fn of(transform: &TransformArg, inspection: &Inspection, options: LoadOptions) -> Self {
         if !inspection.faults.is_empty() {
             return Loaded { faults: inspection.faults.clone(), ..Loaded::default() };
         }
-        match TransformHarness::load(&component::spec(&args.component, "{}".into(), component::MEMORY), options) {
+        match TransformHarness::load(&transform.spec("{}".into(), component::MEMORY), options) {
             Ok(harness) => {
                 let status = harness.status();
                 Loaded { built_as: Some(format!("{} {}", status.built_as, status.version)), ..Loaded::default() }
@@ -76,12 +94,6 @@ impl Loaded {
             },
         }
     }
-}
-
-/// The names of the hooks that it exports.
-pub(super) fn hooks(inspection: &Inspection) -> Vec<&str> {
-    let names = inspection.exports.iter().filter_map(|name| name.strip_prefix(PACKAGE));
-    names.filter_map(|name| name.split('@').next()).filter(|name| !matches!(*name, "lifecycle" | "types")).collect()
 }
 
 /// The version of the WIT package that the component was built against, or all if there are several.

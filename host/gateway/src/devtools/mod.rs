@@ -3,15 +3,17 @@
 mod args;
 mod bench;
 mod build;
+mod candidate;
 mod component;
-mod crate_name;
 mod dev;
+mod hook;
 mod inspect;
+mod language;
 mod list;
 mod new;
 mod run;
 mod test;
 mod verdict;
 
-pub use args::{HookArg, TransformCommand};
+pub use args::TransformCommand;
 pub use run::run;

@@ -1,12 +1,14 @@
 //! Runs a `transform` command, and turns its result into an exit code.
 
 use super::args::TransformCommand;
-use super::verdict::{BadConfiguration, CommandResult};
+use super::verdict::{BadConfiguration, CommandResult, WrongUsage};
 use super::{bench, build, dev, inspect, list, new, test};
 use std::process::ExitCode;
 
 /// The command failed, or found faults, and has reported why.
 const FAILED: u8 = 1;
+/// The arguments cannot be used, as clap exits when it finds that.
+const WRONG_USAGE: u8 = 2;
 /// A configuration cannot be used (`EX_CONFIG` of sysexits.h).
 const BAD_CONFIGURATION: u8 = 78;
 
@@ -26,7 +28,11 @@ pub fn run(command: &TransformCommand) -> ExitCode {
         Ok(CommandResult::Bad) => FAILED.into(),
         Err(error) => {
             eprintln!("ocpp-gateway: {error:#}");
-            if error.is::<BadConfiguration>() { BAD_CONFIGURATION.into() } else { FAILED.into() }
+            match error {
+                error if error.is::<BadConfiguration>() => BAD_CONFIGURATION.into(),
+                error if error.is::<WrongUsage>() => WRONG_USAGE.into(),
+                _ => FAILED.into(),
+            }
         }
     }
 }

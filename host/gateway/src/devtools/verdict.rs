@@ -12,3 +12,8 @@ pub(super) enum CommandResult {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct BadConfiguration(pub(super) String);
+
+/// Arguments that do not fit together.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct WrongUsage(pub(super) String);

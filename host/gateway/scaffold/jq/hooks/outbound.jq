@@ -1,0 +1,2 @@
+# All topics get a prefix.
+def outbound: .topic |= "site/" + .;

@@ -1,0 +1,121 @@
+//! Transforms in Python: componentize-py builds them, in a virtual environment into which pip fetches it.
+
+use super::definition::Language;
+use super::files::NewFiles;
+use super::folder::files_like;
+use super::name;
+use super::scaffold::NewTransform;
+use super::tools;
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+const MISSING_PYTHON: &str = "install Python 3.10 or later, with venv";
+const BUILDER: &str = ".venv/bin/componentize-py";
+const MISSING_BUILDER: &str = "it has to be among the requirements, as in requirements.txt: componentize-py==0.25.1";
+
+const REQUIREMENTS: &str = "requirements.txt";
+const PROJECT: &str = "pyproject.toml";
+/// The requirements of the example, which pin the version for new transforms too.
+const PINNED: &str = include_str!("../../../../../examples/transform-python/requirements.txt");
+
+#[derive(Debug)]
+pub(super) struct Python;
+
+/// What counts of a `pyproject.toml`.
+#[derive(Default, Deserialize)]
+struct Pyproject {
+    #[serde(default)]
+    project: ProjectTable,
+}
+
+#[derive(Default, Deserialize)]
+struct ProjectTable {
+    name: Option<String>,
+    #[serde(default)]
+    dependencies: Vec<String>,
+}
+
+impl ProjectTable {
+    /// That of the folder; an empty one if there is none.
+    fn of(dir: &Path) -> anyhow::Result<Self> {
+        let path = dir.join(PROJECT);
+        if !path.is_file() {
+            return Ok(ProjectTable::default());
+        }
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let Pyproject { project } = toml::from_str(&text).with_context(|| path.display().to_string())?;
+        Ok(project)
+    }
+}
+
+impl Language for Python {
+    fn name(&self) -> &'static str {
+        "python"
+    }
+
+    fn manifests(&self) -> &'static [&'static str] {
+        &[REQUIREMENTS, PROJECT]
+    }
+
+    fn sources(&self) -> &'static [&'static str] {
+        &["*.py"]
+    }
+
+    fn check_name(&self, name: &str) -> Result<(), String> {
+        name::check_module(&module(name))
+    }
+
+    fn scaffold(&self, new: &NewTransform<'_>) -> anyhow::Result<NewFiles> {
+        let mut files = new.common_files(true)?;
+        files.add(REQUIREMENTS, PINNED);
+        files.add(".gitignore", new.text("gitignore")?);
+        files.add_all(new.wit_files()?);
+        let hooks = new.hook_texts("py")?.into_iter().map(|(_, text)| "\n\n".to_owned() + &text);
+        files.add(format!("{}.py", module(new.name)), new.text("head.py")? + &hooks.collect::<String>());
+        Ok(files)
+    }
+
+    /// That of the project, or else that of the only module, with `-` for `_`.
+    fn transform_name(&self, dir: &Path) -> anyhow::Result<String> {
+        if let Some(name) = ProjectTable::of(dir)?.name {
+            return Ok(name);
+        }
+        match &files_like(dir, "*.py")?[..] {
+            [module] => Ok(module.trim_end_matches(".py").replace('_', "-")),
+            [] => bail!("{} has no *.py", dir.display()),
+            _ => bail!("{} has several *.py: name the transform in {PROJECT}, as [project] name", dir.display()),
+        }
+    }
+
+    fn build(&self, dir: &Path) -> anyhow::Result<Vec<u8>> {
+        let module = module(&self.transform_name(dir)?);
+        let dependencies = ProjectTable::of(dir)?.dependencies;
+        tools::install_once(dir, ".venv/.transform-build", &[REQUIREMENTS, PROJECT], || {
+            let python = |program: &str| {
+                let mut command = Command::new(program);
+                command.current_dir(dir);
+                command
+            };
+            tools::run(python("python3").args(["-m", "venv", "--clear", ".venv"]), MISSING_PYTHON)?;
+            let mut pip = python(".venv/bin/python");
+            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(&dependencies);
+            if dir.join(REQUIREMENTS).is_file() {
+                pip.args(["--requirement", REQUIREMENTS]);
+            }
+            tools::run(&mut pip, MISSING_PYTHON)
+        })?;
+        tools::output_file(|output| {
+            let options = ["--quiet", "--wit-path", "wit", "componentize", &module, "--output"];
+            let mut command = Command::new(fs::canonicalize(dir)?.join(BUILDER));
+            tools::run(command.args(options).arg(output).current_dir(dir), MISSING_BUILDER)
+        })
+    }
+}
+
+/// The module of a transform with this name.
+fn module(name: &str) -> String {
+    name.replace('-', "_")
+}
