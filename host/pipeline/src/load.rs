@@ -138,6 +138,7 @@ impl Loader {
             pre,
             exports: Arc::new(exports),
             config: spec.config.clone(),
+            has_program: spec.program.is_some(),
             limits: spec.limits,
             keeps_state,
             time,

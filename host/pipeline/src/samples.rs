@@ -53,10 +53,24 @@ impl TrialTransform<'_> {
         TransformHarness(self.0.clone())
     }
 
-    /// With other settings (JSON text of an object), another clock and an empty state.
+    /// With other settings (JSON text of an object), another clock and an empty state. A program that was read from a
+    /// file stays: it is what is on trial.
     pub fn with(&self, config: String, clock: Clock) -> Result<TransformHarness, LoadFault> {
+        let factory = &self.0.factory;
+        let config = if factory.has_program { with_program_of(&factory.config, &config)? } else { config };
         self.0.with(config, clock).map(TransformHarness)
     }
+}
+
+/// `config` with the program of `running`; both are JSON text of an object.
+fn with_program_of(running: &str, config: &str) -> Result<String, LoadFault> {
+    let object = |text| {
+        let object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text);
+        object.map_err(|error| LoadFault::Config(error.to_string()))
+    };
+    let mut config = object(config)?;
+    config.extend(object(running)?.remove_entry("program"));
+    Ok(serde_json::Value::Object(config).to_string())
 }
 
 /// Calls every hook of `trial` with every sample. A hook may refuse, reject or drop a sample, but it must neither trap

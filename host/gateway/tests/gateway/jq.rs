@@ -52,6 +52,30 @@ async fn changed_program_file_is_in_force_for_the_next_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn program_file_has_to_pass_the_samples() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (file, samples) = (directory.path().join("quirk.jq"), directory.path().join("fixtures"));
+    std::fs::create_dir(&samples).expect("a directory");
+    // The case has no program of its own: it is for the file.
+    let case = "about = \"A status.\"\n[[step]]\nhook = \"uplink\"\n\
+                frame = '[2,\"1\",\"StatusNotification\",{\"status\":\"Occuppied\"}]'\n\
+                expect = [{ replace = '[2,\"1\",\"StatusNotification\",{\"status\":\"Occupied\"}]' }]\n";
+    std::fs::write(samples.join("status.toml"), case).expect("written");
+    std::fs::write(&file, status_is("Occupied")).expect("written");
+    let configuration =
+        with_program(&file).replace("[transforms.config]", &format!("samples = {samples:?}\n[transforms.config]"));
+    let gateway = Running::start(&configuration).await;
+
+    std::fs::write(&file, status_is("Charging")).expect("written");
+    gateway.until(FAILED, 1.0).await;
+    let page = gateway.admin("/api/v1/transforms").await;
+    assert!(page.contains("fails on its own samples") && page.contains("status.toml"), "{page}");
+    std::fs::write(&file, format!("# Another.\n{}", status_is("Occupied"))).expect("written");
+    gateway.until(SWAPPED, 1.0).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn program_without_to_mqtt_is_no_mapping_and_one_with_it_is() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("mapping.jq");
