@@ -1,13 +1,14 @@
 //! `transform bench`: the time per call of each hook, compared with the built-in mapping.
 
 use super::args::BenchArgs;
-use super::component;
+use super::component::{self, CompiledCode};
 use super::verdict::{BadConfiguration, CommandResult};
 use crate::config;
-use ocpp_gateway_core::{Attributes, Frame, Identity, Offer, Peer, Publish, Version};
-use ocpp_gateway_pipeline::{Failure, TransformHarness, TransformSpec};
+use crate::transforms::fixture::{Fixture, HookCall, Offered};
+use anyhow::Context as _;
+use ocpp_gateway_core::{Attributes, Frame, Identity, Peer, Publish, Version};
+use ocpp_gateway_pipeline::{Failure, LoadOptions, TransformHarness, TransformSpec};
 use std::fs;
-use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -25,29 +26,49 @@ const ANSWER: &str = concat!(
 
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<CommandResult> {
     component::show_log();
-    let config = match &args.config {
-        Some(file) => configuration(file).map_err(BadConfiguration)?,
-        None => "{}".into(),
-    };
     args.transform.read()?;
-    let compiled = component::CompiledCode::directory()?;
-    let load = |spec: &TransformSpec| component::load(spec, compiled.options()).map_err(BadConfiguration);
-    let harness = load(&args.transform.spec(config, component::MEMORY))?;
-    let standard = load(&TransformSpec::standard())?;
-    let bench = BenchInputs::new()?;
+    let fixture = args.fixture.as_deref().map(read_fixture).transpose()?;
+    let config = match (&fixture, &args.config) {
+        (Some(fixture), _) => fixture.config(),
+        (None, Some(file)) => configuration(file).map_err(BadConfiguration)?,
+        (None, None) => "{}".into(),
+    };
+    let compiled = CompiledCode::directory()?;
+    let options = LoadOptions { clock: fixture.as_ref().map(Fixture::clock).unwrap_or_default(), ..compiled.options() };
+    let load = |spec: &TransformSpec, options| component::load(spec, options).map_err(BadConfiguration);
+    let harness = load(&args.transform.spec(config, component::MEMORY), options)?;
+    let standard = load(&TransformSpec::standard(), compiled.options())?;
 
-    let base = bench.measure("to-mqtt", &standard)?.time;
+    let peer = sample_peer()?;
+    let base = measure(&sample_call("to-mqtt", &peer)?, &standard, &peer)?.time;
     println!("{:<24}{:>12}{:>16}", "", "per call", "of standard");
     print_line("standard, to-mqtt", base, base, "");
-    for function in functions(&harness) {
-        let Measured { time, refused } = bench.measure(function, &harness)?;
-        print_line(function, time, base, if refused { "   (it refuses the sample)" } else { "" });
+    let print = |name: &str, call: &HookCall, peer: &Peer| {
+        let Measured { time, refused } = measure(call, &harness, peer).with_context(|| name.to_owned())?;
+        print_line(name, time, base, if refused { "   (it refuses the message)" } else { "" });
+        anyhow::Ok(())
+    };
+    match &fixture {
+        Some(fixture) => {
+            for (number, call) in (1..).zip(fixture.calls()) {
+                print(&format!("step {number}, {}", call.name()), call, &fixture.peer())?;
+            }
+        }
+        None => {
+            for function in functions(&harness) {
+                print(function, &sample_call(function, &peer)?, &peer)?;
+            }
+        }
     }
+    let size = CALL.len();
     println!(
-        "\n{ROUNDS} rounds of {CALLS} calls on a warm instance, one thread; medians. Sample: {} bytes.",
-        CALL.len()
+        "\n{ROUNDS} rounds of {CALLS} calls on a warm instance, one thread; medians. Built-in sample: {size} bytes."
     );
     Ok(CommandResult::Good)
+}
+
+fn read_fixture(file: &Path) -> anyhow::Result<Fixture> {
+    Fixture::read(file).map_err(|fault| anyhow::anyhow!("{}: {fault}", file.display()))
 }
 
 fn configuration(file: &Path) -> Result<String, String> {
@@ -68,89 +89,71 @@ fn functions(harness: &TransformHarness) -> Vec<&'static str> {
     harness.hooks().into_iter().flat_map(of).collect()
 }
 
-/// The sample arguments of the hooks.
-struct BenchInputs {
-    peer: Peer,
-    call: Frame<'static>,
-    publish: Publish,
-    message: Publish,
-    offer: Offer,
+fn sample_peer() -> anyhow::Result<Peer> {
+    let identity = Identity::new("CP1", 48)?;
+    Ok(Peer { identity, version: Version::V1_6, connection: 1, attributes: Attributes::new() })
+}
+
+/// A call of the function with a sample.
+fn sample_call(function: &str, peer: &Peer) -> anyhow::Result<HookCall> {
+    let frame = Frame::parse(CALL)?.into_owned();
+    let message = || Publish { topic: "ocpp/cs/CP1".into(), payload: ANSWER.into(), ..Publish::default() };
+    Ok(match function {
+        "uplink" => HookCall::Uplink(frame),
+        "downlink" => HookCall::Downlink(frame),
+        "to-mqtt" => HookCall::ToMqtt(frame),
+        "check" => HookCall::Check(frame),
+        "outbound" => HookCall::Outbound(published(&frame)),
+        "inbound" => HookCall::Inbound(message()),
+        "from-mqtt" => HookCall::FromMqtt(message()),
+        "subscriptions" => HookCall::Subscriptions,
+        "admit" => HookCall::Admit(Offered {
+            remote_address: "192.0.2.1:5000".into(),
+            path: format!("/ocpp/{}", peer.identity),
+            ..Offered::default()
+        }),
+        "connected" => HookCall::Connected,
+        _ => HookCall::Disconnected("gone".into()),
+    })
+}
+
+/// The message that the standard mapping makes of a CALL.
+fn published(call: &Frame<'_>) -> Publish {
+    let (id, action) = (&call.id, call.action_name());
+    let payload = format!(r#"{{"MessageTypeId":2,"UniqueId":"{id}","Action":"{action}","Payload":{}}}"#, call.payload);
+    Publish { topic: "ocpp/cp/CP1".into(), payload: payload.into_bytes(), ..Publish::default() }
 }
 
 struct Measured {
     time: Duration,
-    /// The mapping does not accept the topic or the payload of the sample.
+    /// The mapping does not accept the topic or the payload.
     refused: bool,
 }
 
-impl BenchInputs {
-    fn new() -> anyhow::Result<Self> {
-        let identity = Identity::new("CP1", 48)?;
-        let peer =
-            Peer { identity: identity.clone(), version: Version::V1_6, connection: 1, attributes: Attributes::new() };
-        let call = Frame::parse(CALL)?;
-        let (id, action) = (&call.id, call.action_name());
-        let payload =
-            format!(r#"{{"MessageTypeId":2,"UniqueId":"{id}","Action":"{action}","Payload":{}}}"#, call.payload);
-        let publish = Publish { topic: "ocpp/cp/CP1".into(), payload: payload.into_bytes(), ..Publish::default() };
-        let message = Publish { topic: "ocpp/cs/CP1".into(), payload: ANSWER.into(), ..Publish::default() };
-        let offer = Offer {
-            identity,
-            remote_address: "192.0.2.1:5000".into(),
-            path: "/ocpp/CP1".into(),
-            protocols: vec![peer.version.subprotocol().into()],
-            headers: Attributes::new(),
-            user: None,
-        };
-        Ok(BenchInputs { peer, call: call.into_owned(), publish, message, offer })
+/// The median of all rounds. An error is a failure of the transform or of the gateway.
+fn measure(call: &HookCall, harness: &TransformHarness, peer: &Peer) -> Result<Measured, Failure> {
+    let mut refused = false;
+    for _ in 0..WARM_UP {
+        refused = is_refused(call, harness, peer)?;
     }
-
-    /// The median of all rounds. An error is a failure of the transform or of the gateway.
-    fn measure(&self, function: &str, harness: &TransformHarness) -> Result<Measured, Failure> {
-        let mut refused = false;
-        for _ in 0..WARM_UP {
-            refused = self.is_refused(function, harness)?;
+    let mut rounds = [Duration::ZERO; ROUNDS];
+    for round in &mut rounds {
+        let started = Instant::now();
+        for _ in 0..CALLS {
+            is_refused(call, harness, peer)?;
         }
-        let mut rounds = [Duration::ZERO; ROUNDS];
-        for round in &mut rounds {
-            let started = Instant::now();
-            for _ in 0..CALLS {
-                self.is_refused(function, harness)?;
-            }
-            *round = started.elapsed() / CALLS;
-        }
-        rounds.sort_unstable();
-        Ok(Measured { time: rounds[ROUNDS / 2], refused })
+        *round = started.elapsed() / CALLS;
     }
-
-    /// Whether the function refuses the sample. A refusal is measured like an answer; a failure is not measured.
-    fn is_refused(&self, function: &str, harness: &TransformHarness) -> Result<bool, Failure> {
-        match self.call(function, harness) {
-            Err(Failure::Refused(_)) => Ok(true),
-            answer => answer.map(|()| false),
-        }
-    }
-
-    fn call(&self, function: &str, harness: &TransformHarness) -> Result<(), Failure> {
-        let BenchInputs { peer, call, publish, message, offer } = self;
-        match function {
-            "uplink" => harness.uplink(peer, call).map(drop_answer),
-            "downlink" => harness.downlink(peer, call).map(drop_answer),
-            "to-mqtt" => harness.to_mqtt(peer, call).map(drop_answer),
-            "check" => harness.check(peer, call).map(drop_answer),
-            "outbound" => harness.outbound(peer, publish).map(drop_answer),
-            "inbound" => harness.inbound(peer, message).map(drop_answer),
-            "from-mqtt" => harness.from_mqtt(peer, message).map(drop_answer),
-            "subscriptions" => harness.subscriptions(peer).map(drop_answer),
-            "admit" => harness.admit(offer).map(drop_answer),
-            "connected" => harness.connected(peer).map(drop_answer),
-            _ => harness.disconnected(peer, "gone").map(drop_answer),
-        }
-    }
+    rounds.sort_unstable();
+    Ok(Measured { time: rounds[ROUNDS / 2], refused })
 }
 
-fn drop_answer<T>(answer: T) {
-    drop(black_box(answer));
+/// Whether the function refuses the message. A refusal is measured like an answer; a failure is not measured.
+fn is_refused(call: &HookCall, harness: &TransformHarness, peer: &Peer) -> Result<bool, Failure> {
+    match call.run_only(harness, peer) {
+        Err(Failure::Refused(_)) => Ok(true),
+        answer => answer.map(|()| false),
+    }
 }
 
 fn print_line(name: &str, time: Duration, base: Duration, note: &str) {

@@ -150,6 +150,26 @@ fn bench_measures_each_hook() {
 }
 
 #[test]
+fn bench_measures_the_steps_of_a_fixture_with_its_configuration() {
+    let two = heartbeat(
+        "expect = []\n[[step]]\nhook = \"from-mqtt\"\nmessage = { topic = \"a\", payload = 'x' }\nexpect = []",
+    );
+    let config = |key: &str| format!("config = {{ {key} = \"x/\" }}\n{two}");
+    let dir = folder_with(&[("two.toml", &config("mountpoint")), ("odd.toml", &config("mountpont"))]);
+    let bench =
+        |arguments: &[&str]| transform(dir.path(), &[&["bench", "standard.wasm", "--fixture"][..], arguments].concat());
+    let output = expect_code(0, &bench(&["fixtures/two.toml"]));
+    let rows: Vec<_> = output.lines().filter(|line| line.contains(" µs")).collect();
+    let [standard, first, second] = rows[..] else { panic!("{output}") };
+    assert!(standard.starts_with("standard, to-mqtt ") && first.starts_with("step 1, to-mqtt "), "{output}");
+    assert!(second.starts_with("step 2, from-mqtt ") && second.contains("it refuses the message"), "{output}");
+    let output = expect_code(78, &bench(&["fixtures/odd.toml"]));
+    assert!(output.contains("mountpont"), "{output}");
+    expect_code(2, &bench(&["fixtures/two.toml", "--config", "fixtures/two.toml"]));
+    expect_code(1, &bench(&["nowhere.toml"]));
+}
+
+#[test]
 fn invalid_configuration_exits_with_78() {
     let dir = folder_with(&[]);
     fs::write(dir.path().join("config.toml"), "mountpont = \"x/\"").expect("written");

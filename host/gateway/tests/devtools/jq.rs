@@ -84,6 +84,16 @@ fn inspect_shows_the_hooks_of_a_program() {
 }
 
 #[test]
+fn bench_measures_a_program() {
+    let (_parent, folder) = scaffold();
+    let output = expect_code(0, &transform(&folder, &["bench", "mine.jq"]));
+    assert!(output.contains("\nuplink ") && !output.contains("downlink"), "{output}");
+    let fixture = "fixtures/uplink-upper-case.toml";
+    let output = expect_code(0, &transform(&folder, &["bench", "mine.jq", "--fixture", fixture]));
+    assert!(output.contains("\nstep 2, uplink "), "{output}");
+}
+
+#[test]
 fn dev_writes_only_programs_that_pass() {
     let (parent, folder) = scaffold();
     let followed = parent.path().join("followed");
