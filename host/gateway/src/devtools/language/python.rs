@@ -14,7 +14,7 @@ use std::process::Command;
 
 const MISSING_PYTHON: &str = "install Python 3.10 or later, with venv";
 const BUILDER: &str = ".venv/bin/componentize-py";
-const MISSING_BUILDER: &str = "it has to be among the requirements, as in requirements.txt: componentize-py==0.25.1";
+const MISSING_BUILDER: &str = "it has to be among the requirements: write componentize-py into requirements.txt";
 
 const REQUIREMENTS: &str = "requirements.txt";
 const PROJECT: &str = "pyproject.toml";
@@ -94,18 +94,14 @@ impl Language for Python {
         let module = module(&self.transform_name(dir)?);
         let dependencies = ProjectTable::of(dir)?.dependencies;
         tools::install_once(dir, ".venv/.transform-build", &[REQUIREMENTS, PROJECT], || {
-            let python = |program: &str| {
-                let mut command = Command::new(program);
-                command.current_dir(dir);
-                command
-            };
-            tools::run(python("python3").args(["-m", "venv", "--clear", ".venv"]), MISSING_PYTHON)?;
-            let mut pip = python(".venv/bin/python");
+            let mut python = Command::new("python3");
+            tools::run(python.args(["-m", "venv", "--clear", ".venv"]).current_dir(dir), MISSING_PYTHON)?;
+            let mut pip = Command::new(fs::canonicalize(dir)?.join(".venv/bin/python"));
             pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(&dependencies);
             if dir.join(REQUIREMENTS).is_file() {
                 pip.args(["--requirement", REQUIREMENTS]);
             }
-            tools::run(&mut pip, MISSING_PYTHON)
+            tools::run(pip.current_dir(dir), MISSING_PYTHON)
         })?;
         tools::output_file(|output| {
             let options = ["--quiet", "--wit-path", "wit", "componentize", &module, "--output"];
