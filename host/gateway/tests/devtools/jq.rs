@@ -25,7 +25,9 @@ fn new_program_is_valid_and_passes_its_tests() {
     let together = HOOKS.join(",");
     for hooks in HOOKS.into_iter().chain([together.as_str()]) {
         let name = if hooks == together { "together" } else { hooks };
-        expect_code(0, &transform(parent.path(), &["new", name, "--lang", "jq", "--hook", hooks]));
+        let options = hooks.split(',').flat_map(|hook| ["--hook", hook]);
+        let new: Vec<_> = ["new", name, "--lang", "jq"].into_iter().chain(options).collect();
+        expect_code(0, &transform(parent.path(), &new));
         let folder = parent.path().join(name);
         let output = expect_code(0, &transform(&folder, &["build"]));
         let line = output.lines().find_map(|line| line.split_once("hooks: ")).expect("the hooks").1;

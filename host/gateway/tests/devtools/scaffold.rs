@@ -78,7 +78,9 @@ fn invalid_name_is_a_usage_error() {
     for name in ["9", "a/b", "fn"] {
         expect_code(2, &transform(parent.path(), &["new", name]));
     }
-    expect_code(2, &transform(parent.path(), &["new", "json", "--lang", "python"]));
+    for name in ["json", "my_quirk"] {
+        expect_code(2, &transform(parent.path(), &["new", name, "--lang", "python"]));
+    }
     expect_code(2, &transform(parent.path(), &["new", "mine", "--hook", "sidelink"]));
 }
 

@@ -4,7 +4,7 @@ use super::definition::Language;
 use super::files::NewFiles;
 use super::folder::files_like;
 use super::name;
-use super::scaffold::NewTransform;
+use super::scaffold::{NewTransform, module};
 use super::tools;
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
@@ -39,7 +39,7 @@ struct ProjectTable {
 }
 
 impl ProjectTable {
-    /// That of the folder; an empty one if there is none.
+    /// That of the folder; an empty one for a folder without it.
     fn of(dir: &Path) -> anyhow::Result<Self> {
         let path = dir.join(PROJECT);
         if !path.is_file() {
@@ -65,6 +65,10 @@ impl Language for Python {
     }
 
     fn check_name(&self, name: &str) -> Result<(), String> {
+        if name.contains('_') {
+            let other = name.replace('_', "-");
+            return Err(format!("in Python a name has - where its module has _: try {other}"));
+        }
         name::check_module(&module(name))
     }
 
@@ -111,7 +115,23 @@ impl Language for Python {
     }
 }
 
-/// The module of a transform with this name.
-fn module(name: &str) -> String {
-    name.replace('-', "_")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_is_that_of_the_project_or_of_the_only_module() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = |name: &str, text: &str| fs::write(dir.path().join(name), text).expect("written");
+        file("my_quirk.py", "");
+        assert_eq!(Python.transform_name(dir.path()).expect("a name"), "my-quirk");
+        file("helper.py", "");
+        assert!(Python.transform_name(dir.path()).is_err());
+        file("pyproject.toml", "[project]\nname = \"my-quirk\"\ndependencies = [\"componentize-py\"]\n[tool.x]\na = 1");
+        assert_eq!(Python.transform_name(dir.path()).expect("a name"), "my-quirk");
+        assert_eq!(ProjectTable::of(dir.path()).expect("a table").dependencies, ["componentize-py"]);
+        file("pyproject.toml", "[project");
+        let error = format!("{:#}", Python.transform_name(dir.path()).expect_err("no TOML"));
+        assert!(error.contains("pyproject.toml"), "{error}");
+    }
 }

@@ -64,8 +64,13 @@ impl NewTransform<'_> {
         let hooks =
             if hooks.len() == 1 { format!("the hook {}", hooks[0]) } else { format!("the hooks {}", hooks.join(", ")) };
         let text = text_of(Path::new(path))?.replace("{{name}}", self.name).replace("{{hooks}}", &hooks);
-        Ok(text.replace("{{version}}", sdk::wit_version()?))
+        Ok(text.replace("{{module}}", &module(self.name)).replace("{{version}}", sdk::wit_version()?))
     }
+}
+
+/// The module in Python of a transform with this name.
+pub(super) fn module(name: &str) -> String {
+    name.replace('-', "_")
 }
 
 fn text_of(path: &Path) -> anyhow::Result<String> {

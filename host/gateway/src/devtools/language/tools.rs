@@ -37,6 +37,8 @@ pub(super) fn install_once(
         return Ok(());
     }
     install()?;
+    // An installation without packages may make no folder.
+    fs::create_dir_all(stamp.parent().unwrap_or(dir)).with_context(|| stamp.display().to_string())?;
     // After it, because an installation may write a lock file.
     fs::write(&stamp, state()).with_context(|| stamp.display().to_string())
 }
@@ -66,7 +68,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let count = |outcome: fn() -> anyhow::Result<()>| {
             let mut runs = 0;
-            let _ = install_once(dir.path(), "stamp", &["manifest", "lock"], || {
+            let _ = install_once(dir.path(), "made/stamp", &["manifest", "lock"], || {
                 runs += 1;
                 outcome()
             });
@@ -76,7 +78,7 @@ mod tests {
         assert_eq!((count(|| Ok(())), count(|| Ok(()))), (1, 0));
         fs::write(dir.path().join("manifest"), "one more").expect("written");
         assert_eq!((count(|| Ok(())), count(|| Ok(()))), (1, 0));
-        fs::remove_file(dir.path().join("stamp")).expect("removed");
+        fs::remove_file(dir.path().join("made/stamp")).expect("removed");
         assert_eq!(count(|| Ok(())), 1);
     }
 }
