@@ -13,7 +13,7 @@ const MANIFEST: &str = include_str!("../../../../../guest-sdk/Cargo.toml");
 /// The manifest of the workspace that the SDK inherits from.
 const WORKSPACE: &str = include_str!("../../../../../Cargo.toml");
 
-/// Adds `ocpp-transform` and `wit`, beside each other as the SDK requires.
+/// Adds `ocpp-transform`, and `wit` beside it, where its tests expect it.
 pub(super) fn add_to(files: &mut NewFiles) -> anyhow::Result<()> {
     files.add("ocpp-transform/Cargo.toml", manifest()?);
     files.add("wit/transform.wit", wit()?);
