@@ -69,10 +69,9 @@ mod tests {
             name.ends_with("file") || names.contains(&name)
         };
         for key in keys::all().iter().filter(|key| key.rsplit('.').next().is_some_and(is_path)) {
-            let levels = key.split('.');
-            let found = levels.fold(Some(&table), |value, name| {
-                value.and_then(|value| value.get(name).or_else(|| value.get(0)?.get(name)))
-            });
+            // `transforms` is a list.
+            let below = |value: &'_ Value, name: &str| value.get(name).or_else(|| value.get(0)?.get(name)).cloned();
+            let found = key.split('.').try_fold(table.clone(), |value, name| below(&value, name));
             // Common names of certificates have the same key as a list of identities.
             assert!(found.is_some() || key == "ocpp.tls.identities", "{key} is not tested");
         }

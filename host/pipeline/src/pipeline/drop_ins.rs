@@ -16,7 +16,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub enum DropIn {
     /// It is new, or may have changed.
-    Load(TransformSpec),
+    Load(Box<TransformSpec>),
     /// The running version of this name stays, if there is one.
     Keep(String),
 }
@@ -91,8 +91,8 @@ impl Pipeline {
                     missing.map_or(Ok(new), |fault| Err(vec![fault]))
                 });
                 match loaded {
-                    Ok(new) => LoadedDropIn::New(Box::new(spec), new),
-                    Err(faults) => LoadedDropIn::Faulty(Box::new(spec), faults),
+                    Ok(new) => LoadedDropIn::New(spec, new),
+                    Err(faults) => LoadedDropIn::Faulty(spec, faults),
                 }
             }
         };

@@ -154,7 +154,7 @@ impl DropInEntry {
     fn drop_in(&self, on_violation: OnViolation, is_reload: bool) -> Option<DropIn> {
         let name = self.name().filter(|_| !self.is_duplicate)?;
         Some(match &self.transform {
-            Ok(transform) if self.is_new || is_reload => DropIn::Load(spec(transform, on_violation)),
+            Ok(transform) if self.is_new || is_reload => DropIn::Load(Box::new(spec(transform, on_violation))),
             _ => DropIn::Keep(name.to_owned()),
         })
     }

@@ -192,7 +192,7 @@ impl DropInFiles<'_> {
         };
         if self.kinds.contains(&Kind::Jq) {
             let program = self.path(Kind::Jq).display().to_string();
-            for key in ["program", "file"].into_iter().filter(|key| transform.config.contains_key(*key)) {
+            if let Some(key) = ["program", "file"].into_iter().find(|key| transform.config.contains_key(*key)) {
                 let settings = Kind::Toml.file_name(self.stem);
                 return Err(format!("{settings}: config.{key}: contradicts {}", Kind::Jq.file_name(self.stem)));
             }
