@@ -173,6 +173,9 @@ pub enum LoadFault {
          allow_fewer_hooks=true allows it for an upload, and removing the file before for a drop-in"
     )]
     FewerHooks { missing: String },
+    /// What is wrong with its files.
+    #[error("{0}")]
+    DropIn(String),
     #[error("was rolled back while this version was being loaded: it is discarded")]
     RolledBackMeanwhile,
     #[error("{hook} has other types than in wit/transform.wit: {reason}")]

@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub enum DropIn {
     /// It is new, or may have changed.
     Load(Box<TransformSpec>),
+    /// Its files cannot be used, for this reason. The running version of this name stays, if there is one.
+    Refuse { name: String, component: String, reason: String },
     /// The running version of this name stays, if there is one.
     Keep(String),
 }
@@ -24,15 +26,16 @@ pub enum DropIn {
 /// A drop-in after its load.
 pub(super) enum LoadedDropIn {
     New(Box<TransformSpec>, Arc<Transform>),
-    Faulty(Box<TransformSpec>, Vec<LoadFault>),
+    /// Its name, and what is wrong with it.
+    Faulty(String, Vec<LoadError>),
     Keep(String),
 }
 
 impl LoadedDropIn {
     fn name(&self) -> &str {
         match self {
-            LoadedDropIn::New(spec, _) | LoadedDropIn::Faulty(spec, _) => &spec.name,
-            LoadedDropIn::Keep(name) => name,
+            LoadedDropIn::New(spec, _) => &spec.name,
+            LoadedDropIn::Faulty(name, _) | LoadedDropIn::Keep(name) => name,
         }
     }
 }
@@ -84,6 +87,10 @@ impl Pipeline {
         let old = |name: &str| running.transform(name).filter(|_| configured.contains(name));
         let load = |drop_in| match drop_in {
             DropIn::Keep(name) => LoadedDropIn::Keep(name),
+            DropIn::Refuse { name, component, reason } => {
+                let fault = LoadFault::DropIn(reason);
+                LoadedDropIn::Faulty(name.clone(), vec![LoadError { transform: name, component, fault }])
+            }
             DropIn::Load(spec) => {
                 let old = old(&spec.name);
                 let loaded = self.0.loader.load(&spec, old).and_then(|new| {
@@ -92,7 +99,10 @@ impl Pipeline {
                 });
                 match loaded {
                     Ok(new) => LoadedDropIn::New(spec, new),
-                    Err(faults) => LoadedDropIn::Faulty(spec, faults),
+                    Err(faults) => {
+                        let errors = faults.into_iter().map(|fault| load::error(&spec, fault)).collect();
+                        LoadedDropIn::Faulty(spec.name, errors)
+                    }
                 }
             }
         };
@@ -150,10 +160,7 @@ pub(super) fn assemble(
     for drop_in in drop_ins {
         let (name, new, faults) = match drop_in {
             LoadedDropIn::Keep(name) => (name, None, Vec::new()),
-            LoadedDropIn::Faulty(spec, faults) => {
-                let errors = faults.into_iter().map(|fault| load::error(&spec, fault)).collect();
-                (spec.name, None, errors)
-            }
+            LoadedDropIn::Faulty(name, errors) => (name, None, errors),
             LoadedDropIn::New(spec, new) => match refusal(loader_state, &spec, &new, &names, mapping.as_deref()) {
                 Some(fault) => (spec.name.clone(), None, vec![load::error(&spec, fault)]),
                 None => {

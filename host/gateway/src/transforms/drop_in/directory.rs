@@ -155,6 +155,9 @@ impl DropInEntry {
         let name = self.name().filter(|_| !self.is_duplicate)?;
         Some(match &self.transform {
             Ok(transform) if self.is_new || is_reload => DropIn::Load(Box::new(spec(transform, on_violation))),
+            Err(reason) if self.is_new || is_reload => {
+                DropIn::Refuse { name: name.to_owned(), component: self.main_file(), reason: reason.clone() }
+            }
             _ => DropIn::Keep(name.to_owned()),
         })
     }

@@ -21,6 +21,14 @@ async fn broken_file_keeps_what_ran_and_says_why() {
         assert!(page.starts_with("HTTP/1.1 200") && page.contains("def uplink: if .payload;"), "{page}");
     }
     site.gateway.until(FAILED, 1.0).await;
+    // A fault of its settings is one of the transform as well.
+    fs::write(directory.file("10-one.toml"), "limts.time = \"1s\"").expect("written");
+    site.until_said("limts.time: unknown key").await;
+    let page = site.gateway.admin("/api/v1/transforms").await;
+    assert!(page.contains("limts.time: unknown key"), "{page}");
+    site.gateway.until(FAILED, 2.0).await;
+    fs::write(directory.file("10-one.toml"), LIMITS).expect("written");
+    site.until_said("def uplink: if .payload;").await;
 
     // The text that runs is as good a remedy as another one.
     for letter in ['a', 'b'] {
