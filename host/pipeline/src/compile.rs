@@ -168,7 +168,7 @@ fn create_private(directory: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let found = fs::metadata(directory)?;
     if found.permissions().mode() & 0o077 != 0 {
-        return Err(io::Error::other("users other than its owner have access to it"));
+        return Err(io::Error::other("users other than its owner have access to it; chmod 700 it"));
     }
     // The user that owns the files of this process.
     let own = NamedTempFile::new_in(directory)?.as_file().metadata()?.uid();

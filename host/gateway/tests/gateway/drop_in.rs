@@ -150,8 +150,12 @@ async fn added_changed_and_removed_files_are_in_force_for_the_next_messages() {
     site.until_info("b").await;
     directory.write("05-other.jq", adds('c'));
     site.until_info("cb").await;
-    directory.remove("10-one");
+    // A program that is gone does not run, also if its settings are left.
+    fs::remove_file(directory.file("10-one.jq")).expect("removed");
     site.until_info("c").await;
+    site.until_said("10-one.toml: names no component").await;
+    directory.write("20-one.jq", adds('d'));
+    site.until_info("cd").await;
     site.gateway.stop().await;
 }
 
@@ -178,9 +182,11 @@ async fn file_is_not_used_before_it_is_complete() {
     let mut site = Site::start(&directory).await;
     let mut slow = File::create(directory.file("10-one.jq")).expect("created");
     slow.write_all(adds('x').as_bytes()).expect("written");
-    // Another change makes the gateway look at the directory.
+    // Another change makes the gateway look at the directory, and so does SIGHUP.
     directory.write("20-two.jq", adds('b'));
     site.until_info("ab").await;
+    site.gateway.hot_swap.reload(configuration(&directory.config("")));
+    assert_eq!(site.info().await, "ab");
     slow.write_all(b"\ndef outbound: .payload.Payload.info += \"y\";").expect("written");
     drop(slow);
     site.until_info("xby").await;

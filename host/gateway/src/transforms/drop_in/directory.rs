@@ -34,6 +34,10 @@ pub(super) struct DropInEntry {
     depends_on_others: bool,
     /// Whether it has to be loaded.
     is_new: bool,
+    /// Whether one of its files is being written, so that it stays as it was.
+    is_pending: bool,
+    /// Whether only the settings of a program or component are left, which is gone.
+    is_removed: bool,
     /// Why it is not used, or not in its latest form.
     fault: Option<DropInFault>,
 }
@@ -57,7 +61,7 @@ impl Scan {
             let files = DropInFiles { directory: &directory, stem: &stem, kinds: &kinds };
             let previous = previous.iter().find(|entry| entry.stem == stem);
             // As it was before, until it is complete.
-            let as_before = previous.map(|entry| DropInEntry { is_new: false, ..entry.clone() });
+            let as_before = previous.map(|entry| DropInEntry { is_new: false, is_pending: true, ..entry.clone() });
             if files.are_among(being_written) {
                 entries.extend(as_before);
                 continue;
@@ -71,18 +75,21 @@ impl Scan {
                 before.depends_on_others || before.transform.is_err() || !before.content.is_same(&content)
             });
             let fault = previous.and_then(|before| before.fault.clone());
-            let (is_duplicate, depends_on_others) = (false, false);
-            let entry = DropInEntry {
+            let had_code = previous.is_some_and(|before| before.is_removed || !before.is_settings_alone());
+            let mut entry = DropInEntry {
                 stem,
                 kinds,
                 content,
                 transform,
                 on_error,
-                is_duplicate,
-                depends_on_others,
+                is_duplicate: false,
+                depends_on_others: false,
                 is_new,
+                is_pending: false,
+                is_removed: false,
                 fault,
             };
+            entry.is_removed = had_code && entry.is_settings_alone() && entry.transform.is_err();
             entries.push(entry);
         }
         refuse_duplicates(&mut entries, configured);
@@ -124,7 +131,7 @@ fn groups(directory: &Path) -> io::Result<BTreeMap<String, BTreeSet<Kind>>> {
 /// A name belongs to the first that has it. Those of the configuration are before all drop-ins.
 fn refuse_duplicates(entries: &mut [DropInEntry], configured: &HashSet<String>) {
     let mut owners: HashMap<String, String> = HashMap::new();
-    for entry in entries {
+    for entry in entries.iter_mut().filter(|entry| !entry.is_removed) {
         let Some(name) = entry.name().map(str::to_owned) else { continue };
         let owner = match owners.get(&name) {
             Some(stem) => format!("{stem} has"),
@@ -141,6 +148,11 @@ fn refuse_duplicates(entries: &mut [DropInEntry], configured: &HashSet<String>) 
 }
 
 impl DropInEntry {
+    /// Whether there is no program and no component beside the settings.
+    fn is_settings_alone(&self) -> bool {
+        self.kinds.iter().all(|kind| *kind == Kind::Toml)
+    }
+
     /// The name of the transform.
     pub(super) fn name(&self) -> Option<&str> {
         transform_name(&self.stem)
@@ -152,8 +164,9 @@ impl DropInEntry {
 
     /// `None`: it has no name of its own.
     fn drop_in(&self, on_violation: OnViolation, is_reload: bool) -> Option<DropIn> {
-        let name = self.name().filter(|_| !self.is_duplicate)?;
+        let name = self.name().filter(|_| !self.is_duplicate && !self.is_removed)?;
         Some(match &self.transform {
+            _ if self.is_pending => DropIn::Keep(name.to_owned()),
             Ok(transform) if self.is_new || is_reload => DropIn::Load(Box::new(spec(transform, on_violation))),
             Err(reason) if self.is_new || is_reload => {
                 DropIn::Refuse { name: name.to_owned(), component: self.main_file(), reason: reason.clone() }
@@ -173,7 +186,7 @@ impl DropInEntry {
             Err(problem) => Some(problem.clone()),
             Ok(_) if !own.is_empty() => Some(own.join("\n")),
             // It was loaded without a fault.
-            Ok(_) if self.is_new || is_reload => None,
+            Ok(_) if self.is_new || is_reload && !self.is_pending => None,
             Ok(_) => return None,
         };
         let is_known = self.fault.as_ref().map(|fault| &fault.text) == text.as_ref();
