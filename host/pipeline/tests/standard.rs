@@ -124,5 +124,7 @@ fn threads_share_a_pipeline_and_its_counts() {
     let status = pipeline.transforms().remove(0);
     assert_eq!((status.name.as_str(), status.component.as_str()), ("standard", "builtin:standard"));
     assert_eq!((status.built_as.as_str(), status.size), ("ocpp-transform-standard", STANDARD.len()));
-    assert_eq!((status.calls, status.refusals, status.failures, status.timed_calls), (400, 0, 0, 4 * 6));
+    assert_eq!((status.calls, status.refusals, status.failures), (400, 0, 0));
+    // One of 16 for each thread; a thread goes on with the counts of one that has ended.
+    assert!((4 * (100 / 16)..=400 / 16).contains(&status.timed_calls), "{}", status.timed_calls);
 }
