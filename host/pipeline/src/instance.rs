@@ -27,8 +27,6 @@ pub(crate) struct InstanceFactory {
     pub(crate) exports: Arc<PerFunction<ComponentExportIndex>>,
     /// JSON text.
     pub(crate) config: String,
-    /// Whether `config` contains the text of a file with a program.
-    pub(crate) has_program: bool,
     pub(crate) limits: Limits,
     /// Whether the component imports `state`.
     pub(crate) keeps_state: bool,

@@ -68,7 +68,7 @@ impl Loader {
             }
             match self.load(spec, old.iter().find(|transform| *transform.name == spec.name)) {
                 Ok(transform) => transforms.push(transform),
-                Err(faults) => errors.extend(faults.into_iter().map(|fault| error(spec, fault))),
+                Err(faults) => errors.extend(self::errors(spec, faults)),
             }
         }
         errors.extend(extra_mappings(&transforms));
@@ -138,7 +138,6 @@ impl Loader {
             pre,
             exports: Arc::new(exports),
             config: spec.config.clone(),
-            has_program: spec.program.is_some(),
             limits: spec.limits,
             keeps_state,
             time,
@@ -177,7 +176,7 @@ impl TransformHarness {
     pub fn load(spec: &TransformSpec, options: impl Into<LoadOptions>) -> Result<Self, Vec<LoadError>> {
         let loader = Loader::new(std::slice::from_ref(spec), options)?;
         let loaded = loader.load(spec, None);
-        loaded.map(TransformHarness).map_err(|faults| faults.into_iter().map(|fault| error(spec, fault)).collect())
+        loaded.map(TransformHarness).map_err(|faults| errors(spec, faults))
     }
 }
 
@@ -234,9 +233,11 @@ fn load_standard(
     let taken = others.iter().any(|transform| &*transform.name == "standard");
     let name = if taken { "builtin:standard" } else { "standard" };
     let spec = TransformSpec { name: name.into(), ..TransformSpec::standard() };
-    loader
-        .load(&spec, old.iter().find(|old| *old.name == *spec.name))
-        .map_err(|faults| faults.into_iter().map(|fault| error(&spec, fault)).collect())
+    loader.load(&spec, old.iter().find(|old| *old.name == *spec.name)).map_err(|faults| errors(&spec, faults))
+}
+
+pub(crate) fn errors(spec: &TransformSpec, faults: Vec<LoadFault>) -> Vec<LoadError> {
+    faults.into_iter().map(|fault| error(spec, fault)).collect()
 }
 
 pub(crate) fn error(spec: &TransformSpec, fault: LoadFault) -> LoadError {

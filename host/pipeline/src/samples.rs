@@ -56,8 +56,8 @@ impl TrialTransform<'_> {
     /// With other settings (JSON text of an object), another clock and an empty state. A program that was read from a
     /// file stays: it is what is on trial.
     pub fn with(&self, config: String, clock: Clock) -> Result<TransformHarness, LoadFault> {
-        let factory = &self.0.factory;
-        let config = if factory.has_program { with_program_of(&factory.config, &config)? } else { config };
+        let has_program = self.0.program_sha256.is_some();
+        let config = if has_program { with_program_of(&self.0.factory.config, &config)? } else { config };
         self.0.with(config, clock).map(TransformHarness)
     }
 }

@@ -54,8 +54,14 @@ pub enum SwapError {
     Load(Vec<LoadError>),
 }
 
-pub(crate) fn lines(errors: &[LoadError]) -> String {
+fn lines(errors: &[LoadError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// The names of transforms with errors, and the errors of each.
+pub(crate) fn texts_by_transform(errors: &[LoadError]) -> Vec<(String, String)> {
+    let each = errors.chunk_by(|one, next| one.transform == next.transform);
+    each.map(|errors| (errors[0].transform.clone(), lines(errors))).collect()
 }
 
 /// One swap attempt.

@@ -15,6 +15,7 @@ use axum::routing::get;
 use ocpp_gateway_mqtt::ConnectionStatus;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The router of all pages.
@@ -68,27 +69,24 @@ struct Readiness {
     ready: bool,
     not_ready: Vec<NotReady>,
     /// What does not work, although charge points can be served.
-    degraded: Vec<Degraded>,
+    degraded: Vec<NotReady>,
 }
 
-/// Something that is missing.
+/// Something that is missing or does not work.
 #[derive(Debug, Serialize)]
 struct NotReady {
-    what: &'static str,
+    what: Cow<'static, str>,
     why: String,
 }
 
-/// Drop-in files that are not used, or not in their latest form.
-#[derive(Debug, Serialize)]
-struct Degraded {
-    what: String,
-    why: String,
-}
+impl NotReady {
+    fn new(what: impl Into<Cow<'static, str>>, why: impl Into<String>) -> Self {
+        NotReady { what: what.into(), why: why.into() }
+    }
 
-impl Degraded {
+    /// Drop-in files that are not used, or not in their latest form.
     fn of(drop_in: DropInStatus) -> Option<Self> {
-        let what = format!("drop-in {}", drop_in.files.join(", "));
-        drop_in.fault.map(|fault| Degraded { what, why: fault.text })
+        drop_in.fault.map(|fault| NotReady::new(format!("drop-in {}", drop_in.files.join(", ")), fault.text))
     }
 }
 
@@ -99,20 +97,20 @@ async fn readyz(State(state): State<SharedAdminState>) -> Response {
     let mut not_ready: Vec<NotReady> = [("mqtt publisher", publisher), ("mqtt subscriber", subscriber)]
         .into_iter()
         .filter(|(_, status)| !status.connected)
-        .map(|(what, status)| NotReady { what, why: why_not(status) })
+        .map(|(what, status)| NotReady::new(what, why_not(status)))
         .collect();
     if not_ready.is_empty() && !*state.context.subscriber.current().borrow() {
-        let why = "topics are being subscribed to again, because the broker has lost the session".into();
-        not_ready.push(NotReady { what: "mqtt subscriber", why });
+        let why = "topics are being subscribed to again, because the broker has lost the session";
+        not_ready.push(NotReady::new("mqtt subscriber", why));
     }
     if state.stopping.is_cancelled() {
-        not_ready.push(NotReady { what: "gateway", why: "is stopping".into() });
+        not_ready.push(NotReady::new("gateway", "is stopping"));
     }
     if not_ready.is_empty() && !state.context.registry.is_open() {
-        not_ready.push(NotReady { what: "gateway", why: "does not accept charge points yet".into() });
+        not_ready.push(NotReady::new("gateway", "does not accept charge points yet"));
     }
     let status = if not_ready.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let degraded = state.drop_ins.statuses().into_iter().filter_map(Degraded::of).collect();
+    let degraded = state.drop_ins.statuses().into_iter().filter_map(NotReady::of).collect();
     json(status, &Readiness { ready: not_ready.is_empty(), not_ready, degraded })
 }
 

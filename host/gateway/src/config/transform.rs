@@ -35,17 +35,27 @@ pub struct TransformConfig {
 impl TransformConfig {
     /// Makes relative paths relative to `directory`.
     pub(super) fn resolve_paths(&mut self, directory: &Path) {
-        if !self.component.starts_with(BUILTIN) {
-            self.component = directory.join(&self.component).display().to_string();
+        if let Some(component) = self.component_file() {
+            self.component = directory.join(component).display().to_string();
         }
         if let Some(samples) = &mut self.samples {
             *samples = directory.join(&*samples);
         }
-        if self.component == JQ
-            && let Some(toml::Value::String(file)) = self.config.get_mut("file")
-        {
-            *file = directory.join(&*file).display().to_string();
+        if let Some(program) = self.program_file() {
+            let program = directory.join(program).display().to_string();
+            self.config.insert("file".into(), program.into());
         }
+    }
+
+    /// The file of its component, unless that is a ready-made one.
+    pub fn component_file(&self) -> Option<&Path> {
+        (!self.component.starts_with(BUILTIN)).then(|| Path::new(&self.component))
+    }
+
+    /// `file` in the settings of `builtin:jq`, which the gateway reads: a component reaches no files.
+    pub fn program_file(&self) -> Option<&Path> {
+        let is_alone = self.component == JQ && !self.config.contains_key("program");
+        self.config.get("file").and_then(toml::Value::as_str).map(Path::new).filter(|_| is_alone)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the `transform` commands share: their limits, and loading a component.
 
-use crate::config::Bytes;
+use crate::config::{self, Bytes};
 use crate::transforms;
 use anyhow::{Context as _, anyhow};
 use ocpp_gateway_pipeline::{Inspection, Limits, LoadError, LoadOptions, Source, TransformHarness, TransformSpec};
@@ -14,8 +14,6 @@ use std::str::FromStr;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// The ready-made transform that runs programs in jq.
-const JQ: &str = "jq";
 /// The memory limit, enough for a component with a JavaScript engine.
 pub(super) const MEMORY: Bytes = Bytes::mebibytes(256);
 /// The time limit of a call. It is generous, so that no case fails on a slow machine.
@@ -73,7 +71,9 @@ impl TransformArg {
         };
         let (source, program) = match self {
             TransformArg::Component(source) => (source.clone(), None),
-            TransformArg::JqProgram(path) => (Source::Builtin(JQ.into()), Some(path.clone())),
+            TransformArg::JqProgram(path) => {
+                (config::JQ.parse().unwrap_or_else(|never| match never {}), Some(path.clone()))
+            }
         };
         let limits = Limits { time: Some(TIME), memory: memory.get(), ..Limits::default() };
         TransformSpec { name, source, program, config, limits, ..TransformSpec::standard() }

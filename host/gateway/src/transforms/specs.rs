@@ -3,7 +3,7 @@
 use super::fixture::Folder;
 use crate::config::{self, Config, ValidationMode};
 use ocpp_gateway_pipeline::{Limits, Matching, OnViolation, Samples, TransformSpec, Validation};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The largest component that is accepted over the API and from the drop-in directory, in bytes. Components from
@@ -27,20 +27,12 @@ pub(super) fn validation(config: &Config) -> Validation {
     }
 }
 
-/// The settings of a transform and the file of its program: `file` in the settings of `builtin:jq` is not for the component,
-/// which reaches no files.
-fn program_file(transform: &config::TransformConfig) -> (toml::Table, Option<PathBuf>) {
-    let mut settings = transform.config.clone();
-    let is_alone = transform.component == config::JQ && !settings.contains_key("program");
-    let file = settings.get("file").and_then(toml::Value::as_str).map(PathBuf::from).filter(|_| is_alone);
-    if file.is_some() {
-        settings.remove("file");
-    }
-    (settings, file)
-}
-
 pub(super) fn spec(transform: &config::TransformConfig, on_violation: OnViolation) -> TransformSpec {
-    let (config, program) = program_file(transform);
+    let program = transform.program_file().map(Path::to_owned);
+    let mut config = transform.config.clone();
+    if program.is_some() {
+        config.remove("file");
+    }
     TransformSpec {
         name: transform.name.clone(),
         source: transform.component.parse().unwrap_or_else(|never: std::convert::Infallible| match never {}),

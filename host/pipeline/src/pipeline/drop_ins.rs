@@ -1,13 +1,14 @@
 //! Drop-ins: transforms that come and go one by one. A fault of one of them concerns no other.
 
-use super::changes::missing_hooks;
 use super::generations::{LoaderState, Pipeline};
 use crate::chain::Chain;
 use crate::error::{LoadError, LoadFault};
 use crate::hook::Function;
 use crate::load::{self, DefaultMapping};
 use crate::spec::TransformSpec;
-use crate::swap_report::{SwapError, SwapOutcome, SwapReport, SwappedAll, TransformChange, TransformFault, lines};
+use crate::swap_report::{
+    FewerHooks, SwapError, SwapOutcome, SwapReport, SwappedAll, TransformChange, TransformFault, texts_by_transform,
+};
 use crate::transform::Transform;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -91,20 +92,10 @@ impl Pipeline {
                 let fault = LoadFault::DropIn(reason);
                 LoadedDropIn::Faulty(name.clone(), vec![LoadError { transform: name, component, fault }])
             }
-            DropIn::Load(spec) => {
-                let old = old(&spec.name);
-                let loaded = self.0.loader.load(&spec, old).and_then(|new| {
-                    let missing = old.and_then(|old| missing_hooks(&spec, old, &new));
-                    missing.map_or(Ok(new), |fault| Err(vec![fault]))
-                });
-                match loaded {
-                    Ok(new) => LoadedDropIn::New(spec, new),
-                    Err(faults) => {
-                        let errors = faults.into_iter().map(|fault| load::error(&spec, fault)).collect();
-                        LoadedDropIn::Faulty(spec.name, errors)
-                    }
-                }
-            }
+            DropIn::Load(spec) => match self.load_version(&spec, old(&spec.name), FewerHooks::Refuse) {
+                Ok(new) => LoadedDropIn::New(spec, new),
+                Err(errors) => LoadedDropIn::Faulty(spec.name, errors),
+            },
         };
         drop_ins.into_iter().map(load).collect()
     }
@@ -126,8 +117,7 @@ impl Pipeline {
             let is_changed = |name: &String| changes.iter().flatten().any(|change| change.name == *name);
             let running = self.0.chain.load();
             faults.retain(|name, _| !is_changed(name) && !loaded.contains(name) && running.transform(name).is_some());
-            for errors in errors.chunk_by(|one, next| one.transform == next.transform) {
-                let (name, text) = (errors[0].transform.clone(), lines(errors));
+            for (name, text) in texts_by_transform(&errors) {
                 let transforms = self.kept(&name).into_iter().collect();
                 reports.push(SwapReport { outcome: SwapOutcome::Failed, transforms, reason: Some(text.clone()) });
                 faults.insert(name, TransformFault::now(text));

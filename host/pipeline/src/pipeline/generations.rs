@@ -113,6 +113,11 @@ impl Pipeline {
         chains.map(Generation).collect()
     }
 
+    /// Why the latest swap of a transform failed or was rolled back, if so.
+    pub fn last_fault(&self, name: &str) -> Option<TransformFault> {
+        self.0.faults.lock().get(name).cloned()
+    }
+
     /// The status of every transform.
     pub fn transforms(&self) -> Vec<TransformStatus> {
         let chain = self.0.chain.load();

@@ -10,7 +10,7 @@ use crate::settings::Validation;
 use crate::spec::{Source, TransformSpec};
 use crate::swap_report::{
     Change, FewerHooks, SwapError, SwapOutcome, SwapReport, Swapped, SwappedAll, TransformChange, TransformFault,
-    lines, short_hashes, short_sha256,
+    short_hashes, short_sha256, texts_by_transform,
 };
 use crate::transform::Transform;
 use std::sync::Arc;
@@ -34,10 +34,7 @@ impl Pipeline {
             spec.source = source;
         }
         // Without the lock of `loader_state`: a rollback does not wait for the load.
-        let loaded = self.0.loader.load(&spec, Some(&old)).and_then(|new| {
-            let missing = if fewer_hooks == FewerHooks::Allow { None } else { missing_hooks(&spec, &old, &new) };
-            missing.map_or(Ok(new), |fault| Err(vec![fault]))
-        });
+        let loaded = self.load_version(&spec, Some(&old), fewer_hooks);
         let mut loader_state = self.0.loader_state.lock();
         let swapped = match loaded {
             Ok(_) if loader_state.rolled_back.iter().any(|rolled_back| rolled_back == name) => {
@@ -48,13 +45,26 @@ impl Pipeline {
                 return Ok(Swapped::Unchanged);
             }
             Ok(new) => self.replace_transform(&loader_state, &self.0.chain.load_full(), new),
-            Err(faults) => Err(SwapError::Load(faults.into_iter().map(|fault| load::error(&spec, fault)).collect())),
+            Err(errors) => Err(SwapError::Load(errors)),
         };
         if swapped.is_ok() && loader_state.spec(name).is_none() {
             loader_state.specs.push(configured);
         }
         self.finish(Some(name), SwapOutcome::Swapped, None, swapped)?;
         Ok(Swapped::Replaced)
+    }
+
+    /// Loads a version that is to replace `old`, if there is one.
+    pub(super) fn load_version(
+        &self,
+        spec: &TransformSpec,
+        old: Option<&Arc<Transform>>,
+        fewer_hooks: FewerHooks,
+    ) -> Result<Arc<Transform>, Vec<LoadError>> {
+        let new = self.0.loader.load(spec, old).map_err(|faults| load::errors(spec, faults))?;
+        let protected = old.filter(|_| fewer_hooks == FewerHooks::Refuse);
+        let missing = protected.and_then(|old| missing_hooks(spec, old, &new));
+        missing.map_or(Ok(new), |fault| Err(vec![load::error(spec, fault)]))
     }
 
     /// The configuration of the transform `name`, and its running version. Rollbacks by operators are recorded from now
@@ -306,10 +316,7 @@ fn missing_hooks_of_files(specs: &[TransformSpec], loaded: &[Arc<Transform>], ch
 fn by_transform(name: Option<&str>, error: &SwapError) -> Vec<(String, String)> {
     match (name, error) {
         (Some(name), error) => vec![(name.to_owned(), error.to_string())],
-        (None, SwapError::Load(errors)) => {
-            let each = errors.chunk_by(|one, next| one.transform == next.transform);
-            each.map(|errors| (errors[0].transform.clone(), lines(errors))).collect()
-        }
+        (None, SwapError::Load(errors)) => texts_by_transform(errors),
         (None, _) => Vec::new(),
     }
 }

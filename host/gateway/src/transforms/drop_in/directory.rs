@@ -28,18 +28,25 @@ pub(super) struct DropInEntry {
     /// The transform that it configures, or why it configures none.
     transform: Result<Box<TransformConfig>, String>,
     pub(super) on_error: OnError,
-    /// Whether another transform has its name.
-    is_duplicate: bool,
-    /// Whether it may be usable as it is, once another file has changed.
-    depends_on_others: bool,
-    /// Whether it has to be loaded.
-    is_new: bool,
-    /// Whether one of its files is being written, so that it stays as it was.
-    is_pending: bool,
-    /// Whether only the settings of a program or component are left, which is gone.
-    is_removed: bool,
+    state: EntryState,
+    /// Whether it is a second mapping, which may go live as it is once another file has changed.
+    is_second_mapping: bool,
     /// Why it is not used, or not in its latest form.
     fault: Option<DropInFault>,
+}
+
+/// An entry compared with that of the scan before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum EntryState {
+    /// It has to be loaded.
+    New,
+    Unchanged,
+    /// One of its files is being written, so that it stays as it was.
+    Pending,
+    /// Another transform has its name.
+    Duplicate,
+    /// Only the settings of a program or component are left, which is gone.
+    Removed,
 }
 
 impl Scan {
@@ -61,7 +68,7 @@ impl Scan {
             let files = DropInFiles { directory: &directory, stem: &stem, kinds: &kinds };
             let previous = previous.iter().find(|entry| entry.stem == stem);
             // As it was before, until it is complete.
-            let as_before = previous.map(|entry| DropInEntry { is_new: false, is_pending: true, ..entry.clone() });
+            let as_before = previous.map(DropInEntry::pending);
             if files.are_among(being_written) {
                 entries.extend(as_before);
                 continue;
@@ -71,25 +78,12 @@ impl Scan {
                 entries.extend(as_before);
                 continue;
             }
-            let is_new = previous.is_none_or(|before| {
-                before.depends_on_others || before.transform.is_err() || !before.content.is_same(&content)
-            });
             let fault = previous.and_then(|before| before.fault.clone());
-            let had_code = previous.is_some_and(|before| before.is_removed || !before.is_settings_alone());
-            let mut entry = DropInEntry {
-                stem,
-                kinds,
-                content,
-                transform,
-                on_error,
-                is_duplicate: false,
-                depends_on_others: false,
-                is_new,
-                is_pending: false,
-                is_removed: false,
-                fault,
-            };
-            entry.is_removed = had_code && entry.is_settings_alone() && entry.transform.is_err();
+            let (state, is_second_mapping) = (EntryState::New, false);
+            let mut entry = DropInEntry { stem, kinds, content, transform, on_error, state, is_second_mapping, fault };
+            if let Some(before) = previous {
+                entry.compare_with(before);
+            }
             entries.push(entry);
         }
         refuse_duplicates(&mut entries, configured);
@@ -131,23 +125,38 @@ fn groups(directory: &Path) -> io::Result<BTreeMap<String, BTreeSet<Kind>>> {
 /// A name belongs to the first that has it. Those of the configuration are before all drop-ins.
 fn refuse_duplicates(entries: &mut [DropInEntry], configured: &HashSet<String>) {
     let mut owners: HashMap<String, String> = HashMap::new();
-    for entry in entries.iter_mut().filter(|entry| !entry.is_removed) {
+    for entry in entries.iter_mut().filter(|entry| entry.state != EntryState::Removed) {
         let Some(name) = entry.name().map(str::to_owned) else { continue };
         let owner = match owners.get(&name) {
             Some(stem) => format!("{stem} has"),
             None if configured.contains(&name) => "the configuration has".to_owned(),
             None => {
                 owners.insert(name, entry.stem.clone());
-                entry.is_duplicate = false;
                 continue;
             }
         };
-        (entry.is_duplicate, entry.depends_on_others) = (true, true);
+        entry.state = EntryState::Duplicate;
         entry.transform = Err(format!("{}: {owner} a transform {name:?} already", entry.main_file()));
     }
 }
 
 impl DropInEntry {
+    /// The same while one of its files is written.
+    fn pending(&self) -> Self {
+        let state = if self.state == EntryState::Removed { EntryState::Removed } else { EntryState::Pending };
+        DropInEntry { state, ..self.clone() }
+    }
+
+    /// `before`: what was there at the scan before.
+    fn compare_with(&mut self, before: &DropInEntry) {
+        let had_code = before.state == EntryState::Removed || !before.is_settings_alone();
+        if had_code && self.is_settings_alone() && self.transform.is_err() {
+            self.state = EntryState::Removed;
+        } else if !before.is_second_mapping && before.transform.is_ok() && before.content.is_same(&self.content) {
+            self.state = EntryState::Unchanged;
+        }
+    }
+
     /// Whether there is no program and no component beside the settings.
     fn is_settings_alone(&self) -> bool {
         self.kinds.iter().all(|kind| *kind == Kind::Toml)
@@ -164,29 +173,32 @@ impl DropInEntry {
 
     /// `None`: it has no name of its own.
     fn drop_in(&self, on_violation: OnViolation, is_reload: bool) -> Option<DropIn> {
-        let name = self.name().filter(|_| !self.is_duplicate && !self.is_removed)?;
-        Some(match &self.transform {
-            _ if self.is_pending => DropIn::Keep(name.to_owned()),
-            Ok(transform) if self.is_new || is_reload => DropIn::Load(Box::new(spec(transform, on_violation))),
-            Err(reason) if self.is_new || is_reload => {
-                DropIn::Refuse { name: name.to_owned(), component: self.main_file(), reason: reason.clone() }
-            }
-            _ => DropIn::Keep(name.to_owned()),
-        })
+        let name = self.name()?.to_owned();
+        match (self.state, &self.transform) {
+            (EntryState::Duplicate | EntryState::Removed, _) => None,
+            _ if !self.is_loaded(is_reload) => Some(DropIn::Keep(name)),
+            (_, Ok(transform)) => Some(DropIn::Load(Box::new(spec(transform, on_violation)))),
+            (_, Err(reason)) => Some(DropIn::Refuse { name, component: self.main_file(), reason: reason.clone() }),
+        }
+    }
+
+    fn is_loaded(&self, is_reload: bool) -> bool {
+        self.state == EntryState::New || is_reload && self.state == EntryState::Unchanged
     }
 
     /// Stores why it is not used, if so. `errors`: those of its load, if it was loaded. `is_reload`: all were loaded.
     /// Returns a fault that is new.
     pub(super) fn settle(&mut self, errors: &[LoadError], is_reload: bool) -> Option<&DropInFault> {
-        let own = errors.iter().filter(|error| !self.is_duplicate && self.name() == Some(&*error.transform));
+        let has_name = self.state != EntryState::Duplicate;
+        let own = errors.iter().filter(|error| has_name && self.name() == Some(&*error.transform));
         let own: Vec<&LoadError> = own.collect();
-        self.depends_on_others |= own.iter().any(|error| matches!(error.fault, LoadFault::SecondMapping { .. }));
+        self.is_second_mapping |= own.iter().any(|error| matches!(error.fault, LoadFault::SecondMapping { .. }));
         let own: Vec<String> = own.iter().map(|error| format!("{}: {error}", self.file_of(&error.fault))).collect();
         let text = match &self.transform {
             Err(problem) => Some(problem.clone()),
             Ok(_) if !own.is_empty() => Some(own.join("\n")),
             // It was loaded without a fault.
-            Ok(_) if self.is_new || is_reload && !self.is_pending => None,
+            Ok(_) if self.is_loaded(is_reload) => None,
             Ok(_) => return None,
         };
         let is_known = self.fault.as_ref().map(|fault| &fault.text) == text.as_ref();

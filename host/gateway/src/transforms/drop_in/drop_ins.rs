@@ -71,11 +71,9 @@ impl DropIns {
     /// All drop-ins with their faults, in their order. Does not wait for a load.
     pub fn statuses(&self) -> Vec<DropInStatus> {
         let mut statuses = self.statuses.lock().clone();
-        let transforms = self.pipeline.transforms();
         for status in statuses.iter_mut().filter(|status| status.fault.is_none()) {
             // A version that was rolled back automatically is not the one in the file.
-            let own = transforms.iter().find(|transform| Some(&transform.name) == status.transform.as_ref());
-            let fault = own.and_then(|transform| transform.last_fault.clone());
+            let fault = status.transform.as_ref().and_then(|name| self.pipeline.last_fault(name));
             status.fault = fault.map(|fault| DropInFault { text: fault.text, since: fault.at });
         }
         statuses

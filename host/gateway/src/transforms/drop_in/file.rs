@@ -148,11 +148,7 @@ impl DropInFiles<'_> {
 
     /// The component or program that a `.toml` names.
     fn named(&self, transform: &TransformConfig) -> Vec<PathBuf> {
-        let is_file = !transform.component.starts_with("builtin:");
-        let component = Some(transform.component.as_str()).filter(|_| is_file);
-        let program = transform.config.get("file").and_then(toml::Value::as_str);
-        let program = program.filter(|_| transform.component == config::JQ);
-        let named = component.into_iter().chain(program).map(PathBuf::from);
+        let named = [transform.component_file(), transform.program_file()].into_iter().flatten().map(Path::to_owned);
         named.filter(|path| self.kinds.iter().all(|kind| self.path(*kind) != *path)).collect()
     }
 
