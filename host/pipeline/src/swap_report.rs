@@ -150,11 +150,17 @@ pub fn short_hashes(sha256: &str, program_sha256: Option<&str>) -> String {
 pub struct TransformFault {
     pub text: String,
     pub at: SystemTime,
+    /// Whether a version ran and was rolled back automatically; otherwise it did not go live.
+    pub is_rollback: bool,
 }
 
 impl TransformFault {
-    pub(crate) fn now(text: String) -> Self {
-        TransformFault { text, at: SystemTime::now() }
+    pub(crate) fn of_swap(text: String) -> Self {
+        TransformFault { text, at: SystemTime::now(), is_rollback: false }
+    }
+
+    pub(crate) fn of_rollback(text: String) -> Self {
+        TransformFault { is_rollback: true, ..Self::of_swap(text) }
     }
 }
 

@@ -120,7 +120,7 @@ impl Pipeline {
             for (name, text) in texts_by_transform(&errors) {
                 let transforms = self.kept(&name).into_iter().collect();
                 reports.push(SwapReport { outcome: SwapOutcome::Failed, transforms, reason: Some(text.clone()) });
-                faults.insert(name, TransformFault::now(text));
+                faults.insert(name, TransformFault::of_swap(text));
             }
         }
         if let Some(observer) = &*self.0.on_swap.lock() {

@@ -229,7 +229,7 @@ impl Pipeline {
                 let mut faults = self.0.faults.lock();
                 faults.retain(|transform, _| name.is_some_and(|name| transform != name));
                 if let (Some(name), Some(reason)) = (name, &report.reason) {
-                    faults.insert(name.to_owned(), TransformFault::now(reason.clone()));
+                    faults.insert(name.to_owned(), TransformFault::of_rollback(reason.clone()));
                 }
             }
             Err(error) => {
@@ -238,7 +238,7 @@ impl Pipeline {
                 let mut faults = self.0.faults.lock();
                 for (name, text) in by_transform(name, error) {
                     report.transforms.extend(self.kept(&name));
-                    faults.insert(name, TransformFault::now(text));
+                    faults.insert(name, TransformFault::of_swap(text));
                 }
             }
         }

@@ -72,8 +72,10 @@ impl DropIns {
     pub fn statuses(&self) -> Vec<DropInStatus> {
         let mut statuses = self.statuses.lock().clone();
         for status in statuses.iter_mut().filter(|status| status.fault.is_none()) {
-            // A version that was rolled back automatically is not the one in the file.
             let fault = status.transform.as_ref().and_then(|name| self.pipeline.last_fault(name));
+            // A version that was rolled back automatically is not the one in the file. A swap that failed is a fault
+            // once it is among the statuses, with the name of the file.
+            let fault = fault.filter(|fault| fault.is_rollback);
             status.fault = fault.map(|fault| DropInFault { text: fault.text, since: fault.at });
         }
         statuses
