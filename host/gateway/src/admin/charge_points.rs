@@ -1,5 +1,6 @@
 //! `/api/v1/charge-points`: lists charge points, disconnects them and sends CALLs to them.
 
+use super::audit::{Caller, Hashes};
 use super::problem::{Problem, json};
 use super::state::{AdminState, SharedAdminState};
 use crate::charge_point::{Connected, DeliveryError, OperatorCall};
@@ -136,12 +137,14 @@ async fn show(
 /// it.
 async fn kick(
     State(state): State<SharedAdminState>,
+    caller: Caller,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path(id) = id?;
     if !state.context.registry.kick(&id) {
         return Err(Problem::not_connected(&id));
     }
+    caller.audit(format_args!("charge point {id}"), "disconnected", Hashes::default());
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -170,6 +173,7 @@ struct CallAnswer {
 /// see neither of them.
 async fn call(
     State(state): State<SharedAdminState>,
+    caller: Caller,
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -178,6 +182,7 @@ async fn call(
     let connected = find(&state, &id?)?;
     let message_id = state.operator_call_ids.next();
     let (answer, answered) = oneshot::channel();
+    let what = format!("{action} with message id {message_id}");
     let call = OperatorCall { id: message_id.clone(), action, payload, answer };
     connected.mailbox.call(call).map_err(|refused| match refused {
         DeliveryError::NoMemory => {
@@ -188,6 +193,9 @@ async fn call(
         }
         DeliveryError::Gone => Problem::new(StatusCode::NOT_FOUND, "the charge point has just disconnected"),
     })?;
+    // Before the answer: the client may not wait for it.
+    let done = format!("queued for charge point {}", connected.mailbox.peer().identity);
+    caller.audit(what, &done, Hashes::default());
     // A CALL waits up to `call_timeout` until it is sent, and as long for its answer. If the charge point accepts no
     // messages, its task applies neither limit.
     let limit = 2 * state.context.session_settings.call_timeout + TASK_TIMEOUT;

@@ -17,6 +17,9 @@ use subtle::ConstantTimeEq as _;
 /// Paths without access control, for probes that have no token. These pages change nothing.
 pub(super) const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 
+/// The name of the token of `[admin] token` in audit lines.
+const TOKEN_NAME: &str = "admin";
+
 /// Checks requests. Keeps a hash of the token, so that the time of a comparison reveals nothing of it, not even its
 /// length.
 pub(super) struct Guard {
@@ -32,10 +35,11 @@ impl Guard {
         self.token.is_some()
     }
 
-    pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    /// Checks a request. Returns the name of the token that it shows; `None`: none is required.
+    pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<Option<&'static str>, Problem> {
         match &self.token {
-            Some(token) => check_token(token, headers),
-            None => check_browser(uri, headers),
+            Some(token) => check_token(token, headers).map(|()| Some(TOKEN_NAME)),
+            None => check_browser(uri, headers).map(|()| None),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The admin API for operators: `/healthz`, `/readyz`, `/metrics` and `/api/v1`.
 
+mod audit;
 mod charge_points;
 mod events;
 mod guard;
@@ -7,6 +8,7 @@ mod openapi;
 mod operator_call_ids;
 mod pages;
 mod problem;
+mod query;
 mod server;
 mod state;
 mod transforms;

@@ -2,7 +2,10 @@
 //! answers of all pages against it.
 
 use super::guard::OPEN_PATHS;
+use super::query;
+use axum::http::Method;
 use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
 
 pub(super) const PATH: &str = "/api/openapi.json";
 
@@ -16,10 +19,15 @@ pub(super) fn document(with_token: bool) -> serde_json::Result<Value> {
         document["components"]["securitySchemes"] = json!({"token": {"type": "http", "scheme": "bearer"}});
     }
     let pages = document["paths"].as_object_mut().into_iter().flatten();
-    for (_, page) in pages.filter(|(path, _)| !OPEN_PATHS.contains(&path.as_str())) {
+    for (path, page) in pages.filter(|(path, _)| !OPEN_PATHS.contains(&path.as_str())) {
         let operations =
             page.as_object_mut().into_iter().flatten().filter_map(|(_, operation)| operation.as_object_mut());
-        operations.for_each(|operation| guard(operation, with_token));
+        operations.for_each(|operation| {
+            guard(operation, with_token);
+            if path.starts_with(query::CHECKED) {
+                add_problem(operation, "400", "A query parameter is unknown or given twice");
+            }
+        });
     }
     Ok(document)
 }
@@ -31,11 +39,39 @@ fn guard(operation: &mut Map<String, Value>, with_token: bool) {
     } else {
         ("403", "The Host header names another machine, or a page of another origin sent the request")
     };
+    add_problem(operation, status, description);
+}
+
+/// Adds a response to the operation, unless it has one with this status.
+fn add_problem(operation: &mut Map<String, Value>, status: &str, description: &str) {
     let schema = json!({"$ref": "#/components/schemas/Problem"});
     let response = json!({"description": description, "content": {super::problem::PROBLEM: {"schema": schema}}});
     if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
-        responses.insert(status.into(), response);
+        responses.entry(status).or_insert(response);
     }
+}
+
+/// The names of the query parameters of one operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum QueryParameters {
+    Known(Vec<String>),
+    /// The page has no such method.
+    NoSuchMethod,
+    NoSuchPage,
+}
+
+static SOURCE: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(DOCUMENT).unwrap_or_default());
+
+/// The query parameters of a page: those of all its methods, and those of this one. `path`: as in the description, with
+/// `{id}` for example.
+pub(super) fn query_parameters(path: &str, method: &Method) -> QueryParameters {
+    let Some(page) = SOURCE["paths"].get(path) else { return QueryParameters::NoSuchPage };
+    // axum answers HEAD with the handler of GET.
+    let method = if method == Method::HEAD { "get".to_owned() } else { method.as_str().to_ascii_lowercase() };
+    let Some(operation) = page.get(method) else { return QueryParameters::NoSuchMethod };
+    let declared = [page, operation].into_iter().filter_map(|it| it["parameters"].as_array()).flatten();
+    let names = declared.filter(|parameter| parameter["in"] == "query").filter_map(|it| it["name"].as_str());
+    QueryParameters::Known(names.map(str::to_owned).collect())
 }
 
 #[cfg(test)]
@@ -55,6 +91,30 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn query_parameters_are_those_of_the_page_and_of_the_method() {
+        let of = |path, method| query_parameters(path, &method);
+        let known = |names: &[&str]| QueryParameters::Known(names.iter().map(|name| (*name).to_owned()).collect());
+        assert_eq!(of("/api/v1/charge-points", Method::GET), known(&["limit", "after"]));
+        assert_eq!(of("/api/v1/charge-points", Method::HEAD), known(&["limit", "after"]));
+        assert_eq!(of("/api/v1/charge-points/{id}", Method::GET), known(&[]), "a path parameter is none");
+        assert_eq!(of("/api/v1/charge-points", Method::PUT), QueryParameters::NoSuchMethod);
+        assert_eq!(of("/api/v1/else", Method::GET), QueryParameters::NoSuchPage);
+    }
+
+    #[test]
+    fn every_parameter_is_written_out_with_name_and_place() {
+        let mut count = 0;
+        for (path, page) in SOURCE["paths"].as_object().expect("paths") {
+            let operations = page.as_object().expect("operations").values();
+            for parameter in operations.chain([page]).filter_map(|it| it.get("parameters")?.as_array()).flatten() {
+                assert!(parameter["name"].is_string() && parameter["in"].is_string(), "{path}: {parameter}");
+                count += 1;
+            }
+        }
+        assert!(count > 3, "{count}");
     }
 
     #[test]

@@ -1,21 +1,23 @@
 //! The router of all pages, and the handlers outside of `/api/v1`.
 
+use super::audit::Caller;
 use super::guard::OPEN_PATHS;
 use super::problem::{Problem, json};
 use super::state::{AdminState, SharedAdminState};
-use super::{charge_points, events, openapi, transforms};
+use super::{charge_points, events, openapi, query, transforms};
 use crate::operations::metrics::Exposition;
 use crate::transforms::DropInStatus;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use ocpp_gateway_mqtt::ConnectionStatus;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use serde::Serialize;
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// The router of all pages.
@@ -30,15 +32,22 @@ pub fn router(state: Arc<AdminState>) -> Router {
         .merge(events::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn(query::check))
+        // The last layer sees a request first.
         .layer(from_fn_with_state(Arc::clone(&state), check_access))
         .with_state(state)
 }
 
-async fn check_access(State(state): State<SharedAdminState>, request: Request, next: Next) -> Response {
-    if !OPEN_PATHS.contains(&request.uri().path())
-        && let Err(problem) = state.guard.check(request.uri(), request.headers())
-    {
-        return problem.into_response();
+/// Lets only those requests pass that may. Handlers learn the [`Caller`].
+async fn check_access(State(state): State<SharedAdminState>, mut request: Request, next: Next) -> Response {
+    if !OPEN_PATHS.contains(&request.uri().path()) {
+        let token = match state.guard.check(request.uri(), request.headers()) {
+            Ok(token) => token,
+            Err(problem) => return problem.into_response(),
+        };
+        if let Some(&address) = request.extensions().get::<SocketAddr>() {
+            request.extensions_mut().insert(Caller { address, token });
+        }
     }
     next.run(request).await
 }

@@ -2,9 +2,13 @@
 //! waits for a request nor the number of clients.
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +28,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// The pause after `accept` failed, usually for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers requests until `closed` is cancelled, then completes those in progress.
+/// Answers requests until `closed` is cancelled, then completes those in progress. Requests have the address that they
+/// come from, a [`SocketAddr`], as an extension.
 pub async fn serve(listener: TcpListener, router: Router, closed: CancellationToken) {
     serve_within(listener, router, closed, HEADER_TIMEOUT, MAX_CONNECTIONS).await;
 }
@@ -41,15 +46,15 @@ async fn serve_within(
         loop {
             // The semaphore is never closed.
             let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
+            let (stream, address) = match listener.accept().await {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     warn!("the admin listener cannot accept connections: {error}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
-            let connection = answer(stream, router.clone(), closed.clone(), header_timeout);
+            let connection = answer(stream, address, router.clone(), closed.clone(), header_timeout);
             tasks.spawn(async move {
                 connection.await;
                 drop(permit);
@@ -61,12 +66,23 @@ async fn serve_within(
     tasks.wait().await;
 }
 
-async fn answer(stream: TcpStream, router: Router, closed: CancellationToken, header_timeout: Duration) {
+async fn answer(
+    stream: TcpStream,
+    address: SocketAddr,
+    router: Router,
+    closed: CancellationToken,
+    header_timeout: Duration,
+) {
     // Events are small and must not be delayed.
     let _ = stream.set_nodelay(true);
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(header_timeout);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let pages = TowerToHyperService::new(router);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(SocketAddr::new(address.ip().to_canonical(), address.port()));
+        pages.call(request)
+    });
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     // A connection error concerns only its client.
     if closed.run_until_cancelled(connection.as_mut()).await.is_none() {
         connection.as_mut().graceful_shutdown();
@@ -78,7 +94,6 @@ async fn answer(stream: TcpStream, router: Router, closed: CancellationToken, he
 mod tests {
     use super::*;
     use axum::routing::get;
-    use std::net::SocketAddr;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::sync::Notify;
     use tokio::task::JoinHandle;

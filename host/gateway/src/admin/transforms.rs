@@ -1,5 +1,6 @@
 //! `/api/v1/transforms`: lists the running transforms, replaces them and rolls them back.
 
+use super::audit::{Caller, Hashes};
 use super::problem::{Problem, json};
 use super::state::{AdminState, MAX_UPLOADS, SharedAdminState};
 use crate::operations::events::rfc3339;
@@ -11,7 +12,7 @@ use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Query, Request, St
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post, put};
-use ocpp_gateway_pipeline::{FewerHooks, Pipeline, Source, SwapError, TransformStatus};
+use ocpp_gateway_pipeline::{FewerHooks, Pipeline, Source, SwapError, Swapped, TransformStatus, short_hashes};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,6 +148,7 @@ async fn list_drop_ins(State(state): State<SharedAdminState>) -> Response {
 /// not written. Uploading the running component changes nothing.
 async fn swap(
     State(state): State<SharedAdminState>,
+    caller: Caller,
     name: Result<Path<String>, PathRejection>,
     query: Result<Query<SwapQuery>, QueryRejection>,
     request: Request,
@@ -162,10 +164,10 @@ async fn swap(
         return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail));
     };
     let source = Source::Bytes(body?.as_ref().into());
-    change(&state, name, move |pipeline, name| {
+    change(&state, name, (caller, "replaced"), move |pipeline, name| {
         // The swap continues even if the client disconnects.
         let _permit = permit;
-        pipeline.swap(name, Some(source), fewer_hooks).map(drop)
+        pipeline.swap(name, Some(source), fewer_hooks).map(|swapped| swapped == Swapped::Replaced)
     })
     .await
 }
@@ -173,27 +175,43 @@ async fn swap(
 /// Restores the component that ran before
 async fn roll_back(
     State(state): State<SharedAdminState>,
+    caller: Caller,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path(name) = name?;
-    change(&state, name, |pipeline, name| pipeline.roll_back(name).map(drop)).await
+    change(&state, name, (caller, "rolled back"), |pipeline, name| pipeline.roll_back(name).map(|_| true)).await
 }
 
-/// Runs a change that may take seconds on a blocking thread.
+/// Runs a change that may take seconds on a blocking thread. `change` returns whether it has changed anything; if so,
+/// an audit line says who has done what.
 async fn change(
     state: &AdminState,
     name: String,
-    change: impl FnOnce(&Pipeline, &str) -> Result<(), SwapError> + Send + 'static,
+    (caller, done): (Caller, &'static str),
+    change: impl FnOnce(&Pipeline, &str) -> Result<bool, SwapError> + Send + 'static,
 ) -> Result<Response, Problem> {
     let pipeline = state.context.router.pipeline.clone();
     let changed = tokio::task::spawn_blocking(move || {
-        change(&pipeline, &name)?;
-        Ok(pipeline.transforms().into_iter().find(|status| status.name == name).map(TransformSummary::from))
+        let has_changed = change(&pipeline, &name)?;
+        let status = pipeline.transforms().into_iter().find(|status| status.name == name);
+        if has_changed {
+            caller.audit(format_args!("transform {name}"), done, hashes(status.as_ref()));
+        }
+        Ok(status.map(TransformSummary::from))
     });
     match changed.await {
         Ok(Ok(summary)) => Ok(json(StatusCode::OK, &summary)),
         Ok(Err(error)) => Err(Problem::new(status_of(&error), error.to_string())),
         Err(error) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
+    }
+}
+
+/// The hashes of the version that ran before, and of the running one.
+fn hashes(status: Option<&TransformStatus>) -> Hashes {
+    let before = status.and_then(|it| it.previous.as_ref());
+    Hashes {
+        before: before.map(|it| short_hashes(&it.sha256, it.program_sha256.as_deref())),
+        after: status.map(|it| short_hashes(&it.sha256, it.program_sha256.as_deref())),
     }
 }
 

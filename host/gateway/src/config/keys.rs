@@ -63,10 +63,15 @@ pub(super) fn is_section(key: &str) -> bool {
 
 /// The known key that is most similar to a misspelt `key`.
 pub(super) fn nearest(key: &str) -> Option<&'static str> {
-    KEYS.iter()
-        .map(|known| (strsim::damerau_levenshtein(key, known), known.as_str()))
+    nearest_name(key, KEYS.iter().map(String::as_str))
+}
+
+/// The one of `known` that is most similar to a misspelt `name`, if it is similar.
+pub(crate) fn nearest_name<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|known| (strsim::damerau_levenshtein(name, known), known))
         .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, _)| *distance <= key.len() / 3 + 1)
+        .filter(|(distance, _)| *distance <= name.len() / 3 + 1)
         .map(|(_, known)| known)
 }
 

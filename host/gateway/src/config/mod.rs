@@ -32,6 +32,7 @@ pub use admin::AdminConfig;
 pub use drop_in::DropInConfig;
 pub use fault::{ConfigFault, ConfigFaults, lines};
 pub use json::to_json;
+pub(crate) use keys::nearest_name;
 pub use load::{LoadedConfig, load, read, variables};
 pub use log::{LogConfig, LogFormat, LogLevel};
 pub use mqtt::{EmbeddedConfig, MqttConfig};

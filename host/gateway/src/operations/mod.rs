@@ -15,3 +15,6 @@ pub mod metrics;
 pub(crate) mod names;
 pub mod notify;
 pub mod shutdown;
+
+/// The target of log lines about what callers of the admin API did.
+pub(crate) const AUDIT: &str = "audit";

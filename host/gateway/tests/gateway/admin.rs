@@ -38,18 +38,18 @@ pub(crate) async fn open(
     method: &str,
     path: &str,
     headers: &[(&str, &str)],
-    body: &str,
+    body: impl AsRef<[u8]>,
 ) -> TcpStream {
     let mut stream = TcpStream::connect(admin).await.expect("the admin listener");
     let host = headers.iter().find(|(name, _)| *name == "Host").map_or("localhost", |(_, host)| host);
     let headers = headers.iter().filter(|(name, _)| *name != "Host");
     let headers: String = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let length = body.len();
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n\
-         {body}"
+    let length = body.as_ref().len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n"
     );
-    stream.write_all(request.as_bytes()).await.expect("sent");
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    stream.write_all(body.as_ref()).await.expect("sent");
     stream
 }
 
@@ -268,6 +268,43 @@ async fn events_are_streamed() {
     assert_eq!((&kept["name"], &kept["change"]), (&json!("standard"), &json!("kept")));
     assert_eq!(kept["now"]["sha256"], get(&gateway, "/api/v1/transforms").await.json()[0]["sha256"]);
     assert!(humantime::parse_rfc3339(swap["time"].as_str().expect("a time")).is_ok(), "{swap}");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn query_parameters_that_a_page_lacks_or_that_are_repeated_are_refused() {
+    let gateway = Running::start("").await;
+    let document = get(&gateway, "/api/openapi.json").await.json();
+    let mut checked = 0;
+    for (path, page) in document["paths"].as_object().expect("paths") {
+        for method in ["get", "put", "post", "delete"].into_iter().filter(|method| page.get(method).is_some()) {
+            let target = path.replace("{id}", "CP1").replace("{name}", "standard");
+            let ask = async |query: &str| {
+                ask(&gateway, &method.to_uppercase(), &format!("{target}?{query}"), &[JSON], "{}").await
+            };
+            let answer = ask("%63olour=red").await;
+            if !path.starts_with("/api/") {
+                assert_eq!(answer.status, 200, "{method} {path}");
+                continue;
+            }
+            let problem = answer.problem(400);
+            assert!(problem.contains("unknown query parameter \"colour\""), "{method} {path}: {problem}");
+            assert_described(&document, method, path, &answer);
+            let declared = [page, &page[method]].into_iter().filter_map(|it| it["parameters"].as_array()).flatten();
+            for name in declared.filter(|it| it["in"] == "query").filter_map(|it| it["name"].as_str()) {
+                assert!(problem.contains(name), "{method} {path}: {problem}");
+                let nearly = ask(&format!("{}=1", &name[..name.len() - 1])).await.problem(400);
+                assert!(nearly.contains(&format!("did you mean {name}?")), "{method} {path}: {nearly}");
+                let twice = ask(&format!("{name}=1&{name}=1")).await.problem(400);
+                assert!(twice.contains("given twice"), "{method} {path}: {twice}");
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 8, "{checked} operations");
+    assert_eq!(ask(&gateway, "HEAD", "/api/v1/charge-points?colour=red", &[], "").await.status, 400);
+    ask(&gateway, "PUT", "/api/v1/charge-points?colour=red", &[], "").await.problem(405);
+    get(&gateway, "/api/nowhere?colour=red").await.problem(404);
     gateway.stop().await;
 }
 

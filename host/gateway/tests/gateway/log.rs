@@ -1,11 +1,16 @@
 //! Log lines about charge points: repetition, forged lines, refusals, warnings.
 
-use crate::secrets::ConfiguredProgram;
+use crate::admin;
+use crate::secrets::{ConfiguredProgram, TOKEN};
 use crate::security::{folder, tls};
+use data_encoding::HEXLOWER;
+use ocpp_gateway_pipeline::STANDARD;
 use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::authority::{Authority, connect};
 use ocpp_gateway_testkit::charge_point::ChargePoint;
+use ocpp_gateway_testkit::component::another_version;
 use rustls::version::{TLS12, TLS13};
+use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 
@@ -92,5 +97,68 @@ async fn start_without_authentication_beyond_loopback_warns_once() {
         let log = program.stop();
         let count = log.matches("neither ocpp.auth nor ocpp.tls.client_ca").count();
         assert_eq!(count, warnings, "{listen} {rest}: {log}");
+    }
+}
+
+/// On every level.
+#[tokio::test(flavor = "multi_thread")]
+async fn audit_lines_say_who_changed_what_and_not_the_payload() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("config.toml");
+    let toml = FREE_PORTS.replace("[admin]", &format!("[admin]\ntoken = {TOKEN:?}"));
+    std::fs::write(&config, toml).expect("written");
+    let program = ConfiguredProgram::start(&config, folder.path().join("log"), "error", "ws://");
+    program.wait_until_ready().await;
+    let authorization = format!("Bearer {TOKEN}");
+    let headers = [("Authorization", authorization.as_str()), ("Content-Type", "application/json")];
+    // The caller's address, and the status.
+    let ask = async |method, path: &str, body: &[u8]| {
+        let mut stream = admin::open(program.admin, method, path, &headers, body).await;
+        let caller = stream.local_addr().expect("an address");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("answered");
+        (caller, answer.split(' ').nth(1).expect("a status").to_owned())
+    };
+
+    let mut charge_point = ChargePoint::ocpp16(program.ocpp, "CP1").await;
+    let call = br#"{"action":"Reset","payload":{"type":"a secret"}}"#;
+    let answering = async {
+        let text = charge_point.text().await;
+        let id = text.split('"').nth(1).expect("an id").to_owned();
+        charge_point.send(&format!(r#"[3,"{id}",{{"status":"Accepted"}}]"#)).await;
+        id
+    };
+    let (called, message_id) = tokio::join!(ask("POST", "/api/v1/charge-points/CP1/calls", call), answering);
+    let (transform, other) = ("/api/v1/transforms/standard", another_version(STANDARD, 0));
+    let done = [
+        called,
+        ask("DELETE", "/api/v1/charge-points/CP1", b"").await,
+        ask("PUT", transform, &other).await,
+        ask("POST", &format!("{transform}/rollback"), b"").await,
+    ];
+    assert_eq!(done.each_ref().map(|(_, status)| status.as_str()), ["200", "204", "200", "200"]);
+    // They change nothing.
+    assert_eq!(ask("DELETE", "/api/v1/charge-points/CP2", b"").await.1, "404");
+    assert_eq!(ask("PUT", transform, b"no component").await.1, "422");
+    assert_eq!(ask("PUT", transform, STANDARD).await.1, "200");
+
+    let log = program.stop();
+    assert!(!log.contains("a secret"), "{log}");
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(" audit: ")).collect();
+    let hash = |component: &[u8]| {
+        let sha256 = HEXLOWER.encode(&Sha256::digest(component));
+        format!("\"sha256 {}\"", &sha256[..12])
+    };
+    let (standard, other) = (hash(STANDARD), hash(&other));
+    let expected = [
+        (format!("Reset with message id {message_id}"), "queued for charge point CP1", String::new()),
+        ("charge point CP1".to_owned(), "disconnected", String::new()),
+        ("transform standard".to_owned(), "replaced", format!(" before={standard} after={other}")),
+        ("transform standard".to_owned(), "rolled back", format!(" before={other} after={standard}")),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{log}");
+    for ((line, (what, verb, hashes)), (caller, _)) in lines.iter().zip(expected).zip(done) {
+        let text = format!(" INFO audit: {what} {verb} who={caller} token=\"admin\" what=\"{what}\"{hashes}");
+        assert!(line.ends_with(&text), "{text} in {line}");
     }
 }

@@ -22,14 +22,14 @@ const LOG_FILTER: &str = "trace,cranelift=off,regalloc2=off,wasmtime=off,wasmpar
 const PASSWORD: &str = "correct horse battery staple";
 const WRONG: &str = "Tr0ub4dor&3";
 const BROKER_PASSWORD: &str = "only the broker knows";
-const TOKEN: &str = "open-sesame-0123456789";
+pub(crate) const TOKEN: &str = "open-sesame-0123456789";
 
 /// A gateway process that logs to a file.
 pub(crate) struct ConfiguredProgram {
     child: Child,
     log: PathBuf,
     pub(crate) ocpp: SocketAddr,
-    admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
 }
 
 impl ConfiguredProgram {

@@ -2,10 +2,10 @@
 //! code. A charge point that repeats one fault a thousand times hides neither its other lines nor those of others.
 //!
 //! Lines on `debug` and `trace` are not limited, because they are switched on deliberately. Lines of transforms have a
-//! limit of their own (`limits.log_lines`).
+//! limit of their own (`limits.log_lines`). Audit lines are not limited, because each is about another change.
 
 use super::text::{Unprintable, write_cut};
-use crate::operations::address;
+use crate::operations::{AUDIT, address};
 use lru::LruCache;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::HashMap;
@@ -221,7 +221,7 @@ impl LogLimiter {
 }
 
 fn has_limit(metadata: &Metadata<'_>) -> bool {
-    *metadata.level() <= Level::INFO && ![TARGET, TRANSFORM].contains(&metadata.target())
+    *metadata.level() <= Level::INFO && ![TARGET, TRANSFORM, AUDIT].contains(&metadata.target())
 }
 
 fn report(SuppressedReport { subject, transform, suppressed, source }: SuppressedReport) {
@@ -351,14 +351,15 @@ mod tests {
     }
 
     #[test]
-    fn addresses_and_lines_of_code_are_limited_but_debug_lines_are_not() {
+    fn addresses_and_lines_of_code_are_limited_but_debug_and_audit_lines_are_not() {
         let (passed, mut state) = passed(|| {
             (0..1000u16).for_each(|port| info!(address = %format!("10.0.0.1:{port}"), "refused"));
             (0..1000).for_each(|_| warn!("a publication is refused"));
             (0..1000).for_each(|_| debug!(charge_point = "CP1", "a message"));
             (0..1000).for_each(|_| info!(target: TRANSFORM, charge_point = "CP1", "a transform"));
+            (0..1000).for_each(|_| info!(target: AUDIT, who = "127.0.0.1:1", "a change"));
         });
-        assert_eq!(passed, (PER_ADDRESS + PER_CALLSITE) as usize + 2000);
+        assert_eq!(passed, (PER_ADDRESS + PER_CALLSITE) as usize + 3000);
         assert_eq!(state.take_due(None).iter().map(|report| report.suppressed).sum::<u64>(), 900 + 800);
     }
 
