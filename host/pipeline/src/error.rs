@@ -195,6 +195,8 @@ pub enum LoadFault {
     MatchedMapping,
     #[error("the thread that limits the time of its calls cannot be started: {0}")]
     Ticker(io::Error),
+    #[error("{path} may not run: {reason}")]
+    Untrusted { path: String, reason: String },
     #[error("its program {path} cannot be used: {reason}")]
     Program { path: String, reason: String },
     #[error("refuses its configuration: {0}")]

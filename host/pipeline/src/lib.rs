@@ -73,7 +73,7 @@ pub use error::{
 pub use guest_log::LogFields;
 pub use harness::{Hooks, TransformHarness};
 pub use inspect::Inspection;
-pub use load_options::{LoadOptions, LongCalls, MAX_FUNCTIONS};
+pub use load_options::{LoadOptions, LongCalls, MAX_FUNCTIONS, Verify};
 pub use matching::Matching;
 pub use message::Message;
 pub use pipeline::{DownlinkOutcome, DropIn, MappedTopics, Pipeline, UplinkOutcome};

@@ -11,7 +11,7 @@ use crate::harness::TransformHarness;
 use crate::hook::{Function, PerFunction, UsedHooks};
 use crate::inspect::{Interfaces, check_header, imports, inspect, unknown_hooks};
 use crate::instance::InstanceFactory;
-use crate::load_options::{LoadOptions, LongCalls};
+use crate::load_options::{LoadOptions, LongCalls, Verify};
 use crate::matching::{Matcher, Matching};
 use crate::runtime::Runtime;
 use crate::samples;
@@ -21,6 +21,7 @@ use crate::transform::Transform;
 use crate::wasi;
 use data_encoding::HEXLOWER;
 use ocpp_gateway_core::{Schemas, Version};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::warn;
@@ -34,6 +35,7 @@ pub(crate) struct Loader {
     clock: Clock,
     long_calls: LongCalls,
     max_functions: usize,
+    verify: Option<Arc<dyn Verify>>,
 }
 
 impl Loader {
@@ -43,9 +45,9 @@ impl Loader {
             let runtime = Arc::new(Runtime::new(shortest)?);
             let mut linker = Linker::new(&runtime.engine);
             define_imports(&mut linker)?;
-            let LoadOptions { clock, cache, compile, max_functions, long_calls, .. } = options.into();
+            let LoadOptions { clock, cache, compile, max_functions, long_calls, verify, .. } = options.into();
             let compiler = Compiler::new(runtime.engine.clone(), cache, compile);
-            Ok(Loader { runtime, compiler, linker, clock, long_calls, max_functions })
+            Ok(Loader { runtime, compiler, linker, clock, long_calls, max_functions, verify })
         };
         set_up().map_err(|fault: wasmtime::Error| {
             let fault = LoadFault::Engine(format!("{fault:#}"));
@@ -81,9 +83,14 @@ impl Loader {
         spec: &TransformSpec,
         old: Option<&Arc<Transform>>,
     ) -> Result<Arc<Transform>, Vec<LoadFault>> {
-        let (spec, program_sha256) = spec.with_program().map_err(|fault| vec![fault])?;
+        let verify = |path: &Path, content: &[u8]| self.verify(path, content);
+        let (spec, program_sha256) = spec.with_program(verify).map_err(|fault| vec![fault])?;
         let spec = &*spec;
         let bytes = spec.source.read().map_err(|fault| vec![fault])?;
+        // Even of a version that runs: its signature may have been removed.
+        if let Source::File(path) = &spec.source {
+            self.verify(path, &bytes).map_err(|fault| vec![fault])?;
+        }
         check_header(&bytes).map_err(|fault| vec![fault])?;
         let sha256 = digest(&bytes);
         let sha256_hex = HEXLOWER.encode(&sha256);
@@ -112,6 +119,13 @@ impl Loader {
         let schemas = compile_schemas(&trial)?;
         samples::try_samples(&trial, spec.samples.as_deref()).map_err(|fault| vec![fault])?;
         trial.go_live(shared, Matcher::new(&spec.matching), schemas, old).map_err(|fault| vec![fault])
+    }
+
+    /// Whether the content of a file may run.
+    fn verify(&self, path: &Path, content: &[u8]) -> Result<(), LoadFault> {
+        let Some(verify) = &self.verify else { return Ok(()) };
+        let fault = |reason| LoadFault::Untrusted { path: path.display().to_string(), reason };
+        verify.verify(path, content).map_err(fault)
     }
 
     fn link(&self, component: &Component) -> wasmtime::Result<InstancePre<StoreData>> {

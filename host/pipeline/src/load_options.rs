@@ -3,7 +3,8 @@
 use crate::clock::Clock;
 use crate::compile::Compile;
 use crate::settings::Validation;
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Options for all transforms, whatever their configuration.
@@ -23,6 +24,15 @@ pub struct LoadOptions {
     /// Validation of payloads by the published schemas, besides their own rules.
     pub validation: Validation,
     pub long_calls: LongCalls,
+    /// Decides which files of components and programs are loaded. `None`: all of them.
+    pub verify: Option<Arc<dyn Verify>>,
+}
+
+/// Decides whether code from a file may run, by a signature for example.
+pub trait Verify: fmt::Debug + Send + Sync {
+    /// `path`: the file that `content` was read from. `content` is what will run, whatever is in the file by now. The
+    /// error says why it must not run.
+    fn verify(&self, path: &Path, content: &[u8]) -> Result<(), String>;
 }
 
 /// Called on the thread of a call that has taken some milliseconds and continues: the thread runs nothing else until
@@ -53,6 +63,7 @@ impl Default for LoadOptions {
             max_functions: MAX_FUNCTIONS,
             validation: Validation::default(),
             long_calls: LongCalls::default(),
+            verify: None,
         }
     }
 }

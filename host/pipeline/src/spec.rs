@@ -72,11 +72,16 @@ impl TransformSpec {
         Some(HEXLOWER.encode(&digest(program.as_bytes())))
     }
 
-    /// The same with the text of the program in the configuration, and the SHA-256 of that text.
-    pub(crate) fn with_program(&self) -> Result<(Cow<'_, Self>, Option<String>), LoadFault> {
+    /// The same with the text of the program in the configuration, and the SHA-256 of that text. `verify`: whether the
+    /// program may run.
+    pub(crate) fn with_program(
+        &self,
+        verify: impl FnOnce(&Path, &[u8]) -> Result<(), LoadFault>,
+    ) -> Result<(Cow<'_, Self>, Option<String>), LoadFault> {
         let Some(path) = &self.program else { return Ok((Cow::Borrowed(self), None)) };
         let fault = |reason: String| LoadFault::Program { path: path.display().to_string(), reason };
         let program = read_program(path).map_err(|error| fault(error.to_string()))?;
+        verify(path, program.as_bytes())?;
         let mut config: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(&self.config).map_err(|error| fault(error.to_string()))?;
         let sha256 = HEXLOWER.encode(&digest(program.as_bytes()));

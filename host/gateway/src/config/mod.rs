@@ -25,6 +25,7 @@ mod security;
 mod topic;
 mod transform;
 mod transform_file;
+mod trust;
 mod values;
 mod versions;
 
@@ -46,4 +47,5 @@ pub use security::{AuthConfig, AuthMode, MqttTlsConfig, TlsConfig};
 pub use topic::TopicTemplate;
 pub use transform::{JQ, LimitsConfig, MatchConfig, TransformConfig, ValidationConfig};
 pub use transform_file::read_transform;
+pub use trust::{KeyId, PublicKey, TrustConfig};
 pub use values::{Bytes, DefaultVersion, Identities, OnDuplicate, Span, ValidationMode};

@@ -8,6 +8,7 @@ use super::ocpp::OcppConfig;
 use super::presence::{EventsConfig, PresenceConfig};
 use super::runtime::RuntimeConfig;
 use super::transform::{TransformConfig, ValidationConfig};
+use super::trust::TrustConfig;
 use super::values::Span;
 use ocpp_gateway_mqtt::ProtocolVersion;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,7 @@ pub struct Config {
     pub runtime: RuntimeConfig,
     pub shutdown: ShutdownConfig,
     pub drop_in: DropInConfig,
+    pub trust: TrustConfig,
     pub transforms: Vec<TransformConfig>,
 }
 

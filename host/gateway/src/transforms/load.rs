@@ -4,6 +4,7 @@ use super::component_fault::{ComponentFault, ComponentFaults};
 use super::drop_in::{DropIns, drop_in_specs};
 use super::long_calls::LONG_CALLS;
 use super::specs::{specs, validation};
+use super::trust::TrustedKeys;
 use crate::config::Config;
 use ocpp_gateway_pipeline::{Clock, Compile, LoadOptions, Pipeline, TransformSpec, short_hashes};
 use std::path::PathBuf;
@@ -14,7 +15,8 @@ use std::sync::Arc;
 pub fn load(config: &Config, compile: Option<Arc<dyn Compile>>) -> Result<(Pipeline, DropIns), ComponentFaults> {
     let max_functions = config.runtime.compile_functions;
     let (clock, cache, validation) = (Clock::default(), compiled_cache(), validation(config));
-    let options = LoadOptions { clock, cache, compile, max_functions, validation, long_calls: LONG_CALLS };
+    let verify = TrustedKeys::new(&config.trust).verifier();
+    let options = LoadOptions { clock, cache, compile, max_functions, validation, long_calls: LONG_CALLS, verify };
     match Pipeline::load_in(specs(config), options.clone()) {
         Ok(pipeline) => {
             let drop_ins = DropIns::load(pipeline.clone(), config).map_err(ComponentFaults)?;

@@ -5,6 +5,7 @@
 //! - `drop_in`: transforms that are files in a directory.
 //! - `swap`: hot swaps, from changed files or a configuration that is read again.
 //! - `fixture`: cases that a transform has to pass, from `samples` or those of `transform test`.
+//! - `trust`: whether code is signed with a key of `[trust]`.
 //! - `long_calls`: long calls, and the threads that they may occupy.
 
 pub mod compile_process;
@@ -15,6 +16,7 @@ mod load;
 pub(crate) mod long_calls;
 mod specs;
 mod swap;
+mod trust;
 
 pub use component_fault::ComponentFaults;
 pub use drop_in::{DropInFault, DropInStatus, DropIns};

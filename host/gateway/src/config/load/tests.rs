@@ -154,6 +154,7 @@ fn contradictions_are_faults() {
         ("[admin]\ntoken = \"with a space in between\"", "admin.token: has to consist of visible ASCII"),
         ("[log]\nlevel = \"loud=very\"", "log.level: "),
         ("[log]\nformat = \"xml\"", "log.format: unknown variant `xml`"),
+        ("[trust]\nkeys = [\"RWQ\"]", "trust.keys[0]: \"RWQ\" is no public key of minisign"),
         ("[ocpp]\ntrusted_proxies = [\"10.0.0.0/33\"]", "ocpp.trusted_proxies[0]: \"10.0.0.0/33\" is neither"),
         ("[presence]\nclaims = \"claims/cp-${cid}\"", "presence.claims: ${cid} has to be one whole level"),
         ("[presence]\nclaims = \"${gateway}/${cid}\"", "presence.claims: has to be the same topic for all"),
