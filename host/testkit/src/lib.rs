@@ -1,5 +1,5 @@
-//! Helpers for tests of the gateway: charge points, back ends, brokers, a proxy, certificates, and transforms that
-//! misbehave.
+//! Helpers for tests of the gateway: charge points, back ends, brokers, a proxy, certificates, signatures,
+//! and transforms that misbehave.
 
 pub mod authority;
 pub mod back_end;
@@ -10,6 +10,7 @@ pub mod guest;
 pub mod mosquitto;
 pub mod port;
 pub mod proxy;
+pub mod signing;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 
 use super::drop_in::{DropInWatch, DropIns};
 use super::specs::specs;
+use super::trust::TrustedKeys;
 use crate::config::{Config, ConfigFaults};
 use crate::operations::file_watch::{FileWatch, is_complete};
 use crate::operations::shutdown::on_hangup;
@@ -10,7 +11,7 @@ use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tracing::{info, warn};
 
@@ -26,10 +27,21 @@ struct Sources {
     watch: FileWatch,
     files: Arc<Mutex<Files>>,
     config: Config,
+    /// Those at the start.
+    trusted: TrustedKeys,
 }
 
-/// The names of the transforms that a file belongs to, and what it is to each.
-type Files = HashMap<PathBuf, Vec<(String, Role)>>;
+/// By the path whose changes are reported: the transforms that the file belongs to.
+type Files = HashMap<PathBuf, Vec<Followed>>;
+
+/// A file that a transform is loaded from.
+#[derive(Debug, Clone)]
+struct Followed {
+    transform: String,
+    role: Role,
+    /// The component or the program. What has changed may be its signature.
+    path: PathBuf,
+}
 
 #[derive(Debug, Clone, Copy)]
 enum Role {
@@ -45,13 +57,13 @@ impl HotSwap {
         let (swapped, followed) = (pipeline.clone(), Arc::clone(&files));
         let watch = FileWatch::start("transform-watcher", is_complete, move |changes| {
             for path in changes {
-                let names = followed.lock().get(&path).cloned();
-                for (name, role) in names.into_iter().flatten() {
-                    swap(&swapped, &name, role, &path);
+                let files = followed.lock().get(&path).cloned();
+                for file in files.into_iter().flatten() {
+                    swap(&swapped, &file);
                 }
             }
         })?;
-        let sources = Sources { watch, files, config: config.clone() };
+        let sources = Sources { watch, files, config: config.clone(), trusted: TrustedKeys::new(&config.trust) };
         let drop_ins = Arc::new(drop_ins);
         let watch = DropInWatch::start(Arc::clone(&drop_ins))?;
         let this = HotSwap { drop_ins, sources: Mutex::new(sources), _drop_in_watch: watch };
@@ -109,7 +121,11 @@ impl Sources {
             let program = spec.program.map(|path| (path, Role::Program));
             for (path, role) in component.into_iter().chain(program) {
                 let path = self.watch.follow(&path)?;
-                files.entry(path).or_default().push((spec.name.clone(), role));
+                let signature = self.trusted.signature_file(&path);
+                for watched in signature.into_iter().chain([path.clone()]) {
+                    let file = Followed { transform: spec.name.clone(), role, path: path.clone() };
+                    files.entry(self.watch.follow(&watched)?).or_default().push(file);
+                }
             }
         }
         *self.files.lock() = files;
@@ -117,9 +133,9 @@ impl Sources {
     }
 }
 
-fn swap(pipeline: &Pipeline, name: &str, role: Role, path: &Path) {
+fn swap(pipeline: &Pipeline, Followed { transform: name, role, path }: &Followed) {
     let source = match role {
-        Role::Component => Some(Source::File(path.to_owned())),
+        Role::Component => Some(Source::File(path.clone())),
         // The configured component is loaded again, with the new program.
         Role::Program => None,
     };

@@ -28,7 +28,7 @@ pub(crate) enum SignatureError {
     Unreadable { wanted: String },
     #[error(
         "its signature has the legacy form, which is not accepted; [trust] wants one by {wanted}: sign again with \
-         minisign 0.10 or later, without `-l`"
+         minisign 0.11 or later, without `-l`"
     )]
     Legacy { wanted: String },
     #[error("it is signed with key {found}, and [trust] wants {wanted}")]
@@ -52,7 +52,7 @@ impl TrustedKeys {
     /// Whether `content` may run. `signature`: the text of a `.minisig` file, if there is one.
     ///
     /// Signatures of the legacy form (`Ed`, of the content itself and not of its hash) are refused, as the documentation
-    /// of `minisign-verify` advises: minisign has not made them by default since 2021.
+    /// of `minisign-verify` advises.
     pub(crate) fn verify(&self, content: &[u8], signature: Option<&str>) -> Result<(), SignatureError> {
         if self.is_empty() {
             return Ok(());
@@ -113,7 +113,8 @@ fn read(path: &Path) -> io::Result<Option<String>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         // Reading a pipe may never end.
         Ok(metadata) if !metadata.is_file() => return Err(io::Error::other("it is not a regular file")),
-        metadata => drop(metadata?),
+        Err(error) => return Err(error),
+        Ok(_) => {}
     }
     let mut bytes = Vec::new();
     // One byte more than allowed shows that there is more.

@@ -1,6 +1,7 @@
 //! The drop-in directory: files that are added, changed and removed while charge points are connected.
 
 mod faults;
+mod signatures;
 
 use crate::{Running, configuration, result_object};
 use data_encoding::HEXLOWER;

@@ -28,6 +28,7 @@ mod secrets;
 mod security;
 mod several_gateways;
 mod transforms;
+mod trust;
 mod tutorial;
 mod undeliverable;
 mod upgrade;

@@ -5,6 +5,7 @@ use super::status::{DropInFault, DropInStatus};
 use super::written::BeingWritten;
 use crate::config::TransformConfig;
 use crate::transforms::specs::spec;
+use crate::transforms::trust::TrustedKeys;
 use ocpp_gateway_pipeline::{DropIn, LoadError, LoadFault, OnError, OnViolation, TransformSpec};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
@@ -51,12 +52,13 @@ enum EntryState {
 
 impl Scan {
     /// `configured`: names that drop-ins cannot have. `previous`: the entries of the scan before. `being_written`: files
-    /// that are not complete yet.
+    /// that are not complete yet. `trusted`: who has to have signed programs.
     pub(super) fn of(
         directory: &Path,
         configured: &HashSet<String>,
         previous: &[DropInEntry],
         being_written: &BeingWritten,
+        trusted: &TrustedKeys,
     ) -> io::Result<Self> {
         let directory = match fs::canonicalize(directory) {
             Ok(directory) => directory,
@@ -65,7 +67,7 @@ impl Scan {
         };
         let mut entries = Vec::new();
         for (stem, kinds) in groups(&directory)? {
-            let files = DropInFiles { directory: &directory, stem: &stem, kinds: &kinds };
+            let files = DropInFiles { directory: &directory, stem: &stem, kinds: &kinds, trusted };
             let previous = previous.iter().find(|entry| entry.stem == stem);
             // As it was before, until it is complete.
             let as_before = previous.map(DropInEntry::pending);

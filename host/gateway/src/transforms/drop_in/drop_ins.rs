@@ -6,6 +6,7 @@ use super::written::BeingWritten;
 use crate::config::Config;
 use crate::transforms::component_fault::ComponentFault;
 use crate::transforms::specs::{specs, validation};
+use crate::transforms::trust::TrustedKeys;
 use ocpp_gateway_pipeline::{LoadError, OnError, OnViolation, Pipeline, SwappedAll, TransformSpec};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashSet;
@@ -17,6 +18,8 @@ pub struct DropIns {
     pipeline: Pipeline,
     /// `None`: no directory is used.
     directory: Option<PathBuf>,
+    /// Those at the start.
+    trusted: TrustedKeys,
     /// Held while drop-ins are loaded.
     state: Mutex<State>,
     statuses: Mutex<Vec<DropInStatus>>,
@@ -40,6 +43,7 @@ impl DropIns {
         let this = DropIns {
             pipeline,
             directory: config.drop_in.path().map(Path::to_owned),
+            trusted: TrustedKeys::new(&config.trust),
             state: Mutex::new(State::new(config)),
             statuses: Mutex::default(),
             being_written: Mutex::default(),
@@ -126,7 +130,7 @@ impl DropIns {
 
     fn scan(&self, state: &State) -> Result<Scan, String> {
         let Some(directory) = &self.directory else { return Ok(Scan::default()) };
-        Scan::of(directory, &state.configured, &state.entries, &self.being_written())
+        Scan::of(directory, &state.configured, &state.entries, &self.being_written(), &self.trusted)
             .map_err(|error| format!("{}: {error}", directory.display()))
     }
 
@@ -168,7 +172,7 @@ impl State {
 pub(in crate::transforms) fn drop_in_specs(config: &Config) -> Vec<Result<TransformSpec, String>> {
     let Some(directory) = config.drop_in.path() else { return Vec::new() };
     let State { configured, on_violation, .. } = State::new(config);
-    match Scan::of(directory, &configured, &[], &BeingWritten::default()) {
+    match Scan::of(directory, &configured, &[], &BeingWritten::default(), &TrustedKeys::new(&config.trust)) {
         Ok(scan) => scan.entries.iter().map(|entry| entry.spec(on_violation)).collect(),
         Err(error) => vec![Err(format!("{}: {error}", directory.display()))],
     }

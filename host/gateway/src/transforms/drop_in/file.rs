@@ -3,7 +3,8 @@
 use super::written::BeingWritten;
 use crate::config::{self, TransformConfig};
 use crate::transforms::specs::MAX_COMPONENT_SIZE;
-use ocpp_gateway_pipeline::OnError;
+use crate::transforms::trust::TrustedKeys;
+use ocpp_gateway_pipeline::{OnError, Verify};
 use serde::Deserialize as _;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
@@ -106,12 +107,13 @@ pub(super) struct DropInFiles<'a> {
     pub(super) directory: &'a Path,
     pub(super) stem: &'a str,
     pub(super) kinds: &'a BTreeSet<Kind>,
+    pub(super) trusted: &'a TrustedKeys,
 }
 
 /// What is in these files.
 pub(super) struct ReadFiles {
     pub(super) content: Content,
-    /// Files that a `.toml` names, besides those of this name.
+    /// Files that a `.toml` names, besides those of this name; with their signatures.
     pub(super) named: Vec<PathBuf>,
     /// The transform, or what is wrong with the files.
     pub(super) transform: Result<Box<TransformConfig>, String>,
@@ -127,7 +129,15 @@ impl DropInFiles<'_> {
     pub(super) fn are_among(&self, files: &BeingWritten) -> bool {
         let is_among =
             |path: PathBuf| files.contains(&path) || fs::canonicalize(path).is_ok_and(|path| files.contains(&path));
-        self.kinds.iter().any(|kind| is_among(self.path(*kind)))
+        let own: Vec<PathBuf> = self.kinds.iter().map(|kind| self.path(*kind)).collect();
+        self.with_signatures(own).into_iter().any(is_among)
+    }
+
+    /// These files and their signatures, if they need any: a signature that changes is a change of its file.
+    fn with_signatures(&self, mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+        let signatures: Vec<PathBuf> = paths.iter().filter_map(|path| self.trusted.signature_file(path)).collect();
+        paths.extend(signatures);
+        paths
     }
 
     /// `before`: their content when they were last read.
@@ -141,8 +151,9 @@ impl DropInFiles<'_> {
                 .try_for_each(|path| check(path, MAX_COMPONENT).map_err(|problem| self.in_settings(path, &problem)))?;
             Ok(Box::new(transform))
         });
-        let own = self.kinds.iter().map(|kind| self.path(*kind));
-        let paths: Vec<PathBuf> = own.chain(named.iter().cloned()).collect();
+        let named = self.with_signatures(named);
+        let own = self.with_signatures(self.kinds.iter().map(|kind| self.path(*kind)).collect());
+        let paths: Vec<PathBuf> = own.into_iter().chain(named.iter().cloned()).collect();
         ReadFiles { content: Content::of(&paths, before), named, transform, on_error }
     }
 
@@ -183,7 +194,13 @@ impl DropInFiles<'_> {
                 let file = self.path(Kind::Toml);
                 let read = config::read_transform(&file, &text, name, component.as_deref());
                 let directory = format!("{}/", self.directory.display());
-                read.map_err(|faults| faults.to_string().replace(&directory, ""))?
+                let transform = read.map_err(|faults| faults.to_string().replace(&directory, ""))?;
+                // The program in it is code. The signature of a file beside it is checked when that is loaded.
+                if transform.component == config::JQ && transform.config.contains_key("program") {
+                    let untrusted = |reason: String| format!("{}: {reason}", Kind::Toml.file_name(self.stem));
+                    Verify::verify(self.trusted, &file, text.as_bytes()).map_err(untrusted)?;
+                }
+                transform
             }
         };
         if self.kinds.contains(&Kind::Jq) {
