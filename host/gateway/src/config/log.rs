@@ -9,8 +9,9 @@ use tracing_subscriber::filter::LevelFilter;
 /// The targets of the gateway: the common prefix of its crates, and that of transforms.
 const OWN_TARGETS: [&str; 2] = ["ocpp_gateway", "transform"];
 
-/// On `info`, the embedded broker logs several lines for each client that connects or disconnects.
-const EMBEDDED_BROKER: &str = "mqtt5=warn";
+/// On `info`, the embedded broker logs several lines for each client that connects or disconnects. On `warn`, rustls
+/// logs what a peer does wrong in a handshake, which the listener and the MQTT clients log themselves.
+const QUIET_LIBRARIES: [&str; 2] = ["mqtt5=warn", "rustls=error"];
 
 /// Lines about what callers of the admin API did are written on every level: a log with warnings alone needs them too.
 const AUDIT: &str = "audit=info";
@@ -43,8 +44,8 @@ pub enum LogFormat {
 /// separated by commas.
 ///
 /// The name of a level alone is for the gateway and the transforms. Libraries log up to `info`, because compiling one
-/// component is thousands of their lines on `debug`; the embedded broker logs up to `warn`. A directive that names a
-/// target takes precedence. The target `audit` is on `info` unless a directive names it.
+/// component is thousands of their lines on `debug`; the embedded broker logs up to `warn`, rustls up to `error`. A
+/// directive that names a target takes precedence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLevel(String);
 
@@ -61,7 +62,7 @@ pub enum BadLogLevel {
 
 impl LogLevel {
     pub fn filter(&self) -> EnvFilter {
-        let mut directives = vec![EMBEDDED_BROKER.to_owned(), AUDIT.to_owned()];
+        let mut directives = QUIET_LIBRARIES.map(str::to_owned).to_vec();
         for part in parts(&self.0) {
             match part.parse::<LevelFilter>() {
                 Ok(level) if level > LevelFilter::INFO => {
@@ -123,23 +124,20 @@ mod tests {
     }
 
     #[test]
-    fn embedded_broker_logs_warnings_only_unless_a_directive_names_it() {
-        assert_eq!(directives("info"), ["audit=info", "info", "mqtt5=warn"]);
-        assert_eq!(directives("info,mqtt5=debug"), ["audit=info", "info", "mqtt5=debug"]);
-    }
-
-    #[test]
-    fn audit_lines_are_written_on_every_level_unless_a_directive_names_them() {
-        assert_eq!(directives("error"), ["audit=info", "error", "mqtt5=warn"]);
-        assert_eq!(directives("error,audit=off"), ["audit=off", "error", "mqtt5=warn"]);
+    fn embedded_broker_and_rustls_log_less_unless_a_directive_names_them() {
+        assert_eq!(directives("info"), ["info", "mqtt5=warn", "rustls=error"]);
+        assert_eq!(directives("info,mqtt5=debug"), ["info", "mqtt5=debug", "rustls=error"]);
     }
 
     #[test]
     fn debug_means_the_gateway_and_transforms_but_no_libraries() {
-        assert_eq!(directives("debug"), ["audit=info", "info", "mqtt5=warn", "ocpp_gateway=debug", "transform=debug"]);
+        assert_eq!(
+            directives("debug"),
+            ["info", "mqtt5=warn", "ocpp_gateway=debug", "rustls=error", "transform=debug"]
+        );
         assert_eq!(
             directives("trace, cranelift_codegen=debug"),
-            ["audit=info", "cranelift_codegen=debug", "info", "mqtt5=warn", "ocpp_gateway=trace", "transform=trace"]
+            ["cranelift_codegen=debug", "info", "mqtt5=warn", "ocpp_gateway=trace", "rustls=error", "transform=trace"]
         );
     }
 

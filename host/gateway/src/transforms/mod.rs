@@ -3,6 +3,7 @@
 //! - `specs`: from `[[transforms]]` to what the pipeline loads; `load`: to a pipeline; `component_fault`: why not.
 //! - `compile_process`: where components are compiled.
 //! - `drop_in`: transforms that are files in a directory.
+//! - `fetch`: components that are on the web or in a registry.
 //! - `swap`: hot swaps, from changed files or a configuration that is read again.
 //! - `fixture`: cases that a transform has to pass, from `samples` or those of `transform test`.
 //! - `trust`: whether code is signed with a key of `[trust]`.
@@ -11,6 +12,7 @@
 pub mod compile_process;
 mod component_fault;
 mod drop_in;
+mod fetch;
 pub(crate) mod fixture;
 mod load;
 pub(crate) mod long_calls;
