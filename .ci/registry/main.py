@@ -16,6 +16,7 @@ from checks import Checks, equal
 from layouts import index, oras, wkg
 from registry import PASSWORD, USER, basic, registry
 from tokens import Signer, token_server
+from web import TWO_GB, web_server
 
 # Of `check`: the configuration is faulty (EX_CONFIG).
 FAULTY = 78
@@ -30,10 +31,10 @@ class Gateway:
     def folder(self):
         return Path(tempfile.mkdtemp(dir=self.work))
 
-    async def check(self, component, *, folder=None, login=None, sha256=None):
+    async def check(self, component, *, folder=None, login=None, sha256=None, environment=None):
         """Runs `check` for a configuration with this component as the mapping; its status, and what it prints.
 
-        `login`: registry, user and password for the configuration file of Docker.
+        `login`: registry, user and password for the configuration file of Docker. `environment`: further variables.
         """
         folder = folder or self.folder()
         pin = f"sha256 = {json.dumps(sha256)}\n" if sha256 else ""
@@ -51,7 +52,7 @@ class Gateway:
         process = await asyncio.create_subprocess_exec(
             self.executable, "check", "--config", folder / "gateway.toml",
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            cwd=folder, env=plain | {"DOCKER_CONFIG": str(folder / "docker")},
+            cwd=folder, env=plain | {"DOCKER_CONFIG": str(folder / "docker")} | (environment or {}),
         )
         output, _ = await process.communicate()
         return process.returncode, output.decode()
@@ -88,7 +89,8 @@ async def without_login(checks, gateway, executable, work, component):
         with checks.check("the gateway refuses a digest that does not exist"):
             refused(await gateway.check(f"oci://{there.host}/me/standard@sha256:{'0' * 64}"), "404")
         with checks.check("the gateway refuses a component with another digest than sha256 says"):
-            refused(await gateway.check(f"oci://{there.host}/me/standard", sha256="0" * 64), "sha256")
+            found = hashlib.sha256(component).hexdigest()[:12]
+            refused(await gateway.check(f"oci://{there.host}/me/standard", sha256="0" * 64), "sha256", found)
         with checks.check("the gateway refuses a layer that is no component"):
             there.push("me/readme", "latest", *oras(b"# Read me"))
             refused(await gateway.check(f"oci://{there.host}/me/readme"), "is text")
@@ -138,6 +140,24 @@ async def with_tokens(checks, gateway, executable, work, component):
                 refused(await gateway.check(address, login=(there.host, USER, "wrong")), "/token", "config.json")
 
 
+async def from_the_web(checks, gateway, work, component):
+    signer = Signer(work)
+    with web_server(signer, component) as address:
+        trusting = {"SSL_CERT_FILE": str(signer.certificate)}
+        with checks.check("the gateway fetches over TLS, from a server whose certificate SSL_CERT_FILE names"):
+            loaded(await gateway.check(f"{address}/standard.wasm", environment=trusting), component)
+        with checks.check("the gateway refuses a server whose certificate it does not know"):
+            refused(await gateway.check(f"{address}/standard.wasm"), "invalid peer certificate", "SSL_CERT_FILE")
+        for path, text in {
+            "none": "404",
+            "page": "is an HTML page",
+            "large": f"has {TWO_GB} bytes",
+            "downgrade": "from https to http",
+        }.items():
+            with checks.check(f"the gateway refuses /{path}: {text}"):
+                refused(await gateway.check(f"{address}/{path}", environment=trusting), text)
+
+
 async def run(arguments):
     # A SIGTERM ends the task, which stops every program that it started.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
@@ -150,6 +170,7 @@ async def run(arguments):
     await without_login(checks, gateway, arguments.registry, work, component)
     await with_password(checks, gateway, arguments.registry, work, component)
     await with_tokens(checks, gateway, arguments.registry, work, component)
+    await from_the_web(checks, gateway, work, component)
     return checks
 
 

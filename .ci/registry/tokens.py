@@ -14,13 +14,27 @@ from urllib.parse import parse_qs, urlsplit
 ISSUER, SERVICE = "checks", "registry of the checks"
 
 
+REQUEST = """
+[req]
+prompt = no
+distinguished_name = name
+x509_extensions = extensions
+[name]
+CN = checks
+[extensions]
+basicConstraints = critical, CA:FALSE
+subjectAltName = IP:127.0.0.1
+"""
+
+
 class Signer:
-    """A key, and a certificate that the registry trusts."""
+    """A key, and a certificate of itself, for tokens and for a server on 127.0.0.1."""
 
     def __init__(self, folder):
         self.key, self.certificate = folder / "key.pem", folder / "certificate.pem"
+        (folder / "request.cnf").write_text(REQUEST)
         subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-subj", "/CN=checks", "-days", "2",
+            ["openssl", "req", "-x509", "-config", folder / "request.cnf", "-newkey", "rsa:2048", "-noenc", "-days", "2",
              "-keyout", self.key, "-out", self.certificate],
             check=True, capture_output=True,
         )  # fmt: skip
@@ -69,9 +83,18 @@ def token_server(signer, authorization):
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with serving(Handler) as host:
+        yield f"http://{host}/token"
+
+
+@contextmanager
+def serving(handler, tls=None):
+    """A server with this handler; its host and port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/token"
+        yield f"127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()

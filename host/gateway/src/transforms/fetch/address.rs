@@ -11,7 +11,10 @@ use ureq::http::uri::PathAndQuery;
 ///
 /// `Display` and `Debug` leave out user name, password and query, which may be secrets.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Address(Uri);
+pub(crate) struct Address(
+    /// Boxed, as each error has one.
+    Box<Uri>,
+);
 
 /// Why a text is not an [`Address`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +32,7 @@ pub(crate) enum BadAddress {
 impl Address {
     pub(super) fn parse(text: &str) -> Result<Self, BadAddress> {
         let uri: Uri = text.parse().map_err(|_| BadAddress::Invalid)?;
-        let address = Address(uri);
+        let address = Address(Box::new(uri));
         if address.host().is_empty() {
             return Err(BadAddress::NoHost);
         }
@@ -102,9 +105,9 @@ impl Address {
     pub(super) fn with_suffix(&self, suffix: &str) -> Result<Self, BadAddress> {
         let query = self.0.query().map(|query| format!("?{query}")).unwrap_or_default();
         let path = format!("{}{suffix}{query}", self.0.path()).parse::<PathAndQuery>();
-        let mut parts = self.0.clone().into_parts();
+        let mut parts = Uri::clone(&self.0).into_parts();
         parts.path_and_query = Some(path.map_err(|_| BadAddress::Invalid)?);
-        Uri::from_parts(parts).map(Address).map_err(|_| BadAddress::Invalid)
+        Uri::from_parts(parts).map(|uri| Address(Box::new(uri))).map_err(|_| BadAddress::Invalid)
     }
 }
 

@@ -184,6 +184,19 @@ fn fault(address: Address, problem: ureq::Error, limits: TimeLimits) -> HttpErro
             HttpError::ConnectTimeout { address, limit: limits.connect }
         }
         ureq::Error::Timeout(_) => HttpError::Timeout { address, limit: limits.whole },
-        problem => HttpError::Connection { address, problem },
+        problem => match certificate_fault(&problem) {
+            Some(problem) => HttpError::Certificate { address, problem },
+            None => HttpError::Connection { address, problem },
+        },
     }
+}
+
+/// Why the certificate of a server is not accepted, if that is the problem.
+fn certificate_fault(problem: &ureq::Error) -> Option<rustls::Error> {
+    let problem = match problem {
+        ureq::Error::Io(problem) => problem.get_ref()?.downcast_ref::<rustls::Error>()?,
+        ureq::Error::Rustls(problem) => problem,
+        _ => return None,
+    };
+    matches!(problem, rustls::Error::InvalidCertificate(_)).then(|| problem.clone())
 }

@@ -11,8 +11,12 @@ pub(crate) enum HttpError {
     ConnectTimeout { address: Address, limit: Duration },
     #[error("{address}: not fetched within {} s", limit.as_secs_f32())]
     Timeout { address: Address, limit: Duration },
-    #[error("{address}: no answer: {problem}")]
+    #[error("{address}: no answer: {}", problem_text(problem))]
     Connection { address: Address, problem: ureq::Error },
+    #[error(
+        "{address}: {problem}: if its authority is one of your own, name a file with that certificate in SSL_CERT_FILE"
+    )]
+    Certificate { address: Address, problem: rustls::Error },
     #[error(
         "{address}: the operating system has no trusted certificates: install ca-certificates, or name a file of \
          certificates in SSL_CERT_FILE"
@@ -40,6 +44,14 @@ fn hint(status: StatusCode) -> &'static str {
         429 => ": it has had too many requests; try again later",
         500..=599 => ": the server has a fault; try again later",
         _ => "",
+    }
+}
+
+/// Without the prefix that ureq has before errors of the operating system.
+fn problem_text(problem: &ureq::Error) -> String {
+    match problem {
+        ureq::Error::Io(problem) => problem.to_string(),
+        problem => problem.to_string(),
     }
 }
 

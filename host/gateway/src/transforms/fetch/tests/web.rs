@@ -135,7 +135,7 @@ fn server_that_is_not_up_is_named() {
     let address = format!("http://{}/a.wasm", server.host());
     drop(server);
     let error = fetcher().fetch(&source(&address), false).expect_err("no server");
-    assert!(error.to_string().starts_with(&format!("{address}: no answer: ")), "{error}");
+    assert!(error.to_string().starts_with(&format!("{address}: no answer: Connection refused")), "{error}");
 }
 
 #[test]
