@@ -1,5 +1,5 @@
-"""A token server, as registries name one: who shows user and password gets a token for what is asked (Docker's
-"Token Authentication").
+"""A token server, as registries name one: for user and password, it gives a token for what is asked (Docker's "Token
+Authentication").
 """
 
 import base64

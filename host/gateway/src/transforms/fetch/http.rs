@@ -37,7 +37,7 @@ pub(super) struct Request<'a> {
     pub(super) address: Address,
     /// Media types, as in the header `Accept`.
     pub(super) accept: &'a str,
-    /// The header `Authorization`, for the address and redirects to the same scheme, host and port.
+    /// The header `Authorization`, for the address, and for redirects until one leaves its scheme, host and port.
     pub(super) authorization: Option<&'a str>,
     /// Added to the query of the address, percent-encoded.
     pub(super) query: &'a [(&'a str, &'a str)],
@@ -83,11 +83,12 @@ impl Client {
 
     /// The answer, after redirects. Any other status than those of redirects is no error here.
     pub(super) fn get(&self, request: Request<'_>) -> Result<Answer, HttpError> {
-        let Request { address: first, accept, authorization, query } = request;
+        let Request { address: first, accept, mut authorization, query } = request;
         let mut answer = self.get_once(first.clone(), accept, authorization, query)?;
         for _ in 0..MAX_REDIRECTS {
             let Some(next) = answer.redirect()? else { return Ok(answer) };
-            let authorization = authorization.filter(|_| next.same_origin(&first));
+            // Another server that sends the gateway back does not choose what is asked with a login.
+            authorization = authorization.filter(|_| next.same_origin(&first));
             answer = self.get_once(next, accept, authorization, &[])?;
         }
         match answer.redirect()? {

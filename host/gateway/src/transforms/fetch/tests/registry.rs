@@ -11,8 +11,8 @@ pub(super) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+jso
 /// How the registry wants to be asked. User and password are `user` and `pass`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
-    Everybody,
-    /// With a token that anybody gets.
+    Open,
+    /// With a token that needs no login.
     AnonymousToken,
     /// With a token for user and password.
     Token,
@@ -48,7 +48,7 @@ pub(super) fn manifest(layers: &[Value]) -> Value {
 
 impl Content {
     pub(super) fn new() -> Self {
-        Content { access: Access::Everybody, manifests: BTreeMap::new(), blobs: BTreeMap::new() }
+        Content { access: Access::Open, manifests: BTreeMap::new(), blobs: BTreeMap::new() }
     }
 
     pub(super) fn access(self, access: Access) -> Self {
@@ -83,7 +83,7 @@ impl Content {
             return self.token(get, query);
         }
         let wanted = match self.access {
-            Access::Everybody => None,
+            Access::Open => None,
             Access::AnonymousToken | Access::Token => Some("Bearer the.token"),
             Access::Basic => Some("Basic dXNlcjpwYXNz"),
         };

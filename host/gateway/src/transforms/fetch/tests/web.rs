@@ -167,12 +167,18 @@ fn redirect_to_an_unencrypted_server_is_refused() {
 }
 
 #[test]
-fn password_of_the_address_does_not_follow_a_redirect() {
-    let other = Server::start(|_| Reply::ok("application/wasm", COMPONENT));
-    let there = format!("http://{}/b.wasm", other.host());
-    let server = Server::start(move |_| Reply::redirect(there.clone()));
+fn password_of_the_address_is_left_behind_by_a_redirect_to_another_server() {
+    // The other server sends the gateway back to where its query says.
+    let other = Server::start(|get| Reply::redirect(format!("http://{}", get.target.trim_start_matches("/back?"))));
+    let there = format!("http://{}/back?", other.host());
+    let server = Server::start(move |get| match get.target.as_str() {
+        "/a.wasm" => Reply::redirect("/b.wasm"),
+        "/b.wasm" => Reply::redirect(format!("{there}{}/c.wasm", get.host)),
+        _ => Reply::ok("application/wasm", COMPONENT),
+    });
     let address = format!("http://user:secret@{}/a.wasm", server.host());
     fetcher().fetch(&source(&address), false).expect("a component");
-    assert!(server.requests()[0].authorization.is_some());
+    let shown: Vec<_> = server.requests().iter().map(|get| get.authorization.is_some()).collect();
+    assert_eq!(shown, [true, true, false]);
     assert_eq!(other.requests()[0].authorization, None);
 }
