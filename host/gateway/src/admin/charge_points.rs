@@ -1,7 +1,6 @@
 //! `/api/v1/charge-points`: lists charge points, disconnects them and sends CALLs to them.
 
-use super::audit::{Caller, Hashes};
-use super::problem::{Problem, json};
+use super::problem::{Problem, json, require_json};
 use super::state::{AdminState, SharedAdminState};
 use crate::charge_point::{Connected, DeliveryError, OperatorCall};
 use crate::operations::events::rfc3339;
@@ -9,7 +8,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use ocpp_gateway_core::Fault;
@@ -223,11 +222,7 @@ fn status_of(fault: Fault) -> StatusCode {
 /// Reads the action and the payload of a CALL.
 fn read_call(headers: &HeaderMap, body: &[u8]) -> Result<(String, String), Problem> {
     let bad = |text: String| Err(Problem::new(StatusCode::BAD_REQUEST, text));
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/json") {
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type has to be application/json"));
-    }
+    require_json(headers)?;
     let CallRequest { action, payload } = match serde_json::from_slice(body) {
         Ok(call) => call,
         Err(error) => return bad(error.to_string()),
@@ -249,11 +244,13 @@ fn find(state: &AdminState, id: &str) -> Result<Connected, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::HeaderValue;
+    use axum::http::header::CONTENT_TYPE;
 
     #[test]
     fn bad_call_requests_are_refused() {
         let read = |media_type: &'static str, body: &str| {
-            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, header::HeaderValue::from_static(media_type))]);
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(media_type))]);
             read_call(&headers, body.as_bytes()).map_err(|problem| problem.into_response().status().as_u16())
         };
         let json = "application/json; charset=utf-8";

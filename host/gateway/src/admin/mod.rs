@@ -4,6 +4,7 @@ mod audit;
 mod charge_points;
 mod events;
 mod guard;
+mod log_level;
 mod openapi;
 mod operator_call_ids;
 mod pages;

@@ -4,7 +4,7 @@ use super::audit::Caller;
 use super::guard::OPEN_PATHS;
 use super::problem::{Problem, json};
 use super::state::{AdminState, SharedAdminState};
-use super::{charge_points, events, openapi, query, transforms};
+use super::{charge_points, events, log_level, openapi, transforms};
 use crate::operations::metrics::Exposition;
 use crate::transforms::DropInStatus;
 use axum::Router;
@@ -30,6 +30,7 @@ pub fn router(state: Arc<AdminState>) -> Router {
         .merge(charge_points::router())
         .merge(transforms::router())
         .merge(events::router())
+        .merge(log_level::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(query::check))

@@ -1,6 +1,6 @@
 //! Answers in JSON, and the problem (RFC 9457) that answers a failed request.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ocpp_gateway_core::CallError;
 use serde::Serialize;
@@ -82,6 +82,16 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
         Ok(text) => (status, [(header::CONTENT_TYPE, "application/json")], text + "\n").into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
+}
+
+/// Refuses a request whose body is not announced as JSON: a form of a web page cannot announce it.
+pub(super) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type has to be application/json"));
+    }
+    Ok(())
 }
 
 macro_rules! from_rejections {

@@ -359,12 +359,14 @@ async fn responses_match_the_openapi_document() {
         "get /api/v1/charge-points/{id}",
         "get /api/v1/drop-ins",
         "get /api/v1/events",
+        "get /api/v1/log-level",
         "get /api/v1/transforms",
         "get /healthz",
         "get /metrics",
         "get /readyz",
         "post /api/v1/charge-points/{id}/calls",
         "post /api/v1/transforms/{name}/rollback",
+        "put /api/v1/log-level",
         "put /api/v1/transforms/{name}",
     ];
     assert_eq!(operations, expected);

@@ -5,8 +5,12 @@
 
 mod json;
 mod lengths;
+mod level;
 mod limiter;
 mod text;
+
+pub use level::{LogLevelError, level, set_level};
+pub(crate) use text::printable;
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use json::JsonEvents;
@@ -29,11 +33,12 @@ impl Drop for LogGuard {
     }
 }
 
-/// Starts the log. To be called once. `RUST_LOG`, in the same form, takes precedence over the configured level.
+/// Starts the log. To be called once. `RUST_LOG`, in the same form, takes precedence over the configured level;
+/// [`set_level`] changes either.
 pub fn start(log: &LogConfig) -> LogGuard {
     let from_environment = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|level| !level.is_empty());
     let from_environment = from_environment.map(|level| level.parse::<LogLevel>()).transpose();
-    let filter = from_environment.as_ref().ok().and_then(Option::as_ref).unwrap_or(&log.level).filter();
+    let filter = level::reloadable(from_environment.as_ref().ok().and_then(Option::as_ref).unwrap_or(&log.level));
     let limiter = LogLimiter::start();
     let events = tracing_subscriber::registry().with(filter).with(LimiterLayer(Arc::clone(&limiter)));
     match log.format {

@@ -137,6 +137,19 @@ impl fmt::Write for CutWriter<'_> {
     }
 }
 
+/// Text of others for a terminal: every line of it, with what a line must not contain as escape sequences.
+pub(crate) fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character != '\n' && is_unprintable(character) {
+            printable.extend(character.escape_default());
+        } else {
+            printable.push(character);
+        }
+    }
+    printable
+}
+
 /// Control characters, which a terminal obeys, line and paragraph separators, and what changes the direction of
 /// writing.
 fn is_unprintable(character: char) -> bool {
