@@ -9,6 +9,7 @@ pub mod charge_point;
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod ctl;
 pub mod devtools;
 pub mod listener;
 pub mod operations;

@@ -7,12 +7,14 @@ use ocpp_gateway::charge_point::coalescing;
 use ocpp_gateway::cli::banner::Banner;
 use ocpp_gateway::cli::{Cli, Command, Options, check};
 use ocpp_gateway::config::{self, Config, LogFormat};
+use ocpp_gateway::ctl;
 use ocpp_gateway::devtools;
 use ocpp_gateway::listener::authentication;
 use ocpp_gateway::operations::{log, shutdown};
 use ocpp_gateway::transforms;
 use ocpp_gateway::transforms::compile_process::{self, Budget, CompileProcess};
 use ocpp_gateway_pipeline::{TransformStatus, short_hashes};
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
         Command::Check(options) => check(&options),
         Command::Config(options) => with_config(&options, |config| print(&config)),
         Command::User { identity, hash } => user(&identity, hash),
+        Command::Ctl(args) => ctl::run(&args),
+        Command::Completions { shell } => print_completions(&Cli::completions(shell)),
         Command::Transform(command) => devtools::run(&command),
         Command::CompileComponent(budget) => compile_process::run(budget),
     }
@@ -57,6 +61,14 @@ fn print(config: &Config) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => fail(&error, RUNTIME_FAILURE),
+    }
+}
+
+fn print_completions(script: &[u8]) -> ExitCode {
+    match std::io::stdout().write_all(script) {
+        // The reader may have enough before the end.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => fail(&error, RUNTIME_FAILURE),
+        _ => ExitCode::SUCCESS,
     }
 }
 

@@ -1,9 +1,11 @@
 //! The definition of the command line. `main` runs the commands.
 
+use crate::ctl::CtlArgs;
 use crate::devtools;
 use crate::listener::authentication::HashKind;
 use crate::transforms::compile_process;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use std::path::PathBuf;
 
 /// A gateway between OCPP-J charge points and MQTT back ends.
@@ -37,6 +39,13 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t)]
         hash: HashKind,
     },
+    /// Show and change a running gateway, over its admin API.
+    Ctl(Box<CtlArgs>),
+    /// Print what a shell needs to complete the commands and options of this program.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
     /// Write, build and test transforms.
     #[command(subcommand)]
     Transform(devtools::TransformCommand),
@@ -54,6 +63,13 @@ pub struct Options {
 }
 
 impl Cli {
+    /// What a shell needs to complete the command line.
+    pub fn completions(shell: Shell) -> Vec<u8> {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "ocpp-gateway", &mut script);
+        script
+    }
+
     /// The command, with `run` filled in.
     pub fn into_command(self) -> Command {
         self.command.unwrap_or(Command::Run(self.run))
@@ -66,7 +82,6 @@ mod tests {
 
     #[test]
     fn command_line_definition_is_valid() {
-        use clap::CommandFactory as _;
         Cli::command().debug_assert();
     }
 

@@ -4,6 +4,7 @@ use super::component::{self, TransformArg};
 use super::hook::HookArg;
 use super::language::{self, LANGUAGES, Language};
 use crate::config::Bytes;
+use crate::ctl::TokenArgs;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -101,13 +102,15 @@ pub struct DevArgs {
     /// folder of the transform. A program in jq is only written with this.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// The admin address of the gateway to upload components to, by default http://127.0.0.1:8080. A token is read from
-    /// OCPP_GATEWAY_TOKEN.
+    /// The admin address of the gateway to upload to, by default that of the variable OCPP_GATEWAY_URL, or else
+    /// http://127.0.0.1:8080. With --out, a program in jq is only uploaded with this.
     #[arg(long, value_name = "URL")]
     pub gateway: Option<String>,
-    /// The name of the transform in the configuration of the gateway; by default its own name.
+    /// The name of the transform in the gateway, which gets it if it does not have it; by default its own name.
     #[arg(long)]
     pub name: Option<String>,
+    #[command(flatten)]
+    pub token: TokenArgs,
 }
 
 fn language_parser() -> impl TypedValueParser<Value = &'static dyn Language> {

@@ -5,6 +5,10 @@ use super::candidate::{self, Candidate};
 use super::language::{Product, Project, SOURCE_FOLDERS};
 use super::verdict::{CommandResult, WrongUsage};
 use super::{component, test};
+use crate::ctl::client::{Answer, ApiError, Client};
+use crate::ctl::connection::{DEFAULT_URL, URL_VARIABLE};
+use crate::ctl::new_version::{ChangeOptions, NewVersion};
+use crate::operations::log::printable;
 use anyhow::{Context as _, bail};
 use notify::{EventKind, RecursiveMode, Watcher as _};
 use std::path::Path;
@@ -16,15 +20,14 @@ use std::{env, fs};
 /// files together: the debouncers for `notify` wait for each path separately, or take the reads of a build for changes.
 const QUIET_TIME: Duration = Duration::from_millis(100);
 
-const DEFAULT_GATEWAY: &str = "http://127.0.0.1:8080";
-
 pub(super) fn run(args: &DevArgs) -> anyhow::Result<CommandResult> {
     component::show_log();
     // Faults of the arguments end it at once; faults of sources do not.
     let project = Project::open(&args.dir)?;
     candidate::destination(&project, args.out.as_deref())?;
-    if project.product() == Product::JqProgram && (args.gateway.is_some() || args.name.is_some()) {
-        let reason = "--gateway and --name are for components; a program in jq reaches a gateway by a file: --out FILE";
+    let gateway = gateway(args, project.product())?;
+    if gateway.is_none() && args.name.is_some() {
+        let reason = "--name is for an upload: name the gateway as well, with --gateway, or leave --out away";
         return Err(WrongUsage(reason.into()).into());
     }
     let dir = fs::canonicalize(&args.dir)?;
@@ -36,7 +39,7 @@ pub(super) fn run(args: &DevArgs) -> anyhow::Result<CommandResult> {
         watcher.watch(folder, RecursiveMode::Recursive)?;
     }
     loop {
-        if let Err(error) = build_and_push(args) {
+        if let Err(error) = build_and_push(args, gateway.as_ref()) {
             eprintln!("\nocpp-gateway: {error:#}");
         }
         println!("\nWaiting for a change in {} …", args.dir.display());
@@ -44,8 +47,17 @@ pub(super) fn run(args: &DevArgs) -> anyhow::Result<CommandResult> {
     }
 }
 
-/// Builds and tests the transform. If it passes, writes it to its file, and pushes a component to the gateway.
-fn build_and_push(args: &DevArgs) -> anyhow::Result<()> {
+/// The gateway to push to. `None`: it follows the file that a program in jq is written to.
+fn gateway(args: &DevArgs, product: Product) -> anyhow::Result<Option<Client>> {
+    if product == Product::JqProgram && args.out.is_some() && args.gateway.is_none() {
+        return Ok(None);
+    }
+    let url = args.gateway.clone().or_else(|| env::var(URL_VARIABLE).ok());
+    Ok(Some(args.token.client(url.as_deref().unwrap_or(DEFAULT_URL))?))
+}
+
+/// Builds and tests the transform. If it passes, writes it to its file, and pushes it to the gateway.
+fn build_and_push(args: &DevArgs, gateway: Option<&Client>) -> anyhow::Result<()> {
     let project = Project::open(&args.dir)?;
     let candidate = Candidate::build(&project)?;
     let fixtures = args.dir.join("fixtures");
@@ -58,29 +70,24 @@ fn build_and_push(args: &DevArgs) -> anyhow::Result<()> {
         candidate.write(&file)?;
         println!("written to {}", file.display());
     }
-    if project.product() == Product::Component {
-        let gateway = args.gateway.as_deref().unwrap_or(DEFAULT_GATEWAY);
+    if let Some(gateway) = gateway {
         let name = args.name.as_deref().unwrap_or(&project.name);
-        let answer = push(gateway, name, &candidate.content)?;
-        println!("pushed to {gateway} as {name}\n{answer}");
+        let version = match project.product() {
+            Product::Component => NewVersion::of_component(candidate.content),
+            Product::JqProgram => NewVersion::of_program(str::from_utf8(&candidate.content)?),
+        };
+        let answer = push(gateway, name, &version).context("not pushed")?;
+        println!("pushed to {} as {name}\n{}", gateway.url(), printable(answer.text.trim_end()));
     }
     Ok(())
 }
 
-/// Pushes a component to the gateway, and returns its answer.
-fn push(gateway: &str, name: &str, component: &[u8]) -> anyhow::Result<String> {
-    let url = format!("{}/api/v1/transforms/{name}", gateway.trim_end_matches('/'));
-    let mut request = ureq::put(&url).content_type("application/wasm");
-    if let Ok(token) = env::var("OCPP_GATEWAY_TOKEN") {
-        request = request.header("authorization", format!("Bearer {token}"));
+/// Pushes a version to the gateway, which may not have the transform yet.
+fn push(gateway: &Client, name: &str, version: &NewVersion) -> Result<Answer, ApiError> {
+    match version.replace(gateway, name, ChangeOptions::default()) {
+        Err(error) if error.is_not_found() => version.add(gateway, name, ChangeOptions::default()),
+        result => result,
     }
-    let request = request.config().http_status_as_error(false).build();
-    let mut response = request.send(component).with_context(|| format!("not pushed: {url}"))?;
-    let answer = response.body_mut().read_to_string().with_context(|| format!("{url} does not answer"))?;
-    if !response.status().is_success() {
-        bail!("not pushed: {url} answers {}\n{}", response.status(), answer.trim_end());
-    }
-    Ok(answer.trim_end().to_owned())
 }
 
 /// Waits until a source has changed, and no more changes follow. `dir`: the absolute path of the folder.
@@ -98,41 +105,46 @@ fn is_change_of_source(event: &notify::Event, project: &Project, dir: &Path) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ctl::test_gateway::{Reply, TestGateway};
     use notify::event::{AccessKind, ModifyKind};
-    use std::io::{Read as _, Write as _};
-    use std::net::TcpListener;
-    use std::thread;
 
-    /// Pushes to a gateway that answers like this. Returns its request and the outcome.
-    fn push_to(answer: &'static str) -> (String, anyhow::Result<String>) {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let url = format!("http://{}/", listener.local_addr().expect("an address"));
-        let gateway = thread::spawn(move || {
-            let (mut socket, _) = listener.accept().expect("a connection");
-            let (mut request, mut part) = (Vec::new(), [0; 4096]);
-            while !request.ends_with(b"component") {
-                let length = socket.read(&mut part).expect("a request");
-                assert_ne!(length, 0, "the request ends early");
-                request.extend_from_slice(&part[..length]);
-            }
-            socket.write_all(answer.as_bytes()).expect("an answer");
-            String::from_utf8(request).expect("text")
-        });
-        let outcome = push(&url, "mine", b"the component");
-        (gateway.join().expect("it has answered"), outcome)
+    /// Pushes to a gateway that answers like this. Returns its requests and the outcome.
+    fn push_to(replies: &[Reply], version: &NewVersion) -> (Vec<String>, Result<Answer, ApiError>) {
+        let gateway = TestGateway::start(replies);
+        let client = Client::new(&gateway.url, None).expect("a client");
+        let outcome = push(&client, "mine", version);
+        (gateway.requests(), outcome)
     }
 
     #[test]
-    fn accepted_component_is_pushed() {
-        let (request, outcome) = push_to("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nmine 0.2\n");
+    fn component_replaces_the_one_of_the_gateway() {
+        let component = NewVersion::of_component(b"the component".to_vec());
+        let (requests, outcome) = push_to(&[Reply::json(200, "mine 0.2\n")], &component);
+        let [request] = &requests[..] else { panic!("{requests:?}") };
         assert!(request.starts_with("PUT /api/v1/transforms/mine HTTP/1.1\r\n"), "{request}");
         assert!(request.to_lowercase().contains("content-type: application/wasm\r\n"), "{request}");
-        assert_eq!(outcome.expect("pushed"), "mine 0.2");
+        assert!(request.ends_with("\r\n\r\nthe component"), "{request}");
+        assert_eq!(outcome.expect("pushed").text, "mine 0.2\n");
+    }
+
+    #[test]
+    fn unknown_transform_is_added() {
+        let unknown = Reply::problem(404, "there is no transform mine");
+        let program = NewVersion::of_program("def uplink: .;");
+        let (requests, outcome) = push_to(&[unknown, Reply::json(201, "{}")], &program);
+        let [replace, add] = &requests[..] else { panic!("{requests:?}") };
+        assert!(replace.starts_with("PUT /api/v1/transforms/mine "), "{replace}");
+        assert!(replace.ends_with(r#"{"component":"builtin:jq","config":{"program":"def uplink: .;"}}"#), "{replace}");
+        assert!(add.starts_with("POST /api/v1/transforms HTTP/1.1\r\n"), "{add}");
+        assert!(add.to_lowercase().contains("content-type: application/json\r\n"), "{add}");
+        assert!(add.ends_with(r#""name":"mine"}"#), "{add}");
+        outcome.expect("added");
     }
 
     #[test]
     fn refusal_of_the_gateway_is_reported() {
-        let (_, outcome) = push_to("HTTP/1.1 422 Unprocessable Content\r\ncontent-length: 7\r\n\r\nno hook");
+        let component = NewVersion::of_component(b"the component".to_vec());
+        let (_, outcome) = push_to(&[Reply::problem(422, "no hook")], &component);
         let error = outcome.expect_err("refused").to_string();
         assert!(error.contains("422") && error.contains("no hook"), "{error}");
     }

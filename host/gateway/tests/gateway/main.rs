@@ -5,6 +5,7 @@ mod bad_input;
 mod calls;
 mod compile;
 mod component_swap;
+mod ctl;
 mod dev;
 mod drop_in;
 mod echoes;

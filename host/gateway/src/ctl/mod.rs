@@ -1,0 +1,31 @@
+//! `ocpp-gateway ctl …`: a running gateway, over its admin API.
+//!
+//! - `args`: the command line; `run`: from a command to an exit code; `output`: tables, and text of others for a terminal.
+//! - `client`: requests and refusals; `connection`: where the gateway is, and the token; `new_version`: what an upload
+//!   sends. `transform dev` uses these as well.
+//! - A file for each group of commands: `status`, `charge_points`, `transforms`, `events`, `log_level`.
+
+mod args;
+mod charge_points;
+pub(crate) mod client;
+pub(crate) mod connection;
+mod error;
+mod events;
+mod log_level;
+mod multipart;
+pub(crate) mod new_version;
+mod output;
+mod run;
+mod settings;
+mod status;
+#[cfg(test)]
+pub(crate) mod test_gateway;
+#[cfg(test)]
+mod tests;
+mod transform_args;
+mod transform_summary;
+mod transforms;
+
+pub use args::CtlArgs;
+pub use connection::TokenArgs;
+pub use run::run;

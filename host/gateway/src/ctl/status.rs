@@ -1,0 +1,62 @@
+//! `ctl status`.
+
+use super::client::{Client, path, with_query};
+use super::error::CtlError;
+use super::output::Output;
+use super::transform_summary::TransformSummary;
+use super::transforms;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::io::{self, Write};
+use ureq::http::StatusCode;
+
+#[derive(Debug, Deserialize)]
+struct Readiness {
+    not_ready: Vec<NotReady>,
+    #[serde(default)]
+    degraded: Vec<NotReady>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NotReady {
+    what: String,
+    why: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Connected {
+    total: u64,
+}
+
+/// The answers together, each as the API has sent it.
+#[derive(Debug, Serialize)]
+struct Status<'a> {
+    readiness: &'a RawValue,
+    /// The number of connected charge points.
+    charge_points: u64,
+    transforms: &'a RawValue,
+}
+
+/// Prints the state of the gateway. If it is not ready, that is a failure.
+pub(super) fn run(client: &Client, output: &mut Output<impl Write>) -> Result<(), CtlError> {
+    let (is_ready, readiness) = client.get_either("/readyz", StatusCode::SERVICE_UNAVAILABLE)?;
+    let connected = client.get(&with_query(path(&["charge-points"]), &[("limit", "1")]))?;
+    let Connected { total } = connected.read()?;
+    let running = client.get(&path(&["transforms"]))?;
+    if output.json {
+        let status = Status { readiness: readiness.read()?, charge_points: total, transforms: running.read()? };
+        output.json(&serde_json::to_string(&status).map_err(io::Error::from)?)?;
+    } else {
+        let Readiness { not_ready, degraded } = readiness.read()?;
+        let ready = if is_ready { "ready" } else { "not ready" };
+        let mut pairs = vec![("gateway", format!("{ready}, {}", client.url()))];
+        let named = |NotReady { what, why }: NotReady| format!("{what}: {why}");
+        pairs.extend(not_ready.into_iter().map(|it| ("not ready", named(it))));
+        pairs.extend(degraded.into_iter().map(|it| ("degraded", named(it))));
+        pairs.push(("charge points", total.to_string()));
+        output.pairs(&pairs)?;
+        output.text("")?;
+        transforms::table(&running.read::<Vec<TransformSummary>>()?, output)?;
+    }
+    if is_ready { Ok(()) } else { Err(CtlError::Reported) }
+}
