@@ -1,6 +1,6 @@
 //! The definition of the `ctl` commands.
 
-use super::connection::{DEFAULT_URL, TokenArgs, URL_VARIABLE};
+use super::connection::{DEFAULT_URL, GATEWAY, TokenArgs, URL_VARIABLE};
 use super::transform_args::TransformsCommand;
 use clap::{Args, Subcommand};
 use std::num::NonZeroUsize;
@@ -8,12 +8,12 @@ use std::num::NonZeroUsize;
 #[derive(Debug, Args)]
 pub struct CtlArgs {
     /// The URL of the gateway's admin listener.
-    #[arg(long, value_name = "URL", env = URL_VARIABLE, default_value = DEFAULT_URL, global = true)]
+    #[arg(long, value_name = "URL", env = URL_VARIABLE, default_value = DEFAULT_URL, global = true, help_heading = GATEWAY)]
     pub url: String,
     #[command(flatten)]
     pub token: TokenArgs,
     /// Print the JSON of the API unchanged.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GATEWAY)]
     pub json: bool,
     #[command(subcommand)]
     pub command: CtlCommand,

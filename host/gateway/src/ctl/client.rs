@@ -12,6 +12,7 @@ use ureq::{Agent, AsSendBody, Body, BodyReader};
 
 /// How long a connection may take. Answers may take minutes: a component is compiled, or a charge point is asked.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const HTTPS: &str = "https://";
 /// The longest accepted answer, in bytes.
 const MAX_ANSWER: u64 = 64 << 20;
 /// The longest part of an answer that is no problem of RFC 9457 in an error, in characters.
@@ -25,7 +26,7 @@ const NOT_IN_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').re
 pub(crate) enum ApiError {
     #[error("{0}")]
     Refused(Box<Refusal>),
-    #[error("no gateway answers at {url}: {error}; --url or OCPP_GATEWAY_URL names another")]
+    #[error("no gateway answers at {url}: {error}; OCPP_GATEWAY_URL or an option names another")]
     Unreachable { url: String, error: io::Error },
     #[error("{0} is reached by TLS, which this program does not speak: use http://, through a tunnel such as `ssh -L`")]
     NoTls(String),
@@ -133,6 +134,9 @@ pub(crate) struct Client {
 impl Client {
     /// `url`: that of the admin listener, such as `http://127.0.0.1:8080`.
     pub(crate) fn new(url: &str, token: Option<&str>) -> Result<Self, ApiError> {
+        if url.get(..HTTPS.len()).is_some_and(|start| start.eq_ignore_ascii_case(HTTPS)) {
+            return Err(ApiError::NoTls(url.to_owned()));
+        }
         let authorization = token.map(|token| HeaderValue::try_from(format!("Bearer {token}"))).transpose();
         let mut authorization = authorization.map_err(|_| ApiError::BadToken)?;
         authorization.iter_mut().for_each(|value| value.set_sensitive(true));
@@ -245,7 +249,6 @@ impl Client {
 
     fn failed(&self, error: ureq::Error) -> ApiError {
         match error {
-            ureq::Error::TlsRequired => ApiError::NoTls(self.url.clone()),
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => self.bad_url(&error),
             error => ApiError::Unreachable { url: self.url.clone(), error: error.into_io() },
         }

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 /// Where a gateway with the default configuration has its admin listener.
 pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 pub(crate) const URL_VARIABLE: &str = "OCPP_GATEWAY_URL";
+/// The heading of options that every command has, in the help.
+pub(super) const GATEWAY: &str = "The gateway";
 const TOKEN_VARIABLE: &str = "OCPP_GATEWAY_TOKEN";
 
 /// The token for the admin API.
@@ -15,7 +17,7 @@ const TOKEN_VARIABLE: &str = "OCPP_GATEWAY_TOKEN";
 pub struct TokenArgs {
     /// The file with the token for the admin API. It takes precedence over the variable OCPP_GATEWAY_TOKEN, which is the
     /// token itself.
-    #[arg(long, value_name = "FILE", env = "OCPP_GATEWAY_TOKEN_FILE", global = true)]
+    #[arg(long, value_name = "FILE", env = "OCPP_GATEWAY_TOKEN_FILE", global = true, help_heading = GATEWAY)]
     pub token_file: Option<PathBuf>,
 }
 

@@ -67,6 +67,7 @@ pub struct ChangeArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "ocpp-gateway ctl transforms put [OPTIONS] <NAME> <FILE|--component <COMPONENT>>")]
 pub struct PutArgs {
     /// The name of the transform.
     pub name: String,
@@ -80,6 +81,7 @@ pub struct PutArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "ocpp-gateway ctl transforms add [OPTIONS] <NAME> <FILE|--component <COMPONENT>>")]
 pub struct AddArgs {
     /// The name of the transform.
     pub name: String,

@@ -117,6 +117,26 @@ mod tests {
     }
 
     #[test]
+    fn program_that_is_written_to_a_file_is_pushed_only_to_a_named_gateway() {
+        let to = |arguments: &[&str], product| {
+            #[derive(clap::Parser)]
+            struct CommandLine {
+                #[command(flatten)]
+                args: DevArgs,
+            }
+            let CommandLine { args } = clap::Parser::parse_from(["dev"].iter().chain(arguments));
+            let gateway = gateway(&args, product).expect("a client");
+            gateway.map(|gateway| gateway.url().to_owned())
+        };
+        let (file, named) = (["--out", "a.jq"], ["--gateway", "http://localhost:1/"]);
+        let url = Some("http://localhost:1".to_owned());
+        assert_eq!(to(&file, Product::JqProgram), None);
+        assert_eq!(to(&[file, named].concat(), Product::JqProgram), url);
+        assert_eq!(to(&[file, named].concat(), Product::Component), url);
+        assert!(to(&[], Product::JqProgram).is_some() && to(&file, Product::Component).is_some());
+    }
+
+    #[test]
     fn component_replaces_the_one_of_the_gateway() {
         let component = NewVersion::of_component(b"the component".to_vec());
         let (requests, outcome) = push_to(&[Reply::json(200, "mine 0.2\n")], &component);

@@ -122,8 +122,8 @@ fn dev_writes_only_programs_that_pass() {
 #[test]
 fn dev_waits_for_a_change_after_files_that_are_no_sources_change() {
     let (_parent, folder) = scaffold();
-    let dev = Dev::start(&folder, &[]);
-    dev.wait_for(&["1 passed, 0 failed", "Waiting for a change"]);
+    let dev = Dev::start(&folder, &["--gateway", "http://127.0.0.1:1"]);
+    dev.wait_for(&["1 passed, 0 failed", "not pushed: no gateway answers", "Waiting for a change"]);
     for path in ["node_modules/a.js", ".venv/a.py", "target/a", "mine.wasm", "README.md", ".mine.jq"] {
         let path = folder.join(path);
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
@@ -151,10 +151,9 @@ fn sources_are_not_overwritten() {
 }
 
 #[test]
-fn dev_uploads_no_program() {
-    let (_parent, folder) = scaffold();
-    for option in [["--gateway", "http://127.0.0.1:1"], ["--name", "quirk"]] {
-        let output = expect_code(2, &transform(&folder, &[&["dev"][..], &option].concat()));
-        assert!(output.contains("--out FILE"), "{output}");
-    }
+fn name_for_dev_needs_an_upload() {
+    let (parent, folder) = scaffold();
+    let out = parent.path().join("followed.jq").display().to_string();
+    let output = expect_code(2, &transform(&folder, &["dev", "--out", &out, "--name", "quirk"]));
+    assert!(output.contains("--gateway"), "{output}");
 }

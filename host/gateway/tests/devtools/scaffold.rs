@@ -62,7 +62,7 @@ fn assert_only_passing_components_are_written(folder: &Path) {
     let reset = || fs::write(&component, "what runs").expect("written");
     let dev_until = |wanted| Dev::start(folder, &["--gateway", "http://127.0.0.1:1"]).wait_for(&[wanted]);
     reset();
-    dev_until("not pushed: http://127.0.0.1:1/");
+    dev_until("not pushed: no gateway answers at http://127.0.0.1:1: ");
     assert_ne!(fs::read(&component).expect("a component"), b"what runs");
     reset();
     for entry in fs::read_dir(folder.join("fixtures")).expect("a folder") {

@@ -243,8 +243,13 @@ async fn token_comes_from_a_file_or_a_variable() {
 fn gateway_that_cannot_be_reached_is_a_failure() {
     let unused = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let text = failed(&ctl_command(unused, &["status"]).output().expect("the program runs"), 1);
-    assert!(text.contains(&format!("no gateway answers at http://{unused}: ")) && text.contains("--url"), "{text}");
-    for (url, reason) in [("ftp://localhost", "no URL"), ("localhost:8080", "no URL"), ("", "no URL")] {
+    assert!(
+        text.contains(&format!("no gateway answers at http://{unused}: ")) && text.contains("OCPP_GATEWAY_URL"),
+        "{text}"
+    );
+    for (url, reason) in
+        [("ftp://localhost", "no URL"), ("localhost:8080", "no URL"), ("", "no URL"), ("HTTPS://localhost", "ssh -L")]
+    {
         let output = program(&["ctl", "--url", url, "status"]).output().expect("the program runs");
         assert!(failed(&output, 1).contains(reason), "{url}: {output:?}");
     }
