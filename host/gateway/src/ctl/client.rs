@@ -109,7 +109,7 @@ pub(crate) struct Answer {
 pub(super) struct Upload {
     pub(super) content_type: String,
     pub(super) body: Vec<u8>,
-    /// The signature of a component, in Base64.
+    /// The signature of a component or program, in Base64.
     pub(super) signature: Option<String>,
 }
 

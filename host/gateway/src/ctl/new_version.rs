@@ -34,7 +34,7 @@ pub(crate) struct NewVersion {
     /// The keys of a `[[transforms]]` entry, but the name.
     pub(super) settings: Map<String, Value>,
     pub(super) component: Option<Vec<u8>>,
-    /// The content of the component's `.minisig` file.
+    /// The content of the `.minisig` file of the component or program.
     pub(super) signature: Option<Vec<u8>>,
 }
 

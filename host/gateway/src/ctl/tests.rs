@@ -54,7 +54,7 @@ const CHANGED: &str = r#"{"dry_run": false, "changes": [], "kept": true, "warnin
 fn change(arguments: &[&str]) -> (String, String, String) {
     let carried = carried(arguments, &[Reply::json(200, CHANGED)]);
     carried.result.as_ref().expect("changed");
-    assert_eq!(carried.output, "Nothing changes: what runs is the same.\n");
+    assert_eq!(carried.output, "No transform is added, replaced or removed.\n");
     let (line, head, body) = carried.request();
     (line.to_owned(), head, body.to_owned())
 }
@@ -161,17 +161,23 @@ fn component_is_sent_alone_or_with_its_settings() {
 
 #[test]
 fn program_is_sent_as_a_setting() {
-    let (_folder, path) = files(&[("a.jq", "def uplink: .;"), ("a.toml", "x = 1"), ("b.toml", "program = \"\"")]);
+    let (_folder, path) = files(&[
+        ("a.jq", "def uplink: .;"),
+        ("a.toml", "x = 1"),
+        ("b.toml", "program = \"\""),
+        ("a.minisig", "signed\n"),
+    ]);
     let program = path("a.jq");
     let put = ["transforms", "put", "a", &program];
     let (_, head, body) = change(&[&put[..], &["--config", &path("a.toml")]].concat());
     let expected = json!({"component": "builtin:jq", "config": {"program": "def uplink: .;", "x": 1}});
     assert_eq!(serde_json::from_str::<Value>(&body).expect("JSON"), expected);
     assert!(head.contains("content-type: application/json"), "{head}");
-    for wrong in [["--config", &path("b.toml")], ["--signature", &program]] {
-        let carried = carried(&[&put[..], &wrong].concat(), &[]);
-        assert!(matches!(carried.result, Err(CtlError::Usage(_))), "{:?}", carried.result);
-    }
+    assert!(!head.contains("minisign-signature"), "{head}");
+    let (_, head, _) = change(&[&put[..], &["--signature", &path("a.minisig")]].concat());
+    assert!(head.contains("minisign-signature: c2lnbmvkcg=="), "the head is in lower case: {head}");
+    let carried = carried(&[&put[..], &["--config", &path("b.toml")]].concat(), &[]);
+    assert!(matches!(carried.result, Err(CtlError::Usage(_))), "{:?}", carried.result);
 }
 
 #[test]
@@ -189,7 +195,7 @@ fn transform_is_shown_with_its_versions() {
         "origin": "drop-in", "upload": {"number": 2, "at": "T", "from": "127.0.0.1", "token": null},
         "settings": {"on_error": "bypass"}, "versions": [
             {"number": 2, "running": true, "at": "T", "from": "127.0.0.1", "component": "upload", "sha256": "0123456789abcdef"},
-            {"number": 1, "running": false, "component": "a.wasm", "sha256": "fedcba9876543210"}]});
+            {"number": 1, "running": false, "component": "a.wasm", "sha256": "fedcba9876543210", "fault": "it fails"}]});
     let shown = carried(&["transforms", "show", "a"], &[Reply::json(200, &transform.to_string())]);
     shown.result.as_ref().expect("shown");
     for line in [
@@ -197,8 +203,9 @@ fn transform_is_shown_with_its_versions() {
         "version    mine 0.2, sha256 0123456789ab",
         "upload     at T, from 127.0.0.1, number 2",
         "  \"on_error\": \"bypass\"",
-        "2 (runs)  T   127.0.0.1  -      upload     sha256 0123456789ab",
-        "1         -   -          -      a.wasm     sha256 fedcba987654",
+        "2 (runs)         T   127.0.0.1  -      upload     sha256 0123456789ab",
+        "1 (rolled back)  -   -          -      a.wasm     sha256 fedcba987654",
+        "1: rolled back: it fails",
     ] {
         assert!(shown.output.lines().any(|shown| shown == line), "{line:?} in\n{}", shown.output);
     }

@@ -13,6 +13,9 @@ pub enum TransformsCommand {
         name: String,
     },
     /// Replace the component, the program or the settings of a transform that the gateway has.
+    ///
+    /// A component alone keeps the settings. A program and the options --config, --settings and --match-… are settings,
+    /// and replace all that were sent before.
     Put(PutArgs),
     /// Add a transform.
     Add(AddArgs),
@@ -105,8 +108,8 @@ pub struct VersionArgs {
     /// The other settings, in TOML or JSON: the keys of a [[transforms]] entry, such as match, limits and on_error.
     #[arg(long, value_name = "FILE")]
     pub settings: Option<PathBuf>,
-    /// The signature of the component, as minisign writes it (FILE.minisig).
-    #[arg(long, value_name = "FILE")]
+    /// The signature of FILE, as minisign writes it (FILE.minisig).
+    #[arg(long, value_name = "FILE", conflicts_with = "component")]
     pub signature: Option<PathBuf>,
     #[command(flatten)]
     pub matching: MatchArgs,

@@ -119,19 +119,29 @@ pub(super) struct KeptVersion {
     component: Option<String>,
     sha256: Option<String>,
     program_sha256: Option<String>,
+    fault: Option<String>,
 }
 
 impl KeptVersion {
     /// The head of a table of versions.
     pub(super) const HEAD: [&'static str; 6] = ["VERSION", "AT", "FROM", "TOKEN", "COMPONENT", "HASH"];
 
+    /// Why it was rolled back automatically, in a line.
+    pub(super) fn fault(&self) -> Option<String> {
+        self.fault.as_ref().map(|fault| format!("{}: rolled back: {fault}", self.number))
+    }
+
     /// A row of that table.
     pub(super) fn row(&self) -> [String; 6] {
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".into());
-        let running = if self.running { " (runs)" } else { "" };
+        let state = match self.fault {
+            _ if self.running => " (runs)",
+            Some(_) => " (rolled back)",
+            None => "",
+        };
         let hashes = self.sha256.as_deref().map(|sha256| short_hashes(sha256, self.program_sha256.as_deref()));
         [
-            format!("{}{running}", self.number),
+            format!("{}{state}", self.number),
             text(&self.at),
             text(&self.from),
             text(&self.token),
@@ -194,7 +204,10 @@ impl ChangeAnswer {
     pub(super) fn lines(self) -> Vec<String> {
         let mut lines = Vec::new();
         match self.changes {
-            Some(changes) if changes.is_empty() => lines.push("Nothing changes: what runs is the same.".into()),
+            Some(changes) if changes.is_empty() => {
+                // Their order or their settings may have changed.
+                lines.push("No transform is added, replaced or removed.".into());
+            }
             Some(changes) => lines.extend(changes.iter().map(Change::line)),
             None => {
                 let summary = serde_json::from_value::<TransformSummary>(self.rest.into());
@@ -233,7 +246,7 @@ mod tests {
         assert_eq!(lines(answer(true, false)), [line, "A dry run: nothing has been changed."]);
         assert_eq!(
             lines(json!({"dry_run": false, "changes": [], "kept": true}))[0],
-            "Nothing changes: what runs is the same."
+            "No transform is added, replaced or removed."
         );
     }
 

@@ -91,6 +91,9 @@ fn show(client: &Client, name: &str, output: &mut Output<impl Write>) -> Result<
     if !versions.is_empty() {
         output.table(KeptVersion::HEAD, &versions.iter().map(KeptVersion::row).collect::<Vec<_>>())?;
     }
+    for fault in versions.iter().filter_map(KeptVersion::fault) {
+        output.text(&fault)?;
+    }
     Ok(())
 }
 
@@ -127,12 +130,7 @@ fn new_version(args: &VersionArgs) -> Result<NewVersion, CtlError> {
     let mut component = None;
     let is_program = |file: &Path| file.extension().is_some_and(|extension| extension == "jq");
     match (&args.source.file, &args.source.component) {
-        (Some(file), _) if is_program(file) => {
-            if args.signature.is_some() {
-                return Err(CtlError::Usage("--signature is for a component; a program in jq has none".into()));
-            }
-            add_program(&mut settings, read_text(file)?)?;
-        }
+        (Some(file), _) if is_program(file) => add_program(&mut settings, read_text(file)?)?,
         (Some(file), _) => component = Some(read_bytes(file)?),
         (None, named) => settings.extend(named.iter().map(|named| ("component".to_owned(), named.as_str().into()))),
     }
