@@ -201,7 +201,7 @@ fn transform_is_shown_with_its_versions() {
     for line in [
         "origin     drop-in",
         "version    mine 0.2, sha256 0123456789ab",
-        "upload     at T, from 127.0.0.1, number 2",
+        "upload     number 2, at T, from 127.0.0.1",
         "  \"on_error\": \"bypass\"",
         "2 (runs)         T   127.0.0.1  -      upload     sha256 0123456789ab",
         "1 (rolled back)  -   -          -      a.wasm     sha256 fedcba987654",

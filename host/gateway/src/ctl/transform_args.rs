@@ -44,13 +44,13 @@ pub enum TransformsCommand {
     Fetch(NameArgs),
     /// Put the transforms in this order, in which they handle a frame from a charge point.
     Order {
-        /// The names of all transforms.
+        /// The names of all transforms but those of the drop-in directory.
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
         #[command(flatten)]
         change: ChangeArgs,
     },
-    /// Remove a transform.
+    /// Remove a transform that was added with `add`.
     Rm(NameArgs),
 }
 

@@ -77,7 +77,7 @@ impl TransformSummary {
         pairs.extend(self.origin.clone().map(|origin| ("origin", origin)));
         pairs.push(("version", format!("{}, {}", self.built(), self.hashes())));
         if let Some(upload) = &self.upload {
-            pairs.push(("upload", members(upload)));
+            pairs.push(("upload", sent(upload)));
         }
         pairs.push(("calls", format!("{}, {} failed", self.calls, self.failures)));
         pairs.push(("state", self.state()));
@@ -86,11 +86,11 @@ impl TransformSummary {
     }
 }
 
-/// The members that are not null.
-fn members(object: &Map<String, Value>) -> String {
-    let members = object.iter().filter(|(_, value)| !value.is_null());
-    let members = members.map(|(name, value)| format!("{name} {}", plain(value)));
-    members.collect::<Vec<_>>().join(", ")
+/// Which version an upload is, and who has sent it when. Its hashes are those of what runs.
+fn sent(upload: &Map<String, Value>) -> String {
+    let members = ["number", "at", "from", "token"].map(|name| (name, upload.get(name).unwrap_or(&Value::Null)));
+    let members = members.iter().filter(|(_, value)| !value.is_null());
+    members.map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(", ")
 }
 
 /// A value, without quotes if it is text.
@@ -218,7 +218,7 @@ impl ChangeAnswer {
         }
         if self.dry_run {
             lines.push("A dry run: nothing has been changed.".into());
-        } else if self.kept == Some(false) {
+        } else if self.kept == Some(false) && self.warnings.is_empty() {
             lines.push("The change ends with the gateway's process.".into());
         }
         lines
