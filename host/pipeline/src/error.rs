@@ -152,6 +152,8 @@ pub enum LoadFault {
     Unreadable(#[from] io::Error),
     #[error("no ready-made transform has this name; {}", builtin::suggestion(.0))]
     UnknownBuiltin(String),
+    #[error("has sha256 {found}, where {wanted} is configured")]
+    OtherSha256 { wanted: String, found: String },
     #[error("another transform has this name already")]
     DuplicateName,
     #[error("wanted a WebAssembly component, but the file is not WebAssembly at all")]

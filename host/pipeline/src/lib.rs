@@ -76,7 +76,7 @@ pub use inspect::Inspection;
 pub use load_options::{LoadOptions, LongCalls, MAX_FUNCTIONS, Verify};
 pub use matching::Matching;
 pub use message::Message;
-pub use pipeline::{DownlinkOutcome, DropIn, MappedTopics, Pipeline, UplinkOutcome};
+pub use pipeline::{DownlinkOutcome, DropIn, Edit, MappedTopics, Pipeline, RollbackMark, UplinkOutcome};
 pub use samples::{Samples, TrialTransform};
 pub use settings::{Limits, OnError, OnViolation, UnknownActions, Validation, ValidationPoint};
 pub use spec::{Source, TransformSpec};

@@ -88,12 +88,18 @@ impl Loader {
         let spec = &*spec;
         let bytes = spec.source.read().map_err(|fault| vec![fault])?;
         // Even of a version that runs: its signature may have been removed.
-        if let Source::File(path) = &spec.source {
+        if let Source::File(path) | Source::Copy { path, .. } = &spec.source {
             self.verify(path, &bytes).map_err(|fault| vec![fault])?;
+        } else if self.verify.is_some() && matches!(spec.source, Source::Bytes(_)) {
+            let reason = "it is in no file that could be signed".to_owned();
+            return Err(vec![LoadFault::Untrusted { path: spec.source.to_string(), reason }]);
         }
         check_header(&bytes).map_err(|fault| vec![fault])?;
         let sha256 = digest(&bytes);
         let sha256_hex = HEXLOWER.encode(&sha256);
+        if let Some(wanted) = spec.sha256.as_ref().filter(|wanted| !wanted.eq_ignore_ascii_case(&sha256_hex)) {
+            return Err(vec![LoadFault::OtherSha256 { wanted: wanted.clone(), found: sha256_hex }]);
+        }
         if let Some(old) = old
             && is_unchanged(old, spec, &sha256_hex)
         {
@@ -167,7 +173,7 @@ impl Loader {
         Ok(Arc::new(Transform {
             name: spec.name.as_str().into(),
             component: spec.source.to_string(),
-            is_uploaded: matches!(spec.source, Source::Bytes(_)),
+            revision: spec.revision.into(),
             version: info.version.as_str().into(),
             info,
             sha256: sha256.into(),

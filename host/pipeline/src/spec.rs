@@ -23,6 +23,11 @@ pub struct TransformSpec {
     /// The name for logs and metrics, unique among the transforms.
     pub name: String,
     pub source: Source,
+    /// The SHA-256 that the component has to have: 64 hex digits. `None`: any.
+    pub sha256: Option<String>,
+    /// Which version of its settings and its component this is, for the caller: it comes back with what runs. 0 for
+    /// those of the configuration. Versions that differ in nothing else are the same.
+    pub revision: u64,
     /// JSON text of an object, handed to the component's `configure`.
     pub config: String,
     /// A file whose text becomes `program` of the configuration, read whenever the transform is loaded.
@@ -51,6 +56,8 @@ impl TransformSpec {
         TransformSpec {
             name: STANDARD_NAME.into(),
             source: Source::Builtin(STANDARD_NAME.into()),
+            sha256: None,
+            revision: 0,
             config: "{}".into(),
             program: None,
             on_error: OnError::default(),
@@ -106,6 +113,11 @@ fn read_program(path: &Path) -> io::Result<String> {
 pub enum Source {
     Builtin(String),
     File(PathBuf),
+    /// A copy of a component from elsewhere. `origin`: where it is from, for people.
+    Copy {
+        origin: String,
+        path: PathBuf,
+    },
     /// The component itself.
     Bytes(Arc<[u8]>),
 }
@@ -123,7 +135,7 @@ impl Source {
                 Some(builtin) => Ok(Cow::Borrowed(builtin.component)),
                 None => Err(LoadFault::UnknownBuiltin(name.clone())),
             },
-            Source::File(path) => Ok(Cow::Owned(fs::read(path)?)),
+            Source::File(path) | Source::Copy { path, .. } => Ok(Cow::Owned(fs::read(path)?)),
             Source::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),
         }
     }
@@ -150,6 +162,7 @@ impl fmt::Display for Source {
         match self {
             Source::Builtin(name) => write!(f, "builtin:{name}"),
             Source::File(path) => path.display().fmt(f),
+            Source::Copy { origin, .. } => f.write_str(origin),
             Source::Bytes(bytes) => write!(f, "upload of {} bytes", bytes.len()),
         }
     }

@@ -13,8 +13,10 @@ use thread_local::ThreadLocal;
 pub struct TransformStatus {
     /// Its name in the configuration.
     pub name: String,
-    /// `builtin:NAME`, a path, or `upload of N bytes`.
+    /// `builtin:NAME`, a path, `upload of N bytes`, or another origin.
     pub component: String,
+    /// That of its specification: see [`TransformSpec::revision`](crate::TransformSpec::revision).
+    pub revision: u64,
     /// The name that the component reports for itself.
     pub built_as: String,
     /// The version that the component reports for itself.

@@ -52,6 +52,9 @@ pub enum SwapError {
     RolledBackMeanwhile(String),
     #[error("{}", lines(.0))]
     Load(Vec<LoadError>),
+    /// The caller could not store the change, for this reason.
+    #[error("the change cannot be stored, so that it is not made: {0}")]
+    NotStored(String),
 }
 
 fn lines(errors: &[LoadError]) -> String {
@@ -98,11 +101,10 @@ impl fmt::Display for TransformChange {
         };
         let now = now.as_ref().map(version).unwrap_or_default();
         let then = before.as_ref().map(version).unwrap_or_default();
-        let gone = if before.as_ref().is_some_and(|it| it.is_uploaded) { "; the upload is gone" } else { "" };
         match what {
             Change::Added => write!(f, "transform {name} is added: {now}"),
-            Change::Replaced => write!(f, "transform {name} is replaced: {now}; before: {then}{gone}"),
-            Change::Removed => write!(f, "transform {name} is removed: {then}{gone}"),
+            Change::Replaced => write!(f, "transform {name} is replaced: {now}; before: {then}"),
+            Change::Removed => write!(f, "transform {name} is removed: {then}"),
             Change::Kept => write!(f, "transform {name} stays: {now}"),
         }
     }
@@ -121,10 +123,11 @@ pub enum Change {
 /// One version of a transform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TransformVersion {
-    /// `builtin:NAME`, a path, or `upload of N bytes`.
+    /// `builtin:NAME`, a path, `upload of N bytes`, or another origin.
     pub component: String,
+    /// That of its specification: see [`TransformSpec::revision`](crate::TransformSpec::revision).
     #[serde(skip)]
-    pub is_uploaded: bool,
+    pub revision: u64,
     /// The version that the component reports for itself.
     pub version: String,
     /// SHA-256 of the component: 64 hex digits.
@@ -169,29 +172,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn upload_that_a_reload_removes_is_named() {
-        let version = |is_uploaded| TransformVersion {
-            component: if is_uploaded { "upload of 7 bytes".into() } else { "a.wasm".into() },
-            is_uploaded,
+    fn change_names_both_versions() {
+        let version = |component: &str, program_sha256| TransformVersion {
+            component: component.into(),
+            revision: 0,
             version: "1".into(),
             sha256: "0123456789ab".repeat(6)[..64].to_owned(),
-            program_sha256: is_uploaded.then(|| "cdef".repeat(16)),
+            program_sha256,
         };
         let change = TransformChange {
             name: "mine".into(),
             what: Change::Replaced,
-            now: Some(version(false)),
-            before: Some(version(true)),
+            now: Some(version("a.wasm", None)),
+            before: Some(version("upload of 7 bytes", Some("cdef".repeat(16)))),
         };
         let text = change.to_string();
-        for part in [
-            "mine",
-            "a.wasm",
-            "upload of 7 bytes",
-            "the upload is gone",
-            "sha256 0123456789ab; before",
-            "program cdefcdefcdef",
-        ] {
+        for part in ["mine", "a.wasm", "upload of 7 bytes", "sha256 0123456789ab; before", "program cdefcdefcdef"] {
             assert!(text.contains(part), "{part}: {text}");
         }
     }

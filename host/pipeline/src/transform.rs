@@ -18,7 +18,7 @@ use ocpp_gateway_core::{CallError, MessageType, Payload, Schemas, Version};
 use parking_lot::Mutex;
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use thread_local::ThreadLocal;
 use tracing::warn;
@@ -29,7 +29,8 @@ pub(crate) struct Transform {
     pub(crate) name: Arc<str>,
     /// `builtin:NAME`, a path, or `upload of N bytes`.
     pub(crate) component: String,
-    pub(crate) is_uploaded: bool,
+    /// That of its specification.
+    pub(crate) revision: AtomicU64,
     /// What the component reports for itself.
     pub(crate) info: abi::Info,
     pub(crate) version: Arc<str>,
@@ -77,6 +78,10 @@ impl Transform {
         }))
     }
 
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision.load(Relaxed)
+    }
+
     /// A copy without instances, for a later rollback.
     pub(crate) fn without_instances(&self) -> Arc<Self> {
         Arc::new(self.copy_with(self.factory.clone()))
@@ -111,7 +116,7 @@ impl Transform {
         Transform {
             name: self.name.clone(),
             component: self.component.clone(),
-            is_uploaded: self.is_uploaded,
+            revision: self.revision().into(),
             info: self.info.clone(),
             version: self.version.clone(),
             sha256: self.sha256.clone(),
@@ -131,7 +136,7 @@ impl Transform {
     pub(crate) fn as_version(&self) -> TransformVersion {
         TransformVersion {
             component: self.component.clone(),
-            is_uploaded: self.is_uploaded,
+            revision: self.revision(),
             version: self.version.to_string(),
             sha256: self.sha256.to_string(),
             program_sha256: self.program_sha256.as_deref().map(str::to_owned),
@@ -272,6 +277,7 @@ impl Transform {
         TransformStatus {
             name: name.to_string(),
             component: component.clone(),
+            revision: self.revision(),
             built_as: info.name.clone(),
             version: info.version.clone(),
             attributes: info.attributes.clone(),

@@ -111,7 +111,7 @@ fn log_limit_of_a_new_configuration_applies_to_a_running_transform() {
     let lines = || log_of(|| assert_eq!(to_mqtt(&pipeline, &peer("CP1"), &call("Log")), Ok(vec![]))).lines().count();
     assert_eq!(lines(), 0);
     let talkative = TransformSpec { limits: unhurried(), ..quiet };
-    pipeline.swap_all(vec![talkative], Vec::new(), Validation::default()).expect("swapped");
+    pipeline.swap_all(vec![talkative], Vec::new(), Validation::default(), pipeline.rollback_mark()).expect("swapped");
     assert_eq!(lines(), 1);
 }
 

@@ -90,7 +90,8 @@ fn reload_of_the_configuration_reports_only_what_it_changes() {
     };
     let pipeline = Pipeline::load(vec![spec("mapping", "a/")]).expect("it loads");
     let changes = |specs| {
-        let swapped = pipeline.swap_all(specs, Vec::new(), Validation::default()).expect("they load");
+        let swapped =
+            pipeline.swap_all(specs, Vec::new(), Validation::default(), pipeline.rollback_mark()).expect("they load");
         swapped.changes.unwrap_or_default().into_iter().map(|change| (change.name, change.what)).collect::<Vec<_>>()
     };
     assert_eq!(changes(vec![spec("mapping", "a/")]), []);
@@ -103,14 +104,19 @@ fn reload_of_the_configuration_reports_only_what_it_changes() {
     assert_eq!(pipeline.newest_number(), 2);
     // The next reload of the configuration replaces an upload, and reports that.
     pipeline.swap("other", Some(another(0)), FewerHooks::Refuse).expect("it loads");
-    let reloaded = pipeline.swap_all(vec![spec("other", "b/")], Vec::new(), Validation::default()).expect("it loads");
+    let reloaded = pipeline
+        .swap_all(vec![spec("other", "b/")], Vec::new(), Validation::default(), pipeline.rollback_mark())
+        .expect("it loads");
     assert!(
-        matches!(reloaded.changes.as_deref(), Some([change]) if change.before.as_ref().is_some_and(|before| before.is_uploaded))
+        matches!(reloaded.changes.as_deref(), Some([change]) if change.before.as_ref().is_some_and(|before| before.component.starts_with("upload of")))
     );
     // Validation is part of a generation.
     let strict = Validation { uplink: true, ..Validation::default() };
     assert_eq!(
-        pipeline.swap_all(vec![spec("other", "b/")], Vec::new(), strict).expect("it loads").changes,
+        pipeline
+            .swap_all(vec![spec("other", "b/")], Vec::new(), strict, pipeline.rollback_mark())
+            .expect("it loads")
+            .changes,
         Some(vec![])
     );
     assert_eq!(pipeline.newest_number(), 5);
@@ -140,8 +146,9 @@ fn file_that_lost_its_mapping_is_refused_at_a_reload() {
     let spec = || TransformSpec { source: Source::File(file.clone()), ..TransformSpec::standard() };
     let pipeline = Pipeline::load(vec![spec()]).expect("it loads");
     std::fs::copy(&*PASSING, &file).expect("copied");
-    let refused =
-        pipeline.swap_all(vec![spec()], Vec::new(), Validation::default()).expect_err("the mapping would be gone");
+    let refused = pipeline
+        .swap_all(vec![spec()], Vec::new(), Validation::default(), pipeline.rollback_mark())
+        .expect_err("the mapping would be gone");
     assert!(refused.to_string().contains("mapping"), "{refused}");
     assert_eq!((pipeline.newest_number(), pipeline.transforms()[0].size), (0, STANDARD.len()));
 }

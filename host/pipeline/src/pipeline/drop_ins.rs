@@ -1,6 +1,7 @@
 //! Drop-ins: transforms that come and go one by one. A fault of one of them concerns no other.
 
 use super::generations::{LoaderState, Pipeline};
+use super::rollbacks::RollbackMark;
 use crate::chain::Chain;
 use crate::error::{LoadError, LoadFault};
 use crate::hook::Function;
@@ -53,21 +54,20 @@ pub(super) struct Assembled {
 
 impl Pipeline {
     /// Replaces all drop-ins by these, which come after the transforms of the configuration. One with a fault changes
-    /// nothing: its running version stays, if there is one.
-    pub fn swap_drop_ins(&self, drop_ins: Vec<DropIn>) -> Result<SwappedAll, SwapError> {
+    /// nothing: its running version stays, if there is one. `since`: taken before `drop_ins` were made.
+    pub fn swap_drop_ins(&self, drop_ins: Vec<DropIn>, since: RollbackMark) -> Result<SwappedAll, SwapError> {
         let _guard = self.0.loading.lock();
-        self.record_rollbacks();
         let drop_ins = self.load_drop_ins(drop_ins);
         let mut loader_state = self.0.loader_state.lock();
         let running = self.0.chain.load_full();
         let is_configured =
             |transform: &&Arc<Transform>| loader_state.specs.iter().any(|spec| *spec.name == *transform.name);
         let configured = running.transforms.iter().filter(is_configured).cloned().collect();
-        let assembled = assemble(&loader_state, &running, configured, drop_ins);
+        let assembled = assemble(&loader_state, &running, configured, drop_ins, since);
         // A drop-in may have taken its name.
         let has_own_name = |name: &str| assembled.transforms.iter().all(|transform| *transform.name != *name);
-        let default_mapping = running.transforms.iter().find(|transform| loader_state.spec(&transform.name).is_none());
-        let default_mapping = default_mapping
+        let default_mapping = loader_state
+            .default_mapping(&running)
             .filter(|mapping| has_own_name(&mapping.name))
             .map_or(DefaultMapping::Standard(&[]), DefaultMapping::Running);
         let next = load::chain(&self.0.loader, assembled.transforms, default_mapping, loader_state.validation)
@@ -123,9 +123,7 @@ impl Pipeline {
                 faults.insert(name, TransformFault::of_swap(text));
             }
         }
-        if let Some(observer) = &*self.0.on_swap.lock() {
-            reports.iter().for_each(observer);
-        }
+        reports.iter().for_each(|report| self.notify_observer(report));
         SwappedAll { changes, drop_in_errors: errors }
     }
 }
@@ -137,6 +135,7 @@ pub(super) fn assemble(
     running: &Chain,
     configured: Vec<Arc<Transform>>,
     drop_ins: Vec<LoadedDropIn>,
+    since: RollbackMark,
 ) -> Assembled {
     let maps = |transform: &&Arc<Transform>| transform.has(Function::ToMqtt);
     // The mapping of the configuration wins, and then the one that runs.
@@ -151,7 +150,8 @@ pub(super) fn assemble(
         let (name, new, faults) = match drop_in {
             LoadedDropIn::Keep(name) => (name, None, Vec::new()),
             LoadedDropIn::Faulty(name, errors) => (name, None, errors),
-            LoadedDropIn::New(spec, new) => match refusal(loader_state, &spec, &new, &names, mapping.as_deref()) {
+            LoadedDropIn::New(spec, new) => match refusal(loader_state, &spec, &new, &names, mapping.as_deref(), since)
+            {
                 Some(fault) => (spec.name.clone(), None, vec![load::error(&spec, fault)]),
                 None => {
                     assembled.loaded.push(spec.name.clone());
@@ -181,11 +181,12 @@ fn refusal(
     new: &Arc<Transform>,
     configured: &HashSet<Arc<str>>,
     mapping: Option<&str>,
+    since: RollbackMark,
 ) -> Option<LoadFault> {
     if configured.contains(&*spec.name) {
         return Some(LoadFault::DuplicateName);
     }
-    if loader_state.rolled_back.contains(&spec.name) {
+    if loader_state.rollbacks.has_any_since(since, &spec.name) {
         return Some(LoadFault::RolledBackMeanwhile);
     }
     let first = mapping.filter(|mapping| new.has(Function::ToMqtt) && *mapping != spec.name)?;

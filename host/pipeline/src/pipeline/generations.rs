@@ -1,5 +1,6 @@
 //! The running generation of transforms, and older generations that are still in use.
 
+use super::rollbacks::Rollbacks;
 use crate::chain::{Chain, Generation};
 use crate::error::LoadError;
 use crate::load::{self, DefaultMapping, Loader};
@@ -49,8 +50,7 @@ pub(super) struct LoaderState {
     /// Those of the drop-ins that run.
     pub(super) drop_ins: Vec<TransformSpec>,
     pub(super) validation: Validation,
-    /// Transforms that were rolled back since the latest load began.
-    pub(super) rolled_back: Vec<String>,
+    pub(super) rollbacks: Rollbacks,
 }
 
 impl LoaderState {
@@ -61,6 +61,11 @@ impl LoaderState {
     /// The names of all transforms but a default mapping.
     pub(super) fn names(&self) -> HashSet<String> {
         self.specs.iter().chain(&self.drop_ins).map(|spec| spec.name.clone()).collect()
+    }
+
+    /// The mapping that was added because no transform maps.
+    pub(super) fn default_mapping<'c>(&self, running: &'c Chain) -> Option<&'c Arc<Transform>> {
+        running.transforms.iter().find(|transform| self.spec(&transform.name).is_none())
     }
 
     pub(super) fn drop_in(&self, name: &str) -> Option<&TransformSpec> {
@@ -88,7 +93,12 @@ impl Pipeline {
             older: Mutex::default(),
             loader,
             loading: Mutex::default(),
-            loader_state: Mutex::new(LoaderState { specs, drop_ins: Vec::new(), validation, rolled_back: Vec::new() }),
+            loader_state: Mutex::new(LoaderState {
+                specs,
+                drop_ins: Vec::new(),
+                validation,
+                rollbacks: Rollbacks::default(),
+            }),
             previous: Mutex::default(),
             faults: Mutex::default(),
             on_swap: Mutex::new(None),

@@ -2,7 +2,9 @@
 
 use super::changes::missing_hooks;
 use super::drop_ins::{DropIn, assemble};
+use super::edit::Edit;
 use super::generations::{LoaderState, Pipeline};
+use super::rollbacks::RollbackMark;
 use crate::chain::Chain;
 use crate::error::{LoadError, TransformIncident};
 use crate::load::{self, DefaultMapping};
@@ -23,35 +25,30 @@ impl Pipeline {
         *self.0.on_swap.lock() = Some(Box::new(observer));
     }
 
-    /// Loads the transform `name` from `source`, or again from its configured source, and replaces the running version
+    /// Loads the transform `name` from `source`, or again from the source that it has, and replaces the running version
     /// with it. If the new version has any fault, the running one stays. Messages in progress end in the generation in
     /// which they began, and generations in use remain usable.
     pub fn swap(&self, name: &str, source: Option<Source>, fewer_hooks: FewerHooks) -> Result<Swapped, SwapError> {
-        let _guard = self.0.loading.lock();
-        let (configured, old) = self.begin_load(name)?;
-        let mut spec = configured.clone();
+        let since = self.rollback_mark();
+        let (mut spec, mut order) = {
+            let loader_state = self.0.loader_state.lock();
+            if self.0.chain.load().transform(name).is_none() {
+                return Err(SwapError::Unknown(name.to_owned()));
+            }
+            // A transform that runs without being configured is the default mapping.
+            let default_mapping = || TransformSpec { name: name.to_owned(), ..TransformSpec::standard() };
+            let order = loader_state.specs.iter().map(|spec| spec.name.clone()).collect::<Vec<_>>();
+            (loader_state.spec(name).cloned().unwrap_or_else(default_mapping), order)
+        };
+        if !order.contains(&spec.name) {
+            order.push(spec.name.clone());
+        }
         if let Some(source) = source {
             spec.source = source;
         }
-        // Without the lock of `loader_state`: a rollback does not wait for the load.
-        let loaded = self.load_version(&spec, Some(&old), fewer_hooks);
-        let mut loader_state = self.0.loader_state.lock();
-        let swapped = match loaded {
-            Ok(_) if loader_state.rolled_back.iter().any(|rolled_back| rolled_back == name) => {
-                Err(SwapError::RolledBackMeanwhile(name.to_owned()))
-            }
-            Ok(new) if Arc::ptr_eq(&old, &new) => {
-                self.0.faults.lock().remove(name);
-                return Ok(Swapped::Unchanged);
-            }
-            Ok(new) => self.replace_transform(&loader_state, &self.0.chain.load_full(), new),
-            Err(errors) => Err(SwapError::Load(errors)),
-        };
-        if swapped.is_ok() && loader_state.spec(name).is_none() {
-            loader_state.specs.push(configured);
-        }
-        self.finish(Some(name), SwapOutcome::Swapped, None, swapped)?;
-        Ok(Swapped::Replaced)
+        let edit = Edit { load: Some(Box::new(spec)), order, fewer_hooks, since };
+        let changes = self.edit(&edit, |_| Ok(true))?;
+        Ok(if changes.is_some() { Swapped::Replaced } else { Swapped::Unchanged })
     }
 
     /// Loads a version that is to replace `old`, if there is one.
@@ -67,27 +64,28 @@ impl Pipeline {
         missing.map_or(Ok(new), |fault| Err(vec![load::error(spec, fault)]))
     }
 
-    /// The configuration of the transform `name`, and its running version. Rollbacks by operators are recorded from now
-    /// on.
-    fn begin_load(&self, name: &str) -> Result<(TransformSpec, Arc<Transform>), SwapError> {
-        let mut loader_state = self.0.loader_state.lock();
-        let chain = self.0.chain.load_full();
-        let Some(old) = chain.transform(name) else { return Err(SwapError::Unknown(name.to_owned())) };
-        loader_state.rolled_back.clear();
-        // A transform that runs without being configured is the default mapping.
-        let default_mapping = || TransformSpec { name: name.to_owned(), ..TransformSpec::standard() };
-        Ok((loader_state.spec(name).cloned().unwrap_or_else(default_mapping), old.clone()))
-    }
-
     /// Restores the version before the last swap. The running version becomes the previous one, and a version that is
     /// being loaded to replace it is discarded. Does not wait for a load.
     pub fn roll_back(&self, name: &str) -> Result<Vec<TransformChange>, SwapError> {
         let mut loader_state = self.0.loader_state.lock();
         let rolled_back = self.roll_back_in(&loader_state, name, None);
-        if rolled_back.is_ok() && !loader_state.rolled_back.iter().any(|other| other == name) {
-            loader_state.rolled_back.push(name.to_owned());
+        if rolled_back.is_ok() {
+            loader_state.rollbacks.record(name);
         }
         rolled_back
+    }
+
+    /// To be taken before it is decided what a swap loads: a transform that is rolled back after that stays rolled back.
+    pub fn rollback_mark(&self) -> RollbackMark {
+        self.0.loader_state.lock().rollbacks.mark()
+    }
+
+    /// What [`Pipeline::roll_back`] would change.
+    pub fn try_roll_back(&self, name: &str) -> Result<Vec<TransformChange>, SwapError> {
+        let chain = self.0.chain.load_full();
+        let Some(running) = chain.transform(name) else { return Err(SwapError::Unknown(name.to_owned())) };
+        let old = self.0.previous.lock().get(name).cloned().ok_or(SwapError::NoPrevious)?;
+        Ok(vec![TransformChange::of(Change::Replaced, Some(&old), Some(running))])
     }
 
     /// `failed`: why the running version must not become the previous one; `None`: it becomes the previous one.
@@ -107,22 +105,17 @@ impl Pipeline {
         self.finish(Some(name), SwapOutcome::RolledBack, failed, rolled_back)
     }
 
-    /// Rollbacks are recorded from now on, so that a version that is being loaded does not undo them.
-    pub(super) fn record_rollbacks(&self) {
-        self.0.loader_state.lock().rolled_back.clear();
-    }
-
-    /// Replaces all running transforms. If any of those of the configuration has a fault, nothing changes. A drop-in with
+    /// Replaces all running transforms. `since`: taken before `specs` and `drop_ins` were made. If any of those of the configuration has a fault, nothing changes. A drop-in with
     /// a fault keeps its running version, if there is one. Transforms that are the same keep running.
     pub fn swap_all(
         &self,
         specs: Vec<TransformSpec>,
         drop_ins: Vec<DropIn>,
         validation: Validation,
+        since: RollbackMark,
     ) -> Result<SwappedAll, SwapError> {
         let _guard = self.0.loading.lock();
         let loader = &self.0.loader;
-        self.record_rollbacks();
         // Without the lock of `loader_state`: a rollback does not wait for the load.
         let old = self.0.chain.load_full();
         let loaded = loader.load_all(&specs, &old.transforms).and_then(|loaded| {
@@ -133,14 +126,24 @@ impl Pipeline {
             let failed = self.finish(None, SwapOutcome::Swapped, None, Err(SwapError::Load(errors)));
             failed.map(|changes| SwappedAll { changes: Some(changes), drop_in_errors: Vec::new() })
         };
-        let configured = match loaded {
+        let mut configured = match loaded {
             Ok(configured) => configured,
             Err(errors) => return failed(errors),
         };
         let drop_ins = self.load_drop_ins(drop_ins);
         let mut loader_state = self.0.loader_state.lock();
         let old = self.0.chain.load_full();
-        let assembled = assemble(&loader_state, &old, configured, drop_ins);
+        let mut specs = specs;
+        for (new, spec) in configured.iter_mut().zip(&mut specs) {
+            let running = old.transform(&new.name).zip(loader_state.spec(&new.name));
+            if let Some((running, running_spec)) = running
+                && loader_state.rollbacks.has_any_since(since, &new.name)
+            {
+                warn!(transform = %new.name, "was rolled back while it was being loaded, and stays so");
+                (*new, *spec) = (running.clone(), running_spec.clone());
+            }
+        }
+        let assembled = assemble(&loader_state, &old, configured, drop_ins, since);
         let default_mapping = DefaultMapping::Standard(&old.transforms);
         let new = match load::chain(loader, assembled.transforms, default_mapping, validation) {
             Ok(new) => new,
@@ -233,19 +236,33 @@ impl Pipeline {
                 }
             }
             Err(error) => {
-                report.outcome = SwapOutcome::Failed;
-                report.reason = Some(error.to_string());
-                let mut faults = self.0.faults.lock();
-                for (name, text) in by_transform(name, error) {
-                    report.transforms.extend(self.kept(&name));
-                    faults.insert(name, TransformFault::of_swap(text));
-                }
+                self.report_failure(name, error);
+                return swapped;
             }
         }
-        if let Some(observer) = &*self.0.on_swap.lock() {
-            observer(&report);
-        }
+        self.notify_observer(&report);
         swapped
+    }
+
+    /// Records and reports why a swap attempt failed. `name`: the transform to be swapped; `None`: all of them.
+    pub(super) fn report_failure(&self, name: Option<&str>, error: &SwapError) {
+        let mut transforms = Vec::new();
+        {
+            let mut faults = self.0.faults.lock();
+            for (name, text) in by_transform(name, error) {
+                // One that was to be added is not there to have a fault.
+                let Some(kept) = self.kept(&name) else { continue };
+                transforms.push(kept);
+                faults.insert(name, TransformFault::of_swap(text));
+            }
+        }
+        self.notify_observer(&SwapReport { outcome: SwapOutcome::Failed, transforms, reason: Some(error.to_string()) });
+    }
+
+    pub(super) fn notify_observer(&self, report: &SwapReport) {
+        if let Some(observer) = &*self.0.on_swap.lock() {
+            observer(report);
+        }
     }
 
     /// A transform that was not replaced, with its running version.
@@ -289,7 +306,7 @@ impl Pipeline {
             let (sha256, program) = (short_sha256(sha256), program_sha256.as_deref().map(short_sha256));
             match pipeline.roll_back_in(&loader_state, name, Some(reason)) {
                 Ok(_) => {
-                    loader_state.rolled_back.push(name.to_string());
+                    loader_state.rollbacks.record(name);
                     warn!(transform = %name, failed = %version, sha256, program, "rolled back to the previous version");
                 }
                 Err(SwapError::NoPrevious | SwapError::Unknown(_)) => {}

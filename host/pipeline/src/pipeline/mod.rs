@@ -2,12 +2,16 @@
 
 mod changes;
 mod drop_ins;
+mod edit;
 mod generations;
 mod hot_swap;
 mod mapped_topics;
 mod messages;
+mod rollbacks;
 
 pub use drop_ins::DropIn;
+pub use edit::Edit;
 pub use generations::Pipeline;
 pub use mapped_topics::MappedTopics;
 pub use messages::{DownlinkOutcome, UplinkOutcome};
+pub use rollbacks::RollbackMark;
