@@ -11,8 +11,8 @@ use ocpp_gateway::ctl;
 use ocpp_gateway::devtools;
 use ocpp_gateway::listener::authentication;
 use ocpp_gateway::operations::{log, shutdown};
-use ocpp_gateway::transforms;
 use ocpp_gateway::transforms::compile_process::{self, Budget, CompileProcess};
+use ocpp_gateway::transforms::{self, Store};
 use ocpp_gateway_pipeline::{TransformStatus, short_hashes};
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -55,9 +55,13 @@ fn load(options: &Options) -> Result<Config, config::ConfigFaults> {
 }
 
 fn print(config: &Config) -> ExitCode {
+    let store = match Store::read(&config.storage) {
+        Ok(store) => store,
+        Err(error) => return fail(&error, BAD_CONFIGURATION),
+    };
     match config.to_toml() {
         Ok(text) => {
-            print!("{text}{}", transforms::component_versions(config));
+            print!("{text}{}", transforms::component_versions(config, &store));
             ExitCode::SUCCESS
         }
         Err(error) => fail(&error, RUNTIME_FAILURE),
@@ -107,7 +111,10 @@ fn run(config: Config, options: Options) -> ExitCode {
     match serve(config, options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let unusable = matches!(error.downcast_ref(), Some(StartError::Transforms(_) | StartError::Security(_)));
+            let unusable = matches!(
+                error.downcast_ref(),
+                Some(StartError::Transforms(_) | StartError::Store(_) | StartError::Security(_))
+            );
             fail(&format_args!("{error:#}"), if unusable { BAD_CONFIGURATION } else { RUNTIME_FAILURE })
         }
     }

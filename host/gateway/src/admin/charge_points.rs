@@ -1,5 +1,6 @@
 //! `/api/v1/charge-points`: lists charge points, disconnects them and sends CALLs to them.
 
+use super::audit::{Caller, Hashes};
 use super::problem::{Problem, json, require_json};
 use super::state::{AdminState, SharedAdminState};
 use crate::charge_point::{Connected, DeliveryError, OperatorCall};

@@ -1,5 +1,6 @@
 //! `/api/v1/log-level`: shows which lines the log has, and changes it until the gateway is restarted.
 
+use super::audit::{Caller, Hashes};
 use super::problem::{Problem, json, require_json};
 use super::state::SharedAdminState;
 use crate::config::LogLevel;
@@ -48,11 +49,12 @@ async fn show() -> Result<Response, Problem> {
 /// Changes which lines the log has
 ///
 /// In force until the gateway is restarted; neither the configuration nor SIGHUP changes it back.
-async fn change(headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Response, Problem> {
+async fn change(caller: Caller, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Response, Problem> {
     require_json(&headers)?;
     let bad = |error: &dyn std::fmt::Display| Problem::new(StatusCode::BAD_REQUEST, error.to_string());
     let LogFilter { filter } = serde_json::from_slice(&body?).map_err(|error| bad(&error))?;
     let level: LogLevel = filter.parse().map_err(|error| bad(&error))?;
     log::set_level(level.clone())?;
+    caller.audit(format_args!("log level {level}"), "set", Hashes::default());
     Ok(json(StatusCode::OK, &LogFilter::from(level)))
 }

@@ -4,7 +4,7 @@ use super::audit::Caller;
 use super::guard::OPEN_PATHS;
 use super::problem::{Problem, json};
 use super::state::{AdminState, SharedAdminState};
-use super::{charge_points, events, log_level, openapi, transforms};
+use super::{charge_points, events, log_level, openapi, query, transforms};
 use crate::operations::metrics::Exposition;
 use crate::transforms::DropInStatus;
 use axum::Router;
@@ -120,7 +120,7 @@ async fn readyz(State(state): State<SharedAdminState>) -> Response {
         not_ready.push(NotReady::new("gateway", "does not accept charge points yet"));
     }
     let status = if not_ready.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let degraded = state.drop_ins.statuses().into_iter().filter_map(NotReady::of).collect();
+    let degraded = state.changer.drop_ins().statuses().into_iter().filter_map(NotReady::of).collect();
     json(status, &Readiness { ready: not_ready.is_empty(), not_ready, degraded })
 }
 

@@ -1,16 +1,12 @@
 //! Query parameters that a page does not have are errors: a misspelt `limit` or `allow_fewer_hooks` must not be ignored.
 
-use super::openapi::{self, QueryParameters};
+use super::openapi::{self, CHECKED, QueryParameters};
 use super::problem::Problem;
 use crate::config::nearest_name;
 use axum::extract::{MatchedPath, Query, Request};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-
-/// The start of the paths whose parameters are checked. Probes and scrapers may add parameters of their own to the other
-/// pages.
-pub(super) const CHECKED: &str = "/api/";
 
 /// The longest name that is compared with known ones, in bytes.
 const MAX_COMPARED: usize = 64;

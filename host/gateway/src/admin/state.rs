@@ -4,7 +4,7 @@ use super::guard::Guard;
 use super::operator_call_ids::OperatorCallIds;
 use crate::charge_point::Context;
 use crate::operations::metrics::process_registry;
-use crate::transforms::DropIns;
+use crate::transforms::Changer;
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -17,7 +17,7 @@ pub(super) const MAX_UPLOADS: usize = 2;
 /// The state that the pages share.
 pub struct AdminState {
     pub(super) context: Arc<Context>,
-    pub(super) drop_ins: Arc<DropIns>,
+    pub(super) changer: Arc<Changer>,
     pub(super) metrics: Registry,
     pub(super) process_metrics: Registry,
     /// Cancelled when the gateway begins to stop.
@@ -34,7 +34,7 @@ impl AdminState {
     /// `token`: what requests have to contain. `None`: nothing, because only this machine can reach the listener.
     pub fn new(
         context: Arc<Context>,
-        drop_ins: Arc<DropIns>,
+        changer: Arc<Changer>,
         metrics: Registry,
         stopping: CancellationToken,
         token: Option<&str>,
@@ -42,7 +42,7 @@ impl AdminState {
         let uploads = Arc::new(Semaphore::new(MAX_UPLOADS));
         AdminState {
             context,
-            drop_ins,
+            changer,
             metrics,
             process_metrics: process_registry(),
             stopping,

@@ -12,6 +12,8 @@ use std::net::SocketAddr;
 pub enum StartError {
     #[error(transparent)]
     Transforms(#[from] transforms::ComponentFaults),
+    #[error(transparent)]
+    Store(#[from] transforms::StoreError),
     #[error("{key} = {address}: cannot listen there: {error}{}", ephemeral::hint(address.port(), error))]
     Listen { key: &'static str, address: SocketAddr, error: io::Error },
     #[error("mqtt.embedded.listen: {0}")]

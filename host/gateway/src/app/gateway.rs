@@ -18,7 +18,7 @@ use crate::operations::notify::{ServiceState, notify};
 use crate::routing::{Echoes, MessageRouter, QueueMemory, UndeliverableQueue};
 use crate::transforms;
 use crate::transforms::compile_process::CompileProcess;
-use crate::transforms::{DropIns, HotSwap};
+use crate::transforms::{DropIns, HotSwap, Store};
 use futures_util::future::BoxFuture;
 use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Subscriber, UnroutedHandler};
 use ocpp_gateway_pipeline::{Compile, Pipeline, SwapOutcome, TransformStatus, short_sha256};
@@ -73,7 +73,7 @@ impl Gateway {
     }
 
     async fn start_inner(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<Self, StartError> {
-        let (pipeline, drop_ins) = load(config, compiler.clone()).await?;
+        let LoadedTransforms { pipeline, drop_ins, store } = load(config, compiler.clone()).await?;
         let max_files = file_limit::raise(config.ocpp.max_connections);
         let security = Arc::new(Security::load(&config.ocpp).map_err(StartError::Security)?);
         let security_files = security.watch_files()?;
@@ -90,15 +90,15 @@ impl Gateway {
         }
         registry.register_collector(certificate_metrics(Arc::clone(&security)));
         let (context, claim_listener) = connect(config, options, pipeline, &mut registry);
-        notify_after_swaps(&context.router, &context.registry);
-        let hot_swap = HotSwap::start(&context.router.pipeline, drop_ins, config)?;
+        notify_after_swaps(&context.router, &context.registry, Arc::clone(&store));
+        let hot_swap = HotSwap::start(&context.router.pipeline, drop_ins, store, config)?;
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let (guard, shared) = (Arc::clone(&security), Arc::clone(&context));
         let acceptor = Arc::new(Acceptor::new(&config.ocpp, max_files, guard, shared, tasks.clone()));
         let token = config.admin.resolve_token()?;
         let admin_state = AdminState::new(
             Arc::clone(&context),
-            Arc::clone(hot_swap.drop_ins()),
+            Arc::clone(hot_swap.changer()),
             registry,
             stopping.clone(),
             token.as_deref(),
@@ -178,6 +178,7 @@ impl Gateway {
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
         }
+        self.hot_swap.changer().store().close();
         info!("stopped");
         outcome
     }
@@ -263,24 +264,36 @@ fn connect(
     (Arc::new(context), listener)
 }
 
+struct LoadedTransforms {
+    pipeline: Pipeline,
+    drop_ins: DropIns,
+    store: Arc<Store>,
+}
+
 /// Loads the transforms on a blocking thread, so that signals are handled meanwhile.
-async fn load(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<(Pipeline, DropIns), StartError> {
+async fn load(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<LoadedTransforms, StartError> {
     let config = config.clone();
     let compile = compiler.map(|compiler| -> Arc<dyn Compile> { compiler });
-    let loaded = tokio::task::spawn_blocking(move || transforms::load(&config, compile)).await;
-    let (pipeline, drop_ins) = loaded.map_err(io::Error::other)??;
+    let loaded = tokio::task::spawn_blocking(move || {
+        let store = Arc::new(Store::open(&config.storage)?);
+        let (pipeline, drop_ins) = transforms::load(&config, &store, compile)?;
+        Ok::<_, StartError>(LoadedTransforms { pipeline, drop_ins, store })
+    });
+    let loaded = loaded.await.map_err(io::Error::other)??;
+    let pipeline = &loaded.pipeline;
     for TransformStatus { name, component, version, sha256, program_sha256, .. } in pipeline.transforms() {
         let program = program_sha256.as_deref().map(short_sha256);
         info!(transform = name, version, sha256 = short_sha256(&sha256), program, component, "loaded");
     }
-    Ok((pipeline, drop_ins))
+    Ok(loaded)
 }
 
 /// Notifies all charge points after a hot swap: the mapping may want other topics, and each one subscribes to its own.
-fn notify_after_swaps(router: &MessageRouter, registry: &Arc<Registry>) {
+fn notify_after_swaps(router: &MessageRouter, registry: &Arc<Registry>, store: Arc<Store>) {
     let (swapped, mut swaps) = tokio::sync::watch::channel(());
     let (metrics, events): (Metrics, Arc<EventBus>) = (router.metrics.clone(), Arc::clone(&router.events));
     router.pipeline.on_swap(move |report| {
+        store.record_rollback(report);
         metrics.swap(report.outcome);
         events.publish(|| report.into());
         if report.outcome != SwapOutcome::Failed {

@@ -1,7 +1,7 @@
 //! `ocpp-gateway check`: finds faults of a configuration, and settings that can be loaded but do not work.
 
 use crate::config::{self, Config};
-use crate::transforms;
+use crate::transforms::{self, Store};
 use ocpp_gateway_core::{Action, Attributes, Frame, Identity, MessageType, Peer, Version};
 use ocpp_gateway_mqtt::topic_matches;
 use ocpp_gateway_pipeline::{Compile, Pipeline, TransformStatus};
@@ -22,7 +22,14 @@ pub struct CheckReport {
 pub fn check(config: &Config, faults: Option<&config::ConfigFaults>, compile: Option<Arc<dyn Compile>>) -> CheckReport {
     let mut report = CheckReport { warnings: unknown_actions(config), ..CheckReport::default() };
     report.faults.extend(faults.map(ToString::to_string));
-    match transforms::load(config, compile) {
+    let store = match Store::read(&config.storage) {
+        Ok(store) => Arc::new(store),
+        Err(error) => {
+            report.faults.push(error.to_string());
+            return report;
+        }
+    };
+    match transforms::load(config, &store, compile) {
         Ok((pipeline, drop_ins)) => {
             let skipped = drop_ins.statuses().into_iter().filter_map(|drop_in| drop_in.fault);
             report.warnings.extend(skipped.map(|fault| format!("drop-in skipped: {}", fault.text)));

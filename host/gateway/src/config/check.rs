@@ -4,7 +4,7 @@
 use super::sections::Config;
 use super::security::AuthMode;
 use super::topic::TopicTemplate;
-use super::transform::JQ;
+use super::transform::{JQ, RESERVED_NAMES};
 use super::values::{Bytes, DefaultVersion, OnDuplicate};
 use ocpp_gateway_mqtt::BrokerUrl;
 use std::borrow::Cow;
@@ -27,6 +27,7 @@ pub(super) fn faults(config: &Config, is_set: impl Fn(&str) -> bool) -> Vec<(Cow
     check.security(config);
     check.mqtt(config, &is_set);
     check.drop_in(config, is_set);
+    check.storage(config);
     check.presence(config);
     config.admin.faults().into_iter().for_each(|(key, problem)| check.fault(key, problem));
     check.transforms(config);
@@ -148,9 +149,17 @@ impl ConfigCheck {
             if !names.insert(&transform.name) {
                 self.fault(format!("transforms[{index}].name"), format!("{:?} is taken already", transform.name));
             }
+            if RESERVED_NAMES.contains(&&*transform.name) {
+                let problem = format!("{:?} is the name of a page of the API: take another", transform.name);
+                self.fault(format!("transforms[{index}].name"), problem);
+            }
             let has = |key| transform.config.contains_key(key);
             if transform.component == JQ && has("program") && has("file") {
                 self.fault(format!("transforms[{index}].config.file"), "contradicts program: give one of them");
+            }
+            let is_digest = |text: &String| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if !transform.sha256.as_ref().is_none_or(is_digest) {
+                self.fault(format!("transforms[{index}].sha256"), "has to be 64 hex digits, as sha256sum prints them");
             }
             if transform.limits.time.is_some_and(|time| time.get().is_zero()) {
                 self.fault(format!("transforms[{index}].limits.time"), "has to be longer than 0s");
@@ -165,6 +174,11 @@ impl ConfigCheck {
             "drop_in.directory",
             "there is no directory of this name",
         );
+    }
+
+    fn storage(&mut self, config: &Config) {
+        let is_empty = config.storage.directory.as_ref().is_some_and(|path| path.as_os_str().is_empty());
+        self.refuse(is_empty, "storage.directory", "is empty: leave it out, or name a directory");
     }
 
     fn presence(&mut self, config: &Config) {

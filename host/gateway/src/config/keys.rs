@@ -61,9 +61,13 @@ pub(super) fn is_section(key: &str) -> bool {
     KEYS.iter().any(|known| is_below(known, key))
 }
 
-/// The known key that is most similar to a misspelt `key`.
+/// The known key or section that is most similar to a misspelt `key`.
 pub(super) fn nearest(key: &str) -> Option<&'static str> {
-    nearest_name(key, KEYS.iter().map(String::as_str))
+    let sections = KEYS.iter().filter_map(|known| Some(known.rsplit_once('.')?.0));
+    let nearest = nearest_name(key, KEYS.iter().map(String::as_str).chain(sections))?;
+    // Sections that both have in common make no names similar.
+    let name = key.rsplit('.').next().unwrap_or(key);
+    (strsim::damerau_levenshtein(key, nearest) <= name.len() / 3 + 1).then_some(nearest)
 }
 
 /// The one of `known` that is most similar to a misspelt `name`, if it is similar.
@@ -88,6 +92,8 @@ mod tests {
         assert!(!is_known("ocpp.listens"));
         assert_eq!(nearest("ocpp.quue"), Some("ocpp.queue"));
         assert_eq!(nearest("mqt.url"), Some("mqtt.url"));
+        assert_eq!(nearest("transforms.limts"), Some("transforms.limits"));
+        assert_eq!(nearest("transforms.foo"), None);
         assert_eq!(nearest("colour"), None);
     }
 }

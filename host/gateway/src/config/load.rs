@@ -82,7 +82,7 @@ impl KeySources {
         match (self.variables.get(key), &self.file) {
             (Some(variable), _) => variable.name.clone(),
             (None, Some(file)) => format!("{}: {}", file.display(), self.name(key)),
-            (None, None) => key.to_owned(),
+            (None, None) => self.name(key).to_owned(),
         }
     }
 
@@ -120,9 +120,10 @@ impl Draft {
         Ok(Draft { table: table.into(), sources, faults: Vec::new() })
     }
 
-    /// `table`: a configuration with one transform, whose keys `file` has.
-    pub(super) fn of_one_transform(file: &Path, table: Table) -> Self {
-        let sources = KeySources { file: Some(file.to_owned()), is_one_transform: true, ..KeySources::default() };
+    /// `transform`: the keys of one transform, which are in `file` if there is one.
+    pub(super) fn of_one_transform(file: Option<&Path>, transform: Table) -> Self {
+        let table = Table::from_iter([("transforms".to_owned(), Value::Array(vec![transform.into()]))]);
+        let sources = KeySources { file: file.map(Path::to_owned), is_one_transform: true, ..KeySources::default() };
         Draft { table: table.into(), sources, faults: Vec::new() }
     }
 

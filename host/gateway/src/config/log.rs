@@ -45,7 +45,7 @@ pub enum LogFormat {
 ///
 /// The name of a level alone is for the gateway and the transforms. Libraries log up to `info`, because compiling one
 /// component is thousands of their lines on `debug`; the embedded broker logs up to `warn`, rustls up to `error`. A
-/// directive that names a target takes precedence.
+/// directive that names a target takes precedence. The target `audit` is on `info` unless a directive names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLevel(String);
 
@@ -63,6 +63,7 @@ pub enum BadLogLevel {
 impl LogLevel {
     pub fn filter(&self) -> EnvFilter {
         let mut directives = QUIET_LIBRARIES.map(str::to_owned).to_vec();
+        directives.push(AUDIT.to_owned());
         for part in parts(&self.0) {
             match part.parse::<LevelFilter>() {
                 Ok(level) if level > LevelFilter::INFO => {
@@ -125,19 +126,33 @@ mod tests {
 
     #[test]
     fn embedded_broker_and_rustls_log_less_unless_a_directive_names_them() {
-        assert_eq!(directives("info"), ["info", "mqtt5=warn", "rustls=error"]);
-        assert_eq!(directives("info,mqtt5=debug"), ["info", "mqtt5=debug", "rustls=error"]);
+        assert_eq!(directives("info"), ["audit=info", "info", "mqtt5=warn", "rustls=error"]);
+        assert_eq!(directives("info,mqtt5=debug"), ["audit=info", "info", "mqtt5=debug", "rustls=error"]);
+    }
+
+    #[test]
+    fn audit_lines_are_written_on_every_level_unless_a_directive_names_them() {
+        assert_eq!(directives("error"), ["audit=info", "error", "mqtt5=warn", "rustls=error"]);
+        assert_eq!(directives("error,audit=off"), ["audit=off", "error", "mqtt5=warn", "rustls=error"]);
     }
 
     #[test]
     fn debug_means_the_gateway_and_transforms_but_no_libraries() {
         assert_eq!(
             directives("debug"),
-            ["info", "mqtt5=warn", "ocpp_gateway=debug", "rustls=error", "transform=debug"]
+            ["audit=info", "info", "mqtt5=warn", "ocpp_gateway=debug", "rustls=error", "transform=debug"]
         );
         assert_eq!(
             directives("trace, cranelift_codegen=debug"),
-            ["cranelift_codegen=debug", "info", "mqtt5=warn", "ocpp_gateway=trace", "rustls=error", "transform=trace"]
+            [
+                "audit=info",
+                "cranelift_codegen=debug",
+                "info",
+                "mqtt5=warn",
+                "ocpp_gateway=trace",
+                "rustls=error",
+                "transform=trace"
+            ]
         );
     }
 

@@ -22,6 +22,7 @@ mod presence;
 mod runtime;
 mod sections;
 mod security;
+mod storage;
 mod topic;
 mod transform;
 mod transform_file;
@@ -44,8 +45,12 @@ pub use presence::{EventsConfig, PresenceConfig};
 pub use runtime::RuntimeConfig;
 pub use sections::{Config, ShutdownConfig};
 pub use security::{AuthConfig, AuthMode, MqttTlsConfig, TlsConfig};
+pub use storage::StorageConfig;
 pub use topic::TopicTemplate;
-pub use transform::{JQ, LimitsConfig, MatchConfig, TransformConfig, ValidationConfig};
-pub use transform_file::read_transform;
+pub use transform::{
+    HIDDEN, JQ, LimitsConfig, MatchConfig, RESERVED_NAMES, TransformConfig, ValidationConfig, hide_secrets, is_remote,
+    without_secrets,
+};
+pub use transform_file::{read_transform, transform_of};
 pub use trust::{KeyId, PublicKey, TrustConfig};
 pub use values::{Bytes, DefaultVersion, Identities, OnDuplicate, Span, ValidationMode};

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 pub(super) fn resolve(config: &mut Config, file: Option<&Path>) {
     config.drop_in.resolve(file);
     let Some(directory) = file.and_then(Path::parent) else { return };
+    config.storage.resolve(directory);
     let Config { ocpp, mqtt, admin, transforms, .. } = config;
     let mut paths: Vec<&mut PathBuf> = Vec::new();
     if let Some(Identities::File(path)) = &mut ocpp.identities {
@@ -40,6 +41,7 @@ mod tests {
         mqtt = { password_file = \"it\", tls = { ca = \"it\", cert = \"it\", key = \"it\" } }
         admin.token_file = \"it\"
         drop_in.directory = \"it\"
+        storage.directory = \"it\"
         transforms = [
             { name = \"a\", component = \"it\", samples = \"it\", config = { file = \"own\" } },
             { name = \"b\", component = \"builtin:jq\", config = { file = \"it\" } },

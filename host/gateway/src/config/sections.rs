@@ -7,7 +7,8 @@ use super::mqtt::MqttConfig;
 use super::ocpp::OcppConfig;
 use super::presence::{EventsConfig, PresenceConfig};
 use super::runtime::RuntimeConfig;
-use super::transform::{TransformConfig, ValidationConfig};
+use super::storage::StorageConfig;
+use super::transform::{TransformConfig, ValidationConfig, hide_secrets};
 use super::trust::TrustConfig;
 use super::values::Span;
 use ocpp_gateway_mqtt::ProtocolVersion;
@@ -27,6 +28,7 @@ pub struct Config {
     pub runtime: RuntimeConfig,
     pub shutdown: ShutdownConfig,
     pub drop_in: DropInConfig,
+    pub storage: StorageConfig,
     pub trust: TrustConfig,
     pub transforms: Vec<TransformConfig>,
 }
@@ -47,32 +49,11 @@ impl Config {
         }
         let transforms = table.get_mut("transforms").and_then(toml::Value::as_array_mut);
         for transform in transforms.into_iter().flatten() {
-            if let Some(config) = transform.get_mut("config") {
-                hide_secrets(config);
+            if let Some(transform) = transform.as_table_mut() {
+                hide_secrets(transform);
             }
         }
         toml::to_string_pretty(&table)
-    }
-}
-
-/// The endings of names of secrets.
-const SECRETS: [&str; 5] = ["key", "secret", "token", "password", "passphrase"];
-
-fn hide_secrets(value: &mut toml::Value) {
-    match value {
-        toml::Value::Table(table) => {
-            for (name, value) in table {
-                let name = name.to_ascii_lowercase();
-                let harmless = value.is_integer() || value.is_bool();
-                if !harmless && SECRETS.iter().any(|secret| name.trim_end_matches('s').ends_with(secret)) {
-                    *value = "(hidden)".into();
-                } else {
-                    hide_secrets(value);
-                }
-            }
-        }
-        toml::Value::Array(values) => values.iter_mut().for_each(hide_secrets),
-        _ => {}
     }
 }
 

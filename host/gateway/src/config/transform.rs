@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 /// What the names of ready-made components begin with.
 const BUILTIN: &str = "builtin:";
 
+/// Names that no transform can have: those of pages of the API below `/api/v1/transforms`.
+pub const RESERVED_NAMES: [&str; 2] = ["order", "try"];
+
 /// The component that runs a program, which is among its settings or in a file that they name.
 pub const JQ: &str = "builtin:jq";
 
@@ -17,8 +20,10 @@ pub const JQ: &str = "builtin:jq";
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct TransformConfig {
     pub name: String,
-    /// `builtin:NAME`, or the path of a component.
+    /// `builtin:NAME`, the path of a component, or where it is fetched from: `https://…` or `oci://…`.
     pub component: String,
+    /// The SHA-256 that the component has to have: 64 hex digits.
+    pub sha256: Option<String>,
     #[serde(default)]
     pub on_error: OnError,
     #[serde(default, rename = "match")]
@@ -30,6 +35,64 @@ pub struct TransformConfig {
     /// Handed to the component as JSON.
     #[serde(default)]
     pub config: toml::Table,
+}
+
+/// Whether a component of this name has to be fetched: it begins with a scheme and two slashes, or with a scheme that is
+/// fetched. Any other name is that of a built-in one, or a path.
+pub fn is_remote(component: &str) -> bool {
+    let Some((scheme, rest)) = component.split_once(':') else { return false };
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic()) && scheme.bytes().all(is_part);
+    let is_fetched = ["https", "http", "oci"].into_iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    is_scheme && (is_fetched || rest.starts_with("//"))
+}
+
+/// The address of a component without user, password and query; any other name as it is.
+pub fn without_secrets(component: &str) -> String {
+    let Some((scheme, rest)) = component.split_once("://").filter(|_| is_remote(component)) else {
+        return component.to_owned();
+    };
+    let rest = rest.split('?').next().unwrap_or_default();
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
+/// Hides what is secret in the table of a transform: values of its configuration whose names sound like it, and the user
+/// of an address.
+pub fn hide_secrets(transform: &mut toml::Table) {
+    if let Some(config) = transform.get_mut("config").and_then(toml::Value::as_table_mut) {
+        hide_secret_values(config);
+    }
+    if let Some(toml::Value::String(component)) = transform.get_mut("component") {
+        *component = without_secrets(component);
+    }
+}
+
+/// Shown in the place of a secret.
+pub const HIDDEN: &str = "(hidden)";
+
+/// The endings of names of secrets.
+const SECRETS: [&str; 5] = ["key", "secret", "token", "password", "passphrase"];
+
+fn hide_secret_values(table: &mut toml::Table) {
+    for (name, value) in table {
+        let name = name.to_ascii_lowercase();
+        let harmless = value.is_integer() || value.is_bool();
+        if !harmless && SECRETS.iter().any(|secret| name.trim_end_matches('s').ends_with(secret)) {
+            *value = HIDDEN.into();
+        } else {
+            hide_secrets_in(value);
+        }
+    }
+}
+
+fn hide_secrets_in(value: &mut toml::Value) {
+    match value {
+        toml::Value::Table(table) => hide_secret_values(table),
+        toml::Value::Array(values) => values.iter_mut().for_each(hide_secrets_in),
+        _ => {}
+    }
 }
 
 impl TransformConfig {
@@ -47,9 +110,15 @@ impl TransformConfig {
         }
     }
 
-    /// The file of its component, unless that is a ready-made one.
+    /// The file of its component, unless that is a ready-made one or elsewhere.
     pub fn component_file(&self) -> Option<&Path> {
-        (!self.component.starts_with(BUILTIN)).then(|| Path::new(&self.component))
+        let is_file = !self.component.starts_with(BUILTIN) && !self.is_remote();
+        is_file.then(|| Path::new(&self.component))
+    }
+
+    /// Whether its component has to be fetched.
+    pub fn is_remote(&self) -> bool {
+        is_remote(&self.component)
     }
 
     /// `file` in the settings of `builtin:jq`, which the gateway reads: a component reaches no files.
@@ -116,4 +185,27 @@ pub struct ValidationConfig {
     pub on_violation: OnViolation,
     /// What to do with messages that are validated but have no published schema.
     pub unknown_actions: UnknownActions,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_is_shown_without_its_secrets() {
+        assert_eq!(without_secrets("https://a:b@c.d/e@f?g=h"), "https://c.d/e@f");
+        for other in ["oci://a:5000/b:1", "builtin:jq", "dir/a@b?c.wasm", "https://a"] {
+            assert_eq!(without_secrets(other), other);
+        }
+    }
+
+    #[test]
+    fn component_with_a_scheme_is_no_path() {
+        for remote in ["https://a/b", "HTTP://a/b", "oci://a/b", "ftp://a/b", "oci:a/b", "https:/a/b", "s3://a"] {
+            assert!(is_remote(remote), "{remote}");
+        }
+        for local in ["builtin:jq", "a.wasm", "/a://b", "./http://b", "a b://c", "dir/a:b.wasm", "://a", "c:a.wasm"] {
+            assert!(!is_remote(local), "{local}");
+        }
+    }
 }

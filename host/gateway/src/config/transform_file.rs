@@ -4,7 +4,7 @@ use super::fault::{ConfigFault, ConfigFaults};
 use super::load::Draft;
 use super::transform::TransformConfig;
 use std::path::Path;
-use toml::{Table, Value};
+use toml::Table;
 
 /// Reads the keys of one transform from `text`, the content of `file`, whose name gives the transform its name.
 /// `component`: that of the file beside it; `None`: the text has to name one. Relative paths are relative to the
@@ -27,12 +27,16 @@ pub fn read_transform(
         (Some(component), false) => drop(table.insert("component".into(), component.into())),
     }
     table.insert("name".into(), name.into());
-    let whole = Table::from_iter([("transforms".to_owned(), Value::Array(vec![table.into()]))]);
-    let mut transform = Draft::of_one_transform(file, whole).into_transform()?;
+    let mut transform = Draft::of_one_transform(Some(file), table).into_transform()?;
     if let Some(directory) = file.parent() {
         transform.resolve_paths(directory);
     }
     Ok(transform)
+}
+
+/// The transform with these keys, which are in no file.
+pub fn transform_of(table: Table) -> Result<TransformConfig, ConfigFaults> {
+    Draft::of_one_transform(None, table).into_transform()
 }
 
 #[cfg(test)]

@@ -48,13 +48,13 @@ fn carried(arguments: &[&str], replies: &[Reply]) -> Carried {
     Carried { requests: gateway.requests(), result, output: String::from_utf8(output).expect("text") }
 }
 
-const CHANGED: &str = r#"{"dry_run": false, "changes": [], "kept": true, "warnings": []}"#;
+const CHANGED: &str = r#"{"dry_run": false, "changed": false, "changes": [], "kept": true, "warnings": []}"#;
 
 /// The request of a change.
 fn change(arguments: &[&str]) -> (String, String, String) {
     let carried = carried(arguments, &[Reply::json(200, CHANGED)]);
     carried.result.as_ref().expect("changed");
-    assert_eq!(carried.output, "No transform is added, replaced or removed.\n");
+    assert_eq!(carried.output, "Nothing changes.\n");
     let (line, head, body) = carried.request();
     (line.to_owned(), head, body.to_owned())
 }

@@ -70,7 +70,7 @@ pub struct ChangeArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(override_usage = "ocpp-gateway ctl transforms put [OPTIONS] <NAME> <FILE|--component <COMPONENT>>")]
+#[command(override_usage = "ocpp-gateway ctl transforms put [OPTIONS] <NAME> [FILE|--component <COMPONENT>]")]
 pub struct PutArgs {
     /// The name of the transform.
     pub name: String,

@@ -156,6 +156,7 @@ impl KeptVersion {
 pub(super) struct ChangeAnswer {
     #[serde(default)]
     dry_run: bool,
+    changed: Option<bool>,
     /// Absent in an older gateway.
     changes: Option<Vec<Change>>,
     kept: Option<bool>,
@@ -205,8 +206,10 @@ impl ChangeAnswer {
         let mut lines = Vec::new();
         match self.changes {
             Some(changes) if changes.is_empty() => {
-                // Their order or their settings may have changed.
-                lines.push("No transform is added, replaced or removed.".into());
+                lines.push(match self.changed {
+                    Some(false) => "Nothing changes.".into(),
+                    _ => "No transform is added, replaced or removed: only their order, or what a restart runs.".into(),
+                });
             }
             Some(changes) => lines.extend(changes.iter().map(Change::line)),
             None => {
@@ -218,7 +221,7 @@ impl ChangeAnswer {
         }
         if self.dry_run {
             lines.push("A dry run: nothing has been changed.".into());
-        } else if self.kept == Some(false) && self.warnings.is_empty() {
+        } else if self.kept == Some(false) && self.changed != Some(false) && self.warnings.is_empty() {
             lines.push("The change ends with the gateway's process.".into());
         }
         lines
@@ -244,10 +247,9 @@ mod tests {
         assert_eq!(lines(answer(false, true)), [line]);
         assert_eq!(lines(answer(false, false)), [line, "The change ends with the gateway's process."]);
         assert_eq!(lines(answer(true, false)), [line, "A dry run: nothing has been changed."]);
-        assert_eq!(
-            lines(json!({"dry_run": false, "changes": [], "kept": true}))[0],
-            "No transform is added, replaced or removed."
-        );
+        let unchanged = |changed| lines(json!({"dry_run": false, "changed": changed, "changes": [], "kept": true}));
+        assert_eq!(unchanged(false), ["Nothing changes."]);
+        assert!(unchanged(true)[0].contains("order"));
     }
 
     #[test]

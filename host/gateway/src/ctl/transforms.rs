@@ -11,7 +11,7 @@ use crate::config::JQ;
 use crate::operations::log::printable;
 use serde_json::{Map, Value};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use ureq::http::Method;
 
 const SEGMENT: &str = "transforms";
@@ -134,7 +134,14 @@ fn new_version(args: &VersionArgs) -> Result<NewVersion, CtlError> {
         (Some(file), _) => component = Some(read_bytes(file)?),
         (None, named) => settings.extend(named.iter().map(|named| ("component".to_owned(), named.as_str().into()))),
     }
-    let signature = args.signature.as_deref().map(read_bytes).transpose()?;
+    if settings.is_empty() && component.is_none() {
+        return Err(CtlError::Usage(
+            "nothing to send: name a FILE, --component, --config, --settings or a --match-…".into(),
+        ));
+    }
+    let beside = args.source.file.as_ref().map(|file| PathBuf::from(format!("{}.minisig", file.display())));
+    let signature = args.signature.clone().or(beside.filter(|file| file.is_file()));
+    let signature = signature.as_deref().map(read_bytes).transpose()?;
     Ok(NewVersion { settings, component, signature })
 }
 

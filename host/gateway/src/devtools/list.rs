@@ -3,8 +3,9 @@
 use super::args::ListArgs;
 use super::verdict::{BadConfiguration, CommandResult};
 use crate::config;
-use crate::transforms::{self, DropInStatus};
+use crate::transforms::{self, DropInStatus, Store};
 use ocpp_gateway_pipeline::{BUILTINS, TransformStatus, short_hashes};
+use std::sync::Arc;
 
 pub(super) fn run(args: &ListArgs) -> anyhow::Result<CommandResult> {
     let width = BUILTINS.iter().map(|builtin| builtin.name.len()).max().unwrap_or_default();
@@ -13,11 +14,13 @@ pub(super) fn run(args: &ListArgs) -> anyhow::Result<CommandResult> {
     }
     let config = config::load(args.config.as_deref(), config::variables())
         .map_err(|faults| BadConfiguration(faults.to_string()))?;
-    if !transforms::has_any(&config) {
+    let store = Store::read(&config.storage).map_err(|error| BadConfiguration(error.to_string()))?;
+    let store = Arc::new(store);
+    if !transforms::has_any(&config, &store) {
         return Ok(CommandResult::Good);
     }
     println!("\nOf this configuration:");
-    match transforms::load(&config, None) {
+    match transforms::load(&config, &store, None) {
         Ok((pipeline, drop_ins)) => {
             pipeline.transforms().iter().for_each(print);
             let faults: Vec<_> =

@@ -1,12 +1,13 @@
 //! Hot swaps while the gateway runs: from a file that has changed, or from the configuration, read again.
 
+use super::change::Changer;
 use super::drop_in::{DropInWatch, DropIns};
-use super::specs::specs;
+use super::store::Store;
 use super::trust::TrustedKeys;
 use crate::config::{Config, ConfigFaults};
 use crate::operations::file_watch::{FileWatch, is_complete};
 use crate::operations::shutdown::on_hangup;
-use ocpp_gateway_pipeline::{FewerHooks, Pipeline, Source, SwapError};
+use ocpp_gateway_pipeline::Pipeline;
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
@@ -17,62 +18,63 @@ use tracing::{info, warn};
 
 /// Watches the sources of transforms.
 pub struct HotSwap {
-    drop_ins: Arc<DropIns>,
-    sources: Mutex<Sources>,
+    changer: Arc<Changer>,
+    files: Mutex<WatchedFiles>,
     /// Watches the drop-in directory until it is dropped.
     _drop_in_watch: DropInWatch,
 }
 
-struct Sources {
+/// The files that the configuration names.
+struct WatchedFiles {
     watch: FileWatch,
-    files: Arc<Mutex<Files>>,
-    config: Config,
+    by_path: Arc<Mutex<FilesByPath>>,
     /// Those at the start.
     trusted: TrustedKeys,
 }
 
 /// By the path whose changes are reported: the transforms that the file belongs to.
-type Files = HashMap<PathBuf, Vec<Followed>>;
+type FilesByPath = HashMap<PathBuf, Vec<FollowedFile>>;
 
 /// A file that a transform is loaded from.
 #[derive(Debug, Clone)]
-struct Followed {
+struct FollowedFile {
     transform: String,
-    role: Role,
     /// The component or the program. What has changed may be its signature.
     path: PathBuf,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Role {
-    Component,
-    Program,
 }
 
 impl HotSwap {
     /// Watches the files of all transforms, and the drop-in directory. A component is loaded when its file was closed
     /// after writing, or moved there.
-    pub fn start(pipeline: &Pipeline, drop_ins: DropIns, config: &Config) -> notify::Result<Arc<Self>> {
-        let files = Arc::new(Mutex::new(Files::new()));
-        let (swapped, followed) = (pipeline.clone(), Arc::clone(&files));
+    pub fn start(
+        pipeline: &Pipeline,
+        drop_ins: DropIns,
+        store: Arc<Store>,
+        config: &Config,
+    ) -> notify::Result<Arc<Self>> {
+        let drop_ins = Arc::new(drop_ins);
+        let changer = Arc::new(Changer::new(pipeline.clone(), store, Arc::clone(&drop_ins), config));
+        let by_path = Arc::new(Mutex::new(FilesByPath::new()));
+        let (changed, followed) = (Arc::clone(&changer), Arc::clone(&by_path));
         let watch = FileWatch::start("transform-watcher", is_complete, move |changes| {
             for path in changes {
                 let files = followed.lock().get(&path).cloned();
-                for file in files.into_iter().flatten() {
-                    swap(&swapped, &file);
-                }
+                files.into_iter().flatten().for_each(|file| changed.file_changed(&file.transform, &file.path));
             }
         })?;
-        let sources = Sources { watch, files, config: config.clone(), trusted: TrustedKeys::new(&config.trust) };
-        let drop_ins = Arc::new(drop_ins);
-        let watch = DropInWatch::start(Arc::clone(&drop_ins))?;
-        let this = HotSwap { drop_ins, sources: Mutex::new(sources), _drop_in_watch: watch };
-        this.sources.lock().follow()?;
+        let files = Mutex::new(WatchedFiles { watch, by_path, trusted: TrustedKeys::new(&config.trust) });
+        let this = HotSwap { changer, files, _drop_in_watch: DropInWatch::start(drop_ins)? };
+        this.files.lock().follow(config)?;
+        this.changer.log_masked(config);
         Ok(Arc::new(this))
     }
 
+    pub fn changer(&self) -> &Arc<Changer> {
+        &self.changer
+    }
+
     pub fn drop_ins(&self) -> &Arc<DropIns> {
-        &self.drop_ins
+        self.changer.drop_ins()
     }
 
     /// Reads the configuration again at every SIGHUP. Its transforms and its validation replace the current ones; other
@@ -88,61 +90,46 @@ impl HotSwap {
         })
     }
 
-    /// Replaces the transforms and the validation by those of `config`, and loads the drop-ins again. If there is any
-    /// fault in `config`, all of them stay; a drop-in with a fault stays as it is alone.
+    /// Replaces the transforms and the validation by those of `config`, and loads the drop-ins again. What was uploaded
+    /// stays in place of them. If there is any fault in `config`, all of them stay; a drop-in with a fault stays as it is
+    /// alone.
     pub fn reload(&self, config: Config) {
-        let mut sources = self.sources.lock();
-        match self.drop_ins.reload(&config) {
+        let _changing = self.changer.lock();
+        match self.drop_ins().reload(&config) {
             Err(problem) => return log_faults(&problem),
             Ok(true) => {}
             Ok(false) => info!("SIGHUP: the same transforms run as before"),
         }
         // Compared with the configuration at the start, so that every SIGHUP names all keys that require a restart.
-        let pending = changed_keys(&sources.config, &config);
+        let current = self.changer.config();
+        let pending = changed_keys(&current, &config);
         if !pending.is_empty() {
             warn!("SIGHUP: these keys have changed and require a restart: {}", pending.join(", "));
         }
-        sources.config.transforms = config.transforms;
-        sources.config.validation = config.validation;
-        if let Err(error) = sources.follow() {
+        self.changer.log_masked(&config);
+        if let Err(error) = self.files.lock().follow(&config) {
             warn!("files of transforms cannot be watched: {error}");
         }
+        let Config { transforms, validation, .. } = config;
+        self.changer.set_config(Config { transforms, validation, ..(*current).clone() });
     }
 }
 
-impl Sources {
-    fn follow(&mut self) -> notify::Result<()> {
-        let mut files = Files::new();
-        for spec in specs(&self.config) {
-            let component = match spec.source {
-                Source::File(path) => Some((path, Role::Component)),
-                Source::Builtin(_) | Source::Bytes(_) => None,
-            };
-            let program = spec.program.map(|path| (path, Role::Program));
-            for (path, role) in component.into_iter().chain(program) {
-                let path = self.watch.follow(&path)?;
+impl WatchedFiles {
+    fn follow(&mut self, config: &Config) -> notify::Result<()> {
+        let mut by_path = FilesByPath::new();
+        for transform in &config.transforms {
+            for path in [transform.component_file(), transform.program_file()].into_iter().flatten() {
+                let path = self.watch.follow(path)?;
                 let signature = self.trusted.signature_file(&path);
                 for watched in signature.into_iter().chain([path.clone()]) {
-                    let file = Followed { transform: spec.name.clone(), role, path: path.clone() };
-                    files.entry(self.watch.follow(&watched)?).or_default().push(file);
+                    let file = FollowedFile { transform: transform.name.clone(), path: path.clone() };
+                    by_path.entry(self.watch.follow(&watched)?).or_default().push(file);
                 }
             }
         }
-        *self.files.lock() = files;
+        *self.by_path.lock() = by_path;
         Ok(())
-    }
-}
-
-fn swap(pipeline: &Pipeline, Followed { transform: name, role, path }: &Followed) {
-    let source = match role {
-        Role::Component => Some(Source::File(path.clone())),
-        // The configured component is loaded again, with the new program.
-        Role::Program => None,
-    };
-    match pipeline.swap(name, source, FewerHooks::Refuse) {
-        Ok(_) => {}
-        Err(error @ SwapError::Load(_)) => warn!(transform = name, "the running version stays: {error}"),
-        Err(error) => warn!(transform = name, "{error}"),
     }
 }
 

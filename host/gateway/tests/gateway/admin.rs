@@ -9,22 +9,22 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 const TOKEN: &str = "a-token-for-tests-only";
-const JSON: (&str, &str) = ("Content-Type", "application/json");
+pub(crate) const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 /// A response of the admin listener.
-struct AdminResponse {
-    status: u16,
+pub(crate) struct AdminResponse {
+    pub(crate) status: u16,
     head: String,
     body: String,
 }
 
 impl AdminResponse {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
     /// The `detail` of a problem response (RFC 9457). Panics if the status is another.
-    fn problem(&self, status: u16) -> String {
+    pub(crate) fn problem(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{}{}", self.head, self.body);
         assert!(self.head.contains("content-type: application/problem+json"), "{}", self.head);
         let problem = self.json();
@@ -53,8 +53,24 @@ pub(crate) async fn open(
     stream
 }
 
-async fn ask(gateway: &Running, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> AdminResponse {
-    let mut stream = open(gateway.addresses.admin, method, path, headers, body).await;
+pub(crate) async fn ask(
+    gateway: &Running,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl AsRef<[u8]>,
+) -> AdminResponse {
+    ask_at(gateway.addresses.admin, method, path, headers, body).await
+}
+
+pub(crate) async fn ask_at(
+    admin: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl AsRef<[u8]>,
+) -> AdminResponse {
+    let mut stream = open(admin, method, path, headers, body).await;
     let mut text = String::new();
     stream.read_to_string(&mut text).await.expect("answered");
     let (head, body) = text.split_once("\r\n\r\n").expect("a head");
@@ -62,7 +78,7 @@ async fn ask(gateway: &Running, method: &str, path: &str, headers: &[(&str, &str
     AdminResponse { status, head: head.to_lowercase(), body: body.to_owned() }
 }
 
-async fn get(gateway: &Running, path: &str) -> AdminResponse {
+pub(crate) async fn get(gateway: &Running, path: &str) -> AdminResponse {
     ask(gateway, "GET", path, &[], "").await
 }
 
@@ -354,6 +370,8 @@ async fn responses_match_the_openapi_document() {
     operations.sort();
     let expected = [
         "delete /api/v1/charge-points/{id}",
+        "delete /api/v1/transforms/{name}",
+        "delete /api/v1/transforms/{name}/upload",
         "get /api/openapi.json",
         "get /api/v1/charge-points",
         "get /api/v1/charge-points/{id}",
@@ -361,13 +379,18 @@ async fn responses_match_the_openapi_document() {
         "get /api/v1/events",
         "get /api/v1/log-level",
         "get /api/v1/transforms",
+        "get /api/v1/transforms/{name}",
         "get /healthz",
         "get /metrics",
         "get /readyz",
         "post /api/v1/charge-points/{id}/calls",
+        "post /api/v1/transforms",
+        "post /api/v1/transforms/{name}/fetch",
         "post /api/v1/transforms/{name}/rollback",
         "put /api/v1/log-level",
+        "put /api/v1/transforms/order",
         "put /api/v1/transforms/{name}",
+        "put /api/v1/transforms/{name}/config",
     ];
     assert_eq!(operations, expected);
 

@@ -159,10 +159,11 @@ async fn result_of_a_call_is_printed_and_a_callerror_is_a_failure() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn component_is_uploaded_and_a_refusal_is_printed() {
-    let gateway = Running::start("").await;
     let folder = tempfile::tempdir().expect("a folder");
+    let gateway = Running::start(&format!("[storage]\ndirectory = {:?}", folder.path().join("store"))).await;
     let (component, broken) = (folder.path().join("a.wasm"), folder.path().join("broken.wasm"));
-    std::fs::write(&component, ocpp_gateway_pipeline::STANDARD).expect("written");
+    let another = ocpp_gateway_testkit::component::another_version(ocpp_gateway_pipeline::STANDARD, 1);
+    std::fs::write(&component, another).expect("written");
     std::fs::write(&broken, "no component").expect("written");
     let (component, broken) = (component.display().to_string(), broken.display().to_string());
     let text = printed(&ctl(&gateway, &["transforms", "put", "standard", &component]));
@@ -173,7 +174,11 @@ async fn component_is_uploaded_and_a_refusal_is_printed() {
     assert!(text.contains("(404 ") && text.contains("ctl transforms add mine"), "{text}");
     let text = failed(&ctl(&gateway, &["transforms", "put", "standard", "/nowhere/at/all.wasm"]), 1);
     assert!(text.contains("/nowhere/at/all.wasm: No such file"), "{text}");
-    let text = failed(&ctl(&gateway, &["transforms", "rollback", "standard"]), 1);
+    let again = ctl(&gateway, &["transforms", "put", "standard", &component]);
+    assert!(again.status.success() && again.stdout.starts_with(b"Nothing changes."), "{again:?}");
+    let text = printed(&ctl(&gateway, &["transforms", "rollback", "standard"]));
+    assert!(text.starts_with("standard: replaced: builtin:standard"), "{text}");
+    let text = failed(&ctl(&gateway, &["transforms", "rollback", "standard", "--version", "7"]), 1);
     assert!(text.contains("(409 Conflict)"), "{text}");
     failed(&ctl(&gateway, &["transforms", "put", "standard"]), 2);
     failed(&ctl(&gateway, &["transforms", "put", "standard", &component, "--component", "builtin:jq"]), 2);

@@ -110,9 +110,10 @@ async fn audit_lines_say_who_changed_what_and_not_the_payload() {
     let program = ConfiguredProgram::start(&config, folder.path().join("log"), "error", "ws://");
     program.wait_until_ready().await;
     let authorization = format!("Bearer {TOKEN}");
-    let headers = [("Authorization", authorization.as_str()), ("Content-Type", "application/json")];
     // The caller's address, and the status.
     let ask = async |method, path: &str, body: &[u8]| {
+        let media_type = if method == "PUT" { "application/wasm" } else { "application/json" };
+        let headers = [("Authorization", authorization.as_str()), ("Content-Type", media_type)];
         let mut stream = admin::open(program.admin, method, path, &headers, body).await;
         let caller = stream.local_addr().expect("an address");
         let mut answer = String::new();

@@ -28,6 +28,7 @@ mod reconnect;
 mod secrets;
 mod security;
 mod several_gateways;
+mod store;
 mod transforms;
 mod trust;
 mod tutorial;

@@ -4,9 +4,11 @@ use super::file::{Content, DropInFiles, Kind, ReadFiles, transform_name};
 use super::status::{DropInFault, DropInStatus};
 use super::written::BeingWritten;
 use crate::config::TransformConfig;
-use crate::transforms::specs::spec;
+use crate::transforms::effective;
+use crate::transforms::specs::SpecBuilder;
+use crate::transforms::store::Index;
 use crate::transforms::trust::TrustedKeys;
-use ocpp_gateway_pipeline::{DropIn, LoadError, LoadFault, OnError, OnViolation, TransformSpec};
+use ocpp_gateway_pipeline::{DropIn, LoadError, LoadFault, OnError, TransformSpec};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io;
@@ -51,11 +53,11 @@ enum EntryState {
 }
 
 impl Scan {
-    /// `configured`: names that drop-ins cannot have. `previous`: the entries of the scan before. `being_written`: files
-    /// that are not complete yet. `trusted`: who has to have signed programs.
+    /// `taken`: names that drop-ins cannot have. `previous`: the entries of the scan before. `being_written`: files
+    /// that are not complete yet. `trusted`: the keys whose signatures are accepted.
     pub(super) fn of(
         directory: &Path,
-        configured: &HashSet<String>,
+        taken: &HashSet<String>,
         previous: &[DropInEntry],
         being_written: &BeingWritten,
         trusted: &TrustedKeys,
@@ -88,13 +90,19 @@ impl Scan {
             }
             entries.push(entry);
         }
-        refuse_duplicates(&mut entries, configured);
+        refuse_duplicates(&mut entries, taken);
         Ok(Scan { entries })
     }
 
     /// What the pipeline has to do. `is_reload`: load those that have not changed as well.
-    pub(super) fn drop_ins(&self, on_violation: OnViolation, is_reload: bool) -> Vec<DropIn> {
-        self.entries.iter().filter_map(|entry| entry.drop_in(on_violation, is_reload)).collect()
+    pub(super) fn drop_ins(&self, builder: &SpecBuilder<'_>, is_reload: bool) -> Vec<DropIn> {
+        let index = builder.store.index();
+        self.entries.iter().filter_map(|entry| entry.drop_in(builder, &index, is_reload)).collect()
+    }
+
+    /// The names of those whose files have changed since the scan before.
+    pub(super) fn changed(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter(|entry| entry.state == EntryState::New).filter_map(DropInEntry::name)
     }
 
     /// Whether nothing has changed since the scan with these entries.
@@ -124,14 +132,14 @@ fn groups(directory: &Path) -> io::Result<BTreeMap<String, BTreeSet<Kind>>> {
     Ok(groups)
 }
 
-/// A name belongs to the first that has it. Those of the configuration are before all drop-ins.
-fn refuse_duplicates(entries: &mut [DropInEntry], configured: &HashSet<String>) {
+/// A name belongs to the first that has it. All other transforms are before the drop-ins.
+fn refuse_duplicates(entries: &mut [DropInEntry], taken: &HashSet<String>) {
     let mut owners: HashMap<String, String> = HashMap::new();
     for entry in entries.iter_mut().filter(|entry| entry.state != EntryState::Removed) {
         let Some(name) = entry.name().map(str::to_owned) else { continue };
         let owner = match owners.get(&name) {
             Some(stem) => format!("{stem} has"),
-            None if configured.contains(&name) => "the configuration has".to_owned(),
+            None if taken.contains(&name) => "the configuration has, or the API has added,".to_owned(),
             None => {
                 owners.insert(name, entry.stem.clone());
                 continue;
@@ -169,19 +177,36 @@ impl DropInEntry {
         transform_name(&self.stem)
     }
 
-    pub(super) fn spec(&self, on_violation: OnViolation) -> Result<TransformSpec, String> {
-        self.transform.as_ref().map(|transform| spec(transform, on_violation)).map_err(Clone::clone)
+    /// Whether it is the one of this name, and no other transform is.
+    pub(super) fn is_of(&self, name: &str) -> bool {
+        self.name() == Some(name) && !matches!(self.state, EntryState::Duplicate | EntryState::Removed)
+    }
+
+    /// The transform that its files configure.
+    pub(super) fn transform(&self) -> Result<&TransformConfig, &String> {
+        self.transform.as_deref()
+    }
+
+    /// What is to be loaded: its files, with what was uploaded for it.
+    pub(super) fn spec(&self, builder: &SpecBuilder<'_>, index: &Index) -> Result<TransformSpec, String> {
+        let transform = self.transform().map_err(Clone::clone)?;
+        let effective = effective::effective(&transform.name, Some(transform), index, builder.store);
+        builder.spec(&effective.ok_or_else(|| "it has no name".to_owned())??)
     }
 
     /// `None`: it has no name of its own.
-    fn drop_in(&self, on_violation: OnViolation, is_reload: bool) -> Option<DropIn> {
+    fn drop_in(&self, builder: &SpecBuilder<'_>, index: &Index, is_reload: bool) -> Option<DropIn> {
         let name = self.name()?.to_owned();
-        match (self.state, &self.transform) {
-            (EntryState::Duplicate | EntryState::Removed, _) => None,
-            _ if !self.is_loaded(is_reload) => Some(DropIn::Keep(name)),
-            (_, Ok(transform)) => Some(DropIn::Load(Box::new(spec(transform, on_violation)))),
-            (_, Err(reason)) => Some(DropIn::Refuse { name, component: self.main_file(), reason: reason.clone() }),
+        if matches!(self.state, EntryState::Duplicate | EntryState::Removed) {
+            return None;
         }
+        if !self.is_loaded(is_reload) {
+            return Some(DropIn::Keep(name));
+        }
+        Some(match self.spec(builder, index) {
+            Ok(spec) => DropIn::Load(Box::new(spec)),
+            Err(reason) => DropIn::Refuse { name, component: self.main_file(), reason },
+        })
     }
 
     fn is_loaded(&self, is_reload: bool) -> bool {
@@ -208,6 +233,10 @@ impl DropInEntry {
             self.fault = text.map(|text| DropInFault { text, since: SystemTime::now() });
         }
         self.fault.as_ref().filter(|_| !is_known)
+    }
+
+    pub(super) fn clear_fault(&mut self) {
+        self.fault = None;
     }
 
     pub(super) fn status(&self) -> DropInStatus {

@@ -2,7 +2,7 @@
 
 use super::written::BeingWritten;
 use crate::config::{self, TransformConfig};
-use crate::transforms::specs::MAX_COMPONENT_SIZE;
+use crate::transforms::limits::MAX_COMPONENT_SIZE;
 use crate::transforms::trust::TrustedKeys;
 use ocpp_gateway_pipeline::{OnError, Verify};
 use serde::Deserialize as _;
@@ -173,6 +173,9 @@ impl DropInFiles<'_> {
             *on_error = on_error_of(text);
         }
         let name = transform_name(self.stem).ok_or_else(|| self.bad_name())?;
+        if config::RESERVED_NAMES.contains(&name) {
+            return Err(format!("{}: {name:?} is the name of a page of the API: take another", self.stem));
+        }
         for kind in self.kinds {
             self.check(*kind)?;
         }
@@ -195,8 +198,9 @@ impl DropInFiles<'_> {
                 let read = config::read_transform(&file, &text, name, component.as_deref());
                 let directory = format!("{}/", self.directory.display());
                 let transform = read.map_err(|faults| faults.to_string().replace(&directory, ""))?;
-                // The program in it is code. The signature of a file beside it is checked when that is loaded.
-                if transform.component == config::JQ && transform.config.contains_key("program") {
+                // The program in it is code, also if an upload makes it one of jq. The signature of a file beside it is
+                // checked when that is loaded.
+                if transform.config.contains_key("program") {
                     let untrusted = |reason: String| format!("{}: {reason}", Kind::Toml.file_name(self.stem));
                     Verify::verify(self.trusted, &file, text.as_bytes()).map_err(untrusted)?;
                 }

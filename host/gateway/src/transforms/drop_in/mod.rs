@@ -13,6 +13,6 @@ mod watch;
 mod written;
 
 pub use drop_ins::DropIns;
-pub(super) use drop_ins::drop_in_specs;
+pub(super) use drop_ins::{LockedDropIns, drop_in_specs};
 pub use status::{DropInFault, DropInStatus};
 pub(super) use watch::DropInWatch;

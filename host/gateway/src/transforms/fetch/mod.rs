@@ -18,7 +18,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use crate::transforms::MAX_COMPONENT_SIZE;
+use crate::transforms::limits::MAX_COMPONENT_SIZE;
 use address::Address;
 use fetched::is_signature;
 use http::{Client, HttpError, Request, TimeLimits};
@@ -30,7 +30,7 @@ use ureq::tls::Certificate;
 
 pub(crate) use error::FetchError;
 pub(crate) use fetched::Fetched;
-pub(crate) use source::{BadSource, RemoteSource};
+pub(crate) use source::RemoteSource;
 
 /// How long a connection may take: a server that is up answers within milliseconds, and a lost packet costs seconds.
 const CONNECT_TIME: Duration = Duration::from_secs(10);

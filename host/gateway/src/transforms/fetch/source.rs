@@ -1,6 +1,6 @@
 //! What the configuration may name as a source that is not on this machine.
 
-use super::address::{Address, BadAddress, has_scheme};
+use super::address::{Address, BadAddress};
 use super::oci::{BadReference, Reference};
 use std::fmt;
 use std::str::FromStr;
@@ -35,12 +35,6 @@ pub(crate) enum BadSource {
 }
 
 impl RemoteSource {
-    /// Whether a text is meant to be fetched: it has a scheme with two slashes, or one of those that are fetched. Any
-    /// other text is a path, or the name of a built-in component.
-    pub(crate) fn is_remote(text: &str) -> bool {
-        has_scheme(text) && (text.contains("://") || slashes_missing(text).is_some())
-    }
-
     /// The source without user name, password and query of an address.
     pub(crate) fn redacted(&self) -> String {
         match &self.place {
@@ -88,16 +82,6 @@ fn slashes_missing(text: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_with_a_scheme_is_no_path() {
-        for remote in ["https://a/b", "HTTP://a/b", "oci://a/b", "ftp://a/b", "oci:a/b", "https:/a/b", "s3://a"] {
-            assert!(RemoteSource::is_remote(remote), "{remote}");
-        }
-        for local in ["builtin:jq", "a.wasm", "/a://b", "./http://b", "a b://c", "dir/a:b.wasm", "://a", "c:a.wasm"] {
-            assert!(!RemoteSource::is_remote(local), "{local}");
-        }
-    }
 
     #[test]
     fn source_is_displayed_as_configured_and_redacted_for_logs() {
