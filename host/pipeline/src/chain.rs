@@ -56,6 +56,14 @@ impl Chain {
         }
     }
 
+    /// A copy for trial, whose transforms share nothing with these.
+    pub(crate) fn for_trial(&self) -> Chain {
+        let transforms: Vec<_> = self.transforms.iter().map(|transform| transform.for_trial()).collect();
+        let place = self.transforms.iter().position(|transform| transform.name == self.mapping.name);
+        let mapping = place.map_or_else(|| self.mapping.for_trial(), |place| transforms[place].clone());
+        Chain::new(transforms, mapping, self.validation)
+    }
+
     /// The transform of this name.
     pub(crate) fn transform(&self, name: &str) -> Option<&Arc<Transform>> {
         self.transforms.iter().find(|transform| *transform.name == *name)

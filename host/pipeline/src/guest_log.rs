@@ -2,6 +2,7 @@
 
 use crate::abi::Level;
 use crate::subject::Subject;
+use crate::trace::TracedLine;
 use ocpp_gateway_core::Attributes;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -40,6 +41,19 @@ impl Line {
             room = room.saturating_sub(name.len() + value.len());
         }
         Line { level, message, fields: LogFields(fields) }
+    }
+
+    pub(crate) fn traced(&self) -> TracedLine {
+        let level = match self.level {
+            Level::Trace => "TRACE",
+            Level::Debug => "DEBUG",
+            Level::Info => "INFO",
+            Level::Warn => "WARN",
+            Level::Error => "ERROR",
+        };
+        let fields = self.fields.to_string();
+        let space = if fields.is_empty() { "" } else { " " };
+        TracedLine { level, text: format!("{}{space}{fields}", self.message) }
     }
 
     /// Passes the line to `tracing`, with the transform, its version and the subject of the call.

@@ -172,7 +172,9 @@ impl Instance {
     /// Writes the lines of the guest to the log.
     pub(crate) fn flush_log(&mut self, transform: &str, version: &str, subject: Subject<'_>) {
         if self.store.data().has_log() {
-            self.store.data_mut().take_log().for_each(|line| line.emit(transform, version, subject));
+            let shared = self.store.data().shared().clone();
+            let lines = self.store.data_mut().take_log().filter_map(|line| shared.capture(line));
+            lines.for_each(|line| line.emit(transform, version, subject));
         }
     }
 

@@ -56,6 +56,7 @@ mod state;
 mod stats;
 mod subject;
 mod swap_report;
+mod trace;
 mod transform;
 mod trap;
 mod wasi;
@@ -76,7 +77,9 @@ pub use inspect::Inspection;
 pub use load_options::{LoadOptions, LongCalls, MAX_FUNCTIONS, Verify};
 pub use matching::Matching;
 pub use message::Message;
-pub use pipeline::{DownlinkOutcome, DropIn, Edit, MappedTopics, Pipeline, RollbackMark, UplinkOutcome};
+pub use pipeline::{
+    DownlinkOutcome, DropIn, Edit, MappedTopics, Pipeline, RollbackMark, TrialChain, TrialOutcome, UplinkOutcome,
+};
 pub use samples::{Samples, TrialTransform};
 pub use settings::{Limits, OnError, OnViolation, UnknownActions, Validation, ValidationPoint};
 pub use spec::{Source, TransformSpec};
@@ -85,3 +88,4 @@ pub use swap_report::{
     Change, FewerHooks, SwapError, SwapOutcome, SwapReport, Swapped, SwappedAll, TransformChange, TransformFault,
     TransformVersion, short_hashes, short_sha256,
 };
+pub use trace::{TraceStep, TracedAction, TracedLine, TracedMessage};

@@ -10,6 +10,7 @@ use std::time::Duration;
 /// The values of one transform. All its instances share them, so each call takes the lock briefly.
 pub(crate) struct StateStore(Mutex<StateEntries>);
 
+#[derive(Clone)]
 struct StateEntries {
     limits: Limits,
     values: HashMap<Arc<str>, Entry>,
@@ -19,6 +20,7 @@ struct StateEntries {
     bytes: usize,
 }
 
+#[derive(Clone)]
 struct Entry {
     value: Vec<u8>,
     /// On the same clock as `now`; `None`: never.
@@ -34,6 +36,11 @@ impl Entry {
 impl StateStore {
     pub(crate) fn new(limits: Limits) -> Self {
         StateStore(Mutex::new(StateEntries { limits, values: HashMap::new(), expiring: BTreeSet::new(), bytes: 0 }))
+    }
+
+    /// A store of its own with the same values.
+    pub(crate) fn copy(&self) -> Self {
+        StateStore(Mutex::new(self.0.lock().clone()))
     }
 
     /// Existing values stay, even if they exceed the new limits.

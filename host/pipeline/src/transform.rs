@@ -8,6 +8,7 @@ use crate::error::{Cause, Failure, GuestFault, HostFault, LoadFault, TransformIn
 use crate::guest::TransformShared;
 use crate::hook::{self, Function, Hook};
 use crate::instance::{Instance, InstanceFactory};
+use crate::load_options::LongCalls;
 use crate::matching::Matcher;
 use crate::output::Allowance;
 use crate::settings::{OnError, OnViolation};
@@ -95,6 +96,13 @@ impl Transform {
             breakers: Breakers::new(Some(&running.breakers)),
             ..self.copy_with(self.factory.clone())
         })
+    }
+
+    /// A copy for trial: with a copy of its state, and with breakers of its own. What it logs is captured.
+    pub(crate) fn for_trial(&self) -> Arc<Self> {
+        let shared = Arc::new(self.factory.shared.for_trial(&self.factory.limits));
+        let long_calls = LongCalls::default();
+        Arc::new(self.copy_with(InstanceFactory { shared, long_calls, ..self.factory.clone() }))
     }
 
     /// Whether both stem from one load: the same code with the same settings, which may have been swapped out and

@@ -13,6 +13,7 @@ mod query;
 mod server;
 mod state;
 mod transforms;
+mod try_message;
 
 pub use pages::router;
 pub use server::serve;

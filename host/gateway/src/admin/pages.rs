@@ -4,7 +4,7 @@ use super::audit::Caller;
 use super::guard::OPEN_PATHS;
 use super::problem::{Problem, json};
 use super::state::{AdminState, SharedAdminState};
-use super::{charge_points, events, log_level, openapi, query, transforms};
+use super::{charge_points, events, log_level, openapi, query, transforms, try_message};
 use crate::operations::metrics::Exposition;
 use crate::transforms::DropInStatus;
 use axum::Router;
@@ -29,6 +29,7 @@ pub fn router(state: Arc<AdminState>) -> Router {
         .route(openapi::PATH, get(description))
         .merge(charge_points::router())
         .merge(transforms::router())
+        .merge(try_message::router())
         .merge(events::router())
         .merge(log_level::router())
         .fallback(not_found)

@@ -14,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 /// the other is compiled.
 pub(super) const MAX_UPLOADS: usize = 2;
 
+/// Messages that are tried at the same time.
+pub(super) const MAX_TRIALS: usize = 2;
+
 /// The state that the pages share.
 pub struct AdminState {
     pub(super) context: Arc<Context>,
@@ -26,6 +29,8 @@ pub struct AdminState {
     pub(super) operator_call_ids: OperatorCallIds,
     /// Permits for uploads. A component may be large, and stays in memory until it runs or is refused.
     pub(super) uploads: Arc<Semaphore>,
+    /// Permits for messages that are tried.
+    pub(super) trials: Arc<Semaphore>,
 }
 
 pub(super) type SharedAdminState = Arc<AdminState>;
@@ -49,6 +54,7 @@ impl AdminState {
             guard: Guard::new(token),
             operator_call_ids: OperatorCallIds::new(),
             uploads,
+            trials: Arc::new(Semaphore::new(MAX_TRIALS)),
         }
     }
 }

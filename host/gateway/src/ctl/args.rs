@@ -1,9 +1,10 @@
 //! The definition of the `ctl` commands.
 
 use super::connection::{DEFAULT_URL, GATEWAY, TokenArgs, URL_VARIABLE};
-use super::transform_args::TransformsCommand;
+use super::transform_args::{TransformsCommand, VersionArgs};
 use clap::{Args, Subcommand};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct CtlArgs {
@@ -52,6 +53,10 @@ pub enum CtlCommand {
     /// List, change and roll back transforms.
     #[command(subcommand)]
     Transforms(TransformsCommand),
+    /// Show what the transforms would make of a message: each stage with its actions, time and log lines. Nothing is sent.
+    ///
+    /// With a component or settings, they are tried in the place of the transform that --name names, or as one more.
+    Try(TryArgs),
     /// Print events as they happen, one a line, until Ctrl-C.
     ///
     /// With --json, each line is an object.
@@ -61,4 +66,27 @@ pub enum CtlCommand {
         /// A level (off, error, warn, info, debug, trace), or directives such as info,ocpp_gateway_mqtt=debug.
         filter: Option<String>,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(override_usage = "ocpp-gateway ctl try [OPTIONS] <MESSAGE> [FILE|--component <COMPONENT>]")]
+pub struct TryArgs {
+    /// A file with a frame, such as [2,"1","Heartbeat",{}], or with the request of the API: charge_point, and frame or
+    /// message. `-` is the standard input.
+    #[arg(value_name = "MESSAGE")]
+    pub message: PathBuf,
+    /// The identity of the charge point.
+    #[arg(long, value_name = "ID")]
+    pub charge_point: Option<String>,
+    /// Its version of OCPP.
+    #[arg(long, value_name = "VERSION", default_value = "ocpp1.6")]
+    pub ocpp: String,
+    #[command(flatten)]
+    pub candidate: VersionArgs,
+    /// The transform that the candidate is tried in place of; one of another name is one more.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The transform that a candidate which is one more stands in front of.
+    #[arg(long, value_name = "NAME")]
+    pub before: Option<String>,
 }

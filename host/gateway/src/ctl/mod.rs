@@ -3,7 +3,8 @@
 //! - `args`: the command line; `run`: from a command to an exit code; `output`: tables, and text of others for a terminal.
 //! - `client`: requests and refusals; `connection`: where the gateway is, and the token; `new_version`: what an upload
 //!   sends. `transform dev` uses these as well.
-//! - A file for each group of commands: `status`, `charge_points`, `transforms`, `events`, `log_level`.
+//! - A file for each group of commands: `status`, `charge_points`, `transforms`, `try_message`, `events`,
+//!   `log_level`.
 
 mod args;
 mod charge_points;
@@ -25,6 +26,7 @@ mod tests;
 mod transform_args;
 mod transform_summary;
 mod transforms;
+mod try_message;
 
 pub use args::CtlArgs;
 pub use connection::TokenArgs;

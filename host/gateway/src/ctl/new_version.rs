@@ -62,7 +62,11 @@ impl NewVersion {
         client.upload(Method::POST, &options.of(path(&[SEGMENT])), &self.upload(settings))
     }
 
-    fn upload(&self, settings: Map<String, Value>) -> Upload {
+    pub(super) fn is_empty(&self) -> bool {
+        self.settings.is_empty() && self.component.is_none()
+    }
+
+    pub(super) fn upload(&self, settings: Map<String, Value>) -> Upload {
         let json = Value::from(settings.clone()).to_string();
         let (content_type, body) = match &self.component {
             Some(component) if settings.is_empty() => ("application/wasm".to_owned(), component.clone()),

@@ -3,7 +3,7 @@
 use super::args::{CtlArgs, CtlCommand};
 use super::error::CtlError;
 use super::output::Output;
-use super::{charge_points, events, log_level, status, transforms};
+use super::{charge_points, events, log_level, status, transforms, try_message};
 use crate::operations::log::printable;
 use std::io::{self, BufWriter, Write as _};
 use std::num::NonZeroUsize;
@@ -48,6 +48,7 @@ pub(super) fn carry_out(args: &CtlArgs, output: &mut Output<impl io::Write>) -> 
         CtlCommand::Call { id, action, payload } => {
             charge_points::call(&client, id, action, payload.as_deref(), output)
         }
+        CtlCommand::Try(args) => try_message::run(&client, args, output),
         CtlCommand::Transforms(command) => transforms::run(&client, command, output),
         CtlCommand::Events => events::run(&client, output),
         CtlCommand::LogLevel { filter } => log_level::run(&client, filter.as_deref(), output),

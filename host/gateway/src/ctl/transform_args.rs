@@ -108,7 +108,7 @@ pub struct VersionArgs {
     /// The other settings, in TOML or JSON: the keys of a [[transforms]] entry, such as match, limits and on_error.
     #[arg(long, value_name = "FILE")]
     pub settings: Option<PathBuf>,
-    /// The signature of FILE, as minisign writes it (FILE.minisig).
+    /// The signature of FILE, as minisign writes it; by default FILE.minisig, if there is one.
     #[arg(long, value_name = "FILE", conflicts_with = "component")]
     pub signature: Option<PathBuf>,
     #[command(flatten)]
@@ -116,9 +116,9 @@ pub struct VersionArgs {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 pub struct SourceArgs {
-    /// A component (*.wasm), or a program in jq (*.jq).
+    /// A component (*.wasm), or a program in jq (*.jq). A signature beside it, FILE.minisig, is sent with it.
     pub file: Option<PathBuf>,
     /// A component that the gateway has or fetches: builtin:NAME, https://… or oci://….
     #[arg(long, value_name = "COMPONENT")]

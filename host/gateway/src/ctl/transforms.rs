@@ -100,7 +100,7 @@ fn show(client: &Client, name: &str, output: &mut Output<impl Write>) -> Result<
 fn put(client: &Client, args: &PutArgs) -> Result<Answer, CtlError> {
     let PutArgs { name, version, allow_fewer_hooks, change } = args;
     let options = ChangeOptions { dry_run: change.dry_run, allow_fewer_hooks: *allow_fewer_hooks };
-    new_version(version)?.replace(client, name, options).map_err(|error| match error {
+    something_new(version)?.replace(client, name, options).map_err(|error| match error {
         ApiError::Refused(refusal) if refusal.is_not_found() => CtlError::NotThere { name: name.clone(), refusal },
         error => error.into(),
     })
@@ -108,7 +108,7 @@ fn put(client: &Client, args: &PutArgs) -> Result<Answer, CtlError> {
 
 fn add(client: &Client, args: &AddArgs) -> Result<Answer, CtlError> {
     let AddArgs { name, version, before, change } = args;
-    let mut version = new_version(version)?;
+    let mut version = something_new(version)?;
     if let Some(before) = before {
         version.settings.insert("before".into(), before.as_str().into());
     }
@@ -116,7 +116,18 @@ fn add(client: &Client, args: &AddArgs) -> Result<Answer, CtlError> {
 }
 
 /// Reads the files that the arguments name.
-fn new_version(args: &VersionArgs) -> Result<NewVersion, CtlError> {
+/// A version that differs in something from the one that runs.
+fn something_new(args: &VersionArgs) -> Result<NewVersion, CtlError> {
+    let version = new_version(args)?;
+    if version.is_empty() {
+        let usage = "nothing to send: name a FILE, --component, --config, --settings or a --match-…";
+        return Err(CtlError::Usage(usage.into()));
+    }
+    Ok(version)
+}
+
+/// Reads the files that the arguments name.
+pub(super) fn new_version(args: &VersionArgs) -> Result<NewVersion, CtlError> {
     let mut settings = args.settings.as_deref().map(read_object).transpose()?.unwrap_or_default();
     if let Some(key) = ["name", "component"].into_iter().find(|key| settings.contains_key(*key)) {
         return Err(CtlError::Usage(format!("the settings have {key:?}, which is an argument of the command")));
@@ -133,11 +144,6 @@ fn new_version(args: &VersionArgs) -> Result<NewVersion, CtlError> {
         (Some(file), _) if is_program(file) => add_program(&mut settings, read_text(file)?)?,
         (Some(file), _) => component = Some(read_bytes(file)?),
         (None, named) => settings.extend(named.iter().map(|named| ("component".to_owned(), named.as_str().into()))),
-    }
-    if settings.is_empty() && component.is_none() {
-        return Err(CtlError::Usage(
-            "nothing to send: name a FILE, --component, --config, --settings or a --match-…".into(),
-        ));
     }
     let beside = args.source.file.as_ref().map(|file| PathBuf::from(format!("{}.minisig", file.display())));
     let signature = args.signature.clone().or(beside.filter(|file| file.is_file()));

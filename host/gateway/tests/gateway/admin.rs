@@ -387,6 +387,7 @@ async fn responses_match_the_openapi_document() {
         "post /api/v1/transforms",
         "post /api/v1/transforms/{name}/fetch",
         "post /api/v1/transforms/{name}/rollback",
+        "post /api/v1/try",
         "put /api/v1/log-level",
         "put /api/v1/transforms/order",
         "put /api/v1/transforms/{name}",

@@ -186,6 +186,29 @@ async fn component_is_uploaded_and_a_refusal_is_printed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn message_is_tried_with_and_without_a_candidate() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = Running::start("").await;
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let message = file("status.json", r#"[2,"1","StatusNotification",{"info":""}]"#);
+    let settings = file("settings.toml", "limits.time = \"1s\"");
+    let program = file("quirk.jq", "def uplink: .payload.info = \"x\";");
+    let text = printed(&ctl(&gateway, &["try", &message, "--charge-point", "CP1"]));
+    assert!(text.starts_with("1. standard, mapping, ") && text.contains("published  ocpp/cp/CP1  {"), "{text}");
+    let with = ["try", &message, &program, "--settings", &settings, "--charge-point", "CP1", "--name", "quirk"];
+    let text = printed(&ctl(&gateway, &with));
+    assert!(text.starts_with("1. quirk, uplink, ") && text.contains(r#"{"info":"x"}]"#), "{text}");
+    failed(&ctl(&gateway, &["try", &message]), 2);
+    let text = failed(&ctl(&gateway, &["try", &file("none", "[2"), "--charge-point", "CP1"]), 1);
+    assert!(text.contains("frame: "), "{text}");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_are_printed_one_a_line() {
     let gateway = Running::start("").await;
     let watch = |arguments: &[&str]| {

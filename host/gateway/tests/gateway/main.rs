@@ -31,6 +31,7 @@ mod several_gateways;
 mod store;
 mod transforms;
 mod trust;
+mod try_message;
 mod tutorial;
 mod undeliverable;
 mod upgrade;

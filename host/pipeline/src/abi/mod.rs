@@ -86,6 +86,17 @@ impl<'a> PublishIn<'a> {
     pub(crate) fn payload(&self) -> &'a [u8] {
         self.payload
     }
+
+    /// A copy, for a trace.
+    pub(crate) fn to_publish(self) -> ocpp::Publish {
+        ocpp::Publish {
+            topic: self.topic.to_owned(),
+            payload: self.payload.to_owned(),
+            qos: ocpp::QoS::from_level(self.qos).unwrap_or_default(),
+            retain: self.retain,
+            ..ocpp::Publish::default()
+        }
+    }
 }
 
 impl<'a> From<&Message<'a>> for PublishIn<'a> {

@@ -1,6 +1,6 @@
 //! Messages from a back end to a charge point.
 
-use super::run::{ChainRun, NOT_PROCESSED, NotMapped, next_stage};
+use super::run::{ChainRun, NOT_PROCESSED, NotMapped, next_stage, traced_frame};
 use super::validation::ValidationError;
 use crate::abi::PublishIn;
 use crate::abi::packed::Packed;
@@ -9,6 +9,7 @@ use crate::error::{Cause, Failure};
 use crate::hook;
 use crate::settings::OnError;
 use crate::subject::Subject;
+use crate::trace::TracedMessage;
 use crate::transform::Transform;
 use ocpp_gateway_core::call_error::ORIGIN;
 use ocpp_gateway_core::frame::BACK_END_ID;
@@ -23,7 +24,7 @@ impl ChainRun<'_> {
         };
         let subject = Subject::message(self.peer, None, message.payload());
         let arguments = Packed(self.peer.into(), message);
-        match self.call_hook::<hook::Inbound>(transform, subject, arguments) {
+        match self.call_hook::<hook::Inbound>(transform, subject, arguments, || traced_message(message)) {
             Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
             Ok(actions) => actions.into_iter().for_each(|action| match action {
                 PublishAction::Pass => self.inbound(next, message),
@@ -39,7 +40,8 @@ impl ChainRun<'_> {
     fn map_downlink(&mut self, message: PublishIn<'_>) {
         let (mapping, peer) = (&self.chain.mapping, self.peer);
         let subject = Subject::message(peer, None, message.payload());
-        match self.note_call().and_then(|()| mapping.call::<hook::FromMqtt>(subject, Packed(peer.into(), message))) {
+        let arguments = Packed(peer.into(), message);
+        match self.call::<hook::FromMqtt>(mapping, subject, arguments, || traced_message(message)) {
             Ok(frames) if frames.is_empty() => self.dropped(mapping, "answered with an empty list"),
             Ok(frames) => frames.into_iter().for_each(|mut frame| {
                 self.set_action(&mut frame);
@@ -85,7 +87,8 @@ impl ChainRun<'_> {
             };
         };
         let arguments = Packed(self.peer.into(), (&frame).into());
-        match self.call_hook::<hook::Downlink>(transform, Subject::frame(self.peer, &frame), arguments) {
+        let subject = Subject::frame(self.peer, &frame);
+        match self.call_hook::<hook::Downlink>(transform, subject, arguments, || traced_frame(&frame)) {
             Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
             Ok(actions) => actions.into_iter().for_each(|action| match action {
                 FrameAction::Pass => self.downlink(next, frame.clone()),
@@ -186,4 +189,8 @@ impl ChainRun<'_> {
         answer.attributes.push((name.to_owned(), value.to_owned()));
         self.map_uplink(&answer);
     }
+}
+
+fn traced_message(message: PublishIn<'_>) -> TracedMessage {
+    TracedMessage::Message(message.to_publish())
 }

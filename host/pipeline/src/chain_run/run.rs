@@ -5,6 +5,7 @@ use crate::error::{Cause, Failure, GuestFault, IllegalOutput, TransformIncident}
 use crate::hook;
 use crate::settings::OnError;
 use crate::subject::Subject;
+use crate::trace::{Trace, TracedAnswer, TracedCall, TracedMessage};
 use crate::transform::Transform;
 use ocpp_gateway_core::call_error::ORIGIN;
 use ocpp_gateway_core::{CallError, Fault, Frame, Peer, Publish, UnansweredCalls};
@@ -60,6 +61,8 @@ pub(crate) struct ChainRun<'a> {
     pub(super) sender_id: Option<String>,
     /// Message id and action of a frame that was rejected, for the log.
     pub(crate) rejected: Option<(String, String)>,
+    /// What each stage made of it, if that is wanted.
+    pub(crate) trace: Option<Trace>,
 }
 
 impl<'a> ChainRun<'a> {
@@ -79,6 +82,7 @@ impl<'a> ChainRun<'a> {
             incidents: Vec::new(),
             sender_id: None,
             rejected: None,
+            trace: None,
         }
     }
 
@@ -88,15 +92,32 @@ impl<'a> ChainRun<'a> {
         (count == 1).then_some(place)
     }
 
-    /// Calls a hook. If it fails, the error is the `on_error` of the transform.
-    pub(super) fn call_hook<H: hook::Hook>(
+    /// Calls a hook. If it fails, the error is the `on_error` of the transform. `input`: what it is called with, for a
+    /// trace.
+    pub(super) fn call_hook<H: hook::Hook<Checked: TracedAnswer>>(
         &mut self,
         transform: &Arc<Transform>,
         subject: Subject<'_>,
         arguments: H::Arguments<'_>,
+        input: impl FnOnce() -> TracedMessage,
     ) -> Result<H::Checked, OnError> {
+        self.call::<H>(transform, subject, arguments, input).map_err(|failure| self.fallback(transform, failure))
+    }
+
+    /// Calls a hook.
+    pub(super) fn call<H: hook::Hook<Checked: TracedAnswer>>(
+        &mut self,
+        transform: &Arc<Transform>,
+        subject: Subject<'_>,
+        arguments: H::Arguments<'_>,
+        input: impl FnOnce() -> TracedMessage,
+    ) -> Result<H::Checked, Failure> {
+        let traced = self.trace.as_ref().map(|_| TracedCall::start(input()));
         let answer = self.note_call().and_then(|()| transform.call::<H>(subject, arguments));
-        answer.map_err(|failure| self.fallback(transform, failure))
+        if let (Some(trace), Some(call)) = (&mut self.trace, traced) {
+            trace.add(transform, H::FUNCTION, call, &answer);
+        }
+        answer
     }
 
     pub(super) fn fallback(&mut self, transform: &Transform, failure: Failure) -> OnError {
@@ -105,7 +126,7 @@ impl<'a> ChainRun<'a> {
     }
 
     /// Counts a call; fails if the message has caused too many.
-    pub(super) fn note_call(&mut self) -> Result<(), Failure> {
+    fn note_call(&mut self) -> Result<(), Failure> {
         self.calls += 1;
         if self.calls > CALLS_PER_MESSAGE {
             let illegal = IllegalOutput::TooMany { count: self.calls, limit: CALLS_PER_MESSAGE };
@@ -148,4 +169,9 @@ pub(super) fn next_stage<'s>(
 pub(super) fn is_own(frame: &Frame<'_>) -> bool {
     let (name, value) = ORIGIN;
     frame.attributes.iter().any(|(own_name, own_value)| own_name == name && own_value == value)
+}
+
+/// A frame as a trace has it.
+pub(super) fn traced_frame(frame: &Frame<'_>) -> TracedMessage {
+    TracedMessage::Frame(frame.clone().into_owned())
 }

@@ -1,7 +1,7 @@
 //! Frames from a charge point to the broker.
 
 use super::about::About;
-use super::run::{Answer, ChainRun, NOT_PROCESSED, is_own, next_stage};
+use super::run::{Answer, ChainRun, NOT_PROCESSED, is_own, next_stage, traced_frame};
 use crate::abi::PublishIn;
 use crate::abi::packed::Packed;
 use crate::actions::{FrameAction, PublishAction};
@@ -9,6 +9,7 @@ use crate::error::{Cause, Failure};
 use crate::hook;
 use crate::settings::{OnError, ValidationPoint};
 use crate::subject::Subject;
+use crate::trace::TracedMessage;
 use crate::transform::Transform;
 use ocpp_gateway_core::{CallError, Direction, Fault, Frame, MessageType, Publish};
 use std::sync::Arc;
@@ -44,7 +45,8 @@ impl ChainRun<'_> {
             return;
         };
         let arguments = Packed(self.peer.into(), frame.into());
-        match self.call_hook::<hook::Uplink>(transform, Subject::frame(self.peer, frame), arguments) {
+        let subject = Subject::frame(self.peer, frame);
+        match self.call_hook::<hook::Uplink>(transform, subject, arguments, || traced_frame(frame)) {
             Ok(actions) if actions.is_empty() => self.dropped(transform, "answered with an empty list"),
             Ok(actions) => actions.into_iter().for_each(|action| match action {
                 FrameAction::Pass => self.uplink_from(next, frame),
@@ -63,8 +65,8 @@ impl ChainRun<'_> {
     /// Passes a frame through the mapping and the `outbound` stages. Also for frames that the gateway itself made.
     pub(crate) fn map_uplink(&mut self, frame: &Frame<'_>) {
         let (mapping, peer) = (&self.chain.mapping, self.peer);
-        let call = || mapping.call::<hook::ToMqtt>(Subject::frame(peer, frame), Packed(peer.into(), frame.into()));
-        match self.note_call().and_then(|()| call()) {
+        let (subject, arguments) = (Subject::frame(peer, frame), Packed(peer.into(), frame.into()));
+        match self.call::<hook::ToMqtt>(mapping, subject, arguments, || traced_frame(frame)) {
             Ok(publishes) if publishes.is_empty() => self.dropped(mapping, "answered with an empty list"),
             Ok(publishes) => {
                 let before = self.publishes.len();
@@ -124,7 +126,8 @@ impl ChainRun<'_> {
         let subject = Subject::message(self.peer, about.action, &publish.payload);
         let attributes = about.attributes_of(&publish);
         let message = PublishIn { attributes: &attributes, ..PublishIn::from(&publish) };
-        match self.call_hook::<hook::Outbound>(transform, subject, Packed(self.peer.into(), message)) {
+        let input = || TracedMessage::Message(publish.clone());
+        match self.call_hook::<hook::Outbound>(transform, subject, Packed(self.peer.into(), message), input) {
             Ok(actions) if actions.is_empty() => {
                 self.dropped(transform, "answered with an empty list");
                 Ok(())

@@ -2,7 +2,7 @@
 //!
 //! Both apply after the last `uplink` hook, or before the first if so configured; and after the last `downlink` hook.
 
-use super::run::ChainRun;
+use super::run::{ChainRun, traced_frame};
 use crate::abi::packed::Packed;
 use crate::chain::Chain;
 use crate::error::{Cause, TransformIncident};
@@ -105,7 +105,8 @@ impl ChainRun<'_> {
     /// Calls `check`, for rules that no schema can express.
     fn check(&mut self, transform: &Arc<Transform>, frame: &Frame<'_>) -> Result<Option<CallError>, OnError> {
         let arguments = Packed(self.peer.into(), frame.into());
-        match self.call_hook::<hook::Check>(transform, Subject::frame(self.peer, frame), arguments) {
+        let subject = Subject::frame(self.peer, frame);
+        match self.call_hook::<hook::Check>(transform, subject, arguments, || traced_frame(frame)) {
             Err(OnError::Bypass) => Ok(None),
             answer => answer,
         }

@@ -50,12 +50,17 @@ impl Pipeline {
 
     /// What an edit would change, or why it would be refused.
     pub fn try_edit(&self, edit: &Edit) -> Result<Option<Vec<TransformChange>>, SwapError> {
+        let chain = self.try_edited_chain(edit)?;
+        Ok(changes(&self.0.chain.load(), &chain))
+    }
+
+    /// The chain that an edit would make.
+    pub(super) fn try_edited_chain(&self, edit: &Edit) -> Result<Chain, SwapError> {
         let _guard = self.0.loading.lock();
         let new = self.load_edit(edit)?;
         let loader_state = self.0.loader_state.lock();
         let running = self.0.chain.load_full();
-        let EditedChain { chain, .. } = self.edited_chain(edit, new, &loader_state, &running)?;
-        Ok(changes(&running, &chain))
+        Ok(self.edited_chain(edit, new, &loader_state, &running)?.chain)
     }
 
     fn load_edit(&self, edit: &Edit) -> Result<Option<Arc<Transform>>, SwapError> {

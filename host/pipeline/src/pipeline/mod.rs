@@ -8,6 +8,7 @@ mod hot_swap;
 mod mapped_topics;
 mod messages;
 mod rollbacks;
+mod trial;
 
 pub use drop_ins::DropIn;
 pub use edit::Edit;
@@ -15,3 +16,4 @@ pub use generations::Pipeline;
 pub use mapped_topics::MappedTopics;
 pub use messages::{DownlinkOutcome, UplinkOutcome};
 pub use rollbacks::RollbackMark;
+pub use trial::{TrialChain, TrialOutcome};

@@ -26,10 +26,10 @@ const SETTINGS_PART: &str = "settings";
 const COMPONENT_PART: &str = "component";
 
 /// What a request has sent.
-pub(super) struct ChangeBody {
-    pub(super) settings: Option<Map<String, Value>>,
-    pub(super) component: Option<Vec<u8>>,
-    pub(super) signature: Option<String>,
+pub(in crate::admin) struct ChangeBody {
+    pub(in crate::admin) settings: Option<Map<String, Value>>,
+    pub(in crate::admin) component: Option<Vec<u8>>,
+    pub(in crate::admin) signature: Option<String>,
     /// Held until the change is made or refused: a component may be large.
     pub(super) permit: OwnedSemaphorePermit,
 }
@@ -37,7 +37,7 @@ pub(super) struct ChangeBody {
 impl ChangeBody {
     /// Reads the body by its media type: `application/json` has settings, `multipart/form-data` both as parts, and any
     /// other the component.
-    pub(super) async fn read(state: &AdminState, request: Request) -> Result<Self, Problem> {
+    pub(in crate::admin) async fn read(state: &AdminState, request: Request) -> Result<Self, Problem> {
         let Ok(permit) = Arc::clone(&state.uploads).try_acquire_owned() else {
             return Err(Problem::busy(format!("{MAX_UPLOADS} components are being uploaded already"), RETRY_AFTER));
         };

@@ -235,7 +235,7 @@ fn audit(caller: Caller, changes: &[TransformChange], asked: Option<&str>, done:
     }
 }
 
-fn refusal(error: &ChangeError) -> Problem {
+pub(in crate::admin) fn refusal(error: &ChangeError) -> Problem {
     let status = match error {
         ChangeError::Unknown(_) | ChangeError::Swap(SwapError::Unknown(_)) => StatusCode::NOT_FOUND,
         ChangeError::Conflict(_) | ChangeError::Swap(SwapError::NoPrevious | SwapError::RolledBackMeanwhile(_)) => {

@@ -13,10 +13,12 @@ use crate::transforms::MAX_COMPONENT_SIZE;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, post, put};
+pub(super) use body::ChangeBody;
 use body::MAX_SETTINGS;
+pub(super) use change::refusal;
 
 /// The largest request body, in bytes: a component, and its settings in a multipart body.
-const MAX_BODY: usize = MAX_COMPONENT_SIZE + MAX_SETTINGS;
+pub(super) const MAX_BODY: usize = MAX_COMPONENT_SIZE + MAX_SETTINGS;
 
 pub(super) fn router() -> Router<SharedAdminState> {
     Router::new()

@@ -10,7 +10,7 @@ use crate::transforms::sources::Fetching;
 use crate::transforms::store::{IndexChange, Store};
 use crate::transforms::trust::TrustedKeys;
 use arc_swap::ArcSwap;
-use ocpp_gateway_pipeline::{Edit, FewerHooks, Pipeline, RollbackMark, TransformChange, TransformVersion};
+use ocpp_gateway_pipeline::{FewerHooks, Pipeline, RollbackMark, TransformChange, TransformVersion, TrialChain};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Map, Value};
 use std::path::{Path, absolute};
@@ -102,6 +102,19 @@ impl Changer {
         Ok(outcome)
     }
 
+    /// The chain for trial: that which runs, or that with a candidate in it, which is loaded like a change.
+    pub fn trial(&self, candidate: Option<ChangeRequest>) -> Result<TrialChain, ChangeError> {
+        let Some(request) = candidate else { return Ok(self.pipeline.trial(None)?) };
+        let _changing = self.changing.lock();
+        let config = self.config();
+        let planner = self.planner(&config);
+        let plan = planner.plan(request);
+        let chain = plan.and_then(|plan| Ok(self.pipeline.trial(Some(&plan.edit(planner.since)))?));
+        self.store.settle_fetched(|_| false);
+        self.store.remove_unused();
+        chain
+    }
+
     /// Where a transform comes from, and what is stored for it.
     pub fn history(&self, name: &str) -> History {
         let index = self.store.index();
@@ -163,6 +176,11 @@ impl Changer {
         Planner { store: &self.store, config, drop_ins, index, running, trusted, since }
     }
 
+    /// Whether a transform of this name runs.
+    pub fn is_running(&self, name: &str) -> bool {
+        self.pipeline.transforms().iter().any(|status| status.name == name)
+    }
+
     /// The version that this process ran before, which needs no load.
     fn previous(&self, name: &str) -> Option<TransformVersion> {
         self.pipeline.transforms().into_iter().find(|status| status.name == name)?.previous
@@ -186,8 +204,8 @@ impl Changer {
 
     /// Loads, stores and puts in place what is planned.
     fn carry_out(&self, plan: Plan, since: RollbackMark, is_dry_run: bool) -> Result<ChangeOutcome, ChangeError> {
-        let Plan { load, mut change, order, is_stored_anyway, fewer_hooks } = plan;
-        let edit = Edit { load: load.map(Box::new), order, fewer_hooks, since };
+        let edit = plan.edit(since);
+        let Plan { mut change, is_stored_anyway, .. } = plan;
         let mut is_stored = false;
         if is_dry_run {
             return Ok(self.outcome(self.pipeline.try_edit(&edit)?));

@@ -10,7 +10,7 @@ use crate::transforms::sources::{self, Fetching};
 use crate::transforms::specs::SpecBuilder;
 use crate::transforms::store::{CodeKind, Index, IndexChange, Sender, Store, StoredTransform, StoredVersion};
 use crate::transforms::trust::TrustedKeys;
-use ocpp_gateway_pipeline::{FewerHooks, RollbackMark, SwapError, TransformSpec};
+use ocpp_gateway_pipeline::{Edit, FewerHooks, RollbackMark, SwapError, TransformSpec};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -39,6 +39,14 @@ pub(super) struct Plan {
     /// Whether it is stored even if the same runs on.
     pub(super) is_stored_anyway: bool,
     pub(super) fewer_hooks: FewerHooks,
+}
+
+impl Plan {
+    /// What the pipeline has to do. `since`: that of the planner.
+    pub(super) fn edit(&self, since: RollbackMark) -> Edit {
+        let Plan { load, order, fewer_hooks, .. } = self;
+        Edit { load: load.clone().map(Box::new), order: order.clone(), fewer_hooks: *fewer_hooks, since }
+    }
 }
 
 impl Planner<'_> {

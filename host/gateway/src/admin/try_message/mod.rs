@@ -1,0 +1,58 @@
+//! `/api/v1/try`: what the transforms would make of a message. Nothing is sent.
+//!
+//! - `request`: the message, the charge point and the candidate; `answer`: the trace.
+
+mod answer;
+mod request;
+
+use super::audit::Caller;
+use super::problem::{Problem, json};
+use super::state::{MAX_TRIALS, SharedAdminState};
+use super::transforms::{ChangeBody, MAX_BODY, refusal};
+use crate::transforms::ChangeError;
+use answer::TryAnswer;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::post;
+use request::{TryMessage, TryRequest};
+use std::sync::Arc;
+use std::thread;
+use tokio::sync::oneshot;
+
+/// When to retry if others are being tried, in seconds.
+const RETRY_AFTER: u16 = 1;
+
+pub(super) fn router() -> Router<SharedAdminState> {
+    Router::new().route("/api/v1/try", post(try_message)).layer(DefaultBodyLimit::max(MAX_BODY))
+}
+
+/// Passes a message through the transforms, without sending anything
+async fn try_message(
+    State(state): State<SharedAdminState>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
+    let busy = || Problem::busy(format!("{MAX_TRIALS} messages are being tried already"), RETRY_AFTER);
+    let permit = Arc::clone(&state.trials).try_acquire_owned().map_err(|_| busy())?;
+    let body = ChangeBody::read(&state, request).await?;
+    let request = TryRequest::read(body, caller, |name| state.changer.is_running(name))?;
+    let changer = Arc::clone(&state.changer);
+    let (answer, answered) = oneshot::channel();
+    // Not one of the blocking threads, which are for live traffic too.
+    let spawned = thread::Builder::new().name("try".into()).spawn(move || {
+        let _permit = permit;
+        let TryRequest { peer, message, candidate } = request;
+        let outcome = changer.trial(candidate).map(|chain| match &message {
+            TryMessage::Frame(frame) => chain.uplink(&peer, frame),
+            TryMessage::Message(publish) => chain.downlink(&peer, &publish.into(), Default::default()),
+        });
+        // The client may have gone.
+        let _ = answer.send(outcome);
+    });
+    let internal = |text: String| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, text);
+    spawned.map_err(|error| internal(error.to_string()))?;
+    let outcome: Result<_, ChangeError> = answered.await.map_err(|_| internal("the trial has ended early".into()))?;
+    Ok(json(StatusCode::OK, &TryAnswer::from(outcome.map_err(|error| refusal(&error))?)))
+}

@@ -1,0 +1,65 @@
+//! Runs single messages through a copy of the chain: nothing of it reaches the chain that runs.
+
+use super::edit::Edit;
+use super::generations::Pipeline;
+use crate::abi::PublishIn;
+use crate::chain::Chain;
+use crate::chain_run::{Answer, ChainRun, NotMapped};
+use crate::error::TransformIncident;
+use crate::message::Message;
+use crate::swap_report::SwapError;
+use crate::trace::{Trace, TraceStep};
+use ocpp_gateway_core::{Frame, Peer, Publish, UnansweredCalls};
+
+/// A chain for trial: that which runs, or that after an edit. Its transforms read the state that was there when it was
+/// made, and write to a copy. Their limits hold; failures stop no hook.
+pub struct TrialChain(Chain);
+
+/// What would have become of a message.
+#[derive(Debug, Clone)]
+pub struct TrialOutcome {
+    pub steps: Vec<TraceStep>,
+    /// To the broker.
+    pub publishes: Vec<Publish>,
+    /// To the charge point.
+    pub frames: Vec<Frame<'static>>,
+    /// The immediate answer to the charge point, if any.
+    pub answer: Option<Answer>,
+    /// Why a message from a back end was not mapped to frames, if so.
+    pub not_mapped: Option<NotMapped>,
+    pub incidents: Vec<TransformIncident>,
+}
+
+impl Pipeline {
+    /// The chain that runs, for trial; or that after an edit, which is loaded for it and not made.
+    pub fn trial(&self, edit: Option<&Edit>) -> Result<TrialChain, SwapError> {
+        let next = edit.map(|edit| self.try_edited_chain(edit)).transpose()?;
+        let running = self.0.chain.load_full();
+        Ok(TrialChain(next.as_ref().unwrap_or(&running).for_trial()))
+    }
+}
+
+impl TrialChain {
+    /// Passes a frame from a charge point through `uplink`, the mapping and `outbound`.
+    pub fn uplink(&self, peer: &Peer, frame: &Frame<'_>) -> TrialOutcome {
+        self.run(peer, |run| run.uplink(frame))
+    }
+
+    /// Passes a message from a back end through `inbound`, the mapping and `downlink`. `unanswered`: the CALLs of the
+    /// charge point that wait for an answer.
+    pub fn downlink(&self, peer: &Peer, message: &Message<'_>, unanswered: UnansweredCalls<'_>) -> TrialOutcome {
+        self.run(peer, |run| {
+            run.unanswered = unanswered;
+            run.inbound(0, PublishIn::from(message));
+        })
+    }
+
+    fn run<'a>(&'a self, peer: &'a Peer, begin: impl FnOnce(&mut ChainRun<'a>)) -> TrialOutcome {
+        let mut run = ChainRun::new(&self.0, peer);
+        run.trace = Some(Trace::default());
+        begin(&mut run);
+        let ChainRun { publishes, frames, answer, not_mapped, incidents, trace, .. } = run;
+        let steps = trace.map(|Trace(steps)| steps).unwrap_or_default();
+        TrialOutcome { steps, publishes, frames, answer, not_mapped, incidents }
+    }
+}

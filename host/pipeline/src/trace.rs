@@ -1,0 +1,142 @@
+//! What each stage made of a message, step by step.
+
+use crate::actions::{FrameAction, PublishAction};
+use crate::error::Failure;
+use crate::guest_log::Line;
+use crate::hook::Function;
+use crate::swap_report::TransformVersion;
+use crate::transform::Transform;
+use ocpp_gateway_core::{CallError, Frame, Publish};
+use std::time::{Duration, Instant};
+
+/// One call of a hook.
+#[derive(Debug, Clone)]
+pub struct TraceStep {
+    /// The name of the transform.
+    pub transform: String,
+    pub version: TransformVersion,
+    pub hook: &'static str,
+    pub input: TracedMessage,
+    /// What the transform wants done, in its order; or why the call failed.
+    pub outcome: Result<Vec<TracedAction>, Failure>,
+    pub duration: Duration,
+    /// What it logged or printed meanwhile.
+    pub log: Vec<TracedLine>,
+}
+
+/// A frame or an MQTT message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TracedMessage {
+    Frame(Frame<'static>),
+    Message(Publish),
+}
+
+/// What a transform wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TracedAction {
+    Pass,
+    /// It goes on in this form; or the mapping has made this of it.
+    Message(TracedMessage),
+    /// A message beside it.
+    Publish(Publish),
+    /// An answer to its sender, with this payload.
+    Reply(String),
+    Reject(CallError),
+    Drop(String),
+}
+
+/// One line that a transform has logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TracedLine {
+    /// As in the log: `INFO`.
+    pub level: &'static str,
+    /// With its fields.
+    pub text: String,
+}
+
+/// The steps of one message so far.
+#[derive(Debug, Default)]
+pub(crate) struct Trace(pub(crate) Vec<TraceStep>);
+
+/// A call that is traced.
+pub(crate) struct TracedCall {
+    input: TracedMessage,
+    started: Instant,
+}
+
+impl TracedCall {
+    pub(crate) fn start(input: TracedMessage) -> Self {
+        TracedCall { input, started: Instant::now() }
+    }
+}
+
+impl Trace {
+    pub(crate) fn add<A: TracedAnswer>(
+        &mut self,
+        transform: &Transform,
+        function: Function,
+        TracedCall { input, started }: TracedCall,
+        answer: &Result<A, Failure>,
+    ) {
+        self.0.push(TraceStep {
+            transform: transform.name.to_string(),
+            version: transform.as_version(),
+            hook: function.interface(),
+            input,
+            outcome: answer.as_ref().map(TracedAnswer::actions).map_err(Clone::clone),
+            duration: started.elapsed(),
+            log: transform.factory.shared.take_captured_log().iter().map(Line::traced).collect(),
+        });
+    }
+}
+
+/// The answer of a hook, as actions.
+pub(crate) trait TracedAnswer {
+    fn actions(&self) -> Vec<TracedAction>;
+}
+
+impl TracedAnswer for Vec<FrameAction> {
+    fn actions(&self) -> Vec<TracedAction> {
+        let action = |action: &FrameAction| match action.clone() {
+            FrameAction::Pass => TracedAction::Pass,
+            FrameAction::Replace(frame) => TracedAction::Message(TracedMessage::Frame(frame)),
+            FrameAction::Publish(publish) => TracedAction::Publish(publish),
+            FrameAction::Reply(payload) => TracedAction::Reply(payload),
+            FrameAction::Reject(error) => TracedAction::Reject(error),
+            FrameAction::Drop(reason) => TracedAction::Drop(reason),
+        };
+        self.iter().map(action).collect()
+    }
+}
+
+impl TracedAnswer for Vec<PublishAction> {
+    fn actions(&self) -> Vec<TracedAction> {
+        let action = |action: &PublishAction| match action.clone() {
+            PublishAction::Pass => TracedAction::Pass,
+            PublishAction::Replace(publish) => TracedAction::Message(TracedMessage::Message(publish)),
+            PublishAction::Drop(reason) => TracedAction::Drop(reason),
+        };
+        self.iter().map(action).collect()
+    }
+}
+
+/// Of `to-mqtt`.
+impl TracedAnswer for Vec<Publish> {
+    fn actions(&self) -> Vec<TracedAction> {
+        self.iter().map(|publish| TracedAction::Message(TracedMessage::Message(publish.clone()))).collect()
+    }
+}
+
+/// Of `from-mqtt`.
+impl TracedAnswer for Vec<Frame<'static>> {
+    fn actions(&self) -> Vec<TracedAction> {
+        self.iter().map(|frame| TracedAction::Message(TracedMessage::Frame(frame.clone()))).collect()
+    }
+}
+
+/// Of `check`.
+impl TracedAnswer for Option<CallError> {
+    fn actions(&self) -> Vec<TracedAction> {
+        vec![self.clone().map_or(TracedAction::Pass, TracedAction::Reject)]
+    }
+}
