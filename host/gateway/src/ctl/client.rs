@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use std::path::PathBuf;
 use std::time::Duration;
 use std::{fmt, io};
-use ureq::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use ureq::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, EXPECT};
 use ureq::http::{HeaderValue, Method, Request, Response, StatusCode};
 use ureq::{Agent, AsSendBody, Body, BodyReader};
 
@@ -197,6 +197,8 @@ impl Client {
     /// Sends a new version of a transform to a page.
     pub(super) fn upload(&self, method: Method, path: &str, upload: &Upload) -> Result<Answer, ApiError> {
         let mut headers = vec![(CONTENT_TYPE.as_str(), upload.content_type.as_str())];
+        // The gateway may refuse before it has read the body.
+        headers.push((EXPECT.as_str(), "100-continue"));
         headers.extend(upload.signature.as_deref().map(|signature| ("minisign-signature", signature)));
         self.accepted(method, path, &headers, &upload.body[..])
     }

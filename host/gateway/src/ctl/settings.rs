@@ -18,6 +18,9 @@ pub(super) fn read_object(file: &Path) -> Result<Map<String, Value>, CtlError> {
     } else {
         (file.display().to_string(), read_text(file)?)
     };
+    if text.trim().is_empty() {
+        return Err(CtlError::Usage(format!("{name} is empty; write {{}} for no keys at all")));
+    }
     object(&text, file.extension().is_some_and(|extension| extension == "json"))
         .map_err(|error| CtlError::Usage(format!("{name}: {error}")))
 }

@@ -8,7 +8,7 @@ use super::specs::{SpecBuilder, validation};
 use super::store::Store;
 use super::trust::TrustedKeys;
 use crate::config::Config;
-use ocpp_gateway_pipeline::{Clock, Compile, LoadOptions, Pipeline, TransformSpec, short_hashes};
+use ocpp_gateway_pipeline::{Clock, Compile, LoadError, LoadOptions, Pipeline, TransformSpec, short_hashes};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -27,7 +27,13 @@ pub fn load(
     let options = LoadOptions { clock, cache, compile, max_functions, validation, long_calls: LONG_CALLS, verify };
     let specs = SpecBuilder::new(config, store).all(config);
     let loaded = specs.map_err(|faults| faults.into_iter().map(ComponentFault).collect::<Vec<_>>()).and_then(|specs| {
-        let faults = |errors: Vec<_>| errors.iter().map(|error| ComponentFault::new(error, config)).collect();
+        let index = store.index();
+        let fault = |error: &LoadError| match index.running(&error.transform) {
+            // Its settings may be in no file.
+            Some(version) => ComponentFault(format!("{error} ({})", version.sent())),
+            None => ComponentFault::new(error, config),
+        };
+        let faults = |errors: Vec<_>| errors.iter().map(fault).collect();
         Pipeline::load_in(specs, options.clone()).map_err(faults)
     });
     let result = match loaded {

@@ -60,6 +60,11 @@ fn is_trusted(path: &Path, trusted: &TrustedKeys) -> bool {
     trusted.is_empty() || fs::read(path).is_ok_and(|content| Verify::verify(trusted, path, &content).is_ok())
 }
 
+/// Whether a component can be fetched from there at all.
+pub(super) fn check_address(address: &str) -> Result<(), String> {
+    address.parse::<RemoteSource>().map(drop).map_err(|error| format!("component {error}"))
+}
+
 /// Fetches the component of a version, which is stored with it.
 pub(super) fn fetch_code(
     address: &str,

@@ -172,6 +172,10 @@ async fn component_is_uploaded_and_a_refusal_is_printed() {
     assert!(text.contains("not WebAssembly") && text.contains("(422 "), "{text}");
     let text = failed(&ctl(&gateway, &["transforms", "put", "mine", &component]), 1);
     assert!(text.contains("(404 ") && text.contains("ctl transforms add mine"), "{text}");
+    let empty = folder.path().join("empty.json");
+    std::fs::write(&empty, "").expect("written");
+    let text = failed(&ctl(&gateway, &["transforms", "config", "standard", &empty.display().to_string()]), 2);
+    assert!(text.contains("is empty"), "{text}");
     let text = failed(&ctl(&gateway, &["transforms", "put", "standard", "/nowhere/at/all.wasm"]), 1);
     assert!(text.contains("/nowhere/at/all.wasm: No such file"), "{text}");
     let again = ctl(&gateway, &["transforms", "put", "standard", &component]);

@@ -10,7 +10,7 @@ use crate::transforms::sources::Fetching;
 use crate::transforms::store::{IndexChange, Store};
 use crate::transforms::trust::TrustedKeys;
 use arc_swap::ArcSwap;
-use ocpp_gateway_pipeline::{FewerHooks, Pipeline, RollbackMark, TransformChange, TransformVersion, TrialChain};
+use ocpp_gateway_pipeline::{FewerHooks, Pipeline, TransformChange, TransformStatus, TransformVersion, TrialChain};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Map, Value};
 use std::path::{Path, absolute};
@@ -72,9 +72,10 @@ impl Changer {
                 let _changing = self.changing.lock();
                 let config = self.config();
                 let is_revert = matches!(request.change, RequestedChange::Revert { .. });
+                let is_removal = matches!(request.change, RequestedChange::Remove { .. });
                 let name = request.change.name().map(str::to_owned);
                 let mut planner = self.planner(&config);
-                let outcome = planner.plan(request).and_then(|plan| self.carry_out(plan, planner.since, is_dry_run));
+                let outcome = planner.plan(request).and_then(|plan| self.carry_out(plan, &planner, is_dry_run));
                 self.store.settle_fetched(|_| outcome.is_ok() && !is_dry_run);
                 self.store.remove_unused();
                 if outcome.is_ok() && !is_dry_run && is_revert {
@@ -82,6 +83,10 @@ impl Changer {
                 }
                 // Drop-ins store what they fetch.
                 drop(planner);
+                if outcome.is_ok() && !is_dry_run && is_removal {
+                    // A drop-in may have waited for the name.
+                    self.drop_ins.rescan();
+                }
                 outcome?
             }
         };
@@ -163,7 +168,7 @@ impl Changer {
             );
         }
         let plan = planner.loading(&effective, IndexChange::Nothing, (FewerHooks::Refuse, Fetching::Missing));
-        match plan.and_then(|plan| self.carry_out(plan, planner.since, false)) {
+        match plan.and_then(|plan| self.carry_out(plan, &planner, false)) {
             Ok(_) => {}
             Err(error) => warn!(transform = name, "the running version stays: {error}"),
         }
@@ -178,12 +183,16 @@ impl Changer {
 
     /// Whether a transform of this name runs.
     pub fn is_running(&self, name: &str) -> bool {
-        self.pipeline.transforms().iter().any(|status| status.name == name)
+        self.running(name).is_some()
+    }
+
+    fn running(&self, name: &str) -> Option<TransformStatus> {
+        self.pipeline.transforms().into_iter().find(|status| status.name == name)
     }
 
     /// The version that this process ran before, which needs no load.
     fn previous(&self, name: &str) -> Option<TransformVersion> {
-        self.pipeline.transforms().into_iter().find(|status| status.name == name)?.previous
+        self.running(name)?.previous
     }
 
     /// Back to the version that this process ran before. The observer of all rollbacks stores it.
@@ -192,29 +201,36 @@ impl Changer {
         // The store keeps versions that were uploaded, and the file has the other one.
         let is_of_a_file = |change: &TransformChange| {
             let revision = |version: &Option<TransformVersion>| version.as_ref().map(|version| version.revision);
-            revision(&change.now) == Some(0) && revision(&change.before) == Some(0)
+            revision(&change.now) == revision(&change.before)
         };
         let mut outcome = self.outcome(Some(changes));
         if outcome.changes.iter().flatten().any(is_of_a_file) {
             outcome.is_kept = false;
-            outcome.warnings.push("the file has the other version: it runs after a restart or SIGHUP".into());
+            outcome
+                .warnings
+                .push("files or the configuration have the other version: it runs after a restart or SIGHUP".into());
         }
         Ok(outcome)
     }
 
     /// Loads, stores and puts in place what is planned.
-    fn carry_out(&self, plan: Plan, since: RollbackMark, is_dry_run: bool) -> Result<ChangeOutcome, ChangeError> {
-        let edit = plan.edit(since);
+    fn carry_out(&self, plan: Plan, planner: &Planner<'_>, is_dry_run: bool) -> Result<ChangeOutcome, ChangeError> {
+        let edit = plan.edit(planner.since);
         let Plan { mut change, is_stored_anyway, .. } = plan;
-        let mut is_stored = false;
+        let is_stored_anyway = is_stored_anyway && change.applied_to(&planner.index) != *planner.index;
         if is_dry_run {
-            return Ok(self.outcome(self.pipeline.try_edit(&edit)?));
+            let changes = self.pipeline.try_edit(&edit)?;
+            let is_stored = changes.is_none() && is_stored_anyway;
+            return Ok(ChangeOutcome { is_stored, ..self.outcome(changes) });
         }
+        // What a version turns out to be, if it is what runs already.
+        let running = edit.load.as_ref().and_then(|spec| self.running(&spec.name));
+        let mut is_stored = false;
         let store = |changes: Option<&[TransformChange]>| {
             if changes.is_none() && !is_stored_anyway {
                 return Ok(false);
             }
-            change.describe(changes.unwrap_or_default());
+            change.describe(changes.unwrap_or_default(), running.as_ref());
             self.store.change(|index| change.apply(index)).map_err(|error| error.to_string())?;
             is_stored = true;
             Ok(true)

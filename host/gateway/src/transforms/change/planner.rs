@@ -104,8 +104,12 @@ impl Planner<'_> {
         if RESERVED_NAMES.contains(&name) {
             return Err(ChangeError::Invalid(format!("name: {name:?} is the name of a page of the API")));
         }
-        if self.running.contains(name) || self.configured(name)?.is_some() {
+        if self.running.contains(name) {
             return Err(ChangeError::Conflict(format!("there is a transform {name:?} already: PUT replaces it")));
+        }
+        if self.configured(name)?.is_some() {
+            let problem = format!("a drop-in has the name {name:?} and does not run: /api/v1/drop-ins says why");
+            return Err(ChangeError::Conflict(problem));
         }
         Ok(())
     }
@@ -140,6 +144,7 @@ impl Planner<'_> {
             Some(component) => Ok(parts.with_component(put(CodeKind::Component, component)?)?),
             None => match parts.address() {
                 Some(address) if parts.code.is_none() => {
+                    sources::check_address(&address).map_err(ChangeError::Invalid)?;
                     let code = sources::fetch_code(&address, parts.wanted(), self.store, &self.trusted);
                     Ok(VersionParts { code: Some(code.map_err(ChangeError::Fetch)?), ..parts })
                 }
@@ -179,9 +184,13 @@ impl Planner<'_> {
             fault: None,
         };
         let effective = EffectiveTransform::new(name, configured, &version, self.store);
+        // Such as a hash that pins what runs.
+        let has_other_settings = self.index.running(name).map(|running| &running.settings) != Some(&version.settings)
+            && !version.settings.is_empty();
         let (name, version) = (name.to_owned(), Box::new(version));
         let change = IndexChange::Add { name, version, is_added: configured.is_none(), order };
-        self.loading(&effective.map_err(ChangeError::Invalid)?, change, (fewer_hooks, Fetching::Missing))
+        let plan = self.loading(&effective.map_err(ChangeError::Invalid)?, change, (fewer_hooks, Fetching::Missing))?;
+        Ok(Plan { is_stored_anyway: has_other_settings, ..plan })
     }
 
     /// The plan to load a transform.
@@ -231,6 +240,7 @@ impl Planner<'_> {
         let until = stored.versions.iter().rev().skip_while(|version| Some(version.number) != stored.running).skip(1);
         match until.into_iter().find(|version| version.fault.is_none()) {
             Some(older) => self.back_to(name, Some(older.number)),
+            None if stored.is_added && name == DEFAULT_MAPPING => self.revert(name),
             None if stored.is_added => Err(SwapError::NoPrevious.into()),
             None => self.back_to(name, None),
         }
@@ -294,6 +304,7 @@ impl Planner<'_> {
     }
 
     fn order(&self, mut names: Vec<String>) -> Result<Plan, ChangeError> {
+        let is_reset = names.is_empty();
         names.retain(|name| !self.is_default_mapping(name));
         let mut wanted = names.clone();
         let mut there = effective::names(self.config, &self.index);
@@ -305,7 +316,7 @@ impl Planner<'_> {
         wanted.sort_unstable();
         there.sort_unstable();
         // None at all returns to that of the configuration.
-        if wanted != there && !wanted.is_empty() {
+        if wanted != there && !is_reset {
             let problem = format!("the order has to name each of these once: {}", there.join(", "));
             return Err(ChangeError::Invalid(problem));
         }

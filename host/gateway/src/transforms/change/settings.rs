@@ -123,6 +123,10 @@ fn check(settings: &Map<String, Value>) -> Result<(), ChangeError> {
     if settings.values().any(is_hidden) {
         return invalid(format!("{HIDDEN:?} stands for a secret that is not shown: send the secret itself"));
     }
+    let is_digest = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if settings.get("sha256").and_then(Value::as_str).is_some_and(|text| !is_digest(text)) {
+        return invalid("sha256: has to be 64 hex digits, as sha256sum prints them".into());
+    }
     match settings.get("component").map(Value::as_str) {
         None => Ok(()),
         Some(None) if settings["component"].is_null() => Ok(()),

@@ -116,7 +116,7 @@ impl DropIns {
     }
 
     /// Puts in place what has changed in the directory.
-    pub(super) fn rescan(&self) {
+    pub(in crate::transforms) fn rescan(&self) {
         let mut state = self.state.lock();
         let scan = match self.scan(&state) {
             Ok(scan) if scan.is_as(&state.entries) => return,

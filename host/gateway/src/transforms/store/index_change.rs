@@ -1,7 +1,7 @@
 //! Changes of the index.
 
 use super::index::{Index, StoredVersion};
-use ocpp_gateway_pipeline::{TransformChange, TransformVersion};
+use ocpp_gateway_pipeline::{TransformChange, TransformStatus, TransformVersion};
 
 /// A change of the index. It is worked out before a transform is loaded and made after that, on an index in which a
 /// rollback may have changed something else meanwhile.
@@ -60,10 +60,13 @@ impl IndexChange {
     }
 
     /// Adds what the version turned out to be when it was loaded.
-    pub(in crate::transforms) fn describe(&mut self, changes: &[TransformChange]) {
+    /// `running`: what ran before, and still does if there is no change.
+    pub(in crate::transforms) fn describe(&mut self, changes: &[TransformChange], running: Option<&TransformStatus>) {
         let IndexChange::Add { name, version, .. } = self else { return };
-        let loaded = changes.iter().find(|change| change.name == *name).and_then(|change| change.now.as_ref());
-        if let Some(TransformVersion { component, sha256, program_sha256, .. }) = loaded.cloned() {
+        let loaded = changes.iter().find(|change| change.name == *name).and_then(|change| change.now.clone());
+        if let Some(TransformVersion { component, sha256, program_sha256, .. }) = loaded {
+            (version.component, version.sha256, version.program_sha256) = (component, sha256, program_sha256);
+        } else if let Some(TransformStatus { component, sha256, program_sha256, .. }) = running.cloned() {
             (version.component, version.sha256, version.program_sha256) = (component, sha256, program_sha256);
         }
     }

@@ -10,7 +10,9 @@ use ocpp_gateway_pipeline::{SwapOutcome, SwapReport};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -110,12 +112,14 @@ impl Store {
     /// How to start with the configuration alone, if a stored version runs in its place.
     pub(in crate::transforms) fn how_to_start_without(&self) -> Option<String> {
         let index = self.index();
-        index.transforms.values().find(|stored| stored.running.is_some())?;
+        let running = index.transforms.iter().filter(|(_, stored)| stored.running.is_some());
+        let names: Vec<_> = running.map(|(name, _)| name.as_str()).collect();
+        if names.is_empty() {
+            return None;
+        }
         let path = self.read_only.as_ref().or(self.files.get())?.index_path();
-        Some(format!(
-            "some transforms were uploaded: without {}, only those of the configuration start",
-            path.display()
-        ))
+        let (names, path) = (names.join(", "), path.display());
+        Some(format!("uploaded, or with uploaded settings: {names}; without {path}, only the configuration starts"))
     }
 
     pub(in crate::transforms) fn index(&self) -> Arc<Index> {
@@ -250,7 +254,8 @@ impl Store {
         if let Some(files) = self.files.get() {
             return Ok(files);
         }
-        let temporary = tempfile::Builder::new().prefix("ocpp-gateway-").tempdir()?;
+        let permissions = Permissions::from_mode(0o700);
+        let temporary = tempfile::Builder::new().prefix("ocpp-gateway-").permissions(permissions).tempdir()?;
         let files = StoreFiles::open(temporary.path())?;
         // Another thread may have been faster.
         if self.files.set(files).is_ok() {

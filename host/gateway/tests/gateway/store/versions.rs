@@ -187,3 +187,67 @@ async fn files_of_others_in_the_directory_stay() {
     files.sort();
     assert!(files.len() == 2 && files.contains(&"notes.txt".into()), "{files:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_can_be_pinned() {
+    let site = Site::new();
+    let gateway = site.start().await;
+    let runs = shown(&gateway, "mine").await["sha256"].clone();
+    let wrong = send(&gateway, "PUT", MINE, json!({"sha256": "abc"})).await.problem(422);
+    assert!(wrong.contains("64 hex digits"), "{wrong}");
+    send(&gateway, "PUT", MINE, json!({"sha256": "0".repeat(64)})).await.problem(422);
+    for is_dry in [true, false] {
+        let path = format!("{MINE}{}", if is_dry { "?dry_run=true" } else { "" });
+        let pinned = accepted(send(&gateway, "PUT", &path, json!({"sha256": runs})).await);
+        assert_eq!((&pinned["changed"], &pinned["changes"]), (&json!(true), &json!([])));
+    }
+    let details = shown(&gateway, "mine").await;
+    assert_eq!((&details["settings"]["sha256"], &details["upload"]["sha256"]), (&runs, &runs));
+    let again = accepted(send(&gateway, "PUT", MINE, json!({"sha256": runs})).await);
+    assert_eq!(again["changed"], false);
+    // The file gets another version, which is refused.
+    fs::write(site.component(), another(2)).expect("written");
+    gateway.hot_swap.reload(configuration(&site.toml()));
+    assert_eq!(shown(&gateway, "mine").await["sha256"], runs);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rollback_that_a_restart_undoes_says_so() {
+    let site = Site::new();
+    let gateway = site.start().await;
+    accepted(send(&gateway, "PUT", &format!("{MINE}/config"), json!({"mountpoint": "site/"})).await);
+    let before = shown(&gateway, "mine").await["sha256"].clone();
+    // The component is that of the file, which changes.
+    fs::write(site.component(), another(2)).expect("written");
+    gateway.hot_swap.reload(configuration(&site.toml()));
+    let back = roll_back(&gateway, "").await;
+    assert_eq!((&back["sha256"], &back["kept"]), (&before, &json!(false)));
+    assert!(back["warnings"][0].as_str().is_some_and(|text| text.contains("after a restart")), "{back}");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drop_in_takes_a_name_that_the_api_gives_up() {
+    let site = Site::new();
+    let drop_ins = site.directory.path().join("transforms.d");
+    fs::create_dir(&drop_ins).expect("a directory");
+    let gateway = Running::start(&format!("{}[drop_in]\ndirectory = {drop_ins:?}\n", site.toml())).await;
+    let added = json!({"name": "x", "component": "builtin:local-heartbeat"});
+    accepted(send(&gateway, "POST", "/api/v1/transforms", added.clone()).await);
+    fs::write(drop_ins.join("10-x.toml"), "component = \"builtin:local-heartbeat\"").expect("written");
+    let until = async |is_wanted: &dyn Fn(&Value) -> bool| {
+        let reached = async {
+            while !is_wanted(&get(&gateway, "/api/v1/drop-ins").await.json()["drop_ins"]) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(ocpp_gateway_testkit::TIMEOUT, reached).await.expect("in time");
+    };
+    until(&|drop_ins| drop_ins[0]["fault"].as_str().is_some_and(|fault| fault.contains("the API has added"))).await;
+    accepted(ask(&gateway, "DELETE", "/api/v1/transforms/x", &[], "").await);
+    until(&|drop_ins| drop_ins[0]["fault"].is_null()).await;
+    assert_eq!(shown(&gateway, "x").await["origin"], "drop-in");
+    send(&gateway, "POST", "/api/v1/transforms", added).await.problem(409);
+    gateway.stop().await;
+}
