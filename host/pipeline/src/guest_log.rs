@@ -2,7 +2,6 @@
 
 use crate::abi::Level;
 use crate::subject::Subject;
-use crate::trace::TracedLine;
 use ocpp_gateway_core::Attributes;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -25,6 +24,15 @@ pub(crate) struct Line {
     level: Level,
     message: String,
     fields: LogFields,
+}
+
+/// One line that a transform has logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TracedLine {
+    /// As in the log: `INFO`.
+    pub level: &'static str,
+    /// With its fields.
+    pub text: String,
 }
 
 impl Line {

@@ -71,7 +71,7 @@ pub use custom_metrics::Reading;
 pub use error::{
     Cause, CompileError, Failure, GuestFault, HostFault, IllegalOutput, LoadError, LoadFault, TransformIncident,
 };
-pub use guest_log::LogFields;
+pub use guest_log::{LogFields, TracedLine};
 pub use harness::{Hooks, TransformHarness};
 pub use inspect::Inspection;
 pub use load_options::{LoadOptions, LongCalls, MAX_FUNCTIONS, Verify};
@@ -88,4 +88,4 @@ pub use swap_report::{
     Change, FewerHooks, SwapError, SwapOutcome, SwapReport, Swapped, SwappedAll, TransformChange, TransformFault,
     TransformVersion, short_hashes, short_sha256,
 };
-pub use trace::{TraceStep, TracedAction, TracedLine, TracedMessage};
+pub use trace::{TraceStep, TracedAction, TracedMessage};

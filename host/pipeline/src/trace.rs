@@ -2,10 +2,8 @@
 
 use crate::actions::{FrameAction, PublishAction};
 use crate::error::Failure;
-use crate::guest_log::Line;
-use crate::hook::Function;
+use crate::guest_log::TracedLine;
 use crate::swap_report::TransformVersion;
-use crate::transform::Transform;
 use ocpp_gateway_core::{CallError, Frame, Publish};
 use std::time::{Duration, Instant};
 
@@ -45,15 +43,6 @@ pub enum TracedAction {
     Drop(String),
 }
 
-/// One line that a transform has logged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TracedLine {
-    /// As in the log: `INFO`.
-    pub level: &'static str,
-    /// With its fields.
-    pub text: String,
-}
-
 /// The steps of one message so far.
 #[derive(Debug, Default)]
 pub(crate) struct Trace(pub(crate) Vec<TraceStep>);
@@ -68,25 +57,10 @@ impl TracedCall {
     pub(crate) fn start(input: TracedMessage) -> Self {
         TracedCall { input, started: Instant::now() }
     }
-}
 
-impl Trace {
-    pub(crate) fn add<A: TracedAnswer>(
-        &mut self,
-        transform: &Transform,
-        function: Function,
-        TracedCall { input, started }: TracedCall,
-        answer: &Result<A, Failure>,
-    ) {
-        self.0.push(TraceStep {
-            transform: transform.name.to_string(),
-            version: transform.as_version(),
-            hook: function.interface(),
-            input,
-            outcome: answer.as_ref().map(TracedAnswer::actions).map_err(Clone::clone),
-            duration: started.elapsed(),
-            log: transform.factory.shared.take_captured_log().iter().map(Line::traced).collect(),
-        });
+    /// What was called, and how long that has taken.
+    pub(crate) fn end(self) -> (TracedMessage, Duration) {
+        (self.input, self.started.elapsed())
     }
 }
 

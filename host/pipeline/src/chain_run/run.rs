@@ -2,10 +2,11 @@
 
 use crate::chain::{Chain, Stages};
 use crate::error::{Cause, Failure, GuestFault, IllegalOutput, TransformIncident};
+use crate::guest_log::Line;
 use crate::hook;
 use crate::settings::OnError;
 use crate::subject::Subject;
-use crate::trace::{Trace, TracedAnswer, TracedCall, TracedMessage};
+use crate::trace::{Trace, TraceStep, TracedAnswer, TracedCall, TracedMessage};
 use crate::transform::Transform;
 use ocpp_gateway_core::call_error::ORIGIN;
 use ocpp_gateway_core::{CallError, Fault, Frame, Peer, Publish, UnansweredCalls};
@@ -115,7 +116,16 @@ impl<'a> ChainRun<'a> {
         let traced = self.trace.as_ref().map(|_| TracedCall::start(input()));
         let answer = self.note_call().and_then(|()| transform.call::<H>(subject, arguments));
         if let (Some(trace), Some(call)) = (&mut self.trace, traced) {
-            trace.add(transform, H::FUNCTION, call, &answer);
+            let (input, duration) = call.end();
+            trace.0.push(TraceStep {
+                transform: transform.name.to_string(),
+                version: transform.as_version(),
+                hook: H::FUNCTION.interface(),
+                input,
+                outcome: answer.as_ref().map(TracedAnswer::actions).map_err(Clone::clone),
+                duration,
+                log: transform.factory.shared.take_captured_log().iter().map(Line::traced).collect(),
+            });
         }
         answer
     }
