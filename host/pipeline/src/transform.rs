@@ -14,7 +14,7 @@ use crate::output::Allowance;
 use crate::settings::{OnError, OnViolation};
 use crate::stats::TransformStatus;
 use crate::subject::Subject;
-use crate::swap_report::TransformVersion;
+use crate::swap_report::{TransformVersion, short_sha256};
 use ocpp_gateway_core::{CallError, MessageType, Payload, Schemas, Version};
 use parking_lot::Mutex;
 use std::cell::RefCell;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use thread_local::ThreadLocal;
-use tracing::warn;
+use tracing::{info, warn};
 
 /// One version of one transform.
 pub(crate) struct Transform {
@@ -149,6 +149,12 @@ impl Transform {
             sha256: self.sha256.to_string(),
             program_sha256: self.program_sha256.as_deref().map(str::to_owned),
         }
+    }
+
+    pub(crate) fn log_activated(&self) {
+        let Transform { name, version, sha256, program_sha256, component, .. } = self;
+        let program = program_sha256.as_deref().map(short_sha256);
+        info!(transform = %name, %version, sha256 = short_sha256(sha256), program, component, "activated");
     }
 
     pub(crate) fn incident(&self, cause: Cause) -> TransformIncident {

@@ -2,6 +2,7 @@
 
 use super::problem::Problem;
 use crate::operations::AUDIT;
+use crate::transforms::Sender;
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -24,6 +25,12 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         // `check_access` adds it to every request but those for pages that are open to all.
         let missing = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the caller is not known");
         parts.extensions.get().copied().ok_or_else(missing)
+    }
+}
+
+impl From<Caller> for Sender {
+    fn from(Caller { address, token }: Caller) -> Self {
+        Sender { from: address.to_string(), token: token.map(str::to_owned) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `/api/v1/charge-points`: lists charge points, disconnects them and sends CALLs to them.
 
 use super::audit::{Caller, Hashes};
-use super::problem::{Problem, json, require_json};
+use super::problem::{Problem, json, require_json, run_blocking};
 use super::state::{AdminState, SharedAdminState};
 use crate::charge_point::{Connected, DeliveryError, OperatorCall};
 use crate::operations::events::rfc3339;
@@ -101,8 +101,7 @@ async fn list(
         return Err(Problem::new(StatusCode::BAD_REQUEST, "limit has to be between 1 and 1000"));
     }
     // Sorting ten thousand takes milliseconds: too long for a thread that serves charge points.
-    let listed = tokio::task::spawn_blocking(move || page_of(state.context.registry.connected(), limit, after)).await;
-    let listed = listed.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let listed = run_blocking(move || page_of(state.context.registry.connected(), limit, after)).await?;
     Ok(json(StatusCode::OK, &listed))
 }
 

@@ -102,7 +102,11 @@ mod tests {
         let known = |names: &[&str]| QueryParameters::Known(names.iter().map(|name| (*name).to_owned()).collect());
         assert_eq!(of("/api/v1/charge-points", Method::GET), known(&["limit", "after"]));
         assert_eq!(of("/api/v1/charge-points", Method::HEAD), known(&["limit", "after"]));
-        assert_eq!(of("/api/v1/charge-points/{id}", Method::GET), known(&[]), "a path parameter is none");
+        assert_eq!(
+            of("/api/v1/charge-points/{id}", Method::GET),
+            known(&[]),
+            "parameters of the path are not among them"
+        );
         assert_eq!(of("/api/v1/charge-points", Method::PUT), QueryParameters::NoSuchMethod);
         assert_eq!(of("/api/v1/else", Method::GET), QueryParameters::NoSuchPage);
     }

@@ -29,7 +29,7 @@ pub(super) fn copy(
     fetching: Fetching,
 ) -> Result<Source, String> {
     let address = &transform.component;
-    let remote: RemoteSource = address.parse().map_err(|error| format!("component {error}"))?;
+    let remote = remote(address)?;
     let origin = remote.redacted();
     let wanted = transform.sha256.as_deref();
     // A copy from before keys were configured may not be signed, while what the server has is.
@@ -43,7 +43,7 @@ pub(super) fn copy(
         stored => match fetch_into(store, address, &remote, wanted, trusted) {
             Ok(path) => path,
             Err(problem) => {
-                // Another version than the pinned one is none.
+                // A pinned component is not replaced by another version.
                 let usable = stored.filter(|_| wanted.is_none() && fetching == Fetching::Newest);
                 let (source, path) = usable.ok_or_else(|| problem.clone())?;
                 let sha256 = short_sha256(&source.code.sha256);
@@ -60,20 +60,19 @@ fn is_trusted(path: &Path, trusted: &TrustedKeys) -> bool {
     trusted.is_empty() || fs::read(path).is_ok_and(|content| Verify::verify(trusted, path, &content).is_ok())
 }
 
-/// Whether a component can be fetched from there at all.
-pub(super) fn check_address(address: &str) -> Result<(), String> {
-    address.parse::<RemoteSource>().map(drop).map_err(|error| format!("component {error}"))
+/// What an address of a component leads to.
+pub(super) fn remote(address: &str) -> Result<RemoteSource, String> {
+    address.parse().map_err(|error| format!("component {error}"))
 }
 
 /// Fetches the component of a version, which is stored with it.
 pub(super) fn fetch_code(
-    address: &str,
+    remote: &RemoteSource,
     wanted: Option<&str>,
     store: &Store,
     trusted: &TrustedKeys,
 ) -> Result<Code, String> {
-    let remote: RemoteSource = address.parse().map_err(|error| format!("component {error}"))?;
-    let Fetched { bytes, signature } = checked(&remote, wanted, trusted)?;
+    let Fetched { bytes, signature } = checked(remote, wanted, trusted)?;
     let code = store.put(CodeKind::Component, &bytes, signature.as_deref(), !trusted.is_empty());
     code.map_err(|error| format!("cannot be stored: {error}"))
 }
@@ -93,9 +92,11 @@ fn fetch_into(
 /// Fetches a component, which has to have the wanted SHA-256 and to be signed: both before it is stored.
 fn checked(remote: &RemoteSource, wanted: Option<&str>, trusted: &TrustedKeys) -> Result<Fetched, String> {
     let fetched = fetch(remote, !trusted.is_empty()).map_err(|error| error.to_string())?;
-    let found = Code::of(CodeKind::Component, &fetched.bytes).sha256;
-    if let Some(wanted) = wanted.filter(|wanted| !wanted.eq_ignore_ascii_case(&found)) {
-        return Err(format!("{} has sha256 {found}, where {wanted} is configured", remote.redacted()));
+    if let Some(wanted) = wanted {
+        let found = Code::of(CodeKind::Component, &fetched.bytes).sha256;
+        if !wanted.eq_ignore_ascii_case(&found) {
+            return Err(format!("{} has sha256 {found}, where {wanted} is configured", remote.redacted()));
+        }
     }
     let verified = trusted.verify(&fetched.bytes, fetched.signature.as_deref());
     verified.map_err(|error| format!("{}: {error}", remote.redacted()))?;

@@ -57,12 +57,14 @@ impl<'a> SpecBuilder<'a> {
             let threads: Vec<_> = threads.collect();
             threads.into_iter().map(|spec| spec.and_then(PendingSpec::get)).collect::<Vec<_>>()
         });
-        let (specs, faults): (Vec<_>, Vec<_>) = specs.into_iter().partition(Result::is_ok);
-        if faults.is_empty() {
-            Ok(specs.into_iter().filter_map(Result::ok).collect())
-        } else {
-            Err(faults.into_iter().filter_map(Result::err).collect())
+        let (mut made, mut faults) = (Vec::new(), Vec::new());
+        for spec in specs {
+            match spec {
+                Ok(spec) => made.push(spec),
+                Err(fault) => faults.push(fault),
+            }
         }
+        if faults.is_empty() { Ok(made) } else { Err(faults) }
     }
 
     /// That of one transform. Its component is fetched if it is elsewhere.

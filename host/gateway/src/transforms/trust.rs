@@ -1,5 +1,6 @@
 //! Signatures of code: only what one of the keys of `[trust]` has signed runs.
 
+use super::limits::MAX_SIGNATURE;
 use crate::config::{KeyId, PublicKey, TrustConfig};
 use minisign_verify::Signature;
 use ocpp_gateway_pipeline::Verify;
@@ -8,9 +9,6 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The largest file with a signature, in bytes. minisign writes some 300, and a comment that the signer chooses.
-const MAX_SIGNATURE: u64 = 64 << 10;
 
 /// The keys of `[trust]`. Without any, all code is trusted.
 #[derive(Debug, Clone, Default)]
@@ -118,8 +116,8 @@ fn read(path: &Path) -> io::Result<Option<String>> {
     }
     let mut bytes = Vec::new();
     // One byte more than allowed shows that there is more.
-    File::open(path)?.take(MAX_SIGNATURE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_SIGNATURE {
+    File::open(path)?.take(MAX_SIGNATURE as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_SIGNATURE {
         return Err(io::Error::other(format!("it has more than {MAX_SIGNATURE} bytes")));
     }
     // What is no text is refused as unreadable.
@@ -199,8 +197,7 @@ mod tests {
             assert!(matches!(error, SignatureError::Unreadable { .. }), "{length}: {error}");
         }
         assert_eq!(trusted(&[ONE]).verify(CONTENT, Some(BY_ONE.trim_end())), Ok(()));
-        for text in
-            ["", "\n\n\n\n", "ü\nRUSü\ntrusted comment: ü\nü", &"A".repeat(MAX_SIGNATURE as usize), "a\nAAAA\nb\nAAAA"]
+        for text in ["", "\n\n\n\n", "ü\nRUSü\ntrusted comment: ü\nü", &"A".repeat(MAX_SIGNATURE), "a\nAAAA\nb\nAAAA"]
         {
             let error = trusted(&[ONE]).verify(CONTENT, Some(text)).expect_err("refused");
             assert!(error.to_string().contains("wants one by key 4CDB4C9C2F9B90B3"), "{error}");

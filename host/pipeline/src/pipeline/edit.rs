@@ -5,11 +5,10 @@ use super::rollbacks::RollbackMark;
 use crate::chain::Chain;
 use crate::load::{self, DefaultMapping};
 use crate::spec::TransformSpec;
-use crate::swap_report::{FewerHooks, SwapError, SwapOutcome, SwapReport, TransformChange, short_sha256};
+use crate::swap_report::{FewerHooks, SwapError, SwapOutcome, SwapReport, TransformChange};
 use crate::transform::Transform;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use tracing::info;
 
 /// A change of some transforms. All others run on as they are, also if their files have changed.
 #[derive(Debug, Clone)]
@@ -89,9 +88,7 @@ impl Pipeline {
         (loader_state.specs, loader_state.drop_ins) = (specs, drop_ins);
         let changes = self.replace_chain(&running, chain);
         if let Some(new) = new.filter(|_| changes.is_some()) {
-            let Transform { name, version, sha256, program_sha256, component, .. } = &*new;
-            let program = program_sha256.as_deref().map(short_sha256);
-            info!(transform = %name, %version, sha256 = short_sha256(sha256), program, component, "activated");
+            new.log_activated();
         }
         // Under the lock, so that a rollback that follows is reported after it.
         self.report_edit(edit.name(), changes.as_deref());

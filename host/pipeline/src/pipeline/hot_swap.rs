@@ -17,7 +17,7 @@ use crate::swap_report::{
 use crate::transform::Transform;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tracing::{info, warn};
+use tracing::warn;
 
 impl Pipeline {
     /// Calls `observer` after each swap attempt. After a swap, charge points may need other subscriptions.
@@ -183,10 +183,10 @@ impl Pipeline {
         new: Arc<Transform>,
     ) -> Result<Vec<TransformChange>, SwapError> {
         let swap = |old: &Arc<Transform>| if old.name == new.name { new.clone() } else { old.clone() };
-        let stays = |old: &&Arc<Transform>| old.name == new.name || loader_state.spec(&old.name).is_some();
-        let running_default = chain.transforms.iter().find(|old| !stays(old));
-        let transforms = chain.transforms.iter().filter(stays).map(swap).collect();
-        let default_mapping = running_default.map_or(DefaultMapping::Standard(&[]), DefaultMapping::Running);
+        let default_mapping = loader_state.default_mapping(chain).filter(|mapping| mapping.name != new.name);
+        let is_default = |old: &Arc<Transform>| default_mapping.is_some_and(|mapping| mapping.name == old.name);
+        let transforms = chain.transforms.iter().filter(|old| !is_default(old)).map(swap).collect();
+        let default_mapping = default_mapping.map_or(DefaultMapping::Standard(&[]), DefaultMapping::Running);
         let next = load::chain(&self.0.loader, transforms, default_mapping, loader_state.validation)
             .map_err(SwapError::Load)?;
         if let Some(old) = chain.transform(&new.name) {
@@ -194,9 +194,7 @@ impl Pipeline {
         }
         let changes = TransformChange::between(&chain.transforms, &next.transforms);
         self.go_live(next);
-        let Transform { name, version, sha256, program_sha256, component, .. } = &*new;
-        let program = program_sha256.as_deref().map(short_sha256);
-        info!(transform = %name, %version, sha256 = short_sha256(sha256), program, component, "activated");
+        new.log_activated();
         Ok(changes)
     }
 

@@ -1,12 +1,12 @@
 //! The component and the settings of a request.
 
-use super::super::problem::Problem;
+use super::super::problem::{Problem, media_type};
 use super::super::state::{AdminState, MAX_UPLOADS};
 use crate::transforms::MAX_COMPONENT_SIZE;
 use axum::body::Bytes;
 use axum::extract::multipart::{Multipart, MultipartError};
 use axum::extract::{FromRequest as _, Request};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use data_encoding::BASE64;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -68,11 +68,6 @@ async fn bytes(request: Request) -> Result<Bytes, Problem> {
 
 fn bad(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
-}
-
-fn media_type(headers: &HeaderMap) -> String {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn signature(headers: &HeaderMap) -> Result<Option<String>, Problem> {

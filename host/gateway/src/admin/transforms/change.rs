@@ -1,11 +1,11 @@
 //! Changes of transforms, and their answers.
 
 use super::super::audit::{Caller, Hashes};
-use super::super::problem::{Problem, json, require_json};
+use super::super::problem::{Problem, json, require_json, run_blocking};
 use super::super::state::{AdminState, SharedAdminState};
 use super::body::ChangeBody;
 use super::summary::{TransformSummary, find};
-use crate::transforms::{ChangeError, ChangeOutcome, ChangeRequest, RequestedChange, Sender};
+use crate::transforms::{ChangeError, ChangeOutcome, ChangeRequest, RequestedChange};
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
@@ -65,7 +65,7 @@ impl Asked {
     fn request(&self, change: RequestedChange) -> ChangeRequest {
         let Asked { query, caller } = self;
         let fewer_hooks = if query.allow_fewer_hooks { FewerHooks::Allow } else { FewerHooks::Refuse };
-        let sender = Sender { from: caller.address.to_string(), token: caller.token.map(str::to_owned) };
+        let sender = (*caller).into();
         ChangeRequest { change, signature: None, fewer_hooks, dry_run: query.dry_run, sender }
     }
 }
@@ -191,7 +191,7 @@ async fn make<P: Send + 'static>(
     permit: P,
 ) -> Result<Response, Problem> {
     let (changer, pipeline) = (Arc::clone(&state.changer), state.context.router.pipeline.clone());
-    let made = tokio::task::spawn_blocking(move || {
+    let made = run_blocking(move || {
         let _permit = permit;
         let name = request.change.name().map(str::to_owned);
         let (dry_run, done) = (request.dry_run, request.change.done());
@@ -209,10 +209,9 @@ async fn make<P: Send + 'static>(
         let changed = changes.is_some() || is_stored;
         Ok(ChangeAnswer { transform, dry_run, changed, changes: changes.unwrap_or_default(), kept: is_kept, warnings })
     });
-    match made.await {
-        Ok(Ok(answer)) => Ok(json(success, &answer)),
-        Ok(Err(error)) => Err(refusal(&error)),
-        Err(error) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
+    match made.await? {
+        Ok(answer) => Ok(json(success, &answer)),
+        Err(error) => Err(refusal(&error)),
     }
 }
 

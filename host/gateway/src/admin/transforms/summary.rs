@@ -1,6 +1,6 @@
 //! What runs, with its history, and the drop-in directory.
 
-use super::super::problem::{Problem, json};
+use super::super::problem::{Problem, json, run_blocking};
 use super::super::state::SharedAdminState;
 use crate::operations::events::rfc3339;
 use crate::transforms::{Changer, DropInStatus, History, Origin, VersionSummary};
@@ -107,21 +107,15 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let Path(name) = name?;
     let (changer, pipeline) = (Arc::clone(&state.changer), state.context.router.pipeline.clone());
-    // Settings of a drop-in wait for a load in progress.
-    let details = tokio::task::spawn_blocking(move || {
-        let summary = find(&pipeline, &changer, &name).ok_or(name)?;
+    // A jq program that was sent is read from its file.
+    let details = run_blocking(move || {
+        let unknown = || Problem::new(StatusCode::NOT_FOUND, format!("no transform is named {name:?}"));
+        let summary = find(&pipeline, &changer, &name).ok_or_else(unknown)?;
         let settings = changer.settings(&summary.name);
         let versions = changer.history(&summary.name).versions;
         Ok(TransformDetails { summary, settings, versions })
     });
-    match details.await {
-        Ok(Ok(details)) => Ok(json(StatusCode::OK, &details)),
-        Ok(Err(name)) => {
-            let name: String = name;
-            Err(Problem::new(StatusCode::NOT_FOUND, format!("no transform is named {name:?}")))
-        }
-        Err(error) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
-    }
+    details.await?.map(|details| json(StatusCode::OK, &details))
 }
 
 /// The transform of this name, if it runs.

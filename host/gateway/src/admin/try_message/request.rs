@@ -3,7 +3,7 @@
 use super::super::audit::Caller;
 use super::super::problem::Problem;
 use super::super::transforms::ChangeBody;
-use crate::transforms::{ChangeRequest, RequestedChange, Sender};
+use crate::transforms::{ChangeRequest, RequestedChange};
 use axum::http::StatusCode;
 use ocpp_gateway_core::{Frame, Identity, Peer, Publish, QoS};
 use ocpp_gateway_pipeline::FewerHooks;
@@ -100,8 +100,8 @@ impl TryRequest {
             (None, None) => None,
             (settings, component) => {
                 let change = candidate(settings.unwrap_or_default(), component, is_running)?;
-                let sender = Sender { from: caller.address.to_string(), token: None };
-                Some(ChangeRequest { change, signature, fewer_hooks: FewerHooks::Allow, dry_run: true, sender })
+                let (fewer_hooks, sender) = (FewerHooks::Allow, caller.into());
+                Some(ChangeRequest { change, signature, fewer_hooks, dry_run: true, sender })
             }
         };
         Ok(TryRequest { peer, message, candidate })

@@ -3,7 +3,7 @@
 use super::history::{History, Origin, with_program};
 use super::planner::{Plan, Planner};
 use super::request::{ChangeError, ChangeOutcome, ChangeRequest, RequestedChange};
-use crate::config::{Config, hide_secrets, without_secrets};
+use crate::config::{Config, TransformConfig, hide_secrets, without_secrets};
 use crate::transforms::drop_in::DropIns;
 use crate::transforms::effective;
 use crate::transforms::sources::Fetching;
@@ -129,7 +129,7 @@ impl Changer {
     /// The settings of a transform as they are in force, without secrets.
     pub fn settings(&self, name: &str) -> Option<Map<String, Value>> {
         let (config, index) = (self.config(), self.store.index());
-        let configured = effective::configured(name, &config).cloned().or_else(|| self.drop_ins.transform(name));
+        let configured = self.configured(name, &config);
         let effective = effective::effective(name, configured.as_ref(), &index, &self.store)?.ok()?;
         let mut table = toml::Table::try_from(&effective.config).ok()?;
         table.remove("name");
@@ -172,6 +172,11 @@ impl Changer {
             Ok(_) => {}
             Err(error) => warn!(transform = name, "the running version stays: {error}"),
         }
+    }
+
+    /// The transform as the configuration or the drop-in directory has it. Does not wait for a load.
+    fn configured(&self, name: &str, config: &Config) -> Option<TransformConfig> {
+        effective::configured(name, config).cloned().or_else(|| self.drop_ins.transform(name))
     }
 
     fn planner<'a>(&'a self, config: &'a Config) -> Planner<'a> {
@@ -248,9 +253,8 @@ impl Changer {
         let index = self.store.index();
         for (name, stored) in &index.transforms {
             let Some(version) = index.running(name) else { continue };
-            let configured = effective::configured(name, config).cloned().or_else(|| self.drop_ins.transform(name));
             let sent = version.sent();
-            match configured.map(|transform| without_secrets(&transform.component)) {
+            match self.configured(name, config).map(|transform| without_secrets(&transform.component)) {
                 Some(component) => {
                     info!(transform = name, "{sent}, runs in place of {component}: {}", how_to_revert(name));
                 }

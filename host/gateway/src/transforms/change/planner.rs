@@ -144,8 +144,8 @@ impl Planner<'_> {
             Some(component) => Ok(parts.with_component(put(CodeKind::Component, component)?)?),
             None => match parts.address() {
                 Some(address) if parts.code.is_none() => {
-                    sources::check_address(&address).map_err(ChangeError::Invalid)?;
-                    let code = sources::fetch_code(&address, parts.wanted(), self.store, &self.trusted);
+                    let remote = sources::remote(&address).map_err(ChangeError::Invalid)?;
+                    let code = sources::fetch_code(&remote, parts.wanted(), self.store, &self.trusted);
                     Ok(VersionParts { code: Some(code.map_err(ChangeError::Fetch)?), ..parts })
                 }
                 _ => parts.with_program_in_a_file(configured, put),

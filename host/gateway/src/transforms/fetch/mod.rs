@@ -18,7 +18,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use crate::transforms::limits::MAX_COMPONENT_SIZE;
+use crate::transforms::limits::{MAX_COMPONENT_SIZE, MAX_SIGNATURE};
 use address::Address;
 use fetched::is_signature;
 use http::{Client, HttpError, Request, TimeLimits};
@@ -37,9 +37,6 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 
 /// How long a fetch may take, as a gateway that starts waits for it: 64 MiB at 9 Mbit/s.
 const WHOLE_TIME: Duration = Duration::from_secs(60);
-
-/// A signature file of minisign has some 300 bytes; its comments may be longer.
-const MAX_SIGNATURE: usize = 64 << 10;
 
 /// Fetches a component. Blocks for at most 60 s.
 ///
