@@ -42,12 +42,13 @@ async fn try_message(
     let (answer, answered) = oneshot::channel();
     // Not one of the blocking threads, which are for live traffic too.
     let spawned = thread::Builder::new().name("try".into()).spawn(move || {
-        let _permit = permit;
         let TryRequest { peer, message, candidate } = request;
         let outcome = changer.trial(candidate).map(|chain| match &message {
             TryMessage::Frame(frame) => chain.uplink(&peer, frame),
             TryMessage::Message(publish) => chain.downlink(&peer, &publish.into(), Default::default()),
         });
+        // Before the answer: who has it may try the next message at once.
+        drop(permit);
         // The client may have gone.
         let _ = answer.send(outcome);
     });
