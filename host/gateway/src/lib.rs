@@ -13,5 +13,6 @@ pub mod ctl;
 pub mod devtools;
 pub mod listener;
 pub mod operations;
+pub mod recording;
 pub mod routing;
 pub mod transforms;

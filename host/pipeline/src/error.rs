@@ -6,6 +6,7 @@
 use crate::builtin;
 use crate::package::IMPORTS;
 use ocpp_gateway_core::{CallError, Fault, SchemaError, TooCostly};
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,12 @@ pub struct TransformIncident {
     /// The version that the transform reports for itself; for published schemas that of OCPP.
     pub version: Arc<str>,
     pub cause: Cause,
+}
+
+impl fmt::Display for TransformIncident {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "transform {}: {}", self.transform, self.cause)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
