@@ -23,5 +23,5 @@ pub use message::{Message, Observer, Publication, QoS, Tracking, Unpublishable};
 pub use options::{BrokerUrl, BrokerUrlError, Credentials, Options, ProtocolVersion, Status, SubscriberLookup};
 pub use publisher::{Permit, PublishError, Publisher, Stopped};
 pub use stats::{ConnectionStats, ConnectionStatus, Counter, Gauge, Loss, PublisherStats, SubscriberStats};
-pub use subscriber::{Recipient, SubscribeError, Subscriber, UnroutedHandler, topic_matches};
+pub use subscriber::{Recipient, SubscribeError, Subscriber, UnroutedHandler, is_topic_filter, topic_matches};
 pub use tls::{TlsError, TlsFiles};

@@ -15,6 +15,7 @@ use tokio::{
 
 pub(crate) use self::filter_tree::FilterTree;
 pub use self::recipient::{Recipient, SubscribeError, UnroutedHandler};
+pub use self::subscriptions::is_topic_filter;
 use self::{
     command::{COMMANDS, SubscriberCommand},
     task::SubscriberTask,

@@ -13,7 +13,6 @@ use crate::state::StateStore;
 use crate::stats::CallStats;
 use cpu_time::ThreadTime;
 use ocpp_gateway_core::Attributes;
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -40,8 +39,8 @@ pub(crate) struct TransformShared {
     /// The number of instances.
     pub(crate) instances: AtomicUsize,
     clock: Clock,
-    /// In a trial, the lines that are not written to the log.
-    captured_log: Option<Mutex<Vec<Line>>>,
+    /// In a trial, lines are not written to the log.
+    pub(crate) is_for_trial: bool,
 }
 
 impl TransformShared {
@@ -53,29 +52,13 @@ impl TransformShared {
             call_stats: CallStats::default(),
             instances: AtomicUsize::new(0),
             clock,
-            captured_log: None,
+            is_for_trial: false,
         }
     }
 
     /// For a trial: with a copy of the state.
     pub(crate) fn for_trial(&self, limits: &Limits) -> Self {
-        let captured_log = Some(Mutex::default());
-        TransformShared { state_store: self.state_store.copy(), captured_log, ..Self::new(limits, self.clock) }
-    }
-
-    /// Keeps a line from the log, if lines are captured.
-    pub(crate) fn capture(&self, line: Line) -> Option<Line> {
-        match &self.captured_log {
-            None => Some(line),
-            Some(captured) => {
-                captured.lock().push(line);
-                None
-            }
-        }
-    }
-
-    pub(crate) fn take_captured_log(&self) -> Vec<Line> {
-        self.captured_log.as_ref().map(|captured| std::mem::take(&mut *captured.lock())).unwrap_or_default()
+        TransformShared { state_store: self.state_store.copy(), is_for_trial: true, ..Self::new(limits, self.clock) }
     }
 
     /// Values of an earlier version stay, even if they exceed the limits of this one.

@@ -4,6 +4,7 @@ use crate::abi::Level;
 use crate::subject::Subject;
 use ocpp_gateway_core::Attributes;
 use parking_lot::Mutex;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
@@ -35,6 +36,27 @@ pub struct TracedLine {
     pub text: String,
 }
 
+thread_local! {
+    /// The lines of the traced call that this thread makes. A call never leaves its thread, while other instances of
+    /// the same transform serve other messages.
+    static TRACE: RefCell<Option<Vec<TracedLine>>> = const { RefCell::new(None) };
+}
+
+/// Collects the lines of the calls that this thread makes from now on.
+pub(crate) fn start_trace() {
+    TRACE.set(Some(Vec::new()));
+}
+
+/// Collects the line, if this thread traces its calls.
+pub(crate) fn trace(line: &Line) {
+    TRACE.with_borrow_mut(|trace| trace.iter_mut().for_each(|trace| trace.push(line.traced())));
+}
+
+/// The lines since [`start_trace`].
+pub(crate) fn take_trace() -> Vec<TracedLine> {
+    TRACE.take().unwrap_or_default()
+}
+
 impl Line {
     pub(crate) fn new(level: Level, mut message: String, mut fields: Attributes) -> Self {
         cut(&mut message, MAX_LENGTH);
@@ -51,7 +73,7 @@ impl Line {
         Line { level, message, fields: LogFields(fields) }
     }
 
-    pub(crate) fn traced(&self) -> TracedLine {
+    fn traced(&self) -> TracedLine {
         let level = match self.level {
             Level::Trace => "TRACE",
             Level::Debug => "DEBUG",

@@ -4,6 +4,7 @@ use crate::abi;
 use crate::caller::Caller;
 use crate::error::{Failure, GuestFault, HostFault, LoadFault};
 use crate::guest::{DeadlineExceeded, MemoryExceeded, NotGranted, StoreData, TransformShared};
+use crate::guest_log;
 use crate::hook::{Configure, Functions, Hook, PerFunction};
 use crate::load_options::LongCalls;
 use crate::output::{self, Allowance};
@@ -169,12 +170,16 @@ impl Instance {
         answer.map(|(answer,)| answer)
     }
 
-    /// Writes the lines of the guest to the log.
+    /// Writes the lines of the guest to the log, and to the trace if there is one.
     pub(crate) fn flush_log(&mut self, transform: &str, version: &str, subject: Subject<'_>) {
         if self.store.data().has_log() {
             let shared = self.store.data().shared().clone();
-            let lines = self.store.data_mut().take_log().filter_map(|line| shared.capture(line));
-            lines.for_each(|line| line.emit(transform, version, subject));
+            for line in self.store.data_mut().take_log() {
+                guest_log::trace(&line);
+                if !shared.is_for_trial {
+                    line.emit(transform, version, subject);
+                }
+            }
         }
     }
 

@@ -75,10 +75,11 @@ pub use guest_log::{LogFields, TracedLine};
 pub use harness::{Hooks, TransformHarness};
 pub use inspect::Inspection;
 pub use load_options::{LoadOptions, LongCalls, MAX_FUNCTIONS, Verify};
-pub use matching::Matching;
+pub use matching::{Glob, Matching};
 pub use message::Message;
 pub use pipeline::{
-    DownlinkOutcome, DropIn, Edit, MappedTopics, Pipeline, RollbackMark, TrialChain, TrialOutcome, UplinkOutcome,
+    DownlinkOutcome, DropIn, Edit, MappedTopics, Pipeline, RollbackMark, Tracing, TrialChain, TrialOutcome,
+    UplinkOutcome,
 };
 pub use samples::{Samples, TrialTransform};
 pub use settings::{Limits, OnError, OnViolation, UnknownActions, Validation, ValidationPoint};

@@ -57,7 +57,8 @@ impl Matcher {
 
 /// A glob that first compares the prefix, which decides nearly always: the names of a vendor's charge points begin
 /// alike.
-struct Glob {
+#[derive(Debug, Clone)]
+pub struct Glob {
     /// The text before the first `*` or `?`.
     prefix: Box<str>,
     /// Whether only a `*` follows the prefix.
@@ -66,12 +67,13 @@ struct Glob {
 }
 
 impl Glob {
-    fn new(glob: &str) -> Self {
+    /// `*` stands for any text, `?` for any one character.
+    pub fn new(glob: &str) -> Self {
         let (prefix, rest) = glob.split_at(glob.find(['*', '?']).unwrap_or(glob.len()));
         Glob { prefix: prefix.into(), any_end: rest == "*", whole: WildMatch::new(glob) }
     }
 
-    fn matches(&self, text: &str) -> bool {
+    pub fn matches(&self, text: &str) -> bool {
         text.starts_with(&*self.prefix) && (self.any_end || self.whole.matches(text))
     }
 }

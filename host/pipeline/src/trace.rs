@@ -2,13 +2,13 @@
 
 use crate::actions::{FrameAction, PublishAction};
 use crate::error::Failure;
-use crate::guest_log::TracedLine;
+use crate::guest_log::{self, TracedLine};
 use crate::swap_report::TransformVersion;
 use ocpp_gateway_core::{CallError, Frame, Publish};
 use std::time::{Duration, Instant};
 
 /// One call of a hook.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceStep {
     /// The name of the transform.
     pub transform: String,
@@ -55,12 +55,13 @@ pub(crate) struct TracedCall {
 
 impl TracedCall {
     pub(crate) fn start(input: TracedMessage) -> Self {
+        guest_log::start_trace();
         TracedCall { input, started: Instant::now() }
     }
 
-    /// What was called, and how long that has taken.
-    pub(crate) fn end(self) -> (TracedMessage, Duration) {
-        (self.input, self.started.elapsed())
+    /// What was called, how long that has taken, and what was logged meanwhile.
+    pub(crate) fn end(self) -> (TracedMessage, Duration, Vec<TracedLine>) {
+        (self.input, self.started.elapsed(), guest_log::take_trace())
     }
 }
 

@@ -120,6 +120,11 @@ impl<'a> UnansweredCalls<'a> {
     pub fn action(self, id: &str) -> Option<&'a str> {
         find(self.0, id).map(|open| &*open.call.action)
     }
+
+    /// Message id and action of each, the oldest first.
+    pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.iter().map(|open| (&*open.call.id, &*open.call.action))
+    }
 }
 
 /// The CALLs that are open or wait.

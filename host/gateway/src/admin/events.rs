@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use super::state::SharedAdminState;
-use crate::operations::events::Watcher;
+use crate::operations::event_bus::Watcher;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;

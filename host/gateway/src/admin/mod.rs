@@ -5,6 +5,7 @@ mod charge_points;
 mod events;
 mod guard;
 mod log_level;
+mod messages;
 mod openapi;
 mod operator_call_ids;
 mod pages;

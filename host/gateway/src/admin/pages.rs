@@ -4,7 +4,7 @@ use super::audit::Caller;
 use super::guard::OPEN_PATHS;
 use super::problem::{Problem, json};
 use super::state::{AdminState, SharedAdminState};
-use super::{charge_points, events, log_level, openapi, query, transforms, try_message};
+use super::{charge_points, events, log_level, messages, openapi, query, transforms, try_message};
 use crate::operations::metrics::Exposition;
 use crate::transforms::DropInStatus;
 use axum::Router;
@@ -31,6 +31,7 @@ pub fn router(state: Arc<AdminState>) -> Router {
         .merge(transforms::router())
         .merge(try_message::router())
         .merge(events::router())
+        .merge(messages::router())
         .merge(log_level::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

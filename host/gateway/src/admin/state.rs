@@ -31,6 +31,8 @@ pub struct AdminState {
     pub(super) uploads: Arc<Semaphore>,
     /// Permits for messages that are tried.
     pub(super) trials: Arc<Semaphore>,
+    /// Whether those who watch messages may see their payloads.
+    pub(super) shows_payloads: bool,
 }
 
 pub(super) type SharedAdminState = Arc<AdminState>;
@@ -43,6 +45,7 @@ impl AdminState {
         metrics: Registry,
         stopping: CancellationToken,
         token: Option<&str>,
+        shows_payloads: bool,
     ) -> Self {
         let uploads = Arc::new(Semaphore::new(MAX_UPLOADS));
         AdminState {
@@ -55,6 +58,7 @@ impl AdminState {
             operator_call_ids: OperatorCallIds::new(),
             uploads,
             trials: Arc::new(Semaphore::new(MAX_TRIALS)),
+            shows_payloads,
         }
     }
 }

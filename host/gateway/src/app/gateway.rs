@@ -10,7 +10,7 @@ use crate::cluster::{ClaimListener, ConnectionEvents, GatewayClaims};
 use crate::config::Config;
 use crate::listener::Acceptor;
 use crate::listener::authentication::{Security, certificate_metrics};
-use crate::operations::events::EventBus;
+use crate::operations::event_bus::EventBus;
 use crate::operations::file_limit;
 use crate::operations::file_watch::FileWatch;
 use crate::operations::metrics::{Metrics, broker_metrics, embedded_broker_metrics, transform_metrics};
@@ -102,6 +102,7 @@ impl Gateway {
             registry,
             stopping.clone(),
             token.as_deref(),
+            config.admin.tap_payloads,
         );
         let grace = config.shutdown.grace.get();
         Ok(Gateway {

@@ -10,6 +10,7 @@ use super::message_rate::MessageRateLimiter;
 use super::outbox::Outbox;
 use super::read_memory::ReadMemory;
 use super::socket::Socket;
+use super::tap::ConnectionTap;
 use ocpp_gateway_core::Peer;
 use ocpp_gateway_core::session::Session;
 use std::pin::Pin;
@@ -32,6 +33,8 @@ pub struct ChargePoint<S> {
     pub(super) rate_limiter: MessageRateLimiter,
     pub(super) call_time: CallTime,
     pub(super) memory: ReadMemory,
+    /// Who watches.
+    pub(super) tap: ConnectionTap,
     /// The missing back end is logged already.
     pub(super) no_back_end_logged: bool,
     /// Set once the gateway stops: the connection ends when no CALL is open, at the latest at this instant.

@@ -169,6 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Output::Send(kind, text) => {
                 trace!(charge_point = %self.peer.identity, "to the charge point: {text}");
                 self.context.router.metrics.message(Direction::Downlink, kind);
+                self.show(|watched, peer| watched.sent(peer, &text));
                 self.socket.start_send(cx, WebSocketMessage::text(text))
             }
             Output::Ping => self.socket.start_send(cx, WebSocketMessage::Ping(Default::default())),

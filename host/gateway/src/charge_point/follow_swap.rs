@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use ocpp_gateway_core::{Frame, MessageType, Peer};
 use ocpp_gateway_mqtt::{Message, SubscribeError};
-use ocpp_gateway_pipeline::{DownlinkOutcome, Generation};
+use ocpp_gateway_pipeline::{DownlinkOutcome, Generation, Tracing};
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Instant;
@@ -69,6 +69,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         reader: &Generation,
         read: &DownlinkOutcome,
         message: &Message,
+        tracing: Tracing,
     ) -> Option<(&'s Generation, DownlinkOutcome)> {
         if self.generations.is_settled() {
             return None;
@@ -86,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let waiting =
             |other: &&Generation| other.number() != reader.number() && session.has_open_calls_of(other.number());
         others.filter(waiting).find_map(|other| {
-            let read = self.context.router.read(other, &self.peer, message, session.unanswered_calls());
+            let read = self.context.router.read(other, &self.peer, message, session.unanswered_calls(), tracing);
             answers_its_own(other, &read).then_some((other, read))
         })
     }

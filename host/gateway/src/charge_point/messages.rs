@@ -3,9 +3,10 @@
 use super::call_retries::Now;
 use super::connection::ChargePoint;
 use super::delivery::{Delivery, PublishOutcome};
+use super::tap::{Arrival, WatchedConnection};
 use crate::routing::{Downlinked, Uplinked};
 use ocpp_gateway_core::session::{Direction, UplinkFrame};
-use ocpp_gateway_core::{Fault, MessageType};
+use ocpp_gateway_core::{Fault, MessageType, Peer};
 use ocpp_gateway_mqtt::{Message, Publication, Tracking};
 use ocpp_gateway_pipeline::{Answer, NotMapped};
 use std::time::{Duration, Instant};
@@ -20,13 +21,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     pub(super) fn handle_text(&mut self, text: &str) {
         trace!(charge_point = %self.peer.identity, "from the charge point: {text}");
         self.follow_swaps();
+        let arrival = self.arrival();
         let now = self.now();
-        let Some(UplinkFrame { frame, generation }) = self.session.handle_text(text, now.wall) else { return };
+        let Some(UplinkFrame { frame, generation }) = self.session.handle_text(text, now.wall) else {
+            return self.show(|watched, peer| watched.received(peer, text));
+        };
         // After the timeout the charge point has a CALLERROR, and sends important CALLs again.
         let is_call = frame.kind == MessageType::Call;
         let expires = is_call.then(|| now.broker + self.context.session_settings.call_timeout);
-        let Uplinked { mut publications, mapped, answer, is_dropped } =
-            self.context.router.uplink(self.generations.of(generation), &self.peer, &frame, expires);
+        let tracing = Arrival::tracing(arrival.as_ref());
+        let mut uplinked =
+            self.context.router.uplink(self.generations.of(generation), &self.peer, &frame, expires, tracing);
+        if let Some(arrival) = &arrival {
+            self.show(|watched, peer| watched.uplink(peer, arrival, text, &frame, &mut uplinked));
+        }
+        let Uplinked { mut publications, mapped, answer, is_dropped, .. } = uplinked;
         if (self.session.latest_call() <= RECORDED_CALLS || self.context.router.echoes.is_seen())
             && let Some(publication) = mapped.and_then(|index| publications.get(index))
         {
@@ -79,14 +88,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     fn handle_message(&mut self, message: &Message, arrived: Instant) {
         let started = Instant::now();
         self.follow_swaps();
+        let arrival = self.arrival();
+        let tracing = Arrival::tracing(arrival.as_ref());
         let (reader, may_repeat) = self.generations.reader(&message.topic);
-        let read = self.context.router.read(reader, &self.peer, message, self.session.unanswered_calls());
-        let (reader, read) = match self.read_with_older(reader, &read, message) {
+        let unanswered = self.session.unanswered_calls();
+        let read = self.context.router.read(reader, &self.peer, message, unanswered, tracing);
+        let (reader, read) = match self.read_with_older(reader, &read, message, tracing) {
             Some(other) => other,
             None => (reader, read),
         };
         let (generation, redelivered) = (reader.number(), message.dup || may_repeat);
-        let Downlinked { frames, publications, not_mapped } = self.context.router.downlinked(&self.peer, read);
+        let mut downlinked = self.context.router.downlinked(&self.peer, read);
+        if let Some(arrival) = &arrival
+            && let Some(watched) = self.tap.current()
+        {
+            watched.downlink(&self.peer, arrival, message, self.session.unanswered_calls(), &mut downlinked);
+        }
+        let Downlinked { frames, publications, not_mapped, .. } = downlinked;
         self.publish(publications);
         let now = self.now().wall;
         self.call_time.record(now.saturating_duration_since(started));
@@ -108,6 +126,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
         if let Some(NotMapped { fault, id, text }) = not_mapped {
             self.session.handle_failed_downlink(fault, &id, text, generation);
+        }
+    }
+
+    /// Now, if the connection has a watcher.
+    fn arrival(&mut self) -> Option<Arrival> {
+        self.tap.watched(&self.context.router.events.tap, &self.peer).map(|watched| watched.arrival())
+    }
+
+    /// Shows something to the watchers of the connection, if it has any.
+    pub(super) fn show(&mut self, show: impl FnOnce(&mut WatchedConnection, &Peer)) {
+        if let Some(watched) = self.tap.watched(&self.context.router.events.tap, &self.peer) {
+            show(watched, &self.peer);
         }
     }
 
@@ -145,8 +175,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
 
     /// Publishes an error frame of the gateway to back ends.
     pub(super) fn report(&mut self, report: &UplinkFrame<'static>) {
+        let arrival = self.arrival();
+        let tracing = Arrival::tracing(arrival.as_ref());
         let generation = self.generations.of(report.generation);
-        self.publish(self.context.router.report(generation, &self.peer, &report.frame));
+        let mut reported = self.context.router.report(generation, &self.peer, &report.frame, tracing);
+        if let Some(arrival) = &arrival {
+            self.show(|watched, peer| watched.report(peer, arrival, &report.frame, &mut reported));
+        }
+        self.publish(reported.publications);
     }
 
     /// The interval also holds on later connections of this charge point, which may come without a BootNotification.

@@ -17,6 +17,7 @@ mod context;
 mod delivery;
 mod disconnect_reason;
 mod event;
+mod exchanges;
 mod follow_swap;
 mod generations;
 mod leave;
@@ -27,6 +28,7 @@ mod outbox;
 mod read_memory;
 mod registry;
 mod socket;
+mod tap;
 mod task;
 
 pub use client_address::ClientAddress;

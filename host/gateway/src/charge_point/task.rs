@@ -15,6 +15,7 @@ use super::outbox::Outbox;
 use super::read_memory::ReadMemory;
 use super::registry::{Registered, RegistryRefusal};
 use super::socket::Socket;
+use super::tap::ConnectionTap;
 use crate::operations::events::GatewayEvent;
 use crate::operations::metrics::Limit;
 use crate::transforms::long_calls::run_outside_workers;
@@ -72,7 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let Registered { claim, predecessor } = match context.registry.register(&peer, address, mailbox.clone(), claim)
         {
             Ok(registered) => registered,
-            Err(refusal) => return Err((refuse(&context, &peer, refusal), Box::new(socket))),
+            Err(refusal) => return Err((refuse(&context, &peer, address, refusal), Box::new(socket))),
         };
         let interval = context.registry.interval(&peer.identity);
         let mut session = Session::new(peer.version, Arc::clone(&context.session_settings), interval, now);
@@ -102,6 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             rate_limiter: MessageRateLimiter::default(),
             call_time: CallTime::default(),
             memory: ReadMemory::default(),
+            tap: ConnectionTap::default(),
             no_back_end_logged: false,
             stop_by: None,
             timer,
@@ -145,6 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
 
     /// Handles an event. Returns the reason if the connection ends.
     fn handle(&mut self, event: Event) -> Option<DisconnectReason> {
+        self.tap.begin_event();
         match event {
             Event::Received(received) => return self.receive(received),
             Event::Held(text) => self.handle_text(&text),
@@ -253,7 +256,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
 }
 
 /// Counts and logs that a charge point is refused after its handshake.
-fn refuse(context: &Context, peer: &Peer, refusal: RegistryRefusal) -> DisconnectReason {
+fn refuse(context: &Context, peer: &Peer, address: ClientAddress, refusal: RegistryRefusal) -> DisconnectReason {
     let reason = match refusal {
         RegistryRefusal::Duplicate => DisconnectReason::Duplicate,
         RegistryRefusal::Full => {
@@ -263,6 +266,13 @@ fn refuse(context: &Context, peer: &Peer, refusal: RegistryRefusal) -> Disconnec
     };
     context.router.metrics.closed(reason.name());
     info!(charge_point = %peer.identity, "closed: {reason}");
+    context.router.events.publish(|| GatewayEvent::Refused {
+        address: address.to_string(),
+        identity: Some(peer.identity.to_string()),
+        certificate: None,
+        reason: reason.name(),
+        text: reason.to_string(),
+    });
     reason
 }
 

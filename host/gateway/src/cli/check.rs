@@ -4,7 +4,7 @@ use crate::config::{self, Config};
 use crate::transforms::{self, Store};
 use ocpp_gateway_core::{Action, Attributes, Frame, Identity, MessageType, Peer, Version};
 use ocpp_gateway_mqtt::topic_matches;
-use ocpp_gateway_pipeline::{Compile, Pipeline, TransformStatus};
+use ocpp_gateway_pipeline::{Compile, Pipeline, Tracing, TransformStatus};
 use std::sync::Arc;
 
 /// The result of a check.
@@ -91,7 +91,7 @@ fn topics(pipeline: &Pipeline) -> Vec<String> {
         ));
     }
     for frame in frames() {
-        for publish in pipeline.report(&generation, &one, &frame).publishes {
+        for publish in pipeline.report(&generation, &one, &frame, Tracing::Off).publishes {
             let Some(filter) = own.iter().chain(&others).find(|filter| topic_matches(&publish.topic, filter)) else {
                 continue;
             };

@@ -17,11 +17,14 @@ pub struct AdminConfig {
     #[serde(skip_serializing)]
     pub token: Option<String>,
     pub token_file: Option<PathBuf>,
+    /// Whether those who watch messages over the API may see frames and payloads.
+    pub tap_payloads: bool,
 }
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        AdminConfig { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), token: None, token_file: None }
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+        AdminConfig { listen, token: None, token_file: None, tap_payloads: true }
     }
 }
 

@@ -6,10 +6,12 @@ use super::limits::{AddressPermit, AddressRoom, ConnectionLimits, SocketPermit};
 use super::proxies::Proxies;
 use crate::charge_point::{ChargePoint, ClientAddress, Context, DisconnectReason, RegistryRefusal};
 use crate::config::{OcppConfig, Origin};
+use crate::operations::events::GatewayEvent;
 use crate::operations::metrics::Limit;
 use hyper::{Request, StatusCode, header};
 use ocpp_gateway_core::rate::{Admission, AdmissionLimiter};
 use ocpp_gateway_core::{Attributes, Decision, Identity, Offer, Peer, Version};
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -115,6 +117,7 @@ impl Acceptor {
     fn close_unanswered(&self, refused: &Refused, address: ClientAddress) {
         self.context.router.metrics.refused(refused.name());
         debug!(%address, "refused: {refused}");
+        self.publish_refusal(refused.name(), refused, address, None, None);
     }
 
     async fn accept(&self, mut stream: TcpStream, mut pending: PendingConnection) {
@@ -161,8 +164,10 @@ impl Acceptor {
         let mut socket = self.settings.websocket(handshake);
         let Some(version) = version else {
             self.context.router.metrics.closed(DisconnectReason::NoCommonVersion.name());
-            info!(%address, charge_point = %identity, "closed: {}", DisconnectReason::NoCommonVersion);
-            return DisconnectReason::NoCommonVersion.close(&mut socket).await;
+            let reason = DisconnectReason::NoCommonVersion;
+            info!(%address, charge_point = %identity, "closed: {reason}");
+            self.publish_refusal(reason.name(), &reason, address, Some(identity.as_str()), None);
+            return reason.close(&mut socket).await;
         };
         let peer = Peer { identity, version, connection: self.context.registry.next_connection(), attributes };
         debug!(charge_point = %peer.identity, %address, "handshake done");
@@ -180,6 +185,24 @@ impl Acceptor {
         };
         let identity = identity.as_ref().map(Identity::as_str);
         info!(%address, identity, certificate = subject, "refused: {refused}");
+        self.publish_refusal(refused.name(), refused, *address, identity, subject);
+    }
+
+    fn publish_refusal(
+        &self,
+        reason: &'static str,
+        text: &dyn Display,
+        address: ClientAddress,
+        identity: Option<&str>,
+        certificate: Option<&str>,
+    ) {
+        self.context.router.events.publish(|| GatewayEvent::Refused {
+            address: address.to_string(),
+            identity: identity.map(str::to_owned),
+            certificate: certificate.map(str::to_owned),
+            reason,
+            text: text.to_string(),
+        });
     }
 
     fn timed_out(&self) -> Refused {

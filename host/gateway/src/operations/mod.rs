@@ -1,12 +1,13 @@
 //! Metrics, events and the log, and services of the operating system. All other modules use these, and these use
-//! nothing but the configuration.
+//! nothing but the configuration and the form of recordings.
 //!
-//! - `metrics`, `events`, `log`, and their `names`.
+//! - `metrics`, `events`, `log`, and their `names`; `event_bus` and `tap`: who watches events and messages.
 //! - `shutdown`, `notify`: signals, and the service manager.
 //! - `watch`, `file_limit`, `ephemeral`, `address`: files, ports and addresses.
 
 pub(crate) mod address;
 pub(crate) mod ephemeral;
+pub mod event_bus;
 pub mod events;
 pub mod file_limit;
 pub mod file_watch;
@@ -15,6 +16,7 @@ pub mod metrics;
 pub(crate) mod names;
 pub mod notify;
 pub mod shutdown;
+pub mod tap;
 
 /// The target of log lines about what callers of the admin API did.
 pub(crate) const AUDIT: &str = "audit";

@@ -1,9 +1,8 @@
 //! A message that passed the transforms, and what became of it.
 
+use super::mqtt_message::MqttMessage;
 use super::trace::{Step, StepAction};
-use data_encoding::BASE64;
 use ocpp_gateway_core::session::Direction;
-use ocpp_gateway_core::{Publish, QoS};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -67,31 +66,14 @@ pub struct RecordedMessage {
     pub steps: Option<Vec<Step>>,
 }
 
-/// An MQTT message. Without payload: that was not asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MqttMessage {
-    pub topic: String,
-    pub qos: u8,
-    pub retain: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payload: Option<String>,
-    /// The payload, if it is not UTF-8.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payload_base64: Option<String>,
-}
-
-impl MqttMessage {
-    pub fn new(topic: impl Into<String>, qos: QoS, retain: bool, payload: &[u8]) -> Self {
-        let (payload, payload_base64) = match str::from_utf8(payload) {
-            Ok(text) => (Some(text.to_owned()), None),
-            Err(_) => (None, Some(BASE64.encode(payload))),
-        };
-        MqttMessage { topic: topic.into(), qos: qos.level(), retain, payload, payload_base64 }
-    }
-}
-
-impl From<Publish> for MqttMessage {
-    fn from(Publish { topic, payload, qos, retain, .. }: Publish) -> Self {
-        MqttMessage::new(topic, qos, retain, &payload)
+impl RecordedMessage {
+    /// Calls `change` with each text that may have a part of the message.
+    pub(crate) fn for_each_text(&mut self, change: &mut dyn FnMut(&mut String)) {
+        let RecordedMessage { frame, message, published, sent, answer, not_mapped, incidents, steps, .. } = self;
+        let texts = frame.iter_mut().chain(sent).chain(not_mapped).chain(incidents);
+        texts.for_each(&mut *change);
+        message.iter_mut().chain(published).for_each(|message| message.for_each_text(change));
+        answer.iter_mut().for_each(|answer| answer.for_each_text(change));
+        steps.iter_mut().flatten().for_each(|step| step.for_each_text(change));
     }
 }

@@ -2,12 +2,14 @@
 //! watches is the same.
 //!
 //! - `line`: a line, of any event; `message`: a message that passed the transforms.
-//! - `trace`: what each transform made of a message.
+//! - `mqtt_message`, `trace`: what it was, and what each transform made of a message.
 
 mod line;
 mod message;
+mod mqtt_message;
 mod trace;
 
 pub use line::{FORMAT, LineHead};
-pub use message::{MqttMessage, RecordedMessage};
+pub use message::RecordedMessage;
+pub use mqtt_message::MqttMessage;
 pub use trace::{LogLine, Step, StepAction, StepInput, StepVersion};

@@ -1,6 +1,6 @@
 //! What each transform made of a message.
 
-use super::message::MqttMessage;
+use super::mqtt_message::MqttMessage;
 use ocpp_gateway_core::{CallError, Frame};
 use ocpp_gateway_pipeline::{Answer, TraceStep, TracedAction, TracedLine, TracedMessage, TransformVersion};
 use serde::{Deserialize, Serialize};
@@ -76,6 +76,37 @@ pub enum StepAction {
     Drop {
         reason: String,
     },
+}
+
+impl Step {
+    pub(super) fn for_each_text(&mut self, change: &mut dyn FnMut(&mut String)) {
+        let Step { input, actions, failure, log, .. } = self;
+        input.for_each_text(change);
+        actions.iter_mut().for_each(|action| action.for_each_text(change));
+        failure.iter_mut().chain(log.iter_mut().map(|line| &mut line.text)).for_each(change);
+    }
+}
+
+impl StepInput {
+    fn for_each_text(&mut self, change: &mut dyn FnMut(&mut String)) {
+        match self {
+            StepInput::Frame(text) => change(text),
+            StepInput::Message(message) => message.for_each_text(change),
+        }
+    }
+}
+
+impl StepAction {
+    pub(super) fn for_each_text(&mut self, change: &mut dyn FnMut(&mut String)) {
+        match self {
+            StepAction::Pass => {}
+            StepAction::Message { content } => content.for_each_text(change),
+            StepAction::Publish { message } => message.for_each_text(change),
+            StepAction::Reply { payload } => change(payload),
+            StepAction::Reject { description, details, .. } => [description, details].into_iter().for_each(change),
+            StepAction::Drop { reason } => change(reason),
+        }
+    }
 }
 
 impl From<TraceStep> for Step {

@@ -5,7 +5,8 @@
 
 use super::echoes::Echoes;
 use super::memory::QueueMemory;
-use crate::operations::events::{EventBus, GatewayEvent};
+use crate::operations::event_bus::EventBus;
+use crate::operations::events::GatewayEvent;
 use crate::operations::metrics::Metrics;
 use crate::operations::names;
 use ocpp_gateway_core::session::{Direction, Incident};
@@ -14,8 +15,8 @@ use ocpp_gateway_core::{
 };
 use ocpp_gateway_mqtt::{self as mqtt, Loss, Publication, Publisher};
 use ocpp_gateway_pipeline::{
-    self as pipeline, Answer, Cause, DownlinkOutcome, Failure, Generation, NotMapped, Pipeline, TransformIncident,
-    UplinkOutcome,
+    self as pipeline, Answer, Cause, DownlinkOutcome, Failure, Generation, NotMapped, Pipeline, TraceStep, Tracing,
+    TransformIncident, UplinkOutcome,
 };
 use std::fmt::Display;
 use std::sync::Arc;
@@ -44,6 +45,10 @@ pub struct Uplinked {
     pub answer: Option<Answer>,
     /// A transform dropped the frame, so no back end can answer it.
     pub is_dropped: bool,
+    /// What transforms dropped, rejected or failed at.
+    pub incidents: Vec<TransformIncident>,
+    /// What each stage made of it; empty if it was not traced.
+    pub steps: Vec<TraceStep>,
 }
 
 /// The result of routing a message of a back end.
@@ -54,6 +59,10 @@ pub struct Downlinked {
     pub publications: Vec<Publication>,
     /// Why the message was not mapped to a frame, if so.
     pub not_mapped: Option<NotMapped>,
+    /// What transforms dropped, rejected or failed at.
+    pub incidents: Vec<TransformIncident>,
+    /// What each stage made of it; empty if it was not traced.
+    pub steps: Vec<TraceStep>,
 }
 
 /// An incident of a message, for metrics, events and the log.
@@ -116,6 +125,7 @@ impl MessageRouter {
         peer: &Peer,
         frame: &Frame<'_>,
         expires: Option<Instant>,
+        tracing: Tracing,
     ) -> Uplinked {
         let kind = frame.kind.name();
         debug!(
@@ -124,11 +134,12 @@ impl MessageRouter {
             action = frame.action_name(),
             "{kind} from the charge point"
         );
-        let UplinkOutcome { publishes, mapped, answer, is_dropped, incidents } =
-            self.pipeline.uplink(generation, peer, frame);
+        let UplinkOutcome { publishes, mapped, answer, is_dropped, incidents, steps } =
+            self.pipeline.uplink_with(generation, peer, frame, tracing);
         self.metrics.message(Direction::Uplink, frame.kind);
         self.incidents(peer, Direction::Uplink, &frame.id, frame.action_name(), &incidents);
-        Uplinked { publications: publications(peer, publishes, kind, expires), mapped, answer, is_dropped }
+        let publications = publications(peer, publishes, kind, expires);
+        Uplinked { publications, mapped, answer, is_dropped, incidents, steps }
     }
 
     /// Takes an MQTT message for `peer` through the transforms of one generation. `unanswered`: open CALLs of the
@@ -139,11 +150,12 @@ impl MessageRouter {
         peer: &Peer,
         message: &mqtt::Message,
         unanswered: UnansweredCalls<'_>,
+        tracing: Tracing,
     ) -> DownlinkOutcome {
         let mqtt::Message { topic, payload, qos, retain, .. } = message;
         trace!(charge_point = %peer.identity, topic, "from a back end: {}", String::from_utf8_lossy(payload));
         let message = pipeline::Message { topic, payload, qos: from_mqtt(*qos), retain: *retain };
-        self.pipeline.downlink(generation, peer, &message, unanswered)
+        self.pipeline.downlink_with(generation, peer, &message, unanswered, tracing)
     }
 
     /// [`read`](Self::read) followed by [`downlinked`](Self::downlinked).
@@ -154,19 +166,19 @@ impl MessageRouter {
         message: &mqtt::Message,
         unanswered: UnansweredCalls<'_>,
     ) -> Downlinked {
-        self.downlinked(peer, self.read(generation, peer, message, unanswered))
+        self.downlinked(peer, self.read(generation, peer, message, unanswered, Tracing::Off))
     }
 
     /// Counts and logs the outcome of a message for `peer`.
     pub fn downlinked(&self, peer: &Peer, read: DownlinkOutcome) -> Downlinked {
-        let DownlinkOutcome { frames, publishes, not_mapped, incidents, rejected } = read;
+        let DownlinkOutcome { frames, publishes, not_mapped, incidents, rejected, steps } = read;
         let sent = || frames.first().map(|frame| (&*frame.id, frame.action_name()));
         let rejected = rejected.as_ref().map(|(id, action)| (&**id, &**action));
         let (id, action) = rejected.or_else(sent).unwrap_or_default();
         self.incidents(peer, Direction::Downlink, id, action, &incidents);
         let publications = publications(peer, publishes, REPORT, None);
         self.echoes.record(&publications, Some(peer.identity.as_str()));
-        Downlinked { publications, frames, not_mapped }
+        Downlinked { publications, frames, not_mapped, incidents, steps }
     }
 
     /// Publications of the transforms when `peer` connects.
@@ -258,12 +270,13 @@ impl MessageRouter {
     }
 
     /// Maps an error frame of the gateway for back ends. If the mapping fails, that is only counted and logged.
-    pub fn report(&self, generation: &Generation, peer: &Peer, frame: &Frame<'static>) -> Vec<Publication> {
-        let UplinkOutcome { publishes, incidents, .. } = self.pipeline.report(generation, peer, frame);
+    pub fn report(&self, generation: &Generation, peer: &Peer, frame: &Frame<'static>, tracing: Tracing) -> Uplinked {
+        let UplinkOutcome { publishes, mapped, answer, is_dropped, incidents, steps } =
+            self.pipeline.report(generation, peer, frame, tracing);
         self.incidents(peer, Direction::Uplink, &frame.id, frame.action_name(), &incidents);
         let publications = publications(peer, publishes, frame.kind.name(), None);
         self.echoes.record(&publications, None);
-        publications
+        Uplinked { publications, mapped, answer, is_dropped, incidents, steps }
     }
 }
 

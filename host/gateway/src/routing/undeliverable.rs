@@ -9,7 +9,7 @@ use ocpp_gateway_core::recent::Recent;
 use ocpp_gateway_core::session::{Direction, Incident};
 use ocpp_gateway_core::{Fault, Frame, MessageType, Peer, UnansweredCalls, Version};
 use ocpp_gateway_mqtt::{MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit, Message, Publication, UnroutedHandler};
-use ocpp_gateway_pipeline::Generation;
+use ocpp_gateway_pipeline::{Generation, Tracing};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -192,7 +192,7 @@ impl Reporter<'_> {
         if kept.is_cut {
             return self.return_unread(generation, peer, message, fault, text.into()).await;
         }
-        let Downlinked { frames, publications, not_mapped } =
+        let Downlinked { frames, publications, not_mapped, .. } =
             self.router.downlink(generation, peer, message, UnansweredCalls::default());
         self.publish(publications).await;
         let reported = &mut *self.reported;
@@ -230,7 +230,7 @@ impl Reporter<'_> {
         if should_report {
             let Incident { fault, id, action, detail, .. } = incident;
             let report = fault.error(peer.version, detail).into_frame(&id, Some(&action));
-            self.publish(self.router.report(generation, peer, &report)).await;
+            self.publish(self.router.report(generation, peer, &report, Tracing::Off).publications).await;
         }
     }
 

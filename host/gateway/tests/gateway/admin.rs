@@ -356,8 +356,8 @@ async fn responses_match_the_openapi_document() {
     for (path, page) in document["paths"].as_object().expect("paths") {
         for method in ["get", "put", "post", "delete"].into_iter().filter(|method| page.get(method).is_some()) {
             operations.push(format!("{method} {path}"));
-            // The event stream never ends, and CALLs are tested below.
-            if path == "/api/v1/events" || path == CALLS {
+            // The streams never end, and CALLs are tested below.
+            if path == "/api/v1/events" || path == "/api/v1/messages" || path == CALLS {
                 continue;
             }
             for (id, name) in [("CP001", "standard"), ("nobody", "none"), ("%ff", "%ff")] {
@@ -378,6 +378,7 @@ async fn responses_match_the_openapi_document() {
         "get /api/v1/drop-ins",
         "get /api/v1/events",
         "get /api/v1/log-level",
+        "get /api/v1/messages",
         "get /api/v1/transforms",
         "get /api/v1/transforms/{name}",
         "get /healthz",

@@ -29,6 +29,7 @@ mod secrets;
 mod security;
 mod several_gateways;
 mod store;
+mod tap;
 mod transforms;
 mod trust;
 mod try_message;

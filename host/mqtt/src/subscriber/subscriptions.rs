@@ -89,7 +89,7 @@ impl<R: Recipient> Subscriptions<R> {
     /// Replaces the filters of the owner: the new ones are subscribed before the others are unsubscribed. Without a
     /// recipient the owner keeps its present one.
     pub(crate) fn set(&mut self, key: u64, filters: Vec<(String, QoS)>, recipient: Option<R>, done: SubscribeDone) {
-        if let Some((filter, _)) = filters.iter().find(|(filter, _)| !is_filter(filter)) {
+        if let Some((filter, _)) = filters.iter().find(|(filter, _)| !is_topic_filter(filter)) {
             return answer(done, Err(SubscribeError::BadFilter(filter.clone())));
         }
         let previous = self.owners.remove(&key);
@@ -142,7 +142,8 @@ impl<R: Recipient> Subscriptions<R> {
 
     /// A message arrived on a topic without an owner: an earlier process subscribed to it, so unsubscribe.
     pub(crate) fn unsubscribe_unrouted(&mut self, topic: &str) {
-        if self.changes.len() < MAX_WAITING_FOR_UNROUTED && !self.entries.contains_key(topic) && is_filter(topic) {
+        if self.changes.len() < MAX_WAITING_FOR_UNROUTED && !self.entries.contains_key(topic) && is_topic_filter(topic)
+        {
             let topic: Arc<str> = topic.into();
             self.entries.insert(Arc::clone(&topic), FilterEntry::new(SubscriptionState::Held));
             self.enqueue(&topic);
@@ -350,7 +351,8 @@ fn refusal(filter: &str, reason: Reason) -> SubscribeError {
     SubscribeError::Refused { filter: filter.to_owned(), reason: reason.to_string() }
 }
 
-fn is_filter(filter: &str) -> bool {
+/// Whether a broker may be asked for this topic filter.
+pub fn is_topic_filter(filter: &str) -> bool {
     valid_filter(filter)
         && filter.len() <= usize::from(u16::MAX)
         && !filter.contains('\0')

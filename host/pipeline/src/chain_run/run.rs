@@ -2,7 +2,6 @@
 
 use crate::chain::{Chain, Stages};
 use crate::error::{Cause, Failure, GuestFault, IllegalOutput, TransformIncident};
-use crate::guest_log::Line;
 use crate::hook;
 use crate::settings::OnError;
 use crate::subject::Subject;
@@ -116,7 +115,7 @@ impl<'a> ChainRun<'a> {
         let traced = self.trace.as_ref().map(|_| TracedCall::start(input()));
         let answer = self.note_call().and_then(|()| transform.call::<H>(subject, arguments));
         if let (Some(trace), Some(call)) = (&mut self.trace, traced) {
-            let (input, duration) = call.end();
+            let (input, duration, log) = call.end();
             trace.0.push(TraceStep {
                 transform: transform.name.to_string(),
                 version: transform.as_version(),
@@ -124,7 +123,7 @@ impl<'a> ChainRun<'a> {
                 input,
                 outcome: answer.as_ref().map(TracedAnswer::actions).map_err(Clone::clone),
                 duration,
-                log: transform.factory.shared.take_captured_log().iter().map(Line::traced).collect(),
+                log,
             });
         }
         answer

@@ -9,6 +9,7 @@ use crate::hook;
 use crate::message::Message;
 use crate::settings::OnError;
 use crate::subject::Subject;
+use crate::trace::{Trace, TraceStep};
 use crate::transform::Transform;
 use ocpp_gateway_core::{Decision, Frame, Offer, Peer, Publish, TopicFilter, UnansweredCalls};
 use tracing::warn;
@@ -25,6 +26,8 @@ pub struct UplinkOutcome {
     /// Whether no answer to the frame is possible any more, so that a CALL ends here.
     pub is_dropped: bool,
     pub incidents: Vec<TransformIncident>,
+    /// What each stage made of it; empty if it was not traced.
+    pub steps: Vec<TraceStep>,
 }
 
 /// The outcome of a message from a back end.
@@ -37,41 +40,74 @@ pub struct DownlinkOutcome {
     pub incidents: Vec<TransformIncident>,
     /// Message id and action of a frame that was rejected.
     pub rejected: Option<(String, String)>,
+    /// What each stage made of it; empty if it was not traced.
+    pub steps: Vec<TraceStep>,
+}
+
+/// Whether an outcome has steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tracing {
+    Off,
+    On,
 }
 
 impl Pipeline {
     /// Passes a frame from a charge point through `uplink`, the mapping and `outbound`.
     pub fn uplink(&self, generation: &Generation, peer: &Peer, frame: &Frame<'_>) -> UplinkOutcome {
-        self.run(generation, peer, |run| run.uplink(frame))
+        self.uplink_with(generation, peer, frame, Tracing::Off)
+    }
+
+    /// [`Pipeline::uplink`], with a trace if that is wanted.
+    pub fn uplink_with(
+        &self,
+        generation: &Generation,
+        peer: &Peer,
+        frame: &Frame<'_>,
+        tracing: Tracing,
+    ) -> UplinkOutcome {
+        self.run(generation, peer, tracing, |run| run.uplink(frame))
     }
 
     /// Passes a frame that the gateway itself made through the mapping and `outbound`.
-    pub fn report(&self, generation: &Generation, peer: &Peer, frame: &Frame<'_>) -> UplinkOutcome {
-        self.run(generation, peer, |run| run.map_uplink(frame))
+    pub fn report(&self, generation: &Generation, peer: &Peer, frame: &Frame<'_>, tracing: Tracing) -> UplinkOutcome {
+        self.run(generation, peer, tracing, |run| run.map_uplink(frame))
     }
 
     /// Passes a message from a back end through `inbound`, the mapping and `downlink`. `unanswered`: the CALLs of the
     /// charge point that wait for an answer.
     pub fn downlink(
         &self,
-        Generation(chain): &Generation,
+        generation: &Generation,
         peer: &Peer,
         message: &Message<'_>,
         unanswered: UnansweredCalls<'_>,
     ) -> DownlinkOutcome {
+        self.downlink_with(generation, peer, message, unanswered, Tracing::Off)
+    }
+
+    /// [`Pipeline::downlink`], with a trace if that is wanted.
+    pub fn downlink_with(
+        &self,
+        Generation(chain): &Generation,
+        peer: &Peer,
+        message: &Message<'_>,
+        unanswered: UnansweredCalls<'_>,
+        tracing: Tracing,
+    ) -> DownlinkOutcome {
         let mut run = ChainRun::new(chain, peer);
+        run.trace = tracing.trace();
         run.unanswered = unanswered;
         run.inbound(0, PublishIn::from(message));
-        let ChainRun { publishes, frames, not_mapped, incidents, rejected, .. } = run;
+        let ChainRun { publishes, frames, not_mapped, incidents, rejected, trace, .. } = run;
         self.check_incidents(chain, &incidents);
-        DownlinkOutcome { frames, publishes, not_mapped, incidents, rejected }
+        DownlinkOutcome { frames, publishes, not_mapped, incidents, rejected, steps: steps(trace) }
     }
 
     /// Returns what the transforms publish when a charge point connects. Call it once for each connection, and
     /// [`Pipeline::disconnected`] at its end: they count the connected charge points.
     pub fn connected(&self, generation: &Generation, peer: &Peer) -> UplinkOutcome {
         self.0.loader.runtime.note_connected();
-        self.run(generation, peer, |run| {
+        self.run(generation, peer, Tracing::Off, |run| {
             run.event(|transform, subject| transform.call::<hook::Connected>(subject, (peer.into(),)))
         })
     }
@@ -79,19 +115,26 @@ impl Pipeline {
     /// Returns what the transforms publish when a charge point disconnects.
     pub fn disconnected(&self, generation: &Generation, peer: &Peer, reason: &str) -> UplinkOutcome {
         self.0.loader.runtime.note_disconnected();
-        self.run(generation, peer, |run| {
+        self.run(generation, peer, Tracing::Off, |run| {
             run.event(|transform, subject| transform.call::<hook::Disconnected>(subject, (peer.into(), reason)))
         })
     }
 
-    fn run(&self, Generation(chain): &Generation, peer: &Peer, begin: impl FnOnce(&mut ChainRun<'_>)) -> UplinkOutcome {
+    fn run(
+        &self,
+        Generation(chain): &Generation,
+        peer: &Peer,
+        tracing: Tracing,
+        begin: impl FnOnce(&mut ChainRun<'_>),
+    ) -> UplinkOutcome {
         let mut run = ChainRun::new(chain, peer);
+        run.trace = tracing.trace();
         begin(&mut run);
         let mapped = run.mapped();
         let is_dropped = run.is_dropped();
-        let ChainRun { publishes, answer, incidents, .. } = run;
+        let ChainRun { publishes, answer, incidents, trace, .. } = run;
         self.check_incidents(chain, &incidents);
-        UplinkOutcome { publishes, mapped, answer, is_dropped, incidents }
+        UplinkOutcome { publishes, mapped, answer, is_dropped, incidents, steps: steps(trace) }
     }
 
     /// The topic filters of messages to this charge point.
@@ -133,4 +176,14 @@ impl Pipeline {
     pub fn has_admission(&self) -> bool {
         !self.0.chain.load().admission.is_empty()
     }
+}
+
+impl Tracing {
+    fn trace(self) -> Option<Trace> {
+        (self == Tracing::On).then(Trace::default)
+    }
+}
+
+fn steps(trace: Option<Trace>) -> Vec<TraceStep> {
+    trace.map(|Trace(steps)| steps).unwrap_or_default()
 }

@@ -14,6 +14,6 @@ pub use drop_ins::DropIn;
 pub use edit::Edit;
 pub use generations::Pipeline;
 pub use mapped_topics::MappedTopics;
-pub use messages::{DownlinkOutcome, UplinkOutcome};
+pub use messages::{DownlinkOutcome, Tracing, UplinkOutcome};
 pub use rollbacks::RollbackMark;
 pub use trial::{TrialChain, TrialOutcome};

@@ -1,0 +1,292 @@
+//! What a connection shows to those who watch.
+//!
+//! A message is shown once, with what the transforms made of it. A frame is shown by itself only if no message shows it:
+//! one that passed no transform, and one that is sent later than the message that it comes from.
+
+use super::exchanges::Exchanges;
+use crate::operations::events::rfc3339_micros;
+use crate::operations::tap::{Frames, TapHub, TapSender, TappedFrame, send_frame, send_message};
+use crate::recording::{MqttMessage, RecordedMessage, Step, StepAction};
+use crate::routing::{Downlinked, Uplinked};
+use ocpp_gateway_core::call_error::ORIGIN;
+use ocpp_gateway_core::frame::{MAX_RECEIVED_ID, Received};
+use ocpp_gateway_core::session::Direction;
+use ocpp_gateway_core::{Frame, MessageType, Peer, UnansweredCalls};
+use ocpp_gateway_mqtt::{Message, Publication};
+use ocpp_gateway_pipeline::{Answer, NotMapped, TraceStep, Tracing, TransformIncident};
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Who watches this connection. Without a watcher, a message costs one comparison.
+#[derive(Debug, Default)]
+pub(super) struct ConnectionTap {
+    /// [`TapHub::revision`] for which `watched` holds.
+    revision: u64,
+    watched: Option<Box<WatchedConnection>>,
+}
+
+/// A connection with watchers.
+#[derive(Debug, Default)]
+pub(super) struct WatchedConnection {
+    watchers: Vec<Arc<TapSender>>,
+    exchanges: Exchanges,
+    /// Frames that the latest message showed: types and ids. They are usually sent at once.
+    shown: Vec<(MessageType, String)>,
+}
+
+/// The beginning of a message that is watched.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    time: SystemTime,
+    started: Instant,
+    is_traced: bool,
+}
+
+impl Arrival {
+    fn new(is_traced: bool) -> Self {
+        Arrival { time: SystemTime::now(), started: Instant::now(), is_traced }
+    }
+
+    pub(super) fn tracing(arrival: Option<&Self>) -> Tracing {
+        if arrival.is_some_and(|arrival| arrival.is_traced) { Tracing::On } else { Tracing::Off }
+    }
+}
+
+impl ConnectionTap {
+    /// The connection, if it has a watcher.
+    pub(super) fn watched(&mut self, hub: &TapHub, peer: &Peer) -> Option<&mut WatchedConnection> {
+        if self.revision != hub.revision() {
+            self.refresh(hub, peer);
+        }
+        self.watched.as_deref_mut()
+    }
+
+    #[cold]
+    fn refresh(&mut self, hub: &TapHub, peer: &Peer) {
+        // Before the watchers are read: one that comes meanwhile is found at the next message.
+        self.revision = hub.revision();
+        let watchers = hub.watchers_of(peer.identity.as_str());
+        if watchers.is_empty() {
+            self.watched = None;
+        } else {
+            self.watched.get_or_insert_default().watchers = watchers;
+        }
+    }
+
+    /// The connection, if it had a watcher when that was asked last.
+    pub(super) fn current(&mut self) -> Option<&mut WatchedConnection> {
+        self.watched.as_deref_mut()
+    }
+
+    /// Another event begins: what is sent from now on was not sent at once.
+    pub(super) fn begin_event(&mut self) {
+        if let Some(watched) = &mut self.watched {
+            watched.shown.clear();
+        }
+    }
+}
+
+impl WatchedConnection {
+    /// A message begins.
+    pub(super) fn arrival(&self) -> Arrival {
+        Arrival::new(self.watchers.iter().any(|watcher| watcher.wants_trace()))
+    }
+
+    /// A frame of the charge point that passed the transforms. `text`: as it arrived.
+    pub(super) fn uplink(
+        &mut self,
+        peer: &Peer,
+        arrival: &Arrival,
+        text: &str,
+        frame: &Frame<'_>,
+        uplinked: &mut Uplinked,
+    ) {
+        let exchange = match frame.kind {
+            MessageType::Call => {
+                let exchange = self.exchanges.open(Direction::Uplink, &frame.id);
+                let answer = uplinked.answer.as_ref();
+                if answer.is_some() || uplinked.is_dropped {
+                    self.exchanges.close(Direction::Uplink, &frame.id);
+                }
+                Some(exchange)
+            }
+            MessageType::CallResult | MessageType::CallError => self.exchanges.close(Direction::Downlink, &frame.id),
+            MessageType::CallResultError | MessageType::Send => None,
+        };
+        if let Some(answer) = &uplinked.answer {
+            let message_type = match answer {
+                Answer::Result(_) => MessageType::CallResult,
+                Answer::Error(_) => MessageType::CallError,
+                Answer::ResultError(_) => MessageType::CallResultError,
+            };
+            self.shown.push((message_type, frame.id.to_string()));
+        }
+        let message = RecordedMessage {
+            frame: Some(text.to_owned()),
+            published: published(&uplinked.publications),
+            answer: uplinked.answer.clone().map(StepAction::from),
+            incidents: texts(&uplinked.incidents),
+            steps: steps(&mut uplinked.steps),
+            ..message(peer, arrival, Direction::Uplink, Some(frame), exchange)
+        };
+        send_message(&self.watchers, message);
+    }
+
+    /// An error frame of the gateway for back ends.
+    pub(super) fn report(&mut self, peer: &Peer, arrival: &Arrival, frame: &Frame<'_>, reported: &mut Uplinked) {
+        let exchange = self.exchanges.close(Direction::Downlink, &frame.id);
+        let message = RecordedMessage {
+            origin: Some(ORIGIN.1.to_owned()),
+            frame: Some(frame.encode()),
+            published: published(&reported.publications),
+            incidents: texts(&reported.incidents),
+            steps: steps(&mut reported.steps),
+            ..message(peer, arrival, Direction::Uplink, Some(frame), exchange)
+        };
+        send_message(&self.watchers, message);
+    }
+
+    /// A message from a back end that passed the transforms.
+    pub(super) fn downlink(
+        &mut self,
+        peer: &Peer,
+        arrival: &Arrival,
+        arrived: &Message,
+        unanswered: UnansweredCalls<'_>,
+        downlinked: &mut Downlinked,
+    ) {
+        let frames = &downlinked.frames;
+        let mut exchange = None;
+        for frame in frames {
+            let of_this = match frame.kind {
+                MessageType::Call => Some(self.exchanges.open(Direction::Downlink, &frame.id)),
+                MessageType::CallResult | MessageType::CallError => self.exchanges.close(Direction::Uplink, &frame.id),
+                MessageType::CallResultError | MessageType::Send => None,
+            };
+            exchange = exchange.or(of_this);
+            self.shown.push((frame.kind, frame.id.to_string()));
+        }
+        let Message { topic, payload, qos, retain, .. } = arrived;
+        let mut message = message(peer, arrival, Direction::Downlink, frames.first(), exchange);
+        if let Some(action) = message.message_id.as_deref().and_then(|id| unanswered.action(id)) {
+            message.action.get_or_insert_with(|| action.to_owned());
+        }
+        let message = RecordedMessage {
+            message: Some(MqttMessage::new(topic, *qos as u8, *retain, payload)),
+            frame_attributes: BTreeMap::new(),
+            unanswered: unanswered.iter().map(|(id, action)| (id.to_owned(), action.to_owned())).collect(),
+            published: published(&downlinked.publications),
+            sent: frames.iter().map(Frame::encode).collect(),
+            not_mapped: downlinked.not_mapped.as_ref().map(|NotMapped { text, .. }| text.clone()),
+            incidents: texts(&downlinked.incidents),
+            steps: steps(&mut downlinked.steps),
+            ..message
+        };
+        send_message(&self.watchers, message);
+    }
+
+    /// A text of the charge point that passes no transform.
+    pub(super) fn received(&mut self, peer: &Peer, text: &str) {
+        let frame = Received::parse(text, MAX_RECEIVED_ID).ok().map(|received| received.frame);
+        let exchange = frame.as_ref().and_then(|frame| match frame.kind {
+            MessageType::Call => self.exchanges.find(Direction::Uplink, &frame.id),
+            MessageType::CallResult | MessageType::CallError => self.exchanges.close(Direction::Downlink, &frame.id),
+            MessageType::CallResultError | MessageType::Send => None,
+        });
+        self.frame(peer, Frames::Received, text, frame.as_ref(), exchange);
+    }
+
+    /// A text that is sent to the charge point, unless the latest message showed it.
+    pub(super) fn sent(&mut self, peer: &Peer, text: &str) {
+        let frame = Received::parse(text, MAX_RECEIVED_ID).ok().map(|received| received.frame);
+        let is = |shown: &(MessageType, String), frame: &Frame<'_>| shown.0 == frame.kind && *shown.1 == *frame.id;
+        if let Some(frame) = &frame
+            && let Some(place) = self.shown.iter().position(|shown| is(shown, frame))
+        {
+            self.shown.swap_remove(place);
+            return;
+        }
+        let exchange = frame.as_ref().and_then(|frame| match frame.kind {
+            // One that waited is known, an operator's is not.
+            MessageType::Call => {
+                let known = self.exchanges.find(Direction::Downlink, &frame.id);
+                known.or_else(|| Some(self.exchanges.open(Direction::Downlink, &frame.id)))
+            }
+            MessageType::CallResult | MessageType::CallError => self.exchanges.close(Direction::Uplink, &frame.id),
+            MessageType::CallResultError | MessageType::Send => None,
+        });
+        self.frame(peer, Frames::Sent, text, frame.as_ref(), exchange);
+    }
+
+    fn frame(&self, peer: &Peer, frames: Frames, text: &str, frame: Option<&Frame<'_>>, number: Option<u64>) {
+        let tapped = TappedFrame {
+            time: rfc3339_micros(SystemTime::now()),
+            charge_point: peer.identity.to_string(),
+            version: peer.version.subprotocol(),
+            exchange: number.map(|number| exchange_id(peer, number)),
+            direction: if frames == Frames::Sent { Direction::Downlink } else { Direction::Uplink },
+            message_type: frame.map(|frame| frame.kind),
+            action: frame.and_then(|frame| frame.action.as_deref()).map(str::to_owned),
+            message_id: frame.map(|frame| frame.id.to_string()),
+            frame: Some(text.to_owned()),
+        };
+        send_frame(&self.watchers, frames, &tapped);
+    }
+}
+
+/// A message with what all have in common.
+fn message(
+    peer: &Peer,
+    arrival: &Arrival,
+    direction: Direction,
+    frame: Option<&Frame<'_>>,
+    exchange: Option<u64>,
+) -> RecordedMessage {
+    let took: Duration = arrival.started.elapsed();
+    RecordedMessage {
+        time: rfc3339_micros(arrival.time),
+        charge_point: peer.identity.to_string(),
+        version: peer.version.subprotocol().to_owned(),
+        attributes: peer.attributes.iter().cloned().collect(),
+        exchange: exchange.map(|number| exchange_id(peer, number)),
+        direction,
+        message_type: frame.map(|frame| frame.kind.name().to_owned()),
+        action: frame.and_then(|frame| frame.action.as_deref()).map(str::to_owned),
+        message_id: frame.map(|frame| frame.id.to_string()),
+        origin: None,
+        frame: None,
+        frame_attributes: frame.iter().flat_map(|frame| frame.attributes.iter().cloned()).collect(),
+        message: None,
+        unanswered: BTreeMap::new(),
+        published: Vec::new(),
+        sent: Vec::new(),
+        answer: None,
+        not_mapped: None,
+        incidents: Vec::new(),
+        time_us: took.as_secs_f64() * 1e6,
+        steps: None,
+    }
+}
+
+/// Unique in this process.
+fn exchange_id(peer: &Peer, number: u64) -> String {
+    format!("{}-{number}", peer.connection)
+}
+
+fn published(publications: &[Publication]) -> Vec<MqttMessage> {
+    let message = |Publication { topic, payload, qos, retain, .. }: &Publication| {
+        MqttMessage::new(topic, *qos as u8, *retain, payload)
+    };
+    publications.iter().map(message).collect()
+}
+
+fn texts(incidents: &[TransformIncident]) -> Vec<String> {
+    incidents.iter().map(ToString::to_string).collect()
+}
+
+fn steps(steps: &mut Vec<TraceStep>) -> Option<Vec<Step>> {
+    let steps = mem::take(steps);
+    (!steps.is_empty()).then(|| steps.into_iter().map(Step::from).collect())
+}
