@@ -19,6 +19,8 @@ struct Exchange {
     /// Of the CALL.
     direction: Direction,
     message_id: Box<str>,
+    /// The id under which a back end sent the CALL, if a transform has given it another one.
+    back_end_id: Option<Box<str>>,
     number: u64,
 }
 
@@ -30,8 +32,16 @@ impl Exchanges {
             self.open.pop_front();
         }
         self.latest += 1;
-        self.open.push_back(Exchange { direction, message_id: message_id.into(), number: self.latest });
+        let exchange = Exchange { direction, message_id: message_id.into(), back_end_id: None, number: self.latest };
+        self.open.push_back(exchange);
         self.latest
+    }
+
+    /// A CALL to the charge point.
+    pub(super) fn open_downlink(&mut self, message_id: &str, back_end_id: Option<&str>) -> u64 {
+        let number = self.open(Direction::Downlink, message_id);
+        self.open.back_mut().into_iter().for_each(|exchange| exchange.back_end_id = back_end_id.map(Box::from));
+        number
     }
 
     /// The CALL in this direction that is open under this id.
@@ -42,6 +52,15 @@ impl Exchanges {
     /// The answer of the CALL in this direction.
     pub(super) fn close(&mut self, direction: Direction, message_id: &str) -> Option<u64> {
         self.position(direction, message_id).and_then(|place| self.open.remove(place)).map(|exchange| exchange.number)
+    }
+
+    /// A back end gets an error instead of an answer to its CALL.
+    pub(super) fn close_failed(&mut self, back_end_id: &str) -> Option<u64> {
+        let is_its_own = |it: &Exchange| {
+            it.direction == Direction::Downlink && **it.back_end_id.as_ref().unwrap_or(&it.message_id) == *back_end_id
+        };
+        let place = self.open.iter().position(is_its_own)?;
+        self.open.remove(place).map(|exchange| exchange.number)
     }
 
     fn position(&self, direction: Direction, message_id: &str) -> Option<usize> {
@@ -63,6 +82,15 @@ mod tests {
         assert_eq!(exchanges.close(Direction::Uplink, "1"), Some(up));
         assert_eq!(exchanges.close(Direction::Uplink, "1"), None);
         assert_eq!(exchanges.close(Direction::Downlink, "1"), Some(down));
+    }
+
+    #[test]
+    fn back_end_knows_its_call_by_its_own_id() {
+        let mut exchanges = Exchanges::default();
+        let (plain, changed) = (exchanges.open_downlink("1", None), exchanges.open_downlink("x-2", Some("2")));
+        assert_eq!(exchanges.close_failed("x-2"), None);
+        assert_eq!(exchanges.close_failed("2"), Some(changed));
+        assert_eq!(exchanges.close_failed("1"), Some(plain));
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl WatchedConnection {
 
     /// An error frame of the gateway for back ends.
     pub(super) fn report(&mut self, peer: &Peer, arrival: &Arrival, frame: &Frame<'_>, reported: &mut Uplinked) {
-        let exchange = self.exchanges.close(Direction::Downlink, &frame.id);
+        let exchange = self.exchanges.close_failed(&frame.id);
         let message = RecordedMessage {
             origin: Some(ORIGIN.1.to_owned()),
             frame: Some(frame.encode()),
@@ -161,7 +161,7 @@ impl WatchedConnection {
         let mut exchange = None;
         for frame in frames {
             let of_this = match frame.kind {
-                MessageType::Call => Some(self.exchanges.open(Direction::Downlink, &frame.id)),
+                MessageType::Call => Some(self.exchanges.open_downlink(&frame.id, frame.back_end_id())),
                 MessageType::CallResult | MessageType::CallError => self.exchanges.close(Direction::Uplink, &frame.id),
                 MessageType::CallResultError | MessageType::Send => None,
             };
