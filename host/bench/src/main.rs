@@ -20,6 +20,7 @@ mod statistics;
 mod stats;
 mod storm;
 mod syscalls;
+mod tap;
 mod this_process;
 mod tls;
 mod trial;

@@ -10,6 +10,7 @@ use crate::mqtt::{IN_FLIGHT, Quality};
 use crate::peers::Peer;
 use crate::report::Report;
 use crate::syscalls::Counter;
+use crate::tap::Tap;
 use crate::tls::Certificate;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
@@ -43,6 +44,9 @@ pub(crate) struct OtherArgs {
     /// Another gateway program to compare with, such as one of an earlier commit
     #[arg(long, alias = "native")]
     pub(crate) other: Option<PathBuf>,
+    /// Watch the messages of the gateway, not those of the other one, with this query: charge_point=CP00000&payload=true
+    #[arg(long, value_name = "QUERY")]
+    pub(crate) tap: Option<String>,
     /// Threads of the floor; if absent, half of the cores, as the gateway has
     #[arg(long)]
     pub(crate) floor_threads: Option<usize>,
@@ -153,12 +157,13 @@ impl<'a> Stand<'a> {
         let quality = run.quality.unwrap_or(self.args.qos);
         let qos = quality.number();
         let mut trust = None;
+        let admin = free_address().await?;
         let command = match (contestant, contestant.peer()) {
             (_, Some(peer)) => peer.command(listen, broker, qos),
             (Contestant::Floor, _) => self.floor(listen, broker, qos)?,
             _ => {
                 let certificate = run.setup.tls.then(|| Certificate::make(dir.path())).transpose()?;
-                let (admin, passing) = (free_address().await?, self.passing.as_deref());
+                let passing = self.passing.as_deref();
                 let settings =
                     BrokerSettings { listen, broker, admin, qos, passing, certificate: certificate.as_ref() };
                 let config = dir.path().join("gateway.toml");
@@ -175,6 +180,10 @@ impl<'a> Stand<'a> {
         };
         let mut child = self.start(contestant.name(), command, dir.path())?;
         child.wait_until_listening(listen).await?;
+        let tap = match &self.others.tap {
+            Some(query) if contestant == Contestant::Gateway => Some(Tap::start(admin, query).await?),
+            _ => None,
+        };
         let load = Load {
             gateway: Gateway {
                 address: listen,
@@ -194,7 +203,11 @@ impl<'a> Stand<'a> {
             broker_pid: Some(mosquitto.pid()),
             syscalls: Some((self.counter, self.syscall_window, dir.path().to_owned())),
         };
-        Ok(Outcome::Measured(Box::new(load.run().await?)))
+        let report = load.run().await?;
+        if let Some(tap) = tap {
+            tap.finish().await?;
+        }
+        Ok(Outcome::Measured(Box::new(report)))
     }
 
     fn start(&self, name: &str, command: Command, dir: &Path) -> Result<Child> {
