@@ -58,7 +58,8 @@ impl TransformShared {
 
     /// For a trial: with a copy of the state.
     pub(crate) fn for_trial(&self, limits: &Limits) -> Self {
-        TransformShared { state_store: self.state_store.copy(), is_for_trial: true, ..Self::new(limits, self.clock) }
+        let state_store = self.state_store.copy();
+        TransformShared { state_store, is_for_trial: true, ..Self::new(limits, self.clock.clone()) }
     }
 
     /// Values of an earlier version stay, even if they exceed the limits of this one.
@@ -87,8 +88,8 @@ impl StoreData {
     }
 
     /// The clock of transforms.
-    pub(crate) fn clock(&self) -> Clock {
-        self.shared.clock
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.shared.clock
     }
 
     /// Takes what a component writes to a standard stream, and logs it by line.

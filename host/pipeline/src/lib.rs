@@ -65,7 +65,7 @@ pub use actions::{FrameAction, PublishAction, SchemaRule};
 pub use builtin::{BUILTINS, Builtin, STANDARD};
 pub use chain::Generation;
 pub use chain_run::{Answer, NotMapped};
-pub use clock::Clock;
+pub use clock::{Clock, SetClock};
 pub use compile::{Compile, compile_component};
 pub use custom_metrics::Reading;
 pub use error::{

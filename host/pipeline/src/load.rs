@@ -115,7 +115,7 @@ impl Loader {
         }
         let shared = match old {
             Some(old) => old.factory.shared.clone(),
-            None => Arc::new(TransformShared::new(&spec.limits, self.clock)),
+            None => Arc::new(TransformShared::new(&spec.limits, self.clock.clone())),
         };
         let exports = exports(&component, &interfaces).map_err(|fault| vec![fault])?;
         let linked = self.link(&component).map_err(|fault| vec![LoadFault::Link(format!("{fault:#}"))])?;
@@ -164,7 +164,7 @@ impl Loader {
             ticks: self.runtime.ticks(time),
             _ticker: ticker,
             long_calls: self.long_calls,
-            shared: Arc::new(TransformShared::new(&spec.limits, self.clock)),
+            shared: Arc::new(TransformShared::new(&spec.limits, self.clock.clone())),
         };
         let (_, info) = factory.start(&spec.name)?;
         if let Some(exports) = Arc::get_mut(&mut factory.exports) {

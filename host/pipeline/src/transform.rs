@@ -98,11 +98,12 @@ impl Transform {
         })
     }
 
-    /// A copy for trial: with a copy of its state, and with breakers of its own. What it logs is captured.
+    /// A copy for trial: with a copy of its state, and with breakers that stop nothing. What it logs is captured.
     pub(crate) fn for_trial(&self) -> Arc<Self> {
         let shared = Arc::new(self.factory.shared.for_trial(&self.factory.limits));
         let long_calls = LongCalls::default();
-        Arc::new(self.copy_with(InstanceFactory { shared, long_calls, ..self.factory.clone() }))
+        let factory = InstanceFactory { shared, long_calls, ..self.factory.clone() };
+        Arc::new(Transform { breakers: Breakers::for_trial(), ..self.copy_with(factory) })
     }
 
     /// Whether both stem from one load: the same code with the same settings, which may have been swapped out and

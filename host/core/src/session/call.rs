@@ -4,6 +4,7 @@ use super::heartbeat::IntervalRequest;
 use crate::frame::{Frame, IdForm};
 use serde::Serialize;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Instant;
 
@@ -112,13 +113,38 @@ pub(super) fn find<'c>(calls: &'c [ReceivedCall], id: &str) -> Option<&'c Receiv
 }
 
 /// The actions of the CALLs that wait for an answer from back ends, by message id.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct UnansweredCalls<'a>(pub(super) &'a [ReceivedCall]);
+#[derive(Debug, Clone, Copy)]
+pub struct UnansweredCalls<'a>(CallSource<'a>);
+
+#[derive(Debug, Clone, Copy)]
+enum CallSource<'a> {
+    Session(&'a [ReceivedCall]),
+    /// Message ids and actions.
+    List(&'a [(Cow<'a, str>, Cow<'a, str>)]),
+}
+
+impl Default for UnansweredCalls<'_> {
+    fn default() -> Self {
+        UnansweredCalls(CallSource::Session(&[]))
+    }
+}
 
 impl<'a> UnansweredCalls<'a> {
+    pub(super) fn of_session(open: &'a [ReceivedCall]) -> Self {
+        UnansweredCalls(CallSource::Session(open))
+    }
+
+    /// Those of a list of message ids and actions, without a session.
+    pub fn listed(calls: &'a [(Cow<'a, str>, Cow<'a, str>)]) -> Self {
+        UnansweredCalls(CallSource::List(calls))
+    }
+
     /// The action of the CALL `id`, if that is open.
     pub fn action(self, id: &str) -> Option<&'a str> {
-        find(self.0, id).map(|open| &*open.call.action)
+        match self.0 {
+            CallSource::Session(open) => find(open, id).map(|open| &*open.call.action),
+            CallSource::List(calls) => calls.iter().find(|(open, _)| open == id).map(|(_, action)| &**action),
+        }
     }
 
     /// Message id and action of each, the oldest first.

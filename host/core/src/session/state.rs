@@ -238,7 +238,7 @@ impl Session {
 
     /// The CALLs of the charge point that back ends have not answered yet.
     pub fn unanswered_calls(&self) -> UnansweredCalls<'_> {
-        UnansweredCalls(&self.from_charge_point)
+        UnansweredCalls::of_session(&self.from_charge_point)
     }
 
     /// When to call [`Session::handle_timeout`].

@@ -13,11 +13,15 @@ use ocpp_gateway_core::{Frame, Peer, Publish, UnansweredCalls};
 
 /// A chain for trial: that which runs, or that after an edit. Its transforms read the state that was there when it was
 /// made, and write to a copy. Their limits hold; failures stop no hook.
-pub struct TrialChain(Chain);
+pub struct TrialChain {
+    chain: Chain,
+    is_traced: bool,
+}
 
 /// What would have become of a message.
 #[derive(Debug, Clone)]
 pub struct TrialOutcome {
+    /// What each stage made of it; none of a chain [without trace](TrialChain::without_trace).
     pub steps: Vec<TraceStep>,
     /// To the broker.
     pub publishes: Vec<Publish>,
@@ -35,14 +39,24 @@ impl Pipeline {
     pub fn trial(&self, edit: Option<&Edit>) -> Result<TrialChain, SwapError> {
         let next = edit.map(|edit| self.try_edited_chain(edit)).transpose()?;
         let running = self.0.chain.load_full();
-        Ok(TrialChain(next.as_ref().unwrap_or(&running).for_trial()))
+        Ok(TrialChain { chain: next.as_ref().unwrap_or(&running).for_trial(), is_traced: true })
     }
 }
 
 impl TrialChain {
+    /// The same chain for many messages: without the steps of a message, and without what is logged in them.
+    pub fn without_trace(self) -> Self {
+        TrialChain { is_traced: false, ..self }
+    }
+
     /// Passes a frame from a charge point through `uplink`, the mapping and `outbound`.
     pub fn uplink(&self, peer: &Peer, frame: &Frame<'_>) -> TrialOutcome {
         self.run(peer, |run| run.uplink(frame))
+    }
+
+    /// Passes a frame that the gateway itself made through the mapping and `outbound`.
+    pub fn report(&self, peer: &Peer, frame: &Frame<'_>) -> TrialOutcome {
+        self.run(peer, |run| run.map_uplink(frame))
     }
 
     /// Passes a message from a back end through `inbound`, the mapping and `downlink`. `unanswered`: the CALLs of the
@@ -55,8 +69,8 @@ impl TrialChain {
     }
 
     fn run<'a>(&'a self, peer: &'a Peer, begin: impl FnOnce(&mut ChainRun<'a>)) -> TrialOutcome {
-        let mut run = ChainRun::new(&self.0, peer);
-        run.trace = Some(Trace::default());
+        let mut run = ChainRun::new(&self.chain, peer);
+        run.trace = self.is_traced.then(Trace::default);
         begin(&mut run);
         let ChainRun { publishes, frames, answer, not_mapped, incidents, trace, .. } = run;
         let steps = trace.map(|Trace(steps)| steps).unwrap_or_default();
