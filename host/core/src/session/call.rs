@@ -149,7 +149,12 @@ impl<'a> UnansweredCalls<'a> {
 
     /// Message id and action of each, the oldest first.
     pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.0.iter().map(|open| (&*open.call.id, &*open.call.action))
+        let (open, calls) = match self.0 {
+            CallSource::Session(open) => (open, Default::default()),
+            CallSource::List(calls) => (Default::default(), calls),
+        };
+        let open = open.iter().map(|open| (&*open.call.id, &*open.call.action));
+        open.chain(calls.iter().map(|(id, action)| (&**id, &**action)))
     }
 }
 

@@ -21,8 +21,11 @@ pub enum TransformCommand {
     /// Show the hooks, imports and version of a component, and everything this gateway would refuse it for; of a
     /// ready-made one the settings too.
     Inspect(InspectArgs),
-    /// Run the fixtures of a component through the engine of the gateway.
+    /// Run the fixtures of a component, or the messages of a recording, through the engine of the gateway.
     Test(TestArgs),
+    /// Show which messages of a recording two transforms make something else of. Exits with 0 if there are none, with 1
+    /// if there are, and with 2 if they cannot be compared.
+    Diff(DiffArgs),
     /// Measure the time per call, compared with builtin:standard.
     Bench(BenchArgs),
     /// Build and test after each change of a file, and push a version that passes to a running gateway.
@@ -75,9 +78,41 @@ pub struct TestArgs {
     /// The folder with the fixtures; by default `fixtures` beside the file, or else in this folder.
     #[arg(long, value_name = "DIR")]
     pub fixtures: Option<PathBuf>,
+    /// A recording, whose messages are run instead of fixtures: what `ocpp-gateway ctl tap` prints. `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "fixtures")]
+    pub recording: Option<PathBuf>,
+    /// Its configuration for a recording, in TOML: the content of [transforms.config] in that of the gateway.
+    #[arg(long, value_name = "FILE", requires = "recording")]
+    pub config: Option<PathBuf>,
     /// How much linear memory an instance may use; a gateway grants less by default.
     #[arg(long, value_name = "SIZE", default_value_t = component::MEMORY)]
     pub memory: Bytes,
+}
+
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The transform: a component, builtin:NAME, or a program in jq (*.jq).
+    pub old: TransformArg,
+    /// The one that is to replace it; the same with --new-config compares two configurations.
+    pub new: TransformArg,
+    /// The recording: what `ocpp-gateway ctl tap` prints. `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub recording: PathBuf,
+    /// The configuration of both, in TOML: the content of [transforms.config] in that of the gateway.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// That of OLD, in place of --config.
+    #[arg(long, value_name = "FILE")]
+    pub old_config: Option<PathBuf>,
+    /// That of NEW, in place of --config.
+    #[arg(long, value_name = "FILE")]
+    pub new_config: Option<PathBuf>,
+    /// How much linear memory an instance may use; a gateway grants less by default.
+    #[arg(long, value_name = "SIZE", default_value_t = component::MEMORY)]
+    pub memory: Bytes,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

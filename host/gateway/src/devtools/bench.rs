@@ -3,12 +3,10 @@
 use super::args::BenchArgs;
 use super::component::{self, CompiledCode};
 use super::verdict::{BadConfiguration, CommandResult};
-use crate::config;
 use crate::transforms::fixture::{Fixture, HookCall, Offered};
 use anyhow::Context as _;
 use ocpp_gateway_core::{Attributes, Frame, Identity, Peer, Publish, Version};
 use ocpp_gateway_pipeline::{Failure, LoadOptions, TransformHarness, TransformSpec};
-use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -30,8 +28,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<CommandResult> {
     let fixture = args.fixture.as_deref().map(read_fixture).transpose()?;
     let config = match (&fixture, &args.config) {
         (Some(fixture), _) => fixture.config(),
-        (None, Some(file)) => configuration(file).map_err(BadConfiguration)?,
-        (None, None) => "{}".into(),
+        (None, file) => component::configuration(file.as_deref())?,
     };
     let compiled = CompiledCode::directory()?;
     let options = LoadOptions { clock: fixture.as_ref().map(Fixture::clock).unwrap_or_default(), ..compiled.options() };
@@ -69,12 +66,6 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<CommandResult> {
 
 fn read_fixture(file: &Path) -> anyhow::Result<Fixture> {
     Fixture::read(file).map_err(|fault| anyhow::anyhow!("{}: {fault}", file.display()))
-}
-
-fn configuration(file: &Path) -> Result<String, String> {
-    let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let table: toml::Table = text.parse().map_err(|error| format!("{}: {error}", file.display()))?;
-    Ok(config::to_json(&table))
 }
 
 /// The functions of its hooks that are called for messages and charge points.

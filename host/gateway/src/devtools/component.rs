@@ -1,5 +1,6 @@
 //! What the `transform` commands share: their limits, and loading a component.
 
+use super::verdict::BadConfiguration;
 use crate::config::{self, Bytes};
 use crate::transforms;
 use anyhow::{Context as _, anyhow};
@@ -142,12 +143,22 @@ impl CompiledCode {
     }
 }
 
+/// The configuration in a file, in TOML: the content of `[transforms.config]`, as JSON text of an object.
+pub(super) fn configuration(file: Option<&Path>) -> Result<String, BadConfiguration> {
+    let Some(file) = file else { return Ok("{}".into()) };
+    let fault = |error: &dyn fmt::Display| BadConfiguration(format!("{}: {error}", file.display()));
+    let text = fs::read_to_string(file).map_err(|error| fault(&error))?;
+    let table: toml::Table = text.parse().map_err(|error| fault(&error))?;
+    Ok(config::to_json(&table))
+}
+
 /// Loads the component. The error lists all its faults, one per line.
 pub(super) fn load(spec: &TransformSpec, options: impl Into<LoadOptions>) -> Result<TransformHarness, String> {
     TransformHarness::load(spec, options).map_err(|errors| lines(&errors))
 }
 
-fn lines(errors: &[LoadError]) -> String {
+/// All faults, one per line.
+pub(super) fn lines(errors: &[LoadError]) -> String {
     errors.iter().map(|error| error.fault.to_string()).collect::<Vec<_>>().join("\n")
 }
 

@@ -11,6 +11,7 @@ mod inspect;
 mod language;
 mod list;
 mod new;
+mod replay;
 mod run;
 mod test;
 mod verdict;

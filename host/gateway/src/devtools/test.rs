@@ -2,6 +2,7 @@
 
 use super::args::TestArgs;
 use super::component::{self, CompiledCode, TransformArg};
+use super::replay;
 use super::verdict::CommandResult;
 use crate::config::Bytes;
 use crate::transforms::fixture::{self, Fixture};
@@ -11,6 +12,9 @@ use std::path::{Path, PathBuf};
 
 pub(super) fn run(args: &TestArgs) -> anyhow::Result<CommandResult> {
     component::show_log();
+    if let Some(recording) = &args.recording {
+        return replay::test(args, recording);
+    }
     let dir = match &args.fixtures {
         Some(dir) => dir.clone(),
         None => fixtures_of(&args.transform)?,

@@ -17,3 +17,8 @@ pub(super) struct BadConfiguration(pub(super) String);
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct WrongUsage(pub(super) String);
+
+/// Two transforms could not be compared, or not on all messages.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NotCompared(pub(super) String);

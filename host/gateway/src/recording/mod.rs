@@ -2,14 +2,22 @@
 //! watches is the same.
 //!
 //! - `line`: a line, of any event; `message`: a message that passed the transforms.
-//! - `mqtt_message`, `trace`: what it was, and what each transform made of a message.
+//! - `mqtt_message`, `trace`: what it was, and what each transform made of it.
+//! - `replayable`: what of a message a replay needs; `reader`: reads the messages of a recording; `skipped`: the lines that
+//!   are none.
 
 mod line;
 mod message;
 mod mqtt_message;
+mod reader;
+mod replayable;
+mod skipped;
 mod trace;
 
 pub use line::{FORMAT, LineHead};
 pub use message::RecordedMessage;
 pub use mqtt_message::MqttMessage;
+pub use reader::{MAX_LINE, NextLine, ReadError, Reader};
+pub use replayable::{MessageContent, ReplayMessage};
+pub use skipped::{LinesOf, SkippedLines};
 pub use trace::{LogLine, Step, StepAction, StepInput, StepVersion};

@@ -4,6 +4,7 @@ mod component;
 mod dev;
 mod jq;
 mod languages;
+mod replay;
 mod scaffold;
 
 use std::fs::{self, DirBuilder};

@@ -7,6 +7,7 @@ use crate::chain::Chain;
 use crate::chain_run::{Answer, ChainRun, NotMapped};
 use crate::error::TransformIncident;
 use crate::message::Message;
+use crate::stats::TransformStatus;
 use crate::swap_report::SwapError;
 use crate::trace::{Trace, TraceStep};
 use ocpp_gateway_core::{Frame, Peer, Publish, UnansweredCalls};
@@ -66,6 +67,11 @@ impl TrialChain {
             run.unanswered = unanswered;
             run.inbound(0, PublishIn::from(message));
         })
+    }
+
+    /// The status of every transform. Counts are those of this chain.
+    pub fn transforms(&self) -> Vec<TransformStatus> {
+        self.chain.transforms.iter().map(|transform| transform.status()).collect()
     }
 
     fn run<'a>(&'a self, peer: &'a Peer, begin: impl FnOnce(&mut ChainRun<'a>)) -> TrialOutcome {
