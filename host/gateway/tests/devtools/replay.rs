@@ -107,12 +107,10 @@ fn state_expires_by_the_recorded_time() {
 
 #[test]
 fn failures_are_grouped_and_end_with_exit_code_1() {
-    let program = r#"def uplink: if .action == "MeterValues" then error("odd value") else . end;"#;
-    let lines = [
-        uplink("05:00:00", "CP1", HEARTBEAT),
-        uplink("05:00:01", "CP2", METER_VALUES),
-        uplink("05:00:02", "CP3", METER_VALUES),
-    ];
+    let program = r#"def uplink: if .payload.connectorId == 77 then error("odd value") else . end;"#;
+    let odd = METER_VALUES.replace(r#""connectorId":1"#, r#""connectorId":77"#);
+    let lines =
+        [uplink("05:00:00", "CP1", HEARTBEAT), uplink("05:00:01", "CP2", &odd), uplink("05:00:02", "CP3", &odd)];
     // More than stop a hook of a gateway.
     let many: Vec<_> = lines.iter().chain(std::iter::repeat_n(&lines[1], 50)).cloned().collect();
     let dir = folder(&[("day.jsonl", &recording(&many)), ("odd.jq", program), ("good.jq", "def uplink: .;")]);

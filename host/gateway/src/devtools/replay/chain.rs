@@ -4,9 +4,10 @@ use super::super::component::{self, CompiledCode, TransformArg};
 use super::super::verdict::BadConfiguration;
 use crate::config::Bytes;
 use crate::recording::{MessageContent, ReplayMessage};
+use anyhow::anyhow;
 use ocpp_gateway_core::UnansweredCalls;
 use ocpp_gateway_pipeline::{
-    Clock, LoadOptions, Message, Pipeline, SetClock, TransformStatus, TrialChain, TrialOutcome,
+    Clock, LoadError, LoadFault, LoadOptions, Message, Pipeline, SetClock, TransformStatus, TrialChain, TrialOutcome,
 };
 
 /// A chain with one transform, and `builtin:standard` if that has no mapping.
@@ -23,9 +24,13 @@ impl ReplayChain {
     ) -> anyhow::Result<Self> {
         transform.read()?;
         let options = LoadOptions { clock: Clock::Set(clock.clone()), ..compiled.options() };
-        let loaded = Pipeline::load_in(vec![transform.spec(config, memory)], options);
-        let pipeline =
-            loaded.map_err(|errors| BadConfiguration(format!("{transform}: {}", component::lines(&errors))))?;
+        let pipeline = Pipeline::load_in(vec![transform.spec(config, memory)], options).map_err(|errors| {
+            let text = format!("{transform}: {}", component::lines(&errors));
+            match errors[..] {
+                [LoadError { fault: LoadFault::Config(_), .. }] => BadConfiguration(text).into(),
+                _ => anyhow!(text),
+            }
+        })?;
         Ok(ReplayChain(pipeline.trial(None)?.without_trace()))
     }
 

@@ -205,13 +205,13 @@ fn report_for_people_has_count_place_and_example_of_each_group() {
     let long = format!(r#"{{"same":1,"text":"{}"}}"#, "x".repeat(100));
     let groups = groups(&[
         (call("CP1", "MeterValues"), payload("[1]"), payload("[\"1\"]")),
-        (call("CP\u{7f}2", "Reset"), payload("{}"), published(&[publish("a", "{}"), publish("b", &long)])),
+        (call("CP2", "Reset"), payload("{}"), published(&[publish("a", "{}"), publish("b\u{7f}", &long)])),
         (call("CP3", "Long"), payload(&format!("[{long}]")), payload("[{\"same\":1,\"text\":1}]")),
     ]);
     let text = report::text(7, &groups, &["odd".into()]);
     for part in [
         "1 × uplink CALL MeterValues: payload /*\n    first in line 1, charge point CP1\n    1 → \"1\"\n",
-        "published in addition\n    first in line 2, charge point CP\\u{7f}2\n    NEW: b  {",
+        "published in addition\n    first in line 2, charge point CP2\n    NEW: b\\u{7f}  {",
         "payload /*/text\n    first in line 3",
         "    - \"xxx",
         "    + 1\n",
