@@ -64,9 +64,9 @@ impl SkippedLines {
         }
         if self.without_payload > 0 {
             return format!(
-                "its {} messages have no payloads, without which they cannot be replayed: record with \
-                 `ocpp-gateway ctl tap` without --no-payload",
-                self.without_payload
+                "it has {} and no payload, without which none can be replayed: record with `ocpp-gateway ctl tap` \
+                 without --no-payload",
+                number(self.without_payload, "message")
             );
         }
         if let Some(LinesOf { first, about, .. }) = &self.unreadable {
@@ -83,23 +83,26 @@ impl SkippedLines {
 
     /// What a user should know of it, a sentence for each.
     pub fn notes(&self) -> Vec<String> {
-        let lines = |count: u64| if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
         let unreadable = self.unreadable.as_ref().map(|LinesOf { count, first, about }| {
-            format!("{} cannot be read, from line {first} on: {about}", lines(*count))
+            format!("cannot read {}, from line {first} on: {about}", number(*count, "line"))
         });
         let newer = self.newer.as_ref().map(|LinesOf { count, first, about }| {
             format!(
-                "{} of a newer format were skipped, from line {first} on, which has version {about}: this program reads \
+                "skipped {} of a newer format, from line {first} on, which has version {about}: this program reads \
                  version {FORMAT}",
-                lines(*count)
+                number(*count, "line")
             )
         });
         let cut = self.cut.map(|line| format!("the recording is cut in its last line, line {line}"));
-        let without = (self.without_payload > 0).then(|| {
-            format!("{} messages were recorded without payloads, and cannot be replayed", self.without_payload)
-        });
+        let without = (self.without_payload > 0)
+            .then(|| format!("{} without a payload cannot be replayed", number(self.without_payload, "message")));
         let missed = (self.missed > 0)
-            .then(|| format!("{} messages are not in the recording: they came too fast for it", self.missed));
+            .then(|| format!("the recording misses {}: its reader was too slow", number(self.missed, "message")));
         [unreadable, newer, cut, without, missed].into_iter().flatten().collect()
     }
+}
+
+/// `1 line`, `2 lines`.
+fn number(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

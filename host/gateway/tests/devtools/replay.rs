@@ -69,7 +69,7 @@ fn recording_passes_the_transform_and_the_standard_mapping() {
     assert_eq!(row(&output, &["uplink", "CALL"]), [2, 2, 0, 0, 0, 0, 0]);
     assert_eq!(row(&output, &["downlink", "CALLRESULT"]), [2, 0, 1, 0, 0, 1, 0]);
     assert_eq!(row(&output, &["total"]), [4, 2, 1, 0, 0, 1, 0]);
-    for part in ["4 messages replayed", "a second", "3 messages are not in the recording"] {
+    for part in ["4 messages replayed", "a second", "misses 3 messages"] {
         assert!(output.contains(part), "{part}: {output}");
     }
 }
@@ -136,9 +136,34 @@ fn diff_shows_which_messages_come_out_differently() {
     let group = "1 × uplink CALL MeterValues: payload /Payload/meterValue/*/sampledValue/*/value\n    \
                  first in line 2, charge point CP2\n    \"1\" → 1\n";
     assert!(output.starts_with(group), "{output}");
-    assert!(output.ends_with("2 messages replayed, 1 of them come out differently\n"), "{output}");
+    assert!(output.ends_with("2 messages replayed, 1 of them comes out differently\n"), "{output}");
     let output = expect_code(0, &diff("new.jq", "new.jq"));
     assert_eq!(output, "2 messages replayed: no differences\n");
+}
+
+#[test]
+fn answers_have_the_action_of_the_call_that_was_open() {
+    let program = r#"def downlink: if .action == "Heartbeat" then .payload.seen = true else . end;"#;
+    let mut without_call = answer("05:00:01", ANSWER);
+    without_call["unanswered"] = json!({"2": "Heartbeat"});
+    let day = [answer("05:00:00", ANSWER), without_call];
+    let dir = folder(&[("day.jsonl", &recording(&day)), ("new.jq", program)]);
+    let diff = ["diff", "builtin:standard", "new.jq", "--recording", "day.jsonl"];
+    let output = expect_code(1, &transform(dir.path(), &diff));
+    let group =
+        "1 × downlink CALLRESULT Heartbeat: frame /seen is new\n    first in line 1, charge point CP1\n    NEW: true";
+    assert!(output.starts_with(group), "{output}");
+}
+
+#[test]
+fn error_reports_of_the_gateway_pass_the_mapping_only() {
+    let mut report = uplink("05:00:00", "CP1", r#"[4,"1","GenericError","no answer",{}]"#);
+    (report["type"], report["origin"]) = ("CALLERROR".into(), "gateway".into());
+    let day = [uplink("05:00:00", "CP1", HEARTBEAT), report];
+    let dir = folder(&[("day.jsonl", &recording(&day)), ("drop.jq", r#"def uplink: {"drop": "all"};"#)]);
+    let output = expect_code(0, &transform(dir.path(), &["test", "drop.jq", "--recording", "day.jsonl"]));
+    assert_eq!(row(&output, &["uplink", "CALL"]), [1, 0, 0, 0, 1, 0, 0]);
+    assert_eq!(row(&output, &["uplink", "CALLERROR"]), [1, 1, 0, 0, 0, 0, 0]);
 }
 
 /// Runs a command with a recording as its standard input.
@@ -166,11 +191,11 @@ fn cut_and_newer_lines_are_noted_and_unreadable_ones_end_with_exit_code_1() {
     let newer = line.replace(r#""v":1"#, r#""v":2"#);
     let output = expect_code(0, &test(&format!("{line}{newer}{}", &line[..100])));
     assert!(output.contains("note: the recording is cut in its last line, line 3"), "{output}");
-    assert!(output.contains("note: 1 line of a newer format were skipped") && output.contains("version 2"), "{output}");
+    assert!(output.contains("note: skipped 1 line of a newer format") && output.contains("version 2"), "{output}");
     // A frame that is none is found only when it is replayed.
     for bad in ["garbage\n", &line.replace("[2,", "[9,")] {
         let output = expect_code(1, &test(&format!("{line}{bad}{line}")));
-        assert!(output.contains("note: 1 line cannot be read, from line 2 on: "), "{output}");
+        assert!(output.contains("note: cannot read 1 line, from line 2 on: "), "{output}");
         assert_eq!(row(&output, &["uplink", "CALL"])[0], 2);
     }
 }

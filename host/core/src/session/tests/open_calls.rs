@@ -185,3 +185,18 @@ fn a_redelivered_message_is_only_counted() {
         assert_eq!(test.out(), ["# duplicate"]);
     }
 }
+
+#[test]
+fn listed_calls_are_like_those_of_a_session() {
+    let mut test = TestSession::new(Version::V1_6);
+    for id in ["a", "b"] {
+        test.up(&call(id, 1)).expect("forwarded");
+    }
+    let list = ["a", "b"].map(|id| (id.into(), "StatusNotification".into()));
+    for calls in [test.session.unanswered_calls(), UnansweredCalls::listed(&list)] {
+        assert_eq!(calls.action("b"), Some("StatusNotification"));
+        assert_eq!(calls.action("c"), None);
+        assert_eq!(calls.iter().map(|(id, _)| id).collect::<Vec<_>>(), ["a", "b"]);
+    }
+    assert_eq!(UnansweredCalls::default().iter().count(), 0);
+}

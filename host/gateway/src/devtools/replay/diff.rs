@@ -6,6 +6,7 @@ use super::super::verdict::{BadConfiguration, CommandResult, NotCompared};
 use super::chain::ReplayChain;
 use super::differences;
 use super::groups::Groups;
+use super::output;
 use super::recorded::Recorded;
 use super::report;
 use ocpp_gateway_pipeline::SetClock;
@@ -32,11 +33,11 @@ fn try_run(args: &DiffArgs) -> anyhow::Result<CommandResult> {
     let new = load(&args.new, args.new_config.as_deref())?;
     let groups = compare(&mut recorded, &old, &new)?;
     let (messages, notes) = (recorded.messages(), recorded.skipped().notes());
-    if args.json {
-        println!("{}", report::json(messages, &groups, &notes)?);
+    output::write(&if args.json {
+        report::json(messages, &groups, &notes)? + "\n"
     } else {
-        print!("{}", report::text(messages, &groups, &notes));
-    }
+        report::text(messages, &groups, &notes)
+    })?;
     match (groups.different(), &recorded.skipped().unreadable) {
         (1.., _) => Ok(CommandResult::Bad),
         (0, None) => Ok(CommandResult::Good),

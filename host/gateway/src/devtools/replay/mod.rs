@@ -5,6 +5,7 @@
 //! - `diff`: where two transforms differ; `differences`: how two outcomes of one message differ; `pairs`: which messages of
 //!   two outcomes belong together; `json`: where two JSON texts differ; `groups`: differences of the same kind; `report`:
 //!   what is printed of them.
+//! - `output`: writes to standard output.
 
 mod chain;
 mod diff;
@@ -12,6 +13,7 @@ mod differences;
 mod failures;
 mod groups;
 mod json;
+mod output;
 mod pairs;
 mod recorded;
 mod report;

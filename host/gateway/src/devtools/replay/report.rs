@@ -2,6 +2,7 @@
 
 use super::differences::OldAndNew;
 use super::groups::{Group, GroupKey, Groups};
+use super::output;
 use crate::operations::log::printable;
 use crate::operations::names;
 use crate::transforms::fixture::{indent, of_lines};
@@ -31,8 +32,11 @@ pub(super) fn text(messages: u64, groups: &Groups, notes: &[String]) -> String {
         let _ = writeln!(text, "{} × other differences\n", groups.others());
     }
     let _ = match groups.different() {
-        0 => writeln!(text, "{messages} messages replayed: no differences"),
-        different => writeln!(text, "{messages} messages replayed, {different} of them come out differently"),
+        0 => writeln!(text, "{} replayed: no differences", output::messages(messages)),
+        1 => writeln!(text, "{} replayed, 1 of them comes out differently", output::messages(messages)),
+        different => {
+            writeln!(text, "{} replayed, {different} of them come out differently", output::messages(messages))
+        }
     };
     notes.iter().for_each(|note| {
         let _ = writeln!(text, "note: {note}");

@@ -1,6 +1,7 @@
 //! What became of the messages of a recording, in numbers.
 
 use super::failures::Failures;
+use super::output;
 use crate::operations::names;
 use crate::recording::ReplayMessage;
 use hdrhistogram::Histogram;
@@ -137,7 +138,7 @@ impl fmt::Display for Summary {
             micros(self.times.mean()),
             micros(self.times.value_at_quantile(0.99) as f64)
         )?;
-        writeln!(f, "{messages} messages replayed in {seconds:.2} s: {rate:.0} a second.")
+        writeln!(f, "{} replayed in {seconds:.2} s: {rate:.0} a second.", output::messages(messages))
     }
 }
 

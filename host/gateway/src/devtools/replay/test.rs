@@ -4,6 +4,7 @@ use super::super::args::TestArgs;
 use super::super::component::{self, CompiledCode};
 use super::super::verdict::CommandResult;
 use super::chain::ReplayChain;
+use super::output;
 use super::recorded::Recorded;
 use super::summary::Summary;
 use crate::operations::log::printable;
@@ -18,10 +19,8 @@ pub(in super::super) fn run(args: &TestArgs, recording: &Path) -> anyhow::Result
     let mut recorded = Recorded::open(recording, clock.clone())?;
     let chain = ReplayChain::load(&args.transform, config, args.memory, &CompiledCode::directory()?, &clock)?;
     let summary = summarize(&mut recorded, &chain)?;
-    print!("{}", printable(&summary.to_string()));
-    for note in recorded.skipped().notes() {
-        println!("note: {}", printable(&note));
-    }
+    let notes: String = recorded.skipped().notes().iter().map(|note| format!("note: {note}\n")).collect();
+    output::write(&printable(&format!("{summary}{notes}")))?;
     let is_good = summary.failed() == 0 && recorded.skipped().unreadable.is_none();
     Ok(if is_good { CommandResult::Good } else { CommandResult::Bad })
 }
