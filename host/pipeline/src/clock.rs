@@ -15,8 +15,8 @@ pub enum Clock {
     Set(SetClock),
 }
 
-/// A clock that stands still until it is set. Its clones show the same time. Two clocks are equal if one is a clone of the
-/// other.
+/// A clock that stands still until it is set. Its clones show the same time. Two clocks are equal if one is a clone of
+/// the other.
 #[derive(Debug, Clone, Default)]
 pub struct SetClock(Arc<SetTime>);
 
@@ -29,7 +29,7 @@ struct SetTime {
 }
 
 impl SetClock {
-    /// Sets the time since 1970. If it goes back, values in the state of transforms do not: they expire by the latest time.
+    /// Sets the time since 1970. It may go back; values in the state of transforms expire by the latest time so far.
     pub fn set(&self, now: Duration) {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         self.0.now.store(now, Relaxed);

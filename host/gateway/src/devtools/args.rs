@@ -78,7 +78,8 @@ pub struct TestArgs {
     /// The folder with the fixtures; by default `fixtures` beside the file, or else in this folder.
     #[arg(long, value_name = "DIR")]
     pub fixtures: Option<PathBuf>,
-    /// A recording, whose messages are run instead of fixtures: what `ocpp-gateway ctl tap` prints. `-` is standard input.
+    /// A recording, whose messages are run instead of fixtures: what `ocpp-gateway ctl tap` prints. `-` is standard
+    /// input.
     #[arg(long, value_name = "FILE", conflicts_with = "fixtures")]
     pub recording: Option<PathBuf>,
     /// Its configuration for a recording, in TOML: the content of [transforms.config] in that of the gateway.

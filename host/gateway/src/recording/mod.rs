@@ -3,8 +3,8 @@
 //!
 //! - `line`: a line, of any event; `message`: a message that passed the transforms.
 //! - `mqtt_message`, `trace`: what it was, and what each transform made of it.
-//! - `replayable`: what of a message a replay needs; `reader`: reads the messages of a recording; `skipped`: the lines that
-//!   are none.
+//! - `replayable`: what of a message a replay needs; `reader`: reads the messages of a recording; `skipped`: the lines
+//!   that are none.
 
 mod line;
 mod message;

@@ -255,8 +255,8 @@ impl<'a> RawLine<'a> {
     }
 }
 
-/// A recording has no numbers of connections. Each charge point has one of its own, as transforms may tell charge points
-/// apart by it.
+/// A recording has no numbers of connections. Each charge point has one of its own, as transforms may tell charge
+/// points apart by it.
 fn connection_of(identity: &Identity) -> u32 {
     // FNV-1a, which is the same in each replay.
     let hash =

@@ -58,8 +58,8 @@ impl SkippedLines {
     pub(super) fn nothing_to_replay(&self) -> String {
         if let Some(LinesOf { first, about, .. }) = &self.newer {
             return format!(
-                "line {first} has version {about} of the format, and this program reads version {FORMAT}: replay it with \
-                 the version of ocpp-gateway that has recorded it, or a later one"
+                "line {first} has version {about} of the format, and this program reads version {FORMAT}: replay it \
+                 with the version of ocpp-gateway that has recorded it, or a later one"
             );
         }
         if self.without_payload > 0 {

@@ -52,7 +52,7 @@ pub(super) fn find(old: &TrialOutcome, new: &TrialOutcome, sink: &mut dyn Differ
     }
 }
 
-// ---- dropped, rejected, failed ---------------------------------------------------------------------------------------
+// ---- dropped, rejected, failed --------------------------------------------------------------------------------------
 
 /// What became of a message instead of going on.
 #[derive(Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ fn compare_fates(old: &TrialOutcome, new: &TrialOutcome, sink: &mut dyn Differen
     is_other
 }
 
-// ---- answers ---------------------------------------------------------------------------------------------------------
+// ---- answers --------------------------------------------------------------------------------------------------------
 
 fn compare_answers(old: Option<&Answer>, new: Option<&Answer>, has_other_fate: bool, sink: &mut dyn DifferenceSink) {
     let is_error = |answer: Option<&Answer>| matches!(answer, Some(Answer::Error(_) | Answer::ResultError(_)));
@@ -145,7 +145,7 @@ fn compare_errors(old: &CallError, new: &CallError, sink: &mut dyn DifferenceSin
     compare_texts("answer: error details", old.details.as_bytes(), new.details.as_bytes(), sink);
 }
 
-// ---- messages --------------------------------------------------------------------------------------------------------
+// ---- messages -------------------------------------------------------------------------------------------------------
 
 fn compare_publishes(old: &[Publish], new: &[Publish], sink: &mut dyn DifferenceSink) {
     let Pairs { changed, missing, added, is_reordered } = Pairs::of(old, new, |old, new| old.topic == new.topic);
@@ -196,7 +196,7 @@ fn compare_frames(old: &[Frame<'static>], new: &[Frame<'static>], sink: &mut dyn
     }
 }
 
-// ---- texts -----------------------------------------------------------------------------------------------------------
+// ---- texts ----------------------------------------------------------------------------------------------------------
 
 fn compare_words(what: &str, old: &str, new: &str, sink: &mut dyn DifferenceSink) {
     if old != new {

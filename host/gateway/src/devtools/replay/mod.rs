@@ -2,9 +2,9 @@
 //!
 //! - `recorded`: the messages of a recording, one after the other; `chain`: what they pass.
 //! - `test`: what a transform makes of them, in numbers; `summary`: these numbers; `failures`: what fails, in groups.
-//! - `diff`: where two transforms differ; `differences`: how two outcomes of one message differ; `pairs`: which messages of
-//!   two outcomes belong together; `json`: where two JSON texts differ; `groups`: differences of the same kind; `report`:
-//!   what is printed of them.
+//! - `diff`: where two transforms differ; `differences`: how two outcomes of one message differ; `pairs`: which messages
+//!   of two outcomes belong together; `json`: where two JSON texts differ; `groups`: differences of the same kind;
+//!   `report`: what is printed of them.
 //! - `output`: writes to standard output.
 
 mod chain;

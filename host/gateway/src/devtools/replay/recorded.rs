@@ -21,8 +21,8 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
-    /// Opens a file, or standard input for `-`. `clock`: that of the transforms, which shows the time of the first message
-    /// from now on. A recording without messages is an error.
+    /// Opens a file, or standard input for `-`. `clock`: that of the transforms, which shows the time of the first
+    /// message from now on. A recording without messages is an error.
     pub(super) fn open(file: &Path, clock: SetClock) -> anyhow::Result<Self> {
         if file == Path::new("-") {
             return Recorded::new(

@@ -10,9 +10,12 @@ use std::time::Duration;
 
 /// A line of a recording with a CALL.
 fn call(charge_point: &str, action: &str) -> String {
-    format!(
-        r#"{{"v":1,"event":"message","time":"2026-11-30T05:00:00Z","charge_point":"{charge_point}","version":"ocpp1.6","direction":"uplink","type":"CALL","action":"{action}","frame":"[2,\"1\",\"{action}\",{{}}]"}}"#
-    ) + "\n"
+    let line = serde_json::json!({
+        "v": 1, "event": "message", "time": "2026-11-30T05:00:00Z", "charge_point": charge_point,
+        "version": "ocpp1.6", "direction": "uplink", "type": "CALL", "action": action,
+        "frame": format!(r#"[2,"1","{action}",{{}}]"#),
+    });
+    line.to_string() + "\n"
 }
 
 fn nothing() -> TrialOutcome {
