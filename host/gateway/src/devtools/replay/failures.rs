@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 /// The most groups; further failures are counted together.
 const MAX_GROUPS: usize = 100;
+/// The longest action and the longest identity that are shown, in bytes.
+pub(super) const MAX_NAME: usize = 255;
 /// The longest text of a message that is shown, in bytes.
 const MAX_TEXT: usize = 500;
 
@@ -51,9 +53,9 @@ impl Failures {
             let group = FailureGroup {
                 count: 1,
                 line: message.line,
-                charge_point: message.peer.identity.to_string(),
+                charge_point: shortened(message.peer.identity.as_str(), MAX_NAME),
                 message_type: message.message_type,
-                action: message.action.to_string(),
+                action: shortened(&message.action, MAX_NAME),
                 text: text(message),
             };
             self.groups.insert(kind, group);

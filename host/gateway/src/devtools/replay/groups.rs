@@ -1,7 +1,7 @@
 //! Differences of the same kind, counted.
 
 use super::differences::{DifferenceSink, OldAndNew};
-use super::failures::shortened;
+use super::failures::{MAX_NAME, shortened};
 use crate::recording::ReplayMessage;
 use ocpp_gateway_core::MessageType;
 use ocpp_gateway_core::session::Direction;
@@ -88,7 +88,7 @@ impl DifferenceSink for MessageDifferences<'_> {
         let key = GroupKey {
             direction: message.direction(),
             message_type: message.message_type,
-            action: message.action.to_string(),
+            action: shortened(&message.action, MAX_NAME),
             difference: shortened(kind, MAX_KIND),
         };
         if let Some(group) = groups.groups.get_mut(&key) {
@@ -99,7 +99,7 @@ impl DifferenceSink for MessageDifferences<'_> {
         } else {
             let OldAndNew { old, new } = example();
             let example = OldAndNew { old: shortened(&old, MAX_EXAMPLE), new: shortened(&new, MAX_EXAMPLE) };
-            let (line, charge_point) = (message.line, message.peer.identity.to_string());
+            let (line, charge_point) = (message.line, shortened(message.peer.identity.as_str(), MAX_NAME));
             groups.groups.insert(key, Group { count: 1, line, charge_point, example, latest: line });
         }
     }
