@@ -1,6 +1,7 @@
 //! The definition of the `ctl` commands.
 
 use super::connection::{DEFAULT_URL, GATEWAY, TokenArgs, URL_VARIABLE};
+use super::tap::TapArgs;
 use super::transform_args::{TransformsCommand, VersionArgs};
 use clap::{Args, Subcommand};
 use std::num::NonZeroUsize;
@@ -57,6 +58,11 @@ pub enum CtlCommand {
     ///
     /// With a component or settings, they are tried in the place of the transform that --name names, or as one more.
     Try(TryArgs),
+    /// Watch messages as they pass the gateway, or record them, until Ctrl-C or the end that an option sets.
+    ///
+    /// On a terminal, each message is a line of text. Into a file or a pipe, or with --json, it is the JSON of the gateway:
+    /// `ocpp-gateway ctl tap --for 10m > day.jsonl` makes a recording, with which a transform can be tested.
+    Tap(TapArgs),
     /// Print events as they happen, one a line, until Ctrl-C.
     ///
     /// With --json, each line is an object.

@@ -11,6 +11,9 @@ pub(super) enum CtlError {
     /// `put` for a name that the gateway does not know.
     #[error("{refusal}\nTo add it: ocpp-gateway ctl transforms add {name} …")]
     NotThere { name: String, refusal: Box<Refusal> },
+    /// The gateway shows no payloads.
+    #[error("{0}\nWithout the content of messages: ocpp-gateway ctl tap --no-payload …")]
+    NoPayloads(Box<Refusal>),
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
     /// Arguments that do not fit together, or that cannot be read.
@@ -29,7 +32,9 @@ impl CtlError {
     /// The refusal by the API, if that is the reason.
     pub(super) fn refusal(&self) -> Option<&Refusal> {
         match self {
-            CtlError::Api(ApiError::Refused(refusal)) | CtlError::NotThere { refusal, .. } => Some(refusal),
+            CtlError::Api(ApiError::Refused(refusal))
+            | CtlError::NotThere { refusal, .. }
+            | CtlError::NoPayloads(refusal) => Some(refusal),
             _ => None,
         }
     }

@@ -2,17 +2,18 @@
 
 use super::client::{Client, path};
 use super::error::CtlError;
+use super::event_stream::{EventReader, ServerSentEvent};
 use super::output::{Output, cell};
 use super::transform_summary::plain;
 use serde_json::{Map, Value};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 
 /// The longest line of the stream, in bytes. An event has at most a few texts of 1 KiB, and all transforms after a swap.
 const MAX_LINE: u64 = 16 << 20;
 
 /// Prints events until the gateway ends the stream, which is a failure, or the reader of the output has enough.
 pub(super) fn run(client: &Client, output: &mut Output<impl Write>) -> Result<(), CtlError> {
-    let mut events = EventReader::new(BufReader::new(client.stream(&path(&["events"]))?));
+    let mut events = EventReader::new(BufReader::new(client.stream(&path(&["events"]))?), MAX_LINE);
     loop {
         let ServerSentEvent { name, data } = events.next().map_err(CtlError::StreamEnded)?;
         let mut event: Map<String, Value> = match serde_json::from_str(&data) {
@@ -33,6 +34,13 @@ pub(super) fn run(client: &Client, output: &mut Output<impl Write>) -> Result<()
 fn line(mut event: Map<String, Value>) -> String {
     let first = ["time", "event", "charge_point"].into_iter().filter_map(|name| event.remove(name));
     let mut parts: Vec<String> = first.map(|value| plain(&value)).collect();
+    parts.extend(Some(details(event)).filter(|details| !details.is_empty()));
+    cell(&parts.join(" "))
+}
+
+/// The other members of an event with their names, not yet escaped.
+pub(super) fn details(mut event: Map<String, Value>) -> String {
+    let mut parts = Vec::new();
     // The longest, and not always short.
     let text = event.remove("text");
     let transforms = event.remove("transforms");
@@ -41,7 +49,7 @@ fn line(mut event: Map<String, Value>) -> String {
         parts.push(format!("{}: {}", plain(&transform["name"]), plain(&transform["change"])));
     }
     parts.extend(text.map(|text| plain(&text)));
-    cell(&parts.join(" "))
+    parts.join(" ")
 }
 
 /// A value, in quotes if it has spaces.
@@ -50,71 +58,9 @@ fn quoted(value: &Value) -> String {
     if text.is_empty() || text.contains(char::is_whitespace) { format!("{text:?}") } else { text }
 }
 
-/// An event of the stream.
-#[derive(Debug, PartialEq, Eq)]
-struct ServerSentEvent {
-    name: String,
-    data: String,
-}
-
-/// Reads server-sent events: the fields `event` and `data`, as the HTML standard defines them.
-struct EventReader<R>(R);
-
-impl<R: BufRead> EventReader<R> {
-    fn new(stream: R) -> Self {
-        EventReader(stream)
-    }
-
-    /// The next event with data. The end of the stream is an error.
-    fn next(&mut self) -> io::Result<ServerSentEvent> {
-        let (mut name, mut data) = (String::new(), None::<String>);
-        loop {
-            let line = self.line()?;
-            let (field, value) = line.split_once(':').unwrap_or((&line, ""));
-            let value = value.strip_prefix(' ').unwrap_or(value);
-            match field {
-                "" if line.is_empty() => match data.take() {
-                    Some(data) => return Ok(ServerSentEvent { name, data }),
-                    None => name.clear(),
-                },
-                "event" => value.clone_into(&mut name),
-                "data" => match &mut data {
-                    Some(data) => {
-                        data.push('\n');
-                        data.push_str(value);
-                    }
-                    None => data = Some(value.to_owned()),
-                },
-                // A comment, with which the gateway keeps the connection open, or a field without a use here.
-                _ => {}
-            }
-        }
-    }
-
-    fn line(&mut self) -> io::Result<String> {
-        let mut line = String::new();
-        (&mut self.0).take(MAX_LINE).read_line(&mut line)?;
-        match line.strip_suffix('\n') {
-            Some(text) => Ok(text.strip_suffix('\r').unwrap_or(text).to_owned()),
-            None if line.len() as u64 == MAX_LINE => Err(io::Error::other("a line is too long")),
-            None => Err(io::ErrorKind::UnexpectedEof.into()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn events_are_read_up_to_the_end_of_the_stream() {
-        let stream = ":\n\nevent: connected\ndata: {\"a\":1}\n\nevent: nothing\n\ndata:one\r\ndata: two\r\n\r\nevent: cut\ndata: x";
-        let mut events = EventReader::new(stream.as_bytes());
-        let event = |name: &str, data: &str| ServerSentEvent { name: name.into(), data: data.into() };
-        assert_eq!(events.next().expect("an event"), event("connected", "{\"a\":1}"));
-        assert_eq!(events.next().expect("an event"), event("", "one\ntwo"));
-        assert_eq!(events.next().expect_err("the end").kind(), io::ErrorKind::UnexpectedEof);
-    }
 
     #[test]
     fn event_is_one_line_whatever_it_contains() {

@@ -3,7 +3,8 @@
 //! - `args`: the command line; `run`: from a command to an exit code; `output`: tables, and text of others for a terminal.
 //! - `client`: requests and refusals; `connection`: where the gateway is, and the token; `new_version`: what an upload
 //!   sends. `transform dev` uses these as well.
-//! - A file for each group of commands: `status`, `charge_points`, `transforms`, `try_message`, `events`,
+//! - `event_stream`: server-sent events; `trace`: what transforms made of a message, as text.
+//! - A file for each group of commands: `status`, `charge_points`, `transforms`, `try_message`, `tap`, `events`,
 //!   `log_level`.
 
 mod args;
@@ -11,6 +12,7 @@ mod charge_points;
 pub(crate) mod client;
 pub(crate) mod connection;
 mod error;
+mod event_stream;
 mod events;
 mod log_level;
 mod multipart;
@@ -19,10 +21,12 @@ mod output;
 mod run;
 mod settings;
 mod status;
+mod tap;
 #[cfg(test)]
 pub(crate) mod test_gateway;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod transform_args;
 mod transform_summary;
 mod transforms;

@@ -7,11 +7,18 @@ use std::io::{self, Write};
 pub(super) struct Output<W> {
     to: W,
     pub(super) json: bool,
+    pub(super) is_terminal: bool,
 }
 
 impl<W: Write> Output<W> {
     pub(super) fn new(to: W, json: bool) -> Self {
-        Output { to, json }
+        Output { to, json, is_terminal: false }
+    }
+
+    /// Writes a line as it is, in one go, so that it is never half a line: neither for a reader nor after the end.
+    pub(super) fn line(&mut self, line: String) -> io::Result<()> {
+        self.to.write_all((line + "\n").as_bytes())?;
+        self.to.flush()
     }
 
     /// Writes text of the gateway and of others, as one line or several.

@@ -3,9 +3,9 @@
 use super::args::{CtlArgs, CtlCommand};
 use super::error::CtlError;
 use super::output::Output;
-use super::{charge_points, events, log_level, status, transforms, try_message};
+use super::{charge_points, events, log_level, status, tap, transforms, try_message};
 use crate::operations::log::printable;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
@@ -17,6 +17,7 @@ const WRONG_USAGE: u8 = 2;
 /// Runs a command.
 pub fn run(args: &CtlArgs) -> ExitCode {
     let mut output = Output::new(BufWriter::new(io::stdout().lock()), args.json);
+    output.is_terminal = io::stdout().is_terminal();
     let result = carry_out(args, &mut output);
     let result = result.and_then(|()| output.flush().map_err(CtlError::Output));
     let Err(error) = result else { return ExitCode::SUCCESS };
@@ -50,6 +51,7 @@ pub(super) fn carry_out(args: &CtlArgs, output: &mut Output<impl io::Write>) -> 
         }
         CtlCommand::Try(args) => try_message::run(&client, args, output),
         CtlCommand::Transforms(command) => transforms::run(&client, command, output),
+        CtlCommand::Tap(args) => tap::run(&client, args, output),
         CtlCommand::Events => events::run(&client, output),
         CtlCommand::LogLevel { filter } => log_level::run(&client, filter.as_deref(), output),
     }

@@ -5,7 +5,9 @@ use super::client::{Client, path};
 use super::error::CtlError;
 use super::output::Output;
 use super::settings::{STANDARD_INPUT, read_text, standard_input};
+use super::trace::TraceLines;
 use super::transforms::new_version;
+use crate::recording::{MqttMessage, Step, StepAction};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::io::Write;
@@ -51,81 +53,22 @@ fn request(args: &TryArgs) -> Result<Map<String, Value>, CtlError> {
     Ok(request)
 }
 
+/// The answer of the API.
 #[derive(Debug, Deserialize)]
 struct Trace {
     steps: Vec<Step>,
-    published: Vec<Message>,
+    published: Vec<MqttMessage>,
     sent: Vec<String>,
-    answer: Option<Value>,
+    answer: Option<StepAction>,
     not_mapped: Option<String>,
     incidents: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Step {
-    transform: String,
-    hook: String,
-    input: Value,
-    actions: Vec<Value>,
-    failure: Option<String>,
-    time_us: f64,
-    log: Vec<Line>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Line {
-    level: String,
-    text: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Message {
-    topic: String,
-    payload: Option<String>,
-}
-
-impl Message {
-    fn text(&self) -> String {
-        format!("{}  {}", self.topic, self.payload.as_deref().unwrap_or("(no text)"))
-    }
-}
-
 impl Trace {
     fn lines(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        for (place, step) in self.steps.iter().enumerate() {
-            let Step { transform, hook, time_us, .. } = step;
-            lines.push(format!("{}. {transform}, {hook}, {time_us:.0} µs", place + 1));
-            lines.push(format!("   in    {}", shown(&step.input)));
-            lines.extend(step.actions.iter().map(|action| format!("   out   {}", shown_action(action))));
-            lines.extend(step.failure.iter().map(|failure| format!("   FAILS {failure}")));
-            lines.extend(step.log.iter().map(|Line { level, text }| format!("   log   {level} {text}")));
-        }
-        lines.extend(self.published.iter().map(|message| format!("published  {}", message.text())));
-        lines.extend(self.sent.iter().map(|frame| format!("sent       {frame}")));
-        lines.extend(self.answer.iter().map(|answer| format!("answered   {}", shown_action(answer))));
-        lines.extend(self.not_mapped.iter().map(|reason| format!("not mapped {reason}")));
-        lines.extend(self.incidents.iter().map(|incident| format!("incident   {incident}")));
-        lines
-    }
-}
-
-/// A frame or a message.
-fn shown(input: &Value) -> String {
-    let message = || Message::deserialize(&input["message"]).map(|message| message.text());
-    input["frame"].as_str().map(str::to_owned).or_else(|| message().ok()).unwrap_or_else(|| input.to_string())
-}
-
-fn shown_action(action: &Value) -> String {
-    let kind = action["action"].as_str().unwrap_or("?");
-    let text = |key: &str| action[key].as_str().unwrap_or_default().to_owned();
-    match kind {
-        "message" => shown(action),
-        "publish" => format!("publish  {}", shown(action)),
-        "reply" => format!("reply  {}", text("payload")),
-        "reject" => format!("reject  {}: {}", text("code"), text("description")),
-        "drop" => format!("drop  {}", text("reason")),
-        other => other.to_owned(),
+        let Trace { steps, published, sent, answer, not_mapped, incidents } = self;
+        let (answer, not_mapped) = (answer.as_ref(), not_mapped.as_deref());
+        TraceLines { steps, published, sent, answer, not_mapped, incidents }.lines()
     }
 }
 
@@ -135,17 +78,18 @@ mod tests {
 
     #[test]
     fn trace_is_shown_step_by_step() {
+        let version = json!({"component": "builtin:x", "version": "1", "sha256": "00"});
         let trace: Trace = serde_json::from_value(json!({
             "steps": [
-                {"transform": "quirk", "hook": "uplink", "input": {"frame": "[2]"}, "failure": null, "time_us": 12.6,
-                 "actions": [{"action": "message", "frame": "[3]"}, {"action": "drop", "reason": "why"}],
+                {"transform": "quirk", "version": version, "hook": "uplink", "input": {"frame": "[2]"}, "failure": null,
+                 "time_us": 12.6, "actions": [{"action": "message", "frame": "[3]"}, {"action": "drop", "reason": "why"}],
                  "log": [{"level": "INFO", "text": "seen"}]},
-                {"transform": "standard", "hook": "mapping", "input": {"frame": "[3]"}, "failure": "trapped",
-                 "time_us": 1.0, "actions": [], "log": []},
+                {"transform": "standard", "version": version, "hook": "mapping", "input": {"frame": "[3]"},
+                 "failure": "trapped", "time_us": 1.0, "actions": [], "log": []},
             ],
             "published": [{"topic": "a/b", "qos": 1, "retain": false, "payload": "{}"}], "sent": ["[4]"],
-            "answer": {"action": "reject", "code": "InternalError", "description": "no"}, "not_mapped": null,
-            "incidents": ["transform standard: trapped"],
+            "answer": {"action": "reject", "code": "InternalError", "description": "no", "details": "{}"},
+            "not_mapped": null, "incidents": ["transform standard: trapped"],
         }))
         .expect("a trace");
         let expected = [
