@@ -42,19 +42,31 @@ thread_local! {
     static TRACE: RefCell<Option<Vec<TracedLine>>> = const { RefCell::new(None) };
 }
 
-/// Collects the lines of the calls that this thread makes from now on.
-pub(crate) fn start_trace() {
-    TRACE.set(Some(Vec::new()));
+/// Collects the lines of the calls that this thread makes, until it is dropped.
+pub(crate) struct LogTrace;
+
+impl LogTrace {
+    pub(crate) fn start() -> Self {
+        TRACE.set(Some(Vec::new()));
+        LogTrace
+    }
+
+    /// The lines so far.
+    pub(crate) fn take(self) -> Vec<TracedLine> {
+        TRACE.take().unwrap_or_default()
+    }
+}
+
+/// Also after a panic of the host: later calls on this thread must not be collected.
+impl Drop for LogTrace {
+    fn drop(&mut self) {
+        TRACE.set(None);
+    }
 }
 
 /// Collects the line, if this thread traces its calls.
 pub(crate) fn trace(line: &Line) {
     TRACE.with_borrow_mut(|trace| trace.iter_mut().for_each(|trace| trace.push(line.traced())));
-}
-
-/// The lines since [`start_trace`].
-pub(crate) fn take_trace() -> Vec<TracedLine> {
-    TRACE.take().unwrap_or_default()
 }
 
 impl Line {

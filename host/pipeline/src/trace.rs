@@ -2,7 +2,7 @@
 
 use crate::actions::{FrameAction, PublishAction};
 use crate::error::Failure;
-use crate::guest_log::{self, TracedLine};
+use crate::guest_log::{LogTrace, TracedLine};
 use crate::swap_report::TransformVersion;
 use ocpp_gateway_core::{CallError, Frame, Publish};
 use std::time::{Duration, Instant};
@@ -51,17 +51,17 @@ pub(crate) struct Trace(pub(crate) Vec<TraceStep>);
 pub(crate) struct TracedCall {
     input: TracedMessage,
     started: Instant,
+    log: LogTrace,
 }
 
 impl TracedCall {
     pub(crate) fn start(input: TracedMessage) -> Self {
-        guest_log::start_trace();
-        TracedCall { input, started: Instant::now() }
+        TracedCall { input, log: LogTrace::start(), started: Instant::now() }
     }
 
     /// What was called, how long that has taken, and what was logged meanwhile.
     pub(crate) fn end(self) -> (TracedMessage, Duration, Vec<TracedLine>) {
-        (self.input, self.started.elapsed(), guest_log::take_trace())
+        (self.input, self.started.elapsed(), self.log.take())
     }
 }
 

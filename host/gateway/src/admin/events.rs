@@ -26,7 +26,7 @@ struct Missed {
 
 /// Streams events from now on
 ///
-/// Server-sent events named `connected`, `disconnected`, `incident` and `swap`, with JSON as data. A reader that is too
+/// Server-sent events named `connected`, `disconnected`, `refused`, `incident` and `swap`, with JSON as data. A reader that is too
 /// slow loses events, and gets an event `missed` with their number.
 async fn watch(State(state): State<SharedAdminState>) -> Result<Response, Problem> {
     let too_many = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "there are too many watchers already");

@@ -1,7 +1,9 @@
-//! Which answers belong to which CALLs, for those who watch: each CALL and its answer get the same id.
+//! Which answers belong to which CALLs, for those who watch: each CALL and its answer get the same number.
 
+use ocpp_gateway_core::Frame;
 use ocpp_gateway_core::session::Direction;
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// The most CALLs without an answer that are remembered. A transform may drop a CALL, and a watcher may have begun in
 /// the middle: the oldest are forgotten.
@@ -10,106 +12,139 @@ const MAX_OPEN: usize = 256;
 /// The CALLs of one connection that have no answer yet.
 #[derive(Debug, Default)]
 pub(super) struct Exchanges {
+    /// The oldest first.
     open: VecDeque<Exchange>,
     latest: u64,
 }
 
-#[derive(Debug)]
-struct Exchange {
+/// A CALL and its answer.
+#[derive(Debug, Clone)]
+pub(super) struct Exchange {
+    pub(super) number: u64,
     /// Of the CALL.
+    pub(super) action: Box<str>,
     direction: Direction,
     message_id: Box<str>,
     /// The id under which a back end sent the CALL, if a transform has given it another one.
     back_end_id: Option<Box<str>>,
-    number: u64,
+    /// Of action and payload: tells a repeat from another CALL under the same id.
+    content: u64,
 }
 
 impl Exchanges {
-    /// A CALL in this direction.
-    pub(super) fn open(&mut self, direction: Direction, message_id: &str) -> u64 {
-        self.close(direction, message_id);
-        if self.open.len() >= MAX_OPEN {
-            self.open.pop_front();
-        }
-        self.latest += 1;
-        let exchange = Exchange { direction, message_id: message_id.into(), back_end_id: None, number: self.latest };
-        self.open.push_back(exchange);
-        self.latest
+    /// A CALL in this direction. A repeat of one that is open is the same exchange. Another CALL under its id is a new
+    /// one, and is answered after it.
+    pub(super) fn open(&mut self, direction: Direction, call: &Frame<'_>) -> &Exchange {
+        let place = self.repeated(direction, call).unwrap_or_else(|| {
+            if self.open.len() >= MAX_OPEN {
+                self.open.pop_front();
+            }
+            self.latest += 1;
+            self.open.push_back(Exchange {
+                number: self.latest,
+                action: call.action_name().into(),
+                direction,
+                message_id: (&*call.id).into(),
+                back_end_id: call.back_end_id().map(Box::from),
+                content: content(call),
+            });
+            self.open.len() - 1
+        });
+        &self.open[place]
     }
 
-    /// A CALL to the charge point.
-    pub(super) fn open_downlink(&mut self, message_id: &str, back_end_id: Option<&str>) -> u64 {
-        let number = self.open(Direction::Downlink, message_id);
-        self.open.back_mut().into_iter().for_each(|exchange| exchange.back_end_id = back_end_id.map(Box::from));
-        number
+    /// The open CALL in this direction that this one repeats.
+    pub(super) fn find(&self, direction: Direction, call: &Frame<'_>) -> Option<&Exchange> {
+        self.repeated(direction, call).map(|place| &self.open[place])
     }
 
-    /// The CALL in this direction that is open under this id.
-    pub(super) fn find(&self, direction: Direction, message_id: &str) -> Option<u64> {
-        self.position(direction, message_id).map(|place| self.open[place].number)
+    /// The CALL in this direction under this id has its answer.
+    pub(super) fn close(&mut self, direction: Direction, message_id: &str) -> Option<Exchange> {
+        let place = self.open.iter().position(|it| it.direction == direction && *it.message_id == *message_id)?;
+        self.open.remove(place)
     }
 
-    /// The answer of the CALL in this direction.
-    pub(super) fn close(&mut self, direction: Direction, message_id: &str) -> Option<u64> {
-        self.position(direction, message_id).and_then(|place| self.open.remove(place)).map(|exchange| exchange.number)
-    }
-
-    /// A back end gets an error instead of an answer to its CALL.
-    pub(super) fn close_failed(&mut self, back_end_id: &str) -> Option<u64> {
+    /// A back end gets this error instead of an answer to its CALL. Errors about other messages have no action.
+    pub(super) fn close_failed(&mut self, report: &Frame<'_>) -> Option<Exchange> {
         let is_its_own = |it: &Exchange| {
-            it.direction == Direction::Downlink && **it.back_end_id.as_ref().unwrap_or(&it.message_id) == *back_end_id
+            let id = it.back_end_id.as_ref().unwrap_or(&it.message_id);
+            it.direction == Direction::Downlink && **id == *report.id && *it.action == *report.action_name()
         };
         let place = self.open.iter().position(is_its_own)?;
-        self.open.remove(place).map(|exchange| exchange.number)
+        self.open.remove(place)
     }
 
-    fn position(&self, direction: Direction, message_id: &str) -> Option<usize> {
-        self.open.iter().position(|it| it.direction == direction && *it.message_id == *message_id)
+    fn repeated(&self, direction: Direction, call: &Frame<'_>) -> Option<usize> {
+        let content = content(call);
+        let is_same = |it: &Exchange| it.direction == direction && *it.message_id == *call.id && it.content == content;
+        self.open.iter().position(is_same)
     }
+}
+
+fn content(call: &Frame<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    call.action_name().hash(&mut hasher);
+    call.payload.hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Direction::{Downlink, Uplink};
+    use ocpp_gateway_core::MessageType;
+    use ocpp_gateway_core::frame::BACK_END_ID;
+
+    fn call(id: &str, action: &str) -> Frame<'static> {
+        Frame { action: Some(action.to_owned().into()), ..Frame::new(MessageType::Call, id.to_owned(), "{}") }
+    }
+
+    fn numbers(of: [Option<Exchange>; 3]) -> [Option<u64>; 3] {
+        of.map(|exchange| exchange.map(|exchange| exchange.number))
+    }
 
     #[test]
-    fn answer_has_the_number_of_its_call() {
+    fn answer_has_the_number_and_the_action_of_its_call() {
         let mut exchanges = Exchanges::default();
-        let up = exchanges.open(Direction::Uplink, "1");
-        let down = exchanges.open(Direction::Downlink, "1");
+        let up = exchanges.open(Uplink, &call("1", "Heartbeat")).number;
+        let down = exchanges.open(Downlink, &call("1", "Reset")).number;
         assert_ne!(up, down);
-        assert_eq!(exchanges.find(Direction::Uplink, "1"), Some(up));
-        assert_eq!(exchanges.close(Direction::Uplink, "1"), Some(up));
-        assert_eq!(exchanges.close(Direction::Uplink, "1"), None);
-        assert_eq!(exchanges.close(Direction::Downlink, "1"), Some(down));
+        let answered = exchanges.close(Uplink, "1").expect("open");
+        assert_eq!((answered.number, &*answered.action), (up, "Heartbeat"));
+        assert!(exchanges.close(Uplink, "1").is_none());
+        assert_eq!(exchanges.close(Downlink, "1").map(|it| it.number), Some(down));
     }
 
     #[test]
-    fn back_end_knows_its_call_by_its_own_id() {
+    fn repeated_call_is_the_same_exchange_and_another_under_its_id_is_the_next() {
         let mut exchanges = Exchanges::default();
-        let (plain, changed) = (exchanges.open_downlink("1", None), exchanges.open_downlink("x-2", Some("2")));
-        assert_eq!(exchanges.close_failed("x-2"), None);
-        assert_eq!(exchanges.close_failed("2"), Some(changed));
-        assert_eq!(exchanges.close_failed("1"), Some(plain));
+        let first = exchanges.open(Downlink, &call("1", "Reset")).number;
+        assert_eq!(exchanges.open(Downlink, &call("1", "Reset")).number, first);
+        let second = exchanges.open(Downlink, &call("1", "ClearCache")).number;
+        let answers = [(); 3].map(|()| exchanges.close(Downlink, "1"));
+        assert_eq!(numbers(answers), [Some(first), Some(second), None]);
     }
 
     #[test]
-    fn reused_id_is_a_new_exchange() {
+    fn error_report_ends_the_call_that_it_is_about() {
         let mut exchanges = Exchanges::default();
-        let first = exchanges.open(Direction::Uplink, "1");
-        let second = exchanges.open(Direction::Uplink, "1");
-        assert_ne!(first, second);
-        assert_eq!(exchanges.close(Direction::Uplink, "1"), Some(second));
-        assert_eq!(exchanges.close(Direction::Uplink, "1"), None);
+        let plain = exchanges.open(Downlink, &call("1", "Reset")).number;
+        let mut changed = call("x-2", "Reset");
+        changed.attributes.push((BACK_END_ID.to_owned(), "2".to_owned()));
+        let changed = exchanges.open(Downlink, &changed).number;
+        // About an answer of the back end that nothing waited for.
+        assert!(exchanges.close_failed(&call("1", "")).is_none());
+        let failed = ["x-2", "2", "1"].map(|id| exchanges.close_failed(&call(id, "Reset")));
+        assert_eq!(numbers(failed), [None, Some(changed), Some(plain)]);
     }
 
     #[test]
     fn calls_that_are_never_answered_are_forgotten() {
         let mut exchanges = Exchanges::default();
         for id in 0..=MAX_OPEN {
-            exchanges.open(Direction::Uplink, &id.to_string());
+            exchanges.open(Uplink, &call(&id.to_string(), "Heartbeat"));
         }
-        assert_eq!(exchanges.find(Direction::Uplink, "0"), None);
-        assert!(exchanges.find(Direction::Uplink, "1").is_some());
+        assert!(exchanges.find(Uplink, &call("0", "Heartbeat")).is_none());
+        assert!(exchanges.find(Uplink, &call("1", "Heartbeat")).is_some());
     }
 }

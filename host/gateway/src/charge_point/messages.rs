@@ -21,7 +21,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     pub(super) fn handle_text(&mut self, text: &str) {
         trace!(charge_point = %self.peer.identity, "from the charge point: {text}");
         self.follow_swaps();
-        let arrival = self.arrival();
+        let mut arrival = self.arrival();
         let now = self.now();
         let Some(UplinkFrame { frame, generation }) = self.session.handle_text(text, now.wall) else {
             return self.show(|watched, peer| watched.received(peer, text));
@@ -29,12 +29,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         // After the timeout the charge point has a CALLERROR, and sends important CALLs again.
         let is_call = frame.kind == MessageType::Call;
         let expires = is_call.then(|| now.broker + self.context.session_settings.call_timeout);
-        let tracing = Arrival::tracing(arrival.as_ref());
+        let tracing = Arrival::start(arrival.as_mut());
         let mut uplinked =
             self.context.router.uplink(self.generations.of(generation), &self.peer, &frame, expires, tracing);
+        let watching = Arrival::end(arrival.as_mut());
         if let Some(arrival) = &arrival {
             self.show(|watched, peer| watched.uplink(peer, arrival, text, &frame, &mut uplinked));
         }
+        let watching = watching.map_or(Duration::ZERO, |since| since.elapsed());
         let Uplinked { mut publications, mapped, answer, is_dropped, .. } = uplinked;
         if (self.session.latest_call() <= RECORDED_CALLS || self.context.router.echoes.is_seen())
             && let Some(publication) = mapped.and_then(|index| publications.get(index))
@@ -60,7 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 unpublishable.get_or_insert(error);
             }
         }
-        let took = now.wall.elapsed();
+        let took = now.wall.elapsed().saturating_sub(watching);
         self.call_time.record(took);
         if let Some(error) = unpublishable {
             let error = Fault::Internal.error(self.peer.version, error.to_string());
@@ -88,8 +90,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     fn handle_message(&mut self, message: &Message, arrived: Instant) {
         let started = Instant::now();
         self.follow_swaps();
-        let arrival = self.arrival();
-        let tracing = Arrival::tracing(arrival.as_ref());
+        let mut arrival = self.arrival();
+        let tracing = Arrival::start(arrival.as_mut());
         let (reader, may_repeat) = self.generations.reader(&message.topic);
         let unanswered = self.session.unanswered_calls();
         let read = self.context.router.read(reader, &self.peer, message, unanswered, tracing);
@@ -99,15 +101,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         };
         let (generation, redelivered) = (reader.number(), message.dup || may_repeat);
         let mut downlinked = self.context.router.downlinked(&self.peer, read);
+        let watching = Arrival::end(arrival.as_mut());
         if let Some(arrival) = &arrival
             && let Some(watched) = self.tap.current()
         {
             watched.downlink(&self.peer, arrival, message, self.session.unanswered_calls(), &mut downlinked);
         }
+        let watching = watching.map_or(Duration::ZERO, |since| since.elapsed());
         let Downlinked { frames, publications, not_mapped, .. } = downlinked;
         self.publish(publications);
         let now = self.now().wall;
-        self.call_time.record(now.saturating_duration_since(started));
+        self.call_time.record(now.saturating_duration_since(started).saturating_sub(watching));
         self.context
             .router
             .metrics
@@ -175,10 +179,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
 
     /// Publishes an error frame of the gateway to back ends.
     pub(super) fn report(&mut self, report: &UplinkFrame<'static>) {
-        let arrival = self.arrival();
-        let tracing = Arrival::tracing(arrival.as_ref());
+        let mut arrival = self.arrival();
+        let tracing = Arrival::start(arrival.as_mut());
         let generation = self.generations.of(report.generation);
         let mut reported = self.context.router.report(generation, &self.peer, &report.frame, tracing);
+        Arrival::end(arrival.as_mut());
         if let Some(arrival) = &arrival {
             self.show(|watched, peer| watched.report(peer, arrival, &report.frame, &mut reported));
         }

@@ -3,7 +3,7 @@
 //! A message is shown once, with what the transforms made of it. A frame is shown by itself only if no message shows it:
 //! one that passed no transform, and one that is sent later than the message that it comes from.
 
-use super::exchanges::Exchanges;
+use super::exchanges::{Exchange, Exchanges};
 use crate::operations::events::rfc3339_micros;
 use crate::operations::tap::{Frames, TapHub, TapSender, TappedFrame, send_frame, send_message};
 use crate::recording::{MqttMessage, RecordedMessage, Step, StepAction};
@@ -41,16 +41,26 @@ pub(super) struct WatchedConnection {
 pub(super) struct Arrival {
     time: SystemTime,
     started: Instant,
+    /// How long the transforms took.
+    took: Duration,
     is_traced: bool,
 }
 
 impl Arrival {
-    fn new(is_traced: bool) -> Self {
-        Arrival { time: SystemTime::now(), started: Instant::now(), is_traced }
+    /// The transforms begin. Returns whether they are traced.
+    pub(super) fn start(arrival: Option<&mut Self>) -> Tracing {
+        let Some(arrival) = arrival else { return Tracing::Off };
+        arrival.started = Instant::now();
+        if arrival.is_traced { Tracing::On } else { Tracing::Off }
     }
 
-    pub(super) fn tracing(arrival: Option<&Self>) -> Tracing {
-        if arrival.is_some_and(|arrival| arrival.is_traced) { Tracing::On } else { Tracing::Off }
+    /// The transforms have returned. What follows is for those who watch, and is not counted as time of the message.
+    pub(super) fn end(arrival: Option<&mut Self>) -> Option<Instant> {
+        arrival.map(|arrival| {
+            let now = Instant::now();
+            arrival.took = now.saturating_duration_since(arrival.started);
+            now
+        })
     }
 }
 
@@ -91,7 +101,8 @@ impl ConnectionTap {
 impl WatchedConnection {
     /// A message begins.
     pub(super) fn arrival(&self) -> Arrival {
-        Arrival::new(self.watchers.iter().any(|watcher| watcher.wants_trace()))
+        let is_traced = self.watchers.iter().any(|watcher| watcher.wants_trace());
+        Arrival { time: SystemTime::now(), started: Instant::now(), took: Duration::ZERO, is_traced }
     }
 
     /// A frame of the charge point that passed the transforms. `text`: as it arrived.
@@ -105,9 +116,10 @@ impl WatchedConnection {
     ) {
         let exchange = match frame.kind {
             MessageType::Call => {
-                let exchange = self.exchanges.open(Direction::Uplink, &frame.id);
-                let answer = uplinked.answer.as_ref();
-                if answer.is_some() || uplinked.is_dropped {
+                // The session has no other one open under this id.
+                self.exchanges.close(Direction::Uplink, &frame.id);
+                let exchange = self.exchanges.open(Direction::Uplink, frame).clone();
+                if uplinked.answer.is_some() || uplinked.is_dropped {
                     self.exchanges.close(Direction::Uplink, &frame.id);
                 }
                 Some(exchange)
@@ -129,21 +141,21 @@ impl WatchedConnection {
             answer: uplinked.answer.clone().map(StepAction::from),
             incidents: texts(&uplinked.incidents),
             steps: steps(&mut uplinked.steps),
-            ..message(peer, arrival, Direction::Uplink, Some(frame), exchange)
+            ..message(peer, arrival, Direction::Uplink, Some(frame), exchange.as_ref())
         };
         send_message(&self.watchers, message);
     }
 
     /// An error frame of the gateway for back ends.
     pub(super) fn report(&mut self, peer: &Peer, arrival: &Arrival, frame: &Frame<'_>, reported: &mut Uplinked) {
-        let exchange = self.exchanges.close_failed(&frame.id);
+        let exchange = self.exchanges.close_failed(frame);
         let message = RecordedMessage {
             origin: Some(ORIGIN.1.to_owned()),
             frame: Some(frame.encode()),
             published: published(&reported.publications),
             incidents: texts(&reported.incidents),
             steps: steps(&mut reported.steps),
-            ..message(peer, arrival, Direction::Uplink, Some(frame), exchange)
+            ..message(peer, arrival, Direction::Uplink, Some(frame), exchange.as_ref())
         };
         send_message(&self.watchers, message);
     }
@@ -161,7 +173,7 @@ impl WatchedConnection {
         let mut exchange = None;
         for frame in frames {
             let of_this = match frame.kind {
-                MessageType::Call => Some(self.exchanges.open_downlink(&frame.id, frame.back_end_id())),
+                MessageType::Call => Some(self.exchanges.open(Direction::Downlink, frame).clone()),
                 MessageType::CallResult | MessageType::CallError => self.exchanges.close(Direction::Uplink, &frame.id),
                 MessageType::CallResultError | MessageType::Send => None,
             };
@@ -169,7 +181,7 @@ impl WatchedConnection {
             self.shown.push((frame.kind, frame.id.to_string()));
         }
         let Message { topic, payload, qos, retain, .. } = arrived;
-        let mut message = message(peer, arrival, Direction::Downlink, frames.first(), exchange);
+        let mut message = message(peer, arrival, Direction::Downlink, frames.first(), exchange.as_ref());
         if let Some(action) = message.message_id.as_deref().and_then(|id| unanswered.action(id)) {
             message.action.get_or_insert_with(|| action.to_owned());
         }
@@ -191,11 +203,11 @@ impl WatchedConnection {
     pub(super) fn received(&mut self, peer: &Peer, text: &str) {
         let frame = Received::parse(text, MAX_RECEIVED_ID).ok().map(|received| received.frame);
         let exchange = frame.as_ref().and_then(|frame| match frame.kind {
-            MessageType::Call => self.exchanges.find(Direction::Uplink, &frame.id),
+            MessageType::Call => self.exchanges.find(Direction::Uplink, frame).cloned(),
             MessageType::CallResult | MessageType::CallError => self.exchanges.close(Direction::Downlink, &frame.id),
             MessageType::CallResultError | MessageType::Send => None,
         });
-        self.frame(peer, Frames::Received, text, frame.as_ref(), exchange);
+        self.frame(peer, Frames::Received, text, frame.as_ref(), exchange.as_ref());
     }
 
     /// A text that is sent to the charge point, unless the latest message showed it.
@@ -210,30 +222,33 @@ impl WatchedConnection {
         }
         let exchange = frame.as_ref().and_then(|frame| match frame.kind {
             // One that waited is known, an operator's is not.
-            MessageType::Call => {
-                let known = self.exchanges.find(Direction::Downlink, &frame.id);
-                known.or_else(|| Some(self.exchanges.open(Direction::Downlink, &frame.id)))
-            }
+            MessageType::Call => Some(self.exchanges.open(Direction::Downlink, frame).clone()),
             MessageType::CallResult | MessageType::CallError => self.exchanges.close(Direction::Uplink, &frame.id),
             MessageType::CallResultError | MessageType::Send => None,
         });
-        self.frame(peer, Frames::Sent, text, frame.as_ref(), exchange);
+        self.frame(peer, Frames::Sent, text, frame.as_ref(), exchange.as_ref());
     }
 
-    fn frame(&self, peer: &Peer, frames: Frames, text: &str, frame: Option<&Frame<'_>>, number: Option<u64>) {
+    fn frame(&self, peer: &Peer, frames: Frames, text: &str, frame: Option<&Frame<'_>>, exchange: Option<&Exchange>) {
         let tapped = TappedFrame {
             time: rfc3339_micros(SystemTime::now()),
             charge_point: peer.identity.to_string(),
             version: peer.version.subprotocol(),
-            exchange: number.map(|number| exchange_id(peer, number)),
+            exchange: exchange.map(|exchange| exchange_id(peer, exchange)),
             direction: if frames == Frames::Sent { Direction::Downlink } else { Direction::Uplink },
             message_type: frame.map(|frame| frame.kind),
-            action: frame.and_then(|frame| frame.action.as_deref()).map(str::to_owned),
+            action: action(frame, exchange),
             message_id: frame.map(|frame| frame.id.to_string()),
             frame: Some(text.to_owned()),
         };
-        send_frame(&self.watchers, frames, &tapped);
+        send_frame(&self.watchers, frames, tapped);
     }
+}
+
+/// Of an answer: that of its CALL.
+fn action(frame: Option<&Frame<'_>>, exchange: Option<&Exchange>) -> Option<String> {
+    let own = frame.and_then(|frame| frame.action.as_deref()).filter(|action| !action.is_empty());
+    own.or(exchange.map(|exchange| &*exchange.action)).map(str::to_owned)
 }
 
 /// A message with what all have in common.
@@ -242,18 +257,17 @@ fn message(
     arrival: &Arrival,
     direction: Direction,
     frame: Option<&Frame<'_>>,
-    exchange: Option<u64>,
+    exchange: Option<&Exchange>,
 ) -> RecordedMessage {
-    let took: Duration = arrival.started.elapsed();
     RecordedMessage {
         time: rfc3339_micros(arrival.time),
         charge_point: peer.identity.to_string(),
         version: peer.version.subprotocol().to_owned(),
         attributes: peer.attributes.iter().cloned().collect(),
-        exchange: exchange.map(|number| exchange_id(peer, number)),
+        exchange: exchange.map(|exchange| exchange_id(peer, exchange)),
         direction,
         message_type: frame.map(|frame| frame.kind.name().to_owned()),
-        action: frame.and_then(|frame| frame.action.as_deref()).map(str::to_owned),
+        action: action(frame, exchange),
         message_id: frame.map(|frame| frame.id.to_string()),
         origin: None,
         frame: None,
@@ -265,14 +279,14 @@ fn message(
         answer: None,
         not_mapped: None,
         incidents: Vec::new(),
-        time_us: took.as_secs_f64() * 1e6,
+        time_us: arrival.took.as_secs_f64() * 1e6,
         steps: None,
     }
 }
 
-/// Unique in this process.
-fn exchange_id(peer: &Peer, number: u64) -> String {
-    format!("{}-{number}", peer.connection)
+/// Unique in this process for as long as the connection has a watcher.
+fn exchange_id(peer: &Peer, exchange: &Exchange) -> String {
+    format!("{}-{}", peer.connection, exchange.number)
 }
 
 fn published(publications: &[Publication]) -> Vec<MqttMessage> {

@@ -31,7 +31,7 @@ pub enum GatewayEvent {
         /// The subject of the client's certificate, if it sent one.
         #[serde(skip_serializing_if = "Option::is_none")]
         certificate: Option<String>,
-        /// As in the metric `refused`.
+        /// As in the metrics `refused` and `closed`.
         reason: &'static str,
         text: String,
     },

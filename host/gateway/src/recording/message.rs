@@ -1,6 +1,6 @@
 //! A message that passed the transforms, and what became of it.
 
-use super::mqtt_message::MqttMessage;
+use super::mqtt_message::{MessageText, MqttMessage};
 use super::trace::{Step, StepAction};
 use ocpp_gateway_core::session::Direction;
 use serde::{Deserialize, Serialize};
@@ -68,10 +68,10 @@ pub struct RecordedMessage {
 
 impl RecordedMessage {
     /// Calls `change` with each text that may have a part of the message.
-    pub(crate) fn for_each_text(&mut self, change: &mut dyn FnMut(&mut String)) {
+    pub(crate) fn for_each_text(&mut self, change: &mut dyn FnMut(MessageText<'_>)) {
         let RecordedMessage { frame, message, published, sent, answer, not_mapped, incidents, steps, .. } = self;
         let texts = frame.iter_mut().chain(sent).chain(not_mapped).chain(incidents);
-        texts.for_each(&mut *change);
+        texts.for_each(|text| change(MessageText::Plain(text)));
         message.iter_mut().chain(published).for_each(|message| message.for_each_text(change));
         answer.iter_mut().for_each(|answer| answer.for_each_text(change));
         steps.iter_mut().flatten().for_each(|step| step.for_each_text(change));

@@ -1,7 +1,7 @@
 //! What passes the gateway, as JSON: one object a line. A recording is a file of such lines, and what an operator
 //! watches is the same.
 //!
-//! - `line`: a line, of any event; `message`: a message that passed the transforms.
+//! - `line`: the version of the format; `message`: a message that passed the transforms.
 //! - `mqtt_message`, `trace`: what it was, and what each transform made of it.
 //! - `replayable`: what of a message a replay needs; `reader`: reads the messages of a recording; `skipped`: the lines
 //!   that are none.
@@ -14,8 +14,9 @@ mod replayable;
 mod skipped;
 mod trace;
 
-pub use line::{FORMAT, LineHead};
+pub use line::FORMAT;
 pub use message::RecordedMessage;
+pub(crate) use mqtt_message::MessageText;
 pub use mqtt_message::MqttMessage;
 pub use reader::{MAX_LINE, NextLine, ReadError, Reader};
 pub use replayable::{MessageContent, ReplayMessage};

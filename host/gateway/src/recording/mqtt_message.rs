@@ -4,6 +4,13 @@ use data_encoding::BASE64;
 use ocpp_gateway_core::Publish;
 use serde::{Deserialize, Serialize};
 
+/// A text of a message that may have a part of what was sent.
+#[derive(Debug)]
+pub(crate) enum MessageText<'a> {
+    Plain(&'a mut String),
+    Base64(&'a mut String),
+}
+
 /// An MQTT message. Without payload: that was not asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MqttMessage {
@@ -28,8 +35,10 @@ impl MqttMessage {
 }
 
 impl MqttMessage {
-    pub(super) fn for_each_text(&mut self, change: &mut dyn FnMut(&mut String)) {
-        self.payload.iter_mut().for_each(change);
+    pub(super) fn for_each_text(&mut self, change: &mut dyn FnMut(MessageText<'_>)) {
+        change(MessageText::Plain(&mut self.topic));
+        self.payload.iter_mut().for_each(|text| change(MessageText::Plain(text)));
+        self.payload_base64.iter_mut().for_each(|text| change(MessageText::Base64(text)));
     }
 }
 

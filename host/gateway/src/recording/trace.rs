@@ -1,6 +1,6 @@
 //! What each transform made of a message.
 
-use super::mqtt_message::MqttMessage;
+use super::mqtt_message::{MessageText, MqttMessage};
 use ocpp_gateway_core::{CallError, Frame};
 use ocpp_gateway_pipeline::{Answer, TraceStep, TracedAction, TracedLine, TracedMessage, TransformVersion};
 use serde::{Deserialize, Serialize};
@@ -79,32 +79,34 @@ pub enum StepAction {
 }
 
 impl Step {
-    pub(super) fn for_each_text(&mut self, change: &mut dyn FnMut(&mut String)) {
+    pub(super) fn for_each_text(&mut self, change: &mut dyn FnMut(MessageText<'_>)) {
         let Step { input, actions, failure, log, .. } = self;
         input.for_each_text(change);
         actions.iter_mut().for_each(|action| action.for_each_text(change));
-        failure.iter_mut().chain(log.iter_mut().map(|line| &mut line.text)).for_each(change);
+        let texts = failure.iter_mut().chain(log.iter_mut().map(|line| &mut line.text));
+        texts.for_each(|text| change(MessageText::Plain(text)));
     }
 }
 
 impl StepInput {
-    fn for_each_text(&mut self, change: &mut dyn FnMut(&mut String)) {
+    fn for_each_text(&mut self, change: &mut dyn FnMut(MessageText<'_>)) {
         match self {
-            StepInput::Frame(text) => change(text),
+            StepInput::Frame(text) => change(MessageText::Plain(text)),
             StepInput::Message(message) => message.for_each_text(change),
         }
     }
 }
 
 impl StepAction {
-    pub(super) fn for_each_text(&mut self, change: &mut dyn FnMut(&mut String)) {
+    pub(super) fn for_each_text(&mut self, change: &mut dyn FnMut(MessageText<'_>)) {
         match self {
             StepAction::Pass => {}
             StepAction::Message { content } => content.for_each_text(change),
             StepAction::Publish { message } => message.for_each_text(change),
-            StepAction::Reply { payload } => change(payload),
-            StepAction::Reject { description, details, .. } => [description, details].into_iter().for_each(change),
-            StepAction::Drop { reason } => change(reason),
+            StepAction::Reply { payload: text } | StepAction::Drop { reason: text } => change(MessageText::Plain(text)),
+            StepAction::Reject { code, description, details } => {
+                [code, description, details].into_iter().for_each(|text| change(MessageText::Plain(text)));
+            }
         }
     }
 }

@@ -136,6 +136,7 @@ async fn frames_that_pass_no_transform_are_shown_by_themselves() {
     let answer = tap.expect("received").await;
     assert_eq!((&answer["exchange"], &answer["type"]), (&call["exchange"], &json!("CALLRESULT")));
     assert!(call["exchange"].is_string() && answer["frame"].is_string());
+    assert_eq!(answer["action"], "ClearCache", "an answer has the action of its CALL");
 
     // A text that is no frame, the answer to it, and why.
     charge_point.send(r#"[2,"2","Heartbeat",[]]"#).await;
@@ -144,7 +145,7 @@ async fn frames_that_pass_no_transform_are_shown_by_themselves() {
     assert_eq!(tap.expect("incident").await["cause"], "bad_frame");
     assert_eq!(tap.expect("sent").await["type"], "CALLERROR");
 
-    // A CALL that has to wait, and the gateway's own answer to a CALL that no back end answers.
+    // The gateway's own answer to a CALL that no back end answers.
     let _back_end = gateway.back_end().await;
     charge_point.send(HEARTBEAT).await;
     let unanswered = tap.expect("message").await;

@@ -1,16 +1,12 @@
 //! The events of the stream, and signals, in one channel: a wait for the next can have an end.
 
 use crate::ctl::event_stream::{EventReader, ServerSentEvent};
+use crate::recording::MAX_LINE;
 use std::io::{self, BufRead};
 use std::process;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use tokio::signal::unix::{SignalKind, signal};
-
-/// The longest line of the stream, in bytes. With a trace, a message is in it twice for each transform, and each quotation
-/// mark in it is escaped once or twice. At 1 MiB, what `ocpp.max_message_size` is by default, that makes some 5 MiB for each
-/// of up to 50 transforms. Only what the gateway sends takes memory.
-const MAX_LINE: u64 = 256 << 20;
 
 /// The most events that wait to be printed. While they do, the stream is not read, and the gateway counts what is lost.
 const MAX_WAITING: usize = 16;
@@ -32,7 +28,7 @@ pub(super) fn read(stream: impl BufRead + Send + 'static) -> (SyncSender<Input>,
     let (sender, receiver) = sync_channel(MAX_WAITING);
     let events = sender.clone();
     thread::spawn(move || {
-        let mut reader = EventReader::new(stream, MAX_LINE);
+        let mut reader = EventReader::new(stream, MAX_LINE as u64);
         loop {
             let input = reader.next().map_or_else(Input::Ended, Input::Event);
             let is_end = matches!(input, Input::Ended(_));

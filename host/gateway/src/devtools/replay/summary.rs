@@ -124,7 +124,7 @@ impl fmt::Display for Summary {
         if rows.len() > 1 {
             write_row(f, "total", "", self.total().columns())?;
         }
-        writeln!(f, "\n{:<24}{:>11}{:>16}", "transform", "calls", "per call")?;
+        writeln!(f, "\n{:<24}{:>11}{:>16}", "transform", "calls", "per timed call")?;
         for TransformStatus { name, calls, timed, timed_calls, .. } in &self.transforms {
             let mean =
                 if *timed_calls == 0 { "-".into() } else { micros(timed.as_nanos() as f64 / *timed_calls as f64) };

@@ -101,8 +101,13 @@ impl TapHub {
 
     /// Sends an event to all that want it.
     pub fn event(&self, event: &TimedEvent) {
-        for watcher in self.watchers.lock().iter().filter(|watcher| watcher.filter.matches_event(&event.event)) {
-            watcher.send(event.event.name(), || line::event(event));
+        let wanted: Vec<_> = {
+            let watchers = self.watchers.lock();
+            watchers.iter().filter(|watcher| watcher.filter.matches_event(&event.event)).cloned().collect()
+        };
+        if !wanted.is_empty() {
+            let text = line::event(event);
+            wanted.iter().for_each(|watcher| watcher.send(event.event.name(), text.len(), || text.clone()));
         }
     }
 }
@@ -112,16 +117,20 @@ impl TapSender {
         self.filter.trace
     }
 
-    fn send(&self, event: &'static str, text: impl FnOnce() -> String) {
-        if !self.try_send(event, text) {
+    /// `at_least`: what the text will have, in bytes.
+    fn send(&self, event: &'static str, at_least: usize, text: impl FnOnce() -> String) {
+        if !self.try_send(event, at_least, text) {
             self.missed.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn try_send(&self, event: &'static str, text: impl FnOnce() -> String) -> bool {
+    fn try_send(&self, event: &'static str, at_least: usize, text: impl FnOnce() -> String) -> bool {
         // Reserved first, so that no text is made for a full queue.
         let Ok(permit) = self.lines.try_reserve() else { return false };
-        if self.room.available_permits() == 0 {
+        // After a gap there has to be room for more than one line: a slow reader sees few gaps, not many small ones.
+        let has_gap = self.missed.load(Ordering::Relaxed) > 0;
+        let wanted = if has_gap { MAX_BYTES / 4 } else { 1 };
+        if self.room.available_permits() < at_least.clamp(wanted, MAX_BYTES) {
             return false;
         }
         let text = text();
@@ -134,40 +143,50 @@ impl TapSender {
 
 /// Sends a message to those of `watchers` that want it. Secrets in it are hidden.
 pub fn send_message(watchers: &[Arc<TapSender>], mut message: RecordedMessage) {
-    let wanted = || watchers.iter().filter(|watcher| watcher.filter.matches_message(&message));
-    if wanted().next().is_none() {
+    let wanted: Vec<_> = watchers.iter().filter(|watcher| watcher.filter.matches_message(&message)).collect();
+    if wanted.is_empty() {
         return;
     }
-    let wanted: Vec<_> = wanted().collect();
+    line::hide_secrets(&mut message);
     let steps = message.steps.take();
+    let size = message.frame.as_ref().map_or(0, String::len) + message.sent.iter().map(String::len).sum::<usize>();
     for watcher in wanted {
         let TapFilter { payload, trace, .. } = watcher.filter;
-        watcher.send("message", || {
+        watcher.send("message", if payload { size } else { 0 }, || {
             if !payload {
                 return line::line("message", &line::without_payloads(&message));
             }
-            let steps = if trace { steps.clone() } else { None };
-            let mut message = RecordedMessage { steps, ..message.clone() };
-            line::hide_secrets(&mut message);
-            line::line("message", &message)
+            match &steps {
+                Some(steps) if trace => {
+                    line::line("message", &RecordedMessage { steps: Some(steps.clone()), ..message.clone() })
+                }
+                _ => line::line("message", &message),
+            }
         });
     }
 }
 
 /// Sends a frame that no message shows to those of `watchers` that want it. Secrets in it are hidden.
-pub fn send_frame(watchers: &[Arc<TapSender>], frames: Frames, frame: &TappedFrame) {
-    for watcher in watchers.iter().filter(|watcher| watcher.filter.matches_frame(frame)) {
-        watcher.send(frames.event(), || {
-            let frame_text = frame.frame.clone().filter(|_| watcher.filter.payload);
-            let mut frame = TappedFrame { frame: frame_text, ..frame.clone() };
-            frame.hide_secrets();
-            line::line(frames.event(), &frame)
+pub fn send_frame(watchers: &[Arc<TapSender>], frames: Frames, mut frame: TappedFrame) {
+    let wanted: Vec<_> = watchers.iter().filter(|watcher| watcher.filter.matches_frame(&frame)).collect();
+    if wanted.is_empty() {
+        return;
+    }
+    frame.hide_secrets();
+    let size = frame.frame.as_ref().map_or(0, String::len);
+    for watcher in wanted {
+        let payload = watcher.filter.payload;
+        watcher.send(frames.event(), if payload { size } else { 0 }, || {
+            if payload {
+                return line::line(frames.event(), &frame);
+            }
+            line::line(frames.event(), &TappedFrame { frame: None, ..frame.clone() })
         });
     }
 }
 
 impl TapWatcher {
-    /// The next line, or how many were missed where that is all. `None` once the gateway has ended.
+    /// The next line, or how many were missed where that is all.
     pub async fn next(&mut self) -> Option<Tapped> {
         if let Ok(line) = self.lines.try_recv() {
             return Some(Tapped::Line(line));

@@ -1,8 +1,9 @@
 //! The lines that watchers get. Their types have only texts as keys of maps, so that serialization cannot fail.
 
-use super::secrets;
+use super::secrets::{HIDDEN, Secrets};
 use crate::operations::events::TimedEvent;
-use crate::recording::{FORMAT, RecordedMessage};
+use crate::recording::{FORMAT, MessageText, RecordedMessage};
+use data_encoding::BASE64;
 use ocpp_gateway_core::MessageType;
 use ocpp_gateway_core::session::Direction;
 use serde::{Serialize, Serializer};
@@ -85,19 +86,26 @@ pub(super) fn without_payloads(message: &RecordedMessage) -> RecordedMessage {
     message
 }
 
-/// Replaces secrets in all texts of a message.
+/// Hides secrets in all texts of a message.
 pub(super) fn hide_secrets(message: &mut RecordedMessage) {
-    let mut found = Vec::new();
-    message.for_each_text(&mut |text| secrets::find(text, &mut found));
-    if !found.is_empty() {
-        message.for_each_text(&mut |text| secrets::hide(text, &found));
+    let mut secrets = Secrets::default();
+    message.for_each_text(&mut |text| {
+        if let MessageText::Plain(text) = text {
+            secrets.take(text);
+        }
+    });
+    if !secrets.is_empty() {
+        message.for_each_text(&mut |text| match text {
+            MessageText::Plain(text) => secrets.hide(text),
+            // It cannot be searched.
+            MessageText::Base64(text) => *text = BASE64.encode(HIDDEN.as_bytes()),
+        });
     }
 }
 
 impl TappedFrame {
     pub(super) fn hide_secrets(&mut self) {
-        let mut found = Vec::new();
-        self.frame.iter_mut().for_each(|frame| secrets::find(frame, &mut found));
-        self.frame.iter_mut().for_each(|frame| secrets::hide(frame, &found));
+        let mut secrets = Secrets::default();
+        self.frame.iter_mut().for_each(|frame| secrets.take(frame));
     }
 }
