@@ -217,7 +217,7 @@ async fn unanswered_operator_call_reports_the_reason() {
     // One CALL is open and one is queued, so the queue is full.
     let (waited, refused) = tokio::join!(call(&gateway, "CP1", json!({"action": "ClearCache"})), async {
         while get(&gateway, "/api/v1/charge-points/CP1").await.json()["calls"]["waiting"] != 1 {
-            tokio::task::yield_now().await;
+            crate::pause().await;
         }
         call(&gateway, "CP1", json!({"action": "GetLocalListVersion"})).await
     });

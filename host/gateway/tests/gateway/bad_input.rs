@@ -77,7 +77,7 @@ async fn connection_lost_within_a_frame_is_removed() {
         bad.send_raw(&[0x81, 0xFE, 0x10, 0x00, 0, 0]).await;
         drop(bad);
         while gateway.metric("ocpp_gateway_connections").await > 1.0 {
-            tokio::task::yield_now().await;
+            crate::pause().await;
         }
     })
     .await;

@@ -29,7 +29,7 @@ async fn with_file() -> (Running, TempDir) {
 async fn wait_for_metric(gateway: &Running, metric: &str, value: f64) {
     let reached = async {
         while !gateway.admin("/metrics").await.contains(&format!("{metric} {value}")) {
-            tokio::task::yield_now().await;
+            crate::pause().await;
         }
     };
     timeout(TIMEOUT, reached).await.unwrap_or_else(|_| panic!("{metric} never became {value}"));

@@ -33,7 +33,7 @@ async fn repeated_incidents_are_counted_and_mostly_not_logged() {
     }
     let counted = async {
         while !program.page("/metrics").await.contains("cause=\"unknown_call\"} 2000") {
-            tokio::task::yield_now().await;
+            crate::pause().await;
         }
     };
     timeout(TIMEOUT, counted).await.expect("all are counted");

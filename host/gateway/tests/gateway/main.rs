@@ -60,6 +60,12 @@ struct Running {
     ended: JoinHandle<Result<(), RunError>>,
 }
 
+/// Before a page is asked for again. Without it, tests that wait would take the processor from what they wait for: a
+/// component is compiled at the lowest priority.
+async fn pause() {
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+}
+
 impl Running {
     /// Starts a gateway with an embedded broker and waits until it accepts charge points.
     async fn start(toml: &str) -> Self {
@@ -83,7 +89,7 @@ impl Running {
     async fn wait_until_ready(&self) {
         let ready = async {
             while !self.admin("/readyz").await.starts_with("HTTP/1.1 200") {
-                tokio::task::yield_now().await;
+                pause().await;
             }
         };
         timeout(TIMEOUT, ready).await.expect("ready in time");
@@ -164,7 +170,7 @@ impl Running {
     async fn until_page(&self, what: &str, condition: impl Fn(&MetricsPage) -> bool) {
         let holds = async {
             while !condition(&self.metrics().await) {
-                tokio::task::yield_now().await;
+                pause().await;
             }
         };
         if timeout(TIMEOUT, holds).await.is_err() {
@@ -176,7 +182,7 @@ impl Running {
     async fn until(&self, name: &str, value: f64) {
         let counted = async {
             while !self.admin("/metrics").await.contains(&format!("{name} {value}\n")) {
-                tokio::task::yield_now().await;
+                pause().await;
             }
         };
         if timeout(TIMEOUT, counted).await.is_err() {

@@ -22,7 +22,7 @@ async fn start_outage(broker: &ScriptedBroker, gateway: &Running) {
     broker.drop_connections(None);
     let noticed = async {
         while !gateway.admin("/readyz").await.starts_with("HTTP/1.1 503") {
-            tokio::task::yield_now().await;
+            crate::pause().await;
         }
     };
     timeout(TIMEOUT, noticed).await.expect("noticed in time");

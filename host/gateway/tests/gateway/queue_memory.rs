@@ -55,7 +55,7 @@ async fn messages_for_a_stalled_broker_are_limited_and_arrive_in_order() {
     let most = LIMIT + (BYTES + 1024) as f64;
     while gateway.metric(HELD).await < CHARGE_POINTS as f64 {
         assert!(gateway.metric(UPLINK).await <= most);
-        tokio::task::yield_now().await;
+        crate::pause().await;
     }
     assert!(published(&broker).len() < CHARGE_POINTS * CALLS / 2, "the broker received too many");
 

@@ -52,7 +52,7 @@ impl ConfiguredProgram {
 
     pub(crate) async fn wait_until_ready(&self) {
         while !self.page("/readyz").await.starts_with("HTTP/1.1 200") {
-            tokio::task::yield_now().await;
+            crate::pause().await;
         }
     }
 

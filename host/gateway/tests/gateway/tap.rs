@@ -340,7 +340,7 @@ async fn watchers_are_limited_and_one_that_never_reads_delays_no_message() {
     drop(watcher);
     let again = async {
         while get(&gateway, "/api/v1/messages?trace=true").await.status == 503 {
-            tokio::task::yield_now().await;
+            crate::pause().await;
         }
     };
     timeout(TIMEOUT, again).await.expect("room");

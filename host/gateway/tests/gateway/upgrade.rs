@@ -388,7 +388,7 @@ async fn request_may_arrive_byte_by_byte() {
         stream.set_nodelay(true).expect("a TCP option");
         for byte in request.as_bytes() {
             stream.write_all(&[*byte]).await.expect("sent");
-            tokio::task::yield_now().await;
+            crate::pause().await;
         }
         assert_eq!(read_head(&mut stream).await.status(), 101);
     }

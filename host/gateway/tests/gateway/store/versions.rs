@@ -133,7 +133,7 @@ async fn upload_for_a_drop_in_runs_in_place_of_its_files() {
     let until = async |faulty: bool| {
         let reached = async {
             while is_faulty().await != faulty {
-                tokio::task::yield_now().await;
+                crate::pause().await;
             }
         };
         tokio::time::timeout(ocpp_gateway_testkit::TIMEOUT, reached).await.expect("a fault, or its end");
@@ -239,7 +239,7 @@ async fn drop_in_takes_a_name_that_the_api_gives_up() {
     let until = async |is_wanted: &dyn Fn(&Value) -> bool| {
         let reached = async {
             while !is_wanted(&get(&gateway, "/api/v1/drop-ins").await.json()["drop_ins"]) {
-                tokio::task::yield_now().await;
+                crate::pause().await;
             }
         };
         tokio::time::timeout(ocpp_gateway_testkit::TIMEOUT, reached).await.expect("in time");
