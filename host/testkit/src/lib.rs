@@ -15,4 +15,4 @@ pub mod signing;
 use std::time::Duration;
 
 /// How long a step may take before a test fails. A test that passes never waits this long.
-pub const TIMEOUT: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(60);

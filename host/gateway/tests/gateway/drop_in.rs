@@ -128,6 +128,7 @@ impl Site {
                 if page.contains(part) {
                     return page;
                 }
+                crate::pause().await;
             }
         };
         match timeout(TIMEOUT, said).await {
