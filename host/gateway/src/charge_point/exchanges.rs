@@ -1,7 +1,7 @@
 //! Which answers belong to which CALLs, for those who watch: each CALL and its answer get the same number.
 
-use ocpp_gateway_core::Frame;
 use ocpp_gateway_core::session::Direction;
+use ocpp_gateway_core::{Frame, MessageType};
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -32,9 +32,24 @@ pub(super) struct Exchange {
 }
 
 impl Exchanges {
+    /// The exchange of a frame in this direction, which its CALL opens and its answer ends.
+    pub(super) fn follow(&mut self, direction: Direction, frame: &Frame<'_>) -> Option<Exchange> {
+        match frame.kind {
+            MessageType::Call => Some(self.open(direction, frame).clone()),
+            MessageType::CallResult | MessageType::CallError => {
+                let of_call = match direction {
+                    Direction::Uplink => Direction::Downlink,
+                    Direction::Downlink => Direction::Uplink,
+                };
+                self.close(of_call, &frame.id)
+            }
+            MessageType::CallResultError | MessageType::Send => None,
+        }
+    }
+
     /// A CALL in this direction. A repeat of one that is open is the same exchange. Another CALL under its id is a new
     /// one, and is answered after it.
-    pub(super) fn open(&mut self, direction: Direction, call: &Frame<'_>) -> &Exchange {
+    fn open(&mut self, direction: Direction, call: &Frame<'_>) -> &Exchange {
         let place = self.repeated(direction, call).unwrap_or_else(|| {
             if self.open.len() >= MAX_OPEN {
                 self.open.pop_front();
@@ -92,7 +107,6 @@ fn content(call: &Frame<'_>) -> u64 {
 mod tests {
     use super::*;
     use Direction::{Downlink, Uplink};
-    use ocpp_gateway_core::MessageType;
     use ocpp_gateway_core::frame::BACK_END_ID;
 
     fn call(id: &str, action: &str) -> Frame<'static> {
@@ -109,10 +123,11 @@ mod tests {
         let up = exchanges.open(Uplink, &call("1", "Heartbeat")).number;
         let down = exchanges.open(Downlink, &call("1", "Reset")).number;
         assert_ne!(up, down);
-        let answered = exchanges.close(Uplink, "1").expect("open");
+        let answer = Frame::new(MessageType::CallResult, "1", "{}");
+        let answered = exchanges.follow(Downlink, &answer).expect("open");
         assert_eq!((answered.number, &*answered.action), (up, "Heartbeat"));
-        assert!(exchanges.close(Uplink, "1").is_none());
-        assert_eq!(exchanges.close(Downlink, "1").map(|it| it.number), Some(down));
+        assert!(exchanges.follow(Downlink, &answer).is_none());
+        assert_eq!(exchanges.follow(Uplink, &answer).map(|it| it.number), Some(down));
     }
 
     #[test]

@@ -32,11 +32,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let tracing = Arrival::start(arrival.as_mut());
         let mut uplinked =
             self.context.router.uplink(self.generations.of(generation), &self.peer, &frame, expires, tracing);
-        let watching = Arrival::end(arrival.as_mut());
+        let returned = Arrival::end(arrival.as_mut());
         if let Some(arrival) = &arrival {
             self.show(|watched, peer| watched.uplink(peer, arrival, text, &frame, &mut uplinked));
         }
-        let watching = watching.map_or(Duration::ZERO, |since| since.elapsed());
+        let watching = returned.map_or(Duration::ZERO, |returned| returned.elapsed());
         let Uplinked { mut publications, mapped, answer, is_dropped, .. } = uplinked;
         if (self.session.latest_call() <= RECORDED_CALLS || self.context.router.echoes.is_seen())
             && let Some(publication) = mapped.and_then(|index| publications.get(index))
@@ -101,13 +101,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         };
         let (generation, redelivered) = (reader.number(), message.dup || may_repeat);
         let mut downlinked = self.context.router.downlinked(&self.peer, read);
-        let watching = Arrival::end(arrival.as_mut());
+        let returned = Arrival::end(arrival.as_mut());
         if let Some(arrival) = &arrival
-            && let Some(watched) = self.tap.current()
+            && let Some(watched) = self.tap.watched(&self.context.router.events.tap, &self.peer)
         {
             watched.downlink(&self.peer, arrival, message, self.session.unanswered_calls(), &mut downlinked);
         }
-        let watching = watching.map_or(Duration::ZERO, |since| since.elapsed());
+        let watching = returned.map_or(Duration::ZERO, |returned| returned.elapsed());
         let Downlinked { frames, publications, not_mapped, .. } = downlinked;
         self.publish(publications);
         let now = self.now().wall;

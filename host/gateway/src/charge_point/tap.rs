@@ -85,11 +85,6 @@ impl ConnectionTap {
         }
     }
 
-    /// The connection, if it had a watcher when that was asked last.
-    pub(super) fn current(&mut self) -> Option<&mut WatchedConnection> {
-        self.watched.as_deref_mut()
-    }
-
     /// Another event begins: what is sent from now on was not sent at once.
     pub(super) fn begin_event(&mut self) {
         if let Some(watched) = &mut self.watched {
@@ -114,19 +109,15 @@ impl WatchedConnection {
         frame: &Frame<'_>,
         uplinked: &mut Uplinked,
     ) {
-        let exchange = match frame.kind {
-            MessageType::Call => {
-                // The session has no other one open under this id.
-                self.exchanges.close(Direction::Uplink, &frame.id);
-                let exchange = self.exchanges.open(Direction::Uplink, frame).clone();
-                if uplinked.answer.is_some() || uplinked.is_dropped {
-                    self.exchanges.close(Direction::Uplink, &frame.id);
-                }
-                Some(exchange)
-            }
-            MessageType::CallResult | MessageType::CallError => self.exchanges.close(Direction::Downlink, &frame.id),
-            MessageType::CallResultError | MessageType::Send => None,
-        };
+        let is_call = frame.kind == MessageType::Call;
+        if is_call {
+            // The session has no other one open under this id.
+            self.exchanges.close(Direction::Uplink, &frame.id);
+        }
+        let exchange = self.exchanges.follow(Direction::Uplink, frame);
+        if is_call && (uplinked.answer.is_some() || uplinked.is_dropped) {
+            self.exchanges.close(Direction::Uplink, &frame.id);
+        }
         if let Some(answer) = &uplinked.answer {
             let message_type = match answer {
                 Answer::Result(_) => MessageType::CallResult,
@@ -172,11 +163,7 @@ impl WatchedConnection {
         let frames = &downlinked.frames;
         let mut exchange = None;
         for frame in frames {
-            let of_this = match frame.kind {
-                MessageType::Call => Some(self.exchanges.open(Direction::Downlink, frame).clone()),
-                MessageType::CallResult | MessageType::CallError => self.exchanges.close(Direction::Uplink, &frame.id),
-                MessageType::CallResultError | MessageType::Send => None,
-            };
+            let of_this = self.exchanges.follow(Direction::Downlink, frame);
             exchange = exchange.or(of_this);
             self.shown.push((frame.kind, frame.id.to_string()));
         }
@@ -203,9 +190,9 @@ impl WatchedConnection {
     pub(super) fn received(&mut self, peer: &Peer, text: &str) {
         let frame = Received::parse(text, MAX_RECEIVED_ID).ok().map(|received| received.frame);
         let exchange = frame.as_ref().and_then(|frame| match frame.kind {
+            // It opens no exchange: it repeats another CALL, or is held back and shown later.
             MessageType::Call => self.exchanges.find(Direction::Uplink, frame).cloned(),
-            MessageType::CallResult | MessageType::CallError => self.exchanges.close(Direction::Downlink, &frame.id),
-            MessageType::CallResultError | MessageType::Send => None,
+            _ => self.exchanges.follow(Direction::Uplink, frame),
         });
         self.frame(peer, Frames::Received, text, frame.as_ref(), exchange.as_ref());
     }
@@ -220,12 +207,8 @@ impl WatchedConnection {
             self.shown.swap_remove(place);
             return;
         }
-        let exchange = frame.as_ref().and_then(|frame| match frame.kind {
-            // One that waited is known, an operator's is not.
-            MessageType::Call => Some(self.exchanges.open(Direction::Downlink, frame).clone()),
-            MessageType::CallResult | MessageType::CallError => self.exchanges.close(Direction::Uplink, &frame.id),
-            MessageType::CallResultError | MessageType::Send => None,
-        });
+        // A CALL that waited is known, an operator's is not.
+        let exchange = frame.as_ref().and_then(|frame| self.exchanges.follow(Direction::Downlink, frame));
         self.frame(peer, Frames::Sent, text, frame.as_ref(), exchange.as_ref());
     }
 
