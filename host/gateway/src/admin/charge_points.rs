@@ -98,7 +98,7 @@ async fn list(
     let Query(Page { limit, after }) = page?;
     let limit = limit.unwrap_or(100);
     if !(1..=1000).contains(&limit) {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "limit has to be between 1 and 1000"));
+        return Err(Problem::bad_request("limit has to be between 1 and 1000"));
     }
     // Sorting ten thousand takes milliseconds: too long for a thread that serves charge points.
     let listed = run_blocking(move || page_of(state.context.registry.connected(), limit, after)).await?;
@@ -221,7 +221,7 @@ fn status_of(fault: Fault) -> StatusCode {
 
 /// Reads the action and the payload of a CALL.
 fn read_call(headers: &HeaderMap, body: &[u8]) -> Result<(String, String), Problem> {
-    let bad = |text: String| Err(Problem::new(StatusCode::BAD_REQUEST, text));
+    let bad = |text: String| Err(Problem::bad_request(text));
     require_json(headers)?;
     let CallRequest { action, payload } = match serde_json::from_slice(body) {
         Ok(call) => call,

@@ -5,7 +5,6 @@ use super::state::SharedAdminState;
 use crate::operations::event_bus::Watcher;
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -26,11 +25,10 @@ struct Missed {
 
 /// Streams events from now on
 ///
-/// Server-sent events named `connected`, `disconnected`, `refused`, `incident` and `swap`, with JSON as data. A reader that is too
-/// slow loses events, and gets an event `missed` with their number.
+/// Server-sent events named `connected`, `disconnected`, `refused`, `incident` and `swap`, with JSON as data. A reader
+/// that is too slow loses events, and gets an event `missed` with their number.
 async fn watch(State(state): State<SharedAdminState>) -> Result<Response, Problem> {
-    let too_many = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "there are too many watchers already");
-    let watcher = state.context.router.events.watch().ok_or_else(too_many)?;
+    let watcher = state.context.router.events.watch().ok_or_else(Problem::too_many_watchers)?;
     let events = stream::unfold(watcher, next);
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }

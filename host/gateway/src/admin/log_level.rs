@@ -51,7 +51,7 @@ async fn show() -> Result<Response, Problem> {
 /// In force until the gateway is restarted; neither the configuration nor SIGHUP changes it back.
 async fn change(caller: Caller, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Response, Problem> {
     require_json(&headers)?;
-    let bad = |error: &dyn std::fmt::Display| Problem::new(StatusCode::BAD_REQUEST, error.to_string());
+    let bad = |error: &dyn std::fmt::Display| Problem::bad_request(error.to_string());
     let LogFilter { filter } = serde_json::from_slice(&body?).map_err(|error| bad(&error))?;
     let level: LogLevel = filter.parse().map_err(|error| bad(&error))?;
     log::set_level(level.clone())?;

@@ -69,8 +69,7 @@ async fn watch(
         let text = "payloads are not shown: admin.tap_payloads = false; without payload=true, messages are";
         return Err(Problem::new(StatusCode::FORBIDDEN, text));
     }
-    let too_many = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "there are too many watchers already");
-    let watcher = state.context.router.events.tap.watch(filter).ok_or_else(too_many)?;
+    let watcher = state.context.router.events.tap.watch(filter).ok_or_else(Problem::too_many_watchers)?;
     let TapFilter { payload, trace, .. } = *watcher.filter();
     let started = Started { time: now(), gateway: env!("CARGO_PKG_VERSION"), payload, trace };
     let first = stream::iter([event("started", &tap::line("started", &started))]);
@@ -97,19 +96,15 @@ fn now() -> String {
     rfc3339_micros(SystemTime::now())
 }
 
-fn bad(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, detail)
-}
-
 impl MessagesQuery {
     fn filter(self) -> Result<TapFilter, Problem> {
         let MessagesQuery { charge_point, action, message_type, direction, topic, payload, trace } = self;
         let message_type = message_type.map(|name| self::message_type(&name)).transpose()?;
         if let Some(topic) = topic.as_deref().filter(|topic| !is_topic_filter(topic)) {
-            return Err(bad(format!("topic: {topic:?} is no topic filter of MQTT")));
+            return Err(Problem::bad_request(format!("topic: {topic:?} is no topic filter of MQTT")));
         }
         if trace && !payload {
-            return Err(bad("trace=true shows payloads: it needs payload=true".into()));
+            return Err(Problem::bad_request("trace=true shows payloads: it needs payload=true"));
         }
         let charge_point = charge_point.map(|glob| Glob::new(&glob));
         Ok(TapFilter { charge_point, action, message_type, direction, topic, payload, trace })
@@ -120,6 +115,6 @@ fn message_type(name: &str) -> Result<MessageType, Problem> {
     let known = MessageType::ALL.into_iter().find(|known| known.name() == name);
     known.ok_or_else(|| {
         let names = MessageType::ALL.map(MessageType::name).join(", ");
-        bad(format!("type: {name:?} is none of {names}"))
+        Problem::bad_request(format!("type: {name:?} is unknown: expected one of {names}"))
     })
 }

@@ -39,6 +39,16 @@ impl Problem {
         Problem { status: status.as_u16(), title, detail: detail.into(), call_error: None, retry_after: None }
     }
 
+    /// A request that is not understood.
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// A stream that as many clients read already as may.
+    pub(super) fn too_many_watchers() -> Self {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "there are too many watchers already")
+    }
+
     /// A request that may succeed after `retry_after` seconds.
     pub(super) fn busy(detail: impl Into<String>, retry_after: u16) -> Self {
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);

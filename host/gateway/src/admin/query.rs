@@ -4,7 +4,7 @@ use super::openapi::{self, CHECKED, QueryParameters};
 use super::problem::Problem;
 use crate::config::nearest_name;
 use axum::extract::{MatchedPath, Query, Request};
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -36,18 +36,14 @@ fn check_query(path: &str, method: &Method, uri: &Uri) -> Result<(), Problem> {
     let mut seen: Vec<String> = Vec::new();
     for (name, _) in parameters {
         if !known.contains(&name) {
-            return Err(bad(unknown(&name, &known)));
+            return Err(Problem::bad_request(unknown(&name, &known)));
         }
         if seen.contains(&name) {
-            return Err(bad(format!("the query parameter {name:?} is given twice")));
+            return Err(Problem::bad_request(format!("the query parameter {name:?} is given twice")));
         }
         seen.push(name);
     }
     Ok(())
-}
-
-fn bad(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 
 fn unknown(name: &str, known: &[String]) -> String {

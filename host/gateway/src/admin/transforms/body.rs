@@ -66,14 +66,11 @@ async fn bytes(request: Request) -> Result<Bytes, Problem> {
     Ok(Bytes::from_request(request, &()).await?)
 }
 
-fn bad(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, detail)
-}
-
 fn signature(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(SIGNATURE) else { return Ok(None) };
     let text = BASE64.decode(value.as_bytes()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    text.map(Some).ok_or_else(|| bad("Minisign-Signature has to be the content of the .minisig file as base64"))
+    text.map(Some)
+        .ok_or_else(|| Problem::bad_request("Minisign-Signature has to be the content of the .minisig file as base64"))
 }
 
 /// The settings, as a JSON object.
@@ -82,7 +79,7 @@ fn object(text: &[u8]) -> Result<Map<String, Value>, Problem> {
         let detail = format!("the settings have more than {MAX_SETTINGS} bytes");
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
-    serde_json::from_slice(text).map_err(|error| bad(format!("a JSON object is expected: {error}")))
+    serde_json::from_slice(text).map_err(|error| Problem::bad_request(format!("a JSON object is expected: {error}")))
 }
 
 type Parts = (Option<Map<String, Value>>, Option<Vec<u8>>);
@@ -99,10 +96,14 @@ async fn parts(request: Request) -> Result<Parts, Problem> {
         let is_first = match &*name {
             SETTINGS_PART => settings.replace(object(&content)?).is_none(),
             COMPONENT_PART => component.replace(Vec::from(content)).is_none(),
-            _ => return Err(bad(format!("unknown part {name:?}: there are {SETTINGS_PART} and {COMPONENT_PART}"))),
+            _ => {
+                return Err(Problem::bad_request(format!(
+                    "unknown part {name:?}: there are {SETTINGS_PART} and {COMPONENT_PART}"
+                )));
+            }
         };
         if !is_first {
-            return Err(bad(format!("the part {name} is there twice")));
+            return Err(Problem::bad_request(format!("the part {name} is there twice")));
         }
     }
     Ok((settings, component))

@@ -165,7 +165,7 @@ pub(super) async fn order(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let names: Result<Vec<String>, _> = serde_json::from_slice(&body?);
-    let bad = |error| Problem::new(StatusCode::BAD_REQUEST, format!("a JSON list of names is expected: {error}"));
+    let bad = |error| Problem::bad_request(format!("a JSON list of names is expected: {error}"));
     let request = asked.request(RequestedChange::Order(names.map_err(bad)?));
     make(&state, asked.caller, request, StatusCode::OK, ()).await
 }

@@ -4,7 +4,6 @@ use super::super::audit::Caller;
 use super::super::problem::Problem;
 use super::super::transforms::ChangeBody;
 use crate::transforms::{ChangeRequest, RequestedChange};
-use axum::http::StatusCode;
 use ocpp_gateway_core::{Frame, Identity, Peer, Publish, QoS};
 use ocpp_gateway_pipeline::FewerHooks;
 use serde::Deserialize;
@@ -71,10 +70,6 @@ pub(super) enum TryMessage {
     Message(Publish),
 }
 
-fn bad(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, detail)
-}
-
 impl TryRequest {
     /// `is_running`: whether a transform of this name runs, so that a candidate replaces it.
     pub(super) fn read(
@@ -83,8 +78,9 @@ impl TryRequest {
         is_running: impl FnOnce(&str) -> bool,
     ) -> Result<Self, Problem> {
         let ChangeBody { settings, component, signature, .. } = body;
-        let settings = settings.ok_or_else(|| bad("the message is missing: send application/json"))?;
-        let body: TryBody = serde_json::from_value(settings.into()).map_err(|error| bad(error.to_string()))?;
+        let settings = settings.ok_or_else(|| Problem::bad_request("the message is missing: send application/json"))?;
+        let body: TryBody =
+            serde_json::from_value(settings.into()).map_err(|error| Problem::bad_request(error.to_string()))?;
         let peer = body.charge_point.peer()?;
         let message = match (body.frame, body.message) {
             (Some(frame), None) => {
@@ -94,7 +90,7 @@ impl TryRequest {
                 TryMessage::Frame(frame)
             }
             (None, Some(message)) => TryMessage::Message(message.publish()?),
-            _ => return Err(bad("one of frame and message is needed")),
+            _ => return Err(Problem::bad_request("one of frame and message is needed")),
         };
         let candidate = match (body.candidate, component) {
             (None, None) => None,
@@ -109,7 +105,8 @@ impl TryRequest {
 }
 
 fn read_frame(text: &str) -> Result<Frame<'static>, Problem> {
-    let frame = Frame::parse(text).map_err(|malformed| bad(format!("frame: {}", malformed.problem)))?;
+    let frame =
+        Frame::parse(text).map_err(|malformed| Problem::bad_request(format!("frame: {}", malformed.problem)))?;
     Ok(frame.into_owned())
 }
 
@@ -121,7 +118,7 @@ fn candidate(
     let mut text = |key: &str| match settings.remove(key) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(bad(format!("candidate.{key}: has to be a text"))),
+        Some(_) => Err(Problem::bad_request(format!("candidate.{key}: has to be a text"))),
     };
     let name = text("name")?.unwrap_or_else(|| CANDIDATE.into());
     let before = text("before")?;
@@ -135,8 +132,10 @@ fn candidate(
 impl ChargePoint {
     fn peer(self) -> Result<Peer, Problem> {
         let ChargePoint { id, version, attributes } = self;
-        let identity = Identity::new(&id, id.len()).map_err(|error| bad(format!("charge_point.id: {error}")))?;
-        let version = version.parse().map_err(|error| bad(format!("charge_point.version: {error}")))?;
+        let identity =
+            Identity::new(&id, id.len()).map_err(|error| Problem::bad_request(format!("charge_point.id: {error}")))?;
+        let version =
+            version.parse().map_err(|error| Problem::bad_request(format!("charge_point.version: {error}")))?;
         Ok(Peer { identity, version, connection: 0, attributes: attributes.into_iter().collect() })
     }
 }
@@ -144,7 +143,7 @@ impl ChargePoint {
 impl MqttMessage {
     fn publish(self) -> Result<Publish, Problem> {
         let MqttMessage { topic, payload, qos, retain } = self;
-        let qos = QoS::from_level(qos).ok_or_else(|| bad("message.qos: has to be 0, 1 or 2"))?;
+        let qos = QoS::from_level(qos).ok_or_else(|| Problem::bad_request("message.qos: has to be 0, 1 or 2"))?;
         let payload = match payload {
             Value::String(text) => text.into_bytes(),
             Value::Null => Vec::new(),
