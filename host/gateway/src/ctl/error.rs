@@ -21,6 +21,8 @@ pub(super) enum CtlError {
     Usage(String),
     #[error("the gateway has ended the stream of events: {0}")]
     StreamEnded(io::Error),
+    #[error("signals that end the command: {0}")]
+    Signals(io::Error),
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
     /// The result has been printed, and is a failure.

@@ -6,7 +6,7 @@ use ocpp_gateway_core::session::Direction;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A message that passed the transforms. Text that could be a secret, and members without a value, are left out.
+/// A message that passed the transforms. Members without a value are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RecordedMessage {
     /// When it arrived, RFC 3339 in UTC, with microseconds.

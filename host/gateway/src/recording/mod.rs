@@ -20,5 +20,6 @@ pub(crate) use mqtt_message::MessageText;
 pub use mqtt_message::MqttMessage;
 pub use reader::{MAX_LINE, NextLine, ReadError, Reader};
 pub use replayable::{MessageContent, ReplayMessage};
+pub(crate) use skipped::counted;
 pub use skipped::{LinesOf, SkippedLines};
 pub use trace::{LogLine, Step, StepAction, StepInput, StepVersion};

@@ -97,7 +97,7 @@ impl<R: BufRead> Reader<R> {
         Ok(read > 0)
     }
 
-    /// Reads up to the first message, which is read again by [`Reader::next_line`]. An error: there is none.
+    /// Reads up to the first message, which [`Reader::next_line`] returns again. A recording without messages is an error.
     pub fn find_first(&mut self) -> Result<ReplayMessage<'_>, ReadError> {
         loop {
             match self.next_line()? {
@@ -114,7 +114,7 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// An error: no message at all could be read.
+    /// Fails if no message could be read.
     pub fn check_any(&self) -> Result<(), ReadError> {
         if self.messages == 0 { Err(ReadError::NothingToReplay(self.skipped.nothing_to_replay())) } else { Ok(()) }
     }

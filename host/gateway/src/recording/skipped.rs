@@ -25,7 +25,7 @@ pub struct LinesOf<T> {
     pub count: u64,
     /// The number of the first, from 1.
     pub first: u64,
-    /// What is to be said about the first.
+    /// Of the first: its version, or the reason.
     pub about: T,
 }
 
@@ -66,7 +66,7 @@ impl SkippedLines {
             return format!(
                 "it has {} and no payload, without which none can be replayed: record with `ocpp-gateway ctl tap` \
                  without --no-payload",
-                number(self.without_payload, "message")
+                counted(self.without_payload, "message")
             );
         }
         if let Some(LinesOf { first, about, .. }) = &self.unreadable {
@@ -84,25 +84,25 @@ impl SkippedLines {
     /// What a user should know of it, a sentence for each.
     pub fn notes(&self) -> Vec<String> {
         let unreadable = self.unreadable.as_ref().map(|LinesOf { count, first, about }| {
-            format!("cannot read {}, from line {first} on: {about}", number(*count, "line"))
+            format!("cannot read {}, from line {first} on: {about}", counted(*count, "line"))
         });
         let newer = self.newer.as_ref().map(|LinesOf { count, first, about }| {
             format!(
                 "skipped {} of a newer format, from line {first} on, which has version {about}: this program reads \
                  version {FORMAT}",
-                number(*count, "line")
+                counted(*count, "line")
             )
         });
         let cut = self.cut.map(|line| format!("the recording is cut in its last line, line {line}"));
         let without = (self.without_payload > 0)
-            .then(|| format!("{} without a payload cannot be replayed", number(self.without_payload, "message")));
+            .then(|| format!("{} without a payload cannot be replayed", counted(self.without_payload, "message")));
         let missed = (self.missed > 0)
-            .then(|| format!("the recording misses {}: its reader was too slow", number(self.missed, "message")));
+            .then(|| format!("the recording misses {}: its reader was too slow", counted(self.missed, "message")));
         [unreadable, newer, cut, without, missed].into_iter().flatten().collect()
     }
 }
 
 /// `1 line`, `2 lines`.
-fn number(count: u64, what: &str) -> String {
+pub(crate) fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -192,7 +192,7 @@ fn cut_and_newer_lines_are_noted_and_unreadable_ones_end_with_exit_code_1() {
     let output = expect_code(0, &test(&format!("{line}{newer}{}", &line[..100])));
     assert!(output.contains("note: the recording is cut in its last line, line 3"), "{output}");
     assert!(output.contains("note: skipped 1 line of a newer format") && output.contains("version 2"), "{output}");
-    // A frame that is none is found only when it is replayed.
+    // That a text is not a frame is found only when it is replayed.
     for bad in ["garbage\n", &line.replace("[2,", "[9,")] {
         let output = expect_code(1, &test(&format!("{line}{bad}{line}")));
         assert!(output.contains("note: cannot read 1 line, from line 2 on: "), "{output}");

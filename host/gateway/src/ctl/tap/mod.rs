@@ -49,7 +49,7 @@ fn watch<W: Write, N: Write>(
     let fixtures = args.fixtures.as_deref().map(|dir| FixtureWriter::new(dir, args.per_kind.get())).transpose()?;
     let stream = open(client, args)?;
     let (sender, inputs) = source::read(BufReader::new(stream));
-    signals(sender)?;
+    signals(sender).map_err(CtlError::Signals)?;
 
     let is_text = args.text || (output.is_terminal && !output.json);
     let text = is_text.then(|| LineWriter::new(args.trace, output.is_terminal));

@@ -14,7 +14,7 @@ pub(super) trait DifferenceSink {
     fn note(&mut self, kind: &str, example: &dyn Fn() -> OldAndNew);
 }
 
-/// Empty where there is none.
+/// An old and a new text. Empty: only the other one exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OldAndNew {
     pub(super) old: String,

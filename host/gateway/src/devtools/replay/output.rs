@@ -10,8 +10,3 @@ pub(super) fn write(text: &str) -> io::Result<()> {
         result => result,
     }
 }
-
-/// `1 message`, `2 messages`.
-pub(super) fn messages(count: u64) -> String {
-    format!("{count} message{}", if count == 1 { "" } else { "s" })
-}

@@ -2,9 +2,9 @@
 
 use super::differences::OldAndNew;
 use super::groups::{Group, GroupKey, Groups};
-use super::output;
 use crate::operations::log::printable;
 use crate::operations::names;
+use crate::recording::counted;
 use crate::transforms::fixture::{indent, of_lines};
 use ocpp_gateway_core::MessageType;
 use serde::Serialize;
@@ -32,10 +32,10 @@ pub(super) fn text(messages: u64, groups: &Groups, notes: &[String]) -> String {
         let _ = writeln!(text, "{} × other differences\n", groups.others());
     }
     let _ = match groups.different() {
-        0 => writeln!(text, "{} replayed: no differences", output::messages(messages)),
-        1 => writeln!(text, "{} replayed, 1 of them comes out differently", output::messages(messages)),
+        0 => writeln!(text, "{} replayed: no differences", counted(messages, "message")),
+        1 => writeln!(text, "{} replayed, 1 of them comes out differently", counted(messages, "message")),
         different => {
-            writeln!(text, "{} replayed, {different} of them come out differently", output::messages(messages))
+            writeln!(text, "{} replayed, {different} of them come out differently", counted(messages, "message"))
         }
     };
     notes.iter().for_each(|note| {

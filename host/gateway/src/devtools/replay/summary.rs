@@ -1,9 +1,8 @@
 //! What became of the messages of a recording, in numbers.
 
 use super::failures::Failures;
-use super::output;
 use crate::operations::names;
-use crate::recording::ReplayMessage;
+use crate::recording::{ReplayMessage, counted};
 use hdrhistogram::Histogram;
 use ocpp_gateway_core::MessageType;
 use ocpp_gateway_core::session::Direction;
@@ -138,7 +137,7 @@ impl fmt::Display for Summary {
             micros(self.times.mean()),
             micros(self.times.value_at_quantile(0.99) as f64)
         )?;
-        writeln!(f, "{} replayed in {seconds:.2} s: {rate:.0} a second.", output::messages(messages))
+        writeln!(f, "{} replayed in {seconds:.2} s: {rate:.0} a second.", counted(messages, "message"))
     }
 }
 
