@@ -78,7 +78,7 @@ pub use load_options::{LoadOptions, LongCalls, MAX_FUNCTIONS, Verify};
 pub use matching::{Glob, Matching};
 pub use message::Message;
 pub use pipeline::{
-    DownlinkOutcome, DropIn, Edit, MappedTopics, Pipeline, RollbackMark, Tracing, TrialChain, TrialOutcome,
+    DownlinkOutcome, DropIn, Edit, MappedTopics, Pipeline, RollbackMark, Tracing, TryChain, TryOutcome,
     UplinkOutcome,
 };
 pub use samples::{Samples, TrialTransform};

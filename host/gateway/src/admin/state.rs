@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) const MAX_UPLOADS: usize = 2;
 
 /// Messages that are tried at the same time.
-pub(super) const MAX_TRIALS: usize = 2;
+pub(super) const MAX_TRIES: usize = 2;
 
 /// The state that the pages share.
 pub struct AdminState {
@@ -30,7 +30,7 @@ pub struct AdminState {
     /// Permits for uploads. A component may be large, and stays in memory until it runs or is refused.
     pub(super) uploads: Arc<Semaphore>,
     /// Permits for messages that are tried.
-    pub(super) trials: Arc<Semaphore>,
+    pub(super) tries: Arc<Semaphore>,
     /// Whether those who watch messages may see their payloads.
     pub(super) shows_payloads: bool,
 }
@@ -57,7 +57,7 @@ impl AdminState {
             guard: Guard::new(token),
             operator_call_ids: OperatorCallIds::new(),
             uploads,
-            trials: Arc::new(Semaphore::new(MAX_TRIALS)),
+            tries: Arc::new(Semaphore::new(MAX_TRIES)),
             shows_payloads,
         }
     }

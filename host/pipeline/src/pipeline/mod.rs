@@ -8,7 +8,7 @@ mod hot_swap;
 mod mapped_topics;
 mod messages;
 mod rollbacks;
-mod trial;
+mod try_chain;
 
 pub use drop_ins::DropIn;
 pub use edit::Edit;
@@ -16,4 +16,4 @@ pub use generations::Pipeline;
 pub use mapped_topics::MappedTopics;
 pub use messages::{DownlinkOutcome, Tracing, UplinkOutcome};
 pub use rollbacks::RollbackMark;
-pub use trial::{TrialChain, TrialOutcome};
+pub use try_chain::{TryChain, TryOutcome};

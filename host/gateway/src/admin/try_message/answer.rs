@@ -2,7 +2,7 @@
 
 use crate::recording::{MqttMessage, Step, StepAction};
 use ocpp_gateway_core::Frame;
-use ocpp_gateway_pipeline::{NotMapped, TrialOutcome};
+use ocpp_gateway_pipeline::{NotMapped, TryOutcome};
 use serde::Serialize;
 
 /// What each stage made of a message, and what would have become of it.
@@ -21,9 +21,9 @@ pub(super) struct TryAnswer {
     incidents: Vec<String>,
 }
 
-impl From<TrialOutcome> for TryAnswer {
-    fn from(outcome: TrialOutcome) -> Self {
-        let TrialOutcome { steps, publishes, frames, answer, not_mapped, incidents } = outcome;
+impl From<TryOutcome> for TryAnswer {
+    fn from(outcome: TryOutcome) -> Self {
+        let TryOutcome { steps, publishes, frames, answer, not_mapped, incidents } = outcome;
         TryAnswer {
             steps: steps.into_iter().map(Step::from).collect(),
             published: publishes.into_iter().map(MqttMessage::from).collect(),

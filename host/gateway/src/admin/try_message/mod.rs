@@ -7,7 +7,7 @@ mod request;
 
 use super::audit::Caller;
 use super::problem::{Problem, json};
-use super::state::{MAX_TRIALS, SharedAdminState};
+use super::state::{MAX_TRIES, SharedAdminState};
 use super::transforms::{ChangeBody, MAX_BODY, refusal};
 use crate::transforms::ChangeError;
 use answer::TryAnswer;
@@ -34,8 +34,8 @@ async fn try_message(
     caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
-    let busy = || Problem::busy(format!("{MAX_TRIALS} messages are being tried already"), RETRY_AFTER);
-    let permit = Arc::clone(&state.trials).try_acquire_owned().map_err(|_| busy())?;
+    let busy = || Problem::busy(format!("{MAX_TRIES} messages are being tried already"), RETRY_AFTER);
+    let permit = Arc::clone(&state.tries).try_acquire_owned().map_err(|_| busy())?;
     let body = ChangeBody::read(&state, request).await?;
     let request = TryRequest::read(body, caller, |name| state.changer.is_running(name))?;
     let changer = Arc::clone(&state.changer);
@@ -43,7 +43,7 @@ async fn try_message(
     // Not one of the blocking threads, which are for live traffic too.
     let spawned = thread::Builder::new().name("try".into()).spawn(move || {
         let TryRequest { peer, message, candidate } = request;
-        let outcome = changer.trial(candidate).map(|chain| match &message {
+        let outcome = changer.try_chain(candidate).map(|chain| match &message {
             TryMessage::Frame(frame) => chain.uplink(&peer, frame),
             TryMessage::Message(publish) => chain.downlink(&peer, &publish.into(), Default::default()),
         });

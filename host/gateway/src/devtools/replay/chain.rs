@@ -7,11 +7,11 @@ use crate::recording::{MessageContent, ReplayMessage};
 use anyhow::anyhow;
 use ocpp_gateway_core::UnansweredCalls;
 use ocpp_gateway_pipeline::{
-    Clock, LoadError, LoadFault, LoadOptions, Message, Pipeline, SetClock, TransformStatus, TrialChain, TrialOutcome,
+    Clock, LoadError, LoadFault, LoadOptions, Message, Pipeline, SetClock, TransformStatus, TryChain, TryOutcome,
 };
 
 /// A chain with one transform, and `builtin:standard` if that has no mapping.
-pub(super) struct ReplayChain(TrialChain);
+pub(super) struct ReplayChain(TryChain);
 
 impl ReplayChain {
     /// `config`: JSON text of an object.
@@ -31,11 +31,11 @@ impl ReplayChain {
                 _ => anyhow!(text),
             }
         })?;
-        Ok(ReplayChain(pipeline.trial(None)?.without_trace()))
+        Ok(ReplayChain(pipeline.try_chain(None)?.without_trace()))
     }
 
     /// What becomes of a message. The error says why it cannot be read.
-    pub(super) fn run(&self, message: &ReplayMessage<'_>) -> Result<TrialOutcome, String> {
+    pub(super) fn run(&self, message: &ReplayMessage<'_>) -> Result<TryOutcome, String> {
         let ReplayChain(chain) = self;
         let peer = &message.peer;
         Ok(match &message.content {

@@ -4,7 +4,7 @@ use super::json::{self, JsonChange};
 use super::pairs::Pairs;
 use crate::transforms::fixture::json_by_value;
 use ocpp_gateway_core::{CallError, Frame, Publish};
-use ocpp_gateway_pipeline::{Answer, Cause, Failure, TrialOutcome};
+use ocpp_gateway_pipeline::{Answer, Cause, Failure, TryOutcome};
 use serde_json::Value;
 
 /// Takes the differences of one message.
@@ -28,7 +28,7 @@ impl OldAndNew {
 }
 
 /// Whether both are the same byte by byte, which is what most outcomes are.
-pub(super) fn is_same(old: &TrialOutcome, new: &TrialOutcome) -> bool {
+pub(super) fn is_same(old: &TryOutcome, new: &TryOutcome) -> bool {
     // Not the incidents themselves, which have the name of the transform.
     let (old_incidents, new_incidents) = (old.incidents.iter(), new.incidents.iter());
     old.publishes == new.publishes
@@ -39,7 +39,7 @@ pub(super) fn is_same(old: &TrialOutcome, new: &TrialOutcome) -> bool {
 }
 
 /// Notes all differences. JSON is compared by value.
-pub(super) fn find(old: &TrialOutcome, new: &TrialOutcome, sink: &mut dyn DifferenceSink) {
+pub(super) fn find(old: &TryOutcome, new: &TryOutcome, sink: &mut dyn DifferenceSink) {
     let has_other_fate = compare_fates(old, new, sink);
     compare_answers(old.answer.as_ref(), new.answer.as_ref(), has_other_fate, sink);
     // Where a message is dropped, rejected or fails, nothing else is to be expected.
@@ -62,7 +62,7 @@ struct Fate {
     text: String,
 }
 
-fn fates(outcome: &TrialOutcome) -> Vec<Fate> {
+fn fates(outcome: &TryOutcome) -> Vec<Fate> {
     let incidents = outcome.incidents.iter().map(|incident| fate(&incident.cause));
     let not_mapped = outcome.not_mapped.iter().map(|it| Fate { name: "not mapped".into(), text: it.text.clone() });
     incidents.chain(not_mapped).collect()
@@ -87,7 +87,7 @@ fn fate(cause: &Cause) -> Fate {
 }
 
 /// Whether the message has another fate.
-fn compare_fates(old: &TrialOutcome, new: &TrialOutcome, sink: &mut dyn DifferenceSink) -> bool {
+fn compare_fates(old: &TryOutcome, new: &TryOutcome, sink: &mut dyn DifferenceSink) -> bool {
     if old.incidents.is_empty() && old.not_mapped.is_none() && new.incidents.is_empty() && new.not_mapped.is_none() {
         return false;
     }

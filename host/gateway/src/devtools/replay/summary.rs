@@ -6,7 +6,7 @@ use crate::recording::{ReplayMessage, counted};
 use hdrhistogram::Histogram;
 use ocpp_gateway_core::MessageType;
 use ocpp_gateway_core::session::Direction;
-use ocpp_gateway_pipeline::{Cause, Failure, TransformStatus, TrialOutcome};
+use ocpp_gateway_pipeline::{Cause, Failure, TransformStatus, TryOutcome};
 use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
@@ -48,7 +48,7 @@ impl Summary {
     }
 
     /// `time`: how long the transforms took.
-    pub(super) fn count(&mut self, message: &ReplayMessage<'_>, outcome: &TrialOutcome, time: Duration) {
+    pub(super) fn count(&mut self, message: &ReplayMessage<'_>, outcome: &TryOutcome, time: Duration) {
         self.times.saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         let counts = self.counts.entry((message.direction(), message.message_type)).or_default();
         counts.messages += 1;

@@ -5,7 +5,7 @@ use super::groups::{Groups, MAX_GROUPS};
 use super::report;
 use crate::recording::{NextLine, Reader};
 use ocpp_gateway_core::{CallError, Fault, Frame, Publish, QoS};
-use ocpp_gateway_pipeline::{Answer, Cause, Failure, GuestFault, NotMapped, TransformIncident, TrialOutcome};
+use ocpp_gateway_pipeline::{Answer, Cause, Failure, GuestFault, NotMapped, TransformIncident, TryOutcome};
 use std::time::Duration;
 
 /// A line of a recording with a CALL.
@@ -18,8 +18,8 @@ fn call(charge_point: &str, action: &str) -> String {
     line.to_string() + "\n"
 }
 
-fn nothing() -> TrialOutcome {
-    TrialOutcome {
+fn nothing() -> TryOutcome {
+    TryOutcome {
         steps: Vec::new(),
         publishes: Vec::new(),
         frames: Vec::new(),
@@ -33,31 +33,31 @@ fn publish(topic: &str, payload: &str) -> Publish {
     Publish { topic: topic.into(), payload: payload.into(), ..Publish::default() }
 }
 
-fn published(publishes: &[Publish]) -> TrialOutcome {
-    TrialOutcome { publishes: publishes.to_vec(), ..nothing() }
+fn published(publishes: &[Publish]) -> TryOutcome {
+    TryOutcome { publishes: publishes.to_vec(), ..nothing() }
 }
 
-fn payload(text: &str) -> TrialOutcome {
+fn payload(text: &str) -> TryOutcome {
     published(&[publish("a", text)])
 }
 
-fn sent(frames: &[&'static str]) -> TrialOutcome {
+fn sent(frames: &[&'static str]) -> TryOutcome {
     let frame = |text: &&'static str| Frame::parse(text).expect("a frame").into_owned();
-    TrialOutcome { frames: frames.iter().map(frame).collect(), ..nothing() }
+    TryOutcome { frames: frames.iter().map(frame).collect(), ..nothing() }
 }
 
 /// By a transform of this name.
-fn incident(transform: &str, cause: Cause) -> TrialOutcome {
+fn incident(transform: &str, cause: Cause) -> TryOutcome {
     let incident = TransformIncident { transform: transform.into(), version: "1".into(), cause };
-    TrialOutcome { incidents: vec![incident], ..nothing() }
+    TryOutcome { incidents: vec![incident], ..nothing() }
 }
 
-fn answered(answer: Answer) -> TrialOutcome {
-    TrialOutcome { answer: Some(answer), ..nothing() }
+fn answered(answer: Answer) -> TryOutcome {
+    TryOutcome { answer: Some(answer), ..nothing() }
 }
 
 /// All differences, as `kind: old → new`.
-fn found(old: &TrialOutcome, new: &TrialOutcome) -> Vec<String> {
+fn found(old: &TryOutcome, new: &TryOutcome) -> Vec<String> {
     #[derive(Default)]
     struct Found(Vec<String>);
     impl DifferenceSink for Found {
@@ -145,9 +145,9 @@ fn answers_are_compared() {
 #[test]
 fn message_that_is_dropped_rejected_or_fails_has_one_difference() {
     let old = published(&[publish("a", "1"), publish("b", "2")]);
-    let with_error = |outcome: TrialOutcome| {
+    let with_error = |outcome: TryOutcome| {
         let error = CallError { code: "NotSupported".into(), description: "no".into(), details: "{}".into() };
-        TrialOutcome { answer: Some(Answer::Error(error)), ..outcome }
+        TryOutcome { answer: Some(Answer::Error(error)), ..outcome }
     };
     let slow = Failure::Guest(GuestFault::Deadline { limit: Duration::from_secs(1) });
     for (new, difference) in [
@@ -160,7 +160,7 @@ fn message_that_is_dropped_rejected_or_fails_has_one_difference() {
         assert!(found(&new, &old)[0].starts_with("no longer "), "{:?}", found(&new, &old));
     }
     let not_mapped = NotMapped { fault: Fault::NotUnderstood, id: "1".into(), text: "no JSON".into() };
-    let not_mapped = TrialOutcome { not_mapped: Some(not_mapped), ..nothing() };
+    let not_mapped = TryOutcome { not_mapped: Some(not_mapped), ..nothing() };
     assert_eq!(found(&sent(&[r#"[3,"1",{}]"#]), &not_mapped), ["not mapped:  → no JSON"]);
 }
 
@@ -172,7 +172,7 @@ fn name_of_the_transform_makes_no_difference_but_the_reason_does() {
 }
 
 /// The groups of messages with these outcomes.
-fn groups(outcomes: &[(String, TrialOutcome, TrialOutcome)]) -> Groups {
+fn groups(outcomes: &[(String, TryOutcome, TryOutcome)]) -> Groups {
     let recording: String = outcomes.iter().map(|(line, ..)| line.as_str()).collect();
     let (mut reader, mut groups) = (Reader::new(recording.as_bytes()), Groups::default());
     for (_, old, new) in outcomes {

@@ -10,7 +10,7 @@ use crate::transforms::sources::Fetching;
 use crate::transforms::store::{IndexChange, Store};
 use crate::transforms::trust::TrustedKeys;
 use arc_swap::ArcSwap;
-use ocpp_gateway_pipeline::{FewerHooks, Pipeline, TransformChange, TransformStatus, TransformVersion, TrialChain};
+use ocpp_gateway_pipeline::{FewerHooks, Pipeline, TransformChange, TransformStatus, TransformVersion, TryChain};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Map, Value};
 use std::path::{Path, absolute};
@@ -107,14 +107,14 @@ impl Changer {
         Ok(outcome)
     }
 
-    /// The chain for trial: that which runs, or that with a candidate in it, which is loaded like a change.
-    pub fn trial(&self, candidate: Option<ChangeRequest>) -> Result<TrialChain, ChangeError> {
-        let Some(request) = candidate else { return Ok(self.pipeline.trial(None)?) };
+    /// The chain to try messages with: that which runs, or that with a candidate in it, which is loaded like a change.
+    pub fn try_chain(&self, candidate: Option<ChangeRequest>) -> Result<TryChain, ChangeError> {
+        let Some(request) = candidate else { return Ok(self.pipeline.try_chain(None)?) };
         let _changing = self.changing.lock();
         let config = self.config();
         let planner = self.planner(&config);
         let plan = planner.plan(request);
-        let chain = plan.and_then(|plan| Ok(self.pipeline.trial(Some(&plan.edit(planner.since)))?));
+        let chain = plan.and_then(|plan| Ok(self.pipeline.try_chain(Some(&plan.edit(planner.since)))?));
         self.store.settle_fetched(|_| false);
         self.store.remove_unused();
         chain

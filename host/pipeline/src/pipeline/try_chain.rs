@@ -12,17 +12,17 @@ use crate::swap_report::SwapError;
 use crate::trace::{Trace, TraceStep};
 use ocpp_gateway_core::{Frame, Peer, Publish, UnansweredCalls};
 
-/// A chain for trial: that which runs, or that after an edit. Its transforms read the state that was there when it was
+/// A chain to try messages with: that which runs, or that after an edit. Its transforms read the state that was there when it was
 /// made, and write to a copy. Their limits hold; failures stop no hook.
-pub struct TrialChain {
+pub struct TryChain {
     chain: Chain,
     is_traced: bool,
 }
 
 /// What would have become of a message.
 #[derive(Debug, Clone)]
-pub struct TrialOutcome {
-    /// What each stage made of it; none of a chain [without trace](TrialChain::without_trace).
+pub struct TryOutcome {
+    /// What each stage made of it; none of a chain [without trace](TryChain::without_trace).
     pub steps: Vec<TraceStep>,
     /// To the broker.
     pub publishes: Vec<Publish>,
@@ -36,33 +36,33 @@ pub struct TrialOutcome {
 }
 
 impl Pipeline {
-    /// The chain that runs, for trial; or that after an edit, which is loaded for it and not made.
-    pub fn trial(&self, edit: Option<&Edit>) -> Result<TrialChain, SwapError> {
+    /// The chain that runs, to try messages with; or that after an edit, which is loaded for it and not made.
+    pub fn try_chain(&self, edit: Option<&Edit>) -> Result<TryChain, SwapError> {
         let next = edit.map(|edit| self.try_edited_chain(edit)).transpose()?;
         let running = self.0.chain.load_full();
-        Ok(TrialChain { chain: next.as_ref().unwrap_or(&running).for_trial(), is_traced: true })
+        Ok(TryChain { chain: next.as_ref().unwrap_or(&running).for_trial(), is_traced: true })
     }
 }
 
-impl TrialChain {
+impl TryChain {
     /// The same chain for many messages: without the steps of a message, and without what is logged in them.
     pub fn without_trace(self) -> Self {
-        TrialChain { is_traced: false, ..self }
+        TryChain { is_traced: false, ..self }
     }
 
     /// Passes a frame from a charge point through `uplink`, the mapping and `outbound`.
-    pub fn uplink(&self, peer: &Peer, frame: &Frame<'_>) -> TrialOutcome {
+    pub fn uplink(&self, peer: &Peer, frame: &Frame<'_>) -> TryOutcome {
         self.run(peer, |run| run.uplink(frame))
     }
 
     /// Passes a frame that the gateway itself made through the mapping and `outbound`.
-    pub fn report(&self, peer: &Peer, frame: &Frame<'_>) -> TrialOutcome {
+    pub fn report(&self, peer: &Peer, frame: &Frame<'_>) -> TryOutcome {
         self.run(peer, |run| run.map_uplink(frame))
     }
 
     /// Passes a message from a back end through `inbound`, the mapping and `downlink`. `unanswered`: the CALLs of the
     /// charge point that wait for an answer.
-    pub fn downlink(&self, peer: &Peer, message: &Message<'_>, unanswered: UnansweredCalls<'_>) -> TrialOutcome {
+    pub fn downlink(&self, peer: &Peer, message: &Message<'_>, unanswered: UnansweredCalls<'_>) -> TryOutcome {
         self.run(peer, |run| {
             run.unanswered = unanswered;
             run.inbound(0, PublishIn::from(message));
@@ -74,12 +74,12 @@ impl TrialChain {
         self.chain.transforms.iter().map(|transform| transform.status()).collect()
     }
 
-    fn run<'a>(&'a self, peer: &'a Peer, begin: impl FnOnce(&mut ChainRun<'a>)) -> TrialOutcome {
+    fn run<'a>(&'a self, peer: &'a Peer, begin: impl FnOnce(&mut ChainRun<'a>)) -> TryOutcome {
         let mut run = ChainRun::new(&self.chain, peer);
         run.trace = self.is_traced.then(Trace::default);
         begin(&mut run);
         let ChainRun { publishes, frames, answer, not_mapped, incidents, trace, .. } = run;
         let steps = trace.map(|Trace(steps)| steps).unwrap_or_default();
-        TrialOutcome { steps, publishes, frames, answer, not_mapped, incidents }
+        TryOutcome { steps, publishes, frames, answer, not_mapped, incidents }
     }
 }
