@@ -33,8 +33,8 @@ pub(crate) struct StoreData {
 /// What all instances and versions of one transform share.
 pub(crate) struct TransformShared {
     pub(crate) log_limiter: GuestLogLimiter,
-    pub(crate) state_store: StateStore,
-    pub(crate) custom_metrics: CustomMetrics,
+    pub(crate) state_store: Arc<StateStore>,
+    pub(crate) custom_metrics: Arc<CustomMetrics>,
     pub(crate) call_stats: CallStats,
     /// The number of instances.
     pub(crate) instances: AtomicUsize,
@@ -47,8 +47,8 @@ impl TransformShared {
     pub(crate) fn new(limits: &Limits, clock: Clock) -> Self {
         TransformShared {
             log_limiter: GuestLogLimiter::new(limits.log_lines),
-            state_store: StateStore::new(*limits),
-            custom_metrics: CustomMetrics::default(),
+            state_store: Arc::new(StateStore::new(*limits)),
+            custom_metrics: Arc::default(),
             call_stats: CallStats::default(),
             instances: AtomicUsize::new(0),
             clock,
@@ -58,8 +58,15 @@ impl TransformShared {
 
     /// For a trial: with a copy of the state.
     pub(crate) fn for_trial(&self, limits: &Limits) -> Self {
-        let state_store = self.state_store.copy();
+        let state_store = Arc::new(self.state_store.copy());
         TransformShared { state_store, is_for_trial: true, ..Self::new(limits, self.clock.clone()) }
+    }
+
+    /// For a version that serves some charge points beside the one that serves the others: with the same state and
+    /// metrics, and counts of its own.
+    pub(crate) fn for_canary(&self, limits: &Limits) -> Self {
+        let (state_store, custom_metrics) = (self.state_store.clone(), self.custom_metrics.clone());
+        TransformShared { state_store, custom_metrics, ..Self::new(limits, self.clock.clone()) }
     }
 
     /// Values of an earlier version stay, even if they exceed the limits of this one.

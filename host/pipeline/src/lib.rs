@@ -14,11 +14,13 @@
 //! - `runtime`, `compile`, `load_options`: the engine, and compilation to machine code.
 //! - `guest_log`, `console`, `state`, `custom_metrics`, `guest`, `wasi`: the imports of a component; `stats`,
 //!   `swap_report`: call counts, and reports of hot swaps.
+//! - `trial`: the charge points that take part in a trial, and the figures of their CALLs.
 //! - `instance`, `trap`, `breaker`, `transform`: one instance, and calls of the instance of a thread.
+//! - `trace`, `shadow`: what stages made of a message; calls that a candidate repeats without any effect.
 //! - `chain`, `chain_run`: the transforms in order, and one message passing through them.
 //! - `harness`: one transform alone, hook by hook; `samples`, `spec`, `inspect`, `load`: from the configuration to
 //!   loaded transforms.
-//! - `pipeline`: all of it together, and hot swaps.
+//! - `pipeline`: all of it together, hot swaps and trials.
 
 #![deny(unsafe_code)] // Exceptions: `compile` loads machine code, and `abi` implements unsafe traits.
 
@@ -51,6 +53,7 @@ mod pipeline;
 mod runtime;
 mod samples;
 mod settings;
+mod shadow;
 mod spec;
 mod state;
 mod stats;
@@ -59,6 +62,7 @@ mod swap_report;
 mod trace;
 mod transform;
 mod trap;
+mod trial;
 mod wasi;
 
 pub use actions::{FrameAction, PublishAction, SchemaRule};
@@ -78,11 +82,12 @@ pub use load_options::{LoadOptions, LongCalls, MAX_FUNCTIONS, Verify};
 pub use matching::{Glob, Matching};
 pub use message::Message;
 pub use pipeline::{
-    DownlinkOutcome, DropIn, Edit, MappedTopics, Pipeline, RollbackMark, Tracing, TryChain, TryOutcome,
-    UplinkOutcome,
+    CallCounts, DownlinkOutcome, DropIn, Edit, MAX_RUNNING_TRIALS, MappedTopics, Pipeline, RollbackMark, Tracing,
+    TrialEnd, TrialEnding, TrialError, TrialMode, TrialRequest, TrialStatus, TryChain, TryOutcome, UplinkOutcome,
 };
 pub use samples::{Samples, TrialTransform};
 pub use settings::{Limits, OnError, OnViolation, UnknownActions, Validation, ValidationPoint};
+pub use shadow::{Shadow, ShadowAnswer, ShadowCall, ShadowInput};
 pub use spec::{Source, TransformSpec};
 pub use stats::TransformStatus;
 pub use swap_report::{
@@ -90,3 +95,4 @@ pub use swap_report::{
     TransformVersion, short_hashes, short_sha256,
 };
 pub use trace::{TraceStep, TracedAction, TracedMessage};
+pub use trial::{GroupFigures, Membership, Selection, TrialGroup};

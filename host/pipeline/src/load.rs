@@ -2,7 +2,7 @@
 
 use crate::actions::SchemaRule;
 use crate::breaker::Breakers;
-use crate::chain::Chain;
+use crate::chain::{Chain, Variant};
 use crate::clock::Clock;
 use crate::compile::{Compiler, ComponentOrigin, check_functions, digest};
 use crate::error::{LoadError, LoadFault};
@@ -83,6 +83,16 @@ impl Loader {
         spec: &TransformSpec,
         old: Option<&Arc<Transform>>,
     ) -> Result<Arc<Transform>, Vec<LoadFault>> {
+        self.load_or_promote(spec, old, None)
+    }
+
+    /// [`Loader::load`]. `candidate`: a version on trial beside `old`, which is not loaded again.
+    pub(crate) fn load_or_promote(
+        &self,
+        spec: &TransformSpec,
+        old: Option<&Arc<Transform>>,
+        candidate: Option<&Arc<Transform>>,
+    ) -> Result<Arc<Transform>, Vec<LoadFault>> {
         let verify = |path: &Path, content: &[u8]| self.verify(path, content);
         let (spec, program_sha256) = spec.with_program(verify).map_err(|fault| vec![fault])?;
         let spec = &*spec;
@@ -100,10 +110,13 @@ impl Loader {
         if let Some(wanted) = spec.sha256.as_ref().filter(|wanted| !wanted.eq_ignore_ascii_case(&sha256_hex)) {
             return Err(vec![LoadFault::OtherSha256 { wanted: wanted.clone(), found: sha256_hex }]);
         }
-        if let Some(old) = old
-            && is_unchanged(old, spec, &sha256_hex)
-        {
-            return Ok(old.clone());
+        if let Some(old) = old {
+            if is_unchanged(old, spec, &sha256_hex) {
+                return Ok(old.clone());
+            }
+            if let Some(candidate) = candidate.filter(|candidate| is_unchanged(candidate, spec, &sha256_hex)) {
+                return Ok(candidate.promoted(old));
+            }
         }
         check_functions(&bytes, self.max_functions).map_err(|fault| vec![fault])?;
         let origin = if spec.source.is_standard() { ComponentOrigin::Standard } else { ComponentOrigin::Other };
@@ -185,6 +198,7 @@ impl Loader {
             matcher: Arc::new(Matcher::new(&Matching::default())),
             factory,
             breakers: Breakers::new(None),
+            group: None,
             spares: Default::default(),
             instances: Default::default(),
         }))
@@ -211,9 +225,20 @@ pub(crate) enum DefaultMapping<'a> {
 /// Makes a chain of transforms. If none of them is a mapping, `default_mapping` is added.
 pub(crate) fn chain(
     loader: &Loader,
+    transforms: Vec<Arc<Transform>>,
+    default_mapping: DefaultMapping<'_>,
+    validation: Validation,
+) -> Result<Chain, Vec<LoadError>> {
+    variant_chain(loader, transforms, default_mapping, validation, Variant::default())
+}
+
+/// [`chain`] for charge points that take part in trials.
+pub(crate) fn variant_chain(
+    loader: &Loader,
     mut transforms: Vec<Arc<Transform>>,
     default_mapping: DefaultMapping<'_>,
     validation: Validation,
+    variant: Variant,
 ) -> Result<Chain, Vec<LoadError>> {
     let errors = extra_mappings(&transforms);
     if !errors.is_empty() {
@@ -230,7 +255,7 @@ pub(crate) fn chain(
             standard
         }
     };
-    Ok(Chain::new(transforms, mapping, validation))
+    Ok(Chain::new(transforms, mapping, validation, variant))
 }
 
 /// A fault for every mapping but the first.

@@ -54,6 +54,22 @@ pub struct TransformStatus {
     pub readings_refused: u64,
 }
 
+impl TransformStatus {
+    /// With the counts of another version that serves beside it.
+    pub(crate) fn with_counts_of(mut self, other: Option<TransformStatus>) -> Self {
+        if let Some(other) = other {
+            self.calls += other.calls;
+            self.refusals += other.refusals;
+            self.failures += other.failures;
+            self.timed_calls += other.timed_calls;
+            self.timed += other.timed;
+            self.instances += other.instances;
+            self.log_lines_suppressed += other.log_lines_suppressed;
+        }
+        self
+    }
+}
+
 /// The counts of one transform on one thread. Only that thread writes them, so threads do not contend.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -85,6 +101,20 @@ impl CallStats {
     /// The counters of this thread, which may have belonged to a thread that has ended.
     pub(crate) fn own(&self) -> &Counters {
         self.0.get_or_default()
+    }
+
+    /// Adds the counts of another version, which is not called any more.
+    pub(crate) fn absorb(&self, other: &CallStats) {
+        let own = self.own();
+        for (own, count) in [
+            (&own.calls, other.sum(|it| &it.calls)),
+            (&own.refusals, other.sum(|it| &it.refusals)),
+            (&own.failures, other.sum(|it| &it.failures)),
+            (&own.timed_calls, other.sum(|it| &it.timed_calls)),
+            (&own.timed_ns, other.sum(|it| &it.timed_ns)),
+        ] {
+            own.add(count);
+        }
     }
 
     pub(crate) fn sum(&self, count: impl Fn(&Counters) -> &Counter) -> u64 {

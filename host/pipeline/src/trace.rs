@@ -4,7 +4,7 @@ use crate::actions::{FrameAction, PublishAction};
 use crate::error::Failure;
 use crate::guest_log::{LogTrace, TracedLine};
 use crate::swap_report::TransformVersion;
-use ocpp_gateway_core::{CallError, Frame, Publish};
+use ocpp_gateway_core::{CallError, Frame, Publish, TopicFilter};
 use std::time::{Duration, Instant};
 
 /// One call of a hook.
@@ -41,6 +41,8 @@ pub enum TracedAction {
     Reply(String),
     Reject(CallError),
     Drop(String),
+    /// The charge point is reached on this topic.
+    Subscribe(TopicFilter),
 }
 
 /// The steps of one message so far.
@@ -68,6 +70,9 @@ impl TracedCall {
 /// The answer of a hook, as actions.
 pub(crate) trait TracedAnswer {
     fn actions(&self) -> Vec<TracedAction>;
+
+    /// The answer of a transform that leaves the message as it is.
+    fn untouched() -> Self;
 }
 
 impl TracedAnswer for Vec<FrameAction> {
@@ -82,6 +87,10 @@ impl TracedAnswer for Vec<FrameAction> {
         };
         self.iter().map(action).collect()
     }
+
+    fn untouched() -> Self {
+        vec![FrameAction::Pass]
+    }
 }
 
 impl TracedAnswer for Vec<PublishAction> {
@@ -93,12 +102,20 @@ impl TracedAnswer for Vec<PublishAction> {
         };
         self.iter().map(action).collect()
     }
+
+    fn untouched() -> Self {
+        vec![PublishAction::Pass]
+    }
 }
 
-/// Of `to-mqtt`.
+/// Of `to-mqtt`, and of the hooks for connections.
 impl TracedAnswer for Vec<Publish> {
     fn actions(&self) -> Vec<TracedAction> {
         self.iter().map(|publish| TracedAction::Message(TracedMessage::Message(publish.clone()))).collect()
+    }
+
+    fn untouched() -> Self {
+        Vec::new()
     }
 }
 
@@ -107,11 +124,19 @@ impl TracedAnswer for Vec<Frame<'static>> {
     fn actions(&self) -> Vec<TracedAction> {
         self.iter().map(|frame| TracedAction::Message(TracedMessage::Frame(frame.clone()))).collect()
     }
+
+    fn untouched() -> Self {
+        Vec::new()
+    }
 }
 
 /// Of `check`.
 impl TracedAnswer for Option<CallError> {
     fn actions(&self) -> Vec<TracedAction> {
         vec![self.clone().map_or(TracedAction::Pass, TracedAction::Reject)]
+    }
+
+    fn untouched() -> Self {
+        None
     }
 }

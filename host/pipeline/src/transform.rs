@@ -15,6 +15,7 @@ use crate::settings::{OnError, OnViolation};
 use crate::stats::TransformStatus;
 use crate::subject::Subject;
 use crate::swap_report::{TransformVersion, short_sha256};
+use crate::trial::TrialGroup;
 use ocpp_gateway_core::{CallError, MessageType, Payload, Schemas, Version};
 use parking_lot::Mutex;
 use std::cell::RefCell;
@@ -48,6 +49,8 @@ pub(crate) struct Transform {
     pub(crate) matcher: Arc<Matcher>,
     pub(crate) factory: InstanceFactory,
     pub(crate) breakers: Breakers,
+    /// The charge points that it serves, if it is on trial.
+    pub(crate) group: Option<Arc<TrialGroup>>,
     /// Instances made in advance, so that no message waits for one.
     pub(crate) spares: Mutex<Vec<Instance>>,
     /// The instance of each thread that has called it; `None` at first and after a fault. They are dropped with the
@@ -106,6 +109,34 @@ impl Transform {
         Arc::new(Transform { breakers: Breakers::for_trial(), ..self.copy_with(factory) })
     }
 
+    /// A copy that repeats the calls of another version: with a copy of the state, and without effect. A hook that
+    /// fails is stopped as for any version.
+    pub(crate) fn for_shadow(&self, group: Arc<TrialGroup>) -> Arc<Self> {
+        let shared = Arc::new(self.factory.shared.for_trial(&self.factory.limits));
+        let long_calls = LongCalls::default();
+        let factory = InstanceFactory { shared, long_calls, ..self.factory.clone() };
+        Arc::new(Transform { group: Some(group), ..self.copy_with(factory) })
+    }
+
+    /// A copy that serves some charge points beside the version that serves the others.
+    pub(crate) fn for_canary(&self, group: Arc<TrialGroup>) -> Arc<Self> {
+        let shared = Arc::new(self.factory.shared.for_canary(&self.factory.limits));
+        let factory = InstanceFactory { shared, ..self.factory.clone() };
+        let spares = Mutex::new(factory.spares(&self.name).unwrap_or_default());
+        Arc::new(Transform { group: Some(group), spares, ..self.copy_with(factory) })
+    }
+
+    /// A copy of a version on trial, which replaces `running`.
+    pub(crate) fn promoted(&self, running: &Transform) -> Arc<Self> {
+        let InstanceFactory { shared, long_calls, .. } = running.factory.clone();
+        let factory = InstanceFactory { shared, long_calls, ..self.factory.clone() };
+        Arc::new(Transform {
+            spares: Mutex::new(factory.spares(&self.name).unwrap_or_default()),
+            breakers: Breakers::new(Some(&running.breakers)),
+            ..self.copy_with(factory)
+        })
+    }
+
     /// Whether both stem from one load: the same code with the same settings, which may have been swapped out and
     /// rolled back to since.
     pub(crate) fn is_same_load(&self, other: &Transform) -> bool {
@@ -137,6 +168,7 @@ impl Transform {
             matcher: self.matcher.clone(),
             factory,
             breakers: Breakers::new(None),
+            group: None,
             spares: Default::default(),
             instances: Default::default(),
         }
@@ -200,7 +232,7 @@ impl Transform {
     #[cold]
     fn note_failure(&self, function: Function, subject: Subject<'_>) {
         let Subject { charge_point, caller, .. } = subject;
-        let connected = self.factory.runtime.connected();
+        let connected = self.group.as_ref().map_or_else(|| self.factory.runtime.connected(), |group| group.expected());
         let is_stopped = self.breakers.note_failure(function, caller, connected);
         if is_stopped && self.factory.shared.log_limiter.admit(caller.group, Instant::now()).is_some() {
             let (transform, version, hook) = (&self.name, &self.version, function.interface());

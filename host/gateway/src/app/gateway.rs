@@ -14,6 +14,7 @@ use crate::operations::event_bus::EventBus;
 use crate::operations::file_limit;
 use crate::operations::file_watch::FileWatch;
 use crate::operations::metrics::{Metrics, broker_metrics, embedded_broker_metrics, transform_metrics};
+use crate::operations::names::trial_mode;
 use crate::operations::notify::{ServiceState, notify};
 use crate::routing::{Echoes, MessageRouter, QueueMemory, UndeliverableQueue};
 use crate::transforms;
@@ -21,7 +22,10 @@ use crate::transforms::compile_process::CompileProcess;
 use crate::transforms::{DropIns, HotSwap, Store};
 use futures_util::future::BoxFuture;
 use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Subscriber, UnroutedHandler};
-use ocpp_gateway_pipeline::{Compile, Pipeline, SwapOutcome, TransformStatus, short_sha256};
+use ocpp_gateway_pipeline::{
+    Compile, Pipeline, SwapOutcome, TransformStatus, TransformVersion, TrialEnd, TrialEnding, TrialStatus,
+    short_hashes, short_sha256,
+};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -289,10 +293,21 @@ async fn load(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<
     Ok(loaded)
 }
 
-/// Notifies all charge points after a hot swap: the mapping may want other topics, and each one subscribes to its own.
+/// Notifies all charge points after a hot swap, and when a trial starts or ends: the mapping may want other topics, and
+/// each one subscribes to its own.
 fn notify_after_swaps(router: &MessageRouter, registry: &Arc<Registry>, store: Arc<Store>) {
     let (swapped, mut swaps) = tokio::sync::watch::channel(());
     let (metrics, events): (Metrics, Arc<EventBus>) = (router.metrics.clone(), Arc::clone(&router.events));
+    let (of_trials, trial_events) = (Arc::clone(&store), Arc::clone(&events));
+    let moved = swapped.clone();
+    router.pipeline.on_trial(move |trial| {
+        log_trial(trial);
+        if trial.end.is_some() {
+            of_trials.forget_trial(&trial.name);
+        }
+        trial_events.publish(|| trial.into());
+        moved.send_replace(());
+    });
     router.pipeline.on_swap(move |report| {
         store.record_rollback(report);
         metrics.swap(report.outcome);
@@ -311,6 +326,18 @@ fn notify_after_swaps(router: &MessageRouter, registry: &Arc<Registry>, store: A
             }
         }
     });
+}
+
+fn log_trial(TrialStatus { name, mode, candidate, end, .. }: &TrialStatus) {
+    let TransformVersion { version, sha256, program_sha256, .. } = candidate;
+    let (mode, hashes) = (trial_mode(*mode), short_hashes(sha256, program_sha256.as_deref()));
+    match end {
+        None => info!(transform = name, mode, %version, hashes, "trial started"),
+        Some(TrialEnd { how: TrialEnding::Failed, reason, .. }) => {
+            warn!(transform = name, mode, %version, hashes, "trial ended: {reason}");
+        }
+        Some(TrialEnd { reason, .. }) => info!(transform = name, mode, %version, hashes, "trial ended: {reason}"),
+    }
 }
 
 fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -184,8 +184,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     pub(super) fn handle_notice(&mut self, notice: Output) {
         match notice {
             Output::Report(report) => self.report(&report),
-            Output::Incident(incident) => self.context.router.incident(&self.peer, &incident),
-            Output::Ended(end) => self.context.router.metrics.calls.ended(&end),
+            Output::Incident(incident) => {
+                self.generations.membership().count_incidents(1);
+                self.context.router.incident(&self.peer, &incident);
+            }
+            Output::Ended(end) => {
+                self.generations.membership().call_ended(&end);
+                self.context.router.metrics.calls.ended(&end);
+            }
             Output::Answered(id, answer) => self.pending_calls.answer(&id, *answer),
             Output::HeartbeatInterval(interval) => self.remember_interval(interval),
             Output::Send(..) | Output::Ping => {}

@@ -95,7 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     #[cold]
     fn begin_swap(&mut self) {
         let ChargePoint { context, peer, generations, session, .. } = self;
-        let (router, newest) = (&context.router, context.router.pipeline.newest());
+        let (router, newest) = (&context.router, context.router.pipeline.newest_for(&peer.identity));
         let same = newest.has_mapping_of(generations.current());
         // The gateway stops, or a request is pending: checked again after it.
         if self.stop_by.is_some() || !same && generations.is_waiting() {

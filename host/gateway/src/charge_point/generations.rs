@@ -6,7 +6,7 @@
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use ocpp_gateway_mqtt::{QoS, SubscribeError, topic_matches};
-use ocpp_gateway_pipeline::Generation;
+use ocpp_gateway_pipeline::{Generation, Membership};
 use std::collections::BTreeMap;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -28,6 +28,8 @@ pub(super) type Subscribed = Result<(), SubscribeError>;
 pub(super) struct Generations {
     /// Maps new messages of the charge point.
     current: Generation,
+    /// The trials that the current generation is part of.
+    membership: Membership,
     /// `None` while only the current generation is in use.
     change: Option<Box<PendingSwap>>,
 }
@@ -79,12 +81,17 @@ pub(super) enum RequestOutcome {
 
 impl Generations {
     pub(super) fn new(current: Generation) -> Self {
-        Generations { current, change: None }
+        Generations { membership: current.join(), current, change: None }
     }
 
     /// The generation that maps new messages of the charge point.
     pub(super) fn current(&self) -> &Generation {
         &self.current
+    }
+
+    /// The trials that the charge point is counted for.
+    pub(super) fn membership(&self) -> &Membership {
+        &self.membership
     }
 
     /// The generation of this number, or the current one if that one is not in use any more.
@@ -165,7 +172,7 @@ impl Generations {
     /// Replaces the current generation by `newer`, which has the same topics, at once. `open`: whether CALLs are open
     /// under the current one, which is then kept for their answers; the caller checks that there is room.
     pub(super) fn replace_current(&mut self, newer: Generation, open: bool) {
-        let old = std::mem::replace(&mut self.current, newer);
+        let old = self.put_in_place(newer);
         if open {
             let older = Older { generation: old, filters: Filters::new(), linger: None, is_retired: false };
             self.change().older.push(older);
@@ -210,6 +217,7 @@ impl Generations {
             (Some((newer, filters)), Ok(())) => {
                 let (generation, filters) = if newer.number() > self.current.number() {
                     let before = change.filters.replace(filters).unwrap_or_default();
+                    self.membership = newer.join();
                     (std::mem::replace(&mut self.current, newer), before)
                 } else {
                     // The current generation was replaced meanwhile by an even newer one with the same topics.
@@ -279,6 +287,12 @@ impl Generations {
                 *linger = Linger { until: now + LINGER, behind };
             }
         }
+    }
+
+    /// Returns the generation before.
+    fn put_in_place(&mut self, newer: Generation) -> Generation {
+        self.membership = newer.join();
+        std::mem::replace(&mut self.current, newer)
     }
 
     fn change(&mut self) -> &mut PendingSwap {

@@ -37,6 +37,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             self.show(|watched, peer| watched.uplink(peer, arrival, text, &frame, &mut uplinked));
         }
         let watching = returned.map_or(Duration::ZERO, |returned| returned.elapsed());
+        self.generations.membership().count_incidents(uplinked.incidents.len());
         let Uplinked { mut publications, mapped, answer, is_dropped, .. } = uplinked;
         if (self.session.latest_call() <= RECORDED_CALLS || self.context.router.echoes.is_seen())
             && let Some(publication) = mapped.and_then(|index| publications.get(index))
@@ -108,6 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             watched.downlink(&self.peer, arrival, message, self.session.unanswered_calls(), &mut downlinked);
         }
         let watching = returned.map_or(Duration::ZERO, |returned| returned.elapsed());
+        self.generations.membership().count_incidents(downlinked.incidents.len());
         let Downlinked { frames, publications, not_mapped, .. } = downlinked;
         self.publish(publications);
         let now = self.now().wall;

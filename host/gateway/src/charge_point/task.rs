@@ -77,7 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         };
         let interval = context.registry.interval(&peer.identity);
         let mut session = Session::new(peer.version, Arc::clone(&context.session_settings), interval, now);
-        let generation = context.router.pipeline.newest();
+        let generation = context.router.pipeline.newest_for(&peer.identity);
         session.set_generation(generation.number());
         let recipient = Recipient::ChargePoint(mailbox);
         let subscribed = subscribe(Arc::clone(&context), generation.clone(), peer.clone(), recipient);

@@ -41,7 +41,7 @@ impl TraceLines<'_> {
 
 fn content(input: &StepInput) -> String {
     match input {
-        StepInput::Frame(frame) => frame.clone(),
+        StepInput::Frame(text) | StepInput::Event(text) => text.clone(),
         StepInput::Message(input) => message(input),
     }
 }
@@ -58,5 +58,6 @@ pub(super) fn shown(action: &StepAction) -> String {
         StepAction::Reply { payload } => format!("reply  {payload}"),
         StepAction::Reject { code, description, .. } => format!("reject  {code}: {description}"),
         StepAction::Drop { reason } => format!("drop  {reason}"),
+        StepAction::Subscribe { filter, qos } => format!("subscribe  {filter}, QoS {qos}"),
     }
 }

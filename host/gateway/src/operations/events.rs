@@ -1,7 +1,7 @@
 //! Live events of the gateway.
 
 use super::names;
-use ocpp_gateway_pipeline::{SwapReport, TransformChange};
+use ocpp_gateway_pipeline::{SwapReport, TransformChange, TrialStatus};
 use serde::Serialize;
 use std::time::SystemTime;
 
@@ -62,6 +62,25 @@ pub enum GatewayEvent {
         /// The transforms that changed; after a failure, those that were to change, as they run.
         transforms: Vec<TransformChange>,
     },
+    /// A trial has started or ended.
+    Trial {
+        transform: String,
+        /// `shadow` or `canary`.
+        mode: &'static str,
+        /// `started`, `promoted`, `ended` or `failed`.
+        outcome: &'static str,
+        /// Why it has ended.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+}
+
+impl From<&TrialStatus> for GatewayEvent {
+    fn from(TrialStatus { name, mode, end, .. }: &TrialStatus) -> Self {
+        let (transform, mode) = (name.clone(), names::trial_mode(*mode));
+        let outcome = end.as_ref().map_or("started", |end| names::trial_ending(end.how));
+        GatewayEvent::Trial { transform, mode, outcome, reason: end.as_ref().map(|end| end.reason.clone()) }
+    }
 }
 
 impl From<&SwapReport> for GatewayEvent {
@@ -88,6 +107,7 @@ impl GatewayEvent {
             GatewayEvent::Refused { .. } => "refused",
             GatewayEvent::Incident { .. } => "incident",
             GatewayEvent::Swap { .. } => "swap",
+            GatewayEvent::Trial { .. } => "trial",
         }
     }
 
@@ -101,7 +121,7 @@ impl GatewayEvent {
             GatewayEvent::Incident { message_id, action, text, .. } => {
                 [message_id, action, text].into_iter().for_each(cut)
             }
-            GatewayEvent::Swap { reason, .. } => reason.iter_mut().for_each(cut),
+            GatewayEvent::Swap { reason, .. } | GatewayEvent::Trial { reason, .. } => reason.iter_mut().for_each(cut),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What each transform made of a message.
 
 use super::mqtt_message::{MessageText, MqttMessage};
-use ocpp_gateway_core::{CallError, Frame};
+use ocpp_gateway_core::{CallError, Frame, TopicFilter};
 use ocpp_gateway_pipeline::{Answer, TraceStep, TracedAction, TracedLine, TracedMessage, TransformVersion};
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,8 @@ pub struct LogLine {
 pub enum StepInput {
     Frame(String),
     Message(MqttMessage),
+    /// About the connection. Only where trials compare versions.
+    Event(String),
 }
 
 /// What a transform wants done.
@@ -76,6 +78,11 @@ pub enum StepAction {
     Drop {
         reason: String,
     },
+    /// The charge point is reached on this topic. Only where trials compare versions.
+    Subscribe {
+        filter: String,
+        qos: u8,
+    },
 }
 
 impl Step {
@@ -89,18 +96,18 @@ impl Step {
 }
 
 impl StepInput {
-    fn for_each_text(&mut self, change: &mut dyn FnMut(MessageText<'_>)) {
+    pub(crate) fn for_each_text(&mut self, change: &mut dyn FnMut(MessageText<'_>)) {
         match self {
-            StepInput::Frame(text) => change(MessageText::Plain(text)),
+            StepInput::Frame(text) | StepInput::Event(text) => change(MessageText::Plain(text)),
             StepInput::Message(message) => message.for_each_text(change),
         }
     }
 }
 
 impl StepAction {
-    pub(super) fn for_each_text(&mut self, change: &mut dyn FnMut(MessageText<'_>)) {
+    pub(crate) fn for_each_text(&mut self, change: &mut dyn FnMut(MessageText<'_>)) {
         match self {
-            StepAction::Pass => {}
+            StepAction::Pass | StepAction::Subscribe { .. } => {}
             StepAction::Message { content } => content.for_each_text(change),
             StepAction::Publish { message } => message.for_each_text(change),
             StepAction::Reply { payload: text } | StepAction::Drop { reason: text } => change(MessageText::Plain(text)),
@@ -148,6 +155,7 @@ impl From<TracedAction> for StepAction {
             TracedAction::Reply(payload) => StepAction::Reply { payload },
             TracedAction::Reject(error) => error.into(),
             TracedAction::Drop(reason) => StepAction::Drop { reason },
+            TracedAction::Subscribe(TopicFilter { filter, qos }) => StepAction::Subscribe { filter, qos: qos.level() },
         }
     }
 }

@@ -88,7 +88,9 @@ impl MessageRouter {
     pub fn recipient(&self, topic: &str, versions: &[Version]) -> Option<(Generation, Peer)> {
         self.pipeline.generations().into_iter().find_map(|generation| {
             let peer = versions.iter().find_map(|&version| self.recipient_in(&generation, topic, version))?;
-            Some((generation, peer))
+            // Another version may be on trial for it, on the same topics.
+            let own = self.pipeline.newest_for(&peer.identity);
+            Some((if self.has_topic(&own, &peer, topic) { own } else { generation }, peer))
         })
     }
 
@@ -107,9 +109,12 @@ impl MessageRouter {
     /// The generation that reads a message for `peer` on this topic if the charge point is not connected: the newest
     /// that has the topic, or else the newest.
     pub fn reader(&self, peer: &Peer, topic: &str) -> Generation {
-        let mut used = self.pipeline.generations();
-        let reader = if used.len() > 1 { used.iter().position(|used| self.has_topic(used, peer, topic)) } else { None };
-        used.swap_remove(reader.unwrap_or(0))
+        let newest = self.pipeline.newest_for(&peer.identity);
+        let others = self.pipeline.generations();
+        if others.len() == 1 || self.has_topic(&newest, peer, topic) {
+            return newest;
+        }
+        others.into_iter().find(|other| self.has_topic(other, peer, topic)).unwrap_or(newest)
     }
 
     fn has_topic(&self, generation: &Generation, peer: &Peer, topic: &str) -> bool {

@@ -8,6 +8,7 @@
 //! - `fetch`: components that are on the web or in a registry; `sources`: when they are fetched, and the copies of them.
 //! - `swap`: hot swaps, from changed files or a configuration that is read again.
 //! - `fixture`: cases that a transform has to pass, from `samples` or those of `transform test`.
+//! - `trial`: versions that run beside the live ones.
 //! - `trust`: whether code is signed with a key of `[trust]`.
 //! - `long_calls`: long calls, and the threads that they may occupy; `limits`: how large components may be.
 
@@ -25,10 +26,11 @@ mod sources;
 mod specs;
 mod store;
 mod swap;
+mod trial;
 mod trust;
 
 pub use change::{
-    ChangeError, ChangeOutcome, ChangeRequest, Changer, History, Origin, RequestedChange, VersionSummary,
+    ChangeError, ChangeOutcome, ChangeRequest, Changer, History, Origin, RequestedChange, TrialStart, VersionSummary,
 };
 pub use component_fault::ComponentFaults;
 pub use drop_in::{DropInFault, DropInStatus, DropIns};
@@ -37,3 +39,4 @@ pub(crate) use load::{compiled_cache, has_any};
 pub use load::{component_versions, load};
 pub use store::{Sender, Store, StoreError};
 pub use swap::HotSwap;
+pub use trial::{Difference, TrialReport};

@@ -325,7 +325,7 @@ async fn query_parameters_that_a_page_lacks_or_that_are_repeated_are_refused() {
 }
 
 /// Asserts that the OpenAPI document describes `answer` for this operation.
-fn assert_described(document: &Value, method: &str, path: &str, answer: &AdminResponse) {
+pub(crate) fn assert_described(document: &Value, method: &str, path: &str, answer: &AdminResponse) {
     let place = format!("{method} {path} {}", answer.status);
     let described = &document["paths"][path][method]["responses"][answer.status.to_string()];
     assert!(described.is_object(), "{place} is not described");
@@ -371,6 +371,7 @@ async fn responses_match_the_openapi_document() {
     let expected = [
         "delete /api/v1/charge-points/{id}",
         "delete /api/v1/transforms/{name}",
+        "delete /api/v1/transforms/{name}/trial",
         "delete /api/v1/transforms/{name}/upload",
         "get /api/openapi.json",
         "get /api/v1/charge-points",
@@ -381,6 +382,7 @@ async fn responses_match_the_openapi_document() {
         "get /api/v1/messages",
         "get /api/v1/transforms",
         "get /api/v1/transforms/{name}",
+        "get /api/v1/transforms/{name}/trial",
         "get /healthz",
         "get /metrics",
         "get /readyz",
@@ -388,6 +390,8 @@ async fn responses_match_the_openapi_document() {
         "post /api/v1/transforms",
         "post /api/v1/transforms/{name}/fetch",
         "post /api/v1/transforms/{name}/rollback",
+        "post /api/v1/transforms/{name}/trial",
+        "post /api/v1/transforms/{name}/trial/promote",
         "post /api/v1/try",
         "put /api/v1/log-level",
         "put /api/v1/transforms/order",

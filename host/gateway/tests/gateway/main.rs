@@ -31,6 +31,7 @@ mod several_gateways;
 mod store;
 mod tap;
 mod transforms;
+mod trial;
 mod trust;
 mod try_message;
 mod tutorial;

@@ -87,14 +87,15 @@ impl<'a> PublishIn<'a> {
         self.payload
     }
 
-    /// A copy, for a trace.
+    /// A copy, for a trace or a shadow.
     pub(crate) fn to_publish(self) -> ocpp::Publish {
         ocpp::Publish {
             topic: self.topic.to_owned(),
             payload: self.payload.to_owned(),
             qos: ocpp::QoS::from_level(self.qos).unwrap_or_default(),
             retain: self.retain,
-            ..ocpp::Publish::default()
+            properties: self.properties.to_vec(),
+            attributes: self.attributes.to_vec(),
         }
     }
 }

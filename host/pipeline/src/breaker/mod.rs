@@ -98,9 +98,10 @@ impl Breakers {
         Function::ALL.iter().copied().find(|&function| self.hooks[function as usize].take_trip())
     }
 
-    /// Returns true once, if the transform is to be rolled back because a hook of it is stopped for all.
-    pub(crate) fn begin_rollback(&self) -> bool {
-        self.since.elapsed() < ROLLBACK_WINDOW && !self.rollback_begun.swap(true, Relaxed)
+    /// Returns true once, if the transform is to be rolled back because a hook of it is stopped for all. A version on
+    /// trial is taken back however long it has run.
+    pub(crate) fn begin_rollback(&self, is_on_trial: bool) -> bool {
+        (is_on_trial || self.since.elapsed() < ROLLBACK_WINDOW) && !self.rollback_begun.swap(true, Relaxed)
     }
 }
 
@@ -182,7 +183,7 @@ mod tests {
         assert!((24..=29).contains(&served), "{served}");
         assert!(is_stopped(&breakers, charge_point(49)) && breakers.is_any_open());
         assert_eq!((breakers.take_trip(), breakers.take_trip()), (Some(HOOK), None));
-        assert_eq!((breakers.begin_rollback(), breakers.begin_rollback()), (true, false));
+        assert_eq!((breakers.begin_rollback(false), breakers.begin_rollback(false)), (true, false));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::borrow::Cow;
 impl ChainRun<'_> {
     /// Passes a message from a back end through the `inbound` stages from `stage` on, and the mapping.
     pub(crate) fn inbound(&mut self, stage: usize, message: PublishIn<'_>) {
-        let Some((transform, next)) = next_stage(&self.chain.inbound, stage, self.peer, None) else {
+        let Some((transform, next)) = next_stage(self.chain, &self.chain.inbound, stage, self.peer, None) else {
             return self.map_downlink(message);
         };
         let subject = Subject::message(self.peer, None, message.payload());
@@ -77,7 +77,8 @@ impl ChainRun<'_> {
 
     /// Passes a frame for the charge point through the `downlink` stages from `stage` on, and validation.
     pub(crate) fn downlink(&mut self, stage: usize, frame: Frame<'static>) {
-        let Some((transform, next)) = next_stage(&self.chain.downlink, stage, self.peer, frame.action.as_deref())
+        let Some((transform, next)) =
+            next_stage(self.chain, &self.chain.downlink, stage, self.peer, frame.action.as_deref())
         else {
             return match self.validation_error(Direction::Downlink, &frame) {
                 Ok(Some(invalid)) => self.refuse_invalid_downlink(&frame, invalid),

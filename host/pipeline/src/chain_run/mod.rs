@@ -8,3 +8,4 @@ mod validation;
 
 pub(crate) use run::ChainRun;
 pub use run::{Answer, NotMapped};
+pub(crate) use uplink::ConnectionEvent;

@@ -2,8 +2,9 @@
 
 use crate::chain::{Chain, Stages};
 use crate::error::{Cause, Failure, GuestFault, IllegalOutput, TransformIncident};
-use crate::hook;
+use crate::hook::{self, Function};
 use crate::settings::OnError;
+use crate::shadow::{ShadowNote, handles};
 use crate::subject::Subject;
 use crate::trace::{Trace, TraceStep, TracedAnswer, TracedCall, TracedMessage};
 use crate::transform::Transform;
@@ -112,16 +113,49 @@ impl<'a> ChainRun<'a> {
         arguments: H::Arguments<'_>,
         input: impl FnOnce() -> TracedMessage,
     ) -> Result<H::Checked, Failure> {
-        let traced = self.trace.as_ref().map(|_| TracedCall::start(input()));
+        // The rules of a transform are one call for a shadow: see `rule_error`.
+        let is_rule = H::FUNCTION == Function::Check;
+        let shadow = if is_rule { None } else { self.chain.shadow_of(transform) };
+        if self.trace.is_none() && shadow.is_none() {
+            return self.note_call().and_then(|()| transform.call::<H>(subject, arguments));
+        }
+        self.observed_call::<H>(transform, shadow.cloned(), subject, arguments, input())
+    }
+
+    /// Calls a hook, and notes the call for the trace and the shadow, if there are such.
+    #[cold]
+    fn observed_call<H: hook::Hook<Checked: TracedAnswer>>(
+        &mut self,
+        transform: &Arc<Transform>,
+        shadow: Option<Arc<ShadowNote>>,
+        subject: Subject<'_>,
+        arguments: H::Arguments<'_>,
+        input: TracedMessage,
+    ) -> Result<H::Checked, Failure> {
+        let action = Some(subject.action).filter(|action| !action.is_empty());
+        let shadow = shadow.map(|shadow| (shadow, input.clone()));
+        if let Some((shadow, input)) = &shadow
+            && !handles(transform, H::FUNCTION, self.peer, action)
+        {
+            // Only the shadow is called for such messages.
+            let untouched = H::Checked::untouched();
+            shadow.push(self.peer, H::FUNCTION, input.clone().into(), Ok(untouched.actions()), None);
+            return Ok(untouched);
+        }
+        let call = TracedCall::start(input);
         let answer = self.note_call().and_then(|()| transform.call::<H>(subject, arguments));
-        if let (Some(trace), Some(call)) = (&mut self.trace, traced) {
-            let (input, duration, log) = call.end();
+        let (input, duration, log) = call.end();
+        let outcome = answer.as_ref().map(TracedAnswer::actions).map_err(Clone::clone);
+        if let Some((shadow, input)) = shadow {
+            shadow.push(self.peer, H::FUNCTION, input.into(), outcome.clone(), Some(duration));
+        }
+        if let Some(trace) = &mut self.trace {
             trace.0.push(TraceStep {
                 transform: transform.name.to_string(),
                 version: transform.as_version(),
                 hook: H::FUNCTION.interface(),
                 input,
-                outcome: answer.as_ref().map(TracedAnswer::actions).map_err(Clone::clone),
+                outcome,
                 duration,
                 log,
             });
@@ -163,14 +197,15 @@ impl<'a> ChainRun<'a> {
     }
 }
 
-/// The first of `stages` from `stage` on that matches this message, and the index after it.
+/// The first of `stages` from `stage` on that is for this message, and the index after it.
 pub(super) fn next_stage<'s>(
+    chain: &Chain,
     stages: &'s Stages,
     stage: usize,
     peer: &Peer,
     action: Option<&str>,
 ) -> Option<(&'s Arc<Transform>, usize)> {
-    let place = stage + stages[stage..].iter().position(|transform| transform.matcher.matches(peer, action))?;
+    let place = stage + stages[stage..].iter().position(|transform| chain.is_concerned(transform, peer, action))?;
     Some((&stages[place], place + 1))
 }
 

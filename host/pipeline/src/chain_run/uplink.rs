@@ -6,13 +6,41 @@ use crate::abi::PublishIn;
 use crate::abi::packed::Packed;
 use crate::actions::{FrameAction, PublishAction};
 use crate::error::{Cause, Failure};
-use crate::hook;
+use crate::hook::{self, Function};
 use crate::settings::{OnError, ValidationPoint};
+use crate::shadow::{ShadowInput, handles};
 use crate::subject::Subject;
-use crate::trace::TracedMessage;
+use crate::trace::{TracedAnswer, TracedMessage};
 use crate::transform::Transform;
 use ocpp_gateway_core::{CallError, Direction, Fault, Frame, MessageType, Publish};
 use std::sync::Arc;
+use std::time::Instant;
+
+/// What transforms with the `events` hook are told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ConnectionEvent<'a> {
+    Connected,
+    /// With the reason.
+    Disconnected(&'a str),
+}
+
+impl ConnectionEvent<'_> {
+    fn function(self) -> Function {
+        match self {
+            ConnectionEvent::Connected => Function::Connected,
+            ConnectionEvent::Disconnected(_) => Function::Disconnected,
+        }
+    }
+}
+
+impl From<ConnectionEvent<'_>> for ShadowInput {
+    fn from(event: ConnectionEvent<'_>) -> Self {
+        match event {
+            ConnectionEvent::Connected => ShadowInput::Connected,
+            ConnectionEvent::Disconnected(reason) => ShadowInput::Disconnected(reason.to_owned()),
+        }
+    }
+}
 
 /// A stage has failed on a message, and its `on_error` rejects the frame that the message comes from.
 struct Rejected;
@@ -38,7 +66,9 @@ impl ChainRun<'_> {
     }
 
     fn uplink_from(&mut self, stage: usize, frame: &Frame<'_>) {
-        let Some((transform, next)) = next_stage(&self.chain.uplink, stage, self.peer, frame.action.as_deref()) else {
+        let Some((transform, next)) =
+            next_stage(self.chain, &self.chain.uplink, stage, self.peer, frame.action.as_deref())
+        else {
             if self.chain.validation.at == ValidationPoint::Arrival || self.is_valid_uplink(frame) {
                 self.map_uplink(frame);
             }
@@ -119,14 +149,15 @@ impl ChainRun<'_> {
 
     /// Passes a message for the broker through the `outbound` stages from `stage` on.
     fn outbound(&mut self, stage: usize, publish: Publish, about: &About<'_>) -> Result<(), Rejected> {
-        let Some((transform, next)) = next_stage(&self.chain.outbound, stage, self.peer, about.action) else {
+        let Some((transform, next)) = next_stage(self.chain, &self.chain.outbound, stage, self.peer, about.action)
+        else {
             self.publishes.push(publish);
             return Ok(());
         };
         let subject = Subject::message(self.peer, about.action, &publish.payload);
         let attributes = about.attributes_of(&publish);
         let message = PublishIn { attributes: &attributes, ..PublishIn::from(&publish) };
-        let input = || TracedMessage::Message(publish.clone());
+        let input = || TracedMessage::Message(message.to_publish());
         match self.call_hook::<hook::Outbound>(transform, subject, Packed(self.peer.into(), message), input) {
             Ok(actions) if actions.is_empty() => {
                 self.dropped(transform, "answered with an empty list");
@@ -149,15 +180,34 @@ impl ChainRun<'_> {
         }
     }
 
-    /// Calls every transform that has the `events` hook; `call` calls one.
-    pub(crate) fn event(&mut self, call: impl Fn(&Arc<Transform>, Subject<'_>) -> Result<Vec<Publish>, Failure>) {
+    /// Calls every transform that has the `events` hook.
+    pub(crate) fn event(&mut self, event: ConnectionEvent<'_>) {
         let (chain, peer) = (self.chain, self.peer);
-        for transform in chain.events.iter().filter(|transform| transform.matcher.matches_peer(peer)) {
-            match call(transform, Subject::identity(&peer.identity)) {
+        for transform in chain.events.iter().filter(|transform| chain.is_concerned(transform, peer, None)) {
+            match self.call_event(transform, event) {
                 Ok(publishes) => publishes.into_iter().for_each(|publish| self.publish_extra(publish, None)),
                 Err(failure) => self.failed(transform, failure),
             }
         }
+    }
+
+    fn call_event(&self, transform: &Arc<Transform>, event: ConnectionEvent<'_>) -> Result<Vec<Publish>, Failure> {
+        let (peer, shadow) = (self.peer, self.chain.shadow_of(transform));
+        let started = shadow.map(|_| Instant::now());
+        let is_called = shadow.is_none() || handles(transform, event.function(), peer, None);
+        let subject = Subject::identity(&peer.identity);
+        let answer = match event {
+            _ if !is_called => Ok(Vec::new()),
+            ConnectionEvent::Connected => transform.call::<hook::Connected>(subject, (peer.into(),)),
+            ConnectionEvent::Disconnected(reason) => {
+                transform.call::<hook::Disconnected>(subject, (peer.into(), reason))
+            }
+        };
+        if let (Some(shadow), Some(started)) = (shadow, started) {
+            let live = answer.as_ref().map(TracedAnswer::actions).map_err(Clone::clone);
+            shadow.push(peer, event.function(), event.into(), live, is_called.then(|| started.elapsed()));
+        }
+        answer
     }
 
     fn fail_uplink(&mut self, frame: &Frame<'_>) {

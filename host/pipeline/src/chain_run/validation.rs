@@ -5,13 +5,16 @@
 use super::run::{ChainRun, traced_frame};
 use crate::abi::packed::Packed;
 use crate::chain::Chain;
-use crate::error::{Cause, TransformIncident};
-use crate::hook;
+use crate::error::{Cause, Failure, TransformIncident};
+use crate::hook::{self, Function};
 use crate::settings::{OnError, OnViolation, UnknownActions};
+use crate::shadow::{ShadowNote, handles};
 use crate::subject::Subject;
+use crate::trace::TracedAnswer as _;
 use crate::transform::Transform;
 use ocpp_gateway_core::{CallError, Direction, Fault, Frame, MessageType, Payload, Peer, Schema, Version};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Stands for a transform's name where the published schemas find a fault. The version is that of OCPP.
 const PUBLISHED: &str = "(published schemas)";
@@ -76,19 +79,17 @@ impl ChainRun<'_> {
         frame: &Frame<'_>,
         payload: &Payload<'_>,
     ) -> Result<Option<ValidationError>, OnError> {
-        let (version, kind, action) = (self.peer.version, frame.kind, frame.action_name());
         for transform in rules(self.chain, self.peer, direction, frame.action.as_deref()) {
-            let subject = Subject::frame(self.peer, frame);
-            let violation = match transform.violation(subject, version, kind, action, payload) {
-                Ok(violation) => violation,
+            let verdict = match self.chain.shadow_of(transform).cloned() {
+                None => self.verdict(transform, frame, payload),
+                Some(shadow) => self.shadowed_verdict(transform, &shadow, direction, frame, payload),
+            };
+            let invalid = match verdict {
+                Ok(invalid) => invalid,
                 Err(failure) => match self.fallback(transform, failure) {
                     OnError::Bypass => None,
                     other => return Err(other),
                 },
-            };
-            let invalid = match violation {
-                Some(error) => Some(ValidationError { error, is_from_check: false }),
-                None => self.check(transform, frame)?.map(|error| ValidationError { error, is_from_check: true }),
             };
             let Some(invalid) = invalid else { continue };
             let text = invalid.error.to_string();
@@ -102,14 +103,42 @@ impl ChainRun<'_> {
         Ok(None)
     }
 
-    /// Calls `check`, for rules that no schema can express.
-    fn check(&mut self, transform: &Arc<Transform>, frame: &Frame<'_>) -> Result<Option<CallError>, OnError> {
-        let arguments = Packed(self.peer.into(), frame.into());
-        let subject = Subject::frame(self.peer, frame);
-        match self.call_hook::<hook::Check>(transform, subject, arguments, || traced_frame(frame)) {
-            Err(OnError::Bypass) => Ok(None),
-            answer => answer,
+    /// Applies the schemas of a transform, and then its `check`, for rules that no schema can express.
+    fn verdict(
+        &mut self,
+        transform: &Arc<Transform>,
+        frame: &Frame<'_>,
+        payload: &Payload<'_>,
+    ) -> Result<Option<ValidationError>, Failure> {
+        let (subject, peer) = (Subject::frame(self.peer, frame), self.peer);
+        if let Some(error) = transform.violation(subject, peer.version, frame.kind, frame.action_name(), payload)? {
+            return Ok(Some(ValidationError { error, is_from_check: false }));
         }
+        let arguments = Packed(peer.into(), frame.into());
+        let error = self.call::<hook::Check>(transform, subject, arguments, || traced_frame(frame))?;
+        Ok(error.map(|error| ValidationError { error, is_from_check: true }))
+    }
+
+    /// The same, noted for the shadow of the transform.
+    #[cold]
+    fn shadowed_verdict(
+        &mut self,
+        transform: &Arc<Transform>,
+        shadow: &ShadowNote,
+        direction: Direction,
+        frame: &Frame<'_>,
+        payload: &Payload<'_>,
+    ) -> Result<Option<ValidationError>, Failure> {
+        let (peer, action) = (self.peer, frame.action.as_deref());
+        let is_called =
+            transform.matcher.matches_direction(direction) && handles(transform, Function::Check, peer, action);
+        let started = Instant::now();
+        let verdict = if is_called { self.verdict(transform, frame, payload) } else { Ok(None) };
+        let error = verdict.as_ref().map(|invalid| invalid.as_ref().map(|invalid| invalid.error.clone()));
+        let live = error.map(|error| error.actions()).map_err(Clone::clone);
+        let input = traced_frame(frame).into();
+        shadow.push(peer, Function::Check, input, live, is_called.then(|| started.elapsed()));
+        verdict
     }
 }
 
@@ -121,7 +150,10 @@ fn rules<'c>(
     action: Option<&'c str>,
 ) -> impl Iterator<Item = &'c Arc<Transform>> {
     let applies = move |transform: &&Arc<Transform>| {
-        transform.matcher.matches_direction(direction) && transform.matcher.matches(peer, action)
+        let applies = |transform: &Transform| {
+            transform.matcher.matches_direction(direction) && transform.matcher.matches(peer, action)
+        };
+        applies(transform) || chain.shadow_of(transform).is_some_and(|shadow| applies(shadow.candidate()))
     };
     chain.rules.iter().filter(applies)
 }

@@ -20,6 +20,8 @@ pub struct Edit {
     pub fewer_hooks: FewerHooks,
     /// Taken before the edit was made.
     pub since: RollbackMark,
+    /// Whether it puts the version in place that is on trial: refused if the trial has ended.
+    pub promotes: bool,
 }
 
 /// The chain after an edit.
@@ -64,6 +66,7 @@ impl Pipeline {
 
     fn load_edit(&self, edit: &Edit) -> Result<Option<Arc<Transform>>, SwapError> {
         let Some(spec) = &edit.load else { return Ok(None) };
+        edit.check_promotion(&self.0.loader_state.lock())?;
         let running = self.0.chain.load_full();
         let new = self.load_version(spec, running.transform(&spec.name), edit.fewer_hooks);
         new.map(Some).map_err(SwapError::Load)
@@ -79,6 +82,7 @@ impl Pipeline {
         if let Some(name) = edit.name().filter(|name| loader_state.rollbacks.has_any_since(edit.since, name)) {
             return Err(SwapError::RolledBackMeanwhile(name.to_owned()));
         }
+        edit.check_promotion(&loader_state)?;
         let running = self.0.chain.load_full();
         let EditedChain { chain, specs, drop_ins } = self.edited_chain(edit, new.clone(), &loader_state, &running)?;
         let is_stored = store(changes(&running, &chain).as_deref()).map_err(SwapError::NotStored)?;
@@ -86,7 +90,7 @@ impl Pipeline {
             new.revision.store(spec.revision, Relaxed);
         }
         (loader_state.specs, loader_state.drop_ins) = (specs, drop_ins);
-        let changes = self.replace_chain(&running, chain);
+        let changes = self.replace_chain(&mut loader_state, &running, chain);
         if let Some(new) = new.filter(|_| changes.is_some()) {
             new.log_activated();
         }
@@ -136,6 +140,13 @@ impl Pipeline {
 }
 
 impl Edit {
+    fn check_promotion(&self, loader_state: &LoaderState) -> Result<(), SwapError> {
+        match self.name().filter(|name| self.promotes && loader_state.candidate(name).is_none()) {
+            Some(name) => Err(SwapError::TrialEnded { reason: loader_state.why_trial_ended(name) }),
+            None => Ok(()),
+        }
+    }
+
     /// The name of the transform that it loads.
     fn name(&self) -> Option<&str> {
         self.load.as_ref().map(|spec| spec.name.as_str())

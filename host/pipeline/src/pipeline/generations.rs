@@ -1,6 +1,7 @@
 //! The running generation of transforms, and older generations that are still in use.
 
 use super::rollbacks::Rollbacks;
+use super::trial::{Trial, TrialObserver, TrialStatus};
 use crate::chain::{Chain, Generation};
 use crate::error::LoadError;
 use crate::load::{self, DefaultMapping, Loader};
@@ -39,6 +40,7 @@ pub(super) struct Inner {
     /// Why the latest swap of a transform failed or was rolled back, by its name.
     pub(super) faults: Mutex<HashMap<String, TransformFault>>,
     pub(super) on_swap: Mutex<Option<SwapObserver>>,
+    pub(super) on_trial: Mutex<Option<TrialObserver>>,
 }
 
 /// Called with the report of every swap attempt.
@@ -51,6 +53,10 @@ pub(super) struct LoaderState {
     pub(super) drop_ins: Vec<TransformSpec>,
     pub(super) validation: Validation,
     pub(super) rollbacks: Rollbacks,
+    /// Those that run, the oldest first.
+    pub(super) trials: Vec<Trial>,
+    /// The latest trial of each transform that has none which runs, as it was at its end.
+    pub(super) ended_trials: HashMap<String, TrialStatus>,
 }
 
 impl LoaderState {
@@ -98,14 +104,17 @@ impl Pipeline {
                 drop_ins: Vec::new(),
                 validation,
                 rollbacks: Rollbacks::default(),
+                trials: Vec::new(),
+                ended_trials: HashMap::new(),
             }),
             previous: Mutex::default(),
             faults: Mutex::default(),
             on_swap: Mutex::new(None),
+            on_trial: Mutex::new(None),
         })))
     }
 
-    /// The generation that the latest hot swap has activated.
+    /// The generation that the latest hot swap has activated, for charge points that take part in no trial.
     pub fn newest(&self) -> Generation {
         Generation(self.0.chain.load_full())
     }
@@ -115,12 +124,14 @@ impl Pipeline {
         self.0.number.load(Ordering::Acquire)
     }
 
-    /// All generations that are still in use, the newest first.
+    /// All generations that are still in use, the newest first, and before all others the newest one without trials.
     pub fn generations(&self) -> Vec<Generation> {
         // Under the lock, so that no swap happens in between.
         let older = self.0.older.lock();
-        let chains = [self.0.chain.load_full()].into_iter().chain(older.iter().rev().filter_map(Weak::upgrade));
-        chains.map(Generation).collect()
+        let newest = self.0.chain.load_full();
+        let variants = newest.variants.iter().flat_map(|variants| variants.chains.iter().skip(1)).cloned();
+        let older = older.iter().rev().filter_map(Weak::upgrade);
+        [newest.clone()].into_iter().chain(variants).chain(older).map(Generation).collect()
     }
 
     /// Why the latest swap of a transform failed or was rolled back, if so.
@@ -132,10 +143,13 @@ impl Pipeline {
     pub fn transforms(&self) -> Vec<TransformStatus> {
         let chain = self.0.chain.load();
         let (previous, faults) = (self.0.previous.lock(), self.0.faults.lock());
+        // The chain of charge points that take part in all trials.
+        let on_trial = chain.variants.as_ref().and_then(|variants| variants.chains.last());
+        let canary = |name: &str| on_trial?.transform(name).filter(|transform| transform.group.is_some());
         let status = |transform: &Arc<Transform>| TransformStatus {
             previous: previous.get(&transform.name).map(|old| old.as_version()),
             last_fault: faults.get(&*transform.name).cloned(),
-            ..transform.status()
+            ..transform.status().with_counts_of(canary(&transform.name).map(|canary| canary.status()))
         };
         chain.transforms.iter().map(status).collect()
     }

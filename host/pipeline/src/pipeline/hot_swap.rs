@@ -5,6 +5,7 @@ use super::drop_ins::{DropIn, assemble};
 use super::edit::Edit;
 use super::generations::{LoaderState, Pipeline};
 use super::rollbacks::RollbackMark;
+use super::trial::TrialEnding;
 use crate::chain::Chain;
 use crate::error::{LoadError, TransformIncident};
 use crate::load::{self, DefaultMapping};
@@ -46,7 +47,7 @@ impl Pipeline {
         if let Some(source) = source {
             spec.source = source;
         }
-        let edit = Edit { load: Some(Box::new(spec)), order, fewer_hooks, since };
+        let edit = Edit { load: Some(Box::new(spec)), order, fewer_hooks, since, promotes: false };
         let changes = self.edit(&edit, |_| Ok(true))?;
         Ok(if changes.is_some() { Swapped::Replaced } else { Swapped::Unchanged })
     }
@@ -58,7 +59,9 @@ impl Pipeline {
         old: Option<&Arc<Transform>>,
         fewer_hooks: FewerHooks,
     ) -> Result<Arc<Transform>, Vec<LoadError>> {
-        let new = self.0.loader.load(spec, old).map_err(|faults| load::errors(spec, faults))?;
+        let candidate = self.0.loader_state.lock().candidate(&spec.name).cloned();
+        let new = self.0.loader.load_or_promote(spec, old, candidate.as_ref());
+        let new = new.map_err(|faults| load::errors(spec, faults))?;
         let protected = old.filter(|_| fewer_hooks == FewerHooks::Refuse);
         let missing = protected.and_then(|old| missing_hooks(spec, old, &new));
         missing.map_or(Ok(new), |fault| Err(vec![load::error(spec, fault)]))
@@ -68,7 +71,7 @@ impl Pipeline {
     /// being loaded to replace it is discarded. Does not wait for a load.
     pub fn roll_back(&self, name: &str) -> Result<Vec<TransformChange>, SwapError> {
         let mut loader_state = self.0.loader_state.lock();
-        let rolled_back = self.roll_back_in(&loader_state, name, None);
+        let rolled_back = self.roll_back_in(&mut loader_state, name, None);
         if rolled_back.is_ok() {
             loader_state.rollbacks.record(name);
         }
@@ -91,7 +94,7 @@ impl Pipeline {
     /// `failed`: why the running version must not become the previous one; `None`: it becomes the previous one.
     fn roll_back_in(
         &self,
-        loader_state: &LoaderState,
+        loader_state: &mut LoaderState,
         name: &str,
         failed: Option<String>,
     ) -> Result<Vec<TransformChange>, SwapError> {
@@ -152,7 +155,7 @@ impl Pipeline {
         loader_state.specs = specs;
         loader_state.drop_ins = assembled.drop_ins;
         loader_state.validation = validation;
-        let changes = self.replace_chain(&old, new);
+        let changes = self.replace_chain(&mut loader_state, &old, new);
         drop(loader_state);
         self.0.faults.lock().clear();
         Ok(self.report_drop_ins(changes, &assembled.loaded, assembled.errors))
@@ -160,7 +163,12 @@ impl Pipeline {
 
     /// Activates a chain in which any transforms may differ. `None`: it is the same. The caller holds the lock of
     /// `loader_state`.
-    pub(super) fn replace_chain(&self, old: &Chain, new: Chain) -> Option<Vec<TransformChange>> {
+    pub(super) fn replace_chain(
+        &self,
+        loader_state: &mut LoaderState,
+        old: &Chain,
+        new: Chain,
+    ) -> Option<Vec<TransformChange>> {
         if new.is_same_as(old) {
             return None;
         }
@@ -172,13 +180,13 @@ impl Pipeline {
             let replaced = old.transforms.iter().filter(|old| is_replaced(&old.name));
             previous.extend(replaced.map(|old| (old.name.clone(), old.without_instances())));
         }
-        self.go_live(new);
+        self.go_live(loader_state, new);
         Some(changes)
     }
 
     fn replace_transform(
         &self,
-        loader_state: &LoaderState,
+        loader_state: &mut LoaderState,
         chain: &Chain,
         new: Arc<Transform>,
     ) -> Result<Vec<TransformChange>, SwapError> {
@@ -193,22 +201,26 @@ impl Pipeline {
             self.0.previous.lock().insert(old.name.clone(), old.without_instances());
         }
         let changes = TransformChange::between(&chain.transforms, &next.transforms);
-        self.go_live(next);
+        self.go_live(loader_state, next);
         new.log_activated();
         Ok(changes)
     }
 
-    /// Activates a chain. The caller holds the lock of `loader_state`.
-    fn go_live(&self, mut next: Chain) {
+    /// Activates a chain, with those for charge points that take part in trials. The caller holds the lock of
+    /// `loader_state`.
+    pub(super) fn go_live(&self, loader_state: &mut LoaderState, mut next: Chain) {
         for transform in &next.transforms {
             transform.factory.shared.set_limits(&transform.factory.limits);
         }
         let number = self.newest_number() + 1;
         next.number = number;
+        next.variants = self.settle_trials(loader_state, &next, number);
         {
             let mut older = self.0.older.lock();
             older.retain(|chain| chain.strong_count() > 0);
-            older.push(Arc::downgrade(&self.0.chain.swap(Arc::new(next))));
+            let old = self.0.chain.swap(Arc::new(next));
+            older.extend(old.variants.iter().flat_map(|variants| &variants.chains).map(Arc::downgrade));
+            older.push(Arc::downgrade(&old));
         }
         // The number is stored last, so that a thread that reads it finds its chain.
         self.0.number.store(number, Ordering::Release);
@@ -283,18 +295,22 @@ impl Pipeline {
             let Transform { name, version, .. } = &**transform;
             let hook = function.interface();
             warn!(transform = %name, %version, hook, "fails for most charge points: stopped for all of them");
-            if transform.breakers.begin_rollback() {
+            if transform.breakers.begin_rollback(transform.group.is_some()) {
                 self.spawn_rollback(transform, format!("{hook} fails for most charge points"));
             }
         }
     }
 
-    /// Rolls `failing` back to its previous version, if it has one and still runs. Uses a separate thread, as the
+    /// Rolls `failing` back to its previous version, if it has one and still runs; ends its trial if it is on trial. Uses a separate thread, as the
     /// rollback may have to load the default mapping.
     pub(super) fn spawn_rollback(&self, failing: &Arc<Transform>, reason: String) {
         let (pipeline, failing) = (self.clone(), failing.clone());
         let spawned = std::thread::Builder::new().name("transform-rollback".into()).spawn(move || {
             let mut loader_state = pipeline.0.loader_state.lock();
+            if let Some(name) = loader_state.trial_of(&failing) {
+                pipeline.end_trial_in(&mut loader_state, &name, TrialEnding::Failed, &reason);
+                return;
+            }
             if !pipeline.0.chain.load().transforms.iter().any(|running| Arc::ptr_eq(running, &failing)) {
                 return;
             }
@@ -302,7 +318,7 @@ impl Pipeline {
             let hashes = short_hashes(sha256, program_sha256.as_deref());
             let reason = format!("version {version} ({hashes}) was rolled back: {reason}");
             let (sha256, program) = (short_sha256(sha256), program_sha256.as_deref().map(short_sha256));
-            match pipeline.roll_back_in(&loader_state, name, Some(reason)) {
+            match pipeline.roll_back_in(&mut loader_state, name, Some(reason)) {
                 Ok(_) => {
                     loader_state.rollbacks.record(name);
                     warn!(transform = %name, failed = %version, sha256, program, "rolled back to the previous version");

@@ -3,7 +3,7 @@
 use super::generations::Pipeline;
 use crate::abi::PublishIn;
 use crate::chain::Generation;
-use crate::chain_run::{Answer, ChainRun, NotMapped};
+use crate::chain_run::{Answer, ChainRun, ConnectionEvent, NotMapped};
 use crate::error::{Failure, TransformIncident};
 use crate::hook;
 use crate::message::Message;
@@ -107,17 +107,13 @@ impl Pipeline {
     /// [`Pipeline::disconnected`] at its end: they count the connected charge points.
     pub fn connected(&self, generation: &Generation, peer: &Peer) -> UplinkOutcome {
         self.0.loader.runtime.note_connected();
-        self.run(generation, peer, Tracing::Off, |run| {
-            run.event(|transform, subject| transform.call::<hook::Connected>(subject, (peer.into(),)))
-        })
+        self.run(generation, peer, Tracing::Off, |run| run.event(ConnectionEvent::Connected))
     }
 
     /// Returns what the transforms publish when a charge point disconnects.
     pub fn disconnected(&self, generation: &Generation, peer: &Peer, reason: &str) -> UplinkOutcome {
         self.0.loader.runtime.note_disconnected();
-        self.run(generation, peer, Tracing::Off, |run| {
-            run.event(|transform, subject| transform.call::<hook::Disconnected>(subject, (peer.into(), reason)))
-        })
+        self.run(generation, peer, Tracing::Off, |run| run.event(ConnectionEvent::Disconnected(reason)))
     }
 
     fn run(
@@ -151,7 +147,7 @@ impl Pipeline {
 
     /// Whether a charge point may connect. Transforms are called in their order until one refuses.
     pub fn admit(&self, offer: &Offer) -> (Decision, Vec<TransformIncident>) {
-        let chain = self.0.chain.load();
+        let Generation(chain) = self.newest_for(&offer.identity);
         let (mut attributes, mut incidents) = (Vec::new(), Vec::new());
         let subject = Subject::offer(offer);
         let mut matching = chain.admission.iter().filter(|it| it.matcher.matches_identity(&offer.identity));

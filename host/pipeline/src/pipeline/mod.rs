@@ -8,6 +8,8 @@ mod hot_swap;
 mod mapped_topics;
 mod messages;
 mod rollbacks;
+mod trial;
+mod trials;
 mod try_chain;
 
 pub use drop_ins::DropIn;
@@ -16,4 +18,7 @@ pub use generations::Pipeline;
 pub use mapped_topics::MappedTopics;
 pub use messages::{DownlinkOutcome, Tracing, UplinkOutcome};
 pub use rollbacks::RollbackMark;
+pub use trial::{
+    CallCounts, MAX_RUNNING_TRIALS, TrialEnd, TrialEnding, TrialError, TrialMode, TrialRequest, TrialStatus,
+};
 pub use try_chain::{TryChain, TryOutcome};

@@ -70,7 +70,7 @@ impl Asked {
     }
 }
 
-type Name = Result<Path<String>, PathRejection>;
+pub(super) type Name = Result<Path<String>, PathRejection>;
 
 /// Adds a transform
 pub(super) async fn add(
@@ -171,7 +171,7 @@ pub(super) async fn order(
 }
 
 /// Makes a change that needs no body.
-async fn make_named(
+pub(super) async fn make_named(
     state: &AdminState,
     asked: Asked,
     name: Name,
@@ -237,7 +237,8 @@ fn audit(caller: Caller, changes: &[TransformChange], asked: Option<&str>, done:
 pub(in crate::admin) fn refusal(error: &ChangeError) -> Problem {
     let status = match error {
         ChangeError::Unknown(_) | ChangeError::Swap(SwapError::Unknown(_)) => StatusCode::NOT_FOUND,
-        ChangeError::Conflict(_) | ChangeError::Swap(SwapError::NoPrevious | SwapError::RolledBackMeanwhile(_)) => {
+        ChangeError::Conflict(_)
+        | ChangeError::Swap(SwapError::NoPrevious | SwapError::RolledBackMeanwhile(_) | SwapError::TrialEnded { .. }) => {
             StatusCode::CONFLICT
         }
         ChangeError::Invalid(_) | ChangeError::Swap(SwapError::Load(_)) => StatusCode::UNPROCESSABLE_ENTITY,

@@ -2,11 +2,12 @@
 //!
 //! - `summary`: what runs, with its history; the drop-in directory.
 //! - `body`: the component and the settings of a request.
-//! - `change`: changes, and their answers.
+//! - `change`: changes, and their answers; `trial`: versions beside those that run.
 
 mod body;
 mod change;
 mod summary;
+mod trial;
 
 use super::state::SharedAdminState;
 use crate::transforms::MAX_COMPONENT_SIZE;
@@ -28,6 +29,8 @@ pub(super) fn router() -> Router<SharedAdminState> {
         .route("/api/v1/transforms/{name}/config", put(change::configure))
         .route("/api/v1/transforms/{name}/rollback", post(change::roll_back))
         .route("/api/v1/transforms/{name}/fetch", post(change::fetch))
+        .route("/api/v1/transforms/{name}/trial", post(trial::start).get(trial::show).delete(trial::end))
+        .route("/api/v1/transforms/{name}/trial/promote", post(trial::promote))
         .route("/api/v1/transforms/{name}/upload", delete(change::revert))
         .route("/api/v1/drop-ins", get(summary::list_drop_ins))
         .layer(DefaultBodyLimit::max(MAX_BODY))

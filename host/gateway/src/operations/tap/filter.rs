@@ -83,7 +83,7 @@ impl TapFilter {
             }
             // Before its identity is read, it could be any charge point.
             GatewayEvent::Refused { identity, .. } => identity.as_deref().is_none_or(is_wanted),
-            GatewayEvent::Swap { .. } => true,
+            GatewayEvent::Swap { .. } | GatewayEvent::Trial { .. } => true,
         }
     }
 }

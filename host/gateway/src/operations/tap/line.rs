@@ -88,14 +88,19 @@ pub(super) fn without_payloads(message: &RecordedMessage) -> RecordedMessage {
 
 /// Hides secrets in all texts of a message.
 pub(super) fn hide_secrets(message: &mut RecordedMessage) {
+    hide_secrets_of(&mut |change| message.for_each_text(change));
+}
+
+/// Hides secrets in texts about one message. `for_each_text`: shows each of them to what it is called with.
+pub(crate) fn hide_secrets_of(for_each_text: &mut dyn FnMut(&mut dyn FnMut(MessageText<'_>))) {
     let mut secrets = Secrets::default();
-    message.for_each_text(&mut |text| {
+    for_each_text(&mut |text| {
         if let MessageText::Plain(text) = text {
             secrets.take(text);
         }
     });
     if !secrets.is_empty() {
-        message.for_each_text(&mut |text| match text {
+        for_each_text(&mut |text| match text {
             MessageText::Plain(text) => secrets.hide(text),
             // It cannot be searched.
             MessageText::Base64(text) => *text = BASE64.encode(HIDDEN.as_bytes()),

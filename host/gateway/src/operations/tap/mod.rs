@@ -10,4 +10,5 @@ mod secrets;
 
 pub use filter::TapFilter;
 pub use hub::{TapHub, TapSender, TapWatcher, Tapped, TappedLine, send_frame, send_message};
+pub(crate) use line::hide_secrets_of;
 pub use line::{Frames, TappedFrame, line};

@@ -8,6 +8,7 @@ use crate::transforms::drop_in::DropIns;
 use crate::transforms::effective;
 use crate::transforms::sources::Fetching;
 use crate::transforms::store::{IndexChange, Store};
+use crate::transforms::trial::Trials;
 use crate::transforms::trust::TrustedKeys;
 use arc_swap::ArcSwap;
 use ocpp_gateway_pipeline::{FewerHooks, Pipeline, TransformChange, TransformStatus, TransformVersion, TryChain};
@@ -20,6 +21,7 @@ use tracing::{info, warn};
 /// Changes transforms while the gateway runs.
 pub struct Changer {
     pipeline: Pipeline,
+    trials: Trials,
     store: Arc<Store>,
     drop_ins: Arc<DropIns>,
     /// Its transforms and its validation are those of the latest reload.
@@ -35,7 +37,22 @@ impl Changer {
         drop_ins: Arc<DropIns>,
         config: &Config,
     ) -> Self {
-        Changer { pipeline, store, drop_ins, config: ArcSwap::from_pointee(config.clone()), changing: Mutex::new(()) }
+        Changer {
+            trials: Trials::new(pipeline.clone()),
+            pipeline,
+            store,
+            drop_ins,
+            config: ArcSwap::from_pointee(config.clone()),
+            changing: Mutex::new(()),
+        }
+    }
+
+    pub(super) fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    pub fn trials(&self) -> &Trials {
+        &self.trials
     }
 
     pub fn store(&self) -> &Store {
@@ -179,7 +196,7 @@ impl Changer {
         effective::configured(name, config).cloned().or_else(|| self.drop_ins.transform(name))
     }
 
-    fn planner<'a>(&'a self, config: &'a Config) -> Planner<'a> {
+    pub(super) fn planner<'a>(&'a self, config: &'a Config) -> Planner<'a> {
         let (drop_ins, since) = (self.drop_ins.lock(), self.pipeline.rollback_mark());
         let running = self.pipeline.transforms().into_iter().map(|status| status.name).collect();
         let (index, trusted) = (self.store.index(), TrustedKeys::new(&config.trust));

@@ -39,13 +39,16 @@ pub(super) struct Plan {
     /// Whether it is stored even if the same runs on.
     pub(super) is_stored_anyway: bool,
     pub(super) fewer_hooks: FewerHooks,
+    /// Whether it puts the version in place that is on trial.
+    pub(super) promotes: bool,
 }
 
 impl Plan {
     /// What the pipeline has to do. `since`: that of the planner.
     pub(super) fn edit(&self, since: RollbackMark) -> Edit {
-        let Plan { load, order, fewer_hooks, .. } = self;
-        Edit { load: load.clone().map(Box::new), order: order.clone(), fewer_hooks: *fewer_hooks, since }
+        let Plan { load, order, fewer_hooks, promotes, .. } = self;
+        let load = load.clone().map(Box::new);
+        Edit { load, order: order.clone(), fewer_hooks: *fewer_hooks, since, promotes: *promotes }
     }
 }
 
@@ -82,6 +85,12 @@ impl Planner<'_> {
             RequestedChange::RollBack { name, version } => self.back_to(&name, version),
             RequestedChange::Fetch { name } => self.fetch(&name, sender, fewer_hooks),
             RequestedChange::Revert { name } => self.revert(&name),
+            RequestedChange::Promote { name } => {
+                let trial = self.index.trials.get(&name);
+                let StoredVersion { settings, code, .. } = trial.ok_or_else(|| no_trial(&name))?.version.clone();
+                let plan = self.new_version(&name, VersionParts { settings, code }, sender, None, FewerHooks::Allow)?;
+                Ok(Plan { promotes: true, ..plan })
+            }
             RequestedChange::Remove { name } => self.remove(&name),
             RequestedChange::Order(names) => self.order(names),
         }
@@ -193,6 +202,13 @@ impl Planner<'_> {
         Ok(Plan { is_stored_anyway: has_other_settings, ..plan })
     }
 
+    /// The plan to load a version on trial that is stored.
+    pub(super) fn stored_candidate(&self, name: &str, version: &StoredVersion) -> Result<Plan, ChangeError> {
+        let effective = EffectiveTransform::new(name, self.configured(name)?, version, self.store);
+        let effective = effective.map_err(ChangeError::Invalid)?;
+        self.loading(&effective, IndexChange::Nothing, (FewerHooks::Allow, Fetching::Missing))
+    }
+
     /// The plan to load a transform.
     pub(super) fn loading(
         &self,
@@ -203,7 +219,7 @@ impl Planner<'_> {
         let builder = SpecBuilder { fetching, ..SpecBuilder::new(self.config, self.store) };
         let load = Some(builder.spec(transform).map_err(ChangeError::Fetch)?);
         let order = effective::names(self.config, &change.applied_to(&self.index));
-        Ok(Plan { load, change, order, is_stored_anyway: false, fewer_hooks })
+        Ok(Plan { load, change, order, is_stored_anyway: false, fewer_hooks, promotes: false })
     }
 
     /// Back to a stored version; `None`: to what the configuration says.
@@ -325,8 +341,13 @@ impl Planner<'_> {
 
     fn without_load(&self, change: IndexChange) -> Plan {
         let order = effective::names(self.config, &change.applied_to(&self.index));
-        Plan { load: None, change, order, is_stored_anyway: true, fewer_hooks: FewerHooks::Allow }
+        let fewer_hooks = FewerHooks::Allow;
+        Plan { load: None, change, order, is_stored_anyway: true, fewer_hooks, promotes: false }
     }
+}
+
+fn no_trial(name: &str) -> ChangeError {
+    ChangeError::Conflict(format!("{name:?} is not on trial"))
 }
 
 fn place_of(before: &str, names: &[String]) -> Result<usize, ChangeError> {

@@ -1,7 +1,7 @@
 //! What the API can ask for, and what becomes of it.
 
 use crate::transforms::store::Sender;
-use ocpp_gateway_pipeline::{FewerHooks, SwapError, TransformChange};
+use ocpp_gateway_pipeline::{FewerHooks, SwapError, TransformChange, TrialError};
 use serde_json::{Map, Value};
 use std::io;
 
@@ -31,6 +31,8 @@ pub enum RequestedChange {
     Fetch { name: String },
     /// Back to what the configuration says.
     Revert { name: String },
+    /// Put the version in place that is on trial.
+    Promote { name: String },
     /// Remove a transform that was added.
     Remove { name: String },
     /// The order of all transforms but drop-ins.
@@ -47,6 +49,7 @@ impl RequestedChange {
             RequestedChange::RollBack { .. } => "rolled back",
             RequestedChange::Fetch { .. } => "fetched",
             RequestedChange::Revert { .. } => "reverted",
+            RequestedChange::Promote { .. } => "promoted",
             RequestedChange::Remove { .. } => "removed",
             RequestedChange::Order(_) => "reordered",
         }
@@ -61,6 +64,7 @@ impl RequestedChange {
             | RequestedChange::RollBack { name, .. }
             | RequestedChange::Fetch { name }
             | RequestedChange::Revert { name }
+            | RequestedChange::Promote { name }
             | RequestedChange::Remove { name } => Some(name),
             RequestedChange::Order(_) => None,
         }
@@ -97,4 +101,16 @@ pub enum ChangeError {
     Storage(#[from] io::Error),
     #[error(transparent)]
     Swap(#[from] SwapError),
+}
+
+impl From<TrialError> for ChangeError {
+    fn from(error: TrialError) -> Self {
+        match error {
+            TrialError::Swap(error) => error.into(),
+            TrialError::NewMapping(_) => ChangeError::Invalid(error.to_string()),
+            TrialError::OnTrial(_) | TrialError::TooMany | TrialError::SameVersion(_) => {
+                ChangeError::Conflict(error.to_string())
+            }
+        }
+    }
 }

@@ -22,11 +22,20 @@ pub(in crate::transforms) struct Index {
     /// The copies of components from elsewhere, by the address in the configuration.
     #[serde(default)]
     pub(in crate::transforms) sources: BTreeMap<String, StoredSource>,
+    /// The trials that run, by the name of the transform.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(in crate::transforms) trials: BTreeMap<String, StoredTrial>,
 }
 
 impl Default for Index {
     fn default() -> Self {
-        Index { format: FORMAT, order: Vec::new(), transforms: BTreeMap::new(), sources: BTreeMap::new() }
+        Index {
+            format: FORMAT,
+            order: Vec::new(),
+            transforms: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            trials: BTreeMap::new(),
+        }
     }
 }
 
@@ -69,6 +78,20 @@ pub(in crate::transforms) struct StoredVersion {
     pub(in crate::transforms) fault: Option<String>,
 }
 
+/// A version on trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(in crate::transforms) struct StoredTrial {
+    /// The name of its mode.
+    pub(in crate::transforms) mode: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::transforms) percent: Option<u8>,
+    /// A glob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::transforms) charge_points: Option<String>,
+    /// The candidate. Its number is not used.
+    pub(in crate::transforms) version: StoredVersion,
+}
+
 /// Who has sent a version.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sender {
@@ -103,6 +126,7 @@ impl Index {
     /// The files of all versions and copies.
     pub(super) fn files(&self) -> BTreeSet<String> {
         let versions = self.transforms.values().flat_map(|stored| &stored.versions);
+        let versions = versions.chain(self.trials.values().map(|trial| &trial.version));
         let codes = versions.filter_map(|version| version.code.as_ref());
         codes.chain(self.sources.values().map(|source| &source.code)).map(Code::file_name).collect()
     }

@@ -14,6 +14,6 @@ mod state;
 
 pub(super) use code::{Code, CodeKind};
 pub use index::Sender;
-pub(super) use index::{Index, StoredTransform, StoredVersion};
+pub(super) use index::{Index, StoredTransform, StoredTrial, StoredVersion};
 pub(super) use index_change::IndexChange;
 pub use state::{Store, StoreError};

@@ -241,6 +241,16 @@ impl Store {
         }
     }
 
+    /// Forgets a trial that has ended.
+    pub fn forget_trial(&self, name: &str) {
+        if !self.index().trials.contains_key(name) {
+            return;
+        }
+        if let Err(error) = self.change(|index| drop(index.trials.remove(name))) {
+            error!("the end of the trial of {name:?} is not stored, so that a restart starts it again: {error}");
+        }
+    }
+
     /// Removes components and programs that no version needs. Nothing else may store any meanwhile.
     pub(in crate::transforms) fn remove_unused(&self) {
         let written = self.written.lock();

@@ -1,0 +1,144 @@
+//! Trials that the API asks for, and those that ran before a restart.
+
+use super::changer::Changer;
+use super::planner::Plan;
+use super::request::{ChangeError, ChangeRequest};
+use crate::operations::names;
+use crate::transforms::store::{IndexChange, StoredTrial, StoredVersion};
+use crate::transforms::trial::{StartError, TrialReport};
+use ocpp_gateway_pipeline::{FewerHooks, Selection, TransformSpec, TrialMode, TrialRequest};
+use std::sync::Arc;
+use std::thread;
+use tracing::warn;
+
+/// A trial that is asked for.
+#[derive(Debug)]
+pub struct TrialStart {
+    /// What the candidate consists of, as if it replaced the transform.
+    pub change: ChangeRequest,
+    pub mode: TrialMode,
+    pub selection: Selection,
+    /// How many of the connected charge points take part, and how many do not.
+    pub connected: (usize, usize),
+}
+
+impl TrialStart {
+    fn check(&self) -> Result<(), ChangeError> {
+        let invalid = |problem: &str| Err(ChangeError::Invalid(problem.to_owned()));
+        let is_canary = self.mode == TrialMode::Canary;
+        match (self.selection.percent(), self.selection.charge_points()) {
+            (Some(0 | 101..), _) => invalid("percent: has to be from 1 to 100"),
+            (Some(100), _) if is_canary => invalid(
+                "percent: 100 leaves no charge points to compare a canary with; PUT replaces the transform for all of them",
+            ),
+            (_, Some("")) => invalid("charge_points: has to be a pattern of identities, such as ACME-*"),
+            (None, None) if is_canary => invalid("a canary needs percent or charge_points: who takes part in it"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Changer {
+    /// Starts a trial. `None`: it was a dry run, and would start.
+    pub fn start_trial(&self, start: TrialStart) -> Result<Option<TrialReport>, ChangeError> {
+        start.check()?;
+        let TrialStart { change, mode, selection, connected } = start;
+        let is_dry_run = change.dry_run;
+        let name = change.change.name().unwrap_or_default().to_owned();
+        let _changing = self.lock();
+        let config = self.config();
+        let planner = self.planner(&config);
+        let started = planner.plan(change).and_then(|plan| {
+            let (spec, version, fewer_hooks) = candidate(plan)?;
+            let request =
+                TrialRequest { spec: Box::new(spec), mode, selection: selection.clone(), fewer_hooks, connected };
+            if is_dry_run {
+                return Ok(self.pipeline().check_trial(&request)?);
+            }
+            self.trials().start(request)?;
+            self.store_trial(&name, mode, &selection, version)
+        });
+        self.store().settle_fetched(|_| started.is_ok() && !is_dry_run);
+        self.store().remove_unused();
+        started?;
+        Ok(if is_dry_run { None } else { self.trials().report(&name) })
+    }
+
+    fn store_trial(
+        &self,
+        name: &str,
+        mode: TrialMode,
+        selection: &Selection,
+        mut version: StoredVersion,
+    ) -> Result<(), ChangeError> {
+        if let Some(report) = self.trials().report(name) {
+            let candidate = report.candidate;
+            (version.component, version.sha256) = (candidate.component, candidate.sha256);
+            version.program_sha256 = candidate.program_sha256;
+        }
+        let mode = names::trial_mode(mode).to_owned();
+        let (percent, charge_points) = (selection.percent(), selection.charge_points().map(str::to_owned));
+        let stored = StoredTrial { mode, percent, charge_points, version };
+        if let Err(error) = self.store().change(|index| drop(index.trials.insert(name.to_owned(), stored))) {
+            self.trials().end(name, "it cannot be stored");
+            return Err(error.into());
+        }
+        // It may have ended by itself before it was stored.
+        if self.trials().report(name).is_none_or(|trial| trial.ended_at.is_some()) {
+            self.store().forget_trial(name);
+        }
+        Ok(())
+    }
+
+    /// Starts the trials again that ran when the process before this one ended. Their figures begin anew.
+    pub(in crate::transforms) fn restore_trials(self: &Arc<Self>) {
+        if self.store().index().trials.is_empty() {
+            return;
+        }
+        let this = Arc::clone(self);
+        // A component may take seconds to load, and nothing waits for a trial.
+        let spawned = thread::Builder::new().name("trials".into()).spawn(move || {
+            for (name, stored) in &this.store().index().trials {
+                if let Err(error) = this.restore_trial(name, stored) {
+                    warn!(transform = name, "the trial that ran before the restart does not start again: {error}");
+                    this.store().forget_trial(name);
+                }
+            }
+        });
+        if let Err(error) = spawned {
+            warn!("trials that ran before the restart do not start again: {error}");
+        }
+    }
+
+    fn restore_trial(&self, name: &str, stored: &StoredTrial) -> Result<(), ChangeError> {
+        let _changing = self.lock();
+        let config = self.config();
+        let plan = self.planner(&config).stored_candidate(name, &stored.version)?;
+        let mode = names::trial_mode_of(&stored.mode).ok_or_else(|| {
+            ChangeError::Invalid(format!("this gateway knows no trial of the mode {:?}", stored.mode))
+        })?;
+        let selection = Selection::new(stored.charge_points.clone(), stored.percent);
+        let spec = plan.load.ok_or_else(|| ChangeError::Unknown(name.to_owned()))?;
+        let (spec, fewer_hooks) = (Box::new(spec), FewerHooks::Allow);
+        Ok(self.trials().start(TrialRequest { spec, mode, selection, fewer_hooks, connected: (0, 0) })?)
+    }
+}
+
+/// What a plan to replace a transform loads and stores.
+fn candidate(plan: Plan) -> Result<(TransformSpec, StoredVersion, FewerHooks), ChangeError> {
+    match plan {
+        Plan { load: Some(spec), change: IndexChange::Add { version, .. }, fewer_hooks, .. } => {
+            Ok((spec, *version, fewer_hooks))
+        }
+        _ => Err(ChangeError::Invalid("a trial needs a component or settings".into())),
+    }
+}
+
+impl From<StartError> for ChangeError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Refused(error) => error.into(),
+            StartError::Thread(error) => ChangeError::Storage(error),
+        }
+    }
+}
