@@ -1,5 +1,6 @@
 //! `bench`: measures the cost of an answered CALL and of a connected charge point, compared with a floor.
 
+mod admin;
 mod charge_point;
 mod child;
 mod compare;

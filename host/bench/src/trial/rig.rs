@@ -1,5 +1,6 @@
 //! A broker and a gateway, each of which can be stopped and restarted at the same address.
 
+use crate::admin::{Admin, Body};
 use crate::charge_point::Gateway;
 use crate::child::{Child, ScratchDir, free_address};
 use crate::dialect::Dialect;
@@ -16,8 +17,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 /// Time limit until the gateway accepts charge points.
@@ -131,20 +130,15 @@ impl Rig {
         Ok(())
     }
 
-    /// Sends a request to the gateway's admin API. Returns the status.
-    pub(crate) async fn admin(&self, method: &str, path: &str, body: &[u8]) -> Result<u16> {
-        let mut stream = TcpStream::connect(self.admin).await?;
-        let length = body.len();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
-        );
-        stream.write_all(head.as_bytes()).await?;
-        // A body that is too large is refused before it is read.
-        let _ = stream.write_all(body).await;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await?;
-        let status = answer.get(9..12).and_then(|status| str::from_utf8(status).ok()?.parse().ok());
-        status.context("no HTTP status")
+    /// The gateway's admin API.
+    pub(crate) fn admin_api(&self) -> Admin {
+        Admin(self.admin)
+    }
+
+    /// Sends a request to it with a component, if any. Returns the status.
+    pub(crate) async fn admin(&self, method: &str, path: &str, component: &[u8]) -> Result<u16> {
+        let body = if component.is_empty() { Body::Empty } else { Body::Component(component) };
+        Ok(self.admin_api().request(method, path, body).await?.status)
     }
 
     /// Reloads the gateway's configuration with these lines for the configuration of its mapping.
