@@ -1,4 +1,6 @@
-//! Comparisons: gateway and floor, many charge points and few.
+//! Comparisons: gateway and floor, many charge points and few, with a shadow trial and without.
+
+mod shadow;
 
 use crate::charge_point::Pace;
 use crate::cores::{Cores, pin_this_process};
@@ -7,6 +9,7 @@ use crate::report::{Report, figure};
 use crate::script::Script;
 use crate::stand::{Contestant, OtherArgs, Stand, StandArgs};
 use crate::statistics::median;
+use crate::transform_trial::Candidate;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
@@ -25,6 +28,20 @@ pub(crate) struct CompareArgs {
     /// Give the contestant a core of its own
     #[arg(long)]
     pin: bool,
+    /// Measure the gateway without and with a shadow trial of the mapping, instead of gateway and floor; both at half of
+    /// the rate that the gateway reaches in a closed loop
+    #[arg(
+        long,
+        value_name = "CANDIDATE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "equal",
+        conflicts_with_all = ["other", "tap", "floor_threads"]
+    )]
+    shadow: Option<Candidate>,
+    /// CALLs per second of all charge points, instead of that half
+    #[arg(long, requires = "shadow")]
+    rate: Option<f64>,
     #[arg(long)]
     json: bool,
 }
@@ -70,6 +87,9 @@ pub(crate) async fn compare(args: CompareArgs) -> Result<()> {
         let cores = Cores::plan()?.context("there is only one core")?;
         pin_this_process(&cores.generator)?;
         stand.cores = Some(cores);
+    }
+    if let Some(candidate) = args.shadow {
+        return shadow::compare(&args, &stand, candidate).await;
     }
     let mut contestants = vec![Contestant::Floor, Contestant::Gateway];
     contestants.extend(args.others.other.is_some().then_some(Contestant::Other));

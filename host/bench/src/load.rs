@@ -10,6 +10,7 @@ use crate::stats::Stats;
 use crate::storm;
 use crate::syscalls::Counter;
 use crate::this_process::open_file_limit;
+use crate::transform_trial::{ShadowCounts, TransformTrial};
 use crate::usage::{Memory, Usage};
 use anyhow::{Result, ensure};
 use futures_util::future::join_all;
@@ -40,6 +41,11 @@ impl Work {
     pub(crate) fn closed_loop() -> Self {
         Work::Calls(Pace::ClosedLoop, Script::heartbeats())
     }
+
+    /// Heartbeats at `rate` CALLs per second, of all charge points together.
+    pub(crate) fn at_rate(rate: f64, charge_points: usize) -> Self {
+        Work::Calls(Pace::Every(Duration::from_secs_f64(charge_points as f64 / rate)), Script::heartbeats())
+    }
 }
 
 pub(crate) struct Load {
@@ -58,6 +64,8 @@ pub(crate) struct Load {
     pub(crate) broker_pid: Option<u32>,
     /// The counter of system calls, its time window, and a directory for its report.
     pub(crate) syscalls: Option<(Counter, Duration, PathBuf)>,
+    /// A shadow trial that runs in the gateway.
+    pub(crate) shadow: Option<TransformTrial>,
 }
 
 /// Number of connections set up at a time.
@@ -170,6 +178,8 @@ impl Load {
         }
         sleep_with_responder(warm_up, responder).await?;
 
+        // The shadow is asked outside of the window: its answers have the first hundred differences.
+        let shown = self.shadow_counts().await?;
         let start = Instant::now();
         let earlier = self.used()?;
         stats.measure(true);
@@ -178,10 +188,19 @@ impl Load {
         let used = self.used()?.since(earlier);
         let seconds = start.elapsed().as_secs_f64();
         let memory = self.memory()?;
+        let shadow = self.shadow_counts().await?.zip(shown).map(|(later, earlier)| later.since(earlier));
         let syscalls = self.count_syscalls(stats).await?;
         // Charge points time out by themselves before that limit; the back end does not.
         wait_for_open_calls(stats, responder, CALL_TIMEOUT + SETTLE_TIME).await?;
-        Ok(self.report(stats, empty, memory, used, seconds, syscalls))
+        Ok(Report { shadow, ..self.report(stats, empty, memory, used, seconds, syscalls) })
+    }
+
+    /// What the candidate of the shadow trial has seen so far, if one runs.
+    async fn shadow_counts(&self) -> Result<Option<ShadowCounts>> {
+        match self.shadow {
+            Some(trial) => trial.shadow_counts().await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Counts system calls in a separate window, in which the load continues.

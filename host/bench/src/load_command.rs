@@ -69,6 +69,7 @@ pub(crate) async fn command(args: LoadArgs) -> Result<()> {
         pid: args.pid,
         broker_pid: None,
         syscalls: None,
+        shadow: None,
     };
     let report = load.run().await?;
     if args.json {

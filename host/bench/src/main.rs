@@ -24,6 +24,7 @@ mod syscalls;
 mod tap;
 mod this_process;
 mod tls;
+mod transform_trial;
 mod trial;
 mod usage;
 

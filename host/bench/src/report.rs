@@ -2,6 +2,7 @@
 
 use crate::stats::{Errors, Stats};
 use crate::syscalls::{Count, Counter};
+use crate::transform_trial::ShadowCounts;
 use crate::usage::{Memory, Usage};
 use serde::Serialize;
 use std::fmt;
@@ -22,6 +23,9 @@ pub(crate) struct Report {
     pub(crate) generator_cpu_percent: f64,
     pub(crate) broker_cpu_percent: Option<f64>,
     pub(crate) gateway: Option<GatewayReport>,
+    /// What the candidate of a shadow trial has seen within the measured window. Absent if there was no trial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) shadow: Option<ShadowCounts>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -124,6 +128,7 @@ impl Report {
             generator_cpu_percent: cpu_percent(testbed.generator, seconds),
             broker_cpu_percent: testbed.broker.map(|broker| cpu_percent(broker, seconds)),
             gateway: cost.map(|cost| GatewayReport::new(&cost, calls, seconds, charge_points)),
+            shadow: None,
         }
     }
 

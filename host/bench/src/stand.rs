@@ -1,5 +1,6 @@
 //! The test stand: a fresh mosquitto and one contestant.
 
+use crate::admin::Admin;
 use crate::charge_point::Gateway;
 use crate::child::{Child, ScratchDir, free_address};
 use crate::cores::{Cores, pinned};
@@ -12,6 +13,7 @@ use crate::report::Report;
 use crate::syscalls::Counter;
 use crate::tap::Tap;
 use crate::tls::Certificate;
+use crate::transform_trial::{Candidate, TransformTrial};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -132,6 +134,15 @@ pub(crate) struct Run {
     pub(crate) setup: Setup,
     /// Overrides the QoS of the command line.
     pub(crate) quality: Option<Quality>,
+    /// The candidate of a shadow trial of the mapping, for all charge points.
+    pub(crate) shadow: Option<Candidate>,
+}
+
+impl Run {
+    /// A run with settings that every contestant supports.
+    pub(crate) fn new(charge_points: usize, work: Work) -> Self {
+        Run { charge_points, work, setup: Setup::default(), quality: None, shadow: None }
+    }
 }
 
 impl<'a> Stand<'a> {
@@ -143,7 +154,12 @@ impl<'a> Stand<'a> {
 
     /// Like `run`, with settings that every contestant supports.
     pub(crate) async fn measure(&self, contestant: Contestant, charge_points: usize, work: Work) -> Result<Report> {
-        match self.run(contestant, &Run { charge_points, work, setup: Setup::default(), quality: None }).await? {
+        self.report(contestant, &Run::new(charge_points, work)).await
+    }
+
+    /// Like `run`. Fails if the contestant does not support what the run needs.
+    pub(crate) async fn report(&self, contestant: Contestant, run: &Run) -> Result<Report> {
+        match self.run(contestant, run).await? {
             Outcome::Measured(report) => Ok(*report),
             Outcome::Refused(reason) => bail!("{}: {reason}", contestant.name()),
         }
@@ -184,6 +200,10 @@ impl<'a> Stand<'a> {
             Some(query) if contestant == Contestant::Gateway => Some(Tap::start(admin, query).await?),
             _ => None,
         };
+        let shadow = match run.shadow {
+            Some(candidate) => Some(TransformTrial(Admin(admin)).start_shadow(candidate, qos).await?),
+            None => None,
+        };
         let load = Load {
             gateway: Gateway {
                 address: listen,
@@ -202,6 +222,7 @@ impl<'a> Stand<'a> {
             pid: Some(child.pid()),
             broker_pid: Some(mosquitto.pid()),
             syscalls: Some((self.counter, self.syscall_window, dir.path().to_owned())),
+            shadow,
         };
         let report = load.run().await?;
         if let Some(tap) = tap {

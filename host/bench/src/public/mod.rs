@@ -3,7 +3,7 @@
 mod machine;
 mod picture;
 pub(crate) mod prepare;
-mod results;
+pub(crate) mod results;
 mod scenario;
 mod table;
 

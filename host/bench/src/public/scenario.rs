@@ -8,7 +8,6 @@ use crate::script::Script;
 use crate::stand::{Contestant, Run};
 use clap::ValueEnum;
 use serde::Serialize;
-use std::time::Duration;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -155,7 +154,7 @@ impl Scenario {
 
 impl Point {
     fn with_charge_points(charge_points: usize, work: Work) -> Self {
-        let run = Run { charge_points, work, setup: Setup::default(), quality: None };
+        let run = Run::new(charge_points, work);
         Point { label: charge_points.to_string(), x: charge_points as f64, run, share_of_floor: None }
     }
 
@@ -166,7 +165,7 @@ impl Point {
 
     /// `rate`: CALLs per second, of all charge points together.
     fn rate(rate: usize) -> Self {
-        let run = Run { charge_points: SENDERS, work: at_rate(rate as f64), setup: Setup::default(), quality: None };
+        let run = Run::new(SENDERS, Work::at_rate(rate as f64, SENDERS));
         Point { label: format!("{rate}/s"), x: rate as f64, run, share_of_floor: None }
     }
 
@@ -178,7 +177,7 @@ impl Point {
     fn setup(label: &str, setup: Setup, work: Work) -> Self {
         Point {
             label: label.to_owned(),
-            run: Run { charge_points: FIXED, work, setup, quality: None },
+            run: Run { setup, ..Run::new(FIXED, work) },
             ..Point::with_charge_points(FIXED, Work::idle())
         }
     }
@@ -187,12 +186,8 @@ impl Point {
     pub(crate) fn at_share(&self, floor_calls_per_second: f64) -> Self {
         let Some(share) = self.share_of_floor else { return self.clone() };
         let rate = share * floor_calls_per_second;
-        Point { x: rate, run: Run { work: at_rate(rate), ..self.run.clone() }, ..self.clone() }
+        Point { x: rate, run: Run { work: Work::at_rate(rate, SENDERS), ..self.run.clone() }, ..self.clone() }
     }
-}
-
-fn at_rate(rate: f64) -> Work {
-    Work::Calls(Pace::Every(Duration::from_secs_f64(SENDERS as f64 / rate)), Script::heartbeats())
 }
 
 #[cfg(test)]

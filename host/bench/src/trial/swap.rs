@@ -1,14 +1,18 @@
-//! Hot swaps to other topics, by SIGHUP or by a drop-in file, while charge points and a back end send each other CALLs.
+//! Hot swaps to other topics, by SIGHUP, by a drop-in file or by trials of the gateway, while charge points and a back
+//! end send each other CALLs.
 
 mod back_end;
+mod candidates;
 mod drop_in;
 mod station;
 mod tally;
 
 use super::rig::{Rig, RigArgs};
 use crate::load::CONNECTING;
+use crate::transform_trial::TransformTrial;
 use anyhow::{Context as _, Result, ensure};
 use back_end::SwapBackEnd;
+use candidates::Candidates;
 use clap::Args;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use station::Station;
@@ -41,6 +45,10 @@ pub(crate) struct SwapArgs {
     /// Save a jq program in the drop-in directory for each swap, as different editors do, instead of a SIGHUP
     #[arg(long)]
     drop_in: bool,
+    /// Try each mapping on half of the charge points, then promote it and end the trial in turn, instead of a SIGHUP;
+    /// each fifth trial is a shadow
+    #[arg(long, conflicts_with = "drop_in")]
+    trials: bool,
 }
 
 /// The mount points of successive mappings.
@@ -73,22 +81,10 @@ pub(crate) async fn swap(args: SwapArgs) -> Result<()> {
         let delay = interval.mul_f64(index as f64 / args.charge_points as f64);
         tasks.spawn(station.run(delay, interval, calling_updates.clone()));
     }
+    let mut candidates = args.trials.then(|| Candidates::new(TransformTrial(rig.admin_api()), args.charge_points));
     for number in 1..=args.swaps {
-        let mount_point = MOUNT_POINTS[number as usize % MOUNT_POINTS.len()];
-        let restarts = args.restart_every > 0 && number.is_multiple_of(args.restart_every);
-        if restarts {
-            rig.stop_broker()?;
-        }
-        if args.drop_in {
-            drop_in::save(rig.directory(), mount_point, number)?;
-        } else {
-            rig.reload(&format!("mountpoint = \"{mount_point}/\"\n"))?;
-        }
-        if restarts {
-            rig.start_broker().await?;
-        }
-        back_end.wait_for_call_under(mount_point, SWAP_TIMEOUT).await.with_context(|| format!("swap {number}"))?;
-        sleep(args.pause).await;
+        let swapped = swap_once(&args, number, &mut rig, &back_end, candidates.as_mut()).await;
+        swapped.with_context(|| format!("swap {number}"))?;
     }
     calling.send_replace(false);
     let start = Instant::now();
@@ -98,7 +94,41 @@ pub(crate) async fn swap(args: SwapArgs) -> Result<()> {
     // Waits for duplicates.
     sleep(Duration::from_millis(500)).await;
     let ended = tasks.try_join_next();
-    println!("{} swaps; {tally}", args.swaps);
+    match candidates {
+        Some(candidates) => println!("{candidates}{tally}"),
+        None => println!("{} swaps; {tally}", args.swaps),
+    }
     ensure!(ended.is_none(), "a charge point lost its connection");
     tally.check(args.restart_every > 0)
+}
+
+/// Swaps to the mapping of this number, and waits until charge points use its topics. With `candidates`, that is a trial.
+async fn swap_once(
+    args: &SwapArgs,
+    number: u32,
+    rig: &mut Rig,
+    back_end: &SwapBackEnd,
+    candidates: Option<&mut Candidates>,
+) -> Result<()> {
+    let mount_point = MOUNT_POINTS[number as usize % MOUNT_POINTS.len()];
+    let restarts = args.restart_every > 0 && number.is_multiple_of(args.restart_every);
+    if restarts {
+        rig.stop_broker()?;
+    }
+    match &candidates {
+        Some(candidates) => candidates.start(number).await?,
+        None if args.drop_in => drop_in::save(rig.directory(), mount_point, number)?,
+        None => rig.reload(&format!("mountpoint = \"{mount_point}/\"\n"))?,
+    }
+    if restarts {
+        rig.start_broker().await?;
+    }
+    match candidates {
+        Some(candidates) => candidates.finish(number, back_end, args.pause).await,
+        None => {
+            back_end.wait_for_call_under(mount_point, SWAP_TIMEOUT).await?;
+            sleep(args.pause).await;
+            Ok(())
+        }
+    }
 }

@@ -15,6 +15,9 @@ use tokio::time::{sleep, timeout};
 /// Pause between the answer to a CALL and the next CALL to that charge point.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// The mount point of candidates in shadow trials, whose messages must not be published.
+pub(super) const SHADOW: &str = "shadow";
+
 #[derive(Clone)]
 struct RecordingRecipient(mpsc::UnboundedSender<Message>);
 
@@ -30,9 +33,16 @@ impl Recipient for RecordingRecipient {
 }
 
 pub(super) struct SwapBackEnd {
-    /// Mount point and time of the latest CALL of a charge point.
-    latest_call: watch::Receiver<(String, Instant)>,
+    latest_call: watch::Receiver<LatestCall>,
     _subscriber: Subscriber<RecordingRecipient>,
+}
+
+/// The latest CALL of a charge point.
+struct LatestCall {
+    mount_point: String,
+    when: Instant,
+    /// Number of successive CALLs under this mount point, of all charge points together.
+    successive: usize,
 }
 
 /// State of a charge point.
@@ -55,7 +65,7 @@ struct AnswerJob {
     answer_under: Option<&'static str>,
     calling: watch::Receiver<bool>,
     tally: Tally,
-    latest_call: watch::Sender<(String, Instant)>,
+    latest_call: watch::Sender<LatestCall>,
     charge_points: HashMap<String, ChargePointState>,
     /// Identities of charge points that are due to get their next CALL.
     due: mpsc::UnboundedSender<String>,
@@ -77,7 +87,7 @@ impl SwapBackEnd {
         let publisher = Publisher::start(options, subscriber.current());
         let (sender, messages) = mpsc::unbounded_channel();
         subscriber.subscribe(1, vec![("+/cp/#".into(), QoS::AtLeastOnce)], RecordingRecipient(sender)).await?;
-        let (latest_call, latest_calls) = watch::channel((String::new(), Instant::now()));
+        let (latest_call, latest_calls) = watch::channel(LatestCall::none());
         let (due, dues) = mpsc::unbounded_channel();
         let charge_points = HashMap::new();
         let tally = tally.clone();
@@ -90,9 +100,34 @@ impl SwapBackEnd {
     pub(super) async fn wait_for_call_under(&self, mount_point: &str, within: Duration) -> Result<()> {
         let mut latest_call = self.latest_call.clone();
         let now = Instant::now();
-        let called = latest_call.wait_for(|(under, when)| under == mount_point && *when >= now);
+        let called = latest_call.wait_for(|latest| latest.mount_point == mount_point && latest.when >= now);
         timeout(within, called).await.with_context(|| format!("no CALL under {mount_point}/"))??;
         Ok(())
+    }
+
+    /// Waits until this many successive CALLs were sent under this mount point, and none under another.
+    pub(super) async fn wait_for_calls_under(&self, mount_point: &str, calls: usize, within: Duration) -> Result<()> {
+        let mut latest_call = self.latest_call.clone();
+        let called = latest_call.wait_for(|latest| latest.mount_point == mount_point && latest.successive >= calls);
+        let waited = timeout(within, called).await;
+        waited.with_context(|| format!("charge points still use other topics than those under {mount_point}/"))??;
+        Ok(())
+    }
+}
+
+impl LatestCall {
+    fn none() -> Self {
+        LatestCall { mount_point: String::new(), when: Instant::now(), successive: 0 }
+    }
+
+    /// Records a CALL.
+    fn record(&mut self, mount_point: &str) {
+        if self.mount_point != mount_point {
+            mount_point.clone_into(&mut self.mount_point);
+            self.successive = 0;
+        }
+        self.when = Instant::now();
+        self.successive += 1;
     }
 }
 
@@ -116,6 +151,10 @@ impl AnswerJob {
         let (Some(mount_point), Some("cp"), Some(charge_point)) = (levels.next(), levels.next(), levels.next()) else {
             bail!("not a topic of the mapping");
         };
+        if mount_point == SHADOW {
+            self.tally.counts().from_shadows += 1;
+            return Ok(());
+        }
         let state = self.charge_points.entry(charge_point.to_owned()).or_default();
         if state.mount_point.is_empty() {
             // The first message of a charge point: its first CALL is due.
@@ -132,7 +171,7 @@ impl AnswerJob {
                 state.latest = state.latest.max(number);
                 // Answers use the topics of their CALL, so only CALLs show the newest topics.
                 mount_point.clone_into(&mut state.mount_point);
-                self.latest_call.send_replace((mount_point.to_owned(), Instant::now()));
+                self.latest_call.send_modify(|latest| latest.record(mount_point));
                 let mount_point = self.answer_under.unwrap_or(mount_point);
                 let answer = publication(mount_point, charge_point, Dialect::Standard.result(id, action));
                 self.publish_after(self.answer_after, answer);
@@ -186,4 +225,18 @@ impl AnswerJob {
 
 fn publication(mount_point: &str, charge_point: &str, payload: String) -> Publication {
     Publication::new(format!("{mount_point}/cs/{charge_point}"), payload, "back end")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn successive_calls_are_those_since_the_latest_under_another_mount_point() {
+        let mut latest = LatestCall::none();
+        for (mount_point, successive) in [("ocpp", 1), ("ocpp", 2), ("site", 1), ("ocpp", 1), ("ocpp", 2)] {
+            latest.record(mount_point);
+            assert_eq!((latest.mount_point.as_str(), latest.successive), (mount_point, successive));
+        }
+    }
 }

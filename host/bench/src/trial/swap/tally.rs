@@ -16,6 +16,8 @@ pub(super) struct TallyCounts {
     pub(super) from_back_end: Side,
     /// Reports of the gateway that are not about a CALL of the back end.
     pub(super) reports: u64,
+    /// Messages of candidates in shadow trials.
+    pub(super) from_shadows: u64,
 }
 
 /// The CALLs of one side.
@@ -80,7 +82,8 @@ impl Tally {
             ensure!(side.lost() == 0, "{} CALLs of {name} are lost", side.lost());
             ensure!(side.disordered == 0, "{} CALLs of {name} arrived out of order", side.disordered);
         }
-        let TallyCounts { from_charge_points, from_back_end, reports } = *counts;
+        let TallyCounts { from_charge_points, from_back_end, reports, from_shadows } = *counts;
+        ensure!(from_shadows == 0, "{from_shadows} messages of candidates in shadow trials were published");
         ensure!(from_charge_points.twice == 0, "{} answers arrived twice at charge points", from_charge_points.twice);
         ensure!(from_back_end.repeated == 0, "{} CALLs arrived twice at charge points", from_back_end.repeated);
         if !restarted {
@@ -139,6 +142,7 @@ mod tests {
         assert!(!after(|counts| counts.from_charge_points.answered(true, None), true));
         assert!(!after(|counts| counts.from_charge_points.disordered += 1, true));
         assert!(!after(|counts| counts.from_back_end.repeated += 1, true));
+        assert!(!after(|counts| counts.from_shadows += 1, true));
         // Allowed only after a restart of the broker.
         for repeated in [
             |counts: &mut TallyCounts| counts.from_back_end.answered(true, None),
