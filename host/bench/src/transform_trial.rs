@@ -96,13 +96,12 @@ impl TransformTrial {
         answer.expect::<Value>(200).context("the candidate is not promoted").map(drop)
     }
 
-    /// Ends the trial. Fails if it has ended already.
-    pub(crate) async fn end(self) -> Result<TrialStatus> {
-        self.show().await?;
+    /// Ends the trial.
+    pub(crate) async fn end(self) -> Result<()> {
         let answer = self.0.request("DELETE", TRIAL, Body::Empty).await?;
         let status: TrialStatus = answer.expect(200).context("the trial is not ended")?;
         ensure!(status.state == State::Ended, "the trial goes on after its end");
-        Ok(status)
+        Ok(())
     }
 
     /// The counts of a shadow trial that is running.

@@ -19,7 +19,9 @@ const REACHED: f64 = 0.95;
 struct Ratios {
     cpu: Vec<f64>,
     p99: Vec<f64>,
+    /// What the shadow has seen, and the answered CALLs beside it.
     seen: ShadowCounts,
+    calls: u64,
 }
 
 pub(super) async fn compare(args: &CompareArgs, stand: &Stand<'_>, candidate: Candidate) -> Result<()> {
@@ -71,6 +73,7 @@ impl Ratios {
         let seen = with.shadow.context("there was no shadow")?;
         ensure!(seen.messages > 0, "the shadow has seen no message, and skipped {}", seen.skipped);
         self.seen = self.seen.plus(seen);
+        self.calls += with.calls;
         let cost = |report: &Report| report.cpu_us_per_call().context("no CALL was answered");
         self.cpu.push(cost(with)? / cost(without)?);
         self.p99.push(with.latency_us.p99 as f64 / without.latency_us.p99 as f64);
@@ -93,8 +96,8 @@ impl Ratios {
         figures.extend(counts.map(|(name, count)| (name, count as f64)));
         let summary = format!(
             "with a shadow / without, at {rate:.0} CALLs a second, medians of {rounds}: CPU per answered CALL {cpu:.2}, p99 \
-             {p99:.2}\nthe shadow saw, in all rounds, {}",
-            self.seen
+             {p99:.2}\nof {} CALLs in all rounds and their answers, the shadow saw {}",
+            self.calls, self.seen
         );
         Ok((figures, summary))
     }
@@ -120,6 +123,7 @@ mod tests {
         let figure = |name| figures.iter().find(|(other, _)| *other == name).map(|(_, value)| *value);
         assert_eq!(figure("cpu_ratio_shadow"), Some(1.4));
         assert_eq!(figure("shadow_skipped"), Some(6.0));
+        assert!(summary.contains("of 300 CALLs"), "{summary}");
         assert!(summary.contains("30 messages: 27 equal, 0 different, 3 failed; 6 skipped"), "{summary}");
         let p99 = figure("p99_ratio_shadow").expect("a p99");
         assert!((p99 - 2.0).abs() < 0.01, "{p99}");

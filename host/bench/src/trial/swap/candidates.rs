@@ -71,17 +71,13 @@ impl Candidates {
     /// Waits until trial `number` has an effect, ends it, and waits until all charge points use the topics of the
     /// version that runs then. A pause before the end lets both versions run beside each other.
     pub(super) async fn finish(&mut self, number: u32, back_end: &SwapBackEnd, pause: Duration) -> Result<()> {
-        let candidate = self.candidate(number);
-        let kind = Kind::of(number);
-        if kind == Kind::Shadow {
-            self.wait_for_shadow().await?;
-            sleep(pause).await;
-            self.seen = self.seen.plus(self.trial.shadow_counts().await?);
-        } else {
-            back_end.wait_for_call_under(MOUNT_POINTS[candidate], SWAP_TIMEOUT).await?;
-            sleep(pause).await;
-            back_end.wait_for_call_under(MOUNT_POINTS[self.live], SWAP_TIMEOUT).await.context("of the others")?;
+        let (kind, candidate) = (Kind::of(number), self.candidate(number));
+        if let Err(error) = self.wait_for_effect(kind, candidate, back_end, pause).await {
+            // The reason of a trial that has ended by itself says more.
+            self.trial.show().await?;
+            return Err(error);
         }
+        let status = self.trial.show().await?;
         match kind {
             Kind::Promoted => {
                 self.trial.promote().await?;
@@ -93,6 +89,7 @@ impl Candidates {
                 self.ended += 1;
             }
             Kind::Shadow => {
+                self.seen = self.seen.plus(status.shadow.context("the trial is no shadow")?);
                 self.trial.end().await?;
                 self.shadows += 1;
             }
@@ -101,11 +98,29 @@ impl Candidates {
         back_end.wait_for_calls_under(MOUNT_POINTS[self.live], calls, SWAP_TIMEOUT).await
     }
 
+    async fn wait_for_effect(
+        &self,
+        kind: Kind,
+        candidate: usize,
+        back_end: &SwapBackEnd,
+        pause: Duration,
+    ) -> Result<()> {
+        if kind == Kind::Shadow {
+            self.wait_for_shadow().await?;
+            sleep(pause).await;
+            return Ok(());
+        }
+        back_end.wait_for_call_under(MOUNT_POINTS[candidate], SWAP_TIMEOUT).await?;
+        sleep(pause).await;
+        back_end.wait_for_call_under(MOUNT_POINTS[self.live], SWAP_TIMEOUT).await.context("of the others")
+    }
+
     /// The place in [`MOUNT_POINTS`] of the candidate: not that of the version that runs.
     fn candidate(&self, number: u32) -> usize {
         (self.live + 1 + number as usize % (MOUNT_POINTS.len() - 1)) % MOUNT_POINTS.len()
     }
 
+    /// Waits until the candidate of a shadow has seen a message.
     async fn wait_for_shadow(&self) -> Result<()> {
         let since = Instant::now();
         while self.trial.shadow_counts().await?.messages == 0 {
