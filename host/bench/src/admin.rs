@@ -9,8 +9,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Time limit of a request. A component is compiled within it.
-const TIMEOUT: Duration = Duration::from_secs(120);
+/// Time limit of a request. A component is compiled within it, at the lowest priority.
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The admin API at this address. Without a token, which a loopback address does not need.
 #[derive(Debug, Clone, Copy)]

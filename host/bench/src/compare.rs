@@ -1,18 +1,19 @@
 //! Comparisons: gateway and floor, many charge points and few, with a shadow trial and without.
 
+mod rows;
 mod shadow;
 
 use crate::charge_point::Pace;
 use crate::cores::{Cores, pin_this_process};
 use crate::load::Work;
-use crate::report::{Report, figure};
 use crate::script::Script;
 use crate::stand::{Contestant, OtherArgs, Stand, StandArgs};
 use crate::statistics::median;
 use crate::transform_trial::Candidate;
 use anyhow::{Context as _, Result};
 use clap::Args;
-use serde::Serialize;
+use rows::{ComparisonRow, finish, progress};
+use shadow::ShadowComparison;
 use std::time::Duration;
 
 #[derive(Args)]
@@ -71,14 +72,6 @@ pub(crate) struct PacedArgs {
 /// Number of charge points that many are compared with.
 const FEW: usize = 100;
 
-/// A named run.
-#[derive(Serialize)]
-struct ComparisonRow {
-    name: String,
-    #[serde(flatten)]
-    report: Report,
-}
-
 /// Measures gateway and floor alternately, so that a drift of the machine affects both, and another gateway program if
 /// given.
 pub(crate) async fn compare(args: CompareArgs) -> Result<()> {
@@ -89,7 +82,8 @@ pub(crate) async fn compare(args: CompareArgs) -> Result<()> {
         stand.cores = Some(cores);
     }
     if let Some(candidate) = args.shadow {
-        return shadow::compare(&args, &stand, candidate).await;
+        let CompareArgs { charge_points, rounds, rate, json, .. } = args;
+        return ShadowComparison { stand: &stand, candidate, charge_points, rounds, rate, json }.run().await;
     }
     let mut contestants = vec![Contestant::Floor, Contestant::Gateway];
     contestants.extend(args.others.other.is_some().then_some(Contestant::Other));
@@ -162,58 +156,4 @@ pub(crate) async fn paced(args: PacedArgs) -> Result<()> {
     );
     let figures = [("cpu_ratio_same_rate", many / same_rate), ("cpu_ratio_closed_loop", many / closed)];
     finish(args.json, &rows, &figures, &summary)
-}
-
-/// Prints a row when it is measured, after a heading if it is the first.
-fn progress(json: bool, first: bool, row: &ComparisonRow) {
-    if json {
-        return;
-    }
-    if first {
-        println!(
-            "{:<18} {:>8} {:>9} {:>11} {:>13} {:>13} {:>8} {:>8} {:>7} {:>9} {:>8}",
-            "run",
-            "points",
-            "CALLs/s",
-            "µs CPU/CALL",
-            "syscalls/CALL",
-            "switches/CALL",
-            "p50 µs",
-            "p99 µs",
-            "errors",
-            "RSS MiB",
-            "KiB/cp"
-        );
-    }
-    let report = &row.report;
-    let gateway = report.gateway.as_ref();
-    println!(
-        "{:<18} {:>8} {:>9.0} {:>11} {:>13} {:>13} {:>8} {:>8} {:>7} {:>9} {:>8}",
-        row.name,
-        report.charge_points,
-        report.calls_per_second,
-        figure(report.cpu_us_per_call(), 2),
-        figure(report.syscalls_per_call(), 2),
-        figure(report.switches_per_call(), 2),
-        report.latency_us.p50,
-        report.latency_us.p99,
-        report.errors.total(),
-        figure(gateway.map(|gateway| gateway.memory.rss_kib as f64 / 1024.0), 1),
-        figure(gateway.map(|gateway| gateway.rss_kib_per_charge_point), 1),
-    );
-}
-
-fn finish(json: bool, rows: &[ComparisonRow], figures: &[(&str, f64)], summary: &str) -> Result<()> {
-    if json {
-        let figures: serde_json::Map<_, _> =
-            figures.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
-        println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "runs": rows, "figures": figures }))?);
-    } else {
-        println!("{summary}");
-    }
-    for row in rows {
-        let errors = row.report.errors;
-        anyhow::ensure!(errors.total() == 0, "{}: {} errors: {errors}", row.name, errors.total());
-    }
-    Ok(())
 }

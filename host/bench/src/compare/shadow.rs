@@ -1,6 +1,6 @@
 //! The gateway without and with a shadow trial of its mapping, at the same rate.
 
-use super::{CompareArgs, ComparisonRow, finish, progress};
+use super::rows::{ComparisonRow, finish, progress};
 use crate::load::Work;
 use crate::report::Report;
 use crate::stand::{Contestant, Run, Stand};
@@ -24,47 +24,59 @@ struct Ratios {
     calls: u64,
 }
 
-pub(super) async fn compare(args: &CompareArgs, stand: &Stand<'_>, candidate: Candidate) -> Result<()> {
-    let mut rows = Vec::new();
-    let rate = match args.rate {
-        Some(rate) => rate,
-        None => {
-            let report = stand.measure(Contestant::Gateway, args.charge_points, Work::closed_loop()).await?;
-            let rate = report.calls_per_second * SHARE;
-            add(args, &mut rows, "closed loop".to_owned(), report);
-            rate
-        }
-    };
-    ensure!(rate > 0.0, "the rate is 0 CALLs a second: see --rate");
-    let without = Run::new(args.charge_points, Work::at_rate(rate, args.charge_points));
-    let with = Run { shadow: Some(candidate), ..without.clone() };
-    let mut ratios = Ratios::default();
-    for round in 1..=args.rounds {
-        // The order alternates, so that a drift of the machine affects both.
-        let runs = if round % 2 == 1 { [&without, &with] } else { [&with, &without] };
-        let mut reports = Vec::new();
-        for run in runs {
-            let report = stand.report(Contestant::Gateway, run).await?;
-            let name = if run.shadow.is_some() { "with a shadow" } else { "without" };
-            add(args, &mut rows, format!("{round} {name}"), report.clone());
-            reports.push(report);
-        }
-        if round % 2 == 0 {
-            reports.reverse();
-        }
-        ratios.add(&reports[0], &reports[1]).with_context(|| format!("round {round}"))?;
-    }
-    let (figures, mut summary) = ratios.summary(rate, args.rounds)?;
-    for row in rows.iter().filter(|row| row.report.calls_per_second < rate * REACHED) {
-        let _ = write!(summary, "\n{}: only {:.0} CALLs a second", row.name, row.report.calls_per_second);
-    }
-    finish(args.json, &rows, &figures, &summary)
+pub(super) struct ShadowComparison<'a> {
+    pub(super) stand: &'a Stand<'a>,
+    pub(super) candidate: Candidate,
+    pub(super) charge_points: usize,
+    pub(super) rounds: usize,
+    /// CALLs per second; `None`: half of what a closed loop reaches.
+    pub(super) rate: Option<f64>,
+    pub(super) json: bool,
 }
 
-fn add(args: &CompareArgs, rows: &mut Vec<ComparisonRow>, name: String, report: Report) {
-    let row = ComparisonRow { name, report };
-    progress(args.json, rows.is_empty(), &row);
-    rows.push(row);
+impl ShadowComparison<'_> {
+    pub(super) async fn run(&self) -> Result<()> {
+        let mut rows = Vec::new();
+        let rate = match self.rate {
+            Some(rate) => rate,
+            None => {
+                let closed_loop = Run::new(self.charge_points, Work::closed_loop());
+                self.measure(&mut rows, "closed loop".to_owned(), &closed_loop).await?.calls_per_second * SHARE
+            }
+        };
+        ensure!(rate > 0.0, "the rate is 0 CALLs a second: see --rate");
+        let without = Run::new(self.charge_points, Work::at_rate(rate, self.charge_points));
+        let with = Run { shadow: Some(self.candidate), ..without.clone() };
+        let mut ratios = Ratios::default();
+        for round in 1..=self.rounds {
+            let mut runs = [("without", &without), ("with a shadow", &with)];
+            // The order alternates, so that a drift of the machine affects both.
+            if round % 2 == 0 {
+                runs.reverse();
+            }
+            let mut reports = Vec::new();
+            for (name, run) in runs {
+                reports.push(self.measure(&mut rows, format!("{round} {name}"), run).await?);
+            }
+            if round % 2 == 0 {
+                reports.reverse();
+            }
+            ratios.add(&reports[0], &reports[1]).with_context(|| format!("round {round}"))?;
+        }
+        let (figures, mut summary) = ratios.summary(rate, self.rounds)?;
+        for row in rows.iter().filter(|row| row.report.calls_per_second < rate * REACHED) {
+            let _ = write!(summary, "\n{}: only {:.0} CALLs a second", row.name, row.report.calls_per_second);
+        }
+        finish(self.json, &rows, &figures, &summary)
+    }
+
+    async fn measure(&self, rows: &mut Vec<ComparisonRow>, name: String, run: &Run) -> Result<Report> {
+        let report = self.stand.report(Contestant::Gateway, run).await?;
+        let row = ComparisonRow { name, report: report.clone() };
+        progress(self.json, rows.is_empty(), &row);
+        rows.push(row);
+        Ok(report)
+    }
 }
 
 impl Ratios {

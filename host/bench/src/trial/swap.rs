@@ -11,7 +11,7 @@ use super::rig::{Rig, RigArgs};
 use crate::load::CONNECTING;
 use crate::transform_trial::TransformTrial;
 use anyhow::{Context as _, Result, ensure};
-use back_end::SwapBackEnd;
+use back_end::{MOUNT_POINTS, SwapBackEnd};
 use candidates::Candidates;
 use clap::Args;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -51,15 +51,8 @@ pub(crate) struct SwapArgs {
     trials: bool,
 }
 
-/// The mount points of successive mappings.
-const MOUNT_POINTS: [&str; 3] = ["ocpp", "site", "depot"];
-
 /// The gateway's timeout, short so that lost CALLs show soon.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Time limit until the first charge point uses the topics of a swap. The first program waits until its interpreter is
-/// compiled.
-const SWAP_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) async fn swap(args: SwapArgs) -> Result<()> {
     let ocpp = format!("call_timeout = \"{}s\"\n", CALL_TIMEOUT.as_secs());
@@ -126,7 +119,7 @@ async fn swap_once(
     match candidates {
         Some(candidates) => candidates.finish(number, back_end, args.pause).await,
         None => {
-            back_end.wait_for_call_under(mount_point, SWAP_TIMEOUT).await?;
+            back_end.wait_for_call_under(mount_point).await?;
             sleep(args.pause).await;
             Ok(())
         }

@@ -15,8 +15,14 @@ use tokio::time::{sleep, timeout};
 /// Pause between the answer to a CALL and the next CALL to that charge point.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// The mount points of successive mappings.
+pub(super) const MOUNT_POINTS: [&str; 3] = ["ocpp", "site", "depot"];
+
 /// The mount point of candidates in shadow trials, whose messages must not be published.
 pub(super) const SHADOW: &str = "shadow";
+
+/// Time limit until charge points use the topics of a swap. The first program waits until its interpreter is compiled.
+const SWAP_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
 struct RecordingRecipient(mpsc::UnboundedSender<Message>);
@@ -97,19 +103,19 @@ impl SwapBackEnd {
     }
 
     /// Waits until a charge point sends a CALL under this mount point.
-    pub(super) async fn wait_for_call_under(&self, mount_point: &str, within: Duration) -> Result<()> {
+    pub(super) async fn wait_for_call_under(&self, mount_point: &str) -> Result<()> {
         let mut latest_call = self.latest_call.clone();
         let now = Instant::now();
         let called = latest_call.wait_for(|latest| latest.mount_point == mount_point && latest.when >= now);
-        timeout(within, called).await.with_context(|| format!("no CALL under {mount_point}/"))??;
+        timeout(SWAP_TIMEOUT, called).await.with_context(|| format!("no CALL under {mount_point}/"))??;
         Ok(())
     }
 
     /// Waits until this many successive CALLs were sent under this mount point, and none under another.
-    pub(super) async fn wait_for_calls_under(&self, mount_point: &str, calls: usize, within: Duration) -> Result<()> {
+    pub(super) async fn wait_for_calls_under(&self, mount_point: &str, calls: usize) -> Result<()> {
         let mut latest_call = self.latest_call.clone();
         let called = latest_call.wait_for(|latest| latest.mount_point == mount_point && latest.successive >= calls);
-        let waited = timeout(within, called).await;
+        let waited = timeout(SWAP_TIMEOUT, called).await;
         waited.with_context(|| format!("charge points still use other topics than those under {mount_point}/"))??;
         Ok(())
     }

@@ -1,8 +1,7 @@
 //! Trials of the gateway with candidates that have other topics: canaries, which are promoted and ended in turn, and
 //! shadows between them.
 
-use super::back_end::{SHADOW, SwapBackEnd};
-use super::{MOUNT_POINTS, SWAP_TIMEOUT};
+use super::back_end::{MOUNT_POINTS, SHADOW, SwapBackEnd};
 use crate::transform_trial::{ShadowCounts, TransformTrial};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -16,6 +15,8 @@ const PERCENT: u8 = 50;
 const SHADOW_EVERY: u32 = 5;
 /// Number of successive CALLs under one mount point, for each charge point, after which all charge points use it.
 const CALLS_EACH: usize = 2;
+/// Time limit until the candidate of a shadow sees a message, and the pause between two looks.
+const SHADOW_TIMEOUT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// What a trial is, and how it ends.
@@ -95,7 +96,7 @@ impl Candidates {
             }
         }
         let calls = CALLS_EACH * self.charge_points;
-        back_end.wait_for_calls_under(MOUNT_POINTS[self.live], calls, SWAP_TIMEOUT).await
+        back_end.wait_for_calls_under(MOUNT_POINTS[self.live], calls).await
     }
 
     async fn wait_for_effect(
@@ -110,9 +111,9 @@ impl Candidates {
             sleep(pause).await;
             return Ok(());
         }
-        back_end.wait_for_call_under(MOUNT_POINTS[candidate], SWAP_TIMEOUT).await?;
+        back_end.wait_for_call_under(MOUNT_POINTS[candidate]).await?;
         sleep(pause).await;
-        back_end.wait_for_call_under(MOUNT_POINTS[self.live], SWAP_TIMEOUT).await.context("of the others")
+        back_end.wait_for_call_under(MOUNT_POINTS[self.live]).await.context("of the others")
     }
 
     /// The place in [`MOUNT_POINTS`] of the candidate: not that of the version that runs.
@@ -124,7 +125,7 @@ impl Candidates {
     async fn wait_for_shadow(&self) -> Result<()> {
         let since = Instant::now();
         while self.trial.shadow_counts().await?.messages == 0 {
-            ensure!(since.elapsed() < SWAP_TIMEOUT, "the candidate of a shadow sees no message");
+            ensure!(since.elapsed() < SHADOW_TIMEOUT, "the candidate of a shadow sees no message");
             sleep(PAUSE).await;
         }
         Ok(())
