@@ -17,9 +17,9 @@ pub(crate) struct TransformTrial(pub(crate) Admin);
 /// A candidate for a shadow trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Candidate {
-    /// It maps each message of the load as the mapping does
+    /// It does with each message of the load what the mapping does
     Equal,
-    /// It maps each message to another topic
+    /// It maps each message of a charge point to another topic
     Different,
 }
 
