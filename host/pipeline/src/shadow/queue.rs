@@ -59,3 +59,40 @@ impl ShadowQueue {
         self.is_closed.load(Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hook::Function;
+    use crate::shadow::ShadowInput;
+    use ocpp_gateway_core::{Attributes, Frame, Identity, MessageType, Peer, Version};
+
+    fn call(id: usize, payload: usize) -> ShadowCall {
+        let identity = Identity::new("CP1", 48).expect("an identity");
+        let peer = Peer { identity, version: Version::V1_6, connection: 1, attributes: Attributes::new() };
+        let frame = Frame::new(MessageType::Call, id.to_string(), "x".repeat(payload));
+        let (function, input) = (Function::Uplink, ShadowInput::Frame(frame));
+        ShadowCall { peer, function, input, live: Ok(Vec::new()), live_time: None }
+    }
+
+    #[test]
+    fn calls_that_do_not_fit_are_counted_and_the_others_keep_their_order() {
+        let queue = ShadowQueue::default();
+        (0..MAX_CALLS + 3).for_each(|id| queue.push(call(id, 1)));
+        assert_eq!(queue.skipped(), 3);
+        let ids: Vec<_> = queue.take().into_iter().map(|call| call.input).collect();
+        let expected: Vec<_> = (0..MAX_CALLS).map(|id| call(id, 1).input).collect();
+        assert!(ids == expected);
+        (0..3).for_each(|id| queue.push(call(id, MAX_BYTES / 2 - 1000)));
+        assert_eq!((queue.take().len(), queue.skipped()), (2, 4));
+    }
+
+    #[test]
+    fn closed_queue_takes_and_keeps_nothing() {
+        let queue = ShadowQueue::default();
+        queue.push(call(1, 1));
+        queue.close();
+        queue.push(call(2, 1));
+        assert_eq!((queue.take().len(), queue.skipped()), (0, 0));
+    }
+}
