@@ -19,7 +19,7 @@ use crate::operations::notify::{ServiceState, notify};
 use crate::routing::{Echoes, MessageRouter, QueueMemory, UndeliverableQueue};
 use crate::transforms;
 use crate::transforms::compile_process::CompileProcess;
-use crate::transforms::{DropIns, HotSwap, Store};
+use crate::transforms::{DropIns, HotSwap, Store, trial_metrics};
 use futures_util::future::BoxFuture;
 use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Subscriber, UnroutedHandler};
 use ocpp_gateway_pipeline::{
@@ -96,6 +96,7 @@ impl Gateway {
         let (context, claim_listener) = connect(config, options, pipeline, &mut registry);
         notify_after_swaps(&context.router, &context.registry, Arc::clone(&store));
         let hot_swap = HotSwap::start(&context.router.pipeline, drop_ins, store, config)?;
+        registry.register_collector(trial_metrics(Arc::clone(hot_swap.changer().trials())));
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let (guard, shared) = (Arc::clone(&security), Arc::clone(&context));
         let acceptor = Arc::new(Acceptor::new(&config.ocpp, max_files, guard, shared, tasks.clone()));

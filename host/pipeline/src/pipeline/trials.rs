@@ -15,6 +15,12 @@ use ocpp_gateway_core::Identity;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+/// The name of a trial that the other transforms leave no room for, and why.
+struct NoRoom {
+    trial: Arc<str>,
+    errors: Vec<LoadError>,
+}
+
 impl Pipeline {
     /// Calls `observer` when a trial starts and when it ends. It must not call the pipeline.
     pub fn on_trial(&self, observer: impl Fn(&TrialStatus) + Send + 'static) {
@@ -41,7 +47,7 @@ impl Pipeline {
         loader_state.ended_trials.remove(&*trial.live.name);
         loader_state.trials.push(trial);
         let chains = self.variant_chains(&loader_state, &running, 0);
-        if let Err((_, errors)) = chains {
+        if let Err(NoRoom { errors, .. }) = chains {
             loader_state.trials.pop();
             return Err(SwapError::Load(errors).into());
         }
@@ -109,6 +115,11 @@ impl Pipeline {
         running.map(|trial| trial.status(None)).or_else(|| loader_state.ended_trials.get(name).cloned())
     }
 
+    /// All trials that run.
+    pub fn trials(&self) -> Vec<TrialStatus> {
+        self.0.loader_state.lock().trials.iter().map(|trial| trial.status(None)).collect()
+    }
+
     /// Forgets a trial that has ended.
     pub fn forget_trial(&self, name: &str) -> Option<TrialStatus> {
         self.0.loader_state.lock().ended_trials.remove(name)
@@ -135,9 +146,9 @@ impl Pipeline {
                     let selections = loader_state.trials.iter().map(|trial| trial.selection.clone()).collect();
                     return Some(Variants { selections, chains });
                 }
-                Err((name, errors)) => {
+                Err(NoRoom { trial, errors }) => {
                     let status =
-                        loader_state.take_trial(&name, TrialEnding::Failed, &SwapError::Load(errors).to_string());
+                        loader_state.take_trial(&trial, TrialEnding::Failed, &SwapError::Load(errors).to_string());
                     status.iter().for_each(|status| self.notify_trial(status));
                 }
             }
@@ -145,18 +156,14 @@ impl Pipeline {
         None
     }
 
-    /// A chain for each combination of trials; on an error, with the name of the trial that cannot be.
-    fn variant_chains(
-        &self,
-        loader_state: &LoaderState,
-        next: &Chain,
-        number: u64,
-    ) -> Result<Vec<Arc<Chain>>, (Arc<str>, Vec<LoadError>)> {
+    /// A chain for each combination of trials.
+    fn variant_chains(&self, loader_state: &LoaderState, next: &Chain, number: u64) -> Result<Vec<Arc<Chain>>, NoRoom> {
         let trials = &loader_state.trials;
         let chain = |taking_part: usize| {
             let latest = taking_part.checked_ilog2().and_then(|bit| trials.get(bit as usize));
-            let name = latest.map_or_else(|| "".into(), |trial| trial.live.name.clone());
-            let chain = self.variant_chain(loader_state, next, taking_part).map_err(|errors| (name, errors))?;
+            let trial = latest.map_or_else(|| "".into(), |trial| trial.live.name.clone());
+            let chain =
+                self.variant_chain(loader_state, next, taking_part).map_err(|errors| NoRoom { trial, errors })?;
             Ok(Arc::new(Chain { number, ..chain }))
         };
         (0..1 << trials.len()).map(chain).collect()

@@ -3,6 +3,7 @@
 use super::super::problem::{Problem, json, run_blocking};
 use super::super::state::SharedAdminState;
 use crate::operations::events::rfc3339;
+use crate::operations::names::trial_mode;
 use crate::transforms::{Changer, DropInStatus, History, Origin, VersionSummary};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -46,6 +47,8 @@ pub(super) struct TransformSummary {
     last_fault_at: Option<String>,
     /// The version that was uploaded and runs.
     upload: Option<VersionSummary>,
+    /// `shadow` or `canary`, while another version is on trial.
+    trial: Option<&'static str>,
 }
 
 /// A running transform and its history.
@@ -60,7 +63,9 @@ struct TransformDetails {
 }
 
 impl TransformSummary {
-    fn of(status: TransformStatus, origin: Origin, upload: Option<VersionSummary>) -> Self {
+    fn of(status: TransformStatus, changer: &Changer) -> Self {
+        let History { origin, upload, .. } = changer.history(&status.name);
+        let trial = changer.trials().mode(&status.name).map(trial_mode);
         let TransformStatus { timed_calls, timed, .. } = status;
         let previous_program_sha256 = status.previous.as_ref().and_then(|it| it.program_sha256.clone());
         let (previous_version, previous_sha256) = status.previous.map(|it| (it.version, it.sha256)).unzip();
@@ -86,16 +91,14 @@ impl TransformSummary {
             last_fault,
             last_fault_at,
             upload,
+            trial,
         }
     }
 }
 
 /// Lists the running transforms
 pub(super) async fn list(State(state): State<SharedAdminState>) -> Response {
-    let summary = |status: TransformStatus| {
-        let History { origin, upload, .. } = state.changer.history(&status.name);
-        TransformSummary::of(status, origin, upload)
-    };
+    let summary = |status| TransformSummary::of(status, &state.changer);
     let summaries: Vec<_> = state.context.router.pipeline.transforms().into_iter().map(summary).collect();
     json(StatusCode::OK, &summaries)
 }
@@ -121,8 +124,7 @@ pub(super) async fn show(
 /// The transform of this name, if it runs.
 pub(super) fn find(pipeline: &Pipeline, changer: &Changer, name: &str) -> Option<TransformSummary> {
     let status = pipeline.transforms().into_iter().find(|status| status.name == name)?;
-    let History { origin, upload, .. } = changer.history(name);
-    Some(TransformSummary::of(status, origin, upload))
+    Some(TransformSummary::of(status, changer))
 }
 
 /// The drop-in directory.

@@ -21,7 +21,7 @@ use tracing::{info, warn};
 /// Changes transforms while the gateway runs.
 pub struct Changer {
     pipeline: Pipeline,
-    trials: Trials,
+    trials: Arc<Trials>,
     store: Arc<Store>,
     drop_ins: Arc<DropIns>,
     /// Its transforms and its validation are those of the latest reload.
@@ -38,7 +38,7 @@ impl Changer {
         config: &Config,
     ) -> Self {
         Changer {
-            trials: Trials::new(pipeline.clone()),
+            trials: Arc::new(Trials::new(pipeline.clone())),
             pipeline,
             store,
             drop_ins,
@@ -51,7 +51,7 @@ impl Changer {
         &self.pipeline
     }
 
-    pub fn trials(&self) -> &Trials {
+    pub fn trials(&self) -> &Arc<Trials> {
         &self.trials
     }
 

@@ -107,6 +107,11 @@ impl Trials {
         })
     }
 
+    /// That of the trial of a transform which runs.
+    pub fn mode(&self, name: &str) -> Option<TrialMode> {
+        self.pipeline.trial(name).filter(|trial| trial.end.is_none()).map(|trial| trial.mode)
+    }
+
     /// The trial of a transform, which runs or has ended.
     pub fn report(&self, name: &str) -> Option<TrialReport> {
         self.pipeline.trial(name).map(|status| self.report_of(status))
@@ -120,6 +125,11 @@ impl Trials {
         let report = self.pipeline.forget_trial(name).map(|status| self.report_of(status));
         self.figures.lock().remove(name);
         report
+    }
+
+    /// All trials that run.
+    pub(super) fn running(&self) -> Vec<TrialReport> {
+        self.pipeline.trials().into_iter().map(|status| self.report_of(status)).collect()
     }
 
     fn report_of(&self, status: TrialStatus) -> TrialReport {
