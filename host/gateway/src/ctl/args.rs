@@ -3,6 +3,7 @@
 use super::connection::{DEFAULT_URL, GATEWAY, TokenArgs, URL_VARIABLE};
 use super::tap::TapArgs;
 use super::transform_args::{TransformsCommand, VersionArgs};
+use super::trial_args::TrialCommand;
 use clap::{Args, Subcommand};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -54,6 +55,9 @@ pub enum CtlCommand {
     /// List, change and roll back transforms.
     #[command(subcommand)]
     Transforms(TransformsCommand),
+    /// Run a new version of a transform beside the one that is live: to compare them, or for some charge points only.
+    #[command(subcommand)]
+    Trial(TrialCommand),
     /// Show what the transforms would make of a message: each stage with its actions, time and log lines. Nothing is sent.
     ///
     /// With a component or settings, they are tried in the place of the transform that --name names, or as one more.

@@ -4,8 +4,8 @@
 //! - `client`: requests and refusals; `connection`: where the gateway is, and the token; `new_version`: what an upload
 //!   sends. `transform dev` uses these as well.
 //! - `event_stream`: server-sent events; `trace`: what transforms made of a message, as text.
-//! - A file for each group of commands: `status`, `charge_points`, `transforms`, `try_message`, `tap`, `events`,
-//!   `log_level`.
+//! - A file for each group of commands: `status`, `charge_points`, `transforms`, `trial`, `try_message`, `tap`,
+//!   `events`, `log_level`.
 
 mod args;
 mod charge_points;
@@ -30,6 +30,10 @@ mod trace;
 mod transform_args;
 mod transform_summary;
 mod transforms;
+mod trial;
+mod trial_args;
+mod trial_difference;
+mod trial_summary;
 mod try_message;
 
 pub use args::CtlArgs;

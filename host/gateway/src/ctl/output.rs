@@ -55,6 +55,14 @@ impl<W: Write> Output<W> {
     }
 }
 
+/// Writes warnings of the gateway to standard error.
+pub(super) fn warn(warnings: &[String]) {
+    for warning in warnings {
+        // The result matters more than that.
+        let _ = writeln!(io::stderr(), "warning: {}", printable(warning));
+    }
+}
+
 /// A value in a line of its own, or of a table.
 pub(super) fn cell(value: &str) -> String {
     printable(value).replace('\n', "\\n")

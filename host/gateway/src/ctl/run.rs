@@ -3,7 +3,7 @@
 use super::args::{CtlArgs, CtlCommand};
 use super::error::CtlError;
 use super::output::Output;
-use super::{charge_points, events, log_level, status, tap, transforms, try_message};
+use super::{charge_points, events, log_level, status, tap, transforms, trial, try_message};
 use crate::operations::log::printable;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::num::NonZeroUsize;
@@ -51,6 +51,7 @@ pub(super) fn carry_out(args: &CtlArgs, output: &mut Output<impl io::Write>) -> 
         }
         CtlCommand::Try(args) => try_message::run(&client, args, output),
         CtlCommand::Transforms(command) => transforms::run(&client, command, output),
+        CtlCommand::Trial(command) => trial::run(&client, command, output),
         CtlCommand::Tap(args) => tap::run(&client, args, output),
         CtlCommand::Events => events::run(&client, output),
         CtlCommand::LogLevel { filter } => log_level::run(&client, filter.as_deref(), output),

@@ -1,5 +1,7 @@
 //! The requests of each command, and what it prints of the answers.
 
+mod trial;
+
 use super::args::CtlArgs;
 use super::error::CtlError;
 use super::output::Output;

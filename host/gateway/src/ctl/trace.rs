@@ -39,7 +39,7 @@ impl TraceLines<'_> {
     }
 }
 
-fn content(input: &StepInput) -> String {
+pub(super) fn content(input: &StepInput) -> String {
     match input {
         StepInput::Frame(text) | StepInput::Event(text) => text.clone(),
         StepInput::Message(input) => message(input),

@@ -177,7 +177,7 @@ struct Change {
 }
 
 #[derive(Debug, Deserialize)]
-struct Version {
+pub(super) struct Version {
     component: String,
     version: String,
     sha256: String,
@@ -185,7 +185,7 @@ struct Version {
 }
 
 impl Version {
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let hashes = short_hashes(&self.sha256, self.program_sha256.as_deref());
         format!("{}, version {}, {hashes}", self.component, self.version)
     }

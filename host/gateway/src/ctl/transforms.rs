@@ -3,12 +3,11 @@
 use super::client::{Answer, ApiError, Client, path, with_query};
 use super::error::CtlError;
 use super::new_version::{ChangeOptions, NewVersion};
-use super::output::Output;
+use super::output::{Output, warn};
 use super::settings::{read_bytes, read_object, read_text};
 use super::transform_args::{AddArgs, ChangeArgs, NameArgs, PutArgs, TransformsCommand, VersionArgs};
 use super::transform_summary::{ChangeAnswer, KeptVersion, TransformDetails, TransformSummary};
 use crate::config::JQ;
-use crate::operations::log::printable;
 use serde_json::{Map, Value};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -115,9 +114,8 @@ fn add(client: &Client, args: &AddArgs) -> Result<Answer, CtlError> {
     Ok(version.add(client, name, ChangeOptions { dry_run: change.dry_run, ..ChangeOptions::default() })?)
 }
 
-/// Reads the files that the arguments name.
-/// A version that differs in something from the one that runs.
-fn something_new(args: &VersionArgs) -> Result<NewVersion, CtlError> {
+/// Reads the files that the arguments name, which have to name something.
+pub(super) fn something_new(args: &VersionArgs) -> Result<NewVersion, CtlError> {
     let version = new_version(args)?;
     if version.is_empty() {
         let usage = "nothing to send: name a FILE, --component, --config, --settings or a --match-…";
@@ -170,13 +168,11 @@ fn object_in<'a>(settings: &'a mut Map<String, Value>, key: &str) -> Result<&'a 
 }
 
 /// Prints what has changed; warnings go to standard error.
-fn show_change(answer: &Answer, output: &mut Output<impl Write>) -> Result<(), CtlError> {
+pub(super) fn show_change(answer: &Answer, output: &mut Output<impl Write>) -> Result<(), CtlError> {
     if output.json {
         return Ok(output.json(&answer.text)?);
     }
     let changed: ChangeAnswer = answer.read()?;
-    for warning in &changed.warnings {
-        let _ = writeln!(io::stderr(), "warning: {}", printable(warning));
-    }
+    warn(&changed.warnings);
     Ok(changed.lines().iter().try_for_each(|line| output.text(line))?)
 }
