@@ -8,8 +8,8 @@ pub enum TrialCommand {
     /// Start a trial: run a new version of a transform beside the one that is live.
     ///
     /// `ocpp-gateway ctl trial start quirk quirk.jq --shadow` compares the two on every message; with
-    /// `--canary --percent 5`, the new version is live for every twentieth charge point.
-    Start(StartArgs),
+    /// `--canary --percent 5`, the new version is live for five of a hundred charge points.
+    Start(Box<StartArgs>),
     /// Show a trial: who takes part, its state, and how the new version does beside the other.
     ///
     /// A trial that has ended is shown until the next one of the transform starts, or until `end` forgets it.
@@ -41,10 +41,10 @@ pub struct StartArgs {
     pub name: String,
     #[command(flatten)]
     pub mode: ModeArgs,
-    /// Only this share of the charge points, from 1 to 100; it is always the same ones.
+    /// Only so many of a hundred charge points take part, chosen by a hash of the identity, so always the same ones.
     #[arg(long, value_name = "NUMBER")]
     pub percent: Option<u32>,
-    /// Only charge points whose identity matches: `*` is any text, `?` one character.
+    /// Only charge points whose identity matches take part: `*` is any text, `?` one character.
     #[arg(long, value_name = "GLOB")]
     pub charge_points: Option<String>,
     #[command(flatten)]

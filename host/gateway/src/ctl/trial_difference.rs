@@ -3,6 +3,7 @@
 use super::trace::{content, shown};
 use crate::recording::{LogLine, StepAction, StepInput};
 use serde::Deserialize;
+use std::iter;
 
 /// A message, and what both versions did with it.
 #[derive(Debug, Deserialize)]
@@ -30,18 +31,23 @@ impl Difference {
     /// The lines, not escaped. Actions that both took are left out. `number`: its place among the differences.
     pub(super) fn lines(&self, number: usize) -> Vec<String> {
         let Difference { time, charge_point, hook, input, live, candidate } = self;
-        let mut lines =
-            vec![format!("{number}. {time} {charge_point}, {hook}"), format!("   in         {}", content(input))];
+        let mut texts = vec![("in", content(input))];
         let (of_live, of_candidate) = without_common(&live.actions, &candidate.actions);
         // What a line leaves out, such as the QoS, may be all that differs.
         let is_ambiguous = of_live.iter().any(|action| of_candidate.iter().any(|other| shown(action) == shown(other)));
         for (name, outcome, actions) in [("live", live, of_live), ("candidate", candidate, of_candidate)] {
-            let outcome = outcome.texts(actions, is_ambiguous);
-            lines.extend(outcome.into_iter().map(|text| format!("   {name:9}  {text}")));
+            texts.extend(outcome.texts(actions, is_ambiguous).into_iter().map(|text| (name, text)));
         }
-        lines.extend(candidate.log.iter().map(|LogLine { level, text }| format!("   log        {level} {text}")));
-        lines
+        texts.extend(candidate.log.iter().map(|LogLine { level, text }| ("log", format!("{level} {text}"))));
+        let head = format!("{number}. {time} {charge_point}, {hook}");
+        iter::once(head).chain(texts.iter().flat_map(|(name, text)| below_each_other(name, text))).collect()
     }
+}
+
+/// The lines of a text, with a name before the first.
+fn below_each_other(name: &str, text: &str) -> Vec<String> {
+    let names = iter::once(name).chain(iter::repeat(""));
+    names.zip(text.lines()).map(|(name, line)| format!("   {name:9}  {line}")).collect()
 }
 
 impl Outcome {
@@ -101,8 +107,11 @@ mod tests {
     #[test]
     fn failure_takes_the_place_of_actions() {
         let live = json!({"actions": [message("a", 1)], "failure": null});
-        let candidate = json!({"actions": [], "failure": "trapped", "log": []});
-        assert_eq!(lines(&live, &candidate), ["   live       a  {}", "   candidate  FAILS trapped"]);
+        let candidate = json!({"actions": [], "failure": "trapped\nat x", "log": []});
+        assert_eq!(
+            lines(&live, &candidate),
+            ["   live       a  {}", "   candidate  FAILS trapped", "              at x"]
+        );
     }
 
     #[test]
