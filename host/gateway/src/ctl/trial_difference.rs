@@ -11,7 +11,8 @@ pub(super) struct Difference {
     time: String,
     charge_point: String,
     hook: String,
-    input: StepInput,
+    /// Absent, as the actions are, if the gateway shows no payloads.
+    input: Option<StepInput>,
     live: Outcome,
     candidate: Outcome,
 }
@@ -19,8 +20,7 @@ pub(super) struct Difference {
 /// What one version did.
 #[derive(Debug, Deserialize)]
 struct Outcome {
-    #[serde(default)]
-    actions: Vec<StepAction>,
+    actions: Option<Vec<StepAction>>,
     failure: Option<String>,
     /// Of the candidate only.
     #[serde(default)]
@@ -31,8 +31,8 @@ impl Difference {
     /// The lines, not escaped. Actions that both took are left out. `number`: its place among the differences.
     pub(super) fn lines(&self, number: usize) -> Vec<String> {
         let Difference { time, charge_point, hook, input, live, candidate } = self;
-        let mut texts = vec![("in", content(input))];
-        let (of_live, of_candidate) = without_common(&live.actions, &candidate.actions);
+        let mut texts: Vec<_> = input.iter().map(|input| ("in", content(input))).collect();
+        let (of_live, of_candidate) = without_common(live.actions(), candidate.actions());
         // What a line leaves out, such as the QoS, may be all that differs.
         let is_ambiguous = of_live.iter().any(|action| of_candidate.iter().any(|other| shown(action) == shown(other)));
         for (name, outcome, actions) in [("live", live, of_live), ("candidate", candidate, of_candidate)] {
@@ -51,13 +51,22 @@ fn below_each_other(name: &str, text: &str) -> Vec<String> {
 }
 
 impl Outcome {
+    fn actions(&self) -> &[StepAction] {
+        self.actions.as_deref().unwrap_or_default()
+    }
+
     /// What it did: its failure, or those of its actions that the other did not take. `as_json`: with all members.
     fn texts(&self, actions: &[StepAction], as_json: bool) -> Vec<String> {
         if let Some(failure) = &self.failure {
             return vec![format!("FAILS {failure}")];
         }
         if actions.is_empty() {
-            return vec![if self.actions.is_empty() { "nothing" } else { "nothing else" }.to_owned()];
+            let text = match &self.actions {
+                None => "(not shown: admin.tap_payloads is false)",
+                Some(actions) if actions.is_empty() => "nothing",
+                Some(_) => "nothing else",
+            };
+            return vec![text.to_owned()];
         }
         let json = |action| serde_json::to_string(action).ok().filter(|_| as_json);
         actions.iter().map(|action| json(action).unwrap_or_else(|| shown(action))).collect()
@@ -112,6 +121,16 @@ mod tests {
             lines(&live, &candidate),
             ["   live       a  {}", "   candidate  FAILS trapped", "              at x"]
         );
+    }
+
+    #[test]
+    fn gateway_may_show_no_payloads() {
+        let outcome = |failure: Option<&str>| json!({"actions": null, "failure": failure, "log": []});
+        let difference = json!({"time": "T", "charge_point": "CP1", "hook": "uplink", "input": null,
+            "live": outcome(None), "candidate": outcome(Some("trapped"))});
+        let lines = serde_json::from_value::<Difference>(difference).expect("a difference").lines(1);
+        let not_shown = "   live       (not shown: admin.tap_payloads is false)";
+        assert_eq!(lines, ["1. T CP1, uplink", not_shown, "   candidate  FAILS trapped"]);
     }
 
     #[test]

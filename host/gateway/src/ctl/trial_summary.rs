@@ -4,24 +4,24 @@ use super::transform_summary::Version;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// A trial, as far as it is shown.
+/// A trial, as far as it is shown. That of a dry run has no state, and may lack its versions.
 #[derive(Debug, Deserialize)]
 pub(super) struct Trial {
     transform: String,
-    mode: String,
+    mode: Option<String>,
     percent: Option<u64>,
     charge_points: Option<String>,
-    state: String,
+    state: Option<String>,
     reason: Option<String>,
     started_at: Option<String>,
     ended_at: Option<String>,
-    live: Version,
-    candidate: Version,
+    live: Option<Version>,
+    candidate: Option<Version>,
     /// The charge points that are connected, and those of them that take part.
     connected: u64,
     selected: u64,
     /// Whether it goes on after a restart.
-    kept: bool,
+    kept: Option<bool>,
     #[serde(default)]
     pub(super) warnings: Vec<String>,
     #[serde(default)]
@@ -77,19 +77,20 @@ struct AnswerTimes {
 impl Trial {
     /// What is on trial, and for which charge points: names with their values.
     pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
-        let mut pairs = vec![("transform", self.transform.clone()), ("mode", self.mode.clone())];
+        let Trial { state, reason, live, candidate, kept, .. } = self;
+        let mut pairs = vec![("transform", self.transform.clone())];
+        pairs.extend(self.mode.clone().map(|mode| ("mode", mode)));
         pairs.push(("takes part", self.participants()));
-        let is_running = self.state == "running";
-        if !self.dry_run {
-            let (word, time) = if is_running { ("since", &self.started_at) } else { ("at", &self.ended_at) };
-            let time = time.as_ref().map(|time| format!(" {word} {time}")).unwrap_or_default();
-            pairs.push(("state", format!("{}{time}", self.state)));
-        }
-        pairs.extend(self.reason.clone().map(|reason| ("reason", reason)));
-        pairs.push(("live", self.live.text()));
-        pairs.push(("candidate", self.candidate.text()));
-        if is_running {
-            let after_restart = if self.kept { "it goes on" } else { "it is gone" };
+        let state = state.as_deref().filter(|_| !self.dry_run);
+        let is_running = state == Some("running");
+        let (word, time) = if is_running { ("since", &self.started_at) } else { ("at", &self.ended_at) };
+        let time = time.as_ref().map(|time| format!(" {word} {time}")).unwrap_or_default();
+        pairs.extend(state.map(|state| ("state", format!("{state}{time}"))));
+        pairs.extend(reason.clone().map(|reason| ("reason", reason)));
+        let versions = [("live", live), ("candidate", candidate)];
+        pairs.extend(versions.into_iter().filter_map(|(name, version)| Some((name, version.as_ref()?.text()))));
+        if let Some(kept) = kept.filter(|_| is_running) {
+            let after_restart = if kept { "it goes on" } else { "it is gone" };
             pairs.push(("after a restart", after_restart.into()));
         }
         pairs
@@ -97,7 +98,11 @@ impl Trial {
 
     /// Which charge points take part, and how many of the connected ones these are.
     fn participants(&self) -> String {
-        let Trial { percent, charge_points, connected, selected, .. } = self;
+        let Trial { mode, percent, charge_points, connected, selected, .. } = self;
+        // An answer that lacks the mode may lack the selection too.
+        if mode.is_none() {
+            return format!("{selected} of {connected} connected charge points");
+        }
         let share = percent.map(|percent| format!("{percent} % of the charge points"));
         let who = match (share, charge_points) {
             (Some(share), Some(glob)) => format!("{share} that match {glob}"),

@@ -204,8 +204,13 @@ fn payload(frame: &str) -> Cow<'_, str> {
 /// An event that is no frame: time, charge point, name, and the other members with their names.
 fn other(name: &str, mut event: Map<String, Value>) -> String {
     let [time, charge_point] = ["time", "charge_point"].map(|member| event.remove(member).map(|value| plain(&value)));
-    let is_problem = matches!(name, "incident" | "refused" | "missed")
-        || name == "swap" && event.get("outcome").is_some_and(|outcome| outcome != "swapped");
+    let outcome = event.get("outcome").and_then(Value::as_str);
+    let is_problem = match name {
+        "incident" | "refused" | "missed" => true,
+        "swap" => outcome.is_some_and(|outcome| outcome != "swapped"),
+        "trial" => outcome == Some("failed"),
+        _ => false,
+    };
     ["v", "event"].iter().for_each(|member| drop(event.remove(*member)));
     let text = match name {
         "started" => {

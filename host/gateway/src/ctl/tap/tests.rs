@@ -114,6 +114,8 @@ fn other_events_are_one_line_each() {
         json!({"v": 1, "event": "incident", "time": time, "charge_point": "CP1", "cause": "dropped", "text": "a b"}),
         json!({"v": 1, "event": "refused", "time": time, "address": "a:1", "reason": "unauthorized", "text": "401: x"}),
         json!({"v": 1, "event": "swap", "time": time, "outcome": "failed", "transforms": []}),
+        json!({"v": 1, "event": "trial", "time": time, "transform": "q", "outcome": "started"}),
+        json!({"v": 1, "event": "trial", "time": time, "transform": "q", "outcome": "failed", "reason": "a b"}),
         json!({"v": 1, "event": "missed", "time": time, "missed": 7}),
         json!({"v": 1, "event": "later", "time": time, "x": 1}),
     ];
@@ -128,6 +130,8 @@ fn other_events_are_one_line_each() {
             "! 05:00:01.000 CP1 incident cause=dropped a b",
             "! 05:00:01.000 refused address=a:1 reason=unauthorized 401: x",
             "! 05:00:01.000 swap outcome=failed",
+            "05:00:01.000 trial outcome=started transform=q",
+            "! 05:00:01.000 trial outcome=failed reason=\"a b\" transform=q",
             "! 05:00:01.000 missed 7 lines",
             "05:00:01.000 later x=1",
         ]

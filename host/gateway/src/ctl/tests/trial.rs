@@ -102,6 +102,9 @@ fn start_says_what_is_on_trial_and_how_to_see_more() {
     ];
     let start = ["start", "a", "--component", "builtin:jq", "--shadow"];
     assert_eq!(shown(&start, &answer).lines().collect::<Vec<_>>(), expected);
+    let least = json!({"transform": "a", "connected": 3, "selected": 2, "warnings": [], "dry_run": true});
+    let expected = "transform   a\ntakes part  2 of 3 connected charge points\nA dry run: no trial has been started.\n";
+    assert_eq!(shown(&start, &least), expected);
     answer["dry_run"] = true.into();
     let dry_run = shown(&start, &answer);
     assert!(
