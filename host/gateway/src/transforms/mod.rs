@@ -39,4 +39,4 @@ pub(crate) use load::{compiled_cache, has_any};
 pub use load::{component_versions, load};
 pub use store::{Sender, Store, StoreError};
 pub use swap::HotSwap;
-pub use trial::{Difference, TrialReport, trial_metrics};
+pub use trial::{Difference, TrialReport, Trials, trial_metrics};

@@ -88,11 +88,11 @@ pub(super) fn without_payloads(message: &RecordedMessage) -> RecordedMessage {
 
 /// Hides secrets in all texts of a message.
 pub(super) fn hide_secrets(message: &mut RecordedMessage) {
-    hide_secrets_of(&mut |change| message.for_each_text(change));
+    hide_secrets_of(|change| message.for_each_text(change));
 }
 
 /// Hides secrets in texts about one message. `for_each_text`: shows each of them to what it is called with.
-pub(crate) fn hide_secrets_of(for_each_text: &mut dyn FnMut(&mut dyn FnMut(MessageText<'_>))) {
+pub(crate) fn hide_secrets_of(mut for_each_text: impl FnMut(&mut dyn FnMut(MessageText<'_>))) {
     let mut secrets = Secrets::default();
     for_each_text(&mut |text| {
         if let MessageText::Plain(text) = text {

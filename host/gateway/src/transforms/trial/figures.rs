@@ -134,7 +134,7 @@ impl Difference {
             live: AnswerOfVersion::new(&call.live),
             candidate: AnswerOfVersion { log: log.collect(), ..AnswerOfVersion::new(&answer.actions) },
         };
-        hide_secrets_of(&mut |change| {
+        hide_secrets_of(|change| {
             let Difference { input, live, candidate, .. } = &mut difference;
             input.iter_mut().for_each(|input| input.for_each_text(change));
             for AnswerOfVersion { actions, failure, log } in [live, candidate] {
