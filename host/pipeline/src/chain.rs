@@ -5,6 +5,7 @@ use crate::settings::Validation;
 use crate::shadow::ShadowNote;
 use crate::transform::Transform;
 use crate::trial::{Membership, Selection, TrialGroup};
+use ocpp_gateway_core::session::CallEnd;
 use ocpp_gateway_core::{Direction, Identity, Peer};
 use std::fmt;
 use std::sync::Arc;
@@ -64,7 +65,8 @@ impl Chain {
             downlink: backward(Function::Downlink, Some(Direction::Downlink)),
             outbound: forward(Function::Outbound, Some(Direction::Uplink)),
             inbound: backward(Function::Inbound, Some(Direction::Downlink)),
-            admission: forward(Function::Admit, None),
+            // Whether a charge point may connect is asked of those alone that decide it.
+            admission: transforms.iter().filter(|transform| transform.has(Function::Admit)).cloned().collect(),
             events: forward(Function::Connected, None),
             rules: forward(Function::Check, None),
             mapping,
@@ -153,6 +155,16 @@ impl Generation {
     /// The number of hot swaps before it, from 0.
     pub fn number(&self) -> u64 {
         self.0.number
+    }
+
+    /// A CALL that began in this generation has ended.
+    pub fn count_call(&self, end: &CallEnd) {
+        self.0.variant.groups.iter().for_each(|group| group.count_call(end));
+    }
+
+    /// Messages that passed this generation were dropped, were refused or failed.
+    pub fn count_incidents(&self, count: usize) {
+        self.0.variant.groups.iter().for_each(|group| group.count_incidents(count));
     }
 
     /// Counts the charge point among those that use this generation, as long as the membership exists.

@@ -64,7 +64,6 @@ impl TransformStatus {
             self.timed_calls += other.timed_calls;
             self.timed += other.timed;
             self.instances += other.instances;
-            self.log_lines_suppressed += other.log_lines_suppressed;
         }
         self
     }

@@ -50,8 +50,8 @@ pub enum SwapError {
     NoPrevious,
     #[error("{0:?} was rolled back while another version of it was being loaded: that version is discarded")]
     RolledBackMeanwhile(String),
-    #[error("the trial has ended: {reason}")]
-    TrialEnded { reason: String },
+    #[error("the version on trial cannot be promoted: {reason}")]
+    NotPromoted { reason: String },
     #[error("{}", lines(.0))]
     Load(Vec<LoadError>),
     /// The caller could not store the change, for this reason.

@@ -100,4 +100,6 @@ pub struct CallEnd {
     pub outcome: Outcome,
     /// How long the other side took to answer, if it did.
     pub answered_after: Option<Duration>,
+    /// That of the CALL: see [`Session::set_generation`](super::Session::set_generation).
+    pub generation: u64,
 }

@@ -310,7 +310,8 @@ impl Session {
         let timeout = self.settings.call_timeout;
         let answered_after = now.map(|now| (now + timeout).saturating_duration_since(deadline));
         let action = Action::of(&call.action);
-        self.outputs.push_back(Output::Ended(CallEnd { direction, action, outcome, answered_after }));
+        let generation = call.generation;
+        self.outputs.push_back(Output::Ended(CallEnd { direction, action, outcome, answered_after, generation }));
     }
 
     /// The charge point was given a heartbeat interval; `None`: the configured one is in force.

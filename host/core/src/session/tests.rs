@@ -99,7 +99,7 @@ impl TestSession {
             _ => None,
         };
         let ends = self.outputs().into_iter().filter_map(ended);
-        ends.map(|CallEnd { direction, action, outcome, answered_after }| {
+        ends.map(|CallEnd { direction, action, outcome, answered_after, .. }| {
             let after = answered_after.map_or(String::new(), |after| format!(" after {}s", after.as_secs()));
             format!("{direction:?} {action} {}{after}", outcome.name())
         })

@@ -93,9 +93,12 @@ impl Gateway {
             registry.register_collector(embedded_broker_metrics(Arc::clone(embedded.retained_refused())));
         }
         registry.register_collector(certificate_metrics(Arc::clone(&security)));
+        let hot_swap = HotSwap::start(&pipeline, drop_ins, Arc::clone(&store), config)?;
+        let changer = Arc::clone(hot_swap.changer());
+        // Before the first message: one from a broker may be on the topics of a version on trial.
+        tokio::task::spawn_blocking(move || changer.restore_trials()).await.map_err(io::Error::other)?;
         let (context, claim_listener) = connect(config, options, pipeline, &mut registry);
-        notify_after_swaps(&context.router, &context.registry, Arc::clone(&store));
-        let hot_swap = HotSwap::start(&context.router.pipeline, drop_ins, store, config)?;
+        notify_after_swaps(&context.router, &context.registry, store);
         registry.register_collector(trial_metrics(Arc::clone(hot_swap.changer().trials())));
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let (guard, shared) = (Arc::clone(&security), Arc::clone(&context));

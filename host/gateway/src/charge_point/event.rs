@@ -185,11 +185,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         match notice {
             Output::Report(report) => self.report(&report),
             Output::Incident(incident) => {
-                self.generations.membership().count_incidents(1);
+                self.generations.current().count_incidents(1);
                 self.context.router.incident(&self.peer, &incident);
             }
             Output::Ended(end) => {
-                self.generations.membership().call_ended(&end);
+                self.generations.of(end.generation).count_call(&end);
                 self.context.router.metrics.calls.ended(&end);
             }
             Output::Answered(id, answer) => self.pending_calls.answer(&id, *answer),

@@ -28,7 +28,7 @@ pub(super) type Subscribed = Result<(), SubscribeError>;
 pub(super) struct Generations {
     /// Maps new messages of the charge point.
     current: Generation,
-    /// The trials that the current generation is part of.
+    /// Counts the charge point among those of the current generation.
     membership: Membership,
     /// `None` while only the current generation is in use.
     change: Option<Box<PendingSwap>>,
@@ -87,11 +87,6 @@ impl Generations {
     /// The generation that maps new messages of the charge point.
     pub(super) fn current(&self) -> &Generation {
         &self.current
-    }
-
-    /// The trials that the charge point is counted for.
-    pub(super) fn membership(&self) -> &Membership {
-        &self.membership
     }
 
     /// The generation of this number, or the current one if that one is not in use any more.

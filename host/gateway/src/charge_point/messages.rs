@@ -37,7 +37,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             self.show(|watched, peer| watched.uplink(peer, arrival, text, &frame, &mut uplinked));
         }
         let watching = returned.map_or(Duration::ZERO, |returned| returned.elapsed());
-        self.generations.membership().count_incidents(uplinked.incidents.len());
+        self.generations.of(generation).count_incidents(uplinked.incidents.len());
         let Uplinked { mut publications, mapped, answer, is_dropped, .. } = uplinked;
         if (self.session.latest_call() <= RECORDED_CALLS || self.context.router.echoes.is_seen())
             && let Some(publication) = mapped.and_then(|index| publications.get(index))
@@ -109,7 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             watched.downlink(&self.peer, arrival, message, self.session.unanswered_calls(), &mut downlinked);
         }
         let watching = returned.map_or(Duration::ZERO, |returned| returned.elapsed());
-        self.generations.membership().count_incidents(downlinked.incidents.len());
+        self.generations.of(generation).count_incidents(downlinked.incidents.len());
         let Downlinked { frames, publications, not_mapped, .. } = downlinked;
         self.publish(publications);
         let now = self.now().wall;
@@ -189,6 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         if let Some(arrival) = &arrival {
             self.show(|watched, peer| watched.report(peer, arrival, &report.frame, &mut reported));
         }
+        self.generations.of(report.generation).count_incidents(reported.incidents.len());
         self.publish(reported.publications);
     }
 

@@ -66,7 +66,6 @@ impl HotSwap {
         let this = HotSwap { changer, files, _drop_in_watch: DropInWatch::start(drop_ins)? };
         this.files.lock().follow(config)?;
         this.changer.log_masked(config);
-        this.changer.restore_trials();
         Ok(Arc::new(this))
     }
 

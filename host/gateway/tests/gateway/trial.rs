@@ -16,6 +16,9 @@ const QUIRK: &str = "/api/v1/transforms/quirk/trial";
 const WITH_QUIRK: &str = "[[transforms]]\nname = \"quirk\"\ncomponent = \"builtin:jq\"\nlimits = { time = \"1s\" }\n\
                           [transforms.config]\nprogram = \"def uplink: .;\"\n";
 
+/// Of the mapping.
+const CALLS: &str = "ocpp_gateway_transform_calls_total{transform=\"standard\"}";
+
 fn mounted(mount_point: &str) -> Value {
     json!({"component": "builtin:standard", "config": {"mountpoint": format!("{mount_point}/")}})
 }
@@ -196,7 +199,7 @@ async fn shadow_with_a_further_hook_is_compared_with_messages_that_pass() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn faulty_shadow_hurts_no_one_and_ends_by_itself() {
+async fn faulty_shadow_affects_no_message_and_ends_by_itself() {
     let gateway = Running::start(WITH_QUIRK).await;
     let mut back_end = gateway.back_end().await;
     let mut charge_point = gateway.charge_point("CP1").await;
@@ -268,14 +271,14 @@ async fn promotion_is_one_swap_and_can_be_rolled_back() {
     let mut events = BufReader::new(events).lines();
     started(&gateway, STANDARD, "mode=canary&charge_points=ACME-*", mounted("site")).await;
     calls.until_under(&mut own, "ACME-1", "site").await;
-    let before = gateway.metric("ocpp_gateway_transform_calls_total{transform=\"standard\"}").await;
+    let before = gateway.metric(CALLS).await;
     let promoted = promote(&gateway, STANDARD).await;
     assert_eq!((promoted.status, &promoted.json()["changed"]), (200, &json!(true)), "{}", promoted.json());
     assert_eq!(promoted.json()["changes"][0]["change"], "replaced");
     calls.until_under(&mut other, "CP1", "site").await;
     assert_eq!(calls.call(&mut own, "ACME-1").await, "site");
     // Counts cover all versions.
-    assert!(gateway.metric("ocpp_gateway_transform_calls_total{transform=\"standard\"}").await > before);
+    assert!(gateway.metric(CALLS).await >= before + 6.0);
     let mut seen = Vec::new();
     while seen.len() < 3 {
         let (name, data) = event(&mut events).await;
@@ -321,6 +324,103 @@ async fn failing_canary_ends_by_itself() {
     assert!(back_end.expect_on("ocpp/cp/ACME-1").await.contains("after"));
     let transforms = get(&gateway, "/api/v1/transforms").await.json();
     assert_eq!(transforms[0]["stopped"], false, "{transforms}");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn charge_points_take_part_in_several_trials_at_once() {
+    let gateway = Running::start(WITH_QUIRK).await;
+    let mut back_end = BackEnd::listen(gateway.broker(), "+/cp/#").await;
+    let (mut both, mut one) = (gateway.charge_point("ACME-1").await, gateway.charge_point("ACME-2").await);
+    started(&gateway, STANDARD, "mode=canary&charge_points=ACME-*", mounted("site")).await;
+    started(&gateway, QUIRK, "mode=canary&charge_points=*-1", program("def uplink: .payload.a = 1;")).await;
+    until(&gateway, STANDARD, |trial| trial["canary"]["candidate"]["charge_points"] == 2).await;
+    until(&gateway, QUIRK, |trial| trial["canary"]["candidate"]["charge_points"] == 1).await;
+    for (charge_point, name, payload) in [(&mut both, "ACME-1", r#"{"a":1}"#), (&mut one, "ACME-2", "{}")] {
+        charge_point.send(r#"[2,"1","StatusNotification",{}]"#).await;
+        let published = back_end.expect_on(&format!("site/cp/{name}")).await;
+        assert_eq!(published, call_object("1", "StatusNotification", payload));
+        back_end.publish(&format!("site/cs/{name}"), result_object("1", "{}")).await;
+        charge_point.text().await;
+    }
+    // The end of one leaves the other.
+    assert_eq!(end(&gateway, STANDARD).await.status, 200);
+    let published = async {
+        loop {
+            both.send(r#"[2,"2","StatusNotification",{}]"#).await;
+            let (topic, text) = back_end.message().await;
+            assert_eq!(text, call_object("2", "StatusNotification", r#"{"a":1}"#));
+            let (before, _) = topic.split_once('/').expect("a topic of the mapping");
+            back_end.publish(&format!("{before}/cs/ACME-1"), result_object("2", "{}")).await;
+            both.text().await;
+            if before == "ocpp" {
+                break;
+            }
+        }
+    };
+    timeout(TIMEOUT, published).await.expect("the topics of the live mapping in time");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_trials_run_and_a_fifth_waits_for_the_end_of_one() {
+    let transform = |name| format!("[[transforms]]\nname = \"{name}\"\ncomponent = \"builtin:local-heartbeat\"\n");
+    let toml: String = ["a", "b", "c", "d", "e"].map(transform).concat();
+    let gateway = Running::start(&toml).await;
+    let other = || json!({"on_error": "drop"});
+    let page = |name: &str| format!("/api/v1/transforms/{name}/trial");
+    for name in ["a", "b", "c", "d"] {
+        started(&gateway, &page(name), "mode=canary&percent=50", other()).await;
+    }
+    let problem = start(&gateway, &page("e"), "mode=shadow", other()).await.problem(409);
+    assert!(problem.contains("end one of them"), "{problem}");
+    let mut charge_point = gateway.charge_point("CP1").await;
+    let mut back_end = gateway.back_end().await;
+    charge_point.send(r#"[2,"1","StatusNotification",{}]"#).await;
+    assert!(back_end.expect_on("ocpp/cp/CP1").await.contains("StatusNotification"));
+    end(&gateway, &page("b")).await;
+    started(&gateway, &page("e"), "mode=shadow", other()).await;
+    let list = get(&gateway, "/api/v1/transforms").await.json();
+    let modes: Vec<_> = list.as_array().expect("a list").iter().map(|it| it["trial"].clone()).collect();
+    let expected = [json!("canary"), Value::Null, json!("canary"), json!("canary"), json!("shadow"), Value::Null];
+    assert_eq!(modes, expected);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rollback_and_removal_end_a_trial() {
+    let gateway = Running::start("").await;
+    let put = ask(&gateway, "PUT", "/api/v1/transforms/standard", &[JSON], mounted("site").to_string()).await;
+    assert_eq!(put.status, 200, "{}", put.json());
+    started(&gateway, STANDARD, "mode=shadow", mounted("other")).await;
+    let back = ask(&gateway, "POST", "/api/v1/transforms/standard/rollback", &[], "").await;
+    assert_eq!(back.status, 200, "{}", back.json());
+    let trial = shown(&gateway, STANDARD).await;
+    assert!(trial["reason"].as_str().is_some_and(|it| it.contains("another version")), "{trial}");
+    let mut quirk = program("def uplink: .;");
+    quirk["name"] = json!("quirk");
+    let added = ask(&gateway, "POST", "/api/v1/transforms", &[JSON], quirk.to_string()).await;
+    assert_eq!(added.status, 201, "{}", added.json());
+    started(&gateway, QUIRK, "mode=shadow", program("def uplink: .payload.a = 1;")).await;
+    let removed = ask(&gateway, "DELETE", "/api/v1/transforms/quirk", &[], "").await;
+    assert_eq!(removed.status, 200, "{}", removed.json());
+    let trial = shown(&gateway, QUIRK).await;
+    assert_eq!((&trial["state"], &trial["reason"]), (&json!("ended"), &json!("the transform was removed")), "{trial}");
+    gateway.stop().await;
+}
+
+/// Who may connect is decided by the versions that serve, a canary among them, and by no shadow.
+#[tokio::test(flavor = "multi_thread")]
+async fn shadow_keeps_no_charge_point_out_and_a_canary_does() {
+    let gateway = Running::start(WITH_QUIRK).await;
+    let strict = "def uplink: .; def admit: {\"refuse\": {\"status\": 403, \"reason\": \"not you\"}};";
+    started(&gateway, QUIRK, "mode=shadow", program(strict)).await;
+    drop(gateway.charge_point("ACME-1").await);
+    end(&gateway, QUIRK).await;
+    started(&gateway, QUIRK, "mode=canary&charge_points=ACME-*", program(strict)).await;
+    let refused = ChargePoint::connect(gateway.ocpp(), "/ocpp/ACME-1", &["ocpp1.6"]).await;
+    assert!(refused.is_err());
+    drop(gateway.charge_point("CP1").await);
     gateway.stop().await;
 }
 

@@ -139,7 +139,7 @@ impl<'a> ChainRun<'a> {
         {
             // Only the shadow is called for such messages.
             let untouched = H::Checked::untouched();
-            shadow.push(self.peer, H::FUNCTION, input.clone().into(), Ok(untouched.actions()), None);
+            shadow.push(self.peer, H::FUNCTION, None, input.clone().into(), Ok(untouched.actions()), None);
             return Ok(untouched);
         }
         let call = TracedCall::start(input);
@@ -147,7 +147,7 @@ impl<'a> ChainRun<'a> {
         let (input, duration, log) = call.end();
         let outcome = answer.as_ref().map(TracedAnswer::actions).map_err(Clone::clone);
         if let Some((shadow, input)) = shadow {
-            shadow.push(self.peer, H::FUNCTION, input.into(), outcome.clone(), Some(duration));
+            shadow.push(self.peer, H::FUNCTION, None, input.into(), outcome.clone(), Some(duration));
         }
         if let Some(trace) = &mut self.trace {
             trace.0.push(TraceStep {

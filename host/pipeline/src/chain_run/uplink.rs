@@ -205,7 +205,7 @@ impl ChainRun<'_> {
         };
         if let (Some(shadow), Some(started)) = (shadow, started) {
             let live = answer.as_ref().map(TracedAnswer::actions).map_err(Clone::clone);
-            shadow.push(peer, event.function(), event.into(), live, is_called.then(|| started.elapsed()));
+            shadow.push(peer, event.function(), None, event.into(), live, is_called.then(|| started.elapsed()));
         }
         answer
     }

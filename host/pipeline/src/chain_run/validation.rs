@@ -55,7 +55,7 @@ impl ChainRun<'_> {
             (MessageType::CallResult, Direction::Downlink) => self.unanswered.action(&frame.id),
             (MessageType::CallError | MessageType::CallResultError, _) => None,
         }?;
-        let mut rules = rules(self.chain, self.peer, direction, frame.action.as_deref());
+        let mut rules = live_rules(self.chain, self.peer, direction, frame.action.as_deref());
         let (fault, error) = match Schema::find(version, kind, action) {
             Ok(_) if rules.any(|transform| transform.schemas.replaces(version, kind, action)) => return None,
             Ok(schema) => (Fault::Violation, schema.violation(version, payload)?),
@@ -130,19 +130,33 @@ impl ChainRun<'_> {
         payload: &Payload<'_>,
     ) -> Result<Option<ValidationError>, Failure> {
         let (peer, action) = (self.peer, frame.action.as_deref());
-        let is_called =
-            transform.matcher.matches_direction(direction) && handles(transform, Function::Check, peer, action);
+        let is_called = rules_apply(transform, peer, direction, action);
         let started = Instant::now();
         let verdict = if is_called { self.verdict(transform, frame, payload) } else { Ok(None) };
         let error = verdict.as_ref().map(|invalid| invalid.as_ref().map(|invalid| invalid.error.clone()));
         let live = error.map(|error| error.actions()).map_err(Clone::clone);
         let input = traced_frame(frame).into();
-        shadow.push(peer, Function::Check, input, live, is_called.then(|| started.elapsed()));
+        shadow.push(peer, Function::Check, Some(direction), input, live, is_called.then(|| started.elapsed()));
         verdict
     }
 }
 
-/// The transforms whose rules apply to such a frame.
+/// Whether the rules of a transform apply to such a frame.
+fn rules_apply(transform: &Transform, peer: &Peer, direction: Direction, action: Option<&str>) -> bool {
+    transform.matcher.matches_direction(direction) && handles(transform, Function::Check, peer, action)
+}
+
+/// The transforms whose rules apply to such a frame, whatever their shadows do.
+fn live_rules<'c>(
+    chain: &'c Chain,
+    peer: &'c Peer,
+    direction: Direction,
+    action: Option<&'c str>,
+) -> impl Iterator<Item = &'c Arc<Transform>> {
+    chain.rules.iter().filter(move |transform| rules_apply(transform, peer, direction, action))
+}
+
+/// The transforms whose rules, or those of their shadows, apply to such a frame.
 fn rules<'c>(
     chain: &'c Chain,
     peer: &'c Peer,
@@ -150,9 +164,7 @@ fn rules<'c>(
     action: Option<&'c str>,
 ) -> impl Iterator<Item = &'c Arc<Transform>> {
     let applies = move |transform: &&Arc<Transform>| {
-        let applies = |transform: &Transform| {
-            transform.matcher.matches_direction(direction) && transform.matcher.matches(peer, action)
-        };
+        let applies = |transform: &Transform| rules_apply(transform, peer, direction, action);
         applies(transform) || chain.shadow_of(transform).is_some_and(|shadow| applies(shadow.candidate()))
     };
     chain.rules.iter().filter(applies)

@@ -73,7 +73,7 @@ impl Pipeline {
         let next = load::chain(&self.0.loader, assembled.transforms, default_mapping, loader_state.validation)
             .map_err(SwapError::Load)?;
         loader_state.drop_ins = assembled.drop_ins;
-        let changes = self.replace_chain(&mut loader_state, &running, next);
+        let changes = self.replace_chain(&loader_state, &running, next);
         drop(loader_state);
         Ok(self.report_drop_ins(changes, &assembled.loaded, assembled.errors))
     }

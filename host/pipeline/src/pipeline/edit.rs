@@ -43,7 +43,8 @@ impl Pipeline {
         let _guard = self.0.loading.lock();
         // Without the lock of `loader_state`: a rollback does not wait for the load.
         let edited = self.load_edit(edit).and_then(|new| self.put_in_place(edit, new, store));
-        if let (Some(name), Err(error)) = (edit.name(), &edited) {
+        // What is not promoted is not the fault of the version that runs.
+        if let (Some(name), Err(error)) = (edit.name().filter(|_| !edit.promotes), &edited) {
             self.report_failure(Some(name), error);
         }
         edited
@@ -66,7 +67,7 @@ impl Pipeline {
 
     fn load_edit(&self, edit: &Edit) -> Result<Option<Arc<Transform>>, SwapError> {
         let Some(spec) = &edit.load else { return Ok(None) };
-        edit.check_promotion(&self.0.loader_state.lock())?;
+        self.check_promotion(edit, None)?;
         let running = self.0.chain.load_full();
         let new = self.load_version(spec, running.transform(&spec.name), edit.fewer_hooks);
         new.map(Some).map_err(SwapError::Load)
@@ -82,7 +83,7 @@ impl Pipeline {
         if let Some(name) = edit.name().filter(|name| loader_state.rollbacks.has_any_since(edit.since, name)) {
             return Err(SwapError::RolledBackMeanwhile(name.to_owned()));
         }
-        edit.check_promotion(&loader_state)?;
+        self.check_promotion(edit, new.as_deref())?;
         let running = self.0.chain.load_full();
         let EditedChain { chain, specs, drop_ins } = self.edited_chain(edit, new.clone(), &loader_state, &running)?;
         let is_stored = store(changes(&running, &chain).as_deref()).map_err(SwapError::NotStored)?;
@@ -90,13 +91,20 @@ impl Pipeline {
             new.revision.store(spec.revision, Relaxed);
         }
         (loader_state.specs, loader_state.drop_ins) = (specs, drop_ins);
-        let changes = self.replace_chain(&mut loader_state, &running, chain);
+        let changes = self.replace_chain(&loader_state, &running, chain);
         if let Some(new) = new.filter(|_| changes.is_some()) {
             new.log_activated();
         }
         // Under the lock, so that a rollback that follows is reported after it.
         self.report_edit(edit.name(), changes.as_deref());
         Ok(changes)
+    }
+
+    /// `new`: what would be put in place, if it is loaded.
+    fn check_promotion(&self, edit: &Edit, new: Option<&Transform>) -> Result<(), SwapError> {
+        let Some(name) = edit.name().filter(|_| edit.promotes) else { return Ok(()) };
+        let refusal = self.0.trials.lock().refusal_to_promote(name, new);
+        refusal.map_or(Ok(()), |reason| Err(SwapError::NotPromoted { reason }))
     }
 
     fn edited_chain(
@@ -140,13 +148,6 @@ impl Pipeline {
 }
 
 impl Edit {
-    fn check_promotion(&self, loader_state: &LoaderState) -> Result<(), SwapError> {
-        match self.name().filter(|name| self.promotes && loader_state.candidate(name).is_none()) {
-            Some(name) => Err(SwapError::TrialEnded { reason: loader_state.why_trial_ended(name) }),
-            None => Ok(()),
-        }
-    }
-
     /// The name of the transform that it loads.
     fn name(&self) -> Option<&str> {
         self.load.as_ref().map(|spec| spec.name.as_str())

@@ -1,7 +1,7 @@
 //! The running generation of transforms, and older generations that are still in use.
 
 use super::rollbacks::Rollbacks;
-use super::trial::{Trial, TrialObserver, TrialStatus};
+use super::trial::{TrialList, TrialObserver};
 use crate::chain::{Chain, Generation};
 use crate::error::LoadError;
 use crate::load::{self, DefaultMapping, Loader};
@@ -41,6 +41,8 @@ pub(super) struct Inner {
     pub(super) faults: Mutex<HashMap<String, TransformFault>>,
     pub(super) on_swap: Mutex<Option<SwapObserver>>,
     pub(super) on_trial: Mutex<Option<TrialObserver>>,
+    /// Held only briefly: when a chain takes the place of another, and when figures are read.
+    pub(super) trials: Mutex<TrialList>,
 }
 
 /// Called with the report of every swap attempt.
@@ -53,10 +55,6 @@ pub(super) struct LoaderState {
     pub(super) drop_ins: Vec<TransformSpec>,
     pub(super) validation: Validation,
     pub(super) rollbacks: Rollbacks,
-    /// Those that run, the oldest first.
-    pub(super) trials: Vec<Trial>,
-    /// The latest trial of each transform that has none which runs, as it was at its end.
-    pub(super) ended_trials: HashMap<String, TrialStatus>,
 }
 
 impl LoaderState {
@@ -104,13 +102,12 @@ impl Pipeline {
                 drop_ins: Vec::new(),
                 validation,
                 rollbacks: Rollbacks::default(),
-                trials: Vec::new(),
-                ended_trials: HashMap::new(),
             }),
             previous: Mutex::default(),
             faults: Mutex::default(),
             on_swap: Mutex::new(None),
             on_trial: Mutex::new(None),
+            trials: Mutex::default(),
         })))
     }
 
@@ -141,6 +138,8 @@ impl Pipeline {
 
     /// The status of every transform.
     pub fn transforms(&self) -> Vec<TransformStatus> {
+        // Under the lock, so that a canary that ends is counted once.
+        let _trials = self.0.trials.lock();
         let chain = self.0.chain.load();
         let (previous, faults) = (self.0.previous.lock(), self.0.faults.lock());
         // The chain of charge points that take part in all trials.

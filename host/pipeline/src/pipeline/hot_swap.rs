@@ -5,7 +5,8 @@ use super::drop_ins::{DropIn, assemble};
 use super::edit::Edit;
 use super::generations::{LoaderState, Pipeline};
 use super::rollbacks::RollbackMark;
-use super::trial::TrialEnding;
+use super::trial::{EndedTrial, Trial, TrialEnding};
+use super::trials::SettledTrials;
 use crate::chain::Chain;
 use crate::error::{LoadError, TransformIncident};
 use crate::load::{self, DefaultMapping};
@@ -59,7 +60,7 @@ impl Pipeline {
         old: Option<&Arc<Transform>>,
         fewer_hooks: FewerHooks,
     ) -> Result<Arc<Transform>, Vec<LoadError>> {
-        let candidate = self.0.loader_state.lock().candidate(&spec.name).cloned();
+        let candidate = self.0.trials.lock().running(&spec.name).map(|trial| trial.candidate.clone());
         let new = self.0.loader.load_or_promote(spec, old, candidate.as_ref());
         let new = new.map_err(|faults| load::errors(spec, faults))?;
         let protected = old.filter(|_| fewer_hooks == FewerHooks::Refuse);
@@ -71,7 +72,7 @@ impl Pipeline {
     /// being loaded to replace it is discarded. Does not wait for a load.
     pub fn roll_back(&self, name: &str) -> Result<Vec<TransformChange>, SwapError> {
         let mut loader_state = self.0.loader_state.lock();
-        let rolled_back = self.roll_back_in(&mut loader_state, name, None);
+        let rolled_back = self.roll_back_in(&loader_state, name, None);
         if rolled_back.is_ok() {
             loader_state.rollbacks.record(name);
         }
@@ -94,7 +95,7 @@ impl Pipeline {
     /// `failed`: why the running version must not become the previous one; `None`: it becomes the previous one.
     fn roll_back_in(
         &self,
-        loader_state: &mut LoaderState,
+        loader_state: &LoaderState,
         name: &str,
         failed: Option<String>,
     ) -> Result<Vec<TransformChange>, SwapError> {
@@ -108,8 +109,9 @@ impl Pipeline {
         self.finish(Some(name), SwapOutcome::RolledBack, failed, rolled_back)
     }
 
-    /// Replaces all running transforms. `since`: taken before `specs` and `drop_ins` were made. If any of those of the configuration has a fault, nothing changes. A drop-in with
-    /// a fault keeps its running version, if there is one. Transforms that are the same keep running.
+    /// Replaces all running transforms. `since`: taken before `specs` and `drop_ins` were made. If any of those of the
+    /// configuration has a fault, nothing changes. A drop-in with a fault keeps its running version, if there is one.
+    /// Transforms that are the same keep running.
     pub fn swap_all(
         &self,
         specs: Vec<TransformSpec>,
@@ -155,7 +157,7 @@ impl Pipeline {
         loader_state.specs = specs;
         loader_state.drop_ins = assembled.drop_ins;
         loader_state.validation = validation;
-        let changes = self.replace_chain(&mut loader_state, &old, new);
+        let changes = self.replace_chain(&loader_state, &old, new);
         drop(loader_state);
         self.0.faults.lock().clear();
         Ok(self.report_drop_ins(changes, &assembled.loaded, assembled.errors))
@@ -165,7 +167,7 @@ impl Pipeline {
     /// `loader_state`.
     pub(super) fn replace_chain(
         &self,
-        loader_state: &mut LoaderState,
+        loader_state: &LoaderState,
         old: &Chain,
         new: Chain,
     ) -> Option<Vec<TransformChange>> {
@@ -186,7 +188,7 @@ impl Pipeline {
 
     fn replace_transform(
         &self,
-        loader_state: &mut LoaderState,
+        loader_state: &LoaderState,
         chain: &Chain,
         new: Arc<Transform>,
     ) -> Result<Vec<TransformChange>, SwapError> {
@@ -208,22 +210,32 @@ impl Pipeline {
 
     /// Activates a chain, with those for charge points that take part in trials. The caller holds the lock of
     /// `loader_state`.
-    pub(super) fn go_live(&self, loader_state: &mut LoaderState, mut next: Chain) {
+    pub(super) fn go_live(&self, loader_state: &LoaderState, next: Chain) {
+        self.go_live_without(loader_state, next, Vec::new());
+    }
+
+    /// [`Pipeline::go_live`], which also ends trials.
+    pub(super) fn go_live_without(&self, loader_state: &LoaderState, mut next: Chain, ended: Vec<EndedTrial>) {
         for transform in &next.transforms {
             transform.factory.shared.set_limits(&transform.factory.limits);
         }
         let number = self.newest_number() + 1;
         next.number = number;
-        next.variants = self.settle_trials(loader_state, &next, number);
-        {
+        let SettledTrials { variants, ended } = self.settle_trials(loader_state, &next, number, ended);
+        next.variants = variants;
+        let ended = {
             let mut older = self.0.older.lock();
             older.retain(|chain| chain.strong_count() > 0);
+            // Together, so that the counts of a trial are part of one of the chains, and of one only.
+            let mut trials = self.0.trials.lock();
             let old = self.0.chain.swap(Arc::new(next));
             older.extend(old.variants.iter().flat_map(|variants| &variants.chains).map(Arc::downgrade));
             older.push(Arc::downgrade(&old));
-        }
+            trials.end(ended)
+        };
         // The number is stored last, so that a thread that reads it finds its chain.
         self.0.number.store(number, Ordering::Release);
+        ended.iter().for_each(|trial| self.notify_trial(trial));
     }
 
     /// Records and reports the result of a swap attempt. `name`: the transform to be swapped; `None`: all of them.
@@ -301,14 +313,16 @@ impl Pipeline {
         }
     }
 
-    /// Rolls `failing` back to its previous version, if it has one and still runs; ends its trial if it is on trial. Uses a separate thread, as the
-    /// rollback may have to load the default mapping.
+    /// Rolls `failing` back to its previous version, if it has one and still runs; ends its trial if it is on trial.
+    /// Uses a separate thread, as the rollback may have to load the default mapping.
     pub(super) fn spawn_rollback(&self, failing: &Arc<Transform>, reason: String) {
         let (pipeline, failing) = (self.clone(), failing.clone());
         let spawned = std::thread::Builder::new().name("transform-rollback".into()).spawn(move || {
             let mut loader_state = pipeline.0.loader_state.lock();
-            if let Some(name) = loader_state.trial_of(&failing) {
-                pipeline.end_trial_in(&mut loader_state, &name, TrialEnding::Failed, &reason);
+            let is_its = |trial: &&Arc<Trial>| Arc::ptr_eq(&trial.candidate, &failing);
+            let trial = pipeline.0.trials.lock().running.iter().find(is_its).cloned();
+            if let Some(trial) = trial {
+                pipeline.end_trial_in(&loader_state, &trial, TrialEnding::Failed, &reason);
                 return;
             }
             if !pipeline.0.chain.load().transforms.iter().any(|running| Arc::ptr_eq(running, &failing)) {
@@ -318,7 +332,7 @@ impl Pipeline {
             let hashes = short_hashes(sha256, program_sha256.as_deref());
             let reason = format!("version {version} ({hashes}) was rolled back: {reason}");
             let (sha256, program) = (short_sha256(sha256), program_sha256.as_deref().map(short_sha256));
-            match pipeline.roll_back_in(&mut loader_state, name, Some(reason)) {
+            match pipeline.roll_back_in(&loader_state, name, Some(reason)) {
                 Ok(_) => {
                     loader_state.rollbacks.record(name);
                     warn!(transform = %name, failed = %version, sha256, program, "rolled back to the previous version");

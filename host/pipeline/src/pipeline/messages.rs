@@ -168,9 +168,11 @@ impl Pipeline {
         (refusal.unwrap_or(Decision::Accept(attributes)), incidents)
     }
 
-    /// Whether any transform has the `admission` hook.
+    /// Whether any transform has the `admission` hook, also if it is on trial.
     pub fn has_admission(&self) -> bool {
-        !self.0.chain.load().admission.is_empty()
+        let chain = self.0.chain.load();
+        let variants = chain.variants.iter().flat_map(|variants| &variants.chains);
+        !chain.admission.is_empty() || variants.into_iter().any(|variant| !variant.admission.is_empty())
     }
 }
 

@@ -5,6 +5,7 @@ use crate::spec::TransformSpec;
 use crate::swap_report::{FewerHooks, SwapError, TransformVersion};
 use crate::transform::Transform;
 use crate::trial::{GroupFigures, Selection, TrialGroup};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -100,6 +101,22 @@ pub enum TrialEnding {
 /// Called with the status of a trial at its start and at its end.
 pub(super) type TrialObserver = Box<dyn Fn(&TrialStatus) + Send>;
 
+/// The trials of a pipeline. Writers hold the lock of `loader_state` as well.
+#[derive(Default)]
+pub(super) struct TrialList {
+    /// The oldest first.
+    pub(super) running: Vec<Arc<Trial>>,
+    /// The latest trial of each transform that has none which runs, as it was at its end.
+    pub(super) ended: HashMap<String, TrialStatus>,
+}
+
+/// A trial that ends with the next generation.
+pub(super) struct EndedTrial {
+    pub(super) trial: Arc<Trial>,
+    pub(super) how: TrialEnding,
+    pub(super) reason: String,
+}
+
 /// A trial that runs.
 pub(super) struct Trial {
     /// The version that the candidate is compared with.
@@ -115,6 +132,42 @@ pub(super) struct Trial {
     /// The counts of the live version when the trial began.
     before: CallCounts,
     started_at: SystemTime,
+}
+
+impl TrialList {
+    pub(super) fn running(&self, name: &str) -> Option<&Arc<Trial>> {
+        self.running.iter().find(|trial| *trial.live.name == *name)
+    }
+
+    pub(super) fn start(&mut self, trial: Arc<Trial>) {
+        self.ended.remove(&*trial.live.name);
+        self.running.push(trial);
+    }
+
+    /// Ends trials. Returns how they stood.
+    pub(super) fn end(&mut self, trials: Vec<EndedTrial>) -> Vec<TrialStatus> {
+        let end = |EndedTrial { trial, how, reason }| {
+            let status = trial.status(Some(TrialEnd { at: SystemTime::now(), how, reason }));
+            trial.stop();
+            self.running.retain(|running| !Arc::ptr_eq(running, &trial));
+            self.ended.insert(status.name.clone(), status.clone());
+            status
+        };
+        trials.into_iter().map(end).collect()
+    }
+
+    /// Why the version on trial cannot be put in place; `new`: what would be, if it is loaded.
+    pub(super) fn refusal_to_promote(&self, name: &str, new: Option<&Transform>) -> Option<String> {
+        let Some(trial) = self.running(name) else {
+            let end = self.ended.get(name).and_then(|trial| trial.end.as_ref());
+            return Some(end.map_or("it has ended".into(), |end| format!("it has ended: {}", end.reason)));
+        };
+        if trial.candidate.breakers.is_any_open() {
+            return Some("it fails for most charge points".into());
+        }
+        let is_other = new.is_some_and(|new| !new.is_same_load(&trial.candidate));
+        is_other.then(|| "its component or its program is another one by now".into())
+    }
 }
 
 impl Trial {

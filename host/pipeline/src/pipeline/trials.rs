@@ -2,7 +2,7 @@
 
 use super::generations::{LoaderState, Pipeline};
 use super::trial::{
-    MAX_RUNNING_TRIALS, Trial, TrialEnd, TrialEnding, TrialError, TrialMode, TrialRequest, TrialStatus,
+    EndedTrial, MAX_RUNNING_TRIALS, Trial, TrialEnding, TrialError, TrialMode, TrialRequest, TrialStatus,
 };
 use crate::chain::{Chain, Generation, Variant, Variants};
 use crate::error::LoadError;
@@ -13,12 +13,18 @@ use crate::swap_report::SwapError;
 use crate::transform::Transform;
 use ocpp_gateway_core::Identity;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-/// The name of a trial that the other transforms leave no room for, and why.
+/// The index of a trial that the other transforms leave no room for, and why.
 struct NoRoom {
-    trial: Arc<str>,
+    trial: usize,
     errors: Vec<LoadError>,
+}
+
+/// Trials as they are in the next generation.
+pub(super) struct SettledTrials {
+    /// `None`: nothing is on trial.
+    pub(super) variants: Option<Variants>,
+    pub(super) ended: Vec<EndedTrial>,
 }
 
 impl Pipeline {
@@ -36,30 +42,20 @@ impl Pipeline {
     pub fn start_trial(&self, request: TrialRequest) -> Result<Option<Shadow>, TrialError> {
         let _guard = self.0.loading.lock();
         let (live, candidate) = self.load_candidate(&request)?;
-        let name = &request.spec.name;
-        let mut loader_state = self.0.loader_state.lock();
-        let running = self.0.chain.load_full();
-        if !running.transform(name).is_some_and(|running| Arc::ptr_eq(running, &live)) {
-            return Err(SwapError::RolledBackMeanwhile(name.clone()).into());
-        }
-        let (trial, shadow) = Trial::new(request, live, candidate);
+        let loader_state = self.0.loader_state.lock();
+        let (trial, shadow, running) = self.new_trial(&loader_state, request, live, candidate)?;
         let status = trial.status(None);
-        loader_state.ended_trials.remove(&*trial.live.name);
-        loader_state.trials.push(trial);
-        let chains = self.variant_chains(&loader_state, &running, 0);
-        if let Err(NoRoom { errors, .. }) = chains {
-            loader_state.trials.pop();
-            return Err(SwapError::Load(errors).into());
-        }
-        self.go_live(&mut loader_state, running.without_trials());
+        self.0.trials.lock().start(trial);
+        self.go_live(&loader_state, running.without_trials());
         self.notify_trial(&status);
         Ok(shadow)
     }
 
     /// Whether [`Pipeline::start_trial`] would start the trial.
-    pub fn check_trial(&self, request: &TrialRequest) -> Result<(), TrialError> {
+    pub fn check_trial(&self, request: TrialRequest) -> Result<(), TrialError> {
         let _guard = self.0.loading.lock();
-        self.load_candidate(request).map(drop)
+        let (live, candidate) = self.load_candidate(&request)?;
+        self.new_trial(&self.0.loader_state.lock(), request, live, candidate).map(drop)
     }
 
     /// The running version, and the candidate.
@@ -67,11 +63,11 @@ impl Pipeline {
         let TrialRequest { spec, mode, fewer_hooks, .. } = request;
         let name = || spec.name.clone();
         {
-            let loader_state = self.0.loader_state.lock();
-            if loader_state.trials.iter().any(|trial| *trial.live.name == *spec.name) {
+            let trials = self.0.trials.lock();
+            if trials.running(&spec.name).is_some() {
                 return Err(TrialError::OnTrial(name()));
             }
-            if loader_state.trials.len() >= MAX_RUNNING_TRIALS {
+            if trials.running.len() >= MAX_RUNNING_TRIALS {
                 return Err(TrialError::TooMany);
             }
         }
@@ -87,83 +83,120 @@ impl Pipeline {
         Ok((live, candidate))
     }
 
+    /// A trial that fits beside those that run, and the chain that it starts in.
+    fn new_trial(
+        &self,
+        loader_state: &LoaderState,
+        request: TrialRequest,
+        live: Arc<Transform>,
+        candidate: Arc<Transform>,
+    ) -> Result<(Arc<Trial>, Option<Shadow>, Arc<Chain>), TrialError> {
+        let running = self.0.chain.load_full();
+        if !running.transform(&live.name).is_some_and(|running| Arc::ptr_eq(running, &live)) {
+            return Err(SwapError::RolledBackMeanwhile(live.name.to_string()).into());
+        }
+        let (trial, shadow) = Trial::new(request, live, candidate);
+        let trial = Arc::new(trial);
+        let mut trials = self.0.trials.lock().running.clone();
+        trials.push(trial.clone());
+        self.variant_chains(loader_state, &trials, &running, 0).map_err(|no_room| SwapError::Load(no_room.errors))?;
+        Ok((trial, shadow, running))
+    }
+
     /// Ends a trial that runs. Its status at the end can be had until [`Pipeline::forget_trial`]. `None`: no such trial
     /// runs.
     pub fn end_trial(&self, name: &str, how: TrialEnding, reason: &str) -> Option<TrialStatus> {
-        let mut loader_state = self.0.loader_state.lock();
-        self.end_trial_in(&mut loader_state, name, how, reason)
+        let loader_state = self.0.loader_state.lock();
+        let trial = self.0.trials.lock().running(name)?.clone();
+        self.end_trial_in(&loader_state, &trial, how, reason)
+    }
+
+    /// Ends the trial of a shadow that fails, unless it has ended.
+    pub fn end_failing_shadow(&self, shadow: &Shadow, reason: &str) {
+        let loader_state = self.0.loader_state.lock();
+        let is_its = |trial: &&Arc<Trial>| trial.note.as_ref().is_some_and(|note| Arc::ptr_eq(note, shadow.note()));
+        let trial = self.0.trials.lock().running.iter().find(is_its).cloned();
+        trial.and_then(|trial| self.end_trial_in(&loader_state, &trial, TrialEnding::Failed, reason));
     }
 
     pub(super) fn end_trial_in(
         &self,
-        loader_state: &mut LoaderState,
-        name: &str,
+        loader_state: &LoaderState,
+        trial: &Arc<Trial>,
         how: TrialEnding,
         reason: &str,
     ) -> Option<TrialStatus> {
-        let status = loader_state.take_trial(name, how, reason)?;
+        let ended = EndedTrial { trial: trial.clone(), how, reason: reason.to_owned() };
         let running = self.0.chain.load_full();
-        self.go_live(loader_state, running.without_trials());
-        self.notify_trial(&status);
-        Some(status)
+        self.go_live_without(loader_state, running.without_trials(), vec![ended]);
+        self.0.trials.lock().ended.get(&*trial.live.name).cloned()
     }
 
-    /// The trial of a transform, which runs or has ended.
+    /// The trial of a transform, which runs or has ended. Waits for no swap.
     pub fn trial(&self, name: &str) -> Option<TrialStatus> {
-        let loader_state = self.0.loader_state.lock();
-        let running = loader_state.trials.iter().find(|trial| *trial.live.name == *name);
-        running.map(|trial| trial.status(None)).or_else(|| loader_state.ended_trials.get(name).cloned())
+        let trials = self.0.trials.lock();
+        let running = trials.running(name).map(|trial| trial.status(None));
+        running.or_else(|| trials.ended.get(name).cloned())
     }
 
-    /// All trials that run.
+    /// All trials that run. Waits for no swap.
     pub fn trials(&self) -> Vec<TrialStatus> {
-        self.0.loader_state.lock().trials.iter().map(|trial| trial.status(None)).collect()
+        self.0.trials.lock().running.iter().map(|trial| trial.status(None)).collect()
     }
 
     /// Forgets a trial that has ended.
     pub fn forget_trial(&self, name: &str) -> Option<TrialStatus> {
-        self.0.loader_state.lock().ended_trials.remove(name)
+        self.0.trials.lock().ended.remove(name)
     }
 
-    /// The chains of the next generation for charge points that take part in trials. `next`: the chain without them.
-    /// Ends trials that the chain leaves no room for.
-    pub(super) fn settle_trials(&self, loader_state: &mut LoaderState, next: &Chain, number: u64) -> Option<Variants> {
-        let is_live = |trial: &Trial| next.transforms.iter().any(|running| Arc::ptr_eq(running, &trial.live));
-        while let Some(gone) = loader_state.trials.iter().find(|trial| !is_live(trial)) {
-            let name = gone.live.name.clone();
-            let now = next.transform(&name);
-            let (how, reason) = match now {
-                Some(now) if now.is_same_load(&gone.candidate) => (TrialEnding::Promoted, "promoted"),
-                Some(_) => (TrialEnding::Ended, "another version of the transform was put in place"),
-                None => (TrialEnding::Ended, "the transform was removed"),
-            };
-            let status = loader_state.take_trial(&name, how, reason);
-            status.iter().for_each(|status| self.notify_trial(status));
-        }
-        while !loader_state.trials.is_empty() {
-            match self.variant_chains(loader_state, next, number) {
+    /// The trials that go on with the next generation, with a chain for each combination of them; and those that end.
+    /// `next`: the chain without trials. `ended`: trials that end anyway.
+    pub(super) fn settle_trials(
+        &self,
+        loader_state: &LoaderState,
+        next: &Chain,
+        number: u64,
+        mut ended: Vec<EndedTrial>,
+    ) -> SettledTrials {
+        let mut running = self.0.trials.lock().running.clone();
+        running.retain(|trial| !ended.iter().any(|ended| Arc::ptr_eq(&ended.trial, trial)));
+        running.retain(|trial| match why_over(trial, next) {
+            None => true,
+            Some((how, reason)) => {
+                ended.push(EndedTrial { trial: trial.clone(), how, reason: reason.to_owned() });
+                false
+            }
+        });
+        let mut variants = None;
+        while !running.is_empty() && variants.is_none() {
+            match self.variant_chains(loader_state, &running, next, number) {
                 Ok(chains) => {
-                    let selections = loader_state.trials.iter().map(|trial| trial.selection.clone()).collect();
-                    return Some(Variants { selections, chains });
+                    let selections = running.iter().map(|trial| trial.selection.clone()).collect();
+                    variants = Some(Variants { selections, chains });
                 }
                 Err(NoRoom { trial, errors }) => {
-                    let status =
-                        loader_state.take_trial(&trial, TrialEnding::Failed, &SwapError::Load(errors).to_string());
-                    status.iter().for_each(|status| self.notify_trial(status));
+                    let trial = running.remove(trial);
+                    let reason = SwapError::Load(errors).to_string();
+                    ended.push(EndedTrial { trial, how: TrialEnding::Failed, reason });
                 }
             }
         }
-        None
+        SettledTrials { variants, ended }
     }
 
     /// A chain for each combination of trials.
-    fn variant_chains(&self, loader_state: &LoaderState, next: &Chain, number: u64) -> Result<Vec<Arc<Chain>>, NoRoom> {
-        let trials = &loader_state.trials;
+    fn variant_chains(
+        &self,
+        loader_state: &LoaderState,
+        trials: &[Arc<Trial>],
+        next: &Chain,
+        number: u64,
+    ) -> Result<Vec<Arc<Chain>>, NoRoom> {
         let chain = |taking_part: usize| {
-            let latest = taking_part.checked_ilog2().and_then(|bit| trials.get(bit as usize));
-            let trial = latest.map_or_else(|| "".into(), |trial| trial.live.name.clone());
-            let chain =
-                self.variant_chain(loader_state, next, taking_part).map_err(|errors| NoRoom { trial, errors })?;
+            // The latest of them: without any, the chain is that which runs.
+            let trial = taking_part.checked_ilog2().unwrap_or_default() as usize;
+            let chain = self.variant_chain(loader_state, trials, next, taking_part);
+            let chain = chain.map_err(|errors| NoRoom { trial, errors })?;
             Ok(Arc::new(Chain { number, ..chain }))
         };
         (0..1 << trials.len()).map(chain).collect()
@@ -173,12 +206,13 @@ impl Pipeline {
     fn variant_chain(
         &self,
         loader_state: &LoaderState,
+        trials: &[Arc<Trial>],
         next: &Chain,
         taking_part: usize,
     ) -> Result<Chain, Vec<LoadError>> {
-        let trials = || loader_state.trials.iter().enumerate().map(|(bit, trial)| (trial, taking_part >> bit & 1 == 1));
+        let trials = || trials.iter().enumerate().map(|(bit, trial)| (trial, taking_part >> bit & 1 == 1));
         let canary = |transform: &Arc<Transform>| {
-            let is_its = |(trial, takes_part): &(&Trial, bool)| {
+            let is_its = |(trial, takes_part): &(&Arc<Trial>, bool)| {
                 *takes_part && trial.mode == TrialMode::Canary && trial.live.name == transform.name
             };
             trials().find(is_its).map(|(trial, _)| trial.candidate.clone())
@@ -203,38 +237,19 @@ impl Pipeline {
         load::variant_chain(&self.0.loader, transforms, default_mapping, loader_state.validation, variant)
     }
 
-    fn notify_trial(&self, status: &TrialStatus) {
+    pub(super) fn notify_trial(&self, status: &TrialStatus) {
         if let Some(observer) = &*self.0.on_trial.lock() {
             observer(status);
         }
     }
 }
 
-impl LoaderState {
-    /// Ends the trial of a transform.
-    fn take_trial(&mut self, name: &str, how: TrialEnding, reason: &str) -> Option<TrialStatus> {
-        let place = self.trials.iter().position(|trial| *trial.live.name == *name)?;
-        let trial = self.trials.remove(place);
-        let end = TrialEnd { at: SystemTime::now(), how, reason: reason.to_owned() };
-        let status = trial.status(Some(end));
-        trial.stop();
-        self.ended_trials.insert(name.to_owned(), status.clone());
-        Some(status)
-    }
-
-    /// The name of the trial that has this candidate.
-    pub(super) fn trial_of(&self, candidate: &Arc<Transform>) -> Option<Arc<str>> {
-        let trial = self.trials.iter().find(|trial| Arc::ptr_eq(&trial.candidate, candidate))?;
-        Some(trial.live.name.clone())
-    }
-
-    pub(super) fn why_trial_ended(&self, name: &str) -> String {
-        let end = self.ended_trials.get(name).and_then(|trial| trial.end.as_ref());
-        end.map_or_else(String::new, |end| end.reason.clone())
-    }
-
-    /// The candidate on trial for this transform.
-    pub(super) fn candidate(&self, name: &str) -> Option<&Arc<Transform>> {
-        self.trials.iter().find(|trial| *trial.live.name == *name).map(|trial| &trial.candidate)
+/// How a trial ends with the next chain, and why; `None`: it goes on.
+fn why_over(trial: &Trial, next: &Chain) -> Option<(TrialEnding, &'static str)> {
+    match next.transform(&trial.live.name) {
+        Some(now) if Arc::ptr_eq(now, &trial.live) => None,
+        Some(now) if now.is_same_load(&trial.candidate) => Some((TrialEnding::Promoted, "promoted")),
+        Some(_) => Some((TrialEnding::Ended, "another version of the transform was put in place")),
+        None => Some((TrialEnding::Ended, "the transform was removed")),
     }
 }

@@ -4,7 +4,7 @@ use crate::error::Failure;
 use crate::guest_log::TracedLine;
 use crate::hook::Function;
 use crate::trace::{TracedAction, TracedMessage};
-use ocpp_gateway_core::{Frame, Peer, Publish};
+use ocpp_gateway_core::{Direction, Frame, Peer, Publish};
 use std::time::Duration;
 
 /// What a transform was called with.
@@ -33,6 +33,8 @@ impl From<TracedMessage> for ShadowInput {
 pub struct ShadowCall {
     pub peer: Peer,
     pub(super) function: Function,
+    /// Of the message, where the hook does not tell it.
+    pub(super) direction: Option<Direction>,
     pub input: ShadowInput,
     /// What the version that runs has answered. A refusal of a mapping is one of the actions.
     pub live: Result<Vec<TracedAction>, Failure>,
@@ -68,21 +70,51 @@ impl ShadowCall {
     /// About how many bytes it takes.
     pub fn size(&self) -> usize {
         let input = match &self.input {
-            ShadowInput::Frame(frame) => frame.payload.len(),
-            ShadowInput::Message(publish) => publish.payload.len(),
-            ShadowInput::Connected | ShadowInput::Disconnected(_) | ShadowInput::Subscriptions => 0,
+            ShadowInput::Frame(frame) => size_of_frame(frame),
+            ShadowInput::Message(publish) => size_of_publish(publish),
+            ShadowInput::Disconnected(reason) => reason.len(),
+            ShadowInput::Connected | ShadowInput::Subscriptions => 0,
         };
-        let action = |action: &TracedAction| match action {
-            TracedAction::Message(TracedMessage::Frame(frame)) => frame.payload.len(),
-            TracedAction::Message(TracedMessage::Message(publish)) | TracedAction::Publish(publish) => {
-                publish.payload.len()
-            }
-            TracedAction::Reply(payload) => payload.len(),
-            _ => 0,
-        };
-        let actions: usize = self.live.iter().flatten().map(action).sum();
-        size_of::<Self>() + input + actions
+        size_of::<Self>() + size_of_attributes(&self.peer.attributes) + input + size_of_answer(&self.live)
     }
+}
+
+impl ShadowAnswer {
+    /// About how many bytes it takes.
+    pub fn size(&self) -> usize {
+        let log = self.log.iter().map(|line| size_of::<TracedLine>() + line.text.len());
+        size_of::<Self>() + size_of_answer(&self.actions) + log.sum::<usize>()
+    }
+}
+
+fn size_of_answer(answer: &Result<Vec<TracedAction>, Failure>) -> usize {
+    let size = |action: &TracedAction| {
+        let content = match action {
+            TracedAction::Message(TracedMessage::Frame(frame)) => size_of_frame(frame),
+            TracedAction::Message(TracedMessage::Message(publish)) | TracedAction::Publish(publish) => {
+                size_of_publish(publish)
+            }
+            TracedAction::Reply(text) | TracedAction::Drop(text) => text.len(),
+            TracedAction::Reject(error) => error.description.len() + error.details.len(),
+            TracedAction::Subscribe(filter) => filter.filter.len(),
+            TracedAction::Pass => 0,
+        };
+        size_of::<TracedAction>() + content
+    };
+    answer.iter().flatten().map(size).sum()
+}
+
+fn size_of_frame(frame: &Frame<'_>) -> usize {
+    let error = frame.error.as_ref().map_or(0, |head| head.code.len() + head.description.len());
+    frame.id.len() + frame.payload.len() + error + size_of_attributes(&frame.attributes)
+}
+
+fn size_of_publish(Publish { topic, payload, properties, attributes, .. }: &Publish) -> usize {
+    topic.len() + payload.len() + size_of_attributes(properties) + size_of_attributes(attributes)
+}
+
+fn size_of_attributes(attributes: &[(String, String)]) -> usize {
+    attributes.iter().map(|(name, value)| 2 * size_of::<String>() + name.len() + value.len()).sum()
 }
 
 /// A refusal is what a mapping wants done, and no failure.

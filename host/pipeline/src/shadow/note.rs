@@ -25,11 +25,19 @@ impl ShadowNote {
         &self,
         peer: &Peer,
         function: Function,
+        direction: Option<Direction>,
         input: ShadowInput,
         live: Result<Vec<TracedAction>, Failure>,
         live_time: Option<Duration>,
     ) {
-        self.queue.push(ShadowCall { peer: peer.clone(), function, input, live: as_actions(live), live_time });
+        self.queue.push(ShadowCall {
+            peer: peer.clone(),
+            function,
+            direction,
+            input,
+            live: as_actions(live),
+            live_time,
+        });
     }
 
     /// Notes nothing from now on.

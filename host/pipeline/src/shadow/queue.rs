@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 /// The most calls that wait. The shadow looks for new ones every few milliseconds.
 const MAX_CALLS: usize = 10_000;
 /// The most bytes that they have together, with their results.
-const MAX_BYTES: usize = 64 << 20;
+const MAX_BYTES: usize = 32 << 20;
 
 /// Takes calls without waiting, in their order. What does not fit is counted.
 #[derive(Default)]
@@ -72,7 +72,7 @@ mod tests {
         let peer = Peer { identity, version: Version::V1_6, connection: 1, attributes: Attributes::new() };
         let frame = Frame::new(MessageType::Call, id.to_string(), "x".repeat(payload));
         let (function, input) = (Function::Uplink, ShadowInput::Frame(frame));
-        ShadowCall { peer, function, input, live: Ok(Vec::new()), live_time: None }
+        ShadowCall { peer, function, direction: None, input, live: Ok(Vec::new()), live_time: None }
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Shadow {
                     Function::Uplink => self.call::<hook::Uplink>(peer, subject, arguments),
                     Function::Downlink => self.call::<hook::Downlink>(peer, subject, arguments),
                     Function::ToMqtt => self.call::<hook::ToMqtt>(peer, subject, arguments),
-                    _ => self.check(peer, subject, frame),
+                    _ => self.check(call, subject, frame),
                 }
             }
             ShadowInput::Message(publish) => {
@@ -99,7 +99,7 @@ impl Shadow {
         is_new.then(|| {
             let ShadowAnswer { actions, time, .. } = subscriptions(&self.live, peer);
             let (function, input) = (Function::Subscriptions, ShadowInput::Subscriptions);
-            ShadowCall { peer: peer.clone(), function, input, live: actions, live_time: time }
+            ShadowCall { peer: peer.clone(), function, direction: None, input, live: actions, live_time: time }
         })
     }
 
@@ -126,9 +126,10 @@ impl Shadow {
     }
 
     /// Applies the rules of the candidate, as validation does.
-    fn check(&self, peer: &Peer, subject: Subject<'_>, frame: &Frame<'_>) -> ShadowAnswer {
-        let candidate = &self.note.candidate;
-        if !handles(candidate, Function::Check, peer, frame.action.as_deref()) {
+    fn check(&self, call: &ShadowCall, subject: Subject<'_>, frame: &Frame<'_>) -> ShadowAnswer {
+        let (candidate, peer) = (&self.note.candidate, &call.peer);
+        let is_its_direction = call.direction.is_none_or(|direction| candidate.matcher.matches_direction(direction));
+        if !is_its_direction || !handles(candidate, Function::Check, peer, frame.action.as_deref()) {
             return ShadowAnswer { actions: Ok(vec![TracedAction::Pass]), time: None, log: Vec::new() };
         }
         timed(|| verdict(candidate, peer, subject, frame, &Payload::new(&frame.payload)).map(|error| error.actions()))
@@ -151,7 +152,9 @@ fn verdict(
 
 fn subscriptions(transform: &Transform, peer: &Peer) -> ShadowAnswer {
     timed(|| {
-        let filters = transform.call::<hook::Subscriptions>(Subject::identity(&peer.identity), (peer.into(),))?;
+        let mut filters = transform.call::<hook::Subscriptions>(Subject::identity(&peer.identity), (peer.into(),))?;
+        // Their order means nothing.
+        filters.sort_unstable_by(|one, other| one.filter.cmp(&other.filter));
         Ok(filters.into_iter().map(TracedAction::Subscribe).collect())
     })
 }

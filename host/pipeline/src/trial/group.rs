@@ -66,7 +66,7 @@ impl TrialGroup {
         }
     }
 
-    fn call_ended(&self, end: &CallEnd) {
+    pub(crate) fn count_call(&self, end: &CallEnd) {
         let count = match end.outcome {
             Outcome::Result => &self.answered,
             Outcome::Error => &self.errors,
@@ -76,6 +76,10 @@ impl TrialGroup {
         if let Some(after) = end.answered_after {
             self.record_answer(after);
         }
+    }
+
+    pub(crate) fn count_incidents(&self, count: usize) {
+        self.incidents.fetch_add(count as u64, Relaxed);
     }
 
     fn record_answer(&self, after: Duration) {
@@ -90,7 +94,7 @@ impl TrialGroup {
     }
 }
 
-/// The groups that a charge point belongs to, as long as it exists: none while nothing is on trial.
+/// Counts a charge point as one of its groups, as long as it exists: of none while nothing is on trial.
 #[derive(Debug, Default)]
 pub struct Membership(Box<[Arc<TrialGroup>]>);
 
@@ -100,18 +104,6 @@ impl Membership {
             group.charge_points.fetch_add(1, Relaxed);
         }
         Membership(groups.into())
-    }
-
-    /// A CALL of the charge point or to it has ended.
-    pub fn call_ended(&self, end: &CallEnd) {
-        self.0.iter().for_each(|group| group.call_ended(end));
-    }
-
-    /// Messages of the charge point or to it were dropped, were refused or failed.
-    pub fn count_incidents(&self, count: usize) {
-        for group in &self.0 {
-            group.incidents.fetch_add(count as u64, Relaxed);
-        }
     }
 }
 
@@ -129,26 +121,24 @@ mod tests {
     use ocpp_gateway_core::{Action, Direction, Fault};
 
     fn end(outcome: Outcome, answered_after: Option<Duration>) -> CallEnd {
-        CallEnd { direction: Direction::Uplink, action: Action::of("Heartbeat"), outcome, answered_after }
+        let action = Action::of("Heartbeat");
+        CallEnd { direction: Direction::Uplink, action, outcome, answered_after, generation: 0 }
     }
 
     #[test]
-    fn calls_are_counted_by_their_end_for_each_group_of_a_charge_point() {
-        let groups = [TrialGroup::new(0), TrialGroup::new(0)];
-        let membership = Membership::of(&groups);
+    fn calls_are_counted_by_their_end() {
+        let group = TrialGroup::new(0);
         for milliseconds in 1..=100 {
-            membership.call_ended(&end(Outcome::Result, Some(Duration::from_millis(milliseconds))));
+            group.count_call(&end(Outcome::Result, Some(Duration::from_millis(milliseconds))));
         }
-        membership.call_ended(&end(Outcome::Error, None));
-        membership.call_ended(&end(Outcome::Failed(Fault::TimedOut), None));
-        membership.count_incidents(2);
-        for group in &groups {
-            let figures = group.figures();
-            assert_eq!((figures.answered, figures.errors, figures.unanswered, figures.incidents), (100, 1, 1, 2));
-            let (median, most) = figures.answer_times.expect("answers");
-            assert!(median.abs_diff(Duration::from_millis(50)) < Duration::from_millis(2), "{median:?}");
-            assert!(most.abs_diff(Duration::from_millis(99)) < Duration::from_millis(2), "{most:?}");
-        }
+        group.count_call(&end(Outcome::Error, None));
+        group.count_call(&end(Outcome::Failed(Fault::TimedOut), None));
+        group.count_incidents(2);
+        let figures = group.figures();
+        assert_eq!((figures.answered, figures.errors, figures.unanswered, figures.incidents), (100, 1, 1, 2));
+        let (median, most) = figures.answer_times.expect("answers");
+        assert!(median.abs_diff(Duration::from_millis(50)) < Duration::from_millis(2), "{median:?}");
+        assert!(most.abs_diff(Duration::from_millis(99)) < Duration::from_millis(2), "{most:?}");
     }
 
     #[test]

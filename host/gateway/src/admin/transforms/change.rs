@@ -238,9 +238,9 @@ pub(in crate::admin) fn refusal(error: &ChangeError) -> Problem {
     let status = match error {
         ChangeError::Unknown(_) | ChangeError::Swap(SwapError::Unknown(_)) => StatusCode::NOT_FOUND,
         ChangeError::Conflict(_)
-        | ChangeError::Swap(SwapError::NoPrevious | SwapError::RolledBackMeanwhile(_) | SwapError::TrialEnded { .. }) => {
-            StatusCode::CONFLICT
-        }
+        | ChangeError::Swap(
+            SwapError::NoPrevious | SwapError::RolledBackMeanwhile(_) | SwapError::NotPromoted { .. },
+        ) => StatusCode::CONFLICT,
         ChangeError::Invalid(_) | ChangeError::Swap(SwapError::Load(_)) => StatusCode::UNPROCESSABLE_ENTITY,
         ChangeError::Fetch(_) => StatusCode::BAD_GATEWAY,
         ChangeError::Storage(_) | ChangeError::Swap(SwapError::NotStored(_)) => StatusCode::INSUFFICIENT_STORAGE,

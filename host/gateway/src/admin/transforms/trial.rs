@@ -5,12 +5,13 @@ use super::super::problem::{Problem, json, run_blocking};
 use super::super::state::{AdminState, SharedAdminState};
 use super::body::ChangeBody;
 use super::change::{Asked, Name, make_named, refusal};
+use crate::operations::names::trial_mode_of;
 use crate::transforms::{ChangeError, ChangeRequest, Difference, RequestedChange, TrialReport, TrialStart};
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
-use ocpp_gateway_pipeline::{FewerHooks, Selection, TransformVersion, TrialMode, short_hashes};
+use ocpp_gateway_pipeline::{FewerHooks, Selection, TransformVersion, short_hashes};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -20,20 +21,13 @@ const ENDED: &str = "ended over the API";
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TrialQuery {
-    mode: Mode,
+    mode: String,
     percent: Option<u64>,
     charge_points: Option<String>,
     #[serde(default)]
     dry_run: bool,
     #[serde(default)]
     allow_fewer_hooks: bool,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Mode {
-    Shadow,
-    Canary,
 }
 
 /// A trial, for people and programs.
@@ -84,6 +78,7 @@ pub(super) async fn start(
     let Path(name) = name?;
     let ChangeBody { settings, component, signature, permit } = ChangeBody::read(&state, request).await?;
     let TrialQuery { mode, percent, charge_points, dry_run, allow_fewer_hooks } = query;
+    let mode = trial_mode_of(&mode).ok_or_else(|| Problem::bad_request("mode: has to be shadow or canary"))?;
     let selection = Selection::new(charge_points, percent.map(|percent| u8::try_from(percent).unwrap_or(u8::MAX)));
     let (connected, selected) = counts(&state, &selection);
     let change = ChangeRequest {
@@ -93,11 +88,7 @@ pub(super) async fn start(
         dry_run,
         sender: caller.into(),
     };
-    let mode = match mode {
-        Mode::Shadow => TrialMode::Shadow,
-        Mode::Canary => TrialMode::Canary,
-    };
-    let warning = no_one_takes_part(&selection, connected, selected);
+    let warning = warning_if_none_takes_part(&selection, connected, selected);
     let changer = Arc::clone(&state.changer);
     let started = run_blocking(move || {
         let _permit = permit;
@@ -177,7 +168,7 @@ fn counts(state: &AdminState, selection: &Selection) -> (usize, usize) {
 }
 
 /// A warning, if no charge point takes part in a trial.
-fn no_one_takes_part(selection: &Selection, connected: usize, selected: usize) -> Option<String> {
+fn warning_if_none_takes_part(selection: &Selection, connected: usize, selected: usize) -> Option<String> {
     let of_pattern = selection.charge_points().map(|pattern| format!(" whose identity is like {pattern:?}"));
     (selected == 0).then(|| {
         format!(

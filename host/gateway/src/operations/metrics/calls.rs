@@ -34,7 +34,7 @@ impl CallMetrics {
     }
 
     pub fn ended(&self, end: &CallEnd) {
-        let CallEnd { direction, action, outcome, answered_after } = *end;
+        let CallEnd { direction, action, outcome, answered_after, .. } = *end;
         self.ended[place(direction, action, outcome)].fetch_add(1, Ordering::Relaxed);
         if let Some(after) = answered_after {
             self.answers[direction as usize].observe(after);
@@ -101,7 +101,7 @@ mod tests {
 
     fn end(action: &str, outcome: Outcome) -> CallEnd {
         let answered_after = Some(Duration::from_millis(3));
-        CallEnd { direction: Direction::Downlink, action: Action::of(action), outcome, answered_after }
+        CallEnd { direction: Direction::Downlink, action: Action::of(action), outcome, answered_after, generation: 0 }
     }
 
     fn shown(metrics: &Arc<CallMetrics>) -> String {

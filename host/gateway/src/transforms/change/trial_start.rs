@@ -5,10 +5,8 @@ use super::planner::Plan;
 use super::request::{ChangeError, ChangeRequest};
 use crate::operations::names;
 use crate::transforms::store::{IndexChange, StoredTrial, StoredVersion};
-use crate::transforms::trial::{StartError, TrialReport};
+use crate::transforms::trial::{TrialReport, TrialStartError};
 use ocpp_gateway_pipeline::{FewerHooks, Selection, TransformSpec, TrialMode, TrialRequest};
-use std::sync::Arc;
-use std::thread;
 use tracing::warn;
 
 /// A trial that is asked for.
@@ -53,10 +51,10 @@ impl Changer {
             let request =
                 TrialRequest { spec: Box::new(spec), mode, selection: selection.clone(), fewer_hooks, connected };
             if is_dry_run {
-                return Ok(self.pipeline().check_trial(&request)?);
+                return Ok(self.pipeline().check_trial(request)?);
             }
             self.trials().start(request)?;
-            self.store_trial(&name, mode, &selection, version)
+            self.store_trial(&name, connected, version)
         });
         self.store().settle_fetched(|_| started.is_ok() && !is_dry_run);
         self.store().remove_unused();
@@ -67,18 +65,18 @@ impl Changer {
     fn store_trial(
         &self,
         name: &str,
-        mode: TrialMode,
-        selection: &Selection,
+        connected: (usize, usize),
         mut version: StoredVersion,
     ) -> Result<(), ChangeError> {
-        if let Some(report) = self.trials().report(name) {
-            let candidate = report.candidate;
-            (version.component, version.sha256) = (candidate.component, candidate.sha256);
-            version.program_sha256 = candidate.program_sha256;
-        }
+        // It may have ended by itself already, and been forgotten.
+        let Some(TrialReport { mode, percent, charge_points, live, candidate, .. }) = self.trials().report(name) else {
+            return Ok(());
+        };
+        (version.component, version.sha256) = (candidate.component, candidate.sha256);
+        version.program_sha256 = candidate.program_sha256;
+        let (live_sha256, live_program_sha256) = (live.sha256, live.program_sha256);
         let mode = names::trial_mode(mode).to_owned();
-        let (percent, charge_points) = (selection.percent(), selection.charge_points().map(str::to_owned));
-        let stored = StoredTrial { mode, percent, charge_points, version };
+        let stored = StoredTrial { mode, percent, charge_points, connected, version, live_sha256, live_program_sha256 };
         if let Err(error) = self.store().change(|index| drop(index.trials.insert(name.to_owned(), stored))) {
             self.trials().end(name, "it cannot be stored");
             return Err(error.into());
@@ -90,23 +88,14 @@ impl Changer {
         Ok(())
     }
 
-    /// Starts the trials again that ran when the process before this one ended. Their figures begin anew.
-    pub(in crate::transforms) fn restore_trials(self: &Arc<Self>) {
-        if self.store().index().trials.is_empty() {
-            return;
-        }
-        let this = Arc::clone(self);
-        // A component may take seconds to load, and nothing waits for a trial.
-        let spawned = thread::Builder::new().name("trials".into()).spawn(move || {
-            for (name, stored) in &this.store().index().trials {
-                if let Err(error) = this.restore_trial(name, stored) {
-                    warn!(transform = name, "the trial that ran before the restart does not start again: {error}");
-                    this.store().forget_trial(name);
-                }
+    /// Starts the trials again that ran when the process before this one ended. Their figures begin anew. Called before
+    /// the gateway serves anyone, so that nothing else changes meanwhile.
+    pub fn restore_trials(&self) {
+        for (name, stored) in &self.store().index().trials {
+            if let Err(error) = self.restore_trial(name, stored) {
+                warn!(transform = name, "the trial that ran before the restart does not start again: {error}");
+                self.store().forget_trial(name);
             }
-        });
-        if let Err(error) = spawned {
-            warn!("trials that ran before the restart do not start again: {error}");
         }
     }
 
@@ -117,10 +106,15 @@ impl Changer {
         let mode = names::trial_mode_of(&stored.mode).ok_or_else(|| {
             ChangeError::Invalid(format!("this gateway knows no trial of the mode {:?}", stored.mode))
         })?;
+        let live = self.pipeline().transforms().into_iter().find(|live| live.name == name);
+        let live = live.ok_or_else(|| ChangeError::Unknown(name.to_owned()))?;
+        if (&live.sha256, &live.program_sha256) != (&stored.live_sha256, &stored.live_program_sha256) {
+            return Err(ChangeError::Conflict("another version of the transform was put in place meanwhile".into()));
+        }
         let selection = Selection::new(stored.charge_points.clone(), stored.percent);
-        let spec = plan.load.ok_or_else(|| ChangeError::Unknown(name.to_owned()))?;
-        let (spec, fewer_hooks) = (Box::new(spec), FewerHooks::Allow);
-        Ok(self.trials().start(TrialRequest { spec, mode, selection, fewer_hooks, connected: (0, 0) })?)
+        let spec = Box::new(plan.load.ok_or_else(|| ChangeError::Unknown(name.to_owned()))?);
+        let (fewer_hooks, connected) = (FewerHooks::Allow, stored.connected);
+        Ok(self.trials().start(TrialRequest { spec, mode, selection, fewer_hooks, connected })?)
     }
 }
 
@@ -134,11 +128,11 @@ fn candidate(plan: Plan) -> Result<(TransformSpec, StoredVersion, FewerHooks), C
     }
 }
 
-impl From<StartError> for ChangeError {
-    fn from(error: StartError) -> Self {
+impl From<TrialStartError> for ChangeError {
+    fn from(error: TrialStartError) -> Self {
         match error {
-            StartError::Refused(error) => error.into(),
-            StartError::Thread(error) => ChangeError::Storage(error),
+            TrialStartError::Refused(error) => error.into(),
+            TrialStartError::Thread(error) => ChangeError::Storage(error),
         }
     }
 }

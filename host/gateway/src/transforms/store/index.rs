@@ -88,8 +88,15 @@ pub(in crate::transforms) struct StoredTrial {
     /// A glob.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::transforms) charge_points: Option<String>,
+    /// How many of the charge points that were connected at the start take part, and how many do not.
+    pub(in crate::transforms) connected: (usize, usize),
     /// The candidate. Its number is not used.
     pub(in crate::transforms) version: StoredVersion,
+    /// SHA-256 of the component that it is compared with: 64 hex digits.
+    pub(in crate::transforms) live_sha256: String,
+    /// SHA-256 of the file of its program, if there is one: 64 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::transforms) live_program_sha256: Option<String>,
 }
 
 /// Who has sent a version.

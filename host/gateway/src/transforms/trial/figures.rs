@@ -94,7 +94,7 @@ impl ShadowFigures {
             counts.live_time += live;
             counts.candidate_time += candidate;
         }
-        let bytes = call.size();
+        let bytes = call.size() + answer.size();
         let has_room =
             counts.differences.len() < MAX_DIFFERENCES && counts.difference_bytes + bytes <= MAX_DIFFERENCE_BYTES;
         if is_equal != Some(true) && has_room {
@@ -105,7 +105,18 @@ impl ShadowFigures {
 
     pub(super) fn report(&self) -> ShadowReport {
         let counts = self.0.lock();
-        let Counts { equal, different, failed, skipped, timed, .. } = *counts;
+        ShadowReport { differences: counts.differences.clone(), ..counts.report() }
+    }
+
+    /// The report without the differences, which may be large.
+    pub(super) fn counts(&self) -> ShadowReport {
+        self.0.lock().report()
+    }
+}
+
+impl Counts {
+    fn report(&self) -> ShadowReport {
+        let Counts { equal, different, failed, skipped, timed, .. } = *self;
         let mean = |total: Duration| (timed > 0).then(|| total.as_secs_f64() * 1e6 / timed as f64);
         ShadowReport {
             messages: equal + different + failed,
@@ -113,9 +124,9 @@ impl ShadowFigures {
             different,
             failed,
             skipped,
-            live_us: mean(counts.live_time),
-            candidate_us: mean(counts.candidate_time),
-            differences: counts.differences.clone(),
+            live_us: mean(self.live_time),
+            candidate_us: mean(self.candidate_time),
+            differences: Vec::new(),
         }
     }
 }

@@ -13,5 +13,5 @@ mod trials;
 
 pub use figures::Difference;
 pub use metrics::trial_metrics;
-pub(super) use trials::StartError;
+pub(super) use trials::TrialStartError;
 pub use trials::{TrialReport, Trials};

@@ -1,7 +1,7 @@
 //! The thread on which a shadow repeats calls.
 
 use super::figures::ShadowFigures;
-use ocpp_gateway_pipeline::{Failure, Pipeline, Shadow, ShadowAnswer, ShadowCall, TrialEnding};
+use ocpp_gateway_pipeline::{Failure, Pipeline, Shadow, ShadowAnswer, ShadowCall};
 use rustix::process::nice;
 use std::io;
 use std::sync::{Arc, Weak};
@@ -14,19 +14,12 @@ const PAUSE: Duration = Duration::from_millis(5);
 const NICENESS: i32 = 19;
 
 /// Starts the thread. It ends with the trial.
-pub(super) fn start(
-    name: String,
-    shadow: Shadow,
-    figures: Arc<ShadowFigures>,
-    pipeline: Weak<Pipeline>,
-) -> io::Result<()> {
-    let thread = ShadowThread { name, shadow, figures, pipeline };
+pub(super) fn start(shadow: Shadow, figures: Arc<ShadowFigures>, pipeline: Weak<Pipeline>) -> io::Result<()> {
+    let thread = ShadowThread { shadow, figures, pipeline };
     thread::Builder::new().name("trial".into()).spawn(move || thread.run()).map(drop)
 }
 
 struct ShadowThread {
-    /// That of the transform.
-    name: String,
     shadow: Shadow,
     figures: Arc<ShadowFigures>,
     pipeline: Weak<Pipeline>,
@@ -67,7 +60,7 @@ impl ShadowThread {
     fn end_if_failing(&self, failure: &Failure) {
         if let (Some(hook), Some(pipeline)) = (self.shadow.failing_hook(), self.pipeline.upgrade()) {
             let reason = format!("{hook} fails for most charge points: it {failure}");
-            pipeline.end_trial(&self.name, TrialEnding::Failed, &reason);
+            pipeline.end_failing_shadow(&self.shadow, &reason);
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct Trials {
 
 /// Why a trial does not start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum TrialStartError {
     #[error(transparent)]
     Refused(#[from] TrialError),
     #[error("the thread of the trial cannot be started: {0}")]
@@ -91,7 +91,7 @@ impl Trials {
         Trials { pipeline: Arc::new(pipeline), figures: Mutex::default() }
     }
 
-    pub(in crate::transforms) fn start(&self, request: TrialRequest) -> Result<(), StartError> {
+    pub(in crate::transforms) fn start(&self, request: TrialRequest) -> Result<(), TrialStartError> {
         let name = request.spec.name.clone();
         let Some(shadow) = self.pipeline.start_trial(request)? else {
             self.figures.lock().remove(&name);
@@ -99,9 +99,9 @@ impl Trials {
         };
         let figures = Arc::<ShadowFigures>::default();
         self.figures.lock().insert(name.clone(), Arc::clone(&figures));
-        let started = shadow_thread::start(name.clone(), shadow, figures, Arc::downgrade(&self.pipeline));
+        let started = shadow_thread::start(shadow, figures, Arc::downgrade(&self.pipeline));
         started.map_err(|error| {
-            let error = StartError::Thread(error);
+            let error = TrialStartError::Thread(error);
             self.pipeline.end_trial(&name, TrialEnding::Failed, &error.to_string());
             error
         })
@@ -122,14 +122,20 @@ impl Trials {
         if let Some(ended) = self.pipeline.end_trial(name, TrialEnding::Ended, reason) {
             return Some(self.report_of(ended));
         }
-        let report = self.pipeline.forget_trial(name).map(|status| self.report_of(status));
+        let report = self.report_of(self.pipeline.forget_trial(name)?);
         self.figures.lock().remove(name);
-        report
+        Some(report)
     }
 
-    /// All trials that run.
-    pub(super) fn running(&self) -> Vec<TrialReport> {
-        self.pipeline.trials().into_iter().map(|status| self.report_of(status)).collect()
+    /// All trials that run, with the counts of those that are shadows.
+    pub(super) fn running(&self) -> Vec<(TrialStatus, Option<ShadowReport>)> {
+        let figures = self.figures.lock();
+        let with_counts = |status: TrialStatus| {
+            let shadow = figures.get(&status.name).filter(|_| status.mode == TrialMode::Shadow);
+            let counts = shadow.map(|figures| figures.counts());
+            (status, counts)
+        };
+        self.pipeline.trials().into_iter().map(with_counts).collect()
     }
 
     fn report_of(&self, status: TrialStatus) -> TrialReport {
