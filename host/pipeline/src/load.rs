@@ -199,6 +199,7 @@ impl Loader {
             factory,
             breakers: Breakers::new(None),
             group: None,
+            last_failure: Default::default(),
             spares: Default::default(),
             instances: Default::default(),
         }))

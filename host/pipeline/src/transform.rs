@@ -51,6 +51,8 @@ pub(crate) struct Transform {
     pub(crate) breakers: Breakers,
     /// The charge points that it serves, if it is on trial.
     pub(crate) group: Option<Arc<TrialGroup>>,
+    /// Why a call of it failed lately, if it is on trial.
+    pub(crate) last_failure: Mutex<Option<String>>,
     /// Instances made in advance, so that no message waits for one.
     pub(crate) spares: Mutex<Vec<Instance>>,
     /// The instance of each thread that has called it; `None` at first and after a fault. They are dropped with the
@@ -169,6 +171,7 @@ impl Transform {
             factory,
             breakers: Breakers::new(None),
             group: None,
+            last_failure: Mutex::default(),
             spares: Default::default(),
             instances: Default::default(),
         }
@@ -215,18 +218,28 @@ impl Transform {
             counters.timed_ns.add(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
             self.breakers.note_time(H::FUNCTION, started);
         }
-        match answer {
+        match &answer {
             Ok(_) => self.breakers.note_success(H::FUNCTION, subject.caller),
             Err(Failure::Refused(_)) => {
                 self.breakers.note_success(H::FUNCTION, subject.caller);
                 counters.refusals.add(1);
             }
-            Err(Failure::Guest(_) | Failure::Host(_)) => {
+            Err(failure @ (Failure::Guest(_) | Failure::Host(_))) => {
                 counters.failures.add(1);
+                self.remember(failure);
                 self.note_failure(H::FUNCTION, subject);
             }
         }
         answer
+    }
+
+    /// For the reason of the end of a trial.
+    #[cold]
+    fn remember(&self, failure: &Failure) {
+        if self.group.is_some() && !matches!(failure, Failure::Guest(GuestFault::Stopped { .. })) {
+            let text = failure.to_string();
+            *self.last_failure.lock() = text.lines().next().map(str::to_owned);
+        }
     }
 
     #[cold]

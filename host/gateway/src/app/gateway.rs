@@ -302,13 +302,14 @@ async fn load(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<
 fn notify_after_swaps(router: &MessageRouter, registry: &Arc<Registry>, store: Arc<Store>) {
     let (swapped, mut swaps) = tokio::sync::watch::channel(());
     let (metrics, events): (Metrics, Arc<EventBus>) = (router.metrics.clone(), Arc::clone(&router.events));
-    let (of_trials, trial_events) = (Arc::clone(&store), Arc::clone(&events));
+    let (of_trials, trial_events, of_metrics) = (Arc::clone(&store), Arc::clone(&events), metrics.clone());
     let moved = swapped.clone();
     router.pipeline.on_trial(move |trial| {
         log_trial(trial);
         if trial.end.is_some() {
             of_trials.forget_trial(&trial.name);
         }
+        of_metrics.trial(trial.mode, trial.end.as_ref().map(|end| end.how));
         trial_events.publish(|| trial.into());
         moved.send_replace(());
     });

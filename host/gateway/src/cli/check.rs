@@ -1,9 +1,8 @@
 //! `ocpp-gateway check`: finds faults of a configuration, and settings that can be loaded but do not work.
 
 use crate::config::{self, Config};
-use crate::transforms::{self, Store};
-use ocpp_gateway_core::{Action, Attributes, Frame, Identity, MessageType, Peer, Version};
-use ocpp_gateway_mqtt::topic_matches;
+use crate::transforms::{self, Store, topic_faults};
+use ocpp_gateway_core::Action;
 use ocpp_gateway_pipeline::{Compile, Pipeline, Tracing, TransformStatus};
 use std::sync::Arc;
 
@@ -72,50 +71,13 @@ fn nearest_action(name: &str) -> Option<&'static str> {
     (distance(&nearest) <= name.len() / 3).then(|| nearest.name())
 }
 
-/// Faults of the topics that the mapping gives two sample charge points: both subscribe to one topic, or a published
-/// topic matches a subscription.
+/// Faults of the topics of the mapping, after the transforms behind it.
 fn topics(pipeline: &Pipeline) -> Vec<String> {
     let generation = pipeline.newest();
-    let filters = |peer: &Peer| -> Option<Vec<String>> {
-        let filters = pipeline.subscriptions(&generation, peer).ok()?;
-        Some(filters.into_iter().map(|filter| filter.filter).collect())
-    };
-    let (Some(one), Some(other)) = (charge_point("CHECK-1"), charge_point("CHECK-2")) else { return Vec::new() };
-    // A mapping may refuse charge points that it does not know.
-    let (Some(own), Some(others)) = (filters(&one), filters(&other)) else { return Vec::new() };
-    let mut faults: Vec<String> = Vec::new();
-    if let Some(shared) = own.iter().find(|filter| others.contains(filter)) {
-        faults.push(format!(
-            "the mapping subscribes to {shared:?} for every charge point: a message for one would reach all of them; \
-             the topic has to name the charge point"
-        ));
-    }
-    for frame in frames() {
-        for publish in pipeline.report(&generation, &one, &frame, Tracing::Off).publishes {
-            let Some(filter) = own.iter().chain(&others).find(|filter| topic_matches(&publish.topic, filter)) else {
-                continue;
-            };
-            let fault = format!(
-                "the mapping publishes on {:?} and subscribes to {filter:?}: messages from charge points would come \
-                 back to them as messages from back ends",
-                publish.topic
-            );
-            if !faults.contains(&fault) {
-                faults.push(fault);
-            }
-        }
-    }
-    faults
-}
-
-fn charge_point(identity: &str) -> Option<Peer> {
-    let identity = Identity::new(identity, identity.len()).ok()?;
-    Some(Peer { identity, version: Version::V1_6, connection: 0, attributes: Attributes::new() })
-}
-
-fn frames() -> [Frame<'static>; 2] {
-    let frame = |kind, action: &'static str| Frame { action: Some(action.into()), ..Frame::new(kind, "1", "{}") };
-    [frame(MessageType::Call, "Heartbeat"), frame(MessageType::CallResult, "Reset")]
+    topic_faults(
+        |peer| pipeline.subscriptions(&generation, peer).ok(),
+        |peer, frame| pipeline.report(&generation, peer, frame, Tracing::Off).publishes,
+    )
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub(super) struct TransformSummary {
     pub(super) last_fault_at: Option<String>,
     origin: Option<String>,
     upload: Option<Map<String, Value>>,
+    /// The mode of its trial.
+    trial: Option<String>,
 }
 
 impl TransformSummary {
@@ -58,7 +60,10 @@ impl TransformSummary {
             return "! stopped, as it fails for most charge points".into();
         }
         match (self.stopped_charge_points, &self.last_fault) {
-            (0, None) => "ok".into(),
+            (0, None) => match &self.trial {
+                Some(mode) => format!("ok, {mode} on trial"),
+                None => "ok".into(),
+            },
             (0, Some(_)) => "! the latest change failed".into(),
             (1, _) => "! stopped for 1 charge point".into(),
             (number, _) => format!("! stopped for {number} charge points"),

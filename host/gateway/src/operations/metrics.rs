@@ -17,7 +17,7 @@ use collect::{collector, write, write_family};
 use ocpp_gateway_core::session::Direction;
 use ocpp_gateway_core::{Fault, MessageType};
 use ocpp_gateway_mqtt::{self as mqtt, ConnectionStats, PublisherStats, SubscriberStats};
-use ocpp_gateway_pipeline::{Pipeline, Reading, SwapOutcome, TransformStatus};
+use ocpp_gateway_pipeline::{Pipeline, Reading, SwapOutcome, TransformStatus, TrialEnding, TrialMode};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
@@ -47,6 +47,7 @@ pub struct Metrics {
     refused: Labelled<1>,
     closed: Labelled<1>,
     swaps: Labelled<1>,
+    trials: Labelled<2>,
     /// Outcomes of CALLs, and durations.
     pub calls: Arc<CallMetrics>,
     messages: [[Counter; MessageType::ALL.len()]; 2],
@@ -76,6 +77,7 @@ impl Metrics {
             refused: registered(registry, "refused", "Connections refused, by reason"),
             closed: registered(registry, "closed", "Connections ended, by reason"),
             swaps: registered(registry, "transform_swaps", swaps),
+            trials: registered(registry, "trials", "Trials that have started and ended, by mode and outcome"),
             calls,
             messages: names::DIRECTIONS.map(|direction| {
                 MessageType::ALL.map(|kind| messages.get_or_create(&[label(direction), ("type", kind.name())]).clone())
@@ -108,6 +110,12 @@ impl Metrics {
 
     pub fn refused(&self, reason: &'static str) {
         self.refused.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// A trial has started or ended.
+    pub fn trial(&self, mode: TrialMode, end: Option<TrialEnding>) {
+        let outcome = end.map_or("started", names::trial_ending);
+        self.trials.get_or_create(&[("mode", names::trial_mode(mode)), ("outcome", outcome)]).inc();
     }
 
     pub fn swap(&self, outcome: SwapOutcome) {

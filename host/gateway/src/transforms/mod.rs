@@ -8,6 +8,7 @@
 //! - `fetch`: components that are on the web or in a registry; `sources`: when they are fetched, and the copies of them.
 //! - `swap`: hot swaps, from changed files or a configuration that is read again.
 //! - `fixture`: cases that a transform has to pass, from `samples` or those of `transform test`.
+//! - `topic_check`: topics of a mapping that cannot work.
 //! - `trial`: versions that run beside the live ones.
 //! - `trust`: whether code is signed with a key of `[trust]`.
 //! - `long_calls`: long calls, and the threads that they may occupy; `limits`: how large components may be.
@@ -26,6 +27,7 @@ mod sources;
 mod specs;
 mod store;
 mod swap;
+mod topic_check;
 mod trial;
 mod trust;
 
@@ -39,4 +41,5 @@ pub(crate) use load::{compiled_cache, has_any};
 pub use load::{component_versions, load};
 pub use store::{Sender, Store, StoreError};
 pub use swap::HotSwap;
+pub use topic_check::topic_faults;
 pub use trial::{Difference, TrialReport, Trials, trial_metrics};

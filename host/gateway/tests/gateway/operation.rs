@@ -133,6 +133,8 @@ async fn metric_names_are_stable() {
             "transform_stopped_charge_points gauge",
             "transform_timed_calls counter",
             "transform_timed_seconds counter",
+            "trial_calls counter",
+            "trial_charge_points gauge",
         ]
     );
     for name in names {

@@ -306,9 +306,11 @@ impl Pipeline {
             let Some(function) = transform.breakers.take_trip() else { continue };
             let Transform { name, version, .. } = &**transform;
             let hook = function.interface();
-            warn!(transform = %name, %version, hook, "fails for most charge points: stopped for all of them");
+            let whom = if transform.group.is_some() { " of its trial" } else { "" };
+            warn!(transform = %name, %version, hook, "fails for most charge points{whom}: stopped for all of them");
             if transform.breakers.begin_rollback(transform.group.is_some()) {
-                self.spawn_rollback(transform, format!("{hook} fails for most charge points"));
+                let why = transform.last_failure.lock().as_ref().map(|why| format!(": it {why}")).unwrap_or_default();
+                self.spawn_rollback(transform, format!("{hook} fails for most charge points{why}"));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! One trial: a candidate, who takes part, and what became of their CALLs.
 
+use crate::harness::TransformHarness;
 use crate::shadow::{Shadow, ShadowNote};
 use crate::spec::TransformSpec;
 use crate::swap_report::{FewerHooks, SwapError, TransformVersion};
@@ -29,6 +30,8 @@ pub struct TrialRequest {
     pub mode: TrialMode,
     pub selection: Selection,
     pub fewer_hooks: FewerHooks,
+    /// Finds what is wrong with a candidate that is a mapping.
+    pub check: fn(&TransformHarness) -> Vec<String>,
     /// How many of the connected charge points take part, and how many do not.
     pub connected: (usize, usize),
 }
@@ -38,14 +41,18 @@ pub struct TrialRequest {
 pub enum TrialError {
     #[error("{0:?} is on trial already: promote or end that trial first")]
     OnTrial(String),
-    #[error("{MAX_RUNNING_TRIALS} trials run already: end one of them first")]
-    TooMany,
+    /// With the names of the transforms.
+    #[error("{MAX_RUNNING_TRIALS} trials run already, of {0}: end one of them first")]
+    TooMany(String),
     #[error("this version of {0:?} runs already")]
     SameVersion(String),
     #[error(
         "the candidate is a mapping and {0:?} is not, so that there is nothing to compare it with: start it as a canary"
     )]
     NewMapping(String),
+    /// A mapping has these.
+    #[error("{}", .0.join("\n"))]
+    Faults(Vec<String>),
     #[error(transparent)]
     Swap(#[from] SwapError),
 }
@@ -106,8 +113,31 @@ pub(super) type TrialObserver = Box<dyn Fn(&TrialStatus) + Send>;
 pub(super) struct TrialList {
     /// The oldest first.
     pub(super) running: Vec<Arc<Trial>>,
-    /// The latest trial of each transform that has none which runs, as it was at its end.
-    pub(super) ended: HashMap<String, TrialStatus>,
+    /// The latest trial of each transform that has none which runs.
+    ended: HashMap<String, PastTrial>,
+}
+
+/// A trial that has ended.
+struct PastTrial {
+    /// As it was at its end.
+    status: TrialStatus,
+    group: Arc<TrialGroup>,
+    others: Arc<TrialGroup>,
+}
+
+impl PastTrial {
+    /// With the CALLs that were open at the end and have ended since.
+    fn status(&self) -> TrialStatus {
+        let since = |group: &TrialGroup, before: GroupFigures| GroupFigures {
+            charge_points: before.charge_points,
+            ..group.figures()
+        };
+        TrialStatus {
+            group: since(&self.group, self.status.group),
+            others: since(&self.others, self.status.others),
+            ..self.status.clone()
+        }
+    }
 }
 
 /// A trial that ends with the next generation.
@@ -144,13 +174,25 @@ impl TrialList {
         self.running.push(trial);
     }
 
+    /// The trial of a transform, which runs or has ended.
+    pub(super) fn status(&self, name: &str) -> Option<TrialStatus> {
+        let running = self.running(name).map(|trial| trial.status(None));
+        running.or_else(|| self.ended.get(name).map(PastTrial::status))
+    }
+
+    /// Forgets a trial that has ended.
+    pub(super) fn forget(&mut self, name: &str) -> Option<TrialStatus> {
+        self.ended.remove(name).map(|past| past.status())
+    }
+
     /// Ends trials. Returns how they stood.
     pub(super) fn end(&mut self, trials: Vec<EndedTrial>) -> Vec<TrialStatus> {
         let end = |EndedTrial { trial, how, reason }| {
             let status = trial.status(Some(TrialEnd { at: SystemTime::now(), how, reason }));
             trial.stop();
             self.running.retain(|running| !Arc::ptr_eq(running, &trial));
-            self.ended.insert(status.name.clone(), status.clone());
+            let (group, others) = (trial.group.clone(), trial.others.clone());
+            self.ended.insert(status.name.clone(), PastTrial { status: status.clone(), group, others });
             status
         };
         trials.into_iter().map(end).collect()
@@ -159,7 +201,7 @@ impl TrialList {
     /// Why the version on trial cannot be put in place; `new`: what would be, if it is loaded.
     pub(super) fn refusal_to_promote(&self, name: &str, new: Option<&Transform>) -> Option<String> {
         let Some(trial) = self.running(name) else {
-            let end = self.ended.get(name).and_then(|trial| trial.end.as_ref());
+            let end = self.ended.get(name).and_then(|past| past.status.end.as_ref());
             return Some(end.map_or("it has ended".into(), |end| format!("it has ended: {}", end.reason)));
         };
         if trial.candidate.breakers.is_any_open() {

@@ -6,6 +6,7 @@ use super::trial::{
 };
 use crate::chain::{Chain, Generation, Variant, Variants};
 use crate::error::LoadError;
+use crate::harness::TransformHarness;
 use crate::hook::Function;
 use crate::load::{self, DefaultMapping};
 use crate::shadow::Shadow;
@@ -43,9 +44,10 @@ impl Pipeline {
         let _guard = self.0.loading.lock();
         let (live, candidate) = self.load_candidate(&request)?;
         let loader_state = self.0.loader_state.lock();
-        let (trial, shadow, running) = self.new_trial(&loader_state, request, live, candidate)?;
+        let (trial, shadow) = self.new_trial(&loader_state, request, live, candidate)?;
         let status = trial.status(None);
         self.0.trials.lock().start(trial);
+        let running = self.0.chain.load_full();
         self.go_live(&loader_state, running.without_trials());
         self.notify_trial(&status);
         Ok(shadow)
@@ -60,7 +62,7 @@ impl Pipeline {
 
     /// The running version, and the candidate.
     fn load_candidate(&self, request: &TrialRequest) -> Result<(Arc<Transform>, Arc<Transform>), TrialError> {
-        let TrialRequest { spec, mode, fewer_hooks, .. } = request;
+        let TrialRequest { spec, mode, fewer_hooks, check, .. } = request;
         let name = || spec.name.clone();
         {
             let trials = self.0.trials.lock();
@@ -68,7 +70,8 @@ impl Pipeline {
                 return Err(TrialError::OnTrial(name()));
             }
             if trials.running.len() >= MAX_RUNNING_TRIALS {
-                return Err(TrialError::TooMany);
+                let names: Vec<_> = trials.running.iter().map(|trial| &*trial.live.name).collect();
+                return Err(TrialError::TooMany(names.join(", ")));
             }
         }
         let running = self.0.chain.load_full();
@@ -80,17 +83,23 @@ impl Pipeline {
         if *mode == TrialMode::Shadow && candidate.has(Function::ToMqtt) && !live.has(Function::ToMqtt) {
             return Err(TrialError::NewMapping(name()));
         }
+        if candidate.has(Function::ToMqtt) {
+            let faults = check(&TransformHarness(candidate.for_trial()));
+            if !faults.is_empty() {
+                return Err(TrialError::Faults(faults));
+            }
+        }
         Ok((live, candidate))
     }
 
-    /// A trial that fits beside those that run, and the chain that it starts in.
+    /// A trial that fits beside those that run.
     fn new_trial(
         &self,
         loader_state: &LoaderState,
         request: TrialRequest,
         live: Arc<Transform>,
         candidate: Arc<Transform>,
-    ) -> Result<(Arc<Trial>, Option<Shadow>, Arc<Chain>), TrialError> {
+    ) -> Result<(Arc<Trial>, Option<Shadow>), TrialError> {
         let running = self.0.chain.load_full();
         if !running.transform(&live.name).is_some_and(|running| Arc::ptr_eq(running, &live)) {
             return Err(SwapError::RolledBackMeanwhile(live.name.to_string()).into());
@@ -100,7 +109,7 @@ impl Pipeline {
         let mut trials = self.0.trials.lock().running.clone();
         trials.push(trial.clone());
         self.variant_chains(loader_state, &trials, &running, 0).map_err(|no_room| SwapError::Load(no_room.errors))?;
-        Ok((trial, shadow, running))
+        Ok((trial, shadow))
     }
 
     /// Ends a trial that runs. Its status at the end can be had until [`Pipeline::forget_trial`]. `None`: no such trial
@@ -129,14 +138,12 @@ impl Pipeline {
         let ended = EndedTrial { trial: trial.clone(), how, reason: reason.to_owned() };
         let running = self.0.chain.load_full();
         self.go_live_without(loader_state, running.without_trials(), vec![ended]);
-        self.0.trials.lock().ended.get(&*trial.live.name).cloned()
+        self.0.trials.lock().status(&trial.live.name)
     }
 
     /// The trial of a transform, which runs or has ended. Waits for no swap.
     pub fn trial(&self, name: &str) -> Option<TrialStatus> {
-        let trials = self.0.trials.lock();
-        let running = trials.running(name).map(|trial| trial.status(None));
-        running.or_else(|| trials.ended.get(name).cloned())
+        self.0.trials.lock().status(name)
     }
 
     /// All trials that run. Waits for no swap.
@@ -146,7 +153,7 @@ impl Pipeline {
 
     /// Forgets a trial that has ended.
     pub fn forget_trial(&self, name: &str) -> Option<TrialStatus> {
-        self.0.trials.lock().ended.remove(name)
+        self.0.trials.lock().forget(name)
     }
 
     /// The trials that go on with the next generation, with a chain for each combination of them; and those that end.

@@ -10,6 +10,9 @@ const MAX_CALLS: usize = 10_000;
 /// The most bytes that they have together, with their results.
 const MAX_BYTES: usize = 32 << 20;
 
+/// The most calls that are taken at a time.
+const MAX_TAKEN: usize = 256;
+
 /// Takes calls without waiting, in their order. What does not fit is counted.
 #[derive(Default)]
 pub(super) struct ShadowQueue {
@@ -41,8 +44,14 @@ impl ShadowQueue {
         }
     }
 
+    /// Some of the calls, in their order.
     pub(super) fn take(&self) -> VecDeque<ShadowCall> {
-        std::mem::take(&mut *self.waiting.lock()).calls
+        let mut waiting = self.waiting.lock();
+        let rest = waiting.calls.len().min(MAX_TAKEN);
+        let rest = waiting.calls.split_off(rest);
+        let taken = std::mem::replace(&mut waiting.calls, rest);
+        waiting.bytes -= taken.iter().map(ShadowCall::size).sum::<usize>();
+        taken
     }
 
     pub(super) fn skipped(&self) -> u64 {
@@ -52,7 +61,7 @@ impl ShadowQueue {
     /// Takes nothing from now on.
     pub(super) fn close(&self) {
         self.is_closed.store(true, Relaxed);
-        self.take();
+        *self.waiting.lock() = Waiting::default();
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -80,7 +89,8 @@ mod tests {
         let queue = ShadowQueue::default();
         (0..MAX_CALLS + 3).for_each(|id| queue.push(call(id, 1)));
         assert_eq!(queue.skipped(), 3);
-        let ids: Vec<_> = queue.take().into_iter().map(|call| call.input).collect();
+        let taken = std::iter::from_fn(|| Some(queue.take()).filter(|calls| !calls.is_empty()));
+        let ids: Vec<_> = taken.flatten().map(|call| call.input).collect();
         let expected: Vec<_> = (0..MAX_CALLS).map(|id| call(id, 1).input).collect();
         assert!(ids == expected);
         (0..3).for_each(|id| queue.push(call(id, MAX_BYTES / 2 - 1000)));

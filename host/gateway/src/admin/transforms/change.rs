@@ -62,7 +62,11 @@ impl FromRequestParts<SharedAdminState> for Asked {
 }
 
 impl Asked {
-    fn request(&self, change: RequestedChange) -> ChangeRequest {
+    pub(super) fn caller(&self) -> Caller {
+        self.caller
+    }
+
+    pub(super) fn request(&self, change: RequestedChange) -> ChangeRequest {
         let Asked { query, caller } = self;
         let fewer_hooks = if query.allow_fewer_hooks { FewerHooks::Allow } else { FewerHooks::Refuse };
         let sender = (*caller).into();
@@ -171,7 +175,7 @@ pub(super) async fn order(
 }
 
 /// Makes a change that needs no body.
-pub(super) async fn make_named(
+async fn make_named(
     state: &AdminState,
     asked: Asked,
     name: Name,
@@ -190,12 +194,26 @@ async fn make<P: Send + 'static>(
     success: StatusCode,
     permit: P,
 ) -> Result<Response, Problem> {
+    make_with_warnings(state, caller, request, success, permit, Vec::new()).await
+}
+
+/// [`make`], with warnings that stand before those of the change.
+pub(super) async fn make_with_warnings<P: Send + 'static>(
+    state: &AdminState,
+    caller: Caller,
+    request: ChangeRequest,
+    success: StatusCode,
+    permit: P,
+    mut warnings: Vec<String>,
+) -> Result<Response, Problem> {
     let (changer, pipeline) = (Arc::clone(&state.changer), state.context.router.pipeline.clone());
     let made = run_blocking(move || {
         let _permit = permit;
         let name = request.change.name().map(str::to_owned);
         let (dry_run, done) = (request.dry_run, request.change.done());
-        let ChangeOutcome { changes, is_kept, is_stored, warnings } = changer.change(request)?;
+        let outcome = changer.change(request)?;
+        let ChangeOutcome { changes, is_kept, is_stored, .. } = outcome;
+        warnings.extend(outcome.warnings);
         match &changes {
             _ if dry_run => {}
             Some(changes) => audit(caller, changes, name.as_deref(), done),

@@ -4,7 +4,7 @@ use super::super::audit::{Caller, Hashes};
 use super::super::problem::{Problem, json, run_blocking};
 use super::super::state::{AdminState, SharedAdminState};
 use super::body::ChangeBody;
-use super::change::{Asked, Name, make_named, refusal};
+use super::change::{Asked, Name, make_with_warnings, refusal};
 use crate::operations::names::trial_mode_of;
 use crate::transforms::{ChangeError, ChangeRequest, Difference, RequestedChange, TrialReport, TrialStart};
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
@@ -79,7 +79,8 @@ pub(super) async fn start(
     let ChangeBody { settings, component, signature, permit } = ChangeBody::read(&state, request).await?;
     let TrialQuery { mode, percent, charge_points, dry_run, allow_fewer_hooks } = query;
     let mode = trial_mode_of(&mode).ok_or_else(|| Problem::bad_request("mode: has to be shadow or canary"))?;
-    let selection = Selection::new(charge_points, percent.map(|percent| u8::try_from(percent).unwrap_or(u8::MAX)));
+    let selection =
+        Selection::new(&name, charge_points, percent.map(|percent| u8::try_from(percent).unwrap_or(u8::MAX)));
     let (connected, selected) = counts(&state, &selection);
     let change = ChangeRequest {
         change: RequestedChange::Put { name: name.clone(), settings, component },
@@ -141,10 +142,12 @@ pub(super) async fn promote(
 ) -> Result<Response, Problem> {
     let Path(name) = name?;
     let trial = state.changer.trials().report(&name).ok_or_else(|| no_trial(&state, &name))?;
-    if let Some(reason) = trial.reason {
+    if let Some(reason) = &trial.reason {
         return Err(Problem::new(StatusCode::CONFLICT, format!("the trial has ended: {reason}")));
     }
-    make_named(&state, asked, Ok(Path(name)), |name| RequestedChange::Promote { name }).await
+    let doubts = trial.doubts();
+    let request = asked.request(RequestedChange::Promote { name });
+    make_with_warnings(&state, asked.caller(), request, StatusCode::OK, (), doubts).await
 }
 
 fn answer(state: &AdminState, mut trial: TrialReport) -> TrialAnswer {

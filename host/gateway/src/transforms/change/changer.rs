@@ -80,6 +80,8 @@ impl Changer {
     /// Makes a change. It is stored before it takes effect, so that after a crash either the old or the new version runs.
     pub fn change(&self, request: ChangeRequest) -> Result<ChangeOutcome, ChangeError> {
         let is_dry_run = request.dry_run;
+        let is_promotion = matches!(request.change, RequestedChange::Promote { .. });
+        let on_trial = self.trials.names();
         let mut outcome = match &request.change {
             // Does not wait for a change that is being loaded, and that change does not undo it.
             RequestedChange::RollBack { name, version: None } if self.previous(name).is_some() => {
@@ -107,9 +109,13 @@ impl Changer {
                 outcome?
             }
         };
+        let is_over = |change: &TransformChange| !is_promotion && on_trial.contains(&change.name);
+        for TransformChange { name, .. } in outcome.changes.iter().flatten().filter(|change| is_over(change)) {
+            outcome.warnings.push(format!("this ends the trial of {name:?}"));
+        }
         if outcome.changes.is_none() && !outcome.is_stored {
             outcome.warnings.push("the same version runs already: nothing has changed".into());
-        } else if !outcome.is_kept && outcome.warnings.is_empty() {
+        } else if !outcome.is_kept && !outcome.warnings.iter().any(|warning| warning.contains("restart")) {
             let is_configured = self.config().storage.directory.is_some();
             let warning = if is_configured {
                 "the change could not be stored, so that it ends with the process: see the log"

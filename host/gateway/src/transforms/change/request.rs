@@ -107,8 +107,8 @@ impl From<TrialError> for ChangeError {
     fn from(error: TrialError) -> Self {
         match error {
             TrialError::Swap(error) => error.into(),
-            TrialError::NewMapping(_) => ChangeError::Invalid(error.to_string()),
-            TrialError::OnTrial(_) | TrialError::TooMany | TrialError::SameVersion(_) => {
+            TrialError::NewMapping(_) | TrialError::Faults(_) => ChangeError::Invalid(error.to_string()),
+            TrialError::OnTrial(_) | TrialError::TooMany(_) | TrialError::SameVersion(_) => {
                 ChangeError::Conflict(error.to_string())
             }
         }

@@ -5,6 +5,7 @@ use super::planner::Plan;
 use super::request::{ChangeError, ChangeRequest};
 use crate::operations::names;
 use crate::transforms::store::{IndexChange, StoredTrial, StoredVersion};
+use crate::transforms::topic_check::faults_of_mapping;
 use crate::transforms::trial::{TrialReport, TrialStartError};
 use ocpp_gateway_pipeline::{FewerHooks, Selection, TransformSpec, TrialMode, TrialRequest};
 use tracing::warn;
@@ -26,8 +27,9 @@ impl TrialStart {
         let is_canary = self.mode == TrialMode::Canary;
         match (self.selection.percent(), self.selection.charge_points()) {
             (Some(0 | 101..), _) => invalid("percent: has to be from 1 to 100"),
-            (Some(100), _) if is_canary => invalid(
-                "percent: 100 leaves no charge points to compare a canary with; PUT replaces the transform for all of them",
+            (Some(100), None) if is_canary => invalid(
+                "percent: 100 leaves no charge points to compare a canary with; replace the transform for all of them \
+                 instead",
             ),
             (_, Some("")) => invalid("charge_points: has to be a pattern of identities, such as ACME-*"),
             (None, None) if is_canary => invalid("a canary needs percent or charge_points: who takes part in it"),
@@ -48,8 +50,14 @@ impl Changer {
         let planner = self.planner(&config);
         let started = planner.plan(change).and_then(|plan| {
             let (spec, version, fewer_hooks) = candidate(plan)?;
-            let request =
-                TrialRequest { spec: Box::new(spec), mode, selection: selection.clone(), fewer_hooks, connected };
+            let request = TrialRequest {
+                spec: Box::new(spec),
+                mode,
+                selection,
+                fewer_hooks,
+                check: faults_of_mapping,
+                connected,
+            };
             if is_dry_run {
                 return Ok(self.pipeline().check_trial(request)?);
             }
@@ -111,10 +119,11 @@ impl Changer {
         if (&live.sha256, &live.program_sha256) != (&stored.live_sha256, &stored.live_program_sha256) {
             return Err(ChangeError::Conflict("another version of the transform was put in place meanwhile".into()));
         }
-        let selection = Selection::new(stored.charge_points.clone(), stored.percent);
+        let selection = Selection::new(name, stored.charge_points.clone(), stored.percent);
         let spec = Box::new(plan.load.ok_or_else(|| ChangeError::Unknown(name.to_owned()))?);
         let (fewer_hooks, connected) = (FewerHooks::Allow, stored.connected);
-        Ok(self.trials().start(TrialRequest { spec, mode, selection, fewer_hooks, connected })?)
+        let check = faults_of_mapping;
+        Ok(self.trials().start(TrialRequest { spec, mode, selection, fewer_hooks, check, connected })?)
     }
 }
 

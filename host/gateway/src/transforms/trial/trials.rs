@@ -107,6 +107,11 @@ impl Trials {
         })
     }
 
+    /// The names of the transforms that are on trial.
+    pub(in crate::transforms) fn names(&self) -> Vec<String> {
+        self.pipeline.trials().into_iter().map(|trial| trial.name).collect()
+    }
+
     /// That of the trial of a transform which runs.
     pub fn mode(&self, name: &str) -> Option<TrialMode> {
         self.pipeline.trial(name).filter(|trial| trial.end.is_none()).map(|trial| trial.mode)
@@ -163,6 +168,35 @@ impl Trials {
             shadow,
             canary,
         }
+    }
+}
+
+impl TrialReport {
+    /// What speaks against a promotion.
+    pub fn doubts(&self) -> Vec<String> {
+        let mut doubts = Vec::new();
+        if let Some(ShadowReport { messages, different, failed, skipped, .. }) = self.shadow {
+            if messages == 0 {
+                doubts.push("the candidate was shown no message".to_owned());
+            }
+            for (count, what) in
+                [(failed, "failed"), (different, "came out differently"), (skipped, "it was not shown")]
+            {
+                doubts.extend((count > 0).then(|| format!("messages that {what}: {count}")));
+            }
+        }
+        if let Some(CanaryReport { candidate, .. }) = &self.canary {
+            if candidate.answered == 0 {
+                doubts.push("no CALL of its charge points or to them was answered".to_owned());
+            }
+            for (count, what) in [
+                (candidate.unanswered, "CALLs of its charge points or to them that were not answered"),
+                (candidate.failures, "calls of it that failed"),
+            ] {
+                doubts.extend((count > 0).then(|| format!("{what}: {count}")));
+            }
+        }
+        doubts
     }
 }
 
