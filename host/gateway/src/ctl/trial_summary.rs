@@ -3,6 +3,7 @@
 use super::transform_summary::Version;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 /// A trial, as far as it is shown. That of a dry run has no state, and may lack its versions.
 #[derive(Debug, Deserialize)]
@@ -17,6 +18,8 @@ pub(super) struct Trial {
     ended_at: Option<String>,
     live: Option<Version>,
     candidate: Option<Version>,
+    /// Of the candidate.
+    settings: Option<Map<String, Value>>,
     /// The charge points that are connected, and those of them that take part.
     connected: u64,
     selected: u64,
@@ -89,11 +92,20 @@ impl Trial {
         pairs.extend(reason.clone().map(|reason| ("reason", reason)));
         let versions = [("live", live), ("candidate", candidate)];
         pairs.extend(versions.into_iter().filter_map(|(name, version)| Some((name, version.as_ref()?.text()))));
+        pairs.extend(self.changed_settings().map(|settings| ("settings", settings)));
         if let Some(kept) = kept.filter(|_| is_running) {
             let after_restart = if kept { "it goes on" } else { "it is gone" };
             pairs.push(("after a restart", after_restart.into()));
         }
         pairs
+    }
+
+    /// The configuration of the candidate, in a line.
+    fn changed_settings(&self) -> Option<String> {
+        let config = self.settings.as_ref()?.get("config")?.as_object().filter(|config| !config.is_empty())?;
+        // A program is too long for a line, and its hash is that of the version.
+        let config = config.iter().filter(|(key, _)| *key != "program").map(|(key, value)| format!("{key} = {value}"));
+        Some(config.collect::<Vec<_>>().join(", ")).filter(|line| !line.is_empty())
     }
 
     /// Which charge points take part, and how many of the connected ones these are.

@@ -13,6 +13,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use ocpp_gateway_pipeline::{FewerHooks, Selection, TransformVersion, short_hashes};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// The reason of a trial that an operator ends.
@@ -35,6 +36,8 @@ struct TrialQuery {
 struct TrialAnswer {
     #[serde(flatten)]
     trial: TrialReport,
+    /// The keys of a `[[transforms]]` entry as the candidate has them, without secrets. Null after its end.
+    settings: Option<Map<String, Value>>,
     /// Connected charge points, in the trial or not.
     connected: usize,
     /// Whether it survives the process.
@@ -113,8 +116,10 @@ pub(super) async fn start(
 /// Shows a trial
 pub(super) async fn show(State(state): State<SharedAdminState>, name: Name) -> Result<Response, Problem> {
     let Path(name) = name?;
-    let trial = state.changer.trials().report(&name).ok_or_else(|| no_trial(&state, &name))?;
-    Ok(json(StatusCode::OK, &answer(&state, trial)))
+    let (shared, wanted) = (Arc::clone(&state), name.clone());
+    // A jq program that was sent is read from its file.
+    let shown = run_blocking(move || shared.changer.trials().report(&wanted).map(|trial| answer(&shared, trial)));
+    Ok(json(StatusCode::OK, &shown.await?.ok_or_else(|| no_trial(&state, &name))?))
 }
 
 /// Ends a trial, or forgets one that has ended
@@ -160,7 +165,8 @@ fn answer(state: &AdminState, mut trial: TrialReport) -> TrialAnswer {
     if trial.ended_at.is_none() && !kept {
         warnings.push("the trial ends with the process: set storage.directory in the configuration to keep it".into());
     }
-    TrialAnswer { trial, connected: state.context.registry.len(), kept, warnings, dry_run: false }
+    let settings = state.changer.trial_settings(&trial.transform);
+    TrialAnswer { trial, settings, connected: state.context.registry.len(), kept, warnings, dry_run: false }
 }
 
 /// How many charge points are connected, and how many of them are selected.

@@ -5,9 +5,9 @@ use super::planner::{Plan, Planner};
 use super::request::{ChangeError, ChangeOutcome, ChangeRequest, RequestedChange};
 use crate::config::{Config, TransformConfig, hide_secrets, without_secrets};
 use crate::transforms::drop_in::DropIns;
-use crate::transforms::effective;
+use crate::transforms::effective::{self, EffectiveTransform};
 use crate::transforms::sources::Fetching;
-use crate::transforms::store::{IndexChange, Store};
+use crate::transforms::store::{IndexChange, Store, StoredVersion};
 use crate::transforms::trial::Trials;
 use crate::transforms::trust::TrustedKeys;
 use arc_swap::ArcSwap;
@@ -154,11 +154,28 @@ impl Changer {
         let (config, index) = (self.config(), self.store.index());
         let configured = self.configured(name, &config);
         let effective = effective::effective(name, configured.as_ref(), &index, &self.store)?.ok()?;
+        self.shown_settings(&effective, index.running(name))
+    }
+
+    /// The settings of the version of a transform that is on trial, without secrets. `None`: none is.
+    pub fn trial_settings(&self, name: &str) -> Option<Map<String, Value>> {
+        let (config, index) = (self.config(), self.store.index());
+        let version = &index.trials.get(name)?.version;
+        let effective =
+            EffectiveTransform::new(name, self.configured(name, &config).as_ref(), version, &self.store).ok()?;
+        self.shown_settings(&effective, Some(version))
+    }
+
+    /// `version`: the stored one that the transform is, if it is one.
+    fn shown_settings(
+        &self,
+        effective: &EffectiveTransform,
+        version: Option<&StoredVersion>,
+    ) -> Option<Map<String, Value>> {
         let mut table = toml::Table::try_from(&effective.config).ok()?;
         table.remove("name");
         hide_secrets(&mut table);
         let Ok(Value::Object(mut settings)) = serde_json::to_value(table) else { return None };
-        let version = index.running(name);
         if effective.upload.is_some() {
             // The hash is that of the upload, and no setting.
             settings.remove("sha256");

@@ -13,6 +13,7 @@ async fn shadow_of_a_mapping_is_compared_and_publishes_nothing() {
     let trial = started(&gateway, STANDARD, "mode=shadow", mounted("site")).await;
     assert_eq!((&trial["mode"], &trial["state"]), (&json!("shadow"), &json!("running")), "{trial}");
     assert_eq!((&trial["connected"], &trial["selected"]), (&json!(1), &json!(1)), "{trial}");
+    assert_eq!(trial["settings"]["config"]["mountpoint"], "site/", "{trial}");
     until(&gateway, STANDARD, |trial| trial["selected"] == 1).await;
     for _ in 0..5 {
         assert_eq!(calls.call(&mut charge_point, "CP1").await, "ocpp");
