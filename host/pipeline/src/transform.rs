@@ -105,19 +105,20 @@ impl Transform {
 
     /// A copy for trial: with a copy of its state, and with breakers that stop nothing. What it logs is captured.
     pub(crate) fn for_trial(&self) -> Arc<Self> {
-        let shared = Arc::new(self.factory.shared.for_trial(&self.factory.limits));
-        let long_calls = LongCalls::default();
-        let factory = InstanceFactory { shared, long_calls, ..self.factory.clone() };
-        Arc::new(Transform { breakers: Breakers::for_trial(), ..self.copy_with(factory) })
+        Arc::new(Transform { breakers: Breakers::for_trial(), ..self.copy_without_effect() })
     }
 
     /// A copy that repeats the calls of another version: with a copy of the state, and without effect. A hook that
     /// fails is stopped as for any version.
     pub(crate) fn for_shadow(&self, group: Arc<TrialGroup>) -> Arc<Self> {
+        Arc::new(Transform { group: Some(group), ..self.copy_without_effect() })
+    }
+
+    /// A copy with a copy of the state, what it logs captured, and no instances.
+    fn copy_without_effect(&self) -> Self {
         let shared = Arc::new(self.factory.shared.for_trial(&self.factory.limits));
         let long_calls = LongCalls::default();
-        let factory = InstanceFactory { shared, long_calls, ..self.factory.clone() };
-        Arc::new(Transform { group: Some(group), ..self.copy_with(factory) })
+        self.copy_with(InstanceFactory { shared, long_calls, ..self.factory.clone() })
     }
 
     /// A copy that serves some charge points beside the version that serves the others.

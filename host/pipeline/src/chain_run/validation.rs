@@ -55,7 +55,10 @@ impl ChainRun<'_> {
             (MessageType::CallResult, Direction::Downlink) => self.unanswered.action(&frame.id),
             (MessageType::CallError | MessageType::CallResultError, _) => None,
         }?;
-        let mut rules = live_rules(self.chain, self.peer, direction, frame.action.as_deref());
+        let action_of_frame = frame.action.as_deref();
+        // Whatever rules a shadow has.
+        let mut rules = rules(self.chain, self.peer, direction, action_of_frame)
+            .filter(|transform| rules_apply(transform, self.peer, direction, action_of_frame));
         let (fault, error) = match Schema::find(version, kind, action) {
             Ok(_) if rules.any(|transform| transform.schemas.replaces(version, kind, action)) => return None,
             Ok(schema) => (Fault::Violation, schema.violation(version, payload)?),
@@ -144,16 +147,6 @@ impl ChainRun<'_> {
 /// Whether the rules of a transform apply to such a frame.
 fn rules_apply(transform: &Transform, peer: &Peer, direction: Direction, action: Option<&str>) -> bool {
     transform.matcher.matches_direction(direction) && handles(transform, Function::Check, peer, action)
-}
-
-/// The transforms whose rules apply to such a frame, whatever their shadows do.
-fn live_rules<'c>(
-    chain: &'c Chain,
-    peer: &'c Peer,
-    direction: Direction,
-    action: Option<&'c str>,
-) -> impl Iterator<Item = &'c Arc<Transform>> {
-    chain.rules.iter().filter(move |transform| rules_apply(transform, peer, direction, action))
 }
 
 /// The transforms whose rules, or those of their shadows, apply to such a frame.

@@ -12,8 +12,8 @@ use crate::swap_report::SwapError;
 use crate::trace::{Trace, TraceStep};
 use ocpp_gateway_core::{Frame, Peer, Publish, UnansweredCalls};
 
-/// A chain to try messages with: that which runs, or that after an edit. Its transforms read the state that was there when it was
-/// made, and write to a copy. Their limits hold; failures stop no hook.
+/// A chain to try messages with: that which runs, or that after an edit. Its transforms read the state that was there
+/// when it was made, and write to a copy. Their limits hold; failures stop no hook.
 pub struct TryChain {
     chain: Chain,
     is_traced: bool,
