@@ -8,6 +8,8 @@ run:
 
 # Most of the tests' time is waiting, so that four for each core run at once.
 test: export RUST_TEST_THREADS ?= $(shell expr 4 '*' `getconf _NPROCESSORS_ONLN`)
+# Nearly every test starts a gateway, which compiles its transforms: most of them the same ones.
+test: export CACHE_DIRECTORY ?= $(CURDIR)/target/compiled
 # The tests restart a real broker under load.
 test:
 	.ci/mosquitto
