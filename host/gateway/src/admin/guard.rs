@@ -1,6 +1,6 @@
 //! Access control of the admin API.
 //!
-//! With a token, every page but `/healthz` and `/readyz` requires it. Browsers do not add it by themselves, so pages of
+//! With a token, every page but `/healthz`, `/readyz` and the files of the console requires it. Browsers do not add it by themselves, so pages of
 //! other sites cannot use the API.
 //!
 //! Without a token, the API listens on a loopback address only, and any program on this machine may use it. Pages in a
@@ -15,7 +15,10 @@ use std::net::IpAddr;
 use subtle::ConstantTimeEq as _;
 
 /// Paths without access control, for probes that have no token. These pages change nothing.
-pub(super) const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
+const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
+
+/// Where the files of the console are, but for the page itself, which is `/`. They hold no data.
+pub(super) const CONSOLE_FOLDER: &str = "/console/";
 
 /// The name of the token of `[admin] token` in audit lines.
 const TOKEN_NAME: &str = "admin";
@@ -24,6 +27,11 @@ const TOKEN_NAME: &str = "admin";
 /// length.
 pub(super) struct Guard {
     token: Option<[u8; 32]>,
+}
+
+/// Whether a page is open to all: those for probes, and the files of the console.
+pub(super) fn is_open(path: &str) -> bool {
+    OPEN_PATHS.contains(&path) || path == "/" || path.starts_with(CONSOLE_FOLDER)
 }
 
 impl Guard {

@@ -1,7 +1,8 @@
-//! The admin API for operators: `/healthz`, `/readyz`, `/metrics` and `/api/v1`.
+//! The admin API for operators: `/healthz`, `/readyz`, `/metrics` and `/api/v1`; and the console, a page that uses it.
 
 mod audit;
 mod charge_points;
+mod console;
 mod events;
 mod guard;
 mod log_level;

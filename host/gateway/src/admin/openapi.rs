@@ -1,7 +1,7 @@
 //! `/api/openapi.json`: the description of all pages. `openapi.json` beside this file is the source; tests check the
 //! answers of all pages against it.
 
-use super::guard::OPEN_PATHS;
+use super::guard::is_open;
 use axum::http::Method;
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
@@ -14,7 +14,7 @@ pub(super) const CHECKED: &str = "/api/";
 
 const DOCUMENT: &str = include_str!("openapi.json");
 
-/// The description, with the access control that all pages but [`OPEN_PATHS`] share.
+/// The description, with the access control that all pages share that are not open to all ([`is_open`]).
 pub(super) fn document(with_token: bool) -> serde_json::Result<Value> {
     let mut document: Value = serde_json::from_str(DOCUMENT)?;
     document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
@@ -22,7 +22,7 @@ pub(super) fn document(with_token: bool) -> serde_json::Result<Value> {
         document["components"]["securitySchemes"] = json!({"token": {"type": "http", "scheme": "bearer"}});
     }
     let pages = document["paths"].as_object_mut().into_iter().flatten();
-    for (path, page) in pages.filter(|(path, _)| !OPEN_PATHS.contains(&path.as_str())) {
+    for (path, page) in pages.filter(|(path, _)| !is_open(path)) {
         let operations =
             page.as_object_mut().into_iter().flatten().filter_map(|(_, operation)| operation.as_object_mut());
         operations.for_each(|operation| {
@@ -89,7 +89,7 @@ mod tests {
                 for (method, operation) in page.as_object().expect("operations") {
                     if method != "parameters" {
                         let guarded = operation["responses"].get(status).is_some();
-                        assert_eq!(guarded, !OPEN_PATHS.contains(&path.as_str()), "{method} {path}");
+                        assert_eq!(guarded, !is_open(path), "{method} {path}");
                     }
                 }
             }

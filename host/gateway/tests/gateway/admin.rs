@@ -14,8 +14,8 @@ pub(crate) const JSON: (&str, &str) = ("Content-Type", "application/json");
 /// A response of the admin listener.
 pub(crate) struct AdminResponse {
     pub(crate) status: u16,
-    head: String,
-    body: String,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl AdminResponse {
@@ -294,7 +294,7 @@ async fn query_parameters_that_a_page_lacks_or_that_are_repeated_are_refused() {
     let mut checked = 0;
     for (path, page) in document["paths"].as_object().expect("paths") {
         for method in ["get", "put", "post", "delete"].into_iter().filter(|method| page.get(method).is_some()) {
-            let target = path.replace("{id}", "CP1").replace("{name}", "standard");
+            let target = path.replace("{id}", "CP1").replace("{name}", "standard").replace("{file}", "index.html");
             let ask = async |query: &str| {
                 ask(&gateway, &method.to_uppercase(), &format!("{target}?{query}"), &[JSON], "{}").await
             };
@@ -360,8 +360,10 @@ async fn responses_match_the_openapi_document() {
             if path == "/api/v1/events" || path == "/api/v1/messages" || path == CALLS {
                 continue;
             }
-            for (id, name) in [("CP001", "standard"), ("nobody", "none"), ("%ff", "%ff")] {
-                let target = path.replace("{id}", id).replace("{name}", name);
+            for (id, name, file) in
+                [("CP001", "standard", "app.js"), ("nobody", "none", "none.js"), ("%ff", "%ff", "%ff")]
+            {
+                let target = path.replace("{id}", id).replace("{name}", name).replace("{file}", file);
                 let answer = ask(&gateway, &method.to_uppercase(), &target, &[], "x").await;
                 assert_described(&document, method, path, &answer);
             }
@@ -373,6 +375,7 @@ async fn responses_match_the_openapi_document() {
         "delete /api/v1/transforms/{name}",
         "delete /api/v1/transforms/{name}/trial",
         "delete /api/v1/transforms/{name}/upload",
+        "get /",
         "get /api/openapi.json",
         "get /api/v1/charge-points",
         "get /api/v1/charge-points/{id}",
@@ -383,6 +386,7 @@ async fn responses_match_the_openapi_document() {
         "get /api/v1/transforms",
         "get /api/v1/transforms/{name}",
         "get /api/v1/transforms/{name}/trial",
+        "get /console/{file}",
         "get /healthz",
         "get /metrics",
         "get /readyz",

@@ -5,6 +5,7 @@ mod bad_input;
 mod calls;
 mod compile;
 mod component_swap;
+mod console;
 mod ctl;
 mod dev;
 mod drop_in;
