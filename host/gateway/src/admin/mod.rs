@@ -6,6 +6,7 @@ mod console;
 mod events;
 mod guard;
 mod log_level;
+mod me;
 mod messages;
 mod openapi;
 mod operator_call_ids;

@@ -23,10 +23,13 @@ pub(super) fn document(with_token: bool) -> serde_json::Result<Value> {
     }
     let pages = document["paths"].as_object_mut().into_iter().flatten();
     for (path, page) in pages.filter(|(path, _)| !is_open(path)) {
-        let operations =
-            page.as_object_mut().into_iter().flatten().filter_map(|(_, operation)| operation.as_object_mut());
-        operations.for_each(|operation| {
+        let operations = page.as_object_mut().into_iter().flatten();
+        let operations = operations.filter_map(|(method, operation)| Some((method, operation.as_object_mut()?)));
+        operations.for_each(|(method, operation)| {
             guard(operation, with_token);
+            if with_token && method != "get" {
+                add_problem(operation, "403", "The viewer token may look, not change");
+            }
             if path.starts_with(CHECKED) {
                 add_problem(operation, "400", "A query parameter is unknown or given twice");
             }

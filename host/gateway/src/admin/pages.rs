@@ -4,7 +4,7 @@ use super::audit::Caller;
 use super::guard;
 use super::problem::{Problem, json};
 use super::state::{AdminState, SharedAdminState};
-use super::{charge_points, console, events, log_level, messages, openapi, query, transforms, try_message};
+use super::{charge_points, console, events, log_level, me, messages, openapi, query, transforms, try_message};
 use crate::operations::metrics::Exposition;
 use crate::transforms::DropInStatus;
 use axum::Router;
@@ -28,6 +28,7 @@ pub fn router(state: Arc<AdminState>) -> Router {
         .route("/metrics", get(metrics))
         .route(openapi::PATH, get(description))
         .merge(console::router())
+        .merge(me::router())
         .merge(charge_points::router())
         .merge(transforms::router())
         .merge(try_message::router())
@@ -45,7 +46,7 @@ pub fn router(state: Arc<AdminState>) -> Router {
 /// Lets only those requests pass that may. Handlers learn the [`Caller`].
 async fn check_access(State(state): State<SharedAdminState>, mut request: Request, next: Next) -> Response {
     if !guard::is_open(request.uri().path()) {
-        let token = match state.guard.check(request.uri(), request.headers()) {
+        let token = match state.guard.check(request.method(), request.uri(), request.headers()) {
             Ok(token) => token,
             Err(problem) => return problem.into_response(),
         };

@@ -3,10 +3,12 @@
 use super::guard::Guard;
 use super::operator_call_ids::OperatorCallIds;
 use crate::charge_point::Context;
+use crate::config::AdminTokens;
 use crate::operations::metrics::process_registry;
 use crate::transforms::Changer;
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
+use std::time::SystemTime;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -33,18 +35,20 @@ pub struct AdminState {
     pub(super) tries: Arc<Semaphore>,
     /// Whether those who watch messages may see their payloads.
     pub(super) shows_payloads: bool,
+    /// When the gateway was started.
+    pub(super) started: SystemTime,
 }
 
 pub(super) type SharedAdminState = Arc<AdminState>;
 
 impl AdminState {
-    /// `token`: what requests have to contain. `None`: nothing, because only this machine can reach the listener.
+    /// `tokens`: what requests have to contain; without one, only this machine can reach the listener.
     pub fn new(
         context: Arc<Context>,
         changer: Arc<Changer>,
         metrics: Registry,
         stopping: CancellationToken,
-        token: Option<&str>,
+        tokens: &AdminTokens,
         shows_payloads: bool,
     ) -> Self {
         let uploads = Arc::new(Semaphore::new(MAX_UPLOADS));
@@ -54,11 +58,12 @@ impl AdminState {
             metrics,
             process_metrics: process_registry(),
             stopping,
-            guard: Guard::new(token),
+            guard: Guard::new(tokens),
             operator_call_ids: OperatorCallIds::new(),
             uploads,
             tries: Arc::new(Semaphore::new(MAX_TRIES)),
             shows_payloads,
+            started: SystemTime::now(),
         }
     }
 }

@@ -35,7 +35,7 @@ fn faults(config: &Config) -> Vec<(&'static str, String)> {
     if let Err(error) = config.mqtt.resolve_password() {
         faults.push(("mqtt.password_file", error.to_string()));
     }
-    faults.extend(config.admin.token_file_fault().map(|problem| ("admin.token_file", problem)));
+    faults.extend(config.admin.token_file_faults());
     faults
 }
 
@@ -67,6 +67,10 @@ mod tests {
                 "mqtt.password_file: /nowhere/at/all: No such file",
             ),
             ("[admin]\ntoken_file = \"/nowhere/at/all\"", "admin.token_file: /nowhere/at/all: No such file"),
+            (
+                "[admin]\ntoken = \"0123456789abcdef\"\nviewer_token_file = \"/nowhere/at/all\"",
+                "admin.viewer_token_file: /nowhere/at/all: No such file",
+            ),
             ("[ocpp]\nidentities = \"/nowhere/at/all\"", "ocpp.identities: /nowhere/at/all: No such file"),
         ] {
             let faults = faults_of(text);

@@ -103,13 +103,13 @@ impl Gateway {
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let (guard, shared) = (Arc::clone(&security), Arc::clone(&context));
         let acceptor = Arc::new(Acceptor::new(&config.ocpp, max_files, guard, shared, tasks.clone()));
-        let token = config.admin.resolve_token()?;
+        let tokens = config.admin.resolve_tokens()?;
         let admin_state = AdminState::new(
             Arc::clone(&context),
             Arc::clone(hot_swap.changer()),
             registry,
             stopping.clone(),
-            token.as_deref(),
+            &tokens,
             config.admin.tap_payloads,
         );
         let grace = config.shutdown.grace.get();

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::sync::LazyLock;
 
 /// Keys that are not always serialized: secrets never, and a table only if it is not empty.
-const NOT_SERIALIZED: [&str; 3] = ["mqtt.password", "admin.token", "ocpp.tls.identities"];
+const NOT_SERIALIZED: [&str; 4] = ["mqtt.password", "admin.token", "admin.viewer_token", "ocpp.tls.identities"];
 
 static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mut config = Config::default();

@@ -30,7 +30,7 @@ mod trust;
 mod values;
 mod versions;
 
-pub use admin::AdminConfig;
+pub use admin::{AdminConfig, AdminTokens};
 pub use drop_in::DropInConfig;
 pub use fault::{ConfigFault, ConfigFaults, lines};
 pub use json::to_json;

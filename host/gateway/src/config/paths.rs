@@ -22,7 +22,7 @@ pub(super) fn resolve(config: &mut Config, file: Option<&Path>) {
     if let Some(tls) = &mut mqtt.tls {
         paths.extend([&mut tls.ca, &mut tls.cert, &mut tls.key].into_iter().flatten());
     }
-    paths.extend([&mut mqtt.password_file, &mut admin.token_file].into_iter().flatten());
+    paths.extend([&mut mqtt.password_file, &mut admin.token_file, &mut admin.viewer_token_file].into_iter().flatten());
     paths.into_iter().for_each(|path| *path = directory.join(&*path));
     transforms.iter_mut().for_each(|transform| transform.resolve_paths(directory));
 }
@@ -39,7 +39,7 @@ mod tests {
         ocpp.auth.users = \"it\"
         ocpp.tls = { cert = \"it\", key = \"it\", client_ca = \"it\" }
         mqtt = { password_file = \"it\", tls = { ca = \"it\", cert = \"it\", key = \"it\" } }
-        admin.token_file = \"it\"
+        admin = { token_file = \"it\", viewer_token_file = \"it\" }
         drop_in.directory = \"it\"
         storage.directory = \"it\"
         transforms = [

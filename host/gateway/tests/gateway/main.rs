@@ -39,6 +39,7 @@ mod tutorial;
 mod undeliverable;
 mod upgrade;
 mod validation;
+mod viewer;
 
 use ocpp_gateway::app::{Broker, Gateway, ListenAddresses, RunError};
 use ocpp_gateway::config;

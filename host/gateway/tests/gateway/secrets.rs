@@ -23,6 +23,7 @@ const PASSWORD: &str = "correct horse battery staple";
 const WRONG: &str = "Tr0ub4dor&3";
 const BROKER_PASSWORD: &str = "only the broker knows";
 pub(crate) const TOKEN: &str = "open-sesame-0123456789";
+const VIEWER_TOKEN: &str = "look-only-9876543210";
 
 /// A gateway process that logs to a file.
 pub(crate) struct ConfiguredProgram {
@@ -121,7 +122,7 @@ async fn secrets_appear_in_no_log_metric_or_printed_configuration() {
     std::fs::write(&users, &entry).expect("written");
     let toml = format!(
         "[ocpp]\nlisten = \"127.0.0.1:0\"\n[ocpp.auth]\nmode = \"basic\"\nusers = {users:?}\n\
-         [ocpp.tls]\ncert = {:?}\nkey = {:?}\n[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\n\
+         [ocpp.tls]\ncert = {:?}\nkey = {:?}\n[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\nviewer_token = \"{VIEWER_TOKEN}\"\n\
          [mqtt]\nurl = \"{}\"\nusername = \"gateway\"\npassword = \"{BROKER_PASSWORD}\"\n",
         server.cert,
         server.key,
@@ -153,7 +154,7 @@ async fn secrets_appear_in_no_log_metric_or_printed_configuration() {
     let key = std::fs::read_to_string(&server.key).expect("a key");
     let key = key.lines().nth(1).expect("Base64");
     let (right, wrong) = (encoded(PASSWORD), encoded(WRONG));
-    for secret in [PASSWORD, WRONG, BROKER_PASSWORD, TOKEN, hash, key, &right, &wrong, "crumbs of it"] {
+    for secret in [PASSWORD, WRONG, BROKER_PASSWORD, TOKEN, VIEWER_TOKEN, hash, key, &right, &wrong, "crumbs of it"] {
         for (place, text) in [("log", &log), ("metrics", &metrics), ("configuration", &printed)] {
             assert!(!text.contains(secret), "{secret} in the {place}: {text}");
         }

@@ -6,6 +6,7 @@ mod answer;
 mod request;
 
 use super::audit::Caller;
+use super::guard::{TRY_PATH, look_only, may_only_look};
 use super::problem::{Problem, json};
 use super::state::{MAX_TRIES, SharedAdminState};
 use super::transforms::{ChangeBody, MAX_BODY, refusal};
@@ -25,7 +26,7 @@ use tokio::sync::oneshot;
 const RETRY_AFTER: u16 = 1;
 
 pub(super) fn router() -> Router<SharedAdminState> {
-    Router::new().route("/api/v1/try", post(try_message)).layer(DefaultBodyLimit::max(MAX_BODY))
+    Router::new().route(TRY_PATH, post(try_message)).layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
 /// Passes a message through the transforms, without sending anything
@@ -38,6 +39,9 @@ async fn try_message(
     let permit = Arc::clone(&state.tries).try_acquire_owned().map_err(|_| busy())?;
     let body = ChangeBody::read(&state, request).await?;
     let request = TryRequest::read(body, caller, |name| state.changer.is_running(name))?;
+    if request.candidate.is_some() && may_only_look(caller.token) {
+        return Err(look_only());
+    }
     let changer = Arc::clone(&state.changer);
     let (answer, answered) = oneshot::channel();
     // Not one of the blocking threads, which are for live traffic too.

@@ -152,6 +152,19 @@ fn contradictions_are_faults() {
         ("[admin]\nlisten = \"0.0.0.0:8080\"", "admin.listen: only a loopback address"),
         ("[admin]\nlisten = \"0.0.0.0:8080\"\ntoken = \"short\"", "admin.token: has to have at least 16"),
         ("[admin]\ntoken = \"with a space in between\"", "admin.token: has to consist of visible ASCII"),
+        ("[admin]\nviewer_token = \"0123456789abcdef\"", "admin.viewer_token: is of no use without admin.token"),
+        (
+            "[admin]\ntoken = \"0123456789abcdef\"\nviewer_token = \"0123456789abcdef\"",
+            "admin.viewer_token: is the same as the admin token",
+        ),
+        (
+            "[admin]\ntoken = \"0123456789abcdef\"\nviewer_token = \"short\"",
+            "admin.viewer_token: has to have at least 16",
+        ),
+        (
+            "[admin]\ntoken = \"0123456789abcdef\"\nviewer_token = \"fedcba9876543210\"\nviewer_token_file = \"f\"",
+            "admin.viewer_token_file: contradicts admin.viewer_token",
+        ),
         ("[log]\nlevel = \"loud=very\"", "log.level: "),
         ("[log]\nformat = \"xml\"", "log.format: unknown variant `xml`"),
         ("[trust]\nkeys = [\"RWQ\"]", "trust.keys[0]: \"RWQ\" is no public key of minisign"),
@@ -188,14 +201,14 @@ fn admin_token_allows_any_listen_address_and_is_not_printed() {
     let token = "0123456789abcdef";
     let config =
         load_text(&format!("[admin]\nlisten = \"0.0.0.0:8080\"\ntoken = \"{token}\""), &[]).expect("no faults");
-    assert_eq!(config.admin.resolve_token().expect("read").as_deref(), Some(token));
+    assert_eq!(config.admin.resolve_tokens().expect("read").admin.as_deref(), Some(token));
     assert!(!config.to_toml().expect("printed").contains(token));
 
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     writeln!(file, "{token}").expect("written");
     let text = format!("[admin]\nlisten = \"[::]:8080\"\ntoken_file = {:?}", file.path());
     let config = load_text(&text, &[]).expect("no faults");
-    assert_eq!(config.admin.resolve_token().expect("read").as_deref(), Some(token));
+    assert_eq!(config.admin.resolve_tokens().expect("read").admin.as_deref(), Some(token));
 }
 
 #[test]
