@@ -158,7 +158,7 @@ async fn start(config: &Config, options: Options, compiler: &Arc<CompileProcess>
         () = &mut stop => return Ok(()),
     };
     gateway.hot_swap().reload_on_hangup(move || load(&options)).context("cannot listen for signals")?;
-    gateway.security().reload_on_hangup().context("cannot listen for signals")?;
+    gateway.reload_files_on_hangup().context("cannot listen for signals")?;
     let banner = Banner::new(gateway.addresses(), config, gateway.pipeline());
     match config.log.format {
         LogFormat::Text => print!("{}", banner.text()),

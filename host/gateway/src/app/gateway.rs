@@ -9,13 +9,15 @@ use crate::charge_point::{Context, MessageRates, Recipient, Registry};
 use crate::cluster::{ClaimListener, ConnectionEvents, GatewayClaims};
 use crate::config::Config;
 use crate::listener::Acceptor;
-use crate::listener::authentication::{Security, certificate_metrics};
+use crate::listener::authentication::{ChargePointTls, Security};
 use crate::operations::event_bus::EventBus;
 use crate::operations::file_limit;
 use crate::operations::file_watch::FileWatch;
+use crate::operations::live_files::{self, Reload};
 use crate::operations::metrics::{Metrics, broker_metrics, embedded_broker_metrics, transform_metrics};
 use crate::operations::names::trial_mode;
 use crate::operations::notify::{ServiceState, notify};
+use crate::operations::tls::certificate_metrics;
 use crate::routing::{Echoes, MessageRouter, QueueMemory, UndeliverableQueue};
 use crate::transforms;
 use crate::transforms::compile_process::CompileProcess;
@@ -56,7 +58,8 @@ pub struct Gateway {
     embedded: Option<EmbeddedBroker>,
     hot_swap: Arc<HotSwap>,
     compiler: Option<Arc<CompileProcess>>,
-    security: Arc<Security>,
+    /// What is read again when its files change.
+    reloads: Vec<Arc<dyn Reload>>,
     /// Watches the files until it is dropped.
     _security_files: FileWatch,
     /// The tasks of all charge points.
@@ -80,7 +83,8 @@ impl Gateway {
         let LoadedTransforms { pipeline, drop_ins, store } = load(config, compiler.clone()).await?;
         let max_files = file_limit::raise(config.ocpp.max_connections);
         let security = Arc::new(Security::load(&config.ocpp).map_err(StartError::Security)?);
-        let security_files = security.watch_files()?;
+        let reloads = security.reloads();
+        let security_files = live_files::watch(reloads.clone())?;
         let listener = listen("ocpp.listen", config.ocpp.listen)?;
         let admin = listen("admin.listen", config.admin.listen)?;
         let (embedded, broker) = broker::start(config).await?;
@@ -92,7 +96,9 @@ impl Gateway {
             options.subscribers = Some(embedded.subscriber_lookup(&format!("{}-sub", options.client_id)));
             registry.register_collector(embedded_broker_metrics(Arc::clone(embedded.retained_refused())));
         }
-        registry.register_collector(certificate_metrics(Arc::clone(&security)));
+        let certificates = Arc::clone(&security);
+        let expiries = move || certificates.tls.iter().flat_map(ChargePointTls::expiries).collect();
+        registry.register_collector(certificate_metrics(expiries));
         let hot_swap = HotSwap::start(&pipeline, drop_ins, Arc::clone(&store), config)?;
         let changer = Arc::clone(hot_swap.changer());
         // Before the first message: one from a broker may be on the topics of a version on trial.
@@ -124,7 +130,7 @@ impl Gateway {
             embedded,
             hot_swap,
             compiler,
-            security,
+            reloads,
             _security_files: security_files,
             tasks,
             stopping,
@@ -146,9 +152,9 @@ impl Gateway {
         &self.hot_swap
     }
 
-    /// The authentication of charge points.
-    pub fn security(&self) -> &Arc<Security> {
-        &self.security
+    /// Reads files of certificates, passwords and identities again at each SIGHUP.
+    pub fn reload_files_on_hangup(&self) -> io::Result<()> {
+        live_files::reload_on_hangup(self.reloads.clone())
     }
 
     /// Serves until `stop` is ready. Then it accepts no new connections, waits for open calls within the grace time,

@@ -3,7 +3,8 @@
 //!
 //! - `metrics`, `events`, `log`, and their `names`; `event_bus` and `tap`: who watches events and messages.
 //! - `shutdown`, `notify`: signals, and the service manager.
-//! - `watch`, `file_limit`, `ephemeral`, `address`: files, ports and addresses.
+//! - `tls`: certificates, keys, and the authorities that are trusted, from files.
+//! - `file_watch`, `live_files`, `file_limit`, `ephemeral`, `address`: files, ports and addresses.
 
 pub(crate) mod address;
 pub(crate) mod ephemeral;
@@ -11,12 +12,14 @@ pub mod event_bus;
 pub mod events;
 pub mod file_limit;
 pub mod file_watch;
+pub mod live_files;
 pub mod log;
 pub mod metrics;
 pub(crate) mod names;
 pub mod notify;
 pub mod shutdown;
 pub mod tap;
+pub mod tls;
 
 /// The target of log lines about what callers of the admin API did.
 pub(crate) const AUDIT: &str = "audit";

@@ -3,9 +3,7 @@
 
 mod basic;
 mod error;
-mod expiry;
 mod fair_workers;
-mod live;
 mod password_check;
 mod password_hash;
 mod security;
@@ -14,8 +12,6 @@ mod user_command;
 mod users;
 
 pub use error::AuthError;
-pub use expiry::certificate_metrics;
-pub use live::{Live, Reload};
 pub use password_check::PasswordChecker;
 pub use password_hash::HashKind;
 pub use security::{FileFault, Security};

@@ -3,9 +3,9 @@
 use super::basic::Basic;
 use super::error::AuthError;
 use super::fair_workers::{FairWorkers, QueuePlace};
-use super::live::Live;
 use super::users::{KeyedHash, User, Users};
 use crate::operations::address::counted_address;
+use crate::operations::live_files::Live;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hyper::HeaderMap;
 use ocpp_gateway_core::Identity;

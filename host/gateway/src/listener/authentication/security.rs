@@ -1,25 +1,14 @@
 //! What a charge point has to prove before it may connect, as the configured files say.
 
 use super::error::AuthError;
-use super::live::{Live, Reload};
 use super::password_check::PasswordChecker;
 use super::tls::ChargePointTls;
 use super::users::Users;
 use crate::config::{AuthMode, Identities, OcppConfig};
-use crate::operations::file_watch::{FileWatch, may_change_content};
-use crate::operations::shutdown::on_hangup;
+use crate::operations::live_files::{Live, Reload};
 use ocpp_gateway_core::Identity;
 use std::collections::HashSet;
-use std::io;
-use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
-
-/// Files are reloaded after this long without a change, because certificate and key are written one after the other,
-/// and links are replaced in several steps.
-const QUIET_TIME: Duration = Duration::from_millis(200);
-/// Files are reloaded after this long even if changes in their folders go on.
-const MAX_DELAY: Duration = Duration::from_secs(2);
+use std::sync::Arc;
 
 /// What a charge point has to prove before it may connect.
 pub struct Security {
@@ -75,35 +64,10 @@ impl Security {
         Err(AuthError::NotListed { identity: identity.clone(), has_certificate: self.wants_credentials() })
     }
 
-    /// Reloads files when they change, until the returned watch is dropped.
-    pub fn watch_files(&self) -> notify::Result<FileWatch> {
-        let reloads = self.reloads.clone();
-        let mut watch = FileWatch::start("security-watcher", may_change_content, move |changes| {
-            while wait_for_changes(&changes) {
-                reloads.iter().for_each(|files| files.reload());
-            }
-        })?;
-        for file in self.reloads.iter().flat_map(|files| files.files()) {
-            watch.follow(file)?;
-        }
-        Ok(watch)
+    /// What is read again when its files change.
+    pub fn reloads(&self) -> Vec<Arc<dyn Reload>> {
+        self.reloads.clone()
     }
-
-    /// Reloads changed files at each SIGHUP, as not every file system reports changes.
-    pub fn reload_on_hangup(&self) -> io::Result<()> {
-        let reloads = self.reloads.clone();
-        on_hangup(move || reloads.iter().for_each(|files| files.reload()))
-    }
-}
-
-/// Waits until files have changed and then no longer change. `false`: the watch has ended.
-fn wait_for_changes(changes: &mpsc::Receiver<PathBuf>) -> bool {
-    if changes.recv().is_err() {
-        return false;
-    }
-    let by = Instant::now() + MAX_DELAY;
-    while changes.recv_timeout(QUIET_TIME).is_ok() && Instant::now() < by {}
-    true
 }
 
 /// The value; an error is added to `faults`.

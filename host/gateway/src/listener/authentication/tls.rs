@@ -1,13 +1,13 @@
 //! TLS for charge points (OCPP security profiles 2 and 3).
 
 use super::error::AuthError;
-use super::live::Live;
 use crate::config::TlsConfig as Settings;
+use crate::operations::live_files::Live;
+use crate::operations::tls::{certificates, first_to_expire, server_config};
 use ocpp_gateway_core::Identity;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
@@ -203,68 +203,29 @@ impl VerifiedClient {
 
 impl ServerTlsFiles {
     fn read(settings: &Settings) -> Result<Self, String> {
-        let config = Arc::new(server_config(settings)?);
+        let clients = settings.client_ca.as_deref().map(client_verifier).transpose()?;
+        let mut config = server_config(&settings.cert, &settings.key, clients)?;
+        config.max_fragment_size = Some(FRAGMENT_SIZE);
         let files = [("server", Some(&settings.cert)), ("client_ca", settings.client_ca.as_ref())];
         let mut expiries = Vec::new();
         for (name, file) in files {
             let Some(file) = file else { continue };
-            let certificates = certificates(file)?;
-            let ends = certificates.iter().filter_map(|certificate| {
-                let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
-                Some(parsed.validity().not_after.timestamp())
-            });
-            expiries.extend(ends.min().map(|end| (name, end)));
+            expiries.extend(first_to_expire(file)?.map(|expiry| (name, expiry.not_after)));
         }
-        Ok(ServerTlsFiles { config, expiries })
+        Ok(ServerTlsFiles { config: Arc::new(config), expiries })
     }
 }
 
-/// The rustls configuration. Session tickets get new keys with each reload, so that clients are verified against the
-/// new files.
-fn server_config(settings: &Settings) -> Result<ServerConfig, String> {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
-    let builder = builder.with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12]);
-    let builder = builder.map_err(|error| error.to_string())?;
-    let builder = match &settings.client_ca {
-        None => builder.with_no_client_auth(),
-        Some(file) => {
-            let roots = Arc::new(roots(file)?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
-            let verifier = verifier.map_err(|error| at(file, &error))?;
-            builder.with_client_cert_verifier(Arc::new(RecordingVerifier(verifier)))
-        }
-    };
-    let chain = certificates(&settings.cert)?;
-    let key = PrivateKeyDer::from_pem_file(&settings.key).map_err(|error| at(&settings.key, &error))?;
-    let mut config = builder
-        .with_single_cert(chain, key)
-        .map_err(|error| format!("{} with {}: {error}", settings.cert.display(), settings.key.display()))?;
-    config.max_fragment_size = Some(FRAGMENT_SIZE);
-    config.ticketer = ring::Ticketer::new().map_err(|error| error.to_string())?;
-    Ok(config)
-}
-
-fn roots(file: &Path) -> Result<RootCertStore, String> {
+/// Accepts certificates of clients that an authority in the file has signed.
+fn client_verifier(file: &Path) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let at = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
     let mut roots = RootCertStore::empty();
     for certificate in certificates(file)? {
-        roots.add(certificate).map_err(|error| at(file, &error))?;
+        roots.add(certificate).map_err(|error| at(&error))?;
     }
-    Ok(roots)
-}
-
-/// Reads the certificates of a file, at least one.
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read = CertificateDer::pem_file_iter(file).and_then(|found| found.collect::<Result<Vec<_>, _>>());
-    match read {
-        Ok(found) if found.is_empty() => Err(at(file, &"there is no certificate in it")),
-        Ok(found) => Ok(found),
-        Err(error) => Err(at(file, &error)),
-    }
-}
-
-fn at(file: &Path, error: &dyn std::fmt::Display) -> String {
-    format!("{}: {error}", file.display())
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    Ok(Arc::new(RecordingVerifier(verifier.map_err(|error| at(&error))?)))
 }
 
 #[cfg(test)]

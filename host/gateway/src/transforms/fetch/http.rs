@@ -2,12 +2,12 @@
 
 use super::address::{Address, BadAddress};
 pub(super) use super::http_error::HttpError;
+use crate::operations::tls::{certificate_fault, client_config};
 use std::io::Read as _;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use ureq::http::header::{CONTENT_TYPE, LOCATION};
 use ureq::http::{HeaderMap, StatusCode};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::tls::Certificate;
 use ureq::{Agent, Body, Timeout};
 
 /// Redirects that are followed: registries need one, to where they store blobs; download pages of releases two.
@@ -53,22 +53,11 @@ pub(super) struct Answer {
     limits: TimeLimits,
 }
 
-/// The certificates that the operating system trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` take precedence. Those that
-/// cannot be read are skipped.
-pub(super) fn system_roots() -> Vec<Certificate<'static>> {
-    let found = rustls_native_certs::load_native_certs().certs;
-    found.iter().map(|root| Certificate::from_der(root).to_owned()).collect()
-}
-
 impl Client {
     /// `roots`: the authorities that may sign certificates of servers.
     pub(super) fn new(roots: &[Certificate<'static>], limits: TimeLimits) -> Self {
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::new_with_certs(roots))
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
         let agent = Agent::config_builder()
-            .tls_config(tls)
+            .tls_config(client_config(roots))
             .user_agent(USER_AGENT)
             .timeout_resolve(Some(limits.connect))
             .timeout_connect(Some(limits.connect))
@@ -190,14 +179,4 @@ fn fault(address: Address, problem: ureq::Error, limits: TimeLimits) -> HttpErro
             None => HttpError::Connection { address, problem },
         },
     }
-}
-
-/// Why the certificate of a server is not accepted, if that is the problem.
-fn certificate_fault(problem: &ureq::Error) -> Option<rustls::Error> {
-    let problem = match problem {
-        ureq::Error::Io(problem) => problem.get_ref()?.downcast_ref::<rustls::Error>()?,
-        ureq::Error::Rustls(problem) => problem,
-        _ => return None,
-    };
-    matches!(problem, rustls::Error::InvalidCertificate(_)).then(|| problem.clone())
 }

@@ -18,6 +18,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+use crate::operations::tls::system_roots;
 use crate::transforms::limits::{MAX_COMPONENT_SIZE, MAX_SIGNATURE};
 use address::Address;
 use fetched::is_signature;
@@ -57,7 +58,7 @@ impl Fetcher {
     fn from_environment() -> Self {
         Fetcher {
             time: TimeLimits { connect: CONNECT_TIME, whole: WHOLE_TIME },
-            roots: http::system_roots(),
+            roots: system_roots(),
             docker_config: oci::default_docker_config(),
         }
     }

@@ -1,11 +1,21 @@
 //! Values that are read from files, and reloaded when the files change.
 
+use super::file_watch::{FileWatch, may_change_content};
+use super::shutdown::on_hangup;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 use tracing::{info, warn};
+
+/// Files are reloaded after this long without a change, because certificate and key are written one after the other,
+/// and links are replaced in several steps.
+const QUIET_TIME: Duration = Duration::from_millis(200);
+/// Files are reloaded after this long even if changes in their folders go on.
+const MAX_DELAY: Duration = Duration::from_secs(2);
 
 /// Reads a value from its files; the argument is the previous value. The error names the faulty file, and contains no
 /// secret.
@@ -65,6 +75,35 @@ impl<T: Send + Sync> Reload for Live<T> {
             Err(error) => warn!("{}: the files that were read before stay in use: {error}", self.key),
         }
     }
+}
+
+/// Reloads files when they change, until the returned watch is dropped.
+pub fn watch(reloads: Vec<Arc<dyn Reload>>) -> notify::Result<FileWatch> {
+    let followed = reloads.clone();
+    let mut watch = FileWatch::start("security-watcher", may_change_content, move |changes| {
+        while wait_for_changes(&changes) {
+            reloads.iter().for_each(|files| files.reload());
+        }
+    })?;
+    for file in followed.iter().flat_map(|files| files.files()) {
+        watch.follow(file)?;
+    }
+    Ok(watch)
+}
+
+/// Reloads changed files at each SIGHUP, as not every file system reports changes.
+pub fn reload_on_hangup(reloads: Vec<Arc<dyn Reload>>) -> io::Result<()> {
+    on_hangup(move || reloads.iter().for_each(|files| files.reload()))
+}
+
+/// Waits until files have changed and then no longer change. `false`: the watch has ended.
+fn wait_for_changes(changes: &mpsc::Receiver<PathBuf>) -> bool {
+    if changes.recv().is_err() {
+        return false;
+    }
+    let by = Instant::now() + MAX_DELAY;
+    while changes.recv_timeout(QUIET_TIME).is_ok() && Instant::now() < by {}
+    true
 }
 
 /// A hash of the contents, or of the errors of unreadable files.
