@@ -34,6 +34,8 @@ const VIEWER: &str = "viewer";
 pub(super) struct Guard {
     token: Option<[u8; 32]>,
     viewer_token: Option<[u8; 32]>,
+    /// Of the listener: `http` or `https`.
+    scheme: &'static str,
 }
 
 /// Whether a page is open to all: those for probes, and the files of the console.
@@ -42,8 +44,10 @@ pub(super) fn is_open(path: &str) -> bool {
 }
 
 impl Guard {
-    pub(super) fn new(AdminTokens { admin, viewer }: &AdminTokens) -> Self {
-        Guard { token: admin.as_deref().map(hash), viewer_token: viewer.as_deref().map(hash) }
+    /// `with_tls`: whether the listener speaks TLS.
+    pub(super) fn new(AdminTokens { admin, viewer }: &AdminTokens, with_tls: bool) -> Self {
+        let scheme = if with_tls { "https" } else { "http" };
+        Guard { token: admin.as_deref().map(hash), viewer_token: viewer.as_deref().map(hash), scheme }
     }
 
     pub(super) fn wants_token(&self) -> bool {
@@ -57,7 +61,7 @@ impl Guard {
         uri: &Uri,
         headers: &HeaderMap,
     ) -> Result<Option<&'static str>, Problem> {
-        let Some(token) = &self.token else { return check_browser(uri, headers).map(|()| None) };
+        let Some(token) = &self.token else { return check_browser(self.scheme, uri, headers).map(|()| None) };
         let name = self.token_name(token, headers)?;
         if may_only_look(Some(name)) && !is_a_look(method, uri) {
             return Err(look_only());
@@ -101,14 +105,14 @@ fn shown_token(headers: &HeaderMap) -> Result<[u8; 32], Problem> {
     shown.map(|(_, shown)| hash(shown.trim())).ok_or_else(missing)
 }
 
-fn check_browser(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+fn check_browser(scheme: &str, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     let forbidden = |text: &str| Err(Problem::new(StatusCode::FORBIDDEN, text));
     let text = |name| headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
     let mut hosts = text(header::HOST).chain(uri.authority().map(Authority::as_str)).peekable();
     if hosts.peek().is_none() || !hosts.all(is_this_machine) {
         return forbidden("without a token, the Host header has to name localhost or a loopback address");
     }
-    let same = text(header::HOST).next().map(|host| format!("http://{host}"));
+    let same = text(header::HOST).next().map(|host| format!("{scheme}://{host}"));
     if text(header::ORIGIN).any(|origin| Some(origin) != same.as_deref()) {
         return forbidden("without a token, pages of other origins may not use this API");
     }
@@ -132,7 +136,7 @@ mod tests {
     use axum::http::{HeaderName, HeaderValue};
 
     fn guard(admin: Option<&str>, viewer: Option<&str>) -> Guard {
-        Guard::new(&AdminTokens { admin: admin.map(str::to_owned), viewer: viewer.map(str::to_owned) })
+        Guard::new(&AdminTokens { admin: admin.map(str::to_owned), viewer: viewer.map(str::to_owned) }, false)
     }
 
     fn allowed(guard: &Guard, uri: &str, headers: &[(&str, &str)]) -> bool {
@@ -224,6 +228,10 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(allowed(&guard, "/", &[("host", "localhost:8080"), ("origin", origin)]), right, "{origin}");
+        }
+        let with_tls = Guard::new(&AdminTokens::default(), true);
+        for (origin, right) in [("https://localhost:8080", true), ("http://localhost:8080", false)] {
+            assert_eq!(allowed(&with_tls, "/", &[("host", "localhost:8080"), ("origin", origin)]), right, "{origin}");
         }
     }
 }

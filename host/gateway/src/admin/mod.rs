@@ -15,9 +15,11 @@ mod problem;
 mod query;
 mod server;
 mod state;
+mod tls;
 mod transforms;
 mod try_message;
 
 pub use pages::router;
 pub use server::serve;
 pub use state::AdminState;
+pub use tls::AdminTls;

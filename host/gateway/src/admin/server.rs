@@ -1,6 +1,7 @@
 //! The HTTP server of the admin API. It uses hyper directly, because `axum::serve` limits neither the time that it
 //! waits for a request nor the number of clients.
 
+use super::tls::{self, AdminTls, Beginning};
 use axum::Router;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -12,14 +13,16 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::warn;
+use tracing::{debug, warn};
 
-/// How long a client may take to send the head of each request. After that, the connection is closed.
+/// How long a client may take to send the head of each request, and for a TLS handshake. After that, the connection is
+/// closed.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections at the same time; more wait in the kernel. Up to 32 of them may be watchers of events.
 pub(super) const MAX_CONNECTIONS: usize = 128;
@@ -30,17 +33,24 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers requests until `closed` is cancelled, then completes those in progress. Requests have the address that they
 /// come from, a [`SocketAddr`], as an extension.
-pub async fn serve(listener: TcpListener, router: Router, closed: CancellationToken) {
-    serve_within(listener, router, closed, HEADER_TIMEOUT, MAX_CONNECTIONS).await;
+///
+/// `tls`: of the listener; `None`: it speaks plain HTTP.
+pub async fn serve(listener: TcpListener, router: Router, tls: Option<Arc<AdminTls>>, closed: CancellationToken) {
+    let server = Server { router, tls, closed, header_timeout: HEADER_TIMEOUT };
+    serve_within(listener, server, MAX_CONNECTIONS).await;
 }
 
-async fn serve_within(
-    listener: TcpListener,
+/// What all connections share.
+#[derive(Clone)]
+struct Server {
     router: Router,
+    tls: Option<Arc<AdminTls>>,
     closed: CancellationToken,
     header_timeout: Duration,
-    max_connections: usize,
-) {
+}
+
+async fn serve_within(listener: TcpListener, server: Server, max_connections: usize) {
+    let closed = server.closed.clone();
     let (permits, tasks) = (Arc::new(Semaphore::new(max_connections)), TaskTracker::new());
     let accept = async {
         loop {
@@ -54,9 +64,9 @@ async fn serve_within(
                     continue;
                 }
             };
-            let connection = answer(stream, address, router.clone(), closed.clone(), header_timeout);
+            let server = server.clone();
             tasks.spawn(async move {
-                connection.await;
+                server.welcome(stream, address).await;
                 drop(permit);
             });
         }
@@ -66,27 +76,39 @@ async fn serve_within(
     tasks.wait().await;
 }
 
-async fn answer(
-    stream: TcpStream,
-    address: SocketAddr,
-    router: Router,
-    closed: CancellationToken,
-    header_timeout: Duration,
-) {
-    // Events are small and must not be delayed.
-    let _ = stream.set_nodelay(true);
-    let mut builder = Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(header_timeout);
-    let pages = TowerToHyperService::new(router);
-    let service = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(SocketAddr::new(address.ip().to_canonical(), address.port()));
-        pages.call(request)
-    });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    // A connection error concerns only its client.
-    if closed.run_until_cancelled(connection.as_mut()).await.is_none() {
-        connection.as_mut().graceful_shutdown();
-        let _ = timeout(ANSWER_TIMEOUT, connection).await;
+impl Server {
+    /// Answers the requests of a client, after a TLS handshake if the listener wants one.
+    async fn welcome(self, stream: TcpStream, address: SocketAddr) {
+        // Events are small and must not be delayed.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = self.tls.clone() else { return self.answer(stream, address).await };
+        let beginning = timeout(self.header_timeout, tls.begin(stream));
+        let begun = self.closed.run_until_cancelled(beginning).await;
+        match begun {
+            Some(Ok(Ok(Beginning::Tls(stream)))) => self.answer(*stream, address).await,
+            Some(Ok(Ok(Beginning::Plain(stream)))) => {
+                Server { router: tls::refusal(), ..self }.answer(stream, address).await;
+            }
+            Some(Ok(Err(error))) => debug!(%address, "no TLS with the admin listener: {error}"),
+            // The client has begun nothing in time, or the gateway stops.
+            Some(Err(_)) | None => {}
+        }
+    }
+
+    async fn answer(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, address: SocketAddr) {
+        let mut builder = Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(self.header_timeout);
+        let pages = TowerToHyperService::new(self.router);
+        let service = service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(SocketAddr::new(address.ip().to_canonical(), address.port()));
+            pages.call(request)
+        });
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        // A connection error concerns only its client.
+        if self.closed.run_until_cancelled(connection.as_mut()).await.is_none() {
+            connection.as_mut().graceful_shutdown();
+            let _ = timeout(ANSWER_TIMEOUT, connection).await;
+        }
     }
 }
 
@@ -109,7 +131,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let closed = CancellationToken::new();
-        let served = serve_within(listener, router, closed.clone(), header_timeout, max_connections);
+        let server = Server { router, tls: None, closed: closed.clone(), header_timeout };
+        let served = serve_within(listener, server, max_connections);
         (address, closed, tokio::spawn(served))
     }
 

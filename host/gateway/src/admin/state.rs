@@ -51,6 +51,7 @@ impl AdminState {
         tokens: &AdminTokens,
         shows_payloads: bool,
     ) -> Self {
+        let with_tls = changer.config().admin.tls.is_some();
         let uploads = Arc::new(Semaphore::new(MAX_UPLOADS));
         AdminState {
             context,
@@ -58,7 +59,7 @@ impl AdminState {
             metrics,
             process_metrics: process_registry(),
             stopping,
-            guard: Guard::new(tokens),
+            guard: Guard::new(tokens, with_tls),
             operator_call_ids: OperatorCallIds::new(),
             uploads,
             tries: Arc::new(Semaphore::new(MAX_TRIES)),

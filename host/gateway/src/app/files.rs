@@ -1,6 +1,7 @@
 //! The files that a configuration names: keys, certificates, passwords, lists. Their faults are reported together with
 //! those of the configuration itself.
 
+use crate::admin::AdminTls;
 use crate::config::{self, Config, ConfigFaults, LoadedConfig};
 use crate::listener::authentication::Security;
 use ocpp_gateway_mqtt::BrokerUrl;
@@ -36,6 +37,8 @@ fn faults(config: &Config) -> Vec<(&'static str, String)> {
         faults.push(("mqtt.password_file", error.to_string()));
     }
     faults.extend(config.admin.token_file_faults());
+    let admin_tls = config.admin.tls.as_ref().map(AdminTls::load);
+    faults.extend(admin_tls.and_then(Result::err).map(|problem| ("admin.tls", problem)));
     faults
 }
 
@@ -70,6 +73,10 @@ mod tests {
             (
                 "[admin]\ntoken = \"0123456789abcdef\"\nviewer_token_file = \"/nowhere/at/all\"",
                 "admin.viewer_token_file: /nowhere/at/all: No such file",
+            ),
+            (
+                "[admin.tls]\ncert = \"/dev/null\"\nkey = \"/dev/null\"",
+                "admin.tls: /dev/null: there is no certificate in it",
             ),
             ("[ocpp]\nidentities = \"/nowhere/at/all\"", "ocpp.identities: /nowhere/at/all: No such file"),
         ] {

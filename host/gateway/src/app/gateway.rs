@@ -4,7 +4,7 @@ use super::broker::{self, ListenAddresses, mqtt_options};
 use super::drain::drain;
 use super::error::{RunError, StartError};
 use super::outage;
-use crate::admin::{self, AdminState};
+use crate::admin::{self, AdminState, AdminTls};
 use crate::charge_point::{Context, MessageRates, Recipient, Registry};
 use crate::cluster::{ClaimListener, ConnectionEvents, GatewayClaims};
 use crate::config::Config;
@@ -54,6 +54,7 @@ pub struct Gateway {
     addresses: ListenAddresses,
     listener: TcpListener,
     admin: TcpListener,
+    admin_tls: Option<Arc<AdminTls>>,
     admin_state: Arc<AdminState>,
     embedded: Option<EmbeddedBroker>,
     hot_swap: Arc<HotSwap>,
@@ -83,7 +84,10 @@ impl Gateway {
         let LoadedTransforms { pipeline, drop_ins, store } = load(config, compiler.clone()).await?;
         let max_files = file_limit::raise(config.ocpp.max_connections);
         let security = Arc::new(Security::load(&config.ocpp).map_err(StartError::Security)?);
-        let reloads = security.reloads();
+        let admin_tls = config.admin.tls.as_ref().map(AdminTls::load).transpose();
+        let admin_tls = admin_tls.map_err(|problem| StartError::Security(vec![("admin.tls", problem)]))?;
+        let mut reloads = security.reloads();
+        reloads.extend(admin_tls.as_ref().map(AdminTls::reload));
         let security_files = live_files::watch(reloads.clone())?;
         let listener = listen("ocpp.listen", config.ocpp.listen)?;
         let admin = listen("admin.listen", config.admin.listen)?;
@@ -97,8 +101,12 @@ impl Gateway {
             registry.register_collector(embedded_broker_metrics(Arc::clone(embedded.retained_refused())));
         }
         let certificates = Arc::clone(&security);
-        let expiries = move || certificates.tls.iter().flat_map(ChargePointTls::expiries).collect();
-        registry.register_collector(certificate_metrics(expiries));
+        let admin_tls = admin_tls.map(Arc::new);
+        let of_admin = admin_tls.clone();
+        registry.register_collector(certificate_metrics(move || {
+            let of_charge_points = certificates.tls.iter().flat_map(ChargePointTls::expiries);
+            of_charge_points.chain(of_admin.as_deref().and_then(AdminTls::expiry)).collect()
+        }));
         let hot_swap = HotSwap::start(&pipeline, drop_ins, Arc::clone(&store), config)?;
         let changer = Arc::clone(hot_swap.changer());
         // Before the first message: one from a broker may be on the topics of a version on trial.
@@ -126,6 +134,7 @@ impl Gateway {
             addresses,
             listener,
             admin,
+            admin_tls,
             admin_state: Arc::new(admin_state),
             embedded,
             hot_swap,
@@ -169,7 +178,8 @@ impl Gateway {
         let closed = CancellationToken::new();
         let accepting = tokio::spawn(Arc::clone(&self.acceptor).run(self.listener, closed.clone()));
         let admin_closed = CancellationToken::new();
-        let mut admin = tokio::spawn(admin::serve(self.admin, admin::router(self.admin_state), admin_closed.clone()));
+        let pages = admin::router(self.admin_state);
+        let mut admin = tokio::spawn(admin::serve(self.admin, pages, self.admin_tls, admin_closed.clone()));
 
         let outcome = tokio::select! {
             () = stop => Ok(()),

@@ -46,7 +46,7 @@ impl Banner {
             broker,
             client,
             is_embedded,
-            admin: format!("http://{admin}"),
+            admin: format!("{}://{admin}", if config.admin.tls.is_some() { "https" } else { "http" }),
             topics: topics(config, pipeline),
         }
     }

@@ -1,5 +1,6 @@
 //! `[admin]`: the admin listener.
 
+use super::security::AdminTlsConfig;
 use super::values::read_to_string;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -36,6 +37,8 @@ pub struct AdminConfig {
     pub viewer_token_file: Option<PathBuf>,
     /// Whether those who watch messages over the API may see frames and payloads.
     pub tap_payloads: bool,
+    /// Absent: the listener speaks plain HTTP.
+    pub tls: Option<AdminTlsConfig>,
 }
 
 impl Default for AdminConfig {
@@ -48,6 +51,7 @@ impl Default for AdminConfig {
             viewer_token: None,
             viewer_token_file: None,
             tap_payloads: true,
+            tls: None,
         }
     }
 }

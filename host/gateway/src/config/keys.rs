@@ -2,7 +2,7 @@
 //! misspelt keys are recognised.
 
 use super::sections::Config;
-use super::security::{MqttTlsConfig, TlsConfig};
+use super::security::{AdminTlsConfig, MqttTlsConfig, TlsConfig};
 use super::transform::TransformConfig;
 use serde_json::Value;
 use std::sync::LazyLock;
@@ -14,6 +14,7 @@ static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mut config = Config::default();
     // The sections that may be absent.
     (config.ocpp.tls, config.mqtt.tls) = (Some(TlsConfig::default()), Some(MqttTlsConfig::default()));
+    config.admin.tls = Some(AdminTlsConfig::default());
     config.transforms = vec![TransformConfig::default()];
     let mut keys: Vec<String> = NOT_SERIALIZED.map(str::to_owned).into();
     add_leaves("", &serde_json::to_value(config).expect("it is texts and numbers"), &mut keys);

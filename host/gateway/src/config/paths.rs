@@ -19,6 +19,9 @@ pub(super) fn resolve(config: &mut Config, file: Option<&Path>) {
     if let Some(tls) = &mut ocpp.tls {
         paths.extend([&mut tls.cert, &mut tls.key].into_iter().chain(&mut tls.client_ca));
     }
+    if let Some(tls) = &mut admin.tls {
+        paths.extend([&mut tls.cert, &mut tls.key]);
+    }
     if let Some(tls) = &mut mqtt.tls {
         paths.extend([&mut tls.ca, &mut tls.cert, &mut tls.key].into_iter().flatten());
     }
@@ -39,7 +42,7 @@ mod tests {
         ocpp.auth.users = \"it\"
         ocpp.tls = { cert = \"it\", key = \"it\", client_ca = \"it\" }
         mqtt = { password_file = \"it\", tls = { ca = \"it\", cert = \"it\", key = \"it\" } }
-        admin = { token_file = \"it\", viewer_token_file = \"it\" }
+        admin = { token_file = \"it\", viewer_token_file = \"it\", tls = { cert = \"it\", key = \"it\" } }
         drop_in.directory = \"it\"
         storage.directory = \"it\"
         transforms = [

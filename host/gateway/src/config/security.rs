@@ -18,6 +18,15 @@ pub struct TlsConfig {
     pub identities: BTreeMap<String, String>,
 }
 
+/// TLS of the admin listener.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct AdminTlsConfig {
+    /// The certificate of the listener and the intermediate ones, in PEM.
+    pub cert: PathBuf,
+    /// Its private key, in PEM.
+    pub key: PathBuf,
+}
+
 /// HTTP Basic authentication of charge points: OCPP's security profile 1, and 2 with TLS.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]

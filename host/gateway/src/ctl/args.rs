@@ -1,6 +1,6 @@
 //! The definition of the `ctl` commands.
 
-use super::connection::{DEFAULT_URL, GATEWAY, TokenArgs, URL_VARIABLE};
+use super::connection::{AccessArgs, DEFAULT_URL, GATEWAY, URL_VARIABLE};
 use super::tap::TapArgs;
 use super::transform_args::{TransformsCommand, VersionArgs};
 use super::trial_args::TrialCommand;
@@ -14,7 +14,7 @@ pub struct CtlArgs {
     #[arg(long, value_name = "URL", env = URL_VARIABLE, default_value = DEFAULT_URL, global = true, help_heading = GATEWAY)]
     pub url: String,
     #[command(flatten)]
-    pub token: TokenArgs,
+    pub token: AccessArgs,
     /// Print the JSON of the API unchanged.
     #[arg(long, global = true, help_heading = GATEWAY)]
     pub json: bool,

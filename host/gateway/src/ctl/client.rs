@@ -1,9 +1,10 @@
 //! Requests to the admin API, and what can go wrong with them.
 
+use crate::operations::tls::{certificate_fault, client_config, roots_in, system_roots};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, io};
 use ureq::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, EXPECT};
@@ -28,8 +29,13 @@ pub(crate) enum ApiError {
     Refused(Box<Refusal>),
     #[error("no gateway answers at {url}: {error}; OCPP_GATEWAY_URL or an option names another")]
     Unreachable { url: String, error: io::Error },
-    #[error("{0} is reached by TLS, which this program does not speak: use http://, through a tunnel such as `ssh -L`")]
-    NoTls(String),
+    #[error(
+        "{url} shows a certificate that is not trusted: {problem}; --ca or OCPP_GATEWAY_CA names a file with the \
+         certificates to trust"
+    )]
+    Certificate { url: String, problem: rustls::Error },
+    #[error("the file with the certificates to trust: {0}")]
+    CaFile(String),
     #[error("{url} is no URL of an admin listener, such as http://127.0.0.1:8080: {error}")]
     BadUrl { url: String, error: String },
     #[error("{url} answers with something else than an admin API does: {text}")]
@@ -132,15 +138,21 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// `url`: that of the admin listener, such as `http://127.0.0.1:8080`.
-    pub(crate) fn new(url: &str, token: Option<&str>) -> Result<Self, ApiError> {
-        if url.get(..HTTPS.len()).is_some_and(|start| start.eq_ignore_ascii_case(HTTPS)) {
-            return Err(ApiError::NoTls(url.to_owned()));
-        }
+    /// `url`: that of the admin listener, such as `http://127.0.0.1:8080`. `ca`: the file with the certificates that are
+    /// trusted for `https://`; `None`: those that the operating system trusts.
+    pub(crate) fn new(url: &str, token: Option<&str>, ca: Option<&Path>) -> Result<Self, ApiError> {
+        let is_https = url.get(..HTTPS.len()).is_some_and(|start| start.eq_ignore_ascii_case(HTTPS));
+        let roots = match ca {
+            Some(file) => roots_in(file).map_err(ApiError::CaFile)?,
+            // Hundreds of files.
+            None if is_https => system_roots(),
+            None => Vec::new(),
+        };
         let authorization = token.map(|token| HeaderValue::try_from(format!("Bearer {token}"))).transpose();
         let mut authorization = authorization.map_err(|_| ApiError::BadToken)?;
         authorization.iter_mut().for_each(|value| value.set_sensitive(true));
         let agent = Agent::config_builder()
+            .tls_config(client_config(&roots))
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             // The API redirects nowhere, and the listener is on this machine or near it: no other party gets the token.
@@ -252,7 +264,10 @@ impl Client {
     fn failed(&self, error: ureq::Error) -> ApiError {
         match error {
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => self.bad_url(&error),
-            error => ApiError::Unreachable { url: self.url.clone(), error: error.into_io() },
+            error => match certificate_fault(&error) {
+                Some(problem) => ApiError::Certificate { url: self.url.clone(), problem },
+                None => ApiError::Unreachable { url: self.url.clone(), error: error.into_io() },
+            },
         }
     }
 

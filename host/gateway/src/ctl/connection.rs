@@ -1,4 +1,4 @@
-//! Where the gateway is, and the token for its admin API.
+//! Where the gateway is, the token for its admin API, and the authorities that are trusted.
 
 use super::client::{ApiError, Client};
 use clap::Args;
@@ -12,19 +12,23 @@ pub(crate) const URL_VARIABLE: &str = "OCPP_GATEWAY_URL";
 pub(super) const GATEWAY: &str = "The gateway";
 const TOKEN_VARIABLE: &str = "OCPP_GATEWAY_TOKEN";
 
-/// The token for the admin API.
+/// How the admin API is accessed.
 #[derive(Debug, Clone, Default, Args)]
-pub struct TokenArgs {
+pub struct AccessArgs {
     /// The file with the token for the admin API. It takes precedence over the variable OCPP_GATEWAY_TOKEN, which is the
     /// token itself.
     #[arg(long, value_name = "FILE", env = "OCPP_GATEWAY_TOKEN_FILE", global = true, help_heading = GATEWAY)]
     pub token_file: Option<PathBuf>,
+    /// The file with the certificates that are trusted for https://, in PEM: of the gateway's authority, or its own if that
+    /// is self-signed. By default those that the operating system trusts.
+    #[arg(long, value_name = "FILE", env = "OCPP_GATEWAY_CA", global = true, help_heading = GATEWAY)]
+    pub ca: Option<PathBuf>,
 }
 
-impl TokenArgs {
+impl AccessArgs {
     /// A client for the gateway at this URL.
     pub(crate) fn client(&self, url: &str) -> Result<Client, ApiError> {
-        Client::new(url, self.token()?.as_deref())
+        Client::new(url, self.token()?.as_deref(), self.ca.as_deref())
     }
 
     /// The token, if there is one.

@@ -37,5 +37,5 @@ mod trial_summary;
 mod try_message;
 
 pub use args::CtlArgs;
-pub use connection::TokenArgs;
+pub use connection::AccessArgs;
 pub use run::run;

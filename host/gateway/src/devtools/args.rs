@@ -4,7 +4,7 @@ use super::component::{self, TransformArg};
 use super::hook::HookArg;
 use super::language::{self, LANGUAGES, Language};
 use crate::config::Bytes;
-use crate::ctl::TokenArgs;
+use crate::ctl::AccessArgs;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -146,7 +146,7 @@ pub struct DevArgs {
     #[arg(long)]
     pub name: Option<String>,
     #[command(flatten)]
-    pub token: TokenArgs,
+    pub token: AccessArgs,
 }
 
 fn language_parser() -> impl TypedValueParser<Value = &'static dyn Language> {

@@ -111,7 +111,7 @@ mod tests {
     /// Pushes to a gateway that answers like this. Returns its requests and the outcome.
     fn push_to(replies: &[Reply], version: &NewVersion) -> (Vec<String>, Result<Answer, ApiError>) {
         let gateway = TestGateway::start(replies);
-        let client = Client::new(&gateway.url, None).expect("a client");
+        let client = Client::new(&gateway.url, None, None).expect("a client");
         let outcome = push(&client, "mine", version);
         (gateway.requests(), outcome)
     }

@@ -15,10 +15,10 @@ use tokio::task::{block_in_place, spawn_blocking};
 
 const TOKEN: &str = "a-token-for-tests-only";
 
-fn program(arguments: &[&str]) -> Command {
+pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-gateway"));
     command.args(arguments).stdin(Stdio::null());
-    for variable in ["OCPP_GATEWAY_URL", "OCPP_GATEWAY_TOKEN", "OCPP_GATEWAY_TOKEN_FILE"] {
+    for variable in ["OCPP_GATEWAY_URL", "OCPP_GATEWAY_TOKEN", "OCPP_GATEWAY_TOKEN_FILE", "OCPP_GATEWAY_CA"] {
         command.env_remove(variable);
     }
     command
@@ -40,7 +40,7 @@ fn stdout(output: &Output) -> String {
 
 /// The standard output of a command that succeeds.
 #[track_caller]
-fn printed(output: &Output) -> String {
+pub(crate) fn printed(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     stdout(output)
@@ -48,7 +48,7 @@ fn printed(output: &Output) -> String {
 
 /// The standard error of a command that fails.
 #[track_caller]
-fn failed(output: &Output, code: i32) -> String {
+pub(crate) fn failed(output: &Output, code: i32) -> String {
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     String::from_utf8(output.stderr.clone()).expect("text")
 }

@@ -1,6 +1,7 @@
 //! Tests of whole gateways, from the charge point's socket to the broker and back. Each uses its own ports.
 
 mod admin;
+mod admin_tls;
 mod bad_input;
 mod calls;
 mod compile;

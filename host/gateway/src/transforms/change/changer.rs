@@ -68,7 +68,8 @@ impl Changer {
         self.changing.lock()
     }
 
-    pub(in crate::transforms) fn config(&self) -> Arc<Config> {
+    /// The configuration in force: that at the start, with the transforms and the validation of the latest reload.
+    pub fn config(&self) -> Arc<Config> {
         self.config.load_full()
     }
 
