@@ -2,6 +2,7 @@
 
 mod audit;
 mod charge_points;
+mod configuration;
 mod console;
 mod events;
 mod guard;

@@ -4,7 +4,9 @@ use super::audit::Caller;
 use super::guard;
 use super::problem::{Problem, json};
 use super::state::{AdminState, SharedAdminState};
-use super::{charge_points, console, events, log_level, me, messages, openapi, query, transforms, try_message};
+use super::{
+    charge_points, configuration, console, events, log_level, me, messages, openapi, query, transforms, try_message,
+};
 use crate::operations::metrics::Exposition;
 use crate::transforms::DropInStatus;
 use axum::Router;
@@ -29,6 +31,7 @@ pub fn router(state: Arc<AdminState>) -> Router {
         .route(openapi::PATH, get(description))
         .merge(console::router())
         .merge(me::router())
+        .merge(configuration::router())
         .merge(charge_points::router())
         .merge(transforms::router())
         .merge(try_message::router())

@@ -1,4 +1,4 @@
-//! The configuration of a component, converted from TOML to JSON.
+//! Configurations, converted from TOML to JSON.
 
 /// The table as JSON text.
 pub fn to_json(table: &toml::Table) -> String {
@@ -6,7 +6,7 @@ pub fn to_json(table: &toml::Table) -> String {
 }
 
 /// TOML as JSON; a date becomes its text.
-fn json(value: &toml::Value) -> serde_json::Value {
+pub(super) fn json(value: &toml::Value) -> serde_json::Value {
     match value {
         toml::Value::String(text) => text.as_str().into(),
         toml::Value::Integer(number) => (*number).into(),

@@ -2,6 +2,7 @@
 
 use super::admin::AdminConfig;
 use super::drop_in::DropInConfig;
+use super::json::json;
 use super::log::LogConfig;
 use super::mqtt::MqttConfig;
 use super::ocpp::OcppConfig;
@@ -37,6 +38,16 @@ impl Config {
     /// The configuration as an equivalent file, without secrets. In the configuration of transforms, values whose names
     /// sound like a secret are hidden.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string_pretty(&self.shown()?)
+    }
+
+    /// The same as JSON: sections with their keys.
+    pub fn to_json(&self) -> Result<serde_json::Value, toml::ser::Error> {
+        Ok(json(&toml::Value::Table(self.shown()?)))
+    }
+
+    /// What is printed, without secrets.
+    fn shown(&self) -> Result<toml::Table, toml::ser::Error> {
         let mut table = toml::Table::try_from(self)?;
         if let Some(mqtt) = table.get_mut("mqtt").and_then(toml::Value::as_table_mut) {
             // With an external broker, the embedded one does not run.
@@ -53,7 +64,7 @@ impl Config {
                 hide_secrets(transform);
             }
         }
-        toml::to_string_pretty(&table)
+        Ok(table)
     }
 }
 

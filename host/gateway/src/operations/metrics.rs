@@ -102,6 +102,12 @@ impl Metrics {
         self.limited[limit as usize].inc();
     }
 
+    /// The limits that were in force at least once, and how often.
+    pub fn limits_in_force(&self) -> Vec<(&'static str, u64)> {
+        let limits = Limit::VARIANTS.iter().map(|&limit| (limit.into(), self.limited[limit as usize].get()));
+        limits.filter(|(_, times)| *times > 0).collect()
+    }
+
     /// How often a limit was in force.
     #[cfg(test)]
     pub(crate) fn times_limited(&self, limit: Limit) -> u64 {

@@ -380,6 +380,7 @@ async fn responses_match_the_openapi_document() {
         "get /api/openapi.json",
         "get /api/v1/charge-points",
         "get /api/v1/charge-points/{id}",
+        "get /api/v1/config",
         "get /api/v1/drop-ins",
         "get /api/v1/events",
         "get /api/v1/log-level",

@@ -6,6 +6,7 @@ mod bad_input;
 mod calls;
 mod compile;
 mod component_swap;
+mod config_page;
 mod console;
 mod ctl;
 mod dev;
