@@ -134,6 +134,16 @@ hooks! {
         => Option<abi::CallError>, output::violation => Option<CallError>;
 }
 
+impl Function {
+    /// The name of the hook, as operators see it: that of its interface, and of a mapping the function.
+    pub(crate) fn hook(self) -> &'static str {
+        match self.interface() {
+            "mapping" => self.name(),
+            interface => interface,
+        }
+    }
+}
+
 /// The interfaces of hooks, each once, in the order of the WIT package.
 pub(crate) fn interfaces() -> impl Iterator<Item = &'static str> {
     let mut names: Vec<_> = Function::ALL.iter().map(|function| function.interface()).collect();

@@ -43,6 +43,10 @@ pub struct TransformStatus {
     pub last_fault: Option<TransformFault>,
     /// The number of its instances, of all its versions.
     pub instances: usize,
+    /// The hooks that it uses, in the order of the WIT package: `to-mqtt`, `uplink`.
+    pub hooks: Vec<&'static str>,
+    /// Those of them that are stopped for all charge points because they fail for most of them.
+    pub stopped_hooks: Vec<&'static str>,
     /// Whether a hook is stopped for all charge points because it fails for most of them.
     pub stopped: bool,
     /// The number of charge points for which a hook is stopped because it fails for them.

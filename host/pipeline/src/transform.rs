@@ -332,6 +332,15 @@ impl Transform {
         }
     }
 
+    /// The names of the hooks that it uses and that are `wanted`, each once.
+    fn hooks(&self, wanted: impl Fn(Function) -> bool) -> Vec<&'static str> {
+        let all = Function::ALL.iter().copied().filter(|&function| function != Function::Configure);
+        let mut names: Vec<_> =
+            all.filter(|&function| self.has(function) && wanted(function)).map(Function::hook).collect();
+        names.dedup();
+        names
+    }
+
     pub(crate) fn status(&self) -> TransformStatus {
         let Transform { name, component, info, sha256, program_sha256, size, factory, .. } = self;
         let call_stats = &factory.shared.call_stats;
@@ -353,6 +362,8 @@ impl Transform {
             instances: factory.shared.instances.load(Relaxed),
             previous: None,
             last_fault: None,
+            hooks: self.hooks(|_| true),
+            stopped_hooks: self.hooks(|function| self.breakers.is_open(function)),
             stopped: self.breakers.is_any_open(),
             stopped_charge_points: self.breakers.stopped_individuals(),
             log_lines_suppressed: factory.shared.log_limiter.suppressed(),

@@ -4,6 +4,7 @@ use super::guard::Guard;
 use super::operator_call_ids::OperatorCallIds;
 use crate::charge_point::Context;
 use crate::config::AdminTokens;
+use crate::operations::log::TransformLines;
 use crate::operations::metrics::process_registry;
 use crate::transforms::Changer;
 use prometheus_client::registry::Registry;
@@ -35,6 +36,8 @@ pub struct AdminState {
     pub(super) tries: Arc<Semaphore>,
     /// Whether those who watch messages may see their payloads.
     pub(super) shows_payloads: bool,
+    /// The latest lines of the log about each transform.
+    pub(super) transform_lines: TransformLines,
     /// When the gateway was started.
     pub(super) started: SystemTime,
 }
@@ -64,6 +67,7 @@ impl AdminState {
             uploads,
             tries: Arc::new(Semaphore::new(MAX_TRIES)),
             shows_payloads,
+            transform_lines: TransformLines::of_process(),
             started: SystemTime::now(),
         }
     }

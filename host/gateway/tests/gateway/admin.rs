@@ -388,6 +388,7 @@ async fn responses_match_the_openapi_document() {
         "get /api/v1/messages",
         "get /api/v1/transforms",
         "get /api/v1/transforms/{name}",
+        "get /api/v1/transforms/{name}/log",
         "get /api/v1/transforms/{name}/trial",
         "get /console/{file}",
         "get /healthz",

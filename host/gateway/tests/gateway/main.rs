@@ -33,6 +33,7 @@ mod security;
 mod several_gateways;
 mod store;
 mod tap;
+mod transform_page;
 mod transforms;
 mod trial;
 mod trust;

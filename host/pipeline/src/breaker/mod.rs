@@ -88,6 +88,11 @@ impl Breakers {
         self.hooks.iter().any(|hook| hook.is_open().is_some())
     }
 
+    /// Whether this hook is stopped for all.
+    pub(crate) fn is_open(&self, function: Function) -> bool {
+        self.hooks[function as usize].is_open().is_some()
+    }
+
     /// The number of charge points for which a hook is stopped; one counts for each of its hooks.
     pub(crate) fn stopped_individuals(&self) -> usize {
         self.charge_points.stopped(Instant::now())
@@ -182,6 +187,7 @@ mod tests {
         let served = (0..50).take_while(|&number| call(&breakers, HOOK, charge_point(number), false).is_ok()).count();
         assert!((24..=29).contains(&served), "{served}");
         assert!(is_stopped(&breakers, charge_point(49)) && breakers.is_any_open());
+        assert!(breakers.is_open(HOOK) && !breakers.is_open(Function::FromMqtt), "of its hooks, only this one");
         assert_eq!((breakers.take_trip(), breakers.take_trip()), (Some(HOOK), None));
         assert_eq!((breakers.begin_rollback(false), breakers.begin_rollback(false)), (true, false));
     }

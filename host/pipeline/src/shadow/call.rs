@@ -55,10 +55,7 @@ pub struct ShadowAnswer {
 impl ShadowCall {
     /// The hook of the call.
     pub fn hook(&self) -> &'static str {
-        match self.function.interface() {
-            "mapping" => self.function.name(),
-            interface => interface,
-        }
+        self.function.hook()
     }
 
     /// The action that an MQTT message is about: one of the attributes.

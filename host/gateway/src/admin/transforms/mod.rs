@@ -3,9 +3,11 @@
 //! - `summary`: what runs, with its history; the drop-in directory.
 //! - `body`: the component and the settings of a request.
 //! - `change`: changes, and their answers; `trial`: versions beside those that run.
+//! - `log`: the latest lines of the log about one.
 
 mod body;
 mod change;
+mod log;
 mod summary;
 mod trial;
 
@@ -26,6 +28,7 @@ pub(super) fn router() -> Router<SharedAdminState> {
         .route("/api/v1/transforms", get(summary::list).post(change::add))
         .route("/api/v1/transforms/order", put(change::order).layer(DefaultBodyLimit::max(MAX_SETTINGS)))
         .route("/api/v1/transforms/{name}", get(summary::show).put(change::replace).delete(change::remove))
+        .route("/api/v1/transforms/{name}/log", get(log::show))
         .route("/api/v1/transforms/{name}/config", put(change::configure))
         .route("/api/v1/transforms/{name}/rollback", post(change::roll_back))
         .route("/api/v1/transforms/{name}/fetch", post(change::fetch))

@@ -28,6 +28,11 @@ pub(super) struct TransformSummary {
     program_sha256: Option<String>,
     /// Size of the component, in bytes.
     size: usize,
+    /// The hooks that it uses.
+    hooks: Vec<&'static str>,
+    /// Which messages it handles, as configured. Null: all.
+    #[serde(rename = "match")]
+    conditions: Option<Map<String, Value>>,
     calls: u64,
     refusals: u64,
     failures: u64,
@@ -35,6 +40,8 @@ pub(super) struct TransformSummary {
     mean_call_us: Option<f64>,
     /// Whether a hook is stopped for a while, because it fails for most charge points.
     stopped: bool,
+    /// Those that are stopped for a while.
+    stopped_hooks: Vec<&'static str>,
     /// Charge points for which a hook is stopped for a while, because it fails for them.
     stopped_charge_points: usize,
     /// The version that a rollback restores.
@@ -71,6 +78,7 @@ impl TransformSummary {
         let (previous_version, previous_sha256) = status.previous.map(|it| (it.version, it.sha256)).unzip();
         let (last_fault, last_fault_at) = status.last_fault.map(|it| (it.text, rfc3339(it.at))).unzip();
         TransformSummary {
+            conditions: changer.conditions(&status.name),
             name: status.name,
             origin,
             component: status.component,
@@ -79,11 +87,13 @@ impl TransformSummary {
             sha256: status.sha256,
             program_sha256: status.program_sha256,
             size: status.size,
+            hooks: status.hooks,
             calls: status.calls,
             refusals: status.refusals,
             failures: status.failures,
             mean_call_us: (timed_calls > 0).then(|| timed.as_secs_f64() * 1e6 / timed_calls as f64),
             stopped: status.stopped,
+            stopped_hooks: status.stopped_hooks,
             stopped_charge_points: status.stopped_charge_points,
             previous_version,
             previous_sha256,

@@ -8,9 +8,11 @@ mod lengths;
 mod level;
 mod limiter;
 mod text;
+mod transform_lines;
 
 pub use level::{LogLevelError, level, set_level};
 pub(crate) use text::printable;
+pub use transform_lines::{TransformLine, TransformLines};
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use json::JsonEvents;
@@ -22,6 +24,7 @@ use tracing::warn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
+use transform_lines::TransformLinesLayer;
 
 /// Reports the suppressed lines when it is dropped.
 #[must_use = "it reports suppressed log lines when it is dropped"]
@@ -41,6 +44,7 @@ pub fn start(log: &LogConfig) -> LogGuard {
     let filter = level::reloadable(from_environment.as_ref().ok().and_then(Option::as_ref).unwrap_or(&log.level));
     let limiter = LogLimiter::start();
     let events = tracing_subscriber::registry().with(filter).with(LimiterLayer(Arc::clone(&limiter)));
+    let events = events.with(TransformLinesLayer(TransformLines::of_process()));
     match log.format {
         LogFormat::Text => {
             let ansi = std::io::stderr().is_terminal();

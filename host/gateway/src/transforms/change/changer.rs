@@ -158,6 +158,16 @@ impl Changer {
         self.shown_settings(&effective, index.running(name))
     }
 
+    /// Which messages a transform handles, as configured: only the conditions that it has. `None`: all.
+    pub fn conditions(&self, name: &str) -> Option<Map<String, Value>> {
+        let (config, index) = (self.config(), self.store.index());
+        let stored = index.running(name).and_then(|version| version.settings.get("match").cloned());
+        let configured = || serde_json::to_value(self.configured(name, &config)?.matching).ok();
+        let Value::Object(mut conditions) = stored.or_else(configured)? else { return None };
+        conditions.retain(|_, values| values.as_array().is_none_or(|values| !values.is_empty()));
+        (!conditions.is_empty()).then_some(conditions)
+    }
+
     /// The settings of the version of a transform that is on trial, without secrets. `None`: none is.
     pub fn trial_settings(&self, name: &str) -> Option<Map<String, Value>> {
         let (config, index) = (self.config(), self.store.index());
