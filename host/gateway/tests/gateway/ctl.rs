@@ -279,9 +279,13 @@ fn gateway_that_cannot_be_reached_is_a_failure() {
         text.contains(&format!("no gateway answers at http://{unused}: ")) && text.contains("OCPP_GATEWAY_URL"),
         "{text}"
     );
-    for (url, reason) in
-        [("ftp://localhost", "no URL"), ("localhost:8080", "no URL"), ("", "no URL"), ("HTTPS://localhost", "ssh -L")]
-    {
+    let https = format!("https://{unused}");
+    for (url, reason) in [
+        ("ftp://localhost", "no URL"),
+        ("localhost:8080", "no URL"),
+        ("", "no URL"),
+        (&*https, "no gateway answers at https://"),
+    ] {
         let output = program(&["ctl", "--url", url, "status"]).output().expect("the program runs");
         assert!(failed(&output, 1).contains(reason), "{url}: {output:?}");
     }
