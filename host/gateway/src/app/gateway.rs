@@ -326,13 +326,13 @@ fn notify_after_swaps(router: &MessageRouter, registry: &Arc<Registry>, store: A
             of_trials.forget_trial(&trial.name);
         }
         of_metrics.trial(trial.mode, trial.end.as_ref().map(|end| end.how));
-        trial_events.publish(|| trial.into());
+        trial_events.publish(trial.into());
         moved.send_replace(());
     });
     router.pipeline.on_swap(move |report| {
         store.record_rollback(report);
         metrics.swap(report.outcome);
-        events.publish(|| report.into());
+        events.publish(report.into());
         if report.outcome != SwapOutcome::Failed {
             swapped.send_replace(());
         }

@@ -29,7 +29,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             DisconnectReason::NotSubscribed(_) => log!(warn),
             _ => log!(info),
         }
-        router.events.publish(|| GatewayEvent::Disconnected {
+        router.events.publish(GatewayEvent::Disconnected {
             charge_point: peer.identity.to_string(),
             reason: reason.name(),
             text: reason.to_string(),

@@ -18,6 +18,7 @@ use super::socket::Socket;
 use super::tap::ConnectionTap;
 use crate::operations::events::GatewayEvent;
 use crate::operations::metrics::Limit;
+use crate::operations::refusals::Refusal;
 use crate::transforms::long_calls::run_outside_workers;
 use futures_util::FutureExt as _;
 use ocpp_gateway_core::Peer;
@@ -119,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         poll_fn(|cx| self.outbox.poll_predecessor(cx)).await;
         let (peer, address) = (&self.peer, self.address);
         info!(charge_point = %peer.identity, version = %peer.version, %address, "connected");
-        self.context.router.events.publish(|| GatewayEvent::Connected {
+        self.context.router.events.publish(GatewayEvent::Connected {
             charge_point: peer.identity.to_string(),
             version: peer.version.subprotocol(),
             address: address.to_string(),
@@ -266,12 +267,13 @@ fn refuse(context: &Context, peer: &Peer, address: ClientAddress, refusal: Regis
     };
     context.router.metrics.closed(reason.name());
     info!(charge_point = %peer.identity, "closed: {reason}");
-    context.router.events.publish(|| GatewayEvent::Refused {
-        address: address.to_string(),
-        identity: Some(peer.identity.to_string()),
+    context.router.events.refused(&Refusal {
+        ip: address.ip,
+        address: &address,
+        identity: Some(peer.identity.as_str()),
         certificate: None,
         reason: reason.name(),
-        text: reason.to_string(),
+        text: &reason,
     });
     reason
 }

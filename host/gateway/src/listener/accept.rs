@@ -6,8 +6,8 @@ use super::limits::{AddressPermit, AddressRoom, ConnectionLimits, SocketPermit};
 use super::proxies::Proxies;
 use crate::charge_point::{ChargePoint, ClientAddress, Context, DisconnectReason, RegistryRefusal};
 use crate::config::{OcppConfig, Origin};
-use crate::operations::events::GatewayEvent;
 use crate::operations::metrics::Limit;
+use crate::operations::refusals::Refusal;
 use hyper::{Request, StatusCode, header};
 use ocpp_gateway_core::rate::{Admission, AdmissionLimiter};
 use ocpp_gateway_core::{Attributes, Decision, Identity, Offer, Peer, Version};
@@ -196,13 +196,9 @@ impl Acceptor {
         identity: Option<&str>,
         certificate: Option<&str>,
     ) {
-        self.context.router.events.publish(|| GatewayEvent::Refused {
-            address: address.to_string(),
-            identity: identity.map(str::to_owned),
-            certificate: certificate.map(str::to_owned),
-            reason,
-            text: text.to_string(),
-        });
+        let ClientAddress { ip, .. } = address;
+        let refusal = Refusal { ip, address: &address, identity, certificate, reason, text };
+        self.context.router.events.refused(&refusal);
     }
 
     fn timed_out(&self) -> Refused {

@@ -1,9 +1,11 @@
-//! Sends events to those who watch.
+//! Keeps the latest events, and sends events to those who watch.
 
+use super::event_history::{EventHistory, KeptRate};
 use super::events::{GatewayEvent, TimedEvent, rfc3339};
+use super::refusals::{Refusal, Refusals};
 use super::tap::TapHub;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 
 /// The most events that wait for a slow watcher. It loses older ones, and learns how many.
@@ -12,14 +14,25 @@ const MAX_WAITING: usize = 1024;
 /// The most watchers at the same time.
 const MAX_WATCHERS: usize = 32;
 
-/// Sends events to watchers. Without watchers, an event costs one comparison, and is not created.
+/// Keeps events and sends them to watchers.
+///
+/// Others can cause incidents and refusals at any rate. Without watchers, one that is over the rate of the history costs
+/// a look at the clock and a comparison, and its event is not created.
 #[derive(Debug)]
 pub struct EventBus {
+    /// The latest events.
+    pub history: EventHistory,
+    /// Refused connections.
+    pub refusals: Refusals,
     /// Who watches messages, and events among them.
     pub tap: Arc<TapHub>,
     /// A permit for each possible watcher.
     watchers: Arc<Semaphore>,
     sender: broadcast::Sender<Arc<TimedEvent>>,
+    incident_rate: KeptRate,
+    refusal_rate: KeptRate,
+    /// The seconds of both rates count from here.
+    start: Instant,
 }
 
 /// A watcher of events. It counts until it is dropped.
@@ -33,9 +46,14 @@ pub struct Watcher {
 impl Default for EventBus {
     fn default() -> Self {
         EventBus {
+            history: EventHistory::default(),
+            refusals: Refusals::default(),
             tap: Arc::default(),
             watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
             sender: broadcast::Sender::new(MAX_WAITING),
+            incident_rate: KeptRate::default(),
+            refusal_rate: KeptRate::default(),
+            start: Instant::now(),
         }
     }
 }
@@ -47,16 +65,40 @@ impl EventBus {
         Some(Watcher { receiver: self.sender.subscribe(), _permit: permit })
     }
 
-    /// Creates the event and sends it to watchers, if there are any.
-    pub fn publish(&self, event: impl FnOnce() -> GatewayEvent) {
-        if self.watchers.available_permits() == MAX_WATCHERS && !self.tap.has_watchers() {
+    /// Keeps an event, and sends it to watchers.
+    pub fn publish(&self, event: GatewayEvent) {
+        self.publish_within(None, || event);
+    }
+
+    /// A message was dropped, was refused or failed. Creates the event if it is kept or watched.
+    pub fn incident(&self, event: impl FnOnce() -> GatewayEvent) {
+        self.publish_within(Some(&self.incident_rate), event);
+    }
+
+    /// A connection was refused.
+    pub fn refused(&self, refusal: &Refusal<'_>) {
+        self.refusals.count(refusal);
+        self.publish_within(Some(&self.refusal_rate), || refusal.event());
+    }
+
+    /// `rate`: how many of these events are kept a second; `None`: all.
+    fn publish_within(&self, rate: Option<&KeptRate>, event: impl FnOnce() -> GatewayEvent) {
+        let is_kept = rate.is_none_or(|rate| rate.admits(self.start.elapsed().as_secs()));
+        let is_watched = self.watchers.available_permits() < MAX_WATCHERS || self.tap.has_watchers();
+        if !is_kept && !is_watched {
             return;
         }
         let mut event = TimedEvent { time: rfc3339(SystemTime::now()), event: event() };
         event.event.cut();
-        self.tap.event(&event);
-        // The last watcher may just have left.
-        let _ = self.sender.send(Arc::new(event));
+        if is_watched {
+            self.tap.event(&event);
+        }
+        let event = Arc::new(event);
+        if is_kept {
+            self.history.add(Arc::clone(&event));
+        }
+        // Without a receiver, nothing is kept in the channel.
+        let _ = self.sender.send(event);
     }
 }
 
@@ -70,19 +112,8 @@ mod tests {
         GatewayEvent::Swap { outcome, reason: None, transforms: Vec::new() }
     }
 
-    #[tokio::test]
-    async fn events_are_not_created_without_a_watcher() {
-        let events = EventBus::default();
-        events.publish(|| panic!("there is no watcher"));
-        drop(events.watch().expect("room"));
-        events.publish(|| panic!("there is no watcher any more"));
-    }
-
-    #[tokio::test]
-    async fn long_texts_are_cut() {
-        let events = EventBus::default();
-        let mut watcher = events.watch().expect("room");
-        events.publish(|| GatewayEvent::Incident {
+    fn incident(text: &str) -> GatewayEvent {
+        GatewayEvent::Incident {
             charge_point: "CP1".into(),
             direction: "uplink",
             cause: "dropped",
@@ -90,8 +121,39 @@ mod tests {
             action: "é".repeat(1000),
             transform: None,
             transform_version: None,
-            text: "x".repeat(1 << 20),
-        });
+            text: text.into(),
+        }
+    }
+
+    #[test]
+    fn incidents_over_the_rate_of_the_history_are_created_for_watchers_only() {
+        let events = EventBus { incident_rate: KeptRate::full_for_ever(), ..EventBus::default() };
+        events.incident(|| panic!("there is no watcher"));
+        let mut watcher = events.watch().expect("room");
+        events.incident(|| incident("seen"));
+        assert!(watcher.receiver.try_recv().is_ok_and(|event| event.event.name() == "incident"));
+        drop(watcher);
+        events.incident(|| panic!("there is no watcher any more"));
+        assert_eq!(events.history.latest(10, None, |_| true), []);
+        // Other kinds have their own room.
+        events.publish(swap("swapped"));
+        assert_eq!(events.history.latest(10, None, |_| true).len(), 1);
+    }
+
+    #[test]
+    fn events_are_kept_without_a_watcher() {
+        let events = EventBus::default();
+        events.incident(|| incident("kept"));
+        events.publish(swap("failed"));
+        let names: Vec<&str> = events.history.latest(10, None, |_| true).iter().map(|it| it.event.name()).collect();
+        assert_eq!(names, ["swap", "incident"]);
+    }
+
+    #[tokio::test]
+    async fn long_texts_are_cut() {
+        let events = EventBus::default();
+        let mut watcher = events.watch().expect("room");
+        events.incident(|| incident(&"x".repeat(1 << 20)));
         let event = watcher.receiver.recv().await.expect("an event");
         let GatewayEvent::Incident { message_id, action, text, .. } = &event.event else { panic!("another event") };
         assert_eq!((message_id.as_str(), action), ("1", &("é".repeat(512) + "…")));
@@ -103,9 +165,9 @@ mod tests {
         let events = EventBus::default();
         let mut watcher = events.watch().expect("room");
         for _ in 0..MAX_WAITING + 5 {
-            events.publish(|| swap("swapped"));
+            events.publish(swap("swapped"));
         }
-        events.publish(|| swap("failed"));
+        events.publish(swap("failed"));
         assert_eq!(watcher.receiver.recv().await, Err(RecvError::Lagged(6)));
         for _ in 1..MAX_WAITING {
             assert!(watcher.receiver.recv().await.is_ok_and(|event| event.event == swap("swapped")));

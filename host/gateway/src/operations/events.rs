@@ -4,14 +4,17 @@ use super::names;
 use ocpp_gateway_pipeline::{SwapReport, TransformChange, TrialStatus};
 use serde::Serialize;
 use std::time::SystemTime;
+use strum::{EnumCount, EnumDiscriminants, EnumString, IntoStaticStr, VariantArray};
 
 /// The longest text in an event that comes from a charge point, a back end or a transform, in bytes. With the number of
 /// events that may wait, it limits their memory.
 pub(super) const MAX_TEXT_LENGTH: usize = 1024;
 
 /// An event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, EnumDiscriminants)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[strum_discriminants(name(EventKind), derive(EnumCount, EnumString, IntoStaticStr, VariantArray))]
+#[strum_discriminants(strum(serialize_all = "snake_case"), doc = "The kind of an event. As text: its name.")]
 pub enum GatewayEvent {
     /// A charge point has connected.
     Connected { charge_point: String, version: &'static str, address: String },
@@ -100,14 +103,22 @@ pub struct TimedEvent {
 }
 
 impl GatewayEvent {
+    pub fn kind(&self) -> EventKind {
+        self.into()
+    }
+
     pub fn name(&self) -> &'static str {
+        self.kind().into()
+    }
+
+    /// The charge point that it is about. That of a refused connection is not verified.
+    pub fn identity(&self) -> Option<&str> {
         match self {
-            GatewayEvent::Connected { .. } => "connected",
-            GatewayEvent::Disconnected { .. } => "disconnected",
-            GatewayEvent::Refused { .. } => "refused",
-            GatewayEvent::Incident { .. } => "incident",
-            GatewayEvent::Swap { .. } => "swap",
-            GatewayEvent::Trial { .. } => "trial",
+            GatewayEvent::Connected { charge_point, .. }
+            | GatewayEvent::Disconnected { charge_point, .. }
+            | GatewayEvent::Incident { charge_point, .. } => Some(charge_point),
+            GatewayEvent::Refused { identity, .. } => identity.as_deref(),
+            GatewayEvent::Swap { .. } | GatewayEvent::Trial { .. } => None,
         }
     }
 

@@ -9,8 +9,9 @@ mod process;
 
 pub use calls::CallMetrics;
 pub use exposition::Exposition;
+pub use histogram::HistogramCounts;
 pub use limit::Limit;
-pub use process::process_registry;
+pub use process::{process_cpu, process_memory, process_registry};
 
 use super::names;
 use collect::{collector, write, write_family};
@@ -108,9 +109,23 @@ impl Metrics {
         limits.filter(|(_, times)| *times > 0).collect()
     }
 
+    /// Connections of charge points that have ended.
+    pub fn disconnected(&self) -> u64 {
+        self.connected.get().saturating_sub(self.connections.get().try_into().unwrap_or_default())
+    }
+
+    /// Messages of all types in one direction.
+    pub fn messages_passed(&self, direction: Direction) -> u64 {
+        self.messages[direction as usize].iter().map(Counter::get).sum()
+    }
+
+    /// Incidents of all causes in both directions.
+    pub fn all_incidents(&self) -> u64 {
+        self.incidents.iter().flatten().map(Counter::get).sum()
+    }
+
     /// How often a limit was in force.
-    #[cfg(test)]
-    pub(crate) fn times_limited(&self, limit: Limit) -> u64 {
+    pub fn times_limited(&self, limit: Limit) -> u64 {
         self.limited[limit as usize].get()
     }
 

@@ -242,7 +242,7 @@ impl MessageRouter {
         let &IncidentRecord { direction, fault, id, action, transform, text } = record;
         self.metrics.incident(direction, fault);
         let (direction, cause) = (names::direction(direction), fault.name());
-        self.events.publish(|| GatewayEvent::Incident {
+        self.events.incident(|| GatewayEvent::Incident {
             charge_point: peer.identity.to_string(),
             direction,
             cause,

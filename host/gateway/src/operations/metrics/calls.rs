@@ -1,7 +1,7 @@
 //! Outcomes of CALLs, and durations of messages and answers.
 
 use super::collect::write_family;
-use super::histogram::Histogram;
+use super::histogram::{Histogram, HistogramCounts};
 use crate::operations::names::{self, DIRECTIONS};
 use ocpp_gateway_core::session::{CallEnd, Direction, Outcome};
 use ocpp_gateway_core::{Action, Fault};
@@ -39,6 +39,22 @@ impl CallMetrics {
         if let Some(after) = answered_after {
             self.answers[direction as usize].observe(after);
         }
+    }
+
+    /// CALLs that ended with a CALLRESULT, and those that ended in another way.
+    pub fn answered_and_not(&self) -> (u64, u64) {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let calls = self.ended.chunks_exact(OUTCOMES).map(|outcomes| {
+            let all: u64 = outcomes.iter().map(load).sum();
+            let answered = outcomes.first().map(load).unwrap_or_default();
+            (answered, all - answered)
+        });
+        calls.fold((0, 0), |(answered, not), (more, others)| (answered + more, not + others))
+    }
+
+    /// Times until the answers of CALLs in this direction.
+    pub fn answer_times(&self, direction: Direction) -> HistogramCounts {
+        self.answers[direction as usize].counts()
     }
 
     /// A message was handed over, `after` its arrival.
@@ -131,6 +147,24 @@ mod tests {
         assert!(text.contains(r#"calls_total{direction="downlink",action="Reset",outcome="timed_out"} 1"#), "{text}");
         assert!(text.contains(r#"calls_total{direction="downlink",action="other",outcome="result"} 10000"#), "{text}");
         assert_eq!(text.matches("calls_total{").count(), 2, "{text}");
+    }
+
+    #[test]
+    fn calls_without_a_callresult_are_summed_over_all_actions_and_outcomes() {
+        let metrics = CallMetrics::new();
+        for (action, outcome) in [
+            ("Reset", Outcome::Result),
+            ("Heartbeat", Outcome::Result),
+            ("Made", Outcome::Result),
+            ("Reset", Outcome::Error),
+            ("Heartbeat", Outcome::Failed(Fault::TimedOut)),
+        ] {
+            metrics.ended(&end(action, outcome));
+        }
+        assert_eq!(metrics.answered_and_not(), (3, 2));
+        let times = metrics.answer_times(Direction::Downlink);
+        assert!(times.quantile(0.5).is_some_and(|time| (0.002048..=0.004096).contains(&time)), "{times:?}");
+        assert_eq!(metrics.answer_times(Direction::Uplink).quantile(0.5), None);
     }
 
     #[test]

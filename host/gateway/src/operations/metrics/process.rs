@@ -5,11 +5,12 @@
 
 use super::collect::{collector, write};
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike as _};
 use prometheus_client::collector::Collector;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The gateway's own gauge, which is older than the metrics with the names that all programs use.
 pub(super) fn resident_memory() -> Box<dyn Collector> {
@@ -27,10 +28,8 @@ pub fn process_registry() -> Registry {
     // Seconds since 1970. Slightly later than the time of the system, which does not matter for detecting restarts.
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     registry.register_collector(collector(move |encoder| {
-        if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
-            let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-            let spent = seconds(usage.user_time()) + seconds(usage.system_time());
-            write(encoder, "cpu_seconds", "CPU time of the process", ConstCounter::new(spent))?;
+        if let Some(spent) = process_cpu() {
+            write(encoder, "cpu_seconds", "CPU time of the process", ConstCounter::new(spent.as_secs_f64()))?;
         }
         let max_files = getrlimit(Resource::RLIMIT_NOFILE).ok().and_then(|(soft, _)| i64::try_from(soft).ok());
         for (name, help, value) in [
@@ -46,6 +45,18 @@ pub fn process_registry() -> Registry {
         write(encoder, "start_time_seconds", "When it started, since 1970", ConstGauge::new(started))
     }));
     registry
+}
+
+/// CPU time of the process.
+pub fn process_cpu() -> Option<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    let microseconds = [usage.user_time(), usage.system_time()].iter().map(TimeVal::num_microseconds).sum::<i64>();
+    Some(Duration::from_micros(microseconds.try_into().ok()?))
+}
+
+/// Resident memory of the process, in bytes. `None`: there is no /proc.
+pub fn process_memory() -> Option<u64> {
+    memory("VmRSS:")?.try_into().ok()
 }
 
 /// A field of /proc/self/status, converted from kB to bytes (proc(5)).
