@@ -1,10 +1,12 @@
 //! The admin API for operators: `/healthz`, `/readyz`, `/metrics` and `/api/v1`; and the console, a page that uses it.
 
 mod audit;
+mod audit_history;
 mod charge_points;
 mod configuration;
 mod console;
 mod events;
+mod figures;
 mod guard;
 mod log_level;
 mod me;
@@ -13,7 +15,9 @@ mod openapi;
 mod operator_call_ids;
 mod pages;
 mod problem;
+mod problems;
 mod query;
+mod refusals;
 mod server;
 mod state;
 mod tls;

@@ -5,7 +5,8 @@ use super::guard;
 use super::problem::{Problem, json};
 use super::state::{AdminState, SharedAdminState};
 use super::{
-    charge_points, configuration, console, events, log_level, me, messages, openapi, query, transforms, try_message,
+    audit_history, charge_points, configuration, console, events, figures, log_level, me, messages, openapi, problems,
+    query, refusals, transforms, try_message,
 };
 use crate::operations::metrics::Exposition;
 use crate::transforms::DropInStatus;
@@ -38,6 +39,10 @@ pub fn router(state: Arc<AdminState>) -> Router {
         .merge(events::router())
         .merge(messages::router())
         .merge(log_level::router())
+        .merge(figures::router())
+        .merge(problems::router())
+        .merge(refusals::router())
+        .merge(audit_history::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(query::check))
@@ -54,7 +59,7 @@ async fn check_access(State(state): State<SharedAdminState>, mut request: Reques
             Err(problem) => return problem.into_response(),
         };
         if let Some(&address) = request.extensions().get::<SocketAddr>() {
-            request.extensions_mut().insert(Caller { address, token });
+            request.extensions_mut().insert(Caller { address, token, history: Arc::clone(&state.audit) });
         }
     }
     next.run(request).await

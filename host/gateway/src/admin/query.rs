@@ -11,6 +11,19 @@ use axum::response::{IntoResponse as _, Response};
 /// The longest name that is compared with known ones, in bytes.
 const MAX_COMPARED: usize = 64;
 
+/// Items on a page without a `limit`, and with the largest one.
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1000;
+
+/// The query parameter `limit` of a page.
+pub(super) fn limit_of(limit: Option<usize>) -> Result<usize, Problem> {
+    let limit = limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(Problem::bad_request(format!("limit has to be between 1 and {MAX_LIMIT}")));
+    }
+    Ok(limit)
+}
+
 /// Refuses requests with query parameters that are not in the description of the page, or more than once in the query.
 pub(super) async fn check(path: Option<MatchedPath>, request: Request, next: Next) -> Response {
     let checked = path.as_ref().map(MatchedPath::as_str).filter(|path| path.starts_with(CHECKED));

@@ -1,10 +1,13 @@
 //! The state that the pages share.
 
+use super::audit_history::AuditHistory;
 use super::guard::Guard;
 use super::operator_call_ids::OperatorCallIds;
 use crate::charge_point::Context;
 use crate::config::AdminTokens;
 use crate::operations::log::TransformLines;
+use crate::listener::authentication::Security;
+use crate::operations::figures::FigureSampler;
 use crate::operations::metrics::process_registry;
 use crate::transforms::Changer;
 use prometheus_client::registry::Registry;
@@ -40,6 +43,10 @@ pub struct AdminState {
     pub(super) transform_lines: TransformLines,
     /// When the gateway was started.
     pub(super) started: SystemTime,
+    pub(super) figures: Arc<FigureSampler>,
+    pub(super) security: Arc<Security>,
+    /// What callers have changed.
+    pub(super) audit: Arc<AuditHistory>,
 }
 
 pub(super) type SharedAdminState = Arc<AdminState>;
@@ -53,6 +60,8 @@ impl AdminState {
         stopping: CancellationToken,
         tokens: &AdminTokens,
         shows_payloads: bool,
+        figures: Arc<FigureSampler>,
+        security: Arc<Security>,
     ) -> Self {
         let with_tls = changer.config().admin.tls.is_some();
         let uploads = Arc::new(Semaphore::new(MAX_UPLOADS));
@@ -69,6 +78,9 @@ impl AdminState {
             shows_payloads,
             transform_lines: TransformLines::of_process(),
             started: SystemTime::now(),
+            figures,
+            security,
+            audit: Arc::default(),
         }
     }
 }

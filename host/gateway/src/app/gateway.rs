@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::listener::Acceptor;
 use crate::listener::authentication::{ChargePointTls, Security};
 use crate::operations::event_bus::EventBus;
+use crate::operations::figures::{FigureSampler, FigureSources};
 use crate::operations::file_limit;
 use crate::operations::file_watch::FileWatch;
 use crate::operations::live_files::{self, Reload};
@@ -56,6 +57,7 @@ pub struct Gateway {
     admin: TcpListener,
     admin_tls: Option<Arc<AdminTls>>,
     admin_state: Arc<AdminState>,
+    figures: Arc<FigureSampler>,
     embedded: Option<EmbeddedBroker>,
     hot_swap: Arc<HotSwap>,
     compiler: Option<Arc<CompileProcess>>,
@@ -118,6 +120,7 @@ impl Gateway {
         let (guard, shared) = (Arc::clone(&security), Arc::clone(&context));
         let acceptor = Arc::new(Acceptor::new(&config.ocpp, max_files, guard, shared, tasks.clone()));
         let tokens = config.admin.resolve_tokens()?;
+        let figures = Arc::new(FigureSampler::new(figure_sources(&context)));
         let admin_state = AdminState::new(
             Arc::clone(&context),
             Arc::clone(hot_swap.changer()),
@@ -125,6 +128,8 @@ impl Gateway {
             stopping.clone(),
             &tokens,
             config.admin.tap_payloads,
+            Arc::clone(&figures),
+            Arc::clone(&security),
         );
         let grace = config.shutdown.grace.get();
         Ok(Gateway {
@@ -136,6 +141,7 @@ impl Gateway {
             admin,
             admin_tls,
             admin_state: Arc::new(admin_state),
+            figures,
             embedded,
             hot_swap,
             compiler,
@@ -166,6 +172,11 @@ impl Gateway {
         live_files::reload_on_hangup(self.reloads.clone())
     }
 
+    /// The figures that the admin API shows.
+    pub fn figures(&self) -> &Arc<FigureSampler> {
+        &self.figures
+    }
+
     /// Serves until `stop` is ready. Then it accepts no new connections, waits for open calls within the grace time,
     /// and publishes what is queued.
     pub fn run(self, stop: BoxFuture<'_, ()>) -> BoxFuture<'_, Result<(), RunError>> {
@@ -174,6 +185,7 @@ impl Gateway {
 
     async fn run_inner(mut self, stop: BoxFuture<'_, ()>) -> Result<(), RunError> {
         let following = self.follow_broker();
+        let sampling = tokio::spawn(Arc::clone(&self.figures).run());
         notify(ServiceState::Ready);
         let closed = CancellationToken::new();
         let accepting = tokio::spawn(Arc::clone(&self.acceptor).run(self.listener, closed.clone()));
@@ -196,6 +208,7 @@ impl Gateway {
         let _ = accepting.await;
         drain(&self.context, &self.tasks, self.grace).await;
         following.abort();
+        sampling.abort();
         admin_closed.cancel();
         if !admin.is_finished() {
             let _ = admin.await;
@@ -218,6 +231,18 @@ impl Gateway {
             }
             outage::watch(Arc::clone(&context.registry), context.router.publisher.clone(), outage_after).await;
         })
+    }
+}
+
+/// The counters that the figures are made of.
+fn figure_sources(context: &Context) -> FigureSources {
+    let router = &context.router;
+    FigureSources {
+        metrics: router.metrics.clone(),
+        publisher: Arc::clone(router.publisher.stats()),
+        subscriber: Arc::clone(context.subscriber.stats()),
+        pipeline: router.pipeline.clone(),
+        events: Arc::clone(&router.events),
     }
 }
 

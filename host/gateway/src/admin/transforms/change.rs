@@ -63,13 +63,13 @@ impl FromRequestParts<SharedAdminState> for Asked {
 
 impl Asked {
     pub(super) fn caller(&self) -> Caller {
-        self.caller
+        self.caller.clone()
     }
 
     pub(super) fn request(&self, change: RequestedChange) -> ChangeRequest {
         let Asked { query, caller } = self;
         let fewer_hooks = if query.allow_fewer_hooks { FewerHooks::Allow } else { FewerHooks::Refuse };
-        let sender = (*caller).into();
+        let sender = caller.clone().into();
         ChangeRequest { change, signature: None, fewer_hooks, dry_run: query.dry_run, sender }
     }
 }
@@ -182,7 +182,7 @@ async fn make_named(
     change: impl FnOnce(String) -> RequestedChange,
 ) -> Result<Response, Problem> {
     let Path(name) = name?;
-    make(state, asked.caller, asked.request(change(name)), StatusCode::OK, ()).await
+    make(state, asked.caller(), asked.request(change(name)), StatusCode::OK, ()).await
 }
 
 /// Makes a change on a blocking thread, as it may take seconds. It continues even if the client disconnects, and holds
@@ -216,7 +216,7 @@ pub(super) async fn make_with_warnings<P: Send + 'static>(
         warnings.extend(outcome.warnings);
         match &changes {
             _ if dry_run => {}
-            Some(changes) => audit(caller, changes, name.as_deref(), done),
+            Some(changes) => audit(&caller, changes, name.as_deref(), done),
             None if is_stored => {
                 let name = name.as_deref().unwrap_or_default();
                 caller.audit(format_args!("transform {name}"), done, Hashes::default());
@@ -234,7 +234,7 @@ pub(super) async fn make_with_warnings<P: Send + 'static>(
 }
 
 /// One line for each transform that has changed. `done`: what was asked for the transform `asked`.
-fn audit(caller: Caller, changes: &[TransformChange], asked: Option<&str>, done: &str) {
+fn audit(caller: &Caller, changes: &[TransformChange], asked: Option<&str>, done: &str) {
     if changes.is_empty() {
         return caller.audit("transforms", "reordered", Hashes::default());
     }

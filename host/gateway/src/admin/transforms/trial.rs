@@ -90,7 +90,7 @@ pub(super) async fn start(
         signature,
         fewer_hooks: if allow_fewer_hooks { FewerHooks::Allow } else { FewerHooks::Refuse },
         dry_run,
-        sender: caller.into(),
+        sender: caller.clone().into(),
     };
     let warning = warning_if_none_takes_part(&selection, connected, selected);
     let changer = Arc::clone(&state.changer);
@@ -98,7 +98,7 @@ pub(super) async fn start(
         let _permit = permit;
         let start = TrialStart { change, mode, selection, connected: (selected, connected - selected) };
         let trial = changer.start_trial(start)?;
-        trial.iter().for_each(|trial| audit(caller, trial, "started"));
+        trial.iter().for_each(|trial| audit(&caller, trial, "started"));
         Ok::<_, ChangeError>(trial)
     });
     let trial = started.await?.map_err(|error| refusal(&error))?;
@@ -132,7 +132,7 @@ pub(super) async fn end(
     let (changer, wanted) = (Arc::clone(&state.changer), name.clone());
     let ended = run_blocking(move || {
         let trial = changer.trials().end(&wanted, ENDED);
-        trial.iter().for_each(|trial| audit(caller, trial, "ended"));
+        trial.iter().for_each(|trial| audit(&caller, trial, "ended"));
         trial
     });
     let trial = ended.await?.ok_or_else(|| no_trial(&state, &name))?;
@@ -196,7 +196,7 @@ fn no_trial(state: &AdminState, name: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, problem)
 }
 
-fn audit(caller: Caller, trial: &TrialReport, done: &str) {
+fn audit(caller: &Caller, trial: &TrialReport, done: &str) {
     let hashes = |it: &TransformVersion| Some(short_hashes(&it.sha256, it.program_sha256.as_deref()));
     let hashes = Hashes { before: hashes(&trial.live), after: hashes(&trial.candidate) };
     caller.audit(format_args!("trial of transform {}", trial.transform), done, hashes);
