@@ -41,8 +41,8 @@ impl From<Caller> for Sender {
 }
 
 impl Caller {
-    /// Writes an audit line to the log, and keeps it: `WHAT DONE`, such as `transform mine replaced`. To be called once it is done, and
-    /// also if the client has disconnected meanwhile.
+    /// Writes an audit line to the log, and keeps it: `WHAT DONE`, such as `transform mine replaced`. To be called once
+    /// it is done, and also if the client has disconnected meanwhile.
     ///
     /// `hashes`: of what was changed, before and after; empty where there is nothing to hash. Payloads have no place in
     /// the line.

@@ -1,24 +1,11 @@
-//! `/api/v1/audit`: what callers of the admin API have changed since the start.
+//! What callers of the admin API have changed since the start.
 
-use super::problem::{Problem, json};
-use super::query::limit_of;
-use super::state::SharedAdminState;
-use axum::Router;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
-use axum::response::Response;
-use axum::routing::get;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::VecDeque;
 
 /// Lines that are kept. Each names things of the gateway only, and has some hundred bytes.
 const KEPT: usize = 500;
-
-pub(super) fn router() -> Router<SharedAdminState> {
-    Router::new().route("/api/v1/audit", get(list))
-}
 
 /// A change that a caller made.
 #[derive(Debug, Clone, Serialize)]
@@ -50,29 +37,9 @@ impl AuditHistory {
     }
 
     /// The latest first.
-    fn latest(&self, limit: usize) -> Vec<AuditLine> {
+    pub(super) fn latest(&self, limit: usize) -> Vec<AuditLine> {
         self.0.lock().iter().rev().take(limit).cloned().collect()
     }
-}
-
-#[derive(Debug, Deserialize)]
-struct AuditQuery {
-    limit: Option<usize>,
-}
-
-#[derive(Debug, Serialize)]
-struct AuditLines {
-    /// The latest first.
-    lines: Vec<AuditLine>,
-}
-
-/// Lists the changes that callers have made since the start
-async fn list(
-    State(state): State<SharedAdminState>,
-    query: Result<Query<AuditQuery>, QueryRejection>,
-) -> Result<Response, Problem> {
-    let Query(AuditQuery { limit }) = query?;
-    Ok(json(StatusCode::OK, &AuditLines { lines: state.audit.latest(limit_of(limit)?) }))
 }
 
 #[cfg(test)]

@@ -31,8 +31,8 @@ struct Missed {
 
 /// Streams events from now on
 ///
-/// Server-sent events named `connected`, `disconnected`, `refused`, `incident`, `swap` and `trial`, with JSON as data. A reader
-/// that is too slow loses events, and gets an event `missed` with their number.
+/// Server-sent events named `connected`, `disconnected`, `refused`, `incident`, `swap` and `trial`, with JSON as data. A
+/// reader that is too slow loses events, and gets an event `missed` with their number.
 async fn watch(State(state): State<SharedAdminState>) -> Result<Response, Problem> {
     let watcher = state.context.router.events.watch().ok_or_else(Problem::too_many_watchers)?;
     let events = stream::unfold(watcher, next);

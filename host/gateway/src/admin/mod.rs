@@ -2,6 +2,7 @@
 
 mod audit;
 mod audit_history;
+mod audit_list;
 mod charge_points;
 mod configuration;
 mod console;

@@ -5,8 +5,8 @@ use super::guard;
 use super::problem::{Problem, json};
 use super::state::{AdminState, SharedAdminState};
 use super::{
-    audit_history, charge_points, configuration, console, events, figures, log_level, me, messages, openapi, problems,
-    query, refusals, transforms, try_message,
+    audit_list, charge_points, configuration, console, events, figures, log_level, me, messages, openapi, problems, query,
+    refusals, transforms, try_message,
 };
 use crate::operations::metrics::Exposition;
 use crate::transforms::DropInStatus;
@@ -42,7 +42,7 @@ pub fn router(state: Arc<AdminState>) -> Router {
         .merge(figures::router())
         .merge(problems::router())
         .merge(refusals::router())
-        .merge(audit_history::router())
+        .merge(audit_list::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(query::check))

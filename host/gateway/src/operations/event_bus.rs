@@ -1,11 +1,11 @@
 //! Keeps the latest events, and sends events to those who watch.
 
-use super::event_history::{EventHistory, KeptRate};
+use super::event_history::{self, EventHistory, KeptRate};
 use super::events::{GatewayEvent, TimedEvent, rfc3339};
 use super::refusals::{Refusal, Refusals};
 use super::tap::TapHub;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 
 /// The most events that wait for a slow watcher. It loses older ones, and learns how many.
@@ -16,8 +16,8 @@ const MAX_WATCHERS: usize = 32;
 
 /// Keeps events and sends them to watchers.
 ///
-/// Others can cause incidents and refusals at any rate. Without watchers, one that is over the rate of the history costs
-/// a look at the clock and a comparison, and its event is not created.
+/// Others can cause incidents and refusals at any rate. Without watchers, one that is over the rate of the history
+/// costs a look at the clock and a comparison, and its event is not created.
 #[derive(Debug)]
 pub struct EventBus {
     /// The latest events.
@@ -31,8 +31,6 @@ pub struct EventBus {
     sender: broadcast::Sender<Arc<TimedEvent>>,
     incident_rate: KeptRate,
     refusal_rate: KeptRate,
-    /// The seconds of both rates count from here.
-    start: Instant,
 }
 
 /// A watcher of events. It counts until it is dropped.
@@ -53,7 +51,6 @@ impl Default for EventBus {
             sender: broadcast::Sender::new(MAX_WAITING),
             incident_rate: KeptRate::default(),
             refusal_rate: KeptRate::default(),
-            start: Instant::now(),
         }
     }
 }
@@ -83,7 +80,7 @@ impl EventBus {
 
     /// `rate`: how many of these events are kept a second; `None`: all.
     fn publish_within(&self, rate: Option<&KeptRate>, event: impl FnOnce() -> GatewayEvent) {
-        let is_kept = rate.is_none_or(|rate| rate.admits(self.start.elapsed().as_secs()));
+        let is_kept = rate.is_none_or(|rate| rate.admits(event_history::second()));
         let is_watched = self.watchers.available_permits() < MAX_WATCHERS || self.tap.has_watchers();
         if !is_kept && !is_watched {
             return;

@@ -69,11 +69,14 @@ async fn status_shows_readiness_charge_points_and_transforms() {
     let status: Value = serde_json::from_str(&printed(&ctl(&gateway, &["status", "--json"]))).expect("JSON");
     assert_eq!((&status["readiness"]["ready"], &status["charge_points"]), (&json!(true), &json!(1)));
     assert_eq!(status["transforms"][0]["name"], "standard");
+    assert_eq!(status["problems"], json!({"problems": []}));
 
     // A failed upload marks the transform, and says why.
     gateway.request("PUT", "/api/v1/transforms/standard", b"no component").await;
     let text = printed(&ctl(&gateway, &["transforms", "list"]));
     assert!(text.contains("! the latest change failed\n") && text.contains("not WebAssembly"), "{text}");
+    let text = printed(&ctl(&gateway, &["status"]));
+    assert!(text.contains("\nwarning        The latest change of transform standard failed"), "{text}");
     gateway.stop().await;
 }
 
@@ -84,7 +87,8 @@ async fn status_fails_while_the_gateway_is_not_ready() {
     let output = ctl(&gateway, &["status"]);
     assert_eq!(failed(&output, 1), "");
     let text = stdout(&output);
-    assert!(text.contains("gateway        not ready, ") && text.contains("not ready      mqtt publisher: "), "{text}");
+    assert!(text.contains("gateway        not ready, "), "{text}");
+    assert!(text.contains("\nerror          The MQTT broker cannot be reached ("), "{text}");
     gateway.stop().await;
 }
 

@@ -12,6 +12,7 @@ mod ctl;
 mod dev;
 mod drop_in;
 mod echoes;
+mod figures;
 mod handshake;
 mod hot_swap;
 mod jq;
@@ -24,6 +25,7 @@ mod open_calls;
 mod operation;
 mod outage;
 mod presence;
+mod problems;
 mod program;
 mod proxies;
 mod queue_memory;
@@ -46,6 +48,7 @@ mod viewer;
 
 use ocpp_gateway::app::{Broker, Gateway, ListenAddresses, RunError};
 use ocpp_gateway::config;
+use ocpp_gateway::operations::figures::FigureSampler;
 use ocpp_gateway::transforms::HotSwap;
 use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::back_end::BackEnd;
@@ -62,6 +65,7 @@ use tokio::time::timeout;
 struct Running {
     addresses: ListenAddresses,
     hot_swap: Arc<HotSwap>,
+    figures: Arc<FigureSampler>,
     stop: Option<oneshot::Sender<()>>,
     ended: JoinHandle<Result<(), RunError>>,
 }
@@ -83,13 +87,13 @@ impl Running {
     async fn start_unready(toml: &str) -> Self {
         let gateway = Gateway::start(&configuration(toml), None).await.expect("started");
         let addresses = gateway.addresses().clone();
-        let hot_swap = Arc::clone(gateway.hot_swap());
+        let (hot_swap, figures) = (Arc::clone(gateway.hot_swap()), Arc::clone(gateway.figures()));
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(gateway.run(Box::pin(async move {
             // Both a message and a dropped sender stop the gateway.
             let _ = stopped.await;
         })));
-        Running { addresses, hot_swap, stop: Some(stop), ended }
+        Running { addresses, hot_swap, figures, stop: Some(stop), ended }
     }
 
     async fn wait_until_ready(&self) {

@@ -1,6 +1,6 @@
 //! Refused connections, limits and certificates.
 
-use super::{CurrentProblem, Kind, Now, counted};
+use super::current_problem::{CurrentProblem, Kind, Now, counted};
 use crate::admin::state::AdminState;
 use crate::operations::events::rfc3339;
 use crate::operations::figures::Counts;
@@ -65,7 +65,7 @@ fn limit(limit: Limit, times: u64) -> Option<CurrentProblem> {
     let effect = match limit {
         Limit::Connections => "further charge points are refused. Raise it if they are yours",
         Limit::ConnectionsPerAddress | Limit::Handshakes => {
-            "connections of an address were refused. Raise max_connections_per_address if charge points share an address"
+            "connections of an address were refused. Raise max_connections_per_address if several share an address"
         }
         Limit::AcceptRate => "connections waited or were told to come back. That is right after an outage",
         Limit::MessageRate => "charge points that send too much are slowed down. /api/v1/messages shows which",
@@ -116,7 +116,7 @@ fn certificate(key: &str, end: SystemTime, now: SystemTime) -> Option<CurrentPro
 
 #[cfg(test)]
 mod tests {
-    use super::super::Severity;
+    use super::super::current_problem::Severity;
     use super::*;
 
     #[test]

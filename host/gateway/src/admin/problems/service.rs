@@ -1,6 +1,6 @@
 //! The way of messages: broker, gateway, backlog, back ends, memory.
 
-use super::{CurrentProblem, Kind, Now, Severity, counted, short};
+use super::current_problem::{CurrentProblem, Kind, Now, Severity, counted, short};
 use crate::admin::state::AdminState;
 use crate::operations::figures::Counts;
 use crate::operations::names::DIRECTIONS;
@@ -61,7 +61,7 @@ impl Broker {
                      runs, and that url, username and password in [mqtt] are right.",
                     why(&self.publisher)
                 );
-                (text, Some(self.publisher.since.min(self.subscriber.since)))
+                (text, self.publisher.since.min(self.subscriber.since))
             }
             (false, true) => {
                 let text = format!(
@@ -69,7 +69,7 @@ impl Broker {
                      wait until it is back. Check the log of the broker for the reason.",
                     why(&self.publisher)
                 );
-                (text, Some(self.publisher.since))
+                (text, self.publisher.since)
             }
             (true, false) => {
                 let text = format!(
@@ -77,17 +77,16 @@ impl Broker {
                      answers nor CALLs of back ends. Check the log of the broker for the reason.",
                     why(&self.subscriber)
                 );
-                (text, Some(self.subscriber.since))
+                (text, self.subscriber.since)
             }
             (true, true) if !self.is_subscribed => {
-                let text = "The gateway is subscribing to its topics again, because the broker has lost the session: back \
-                            ends do not reach charge points until then. If this lasts, check the log of the broker.";
-                (text.to_owned(), Some(self.subscriber.since))
+                let text = "The gateway is subscribing to its topics again, because the broker has lost the session: \
+                            back ends do not reach charge points until then. If this lasts, check the log of the broker.";
+                (text.to_owned(), self.subscriber.since)
             }
             (true, true) => return None,
         };
-        let problem = CurrentProblem::error(Kind::Broker, text);
-        Some(since.map_or(problem.clone(), |since| problem.since(now.time_of(since))))
+        Some(CurrentProblem::error(Kind::Broker, text).since(now.time_of(since)))
     }
 }
 
@@ -130,9 +129,9 @@ fn back_end(without_subscriber: u64) -> Option<CurrentProblem> {
     let text = || {
         format!(
             "No back end subscribes to the topics of charge points: in the last five minutes, the broker reported that \
-             {} times about a CALL. Check that the back end runs and is connected to this broker, and compare its topics \
-             with those that `ocpp-gateway ctl tap` shows.",
-            without_subscriber
+             {} about a CALL. Check that the back end runs and is connected to this broker, and compare its \
+             topics with those that `ocpp-gateway ctl tap` shows.",
+            counted(without_subscriber, "time")
         )
     };
     (without_subscriber > 0).then(|| CurrentProblem::error(Kind::BackEnd, text()))

@@ -1,9 +1,9 @@
 //! Transforms, trials and drop-ins.
 
-use super::{CurrentProblem, Kind, Now, counted, short};
+use super::current_problem::{CurrentProblem, Kind, Now, counted, short};
 use crate::admin::state::AdminState;
 use crate::transforms::{DropInFault, DropInStatus};
-use ocpp_gateway_pipeline::{TransformFault, TransformStatus, TrialEnd, TrialEnding, TrialStatus};
+use ocpp_gateway_pipeline::{TransformFault, TransformStatus, TrialEnd, TrialEnding};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -24,7 +24,8 @@ pub(super) fn all(state: &AdminState, failures: &HashMap<String, u64>, now: Now)
         // The drop-in has the same fault, with the name of the file.
         let fault = status.last_fault.as_ref().filter(|_| !is_faulty_drop_in(name));
         problems.extend(fault.and_then(|fault| change(name, fault, now)));
-        problems.extend(pipeline.trial(name).as_ref().and_then(trial));
+        let end = pipeline.trial(name).and_then(|trial| trial.end);
+        problems.extend(end.and_then(|end| trial(name, &end)));
     }
     problems.extend(drop_ins.iter().filter_map(drop_in));
     problems
@@ -40,8 +41,8 @@ fn transform(status: &TransformStatus, failures: u64) -> Option<CurrentProblem> 
     );
     let problem = if *stopped {
         let text = format!(
-            "A hook of transform {name} is stopped for all charge points, because it fails for most of them ({failed}): \
-             its messages are refused, or pass without it, as its on_error says. {look}"
+            "A hook of transform {name} is stopped for all charge points, because it fails for most of them \
+             ({failed}): its messages are refused, or pass without it, as its on_error says. {look}"
         );
         CurrentProblem::error(Kind::Transform, text)
     } else if *stopped_charge_points > 0 {
@@ -66,20 +67,22 @@ fn change(name: &str, fault: &TransformFault, now: Now) -> Option<CurrentProblem
     }
     let what = if fault.is_rollback { "was rolled back automatically" } else { "failed" };
     let text = format!(
-        "The latest change of transform {name} {what} ({}): the version before runs. Correct the new version and send it \
-         again.",
+        "The latest change of transform {name} {what} ({}): the version before runs. Correct the new version and send \
+         it again.",
         short(&fault.text)
     );
     Some(CurrentProblem::warning(Kind::Transform, text).of(name).since(fault.at))
 }
 
 /// A trial that has ended by itself.
-fn trial(status: &TrialStatus) -> Option<CurrentProblem> {
-    let TrialStatus { name, end, .. } = status;
-    let TrialEnd { at, reason, .. } = end.as_ref().filter(|end| end.how == TrialEnding::Failed)?;
+fn trial(name: &str, TrialEnd { at, how, reason }: &TrialEnd) -> Option<CurrentProblem> {
+    if *how != TrialEnding::Failed {
+        return None;
+    }
     let text = format!(
         "The trial of a new version of transform {name} has ended by itself ({}): the live version serves all charge \
-         points. `ocpp-gateway ctl trial show {name}` has its figures, `ocpp-gateway ctl trial end {name}` clears this.",
+         points. `ocpp-gateway ctl trial show {name}` has its figures, `ocpp-gateway ctl trial end {name}` clears \
+         this.",
         short(reason)
     );
     Some(CurrentProblem::warning(Kind::Trial, text).of(name).since(*at))
@@ -97,7 +100,7 @@ fn drop_in(DropInStatus { files, fault, .. }: &DropInStatus) -> Option<CurrentPr
 
 #[cfg(test)]
 mod tests {
-    use super::super::Severity;
+    use super::super::current_problem::Severity;
     use super::*;
     use ocpp_gateway_core::Attributes;
     use std::time::{Instant, SystemTime};
@@ -161,6 +164,17 @@ mod tests {
         assert_eq!(change("quirk", &fault(1, false), now), None);
         let rolled_back = change("quirk", &fault(1, true), now).expect("a problem");
         assert!(rolled_back.text.contains("rolled back automatically"), "{}", rolled_back.text);
+    }
+
+    #[test]
+    fn trial_that_has_ended_by_itself_is_a_warning() {
+        let end = |how| TrialEnd { at: SystemTime::now(), how, reason: "uplink fails for most charge points".into() };
+        for how in [TrialEnding::Promoted, TrialEnding::Ended] {
+            assert_eq!(trial("quirk", &end(how)), None);
+        }
+        let problem = trial("quirk", &end(TrialEnding::Failed)).expect("a problem");
+        assert!(problem.text.contains("by itself (uplink fails for most charge points)"), "{}", problem.text);
+        assert!(problem.text.contains("`ocpp-gateway ctl trial end quirk`") && problem.since.is_some(), "{problem:?}");
     }
 
     #[test]

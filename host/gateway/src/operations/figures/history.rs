@@ -1,10 +1,15 @@
 //! The steps of the last hour.
 
 use super::snapshot::{Counts, Snapshot};
-use super::step::Step;
-use super::{MAX_STEPS, RECENT, STEP};
+use super::step::{STEP, Step};
 use std::collections::{HashMap, VecDeque};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Steps that are kept: an hour.
+const MAX_STEPS: usize = 360;
+
+/// What [`RecentCounts`] covers: long enough that an engineer who has been called still sees it.
+const RECENT: Duration = Duration::from_secs(300);
 
 /// The steps of the last hour, the oldest first.
 #[derive(Debug)]
@@ -52,7 +57,7 @@ impl FigureHistory {
         self.steps.iter().filter(|step| step.end > after).cloned().collect()
     }
 
-    /// What has happened in the last [`RECENT`], and until `now`.
+    /// What has happened in the last five minutes, and until `now`.
     pub fn recent(&self, now: &Snapshot, time: SystemTime) -> RecentCounts {
         let end = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let from = end.saturating_sub(RECENT.as_secs());
@@ -75,7 +80,6 @@ mod tests {
     use super::super::SERIES;
     use super::*;
     use crate::operations::metrics::{HistogramCounts, Limit};
-    use std::time::Duration;
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -13,15 +13,4 @@ mod step;
 pub use history::{FigureHistory, RecentCounts};
 pub use sampler::{FigureSampler, FigureSources};
 pub use snapshot::{Counts, Gauges, Snapshot};
-pub use step::{SERIES, Step};
-
-use std::time::Duration;
-
-/// The time from one step to the next.
-pub const STEP: Duration = Duration::from_secs(10);
-
-/// Steps that are kept: an hour.
-const MAX_STEPS: usize = 360;
-
-/// What [`RecentCounts`] covers: long enough that an engineer who has been called still sees it.
-pub const RECENT: Duration = Duration::from_secs(300);
+pub use step::{SERIES, STEP, Step};

@@ -1,9 +1,8 @@
 //! Reads the counters of the gateway every ten seconds.
 
-use super::STEP;
 use super::history::{FigureHistory, RecentCounts};
 use super::snapshot::{Counts, Gauges, Snapshot};
-use super::step::Step;
+use super::step::{STEP, Step};
 use crate::operations::event_bus::EventBus;
 use crate::operations::metrics::{Limit, Metrics, process_cpu, process_memory};
 use ocpp_gateway_core::MessageType;

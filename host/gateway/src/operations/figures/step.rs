@@ -4,6 +4,9 @@ use super::snapshot::{Counts, Gauges, Snapshot};
 use crate::operations::metrics::HistogramCounts;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// The time from one step to the next.
+pub const STEP: Duration = Duration::from_secs(10);
+
 /// What has happened between two snapshots, and how things stood at the second.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {

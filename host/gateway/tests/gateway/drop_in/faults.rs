@@ -2,7 +2,9 @@
 
 use super::{Directory, FAILED, LIMITS, Site, adds, sha256};
 use crate::configuration;
+use crate::problems::{assert_says, problems};
 use ocpp_gateway::app::Gateway;
+use serde_json::json;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -21,6 +23,9 @@ async fn broken_file_keeps_what_ran_and_says_why() {
         assert!(page.starts_with("HTTP/1.1 200") && page.contains("def uplink: if .payload;"), "{page}");
     }
     site.gateway.until(FAILED, 1.0).await;
+    let [problem] = &problems(&site.gateway).await[..] else { panic!("another number of problems") };
+    assert_eq!((&problem["kind"], &problem["severity"]), (&json!("drop_in"), &json!("warning")));
+    assert_says(problem, "The drop-in 10-one.jq");
     // A fault of its settings is one of the transform as well.
     fs::write(directory.file("10-one.toml"), "limts.time = \"1s\"").expect("written");
     site.until_said("limts.time: unknown key").await;

@@ -2,6 +2,7 @@
 
 use super::{CALLS, Calls, QUIRK, STANDARD, WITH_QUIRK, end, mounted, program, promote, shown, started, until};
 use crate::admin::{ask, event, get, open};
+use crate::problems::{assert_says, problems};
 use crate::{Running, call_object, result_object};
 use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::back_end::BackEnd;
@@ -105,6 +106,9 @@ async fn failing_canary_ends_by_itself() {
         (&json!(10), &json!(0))
     );
     assert!(trial["canary"]["candidate"]["incidents"].as_u64() >= Some(10), "{trial}");
+    let problems = problems(&gateway).await;
+    let ended = problems.iter().find(|problem| problem["kind"] == "trial").expect("a problem");
+    assert_says(ended, "The trial of a new version of transform quirk has ended by itself");
     promote(&gateway, QUIRK).await.problem(409);
     own.send(r#"[2,"after","Boom",{}]"#).await;
     assert!(back_end.expect_on("ocpp/cp/ACME-1").await.contains("after"));
