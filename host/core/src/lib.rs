@@ -34,6 +34,6 @@ pub use frame::{ErrorHead, Frame, MessageType};
 pub use identity::Identity;
 pub use peer::{Decision, Offer, Peer};
 pub use publish::{Attributes, Publish, QoS, TopicFilter};
-pub use schema::{Payload, Schema, SchemaError, Schemas, TooCostly};
+pub use schema::{Payload, Schema, SchemaError, Schemas, Senders, TooCostly};
 pub use session::{Direction, Session, UnansweredCalls};
 pub use version::Version;

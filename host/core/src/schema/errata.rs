@@ -25,10 +25,19 @@ fn errata() -> &'static [Erratum] {
     PARSED.get_or_init(|| serde_json::from_str(ERRATA).expect("a test parses the errata"))
 }
 
+/// The errata of the schema in `file` of `version`.
+fn errata_of(version: Version, file: &str) -> impl Iterator<Item = &'static Erratum> {
+    errata().iter().filter(move |erratum| erratum.version == version.subprotocol() && erratum.schema == file)
+}
+
+/// Whether there are errata for the schema in `file` of `version`.
+pub(super) fn exist(version: Version, file: &str) -> bool {
+    errata_of(version, file).next().is_some()
+}
+
 /// Applies the errata to the schema in `file` of `version`.
 pub(super) fn amend(version: Version, file: &str, schema: &mut Value) {
-    let applies = |erratum: &&Erratum| erratum.version == version.subprotocol() && erratum.schema == file;
-    for erratum in errata().iter().filter(applies) {
+    for erratum in errata_of(version, file) {
         let values = schema.pointer_mut(&erratum.at).and_then(Value::as_array_mut);
         values.expect("a test applies every erratum").extend(erratum.add.iter().cloned());
     }

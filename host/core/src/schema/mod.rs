@@ -2,6 +2,7 @@
 //!
 //! - [`Schema`]: the schema that the Open Charge Alliance has published for a message, with its errata.
 //! - [`Schemas`]: the schemas of a transform, which add to the published ones or replace them.
+//! - [`Senders`]: which side sends an action.
 //! - [`Payload`]: a payload to validate.
 
 mod cost;
@@ -10,8 +11,10 @@ mod errata;
 mod payload;
 mod published;
 mod rules;
+mod senders;
 
 pub use cost::TooCostly;
 pub use payload::Payload;
 pub use published::Schema;
 pub use rules::{SchemaError, Schemas};
+pub use senders::Senders;

@@ -46,11 +46,7 @@ impl Schema {
     /// The schema for the payloads of a message. Errors: [`Fault::UnknownAction`], or [`Fault::UnsupportedAction`] for
     /// an action that exists but has no message of this type.
     pub fn find(version: Version, kind: MessageType, action: &str) -> Result<&'static Self, Fault> {
-        let known: &'static [Messages] = match version {
-            Version::V1_6 => &V1_6,
-            Version::V2_0_1 => &V2_0_1,
-            Version::V2_1 => &V2_1,
-        };
+        let known = published(version);
         let index = known.binary_search_by(|messages| messages.action.cmp(action)).map_err(|_| Fault::UnknownAction)?;
         let Messages { call, result, send, .. } = &known[index];
         let schema = match kind {
@@ -60,6 +56,17 @@ impl Schema {
             MessageType::CallError | MessageType::CallResultError => &None,
         };
         schema.as_ref().ok_or(Fault::UnsupportedAction)
+    }
+
+    /// The actions of a version, sorted.
+    pub fn actions(version: Version) -> impl Iterator<Item = &'static str> {
+        published(version).iter().map(|messages| messages.action)
+    }
+
+    /// The text of the schema with its errata applied, in JSON. Without errata it is the published text, byte for byte,
+    /// so that fields keep their order. `version`: the one that the schema was found for.
+    pub fn amended_text(&self, version: Version) -> Vec<u8> {
+        if errata::exist(version, self.file) { self.amended(version).to_string().into() } else { self.text() }
     }
 
     /// The first violation in a payload, with the error code of `version`. The description names the field and never
@@ -89,6 +96,15 @@ impl Schema {
     fn text(&self) -> Vec<u8> {
         let packed = &ARCHIVE[self.offset..self.offset + self.packed];
         miniz_oxide::inflate::decompress_to_vec_with_limit(packed, self.size).expect("packed by the build")
+    }
+}
+
+/// The schemas of a version, sorted by action.
+fn published(version: Version) -> &'static [Messages] {
+    match version {
+        Version::V1_6 => &V1_6,
+        Version::V2_0_1 => &V2_0_1,
+        Version::V2_1 => &V2_1,
     }
 }
 

@@ -236,6 +236,12 @@ impl Session {
         }
     }
 
+    /// How many CALLs of the charge point are open, and how many CALLs to it are open or wait.
+    pub fn open_call_counts(&self) -> (usize, usize) {
+        let to_charge_point = usize::from(self.to_charge_point.is_some()) + self.waiting.len();
+        (self.from_charge_point.len(), to_charge_point)
+    }
+
     /// The CALLs of the charge point that back ends have not answered yet.
     pub fn unanswered_calls(&self) -> UnansweredCalls<'_> {
         UnansweredCalls::of_session(&self.from_charge_point)

@@ -286,12 +286,14 @@ fn session_reports_queued_outputs_and_open_calls() {
     test.up("garbage");
     assert_eq!((test.session.has_output(), test.session.outputs(), test.session.is_idle()), (true, 2, false));
     test.down(CLEAR);
+    assert_eq!(test.session.open_call_counts(), (0, 2), "one is sent, one waits");
     test.up(r#"[3,"r1",{}]"#);
     test.up(r#"[3,"c1",{}]"#);
     test.out();
     assert!(test.session.is_idle() && !test.session.has_output());
     test.up(HEARTBEAT);
     assert!(!test.session.is_idle());
+    assert_eq!(test.session.open_call_counts(), (1, 0));
     assert_eq!(
         (test.session.unanswered_calls().action("h1"), test.session.unanswered_calls().action("h2")),
         (Some("Heartbeat"), None)

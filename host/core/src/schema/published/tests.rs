@@ -6,14 +6,6 @@ use std::thread;
 
 const KINDS: [MessageType; 3] = [MessageType::Call, MessageType::CallResult, MessageType::Send];
 
-fn actions(version: Version) -> &'static [Messages] {
-    match version {
-        Version::V1_6 => &V1_6,
-        Version::V2_0_1 => &V2_0_1,
-        Version::V2_1 => &V2_1,
-    }
-}
-
 fn schema(version: Version, kind: MessageType, action: &str) -> &'static Schema {
     Schema::find(version, kind, action).unwrap_or_else(|fault| panic!("{version} {action}: {fault:?}"))
 }
@@ -38,7 +30,7 @@ fn every_schema_compiles_errata_included() {
     let mut counts = Vec::new();
     for version in Version::ALL {
         let mut count = 0;
-        for Messages { action, .. } in actions(version) {
+        for Messages { action, .. } in published(version) {
             for kind in KINDS {
                 let Ok(schema) = Schema::find(version, kind, action) else { continue };
                 // Published schemas are within the limits for schemas of transforms.
@@ -59,7 +51,7 @@ fn every_schema_compiles_errata_included() {
 fn every_action_has_a_request_and_a_response_or_is_a_send() {
     for version in Version::ALL {
         let mut sends = Vec::new();
-        for Messages { action, call, result, send } in actions(version) {
+        for Messages { action, call, result, send } in published(version) {
             match (call, result, send) {
                 (Some(_), Some(_), None) => {}
                 (None, None, Some(_)) => sends.push(*action),
@@ -69,14 +61,14 @@ fn every_action_has_a_request_and_a_response_or_is_a_send() {
         let expected: &[&str] = if version == Version::V2_1 { &["NotifyPeriodicEventStream"] } else { &[] };
         assert_eq!(sends, expected, "{version}");
     }
-    let counts = Version::ALL.map(|version| actions(version).len());
+    let counts = Version::ALL.map(|version| published(version).len());
     assert_eq!(counts, [39, 64, 91]);
 }
 
 /// Data kept per action is indexed by that list.
 #[test]
 fn every_action_has_a_number() {
-    let named = Version::ALL.into_iter().flat_map(|version| actions(version)).map(|messages| messages.action);
+    let named = Version::ALL.into_iter().flat_map(published).map(|messages| messages.action);
     let named: BTreeSet<&str> = named.collect();
     let numbered = action::Action::all().filter(|known| *known != action::Action::OTHER).map(action::Action::name);
     assert_eq!(named, numbered.collect());
@@ -161,6 +153,16 @@ fn erratum_1_6_celsius_may_be_spelt_both_ways() {
     }
 }
 
+#[test]
+fn text_of_a_schema_is_the_published_one_or_has_its_errata() {
+    let text = |action| schema(Version::V1_6, MessageType::Call, action).amended_text(Version::V1_6);
+    let published = include_bytes!("../../../schemas/ocpp1.6/Reset.json");
+    assert_eq!(text("Reset"), published);
+    let amended = String::from_utf8(text("StopTransaction")).expect("text");
+    assert!(amended.contains("Hertz"), "{amended}");
+    assert_eq!(Schema::actions(Version::V1_6).next(), Some("Authorize"));
+}
+
 /// OCPP 1.6 errata v4.0 section 3.84, applied by `errata.json`.
 #[test]
 fn erratum_1_6_hertz_is_a_unit_in_both_messages_with_meter_values() {
@@ -238,7 +240,7 @@ fn erratum_1_6_no_object_allows_additional_properties() {
         };
         own || inner(schema)
     }
-    for action in actions(Version::V1_6) {
+    for action in published(Version::V1_6) {
         for schema in [&action.call, &action.result].into_iter().flatten() {
             assert!(!open(&schema.amended(Version::V1_6)), "{}", schema.file);
         }
@@ -273,7 +275,7 @@ fn errata_state_their_source_and_change_the_schema_they_name() {
         }
         let version: Version = erratum["version"].as_str().expect("a version").parse().expect("a version");
         let file = erratum["schema"].as_str().expect("a file");
-        let all = actions(version).iter().flat_map(|action| [&action.call, &action.result, &action.send]);
+        let all = published(version).iter().flat_map(|action| [&action.call, &action.result, &action.send]);
         let schema = all.flatten().find(|schema| schema.file == file).unwrap_or_else(|| panic!("no {file}"));
         let published: Value = serde_json::from_slice(&schema.text()).expect("JSON");
         let at = erratum["at"].as_str().expect("a pointer");
