@@ -19,6 +19,7 @@ mod problem;
 mod problems;
 mod query;
 mod refusals;
+mod schemas;
 mod server;
 mod state;
 mod tls;

@@ -103,8 +103,8 @@ mod tests {
     fn query_parameters_are_those_of_the_page_and_of_the_method() {
         let of = |path, method| query_parameters(path, &method);
         let known = |names: &[&str]| QueryParameters::Known(names.iter().map(|name| (*name).to_owned()).collect());
-        assert_eq!(of("/api/v1/charge-points", Method::GET), known(&["limit", "after"]));
-        assert_eq!(of("/api/v1/charge-points", Method::HEAD), known(&["limit", "after"]));
+        assert_eq!(of("/api/v1/schemas/{version}/{action}", Method::GET), known(&["type"]));
+        assert_eq!(of("/api/v1/schemas/{version}/{action}", Method::HEAD), known(&["type"]));
         assert_eq!(
             of("/api/v1/charge-points/{id}", Method::GET),
             known(&[]),

@@ -6,7 +6,7 @@ use super::problem::{Problem, json};
 use super::state::{AdminState, SharedAdminState};
 use super::{
     audit_list, charge_points, configuration, console, events, figures, log_level, me, messages, openapi, problems, query,
-    refusals, transforms, try_message,
+    refusals, schemas, transforms, try_message,
 };
 use crate::operations::metrics::Exposition;
 use crate::transforms::DropInStatus;
@@ -43,6 +43,7 @@ pub fn router(state: Arc<AdminState>) -> Router {
         .merge(problems::router())
         .merge(refusals::router())
         .merge(audit_list::router())
+        .merge(schemas::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(query::check))

@@ -296,6 +296,7 @@ async fn query_parameters_that_a_page_lacks_or_that_are_repeated_are_refused() {
     for (path, page) in document["paths"].as_object().expect("paths") {
         for method in ["get", "put", "post", "delete"].into_iter().filter(|method| page.get(method).is_some()) {
             let target = path.replace("{id}", "CP1").replace("{name}", "standard").replace("{file}", "index.html");
+            let target = target.replace("{version}", "ocpp1.6").replace("{action}", "Reset");
             let ask = async |query: &str| {
                 ask(&gateway, &method.to_uppercase(), &format!("{target}?{query}"), &[JSON], "{}").await
             };
@@ -365,6 +366,8 @@ async fn responses_match_the_openapi_document() {
                 [("CP001", "standard", "app.js"), ("nobody", "none", "none.js"), ("%ff", "%ff", "%ff")]
             {
                 let target = path.replace("{id}", id).replace("{name}", name).replace("{file}", file);
+                let action = if id == "CP001" { "Reset" } else { name };
+                let target = target.replace("{version}", "ocpp1.6").replace("{action}", action);
                 let answer = ask(&gateway, &method.to_uppercase(), &target, &[], "x").await;
                 assert_described(&document, method, path, &answer);
             }
@@ -391,6 +394,8 @@ async fn responses_match_the_openapi_document() {
         "get /api/v1/messages",
         "get /api/v1/problems",
         "get /api/v1/refusals",
+        "get /api/v1/schemas",
+        "get /api/v1/schemas/{version}/{action}",
         "get /api/v1/transforms",
         "get /api/v1/transforms/{name}",
         "get /api/v1/transforms/{name}/log",

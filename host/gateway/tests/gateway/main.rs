@@ -30,6 +30,7 @@ mod program;
 mod proxies;
 mod queue_memory;
 mod reconnect;
+mod schemas;
 mod secrets;
 mod security;
 mod several_gateways;
