@@ -1,10 +1,15 @@
 //! `/api/v1/charge-points`: lists charge points, disconnects them and sends CALLs to them.
 
+mod filter;
+mod list;
+mod listed;
+
+use self::list::{ListQuery, Parameters};
+use self::listed::{Listed, Row};
 use super::audit::{Caller, Hashes};
 use super::problem::{Problem, json, require_json, run_blocking};
 use super::state::{AdminState, SharedAdminState};
-use crate::charge_point::{Connected, DeliveryError, OperatorCall};
-use crate::operations::events::rfc3339;
+use crate::charge_point::{Connected, DeliveryError, OperatorCall, WallClock};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
@@ -36,86 +41,24 @@ pub(super) fn router() -> Router<SharedAdminState> {
         .layer(DefaultBodyLimit::max(MAX_CALL_SIZE))
 }
 
-/// Query parameters: which page of the list.
-#[derive(Debug, Deserialize)]
-struct Page {
-    /// The most charge points on the page.
-    limit: Option<usize>,
-    /// Only identities after this one: `next` of the previous page.
-    after: Option<String>,
-}
-
-/// A page of the list of connected charge points.
-#[derive(Debug, Serialize)]
-struct ChargePointPage {
-    /// Sorted by identity.
-    charge_points: Vec<ChargePointSummary>,
-    /// The number of all connected charge points.
-    total: usize,
-    /// The last identity of this page, if more follow.
-    next: Option<String>,
-}
-
-/// A connected charge point.
-#[derive(Debug, Serialize)]
-struct ChargePointSummary {
-    id: String,
-    version: &'static str,
-    /// The address it connected from; the port is not always known.
-    address: String,
-    connected_since: String,
-    /// Messages of back ends that wait because the charge point accepts no more for now.
-    mailbox: usize,
-}
-
 /// A connected charge point and its open calls.
 #[derive(Debug, Serialize)]
 struct ChargePointDetails {
     #[serde(flatten)]
-    charge_point: ChargePointSummary,
+    charge_point: Row,
     /// Null if the charge point's task did not report them in time.
     calls: Option<OpenCalls>,
 }
 
-impl From<Connected> for ChargePointSummary {
-    fn from(Connected { mailbox, address, since }: Connected) -> Self {
-        let peer = mailbox.peer();
-        ChargePointSummary {
-            id: peer.identity.to_string(),
-            version: peer.version.subprotocol(),
-            address: address.to_string(),
-            connected_since: rfc3339(since),
-            mailbox: mailbox.waiting(),
-        }
-    }
-}
-
-/// Lists the connected charge points
+/// Lists charge points
 async fn list(
     State(state): State<SharedAdminState>,
-    page: Result<Query<Page>, QueryRejection>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(Page { limit, after }) = page?;
-    let limit = limit.unwrap_or(100);
-    if !(1..=1000).contains(&limit) {
-        return Err(Problem::bad_request("limit has to be between 1 and 1000"));
-    }
-    // Sorting ten thousand takes milliseconds: too long for a thread that serves charge points.
-    let listed = run_blocking(move || page_of(state.context.registry.connected(), limit, after)).await?;
-    Ok(json(StatusCode::OK, &listed))
-}
-
-fn page_of(mut connected: Vec<Connected>, limit: usize, after: Option<String>) -> ChargePointPage {
-    let total = connected.len();
-    if let Some(after) = after {
-        connected.retain(|one| one.mailbox.peer().identity.as_str() > after.as_str());
-    }
-    connected.sort_unstable_by(|a, b| a.mailbox.peer().identity.cmp(&b.mailbox.peer().identity));
-    let more = connected.len() > limit;
-    connected.truncate(limit);
-    let charge_points: Vec<ChargePointSummary> = connected.into_iter().map(ChargePointSummary::from).collect();
-    let next = charge_points.last().filter(|_| more).map(|last| last.id.clone());
-    ChargePointPage { charge_points, total, next }
+    let Query(parameters) = parameters?;
+    let query = ListQuery::try_from(parameters)?;
+    // Ten thousand that are filtered take milliseconds: too long for a thread that serves charge points.
+    run_blocking(move || json(StatusCode::OK, &query.page(&state.context.registry))).await
 }
 
 /// Shows one charge point and its open calls
@@ -127,7 +70,8 @@ async fn show(
     let mailbox = connected.mailbox.clone();
     // The task of a charge point that accepts no messages does not read its mailbox.
     let calls = tokio::time::timeout(TASK_TIMEOUT, mailbox.open_calls()).await.ok().and_then(Result::ok);
-    Ok(json(StatusCode::OK, &ChargePointDetails { charge_point: connected.into(), calls }))
+    let charge_point = Row::of(&Listed::Connected(connected), WallClock::now());
+    Ok(json(StatusCode::OK, &ChargePointDetails { charge_point, calls }))
 }
 
 /// Closes the connection of a charge point

@@ -104,6 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         }
         let flushed = self.socket.poll_flush(cx);
         self.memory.charge_queued(&self.session, self.socket.unsent(), self.outbox.memory(), self.mailbox.memory());
+        self.mailbox.activity().set_open_calls(self.session.open_call_counts());
         match flushed {
             Poll::Ready(Err(error)) => Poll::Ready(Event::Received(Some(Err(error)))),
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,

@@ -12,7 +12,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     pub(super) async fn leave(mut self: Box<Self>, reason: DisconnectReason) {
         let ChargePoint { context, peer, .. } = &*self;
         let router = &context.router;
-        context.registry.unregister(peer);
+        context.registry.unregister(peer, reason.name());
         router.metrics.closed(reason.name());
         if self.outbox.is_subscribed() {
             router.metrics.subscribed.dec();

@@ -1,6 +1,8 @@
 //! The mailbox of a charge point's task: a bounded queue of deliveries, and the request to stop.
 
+use super::activity::Activity;
 use super::delivery::{Delivery, DeliveryError, Departure, OperatorCall, PublishOutcome, Received, Stop};
+use super::facts::Facts;
 use crate::cluster::ClaimListener;
 use crate::routing::{MessageRouter, REPORT, UndeliverableQueue, is_empty_message};
 use ocpp_gateway_core::session::{Direction, OpenCalls};
@@ -26,9 +28,11 @@ pub struct MailboxReceiver(Arc<MailboxInner>);
 
 struct MailboxInner {
     contents: Mutex<Contents>,
+    activity: Activity,
     capacity: usize,
     memory: Arc<MemoryAccount>,
     peer: Peer,
+    facts: Arc<Facts>,
     router: Arc<MessageRouter>,
     undeliverable: UndeliverableQueue,
 }
@@ -88,6 +92,16 @@ impl MailboxReceiver {
     /// Receives the publish outcomes of CALLs of the charge point.
     pub fn observer(&self) -> Arc<dyn Observer> {
         Arc::clone(&self.0) as _
+    }
+
+    /// What the task tells about the connection.
+    pub(super) fn activity(&self) -> &Activity {
+        &self.0.activity
+    }
+
+    /// What is known of the charge point, from earlier connections too.
+    pub(super) fn facts(&self) -> &Facts {
+        &self.0.facts
     }
 
     /// The account that deliveries are charged to.
@@ -159,13 +173,16 @@ impl Mailbox {
     /// A mailbox for `capacity` deliveries, which are charged to `memory`, and its receiving end.
     pub fn new(
         peer: Peer,
+        facts: Arc<Facts>,
         router: Arc<MessageRouter>,
         undeliverable: UndeliverableQueue,
         capacity: usize,
         memory: Arc<MemoryAccount>,
     ) -> (Self, MailboxReceiver) {
         let contents = Mutex::default();
-        let inner = Arc::new(MailboxInner { contents, capacity: capacity.max(1), memory, peer, router, undeliverable });
+        let (activity, capacity) = (Activity::default(), capacity.max(1));
+        let inner = MailboxInner { contents, activity, capacity, memory, peer, facts, router, undeliverable };
+        let inner = Arc::new(inner);
         (Mailbox(Arc::clone(&inner)), MailboxReceiver(inner))
     }
 
@@ -221,6 +238,16 @@ impl Mailbox {
 
     pub fn peer(&self) -> &Peer {
         &self.0.peer
+    }
+
+    /// What the task tells about the connection.
+    pub fn activity(&self) -> &Activity {
+        &self.0.activity
+    }
+
+    /// What is known of the charge point, from earlier connections too.
+    pub fn facts(&self) -> &Arc<Facts> {
+        &self.0.facts
     }
 
     /// Number of queued deliveries.

@@ -23,6 +23,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         self.follow_swaps();
         let mut arrival = self.arrival();
         let now = self.now();
+        self.mailbox.activity().set_last_message(now.wall);
         let Some(UplinkFrame { frame, generation }) = self.session.handle_text(text, now.wall) else {
             return self.show(|watched, peer| watched.received(peer, text));
         };
@@ -50,6 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         {
             self.track(publication, self.session.latest_call());
         }
+        let has_passed = !is_dropped && answer.as_ref().map_or(mapped.is_some(), |it| matches!(it, Answer::Result(_)));
         match answer {
             Some(Answer::Result(payload)) => self.session.handle_reply(&frame.id, payload),
             Some(Answer::Error(error)) => self.session.handle_rejection(&frame.id, error),
@@ -68,6 +70,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         if let Some(error) = unpublishable {
             let error = Fault::Internal.error(self.peer.version, error.to_string());
             return self.session.handle_failed_uplink(frame.kind, &frame.id, frame.action_name(), error, generation);
+        }
+        if is_call && has_passed {
+            self.mailbox.facts().record(self.peer.version, frame.action_name(), &frame.payload, now.wall);
         }
         if self.outbox.finish_push(now.wall) {
             self.context.router.metrics.calls.record_message_duration(Direction::Uplink, took);
@@ -195,7 +200,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
 
     /// The interval also holds on later connections of this charge point, which may come without a BootNotification.
     pub(super) fn remember_interval(&self, interval: Option<Duration>) {
-        self.context.registry.remember_interval(&self.peer.identity, interval);
+        self.mailbox.facts().set_interval(interval);
     }
 
     pub(super) fn publish(&mut self, publications: Vec<Publication>) {

@@ -7,7 +7,9 @@
 //! - `generations`, `hot_swap`: the transforms that map its messages.
 //! - `memory`, `message_rate`, `call_time`: its limits.
 //! - `context`, `registry`: what all charge points share.
+//! - `facts`, `activity`, `moment`: what operators see of a charge point.
 
+mod activity;
 mod call_retries;
 mod call_time;
 mod client_address;
@@ -18,12 +20,14 @@ mod delivery;
 mod disconnect_reason;
 mod event;
 mod exchanges;
+mod facts;
 mod follow_swap;
 mod generations;
 mod leave;
 mod mailbox;
 mod message_rate;
 mod messages;
+mod moment;
 mod outbox;
 mod read_memory;
 mod registry;
@@ -31,12 +35,15 @@ mod socket;
 mod tap;
 mod task;
 
+pub use activity::OpenCallCounts;
 pub use client_address::ClientAddress;
 pub use connection::ChargePoint;
 pub use context::Context;
 pub use delivery::{Delivery, DeliveryError, Departure, OperatorCall, PublishOutcome, Received, Stop};
 pub use disconnect_reason::{DisconnectReason, NotSubscribed};
+pub use facts::{Boot, Connector, Disconnect, Facts};
 pub use mailbox::{Mailbox, MailboxReceiver, Recipient};
 pub use message_rate::{MessageRateLimiter, MessageRates};
-pub use registry::{Connected, Registered, Registry, RegistryRefusal};
+pub use moment::{Moment, WallClock};
+pub use registry::{Away, Connected, Registered, Registry, RegistryRefusal};
 pub use socket::Socket;

@@ -1,16 +1,21 @@
-//! The registry of connected charge points.
+//! The registry of charge points: those that are connected, and what is known of those that were.
 
 use super::client_address::ClientAddress;
 use super::delivery::Stop;
+use super::disconnect_reason::DisconnectReason;
+use super::facts::Facts;
 use super::mailbox::Mailbox;
+use super::moment::Moment;
 use crate::cluster::Connections;
 use crate::config::OnDuplicate;
 use lru::LruCache;
-use ocpp_gateway_core::{Identity, Peer};
+use ocpp_gateway_core::{Identity, Peer, Version};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 /// Why the registry refuses a charge point. Checked during the handshake, and again after it, as another handshake may
 /// have finished first.
@@ -33,9 +38,10 @@ pub struct Registry {
 }
 
 struct RegistryState {
-    connected: HashMap<Identity, Connected>,
-    /// Heartbeat intervals that back ends gave to charge points, connected or not.
-    intervals: LruCache<Identity, Duration>,
+    /// Sorted, so that a page of the list costs no more than its size.
+    connected: BTreeMap<Identity, Connected>,
+    /// Charge points that were connected and are not, by their last disconnect. At most `max_connections`.
+    away: LruCache<Identity, Away>,
     /// The latest closed connection of each charge point, until the publisher has its last message.
     leaving: HashMap<Identity, Mailbox>,
     /// Set once the gateway stops, and during an outage of the broker. Connections that register then are stopped at
@@ -59,11 +65,23 @@ pub struct Connected {
     pub since: SystemTime,
 }
 
+/// A charge point that is not connected, but was.
+#[derive(Clone)]
+pub struct Away {
+    pub identity: Identity,
+    pub version: Version,
+    /// Of the last connection, as the two below.
+    pub address: ClientAddress,
+    pub since: SystemTime,
+    pub last_message: Option<Moment>,
+    pub facts: Arc<Facts>,
+}
+
 impl Registry {
     pub fn new(on_duplicate: OnDuplicate, max_connections: usize) -> Self {
         // A bounded cache would allocate memory for its whole capacity at once.
-        let intervals = LruCache::unbounded();
-        let state = RegistryState { connected: HashMap::new(), intervals, leaving: HashMap::new(), stop: None };
+        let away = LruCache::unbounded();
+        let state = RegistryState { connected: BTreeMap::new(), away, leaving: HashMap::new(), stop: None };
         let (is_open, connections) = (AtomicBool::new(false), AtomicU32::default());
         Registry { on_duplicate, max_connections, is_open, state: Mutex::new(state), connections }
     }
@@ -90,22 +108,12 @@ impl Registry {
         self.len() == 0
     }
 
-    /// The heartbeat interval that this charge point was given, on this connection or an earlier one.
-    pub fn interval(&self, identity: &Identity) -> Option<Duration> {
-        self.state.lock().intervals.get(identity).copied()
-    }
-
-    /// Stores the heartbeat interval; `None` removes it. At most `max_connections` are stored; the least recently used
-    /// is dropped.
-    pub fn remember_interval(&self, identity: &Identity, interval: Option<Duration>) {
-        let intervals = &mut self.state.lock().intervals;
-        match interval {
-            Some(interval) => drop(intervals.put(identity.clone(), interval)),
-            None => drop(intervals.pop(identity)),
-        }
-        if intervals.len() > self.max_connections {
-            intervals.pop_lru();
-        }
+    /// What is known of a charge point that connects, from earlier connections.
+    pub fn facts(&self, identity: &Identity) -> Arc<Facts> {
+        let state = self.state.lock();
+        let connected = state.connected.get(identity).map(|it| it.mailbox.facts());
+        let known = connected.or_else(|| state.away.peek(identity).map(|away| &away.facts));
+        known.cloned().unwrap_or_default()
     }
 
     /// Why [`register`](Self::register) would refuse this charge point now, if it would.
@@ -139,16 +147,18 @@ impl Registry {
             None => self.refusal_in(&state, &peer.identity).map_or(Ok(()), Err)?,
         }
         let leaving = state.leaving.get(&peer.identity).cloned();
+        state.continue_previous(&mailbox);
         let connected = Connected { mailbox, address, since: SystemTime::now() };
         let replaced = state.connected.insert(peer.identity.clone(), connected).map(|old| old.mailbox);
         if let Some(old) = &replaced {
+            old.facts().set_disconnected(DisconnectReason::Replaced.name(), Instant::now());
             old.return_messages();
             old.stop(Stop::Replaced);
         }
         Ok(Registered { claim: claim(), predecessor: replaced.or(leaving) })
     }
 
-    /// All connected charge points, in no order.
+    /// All connected charge points, by identity.
     pub fn connected(&self) -> Vec<Connected> {
         self.state.lock().connected.values().cloned().collect()
     }
@@ -157,15 +167,49 @@ impl Registry {
         self.state.lock().connected.get(identity).cloned()
     }
 
+    /// Some of the connected charge points, by identity: those after `after`, without the first `skip` of them, and at
+    /// most `limit`.
+    pub fn page(&self, after: Option<&str>, skip: usize, limit: usize) -> Vec<Connected> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let state = self.state.lock();
+        let rest = state.connected.range::<str, _>((start, Bound::Unbounded));
+        rest.skip(skip).take(limit).map(|(_, entry)| entry.clone()).collect()
+    }
+
+    /// Like [`page`](Self::page), from the last identity on.
+    pub fn page_from_the_end(&self, skip: usize, limit: usize) -> Vec<Connected> {
+        self.state.lock().connected.values().rev().skip(skip).take(limit).cloned().collect()
+    }
+
+    /// All charge points that are not connected, but were, in no order.
+    pub fn away(&self) -> Vec<Away> {
+        self.state.lock().away.iter().map(|(_, away)| away.clone()).collect()
+    }
+
+    pub fn find_away(&self, identity: &str) -> Option<Away> {
+        self.state.lock().away.peek(identity).cloned()
+    }
+
     /// Tells the connection of this charge point to end. It stays registered until it has ended. `false`: not
     /// connected.
     pub fn kick(&self, identity: &str) -> bool {
         self.state.lock().connected.get(identity).map(|entry| entry.mailbox.stop(Stop::Kicked)).is_some()
     }
 
-    /// Removes a connection that is over. The successor of a replaced connection stays registered.
-    pub fn unregister(&self, peer: &Peer) {
-        self.state.lock().disconnect(peer.identity.as_str(), peer.connection);
+    /// Removes a connection that is over, for this reason, as in the metric `closed`. The successor of a replaced
+    /// connection stays registered.
+    pub fn unregister(&self, peer: &Peer, reason: &'static str) {
+        self.disconnect(peer.identity.as_str(), peer.connection, reason);
+    }
+
+    /// Moves this connection to those that leave, if it is still the current one of its charge point.
+    fn disconnect(&self, identity: &str, connection: u32, reason: &'static str) -> Option<Mailbox> {
+        let mut state = self.state.lock();
+        let mailbox = state.disconnect(identity, connection, reason);
+        if state.away.len() > self.max_connections {
+            state.away.pop_lru();
+        }
+        mailbox
     }
 
     /// Forgets a connection whose last message the publisher has.
@@ -181,7 +225,7 @@ impl Registry {
         let reason = Stop::Shutdown { by };
         let mut state = self.state.lock();
         state.stop = Some(reason.clone());
-        state.connected.drain().for_each(|(_, entry)| entry.mailbox.stop(reason.clone()));
+        std::mem::take(&mut state.connected).into_values().for_each(|entry| entry.mailbox.stop(reason.clone()));
     }
 
     /// Tells all connections to end because the broker is away, and new ones until [`end_outage`](Self::end_outage).
@@ -201,7 +245,7 @@ impl Registry {
 
 impl Connections for Registry {
     fn yield_to_other(&self, identity: &str, connection: u32) {
-        if let Some(old) = self.state.lock().disconnect(identity, connection) {
+        if let Some(old) = self.disconnect(identity, connection, DisconnectReason::TakenOver.name()) {
             old.discard_messages();
             old.stop(Stop::TakenOver);
         }
@@ -209,12 +253,30 @@ impl Connections for Registry {
 }
 
 impl RegistryState {
+    /// Takes over what the mailbox of a charge point that connects has to know of its previous connection.
+    fn continue_previous(&mut self, mailbox: &Mailbox) {
+        let peer = mailbox.peer();
+        let away = self.away.pop(&peer.identity).map(|away| (away.version, away.last_message));
+        let replaced = self.connected.get(&peer.identity).map(|it| &it.mailbox);
+        let replaced = replaced.map(|old| (old.peer().version, old.activity().last_message()));
+        let Some((version, last_message)) = replaced.or(away) else { return };
+        if version != peer.version {
+            mailbox.facts().forget_connectors();
+        }
+        mailbox.activity().continue_from(last_message);
+    }
+
     /// Moves this connection from `connected` to `leaving`, if it is still the current one of its charge point.
-    fn disconnect(&mut self, identity: &str, connection: u32) -> Option<Mailbox> {
+    fn disconnect(&mut self, identity: &str, connection: u32, reason: &'static str) -> Option<Mailbox> {
         if self.connected.get(identity)?.mailbox.peer().connection != connection {
             return None;
         }
-        let (identity, Connected { mailbox, .. }) = self.connected.remove_entry(identity)?;
+        let (identity, Connected { mailbox, address, since }) = self.connected.remove_entry(identity)?;
+        let facts = Arc::clone(mailbox.facts());
+        facts.set_disconnected(reason, Instant::now());
+        let (version, last_message) = (mailbox.peer().version, mailbox.activity().last_message());
+        let away = Away { identity: identity.clone(), version, address, since, last_message, facts };
+        self.away.put(identity.clone(), away);
         self.leaving.insert(identity, mailbox.clone());
         Some(mailbox)
     }

@@ -69,15 +69,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let capacity = context.session_settings.queue;
         let downlink = context.router.memory.account(Direction::Downlink);
         let (router, undeliverable) = (Arc::clone(&context.router), context.undeliverable.clone());
-        let (mailbox, receiver) = Mailbox::new(peer.clone(), router, undeliverable, capacity, downlink);
+        let facts = context.registry.facts(&peer.identity);
+        let (mailbox, receiver) = Mailbox::new(peer.clone(), facts, router, undeliverable, capacity, downlink);
         let claim = || context.presence.claim(&peer);
-        let Registered { claim, predecessor } = match context.registry.register(&peer, address, mailbox.clone(), claim)
-        {
+        let registered = context.registry.register(&peer, address, mailbox.clone(), claim);
+        let Registered { claim, predecessor } = match registered {
             Ok(registered) => registered,
             Err(refusal) => return Err((refuse(&context, &peer, address, refusal), Box::new(socket))),
         };
-        let interval = context.registry.interval(&peer.identity);
-        let mut session = Session::new(peer.version, Arc::clone(&context.session_settings), interval, now);
+        let settings = Arc::clone(&context.session_settings);
+        let mut session = Session::new(peer.version, settings, receiver.facts().interval(), now);
         let generation = context.router.pipeline.newest_for(&peer.identity);
         session.set_generation(generation.number());
         let recipient = Recipient::ChargePoint(mailbox);

@@ -29,12 +29,20 @@ pub enum CtlCommand {
     /// The exit code is 1 if the gateway is not ready.
     Status,
     /// List the connected charge points, or show one with its open CALLs.
+    ///
+    /// Vendor, model and status are those of the latest messages since the gateway started.
     ChargePoints {
         /// The identity of a charge point; without it, all are listed.
         id: Option<String>,
         /// The most charge points to list; by default all.
         #[arg(long, value_name = "NUMBER", conflicts_with = "id")]
         limit: Option<NonZeroUsize>,
+        /// Only charge points whose identity, address, vendor or model contains this text, in any case.
+        #[arg(long, value_name = "TEXT", conflicts_with = "id")]
+        search: Option<String>,
+        /// List those that are not connected, but were since the gateway started.
+        #[arg(long, conflicts_with = "id")]
+        away: bool,
     },
     /// Close the connections of charge points; they may connect again at once.
     Kick {

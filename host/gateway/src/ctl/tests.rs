@@ -100,6 +100,36 @@ fn list_is_read_from_as_many_pages_as_it_has() {
 }
 
 #[test]
+fn list_shows_vendor_model_and_status_and_can_be_of_those_that_are_away() {
+    let connectors = json!([{"evse": null, "connector": 0, "status": "Available", "error_code": "NoError", "at": "t"},
+        {"evse": 1, "connector": 2, "status": "Faulted", "error_code": "GroundFailure", "at": "t"}]);
+    let row = json!({"id": "CP1", "connected": false, "version": "ocpp1.6", "address": "a", "connected_since": "s",
+        "disconnected_at": "d", "disconnect_reason": "silent", "last_message": "l", "last_heartbeat": null,
+        "vendor": "ACME", "model": null, "firmware": null, "serial": null, "connectors": connectors,
+        "open_calls": {"from_charge_point": 0, "to_charge_point": 0}, "mailbox": 7});
+    let page = json!({"charge_points": [row], "total": 9, "matching": 3, "next": "CP1"}).to_string();
+    let listed = |arguments: &[&str]| carried(&[&["charge-points"], arguments].concat(), &[Reply::json(200, &page)]);
+    let cells = |carried: &Carried| {
+        let line = carried.output.lines().nth(1).expect("a row");
+        line.split("  ").map(|cell| cell.trim().to_owned()).filter(|cell| !cell.is_empty()).collect::<Vec<_>>()
+    };
+
+    let connected = listed(&["--limit", "1", "--search", "a cme"]);
+    assert!(
+        connected.requests[0].starts_with("GET /api/v1/charge-points?limit=1&search=a%20cme "),
+        "{:?}",
+        connected.requests
+    );
+    let status = "0 Available, 1.2 Faulted (GroundFailure)";
+    assert_eq!(cells(&connected), ["CP1", "ocpp1.6", "a", "s", "l", "ACME", "-", status, "7"]);
+    assert!(connected.output.ends_with("1 of 3 charge points\n"), "{}", connected.output);
+
+    let away = listed(&["--limit", "1", "--away"]);
+    assert!(away.requests[0].starts_with("GET /api/v1/charge-points?limit=1&state=away "), "{:?}", away.requests);
+    assert_eq!(cells(&away), ["CP1", "ocpp1.6", "a", "d", "l", "ACME", "-", status, "silent"]);
+}
+
+#[test]
 fn changes_of_transforms_have_their_pages() {
     for (arguments, line) in [
         (&["rollback", "a b"][..], "POST /api/v1/transforms/a%20b/rollback"),

@@ -4,6 +4,7 @@ mod admin;
 mod admin_tls;
 mod bad_input;
 mod calls;
+mod charge_points;
 mod compile;
 mod component_swap;
 mod config_page;

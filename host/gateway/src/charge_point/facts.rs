@@ -1,0 +1,132 @@
+//! What is known of a charge point, from what it has sent. It outlasts the connection.
+
+mod read;
+#[cfg(test)]
+mod tests;
+
+use super::moment::{AtomicMoment, Moment};
+use ocpp_gateway_core::Version;
+use parking_lot::Mutex;
+use std::borrow::Cow;
+use std::time::{Duration, Instant, SystemTime};
+
+/// The longest text that is kept, in bytes. The specifications allow 50 characters.
+const MAX_TEXT: usize = 64;
+
+/// The most connectors of a charge point that are kept.
+const MAX_CONNECTORS: usize = 32;
+
+/// What is known of a charge point. Its task and the registry share it.
+#[derive(Debug, Default)]
+pub struct Facts {
+    last_heartbeat: AtomicMoment,
+    known: Mutex<Known>,
+}
+
+/// The part of [`Facts`] that changes with few messages.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// From the latest BootNotification.
+    pub boot: Option<Box<Boot>>,
+    /// From the latest StatusNotification of each, the first one first.
+    pub connectors: Vec<Connector>,
+    /// The heartbeat interval that back ends gave to the charge point.
+    interval: Option<Duration>,
+    /// The end of the latest connection that has ended.
+    pub last_disconnect: Option<Disconnect>,
+}
+
+/// What a BootNotification says about the charge point.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Boot {
+    pub vendor: Option<Box<str>>,
+    pub model: Option<Box<str>>,
+    pub firmware: Option<Box<str>>,
+    pub serial: Option<Box<str>>,
+}
+
+/// The status of a connector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connector {
+    /// `None` in OCPP 1.6.
+    pub evse: Option<u32>,
+    /// In OCPP 1.6, 0 is the charge point itself.
+    pub connector: u32,
+    /// Borrowed if the specification has it.
+    pub status: Cow<'static, str>,
+    /// In OCPP 1.6.
+    pub error_code: Option<Cow<'static, str>>,
+    /// The time that the charge point gave, or when its message arrived.
+    pub at: SystemTime,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Disconnect {
+    pub at: Moment,
+    /// As in the metric `closed`.
+    pub reason: &'static str,
+}
+
+impl Facts {
+    /// Takes over what a CALL of the charge point tells, if it is one of the three that do. What a payload lacks, or has
+    /// in another form than the specifications, is not known.
+    pub(super) fn record(&self, version: Version, action: &str, payload: &str, now: Instant) {
+        match action {
+            "Heartbeat" => self.last_heartbeat.set(now.into()),
+            "BootNotification" => {
+                if let Some(boot) = read::boot(version, payload) {
+                    self.known.lock().boot = Some(Box::new(boot));
+                }
+            }
+            "StatusNotification" => {
+                if let Some(connector) = read::connector(version, payload, SystemTime::now()) {
+                    self.known.lock().set_connector(connector);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// When the latest Heartbeat arrived.
+    pub fn last_heartbeat(&self) -> Option<Moment> {
+        self.last_heartbeat.get()
+    }
+
+    /// Looks at the rest, under its lock.
+    pub fn with<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
+        look(&self.known.lock())
+    }
+
+    /// The heartbeat interval that the charge point was given, on any connection.
+    pub(super) fn interval(&self) -> Option<Duration> {
+        self.known.lock().interval
+    }
+
+    pub(super) fn set_interval(&self, interval: Option<Duration>) {
+        self.known.lock().interval = interval;
+    }
+
+    pub(super) fn set_disconnected(&self, reason: &'static str, now: Instant) {
+        self.known.lock().last_disconnect = Some(Disconnect { at: now.into(), reason });
+    }
+
+    /// The charge point speaks another version now, in which connectors have other numbers.
+    pub(super) fn forget_connectors(&self) {
+        self.known.lock().connectors = Vec::new();
+    }
+}
+
+impl Known {
+    fn set_connector(&mut self, new: Connector) {
+        let is_same = |old: &Connector| (old.evse, old.connector) == (new.evse, new.connector);
+        match self.connectors.iter().position(is_same) {
+            Some(index) => self.connectors[index] = new,
+            None if self.connectors.len() < MAX_CONNECTORS => {
+                // Most charge points have few, and a vector would make room for four at once.
+                self.connectors.reserve_exact(1);
+                self.connectors.push(new);
+            }
+            None => {}
+        }
+    }
+}
