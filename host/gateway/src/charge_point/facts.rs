@@ -7,11 +7,9 @@ mod tests;
 use super::moment::{AtomicMoment, Moment};
 use ocpp_gateway_core::Version;
 use parking_lot::Mutex;
-use std::borrow::Cow;
 use std::time::{Duration, Instant, SystemTime};
 
-/// The longest text that is kept, in bytes. The specifications allow 50 characters.
-const MAX_TEXT: usize = 64;
+pub use read::{Boot, Connector};
 
 /// The most connectors of a charge point that are kept.
 const MAX_CONNECTORS: usize = 32;
@@ -34,30 +32,6 @@ pub struct Known {
     interval: Option<Duration>,
     /// The end of the latest connection that has ended.
     pub last_disconnect: Option<Disconnect>,
-}
-
-/// What a BootNotification says about the charge point.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Boot {
-    pub vendor: Option<Box<str>>,
-    pub model: Option<Box<str>>,
-    pub firmware: Option<Box<str>>,
-    pub serial: Option<Box<str>>,
-}
-
-/// The status of a connector.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Connector {
-    /// `None` in OCPP 1.6.
-    pub evse: Option<u32>,
-    /// In OCPP 1.6, 0 is the charge point itself.
-    pub connector: u32,
-    /// Borrowed if the specification has it.
-    pub status: Cow<'static, str>,
-    /// In OCPP 1.6.
-    pub error_code: Option<Cow<'static, str>>,
-    /// The time that the charge point gave, or when its message arrived.
-    pub at: SystemTime,
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,6 @@
 //! Reads facts from payloads, liberally: a member of another type is as good as none, and unknown members are ignored.
 //! Nothing is copied but what is kept.
 
-use super::{Boot, Connector, MAX_TEXT};
 use jiff::Timestamp;
 use ocpp_gateway_core::Version;
 use serde::Deserialize;
@@ -9,9 +8,36 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
+/// The longest text that is kept, in bytes. The specifications allow 50 characters.
+const MAX_TEXT: usize = 64;
+
 /// How old the time in a StatusNotification may be. Charge points send what they could not send before; a clock that
 /// was never set shows a time that is decades old.
 const MAX_AGE: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// What a BootNotification says about the charge point.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Boot {
+    pub vendor: Option<Box<str>>,
+    pub model: Option<Box<str>>,
+    pub firmware: Option<Box<str>>,
+    pub serial: Option<Box<str>>,
+}
+
+/// The status of a connector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connector {
+    /// `None` in OCPP 1.6.
+    pub evse: Option<u32>,
+    /// In OCPP 1.6, 0 is the charge point itself.
+    pub connector: u32,
+    /// Borrowed if the specification has it.
+    pub status: Cow<'static, str>,
+    /// In OCPP 1.6.
+    pub error_code: Option<Cow<'static, str>>,
+    /// The time that the charge point gave, or when its message arrived.
+    pub at: SystemTime,
+}
 
 /// A member of any type.
 type Member<'a> = Option<&'a RawValue>;

@@ -1,4 +1,5 @@
 use super::*;
+use std::borrow::Cow;
 
 /// What is known after these CALLs: action and payload.
 fn after(version: Version, calls: &[(&str, &str)]) -> Facts {
