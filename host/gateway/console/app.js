@@ -1,1 +1,97 @@
-document.body.textContent = "OCPP gateway";
+// The shell: who is asking, which view, and whether the gateway answers.
+import { html, render, useEffect, useState } from "./lib/ui.js";
+import { connection, me, setToken, token, whoAmI } from "./lib/api.js";
+import { useStore } from "./lib/poll.js";
+import { href, useRoute } from "./lib/router.js";
+import { ConfirmDialog, Failure, Notes } from "./lib/widgets.js";
+
+/** Path, name in the navigation, and the module of each view. A module exports its view as default; it gets `{path, query}`. */
+const VIEWS = [
+  ["", "Overview", () => import("./views/overview.js")],
+  ["charge-points", "Charge points", () => import("./views/charge-points.js")],
+  ["call", "Send a CALL", () => import("./views/call.js")],
+  ["transforms", "Transforms", () => import("./views/transforms.js")],
+  ["playground", "Playground", () => import("./views/playground.js")],
+  ["events", "Events", () => import("./views/events.js")],
+  ["settings", "Settings", () => import("./views/settings.js")],
+];
+
+function App() {
+  const known = useStore(me);
+  const [failure, setFailure] = useState(null);
+  const ask = () => whoAmI().then(() => setFailure(null), (error) => error.status !== 401 && setFailure(error));
+  useEffect(() => void ask(), []);
+  if (known === "unauthorized") return html`<${Login} />`;
+  if (!known) return html`<main class="login">${failure && html`<${Failure} error=${failure} retry=${ask} />`}</main>`;
+  return html`<${Shell} known=${known} />`;
+}
+
+function Login() {
+  const [fault, setFault] = useState(token() ? "This token is wrong." : null);
+  const submit = async (event) => {
+    event.preventDefault();
+    setToken(new FormData(event.target).get("token").trim());
+    try {
+      await whoAmI();
+    } catch (error) {
+      setToken(null);
+      setFault(error.status === 401 ? "This token is wrong." : error.message);
+    }
+  };
+  useEffect(() => {
+    document.title = "OCPP gateway";
+  }, []);
+  return html`<main class="login">
+    <form onSubmit=${submit}>
+      <h1><img src="/console/icon.svg" alt="" width="28" height="28" /> OCPP gateway</h1>
+      <label class="field">
+        <span class="label">Token</span>
+        <input name="token" type="password" autocomplete="off" required autofocus />
+        <small class="hint">The key admin.token or admin.viewer_token of the configuration. It is kept in this tab only.</small>
+      </label>
+      ${fault && html`<p class="fault" role="alert">${fault}</p>`}
+      <button class="primary">Continue</button>
+    </form>
+  </main>`;
+}
+
+function Shell({ known }) {
+  const route = useRoute();
+  const [first = ""] = route.path;
+  const logOut = () => {
+    setToken(null);
+    me.set("unauthorized");
+  };
+  return html`<a class="skip" href="#view" onClick=${(event) => (event.preventDefault(), document.querySelector("#view h1")?.focus())}>Skip to the view</a>
+    <aside class="side">
+      <p class="brand"><img src="/console/icon.svg" alt="" width="22" height="22" /> OCPP gateway</p>
+      <nav aria-label="Views">
+        ${VIEWS.map(([path, name]) => html`<a key=${path} href=${href(path ? [path] : [])} aria-current=${first === path ? "page" : undefined}>${name}</a>`)}
+      </nav>
+      <p class="who">
+        ${known.gateway} ${known.token && html`· ${known.token} <button type="button" class="link" onClick=${logOut}>Forget the token</button>`}
+      </p>
+    </aside>
+    <main id="view"><${Lost} /><${View} key=${first} name=${first} route=${route} /></main>
+    <${ConfirmDialog} /><${Notes} />`;
+}
+
+/** Says that the gateway does not answer; goes away by itself. */
+function Lost() {
+  const state = useStore(connection);
+  return html`<div class="lost" role="status" aria-live="polite">
+    ${state === "lost" && html`<p>The gateway does not answer. What you see is old. Trying again every two seconds.</p>`}
+  </div>`;
+}
+
+function View({ name, route }) {
+  const [state, setState] = useState({});
+  const view = VIEWS.find(([path]) => path === name);
+  const load = () => view?.[2]().then((module) => setState({ Loaded: module.default }), (error) => setState({ error }));
+  useEffect(() => void load(), [name]);
+  if (!view) return html`<h1 tabindex="-1">No such view</h1><p><a href="#/">To the overview</a></p>`;
+  if (state.error) return html`<${Failure} error=${state.error} retry=${load} />`;
+  return state.Loaded ? html`<${state.Loaded} path=${route.path.slice(1)} query=${route.query} />` : null;
+}
+
+render(html`<${App} />`, document.getElementById("app"));

@@ -1,0 +1,84 @@
+// Numbers, sizes and times for people, in the reader's zone.
+
+const clockFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const dateFormat = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" });
+const fullFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+const numberFormat = new Intl.NumberFormat();
+
+/** `14:03:22`, with the date if it was not today. */
+export function clock(time) {
+  const date = new Date(time);
+  const today = date.toDateString() === new Date().toDateString();
+  return today ? clockFormat.format(date) : `${dateFormat.format(date)} ${clockFormat.format(date)}`;
+}
+
+/** Date, time and zone. */
+export function fullTime(time) {
+  return fullFormat.format(new Date(time));
+}
+
+/** `14:03:22.123` */
+export function preciseClock(time) {
+  const date = new Date(time);
+  return `${clockFormat.format(date)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}
+
+/** Seconds as `12 µs`, `3.4 ms`, `1.2 s`, `3 min`, `2 h`, `5 d`. */
+export function seconds(value) {
+  if (value === null || value === undefined) return "–";
+  const steps = [[1e-3, 1e6, "µs"], [1, 1e3, "ms"], [90, 1, "s"], [5400, 1 / 60, "min"], [129600, 1 / 3600, "h"], [Infinity, 1 / 86400, "d"]];
+  const [, factor, unit] = steps.find(([below]) => Math.abs(value) < below);
+  return `${significant(value * factor)} ${unit}`;
+}
+
+/** How long ago, as `3 s ago`; `now` in milliseconds. */
+export function ago(time, now = Date.now()) {
+  const passed = (now - new Date(time)) / 1000;
+  if (passed < -1) return `in ${seconds(-passed)}`;
+  return passed < 1 ? "now" : `${seconds(Math.floor(passed))} ago`;
+}
+
+/** Two digits for small numbers, none after the point for large ones. */
+export function significant(value) {
+  if (value === null || value === undefined) return "–";
+  return numberFormat.format(Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(2)));
+}
+
+export function count(value) {
+  return value === null || value === undefined ? "–" : numberFormat.format(value);
+}
+
+/** `12 MiB` */
+export function bytes(value) {
+  if (value === null || value === undefined) return "–";
+  const units = ["B", "KiB", "MiB", "GiB"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(value, 1)) / 10));
+  return `${significant(value / 1024 ** power)} ${units[power]}`;
+}
+
+/** The first digits of a SHA-256, as the log shows them. */
+export function shortHash(hash) {
+  return hash ? hash.slice(0, 12) : "–";
+}
+
+/**
+ * JSON text with line breaks and indentation; text that is no JSON unchanged. Works on the text itself: numbers and strings stay as the
+ * charge point wrote them.
+ */
+export function pretty(text) {
+  try {
+    JSON.parse(text);
+  } catch {
+    return text;
+  }
+  let depth = 0;
+  const line = () => `\n${"  ".repeat(depth)}`;
+  return text.replace(/"(?:[^"\\]|\\.)*"|[[{]\s*[\]}]|[[\]{},:]|\s+/g, (token) => {
+    if (token[0] === '"') return token;
+    if (/^\s/.test(token)) return "";
+    if (token.length > 1) return token.replace(/\s/g, "");
+    if ("[{".includes(token)) return (depth += 1), token + line();
+    if ("]}".includes(token)) return (depth -= 1), line() + token;
+    return token === "," ? token + line() : token === ":" ? ": " : token;
+  });
+}

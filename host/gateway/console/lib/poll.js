@@ -1,0 +1,66 @@
+// Hooks that read from the API.
+import { request, connection, me } from "./api.js";
+import { useEffect, useRef, useState, useCallback } from "./ui.js";
+
+/** The value of a `Store`, now and after each change. */
+export function useStore(store) {
+  const [value, set] = useState(store.value);
+  useEffect(() => {
+    set(store.value);
+    return store.subscribe(set);
+  }, [store]);
+  return value;
+}
+
+/** What `/api/v1/me` says: `{token, may_change, payloads, gateway}`. */
+export function useMe() {
+  const value = useStore(me);
+  return value && value !== "unauthorized" ? value : { may_change: false, payloads: false };
+}
+
+/**
+ * Reads a page of the API, and again every `every` milliseconds (0: once) while the tab is visible. Returns `{data, error, reload}`.
+ * `data` stays while it is read again, and is null while a page is read for the first time. `path` null: nothing is read.
+ */
+export function usePoll(path, { query, every = 0 } = {}) {
+  const key = path && path + JSON.stringify(query ?? {});
+  const [state, setState] = useState({ key: null, data: null, error: null });
+  const latest = useRef(null);
+  const load = useCallback(async () => {
+    if (!path) return;
+    latest.current?.abort();
+    const abort = (latest.current = new AbortController());
+    try {
+      const data = await request(path, { query, signal: abort.signal });
+      if (!abort.signal.aborted) setState({ key, data, error: null });
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      setState((old) => ({ key, data: old.key === key ? old.data : null, error }));
+    }
+  }, [key]);
+  useEffect(() => {
+    load();
+    const whenVisible = () => document.hidden || load();
+    const timer = every ? setInterval(whenVisible, every) : null;
+    document.addEventListener("visibilitychange", whenVisible);
+    const back = connection.subscribe((now) => now === "online" && load());
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener("visibilitychange", whenVisible);
+      back();
+      latest.current?.abort();
+    };
+  }, [load, every]);
+  const current = state.key === key ? state : { data: null, error: null };
+  return { data: current.data, error: current.error, reload: load, previous: state.data };
+}
+
+/** The time now, again every `every` milliseconds, so that "3 s ago" is true. */
+export function useNow(every = 1000) {
+  const [now, set] = useState(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || set(Date.now()), every);
+    return () => clearInterval(timer);
+  }, [every]);
+  return now;
+}

@@ -1,0 +1,3 @@
+import { html } from "../lib/ui.js";
+import { Page } from "../lib/widgets.js";
+export default function View() { return html`<${Page} title="charge-points" />`; }
