@@ -70,12 +70,14 @@ export function withParts(lines) {
   });
 }
 
+/** Null if the lines have too little in common for this to help. */
 function parts(text, other) {
   const most = Math.min(text.length, other.length);
   let start = 0;
   while (start < most && text[start] === other[start]) start += 1;
   let end = 0;
   while (end < most - start && text.at(-1 - end) === other.at(-1 - end)) end += 1;
+  if ((start + end) * 3 < Math.max(text.length, other.length)) return null;
   return [text.slice(0, start), text.slice(start, text.length - end), text.slice(text.length - end)];
 }
 
@@ -88,7 +90,7 @@ export function Diff({ before, after, label, whole = false }) {
     const all = lineDiff(pretty(before), pretty(after));
     return withParts(whole ? all : folded(all));
   }, [before, after, whole]);
-  return html`<div class="diff" tabindex="0" role="region" aria-label=${label ?? "Difference"}>
+  return html`<div class="diff" tabindex="0" role="group" aria-label=${label ?? "Difference"}>
     ${lines.map(({ kind, text, count, parts: of }, place) => {
       if (kind === "gap") return html`<div key=${place} class="diff-gap">${count} equal lines</div>`;
       const content = of ? html`${of[0]}<mark>${of[1]}</mark>${of[2]}` : text;

@@ -44,20 +44,20 @@ function isEmpty(details) {
 }
 
 /**
- * `trace`: an answer of `try`, or a message of a recording: `{steps, published, sent, answer, not_mapped, incidents, time_us}`, of which any
- * may be missing.
+ * `trace`: an answer of `try`, or a message of a recording: `{steps, published, sent, answer, not_mapped, incidents}`, of which any may be
+ * missing.
  */
 export function Trace({ trace }) {
   const { steps = [], incidents = [] } = trace;
   // What failed stands at its step.
-  const isAtStep = (incident) => steps.some(({ transform, failure }) => failure && incident === `transform ${transform}: ${failure}`);
+  const failures = new Set(steps.filter(({ failure }) => failure).map(({ transform, failure }) => `transform ${transform}: ${failure}`));
   return html`<div class="trace">
     ${steps.length > 0
       ? html`<ol class="trace-steps" aria-label="Calls of transforms">
           ${steps.map((step, place) => html`<${Step} key=${place} step=${step} />`)}
         </ol>`
       : html`<p class="empty">No transform was called for it.</p>`}
-    <${Outcome} trace=${{ ...trace, incidents: incidents.filter((incident) => !isAtStep(incident)) }} />
+    <${Outcome} trace=${{ ...trace, incidents: incidents.filter((incident) => !failures.has(incident)) }} />
   </div>`;
 }
 
@@ -114,7 +114,7 @@ function Action({ action, input }) {
   const { action: kind, message, frame } = action;
   if (kind === "pass") return null;
   if (kind === "message" && Boolean(frame) === Boolean(input?.frame)) {
-    return html`<${Diff} before=${contentText(input)} after=${contentText(action)} label="What the transform changed" />`;
+    return html`<${Diff} before=${contentText(input)} after=${contentText(action)} label="What it changed" />`;
   }
   // Folded: what is published, sent and answered stands whole below the steps.
   if (kind === "message") {
