@@ -48,6 +48,16 @@ export function count(value) {
   return value === null || value === undefined ? "–" : numberFormat.format(value);
 }
 
+/** `3.2/s` */
+export function perSecond(value) {
+  return value === null || value === undefined ? "–" : `${significant(value)}/s`;
+}
+
+/** `12 %` of 0.12. */
+export function percent(value) {
+  return value === null || value === undefined ? "–" : `${significant(value * 100)} %`;
+}
+
 /** `12 MiB` */
 export function bytes(value) {
   if (value === null || value === undefined) return "–";
