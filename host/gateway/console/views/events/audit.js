@@ -1,0 +1,49 @@
+// The audit lines: who changed what.
+import { html } from "../../lib/ui.js";
+import { href, setQuery } from "../../lib/router.js";
+import { usePoll } from "../../lib/poll.js";
+import { Badge, Empty, Failure, SearchBox, Section, Time } from "../../lib/widgets.js";
+
+const EVERY = 5000;
+/** All that the gateway keeps. */
+const MOST = 500;
+
+export function Audit({ search }) {
+  const { data, error, reload } = usePoll("/api/v1/audit", { query: { limit: MOST }, every: EVERY });
+  const wanted = search.toLowerCase();
+  const lines = (data?.lines ?? []).filter((line) => !wanted || [line.who, line.token, line.what, line.done].join(" ").toLowerCase().includes(wanted));
+  return html`<${Section}>
+    <div class="filters"><${SearchBox} label="Search who and what" value=${search} onChange=${(text) => setQuery({ search: text })} /></div>
+    <${Failure} error=${error} retry=${reload} />
+    ${data && (lines.length ? html`<div class="scroll-x" tabindex="0" role="region" aria-label="Changes, latest first"><${Lines} lines=${lines} /></div>` : html`<${None} search=${search} />`)}
+  <//>`;
+}
+
+function None({ search }) {
+  return html`<${Empty}>${search
+    ? html`No change matches. <button type="button" class="link" onClick=${() => setQuery({ search: "" })}>Show all</button>`
+    : "No change over the API since the start of the gateway. Earlier ones are in its log, under the target audit."}<//>`;
+}
+
+function Lines({ lines }) {
+  return html`<table class="audit">
+    <thead><tr><th scope="col">Time</th><th scope="col">Who</th><th scope="col">What</th><th scope="col">Before</th><th scope="col">After</th></tr></thead>
+    <tbody>${lines.map((line) => html`<tr key=${JSON.stringify(line)}>
+      <td class="event-time"><${Time} value=${line.time} /></td>
+      <td>${line.who} ${line.token && html`<${Badge}>${line.token}<//>`}</td>
+      <td><${Linked} text=${line.what} /> <${Linked} text=${line.done} /></td>
+      <td><${Hash} text=${line.before} /></td>
+      <td><${Hash} text=${line.after} /></td>
+    </tr>`)}</tbody>
+  </table>`;
+}
+
+/** A text that ends in `transform NAME` or `charge point ID` leads there. */
+function Linked({ text }) {
+  const [, before, kind, name] = /^(.*?)(transform|charge point) (.+)$/.exec(text) ?? [];
+  return kind ? html`${before}${kind} <a href=${href([kind === "transform" ? "transforms" : "charge-points", name])}>${name}</a>` : text;
+}
+
+function Hash({ text }) {
+  return text ? html`<code>${text}</code>` : html`<span class="soft">–</span>`;
+}

@@ -1,0 +1,66 @@
+// The list of events, with filters and a pause.
+import { html, useState } from "../../lib/ui.js";
+import { preciseClock, count, clock } from "../../lib/format.js";
+import { setQuery } from "../../lib/router.js";
+import { ApiError } from "../../lib/api.js";
+import { Badge, Empty, Failure, SearchBox, Section } from "../../lib/widgets.js";
+import { useEvents } from "./stream.js";
+import { KINDS, Sentence } from "./sentence.js";
+
+/** `kind`, `chargePoint`: the filters; empty: all. */
+export function Live({ kind, chargePoint }) {
+  const [paused, setPaused] = useState(false);
+  const { events, state, waiting, error } = useEvents({ kind, chargePoint, paused });
+  return html`<${Section}>
+    <div class="filters">
+      <label>Kind <select value=${kind} onChange=${(event) => setQuery({ event: event.target.value })}>
+        <option value="">All events</option>
+        ${Object.entries(KINDS).map(([key, [name]]) => html`<option key=${key} value=${key}>${name}</option>`)}
+      </select></label>
+      <${SearchBox} label="Charge point: whole identity" value=${chargePoint} onChange=${(text) => setQuery({ charge_point: text.trim() })} />
+      <button type="button" class="pause" aria-pressed=${paused ? "true" : "false"} onClick=${() => setPaused(!paused)}>
+        ${paused ? `Continue${waiting ? ` (${count(waiting)} new)` : ""}` : "Pause"}
+      </button>
+      <${Stream} state=${state} paused=${paused} />
+    </div>
+    <${Failure} error=${error} />
+    ${state instanceof ApiError && html`<${Failure} error=${state} />`}
+    ${events && (events.length ? html`<${List} events=${events} />` : html`<${None} kind=${kind} chargePoint=${chargePoint} />`)}
+  <//>`;
+}
+
+function Stream({ state, paused }) {
+  const [tone, words] = state instanceof ApiError ? ["bad", "not live"] : paused ? ["warn", "paused"] : { open: ["ok", "live"], lost: ["bad", "lost: trying again"] }[state] ?? ["none", "connecting"];
+  return html`<span role="status"><${Badge} tone=${tone}>${words}<//></span>`;
+}
+
+function None({ kind, chargePoint }) {
+  const filtered = kind || chargePoint;
+  return html`<${Empty}>${filtered ? "No such event since the start of the gateway." : "No event since the start of the gateway. Events appear here as they happen."}
+    ${filtered && html` <button type="button" class="link" onClick=${() => setQuery({ event: "", charge_point: "" })}>Show all events</button>`}
+  <//>`;
+}
+
+// Roles are explicit: a narrow window lays rows out as blocks, and browsers then no longer see a table.
+function List({ events }) {
+  return html`<table class="events" role="table">
+    <caption class="visually-hidden">Events, latest first</caption>
+    <thead role="rowgroup"><tr role="row">${["Time", "Kind", "What happened"].map((name) => html`<th role="columnheader" scope="col" key=${name}>${name}</th>`)}</tr></thead>
+    <tbody role="rowgroup">${events.map((event) => html`<${Row} key=${event.key} event=${event} />`)}</tbody>
+  </table>`;
+}
+
+function Row({ event }) {
+  const [name, tone] = KINDS[event.event] ?? [event.event, "none"];
+  return html`<tr role="row">
+    <td role="cell" class="event-time"><time datetime=${event.time} title=${clock(event.time)}>${moment(event.time)}</time></td>
+    <td role="cell"><${Badge} tone=${tone}>${name}<//></td>
+    <td role="cell"><${Sentence} event=${event} /></td>
+  </tr>`;
+}
+
+/** Milliseconds tell the order of what happens together; for other days, the date is more. */
+function moment(time) {
+  const today = new Date(time).toDateString() === new Date().toDateString();
+  return today ? preciseClock(time) : clock(time);
+}

@@ -1,0 +1,28 @@
+// The certificates of the gateway, and when they end.
+import { html } from "../../lib/ui.js";
+import { count } from "../../lib/format.js";
+import { Badge, Empty, Section, Time } from "../../lib/widgets.js";
+
+/** Days before the end from which it is a warning, as in `/api/v1/problems`. */
+const SOON = 30;
+
+export function Certificates({ certificates }) {
+  const first = [...certificates].sort((one, other) => one.days_left - other.days_left);
+  return html`<${Section} title="Certificates" id="part-certificates" tabindex="-1">
+    ${first.length
+      ? html`<table class="certificates">
+          <thead><tr><th scope="col">Use, subject and file</th><th scope="col">Ends</th></tr></thead>
+          <tbody>${first.map((one) => html`<${Row} key=${one.use + one.file + one.subject} ...${one} />`)}</tbody>
+        </table>`
+      : html`<${Empty}>No certificate is configured. The keys of [ocpp.tls] and [admin.tls] name them.<//>`}
+  <//>`;
+}
+
+function Row({ file, use, subject, not_after: end, days_left: days }) {
+  const tone = days < 0 ? "bad" : days <= SOON ? "warn" : "ok";
+  const words = days < 0 ? "has ended" : days < 1 ? "less than a day left" : `${count(Math.floor(days))} days left`;
+  return html`<tr>
+    <td class="any-break"><code>${use}</code><br />${subject}<br /><small class="mono">${file}</small></td>
+    <td><${Time} value=${end} /> <${Badge} tone=${tone}>${words}<//></td>
+  </tr>`;
+}
