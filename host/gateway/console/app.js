@@ -2,7 +2,7 @@
 import { html, render, useEffect, useState } from "./lib/ui.js";
 import { connection, me, setToken, token, whoAmI } from "./lib/api.js";
 import { useStore } from "./lib/poll.js";
-import { href, useRoute } from "./lib/router.js";
+import { href, parse, useRoute } from "./lib/router.js";
 import { ConfirmDialog, Failure, Notes } from "./lib/widgets.js";
 
 /** Path, name in the navigation, and the module of each view. A module exports its view as default; it gets `{path, query}`. */
@@ -94,4 +94,6 @@ function View({ name, route }) {
   return state.Loaded ? html`<${state.Loaded} path=${route.path.slice(1)} query=${route.query} />` : null;
 }
 
+// The view is read while it is asked who this is.
+VIEWS.find(([path]) => path === (parse(location.hash).path[0] ?? ""))?.[2]().catch(() => {});
 render(html`<${App} />`, document.getElementById("app"));

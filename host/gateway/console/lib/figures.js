@@ -44,16 +44,16 @@ async function read(signal) {
   grownAt = Date.now();
 }
 
-/** `{times, series, step, error, reload}`; grows while the tab is visible. */
+/** `{times, series, step, error, read, reload}`; grows while the tab is visible. `read`: the gateway has answered. */
 export function useFigures() {
-  const [state, setState] = useState({ ...kept, error: null });
+  const [state, setState] = useState({ ...kept, error: null, read: grownAt > 0 });
   const [again, setAgain] = useState(0);
   useEffect(() => {
     const abort = new AbortController();
     const load = () =>
       read(abort.signal).then(
-        () => abort.signal.aborted || setState((old) => (old.times === kept.times && !old.error ? old : { ...kept, error: null })),
-        (error) => error.name === "AbortError" || setState({ ...kept, error }),
+        () => abort.signal.aborted || setState((old) => (old.read && old.times === kept.times && !old.error ? old : { ...kept, error: null, read: true })),
+        (error) => error.name === "AbortError" || setState((old) => ({ ...kept, error, read: old.read })),
       );
     const whenVisible = () => document.hidden || load();
     load();

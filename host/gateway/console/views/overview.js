@@ -38,8 +38,8 @@ export default function Overview({ query }) {
 }
 
 /** Says how much of the hour the gateway has seen. */
-function reach({ times, step, error }) {
-  if (!times.length) return error ? "" : "The first figures come ten seconds after the start of the gateway.";
+function reach({ times, step, read }) {
+  if (!times.length) return !read ? "" : "The first figures come ten seconds after the start of the gateway.";
   const minutes = Math.round(((times.at(-1) - times[0]) + step) / 60);
   return `Steps of ${step} s${minutes < 59 ? `, for ${minutes} min so far` : ""}. Point at a chart for its values.`;
 }
