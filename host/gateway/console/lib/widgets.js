@@ -46,9 +46,12 @@ export function Badge({ tone = "none", children }) {
   return html`<span class=${`badge ${tone}`}>${children}</span>`;
 }
 
-/** What went wrong, and a way to try again. */
-export function Failure({ error, retry }) {
-  if (!error) return null;
+/**
+ * What went wrong, and a way to try again. `kept`: what was read before is still shown; the shell says then that the gateway does not answer, and
+ * this does not say it again.
+ */
+export function Failure({ error, retry, kept = false }) {
+  if (!error || (kept && error.status === 0)) return null;
   return html`<div class="notice bad" role="alert">
     <p>${error.message ?? String(error)}</p>
     ${retry && html`<button type="button" onClick=${retry}>Try again</button>`}

@@ -28,7 +28,7 @@ export default function Overview({ query }) {
   const since = me.started && html`Gateway ${me.gateway}, running since <${Time} value=${me.started} />`;
   return html`<${Page} title="Overview" subtitle=${since} actions=${html`<${Find} />`}>
     ${ready && html`<${Problems} problems=${problems.data?.problems} error=${problems.error} retry=${problems.reload} />
-      ${figures.error && html`<${Failure} error=${figures.error} retry=${figures.reload} />`}
+      ${figures.error && html`<${Failure} error=${figures.error} kept retry=${figures.reload} />`}
       <${Numbers} figures=${figures} transforms=${transforms.data} />
       <${Section} title="The last hour" actions=${html`<small>${reach(figures)}</small>`}>
         <${Charts} figures=${figures} />

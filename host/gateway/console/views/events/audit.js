@@ -14,7 +14,7 @@ export function Audit({ search }) {
   const lines = (data?.lines ?? []).filter((line) => !wanted || [line.who, line.token, line.what, line.done].join(" ").toLowerCase().includes(wanted));
   return html`<${Section}>
     <div class="filters"><${SearchBox} label="Search who and what" value=${search} onChange=${(text) => setQuery({ search: text })} /></div>
-    <${Failure} error=${error} retry=${reload} />
+    <${Failure} error=${error} kept=${Boolean(data)} retry=${reload} />
     ${data && (lines.length ? html`<div class="scroll-x" tabindex="0" role="region" aria-label="Changes, latest first"><${Lines} lines=${lines} /></div>` : html`<${None} search=${search} />`)}
   <//>`;
 }

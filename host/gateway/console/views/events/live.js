@@ -19,11 +19,11 @@ export function Live({ kind, chargePoint }) {
       </select></label>
       <${SearchBox} label="Charge point: whole identity" value=${chargePoint} onChange=${(text) => setQuery({ charge_point: text.trim() })} />
       <button type="button" class="pause" aria-pressed=${paused ? "true" : "false"} onClick=${() => setPaused(!paused)}>
-        ${paused ? `Continue${waiting ? ` (${count(waiting)} new)` : ""}` : "Pause"}
+        ${paused ? `Go on${waiting ? ` (${count(waiting)} new)` : ""}` : "Pause"}
       </button>
       <${Stream} state=${state} paused=${paused} />
     </div>
-    <${Failure} error=${error} />
+    <${Failure} error=${error} kept=${Boolean(events)} />
     ${state instanceof ApiError && html`<${Failure} error=${state} />`}
     ${events && (events.length ? html`<${List} events=${events} />` : html`<${None} kind=${kind} chargePoint=${chargePoint} />`)}
   <//>`;
