@@ -1,5 +1,5 @@
 // The list of events, with filters and a pause.
-import { html, useState } from "../../lib/ui.js";
+import { html, useEffect, useState } from "../../lib/ui.js";
 import { preciseClock, count, clock } from "../../lib/format.js";
 import { setQuery } from "../../lib/router.js";
 import { ApiError } from "../../lib/api.js";
@@ -10,7 +10,8 @@ import { KINDS, Sentence } from "./sentence.js";
 /** `kind`, `chargePoint`: the filters; empty: all. */
 export function Live({ kind, chargePoint }) {
   const [paused, setPaused] = useState(false);
-  const { events, state, waiting, error } = useEvents({ kind, chargePoint, paused });
+  const [held, setHeld] = useState(false);
+  const { events, state, waiting, error } = useEvents({ kind, chargePoint, paused: paused || held });
   return html`<${Section}>
     <div class="filters">
       <label>Kind <select value=${kind} onChange=${(event) => setQuery({ event: event.target.value })}>
@@ -19,19 +20,23 @@ export function Live({ kind, chargePoint }) {
       </select></label>
       <${SearchBox} label="Charge point: whole identity" value=${chargePoint} onChange=${(text) => setQuery({ charge_point: text.trim() })} />
       <button type="button" class="pause" aria-pressed=${paused ? "true" : "false"} onClick=${() => setPaused(!paused)}>
-        ${paused ? `Go on${waiting ? ` (${count(waiting)} new)` : ""}` : "Pause"}
+        ${paused ? "Go on" : "Pause"}
       </button>
-      <${Stream} state=${state} paused=${paused} />
+      <${Stream} state=${state} paused=${paused} held=${held} waiting=${waiting} />
     </div>
     <${Failure} error=${error} kept=${Boolean(events)} />
     ${state instanceof ApiError && html`<${Failure} error=${state} />`}
-    ${events && (events.length ? html`<${List} events=${events} />` : html`<${None} kind=${kind} chargePoint=${chargePoint} />`)}
+    ${events && (events.length ? html`<${List} events=${events} hold=${setHeld} />` : html`<${None} kind=${kind} chargePoint=${chargePoint} />`)}
   <//>`;
 }
 
-function Stream({ state, paused }) {
-  const [tone, words] = state instanceof ApiError ? ["bad", "not live"] : paused ? ["warn", "paused"] : { open: ["ok", "live"], lost: ["bad", "lost: trying again"] }[state] ?? ["none", "connecting"];
-  return html`<span role="status"><${Badge} tone=${tone}>${words}<//></span>`;
+const STATES = { open: ["ok", "live"], lost: ["bad", "lost: trying again"], connecting: ["none", "connecting"] };
+
+function Stream({ state, paused, held, waiting }) {
+  const [tone, words] = state instanceof ApiError ? ["bad", "not live"] : paused ? ["warn", "paused"] : STATES[state];
+  // A held list is live again by itself: it is not said aloud.
+  return html`<span role="status"><${Badge} tone=${tone}>${words}<//></span>
+    ${(paused || held) && waiting > 0 && html`<small>${count(waiting)} new${paused ? "" : ", once you point elsewhere"}</small>`}`;
 }
 
 function None({ kind, chargePoint }) {
@@ -42,8 +47,14 @@ function None({ kind, chargePoint }) {
 }
 
 // Roles are explicit: a narrow window lays rows out as blocks, and browsers then no longer see a table.
-function List({ events }) {
-  return html`<table class="events" role="table">
+//
+// Names of focus events are in lower case: this version of the view library does not know them otherwise.
+// The list holds still while the mouse or the keyboard is in it: no link moves away from under the pointer.
+function List({ events, hold }) {
+  useEffect(() => () => hold(false), []);
+  const mouse = (over) => (event) => event.pointerType === "mouse" && hold(over);
+  const left = (event) => event.currentTarget.contains(event.relatedTarget) || hold(false);
+  return html`<table class="events" role="table" onPointerEnter=${mouse(true)} onPointerLeave=${mouse(false)} onfocusin=${() => hold(true)} onfocusout=${left}>
     <caption class="visually-hidden">Events, latest first</caption>
     <thead role="rowgroup"><tr role="row">${["Time", "Kind", "What happened"].map((name) => html`<th role="columnheader" scope="col" key=${name}>${name}</th>`)}</tr></thead>
     <tbody role="rowgroup">${events.map((event) => html`<${Row} key=${event.key} event=${event} />`)}</tbody>

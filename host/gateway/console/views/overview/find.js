@@ -63,7 +63,7 @@ export function Find() {
       close();
     }
   };
-  return html`<form class="find" role="search" onSubmit=${submit} onFocusOut=${(event) => event.currentTarget.contains(event.relatedTarget) || close()}>
+  return html`<form class="find" role="search" onSubmit=${submit} onfocusout=${(event) => event.currentTarget.contains(event.relatedTarget) || close()}>
     <input type="search" role="combobox" aria-label="Find a charge point" placeholder="Find a charge point: identity" value=${text} onInput=${changed} onKeyDown=${key}
       autocomplete="off" spellcheck=${false} aria-expanded=${found ? "true" : "false"} aria-controls="found" aria-autocomplete="list"
       aria-activedescendant=${chosen >= 0 ? `found-${chosen}` : undefined} />
