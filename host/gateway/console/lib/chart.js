@@ -1,7 +1,7 @@
 // A chart over time, by uPlot. It is loaded when the first chart is drawn; its place is kept free, so that nothing moves then.
 //
-// Lines differ in their dashes too, not in colour alone. The legend shows the values of the time under the pointer, in all charts at once, and
-// the latest ones otherwise.
+// Lines differ in their dashes too, not in colour alone. The legend shows the values of the time under the pointer, in all charts at
+// once, and the latest ones otherwise.
 import { html, useEffect, useRef, useState } from "./ui.js";
 import { clock } from "./format.js";
 
@@ -28,8 +28,9 @@ function colour(name) {
 }
 
 /**
- * `times`: seconds since 1970; another array for other data. `lines`: `[{label, values, colour: "--chart-1"}]`. `format(value)`: for axis and legend.
- * `title`: above the chart, and its name for screen readers; `summary`: what it shows now, in words (absent: latest, lowest and highest value of each line).
+ * `times`: seconds since 1970; another array for other data. `lines`: `[{label, values, colour: "--chart-1"}]`. `format(value)`: for axis
+ * and legend. `title`: above the chart, and its name for screen readers; `summary`: what it shows now, in words (absent: latest, lowest
+ * and highest value of each line).
  * `span`: seconds that the time axis shows. `steps`: of the axis of values. `shaded(index)`: whether the background is marked at this time.
  */
 export function Chart({ title, times, lines, format, height = 130, summary, span = 3600, steps, shaded }) {
@@ -44,7 +45,9 @@ export function Chart({ title, times, lines, format, height = 130, summary, span
   const words = summary ?? lines.map((line) => inWords(line, format)).join("; ");
   const shown = index !== null && index < times.length ? index : null;
   return html`<figure class="chart">
-    <figcaption><span class="chart-title">${title}</span><span class="chart-at">${shown !== null && clock(times[shown] * 1000)}</span></figcaption>
+    <figcaption>
+      <span class="chart-title">${title}</span><span class="chart-at">${shown !== null && clock(times[shown] * 1000)}</span>
+    </figcaption>
     <${Legend} lines=${lines} index=${shown} format=${format} />
     <div ref=${place} class="chart-place" role="img" aria-label=${`${title}: ${words}`} style=${{ height: `${height}px` }}></div>
   </figure>`;
@@ -55,7 +58,9 @@ function Legend({ lines, index, format }) {
     ${lines.map(({ label, values, colour: name }, number) => {
       const value = values.at(index ?? -1) ?? null;
       return html`<li key=${label}>
-        <svg width="22" height="8" viewBox="0 0 22 8"><line x1="0" y1="4" x2="22" y2="4" stroke-width="2" stroke-dasharray=${DASHES[number].join(" ")} style=${{ stroke: `var(${name})` }} /></svg>
+        <svg width="22" height="8" viewBox="0 0 22 8" style=${{ stroke: `var(${name})` }}>
+          <line x1="0" y1="4" x2="22" y2="4" stroke-width="2" stroke-dasharray=${DASHES[number].join(" ")} />
+        </svg>
         ${label} <strong>${value === null ? "–" : format(value)}</strong>
       </li>`;
     })}
@@ -98,9 +103,11 @@ function draw({ place, chart, latest, setIndex, height, lines, format, span, ste
 }
 
 function options({ width, height, lines, format, span, steps, latest, setIndex }) {
-  const axis = { stroke: colour("--text-soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
+  const grid = { stroke: colour("--line"), width: 1 };
+  const axis = { stroke: colour("--text-soft"), grid, ticks: { show: false }, font: "11px system-ui, sans-serif" };
   const line = ({ label, colour: name }, number) => ({
-    label, stroke: colour(name), width: 1.75, dash: DASHES[number], spanGaps: false, points: { show: false, filter: lonely, size: 4, fill: colour(name) },
+    label, stroke: colour(name), width: 1.75, dash: DASHES[number], spanGaps: false,
+    points: { show: false, filter: lonely, size: 4, fill: colour(name) },
   });
   return {
     width,
@@ -114,11 +121,16 @@ function options({ width, height, lines, format, span, steps, latest, setIndex }
     },
     axes: [
       { ...axis, size: 24, gap: 4, space: 60, values: (plot, splits) => splits.map(hourAndMinute) },
-      { ...axis, size: 62, gap: 4, space: 26, incrs: steps, values: (plot, splits) => splits.map((value) => (value ? format(value) : value === 0 ? "0" : "")) },
+      { ...axis, size: 62, gap: 4, space: 26, incrs: steps, values: (plot, splits) => splits.map((value) => written(value, format)) },
     ],
     hooks: { setCursor: [(plot) => setIndex(plot.cursor.idx ?? null)], drawClear: [(plot) => shade(plot, latest.current.shaded)] },
     series: [{}, ...lines.map(line)],
   };
+}
+
+function written(value, format) {
+  if (value === 0) return "0";
+  return value === null ? "" : format(value);
 }
 
 function hourAndMinute(at) {

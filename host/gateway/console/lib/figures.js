@@ -44,6 +44,10 @@ async function read(signal) {
   grownAt = Date.now();
 }
 
+function isCurrent({ read, times, error }) {
+  return read && times === kept.times && !error;
+}
+
 /** `{times, series, step, error, read, reload}`; grows while the tab is visible. `read`: the gateway has answered. */
 export function useFigures() {
   const [state, setState] = useState({ ...kept, error: null, read: grownAt > 0 });
@@ -52,7 +56,7 @@ export function useFigures() {
     const abort = new AbortController();
     const load = () =>
       read(abort.signal).then(
-        () => abort.signal.aborted || setState((old) => (old.read && old.times === kept.times && !old.error ? old : { ...kept, error: null, read: true })),
+        () => abort.signal.aborted || setState((old) => (isCurrent(old) ? old : { ...kept, error: null, read: true })),
         (error) => error.name === "AbortError" || setState((old) => ({ ...kept, error, read: old.read })),
       );
     const whenVisible = () => document.hidden || load();

@@ -11,6 +11,8 @@ export default function Events({ query }) {
   const tab = query.tab === "audit" ? "audit" : "events";
   return html`<${Page} title="Events">
     <${Tabs} items=${TABS} value=${tab} label="Events and changes" onChange=${(key) => setQuery({ tab: key === "events" ? "" : key })} />
-    ${tab === "audit" ? html`<${Audit} search=${query.search ?? ""} />` : html`<${Live} kind=${query.event ?? ""} chargePoint=${query.charge_point ?? ""} />`}
+    ${tab === "audit"
+      ? html`<${Audit} search=${query.search ?? ""} />`
+      : html`<${Live} kind=${query.event ?? ""} chargePoint=${query.charge_point ?? ""} />`}
   <//>`;
 }

@@ -1,4 +1,4 @@
-// The settings in force, the limits that were, the certificates and the log level. Read only: settings come from the file and the environment.
+// The settings in force, the limits that were, the certificates and the log level. Read only: the file and the environment set them.
 import { html } from "../lib/ui.js";
 import { usePoll } from "../lib/poll.js";
 import { usePart } from "../lib/part.js";

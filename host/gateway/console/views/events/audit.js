@@ -11,11 +11,14 @@ const MOST = 500;
 export function Audit({ search }) {
   const { data, error, reload } = usePoll("/api/v1/audit", { query: { limit: MOST }, every: EVERY });
   const wanted = search.toLowerCase();
-  const lines = (data?.lines ?? []).filter((line) => !wanted || [line.who, line.token, line.what, line.done].join(" ").toLowerCase().includes(wanted));
+  const has = ({ who, token, what, done }) => [who, token, what, done].join(" ").toLowerCase().includes(wanted);
+  const lines = (data?.lines ?? []).filter(has);
   return html`<${Section}>
     <div class="filters"><${SearchBox} label="Search who and what" value=${search} onChange=${(text) => setQuery({ search: text })} /></div>
     <${Failure} error=${error} kept=${Boolean(data)} retry=${reload} />
-    ${data && (lines.length ? html`<div class="scroll-x" tabindex="0" role="region" aria-label="Changes, latest first"><${Lines} lines=${lines} /></div>` : html`<${None} search=${search} />`)}
+    ${data && lines.length > 0 &&
+      html`<div class="scroll-x" tabindex="0" role="region" aria-label="Changes, latest first"><${Lines} lines=${lines} /></div>`}
+    ${data && !lines.length && html`<${None} search=${search} />`}
   <//>`;
 }
 
@@ -27,7 +30,7 @@ function None({ search }) {
 
 function Lines({ lines }) {
   return html`<table class="audit">
-    <thead><tr><th scope="col">Time</th><th scope="col">Who</th><th scope="col">What</th><th scope="col">Before</th><th scope="col">After</th></tr></thead>
+    <thead><tr>${["Time", "Who", "What", "Before", "After"].map((name) => html`<th scope="col" key=${name}>${name}</th>`)}</tr></thead>
     <tbody>${lines.map((line) => html`<tr key=${JSON.stringify(line)}>
       <td class="event-time"><${Time} value=${line.time} /></td>
       <td>${line.who} ${line.token && html`<${Badge}>${line.token}<//>`}</td>

@@ -18,7 +18,8 @@ export function Live({ kind, chargePoint }) {
         <option value="">All events</option>
         ${Object.entries(KINDS).map(([key, [name]]) => html`<option key=${key} value=${key}>${name}</option>`)}
       </select></label>
-      <${SearchBox} label="Charge point: whole identity" value=${chargePoint} onChange=${(text) => setQuery({ charge_point: text.trim() })} />
+      <${SearchBox} label="Charge point: whole identity" value=${chargePoint}
+        onChange=${(text) => setQuery({ charge_point: text.trim() })} />
       <button type="button" class="pause" aria-pressed=${paused ? "true" : "false"} onClick=${() => setPaused(!paused)}>
         ${paused ? "Go on" : "Pause"}
       </button>
@@ -26,7 +27,8 @@ export function Live({ kind, chargePoint }) {
     </div>
     <${Failure} error=${error} kept=${Boolean(events)} />
     ${state instanceof ApiError && html`<${Failure} error=${state} />`}
-    ${events && (events.length ? html`<${List} events=${events} hold=${setHeld} />` : html`<${None} kind=${kind} chargePoint=${chargePoint} />`)}
+    ${events?.length > 0 && html`<${List} events=${events} hold=${setHeld} />`}
+    ${events?.length === 0 && html`<${None} filtered=${kind || chargePoint} />`}
   <//>`;
 }
 
@@ -39,10 +41,11 @@ function Stream({ state, paused, held, waiting }) {
     ${(paused || held) && waiting > 0 && html`<small>${count(waiting)} new${paused ? "" : ", once you point elsewhere"}</small>`}`;
 }
 
-function None({ kind, chargePoint }) {
-  const filtered = kind || chargePoint;
-  return html`<${Empty}>${filtered ? "No such event since the start of the gateway." : "No event since the start of the gateway. Events appear here as they happen."}
-    ${filtered && html` <button type="button" class="link" onClick=${() => setQuery({ event: "", charge_point: "" })}>Show all events</button>`}
+function None({ filtered }) {
+  if (!filtered) return html`<${Empty}>No event since the start of the gateway. Events appear here as they happen.<//>`;
+  const all = () => setQuery({ event: "", charge_point: "" });
+  return html`<${Empty}>No such event since the start of the gateway.
+    ${" "}<button type="button" class="link" onClick=${all}>Show all events</button>
   <//>`;
 }
 
@@ -54,9 +57,12 @@ function List({ events, hold }) {
   useEffect(() => () => hold(false), []);
   const mouse = (over) => (event) => event.pointerType === "mouse" && hold(over);
   const left = (event) => event.currentTarget.contains(event.relatedTarget) || hold(false);
-  return html`<table class="events" role="table" onPointerEnter=${mouse(true)} onPointerLeave=${mouse(false)} onfocusin=${() => hold(true)} onfocusout=${left}>
+  return html`<table class="events" role="table" onPointerEnter=${mouse(true)} onPointerLeave=${mouse(false)}
+    onfocusin=${() => hold(true)} onfocusout=${left}>
     <caption class="visually-hidden">Events, latest first</caption>
-    <thead role="rowgroup"><tr role="row">${["Time", "Kind", "What happened"].map((name) => html`<th role="columnheader" scope="col" key=${name}>${name}</th>`)}</tr></thead>
+    <thead role="rowgroup"><tr role="row">
+      ${["Time", "Kind", "What happened"].map((name) => html`<th role="columnheader" scope="col" key=${name}>${name}</th>`)}
+    </tr></thead>
     <tbody role="rowgroup">${events.map((event) => html`<${Row} key=${event.key} event=${event} />`)}</tbody>
   </table>`;
 }

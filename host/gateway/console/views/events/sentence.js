@@ -36,17 +36,31 @@ const CAUSES = {
   too_large: "is larger than ocpp.max_message_size",
 };
 
+const SWAPS = {
+  swapped: "Transforms were changed",
+  rolled_back: "A change of transforms was taken back",
+  failed: "A change of transforms failed",
+};
+const TRIALS = {
+  started: "has started",
+  promoted: "was promoted: its candidate is live",
+  ended: "has ended",
+  failed: "has ended by itself",
+};
+
 const SENTENCES = {
-  connected: ({ charge_point: id, version, address }) => html`<${ChargePoint} id=${id} /> has connected from ${address}, with ${version.replace(/^ocpp/, "OCPP ")}.`,
-  disconnected: ({ charge_point: id, reason, text }) => html`<${ChargePoint} id=${id} /> has disconnected: ${ended(text)} <${Reason} value=${reason} />`,
-  refused: ({ identity, address, certificate, reason, text }) => html`${identity ? html`<${ChargePoint} id=${identity} />` : "A client"} from ${address} was refused: ${ended(text)}
-    ${certificate && html` Its certificate: ${certificate}.`} <${Reason} value=${reason} />`,
+  connected: ({ charge_point: id, version, address }) =>
+    html`<${ChargePoint} id=${id} /> has connected from ${address}, with ${version.replace(/^ocpp/, "OCPP ")}.`,
+  disconnected: ({ charge_point: id, reason, text }) =>
+    html`<${ChargePoint} id=${id} /> has disconnected: ${ended(text)} <${Reason} value=${reason} />`,
+  refused: ({ identity, address, certificate, reason, text }) =>
+    html`${identity ? html`<${ChargePoint} id=${identity} />` : "A client"} from ${address} was refused: ${ended(text)}
+      ${certificate && html` Its certificate: ${certificate}.`} <${Reason} value=${reason} />`,
   incident: Incident,
   swap: Swap,
-  trial: ({ transform, mode, outcome, reason }) => {
-    const became = { started: "has started", promoted: "was promoted: its candidate is live", ended: "has ended", failed: "has ended by itself" }[outcome] ?? outcome;
-    return html`The ${mode} trial of <a href=${href(["transforms", transform], { tab: "trial" })}>${transform}</a> ${became}${reason ? html`: ${ended(reason)}` : "."}`;
-  },
+  trial: ({ transform, mode, outcome, reason }) =>
+    html`The ${mode} trial of <a href=${href(["transforms", transform], { tab: "trial" })}>${transform}</a>
+      ${" "}${TRIALS[outcome] ?? outcome}${reason ? `: ${ended(reason)}` : "."}`,
   missed: ({ missed }) => html`<em>${count(missed)} events are missing here: the page was too slow.</em>`,
 };
 
@@ -63,15 +77,16 @@ export function ChargePoint({ id }) {
 
 function Incident({ charge_point: id, direction, cause, message_id: message, action, transform, transform_version: version, text }) {
   const became = CAUSES[cause] ?? `did not pass (${cause})`;
-  return html`${action || "A message"} ${direction === "downlink" ? "to" : "from"} <${ChargePoint} id=${id} /> ${became}.
-    ${transform && html` Transform <a href=${href(["transforms", transform])}>${transform}</a>${version && ` ${version}`}.`}
+  const of = transform && html` Transform <a href=${href(["transforms", transform])}>${transform}</a>${version && ` ${version}`}.`;
+  return html`${action || "A message"} ${direction === "downlink" ? "to" : "from"} <${ChargePoint} id=${id} /> ${became}.${of}
     ${text && html` <q>${text}</q>`}${message && html` <small>Message id <code>${message}</code></small>`} <${Reason} value=${cause} />`;
 }
 
 function Swap({ outcome, reason, transforms }) {
   const changed = transforms.filter(({ change }) => change !== "kept");
-  const became = { swapped: "Transforms were changed", rolled_back: "A change of transforms was taken back", failed: "A change of transforms failed" }[outcome] ?? outcome;
-  const list = changed.map(({ name, change, now, before }, at) => html`${at > 0 && ", "}<a href=${href(["transforms", name])}>${name}</a> ${change}
+  const became = SWAPS[outcome] ?? outcome;
+  const list = changed.map(({ name, change, now, before }, at) => html`${at > 0 && ", "}
+    <a href=${href(["transforms", name])}>${name}</a> ${change}
     ${before && now && html` <small><code>${shortHash(before.sha256)}</code> → <code>${shortHash(now.sha256)}</code></small>`}`);
   return html`${became}${changed.length > 0 && html`: ${list}`}.${reason && html` Reason: ${ended(reason)}`}`;
 }

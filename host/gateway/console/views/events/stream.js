@@ -24,8 +24,8 @@ export function matches(event, { kind, chargePoint }) {
 }
 
 /**
- * `{events, state, waiting, error}`: `events`: latest first, null before the first answer; `state`: connecting, open, lost, or an `ApiError` that
- * ended the stream; `waiting`: events that came while `paused`.
+ * `{events, state, waiting, error}`: `events`: latest first, null before the first answer; `state`: connecting, open, lost, or an
+ * `ApiError` that ended the stream; `waiting`: events that came while `paused`.
  */
 export function useEvents({ kind, chargePoint, paused }) {
   const [shown, setShown] = useState({ of: null, events: null, error: null });
@@ -39,7 +39,7 @@ export function useEvents({ kind, chargePoint, paused }) {
     const added = came.current;
     came.current = [];
     setWaiting(0);
-    if (added.length) setShown((old) => ({ of: key, error: old.of === key ? old.error : null, events: joined(added, old.of === key ? old.events ?? [] : []) }));
+    if (added.length) setShown((old) => ({ of: key, error: old.of === key ? old.error : null, events: joined(added, before(old, key)) }));
   }, [key]);
   useEffect(() => {
     if (!paused) show();
@@ -60,8 +60,8 @@ export function useEvents({ kind, chargePoint, paused }) {
     };
     const remembered = (signal) =>
       request("/api/v1/events/recent", { query: { limit: MOST, event: kind, charge_point: chargePoint }, signal }).then(
-        ({ events }) => signal.aborted || setShown((old) => ({ of: key, events: joined(events, old.of === key ? old.events ?? [] : []), error: null })),
-        (error) => error.name === "AbortError" || setShown((old) => ({ ...old, of: key, events: old.of === key ? old.events : null, error })),
+        ({ events }) => signal.aborted || setShown((old) => ({ of: key, events: joined(events, before(old, key)), error: null })),
+        (error) => error.name === "AbortError" || setShown((old) => ({ of: key, events: old.of === key ? old.events : null, error })),
       );
     const end = whileVisible((signal) => {
       const opened = (now) => {
@@ -70,7 +70,7 @@ export function useEvents({ kind, chargePoint, paused }) {
         if (now === "open") remembered(signal);
       };
       remembered(signal);
-      follow("/api/v1/events", { signal, onState: opened, onEvent: (name, event) => add(name === "missed" ? { ...event, event: name, time: new Date().toISOString() } : event) });
+      follow("/api/v1/events", { signal, onState: opened, onEvent: (name, event) => add(name === "missed" ? gap(event) : event) });
     });
     return () => {
       clearTimeout(timer);
@@ -79,6 +79,16 @@ export function useEvents({ kind, chargePoint, paused }) {
   }, [key]);
   const current = shown.of === key ? shown : { events: null, error: null };
   return { ...current, state, waiting };
+}
+
+/** The events that are shown already, if they are those of the filters `key`. */
+function before({ of, events }, key) {
+  return of === key ? events ?? [] : [];
+}
+
+/** A gap in the stream has no time of its own. */
+function gap({ missed }) {
+  return { event: "missed", missed, time: new Date().toISOString() };
 }
 
 /** Runs `begin(signal)` while the tab is visible: a hidden tab holds no place among those that watch. Returns what ends it. */

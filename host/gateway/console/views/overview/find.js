@@ -14,7 +14,9 @@ async function find(text, signal) {
   const refused = request("/api/v1/refusals", { query: { search: text, limit: MOST }, signal }).catch(() => ({ refusals: [] }));
   const [{ charge_points: rows }, { refusals }] = await Promise.all([known, refused]);
   const found = rows.map(({ id, connected, vendor, model, connectors }) => ({
-    id, state: connected === false ? "away" : "on line", more: [[vendor, model].filter(Boolean).join(" "), statuses(connectors)].filter(Boolean).join(" · "),
+    id,
+    state: connected === false ? "away" : "on line",
+    more: [[vendor, model].filter(Boolean).join(" "), statuses(connectors)].filter(Boolean).join(" · "),
   }));
   const taken = new Set(found.map(({ id }) => id));
   for (const { identity, text: why } of refusals) {
@@ -45,8 +47,8 @@ export function Find() {
     setText(value);
     setChosen(-1);
     stop(running);
-    if (value.trim()) later(running, (signal) => find(value.trim(), signal).then((rows) => signal.aborted || setFound(rows), () => {}));
-    else setFound(null);
+    if (!value.trim()) return setFound(null);
+    later(running, (signal) => find(value.trim(), signal).then((rows) => signal.aborted || setFound(rows), () => {}));
   };
   const submit = async (event) => {
     event.preventDefault();
@@ -63,9 +65,12 @@ export function Find() {
       close();
     }
   };
-  return html`<form class="find" role="search" onSubmit=${submit} onfocusout=${(event) => event.currentTarget.contains(event.relatedTarget) || close()}>
-    <input type="search" role="combobox" aria-label="Find a charge point" placeholder="Find a charge point: identity" value=${text} onInput=${changed} onKeyDown=${key}
-      autocomplete="off" spellcheck=${false} aria-expanded=${found ? "true" : "false"} aria-controls="found" aria-autocomplete="list"
+  // In lower case: this version of the view library does not know the event otherwise.
+  const left = (event) => event.currentTarget.contains(event.relatedTarget) || close();
+  return html`<form class="find" role="search" onSubmit=${submit} onfocusout=${left}>
+    <input type="search" role="combobox" aria-label="Find a charge point" placeholder="Find a charge point: identity" value=${text}
+      onInput=${changed} onKeyDown=${key} autocomplete="off" spellcheck=${false}
+      aria-expanded=${found ? "true" : "false"} aria-controls="found" aria-autocomplete="list"
       aria-activedescendant=${chosen >= 0 ? `found-${chosen}` : undefined} />
     <button class="primary">Open</button>
     <${Found} found=${found} chosen=${chosen} text=${text} />
@@ -76,12 +81,14 @@ export function Find() {
 function Found({ found, chosen, text }) {
   const none = found && !found.length;
   return html`<ul id="found" role="listbox" aria-label="Charge points" class="found" hidden=${!found || none}>
-      ${(found ?? []).map(({ id, state, more }, at) => html`<li key=${id} id=${`found-${at}`} role="option" aria-selected=${at === chosen ? "true" : "false"}
-        onMouseDown=${(event) => event.preventDefault()} onClick=${() => open(id)}>
+      ${(found ?? []).map(({ id, state, more }, at) => html`<li key=${id} id=${`found-${at}`} role="option"
+        aria-selected=${at === chosen ? "true" : "false"} onMouseDown=${(event) => event.preventDefault()} onClick=${() => open(id)}>
         <strong>${id}</strong> <${Badge} tone=${{ "on line": "ok", refused: "bad" }[state]}>${state}<//> <small>${more}</small>
       </li>`)}
     </ul>
-    <p class="found" role="status" hidden=${!none}>${none && html`No charge point that this gateway knows has “${text.trim()}” in its identity, address, vendor or model.`}</p>`;
+    <p class="found" role="status" hidden=${!none}>
+      ${none && html`This gateway knows no charge point with “${text.trim()}” in its identity, address, vendor or model.`}
+    </p>`;
 }
 
 /** The charge point of exactly this identity, or the only one that matches; the list if several match. */

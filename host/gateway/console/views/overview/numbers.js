@@ -5,6 +5,8 @@ import { href } from "../../lib/router.js";
 import { latest, latestKnown, mean, total } from "../../lib/figures.js";
 import { Badge } from "../../lib/widgets.js";
 
+const NOW = "in the last ten seconds";
+
 /** `figures`: of `useFigures`; `transforms`: as in `/api/v1/transforms`, or null. */
 export function Numbers({ figures, transforms }) {
   const now = (name) => latest(figures, name);
@@ -14,11 +16,13 @@ export function Numbers({ figures, transforms }) {
   const before = figures.series.charge_points?.[0] ?? null;
   return html`<section class="numbers" aria-label="The numbers now">
     <dl>
-      <${Tile} name="Charge points on line" to=${href(["charge-points"])} value=${count(now("charge_points"))} more=${before !== null && `${hourAgo(figures)}: ${count(before)}`} />
-      <${Tile} name="Messages from charge points" value=${perSecond(now("messages_from_charge_points"))} more=${known && "in the last ten seconds"} />
-      <${Tile} name="Messages to charge points" value=${perSecond(now("messages_to_charge_points"))} more=${known && "in the last ten seconds"} />
+      <${Tile} name="Charge points on line" to=${href(["charge-points"])} value=${count(now("charge_points"))}
+        more=${before !== null && `${hourAgo(figures)}: ${count(before)}`} />
+      <${Tile} name="Messages from charge points" value=${perSecond(now("messages_from_charge_points"))} more=${known && NOW} />
+      <${Tile} name="Messages to charge points" value=${perSecond(now("messages_to_charge_points"))} more=${known && NOW} />
       <${Tile} name="Errors" to=${href(["events"], { event: "incident" })} value=${perSecond(errors)} more=${share(errors, calls)} />
-      <${Tile} name="Refused connections" to=${href(["charge-points"], { state: "refused" })} value=${count(total(figures, "refused"))} more=${within(figures)} />
+      <${Tile} name="Refused connections" to=${href(["charge-points"], { state: "refused" })}
+        value=${count(total(figures, "refused"))} more=${within(figures)} />
       <${Answers} name="Back ends answer in" figures=${figures} from="from_charge_points" />
       <${Answers} name="Charge points answer in" figures=${figures} from="to_charge_points" />
       <${Broker} connected=${now("broker_connected")} inFlight=${now("in_flight")} backlog=${now("backlog")} />

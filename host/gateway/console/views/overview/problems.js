@@ -7,10 +7,11 @@ import { Badge, Failure, Time } from "../../lib/widgets.js";
 /** So many problems are shown before "Show all". */
 const FIRST = 8;
 
+const TRANSFORMS = [["transforms"], {}, "Open the transforms"];
 /** By kind: path, query and text of the link; `part`: it is on this page. */
 const WAYS = {
-  transform: (name) => (name ? [["transforms", name], {}, `Open the transform ${name}`] : [["transforms"], {}, "Open the transforms"]),
-  trial: (name) => (name ? [["transforms", name], { tab: "trial" }, `Open the trial of ${name}`] : [["transforms"], {}, "Open the transforms"]),
+  transform: (name) => (name ? [["transforms", name], {}, `Open the transform ${name}`] : TRANSFORMS),
+  trial: (name) => (name ? [["transforms", name], { tab: "trial" }, `Open the trial of ${name}`] : TRANSFORMS),
   drop_in: () => [["transforms"], {}, "Open the drop-ins"],
   refusals: () => [["charge-points"], { state: "refused" }, "Show who was refused"],
   back_end: () => [["events"], { event: "incident" }, "Show the incidents"],
@@ -31,7 +32,8 @@ export function Problems({ problems, error, retry }) {
     ${problems.length === 0
       ? html`<p class="well"><span class="well-mark" aria-hidden="true">✓</span> All is well.</p>`
       : html`<ul>${shown.map((problem) => html`<${Problem} key=${keyOf(problem)} problem=${problem} />`)}</ul>`}
-    ${shown.length < problems.length && html`<button type="button" class="link" onClick=${() => setAll(true)}>Show all ${problems.length} problems</button>`}
+    ${shown.length < problems.length &&
+      html`<button type="button" class="link" onClick=${() => setAll(true)}>Show all ${problems.length} problems</button>`}
   </section>`;
 }
 

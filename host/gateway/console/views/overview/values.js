@@ -12,11 +12,14 @@ export function Values({ figures: { times, series } }) {
     ${open && html`<div class="values-scroll" tabindex="0" role="region" aria-label="Values of the last hour">
       <table>
         <thead>
-          <tr><th scope="col" rowspan="2">Time</th>${CHARTS.map(([title, , lines]) => html`<th scope="colgroup" colspan=${lines.length} key=${title}>${title}</th>`)}</tr>
+          <tr>
+            <th scope="col" rowspan="2">Time</th>
+            ${CHARTS.map(([title, , lines]) => html`<th scope="colgroup" colspan=${lines.length} key=${title}>${title}</th>`)}
+          </tr>
           <tr>${COLUMNS.map(({ name, label }) => html`<th scope="col" key=${name}>${label}</th>`)}</tr>
         </thead>
         <tbody>
-          ${times.map((_, back) => html`<${Row} key=${times[times.length - 1 - back]} at=${times.length - 1 - back} times=${times} series=${series} />`)}
+          ${times.map((time, at) => html`<${Row} key=${time} at=${at} times=${times} series=${series} />`).reverse()}
         </tbody>
       </table>
     </div>`}

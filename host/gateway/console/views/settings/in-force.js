@@ -27,7 +27,8 @@ export function sections(settings) {
 function table(path, title, value) {
   const keys = Object.entries(value).filter(([, one]) => !isTable(one));
   const inner = Object.entries(value).filter(([, one]) => isTable(one));
-  const deeper = inner.flatMap(([key, one]) => table(`${path}.${key}`, title.startsWith("[[") ? `${title} · ${key}` : `[${path}.${key}]`, one));
+  const titled = (key) => (title.startsWith("[[") ? `${title} · ${key}` : `[${path}.${key}]`);
+  const deeper = inner.flatMap(([key, one]) => table(`${path}.${key}`, titled(key), one));
   return [...(keys.length || !inner.length ? [{ path, title, keys }] : []), ...deeper];
 }
 
@@ -48,10 +49,14 @@ function written(value) {
 export function InForce({ settings, search }) {
   const shown = selected(sections(settings), search);
   return html`<${Section} title="Settings in force" id="part-settings" tabindex="-1">
-    <div class="filters"><${SearchBox} label="Search keys and values" value=${search} onChange=${(text) => setQuery({ search: text })} /></div>
+    <div class="filters">
+      <${SearchBox} label="Search keys and values" value=${search} onChange=${(text) => setQuery({ search: text })} />
+    </div>
     ${shown.length
       ? html`<div class="settings">${shown.map((one) => html`<${Table} key=${one.path} ...${one} />`)}</div>`
-      : html`<${Empty}>No key and no value has “${search}” in it. <button type="button" class="link" onClick=${() => setQuery({ search: "" })}>Show all</button><//>`}
+      : html`<${Empty}>No key and no value has “${search}” in it.
+          ${" "}<button type="button" class="link" onClick=${() => setQuery({ search: "" })}>Show all</button>
+        <//>`}
   <//>`;
 }
 
@@ -61,7 +66,10 @@ function Table({ path, title, keys }) {
     ${keys.length
       ? html`<table>
           <thead class="visually-hidden"><tr><th scope="col">Key</th><th scope="col">Value</th></tr></thead>
-          <tbody>${keys.map(([key, value]) => html`<tr key=${key}><th scope="row"><code title=${`${path}.${key}`}>${key}</code></th><td><${Value} value=${value} /></td></tr>`)}</tbody>
+          <tbody>${keys.map(([key, value]) => html`<tr key=${key}>
+            <th scope="row"><code title=${`${path}.${key}`}>${key}</code></th>
+            <td><${Value} value=${value} /></td>
+          </tr>`)}</tbody>
         </table>`
       : html`<p class="soft">No key is set.</p>`}
   </section>`;
@@ -72,5 +80,9 @@ function Value({ value }) {
   if (value === null) return html`<span class="soft">–</span>`;
   const text = written(value);
   if (text.length <= LONG && text.split("\n").length <= MANY_LINES) return html`<code class="value">${text}</code>`;
-  return html`<details><summary><code>${text.slice(0, 80).split("\n")[0]}…</code></summary><code class="value">${Array.isArray(value) ? JSON.stringify(value, null, 2) : text}</code></details>`;
+  const whole = Array.isArray(value) ? JSON.stringify(value, null, 2) : text;
+  return html`<details>
+    <summary><code>${text.slice(0, 80).split("\n")[0]}…</code></summary>
+    <code class="value">${whole}</code>
+  </details>`;
 }

@@ -9,13 +9,16 @@ import { Empty, Section } from "../../lib/widgets.js";
 const LIMITS = {
   max_connections: [["ocpp.max_connections"], "More charge points get 503 with Retry-After."],
   max_connections_per_address: [["ocpp.max_connections_per_address"], "More from one address get 429 with Retry-After."],
-  handshakes_per_address: [["ocpp.max_connections"], "Handshakes from one address over a quarter of it are closed without an answer."],
-  sockets: [["ocpp.max_connections"], "Sockets over it and a sixteenth more are closed without an answer. Fewer if the limit of open files is lower."],
+  handshakes_per_address: [["ocpp.max_connections"], "More handshakes from one address than a quarter of the key are closed."],
+  sockets: [["ocpp.max_connections"], "Further sockets are closed without an answer. The limit of open files may be lower than the key."],
   accept_rate: [["ocpp.accept_rate"], "Handshakes wait up to 2 s, then get 503 with Retry-After."],
   message_rate: [["ocpp.message_rate"], "Reading from a charge point that sends faster pauses."],
   total_message_rate: [["ocpp.total_message_rate"], "Reading from charge points pauses, from all that send in turn."],
   open_calls: [["ocpp.open_calls"], "Reading from a charge point with so many open CALLs pauses until one is answered."],
-  queue_memory: [["ocpp.queue_memory", "runtime.queue_memory"], "Nothing more is read from charge points; messages to them are reported as undeliverable."],
+  queue_memory: [
+    ["ocpp.queue_memory", "runtime.queue_memory"],
+    "Nothing more is read from charge points; messages to them are reported as undeliverable.",
+  ],
 };
 
 export function Limits({ limits }) {
@@ -35,6 +38,14 @@ function Row({ limit, times }) {
   return html`<tr>
     <td><code>${limit}</code></td>
     <td class="numeric">${count(times)}</td>
-    <td>${happens} ${keys.map((key, at) => html`${at > 0 && " and "}<a href=${href(["settings"], { search: key, part: "settings" })} onClick=${() => showPart("settings")}>${at ? "" : "Set by "}${key}</a>`)}</td>
+    <td>
+      ${happens}${" "}
+      ${keys.map((key, at) => html`${at > 0 && " and "}<${KeyLink} key=${key} name=${key} text=${at ? key : `Set by ${key}`} />`)}
+    </td>
   </tr>`;
+}
+
+/** Shows this key among the settings; also if the URL names it already. */
+function KeyLink({ name, text }) {
+  return html`<a href=${href(["settings"], { search: name, part: "settings" })} onClick=${() => showPart("settings")}>${text}</a>`;
 }
