@@ -112,7 +112,8 @@ function options({ width, height, lines, format, span, steps, latest, setIndex }
   return {
     width,
     height,
-    padding: [8, 8, 0, 0],
+    // Room for half a label of the time axis at the right.
+    padding: [8, 18, 0, 0],
     cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false }, sync: { key: SYNC, setSeries: false } },
     legend: { show: false },
     scales: {

@@ -36,7 +36,7 @@ export function Limits({ limits }) {
 function Row({ limit, times }) {
   const [keys, happens] = LIMITS[limit] ?? [[], ""];
   return html`<tr>
-    <td><code>${limit}</code></td>
+    <td><code>${limit.split("_").map((word, at) => html`${at > 0 && html`_<wbr />`}${word}`)}</code></td>
     <td class="numeric">${count(times)}</td>
     <td>
       ${happens}${" "}
