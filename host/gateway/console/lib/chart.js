@@ -14,12 +14,23 @@ export const BINARY_STEPS = Array.from({ length: 31 }, (_, power) => 2 ** (power
 /** Steps of axes for what is counted: no fractions. */
 export const WHOLE_STEPS = Array.from({ length: 8 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
 
+// Made once: each takes milliseconds.
+const timeFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
+
 let loading = null;
 
 /** The chart library; to be called early by views that will show charts. */
 export function loadCharts() {
   loading ??= import("../vendor/uPlot.esm.js").then((module) => module.default);
   return loading;
+}
+
+let drawn = Promise.resolve();
+
+/** Draws one chart after another, each in a task of its own: nine at once would hold the page up. */
+function inTurn(work) {
+  const pause = () => new Promise((resolve) => setTimeout(resolve));
+  drawn = drawn.then(loadCharts).then(work).then(pause).catch((error) => console.error(error));
 }
 
 /** The colours of the style sheet, so that charts follow light and dark. */
@@ -78,13 +89,18 @@ function inWords({ label, values }, format) {
 function draw({ place, chart, latest, setIndex, height, lines, format, span, steps }) {
   let gone = false;
   const scheme = matchMedia("(prefers-color-scheme: dark)");
-  const redraw = () =>
-    loadCharts().then((Plot) => {
+  let waits = false;
+  const redraw = () => {
+    if (waits) return;
+    waits = true;
+    inTurn((Plot) => {
+      waits = false;
       if (gone || !place.clientWidth) return;
       chart.current?.destroy();
       const all = options({ width: place.clientWidth, height, lines, format, span, steps, latest, setIndex });
       chart.current = new Plot(all, latest.current.data, place);
     });
+  };
   redraw();
   scheme.addEventListener("change", redraw);
   const resized = new ResizeObserver(([{ contentRect: { width } }]) => {
@@ -135,7 +151,7 @@ function written(value, format) {
 }
 
 function hourAndMinute(at) {
-  return new Date(at * 1000).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
+  return timeFormat.format(new Date(at * 1000));
 }
 
 /** Values between two gaps: no line shows them, so they are drawn as points. */
@@ -147,7 +163,7 @@ function lonely(plot, series) {
 
 function shade(plot, shaded) {
   const times = plot.data[0];
-  if (!shaded || times.length < 2) return;
+  if (!shaded || times.length < 2 || !times.some((_, at) => shaded(at))) return;
   const { ctx: context, bbox } = plot;
   context.save();
   context.fillStyle = colour("--bad-back");
