@@ -104,7 +104,7 @@ export async function request(path, options) {
 }
 
 /**
- * Follows server-sent events. `onEvent(name, data)`: an event with its JSON; `onState("open" | "lost" | ApiError)`: the state of the
+ * Follows server-sent events. `onEvent(name, data, text)`: an event with its JSON, read and as it was sent; `onState("open" | "lost" | ApiError)`: the state of the
  * stream. It is opened again until `signal` is aborted, but not after an answer that is an error of the request (status 4xx).
  */
 export async function follow(path, { query, signal, onEvent, onState = () => {} }) {
@@ -140,7 +140,8 @@ async function readEvents(body, onEvent) {
         if (line.startsWith("event:")) name = line.slice(6).trim();
         else if (line.startsWith("data:")) data.push(line.slice(5).replace(/^ /, ""));
       }
-      if (data.length) onEvent(name, JSON.parse(data.join("\n")));
+      const text = data.join("\n");
+      if (text) onEvent(name, JSON.parse(text), text);
     }
   }
 }

@@ -55,12 +55,28 @@ export function usePoll(path, { query, every = 0 } = {}) {
   return { data: current.data, error: current.error, reload: load, previous: state.data };
 }
 
+/** Listeners and their timer, by milliseconds: many times on a page share one timer, and change together. */
+const clocks = new Map();
+
+function everyTick(every, listener) {
+  const clock = clocks.get(every) ?? { listeners: new Set(), timer: null };
+  clocks.set(every, clock);
+  clock.listeners.add(listener);
+  clock.timer ??= setInterval(() => {
+    const now = Date.now();
+    if (!document.hidden) clock.listeners.forEach((tell) => tell(now));
+  }, every);
+  return () => {
+    clock.listeners.delete(listener);
+    if (clock.listeners.size) return;
+    clearInterval(clock.timer);
+    clocks.delete(every);
+  };
+}
+
 /** The time now, again every `every` milliseconds, so that "3 s ago" is true. */
 export function useNow(every = 1000) {
   const [now, set] = useState(Date.now());
-  useEffect(() => {
-    const timer = setInterval(() => document.hidden || set(Date.now()), every);
-    return () => clearInterval(timer);
-  }, [every]);
+  useEffect(() => everyTick(every, set), [every]);
   return now;
 }
