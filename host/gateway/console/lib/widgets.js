@@ -143,18 +143,19 @@ export function Field({ label, hint, fault, children }) {
   </label>`;
 }
 
-/** Calls `onChange` when the text has not changed for `wait` milliseconds. */
-export function SearchBox({ value, onChange, label, wait = 250 }) {
+/** Calls `onChange` when the text has not changed for `wait` milliseconds. `rest`: other attributes of the input. */
+export function SearchBox({ value, onChange, label, wait = 250, ...rest }) {
   const [text, setText] = useState(value ?? "");
   const timer = useRef(null);
   useEffect(() => setText(value ?? ""), [value]);
+  useEffect(() => () => clearTimeout(timer.current), []);
   const changed = (event) => {
     const next = event.target.value;
     setText(next);
     clearTimeout(timer.current);
     timer.current = setTimeout(() => onChange(next), wait);
   };
-  return html`<input type="search" aria-label=${label} placeholder=${label} value=${text} onInput=${changed} />`;
+  return html`<input type="search" aria-label=${label} placeholder=${label} value=${text} onInput=${changed} ...${rest} />`;
 }
 
 /** Gives the text to the browser as a file. */

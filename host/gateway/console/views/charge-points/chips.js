@@ -1,0 +1,32 @@
+// The status of connectors as small coloured chips, and names of versions.
+import { html } from "../../lib/ui.js";
+import { fullTime } from "../../lib/format.js";
+import { connectorName } from "./advice.js";
+
+const TONES = {
+  Available: "ok", Charging: "info", Occupied: "info", Preparing: "info", Finishing: "info", SuspendedEV: "warn", SuspendedEVSE: "warn", Reserved: "warn",
+  Unavailable: "bad", Faulted: "bad",
+};
+
+/** All that OCPP knows, for the filter. */
+export const STATUSES = Object.keys(TONES);
+
+export function statusTone(status) {
+  return TONES[status] ?? "none";
+}
+
+export function Connectors({ connectors }) {
+  if (!connectors?.length) return html`<span class="soft">–</span>`;
+  return connectors.map((one) => html`<span key=${connectorName(one)} class=${`badge chip ${statusTone(one.status)}`}
+    title=${[`Connector ${connectorName(one)}: ${one.status}`, one.error_code, one.at && `since ${fullTime(one.at)}`].filter(Boolean).join(", ")}>
+    ${connectorName(one)} ${one.status}</span>`);
+}
+
+/** `ocpp2.0.1` as `2.0.1`. */
+export function shortVersion(version) {
+  return (version ?? "–").replace(/^ocpp/, "");
+}
+
+export function vendorAndModel({ vendor, model }) {
+  return [vendor, model].filter(Boolean).join(" ");
+}
