@@ -2,7 +2,7 @@
 import { html, useMemo } from "../../lib/ui.js";
 import { Badge } from "../../lib/widgets.js";
 import { Code } from "../../lib/code.js";
-import { diffLines, folded } from "../../lib/diff.js";
+import { diffLines, folded } from "../../lib/line-diff.js";
 import { preciseClock, pretty, seconds, shortHash } from "../../lib/format.js";
 import { Direction } from "./list.js";
 import { micros, took } from "./log.js";
