@@ -6,7 +6,8 @@ const OVERSCAN = 6;
 
 /**
  * Follows how far an element is scrolled, at most once a frame. `count` rows of `height` pixels; `extra`: a Map from the index of a row to
- * pixels that it is taller (few). Returns `{ref, from, to, before, after}`: `ref` of the element that scrolls, the rows `from` up to `to`
+ * pixels that it is taller (few). Returns `{ref, top, from, to, before, after}`: `ref` of the element that scrolls, and how far
+ * it is scrolled, the rows `from` up to `to`
  * (not included), and the pixels of what is not drawn. `head`: pixels of a head that stays in view.
  */
 export function useVirtual({ count, height, head = 0, extra = NO_EXTRA }) {
@@ -33,7 +34,7 @@ export function useVirtual({ count, height, head = 0, extra = NO_EXTRA }) {
   const from = Math.max(0, Math.min(rowAt(view.top, height, taller) - OVERSCAN, count - 1));
   const to = Math.min(count, rowAt(view.top + view.size - head, height, taller) + 1 + OVERSCAN);
   const before = topOf(from, height, taller);
-  return { ref, from, to, before, after: Math.max(0, topOf(count, height, taller) - topOf(Math.max(from, to), height, taller)) };
+  return { ref, top: view.top, from, to, before, after: Math.max(0, topOf(count, height, taller) - topOf(Math.max(from, to), height, taller)) };
 }
 const NO_EXTRA = new Map();
 
@@ -62,12 +63,15 @@ export function revealRow(place, index, height, head = 0) {
   else if (top + height > place.scrollTop + place.clientHeight - head) place.scrollTop = top + height - place.clientHeight + head;
 }
 
-/** Keeps the rows in view where they are while `added` rows come in above them, unless the element is scrolled to its beginning. */
-export function useSteadyScroll(ref, added, height) {
+/**
+ * Keeps the rows in view where they are while `added` rows in all come in above them, unless the element is scrolled to its beginning. `top`: how
+ * far it was scrolled when it was last looked at: to ask for it here would lay out the page once more.
+ */
+export function useSteadyScroll(ref, top, added, height) {
   const seen = useRef(added);
   useLayoutEffect(() => {
     const more = added - seen.current;
     seen.current = added;
-    if (more > 0 && ref.current?.scrollTop > 0) ref.current.scrollTop += more * height;
+    if (more > 0 && top > 0) ref.current.scrollTop += more * height;
   }, [added]);
 }

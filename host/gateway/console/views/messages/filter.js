@@ -1,7 +1,7 @@
 // Which rows of a message list are shown, and what a row says in one line. No DOM here.
 import { toneOf } from "./log.js";
 
-const MAX_SUMMARY = 400;
+const MAX_SUMMARY = 200;
 const MAX_VALUE = 80;
 
 /** `{direction, action, errors, text}`, all optional; `text` in any case. */

@@ -17,7 +17,7 @@ export function MessageTable({ rows, selected, onSelect, empty }) {
   const [unfolded, setUnfolded] = useState(() => new Set());
   const extra = new Map(unfolded.size ? rows.map((row, at) => [row, at]).filter(([row]) => unfolded.has(row.id)).map(([, at]) => [at, UNFOLDED]) : []);
   const virtual = useVirtual({ count: rows.length, height: ROW, head: HEAD, extra });
-  useSteadyScroll(virtual.ref, useNewer(rows), ROW);
+  useSteadyScroll(virtual.ref, virtual.top, useNewer(rows), ROW);
   const drawn = rows.slice(virtual.from, virtual.to);
   const toggle = (row) => setUnfolded((old) => toggled(old, row.id));
   const key = (event) => {
@@ -34,13 +34,14 @@ export function MessageTable({ rows, selected, onSelect, empty }) {
     else return;
     event.preventDefault();
   };
+  // Rows are drawn by their place, not by their message: while messages come fast, only texts change, and no row is made anew.
   return html`<div class="messages-scroll" ref=${virtual.ref}>
     <table class="messages" role="grid" aria-label="Messages" aria-rowcount=${rows.length + 1} tabindex="0" onKeyDown=${key}
       aria-activedescendant=${drawn.includes(selected) ? `message-${selected.id}` : undefined}>
       <${Head} />
       <tbody>
         ${virtual.before > 0 && html`<tr key="before" aria-hidden="true" class="space" style=${{ height: `${virtual.before}px` }}></tr>`}
-        ${drawn.map((row, at) => html`<${Row} key=${row.id} row=${row} revision=${row.revision} index=${virtual.from + at}
+        ${drawn.map((row, at) => html`<${Row} key=${at} row=${row} index=${virtual.from + at}
           selected=${row.id === selected?.id} unfolded=${unfolded.has(row.id)} onSelect=${onSelect} toggle=${toggle} />`)}
         ${virtual.after > 0 && html`<tr key="after" aria-hidden="true" class="space" style=${{ height: `${virtual.after}px` }}></tr>`}
       </tbody>
@@ -79,10 +80,13 @@ function Head() {
 
 function Row({ row, index, selected, unfolded, onSelect, toggle }) {
   const tone = toneOf(row);
+  // Another message may be in this place when the button is released.
+  const pressed = useRef(row);
   const click = (event) => {
-    if (!event.target.closest("button") && !getSelection().toString()) onSelect(selected ? null : row);
+    if (!event.target.closest("button") && !getSelection().toString()) onSelect(selected && pressed.current === row ? null : pressed.current);
   };
-  return html`<tr id=${`message-${row.id}`} class=${`message ${tone} ${row.kind}`} aria-rowindex=${index + 2} aria-selected=${selected} onClick=${click}>
+  return html`<tr id=${`message-${row.id}`} class=${`message ${tone} ${row.kind}`} aria-rowindex=${index + 2} aria-selected=${selected}
+      onMouseDown=${() => (pressed.current = row)} onClick=${click}>
       <td class="m-fold">
         ${row.kind === "message" && html`<button type="button" class="link" tabindex="-1" aria-expanded=${unfolded} onClick=${() => toggle(row)}
           aria-label=${`Payloads of ${row.action ?? "the message"}`}>${unfolded ? "▾" : "▸"}</button>`}

@@ -5,6 +5,8 @@ export const MAX_ROWS = 1000;
 export const MAX_CHARACTERS = 32 * 1024 * 1024;
 /** Most lines that are held while the list is paused; what comes then is counted only. */
 export const MAX_HELD = 5000;
+/** Lines that are taken in one go. */
+const AT_ONCE = 400;
 /** Most lines of one row: a CALL that is repeated for hours stays one row. */
 const MAX_LINES_OF_ROW = 16;
 const MAX_ACTIONS = 200;
@@ -49,7 +51,7 @@ export class MessageLog {
   /** Takes a line of the stream: its JSON, and its text. */
   add(line, text) {
     this.revision += 1;
-    if (!this.paused) return this.#take(line, text);
+    if (!this.paused && !this.#held.length) return this.#take(line, text);
     if (this.#held.length >= MAX_HELD || this.#heldCharacters + text.length > MAX_CHARACTERS) this.notHeld += 1;
     else {
       this.#held.push([line, text]);
@@ -66,16 +68,25 @@ export class MessageLog {
     this.revision += 1;
   }
 
+  /** Goes on. What was held comes with `drain`, so that no task takes long. */
   resume() {
     this.paused = false;
-    const held = this.#held;
-    this.#held = [];
-    this.#heldCharacters = 0;
-    for (const [line, text] of held) this.#take(line, text);
+    this.revision += 1;
+  }
+
+  /** Takes some of what is held, unless the list is paused. Returns whether there is more. */
+  drain() {
+    if (this.paused || !this.#held.length) return false;
+    for (const [line, text] of this.#held.splice(0, AT_ONCE)) {
+      this.#heldCharacters -= text.length;
+      this.#take(line, text);
+    }
+    this.revision += 1;
+    if (this.#held.length) return true;
     if (this.notHeld) this.#note({ event: "not_held", missed: this.notHeld });
     this.notHeld = 0;
     this.#makeRoom();
-    this.revision += 1;
+    return false;
   }
 
   clear() {

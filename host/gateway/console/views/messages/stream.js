@@ -5,7 +5,7 @@ import { useMe } from "../../lib/poll.js";
 import { MessageLog } from "./log.js";
 
 /** Milliseconds between two drawings: more would be faster than the eye reads. */
-const DRAW_EVERY = 80;
+const DRAW_EVERY = 100;
 
 /** `{log, state, changed}`: `state` is `open`, `lost`, an `ApiError`, or null before the first answer; `changed()` after a change by hand. */
 export function useMessages(id) {
@@ -17,7 +17,11 @@ export function useMessages(id) {
   useEffect(() => {
     const stop = new AbortController();
     const kept = log.current.log;
-    const draw = drawing(changed);
+    const draw = drawing(() => {
+      if (kept.drain()) draw.soon();
+      changed();
+    });
+    log.current.draw = draw;
     follow("/api/v1/messages", {
       // The parameter is a glob: an identity with `*` or `?` in it matches others too.
       query: { charge_point: id, payload: payloads || undefined, trace: payloads || undefined },
@@ -36,7 +40,7 @@ export function useMessages(id) {
       draw.cancel();
     };
   }, [id, payloads]);
-  return { log: log.current.log, state, changed };
+  return { log: log.current.log, state, changed: () => (changed(), log.current.draw?.soon()) };
 }
 
 function drawing(changed) {
