@@ -17,9 +17,10 @@ export function statusTone(status) {
 
 export function Connectors({ connectors }) {
   if (!connectors?.length) return html`<span class="soft">–</span>`;
-  return connectors.map((one) => html`<span key=${connectorName(one)} class=${`badge chip ${statusTone(one.status)}`}
+  const all = connectors.map((one) => `${connectorName(one)} ${one.status}`).join(", ");
+  return html`<span title=${all}>${connectors.map((one) => html`<span key=${connectorName(one)} class=${`badge chip ${statusTone(one.status)}`}
     title=${[`Connector ${connectorName(one)}: ${one.status}`, one.error_code, one.at && `since ${fullTime(one.at)}`].filter(Boolean).join(", ")}>
-    ${connectorName(one)} ${one.status}</span>`);
+    ${connectorName(one)} ${one.status}</span>`)}</span>`;
 }
 
 /** `ocpp2.0.1` as `2.0.1`. */

@@ -31,7 +31,7 @@ export function ChargePoint({ id, query }) {
         ${row && html`<${ConnectorsAndCalls} row=${row} calls=${calls} />`}
         ${events.length > 0 && html`<${RecentEvents} events=${events} />`}
       </div>`}
-      <${Messages} id=${id} query=${query} />`}
+      <${Messages} id=${id} query=${query} quiet=${!row?.connected} />`}
   </${Page}>`;
 }
 

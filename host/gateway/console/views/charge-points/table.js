@@ -102,7 +102,7 @@ function Head({ columns, query, onSort, picked, pickAll }) {
     <tr aria-rowindex="1">
       <th class="c-pick"><input type="checkbox" aria-label="Select all that match" checked=${picked.size > 0} indeterminate=${picked.size > 0} onChange=${pickAll} /></th>
       ${columns.map(([name, text, key, , title]) => html`<th key=${text} class=${name} title=${title} aria-sort=${key === sort ? sorted[order] : undefined}>
-        ${key ? html`<button type="button" class="sort" onClick=${() => onSort(key)}>${text}<span aria-hidden="true">${key === sort ? (order === "asc" ? " ↑" : " ↓") : ""}</span></button>` : text}
+        ${key ? html`<button type="button" class="sort" onClick=${() => onSort(key)}>${text}<span aria-hidden="true">${key === sort ? (order === "asc" ? "\u00a0↑" : "\u00a0↓") : ""}</span></button>` : text}
       </th>`)}
     </tr>
   </thead>`;

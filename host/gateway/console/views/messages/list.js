@@ -91,18 +91,24 @@ function Row({ row, index, selected, unfolded, onSelect, toggle }) {
         ${row.kind === "message" && html`<button type="button" class="link" tabindex="-1" aria-expanded=${unfolded} onClick=${() => toggle(row)}
           aria-label=${`Payloads of ${row.action ?? "the message"}`}>${unfolded ? "▾" : "▸"}</button>`}
       </td>
-      <td class="m-time"><time datetime=${row.time} title=${fullTime(row.time)}>${preciseClock(row.time)}</time></td>
+      <td class="m-time"><time datetime=${row.time} title=${fullTime(row.time)}>${shortClock(row.time)}</time></td>
       ${row.kind === "event" ? html`<td colspan="4" class="m-event">${eventText(row)}</td>` : html`<${MessageCells} row=${row} tone=${tone} />`}
     </tr>
     ${unfolded && html`<tr class="unfolded"><td colspan="6"><${Unfolded} row=${row} /></td></tr>`}`;
 }
 
+/** The milliseconds apart: a narrow window leaves them out. */
+function shortClock(time) {
+  const [whole, milliseconds] = preciseClock(time).split(".");
+  return html`${whole}<span class="ms">.${milliseconds}</span>`;
+}
+
 function MessageCells({ row, tone }) {
   const passed = took(row);
-  const text = row.incidents.length ? row.incidents.join("; ") : row.call ? summary(row.call.payload) : "";
+  const text = row.call ? summary(row.call.payload) : "";
   return html`<td class="m-action"><${Direction} direction=${row.direction} /> ${row.action ?? row.call?.type ?? "?"}
       ${row.call?.type === "SEND" && html` <small>SEND</small>`}</td>
-    <td class=${`m-payload ${row.incidents.length ? "fault" : ""}`} title=${text || undefined}>
+    <td class="m-payload" title=${text || undefined}>
       ${text || html`<span class="soft">${row.call ? (row.call.payload === undefined ? "no payload shown" : "{}") : "the CALL came before the list"}</span>`}</td>
     <td class="m-answer"><${Answer} row=${row} tone=${tone} /></td>
     <td class="m-took numeric">${passed === null ? "" : seconds(passed / 1e6)}</td>`;
@@ -116,6 +122,8 @@ export function Direction({ direction }) {
 }
 
 function Answer({ row, tone }) {
+  const incidents = row.incidents.join("; ");
+  if (!row.answer && incidents) return html`<span class="fault" title=${incidents}>${incidents}</span>`;
   if (!row.answer) return row.call?.type === "SEND" ? "" : html`<span class="soft">…</span>`;
   const { type, payload } = row.answer;
   if (type !== "CALLRESULT") {
@@ -123,8 +131,9 @@ function Answer({ row, tone }) {
   }
   const status = statusOf(payload);
   const rest = summary(payload);
-  return html`${status && html`<${Badge} tone=${tone === "warn" ? "warn" : "none"}>${status}</${Badge}> `}<span class="soft" title=${rest}>${
-    rest === `status ${status}` ? "" : rest || (payload === undefined ? "" : "{}")}</span>`;
+  return html`${status && html`<${Badge} tone=${tone === "warn" ? "warn" : "none"}>${status}</${Badge}> `}${incidents
+    ? html`<span class="fault" title=${incidents}>${incidents}</span>`
+    : html`<span class="soft" title=${rest}>${rest === `status ${status}` ? "" : rest || (payload === undefined ? "" : "{}")}</span>`}`;
 }
 
 function eventText(row) {

@@ -10,8 +10,8 @@ import { MessageTable } from "./list.js";
 import { StreamState, useMessages } from "./stream.js";
 import { TracePanel } from "./trace.js";
 
-/** `query`: the parameters `direction`, `action`, `errors` and `text` of the view. */
-export function Messages({ id, query }) {
+/** `quiet`: the charge point is not connected. `query`: the parameters `direction`, `action`, `errors` and `text` of the view. */
+export function Messages({ id, query, quiet }) {
   const { log, state, changed } = useMessages(id);
   const { payloads } = useMe();
   const [selected, setSelected] = useState(null);
@@ -32,7 +32,7 @@ export function Messages({ id, query }) {
       ${state === "open" && html`<span>${said(log, rows)}</span>`}
       ${!payloads && html`<span class="soft">Without payloads and traces: admin.tap_payloads is false.</span>`}
     </p>
-    <div class=${`messages-and-trace ${selected ? "with-trace" : ""}`}>
+    <div class=${`messages-and-trace ${selected ? "with-trace" : ""} ${quiet && !log.rows.length ? "quiet" : ""}`}>
       <${MessageTable} rows=${rows} selected=${selected} onSelect=${setSelected} empty=${empty} />
       ${selected && html`<${TracePanel} key=${selected.id} row=${selected} onClose=${() => setSelected(null)} />`}
     </div>

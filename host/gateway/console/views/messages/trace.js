@@ -47,7 +47,7 @@ function Line({ line, after }) {
 }
 
 function Other({ line }) {
-  if (line.frame !== undefined) return html`<${Code} text=${pretty(line.frame)} label="Frame" />`;
+  if (line.frame !== undefined) return html`<${Code} text=${pretty(line.frame)} />`;
   const { v, event, time, direction, ...facts } = line;
   return html`<dl class="facts">${Object.entries(facts).map(([name, value]) => html`<dt>${name}</dt><dd>${typeof value === "object" ? JSON.stringify(value) : String(value)}</dd>`)}</dl>`;
 }
@@ -58,7 +58,7 @@ function Message({ line }) {
     return html`<p class="soft">The gateway does not show payloads: set admin.tap_payloads to see the frame and its trace.</p>`;
   }
   return html`<${Stage} title=${line.direction === "uplink" ? "Frame from the charge point" : "Message from a back end"}>
-      ${line.message && html`<${Topic} message=${line.message} />`}<${Code} text=${pretty(arrived ?? "")} label="As it arrived" />
+      ${line.message && html`<${Topic} message=${line.message} />`}<${Code} text=${pretty(arrived ?? "")} />
     </${Stage}>
     ${(line.steps ?? []).map((step, at) => html`<${Step} key=${at} step=${step} />`)}
     ${!line.steps && html`<p class="soft">Without a trace.</p>`}
@@ -94,9 +94,9 @@ function Action({ action, input }) {
       return html`<p class="notice warn">Dropped${action.reason ? `: ${action.reason}` : "."}</p>`;
     case "reject":
       return html`<p class="notice bad">Refused with ${action.code}${action.description ? `: ${action.description}` : ""}</p>
-        ${action.details && action.details !== "{}" && html`<${Code} text=${pretty(action.details)} label="Details" />`}`;
+        ${action.details && action.details !== "{}" && html`<${Code} text=${pretty(action.details)} />`}`;
     case "reply":
-      return html`<p><${Badge} tone="info">answered</${Badge}> The charge point gets this answer at once:</p><${Code} text=${pretty(action.payload ?? "{}")} label="Answer" />`;
+      return html`<p><${Badge} tone="info">answered</${Badge}> The charge point gets this answer at once:</p><${Code} text=${pretty(action.payload ?? "{}")} />`;
     case "publish":
       return html`<p><${Badge} tone="info">published in addition</${Badge}></p><${Topic} message=${action.message} /><${Payload} message=${action.message} />`;
     case "subscribe":
@@ -125,8 +125,8 @@ export function Difference({ before, after }) {
     return old.length + now.length > MAX_COMPARED ? undefined : folded(diffLines(old, now));
   }, [before, after]);
   if (diff === null || diff?.every((line) => line.kind === "left_out")) return html`<p class="soft">Unchanged.</p>`;
-  if (diff === undefined) return html`<${Code} text=${after} language="none" label="Changed" />`;
-  return html`<pre class="code diff" tabindex="0" role="region" aria-label="Difference"><code>${diff.map((line, at) => html`<${DiffLine} key=${at} line=${line} />`)}</code></pre>`;
+  if (diff === undefined) return html`<${Code} text=${after} language="none" />`;
+  return html`<pre class="code diff" tabindex="0" role="group" aria-label="Difference"><code>${diff.map((line, at) => html`<${DiffLine} key=${at} line=${line} />`)}</code></pre>`;
 }
 
 function DiffLine({ line }) {
@@ -141,8 +141,8 @@ function Topic({ message, was }) {
 }
 
 function Payload({ message }) {
-  if (message.payload_base64 !== undefined) return html`<p class="soft">Not UTF-8; in base64:</p><${Code} text=${message.payload_base64} language="none" label="Payload" />`;
-  return html`<${Code} text=${pretty(message.payload ?? "")} label="Payload" />`;
+  if (message.payload_base64 !== undefined) return html`<p class="soft">Not UTF-8; in base64:</p><${Code} text=${message.payload_base64} language="none" />`;
+  return html`<${Code} text=${pretty(message.payload ?? "")} />`;
 }
 
 /** What the gateway published, sent and answered in the end. */
@@ -152,7 +152,7 @@ function Outcome({ line }) {
     ${line.published?.map((message, at) => html`<${Stage} key=${`p${at}`} title="Published">
       <${Topic} message=${message} /><${Payload} message=${message} />
     </${Stage}>`)}
-    ${line.sent?.map((frame, at) => html`<${Stage} key=${`s${at}`} title="For the charge point"><${Code} text=${pretty(frame)} label="Frame" /></${Stage}>`)}
+    ${line.sent?.map((frame, at) => html`<${Stage} key=${`s${at}`} title="For the charge point"><${Code} text=${pretty(frame)} /></${Stage}>`)}
     ${line.answer && html`<${Stage} title="Answered at once"><${Action} action=${line.answer} input=${{}} /></${Stage}>`}
     ${nothing && html`<p class="notice warn">Nothing went on from here: it was neither published nor sent.</p>`}`;
 }
