@@ -6,9 +6,9 @@ const OVERSCAN = 6;
 
 /**
  * Follows how far an element is scrolled, at most once a frame. `count` rows of `height` pixels; `extra`: a Map from the index of a row to
- * pixels that it is taller (few). Returns `{ref, top, from, to, before, after}`: `ref` of the element that scrolls, and how far
- * it is scrolled, the rows `from` up to `to`
- * (not included), and the pixels of what is not drawn. `head`: pixels of a head that stays in view.
+ * pixels that it is taller (few); `head`: pixels of a head that stays in view. Returns `{ref, reveal, top, from, to, before, after}`: `ref` of
+ * the element that scrolls, `reveal(index)`, which scrolls to a row, how far it is scrolled, the rows `from` up to `to` (not included) that are
+ * to be drawn, and the pixels of those before and after them.
  */
 export function useVirtual({ count, height, head = 0, extra = NO_EXTRA }) {
   const ref = useRef(null);
@@ -34,7 +34,8 @@ export function useVirtual({ count, height, head = 0, extra = NO_EXTRA }) {
   const from = Math.max(0, Math.min(rowAt(view.top, height, taller) - OVERSCAN, count - 1));
   const to = Math.min(count, rowAt(view.top + view.size - head, height, taller) + 1 + OVERSCAN);
   const before = topOf(from, height, taller);
-  return { ref, top: view.top, from, to, before, after: Math.max(0, topOf(count, height, taller) - topOf(Math.max(from, to), height, taller)) };
+  const reveal = (index) => revealRow(ref.current, topOf(index, height, taller), height, head);
+  return { ref, reveal, top: view.top, from, to, before, after: Math.max(0, topOf(count, height, taller) - topOf(Math.max(from, to), height, taller)) };
 }
 const NO_EXTRA = new Map();
 
@@ -55,10 +56,9 @@ function rowAt(top, height, taller) {
   return index + Math.floor(rest / height);
 }
 
-/** Scrolls an element so that the row is in view. */
-export function revealRow(place, index, height, head = 0) {
+/** Scrolls an element so that the row that begins at `top` is in view. */
+function revealRow(place, top, height, head) {
   if (!place) return;
-  const top = index * height;
   if (top < place.scrollTop) place.scrollTop = top;
   else if (top + height > place.scrollTop + place.clientHeight - head) place.scrollTop = top + height - place.clientHeight + head;
 }

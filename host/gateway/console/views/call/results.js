@@ -83,7 +83,7 @@ function Several({ now }) {
   return html`<p role="status">${parts.join(" · ")}</p>
     <progress max=${now.results.length} value=${done} aria-label="CALLs that are done"></progress>
     <div class="results-scroll" tabindex="0" role="region" aria-label="Results"><table class="results">
-      <thead><tr><th>Charge point</th><th>Result</th><th></th><th class="numeric">After</th></tr></thead>
+      <thead><tr><th>Charge point</th><th>Result</th><th>Answer</th><th class="numeric">After</th></tr></thead>
       <tbody>${now.results.map((result) => html`<${ResultRow} key=${result.id} result=${result} unfolded=${unfolded === result.id}
         toggle=${() => setUnfolded(unfolded === result.id ? null : result.id)} />`)}</tbody>
     </table></div>`;

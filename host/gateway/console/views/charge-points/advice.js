@@ -69,7 +69,9 @@ export function findings({ row, calls, refusals, events, now }) {
 function absence(row, refusals, now) {
   if (!row || row.connected) return [];
   const newer = refusals.some((one) => row.disconnected_at && one.last > row.disconnected_at);
-  const text = `It is not connected since ${ago(row.disconnected_at, now)}. ${sentence(row.disconnect_reason)} ${newer ? "It has tried since, and was refused." : disconnectAdvice(row.disconnect_reason)}`;
+  const said = (row.disconnect_reason ?? "").replace(/^[a-z_]+: /, "");
+  const then = newer ? "It has tried since, and was refused." : disconnectAdvice(row.disconnect_reason);
+  const text = `It is not connected. It left ${ago(row.disconnected_at, now)}${said ? `: ${said}` : ""}. ${then}`;
   return [{ tone: "bad", text }];
 }
 

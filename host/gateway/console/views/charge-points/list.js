@@ -16,36 +16,42 @@ const FILTERS = ["search", "version", "vendor", "model", "status"];
 /** Most charge points that are disconnected at a time. */
 const AT_ONCE = 8;
 
+/** What the list said last: the rows in view, how many match, how many are connected. */
+const NOTHING = { rows: [], matching: null, total: null };
+
 export function ChargePointList({ query }) {
   const state = ["connected", "away", "refused"].includes(query.state) ? query.state : "connected";
   const [picked, setPicked] = useState(() => new Set());
+  const [read, setRead] = useState(NOTHING);
   const show = (next) => {
     setPicked(new Set());
+    setRead(NOTHING);
     setQuery({ state: next === "connected" ? "" : next, sort: "", order: "", ...(next === "refused" ? { version: "", vendor: "", model: "", status: "" } : {}) });
   };
   return html`<${Page} title="Charge points">
-    <${StateTabs} state=${state} onChange=${show} />
+    <${StateTabs} state=${state} total=${state === "connected" ? read.total : null} onChange=${show} />
     ${state === "refused"
       ? html`<${Refused} query=${query} />`
-      : html`<${Known} key=${state} state=${state} query=${query} picked=${picked} setPicked=${setPicked} />`}
+      : html`<${Known} key=${state} state=${state} query=${query} picked=${picked} setPicked=${setPicked}
+          read=${read} setRead=${setRead} />`}
   </${Page}>`;
 }
 
-function StateTabs({ state, onChange }) {
+/** `total`: connected charge points as the list said last, if it is shown: newer than what the tabs read by themselves. */
+function StateTabs({ state, total, onChange }) {
   const every = { every: 10_000 };
   const connected = usePoll("/api/v1/charge-points", { query: { limit: 1 }, ...every });
   const away = usePoll("/api/v1/charge-points", { query: { limit: 1, state: "away" }, ...every });
   const refused = usePoll("/api/v1/refusals", { query: { limit: 1 }, ...every });
   const items = [
-    ["connected", `Connected ${count(connected.data?.total)}`],
+    ["connected", `Connected ${count(total ?? connected.data?.total)}`],
     ["away", `Away ${count(away.data?.matching)}`],
     ["refused", `Refused ${count(refused.data?.total)}`],
   ];
   return html`<${Tabs} label="Which charge points" items=${items} value=${state} onChange=${onChange} />`;
 }
 
-function Known({ state, query, picked, setPicked }) {
-  const [read, setRead] = useState({ rows: [], matching: null, total: null });
+function Known({ state, query, picked, setPicked, read, setRead }) {
   const { search, version, vendor, model, status, sort, order } = query;
   const asked = useMemo(
     () => ({ state, search, version, vendor, model, status, sort, order }),

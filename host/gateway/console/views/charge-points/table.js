@@ -3,7 +3,7 @@ import { html, useEffect, useState } from "../../lib/ui.js";
 import { Failure, Time } from "../../lib/widgets.js";
 import { count } from "../../lib/format.js";
 import { go, href } from "../../lib/router.js";
-import { revealRow, useVirtual } from "../../lib/virtual.js";
+import { useVirtual } from "../../lib/virtual.js";
 import { useRows } from "./rows.js";
 import { Connectors, shortVersion, vendorAndModel } from "./chips.js";
 
@@ -72,7 +72,7 @@ export function ChargePointTable({ query, picked, onPick, pickAll, onSort, onRow
     if (step) {
       const next = Math.max(0, Math.min(length - 1, shown + step));
       setActive(next);
-      revealRow(virtual.ref.current, next, ROW, HEAD);
+      virtual.reveal(next);
     } else if (event.key === "Enter" && row) go(["charge-points", row.id]);
     else if (event.key === " " && row) onPick([row.id], !picked.has(row.id));
     else return;

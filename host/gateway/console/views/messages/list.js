@@ -3,7 +3,7 @@ import { html, useRef, useState } from "../../lib/ui.js";
 import { Badge } from "../../lib/widgets.js";
 import { Code } from "../../lib/code.js";
 import { fullTime, preciseClock, pretty, seconds } from "../../lib/format.js";
-import { revealRow, useSteadyScroll, useVirtual } from "../../lib/virtual.js";
+import { useSteadyScroll, useVirtual } from "../../lib/virtual.js";
 import { statusOf, took, toneOf } from "./log.js";
 import { summary } from "./filter.js";
 
@@ -28,7 +28,7 @@ export function MessageTable({ rows, selected, onSelect, empty }) {
     if (step && rows.length) {
       const next = at < 0 ? 0 : Math.max(0, Math.min(rows.length - 1, at + step));
       onSelect(rows[next]);
-      revealRow(virtual.ref.current, next, ROW, HEAD);
+      virtual.reveal(next);
     } else if (event.key === "Escape") onSelect(null);
     else if ((event.key === "Enter" || event.key === " ") && at >= 0) toggle(rows[at]);
     else return;
@@ -133,7 +133,7 @@ function Answer({ row, tone }) {
   const rest = summary(payload);
   return html`${status && html`<${Badge} tone=${tone === "warn" ? "warn" : "none"}>${status}</${Badge}> `}${incidents
     ? html`<span class="fault" title=${incidents}>${incidents}</span>`
-    : html`<span class="soft" title=${rest}>${rest === `status ${status}` ? "" : rest || (payload === undefined ? "" : "{}")}</span>`}`;
+    : html`<span class="soft" title=${rest}>${rest === `status ${status}` ? "" : rest || (payload === undefined ? "answered" : "{}")}</span>`}`;
 }
 
 function eventText(row) {

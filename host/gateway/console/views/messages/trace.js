@@ -54,11 +54,14 @@ function Other({ line }) {
 
 function Message({ line }) {
   const arrived = line.frame ?? line.message?.payload;
-  if (arrived === undefined && !line.message) {
-    return html`<p class="soft">The gateway does not show payloads: set admin.tap_payloads to see the frame and its trace.</p>`;
+  if (arrived === undefined && line.message?.payload_base64 === undefined) {
+    return html`${line.message && html`<${Topic} message=${line.message} />`}
+      ${line.published?.map((message, at) => html`<${Topic} key=${at} message=${message} />`)}
+      <p class="soft">The gateway does not show payloads: set admin.tap_payloads to see the frame and its trace.</p>`;
   }
   return html`<${Stage} title=${line.direction === "uplink" ? "Frame from the charge point" : "Message from a back end"}>
-      ${line.message && html`<${Topic} message=${line.message} />`}<${Code} text=${pretty(arrived ?? "")} />
+      ${line.message && html`<${Topic} message=${line.message} />`}
+      ${arrived === undefined ? html`<${Payload} message=${line.message} />` : html`<${Code} text=${pretty(arrived)} />`}
     </${Stage}>
     ${(line.steps ?? []).map((step, at) => html`<${Step} key=${at} step=${step} />`)}
     ${!line.steps && html`<p class="soft">Without a trace.</p>`}
