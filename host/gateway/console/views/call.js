@@ -37,7 +37,8 @@ export default function View({ query }) {
       <div>
         <${Section} title="To"><${Targets} ids=${ids} rows=${rows} onChange=${(next) => setQuery({ to: toQuery(next) })} />
           <${Mixed} ids=${ids} rows=${rows} versions=${versions} version=${version} /></${Section}>
-        ${schemas.data && html`<${Compose} ids=${ids} version=${version} versions=${versions} action=${query.action} schemas=${schemas.data} reuse=${reuse}
+        ${schemas.data && html`<${Compose} ids=${ids} version=${version} versions=${versions} action=${query.action}
+          schemas=${schemas.data} reuse=${reuse}
           onSent=${(call) => setCalls(remember(call))} />`}
       </div>
       <div class="call-came"><${Results} /><${Recent} calls=${calls} onUse=${use} /></div>
@@ -76,8 +77,11 @@ function Mixed({ ids, rows, versions, version }) {
   const others = ids.filter((id) => rows?.get(id) && rows.get(id).version !== version);
   if (!others.length) return null;
   const text = versions.map(([name, number]) => `${count(number)} × ${name.replace("ocpp", "OCPP ")}`).join(", ");
-  return html`<div class="notice warn"><span>The charge points speak different versions (${text}). All of them get the payload for ${version.replace("ocpp", "OCPP ")}.</span>
-    <button type="button" onClick=${() => setQuery({ to: toQuery(ids.filter((id) => !others.includes(id))) })}>Remove the others</button></div>`;
+  const form = version.replace("ocpp", "OCPP ");
+  return html`<div class="notice warn">
+    <span>The charge points speak different versions (${text}). All of them get the payload for ${form}.</span>
+    <button type="button"
+      onClick=${() => setQuery({ to: toQuery(ids.filter((id) => !others.includes(id))) })}>Remove the others</button></div>`;
 }
 
 function Compose({ ids, version, versions, action, schemas, reuse, onSent }) {
@@ -95,13 +99,16 @@ function Compose({ ids, version, versions, action, schemas, reuse, onSent }) {
           <option value=${OTHER}>Another one…</option>
         </select>
       </${Field}>
-      ${other && html`<${Field} label="Name of the action"><input value=${action === OTHER ? "" : action} maxlength="128" onChange=${(event) => setQuery({ action: event.target.value.trim() || OTHER })} /></${Field}>`}
+      ${other && html`<${Field} label="Name of the action"><input value=${action === OTHER ? "" : action} maxlength="128"
+        onChange=${(event) => setQuery({ action: event.target.value.trim() || OTHER })} /></${Field}>`}
       <${Field} label="Schema of"><select value=${version} onChange=${(event) => setQuery({ version: event.target.value })}>
-        ${Object.keys(schemas).map((name) => html`<option key=${name} value=${name}>${name.replace("ocpp", "OCPP ")}${versions.some(([used]) => used === name) ? " (theirs)" : ""}</option>`)}
+        ${Object.keys(schemas).map((name) => html`<option key=${name}
+          value=${name}>${name.replace("ocpp", "OCPP ")}${versions.some(([used]) => used === name) ? " (theirs)" : ""}</option>`)}
       </select></${Field}>
     </div>
     ${ready
-      ? html`<${Draft} key=${`${version} ${action} ${schema ? "form" : "json"}`} ids=${ids} version=${version} action=${action === OTHER ? "" : action} schema=${other ? null : schema} schemaError=${error}
+      ? html`<${Draft} key=${`${version} ${action} ${schema ? "form" : "json"}`} ids=${ids} version=${version}
+        action=${action === OTHER ? "" : action} schema=${other ? null : schema} schemaError=${error}
           retry=${reload} reuse=${reuse} onSent=${onSent} />`
       : html`<p class="empty">${action ? "Reading the schema…" : "Choose an action."}</p>`}
   </${Section}>`;
@@ -123,12 +130,14 @@ function Draft({ ids, version, action, schema, schemaError, retry, reuse, onSent
   }, [reuse]);
   const { json, schema: wrong } = faultsOf(draft, schema, { missing: true });
   const inForm = draft.mode === "form" && schema;
+  const title = `Send ${action} to ${count(ids.length)} charge points?`;
+  const text = "At most eight CALLs are on their way at a time. You can stop in between.";
   const submit = async (event) => {
     event.preventDefault();
     setAttempted(true);
     if (!mayChange || !ids.length || !action || json) return;
     if (inForm && wrong.size) return focusFault();
-    if (ids.length > 1 && !(await confirmed({ title: `Send ${action} to ${count(ids.length)} charge points?`, text: "At most eight CALLs are on their way at a time. You can stop in between.", action: "Send" }))) return;
+    if (ids.length > 1 && !(await confirmed({ title, text, action: "Send" }))) return;
     onSent({ to: ids, version, action, payload: draft.text, time: new Date().toISOString() });
     start({ to: ids, action, payload: draft.text }).catch((error) => note(error.message, "bad"));
     document.querySelector(".call-came")?.scrollIntoView({ block: "nearest" });
@@ -139,10 +148,12 @@ function Draft({ ids, version, action, schema, schemaError, retry, reuse, onSent
   return html`<form class="call-form" onSubmit=${submit} noValidate>
     <${Payload} schema=${schema} schemaError=${schemaError} retry=${retry} draft=${draft} setDraft=${setDraft} attempted=${attempted} />
     <div class="actions send">
-      <${ChangeButton} type="submit" class="primary" disabled=${Boolean(missing || json)}>${missing ? "Send" : `Send ${action} to ${whom}${anyway}`}</${ChangeButton}>
+      <${ChangeButton} type="submit" class="primary"
+        disabled=${Boolean(missing || json)}>${missing ? "Send" : `Send ${action} to ${whom}${anyway}`}</${ChangeButton}>
       <button type="button" onClick=${() => (setDraft(newDraft(schema)), setAttempted(false))}>Start over</button>
       ${missing && html`<span class="soft">${missing}</span>`}
-      ${attempted && inForm && wrong.size > 0 && html`<span class="fault" role="alert">${wrong.size === 1 ? "A field is not right." : `${count(wrong.size)} fields are not right.`} JSON can be sent as it is.</span>`}
+      ${attempted && inForm && wrong.size > 0 && html`<span class="fault" role="alert">
+        ${wrong.size === 1 ? "A field is not right." : `${count(wrong.size)} fields are not right.`} JSON can be sent as it is.</span>`}
     </div>
   </form>`;
 }

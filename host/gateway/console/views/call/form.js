@@ -5,7 +5,8 @@ import { describe, initial, kindOf, members, resolve } from "./schema.js";
 
 /** `root`: the whole schema, where `$ref` points to. `faults`: a Map from places to texts. */
 export function SchemaForm({ schema, root, value, onChange, faults }) {
-  return html`<div class="schema-form"><${Members} schema=${schema} root=${root} value=${value ?? {}} onChange=${onChange} faults=${faults} path="" /></div>`;
+  return html`<div class="schema-form"><${Members} schema=${schema} root=${root} value=${value ?? {}} onChange=${onChange} faults=${faults}
+    path="" /></div>`;
 }
 
 function Members({ schema, root, value, onChange, faults, path }) {
@@ -18,8 +19,9 @@ function Members({ schema, root, value, onChange, faults, path }) {
     const { [name]: gone, ...rest } = value;
     onChange(rest);
   };
-  return html`${shown.map(({ name, schema: member, required }) => html`<${Value} key=${name} name=${name} schema=${member} root=${root} required=${required}
-      value=${value[name]} onChange=${(next) => set(name, next)} onRemove=${required ? null : () => remove(name)} faults=${faults} path=${`${path}/${name}`} />`)}
+  return html`${shown.map(({ name, schema: member, required }) => html`<${Value} key=${name} name=${name} schema=${member} root=${root}
+      required=${required} value=${value[name]} onChange=${(next) => set(name, next)} onRemove=${required ? null : () => remove(name)}
+      faults=${faults} path=${`${path}/${name}`} />`)}
     ${unknown.length > 0 && html`<p class="soft">Only in the JSON: ${unknown.join(", ")}</p>`}
     ${others.length > 0 && html`<${AddMember} others=${others} onAdd=${(member) => set(member.name, initial(member.schema, root))} />`}
     ${all.length === 0 && html`<p class="soft">Nothing to fill in: the payload is empty.</p>`}`;
@@ -68,7 +70,8 @@ function ArrayValue({ name, schema, root, value, required, onChange, onRemove, f
   const fault = faults.get(path);
   const full = items.length >= (schema.maxItems ?? Infinity);
   return html`<fieldset>
-    <legend><${Label} name=${name} required=${required} /> <small>${limits(schema)}</small> <${Remove} name=${name} onRemove=${onRemove} /></legend>
+    <legend><${Label} name=${name} required=${required} /> <small>${limits(schema)}</small> <${Remove} name=${name}
+      onRemove=${onRemove} /></legend>
     ${describe(schema) && html`<small class="hint">${describe(schema)}</small>`}
     ${fault && html`<small class="fault" role="alert">${fault}</small>`}
     ${items.map((one, at) => html`<${Value} key=${at} name=${`${name} ${at + 1}`} schema=${item} root=${root} required=${false} value=${one}
@@ -107,7 +110,8 @@ function Input({ schema, kind, value, onChange, invalid }) {
   const shared = { "aria-invalid": invalid ? "true" : undefined };
   if (schema.enum) return html`<${Choice} options=${schema.enum} value=${value} onChange=${onChange} shared=${shared} />`;
   if (kind === "boolean") return html`<${Choice} options=${[true, false]} value=${value} onChange=${onChange} shared=${shared} />`;
-  if (kind === "integer" || kind === "number") return html`<${NumberInput} kind=${kind} value=${value} onChange=${onChange} shared=${shared} />`;
+  if (kind === "integer" || kind === "number") return html`<${NumberInput} kind=${kind} value=${value} onChange=${onChange}
+    shared=${shared} />`;
   if (schema.format === "date-time") return html`<${DateInput} value=${value} onChange=${onChange} shared=${shared} />`;
   if (kind === "string") return html`<${TextInput} schema=${schema} value=${value} onChange=${onChange} shared=${shared} />`;
   return html`<${JsonInput} value=${value} onChange=${onChange} shared=${shared} />`;
@@ -116,7 +120,8 @@ function Input({ schema, kind, value, onChange, invalid }) {
 /** The value of an option is its place: options need not be texts. */
 function Choice({ options, value, onChange, shared }) {
   const at = options.indexOf(value);
-  return html`<select ...${shared} value=${at < 0 ? "" : String(at)} onChange=${(event) => onChange(event.target.value === "" ? undefined : options[Number(event.target.value)])}>
+  return html`<select ...${shared} value=${at < 0 ? "" : String(at)}
+    onChange=${(event) => onChange(event.target.value === "" ? undefined : options[Number(event.target.value)])}>
     <option value="">${value === undefined ? "Choose…" : String(value)}</option>
     ${options.map((option, place) => html`<option key=${place} value=${String(place)}>${String(option)}</option>`)}
   </select>`;
@@ -132,7 +137,8 @@ function NumberInput({ kind, value, onChange, shared }) {
     setText(event.target.value);
     onChange(read(event.target.value));
   };
-  return html`<input ...${shared} inputmode=${kind === "integer" ? "numeric" : "decimal"} autocomplete="off" value=${text} onInput=${changed} />`;
+  return html`<input ...${shared} inputmode=${kind === "integer" ? "numeric" : "decimal"} autocomplete="off" value=${text}
+    onInput=${changed} />`;
 }
 
 function read(text) {
@@ -154,7 +160,8 @@ const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 /** Entered in the reader's zone, kept in UTC. */
 function DateInput({ value, onChange, shared }) {
   const date = new Date(value);
-  if (value !== undefined && Number.isNaN(date.getTime())) return html`<${TextInput} schema=${{}} value=${value} onChange=${onChange} shared=${shared} />`;
+  if (value !== undefined && Number.isNaN(date.getTime())) return html`<${TextInput} schema=${{}} value=${value} onChange=${onChange}
+    shared=${shared} />`;
   const changed = (event) => onChange(event.target.value ? utc(new Date(event.target.value)) : undefined);
   return html`<span class="date-input">
     <input ...${shared} type="datetime-local" step="1" value=${value === undefined ? "" : local(date)} onInput=${changed} />

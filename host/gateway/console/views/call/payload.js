@@ -6,8 +6,8 @@ import { faults, initial, payloadFault } from "./schema.js";
 import { SchemaForm } from "./form.js";
 
 /**
- * Drafts: `{value, text, mode: "form" | "json"}`. `text` is what is sent; `value` is what the form shows: what the text said when it could last
- * be read.
+ * Drafts: `{value, text, mode: "form" | "json"}`. `text` is what is sent; `value` is what the form shows: what the text said when it could
+ * last be read.
  */
 export function newDraft(schema) {
   return draftOf(schema ? initial(schema, schema) : {}, schema ? "form" : "json");
@@ -38,8 +38,10 @@ export function Payload({ schema, schemaError, retry, draft, setDraft, attempted
   return html`<${Failure} error=${schemaError} retry=${retry} />
     ${schema && html`<${Tabs} label="How to enter the payload" items=${items} value=${draft.mode} onChange=${show} />`}
     ${draft.mode === "form" && schema
-      ? html`${payloadFault(draft.text) && html`<p class="notice warn"><span>The JSON cannot be read. The form shows what it said before; a change here replaces it.</span></p>`}
-        <${SchemaForm} schema=${schema} root=${schema} value=${draft.value} onChange=${(value) => setDraft(draftOf(value, "form"))} faults=${found.schema} />`
+      ? html`${payloadFault(draft.text) && html`<p
+        class="notice warn"><span>The JSON cannot be read. The form shows what it said before; a change here replaces it.</span></p>`}
+        <${SchemaForm} schema=${schema} root=${schema} value=${draft.value} onChange=${(value) => setDraft(draftOf(value, "form"))}
+          faults=${found.schema} />`
       : html`<${Editor} value=${draft.text} onInput=${edited} label="Payload as JSON" rows=${14} mark=${found.json} />
         <${SchemaFaults} faults=${found.json ? new Map() : found.schema} />`}`;
 }

@@ -46,13 +46,15 @@ function One({ result }) {
 
 function Detail({ result }) {
   if (result.state === "answered") return html`<${Code} text=${pretty(JSON.stringify(result.answer))} label="Answer" />`;
-  if (result.state === "stopped") return html`<p class="soft">${result.sent ? "You stopped waiting. The charge point may have got the CALL." : "Not sent."}</p>`;
+  if (result.state === "stopped") return html`<p
+    class="soft">${result.sent ? "You stopped waiting. The charge point may have got the CALL." : "Not sent."}</p>`;
   if (result.state !== "failed") return html`<p class="soft">Waiting for the answer…</p>`;
   const { status, message, body } = result.error;
   const details = body?.call_error?.details;
   return html`<p class="notice bad"><span>${status ? `${status}: ` : ""}${message}</span></p>
     ${advice(status) && html`<p class="soft">${advice(status)}</p>`}
-    ${details && JSON.stringify(details) !== "{}" && html`<${Code} text=${pretty(JSON.stringify(details))} label="Details of the CALLERROR" />`}`;
+    ${details && JSON.stringify(details) !== "{}" && html`<${Code} text=${pretty(JSON.stringify(details))}
+      label="Details of the CALLERROR" />`}`;
 }
 
 function advice(status) {
@@ -64,7 +66,13 @@ function advice(status) {
   }[status];
 }
 
-const STATES = { waiting: ["none", "waits"], sent: ["info", "sent…"], answered: ["ok", "answered"], failed: ["bad", "no result"], stopped: ["warn", "stopped"] };
+const STATES = {
+  waiting: ["none", "waits"],
+  sent: ["info", "sent…"],
+  answered: ["ok", "answered"],
+  failed: ["bad", "no result"],
+  stopped: ["warn", "stopped"],
+};
 
 function State({ result }) {
   const [tone, text] = STATES[result.state];
@@ -78,7 +86,11 @@ function Several({ now }) {
   const [unfolded, setUnfolded] = useState(null);
   const number = (state) => now.results.filter((result) => result.state === state).length;
   const done = now.results.length - number("waiting") - number("sent");
-  const parts = [`${count(done)} of ${count(now.results.length)} done`, `${count(number("answered"))} answered`, `${count(number("failed"))} without a result`];
+  const parts = [
+    `${count(done)} of ${count(now.results.length)} done`,
+    `${count(number("answered"))} answered`,
+    `${count(number("failed"))} without a result`,
+  ];
   if (number("stopped")) parts.push(`${count(number("stopped"))} stopped`);
   return html`<p role="status">${parts.join(" · ")}</p>
     <progress max=${now.results.length} value=${done} aria-label="CALLs that are done"></progress>
@@ -94,7 +106,8 @@ function ResultRow({ result, unfolded, toggle }) {
   return html`<tr>
       <td><a href=${href(["charge-points", result.id])}>${result.id}</a></td>
       <td><${State} result=${result} /></td>
-      <td class="short"><button type="button" class="link" disabled=${!short} aria-expanded=${unfolded} aria-label=${`Answer of ${result.id}`} onClick=${toggle}>${short || "…"}</button></td>
+      <td class="short"><button type="button" class="link" disabled=${!short} aria-expanded=${unfolded}
+        aria-label=${`Answer of ${result.id}`} onClick=${toggle}>${short || "…"}</button></td>
       <td class="numeric">${result.took === undefined ? "" : seconds(result.took)}</td>
     </tr>
     ${unfolded && html`<tr><td colspan="4"><${Detail} result=${result} /></td></tr>`}`;

@@ -9,8 +9,8 @@ const MAX_RECENT = 20;
 const MAX_KEPT = 50_000;
 
 /**
- * The latest run: `{action, payload, results, running, stopped, stop()}`, or null. `results`: `[{id, state, took, answer, error}]` with `state`
- * waiting, sent, answered, failed, or stopped; `took` in seconds; `answer` is the text of the CALLRESULT's payload, `error` an `ApiError`.
+ * The latest run: `{action, payload, results, running, stopped, stop()}`, or null. `results`: `[{id, state, took, answer, error}]` with
+ * `state` waiting, sent, answered, failed, or stopped; `took` in seconds; `answer` is the payload of the CALLRESULT, `error` an `ApiError`.
  */
 export const run = new Store(null);
 
@@ -28,14 +28,16 @@ export async function start({ to, action, payload }) {
   run.value?.stop();
   const abort = new AbortController();
   const body = `{"action":${JSON.stringify(action)},"payload":${payload}}`;
-  let now = { action, payload, results: to.map((id) => ({ id, state: "waiting" })), running: true, stopped: false, stop: () => abort.abort() };
+  const waiting = to.map((id) => ({ id, state: "waiting" }));
+  let now = { action, payload, results: waiting, running: true, stopped: false, stop: () => abort.abort() };
   const tell = (change) => {
     // A newer run is shown in place of this one.
     if (run.value === now) run.set((now = { ...now, ...change }));
   };
   const become = (at, change) => tell({ results: now.results.map((one, index) => (index === at ? { ...one, ...change } : one)) });
   run.set(now);
-  abort.signal.addEventListener("abort", () => tell({ stopped: true, results: now.results.map((one) => (one.state === "waiting" ? { ...one, state: "stopped" } : one)) }));
+  const notSent = (one) => (one.state === "waiting" ? { ...one, state: "stopped" } : one);
+  abort.signal.addEventListener("abort", () => tell({ stopped: true, results: now.results.map(notSent) }));
   await eachOf([...to.keys()], AT_ONCE, async (at) => {
     become(at, { state: "sent" });
     become(at, await sendOne(to[at], body, abort.signal));

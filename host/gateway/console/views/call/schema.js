@@ -31,13 +31,15 @@ export function kindOf(schema) {
 }
 
 /**
- * The value that a form begins with: objects with what is required in them, arrays with as many items as they need. Undefined: a value is to be
- * entered; as the value of a member, the form shows the member and JSON does not have it.
+ * The value that a form begins with: objects with what is required in them, arrays with as many items as they need. Undefined: a value is
+ * to be entered; as the value of a member, the form shows the member and JSON does not have it.
  */
 export function initial(schema, root) {
   switch (kindOf(schema)) {
     case "object":
-      return Object.fromEntries(members(schema, root).filter((member) => member.required).map(({ name, schema: member }) => [name, initial(member, root)]));
+      return Object.fromEntries(
+        members(schema, root).filter(({ required }) => required).map(({ name, schema: member }) => [name, initial(member, root)]),
+      );
     case "array":
       return Array.from({ length: schema.minItems ?? 0 }, () => initial(resolve(schema.items, root), root));
     default:
@@ -103,7 +105,9 @@ function wrongType(kind, value) {
 const DATE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
 
 function wrongValue(schema, value) {
-  if (schema.enum && !schema.enum.includes(value)) return `Not one of ${schema.enum.slice(0, 6).join(", ")}${schema.enum.length > 6 ? ", …" : ""}.`;
+  if (schema.enum && !schema.enum.includes(value)) {
+    return `Not one of ${schema.enum.slice(0, 6).join(", ")}${schema.enum.length > 6 ? ", …" : ""}.`;
+  }
   if (typeof value === "string") return wrongText(schema, value);
   if (typeof value === "number") return wrongNumber(schema, value);
   if (Array.isArray(value)) {
@@ -118,7 +122,9 @@ function wrongText(schema, value) {
   const length = [...value].length;
   if (length > (schema.maxLength ?? Infinity)) return `${length} characters; at most ${schema.maxLength} are allowed.`;
   if (length < (schema.minLength ?? 0)) return `At least ${schema.minLength} characters are needed.`;
-  if (schema.format === "date-time" && (!DATE.test(value) || Number.isNaN(Date.parse(value)))) return "Not a date with time and zone, as 2026-11-30T14:00:00Z.";
+  if (schema.format === "date-time" && (!DATE.test(value) || Number.isNaN(Date.parse(value)))) {
+    return "Not a date with time and zone, as 2026-11-30T14:00:00Z.";
+  }
   if (schema.format === "uri" && !URL.canParse(value)) return "Not a URI.";
   return null;
 }
@@ -126,8 +132,9 @@ function wrongText(schema, value) {
 function wrongNumber(schema, value) {
   if (value < (schema.minimum ?? -Infinity)) return `At least ${schema.minimum}.`;
   if (value > (schema.maximum ?? Infinity)) return `At most ${schema.maximum}.`;
-  if (schema.multipleOf && Math.abs(value / schema.multipleOf - Math.round(value / schema.multipleOf)) > 1e-6) return `Has to be a multiple of ${schema.multipleOf}.`;
-  return null;
+  const times = value / (schema.multipleOf ?? 1);
+  // 8.1 / 0.1 is not quite 81.
+  return schema.multipleOf && Math.abs(times - Math.round(times)) > 1e-6 ? `Has to be a multiple of ${schema.multipleOf}.` : null;
 }
 
 /** What is wrong with the text of a payload, for the editor: it cannot be read, or is no object. Null: nothing. */

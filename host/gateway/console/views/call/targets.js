@@ -45,7 +45,8 @@ async function readRows(ids, signal) {
     return found;
   }
   for (let page = 0; page < MAX_PAGES; page += 1) {
-    const answer = await request("/api/v1/charge-points", { query: { state: "all", limit: PAGE, offset: page * PAGE || undefined }, signal });
+    const query = { state: "all", limit: PAGE, offset: page * PAGE || undefined };
+    const answer = await request("/api/v1/charge-points", { query, signal });
     take(answer);
     if ((page + 1) * PAGE >= answer.matching || [...found.values()].every(Boolean)) break;
   }
@@ -57,8 +58,10 @@ export function Targets({ ids, rows, onChange }) {
   const shown = all ? ids : ids.slice(0, SHOWN);
   const remove = (id) => onChange(ids.filter((other) => other !== id));
   return html`<div class="targets">
-    ${ids.length > 0 && html`<ul class="chips" aria-label="Charge points">${shown.map((id) => html`<${Target} key=${id} id=${id} row=${rows?.get(id)} remove=${() => remove(id)} />`)}</ul>`}
-    ${ids.length > shown.length && html`<button type="button" class="link" onClick=${() => setAll(true)}>and ${count(ids.length - shown.length)} more</button>`}
+    ${ids.length > 0 && html`<ul class="chips" aria-label="Charge points">${shown.map((id) => html`<${Target} key=${id} id=${id}
+      row=${rows?.get(id)} remove=${() => remove(id)} />`)}</ul>`}
+    ${ids.length > shown.length && html`<button type="button" class="link"
+      onClick=${() => setAll(true)}>and ${count(ids.length - shown.length)} more</button>`}
     <div class="actions">
       <${AddTarget} ids=${ids} onAdd=${(id) => onChange([...ids, id])} />
       ${ids.length > 1 && html`<button type="button" class="link" onClick=${() => onChange([])}>Remove all</button>`}
@@ -112,11 +115,14 @@ function AddTarget({ ids, onAdd }) {
     event.preventDefault();
   };
   return html`<div class="combobox">
-    <input role="combobox" aria-label="Add a charge point" placeholder="Add a charge point" autocomplete="off" aria-expanded=${open} aria-controls=${list} aria-autocomplete="list"
-      aria-activedescendant=${open ? `${list}-${chosen}` : undefined} value=${text} onInput=${(event) => ask(event.target.value)} onKeyDown=${key} onFocus=${() => ask(text)} onBlur=${close} />
+    <input role="combobox" aria-label="Add a charge point" placeholder="Add a charge point" autocomplete="off" aria-expanded=${open}
+      aria-controls=${list} aria-autocomplete="list"
+      aria-activedescendant=${open ? `${list}-${chosen}` : undefined} value=${text}
+      onInput=${(event) => ask(event.target.value)} onKeyDown=${key} onFocus=${() => ask(text)} onBlur=${close} />
     <ul id=${list} role="listbox" aria-label="Charge points that match" hidden=${!open}>
       ${found.map((row, index) => html`<li key=${row.id} id=${`${list}-${index}`} role="option" aria-selected=${index === chosen}
-        onMouseDown=${(event) => (event.preventDefault(), add(row.id))}>${row.id} <small>${shortVersion(row.version)} ${vendorAndModel(row)}</small></li>`)}
+        onMouseDown=${(event) => (event.preventDefault(), add(row.id))}>
+        ${row.id} <small>${shortVersion(row.version)} ${vendorAndModel(row)}</small></li>`)}
     </ul>
   </div>`;
 }

@@ -54,8 +54,8 @@ const QUIET = 15 * 60_000;
 const FLAPPING = 4;
 
 /**
- * `{row, calls, refusals, events, now}` to `[{tone, text}]`: `row` as the API has it, null if it is not known; `refusals` and `events` of this
- * identity, the latest first.
+ * `{row, calls, refusals, events, now}` to `[{tone, text}]`: `row` as the API has it, null if it is not known; `refusals` and `events` of
+ * this identity, the latest first.
  */
 export function findings({ row, calls, refusals, events, now }) {
   const tones = ["bad", "warn", "info"];
@@ -78,39 +78,49 @@ function absence(row, refusals, now) {
 function refused(row, refusals, now) {
   return refusals
     .filter((one) => !row?.connected || now - new Date(one.last) < RECENT)
-    .map((one) => ({
-      tone: row?.connected ? "warn" : "bad",
-      text: `${row?.connected ? "Another connection with its identity was" : "It was"} refused ${times(one.count)}, last ${ago(one.last, now)}, from ${one.address}. ${sentence(one.text)} ${refusalAdvice(one.reason)}`,
-    }));
+    .map((one) => {
+      const who = row?.connected ? "Another connection with its identity was" : "It was";
+      const what = `refused ${times(one.count)}, last ${ago(one.last, now)}, from ${one.address}.`;
+      return { tone: row?.connected ? "warn" : "bad", text: `${who} ${what} ${sentence(one.text)} ${refusalAdvice(one.reason)}` };
+    });
 }
 
 function connections(row, events, now) {
   const recent = events.filter((event) => event.event === "connected" && now - new Date(event.time) < RECENT).length;
   if (recent < FLAPPING) return [];
-  return [{ tone: "warn", text: `It has connected ${times(recent)} in the last ten minutes. Check its network, and whether two charge points have this identity.` }];
+  const check = "Check its network, and whether two charge points have this identity.";
+  return [{ tone: "warn", text: `It has connected ${times(recent)} in the last ten minutes. ${check}` }];
 }
+
+/** What a status of a connector means for those who want to charge. */
+const STATUSES = {
+  Faulted: { tone: "bad", text: "The fault is in the charge point: look at its log, or try Reset." },
+  Unavailable: { tone: "bad", text: "Set it to Operative with ChangeAvailability." },
+  SuspendedEVSE: { tone: "warn", text: "The charge point gives no energy: look at its charging profiles (GetCompositeSchedule)." },
+  SuspendedEV: { tone: "info", text: "The vehicle takes no energy." },
+  Reserved: { tone: "info", text: "Only the token of the reservation can charge." },
+};
 
 function connectors(row, now) {
   return row.connectors.flatMap((one) => {
     const name = row.connectors.length === 1 || one.connector !== 0 ? `Connector ${connectorName(one)}` : "The charge point";
     const since = one.at ? `, said ${ago(one.at, now)}` : "";
     const code = one.error_code && one.error_code !== "NoError" ? ` (${one.error_code})` : "";
-    if (one.status === "Faulted") return [{ tone: "bad", text: `${name} is Faulted${code}${since}. The fault is in the charge point: look at its log, or try Reset.` }];
-    if (one.status === "Unavailable") return [{ tone: "bad", text: `${name} is Unavailable${code}${since}. Set it to Operative with ChangeAvailability.` }];
-    if (one.status === "SuspendedEVSE") return [{ tone: "warn", text: `${name} is SuspendedEVSE${since}: the charge point gives no energy. Look at its charging profiles (GetCompositeSchedule).` }];
-    if (one.status === "SuspendedEV") return [{ tone: "info", text: `${name} is SuspendedEV${since}: the vehicle takes no energy.` }];
-    if (one.status === "Reserved") return [{ tone: "info", text: `${name} is Reserved${since}: only the token of the reservation can charge.` }];
+    const known = STATUSES[one.status];
+    if (known) return [{ tone: known.tone, text: `${name} is ${one.status}${code}${since}. ${known.text}` }];
     return code ? [{ tone: "warn", text: `${name} is ${one.status} and reports ${one.error_code}${since}.` }] : [];
   });
 }
 
 function open(row, calls) {
   const found = [];
-  if (row.open_calls.from_charge_point > 1) {
-    found.push({ tone: "warn", text: `Back ends have not answered ${count(row.open_calls.from_charge_point)} of its CALLs${named(calls?.from_charge_point)}. Check that a back end is subscribed.` });
+  const warn = (text) => found.push({ tone: "warn", text });
+  const from = row.open_calls.from_charge_point;
+  if (from > 1) {
+    warn(`Back ends have not answered ${count(from)} of its CALLs${named(calls?.from_charge_point)}. Check that a back end is subscribed.`);
   }
-  if (calls?.waiting > 0) found.push({ tone: "warn", text: `${count(calls.waiting)} CALLs wait until it has answered ${calls.to_charge_point}.` });
-  if (row.mailbox > 0) found.push({ tone: "warn", text: `${count(row.mailbox)} messages of back ends wait for it: it takes no more for now.` });
+  if (calls?.waiting > 0) warn(`${count(calls.waiting)} CALLs wait until it has answered ${calls.to_charge_point}.`);
+  if (row.mailbox > 0) warn(`${count(row.mailbox)} messages of back ends wait for it: it takes no more for now.`);
   return found;
 }
 
@@ -122,15 +132,18 @@ function named(actions) {
 function quiet(row, now) {
   const last = row.last_message ?? row.connected_since;
   if (now - new Date(last) < QUIET) return [];
-  return [{ tone: "warn", text: `It is connected, but has sent nothing for a while: the last message was ${row.last_message ? ago(last, now) : "never"}. Try TriggerMessage with Heartbeat.` }];
+  const since = row.last_message ? `since its last message, ${ago(last, now)}` : `since it connected, ${ago(last, now)}`;
+  return [{ tone: "warn", text: `It is connected, but has said nothing ${since}. Try TriggerMessage with Heartbeat.` }];
 }
 
 function incidents(events, now) {
   const recent = events.filter((event) => event.event === "incident" && now - new Date(event.time) < RECENT);
   if (!recent.length) return [];
   const { action, direction, text, transform, time } = recent[0];
-  const latest = `${action ?? "A message"} ${direction === "uplink" ? "from it" : "to it"}${transform ? ` in the transform ${transform}` : ""}: ${text}`;
-  return [{ tone: "warn", text: `${recent.length === 1 ? "A message" : `${count(recent.length)} messages`} did not pass in the last ten minutes. ${ago(time, now)}: ${sentence(latest)}` }];
+  const where = `${direction === "uplink" ? "from it" : "to it"}${transform ? `, in the transform ${transform}` : ""}`;
+  const number = recent.length === 1 ? "A message" : `${count(recent.length)} messages`;
+  const latest = `${action ?? "A message"} ${where}, ${ago(time, now)}: ${text}`;
+  return [{ tone: "warn", text: `${number} did not pass in the last ten minutes. ${sentence(latest)}` }];
 }
 
 function times(number) {

@@ -4,8 +4,8 @@ import { fullTime } from "../../lib/format.js";
 import { connectorName } from "./advice.js";
 
 const TONES = {
-  Available: "ok", Charging: "info", Occupied: "info", Preparing: "info", Finishing: "info", SuspendedEV: "warn", SuspendedEVSE: "warn", Reserved: "warn",
-  Unavailable: "bad", Faulted: "bad",
+  Available: "ok", Charging: "info", Occupied: "info", Preparing: "info", Finishing: "info", SuspendedEV: "warn", SuspendedEVSE: "warn",
+  Reserved: "warn", Unavailable: "bad", Faulted: "bad",
 };
 
 /** All that OCPP knows, for the filter. */
@@ -15,11 +15,17 @@ export function statusTone(status) {
   return TONES[status] ?? "none";
 }
 
+function whole(one) {
+  const since = one.at && `since ${fullTime(one.at)}`;
+  return [`Connector ${connectorName(one)}: ${one.status}`, one.error_code, since].filter(Boolean).join(", ");
+}
+
 export function Connectors({ connectors }) {
   if (!connectors?.length) return html`<span class="soft">–</span>`;
   const all = connectors.map((one) => `${connectorName(one)} ${one.status}`).join(", ");
-  return html`<span title=${all}>${connectors.map((one) => html`<span key=${connectorName(one)} class=${`badge chip ${statusTone(one.status)}`}
-    title=${[`Connector ${connectorName(one)}: ${one.status}`, one.error_code, one.at && `since ${fullTime(one.at)}`].filter(Boolean).join(", ")}>
+  return html`<span title=${all}>${connectors.map((one) => html`<span key=${connectorName(one)}
+    class=${`badge chip ${statusTone(one.status)}`}
+    title=${whole(one)}>
     ${connectorName(one)} ${one.status}</span>`)}</span>`;
 }
 

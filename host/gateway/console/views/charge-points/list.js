@@ -26,7 +26,8 @@ export function ChargePointList({ query }) {
   const show = (next) => {
     setPicked(new Set());
     setRead(NOTHING);
-    setQuery({ state: next === "connected" ? "" : next, sort: "", order: "", ...(next === "refused" ? { version: "", vendor: "", model: "", status: "" } : {}) });
+    const others = next === "refused" ? { version: "", vendor: "", model: "", status: "" } : {};
+    setQuery({ state: next === "connected" ? "" : next, sort: "", order: "", ...others });
   };
   return html`<${Page} title="Charge points">
     <${StateTabs} state=${state} total=${state === "connected" ? read.total : null} onChange=${show} />
@@ -83,10 +84,12 @@ function Known({ state, query, picked, setPicked, read, setRead }) {
   return html`<${Filters} query=${query} rows=${read.rows} />
     <div class="cp-bar">
       <p role="status">${countText(state, read, filtered)}
-        ${filtered && html` <button type="button" class="link" onClick=${() => setQuery(Object.fromEntries(FILTERS.map((name) => [name, ""])))}>Show all</button>`}</p>
+        ${filtered && html` <button type="button" class="link"
+          onClick=${() => setQuery(Object.fromEntries(FILTERS.map((name) => [name, ""])))}>Show all</button>`}</p>
       <${Bulk} picked=${picked} state=${state} clear=${() => setPicked(new Set())} />
     </div>
-    <${ChargePointTable} query=${asked} picked=${picked} onPick=${pick} pickAll=${pickAll} onSort=${onSort} onRows=${setRead} empty=${emptyText(state, filtered)} />`;
+    <${ChargePointTable} query=${asked} picked=${picked} onPick=${pick} pickAll=${pickAll} onSort=${onSort} onRows=${setRead}
+      empty=${emptyText(state, filtered)} />`;
 }
 
 function countText(state, { matching, total }, filtered) {
@@ -104,7 +107,8 @@ function emptyText(state, filtered) {
 function Filters({ query, rows }) {
   const set = (name) => (event) => setQuery({ [name]: event.target.value });
   const seen = (name) => [...new Set(rows.map((row) => row[name]).filter(Boolean))].sort();
-  const text = (name, label) => html`<${SearchBox} key=${name} value=${query[name] ?? ""} label=${label} onChange=${(value) => setQuery({ [name]: value })} list=${`cp-${name}`} />
+  const text = (name, label) => html`<${SearchBox} key=${name} value=${query[name] ?? ""} label=${label}
+    onChange=${(value) => setQuery({ [name]: value })} list=${`cp-${name}`} />
     <datalist id=${`cp-${name}`}>${seen(name).map((value) => html`<option key=${value} value=${value}></option>`)}</datalist>`;
   return html`<div class="filters cp-filters">
     <${SearchBox} value=${query.search ?? ""} label="Identity, address, vendor or model" onChange=${(search) => setQuery({ search })} />
@@ -124,16 +128,20 @@ function Bulk({ picked, state, clear }) {
   const ids = [...picked];
   const many = ids.length === 1 ? ids[0] : `${count(ids.length)} charge points`;
   const disconnect = async () => {
-    const yes = await confirmed({ title: `Disconnect ${many}?`, text: "Their connections are closed. They may connect again at once.", action: "Disconnect" });
+    const text = "Their connections are closed. They may connect again at once.";
+    const yes = await confirmed({ title: `Disconnect ${many}?`, text, action: "Disconnect" });
     if (!yes) return;
     let failed = 0;
-    await eachOf(ids, AT_ONCE, (id) => request(`/api/v1/charge-points/${encodeURIComponent(id)}`, { method: "DELETE" }).catch(() => (failed += 1)));
-    note(failed ? `${count(ids.length - failed)} disconnected, ${count(failed)} were not connected any more.` : `Disconnected: ${many}.`, failed ? "bad" : "ok");
+    const one = (id) => request(`/api/v1/charge-points/${encodeURIComponent(id)}`, { method: "DELETE" });
+    await eachOf(ids, AT_ONCE, (id) => one(id).catch(() => (failed += 1)));
+    if (failed) note(`${count(ids.length - failed)} disconnected, ${count(failed)} not: they may have left before.`, "bad");
+    else note(`Disconnected: ${many}.`);
     clear();
   };
   return html`<div class=${`actions ${ids.length ? "" : "unseen"}`} aria-hidden=${ids.length === 0}>
     <span>${count(ids.length)} selected</span>
-    <button type="button" onClick=${() => go(["call"], { to: ids.map(encodeURIComponent).join(",") })} disabled=${!ids.length}>Send a CALL…</button>
+    <button type="button" onClick=${() => go(["call"], { to: ids.map(encodeURIComponent).join(",") })}
+      disabled=${!ids.length}>Send a CALL…</button>
     ${state !== "away" && html`<${ChangeButton} class="danger" onClick=${disconnect} disabled=${!ids.length}>Disconnect…</${ChangeButton}>`}
     <button type="button" class="link" onClick=${clear} disabled=${!ids.length}>Select none</button>
   </div>`;

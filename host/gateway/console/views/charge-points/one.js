@@ -23,8 +23,10 @@ export function ChargePoint({ id, query }) {
   // All at once, so that the page does not move while its parts are read.
   const ready = list.data && [refusalPage, eventPage].every((page) => page.data || page.error);
   const back = { path: ["charge-points"], text: "Charge points" };
-  return html`<${Page} title=${id} back=${back} subtitle=${row && html`<${Subtitle} row=${row} />`} actions=${html`<${Actions} id=${id} row=${row} />`}>
-    <${Failure} error=${list.error ?? refusalPage.error ?? eventPage.error} retry=${() => [list, refusalPage, eventPage].forEach((page) => page.reload())} />
+  return html`<${Page} title=${id} back=${back} subtitle=${row && html`<${Subtitle} row=${row} />`} actions=${html`<${Actions} id=${id}
+    row=${row} />`}>
+    <${Failure} error=${list.error ?? refusalPage.error ?? eventPage.error}
+      retry=${() => [list, refusalPage, eventPage].forEach((page) => page.reload())} />
     ${ready && html`<${Findings} id=${id} row=${row} calls=${calls} refusals=${refusals} events=${events} />
       ${(row || events.length > 0) && html`<div class="cp-panels">
         ${row && html`<${Facts} row=${row} />`}
@@ -42,7 +44,8 @@ function Subtitle({ row }) {
 
 function Actions({ id, row }) {
   const disconnect = async () => {
-    const yes = await confirmed({ title: `Disconnect ${id}?`, text: "Its connection is closed. It may connect again at once.", action: "Disconnect" });
+    const text = "Its connection is closed. It may connect again at once.";
+    const yes = await confirmed({ title: `Disconnect ${id}?`, text, action: "Disconnect" });
     if (!yes) return;
     try {
       await request(`/api/v1/charge-points/${encodeURIComponent(id)}`, { method: "DELETE" });
@@ -60,8 +63,8 @@ function Findings({ id, row, calls, refusals, events }) {
   if (!row && !refusals.length && !events.length) return html`<${Unknown} id=${id} />`;
   const found = findings({ row, calls, refusals, events, now });
   if (!found.length) {
-    const word = row ? "It is connected, and nothing speaks against charging: no fault, no failed message, no CALL that waits." : "It is not connected. Look at its last events.";
-    return html`<p class=${`notice ${row ? "ok" : "warn"}`}>${word}</p>`;
+    const well = "It is connected, and nothing speaks against charging: no fault, no failed message, no CALL that waits.";
+    return html`<p class=${`notice ${row ? "ok" : "warn"}`}>${row ? well : "It is not connected. Look at its last events."}</p>`;
   }
   return html`<div class="findings">${found.map(({ tone, text }, at) => html`<p key=${at} class=${`notice ${tone}`}>${text}</p>`)}</div>`;
 }
@@ -70,13 +73,15 @@ function Findings({ id, row, calls, refusals, events }) {
 function Unknown({ id }) {
   const { started } = useMe();
   return html`<section class="panel unknown">
-    <p class="notice bad"><span>No charge point with this identity has connected, or tried to, since the gateway started (<${Time} value=${started} relative />).</span></p>
+    <p class="notice bad"><span>No charge point with this identity has connected, or tried to, since the gateway started (<${Time}
+      value=${started} relative />).</span></p>
     <h2>What to check</h2>
     <ul>
       <li>The end of its URL has to be this identity, with the same upper and lower case: <code>ws://HOST:PORT/ocpp/${id}</code></li>
       <li>Similar identities: <a href=${href(["charge-points"], { search: id.slice(0, Math.max(3, id.length - 3)) })}>connected</a>, <a
         href=${href(["charge-points"], { state: "away" })}>away</a></li>
-      <li>Connections that were refused before an identity was read are listed by address: <a href=${href(["charge-points"], { state: "refused" })}>refused</a></li>
+      <li>Connections that were refused before an identity was read are listed by address: <a
+        href=${href(["charge-points"], { state: "refused" })}>refused</a></li>
       <li>If it is nowhere in these lists, it does not reach the gateway: check its power, its network, DNS, and the firewall.</li>
     </ul>
     <p class="soft">This page shows it as soon as it connects.</p>
@@ -87,7 +92,8 @@ function Facts({ row }) {
   const facts = [
     ["OCPP", shortVersion(row.version)],
     ["Address", html`<span class="mono">${row.address}</span>`],
-    row.connected ? ["On line since", html`<${Time} value=${row.connected_since} />`] : ["Off line since", html`<${Time} value=${row.disconnected_at} />`],
+    row.connected ? ["On line since", html`<${Time} value=${row.connected_since} />`] : ["Off line since", html`<${Time}
+      value=${row.disconnected_at} />`],
     !row.connected && ["Why", row.disconnect_reason ?? "–"],
     ["Last message", html`<${Time} value=${row.last_message} relative />`],
     ["Last heartbeat", html`<${Time} value=${row.last_heartbeat} relative />`],
@@ -96,7 +102,8 @@ function Facts({ row }) {
     ["Firmware", row.firmware ?? "–"],
     ["Serial number", row.serial ?? "–"],
   ].filter(Boolean);
-  return html`<${Section} title="Facts"><dl class="facts">${facts.map(([name, value]) => html`<dt key=${name}>${name}</dt><dd>${value}</dd>`)}</dl></${Section}>`;
+  return html`<${Section} title="Facts"><dl class="facts">${facts.map(([name, value]) => html`<dt
+    key=${name}>${name}</dt><dd>${value}</dd>`)}</dl></${Section}>`;
 }
 
 function ConnectorsAndCalls({ row, calls }) {
@@ -108,14 +115,17 @@ function ConnectorsAndCalls({ row, calls }) {
           <tbody>${row.connectors.map((one) => html`<tr key=${connectorName(one)}>
             <td>${connectorName(one)}</td>
             <td><${Badge} tone=${statusTone(one.status)}>${one.status}</${Badge}></td>
-            <td>${one.error_code && one.error_code !== "NoError" ? html`<span class="fault">${one.error_code}</span>` : html`<span class="soft">–</span>`}</td>
+            <td>${one.error_code && one.error_code !== "NoError" ? html`<span class="fault">${one.error_code}</span>` : html`<span
+              class="soft">–</span>`}</td>
             <td><${Time} value=${one.at} relative /></td>
           </tr>`)}</tbody>
         </table>`}
     ${row.connected && html`<h3 class="sub">Open CALLs</h3>
       <dl class="facts">
         <dt>from it</dt><dd>${calls ? calls.from_charge_point.join(", ") || "0" : row.open_calls.from_charge_point}</dd>
-        <dt>to it</dt><dd>${calls ? (calls.to_charge_point ?? "0") : row.open_calls.to_charge_point}${calls?.waiting > 0 && `, ${calls.waiting} wait`}</dd>
+        <dt>to it</dt>
+        <dd>${calls ? (calls.to_charge_point ?? "0") : row.open_calls.to_charge_point}
+          ${calls?.waiting > 0 && `, ${calls.waiting} wait`}</dd>
         <dt>queue</dt><dd>${row.mailbox}</dd>
       </dl>`}
   </${Section}>`;
@@ -124,7 +134,8 @@ function ConnectorsAndCalls({ row, calls }) {
 function RecentEvents({ events }) {
   return html`<${Section} title="Recent events">
     <ol class="recent-events" tabindex="0" aria-label="Recent events">
-      ${events.map((event, at) => html`<li key=${at}><span class="when"><${Time} value=${event.time} /></span> <${Badge} tone=${eventTone(event)}>${event.event}</${Badge}> ${eventText(event)}</li>`)}
+      ${events.map((event, at) => html`<li key=${at}><span class="when"><${Time} value=${event.time} /></span> <${Badge}
+        tone=${eventTone(event)}>${event.event}</${Badge}> ${eventText(event)}</li>`)}
     </ol>
   </${Section}>`;
 }

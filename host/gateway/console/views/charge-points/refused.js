@@ -15,19 +15,22 @@ export function Refused({ query }) {
       <${SearchBox} value=${query.search ?? ""} label="Identity or address" onChange=${(search) => setQuery({ search })} />
     </div>
     <${Failure} error=${error} retry=${reload} />
-    ${total > refusals.length && refusals.length >= LIMIT && html`<p class="soft">The latest ${count(refusals.length)} of ${count(total)}. Search for others.</p>`}
+    ${total > refusals.length && refusals.length >= LIMIT && html`<p
+      class="soft">The latest ${count(refusals.length)} of ${count(total)}. Search for others.</p>`}
     ${data && refusals.length === 0 && html`<${Empty}>${query.search
       ? "No refused connection matches. The charge point may not reach the gateway at all: check its URL, DNS and the firewall."
       : "No connection was refused since the gateway started."}</${Empty}>`}
     ${refusals.length > 0 && html`<div class="scroll-x"><table class="refused">
-      <thead><tr><th>Identity</th><th>Address</th><th>Why</th><th>What to do</th><th class="numeric">Times</th><th>First</th><th>Last</th></tr></thead>
+      <thead><tr><th>Identity</th><th>Address</th><th>Why</th><th>What to do</th><th
+        class="numeric">Times</th><th>First</th><th>Last</th></tr></thead>
       <tbody>${refusals.map((one) => html`<${Refusal} key=${`${one.identity ?? one.address} ${one.reason}`} one=${one} />`)}</tbody>
     </table></div>`}`;
 }
 
 function Refusal({ one }) {
   return html`<tr>
-    <td>${one.identity === null ? html`<span class="soft">none read</span>` : html`<a href=${href(["charge-points", one.identity])}>${one.identity}</a>`}
+    <td>${one.identity === null ? html`<span class="soft">none read</span>` : html`<a
+      href=${href(["charge-points", one.identity])}>${one.identity}</a>`}
       ${one.certificate && html`<br /><small>certificate ${one.certificate}</small>`}</td>
     <td class="mono">${one.address}</td>
     <td><${Badge} tone="bad">${one.reason}</${Badge}> ${one.text}</td>

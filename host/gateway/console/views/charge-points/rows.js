@@ -14,8 +14,8 @@ const MAX_LIMIT = 1000;
 
 /**
  * Reads the rows `from` up to `to` of `/api/v1/charge-points` with `query`, and again every two seconds while the tab is visible. Returns
- * `{at(index), matching, total, error, reload, fresh}`: `at` gives a row or undefined; `matching` is null before the first answer. After a change of
- * `query`, the old rows stay until the new ones are there (`fresh` is false).
+ * `{at(index), matching, total, error, reload, fresh}`: `at` gives a row or undefined; `matching` is null before the first answer. After a
+ * change of `query`, the old rows stay until the new ones are there (`fresh` is false).
  */
 export function useRows(query, from, to) {
   const key = JSON.stringify(query);
@@ -53,7 +53,8 @@ async function read(state, { key, query, from, to }, changed) {
   state.abort?.abort();
   const abort = (state.abort = new AbortController());
   try {
-    const answer = await request("/api/v1/charge-points", { query: { ...query, offset: offset || undefined, limit }, signal: abort.signal });
+    const all = { ...query, offset: offset || undefined, limit };
+    const answer = await request("/api/v1/charge-points", { query: all, signal: abort.signal });
     if (abort.signal.aborted) return;
     if (state.key !== key || state.rows.size > MAX_KEPT) state.rows = new Map();
     answer.charge_points.forEach((row, at) => state.rows.set(offset + at, row));

@@ -24,8 +24,10 @@ const CONNECTED = [
   ["c-last", "Last message", "last_message", (row) => html`<${Time} value=${row.last_message} relative />`],
   ["c-heartbeat", "Heartbeat", null, (row) => html`<${Time} value=${row.last_heartbeat} relative />`],
   ["c-connectors", "Connectors", null, (row) => html`<${Connectors} connectors=${row.connectors} />`],
-  ["c-calls numeric", "Open", "open_calls", (row) => html`<${OpenCalls} calls=${row.open_calls} />`, "CALLs without an answer: ▲ from the charge point, ▼ to it"],
-  ["c-mailbox numeric", "Queue", "mailbox", (row) => row.mailbox || html`<span class="soft">0</span>`, "Messages that wait for the charge point"],
+  ["c-calls numeric", "Open", "open_calls", (row) => html`<${OpenCalls}
+    calls=${row.open_calls} />`, "CALLs without an answer: ▲ from the charge point, ▼ to it"],
+  ["c-mailbox numeric", "Queue", "mailbox", (row) => row.mailbox || html`<span
+    class="soft">0</span>`, "Messages that wait for the charge point"],
 ];
 const AWAY = [
   ...COMMON,
@@ -43,12 +45,13 @@ function withoutPort(address) {
 function OpenCalls({ calls }) {
   const { from_charge_point: from = 0, to_charge_point: to = 0 } = calls ?? {};
   if (!from && !to) return html`<span class="soft">0</span>`;
-  return html`<span title=${`${from} from the charge point, ${to} to it`}>${from > 0 && `▲${from}`}${from > 0 && to > 0 && " "}${to > 0 && `▼${to}`}</span>`;
+  const text = [from > 0 && `▲${from}`, to > 0 && `▼${to}`].filter(Boolean).join(" ");
+  return html`<span title=${`${from} from the charge point, ${to} to it`}>${text}</span>`;
 }
 
 /**
- * `query`: of `/api/v1/charge-points`, without offset and limit. `picked`: identities with a check mark; `onPick(ids, picked)`; `pickAll()`.
- * `onRows(rows)`: what was read last. `empty`: what to say without rows.
+ * `query`: of `/api/v1/charge-points`, without offset and limit. `picked`: identities with a check mark; `onPick(ids, picked)`;
+ * `pickAll()`. `onRows(rows)`: what was read last. `empty`: what to say without rows.
  */
 export function ChargePointTable({ query, picked, onPick, pickAll, onSort, onRows, empty }) {
   const columns = query.state === "away" ? AWAY : CONNECTED;
@@ -63,7 +66,9 @@ export function ChargePointTable({ query, picked, onPick, pickAll, onSort, onRow
     if (virtual.ref.current) virtual.ref.current.scrollTop = 0;
   }, [JSON.stringify(query)]);
   const drawn = Array.from({ length: Math.max(0, virtual.to - virtual.from) }, (_, at) => [virtual.from + at, rows.at(virtual.from + at)]);
-  useEffect(() => onRows({ rows: drawn.map(([, row]) => row).filter(Boolean), matching: rows.matching, total: rows.total }), [rows.matching, rows.total, drawn[0]?.[1]]);
+  useEffect(() => {
+    onRows({ rows: drawn.map(([, row]) => row).filter(Boolean), matching: rows.matching, total: rows.total });
+  }, [rows.matching, rows.total, drawn[0]?.[1]]);
   const move = (event) => {
     if (event.target !== event.currentTarget) return;
     const row = rows.at(shown);
@@ -80,7 +85,8 @@ export function ChargePointTable({ query, picked, onPick, pickAll, onSort, onRow
   };
   return html`<${Failure} error=${rows.error} retry=${rows.reload} />
     <div class="cp-scroll" ref=${virtual.ref}>
-      <table class=${`cps ${query.state} ${rows.fresh ? "" : "old"}`} role="grid" aria-label="Charge points" aria-rowcount=${length + 1} aria-multiselectable="true"
+      <table class=${`cps ${query.state} ${rows.fresh ? "" : "old"}`} role="grid" aria-label="Charge points" aria-rowcount=${length + 1}
+        aria-multiselectable="true"
         tabindex="0" onKeyDown=${move} aria-activedescendant=${shown >= virtual.from && shown < virtual.to ? `cp-${shown}` : undefined}>
         <${Head} columns=${columns} query=${query} onSort=${onSort} picked=${picked} pickAll=${pickAll} />
         <tbody>
@@ -100,9 +106,12 @@ function Head({ columns, query, onSort, picked, pickAll }) {
   const sorted = { asc: "ascending", desc: "descending" };
   return html`<thead>
     <tr aria-rowindex="1">
-      <th class="c-pick"><input type="checkbox" aria-label="Select all that match" checked=${picked.size > 0} indeterminate=${picked.size > 0} onChange=${pickAll} /></th>
-      ${columns.map(([name, text, key, , title]) => html`<th key=${text} class=${name} title=${title} aria-sort=${key === sort ? sorted[order] : undefined}>
-        ${key ? html`<button type="button" class="sort" onClick=${() => onSort(key)}>${text}<span aria-hidden="true">${key === sort ? (order === "asc" ? "\u00a0↑" : "\u00a0↓") : ""}</span></button>` : text}
+      <th class="c-pick"><input type="checkbox" aria-label="Select all that match" checked=${picked.size > 0}
+        indeterminate=${picked.size > 0} onChange=${pickAll} /></th>
+      ${columns.map(([name, text, key, , title]) => html`<th key=${text} class=${name} title=${title}
+        aria-sort=${key === sort ? sorted[order] : undefined}>
+        ${key ? html`<button type="button" class="sort" onClick=${() => onSort(key)}>${text}<span
+          aria-hidden="true">${key === sort ? (order === "asc" ? "\u00a0↑" : "\u00a0↓") : ""}</span></button>` : text}
       </th>`)}
     </tr>
   </thead>`;
@@ -114,9 +123,11 @@ function Row({ index, row, columns, active, picked, onPick, onActive }) {
     if (row && !event.target.closest("a, input, label") && !getSelection().toString()) go(["charge-points", row.id]);
   };
   const shared = { id: `cp-${index}`, "aria-rowindex": index + 2, class: `cp ${active ? "active" : ""}` };
-  if (!row) return html`<tr ...${shared} aria-busy="true"><td class="c-pick"></td><td colspan=${columns.length}><span class="placeholder">${count(index + 1)}</span></td></tr>`;
+  if (!row) return html`<tr ...${shared} aria-busy="true"><td class="c-pick"></td><td colspan=${columns.length}><span
+    class="placeholder">${count(index + 1)}</span></td></tr>`;
   return html`<tr ...${shared} aria-selected=${picked} onClick=${open}>
-    <td class="c-pick"><label><input type="checkbox" tabindex="-1" checked=${picked} aria-label=${`Select ${row.id}`} onChange=${() => onPick([row.id], !picked)} /></label></td>
+    <td class="c-pick"><label><input type="checkbox" tabindex="-1" checked=${picked} aria-label=${`Select ${row.id}`}
+      onChange=${() => onPick([row.id], !picked)} /></label></td>
     ${columns.map(([name, text, , cell]) => html`<td key=${text} class=${name}>${cell(row)}</td>`)}
   </tr>`;
 }

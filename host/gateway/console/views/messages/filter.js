@@ -23,8 +23,8 @@ function contains(row, wanted) {
 }
 
 /**
- * Applies a filter to many rows, again and again: what it said about a row holds until the row changes. Returns a function from rows (oldest
- * first) to those that are shown (newest first).
+ * Applies a filter to many rows, again and again: what it said about a row holds until the row changes. Returns a function from rows
+ * (oldest first) to those that are shown (newest first).
  */
 export function makeSelection(filter) {
   const known = new WeakMap();

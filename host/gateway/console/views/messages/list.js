@@ -12,10 +12,11 @@ const ROW = 30;
 const HEAD = 30;
 const UNFOLDED = 230;
 
-/** `rows`: those to show, newest first. `selected`: the row whose trace is shown; `onSelect(row | null)`. `empty`: what to say without rows. */
+/** `rows`: those to show, newest first. `selected`: the row whose trace is shown; `onSelect(row | null)`. `empty`: said without rows. */
 export function MessageTable({ rows, selected, onSelect, empty }) {
   const [unfolded, setUnfolded] = useState(() => new Set());
-  const extra = new Map(unfolded.size ? rows.map((row, at) => [row, at]).filter(([row]) => unfolded.has(row.id)).map(([, at]) => [at, UNFOLDED]) : []);
+  const extra = new Map();
+  if (unfolded.size) rows.forEach((row, at) => unfolded.has(row.id) && extra.set(at, UNFOLDED));
   const virtual = useVirtual({ count: rows.length, height: ROW, head: HEAD, extra });
   useSteadyScroll(virtual.ref, virtual.top, useNewer(rows), ROW);
   const drawn = rows.slice(virtual.from, virtual.to);
@@ -83,16 +84,19 @@ function Row({ row, index, selected, unfolded, onSelect, toggle }) {
   // Another message may be in this place when the button is released.
   const pressed = useRef(row);
   const click = (event) => {
-    if (!event.target.closest("button") && !getSelection().toString()) onSelect(selected && pressed.current === row ? null : pressed.current);
+    if (event.target.closest("button") || getSelection().toString()) return;
+    onSelect(selected && pressed.current === row ? null : pressed.current);
   };
   return html`<tr id=${`message-${row.id}`} class=${`message ${tone} ${row.kind}`} aria-rowindex=${index + 2} aria-selected=${selected}
       onMouseDown=${() => (pressed.current = row)} onClick=${click}>
       <td class="m-fold">
-        ${row.kind === "message" && html`<button type="button" class="link" tabindex="-1" aria-expanded=${unfolded} onClick=${() => toggle(row)}
+        ${row.kind === "message" && html`<button type="button" class="link" tabindex="-1" aria-expanded=${unfolded}
+          onClick=${() => toggle(row)}
           aria-label=${`Payloads of ${row.action ?? "the message"}`}>${unfolded ? "▾" : "▸"}</button>`}
       </td>
       <td class="m-time"><time datetime=${row.time} title=${fullTime(row.time)}>${shortClock(row.time)}</time></td>
-      ${row.kind === "event" ? html`<td colspan="4" class="m-event">${eventText(row)}</td>` : html`<${MessageCells} row=${row} tone=${tone} />`}
+      ${row.kind === "event" ? html`<td colspan="4" class="m-event">${eventText(row)}</td>` : html`<${MessageCells} row=${row}
+        tone=${tone} />`}
     </tr>
     ${unfolded && html`<tr class="unfolded"><td colspan="6"><${Unfolded} row=${row} /></td></tr>`}`;
 }
@@ -109,15 +113,21 @@ function MessageCells({ row, tone }) {
   return html`<td class="m-action"><${Direction} direction=${row.direction} /> ${row.action ?? row.call?.type ?? "?"}
       ${row.call?.type === "SEND" && html` <small>SEND</small>`}</td>
     <td class="m-payload" title=${text || undefined}>
-      ${text || html`<span class="soft">${row.call ? (row.call.payload === undefined ? "no payload shown" : "{}") : "the CALL came before the list"}</span>`}</td>
+      ${text || html`<span class="soft">${withoutSummary(row.call)}</span>`}</td>
     <td class="m-answer"><${Answer} row=${row} tone=${tone} /></td>
     <td class="m-took numeric">${passed === null ? "" : seconds(passed / 1e6)}</td>`;
+}
+
+function withoutSummary(call) {
+  if (!call) return "the CALL came before the list";
+  return call.payload === undefined ? "no payload shown" : "{}";
 }
 
 /** The arrow, and what it means. */
 export function Direction({ direction }) {
   const up = direction === "uplink";
-  return html`<span class=${`direction ${direction}`} title=${up ? "from the charge point" : "to the charge point"}><span aria-hidden="true">${up ? "▲" : "▼"}</span>
+  return html`<span class=${`direction ${direction}`} title=${up ? "from the charge point" : "to the charge point"}><span
+    aria-hidden="true">${up ? "▲" : "▼"}</span>
     <span class="visually-hidden">${up ? "from the charge point" : "to the charge point"}</span></span>`;
 }
 
@@ -127,13 +137,15 @@ function Answer({ row, tone }) {
   if (!row.answer) return row.call?.type === "SEND" ? "" : html`<span class="soft">…</span>`;
   const { type, payload } = row.answer;
   if (type !== "CALLRESULT") {
-    return html`<${Badge} tone="bad">${payload?.code || "CALLERROR"}</${Badge}> <span title=${payload?.description}>${payload?.description}</span>`;
+    return html`<${Badge} tone="bad">${payload?.code || "CALLERROR"}</${Badge}> <span
+      title=${payload?.description}>${payload?.description}</span>`;
   }
   const status = statusOf(payload);
   const rest = summary(payload);
   return html`${status && html`<${Badge} tone=${tone === "warn" ? "warn" : "none"}>${status}</${Badge}> `}${incidents
     ? html`<span class="fault" title=${incidents}>${incidents}</span>`
-    : html`<span class="soft" title=${rest}>${rest === `status ${status}` ? "" : rest || (payload === undefined ? "answered" : "{}")}</span>`}`;
+    : html`<span class="soft"
+      title=${rest}>${rest === `status ${status}` ? "" : rest || (payload === undefined ? "answered" : "{}")}</span>`}`;
 }
 
 function eventText(row) {
@@ -160,8 +172,10 @@ function eventText(row) {
 
 function Unfolded({ row }) {
   const part = (title, line) => html`<div><h3>${title}</h3>
-    ${line ? html`<${Code} text=${textOf(line)} label=${title} />` : html`<p class="soft">${title === "CALL" ? "It came before the list." : "Not answered yet."}</p>`}</div>`;
-  return html`<div class="payloads">${part(row.call?.type ?? "CALL", row.call)}${row.call?.type !== "SEND" && part(row.answer?.type ?? "Answer", row.answer)}</div>`;
+    ${line ? html`<${Code} text=${textOf(line)} label=${title} />` : html`<p
+      class="soft">${title === "CALL" ? "It came before the list." : "Not answered yet."}</p>`}</div>`;
+  const answer = row.call?.type !== "SEND" && part(row.answer?.type ?? "Answer", row.answer);
+  return html`<div class="payloads">${part(row.call?.type ?? "CALL", row.call)}${answer}</div>`;
 }
 
 /** The frame as it was written: numbers stay as they are. */

@@ -13,7 +13,8 @@ const MAX_ACTIONS = 200;
 
 /** Answers with one of these say that something was not done, though they are CALLRESULTs. */
 const REFUSALS = new Set([
-  "Rejected", "Invalid", "Blocked", "Expired", "ConcurrentTx", "NotAtThisTime", "NotAtThisLocation", "NotAllowedTypeEVSE", "NoCredit", "Unknown",
+  "Rejected", "Invalid", "Blocked", "Expired", "ConcurrentTx", "NotAtThisTime", "NotAtThisLocation", "NotAllowedTypeEVSE", "NoCredit",
+  "Unknown",
   "Failed", "Faulted", "Occupied", "Unavailable", "UnknownMessageId", "UnknownVendorId", "UnknownVendor", "NotImplemented", "NotSupported",
   "VersionMismatch", "UnlockFailed", "OngoingAuthorizedTransaction", "UnknownConnector", "NoTransaction", "NotFound", "NotAccepted",
 ]);
@@ -175,7 +176,8 @@ export class MessageLog {
   #row(kind, line) {
     const time = line.time ?? new Date().toISOString();
     const row = {
-      id: (this.#number += 1), kind, event: line.event, time, at: micros(time), direction: undefined, action: undefined, messageId: undefined,
+      id: (this.#number += 1), kind, event: line.event, time, at: micros(time),
+      direction: undefined, action: undefined, messageId: undefined,
       lines: [], more: 0, call: null, answer: null, incidents: [], refused: false, revision: 0, keys: new Set(), about: line,
     };
     this.rows.push(row);
@@ -187,7 +189,8 @@ export class MessageLog {
     const { event, type, direction, action, time } = line;
     return {
       event, type, direction, action, time, at: time ? micros(time) : 0, content, payload: payloadOf(content, type),
-      topics: [line.message?.topic, ...(line.published ?? []).map((message) => message.topic)].filter(Boolean), text, order: (this.#order += 1),
+      topics: [line.message?.topic, ...(line.published ?? []).map((message) => message.topic)].filter(Boolean),
+      text, order: (this.#order += 1),
     };
   }
 
@@ -219,7 +222,7 @@ function addIncident(row, text) {
   if (!row.incidents.includes(text)) row.incidents.push(text);
 }
 
-/** The payload in a frame: `[2, id, action, payload]`, `[3, id, payload]`, `[4, id, code, description, details]`. Undefined: it cannot be read. */
+/** The payload of `[2, id, action, payload]`, `[3, id, payload]`, `[4, id, code, description, details]`. Undefined: it cannot be read. */
 export function payloadOf(content, type) {
   try {
     const frame = JSON.parse(content);

@@ -25,7 +25,8 @@ export function Messages({ id, query, quiet }) {
     : state === "open"
       ? "Listening. The next message of this charge point appears here."
       : "";
-  return html`<${Section} title="Messages, live" actions=${html`<${Actions} id=${id} log=${log} changed=${changed} clear=${() => setSelected(null)} />`}>
+  return html`<${Section} title="Messages, live" actions=${html`<${Actions} id=${id} log=${log} changed=${changed}
+    clear=${() => setSelected(null)} />`}>
     <${Filters} query=${query} actions=${log.actions} />
     <p class="messages-said" role="status">
       <${StreamState} state=${state} />
@@ -40,10 +41,12 @@ export function Messages({ id, query, quiet }) {
 }
 
 function said(log, rows) {
-  const parts = [rows.length === log.rows.length ? `${count(rows.length)} messages` : `${count(rows.length)} of ${count(log.rows.length)} messages`];
+  const [shown, all] = [rows.length, log.rows.length];
+  const parts = [shown === all ? `${count(all)} messages` : `${count(shown)} of ${count(all)} messages`];
   if (log.dropped) parts.push(`the latest ${count(MAX_ROWS)} are kept`);
   if (log.missed) parts.push(`${count(log.missed)} missed`);
-  if (log.paused) parts.push(`paused: ${count(log.heldCount)} lines wait${log.notHeld ? `, ${count(log.notHeld)} more than ${count(MAX_HELD)} are lost` : ""}`);
+  const lost = log.notHeld ? `, ${count(log.notHeld)} more than ${count(MAX_HELD)} are lost` : "";
+  if (log.paused) parts.push(`paused: ${count(log.heldCount)} lines wait${lost}`);
   return parts.join(" · ");
 }
 
@@ -58,10 +61,12 @@ function Actions({ id, log, changed, clear }) {
     clear();
     changed();
   };
-  return html`<button type="button" aria-pressed=${log.paused} onClick=${pause} title="A paused list stands still and goes on receiving">${log.paused ? "Go on" : "Pause"}</button>
+  return html`<button type="button" aria-pressed=${log.paused} onClick=${pause}
+    title="A paused list stands still and goes on receiving">${log.paused ? "Go on" : "Pause"}</button>
     <button type="button" onClick=${empty}>Clear</button>
-    <button type="button" disabled=${log.rows.length === 0} onClick=${() => download(`${id.replace(/[^\w.-]/g, "_")}.jsonl`, log.recording(), "application/x-ndjson")}
-      title="All that the list keeps, whatever the filters are: for transform test --recording, and the playground">Export as recording</button>`;
+    <button type="button" disabled=${log.rows.length === 0}
+      onClick=${() => download(`${id.replace(/[^\w.-]/g, "_")}.jsonl`, log.recording(), "application/x-ndjson")}
+      title="All that the list keeps, whatever the filters are: for transform test --recording">Export as recording</button>`;
 }
 
 function Filters({ query, actions }) {
@@ -78,6 +83,7 @@ function Filters({ query, actions }) {
       <option value="">All actions</option>
       ${names.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
     </select>
-    <label class="check"><input type="checkbox" checked=${Boolean(query.errors)} onChange=${(event) => setQuery({ errors: event.target.checked ? "1" : "" })} /> Errors and refusals only</label>
+    <label class="check"><input type="checkbox" checked=${Boolean(query.errors)}
+      onChange=${(event) => setQuery({ errors: event.target.checked ? "1" : "" })} /> Errors and refusals only</label>
   </div>`;
 }

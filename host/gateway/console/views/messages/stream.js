@@ -7,7 +7,7 @@ import { MessageLog } from "./log.js";
 /** Milliseconds between two drawings: more would be faster than the eye reads. */
 const DRAW_EVERY = 100;
 
-/** `{log, state, changed}`: `state` is `open`, `lost`, an `ApiError`, or null before the first answer; `changed()` after a change by hand. */
+/** `{log, state, changed}`: `state` is `open`, `lost`, an `ApiError`, or null before the first answer; call `changed()` after a change. */
 export function useMessages(id) {
   const { payloads } = useMe();
   const log = useRef(null);

@@ -39,7 +39,8 @@ function Line({ line, after }) {
   const about = EVENTS[line.event];
   return html`<section class="trace-line">
     <h4>
-      ${line.direction && html`<${Direction} direction=${line.direction} />`} ${line.type ?? line.event} ${about && html`<small>${about}</small>`}
+      ${line.direction && html`<${Direction}
+        direction=${line.direction} />`} ${line.type ?? line.event} ${about && html`<small>${about}</small>`}
       <span class="when">${line.time && preciseClock(line.time)}${after > 0 && ` · ${seconds(after / 1e6)} later`}</span>
     </h4>
     ${line.event === "message" ? html`<${Message} line=${line} />` : html`<${Other} line=${line} />`}
@@ -49,7 +50,8 @@ function Line({ line, after }) {
 function Other({ line }) {
   if (line.frame !== undefined) return html`<${Code} text=${pretty(line.frame)} />`;
   const { v, event, time, direction, ...facts } = line;
-  return html`<dl class="facts">${Object.entries(facts).map(([name, value]) => html`<dt>${name}</dt><dd>${typeof value === "object" ? JSON.stringify(value) : String(value)}</dd>`)}</dl>`;
+  const text = (value) => (typeof value === "object" ? JSON.stringify(value) : String(value));
+  return html`<dl class="facts">${Object.entries(facts).map(([name, value]) => html`<dt>${name}</dt><dd>${text(value)}</dd>`)}</dl>`;
 }
 
 function Message({ line }) {
@@ -69,19 +71,22 @@ function Message({ line }) {
 }
 
 function Stage({ title, aside, tone, children }) {
-  return html`<div class=${`stage ${tone ?? ""}`}><header><strong>${title}</strong><span class="when">${aside}</span></header>${children}</div>`;
+  return html`<div class=${`stage ${tone ?? ""}`}><header><strong>${title}</strong><span
+    class="when">${aside}</span></header>${children}</div>`;
 }
 
 /** One call of a transform: `{transform, version, hook, input, actions, failure, time_us, log}`. */
 export function Step({ step }) {
   const { actions = [], failure } = step;
   const stopped = actions.some((action) => action.action === "drop" || action.action === "reject");
-  const title = html`${step.transform} <small>${step.hook} · ${step.version?.version} · <span class="mono">${shortHash(step.version?.sha256)}</span></small>`;
+  const title = html`${step.transform} <small>${step.hook} · ${step.version?.version} · <span
+    class="mono">${shortHash(step.version?.sha256)}</span></small>`;
   return html`<${Stage} title=${title} aside=${seconds(step.time_us / 1e6)} tone=${failure || stopped ? "stopped" : ""}>
     ${failure && html`<p class="notice bad">Failed: ${failure}</p>`}
     ${!failure && actions.length === 0 && html`<p class="soft">It did nothing: the message ends here.</p>`}
     ${actions.map((action, at) => html`<${Action} key=${at} action=${action} input=${step.input} />`)}
-    ${step.log?.map((entry, at) => html`<p key=${at} class=${`log ${entry.level}`}><${Badge} tone=${logTone(entry.level)}>${entry.level}</${Badge}> ${entry.text}</p>`)}
+    ${step.log?.map((entry, at) => html`<p key=${at} class=${`log ${entry.level}`}><${Badge}
+      tone=${logTone(entry.level)}>${entry.level}</${Badge}> ${entry.text}</p>`)}
   </${Stage}>`;
 }
 
@@ -99,9 +104,11 @@ function Action({ action, input }) {
       return html`<p class="notice bad">Refused with ${action.code}${action.description ? `: ${action.description}` : ""}</p>
         ${action.details && action.details !== "{}" && html`<${Code} text=${pretty(action.details)} />`}`;
     case "reply":
-      return html`<p><${Badge} tone="info">answered</${Badge}> The charge point gets this answer at once:</p><${Code} text=${pretty(action.payload ?? "{}")} />`;
+      return html`<p><${Badge} tone="info">answered</${Badge}> The charge point gets this answer at once:</p><${Code}
+        text=${pretty(action.payload ?? "{}")} />`;
     case "publish":
-      return html`<p><${Badge} tone="info">published in addition</${Badge}></p><${Topic} message=${action.message} /><${Payload} message=${action.message} />`;
+      return html`<p><${Badge} tone="info">published in addition</${Badge}></p><${Topic} message=${action.message} /><${Payload}
+        message=${action.message} />`;
     case "subscribe":
       return html`<p><${Badge}>subscribed</${Badge}> <span class="mono">${action.filter}</span></p>`;
     case "message":
@@ -117,7 +124,8 @@ function Changed({ action, input }) {
   const after = action.frame ?? action.message?.payload ?? "";
   const topics = [input.message?.topic, action.message?.topic];
   return html`${action.message && html`<${Topic} message=${action.message} was=${topics[0]} />`}
-    ${action.message?.payload_base64 ? html`<${Payload} message=${action.message} />` : html`<${Difference} before=${before} after=${after} />`}`;
+    ${action.message?.payload_base64 ? html`<${Payload} message=${action.message} />` : html`<${Difference} before=${before}
+      after=${after} />`}`;
 }
 
 /** The difference of two texts; JSON line by line in a readable form. */
@@ -129,7 +137,8 @@ export function Difference({ before, after }) {
   }, [before, after]);
   if (diff === null || diff?.every((line) => line.kind === "left_out")) return html`<p class="soft">Unchanged.</p>`;
   if (diff === undefined) return html`<${Code} text=${after} language="none" />`;
-  return html`<pre class="code diff" tabindex="0" role="group" aria-label="Difference"><code>${diff.map((line, at) => html`<${DiffLine} key=${at} line=${line} />`)}</code></pre>`;
+  return html`<pre class="code diff" tabindex="0" role="group" aria-label="Difference"><code>${diff.map((line, at) => html`<${DiffLine}
+    key=${at} line=${line} />`)}</code></pre>`;
 }
 
 function DiffLine({ line }) {
@@ -144,7 +153,8 @@ function Topic({ message, was }) {
 }
 
 function Payload({ message }) {
-  if (message.payload_base64 !== undefined) return html`<p class="soft">Not UTF-8; in base64:</p><${Code} text=${message.payload_base64} language="none" />`;
+  if (message.payload_base64 !== undefined) return html`<p class="soft">Not UTF-8; in base64:</p><${Code} text=${message.payload_base64}
+    language="none" />`;
   return html`<${Code} text=${pretty(message.payload ?? "")} />`;
 }
 
@@ -155,7 +165,8 @@ function Outcome({ line }) {
     ${line.published?.map((message, at) => html`<${Stage} key=${`p${at}`} title="Published">
       <${Topic} message=${message} /><${Payload} message=${message} />
     </${Stage}>`)}
-    ${line.sent?.map((frame, at) => html`<${Stage} key=${`s${at}`} title="For the charge point"><${Code} text=${pretty(frame)} /></${Stage}>`)}
+    ${line.sent?.map((frame, at) => html`<${Stage} key=${`s${at}`} title="For the charge point"><${Code}
+      text=${pretty(frame)} /></${Stage}>`)}
     ${line.answer && html`<${Stage} title="Answered at once"><${Action} action=${line.answer} input=${{}} /></${Stage}>`}
     ${nothing && html`<p class="notice warn">Nothing went on from here: it was neither published nor sent.</p>`}`;
 }
