@@ -1,5 +1,5 @@
 // The list of charge points: connected, away and refused ones, with search and filters.
-import { html, useMemo, useState } from "../../lib/ui.js";
+import { html, useEffect, useMemo, useState } from "../../lib/ui.js";
 import { ChangeButton, confirmed, note, Page, SearchBox, Tabs } from "../../lib/widgets.js";
 import { request } from "../../lib/api.js";
 import { count } from "../../lib/format.js";
@@ -23,9 +23,11 @@ export function ChargePointList({ query }) {
   const state = ["connected", "away", "refused"].includes(query.state) ? query.state : "connected";
   const [picked, setPicked] = useState(() => new Set());
   const [read, setRead] = useState(NOTHING);
-  const show = (next) => {
+  useEffect(() => {
     setPicked(new Set());
     setRead(NOTHING);
+  }, [state]);
+  const show = (next) => {
     const others = next === "refused" ? { version: "", vendor: "", model: "", status: "" } : {};
     setQuery({ state: next === "connected" ? "" : next, sort: "", order: "", ...others });
   };
