@@ -1,5 +1,5 @@
 // What a form needs of a JSON schema as OCPP publishes them (drafts 4 and 6): members, first values, and faults. No DOM here.
-import { jsonFault } from "../../lib/json.js";
+import { jsonFault } from "../../lib/faults.js";
 
 /** Vendors' own additions: a form has no use for them, JSON does. */
 const LEFT_OUT = new Set(["customData"]);
