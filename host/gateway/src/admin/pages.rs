@@ -5,8 +5,8 @@ use super::guard;
 use super::problem::{Problem, json};
 use super::state::{AdminState, SharedAdminState};
 use super::{
-    audit_list, charge_points, configuration, console, events, figures, log_level, me, messages, openapi, problems, query,
-    refusals, schemas, transforms, try_message,
+    audit_list, charge_points, configuration, console, events, figures, log_level, me, messages, openapi, problems,
+    query, refusals, schemas, transforms, try_message,
 };
 use crate::operations::metrics::Exposition;
 use crate::transforms::DropInStatus;

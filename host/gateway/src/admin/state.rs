@@ -3,11 +3,12 @@
 use super::audit_history::AuditHistory;
 use super::guard::Guard;
 use super::operator_call_ids::OperatorCallIds;
+use super::tls::AdminTls;
 use crate::charge_point::Context;
 use crate::config::AdminTokens;
-use crate::operations::log::TransformLines;
 use crate::listener::authentication::Security;
-use crate::operations::figures::FigureSampler;
+use crate::operations::figures::{FigureSampler, FigureSources};
+use crate::operations::log::TransformLines;
 use crate::operations::metrics::process_registry;
 use crate::transforms::Changer;
 use prometheus_client::registry::Registry;
@@ -45,6 +46,8 @@ pub struct AdminState {
     pub(super) started: SystemTime,
     pub(super) figures: Arc<FigureSampler>,
     pub(super) security: Arc<Security>,
+    /// `None`: the listener speaks plain HTTP.
+    pub(super) tls: Option<Arc<AdminTls>>,
     /// What callers have changed.
     pub(super) audit: Arc<AuditHistory>,
 }
@@ -59,11 +62,11 @@ impl AdminState {
         metrics: Registry,
         stopping: CancellationToken,
         tokens: &AdminTokens,
-        shows_payloads: bool,
-        figures: Arc<FigureSampler>,
         security: Arc<Security>,
+        tls: Option<Arc<AdminTls>>,
     ) -> Self {
-        let with_tls = changer.config().admin.tls.is_some();
+        let shows_payloads = changer.config().admin.tap_payloads;
+        let figures = Arc::new(FigureSampler::new(figure_sources(&context)));
         let uploads = Arc::new(Semaphore::new(MAX_UPLOADS));
         AdminState {
             context,
@@ -71,7 +74,7 @@ impl AdminState {
             metrics,
             process_metrics: process_registry(),
             stopping,
-            guard: Guard::new(tokens, with_tls),
+            guard: Guard::new(tokens, tls.is_some()),
             operator_call_ids: OperatorCallIds::new(),
             uploads,
             tries: Arc::new(Semaphore::new(MAX_TRIES)),
@@ -80,7 +83,25 @@ impl AdminState {
             started: SystemTime::now(),
             figures,
             security,
+            tls,
             audit: Arc::default(),
         }
+    }
+
+    /// The figures that the pages show.
+    pub fn figures(&self) -> &Arc<FigureSampler> {
+        &self.figures
+    }
+}
+
+/// The counters that the figures are made of.
+fn figure_sources(context: &Context) -> FigureSources {
+    let router = &context.router;
+    FigureSources {
+        metrics: router.metrics.clone(),
+        publisher: Arc::clone(router.publisher.stats()),
+        subscriber: Arc::clone(context.subscriber.stats()),
+        pipeline: router.pipeline.clone(),
+        events: Arc::clone(&router.events),
     }
 }

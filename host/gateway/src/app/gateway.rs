@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::listener::Acceptor;
 use crate::listener::authentication::{ChargePointTls, Security};
 use crate::operations::event_bus::EventBus;
-use crate::operations::figures::{FigureSampler, FigureSources};
+use crate::operations::figures::FigureSampler;
 use crate::operations::file_limit;
 use crate::operations::file_watch::FileWatch;
 use crate::operations::live_files::{self, Reload};
@@ -57,7 +57,6 @@ pub struct Gateway {
     admin: TcpListener,
     admin_tls: Option<Arc<AdminTls>>,
     admin_state: Arc<AdminState>,
-    figures: Arc<FigureSampler>,
     embedded: Option<EmbeddedBroker>,
     hot_swap: Arc<HotSwap>,
     compiler: Option<Arc<CompileProcess>>,
@@ -120,16 +119,14 @@ impl Gateway {
         let (guard, shared) = (Arc::clone(&security), Arc::clone(&context));
         let acceptor = Arc::new(Acceptor::new(&config.ocpp, max_files, guard, shared, tasks.clone()));
         let tokens = config.admin.resolve_tokens()?;
-        let figures = Arc::new(FigureSampler::new(figure_sources(&context)));
         let admin_state = AdminState::new(
             Arc::clone(&context),
             Arc::clone(hot_swap.changer()),
             registry,
             stopping.clone(),
             &tokens,
-            config.admin.tap_payloads,
-            Arc::clone(&figures),
             Arc::clone(&security),
+            admin_tls.clone(),
         );
         let grace = config.shutdown.grace.get();
         Ok(Gateway {
@@ -141,7 +138,6 @@ impl Gateway {
             admin,
             admin_tls,
             admin_state: Arc::new(admin_state),
-            figures,
             embedded,
             hot_swap,
             compiler,
@@ -174,7 +170,7 @@ impl Gateway {
 
     /// The figures that the admin API shows.
     pub fn figures(&self) -> &Arc<FigureSampler> {
-        &self.figures
+        self.admin_state.figures()
     }
 
     /// Serves until `stop` is ready. Then it accepts no new connections, waits for open calls within the grace time,
@@ -185,7 +181,7 @@ impl Gateway {
 
     async fn run_inner(mut self, stop: BoxFuture<'_, ()>) -> Result<(), RunError> {
         let following = self.follow_broker();
-        let sampling = tokio::spawn(Arc::clone(&self.figures).run());
+        let sampling = tokio::spawn(Arc::clone(self.figures()).run());
         notify(ServiceState::Ready);
         let closed = CancellationToken::new();
         let accepting = tokio::spawn(Arc::clone(&self.acceptor).run(self.listener, closed.clone()));
@@ -231,18 +227,6 @@ impl Gateway {
             }
             outage::watch(Arc::clone(&context.registry), context.router.publisher.clone(), outage_after).await;
         })
-    }
-}
-
-/// The counters that the figures are made of.
-fn figure_sources(context: &Context) -> FigureSources {
-    let router = &context.router;
-    FigureSources {
-        metrics: router.metrics.clone(),
-        publisher: Arc::clone(router.publisher.stats()),
-        subscriber: Arc::clone(context.subscriber.stats()),
-        pipeline: router.pipeline.clone(),
-        events: Arc::clone(&router.events),
     }
 }
 

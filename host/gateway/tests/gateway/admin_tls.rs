@@ -2,31 +2,17 @@
 
 use crate::ctl::{failed, printed, program};
 use crate::security::folder;
-use crate::{Running, configuration, exchange_raw, pause};
-use ocpp_gateway::app::Gateway;
+use crate::{Running, exchange_raw, pause};
 use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::authority::{Authority, Certified, connect};
 use rustls::version::{TLS12, TLS13};
 use std::path::Path;
-use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::oneshot;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
 fn tls(server: &Certified) -> String {
     format!("[admin.tls]\ncert = {:?}\nkey = {:?}\n", server.cert, server.key)
-}
-
-/// Starts a gateway without asking its admin listener, as [`Running::start`] does without TLS.
-async fn start(toml: &str) -> Running {
-    let gateway = Gateway::start(&configuration(toml), None).await.expect("started");
-    let (addresses, hot_swap) = (gateway.addresses().clone(), Arc::clone(gateway.hot_swap()));
-    let (stop, stopped) = oneshot::channel();
-    let ended = tokio::spawn(gateway.run(Box::pin(async move {
-        let _ = stopped.await;
-    })));
-    Running { addresses, hot_swap, stop: Some(stop), ended }
 }
 
 /// The answer to GET with these header lines, over TLS.
@@ -43,7 +29,7 @@ async fn get(gateway: &Running, ca: &Path, path: &str, lines: &str) -> String {
 async fn admin_listener_with_a_certificate_speaks_tls_only() {
     let folder = folder();
     let ca = Authority::new(folder.path(), "ca");
-    let gateway = start(&tls(&ca.server())).await;
+    let gateway = Running::start_unready(&tls(&ca.server())).await;
     for version in [&TLS12, &TLS13] {
         connect(gateway.addresses.admin, &ca.pem(), None, &[version]).await.expect("TLS");
     }
@@ -63,7 +49,7 @@ async fn admin_listener_with_a_certificate_speaks_tls_only() {
 async fn pages_of_the_listener_itself_may_use_it_over_tls_without_a_token() {
     let folder = folder();
     let ca = Authority::new(folder.path(), "ca");
-    let gateway = start(&tls(&ca.server())).await;
+    let gateway = Running::start_unready(&tls(&ca.server())).await;
     let pem = ca.pem();
     let me = |origin: &'static str| get(&gateway, &pem, "/api/v1/me", origin);
     assert!(me("Origin: https://127.0.0.1:1\r\n").await.starts_with("HTTP/1.1 200"));
@@ -76,7 +62,7 @@ async fn renewed_certificate_of_the_admin_listener_is_used_without_a_restart() {
     let folder = folder();
     let (before, after) = (Authority::new(folder.path(), "before"), Authority::new(folder.path(), "after"));
     let server = before.server();
-    let gateway = start(&tls(&server)).await;
+    let gateway = Running::start_unready(&tls(&server)).await;
     let accepts = async |ca: &Authority| connect(gateway.addresses.admin, &ca.pem(), None, &[&TLS13]).await.is_ok();
     assert!(accepts(&before).await && !accepts(&after).await);
     let renewed = after.server();
@@ -96,7 +82,7 @@ async fn renewed_certificate_of_the_admin_listener_is_used_without_a_restart() {
 async fn ctl_speaks_https_with_a_gateway_whose_authority_it_trusts() {
     let folder = folder();
     let ca = Authority::new(folder.path(), "ca");
-    let gateway = start(&tls(&ca.server())).await;
+    let gateway = Running::start_unready(&tls(&ca.server())).await;
     let (url, pem) = (format!("https://{}", gateway.addresses.admin), ca.pem().display().to_string());
     let ctl = |arguments: &[&str]| {
         let arguments = [&["ctl", "--url", &*url, "transforms", "list"][..], arguments].concat();

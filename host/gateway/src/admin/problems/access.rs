@@ -17,7 +17,8 @@ const RENEWAL_TIME: Duration = Duration::from_secs(30 * DAY);
 pub(super) fn all(state: &AdminState, recent: &Counts, now: Now) -> Vec<CurrentProblem> {
     let refused = state.context.router.events.refusals.recent(now.monotonic);
     let limits = Limit::VARIANTS.iter().filter_map(|&it| limit(it, recent.limited[it as usize]));
-    let expiries = state.security.tls.iter().flat_map(|tls| tls.expiries());
+    let of_admin = state.tls.iter().filter_map(|tls| tls.expiry());
+    let expiries = state.security.tls.iter().flat_map(|tls| tls.expiries()).chain(of_admin);
     let certificates = expiries.filter_map(|(file, end)| {
         let end = UNIX_EPOCH + Duration::from_secs(end.try_into().unwrap_or_default());
         certificate(certificate_key(file), end, now.wall)
@@ -86,6 +87,7 @@ fn limit(limit: Limit, times: u64) -> Option<CurrentProblem> {
 fn certificate_key(of: &str) -> &'static str {
     match of {
         "client_ca" => "ocpp.tls.client_ca",
+        "admin" => "admin.tls.cert",
         _ => "ocpp.tls.cert",
     }
 }
@@ -105,8 +107,8 @@ fn certificate(key: &str, end: SystemTime, now: SystemTime) -> Option<CurrentPro
         }
         Err(_) => {
             let text = format!(
-                "A certificate in {key} has ended on {date}: charge points that depend on it cannot connect. Put a new \
-                 one in its place: the gateway reads it without a restart."
+                "A certificate in {key} has ended on {date}: clients that check it cannot connect. Put a new one in its \
+                 place: the gateway reads it without a restart."
             );
             CurrentProblem::error(Kind::Certificate, text).since(end)
         }

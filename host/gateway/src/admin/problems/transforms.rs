@@ -129,6 +129,8 @@ mod tests {
             last_fault: None,
             instances: 0,
             stopped,
+            hooks: Vec::new(),
+            stopped_hooks: Vec::new(),
             stopped_charge_points,
             log_lines_suppressed: 0,
             readings: Vec::new(),

@@ -38,8 +38,9 @@ async fn try_message(
     let busy = || Problem::busy(format!("{MAX_TRIES} messages are being tried already"), RETRY_AFTER);
     let permit = Arc::clone(&state.tries).try_acquire_owned().map_err(|_| busy())?;
     let body = ChangeBody::read(&state, request).await?;
+    let token = caller.token;
     let request = TryRequest::read(body, caller, |name| state.changer.is_running(name))?;
-    if request.candidate.is_some() && may_only_look(caller.token) {
+    if request.candidate.is_some() && may_only_look(token) {
         return Err(look_only());
     }
     let changer = Arc::clone(&state.changer);
