@@ -1,0 +1,111 @@
+// Pages of the console in Chromium, and what must hold on all of them.
+import { readFileSync, mkdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { chromium } from "playwright-core";
+import { ADMIN_TOKEN } from "./programs.mjs";
+
+export const WIDE = { width: 1320, height: 860 };
+export const NARROW = { width: 390, height: 800 };
+/** The name under which the page keeps the token. */
+const TOKEN_KEY = "ocpp-gateway-token";
+/** Milliseconds for whatever a check waits for. */
+const WAIT = 10_000;
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+export async function launch(program) {
+  // Root has no sandbox; /dev/shm of a container is too small.
+  const parameters = ["--disable-dev-shm-usage", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])];
+  return chromium.launch({ executablePath: program, args: parameters });
+}
+
+/** Runs before the scripts of each page: notes what the policy has blocked, tasks that took long, and when the first view was there. */
+function observe() {
+  window.blocked = [];
+  addEventListener("securitypolicyviolation", (event) => window.blocked.push(`${event.effectiveDirective} ${event.blockedURI || event.sample}`));
+  window.longTasks = [];
+  new PerformanceObserver((list) => {
+    for (const { startTime, duration } of list.getEntries()) window.longTasks.push({ startTime, duration });
+  }).observe({ type: "longtask", buffered: true });
+}
+
+/** The pages that one check opens. */
+export class Tabs {
+  #browser;
+  #origin;
+  #pages = [];
+
+  constructor(browser, origin) {
+    this.#browser = browser;
+    this.#origin = origin;
+  }
+
+  get pages() {
+    return this.#pages.map(({ page }) => page);
+  }
+
+  /**
+   * Opens a view, such as `charge-points`, in a browser of its own without anything in its cache. `token` null: without one. `allow`: faults
+   * in the console of the browser that the check provokes.
+   */
+  async open(view = "", { token = ADMIN_TOKEN, dark = false, size = WIDE, allow, go = true } = {}) {
+    const context = await this.#browser.newContext({
+      colorScheme: dark ? "dark" : "light", viewport: size, locale: "en-GB", timezoneId: "Europe/Berlin", reducedMotion: "reduce", acceptDownloads: true,
+    });
+    context.setDefaultTimeout(WAIT);
+    await context.addInitScript(observe);
+    if (token) await context.addInitScript(([key, value]) => sessionStorage.setItem(key, value), [TOKEN_KEY, token]);
+    const page = await context.newPage();
+    const faults = [];
+    this.#pages.push({ page, faults, context });
+    const note = (text) => allow?.test(text) || faults.push(text);
+    page.on("console", (message) => {
+      if (["error", "warning"].includes(message.type())) note(`${message.type()}: ${message.text()} ${message.location().url}`);
+    });
+    page.on("pageerror", (error) => note(`exception: ${error.stack}`));
+    page.on("request", (request) => {
+      const { origin, protocol } = new URL(request.url());
+      if (origin !== this.#origin && !["data:", "blob:"].includes(protocol)) faults.push(`request elsewhere: ${request.url()}`);
+    });
+    page.address = (route) => `${this.#origin}/#/${route}`;
+    if (go) await page.goto(page.address(view));
+    return page;
+  }
+
+  /** Fails if a page has done what none may do: errors, what the policy blocks, requests elsewhere. */
+  async assertClean() {
+    for (const { page, faults } of this.#pages) {
+      const blocked = await page.evaluate(() => window.blocked ?? []).catch(() => []);
+      const all = [...faults, ...blocked.map((text) => `blocked by the policy: ${text}`)];
+      if (all.length) throw new Error(`${page.url()}: ${all.slice(0, 3).join("; ")}`);
+    }
+  }
+
+  /** Pictures of all pages as they are, for the failure of a check. */
+  async keep(folder, name) {
+    mkdirSync(folder, { recursive: true });
+    for (const [index, { page }] of this.#pages.entries()) {
+      const file = path.join(folder, `${name.replaceAll(/\W+/g, "-")}-${index}.png`);
+      await page.screenshot({ path: file, timeout: 3000 }).catch(() => {});
+    }
+  }
+
+  async close() {
+    await Promise.all(this.#pages.map(({ context }) => context.close()));
+  }
+}
+
+/** Serious and critical faults that axe-core finds, as text. */
+export async function accessibilityFaults(page) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"], preload: false }));
+  return violations
+    .filter(({ impact }) => ["serious", "critical"].includes(impact))
+    .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ target }) => target.join(" ")).join(", ")}`);
+}
+
+/** Notes tasks of more than 50 ms from now on; the function that it resolves to tells the longest, in milliseconds. */
+export async function watchTasks(page) {
+  const from = await page.evaluate(() => performance.now());
+  return () => page.evaluate((begin) => Math.max(0, ...window.longTasks.filter((task) => task.startTime >= begin).map((task) => task.duration)), from);
+}

@@ -1,0 +1,61 @@
+// How soon the first view is there, and how much the page weighs.
+import { gzipSync } from "node:zlib";
+import { below, equal, visible } from "../expect.mjs";
+import { VIEWS } from "../names.mjs";
+
+/** Milliseconds from the start of the navigation until the overview has its content. */
+const FIRST_VIEW = 300;
+const TRIES = 5;
+/** Bytes of all files, compressed. */
+const WEIGHT = 400 * 1024;
+
+export default async function speed({ check, programs }) {
+  await check(`the first view is there within ${FIRST_VIEW} ms, without a cache; the best of ${TRIES}`, async (tabs) => {
+    const times = [];
+    for (let attempt = 0; attempt < TRIES; attempt += 1) {
+      const page = await tabs.open("", { go: false });
+      await page.addInitScript(noteContent);
+      await page.goto(page.address(""));
+      await page.waitForFunction(() => window.contentAt);
+      times.push(Math.round(await page.evaluate(() => window.contentAt)));
+      await page.close();
+    }
+    below(Math.min(...times), FIRST_VIEW, `milliseconds, of ${times}`);
+    return `${Math.min(...times)} ms, of ${times.join(", ")}`;
+  });
+
+  await check(`all files of the page are at most ${WEIGHT / 1024} KB, compressed`, async (tabs) => {
+    const page = await tabs.open("", { go: false });
+    const files = new Set();
+    page.on("request", (request) => new URL(request.url()).pathname.startsWith("/api/") || files.add(request.url().split("#")[0]));
+    for (const view of VIEWS) {
+      await page.goto(page.address(view.path));
+      await visible(page.locator("#view h1"), view.name);
+      await view.shown(page).waitFor({ timeout: 2000 }).catch(() => {});
+    }
+    let sum = 0;
+    for (const file of files) sum += await weight(file);
+    below(sum, WEIGHT, "bytes");
+    return `${files.size} files, ${Math.round(sum / 1024)} KB`;
+  });
+
+  /** What goes over the wire for a file. */
+  async function weight(address) {
+    const answer = await fetch(address, { headers: { "accept-encoding": "gzip" } });
+    equal(answer.status, 200, address);
+    const content = Buffer.from(await answer.arrayBuffer());
+    if (programs.server) return gzipSync(content).length;
+    equal(answer.headers.get("content-encoding"), content.length > 1400 ? "gzip" : answer.headers.get("content-encoding"), `encoding of ${address}`);
+    return Number(answer.headers.get("content-length") ?? gzipSync(content).length);
+  }
+}
+
+/** Runs in the page: notes when the overview was painted with its heading and its first figures. */
+function noteContent() {
+  const look = () => {
+    const view = document.querySelector("#view");
+    if (!view?.querySelector("h1") || !/\d/.test(view.textContent)) return requestAnimationFrame(look);
+    requestAnimationFrame(() => (window.contentAt = performance.now()));
+  };
+  look();
+}
