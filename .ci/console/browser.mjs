@@ -19,14 +19,10 @@ export async function launch(program) {
   return chromium.launch({ executablePath: program, args: parameters });
 }
 
-/** Runs before the scripts of each page: notes what the policy has blocked, tasks that took long, and when the first view was there. */
+/** Runs before the scripts of each page: notes what the policy has blocked. */
 function observe() {
   window.blocked = [];
-  addEventListener("securitypolicyviolation", (event) => window.blocked.push(`${event.effectiveDirective} ${event.blockedURI || event.sample}`));
-  window.longTasks = [];
-  new PerformanceObserver((list) => {
-    for (const { startTime, duration } of list.getEntries()) window.longTasks.push({ startTime, duration });
-  }).observe({ type: "longtask", buffered: true });
+  addEventListener("securitypolicyviolation", (event) => window.blocked.push(`${event.effectiveDirective} ${event.blockedURI}`));
 }
 
 /** The pages that one check opens. */
@@ -104,8 +100,22 @@ export async function accessibilityFaults(page) {
     .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ target }) => target.join(" ")).join(", ")}`);
 }
 
-/** Notes tasks of more than 50 ms from now on; the function that it resolves to tells the longest, in milliseconds. */
+/**
+ * Follows the tasks of a page's main thread from now on. The function that it resolves to ends that, and tells of the task that used most
+ * processor time: `{processor, clock}`, its milliseconds on the processor, and by the clock. The second also has what the task waited for a
+ * processor, on a machine that does other things.
+ */
 export async function watchTasks(page) {
-  const from = await page.evaluate(() => performance.now());
-  return () => page.evaluate((begin) => Math.max(0, ...window.longTasks.filter((task) => task.startTime >= begin).map((task) => task.duration)), from);
+  const browser = page.context().browser();
+  await browser.startTracing(page, { categories: ["toplevel"] });
+  return async () => {
+    const { traceEvents } = JSON.parse(await browser.stopTracing());
+    const named = traceEvents.filter(({ name, args }) => name === "thread_name" && args.name === "CrRendererMain");
+    const main = new Set(named.map(({ pid, tid }) => `${pid} ${tid}`));
+    const tasks = traceEvents.filter(({ name, pid, tid }) => name.endsWith("RunTask") && main.has(`${pid} ${tid}`));
+    const millis = (microseconds = 0) => Math.round(microseconds / 1000);
+    if (!tasks.length) throw new Error("Chromium tells of no tasks");
+    const longest = tasks.reduce((most, task) => ((task.tdur ?? 0) > (most.tdur ?? 0) ? task : most));
+    return { processor: millis(longest.tdur), clock: millis(longest.dur), tasks: tasks.length };
+  };
 }

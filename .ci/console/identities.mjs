@@ -15,6 +15,8 @@ export const ID = {
   talker: "CP-TALKER",
   /** Is disconnected by a check. */
   kicked: "CP-KICKED",
+  /** Known, but never connected. */
+  away: "CP-AWAY",
   /** Unknown to the gateway. */
   unknown: "CP-UNKNOWN",
   /** Markup that would run where it is not shown as text. There is no way to write `</script>`: an identity has no slash. */

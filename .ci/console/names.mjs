@@ -9,7 +9,7 @@ export const VIEWS = [
   { name: "charge-points", path: "charge-points", heading: /^charge points$/i, shown: (page) => row(page, ID.steady) },
   { name: "refused", path: "charge-points?state=refused", heading: /^charge points$/i, shown: (page) => row(page, /4\d\d|unauthorized|not_found/) },
   { name: "charge-point", path: `charge-points/${ID.steady}`, heading: ID.steady, shown: (page) => messages(page).table },
-  { name: "call", path: "call", heading: /^send a call/i, shown: (page) => call(page).send },
+  { name: "call", path: "call", heading: /^send a call/i, shown: (page) => call(page).action },
   { name: "transforms", path: "transforms", heading: /^transforms$/i, shown: (page) => view(page).getByRole("link", { name: "quirk" }) },
   { name: "transform", path: "transforms/quirk", heading: /quirk/, shown: (page) => view(page).getByText(/builtin:jq/) },
   { name: "playground", path: "playground", heading: /^playground$/i, shown: (page) => playground(page).result },
@@ -63,22 +63,34 @@ export const messages = (page) => ({
 });
 
 export const call = (page) => ({
-  chargePoints: page.getByRole("textbox", { name: /charge points?/i }).first(),
-  action: page.getByLabel(/^action/i).first(),
+  /** Adds a charge point: its identity is typed, Enter adds it. */
+  add: page.getByRole("combobox", { name: /add a charge point/i }),
+  added: (identity) => page.getByRole("list", { name: "Charge points" }).getByRole("listitem").filter({ hasText: identity }),
+  action: page.getByRole("combobox", { name: "Action", exact: true }),
+  /** A field of the payload. */
   field: (name) => page.getByLabel(new RegExp(`^${name}`)).first(),
-  raw: page.getByRole("tab", { name: /json/i }),
+  raw: page.getByRole("tab", { name: "JSON" }),
   payload: page.getByRole("textbox", { name: /payload/i }),
   send: page.getByRole("button", { name: /^send/i }),
-  /** The row of results for a charge point. */
-  result: (identity) => view(page).getByRole("row").filter({ hasText: identity }),
-  recent: (action) => page.getByRole("button", { name: new RegExp(`${action}|again`, "i") }),
+  result: view(page).locator("section").filter({ has: page.getByRole("heading", { name: /result/i }) }),
+  /** The row of a charge point in the table of results. */
+  resultOf: (identity) => view(page).getByRole("row").filter({ hasText: identity }),
+  recent: (action) => view(page).getByRole("listitem").getByRole("button", { name: action }),
 });
 
 export const transform = (page) => ({
+  /** The transforms that a message of a charge point passes, in their order. */
+  lane: view(page).locator("section, div").filter({ has: page.getByRole("heading", { name: /from the charge point/i }) }).last(),
+  component: page.getByRole("combobox", { name: /^component/i }),
   file: page.locator("input[type=file]"),
-  change: page.getByRole("button", { name: /^(new version|change|edit|upload|replace)/i }),
   putLive: page.getByRole("button", { name: /^put live/i }),
+  history: page.getByRole("tab", { name: /^history/i }),
+  /** The row of a version in the history. */
+  version: (number) => view(page).getByRole("row").filter({ has: page.getByRole("rowheader", { name: String(number), exact: true }) }),
   rollBack: page.getByRole("button", { name: /^roll back/i }),
+  startTrial: page.getByRole("button", { name: /^start/i }),
+  endTrial: page.getByRole("button", { name: /^end it/i }),
+  forgetTrial: page.getByRole("button", { name: /^forget it/i }),
 });
 
 export const playground = (page) => ({

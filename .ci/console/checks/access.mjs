@@ -42,7 +42,7 @@ export default async function access({ check }) {
     await visible(list(page).link(ID.steady), "the charge point");
     await page.goto(page.address(`charge-points/${ID.steady}`));
     await disabled(list(page).disconnect, "Disconnect");
-    await page.goto(page.address("call"));
+    await page.goto(page.address(`call?to=${ID.steady}&action=ClearCache`));
     await disabled(call(page).send, "Send");
     await page.goto(page.address("playground"));
     await disabled(playground(page).candidate, "the choice of a candidate");
