@@ -13,6 +13,8 @@ const FILES = [
 ];
 /** Milliseconds for one check. */
 const CHECK_WITHIN = 40_000;
+/** Characters of what has failed. */
+const MAX_TEXT = 1500;
 
 const { values: options, positionals: wanted } = parseArgs({
   allowPositionals: true,
@@ -45,13 +47,15 @@ function surroundings(browser) {
     try {
       // A body may return what it has measured.
       const measured = await limited(body(tabs), within);
-      await tabs.assertClean();
+      const faults = await tabs.faults();
+      if (faults.length) throw new Error(faults.slice(0, 3).join("; "));
       sum.passed += 1;
       console.log(`ok    ${name}${measured ? `: ${measured}` : ""} ${seconds()}`);
     } catch (error) {
       sum.failed += 1;
       await tabs.keep(failures, name);
-      console.log(`FAIL  ${name}: ${String(error?.message ?? error).slice(0, 1500)} ${seconds()}`);
+      const faults = (await tabs.faults()).slice(0, 3).map((fault) => `\n        ${fault}`).join("");
+      console.log(`FAIL  ${name}: ${String(error?.message ?? error).slice(0, MAX_TEXT)} ${seconds()}${faults}`);
     } finally {
       await tabs.close().catch(() => {});
     }

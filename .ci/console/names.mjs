@@ -20,6 +20,7 @@ export const VIEWS = [
 
 export const heading = (page) => page.getByRole("heading", { level: 1 });
 export const content = view;
+export const skip = (page) => page.getByRole("link", { name: "Skip to the view" });
 /** A row of a table, by the text of one of its cells. */
 export const row = (page, text) => view(page).getByRole("row").filter({ has: page.getByText(text, { exact: true }) }).first();
 export const lost = (page) => page.getByText(/gateway does not answer/);

@@ -40,7 +40,7 @@ export default async function markup({ check, programs }) {
   });
 }
 
-/** No script of the markup has run, and none of its elements is in the page. The policy has had nothing to block: `assertClean`. */
+/** No script of the markup has run, and none of its elements is in the page. That the policy has had nothing to block is found at the end of each check. */
 async function nothingRan(page) {
   equal(await page.evaluate(() => window.markupRan ?? null), null, "markup has run");
   const elements = await page.evaluate(() => document.querySelectorAll('[onerror], [onload], img[src="x"], #app script, #app b').length);
