@@ -11,6 +11,8 @@ export const NARROW = { width: 390, height: 800 };
 const TOKEN_KEY = "ocpp-gateway-token";
 /** Milliseconds for whatever a check waits for. */
 const WAIT = 10_000;
+/** Places of a fault of accessibility that are named. */
+const MAX_PLACES = 3;
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 export async function launch(program) {
@@ -41,13 +43,12 @@ export class Tabs {
   }
 
   /**
-   * Opens a view, such as `charge-points`, in a browser of its own without anything in its cache. `token` null: without one. `allow`: faults
-   * in the console of the browser that the check provokes.
+   * Opens a view, such as `charge-points`, with an empty cache and an empty store. `token` null: without one. `allow`: what the browser may
+   * report, since the check provokes it. `go` false: the page is still empty.
    */
-  async open(view = "", { token = ADMIN_TOKEN, dark = false, size = WIDE, allow, go = true } = {}) {
-    const context = await this.#browser.newContext({
-      colorScheme: dark ? "dark" : "light", viewport: size, locale: "en-GB", timezoneId: "Europe/Berlin", reducedMotion: "reduce", acceptDownloads: true,
-    });
+  async open(view = "", { token = ADMIN_TOKEN, size = WIDE, allow, go = true } = {}) {
+    const place = { locale: "en-GB", timezoneId: "Europe/Berlin" };
+    const context = await this.#browser.newContext({ viewport: size, colorScheme: "light", reducedMotion: "reduce", ...place });
     context.setDefaultTimeout(WAIT);
     await context.addInitScript(observe);
     if (token) await context.addInitScript(([key, value]) => sessionStorage.setItem(key, value), [TOKEN_KEY, token]);
@@ -98,7 +99,7 @@ export async function accessibilityFaults(page) {
   const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"], preload: false }));
   return violations
     .filter(({ impact }) => ["serious", "critical"].includes(impact))
-    .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ target }) => target.join(" ")).join(", ")}`);
+    .map(({ id, nodes }) => `${id}: ${nodes.slice(0, MAX_PLACES).map(({ target }) => target.join(" ")).join(", ")}`);
 }
 
 /**

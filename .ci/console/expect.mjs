@@ -11,7 +11,8 @@ async function state(locator, wanted, what) {
 }
 
 export function equal(seen, wanted, what) {
-  if (JSON.stringify(seen) !== JSON.stringify(wanted)) throw new Error(`${what}: ${JSON.stringify(seen)} where ${JSON.stringify(wanted)} was wanted`);
+  const [is, should] = [JSON.stringify(seen), JSON.stringify(wanted)];
+  if (is !== should) throw new Error(`${what}: ${is} where ${should} was wanted`);
 }
 
 export function below(seen, limit, what) {

@@ -9,7 +9,8 @@ import { Programs } from "./programs.mjs";
 
 /** In this order: the crowd stays connected, and the last check stops the gateway. */
 const FILES = [
-  "access", "views", "overview", "charge_points", "messages", "call", "transforms", "playground", "events", "markup", "speed", "crowd", "connection",
+  "access", "views", "overview", "charge_points", "messages", "call", "transforms", "playground", "events", "markup", "speed", "crowd",
+  "connection",
 ];
 /** Milliseconds for one check. */
 const CHECK_WITHIN = 40_000;

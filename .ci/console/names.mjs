@@ -7,7 +7,7 @@ const view = (page) => page.locator("#view");
 export const VIEWS = [
   { name: "overview", path: "", heading: /^overview$/i, shown: (page) => page.getByRole("img", { name: /^charge points/i }) },
   { name: "charge-points", path: "charge-points", heading: /^charge points$/i, shown: (page) => row(page, ID.steady) },
-  { name: "refused", path: "charge-points?state=refused", heading: /^charge points$/i, shown: (page) => row(page, /4\d\d|unauthorized|not_found/) },
+  { name: "refused", path: "charge-points?state=refused", heading: /^charge points$/i, shown: (page) => row(page, ID.unknown) },
   { name: "charge-point", path: `charge-points/${ID.steady}`, heading: ID.steady, shown: (page) => messages(page).table },
   { name: "call", path: "call", heading: /^send a call/i, shown: (page) => call(page).action },
   { name: "transforms", path: "transforms", heading: /^transforms$/i, shown: (page) => view(page).getByRole("link", { name: "quirk" }) },

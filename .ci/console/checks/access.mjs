@@ -6,7 +6,18 @@ import { ADMIN_TOKEN, VIEWER_TOKEN } from "../programs.mjs";
 
 const UNAUTHORIZED = /status of 401/;
 
-export default async function access({ check }) {
+export default async function access({ check, programs }) {
+  await check("the files of the page need no token, and let no script or frame from elsewhere in", async () => {
+    for (const file of ["/", "/console/app.js"]) {
+      const { status, headers } = await fetch(`${programs.page}${file}`);
+      equal(status, 200, `status of ${file}`);
+      const policy = (headers.get("content-security-policy") ?? "").split(/;\s*/);
+      const wanted = ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "frame-ancestors 'none'"];
+      equal(wanted.filter((rule) => !policy.includes(rule)), [], `rules that the policy of ${file} lacks`);
+      equal([headers.get("x-content-type-options"), headers.get("referrer-policy")], ["nosniff", "no-referrer"], `headers of ${file}`);
+    }
+  });
+
   await check("a wrong token is refused in words", async (tabs) => {
     const page = await tabs.open("", { token: null, allow: UNAUTHORIZED });
     await login(page).token.fill("wrong-token-0123456789");

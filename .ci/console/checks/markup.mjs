@@ -1,5 +1,5 @@
 // What comes from a charge point is text, wherever it is shown.
-import { chargePoint, status } from "../charge_points.mjs";
+import { chargePoint, refused, status } from "../charge_points.mjs";
 import { equal, shows, visible } from "../expect.mjs";
 import { ID } from "../identities.mjs";
 import { messages, row } from "../names.mjs";
@@ -33,14 +33,28 @@ export default async function markup({ check, programs }) {
     });
   }
 
+  await check("a refused charge point whose name is markup is shown as text", async (tabs) => {
+    const identity = `${ID.image}?`;
+    equal(await refused(programs.charge_points, identity), 404, "status of the refusal");
+    const page = await tabs.open("charge-points?state=refused");
+    await visible(row(page, identity), "the charge point in the list");
+    await nothingRan(page);
+    await page.goto(page.address("events"));
+    await visible(page.getByText(identity).first(), "the charge point among the events");
+    await nothingRan(page);
+  });
+
   await check("an address that is markup is shown as text", async (tabs) => {
-    const page = await tabs.open(`charge-points/${encodeURIComponent("<img src=x onerror=window.markupRan=1>")}?search=%3Cscript%3Ewindow.markupRan=1%3C/script%3E`);
+    const page = await tabs.open(`charge-points/${encodeURIComponent(ID.image)}?search=${encodeURIComponent(HOSTILE)}`);
     await visible(page.locator("#view h1"), "the view");
     await nothingRan(page);
   });
 }
 
-/** No script of the markup has run, and none of its elements is in the page. That the policy has had nothing to block is found at the end of each check. */
+/**
+ * No script of the markup has run, and none of its elements is in the page. That the policy has had nothing to block is found at the end of
+ * each check.
+ */
 async function nothingRan(page) {
   equal(await page.evaluate(() => window.markupRan ?? null), null, "markup has run");
   const elements = await page.evaluate(() => document.querySelectorAll('[onerror], [onload], img[src="x"], #app script, #app b').length);
