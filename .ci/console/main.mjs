@@ -3,7 +3,7 @@ import path from "node:path";
 import { rmSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Tabs, launch } from "./browser.mjs";
-import { chargePoint, status } from "./charge_points.mjs";
+import { chargePoint, refused, status } from "./charge_points.mjs";
 import { ID, KNOWN } from "./identities.mjs";
 import { Programs } from "./programs.mjs";
 
@@ -69,11 +69,13 @@ async function main() {
   await programs.start(KNOWN);
   const browser = await launch(options.chromium);
   const world = surroundings(browser);
-  // These two are there in all checks.
+  // These are there in all checks: two that are connected, and two connections that were refused.
   const steady = await chargePoint(programs.charge_points, ID.steady, { vendor: "Steady", model: "S-1" });
   await status(steady, 1, "Available");
   await status(steady, 2, "Faulted", "GroundFailure");
   await chargePoint(programs.charge_points, ID.modern, { vendor: "Modern", model: "M-2", protocol: "ocpp2.0.1" });
+  await refused(programs.charge_points, ID.unknown);
+  await refused(programs.charge_points.replace("/ocpp", "/wrong/path"), ID.unknown);
   for (const file of FILES) {
     const { default: checks } = await import(`./checks/${file}.mjs`);
     await checks(world);

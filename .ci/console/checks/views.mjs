@@ -2,21 +2,14 @@
 import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { NARROW, WIDE, accessibilityFaults } from "../browser.mjs";
-import { refused } from "../charge_points.mjs";
 import { equal, visible } from "../expect.mjs";
-import { ID } from "../identities.mjs";
 import { VIEWS, heading, skip } from "../names.mjs";
 
 const LOOKS = [["light", "wide"], ["dark", "wide"], ["dark", "narrow"], ["light", "narrow"]];
 const SIZES = { wide: WIDE, narrow: NARROW };
 
-export default async function views({ check, programs, screenshots }) {
+export default async function views({ check, screenshots }) {
   mkdirSync(screenshots, { recursive: true });
-
-  await check("charge points that the gateway does not know, and wrong paths, are refused", async () => {
-    equal(await refused(programs.charge_points, ID.unknown), 404, "status of the refusal");
-    equal(await refused(programs.charge_points.replace("/ocpp", "/wrong/path"), ID.unknown), 404, "status of the refusal");
-  });
 
   for (const view of VIEWS) {
     await check(`${view.name}: opens by its address, has its data, and no serious fault of accessibility in any look`, async (tabs) => {
