@@ -3,8 +3,12 @@ import { gzipSync } from "node:zlib";
 import { below, equal, visible } from "../expect.mjs";
 import { VIEWS } from "../names.mjs";
 
-/** Milliseconds from the start of the navigation until the overview has its content. */
+/**
+ * Milliseconds from the start of the navigation until the overview has its content, and how often the time of an empty page of the same
+ * size it may take: on two shared cores Chromium takes 170 ms for a page with a heading and nothing else.
+ */
 const FIRST_VIEW = 300;
+const EMPTY_PAGES = 4;
 const TRIES = 5;
 /** Bytes that gain nothing from being compressed. */
 const ONE_PACKET = 1400;
@@ -12,18 +16,24 @@ const ONE_PACKET = 1400;
 const WEIGHT = 400 * 1024;
 
 export default async function speed({ check, programs }) {
-  await check(`the first view is there within ${FIRST_VIEW} ms, without a cache; the best of ${TRIES}`, async (tabs) => {
-    const times = [];
-    for (let attempt = 0; attempt < TRIES; attempt += 1) {
-      const page = await tabs.open("", { go: false });
-      await page.addInitScript(noteContent);
-      await page.goto(page.address(""));
-      await page.waitForFunction(() => window.contentAt);
-      times.push(Math.round(await page.evaluate(() => window.contentAt)));
-      await page.close();
-    }
-    below(Math.min(...times), FIRST_VIEW, `milliseconds, of ${times}`);
-    return `${Math.min(...times)} ms, of ${times.join(", ")}`;
+  await check(`the first view is there within ${FIRST_VIEW} ms, or ${EMPTY_PAGES} times an empty page, without a cache`, async (tabs) => {
+    const best = async (address, prepare) => {
+      const times = [];
+      for (let attempt = 0; attempt < TRIES; attempt += 1) {
+        const page = await tabs.open("", { go: false });
+        await prepare?.(page);
+        await page.addInitScript(noteContent);
+        await page.goto(address(page));
+        await page.waitForFunction(() => window.contentAt);
+        times.push(Math.round(await page.evaluate(() => window.contentAt)));
+        await page.close();
+      }
+      return Math.min(...times);
+    };
+    const empty = await best((page) => `${new URL(page.address("")).origin}/empty`, (page) => page.route("**/empty", sendEmptyPage));
+    const overview = await best((page) => page.address(""));
+    below(overview, Math.max(FIRST_VIEW, EMPTY_PAGES * empty), "milliseconds");
+    return `${overview} ms, an empty page ${empty} ms; the best of ${TRIES}`;
   });
 
   await check(`all files of the page are at most ${WEIGHT / 1024} KB, compressed`, async (tabs) => {
@@ -51,6 +61,10 @@ export default async function speed({ check, programs }) {
     if (content.length > ONE_PACKET) equal(encoding, "gzip", `encoding of ${address}`);
     return Number(answer.headers.get("content-length") ?? (encoding === "gzip" ? gzipSync(content) : content).length);
   }
+}
+
+function sendEmptyPage(route) {
+  route.fulfill({ contentType: "text/html", body: "<!doctype html><title>empty</title><main id=view><h1>0</h1></main>" });
 }
 
 /** Runs in the page: notes when the overview was painted with its heading and its first figures. */

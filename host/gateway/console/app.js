@@ -3,27 +3,38 @@ import { html, render, useEffect, useState } from "./lib/ui.js";
 import { connection, me, setToken, token, whoAmI } from "./lib/api.js";
 import { useStore } from "./lib/poll.js";
 import { href, parse, useRoute } from "./lib/router.js";
+import { loadStyle } from "./lib/styles.js";
 import { ConfirmDialog, Failure, Notes } from "./lib/widgets.js";
 
-/** Path, name in the navigation, and the module of each view. A module exports its view as default; it gets `{path, query}`. */
+/**
+ * Path, name in the navigation, module and style sheets of each view; those of the overview are in index.html. A module exports its view
+ * as default; it gets `{path, query}`.
+ */
 const VIEWS = [
-  ["", "Overview", () => import("./views/overview.js")],
-  ["charge-points", "Charge points", () => import("./views/charge-points.js")],
-  ["call", "Send a CALL", () => import("./views/call.js")],
-  ["transforms", "Transforms", () => import("./views/transforms.js")],
-  ["playground", "Playground", () => import("./views/playground.js")],
-  ["events", "Events", () => import("./views/events.js")],
-  ["settings", "Settings", () => import("./views/settings.js")],
+  ["", "Overview", () => import("./views/overview.js"), []],
+  ["charge-points", "Charge points", () => import("./views/charge-points.js"), ["charge-points", "messages", "trace"]],
+  ["call", "Send a CALL", () => import("./views/call.js"), ["charge-points", "call"]],
+  ["transforms", "Transforms", () => import("./views/transforms.js"), ["transforms", "trace"]],
+  ["playground", "Playground", () => import("./views/playground.js"), ["playground", "trace"]],
+  ["events", "Events", () => import("./views/events.js"), ["events"]],
+  ["settings", "Settings", () => import("./views/settings.js"), ["settings"]],
 ];
+
+/** Reads what a view needs, and resolves to it. */
+function loadView([, , load, styles]) {
+  return Promise.all([load(), ...styles.map((name) => loadStyle(`/console/styles/${name}.css`))]).then(([module]) => module.default);
+}
 
 function App() {
   const known = useStore(me);
   const [failure, setFailure] = useState(null);
-  const ask = () => whoAmI().then(() => setFailure(null), (error) => error.status !== 401 && setFailure(error));
-  useEffect(() => void ask(), []);
+  const ask = (answer = whoAmI()) => answer.then(() => setFailure(null), (error) => error.status !== 401 && setFailure(error));
+  useEffect(() => void ask(asked), []);
   if (known === "unauthorized") return html`<${Login} />`;
-  if (!known) return html`<main class="login">${failure && html`<${Failure} error=${failure} retry=${ask} />`}</main>`;
-  return html`<${Shell} known=${known} />`;
+  if (!known && failure) return html`<main class="login"><${Failure} error=${failure} retry=${() => ask()} /></main>`;
+  // With a token the view is shown before the gateway has said that it is right: it nearly always is.
+  if (!known && !token()) return html`<main class="login"></main>`;
+  return html`<${Shell} known=${known ?? {}} />`;
 }
 
 function Login() {
@@ -87,7 +98,7 @@ function Lost() {
 function View({ name, route }) {
   const [state, setState] = useState({});
   const view = VIEWS.find(([path]) => path === name);
-  const load = () => view?.[2]().then((module) => setState({ Loaded: module.default }), (error) => setState({ error }));
+  const load = () => view && loadView(view).then((Loaded) => setState({ Loaded }), (error) => setState({ error }));
   useEffect(() => void load(), [name]);
   if (!view) return html`<h1 tabindex="-1">No such view</h1><p><a href="#/">To the overview</a></p>`;
   if (state.error) return html`<${Failure} error=${state.error} retry=${load} />`;
@@ -95,5 +106,8 @@ function View({ name, route }) {
 }
 
 // The view is read while it is asked who this is.
-VIEWS.find(([path]) => path === (parse(location.hash).path[0] ?? ""))?.[2]().catch(() => {});
+const firstView = VIEWS.find(([path]) => path === (parse(location.hash).path[0] ?? ""));
+if (firstView) loadView(firstView).catch(() => {});
+const asked = whoAmI();
+asked.catch(() => {});
 render(html`<${App} />`, document.getElementById("app"));

@@ -95,9 +95,25 @@ async function send(path, { method = "GET", query, body, headers = {}, signal } 
   throw new ApiError(answer.status, problem.detail ?? `${answer.status} ${answer.statusText}`, problem);
 }
 
+const asked = new Map();
+
+/** Asks for a page before there is a view that shows it: the first `request` of the same page gets that answer. */
+export function askAhead(path) {
+  const answer = send(path).then(content);
+  // The view that asks for it shows the error.
+  answer.catch(() => {});
+  asked.set(path, answer);
+}
+
 /** Sends a request. Resolves to the JSON of the answer, to its text if it is none, to null if it is empty. Throws `ApiError`. */
-export async function request(path, options) {
-  const answer = await send(path, options);
+export async function request(path, options = {}) {
+  const address = url(path, options.query);
+  const early = (options.method ?? "GET") === "GET" ? asked.get(address) : undefined;
+  asked.delete(address);
+  return early ?? content(await send(path, options));
+}
+
+async function content(answer) {
   const text = await answer.text();
   if (!text) return null;
   return (answer.headers.get("content-type") ?? "").includes("json") ? JSON.parse(text) : text;

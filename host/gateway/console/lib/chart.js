@@ -3,7 +3,8 @@
 // Lines differ in their dashes too, not in colour alone. The legend shows the values of the time under the pointer, in all charts at
 // once, and the latest ones otherwise.
 import { html, useEffect, useRef, useState } from "./ui.js";
-import { clock } from "./format.js";
+import { clock, hoursAndMinutes } from "./format.js";
+import { loadStyle } from "./styles.js";
 
 /** Dashes of the first, second, third and fourth line, in pixels. */
 const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3]];
@@ -14,14 +15,11 @@ export const BINARY_STEPS = Array.from({ length: 31 }, (_, power) => 2 ** (power
 /** Steps of axes for what is counted: no fractions. */
 export const WHOLE_STEPS = Array.from({ length: 8 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
 
-// Made once: each takes milliseconds.
-const timeFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
-
 let loading = null;
 
 /** The chart library; to be called early by views that will show charts. */
 export function loadCharts() {
-  loading ??= import("../vendor/uPlot.esm.js").then((module) => module.default);
+  loading ??= Promise.all([import("../vendor/uPlot.esm.js"), loadStyle("/console/vendor/uPlot.min.css")]).then(([module]) => module.default);
   return loading;
 }
 
@@ -151,7 +149,7 @@ function written(value, format) {
 }
 
 function hourAndMinute(at) {
-  return timeFormat.format(new Date(at * 1000));
+  return hoursAndMinutes(new Date(at * 1000));
 }
 
 /** Values between two gaps: no line shows them, so they are drawn as points. */

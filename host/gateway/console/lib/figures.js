@@ -1,7 +1,7 @@
 // The figures of the last hour, by `/api/v1/figures`. They are kept while the tab is open: a view that comes back shows them at once, and a
 // gateway that was restarted does not empty the charts.
 import { connection, request } from "./api.js";
-import { useEffect, useState } from "./ui.js";
+import { useLayoutEffect, useState } from "./ui.js";
 
 /** Milliseconds between questions for new steps. */
 const EVERY = 5000;
@@ -52,7 +52,7 @@ function isCurrent({ read, times, error }) {
 export function useFigures() {
   const [state, setState] = useState({ ...kept, error: null, read: grownAt > 0 });
   const [again, setAgain] = useState(0);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const abort = new AbortController();
     const load = () =>
       read(abort.signal).then(

@@ -1,6 +1,6 @@
 // Hooks that read from the API.
 import { request, connection, me } from "./api.js";
-import { useEffect, useRef, useState, useCallback } from "./ui.js";
+import { useEffect, useRef, useState, useCallback, useLayoutEffect } from "./ui.js";
 
 /** The value of a `Store`, now and after each change. */
 export function useStore(store) {
@@ -38,7 +38,8 @@ export function usePoll(path, { query, every = 0 } = {}) {
       setState((old) => ({ key, data: old.key === key ? old.data : null, error }));
     }
   }, [key]);
-  useEffect(() => {
+  // Asked before the first drawing is on the screen, not after it.
+  useLayoutEffect(() => {
     load();
     const whenVisible = () => document.hidden || load();
     const timer = every ? setInterval(whenVisible, every) : null;

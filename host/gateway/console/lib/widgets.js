@@ -33,7 +33,9 @@ export function Section({ title, actions, children, ...rest }) {
 export function Time({ value, relative = false }) {
   if (!value) return "–";
   const text = relative ? html`<${Ago} value=${value} />` : clock(value);
-  return html`<time datetime=${value} title=${fullTime(value)}>${text}</time>`;
+  // The tooltip is made when it is wanted: for hundreds of rows it would take long.
+  const explain = (event) => (event.currentTarget.title = fullTime(value));
+  return html`<time datetime=${value} onMouseEnter=${explain}>${text}</time>`;
 }
 
 function Ago({ value }) {
@@ -141,6 +143,11 @@ export function Field({ label, hint, fault, children }) {
     ${hint && html`<small class="hint">${hint}</small>`}
     ${fault && html`<small class="fault" role="alert">${fault}</small>`}
   </label>`;
+}
+
+/** A place for a wide table: it scrolls by itself, with the keyboard too. */
+export function ScrollX({ label, class: name = "", children }) {
+  return html`<div class=${`scroll-x ${name}`} tabindex="0" role="region" aria-label=${label}>${children}</div>`;
 }
 
 /** Calls `onChange` when the text has not changed for `wait` milliseconds. `rest`: other attributes of the input. */

@@ -1,15 +1,12 @@
 // What is wrong, the numbers now, and the last hour.
-import { html, useEffect } from "../lib/ui.js";
+import { html, useEffect, useState } from "../lib/ui.js";
 import { useMe, usePoll } from "../lib/poll.js";
 import { useFigures } from "../lib/figures.js";
-import { loadCharts } from "../lib/chart.js";
 import { usePart } from "../lib/part.js";
-import { Failure, Page, Section, Time } from "../lib/widgets.js";
-import { Charts } from "./overview/charts.js";
+import { Failure, Page, Time } from "../lib/widgets.js";
 import { Find } from "./overview/find.js";
 import { Numbers } from "./overview/numbers.js";
 import { Problems } from "./overview/problems.js";
-import { Values } from "./overview/values.js";
 
 /** Milliseconds between questions for what is wrong, and for the transforms. */
 const PROBLEMS_EVERY = 5000;
@@ -22,7 +19,6 @@ export default function Overview({ query }) {
   const transforms = usePoll("/api/v1/transforms", { every: TRANSFORMS_EVERY });
   // All of the view appears at once, when it is known how much room the problems take.
   const ready = Boolean(problems.data || problems.error);
-  useEffect(() => void loadCharts().catch(() => {}), []);
   useProblemsInTitle(problems.data?.problems.length ?? 0);
   usePart(query.part, ready);
   const since = me.started && html`Gateway ${me.gateway}, running since <${Time} value=${me.started} />`;
@@ -30,18 +26,15 @@ export default function Overview({ query }) {
     ${ready && html`<${Problems} problems=${problems.data?.problems} error=${problems.error} retry=${problems.reload} />
       ${figures.error && html`<${Failure} error=${figures.error} kept retry=${figures.reload} />`}
       <${Numbers} figures=${figures} transforms=${transforms.data} />
-      <${Section} title="The last hour" actions=${html`<small>${reach(figures)}</small>`}>
-        <${Charts} figures=${figures} />
-        <${Values} figures=${figures} />
-      <//>`}
+      <${LastHour} figures=${figures} />`}
   <//>`;
 }
 
-/** Says how much of the hour the gateway has seen. */
-function reach({ times, step, read }) {
-  if (!times.length) return !read ? "" : "The first figures come ten seconds after the start of the gateway.";
-  const minutes = Math.round(((times.at(-1) - times[0]) + step) / 60);
-  return `Steps of ${step} s${minutes < 59 ? `, for ${minutes} min so far` : ""}. Point at a chart for its values.`;
+/** The charts are read once the numbers are there: these are what is looked at first. */
+function LastHour({ figures }) {
+  const [Loaded, setLoaded] = useState(null);
+  useEffect(() => void import("./overview/last-hour.js").then((module) => setLoaded(() => module.default), () => {}), []);
+  return Loaded && html`<${Loaded} figures=${figures} />`;
 }
 
 /** The number of problems stands in the title of the tab, where it can be seen from another one. */

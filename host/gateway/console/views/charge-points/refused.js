@@ -1,6 +1,6 @@
 // Connections that were refused: which, why, how often.
 import { html } from "../../lib/ui.js";
-import { Badge, Empty, Failure, SearchBox, Time } from "../../lib/widgets.js";
+import { Badge, Empty, Failure, ScrollX, SearchBox, Time } from "../../lib/widgets.js";
 import { count } from "../../lib/format.js";
 import { usePoll } from "../../lib/poll.js";
 import { href, setQuery } from "../../lib/router.js";
@@ -20,11 +20,11 @@ export function Refused({ query }) {
     ${data && refusals.length === 0 && html`<${Empty}>${query.search
       ? "No refused connection matches. The charge point may not reach the gateway at all: check its URL, DNS and the firewall."
       : "No connection was refused since the gateway started."}</${Empty}>`}
-    ${refusals.length > 0 && html`<div class="scroll-x"><table class="refused">
+    ${refusals.length > 0 && html`<${ScrollX} label="Refused connections"><table class="refused">
       <thead><tr><th>Identity</th><th>Address</th><th>Why</th><th>What to do</th><th
         class="numeric">Times</th><th>First</th><th>Last</th></tr></thead>
       <tbody>${refusals.map((one) => html`<${Refusal} key=${`${one.identity ?? one.address} ${one.reason}`} one=${one} />`)}</tbody>
-    </table></div>`}`;
+    </table><//>`}`;
 }
 
 function Refusal({ one }) {

@@ -15,12 +15,12 @@ const HEAD = 34;
 const COMMON = [
   ["c-id", "Charge point", "id", (row) => html`<a href=${href(["charge-points", row.id])} tabindex="-1">${row.id}</a>`],
   ["c-version", "OCPP", null, (row) => shortVersion(row.version)],
-  ["c-model", "Vendor and model", null, (row) => vendorAndModel(row) || "–", "Of the last BootNotification"],
+  ["c-model", "Vendor, model", null, (row) => vendorAndModel(row) || "–", "Of the last BootNotification"],
   ["c-address", "Address", null, (row) => html`<span title=${row.address}>${withoutPort(row.address)}</span>`],
 ];
 const CONNECTED = [
   ...COMMON,
-  ["c-since", "On line since", "connected_since", (row) => html`<${Time} value=${row.connected_since} relative />`],
+  ["c-since", "Since", "connected_since", (row) => html`<${Time} value=${row.connected_since} relative />`],
   ["c-last", "Last message", "last_message", (row) => html`<${Time} value=${row.last_message} relative />`],
   ["c-heartbeat", "Heartbeat", null, (row) => html`<${Time} value=${row.last_heartbeat} relative />`],
   ["c-connectors", "Connectors", null, (row) => html`<${Connectors} connectors=${row.connectors} />`],

@@ -2,7 +2,7 @@
 import { html } from "../../lib/ui.js";
 import { href, setQuery } from "../../lib/router.js";
 import { usePoll } from "../../lib/poll.js";
-import { Badge, Empty, Failure, SearchBox, Section, Time } from "../../lib/widgets.js";
+import { Badge, Empty, Failure, ScrollX, SearchBox, Section, Time } from "../../lib/widgets.js";
 
 const EVERY = 5000;
 /** All that the gateway keeps. */
@@ -17,7 +17,7 @@ export function Audit({ search }) {
     <div class="filters"><${SearchBox} label="Search who and what" value=${search} onChange=${(text) => setQuery({ search: text })} /></div>
     <${Failure} error=${error} kept=${Boolean(data)} retry=${reload} />
     ${data && lines.length > 0 &&
-      html`<div class="scroll-x" tabindex="0" role="region" aria-label="Changes, latest first"><${Lines} lines=${lines} /></div>`}
+      html`<${ScrollX} label="Changes, latest first"><${Lines} lines=${lines} /><//>`}
     ${data && !lines.length && html`<${None} search=${search} />`}
   <//>`;
 }

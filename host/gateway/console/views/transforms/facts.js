@@ -5,7 +5,7 @@ import { bytes, count, seconds } from "../../lib/format.js";
 import { usePoll } from "../../lib/poll.js";
 import { href } from "../../lib/router.js";
 import { levelTone } from "../../lib/trace.js";
-import { Badge, Empty, Failure, Section, Time } from "../../lib/widgets.js";
+import { Badge, Empty, Failure, ScrollX, Section, Time } from "../../lib/widgets.js";
 import { transformPath, versionText } from "./changes.js";
 import { Figures } from "./figures.js";
 import { editable } from "./version.js";
@@ -58,7 +58,7 @@ export function LogOf({ name }) {
   return html`<${Section} title="Log">
     <${Failure} error=${error} retry=${reload} />
     ${data && !lines.length && html`<${Empty}>The log has not named it since the start.</${Empty}>`}
-    ${lines.length > 0 && html`<div class="scroll-x log-lines"><table>
+    ${lines.length > 0 && html`<${ScrollX} label="Lines of the log" class="log-lines"><table>
       <thead><tr>${["Time", "Level", "Charge point", "Text"].map((text) => html`<th key=${text} scope="col">${text}</th>`)}</tr></thead>
       <tbody>${lines.map(({ time, level, charge_point: id, text }, place) => html`<tr key=${`${time}${place}`}>
         <td class="nowrap"><${Time} value=${time} /></td>
@@ -66,6 +66,6 @@ export function LogOf({ name }) {
         <td>${id ? html`<a href=${href(["charge-points", id])}>${id}</a>` : "–"}</td>
         <td class="log-text">${text}</td>
       </tr>`)}</tbody>
-    </table></div>`}
+    </table><//>`}
   </${Section}>`;
 }

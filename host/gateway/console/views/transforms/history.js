@@ -1,7 +1,7 @@
 // The versions that were sent over the API, and the way back to each.
 import { html, useState } from "../../lib/ui.js";
 import { shortHash } from "../../lib/format.js";
-import { Badge, ChangeButton, Empty, Failure, Section, Time } from "../../lib/widgets.js";
+import { Badge, ChangeButton, Empty, Failure, ScrollX, Section, Time } from "../../lib/widgets.js";
 import { makeChange, transformPath } from "./changes.js";
 
 const HEAD = ["Version", "Sent", "By", "Component", "SHA-256", "Program", "State"];
@@ -21,7 +21,7 @@ export function History({ name, details: { versions }, reload }) {
   }
   return html`<${Section} title="History">
     <${Failure} error=${error} />
-    <div class="scroll-x"><table>
+    <${ScrollX} label="Versions"><table>
       <thead><tr>${HEAD.map((text) => html`<th key=${text} scope="col">${text}</th>`)}</tr></thead>
       <tbody>${versions.map((version) => html`<tr key=${version.number}>
         <th scope="row">${version.number}</th>
@@ -35,6 +35,6 @@ export function History({ name, details: { versions }, reload }) {
           : html`<${ChangeButton} onClick=${rollBack(version.number)}>Roll back to ${version.number}…</${ChangeButton}>`}
         </td>
       </tr>`)}</tbody>
-    </table></div>
+    </table><//>
   </${Section}>`;
 }

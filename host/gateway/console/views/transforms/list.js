@@ -3,7 +3,7 @@ import { html, useRef } from "../../lib/ui.js";
 import { count, seconds, shortHash, significant } from "../../lib/format.js";
 import { usePoll } from "../../lib/poll.js";
 import { href, setQuery } from "../../lib/router.js";
-import { Badge, ChangeButton, Empty, Failure, Page, Section, Time } from "../../lib/widgets.js";
+import { Badge, ChangeButton, Empty, Failure, Page, ScrollX, Section, Time } from "../../lib/widgets.js";
 import { AddTransform } from "./add.js";
 import { Chain } from "./chain.js";
 import { ChangeOrder } from "./order.js";
@@ -36,7 +36,7 @@ const NUMERIC = new Set(["Calls", "Per second", "Refusals", "Failures", "Per cal
 
 function TransformTable({ transforms }) {
   const rates = useRates(transforms);
-  return html`<div class="scroll-x"><table>
+  return html`<${ScrollX} label="Numbers of the transforms"><table>
     <thead><tr>
       ${HEAD.map((text) => html`<th key=${text} scope="col" class=${NUMERIC.has(text) ? "numeric" : ""}>${text}</th>`)}
     </tr></thead>
@@ -53,7 +53,7 @@ function TransformTable({ transforms }) {
       <td class="mono" title=${transform.program_sha256 ?? transform.sha256}>${shortHash(transform.program_sha256 ?? transform.sha256)}</td>
       <td>${originText(transform.origin)}</td>
     </tr>`)}</tbody>
-  </table></div>`;
+  </table><//>`;
 }
 
 /** Calls per second of each transform, since it was read before. */
@@ -75,7 +75,7 @@ function DropIns({ dropIns: { directory, drop_ins: dropIns }, transforms }) {
   if (!directory) return html`<${Empty}>There is no drop-in directory. Name one in the configuration, as drop_in.directory.</${Empty}>`;
   if (!dropIns.length) return html`<${Empty}>Copy 10-name.jq or 10-name.wasm to ${directory}: it is used within a second.</${Empty}>`;
   return html`<p class="soft">${directory}</p>
-    <div class="scroll-x drop-ins"><table>
+    <${ScrollX} label="Files of the drop-in directory" class="drop-ins"><table>
       <thead><tr>${["Files", "Transform", "State"].map((text) => html`<th key=${text} scope="col">${text}</th>`)}</tr></thead>
       <tbody>${dropIns.map(({ files, transform, fault, fault_since: since }) => html`<tr key=${files.join()}>
         <td class="mono">${files.join(", ")}</td>
@@ -85,5 +85,5 @@ function DropIns({ dropIns: { directory, drop_ins: dropIns }, transforms }) {
             <pre class="fault">${fault}</pre>`
           : html`<${Badge} tone="ok">used</${Badge}>`}</td>
       </tr>`)}</tbody>
-    </table></div>`;
+    </table><//>`;
 }

@@ -1,5 +1,6 @@
 // The figures of a trial.
 import { html } from "../../lib/ui.js";
+import { ScrollX } from "../../lib/widgets.js";
 import { count, seconds } from "../../lib/format.js";
 import { Figures } from "./figures.js";
 
@@ -35,12 +36,12 @@ const ROWS = [
 ];
 
 export function CanaryFigures({ canary: { candidate, others } }) {
-  return html`<div class="scroll-x"><table class="canary">
+  return html`<${ScrollX} label="Figures of live version and candidate"><table class="canary">
     <thead><tr>
       <th scope="col">Since the start</th><th scope="col" class="numeric">Candidate</th><th scope="col" class="numeric">All others</th>
     </tr></thead>
     <tbody>${ROWS.map(([what, value]) => html`<tr key=${what}>
       <th scope="row">${what}</th><td class="numeric">${value(candidate)}</td><td class="numeric">${value(others)}</td>
     </tr>`)}</tbody>
-  </table></div>`;
+  </table><//>`;
 }
