@@ -13,7 +13,7 @@ const EVERY = 10_000;
 export default function Settings({ query }) {
   const { data, error, reload } = usePoll("/api/v1/config", { every: EVERY });
   usePart(query.part, Boolean(data));
-  return html`<${Page} title="Settings" subtitle="Read only. The configuration file and the environment set them.">
+  return html`<${Page} title="Settings" subtitle="Read only. The configuration file and the environment set them; transforms as they run are under Transforms.">
     <${Failure} error=${error} kept=${Boolean(data)} retry=${reload} />
     ${data && html`<div class="settings-side">
         <${Limits} limits=${data.limits} />

@@ -63,8 +63,7 @@ async fn list(
     let Query(RefusalQuery { limit, search }) = query?;
     let limit = limit_of(limit)?;
     let search = search.unwrap_or_default().to_lowercase();
-    let found = state.context.router.events.refusals.entries(|entry| entry.contains(&search));
-    let total = found.len();
-    let refusals = found.into_iter().take(limit).map(RefusalSummary::from).collect();
+    let (found, total) = state.context.router.events.refusals.entries(limit, |entry| entry.contains(&search));
+    let refusals = found.into_iter().map(RefusalSummary::from).collect();
     Ok(json(StatusCode::OK, &RefusalList { refusals, total }))
 }

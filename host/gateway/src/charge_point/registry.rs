@@ -15,7 +15,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Charge points that are not connected and known all the same: the list of them is read under the lock.
+const MAX_AWAY: usize = 10_000;
 
 /// Why the registry refuses a charge point. Checked during the handshake, and again after it, as another handshake may
 /// have finished first.
@@ -40,8 +43,11 @@ pub struct Registry {
 struct RegistryState {
     /// Sorted, so that a page of the list costs no more than its size.
     connected: BTreeMap<Identity, Connected>,
-    /// Charge points that were connected and are not, by their last disconnect. At most `max_connections`.
+    /// Charge points that were connected and are not, by their last disconnect. At most [`MAX_AWAY`].
     away: LruCache<Identity, Away>,
+    /// The heartbeat intervals of those that are no longer among them: after an outage, charge points come back without
+    /// a BootNotification. At most `max_connections`.
+    intervals: LruCache<Identity, Duration>,
     /// The latest closed connection of each charge point, until the publisher has its last message.
     leaving: HashMap<Identity, Mailbox>,
     /// Set once the gateway stops, and during an outage of the broker. Connections that register then are stopped at
@@ -80,8 +86,9 @@ pub struct Away {
 impl Registry {
     pub fn new(on_duplicate: OnDuplicate, max_connections: usize) -> Self {
         // A bounded cache would allocate memory for its whole capacity at once.
-        let away = LruCache::unbounded();
-        let state = RegistryState { connected: BTreeMap::new(), away, leaving: HashMap::new(), stop: None };
+        let (away, intervals) = (LruCache::unbounded(), LruCache::unbounded());
+        let (connected, leaving) = (BTreeMap::new(), HashMap::new());
+        let state = RegistryState { connected, away, intervals, leaving, stop: None };
         let (is_open, connections) = (AtomicBool::new(false), AtomicU32::default());
         Registry { on_duplicate, max_connections, is_open, state: Mutex::new(state), connections }
     }
@@ -112,8 +119,12 @@ impl Registry {
     pub fn facts(&self, identity: &Identity) -> Arc<Facts> {
         let state = self.state.lock();
         let connected = state.connected.get(identity).map(|it| it.mailbox.facts());
-        let known = connected.or_else(|| state.away.peek(identity).map(|away| &away.facts));
-        known.cloned().unwrap_or_default()
+        let known = connected.or_else(|| state.away.peek(identity).map(|away| &away.facts)).cloned();
+        known.unwrap_or_else(|| {
+            let facts = Arc::<Facts>::default();
+            facts.set_interval(state.intervals.peek(identity).copied());
+            facts
+        })
     }
 
     /// Why [`register`](Self::register) would refuse this charge point now, if it would.
@@ -206,8 +217,8 @@ impl Registry {
     fn disconnect(&self, identity: &str, connection: u32, reason: &'static str) -> Option<Mailbox> {
         let mut state = self.state.lock();
         let mailbox = state.disconnect(identity, connection, reason);
-        if state.away.len() > self.max_connections {
-            state.away.pop_lru();
+        if state.away.len() > self.max_connections.min(MAX_AWAY) {
+            state.forget_the_longest_away(self.max_connections);
         }
         mailbox
     }
@@ -253,9 +264,20 @@ impl Connections for Registry {
 }
 
 impl RegistryState {
+    /// Of the charge point that has been away for the longest time, only the heartbeat interval stays known.
+    fn forget_the_longest_away(&mut self, max_intervals: usize) {
+        let Some((identity, away)) = self.away.pop_lru() else { return };
+        let Some(interval) = away.facts.interval() else { return };
+        self.intervals.put(identity, interval);
+        if self.intervals.len() > max_intervals {
+            self.intervals.pop_lru();
+        }
+    }
+
     /// Takes over what the mailbox of a charge point that connects has to know of its previous connection.
     fn continue_previous(&mut self, mailbox: &Mailbox) {
         let peer = mailbox.peer();
+        self.intervals.pop(&peer.identity);
         let away = self.away.pop(&peer.identity).map(|away| (away.version, away.last_message));
         let replaced = self.connected.get(&peer.identity).map(|it| &it.mailbox);
         let replaced = replaced.map(|old| (old.peer().version, old.activity().last_message()));

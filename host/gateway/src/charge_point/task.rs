@@ -275,6 +275,7 @@ fn refuse(context: &Context, peer: &Peer, address: ClientAddress, refusal: Regis
         certificate: None,
         reason: reason.name(),
         text: &reason,
+        is_probe: false,
     });
     reason
 }

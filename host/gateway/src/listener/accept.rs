@@ -11,7 +11,6 @@ use crate::operations::refusals::Refusal;
 use hyper::{Request, StatusCode, header};
 use ocpp_gateway_core::rate::{Admission, AdmissionLimiter};
 use ocpp_gateway_core::{Attributes, Decision, Identity, Offer, Peer, Version};
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -117,7 +116,15 @@ impl Acceptor {
     fn close_unanswered(&self, refused: &Refused, address: ClientAddress) {
         self.context.router.metrics.refused(refused.name());
         debug!(%address, "refused: {refused}");
-        self.publish_refusal(refused.name(), refused, address, None, None);
+        self.context.router.events.refused(&Refusal {
+            ip: address.ip,
+            address: &address,
+            identity: None,
+            certificate: None,
+            reason: refused.name(),
+            text: refused,
+            is_probe: false,
+        });
     }
 
     async fn accept(&self, mut stream: TcpStream, mut pending: PendingConnection) {
@@ -166,7 +173,15 @@ impl Acceptor {
             self.context.router.metrics.closed(DisconnectReason::NoCommonVersion.name());
             let reason = DisconnectReason::NoCommonVersion;
             info!(%address, charge_point = %identity, "closed: {reason}");
-            self.publish_refusal(reason.name(), &reason, address, Some(identity.as_str()), None);
+            self.context.router.events.refused(&Refusal {
+                ip: address.ip,
+                address: &address,
+                identity: Some(identity.as_str()),
+                certificate: None,
+                reason: reason.name(),
+                text: &reason,
+                is_probe: false,
+            });
             return reason.close(&mut socket).await;
         };
         let peer = Peer { identity, version, connection: self.context.registry.next_connection(), attributes };
@@ -185,20 +200,16 @@ impl Acceptor {
         };
         let identity = identity.as_ref().map(Identity::as_str);
         info!(%address, identity, certificate = subject, "refused: {refused}");
-        self.publish_refusal(refused.name(), refused, *address, identity, subject);
-    }
-
-    fn publish_refusal(
-        &self,
-        reason: &'static str,
-        text: &dyn Display,
-        address: ClientAddress,
-        identity: Option<&str>,
-        certificate: Option<&str>,
-    ) {
-        let ClientAddress { ip, .. } = address;
-        let refusal = Refusal { ip, address: &address, identity, certificate, reason, text };
-        self.context.router.events.refused(&refusal);
+        let is_probe = matches!(refused, Refused::NoRequest);
+        self.context.router.events.refused(&Refusal {
+            ip: address.ip,
+            address,
+            identity,
+            certificate: subject,
+            reason: refused.name(),
+            text: refused,
+            is_probe,
+        });
     }
 
     fn timed_out(&self) -> Refused {

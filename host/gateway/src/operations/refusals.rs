@@ -35,6 +35,8 @@ pub struct Refusal<'a> {
     /// As in the metrics `refused` and `closed`.
     pub reason: &'static str,
     pub text: &'a dyn Display,
+    /// The client sent nothing: no charge point, and nothing that is wrong.
+    pub is_probe: bool,
 }
 
 /// All refusals of one charge point for one reason; without an identity, those of one address.
@@ -121,10 +123,11 @@ impl Refusals {
         self.state.lock().total
     }
 
-    /// The entries that match, the latest first.
-    pub fn entries(&self, matches: impl Fn(&RefusalEntry) -> bool) -> Vec<RefusalEntry> {
+    /// The first of the entries that match, the latest first, and how many match.
+    pub fn entries(&self, limit: usize, matches: impl Fn(&RefusalEntry) -> bool) -> (Vec<RefusalEntry>, usize) {
         let state = self.state.lock();
-        state.entries.iter().map(|(_, entry)| entry).filter(|entry| matches(entry)).cloned().collect()
+        let matching = || state.entries.iter().map(|(_, entry)| entry).filter(|entry| matches(entry));
+        (matching().take(limit).cloned().collect(), matching().count())
     }
 
     /// `None`: no connection was refused in the last minutes.
@@ -140,7 +143,9 @@ impl Refusals {
 impl State {
     fn count(&mut self, refusal: &Refusal<'_>, minute: u64, now: SystemTime) {
         self.total += 1;
-        self.count_minute(refusal.reason, minute, now);
+        if !refusal.is_probe {
+            self.count_minute(refusal.reason, minute, now);
+        }
         let identity = refusal.identity.map(cut);
         self.key.clear();
         // Writing to a string does not fail.
@@ -250,7 +255,7 @@ mod tests {
 
     fn refusal<'a>(identity: Option<&'a str>, ip: &str, reason: &'static str, text: &'a String) -> Refusal<'a> {
         let ip = ip.parse().expect("an address");
-        Refusal { ip, address: &"192.0.2.1:4711", identity, certificate: None, reason, text }
+        Refusal { ip, address: &"192.0.2.1:4711", identity, certificate: None, reason, text, is_probe: false }
     }
 
     /// Counts a refusal in minute `minute`, at its start.
@@ -259,7 +264,7 @@ mod tests {
     }
 
     fn shown(refusals: &Refusals) -> Vec<(Option<String>, String, &'static str, u64)> {
-        let entries = refusals.entries(|_| true).into_iter();
+        let entries = refusals.entries(usize::MAX, |_| true).0.into_iter();
         entries.map(|entry| (entry.identity, entry.address.to_string(), entry.reason, entry.count)).collect()
     }
 
@@ -279,9 +284,9 @@ mod tests {
                 (None, "192.0.2.9".to_owned(), "tls", 1)
             ]
         );
-        let entry = &refusals.entries(|entry| entry.contains("cp1"))[0];
+        let entry = &refusals.entries(1, |entry| entry.contains("cp1")).0[0];
         assert_eq!((entry.first, entry.last), (at(0), at(180)));
-        assert_eq!(refusals.entries(|entry| entry.contains("2.0.2.9")).len(), 1);
+        assert_eq!(refusals.entries(0, |entry| entry.contains("2.0.2.9")).1, 1);
         assert_eq!(refusals.total(), 4);
     }
 
@@ -295,7 +300,7 @@ mod tests {
             let refusal = Refusal { certificate, ..refusal(Some(&identity), "192.0.2.1", "unauthorized", &long) };
             refusals.state.lock().count(&refusal, 0, at(0));
         }
-        let entries = refusals.entries(|_| true);
+        let entries = refusals.entries(usize::MAX, |_| true).0;
         assert_eq!(entries.len(), MAX_ENTRIES.get());
         assert!(entries[0].identity.as_ref().is_some_and(|identity| identity.starts_with("2999é")), "the latest first");
         for RefusalEntry { identity, certificate, text, .. } in entries {
@@ -311,6 +316,16 @@ mod tests {
             count(&refusals, 0, None, &format!("2001:db8::{number:x}"), "tls");
         }
         assert_eq!(shown(&refusals), [(None, "2001:db8::63".to_owned(), "tls", 100)]);
+    }
+
+    #[test]
+    fn connections_that_send_nothing_are_listed_but_no_problem() {
+        let refusals = Refusals::default();
+        let text = "no request".to_owned();
+        refusals.count(&Refusal { is_probe: true, ..refusal(None, "192.0.2.1", "not_websocket", &text) });
+        assert_eq!((refusals.total(), refusals.recent(Instant::now())), (1, None));
+        refusals.count(&refusal(None, "192.0.2.1", "not_websocket", &text));
+        assert!(refusals.recent(Instant::now()).is_some_and(|recent| recent.count == 1));
     }
 
     #[test]

@@ -181,6 +181,10 @@ async fn filters_select_without_regard_to_case() {
             "{query}"
         );
     }
+    let all = page(&gateway, "").await;
+    let address = all["charge_points"][0]["address"].as_str().expect("an address");
+    let (_, port) = address.rsplit_once(':').expect("a port");
+    assert_eq!(ids(&gateway, &format!("search={port}")).await.1, 0, "ports look like identities");
     let page = page(&gateway, "search=berlin&limit=1").await;
     let counts = [&page["total"], &page["matching"], &page["next"]];
     assert_eq!(counts, [&json!(3), &json!(2), &json!("Berlin-1")]);

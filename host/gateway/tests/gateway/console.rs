@@ -13,7 +13,7 @@ async fn files_of_the_console_are_open_to_all_and_to_nothing_from_elsewhere() {
         ("/", "text/html; charset=utf-8"),
         ("/console/index.html", "text/html; charset=utf-8"),
         ("/console/app.js", "text/javascript; charset=utf-8"),
-        ("/console/style.css", "text/css; charset=utf-8"),
+        ("/console/styles/base.css", "text/css; charset=utf-8"),
     ] {
         let answer = get(&gateway, path).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
@@ -56,7 +56,7 @@ async fn browser_that_has_a_file_of_the_console_does_not_get_it_again() {
     for line in ["etag: ", "cache-control: no-cache", "content-security-policy: "] {
         assert!(again.head.contains(line), "{}", again.head);
     }
-    let other = ask(&gateway, "GET", "/console/style.css", &[("If-None-Match", &tag)], "").await;
+    let other = ask(&gateway, "GET", "/console/styles/base.css", &[("If-None-Match", &tag)], "").await;
     assert_eq!(other.status, 200);
     gateway.stop().await;
 }

@@ -38,7 +38,7 @@ const DISCONNECTS = {
 };
 
 export function refusalAdvice(reason) {
-  return REFUSALS[reason] ?? "";
+  return REFUSALS[reason] ?? DISCONNECTS[reason] ?? "";
 }
 
 /** `disconnect_reason` is `reason: text` or one of the two. */

@@ -96,8 +96,9 @@ async function openBest(text) {
   const found = await find(text).catch(() => []);
   if (found.some(({ id }) => id === text) || !found.length) return open(text);
   if (found.length === 1) return open(found[0].id);
-  const refused = found.every(({ state }) => state === "refused");
-  go(["charge-points"], { search: text, state: refused ? "refused" : "all" });
+  // Those that are away, and those that were refused, have a list of their own.
+  const state = ["on line", "away", "refused"].find((state) => found.some((one) => one.state === state));
+  go(["charge-points"], { search: text, state: state === "on line" ? "" : state });
 }
 
 function open(id) {

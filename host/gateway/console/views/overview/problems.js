@@ -37,8 +37,8 @@ export function Problems({ problems, error, retry }) {
   </section>`;
 }
 
-function keyOf({ kind, subject, text }) {
-  return `${kind} ${subject ?? text}`;
+function keyOf({ kind, subject, severity, since, text }) {
+  return subject ? `${kind} ${subject} ${severity} ${since}` : `${kind} ${text}`;
 }
 
 function Problem({ problem }) {

@@ -7,7 +7,7 @@ import { Badge, Empty, Section, Time } from "../../lib/widgets.js";
 const SOON = 30;
 
 export function Certificates({ certificates }) {
-  const first = [...certificates].sort((one, other) => one.days_left - other.days_left);
+  const first = [...certificates].sort((one, other) => (one.days_left ?? -Infinity) - (other.days_left ?? -Infinity));
   return html`<${Section} title="Certificates" id="part-certificates" tabindex="-1">
     ${first.length
       ? html`<table class="certificates">
@@ -18,7 +18,13 @@ export function Certificates({ certificates }) {
   <//>`;
 }
 
-function Row({ file, use, subject, not_after: end, days_left: days }) {
+function Row({ file, use, subject, not_after: end, days_left: days, fault }) {
+  if (fault) {
+    return html`<tr>
+      <td class="any-break"><code>${use}</code><br /><small class="mono">${file}</small></td>
+      <td class="any-break"><${Badge} tone="bad">cannot be read<//> ${fault}</td>
+    </tr>`;
+  }
   const tone = days < 0 ? "bad" : days <= SOON ? "warn" : "ok";
   const words = days < 0 ? "has ended" : days < 1 ? "less than a day left" : `${count(Math.floor(days))} days left`;
   return html`<tr>

@@ -70,14 +70,13 @@ impl AnyCase {
     }
 
     fn is_in_address(&self, listed: &Listed, scratch: &mut String) -> bool {
-        let is_possible =
-            self.0.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b'[' | b']'));
+        let is_possible = self.0.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':'));
         if !is_possible {
             return false;
         }
         scratch.clear();
-        // A text takes everything.
-        let _ = write!(scratch, "{}", listed.address());
+        // Without its port, a number like many identities. A text takes everything.
+        let _ = write!(scratch, "{}", listed.address().ip);
         self.is_in(scratch)
     }
 }

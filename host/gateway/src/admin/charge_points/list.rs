@@ -3,6 +3,7 @@
 use super::filter::{AnyCase, Filter};
 use super::listed::{Listed, Row};
 use crate::admin::problem::Problem;
+use crate::admin::query::limit_of;
 use crate::charge_point::{OpenCallCounts, Registry, WallClock};
 use ocpp_gateway_core::version::UnknownVersion;
 use serde::{Deserialize, Serialize};
@@ -92,10 +93,7 @@ impl TryFrom<Parameters> for ListQuery {
     fn try_from(parameters: Parameters) -> Result<Self, Problem> {
         let Parameters { limit, after, offset, id, search, version, vendor, model, status, state, sort, order } =
             parameters;
-        let limit = limit.unwrap_or(100);
-        if !(1..=1000).contains(&limit) {
-            return Err(Problem::bad_request("limit has to be between 1 and 1000"));
-        }
+        let limit = limit_of(limit)?;
         if after.is_some() && (sort != Sort::Id || order != Order::Asc || offset.is_some()) {
             return Err(Problem::bad_request("after needs sort=id and order=asc, and no offset: use offset alone"));
         }
@@ -145,12 +143,15 @@ impl ListQuery {
                 selected.push(Candidate { key: self.sort.key(&listed), listed });
             }
         };
-        // One that connects meanwhile is in both lists.
+        // One that connects meanwhile is in both lists, and one that disconnects in none: it is looked for once more.
         if self.state != State::Connected {
             self.each_away(registry, &mut add);
         }
         if self.state != State::Away {
             self.each_connected(registry, &mut add);
+        }
+        if self.state == State::All && !self.id.is_empty() {
+            self.each_away(registry, &mut add);
         }
         if self.state == State::All {
             keep_connected(&mut selected);

@@ -116,7 +116,18 @@ fn faults(name: &str, text: &str) -> Vec<String> {
     }
     let before: &[&str] = match extension {
         "css" => &["url(", "@import"],
-        "js" | "mjs" => &["from", "import", "import(", "fetch(", "EventSource(", "WebSocket(", "Worker(", "url("],
+        "js" | "mjs" => &[
+            "from \"",
+            "from '",
+            "import \"",
+            "import '",
+            "import(",
+            "fetch(",
+            "EventSource(",
+            "WebSocket(",
+            "Worker(",
+            "url(",
+        ],
         _ => &[],
     };
     for introduction in before {

@@ -44,7 +44,9 @@ fn refusals(RecentRefusals { count, commonest, since }: &RecentRefusals) -> Curr
 fn what_to_check(reason: &str) -> &'static str {
     match reason {
         "unauthorized" => "check the passwords of these charge points, and that they are in ocpp.auth.users",
-        "forbidden" => "check their certificates, the list of identities and the admission transforms",
+        "forbidden" => {
+            "check their certificates, the list of identities, on_duplicate, ocpp.origins and the admission transforms"
+        }
         "not_found" => "check the URL that they are configured with, and the list of identities",
         "tls" => "check their certificates and their clocks, and that they trust the certificate of the gateway",
         "not_websocket" => "check that proxies pass `Upgrade` on, and that this is no port scan",
@@ -65,8 +67,11 @@ fn limit(limit: Limit, times: u64) -> Option<CurrentProblem> {
     let name: &str = limit.into();
     let effect = match limit {
         Limit::Connections => "further charge points are refused. Raise it if they are yours",
-        Limit::ConnectionsPerAddress | Limit::Handshakes => {
+        Limit::ConnectionsPerAddress => {
             "connections of an address were refused. Raise max_connections_per_address if several share an address"
+        }
+        Limit::Handshakes => {
+            "handshakes of an address were closed. Raise max_connections if charge points share that address"
         }
         Limit::AcceptRate => "connections waited or were told to come back. That is right after an outage",
         Limit::MessageRate => "charge points that send too much are slowed down. /api/v1/messages shows which",
@@ -107,7 +112,7 @@ fn certificate(key: &str, end: SystemTime, now: SystemTime) -> Option<CurrentPro
         }
         Err(_) => {
             let text = format!(
-                "A certificate in {key} has ended on {date}: clients that check it cannot connect. Put a new one in its \
+                "A certificate in {key} has ended on {date}: those that depend on it cannot connect. Put a new one in its \
                  place: the gateway reads it without a restart."
             );
             CurrentProblem::error(Kind::Certificate, text).since(end)

@@ -3,7 +3,7 @@
 use super::super::problem::{Problem, media_type};
 use super::super::state::{AdminState, MAX_UPLOADS};
 use crate::transforms::MAX_COMPONENT_SIZE;
-use axum::body::Bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::multipart::{Multipart, MultipartError};
 use axum::extract::{FromRequest as _, Request};
 use axum::http::{HeaderMap, StatusCode};
@@ -30,8 +30,8 @@ pub(in crate::admin) struct ChangeBody {
     pub(in crate::admin) settings: Option<Map<String, Value>>,
     pub(in crate::admin) component: Option<Vec<u8>>,
     pub(in crate::admin) signature: Option<String>,
-    /// Held until the change is made or refused: a component may be large.
-    pub(super) permit: OwnedSemaphorePermit,
+    /// Held until the change is made or refused: a component may be large. `None`: no component could be sent.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
 impl ChangeBody {
@@ -58,7 +58,21 @@ impl ChangeBody {
             let detail = format!("the component has more than {MAX_COMPONENT_SIZE} bytes");
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
         }
-        Ok(ChangeBody { settings, component, signature, permit })
+        Ok(ChangeBody { settings, component, signature, permit: Some(permit) })
+    }
+
+    /// Reads a body that is settings only. It needs no permit for an upload, so that slow ones keep no component out.
+    pub(in crate::admin) async fn read_settings(request: Request) -> Result<Self, Problem> {
+        let signature = signature(request.headers())?;
+        let too_large = || {
+            let detail = format!("the settings have more than {MAX_SETTINGS} bytes, or cannot be read");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+        };
+        let read = timeout(UPLOAD_TIMEOUT, to_bytes(request.into_body(), MAX_SETTINGS));
+        let late =
+            |_| Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {UPLOAD_TIMEOUT:?}"));
+        let body = read.await.map_err(late)?.map_err(|_| too_large())?;
+        Ok(ChangeBody { settings: Some(object(&body)?), component: None, signature, permit: None })
     }
 }
 

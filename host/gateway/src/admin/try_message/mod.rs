@@ -7,7 +7,7 @@ mod request;
 
 use super::audit::Caller;
 use super::guard::{TRY_PATH, look_only, may_only_look};
-use super::problem::{Problem, json};
+use super::problem::{Problem, json, media_type};
 use super::state::{MAX_TRIES, SharedAdminState};
 use super::transforms::{ChangeBody, MAX_BODY, refusal};
 use crate::transforms::ChangeError;
@@ -35,10 +35,17 @@ async fn try_message(
     caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
+    let token = caller.token;
+    let body = if media_type(request.headers()) == "application/json" {
+        ChangeBody::read_settings(request).await?
+    } else if may_only_look(token) {
+        // A component is not even read.
+        return Err(look_only());
+    } else {
+        ChangeBody::read(&state, request).await?
+    };
     let busy = || Problem::busy(format!("{MAX_TRIES} messages are being tried already"), RETRY_AFTER);
     let permit = Arc::clone(&state.tries).try_acquire_owned().map_err(|_| busy())?;
-    let body = ChangeBody::read(&state, request).await?;
-    let token = caller.token;
     let request = TryRequest::read(body, caller, |name| state.changer.is_running(name))?;
     if request.candidate.is_some() && may_only_look(token) {
         return Err(look_only());

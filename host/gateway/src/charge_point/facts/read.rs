@@ -166,7 +166,7 @@ fn number(member: Member<'_>) -> Option<u32> {
 /// A time with its zone that is not in the future.
 fn time(member: Member<'_>, now: SystemTime) -> Option<SystemTime> {
     let time: Timestamp = text(member)?.parse().ok()?;
-    let time = SystemTime::from(time);
+    let time = Some(SystemTime::from(time)).filter(|time| *time >= SystemTime::UNIX_EPOCH)?;
     now.duration_since(time).is_ok_and(|age| age <= MAX_AGE).then_some(time)
 }
 

@@ -57,7 +57,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
             Ok(_) => Err(Refused::NotWebSocket("the request has a body".into())),
             Err(error) => {
                 self.response = None;
-                Err(error.map_or_else(|| Refused::NotWebSocket("there was no request".into()), not_http))
+                Err(error.map_or_else(|| Refused::NoRequest, not_http))
             }
         }
     }

@@ -26,6 +26,9 @@ pub enum Refused {
     Tls { reason: String, subject: Option<String> },
     #[error("no WebSocket handshake: {0}")]
     NotWebSocket(String),
+    /// As health checks of load balancers do.
+    #[error("no WebSocket handshake: there was no request")]
+    NoRequest,
     #[error("426: the version of WebSocket is not 13")]
     WebSocketVersion,
     /// hyper has answered it already.
@@ -71,7 +74,7 @@ impl Refused {
             },
             Refused::Unauthorized { .. } => "unauthorized",
             Refused::Tls { .. } => "tls",
-            Refused::NotWebSocket(_) | Refused::WebSocketVersion => "not_websocket",
+            Refused::NotWebSocket(_) | Refused::NoRequest | Refused::WebSocketVersion => "not_websocket",
             Refused::HeaderTooLarge => "header_too_large",
             Refused::TimedOut(_) => "timed_out",
             Refused::BadProxyHeader(_) => "bad_proxy_header",
@@ -85,7 +88,7 @@ impl Refused {
         let status = match self {
             Refused::Status { status, .. } => *status,
             Refused::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
-            Refused::NotWebSocket(_) => StatusCode::BAD_REQUEST,
+            Refused::NotWebSocket(_) | Refused::NoRequest => StatusCode::BAD_REQUEST,
             Refused::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
             Refused::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Refused::Tls { .. }
