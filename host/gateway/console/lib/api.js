@@ -54,6 +54,7 @@ export function token() {
 }
 
 export function setToken(value) {
+  asked.clear();
   if (value) sessionStorage.setItem(KEY, value);
   else sessionStorage.removeItem(KEY);
 }
@@ -100,8 +101,8 @@ const asked = new Map();
 /** Asks for a page before there is a view that shows it: the first `request` of the same page gets that answer. */
 export function askAhead(path) {
   const answer = send(path).then(content);
-  // The view that asks for it shows the error.
-  answer.catch(() => {});
+  // The view asks again: with the right token, perhaps.
+  answer.catch(() => asked.delete(path));
   asked.set(path, answer);
 }
 

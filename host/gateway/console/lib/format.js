@@ -86,6 +86,11 @@ export function shortHash(hash) {
   return hash ? hash.slice(0, 12) : "–";
 }
 
+/** The first line of a text: a trap has a stack that helps only the author of a component. */
+export function firstLine(text) {
+  return (text ?? "").split("\n", 1)[0];
+}
+
 /**
  * JSON text with line breaks and indentation; text that is no JSON unchanged. Works on the text itself: numbers and strings stay as the
  * charge point wrote them.

@@ -1,5 +1,5 @@
 // Why a charge point does not charge: what speaks for it, in words, the worst first. No DOM here.
-import { ago, count } from "../../lib/format.js";
+import { ago, count, firstLine } from "../../lib/format.js";
 
 const REFUSALS = {
   not_websocket: "Check its URL: it sends no WebSocket handshake. It may speak TLS to a port without, or be no charge point.",
@@ -142,7 +142,7 @@ function incidents(events, now) {
   const { action, direction, text, transform, time } = recent[0];
   const where = `${direction === "uplink" ? "from it" : "to it"}${transform ? `, in the transform ${transform}` : ""}`;
   const number = recent.length === 1 ? "A message" : `${count(recent.length)} messages`;
-  const latest = `${action ?? "A message"} ${where}, ${ago(time, now)}: ${text}`;
+  const latest = `${action ?? "A message"} ${where}, ${ago(time, now)}: ${firstLine(text)}`;
   return [{ tone: "warn", text: `${number} did not pass in the last ten minutes. ${sentence(latest)}` }];
 }
 

@@ -63,8 +63,8 @@ function Findings({ id, row, calls, refusals, events }) {
   if (!row && !refusals.length && !events.length) return html`<${Unknown} id=${id} />`;
   const found = findings({ row, calls, refusals, events, now });
   if (!found.length) {
-    const well = "It is connected, and nothing speaks against charging: no fault, no failed message, no CALL that waits.";
-    return html`<p class=${`notice ${row ? "ok" : "warn"}`}>${row ? well : "It is not connected. Look at its last events."}</p>`;
+    const well = "It is connected. No connector is faulted, no message failed, and no CALL waits. Whether back ends accept it, their answers below show.";
+    return html`<p class=${`notice ${row ? "info" : "warn"}`}>${row ? well : "It is not connected. Look at its last events."}</p>`;
   }
   return html`<div class="findings">${found.map(({ tone, text }, at) => html`<p key=${at} class=${`notice ${tone}`}>${text}</p>`)}</div>`;
 }

@@ -2,7 +2,7 @@
 import { html, useRef, useState } from "../../lib/ui.js";
 import { Badge } from "../../lib/widgets.js";
 import { Code } from "../../lib/code.js";
-import { fullTime, preciseClock, pretty, seconds } from "../../lib/format.js";
+import { fullTime, preciseClock, pretty, seconds, firstLine } from "../../lib/format.js";
 import { useSteadyScroll, useVirtual } from "../../lib/virtual.js";
 import { statusOf, took, toneOf } from "./log.js";
 import { summary } from "./filter.js";
@@ -119,7 +119,7 @@ function MessageCells({ row, tone }) {
 }
 
 function withoutSummary(call) {
-  if (!call) return "the CALL came before the list";
+  if (!call) return "sent before this page was opened";
   return call.payload === undefined ? "no payload shown" : "{}";
 }
 
@@ -132,7 +132,7 @@ export function Direction({ direction }) {
 }
 
 function Answer({ row, tone }) {
-  const incidents = row.incidents.join("; ");
+  const incidents = row.incidents.map(firstLine).join("; ");
   if (!row.answer && incidents) return html`<span class="fault" title=${incidents}>${incidents}</span>`;
   if (!row.answer) return row.call?.type === "SEND" ? "" : html`<span class="soft">…</span>`;
   const { type, payload } = row.answer;
@@ -158,7 +158,7 @@ function eventText(row) {
     case "refused":
       return `Connection refused: ${about.text ?? about.reason}`;
     case "incident":
-      return html`<${Direction} direction=${row.direction} /> ${row.action} ${row.incidents.join("; ")}`;
+      return html`<${Direction} direction=${row.direction} /> ${row.action} ${row.incidents.map(firstLine).join("; ")}`;
     case "missed":
       return `${about.missed} lines are missing: this page was too slow to read them.`;
     case "not_held":
@@ -173,7 +173,7 @@ function eventText(row) {
 function Unfolded({ row }) {
   const part = (title, line) => html`<div><h3>${title}</h3>
     ${line ? html`<${Code} text=${textOf(line)} label=${title} />` : html`<p
-      class="soft">${title === "CALL" ? "It came before the list." : "Not answered yet."}</p>`}</div>`;
+      class="soft">${title === "CALL" ? "It was sent before this page was opened." : "Not answered yet."}</p>`}</div>`;
   const answer = row.call?.type !== "SEND" && part(row.answer?.type ?? "Answer", row.answer);
   return html`<div class="payloads">${part(row.call?.type ?? "CALL", row.call)}${answer}</div>`;
 }

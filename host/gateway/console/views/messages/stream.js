@@ -29,7 +29,8 @@ export function useMessages(id) {
       onState: (now) => stop.signal.aborted || setState(now),
       onEvent: (name, line, text) => {
         const whose = line.charge_point ?? line.identity;
-        if (whose !== undefined && whose !== id) return;
+        // Refusals of clients without an identity go to all who watch.
+        if (whose !== id && (whose !== undefined || line.event === "refused")) return;
         if (line.event === "swap" || line.event === "trial") return;
         kept.add({ ...line, event: line.event ?? name }, text);
         draw.soon();

@@ -3,7 +3,7 @@ import { html, useMemo } from "../../lib/ui.js";
 import { Code } from "../../lib/code.js";
 import { preciseClock, pretty, seconds } from "../../lib/format.js";
 import { go } from "../../lib/router.js";
-import { Trace, payloadText } from "../../lib/trace.js";
+import { FailureText, Trace, payloadText } from "../../lib/trace.js";
 import { Direction } from "./list.js";
 import { micros, took } from "./log.js";
 
@@ -28,7 +28,7 @@ export function TracePanel({ row, onClose }) {
       </div>
     </header>
     <div class="trace-body">
-      ${row.incidents.map((text) => html`<p key=${text} class="notice bad">${text}</p>`)}
+      ${row.incidents.map((text) => html`<div key=${text} class="notice bad"><${FailureText} text=${text} /></div>`)}
       ${lines.map((line, at) => html`<${Line} key=${at} line=${line} after=${at && row.call ? micros(line.time) - row.call.at : null} />`)}
       ${row.more > 0 && html`<p class="soft">${row.more} more lines of this message are not kept.</p>`}
       ${row.kind === "message" && passed === null && row.call?.type === "CALL" && html`<p class="soft">Not answered yet.</p>`}

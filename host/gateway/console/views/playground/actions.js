@@ -46,6 +46,8 @@ export function Actions({ state, change, live, details, edited, asked, isReady, 
       <button type="button" disabled=${!isReady} onClick=${take}>Download as drop-in</button>
       ${!isNew && state.drafts[name] && html`<button type="button" onClick=${reset}>Back to what runs</button>`}
     </div>
+    ${isNew && html`<p class="soft">A shadow runs beside a transform that is live: put this one live for few charge points first (match), or choose
+      the transform that it is to change as candidate.</p>`}
     ${error && html`<div class="notice bad" role="alert"><${FailureText} text=${error.message} /></div>`}`;
 }
 

@@ -5,7 +5,7 @@ import { html } from "../../lib/ui.js";
 export function Position({ value, transforms, onChange }) {
   const others = transforms.filter(({ origin }) => origin !== "drop-in" && origin !== "default");
   return html`<select value=${value} onChange=${(event) => onChange(event.target.value)}>
-    <option value="">behind all others</option>
+    <option value="">behind all others but drop-ins</option>
     ${others.map(({ name }) => html`<option key=${name} value=${name}>before ${name}</option>`)}
   </select>`;
 }
