@@ -1,5 +1,5 @@
 // The shell: who is asking, which view, and whether the gateway answers.
-import { html, render, useEffect, useState } from "./lib/ui.js";
+import { html, render, useEffect, useLayoutEffect, useState } from "./lib/ui.js";
 import { connection, me, setToken, token, whoAmI } from "./lib/api.js";
 import { useStore } from "./lib/poll.js";
 import { href, parse, useRoute } from "./lib/router.js";
@@ -99,7 +99,8 @@ function View({ name, route }) {
   const [state, setState] = useState({});
   const view = VIEWS.find(([path]) => path === name);
   const load = () => view && loadView(view).then((Loaded) => setState({ Loaded }), (error) => setState({ error }));
-  useEffect(() => void load(), [name]);
+  // Before the frame around it is drawn, not after it.
+  useLayoutEffect(() => void load(), [name]);
   if (!view) return html`<h1 tabindex="-1">No such view</h1><p><a href="#/">To the overview</a></p>`;
   if (state.error) return html`<${Failure} error=${state.error} retry=${load} />`;
   return state.Loaded ? html`<${state.Loaded} path=${route.path.slice(1)} query=${route.query} />` : null;

@@ -7,9 +7,9 @@ use ocpp_gateway_testkit::back_end::BackEnd;
 use ocpp_gateway_testkit::charge_point::ChargePoint;
 use std::fs;
 
-/// Each message of a slow charge point takes 9 ms, so `SLOW * BACKLOG` of them take about seven seconds.
+/// Each message of a slow charge point takes 9 ms, so `SLOW * BACKLOG` of them take 16 seconds: longer than the rounds.
 const SLOW: usize = 20;
-const BACKLOG: usize = 40;
+const BACKLOG: usize = 90;
 const CALLS: usize = 30;
 const ROUNDS: usize = 10;
 const UPLINK: &str = r#"ocpp_gateway_messages_total{direction="uplink",type="CALL"}"#;
@@ -35,16 +35,25 @@ async fn charge_points_are_served_while_many_others_are_slow() {
             charge_point.send(&format!(r#"[2,"{number}","Heartbeat",{{}}]"#)).await;
         }
     }
-    for number in 0..CALLS {
-        good.send(&format!(r#"[2,"{number}","Heartbeat",{{}}]"#)).await;
-        let call = back_end.expect_on("ocpp/cp/GOOD1").await;
-        assert_eq!(call, call_object(&number.to_string(), "Heartbeat", "{}"));
-        back_end.publish("ocpp/cs/GOOD1", result_object(&number.to_string(), "{}")).await;
-        assert_eq!(good.text().await, format!(r#"[3,"{number}",{{}}]"#));
+    // If slow messages ran on the workers of all charge points, each answer would wait for about ten of them, in all
+    // rounds. On a machine that is busy with other tests, an answer may wait for its own thread as long.
+    let mut rounds = Vec::new();
+    while rounds.iter().all(|slow| *slow >= 5 * CALLS) && rounds.len() < 3 {
+        let before = gateway.metric(UPLINK).await;
+        for number in 0..CALLS {
+            let id = format!("{}-{number}", rounds.len());
+            good.send(&format!(r#"[2,"{id}","Heartbeat",{{}}]"#)).await;
+            let call = back_end.expect_on("ocpp/cp/GOOD1").await;
+            assert_eq!(call, call_object(&id, "Heartbeat", "{}"));
+            back_end.publish("ocpp/cs/GOOD1", result_object(&id, "{}")).await;
+            assert_eq!(good.text().await, format!(r#"[3,"{id}",{{}}]"#));
+        }
+        rounds.push((gateway.metric(UPLINK).await - before) as usize - CALLS);
     }
-    // If slow messages ran on the workers of all charge points, each answer would wait for about ten of them.
-    let slow_messages = gateway.metric(UPLINK).await - CALLS as f64;
-    assert!(slow_messages < (5 * CALLS) as f64, "{slow_messages} slow messages came before {CALLS} answers");
+    assert!(
+        rounds.iter().any(|slow| *slow < 5 * CALLS),
+        "slow messages before {CALLS} answers, in each round: {rounds:?}"
+    );
     gateway.stop().await;
 }
 
