@@ -76,14 +76,14 @@ export function url(path, query = {}) {
 async function send(path, { method = "GET", query, body, headers = {}, signal } = {}) {
   const all = { ...headers };
   if (token()) all.authorization = `Bearer ${token()}`;
-  let content = body;
+  let sent = body;
   if (body !== undefined && !(body instanceof FormData) && !(body instanceof Blob)) {
     all["content-type"] = "application/json";
-    content = JSON.stringify(body);
+    sent = JSON.stringify(body);
   }
   let answer;
   try {
-    answer = await fetch(url(path, query), { method, body: content, headers: all, signal, cache: "no-store" });
+    answer = await fetch(url(path, query), { method, body: sent, headers: all, signal, cache: "no-store" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     lost();
@@ -121,8 +121,8 @@ async function content(answer) {
 }
 
 /**
- * Follows server-sent events. `onEvent(name, data, text)`: an event with its JSON, read and as it was sent; `onState("open" | "lost" | ApiError)`: the state of the
- * stream. It is opened again until `signal` is aborted, but not after an answer that is an error of the request (status 4xx).
+ * Follows server-sent events. `onEvent(name, data, text)`: an event with its JSON, read and as it was sent;
+ * `onState("open" | "lost" | ApiError)`: the state of the stream. It is opened again until `signal` is aborted, but not after an answer that is an error of the request (status 4xx).
  */
 export async function follow(path, { query, signal, onEvent, onState = () => {} }) {
   for (let wait = 500; !signal.aborted; wait = Math.min(wait * 2, 5000)) {

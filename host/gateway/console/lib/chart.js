@@ -18,7 +18,7 @@ export const WHOLE_STEPS = Array.from({ length: 8 }, (_, power) => [1, 2, 5].map
 let loading = null;
 
 /** The chart library; to be called early by views that will show charts. */
-export function loadCharts() {
+function loadCharts() {
   loading ??= Promise.all([import("../vendor/uPlot.esm.js"), loadStyle("/console/vendor/uPlot.min.css")]).then(([module]) => module.default);
   return loading;
 }

@@ -6,7 +6,7 @@ import { pretty } from "./format.js";
 const MAX_CELLS = 400_000;
 
 /** The lines of two texts: `[{kind: "same" | "removed" | "added", text}]`, removed lines before those that took their place. */
-export function lineDiff(before, after) {
+function lineDiff(before, after) {
   const [old, now] = [before.split("\n"), after.split("\n")];
   let start = 0;
   while (start < old.length && start < now.length && old[start] === now[start]) start += 1;
@@ -58,7 +58,7 @@ export function folded(lines, context = 3) {
 }
 
 /** Marks what differs within a line that took the place of one other: `parts` `[before, different, after]` of both. */
-export function withParts(lines) {
+function withParts(lines) {
   const kind = (place) => lines[place]?.kind;
   // One line was removed here, and one was added in its place.
   const isPair = (place) =>

@@ -1,6 +1,7 @@
 // The figures of the last hour, by `/api/v1/figures`. They are kept while the tab is open: a view that comes back shows them at once, and a
 // gateway that was restarted does not empty the charts.
-import { connection, request } from "./api.js";
+import { request } from "./api.js";
+import { repeat } from "./poll.js";
 import { useLayoutEffect, useState } from "./ui.js";
 
 /** Milliseconds between questions for new steps. */
@@ -59,16 +60,11 @@ export function useFigures() {
         () => abort.signal.aborted || setState((old) => (isCurrent(old) ? old : { ...kept, error: null, read: true })),
         (error) => error.name === "AbortError" || setState((old) => ({ ...kept, error, read: old.read })),
       );
-    const whenVisible = () => document.hidden || load();
     load();
-    const timer = setInterval(whenVisible, EVERY);
-    document.addEventListener("visibilitychange", whenVisible);
-    const back = connection.subscribe((now) => now === "online" && load());
+    const stop = repeat(load, EVERY);
     return () => {
       abort.abort();
-      clearInterval(timer);
-      document.removeEventListener("visibilitychange", whenVisible);
-      back();
+      stop();
     };
   }, [again]);
   return { ...state, reload: () => setAgain(again + 1) };

@@ -19,6 +19,22 @@ export function useMe() {
 }
 
 /**
+ * Calls `load` when the gateway answers again, when the tab becomes visible, and every `every` milliseconds while it is (0: not).
+ * Returns a function that ends this.
+ */
+export function repeat(load, every) {
+  const whenVisible = () => document.hidden || load();
+  const timer = every ? setInterval(whenVisible, every) : null;
+  document.addEventListener("visibilitychange", whenVisible);
+  const back = connection.subscribe((now) => now === "online" && load());
+  return () => {
+    clearInterval(timer);
+    document.removeEventListener("visibilitychange", whenVisible);
+    back();
+  };
+}
+
+/**
  * Reads a page of the API, and again every `every` milliseconds (0: once) while the tab is visible. Returns `{data, error, reload}`.
  * `data` stays while it is read again, and is null while a page is read for the first time. `path` null: nothing is read.
  */
@@ -41,19 +57,14 @@ export function usePoll(path, { query, every = 0 } = {}) {
   // Asked before the first drawing is on the screen, not after it.
   useLayoutEffect(() => {
     load();
-    const whenVisible = () => document.hidden || load();
-    const timer = every ? setInterval(whenVisible, every) : null;
-    document.addEventListener("visibilitychange", whenVisible);
-    const back = connection.subscribe((now) => now === "online" && load());
+    const stop = repeat(load, every);
     return () => {
-      clearInterval(timer);
-      document.removeEventListener("visibilitychange", whenVisible);
-      back();
+      stop();
       latest.current?.abort();
     };
   }, [load, every]);
   const current = state.key === key ? state : { data: null, error: null };
-  return { data: current.data, error: current.error, reload: load, previous: state.data };
+  return { data: current.data, error: current.error, reload: load };
 }
 
 /** Listeners and their timer, by milliseconds: many times on a page share one timer, and change together. */

@@ -143,7 +143,7 @@ function Message({ message }) {
 }
 
 /** What became of the message after all transforms. */
-export function Outcome({ trace }) {
+function Outcome({ trace }) {
   const { published = [], sent = [], answer, not_mapped: notMapped, incidents = [] } = trace;
   const isNothing = !published.length && !sent.length && !answer && !notMapped && !incidents.length;
   return html`<div class="trace-outcome">

@@ -1,7 +1,7 @@
 //! Access control of the admin API.
 //!
-//! With a token, every page but `/healthz`, `/readyz` and the files of the console requires it. Browsers do not add it by themselves, so pages of
-//! other sites cannot use the API. A second token may look only.
+//! With a token, every page but `/healthz`, `/readyz` and the files of the console requires it. Browsers do not add it by
+//! themselves, so pages of other sites cannot use the API. A second token may look only.
 //!
 //! Without a token, the API listens on a loopback address only, and any program on this machine may use it. Pages in a
 //! browser on this machine may not. They can reach loopback addresses through a name of their own that resolves to one

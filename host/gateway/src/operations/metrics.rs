@@ -105,7 +105,7 @@ impl Metrics {
 
     /// The limits that were in force at least once, and how often.
     pub fn limits_in_force(&self) -> Vec<(&'static str, u64)> {
-        let limits = Limit::VARIANTS.iter().map(|&limit| (limit.into(), self.limited[limit as usize].get()));
+        let limits = Limit::VARIANTS.iter().map(|&limit| (limit.into(), self.times_limited(limit)));
         limits.filter(|(_, times)| *times > 0).collect()
     }
 

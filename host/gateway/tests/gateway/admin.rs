@@ -363,7 +363,7 @@ async fn responses_match_the_openapi_document() {
                 continue;
             }
             for (id, name, file) in
-                [("CP001", "standard", "app.js"), ("nobody", "none", "none.js"), ("%ff", "%ff", "%ff")]
+                [("CP001", "standard", "app.js"), ("unknown", "unknown", "unknown.js"), ("%ff", "%ff", "%ff")]
             {
                 let target = path.replace("{id}", id).replace("{name}", name).replace("{file}", file);
                 let action = if id == "CP001" { "Reset" } else { name };

@@ -42,7 +42,7 @@ export function refusalAdvice(reason) {
 }
 
 /** `disconnect_reason` is `reason: text` or one of the two. */
-export function disconnectAdvice(reason) {
+function disconnectAdvice(reason) {
   return DISCONNECTS[(reason ?? "").split(":")[0].trim()] ?? "";
 }
 

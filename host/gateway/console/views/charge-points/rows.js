@@ -1,5 +1,6 @@
 // The rows of a long list that are in view, read from the gateway.
-import { request, connection } from "../../lib/api.js";
+import { request } from "../../lib/api.js";
+import { repeat } from "../../lib/poll.js";
 import { useEffect, useReducer, useRef } from "../../lib/ui.js";
 
 const REFRESH_EVERY = 2000;
@@ -27,14 +28,9 @@ export function useRows(query, from, to) {
   const load = useRef(null);
   load.current ??= () => read(state.current, wanted.current, changed);
   useEffect(() => {
-    const whenVisible = () => document.hidden || load.current();
-    const timer = setInterval(whenVisible, REFRESH_EVERY);
-    const back = connection.subscribe((now) => now === "online" && load.current());
-    document.addEventListener("visibilitychange", whenVisible);
+    const stop = repeat(load.current, REFRESH_EVERY);
     return () => {
-      clearInterval(timer);
-      back();
-      document.removeEventListener("visibilitychange", whenVisible);
+      stop();
       state.current.abort?.abort();
     };
   }, []);

@@ -138,7 +138,8 @@ pub(super) fn connector(version: Version, payload: &str, now: SystemTime) -> Opt
     })
 }
 
-/// A text, trimmed and cut. A number is taken for a text: serial numbers often are. An empty text is none.
+/// The text of a member, trimmed and cut. `None`: it is missing, empty, or neither a text nor a number. Serial numbers are
+/// often sent as numbers.
 fn text(member: Member<'_>) -> Option<Cow<'_, str>> {
     let raw = member?.get();
     let text = match raw.as_bytes().first()? {
