@@ -1,17 +1,18 @@
-// The shell: who is asking, which view, and whether the gateway answers.
+// The shell: who is asking, which view, and whether the gateway answers. What it imports becomes one file with it when the gateway is built.
 import { html, render, useEffect, useLayoutEffect, useState } from "./lib/ui.js";
-import { connection, me, setToken, token, whoAmI } from "./lib/api.js";
+import { askAhead, connection, me, setToken, token, whoAmI } from "./lib/api.js";
 import { useStore } from "./lib/poll.js";
 import { href, parse, useRoute } from "./lib/router.js";
 import { loadStyle } from "./lib/styles.js";
 import { ConfirmDialog, Failure, Notes } from "./lib/widgets.js";
+import Overview from "./views/overview.js";
 
 /**
  * Path, name in the navigation, module and style sheets of each view; those of the overview are in index.html. A module exports its view
  * as default; it gets `{path, query}`.
  */
 const VIEWS = [
-  ["", "Overview", () => import("./views/overview.js"), []],
+  ["", "Overview", async () => ({ default: Overview }), []],
   ["charge-points", "Charge points", () => import("./views/charge-points.js"), ["charge-points", "messages", "trace"]],
   ["call", "Send a CALL", () => import("./views/call.js"), ["charge-points", "call"]],
   ["transforms", "Transforms", () => import("./views/transforms.js"), ["transforms", "trace"]],
@@ -106,9 +107,10 @@ function View({ name, route }) {
   return state.Loaded ? html`<${state.Loaded} path=${route.path.slice(1)} query=${route.query} />` : null;
 }
 
-// The view is read while it is asked who this is.
+// The first view is read, and what it shows is asked for, while it is asked who this is.
 const firstView = VIEWS.find(([path]) => path === (parse(location.hash).path[0] ?? ""));
 if (firstView) loadView(firstView).catch(() => {});
+if (firstView?.[0] === "") ["figures", "problems", "transforms"].forEach((page) => askAhead(`/api/v1/${page}`));
 const asked = whoAmI();
 asked.catch(() => {});
 render(html`<${App} />`, document.getElementById("app"));

@@ -1,6 +1,12 @@
 //! What the files of the console must not contain: the policy of the page would make a browser ignore it.
 
 use super::*;
+use join::Files;
+use std::path::Path as FilePath;
+
+/// Of the build script.
+#[path = "../../../build/join.rs"]
+mod join;
 
 /// All files together, compressed, in bytes.
 const MAX_SIZE: usize = 400 << 10;
@@ -42,11 +48,71 @@ fn version_is_recognised_in_a_list_of_tags() {
 
 #[test]
 fn every_file_survives_its_compression() {
-    assert!(FILES.iter().any(|file| file.name == INDEX));
+    let mut files = Files::new();
+    for file in FILES {
+        let source = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("console").join(file.name);
+        files.insert(file.name.to_owned(), std::fs::read(&source).expect("the source"));
+    }
+    assert!(files.contains_key(INDEX));
+    join::join(&mut files, "app.js", "/console/").expect("joined");
     for file in FILES {
         let content = file.content().unwrap_or_else(|problem| panic!("{}: {problem:?}", file.name));
-        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("console").join(file.name);
-        assert!(content == std::fs::read(&source).expect("the source"), "{}", file.name);
+        assert!(content == files[file.name], "{}", file.name);
+    }
+}
+
+#[test]
+fn first_view_needs_one_module_and_a_published_one() {
+    let module = FILES.iter().find(|file| file.name == "app.js").expect("app.js").content().expect("content");
+    let text = String::from_utf8(module).expect("text");
+    let imports: Vec<_> = text.lines().filter(|line| line.starts_with("import ")).collect();
+    assert_eq!(imports, [r#"import * as $published0 from "/console/vendor/htm-preact.js";"#]);
+}
+
+fn joined(modules: &[(&str, &str)]) -> Result<Files, String> {
+    let mut files: Files = modules.iter().map(|(path, text)| (path.to_string(), text.as_bytes().to_vec())).collect();
+    join::join(&mut files, "app.js", "/c/").map_err(|error| error.to_string())?;
+    Ok(files)
+}
+
+#[test]
+fn joined_module_has_the_bodies_of_those_that_it_imports_and_they_export_the_same_from_it() {
+    let files = joined(&[
+        (
+            "app.js",
+            "import View from \"./views/one.js\";\nimport {\n  a as b,\n} from \"./lib/a.js\";\nView(b, import(\"./x.js\"));\n",
+        ),
+        ("lib/a.js", "import { v } from \"../vendor/v.js\";\nexport const a = v;\n"),
+        ("vendor/v.js", "export const v = 1;"),
+        ("views/one.js", "import { a } from \"../lib/a.js\";\nexport default function One() { return a; }\n"),
+        ("x.js", "export const x = 1;"),
+    ]);
+    let files = files.expect("joined");
+    let text = |path: &str| String::from_utf8_lossy(&files[path]).into_owned();
+    let app = text("app.js");
+    assert!(app.starts_with("import * as $published0 from \"/c/vendor/v.js\";\n"), "{app}");
+    assert!(app.contains("const { v } = $published0;\nconst a = v;\nreturn { a };"), "{app}");
+    assert!(app.contains("const { a } = $module0;\nfunction One() { return a; }\nreturn { default: One };"), "{app}");
+    assert!(
+        app.contains("const { default: View } = $module1;\nconst { a: b, } = $module0;\nView(b, import(\"/c/x.js\"));"),
+        "{app}"
+    );
+    assert_eq!(text("lib/a.js"), "import { $module0 } from \"/c/app.js\";\nexport const a = $module0.a;\n");
+    assert_eq!(text("views/one.js"), "import { $module1 } from \"/c/app.js\";\nexport default $module1.default;\n");
+    assert_eq!(text("x.js"), "export const x = 1;", "not imported by a statement");
+}
+
+#[test]
+fn module_that_cannot_be_joined_is_named() {
+    let circle = [("app.js", "import { a } from \"./a.js\";\n"), ("a.js", "import { b } from \"./app.js\";\n")];
+    for (modules, named) in [
+        (&circle[..], "app.js → a.js"),
+        (&[("app.js", "import { a } from \"./none.js\";\n")], "none.js"),
+        (&[("app.js", "import { a } from \"../a.js\";\n")], "../a.js"),
+        (&[("app.js", "export let a = 1;\n")], "export let a"),
+    ] {
+        let fault = joined(modules).expect_err(named);
+        assert!(fault.contains(named), "{fault}");
     }
 }
 

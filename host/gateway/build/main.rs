@@ -1,11 +1,13 @@
-//! Embeds the files of the console (`console/`): compresses each into `$OUT_DIR/console`, and writes the table of them to
-//! `$OUT_DIR/console.rs`.
+//! Embeds the files of the console (`console/`): joins the modules of its first view, compresses each file into `$OUT_DIR/console`, and
+//! writes the table of them to `$OUT_DIR/console.rs`.
 
+mod join;
+
+use join::Files;
 use std::env;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -15,16 +17,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let packed_folder = out.join("console");
     fs::create_dir_all(&packed_folder)?;
-    let mut files = Vec::new();
-    find(&folder, &mut files)?;
-    files.sort();
+    let mut files = Files::new();
+    read(&folder, "", &mut files)?;
+    join::join(&mut files, "app.js", "/console/")?;
     let mut table = String::from("[\n");
-    for (number, file) in files.iter().enumerate() {
-        let name = file.strip_prefix(&folder)?.to_str().ok_or("a file name that is not UTF-8")?;
-        let content = fs::read(file)?;
+    for (number, (name, content)) in files.iter().enumerate() {
         let packed = packed_folder.join(format!("{number}.gz"));
-        let checksum = crc32fast::hash(&content);
-        fs::write(&packed, gzip(&content, checksum)?)?;
+        let checksum = crc32fast::hash(content);
+        fs::write(&packed, gzip(content, checksum)?)?;
         writeln!(
             table,
             "ConsoleFile {{ name: {name:?}, size: {}, checksum: {checksum}, gzip: include_bytes!({packed:?}) }},",
@@ -36,14 +36,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Adds all files below the folder. Those of editors and file managers begin with a dot.
-fn find(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+/// Reads all files in the folder; `path`: of it, with a slash at its end. Files of editors and file managers begin with a dot.
+fn read(folder: &Path, path: &str, files: &mut Files) -> Result<(), Box<dyn Error>> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
+        let name =
+            entry.file_name().into_string().map_err(|name| format!("a file name that is not UTF-8: {name:?}"))?;
         match entry.file_type()? {
-            _ if entry.file_name().as_encoded_bytes().starts_with(b".") => {}
-            kind if kind.is_dir() => find(&entry.path(), files)?,
-            _ => files.push(entry.path()),
+            _ if name.starts_with('.') => {}
+            kind if kind.is_dir() => read(&entry.path(), &format!("{path}{name}/"), files)?,
+            _ => _ = files.insert(format!("{path}{name}"), fs::read(entry.path())?),
         }
     }
     Ok(())
