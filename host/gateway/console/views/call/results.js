@@ -5,7 +5,7 @@ import { Code } from "../../lib/code.js";
 import { count, pretty, seconds } from "../../lib/format.js";
 import { href } from "../../lib/router.js";
 import { summary } from "../messages/filter.js";
-import { statusOf } from "../messages/log.js";
+import { statusOf, statusText, answerTone } from "../messages/status.js";
 import { run } from "./run.js";
 
 /** The run as it is, drawn at most once in a frame: answers may come much faster. */
@@ -77,7 +77,7 @@ const STATES = {
 function State({ result }) {
   const [tone, text] = STATES[result.state];
   const status = result.state === "answered" ? statusOf(result.answer) : null;
-  if (status) return html`<${Badge} tone=${status === "Accepted" ? "ok" : "warn"}>${status}</${Badge}>`;
+  if (status) return html`<${Badge} tone=${answerTone(status)}>${statusText(result.answer)}</${Badge}>`;
   const code = result.error?.body?.call_error?.code;
   return html`<${Badge} tone=${tone}>${code || text}</${Badge}>`;
 }

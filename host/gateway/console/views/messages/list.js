@@ -4,7 +4,8 @@ import { Badge } from "../../lib/widgets.js";
 import { Code } from "../../lib/code.js";
 import { fullTime, preciseClock, pretty, seconds, firstLine } from "../../lib/format.js";
 import { useSteadyScroll, useVirtual } from "../../lib/virtual.js";
-import { statusOf, took, toneOf } from "./log.js";
+import { took, toneOf } from "./log.js";
+import { statusText } from "./status.js";
 import { summary } from "./filter.js";
 
 /** Pixels; as in messages.css. */
@@ -140,7 +141,7 @@ function Answer({ row, tone }) {
     return html`<${Badge} tone="bad">${payload?.code || "CALLERROR"}</${Badge}> <span
       title=${payload?.description}>${payload?.description}</span>`;
   }
-  const status = statusOf(payload);
+  const status = statusText(payload);
   const rest = summary(payload);
   return html`${status && html`<${Badge} tone=${tone === "warn" ? "warn" : "none"}>${status}</${Badge}> `}${incidents
     ? html`<span class="fault" title=${incidents}>${incidents}</span>`

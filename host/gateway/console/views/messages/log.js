@@ -1,4 +1,5 @@
 // The messages of a charge point as rows: a CALL and its answer are one. No DOM here.
+import { isRefusal, statusOf } from "./status.js";
 
 /** Most rows and most characters that are kept; the oldest rows go first. */
 export const MAX_ROWS = 1000;
@@ -10,14 +11,6 @@ const AT_ONCE = 400;
 /** Most lines of one row: a CALL that is repeated for hours stays one row. */
 const MAX_LINES_OF_ROW = 16;
 const MAX_ACTIONS = 200;
-
-/** Answers with one of these say that something was not done, though they are CALLRESULTs. */
-const REFUSALS = new Set([
-  "Rejected", "Invalid", "Blocked", "Expired", "ConcurrentTx", "NotAtThisTime", "NotAtThisLocation", "NotAllowedTypeEVSE", "NoCredit",
-  "Unknown",
-  "Failed", "Faulted", "Occupied", "Unavailable", "UnknownMessageId", "UnknownVendorId", "UnknownVendor", "NotImplemented", "NotSupported",
-  "VersionMismatch", "UnlockFailed", "OngoingAuthorizedTransaction", "UnknownConnector", "NoTransaction", "NotFound", "NotAccepted",
-]);
 
 /** Microseconds since 1970 of an RFC 3339 time in UTC. */
 export function micros(time) {
@@ -234,16 +227,10 @@ export function payloadOf(content, type) {
   }
 }
 
-/** The status in an answer: of the message, or of the authorization in it. */
-export function statusOf(payload) {
-  const status = payload?.status ?? payload?.idTagInfo?.status ?? payload?.idTokenInfo?.status;
-  return typeof status === "string" ? status : null;
-}
-
 /** `bad`: an error, or something was refused or dropped; `warn`: answered, but not accepted; `none`. */
 export function toneOf(row) {
   if (row.refused || row.incidents.length || ["missed", "interrupted", "not_held", "refused"].includes(row.event)) return "bad";
-  return REFUSALS.has(statusOf(row.answer?.payload)) ? "warn" : "none";
+  return isRefusal(statusOf(row.answer?.payload)) ? "warn" : "none";
 }
 
 /** Microseconds from the CALL to its answer; null without both. */
