@@ -24,6 +24,10 @@ export const ID = {
   script: "<script>window.markupRan=1",
 };
 
+/** The back end answers a BootNotification with this model with Rejected, and an Authorize of this token with Blocked. */
+export const REFUSED_MODEL = "Refused";
+export const BLOCKED_TOKEN = "TAG-BLOCKED";
+
 export const KNOWN = [
   ...Object.values(ID).filter((identity) => identity !== ID.unknown),
   ...Array.from({ length: SWARM_SIZE }, (_, index) => swarmIdentity(index)),

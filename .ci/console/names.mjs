@@ -52,6 +52,11 @@ export const list = (page) => ({
   disconnect: page.getByRole("button", { name: /^disconnect/i }).first(),
 });
 
+export const chargePoint = (page) => ({
+  /** What is wrong with it, or that nothing is. */
+  verdict: page.getByRole("region", { name: /why it does not charge/i }),
+});
+
 export const messages = (page) => ({
   table: page.getByRole("grid", { name: /messages/i }),
   /** The rows of an action. */

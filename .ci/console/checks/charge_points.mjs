@@ -1,8 +1,8 @@
 // The list of charge points, those that were refused, and the page of one.
 import { chargePoint } from "../charge_points.mjs";
 import { equal, gone, shows, visible } from "../expect.mjs";
-import { ID } from "../identities.mjs";
-import { confirm, content, heading, list, row } from "../names.mjs";
+import { BLOCKED_TOKEN, ID, REFUSED_MODEL } from "../identities.mjs";
+import { chargePoint as one, confirm, content, heading, list, row } from "../names.mjs";
 import { until } from "../wait.mjs";
 
 export default async function chargePoints({ check, programs }) {
@@ -44,6 +44,25 @@ export default async function chargePoints({ check, programs }) {
     await shows(row(page, ID.unknown), /not_found|identit/i, "the reason");
     await page.goto(page.address(`charge-points/${ID.unknown}`));
     await shows(content(page), /refused/i, "that it was refused");
+  });
+
+  await check("the page says what the back end refuses, until it accepts it, and since when it has seen that", async (tabs) => {
+    const client = await chargePoint(programs.charge_points, ID.kicked);
+    const page = await tabs.open(`charge-points/${ID.kicked}`);
+    await shows(one(page).verdict, /not known here/, "that it has seen no answer yet");
+    const boot = (model) => client.call("BootNotification", { chargePointVendor: "Vendor", chargePointModel: model });
+    // At first the page may not be listening yet.
+    await until("the refusal in words", async () => {
+      await boot(REFUSED_MODEL);
+      return /BootNotification with Rejected.*register it there/s.test(await one(page).verdict.innerText());
+    });
+    await client.call("Authorize", { idTag: BLOCKED_TOKEN });
+    await shows(one(page).verdict, new RegExp(`Authorize of the token ${BLOCKED_TOKEN} with Blocked`), "the refused token");
+    await boot("Model");
+    await shows(one(page).verdict, /BootNotification was accepted at/, "that it is accepted now");
+    equal(/with Rejected/.test(await one(page).verdict.innerText()), false, "the refusal is gone");
+    await shows(one(page).verdict, /seen since \d\d:\d\d:\d\d/, "since when it has seen that");
+    await client.close();
   });
 
   await check("a charge point is disconnected after a question", async (tabs) => {

@@ -91,6 +91,13 @@ export function firstLine(text) {
   return (text ?? "").split("\n", 1)[0];
 }
 
+/** A text with a capital letter and a full stop. */
+export function sentence(text) {
+  if (!text) return "";
+  const whole = text[0].toUpperCase() + text.slice(1);
+  return /[.!?…]$/.test(whole) ? whole : `${whole}.`;
+}
+
 /**
  * JSON text with line breaks and indentation; text that is no JSON unchanged. Works on the text itself: numbers and strings stay as the
  * charge point wrote them.

@@ -1,5 +1,6 @@
 // Why a charge point does not charge: what speaks for it, in words, the worst first. No DOM here.
-import { ago, count, firstLine } from "../../lib/format.js";
+import { ago, count, firstLine, sentence } from "../../lib/format.js";
+import { answerFindings } from "./answer-advice.js";
 
 const REFUSALS = {
   not_websocket: "Check its URL: it sends no WebSocket handshake. It may speak TLS to a port without, or be no charge point.",
@@ -54,14 +55,15 @@ const QUIET = 15 * 60_000;
 const FLAPPING = 4;
 
 /**
- * `{row, calls, refusals, events, now}` to `[{tone, text}]`: `row` as the API has it, null if it is not known; `refusals` and `events` of
- * this identity, the latest first.
+ * `{row, calls, refusals, events, answers, now}` to `[{tone, text}]`: `row` as the API has it, null if it is not known; `refusals` and
+ * `events` of this identity, the latest first; `answers`: the latest ones that the page has seen, as `Answers` has them.
  */
-export function findings({ row, calls, refusals, events, now }) {
+export function findings({ row, calls, refusals, events, answers, now }) {
   const tones = ["bad", "warn", "info"];
   const found = [
     ...absence(row, refusals, now), ...refused(row, refusals, now), ...connections(row, events, now),
     ...(row?.connected ? [...connectors(row, now), ...open(row, calls), ...quiet(row, now)] : []), ...incidents(events, now),
+    ...answerFindings(answers, now),
   ];
   return found.sort((a, b) => tones.indexOf(a.tone) - tones.indexOf(b.tone));
 }
@@ -148,13 +150,6 @@ function incidents(events, now) {
 
 function times(number) {
   return number === 1 ? "once" : `${count(number)} times`;
-}
-
-/** A text with a capital letter and a full stop. */
-function sentence(text) {
-  if (!text) return "";
-  const whole = text[0].toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }
 
 /** `1`, or `2/1` for connector 1 of EVSE 2. Connector 0 of OCPP 1.6 is the charge point as a whole. */

@@ -1,11 +1,13 @@
 // The page of a charge point: what is wrong first, then facts, then its messages live.
-import { html } from "../../lib/ui.js";
+import { html, useMemo } from "../../lib/ui.js";
 import { Badge, ChangeButton, confirmed, Empty, Failure, note, Page, Section, Time } from "../../lib/widgets.js";
 import { request } from "../../lib/api.js";
 import { useMe, useNow, usePoll } from "../../lib/poll.js";
 import { href } from "../../lib/router.js";
 import { Messages } from "../messages/panel.js";
 import { connectorName, findings } from "./advice.js";
+import { seenText } from "./answer-advice.js";
+import { Answers } from "./answers.js";
 import { shortVersion, statusTone, vendorAndModel } from "./chips.js";
 
 const ROW_EVERY = 2000;
@@ -20,6 +22,7 @@ export function ChargePoint({ id, query }) {
   const refusals = (refusalPage.data?.refusals ?? []).filter((one) => one.identity === id);
   const events = eventPage.data?.events ?? [];
   const calls = detail.data?.calls ?? null;
+  const answers = useMemo(() => new Answers(), [id]);
   // All at once, so that the page does not move while its parts are read.
   const ready = list.data && [refusalPage, eventPage].every((page) => page.data || page.error);
   const back = { path: ["charge-points"], text: "Charge points" };
@@ -27,13 +30,13 @@ export function ChargePoint({ id, query }) {
     row=${row} />`}>
     <${Failure} error=${list.error ?? refusalPage.error ?? eventPage.error}
       retry=${() => [list, refusalPage, eventPage].forEach((page) => page.reload())} />
-    ${ready && html`<${Findings} id=${id} row=${row} calls=${calls} refusals=${refusals} events=${events} />
+    ${ready && html`<${Findings} id=${id} row=${row} calls=${calls} refusals=${refusals} events=${events} answers=${answers} />
       ${(row || events.length > 0) && html`<div class="cp-panels">
         ${row && html`<${Facts} row=${row} />`}
         ${row && html`<${ConnectorsAndCalls} row=${row} calls=${calls} />`}
         ${events.length > 0 && html`<${RecentEvents} events=${events} />`}
       </div>`}
-      <${Messages} id=${id} query=${query} quiet=${!row?.connected} />`}
+      <${Messages} id=${id} query=${query} quiet=${!row?.connected} onLine=${(line) => answers.take(line)} />`}
   </${Page}>`;
 }
 
@@ -58,15 +61,19 @@ function Actions({ id, row }) {
     <${ChangeButton} class="danger" onClick=${disconnect} disabled=${!row?.connected}>Disconnect…</${ChangeButton}>`;
 }
 
-function Findings({ id, row, calls, refusals, events }) {
+function Findings({ id, row, calls, refusals, events, answers }) {
   const now = useNow(1000);
+  const { payloads } = useMe();
   if (!row && !refusals.length && !events.length) return html`<${Unknown} id=${id} />`;
-  const found = findings({ row, calls, refusals, events, now });
-  if (!found.length) {
-    const well = "It is connected. No connector is faulted, no message failed, and no CALL waits. Whether back ends accept it, their answers below show.";
-    return html`<p class=${`notice ${row ? "info" : "warn"}`}>${row ? well : "It is not connected. Look at its last events."}</p>`;
-  }
-  return html`<div class="findings">${found.map(({ tone, text }, at) => html`<p key=${at} class=${`notice ${tone}`}>${text}</p>`)}</div>`;
+  const seen = seenText(answers, payloads, now);
+  const found = findings({ row, calls, refusals, events, answers: answers.latest, now });
+  const isWell = !found.length && row?.connected;
+  const well = "It is connected. No connector is faulted, no message failed, and no CALL waits.";
+  const shown = found.length ? found : [isWell ? { tone: "info", text: well } : { tone: "warn", text: "Look at its last events." }];
+  return html`<section class="findings" aria-label="Why it does not charge">
+    ${shown.map(({ tone, text }, at) => html`<p key=${at} class=${`notice ${tone}`}>${text}</p>`)}
+    <p class="soft">${seen}</p>
+  </section>`;
 }
 
 /** An identity that the gateway has not seen. */

@@ -10,9 +10,12 @@ import { MessageTable } from "./list.js";
 import { StreamState, useMessages } from "./stream.js";
 import { TracePanel } from "./trace.js";
 
-/** `quiet`: the charge point is not connected. `query`: the parameters `direction`, `action`, `errors` and `text` of the view. */
-export function Messages({ id, query, quiet }) {
-  const { log, state, changed } = useMessages(id);
+/**
+ * `quiet`: the charge point is not connected. `query`: the parameters `direction`, `action`, `errors` and `text` of the view.
+ * `onLine(line)`: is called with each line as it comes, also while the list is paused.
+ */
+export function Messages({ id, query, quiet, onLine }) {
+  const { log, state, changed } = useMessages(id, onLine);
   const { payloads } = useMe();
   const [selected, setSelected] = useState(null);
   const { direction, action, errors, text } = query;

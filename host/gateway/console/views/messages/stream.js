@@ -7,10 +7,15 @@ import { MessageLog } from "./log.js";
 /** Milliseconds between two drawings: more would be faster than the eye reads. */
 const DRAW_EVERY = 100;
 
-/** `{log, state, changed}`: `state` is `open`, `lost`, an `ApiError`, or null before the first answer; call `changed()` after a change. */
-export function useMessages(id) {
+/**
+ * `{log, state, changed}`: `state` is `open`, `lost`, an `ApiError`, or null before the first answer; call `changed()` after a change.
+ * `onLine(line)` is called with each line.
+ */
+export function useMessages(id, onLine) {
   const { payloads } = useMe();
   const log = useRef(null);
+  const heard = useRef(null);
+  heard.current = onLine;
   const [state, setState] = useState(null);
   const [, changed] = useReducer((count) => count + 1, 0);
   if (log.current?.id !== id) log.current = { id, log: new MessageLog() };
@@ -32,6 +37,7 @@ export function useMessages(id) {
         // Refusals of clients without an identity go to all who watch.
         if (whose !== id && (whose !== undefined || line.event === "refused")) return;
         if (line.event === "swap" || line.event === "trial") return;
+        heard.current?.({ ...line, event: line.event ?? name });
         kept.add({ ...line, event: line.event ?? name }, text);
         draw.soon();
       },
