@@ -1,5 +1,6 @@
 // Sends a CALL to charge points, some at a time, and keeps what came of it: a run goes on while another view is open.
 import { request, Store } from "../../lib/api.js";
+import { isDisconnect, restarts } from "./outcome.js";
 
 /** CALLs in flight at a time. */
 const AT_ONCE = 8;
@@ -9,8 +10,10 @@ const MAX_RECENT = 20;
 const MAX_KEPT = 50_000;
 
 /**
- * The latest run: `{action, payload, results, running, stopped, stop()}`, or null. `results`: `[{id, state, took, answer, error}]` with
- * `state` waiting, sent, answered, failed, or stopped; `took` in seconds; `answer` is the payload of the CALLRESULT, `error` an `ApiError`.
+ * The latest run: `{action, payload, results, running, stopped, stop(), cameBack(id, time)}`, or null. `results`: `[{id, state, took,
+ * answer, error, leftAt, backAt}]` with `state` waiting, sent, answered, failed, stopped, or left: it disconnected, as expected of the
+ * action. `took` in seconds; `answer` is the payload of the CALLRESULT, `error` an `ApiError`; `leftAt` by the clock of this page, `backAt`
+ * by that of the gateway, once it is connected again: RFC 3339.
  */
 export const run = new Store(null);
 
@@ -29,7 +32,8 @@ export async function start({ to, action, payload }) {
   const abort = new AbortController();
   const body = `{"action":${JSON.stringify(action)},"payload":${payload}}`;
   const waiting = to.map((id) => ({ id, state: "waiting" }));
-  let now = { action, payload, results: waiting, running: true, stopped: false, stop: () => abort.abort() };
+  const cameBack = (id, time) => become(to.indexOf(id), { backAt: time });
+  let now = { action, payload, results: waiting, running: true, stopped: false, stop: () => abort.abort(), cameBack };
   const tell = (change) => {
     // A newer run is shown in place of this one.
     if (run.value === now) run.set((now = { ...now, ...change }));
@@ -40,12 +44,12 @@ export async function start({ to, action, payload }) {
   abort.signal.addEventListener("abort", () => tell({ stopped: true, results: now.results.map(notSent) }));
   await eachOf([...to.keys()], AT_ONCE, async (at) => {
     become(at, { state: "sent" });
-    become(at, await sendOne(to[at], body, abort.signal));
+    become(at, await sendOne(to[at], action, body, abort.signal));
   }, () => abort.signal.aborted);
   tell({ running: false });
 }
 
-async function sendOne(id, body, signal) {
+async function sendOne(id, action, body, signal) {
   const began = performance.now();
   const took = () => (performance.now() - began) / 1000;
   const options = { method: "POST", body: new Blob([body]), headers: { "content-type": "application/json" }, signal };
@@ -54,6 +58,7 @@ async function sendOne(id, body, signal) {
     return { state: "answered", took: took(), answer: answer.result, messageId: answer.message_id };
   } catch (error) {
     if (error.name === "AbortError") return { state: "stopped", took: took(), sent: true };
+    if (restarts(action) && isDisconnect(error)) return { state: "left", took: took(), leftAt: new Date().toISOString() };
     return { state: "failed", took: took(), error };
   }
 }

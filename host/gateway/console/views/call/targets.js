@@ -37,7 +37,8 @@ export function useTargets(ids) {
   return rows;
 }
 
-async function readRows(ids, signal) {
+/** The rows of these identities: a Map, with null for those that are not known. */
+export async function readRows(ids, signal) {
   const found = new Map(ids.map((id) => [id, null]));
   const take = (answer) => answer.charge_points.forEach((row) => found.has(row.id) && found.set(row.id, row));
   if (ids.length <= ONE_BY_ONE) {
