@@ -81,6 +81,8 @@ export const call = (page) => ({
   result: view(page).locator("section").filter({ has: page.getByRole("heading", { name: /result/i }) }),
   /** The row of a charge point in the table of results. */
   resultOf: (identity) => view(page).getByRole("row").filter({ hasText: identity }),
+  /** Who gets the CALL, by version. */
+  groups: page.getByRole("list", { name: "Who gets the CALL" }),
   recent: (action) => view(page).getByRole("listitem").getByRole("button", { name: action }),
 });
 

@@ -9,6 +9,7 @@ import { Recent } from "./call/recent.js";
 import { Results } from "./call/results.js";
 import { recent, remember, start } from "./call/run.js";
 import { Targets, useTargets } from "./call/targets.js";
+import { actionsOf, Groups, useRecipients, versionName, versionsOf } from "./call/versions.js";
 
 /** An action that the schemas do not have, of a vendor. */
 const OTHER = "(other)";
@@ -36,8 +37,8 @@ export default function View({ query }) {
     <div class="call-view">
       <div>
         <${Section} title="To"><${Targets} ids=${ids} rows=${rows} onChange=${(next) => setQuery({ to: toQuery(next) })} />
-          <${Mixed} ids=${ids} rows=${rows} versions=${versions} version=${version} /></${Section}>
-        ${schemas.data && html`<${Compose} ids=${ids} version=${version} versions=${versions} action=${query.action}
+          <${Mixed} versions=${versions} version=${version} /></${Section}>
+        ${schemas.data && html`<${Compose} ids=${ids} rows=${rows} version=${version} versions=${versions} action=${query.action}
           schemas=${schemas.data} reuse=${reuse}
           onSent=${(call) => setCalls(remember(call))} />`}
       </div>
@@ -62,30 +63,15 @@ function toQuery(ids) {
   return ids.map(encodeURIComponent).join(",");
 }
 
-/** `[[version, number of charge points]]`, the commonest first. */
-function versionsOf(ids, rows) {
-  const numbers = new Map();
-  for (const id of ids) {
-    const version = rows?.get(id)?.version;
-    if (version) numbers.set(version, (numbers.get(version) ?? 0) + 1);
-  }
-  return [...numbers].sort(([, a], [, b]) => b - a);
+/** Says that the charge points do not all speak one version. Who gets the CALL is said beside its button. */
+function Mixed({ versions, version }) {
+  if (!versions.length || (versions.length === 1 && versions[0][0] === version)) return null;
+  const text = versions.map(([name, number]) => `${versionName(name)}: ${count(number)}`).join(", ");
+  return html`<p class="soft">${text}. The form is that of ${versionName(version)}: a CALL goes to those that know it.</p>`;
 }
 
-/** Says that the charge points do not all speak the version of the form. */
-function Mixed({ ids, rows, versions, version }) {
-  const others = ids.filter((id) => rows?.get(id) && rows.get(id).version !== version);
-  if (!others.length) return null;
-  const text = versions.map(([name, number]) => `${count(number)} × ${name.replace("ocpp", "OCPP ")}`).join(", ");
-  const form = version.replace("ocpp", "OCPP ");
-  return html`<div class="notice warn">
-    <span>The charge points speak different versions (${text}). All of them get the payload for ${form}.</span>
-    <button type="button"
-      onClick=${() => setQuery({ to: toQuery(ids.filter((id) => !others.includes(id))) })}>Remove the others</button></div>`;
-}
-
-function Compose({ ids, version, versions, action, schemas, reuse, onSent }) {
-  const known = (schemas[version] ?? []).filter((one) => one.sent_by.includes("csms")).map((one) => one.action);
+function Compose({ ids, rows, version, versions, action, schemas, reuse, onSent }) {
+  const known = actionsOf(schemas, version);
   const other = action !== undefined && !known.includes(action);
   const { data: schema, error, reload } = usePoll(action && !other ? `/api/v1/schemas/${version}/${action}` : null);
   const ready = action && (other || schema || error);
@@ -103,18 +89,18 @@ function Compose({ ids, version, versions, action, schemas, reuse, onSent }) {
         onChange=${(event) => setQuery({ action: event.target.value.trim() || OTHER })} /></${Field}>`}
       <${Field} label="Schema of"><select value=${version} onChange=${(event) => setQuery({ version: event.target.value })}>
         ${Object.keys(schemas).map((name) => html`<option key=${name}
-          value=${name}>${name.replace("ocpp", "OCPP ")}${versions.some(([used]) => used === name) ? " (theirs)" : ""}</option>`)}
+          value=${name}>${versionName(name)}${versions.some(([used]) => used === name) ? " (theirs)" : ""}</option>`)}
       </select></${Field}>
     </div>
     ${ready
-      ? html`<${Draft} key=${`${version} ${action} ${schema ? "form" : "json"}`} ids=${ids} version=${version}
-        action=${action === OTHER ? "" : action} schema=${other ? null : schema} schemaError=${error}
+      ? html`<${Draft} key=${`${version} ${action} ${schema ? "form" : "json"}`} ids=${ids} rows=${rows} version=${version}
+        schemas=${schemas} action=${action === OTHER ? "" : action} schema=${other ? null : schema} schemaError=${error}
           retry=${reload} reuse=${reuse} onSent=${onSent} />`
       : html`<p class="empty">${action ? "Reading the schema…" : "Choose an action."}</p>`}
   </${Section}>`;
 }
 
-function Draft({ ids, version, action, schema, schemaError, retry, reuse, onSent }) {
+function Draft({ ids, rows, version, schemas, action, schema, schemaError, retry, reuse, onSent }) {
   const { may_change: mayChange } = useMe();
   const key = `${version} ${action}`;
   const [draft, set] = useState(() => drafts.get(key) ?? newDraft(schema));
@@ -130,23 +116,27 @@ function Draft({ ids, version, action, schema, schemaError, retry, reuse, onSent
   }, [reuse]);
   const { json, schema: wrong } = faultsOf(draft, schema, { missing: true });
   const inForm = draft.mode === "form" && schema;
-  const title = `Send ${action} to ${count(ids.length)} charge points?`;
+  const value = inForm ? draft.value : json ? null : JSON.parse(draft.text);
+  const { to, groups } = useRecipients({ ids, rows, version, action, known: schemas, value, complete: wrong.size === 0 });
+  const title = `Send ${action} to ${count(to.length)} charge points?`;
   const text = "At most eight CALLs are on their way at a time. You can stop in between.";
   const submit = async (event) => {
     event.preventDefault();
     setAttempted(true);
-    if (!mayChange || !ids.length || !action || json) return;
+    if (!mayChange || missing || json) return;
     if (inForm && wrong.size) return focusFault();
-    if (ids.length > 1 && !(await confirmed({ title, text, action: "Send" }))) return;
-    onSent({ to: ids, version, action, payload: draft.text, time: new Date().toISOString() });
-    start({ to: ids, action, payload: draft.text }).catch((error) => note(error.message, "bad"));
+    if (to.length > 1 && !(await confirmed({ title, text, action: "Send" }))) return;
+    onSent({ to, version, action, payload: draft.text, time: new Date().toISOString() });
+    start({ to, action, payload: draft.text }).catch((error) => note(error.message, "bad"));
     document.querySelector(".call-came")?.scrollIntoView({ block: "nearest" });
   };
-  const missing = !ids.length ? "Add a charge point first." : !action ? "Enter the name of the action." : null;
-  const whom = ids.length === 1 ? ids[0] : `${count(ids.length)} charge points`;
+  const missing = missingFor({ ids, rows, to, action });
+  const part = to.length < ids.length ? ` of ${count(ids.length)}` : "";
+  const whom = to.length === 1 && !part ? to[0] : `${count(to.length)}${part} charge points`;
   const anyway = !inForm && wrong.size > 0 && !json ? " anyway" : "";
   return html`<form class="call-form" onSubmit=${submit} noValidate>
     <${Payload} schema=${schema} schemaError=${schemaError} retry=${retry} draft=${draft} setDraft=${setDraft} attempted=${attempted} />
+    ${action && html`<${Groups} groups=${groups} action=${action} />`}
     <div class="actions send">
       <${ChangeButton} type="submit" class="primary"
         disabled=${Boolean(missing || json)}>${missing ? "Send" : `Send ${action} to ${whom}${anyway}`}</${ChangeButton}>
@@ -156,6 +146,15 @@ function Draft({ ids, version, action, schema, schemaError, retry, reuse, onSent
         ${wrong.size === 1 ? "A field is not right." : `${count(wrong.size)} fields are not right.`} JSON can be sent as it is.</span>`}
     </div>
   </form>`;
+}
+
+/** What has to be done before the CALL can be sent; null: nothing. */
+function missingFor({ ids, rows, to, action }) {
+  if (!ids.length) return "Add a charge point first.";
+  if (!action) return "Enter the name of the action.";
+  // Which version it speaks is not known yet.
+  if (ids.some((id) => rows?.get(id) === undefined)) return "Reading the charge points…";
+  return to.length ? null : "Choose the form of their version first.";
 }
 
 /** After the next drawing, which marks the fields. */

@@ -144,7 +144,7 @@ function incidents(events, now) {
   const { action, direction, text, transform, time } = recent[0];
   const where = `${direction === "uplink" ? "from it" : "to it"}${transform ? `, in the transform ${transform}` : ""}`;
   const number = recent.length === 1 ? "A message" : `${count(recent.length)} messages`;
-  const latest = `${action ?? "A message"} ${where}, ${ago(time, now)}: ${firstLine(text)}`;
+  const latest = `${action || "A message"} ${where}, ${ago(time, now)}: ${firstLine(text)}`;
   return [{ tone: "warn", text: `${number} did not pass in the last ten minutes. ${sentence(latest)}` }];
 }
 

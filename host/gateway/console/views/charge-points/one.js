@@ -154,6 +154,6 @@ function eventTone({ event }) {
 function eventText(event) {
   const text = event.text ?? event.reason ?? "";
   if (event.event === "connected") return `${event.version} from ${event.address}`;
-  if (event.event === "incident") return `${event.action ?? ""} ${event.direction === "uplink" ? "from it" : "to it"}: ${text}`;
+  if (event.event === "incident") return `${event.action || "A message"} ${event.direction === "uplink" ? "from it" : "to it"}: ${text}`;
   return text;
 }
