@@ -57,8 +57,9 @@ export default async function play({ check, programs }) {
   });
 
   await check("a program is put live after a question that says what changes", async (tabs) => {
-    // While the answer is on its way, the name may be tried once more, and is taken then.
-    const page = await open(tabs, { allow: /status of 409/ });
+    // While the answer is on its way, the name may be tried once more, and is taken then. At the end the transform is deleted, and the page
+    // may ask for it once more.
+    const page = await open(tabs, { allow: /status of (404|409)/ });
     await playground(page).name.fill("from-playground");
     await playground(page).program.fill(FIXED);
     await shows(playground(page).result, /"Available"/, "the result");
