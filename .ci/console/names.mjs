@@ -92,6 +92,9 @@ export const transform = (page) => ({
   component: page.getByRole("combobox", { name: /^component/i }),
   file: page.locator("input[type=file]"),
   putLive: page.getByRole("button", { name: /^put live/i }),
+  settings: page.getByRole("textbox", { name: /^settings as json/i }),
+  /** Says in a form that another version runs than the one with which it began. */
+  outdated: page.getByText(/was changed since you began: /),
   history: page.getByRole("tab", { name: /^history/i }),
   /** The row of a version in the history. */
   version: (number) => view(page).getByRole("row").filter({ has: page.getByRole("rowheader", { name: String(number), exact: true }) }),

@@ -46,6 +46,41 @@ export default async function transforms({ check, programs }) {
     equal(await running(), before, "the version that runs");
   });
 
+  await check("a form that was opened before another version was put live asks with both versions", async (tabs) => {
+    const forms = [await tabs.open("transforms/quirk?tab=change"), await tabs.open("transforms/quirk?tab=change")];
+    const edit = async (page, text) => playground(page).program.fill(QUIRK.replace("unknown", text));
+    for (const [index, page] of forms.entries()) {
+      await visible(playground(page).program, "the program");
+      await edit(page, `form-${index}`);
+    }
+    const before = await running();
+    await transform(forms[0]).putLive.click();
+    await confirm(forms[0]).click();
+    const first = await until("the gateway runs the first", async () => (await running()) !== before && running());
+    await visible(transform(forms[1]).outdated, "that it was changed, in the other form");
+    await transform(forms[1]).putLive.click();
+    await shows(forms[1].getByRole("dialog"), /changed since you began/, "the question");
+    const both = new RegExp(`began with [\\s\\S]*Now [\\s\\S]*${first.slice(0, 8)}`);
+    await shows(forms[1].getByRole("dialog"), both, "both versions in the question");
+    equal(await running(), first, "the version that runs before the answer");
+    await confirm(forms[1]).click();
+    await shows(forms[1].getByRole("dialog"), /is replaced/, "what would change");
+    await confirm(forms[1]).click();
+    await until("the gateway runs the second", async () => (await running()) !== first);
+    await programs.api("/api/v1/transforms/quirk/upload", { method: "DELETE" });
+    await until("the gateway runs the version of the configuration", async () => (await running()) === before);
+  });
+
+  await check("a program in the settings beside the field for it is marked, and not sent", async (tabs) => {
+    const page = await tabs.open("transforms/quirk?tab=change");
+    const before = await running();
+    await transform(page).settings.fill('{\n  "config": {\n    "program": "."\n  }\n}');
+    await shows(playground(page).fault, /config.program would lose against the field Program/, "what is wrong, at the field");
+    await transform(page).putLive.click();
+    await shows(playground(page).fault, /config.program/, "the same after an attempt");
+    equal(await running(), before, "the version that runs");
+  });
+
   await check("a version is tried as a shadow: its differences are shown, and the trial is ended", async (tabs) => {
     const client = await chargePoint(programs.charge_points, ID.kicked);
     const page = await tabs.open("transforms/quirk?tab=trial", { allow: /status of 404/ });

@@ -8,10 +8,28 @@ export function jsonFault(text) {
   } catch {
     // What browsers say of the place differs, and some say nothing of it.
     const { at, text: why } = scan(text);
-    const before = text.slice(0, at).split("\n");
-    const [line, column] = [before.length, before.at(-1).length + 1];
+    const { line, column } = placeAt(text, at);
     return { line, column, text: `line ${line}, column ${column}: ${why}` };
   }
+}
+
+function placeAt(text, at) {
+  const before = text.slice(0, at).split("\n");
+  return { line: before.length, column: before.at(-1).length + 1 };
+}
+
+/** Where a member stands in JSON text, by the names on the way to it: `{line, column}`; null if it does not. */
+export function memberPlace(text, names) {
+  const path = [];
+  for (const { 0: token, index, groups } of text.matchAll(/(?<name>"(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"|[{}[\]]/g)) {
+    if (token === "{" || token === "[") path.push(null);
+    else if (token === "}" || token === "]") path.pop();
+    else if (groups.name) {
+      path[path.length - 1] = JSON.parse(groups.name);
+      if (path.length === names.length && names.every((name, at) => name === path[at])) return placeAt(text, index);
+    }
+  }
+  return null;
 }
 
 /** What a jq program is refused for, out of the gateway's text, or null if that names no place in a program. */

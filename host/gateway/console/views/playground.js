@@ -26,7 +26,7 @@ export default function Playground({ query }) {
   const replaced = state.candidate.startsWith("in:") ? state.candidate.slice(3) : null;
   const isGone = replaced && list.data && !transforms.some(({ name }) => name === replaced);
   const details = usePoll(replaced && !isGone ? transformPath(replaced) : null, { every: 5000 });
-  const live = replaced && details.data ? editable(details.data.settings) : null;
+  const live = replaced && details.data ? editable(details.data) : null;
   const edited = replaced && !live ? null : draftOf(state, live);
 
   const message = messageOf(state);

@@ -4,8 +4,8 @@ import { go } from "../../lib/router.js";
 import { html, useState } from "../../lib/ui.js";
 import { FailureText } from "../../lib/trace.js";
 import { ChangeButton, confirmed, download, note } from "../../lib/widgets.js";
-import { dryRun, makeChange, transformPath } from "../transforms/changes.js";
-import { isEmpty, usesProgram } from "../transforms/version.js";
+import { confirmedLive, dryRun, makeChange, transformPath } from "../transforms/changes.js";
+import { isEmpty, usesProgram, versionOf } from "../transforms/version.js";
 import { originText } from "../transforms/words.js";
 import { dropInFiles } from "./drop-in.js";
 import { settingsBeside } from "./state.js";
@@ -25,16 +25,25 @@ export function Actions({ state, change, live, details, edited, asked, isReady, 
     setBusy(false);
   };
   const reset = () => change({ drafts: Object.fromEntries(Object.entries(state.drafts).filter(([key]) => key !== name)) });
+  /** What is sent, for what runs by now; null if that is another version, and it was not confirmed. */
+  const settingsNow = async () => {
+    const now = await confirmedLive(name, edited);
+    return now && versionOf(now, edited).settings;
+  };
   const putLive = run(async () => {
-    const made = isNew
-      ? await makeChange({ path: "/api/v1/transforms", method: "POST", body: asked.candidate, ...words(name, "add") })
-      : await makeChange({ path: transformPath(name), method: "PUT", body: version.settings, ...words(name, "replace") });
+    const body = isNew ? asked.candidate : await settingsNow();
+    const made = body && (await makeChange(isNew
+      ? { path: "/api/v1/transforms", method: "POST", body, ...words(name, "add") }
+      : { path: transformPath(name), method: "PUT", body, ...words(name, "replace") }));
     if (!made) return;
     if (isNew) change({ candidate: `in:${name}` });
     else reset();
     onDone();
   });
-  const shadow = run(async () => (await startShadow(name, version.settings)) && go(["transforms", name], { tab: "trial" }));
+  const shadow = run(async () => {
+    const settings = await settingsNow();
+    if (settings && (await startShadow(name, settings))) go(["transforms", name], { tab: "trial" });
+  });
   const take = run(() => takeAsFiles({ name, live, details, edited }));
   const isBlocked = isBusy || !isReady || !differs;
   const reason = !differs ? "Nothing differs from what runs." : undefined;
@@ -46,8 +55,8 @@ export function Actions({ state, change, live, details, edited, asked, isReady, 
       <button type="button" disabled=${!isReady} onClick=${take}>Download as drop-in</button>
       ${!isNew && state.drafts[name] && html`<button type="button" onClick=${reset}>Back to what runs</button>`}
     </div>
-    ${isNew && html`<p class="soft">A shadow runs beside a transform that is live: put this one live for few charge points first (match), or choose
-      the transform that it is to change as candidate.</p>`}
+    ${isNew && html`<p class="soft">A shadow runs beside a transform that is live: put this one live for few charge points first
+      (match), or choose the transform that it is to change as candidate.</p>`}
     ${error && html`<div class="notice bad" role="alert"><${FailureText} text=${error.message} /></div>`}`;
 }
 

@@ -1,17 +1,27 @@
 // Changes of transforms: what they would do, the question, and the change itself.
 import { html } from "../../lib/ui.js";
 import { request } from "../../lib/api.js";
-import { shortHash } from "../../lib/format.js";
 import { confirmed, note } from "../../lib/widgets.js";
+import { editable, isOutdated } from "./version.js";
+import { versionText } from "./words.js";
 
 /** The page of a transform in the API. */
 export function transformPath(name, ...rest) {
   return ["/api/v1/transforms", ...[name, ...rest].map(encodeURIComponent)].join("/");
 }
 
-/** `builtin:jq 0.1.0 · 04c173df1dc7 · program 77aa…` */
-export function versionText({ component, version, sha256, program_sha256: program }) {
-  return [`${component} ${version}`, shortHash(sha256), program && `program ${shortHash(program)}`].filter(Boolean).join(" · ");
+/**
+ * The version of a transform that runs now, read again, as `editable` gives it: before something takes its place. Asks if it is not the one
+ * with which the edited version began: another tab, or another person, was faster. Null: not confirmed.
+ */
+export async function confirmedLive(name, edited) {
+  const live = editable(await request(transformPath(name)));
+  if (!isOutdated(live, edited)) return live;
+  const [before, now] = [edited.base.text, live.mark.text];
+  const text = html`<span class="line">You began with ${before}.</span>
+    <span class="line">Now ${before === now ? "the same program runs with other settings" : `${now} runs`}.</span>
+    <span class="line">Your version does not have what was changed since: that would be undone.</span>`;
+  return (await confirmed({ title: `${name} was changed since you began`, text, action: "Go on" })) ? live : null;
 }
 
 /** What would change. */

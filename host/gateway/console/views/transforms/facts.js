@@ -6,10 +6,10 @@ import { usePoll } from "../../lib/poll.js";
 import { href } from "../../lib/router.js";
 import { levelTone } from "../../lib/trace.js";
 import { Badge, Empty, Failure, ScrollX, Section, Time } from "../../lib/widgets.js";
-import { transformPath, versionText } from "./changes.js";
+import { transformPath } from "./changes.js";
 import { Figures } from "./figures.js";
 import { editable } from "./version.js";
-import { Conditions, matchText, originText } from "./words.js";
+import { Conditions, matchText, originText, versionText } from "./words.js";
 
 export function Facts({ details }) {
   const { component, built_as: builtAs, version, sha256, program_sha256: program, size, origin, upload, hooks } = details;
@@ -41,9 +41,9 @@ export function Facts({ details }) {
     </${Section}>`;
 }
 
-export function SettingsInForce({ details: { settings } }) {
-  if (!settings) return null;
-  const { isJq, program, programFile, text } = editable(settings);
+export function SettingsInForce({ details }) {
+  if (!details.settings) return null;
+  const { isJq, program, programFile, text } = editable(details);
   return html`<${Section} title="Settings in force">
     ${isJq && program && html`<${Code} text=${program} language="jq" label="Program" />`}
     ${programFile && html`<p>The program is the file <code>${programFile}</code>.</p>`}

@@ -72,7 +72,7 @@ function Actions({ name, details, reload }) {
 }
 
 function NewVersion({ name, details, reload }) {
-  const live = editable(details.settings);
+  const live = editable(details);
   const target = ({ settings, file, fewerHooks }) =>
     ({ path: transformPath(name), method: "PUT", query: fewerHooks ? { allow_fewer_hooks: true } : {}, body: bodyOf({ settings, file }) });
   const check = async (version) => html`<${ChangeReport} answer=${await dryRun(target(version))} />`;
@@ -83,7 +83,8 @@ function NewVersion({ name, details, reload }) {
     return made;
   };
   return html`<${Section} title="A new version">
-    ${details.settings ? html`<${VersionEditor} live=${live} check=${check} send=${send} sends="Put live…" />`
+    ${details.settings ? html`<${VersionEditor} name=${name} live=${live} check=${check} send=${send}
+      sends="Put live…" />`
       : html`<p class="empty">Its settings cannot be told now. Look at the fault above.</p>`}
   </${Section}>`;
 }

@@ -14,7 +14,7 @@ const MODES = [
 export function StartTrial({ name, details, onStart }) {
   const [options, set] = useState({ mode: "shadow", percent: "", chargePoints: "" });
   const { mode, percent, chargePoints } = options;
-  const live = editable(details.settings);
+  const live = editable(details);
   const target = ({ settings, file, fewerHooks }) => {
     if (mode === "canary" && !percent && !chargePoints) throw new Error("Say which charge points take part: a share, a pattern, or both.");
     const query = { mode, percent, charge_points: chargePoints, ...(fewerHooks && { allow_fewer_hooks: true }) };
@@ -34,7 +34,7 @@ export function StartTrial({ name, details, onStart }) {
     return true;
   };
   return html`<${Section} title="Start a trial">
-    <${VersionEditor} live=${live} check=${check} send=${send} sends="Start…">
+    <${VersionEditor} name=${name} live=${live} check=${check} send=${send} sends="Start…">
       <${Options} options=${options} onChange=${(part) => set({ ...options, ...part })} />
     </${VersionEditor}>
   </${Section}>`;

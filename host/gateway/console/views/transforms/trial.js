@@ -4,10 +4,11 @@ import { request } from "../../lib/api.js";
 import { Diff } from "../../lib/diff.js";
 import { usePoll } from "../../lib/poll.js";
 import { Badge, ChangeButton, confirmed, Empty, Failure, note, Section, Time } from "../../lib/widgets.js";
-import { makeChange, transformPath, versionText } from "./changes.js";
+import { makeChange, transformPath } from "./changes.js";
 import { Differences } from "./trial-differences.js";
 import { CanaryFigures, ShadowFigures } from "./trial-figures.js";
 import { StartTrial } from "./trial-start.js";
+import { versionText } from "./words.js";
 
 export function Trial({ name, details, reload, query }) {
   const path = transformPath(name, "trial");

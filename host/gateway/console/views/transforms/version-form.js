@@ -2,7 +2,7 @@
 import { html } from "../../lib/ui.js";
 import { Editor } from "../../lib/code.js";
 import { Field } from "../../lib/widgets.js";
-import { usesProgram } from "./version.js";
+import { secondProgram, usesProgram } from "./version.js";
 
 /** `builtin:` components that are no mapping and need no build. */
 const READY_MADE = ["standard", "topic-router", "redact", "meter-values", "local-heartbeat", "flat-telemetry", "jq", "legacy-topics"];
@@ -38,7 +38,8 @@ export function VersionForm({ live, value, onChange, marks = {}, rows = 14 }) {
     </div>`}
     <div class="field">
       <span class="label" aria-hidden="true">Settings</span>
-      <${Editor} label="Settings as JSON" rows=${usesProgram(live, value) ? 8 : rows} value=${value.text} mark=${marks.settings}
+      <${Editor} label="Settings as JSON" rows=${usesProgram(live, value) ? 8 : rows} value=${value.text}
+        mark=${marks.settings ?? secondProgram(live, value)}
         onInput=${(text) => onChange({ text })} />
       <small class="hint">The keys config, match, on_error and limits. A key that you remove returns to what the configuration says.</small>
     </div>

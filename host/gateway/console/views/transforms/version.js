@@ -1,19 +1,32 @@
 // A new version of a transform: what of it can be edited, and what is sent to the gateway.
 //
-// An edited version: `{source, program, text, named, file}`. `source`: `keep` (the component stays), `jq`, `named` (a ready-made one or an
-// address) or `file`. `text`: the settings but component and program, as JSON.
-import { jsonFault } from "../../lib/faults.js";
+// An edited version: `{source, program, text, named, file, base}`. `source`: `keep` (the component stays), `jq`, `named` (a ready-made one
+// or an address) or `file`. `text`: the settings but component and program, as JSON. `base`: the running version with which it began, as
+// `markOf` gives it.
+import { jsonFault, memberPlace } from "../../lib/faults.js";
+import { versionText } from "./words.js";
 
 export const JQ = "builtin:jq";
 const NO_SETTINGS = "{}";
 
-/** The running version, as it is edited. `settings`: of `GET /api/v1/transforms/{name}`; null while they cannot be told. */
-export function editable(settings) {
+/**
+ * By which a running version is told from another one: `{text, key}`, in words with its hashes, and with its settings. `details`: of `GET
+ * /api/v1/transforms/{name}`.
+ */
+export function markOf(details) {
+  const { sha256, program_sha256: program, settings, upload } = details;
+  const number = upload ? ` (version ${upload.number})` : "";
+  return { text: `${versionText(details)}${number}`, key: JSON.stringify([sha256, program, settings]) };
+}
+
+/** The running version, as it is edited. `details`: of `GET /api/v1/transforms/{name}`; its settings are null while they cannot be told. */
+export function editable(details) {
   // `samples` is a path, which the API does not take; `sha256` is of the component.
-  const { component, samples, sha256, config = {}, ...rest } = settings ?? {};
+  const { component, samples, sha256, config = {}, ...rest } = details.settings ?? {};
   const isJq = component === JQ;
   const { program, file, ...others } = config;
   return {
+    mark: markOf(details),
     component,
     isJq,
     program: isJq ? (program ?? "") : "",
@@ -25,7 +38,21 @@ export function editable(settings) {
 
 /** What a new version begins with: the running one, or nothing. */
 export function draft(live, source = live ? "keep" : "jq") {
-  return { source, program: live?.program ?? "", text: live?.text ?? NO_SETTINGS, named: "", file: null };
+  return { source, program: live?.program ?? "", text: live?.text ?? NO_SETTINGS, named: "", file: null, base: live?.mark ?? null };
+}
+
+/** Whether another version runs now than the one with which this one began. A draft that was kept from before has no base. */
+export function isOutdated(live, { base }) {
+  return Boolean(live && base && base.key !== live.mark.key);
+}
+
+/** A program in the settings beside the field for it, which would lose: a place in the settings; null without one. */
+export function secondProgram(live, edited) {
+  if (!usesProgram(live, edited) || jsonFault(edited.text)) return null;
+  const name = ["program", "file"].find((key) => memberPlace(edited.text, ["config", key]));
+  if (!name) return null;
+  const text = `config.${name} would lose against the field Program: type the program there, and remove config.${name} here.`;
+  return { ...memberPlace(edited.text, ["config", name]), text };
 }
 
 export function usesProgram(live, { source }) {
@@ -43,6 +70,8 @@ export function versionOf(live, edited) {
   for (const key of new Set([...Object.keys(before), ...Object.keys(next)])) {
     if (JSON.stringify(before[key]) !== JSON.stringify(next[key])) settings[key] = key in next ? next[key] : null;
   }
+  const second = secondProgram(live, edited);
+  if (second) throw Object.assign(new Error(second.text), { mark: second });
   if (usesProgram(live, edited)) {
     const isChanged = !live?.isJq || edited.program !== live.program;
     if (!edited.program.trim() && (isChanged || !live?.programFile)) throw new Error("Write a program first.");

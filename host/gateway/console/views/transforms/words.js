@@ -1,6 +1,6 @@
 // What the API says of transforms, in words.
 import { html } from "../../lib/ui.js";
-import { count } from "../../lib/format.js";
+import { count, shortHash } from "../../lib/format.js";
 import { href } from "../../lib/router.js";
 import { Badge } from "../../lib/widgets.js";
 
@@ -8,6 +8,11 @@ const ORIGINS = { configuration: "the configuration", "drop-in": "the drop-in di
 
 export function originText(origin) {
   return ORIGINS[origin] ?? origin;
+}
+
+/** `builtin:jq 0.1.0 · 04c173df1dc7 · program 77aa…` */
+export function versionText({ component, version, sha256, program_sha256: program }) {
+  return [`${component} ${version}`, shortHash(sha256), program && `program ${shortHash(program)}`].filter(Boolean).join(" · ");
 }
 
 /** Which messages a transform is for: `ACME-* · ocpp1.6 · MeterValues`. */
