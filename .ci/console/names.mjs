@@ -57,10 +57,14 @@ export const chargePoint = (page) => ({
   verdict: page.getByRole("region", { name: /why it does not charge/i }),
 });
 
+const rowsOf = (page, action) => page.getByRole("grid", { name: /messages/i }).locator("tbody tr").filter({ hasText: action });
+
 export const messages = (page) => ({
   table: page.getByRole("grid", { name: /messages/i }),
   /** The rows of an action. */
-  of: (action) => page.getByRole("grid", { name: /messages/i }).locator("tbody tr").filter({ hasText: action }),
+  of: (action) => rowsOf(page, action),
+  /** Those of which the page has seen the CALL and its answer: these have the time between them. */
+  whole: (action) => rowsOf(page, action).filter({ has: page.locator("td.m-took", { hasText: /\d/ }) }),
   action: page.getByRole("combobox", { name: /^action/i }),
   pause: page.getByRole("button", { name: /^pause/i }),
   goOn: page.getByRole("button", { name: /^go on/i }),

@@ -14,13 +14,13 @@ export default async function live({ check, programs }) {
     await visible(messages(page).pause, "the messages");
     return page;
   };
-  /** Sends a CALL until the page shows it: at first the page may not be listening yet. */
+  /** Sends a CALL until the page shows one with its answer: it may begin to listen between the two of the first that it shows. */
   const shown = async (page, action, payload = {}) => {
     await until(`a row of ${action}`, async () => {
       await talker.call(action, payload);
-      return (await messages(page).of(action).count()) > 0;
+      return (await messages(page).whole(action).count()) > 0;
     });
-    return messages(page).of(action).first();
+    return messages(page).whole(action).first();
   };
 
   await check("a CALL and its answer are one row, live, with the time between them", async (tabs) => {

@@ -119,8 +119,11 @@ function MessageCells({ row, tone }) {
     <td class="m-took numeric">${passed === null ? "" : seconds(passed / 1e6)}</td>`;
 }
 
+/** Of a row with an answer only. */
+export const CALL_MISSED = "The CALL came before this page was listening: only the answer was seen.";
+
 function withoutSummary(call) {
-  if (!call) return "sent before this page was opened";
+  if (!call) return "before this page listened";
   return call.payload === undefined ? "no payload shown" : "{}";
 }
 
@@ -174,7 +177,7 @@ function eventText(row) {
 function Unfolded({ row }) {
   const part = (title, line) => html`<div><h3>${title}</h3>
     ${line ? html`<${Code} text=${textOf(line)} label=${title} />` : html`<p
-      class="soft">${title === "CALL" ? "It was sent before this page was opened." : "Not answered yet."}</p>`}</div>`;
+      class="soft">${title === "CALL" ? CALL_MISSED : "Not answered yet."}</p>`}</div>`;
   const answer = row.call?.type !== "SEND" && part(row.answer?.type ?? "Answer", row.answer);
   return html`<div class="payloads">${part(row.call?.type ?? "CALL", row.call)}${answer}</div>`;
 }
