@@ -12,6 +12,9 @@ const START_WITHIN = 120_000;
 /** Milliseconds between SIGTERM and SIGKILL. */
 const STOP_WITHIN = 5_000;
 
+/** A directory without files. Its long name has no place to break: no view may scroll sideways because of it. */
+const DROP_INS = `drop-ins-${"long".repeat(30)}`;
+
 /** The program of the transform `quirk`. */
 export const QUIRK = `def uplink:
     if .action == "BootNotification" then .payload.firmwareVersion //= "unknown" end;
@@ -65,6 +68,7 @@ export class Programs {
     const folder = path.join(this.#options.work, "gateway");
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
+    mkdirSync(path.join(folder, DROP_INS));
     writeFileSync(path.join(folder, "identities"), identities.map((identity) => `${identity}\n`).join(""));
     const { ocpp, broker, admin } = this.ports;
     // A server in front of the gateway tells the tokens apart by itself, and passes requests on with the first.
@@ -76,6 +80,7 @@ export class Programs {
 [mqtt]\nurl = "mqtt://127.0.0.1:${broker}"\n
 [admin]\nlisten = "127.0.0.1:${admin}"\ntoken = "${ADMIN_TOKEN}"\n${viewer}
 [storage]\ndirectory = "storage"\n
+[drop_in]\ndirectory = "${DROP_INS}"\n
 [[transforms]]\nname = "quirk"\ncomponent = "builtin:jq"\nconfig.program = '''\n${QUIRK}'''\n
 [[transforms]]\nname = "standard"\ncomponent = "builtin:standard"\n`,
     );

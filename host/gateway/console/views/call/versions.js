@@ -44,9 +44,9 @@ function useSchemas(versions, action) {
 }
 
 /**
- * Which charge points get a CALL that was made for `version`: `{to, groups}`. `groups`, by version: `[{version, ids, reason}]`: `reason`
- * why they do not get it, null for those that do; `version` null for those that are not known. `known`: `/api/v1/schemas`; `value`: the
- * payload, null if it is no JSON; `complete`: whether all of it is entered.
+ * Which charge points get a CALL that was made for `version`: `{to, groups}`. `groups`, by version: `[{version, ids, reason, isOpen}]`:
+ * `reason` why they do not get it, null for those that do; `isOpen`: whether that depends on what is entered yet; `version` null for those
+ * that are not known. `known`: `/api/v1/schemas`; `value`: the payload, null if it is no JSON; `complete`: whether all of it is entered.
  */
 export function useRecipients({ ids, rows, version, action, known, value, complete }) {
   const knowIt = (of) => actionsOf(known, of).includes(action);
@@ -68,7 +68,9 @@ export function useRecipients({ ids, rows, version, action, known, value, comple
     const [first] = schema && value ? faults(schema, schema, value, { missing: complete }) : [];
     return first ? `The payload does not match ${versionName(of)}, at ${first[0] || "/"}: ${first[1]}` : null;
   };
-  const groups = [...byVersion].map(([of, members]) => ({ version: of, ids: members, reason: reasonFor(of) }));
+  // What is not entered yet may turn out not to match.
+  const isOpen = (of) => !complete && others.includes(of);
+  const groups = [...byVersion].map(([of, members]) => ({ version: of, ids: members, reason: reasonFor(of), isOpen: isOpen(of) }));
   const left = new Set(groups.filter(({ reason }) => reason).flatMap((group) => group.ids));
   return { groups, to: ids.filter((id) => !left.has(id)) };
 }
@@ -78,10 +80,11 @@ export function Groups({ groups, action }) {
   if (groups.length < 2 && !groups.some(({ reason }) => reason)) return null;
   const left = groups.some(({ reason }) => reason);
   return html`<div class=${`notice ${left ? "warn" : "info"} call-groups`} role="status"><ul aria-label="Who gets the CALL">
-    ${groups.map(({ version, ids, reason }) => html`<li key=${version}>
+    ${groups.map(({ version, ids, reason, isOpen }) => html`<li key=${version}>
       <strong>${version ? versionName(version) : "Version not known"}</strong>:
       ${" "}${ids.length === 1 ? ids[0] : `${count(ids.length)} charge points`}
-      ${" – "}${reason ? `left out. ${reason} ` : ids.length === 1 ? "gets it." : "get it."}
+      ${" – "}${reason ? `left out. ${reason} ` : ids.length === 1 ? "gets it" : "get it"}${!reason &&
+        (isOpen ? ", if the payload matches this version." : ".")}
       ${reason && html`<button type="button" class="link"
         onClick=${() => setQuery({ version, action })}>Show the form of ${versionName(version)}</button>`}
     </li>`)}
