@@ -55,6 +55,8 @@ export class Answers {
     this.#open.delete(keyOf(line));
     // What the gateway answers by itself (a timeout, say) has no message, and is among the incidents.
     if (direction === "downlink" && !line.message) return;
+    // It answers no open CALL, or a transform has dropped it.
+    if (line.not_mapped || line.incidents?.length) return;
     const content = line.frame ?? line.sent?.[0] ?? line.message?.payload;
     const payload = payloadOf(content, line.type);
     const by = direction === "downlink" ? "back end" : "charge point";

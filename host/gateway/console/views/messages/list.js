@@ -114,17 +114,21 @@ function MessageCells({ row, tone }) {
   return html`<td class="m-action"><${Direction} direction=${row.direction} /> ${row.action ?? row.call?.type ?? "?"}
       ${row.call?.type === "SEND" && html` <small>SEND</small>`}</td>
     <td class="m-payload" title=${text || undefined}>
-      ${text || html`<span class="soft">${withoutSummary(row.call)}</span>`}</td>
+      ${text || html`<span class="soft">${withoutSummary(row)}</span>`}</td>
     <td class="m-answer"><${Answer} row=${row} tone=${tone} /></td>
     <td class="m-took numeric">${passed === null ? "" : seconds(passed / 1e6)}</td>`;
 }
 
-/** Of a row with an answer only. */
-export const CALL_MISSED = "The CALL came before this page was listening: only the answer was seen.";
+/** Why a row has no CALL, in short and as a sentence. */
+export function withoutCall(row) {
+  if (row.lines.some(({ origin }) => origin === "gateway")) return ["error report", "An error report of the gateway to back ends."];
+  if (row.incidents.length) return ["no open CALL", "No CALL of this message is known."];
+  return ["before this page listened", "The CALL came before this page was listening: only the answer was seen."];
+}
 
-function withoutSummary(call) {
-  if (!call) return "before this page listened";
-  return call.payload === undefined ? "no payload shown" : "{}";
+function withoutSummary(row) {
+  if (!row.call) return withoutCall(row)[0];
+  return row.call.payload === undefined ? "no payload shown" : "{}";
 }
 
 /** The arrow, and what it means. */
@@ -177,7 +181,7 @@ function eventText(row) {
 function Unfolded({ row }) {
   const part = (title, line) => html`<div><h3>${title}</h3>
     ${line ? html`<${Code} text=${textOf(line)} label=${title} />` : html`<p
-      class="soft">${title === "CALL" ? CALL_MISSED : "Not answered yet."}</p>`}</div>`;
+      class="soft">${title === "CALL" ? withoutCall(row)[1] : "Not answered yet."}</p>`}</div>`;
   const answer = row.call?.type !== "SEND" && part(row.answer?.type ?? "Answer", row.answer);
   return html`<div class="payloads">${part(row.call?.type ?? "CALL", row.call)}${answer}</div>`;
 }

@@ -179,9 +179,9 @@ export class MessageLog {
 
   #entry(line, text) {
     const content = line.event === "message" ? (line.frame ?? line.sent?.[0] ?? line.message?.payload) : line.frame;
-    const { event, type, direction, action, time } = line;
+    const { event, type, direction, action, time, origin } = line;
     return {
-      event, type, direction, action, time, at: time ? micros(time) : 0, content, payload: payloadOf(content, type),
+      event, type, direction, action, time, origin, at: time ? micros(time) : 0, content, payload: payloadOf(content, type),
       topics: [line.message?.topic, ...(line.published ?? []).map((message) => message.topic)].filter(Boolean),
       text, order: (this.#order += 1),
     };

@@ -4,7 +4,7 @@ import { Code } from "../../lib/code.js";
 import { preciseClock, pretty, seconds } from "../../lib/format.js";
 import { go } from "../../lib/router.js";
 import { FailureText, Trace, payloadText } from "../../lib/trace.js";
-import { CALL_MISSED, Direction } from "./list.js";
+import { Direction, withoutCall } from "./list.js";
 import { micros, took } from "./log.js";
 
 /** The key of `sessionStorage` under which the playground finds a message: see views/playground/state.js. */
@@ -29,7 +29,7 @@ export function TracePanel({ row, onClose }) {
     </header>
     <div class="trace-body">
       ${row.incidents.map((text) => html`<div key=${text} class="notice bad"><${FailureText} text=${text} /></div>`)}
-      ${row.kind === "message" && !row.call && html`<p class="soft">${CALL_MISSED}</p>`}
+      ${row.kind === "message" && !row.call && html`<p class="soft">${withoutCall(row)[1]}</p>`}
       ${lines.map((line, at) => html`<${Line} key=${at} line=${line} after=${at && row.call ? micros(line.time) - row.call.at : null} />`)}
       ${row.more > 0 && html`<p class="soft">${row.more} more lines of this message are not kept.</p>`}
       ${row.kind === "message" && passed === null && row.call?.type === "CALL" && html`<p class="soft">Not answered yet.</p>`}
