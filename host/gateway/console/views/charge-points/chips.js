@@ -16,8 +16,9 @@ export function statusTone(status) {
 }
 
 function whole(one) {
-  const since = one.at && `since ${fullTime(one.at)}`;
-  return [`Connector ${connectorName(one)}: ${one.status}`, one.error_code, since].filter(Boolean).join(", ");
+  // A StatusNotification may repeat the status: it tells no beginning.
+  const last = one.at && `last StatusNotification ${fullTime(one.at)}`;
+  return [`Connector ${connectorName(one)}: ${one.status}`, one.error_code, last].filter(Boolean).join(", ");
 }
 
 export function Connectors({ connectors }) {

@@ -1,5 +1,5 @@
 // The list of charge points: connected, away and refused ones, with search and filters.
-import { html, useEffect, useMemo, useState } from "../../lib/ui.js";
+import { html, useEffect, useMemo, useRef, useState } from "../../lib/ui.js";
 import { ChangeButton, confirmed, note, Page, SearchBox, Tabs } from "../../lib/widgets.js";
 import { request } from "../../lib/api.js";
 import { count } from "../../lib/format.js";
@@ -23,33 +23,44 @@ export function ChargePointList({ query }) {
   const state = ["connected", "away", "refused"].includes(query.state) ? query.state : "connected";
   const [picked, setPicked] = useState(() => new Set());
   const [read, setRead] = useState(NOTHING);
+  const [refused, setRefused] = useState(null);
   useEffect(() => {
     setPicked(new Set());
     setRead(NOTHING);
+    setRefused(null);
   }, [state]);
+  const filtered = FILTERS.some((name) => query[name]);
+  const listed = { connected: read.total, away: filtered ? null : read.matching, refused: query.search ? null : refused }[state];
   const show = (next) => {
     const others = next === "refused" ? { version: "", vendor: "", model: "", status: "" } : {};
     setQuery({ state: next === "connected" ? "" : next, sort: "", order: "", ...others });
   };
   return html`<${Page} title="Charge points">
-    <${StateTabs} state=${state} total=${state === "connected" ? read.total : null} onChange=${show} />
+    <${StateTabs} state=${state} listed=${listed} onChange=${show} />
     ${state === "refused"
-      ? html`<${Refused} query=${query} />`
+      ? html`<${Refused} query=${query} onTotal=${setRefused} />`
       : html`<${Known} key=${state} state=${state} query=${query} picked=${picked} setPicked=${setPicked}
           read=${read} setRead=${setRead} />`}
   </${Page}>`;
 }
 
-/** `total`: connected charge points as the list said last, if it is shown: newer than what the tabs read by themselves. */
-function StateTabs({ state, total, onChange }) {
+/** `listed`: how many the list that is shown says, null if it does not say: newer than what the tabs read by themselves. */
+function StateTabs({ state, listed, onChange }) {
   const every = { every: 10_000 };
   const connected = usePoll("/api/v1/charge-points", { query: { limit: 1 }, ...every });
   const away = usePoll("/api/v1/charge-points", { query: { limit: 1, state: "away" }, ...every });
   const refused = usePoll("/api/v1/refusals", { query: { limit: 1 }, ...every });
+  // What the list said of the state before is newer than what was read here.
+  const last = useRef(state);
+  useEffect(() => {
+    if (last.current !== state) [connected, away, refused].forEach((page) => page.reload());
+    last.current = state;
+  }, [state]);
+  const number = (of, read) => count((of === state ? listed : null) ?? read);
   const items = [
-    ["connected", `Connected ${count(total ?? connected.data?.total)}`],
-    ["away", `Away ${count(away.data?.matching)}`],
-    ["refused", `Refused ${count(refused.data?.total)}`],
+    ["connected", `Connected ${number("connected", connected.data?.total)}`],
+    ["away", `Away ${number("away", away.data?.matching)}`],
+    ["refused", `Refused ${number("refused", refused.data?.total)}`],
   ];
   return html`<${Tabs} label="Which charge points" items=${items} value=${state} onChange=${onChange} />`;
 }
@@ -144,7 +155,8 @@ function Bulk({ picked, state, clear }) {
     <span>${count(ids.length)} selected</span>
     <button type="button" onClick=${() => go(["call"], { to: ids.map(encodeURIComponent).join(",") })}
       disabled=${!ids.length}>Send a CALL…</button>
-    ${state !== "away" && html`<${ChangeButton} class="danger" onClick=${disconnect} disabled=${!ids.length}>Disconnect…</${ChangeButton}>`}
+    ${state !== "away" && html`<${ChangeButton} class="danger" onClick=${disconnect}
+      disabled=${!ids.length}>Disconnect…</${ChangeButton}>`}
     <button type="button" class="link" onClick=${clear} disabled=${!ids.length}>Select none</button>
   </div>`;
 }
