@@ -1,5 +1,5 @@
 // The messages of a charge point, live: filters, list, and the trace of the selected one.
-import { html, useEffect, useMemo, useState } from "../../lib/ui.js";
+import { html, useEffect, useMemo, useRef, useState } from "../../lib/ui.js";
 import { download, SearchBox, Section } from "../../lib/widgets.js";
 import { count } from "../../lib/format.js";
 import { useMe } from "../../lib/poll.js";
@@ -22,6 +22,10 @@ export function Messages({ id, query, quiet, onLine }) {
   const select = useMemo(() => makeSelection(makeFilter({ direction, action, errors, text })), [log, direction, action, errors, text]);
   const rows = select(log.rows);
   useEffect(() => setSelected(null), [log]);
+  const place = useRef(null);
+  useEffect(() => {
+    if (selected) showTrace(place.current);
+  }, [Boolean(selected)]);
   const filtered = direction || action || errors || text;
   const empty = filtered && log.rows.length
     ? "No message matches the filters."
@@ -36,11 +40,17 @@ export function Messages({ id, query, quiet, onLine }) {
       ${state === "open" && html`<span>${said(log, rows)}</span>`}
       ${!payloads && html`<span class="soft">Without payloads and traces: admin.tap_payloads is false.</span>`}
     </p>
-    <div class=${`messages-and-trace ${selected ? "with-trace" : ""} ${quiet && !log.rows.length ? "quiet" : ""}`}>
+    <div ref=${place} class=${`messages-and-trace ${selected ? "with-trace" : ""} ${quiet && !log.rows.length ? "quiet" : ""}`}>
       <${MessageTable} rows=${rows} selected=${selected} onSelect=${setSelected} empty=${empty} />
       ${selected && html`<${TracePanel} key=${selected.id} row=${selected} onClose=${() => setSelected(null)} />`}
     </div>
   </${Section}>`;
+}
+
+/** Where the trace is below the list, both are brought into view. */
+function showTrace(place) {
+  const { top } = place.lastElementChild.getBoundingClientRect();
+  if (top > innerHeight * 0.7) place.scrollIntoView({ block: "start" });
 }
 
 function said(log, rows) {
