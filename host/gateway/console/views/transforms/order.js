@@ -15,7 +15,8 @@ function namesOf(transforms) {
 async function confirmedOrder(began) {
   const now = namesOf(await request("/api/v1/transforms"));
   if (now.join("\n") === began.join("\n")) return true;
-  const text = html`<span class="line">You began with ${began.join(" → ")}.</span><span class="line">Now ${now.join(" → ")} runs.</span>`;
+  const text = html`<span class="line">You began with ${began.join(" → ")}.</span>
+    <span class="line">Now ${now.join(" → ")} runs.</span>`;
   return confirmed({ title: "The transforms were changed since you began", text, action: "Go on" });
 }
 

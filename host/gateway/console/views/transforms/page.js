@@ -10,7 +10,7 @@ import { History } from "./history.js";
 import { Trial } from "./trial.js";
 import { bodyOf, editable } from "./version.js";
 import { VersionEditor } from "./version-editor.js";
-import { conditions } from "./words.js";
+import { conditions, repair } from "./words.js";
 
 const BACK = { path: ["transforms"], text: "Transforms" };
 
@@ -36,7 +36,7 @@ function Faults({ details }) {
   const { last_fault: fault, last_fault_at: at } = details;
   const stops = conditions({ ...details, last_fault: null }).map(([, text]) => text);
   return html`${stops.length > 0 && html`<div class="notice bad" role="alert">
-      <p>${stops.join("; ")}. It failed too often: it is tried again after ten seconds. Look at the log, and roll back.</p>
+      <p>${stops.join("; ")}. It failed too often: it is tried again after ten seconds. Look at the log. ${repair(details)}</p>
     </div>`}
     ${fault && html`<div class="notice warn"><div>
       <p>The last change failed, <${Time} value=${at} />:</p><${FailureText} text=${fault} />

@@ -1,6 +1,6 @@
 // What the API says of transforms, in words.
 import { html } from "../../lib/ui.js";
-import { count, shortHash } from "../../lib/format.js";
+import { count, sentence, shortHash } from "../../lib/format.js";
 import { href } from "../../lib/router.js";
 import { Badge } from "../../lib/widgets.js";
 
@@ -38,6 +38,13 @@ export function conditions(transform, hook) {
   if (points > 0) found.push(["warn", `stopped for ${count(points)} charge point${points === 1 ? "" : "s"}`]);
   if (fault && !hook) found.push(["warn", "last change failed"]);
   return found;
+}
+
+/** How a transform that fails is repaired. A rollback needs a version before. */
+export function repair({ origin, previous_version: previous }) {
+  const rollback = previous ? "Roll back, or " : "";
+  if (origin !== "drop-in") return sentence(`${rollback}put a repaired version live`);
+  return sentence(`${rollback}correct its file in the drop-in directory, or remove it there`);
 }
 
 /** Badges: what is out of the ordinary, the trial, the upload. */
