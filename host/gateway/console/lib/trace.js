@@ -8,7 +8,7 @@ import { Code } from "./code.js";
 import { Diff } from "./diff.js";
 import { pretty, seconds } from "./format.js";
 import { href } from "./router.js";
-import { Badge } from "./widgets.js";
+import { Badge, Prose } from "./widgets.js";
 
 /** An input, or an action that lets a message go on, as text: a frame, or topic and payload. */
 export function contentText({ frame, message, event }) {
@@ -105,8 +105,9 @@ export function levelTone(level) {
 /** The first line of a failure; its stack, if it has one, can be opened. */
 export function FailureText({ text }) {
   const [first, ...rest] = text.split("\n");
-  if (!rest.length) return html`<p class="fault">${first}</p>`;
-  return html`<details class="fault"><summary>${first}</summary><pre>${rest.join("\n")}</pre></details>`;
+  const line = html`<${Prose} text=${first} />`;
+  if (!rest.length) return html`<p class="fault">${line}</p>`;
+  return html`<details class="fault"><summary>${line}</summary><pre>${rest.join("\n")}</pre></details>`;
 }
 
 /** What a transform wants done. What goes on is shown as a difference to what came in; a mapping makes another thing of it. */

@@ -48,6 +48,12 @@ export function Badge({ tone = "none", children }) {
   return html`<span class=${`badge ${tone}`}>${children}</span>`;
 }
 
+/** A text of the gateway: what stands between backticks is code. */
+export function Prose({ text }) {
+  // Every other part stood between backticks.
+  return (text ?? "").split(/`([^`\n]+)`/).map((part, at) => (at % 2 ? html`<code key=${at}>${part}</code>` : part));
+}
+
 /**
  * What went wrong, and a way to try again. `kept`: what was read before is still shown; the shell says then that the gateway does not answer, and
  * this does not say it again.
@@ -55,7 +61,7 @@ export function Badge({ tone = "none", children }) {
 export function Failure({ error, retry, kept = false }) {
   if (!error || (kept && error.status === 0)) return null;
   return html`<div class="notice bad" role="alert">
-    <p>${error.message ?? String(error)}</p>
+    <p><${Prose} text=${error.message ?? String(error)} /></p>
     ${retry && html`<button type="button" onClick=${retry}>Try again</button>`}
   </div>`;
 }

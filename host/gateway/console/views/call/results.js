@@ -1,6 +1,6 @@
 // What came of a CALL: the answer, or why there is none; of several charge points, a table.
 import { html, useEffect, useState } from "../../lib/ui.js";
-import { Badge, Section, Time } from "../../lib/widgets.js";
+import { Badge, Prose, Section, Time } from "../../lib/widgets.js";
 import { Code } from "../../lib/code.js";
 import { clock, count, pretty, seconds, sentence } from "../../lib/format.js";
 import { repeat } from "../../lib/poll.js";
@@ -80,7 +80,7 @@ function Detail({ result, action }) {
   const { status, message, body } = result.error;
   const details = body?.call_error?.details;
   const what = body?.call_error ? sentence(message) : `${status ? `${status}: ` : ""}${message}`;
-  return html`<p class="notice bad"><span>${what}</span></p>
+  return html`<p class="notice bad"><span><${Prose} text=${what} /></span></p>
     ${advice(result.error) && html`<p class="soft">${advice(result.error)}</p>`}
     ${details && JSON.stringify(details) !== "{}" && html`<${Code} text=${pretty(JSON.stringify(details))}
       label="Details of the CALLERROR" />`}`;

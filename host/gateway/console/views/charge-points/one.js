@@ -1,6 +1,6 @@
 // The page of a charge point: what is wrong first, then facts, then its messages live.
 import { html, useMemo } from "../../lib/ui.js";
-import { Badge, ChangeButton, confirmed, Empty, Failure, note, Page, Section, Time } from "../../lib/widgets.js";
+import { Badge, ChangeButton, confirmed, Empty, Failure, note, Page, Prose, Section, Time } from "../../lib/widgets.js";
 import { request } from "../../lib/api.js";
 import { useMe, useNow, usePoll } from "../../lib/poll.js";
 import { href } from "../../lib/router.js";
@@ -71,7 +71,7 @@ function Findings({ id, row, calls, refusals, events, answers }) {
   const well = "It is connected. No connector is faulted, no message failed, and no CALL waits.";
   const shown = found.length ? found : [isWell ? { tone: "info", text: well } : { tone: "warn", text: "Look at its last events." }];
   return html`<section class="findings" aria-label="Why it does not charge">
-    ${shown.map(({ tone, text }, at) => html`<p key=${at} class=${`notice ${tone}`}>${text}</p>`)}
+    ${shown.map(({ tone, text }, at) => html`<p key=${at} class=${`notice ${tone}`}><span><${Prose} text=${text} /></span></p>`)}
     <p class="soft">${seen}</p>
   </section>`;
 }
@@ -118,7 +118,7 @@ function ConnectorsAndCalls({ row, calls }) {
     ${row.connectors.length === 0
       ? html`<${Empty}>It has sent no StatusNotification yet. Ask for one with TriggerMessage.</${Empty}>`
       : html`<table class="connectors">
-          <thead><tr><th>No.</th><th>Status</th><th>Error</th><th>Since</th></tr></thead>
+          <thead><tr><th>No.</th><th>Status</th><th>Error</th><th>Last StatusNotification</th></tr></thead>
           <tbody>${row.connectors.map((one) => html`<tr key=${connectorName(one)}>
             <td>${connectorName(one)}</td>
             <td><${Badge} tone=${statusTone(one.status)}>${one.status}</${Badge}></td>

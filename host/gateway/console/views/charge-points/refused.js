@@ -1,6 +1,6 @@
 // Connections that were refused: which, why, how often.
-import { html } from "../../lib/ui.js";
-import { Badge, Empty, Failure, ScrollX, SearchBox, Time } from "../../lib/widgets.js";
+import { html, useEffect } from "../../lib/ui.js";
+import { Badge, Empty, Failure, Prose, ScrollX, SearchBox, Time } from "../../lib/widgets.js";
 import { count } from "../../lib/format.js";
 import { usePoll } from "../../lib/poll.js";
 import { href, setQuery } from "../../lib/router.js";
@@ -8,9 +8,13 @@ import { refusalAdvice } from "./advice.js";
 
 const LIMIT = 200;
 
-export function Refused({ query }) {
+/** `onTotal(number)`: how many there are. */
+export function Refused({ query, onTotal }) {
   const { data, error, reload, previous } = usePoll("/api/v1/refusals", { query: { limit: LIMIT, search: query.search }, every: 2000 });
   const { refusals = [], total = 0 } = data ?? previous ?? {};
+  useEffect(() => {
+    if (data) onTotal(total);
+  }, [data]);
   return html`<div class="filters">
       <${SearchBox} value=${query.search ?? ""} label="Identity or address" onChange=${(search) => setQuery({ search })} />
     </div>
@@ -33,7 +37,7 @@ function Refusal({ one }) {
       href=${href(["charge-points", one.identity])}>${one.identity}</a>`}
       ${one.certificate && html`<br /><small>certificate ${one.certificate}</small>`}</td>
     <td class="mono">${one.address}</td>
-    <td><${Badge} tone="bad">${one.reason}</${Badge}> ${one.text}</td>
+    <td><${Badge} tone="bad">${one.reason}</${Badge}> <${Prose} text=${one.text} /></td>
     <td class="soft">${refusalAdvice(one.reason)}</td>
     <td class="numeric">${count(one.count)}</td>
     <td><${Time} value=${one.first} relative /></td>

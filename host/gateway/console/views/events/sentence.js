@@ -1,6 +1,7 @@
 // Events in words, with links to the charge points and transforms that they name.
 import { html } from "../../lib/ui.js";
 import { count, shortHash, firstLine } from "../../lib/format.js";
+import { Prose } from "../../lib/widgets.js";
 import { href } from "../../lib/router.js";
 
 /** By event: name and tone of its badge. */
@@ -79,7 +80,8 @@ function Incident({ charge_point: id, direction, cause, message_id: message, act
   const became = CAUSES[cause] ?? `did not pass (${cause})`;
   const of = transform && html` Transform <a href=${href(["transforms", transform])}>${transform}</a>${version && ` ${version}`}.`;
   return html`${action || "A message"} ${direction === "downlink" ? "to" : "from"} <${ChargePoint} id=${id} /> ${became}.${of}
-    ${text && html` <q title=${text}>${firstLine(text)}</q>`}${message && html` <small>Message id <code>${message}</code></small>`} <${Reason} value=${cause} />`;
+    ${text && html` <q title=${text}><${Prose} text=${firstLine(text)} /></q>`}${message && html` <small>Message
+    id <code>${message}</code></small>`} <${Reason} value=${cause} />`;
 }
 
 function Swap({ outcome, reason, transforms }) {

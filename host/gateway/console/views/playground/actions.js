@@ -3,7 +3,7 @@ import { request } from "../../lib/api.js";
 import { go } from "../../lib/router.js";
 import { html, useState } from "../../lib/ui.js";
 import { FailureText } from "../../lib/trace.js";
-import { ChangeButton, confirmed, download, note } from "../../lib/widgets.js";
+import { ChangeButton, confirmed, download, note, Prose } from "../../lib/widgets.js";
 import { confirmedLive, dryRun, makeChange, transformPath } from "../transforms/changes.js";
 import { isEmpty, usesProgram, versionOf } from "../transforms/version.js";
 import { originText } from "../transforms/words.js";
@@ -71,7 +71,7 @@ async function startShadow(name, settings) {
   const { connected, selected, warnings } = await dryRun(trial);
   const text = html`<span class="line">It sees copies of the messages of all charge points: ${selected} of ${connected} connected.</span>
     <span class="line">Nothing that it does has an effect.</span>
-    ${warnings.map((warning) => html`<span class="line" key=${warning}>Warning: ${warning}</span>`)}`;
+    ${warnings.map((warning) => html`<span class="line" key=${warning}>Warning: <${Prose} text=${warning} /></span>`)}`;
   if (!(await confirmed({ title: `Try it beside ${name}?`, text, action: "Start" }))) return false;
   await request(trial.path, trial);
   note(`The shadow of ${name} runs.`);

@@ -1,7 +1,7 @@
 // Changes of transforms: what they would do, the question, and the change itself.
 import { html } from "../../lib/ui.js";
 import { request } from "../../lib/api.js";
-import { confirmed, note } from "../../lib/widgets.js";
+import { confirmed, note, Prose } from "../../lib/widgets.js";
 import { editable, isOutdated } from "./version.js";
 import { versionText } from "./words.js";
 
@@ -62,7 +62,7 @@ function ChangeLines({ answer: { changes, warnings, kept } }) {
   return html`${shown.map((change) => html`<span class="line" key=${change.name}>${changeText(change)}</span>`)}
     ${!shown.length && html`<span class="line">${changes.length ? KEPT : REORDERED}</span>`}
     ${!kept && html`<span class="line">It lasts until the gateway stops: storage.directory is not set.</span>`}
-    ${warnings.map((warning) => html`<span class="line" key=${warning}>Warning: ${warning}</span>`)}`;
+    ${warnings.map((warning) => html`<span class="line" key=${warning}>Warning: <${Prose} text=${warning} /></span>`)}`;
 }
 
 function changeText({ name, change, now, before }) {

@@ -3,7 +3,7 @@ import { html, useRef } from "../../lib/ui.js";
 import { count, seconds, shortHash, significant } from "../../lib/format.js";
 import { usePoll } from "../../lib/poll.js";
 import { href, setQuery } from "../../lib/router.js";
-import { Badge, ChangeButton, Empty, Failure, Page, ScrollX, Section, Time } from "../../lib/widgets.js";
+import { Badge, ChangeButton, Empty, Failure, Page, Prose, ScrollX, Section, Time } from "../../lib/widgets.js";
 import { AddTransform } from "./add.js";
 import { Chain } from "./chain.js";
 import { ChangeOrder } from "./order.js";
@@ -82,7 +82,7 @@ function DropIns({ dropIns: { directory, drop_ins: dropIns }, transforms }) {
         <td>${runs.has(transform) ? html`<a href=${href(["transforms", transform])}>${transform}</a>` : (transform ?? "–")}</td>
         <td>${fault
           ? html`<${Badge} tone="bad">not used</${Badge}> <span class="soft">since <${Time} value=${since} /></span>
-            <pre class="fault">${fault}</pre>`
+            <pre class="fault"><${Prose} text=${fault} /></pre>`
           : html`<${Badge} tone="ok">used</${Badge}>`}</td>
       </tr>`)}</tbody>
     </table><//>`;

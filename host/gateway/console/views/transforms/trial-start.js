@@ -1,7 +1,7 @@
 // Starts a trial.
 import { html, useState } from "../../lib/ui.js";
 import { request } from "../../lib/api.js";
-import { confirmed, Field, note, Section } from "../../lib/widgets.js";
+import { confirmed, Field, note, Prose, Section } from "../../lib/widgets.js";
 import { dryRun, transformPath } from "./changes.js";
 import { bodyOf, editable } from "./version.js";
 import { VersionEditor } from "./version-editor.js";
@@ -62,5 +62,5 @@ function Options({ options: { mode, percent, chargePoints }, onChange }) {
 
 function WouldStart({ answer: { connected, selected, warnings } }) {
   return html`<span class="line">It loads, and passes its samples. ${selected} of ${connected} connected charge points take part.</span>
-    ${warnings.map((warning) => html`<span class="line" key=${warning}>Warning: ${warning}</span>`)}`;
+    ${warnings.map((warning) => html`<span class="line" key=${warning}>Warning: <${Prose} text=${warning} /></span>`)}`;
 }

@@ -3,7 +3,7 @@ import { html, useState } from "../../lib/ui.js";
 import { request } from "../../lib/api.js";
 import { Diff } from "../../lib/diff.js";
 import { usePoll } from "../../lib/poll.js";
-import { Badge, ChangeButton, confirmed, Empty, Failure, note, Section, Time } from "../../lib/widgets.js";
+import { Badge, ChangeButton, confirmed, Empty, Failure, note, Prose, Section, Time } from "../../lib/widgets.js";
 import { makeChange, transformPath } from "./changes.js";
 import { Differences } from "./trial-differences.js";
 import { CanaryFigures, ShadowFigures } from "./trial-figures.js";
@@ -29,7 +29,7 @@ function TrialFacts({ name, path, trial, details, again }) {
   const isRunning = state === "running";
   const facts = [
     ["State", html`<${Badge} tone=${isRunning ? "info" : "none"}>${state}</${Badge}> <${Since} start=${start} end=${end} />`],
-    reason && ["Why it ended", reason],
+    reason && ["Why it ended", html`<${Prose} text=${reason} />`],
     ["Takes part", participants(trial)],
     ["Candidate", versionText(candidate)],
     ["Live", versionText(live)],
@@ -37,7 +37,7 @@ function TrialFacts({ name, path, trial, details, again }) {
   ].filter(Boolean);
   return html`<${Section} title=${mode === "shadow" ? "Shadow" : "Canary"}
       actions=${html`<${TrialActions} name=${name} path=${path} isRunning=${isRunning} again=${again} />`}>
-    ${warnings.map((warning) => html`<div key=${warning} class="notice warn"><p>${warning}</p></div>`)}
+    ${warnings.map((warning) => html`<div key=${warning} class="notice warn"><p><${Prose} text=${warning} /></p></div>`)}
     <dl class="facts">${facts.map(([key, value]) => html`<dt key=${key}>${key}</dt><dd key=${`${key} is`}>${value}</dd>`)}</dl>
     ${shadow && html`<${ShadowFigures} shadow=${shadow} />`}
     ${canary && html`<${CanaryFigures} canary=${canary} />`}
