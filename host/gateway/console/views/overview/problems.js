@@ -2,7 +2,7 @@
 import { html, useState } from "../../lib/ui.js";
 import { href } from "../../lib/router.js";
 import { showPart } from "../../lib/part.js";
-import { Badge, Failure, Time } from "../../lib/widgets.js";
+import { Badge, Failure, Prose, Time } from "../../lib/widgets.js";
 
 /** So many problems are shown before "Show all". */
 const FIRST = 8;
@@ -49,7 +49,7 @@ function Problem({ problem }) {
   const again = () => query.part && showPart(query.part);
   return html`<li class=${bad ? "bad" : "warn"}>
     <${Badge} tone=${bad ? "bad" : "warn"}>${bad ? "Error" : "Warning"}<//>
-    <p>${text}${since && html` <small>Since <${Time} value=${since} relative /></small>`}</p>
+    <p><${Prose} text=${text} />${since && html` <small>Since <${Time} value=${since} relative /></small>`}</p>
     ${path && html`<a class="button" href=${href(path, query)} onClick=${again}>${words}</a>`}
   </li>`;
 }
