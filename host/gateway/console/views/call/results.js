@@ -90,8 +90,8 @@ function Detail({ result, action }) {
 function Left({ result: { leftAt, backAt }, action }) {
   if (backAt) return html`<p class="notice ok"><span>It disconnected before it answered, as expected of ${action}. It is back since <${Time}
     value=${backAt} />.</span></p>`;
-  return html`<p class="notice info" role="status"><span>It disconnected before it answered, <${Time} value=${leftAt}
-    relative />, as expected of ${action}. This says when it is back.</span></p>`;
+  return html`<p class="notice info" role="status"><span>It disconnected before it answered, as expected of ${action}: <${Time}
+    value=${leftAt} relative />. This page says when it is back.</span></p>`;
 }
 
 function advice(error) {
