@@ -1,12 +1,14 @@
 //! Charge point identities.
 
+use crate::characters::is_unprintable;
 use crate::publish::is_disallowed_in_topics;
 use percent_encoding::percent_decode_str;
 use std::fmt;
 use std::sync::Arc;
 
 /// The identity of a charge point: the last segment of the path it connects to, percent-decoded (OCPP-J 1.6 section
-/// 3.1.1; OCPP 2.0.1 part 4 section 3.1.1). Safe as one level of an MQTT topic.
+/// 3.1.1; OCPP 2.0.1 part 4 section 3.1.1). Safe as one level of an MQTT topic and as one segment of a URL, and each of its
+/// characters shows where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity(Arc<str>);
 
@@ -21,6 +23,9 @@ pub enum InvalidIdentity {
     TooLong { limit: usize },
     #[error("the identity contains {0:?}")]
     IllegalCharacter(char),
+    /// RFC 3986 section 5.2.4: clients remove such segments from a URL, also when they are percent-encoded.
+    #[error("the identity is {0:?}, which URLs cannot name")]
+    DotSegment(String),
     #[error("the identity is not UTF-8 once percent-decoded")]
     NotUtf8,
     /// RFC 3986 section 2.1: `%` is followed by two hexadecimal digits.
@@ -34,8 +39,13 @@ impl Identity {
         if name.is_empty() {
             return Err(InvalidIdentity::Empty);
         }
-        // `/`, `+` and `#` would change the meaning of an MQTT topic; brokers may close the connection over the others.
-        if let Some(bad) = name.chars().find(|c| matches!(c, '/' | '+' | '#') || is_disallowed_in_topics(*c)) {
+        if matches!(name, "." | "..") {
+            return Err(InvalidIdentity::DotSegment(name.to_owned()));
+        }
+        // `/`, `+` and `#` would change the meaning of an MQTT topic; brokers may close the connection over what topics
+        // disallow; what does not show would make identities look like others, and reorder the text beside them.
+        let is_illegal = |c: char| matches!(c, '/' | '+' | '#') || is_disallowed_in_topics(c) || is_unprintable(c);
+        if let Some(bad) = name.chars().find(|c| is_illegal(*c)) {
             return Err(InvalidIdentity::IllegalCharacter(bad));
         }
         if name.chars().count() > limit {
@@ -142,6 +152,28 @@ mod tests {
             ("/ocpp/a%EF%BF%BFb", '\u{ffff}'),
         ] {
             assert_eq!(read(path), Err(InvalidIdentity::IllegalCharacter(bad)), "{path}");
+        }
+    }
+
+    #[test]
+    fn identities_that_urls_cannot_name_are_refused() {
+        for path in ["/ocpp/.", "/ocpp/..", "/ocpp/%2e", "/ocpp/.%2E", "/ocpp/%2e%2e/"] {
+            assert!(matches!(read(path), Err(InvalidIdentity::DotSegment(_))), "{path}");
+        }
+        for name in ["...", ".CP1", "CP1.", "a..b", ". "] {
+            assert_eq!(Identity::new(name, 48).map(|it| it.to_string()), Ok(name.to_owned()));
+        }
+    }
+
+    #[test]
+    fn characters_that_do_not_show_are_refused() {
+        for bad in ['\u{202e}', '\u{2066}', '\u{200b}', '\u{ad}', '\u{feff}', '\u{2028}', '\u{e0041}'] {
+            let name = format!("CP{bad}1");
+            assert_eq!(Identity::new(&name, 48), Err(InvalidIdentity::IllegalCharacter(bad)), "{name:?}");
+        }
+        // All that an identifierString of OCPP 2.0.1 may have but `+`, and what is seen besides.
+        for name in ["aZ09*-_=:|@.", "Säule 7", "充电桩-1", "محطة", "a\\b~(1)%", "⚡"] {
+            assert_eq!(Identity::new(name, 48).map(|it| it.to_string()), Ok(name.to_owned()));
         }
     }
 

@@ -10,6 +10,7 @@
 //! - [`session`]: the conversation with one charge point.
 //! - [`peer`]: a charge point, before and after it is accepted.
 //! - [`identity`], [`version`]: what the handshake determines.
+//! - [`characters`]: characters that must not reach a terminal or a page.
 //! - [`claims`]: which of several gateways holds a charge point.
 //! - [`rate`]: rate limits.
 //! - [`recent`]: recent message ids, to recognise repeats.
@@ -17,6 +18,7 @@
 
 pub mod action;
 pub mod call_error;
+pub mod characters;
 pub mod claims;
 pub mod frame;
 pub mod identity;

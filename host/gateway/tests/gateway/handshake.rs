@@ -12,7 +12,7 @@ async fn status(gateway: &Running, path: &str) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn identities_invalid_in_a_topic_get_404() {
+async fn invalid_identities_get_404() {
     let gateway = Running::start("").await;
     let long = format!("/ocpp/{}", "x".repeat(49));
     for path in [
@@ -25,11 +25,13 @@ async fn identities_invalid_in_a_topic_get_404() {
         "/ocpp/a+b",
         "/ocpp/a%23b",
         "/ocpp/a%00b",
+        "/ocpp/%2E%2E",
+        "/ocpp/a%E2%80%AEb",
         &long,
     ] {
         assert_eq!(status(&gateway, path).await, 404, "{path}");
     }
-    assert_eq!(gateway.metric(r#"ocpp_gateway_refused_total{reason="not_found"}"#).await, 10.0);
+    assert_eq!(gateway.metric(r#"ocpp_gateway_refused_total{reason="not_found"}"#).await, 12.0);
     let mut back_end = gateway.back_end().await;
     let mut decoded = gateway.charge_point("CP%20%C3%A9").await;
     decoded.send(r#"[2,"1","Heartbeat",{}]"#).await;

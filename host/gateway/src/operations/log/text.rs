@@ -3,6 +3,7 @@
 //! `tracing-subscriber` escapes some sequences, in messages only, and passes line breaks.
 
 use super::lengths::{MAX_MESSAGE, MESSAGE, longest};
+use ocpp_gateway_core::characters::is_unprintable;
 use ocpp_gateway_pipeline::LogFields;
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -148,14 +149,6 @@ pub(crate) fn printable(text: &str) -> String {
         }
     }
     printable
-}
-
-/// Control characters, which a terminal obeys, line and paragraph separators, and what changes the direction of
-/// writing.
-fn is_unprintable(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
-        || matches!(character, '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
