@@ -64,7 +64,7 @@ pub enum GuestFault {
     Memory { wanted: usize, limit: usize },
     #[error("ran out of stack")]
     Stack,
-    /// With a backtrace. The message of a panic is in the log.
+    /// Its first line is what the guest has said before it gave up, if it has said something. With a backtrace.
     #[error("trapped: {0}")]
     Trap(String),
     #[error("has a schema that cannot be applied: {0}")]

@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::console::{Console, StandardStream};
 use crate::custom_metrics::CustomMetrics;
 use crate::guest_log::{GuestLogLimiter, Line};
+use crate::last_error::LastError;
 use crate::load_options::LongCalls;
 use crate::package::{PACKAGE, VERSION};
 use crate::settings::Limits;
@@ -27,6 +28,7 @@ pub(crate) struct StoreData {
     pub(crate) caller: Caller,
     log: Vec<Line>,
     console: Console,
+    last_error: LastError,
     shared: Arc<TransformShared>,
 }
 
@@ -86,6 +88,7 @@ impl StoreData {
             caller: Caller::default(),
             log: Vec::new(),
             console: Console::default(),
+            last_error: LastError::default(),
             shared,
         }
     }
@@ -101,11 +104,22 @@ impl StoreData {
 
     /// Takes what a component writes to a standard stream, and logs it by line.
     pub(crate) fn print(&mut self, stream: StandardStream, bytes: &[u8]) {
-        let StoreData { console, log, shared, caller, .. } = self;
+        let StoreData { console, log, last_error, shared, caller, .. } = self;
         let log_limiter = &shared.log_limiter;
         console.write(stream, bytes, |level, line| {
+            last_error.printed(level, &line);
             add_line(log, log_limiter, *caller, Line::new(level, line, Vec::new()))
         });
+    }
+
+    /// To be called before each call.
+    pub(crate) fn forget_last_error(&mut self) {
+        self.last_error = LastError::default();
+    }
+
+    /// What the guest has said in this call about what is wrong.
+    pub(crate) fn last_error(&self) -> Option<&str> {
+        self.last_error.text()
     }
 
     /// Whether anything was logged or printed since the last `take_log`.
@@ -115,8 +129,11 @@ impl StoreData {
 
     /// Takes what was logged and printed since the last call of this function.
     pub(crate) fn take_log(&mut self) -> impl Iterator<Item = Line> {
-        let StoreData { console, log, shared, caller, .. } = self;
-        console.flush(|level, line| add_line(log, &shared.log_limiter, *caller, Line::new(level, line, Vec::new())));
+        let StoreData { console, log, last_error, shared, caller, .. } = self;
+        console.flush(|level, line| {
+            last_error.printed(level, &line);
+            add_line(log, &shared.log_limiter, *caller, Line::new(level, line, Vec::new()))
+        });
         log.drain(..)
     }
 }
@@ -261,8 +278,10 @@ fn name(interface: &str) -> String {
 }
 
 fn define_log(linker: &mut Linker<StoreData>) -> wasmtime::Result<()> {
-    linker.instance(&name("log"))?.func_wrap("log", |mut store, (level, message, fields): (abi::Level, _, _)| {
-        let StoreData { log, shared, caller, .. } = store.data_mut();
+    linker.instance(&name("log"))?.func_wrap("log", |mut store, line: (abi::Level, String, Attributes)| {
+        let (level, message, fields) = line;
+        let StoreData { log, last_error, shared, caller, .. } = store.data_mut();
+        last_error.logged(level, &message);
         add_line(log, &shared.log_limiter, *caller, Line::new(level, message, fields));
         Ok(())
     })

@@ -58,7 +58,7 @@ impl InstanceFactory {
         let instance = self.pre.instantiate(&mut store).map_err(|error| {
             store.data_mut().call_deadline.end();
             store.data_mut().take_log().for_each(|line| line.emit(transform, "", Subject::NONE));
-            LoadFault::Start(self.start_failure(&error, store.hostcall_fuel()))
+            LoadFault::Start(self.start_failure(&error, &store))
         })?;
         let functions = Functions::of(&instance, &mut store, &self.exports).map_err(|(function, error)| {
             let hook = format!("{}.{}", function.interface(), function.name());
@@ -80,7 +80,7 @@ impl InstanceFactory {
         match configured {
             Ok(Ok(info)) => Ok((instance, info)),
             Ok(Err(reason)) => Err(LoadFault::Config(reason)),
-            Err(error) => Err(LoadFault::Start(self.fault(&error, instance.copy_limit()).into())),
+            Err(error) => Err(LoadFault::Start(instance.fault(&error, self).into())),
         }
     }
 
@@ -101,21 +101,16 @@ impl InstanceFactory {
         allowance.copied().max(value)
     }
 
-    /// `copy_limit`: the limit on the bytes copied at a time.
-    fn start_failure(&self, error: &wasmtime::Error, copy_limit: usize) -> Failure {
+    fn start_failure(&self, error: &wasmtime::Error, store: &Store<StoreData>) -> Failure {
         let is_guest_fault = error.is::<Trap>()
             || error.is::<MemoryExceeded>()
             || error.is::<DeadlineExceeded>()
             || error.is::<NotGranted>();
-        if is_guest_fault {
-            self.fault(error, copy_limit).into()
-        } else {
-            HostFault::Instance(format!("{error:#}")).into()
-        }
+        if is_guest_fault { self.fault(error, store).into() } else { HostFault::Instance(format!("{error:#}")).into() }
     }
 
     /// Converts the error of a call: whatever goes wrong after a call is set up is a fault of the guest.
-    pub(crate) fn fault(&self, error: &wasmtime::Error, copy_limit: usize) -> GuestFault {
+    fn fault(&self, error: &wasmtime::Error, store: &Store<StoreData>) -> GuestFault {
         if error.is::<DeadlineExceeded>() {
             return GuestFault::Deadline { limit: self.time };
         }
@@ -125,9 +120,15 @@ impl InstanceFactory {
         match error.downcast_ref() {
             // Rust and C keep a second stack in linear memory; a guest that exceeds it accesses memory out of bounds.
             Some(Trap::StackOverflow | Trap::MemoryOutOfBounds) => GuestFault::Stack,
+            // A guest that gives up has said why, and the trap only says that it did.
+            Some(Trap::UnreachableCodeReached) => {
+                let said = store.data().last_error().map(|said| format!("{said}\n")).unwrap_or_default();
+                GuestFault::Trap(said + &trap::describe(error, ""))
+            }
             // The error of wasmtime for values over the copy limit names no number.
             None if !error.is::<NotGranted>() => {
-                GuestFault::Trap(trap::describe(error, &format!(" (at most {copy_limit} bytes are copied at a time)")))
+                let note = format!(" (at most {} bytes are copied at a time)", store.hostcall_fuel());
+                GuestFault::Trap(trap::describe(error, &note))
             }
             _ => GuestFault::Trap(trap::describe(error, "")),
         }
@@ -151,14 +152,15 @@ impl Instance {
     pub(crate) fn prepare(&mut self, factory: &InstanceFactory, allowance: Allowance, caller: Caller) {
         self.calls += 1;
         self.store.data_mut().caller = caller;
+        self.store.data_mut().forget_last_error();
         let ticks = self.store.data_mut().call_deadline.start(factory.ticks);
         self.store.set_epoch_deadline(ticks);
         self.store.set_hostcall_fuel(factory.copy_limit(allowance));
     }
 
-    /// The limit on the bytes copied at a time in this call.
-    pub(crate) fn copy_limit(&self) -> usize {
-        self.store.hostcall_fuel()
+    /// Converts the error of the call that has just failed. To be called after [`flush_log`](Self::flush_log).
+    pub(crate) fn fault(&self, error: &wasmtime::Error, factory: &InstanceFactory) -> GuestFault {
+        factory.fault(error, &self.store)
     }
 
     /// Calls a function. It fails if the component does not export the function.

@@ -12,8 +12,8 @@
 //!   conversion into and out of a component, and the checks of its answers; `hook`: the exported functions with their
 //!   types.
 //! - `runtime`, `compile`, `load_options`: the engine, and compilation to machine code.
-//! - `guest_log`, `console`, `state`, `custom_metrics`, `guest`, `wasi`: the imports of a component; `stats`,
-//!   `swap_report`: call counts, and reports of hot swaps.
+//! - `guest_log`, `console`, `last_error`, `state`, `custom_metrics`, `guest`, `wasi`: the imports of a component;
+//!   `stats`, `swap_report`: call counts, and reports of hot swaps.
 //! - `trial`: the charge points that take part in a trial, and the figures of their CALLs.
 //! - `instance`, `trap`, `breaker`, `transform`: one instance, and calls of the instance of a thread.
 //! - `trace`, `shadow`: what stages made of a message; calls that a candidate repeats without any effect.
@@ -43,6 +43,7 @@ mod harness;
 mod hook;
 mod inspect;
 mod instance;
+mod last_error;
 mod load;
 mod load_options;
 mod matching;

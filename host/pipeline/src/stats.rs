@@ -34,6 +34,8 @@ pub struct TransformStatus {
     pub refusals: u64,
     /// Calls that failed because of a fault of the transform or the gateway.
     pub failures: u64,
+    /// Why the latest of them failed, in one line.
+    pub last_failure: Option<String>,
     /// One call in 16 is timed, as reading the clock takes a tenth of a call; `timed / timed_calls` is the mean.
     pub timed_calls: u64,
     pub timed: Duration,
@@ -65,6 +67,7 @@ impl TransformStatus {
             self.calls += other.calls;
             self.refusals += other.refusals;
             self.failures += other.failures;
+            self.last_failure = self.last_failure.or(other.last_failure);
             self.timed_calls += other.timed_calls;
             self.timed += other.timed;
             self.instances += other.instances;

@@ -51,7 +51,7 @@ pub(crate) struct Transform {
     pub(crate) breakers: Breakers,
     /// The charge points that it serves, if it is on trial.
     pub(crate) group: Option<Arc<TrialGroup>>,
-    /// Why a call of it failed lately, if it is on trial.
+    /// Why a call of it failed lately.
     pub(crate) last_failure: Mutex<Option<String>>,
     /// Instances made in advance, so that no message waits for one.
     pub(crate) spares: Mutex<Vec<Instance>>,
@@ -234,10 +234,10 @@ impl Transform {
         answer
     }
 
-    /// For the reason of the end of a trial.
+    /// For operators, and for the reason of the end of a trial.
     #[cold]
     fn remember(&self, failure: &Failure) {
-        if self.group.is_some() && !matches!(failure, Failure::Guest(GuestFault::Stopped { .. })) {
+        if !matches!(failure, Failure::Guest(GuestFault::Stopped { .. })) {
             let text = failure.to_string();
             *self.last_failure.lock() = text.lines().next().map(str::to_owned);
         }
@@ -313,7 +313,7 @@ impl Transform {
                 Ok(answer)
             }
             Err(error) => {
-                let fault = self.factory.fault(&error, instance.copy_limit());
+                let fault = instance.fault(&error, &self.factory);
                 // A guest that was stopped in a call may be in an inconsistent state: it is not called again.
                 *cached = None;
                 Err(fault.into())
@@ -357,6 +357,7 @@ impl Transform {
             calls: call_stats.sum(|counters| &counters.calls),
             refusals: call_stats.sum(|counters| &counters.refusals),
             failures: call_stats.sum(|counters| &counters.failures),
+            last_failure: self.last_failure.lock().clone(),
             timed_calls: call_stats.sum(|counters| &counters.timed_calls),
             timed: Duration::from_nanos(call_stats.sum(|counters| &counters.timed_ns)),
             instances: factory.shared.instances.load(Relaxed),

@@ -124,11 +124,11 @@ fn printed_text_reaches_the_log_in_lines() {
 }
 
 #[test]
-fn text_printed_before_a_trap_reaches_the_log() {
-    let body = "(call $write (call $stderr) (i32.const 1024) (i32.const 9) (i32.const 64)) unreachable";
-    let (outcome, log) = connect("fails.wasm", &guest("0.2.6", STREAMS, "Traceback", body));
-    assert!(matches!(outcome, Err(Failure::Guest(GuestFault::Trap(_)))), "{outcome:?}");
-    assert!(log.contains("Traceback"), "{log}");
+fn text_printed_before_a_trap_reaches_the_log_and_is_the_reason() {
+    let body = "(call $write (call $stderr) (i32.const 1024) (i32.const 8) (i32.const 64)) unreachable";
+    let (outcome, log) = connect("fails.wasm", &guest("0.2.6", STREAMS, "KeyError", body));
+    let Err(Failure::Guest(GuestFault::Trap(trap))) = outcome else { panic!("{outcome:?}") };
+    assert!(trap.starts_with("KeyError\n") && log.contains("KeyError"), "{trap} {log}");
 }
 
 #[test]

@@ -65,10 +65,12 @@ fn deep_recursion_is_reported_as_a_stack_fault() {
 }
 
 #[test]
-fn a_panic_reaches_the_log_and_has_a_backtrace() {
+fn a_panic_reaches_the_log_and_is_the_reason_with_a_backtrace() {
     let pipeline = load(unhurried());
     let log = log_of(|| {
         let panic = fault(&pipeline, "Panic").to_string();
+        let (reason, panic) = panic.split_once('\n').expect("a backtrace");
+        assert!(reason.starts_with("trapped: panicked at ") && reason.contains("no such luck"), "{reason}");
         assert!(panic.contains("unreachable") && panic.contains("faulty"), "{panic}");
         // Names as in the source, without the frames that all panics have in common.
         assert!(
@@ -82,6 +84,7 @@ fn a_panic_reaches_the_log_and_has_a_backtrace() {
     assert!(line.contains("faulty.rs:") && line.contains("Panic") && line.contains("version"), "{line}");
     let status = pipeline.transforms().remove(0);
     assert_eq!((status.calls, status.failures), (2, 1));
+    assert!(status.last_failure.is_some_and(|why| why.contains("no such luck")));
 }
 
 #[test]

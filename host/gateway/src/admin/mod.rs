@@ -9,6 +9,7 @@ mod console;
 mod events;
 mod figures;
 mod guard;
+mod health;
 mod log_level;
 mod me;
 mod messages;

@@ -2,6 +2,7 @@
 
 use super::audit::Caller;
 use super::guard;
+use super::health::{self, Fault, why_down};
 use super::problem::{Problem, json};
 use super::state::{AdminState, SharedAdminState};
 use super::{
@@ -9,14 +10,12 @@ use super::{
     query, refusals, schemas, transforms, try_message,
 };
 use crate::operations::metrics::Exposition;
-use crate::transforms::DropInStatus;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use ocpp_gateway_mqtt::ConnectionStatus;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -106,39 +105,31 @@ impl NotReady {
     fn new(what: impl Into<Cow<'static, str>>, why: impl Into<String>) -> Self {
         NotReady { what: what.into(), why: why.into() }
     }
+}
 
-    /// Drop-in files that are not used, or not in their latest form.
-    fn of(drop_in: DropInStatus) -> Option<Self> {
-        drop_in.fault.map(|fault| NotReady::new(format!("drop-in {}", drop_in.files.join(", ")), fault.text))
+impl From<Fault> for NotReady {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Publisher(status) => NotReady::new("mqtt publisher", why_down(&status)),
+            Fault::Subscriber(status) => NotReady::new("mqtt subscriber", why_down(&status)),
+            Fault::Subscribing(_) => NotReady::new(
+                "mqtt subscriber",
+                "topics are being subscribed to again, because the broker has lost the session",
+            ),
+            Fault::Stopping => NotReady::new("gateway", "is stopping"),
+            Fault::NotOpen => NotReady::new("gateway", "does not accept charge points yet"),
+        }
     }
 }
 
 /// Whether charge points can be served, and if not, what is missing
 async fn readyz(State(state): State<SharedAdminState>) -> Response {
-    let publisher = state.context.router.publisher.stats().connection.status();
-    let subscriber = state.context.subscriber.stats().connection.status();
-    let mut not_ready: Vec<NotReady> = [("mqtt publisher", publisher), ("mqtt subscriber", subscriber)]
-        .into_iter()
-        .filter(|(_, status)| !status.connected)
-        .map(|(what, status)| NotReady::new(what, why_not(status)))
-        .collect();
-    if not_ready.is_empty() && !*state.context.subscriber.current().borrow() {
-        let why = "topics are being subscribed to again, because the broker has lost the session";
-        not_ready.push(NotReady::new("mqtt subscriber", why));
-    }
-    if state.stopping.is_cancelled() {
-        not_ready.push(NotReady::new("gateway", "is stopping"));
-    }
-    if not_ready.is_empty() && !state.context.registry.is_open() {
-        not_ready.push(NotReady::new("gateway", "does not accept charge points yet"));
-    }
+    let not_ready: Vec<NotReady> = health::faults(&state).into_iter().map(NotReady::from).collect();
+    let degraded = health::faulty_drop_ins(&state).into_iter();
+    let degraded =
+        degraded.map(|(drop_in, fault)| NotReady::new(format!("drop-in {}", drop_in.files.join(", ")), fault.text));
     let status = if not_ready.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let degraded = state.changer.drop_ins().statuses().into_iter().filter_map(NotReady::of).collect();
-    json(status, &Readiness { ready: not_ready.is_empty(), not_ready, degraded })
-}
-
-fn why_not(status: ConnectionStatus) -> String {
-    status.last_error.unwrap_or_else(|| "not connected yet".into())
+    json(status, &Readiness { ready: not_ready.is_empty(), not_ready, degraded: degraded.collect() })
 }
 
 /// Metrics in the text format of Prometheus

@@ -5,7 +5,7 @@ use super::drain::drain;
 use super::error::{RunError, StartError};
 use super::outage;
 use crate::admin::{self, AdminState, AdminTls};
-use crate::charge_point::{Context, MessageRates, Recipient, Registry};
+use crate::charge_point::{Context, MessageRates, MissingBackEnds, Recipient, Registry};
 use crate::cluster::{ClaimListener, ConnectionEvents, GatewayClaims};
 use crate::config::Config;
 use crate::listener::Acceptor;
@@ -292,6 +292,7 @@ fn connect(
         message_rates: MessageRates::new(&config.ocpp, metrics),
         presence: ConnectionEvents::new(name, config.events.clone(), claims),
         session_settings: Arc::new(config.ocpp.session_settings()),
+        missing_back_ends: MissingBackEnds::default(),
         wait_for_back_end: config.mqtt.wait_for_back_end.get(),
         slow_permits: Arc::new(Semaphore::new(config.runtime.threads)),
     };

@@ -7,6 +7,7 @@ use super::delivery::PendingCalls;
 use super::generations::Generations;
 use super::mailbox::MailboxReceiver;
 use super::message_rate::MessageRateLimiter;
+use super::missing_back_ends::BackEndState;
 use super::outbox::Outbox;
 use super::read_memory::ReadMemory;
 use super::socket::Socket;
@@ -35,6 +36,7 @@ pub struct ChargePoint<S> {
     pub(super) memory: ReadMemory,
     /// Who watches.
     pub(super) tap: ConnectionTap,
+    pub(super) back_end: BackEndState,
     /// The missing back end is logged already.
     pub(super) no_back_end_logged: bool,
     /// Set once the gateway stops: the connection ends when no CALL is open, at the latest at this instant.

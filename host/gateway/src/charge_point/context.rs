@@ -2,6 +2,7 @@
 
 use super::mailbox::Recipient;
 use super::message_rate::MessageRates;
+use super::missing_back_ends::MissingBackEnds;
 use super::registry::Registry;
 use crate::cluster::ConnectionEvents;
 use crate::routing::{MessageRouter, UndeliverableQueue};
@@ -20,6 +21,7 @@ pub struct Context {
     pub message_rates: MessageRates,
     pub presence: ConnectionEvents,
     pub session_settings: Arc<Settings>,
+    pub missing_back_ends: MissingBackEnds,
     /// How long a CALL without a subscriber is published again.
     pub wait_for_back_end: Duration,
     /// One permit for each message of slow charge points that may be handled at a time.

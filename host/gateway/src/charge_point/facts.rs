@@ -14,6 +14,9 @@ pub use read::{Boot, Connector};
 /// The most connectors of a charge point that are kept.
 const MAX_CONNECTORS: usize = 32;
 
+/// The status of a connector that is out of order, in all versions.
+const FAULTED: &str = "Faulted";
+
 /// What is known of a charge point. Its task and the registry share it.
 #[derive(Debug, Default)]
 pub struct Facts {
@@ -43,8 +46,9 @@ pub struct Disconnect {
 
 impl Facts {
     /// Takes over what a CALL of the charge point tells, if it is one of the three that do. What a payload lacks, or has
-    /// in another form than the specifications, is not known.
-    pub(super) fn record(&self, version: Version, action: &str, payload: &str, now: Instant) {
+    /// in another form than the specifications, is not known. Returns whether the number of faulted connectors has
+    /// changed.
+    pub(super) fn record(&self, version: Version, action: &str, payload: &str, now: Instant) -> bool {
         match action {
             "Heartbeat" => self.last_heartbeat.set(now.into()),
             "BootNotification" => {
@@ -54,11 +58,20 @@ impl Facts {
             }
             "StatusNotification" => {
                 if let Some(connector) = read::connector(version, payload, SystemTime::now()) {
-                    self.known.lock().set_connector(connector);
+                    let mut known = self.known.lock();
+                    let before = known.faulted();
+                    known.set_connector(connector);
+                    return known.faulted() != before;
                 }
             }
             _ => {}
         }
+        false
+    }
+
+    /// The number of connectors whose latest status is Faulted.
+    pub(super) fn faulted(&self) -> usize {
+        self.known.lock().faulted()
     }
 
     /// When the latest Heartbeat arrived.
@@ -91,6 +104,10 @@ impl Facts {
 }
 
 impl Known {
+    fn faulted(&self) -> usize {
+        self.connectors.iter().filter(|it| it.status.eq_ignore_ascii_case(FAULTED)).count()
+    }
+
     fn set_connector(&mut self, new: Connector) {
         let is_same = |old: &Connector| (old.evse, old.connector) == (new.evse, new.connector);
         match self.connectors.iter().position(is_same) {

@@ -72,7 +72,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             return self.session.handle_failed_uplink(frame.kind, &frame.id, frame.action_name(), error, generation);
         }
         if is_call && has_passed {
-            self.mailbox.facts().record(self.peer.version, frame.action_name(), &frame.payload, now.wall);
+            let facts = self.mailbox.facts();
+            if facts.record(self.peer.version, frame.action_name(), &frame.payload, now.wall) {
+                self.context.registry.faulted_changed(&self.peer.identity);
+            }
         }
         if self.outbox.finish_push(now.wall) {
             self.context.router.metrics.calls.record_message_duration(Direction::Uplink, took);
@@ -154,7 +157,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
 
     /// Tracks the publication of the CALL with this number, to detect that its topic has no subscriber.
     fn track(&self, publication: &mut Publication, number: u32) {
-        publication.tracking = Some(Tracking { observer: self.mailbox.observer(), number, confirm: false });
+        let confirm = self.back_end.is_missing();
+        publication.tracking = Some(Tracking { observer: self.mailbox.observer(), number, confirm });
     }
 
     pub(super) fn handle_publish_outcomes(&mut self, outcomes: Vec<PublishOutcome>) {
@@ -164,8 +168,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
                 PublishOutcome::Delivered(number) => {
                     self.outbox.delivered(number);
                     self.no_back_end_logged = false;
+                    if self.back_end.found() {
+                        self.context.missing_back_ends.found();
+                    }
                 }
                 PublishOutcome::NoSubscriber(publication) => {
+                    if let Some(Tracking { number, .. }) = publication.tracking {
+                        let is_new = self.back_end.missed(number);
+                        self.context.missing_back_ends.missed(&self.peer.identity, is_new, now.wall);
+                    }
                     if let Some(publication) = self.outbox.handle_no_subscriber(publication, wait, now) {
                         self.give_up(&publication);
                     }

@@ -6,8 +6,9 @@
 //! - `mailbox`, `delivery`: what other tasks send to it; `outbox`, `call_retries`: what it sends to the broker.
 //! - `generations`, `hot_swap`: the transforms that map its messages.
 //! - `memory`, `message_rate`, `call_time`: its limits.
+//! - `missing_back_ends`: whose CALLs find no subscriber.
 //! - `context`, `registry`: what all charge points share.
-//! - `facts`, `activity`, `moment`: what operators see of a charge point.
+//! - `facts`, `faulted`, `activity`, `moment`: what operators see of a charge point.
 
 mod activity;
 mod call_retries;
@@ -21,12 +22,14 @@ mod disconnect_reason;
 mod event;
 mod exchanges;
 mod facts;
+mod faulted;
 mod follow_swap;
 mod generations;
 mod leave;
 mod mailbox;
 mod message_rate;
 mod messages;
+mod missing_back_ends;
 mod moment;
 mod outbox;
 mod read_memory;
@@ -42,8 +45,10 @@ pub use context::Context;
 pub use delivery::{Delivery, DeliveryError, Departure, OperatorCall, PublishOutcome, Received, Stop};
 pub use disconnect_reason::{DisconnectReason, NotSubscribed};
 pub use facts::{Boot, Connector, Disconnect, Facts};
+pub use faulted::Faulted;
 pub use mailbox::{Mailbox, MailboxReceiver, Recipient};
 pub use message_rate::{MessageRateLimiter, MessageRates};
+pub use missing_back_ends::{MissingBackEnds, UnservedCalls};
 pub use moment::{Moment, WallClock};
 pub use registry::{Away, Connected, Registered, Registry, RegistryRefusal};
 pub use socket::Socket;

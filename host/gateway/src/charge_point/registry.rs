@@ -4,6 +4,7 @@ use super::client_address::ClientAddress;
 use super::delivery::Stop;
 use super::disconnect_reason::DisconnectReason;
 use super::facts::Facts;
+use super::faulted::{Faulted, FaultedChargePoints};
 use super::mailbox::Mailbox;
 use super::moment::Moment;
 use crate::cluster::Connections;
@@ -30,7 +31,8 @@ pub enum RegistryRefusal {
     Full,
 }
 
-/// All connected charge points. Locked when one connects or disconnects, never for a message.
+/// All connected charge points. Locked when one connects or disconnects, and when the number of its faulted connectors
+/// changes: for no other message.
 pub struct Registry {
     on_duplicate: OnDuplicate,
     max_connections: usize,
@@ -48,6 +50,8 @@ struct RegistryState {
     /// The heartbeat intervals of those that are no longer among them: after an outage, charge points come back without
     /// a BootNotification. At most `max_connections`.
     intervals: LruCache<Identity, Duration>,
+    /// Those of the connected charge points that have faulted connectors.
+    faulted: FaultedChargePoints,
     /// The latest closed connection of each charge point, until the publisher has its last message.
     leaving: HashMap<Identity, Mailbox>,
     /// Set once the gateway stops, and during an outage of the broker. Connections that register then are stopped at
@@ -88,7 +92,8 @@ impl Registry {
         // A bounded cache would allocate memory for its whole capacity at once.
         let (away, intervals) = (LruCache::unbounded(), LruCache::unbounded());
         let (connected, leaving) = (BTreeMap::new(), HashMap::new());
-        let state = RegistryState { connected, away, intervals, leaving, stop: None };
+        let faulted = FaultedChargePoints::default();
+        let state = RegistryState { connected, away, intervals, faulted, leaving, stop: None };
         let (is_open, connections) = (AtomicBool::new(false), AtomicU32::default());
         Registry { on_duplicate, max_connections, is_open, state: Mutex::new(state), connections }
     }
@@ -159,6 +164,8 @@ impl Registry {
         }
         let leaving = state.leaving.get(&peer.identity).cloned();
         state.continue_previous(&mailbox);
+        // What is known outlasts a connection.
+        state.faulted.set(&peer.identity, mailbox.facts().faulted());
         let connected = Connected { mailbox, address, since: SystemTime::now() };
         let replaced = state.connected.insert(peer.identity.clone(), connected).map(|old| old.mailbox);
         if let Some(old) = &replaced {
@@ -167,6 +174,20 @@ impl Registry {
             old.stop(Stop::Replaced);
         }
         Ok(Registered { claim: claim(), predecessor: replaced.or(leaving) })
+    }
+
+    /// To be called when the number of faulted connectors of a charge point has changed.
+    pub(super) fn faulted_changed(&self, identity: &Identity) {
+        let mut state = self.state.lock();
+        // Read under the lock: of two connections, the facts are the same.
+        let Some(faulted) = state.connected.get(identity).map(|it| it.mailbox.facts().faulted()) else { return };
+        state.faulted.set(identity, faulted);
+    }
+
+    /// The faulted connectors of connected charge points, with the first identities, at most `names`. `None`: there are
+    /// none.
+    pub fn faulted(&self, names: usize) -> Option<Faulted> {
+        self.state.lock().faulted.summary(names)
     }
 
     /// All connected charge points, by identity.
@@ -217,9 +238,7 @@ impl Registry {
     fn disconnect(&self, identity: &str, connection: u32, reason: &'static str) -> Option<Mailbox> {
         let mut state = self.state.lock();
         let mailbox = state.disconnect(identity, connection, reason);
-        if state.away.len() > self.max_connections.min(MAX_AWAY) {
-            state.forget_the_longest_away(self.max_connections);
-        }
+        state.limit_away(self.max_connections);
         mailbox
     }
 
@@ -236,6 +255,7 @@ impl Registry {
         let reason = Stop::Shutdown { by };
         let mut state = self.state.lock();
         state.stop = Some(reason.clone());
+        state.faulted = FaultedChargePoints::default();
         std::mem::take(&mut state.connected).into_values().for_each(|entry| entry.mailbox.stop(reason.clone()));
     }
 
@@ -264,12 +284,16 @@ impl Connections for Registry {
 }
 
 impl RegistryState {
-    /// Of the charge point that has been away for the longest time, only the heartbeat interval stays known.
-    fn forget_the_longest_away(&mut self, max_intervals: usize) {
+    /// Of the charge point that has been away for the longest time, only the heartbeat interval stays known if there are
+    /// too many.
+    fn limit_away(&mut self, max_connections: usize) {
+        if self.away.len() <= max_connections.min(MAX_AWAY) {
+            return;
+        }
         let Some((identity, away)) = self.away.pop_lru() else { return };
         let Some(interval) = away.facts.interval() else { return };
         self.intervals.put(identity, interval);
-        if self.intervals.len() > max_intervals {
+        if self.intervals.len() > max_connections {
             self.intervals.pop_lru();
         }
     }
@@ -294,6 +318,7 @@ impl RegistryState {
             return None;
         }
         let (identity, Connected { mailbox, address, since }) = self.connected.remove_entry(identity)?;
+        self.faulted.set(&identity, 0);
         let facts = Arc::clone(mailbox.facts());
         facts.set_disconnected(reason, Instant::now());
         let (version, last_message) = (mailbox.peer().version, mailbox.activity().last_message());
@@ -301,5 +326,58 @@ impl RegistryState {
         self.away.put(identity.clone(), away);
         self.leaving.insert(identity, mailbox.clone());
         Some(mailbox)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(60);
+
+    fn identity(number: u32) -> Identity {
+        Identity::new(&format!("CP{number}"), 48).expect("an identity")
+    }
+
+    /// The charge point of this number has disconnected, and was given this heartbeat interval.
+    fn disconnected(registry: &Registry, number: u32, interval: Option<Duration>) {
+        let facts = Arc::<Facts>::default();
+        facts.set_interval(interval);
+        let identity = identity(number);
+        let address = std::net::SocketAddr::from(([192, 0, 2, 1], 4711)).into();
+        let (version, since) = (Version::V1_6, SystemTime::now());
+        let away = Away { identity: identity.clone(), version, address, since, last_message: None, facts };
+        let mut state = registry.state.lock();
+        state.away.put(identity, away);
+        state.limit_away(registry.max_connections);
+    }
+
+    fn interval(registry: &Registry, number: u32) -> Option<Duration> {
+        registry.facts(&identity(number)).interval()
+    }
+
+    #[test]
+    fn heartbeat_interval_of_a_charge_point_that_is_away_for_long_stays_known() {
+        let registry = Registry::new(OnDuplicate::Replace, 2 * MAX_AWAY);
+        let number = |number: usize| u32::try_from(number).expect("small");
+        for one in 0..=number(MAX_AWAY) {
+            disconnected(&registry, one, Some(INTERVAL * (one + 1)));
+        }
+        assert!(registry.find_away("CP0").is_none() && registry.find_away("CP1").is_some());
+        assert_eq!(registry.away().len(), MAX_AWAY);
+        assert_eq!([0, 1].map(|one| interval(&registry, one)), [Some(INTERVAL), Some(INTERVAL * 2)]);
+    }
+
+    #[test]
+    fn heartbeat_intervals_are_kept_for_as_many_as_may_connect() {
+        let registry = Registry::new(OnDuplicate::Replace, 2);
+        disconnected(&registry, 0, None);
+        for one in 1..=5 {
+            disconnected(&registry, one, Some(INTERVAL * one));
+        }
+        let away = registry.away().into_iter().map(|it| it.identity.to_string()).collect::<Vec<_>>();
+        assert_eq!(away, ["CP5", "CP4"]);
+        let known = [0, 1, 2, 3, 4, 5, 6].map(|one| interval(&registry, one).map(|it| it.as_secs() / 60));
+        assert_eq!(known, [None, None, Some(2), Some(3), Some(4), Some(5), None]);
     }
 }

@@ -11,6 +11,7 @@ use super::event::Event;
 use super::generations::Generations;
 use super::mailbox::{Mailbox, Recipient};
 use super::message_rate::MessageRateLimiter;
+use super::missing_back_ends::BackEndState;
 use super::outbox::Outbox;
 use super::read_memory::ReadMemory;
 use super::registry::{Registered, RegistryRefusal};
@@ -92,6 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
         let timer = Box::pin(tokio::time::sleep_until(session.next_timeout().into()));
         context.router.metrics.connections.inc();
         context.router.metrics.connected.inc();
+        let back_end = BackEndState::new(context.missing_back_ends.includes(&peer.identity));
         let mut this = Box::new(ChargePoint {
             context,
             peer,
@@ -106,6 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             call_time: CallTime::default(),
             memory: ReadMemory::default(),
             tap: ConnectionTap::default(),
+            back_end,
             no_back_end_logged: false,
             stop_by: None,
             timer,

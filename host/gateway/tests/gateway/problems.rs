@@ -1,13 +1,14 @@
 //! `/api/v1/problems`: what is wrong, in sentences.
 
-use crate::Running;
 use crate::admin::{ask, assert_described, get};
 use crate::security::tls;
 use crate::transforms::transform;
+use crate::{Running, result_object};
 use ocpp_gateway_testkit::authority::Authority;
 use ocpp_gateway_testkit::charge_point::ChargePoint;
 use serde_json::{Value, json};
-use std::net::TcpListener;
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
 
 /// The problems, which the OpenAPI document describes.
 pub(crate) async fn problems(gateway: &Running) -> Vec<Value> {
@@ -77,7 +78,114 @@ async fn call_that_no_back_end_takes_is_an_error() {
     assert!(charge_point.text().await.contains("no back end"));
     let problems = problems(&gateway).await;
     assert_eq!(summary(&problems), ["error back_end null"]);
-    assert_says(&problems[0], "1 time");
+    assert_says(&problems[0], "topics of CP1: 1 CALL found no subscriber");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn call_that_waits_for_a_back_end_counts_once_and_is_over_when_one_subscribes() {
+    let gateway = Running::start("[mqtt]\nwait_for_back_end = \"1h\"\n").await;
+    let mut charge_point = gateway.charge_point("CP1").await;
+    charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    // It was published again.
+    gateway.until(r#"ocpp_gateway_mqtt_no_subscriber_total{type="CALL"}"#, 3.0).await;
+    charge_point.send(r#"[2,"2","Heartbeat",{}]"#).await;
+    let missing = problems(&gateway).await;
+    assert_eq!(summary(&missing), ["error back_end null"]);
+    assert_says(&missing[0], "topics of CP1: 1 CALL found no subscriber");
+    let mut back_end = gateway.back_end().await;
+    for id in ["1", "2"] {
+        back_end.expect_on("ocpp/cp/CP1").await;
+        back_end.publish("ocpp/cs/CP1", result_object(id, "{}")).await;
+        charge_point.text().await;
+    }
+    until_none(&gateway).await;
+    gateway.stop().await;
+}
+
+/// The CALL was given up, and the charge point connects again.
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_back_end_is_over_with_the_next_call_that_finds_one() {
+    let gateway = Running::start("[mqtt]\nwait_for_back_end = \"0s\"\n").await;
+    let mut charge_point = gateway.charge_point("CP1").await;
+    charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    charge_point.text().await;
+    drop(charge_point);
+    let mut back_end = gateway.back_end().await;
+    let mut charge_point = gateway.charge_point("CP1").await;
+    assert_eq!(summary(&problems(&gateway).await), ["error back_end null"]);
+    charge_point.send(r#"[2,"2","Heartbeat",{}]"#).await;
+    back_end.expect_on("ocpp/cp/CP1").await;
+    until_none(&gateway).await;
+    gateway.stop().await;
+}
+
+async fn until_none(gateway: &Running) {
+    while !problems(gateway).await.is_empty() {
+        crate::pause().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faulted_connectors_are_a_warning_while_their_charge_point_is_connected() {
+    let gateway = Running::start("").await;
+    let mut back_end = gateway.back_end().await;
+    let status = |connector: u32, status: &str| {
+        format!(
+            r#"[2,"s","StatusNotification",{{"connectorId":{connector},"errorCode":"NoError","status":"{status}"}}]"#
+        )
+    };
+    let text = async |texts: usize| loop {
+        let problems = problems(&gateway).await;
+        if problems.len() == texts {
+            break problems.first().map(|it| it["text"].as_str().expect("a text").to_owned());
+        }
+        crate::pause().await;
+    };
+    let mut first = gateway.charge_point("CP1").await;
+    first.send(&status(1, "Faulted")).await;
+    let shown = text(1).await.expect("a problem");
+    assert!(shown.starts_with("1 connector of CP1 reports Faulted."), "{shown}");
+    assert_eq!(summary(&problems(&gateway).await), ["warning connector null"]);
+    back_end.expect_on("ocpp/cp/CP1").await;
+    drop(first);
+    assert_eq!(text(0).await, None);
+    // What is known of it outlasts its connection.
+    let mut first = gateway.charge_point("CP1").await;
+    assert!(text(1).await.is_some_and(|text| text.starts_with("1 connector of CP1 ")));
+    first.send(&status(1, "Available")).await;
+    back_end.expect_on("ocpp/cp/CP1").await;
+    assert_eq!(text(0).await, None);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusal_is_over_once_the_charge_point_has_connected() {
+    let gateway = Running::start("[ocpp]\nmax_connections = 1").await;
+    let first = gateway.charge_point("CP1").await;
+    assert!(ChargePoint::connect(gateway.ocpp(), "/ocpp/CP2", &["ocpp1.6"]).await.is_err(), "accepted");
+    let refused = async || get(&gateway, "/api/v1/refusals").await.json()["total"].clone();
+    assert_eq!(refused().await, json!(1));
+    drop(first);
+    gateway.until("ocpp_gateway_connections", 0.0).await;
+    let _second = gateway.charge_point("CP2").await;
+    assert_eq!(refused().await, json!(0));
+    assert_eq!(summary(&problems(&gateway).await), ["warning limit max_connections"]);
+    assert_eq!(gateway.metric(r#"ocpp_gateway_refused_total{reason="unavailable"}"#).await, 1.0);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connection_that_sends_nothing_is_no_problem_with_tls_either() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = Running::start(&tls(&Authority::new(folder.path(), "ca").server(), "")).await;
+    drop(TcpStream::connect(gateway.ocpp()).expect("connected"));
+    gateway.until(r#"ocpp_gateway_refused_total{reason="tls"}"#, 1.0).await;
+    assert_eq!(problems(&gateway).await, Vec::<Value>::new());
+    // One that sends something else than TLS is one.
+    TcpStream::connect(gateway.ocpp()).expect("connected").write_all(b"GET / HTTP/1.1\r\n\r\n").expect("written");
+    gateway.until(r#"ocpp_gateway_refused_total{reason="tls"}"#, 2.0).await;
+    assert_eq!(summary(&problems(&gateway).await), ["warning refusals null"]);
     gateway.stop().await;
 }
 
@@ -92,7 +200,8 @@ async fn transform_that_fails_or_was_not_replaced_is_a_warning() {
     assert_eq!(summary(&problems), ["warning transform standard", "warning transform uplink"]);
     assert_says(&problems[0], "The latest change of transform standard failed");
     assert_says(&problems[0], "not WebAssembly");
-    assert_says(&problems[1], "Transform uplink failed 1 time in the last five minutes");
+    assert_says(&problems[1], "Transform uplink failed 1 time in the last five minutes, the last time with: trapped: ");
+    assert_says(&problems[1], "or upload a version that works.");
     gateway.stop().await;
 }
 

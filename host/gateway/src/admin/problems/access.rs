@@ -49,7 +49,7 @@ fn what_to_check(reason: &str) -> &'static str {
         }
         "not_found" => "check the URL that they are configured with, and the list of identities",
         "tls" => "check their certificates and their clocks, and that they trust the certificate of the gateway",
-        "not_websocket" => "check that proxies pass `Upgrade` on, and that this is no port scan",
+        "not_websocket" => "check that proxies pass Upgrade on, and that this is no port scan",
         "bad_request" | "no_common_version" => "check which OCPP versions they offer, and ocpp.versions",
         "too_many_requests" | "too_many_from_address" => "raise max_connections_per_address if they share an address",
         "unavailable" | "no_room" | "full" => "they come back by themselves; check the broker and max_connections",

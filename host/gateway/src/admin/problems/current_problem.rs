@@ -2,6 +2,7 @@
 
 use crate::operations::events::rfc3339;
 use serde::Serialize;
+use std::fmt::Display;
 use std::time::{Instant, SystemTime};
 
 /// The longest text of others in a sentence, in bytes.
@@ -28,6 +29,7 @@ pub(super) enum Kind {
     Transform,
     Trial,
     DropIn,
+    Connector,
     Refusals,
     Limit,
     Certificate,
@@ -85,18 +87,32 @@ pub(super) fn sort(problems: &mut [CurrentProblem]) {
     });
 }
 
-/// The first line of a text of others, which may be long, without the dot at its end.
+/// The first line of a text of others, which may be long, without the dot at its end, and without the marks of code,
+/// which a page shows as they are.
 pub(super) fn short(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default().trim_end_matches('.');
+    let line = text.lines().next().unwrap_or_default().trim_end_matches('.').replace('`', "");
     match line.floor_char_boundary(MAX_TEXT_LENGTH) {
         end if end < line.len() || text.lines().nth(1).is_some() => format!("{}…", &line[..end]),
-        _ => line.to_owned(),
+        _ => line,
     }
 }
 
 /// A number with its noun: `1 message`, `2 messages`.
 pub(super) fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Some of `count` things by their names: `CP1`, `CP1 and CP2`, `5 charge points (CP1, CP2, CP3, …)`.
+pub(super) fn named<T: Display>(some: &[T], count: usize, noun: &str) -> String {
+    match some {
+        [one] if count == 1 => one.to_string(),
+        [one, other] if count == 2 => format!("{one} and {other}"),
+        some => {
+            let mark = if some.len() < count { ", …" } else { "" };
+            let names = some.iter().map(T::to_string).collect::<Vec<_>>().join(", ");
+            format!("{} ({names}{mark})", counted(count as u64, noun))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -131,6 +147,7 @@ mod tests {
     #[test]
     fn texts_of_others_are_one_short_line() {
         assert_eq!(short("it failed."), "it failed");
+        assert_eq!(short("`uplink` failed"), "uplink failed");
         assert_eq!(short("it failed\nat 0x1"), "it failed…");
         assert_eq!(short(&"é".repeat(1000)), format!("{}…", "é".repeat(MAX_TEXT_LENGTH / 2)));
         assert_eq!(short(""), "");
@@ -143,5 +160,17 @@ mod tests {
         assert_eq!(now.time_of(now.monotonic - Duration::from_secs(60)), UNIX_EPOCH + Duration::from_secs(30));
         let problem = CurrentProblem::error(Kind::Broker, String::new()).since(UNIX_EPOCH);
         assert_eq!(problem.since.as_deref(), Some("1970-01-01T00:00:00.000Z"));
+    }
+
+    #[test]
+    fn some_things_are_named_and_all_are_counted() {
+        for (some, count, text) in [
+            (&["CP1"][..], 1, "CP1"),
+            (&["CP1", "CP2"], 2, "CP1 and CP2"),
+            (&["CP1", "CP2", "CP3"], 3, "3 charge points (CP1, CP2, CP3)"),
+            (&["CP1", "CP2", "CP3"], 9, "9 charge points (CP1, CP2, CP3, …)"),
+        ] {
+            assert_eq!(named(some, count, "charge point"), text);
+        }
     }
 }

@@ -1,107 +1,98 @@
-//! The way of messages: broker, gateway, backlog, back ends, memory.
+//! The way of messages: broker, gateway, backlog, back ends, memory; and connectors that are out of order.
 
-use super::current_problem::{CurrentProblem, Kind, Now, Severity, counted, short};
+use super::current_problem::{CurrentProblem, Kind, Now, Severity, counted, named, short};
+use crate::admin::health::{self, Fault, why_down};
 use crate::admin::state::AdminState;
+use crate::charge_point::{Faulted, UnservedCalls};
 use crate::operations::figures::Counts;
 use crate::operations::names::DIRECTIONS;
 use ocpp_gateway_core::session::Direction;
 use ocpp_gateway_mqtt::ConnectionStatus;
+use std::time::Instant;
 
 /// Messages that wait for the broker. With a broker that keeps up, a handful waits; the oldest are given up at 10,000.
 const LONG_BACKLOG: u64 = 1000;
+
+/// The most charge points that a text names.
+const NAMED: usize = 3;
 
 /// Memory for queued messages, in percent. Reading pauses when it is full; this leaves some time before.
 const MEMORY_NEARLY_FULL: u64 = 80;
 
 pub(super) fn all(state: &AdminState, recent: &Counts, now: Now) -> Vec<CurrentProblem> {
-    let (router, subscriber) = (&state.context.router, &state.context.subscriber);
-    let stats = router.publisher.stats();
-    let broker = Broker {
-        publisher: stats.connection.status(),
-        subscriber: subscriber.stats().connection.status(),
-        is_subscribed: *subscriber.current().borrow(),
-    };
-    let (is_stopping, is_open) = (state.stopping.is_cancelled(), state.context.registry.is_open());
+    let context = &state.context;
+    let router = &context.router;
     let memory = DIRECTIONS.into_iter().filter_map(|direction| {
         let pool = router.memory.pool(direction);
         memory(direction, pool.used(), pool.limit(), pool.is_full())
     });
-    [
-        broker.problem(now),
-        gateway(is_stopping, is_open, broker.is_fine()),
-        backlog(stats.backlog.get()),
-        lost(recent.lost),
-        back_end(recent.without_subscriber),
-    ]
-    .into_iter()
-    .flatten()
-    .chain(memory)
-    .collect()
+    let mut problems = health(&health::faults(state), now);
+    let unserved = context.missing_back_ends.current(NAMED, now.monotonic);
+    problems.extend(
+        [
+            backlog(router.publisher.stats().backlog.get()),
+            lost(recent.lost),
+            unserved.as_ref().map(back_end),
+            context.registry.faulted(NAMED).as_ref().map(connectors),
+        ]
+        .into_iter()
+        .flatten(),
+    );
+    problems.extend(memory);
+    problems
 }
 
-/// The connections to the broker.
-struct Broker {
-    publisher: ConnectionStatus,
-    subscriber: ConnectionStatus,
-    /// Whether the broker has all subscriptions.
-    is_subscribed: bool,
-}
-
-impl Broker {
-    fn is_fine(&self) -> bool {
-        self.publisher.connected && self.subscriber.connected && self.is_subscribed
+/// What keeps the gateway from serving charge points.
+fn health(faults: &[Fault], now: Now) -> Vec<CurrentProblem> {
+    let why = |status: &ConnectionStatus| short(why_down(status));
+    let of_broker = |text: String, since: Instant| CurrentProblem::error(Kind::Broker, text).since(now.time_of(since));
+    let of_gateway = |text: &str| CurrentProblem::error(Kind::Gateway, text.to_owned());
+    let problem = |fault: &Fault| {
+        match fault {
+        Fault::Publisher(status) => of_broker(
+            format!(
+                "The connection to the MQTT broker that publishes messages is down ({}): messages of charge points \
+                 wait until it is back. Check the log of the broker for the reason.",
+                why(status)
+            ),
+            status.since,
+        ),
+        Fault::Subscriber(status) => of_broker(
+            format!(
+                "The connection to the MQTT broker that receives messages is down ({}): charge points get neither \
+                 answers nor CALLs of back ends. Check the log of the broker for the reason.",
+                why(status)
+            ),
+            status.since,
+        ),
+        Fault::Subscribing(status) => of_broker(
+            "The gateway is subscribing to its topics again, because the broker has lost the session: back ends do not \
+             reach charge points until then. If this lasts, check the log of the broker."
+                .to_owned(),
+            status.since,
+        ),
+        Fault::Stopping => of_gateway(
+            "The gateway is stopping: it accepts no charge points and waits for open CALLs. Start it again if the stop \
+             was not intended.",
+        ),
+        Fault::NotOpen => of_gateway(
+            "The gateway does not accept charge points yet, although the broker has been reached: it does in a moment. \
+             If this lasts, check its log.",
+        ),
     }
-
-    fn problem(&self, now: Now) -> Option<CurrentProblem> {
-        let why = |status: &ConnectionStatus| status.last_error.as_deref().map_or("not connected yet".into(), short);
-        let (text, since) = match (self.publisher.connected, self.subscriber.connected) {
-            (false, false) => {
-                let text = format!(
-                    "The MQTT broker cannot be reached ({}): messages wait until it is back. Check that the broker \
-                     runs, and that url, username and password in [mqtt] are right.",
-                    why(&self.publisher)
-                );
-                (text, self.publisher.since.min(self.subscriber.since))
-            }
-            (false, true) => {
-                let text = format!(
-                    "The connection to the MQTT broker that publishes messages is down ({}): messages of charge points \
-                     wait until it is back. Check the log of the broker for the reason.",
-                    why(&self.publisher)
-                );
-                (text, self.publisher.since)
-            }
-            (true, false) => {
-                let text = format!(
-                    "The connection to the MQTT broker that receives messages is down ({}): charge points get neither \
-                     answers nor CALLs of back ends. Check the log of the broker for the reason.",
-                    why(&self.subscriber)
-                );
-                (text, self.subscriber.since)
-            }
-            (true, true) if !self.is_subscribed => {
-                let text = "The gateway is subscribing to its topics again, because the broker has lost the session: \
-                            back ends do not reach charge points until then. If this lasts, check the log of the broker.";
-                (text.to_owned(), self.subscriber.since)
-            }
-            (true, true) => return None,
-        };
-        Some(CurrentProblem::error(Kind::Broker, text).since(now.time_of(since)))
-    }
-}
-
-/// `is_open`: whether charge points are accepted.
-fn gateway(is_stopping: bool, is_open: bool, is_broker_fine: bool) -> Option<CurrentProblem> {
-    let text = if is_stopping {
-        "The gateway is stopping: it accepts no charge points and waits for open CALLs. Start it again if the stop was \
-         not intended."
-    } else if !is_open && is_broker_fine {
-        "The gateway does not accept charge points yet, although the broker has been reached: it does in a moment. If \
-         this lasts, check its log."
-    } else {
-        return None;
     };
-    Some(CurrentProblem::error(Kind::Gateway, text.to_owned()))
+    let (both, others) = match faults {
+        [Fault::Publisher(publisher), Fault::Subscriber(subscriber), others @ ..] => {
+            let text = format!(
+                "The MQTT broker cannot be reached ({}): messages wait until it is back. Check that the broker runs, and \
+                 that url, username and password in [mqtt] are right.",
+                why(publisher)
+            );
+            (Some(of_broker(text, publisher.since.min(subscriber.since))), others)
+        }
+        others => (None, others),
+    };
+    both.into_iter().chain(others.iter().map(problem)).collect()
 }
 
 fn backlog(backlog: u64) -> Option<CurrentProblem> {
@@ -125,16 +116,24 @@ fn lost(lost: u64) -> Option<CurrentProblem> {
     (lost > 0).then(|| CurrentProblem::error(Kind::Backlog, text()))
 }
 
-fn back_end(without_subscriber: u64) -> Option<CurrentProblem> {
-    let text = || {
-        format!(
-            "No back end subscribes to the topics of charge points: in the last five minutes, the broker reported that \
-             {} about a CALL. Check that the back end runs and is connected to this broker, and compare its \
-             topics with those that `ocpp-gateway ctl tap` shows.",
-            counted(without_subscriber, "time")
-        )
-    };
-    (without_subscriber > 0).then(|| CurrentProblem::error(Kind::BackEnd, text()))
+fn back_end(UnservedCalls { calls, since, charge_points, identities }: &UnservedCalls) -> CurrentProblem {
+    let text = format!(
+        "No back end subscribes to the topics of {}: {} found no subscriber. Check that the back end runs and is \
+         connected to this broker, and compare its topics with those that ocpp-gateway ctl tap shows.",
+        named(identities, *charge_points, "charge point"),
+        counted(*calls, "CALL"),
+    );
+    CurrentProblem::error(Kind::BackEnd, text).since(*since)
+}
+
+fn connectors(Faulted { connectors, charge_points, identities }: &Faulted) -> CurrentProblem {
+    let verb = if *connectors == 1 { "reports" } else { "report" };
+    let text = format!(
+        "{} of {} {verb} Faulted. /api/v1/charge-points?status=Faulted lists them with their error codes.",
+        counted(*connectors as u64, "connector"),
+        named(identities, *charge_points, "charge point"),
+    );
+    CurrentProblem::warning(Kind::Connector, text)
 }
 
 fn memory(direction: Direction, used: usize, limit: usize, is_full: bool) -> Option<CurrentProblem> {
@@ -158,57 +157,54 @@ fn memory(direction: Direction, used: usize, limit: usize, is_full: bool) -> Opt
 mod tests {
     use super::*;
     use crate::operations::events::rfc3339;
-    use std::time::{Duration, Instant, SystemTime};
+    use ocpp_gateway_core::Identity;
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-    fn status(connected: bool) -> ConnectionStatus {
-        ConnectionStatus { connected, since: Instant::now(), last_error: Some("Connection refused".into()) }
-    }
-
-    fn broker(publisher: bool, subscriber: bool, is_subscribed: bool) -> Broker {
-        Broker { publisher: status(publisher), subscriber: status(subscriber), is_subscribed }
+    fn status() -> ConnectionStatus {
+        ConnectionStatus { connected: false, since: Instant::now(), last_error: Some("Connection refused".into()) }
     }
 
     fn now() -> Now {
         Now { monotonic: Instant::now(), wall: SystemTime::now() }
     }
 
+    fn one(faults: &[Fault], now: Now) -> CurrentProblem {
+        let mut problems = health(faults, now);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        problems.remove(0)
+    }
+
     #[test]
-    fn broker_that_is_away_is_an_error_with_its_reason_and_time() {
-        for (publisher, subscriber, part) in [
-            (false, false, "cannot be reached (Connection refused)"),
-            (false, true, "that publishes messages is down (Connection refused)"),
-            (true, false, "that receives messages is down (Connection refused)"),
+    fn broker_that_is_away_is_one_error_with_its_reason_and_time() {
+        let both = vec![Fault::Publisher(status()), Fault::Subscriber(status())];
+        for (faults, part) in [
+            (both, "cannot be reached (Connection refused)"),
+            (vec![Fault::Publisher(status())], "that publishes messages is down (Connection refused)"),
+            (vec![Fault::Subscriber(status())], "that receives messages is down (Connection refused)"),
+            (vec![Fault::Subscribing(status())], "lost the session"),
         ] {
             let later = now();
             let later = Now {
                 monotonic: later.monotonic + Duration::from_secs(60),
                 wall: later.wall + Duration::from_secs(60),
             };
-            let broker = broker(publisher, subscriber, false);
-            assert!(!broker.is_fine());
-            let problem = broker.problem(later).expect("a problem");
+            let problem = one(&faults, later);
             assert!(problem.severity == Severity::Error && problem.text.contains(part), "{}", problem.text);
             let since = problem.since.expect("a time");
             assert!(since < rfc3339(later.wall - Duration::from_secs(50)), "{since}");
         }
-        assert_eq!(broker(true, true, true).problem(now()), None);
-        assert!(broker(true, true, true).is_fine());
-    }
-
-    #[test]
-    fn lost_session_is_an_error_until_all_topics_are_subscribed_to() {
-        let problem = broker(true, true, false).problem(now()).expect("a problem");
-        assert!(problem.severity == Severity::Error && problem.text.contains("lost the session"), "{}", problem.text);
+        assert_eq!(health(&[], now()), []);
     }
 
     #[test]
     fn gateway_that_stops_or_does_not_accept_charge_points_is_an_error() {
-        let stopping = gateway(true, true, true).expect("a problem");
+        let stopping = one(&[Fault::Stopping], now());
         assert!(stopping.severity == Severity::Error && stopping.text.contains("is stopping"), "{}", stopping.text);
-        let closed = gateway(false, false, true).expect("a problem");
+        let closed = one(&[Fault::NotOpen], now());
         assert!(closed.text.contains("does not accept charge points yet"), "{}", closed.text);
-        assert_eq!(gateway(false, false, false), None, "the broker is the problem");
-        assert_eq!(gateway(false, true, true), None);
+        let kinds = |faults: &[Fault]| health(faults, now()).iter().map(|it| it.kind).collect::<Vec<_>>();
+        let all = [Fault::Publisher(status()), Fault::Subscriber(status()), Fault::Stopping];
+        assert_eq!(kinds(&all), [Kind::Broker, Kind::Gateway]);
     }
 
     #[test]
@@ -221,11 +217,26 @@ mod tests {
         assert!(lost.severity == Severity::Error && lost.text.starts_with("1 message to"), "{}", lost.text);
     }
 
+    fn identities(names: &[&str]) -> Vec<Identity> {
+        names.iter().map(|name| Identity::new(name, 48).expect("an identity")).collect()
+    }
+
     #[test]
     fn call_without_a_subscriber_is_an_error() {
-        assert_eq!(back_end(0), None);
-        let problem = back_end(7).expect("a problem");
-        assert!(problem.severity == Severity::Error && problem.text.contains("7 times"), "{}", problem.text);
+        let identities = identities(&["CP1", "CP2", "CP3"]);
+        let problem = back_end(&UnservedCalls { calls: 7, since: UNIX_EPOCH, charge_points: 5, identities });
+        let text = "No back end subscribes to the topics of 5 charge points (CP1, CP2, CP3, …): 7 CALLs found no";
+        assert!(problem.severity == Severity::Error && problem.text.starts_with(text), "{}", problem.text);
+        assert_eq!(problem.since.as_deref(), Some("1970-01-01T00:00:00.000Z"));
+    }
+
+    #[test]
+    fn faulted_connectors_are_a_warning_with_their_charge_points() {
+        let problem = connectors(&Faulted { connectors: 1, charge_points: 1, identities: identities(&["CP1"]) });
+        let text = "1 connector of CP1 reports Faulted. /api/v1/charge-points?status=Faulted lists";
+        assert!(problem.severity == Severity::Warning && problem.text.starts_with(text), "{}", problem.text);
+        let problem = connectors(&Faulted { connectors: 4, charge_points: 2, identities: identities(&["CP1", "CP2"]) });
+        assert!(problem.text.starts_with("4 connectors of CP1 and CP2 report Faulted."), "{}", problem.text);
     }
 
     #[test]

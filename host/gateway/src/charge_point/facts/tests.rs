@@ -4,7 +4,9 @@ use std::borrow::Cow;
 /// What is known after these CALLs: action and payload.
 fn after(version: Version, calls: &[(&str, &str)]) -> Facts {
     let facts = Facts::default();
-    calls.iter().for_each(|(action, payload)| facts.record(version, action, payload, Instant::now()));
+    for (action, payload) in calls {
+        facts.record(version, action, payload, Instant::now());
+    }
     facts
 }
 
@@ -165,4 +167,23 @@ fn other_actions_tell_nothing_and_heartbeats_only_their_time() {
 fn facts_of_a_charge_point_that_has_sent_none_are_small() {
     assert!(size_of::<Facts>() <= 112, "{} bytes", size_of::<Facts>());
     assert!(size_of::<Connector>() <= 80, "{} bytes", size_of::<Connector>());
+}
+
+#[test]
+fn change_of_the_number_of_faulted_connectors_is_told() {
+    let facts = Facts::default();
+    for (connector, status, has_changed, faulted) in [
+        (1, "Available", false, 0),
+        (1, "Faulted", true, 1),
+        (1, "Faulted", false, 1),
+        (2, "FAULTED", true, 2),
+        (1, "Unavailable", true, 1),
+        (2, "Charging", true, 0),
+    ] {
+        let payload = format!(r#"{{"connectorId":{connector},"errorCode":"NoError","status":"{status}"}}"#);
+        let told = facts.record(Version::V1_6, "StatusNotification", &payload, Instant::now());
+        assert_eq!((told, facts.faulted()), (has_changed, faulted), "{payload}");
+    }
+    let new = r#"{"timestamp":"2026-01-01T00:00:00Z","connectorStatus":"Faulted","evseId":1,"connectorId":1}"#;
+    assert_eq!(after(Version::V2_0_1, &[("StatusNotification", new)]).faulted(), 1);
 }

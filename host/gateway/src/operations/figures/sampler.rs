@@ -5,7 +5,6 @@ use super::snapshot::{Counts, Gauges, Snapshot};
 use super::step::{STEP, Step};
 use crate::operations::event_bus::EventBus;
 use crate::operations::metrics::{Limit, Metrics, process_cpu, process_memory};
-use ocpp_gateway_core::MessageType;
 use ocpp_gateway_core::session::Direction;
 use ocpp_gateway_mqtt::{Loss, PublisherStats, SubscriberStats};
 use ocpp_gateway_pipeline::Pipeline;
@@ -80,8 +79,6 @@ impl FigureSources {
 
     fn counts(&self) -> Counts {
         let (calls_answered, errors) = self.metrics.calls.answered_and_not();
-        let calls =
-            self.publisher.without_subscriber().into_iter().filter(|(kind, _)| *kind == MessageType::Call.name());
         // What is withdrawn is sent again by its sender.
         let lost = self.publisher.losses().into_iter().filter(|(loss, ..)| *loss != Loss::Withdrawn);
         Counts {
@@ -93,7 +90,6 @@ impl FigureSources {
             calls_answered,
             errors,
             incidents: self.metrics.all_incidents(),
-            without_subscriber: calls.map(|(_, count)| count).sum(),
             lost: lost.map(|(_, _, count)| count).sum(),
             limited: from_fn(|limit| self.metrics.times_limited(Limit::VARIANTS[limit])),
         }

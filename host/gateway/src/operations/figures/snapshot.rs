@@ -19,8 +19,6 @@ pub struct Counts {
     /// CALLs that ended in another way.
     pub errors: u64,
     pub incidents: u64,
-    /// CALLs published on topics without a subscriber.
-    pub without_subscriber: u64,
     /// Publications that were given up.
     pub lost: u64,
     /// How often each limit was in force.
@@ -75,7 +73,6 @@ impl Counts {
             calls_answered: f(self.calls_answered, other.calls_answered),
             errors: f(self.errors, other.errors),
             incidents: f(self.incidents, other.incidents),
-            without_subscriber: f(self.without_subscriber, other.without_subscriber),
             lost: f(self.lost, other.lost),
             limited: from_fn(|limit| f(self.limited[limit], other.limited[limit])),
         }
