@@ -91,6 +91,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             subscribed.boxed(),
         );
         let timer = Box::pin(tokio::time::sleep_until(session.next_timeout().into()));
+        context.router.events.refusals.connected(peer.identity.as_str(), address.ip);
         context.router.metrics.connections.inc();
         context.router.metrics.connected.inc();
         let back_end = BackEndState::new(context.missing_back_ends.includes(&peer.identity));

@@ -142,8 +142,14 @@ impl Acceptor {
             return self.record_refusal(&refused, &pending);
         }
         let Some(tls) = &self.security.tls else { return self.upgrade(stream, pending, by).await };
-        let accepted = timeout_at(by, tls.accept(stream)).await;
-        match accepted.map_or_else(|_| Err(self.timed_out()), |accepted| accepted.map_err(Refused::from)) {
+        let accepting = async {
+            // The error of rustls is the same as for a client that leaves later, such as one that trusts no certificate.
+            if matches!(stream.peek(&mut [0]).await, Ok(0)) {
+                return Err(Refused::NoTls);
+            }
+            tls.accept(stream).await.map_err(Refused::from)
+        };
+        match timeout_at(by, accepting).await.unwrap_or_else(|_| Err(self.timed_out())) {
             Ok((stream, client)) => {
                 pending.client = client;
                 self.upgrade(stream, pending, by).await;
@@ -200,7 +206,6 @@ impl Acceptor {
         };
         let identity = identity.as_ref().map(Identity::as_str);
         info!(%address, identity, certificate = subject, "refused: {refused}");
-        let is_probe = matches!(refused, Refused::NoRequest);
         self.context.router.events.refused(&Refusal {
             ip: address.ip,
             address,
@@ -208,7 +213,7 @@ impl Acceptor {
             certificate: subject,
             reason: refused.name(),
             text: refused,
-            is_probe,
+            is_probe: refused.is_probe(),
         });
     }
 

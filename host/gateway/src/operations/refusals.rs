@@ -22,6 +22,9 @@ const MAX_TEXT_LENGTH: usize = 256;
 /// The minutes over which [`Refusals::recent`] counts.
 pub const RECENT_MINUTES: u64 = 10;
 
+/// Refusals that are due to the state of the gateway: the charge point is not at fault, wherever it was.
+const OF_THE_GATEWAY: [&str; 2] = ["unavailable", "full"];
+
 /// A connection that was refused.
 #[derive(Clone, Copy)]
 pub struct Refusal<'a> {
@@ -77,14 +80,23 @@ pub struct Refusals {
 struct State {
     /// Since the start.
     total: u64,
-    entries: LruCache<String, RefusalEntry>,
+    entries: LruCache<String, Kept>,
+    /// All that entries have had. There are fewer than twenty.
+    reasons: Vec<&'static str>,
     /// For the key of an entry.
     key: String,
     /// The oldest first.
     minutes: VecDeque<Minute>,
 }
 
-/// The refusals of one minute, by reason. There are fewer than twenty reasons.
+#[derive(Debug)]
+struct Kept {
+    entry: RefusalEntry,
+    /// Its share of the latest minutes: their numbers and how many.
+    minutes: Vec<(u64, u64)>,
+}
+
+/// The refusals of one minute, by reason.
 #[derive(Debug)]
 struct Minute {
     number: u64,
@@ -106,8 +118,13 @@ impl Refusal<'_> {
 
 impl Default for Refusals {
     fn default() -> Self {
-        let state =
-            State { total: 0, entries: LruCache::new(MAX_ENTRIES), key: String::new(), minutes: VecDeque::new() };
+        let state = State {
+            total: 0,
+            entries: LruCache::new(MAX_ENTRIES),
+            reasons: Vec::new(),
+            key: String::new(),
+            minutes: VecDeque::new(),
+        };
         Refusals { state: Mutex::new(state), start: Instant::now() }
     }
 }
@@ -118,6 +135,12 @@ impl Refusals {
         self.state.lock().count(refusal, minute, SystemTime::now());
     }
 
+    /// A charge point has connected. What it was refused for before is over, and is forgotten: refusals for the state of
+    /// the gateway, and those of the same address. Others may be those of a client that only claims to be this one.
+    pub fn connected(&self, identity: &str, ip: IpAddr) {
+        self.state.lock().connected(cut(identity), counted_address(ip));
+    }
+
     /// The number of refusals since the start.
     pub fn total(&self) -> u64 {
         self.state.lock().total
@@ -126,7 +149,7 @@ impl Refusals {
     /// The first of the entries that match, the latest first, and how many match.
     pub fn entries(&self, limit: usize, matches: impl Fn(&RefusalEntry) -> bool) -> (Vec<RefusalEntry>, usize) {
         let state = self.state.lock();
-        let matching = || state.entries.iter().map(|(_, entry)| entry).filter(|entry| matches(entry));
+        let matching = || state.entries.iter().map(|(_, kept)| &kept.entry).filter(|entry| matches(entry));
         (matching().take(limit).cloned().collect(), matching().count())
     }
 
@@ -146,15 +169,18 @@ impl State {
         if !refusal.is_probe {
             self.count_minute(refusal.reason, minute, now);
         }
+        if !self.reasons.contains(&refusal.reason) {
+            self.reasons.push(refusal.reason);
+        }
         let identity = refusal.identity.map(cut);
         self.key.clear();
         // Writing to a string does not fail.
         let _ = match identity {
-            Some(identity) => write!(self.key, "{} identity {identity}", refusal.reason),
+            Some(identity) => write_key(&mut self.key, refusal.reason, identity),
             None => write!(self.key, "{} address {}", refusal.reason, counted_address(refusal.ip)),
         };
-        if let Some(entry) = self.entries.get_mut(self.key.as_str()) {
-            return entry.update(refusal, now);
+        if let Some(kept) = self.entries.get_mut(self.key.as_str()) {
+            return kept.update(refusal, minute, now);
         }
         let mut entry = RefusalEntry {
             identity: identity.map(str::to_owned),
@@ -167,7 +193,26 @@ impl State {
             last: now,
         };
         entry.update(refusal, now);
-        self.entries.push(self.key.clone(), entry);
+        let minutes = if refusal.is_probe { Vec::new() } else { vec![(minute, 1)] };
+        self.entries.push(self.key.clone(), Kept { entry, minutes });
+    }
+
+    fn connected(&mut self, identity: &str, ip: IpAddr) {
+        for &reason in &self.reasons {
+            self.key.clear();
+            // Writing to a string does not fail.
+            let _ = write_key(&mut self.key, reason, identity);
+            let is_over = |it: &Kept| OF_THE_GATEWAY.contains(&reason) || counted_address(it.entry.address) == ip;
+            if !self.entries.peek(self.key.as_str()).is_some_and(is_over) {
+                continue;
+            }
+            let forgotten = self.entries.pop(self.key.as_str()).map(|kept| kept.minutes).unwrap_or_default();
+            for (number, less) in forgotten {
+                let minute = self.minutes.iter_mut().find(|minute| minute.number == number);
+                let counts = minute.into_iter().flat_map(|minute| &mut minute.counts);
+                counts.filter(|(known, _)| *known == reason).for_each(|(_, count)| *count = count.saturating_sub(less));
+            }
+        }
     }
 
     fn count_minute(&mut self, reason: &'static str, number: u64, now: SystemTime) {
@@ -190,7 +235,8 @@ impl State {
 
     fn recent(&mut self, now: u64) -> Option<RecentRefusals> {
         self.forget_minutes(now);
-        let since = self.minutes.front()?.first;
+        let has_any = |minute: &&Minute| minute.counts.iter().any(|(_, count)| *count > 0);
+        let since = self.minutes.iter().find(has_any)?.first;
         let mut counts: Vec<(&'static str, u64)> = Vec::new();
         for &(reason, more) in self.minutes.iter().flat_map(|minute| &minute.counts) {
             match counts.iter_mut().find(|(known, _)| *known == reason) {
@@ -200,6 +246,27 @@ impl State {
         }
         let commonest = counts.iter().copied().max_by_key(|(_, count)| *count)?;
         Some(RecentRefusals { count: counts.iter().map(|(_, count)| count).sum(), commonest, since })
+    }
+}
+
+/// The key of the entry of this reason and identity.
+fn write_key(key: &mut String, reason: &str, identity: &str) -> fmt::Result {
+    write!(key, "{reason} identity {identity}")
+}
+
+impl Kept {
+    fn update(&mut self, refusal: &Refusal<'_>, minute: u64, now: SystemTime) {
+        self.entry.update(refusal, now);
+        if refusal.is_probe {
+            return;
+        }
+        match self.minutes.last_mut() {
+            Some((number, count)) if *number == minute => *count += 1,
+            _ => {
+                self.minutes.retain(|(number, _)| number + RECENT_MINUTES >= minute);
+                self.minutes.push((minute, 1));
+            }
+        }
     }
 }
 
@@ -342,5 +409,40 @@ mod tests {
         assert_eq!(refusals.state.lock().recent(12), recent(4, ("unauthorized", 3), 300));
         assert_eq!(refusals.state.lock().recent(16), None);
         assert_eq!(refusals.total(), 5, "that counts since the start");
+    }
+
+    fn connected(refusals: &Refusals, identity: &str, ip: &str) {
+        refusals.connected(identity, ip.parse().expect("an address"));
+    }
+
+    #[test]
+    fn refusals_are_over_once_their_charge_point_has_connected() {
+        let refusals = Refusals::default();
+        for minute in [1, 2, 2] {
+            count(&refusals, minute, Some("CP1"), "192.0.2.1", "unavailable");
+        }
+        count(&refusals, 2, Some("CP1"), "192.0.2.1", "unauthorized");
+        count(&refusals, 2, Some("CP2"), "192.0.2.2", "unavailable");
+        connected(&refusals, "CP3", "192.0.2.1");
+        assert_eq!(shown(&refusals).len(), 3);
+        connected(&refusals, "CP1", "192.0.2.1");
+        assert_eq!(shown(&refusals), [(Some("CP2".to_owned()), "192.0.2.2".to_owned(), "unavailable", 1)]);
+        let recent = RecentRefusals { count: 1, commonest: ("unavailable", 1), since: at(120) };
+        assert_eq!(refusals.state.lock().recent(3), Some(recent));
+        // It comes from another address after the outage.
+        connected(&refusals, "CP2", "198.51.100.1");
+        assert_eq!((shown(&refusals), refusals.state.lock().recent(3)), (vec![], None));
+        assert_eq!(refusals.total(), 5, "that counts since the start");
+        count(&refusals, 3, Some("CP2"), "192.0.2.2", "unavailable");
+        assert_eq!(refusals.state.lock().recent(3).map(|it| it.count), Some(1));
+    }
+
+    #[test]
+    fn client_elsewhere_that_claims_an_identity_stays_among_the_refused() {
+        let refusals = Refusals::default();
+        count(&refusals, 1, Some("CP1"), "203.0.113.9", "unauthorized");
+        connected(&refusals, "CP1", "192.0.2.1");
+        assert_eq!(shown(&refusals).len(), 1);
+        assert_eq!(refusals.state.lock().recent(1).map(|it| it.count), Some(1));
     }
 }

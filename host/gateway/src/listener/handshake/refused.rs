@@ -24,6 +24,9 @@ pub enum Refused {
     /// `subject`: of the client's certificate, if it sent one.
     #[error("no TLS: {reason}")]
     Tls { reason: String, subject: Option<String> },
+    /// As health checks of load balancers do.
+    #[error("no TLS: the client sent nothing")]
+    NoTls,
     #[error("no WebSocket handshake: {0}")]
     NotWebSocket(String),
     /// As health checks of load balancers do.
@@ -73,7 +76,7 @@ impl Refused {
                 _ => "refused",
             },
             Refused::Unauthorized { .. } => "unauthorized",
-            Refused::Tls { .. } => "tls",
+            Refused::Tls { .. } | Refused::NoTls => "tls",
             Refused::NotWebSocket(_) | Refused::NoRequest | Refused::WebSocketVersion => "not_websocket",
             Refused::HeaderTooLarge => "header_too_large",
             Refused::TimedOut(_) => "timed_out",
@@ -81,6 +84,11 @@ impl Refused {
             Refused::TooManyFromAddress => "too_many_from_address",
             Refused::NoRoom => "no_room",
         }
+    }
+
+    /// Whether the client sent nothing: no charge point, and nothing that is wrong.
+    pub fn is_probe(&self) -> bool {
+        matches!(self, Refused::NoRequest | Refused::NoTls)
     }
 
     /// The response to the client. `None`: the connection is closed without one.
@@ -92,6 +100,7 @@ impl Refused {
             Refused::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
             Refused::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Refused::Tls { .. }
+            | Refused::NoTls
             | Refused::TimedOut(_)
             | Refused::BadProxyHeader(_)
             | Refused::TooManyFromAddress
