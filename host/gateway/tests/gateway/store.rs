@@ -250,6 +250,36 @@ async fn jq_program_is_sent_as_a_setting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn jq_program_beside_a_component_is_refused() {
+    let site = Site::new();
+    let gateway = site.start().await;
+    let add = json!({"name": "quirk", "component": "builtin:jq", "limits": {"time": "1s"},
+                     "config": {"program": "def uplink: .;"}});
+    accepted(send(&gateway, "POST", "/api/v1/transforms", add).await);
+    let multipart = async |method, path: &str, settings: Value, component: &[u8]| {
+        let part =
+            |name: &str| format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"a\"\r\n\r\n");
+        let head = format!("{}{settings}\r\n{}", part("settings"), part("component"));
+        let body = [head.as_bytes(), component, b"\r\n--x--\r\n"].concat();
+        let media_type = ("Content-Type", "multipart/form-data; boundary=x");
+        ask(&gateway, method, path, &[media_type], &body).await.problem(422)
+    };
+    let program = "def uplink: empty;";
+    let settings = json!({"config": {"program": program}});
+    let text = multipart("PUT", "/api/v1/transforms/quirk", settings.clone(), program.as_bytes()).await;
+    assert!(text.contains("send the jq program as config.program only"), "{text}");
+    let both = multipart("PUT", "/api/v1/transforms/quirk", settings, STANDARD).await;
+    assert!(both.contains("contradicts the component that is sent"), "{both}");
+    let added = json!({"name": "other", "config": {"program": program}});
+    let text = multipart("POST", "/api/v1/transforms", added, program.as_bytes()).await;
+    assert!(text.contains("send the jq program as config.program only"), "{text}");
+    let shown = shown(&gateway, "quirk").await;
+    assert_eq!(shown["settings"]["config"], json!({"program": "def uplink: .;"}));
+    assert_eq!(names(&gateway).await, ["mine", "quirk"]);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn settings_with_a_fault_are_refused_and_change_nothing() {
     let site = Site::new();
     let gateway = site.start().await;

@@ -59,7 +59,11 @@ impl Planner<'_> {
         match change {
             RequestedChange::Add { name, settings, component, before } => {
                 self.check_new_name(&name)?;
-                let parts = VersionParts::default().with_settings(settings, component.is_some())?;
+                let parts = VersionParts::default();
+                if let Some(component) = &component {
+                    parts.check_program(None, &settings, component)?;
+                }
+                let parts = parts.with_settings(settings, component.is_some())?;
                 let parts = self.with_code(parts, None, component.as_deref(), signature)?;
                 let mut order = effective::names(self.config, &self.index);
                 // The default mapping stands behind all that have a place.
@@ -71,6 +75,9 @@ impl Planner<'_> {
             RequestedChange::Put { name, settings, component } => {
                 let (mut parts, configured) = (self.parts(&name)?, self.configured(&name)?);
                 if let Some(settings) = settings {
+                    if let Some(component) = &component {
+                        parts.check_program(configured, &settings, component)?;
+                    }
                     parts = parts.with_settings(settings, component.is_some())?;
                 }
                 let parts = self.with_code(parts, configured, component.as_deref(), signature)?;

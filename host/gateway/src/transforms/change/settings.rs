@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 /// Keys that only files can have, as their values are paths of the machine of the gateway.
 const OF_FILES: [&str; 1] = ["samples"];
 
+/// What every component begins with.
+const WASM: &[u8] = b"\0asm";
+
 /// What a version consists of.
 #[derive(Debug, Clone, Default)]
 pub(super) struct VersionParts {
@@ -77,6 +80,38 @@ impl VersionParts {
         self.settings.get("sha256").and_then(Value::as_str)
     }
 
+    /// Whether the ready-made jq runs. `configured`: the transform as the configuration has it.
+    fn is_jq(&self, configured: Option<&TransformConfig>) -> bool {
+        let is_uploaded = self.code.as_ref().is_some_and(|code| code.kind == CodeKind::Component);
+        let named = self.settings.get("component").and_then(Value::as_str);
+        let component = named.or(configured.map(|transform| transform.component.as_str()));
+        !is_uploaded && component == Some(JQ)
+    }
+
+    /// Refuses settings with a jq program beside a component that cannot run it, or would run in the place of the
+    /// ready-made jq. To be called on the parts that run.
+    pub(super) fn check_program(
+        &self,
+        configured: Option<&TransformConfig>,
+        settings: &Map<String, Value>,
+        component: &[u8],
+    ) -> Result<(), ChangeError> {
+        let config = settings.get("config").and_then(Value::as_object);
+        if !config.is_some_and(|config| config.contains_key("program")) {
+            return Ok(());
+        }
+        let problem = if !component.starts_with(WASM) {
+            "component: is not WebAssembly, and config.program is sent too: send the jq program as config.program only, \
+             without a component"
+        } else if self.is_jq(configured) {
+            "config.program: contradicts the component that is sent, which would run in place of builtin:jq: send the \
+             program without a component, or the component without the program"
+        } else {
+            return Ok(());
+        };
+        Err(ChangeError::Invalid(problem.into()))
+    }
+
     /// A jq program among the settings becomes a file, like a component. `configured`: the transform as the
     /// configuration has it; `put`: stores the program.
     pub(super) fn with_program_in_a_file(
@@ -84,10 +119,7 @@ impl VersionParts {
         configured: Option<&TransformConfig>,
         put: impl Fn(CodeKind, &[u8]) -> Result<Code, ChangeError>,
     ) -> Result<Self, ChangeError> {
-        let is_uploaded = self.code.as_ref().is_some_and(|code| code.kind == CodeKind::Component);
-        let named = self.settings.get("component").and_then(Value::as_str);
-        let component = named.or(configured.map(|transform| transform.component.as_str()));
-        if is_uploaded || component != Some(JQ) {
+        if !self.is_jq(configured) {
             return Ok(self);
         }
         let config = self.settings.get_mut("config").and_then(Value::as_object_mut);
