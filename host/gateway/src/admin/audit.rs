@@ -1,6 +1,7 @@
 //! Who calls the admin API, and the lines in the log about what callers did.
 
 use super::audit_history::{AuditHistory, AuditLine};
+use super::audited_call::AuditedCall;
 use super::problem::Problem;
 use crate::operations::AUDIT;
 use crate::operations::events::rfc3339;
@@ -8,6 +9,7 @@ use crate::transforms::Sender;
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use ocpp_gateway_core::session::OperatorCallOutcome;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,19 +49,45 @@ impl Caller {
     /// `hashes`: of what was changed, before and after; empty where there is nothing to hash. Payloads have no place in
     /// the line.
     pub(super) fn audit(&self, what: impl Display, done: &str, hashes: Hashes) {
-        let Caller { address, token, history } = self;
-        let Hashes { before, after } = hashes;
         let what = what.to_string();
+        self.log(&what, done, &hashes);
+        self.keep(what, done.to_owned(), hashes, None);
+    }
+
+    /// Like [`audit`](Self::audit), for a CALL that is queued. Its outcome makes another line in the log, without the
+    /// payload, and completes the one that is kept.
+    pub(super) fn audit_call(self, call: AuditedCall) -> PendingAudit {
+        let (what, done) = (call.what(), call.done());
+        self.log(&what, &done, &Hashes::default());
+        let number = self.keep(what, done, Hashes::default(), Some(call.clone()));
+        PendingAudit { caller: self, number, call }
+    }
+
+    fn log(&self, what: &str, done: &str, Hashes { before, after }: &Hashes) {
+        let Caller { address, token, .. } = self;
         info!(target: AUDIT, who = %address, token, what, before = before.as_deref(), after = after.as_deref(), "{what} {done}");
-        history.add(AuditLine {
-            time: rfc3339(SystemTime::now()),
-            who: address.to_string(),
-            token: *token,
-            what,
-            done: done.to_owned(),
-            before,
-            after,
-        });
+    }
+
+    fn keep(&self, what: String, done: String, hashes: Hashes, call: Option<AuditedCall>) -> usize {
+        let (time, who, token) = (rfc3339(SystemTime::now()), self.address.to_string(), self.token);
+        let Hashes { before, after } = hashes;
+        self.history.add(AuditLine { time, who, token, what, done, before, after, call })
+    }
+}
+
+/// The line about a CALL whose outcome is not known yet.
+pub(super) struct PendingAudit {
+    caller: Caller,
+    number: usize,
+    call: AuditedCall,
+}
+
+impl PendingAudit {
+    /// `Err`: why there is no answer.
+    pub(super) fn end(mut self, outcome: Result<&OperatorCallOutcome, &str>) {
+        self.call.end(outcome);
+        self.caller.log(&self.call.what(), &self.call.done(), &Hashes::default());
+        self.caller.history.end_call(self.number, self.call);
     }
 }
 

@@ -7,6 +7,7 @@ mod listed;
 use self::list::{ListQuery, Parameters};
 use self::listed::{Listed, Row};
 use super::audit::{Caller, Hashes};
+use super::audited_call::AuditedCall;
 use super::problem::{Problem, json, require_json, run_blocking};
 use super::state::{AdminState, SharedAdminState};
 use crate::charge_point::{Connected, DeliveryError, OperatorCall, WallClock};
@@ -21,6 +22,7 @@ use ocpp_gateway_core::Fault;
 use ocpp_gateway_core::session::{OpenCalls, OperatorCallOutcome};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::fmt::Display;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -125,7 +127,9 @@ async fn call(
     let connected = find(&state, &id?)?;
     let message_id = state.operator_call_ids.next();
     let (answer, answered) = oneshot::channel();
-    let what = format!("{action} with message id {message_id}");
+    let identity = connected.mailbox.peer().identity.to_string();
+    let shown = state.shows_payloads.then(|| payload.clone());
+    let audited = AuditedCall::new(identity, action.clone(), message_id.clone(), shown);
     let call = OperatorCall { id: message_id.clone(), action, payload, answer };
     connected.mailbox.call(call).map_err(|refused| match refused {
         DeliveryError::NoMemory => {
@@ -136,22 +140,30 @@ async fn call(
         }
         DeliveryError::Gone => Problem::new(StatusCode::NOT_FOUND, "the charge point has just disconnected"),
     })?;
-    // Before the answer: the client may not wait for it.
-    let done = format!("queued for charge point {}", connected.mailbox.peer().identity);
-    caller.audit(what, &done, Hashes::default());
     // A CALL waits up to `call_timeout` until it is sent, and as long for its answer. If the charge point accepts no
     // messages, its task applies neither limit.
     let limit = 2 * state.context.session_settings.call_timeout + TASK_TIMEOUT;
-    match tokio::time::timeout(limit, answered).await {
-        Ok(Ok(OperatorCallOutcome::Result(payload))) => {
+    let pending = caller.audit_call(audited);
+    // A task of its own: the audit line gets the outcome also if the client does not wait for it.
+    let outcome = tokio::spawn(async move {
+        let outcome = match tokio::time::timeout(limit, answered).await {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(_)) => Err((StatusCode::BAD_GATEWAY, "the charge point went away")),
+            Err(_) => Err((StatusCode::GATEWAY_TIMEOUT, "the charge point accepts no messages")),
+        };
+        pending.end(outcome.as_ref().map_err(|(_, why)| *why));
+        outcome
+    });
+    let failed = |error: &dyn Display| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+    match outcome.await.map_err(|error| failed(&error))? {
+        Ok(OperatorCallOutcome::Result(payload)) => {
             let result = RawValue::from_string(payload);
             let result = result.map_err(|error| Problem::new(StatusCode::BAD_GATEWAY, error.to_string()))?;
             Ok(json(StatusCode::OK, &CallAnswer { message_id, result }))
         }
-        Ok(Ok(OperatorCallOutcome::Error(error))) => Err(Problem::call_error(error)),
-        Ok(Ok(OperatorCallOutcome::None { fault, text })) => Err(Problem::new(status_of(fault), text)),
-        Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_GATEWAY, "the charge point went away")),
-        Err(_) => Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "the charge point accepts no messages")),
+        Ok(OperatorCallOutcome::Error(error)) => Err(Problem::call_error(error)),
+        Ok(OperatorCallOutcome::None { fault, text }) => Err(Problem::new(status_of(fault), text)),
+        Err((status, why)) => Err(Problem::new(status, why)),
     }
 }
 

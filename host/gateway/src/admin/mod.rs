@@ -3,6 +3,7 @@
 mod audit;
 mod audit_history;
 mod audit_list;
+mod audited_call;
 mod charge_points;
 mod configuration;
 mod console;

@@ -144,3 +144,66 @@ async fn changes_are_listed_with_caller_and_token() {
     ask(&gateway, "GET", "/api/v1/audit?limit=0", &[authorization], "").await.problem(400);
     gateway.stop().await;
 }
+
+/// The kept audit lines, the latest first.
+async fn audit(gateway: &Running) -> Vec<Value> {
+    let document = get(gateway, "/api/openapi.json").await.json();
+    let answer = get(gateway, "/api/v1/audit").await;
+    assert_described(&document, "get", "/api/v1/audit", &answer);
+    answer.json()["lines"].as_array().expect("lines").clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn audit_lines_of_calls_have_payload_and_outcome_but_no_secrets() {
+    let gateway = Running::start("").await;
+    let mut charge_point = gateway.charge_point("CP1").await;
+    let path = "/api/v1/charge-points/CP1/calls";
+    for (payload, answer) in [
+        (json!({"key": "AuthorizationKey", "value": "s3cret-key"}), r#"[3,"ID",{"status":"Accepted"}]"#),
+        (json!({"key": "HeartbeatInterval", "value": "60"}), r#"[4,"ID","NotSupported","no",{}]"#),
+    ] {
+        let body = json!({"action": "ChangeConfiguration", "payload": payload}).to_string();
+        let answering = async {
+            let text = charge_point.text().await;
+            let id = text.split('"').nth(1).expect("an id");
+            charge_point.send(&answer.replace("ID", id)).await;
+        };
+        tokio::join!(ask(&gateway, "POST", path, &[JSON], body.as_bytes()), answering);
+    }
+    let lines = audit(&gateway).await;
+    let done = lines.iter().map(|line| line["done"].as_str().expect("a text")).collect::<Vec<_>>();
+    assert_eq!(done, ["answered with CALLERROR NotSupported by charge point CP1", "answered by charge point CP1"]);
+    let (error, result) = (&lines[0]["call"], &lines[1]["call"]);
+    assert_eq!((&result["action"], &result["outcome"]), (&json!("ChangeConfiguration"), &json!("result")));
+    assert_eq!(result["payload"], json!(r#"{"key":"AuthorizationKey","value":"***"}"#));
+    assert_eq!((&error["outcome"], &error["error_code"]), (&json!("error"), &json!("NotSupported")));
+    assert_eq!(error["payload"], json!(r#"{"key":"HeartbeatInterval","value":"60"}"#));
+    gateway.stop().await;
+}
+
+/// The caller does not wait for the answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn audit_line_of_a_call_gets_its_outcome_without_the_caller() {
+    let gateway = Running::start("[admin]\ntap_payloads = false").await;
+    let mut charge_point = gateway.charge_point("CP1").await;
+    let body = br#"{"action": "Reset", "payload": {"type": "Soft"}}"#;
+    drop(crate::admin::open(gateway.addresses.admin, "POST", "/api/v1/charge-points/CP1/calls", &[JSON], body).await);
+    charge_point.text().await;
+    let waiting = audit(&gateway).await;
+    assert_eq!(
+        (&waiting[0]["done"], &waiting[0]["call"]["outcome"]),
+        (&json!("queued for charge point CP1"), &Value::Null)
+    );
+    assert_eq!(waiting[0]["call"]["payload"], Value::Null, "payloads are not shown");
+    drop(charge_point);
+    let call = loop {
+        let call = audit(&gateway).await[0]["call"].clone();
+        if !call["outcome"].is_null() {
+            break call;
+        }
+        crate::pause().await;
+    };
+    assert_eq!(call["outcome"], json!("none"));
+    assert!(call["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{call}");
+    gateway.stop().await;
+}

@@ -151,14 +151,17 @@ async fn audit_lines_say_who_changed_what_and_not_the_payload() {
         format!("\"sha256 {}\"", &sha256[..12])
     };
     let (standard, other) = (hash(STANDARD), hash(&other));
+    let reset = format!("Reset with message id {message_id}");
     let expected = [
-        (format!("Reset with message id {message_id}"), "queued for charge point CP1", String::new()),
+        (reset.clone(), "queued for charge point CP1", String::new()),
+        (reset, "answered by charge point CP1", String::new()),
         ("charge point CP1".to_owned(), "disconnected", String::new()),
         ("transform standard".to_owned(), "replaced", format!(" before={standard} after={other}")),
         ("transform standard".to_owned(), "rolled back", format!(" before={other} after={standard}")),
     ];
     assert_eq!(lines.len(), expected.len(), "{log}");
-    for ((line, (what, verb, hashes)), (caller, _)) in lines.iter().zip(expected).zip(done) {
+    let callers = [&done[..1], &done[..]].concat();
+    for ((line, (what, verb, hashes)), (caller, _)) in lines.iter().zip(expected).zip(callers) {
         let text = format!(" INFO audit: {what} {verb} who={caller} token=\"admin\" what=\"{what}\"{hashes}");
         assert!(line.ends_with(&text), "{text} in {line}");
     }

@@ -108,9 +108,13 @@ pub(crate) fn hide_secrets_of(mut for_each_text: impl FnMut(&mut dyn FnMut(Messa
     }
 }
 
+/// Hides secrets in a text by itself, such as a payload.
+pub(crate) fn hide_secrets_in(text: &mut String) {
+    Secrets::default().take(text);
+}
+
 impl TappedFrame {
     pub(super) fn hide_secrets(&mut self) {
-        let mut secrets = Secrets::default();
-        self.frame.iter_mut().for_each(|frame| secrets.take(frame));
+        self.frame.iter_mut().for_each(hide_secrets_in);
     }
 }

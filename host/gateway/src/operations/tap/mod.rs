@@ -10,5 +10,5 @@ mod secrets;
 
 pub use filter::TapFilter;
 pub use hub::{TapHub, TapSender, TapWatcher, Tapped, TappedLine, send_frame, send_message};
-pub(crate) use line::hide_secrets_of;
 pub use line::{Frames, TappedFrame, line};
+pub(crate) use line::{hide_secrets_in, hide_secrets_of};
