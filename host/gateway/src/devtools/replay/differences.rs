@@ -4,7 +4,7 @@ use super::json::{self, JsonChange};
 use super::pairs::Pairs;
 use crate::transforms::fixture::json_by_value;
 use ocpp_gateway_core::{CallError, Frame, Publish};
-use ocpp_gateway_pipeline::{Answer, Cause, Failure, TryOutcome};
+use ocpp_gateway_pipeline::{Answer, Cause, Failure, GuestFault, TryOutcome};
 use serde_json::Value;
 
 /// Takes the differences of one message.
@@ -79,6 +79,10 @@ fn fate(cause: &Cause) -> Fate {
         Cause::Failed(Failure::Refused(error)) => rejected(&error.to_string()),
         Cause::Invalid { rejected: true, text, .. } => Fate { name: "rejected by a rule".into(), text: text.clone() },
         Cause::Invalid { rejected: false, text, .. } => Fate { name: "breaks a rule".into(), text: text.clone() },
+        // What a transform says before it gives up is about one message.
+        Cause::Failed(Failure::Guest(fault @ GuestFault::Trap(_))) => {
+            Fate { name: "fails: trapped".into(), text: fault.to_string() }
+        }
         Cause::Failed(failure) => {
             let text = failure.to_string();
             Fate { name: format!("fails: {}", text.lines().next().unwrap_or_default()), text }

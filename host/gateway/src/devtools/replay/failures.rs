@@ -44,7 +44,11 @@ struct FailureGroup {
 impl Failures {
     pub(super) fn note(&mut self, message: &ReplayMessage<'_>, transform: &Arc<str>, failure: &Failure) {
         let direction = message.direction();
-        let kind = FailureKind { transform: transform.clone(), direction, text: failure.to_string() };
+        let kind = FailureKind {
+            transform: transform.clone(),
+            direction,
+            text: without(message.peer.identity.as_str(), &failure.to_string()),
+        };
         if let Some(group) = self.groups.get_mut(&kind) {
             group.count += 1;
         } else if self.groups.len() >= MAX_GROUPS {
@@ -61,6 +65,19 @@ impl Failures {
             self.groups.insert(kind, group);
         }
     }
+}
+
+/// What transforms say about a failure may name the charge point; the same failure of others is of the same kind.
+fn without(identity: &str, text: &str) -> String {
+    let mut rest = text;
+    let mut result = String::new();
+    while let Some((before, after)) = rest.split_once(identity) {
+        let is_part = before.ends_with(char::is_alphanumeric) || after.starts_with(char::is_alphanumeric);
+        result += before;
+        result += if is_part { identity } else { "…" };
+        rest = after;
+    }
+    result + rest
 }
 
 /// The message as it arrived, cut if it is long.
@@ -98,5 +115,18 @@ impl fmt::Display for Failures {
             writeln!(f, "{} × FAILED  in other ways\n", self.others)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_of_several_charge_points_are_of_one_kind() {
+        let text = |identity: &str| format!("trapped: `uplink` failed for A1 of {identity}: no such value\nwasm trap");
+        let kind = "trapped: `uplink` failed for A1 of …: no such value\nwasm trap";
+        assert_eq!(["CP1", "CP22", "1"].map(|it| without(it, &text(it))), [kind; 3]);
+        assert_eq!(without("CP1", "CP11 and CP1"), "CP11 and …");
     }
 }

@@ -49,6 +49,23 @@ async fn broken_file_keeps_what_ran_and_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn program_that_fails_is_shown_with_its_own_error_and_its_file() {
+    let directory = Directory::new();
+    directory.write("10-one.jq", r#"def uplink: if .payload.info == "bad" then error("no such connector") end;"#);
+    let mut site = Site::start(&directory).await;
+    site.charge_point.send(r#"[2,"1","StatusNotification",{"info":"bad"}]"#).await;
+    site.charge_point.text().await;
+    let [problem] = &problems(&site.gateway).await[..] else { panic!("another number of problems") };
+    assert_eq!((&problem["kind"], &problem["subject"]), (&json!("transform"), &json!("one")));
+    assert_says(problem, "the last time with: trapped: uplink failed for StatusNotification of CP1: ");
+    assert_says(problem, "no such connector. The log");
+    assert_says(problem, " Replace or remove 10-one.jq, 10-one.toml in the directory of drop-ins.");
+    let incidents = site.gateway.admin("/api/v1/events/recent?event=incident").await;
+    assert!(incidents.contains("trapped: `uplink` failed for StatusNotification of CP1: "), "{incidents}");
+    site.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn unusable_files_are_named_and_others_run() {
     let directory = Directory::new();
     directory.write("10-one.jq", adds('a'));
