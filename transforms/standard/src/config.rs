@@ -8,14 +8,15 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The prefix of every topic, used as it is: end it with a slash.
+    /// The prefix of every topic, used as it is: end it with a slash. Before it stands that of the listener of a charge point
+    /// (attribute `mountpoint`), unless a template has `${mountpoint}` elsewhere.
     pub mountpoint: String,
     pub uplink: Uplink,
     pub downlink: Downlink,
 }
 
 /// Topics of messages from charge points. `${cid}`, `${clientid}`: the charge point; `${action}`: the action; `${id}`:
-/// the message id; `${type}`: the number of the message type.
+/// the message id; `${type}`: the number of the message type; `${mountpoint}`: the mount point of the listener.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Uplink {

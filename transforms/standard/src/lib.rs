@@ -23,6 +23,9 @@ use ocpp_transform::{
 };
 use std::collections::HashMap;
 
+/// The placeholder for the beginning of topics that the listener of a charge point has.
+const OF_LISTENER: &str = "${mountpoint}";
+
 /// The mapping, with its topic templates compiled.
 pub struct Standard {
     calls: Template,
@@ -85,12 +88,17 @@ impl Standard {
     fn new(config: Config) -> Result<Self, String> {
         let Config { mountpoint, uplink, downlink } = config;
         let template = |key: &str, text: &str| {
-            Template::parse(&format!("{mountpoint}{text}")).map_err(|fault| format!("{key}: {fault}"))
+            let text = format!("{mountpoint}{text}");
+            // Where a template does not say it, the mount point of the listener stands before all.
+            let before = if text.contains(OF_LISTENER) { "" } else { OF_LISTENER };
+            let parsed = Template::parse(&text).and_then(|_| Template::parse(&format!("{before}{text}")));
+            parsed.map_err(|fault| format!("{key}: {fault}"))
         };
-        topic::check(&mountpoint).map_err(|fault| format!("mountpoint: {fault}"))?;
+        topic::check(&mountpoint.replace(OF_LISTENER, "")).map_err(|fault| format!("mountpoint: {fault}"))?;
         let commands = template("downlink.topic", &downlink.topic)?;
-        if commands.placeholders().any(|fact| fact != Fact::ChargePoint) {
-            return Err("downlink.topic: only ${cid} and ${clientid} are known when the gateway subscribes".into());
+        if commands.placeholders().any(|fact| !matches!(fact, Fact::ChargePoint | Fact::Mountpoint)) {
+            let known = "only ${cid}, ${clientid} and ${mountpoint} are known when the gateway subscribes";
+            return Err(format!("downlink.topic: {known}"));
         }
         let calls_by_action = uplink.topic_overrides.iter().map(|(action, text)| {
             let key = format!("uplink.topic_overrides.{action}");

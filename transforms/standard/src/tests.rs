@@ -440,3 +440,29 @@ proptest! {
         try_template(&text, &identity, &action, &id);
     }
 }
+
+/// A charge point of a listener with this mount point.
+fn mounted(mountpoint: &str) -> Peer {
+    Peer { attributes: vec![("mountpoint".into(), mountpoint.into())], ..peer("CP1") }
+}
+
+#[test]
+fn mount_point_of_a_listener_stands_before_all_topics() {
+    let standard = standard("{}");
+    let topics = |peer: &Peer| {
+        let up = standard.to_mqtt(peer, call("1", "Heartbeat", "{}")).expect("mapped");
+        [up[0].topic.clone(), standard.subscriptions(peer)[0].filter.clone()]
+    };
+    assert_eq!(topics(&mounted("tenants/acme/")), ["tenants/acme/ocpp/cp/CP1", "tenants/acme/ocpp/cs/CP1"]);
+    assert_eq!(topics(&peer("CP1")), ["ocpp/cp/CP1", "ocpp/cs/CP1"]);
+}
+
+#[test]
+fn template_says_where_the_mount_point_of_a_listener_stands() {
+    let config = r#"{"mountpoint": "ocpp/${mountpoint}", "uplink": {"reply_topic": "r/${cid}"}, "downlink": {"topic": "${cid}"}}"#;
+    let standard = standard(config);
+    let peer = mounted("acme/");
+    let reply = Frame::new(FrameType::CallResult, "7", None, "{}");
+    assert_eq!(standard.to_mqtt(&peer, reply).expect("mapped")[0].topic, "ocpp/acme/r/CP1");
+    assert_eq!(standard.subscriptions(&peer)[0].filter, "ocpp/acme/CP1");
+}
