@@ -4,7 +4,7 @@
 //! Prints its address on standard output.
 
 use ocpp_gateway::charge_point::{DisconnectReason, Socket};
-use ocpp_gateway::config::OcppConfig;
+use ocpp_gateway::config::Listener;
 use ocpp_gateway::listener::HandshakeSettings;
 use ocpp_gateway_mqtt::MemoryPool;
 use std::future::poll_fn;
@@ -19,8 +19,7 @@ const MAX_MESSAGE: usize = 32 << 20;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let settings =
-        Arc::new(HandshakeSettings::new(&OcppConfig { max_message_size: MAX_MESSAGE, ..OcppConfig::default() }));
+    let settings = Arc::new(HandshakeSettings::new(&Listener { max_message_size: MAX_MESSAGE, ..Listener::default() }));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     loop {

@@ -9,7 +9,7 @@ use ocpp_gateway::cli::{Cli, Command, Options, check};
 use ocpp_gateway::config::{self, Config, LogFormat};
 use ocpp_gateway::ctl;
 use ocpp_gateway::devtools;
-use ocpp_gateway::listener::authentication;
+use ocpp_gateway::listener::{ListenerError, authentication};
 use ocpp_gateway::operations::{log, shutdown};
 use ocpp_gateway::transforms::compile_process::{self, Budget, CompileProcess};
 use ocpp_gateway::transforms::{self, Store};
@@ -113,7 +113,12 @@ fn run(config: Config, options: Options) -> ExitCode {
         Err(error) => {
             let unusable = matches!(
                 error.downcast_ref(),
-                Some(StartError::Transforms(_) | StartError::Store(_) | StartError::Security(_))
+                Some(
+                    StartError::Transforms(_)
+                        | StartError::Store(_)
+                        | StartError::Security(_)
+                        | StartError::Listeners(ListenerError::Files(_))
+                )
             );
             fail(&format_args!("{error:#}"), if unusable { BAD_CONFIGURATION } else { RUNTIME_FAILURE })
         }
@@ -157,8 +162,7 @@ async fn start(config: &Config, options: Options, compiler: &Arc<CompileProcess>
         // Components may take minutes to load.
         () = &mut stop => return Ok(()),
     };
-    gateway.hot_swap().reload_on_hangup(move || load(&options)).context("cannot listen for signals")?;
-    gateway.reload_files_on_hangup().context("cannot listen for signals")?;
+    gateway.reload_on_hangup(move || load(&options)).context("cannot listen for signals")?;
     let banner = Banner::new(gateway.addresses(), config, gateway.pipeline());
     match config.log.format {
         LogFormat::Text => print!("{}", banner.text()),

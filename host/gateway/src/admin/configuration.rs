@@ -67,16 +67,19 @@ async fn show(State(state): State<SharedAdminState>) -> Result<Response, Problem
 
 /// The files of certificates that the configuration names, and what they are for.
 fn certificate_files(config: &Config) -> Vec<(PathBuf, &'static str)> {
-    let ocpp = config.ocpp.tls.as_ref();
     let mqtt = config.mqtt.tls.as_ref();
+    let of_charge_points = config
+        .all_listeners()
+        .into_iter()
+        .filter_map(|listener| listener.tls)
+        .flat_map(|tls| [(Some(tls.cert), "ocpp.tls"), (tls.client_ca, "client_ca")]);
     let files = [
-        (ocpp.map(|tls| &tls.cert), "ocpp.tls"),
-        (ocpp.and_then(|tls| tls.client_ca.as_ref()), "client_ca"),
         (config.admin.tls.as_ref().map(|tls| &tls.cert), "admin.tls"),
         (mqtt.and_then(|tls| tls.cert.as_ref()), "mqtt.tls"),
         (mqtt.and_then(|tls| tls.ca.as_ref()), "mqtt.tls.ca"),
     ];
-    files.into_iter().filter_map(|(file, used_as)| Some((file?.clone(), used_as))).collect()
+    let others = files.into_iter().map(|(file, used_as)| (file.cloned(), used_as));
+    of_charge_points.chain(others).filter_map(|(file, used_as)| Some((file?, used_as))).collect()
 }
 
 impl Certificate {

@@ -11,6 +11,7 @@ mod events;
 mod figures;
 mod guard;
 mod health;
+mod listeners;
 mod log_level;
 mod me;
 mod messages;

@@ -6,8 +6,8 @@ use super::health::{self, Fault, why_down};
 use super::problem::{Problem, json};
 use super::state::{AdminState, SharedAdminState};
 use super::{
-    audit_list, charge_points, configuration, console, events, figures, log_level, me, messages, openapi, problems,
-    query, refusals, schemas, transforms, try_message,
+    audit_list, charge_points, configuration, console, events, figures, listeners, log_level, me, messages, openapi,
+    problems, query, refusals, schemas, transforms, try_message,
 };
 use crate::operations::metrics::Exposition;
 use axum::Router;
@@ -41,6 +41,7 @@ pub fn router(state: Arc<AdminState>) -> Router {
         .merge(figures::router())
         .merge(problems::router())
         .merge(refusals::router())
+        .merge(listeners::router())
         .merge(audit_list::router())
         .merge(schemas::router())
         .fallback(not_found)

@@ -39,6 +39,8 @@ struct RefusalSummary {
     identity: Option<String>,
     /// The latest, without port.
     address: String,
+    /// The name of the listener of the latest.
+    listener: String,
     /// The subject of the client's certificate, if it sent one.
     certificate: Option<String>,
     reason: &'static str,
@@ -49,9 +51,11 @@ struct RefusalSummary {
 }
 
 impl From<RefusalEntry> for RefusalSummary {
-    fn from(RefusalEntry { identity, address, certificate, reason, text, count, first, last }: RefusalEntry) -> Self {
+    fn from(
+        RefusalEntry { identity, address, listener, certificate, reason, text, count, first, last }: RefusalEntry,
+    ) -> Self {
         let (address, first, last) = (address.to_string(), rfc3339(first), rfc3339(last));
-        RefusalSummary { identity, address, certificate, reason, text, count, first, last }
+        RefusalSummary { identity, address, listener, certificate, reason, text, count, first, last }
     }
 }
 

@@ -6,7 +6,7 @@ use super::operator_call_ids::OperatorCallIds;
 use super::tls::AdminTls;
 use crate::charge_point::Context;
 use crate::config::AdminTokens;
-use crate::listener::authentication::Security;
+use crate::listener::Listeners;
 use crate::operations::figures::{FigureSampler, FigureSources};
 use crate::operations::log::TransformLines;
 use crate::operations::metrics::process_registry;
@@ -45,7 +45,7 @@ pub struct AdminState {
     /// When the gateway was started.
     pub(super) started: SystemTime,
     pub(super) figures: Arc<FigureSampler>,
-    pub(super) security: Arc<Security>,
+    pub(super) listeners: Arc<Listeners>,
     /// `None`: the listener speaks plain HTTP.
     pub(super) tls: Option<Arc<AdminTls>>,
     /// What callers have changed.
@@ -62,7 +62,7 @@ impl AdminState {
         metrics: Registry,
         stopping: CancellationToken,
         tokens: &AdminTokens,
-        security: Arc<Security>,
+        listeners: Arc<Listeners>,
         tls: Option<Arc<AdminTls>>,
     ) -> Self {
         let shows_payloads = changer.config().admin.tap_payloads;
@@ -82,7 +82,7 @@ impl AdminState {
             transform_lines: TransformLines::of_process(),
             started: SystemTime::now(),
             figures,
-            security,
+            listeners,
             tls,
             audit: Arc::default(),
         }

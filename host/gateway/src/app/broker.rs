@@ -11,6 +11,7 @@ const ENVELOPE: usize = 64 << 10;
 /// The addresses that the gateway listens on, with the actual ports, and its broker.
 #[derive(Debug, Clone)]
 pub struct ListenAddresses {
+    /// Of the first listener for charge points.
     pub ocpp: SocketAddr,
     pub admin: SocketAddr,
     pub broker: Broker,

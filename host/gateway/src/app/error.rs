@@ -1,6 +1,6 @@
 //! Why a gateway did not start, or stopped by itself.
 
-use crate::listener::authentication;
+use crate::listener::{ListenerError, authentication};
 use crate::operations::ephemeral;
 use crate::transforms;
 use ocpp_gateway_mqtt::{BrokerUrlError, EmbeddedBrokerError};
@@ -18,6 +18,8 @@ pub enum StartError {
     Listen { key: &'static str, address: SocketAddr, error: io::Error },
     #[error("mqtt.embedded.listen: {0}")]
     EmbeddedBroker(#[source] EmbeddedBrokerError),
+    #[error(transparent)]
+    Listeners(#[from] ListenerError),
     #[error("{}", lines(.0))]
     Security(Vec<authentication::FileFault>),
     #[error("files cannot be watched: {0}")]

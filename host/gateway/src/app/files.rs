@@ -11,7 +11,7 @@ use std::path::Path;
 pub fn read(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> LoadedConfig {
     let mut loaded = config::read(file, environment);
     for (key, problem) in faults(&loaded.config) {
-        loaded.fault(key, problem);
+        loaded.fault(&key, problem);
     }
     loaded
 }
@@ -25,20 +25,21 @@ pub fn load(
 }
 
 /// The faults of the files: the key that names the file, and the problem.
-fn faults(config: &Config) -> Vec<(&'static str, String)> {
-    let mut faults = Security::load(&config.ocpp).err().unwrap_or_default();
+fn faults(config: &Config) -> Vec<(String, String)> {
+    let listeners = config.all_listeners();
+    let mut faults: Vec<_> = listeners.iter().filter_map(|one| Security::load(one).err()).flatten().collect();
     let url = config.mqtt.url.as_deref().and_then(|url| url.parse::<BrokerUrl>().ok());
     if url.is_some_and(|url| url.tls)
         && let Err(error) = config.mqtt.tls_files().check()
     {
-        faults.push(("mqtt.tls", error.to_string()));
+        faults.push(("mqtt.tls".into(), error.to_string()));
     }
     if let Err(error) = config.mqtt.resolve_password() {
-        faults.push(("mqtt.password_file", error.to_string()));
+        faults.push(("mqtt.password_file".into(), error.to_string()));
     }
-    faults.extend(config.admin.token_file_faults());
+    faults.extend(config.admin.token_file_faults().into_iter().map(|(key, problem)| (key.to_owned(), problem)));
     let admin_tls = config.admin.tls.as_ref().map(AdminTls::load);
-    faults.extend(admin_tls.and_then(Result::err).map(|problem| ("admin.tls", problem)));
+    faults.extend(admin_tls.and_then(Result::err).map(|problem| ("admin.tls".into(), problem)));
     faults
 }
 

@@ -4,17 +4,18 @@ use super::broker::{self, ListenAddresses, mqtt_options};
 use super::drain::drain;
 use super::error::{RunError, StartError};
 use super::outage;
+use super::reload;
 use crate::admin::{self, AdminState, AdminTls};
 use crate::charge_point::{Context, MessageRates, MissingBackEnds, Recipient, Registry};
 use crate::cluster::{ClaimListener, ConnectionEvents, GatewayClaims};
-use crate::config::Config;
-use crate::listener::Acceptor;
-use crate::listener::authentication::{ChargePointTls, Security};
+use crate::config::{Config, ConfigFaults};
+use crate::listener::authentication::ChargePointTls;
+use crate::listener::{self, BoundListeners, Listeners, listener_metrics};
 use crate::operations::event_bus::EventBus;
 use crate::operations::figures::FigureSampler;
 use crate::operations::file_limit;
 use crate::operations::file_watch::FileWatch;
-use crate::operations::live_files::{self, Reload};
+use crate::operations::live_files;
 use crate::operations::metrics::{Metrics, broker_metrics, embedded_broker_metrics, transform_metrics};
 use crate::operations::names::trial_mode;
 use crate::operations::notify::{ServiceState, notify};
@@ -24,6 +25,7 @@ use crate::transforms;
 use crate::transforms::compile_process::CompileProcess;
 use crate::transforms::{DropIns, HotSwap, Store, trial_metrics};
 use futures_util::future::BoxFuture;
+use ocpp_gateway_core::Version;
 use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Subscriber, UnroutedHandler};
 use ocpp_gateway_pipeline::{
     Compile, Pipeline, SwapOutcome, TransformStatus, TransformVersion, TrialEnd, TrialEnding, TrialStatus,
@@ -33,15 +35,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
-
-/// The length of the accept queue: after an outage, all charge points connect at once.
-const LISTEN_BACKLOG: u32 = 4096;
 
 /// Charge points that are notified of a hot swap before other tasks run: as many as fill a SUBSCRIBE packet.
 const NOTIFY_BATCH: usize = 200;
@@ -51,21 +49,17 @@ pub struct Gateway {
     context: Arc<Context>,
     /// `None`: there are no other gateways.
     claim_listener: Option<Arc<ClaimListener>>,
-    acceptor: Arc<Acceptor>,
+    listeners: Arc<Listeners>,
+    bound: BoundListeners,
     addresses: ListenAddresses,
-    listener: TcpListener,
     admin: TcpListener,
     admin_tls: Option<Arc<AdminTls>>,
     admin_state: Arc<AdminState>,
     embedded: Option<EmbeddedBroker>,
     hot_swap: Arc<HotSwap>,
     compiler: Option<Arc<CompileProcess>>,
-    /// What is read again when its files change.
-    reloads: Vec<Arc<dyn Reload>>,
-    /// Watches the files until it is dropped.
-    _security_files: FileWatch,
-    /// The tasks of all charge points.
-    tasks: TaskTracker,
+    /// Watches the certificate of the admin listener until it is dropped.
+    _admin_files: FileWatch,
     stopping: CancellationToken,
     grace: Duration,
     outage_after: Duration,
@@ -84,30 +78,24 @@ impl Gateway {
     async fn start_inner(config: &Config, compiler: Option<Arc<CompileProcess>>) -> Result<Self, StartError> {
         let LoadedTransforms { pipeline, drop_ins, store } = load(config, compiler.clone()).await?;
         let max_files = file_limit::raise(config.ocpp.max_connections);
-        let security = Arc::new(Security::load(&config.ocpp).map_err(StartError::Security)?);
         let admin_tls = config.admin.tls.as_ref().map(AdminTls::load).transpose();
-        let admin_tls = admin_tls.map_err(|problem| StartError::Security(vec![("admin.tls", problem)]))?;
-        let mut reloads = security.reloads();
-        reloads.extend(admin_tls.as_ref().map(AdminTls::reload));
-        let security_files = live_files::watch(reloads.clone())?;
-        let listener = listen("ocpp.listen", config.ocpp.listen)?;
+        let admin_tls = admin_tls.map_err(|problem| StartError::Security(vec![("admin.tls".into(), problem)]))?;
+        let admin_files = live_files::watch(admin_tls.iter().map(AdminTls::reload).collect())?;
+        let bound = BoundListeners::bind(&config.all_listeners())?;
         let admin = listen("admin.listen", config.admin.listen)?;
         let (embedded, broker) = broker::start(config).await?;
-        let addresses = ListenAddresses { ocpp: listener.local_addr()?, admin: admin.local_addr()?, broker };
-        warn_if_unauthenticated(&security, addresses.ocpp);
+        let addresses = ListenAddresses {
+            ocpp: bound.first_address().ok_or_else(|| io::Error::other("no listener for charge points"))?,
+            admin: admin.local_addr()?,
+            broker,
+        };
         let mut options = mqtt_options(config, &addresses)?;
         let mut registry = prometheus_client::registry::Registry::with_prefix("ocpp_gateway");
         if let Some(embedded) = &embedded {
             options.subscribers = Some(embedded.subscriber_lookup(&format!("{}-sub", options.client_id)));
             registry.register_collector(embedded_broker_metrics(Arc::clone(embedded.retained_refused())));
         }
-        let certificates = Arc::clone(&security);
         let admin_tls = admin_tls.map(Arc::new);
-        let of_admin = admin_tls.clone();
-        registry.register_collector(certificate_metrics(move || {
-            let of_charge_points = certificates.tls.iter().flat_map(ChargePointTls::expiries);
-            of_charge_points.chain(of_admin.as_deref().and_then(AdminTls::expiry)).collect()
-        }));
         let hot_swap = HotSwap::start(&pipeline, drop_ins, Arc::clone(&store), config)?;
         let changer = Arc::clone(hot_swap.changer());
         // Before the first message: one from a broker may be on the topics of a version on trial.
@@ -115,9 +103,15 @@ impl Gateway {
         let (context, claim_listener) = connect(config, options, pipeline, &mut registry);
         notify_after_swaps(&context.router, &context.registry, store);
         registry.register_collector(trial_metrics(Arc::clone(hot_swap.changer().trials())));
-        let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-        let (guard, shared) = (Arc::clone(&security), Arc::clone(&context));
-        let acceptor = Arc::new(Acceptor::new(&config.ocpp, max_files, guard, shared, tasks.clone()));
+        let stopping = CancellationToken::new();
+        let listeners = Arc::new(Listeners::new(Arc::clone(&context), config.ocpp.max_connections, max_files));
+        let (of_charge_points, of_admin) = (Arc::clone(&listeners), admin_tls.clone());
+        registry.register_collector(certificate_metrics(move || {
+            let security = of_charge_points.security();
+            let expiries = security.iter().filter_map(|one| one.tls.as_ref()).flat_map(ChargePointTls::expiries);
+            expiries.chain(of_admin.as_deref().and_then(AdminTls::expiry)).collect()
+        }));
+        registry.register_collector(listener_metrics(Arc::clone(&listeners)));
         let tokens = config.admin.resolve_tokens()?;
         let admin_state = AdminState::new(
             Arc::clone(&context),
@@ -125,25 +119,23 @@ impl Gateway {
             registry,
             stopping.clone(),
             &tokens,
-            Arc::clone(&security),
+            Arc::clone(&listeners),
             admin_tls.clone(),
         );
         let grace = config.shutdown.grace.get();
         Ok(Gateway {
             context,
             claim_listener,
-            acceptor,
+            listeners,
+            bound,
             addresses,
-            listener,
             admin,
             admin_tls,
             admin_state: Arc::new(admin_state),
             embedded,
             hot_swap,
             compiler,
-            reloads,
-            _security_files: security_files,
-            tasks,
+            _admin_files: admin_files,
             stopping,
             grace,
             outage_after: config.mqtt.outage_after.get(),
@@ -163,9 +155,17 @@ impl Gateway {
         &self.hot_swap
     }
 
-    /// Reads files of certificates, passwords and identities again at each SIGHUP.
-    pub fn reload_files_on_hangup(&self) -> io::Result<()> {
-        live_files::reload_on_hangup(self.reloads.clone())
+    /// Replaces the listeners while charge points are connected.
+    pub fn listeners(&self) -> &Arc<Listeners> {
+        &self.listeners
+    }
+
+    /// At each SIGHUP: reads the configuration again, and the files of certificates, passwords and identities.
+    pub fn reload_on_hangup(
+        &self,
+        read: impl Fn() -> Result<Config, ConfigFaults> + Send + Sync + 'static,
+    ) -> io::Result<()> {
+        reload::on_hangup(Arc::clone(&self.hot_swap), Arc::clone(&self.listeners), self.admin_tls.clone(), read)
     }
 
     /// The figures that the admin API shows.
@@ -183,8 +183,7 @@ impl Gateway {
         let following = self.follow_broker();
         let sampling = tokio::spawn(Arc::clone(self.figures()).run());
         notify(ServiceState::Ready);
-        let closed = CancellationToken::new();
-        let accepting = tokio::spawn(Arc::clone(&self.acceptor).run(self.listener, closed.clone()));
+        self.listeners.start(self.bound);
         let admin_closed = CancellationToken::new();
         let pages = admin::router(self.admin_state);
         let mut admin = tokio::spawn(admin::serve(self.admin, pages, self.admin_tls, admin_closed.clone()));
@@ -200,9 +199,8 @@ impl Gateway {
         if let Some(compiler) = &self.compiler {
             compiler.stop();
         }
-        closed.cancel();
-        let _ = accepting.await;
-        drain(&self.context, &self.tasks, self.grace).await;
+        self.listeners.close().await;
+        drain(&self.context, self.listeners.tasks(), self.grace).await;
         following.abort();
         sampling.abort();
         admin_closed.cancel();
@@ -239,16 +237,6 @@ async fn listen_to_claims(subscriber: &Subscriber<Recipient>, listener: Arc<Clai
     }
 }
 
-/// Warns if there is no authentication: any client can then connect with any identity.
-fn warn_if_unauthenticated(security: &Security, address: SocketAddr) {
-    if !security.wants_credentials() && !address.ip().is_loopback() {
-        warn!(
-            "any client that reaches {address} can pass for any charge point: neither ocpp.auth nor ocpp.tls.client_ca \
-             is set"
-        );
-    }
-}
-
 /// Starts to connect to the broker, and creates the context that charge points share. Also returns the listener for
 /// claims of other gateways, if `presence.claims` is set.
 fn connect(
@@ -278,7 +266,7 @@ fn connect(
         memory,
         echoes: Echoes::default(),
     });
-    tokio::spawn(worker.run(Arc::clone(&router), config.ocpp.versions.clone()));
+    tokio::spawn(worker.run(Arc::clone(&router), versions_of(config)));
     let charge_points = Arc::new(Registry::new(config.ocpp.on_duplicate, config.ocpp.max_connections));
     let claims = config.presence.claims.clone();
     let claims = claims.map(|topic| Arc::new(GatewayClaims::new(topic, &name, registry)));
@@ -297,6 +285,17 @@ fn connect(
         slow_permits: Arc::new(Semaphore::new(config.runtime.threads)),
     };
     (Arc::new(context), listener)
+}
+
+/// The OCPP versions that charge points may have.
+fn versions_of(config: &Config) -> Vec<Version> {
+    let mut versions = Vec::new();
+    for version in config.all_listeners().into_iter().flat_map(|listener| listener.versions) {
+        if !versions.contains(&version) {
+            versions.push(version);
+        }
+    }
+    versions
 }
 
 struct LoadedTransforms {
@@ -372,13 +371,7 @@ fn log_trial(TrialStatus { name, mode, candidate, end, .. }: &TrialStatus) {
 }
 
 fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    let bind = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(LISTEN_BACKLOG)
-    };
-    bind().map_err(|error| StartError::Listen { key, address, error })
+    listener::bind(address).map_err(|error| StartError::Listen { key, address, error })
 }
 
 async fn failed(embedded: &mut Option<EmbeddedBroker>) -> EmbeddedBrokerError {

@@ -6,6 +6,7 @@ mod error;
 pub mod files;
 mod gateway;
 mod outage;
+mod reload;
 
 pub use broker::{Broker, ListenAddresses};
 pub use error::{RunError, StartError};

@@ -1,7 +1,8 @@
-//! The network address of a charge point.
+//! Where a charge point comes from: its network address, and the listener that it connected to.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// Address of the client, as far as the gateway knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +11,14 @@ pub struct ClientAddress {
     pub ip: IpAddr,
     /// `None` if the address comes from `X-Forwarded-For` without a port.
     pub port: Option<u16>,
+}
+
+/// Where a charge point comes from.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    pub address: ClientAddress,
+    /// The name of the listener that it connected to.
+    pub listener: Arc<str>,
 }
 
 impl From<SocketAddr> for ClientAddress {

@@ -44,6 +44,8 @@ pub enum Stop {
     TakenOver,
     /// An operator ended the connection.
     Kicked,
+    /// The configuration no longer has the listener that it is connected to.
+    ListenerRemoved,
     /// The broker refused the subscription to its topics. Boxed: rare, and larger than the other variants.
     NotSubscribed(Box<SubscribeError>),
     /// The broker has been away for too long.

@@ -29,6 +29,8 @@ pub enum DisconnectReason {
     Full,
     #[error("disconnected by an operator")]
     Kicked,
+    #[error("the configuration no longer has this listener")]
+    ListenerRemoved,
     /// `on_duplicate` is `refuse`.
     #[error("this charge point is connected already")]
     Duplicate,
@@ -79,7 +81,7 @@ impl DisconnectReason {
     fn code(&self) -> Option<CloseCode> {
         Some(match self {
             DisconnectReason::Gone(_) => return None,
-            DisconnectReason::Shutdown => CloseCode::Away,
+            DisconnectReason::Shutdown | DisconnectReason::ListenerRemoved => CloseCode::Away,
             DisconnectReason::Replaced
             | DisconnectReason::TakenOver
             | DisconnectReason::Kicked

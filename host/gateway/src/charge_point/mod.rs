@@ -39,7 +39,7 @@ mod tap;
 mod task;
 
 pub use activity::OpenCallCounts;
-pub use client_address::ClientAddress;
+pub use client_address::{Arrival, ClientAddress};
 pub use connection::ChargePoint;
 pub use context::Context;
 pub use delivery::{Delivery, DeliveryError, Departure, OperatorCall, PublishOutcome, Received, Stop};

@@ -1,6 +1,6 @@
 //! The registry of charge points: those that are connected, and what is known of those that were.
 
-use super::client_address::ClientAddress;
+use super::client_address::Arrival;
 use super::delivery::Stop;
 use super::disconnect_reason::DisconnectReason;
 use super::facts::Facts;
@@ -71,7 +71,7 @@ pub struct Registered<T> {
 #[derive(Clone)]
 pub struct Connected {
     pub mailbox: Mailbox,
-    pub address: ClientAddress,
+    pub arrival: Arrival,
     pub since: SystemTime,
 }
 
@@ -81,7 +81,7 @@ pub struct Away {
     pub identity: Identity,
     pub version: Version,
     /// Of the last connection, as the two below.
-    pub address: ClientAddress,
+    pub arrival: Arrival,
     pub since: SystemTime,
     pub last_message: Option<Moment>,
     pub facts: Arc<Facts>,
@@ -152,7 +152,7 @@ impl Registry {
     pub fn register<T>(
         &self,
         peer: &Peer,
-        address: ClientAddress,
+        arrival: Arrival,
         mailbox: Mailbox,
         claim: impl FnOnce() -> T,
     ) -> Result<Registered<T>, RegistryRefusal> {
@@ -166,7 +166,7 @@ impl Registry {
         state.continue_previous(&mailbox);
         // What is known outlasts a connection.
         state.faulted.set(&peer.identity, mailbox.facts().faulted());
-        let connected = Connected { mailbox, address, since: SystemTime::now() };
+        let connected = Connected { mailbox, arrival, since: SystemTime::now() };
         let replaced = state.connected.insert(peer.identity.clone(), connected).map(|old| old.mailbox);
         if let Some(old) = &replaced {
             old.facts().set_disconnected(DisconnectReason::Replaced.name(), Instant::now());
@@ -226,6 +226,13 @@ impl Registry {
     /// connected.
     pub fn kick(&self, identity: &str) -> bool {
         self.state.lock().connected.get(identity).map(|entry| entry.mailbox.stop(Stop::Kicked)).is_some()
+    }
+
+    /// Tells all connections to this listener to end.
+    pub fn kick_from(&self, listener: &str) {
+        let state = self.state.lock();
+        let connected = state.connected.values().filter(|entry| &*entry.arrival.listener == listener);
+        connected.for_each(|entry| entry.mailbox.stop(Stop::ListenerRemoved));
     }
 
     /// Removes a connection that is over, for this reason, as in the metric `closed`. The successor of a replaced
@@ -317,12 +324,12 @@ impl RegistryState {
         if self.connected.get(identity)?.mailbox.peer().connection != connection {
             return None;
         }
-        let (identity, Connected { mailbox, address, since }) = self.connected.remove_entry(identity)?;
+        let (identity, Connected { mailbox, arrival, since }) = self.connected.remove_entry(identity)?;
         self.faulted.set(&identity, 0);
         let facts = Arc::clone(mailbox.facts());
         facts.set_disconnected(reason, Instant::now());
         let (version, last_message) = (mailbox.peer().version, mailbox.activity().last_message());
-        let away = Away { identity: identity.clone(), version, address, since, last_message, facts };
+        let away = Away { identity: identity.clone(), version, arrival, since, last_message, facts };
         self.away.put(identity.clone(), away);
         self.leaving.insert(identity, mailbox.clone());
         Some(mailbox)

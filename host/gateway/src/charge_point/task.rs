@@ -1,7 +1,7 @@
 //! The task of one connected charge point. It alone owns the socket and the session.
 
 use super::call_time::CallTime;
-use super::client_address::ClientAddress;
+use super::client_address::Arrival;
 use super::coalescing;
 use super::connection::{ChargePoint, owner};
 use super::context::Context;
@@ -41,15 +41,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     pub fn serve<P: Send>(
         context: Arc<Context>,
         peer: Peer,
-        address: ClientAddress,
+        arrival: Arrival,
         socket: Socket<S>,
         permit: P,
     ) -> impl Future<Output = ()> + use<S, P> {
-        let registered = Self::register(context, peer, address, socket);
+        let registered = Self::register(context, peer, &arrival, socket);
         async move {
             match registered {
                 Ok(mut this) => {
-                    this.announce().await;
+                    this.announce(&arrival.listener).await;
                     let reason = this.run().await;
                     Box::pin(this.leave(reason)).await;
                 }
@@ -63,20 +63,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
     fn register(
         context: Arc<Context>,
         peer: Peer,
-        address: ClientAddress,
+        arrival: &Arrival,
         socket: Socket<S>,
     ) -> Result<Box<Self>, (DisconnectReason, Box<Socket<S>>)> {
-        let now = Instant::now();
+        let (now, address) = (Instant::now(), arrival.address);
         let capacity = context.session_settings.queue;
         let downlink = context.router.memory.account(Direction::Downlink);
         let (router, undeliverable) = (Arc::clone(&context.router), context.undeliverable.clone());
         let facts = context.registry.facts(&peer.identity);
         let (mailbox, receiver) = Mailbox::new(peer.clone(), facts, router, undeliverable, capacity, downlink);
         let claim = || context.presence.claim(&peer);
-        let registered = context.registry.register(&peer, address, mailbox.clone(), claim);
+        let registered = context.registry.register(&peer, arrival.clone(), mailbox.clone(), claim);
         let Registered { claim, predecessor } = match registered {
             Ok(registered) => registered,
-            Err(refusal) => return Err((refuse(&context, &peer, address, refusal), Box::new(socket))),
+            Err(refusal) => return Err((refuse(&context, &peer, arrival, refusal), Box::new(socket))),
         };
         let settings = Arc::clone(&context.session_settings);
         let mut session = Session::new(peer.version, settings, receiver.facts().interval(), now);
@@ -121,14 +121,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
 
     /// Announces to log, events, transforms and back ends that the charge point is connected, after the end of its
     /// previous connection is announced. That does not wait until the previous socket is closed.
-    async fn announce(&mut self) {
+    async fn announce(&mut self, listener: &str) {
         poll_fn(|cx| self.outbox.poll_predecessor(cx)).await;
         let (peer, address) = (&self.peer, self.address);
-        info!(charge_point = %peer.identity, version = %peer.version, %address, "connected");
+        info!(charge_point = %peer.identity, version = %peer.version, listener, %address, "connected");
         self.context.router.events.publish(GatewayEvent::Connected {
             charge_point: peer.identity.to_string(),
             version: peer.version.subprotocol(),
             address: address.to_string(),
+            listener: listener.to_owned(),
         });
         self.publish(self.context.presence.connected(&self.peer, &address));
         self.publish(self.context.router.connected(self.generations.current(), &self.peer));
@@ -195,6 +196,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
             Stop::Replaced => DisconnectReason::Replaced,
             Stop::TakenOver => DisconnectReason::TakenOver,
             Stop::Kicked => DisconnectReason::Kicked,
+            Stop::ListenerRemoved => DisconnectReason::ListenerRemoved,
             Stop::NotSubscribed(error) => DisconnectReason::NotSubscribed(NotSubscribed::Broker(*error)),
             Stop::BrokerAway => DisconnectReason::BrokerAway,
             Stop::Shutdown { by } => {
@@ -262,7 +264,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ChargePoint<S> {
 }
 
 /// Counts and logs that a charge point is refused after its handshake.
-fn refuse(context: &Context, peer: &Peer, address: ClientAddress, refusal: RegistryRefusal) -> DisconnectReason {
+fn refuse(context: &Context, peer: &Peer, arrival: &Arrival, refusal: RegistryRefusal) -> DisconnectReason {
     let reason = match refusal {
         RegistryRefusal::Duplicate => DisconnectReason::Duplicate,
         RegistryRefusal::Full => {
@@ -273,8 +275,9 @@ fn refuse(context: &Context, peer: &Peer, address: ClientAddress, refusal: Regis
     context.router.metrics.closed(reason.name());
     info!(charge_point = %peer.identity, "closed: {reason}");
     context.router.events.refused(&Refusal {
-        ip: address.ip,
-        address: &address,
+        ip: arrival.address.ip,
+        address: &arrival.address,
+        listener: &arrival.listener,
         identity: Some(peer.identity.as_str()),
         certificate: None,
         reason: reason.name(),

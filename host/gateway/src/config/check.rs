@@ -1,11 +1,11 @@
 //! Faults of a configuration whose values have the right form: values out of range, and keys that contradict each
 //! other. Files that it names are not read here.
 
+use super::listener::{DEFAULT_LISTENER, Listener, ListenerConfig};
 use super::sections::Config;
-use super::security::AuthMode;
 use super::topic::TopicTemplate;
 use super::transform::{JQ, RESERVED_NAMES};
-use super::values::{Bytes, DefaultVersion, OnDuplicate};
+use super::values::{Bytes, OnDuplicate};
 use ocpp_gateway_mqtt::BrokerUrl;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -23,6 +23,7 @@ const MIN_COMPILE_TIME: Duration = Duration::from_secs(1);
 pub(super) fn faults(config: &Config, is_set: impl Fn(&str) -> bool) -> Vec<(Cow<'static, str>, String)> {
     let mut check = ConfigCheck(Vec::new());
     check.ocpp(config);
+    check.listeners(config, &is_set);
     check.runtime(config);
     check.security(config);
     check.mqtt(config, &is_set);
@@ -40,32 +41,56 @@ struct ConfigCheck(Vec<(Cow<'static, str>, String)>);
 impl ConfigCheck {
     fn ocpp(&mut self, config: &Config) {
         let ocpp = &config.ocpp;
-        self.refuse(ocpp.versions.is_empty(), "ocpp.versions", "at least one version is needed");
-        if let DefaultVersion::Use(version) = ocpp.default_version
-            && !ocpp.versions.contains(&version)
-        {
-            let problem = format!("{version} is not among ocpp.versions; name one that is, or \"refuse\"");
-            self.fault("ocpp.default_version", problem);
-        }
-        self.refuse(!ocpp.path.starts_with('/'), "ocpp.path", "has to start with /");
-        for (key, span) in
-            [("ocpp.call_timeout", ocpp.call_timeout), ("ocpp.handshake_timeout", ocpp.handshake_timeout)]
-        {
-            self.refuse(span.get().is_zero(), key, "has to be longer than 0s");
-        }
+        self.refuse(ocpp.call_timeout.get().is_zero(), "ocpp.call_timeout", "has to be longer than 0s");
         for (key, number) in [
-            ("ocpp.max_message_size", ocpp.max_message_size),
-            ("ocpp.max_identity_length", ocpp.max_identity_length),
             ("ocpp.max_connections", ocpp.max_connections),
             ("ocpp.open_calls", ocpp.open_calls),
             ("ocpp.queue_memory", ocpp.queue_memory.get()),
             ("runtime.queue_memory", config.runtime.queue_memory.get()),
             ("runtime.threads", config.runtime.threads),
             ("runtime.compile_functions", config.runtime.compile_functions),
-            ("ocpp.max_header_size", ocpp.max_header_size),
         ] {
             self.refuse(number == 0, key, "has to be at least 1");
         }
+    }
+
+    /// Each listener, and what they must not have in common.
+    fn listeners(&mut self, config: &Config, is_set: impl Fn(&str) -> bool) {
+        let mut names = HashSet::from([DEFAULT_LISTENER]);
+        for (index, ListenerConfig { name, listen, .. }) in config.listeners.iter().enumerate() {
+            let key = |name: &str| format!("listeners[{index}].{name}");
+            if name.is_empty() {
+                self.fault(key("name"), "missing: the API and the log name the listener by it");
+            } else if !names.insert(name) {
+                self.fault(key("name"), format!("{name:?} is taken already"));
+            } else if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+                self.fault(key("name"), "may have ASCII letters and digits, and - _ .");
+            }
+            if listen.is_none() {
+                self.fault(key("listen"), "missing: an address such as \"0.0.0.0:33443\"");
+            }
+        }
+        if config.ocpp.listen.is_none() {
+            for name in ["path", "access", "mountpoint", "identities", "tls", "auth"] {
+                if is_set(&format!("ocpp.{name}")) {
+                    let problem = "has no effect: with [[listeners]], the one of [ocpp] needs ocpp.listen";
+                    self.fault(format!("ocpp.{name}"), problem);
+                }
+            }
+        }
+        for (index, ListenerConfig { max_message_size, max_connections, .. }) in config.listeners.iter().enumerate() {
+            for (name, own, all) in [
+                ("max_message_size", max_message_size, config.ocpp.max_message_size),
+                ("max_connections", max_connections, config.ocpp.max_connections),
+            ] {
+                if own.is_some_and(|own| own > all) {
+                    let problem = format!("is more than ocpp.{name} = {all}, the limit of all listeners");
+                    self.fault(format!("listeners[{index}].{name}"), problem);
+                }
+            }
+        }
+        // Without a listener of its own, the values of [ocpp] are those of others.
+        config.all_listeners().iter().flat_map(Listener::faults).for_each(|(key, problem)| self.fault(key, problem));
     }
 
     fn runtime(&mut self, config: &Config) {
@@ -83,28 +108,23 @@ impl ConfigCheck {
     /// Two listeners with one address. The error of the second one would not name the first.
     fn ports(&mut self, config: &Config) {
         let embedded = config.mqtt.url.is_none().then_some(("mqtt.embedded.listen", config.mqtt.embedded.listen));
-        let others = [("ocpp.listen", config.ocpp.listen), ("admin.listen", config.admin.listen)];
-        let all: Vec<(&'static str, SocketAddr)> = others.into_iter().chain(embedded).collect();
+        let of_charge_points =
+            config.all_listeners().into_iter().map(|listener| (listener.key("listen"), listener.listen));
+        let others = [("admin.listen", config.admin.listen)].into_iter().chain(embedded);
+        let all: Vec<(String, SocketAddr)> =
+            of_charge_points.chain(others.map(|(key, address)| (key.to_owned(), address))).collect();
         for (index, (key, address)) in all.iter().enumerate() {
-            let overlaps = |(_, other): &&(&'static str, SocketAddr)| {
+            let overlaps = |(_, other): &&(String, SocketAddr)| {
                 let everywhere = address.ip().is_unspecified() || other.ip().is_unspecified();
                 address.port() != 0 && address.port() == other.port() && (everywhere || address.ip() == other.ip())
             };
             if let Some((first, other)) = all[..index].iter().find(overlaps) {
-                self.fault(*key, format!("{address} is taken already: {first} is {other}"));
+                self.fault(key.clone(), format!("{address} is taken already: {first} is {other}"));
             }
         }
     }
 
     fn security(&mut self, config: &Config) {
-        let (auth, tls) = (&config.ocpp.auth, config.ocpp.tls.as_ref());
-        let (requires_password, has_users) = (auth.mode == AuthMode::Basic, auth.users.is_some());
-        self.refuse(requires_password && !has_users, "ocpp.auth.users", "missing: mode = \"basic\" requires it");
-        let problem = "contradicts ocpp.auth.mode: no password is asked for";
-        self.refuse(!requires_password && has_users, "ocpp.auth.users", problem);
-        let unused_identities = tls.is_some_and(|tls| tls.client_ca.is_none() && !tls.identities.is_empty());
-        let problem = "is of no use without ocpp.tls.client_ca: no charge point shows a certificate";
-        self.refuse(unused_identities, "ocpp.tls.identities", problem);
         let url = config.mqtt.url.as_deref().and_then(|url| url.parse::<BrokerUrl>().ok());
         let is_plain = !url.is_some_and(|url| url.tls);
         let problem = "is for a broker whose mqtt.url begins with mqtts://";

@@ -1,6 +1,7 @@
 //! The tables of docs/configuration.md are compared with the code: every key, and its default.
 
 use super::keys;
+use super::listener::ListenerConfig;
 use super::sections::Config;
 use super::transform::TransformConfig;
 use super::values::Span;
@@ -34,6 +35,10 @@ fn documented() -> BTreeMap<String, &'static str> {
             assert_eq!(keys.insert(key.clone(), default.trim_matches('`')), None, "{key} stands there twice");
         }
     }
+    // The page describes the keys of both once.
+    let of_ocpp = keys.iter().filter(|(key, _)| key.starts_with("ocpp.tls.") || key.starts_with("ocpp.auth."));
+    let of_listeners: Vec<_> = of_ocpp.map(|(key, default)| (key.replacen("ocpp", "listeners", 1), *default)).collect();
+    keys.extend(of_listeners);
     keys
 }
 
@@ -51,13 +56,16 @@ fn configuration_page_has_the_defaults_of_the_code() {
     let mut default = Config::default();
     default.transforms =
         vec![TransformConfig { name: "a".into(), component: "b".into(), ..TransformConfig::default() }];
+    default.listeners = vec![ListenerConfig::default()];
     let expected = Value::try_from(&default).expect("TOML");
     for (key, text) in documented() {
-        let levels: Vec<&str> = key.split('.').filter(|level| *level != "transforms").collect();
-        let root = if key.starts_with("transforms.") { &expected["transforms"][0] } else { &expected };
+        let list = ["transforms", "listeners"].into_iter().find(|list| keys::is_below(&key, list));
+        let levels: Vec<&str> = key.split('.').skip(usize::from(list.is_some())).collect();
+        let root = list.map_or(&expected, |list| &expected[list][0]);
         let value = levels.iter().try_fold(root, |value, level| value.get(level));
         if text == WITHOUT_DEFAULT {
-            let is_chosen_elsewhere = ["runtime.threads", "transforms.name", "transforms.component"].contains(&&*key);
+            let is_chosen_elsewhere =
+                ["runtime.threads", "transforms.name", "transforms.component", "listeners.name"].contains(&&*key);
             assert!(value.is_none() || is_chosen_elsewhere, "{key} has a default: {value:?}");
             continue;
         }

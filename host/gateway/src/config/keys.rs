@@ -1,6 +1,7 @@
 //! All keys of the configuration. They are taken from the structures, so that no key is accepted and then ignored, and
 //! misspelt keys are recognised.
 
+use super::listener::ListenerConfig;
 use super::sections::Config;
 use super::security::{AdminTlsConfig, MqttTlsConfig, TlsConfig};
 use super::transform::TransformConfig;
@@ -8,13 +9,15 @@ use serde_json::Value;
 use std::sync::LazyLock;
 
 /// Keys that are not always serialized: secrets never, and a table only if it is not empty.
-const NOT_SERIALIZED: [&str; 4] = ["mqtt.password", "admin.token", "admin.viewer_token", "ocpp.tls.identities"];
+const NOT_SERIALIZED: [&str; 5] =
+    ["mqtt.password", "admin.token", "admin.viewer_token", "ocpp.tls.identities", "listeners.tls.identities"];
 
 static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mut config = Config::default();
     // The sections that may be absent.
     (config.ocpp.tls, config.mqtt.tls) = (Some(TlsConfig::default()), Some(MqttTlsConfig::default()));
     config.admin.tls = Some(AdminTlsConfig::default());
+    config.listeners = vec![ListenerConfig { tls: Some(TlsConfig::default()), ..ListenerConfig::default() }];
     config.transforms = vec![TransformConfig::default()];
     let mut keys: Vec<String> = NOT_SERIALIZED.map(str::to_owned).into();
     add_leaves("", &serde_json::to_value(config).expect("it is texts and numbers"), &mut keys);
@@ -42,7 +45,8 @@ pub(super) fn below(section: &str, name: &str) -> String {
     if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
 }
 
-fn is_below(key: &str, section: &str) -> bool {
+/// Whether a dotted key is in a section.
+pub(super) fn is_below(key: &str, section: &str) -> bool {
     key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
 }
 

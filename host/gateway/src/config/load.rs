@@ -37,6 +37,9 @@ pub fn read(file: Option<&Path>, environment: impl IntoIterator<Item = (String, 
     draft.apply(environment);
     draft.refuse_unknown_keys();
     let mut config = draft.resolve();
+    if !config.listeners.is_empty() && !draft.is_set("ocpp.listen") {
+        config.ocpp.listen = None;
+    }
     paths::resolve(&mut config, file);
     for (key, problem) in check::faults(&config, |key| draft.is_set(key)) {
         draft.fault(&key, problem);

@@ -3,6 +3,7 @@
 //! [`load`] reads it from a TOML file and the environment; `keys` lists all keys. Files that a configuration names,
 //! such as keys and certificates, are not read here.
 
+mod access;
 mod admin;
 mod check;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod drop_in;
 mod fault;
 mod json;
 mod keys;
+mod listener;
 mod load;
 mod log;
 mod mqtt;
@@ -30,11 +32,13 @@ mod trust;
 mod values;
 mod versions;
 
+pub use access::{AccessRule, may_connect};
 pub use admin::{AdminConfig, AdminTokens};
 pub use drop_in::DropInConfig;
 pub use fault::{ConfigFault, ConfigFaults, lines};
 pub use json::to_json;
 pub(crate) use keys::nearest_name;
+pub use listener::{DEFAULT_LISTENER, Listener, ListenerConfig};
 pub use load::{LoadedConfig, load, read, variables};
 pub use log::{LogConfig, LogFormat, LogLevel};
 pub use mqtt::{EmbeddedConfig, MqttConfig};

@@ -1,5 +1,6 @@
-//! `[ocpp]`: the listener for charge points, and their sessions.
+//! `[ocpp]`: the listener `default`, what other listeners take over from it, and the sessions of charge points.
 
+use super::access::AccessRule;
 use super::network::Network;
 use super::origin::Origin;
 use super::security::{AuthConfig, TlsConfig};
@@ -10,13 +11,18 @@ use ocpp_gateway_core::session::{self, Unmatched};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
-/// The listener for charge points, and their sessions.
+/// The listener `default`, and the sessions of all charge points.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OcppConfig {
-    pub listen: SocketAddr,
+    /// `None`: there are other listeners, and this one was not written.
+    pub listen: Option<SocketAddr>,
     /// Charge points connect to `{path}/{identity}`.
     pub path: String,
+    /// The first rule that names the address of a client decides.
+    pub access: Vec<AccessRule>,
+    /// The attribute `mountpoint` of its charge points, which the standard mapping puts before its topics.
+    pub mountpoint: String,
     #[serde(with = "versions")]
     pub versions: Vec<Version>,
     /// For a client that offers no subprotocol.
@@ -64,8 +70,10 @@ pub struct OcppConfig {
 impl Default for OcppConfig {
     fn default() -> Self {
         OcppConfig {
-            listen: SocketAddr::from(([0, 0, 0, 0], 33033)),
+            listen: Some(SocketAddr::from(([0, 0, 0, 0], 33033))),
             path: "/ocpp".into(),
+            access: Vec::new(),
+            mountpoint: String::new(),
             versions: vec![Version::V2_1, Version::V2_0_1, Version::V1_6],
             default_version: DefaultVersion::Use(Version::V1_6),
             call_timeout: Span::seconds(30),
@@ -96,6 +104,30 @@ impl Default for OcppConfig {
 }
 
 impl OcppConfig {
+    /// These settings, with the listener that `other` describes. The rest is in force until the gateway stops.
+    pub fn with_listener_of(&self, other: &OcppConfig) -> Self {
+        let other = other.clone();
+        OcppConfig {
+            listen: other.listen,
+            path: other.path,
+            access: other.access,
+            mountpoint: other.mountpoint,
+            versions: other.versions,
+            default_version: other.default_version,
+            handshake_timeout: other.handshake_timeout,
+            max_identity_length: other.max_identity_length,
+            max_connections_per_address: other.max_connections_per_address,
+            max_header_size: other.max_header_size,
+            accept_rate: other.accept_rate,
+            trusted_proxies: other.trusted_proxies,
+            origins: other.origins,
+            identities: other.identities,
+            tls: other.tls,
+            auth: other.auth,
+            ..self.clone()
+        }
+    }
+
     /// The settings of a session.
     pub fn session_settings(&self) -> session::Settings {
         session::Settings {

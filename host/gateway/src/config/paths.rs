@@ -10,14 +10,18 @@ pub(super) fn resolve(config: &mut Config, file: Option<&Path>) {
     config.drop_in.resolve(file);
     let Some(directory) = file.and_then(Path::parent) else { return };
     config.storage.resolve(directory);
-    let Config { ocpp, mqtt, admin, transforms, .. } = config;
+    let Config { ocpp, listeners, mqtt, admin, transforms, .. } = config;
     let mut paths: Vec<&mut PathBuf> = Vec::new();
-    if let Some(Identities::File(path)) = &mut ocpp.identities {
-        paths.push(path);
-    }
-    paths.extend(&mut ocpp.auth.users);
-    if let Some(tls) = &mut ocpp.tls {
-        paths.extend([&mut tls.cert, &mut tls.key].into_iter().chain(&mut tls.client_ca));
+    let more = listeners.iter_mut().map(|own| (&mut own.identities, &mut own.auth, &mut own.tls));
+    let of_ocpp = (&mut ocpp.identities, &mut ocpp.auth, &mut ocpp.tls);
+    for (identities, auth, tls) in more.chain([of_ocpp]) {
+        if let Some(Identities::File(path)) = identities {
+            paths.push(path);
+        }
+        paths.extend(&mut auth.users);
+        if let Some(tls) = tls {
+            paths.extend([&mut tls.cert, &mut tls.key].into_iter().chain(&mut tls.client_ca));
+        }
     }
     if let Some(tls) = &mut admin.tls {
         paths.extend([&mut tls.cert, &mut tls.key]);
@@ -41,6 +45,11 @@ mod tests {
         ocpp.identities = \"it\"
         ocpp.auth.users = \"it\"
         ocpp.tls = { cert = \"it\", key = \"it\", client_ca = \"it\" }
+        listeners = [{
+            identities = \"it\",
+            auth = { users = \"it\" },
+            tls = { cert = \"it\", key = \"it\", client_ca = \"it\" },
+        }]
         mqtt = { password_file = \"it\", tls = { ca = \"it\", cert = \"it\", key = \"it\" } }
         admin = { token_file = \"it\", viewer_token_file = \"it\", tls = { cert = \"it\", key = \"it\" } }
         drop_in.directory = \"it\"
@@ -78,7 +87,7 @@ mod tests {
             let below = |value: &'_ Value, name: &str| value.get(name).or_else(|| value.get(0)?.get(name)).cloned();
             let found = key.split('.').try_fold(table.clone(), |value, name| below(&value, name));
             // Common names of certificates have the same key as a list of identities.
-            assert!(found.is_some() || key == "ocpp.tls.identities", "{key} is not tested");
+            assert!(found.is_some() || key.ends_with("tls.identities"), "{key} is not tested");
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::admin::AdminConfig;
 use super::drop_in::DropInConfig;
 use super::json::json;
+use super::listener::ListenerConfig;
 use super::log::LogConfig;
 use super::mqtt::MqttConfig;
 use super::ocpp::OcppConfig;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub struct Config {
     pub ocpp: OcppConfig,
+    pub listeners: Vec<ListenerConfig>,
     pub mqtt: MqttConfig,
     pub admin: AdminConfig,
     pub log: LogConfig,

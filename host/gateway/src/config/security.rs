@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// TLS towards charge points: OCPP's security profile 2, and 3 with `client_ca`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TlsConfig {
     /// The gateway's certificate and the intermediate ones, in PEM.
     pub cert: PathBuf,
@@ -28,7 +28,7 @@ pub struct AdminTlsConfig {
 }
 
 /// HTTP Basic authentication of charge points: OCPP's security profile 1, and 2 with TLS.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AuthConfig {
     pub mode: AuthMode,
@@ -42,6 +42,12 @@ pub enum AuthMode {
     #[default]
     None,
     Basic,
+}
+
+impl AuthMode {
+    pub fn is_basic(self) -> bool {
+        self == AuthMode::Basic
+    }
 }
 
 /// TLS towards the broker, for a URL that begins with `mqtts://`.

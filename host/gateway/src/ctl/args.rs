@@ -40,6 +40,9 @@ pub enum CtlCommand {
         /// Only charge points whose identity, address, vendor or model contains this text, in any case.
         #[arg(long, value_name = "TEXT", conflicts_with = "id")]
         search: Option<String>,
+        /// Only charge points of the listener with this name.
+        #[arg(long, value_name = "NAME", conflicts_with = "id")]
+        listener: Option<String>,
         /// List those that are not connected, but were since the gateway started.
         #[arg(long, conflicts_with = "id")]
         away: bool,

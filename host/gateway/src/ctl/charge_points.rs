@@ -31,6 +31,7 @@ struct ChargePoint {
     id: String,
     version: String,
     address: String,
+    listener: Option<String>,
     connected_since: String,
     disconnected_at: Option<String>,
     disconnect_reason: Option<String>,
@@ -84,6 +85,8 @@ pub(super) struct Selection<'a> {
     pub(super) limit: Option<usize>,
     /// Part of identity, address, vendor or model.
     pub(super) search: Option<&'a str>,
+    /// The name of a listener.
+    pub(super) listener: Option<&'a str>,
     /// Those that are not connected.
     pub(super) away: bool,
 }
@@ -108,7 +111,7 @@ pub(super) fn list(client: &Client, selection: Selection<'_>, output: &mut Outpu
         return Ok(output.json(&text)?);
     }
     if list.charge_points.is_empty() {
-        return Ok(output.text(match (away, selection.search) {
+        return Ok(output.text(match (away, selection.search.or(selection.listener)) {
             (_, Some(_)) => "No such charge point.",
             (true, None) => "No charge point has disconnected since the gateway started.",
             (false, None) => "No charge point is connected.",
@@ -139,13 +142,14 @@ pub(super) fn list(client: &Client, selection: Selection<'_>, output: &mut Outpu
 /// A page of the list. `left`: the most that are still wanted. `after`: the last identity of the page before.
 fn page(
     client: &Client,
-    Selection { search, away, .. }: Selection<'_>,
+    Selection { search, listener, away, .. }: Selection<'_>,
     left: Option<usize>,
     after: Option<&str>,
 ) -> Result<Answer, ApiError> {
     let size = left.map_or(PAGE_SIZE, |left| left.min(PAGE_SIZE)).to_string();
     let mut parameters = vec![("limit", size.as_str())];
     parameters.extend(search.map(|search| ("search", search)));
+    parameters.extend(listener.map(|listener| ("listener", listener)));
     parameters.extend(away.then_some(("state", "away")));
     parameters.extend(after.map(|after| ("after", after)));
     client.get(&with_query(path(&[SEGMENT]), &parameters))
@@ -167,6 +171,7 @@ pub(super) fn show(client: &Client, id: &str, output: &mut Output<impl Write>) -
     ];
     let status = Some(statuses(&it.connectors)).filter(|status| !status.is_empty());
     let known = [
+        ("listener", it.listener),
         ("last message", it.last_message),
         ("last heartbeat", it.last_heartbeat),
         ("vendor", it.vendor),

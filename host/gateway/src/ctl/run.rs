@@ -41,9 +41,9 @@ pub(super) fn carry_out(args: &CtlArgs, output: &mut Output<impl io::Write>) -> 
     let client = args.token.client(&args.url)?;
     match &args.command {
         CtlCommand::Status => status::run(&client, output),
-        CtlCommand::ChargePoints { id: None, limit, search, away } => {
-            let (limit, search) = (limit.map(NonZeroUsize::get), search.as_deref());
-            charge_points::list(&client, charge_points::Selection { limit, search, away: *away }, output)
+        CtlCommand::ChargePoints { id: None, limit, search, listener, away } => {
+            let (limit, search, listener) = (limit.map(NonZeroUsize::get), search.as_deref(), listener.as_deref());
+            charge_points::list(&client, charge_points::Selection { limit, search, listener, away: *away }, output)
         }
         CtlCommand::ChargePoints { id: Some(id), .. } => charge_points::show(&client, id, output),
         CtlCommand::Kick { ids } => charge_points::kick(&client, ids),

@@ -1,34 +1,41 @@
 //! Accepts connections of charge points, and starts a task for each.
 
 use super::authentication::{Security, VerifiedClient};
+use super::counts::ListenerCounts;
 use super::handshake::{Handshake, HandshakeSettings, Refused, UpgradeRequest};
 use super::limits::{AddressPermit, AddressRoom, ConnectionLimits, SocketPermit};
 use super::proxies::Proxies;
-use crate::charge_point::{ChargePoint, ClientAddress, Context, DisconnectReason, RegistryRefusal};
-use crate::config::{OcppConfig, Origin};
+use crate::charge_point::{Arrival, ChargePoint, ClientAddress, Context, DisconnectReason, RegistryRefusal};
+use crate::config::{AccessRule, Listener, Origin, may_connect};
 use crate::operations::metrics::Limit;
 use crate::operations::refusals::Refusal;
 use hyper::{Request, StatusCode, header};
-use ocpp_gateway_core::rate::{Admission, AdmissionLimiter};
+use ocpp_gateway_core::rate::Admission;
 use ocpp_gateway_core::{Attributes, Decision, Identity, Offer, Peer, Version};
+use std::fmt::Display;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout_at;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
-
-/// Pause after a failed accept, as without free file descriptors the next one fails too.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// `Retry-After` of refusals is between 1 and this many seconds, so that charge points do not all return at once.
 const RETRY_SPREAD: u32 = 10;
 
-/// Accepts connections, and starts charge points or refuses them.
-pub struct Acceptor {
+/// The attribute of charge points with the beginning of the topics of their listener.
+const MOUNTPOINT: &str = "mountpoint";
+
+/// Accepts connections of one listener, and starts charge points or refuses them.
+pub(super) struct Acceptor {
+    /// The name of the listener.
+    listener: Arc<str>,
     settings: HandshakeSettings,
+    access: Vec<AccessRule>,
+    /// What all its charge points have in common.
+    attributes: Attributes,
     security: Arc<Security>,
     proxies: Proxies,
     /// Origins of web pages that may connect without authentication.
@@ -37,6 +44,7 @@ pub struct Acceptor {
     context: Arc<Context>,
     /// The tasks of all connections.
     tasks: TaskTracker,
+    counts: Arc<ListenerCounts>,
 }
 
 /// The result of a successful handshake.
@@ -44,50 +52,37 @@ struct AcceptedUpgrade {
     identity: Identity,
     /// `None`: client and gateway have no version in common.
     version: Option<Version>,
-    /// Attributes that admission transforms gave to the charge point.
+    /// Those of the listener, and those that admission transforms gave to the charge point.
     attributes: Attributes,
 }
 
 impl Acceptor {
-    /// `max_files`: the limit on open files of the process.
-    pub fn new(
-        ocpp: &OcppConfig,
-        max_files: usize,
+    pub(super) fn new(
+        listener: &Listener,
         security: Arc<Security>,
+        counts: Arc<ListenerCounts>,
         context: Arc<Context>,
         tasks: TaskTracker,
     ) -> Self {
-        let (proxies, origins) = (Proxies::new(ocpp.trusted_proxies.clone()), ocpp.origins.clone());
-        let limits = ConnectionLimits::new(ocpp, max_files, context.router.metrics.clone());
-        Acceptor { settings: HandshakeSettings::new(ocpp), security, proxies, origins, limits, context, tasks }
-    }
-
-    /// Accepts connections until `closed`.
-    pub async fn run(self: Arc<Self>, listener: TcpListener, closed: CancellationToken) {
-        let mut admission_limiter = self.limits.admission_limiter();
-        loop {
-            let accepted = tokio::select! {
-                () = closed.cancelled() => return,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, address)) => self.on_accept(stream, address.into(), admission_limiter.as_mut()),
-                Err(error) => {
-                    warn!("cannot accept connections: {error}");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
+        let mountpoint = Some(listener.mountpoint.clone()).filter(|mountpoint| !mountpoint.is_empty());
+        Acceptor {
+            listener: Arc::from(&*listener.name),
+            settings: HandshakeSettings::new(listener),
+            access: listener.access.clone(),
+            attributes: mountpoint.map(|mountpoint| (MOUNTPOINT.to_owned(), mountpoint)).into_iter().collect(),
+            security,
+            proxies: Proxies::new(listener.trusted_proxies.clone()),
+            origins: listener.origins.clone(),
+            limits: ConnectionLimits::new(listener, Arc::clone(&counts.sockets), context.router.metrics.clone()),
+            context,
+            tasks,
+            counts,
         }
     }
 
     /// Reserves limits for a new socket and starts its task. Connections over the limit of their address do not count
     /// towards the accept rate, so that they do not delay other addresses.
-    fn on_accept(
-        self: &Arc<Self>,
-        stream: TcpStream,
-        address: ClientAddress,
-        admission_limiter: Option<&mut AdmissionLimiter>,
-    ) {
+    pub(super) fn on_accept(self: Arc<Self>, stream: TcpStream, address: ClientAddress) {
         let Some(socket) = self.limits.socket() else { return self.close_unanswered(&Refused::NoRoom, address) };
         let mut pending = PendingConnection {
             address,
@@ -105,26 +100,17 @@ impl Acceptor {
             return self.close_unanswered(&refused, address);
         }
         if !pending.over_address_limit {
-            let now = self.limits.nanos(Instant::now());
-            pending.admission = admission_limiter.map(|admission_limiter| admission_limiter.admit(now));
+            pending.admission = self.limits.admit();
         }
-        let acceptor = Arc::clone(self);
-        self.tasks.spawn(async move { acceptor.accept(stream, pending).await });
+        let tasks = self.tasks.clone();
+        tasks.spawn(async move { self.accept(stream, pending).await });
     }
 
     /// Counts a socket that is closed without a response, because there are too many to answer each.
     fn close_unanswered(&self, refused: &Refused, address: ClientAddress) {
         self.context.router.metrics.refused(refused.name());
-        debug!(%address, "refused: {refused}");
-        self.context.router.events.refused(&Refusal {
-            ip: address.ip,
-            address: &address,
-            identity: None,
-            certificate: None,
-            reason: refused.name(),
-            text: refused,
-            is_probe: false,
-        });
+        debug!(%address, listener = &*self.listener, "refused: {refused}");
+        self.report(&self.refusal(&address, refused.name(), refused));
     }
 
     async fn accept(&self, mut stream: TcpStream, mut pending: PendingConnection) {
@@ -178,22 +164,17 @@ impl Acceptor {
         let Some(version) = version else {
             self.context.router.metrics.closed(DisconnectReason::NoCommonVersion.name());
             let reason = DisconnectReason::NoCommonVersion;
-            info!(%address, charge_point = %identity, "closed: {reason}");
-            self.context.router.events.refused(&Refusal {
-                ip: address.ip,
-                address: &address,
-                identity: Some(identity.as_str()),
-                certificate: None,
-                reason: reason.name(),
-                text: &reason,
-                is_probe: false,
-            });
+            info!(%address, listener = &*self.listener, charge_point = %identity, "closed: {reason}");
+            let identity = Some(identity.as_str());
+            self.report(&Refusal { identity, ..self.refusal(&address, reason.name(), &reason) });
             return reason.close(&mut socket).await;
         };
         let peer = Peer { identity, version, connection: self.context.registry.next_connection(), attributes };
         debug!(charge_point = %peer.identity, %address, "handshake done");
+        self.counts.accepted.fetch_add(1, Ordering::Relaxed);
+        let arrival = Arrival { address, listener: Arc::clone(&self.listener) };
         // A separate task, so that the connection does not keep the memory of its handshake.
-        self.tasks.spawn(ChargePoint::serve(Arc::clone(&self.context), peer, address, socket, pending.socket));
+        self.tasks.spawn(ChargePoint::serve(Arc::clone(&self.context), peer, arrival, socket, pending.socket));
     }
 
     /// Counts and logs a refusal. The log field is `identity`, not `charge_point`: the identity is not verified.
@@ -205,16 +186,22 @@ impl Acceptor {
             _ => client.as_ref().map(|client| client.subject.as_str()),
         };
         let identity = identity.as_ref().map(Identity::as_str);
-        info!(%address, identity, certificate = subject, "refused: {refused}");
-        self.context.router.events.refused(&Refusal {
-            ip: address.ip,
-            address,
-            identity,
-            certificate: subject,
-            reason: refused.name(),
-            text: refused,
-            is_probe: refused.is_probe(),
-        });
+        info!(%address, listener = &*self.listener, identity, certificate = subject, "refused: {refused}");
+        let is_probe = refused.is_probe();
+        let refusal = self.refusal(address, refused.name(), refused);
+        self.report(&Refusal { identity, certificate: subject, is_probe, ..refusal });
+    }
+
+    /// A refusal of a client that is not known.
+    fn refusal<'a>(&'a self, address: &'a ClientAddress, reason: &'static str, text: &'a dyn Display) -> Refusal<'a> {
+        let (ip, listener) = (address.ip, &*self.listener);
+        Refusal { ip, address, listener, identity: None, certificate: None, reason, text, is_probe: false }
+    }
+
+    /// Counts a refusal for this listener, and tells those who watch.
+    fn report(&self, refusal: &Refusal<'_>) {
+        self.counts.refused.fetch_add(1, Ordering::Relaxed);
+        self.context.router.events.refused(refusal);
     }
 
     fn timed_out(&self) -> Refused {
@@ -238,8 +225,18 @@ impl Acceptor {
         if self.proxies.trusts(pending.address) { Ok(()) } else { self.claim_address(pending) }
     }
 
+    /// Refuses addresses that the access rules deny.
+    fn check_access(&self, address: ClientAddress) -> Result<(), Refused> {
+        if may_connect(&self.access, address.ip) {
+            return Ok(());
+        }
+        let reason = format!("connections from {} are not allowed here", address.ip);
+        Err(Refused::status(StatusCode::FORBIDDEN, reason))
+    }
+
     /// Counts the connection and its handshake for its client address.
     fn claim_address(&self, pending: &mut PendingConnection) -> Result<(), Refused> {
+        self.check_access(pending.address)?;
         match self.limits.claim_address(&mut pending.socket, pending.address.ip) {
             AddressRoom::Free => {}
             AddressRoom::Over => pending.over_address_limit = true,
@@ -289,6 +286,7 @@ impl Acceptor {
             return Err(Refused::unavailable("too many charge points connect at the same time", after));
         }
         self.read_forwarded_for(request, pending)?;
+        self.check_access(pending.address)?;
         // Responses before authentication do not reveal which charge points exist or are connected.
         let user = self.authenticate(upgrade, pending).await?;
         if !is_open_to_all {
@@ -304,7 +302,13 @@ impl Acceptor {
                 return Err(Refused::status(StatusCode::FORBIDDEN, format!("{identity} is connected already")));
             }
         }
-        self.admit(identity, request, pending.address, user)
+        // The new connection of a charge point takes the place of its old one.
+        if !pending.socket.claim_charge_point() && self.context.registry.find(identity.as_str()).is_none() {
+            self.context.router.metrics.limited(Limit::Connections);
+            return Err(self.unavailable_for_now("too many charge points are connected to this listener"));
+        }
+        let admitted = self.admit(identity, request, pending.address, user)?;
+        Ok(with_common(admitted, &self.attributes))
     }
 
     /// Checks certificate and password. Returns the authenticated identity; `None`: no authentication is configured.
@@ -421,6 +425,14 @@ struct PendingConnection {
     client: Option<VerifiedClient>,
     /// The identity in the request, not verified.
     identity: Option<Identity>,
+}
+
+/// The attributes that admission transforms gave to a charge point, and those of its listener that they did not replace.
+fn with_common(mut admitted: Attributes, common: &Attributes) -> Attributes {
+    let missing = common.iter().filter(|(name, _)| admitted.iter().all(|(known, _)| known != name));
+    let missing: Vec<_> = missing.cloned().collect();
+    admitted.extend(missing);
+    admitted
 }
 
 /// What admission transforms learn about a charge point: no credentials.

@@ -1,18 +1,18 @@
-//! Limits on connections: in total, per address, and per second.
+//! Limits on the connections of a listener: in total, per address, and per second.
 //!
 //! A handshake over a limit is answered with 503 or 429 and `Retry-After`, without effect on other connections. Far
 //! over the limit, sockets are closed without a response.
 
-use crate::config::OcppConfig;
+use crate::config::Listener;
 use crate::operations::address::counted_address;
 use crate::operations::file_limit::OTHER_FILES;
 use crate::operations::metrics::{Limit, Metrics};
-use ocpp_gateway_core::rate::{AdmissionLimiter, Nanos, Rate};
+use ocpp_gateway_core::rate::{Admission, AdmissionLimiter, Nanos, Rate};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Connections of one address beyond the limit that still get a response. Further ones are closed without one.
@@ -26,11 +26,12 @@ const MIN_EXTRA: usize = 64;
 const HANDSHAKE_SHARE: usize = 4;
 const MIN_HANDSHAKES: usize = 64;
 
-/// All limits on connections.
+/// All limits on the connections of a listener.
 pub(super) struct ConnectionLimits {
     /// Origin of all [`Nanos`].
     start: Instant,
-    accept_rate: Option<Rate>,
+    /// Handshakes per second. `None`: no limit.
+    admission: Option<Mutex<AdmissionLimiter>>,
     /// Handshakes in progress.
     handshakes: Arc<AddressCounts>,
     sockets: Arc<Sockets>,
@@ -38,31 +39,23 @@ pub(super) struct ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    /// `max_files`: the limit on open files of the process.
-    pub(super) fn new(ocpp: &OcppConfig, max_files: usize, metrics: Metrics) -> Self {
-        let per_address = u32::try_from(ocpp.max_connections_per_address).unwrap_or(u32::MAX);
-        let handshakes = (ocpp.max_connections / HANDSHAKE_SHARE).max(MIN_HANDSHAKES);
+    /// `sockets`: those of the listener, which may be open already.
+    pub(super) fn new(listener: &Listener, sockets: Arc<Sockets>, metrics: Metrics) -> Self {
+        sockets.set_limits(listener);
+        let handshakes = (listener.max_connections / HANDSHAKE_SHARE).max(MIN_HANDSHAKES);
         ConnectionLimits {
             start: Instant::now(),
-            accept_rate: Rate::per_second(ocpp.accept_rate),
+            admission: Rate::per_second(listener.accept_rate).map(|rate| Mutex::new(AdmissionLimiter::new(rate))),
             handshakes: Arc::new(AddressCounts::new(u32::try_from(handshakes).unwrap_or(u32::MAX), 0)),
-            sockets: Arc::new(Sockets {
-                limit: max_sockets(ocpp.max_connections, max_files),
-                open: AtomicUsize::new(0),
-                addresses: (per_address > 0).then(|| AddressCounts::new(per_address, GRACE_CONNECTIONS)),
-            }),
+            sockets,
             metrics,
         }
     }
 
-    /// Converts an instant for the rates.
-    pub(super) fn nanos(&self, now: Instant) -> Nanos {
-        u64::try_from(now.duration_since(self.start).as_nanos()).unwrap_or(Nanos::MAX)
-    }
-
-    /// The limiter for `accept_rate`. `None`: no limit.
-    pub(super) fn admission_limiter(&self) -> Option<AdmissionLimiter> {
-        self.accept_rate.map(AdmissionLimiter::new)
+    /// When the handshake of a new connection may begin. `None`: at once, as there is no limit.
+    pub(super) fn admit(&self) -> Option<Admission> {
+        let now = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(Nanos::MAX);
+        self.admission.as_ref().map(|limiter| limiter.lock().admit(now))
     }
 
     /// A permit for one more socket, kept as long as the socket. Sockets in a handshake count like those of charge
@@ -96,27 +89,82 @@ impl ConnectionLimits {
     }
 }
 
-/// The limit on open sockets.
-fn max_sockets(max_connections: usize, max_files: usize) -> usize {
-    let wanted = max_connections.saturating_add((max_connections / EXTRA_SHARE).max(MIN_EXTRA));
-    // If the process has few files, some are left for the rest of the gateway.
-    wanted.min(max_files.saturating_sub(OTHER_FILES).max(1))
+/// Sockets for so many charge points.
+fn max_sockets(max_connections: usize) -> usize {
+    max_connections.saturating_add((max_connections / EXTRA_SHARE).max(MIN_EXTRA))
 }
 
-/// Numbers of open sockets, in total and per address.
+/// A number that has a limit.
 #[derive(Debug)]
-struct Sockets {
-    limit: usize,
-    open: AtomicUsize,
-    /// `None`: no limit per address.
-    addresses: Option<AddressCounts>,
+struct Limited {
+    limit: AtomicUsize,
+    number: AtomicUsize,
+}
+
+impl Limited {
+    fn new(limit: usize) -> Self {
+        Limited { limit: limit.into(), number: AtomicUsize::new(0) }
+    }
+
+    /// Counts one more. `false`: the limit is reached.
+    fn add(&self) -> bool {
+        let limit = self.limit.load(Ordering::Relaxed);
+        let one_more = |number: usize| (number < limit).then_some(number + 1);
+        self.number.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+
+    fn remove(&self) {
+        self.number.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The open sockets of all listeners together.
+#[derive(Debug)]
+pub(super) struct AllSockets(Limited);
+
+impl AllSockets {
+    /// `max_files`: the limit on open files of the process. If it has few, some are left for the rest of the gateway.
+    pub(super) fn new(max_connections: usize, max_files: usize) -> Self {
+        AllSockets(Limited::new(max_sockets(max_connections).min(max_files.saturating_sub(OTHER_FILES).max(1))))
+    }
+}
+
+/// The open sockets of one listener: those in a handshake, and those of charge points.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    all: Arc<AllSockets>,
+    own: Limited,
+    charge_points: Limited,
+    addresses: AddressCounts,
 }
 
 impl Sockets {
+    pub(super) fn new(all: Arc<AllSockets>) -> Self {
+        let (own, charge_points) = (Limited::new(0), Limited::new(0));
+        Sockets { all, own, charge_points, addresses: AddressCounts::new(0, GRACE_CONNECTIONS) }
+    }
+
+    fn set_limits(&self, listener: &Listener) {
+        self.own.limit.store(max_sockets(listener.max_connections), Ordering::Relaxed);
+        self.charge_points.limit.store(listener.max_connections, Ordering::Relaxed);
+        let per_address = u32::try_from(listener.max_connections_per_address).unwrap_or(u32::MAX);
+        self.addresses.limit.store(per_address, Ordering::Relaxed);
+    }
+
+    /// The number of charge points.
+    pub(super) fn charge_points(&self) -> usize {
+        self.charge_points.number.load(Ordering::Relaxed)
+    }
+
     fn acquire(self: &Arc<Self>) -> Option<SocketPermit> {
-        let one_more = |open: usize| (open < self.limit).then_some(open + 1);
-        self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(SocketPermit { sockets: Arc::clone(self), address: None })
+        if !self.all.0.add() {
+            return None;
+        }
+        if !self.own.add() {
+            self.all.0.remove();
+            return None;
+        }
+        Some(SocketPermit { sockets: Arc::clone(self), address: None, is_charge_point: false })
     }
 }
 
@@ -126,35 +174,48 @@ pub(super) struct SocketPermit {
     sockets: Arc<Sockets>,
     /// The address that it is counted for too.
     address: Option<IpAddr>,
+    /// It is counted among the charge points too.
+    is_charge_point: bool,
 }
 
 impl SocketPermit {
     fn claim_address(&mut self, address: IpAddr) -> AddressRoom {
-        let Some(addresses) = self.sockets.addresses.as_ref().filter(|_| self.address.is_none()) else {
+        if self.address.is_some() || self.sockets.addresses.is_unlimited() {
             return AddressRoom::Free;
-        };
+        }
         let address = counted_address(address);
-        let room = addresses.add(address);
+        let room = self.sockets.addresses.add(address);
         if room != AddressRoom::Full {
             self.address = Some(address);
         }
         room
     }
+
+    /// Counts the socket among the charge points of its listener. `false`: the limit is reached.
+    pub(super) fn claim_charge_point(&mut self) -> bool {
+        self.is_charge_point = self.is_charge_point || self.sockets.charge_points.add();
+        self.is_charge_point
+    }
 }
 
 impl Drop for SocketPermit {
     fn drop(&mut self) {
-        if let (Some(addresses), Some(address)) = (&self.sockets.addresses, self.address) {
-            addresses.remove(address);
+        if let Some(address) = self.address {
+            self.sockets.addresses.remove(address);
         }
-        self.sockets.open.fetch_sub(1, Ordering::Relaxed);
+        if self.is_charge_point {
+            self.sockets.charge_points.remove();
+        }
+        self.sockets.own.remove();
+        self.sockets.all.0.remove();
     }
 }
 
 /// Numbers of connections or handshakes per address.
 #[derive(Debug)]
 struct AddressCounts {
-    limit: u32,
+    /// 0 for sockets: no limit.
+    limit: AtomicU32,
     /// This many more still get a response.
     grace: u32,
     open: Mutex<HashMap<IpAddr, u32>>,
@@ -179,17 +240,22 @@ pub(super) struct AddressPermit {
 
 impl AddressCounts {
     fn new(limit: u32, grace: u32) -> Self {
-        AddressCounts { limit, grace, open: Mutex::default() }
+        AddressCounts { limit: limit.into(), grace, open: Mutex::default() }
+    }
+
+    fn is_unlimited(&self) -> bool {
+        self.limit.load(Ordering::Relaxed) == 0
     }
 
     fn add(&self, address: IpAddr) -> AddressRoom {
+        let limit = self.limit.load(Ordering::Relaxed);
         let mut open = self.open.lock();
         let count = open.entry(address).or_default();
-        if *count >= self.limit.saturating_add(self.grace) {
+        if *count >= limit.saturating_add(self.grace) {
             return AddressRoom::Full;
         }
         *count += 1;
-        if *count > self.limit { AddressRoom::Over } else { AddressRoom::Free }
+        if *count > limit { AddressRoom::Over } else { AddressRoom::Free }
     }
 
     fn remove(&self, address: IpAddr) {
@@ -214,8 +280,13 @@ mod tests {
     use super::*;
     use prometheus_client::registry::Registry;
 
-    fn limits(ocpp: OcppConfig) -> ConnectionLimits {
-        ConnectionLimits::new(&ocpp, usize::MAX, Metrics::new(&mut Registry::default()))
+    fn limits(listener: Listener) -> ConnectionLimits {
+        limits_of(&listener, &Arc::new(AllSockets::new(usize::MAX, usize::MAX)))
+    }
+
+    fn limits_of(listener: &Listener, all: &Arc<AllSockets>) -> ConnectionLimits {
+        let sockets = Arc::new(Sockets::new(Arc::clone(all)));
+        ConnectionLimits::new(listener, sockets, Metrics::new(&mut Registry::default()))
     }
 
     fn address(text: &str) -> IpAddr {
@@ -230,7 +301,7 @@ mod tests {
 
     #[test]
     fn connections_of_an_address_are_limited_until_they_close() {
-        let limits = limits(OcppConfig { max_connections_per_address: 2, ..OcppConfig::default() });
+        let limits = limits(Listener { max_connections_per_address: 2, ..Listener::default() });
         let here = address("10.0.0.1");
         let mut taken = Vec::new();
         for number in 0..2 + GRACE_CONNECTIONS {
@@ -248,7 +319,7 @@ mod tests {
 
     #[test]
     fn ipv6_network_counts_as_one_address() {
-        let limits = limits(OcppConfig { max_connections_per_address: 1, ..OcppConfig::default() });
+        let limits = limits(Listener { max_connections_per_address: 1, ..Listener::default() });
         let _first = claim_address(&limits, address("2001:db8::1"));
         assert_eq!(claim_address(&limits, address("2001:db8::ffff:2")).0, AddressRoom::Over);
         assert_eq!(claim_address(&limits, address("2001:db8:0:1::1")).0, AddressRoom::Free);
@@ -256,10 +327,12 @@ mod tests {
 
     #[test]
     fn sockets_are_limited_and_leave_files_for_the_rest() {
-        assert_eq!(max_sockets(100_000, usize::MAX), 106_250);
-        assert_eq!(max_sockets(2, usize::MAX), 66);
-        assert_eq!(max_sockets(100_000, 1024), 1024 - OTHER_FILES);
-        let limits = limits(OcppConfig { max_connections: 2, ..OcppConfig::default() });
+        let limit =
+            |max_connections, max_files| AllSockets::new(max_connections, max_files).0.limit.load(Ordering::Relaxed);
+        assert_eq!(limit(100_000, usize::MAX), 106_250);
+        assert_eq!(limit(2, usize::MAX), 66);
+        assert_eq!(limit(100_000, 1024), 1024 - OTHER_FILES);
+        let limits = limits(Listener { max_connections: 2, ..Listener::default() });
         let taken: Vec<_> = (0..66).map(|_| limits.socket().expect("room")).collect();
         assert!(limits.socket().is_none());
         drop(taken);
@@ -268,8 +341,25 @@ mod tests {
 
     #[test]
     fn connections_are_not_counted_without_a_limit() {
-        let limits = limits(OcppConfig::default());
+        let limits = limits(Listener::default());
         assert_eq!(claim_address(&limits, address("10.0.0.1")).0, AddressRoom::Free);
-        assert!(limits.admission_limiter().is_none());
+        assert_eq!(limits.admit(), None);
+    }
+
+    #[test]
+    fn listeners_have_limits_of_their_own_and_one_together() {
+        let all = Arc::new(AllSockets::new(64, usize::MAX));
+        let (small, large) = [1, 1000]
+            .map(|max_connections| limits_of(&Listener { max_connections, ..Listener::default() }, &all))
+            .into();
+        let mut first = small.socket().expect("room");
+        let mut second = small.socket().expect("room");
+        assert!(first.claim_charge_point() && first.claim_charge_point());
+        assert!(!second.claim_charge_point(), "one charge point");
+        drop(first);
+        assert!(second.claim_charge_point());
+        let taken: Vec<_> = std::iter::from_fn(|| large.socket()).collect();
+        assert_eq!(taken.len(), 127, "128 for all of them");
+        assert!(small.socket().is_none());
     }
 }

@@ -17,7 +17,7 @@ pub(super) const MAX_TEXT_LENGTH: usize = 1024;
 #[strum_discriminants(strum(serialize_all = "snake_case"), doc = "The kind of an event. As text: its name.")]
 pub enum GatewayEvent {
     /// A charge point has connected.
-    Connected { charge_point: String, version: &'static str, address: String },
+    Connected { charge_point: String, version: &'static str, address: String, listener: String },
     /// A connection has ended.
     Disconnected {
         charge_point: String,
@@ -28,6 +28,8 @@ pub enum GatewayEvent {
     /// A connection was refused before it was that of a charge point.
     Refused {
         address: String,
+        /// The name of the listener.
+        listener: String,
         /// The identity in the request, if it was read: it is not verified.
         #[serde(skip_serializing_if = "Option::is_none")]
         identity: Option<String>,

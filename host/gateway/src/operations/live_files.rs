@@ -1,11 +1,10 @@
 //! Values that are read from files, and reloaded when the files change.
 
 use super::file_watch::{FileWatch, may_change_content};
-use super::shutdown::on_hangup;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -24,7 +23,7 @@ type Read<T> = Box<dyn Fn(Option<&T>) -> Result<T, String> + Send + Sync>;
 /// A value from files. [`get`](Self::get) returns the newest value that could be read; earlier snapshots stay valid.
 pub struct Live<T> {
     /// The configuration key of the files, for the log.
-    key: &'static str,
+    key: Cow<'static, str>,
     files: Vec<PathBuf>,
     read: Read<T>,
     current: ArcSwap<T>,
@@ -34,13 +33,13 @@ pub struct Live<T> {
 
 impl<T: Send + Sync> Live<T> {
     pub fn new(
-        key: &'static str,
+        key: impl Into<Cow<'static, str>>,
         files: Vec<PathBuf>,
         read: impl Fn(Option<&T>) -> Result<T, String> + Send + Sync + 'static,
     ) -> Result<Self, String> {
         let fingerprint = Mutex::new(fingerprint(&files));
         let current = ArcSwap::from_pointee(read(None)?);
-        Ok(Live { key, files, read: Box::new(read), current, fingerprint })
+        Ok(Live { key: key.into(), files, read: Box::new(read), current, fingerprint })
     }
 
     pub fn get(&self) -> Arc<T> {
@@ -89,11 +88,6 @@ pub fn watch(reloads: Vec<Arc<dyn Reload>>) -> notify::Result<FileWatch> {
         watch.follow(file)?;
     }
     Ok(watch)
-}
-
-/// Reloads changed files at each SIGHUP, as not every file system reports changes.
-pub fn reload_on_hangup(reloads: Vec<Arc<dyn Reload>>) -> io::Result<()> {
-    on_hangup(move || reloads.iter().for_each(|files| files.reload()))
 }
 
 /// Waits until files have changed and then no longer change. `false`: the watch has ended.

@@ -31,6 +31,8 @@ pub struct Refusal<'a> {
     pub ip: IpAddr,
     /// With the port, if it is known.
     pub address: &'a dyn Display,
+    /// The name of the listener.
+    pub listener: &'a str,
     /// The identity in the request, if it was read: it is not verified.
     pub identity: Option<&'a str>,
     /// The subject of the client's certificate, if it sent one.
@@ -48,6 +50,8 @@ pub struct RefusalEntry {
     pub identity: Option<String>,
     /// The latest.
     pub address: IpAddr,
+    /// The name of the listener of the latest.
+    pub listener: String,
     /// The latest.
     pub certificate: Option<String>,
     pub reason: &'static str,
@@ -108,6 +112,7 @@ impl Refusal<'_> {
     pub(super) fn event(&self) -> GatewayEvent {
         GatewayEvent::Refused {
             address: self.address.to_string(),
+            listener: self.listener.to_owned(),
             identity: self.identity.map(str::to_owned),
             certificate: self.certificate.map(str::to_owned),
             reason: self.reason,
@@ -185,6 +190,7 @@ impl State {
         let mut entry = RefusalEntry {
             identity: identity.map(str::to_owned),
             address: refusal.ip,
+            listener: String::new(),
             certificate: None,
             reason: refusal.reason,
             text: String::new(),
@@ -274,6 +280,9 @@ impl RefusalEntry {
     fn update(&mut self, refusal: &Refusal<'_>, now: SystemTime) {
         self.count += 1;
         (self.address, self.last) = (refusal.ip, now);
+        if self.listener != refusal.listener {
+            refusal.listener.clone_into(&mut self.listener);
+        }
         if let Some(subject) = refusal.certificate.map(cut)
             && self.certificate.as_deref() != Some(subject)
         {
@@ -322,7 +331,16 @@ mod tests {
 
     fn refusal<'a>(identity: Option<&'a str>, ip: &str, reason: &'static str, text: &'a String) -> Refusal<'a> {
         let ip = ip.parse().expect("an address");
-        Refusal { ip, address: &"192.0.2.1:4711", identity, certificate: None, reason, text, is_probe: false }
+        Refusal {
+            ip,
+            address: &"192.0.2.1:4711",
+            listener: "default",
+            identity,
+            certificate: None,
+            reason,
+            text,
+            is_probe: false,
+        }
     }
 
     /// Counts a refusal in minute `minute`, at its start.

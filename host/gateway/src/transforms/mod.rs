@@ -40,6 +40,6 @@ pub(crate) use limits::MAX_COMPONENT_SIZE;
 pub(crate) use load::{compiled_cache, has_any};
 pub use load::{component_versions, load};
 pub use store::{Sender, Store, StoreError};
-pub use swap::HotSwap;
+pub use swap::{HotSwap, log_faults};
 pub use topic_check::topic_faults;
 pub use trial::{Difference, TrialReport, Trials, trial_metrics};

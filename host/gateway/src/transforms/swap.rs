@@ -4,14 +4,12 @@ use super::change::Changer;
 use super::drop_in::{DropInWatch, DropIns};
 use super::store::Store;
 use super::trust::TrustedKeys;
-use crate::config::{Config, ConfigFaults};
+use crate::config::Config;
 use crate::operations::file_watch::{FileWatch, is_complete};
-use crate::operations::shutdown::on_hangup;
 use ocpp_gateway_pipeline::Pipeline;
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tracing::{info, warn};
@@ -77,26 +75,21 @@ impl HotSwap {
         self.changer.drop_ins()
     }
 
-    /// Reads the configuration again at every SIGHUP. Its transforms and its validation replace the current ones; other
-    /// keys require a restart.
-    pub fn reload_on_hangup(
-        self: &Arc<Self>,
-        read: impl Fn() -> Result<Config, ConfigFaults> + Send + Sync + 'static,
-    ) -> io::Result<()> {
-        let this = Arc::clone(self);
-        on_hangup(move || match read() {
-            Ok(config) => this.reload(config),
-            Err(faults) => log_faults(&faults),
-        })
+    /// The configuration in force, with those keys of `new` that need no restart.
+    pub fn with_live_keys(&self, new: &Config) -> Config {
+        with_live_keys(&self.changer.config(), new)
     }
 
     /// Replaces the transforms and the validation by those of `config`, and loads the drop-ins again. What was uploaded
     /// stays in place of them. If there is any fault in `config`, all of them stay; a drop-in with a fault stays as it is
-    /// alone.
-    pub fn reload(&self, config: Config) {
+    /// alone. `false`: there is one, and it was logged.
+    pub fn reload(&self, config: Config) -> bool {
         let _changing = self.changer.lock();
         match self.drop_ins().reload(&config) {
-            Err(problem) => return log_faults(&problem),
+            Err(problem) => {
+                log_faults(&problem);
+                return false;
+            }
             Ok(true) => {}
             Ok(false) => info!("SIGHUP: the same transforms run as before"),
         }
@@ -110,8 +103,8 @@ impl HotSwap {
         if let Err(error) = self.files.lock().follow(&config) {
             warn!("files of transforms cannot be watched: {error}");
         }
-        let Config { transforms, validation, .. } = config;
-        self.changer.set_config(Config { transforms, validation, ..(*current).clone() });
+        self.changer.set_config(with_live_keys(&current, &config));
+        true
     }
 }
 
@@ -134,19 +127,27 @@ impl WatchedFiles {
 }
 
 /// Logs one line per fault, because line breaks within a line are escaped.
-fn log_faults(faults: &dyn Display) {
+pub fn log_faults(faults: &dyn Display) {
     warn!("SIGHUP: everything stays as it is");
     faults.to_string().lines().for_each(|fault| warn!("SIGHUP: {fault}"));
 }
 
-/// The keys whose values differ, except those of transforms and validation.
+/// The configuration `current` with those keys of `new` that need no restart: transforms, validation and listeners.
+fn with_live_keys(current: &Config, new: &Config) -> Config {
+    Config {
+        transforms: new.transforms.clone(),
+        validation: new.validation,
+        listeners: new.listeners.clone(),
+        ocpp: current.ocpp.with_listener_of(&new.ocpp),
+        ..current.clone()
+    }
+}
+
+/// The keys whose values differ, except those that need no restart.
 fn changed_keys(old: &Config, new: &Config) -> Vec<String> {
     let mut keys = Vec::new();
-    let table = |config: &Config| {
-        let rest = Config { transforms: Vec::new(), validation: Default::default(), ..config.clone() };
-        toml::Table::try_from(rest).unwrap_or_default()
-    };
-    differences("", &table(old), &table(new), &mut keys);
+    let table = |config: &Config| toml::Table::try_from(config).unwrap_or_default();
+    differences("", &table(&with_live_keys(old, new)), &table(new), &mut keys);
     // Secrets are not serialized.
     if old.mqtt.password != new.mqtt.password {
         keys.push("mqtt.password".to_owned());

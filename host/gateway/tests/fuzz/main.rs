@@ -2,7 +2,7 @@
 //! with the files in `corpus`. (cargo-fuzz needs a nightly compiler; inputs that it finds belong into `corpus`.)
 
 use ocpp_gateway::app::files;
-use ocpp_gateway::config::OcppConfig;
+use ocpp_gateway::config::Listener;
 use ocpp_gateway::listener::HandshakeSettings;
 use proptest::prelude::*;
 use std::path::Path;
@@ -40,7 +40,7 @@ fn try_configuration(text: &[u8]) {
 /// Either the request is accepted with an identity that is valid in a topic, or it is refused.
 fn try_request(text: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let settings = HandshakeSettings::new(&OcppConfig::default());
+    let settings = HandshakeSettings::new(&Listener::default());
     // A client that sends this and closes its write half.
     let mut handshake = settings.begin(tokio::io::join(text, tokio::io::sink()));
     match runtime.block_on(settings.read_request(&mut handshake)) {

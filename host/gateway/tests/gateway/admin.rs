@@ -389,6 +389,7 @@ async fn responses_match_the_openapi_document() {
         "get /api/v1/events",
         "get /api/v1/events/recent",
         "get /api/v1/figures",
+        "get /api/v1/listeners",
         "get /api/v1/log-level",
         "get /api/v1/me",
         "get /api/v1/messages",

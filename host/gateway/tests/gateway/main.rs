@@ -18,6 +18,7 @@ mod handshake;
 mod hot_swap;
 mod jq;
 mod limits;
+mod listeners;
 mod log;
 mod long_calls;
 mod malformed;
@@ -50,6 +51,7 @@ mod viewer;
 
 use ocpp_gateway::app::{Broker, Gateway, ListenAddresses, RunError};
 use ocpp_gateway::config;
+use ocpp_gateway::listener::Listeners;
 use ocpp_gateway::operations::figures::FigureSampler;
 use ocpp_gateway::transforms::HotSwap;
 use ocpp_gateway_testkit::TIMEOUT;
@@ -67,6 +69,7 @@ use tokio::time::timeout;
 struct Running {
     addresses: ListenAddresses,
     hot_swap: Arc<HotSwap>,
+    listeners: Arc<Listeners>,
     figures: Arc<FigureSampler>,
     stop: Option<oneshot::Sender<()>>,
     ended: JoinHandle<Result<(), RunError>>,
@@ -90,12 +93,13 @@ impl Running {
         let gateway = Gateway::start(&configuration(toml), None).await.expect("started");
         let addresses = gateway.addresses().clone();
         let (hot_swap, figures) = (Arc::clone(gateway.hot_swap()), Arc::clone(gateway.figures()));
+        let listeners = Arc::clone(gateway.listeners());
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(gateway.run(Box::pin(async move {
             // Both a message and a dropped sender stop the gateway.
             let _ = stopped.await;
         })));
-        Running { addresses, hot_swap, figures, stop: Some(stop), ended }
+        Running { addresses, hot_swap, listeners, figures, stop: Some(stop), ended }
     }
 
     async fn wait_until_ready(&self) {

@@ -57,6 +57,12 @@ impl ConfiguredProgram {
         }
     }
 
+    /// Sends SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        let kill = Command::new("kill").arg("-HUP").arg(self.child.id().to_string()).status().expect("kill runs");
+        assert!(kill.success());
+    }
+
     /// Stops the program and returns its log.
     pub(crate) fn stop(mut self) -> String {
         let kill = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 #[derive(Debug, Default)]
 pub(super) struct Filter {
     pub(super) version: Option<Version>,
+    /// The name of a listener.
+    pub(super) listener: Option<String>,
     /// Part of identity, address, vendor or model.
     pub(super) search: Option<AnyCase>,
     pub(super) vendor: Option<AnyCase>,
@@ -18,14 +20,17 @@ pub(super) struct Filter {
 
 impl Filter {
     pub(super) fn is_empty(&self) -> bool {
-        let Filter { version, search, vendor, model, status } = self;
-        version.is_none() && [search, vendor, model, status].into_iter().all(Option::is_none)
+        let Filter { version, listener, search, vendor, model, status } = self;
+        version.is_none() && listener.is_none() && [search, vendor, model, status].into_iter().all(Option::is_none)
     }
 
     /// `scratch`: memory for the text of an address, reused.
     pub(super) fn selects(&self, listed: &Listed, scratch: &mut String) -> bool {
-        let Filter { version, search, vendor, model, status } = self;
+        let Filter { version, listener, search, vendor, model, status } = self;
         if version.is_some_and(|version| version != listed.version()) {
+            return false;
+        }
+        if listener.as_ref().is_some_and(|listener| **listener != *listed.arrival().listener) {
             return false;
         }
         let mut search = search.as_ref();
@@ -76,7 +81,7 @@ impl AnyCase {
         }
         scratch.clear();
         // Without its port, a number like many identities. A text takes everything.
-        let _ = write!(scratch, "{}", listed.address().ip);
+        let _ = write!(scratch, "{}", listed.arrival().address.ip);
         self.is_in(scratch)
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Parameters {
     id: String,
     search: String,
     version: Option<String>,
+    /// The name of a listener.
+    listener: Option<String>,
     vendor: String,
     model: String,
     status: String,
@@ -91,8 +93,21 @@ impl TryFrom<Parameters> for ListQuery {
     type Error = Problem;
 
     fn try_from(parameters: Parameters) -> Result<Self, Problem> {
-        let Parameters { limit, after, offset, id, search, version, vendor, model, status, state, sort, order } =
-            parameters;
+        let Parameters {
+            limit,
+            after,
+            offset,
+            id,
+            search,
+            version,
+            listener,
+            vendor,
+            model,
+            status,
+            state,
+            sort,
+            order,
+        } = parameters;
         let limit = limit_of(limit)?;
         if after.is_some() && (sort != Sort::Id || order != Order::Asc || offset.is_some()) {
             return Err(Problem::bad_request("after needs sort=id and order=asc, and no offset: use offset alone"));
@@ -100,7 +115,7 @@ impl TryFrom<Parameters> for ListQuery {
         let version = version.map(|version| version.parse()).transpose();
         let version = version.map_err(|error: UnknownVersion| Problem::bad_request(error.to_string()))?;
         let [search, vendor, model, status] = [search, vendor, model, status].map(|text| AnyCase::new(&text));
-        let filter = Filter { version, search, vendor, model, status };
+        let filter = Filter { version, listener, search, vendor, model, status };
         Ok(ListQuery { limit, after, offset: offset.unwrap_or(0), id, filter, state, sort, order })
     }
 }

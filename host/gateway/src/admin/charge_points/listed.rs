@@ -1,6 +1,6 @@
 //! A charge point in the list, connected or away, and as the API shows it.
 
-use crate::charge_point::{Away, Boot, ClientAddress, Connected, Connector, Facts, Moment, OpenCallCounts, WallClock};
+use crate::charge_point::{Arrival, Away, Boot, Connected, Connector, Facts, Moment, OpenCallCounts, WallClock};
 use crate::operations::events::rfc3339;
 use ocpp_gateway_core::Version;
 use serde::Serialize;
@@ -28,10 +28,10 @@ impl Listed {
         }
     }
 
-    pub(super) fn address(&self) -> ClientAddress {
+    pub(super) fn arrival(&self) -> &Arrival {
         match self {
-            Listed::Connected(it) => it.address,
-            Listed::Away(it) => it.address,
+            Listed::Connected(it) => &it.arrival,
+            Listed::Away(it) => &it.arrival,
         }
     }
 
@@ -80,6 +80,8 @@ pub(super) struct Row {
     version: &'static str,
     /// The address it connected from; the port is not always known.
     address: String,
+    /// The name of the listener that it connected to.
+    listener: String,
     connected_since: String,
     disconnected_at: Option<String>,
     /// As in the metric `closed`.
@@ -123,7 +125,8 @@ impl Row {
             id: listed.id().to_owned(),
             connected: matches!(listed, Listed::Connected(_)),
             version: listed.version().subprotocol(),
-            address: listed.address().to_string(),
+            address: listed.arrival().address.to_string(),
+            listener: listed.arrival().listener.to_string(),
             connected_since: rfc3339(listed.since()),
             disconnected_at: last_disconnect.map(|last| time(last.at)),
             disconnect_reason: last_disconnect.map(|last| last.reason),

@@ -18,7 +18,9 @@ pub(super) fn all(state: &AdminState, recent: &Counts, now: Now) -> Vec<CurrentP
     let refused = state.context.router.events.refusals.recent(now.monotonic);
     let limits = Limit::VARIANTS.iter().filter_map(|&it| limit(it, recent.limited[it as usize]));
     let of_admin = state.tls.iter().filter_map(|tls| tls.expiry());
-    let expiries = state.security.tls.iter().flat_map(|tls| tls.expiries()).chain(of_admin);
+    let security = state.listeners.security();
+    let of_charge_points = security.iter().filter_map(|one| one.tls.as_ref()).flat_map(|tls| tls.expiries());
+    let expiries = of_charge_points.chain(of_admin);
     let certificates = expiries.filter_map(|(file, end)| {
         let end = UNIX_EPOCH + Duration::from_secs(end.try_into().unwrap_or_default());
         certificate(certificate_key(file), end, now.wall)

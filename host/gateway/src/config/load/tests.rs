@@ -17,7 +17,7 @@ fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<Strin
 fn defaults_apply_without_a_file() {
     let config = load(None, []).expect("no faults");
     assert_eq!(config.to_toml(), Config::default().to_toml());
-    assert_eq!(config.ocpp.listen.to_string(), "0.0.0.0:33033");
+    assert_eq!(config.ocpp.listen.map(|address| address.to_string()).as_deref(), Some("0.0.0.0:33033"));
 }
 
 #[test]
@@ -242,4 +242,69 @@ fn port_used_twice_is_a_fault_that_names_both_keys() {
         .expect("no broker of its own");
     load_text("[ocpp]\nlisten = \"127.0.0.2:8080\"", &[]).expect("another address");
     load_text("[ocpp]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"", &[]).expect("any port");
+}
+
+#[test]
+fn faults_of_listeners_are_named_by_their_place() {
+    let listener = |name: &str, port: u16, more: &str| {
+        format!("[[listeners]]\nname = \"{name}\"\nlisten = \"127.0.0.1:{port}\"\n{more}\n")
+    };
+    for (text, wanted) in [
+        (listener("a", 1, "") + &listener("a", 2, ""), "listeners[1].name: \"a\" is taken already"),
+        (listener("default", 1, ""), "listeners[0].name: \"default\" is taken already"),
+        (listener("a b", 1, ""), "listeners[0].name: may have"),
+        ("[[listeners]]\nlisten = \"127.0.0.1:1\"".into(), "listeners[0].name: missing"),
+        ("[[listeners]]\nname = \"a\"".into(), "listeners[0].listen: missing"),
+        (
+            listener("a", 1, "") + &listener("b", 1, ""),
+            "listeners[1].listen: 127.0.0.1:1 is taken already: listeners[0].listen is",
+        ),
+        (listener("a", 8080, ""), "admin.listen: 127.0.0.1:8080 is taken already: listeners[0].listen is"),
+        (listener("a", 1, "mountpoint = \"a/+/\""), "listeners[0].mountpoint: is the beginning of topics: wildcards"),
+        (listener("a", 1, "mountpoint = \"$SYS/\""), "listeners[0].mountpoint: must not begin with $"),
+        (
+            listener("a", 1, "access = [\"allow 10.0.0.0/33\"]"),
+            "listeners[0].access[0]: \"allow 10.0.0.0/33\" is no rule",
+        ),
+        (listener("a", 1, "access = [\"deny all\", \"allow 10.0.0.1\"]"), "listeners[0].access: the rules behind"),
+        (listener("a", 1, "access = [\"allow 10.0.0.1\"]"), "listeners[0].access: refuses no address"),
+        (listener("a", 1, "auth = { mode = \"basic\" }"), "listeners[0].auth.users: missing"),
+        (
+            listener("a", 1, "max_message_size = 2000000"),
+            "listeners[0].max_message_size: is more than ocpp.max_message_size",
+        ),
+        (
+            listener("a", 1, "versions = [\"ocpp2.1\"]"),
+            "listeners[0].default_version: ocpp1.6 is not among listeners[0].versions",
+        ),
+        (format!("ocpp.path = \"/x\"\n{}", listener("a", 1, "")), "ocpp.path: has no effect: with [[listeners]]"),
+        (listener("a", 1, "listens = 1"), "listeners.listens: unknown key; did you mean listeners.listen?"),
+    ] {
+        let faults = load_text(&text, &[]).expect_err(&text);
+        assert!(faults.len() == 1 && faults[0].starts_with(wanted), "{text}: {faults:?}");
+    }
+}
+
+#[test]
+fn listener_takes_over_limits_but_not_who_may_connect() {
+    let text = "[ocpp]\nlisten = \"127.0.0.1:1\"\nidentities = [\"CP1\"]\nmax_header_size = 100\naccept_rate = 7\n\
+                access = [\"deny 10.0.0.1\"]\n[[listeners]]\nname = \"a\"\nlisten = \"127.0.0.1:2\"\naccept_rate = 8";
+    let listeners = load_text(text, &[]).expect("no faults").all_listeners();
+    let [default, a] = &listeners[..] else { panic!("{listeners:?}") };
+    assert_eq!((&*default.name, default.max_header_size, default.accept_rate), ("default", 100, 7));
+    assert_eq!((&*a.name, a.max_header_size, a.accept_rate), ("a", 100, 8));
+    assert!(default.identities.is_some() && !default.access.is_empty());
+    assert!(a.identities.is_none() && a.access.is_empty());
+}
+
+#[test]
+fn listener_of_ocpp_is_absent_unless_it_is_written_beside_others() {
+    let others = "[[listeners]]\nname = \"a\"\nlisten = \"127.0.0.1:2\"";
+    let names = |text: &str, variables: &[(&str, &str)]| {
+        let listeners = load_text(text, variables).expect("no faults").all_listeners();
+        listeners.into_iter().map(|listener| listener.name).collect::<Vec<_>>()
+    };
+    assert_eq!(names("", &[]), ["default"]);
+    assert_eq!(names(others, &[]), ["a"]);
+    assert_eq!(names(others, &[("OCPP_GATEWAY__OCPP__LISTEN", "127.0.0.1:1")]), ["default", "a"]);
 }

@@ -4,7 +4,7 @@ use super::error::AuthError;
 use super::password_check::PasswordChecker;
 use super::tls::ChargePointTls;
 use super::users::Users;
-use crate::config::{AuthMode, Identities, OcppConfig};
+use crate::config::{Identities, Listener};
 use crate::operations::live_files::{Live, Reload};
 use ocpp_gateway_core::Identity;
 use std::collections::HashSet;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// What a charge point has to prove before it may connect.
 pub struct Security {
     /// `None`: any identity.
-    pub identities: Option<Arc<Live<HashSet<String>>>>,
+    pub identities: Option<IdentityList>,
     /// `None`: no passwords.
     pub password_checker: Option<PasswordChecker>,
     /// `None`: no TLS.
@@ -22,15 +22,18 @@ pub struct Security {
 }
 
 /// An error in a file of the configuration: the configuration key, and the problem.
-pub type FileFault = (&'static str, String);
+pub type FileFault = (String, String);
 
 impl Security {
     /// Reads all files. The error has the faults of all of them.
-    pub fn load(ocpp: &OcppConfig) -> Result<Self, Vec<FileFault>> {
+    pub fn load(listener: &Listener) -> Result<Self, Vec<FileFault>> {
         let mut faults = Vec::new();
-        let identities = or_add_fault(&mut faults, "ocpp.identities", identities(ocpp));
-        let passwords = or_add_fault(&mut faults, "ocpp.auth.users", passwords(ocpp));
-        let tls = or_add_fault(&mut faults, "ocpp.tls", ocpp.tls.as_ref().map(ChargePointTls::load).transpose());
+        let [of_list, of_users, of_tls] = ["identities", "auth.users", "tls"].map(|name| listener.key(name));
+        let identities = identities(of_list.clone(), listener.identities.clone());
+        let identities = or_add_fault(&mut faults, of_list, identities);
+        let passwords = or_add_fault(&mut faults, of_users.clone(), passwords(of_users, listener));
+        let tls = listener.tls.as_ref().map(|tls| ChargePointTls::load(of_tls.clone(), tls)).transpose();
+        let tls = or_add_fault(&mut faults, of_tls, tls);
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -59,7 +62,7 @@ impl Security {
             return Ok(());
         }
         if self.password_checker.is_some() {
-            return Err(AuthError::wrong("it is not in ocpp.identities"));
+            return Err(AuthError::wrong("it is not in the list of identities"));
         }
         Err(AuthError::NotListed { identity: identity.clone(), has_certificate: self.wants_credentials() })
     }
@@ -71,31 +74,33 @@ impl Security {
 }
 
 /// The value; an error is added to `faults`.
-fn or_add_fault<T>(faults: &mut Vec<FileFault>, key: &'static str, read: Result<Option<T>, String>) -> Option<T> {
+fn or_add_fault<T>(faults: &mut Vec<FileFault>, key: String, read: Result<Option<T>, String>) -> Option<T> {
     read.unwrap_or_else(|problem| {
         faults.push((key, problem));
         None
     })
 }
 
-fn identities(ocpp: &OcppConfig) -> Result<Option<Arc<Live<HashSet<String>>>>, String> {
-    let Some(identities) = ocpp.identities.clone() else { return Ok(None) };
+type IdentityList = Arc<Live<HashSet<String>>>;
+
+fn identities(key: String, identities: Option<Identities>) -> Result<Option<IdentityList>, String> {
+    let Some(identities) = identities else { return Ok(None) };
     let files = match &identities {
         Identities::List(_) => Vec::new(),
         Identities::File(file) => vec![file.clone()],
     };
-    Live::new("ocpp.identities", files, move |_| identities.read().map_err(|error| error.to_string()))
-        .map(|live| Some(Arc::new(live)))
+    let live = Live::new(key, files, move |_| identities.read().map_err(|error| error.to_string()))?;
+    Ok(Some(Arc::new(live)))
 }
 
 type Passwords = (Arc<Live<Users>>, PasswordChecker);
 
-fn passwords(ocpp: &OcppConfig) -> Result<Option<Passwords>, String> {
-    let Some(file) = ocpp.auth.users.clone().filter(|_| ocpp.auth.mode == AuthMode::Basic) else { return Ok(None) };
-    let users = Live::new("ocpp.auth.users", vec![file.clone()], move |before| Users::read(&file, before))?;
+fn passwords(key: String, listener: &Listener) -> Result<Option<Passwords>, String> {
+    let Some(file) = listener.auth.users.clone().filter(|_| listener.auth.mode.is_basic()) else { return Ok(None) };
+    let users = Live::new(key, vec![file.clone()], move |before| Users::read(&file, before))?;
     let users = Arc::new(users);
     // The other half of the timeout is for TLS and the response.
-    let checker = PasswordChecker::new(Arc::clone(&users), ocpp.handshake_timeout.get() / 2)
-        .map_err(|error| error.to_string())?;
+    let checker =
+        PasswordChecker::new(Arc::clone(&users), listener.handshake_timeout / 2).map_err(|error| error.to_string())?;
     Ok(Some((users, checker)))
 }

@@ -50,12 +50,12 @@ pub struct VerifiedClient {
 }
 
 impl ChargePointTls {
-    /// Reads the files. An error names the faulty file.
-    pub fn load(settings: &Settings) -> Result<Self, String> {
+    /// Reads the files. `key`: of the section, for the log. An error names the faulty file.
+    pub fn load(key: String, settings: &Settings) -> Result<Self, String> {
         let files = [Some(&settings.cert), Some(&settings.key), settings.client_ca.as_ref()];
         let files = files.into_iter().flatten().cloned().collect();
         let read = settings.clone();
-        let files = Live::new("ocpp.tls", files, move |_| ServerTlsFiles::read(&read))?;
+        let files = Live::new(key, files, move |_| ServerTlsFiles::read(&read))?;
         let identities = settings.client_ca.is_some().then(|| CertificateIdentities(settings.identities.clone()));
         Ok(ChargePointTls { files: Arc::new(files), identities })
     }

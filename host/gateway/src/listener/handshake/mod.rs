@@ -9,7 +9,7 @@ pub use connection::Handshake;
 pub use refused::Refused;
 
 use crate::charge_point::Socket;
-use crate::config::{DefaultVersion, OcppConfig};
+use crate::config::{DefaultVersion, Listener};
 use hyper::header::{self, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use ocpp_gateway_core::identity::InvalidIdentity;
@@ -29,7 +29,7 @@ const WRITE_BUFFER: usize = 4 << 10;
 /// The settings of handshakes and WebSockets.
 #[derive(Debug)]
 pub struct HandshakeSettings {
-    ocpp: OcppConfig,
+    listener: Listener,
     websocket: WebSocketConfig,
 }
 
@@ -46,23 +46,23 @@ pub struct UpgradeRequest {
 }
 
 impl HandshakeSettings {
-    pub fn new(ocpp: &OcppConfig) -> Self {
+    pub fn new(listener: &Listener) -> Self {
         let websocket = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(WRITE_BUFFER)
-            .max_message_size(Some(ocpp.max_message_size))
-            .max_frame_size(Some(ocpp.max_message_size));
-        HandshakeSettings { ocpp: ocpp.clone(), websocket }
+            .max_message_size(Some(listener.max_message_size))
+            .max_frame_size(Some(listener.max_message_size));
+        HandshakeSettings { listener: listener.clone(), websocket }
     }
 
     /// The time limit for the whole handshake, from the first byte to the last.
     pub fn timeout(&self) -> Duration {
-        self.ocpp.handshake_timeout.get()
+        self.listener.handshake_timeout
     }
 
     /// Begins a handshake on a byte stream.
     pub fn begin<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Handshake<S> {
-        Handshake::new(stream, self.ocpp.max_header_size)
+        Handshake::new(stream, self.listener.max_header_size)
     }
 
     /// Reads the request. The answer is [`Handshake::accept`] or [`Handshake::refuse`].
@@ -73,13 +73,14 @@ impl HandshakeSettings {
         let mut request = handshake.read_request().await?;
         request::hide_credentials(request.headers_mut());
         let mut response = request::accept(&request)?;
-        let identity = Identity::from_path(request.uri().path(), &self.ocpp.path, self.ocpp.max_identity_length);
+        let identity =
+            Identity::from_path(request.uri().path(), &self.listener.path, self.listener.max_identity_length);
         let identity = identity.map_err(|error| match error {
             InvalidIdentity::InvalidEscape => Refused::status(StatusCode::BAD_REQUEST, error.to_string()),
             _ => Refused::status(StatusCode::NOT_FOUND, error.to_string()),
         })?;
         let offers = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL);
-        let version = match negotiate(offers.iter().filter_map(|line| line.to_str().ok()), &self.ocpp.versions) {
+        let version = match negotiate(offers.iter().filter_map(|line| line.to_str().ok()), &self.listener.versions) {
             Negotiated::Agreed(version, name) => {
                 if let Ok(name) = HeaderValue::from_str(name) {
                     response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, name);
@@ -100,10 +101,10 @@ impl HandshakeSettings {
 
     /// The version for a client that offers no subprotocol.
     fn default_version(&self) -> Result<Version, Refused> {
-        match self.ocpp.default_version {
+        match self.listener.default_version {
             DefaultVersion::Use(version) => Ok(version),
             DefaultVersion::Refuse => {
-                let names: Vec<_> = self.ocpp.versions.iter().map(|version| version.subprotocol()).collect();
+                let names: Vec<_> = self.listener.versions.iter().map(|version| version.subprotocol()).collect();
                 let reason = format!("offer a subprotocol: {}", names.join(", "));
                 Err(Refused::status(StatusCode::BAD_REQUEST, reason))
             }
@@ -128,7 +129,7 @@ mod tests {
 
     #[tokio::test]
     async fn debug_hides_the_credentials_of_a_request() {
-        let settings = HandshakeSettings::new(&OcppConfig::default());
+        let settings = HandshakeSettings::new(&Listener::default());
         let mut handshake = settings.begin(tokio::io::join(HEAD.as_bytes(), tokio::io::sink()));
         let request = settings.read_request(&mut handshake).await.expect("a request");
         assert_eq!(request.request.headers()[header::AUTHORIZATION], "Basic Q1AxOnNlY3JldA==");

@@ -1,0 +1,295 @@
+//! All listeners for charge points: they start and end, and change while the gateway runs.
+
+use super::accept::Acceptor;
+use super::authentication::{FileFault, Security};
+use super::counts::ListenerCounts;
+use super::limits::AllSockets;
+use crate::charge_point::Context;
+use crate::config::Listener;
+use crate::operations::ephemeral;
+use crate::operations::file_watch::FileWatch;
+use crate::operations::live_files::{self, Reload};
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+/// Pause after a failed accept, as without free file descriptors the next one fails too.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The length of the accept queue: after an outage, all charge points connect at once.
+const LISTEN_BACKLOG: u32 = 4096;
+
+/// Why the listeners cannot be as the configuration wants them.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenerError {
+    #[error("{key} = {address}: cannot listen there: {error}{}", ephemeral::hint(address.port(), error))]
+    Listen { key: String, address: SocketAddr, error: io::Error },
+    #[error("{}", lines(.0))]
+    Files(Vec<FileFault>),
+    #[error("files cannot be watched: {0}")]
+    FileWatch(#[from] notify::Error),
+}
+
+fn lines(faults: &[FileFault]) -> String {
+    faults.iter().map(|(key, problem)| format!("{key}: {problem}")).collect::<Vec<_>>().join("\n")
+}
+
+/// Listeners that are bound and have read their files, and accept no connection yet.
+pub struct BoundListeners(Vec<BoundListener>);
+
+struct BoundListener {
+    settings: Listener,
+    security: Arc<Security>,
+    socket: Arc<TcpListener>,
+    address: SocketAddr,
+    /// `None`: it has no files.
+    files: Option<FileWatch>,
+}
+
+/// The listeners of the gateway.
+pub struct Listeners {
+    context: Arc<Context>,
+    sockets: Arc<AllSockets>,
+    /// The tasks of all connections.
+    tasks: TaskTracker,
+    /// Those of the loops that accept connections.
+    accepting: TaskTracker,
+    closed: CancellationToken,
+    running: Mutex<Vec<RunningListener>>,
+}
+
+struct RunningListener {
+    settings: Listener,
+    security: Arc<Security>,
+    socket: Arc<TcpListener>,
+    address: SocketAddr,
+    counts: Arc<ListenerCounts>,
+    /// Replaced when the settings change.
+    acceptor: Arc<ArcSwap<Acceptor>>,
+    closed: CancellationToken,
+    /// Watches its files until it is dropped.
+    _files: Option<FileWatch>,
+}
+
+/// A listener as operators see it.
+#[derive(Debug, Clone)]
+pub struct ListenerStatus {
+    pub settings: Listener,
+    pub address: SocketAddr,
+    /// Connected charge points.
+    pub charge_points: usize,
+    /// Handshakes that have succeeded, since the listener was added.
+    pub accepted: u64,
+    /// Connections that were refused, since the listener was added.
+    pub refused: u64,
+}
+
+impl BoundListeners {
+    /// Binds all listeners and reads their files. Needs a tokio runtime.
+    pub fn bind(listeners: &[Listener]) -> Result<Self, ListenerError> {
+        Self::bind_beside(listeners, |_| None)
+    }
+
+    /// `bound`: the socket that a listener takes over.
+    fn bind_beside(
+        listeners: &[Listener],
+        bound: impl Fn(&Listener) -> Option<Arc<TcpListener>>,
+    ) -> Result<Self, ListenerError> {
+        let (mut read, mut faults) = (Vec::new(), Vec::new());
+        for listener in listeners {
+            match Security::load(listener) {
+                Ok(security) => read.push((listener, Arc::new(security))),
+                Err(of_listener) => faults.extend(of_listener),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(ListenerError::Files(faults));
+        }
+        let bind = |(settings, security): (&Listener, Arc<Security>)| {
+            let socket = match bound(settings) {
+                Some(socket) => socket,
+                None => Arc::new(listen(settings)?),
+            };
+            let address = socket.local_addr().map_err(|error| not_bound(settings, error))?;
+            let reloads = security.reloads();
+            let files = (!reloads.is_empty()).then(|| live_files::watch(reloads)).transpose()?;
+            Ok(BoundListener { settings: settings.clone(), security, socket, address, files })
+        };
+        read.into_iter().map(bind).collect::<Result<_, _>>().map(BoundListeners)
+    }
+
+    /// The address of the first one, with its actual port.
+    pub fn first_address(&self) -> Option<SocketAddr> {
+        self.0.first().map(|listener| listener.address)
+    }
+}
+
+impl Listeners {
+    /// `max_connections`: of all listeners together; `max_files`: the limit on open files of the process.
+    pub fn new(context: Arc<Context>, max_connections: usize, max_files: usize) -> Self {
+        Listeners {
+            context,
+            sockets: Arc::new(AllSockets::new(max_connections, max_files)),
+            tasks: TaskTracker::new(),
+            accepting: TaskTracker::new(),
+            closed: CancellationToken::new(),
+            running: Mutex::default(),
+        }
+    }
+
+    /// The tasks of all connections.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    /// Accepts connections on all of them.
+    pub fn start(&self, bound: BoundListeners) {
+        let mut running = self.running.lock();
+        for listener in bound.0 {
+            running.push(self.run(listener, None));
+        }
+    }
+
+    /// Reads the files of listeners and binds addresses as a new configuration wants them. If one cannot be had, all listeners
+    /// stay as they are. Needs a tokio runtime.
+    pub fn prepare(&self, listeners: &[Listener]) -> Result<BoundListeners, ListenerError> {
+        let running = self.running.lock();
+        BoundListeners::bind_beside(listeners, |wanted| {
+            let is_same = |one: &&RunningListener| {
+                one.settings.listen == wanted.listen && (wanted.listen.port() != 0 || one.settings.name == wanted.name)
+            };
+            running.iter().find(is_same).map(|one| Arc::clone(&one.socket))
+        })
+    }
+
+    /// Replaces all listeners by those that were prepared. Connections of those that stay, stay.
+    pub fn replace(&self, prepared: BoundListeners) {
+        let mut running = self.running.lock();
+        let mut old = std::mem::take(&mut *running);
+        for new in prepared.0 {
+            let before =
+                old.iter().position(|one| one.settings.name == new.settings.name).map(|at| old.swap_remove(at));
+            let (name, address) = (&new.settings.name, new.address);
+            match &before {
+                None => info!("SIGHUP: the listener {name} is new, at {address}"),
+                Some(before) if before.settings != new.settings => info!("SIGHUP: the listener {name} has changed"),
+                Some(_) => {}
+            }
+            running.push(self.run(new, before));
+        }
+        for RunningListener { settings, closed, .. } in old {
+            closed.cancel();
+            info!("SIGHUP: the listener {} is gone: its charge points are disconnected", settings.name);
+            self.context.registry.kick_from(&settings.name);
+        }
+    }
+
+    /// Runs a listener, in the place of the one of its name, if there was one.
+    fn run(&self, listener: BoundListener, before: Option<RunningListener>) -> RunningListener {
+        let BoundListener { settings, security, socket, address, files } = listener;
+        let is_same = before.as_ref().is_some_and(|before| before.settings == settings);
+        if !is_same {
+            warn_if_unauthenticated(&settings, &security, address);
+        }
+        let counts = before.as_ref().map(|before| Arc::clone(&before.counts));
+        let counts = counts.unwrap_or_else(|| Arc::new(ListenerCounts::new(Arc::clone(&self.sockets))));
+        let (context, tasks) = (Arc::clone(&self.context), self.tasks.clone());
+        let acceptor = Arc::new(Acceptor::new(&settings, Arc::clone(&security), Arc::clone(&counts), context, tasks));
+        let (acceptor, closed) = match before {
+            Some(RunningListener { socket: old, acceptor: current, closed, .. }) if Arc::ptr_eq(&old, &socket) => {
+                current.store(acceptor);
+                (current, closed)
+            }
+            before => {
+                if let Some(before) = before {
+                    before.closed.cancel();
+                }
+                let (acceptor, closed) = (Arc::new(ArcSwap::new(acceptor)), self.closed.child_token());
+                self.accepting.spawn(accept_all(Arc::clone(&socket), Arc::clone(&acceptor), closed.clone()));
+                (acceptor, closed)
+            }
+        };
+        RunningListener { settings, security, socket, address, counts, acceptor, closed, _files: files }
+    }
+
+    /// Accepts no connection any more.
+    pub async fn close(&self) {
+        self.closed.cancel();
+        self.accepting.close();
+        self.accepting.wait().await;
+        // Frees the addresses.
+        self.running.lock().clear();
+    }
+
+    /// All of them, in the order of the configuration.
+    pub fn status(&self) -> Vec<ListenerStatus> {
+        let status = |RunningListener { settings, address, counts, .. }: &RunningListener| ListenerStatus {
+            settings: settings.clone(),
+            address: *address,
+            charge_points: counts.sockets.charge_points(),
+            accepted: counts.accepted.load(Ordering::Relaxed),
+            refused: counts.refused.load(Ordering::Relaxed),
+        };
+        self.running.lock().iter().map(status).collect()
+    }
+
+    /// What each of them demands of charge points.
+    pub fn security(&self) -> Vec<Arc<Security>> {
+        self.running.lock().iter().map(|one| Arc::clone(&one.security)).collect()
+    }
+
+    /// What is read again when its files change.
+    pub fn reloads(&self) -> Vec<Arc<dyn Reload>> {
+        self.security().iter().flat_map(|security| security.reloads()).collect()
+    }
+}
+
+/// Accepts connections until `closed`.
+async fn accept_all(socket: Arc<TcpListener>, acceptor: Arc<ArcSwap<Acceptor>>, closed: CancellationToken) {
+    loop {
+        let accepted = tokio::select! {
+            () = closed.cancelled() => return,
+            accepted = socket.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, address)) => acceptor.load_full().on_accept(stream, address.into()),
+            Err(error) => {
+                warn!("cannot accept connections: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Warns if there is no authentication: any client can then connect with any identity.
+fn warn_if_unauthenticated(settings: &Listener, security: &Security, address: SocketAddr) {
+    if !security.wants_credentials() && !address.ip().is_loopback() {
+        let (auth, client_ca) = (settings.key("auth"), settings.key("tls.client_ca"));
+        warn!("any client that reaches {address} can pass for any charge point: neither {auth} nor {client_ca} is set");
+    }
+}
+
+fn listen(settings: &Listener) -> Result<TcpListener, ListenerError> {
+    bind(settings.listen).map_err(|error| not_bound(settings, error))
+}
+
+fn not_bound(settings: &Listener, error: io::Error) -> ListenerError {
+    ListenerError::Listen { key: settings.key("listen"), address: settings.listen, error }
+}
+
+/// A socket that listens at `address`.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // After a restart, the port may still have closing connections.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(LISTEN_BACKLOG)
+}
