@@ -4,6 +4,7 @@ import { usePoll } from "../lib/poll.js";
 import { usePart } from "../lib/part.js";
 import { Failure, Page } from "../lib/widgets.js";
 import { Certificates } from "./settings/certificates.js";
+import { Listeners } from "./settings/listeners.js";
 import { Limits } from "./settings/limits.js";
 import { LogLevel } from "./settings/log-level.js";
 import { InForce } from "./settings/in-force.js";
@@ -22,6 +23,7 @@ export default function Settings({ query }) {
           <${LogLevel} />
         </div>
       </div>
+      <${Listeners} />
       <${InForce} settings=${data.settings} search=${query.search ?? ""} />`}
   <//>`;
 }

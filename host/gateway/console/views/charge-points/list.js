@@ -12,7 +12,7 @@ import { Refused } from "./refused.js";
 import { eachOf } from "../call/run.js";
 
 const VERSIONS = ["ocpp1.6", "ocpp2.0.1", "ocpp2.1"];
-const FILTERS = ["search", "version", "vendor", "model", "status"];
+const FILTERS = ["search", "version", "listener", "vendor", "model", "status"];
 /** Most charge points that are disconnected at a time. */
 const AT_ONCE = 8;
 
@@ -32,7 +32,7 @@ export function ChargePointList({ query }) {
   const filtered = FILTERS.some((name) => query[name]);
   const listed = { connected: read.total, away: filtered ? null : read.matching, refused: query.search ? null : refused }[state];
   const show = (next) => {
-    const others = next === "refused" ? { version: "", vendor: "", model: "", status: "" } : {};
+    const others = next === "refused" ? { version: "", listener: "", vendor: "", model: "", status: "" } : {};
     setQuery({ state: next === "connected" ? "" : next, sort: "", order: "", ...others });
   };
   return html`<${Page} title="Charge points">
@@ -66,10 +66,10 @@ function StateTabs({ state, listed, onChange }) {
 }
 
 function Known({ state, query, picked, setPicked, read, setRead }) {
-  const { search, version, vendor, model, status, sort, order } = query;
+  const { search, version, listener, vendor, model, status, sort, order } = query;
   const asked = useMemo(
-    () => ({ state, search, version, vendor, model, status, sort, order }),
-    [state, search, version, vendor, model, status, sort, order],
+    () => ({ state, search, version, listener, vendor, model, status, sort, order }),
+    [state, search, version, listener, vendor, model, status, sort, order],
   );
   const filtered = FILTERS.some((name) => query[name]);
   const pick = (ids, yes) => setPicked((old) => {
@@ -118,6 +118,7 @@ function emptyText(state, filtered) {
 }
 
 function Filters({ query, rows }) {
+  const listeners = usePoll("/api/v1/listeners", { every: 10_000 }).data ?? [];
   const set = (name) => (event) => setQuery({ [name]: event.target.value });
   const seen = (name) => [...new Set(rows.map((row) => row[name]).filter(Boolean))].sort();
   const text = (name, label) => html`<${SearchBox} key=${name} value=${query[name] ?? ""} label=${label}
@@ -129,6 +130,11 @@ function Filters({ query, rows }) {
       <option value="">All versions</option>
       ${VERSIONS.map((version) => html`<option key=${version} value=${version}>${version.replace("ocpp", "OCPP ")}</option>`)}
     </select>
+    ${(listeners.length > 1 || query.listener) && html`<select aria-label="Listener" value=${query.listener ?? ""}
+      onChange=${set("listener")}>
+      <option value="">All listeners</option>
+      ${listeners.map(({ name }) => html`<option key=${name} value=${name}>${name}</option>`)}
+    </select>`}
     ${text("vendor", "Vendor")} ${text("model", "Model")}
     <select aria-label="Status of a connector" value=${query.status ?? ""} onChange=${set("status")}>
       <option value="">Any connector status</option>

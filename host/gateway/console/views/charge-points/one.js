@@ -99,6 +99,7 @@ function Facts({ row }) {
   const facts = [
     ["OCPP", shortVersion(row.version)],
     ["Address", html`<span class="mono">${row.address}</span>`],
+    ["Listener", row.listener],
     row.connected ? ["On line since", html`<${Time} value=${row.connected_since} />`] : ["Off line since", html`<${Time}
       value=${row.disconnected_at} />`],
     !row.connected && ["Why", row.disconnect_reason ?? "–"],

@@ -25,7 +25,7 @@ export function Refused({ query, onTotal }) {
       ? "No refused connection matches. The charge point may not reach the gateway at all: check its URL, DNS and the firewall."
       : "No connection was refused since the gateway started."}</${Empty}>`}
     ${refusals.length > 0 && html`<${ScrollX} label="Refused connections"><table class="refused">
-      <thead><tr><th>Identity</th><th>Address</th><th>Why</th><th>What to do</th><th
+      <thead><tr><th>Identity</th><th>Address, listener</th><th>Why</th><th>What to do</th><th
         class="numeric">Times</th><th>First</th><th>Last</th></tr></thead>
       <tbody>${refusals.map((one) => html`<${Refusal} key=${`${one.identity ?? one.address} ${one.reason}`} one=${one} />`)}</tbody>
     </table><//>`}`;
@@ -36,7 +36,7 @@ function Refusal({ one }) {
     <td>${one.identity === null ? html`<span class="soft">none read</span>` : html`<a
       href=${href(["charge-points", one.identity])}>${one.identity}</a>`}
       ${one.certificate && html`<br /><small>certificate ${one.certificate}</small>`}</td>
-    <td class="mono">${one.address}</td>
+    <td><span class="mono">${one.address}</span><br /><small>${one.listener}</small></td>
     <td><${Badge} tone="bad">${one.reason}</${Badge}> <${Prose} text=${one.text} /></td>
     <td class="soft">${refusalAdvice(one.reason)}</td>
     <td class="numeric">${count(one.count)}</td>
