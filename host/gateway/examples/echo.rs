@@ -36,10 +36,11 @@ async fn serve(stream: TcpStream, settings: &HandshakeSettings) {
         Ok(request) => handshake.accept(request).await,
         Err(refused) => Err(refused),
     };
-    if let Err(refused) = accepted {
-        return handshake.refuse(&refused).await;
-    }
-    let mut socket = settings.websocket(handshake);
+    let deflate = match accepted {
+        Ok(deflate) => deflate,
+        Err(refused) => return handshake.refuse(&refused).await,
+    };
+    let mut socket = settings.websocket(handshake, deflate);
     let ending = echo(&mut socket).await;
     ending.close(&mut socket).await;
 }

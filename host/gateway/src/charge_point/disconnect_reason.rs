@@ -1,8 +1,10 @@
 //! Why a connection ends, and the close frame that tells the charge point.
 
 use super::socket::Socket;
+use ocpp_gateway_deflate::DeflateError;
 use ocpp_gateway_mqtt::SubscribeError;
 use ocpp_gateway_pipeline::Failure;
+use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::Message;
@@ -54,6 +56,10 @@ pub enum DisconnectReason {
     NotUtf8,
     #[error("message too large")]
     TooLarge,
+    /// Compressed (RFC 7692), but not as deflate does it.
+    #[error("{0}")]
+    #[strum(serialize = "not_inflated")]
+    NotInflated(DeflateError),
     /// A breach of the WebSocket protocol.
     #[error("{0}")]
     #[strum(serialize = "protocol_error")]
@@ -90,7 +96,7 @@ impl DisconnectReason {
             DisconnectReason::Full | DisconnectReason::BrokerAway | DisconnectReason::TooSlow => CloseCode::Again,
             DisconnectReason::NoCommonVersion | DisconnectReason::Protocol(_) => CloseCode::Protocol,
             DisconnectReason::Binary => CloseCode::Unsupported,
-            DisconnectReason::NotUtf8 => CloseCode::Invalid,
+            DisconnectReason::NotUtf8 | DisconnectReason::NotInflated(_) => CloseCode::Invalid,
             DisconnectReason::TooLarge => CloseCode::Size,
             DisconnectReason::NotSubscribed(_) => CloseCode::Error,
         })
@@ -127,8 +133,19 @@ impl From<WebSocketError> for DisconnectReason {
             WebSocketError::Capacity(CapacityError::MessageTooLong { .. }) => DisconnectReason::TooLarge,
             WebSocketError::Utf8(_) => DisconnectReason::NotUtf8,
             WebSocketError::Protocol(error) if !is_reset(&error) => DisconnectReason::Protocol(error.to_string()),
+            WebSocketError::Io(error) => of_stream(&error),
             other => DisconnectReason::Gone(Some(other.to_string())),
         }
+    }
+}
+
+/// The stream has failed, or what it carries cannot be inflated.
+fn of_stream(error: &io::Error) -> DisconnectReason {
+    match DeflateError::find(error).copied() {
+        Some(DeflateError::TooLarge(_)) => DisconnectReason::TooLarge,
+        Some(DeflateError::Protocol(text)) => DisconnectReason::Protocol(text.to_owned()),
+        Some(error @ DeflateError::Invalid(_)) => DisconnectReason::NotInflated(error),
+        None => DisconnectReason::Gone(Some(error.to_string())),
     }
 }
 

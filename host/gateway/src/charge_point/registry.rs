@@ -353,7 +353,14 @@ mod tests {
         let identity = identity(number);
         let address = std::net::SocketAddr::from(([192, 0, 2, 1], 4711)).into();
         let (version, since) = (Version::V1_6, SystemTime::now());
-        let away = Away { identity: identity.clone(), version, address, since, last_message: None, facts };
+        let away = Away {
+            identity: identity.clone(),
+            version,
+            arrival: Arrival { address, listener: "default".into() },
+            since,
+            last_message: None,
+            facts,
+        };
         let mut state = registry.state.lock();
         state.away.put(identity, away);
         state.limit_away(registry.max_connections);

@@ -11,6 +11,7 @@ mod frames;
 
 use frames::Frames;
 use hyper::body::Bytes;
+use ocpp_gateway_deflate::{Agreed, DeflateStream, Limits};
 use ocpp_gateway_mqtt::Reservation;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
@@ -26,7 +27,8 @@ pub(super) const SMALL: usize = 4 << 10;
 
 /// The server side of a WebSocket connection after the handshake.
 pub struct Socket<S> {
-    stream: S,
+    /// Compresses and inflates messages, if that was agreed on.
+    stream: DeflateStream<S>,
     protocol: WebSocketContext,
     /// The stream accepts no more data: it has to be flushed before the next message is sent.
     is_blocked: bool,
@@ -58,10 +60,18 @@ struct Incoming {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// `received`: data that arrived before the handshake was over.
-    pub fn new(stream: S, received: Bytes, config: WebSocketConfig) -> Self {
-        let longest = u32::try_from(config.max_message_size.unwrap_or(usize::MAX)).unwrap_or(u32::MAX);
+    /// `received`: data that arrived before the handshake was over. `agreed`: how messages are compressed.
+    pub fn new(stream: S, received: Bytes, config: WebSocketConfig, agreed: Option<Agreed>) -> Self {
+        let max_message_size = config.max_message_size.unwrap_or(usize::MAX);
+        let longest = u32::try_from(max_message_size).unwrap_or(u32::MAX);
         let mut incoming = Incoming { longest, ..Incoming::default() };
+        let (stream, received) = match agreed {
+            Some(agreed) => {
+                let limits = Limits { max_message_size, waits_for_memory: true };
+                (DeflateStream::new(stream, received, agreed, limits), Bytes::new())
+            }
+            None => (DeflateStream::plain(stream), received),
+        };
         incoming.frames.advance(&received);
         let protocol = if received.is_empty() {
             WebSocketContext::new(Role::Server, Some(config))
@@ -75,7 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// The next message. tungstenite answers pings and close frames by itself. `None`: the connection is over.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
         if self.has_grown
-            && self.incoming.frames.is_empty()
+            && self.is_between_messages()
             && let Err(error) = ready!(self.poll_flush(cx))
         {
             return Poll::Ready(Some(Err(error)));
@@ -97,13 +107,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Size in bytes of the arriving message, if reading stops until memory for it is [reserved](Self::reserve).
     pub fn wanted(&self) -> Option<usize> {
-        self.incoming.wanted()
+        self.incoming.wanted().or_else(|| self.stream.wanted())
     }
 
     /// Reserves `memory` for the arriving message, until the message is taken out and its buffer is freed. `until`: see
     /// [`reserved_until`](Self::reserved_until).
     pub fn reserve(&mut self, memory: Reservation, until: Instant) {
         self.incoming.reserved = Some(Box::new(MessageMemory { memory, until }));
+        self.stream.allow();
+    }
+
+    /// Whether everything that arrived was taken out.
+    fn is_between_messages(&self) -> bool {
+        self.incoming.frames.is_empty() && self.stream.is_idle()
     }
 
     /// While memory is reserved for a message: the deadline that was given to [`reserve`](Self::reserve), which the
@@ -157,7 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Frees buffers that have grown, if they are empty.
     fn free_grown_buffers(&mut self) {
-        if self.has_grown && self.incoming.frames.is_empty() && self.protocol.can_write() {
+        if self.has_grown && self.is_between_messages() && self.protocol.can_write() {
             let config = *self.protocol.get_config();
             self.protocol = WebSocketContext::new(Role::Server, Some(config));
             self.incoming.reserved = None;
@@ -182,11 +198,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Whether any data arrived since the last call, even part of a message.
     pub fn take_received(&mut self) -> bool {
-        std::mem::take(&mut self.incoming.has_received)
+        std::mem::take(&mut self.incoming.has_received) | self.stream.take_received()
     }
 
     /// The underlying stream.
-    pub fn stream(&mut self) -> &mut S {
+    pub fn stream(&mut self) -> &mut DeflateStream<S> {
         &mut self.stream
     }
 }

@@ -1,6 +1,7 @@
 //! All keys of the configuration. They are taken from the structures, so that no key is accepted and then ignored, and
 //! misspelt keys are recognised.
 
+use super::deflate::DeflateConfig;
 use super::listener::ListenerConfig;
 use super::sections::Config;
 use super::security::{AdminTlsConfig, MqttTlsConfig, TlsConfig};
@@ -17,7 +18,11 @@ static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     // The sections that may be absent.
     (config.ocpp.tls, config.mqtt.tls) = (Some(TlsConfig::default()), Some(MqttTlsConfig::default()));
     config.admin.tls = Some(AdminTlsConfig::default());
-    config.listeners = vec![ListenerConfig { tls: Some(TlsConfig::default()), ..ListenerConfig::default() }];
+    config.listeners = vec![ListenerConfig {
+        tls: Some(TlsConfig::default()),
+        deflate: Some(DeflateConfig::default()),
+        ..ListenerConfig::default()
+    }];
     config.transforms = vec![TransformConfig::default()];
     let mut keys: Vec<String> = NOT_SERIALIZED.map(str::to_owned).into();
     add_leaves("", &serde_json::to_value(config).expect("it is texts and numbers"), &mut keys);

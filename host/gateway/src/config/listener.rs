@@ -1,6 +1,7 @@
 //! Listeners for charge points: that of `[ocpp]`, and those of `[[listeners]]`.
 
 use super::access::AccessRule;
+use super::deflate::DeflateConfig;
 use super::network::Network;
 use super::ocpp::OcppConfig;
 use super::origin::Origin;
@@ -50,6 +51,7 @@ pub struct ListenerConfig {
     /// Absent: plain WebSocket.
     pub tls: Option<TlsConfig>,
     pub auth: AuthConfig,
+    pub deflate: Option<DeflateConfig>,
 }
 
 impl Default for ListenerConfig {
@@ -74,6 +76,7 @@ impl Default for ListenerConfig {
             accept_rate: None,
             tls: None,
             auth: AuthConfig::default(),
+            deflate: None,
         }
     }
 }
@@ -102,6 +105,7 @@ pub struct Listener {
     pub accept_rate: u32,
     pub tls: Option<TlsConfig>,
     pub auth: AuthConfig,
+    pub deflate: DeflateConfig,
 }
 
 impl Default for Listener {
@@ -139,6 +143,7 @@ impl Listener {
             accept_rate: ocpp.accept_rate,
             tls: ocpp.tls.clone(),
             auth: ocpp.auth.clone(),
+            deflate: ocpp.deflate.clone(),
         })
     }
 
@@ -166,6 +171,7 @@ impl Listener {
             accept_rate: own.accept_rate.unwrap_or(ocpp.accept_rate),
             tls: own.tls,
             auth: own.auth,
+            deflate: own.deflate.unwrap_or_else(|| ocpp.deflate.clone()),
         })
     }
 
@@ -200,6 +206,7 @@ impl Listener {
         let denies = self.access.iter().any(|rule| !rule.allows());
         let problem = "refuses no address: end it with \"deny all\"";
         refuse(!self.access.is_empty() && !denies, "access", problem.into());
+        refuse(!(1..=9).contains(&self.deflate.level), "deflate.level", "has to be 1 (fastest) to 9 (smallest)".into());
         let (requires_password, has_users) = (self.auth.mode.is_basic(), self.auth.users.is_some());
         let problem = "missing: mode = \"basic\" requires it";
         refuse(requires_password && !has_users, "auth.users", problem.into());

@@ -6,6 +6,7 @@
 mod access;
 mod admin;
 mod check;
+mod deflate;
 #[cfg(test)]
 mod documented;
 mod drop_in;
@@ -34,6 +35,7 @@ mod versions;
 
 pub use access::{AccessRule, may_connect};
 pub use admin::{AdminConfig, AdminTokens};
+pub use deflate::DeflateConfig;
 pub use drop_in::DropInConfig;
 pub use fault::{ConfigFault, ConfigFaults, lines};
 pub use json::to_json;

@@ -1,6 +1,7 @@
 //! `[ocpp]`: the listener `default`, what other listeners take over from it, and the sessions of charge points.
 
 use super::access::AccessRule;
+use super::deflate::DeflateConfig;
 use super::network::Network;
 use super::origin::Origin;
 use super::security::{AuthConfig, TlsConfig};
@@ -65,6 +66,7 @@ pub struct OcppConfig {
     /// Absent: plain WebSocket.
     pub tls: Option<TlsConfig>,
     pub auth: AuthConfig,
+    pub deflate: DeflateConfig,
 }
 
 impl Default for OcppConfig {
@@ -99,6 +101,7 @@ impl Default for OcppConfig {
             identities: None,
             tls: None,
             auth: AuthConfig::default(),
+            deflate: DeflateConfig::default(),
         }
     }
 }
@@ -124,6 +127,7 @@ impl OcppConfig {
             identities: other.identities,
             tls: other.tls,
             auth: other.auth,
+            deflate: other.deflate,
             ..self.clone()
         }
     }

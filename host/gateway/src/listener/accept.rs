@@ -12,6 +12,7 @@ use crate::operations::refusals::Refusal;
 use hyper::{Request, StatusCode, header};
 use ocpp_gateway_core::rate::Admission;
 use ocpp_gateway_core::{Attributes, Decision, Identity, Offer, Peer, Version};
+use ocpp_gateway_deflate::Agreed;
 use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -54,6 +55,8 @@ struct AcceptedUpgrade {
     version: Option<Version>,
     /// Those of the listener, and those that admission transforms gave to the charge point.
     attributes: Attributes,
+    /// How messages are compressed. `None`: not at all.
+    deflate: Option<Agreed>,
 }
 
 impl Acceptor {
@@ -153,14 +156,14 @@ impl Acceptor {
         let accepted = timeout_at(by, self.run_handshake(&mut handshake, &mut pending)).await;
         let PendingConnection { address, .. } = pending;
         let accepted = accepted.unwrap_or_else(|_| Err(self.timed_out()));
-        let AcceptedUpgrade { identity, version, attributes } = match accepted {
+        let AcceptedUpgrade { identity, version, attributes, deflate } = match accepted {
             Ok(accepted) => accepted,
             Err(refused) => {
                 self.record_refusal(&refused, &pending);
                 return handshake.refuse(&refused).await;
             }
         };
-        let mut socket = self.settings.websocket(handshake);
+        let mut socket = self.settings.websocket(handshake, deflate);
         let Some(version) = version else {
             self.context.router.metrics.closed(DisconnectReason::NoCommonVersion.name());
             let reason = DisconnectReason::NoCommonVersion;
@@ -260,9 +263,9 @@ impl Acceptor {
         let request = self.settings.read_request(handshake).await?;
         pending.identity = Some(request.identity.clone());
         let attributes = self.authorize(&request, pending).await?;
-        let accepted = AcceptedUpgrade { identity: request.identity.clone(), version: request.version, attributes };
-        handshake.accept(request).await?;
-        Ok(accepted)
+        let (identity, version) = (request.identity.clone(), request.version);
+        let deflate = handshake.accept(request).await?;
+        Ok(AcceptedUpgrade { identity, version, attributes, deflate })
     }
 
     /// Checks everything that decides whether the charge point may connect.

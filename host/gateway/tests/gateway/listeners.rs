@@ -61,7 +61,10 @@ async fn each_listener_has_its_own_path_versions_passwords_and_identities() {
     let newer = "GET /old/CP1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: \
                  dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: ocpp2.0.1\r\n\r\n";
     let answer = crate::exchange_raw(old, newer.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 101") && !answer.contains("ocpp2.0.1"), "closed, for another version: {answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 101") && !answer.contains("ocpp2.0.1"),
+        "closed, for another version: {answer}"
+    );
     let closed = gateway.listener("closed");
     assert_eq!(status(closed, "/ocpp/CP1").await, 401);
     let stream = TcpStream::connect(closed).await.expect("connected");

@@ -10,6 +10,7 @@ mod component_swap;
 mod config_page;
 mod console;
 mod ctl;
+mod deflate;
 mod dev;
 mod drop_in;
 mod echoes;

@@ -15,6 +15,7 @@ use hyper::{Request, Response, StatusCode};
 use ocpp_gateway_core::identity::InvalidIdentity;
 use ocpp_gateway_core::version::{Negotiated, negotiate};
 use ocpp_gateway_core::{Identity, Version};
+use ocpp_gateway_deflate::Agreed;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -43,6 +44,8 @@ pub struct UpgradeRequest {
     /// The request. `Debug` hides its credentials.
     pub request: Request<()>,
     response: Response<String>,
+    /// How messages will be compressed. `None`: not at all.
+    deflate: Option<Agreed>,
 }
 
 impl HandshakeSettings {
@@ -90,13 +93,28 @@ impl HandshakeSettings {
             Negotiated::NoMatch => None,
             Negotiated::NothingOffered => Some(self.default_version()?),
         };
-        Ok(UpgradeRequest { identity, version, request, response })
+        let deflate = self.negotiate_deflate(&request, &mut response);
+        Ok(UpgradeRequest { identity, version, request, response, deflate })
     }
 
-    /// The WebSocket after the handshake. It begins with the data that the client sent after its request.
-    pub fn websocket<S: AsyncRead + AsyncWrite + Unpin>(&self, handshake: Handshake<S>) -> Socket<S> {
+    /// Agrees with the client on compression, if it asks for it (RFC 7692 section 5).
+    fn negotiate_deflate(&self, request: &Request<()>, response: &mut Response<String>) -> Option<Agreed> {
+        let offers = request.headers().get_all(header::SEC_WEBSOCKET_EXTENSIONS);
+        let settings = self.listener.deflate.settings()?;
+        let agreed = ocpp_gateway_deflate::negotiate(offers.iter().filter_map(|line| line.to_str().ok()), &settings)?;
+        let value = HeaderValue::try_from(agreed.to_string()).ok()?;
+        response.headers_mut().insert(header::SEC_WEBSOCKET_EXTENSIONS, value);
+        Some(agreed)
+    }
+
+    /// The WebSocket after the handshake. It begins with the data that the client sent after its request. `deflate`: what
+    /// [`Handshake::accept`] returned.
+    pub fn websocket<S>(&self, handshake: Handshake<S>, deflate: Option<Agreed>) -> Socket<S>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let (stream, received) = handshake.into_parts();
-        Socket::new(stream, received, self.websocket)
+        Socket::new(stream, received, self.websocket, deflate)
     }
 
     /// The version for a client that offers no subprotocol.
@@ -113,9 +131,10 @@ impl HandshakeSettings {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
-    /// Accepts the request: switches to WebSocket.
-    pub async fn accept(&mut self, request: UpgradeRequest) -> Result<(), Refused> {
-        self.respond(request.response).await.map_err(|error| Refused::NotWebSocket(error.to_string()))
+    /// Accepts the request: switches to WebSocket. Returns how messages will be compressed.
+    pub async fn accept(&mut self, request: UpgradeRequest) -> Result<Option<Agreed>, Refused> {
+        self.respond(request.response).await.map_err(|error| Refused::NotWebSocket(error.to_string()))?;
+        Ok(request.deflate)
     }
 }
 
