@@ -14,6 +14,7 @@ const WAYS = {
   trial: (name) => (name ? [["transforms", name], { tab: "trial" }, `Open the trial of ${name}`] : TRANSFORMS),
   drop_in: () => [["transforms"], {}, "Open the drop-ins"],
   refusals: () => [["charge-points"], { state: "refused" }, "Show who was refused"],
+  connector: () => [["charge-points"], { status: "Faulted" }, "Show the faulted"],
   back_end: () => [["events"], { event: "incident" }, "Show the incidents"],
   certificate: () => [["settings"], { part: "certificates" }, "Show the certificates"],
   limit: () => [["settings"], { part: "limits" }, "Show the limits"],
