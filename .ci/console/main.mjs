@@ -73,7 +73,7 @@ async function main() {
   const steady = await chargePoint(programs.charge_points, ID.steady, { vendor: "Steady", model: "S-1" });
   await status(steady, 1, "Available");
   await status(steady, 2, "Faulted", "GroundFailure");
-  await chargePoint(programs.charge_points, ID.modern, { vendor: "Modern", model: "M-2", protocol: "ocpp2.0.1" });
+  await chargePoint(programs.modern_charge_points, ID.modern, { vendor: "Modern", model: "M-2", protocol: "ocpp2.0.1" });
   await refused(programs.charge_points, ID.unknown);
   await refused(programs.charge_points.replace("/ocpp", "/wrong/path"), ID.unknown);
   for (const file of FILES) {

@@ -48,6 +48,7 @@ export const list = (page) => ({
   /** Its rows, with that of the headings. */
   rows: page.getByRole("grid", { name: /charge points/i }).getByRole("row"),
   link: (identity) => view(page).getByRole("row").getByRole("link", { name: identity, exact: true }),
+  listener: page.getByRole("combobox", { name: "Listener" }),
   refused: page.getByRole("tab", { name: /^refused/i }),
   disconnect: page.getByRole("button", { name: /^disconnect/i }).first(),
 });

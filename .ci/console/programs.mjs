@@ -52,9 +52,11 @@ export class Programs {
 
   /** Starts broker, gateway and back end. `identities`: of the charge points that may connect. */
   async start(identities) {
-    const [broker, ocpp, admin, page] = await freePorts(4);
-    this.ports = { broker, ocpp, admin, page: this.#options.consoleServer ? page : admin };
+    const [broker, ocpp, modern, admin, page] = await freePorts(5);
+    this.ports = { broker, ocpp, modern, admin, page: this.#options.consoleServer ? page : admin };
     this.charge_points = `ws://127.0.0.1:${ocpp}/ocpp`;
+    /** The other listener, for newer versions of OCPP. */
+    this.modern_charge_points = `ws://127.0.0.1:${modern}/ocpp`;
     this.page = `http://127.0.0.1:${this.ports.page}`;
     writeFileSync(path.join(this.logs, "mosquitto.conf"), `listener ${broker} 127.0.0.1\nallow_anonymous true\npersistence false\n`);
     this.configuration = this.#configure(identities);
@@ -70,7 +72,7 @@ export class Programs {
     mkdirSync(folder, { recursive: true });
     mkdirSync(path.join(folder, DROP_INS));
     writeFileSync(path.join(folder, "identities"), identities.map((identity) => `${identity}\n`).join(""));
-    const { ocpp, broker, admin } = this.ports;
+    const { ocpp, modern, broker, admin } = this.ports;
     // A server in front of the gateway tells the tokens apart by itself, and passes requests on with the first.
     const viewer = this.#options.consoleServer ? "" : `viewer_token = "${VIEWER_TOKEN}"\n`;
     const file = path.join(folder, "gateway.toml");
@@ -80,6 +82,8 @@ export class Programs {
 [mqtt]\nurl = "mqtt://127.0.0.1:${broker}"\n
 [admin]\nlisten = "127.0.0.1:${admin}"\ntoken = "${ADMIN_TOKEN}"\n${viewer}
 [storage]\ndirectory = "storage"\n
+[[listeners]]\nname = "modern"\nlisten = "127.0.0.1:${modern}"\nidentities = "identities"\nversions = ["ocpp2.0.1"]
+default_version = "ocpp2.0.1"\n
 [drop_in]\ndirectory = "${DROP_INS}"\n
 [[transforms]]\nname = "quirk"\ncomponent = "builtin:jq"\nconfig.program = '''\n${QUIRK}'''\n
 [[transforms]]\nname = "standard"\ncomponent = "builtin:standard"\n`,

@@ -38,6 +38,17 @@ export default async function chargePoints({ check, programs }) {
     await shows(content(page), /no charge point/i, "that there is no such charge point");
   });
 
+  await check("the list is filtered by listener, and the page of a charge point names its own", async (tabs) => {
+    const page = await tabs.open("charge-points");
+    await visible(list(page).link(ID.steady), "a charge point of the default listener");
+    await list(page).listener.selectOption("modern");
+    await gone(list(page).link(ID.steady), "charge points of the other listener");
+    await list(page).link(ID.modern).click();
+    await shows(content(page), /Listener\s*modern/, "the listener");
+    await page.goto(page.address("settings"));
+    await shows(content(page), /modern[\s\S]*2\.0\.1/, "the listener among the settings");
+  });
+
   await check("a refused charge point is shown with the reason, in the list and on its page", async (tabs) => {
     const page = await tabs.open("charge-points");
     await list(page).refused.click();
