@@ -334,6 +334,7 @@ pub mod ocpp_gateway {
                 pub headers: Attributes,
                 /// The user that the gateway authenticated, if it requires credentials.
                 pub user: Option<_rt::String>,
+                /// Those that the gateway gives to the peer.
                 pub attributes: Attributes,
             }
             impl ::core::fmt::Debug for Offer {
@@ -352,7 +353,7 @@ pub mod ocpp_gateway {
                         .finish()
                 }
             }
-            /// The attributes become those of the peer.
+            /// The attributes become those of the peer, beside those of the offer, whose names are not used again.
             #[derive(Clone, PartialEq)]
             pub struct Acceptance {
                 pub attributes: Attributes,

@@ -114,7 +114,8 @@ impl Admission for EveryHook {
             "name the vendor" => accept(vec![("vendor".into(), "acme".into())]),
             "tell what it sees" => {
                 let user = offer.user.map(|user| ("user".to_owned(), user));
-                accept(user.into_iter().chain(offer.headers).collect())
+                let given = offer.attributes.into_iter().map(|(name, value)| (format!("given {name}"), value));
+                accept(user.into_iter().chain(given).chain(offer.headers).collect())
             }
             _ => accept(Vec::new()),
         }

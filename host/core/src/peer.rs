@@ -11,7 +11,7 @@ pub struct Peer {
     pub version: Version,
     /// Unique within this gateway process.
     pub connection: u32,
-    /// Facts from the transforms that admitted it.
+    /// Facts from the gateway, and from the transforms that admitted it.
     pub attributes: Attributes,
 }
 
@@ -28,6 +28,8 @@ pub struct Offer {
     pub headers: Attributes,
     /// The authenticated user, if the gateway requires credentials.
     pub user: Option<String>,
+    /// Facts from the gateway. They become attributes of the peer.
+    pub attributes: Attributes,
 }
 
 /// Whether a charge point may connect.

@@ -123,6 +123,7 @@ impl BuiltinSamples {
             protocols: vec![version.subprotocol().into()],
             headers: vec![("host".into(), "gateway.example".into())],
             user: None,
+            attributes: Attributes::new(),
         };
         Ok(BuiltinSamples {
             peer: Peer { identity, version, connection: 0, attributes: Attributes::new() },

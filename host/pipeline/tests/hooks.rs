@@ -103,6 +103,7 @@ fn offer(id: &str) -> Offer {
         protocols: vec!["ocpp1.6".into()],
         headers: Attributes::new(),
         user: None,
+        attributes: Attributes::new(),
     }
 }
 

@@ -93,6 +93,7 @@ fn failing_admission_of_unknown_identities_does_not_keep_others_out() {
             protocols: vec!["ocpp1.6".into()],
             headers: Attributes::new(),
             user: None,
+            attributes: Attributes::new(),
         });
         matches!(decision, Decision::Accept(_))
     };

@@ -310,8 +310,7 @@ impl Acceptor {
             self.context.router.metrics.limited(Limit::Connections);
             return Err(self.unavailable_for_now("too many charge points are connected to this listener"));
         }
-        let admitted = self.admit(identity, request, pending.address, user)?;
-        Ok(with_common(admitted, &self.attributes))
+        self.admit(identity, request, pending.address, user, self.attributes.clone())
     }
 
     /// Checks certificate and password. Returns the authenticated identity; `None`: no authentication is configured.
@@ -374,19 +373,22 @@ impl Acceptor {
         Ok(())
     }
 
-    /// Asks the admission transforms.
+    /// Asks the admission transforms. Returns the attributes of the charge point: those that the gateway gives, and
+    /// those of the transforms.
     fn admit(
         &self,
         identity: &Identity,
         request: &Request<()>,
         address: ClientAddress,
         user: Option<String>,
+        given: Attributes,
     ) -> Result<Attributes, Refused> {
         let router = &self.context.router;
         if !router.pipeline.has_admission() {
-            return Ok(Attributes::new());
+            return Ok(given);
         }
-        let (decision, incidents) = router.pipeline.admit(&Offer { user, ..offer(identity, request, address) });
+        let offer = Offer { user, attributes: given, ..offer(identity, request, address) };
+        let (decision, incidents) = router.pipeline.admit(&offer);
         for incident in incidents {
             warn!(
                 charge_point = %identity,
@@ -397,7 +399,7 @@ impl Acceptor {
             );
         }
         match decision {
-            Decision::Accept(attributes) => Ok(attributes),
+            Decision::Accept(added) => Ok(with_given(added, offer.attributes)),
             Decision::Refuse { status, reason } => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
                 Err(Refused::status(status, reason))
@@ -430,12 +432,11 @@ struct PendingConnection {
     identity: Option<Identity>,
 }
 
-/// The attributes that admission transforms gave to a charge point, and those of its listener that they did not replace.
-fn with_common(mut admitted: Attributes, common: &Attributes) -> Attributes {
-    let missing = common.iter().filter(|(name, _)| admitted.iter().all(|(known, _)| known != name));
-    let missing: Vec<_> = missing.cloned().collect();
-    admitted.extend(missing);
-    admitted
+/// The attributes that admission transforms added, and those that the gateway gives and they did not replace.
+fn with_given(mut added: Attributes, mut given: Attributes) -> Attributes {
+    given.retain(|(name, _)| added.iter().all(|(known, _)| known != name));
+    given.append(&mut added);
+    given
 }
 
 /// What admission transforms learn about a charge point: no credentials.
@@ -455,5 +456,6 @@ fn offer(identity: &Identity, request: &Request<()>, address: ClientAddress) -> 
             .map(|(name, value)| (name.as_str().to_owned(), text(value)))
             .collect(),
         user: None,
+        attributes: Attributes::new(),
     }
 }

@@ -145,7 +145,7 @@ impl<'a> From<&'a ocpp::Offer> for OfferIn<'a> {
             protocols: &offer.protocols,
             headers: &offer.headers,
             user: offer.user.as_deref(),
-            attributes: &[],
+            attributes: &offer.attributes,
         }
     }
 }

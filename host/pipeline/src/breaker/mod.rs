@@ -136,6 +136,7 @@ mod tests {
             protocols: Vec::new(),
             headers: Attributes::new(),
             user: None,
+            attributes: Attributes::new(),
         })
     }
 
