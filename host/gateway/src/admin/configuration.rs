@@ -2,9 +2,8 @@
 
 use super::problem::{Problem, json, run_blocking};
 use super::state::SharedAdminState;
-use crate::config::Config;
 use crate::operations::events::rfc3339;
-use crate::operations::tls::{Expiry, first_to_expire};
+use crate::operations::tls::{CertificateFile, CertificateUse, Validity};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,10 +11,9 @@ use axum::response::Response;
 use axum::routing::get;
 use serde::Serialize;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::fs::File;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-const DAY: i64 = 86_400;
 
 pub(super) fn router() -> Router<SharedAdminState> {
     Router::new().route("/api/v1/config", get(show))
@@ -47,6 +45,8 @@ struct Certificate {
     not_after: Option<String>,
     /// Whole days, less than 0 once it has ended.
     days_left: Option<i64>,
+    /// What to do, if it has to be renewed or has ended.
+    warning: Option<String>,
     /// Why the file cannot be read.
     fault: Option<String>,
 }
@@ -56,46 +56,50 @@ async fn show(State(state): State<SharedAdminState>) -> Result<Response, Problem
     let config = state.changer.config();
     let limits = state.context.router.metrics.limits_in_force();
     let limits = limits.into_iter().map(|(limit, times)| LimitInForce { limit, times }).collect();
+    let list = Arc::clone(&state.certificates);
     let read = run_blocking(move || {
-        let files = certificate_files(&config);
-        let certificates = files.into_iter().map(|(file, used_as)| Certificate::read(file, used_as)).collect();
+        let certificates = list.files().into_iter().map(Certificate::from).collect();
         config.to_json().map(|settings| Configuration { settings, limits, certificates })
     });
     let internal = |error: toml::ser::Error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
     Ok(json(StatusCode::OK, &read.await?.map_err(internal)?))
 }
 
-/// The files of certificates that the configuration names, and what they are for.
-fn certificate_files(config: &Config) -> Vec<(PathBuf, &'static str)> {
-    let mqtt = config.mqtt.tls.as_ref();
-    let of_charge_points = config
-        .all_listeners()
-        .into_iter()
-        .filter_map(|listener| listener.tls)
-        .flat_map(|tls| [(Some(tls.cert), "ocpp.tls"), (tls.client_ca, "client_ca")]);
-    let files = [
-        (config.admin.tls.as_ref().map(|tls| &tls.cert), "admin.tls"),
-        (mqtt.and_then(|tls| tls.cert.as_ref()), "mqtt.tls"),
-        (mqtt.and_then(|tls| tls.ca.as_ref()), "mqtt.tls.ca"),
-    ];
-    let others = files.into_iter().map(|(file, used_as)| (file.cloned(), used_as));
-    of_charge_points.chain(others).filter_map(|(file, used_as)| Some((file?, used_as))).collect()
-}
-
-impl Certificate {
-    fn read(file: PathBuf, used_as: &'static str) -> Self {
-        let read = first_to_expire(&file);
-        let file = file.display().to_string();
-        let none = Certificate { file, used_as, subject: None, not_after: None, days_left: None, fault: None };
-        match read {
+impl From<CertificateFile> for Certificate {
+    fn from(certificate: CertificateFile) -> Self {
+        let now = SystemTime::now();
+        let warning = certificate.warning(now).map(|warning| warning.text);
+        let days_left = certificate.days_left(now);
+        let CertificateFile { used_as, file, first } = certificate;
+        // The gateway keeps what it has read, but cannot start again without the file.
+        let opened = File::open(&file).map_err(|error| format!("{}: {error}", file.display()));
+        let none = Certificate {
+            file: file.display().to_string(),
+            used_as: page_name(used_as),
+            subject: None,
+            not_after: None,
+            days_left: None,
+            warning: None,
+            fault: None,
+        };
+        match first.and_then(|validity| opened.map(|_| validity)) {
             Err(fault) => Certificate { fault: Some(fault), ..none },
-            Ok(None) => Certificate { fault: Some("its certificates cannot be parsed".into()), ..none },
-            Ok(Some(Expiry { subject, not_after })) => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
+            Ok(Validity { subject, not_after, .. }) => {
                 let end = UNIX_EPOCH + Duration::from_secs(not_after.max(0) as u64);
-                let days_left = Some((not_after - now).div_euclid(DAY));
-                Certificate { subject: Some(subject), not_after: Some(rfc3339(end)), days_left, ..none }
+                Certificate { subject: Some(subject), not_after: Some(rfc3339(end)), days_left, warning, ..none }
             }
         }
+    }
+}
+
+/// What the page calls the use of a certificate.
+fn page_name(used_as: CertificateUse) -> &'static str {
+    match used_as {
+        CertificateUse::Server => "ocpp.tls",
+        CertificateUse::ClientCa => "client_ca",
+        CertificateUse::ClientCrl { .. } => "client_crl",
+        CertificateUse::Admin => "admin.tls",
+        CertificateUse::Mqtt => "mqtt.tls",
+        CertificateUse::MqttCa => "mqtt.tls.ca",
     }
 }

@@ -3,13 +3,13 @@
 use super::audit_history::AuditHistory;
 use super::guard::Guard;
 use super::operator_call_ids::OperatorCallIds;
-use super::tls::AdminTls;
 use crate::charge_point::Context;
 use crate::config::AdminTokens;
 use crate::listener::Listeners;
 use crate::operations::figures::{FigureSampler, FigureSources};
 use crate::operations::log::TransformLines;
 use crate::operations::metrics::process_registry;
+use crate::operations::tls::CertificateList;
 use crate::transforms::Changer;
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
@@ -46,8 +46,8 @@ pub struct AdminState {
     pub(super) started: SystemTime,
     pub(super) figures: Arc<FigureSampler>,
     pub(super) listeners: Arc<Listeners>,
-    /// `None`: the listener speaks plain HTTP.
-    pub(super) tls: Option<Arc<AdminTls>>,
+    /// When certificates end.
+    pub(super) certificates: Arc<CertificateList>,
     /// What callers have changed.
     pub(super) audit: Arc<AuditHistory>,
 }
@@ -55,7 +55,8 @@ pub struct AdminState {
 pub(super) type SharedAdminState = Arc<AdminState>;
 
 impl AdminState {
-    /// `tokens`: what requests have to contain; without one, only this machine can reach the listener.
+    /// `tokens`: what requests have to contain; without one, only this machine can reach the listener. `has_tls`:
+    /// whether the listener speaks TLS.
     pub fn new(
         context: Arc<Context>,
         changer: Arc<Changer>,
@@ -63,7 +64,8 @@ impl AdminState {
         stopping: CancellationToken,
         tokens: &AdminTokens,
         listeners: Arc<Listeners>,
-        tls: Option<Arc<AdminTls>>,
+        certificates: Arc<CertificateList>,
+        has_tls: bool,
     ) -> Self {
         let shows_payloads = changer.config().admin.tap_payloads;
         let figures = Arc::new(FigureSampler::new(figure_sources(&context)));
@@ -74,7 +76,7 @@ impl AdminState {
             metrics,
             process_metrics: process_registry(),
             stopping,
-            guard: Guard::new(tokens, tls.is_some()),
+            guard: Guard::new(tokens, has_tls),
             operator_call_ids: OperatorCallIds::new(),
             uploads,
             tries: Arc::new(Semaphore::new(MAX_TRIES)),
@@ -83,7 +85,7 @@ impl AdminState {
             started: SystemTime::now(),
             figures,
             listeners,
-            tls,
+            certificates,
             audit: Arc::default(),
         }
     }

@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use crate::config::AdminTlsConfig as Settings;
 use crate::operations::live_files::{Live, Reload};
-use crate::operations::tls::{first_to_expire, server_config};
+use crate::operations::tls::{CertificateFile, CertificateUse, server_config};
 use axum::Router;
 use axum::http::header;
 use rustls::ServerConfig;
@@ -24,8 +24,7 @@ pub struct AdminTls {
 /// What the files of `admin.tls` contain.
 struct AdminTlsFiles {
     config: Arc<ServerConfig>,
-    /// When the first certificate of the chain expires, in seconds since 1970.
-    not_after: Option<i64>,
+    certificate: CertificateFile,
 }
 
 /// How a client begins.
@@ -49,9 +48,9 @@ impl AdminTls {
         Arc::clone(&self.files) as Arc<dyn Reload>
     }
 
-    /// When the certificate expires, in seconds since 1970, by its use.
-    pub fn expiry(&self) -> Option<(&'static str, i64)> {
-        self.files.get().not_after.map(|not_after| ("admin", not_after))
+    /// When the certificate in use ends.
+    pub fn certificate(&self) -> CertificateFile {
+        self.files.get().certificate.clone()
     }
 
     /// Runs the TLS handshake, if the client begins one.
@@ -72,8 +71,8 @@ impl AdminTlsFiles {
     fn read(settings: &Settings) -> Result<Self, String> {
         let mut config = server_config(&settings.cert, &settings.key, None)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let not_after = first_to_expire(&settings.cert)?.map(|expiry| expiry.not_after);
-        Ok(AdminTlsFiles { config: Arc::new(config), not_after })
+        let certificate = CertificateFile::read(CertificateUse::Admin, &settings.cert);
+        Ok(AdminTlsFiles { config: Arc::new(config), certificate })
     }
 }
 

@@ -8,7 +8,7 @@ use super::reload;
 use crate::admin::{self, AdminState, AdminTls};
 use crate::charge_point::{Context, MessageRates, MissingBackEnds, Recipient, Registry};
 use crate::cluster::{ClaimListener, ConnectionEvents, GatewayClaims};
-use crate::config::{Config, ConfigFaults};
+use crate::config::{Config, ConfigFaults, MqttTlsConfig};
 use crate::listener::authentication::ChargePointTls;
 use crate::listener::{self, BoundListeners, Listeners, listener_metrics};
 use crate::operations::event_bus::EventBus;
@@ -19,7 +19,7 @@ use crate::operations::live_files;
 use crate::operations::metrics::{Metrics, broker_metrics, embedded_broker_metrics, transform_metrics};
 use crate::operations::names::trial_mode;
 use crate::operations::notify::{ServiceState, notify};
-use crate::operations::tls::certificate_metrics;
+use crate::operations::tls::{CertificateFile, CertificateList, CertificateUse};
 use crate::routing::{Echoes, MessageRouter, QueueMemory, UndeliverableQueue};
 use crate::transforms;
 use crate::transforms::compile_process::CompileProcess;
@@ -55,6 +55,7 @@ pub struct Gateway {
     admin: TcpListener,
     admin_tls: Option<Arc<AdminTls>>,
     admin_state: Arc<AdminState>,
+    certificates: Arc<CertificateList>,
     embedded: Option<EmbeddedBroker>,
     hot_swap: Arc<HotSwap>,
     compiler: Option<Arc<CompileProcess>>,
@@ -105,12 +106,8 @@ impl Gateway {
         registry.register_collector(trial_metrics(Arc::clone(hot_swap.changer().trials())));
         let stopping = CancellationToken::new();
         let listeners = Arc::new(Listeners::new(Arc::clone(&context), config.ocpp.max_connections, max_files));
-        let (of_charge_points, of_admin) = (Arc::clone(&listeners), admin_tls.clone());
-        registry.register_collector(certificate_metrics(move || {
-            let security = of_charge_points.security();
-            let expiries = security.iter().filter_map(|one| one.tls.as_ref()).flat_map(ChargePointTls::expiries);
-            expiries.chain(of_admin.as_deref().and_then(AdminTls::expiry)).collect()
-        }));
+        let certificates = Arc::new(certificate_list(config, &listeners, admin_tls.clone()));
+        registry.register_collector(Arc::clone(&certificates).metrics());
         registry.register_collector(listener_metrics(Arc::clone(&listeners)));
         let tokens = config.admin.resolve_tokens()?;
         let admin_state = AdminState::new(
@@ -120,7 +117,8 @@ impl Gateway {
             stopping.clone(),
             &tokens,
             Arc::clone(&listeners),
-            admin_tls.clone(),
+            Arc::clone(&certificates),
+            admin_tls.is_some(),
         );
         let grace = config.shutdown.grace.get();
         Ok(Gateway {
@@ -132,6 +130,7 @@ impl Gateway {
             admin,
             admin_tls,
             admin_state: Arc::new(admin_state),
+            certificates,
             embedded,
             hot_swap,
             compiler,
@@ -182,6 +181,7 @@ impl Gateway {
     async fn run_inner(mut self, stop: BoxFuture<'_, ()>) -> Result<(), RunError> {
         let following = self.follow_broker();
         let sampling = tokio::spawn(Arc::clone(self.figures()).run());
+        let watching = tokio::spawn(Arc::clone(&self.certificates).log_daily());
         notify(ServiceState::Ready);
         self.listeners.start(self.bound);
         let admin_closed = CancellationToken::new();
@@ -203,6 +203,7 @@ impl Gateway {
         drain(&self.context, self.listeners.tasks(), self.grace).await;
         following.abort();
         sampling.abort();
+        watching.abort();
         admin_closed.cancel();
         if !admin.is_finished() {
             let _ = admin.await;
@@ -235,6 +236,23 @@ async fn listen_to_claims(subscriber: &Subscriber<Recipient>, listener: Arc<Clai
         Ok(()) => drop(tokio::spawn(listener.repeat_after_reconnects(subscriber.current()))),
         Err(error) => listener.refused(&error),
     }
+}
+
+/// Everything that ends at a known time: what the listeners have loaded, and the files for the broker, which are read
+/// for each connection to it.
+fn certificate_list(config: &Config, listeners: &Arc<Listeners>, admin: Option<Arc<AdminTls>>) -> CertificateList {
+    let mut list = CertificateList::default();
+    let listeners = Arc::clone(listeners);
+    list.add(move || {
+        let security = listeners.security();
+        security.iter().filter_map(|one| one.tls.as_ref()).flat_map(ChargePointTls::certificates).collect()
+    });
+    list.add(move || admin.iter().map(|tls| tls.certificate()).collect());
+    let MqttTlsConfig { ca, cert, .. } = config.mqtt.tls.clone().unwrap_or_default();
+    let files = [(CertificateUse::Mqtt, cert), (CertificateUse::MqttCa, ca)];
+    let files = files.map(|(used_as, file)| file.map(|file| (used_as, file)));
+    list.add(move || files.iter().flatten().map(|(used_as, file)| CertificateFile::read(*used_as, file)).collect());
+    list
 }
 
 /// Starts to connect to the broker, and creates the context that charge points share. Also returns the listener for

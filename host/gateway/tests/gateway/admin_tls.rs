@@ -36,7 +36,7 @@ async fn admin_listener_with_a_certificate_speaks_tls_only() {
     assert!(get(&gateway, &ca.pem(), "/healthz", "").await.starts_with("HTTP/1.1 200"));
     assert!(get(&gateway, &ca.pem(), "/", "").await.contains("<!doctype html>"));
     let metrics = get(&gateway, &ca.pem(), "/metrics", "").await;
-    assert!(metrics.contains("ocpp_gateway_certificate_days_left{certificate=\"admin\"}"), "{metrics}");
+    assert!(metrics.contains("ocpp_gateway_certificate_days_left{certificate=\"admin\",file="), "{metrics}");
 
     let plain = exchange_raw(gateway.addresses.admin, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert!(plain.starts_with("HTTP/1.1 400") && plain.contains("this listener speaks TLS only"), "{plain}");

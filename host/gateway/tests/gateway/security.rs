@@ -278,7 +278,8 @@ async fn profile_3_takes_the_identity_from_the_certificate() {
     let folder = folder();
     let (ca, unknown_ca) = (Authority::new(folder.path(), "ca"), Authority::new(folder.path(), "unknown-ca"));
     let more = format!("client_ca = {:?}\nidentities = {{ \"SN-1\" = \"CP1\" }}\n", ca.pem());
-    let gateway = Running::start(&tls(&ca.server(), &more)).await;
+    let server = ca.server();
+    let gateway = Running::start(&tls(&server, &more)).await;
     for (common_name, id, expected) in
         [("CP2", "CP2", 101), ("CP2", "CP3", 403), ("SN-1", "CP1", 101), ("SN-1", "SN-1", 403)]
     {
@@ -291,9 +292,9 @@ async fn profile_3_takes_the_identity_from_the_certificate() {
             Err(refused) => assert_eq!(refused.status, expected, "{common_name} as {id}: {}", refused.text),
         }
     }
-    for certificate in ["server", "client_ca"] {
-        let name = format!("ocpp_gateway_certificate_days_left{{certificate=\"{certificate}\"}}");
-        assert!(gateway.metric(&name).await > 0.0, "{certificate}");
+    for (certificate, file) in [("server", &server.cert), ("client_ca", &ca.pem())] {
+        let labels = format!("certificate=\"{certificate}\",file=\"{}\"", file.display());
+        assert!(gateway.metric(&format!("ocpp_gateway_certificate_days_left{{{labels}}}")).await > 0.0, "{labels}");
     }
     let counted = gateway.metric(r#"ocpp_gateway_refused_total{reason="forbidden"}"#).await;
     assert_eq!(counted, 2.0);

@@ -3,9 +3,6 @@ import { html } from "../../lib/ui.js";
 import { count } from "../../lib/format.js";
 import { Badge, Empty, Section, Time } from "../../lib/widgets.js";
 
-/** Days before the end from which it is a warning, as in `/api/v1/problems`. */
-const SOON = 30;
-
 export function Certificates({ certificates }) {
   const first = [...certificates].sort((one, other) => (one.days_left ?? -Infinity) - (other.days_left ?? -Infinity));
   return html`<${Section} title="Certificates" id="part-certificates" tabindex="-1">
@@ -18,14 +15,14 @@ export function Certificates({ certificates }) {
   <//>`;
 }
 
-function Row({ file, use, subject, not_after: end, days_left: days, fault }) {
+function Row({ file, use, subject, not_after: end, days_left: days, warning, fault }) {
   if (fault) {
     return html`<tr>
       <td class="any-break"><code>${use}</code><br /><small class="mono">${file}</small></td>
       <td class="any-break"><${Badge} tone="bad">cannot be read<//> ${fault}</td>
     </tr>`;
   }
-  const tone = days < 0 ? "bad" : days <= SOON ? "warn" : "ok";
+  const tone = days < 0 ? "bad" : warning ? "warn" : "ok";
   const words = days < 0 ? "has ended" : days < 1 ? "less than a day left" : `${count(Math.floor(days))} days left`;
   return html`<tr>
     <td class="any-break"><code>${use}</code><br />${subject}<br /><small class="mono">${file}</small></td>

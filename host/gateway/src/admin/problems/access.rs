@@ -2,29 +2,18 @@
 
 use super::current_problem::{CurrentProblem, Kind, Now, counted};
 use crate::admin::state::AdminState;
-use crate::operations::events::rfc3339;
 use crate::operations::figures::Counts;
 use crate::operations::metrics::Limit;
 use crate::operations::refusals::{RECENT_MINUTES, RecentRefusals};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use crate::operations::tls::{CertificateFile, ExpiryWarning};
+use std::time::SystemTime;
 use strum::VariantArray as _;
-
-const DAY: u64 = 24 * 60 * 60;
-
-/// A certificate that ends within this time is a problem: it takes some authorities weeks to issue the next one.
-const RENEWAL_TIME: Duration = Duration::from_secs(30 * DAY);
 
 pub(super) fn all(state: &AdminState, recent: &Counts, now: Now) -> Vec<CurrentProblem> {
     let refused = state.context.router.events.refusals.recent(now.monotonic);
     let limits = Limit::VARIANTS.iter().filter_map(|&it| limit(it, recent.limited[it as usize]));
-    let of_admin = state.tls.iter().filter_map(|tls| tls.expiry());
-    let security = state.listeners.security();
-    let of_charge_points = security.iter().filter_map(|one| one.tls.as_ref()).flat_map(|tls| tls.expiries());
-    let expiries = of_charge_points.chain(of_admin);
-    let certificates = expiries.filter_map(|(file, end)| {
-        let end = UNIX_EPOCH + Duration::from_secs(end.try_into().unwrap_or_default());
-        certificate(certificate_key(file), end, now.wall)
-    });
+    let certificates = state.certificates.files();
+    let certificates = certificates.iter().filter_map(|file| certificate(file, now.wall));
     refused.as_ref().map(refusals).into_iter().chain(limits).chain(certificates).collect()
 }
 
@@ -90,43 +79,26 @@ fn limit(limit: Limit, times: u64) -> Option<CurrentProblem> {
     Some(CurrentProblem::warning(Kind::Limit, text).of(name))
 }
 
-/// The configuration key of a certificate, by its use.
-fn certificate_key(of: &str) -> &'static str {
-    match of {
-        "client_ca" => "ocpp.tls.client_ca",
-        "admin" => "admin.tls.cert",
-        _ => "ocpp.tls.cert",
-    }
-}
-
-fn certificate(key: &str, end: SystemTime, now: SystemTime) -> Option<CurrentProblem> {
-    let time = rfc3339(end);
-    let date = time.get(..10).unwrap_or(&time);
-    let problem = match end.duration_since(now) {
-        Ok(left) if left >= RENEWAL_TIME => return None,
-        Ok(left) => {
-            let left = counted(left.as_secs() / DAY, "day");
-            let text = format!(
-                "A certificate in {key} ends in {left}, on {date}. Put a new one in its place: the gateway reads it \
-                 without a restart."
-            );
-            CurrentProblem::warning(Kind::Certificate, text)
-        }
-        Err(_) => {
-            let text = format!(
-                "A certificate in {key} has ended on {date}: those that depend on it cannot connect. Put a new one in its \
-                 place: the gateway reads it without a restart."
-            );
-            CurrentProblem::error(Kind::Certificate, text).since(end)
-        }
+/// A certificate that has to be renewed, or has ended.
+fn certificate(file: &CertificateFile, now: SystemTime) -> Option<CurrentProblem> {
+    let ExpiryWarning { is_error, text, since } = file.warning(now)?;
+    let problem = if is_error {
+        CurrentProblem::error(Kind::Certificate, text)
+    } else {
+        CurrentProblem::warning(Kind::Certificate, text)
     };
-    Some(problem.of(key))
+    let problem = problem.of(file.used_as.key());
+    Some(match since {
+        Some(time) => problem.since(time),
+        None => problem,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::current_problem::Severity;
     use super::*;
+    use std::time::UNIX_EPOCH;
 
     #[test]
     fn refusals_are_a_warning_with_the_commonest_reason() {
@@ -149,17 +121,5 @@ mod tests {
             assert_eq!((problem.severity, problem.subject.as_deref()), (Severity::Warning, Some(name)));
             assert!(problem.text.contains("2 times in the last five minutes"), "{}", problem.text);
         }
-    }
-
-    #[test]
-    fn certificate_is_a_warning_before_it_ends_and_an_error_afterwards() {
-        let now = UNIX_EPOCH + Duration::from_secs(365 * DAY);
-        assert_eq!(certificate("ocpp.tls.cert", now + RENEWAL_TIME, now), None);
-        let soon = certificate("ocpp.tls.cert", now + Duration::from_secs(DAY), now).expect("a problem");
-        assert!(soon.severity == Severity::Warning, "{soon:?}");
-        assert!(soon.text.contains("ocpp.tls.cert ends in 1 day, on 1971-01-02"), "{}", soon.text);
-        let over = certificate("ocpp.tls.client_ca", now - Duration::from_secs(1), now).expect("a problem");
-        assert!(over.severity == Severity::Error && over.text.contains("has ended on 1970-12-31"), "{}", over.text);
-        assert_eq!(over.subject.as_deref(), Some("ocpp.tls.client_ca"));
     }
 }

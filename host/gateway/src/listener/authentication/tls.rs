@@ -3,7 +3,7 @@
 use super::error::AuthError;
 use crate::config::TlsConfig as Settings;
 use crate::operations::live_files::Live;
-use crate::operations::tls::{certificates, first_to_expire, server_config};
+use crate::operations::tls::{CertificateFile, CertificateUse, certificates, server_config};
 use ocpp_gateway_core::Identity;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::ring;
@@ -33,8 +33,8 @@ pub struct ChargePointTls {
 /// The configuration from the files of `ocpp.tls`.
 pub(super) struct ServerTlsFiles {
     config: Arc<ServerConfig>,
-    /// The earliest expiry in each file, in seconds since 1970.
-    expiries: Vec<(&'static str, i64)>,
+    /// When the certificates end.
+    certificates: Vec<CertificateFile>,
 }
 
 /// Maps common names of certificates to identities. Other names are identities themselves.
@@ -69,10 +69,9 @@ impl ChargePointTls {
         Arc::clone(&self.files)
     }
 
-    /// When certificates expire, in seconds since 1970, by their use: `server`, and `client_ca` if configured. The
-    /// earliest of several in one file.
-    pub fn expiries(&self) -> Vec<(&'static str, i64)> {
-        self.files.get().expiries.clone()
+    /// When the certificates in use end.
+    pub fn certificates(&self) -> Vec<CertificateFile> {
+        self.files.get().certificates.clone()
     }
 
     /// Runs the TLS handshake. Returns the stream, and the verified client if certificates are required.
@@ -206,13 +205,10 @@ impl ServerTlsFiles {
         let clients = settings.client_ca.as_deref().map(client_verifier).transpose()?;
         let mut config = server_config(&settings.cert, &settings.key, clients)?;
         config.max_fragment_size = Some(FRAGMENT_SIZE);
-        let files = [("server", Some(&settings.cert)), ("client_ca", settings.client_ca.as_ref())];
-        let mut expiries = Vec::new();
-        for (name, file) in files {
-            let Some(file) = file else { continue };
-            expiries.extend(first_to_expire(file)?.map(|expiry| (name, expiry.not_after)));
-        }
-        Ok(ServerTlsFiles { config: Arc::new(config), expiries })
+        let files =
+            [(CertificateUse::Server, Some(&settings.cert)), (CertificateUse::ClientCa, settings.client_ca.as_ref())];
+        let files = files.into_iter().filter_map(|(used_as, file)| Some(CertificateFile::read(used_as, file?)));
+        Ok(ServerTlsFiles { config: Arc::new(config), certificates: files.collect() })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The authorities that clients of the gateway trust.
 
-use super::server::certificates;
+use super::files::certificates;
 use std::path::Path;
 use std::sync::Arc;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};

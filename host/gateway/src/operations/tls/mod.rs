@@ -2,8 +2,10 @@
 
 mod client;
 mod expiry;
+mod files;
 mod server;
 
 pub use client::{certificate_fault, client_config, roots_in, system_roots};
-pub use expiry::certificate_metrics;
-pub use server::{Expiry, certificates, first_to_expire, server_config};
+pub use expiry::{CertificateFile, CertificateList, CertificateUse, ExpiryWarning, Validity};
+pub use files::certificates;
+pub use server::server_config;
