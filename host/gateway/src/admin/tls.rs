@@ -1,7 +1,7 @@
 //! TLS of the admin listener.
 
 use super::problem::Problem;
-use crate::config::AdminTlsConfig as Settings;
+use crate::config::{AdminTlsConfig as Settings, CertificateConfig};
 use crate::operations::live_files::{Live, Reload};
 use crate::operations::tls::{CertificateFile, CertificateUse, server_config};
 use axum::Router;
@@ -69,7 +69,8 @@ impl AdminTls {
 
 impl AdminTlsFiles {
     fn read(settings: &Settings) -> Result<Self, String> {
-        let mut config = server_config(&settings.cert, &settings.key, None)?;
+        let pair = CertificateConfig { cert: settings.cert.clone(), key: settings.key.clone() };
+        let mut config = server_config(&[pair], None)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let certificate = CertificateFile::read(CertificateUse::Admin, &settings.cert);
         Ok(AdminTlsFiles { config: Arc::new(config), certificate })

@@ -46,6 +46,7 @@ fn faults(config: &Config) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ocpp_gateway_testkit::authority::{Authority, Certified, KeyKind};
 
     #[test]
     fn unusable_files_are_faults_of_their_keys() {
@@ -66,6 +67,12 @@ mod tests {
                 "[ocpp.tls]\ncert = \"/dev/null\"\nkey = \"/dev/null\"",
                 "ocpp.tls: /dev/null: there is no certificate in it",
             ),
+            ("[ocpp.tls]\nkey = \"/dev/null\"\ncertificates = []", "ocpp.tls: missing field `cert`: key is of no"),
+            ("[ocpp.tls]\nclient_ca = \"/dev/null\"", "ocpp.tls: has no certificate: cert and key are missing, or"),
+            (
+                "[ocpp.tls]\ncert = \"a\"\nkey = \"b\"\ncertificates = [{ cert = \"c\", key = \"d\" }]",
+                "ocpp.tls: certificates contradicts cert and key: move these two into the list, as { cert",
+            ),
             (
                 "[mqtt]\nurl = \"mqtt://b\"\nusername = \"u\"\npassword_file = \"/nowhere/at/all\"",
                 "mqtt.password_file: /nowhere/at/all: No such file",
@@ -83,6 +90,21 @@ mod tests {
         ] {
             let faults = faults_of(text);
             assert!(faults.len() == 1 && faults[0].starts_with(wanted), "{text}: {faults:?}");
+        }
+    }
+
+    #[test]
+    fn key_of_another_certificate_is_a_fault_that_names_both_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ca = Authority::new(folder.path(), "ca");
+        let [ecdsa, rsa] = [KeyKind::Ecdsa, KeyKind::Rsa].map(|kind| ca.server_of("it", kind));
+        let both = |cert: &Certified, key: &Certified| {
+            faults_of(&format!("[ocpp.tls]\ncertificates = [{{ cert = {:?}, key = {:?} }}]", cert.cert, key.key))
+        };
+        for (cert, key) in [(&ecdsa, &rsa), (&rsa, &ecdsa)] {
+            let names = format!("{} with {}", cert.cert.display(), key.key.display());
+            let fault = format!("ocpp.tls: {names}: the key does not belong to the certificate");
+            assert_eq!(both(cert, key), [fault]);
         }
     }
 

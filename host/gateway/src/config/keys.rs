@@ -4,7 +4,7 @@
 use super::deflate::DeflateConfig;
 use super::listener::ListenerConfig;
 use super::sections::Config;
-use super::security::{AdminTlsConfig, MqttTlsConfig, TlsConfig};
+use super::security::{AdminTlsConfig, CertificateConfig, MqttTlsConfig, TlsConfig};
 use super::transform::TransformConfig;
 use serde_json::Value;
 use std::sync::LazyLock;
@@ -16,10 +16,11 @@ const NOT_SERIALIZED: [&str; 5] =
 static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mut config = Config::default();
     // The sections that may be absent.
-    (config.ocpp.tls, config.mqtt.tls) = (Some(TlsConfig::default()), Some(MqttTlsConfig::default()));
+    let tls = TlsConfig { certificates: vec![CertificateConfig::default()], ..TlsConfig::default() };
+    (config.ocpp.tls, config.mqtt.tls) = (Some(tls.clone()), Some(MqttTlsConfig::default()));
     config.admin.tls = Some(AdminTlsConfig::default());
     config.listeners = vec![ListenerConfig {
-        tls: Some(TlsConfig::default()),
+        tls: Some(tls),
         deflate: Some(DeflateConfig::default()),
         ..ListenerConfig::default()
     }];

@@ -213,10 +213,7 @@ impl Listener {
         let mode = self.key("auth.mode");
         let problem = format!("contradicts {mode}: no password is asked for");
         refuse(!requires_password && has_users, "auth.users", problem);
-        let is_unused = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_none() && !tls.identities.is_empty());
-        let client_ca = self.key("tls.client_ca");
-        let problem = format!("is of no use without {client_ca}: no charge point shows a certificate");
-        refuse(is_unused, "tls.identities", problem);
+        faults.extend(self.tls.iter().flat_map(|tls| tls.faults(&self.key("tls"))));
         faults
     }
 }

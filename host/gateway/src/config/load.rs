@@ -55,9 +55,12 @@ pub struct LoadedConfig {
 }
 
 impl LoadedConfig {
-    /// Adds a fault that the configuration itself does not show, such as one of a file that it names.
+    /// Adds a fault, such as one of a file that the configuration names, if it is not among the faults already.
     pub fn fault(&mut self, key: &str, problem: String) {
-        self.faults.push(ConfigFault { place: self.sources.place(key), problem });
+        let fault = ConfigFault { place: self.sources.place(key), problem };
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
     }
 
     /// The faults so far, if there are any.

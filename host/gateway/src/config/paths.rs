@@ -20,7 +20,7 @@ pub(super) fn resolve(config: &mut Config, file: Option<&Path>) {
         }
         paths.extend(&mut auth.users);
         if let Some(tls) = tls {
-            paths.extend([&mut tls.cert, &mut tls.key].into_iter().chain(&mut tls.client_ca));
+            paths.extend(tls.paths());
         }
     }
     if let Some(tls) = &mut admin.tls {
@@ -44,12 +44,8 @@ mod tests {
     const TEXT: &str = "
         ocpp.identities = \"it\"
         ocpp.auth.users = \"it\"
-        ocpp.tls = { cert = \"it\", key = \"it\", client_ca = \"it\" }
-        listeners = [{
-            identities = \"it\",
-            auth = { users = \"it\" },
-            tls = { cert = \"it\", key = \"it\", client_ca = \"it\" },
-        }]
+        ocpp.tls = { cert = \"it\", key = \"it\", client_ca = \"it\", certificates = [{ cert = \"it\", key = \"it\" }] }
+        listeners = [{ identities = \"it\", auth = { users = \"it\" }, tls = { cert = \"it\", key = \"it\", client_ca = \"it\", certificates = [{ cert = \"it\", key = \"it\" }] } }]
         mqtt = { password_file = \"it\", tls = { ca = \"it\", cert = \"it\", key = \"it\" } }
         admin = { token_file = \"it\", viewer_token_file = \"it\", tls = { cert = \"it\", key = \"it\" } }
         drop_in.directory = \"it\"
@@ -79,8 +75,8 @@ mod tests {
     fn every_key_that_is_named_like_a_path_is_among_them() {
         let table: Value = toml::from_str(TEXT).expect("TOML");
         let is_path = |name: &str| {
-            let names = ["cert", "key", "ca", "client_ca", "users", "samples", "component", "directory", "identities"];
-            name.ends_with("file") || names.contains(&name)
+            let names = ["cert", "key", "ca", "client_ca", "users", "samples", "component", "directory"];
+            name.ends_with("file") || name == "identities" || names.contains(&name)
         };
         for key in keys::all().iter().filter(|key| key.rsplit('.').next().is_some_and(is_path)) {
             // `transforms` is a list.

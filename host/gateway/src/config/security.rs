@@ -6,16 +6,62 @@ use std::path::PathBuf;
 
 /// TLS towards charge points: OCPP's security profile 2, and 3 with `client_ca`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TlsConfig {
     /// The gateway's certificate and the intermediate ones, in PEM.
-    pub cert: PathBuf,
+    pub cert: Option<PathBuf>,
     /// Its private key, in PEM.
-    pub key: PathBuf,
+    pub key: Option<PathBuf>,
+    /// Several certificates, instead of `cert` and `key`. Each client gets one that it can verify.
+    pub certificates: Vec<CertificateConfig>,
     /// The CA certificates for charge points, in PEM. Absent: no certificate is requested.
     pub client_ca: Option<PathBuf>,
     /// The identity of a charge point by the common name of its certificate. A name that is not listed is the identity.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub identities: BTreeMap<String, String>,
+}
+
+/// A certificate of the gateway, with its key.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CertificateConfig {
+    /// The certificate and the intermediate ones, in PEM.
+    pub cert: PathBuf,
+    /// Its private key, in PEM.
+    pub key: PathBuf,
+}
+
+impl TlsConfig {
+    /// The certificates, in whichever of the two forms they are written. The error says what to write.
+    pub fn certificates(&self) -> Result<Vec<CertificateConfig>, String> {
+        match (&self.cert, &self.key, &self.certificates[..]) {
+            (None, None, []) => Err("has no certificate: cert and key are missing, or the list certificates".into()),
+            (None, None, several) => Ok(several.to_vec()),
+            (Some(cert), Some(key), []) => Ok(vec![CertificateConfig { cert: cert.clone(), key: key.clone() }]),
+            (Some(_), None, []) => Err("missing field `key`: cert is of no use without it".into()),
+            (None, Some(_), []) => Err("missing field `cert`: key is of no use without it".into()),
+            _ => {
+                let entry = "{ cert = \"…\", key = \"…\" }";
+                Err(format!("certificates contradicts cert and key: move these two into the list, as {entry}"))
+            }
+        }
+    }
+
+    /// Every path, to be resolved.
+    pub(super) fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let several = self.certificates.iter_mut().flat_map(|one| [&mut one.cert, &mut one.key]);
+        let single = [&mut self.cert, &mut self.key, &mut self.client_ca].into_iter().flatten();
+        single.chain(several)
+    }
+
+    /// Contradictory keys of this section, which has this key itself: the key and the problem.
+    pub(super) fn faults(&self, section: &str) -> Vec<(String, String)> {
+        let for_clients = [("identities", !self.identities.is_empty())];
+        let unused = for_clients.into_iter().filter(|(_, is_set)| *is_set && self.client_ca.is_none());
+        let problem = format!("is of no use without {section}.client_ca: no charge point shows a certificate");
+        let mut faults: Vec<_> = unused.map(|(key, _)| (format!("{section}.{key}"), problem.clone())).collect();
+        faults.extend(self.certificates().err().map(|problem| (section.to_owned(), problem)));
+        faults
+    }
 }
 
 /// TLS of the admin listener.

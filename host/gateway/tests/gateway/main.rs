@@ -39,6 +39,7 @@ mod security;
 mod several_gateways;
 mod store;
 mod tap;
+mod tls;
 mod transform_page;
 mod transforms;
 mod trial;

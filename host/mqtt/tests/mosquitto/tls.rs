@@ -19,7 +19,7 @@ struct Fixture {
 async fn fixture(more: &str) -> Fixture {
     let folder = tempfile::tempdir().expect("a folder");
     let ca = Authority::new(folder.path(), "ca");
-    let Certified { cert, key } = ca.server();
+    let Certified { cert, key, .. } = ca.server();
     let lines =
         format!("cafile {}\ncertfile {}\nkeyfile {}\n{more}", ca.pem().display(), cert.display(), key.display());
     let broker = Mosquitto::with(&lines, false).await;
@@ -28,7 +28,7 @@ async fn fixture(more: &str) -> Fixture {
 
 impl Fixture {
     fn options(&self, ca: &Path, client: Option<Certified>) -> Arc<Options> {
-        let (cert, key) = client.map(|Certified { cert, key }| (cert, key)).unzip();
+        let (cert, key) = client.map(|Certified { cert, key, .. }| (cert, key)).unzip();
         let tls = TlsFiles { ca: Some(ca.to_owned()), cert, key };
         Arc::new(Options { tls, ..options(&self.broker.url().replace("mqtt://", "mqtts://")) })
     }
@@ -82,7 +82,7 @@ async fn client_certificate_is_sent_to_a_broker_that_requests_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unusable_files_are_named_in_the_error() {
     let fixture = fixture("").await;
-    let Certified { cert, key } = fixture.ca.client("gateway");
+    let Certified { cert, key, .. } = fixture.ca.client("gateway");
     let nowhere = fixture.folder.path().join("nowhere.pem");
     let some = |path: &Path| Some(path.to_owned());
     for (files, named) in [

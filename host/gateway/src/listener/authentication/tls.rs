@@ -1,7 +1,7 @@
 //! TLS for charge points (OCPP security profiles 2 and 3).
 
 use super::error::AuthError;
-use crate::config::TlsConfig as Settings;
+use crate::config::{CertificateConfig, TlsConfig as Settings};
 use crate::operations::live_files::Live;
 use crate::operations::tls::{CertificateFile, CertificateUse, certificates, server_config};
 use ocpp_gateway_core::Identity;
@@ -13,7 +13,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -52,8 +52,9 @@ pub struct VerifiedClient {
 impl ChargePointTls {
     /// Reads the files. `key`: of the section, for the log. An error names the faulty file.
     pub fn load(key: String, settings: &Settings) -> Result<Self, String> {
-        let files = [Some(&settings.cert), Some(&settings.key), settings.client_ca.as_ref()];
-        let files = files.into_iter().flatten().cloned().collect();
+        let mut files: Vec<PathBuf> =
+            settings.certificates()?.into_iter().flat_map(|CertificateConfig { cert, key }| [cert, key]).collect();
+        files.extend(settings.client_ca.clone());
         let read = settings.clone();
         let files = Live::new(key, files, move |_| ServerTlsFiles::read(&read))?;
         let identities = settings.client_ca.is_some().then(|| CertificateIdentities(settings.identities.clone()));
@@ -203,12 +204,14 @@ impl VerifiedClient {
 impl ServerTlsFiles {
     fn read(settings: &Settings) -> Result<Self, String> {
         let clients = settings.client_ca.as_deref().map(client_verifier).transpose()?;
-        let mut config = server_config(&settings.cert, &settings.key, clients)?;
+        let pairs = settings.certificates()?;
+        let mut config = server_config(&pairs, clients)?;
         config.max_fragment_size = Some(FRAGMENT_SIZE);
-        let files =
-            [(CertificateUse::Server, Some(&settings.cert)), (CertificateUse::ClientCa, settings.client_ca.as_ref())];
-        let files = files.into_iter().filter_map(|(used_as, file)| Some(CertificateFile::read(used_as, file?)));
-        Ok(ServerTlsFiles { config: Arc::new(config), certificates: files.collect() })
+        let mut certificates: Vec<_> =
+            pairs.iter().map(|pair| CertificateFile::read(CertificateUse::Server, &pair.cert)).collect();
+        certificates
+            .extend(settings.client_ca.iter().map(|file| CertificateFile::read(CertificateUse::ClientCa, file)));
+        Ok(ServerTlsFiles { config: Arc::new(config), certificates })
     }
 }
 

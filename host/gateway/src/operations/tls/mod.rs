@@ -1,5 +1,6 @@
 //! TLS: certificates and keys of the gateway's listeners, and the authorities that its clients trust.
 
+mod certificates;
 mod client;
 mod expiry;
 mod files;

@@ -1,33 +1,26 @@
-//! The certificate and the key of a listener.
+//! The rustls configuration of a listener.
 
-use super::files::{at, certificates};
+use super::certificates::CertificateChoice;
+use crate::config::CertificateConfig;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
-use std::path::Path;
 use std::sync::Arc;
 
-/// The rustls configuration of a listener with these files, which speaks TLS 1.2 and 1.3. Session tickets get new keys
-/// with each call, so that clients are verified against the new files. An error names the faulty file.
+/// The rustls configuration of a listener with these certificates, which speaks TLS 1.2 and 1.3. Session tickets get new
+/// keys with each call, so that clients are verified against the new files. An error names the faulty file.
 ///
 /// `clients`: checks the certificates of clients; `None`: they are not asked for one.
 pub fn server_config(
-    cert: &Path,
-    key: &Path,
+    files: &[CertificateConfig],
     clients: Option<Arc<dyn ClientCertVerifier>>,
 ) -> Result<ServerConfig, String> {
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let builder = builder.with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12]);
     let builder = builder.map_err(|error| error.to_string())?;
     let builder = builder.with_client_cert_verifier(clients.unwrap_or_else(WebPkiClientVerifier::no_client_auth));
-    let chain = certificates(cert)?;
-    let private_key = PrivateKeyDer::from_pem_file(key).map_err(|error| at(key, &error))?;
-    let mut config = builder
-        .with_single_cert(chain, private_key)
-        .map_err(|error| format!("{} with {}: {error}", cert.display(), key.display()))?;
+    let mut config = builder.with_cert_resolver(Arc::new(CertificateChoice::read(files)?));
     config.ticketer = ring::Ticketer::new().map_err(|error| error.to_string())?;
     Ok(config)
 }
