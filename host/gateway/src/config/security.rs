@@ -16,6 +16,8 @@ pub struct TlsConfig {
     pub certificates: Vec<CertificateConfig>,
     /// The CA certificates for charge points, in PEM. Absent: no certificate is requested.
     pub client_ca: Option<PathBuf>,
+    /// The organization (O) that certificates of charge points have to name. Absent: any.
+    pub organization: Option<String>,
     /// The identity of a charge point by the common name of its certificate. A name that is not listed is the identity.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub identities: BTreeMap<String, String>,
@@ -55,7 +57,7 @@ impl TlsConfig {
 
     /// Contradictory keys of this section, which has this key itself: the key and the problem.
     pub(super) fn faults(&self, section: &str) -> Vec<(String, String)> {
-        let for_clients = [("identities", !self.identities.is_empty())];
+        let for_clients = [("identities", !self.identities.is_empty()), ("organization", self.organization.is_some())];
         let unused = for_clients.into_iter().filter(|(_, is_set)| *is_set && self.client_ca.is_none());
         let problem = format!("is of no use without {section}.client_ca: no charge point shows a certificate");
         let mut faults: Vec<_> = unused.map(|(key, _)| (format!("{section}.{key}"), problem.clone())).collect();

@@ -1,6 +1,6 @@
 //! Accepts connections of charge points, and starts a task for each.
 
-use super::authentication::{Security, VerifiedClient};
+use super::authentication::{CERTIFICATE_SERIAL, CERTIFICATE_SUBJECT, Security, VerifiedClient};
 use super::counts::ListenerCounts;
 use super::handshake::{Handshake, HandshakeSettings, Refused, UpgradeRequest};
 use super::limits::{AddressPermit, AddressRoom, ConnectionLimits, SocketPermit};
@@ -25,6 +25,9 @@ use tracing::{debug, info, warn};
 
 /// `Retry-After` of refusals is between 1 and this many seconds, so that charge points do not all return at once.
 const RETRY_SPREAD: u32 = 10;
+
+/// Attributes that only the gateway gives: a transform that sets one would contradict what was verified.
+const GIVEN_ATTRIBUTES: [&str; 2] = [CERTIFICATE_SUBJECT, CERTIFICATE_SERIAL];
 
 /// The attribute of charge points with the beginning of the topics of their listener.
 const MOUNTPOINT: &str = "mountpoint";
@@ -310,7 +313,9 @@ impl Acceptor {
             self.context.router.metrics.limited(Limit::Connections);
             return Err(self.unavailable_for_now("too many charge points are connected to this listener"));
         }
-        self.admit(identity, request, pending.address, user, self.attributes.clone())
+        let mut given = pending.client.as_ref().map(VerifiedClient::attributes).unwrap_or_default();
+        given.extend(self.attributes.iter().cloned());
+        self.admit(identity, request, pending.address, user, given)
     }
 
     /// Checks certificate and password. Returns the authenticated identity; `None`: no authentication is configured.
@@ -432,8 +437,10 @@ struct PendingConnection {
     identity: Option<Identity>,
 }
 
-/// The attributes that admission transforms added, and those that the gateway gives and they did not replace.
+/// The attributes that admission transforms added, and those that the gateway gives. A transform may replace them, but not what
+/// was verified.
 fn with_given(mut added: Attributes, mut given: Attributes) -> Attributes {
+    added.retain(|(name, _)| !GIVEN_ATTRIBUTES.contains(&name.as_str()));
     given.retain(|(name, _)| added.iter().all(|(known, _)| known != name));
     given.append(&mut added);
     given

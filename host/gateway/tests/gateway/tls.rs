@@ -1,9 +1,17 @@
 //! The certificates that the gateway shows, and what it wants of those of charge points.
 
 use crate::Running;
+use crate::admin::get;
 use crate::security::{folder, tls};
-use ocpp_gateway_testkit::authority::{Authority, Certified, KeyKind, certificate_for, certificate_in};
+use crate::transforms::transform;
+use ocpp_gateway_testkit::TIMEOUT;
+use ocpp_gateway_testkit::authority::{Authority, Certified, KeyKind, certificate_for, certificate_in, connect};
+use ocpp_gateway_testkit::charge_point::ChargePoint;
+use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
+use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
 
 fn several(certificates: &[&Certified]) -> String {
     let entries: Vec<_> = certificates
@@ -54,5 +62,94 @@ async fn client_that_can_verify_no_certificate_is_refused_with_the_reason() {
         assert!(refused.is_err(), "{version:?}");
     }
     gateway.until(r#"ocpp_gateway_refused_total{reason="tls"}"#, 2.0).await;
+    gateway.stop().await;
+}
+
+/// What a client gets: `None` if the connection ends without an HTTP response.
+async fn status(gateway: SocketAddr, ca: &Authority, client: &Certified, id: &str) -> Option<u16> {
+    let mut statuses = Vec::new();
+    for version in [&TLS12, &TLS13] {
+        statuses.push(status_with(gateway, ca, client, id, version).await);
+    }
+    assert_eq!(statuses[0], statuses[1], "{id}: TLS 1.2 and 1.3");
+    statuses[0]
+}
+
+async fn status_with(
+    gateway: SocketAddr,
+    ca: &Authority,
+    client: &Certified,
+    id: &str,
+    version: &'static SupportedProtocolVersion,
+) -> Option<u16> {
+    // With TLS 1.3 the client's handshake succeeds before the server refuses its certificate.
+    let mut stream = connect(gateway, &ca.pem(), Some(client), &[version]).await.ok()?;
+    let request = format!(
+        "GET /ocpp/{id} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: ocpp1.6\r\n\r\n"
+    );
+    let _ = stream.write_all(request.as_bytes()).await;
+    let mut head = [0; 12];
+    timeout(TIMEOUT, stream.read_exact(&mut head)).await.expect("an answer or the end").ok()?;
+    String::from_utf8_lossy(&head[9..]).parse().ok()
+}
+
+/// The texts of refusals whose certificate has this subject.
+async fn refusal_texts(gateway: &Running, subject: &str) -> Vec<String> {
+    let page = get(gateway, "/api/v1/refusals").await.json();
+    let refusals = page["refusals"].as_array().expect("a list");
+    let of_subject = refusals.iter().filter(|refusal| refusal["certificate"] == subject);
+    of_subject.map(|refusal| refusal["text"].as_str().expect("a text").to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificate_of_another_organization_is_refused_with_both_names() {
+    let folder = folder();
+    let ca = Authority::new(folder.path(), "ca");
+    let more = format!("client_ca = {:?}\norganization = \"Example CPO\"\n", ca.pem());
+    let gateway = Running::start(&tls(&ca.server(), &more)).await;
+    assert_eq!(status(gateway.ocpp(), &ca, &ca.client_of("CP1", "Example CPO"), "CP1").await, Some(101));
+    for (client, subject, reason) in [
+        (
+            ca.client_of("CP2", "Other CPO"),
+            "CN=CP2, O=Other CPO",
+            "no TLS: the organization (O) of the certificate is \"Other CPO\", not \"Example CPO\"",
+        ),
+        (
+            ca.client_of("CP3", "example cpo"),
+            "CN=CP3, O=example cpo",
+            "no TLS: the organization (O) of the certificate is \"example cpo\", not \"Example CPO\"",
+        ),
+        (
+            ca.client("CP4"),
+            "CN=CP4",
+            "no TLS: the certificate names no organization (O), which has to be \"Example CPO\"",
+        ),
+    ] {
+        assert_eq!(status(gateway.ocpp(), &ca, &client, "CP2").await, None, "{subject}");
+        assert_eq!(refusal_texts(&gateway, subject).await, [reason]);
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transforms_see_subject_and_serial_of_the_certificate() {
+    let folder = folder();
+    let ca = Authority::new(folder.path(), "ca");
+    let more = format!("client_ca = {:?}\n", ca.pem());
+    let transforms =
+        transform("admission", "tell what it sees", "") + &transform("uplink", "publish the attributes", "");
+    let gateway = Running::start(&(tls(&ca.server(), &more) + &transforms)).await;
+    let mut back_end = gateway.back_end().await;
+    let client = ca.client_of("BAD1", "Example CPO");
+    let stream = connect(gateway.ocpp(), &ca.pem(), Some(&client), &[&TLS13]).await.expect("TLS");
+    let mut charge_point = ChargePoint::over(stream, "/ocpp/BAD1", &["ocpp1.6"], &[]).await.expect("accepted");
+    charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    let seen = back_end.expect_on("ocpp/cp/BAD1/news").await;
+    // The gateway's own, then those of the transform, which has seen them.
+    let subject = r#"certificate_subject", "CN=BAD1, O=Example CPO")"#;
+    let serial = format!(r#"certificate_serial", "{:X}")"#, client.serial);
+    let start = format!(r#"[("{subject}, ("{serial}, ("user", "BAD1"), ("given {subject}, ("given {serial}, "#);
+    assert!(seen.starts_with(&start), "{seen}");
     gateway.stop().await;
 }

@@ -2,6 +2,7 @@
 //! change.
 
 mod basic;
+mod client_certificate;
 mod error;
 mod fair_workers;
 mod password_check;
@@ -11,10 +12,11 @@ mod tls;
 mod user_command;
 mod users;
 
+pub use client_certificate::{CERTIFICATE_SERIAL, CERTIFICATE_SUBJECT, VerifiedClient};
 pub use error::AuthError;
 pub use password_check::PasswordChecker;
 pub use password_hash::HashKind;
 pub use security::{FileFault, Security};
-pub use tls::{ChargePointTls, VerifiedClient};
+pub use tls::ChargePointTls;
 pub use user_command::user_entry;
 pub use users::Users;

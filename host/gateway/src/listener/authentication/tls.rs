@@ -1,10 +1,10 @@
 //! TLS for charge points (OCPP security profiles 2 and 3).
 
+use super::client_certificate::{ClientCertificates, VerifiedClient, subject};
 use super::error::AuthError;
 use crate::config::{CertificateConfig, TlsConfig as Settings};
 use crate::operations::live_files::Live;
 use crate::operations::tls::{CertificateFile, CertificateUse, certificates, server_config};
-use ocpp_gateway_core::Identity;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -12,13 +12,11 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// Largest TLS record that the gateway sends, in bytes. It bounds the buffer per connection.
 const FRAGMENT_SIZE: usize = 4 << 10;
@@ -27,7 +25,7 @@ const FRAGMENT_SIZE: usize = 4 << 10;
 pub struct ChargePointTls {
     files: Arc<Live<ServerTlsFiles>>,
     /// `None`: charge points have no certificates.
-    identities: Option<CertificateIdentities>,
+    clients: Option<ClientCertificates>,
 }
 
 /// The configuration from the files of `ocpp.tls`.
@@ -35,18 +33,6 @@ pub(super) struct ServerTlsFiles {
     config: Arc<ServerConfig>,
     /// When the certificates end.
     certificates: Vec<CertificateFile>,
-}
-
-/// Maps common names of certificates to identities. Other names are identities themselves.
-struct CertificateIdentities(BTreeMap<String, String>);
-
-/// The client of a verified certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifiedClient {
-    /// The only identity that the client may use.
-    pub identity: String,
-    /// Of its certificate, for the log.
-    pub subject: String,
 }
 
 impl ChargePointTls {
@@ -57,13 +43,16 @@ impl ChargePointTls {
         files.extend(settings.client_ca.clone());
         let read = settings.clone();
         let files = Live::new(key, files, move |_| ServerTlsFiles::read(&read))?;
-        let identities = settings.client_ca.is_some().then(|| CertificateIdentities(settings.identities.clone()));
-        Ok(ChargePointTls { files: Arc::new(files), identities })
+        let clients = settings.client_ca.is_some().then(|| ClientCertificates {
+            identities: settings.identities.clone(),
+            organization: settings.organization.clone(),
+        });
+        Ok(ChargePointTls { files: Arc::new(files), clients })
     }
 
     /// Whether charge points need a certificate.
     pub(super) fn wants_certificate(&self) -> bool {
-        self.identities.is_some()
+        self.clients.is_some()
     }
 
     pub(super) fn live(&self) -> Arc<Live<ServerTlsFiles>> {
@@ -87,11 +76,11 @@ impl ChargePointTls {
         let accepted = CLIENT_SUBJECT.scope(Cell::new(None), accepting).await;
         let refused = |(reason, subject)| AuthError::Tls { reason, subject };
         let stream = accepted.map_err(refused)?;
-        let Some(identities) = &self.identities else { return Ok((stream, None)) };
+        let Some(clients) = &self.clients else { return Ok((stream, None)) };
         let chain = stream.get_ref().1.peer_certificates();
         let certificate =
             chain.and_then(|chain| chain.first()).ok_or_else(|| refused(("no certificate".into(), None)))?;
-        let client = identities.client(certificate).map_err(|reason| refused((reason, subject(certificate))))?;
+        let client = clients.client(certificate).map_err(|reason| refused((reason, subject(certificate))))?;
         Ok((stream, Some(client)))
     }
 }
@@ -157,50 +146,6 @@ impl ClientCertVerifier for RecordingVerifier {
     }
 }
 
-/// The subject as `CN=…, O=…`. `None`: the certificate cannot be parsed.
-fn subject(certificate: &CertificateDer<'_>) -> Option<String> {
-    X509Certificate::from_der(certificate).ok().map(|(_, parsed)| parsed.subject().to_string())
-}
-
-impl CertificateIdentities {
-    fn client(&self, certificate: &CertificateDer<'_>) -> Result<VerifiedClient, String> {
-        let (_, parsed) =
-            X509Certificate::from_der(certificate).map_err(|error| format!("the certificate: {error}"))?;
-        // A resumed session has the certificate of its first handshake, which may have expired since.
-        if !parsed.validity().is_valid() {
-            return Err("the certificate has expired".into());
-        }
-        let mut names = parsed.subject().iter_common_name().map(|name| name.as_str());
-        let identity = match (names.next(), names.next()) {
-            (Some(Ok(name)), None) => self.identity(name)?,
-            _ => return Err("the certificate has to have one common name".into()),
-        };
-        Ok(VerifiedClient { identity: identity.to_owned(), subject: parsed.subject().to_string() })
-    }
-
-    /// The identity for this common name.
-    fn identity<'a>(&'a self, name: &'a str) -> Result<&'a str, String> {
-        match self.0.get(name) {
-            Some(identity) => Ok(identity),
-            // Otherwise two certificates would be valid for one identity.
-            None if self.0.values().any(|identity| identity == name) => {
-                Err(format!("{name} belongs to another certificate"))
-            }
-            None => Ok(name),
-        }
-    }
-}
-
-impl VerifiedClient {
-    /// Refuses an identity that is not the one of the certificate.
-    pub fn check(&self, identity: &Identity) -> Result<(), AuthError> {
-        if self.identity == identity.as_str() {
-            return Ok(());
-        }
-        Err(AuthError::OtherCertificate(identity.clone()))
-    }
-}
-
 impl ServerTlsFiles {
     fn read(settings: &Settings) -> Result<Self, String> {
         let clients = settings.client_ca.as_deref().map(client_verifier).transpose()?;
@@ -225,21 +170,4 @@ fn client_verifier(file: &Path) -> Result<Arc<dyn ClientCertVerifier>, String> {
     let provider = Arc::new(ring::default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
     Ok(Arc::new(RecordingVerifier(verifier.map_err(|error| at(&error))?)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn identity_of(name: &str) -> Option<String> {
-        let identities = [("SN-1", "CP1")].map(|(name, identity)| (name.to_owned(), identity.to_owned())).into();
-        CertificateIdentities(identities).identity(name).ok().map(str::to_owned)
-    }
-
-    #[test]
-    fn common_name_maps_to_its_configured_identity_or_to_itself() {
-        assert_eq!(identity_of("SN-1").as_deref(), Some("CP1"));
-        assert_eq!(identity_of("CP2").as_deref(), Some("CP2"));
-        assert_eq!(identity_of("CP1"), None, "SN-1 has this identity");
-    }
 }
