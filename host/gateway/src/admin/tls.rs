@@ -70,7 +70,7 @@ impl AdminTls {
 impl AdminTlsFiles {
     fn read(settings: &Settings) -> Result<Self, String> {
         let pair = CertificateConfig { cert: settings.cert.clone(), key: settings.key.clone() };
-        let mut config = server_config(&[pair], None)?;
+        let mut config = server_config(&[pair], None, true)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let certificate = CertificateFile::read(CertificateUse::Admin, &settings.cert);
         Ok(AdminTlsFiles { config: Arc::new(config), certificate })

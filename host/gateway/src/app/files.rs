@@ -46,7 +46,7 @@ fn faults(config: &Config) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ocpp_gateway_testkit::authority::{Authority, Certified, KeyKind};
+    use ocpp_gateway_testkit::authority::{Authority, Certified, KeyKind, NextUpdate};
 
     #[test]
     fn unusable_files_are_faults_of_their_keys() {
@@ -105,6 +105,34 @@ mod tests {
             let names = format!("{} with {}", cert.cert.display(), key.key.display());
             let fault = format!("ocpp.tls: {names}: the key does not belong to the certificate");
             assert_eq!(both(cert, key), [fault]);
+        }
+    }
+
+    #[test]
+    fn revocation_list_that_is_of_no_ca_of_charge_points_is_a_fault() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (ca, other) = (Authority::new(folder.path(), "ca"), Authority::new(folder.path(), "other"));
+        let namesake = tempfile::tempdir().expect("a folder");
+        let namesake = Authority::new(namesake.path(), "ca");
+        let Certified { cert, key, .. } = ca.server();
+        let with = |clients: &Path, list: &Path| {
+            let clients = format!("client_ca = {clients:?}\nclient_crl = [{list:?}]");
+            faults_of(&format!("[ocpp.tls]\ncert = {cert:?}\nkey = {key:?}\n{clients}"))
+        };
+        let both = folder.path().join("both.pem");
+        let pem = |authority: &Authority| std::fs::read_to_string(authority.pem()).expect("read");
+        std::fs::write(&both, pem(&ca) + &pem(&namesake)).expect("written");
+        let ca = ca.pem();
+        for (clients, list, problem) in [
+            (&ca, other.revoke(&[], NextUpdate::Later), "it is the list of CN=other, which is no CA in client_ca: add"),
+            (&ca, namesake.revoke(&[], NextUpdate::Later), "the list of CN=ca is signed with another key than that of"),
+            (&both, namesake.revoke(&[], NextUpdate::Later), "client_ca has two CAs named CN=ca, with different keys"),
+            (&ca, ca.clone(), "there is no revocation list in it, neither in PEM nor in DER"),
+            (&ca, "/nowhere/at/all".into(), "No such file"),
+        ] {
+            let faults = with(clients, &list);
+            let fault = format!("ocpp.tls: {}: {problem}", list.display());
+            assert!(faults.len() == 1 && faults[0].starts_with(&fault), "{faults:?}");
         }
     }
 

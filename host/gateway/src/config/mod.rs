@@ -50,7 +50,7 @@ pub use origin::Origin;
 pub use presence::{EventsConfig, PresenceConfig};
 pub use runtime::RuntimeConfig;
 pub use sections::{Config, ShutdownConfig};
-pub use security::{AdminTlsConfig, AuthConfig, AuthMode, CertificateConfig, MqttTlsConfig, TlsConfig};
+pub use security::{AdminTlsConfig, AuthConfig, AuthMode, CertificateConfig, ExpiredCrl, MqttTlsConfig, TlsConfig};
 pub use storage::StorageConfig;
 pub use topic::TopicTemplate;
 pub use transform::{

@@ -44,8 +44,8 @@ mod tests {
     const TEXT: &str = "
         ocpp.identities = \"it\"
         ocpp.auth.users = \"it\"
-        ocpp.tls = { cert = \"it\", key = \"it\", client_ca = \"it\", certificates = [{ cert = \"it\", key = \"it\" }] }
-        listeners = [{ identities = \"it\", auth = { users = \"it\" }, tls = { cert = \"it\", key = \"it\", client_ca = \"it\", certificates = [{ cert = \"it\", key = \"it\" }] } }]
+        ocpp.tls = { cert = \"it\", key = \"it\", client_ca = \"it\", client_crl = [\"it\"], certificates = [{ cert = \"it\", key = \"it\" }] }
+        listeners = [{ identities = \"it\", auth = { users = \"it\" }, tls = { cert = \"it\", key = \"it\", client_ca = \"it\", client_crl = [\"it\"], certificates = [{ cert = \"it\", key = \"it\" }] } }]
         mqtt = { password_file = \"it\", tls = { ca = \"it\", cert = \"it\", key = \"it\" } }
         admin = { token_file = \"it\", viewer_token_file = \"it\", tls = { cert = \"it\", key = \"it\" } }
         drop_in.directory = \"it\"
@@ -75,7 +75,7 @@ mod tests {
     fn every_key_that_is_named_like_a_path_is_among_them() {
         let table: Value = toml::from_str(TEXT).expect("TOML");
         let is_path = |name: &str| {
-            let names = ["cert", "key", "ca", "client_ca", "users", "samples", "component", "directory"];
+            let names = ["cert", "key", "ca", "client_ca", "client_crl", "users", "samples", "component", "directory"];
             name.ends_with("file") || name == "identities" || names.contains(&name)
         };
         for key in keys::all().iter().filter(|key| key.rsplit('.').next().is_some_and(is_path)) {

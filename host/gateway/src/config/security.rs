@@ -16,11 +16,25 @@ pub struct TlsConfig {
     pub certificates: Vec<CertificateConfig>,
     /// The CA certificates for charge points, in PEM. Absent: no certificate is requested.
     pub client_ca: Option<PathBuf>,
+    /// Revocation lists of these CAs, in PEM or DER.
+    pub client_crl: Vec<PathBuf>,
+    pub client_crl_expired: ExpiredCrl,
     /// The organization (O) that certificates of charge points have to name. Absent: any.
     pub organization: Option<String>,
     /// The identity of a charge point by the common name of its certificate. A name that is not listed is the identity.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub identities: BTreeMap<String, String>,
+}
+
+/// What a revocation list means after the time at which its CA has promised the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExpiredCrl {
+    /// It stays in force, and the gateway warns. A CA that is late does not lock out the charge points.
+    #[default]
+    Use,
+    /// Certificates of its CA are refused.
+    Refuse,
 }
 
 /// A certificate of the gateway, with its key.
@@ -52,15 +66,23 @@ impl TlsConfig {
     pub(super) fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let several = self.certificates.iter_mut().flat_map(|one| [&mut one.cert, &mut one.key]);
         let single = [&mut self.cert, &mut self.key, &mut self.client_ca].into_iter().flatten();
-        single.chain(several)
+        single.chain(several).chain(&mut self.client_crl)
     }
 
     /// Contradictory keys of this section, which has this key itself: the key and the problem.
     pub(super) fn faults(&self, section: &str) -> Vec<(String, String)> {
-        let for_clients = [("identities", !self.identities.is_empty()), ("organization", self.organization.is_some())];
+        let for_clients = [
+            ("identities", !self.identities.is_empty()),
+            ("client_crl", !self.client_crl.is_empty()),
+            ("organization", self.organization.is_some()),
+        ];
         let unused = for_clients.into_iter().filter(|(_, is_set)| *is_set && self.client_ca.is_none());
         let problem = format!("is of no use without {section}.client_ca: no charge point shows a certificate");
         let mut faults: Vec<_> = unused.map(|(key, _)| (format!("{section}.{key}"), problem.clone())).collect();
+        if self.client_crl.is_empty() && self.client_crl_expired == ExpiredCrl::Refuse {
+            let problem = format!("is of no use without {section}.client_crl");
+            faults.push((format!("{section}.client_crl_expired"), problem));
+        }
         faults.extend(self.certificates().err().map(|problem| (section.to_owned(), problem)));
         faults
     }

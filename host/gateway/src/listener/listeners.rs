@@ -1,7 +1,7 @@
 //! All listeners for charge points: they start and end, and change while the gateway runs.
 
 use super::accept::Acceptor;
-use super::authentication::{FileFault, Security};
+use super::authentication::{ChargePointTls, FileFault, Security};
 use super::counts::ListenerCounts;
 use super::limits::AllSockets;
 use crate::charge_point::Context;
@@ -198,6 +198,7 @@ impl Listeners {
         let is_same = before.as_ref().is_some_and(|before| before.settings == settings);
         if !is_same {
             warn_if_unauthenticated(&settings, &security, address);
+            warn_of_unchecked(&settings, &security);
         }
         let counts = before.as_ref().map(|before| Arc::clone(&before.counts));
         let counts = counts.unwrap_or_else(|| Arc::new(ListenerCounts::new(Arc::clone(&self.sockets))));
@@ -274,6 +275,14 @@ fn warn_if_unauthenticated(settings: &Listener, security: &Security, address: So
     if !security.wants_credentials() && !address.ip().is_loopback() {
         let (auth, client_ca) = (settings.key("auth"), settings.key("tls.client_ca"));
         warn!("any client that reaches {address} can pass for any charge point: neither {auth} nor {client_ca} is set");
+    }
+}
+
+/// Warns of CAs of charge points without a revocation list, if others have one.
+fn warn_of_unchecked(settings: &Listener, security: &Security) {
+    let client_crl = settings.key("tls.client_crl");
+    for name in security.tls.iter().flat_map(ChargePointTls::unchecked_authorities) {
+        warn!("certificates of {name} are not checked for revocation: no file in {client_crl} is a list of it");
     }
 }
 

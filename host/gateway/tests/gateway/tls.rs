@@ -2,14 +2,21 @@
 
 use crate::Running;
 use crate::admin::get;
+use crate::log::FREE_PORTS;
+use crate::secrets::ConfiguredProgram;
 use crate::security::{folder, tls};
 use crate::transforms::transform;
 use ocpp_gateway_testkit::TIMEOUT;
-use ocpp_gateway_testkit::authority::{Authority, Certified, KeyKind, certificate_for, certificate_in, connect};
+use ocpp_gateway_testkit::authority::{
+    Authority, Certified, KeyKind, NextUpdate, certificate_for, certificate_in, connect,
+};
 use ocpp_gateway_testkit::charge_point::ChargePoint;
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
+use serde_json::json;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
@@ -102,6 +109,97 @@ async fn refusal_texts(gateway: &Running, subject: &str) -> Vec<String> {
     of_subject.map(|refusal| refusal["text"].as_str().expect("a text").to_owned()).collect()
 }
 
+fn with_lists(server: &Certified, cas: &Path, lists: &[&Path], more: &str) -> String {
+    tls(server, &format!("client_ca = {cas:?}\nclient_crl = {lists:?}\n{more}"))
+}
+
+/// A file with the certificates of both authorities.
+fn both(folder: &Path, one: &Authority, other: &Authority) -> PathBuf {
+    let file = folder.join("both.pem");
+    let pem = |authority: &Authority| std::fs::read_to_string(authority.pem()).expect("read");
+    std::fs::write(&file, pem(one) + &pem(other)).expect("written");
+    file
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoked_certificate_is_refused_with_the_reason() {
+    let folder = folder();
+    let (ca, other) = (Authority::new(folder.path(), "ca"), Authority::new(folder.path(), "other"));
+    let (revoked, good) = (ca.client("CP1"), ca.client("CP2"));
+    let (also_revoked, also_good) = (other.client("CP3"), other.client("CP4"));
+    let cas = both(folder.path(), &ca, &other);
+    let lists = [ca.revoke(&[&revoked], NextUpdate::Later), other.revoke_der(&[&also_revoked])];
+    let gateway = Running::start(&with_lists(&ca.server(), &cas, &[&lists[0], &lists[1]], "")).await;
+    for (client, id, expected) in [
+        (&revoked, "CP1", None),
+        (&good, "CP2", Some(101)),
+        (&also_revoked, "CP3", None),
+        (&also_good, "CP4", Some(101)),
+    ] {
+        assert_eq!(status(gateway.ocpp(), &ca, client, id).await, expected, "{id}");
+        if expected.is_none() {
+            let texts = refusal_texts(&gateway, &format!("CN={id}")).await;
+            assert_eq!(texts, ["no TLS: the certificate has been revoked"]);
+        }
+    }
+    let page = gateway.metrics().await;
+    for list in &lists {
+        let labels = format!("certificate=\"client_crl\",file=\"{}\"", list.display());
+        assert!(page.metric(&format!("ocpp_gateway_certificate_days_left{{{labels}}}")) > 0.0);
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_revocation_list_is_reloaded_and_one_of_another_ca_is_not_used() {
+    let folder = folder();
+    let (ca, other) = (Authority::new(folder.path(), "ca"), Authority::new(folder.path(), "other"));
+    let (first, second) = (ca.client("CP1"), ca.client("CP2"));
+    let list = ca.revoke(&[&first], NextUpdate::Later);
+    let config = folder.path().join("config.toml");
+    let toml = FREE_PORTS.to_owned() + &with_lists(&ca.server(), &ca.pem(), &[&list], "");
+    std::fs::write(&config, toml).expect("written");
+    let program = ConfiguredProgram::start(&config, folder.path().join("log"), "info", "wss://");
+    program.wait_until_ready().await;
+    let both =
+        async || (status(program.ocpp, &ca, &first, "CP1").await, status(program.ocpp, &ca, &second, "CP2").await);
+    assert_eq!(both().await, (None, Some(101)));
+    ca.revoke(&[&second], NextUpdate::Later);
+    program.log_with("ocpp.tls: reloaded").await;
+    assert_eq!(both().await, (Some(101), None));
+    std::fs::copy(other.revoke(&[], NextUpdate::Later), &list).expect("copied");
+    let log = program.log_with("ocpp.tls: the files that were read before stay in use").await;
+    assert!(log.contains("ca.crl: it is the list of CN=other, which is no CA in client_ca: add that CA"), "{log}");
+    assert_eq!(both().await, (Some(101), None));
+    program.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revocation_list_that_has_ended_stays_in_force_unless_it_is_configured_to_refuse() {
+    let folder = folder();
+    let ca = Authority::new(folder.path(), "ca");
+    let (revoked, good) = (ca.client("CP1"), ca.client("CP2"));
+    let list = ca.revoke(&[&revoked], NextUpdate::Passed);
+    for (more, expected, severity) in [("", Some(101), "warning"), ("client_crl_expired = \"refuse\"\n", None, "error")]
+    {
+        let gateway = Running::start(&with_lists(&ca.server(), &ca.pem(), &[&list], more)).await;
+        let problems = get(&gateway, "/api/v1/problems").await.json();
+        let problem = &problems["problems"][0];
+        assert_eq!((&problem["severity"], &problem["subject"]), (&json!(severity), &json!("ocpp.tls.client_crl")));
+        assert!(problem["text"].as_str().is_some_and(|text| text.contains("has ended on 2024-02-01")), "{problem}");
+        assert_eq!(status(gateway.ocpp(), &ca, &revoked, "CP1").await, None);
+        assert_eq!(status(gateway.ocpp(), &ca, &good, "CP2").await, expected, "{more}");
+        let labels = format!("certificate=\"client_crl\",file=\"{}\"", list.display());
+        assert!(gateway.metric(&format!("ocpp_gateway_certificate_days_left{{{labels}}}")).await < 0.0);
+        if expected.is_none() {
+            let texts = refusal_texts(&gateway, "CN=CP2").await;
+            let reason = "no TLS: the revocation list of the CA of the certificate has ended: see ocpp.tls";
+            assert!(texts.len() == 1 && texts[0].starts_with(reason), "{texts:?}");
+        }
+        gateway.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn certificate_of_another_organization_is_refused_with_both_names() {
     let folder = folder();
@@ -152,4 +250,22 @@ async fn transforms_see_subject_and_serial_of_the_certificate() {
     let start = format!(r#"[("{subject}, ("{serial}, ("user", "BAD1"), ("given {subject}, ("given {serial}, "#);
     assert!(seen.starts_with(&start), "{seen}");
     gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificate_that_has_to_be_renewed_is_logged_at_the_start() {
+    let folder = folder();
+    let ca = Authority::new(folder.path(), "ca");
+    let list = ca.revoke(&[], NextUpdate::Passed);
+    let config = folder.path().join("config.toml");
+    let server = ca.ending_server(Duration::from_secs(86_400 * 5 / 2));
+    let toml = FREE_PORTS.to_owned() + &with_lists(&server, &ca.pem(), &[&list], "");
+    std::fs::write(&config, toml).expect("written");
+    let program = ConfiguredProgram::start(&config, folder.path().join("log"), "info", "wss://");
+    program.log_with("The certificate CN=ending in ").await;
+    let log = program.log_with("The revocation list of CN=ca in ").await;
+    for text in ["(ocpp.tls.cert) ends in 2 days, on ", "(ocpp.tls.client_crl) has ended on 2024-02-01: what its CA"] {
+        assert!(log.lines().any(|line| line.contains(" WARN ") && line.contains(text)), "{log}");
+    }
+    program.stop();
 }

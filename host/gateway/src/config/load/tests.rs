@@ -146,7 +146,12 @@ fn contradictions_are_faults() {
         ("[ocpp.auth]\nmode = \"basic\"", "ocpp.auth.users: missing"),
         ("[ocpp.auth]\nusers = \"/nowhere/at/all\"", "ocpp.auth.users: contradicts ocpp.auth.mode"),
         ("[ocpp.tls]\ncert = \"x\"", "ocpp.tls: missing field `key`"),
+        ("[ocpp.tls]\ncert = \"x\"\nkey = \"x\"\nclient_crl = [\"x\"]", "ocpp.tls.client_crl: is of no use without"),
         ("[ocpp.tls]\ncert = \"x\"\nkey = \"x\"\norganization = \"x\"", "ocpp.tls.organization: is of no use without"),
+        (
+            "[ocpp.tls]\ncert = \"x\"\nkey = \"x\"\nclient_crl_expired = \"refuse\"",
+            "ocpp.tls.client_crl_expired: is of no use without ocpp.tls.client_crl",
+        ),
         ("[mqtt]\npassword = \"x\"", "mqtt.username: without mqtt.url"),
         ("[mqtt]\nurl = \"mqtt://b\"\npassword = \"x\"", "mqtt.password: is of no use without mqtt.username"),
         ("[ocpp]\nversions = [\"ocpp2.1\"]", "ocpp.default_version: ocpp1.6 is not among ocpp.versions"),

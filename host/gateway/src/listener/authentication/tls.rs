@@ -2,16 +2,19 @@
 
 use super::client_certificate::{ClientCertificates, VerifiedClient, subject};
 use super::error::AuthError;
-use crate::config::{CertificateConfig, TlsConfig as Settings};
+use crate::config::{CertificateConfig, ExpiredCrl, TlsConfig as Settings};
 use crate::operations::live_files::Live;
-use crate::operations::tls::{CertificateFile, CertificateUse, certificates, server_config};
+use crate::operations::tls::{self, CertificateFile, CertificateUse, RevocationLists, server_config};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
+};
 use std::cell::Cell;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -31,8 +34,10 @@ pub struct ChargePointTls {
 /// The configuration from the files of `ocpp.tls`.
 pub(super) struct ServerTlsFiles {
     config: Arc<ServerConfig>,
-    /// When the certificates end.
+    /// When the certificates and revocation lists end.
     certificates: Vec<CertificateFile>,
+    /// The CAs of charge points that have no revocation list, if others have one.
+    unchecked: Vec<String>,
 }
 
 impl ChargePointTls {
@@ -40,7 +45,7 @@ impl ChargePointTls {
     pub fn load(key: String, settings: &Settings) -> Result<Self, String> {
         let mut files: Vec<PathBuf> =
             settings.certificates()?.into_iter().flat_map(|CertificateConfig { cert, key }| [cert, key]).collect();
-        files.extend(settings.client_ca.clone());
+        files.extend(settings.client_ca.iter().chain(&settings.client_crl).cloned());
         let read = settings.clone();
         let files = Live::new(key, files, move |_| ServerTlsFiles::read(&read))?;
         let clients = settings.client_ca.is_some().then(|| ClientCertificates {
@@ -59,7 +64,12 @@ impl ChargePointTls {
         Arc::clone(&self.files)
     }
 
-    /// When the certificates in use end.
+    /// The CAs of charge points whose certificates are not looked up in `client_crl`, although others are.
+    pub fn unchecked_authorities(&self) -> Vec<String> {
+        self.files.get().unchecked.clone()
+    }
+
+    /// When the certificates and revocation lists in use end.
     pub fn certificates(&self) -> Vec<CertificateFile> {
         self.files.get().certificates.clone()
     }
@@ -71,7 +81,7 @@ impl ChargePointTls {
             acceptor
                 .accept(stream)
                 .await
-                .map_err(|error| (error.to_string(), CLIENT_SUBJECT.with(|subject| subject.take())))
+                .map_err(|error| (reason(&error), CLIENT_SUBJECT.with(|subject| subject.take())))
         };
         let accepted = CLIENT_SUBJECT.scope(Cell::new(None), accepting).await;
         let refused = |(reason, subject)| AuthError::Tls { reason, subject };
@@ -146,28 +156,67 @@ impl ClientCertVerifier for RecordingVerifier {
     }
 }
 
+/// Why the handshake failed.
+fn reason(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let text = match inner {
+        Some(rustls::Error::InvalidCertificate(CertificateError::Revoked)) => "the certificate has been revoked",
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::ExpiredRevocationList | CertificateError::ExpiredRevocationListContext { .. },
+        )) => "the revocation list of the CA of the certificate has ended: see ocpp.tls.client_crl_expired",
+        _ => return error.to_string(),
+    };
+    text.to_owned()
+}
+
 impl ServerTlsFiles {
     fn read(settings: &Settings) -> Result<Self, String> {
-        let clients = settings.client_ca.as_deref().map(client_verifier).transpose()?;
         let pairs = settings.certificates()?;
-        let mut config = server_config(&pairs, clients)?;
-        config.max_fragment_size = Some(FRAGMENT_SIZE);
         let mut certificates: Vec<_> =
             pairs.iter().map(|pair| CertificateFile::read(CertificateUse::Server, &pair.cert)).collect();
-        certificates
-            .extend(settings.client_ca.iter().map(|file| CertificateFile::read(CertificateUse::ClientCa, file)));
-        Ok(ServerTlsFiles { config: Arc::new(config), certificates })
+        let (mut clients, mut unchecked) = (None, Vec::new());
+        let is_enforced = settings.client_crl_expired == ExpiredCrl::Refuse;
+        if let Some(file) = &settings.client_ca {
+            let authorities = tls::certificates(file)?;
+            let revoked = RevocationLists::read(&settings.client_crl, &authorities)?;
+            clients = Some(client_verifier(file, authorities, revoked.lists, is_enforced)?);
+            certificates.push(CertificateFile::read(CertificateUse::ClientCa, file));
+            let used_as = CertificateUse::ClientCrl { is_enforced };
+            certificates.extend(revoked.files.into_iter().map(|(file, first)| CertificateFile {
+                used_as,
+                file,
+                first: Ok(first),
+            }));
+            unchecked = revoked.unchecked;
+        }
+        // A session that is resumed would outlive the revocation list.
+        let mut config = server_config(&pairs, clients, !is_enforced)?;
+        config.max_fragment_size = Some(FRAGMENT_SIZE);
+        Ok(ServerTlsFiles { config: Arc::new(config), certificates, unchecked })
     }
 }
 
-/// Accepts certificates of clients that an authority in the file has signed.
-fn client_verifier(file: &Path) -> Result<Arc<dyn ClientCertVerifier>, String> {
+/// Accepts certificates of clients that one of the authorities has signed, and has not revoked. The whole chain is
+/// looked up, except for certificates whose issuer has no list.
+///
+/// `is_enforced`: a list is of no use once it has ended, and certificates of its issuer are refused.
+fn client_verifier(
+    file: &Path,
+    authorities: Vec<CertificateDer<'static>>,
+    revocation_lists: Vec<CertificateRevocationListDer<'static>>,
+    is_enforced: bool,
+) -> Result<Arc<dyn ClientCertVerifier>, String> {
     let at = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(file)? {
+    for certificate in authorities {
         roots.add(certificate).map_err(|error| at(&error))?;
     }
     let provider = Arc::new(ring::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-    Ok(Arc::new(RecordingVerifier(verifier.map_err(|error| at(&error))?)))
+    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .with_crls(revocation_lists)
+        .allow_unknown_revocation_status();
+    if is_enforced {
+        builder = builder.enforce_revocation_expiration();
+    }
+    Ok(Arc::new(RecordingVerifier(builder.build().map_err(|error| at(&error))?)))
 }

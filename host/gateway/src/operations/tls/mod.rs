@@ -4,9 +4,11 @@ mod certificates;
 mod client;
 mod expiry;
 mod files;
+mod revocation;
 mod server;
 
 pub use client::{certificate_fault, client_config, roots_in, system_roots};
 pub use expiry::{CertificateFile, CertificateList, CertificateUse, ExpiryWarning, Validity};
 pub use files::certificates;
+pub use revocation::RevocationLists;
 pub use server::server_config;
