@@ -10,8 +10,15 @@ use serde_json::Value;
 use std::sync::LazyLock;
 
 /// Keys that are not always serialized: secrets never, and a table only if it is not empty.
-const NOT_SERIALIZED: [&str; 5] =
-    ["mqtt.password", "admin.token", "admin.viewer_token", "ocpp.tls.identities", "listeners.tls.identities"];
+const NOT_SERIALIZED: [&str; 7] = [
+        "mqtt.password",
+        "admin.token",
+        "admin.viewer_token",
+        "ocpp.tls.identities",
+        "ocpp.auth.proxy_identities",
+        "listeners.tls.identities",
+        "listeners.auth.proxy_identities",
+    ];
 
 static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mut config = Config::default();

@@ -213,6 +213,15 @@ impl Listener {
         let mode = self.key("auth.mode");
         let problem = format!("contradicts {mode}: no password is asked for");
         refuse(!requires_password && has_users, "auth.users", problem);
+        let proxied = self.auth.proxy_certificate;
+        let problem = format!("needs {}: the proxies whose word counts", self.key("trusted_proxies"));
+        refuse(proxied && self.trusted_proxies.is_empty(), "auth.proxy_certificate", problem);
+        let client_ca = self.key("tls.client_ca");
+        let problem = format!("contradicts {client_ca}: charge points show their certificate to one of the two");
+        let asks_itself = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        refuse(proxied && asks_itself, "auth.proxy_certificate", problem);
+        let problem = format!("is of no use without {}", self.key("auth.proxy_certificate"));
+        refuse(!proxied && !self.auth.proxy_identities.is_empty(), "auth.proxy_identities", problem);
         faults.extend(self.tls.iter().flat_map(|tls| tls.faults(&self.key("tls"))));
         faults
     }

@@ -104,6 +104,12 @@ pub struct AuthConfig {
     pub mode: AuthMode,
     /// The file with the hashes of their passwords.
     pub users: Option<PathBuf>,
+    /// Whether charge points need a certificate that a trusted proxy has verified, and that its PROXY header names:
+    /// security profile 3 with a proxy that ends TLS.
+    pub proxy_certificate: bool,
+    /// The identity of a charge point by the common name in the PROXY header, as `identities` of [`TlsConfig`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub proxy_identities: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use super::authentication::{CERTIFICATE_SERIAL, CERTIFICATE_SUBJECT, Security, V
 use super::counts::ListenerCounts;
 use super::handshake::{Handshake, HandshakeSettings, Refused, UpgradeRequest};
 use super::limits::{AddressPermit, AddressRoom, ConnectionLimits, SocketPermit};
-use super::proxies::Proxies;
+use super::proxies::{ProxiedTls, Proxies};
 use crate::charge_point::{Arrival, ChargePoint, ClientAddress, Context, DisconnectReason, RegistryRefusal};
 use crate::config::{AccessRule, Listener, Origin, may_connect};
 use crate::operations::metrics::Limit;
@@ -97,6 +97,7 @@ impl Acceptor {
             over_address_limit: false,
             admission: None,
             client: None,
+            proxied_tls: ProxiedTls::NoProxy,
             identity: None,
         };
         // The client address of a connection from a proxy is known later.
@@ -226,7 +227,8 @@ impl Acceptor {
             return Ok(());
         }
         let client = timeout_at(by, self.proxies.client(stream, proxy)).await;
-        pending.address = client.map_err(|_| self.timed_out())?.map_err(Refused::BadProxyHeader)?;
+        let client = client.map_err(|_| self.timed_out())?.map_err(Refused::BadProxyHeader)?;
+        (pending.address, pending.proxied_tls) = (client.address, client.tls);
         // Without a PROXY header, the request may have `X-Forwarded-For`.
         if self.proxies.trusts(pending.address) { Ok(()) } else { self.claim_address(pending) }
     }
@@ -294,6 +296,9 @@ impl Acceptor {
         self.read_forwarded_for(request, pending)?;
         self.check_access(pending.address)?;
         // Responses before authentication do not reveal which charge points exist or are connected.
+        if let Some(client) = self.security.proxied_client(&pending.proxied_tls)? {
+            pending.client = Some(client);
+        }
         let user = self.authenticate(upgrade, pending).await?;
         if !is_open_to_all {
             self.security.check_list(identity)?;
@@ -433,6 +438,8 @@ struct PendingConnection {
     admission: Option<Admission>,
     /// The client that its certificate belongs to.
     client: Option<VerifiedClient>,
+    /// What a trusted proxy says of the client's certificate.
+    proxied_tls: ProxiedTls,
     /// The identity in the request, not verified.
     identity: Option<Identity>,
 }

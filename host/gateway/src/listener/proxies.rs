@@ -9,7 +9,7 @@
 
 use crate::charge_point::ClientAddress;
 use crate::config::Network;
-use proxy_header::{ParseConfig, ProxyHeader};
+use proxy_header::{ParseConfig, ProxyHeader, SslInfo, Tlv};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use tokio::io::AsyncReadExt as _;
@@ -27,6 +27,82 @@ const MAX_V2: usize = 4096;
 /// The trusted proxies.
 #[derive(Debug)]
 pub(super) struct Proxies(Vec<Network>);
+
+/// What a proxy says of its client.
+#[derive(Debug)]
+pub(super) struct Proxied {
+    pub(super) address: ClientAddress,
+    pub(super) tls: ProxiedTls,
+}
+
+/// What a trusted proxy says of the TLS that ends there, in a header of version 2 (section 2.2.6 of the protocol).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ProxiedTls {
+    /// The connection does not come from a trusted proxy.
+    NoProxy,
+    NotReported,
+    NoCertificate,
+    /// The number is that of OpenSSL's `X509_V_ERR_…`.
+    NotVerified(u32),
+    /// The common name of a certificate that the proxy has verified.
+    Verified(Option<String>),
+}
+
+impl ProxiedTls {
+    fn read(header: &ProxyHeader<'_>) -> Result<Self, BadHeader> {
+        let mut found = ProxiedTls::NotReported;
+        for field in header.tlvs() {
+            if let Tlv::Ssl(tls) = field.map_err(|_| BadHeader::Invalid)? {
+                // A second one would contradict the first, or repeat it.
+                if found != ProxiedTls::NotReported {
+                    return Err(BadHeader::Invalid);
+                }
+                found = ProxiedTls::of(&tls)?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn of(tls: &SslInfo<'_>) -> Result<Self, BadHeader> {
+        let mut names = Vec::new();
+        for field in tls.tlvs() {
+            if let Tlv::SslCn(name) = field.map_err(|_| BadHeader::Invalid)? {
+                names.push(name.into_owned());
+            }
+        }
+        // In a resumed session, the client has shown its certificate before.
+        let has_certificate = tls.client_cert_conn() || tls.client_cert_sess();
+        Ok(match (tls.client_ssl(), has_certificate, tls.verify()) {
+            (false, ..) => ProxiedTls::NotReported,
+            (true, false, _) => ProxiedTls::NoCertificate,
+            (true, true, 0) if names.len() > 1 => return Err(BadHeader::Invalid),
+            (true, true, 0) => ProxiedTls::Verified(names.pop()),
+            (true, true, problem) => ProxiedTls::NotVerified(problem),
+        })
+    }
+
+    /// The common name of the verified certificate; or why the charge point is not let in, where it needs one.
+    pub(super) fn verified_name(&self) -> Result<&str, String> {
+        let problem = match self {
+            ProxiedTls::Verified(Some(name)) if !name.is_empty() => return Ok(name),
+            ProxiedTls::Verified(_) => {
+                "no client certificate: the proxy does not tell its common name; HAProxy does with send-proxy-v2-ssl-cn"
+            }
+            ProxiedTls::NoProxy => {
+                "no client certificate: the connection does not come through one of ocpp.trusted_proxies"
+            }
+            ProxiedTls::NotReported => {
+                "no client certificate: the proxy sends no PROXY header of version 2 with the TLS of its client; \
+                 HAProxy does with send-proxy-v2-ssl-cn"
+            }
+            ProxiedTls::NoCertificate => "no client certificate: the charge point has shown none to the proxy",
+            ProxiedTls::NotVerified(number) => {
+                return Err(format!("the proxy has not verified the client certificate: error {number} of OpenSSL"));
+            }
+        };
+        Err(problem.to_owned())
+    }
+}
 
 /// Why a PROXY header cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -48,25 +124,28 @@ impl Proxies {
         self.0.iter().any(|network| network.contains(address.ip))
     }
 
-    /// Reads the PROXY header of a connection from `peer`, if that is trusted and sends one, and returns the client
-    /// address. Reads nothing beyond the header: its first byte differs from those of HTTP and TLS.
-    pub(super) async fn client(&self, stream: &mut TcpStream, peer: ClientAddress) -> Result<ClientAddress, BadHeader> {
+    /// Reads the PROXY header of a connection from `peer`, if that is trusted and sends one, and returns what it says of
+    /// the client. Reads nothing beyond the header: its first byte differs from those of HTTP and TLS.
+    pub(super) async fn client(&self, stream: &mut TcpStream, peer: ClientAddress) -> Result<Proxied, BadHeader> {
         if !self.trusts(peer) {
-            return Ok(peer);
+            return Ok(Proxied { address: peer, tls: ProxiedTls::NoProxy });
         }
+        let unknown = Proxied { address: peer, tls: ProxiedTls::NotReported };
         let mut first = [0];
         if stream.peek(&mut first).await? == 0 {
-            return Ok(peer);
+            return Ok(unknown);
         }
         let header = match first[0] {
             b'P' => read_v1(stream).await?,
             b'\r' => read_v2(stream).await?,
-            _ => return Ok(peer),
+            _ => return Ok(unknown),
         };
-        let config = ParseConfig { include_tlvs: false, ..ParseConfig::default() };
-        let (header, _) = ProxyHeader::parse(&header, config).map_err(|_| BadHeader::Invalid)?;
+        let (header, _) = ProxyHeader::parse(&header, ParseConfig::default()).map_err(|_| BadHeader::Invalid)?;
         // A health check of the proxy itself names no client.
-        Ok(header.proxied_address().map_or(peer, |proxied| proxied.source.into()))
+        Ok(match header.proxied_address() {
+            Some(proxied) => Proxied { address: proxied.source.into(), tls: ProxiedTls::read(&header)? },
+            None => unknown,
+        })
     }
 
     /// The client address according to `X-Forwarded-For` of a request from `from`: the right-most address that is not a

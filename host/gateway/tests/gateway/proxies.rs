@@ -1,9 +1,11 @@
 //! The address of a charge point behind proxies, as the gateway publishes it in the connection event.
 
 use crate::{Running, exchange_raw};
+use ocpp_gateway_testkit::TIMEOUT;
 use ocpp_gateway_testkit::back_end::BackEnd;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 const EVENTS: &str = "[events]\nconnected = \"events/${cid}\"\n";
 
@@ -151,5 +153,110 @@ async fn limit_per_address_applies_to_clients_behind_a_proxy() {
     let (own, _keep_own) = connect(&gateway, &of("CP4", "")).await;
     let (own_too, _keep_too) = connect(&gateway, &of("CP5", "")).await;
     assert_eq!((own, own_too), (101, 101));
+    gateway.stop().await;
+}
+
+/// `ocpp.auth.proxy_certificate`, for a trusted proxy on loopback.
+fn proxy_certificates() -> String {
+    trusting("[ocpp.auth]\nproxy_certificate = true\nproxy_identities = { \"SN-1\" = \"CP1\" }\n")
+}
+
+/// A field (TLV) of a header of version 2.
+fn field(kind: u8, value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(value.len()).expect("short").to_be_bytes();
+    [&[kind], &length[..], value].concat()
+}
+
+/// The field about TLS: the flags, the result of the verification, and the common name.
+fn tls_field(flags: u8, verify: u32, name: Option<&str>) -> Vec<u8> {
+    let name = name.map(|name| field(0x22, name.as_bytes())).unwrap_or_default();
+    field(0x20, &[&[flags][..], &verify.to_be_bytes(), &field(0x21, b"TLSv1.2"), &name].concat())
+}
+
+/// A header from 203.0.113.7 with these fields, and a request of CP1.
+fn with_fields(fields: &[u8]) -> Vec<u8> {
+    with_v2(1, 0x11, &[&ADDRESSES_V4[..12], fields].concat(), "")
+}
+
+const TLS: u8 = 1;
+/// The client has shown a certificate in this connection.
+const CONNECTION: u8 = 2;
+/// The client has shown a certificate in this TLS session.
+const SESSION: u8 = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificate_that_a_trusted_proxy_has_verified_is_the_identity() {
+    let gateway = Running::start(&proxy_certificates()).await;
+    let no_tls = "the proxy sends no PROXY header of version 2";
+    for (bytes, expected, reason) in [
+        (with_fields(&tls_field(TLS | CONNECTION | SESSION, 0, Some("SN-1"))), 101, ""),
+        // A resumed session.
+        (with_fields(&tls_field(TLS | SESSION, 0, Some("SN-1"))), 101, ""),
+        (with_fields(&tls_field(TLS | CONNECTION, 0, Some("CP2"))), 403, "the certificate is not the one of CP1"),
+        // CP1 belongs to SN-1.
+        (with_fields(&tls_field(TLS | CONNECTION, 0, Some("CP1"))), 403, "CP1 belongs to another certificate"),
+        (
+            with_fields(&tls_field(TLS | CONNECTION | SESSION, 10, Some("SN-1"))),
+            403,
+            "the proxy has not verified the client certificate: error 10 of OpenSSL",
+        ),
+        (
+            with_fields(&tls_field(TLS, 0, Some("SN-1"))),
+            403,
+            "no client certificate: the charge point has shown none to the proxy",
+        ),
+        (with_fields(&tls_field(TLS | CONNECTION, 0, None)), 403, "the proxy does not tell its common name"),
+        (with_fields(&tls_field(CONNECTION, 0, Some("SN-1"))), 403, no_tls),
+        (with_fields(&[]), 403, no_tls),
+        (with_v1("PROXY TCP4 203.0.113.7 192.0.2.1 1234 33033\r\n", ""), 403, no_tls),
+        // A name without its TLS, and one that the client has written.
+        (with_fields(&field(0x22, b"SN-1")), 403, no_tls),
+        (request("X-SSL-Client-CN: SN-1\r\n"), 403, no_tls),
+    ] {
+        let answer = exchange(&gateway, &bytes).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")) && answer.contains(reason), "{reason}: {answer}");
+    }
+    // Two fields that contradict each other, and one that is cut off.
+    let one = tls_field(TLS | CONNECTION, 0, Some("SN-1"));
+    for fields in [[&one[..], &tls_field(TLS, 0, None)].concat(), one[..one.len() - 1].to_vec()] {
+        assert_eq!(exchange_raw(gateway.ocpp(), &with_fields(&fields)).await, "");
+    }
+    gateway.until(r#"ocpp_gateway_refused_total{reason="bad_proxy_header"}"#, 2.0).await;
+    gateway.stop().await;
+}
+
+/// The beginning of the answer, up to where a refusal ends.
+async fn exchange(gateway: &Running, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(gateway.ocpp()).await.expect("connected");
+    stream.write_all(bytes).await.expect("sent");
+    let mut answer = Vec::new();
+    while !answer.windows(4).any(|end| end == b"\r\n\r\n") || !answer.starts_with(b"HTTP/1.1 101") {
+        let mut part = [0; 1024];
+        match timeout(TIMEOUT, stream.read(&mut part)).await.expect("an answer") {
+            Ok(length) if length > 0 => answer.extend(&part[..length]),
+            _ => break,
+        }
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificate_from_an_untrusted_address_counts_for_nothing() {
+    let toml = "[ocpp]\ntrusted_proxies = [\"10.0.0.1\"]\n[ocpp.auth]\nproxy_certificate = true\n";
+    let gateway = Running::start(toml).await;
+    let bytes = with_fields(&tls_field(TLS | CONNECTION | SESSION, 0, Some("CP1")));
+    let answer = exchange_raw(gateway.ocpp(), &bytes).await;
+    assert!(!answer.contains(" 101 "), "{answer}");
+    let answer = exchange_raw(gateway.ocpp(), &request("")).await;
+    let reason = "no client certificate: the connection does not come through one of ocpp.trusted_proxies";
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains(reason), "{answer}");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificate_in_a_proxy_header_counts_only_where_it_is_configured() {
+    let gateway = Running::start(&trusting("")).await;
+    let (status, _keep) = connect(&gateway, &with_fields(&tls_field(TLS | CONNECTION, 0, Some("CP2")))).await;
+    assert_eq!(status, 101, "no credentials are asked for, and any identity may connect");
     gateway.stop().await;
 }

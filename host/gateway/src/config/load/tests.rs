@@ -152,6 +152,13 @@ fn contradictions_are_faults() {
             "[ocpp.tls]\ncert = \"x\"\nkey = \"x\"\nclient_crl_expired = \"refuse\"",
             "ocpp.tls.client_crl_expired: is of no use without ocpp.tls.client_crl",
         ),
+        ("[ocpp.auth]\nproxy_certificate = true", "ocpp.auth.proxy_certificate: needs ocpp.trusted_proxies"),
+        ("[ocpp.auth]\nproxy_identities = { a = \"b\" }", "ocpp.auth.proxy_identities: is of no use without"),
+        (
+            "[ocpp]\ntrusted_proxies = [\"10.0.0.1\"]\n[ocpp.auth]\nproxy_certificate = true\n\
+             [ocpp.tls]\ncert = \"x\"\nkey = \"x\"\nclient_ca = \"x\"",
+            "ocpp.auth.proxy_certificate: contradicts ocpp.tls.client_ca",
+        ),
         ("[mqtt]\npassword = \"x\"", "mqtt.username: without mqtt.url"),
         ("[mqtt]\nurl = \"mqtt://b\"\npassword = \"x\"", "mqtt.password: is of no use without mqtt.username"),
         ("[ocpp]\nversions = [\"ocpp2.1\"]", "ocpp.default_version: ocpp1.6 is not among ocpp.versions"),

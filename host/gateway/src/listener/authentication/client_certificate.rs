@@ -1,6 +1,7 @@
-//! What the gateway takes from the certificate of a charge point.
+//! What the gateway takes from the certificate of a charge point, that it or a trusted proxy has verified.
 
 use super::error::AuthError;
+use crate::listener::proxies::ProxiedTls;
 use ocpp_gateway_core::{Attributes, Identity};
 use rustls::pki_types::CertificateDer;
 use std::collections::BTreeMap;
@@ -24,10 +25,10 @@ pub(super) struct ClientCertificates {
 pub struct VerifiedClient {
     /// The only identity that the client may use.
     pub identity: String,
-    /// Of its certificate, as `CN=…, O=…`.
+    /// Of its certificate, as `CN=…, O=…`. From a PROXY header: the common name only.
     pub subject: String,
-    /// Of its certificate, in upper-case hex digits.
-    pub serial: String,
+    /// Of its certificate, in upper-case hex digits. `None`: a PROXY header does not have it.
+    pub serial: Option<String>,
 }
 
 impl ClientCertificates {
@@ -48,8 +49,15 @@ impl ClientCertificates {
         Ok(VerifiedClient {
             identity: identity.to_owned(),
             subject: parsed.subject().to_string(),
-            serial: hex(parsed.raw_serial()),
+            serial: Some(hex(parsed.raw_serial())),
         })
+    }
+
+    /// The client whose certificate a trusted proxy has verified.
+    pub(super) fn proxied_client(&self, tls: &ProxiedTls) -> Result<VerifiedClient, AuthError> {
+        let name = tls.verified_name().map_err(AuthError::NoProxyCertificate)?;
+        let identity = self.identity(name).map_err(AuthError::NoProxyCertificate)?;
+        Ok(VerifiedClient { identity: identity.to_owned(), subject: format!("CN={name}"), serial: None })
     }
 
     /// The operator of a charge point is the organization of its certificate (OCPP 2.0.1 part 2, A00.FR.404).
@@ -88,8 +96,9 @@ impl VerifiedClient {
 
     /// The attributes that its certificate gives to the charge point.
     pub fn attributes(&self) -> Attributes {
-        let all = [(CERTIFICATE_SUBJECT, &self.subject), (CERTIFICATE_SERIAL, &self.serial)];
-        all.map(|(name, value)| (name.to_owned(), value.clone())).into()
+        let serial = self.serial.iter().map(|serial| (CERTIFICATE_SERIAL, serial));
+        let all = [(CERTIFICATE_SUBJECT, &self.subject)].into_iter().chain(serial);
+        all.map(|(name, value)| (name.to_owned(), value.clone())).collect()
     }
 }
 
@@ -129,10 +138,12 @@ mod tests {
     }
 
     #[test]
-    fn certificate_gives_its_subject_and_its_serial() {
-        let client = VerifiedClient { identity: "CP1".into(), subject: "CN=CP1".into(), serial: hex(&[0, 0x8A, 1]) };
+    fn certificate_gives_its_subject_and_the_serial_if_that_is_known() {
+        let known =
+            VerifiedClient { identity: "CP1".into(), subject: "CN=CP1".into(), serial: Some(hex(&[0, 0x8A, 1])) };
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let expected = [pair("certificate_subject", "CN=CP1"), pair("certificate_serial", "8A01")];
-        assert_eq!(client.attributes(), expected);
+        let subject = pair("certificate_subject", "CN=CP1");
+        assert_eq!(known.attributes(), [subject.clone(), pair("certificate_serial", "8A01")]);
+        assert_eq!(VerifiedClient { serial: None, ..known }.attributes(), [subject]);
     }
 }

@@ -14,6 +14,9 @@ pub enum AuthError {
     NotListed { identity: Identity, has_certificate: bool },
     #[error("the certificate is not the one of {0}")]
     OtherCertificate(Identity),
+    /// A trusted proxy has to name a verified certificate, and has not.
+    #[error("{0}")]
+    NoProxyCertificate(String),
     #[error("too many charge points authenticate at the same time")]
     Busy { retry_after: Duration },
     /// `subject`: of the client's certificate, if it sent one.

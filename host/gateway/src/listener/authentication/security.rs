@@ -1,10 +1,12 @@
 //! What a charge point has to prove before it may connect, as the configured files say.
 
+use super::client_certificate::{ClientCertificates, VerifiedClient};
 use super::error::AuthError;
 use super::password_check::PasswordChecker;
 use super::tls::ChargePointTls;
 use super::users::Users;
 use crate::config::{Identities, Listener};
+use crate::listener::proxies::ProxiedTls;
 use crate::operations::live_files::{Live, Reload};
 use ocpp_gateway_core::Identity;
 use std::collections::HashSet;
@@ -18,6 +20,8 @@ pub struct Security {
     pub password_checker: Option<PasswordChecker>,
     /// `None`: no TLS.
     pub tls: Option<ChargePointTls>,
+    /// `None`: proxies verify no certificates.
+    proxied: Option<ClientCertificates>,
     reloads: Vec<Arc<dyn Reload>>,
 }
 
@@ -47,12 +51,23 @@ impl Security {
         if let Some(tls) = &tls {
             reloads.push(tls.live());
         }
-        Ok(Security { identities, password_checker: passwords.map(|(_, checker)| checker), tls, reloads })
+        // The header has no organization: the proxy checks that.
+        let proxied = ocpp
+            .auth
+            .proxy_certificate
+            .then(|| ClientCertificates { identities: listener.auth.proxy_identities.clone(), organization: None });
+        Ok(Security { identities, password_checker: passwords.map(|(_, checker)| checker), tls, proxied, reloads })
     }
 
     /// Whether charge points have to authenticate, with a password or a certificate.
     pub fn wants_credentials(&self) -> bool {
-        self.password_checker.is_some() || self.tls.as_ref().is_some_and(ChargePointTls::wants_certificate)
+        let wants_certificate = self.tls.as_ref().is_some_and(ChargePointTls::wants_certificate);
+        self.password_checker.is_some() || wants_certificate || self.proxied.is_some()
+    }
+
+    /// The client whose certificate a trusted proxy has verified. `None`: it needs no such certificate.
+    pub(in crate::listener) fn proxied_client(&self, tls: &ProxiedTls) -> Result<Option<VerifiedClient>, AuthError> {
+        self.proxied.as_ref().map(|clients| clients.proxied_client(tls)).transpose()
     }
 
     /// Refuses identities that are not on the list. With passwords, call it after the password check: the error is the

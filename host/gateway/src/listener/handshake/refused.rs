@@ -140,7 +140,7 @@ impl From<AuthError> for Refused {
         match error {
             AuthError::BadCredentials { reason, detail } => Refused::Unauthorized { reason, detail },
             AuthError::NotListed { has_certificate: false, .. } => Refused::status(StatusCode::NOT_FOUND, reason),
-            AuthError::NotListed { .. } | AuthError::OtherCertificate(_) => {
+            AuthError::NotListed { .. } | AuthError::OtherCertificate(_) | AuthError::NoProxyCertificate(_) => {
                 Refused::status(StatusCode::FORBIDDEN, reason)
             }
             AuthError::Busy { retry_after } => Refused::unavailable(reason, retry_after),
