@@ -15,6 +15,7 @@ from burst import burst
 from checks import Checks
 from programs import gateway, mosquitto
 from secure import secure
+from terminator import terminator
 from tutorial import tutorial
 
 
@@ -53,6 +54,9 @@ async def run(executable, logs, node):
     with checks.check("the gateway runs through a session over wss"):
         async with mosquitto(logs) as broker:
             await secure(checks, executable, broker, logs, Ports)
+    with checks.check("the gateway runs through sessions behind HAProxy"):
+        async with mosquitto(logs) as broker:
+            await terminator(checks, executable, broker, logs, Ports)
     await tutorial(checks, executable, logs)
     return checks
 

@@ -55,8 +55,7 @@ pub struct AdminState {
 pub(super) type SharedAdminState = Arc<AdminState>;
 
 impl AdminState {
-    /// `tokens`: what requests have to contain; without one, only this machine can reach the listener. `has_tls`:
-    /// whether the listener speaks TLS.
+    /// `tokens`: what requests have to contain; without one, only this machine can reach the listener.
     pub fn new(
         context: Arc<Context>,
         changer: Arc<Changer>,
@@ -65,9 +64,9 @@ impl AdminState {
         tokens: &AdminTokens,
         listeners: Arc<Listeners>,
         certificates: Arc<CertificateList>,
-        has_tls: bool,
     ) -> Self {
-        let shows_payloads = changer.config().admin.tap_payloads;
+        let config = changer.config();
+        let (shows_payloads, has_tls) = (config.admin.tap_payloads, config.admin.tls.is_some());
         let figures = Arc::new(FigureSampler::new(figure_sources(&context)));
         let uploads = Arc::new(Semaphore::new(MAX_UPLOADS));
         AdminState {

@@ -118,7 +118,6 @@ impl Gateway {
             &tokens,
             Arc::clone(&listeners),
             Arc::clone(&certificates),
-            admin_tls.is_some(),
         );
         let grace = config.shutdown.grace.get();
         Ok(Gateway {

@@ -52,10 +52,10 @@ impl Security {
             reloads.push(tls.live());
         }
         // The header has no organization: the proxy checks that.
-        let proxied = ocpp
-            .auth
+        let auth = &listener.auth;
+        let proxied = auth
             .proxy_certificate
-            .then(|| ClientCertificates { identities: listener.auth.proxy_identities.clone(), organization: None });
+            .then(|| ClientCertificates { identities: auth.proxy_identities.clone(), organization: None });
         Ok(Security { identities, password_checker: passwords.map(|(_, checker)| checker), tls, proxied, reloads })
     }
 
