@@ -13,6 +13,8 @@ const ENVELOPE: usize = 64 << 10;
 pub struct ListenAddresses {
     /// Of the first listener for charge points.
     pub ocpp: SocketAddr,
+    /// Of all of them, in the order of the configuration.
+    pub listeners: Vec<SocketAddr>,
     pub admin: SocketAddr,
     pub broker: Broker,
 }

@@ -85,11 +85,9 @@ impl Gateway {
         let bound = BoundListeners::bind(&config.all_listeners())?;
         let admin = listen("admin.listen", config.admin.listen)?;
         let (embedded, broker) = broker::start(config).await?;
-        let addresses = ListenAddresses {
-            ocpp: bound.first_address().ok_or_else(|| io::Error::other("no listener for charge points"))?,
-            admin: admin.local_addr()?,
-            broker,
-        };
+        let listeners = bound.addresses();
+        let first = *listeners.first().ok_or_else(|| io::Error::other("no listener for charge points"))?;
+        let addresses = ListenAddresses { ocpp: first, listeners, admin: admin.local_addr()?, broker };
         let mut options = mqtt_options(config, &addresses)?;
         let mut registry = prometheus_client::registry::Registry::with_prefix("ocpp_gateway");
         if let Some(embedded) = &embedded {

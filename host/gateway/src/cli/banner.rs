@@ -1,10 +1,11 @@
 //! The banner that the program prints once it runs: addresses, the topics of the mapping, and commands to try.
 
 use crate::app::{Broker, ListenAddresses};
-use crate::config::Config;
+use crate::config::{Config, Listener};
 use ocpp_gateway_core::{Attributes, Frame, Identity, Peer};
 use ocpp_gateway_pipeline::{MappedTopics, Pipeline};
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use tracing::info;
 
 /// The charge point of the tutorial. The banner shows the topics that the mapping gives it.
@@ -14,10 +15,10 @@ const SAMPLE: &str = "chargePointSim";
 const IDENTITY: &str = "<identity>";
 
 pub struct Banner {
-    charge_points: String,
+    /// Where charge points connect, with the versions of OCPP, for each listener.
+    charge_points: Vec<(String, String)>,
     /// The URL for [`SAMPLE`] on this machine.
     sample_url: String,
-    versions: String,
     broker: String,
     /// Options of `mosquitto_sub` for this broker.
     client: String,
@@ -29,20 +30,26 @@ pub struct Banner {
 
 impl Banner {
     pub fn new(addresses: &ListenAddresses, config: &Config, pipeline: &Pipeline) -> Self {
-        let ListenAddresses { ocpp, admin, broker } = addresses;
-        let scheme = if config.ocpp.tls.is_some() { "wss" } else { "ws" };
-        let path = config.ocpp.path.trim_end_matches('/');
+        let ListenAddresses { ocpp, listeners, admin, broker } = addresses;
+        let all = config.all_listeners();
+        let url = |Listener { tls, path, .. }: &Listener, address: SocketAddr, identity| {
+            let scheme = if tls.is_some() { "wss" } else { "ws" };
+            format!("{scheme}://{address}{}/{identity}", path.trim_end_matches('/'))
+        };
+        let charge_points = all.iter().zip(listeners).map(|(listener, address)| {
+            let versions: Vec<_> = listener.versions.iter().map(|version| version.subprotocol()).collect();
+            (url(listener, *address, IDENTITY), versions.join(", "))
+        });
+        let here = SocketAddr::from(([127, 0, 0, 1], ocpp.port()));
         let (broker, client, is_embedded) = match broker {
             Broker::Embedded(address) => {
                 (format!("mqtt://{address}"), format!("-h {} -p {}", address.ip(), address.port()), true)
             }
             Broker::External(url) => (url.to_string(), format!("-h {} -p {}", url.host, url.port), false),
         };
-        let versions: Vec<_> = config.ocpp.versions.iter().map(|version| version.subprotocol()).collect();
         Banner {
-            charge_points: format!("{scheme}://{ocpp}{path}/{IDENTITY}"),
-            sample_url: format!("{scheme}://127.0.0.1:{}{path}/{SAMPLE}", ocpp.port()),
-            versions: versions.join(", "),
+            charge_points: charge_points.collect(),
+            sample_url: all.first().map(|first| url(first, here, SAMPLE)).unwrap_or_default(),
             broker,
             client,
             is_embedded,
@@ -56,6 +63,7 @@ impl Banner {
         let Banner { charge_points, broker, is_embedded, admin, topics, .. } = self;
         let [from, to] = topics.as_ref().map(printed).unwrap_or_default();
         let version = env!("CARGO_PKG_VERSION");
+        let charge_points = charge_points.iter().map(|(url, _)| url.as_str()).collect::<Vec<_>>().join(", ");
         info!(
             version,
             charge_points,
@@ -69,10 +77,13 @@ impl Banner {
     }
 
     pub fn text(&self) -> String {
-        let Banner { charge_points, sample_url, versions, broker, client, is_embedded, admin, topics } = self;
+        let Banner { charge_points, sample_url, broker, client, is_embedded, admin, topics } = self;
         let embedded = if *is_embedded { "   (embedded)" } else { "" };
         let mut text = format!("ocpp-gateway {} is running\n\n", env!("CARGO_PKG_VERSION"));
-        let _ = writeln!(text, "  charge points  {charge_points}   ({versions})");
+        for (number, (url, versions)) in charge_points.iter().enumerate() {
+            let what = if number == 0 { "charge points" } else { "" };
+            let _ = writeln!(text, "  {what:13}  {url}   ({versions})");
+        }
         let _ = writeln!(text, "  back ends      {broker}{embedded}");
         if let Some(topics) = topics {
             let [from, to] = printed(topics);
@@ -88,7 +99,7 @@ impl Banner {
 
 fn topics(config: &Config, pipeline: &Pipeline) -> Option<MappedTopics> {
     let identity = Identity::new(SAMPLE, usize::MAX).ok()?;
-    let version = *config.ocpp.versions.last()?;
+    let version = *config.all_listeners().first()?.versions.last()?;
     let peer = Peer { identity, version, connection: 0, attributes: Attributes::new() };
     let call = Frame::parse(r#"[2,"1","Heartbeat",{}]"#).ok()?;
     pipeline.mapped_topics(&peer, &call)
@@ -121,8 +132,9 @@ mod tests {
         let spec = TransformSpec { config: mapping.into(), ..TransformSpec::standard() };
         let pipeline = Pipeline::load(vec![spec]).expect("the standard mapping");
         let address = |port| ([127, 0, 0, 1], port).into();
-        let addresses =
-            ListenAddresses { ocpp: address(33033), admin: address(8080), broker: Broker::Embedded(address(1883)) };
+        let listeners = config.all_listeners().iter().map(|listener| address(listener.listen.port())).collect();
+        let broker = Broker::Embedded(address(1883));
+        let addresses = ListenAddresses { ocpp: address(33033), listeners, admin: address(8080), broker };
         Banner::new(&addresses, &config, &pipeline).text()
     }
 
@@ -146,5 +158,9 @@ mod tests {
         assert!(text.contains("ws://127.0.0.1:33033/charge/<identity>   (ocpp2.1, ocpp2.0.1, ocpp1.6)"), "{text}");
         assert!(text.contains("connect a charge point to ws://127.0.0.1:33033/charge/chargePointSim\n"), "{text}");
         assert!(text.contains("mqtt://127.0.0.1:1883   (embedded)"), "{text}");
+        let other = "[ocpp]\nlisten = \"0.0.0.0:33033\"\n[[listeners]]\nname = \"old\"\nlisten = \"0.0.0.0:33034\"\n\
+                     versions = [\"ocpp1.6\"]";
+        let text = banner(other, "{}");
+        assert!(text.contains("\n                 ws://127.0.0.1:33034/ocpp/<identity>   (ocpp1.6)\n"), "{text}");
     }
 }

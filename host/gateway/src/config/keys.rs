@@ -11,14 +11,14 @@ use std::sync::LazyLock;
 
 /// Keys that are not always serialized: secrets never, and a table only if it is not empty.
 const NOT_SERIALIZED: [&str; 7] = [
-        "mqtt.password",
-        "admin.token",
-        "admin.viewer_token",
-        "ocpp.tls.identities",
-        "ocpp.auth.proxy_identities",
-        "listeners.tls.identities",
-        "listeners.auth.proxy_identities",
-    ];
+    "mqtt.password",
+    "admin.token",
+    "admin.viewer_token",
+    "ocpp.tls.identities",
+    "ocpp.auth.proxy_identities",
+    "listeners.tls.identities",
+    "listeners.auth.proxy_identities",
+];
 
 static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mut config = Config::default();
@@ -26,11 +26,8 @@ static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let tls = TlsConfig { certificates: vec![CertificateConfig::default()], ..TlsConfig::default() };
     (config.ocpp.tls, config.mqtt.tls) = (Some(tls.clone()), Some(MqttTlsConfig::default()));
     config.admin.tls = Some(AdminTlsConfig::default());
-    config.listeners = vec![ListenerConfig {
-        tls: Some(tls),
-        deflate: Some(DeflateConfig::default()),
-        ..ListenerConfig::default()
-    }];
+    config.listeners =
+        vec![ListenerConfig { tls: Some(tls), deflate: Some(DeflateConfig::default()), ..ListenerConfig::default() }];
     config.transforms = vec![TransformConfig::default()];
     let mut keys: Vec<String> = NOT_SERIALIZED.map(str::to_owned).into();
     add_leaves("", &serde_json::to_value(config).expect("it is texts and numbers"), &mut keys);

@@ -126,9 +126,9 @@ impl BoundListeners {
         read.into_iter().map(bind).collect::<Result<_, _>>().map(BoundListeners)
     }
 
-    /// The address of the first one, with its actual port.
-    pub fn first_address(&self) -> Option<SocketAddr> {
-        self.0.first().map(|listener| listener.address)
+    /// Their addresses, with the actual ports.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.0.iter().map(|listener| listener.address).collect()
     }
 }
 
