@@ -1,6 +1,6 @@
 """The client that the cases of the suite give their orders to: as autobahn's own, in the little of it that they use.
 
-Texts are str with a character for each byte.
+Texts are str with a character for each byte; the cases for compression have bytes.
 """
 
 import heapq
@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 
+from deflate import PerMessageDeflateResponse
 from suite import CODES, STATES
 
 # As in autobahn: how long the other side may take to answer a close frame, and to close its connection then.
@@ -37,8 +38,11 @@ class Protocol:
     trafficStats = None
 
     def __init__(self, address, path):
-        self.socket = socket.create_connection(address, timeout=10)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.address, self.path = address, path
+        # Set by the cases for compression.
+        self.perMessageCompressionOffers = []
+        self.perMessageCompressionAccept = lambda response: None
+        self._perMessageCompress = None
         self.state = STATES["STATE_CONNECTING"]
         self.received = bytearray()
         self.message = None
@@ -48,12 +52,16 @@ class Protocol:
         self.connectionWasOpen = False
         self.closedByMe = self.failedByMe = self.droppedByMe = self.wasClean = False
         self.localCloseCode = self.localCloseReason = self.remoteCloseCode = self.remoteCloseReason = None
-        self._shake_hands(address, path)
 
-    def _shake_hands(self, address, path):
+    def _shake_hands(self):
+        self.socket = socket.create_connection(self.address, timeout=10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        offers = ", ".join(map(str, self.perMessageCompressionOffers))
+        extensions = f"Sec-WebSocket-Extensions: {offers}\r\n" if offers else ""
         request = (
-            f"GET {path} HTTP/1.1\r\nHost: {address[0]}:{address[1]}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            f"GET {self.path} HTTP/1.1\r\nHost: {self.address[0]}:{self.address[1]}\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+            f"{extensions}\r\n"
         )
         self.socket.sendall(request.encode())
         head = b""
@@ -65,11 +73,17 @@ class Protocol:
         head, rest = head.split(b"\r\n\r\n", 1)
         if not head.startswith(b"HTTP/1.1 101 "):
             raise ConnectionError(f"no handshake: {head!r}")
+        for line in head.decode().split("\r\n"):
+            name, _, value = line.partition(":")
+            if name.lower() == "sec-websocket-extensions":
+                response = PerMessageDeflateResponse(value, self.perMessageCompressionOffers)
+                self._perMessageCompress = self.perMessageCompressionAccept(response)
         self.received += rest
         self.state, self.connectionWasOpen = STATES["STATE_OPEN"], True
 
     def run(self, case):
         self.case = case
+        self._shake_hands()
         case.onOpen()
         while self.state != STATES["STATE_CLOSED"]:
             self._wait()
@@ -132,18 +146,19 @@ class Protocol:
             length = int.from_bytes(data[2:head], "big")
         if len(data) < head + length:
             return None
-        if data[0] & 0x70 or data[1] & 0x80:
-            raise ConnectionError("a frame of a server has neither reserved bits nor a mask")
-        frame = bool(data[0] & 0x80), data[0] & 0x0F, bytes(data[head : head + length])
+        is_packed = bool(data[0] & 0x40) and self._perMessageCompress is not None and data[0] & 0x0F in (1, 2)
+        if data[0] & 0x70 and not (is_packed and data[0] & 0x30 == 0) or data[1] & 0x80:
+            raise ConnectionError("a frame of a server has no mask, and reserved bits only if its message is compressed")
+        frame = bool(data[0] & 0x80), data[0] & 0x0F, bytes(data[head : head + length]), is_packed
         del data[: head + length]
         return frame
 
-    def _handle(self, fin, opcode, payload):
-        text = payload.decode("latin-1")
+    def _handle(self, fin, opcode, payload, is_packed):
+        text = payload.decode("latin-1") if opcode > 2 else None
         if opcode in (1, 2):
-            self.message = (opcode == 2, [text])
+            self.message = (opcode == 2, [payload], is_packed)
         elif opcode == 0:
-            self.message[1].append(text)
+            self.message[1].append(payload)
         elif opcode == 8:
             return self._closed(payload)
         elif opcode == 9:
@@ -152,10 +167,13 @@ class Protocol:
         elif opcode == 10:
             return self.case.onPong(text)
         if fin:
-            binary, parts = self.message
+            binary, parts, is_packed = self.message
             self.message = None
+            message = b"".join(parts)
+            if is_packed:
+                message = self._perMessageCompress.unpack(message)
             if self.state == STATES["STATE_OPEN"]:
-                self.case.onMessage("".join(parts), binary)
+                self.case.onMessage(message if self._perMessageCompress else message.decode("latin-1"), binary)
 
     def _closed(self, payload):
         if len(payload) >= 2:
@@ -190,7 +208,7 @@ class Protocol:
     def sendFrame(
         self, opcode, payload="", fin=True, rsv=0, mask=None, payload_len=None, chopsize=None, sync=False
     ):
-        data = payload.encode("latin-1")
+        data = payload if isinstance(payload, bytes) else payload.encode("latin-1")
         if payload_len is not None:
             data = (data * (payload_len // len(data) + 1))[:payload_len] if data else b""
         mask = mask.encode("latin-1") if mask else os.urandom(4)
@@ -203,11 +221,14 @@ class Protocol:
             self._write(frame)
 
     def sendMessage(self, payload, isBinary=False, fragmentSize=None):
+        rsv = 0
+        if self._perMessageCompress:
+            rsv, payload = 4, self._perMessageCompress.pack(payload)
         size = fragmentSize or self.autoFragmentSize or max(len(payload), 1)
         starts = range(0, max(len(payload), 1), size)
         for start in starts:
             opcode = (2 if isBinary else 1) if start == 0 else 0
-            self.sendFrame(opcode, payload[start : start + size], fin=start == starts[-1])
+            self.sendFrame(opcode, payload[start : start + size], fin=start == starts[-1], rsv=rsv if start == 0 else 0)
 
     def beginMessage(self, opcode=1):
         self.begun = opcode
