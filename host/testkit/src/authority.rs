@@ -24,6 +24,9 @@ pub struct Authority {
     folder: PathBuf,
     name: String,
     issuer: CertifiedIssuer<'static, KeyPair>,
+    /// Follows each certificate that it signs: its own one and those above it, without the root.
+    chain: String,
+    serial: u64,
 }
 
 /// A certificate and its key, as PEM files.
@@ -57,12 +60,26 @@ static SERIAL: AtomicU64 = AtomicU64::new(0x1000);
 impl Authority {
     /// `name` is the prefix of its files in the folder.
     pub fn new(folder: &Path, name: &str) -> Self {
-        let mut params = named(name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let (params, serial) = authority(name);
         let issuer = CertifiedIssuer::self_signed(params, new_key()).expect("a certificate");
-        let this = Authority { folder: folder.to_owned(), name: name.to_owned(), issuer };
+        let this = Authority { folder: folder.to_owned(), name: name.to_owned(), issuer, chain: String::new(), serial };
         std::fs::write(this.pem(), this.issuer.pem()).expect("a folder to write in");
         this
+    }
+
+    /// An authority below this one. The files of its certificates have the chain up to this one.
+    pub fn intermediate(&self, name: &str) -> Self {
+        let (params, serial) = authority(name);
+        let issuer = CertifiedIssuer::signed_by(params, new_key(), &self.issuer).expect("a certificate");
+        let chain = issuer.pem() + &self.chain;
+        let this = Authority { folder: self.folder.clone(), name: name.to_owned(), issuer, chain, serial };
+        std::fs::write(this.pem(), this.issuer.pem()).expect("a folder to write in");
+        this
+    }
+
+    /// Its own certificate, for one above it to revoke. The key has no file.
+    pub fn certified(&self) -> Certified {
+        Certified { cert: self.pem(), key: PathBuf::new(), serial: self.serial }
     }
 
     /// The file with its own certificate.
@@ -162,10 +179,19 @@ impl Authority {
         let certificate = params.signed_by(key, &self.issuer).expect("a certificate");
         let path = |extension| self.folder.join(format!("{}-{file}.{extension}", self.name));
         let certified = Certified { cert: path("crt"), key: path("key"), serial };
-        std::fs::write(&certified.cert, certificate.pem()).expect("a folder to write in");
+        std::fs::write(&certified.cert, certificate.pem() + &self.chain).expect("a folder to write in");
         std::fs::write(&certified.key, key.serialize_pem()).expect("a folder to write in");
         certified
     }
+}
+
+/// What the certificate of an authority contains, and its serial number.
+fn authority(name: &str) -> (CertificateParams, u64) {
+    let mut params = named(name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    params.serial_number = Some(serial.into());
+    (params, serial)
 }
 
 fn named(common_name: &str) -> CertificateParams {
@@ -239,7 +265,8 @@ fn client_config(
     match client {
         None => builder.with_no_client_auth(),
         Some(Certified { cert, key, .. }) => {
-            let chain = vec![CertificateDer::from_pem_file(cert).expect("a certificate")];
+            let chain = CertificateDer::pem_file_iter(cert).expect("a file").collect::<Result<_, _>>();
+            let chain: Vec<_> = chain.expect("certificates");
             let key = PrivateKeyDer::from_pem_file(key).expect("a key");
             builder.with_client_auth_cert(chain, key).expect("a pair")
         }

@@ -151,6 +151,20 @@ async fn revoked_certificate_is_refused_with_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whole_chain_is_looked_up_except_where_an_authority_has_no_list() {
+    let folder = folder();
+    let root = Authority::new(folder.path(), "root");
+    let (good, revoked) = (root.intermediate("good"), root.intermediate("revoked"));
+    let list = root.revoke(&[&revoked.certified()], NextUpdate::Later);
+    let gateway = Running::start(&with_lists(&root.server(), &root.pem(), &[&list], "")).await;
+    // The intermediate authorities have no list of their own.
+    assert_eq!(status(gateway.ocpp(), &root, &good.client("CP1"), "CP1").await, Some(101));
+    assert_eq!(status(gateway.ocpp(), &root, &revoked.client("CP2"), "CP2").await, None);
+    assert_eq!(refusal_texts(&gateway, "CN=CP2").await, ["no TLS: the certificate has been revoked"]);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn changed_revocation_list_is_reloaded_and_one_of_another_ca_is_not_used() {
     let folder = folder();
     let (ca, other) = (Authority::new(folder.path(), "ca"), Authority::new(folder.path(), "other"));
