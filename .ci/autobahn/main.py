@@ -38,7 +38,7 @@ def main():
     arguments.add_argument("--suite", required=True, type=Path)
     # The suite sends 1000 of each size, 11 GB in all: for an hour on two cores.
     arguments.add_argument("--compressed-messages", type=int, default=50)
-    arguments.add_argument("categories", nargs="*", type=int, default=[1, 2, 3, 4, 5, 6, 7, 9, 10])
+    arguments.add_argument("categories", nargs="*", type=int, default=[1, 2, 3, 4, 5, 6, 7, 9, 10, 12, 13])
     arguments = arguments.parse_args()
     cases = suite.load(arguments.suite, set(arguments.categories))
     for number, case in cases.items():
