@@ -217,7 +217,7 @@ fn unless_blocked<T>(done: Result<T, Error>) -> Poll<Result<T, Error>> {
 
 /// A stream with the context of the current poll, as the blocking `Read` and `Write` that tungstenite needs.
 struct Polled<'a, 'c, S> {
-    stream: &'a mut S,
+    stream: &'a mut DeflateStream<S>,
     cx: &'a mut Context<'c>,
     incoming: &'a mut Incoming,
 }
@@ -227,6 +227,11 @@ impl Incoming {
         let size = self.frames.message_size(SMALL, self.longest as usize);
         let kept = self.reserved.as_ref().map_or(SMALL, |reserved| reserved.memory.bytes());
         (size > kept).then_some(size)
+    }
+
+    /// Whether so much memory is reserved already, for the message before.
+    fn has_reserved(&self, bytes: usize) -> bool {
+        self.reserved.as_ref().is_some_and(|reserved| reserved.memory.bytes() >= bytes)
     }
 }
 
@@ -240,7 +245,14 @@ impl<S: AsyncRead + Unpin> Read for Polled<'_, '_, S> {
         let is_large = self.incoming.reserved.is_some() && missing > 0;
         let length = if is_large { missing.min(buffer.len()) } else { buffer.len() };
         let mut buffer = ReadBuf::new(&mut buffer[..length]);
-        let read = Pin::new(&mut *self.stream).poll_read(self.cx, &mut buffer);
+        let read = loop {
+            let read = Pin::new(&mut *self.stream).poll_read(self.cx, &mut buffer);
+            match self.stream.wanted() {
+                // A second reservation beside the first could wait for it: connections that hold one would block each other.
+                Some(bytes) if read.is_pending() && self.incoming.has_reserved(bytes) => self.stream.allow(),
+                _ => break read,
+            }
+        };
         let length = or_would_block(read).map(|()| buffer.filled().len())?;
         self.incoming.has_received |= length > 0;
         self.incoming.frames.advance(buffer.filled());
