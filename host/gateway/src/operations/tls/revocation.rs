@@ -6,6 +6,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
+use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _, X509Certificate};
 use x509_parser::x509::X509Version;
 
@@ -75,6 +76,11 @@ fn check<'a, 'b>(
     let issuer = list.issuer().to_string();
     if list.version() != Some(X509Version::V2) {
         return Err(format!("the list of {issuer} is not of version 2: OpenSSL writes one with crl_extensions"));
+    }
+    // webpki looks a certificate up in such a list only if it names the same part: others would pass without a word.
+    if list.extensions().iter().any(|extension| extension.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT) {
+        let problem = "is for a part of its certificates only (issuing distribution point): use the complete one";
+        return Err(format!("the list of {issuer} {problem}"));
     }
     let mut named = authorities.iter().filter(|authority| authority.subject().as_raw() == list.issuer().as_raw());
     let Some(signer) = named.clone().find(|authority| list.verify_signature(authority.public_key()).is_ok()) else {
