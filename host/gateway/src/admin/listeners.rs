@@ -24,7 +24,7 @@ struct ListenerRow {
     path: String,
     versions: Vec<&'static str>,
     tls: bool,
-    /// Charge points need a certificate.
+    /// Charge points need a certificate, for the gateway or for a proxy before it.
     client_certificates: bool,
     /// Charge points need a password.
     passwords: bool,
@@ -46,7 +46,7 @@ impl From<ListenerStatus> for ListenerRow {
             path,
             versions: versions.iter().map(|version| version.subprotocol()).collect(),
             tls: tls.is_some(),
-            client_certificates: tls.is_some_and(|tls| tls.client_ca.is_some()),
+            client_certificates: auth.proxy_certificate || tls.is_some_and(|tls| tls.client_ca.is_some()),
             passwords: auth.mode.is_basic(),
             access: access.iter().map(ToString::to_string).collect(),
             mountpoint,

@@ -10,7 +10,7 @@ use crate::charge_point::{Context, MessageRates, MissingBackEnds, Recipient, Reg
 use crate::cluster::{ClaimListener, ConnectionEvents, GatewayClaims};
 use crate::config::{Config, ConfigFaults, MqttTlsConfig};
 use crate::listener::authentication::ChargePointTls;
-use crate::listener::{self, BoundListeners, Listeners, listener_metrics};
+use crate::listener::{self, BoundListeners, Listeners, expected_peers, listener_metrics};
 use crate::operations::event_bus::EventBus;
 use crate::operations::figures::FigureSampler;
 use crate::operations::file_limit;
@@ -24,8 +24,8 @@ use crate::routing::{Echoes, MessageRouter, QueueMemory, UndeliverableQueue};
 use crate::transforms;
 use crate::transforms::compile_process::CompileProcess;
 use crate::transforms::{DropIns, HotSwap, Store, trial_metrics};
+use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
-use ocpp_gateway_core::Version;
 use ocpp_gateway_mqtt::{EmbeddedBroker, EmbeddedBrokerError, Options, Publisher, Subscriber, UnroutedHandler};
 use ocpp_gateway_pipeline::{
     Compile, Pipeline, SwapOutcome, TransformStatus, TransformVersion, TrialEnd, TrialEnding, TrialStatus,
@@ -178,9 +178,10 @@ impl Gateway {
     async fn run_inner(mut self, stop: BoxFuture<'_, ()>) -> Result<(), RunError> {
         let following = self.follow_broker();
         let sampling = tokio::spawn(Arc::clone(self.figures()).run());
-        let watching = tokio::spawn(Arc::clone(&self.certificates).log_daily());
         notify(ServiceState::Ready);
         self.listeners.start(self.bound);
+        // They have the certificates.
+        let watching = tokio::spawn(Arc::clone(&self.certificates).log_daily());
         let admin_closed = CancellationToken::new();
         let pages = admin::router(self.admin_state);
         let mut admin = tokio::spawn(admin::serve(self.admin, pages, self.admin_tls, admin_closed.clone()));
@@ -280,8 +281,9 @@ fn connect(
         events: Arc::default(),
         memory,
         echoes: Echoes::default(),
+        expected: ArcSwap::from_pointee(expected_peers(config.all_listeners().iter())),
     });
-    tokio::spawn(worker.run(Arc::clone(&router), versions_of(config)));
+    tokio::spawn(worker.run(Arc::clone(&router)));
     let charge_points = Arc::new(Registry::new(config.ocpp.on_duplicate, config.ocpp.max_connections));
     let claims = config.presence.claims.clone();
     let claims = claims.map(|topic| Arc::new(GatewayClaims::new(topic, &name, registry)));
@@ -300,17 +302,6 @@ fn connect(
         slow_permits: Arc::new(Semaphore::new(config.runtime.threads)),
     };
     (Arc::new(context), listener)
-}
-
-/// The OCPP versions that charge points may have.
-fn versions_of(config: &Config) -> Vec<Version> {
-    let mut versions = Vec::new();
-    for version in config.all_listeners().into_iter().flat_map(|listener| listener.versions) {
-        if !versions.contains(&version) {
-            versions.push(version);
-        }
-    }
-    versions
 }
 
 struct LoadedTransforms {

@@ -31,7 +31,7 @@ pub enum DisconnectReason {
     Full,
     #[error("disconnected by an operator")]
     Kicked,
-    #[error("the configuration no longer has this listener")]
+    #[error("the configuration no longer has this listener, or has changed it")]
     ListenerRemoved,
     /// `on_duplicate` is `refuse`.
     #[error("this charge point is connected already")]

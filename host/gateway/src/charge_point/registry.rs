@@ -228,6 +228,14 @@ impl Registry {
         self.state.lock().connected.get(identity).map(|entry| entry.mailbox.stop(Stop::Kicked)).is_some()
     }
 
+    /// Tells this connection to end, as its listener has.
+    pub fn kick_late(&self, peer: &Peer) {
+        let state = self.state.lock();
+        let current = state.connected.get(&peer.identity).map(|entry| &entry.mailbox);
+        let current = current.filter(|mailbox| mailbox.peer().connection == peer.connection);
+        current.into_iter().for_each(|mailbox| mailbox.stop(Stop::ListenerRemoved));
+    }
+
     /// Tells all connections to this listener to end.
     pub fn kick_from(&self, listener: &str) {
         let state = self.state.lock();

@@ -115,6 +115,11 @@ impl Default for Listener {
 }
 
 impl Listener {
+    /// Whether both are the same, wherever they stand in the configuration.
+    pub fn is_same(&self, other: &Listener) -> bool {
+        Listener { section: other.section.clone(), ..self.clone() } == *other
+    }
+
     /// The key of one of its settings, for errors: `listeners[0].tls`.
     pub fn key(&self, name: &str) -> String {
         format!("{}.{name}", self.section)
@@ -163,7 +168,7 @@ impl Listener {
             origins: own.origins.unwrap_or_else(|| ocpp.origins.clone()),
             trusted_proxies: own.trusted_proxies.unwrap_or_else(|| ocpp.trusted_proxies.clone()),
             handshake_timeout: own.handshake_timeout.unwrap_or(ocpp.handshake_timeout).get(),
-            max_message_size: own.max_message_size.unwrap_or(ocpp.max_message_size),
+            max_message_size: own.max_message_size.unwrap_or(ocpp.max_message_size).min(ocpp.max_message_size),
             max_identity_length: own.max_identity_length.unwrap_or(ocpp.max_identity_length),
             max_connections: own.max_connections.unwrap_or(ocpp.max_connections),
             max_connections_per_address: own.max_connections_per_address.unwrap_or(ocpp.max_connections_per_address),

@@ -20,6 +20,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout_at;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
@@ -27,7 +28,7 @@ use tracing::{debug, info, warn};
 const RETRY_SPREAD: u32 = 10;
 
 /// Attributes that only the gateway gives: a transform that sets one would contradict what was verified.
-const GIVEN_ATTRIBUTES: [&str; 2] = [CERTIFICATE_SUBJECT, CERTIFICATE_SERIAL];
+const GIVEN_ATTRIBUTES: [&str; 3] = [CERTIFICATE_SUBJECT, CERTIFICATE_SERIAL, MOUNTPOINT];
 
 /// The attribute of charge points with the beginning of the topics of their listener.
 const MOUNTPOINT: &str = "mountpoint";
@@ -49,6 +50,8 @@ pub(super) struct Acceptor {
     /// The tasks of all connections.
     tasks: TaskTracker,
     counts: Arc<ListenerCounts>,
+    /// Cancelled when the listener is removed, or another acceptor takes the place of this one: handshakes end then.
+    retired: CancellationToken,
 }
 
 /// The result of a successful handshake.
@@ -70,12 +73,11 @@ impl Acceptor {
         context: Arc<Context>,
         tasks: TaskTracker,
     ) -> Self {
-        let mountpoint = Some(listener.mountpoint.clone()).filter(|mountpoint| !mountpoint.is_empty());
         Acceptor {
             listener: Arc::from(&*listener.name),
             settings: HandshakeSettings::new(listener),
             access: listener.access.clone(),
-            attributes: mountpoint.map(|mountpoint| (MOUNTPOINT.to_owned(), mountpoint)).into_iter().collect(),
+            attributes: common_attributes(listener),
             security,
             proxies: Proxies::new(listener.trusted_proxies.clone()),
             origins: listener.origins.clone(),
@@ -83,6 +85,7 @@ impl Acceptor {
             context,
             tasks,
             counts,
+            retired: CancellationToken::new(),
         }
     }
 
@@ -110,7 +113,18 @@ impl Acceptor {
             pending.admission = self.limits.admit();
         }
         let tasks = self.tasks.clone();
-        tasks.spawn(async move { self.accept(stream, pending).await });
+        tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = self.retired.cancelled() => {}
+                () = self.accept(stream, pending) => {}
+            }
+        });
+    }
+
+    /// Ends the handshakes that are not over yet. What they would be accepted by no longer holds.
+    pub(super) fn retire(&self) {
+        self.retired.cancel();
     }
 
     /// Counts a socket that is closed without a response, because there are too many to answer each.
@@ -180,8 +194,13 @@ impl Acceptor {
         debug!(charge_point = %peer.identity, %address, "handshake done");
         self.counts.accepted.fetch_add(1, Ordering::Relaxed);
         let arrival = Arrival { address, listener: Arc::clone(&self.listener) };
+        let serving = ChargePoint::serve(Arc::clone(&self.context), peer.clone(), arrival, socket, pending.socket);
+        // It is registered now. Had it been before, it would have been told to end with the others.
+        if self.retired.is_cancelled() {
+            self.context.registry.kick_late(&peer);
+        }
         // A separate task, so that the connection does not keep the memory of its handshake.
-        self.tasks.spawn(ChargePoint::serve(Arc::clone(&self.context), peer, arrival, socket, pending.socket));
+        self.tasks.spawn(serving);
     }
 
     /// Counts and logs a refusal. The log field is `identity`, not `charge_point`: the identity is not verified.
@@ -313,8 +332,10 @@ impl Acceptor {
                 return Err(Refused::status(StatusCode::FORBIDDEN, format!("{identity} is connected already")));
             }
         }
-        // The new connection of a charge point takes the place of its old one.
-        if !pending.socket.claim_charge_point() && self.context.registry.find(identity.as_str()).is_none() {
+        // The new connection of a charge point takes the place of its old one at this listener.
+        let old = self.context.registry.find(identity.as_str());
+        let is_replacement = old.is_some_and(|old| old.arrival.listener == self.listener);
+        if !pending.socket.claim_charge_point(is_replacement) {
             self.context.router.metrics.limited(Limit::Connections);
             return Err(self.unavailable_for_now("too many charge points are connected to this listener"));
         }
@@ -444,12 +465,15 @@ struct PendingConnection {
     identity: Option<Identity>,
 }
 
-/// The attributes that admission transforms added, and those that the gateway gives. A transform may replace them, but not what
-/// was verified.
-fn with_given(mut added: Attributes, mut given: Attributes) -> Attributes {
-    added.retain(|(name, _)| !GIVEN_ATTRIBUTES.contains(&name.as_str()));
-    given.retain(|(name, _)| added.iter().all(|(known, _)| known != name));
-    given.append(&mut added);
+/// The attributes that all charge points of a listener have.
+pub(super) fn common_attributes(listener: &Listener) -> Attributes {
+    let mountpoint = Some(&listener.mountpoint).filter(|mountpoint| !mountpoint.is_empty());
+    mountpoint.map(|mountpoint| (MOUNTPOINT.to_owned(), mountpoint.clone())).into_iter().collect()
+}
+
+/// The attributes that the gateway gives, and those that admission transforms added: none of those that only the gateway gives.
+fn with_given(added: Attributes, mut given: Attributes) -> Attributes {
+    given.extend(added.into_iter().filter(|(name, _)| !GIVEN_ATTRIBUTES.contains(&name.as_str())));
     given
 }
 

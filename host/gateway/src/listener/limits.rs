@@ -113,6 +113,12 @@ impl Limited {
         self.number.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
+    /// Counts one more whatever the limit is.
+    fn add_beyond(&self) -> bool {
+        self.number.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
     fn remove(&self) {
         self.number.fetch_sub(1, Ordering::Relaxed);
     }
@@ -191,9 +197,12 @@ impl SocketPermit {
         room
     }
 
-    /// Counts the socket among the charge points of its listener. `false`: the limit is reached.
-    pub(super) fn claim_charge_point(&mut self) -> bool {
-        self.is_charge_point = self.is_charge_point || self.sockets.charge_points.add();
+    /// Counts the socket among the charge points of its listener, beyond the limit if it takes the place of another.
+    /// `false`: the limit is reached.
+    pub(super) fn claim_charge_point(&mut self, is_replacement: bool) -> bool {
+        let charge_points = &self.sockets.charge_points;
+        self.is_charge_point =
+            self.is_charge_point || charge_points.add() || is_replacement && charge_points.add_beyond();
         self.is_charge_point
     }
 }
@@ -354,10 +363,14 @@ mod tests {
             .into();
         let mut first = small.socket().expect("room");
         let mut second = small.socket().expect("room");
-        assert!(first.claim_charge_point() && first.claim_charge_point());
-        assert!(!second.claim_charge_point(), "one charge point");
+        assert!(first.claim_charge_point(false) && first.claim_charge_point(false));
+        assert!(!second.claim_charge_point(false), "one charge point");
+        assert!(second.claim_charge_point(true), "in the place of the first");
         drop(first);
-        assert!(second.claim_charge_point());
+        let mut third = small.socket().expect("room");
+        assert!(!third.claim_charge_point(false), "the second is counted");
+        drop(second);
+        assert!(third.claim_charge_point(false));
         let taken: Vec<_> = std::iter::from_fn(|| large.socket()).collect();
         assert_eq!(taken.len(), 127, "128 for all of them");
         assert!(small.socket().is_none());

@@ -1,6 +1,6 @@
 //! All listeners for charge points: they start and end, and change while the gateway runs.
 
-use super::accept::Acceptor;
+use super::accept::{Acceptor, common_attributes};
 use super::authentication::{ChargePointTls, FileFault, Security};
 use super::counts::ListenerCounts;
 use super::limits::AllSockets;
@@ -9,6 +9,7 @@ use crate::config::Listener;
 use crate::operations::ephemeral;
 use crate::operations::file_watch::FileWatch;
 use crate::operations::live_files::{self, Reload};
+use crate::routing::ExpectedPeer;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::io;
@@ -44,6 +45,14 @@ fn lines(faults: &[FileFault]) -> String {
 
 /// Listeners that are bound and have read their files, and accept no connection yet.
 pub struct BoundListeners(Vec<BoundListener>);
+
+/// What [`Listeners::replace`] puts in force.
+pub struct PreparedListeners {
+    /// Those that are new or have changed.
+    bound: BoundListeners,
+    /// Of all, in their order.
+    names: Vec<String>,
+}
 
 struct BoundListener {
     settings: Listener,
@@ -95,12 +104,12 @@ pub struct ListenerStatus {
 impl BoundListeners {
     /// Binds all listeners and reads their files. Needs a tokio runtime.
     pub fn bind(listeners: &[Listener]) -> Result<Self, ListenerError> {
-        Self::bind_beside(listeners, |_| None)
+        Self::bind_beside(listeners.iter().collect(), |_| None)
     }
 
     /// `bound`: the socket that a listener takes over.
     fn bind_beside(
-        listeners: &[Listener],
+        listeners: Vec<&Listener>,
         bound: impl Fn(&Listener) -> Option<Arc<TcpListener>>,
     ) -> Result<Self, ListenerError> {
         let (mut read, mut faults) = (Vec::new(), Vec::new());
@@ -156,62 +165,73 @@ impl Listeners {
         for listener in bound.0 {
             running.push(self.run(listener, None));
         }
+        self.expect_peers(&running);
     }
 
-    /// Reads the files of listeners and binds addresses as a new configuration wants them. If one cannot be had, all listeners
-    /// stay as they are. Needs a tokio runtime.
-    pub fn prepare(&self, listeners: &[Listener]) -> Result<BoundListeners, ListenerError> {
-        let running = self.running.lock();
-        BoundListeners::bind_beside(listeners, |wanted| {
-            let is_same = |one: &&RunningListener| {
-                one.settings.listen == wanted.listen && (wanted.listen.port() != 0 || one.settings.name == wanted.name)
+    /// Reads the files of new and changed listeners, and binds their addresses, as a new configuration wants them. If one
+    /// cannot be had, all listeners stay as they are. Needs a tokio runtime.
+    pub fn prepare(&self, listeners: &[Listener]) -> Result<PreparedListeners, ListenerError> {
+        let of_one = |one: &RunningListener| (one.settings.clone(), Arc::clone(&one.socket));
+        let running: Vec<_> = self.running.lock().iter().map(of_one).collect();
+        let is_unchanged = |wanted: &&Listener| running.iter().any(|(settings, _)| settings.is_same(wanted));
+        let changed = listeners.iter().filter(|wanted| !is_unchanged(wanted)).collect();
+        let bound = BoundListeners::bind_beside(changed, |wanted| {
+            let is_same = |(settings, _): &&(Listener, Arc<TcpListener>)| {
+                settings.listen == wanted.listen && (wanted.listen.port() != 0 || settings.name == wanted.name)
             };
-            running.iter().find(is_same).map(|one| Arc::clone(&one.socket))
-        })
+            running.iter().find(is_same).map(|(_, socket)| Arc::clone(socket))
+        })?;
+        Ok(PreparedListeners { bound, names: listeners.iter().map(|listener| listener.name.clone()).collect() })
     }
 
     /// Replaces all listeners by those that were prepared. Connections of those that stay, stay.
-    pub fn replace(&self, prepared: BoundListeners) {
+    pub fn replace(&self, prepared: PreparedListeners) {
         let mut running = self.running.lock();
-        let mut old = std::mem::take(&mut *running);
-        for new in prepared.0 {
-            let before =
-                old.iter().position(|one| one.settings.name == new.settings.name).map(|at| old.swap_remove(at));
-            let (name, address) = (&new.settings.name, new.address);
-            match &before {
-                None => info!("SIGHUP: the listener {name} is new, at {address}"),
-                Some(before) if before.settings != new.settings => info!("SIGHUP: the listener {name} has changed"),
-                Some(_) => {}
-            }
-            running.push(self.run(new, before));
+        if self.closed.is_cancelled() {
+            return;
         }
-        for RunningListener { settings, closed, .. } in old {
+        let mut old = std::mem::take(&mut *running);
+        let PreparedListeners { bound: BoundListeners(mut bound), names } = prepared;
+        for name in &names {
+            let before = old.iter().position(|one| one.settings.name == *name).map(|at| old.swap_remove(at));
+            let new = bound.iter().position(|new| new.settings.name == *name).map(|at| bound.swap_remove(at));
+            match (&before, &new) {
+                (None, Some(new)) => info!("SIGHUP: the listener {name} is new, at {}", new.address),
+                (Some(_), Some(_)) => info!("SIGHUP: the listener {name} has changed"),
+                (_, None) => {}
+            }
+            running.extend(match new {
+                Some(new) => Some(self.run(new, before)),
+                None => before,
+            });
+        }
+        for RunningListener { settings, closed, acceptor, .. } in old {
             closed.cancel();
+            acceptor.load().retire();
             info!("SIGHUP: the listener {} is gone: its charge points are disconnected", settings.name);
             self.context.registry.kick_from(&settings.name);
         }
+        self.expect_peers(&running);
     }
 
     /// Runs a listener, in the place of the one of its name, if there was one.
     fn run(&self, listener: BoundListener, before: Option<RunningListener>) -> RunningListener {
         let BoundListener { settings, security, socket, address, files } = listener;
-        let is_same = before.as_ref().is_some_and(|before| before.settings == settings);
-        if !is_same {
-            warn_if_unauthenticated(&settings, &security, address);
-            warn_of_unchecked(&settings, &security);
-        }
+        warn_if_unauthenticated(&settings, &security, address);
+        warn_of_unchecked(&settings, &security);
         let counts = before.as_ref().map(|before| Arc::clone(&before.counts));
         let counts = counts.unwrap_or_else(|| Arc::new(ListenerCounts::new(Arc::clone(&self.sockets))));
         let (context, tasks) = (Arc::clone(&self.context), self.tasks.clone());
         let acceptor = Arc::new(Acceptor::new(&settings, Arc::clone(&security), Arc::clone(&counts), context, tasks));
         let (acceptor, closed) = match before {
             Some(RunningListener { socket: old, acceptor: current, closed, .. }) if Arc::ptr_eq(&old, &socket) => {
-                current.store(acceptor);
+                current.swap(acceptor).retire();
                 (current, closed)
             }
             before => {
                 if let Some(before) = before {
                     before.closed.cancel();
+                    before.acceptor.load().retire();
                 }
                 let (acceptor, closed) = (Arc::new(ArcSwap::new(acceptor)), self.closed.child_token());
                 self.accepting.spawn(accept_all(Arc::clone(&socket), Arc::clone(&acceptor), closed.clone()));
@@ -219,6 +239,12 @@ impl Listeners {
             }
         };
         RunningListener { settings, security, socket, address, counts, acceptor, closed, _files: files }
+    }
+
+    /// Tells the router which charge points to expect.
+    fn expect_peers(&self, running: &[RunningListener]) {
+        let expected = expected_peers(running.iter().map(|one| &one.settings));
+        self.context.router.expected.store(Arc::new(expected));
     }
 
     /// Accepts no connection any more.
@@ -253,10 +279,25 @@ impl Listeners {
     }
 }
 
+/// What charge points of these listeners may be like.
+pub fn expected_peers<'a>(listeners: impl Iterator<Item = &'a Listener>) -> Vec<ExpectedPeer> {
+    let mut expected = Vec::new();
+    for listener in listeners {
+        for &version in &listener.versions {
+            let peer = ExpectedPeer { version, attributes: common_attributes(listener) };
+            if !expected.contains(&peer) {
+                expected.push(peer);
+            }
+        }
+    }
+    expected
+}
+
 /// Accepts connections until `closed`.
 async fn accept_all(socket: Arc<TcpListener>, acceptor: Arc<ArcSwap<Acceptor>>, closed: CancellationToken) {
     loop {
         let accepted = tokio::select! {
+            biased;
             () = closed.cancelled() => return,
             accepted = socket.accept() => accepted,
         };
@@ -301,4 +342,21 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(LISTEN_BACKLOG)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ocpp_gateway_core::Version;
+
+    #[test]
+    fn absent_charge_points_are_expected_with_each_version_and_mount_point_once() {
+        let plain = Listener { versions: vec![Version::V2_0_1, Version::V1_6], ..Listener::default() };
+        let again = Listener { versions: vec![Version::V1_6], ..Listener::default() };
+        let mounted = Listener { mountpoint: "acme/".into(), ..again.clone() };
+        let expected = expected_peers([&plain, &again, &mounted].into_iter());
+        let mountpoint = vec![("mountpoint".to_owned(), "acme/".to_owned())];
+        let peers: Vec<_> = expected.into_iter().map(|peer| (peer.version, peer.attributes)).collect();
+        assert_eq!(peers, [(Version::V2_0_1, vec![]), (Version::V1_6, vec![]), (Version::V1_6, mountpoint)]);
+    }
 }

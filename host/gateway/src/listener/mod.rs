@@ -17,5 +17,7 @@ mod metrics;
 mod proxies;
 
 pub use handshake::{Handshake, HandshakeSettings, Refused, UpgradeRequest};
-pub use listeners::{BoundListeners, ListenerError, ListenerStatus, Listeners, bind};
+pub use listeners::{
+    BoundListeners, ListenerError, ListenerStatus, Listeners, PreparedListeners, bind, expected_peers,
+};
 pub use metrics::listener_metrics;

@@ -8,5 +8,5 @@ mod undeliverable;
 
 pub use echoes::Echoes;
 pub use memory::QueueMemory;
-pub use router::{Downlinked, MessageRouter, REPORT, Uplinked, publish};
+pub use router::{Downlinked, ExpectedPeer, MessageRouter, REPORT, Uplinked, publish};
 pub use undeliverable::{UndeliverableQueue, UndeliverableWorker, is_empty_message};

@@ -9,6 +9,7 @@ use crate::operations::event_bus::EventBus;
 use crate::operations::events::GatewayEvent;
 use crate::operations::metrics::Metrics;
 use crate::operations::names;
+use arc_swap::ArcSwap;
 use ocpp_gateway_core::session::{Direction, Incident};
 use ocpp_gateway_core::{
     Attributes, Fault, Frame, Identity, Peer, Publish, QoS, TopicFilter, UnansweredCalls, Version,
@@ -33,6 +34,15 @@ pub struct MessageRouter {
     pub memory: QueueMemory,
     /// Recent publications, to detect echoes.
     pub echoes: Echoes,
+    /// What charge points that are not connected may be like, the likeliest first.
+    pub expected: ArcSwap<Vec<ExpectedPeer>>,
+}
+
+/// What a mapping has to know of a charge point to name its topics, besides its identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpectedPeer {
+    pub version: Version,
+    pub attributes: Attributes,
 }
 
 /// The result of routing a frame of a charge point.
@@ -85,19 +95,21 @@ impl MessageRouter {
     /// The charge point that the mappings assign to this topic, whether it is connected or not, and the generation that
     /// has the topic: the newest, or an older one that is still in use. `None` if no mapping has the topic, or the
     /// topic contains no identity.
-    pub fn recipient(&self, topic: &str, versions: &[Version]) -> Option<(Generation, Peer)> {
+    pub fn recipient(&self, topic: &str) -> Option<(Generation, Peer)> {
+        let expected = self.expected.load();
         self.pipeline.generations().into_iter().find_map(|generation| {
-            let peer = versions.iter().find_map(|&version| self.recipient_in(&generation, topic, version))?;
+            let peer = expected.iter().find_map(|expected| self.recipient_in(&generation, topic, expected))?;
             // Another version may be on trial for it, on the same topics.
             let own = self.pipeline.newest_for(&peer.identity);
             Some((if self.has_topic(&own, &peer, topic) { own } else { generation }, peer))
         })
     }
 
-    fn recipient_in(&self, generation: &Generation, topic: &str, version: Version) -> Option<Peer> {
+    fn recipient_in(&self, generation: &Generation, topic: &str, expected: &ExpectedPeer) -> Option<Peer> {
+        let ExpectedPeer { version, attributes } = expected;
         let peer = |name: &str| {
             let identity = Identity::new(name, usize::MAX).ok()?;
-            Some(Peer { identity, version, connection: u32::MAX, attributes: Attributes::new() })
+            Some(Peer { identity, version: *version, connection: u32::MAX, attributes: attributes.clone() })
         };
         let wanted = self.pipeline.subscriptions(generation, &peer(IDENTITY_PLACEHOLDER)?).ok()?;
         wanted.iter().filter_map(|pattern| identity_in(topic, &pattern.filter)).find_map(|name| {

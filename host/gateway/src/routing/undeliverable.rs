@@ -7,7 +7,7 @@ use hyper::body::Bytes;
 use ocpp_gateway_core::call_error::reported_id;
 use ocpp_gateway_core::recent::Recent;
 use ocpp_gateway_core::session::{Direction, Incident};
-use ocpp_gateway_core::{Fault, Frame, MessageType, Peer, UnansweredCalls, Version};
+use ocpp_gateway_core::{Fault, Frame, MessageType, Peer, UnansweredCalls};
 use ocpp_gateway_mqtt::{MESSAGE_OVERHEAD, MemoryAccount, MemoryPermit, Message, Publication, UnroutedHandler};
 use ocpp_gateway_pipeline::{Generation, Tracing};
 use std::sync::Arc;
@@ -111,9 +111,8 @@ impl UndeliverableQueue {
 }
 
 impl UndeliverableWorker {
-    /// Processes messages until all sending ends are dropped. `versions`: OCPP versions that a charge point that is not
-    /// connected may use, the likeliest first.
-    pub async fn run(mut self, router: Arc<MessageRouter>, versions: Vec<Version>) {
+    /// Processes messages until all sending ends are dropped.
+    pub async fn run(mut self, router: Arc<MessageRouter>) {
         let mut reported = Reported::default();
         let memory = router.memory.common_account(Direction::Uplink);
         while let Some(undeliverable) = self.0.recv().await {
@@ -130,7 +129,7 @@ impl UndeliverableWorker {
                 Undeliverable::Unrouted(message) if router.echoes.is_echo(&message.message, None) => {
                     router.metrics.echoes.inc();
                 }
-                Undeliverable::Unrouted(message) => match router.recipient(&message.message.topic, &versions) {
+                Undeliverable::Unrouted(message) => match router.recipient(&message.message.topic) {
                     Some((generation, peer)) => {
                         let (fault, text) = (Fault::Disconnected, "the charge point is not connected");
                         reporter.return_undeliverable(&generation, &peer, &message, fault, text).await;
@@ -251,6 +250,7 @@ pub fn is_empty_message(message: &Message) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ocpp_gateway_core::Version;
     use ocpp_gateway_core::{Attributes, Identity};
 
     #[test]

@@ -8,6 +8,7 @@ use ocpp_gateway_testkit::back_end::BackEnd;
 use ocpp_gateway_testkit::charge_point::{ChargePoint, Refused};
 use serde_json::Value;
 use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -147,7 +148,10 @@ async fn limit_of_a_listener_leaves_the_others_alone() {
     let _first = connect(small, "/ocpp/CP1", &["ocpp1.6"]).await.expect("accepted");
     gateway.until("ocpp_gateway_connections", 1.0).await;
     assert_eq!(status(small, "/ocpp/CP2").await, 503);
-    assert_eq!(status(small, "/ocpp/CP1").await, 101, "its new connection replaces the old one");
+    let _again = connect(small, "/ocpp/CP1", &["ocpp1.6"]).await.expect("its new connection replaces the old one");
+    gateway.until("ocpp_gateway_closed_total{reason=\"replaced\"}", 1.0).await;
+    assert_eq!(status(small, "/ocpp/CP2").await, 503, "the new one is counted");
+    gateway.until("ocpp_gateway_listener_connections{listener=\"small\"}", 1.0).await;
     assert_eq!(status(large, "/ocpp/CP2").await, 101);
     gateway.stop().await;
 }
@@ -167,7 +171,7 @@ async fn connections_stay_while_listeners_are_added_changed_and_removed() {
     let [stays, changes, goes] = addresses;
     assert_eq!([gateway.listener("stays"), gateway.listener("changes")], [stays, changes]);
     let (code, reason) = connected.pop().expect("CP3").closed().await.expect("a close code");
-    assert_eq!((code, &*reason), (1001, "the configuration no longer has this listener"));
+    assert_eq!((code, &*reason), (1001, "the configuration no longer has this listener, or has changed it"));
     for charge_point in &mut connected {
         charge_point.send(r#"[2,"1","Heartbeat",{}]"#).await;
     }
@@ -222,4 +226,40 @@ async fn sighup_reads_the_listeners_again() {
     assert_eq!(status(address, "/second/CP1").await, 101);
     let log = program.stop();
     assert!(!log.contains("require a restart"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handshakes_of_a_removed_listener_are_broken_off() {
+    let gateway = Running::start(&(listener("goes", "") + &listener("changes", ""))).await;
+    let mut begun = Vec::new();
+    for name in ["goes", "changes"] {
+        let mut stream = TcpStream::connect(gateway.listener(name)).await.expect("connected");
+        stream.write_all(b"GET /ocpp/CP1 HTTP/1.1\r\n").await.expect("sent");
+        begun.push(stream);
+    }
+    // They are accepted by now: these came later.
+    for name in ["goes", "changes"] {
+        assert_eq!(status(gateway.listener(name), "/ocpp/CP9").await, 101);
+    }
+    gateway.replace_listeners(&listener("changes", "path = \"/other\""));
+    for mut stream in begun {
+        let mut answer = Vec::new();
+        let ended = timeout(TIMEOUT, stream.read_to_end(&mut answer)).await.expect("in time");
+        assert!(answer.is_empty(), "{ended:?}: {}", String::from_utf8_lossy(&answer));
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listener_that_has_not_changed_is_left_alone() {
+    let gateway = Running::start(&listener("stays", "")).await;
+    let begun = TcpStream::connect(gateway.listener("stays")).await.expect("connected");
+    assert_eq!(status(gateway.listener("stays"), "/ocpp/CP9").await, 101);
+    gateway.replace_listeners(&(listener("new", "") + &listener("stays", "")));
+    // Its handshake goes on.
+    let known = ChargePoint::over(begun, "/ocpp/CP1", &["ocpp1.6"], &[]).await;
+    assert!(known.is_ok());
+    let names: Vec<_> = gateway.listeners.status().into_iter().map(|one| one.settings.name).collect();
+    assert_eq!(names, ["default", "new", "stays"]);
+    gateway.stop().await;
 }
