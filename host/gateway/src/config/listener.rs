@@ -5,7 +5,6 @@ use super::deflate::DeflateConfig;
 use super::network::Network;
 use super::ocpp::OcppConfig;
 use super::origin::Origin;
-use super::sections::Config;
 use super::security::{AuthConfig, TlsConfig};
 use super::values::{DefaultVersion, Identities, Span};
 use super::versions;
@@ -123,6 +122,12 @@ impl Listener {
     /// The key of one of its settings, for errors: `listeners[0].tls`.
     pub fn key(&self, name: &str) -> String {
         format!("{}.{name}", self.section)
+    }
+
+    /// All listeners, that of `[ocpp]` first.
+    pub(super) fn all(ocpp: &OcppConfig, more: &[ListenerConfig]) -> Vec<Self> {
+        let more = more.iter().enumerate().filter_map(|(index, own)| Listener::of(index, own, ocpp));
+        Listener::default_of(ocpp).into_iter().chain(more).collect()
     }
 
     /// That of `[ocpp]`; `None`: it does not listen.
@@ -244,13 +249,4 @@ fn mountpoint_fault(text: &str) -> Option<&'static str> {
         return Some("must have no control characters");
     }
     (text.len() > MAX_MOUNTPOINT).then_some("is too long: 1024 bytes at most")
-}
-
-impl Config {
-    /// All listeners for charge points, that of `[ocpp]` first.
-    pub fn all_listeners(&self) -> Vec<Listener> {
-        let own = Listener::default_of(&self.ocpp);
-        let more = self.listeners.iter().enumerate();
-        own.into_iter().chain(more.filter_map(|(index, own)| Listener::of(index, own, &self.ocpp))).collect()
-    }
 }

@@ -3,7 +3,7 @@
 use super::admin::AdminConfig;
 use super::drop_in::DropInConfig;
 use super::json::json;
-use super::listener::ListenerConfig;
+use super::listener::{Listener, ListenerConfig};
 use super::log::LogConfig;
 use super::mqtt::MqttConfig;
 use super::ocpp::OcppConfig;
@@ -37,6 +37,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// All listeners for charge points, that of `[ocpp]` first.
+    pub fn all_listeners(&self) -> Vec<Listener> {
+        Listener::all(&self.ocpp, &self.listeners)
+    }
+
     /// The configuration as an equivalent file, without secrets. In the configuration of transforms, values whose names
     /// sound like a secret are hidden.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
