@@ -21,6 +21,9 @@ const VIEWS = [
   ["settings", "Settings", () => import("./views/settings.js"), ["settings"]],
 ];
 
+/** Milliseconds that the first drawing waits for what it shows. */
+const PATIENCE = 100;
+
 /** Reads what a view needs, and resolves to it. */
 function loadView([, , load, styles]) {
   return Promise.all([load(), ...styles.map((name) => loadStyle(`/console/styles/${name}.css`))]).then(([module]) => module.default);
@@ -109,8 +112,9 @@ function View({ name, route }) {
 
 // The first view is read, and what it shows is asked for, while it is asked who this is.
 const firstView = VIEWS.find(([path]) => path === (parse(location.hash).path[0] ?? ""));
-if (firstView) loadView(firstView).catch(() => {});
-if (firstView?.[0] === "") ["figures", "problems", "transforms"].forEach((page) => askAhead(`/api/v1/${page}`));
+const shown = firstView?.[0] === "" ? ["figures", "problems", "transforms"].map((page) => askAhead(`/api/v1/${page}`)) : [];
 const asked = whoAmI();
-asked.catch(() => {});
-render(html`<${App} />`, document.getElementById("app"));
+const read = [asked, firstView && loadView(firstView), ...shown].map((one) => Promise.resolve(one).catch(() => {}));
+// Drawing takes longer than the answers of a gateway that is near: an empty frame first would come at the cost of the full one.
+const patience = new Promise((resolve) => setTimeout(resolve, PATIENCE));
+Promise.race([Promise.all(read), patience]).then(() => render(html`<${App} />`, document.getElementById("app")));

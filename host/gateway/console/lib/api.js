@@ -98,12 +98,15 @@ async function send(path, { method = "GET", query, body, headers = {}, signal } 
 
 const asked = new Map();
 
-/** Asks for a page before there is a view that shows it: the first `request` of the same page gets that answer. */
+/**
+ * Asks for a page before there is a view that shows it: the first `request` of the same page gets that answer. Resolves when it is there,
+ * also if it is an error.
+ */
 export function askAhead(path) {
   const answer = send(path).then(content);
-  // The view asks again: with the right token, perhaps.
-  answer.catch(() => asked.delete(path));
   asked.set(path, answer);
+  // After an error the view asks again: with the right token, perhaps.
+  return answer.then(() => {}, () => void asked.delete(path));
 }
 
 /** Sends a request. Resolves to the JSON of the answer, to its text if it is none, to null if it is empty. Throws `ApiError`. */
