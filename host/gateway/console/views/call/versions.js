@@ -25,7 +25,7 @@ export function versionsOf(ids, rows) {
   return [...numbers].sort(([, a], [, b]) => b - a);
 }
 
-/** The schemas of an action in these versions: a Map, without those that are not read yet; null: there is none. */
+/** The schemas of an action in these versions: a Map, without those that are not read yet; null: it has no such action. */
 function useSchemas(versions, action) {
   const [read, setRead] = useState({ action: null, found: new Map() });
   useEffect(() => {
