@@ -1,6 +1,6 @@
 // The shell: who is asking, which view, and whether the gateway answers. What it imports becomes one file with it when the gateway is built.
 import { html, render, useEffect, useLayoutEffect, useState } from "./lib/ui.js";
-import { askAhead, connection, me, setToken, token, whoAmI } from "./lib/api.js";
+import { aheadRead, connection, me, setToken, token, whoAmI } from "./lib/api.js";
 import { useStore } from "./lib/poll.js";
 import { href, parse, useRoute } from "./lib/router.js";
 import { loadStyle } from "./lib/styles.js";
@@ -110,11 +110,11 @@ function View({ name, route }) {
   return state.Loaded ? html`<${state.Loaded} path=${route.path.slice(1)} query=${route.query} />` : null;
 }
 
-// The first view is read, and what it shows is asked for, while it is asked who this is.
+// The first view is read while it is asked who this is; `ahead.js` has asked for what the overview shows.
 const firstView = VIEWS.find(([path]) => path === (parse(location.hash).path[0] ?? ""));
-const shown = firstView?.[0] === "" ? ["figures", "problems", "transforms"].map((page) => askAhead(`/api/v1/${page}`)) : [];
+const shown = aheadRead();
 const asked = whoAmI();
-const read = [asked, firstView && loadView(firstView), ...shown].map((one) => Promise.resolve(one).catch(() => {}));
+const read = [asked, firstView && loadView(firstView), shown].map((one) => Promise.resolve(one).catch(() => {}));
 // Drawing takes longer than the answers of a gateway that is near: an empty frame first would come at the cost of the full one.
 const patience = new Promise((resolve) => setTimeout(resolve, PATIENCE));
 Promise.race([Promise.all(read), patience]).then(() => render(html`<${App} />`, document.getElementById("app")));

@@ -54,7 +54,7 @@ export function token() {
 }
 
 export function setToken(value) {
-  asked.clear();
+  ahead.clear();
   if (value) sessionStorage.setItem(KEY, value);
   else sessionStorage.removeItem(KEY);
 }
@@ -83,7 +83,9 @@ async function send(path, { method = "GET", query, body, headers = {}, signal } 
   }
   let answer;
   try {
-    answer = await fetch(url(path, query), { method, body: sent, headers: all, signal, cache: "no-store" });
+    const address = url(path, query);
+    const asked = takeAhead(address, method, signal) ?? fetch(address, { method, body: sent, headers: all, signal, cache: "no-store" });
+    answer = await asked;
   } catch (error) {
     if (error.name === "AbortError") throw error;
     lost();
@@ -96,25 +98,24 @@ async function send(path, { method = "GET", query, body, headers = {}, signal } 
   throw new ApiError(answer.status, problem.detail ?? `${answer.status} ${answer.statusText}`, problem);
 }
 
-const asked = new Map();
+/** Answers to what `ahead.js` has asked for, by path: the first request of each takes its own. */
+const ahead = (window.askedAhead ??= new Map());
 
-/**
- * Asks for a page before there is a view that shows it: the first `request` of the same page gets that answer. Resolves when it is there,
- * also if it is an error.
- */
-export function askAhead(path) {
-  const answer = send(path).then(content);
-  asked.set(path, answer);
-  // After an error the view asks again: with the right token, perhaps.
-  return answer.then(() => {}, () => void asked.delete(path));
+/** Resolves when the answers are there, also if they are errors. */
+export function aheadRead() {
+  return Promise.all([...ahead.values()].map((answer) => answer.catch(() => {})));
+}
+
+/** The answer that is on its way already, once. */
+function takeAhead(address, method, signal) {
+  const answer = method === "GET" && !signal?.aborted ? ahead.get(address) : undefined;
+  ahead.delete(address);
+  return answer;
 }
 
 /** Sends a request. Resolves to the JSON of the answer, to its text if it is none, to null if it is empty. Throws `ApiError`. */
 export async function request(path, options = {}) {
-  const address = url(path, options.query);
-  const early = (options.method ?? "GET") === "GET" ? asked.get(address) : undefined;
-  asked.delete(address);
-  return early ?? content(await send(path, options));
+  return content(await send(path, options));
 }
 
 async function content(answer) {
