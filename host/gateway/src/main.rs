@@ -116,7 +116,7 @@ fn run(config: Config, options: Options) -> ExitCode {
                 Some(
                     StartError::Transforms(_)
                         | StartError::Store(_)
-                        | StartError::Security(_)
+                        | StartError::AdminTls(_)
                         | StartError::Listeners(ListenerError::Files(_))
                 )
             );

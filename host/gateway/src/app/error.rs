@@ -1,6 +1,6 @@
 //! Why a gateway did not start, or stopped by itself.
 
-use crate::listener::{ListenerError, authentication};
+use crate::listener::ListenerError;
 use crate::operations::ephemeral;
 use crate::transforms;
 use ocpp_gateway_mqtt::{BrokerUrlError, EmbeddedBrokerError};
@@ -20,8 +20,8 @@ pub enum StartError {
     EmbeddedBroker(#[source] EmbeddedBrokerError),
     #[error(transparent)]
     Listeners(#[from] ListenerError),
-    #[error("{}", lines(.0))]
-    Security(Vec<authentication::FileFault>),
+    #[error("admin.tls: {0}")]
+    AdminTls(String),
     #[error("files cannot be watched: {0}")]
     FileWatch(#[from] notify::Error),
     #[error("mqtt.url: {0}")]
@@ -37,8 +37,4 @@ pub enum RunError {
     EmbeddedBroker(#[from] EmbeddedBrokerError),
     #[error("the admin listener failed: {0}")]
     Admin(io::Error),
-}
-
-fn lines(faults: &[authentication::FileFault]) -> String {
-    faults.iter().map(|(key, problem)| format!("{key}: {problem}")).collect::<Vec<_>>().join("\n")
 }

@@ -60,7 +60,7 @@ pub struct Gateway {
     hot_swap: Arc<HotSwap>,
     compiler: Option<Arc<CompileProcess>>,
     /// Watches the certificate of the admin listener until it is dropped.
-    _admin_files: FileWatch,
+    _admin_files: Option<FileWatch>,
     stopping: CancellationToken,
     grace: Duration,
     outage_after: Duration,
@@ -80,7 +80,7 @@ impl Gateway {
         let LoadedTransforms { pipeline, drop_ins, store } = load(config, compiler.clone()).await?;
         let max_files = file_limit::raise(config.ocpp.max_connections);
         let admin_tls = config.admin.tls.as_ref().map(AdminTls::load).transpose();
-        let admin_tls = admin_tls.map_err(|problem| StartError::Security(vec![("admin.tls".into(), problem)]))?;
+        let admin_tls = admin_tls.map_err(StartError::AdminTls)?;
         let admin_files = live_files::watch(admin_tls.iter().map(AdminTls::reload).collect())?;
         let bound = BoundListeners::bind(&config.all_listeners())?;
         let admin = listen("admin.listen", config.admin.listen)?;

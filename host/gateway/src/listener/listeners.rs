@@ -128,8 +128,7 @@ impl BoundListeners {
                 None => Arc::new(listen(settings)?),
             };
             let address = socket.local_addr().map_err(|error| not_bound(settings, error))?;
-            let reloads = security.reloads();
-            let files = (!reloads.is_empty()).then(|| live_files::watch(reloads)).transpose()?;
+            let files = live_files::watch(security.reloads())?;
             Ok(BoundListener { settings: settings.clone(), security, socket, address, files })
         };
         read.into_iter().map(bind).collect::<Result<_, _>>().map(BoundListeners)

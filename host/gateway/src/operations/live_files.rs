@@ -76,8 +76,11 @@ impl<T: Send + Sync> Reload for Live<T> {
     }
 }
 
-/// Reloads files when they change, until the returned watch is dropped.
-pub fn watch(reloads: Vec<Arc<dyn Reload>>) -> notify::Result<FileWatch> {
+/// Reloads files when they change, until the returned watch is dropped. `None`: there is nothing to watch.
+pub fn watch(reloads: Vec<Arc<dyn Reload>>) -> notify::Result<Option<FileWatch>> {
+    if reloads.is_empty() {
+        return Ok(None);
+    }
     let followed = reloads.clone();
     let mut watch = FileWatch::start("security-watcher", may_change_content, move |changes| {
         while wait_for_changes(&changes) {
@@ -87,7 +90,7 @@ pub fn watch(reloads: Vec<Arc<dyn Reload>>) -> notify::Result<FileWatch> {
     for file in followed.iter().flat_map(|files| files.files()) {
         watch.follow(file)?;
     }
-    Ok(watch)
+    Ok(Some(watch))
 }
 
 /// Waits until files have changed and then no longer change. `false`: the watch has ended.
