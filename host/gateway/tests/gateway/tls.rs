@@ -16,7 +16,11 @@ use rustls::version::{TLS12, TLS13};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "tls-openssl")]
+use std::process::Stdio;
 use std::time::Duration;
+#[cfg(feature = "tls-openssl")]
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
@@ -282,4 +286,56 @@ async fn certificate_that_has_to_be_renewed_is_logged_at_the_start() {
         assert!(log.lines().any(|line| line.contains(" WARN ") && line.contains(text)), "{log}");
     }
     program.stop();
+}
+
+/// OCPP 2.0.1 part 2, A00.FR.318 wants these four, and charge points may have only two of them (319).
+#[cfg(feature = "tls-openssl")]
+#[tokio::test(flavor = "multi_thread")]
+async fn each_cipher_suite_of_the_specification_works_alone_with_openssl() {
+    let folder = folder();
+    let ca = Authority::new(folder.path(), "ca");
+    let [ecdsa, rsa] = [KeyKind::Ecdsa, KeyKind::Rsa].map(|kind| ca.server_of("gateway.example", kind));
+    let client = ca.client("CP1");
+    let gateway = Running::start(&(several(&[&ecdsa, &rsa]) + &format!("client_ca = {:?}\n", ca.pem()))).await;
+    for suite in
+        ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "AES128-GCM-SHA256", "AES256-GCM-SHA384"]
+    {
+        let said = s_client(gateway.ocpp(), &["-tls1_2", "-cipher", suite], &ca, &client).await;
+        assert!(said.contains("HTTP/1.1 101 Switching Protocols"), "{suite}: {said}");
+        assert!(said.contains(&format!("Ciphersuite: {suite}")) && said.contains("Verification: OK"), "{said}");
+    }
+    // Without forward secrecy is not without the rest: no older TLS, no CBC, no renegotiation.
+    for (arguments, reason) in [
+        (&["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"][..], "no TLS: unsupported protocol"),
+        (&["-tls1_2", "-cipher", "AES128-SHA256:ECDHE-RSA-AES128-SHA"], "no TLS: no shared cipher"),
+    ] {
+        let said = s_client(gateway.ocpp(), arguments, &ca, &client).await;
+        assert!(!said.contains("HTTP/1.1"), "{arguments:?}: {said}");
+        let page = get(&gateway, "/api/v1/refusals").await.json();
+        let texts: Vec<_> = page["refusals"].as_array().expect("a list").iter().map(|one| &one["text"]).collect();
+        assert!(texts.contains(&&json!(reason)), "{arguments:?}: {texts:?}");
+    }
+    gateway.stop().await;
+}
+
+/// What `openssl s_client` and then the gateway say when it asks for `/ocpp/CP1`.
+#[cfg(feature = "tls-openssl")]
+async fn s_client(gateway: SocketAddr, arguments: &[&str], ca: &Authority, client: &Certified) -> String {
+    let mut command = tokio::process::Command::new("openssl");
+    command.args(["s_client", "-brief", "-connect", &gateway.to_string(), "-CAfile"]).arg(ca.pem()).args(arguments);
+    command.arg("-cert").arg(&client.cert).arg("-key").arg(&client.key).kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().expect("openssl");
+    // Once its input ends, it does not wait for what is answered.
+    let mut input = process.stdin.take().expect("piped");
+    let request = "GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                   Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n";
+    // An error: it has left. Its output says why.
+    let _ = input.write_all(request.as_bytes()).await;
+    let mut answer = BufReader::new(process.stdout.take().expect("piped")).lines();
+    let head = timeout(TIMEOUT, answer.next_line()).await.expect("a line or the end").expect("text");
+    drop(input);
+    let output = timeout(TIMEOUT, process.wait_with_output()).await.expect("an end").expect("an output");
+    String::from_utf8_lossy(&output.stderr).into_owned() + &head.unwrap_or_default()
 }

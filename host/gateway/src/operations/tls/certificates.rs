@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys};
+use rustls::{Error, InconsistentKeys, SignatureScheme};
 use std::sync::Arc;
 
 /// The certificates of a listener, the preferred one first.
@@ -20,20 +20,25 @@ impl CertificateChoice {
     pub(super) fn read(files: &[CertificateConfig]) -> Result<Self, String> {
         files.iter().map(|pair| certified_key(pair).map(Arc::new)).collect::<Result<_, _>>().map(CertificateChoice)
     }
+
+    /// The position of the first certificate that the client can verify, as its signature schemes say, and that has the
+    /// name in SNI. Without such a name: of the first one that it can verify, as charge points often send other names,
+    /// or none.
+    pub(super) fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> usize {
+        let name = name.and_then(|name| ServerName::try_from(name).ok());
+        let has_name = |one: &CertifiedKey| name.as_ref().is_some_and(|name| is_for(one, name));
+        let can_verify = |one: &CertifiedKey| one.key.choose_scheme(schemes).is_some();
+        let usable = || self.0.iter().enumerate().filter(|(_, one)| can_verify(one));
+        let chosen = usable().find(|(_, one)| has_name(one)).or_else(|| usable().next());
+        // With the first one, the handshake fails with an error that says what the two do not have in common.
+        chosen.map_or(0, |(position, _)| position)
+    }
 }
 
 impl ResolvesServerCert for CertificateChoice {
-    /// The first certificate that the client can verify, as its signature schemes say, and that has the name in SNI.
-    /// Without such a name: the first one that it can verify, as charge points often send other names, or none.
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         // In TLS 1.2, rustls has removed the schemes that do not go with the cipher suites of the client.
-        let can_verify = |one: &&Arc<CertifiedKey>| one.key.choose_scheme(hello.signature_schemes()).is_some();
-        let name = hello.server_name().and_then(|name| ServerName::try_from(name).ok());
-        let has_name = |one: &&Arc<CertifiedKey>| name.as_ref().is_some_and(|name| is_for(one, name));
-        let usable = || self.0.iter().filter(can_verify);
-        let chosen = usable().find(has_name).or_else(|| usable().next());
-        // With the first one, the handshake fails with an error that says what the two do not have in common.
-        chosen.or(self.0.first()).cloned()
+        self.0.get(self.choose(hello.server_name(), hello.signature_schemes())).cloned()
     }
 }
 
