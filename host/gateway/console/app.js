@@ -24,9 +24,14 @@ const VIEWS = [
 /** Milliseconds that the first drawing waits for what it shows. */
 const PATIENCE = 100;
 
+/** Views that were read, by path. */
+const loaded = new Map();
+
 /** Reads what a view needs, and resolves to it. */
-function loadView([, , load, styles]) {
-  return Promise.all([load(), ...styles.map((name) => loadStyle(`/console/styles/${name}.css`))]).then(([module]) => module.default);
+async function loadView([path, , load, styles]) {
+  const [module] = await Promise.all([load(), ...styles.map((name) => loadStyle(`/console/styles/${name}.css`))]);
+  loaded.set(path, module.default);
+  return module.default;
 }
 
 function App() {
@@ -100,11 +105,11 @@ function Lost() {
 }
 
 function View({ name, route }) {
-  const [state, setState] = useState({});
+  const [state, setState] = useState({ Loaded: loaded.get(name) });
   const view = VIEWS.find(([path]) => path === name);
   const load = () => view && loadView(view).then((Loaded) => setState({ Loaded }), (error) => setState({ error }));
   // Before the frame around it is drawn, not after it.
-  useLayoutEffect(() => void load(), [name]);
+  useLayoutEffect(() => void (state.Loaded || load()), [name]);
   if (!view) return html`<h1 tabindex="-1">No such view</h1><p><a href="#/">To the overview</a></p>`;
   if (state.error) return html`<${Failure} error=${state.error} retry=${load} />`;
   return state.Loaded ? html`<${state.Loaded} path=${route.path.slice(1)} query=${route.query} />` : null;

@@ -81,10 +81,13 @@ async function send(path, { method = "GET", query, body, headers = {}, signal } 
     all["content-type"] = "application/json";
     sent = JSON.stringify(body);
   }
+  return success(fetch(url(path, query), { method, body: sent, headers: all, signal, cache: "no-store" }));
+}
+
+/** The answer, if it is no error. */
+async function success(asked) {
   let answer;
   try {
-    const address = url(path, query);
-    const asked = takeAhead(address, method, signal) ?? fetch(address, { method, body: sent, headers: all, signal, cache: "no-store" });
     answer = await asked;
   } catch (error) {
     if (error.name === "AbortError") throw error;
@@ -98,24 +101,33 @@ async function send(path, { method = "GET", query, body, headers = {}, signal } 
   throw new ApiError(answer.status, problem.detail ?? `${answer.status} ${answer.statusText}`, problem);
 }
 
-/** Answers to what `ahead.js` has asked for, by path: the first request of each takes its own. */
-const ahead = (window.askedAhead ??= new Map());
+/** What `ahead.js` has asked for, by path: `{content, data}`, a promise of the data, and the data once they are there. */
+const ahead = new Map(Array.from((window.askedAhead ??= new Map()), ([path, asked]) => [path, readAhead(asked)]));
+
+function readAhead(asked) {
+  const early = { content: success(asked).then(content) };
+  early.content.then((data) => (early.data = data), () => {});
+  return early;
+}
 
 /** Resolves when the answers are there, also if they are errors. */
 export function aheadRead() {
-  return Promise.all([...ahead.values()].map((answer) => answer.catch(() => {})));
+  return Promise.allSettled([...ahead.values()].map((early) => early.content));
 }
 
-/** The answer that is on its way already, once. */
-function takeAhead(address, method, signal) {
-  const answer = method === "GET" && !signal?.aborted ? ahead.get(address) : undefined;
-  ahead.delete(address);
-  return answer;
+/** The data of a path if they were asked for ahead and are there: for a first drawing with them. `request` resolves to the same. */
+export function dataAhead(path) {
+  return ahead.get(path)?.data;
 }
 
 /** Sends a request. Resolves to the JSON of the answer, to its text if it is none, to null if it is empty. Throws `ApiError`. */
 export async function request(path, options = {}) {
-  return content(await send(path, options));
+  const { method = "GET", query, signal } = options;
+  const address = url(path, query);
+  const early = method === "GET" && !signal?.aborted ? ahead.get(address) : undefined;
+  // The first request of each takes what was asked for ahead.
+  ahead.delete(address);
+  return early ? early.content : content(await send(path, options));
 }
 
 async function content(answer) {

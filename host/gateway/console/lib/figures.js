@@ -1,9 +1,10 @@
 // The figures of the last hour, by `/api/v1/figures`. They are kept while the tab is open: a view that comes back shows them at once, and a
 // gateway that was restarted does not empty the charts.
-import { request } from "./api.js";
+import { dataAhead, request } from "./api.js";
 import { repeat } from "./poll.js";
 import { useLayoutEffect, useState } from "./ui.js";
 
+const PATH = "/api/v1/figures";
 /** Milliseconds between questions for new steps. */
 const EVERY = 5000;
 /** Steps that are kept: an hour. */
@@ -32,9 +33,14 @@ export function append({ times, series }, answer, limit = MAX_STEPS) {
 
 async function read(signal) {
   const stale = Date.now() - grownAt > STALE;
-  const after = stale ? undefined : kept.times.at(-1);
-  const answer = await request("/api/v1/figures", { query: { after }, signal });
-  if (signal.aborted || !answer.times.length) return;
+  const after = stale || dataAhead(PATH) ? undefined : kept.times.at(-1);
+  const answer = await request(PATH, { query: { after }, signal });
+  if (!signal.aborted) grow(answer, stale);
+}
+
+/** Puts what is new in an answer behind the steps that are kept. `stale`: the answer may be of an earlier time. */
+function grow(answer, stale) {
+  if (!answer.times.length) return;
   // Two questions may overlap: only what is later than the known steps counts.
   const back = stale && answer.times.at(-1) < (kept.times.at(-1) ?? 0);
   const known = back ? { times: [], series: {} } : kept;
@@ -45,13 +51,20 @@ async function read(signal) {
   grownAt = Date.now();
 }
 
+/** What is kept; at first what was asked for ahead. */
+function atFirst() {
+  const early = dataAhead(PATH);
+  if (early) grow(early, false);
+  return { ...kept, error: null, read: grownAt > 0 };
+}
+
 function isCurrent({ read, times, error }) {
   return read && times === kept.times && !error;
 }
 
 /** `{times, series, step, error, read, reload}`; grows while the tab is visible. `read`: the gateway has answered. */
 export function useFigures() {
-  const [state, setState] = useState({ ...kept, error: null, read: grownAt > 0 });
+  const [state, setState] = useState(atFirst);
   const [again, setAgain] = useState(0);
   useLayoutEffect(() => {
     const abort = new AbortController();

@@ -1,5 +1,5 @@
 // Hooks that read from the API.
-import { request, connection, me } from "./api.js";
+import { connection, dataAhead, me, request } from "./api.js";
 import { useEffect, useRef, useState, useCallback, useLayoutEffect } from "./ui.js";
 
 /** The value of a `Store`, now and after each change. */
@@ -40,7 +40,10 @@ export function repeat(load, every) {
  */
 export function usePoll(path, { query, every = 0 } = {}) {
   const key = path && path + JSON.stringify(query ?? {});
-  const [state, setState] = useState({ key: null, data: null, error: null });
+  const [state, setState] = useState(() => {
+    const data = path && !query ? dataAhead(path) : undefined;
+    return data === undefined ? { key: null, data: null, error: null } : { key, data, error: null };
+  });
   const latest = useRef(null);
   const load = useCallback(async () => {
     if (!path) return;
@@ -48,7 +51,8 @@ export function usePoll(path, { query, every = 0 } = {}) {
     const abort = (latest.current = new AbortController());
     try {
       const data = await request(path, { query, signal: abort.signal });
-      if (!abort.signal.aborted) setState({ key, data, error: null });
+      if (abort.signal.aborted) return;
+      setState((old) => (old.key === key && old.data === data && !old.error ? old : { key, data, error: null }));
     } catch (error) {
       if (error.name === "AbortError") return;
       setState((old) => ({ key, data: old.key === key ? old.data : null, error }));
