@@ -55,7 +55,7 @@ function grow(answer, stale) {
 function atFirst() {
   const early = dataAhead(PATH);
   if (early) grow(early, false);
-  return { ...kept, error: null, read: grownAt > 0 };
+  return { ...kept, error: null, read: grownAt > 0 || Boolean(early) };
 }
 
 function isCurrent({ read, times, error }) {
