@@ -10,7 +10,9 @@ pub(crate) struct Queue {
 impl Queue {
     /// The bytes from `start` on.
     pub(crate) fn from_vec(bytes: Vec<u8>, start: usize) -> Self {
-        Queue { bytes, taken: start }
+        let mut queue = Queue { bytes, taken: start };
+        queue.take(0);
+        queue
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -57,5 +59,13 @@ mod tests {
         assert!(queue.bytes.capacity() < 400);
         queue.take(4);
         assert_eq!((queue.len(), queue.bytes.capacity()), (0, 0));
+    }
+
+    /// As the buffer of a handshake is that nothing has followed.
+    #[test]
+    fn buffer_without_bytes_is_freed() {
+        for (bytes, start) in [(Vec::with_capacity(8192), 0), (vec![0; 8192], 8192)] {
+            assert_eq!(Queue::from_vec(bytes, start).bytes.capacity(), 0);
+        }
     }
 }
