@@ -38,6 +38,8 @@ struct LimitInForce {
 #[derive(Debug, Serialize)]
 struct Certificate {
     file: String,
+    /// The keys of the configuration that name it.
+    keys: Vec<String>,
     #[serde(rename = "use")]
     used_as: &'static str,
     /// Null: the file cannot be read.
@@ -70,11 +72,12 @@ impl From<CertificateFile> for Certificate {
         let now = SystemTime::now();
         let warning = certificate.warning(now).map(|warning| warning.text);
         let days_left = certificate.days_left(now);
-        let CertificateFile { used_as, file, first } = certificate;
+        let CertificateFile { used_as, keys, file, first } = certificate;
         // The gateway keeps what it has read, but cannot start again without the file.
         let opened = File::open(&file).map_err(|error| format!("{}: {error}", file.display()));
         let none = Certificate {
             file: file.display().to_string(),
+            keys,
             used_as: page_name(used_as),
             subject: None,
             not_after: None,

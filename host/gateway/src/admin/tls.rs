@@ -72,7 +72,7 @@ impl AdminTlsFiles {
         let pair = CertificateConfig { cert: settings.cert.clone(), key: settings.key.clone() };
         let mut config = server_config(&[pair], None, true)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let certificate = CertificateFile::read(CertificateUse::Admin, &settings.cert);
+        let certificate = CertificateFile::read(CertificateUse::Admin, "admin.tls.cert", &settings.cert);
         Ok(AdminTlsFiles { config: Arc::new(config), certificate })
     }
 }

@@ -33,6 +33,7 @@ use ocpp_gateway_pipeline::{
 };
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -247,9 +248,10 @@ fn certificate_list(config: &Config, listeners: &Arc<Listeners>, admin: Option<A
     });
     list.add(move || admin.iter().map(|tls| tls.certificate()).collect());
     let MqttTlsConfig { ca, cert, .. } = config.mqtt.tls.clone().unwrap_or_default();
-    let files = [(CertificateUse::Mqtt, cert), (CertificateUse::MqttCa, ca)];
-    let files = files.map(|(used_as, file)| file.map(|file| (used_as, file)));
-    list.add(move || files.iter().flatten().map(|(used_as, file)| CertificateFile::read(*used_as, file)).collect());
+    let files = [(CertificateUse::Mqtt, "mqtt.tls.cert", cert), (CertificateUse::MqttCa, "mqtt.tls.ca", ca)];
+    let files = files.map(|(used_as, key, file)| file.map(|file| (used_as, key, file)));
+    let read = |(used_as, key, file): &(CertificateUse, &str, PathBuf)| CertificateFile::read(*used_as, *key, file);
+    list.add(move || files.iter().flatten().map(read).collect());
     list
 }
 

@@ -1,7 +1,7 @@
 //! Faults of a configuration whose values have the right form: values out of range, and keys that contradict each
 //! other. Files that it names are not read here.
 
-use super::listener::{DEFAULT_LISTENER, Listener, ListenerConfig};
+use super::listener::{DEFAULT_LISTENER, Listener, ListenerConfig, section};
 use super::sections::Config;
 use super::topic::TopicTemplate;
 use super::transform::{JQ, RESERVED_NAMES};
@@ -67,7 +67,8 @@ impl ConfigCheck {
                 self.fault(key("name"), "may have ASCII letters and digits, and - _ .");
             }
             if listen.is_none() {
-                self.fault(key("listen"), "missing: an address such as \"0.0.0.0:33443\"");
+                let key = format!("{}.listen", section(index, name));
+                self.fault(key, "missing: an address such as \"0.0.0.0:33443\"");
             }
         }
         if config.ocpp.listen.is_none() {
@@ -78,14 +79,16 @@ impl ConfigCheck {
                 }
             }
         }
-        for (index, ListenerConfig { max_message_size, max_connections, .. }) in config.listeners.iter().enumerate() {
-            for (name, own, all) in [
+        for (index, listener) in config.listeners.iter().enumerate() {
+            let ListenerConfig { name, max_message_size, max_connections, .. } = listener;
+            let section = section(index, name);
+            for (key, own, all) in [
                 ("max_message_size", max_message_size, config.ocpp.max_message_size),
                 ("max_connections", max_connections, config.ocpp.max_connections),
             ] {
                 if own.is_some_and(|own| own > all) {
-                    let problem = format!("is more than ocpp.{name} = {all}, the limit of all listeners");
-                    self.fault(format!("listeners[{index}].{name}"), problem);
+                    let problem = format!("is more than ocpp.{key} = {all}, the limit of all listeners");
+                    self.fault(format!("{section}.{key}"), problem);
                 }
             }
         }

@@ -83,7 +83,7 @@ impl Default for ListenerConfig {
 /// All settings of one listener.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listener {
-    /// The section that describes it, for errors: `ocpp`, or `listeners[0]`.
+    /// The section that describes it, for texts: see [`section`].
     pub section: String,
     pub name: String,
     pub listen: SocketAddr,
@@ -114,12 +114,7 @@ impl Default for Listener {
 }
 
 impl Listener {
-    /// Whether both are the same, wherever they stand in the configuration.
-    pub fn is_same(&self, other: &Listener) -> bool {
-        Listener { section: other.section.clone(), ..self.clone() } == *other
-    }
-
-    /// The key of one of its settings, for errors: `listeners[0].tls`.
+    /// The key of one of its settings, for texts: `ocpp.tls`, or `listeners.depot.tls`.
     pub fn key(&self, name: &str) -> String {
         format!("{}.{name}", self.section)
     }
@@ -161,7 +156,7 @@ impl Listener {
     fn of(index: usize, own: &ListenerConfig, ocpp: &OcppConfig) -> Option<Self> {
         let own = own.clone();
         Some(Listener {
-            section: format!("listeners[{index}]"),
+            section: section(index, &own.name),
             name: own.name,
             listen: own.listen?,
             path: own.path,
@@ -235,6 +230,12 @@ impl Listener {
         faults.extend(self.tls.iter().flat_map(|tls| tls.faults(&self.key("tls"))));
         faults
     }
+}
+
+/// How texts call an entry of `[[listeners]]`: `listeners.depot`, as its place may change while it runs. Without a name:
+/// `listeners[0]`.
+pub(super) fn section(index: usize, name: &str) -> String {
+    if name.is_empty() { format!("listeners[{index}]") } else { format!("listeners.{name}") }
 }
 
 /// Why this text cannot be the beginning of topics.

@@ -3,9 +3,11 @@
 use super::check;
 use super::fault::{ConfigFault, ConfigFaults};
 use super::keys;
+use super::listener::section;
 use super::paths;
 use super::sections::Config;
 use super::transform::TransformConfig;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -188,11 +190,21 @@ impl Draft {
             {
                 continue;
             }
-            self.fault(&key, without_type_names(error.inner().message()));
+            self.fault(&self.named(&key), without_type_names(error.inner().message()));
             if !remove(&mut self.table, &path) {
                 return Config::default();
             }
         }
+    }
+
+    /// The key with an entry of `[[listeners]]` as texts call it.
+    fn named<'k>(&self, key: &'k str) -> Cow<'k, str> {
+        let of_entry = key.strip_prefix("listeners[").and_then(|rest| rest.split_once("]."));
+        let Some((index, rest)) = of_entry else { return key.into() };
+        let index = index.parse().unwrap_or_default();
+        let entry = self.table.get("listeners").and_then(|listeners| listeners.get(index));
+        let name = entry.and_then(|entry| entry.get("name")).and_then(Value::as_str).unwrap_or_default();
+        format!("{}.{rest}", section(index, name)).into()
     }
 
     fn is_set(&self, key: &str) -> bool {

@@ -45,6 +45,8 @@ pub(super) struct Acceptor {
     proxies: Proxies,
     /// Origins of web pages that may connect without authentication.
     origins: Vec<Origin>,
+    /// The key that lists them.
+    origins_key: String,
     limits: ConnectionLimits,
     context: Arc<Context>,
     /// The tasks of all connections.
@@ -81,6 +83,7 @@ impl Acceptor {
             security,
             proxies: Proxies::new(listener.trusted_proxies.clone()),
             origins: listener.origins.clone(),
+            origins_key: listener.key("origins"),
             limits: ConnectionLimits::new(listener, Arc::clone(&counts.sockets), context.router.metrics.clone()),
             context,
             tasks,
@@ -376,7 +379,7 @@ impl Acceptor {
                 is_listed || hosts().any(|host| origin.is_server(host.trim()))
             });
             if !is_allowed {
-                let reason = format!("pages of {text} may not connect: they are not in ocpp.origins");
+                let reason = format!("pages of {text} may not connect: they are not in {}", self.origins_key);
                 return Err(Refused::status(StatusCode::FORBIDDEN, reason));
             }
         }

@@ -172,7 +172,7 @@ impl Listeners {
     pub fn prepare(&self, listeners: &[Listener]) -> Result<PreparedListeners, ListenerError> {
         let of_one = |one: &RunningListener| (one.settings.clone(), Arc::clone(&one.socket));
         let running: Vec<_> = self.running.lock().iter().map(of_one).collect();
-        let is_unchanged = |wanted: &&Listener| running.iter().any(|(settings, _)| settings.is_same(wanted));
+        let is_unchanged = |wanted: &&Listener| running.iter().any(|(settings, _)| settings == *wanted);
         let changed = listeners.iter().filter(|wanted| !is_unchanged(wanted)).collect();
         let bound = BoundListeners::bind_beside(changed, |wanted| {
             let is_same = |(settings, _): &&(Listener, Arc<TcpListener>)| {

@@ -81,15 +81,16 @@ impl ProxiedTls {
         })
     }
 
-    /// The common name of the verified certificate; or why the charge point is not let in, where it needs one.
-    pub(super) fn verified_name(&self) -> Result<&str, String> {
+    /// The common name of the verified certificate; or why the charge point is not let in, where it needs one. `proxies`: the
+    /// key that lists the trusted proxies.
+    pub(super) fn verified_name(&self, proxies: &str) -> Result<&str, String> {
         let problem = match self {
             ProxiedTls::Verified(Some(name)) if !name.is_empty() => return Ok(name),
             ProxiedTls::Verified(_) => {
                 "no client certificate: the proxy does not tell its common name; HAProxy does with send-proxy-v2-ssl-cn"
             }
             ProxiedTls::NoProxy => {
-                "no client certificate: the connection does not come through one of ocpp.trusted_proxies"
+                return Err(format!("no client certificate: the connection does not come through one of {proxies}"));
             }
             ProxiedTls::NotReported => {
                 "no client certificate: the proxy sends no PROXY header of version 2 with the TLS of its client; \

@@ -45,6 +45,11 @@ impl<T: Send + Sync> Live<T> {
     pub fn get(&self) -> Arc<T> {
         self.current.load_full()
     }
+
+    /// The configuration key of the files.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
 }
 
 /// A value that can be reloaded from its files.

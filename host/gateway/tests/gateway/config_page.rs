@@ -35,6 +35,8 @@ async fn settings_in_force_are_shown_without_secrets() {
     let certificates = page["certificates"].as_array().expect("a list");
     let uses: Vec<&Value> = certificates.iter().map(|certificate| &certificate["use"]).collect();
     assert_eq!(uses, [&json!("ocpp.tls"), &json!("client_ca")]);
+    let keys: Vec<&Value> = certificates.iter().map(|certificate| &certificate["keys"]).collect();
+    assert_eq!(keys, [&json!(["ocpp.tls.cert"]), &json!(["ocpp.tls.client_ca"])]);
     assert_eq!(certificates[0]["subject"], "CN=server");
     for certificate in certificates {
         assert_eq!((&certificate["fault"], &certificate["warning"]), (&Value::Null, &Value::Null));

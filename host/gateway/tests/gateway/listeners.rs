@@ -1,12 +1,14 @@
 //! Several listeners: what each of them asks for, and what a reload changes.
 
 use crate::secrets::{ConfiguredProgram, TOKEN};
-use crate::security::{auth, basic, entry, folder};
+use crate::security::{auth, basic, entry, folder, tls};
 use crate::{Running, configuration, pause};
 use ocpp_gateway_testkit::TIMEOUT;
+use ocpp_gateway_testkit::authority::{self, Authority, NextUpdate};
 use ocpp_gateway_testkit::back_end::BackEnd;
 use ocpp_gateway_testkit::charge_point::{ChargePoint, Refused};
-use serde_json::Value;
+use rustls::version::TLS12;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -196,7 +198,7 @@ async fn nothing_changes_if_one_listener_cannot_be_had() {
     let address = taken.local_addr().expect("an address");
     let wanted = listener("b", "") + &listener("c", "").replace("127.0.0.1:0", &address.to_string());
     let fault = gateway.listeners.prepare(&configuration(&wanted).all_listeners()).err().expect("a fault");
-    assert!(fault.to_string().starts_with(&format!("listeners[1].listen = {address}: ")), "{fault}");
+    assert!(fault.to_string().starts_with(&format!("listeners.c.listen = {address}: ")), "{fault}");
     let names: Vec<_> = gateway.listeners.status().into_iter().map(|one| one.settings.name).collect();
     assert_eq!(names, ["default", "a"]);
     assert_eq!(status(gateway.listener("a"), "/ocpp/CP1").await, 101);
@@ -215,7 +217,7 @@ async fn sighup_reads_the_listeners_again() {
     let mut charge_point = connect(program.ocpp, "/ocpp/CP1", &["ocpp1.6"]).await.expect("accepted");
     std::fs::write(&file, common.clone() + &listener("first", "mountpoint = \"a/#\"")).expect("written");
     program.hang_up();
-    program.log_with("listeners[0].mountpoint: is the beginning of topics").await;
+    program.log_with("listeners.first.mountpoint: is the beginning of topics").await;
     std::fs::write(&file, common + &listener("second", "path = \"/second\"")).expect("written");
     program.hang_up();
     assert_eq!(charge_point.closed().await.expect("a close code").0, 1001);
@@ -261,5 +263,56 @@ async fn listener_that_has_not_changed_is_left_alone() {
     assert!(known.is_ok());
     let names: Vec<_> = gateway.listeners.status().into_iter().map(|one| one.settings.name).collect();
     assert_eq!(names, ["default", "new", "stays"]);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_name_the_keys_of_the_listener_wherever_it_stands() {
+    let folder = folder();
+    let users = folder.path().join("users");
+    std::fs::write(&users, entry("CP1", b"secret")).expect("written");
+    let open = listener("open", "");
+    let closed = listener("closed", &auth(&users).replace("ocpp.auth", "listeners.auth"));
+    let behind = "trusted_proxies = [\"10.0.0.1\"]\nauth = { proxy_certificate = true }";
+    let behind = listener("behind", behind);
+    let gateway = Running::start(&(open.clone() + &closed + &behind)).await;
+    for _ in 0..2 {
+        for (name, line, reason) in [
+            ("open", ("origin", "http://elsewhere.example"), "they are not in listeners.open.origins"),
+            ("behind", ("x", "y"), "does not come through one of listeners.behind.trusted_proxies"),
+            ("closed", ("authorization", &*basic("CP2", b"secret")), "wrong user name or password"),
+        ] {
+            let stream = TcpStream::connect(gateway.listener(name)).await.expect("connected");
+            let refused = ChargePoint::over(stream, "/ocpp/CP2", &["ocpp1.6"], &[line]).await.err().expect("refused");
+            assert!(refused.text.contains(reason), "{name}: {}", refused.text);
+        }
+        let page = gateway.page("/api/v1/refusals").await;
+        let texts: Vec<_> = page["refusals"].as_array().expect("a list").iter().map(|one| &one["text"]).collect();
+        let detail = "401: wrong user name or password: it has no entry in listeners.closed.auth.users";
+        assert!(texts.contains(&&json!(detail)), "{texts:?}");
+        // The others stand behind a new one now, and are left alone.
+        gateway.replace_listeners(&(listener("new", "") + &behind + &closed + &open));
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_about_certificates_name_the_keys_of_the_listener() {
+    let folder = folder();
+    let ca = Authority::new(folder.path(), "ca");
+    let (ending, client) = (ca.expired("server"), ca.client("CP1"));
+    let list = ca.revoke(&[], NextUpdate::Passed);
+    let clients = format!("client_ca = {:?}\nclient_crl = [{list:?}]\nclient_crl_expired = \"refuse\"\n", ca.pem());
+    let of = |name: &str, server, rest: &str| listener(name, &tls(server, rest).replace("ocpp.tls", "listeners.tls"));
+    let gateway = Running::start(&(of("wss", &ca.server(), &clients) + &of("old", &ending, ""))).await;
+    let problems = gateway.page("/api/v1/problems").await;
+    let subjects: Vec<_> = problems["problems"].as_array().expect("a list").iter().map(|one| &one["subject"]).collect();
+    assert_eq!(subjects, [&json!("listeners.old.tls.cert"), &json!("listeners.wss.tls.client_crl")]);
+    let refused = authority::connect(gateway.listener("wss"), &ca.pem(), Some(&client), &[&TLS12]).await;
+    assert!(refused.is_err(), "its CA has no list in force");
+    gateway.until("ocpp_gateway_listener_refused_total{listener=\"wss\"}", 1.0).await;
+    let page = gateway.page("/api/v1/refusals").await;
+    let text = page["refusals"][0]["text"].as_str().expect("a text");
+    assert!(text.ends_with("has ended: see listeners.wss.tls.client_crl_expired"), "{text}");
     gateway.stop().await;
 }

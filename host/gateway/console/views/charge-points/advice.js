@@ -22,7 +22,7 @@ const REFUSALS = {
 const DISCONNECTS = {
   gone: "The charge point or the network closed the connection. If it does not come back: check its power and its network.",
   protocol_error: "It broke the WebSocket protocol: check its firmware, and proxies in between.",
-  no_common_version: "None of the OCPP versions it offers is enabled: see ocpp.versions.",
+  no_common_version: "None of the OCPP versions it offers is enabled: see versions of its listener.",
   binary: "It sent a binary message: OCPP is text. Check its firmware.",
   not_utf8: "It sent text that is not UTF-8. Check its firmware.",
   taken_over: "It has connected to another gateway: look there.",

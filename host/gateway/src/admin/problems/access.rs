@@ -34,18 +34,18 @@ fn refusals(RecentRefusals { count, commonest, since }: &RecentRefusals) -> Curr
 /// What to check if connections are refused for this reason.
 fn what_to_check(reason: &str) -> &'static str {
     match reason {
-        "unauthorized" => "check the passwords of these charge points, and that they are in ocpp.auth.users",
+        "unauthorized" => "check the passwords of these charge points, and that they are in auth.users",
         "forbidden" => {
-            "check their certificates, the list of identities, on_duplicate, ocpp.origins and the admission transforms"
+            "check their certificates, the list of identities, on_duplicate, origins and the admission transforms"
         }
         "not_found" => "check the URL that they are configured with, and the list of identities",
         "tls" => "check their certificates and their clocks, and that they trust the certificate of the gateway",
         "not_websocket" => "check that proxies pass Upgrade on, and that this is no port scan",
-        "bad_request" | "no_common_version" => "check which OCPP versions they offer, and ocpp.versions",
+        "bad_request" | "no_common_version" => "check which OCPP versions they offer, and versions",
         "too_many_requests" | "too_many_from_address" => "raise max_connections_per_address if they share an address",
         "unavailable" | "no_room" | "full" => "they come back by themselves; check the broker and max_connections",
         "duplicate" => "check whether two charge points have the same identity",
-        "bad_proxy_header" => "check that the proxy in ocpp.trusted_proxies sends PROXY headers",
+        "bad_proxy_header" => "check that the proxy in trusted_proxies sends PROXY headers",
         "timed_out" => "check the network between them and the gateway",
         _ => "the log has the details",
     }
@@ -87,7 +87,7 @@ fn certificate(file: &CertificateFile, now: SystemTime) -> Option<CurrentProblem
     } else {
         CurrentProblem::warning(Kind::Certificate, text)
     };
-    let problem = problem.of(file.used_as.key());
+    let problem = problem.of(file.key());
     Some(match since {
         Some(time) => problem.since(time),
         None => problem,

@@ -53,9 +53,9 @@ impl ClientCertificates {
         })
     }
 
-    /// The client whose certificate a trusted proxy has verified.
-    pub(super) fn proxied_client(&self, tls: &ProxiedTls) -> Result<VerifiedClient, AuthError> {
-        let name = tls.verified_name().map_err(AuthError::NoProxyCertificate)?;
+    /// The client whose certificate a trusted proxy has verified. `proxies`: the key that lists these proxies.
+    pub(super) fn proxied_client(&self, tls: &ProxiedTls, proxies: &str) -> Result<VerifiedClient, AuthError> {
+        let name = tls.verified_name(proxies).map_err(AuthError::NoProxyCertificate)?;
         let identity = self.identity(name).map_err(AuthError::NoProxyCertificate)?;
         Ok(VerifiedClient { identity: identity.to_owned(), subject: format!("CN={name}"), serial: None })
     }

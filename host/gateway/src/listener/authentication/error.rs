@@ -8,8 +8,8 @@ pub enum AuthError {
     /// The client gets `reason` only. `detail` is for the log, as it reveals what the gateway knows of the charge
     /// point.
     #[error("{reason}")]
-    BadCredentials { reason: String, detail: Option<&'static str> },
-    /// The identity is not in `ocpp.identities`.
+    BadCredentials { reason: String, detail: Option<String> },
+    /// The identity is not in the list of identities.
     #[error("no charge point {identity} is known here")]
     NotListed { identity: Identity, has_certificate: bool },
     #[error("the certificate is not the one of {0}")]
@@ -30,7 +30,7 @@ impl AuthError {
     }
 
     /// The client gets the same reason for every `detail`, which is for the log.
-    pub(super) fn wrong(detail: &'static str) -> Self {
-        AuthError::BadCredentials { reason: "wrong user name or password".into(), detail: Some(detail) }
+    pub(super) fn wrong(detail: impl Into<String>) -> Self {
+        AuthError::BadCredentials { reason: "wrong user name or password".into(), detail: Some(detail.into()) }
     }
 }

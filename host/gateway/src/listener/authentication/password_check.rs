@@ -80,11 +80,14 @@ impl PasswordChecker {
         let number = u64::from_le_bytes(head.try_into().unwrap_or_default());
         let is_known = entry.is_some();
         let Some(entry) = entry.or_else(|| users.stand_in(number)) else {
-            return Err(AuthError::wrong(NO_ENTRY));
+            return Err(self.unknown_user());
         };
         let verified = self.verify(Arc::clone(&entry), password, address).await?;
-        if !(verified && is_known) {
-            return Err(AuthError::wrong(if is_known { "the password is wrong" } else { NO_ENTRY }));
+        if !is_known {
+            return Err(self.unknown_user());
+        }
+        if !verified {
+            return Err(AuthError::wrong("the password is wrong"));
         }
         entry.set_keyed_hash(keyed_hash);
         Ok(user)
@@ -113,6 +116,10 @@ impl PasswordChecker {
         Ok(verified)
     }
 
+    fn unknown_user(&self) -> AuthError {
+        AuthError::wrong(format!("it has no entry in {}", self.users.key()))
+    }
+
     fn busy(&self) -> AuthError {
         let more = self.refused.fetch_add(1, Ordering::Relaxed) % RETRY_SPREAD;
         AuthError::Busy { retry_after: Duration::from_secs(10 + more) }
@@ -129,9 +136,6 @@ impl PasswordChecker {
         Ok(mac.finalize().into_bytes().into())
     }
 }
-
-/// Detail for the log: the charge point has no entry.
-const NO_ENTRY: &str = "it has no entry in ocpp.auth.users";
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)

@@ -22,6 +22,8 @@ pub struct Security {
     pub tls: Option<ChargePointTls>,
     /// `None`: proxies verify no certificates.
     proxied: Option<ClientCertificates>,
+    /// The key that lists these proxies.
+    proxies: String,
     reloads: Vec<Arc<dyn Reload>>,
 }
 
@@ -56,7 +58,9 @@ impl Security {
         let proxied = auth
             .proxy_certificate
             .then(|| ClientCertificates { identities: auth.proxy_identities.clone(), organization: None });
-        Ok(Security { identities, password_checker: passwords.map(|(_, checker)| checker), tls, proxied, reloads })
+        let password_checker = passwords.map(|(_, checker)| checker);
+        let proxies = listener.key("trusted_proxies");
+        Ok(Security { identities, password_checker, tls, proxied, proxies, reloads })
     }
 
     /// Whether charge points have to authenticate, with a password or a certificate.
@@ -67,7 +71,7 @@ impl Security {
 
     /// The client whose certificate a trusted proxy has verified. `None`: it needs no such certificate.
     pub(in crate::listener) fn proxied_client(&self, tls: &ProxiedTls) -> Result<Option<VerifiedClient>, AuthError> {
-        self.proxied.as_ref().map(|clients| clients.proxied_client(tls)).transpose()
+        self.proxied.as_ref().map(|clients| clients.proxied_client(tls, &self.proxies)).transpose()
     }
 
     /// Refuses identities that are not on the list. With passwords, call it after the password check: the error is the

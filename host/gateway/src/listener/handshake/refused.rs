@@ -19,8 +19,8 @@ pub enum Refused {
     Status { status: StatusCode, reason: String, retry_after: Option<Duration> },
     /// The client gets `reason` only. `detail` is for the log, as it reveals what the gateway knows of the charge
     /// point.
-    #[error("401: {reason}{}", detail.map(|detail| format!(": {detail}")).unwrap_or_default())]
-    Unauthorized { reason: String, detail: Option<&'static str> },
+    #[error("401: {reason}{}", detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default())]
+    Unauthorized { reason: String, detail: Option<String> },
     /// `subject`: of the client's certificate, if it sent one.
     #[error("no TLS: {reason}")]
     Tls { reason: String, subject: Option<String> },

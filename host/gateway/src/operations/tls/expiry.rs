@@ -41,6 +41,8 @@ pub enum CertificateUse {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFile {
     pub used_as: CertificateUse,
+    /// The configuration keys that name it: several if several listeners use it.
+    pub keys: Vec<String>,
     pub file: PathBuf,
     /// The one in the file that ends first; or why the file cannot be read.
     pub first: Result<Validity, String>,
@@ -80,24 +82,17 @@ impl CertificateUse {
             CertificateUse::MqttCa => "mqtt_ca",
         }
     }
-
-    /// The configuration key of the file.
-    pub fn key(self) -> &'static str {
-        match self {
-            CertificateUse::Server => "ocpp.tls.cert",
-            CertificateUse::ClientCa => "ocpp.tls.client_ca",
-            CertificateUse::ClientCrl { .. } => "ocpp.tls.client_crl",
-            CertificateUse::Admin => "admin.tls.cert",
-            CertificateUse::Mqtt => "mqtt.tls.cert",
-            CertificateUse::MqttCa => "mqtt.tls.ca",
-        }
-    }
 }
 
 impl CertificateFile {
-    /// Reads the file.
-    pub fn read(used_as: CertificateUse, file: &Path) -> Self {
-        CertificateFile { used_as, file: file.to_owned(), first: first_to_end(file) }
+    /// Reads the file that `key` of the configuration names.
+    pub fn read(used_as: CertificateUse, key: impl Into<String>, file: &Path) -> Self {
+        CertificateFile { used_as, keys: vec![key.into()], file: file.to_owned(), first: first_to_end(file) }
+    }
+
+    /// The configuration keys of the file, for texts.
+    pub fn key(&self) -> String {
+        self.keys.join(", ")
     }
 
     /// Whole days until it ends, less than 0 once it has.
@@ -107,10 +102,10 @@ impl CertificateFile {
 
     /// `None`: it can be read, and lasts long enough.
     pub fn warning(&self, now: SystemTime) -> Option<ExpiryWarning> {
-        let place = format!("{} ({})", self.file.display(), self.used_as.key());
+        let place = format!("{} ({})", self.file.display(), self.key());
         let Validity { subject, not_after, .. } = match &self.first {
             Err(problem) => {
-                let text = format!("The certificates of {} cannot be read: {problem}.", self.used_as.key());
+                let text = format!("The certificates of {} cannot be read: {problem}.", self.key());
                 return Some(ExpiryWarning { is_error: true, text, since: None });
             }
             Ok(validity) if !validity.is_due(seconds(now)) => return None,
@@ -190,7 +185,13 @@ impl CertificateList {
     pub fn files(&self) -> Vec<CertificateFile> {
         let mut files: Vec<_> = self.0.iter().flat_map(|read| read()).collect();
         files.sort_by(|one, other| (one.used_as, &one.file).cmp(&(other.used_as, &other.file)));
-        files.dedup_by(|one, other| (one.used_as, &one.file) == (other.used_as, &other.file));
+        files.dedup_by(|next, first| {
+            let is_same = (next.used_as, &next.file) == (first.used_as, &first.file);
+            if is_same {
+                first.keys.append(&mut next.keys);
+            }
+            is_same
+        });
         files
     }
 
@@ -218,7 +219,7 @@ impl CertificateList {
             let files = self.files();
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
             let mut days = Vec::new();
-            for CertificateFile { used_as, file, first } in &files {
+            for CertificateFile { used_as, file, first, .. } in &files {
                 let Ok(Validity { not_after, .. }) = first else { continue };
                 let labels = [("certificate", used_as.label().to_owned()), ("file", file.display().to_string())];
                 days.push((labels, ConstGauge::new((*not_after as f64 - now) / DAY as f64)));
@@ -239,7 +240,7 @@ mod tests {
     /// A file with a certificate that is valid between these days after 1970.
     fn file(used_as: CertificateUse, from: i64, until: i64) -> CertificateFile {
         let first = Validity { subject: "CN=it".into(), not_before: from * DAY, not_after: until * DAY };
-        CertificateFile { used_as, file: "/it.pem".into(), first: Ok(first) }
+        CertificateFile { used_as, keys: vec!["ocpp.tls.cert".into()], file: "/it.pem".into(), first: Ok(first) }
     }
 
     #[test]
@@ -272,12 +273,17 @@ mod tests {
     }
 
     #[test]
-    fn file_of_two_listeners_is_listed_once() {
+    fn file_of_two_listeners_is_listed_once_with_the_keys_of_both() {
         let mut list = CertificateList::default();
-        for used_as in [CertificateUse::Server, CertificateUse::ClientCa, CertificateUse::Server] {
-            list.add(move || vec![file(used_as, 0, 365)]);
+        let (server, ca) = (CertificateUse::Server, CertificateUse::ClientCa);
+        for (used_as, key) in [(server, "ocpp.tls.cert"), (ca, "ocpp.tls.client_ca"), (server, "listeners.a.tls.cert")]
+        {
+            list.add(move || vec![CertificateFile { keys: vec![key.into()], ..file(used_as, 0, 365) }]);
         }
-        let uses: Vec<_> = list.files().into_iter().map(|file| file.used_as).collect();
-        assert_eq!(uses, [CertificateUse::Server, CertificateUse::ClientCa]);
+        let files = list.files();
+        let listed: Vec<_> = files.iter().map(|file| (file.used_as, file.key())).collect();
+        assert_eq!(listed, [(server, "ocpp.tls.cert, listeners.a.tls.cert".into()), (ca, "ocpp.tls.client_ca".into())]);
+        let text = files[0].warning(at(364)).expect("a warning").text;
+        assert!(text.contains(" in /it.pem (ocpp.tls.cert, listeners.a.tls.cert) ends in"), "{text}");
     }
 }

@@ -14,8 +14,10 @@ use std::sync::Arc;
 /// Accepts certificates of clients that one of the authorities has signed, and has not revoked. The whole chain is
 /// looked up, except for certificates whose issuer has no list.
 ///
-/// `is_enforced`: a list is of no use once it has ended, and certificates of its issuer are refused.
+/// `section`: the key of the section `tls`. `is_enforced`: a list is of no use once it has ended, and certificates of its
+/// issuer are refused.
 pub(super) fn client_verifier(
+    section: &str,
     file: &Path,
     authorities: Vec<CertificateDer<'static>>,
     revocation_lists: Vec<CertificateRevocationListDer<'static>>,
@@ -33,7 +35,8 @@ pub(super) fn client_verifier(
     if is_enforced {
         builder = builder.enforce_revocation_expiration();
     }
-    Ok(Arc::new(NotingVerifier(builder.build().map_err(|error| at(&error))?)))
+    let verifier = builder.build().map_err(|error| at(&error))?;
+    Ok(Arc::new(NotingVerifier { verifier, section: section.to_owned() }))
 }
 
 /// What the verifier notes of the client certificate in a handshake: a handshake that fails does not return it.
@@ -66,7 +69,11 @@ pub(super) fn has_accepted() -> bool {
 
 /// Notes the subject of the client certificate and why it is refused, and delegates verification.
 #[derive(Debug)]
-struct NotingVerifier(Arc<dyn ClientCertVerifier>);
+struct NotingVerifier {
+    verifier: Arc<dyn ClientCertVerifier>,
+    /// The key of the section `tls`.
+    section: String,
+}
 
 impl ClientCertVerifier for NotingVerifier {
     fn verify_client_cert(
@@ -75,23 +82,23 @@ impl ClientCertVerifier for NotingVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        let verified = self.0.verify_client_cert(end_entity, intermediates, now);
-        let fault = verified.as_ref().err().map(fault);
+        let verified = self.verifier.verify_client_cert(end_entity, intermediates, now);
+        let fault = verified.as_ref().err().map(|error| fault(error, &self.section));
         // Always called in the scope of `noting`. An error would only lose log fields.
         let _ = NOTED.try_with(|noted| noted.replace(Noted { subject: subject(end_entity), fault }));
         verified
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.0.root_hint_subjects()
+        self.verifier.root_hint_subjects()
     }
 
     fn offer_client_auth(&self) -> bool {
-        self.0.offer_client_auth()
+        self.verifier.offer_client_auth()
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        self.0.client_auth_mandatory()
+        self.verifier.client_auth_mandatory()
     }
 
     fn verify_tls12_signature(
@@ -100,7 +107,7 @@ impl ClientCertVerifier for NotingVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
+        self.verifier.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -109,26 +116,25 @@ impl ClientCertVerifier for NotingVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
+        self.verifier.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.verifier.supported_verify_schemes()
     }
 
     fn requires_raw_public_keys(&self) -> bool {
-        self.0.requires_raw_public_keys()
+        self.verifier.requires_raw_public_keys()
     }
 }
 
-/// Why a certificate is refused.
-fn fault(error: &rustls::Error) -> String {
-    let text = match error {
-        rustls::Error::InvalidCertificate(CertificateError::Revoked) => "the certificate has been revoked",
+/// Why a certificate is refused. `section`: the key of the section `tls`.
+fn fault(error: &rustls::Error, section: &str) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::Revoked) => "the certificate has been revoked".to_owned(),
         rustls::Error::InvalidCertificate(
             CertificateError::ExpiredRevocationList | CertificateError::ExpiredRevocationListContext { .. },
-        ) => "the revocation list of the CA of the certificate has ended: see ocpp.tls.client_crl_expired",
-        _ => return error.to_string(),
-    };
-    text.to_owned()
+        ) => format!("the revocation list of the CA of the certificate has ended: see {section}.client_crl_expired"),
+        _ => error.to_string(),
+    }
 }

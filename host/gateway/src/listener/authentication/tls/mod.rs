@@ -29,7 +29,7 @@ pub struct ChargePointTls {
     clients: Option<ClientCertificates>,
 }
 
-/// The configuration from the files of `ocpp.tls`.
+/// What the files of the section `tls` give.
 pub(super) struct ServerTlsFiles {
     server: Server,
     /// When the certificates and revocation lists end.
@@ -44,8 +44,8 @@ impl ChargePointTls {
         let mut files: Vec<PathBuf> =
             settings.certificates()?.into_iter().flat_map(|CertificateConfig { cert, key }| [cert, key]).collect();
         files.extend(settings.client_ca.iter().chain(&settings.client_crl).cloned());
-        let read = settings.clone();
-        let files = Live::new(key, files, move |_| ServerTlsFiles::read(&read))?;
+        let (section, read) = (key.clone(), settings.clone());
+        let files = Live::new(key, files, move |_| ServerTlsFiles::read(&section, &read))?;
         let clients = settings.client_ca.is_some().then(|| ClientCertificates {
             identities: settings.identities.clone(),
             organization: settings.organization.clone(),
@@ -87,20 +87,28 @@ impl ChargePointTls {
 }
 
 impl ServerTlsFiles {
-    fn read(settings: &Settings) -> Result<Self, String> {
+    /// `section`: the key of these settings.
+    fn read(section: &str, settings: &Settings) -> Result<Self, String> {
         let pairs = settings.certificates()?;
-        let mut certificates: Vec<_> =
-            pairs.iter().map(|pair| CertificateFile::read(CertificateUse::Server, &pair.cert)).collect();
+        let key = |index: usize| match settings.certificates[..] {
+            [] => format!("{section}.cert"),
+            _ => format!("{section}.certificates[{index}].cert"),
+        };
+        let read_pair = |(index, pair): (usize, &CertificateConfig)| {
+            CertificateFile::read(CertificateUse::Server, key(index), &pair.cert)
+        };
+        let mut certificates: Vec<_> = pairs.iter().enumerate().map(read_pair).collect();
         let (mut clients, mut unchecked) = (None, Vec::new());
         let is_enforced = settings.client_crl_expired == ExpiredCrl::Refuse;
         if let Some(file) = &settings.client_ca {
             let authorities = tls::certificates(file)?;
             let revoked = RevocationLists::read(&settings.client_crl, &authorities)?;
-            clients = Some(client_verifier(file, authorities, revoked.lists, is_enforced)?);
-            certificates.push(CertificateFile::read(CertificateUse::ClientCa, file));
+            clients = Some(client_verifier(section, file, authorities, revoked.lists, is_enforced)?);
+            certificates.push(CertificateFile::read(CertificateUse::ClientCa, format!("{section}.client_ca"), file));
             let used_as = CertificateUse::ClientCrl { is_enforced };
             certificates.extend(revoked.files.into_iter().map(|(file, first)| CertificateFile {
                 used_as,
+                keys: vec![format!("{section}.client_crl")],
                 file,
                 first: Ok(first),
             }));
