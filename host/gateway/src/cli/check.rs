@@ -1,6 +1,6 @@
 //! `ocpp-gateway check`: finds faults of a configuration, and settings that can be loaded but do not work.
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Listener};
 use crate::transforms::{self, Store, topic_faults};
 use ocpp_gateway_core::Action;
 use ocpp_gateway_pipeline::{Compile, Pipeline, Tracing, TransformStatus};
@@ -20,6 +20,7 @@ pub struct CheckReport {
 /// components; `None`: this process.
 pub fn check(config: &Config, faults: Option<&config::ConfigFaults>, compile: Option<Arc<dyn Compile>>) -> CheckReport {
     let mut report = CheckReport { warnings: unknown_actions(config), ..CheckReport::default() };
+    report.warnings.extend(config.all_listeners().iter().flat_map(Listener::warnings));
     report.faults.extend(faults.map(ToString::to_string));
     let store = match Store::read(&config.storage) {
         Ok(store) => Arc::new(store),
@@ -108,6 +109,19 @@ mod tests {
         assert!(matches!(&same.faults[..], [fault] if fault.contains("ocpp/cp/CHECK-1")), "{:?}", same.faults);
         let shared = report(&standard("[transforms.config.downlink]\ntopic = \"cs\""));
         assert!(matches!(&shared.faults[..], [fault] if fault.contains("\"ocpp/cs\"")), "{:?}", shared.faults);
+    }
+
+    #[test]
+    fn access_rules_without_effect_are_warnings() {
+        let rules = "access = [\"allow 10.0.0.0/8\", \"deny 10.1.0.0/16\", \"deny all\"]";
+        let depot = "[[listeners]]\nname = \"depot\"\nlisten = \"127.0.0.1:1\"";
+        let report = report(&format!("[ocpp]\n{rules}\n{depot}\n{rules}"));
+        assert_eq!(report.faults, [""; 0]);
+        let text = "\"deny 10.1.0.0/16\" has no effect: \"allow 10.0.0.0/8\" before it decides about all of its addresses. Put";
+        for (warning, key) in report.warnings.iter().zip(["ocpp.access[1]", "listeners.depot.access[1]"]) {
+            assert!(warning.starts_with(&format!("{key}: {text}")), "{warning}");
+        }
+        assert_eq!(report.warnings.len(), 2);
     }
 
     #[test]

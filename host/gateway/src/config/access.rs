@@ -26,7 +26,19 @@ pub fn may_connect(rules: &[AccessRule], address: IpAddr) -> bool {
     first.is_none_or(|rule| rule.allows)
 }
 
+/// The rules that decide about no address, because an earlier one names all of theirs: the places of both. Those behind a rule
+/// for all addresses are not among them.
+pub(super) fn covered(rules: &[AccessRule]) -> Vec<(usize, usize)> {
+    let covering = |place: usize| rules[..place].iter().position(|earlier| earlier.covers(rules[place]));
+    (0..rules.len()).filter_map(|place| Some((place, covering(place)?))).collect()
+}
+
 impl AccessRule {
+    /// Whether this rule is for a network that has all addresses of the other one.
+    fn covers(self, other: AccessRule) -> bool {
+        self.network.zip(other.network).is_some_and(|(own, other)| own.covers(&other))
+    }
+
     /// Whether the rule names every address, so that those behind it have no effect.
     pub fn is_last(self) -> bool {
         self.network.is_none()
@@ -95,6 +107,20 @@ mod tests {
         let address = "10.0.0.1".parse().expect("an address");
         assert!(may_connect(&[], address));
         assert!(may_connect(&rules(&["deny 10.0.0.2"]), address));
+    }
+
+    #[test]
+    fn rule_whose_addresses_an_earlier_one_names_is_covered() {
+        for (texts, expected) in [
+            (&["allow 10.0.0.0/8", "deny 10.1.0.0/16", "deny all"][..], &[(1, 0)][..]),
+            (&["allow fd00::/8", "deny 192.168.0.0/16", "deny fd12::1", "allow fd00::/9"], &[(2, 0), (3, 0)]),
+            (&["deny 10.1.0.0/16", "allow 10.0.0.0/8", "deny 10.1.0.0/16"], &[(2, 0)]),
+            (&["deny 10.1.0.0/16", "allow 10.0.0.0/8", "allow fd00::/8", "deny all"], &[]),
+            // A fault of its own.
+            (&["allow all", "deny 10.0.0.0/8"], &[]),
+        ] {
+            assert_eq!(covered(&rules(texts)), expected, "{texts:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Listeners for charge points: that of `[ocpp]`, and those of `[[listeners]]`.
 
-use super::access::AccessRule;
+use super::access::{AccessRule, covered};
 use super::deflate::DeflateConfig;
 use super::network::Network;
 use super::ocpp::OcppConfig;
@@ -178,6 +178,19 @@ impl Listener {
             auth: own.auth,
             deflate: own.deflate.unwrap_or_else(|| ocpp.deflate.clone()),
         })
+    }
+
+    /// Settings that are most likely mistakes.
+    pub fn warnings(&self) -> Vec<String> {
+        let access = self.key("access");
+        let warning = |(place, earlier): (usize, usize)| {
+            let [rule, first] = [place, earlier].map(|place| self.access[place]);
+            let effect = format!("{:?} has no effect: {:?} before it", rule.to_string(), first.to_string());
+            format!(
+                "{access}[{place}]: {effect} decides about all of its addresses. Put it before that one, or remove it"
+            )
+        };
+        covered(&self.access).into_iter().map(warning).collect()
     }
 
     /// What is wrong with the settings of one listener: the key, and the problem.

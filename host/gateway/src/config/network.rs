@@ -20,6 +20,11 @@ impl Network {
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
     }
+
+    /// Whether all addresses of `other` are in this network.
+    pub fn covers(&self, other: &Network) -> bool {
+        self.0.contains(&other.0)
+    }
 }
 
 impl FromStr for Network {
@@ -41,6 +46,24 @@ written_as_text!(Network, "an address or network such as \"10.0.0.0/8\"");
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn network_covers_itself_and_its_parts() {
+        for (wide, narrow, covers) in [
+            ("10.0.0.0/8", "10.1.0.0/16", true),
+            ("10.0.0.0/8", "10.1.2.3", true),
+            ("10.0.0.0/8", "10.0.0.0/8", true),
+            ("10.1.0.0/16", "10.0.0.0/8", false),
+            ("10.0.0.0/8", "11.0.0.0/16", false),
+            ("fd00::/8", "fd12::/16", true),
+            ("fd12::/16", "fd00::/8", false),
+            ("::/0", "10.0.0.0/8", false),
+            ("0.0.0.0/0", "fd00::/8", false),
+        ] {
+            let [one, other] = [wide, narrow].map(|text| text.parse::<Network>().expect(text));
+            assert_eq!(one.covers(&other), covers, "{wide} {narrow}");
+        }
+    }
 
     #[test]
     fn addresses_and_networks_are_read_and_written() {

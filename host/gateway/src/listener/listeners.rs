@@ -216,6 +216,7 @@ impl Listeners {
     /// Runs a listener, in the place of the one of its name, if there was one.
     fn run(&self, listener: BoundListener, before: Option<RunningListener>) -> RunningListener {
         let BoundListener { settings, security, socket, address, files } = listener;
+        settings.warnings().iter().for_each(|warning| warn!("{warning}"));
         warn_if_unauthenticated(&settings, &security, address);
         warn_of_unchecked(&settings, &security);
         let counts = before.as_ref().map(|before| Arc::clone(&before.counts));

@@ -218,8 +218,11 @@ async fn sighup_reads_the_listeners_again() {
     std::fs::write(&file, common.clone() + &listener("first", "mountpoint = \"a/#\"")).expect("written");
     program.hang_up();
     program.log_with("listeners.first.mountpoint: is the beginning of topics").await;
-    std::fs::write(&file, common + &listener("second", "path = \"/second\"")).expect("written");
+    let rules = "access = [\"deny 10.0.0.0/8\", \"allow 10.1.0.0/16\"]";
+    let second = listener("second", &format!("path = \"/second\"\n{rules}"));
+    std::fs::write(&file, common + &second).expect("written");
     program.hang_up();
+    program.log_with("listeners.second.access[1]: ").await;
     assert_eq!(charge_point.closed().await.expect("a close code").0, 1001);
     let page = program.page("/api/v1/listeners").await;
     let list: Value = serde_json::from_str(page.split_once("\r\n\r\n").expect("a body").1).expect("JSON");
