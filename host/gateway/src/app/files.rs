@@ -3,7 +3,7 @@
 
 use crate::admin::AdminTls;
 use crate::config::{self, Config, ConfigFaults, LoadedConfig};
-use crate::listener::authentication::Security;
+use crate::listener::authentication::{HashWorkers, Security};
 use ocpp_gateway_mqtt::BrokerUrl;
 use std::path::Path;
 
@@ -27,7 +27,8 @@ pub fn load(
 /// The faults of the files: the key that names the file, and the problem.
 fn faults(config: &Config) -> Vec<(String, String)> {
     let listeners = config.all_listeners();
-    let mut faults: Vec<_> = listeners.iter().filter_map(|one| Security::load(one).err()).flatten().collect();
+    let workers = HashWorkers::new();
+    let mut faults: Vec<_> = listeners.iter().filter_map(|one| Security::load(one, &workers).err()).flatten().collect();
     let url = config.mqtt.url.as_deref().and_then(|url| url.parse::<BrokerUrl>().ok());
     if url.is_some_and(|url| url.tls)
         && let Err(error) = config.mqtt.tls_files().check()

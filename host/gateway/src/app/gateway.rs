@@ -9,7 +9,7 @@ use crate::admin::{self, AdminState, AdminTls};
 use crate::charge_point::{Context, MessageRates, MissingBackEnds, Recipient, Registry};
 use crate::cluster::{ClaimListener, ConnectionEvents, GatewayClaims};
 use crate::config::{Config, ConfigFaults, MqttTlsConfig};
-use crate::listener::authentication::ChargePointTls;
+use crate::listener::authentication::{ChargePointTls, HashWorkers};
 use crate::listener::{self, BoundListeners, Listeners, expected_peers, listener_metrics};
 use crate::operations::event_bus::EventBus;
 use crate::operations::figures::FigureSampler;
@@ -83,7 +83,8 @@ impl Gateway {
         let admin_tls = config.admin.tls.as_ref().map(AdminTls::load).transpose();
         let admin_tls = admin_tls.map_err(StartError::AdminTls)?;
         let admin_files = live_files::watch(admin_tls.iter().map(AdminTls::reload).collect())?;
-        let bound = BoundListeners::bind(&config.all_listeners())?;
+        let hash_workers = HashWorkers::new();
+        let bound = BoundListeners::bind(&config.all_listeners(), &hash_workers)?;
         let admin = listen("admin.listen", config.admin.listen)?;
         let (embedded, broker) = broker::start(config).await?;
         let listeners = bound.addresses();
@@ -104,7 +105,8 @@ impl Gateway {
         notify_after_swaps(&context.router, &context.registry, store);
         registry.register_collector(trial_metrics(Arc::clone(hot_swap.changer().trials())));
         let stopping = CancellationToken::new();
-        let listeners = Arc::new(Listeners::new(Arc::clone(&context), config.ocpp.max_connections, max_files));
+        let listeners = Listeners::new(Arc::clone(&context), hash_workers, config.ocpp.max_connections, max_files);
+        let listeners = Arc::new(listeners);
         let certificates = Arc::new(certificate_list(config, &listeners, admin_tls.clone()));
         registry.register_collector(Arc::clone(&certificates).metrics());
         registry.register_collector(listener_metrics(Arc::clone(&listeners)));

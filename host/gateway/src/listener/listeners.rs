@@ -1,7 +1,7 @@
 //! All listeners for charge points: they start and end, and change while the gateway runs.
 
 use super::accept::{Acceptor, common_attributes};
-use super::authentication::{ChargePointTls, FileFault, Security};
+use super::authentication::{ChargePointTls, FileFault, HashWorkers, Security};
 use super::counts::ListenerCounts;
 use super::limits::AllSockets;
 use crate::charge_point::Context;
@@ -67,6 +67,7 @@ struct BoundListener {
 pub struct Listeners {
     context: Arc<Context>,
     sockets: Arc<AllSockets>,
+    workers: Arc<HashWorkers>,
     /// The tasks of all connections.
     tasks: TaskTracker,
     /// Those of the loops that accept connections.
@@ -102,19 +103,20 @@ pub struct ListenerStatus {
 }
 
 impl BoundListeners {
-    /// Binds all listeners and reads their files. Needs a tokio runtime.
-    pub fn bind(listeners: &[Listener]) -> Result<Self, ListenerError> {
-        Self::bind_beside(listeners.iter().collect(), |_| None)
+    /// Binds all listeners and reads their files. Needs a tokio runtime. `workers`: those that compute password hashes.
+    pub fn bind(listeners: &[Listener], workers: &Arc<HashWorkers>) -> Result<Self, ListenerError> {
+        Self::bind_beside(listeners.iter().collect(), workers, |_| None)
     }
 
     /// `bound`: the socket that a listener takes over.
     fn bind_beside(
         listeners: Vec<&Listener>,
+        workers: &Arc<HashWorkers>,
         bound: impl Fn(&Listener) -> Option<Arc<TcpListener>>,
     ) -> Result<Self, ListenerError> {
         let (mut read, mut faults) = (Vec::new(), Vec::new());
         for listener in listeners {
-            match Security::load(listener) {
+            match Security::load(listener, workers) {
                 Ok(security) => read.push((listener, Arc::new(security))),
                 Err(of_listener) => faults.extend(of_listener),
             }
@@ -141,10 +143,12 @@ impl BoundListeners {
 }
 
 impl Listeners {
-    /// `max_connections`: of all listeners together; `max_files`: the limit on open files of the process.
-    pub fn new(context: Arc<Context>, max_connections: usize, max_files: usize) -> Self {
+    /// `workers`: those of the bound listeners; `max_connections`: of all listeners together; `max_files`: the limit on open
+    /// files of the process.
+    pub fn new(context: Arc<Context>, workers: Arc<HashWorkers>, max_connections: usize, max_files: usize) -> Self {
         Listeners {
             context,
+            workers,
             sockets: Arc::new(AllSockets::new(max_connections, max_files)),
             tasks: TaskTracker::new(),
             accepting: TaskTracker::new(),
@@ -174,7 +178,7 @@ impl Listeners {
         let running: Vec<_> = self.running.lock().iter().map(of_one).collect();
         let is_unchanged = |wanted: &&Listener| running.iter().any(|(settings, _)| settings == *wanted);
         let changed = listeners.iter().filter(|wanted| !is_unchanged(wanted)).collect();
-        let bound = BoundListeners::bind_beside(changed, |wanted| {
+        let bound = BoundListeners::bind_beside(changed, &self.workers, |wanted| {
             let is_same = |(settings, _): &&(Listener, Arc<TcpListener>)| {
                 settings.listen == wanted.listen && (wanted.listen.port() != 0 || settings.name == wanted.name)
             };

@@ -1,8 +1,9 @@
-//! Permits for work that is slow by design. Addresses are served round-robin, so that one of them cannot occupy all
-//! workers.
+//! Permits for work that is slow by design. Listeners are served in turn, and so are the addresses of each: none of them can
+//! occupy all workers.
 
+use super::round_robin::{Queue as _, RoundRobin};
 use parking_lot::Mutex;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -14,13 +15,13 @@ pub(super) struct FairWorkers {
     state: Mutex<WorkersState>,
 }
 
+type ByAddress = RoundRobin<IpAddr, VecDeque<oneshot::Sender<WorkPermit>>>;
+
 #[derive(Debug)]
 struct WorkersState {
     free: usize,
-    /// Waiting requests, by address.
-    waiting: HashMap<IpAddr, VecDeque<oneshot::Sender<WorkPermit>>>,
-    /// Addresses with waiting requests, the next one first.
-    order: VecDeque<IpAddr>,
+    /// Waiting requests, by the name of their listener and by address.
+    waiting: RoundRobin<Arc<str>, ByAddress>,
 }
 
 /// The permit to work. When it is dropped, the next request gets it.
@@ -36,34 +37,29 @@ pub(super) enum QueuePlace {
 
 impl FairWorkers {
     pub(super) fn new(workers: usize) -> Arc<Self> {
-        let state = WorkersState { free: workers, waiting: HashMap::new(), order: VecDeque::new() };
+        let state = WorkersState { free: workers, waiting: RoundRobin::default() };
         Arc::new(FairWorkers { workers, state: Mutex::new(state) })
     }
 
-    /// Queues a request of `address`. `None`: more than `longest` requests per worker come before it.
-    pub(super) fn queue(self: &Arc<Self>, address: IpAddr, longest: u64) -> Option<QueuePlace> {
+    /// Queues a request of `address` at `listener`. `None`: more than `longest` requests per worker come before it.
+    pub(super) fn queue(self: &Arc<Self>, listener: &Arc<str>, address: IpAddr, longest: u64) -> Option<QueuePlace> {
         let mut state = self.state.lock();
         if state.free > 0 {
             state.free -= 1;
             return Some(QueuePlace::Now(WorkPermit(Some(Arc::clone(self)))));
         }
-        if (state.before(address) + self.workers) as u64 / self.workers as u64 > longest {
+        if (state.before(listener, address) + self.workers) as u64 / self.workers as u64 > longest {
             return None;
         }
         let (sender, receiver) = oneshot::channel();
-        let WorkersState { waiting, order, .. } = &mut *state;
-        let queue = waiting.entry(address).or_default();
-        if queue.is_empty() {
-            order.push_back(address);
-        }
-        queue.push_back(sender);
+        state.waiting.of(listener).of(&address).push_back(sender);
         Some(QueuePlace::Later(receiver))
     }
 
     fn pass_on(self: Arc<Self>) {
         let mut state = self.state.lock();
         let mut permit = WorkPermit(Some(Arc::clone(&self)));
-        while let Some(next) = state.next() {
+        while let Some(next) = state.waiting.pop() {
             match next.send(permit) {
                 Ok(()) => return,
                 // The request was cancelled.
@@ -76,23 +72,13 @@ impl FairWorkers {
 }
 
 impl WorkersState {
-    /// Requests that come before a new one of `address`. Of each other address, at most as many as of its own plus one.
-    fn before(&self, address: IpAddr) -> usize {
-        let own = self.waiting.get(&address).map_or(0, VecDeque::len);
-        let others = self.waiting.iter().filter(|(other, _)| **other != address);
-        own + others.map(|(_, queue)| queue.len().min(own + 1)).sum::<usize>()
-    }
-
-    fn next(&mut self) -> Option<oneshot::Sender<WorkPermit>> {
-        let address = self.order.pop_front()?;
-        let queue = self.waiting.get_mut(&address)?;
-        let next = queue.pop_front();
-        if queue.is_empty() {
-            self.waiting.remove(&address);
-        } else {
-            self.order.push_back(address);
-        }
-        next
+    /// Requests that come before a new one.
+    fn before(&self, listener: &Arc<str>, address: IpAddr) -> usize {
+        let of_listener = self.waiting.get(listener).map_or(0, |waiting| {
+            let own = waiting.get(&address).map_or(0, VecDeque::len);
+            waiting.before(&address, own)
+        });
+        self.waiting.before(listener, of_listener)
     }
 }
 
@@ -112,20 +98,23 @@ mod tests {
         [10, 0, 0, last].into()
     }
 
-    fn later(fair_workers: &Arc<FairWorkers>, last: u8) -> oneshot::Receiver<WorkPermit> {
-        match fair_workers.queue(address(last), u64::MAX).expect("room in the queue") {
+    fn later(fair_workers: &Arc<FairWorkers>, listener: &str, last: u8) -> oneshot::Receiver<WorkPermit> {
+        match fair_workers.queue(&listener.into(), address(last), u64::MAX).expect("room in the queue") {
             QueuePlace::Later(receiver) => receiver,
             QueuePlace::Now(_) => panic!("all workers are busy"),
         }
     }
 
-    #[test]
-    fn addresses_are_served_round_robin() {
-        let fair_workers = FairWorkers::new(1);
-        let Some(QueuePlace::Now(permit)) = fair_workers.queue(address(1), 0) else { panic!("no worker is free") };
-        let flood: Vec<_> = (0..100).map(|_| later(&fair_workers, 1)).collect();
-        let (two, three) = (later(&fair_workers, 2), later(&fair_workers, 3));
-        let mut waiting: Vec<_> = flood.into_iter().chain([two, three]).collect();
+    /// The only permit.
+    fn only(fair_workers: &Arc<FairWorkers>) -> WorkPermit {
+        match fair_workers.queue(&"a".into(), address(1), 0) {
+            Some(QueuePlace::Now(permit)) => permit,
+            _ => panic!("no worker is free"),
+        }
+    }
+
+    /// The places of the requests in the order in which they get the permit.
+    fn served(permit: WorkPermit, mut waiting: Vec<oneshot::Receiver<WorkPermit>>) -> Vec<usize> {
         let mut permit = Some(permit);
         let mut order = Vec::new();
         while let Some(done) = permit.take() {
@@ -136,20 +125,48 @@ mod tests {
             });
             order.extend(next);
         }
+        order
+    }
+
+    #[test]
+    fn addresses_are_served_round_robin() {
+        let fair_workers = FairWorkers::new(1);
+        let permit = only(&fair_workers);
+        let flood: Vec<_> = (0..100).map(|_| later(&fair_workers, "a", 1)).collect();
+        let waiting = flood.into_iter().chain([2, 3].map(|last| later(&fair_workers, "a", last))).collect();
+        let order = served(permit, waiting);
         assert_eq!(order.len(), 102);
         assert_eq!(order[..4], [0, 100, 101, 1]);
-        assert!(fair_workers.state.lock().waiting.is_empty() && fair_workers.state.lock().order.is_empty());
+        let state = fair_workers.state.lock();
+        assert!(state.free == 1 && state.waiting.len() == 0 && state.waiting.get(&"a".into()).is_none());
+    }
+
+    #[test]
+    fn many_addresses_of_one_listener_do_not_delay_another_listener() {
+        let fair_workers = FairWorkers::new(1);
+        let permit = only(&fair_workers);
+        let flood: Vec<_> = (0..100).map(|last| later(&fair_workers, "a", last)).collect();
+        // The last one has the address of one of the flood.
+        let waiting: Vec<_> =
+            flood.into_iter().chain([200, 201, 0].map(|last| later(&fair_workers, "b", last))).collect();
+        assert!(fair_workers.queue(&"c".into(), address(0), 3).is_some(), "one of each other listener comes before it");
+        assert!(fair_workers.queue(&"a".into(), address(202), 100).is_none());
+        let order = served(permit, waiting);
+        assert_eq!(order[..7], [0, 100, 1, 101, 2, 102, 3]);
     }
 
     #[test]
     fn queue_length_is_limited_per_address() {
         let fair_workers = FairWorkers::new(2);
-        let busy = [fair_workers.queue(address(1), 0), fair_workers.queue(address(1), 0)];
+        let busy = [fair_workers.queue(&"a".into(), address(1), 0), fair_workers.queue(&"a".into(), address(1), 0)];
         assert!(busy.iter().all(|place| matches!(place, Some(QueuePlace::Now(_)))));
-        let waiting: Vec<_> = (0..20).map_while(|_| fair_workers.queue(address(1), 4)).collect();
+        let waiting: Vec<_> = (0..20).map_while(|_| fair_workers.queue(&"a".into(), address(1), 4)).collect();
         assert_eq!(waiting.len(), 8, "four for each worker");
         // A request of another address comes before most of them.
-        assert!(fair_workers.queue(address(2), 4).is_some() && fair_workers.queue(address(1), 4).is_none());
+        assert!(
+            fair_workers.queue(&"a".into(), address(2), 4).is_some()
+                && fair_workers.queue(&"a".into(), address(1), 4).is_none()
+        );
         drop(waiting);
         drop(busy);
         assert_eq!(fair_workers.state.lock().free, 2, "cancelled requests get no permit");

@@ -5,8 +5,10 @@ mod basic;
 mod client_certificate;
 mod error;
 mod fair_workers;
+mod hash_workers;
 mod password_check;
 mod password_hash;
+mod round_robin;
 mod security;
 mod tls;
 mod user_command;
@@ -14,6 +16,7 @@ mod users;
 
 pub use client_certificate::{CERTIFICATE_SERIAL, CERTIFICATE_SUBJECT, VerifiedClient};
 pub use error::AuthError;
+pub use hash_workers::HashWorkers;
 pub use password_check::PasswordChecker;
 pub use password_hash::HashKind;
 pub use security::{FileFault, Security};

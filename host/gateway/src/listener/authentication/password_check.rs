@@ -2,7 +2,7 @@
 
 use super::basic::Basic;
 use super::error::AuthError;
-use super::fair_workers::{FairWorkers, QueuePlace};
+use super::hash_workers::{Client, HashWorkers};
 use super::users::{KeyedHash, User, Users};
 use crate::operations::address::counted_address;
 use crate::operations::live_files::Live;
@@ -13,20 +13,17 @@ use sha2::Sha256;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
 /// `Retry-After` of a refusal because of a long queue is 10 seconds plus up to this many.
 const RETRY_SPREAD: u64 = 50;
 
-/// The assumed time of a check before the first one is measured.
-const INITIAL_ESTIMATE: Duration = Duration::from_millis(50);
-
 /// Checks passwords.
 ///
-/// Slow password_hash are computed off the threads that serve charge points, on half of the processors, rounded up. Addresses
-/// are served round-robin: wrong passwords from one address do not delay others. A request that would wait too long is
-/// refused with a time to retry. Fast password_hash are computed at once.
+/// Slow hashes are left to [`HashWorkers`]. Listeners and their addresses are served round-robin: wrong passwords from one
+/// address do not delay others. A request that would wait too long is refused with a time to retry. Fast hashes are
+/// computed at once.
 ///
 /// After a successful check, a keyed hash of the password is kept in memory, with a key that lives as long as the
 /// process. So when ten thousand charge points reconnect, each check takes a microsecond. The price: with read
@@ -35,29 +32,26 @@ const INITIAL_ESTIMATE: Duration = Duration::from_millis(50);
 pub struct PasswordChecker {
     users: Arc<Live<Users>>,
     key: [u8; 32],
-    fair_workers: Arc<FairWorkers>,
-    /// Moving average of the time of a check, in nanoseconds.
-    average: AtomicU64,
+    workers: Arc<HashWorkers>,
+    /// The name of the listener.
+    listener: Arc<str>,
     longest_wait: Duration,
     /// Number of requests that were refused because of a long queue.
     refused: AtomicU64,
 }
 
 impl PasswordChecker {
-    /// `longest_wait`: requests that are estimated to wait longer for a worker are refused.
-    pub fn new(users: Arc<Live<Users>>, longest_wait: Duration) -> Result<Self, getrandom::Error> {
+    /// `workers`: those of all listeners. `longest_wait`: requests that are estimated to wait longer for one are refused.
+    pub fn new(
+        users: Arc<Live<Users>>,
+        workers: Arc<HashWorkers>,
+        listener: &str,
+        longest_wait: Duration,
+    ) -> Result<Self, getrandom::Error> {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
-        let processors = std::thread::available_parallelism().map_or(1, |number| number.get());
-        let workers = processors.div_ceil(2);
-        Ok(PasswordChecker {
-            users,
-            key,
-            fair_workers: FairWorkers::new(workers),
-            average: AtomicU64::new(nanoseconds(INITIAL_ESTIMATE)),
-            longest_wait,
-            refused: AtomicU64::new(0),
-        })
+        let listener = Arc::from(listener);
+        Ok(PasswordChecker { users, key, workers, listener, longest_wait, refused: AtomicU64::new(0) })
     }
 
     /// Checks the credentials, whose user name has to be the identity. Returns the user name. Unknown users take as
@@ -97,23 +91,8 @@ impl PasswordChecker {
         if entry.hash.is_fast() {
             return Ok(entry.hash.verify(&password));
         }
-        let average = self.average.load(Ordering::Relaxed).max(1);
-        let longest = nanoseconds(self.longest_wait) / average;
-        // The permit is held until the work is done, even if the caller is cancelled.
-        let permit = match self.fair_workers.queue(counted_address(address), longest).ok_or_else(|| self.busy())? {
-            QueuePlace::Now(permit) => permit,
-            QueuePlace::Later(permit) => permit.await.map_err(|_| self.busy())?,
-        };
-        let work = tokio::task::spawn_blocking(move || {
-            let started = Instant::now();
-            let verified = entry.hash.verify(&password);
-            drop(permit);
-            (verified, started.elapsed())
-        });
-        let (verified, took) = work.await.map_err(|_| self.busy())?;
-        let average = self.average.load(Ordering::Relaxed);
-        self.average.store(average - average / 8 + nanoseconds(took) / 8, Ordering::Relaxed);
-        Ok(verified)
+        let client = Client { listener: &self.listener, address: counted_address(address) };
+        self.workers.verify(entry, password, client, self.longest_wait).await.ok_or_else(|| self.busy())
     }
 
     fn unknown_user(&self) -> AuthError {
@@ -137,13 +116,11 @@ impl PasswordChecker {
     }
 }
 
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::HashKind;
+    use super::super::fair_workers::QueuePlace;
+    use super::super::hash_workers::INITIAL_ESTIMATE;
     use super::super::users::entry;
     use super::*;
     use data_encoding::BASE64;
@@ -155,11 +132,20 @@ mod tests {
 
     /// A checker with one user: CP1 with the password `secret`.
     fn checker(longest_wait: Duration, kind: HashKind) -> PasswordChecker {
+        checker_of("a", HashWorkers::new(), longest_wait, kind)
+    }
+
+    fn checker_of(
+        listener: &str,
+        workers: Arc<HashWorkers>,
+        longest_wait: Duration,
+        kind: HashKind,
+    ) -> PasswordChecker {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), entry("CP1", b"secret", kind).expect("an entry")).expect("written");
         let path = file.path().to_owned();
         let users = Live::new("key", vec![path.clone()], move |before| Users::read(&path, before)).expect("users");
-        PasswordChecker::new(Arc::new(users), longest_wait).expect("a key")
+        PasswordChecker::new(Arc::new(users), workers, listener, longest_wait).expect("a key")
     }
 
     async fn check_from(
@@ -180,7 +166,9 @@ mod tests {
 
     /// Takes all permits, so that every slow check has to wait.
     fn take_all_permits(check: &PasswordChecker) -> Vec<QueuePlace> {
-        std::iter::repeat_with(|| check.fair_workers.queue(HERE, 0)).map_while(|permit| permit).collect()
+        std::iter::repeat_with(|| check.workers.permits.queue(&check.listener, HERE, 0))
+            .map_while(|permit| permit)
+            .collect()
     }
 
     #[tokio::test]
@@ -231,5 +219,20 @@ mod tests {
         assert!((10..10 + RETRY_SPREAD).contains(&after.as_secs()));
         // A flood of one address does not fill the queue of another.
         assert!(check_from(&check, "CP1", "wrong", ELSEWHERE).now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn listeners_share_workers_and_a_removed_one_leaves_none_behind() {
+        let workers = HashWorkers::new();
+        let [stays, goes] = ["stays", "goes"]
+            .map(|name| checker_of(name, Arc::clone(&workers), Duration::from_secs(60), HashKind::Argon2id));
+        let permits = take_all_permits(&stays);
+        assert!(check_password(&goes, "CP1", "secret").now_or_never().is_none(), "no worker of its own");
+        drop(goes);
+        let count = permits.len();
+        drop(permits);
+        assert_eq!(check_password(&stays, "CP1", "secret").await.ok().as_deref(), Some("CP1"));
+        assert_eq!(take_all_permits(&stays).len(), count, "requests that ended hold no permit");
+        assert_eq!(Arc::strong_count(&workers), 2, "those of the removed listener are gone");
     }
 }

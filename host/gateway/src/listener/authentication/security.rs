@@ -2,6 +2,7 @@
 
 use super::client_certificate::{ClientCertificates, VerifiedClient};
 use super::error::AuthError;
+use super::hash_workers::HashWorkers;
 use super::password_check::PasswordChecker;
 use super::tls::ChargePointTls;
 use super::users::Users;
@@ -31,13 +32,13 @@ pub struct Security {
 pub type FileFault = (String, String);
 
 impl Security {
-    /// Reads all files. The error has the faults of all of them.
-    pub fn load(listener: &Listener) -> Result<Self, Vec<FileFault>> {
+    /// Reads all files. The error has the faults of all of them. `workers`: those that compute password hashes.
+    pub fn load(listener: &Listener, workers: &Arc<HashWorkers>) -> Result<Self, Vec<FileFault>> {
         let mut faults = Vec::new();
         let [of_list, of_users, of_tls] = ["identities", "auth.users", "tls"].map(|name| listener.key(name));
         let identities = identities(of_list.clone(), listener.identities.clone());
         let identities = or_add_fault(&mut faults, of_list, identities);
-        let passwords = or_add_fault(&mut faults, of_users.clone(), passwords(of_users, listener));
+        let passwords = or_add_fault(&mut faults, of_users.clone(), passwords(of_users, listener, workers));
         let tls = listener.tls.as_ref().map(|tls| ChargePointTls::load(of_tls.clone(), tls)).transpose();
         let tls = or_add_fault(&mut faults, of_tls, tls);
         if !faults.is_empty() {
@@ -114,12 +115,12 @@ fn identities(key: String, identities: Option<Identities>) -> Result<Option<Iden
 
 type Passwords = (Arc<Live<Users>>, PasswordChecker);
 
-fn passwords(key: String, listener: &Listener) -> Result<Option<Passwords>, String> {
+fn passwords(key: String, listener: &Listener, workers: &Arc<HashWorkers>) -> Result<Option<Passwords>, String> {
     let Some(file) = listener.auth.users.clone().filter(|_| listener.auth.mode.is_basic()) else { return Ok(None) };
     let users = Live::new(key, vec![file.clone()], move |before| Users::read(&file, before))?;
     let users = Arc::new(users);
     // The other half of the timeout is for TLS and the response.
-    let checker =
-        PasswordChecker::new(Arc::clone(&users), listener.handshake_timeout / 2).map_err(|error| error.to_string())?;
-    Ok(Some((users, checker)))
+    let longest_wait = listener.handshake_timeout / 2;
+    let checker = PasswordChecker::new(Arc::clone(&users), Arc::clone(workers), &listener.name, longest_wait);
+    Ok(Some((users, checker.map_err(|error| error.to_string())?)))
 }
