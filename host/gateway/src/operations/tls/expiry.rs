@@ -5,6 +5,7 @@ use crate::operations::events::rfc3339;
 use crate::operations::metrics::collect::{collector, write_family};
 use prometheus_client::collector::Collector;
 use prometheus_client::metrics::gauge::ConstGauge;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -218,12 +219,14 @@ impl CertificateList {
         collector(move |encoder| {
             let files = self.files();
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-            let mut days = Vec::new();
+            // A revocation list is listed twice if it is enforced by some listeners only.
+            let mut days = BTreeMap::new();
             for CertificateFile { used_as, file, first, .. } in &files {
                 let Ok(Validity { not_after, .. }) = first else { continue };
                 let labels = [("certificate", used_as.label().to_owned()), ("file", file.display().to_string())];
-                days.push((labels, ConstGauge::new((*not_after as f64 - now) / DAY as f64)));
+                days.insert(labels, (*not_after as f64 - now) / DAY as f64);
             }
+            let days = days.into_iter().map(|(labels, days)| (labels, ConstGauge::new(days))).collect::<Vec<_>>();
             if days.is_empty() { Ok(()) } else { write_family(encoder, "certificate_days_left", help, days) }
         })
     }
@@ -285,5 +288,19 @@ mod tests {
         assert_eq!(listed, [(server, "ocpp.tls.cert, listeners.a.tls.cert".into()), (ca, "ocpp.tls.client_ca".into())]);
         let text = files[0].warning(at(364)).expect("a warning").text;
         assert!(text.contains(" in /it.pem (ocpp.tls.cert, listeners.a.tls.cert) ends in"), "{text}");
+    }
+
+    #[test]
+    fn file_with_two_uses_of_one_name_has_one_series() {
+        let mut list = CertificateList::default();
+        for is_enforced in [false, true] {
+            list.add(move || vec![file(CertificateUse::ClientCrl { is_enforced }, 0, 365)]);
+        }
+        assert_eq!(list.files().len(), 2, "each listener has an effect of its own to warn of");
+        let mut registry = prometheus_client::registry::Registry::default();
+        registry.register_collector(Arc::new(list).metrics());
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).expect("encoded");
+        assert_eq!(text.matches("\ncertificate_days_left{").count(), 1, "{text}");
     }
 }
