@@ -5,13 +5,14 @@
 //!
 //! `proxy-header` parses the header, but its `ProxiedStream` is not used: it also reads data behind the header, so that
 //! the connection would need that wrapper for all its life; and it accepts a version 2 header of any announced length
-//! (up to 64 KiB), which this module refuses at once.
+//! (up to 64 KiB), which this module refuses at once. It reads the checksum of a header, but does not check it.
 
 use crate::charge_point::ClientAddress;
 use crate::config::Network;
 use proxy_header::{ParseConfig, ProxyHeader, SslInfo, Tlv};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
@@ -23,6 +24,9 @@ const SIGNATURE_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 const HEAD_V2: usize = 16;
 /// Limit in bytes on the rest of a header of version 2: addresses, and extensions about TLS and the proxy.
 const MAX_V2: usize = 4096;
+
+/// The field with the checksum of a header (`PP2_TYPE_CRC32C`, section 2.2.3).
+const CHECKSUM: u8 = 0x03;
 
 /// The trusted proxies.
 #[derive(Debug)]
@@ -114,6 +118,8 @@ pub enum BadHeader {
     TooLong,
     #[error("bad PROXY header: neither version 1 nor version 2")]
     Invalid,
+    #[error("bad PROXY header: its checksum (CRC32c) is wrong")]
+    Checksum,
 }
 
 impl Proxies {
@@ -201,7 +207,35 @@ async fn read_v2(stream: &mut TcpStream) -> Result<Vec<u8>, BadHeader> {
     }
     header.resize(HEAD_V2 + rest, 0);
     stream.read_exact(&mut header[HEAD_V2..]).await?;
-    Ok(header)
+    if has_right_checksum(&header) { Ok(header) } else { Err(BadHeader::Checksum) }
+}
+
+/// Whether a header of version 2 has no checksum, or the right one: that of the header with zeros in its place.
+fn has_right_checksum(header: &[u8]) -> bool {
+    let Some(place) = checksum_place(header) else { return true };
+    let (before, after) = (&header[..place.start], &header[place.end..]);
+    let computed = [&[0; 4][..], after].into_iter().fold(crc32c::crc32c(before), crc32c::crc32c_append);
+    header[place] == computed.to_be_bytes()
+}
+
+/// Where the four bytes of the first checksum are.
+fn checksum_place(header: &[u8]) -> Option<Range<usize>> {
+    let addresses = match header.get(HEAD_V2 - 3)? >> 4 {
+        1 => 12,
+        2 => 36,
+        // Of Unix sockets.
+        3 => 216,
+        _ => 0,
+    };
+    let mut fields = HEAD_V2 + addresses;
+    loop {
+        let &[kind, high, low, ..] = header.get(fields..)? else { return None };
+        let value = fields + 3..fields + 3 + usize::from(u16::from_be_bytes([high, low]));
+        if kind == CHECKSUM {
+            return Some(value).filter(|value| value.len() == 4 && value.end <= header.len());
+        }
+        fields = value.end;
+    }
 }
 
 #[cfg(test)]
@@ -238,5 +272,43 @@ mod tests {
             let found = proxies().forwarded(from(peer), lines.iter().copied());
             assert_eq!(found.to_string(), client, "{peer} {lines:?}");
         }
+    }
+
+    /// A header for a client at 203.0.113.7 with these fields behind the addresses.
+    fn header(fields: &[u8]) -> Vec<u8> {
+        let addresses = [203, 0, 113, 7, 192, 0, 2, 1, 0x04, 0xD2, 0x81, 0x09];
+        let length = u8::try_from(addresses.len() + fields.len()).expect("short");
+        [SIGNATURE_V2, &[0x21, 0x11, 0, length], &addresses, fields].concat()
+    }
+
+    #[test]
+    fn checksum_of_a_header_has_to_be_right() {
+        // Computed bit by bit with the polynomial of RFC 3720.
+        let (first, last) = ([3, 0, 4, 0x81, 0xC1, 0x8D, 0x34], [3, 0, 4, 0x71, 0x91, 0xA7, 0x77]);
+        let other = [4, 0, 1, 0];
+        let with = |fields: &[&[u8]]| header(&fields.concat());
+        for right in [with(&[]), with(&[&other]), with(&[&first, &other]), with(&[&other, &last])] {
+            assert!(has_right_checksum(&right), "{right:02X?}");
+        }
+        let local = [SIGNATURE_V2, &[0x20, 0x00, 0, 7, 3, 0, 4, 0xA9, 0xB8, 0x7E, 0x8F]].concat();
+        assert!(has_right_checksum(&local));
+        let mut other_client = with(&[&first, &other]);
+        other_client[HEAD_V2] += 1;
+        let mut other_field = with(&[&other, &last]);
+        other_field[HEAD_V2 + 12 + 3] += 1;
+        for wrong in
+            [with(&[&last, &other]), with(&[&other, &first]), with(&[&[3, 0, 4], &[0; 4]]), other_client, other_field]
+        {
+            assert!(!has_right_checksum(&wrong), "{wrong:02X?}");
+        }
+    }
+
+    #[test]
+    fn checksum_that_is_cut_off_is_none() {
+        for fields in [&[3][..], &[3, 0], &[3, 0, 4], &[3, 0, 4, 0, 0, 0], &[3, 0, 5, 0, 0, 0, 0, 0], &[4, 0xFF, 0xFF]]
+        {
+            assert_eq!(checksum_place(&header(fields)), None, "{fields:?}");
+        }
+        assert_eq!(checksum_place(&header(&[])[..HEAD_V2]), None);
     }
 }

@@ -58,6 +58,9 @@ fn with_v2(command: u8, family: u8, rest: &[u8], headers: &str) -> Vec<u8> {
     [b"\r\n\r\n\0\r\nQUIT\n", &[0x20 | command, family][..], &length, rest, &request(headers)].concat()
 }
 
+/// A checksum (CRC32c) behind [`ADDRESSES_V4`], which is right for a header of TCP over IPv4.
+const CHECKSUM: [u8; 7] = [3, 0, 4, 0x71, 0x91, 0xA7, 0x77];
+
 /// Source 203.0.113.7:1234, destination 192.0.2.1:33033, and an additional field (TLV).
 const ADDRESSES_V4: [u8; 16] = [203, 0, 113, 7, 192, 0, 2, 1, 0x04, 0xD2, 0x81, 0x09, 0x04, 0, 1, 0];
 
@@ -77,6 +80,7 @@ async fn address_from_a_trusted_proxy_is_used() {
         (with_v1("PROXY TCP4 203.0.113.7 192.0.2.1 1234 33033\r\n", ""), "203.0.113.7:1234"),
         (with_v1("PROXY TCP6 2001:db8::1 2001:db8::2 1234 33033\r\n", ""), "[2001:db8::1]:1234"),
         (with_v2(1, 0x11, &ADDRESSES_V4, ""), "203.0.113.7:1234"),
+        (with_v2(1, 0x11, &[&ADDRESSES_V4[..], &CHECKSUM].concat(), ""), "203.0.113.7:1234"),
         (with_v2(1, 0x21, &v6, ""), "[2001:db8::1]:1234"),
         // The client behind a trusted proxy is not trusted itself: its header is ignored.
         (with_v2(1, 0x11, &ADDRESSES_V4, "X-Forwarded-For: 6.6.6.6\r\n"), "203.0.113.7:1234"),
@@ -118,6 +122,9 @@ async fn invalid_proxy_header_closes_the_connection() {
     let gateway = Running::start(&trusting("handshake_timeout = \"1s\"")).await;
     let absurd = [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xFF\xFF"[..], &[0; 64]].concat();
     let long = format!("PROXY TCP4 {}", "1".repeat(200));
+    let mut wrong_checksum = with_v2(1, 0x11, &[&ADDRESSES_V4[..], &CHECKSUM].concat(), "");
+    // Another client.
+    wrong_checksum[16 + 3] = 8;
     for bytes in [
         &b"PROXY TCP4 nowhere 192.0.2.1 1234 33033\r\n"[..],
         b"PROXY SCTP 203.0.113.7 192.0.2.1 1234 33033\r\n",
@@ -127,10 +134,11 @@ async fn invalid_proxy_header_closes_the_connection() {
         b"\r\n\r\n\0\r\nQUIT\n\x31\x11\0\x00",
         b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x02\0\0",
         &absurd,
+        &wrong_checksum,
     ] {
         assert_eq!(exchange_raw(gateway.ocpp(), bytes).await, "", "{}", String::from_utf8_lossy(bytes));
     }
-    gateway.until(r#"ocpp_gateway_refused_total{reason="bad_proxy_header"}"#, 8.0).await;
+    gateway.until(r#"ocpp_gateway_refused_total{reason="bad_proxy_header"}"#, 9.0).await;
     // An incomplete header.
     for bytes in [&b"PROXY TCP4 203"[..], b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0C\0\0", b""] {
         assert_eq!(exchange_raw(gateway.ocpp(), bytes).await, "");
