@@ -49,6 +49,15 @@ mod tests {
     use super::*;
     use ocpp_gateway_testkit::authority::{Authority, Certified, KeyKind, NextUpdate};
 
+    /// A list of a CA named `ca`, as `openssl ca -gencrl` writes it without `crl_extensions`.
+    const VERSION_1: &str = "-----BEGIN X509 CRL-----
+MIGUMDswCgYIKoZIzj0EAwIwDTELMAkGA1UEAwwCY2EXDTI2MTEzMDIxNTkwOFoY
+DzI4NDgwNDE0MjE1OTA4WjAKBggqhkjOPQQDAgNJADBGAiEAkDxpn7jgyJhbJL3A
+s0YmjZnjVbHBfcDB3NKG3O0u05QCIQDC75A3OI9+9Fc771qpb1cgZVKRY2KTk9vY
+zdpZn9xlUA==
+-----END X509 CRL-----
+";
+
     #[test]
     fn unusable_files_are_faults_of_their_keys() {
         for (text, wanted) in [
@@ -120,7 +129,8 @@ mod tests {
             let clients = format!("client_ca = {clients:?}\nclient_crl = [{list:?}]");
             faults_of(&format!("[ocpp.tls]\ncert = {cert:?}\nkey = {key:?}\n{clients}"))
         };
-        let both = folder.path().join("both.pem");
+        let [both, version_1] = ["both.pem", "version-1.crl"].map(|name| folder.path().join(name));
+        std::fs::write(&version_1, VERSION_1).expect("written");
         let pem = |authority: &Authority| std::fs::read_to_string(authority.pem()).expect("read");
         std::fs::write(&both, pem(&ca) + &pem(&namesake)).expect("written");
         let ca = ca.pem();
@@ -128,6 +138,7 @@ mod tests {
             (&ca, other.revoke(&[], NextUpdate::Later), "it is the list of CN=other, which is no CA in client_ca: add"),
             (&ca, namesake.revoke(&[], NextUpdate::Later), "the list of CN=ca is signed with another key than that of"),
             (&both, namesake.revoke(&[], NextUpdate::Later), "client_ca has two CAs named CN=ca, with different keys"),
+            (&ca, version_1, "the list of CN=ca is not of version 2: OpenSSL writes one with crl_extensions"),
             (&ca, ca.clone(), "there is no revocation list in it, neither in PEM nor in DER"),
             (&ca, "/nowhere/at/all".into(), "No such file"),
         ] {
