@@ -59,8 +59,8 @@ struct BoundListener {
     security: Arc<Security>,
     socket: Arc<TcpListener>,
     address: SocketAddr,
-    /// `None`: it has no files.
-    files: Option<FileWatch>,
+    /// Watches its files until it is dropped. `None`: it has none.
+    _files: Option<FileWatch>,
 }
 
 /// The listeners of the gateway.
@@ -77,16 +77,11 @@ pub struct Listeners {
 }
 
 struct RunningListener {
-    settings: Listener,
-    security: Arc<Security>,
-    socket: Arc<TcpListener>,
-    address: SocketAddr,
+    bound: BoundListener,
     counts: Arc<ListenerCounts>,
     /// Replaced when the settings change.
     acceptor: Arc<ArcSwap<Acceptor>>,
     closed: CancellationToken,
-    /// Watches its files until it is dropped.
-    _files: Option<FileWatch>,
 }
 
 /// A listener as operators see it.
@@ -131,7 +126,7 @@ impl BoundListeners {
             };
             let address = socket.local_addr().map_err(|error| not_bound(settings, error))?;
             let files = live_files::watch(security.reloads())?;
-            Ok(BoundListener { settings: settings.clone(), security, socket, address, files })
+            Ok(BoundListener { settings: settings.clone(), security, socket, address, _files: files })
         };
         read.into_iter().map(bind).collect::<Result<_, _>>().map(BoundListeners)
     }
@@ -174,7 +169,7 @@ impl Listeners {
     /// Reads the files of new and changed listeners, and binds their addresses, as a new configuration wants them. If one
     /// cannot be had, all listeners stay as they are. Needs a tokio runtime.
     pub fn prepare(&self, listeners: &[Listener]) -> Result<PreparedListeners, ListenerError> {
-        let of_one = |one: &RunningListener| (one.settings.clone(), Arc::clone(&one.socket));
+        let of_one = |one: &RunningListener| (one.bound.settings.clone(), Arc::clone(&one.bound.socket));
         let running: Vec<_> = self.running.lock().iter().map(of_one).collect();
         let is_unchanged = |wanted: &&Listener| running.iter().any(|(settings, _)| settings == *wanted);
         let changed = listeners.iter().filter(|wanted| !is_unchanged(wanted)).collect();
@@ -196,7 +191,7 @@ impl Listeners {
         let mut old = std::mem::take(&mut *running);
         let PreparedListeners { bound: BoundListeners(mut bound), names } = prepared;
         for name in &names {
-            let before = old.iter().position(|one| one.settings.name == *name).map(|at| old.swap_remove(at));
+            let before = old.iter().position(|one| one.bound.settings.name == *name).map(|at| old.swap_remove(at));
             let new = bound.iter().position(|new| new.settings.name == *name).map(|at| bound.swap_remove(at));
             match (&before, &new) {
                 (None, Some(new)) => info!("SIGHUP: the listener {name} is new, at {}", new.address),
@@ -208,27 +203,28 @@ impl Listeners {
                 None => before,
             });
         }
-        for RunningListener { settings, closed, acceptor, .. } in old {
+        for RunningListener { bound, closed, acceptor, .. } in old {
             closed.cancel();
             acceptor.load().retire();
-            info!("SIGHUP: the listener {} is gone: its charge points are disconnected", settings.name);
-            self.context.registry.kick_from(&settings.name);
+            let name = bound.settings.name;
+            info!("SIGHUP: the listener {name} is gone: its charge points are disconnected");
+            self.context.registry.kick_from(&name);
         }
         self.expect_peers(&running);
     }
 
     /// Runs a listener, in the place of the one of its name, if there was one.
-    fn run(&self, listener: BoundListener, before: Option<RunningListener>) -> RunningListener {
-        let BoundListener { settings, security, socket, address, files } = listener;
+    fn run(&self, bound: BoundListener, before: Option<RunningListener>) -> RunningListener {
+        let BoundListener { settings, security, socket, address, .. } = &bound;
         settings.warnings().iter().for_each(|warning| warn!("{warning}"));
-        warn_if_unauthenticated(&settings, &security, address);
-        warn_of_unchecked(&settings, &security);
+        warn_if_unauthenticated(settings, security, *address);
+        warn_of_unchecked(settings, security);
         let counts = before.as_ref().map(|before| Arc::clone(&before.counts));
         let counts = counts.unwrap_or_else(|| Arc::new(ListenerCounts::new(Arc::clone(&self.sockets))));
         let (context, tasks) = (Arc::clone(&self.context), self.tasks.clone());
-        let acceptor = Arc::new(Acceptor::new(&settings, Arc::clone(&security), Arc::clone(&counts), context, tasks));
+        let acceptor = Arc::new(Acceptor::new(settings, Arc::clone(security), Arc::clone(&counts), context, tasks));
         let (acceptor, closed) = match before {
-            Some(RunningListener { socket: old, acceptor: current, closed, .. }) if Arc::ptr_eq(&old, &socket) => {
+            Some(RunningListener { bound: old, acceptor: current, closed, .. }) if Arc::ptr_eq(&old.socket, socket) => {
                 current.swap(acceptor).retire();
                 (current, closed)
             }
@@ -238,16 +234,16 @@ impl Listeners {
                     before.acceptor.load().retire();
                 }
                 let (acceptor, closed) = (Arc::new(ArcSwap::new(acceptor)), self.closed.child_token());
-                self.accepting.spawn(accept_all(Arc::clone(&socket), Arc::clone(&acceptor), closed.clone()));
+                self.accepting.spawn(accept_all(Arc::clone(socket), Arc::clone(&acceptor), closed.clone()));
                 (acceptor, closed)
             }
         };
-        RunningListener { settings, security, socket, address, counts, acceptor, closed, _files: files }
+        RunningListener { bound, counts, acceptor, closed }
     }
 
     /// Tells the router which charge points to expect.
     fn expect_peers(&self, running: &[RunningListener]) {
-        let expected = expected_peers(running.iter().map(|one| &one.settings));
+        let expected = expected_peers(running.iter().map(|one| &one.bound.settings));
         self.context.router.expected.store(Arc::new(expected));
     }
 
@@ -262,9 +258,9 @@ impl Listeners {
 
     /// All of them, in the order of the configuration.
     pub fn status(&self) -> Vec<ListenerStatus> {
-        let status = |RunningListener { settings, address, counts, .. }: &RunningListener| ListenerStatus {
-            settings: settings.clone(),
-            address: *address,
+        let status = |RunningListener { bound, counts, .. }: &RunningListener| ListenerStatus {
+            settings: bound.settings.clone(),
+            address: bound.address,
             charge_points: counts.sockets.charge_points(),
             accepted: counts.accepted.load(Ordering::Relaxed),
             refused: counts.refused.load(Ordering::Relaxed),
@@ -274,7 +270,7 @@ impl Listeners {
 
     /// What each of them demands of charge points.
     pub fn security(&self) -> Vec<Arc<Security>> {
-        self.running.lock().iter().map(|one| Arc::clone(&one.security)).collect()
+        self.running.lock().iter().map(|one| Arc::clone(&one.bound.security)).collect()
     }
 
     /// What is read again when its files change.
