@@ -117,7 +117,8 @@ mod tests {
         let depot = "[[listeners]]\nname = \"depot\"\nlisten = \"127.0.0.1:1\"";
         let report = report(&format!("[ocpp]\n{rules}\n{depot}\n{rules}"));
         assert_eq!(report.faults, [""; 0]);
-        let text = "\"deny 10.1.0.0/16\" has no effect: \"allow 10.0.0.0/8\" before it decides about all of its addresses. Put";
+        let text =
+            "\"deny 10.1.0.0/16\" has no effect: \"allow 10.0.0.0/8\" before it decides about all of its addresses.";
         for (warning, key) in report.warnings.iter().zip(["ocpp.access[1]", "listeners.depot.access[1]"]) {
             assert!(warning.starts_with(&format!("{key}: {text}")), "{warning}");
         }

@@ -26,8 +26,8 @@ pub fn may_connect(rules: &[AccessRule], address: IpAddr) -> bool {
     first.is_none_or(|rule| rule.allows)
 }
 
-/// The rules that decide about no address, because an earlier one names all of theirs: the places of both. Those behind a rule
-/// for all addresses are not among them.
+/// The rules that decide about no address, because an earlier one names all of theirs: the places of both. Those behind
+/// a rule for all addresses are not among them.
 pub(super) fn covered(rules: &[AccessRule]) -> Vec<(usize, usize)> {
     let covering = |place: usize| rules[..place].iter().position(|earlier| earlier.covers(rules[place]));
     (0..rules.len()).filter_map(|place| Some((place, covering(place)?))).collect()

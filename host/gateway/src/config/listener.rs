@@ -245,8 +245,8 @@ impl Listener {
     }
 }
 
-/// How texts call an entry of `[[listeners]]`: `listeners.depot`, as its place may change while it runs. Without a name:
-/// `listeners[0]`.
+/// How texts call an entry of `[[listeners]]`: `listeners.depot`, as its place may change while it runs. Without a
+/// name: `listeners[0]`.
 pub(super) fn section(index: usize, name: &str) -> String {
     if name.is_empty() { format!("listeners[{index}]") } else { format!("listeners.{name}") }
 }

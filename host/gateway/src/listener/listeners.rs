@@ -138,8 +138,8 @@ impl BoundListeners {
 }
 
 impl Listeners {
-    /// `workers`: those of the bound listeners; `max_connections`: of all listeners together; `max_files`: the limit on open
-    /// files of the process.
+    /// `workers`: those of the bound listeners; `max_connections`: of all listeners together; `max_files`: the limit on
+    /// open files of the process.
     pub fn new(context: Arc<Context>, workers: Arc<HashWorkers>, max_connections: usize, max_files: usize) -> Self {
         Listeners {
             context,

@@ -85,8 +85,8 @@ impl ProxiedTls {
         })
     }
 
-    /// The common name of the verified certificate; or why the charge point is not let in, where it needs one. `proxies`: the
-    /// key that lists the trusted proxies.
+    /// The common name of the verified certificate; or why the charge point is not let in, where it needs one.
+    /// `proxies`: the key that lists the trusted proxies.
     pub(super) fn verified_name(&self, proxies: &str) -> Result<&str, String> {
         let problem = match self {
             ProxiedTls::Verified(Some(name)) if !name.is_empty() => return Ok(name),

@@ -163,7 +163,8 @@ impl Acceptor {
     }
 }
 
-/// The attributes that the gateway gives, and those that admission transforms added: none of those that only the gateway gives.
+/// The attributes that the gateway gives, and those that admission transforms added: none of those that only the gateway
+/// gives.
 fn with_given(added: Attributes, mut given: Attributes) -> Attributes {
     given.extend(added.into_iter().filter(|(name, _)| !GIVEN_ATTRIBUTES.contains(&name.as_str())));
     given

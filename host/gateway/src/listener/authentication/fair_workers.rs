@@ -1,5 +1,5 @@
-//! Permits for work that is slow by design. Listeners are served in turn, and so are the addresses of each: none of them can
-//! occupy all workers.
+//! Permits for work that is slow by design. Listeners are served in turn, and so are the addresses of each: none of
+//! them can occupy all workers.
 
 use super::round_robin::{Queue as _, RoundRobin};
 use parking_lot::Mutex;

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 /// The assumed time of a hash before the first one is measured.
 pub(super) const INITIAL_ESTIMATE: Duration = Duration::from_millis(50);
 
-/// Computes hashes off the threads that serve charge points, on half of the processors, rounded up: with workers for each
-/// listener, a reconnect of all charge points would take all processors.
+/// Computes hashes off the threads that serve charge points, on half of the processors, rounded up: with workers for
+/// each listener, a reconnect of all charge points would take all processors.
 #[derive(Debug)]
 pub struct HashWorkers {
     pub(super) permits: Arc<FairWorkers>,

@@ -21,8 +21,8 @@ const RETRY_SPREAD: u64 = 50;
 
 /// Checks passwords.
 ///
-/// Slow hashes are left to [`HashWorkers`]. Listeners and their addresses are served round-robin: wrong passwords from one
-/// address do not delay others. A request that would wait too long is refused with a time to retry. Fast hashes are
+/// Slow hashes are left to [`HashWorkers`]. Listeners and their addresses are served round-robin: wrong passwords from
+/// one address do not delay others. A request that would wait too long is refused with a time to retry. Fast hashes are
 /// computed at once.
 ///
 /// After a successful check, a keyed hash of the password is kept in memory, with a key that lives as long as the

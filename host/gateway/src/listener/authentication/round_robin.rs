@@ -46,7 +46,8 @@ impl<K: Hash + Eq + Clone, Q: Default> RoundRobin<K, Q> {
         self.queues.entry(key.clone()).or_default()
     }
 
-    /// Requests that come before a new one of `key`, if `own` of its own queue do. Of each other queue, at most one more.
+    /// Requests that come before a new one of `key`, if `own` of its own queue do: of each other queue, at most one
+    /// more.
     pub(super) fn before<T>(&self, key: &K, own: usize) -> usize
     where
         Q: Queue<T>,
