@@ -4,6 +4,8 @@ use super::files::{at, certificates};
 use crate::config::CertificateConfig;
 use rustls::client::verify_server_name;
 use rustls::crypto::ring;
+#[cfg(feature = "tls-openssl")]
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
@@ -19,6 +21,12 @@ impl CertificateChoice {
     /// Reads the files. An error names the faulty ones.
     pub(super) fn read(files: &[CertificateConfig]) -> Result<Self, String> {
         files.iter().map(|pair| certified_key(pair).map(Arc::new)).collect::<Result<_, _>>().map(CertificateChoice)
+    }
+
+    /// The chain of each certificate.
+    #[cfg(feature = "tls-openssl")]
+    pub(super) fn chains(&self) -> impl Iterator<Item = &[CertificateDer<'static>]> {
+        self.0.iter().map(|one| &*one.cert)
     }
 
     /// The position of the first certificate that the client can verify, as its signature schemes say, and that has the

@@ -4,7 +4,7 @@
 //! refuse the same; OpenSSL only speaks TLS.
 
 use super::certificates::CertificateChoice;
-use super::files::{at, certificates};
+use super::files::at;
 use crate::config::CertificateConfig;
 use foreign_types::ForeignTypeRef as _;
 use openssl::error::ErrorStack;
@@ -41,9 +41,9 @@ pub fn server_context(
     resumes: bool,
 ) -> Result<SslContext, String> {
     let choice = CertificateChoice::read(files)?;
-    let of_pairs = files.iter().map(|pair| {
+    let of_pairs = files.iter().zip(choice.chains()).map(|(pair, chain)| {
         let builder = builder(clients.as_ref(), resumes).map_err(|error| error.to_string())?;
-        with_certificate(builder, pair)
+        with_certificate(builder, pair, chain)
     });
     let of_pairs: Vec<SslContext> = of_pairs.collect::<Result<_, _>>()?;
     let mut builder = builder(clients.as_ref(), resumes).map_err(|error| error.to_string())?;
@@ -92,10 +92,13 @@ fn builder(clients: Option<&Arc<dyn ClientCertVerifier>>, resumes: bool) -> Resu
     Ok(builder)
 }
 
-/// Sets certificate, chain and key. rustls has read the same files before.
-fn with_certificate(mut builder: SslContextBuilder, pair: &CertificateConfig) -> Result<SslContext, String> {
+/// Sets the certificate with its `chain`, and its key, which rustls has read before but does not give out.
+fn with_certificate(
+    mut builder: SslContextBuilder,
+    pair: &CertificateConfig,
+    chain: &[CertificateDer<'_>],
+) -> Result<SslContext, String> {
     let key = PrivateKeyDer::from_pem_file(&pair.key).map_err(|error| at(&pair.key, &error))?;
-    let chain = certificates(&pair.cert)?;
     let set = || {
         let mut chain = chain.iter().map(|certificate| X509::from_der(certificate));
         if let Some(certificate) = chain.next() {

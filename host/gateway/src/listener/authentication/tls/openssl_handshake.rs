@@ -38,7 +38,7 @@ impl Server {
         if self.verifies && !stream.ssl().session_reused() && !has_accepted() {
             return Err("the certificate has not been verified".to_owned());
         }
-        let certificate = stream.ssl().peer_certificate().filter(|_| self.verifies);
+        let certificate = stream.ssl().peer_certificate();
         let der = certificate.map(|certificate| certificate.to_der()).transpose().map_err(|error| error.to_string())?;
         Ok((stream, der.map(CertificateDer::from)))
     }
