@@ -83,7 +83,7 @@ impl Default for ListenerConfig {
 /// All settings of one listener.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listener {
-    /// The section that describes it, for texts: see [`section`].
+    /// The section that describes it, for texts: see `section`.
     pub section: String,
     pub name: String,
     pub listen: SocketAddr,
